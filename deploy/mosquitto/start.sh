@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Starts a Mosquitto and returns when it answers.
+#   start.sh --port PORT --dir DIR
+# The broker listens on 127.0.0.1:PORT and keeps everything in DIR. Started twice, it stays as it is.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+fail() { echo "mosquitto/start.sh: $*" >&2; exit 1; }
+
+port='' dir=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --port|--dir) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
+    --port) port=$2; shift 2 ;;
+    --dir) dir=$2; shift 2 ;;
+    *) fail "unknown argument '$1'; usage: start.sh --port PORT --dir DIR" ;;
+  esac
+done
+[[ $port =~ ^[0-9]+$ ]] || fail "give --port PORT"
+[ -n "$dir" ] || fail "give --dir DIR"
+# Debian keeps it in /usr/sbin, which is not on every path.
+mosquitto=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto) \
+  || fail "'mosquitto' is not installed; install the package of that name"
+
+answers() { (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
+
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+pid_file=$dir/mosquitto.pid
+if [ -f "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2> /dev/null; then
+  grep -qx "listener $port 127.0.0.1" "$dir/mosquitto.conf" \
+    || fail "a broker runs in $dir on another port; stop it first: stop.sh --dir $dir"
+  echo "mosquitto runs already at 127.0.0.1:$port (pid $(cat "$pid_file"))"
+  exit 0
+fi
+! answers "$port" || fail "port $port is in use; give another --port"
+
+sed -e "s|@PORT@|$port|g" -e "s|@DIR@|$dir|g" "$here/mosquitto.conf.in" > "$dir/mosquitto.conf"
+# Started as root it would become the user mosquitto, to whom the folder does not belong.
+[ "$(id -u)" -ne 0 ] || echo "user root" >> "$dir/mosquitto.conf"
+
+nohup "$mosquitto" -c "$dir/mosquitto.conf" > "$dir/start.log" 2>&1 < /dev/null &
+pid=$!
+echo "$pid" > "$pid_file"
+for _ in $(seq 100); do
+  kill -0 "$pid" 2> /dev/null || {
+    rm -f "$pid_file"
+    cat "$dir/start.log" >&2
+    tail -5 "$dir/mosquitto.log" >&2 2> /dev/null || true
+    fail "mosquitto did not start"
+  }
+  if answers "$port"; then
+    echo "mosquitto answers at 127.0.0.1:$port (pid $pid)"
+    exit 0
+  fi
+  sleep 0.1
+done
+kill -9 "$pid" 2> /dev/null || true
+wait "$pid" 2> /dev/null || true
+rm -f "$pid_file"
+fail "mosquitto did not answer within ten seconds; see $dir/mosquitto.log"

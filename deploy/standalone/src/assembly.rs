@@ -1,0 +1,338 @@
+//! Puts the services of a process together, starts them in order and stops them in reverse.
+//!
+//! Addresses are bound and the log is opened before anything runs, so that what cannot work says so
+//! before it has done anything. Order of start: lake, log, processor, query, ingest; a stop drains
+//! ingest first, so that everything acknowledged is in the log when the processor flushes it.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use greenpark_archive::lake::Lake;
+use greenpark_ingest::{Listener, Pipeline, Subscriber, listen::BindError};
+use greenpark_log::{LogReader, LogWriter, embedded::EmbeddedLog, kafka::KafkaLog};
+use greenpark_model::day::Instant;
+use greenpark_processor::{Freshness, Processor};
+use greenpark_runtime::{
+    clock,
+    endpoint::Endpoint,
+    health::Health,
+    services::{Services, StopError},
+};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+
+use crate::settings::{LogKind, Settings};
+
+/// The longest that a question waits for what the processor has yet to publish.
+const FRESH_WAIT: Duration = Duration::from_millis(250);
+
+/// Which services a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roles {
+    /// Every one.
+    All,
+    /// Ingest alone.
+    Ingest,
+    /// The processor alone.
+    Processor,
+    /// The query service alone.
+    Query,
+}
+
+/// Services that run.
+#[derive(Debug)]
+pub struct Running {
+    services: Services,
+    /// Where gateways connect, if ingest listens here.
+    pub mqtt: Option<SocketAddr>,
+    /// Where the query service listens, if it runs here.
+    pub grpc: Option<SocketAddr>,
+}
+
+/// The log of a process, whichever it is.
+enum Log {
+    Embedded(EmbeddedLog),
+    Kafka(KafkaLog),
+}
+
+/// What was made before anything runs.
+#[derive(Default)]
+struct Bound {
+    endpoint: Option<Endpoint>,
+    processor: Option<Processor>,
+    query: Option<(greenpark_query::Service, TcpListener)>,
+    listener: Option<Listener>,
+    subscriber: Option<Subscriber>,
+}
+
+impl Roles {
+    fn ingests(self) -> bool {
+        matches!(self, Self::All | Self::Ingest)
+    }
+
+    fn processes(self) -> bool {
+        matches!(self, Self::All | Self::Processor)
+    }
+
+    fn answers(self) -> bool {
+        matches!(self, Self::All | Self::Query)
+    }
+}
+
+/// Starts what `roles` names.
+///
+/// # Errors
+/// An address is in use, the lake or the log cannot be opened, or the settings do not fit the roles.
+pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<Running> {
+    if roles != Roles::All && roles != Roles::Query && settings.log.kind == LogKind::Embedded {
+        bail!(
+            "one service alone needs the log in Kafka: set kind = \"kafka\" under [log], or run `greenpark up`"
+        );
+    }
+    let mut registry = Registry::default();
+    let health = Health::default();
+    let bound = bind(settings, roles, &mut registry, &health).await?;
+    let mqtt = bound.listener.as_ref().map(Listener::local_addr);
+    let grpc = match &bound.query {
+        Some((_, socket)) => Some(
+            socket
+                .local_addr()
+                .context("ask the address of the query service")?,
+        ),
+        None => None,
+    };
+    let mut services = Services::new(settings.process.grace.0);
+    run(bound, &mut services, &health);
+    Ok(Running {
+        services,
+        mqtt,
+        grpc,
+    })
+}
+
+async fn bind(
+    settings: &Settings,
+    roles: Roles,
+    registry: &mut Registry,
+    health: &Health,
+) -> anyhow::Result<Bound> {
+    let mut bound = Bound::default();
+    let grpc = match roles.answers() {
+        true => Some(listen(settings.query.address, "--grpc").await?),
+        false => None,
+    };
+    let log = match roles.ingests() || roles.processes() {
+        true => Some(Log::open(settings).await?),
+        false => None,
+    };
+    if let Some(log) = log.as_ref().filter(|_| roles.ingests()) {
+        let metrics = greenpark_ingest::Metrics::new(registry);
+        let pipeline = Pipeline::new(
+            &settings.decode,
+            log.writer(),
+            Arc::new(clock::now_ms),
+            metrics,
+        );
+        if let Some(subscribe) = &settings.subscribe {
+            bound.subscriber = Some(Subscriber::new(subscribe.clone(), pipeline.clone())?);
+        }
+        let bind = Listener::bind(settings.listen.clone(), pipeline).await;
+        bound.listener = Some(bind.map_err(|error| match error {
+            BindError::Address { address, cause } => taken(address, &cause, "--mqtt"),
+        })?);
+    }
+    if roles.processes() || roles.answers() {
+        let mut freshness = None;
+        let root = &settings.lake.root;
+        let lake = Lake::open(root)
+            .await
+            .with_context(|| format!("open the lake at {root}"))?;
+        if let Some(log) = log.as_ref().filter(|_| roles.processes()) {
+            let metrics = greenpark_processor::Metrics::register(registry);
+            let reader = log.reader(&settings.processor.group)?;
+            let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
+            let partitions = settings.partitions();
+            let processor = Processor::new(
+                reader,
+                partitions,
+                lake.clone(),
+                settings.processor.clone(),
+                now,
+            );
+            freshness = Some(processor.freshness());
+            bound.processor = Some(processor.with_metrics(metrics));
+        }
+        if let Some(socket) = grpc {
+            let now = Arc::new(|| Instant(clock::now_ms()));
+            let metrics = greenpark_query::Metrics::new(registry);
+            let mut service = greenpark_query::Service::new(lake, settings.query.clone(), now);
+            if let Some(freshness) = freshness {
+                service = service.with_freshness(waiting_for(freshness));
+            }
+            bound.query = Some((service.with_metrics(metrics), socket));
+        }
+    }
+    if let Some(address) = settings.process.health {
+        let shown = Arc::new(std::mem::take(registry));
+        let endpoint = Endpoint::bind(address, shown, health.clone()).await;
+        bound.endpoint = Some(endpoint.map_err(|e| taken(address, &e, "health under [process]"))?);
+    }
+    Ok(bound)
+}
+
+/// A question waits a little for what the processor of this process has yet to publish.
+fn waiting_for(freshness: Freshness) -> greenpark_query::Freshness {
+    Arc::new(move || {
+        let freshness = freshness.clone();
+        Box::pin(async move {
+            // An answer that is a little old says so by its snapshot; none at all would be worse.
+            let _fresh = freshness.catch_up(FRESH_WAIT).await;
+        })
+    })
+}
+
+fn run(bound: Bound, services: &mut Services, health: &Health) {
+    if let Some(endpoint) = bound.endpoint {
+        services.start("health", |shutdown| async move {
+            Ok(endpoint.serve(shutdown).await?)
+        });
+    }
+    if let Some(processor) = bound.processor {
+        let part = health.part("processor");
+        services.start("processor", |shutdown| async move {
+            part.ready();
+            let ended = processor.run(shutdown.cancelled_owned()).await;
+            part.unready("stopped");
+            ended?;
+            Ok(())
+        });
+    }
+    if let Some((query, socket)) = bound.query {
+        let part = health.part("query");
+        services.start("query", |shutdown| async move {
+            part.ready();
+            let ended = query.serve(socket, shutdown.cancelled_owned()).await;
+            part.unready("stopped");
+            ended?;
+            Ok(())
+        });
+    }
+    if let Some(subscriber) = bound.subscriber {
+        let part = health.part("subscriber");
+        services.start("subscriber", |shutdown| async move {
+            part.ready();
+            subscriber.run(shutdown.cancelled_owned()).await;
+            part.unready("stopped");
+            Ok(())
+        });
+    }
+    if let Some(listener) = bound.listener {
+        let part = health.part("listener");
+        services.start("listener", |shutdown| async move {
+            part.ready();
+            listener.run(shutdown.cancelled_owned()).await;
+            part.unready("stopped");
+            Ok(())
+        });
+    }
+}
+
+impl Running {
+    /// Waits until a service ends by itself, which it should not, and says which.
+    pub async fn any_end(&mut self) -> &'static str {
+        self.services.any_end().await
+    }
+
+    /// Stops and drains every service.
+    ///
+    /// # Errors
+    /// A service failed, or did not drain in time.
+    pub async fn stop(self) -> Result<(), StopError> {
+        self.services.stop().await
+    }
+}
+
+impl Log {
+    async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(match settings.log.kind {
+            LogKind::Embedded => {
+                let embedded = &settings.embedded_log;
+                let (folder, tuned) = (embedded.folder.clone(), embedded.to_log());
+                let open = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned));
+                Self::Embedded(open.await.context("open the log")??)
+            }
+            LogKind::Kafka => Self::Kafka(KafkaLog::open(settings.kafka.to_log()).await?),
+        })
+    }
+
+    fn writer(&self) -> Arc<dyn LogWriter> {
+        match self {
+            Self::Embedded(log) => log.writer(),
+            Self::Kafka(log) => log.writer(),
+        }
+    }
+
+    fn reader(&self, group: &str) -> anyhow::Result<Box<dyn LogReader>> {
+        Ok(match self {
+            Self::Embedded(log) => log.reader(group),
+            Self::Kafka(log) => log.reader(group)?,
+        })
+    }
+}
+
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| taken(address, &error, option))
+}
+
+/// One line that names the option to use.
+fn taken(address: SocketAddr, error: &io::Error, option: &str) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        return anyhow::anyhow!("{address} is in use; choose another address with {option}");
+    }
+    anyhow::anyhow!("cannot listen on {address} ({error}); choose another address with {option}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_one_line_that_names_the_option() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let holder = TcpListener::bind(any).await.expect("port 0 is free");
+        let address = holder.local_addr().expect("a bound address");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut settings = Settings::load(None, []).expect("defaults have no mistakes");
+        settings.lake.root = folder.path().join("lake").display().to_string();
+        settings.embedded_log.folder = folder.path().join("log");
+
+        (settings.query.address, settings.listen.address) = (address, any);
+        let error = start(&settings, Roles::All)
+            .await
+            .expect_err("the port is held");
+        assert_eq!(
+            format!("{error:#}"),
+            format!("{address} is in use; choose another address with --grpc")
+        );
+
+        (settings.query.address, settings.listen.address) = (any, address);
+        let error = start(&settings, Roles::All)
+            .await
+            .expect_err("the port is held");
+        assert_eq!(
+            format!("{error:#}"),
+            format!("{address} is in use; choose another address with --mqtt")
+        );
+    }
+
+    #[tokio::test]
+    async fn one_service_alone_asks_for_kafka() {
+        let settings = Settings::load(None, []).expect("defaults have no mistakes");
+        let error = start(&settings, Roles::Processor)
+            .await
+            .expect_err("the log is embedded");
+        assert!(error.to_string().contains("[log]"), "{error}");
+    }
+}

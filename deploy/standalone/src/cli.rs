@@ -1,0 +1,337 @@
+//! The command line: what can be asked of `greenpark`, and nothing of how it is done.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Where the demo and `up` keep their data, if nothing else is said.
+pub const DATA_DIR: &str = "greenpark-data";
+
+/// Energy, water and waste of industrial parks: from a gateway's publish to the verdict.
+#[derive(Debug, Parser)]
+#[command(name = "greenpark", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// Without a command, `greenpark` is `greenpark demo`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of the demo.
+    #[command(flatten)]
+    pub demo: DemoArgs,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a park with seven years of history on this machine and say how far it is from its targets.
+    Demo(DemoArgs),
+    /// Run everything in one process.
+    Up(UpArgs),
+    /// Run ingest alone, with the log in Kafka.
+    Ingest(ServiceArgs),
+    /// Run the processor alone, with the log in Kafka.
+    Processor(ServiceArgs),
+    /// Run the query service alone.
+    Query(ServiceArgs),
+    /// Send a CSV file of readings to an MQTT server.
+    Replay(ReplayArgs),
+    /// Register enterprises and meters and declare statistics from CSV files.
+    Import(ImportArgs),
+    /// Ask energy intensity, water intensity or waste utilisation.
+    Intensity(IntensityArgs),
+    /// Ask how far a park or enterprise is from the targets of a plan.
+    Progress(ProgressArgs),
+    /// Write the readings or daily totals of an enterprise to one file, with a manifest.
+    Extract(ExtractArgs),
+    /// Check or print the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Where a process keeps its data and listens.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceArgs {
+    /// Folder of the data: the lake at DIR/lake, the log at DIR/log [default: greenpark-data].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where gateways connect [default: 127.0.0.1:1883].
+    #[arg(long, value_name = "ADDR")]
+    pub mqtt: Option<SocketAddr>,
+    /// Where the query service listens [default: 127.0.0.1:50051].
+    #[arg(long, value_name = "ADDR")]
+    pub grpc: Option<SocketAddr>,
+    /// Settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DemoArgs {
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Leave after the verdict.
+    #[arg(long)]
+    pub until_verdict: bool,
+}
+
+/// Arguments of `up`.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Arguments of a single service.
+#[derive(Debug, Clone, Args)]
+pub struct ServiceArgs {
+    /// Settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// A CSV file with a header; `.gz` is unpacked.
+    pub file: PathBuf,
+    /// What its columns mean.
+    #[arg(long, value_name = "FILE.toml")]
+    pub map: PathBuf,
+    /// Readings a second, or max.
+    #[arg(long, value_name = "N|max", default_value = "max")]
+    pub speed: Speed,
+    /// Connections the readings are split over.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub connections: u16,
+    /// Send in an order that this seed decides.
+    #[arg(long, value_name = "SEED")]
+    pub shuffle: Option<u64>,
+    /// Messages in flight on each connection.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=60000))]
+    pub inflight: u16,
+    /// Seconds to go on trying when the server does not answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub patience: u64,
+    /// The MQTT server.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1883")]
+    pub mqtt: String,
+}
+
+/// How fast a replay goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speed {
+    /// As fast as the server acknowledges.
+    Max,
+    /// Readings a second.
+    PerSecond(u32),
+}
+
+impl FromStr for Speed {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        let rate = text.parse().ok().filter(|&rate| rate > 0);
+        rate.map(Self::PerSecond)
+            .ok_or_else(|| "write readings a second (1 or more), or max".to_owned())
+    }
+}
+
+/// Where a client asks and how it prints.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    /// The query service.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    pub grpc: String,
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// Form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// Everything the service said.
+    Json,
+    /// The table's columns for other programs.
+    Csv,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// The park.
+    #[arg(long)]
+    pub park: String,
+    /// CSV: enterprise,title,industry,above_designated_size,valid_from,valid_to.
+    #[arg(long, value_name = "FILE.csv")]
+    pub enterprises: Option<PathBuf>,
+    /// CSV: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,counted,valid_from,valid_to.
+    #[arg(long, value_name = "FILE.csv")]
+    pub meters: Option<PathBuf>,
+    /// CSV: enterprise,series,period,amount,price_base,final.
+    #[arg(long, value_name = "FILE.csv")]
+    pub statistics: Option<PathBuf>,
+    /// Who says so.
+    #[arg(long, value_name = "WHO")]
+    pub recorded_by: String,
+    /// On what evidence, such as the number of a form.
+    #[arg(long, value_name = "TEXT")]
+    pub evidence: String,
+    /// Where to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// An indicator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IndicatorName {
+    /// Comprehensive energy per value added.
+    Energy,
+    /// Water intake per value added.
+    Water,
+    /// Comprehensive utilisation of bulk solid waste.
+    Waste,
+}
+
+/// Basis of electricity in standard coal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BasisName {
+    /// Its energy content.
+    Calorific,
+    /// The coal burnt to make it.
+    PrimaryEquivalent,
+}
+
+/// Arguments of `intensity`.
+#[derive(Debug, Clone, Args)]
+pub struct IntensityArgs {
+    /// parks/-, parks/P or parks/P/enterprises/E.
+    #[arg(default_value = "parks/-")]
+    pub name: String,
+    /// Which indicator.
+    #[arg(long, value_enum, default_value_t = IndicatorName::Energy)]
+    pub of: IndicatorName,
+    /// 2025, 2025-Q4, 2025-11, 2025-11-01..2025-11-30 or a plan's id [default: this year].
+    #[arg(long)]
+    pub period: Option<String>,
+    /// A figure for each enterprise of a park, or each park of parks/-.
+    #[arg(long)]
+    pub each: bool,
+    /// Basis of electricity.
+    #[arg(long, value_enum, default_value_t = BasisName::Calorific)]
+    pub basis: BasisName,
+    /// Price base of value added.
+    #[arg(long, default_value = "constant-2020")]
+    pub price_base: String,
+    /// Where to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Arguments of `progress`.
+#[derive(Debug, Clone, Args)]
+pub struct ProgressArgs {
+    /// parks/P, parks/- or parks/P/enterprises/E.
+    #[arg(default_value = "parks/-")]
+    pub name: String,
+    /// The plan.
+    #[arg(long, default_value = "chongqing-parks-14fyp")]
+    pub plan: String,
+    /// The year to judge [default: the plan's last complete one].
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub year: i32,
+    /// Basis of electricity.
+    #[arg(long, value_enum, default_value_t = BasisName::Calorific)]
+    pub basis: BasisName,
+    /// Where to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// What an extract holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Content {
+    /// Every distinct reading.
+    Readings,
+    /// One row a meter, quantity and day.
+    DailyTotals,
+}
+
+/// Arguments of `extract`.
+#[derive(Debug, Clone, Args)]
+pub struct ExtractArgs {
+    /// The enterprise: parks/P/enterprises/E, or E alone.
+    #[arg(long, value_name = "E")]
+    pub enterprise: String,
+    /// The park of an enterprise that is named alone [default: the only one].
+    #[arg(long, value_name = "P")]
+    pub park: Option<String>,
+    /// The first day.
+    #[arg(long, value_name = "D")]
+    pub from: String,
+    /// The last day.
+    #[arg(long, value_name = "D")]
+    pub to: String,
+    /// What it holds.
+    #[arg(long, value_enum, default_value_t = Content::Readings)]
+    pub content: Content,
+    /// The file, .parquet or .csv; its manifest is FILE.manifest.json.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Where to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `config …`
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigCommand {
+    /// Name every mistake of the settings; exit code 64 if there is one.
+    Check(ConfigArgs),
+    /// Print the settings in effect, defaults included.
+    Print(ConfigArgs),
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// Settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_the_demo() {
+        let cli =
+            Cli::try_parse_from(["greenpark", "--data", "x", "--until-verdict"]).expect("valid");
+        assert!(cli.command.is_none() && cli.demo.until_verdict);
+        assert_eq!(cli.demo.place.data, Some("x".into()));
+        let cli =
+            Cli::try_parse_from(["greenpark", "demo", "--mqtt", "127.0.0.1:0"]).expect("valid");
+        assert!(matches!(cli.command, Some(Command::Demo(demo)) if demo.place.mqtt.is_some()));
+    }
+
+    #[test]
+    fn a_speed_is_a_rate_or_max() {
+        assert_eq!("max".parse(), Ok(Speed::Max));
+        assert_eq!("250".parse(), Ok(Speed::PerSecond(250)));
+        assert!("0".parse::<Speed>().is_err() && "fast".parse::<Speed>().is_err());
+    }
+}

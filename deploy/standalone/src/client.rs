@@ -1,0 +1,8 @@
+//! Commands that ask the query service: the answer on standard output, all else on standard error.
+
+pub mod extract;
+pub mod import;
+pub mod indicators;
+pub mod name;
+pub mod sheet;
+pub mod wire;

@@ -1,0 +1,364 @@
+//! `intensity` and `progress`.
+
+use greenpark_model::day::Instant;
+use greenpark_proto::query::v1::{self as api, Verdict};
+use serde_json::{Value, json};
+
+use super::{
+    name,
+    sheet::Sheet,
+    wire::{Service, refusal},
+};
+use crate::cli::{BasisName, IndicatorName, IntensityArgs, ProgressArgs};
+
+/// Figures of a page.
+const PAGE_SIZE: i32 = 1_000;
+
+/// Asks one figure, or one for each child, and prints it.
+///
+/// # Errors
+/// The service refuses or does not answer; the period cannot be read.
+pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<()> {
+    let period = match &args.period {
+        Some(text) => name::period(text)?,
+        None => name::period(&today_year.to_string())?,
+    };
+    let service = Service::connect(&args.client.grpc).await?;
+    let figures = if args.each {
+        each(&service, args, period).await?
+    } else {
+        one(&service, args, period).await?
+    };
+    let header = [
+        "name",
+        "first",
+        "last",
+        "value",
+        "unit",
+        "numerator",
+        "denominator",
+        "status",
+        "received",
+        "open days",
+    ];
+    let whole = Value::Array(figures.iter().map(figure_json).collect());
+    let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9], json!({ "figures": whole }));
+    for figure in &figures {
+        sheet.push(figure_row(figure));
+        for note in &figure.notes {
+            crate::gauge::line(&format!("note: {}: {note}", figure.name));
+        }
+    }
+    sheet.print(args.client.format)
+}
+
+async fn one(
+    service: &Service,
+    args: &IntensityArgs,
+    period: api::Period,
+) -> anyhow::Result<Vec<api::Figure>> {
+    let request = api::GetIndicatorRequest {
+        name: args.name.clone(),
+        period: Some(period),
+        basis: basis(args.basis).into(),
+        price_base: args.price_base.clone(),
+    };
+    let mut client = service.indicators();
+    let answer = match args.of {
+        IndicatorName::Energy => client.get_energy_intensity(request).await,
+        IndicatorName::Water => client.get_water_intensity(request).await,
+        IndicatorName::Waste => client.get_waste_utilization(request).await,
+    };
+    Ok(vec![answer.map_err(refusal)?.into_inner()])
+}
+
+async fn each(
+    service: &Service,
+    args: &IntensityArgs,
+    period: api::Period,
+) -> anyhow::Result<Vec<api::Figure>> {
+    let mut request = api::ListIndicatorsRequest {
+        parent: args.name.clone(),
+        period: Some(period),
+        basis: basis(args.basis).into(),
+        price_base: args.price_base.clone(),
+        page_size: PAGE_SIZE,
+        page_token: String::new(),
+    };
+    let mut client = service.indicators();
+    let mut figures = Vec::new();
+    loop {
+        let answer = match args.of {
+            IndicatorName::Energy => client.list_energy_intensities(request.clone()).await,
+            IndicatorName::Water => client.list_water_intensities(request.clone()).await,
+            IndicatorName::Waste => client.list_waste_utilizations(request.clone()).await,
+        };
+        let page = answer.map_err(refusal)?.into_inner();
+        figures.extend(page.figures);
+        if page.next_page_token.is_empty() {
+            return Ok(figures);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+/// Asks progress against a plan and prints it.
+///
+/// # Errors
+/// The service refuses or does not answer.
+pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
+    let service = Service::connect(&args.client.grpc).await?;
+    let request = api::GetProgressRequest {
+        name: args.name.clone(),
+        plan: args.plan.clone(),
+        year: args.year,
+        basis: basis(args.basis).into(),
+    };
+    let progress = service
+        .indicators()
+        .get_progress(request)
+        .await
+        .map_err(refusal)?
+        .into_inner();
+    for target in &progress.targets {
+        for note in &target.notes {
+            crate::gauge::line(&format!("note: {}: {note}", indicator(target)));
+        }
+    }
+    progress_sheet(&progress).print(args.client.format)
+}
+
+/// Progress as a sheet: a row for each target.
+#[must_use]
+pub fn progress_sheet(progress: &api::Progress) -> Sheet {
+    let header = [
+        "indicator",
+        "unit",
+        "base",
+        "value",
+        "change %",
+        "target %",
+        "progress %",
+        "needed %/a",
+        "verdict",
+    ];
+    let mut sheet = Sheet::new(&header, &[2, 3, 4, 5, 6, 7], progress_json(progress));
+    for target in &progress.targets {
+        let value = |figure: &Option<api::Figure>| {
+            figure.as_ref().map_or(String::new(), |f| f.value.clone())
+        };
+        let unit = target
+            .current
+            .as_ref()
+            .map_or(String::new(), |f| f.unit.clone());
+        sheet.push(vec![
+            indicator(target).to_owned(),
+            unit,
+            value(&target.base),
+            value(&target.current),
+            target.change_percent.clone(),
+            asked(target),
+            target.progress_percent.clone(),
+            target.required_pace_percent.clone(),
+            verdict(target.verdict()).to_owned(),
+        ]);
+    }
+    sheet
+}
+
+/// The indicator that a target binds.
+#[must_use]
+pub fn indicator(target: &api::TargetProgress) -> &str {
+    target.target.as_ref().map_or("", |t| &t.indicator)
+}
+
+/// What a target asks, such as `−16` or `≥ 70`.
+#[must_use]
+pub fn asked(target: &api::TargetProgress) -> String {
+    match &target.target {
+        Some(t) if t.form == "fall" => format!("-{}", t.percent),
+        Some(t) => format!(">= {}", t.percent),
+        None => String::new(),
+    }
+}
+
+/// A verdict in a word.
+#[must_use]
+pub fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Met => "met",
+        Verdict::Missed => "missed",
+        Verdict::OnSchedule => "on schedule",
+        Verdict::Behind => "behind",
+        Verdict::Unknown | Verdict::Unspecified => "unknown",
+    }
+}
+
+/// The basis on the wire.
+#[must_use]
+pub fn basis(name: BasisName) -> api::Basis {
+    match name {
+        BasisName::Calorific => api::Basis::Calorific,
+        BasisName::PrimaryEquivalent => api::Basis::PrimaryEquivalent,
+    }
+}
+
+fn status(figure: &api::Figure) -> &'static str {
+    match figure.status() {
+        api::PeriodStatus::Operational => "operational",
+        api::PeriodStatus::Preliminary => "preliminary",
+        api::PeriodStatus::Final => "final",
+        api::PeriodStatus::Unspecified => "",
+    }
+}
+
+fn figure_row(figure: &api::Figure) -> Vec<String> {
+    let amount = |amount: &Option<api::Amount>| match amount {
+        Some(a) => format!("{} {}", a.value, a.unit),
+        None => String::new(),
+    };
+    let period = figure.period.clone().unwrap_or_default();
+    let coverage = figure.coverage.clone().unwrap_or_default();
+    vec![
+        figure.name.clone(),
+        period.first,
+        period.last,
+        figure.value.clone(),
+        figure.unit.clone(),
+        amount(&figure.numerator),
+        amount(&figure.denominator),
+        status(figure).to_owned(),
+        coverage.received.to_string(),
+        coverage.open_days.to_string(),
+    ]
+}
+
+fn amount_json(amount: Option<&api::Amount>) -> Value {
+    amount.map_or(Value::Null, |a| json!({ "value": a.value, "unit": a.unit }))
+}
+
+fn stamp_json(stamp: Option<&prost_types::Timestamp>) -> Value {
+    let Some(stamp) = stamp else {
+        return Value::Null;
+    };
+    let ms = stamp
+        .seconds
+        .saturating_mul(1_000)
+        .saturating_add(i64::from(stamp.nanos / 1_000_000));
+    Value::String(Instant(ms).to_string())
+}
+
+/// A figure with everything it stands on.
+fn figure_json(figure: &api::Figure) -> Value {
+    let components: Vec<Value> = figure.components.iter().map(component_json).collect();
+    let revisions: Vec<Value> = figure.revisions.iter().map(revision_json).collect();
+    let period = figure
+        .period
+        .as_ref()
+        .map(|p| json!({ "first": p.first, "last": p.last }));
+    json!({
+        "name": figure.name,
+        "indicator": figure.indicator,
+        "period": period,
+        "value": figure.value,
+        "unit": figure.unit,
+        "numerator": amount_json(figure.numerator.as_ref()),
+        "denominator": amount_json(figure.denominator.as_ref()),
+        "components": components,
+        "basis": figure.basis().as_str_name(),
+        "media": figure.media,
+        "price_base": figure.price_base,
+        "population": figure.population,
+        "enterprises": figure.enterprises,
+        "status": status(figure),
+        "as_of": stamp_json(figure.as_of.as_ref()),
+        "factor_set": figure.factor_set,
+        "coverage": figure.coverage.as_ref().map(coverage_json),
+        "revisions": revisions,
+        "notes": figure.notes,
+    })
+}
+
+fn component_json(component: &api::Component) -> Value {
+    json!({
+        "quantity": component.quantity,
+        "amount": amount_json(component.amount.as_ref()),
+        "estimated": amount_json(component.estimated.as_ref()),
+        "factor": component.factor,
+        "factor_source": component.factor_source,
+        "contribution": amount_json(component.contribution.as_ref()),
+    })
+}
+
+fn coverage_json(coverage: &api::Coverage) -> Value {
+    json!({
+        "received": coverage.received,
+        "expected": coverage.expected,
+        "completeness": coverage.completeness,
+        "estimated_share": coverage.estimated_share,
+        "meter_days": coverage.meter_days,
+        "conflicts": coverage.conflicts,
+        "duplicates": coverage.duplicates,
+        "open_days": coverage.open_days,
+    })
+}
+
+fn revision_json(revision: &api::BookRevision) -> Value {
+    json!({
+        "park": revision.park,
+        "year": revision.year,
+        "readings_version": revision.readings_version,
+        "totals_version": revision.totals_version,
+        "sealed_days": revision.sealed_days,
+        "revision_max": revision.revision_max,
+    })
+}
+
+fn progress_json(progress: &api::Progress) -> Value {
+    let targets: Vec<Value> = progress.targets.iter().map(target_json).collect();
+    let plan = progress.plan.as_ref().map(|plan| {
+        json!({
+            "id": plan.id, "title": plan.title, "source": plan.source,
+            "base_year": plan.base_year, "end_year": plan.end_year,
+        })
+    });
+    json!({
+        "name": progress.name,
+        "plan": plan,
+        "year": progress.year,
+        "targets": targets,
+        "as_of": stamp_json(progress.as_of.as_ref()),
+    })
+}
+
+fn target_json(target: &api::TargetProgress) -> Value {
+    let years: Vec<Value> = target
+        .years
+        .iter()
+        .map(|point| {
+            json!({
+                "year": point.year,
+                "value": point.value,
+                "change_percent": point.change_percent,
+                "scheduled_percent": point.scheduled_percent,
+                "status": point.status().as_str_name(),
+            })
+        })
+        .collect();
+    let asked = target
+        .target
+        .as_ref()
+        .map(|t| json!({ "indicator": t.indicator, "form": t.form, "percent": t.percent }));
+    json!({
+        "target": asked,
+        "base": target.base.as_ref().map(figure_json),
+        "current": target.current.as_ref().map(figure_json),
+        "change_percent": target.change_percent,
+        "scheduled_percent": target.scheduled_percent,
+        "progress_percent": target.progress_percent,
+        "required_pace_percent": target.required_pace_percent,
+        "verdict": verdict(target.verdict()),
+        "years": years,
+        "notes": target.notes,
+    })
+}

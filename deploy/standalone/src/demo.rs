@@ -1,0 +1,129 @@
+//! `demo`: a park with its history since 2020 on this machine, and how far it is from its targets.
+//!
+//! The history is a pure function of meter and hour (`meter`) and is published over MQTT by one
+//! gateway an enterprise, like anyone's readings. Everything that is shown was asked over gRPC. Started
+//! again, the demo learns from the service where each meter's readings end and tops them up.
+
+mod history;
+mod live;
+mod meter;
+mod park;
+mod registry;
+mod settle;
+mod source;
+mod trend;
+mod verdict;
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    assembly::Running,
+    client::{sheet, wire::Service},
+    gauge::line,
+    settings::Settings,
+};
+
+/// Where the demo runs.
+#[derive(Debug, Clone)]
+struct Place {
+    mqtt: String,
+    grpc: String,
+    lake: PathBuf,
+}
+
+/// Loads, waits, shows, and then publishes live readings until `shutdown`, or leaves after the verdict.
+///
+/// # Errors
+/// At once, if the services do not listen; later, if one of the steps does not succeed.
+pub fn run(
+    settings: &Settings,
+    running: &Running,
+    until_verdict: bool,
+    shutdown: CancellationToken,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
+    let place = Place {
+        mqtt: running
+            .mqtt
+            .context("the demo needs the MQTT endpoint")?
+            .to_string(),
+        grpc: running
+            .grpc
+            .context("the demo needs the query service")?
+            .to_string(),
+        lake: PathBuf::from(&settings.lake.root),
+    };
+    Ok(async move {
+        let shown = async {
+            let resume = show(&place).await?;
+            anyhow::Ok((!until_verdict).then_some(resume))
+        };
+        let resume = tokio::select! {
+            shown = shown => shown?,
+            () = shutdown.cancelled() => None,
+        };
+        match resume {
+            Some(resume) => live::run(&place, resume, shutdown).await,
+            None => Ok(()),
+        }
+    })
+}
+
+/// Everything up to the verdict; gives the instant up to which readings were sent.
+async fn show(place: &Place) -> anyhow::Result<i64> {
+    line(&format!(
+        "Greenpark: MQTT at {}, gRPC at {}, lake in {}",
+        place.mqtt,
+        place.grpc,
+        place.lake.display()
+    ));
+    let service = Service::connect(&place.grpc).await?;
+    registry::register(&service)
+        .await
+        .context("register the demo park")?;
+    let latest = registry::latest(&service)
+        .await
+        .context("ask where the readings end")?;
+    let loaded = history::load(&place.mqtt, &latest)
+        .await
+        .context("load the history")?;
+    settle::wait(&service, &loaded).await?;
+    let progress = verdict::ask(&service).await?;
+    sheet::answer(&verdict::draw(&progress, &loaded, &Disk::of(&place.lake)))?;
+    Ok(loaded.until)
+}
+
+/// What the lake takes on disk.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Disk {
+    files: u64,
+    bytes: u64,
+}
+
+impl Disk {
+    /// Counts the Parquet files under `folder`; what cannot be read is left out.
+    fn of(folder: &Path) -> Self {
+        let mut disk = Self::default();
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => {
+                    let inner = Self::of(&path);
+                    disk.files += inner.files;
+                    disk.bytes += inner.bytes;
+                }
+                Ok(metadata) if path.extension().is_some_and(|e| e == "parquet") => {
+                    disk.files += 1;
+                    disk.bytes += metadata.len();
+                }
+                _ => {}
+            }
+        }
+        disk
+    }
+}

@@ -1,0 +1,17 @@
+//! The `greenpark` binary: every service in one process, the demo park, replay and client commands.
+//!
+//! [`assembly`] starts services, [`demo`] and [`replay`] publish readings as gateways do, and [`client`]
+//! asks the query service as anyone may. Nothing here decodes, stores or computes: what is shown was
+//! asked over gRPC. [`run`] does what a command line says and gives the exit code.
+
+pub mod assembly;
+pub mod chance;
+pub mod cli;
+pub mod client;
+pub mod demo;
+pub mod gauge;
+pub mod payload;
+pub mod publisher;
+pub mod replay;
+pub mod run;
+pub mod settings;

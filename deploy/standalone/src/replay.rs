@@ -1,0 +1,220 @@
+//! `replay`: a CSV file of readings to an MQTT server, at any speed, over any number of connections.
+//!
+//! What is not acknowledged is sent again until it is, so a server may be killed and started again
+//! meanwhile. Values go from the file into the payload as the text they are.
+
+pub mod mapping;
+pub mod rows;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{ReplayArgs, Speed},
+    client::sheet,
+    gauge::{Gauge, line},
+    payload::{self, Columns},
+    publisher::{self, Message, PublishError, Tally},
+    replay::{
+        mapping::Mapping,
+        rows::{Row, Rows},
+    },
+};
+
+/// Messages that wait for one connection; more would only wait longer.
+const QUEUE_MAX: usize = 1024;
+/// Wrong lines that are shown; the rest are counted.
+const PROBLEMS_SHOWN_MAX: usize = 20;
+/// How often the gauge moves.
+const GAUGE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Reads, sends, and says how much was acknowledged.
+///
+/// # Errors
+/// The mapping or a line is wrong (nothing was sent), or not everything was acknowledged.
+pub async fn replay(args: &ReplayArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mapping = Mapping::load(&args.map)?;
+    let mut rows = read(args, &mapping)?;
+    if let Some(seed) = args.shuffle {
+        rows.shuffle(seed);
+    }
+    let tally = Arc::new(Tally::default());
+    let started = Instant::now();
+    let (mut connections, senders) = connect(args, &mapping, &tally);
+    let total = rows.len() as u64;
+    let feeder = tokio::spawn(feed(rows, mapping, args.speed, senders, shutdown));
+    let mut gauge = Gauge::new("replay", total);
+    let mut failures = Vec::new();
+    loop {
+        let deadline = Instant::now() + GAUGE_PAUSE;
+        match tokio::time::timeout_at(deadline, connections.join_next()).await {
+            Ok(None) => break,
+            Ok(Some(ended)) => {
+                if let Err(error) = ended.context("a connection's task ended")? {
+                    failures.push(error);
+                }
+            }
+            Err(_) => {}
+        }
+        gauge.set(tally.acknowledged());
+    }
+    gauge.finish();
+    feeder.await.context("the feeding task ended")?;
+    report(total, &tally, started.elapsed(), &failures)
+}
+
+fn read(args: &ReplayArgs, mapping: &Mapping) -> anyhow::Result<Rows> {
+    let (rows, problems) = Rows::read(&args.file, mapping)?;
+    if !problems.is_empty() {
+        for problem in problems.iter().take(PROBLEMS_SHOWN_MAX) {
+            line(problem);
+        }
+        bail!(
+            "{}: {} lines are wrong; nothing was sent",
+            args.file.display(),
+            problems.len()
+        );
+    }
+    if rows.skipped() > 0 {
+        line(&format!(
+            "{}: {} rows without a value are passed over",
+            args.file.display(),
+            rows.skipped()
+        ));
+    }
+    if rows.is_empty() {
+        bail!("{}: there is no reading in it", args.file.display());
+    }
+    Ok(rows)
+}
+
+type Connections = JoinSet<Result<(), PublishError>>;
+
+fn connect(
+    args: &ReplayArgs,
+    mapping: &Mapping,
+    tally: &Arc<Tally>,
+) -> (Connections, Vec<mpsc::Sender<Message>>) {
+    let mut connections = JoinSet::new();
+    let senders = (0..args.connections)
+        .map(|number| {
+            let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+            let settings = publisher::Settings {
+                address: args.mqtt.clone(),
+                // Two replays at once must not throw each other out.
+                client_id: format!("{}-replay-{}-{number}", mapping.gateway, std::process::id()),
+                inflight_max: args.inflight,
+                patience: Duration::from_secs(args.patience),
+                ..publisher::Settings::default()
+            };
+            connections.spawn(publisher::publish(settings, receiver, Arc::clone(tally)));
+            sender
+        })
+        .collect();
+    (connections, senders)
+}
+
+/// Sends every row, batch by batch, to the connections in turn.
+async fn feed(
+    rows: Rows,
+    mapping: Mapping,
+    speed: Speed,
+    senders: Vec<mpsc::Sender<Message>>,
+    shutdown: CancellationToken,
+) {
+    let topic: Arc<str> = mapping.topic().into();
+    let started = Instant::now();
+    let mut fed = 0u64;
+    for (number, rows_of_message) in rows.batches(mapping.batch).enumerate() {
+        if let Speed::PerSecond(rate) = speed {
+            let due = started + Duration::from_millis(fed * 1_000 / u64::from(rate));
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+        let readings = u32::try_from(rows_of_message.len()).unwrap_or(u32::MAX);
+        fed += u64::from(readings);
+        let payload = encode(&rows, rows_of_message, &mapping);
+        let message = Message {
+            topic: Arc::clone(&topic),
+            payload,
+            readings,
+        };
+        let sender = &senders[number % senders.len()];
+        let sent = tokio::select! {
+            sent = sender.send(message) => sent.is_ok(),
+            () = shutdown.cancelled() => false,
+        };
+        if !sent {
+            // The connection gave up and says why, or we were asked to stop.
+            return;
+        }
+    }
+}
+
+/// The payload of some rows: a single reading, or columns by meter.
+fn encode(rows: &Rows, order: &[u32], mapping: &Mapping) -> Bytes {
+    if let [only] = order {
+        let Row {
+            instant,
+            value,
+            meter,
+        } = rows.row(*only);
+        return payload::single(mapping.head(meter), instant, value, mapping.flag);
+    }
+    let mut columns = Columns::default();
+    let of_meter = |index: u32| {
+        let mine = move |row: &u32| rows.meter_of(*row) == index;
+        order
+            .iter()
+            .filter(move |row| mine(row))
+            .map(|&row| rows.row(row))
+    };
+    for (index, meter) in (0u32..).zip(rows.meters()) {
+        let readings = of_meter(index).map(|row| (row.instant, row.value));
+        if readings.clone().next().is_some() {
+            columns.add_listed(mapping.head(meter), mapping.flag, readings);
+        }
+    }
+    columns.finish()
+}
+
+fn report(
+    total: u64,
+    tally: &Tally,
+    took: Duration,
+    failures: &[PublishError],
+) -> anyhow::Result<()> {
+    let (sent, acknowledged) = (tally.sent(), tally.acknowledged());
+    let seconds = took.as_secs_f64();
+    sheet::answer(&format!(
+        "sent {sent}, acknowledged {acknowledged}, seconds {seconds:.3} ({:.0} readings a second; {} messages, {} sent again, {} reconnects)\n",
+        acknowledged as f64 / seconds.max(1e-9),
+        tally.messages(),
+        tally.messages_resent(),
+        tally.reconnects(),
+    ))?;
+    for failure in failures {
+        let cause = std::error::Error::source(failure).map_or(String::new(), |c| format!(": {c}"));
+        line(&format!("{failure}{cause}"));
+    }
+    if acknowledged < total {
+        bail!(
+            "{} of {total} readings are not acknowledged",
+            total - acknowledged
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

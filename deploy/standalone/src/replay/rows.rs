@@ -1,0 +1,230 @@
+//! The readings of a CSV file, in memory: instants, and values as the text they are.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{BufReader, Read},
+    path::Path,
+};
+
+use anyhow::{Context, bail};
+use flate2::read::MultiGzDecoder;
+use greenpark_model::{amount::Amount, id};
+
+use super::mapping::Mapping;
+use crate::chance;
+
+/// Most rows of one file: at about 30 bytes a row, 1.5 GB.
+const ROWS_MAX: usize = 50_000_000;
+/// Wrong lines after which reading stops.
+const PROBLEMS_MAX: usize = 1_000;
+
+/// Rows in columns; values lie one after the other in one text.
+#[derive(Debug, Default)]
+pub struct Rows {
+    instants: Vec<i64>,
+    meters: Vec<u32>,
+    ends: Vec<usize>,
+    values: String,
+    names: Vec<String>,
+    order: Vec<u32>,
+    skipped: usize,
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// UTC milliseconds.
+    pub instant: i64,
+    /// A JSON number.
+    pub value: &'a str,
+    /// The meter.
+    pub meter: &'a str,
+}
+
+/// Where the columns of the mapping stand in the file.
+struct Places {
+    instant: usize,
+    value: usize,
+    meter: Option<usize>,
+}
+
+impl Rows {
+    /// Reads `file` (`.gz` is unpacked). The second part says what is wrong with which line.
+    ///
+    /// # Errors
+    /// The file cannot be read or lacks a column.
+    pub fn read(file: &Path, mapping: &Mapping) -> anyhow::Result<(Self, Vec<String>)> {
+        let opened = File::open(file).with_context(|| format!("open {}", file.display()))?;
+        let packed = file.extension().is_some_and(|e| e == "gz");
+        let input: Box<dyn Read> = if packed {
+            Box::new(MultiGzDecoder::new(opened))
+        } else {
+            Box::new(opened)
+        };
+        Self::read_from(input, &file.display().to_string(), mapping)
+    }
+
+    fn read_from(
+        input: impl Read,
+        shown: &str,
+        mapping: &Mapping,
+    ) -> anyhow::Result<(Self, Vec<String>)> {
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_reader(BufReader::new(input));
+        let header = reader
+            .headers()
+            .with_context(|| format!("read {shown}"))?
+            .clone();
+        let places = Places::find(&header, shown, mapping)?;
+        let mut rows = Self::default();
+        let mut known = HashMap::new();
+        if let Some(meter) = &mapping.meter {
+            rows.names.push(meter.clone());
+        }
+        let mut problems = Vec::new();
+        let mut record = csv::StringRecord::new();
+        while problems.len() < PROBLEMS_MAX {
+            let more = reader.read_record(&mut record);
+            let line = record.position().map_or(0, csv::Position::line);
+            match more {
+                Ok(false) => break,
+                Ok(true) => {
+                    if let Err(reason) = rows.push(&record, &places, mapping, &mut known) {
+                        problems.push(format!("{shown}:{line}: {reason}"));
+                    }
+                }
+                Err(error) if error.is_io_error() => {
+                    return Err(error).with_context(|| format!("read {shown}"));
+                }
+                Err(error) => problems.push(format!("{shown}: {error}")),
+            }
+            if rows.instants.len() > ROWS_MAX {
+                bail!("{shown}: more than {ROWS_MAX} rows; split the file");
+            }
+        }
+        // OK because ROWS_MAX fits.
+        rows.order = (0..rows.instants.len() as u32).collect();
+        Ok((rows, problems))
+    }
+
+    fn push(
+        &mut self,
+        record: &csv::StringRecord,
+        places: &Places,
+        mapping: &Mapping,
+        known: &mut HashMap<String, u32>,
+    ) -> Result<(), String> {
+        let cell = |index: usize| record.get(index).unwrap_or_default();
+        let value = cell(places.value);
+        if value.is_empty() {
+            self.skipped += 1;
+            return Ok(());
+        }
+        let decimal = value
+            .parse::<Amount>()
+            .map_err(|error| format!("'{value}': {error}"));
+        decimal?;
+        // A decimal that JSON does not write so, such as +1 or 1., would be refused on arrival.
+        if serde_json::from_str::<serde_json::Number>(value).is_err() {
+            return Err(format!("'{value}' is no JSON number"));
+        }
+        let instant = mapping.instant(cell(places.instant))?;
+        let meter = match places.meter {
+            None => 0,
+            Some(column) => self.meter_index(cell(column), known)?,
+        };
+        self.values.push_str(value);
+        self.ends.push(self.values.len());
+        self.instants.push(instant);
+        self.meters.push(meter);
+        Ok(())
+    }
+
+    fn meter_index(&mut self, name: &str, known: &mut HashMap<String, u32>) -> Result<u32, String> {
+        if let Some(&index) = known.get(name) {
+            return Ok(index);
+        }
+        id::check(name).map_err(|error| format!("meter: {error}"))?;
+        let index = u32::try_from(self.names.len()).map_err(|_| "too many meters".to_owned())?;
+        self.names.push(name.to_owned());
+        known.insert(name.to_owned(), index);
+        Ok(index)
+    }
+
+    /// How many readings.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Rows that had no value.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// The meters, by index.
+    #[must_use]
+    pub fn meters(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The index of a row's meter.
+    #[must_use]
+    pub fn meter_of(&self, row: u32) -> u32 {
+        self.meters[row as usize]
+    }
+
+    /// The row with this number in the file.
+    #[must_use]
+    pub fn row(&self, row: u32) -> Row<'_> {
+        let index = row as usize;
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Row {
+            instant: self.instants[index],
+            value: &self.values[start..self.ends[index]],
+            meter: &self.names[self.meters[index] as usize],
+        }
+    }
+
+    /// Puts the rows in an order that `seed` decides (Fisher–Yates over splitmix64).
+    pub fn shuffle(&mut self, seed: u64) {
+        for (step, last) in (1..self.order.len()).rev().enumerate() {
+            let chance = chance::number(seed, step as u64);
+            // OK because the remainder is at most `last`.
+            let other = (chance % (last as u64 + 1)) as usize;
+            self.order.swap(last, other);
+        }
+    }
+
+    /// The numbers of the rows in the order of sending, `size` at a time.
+    pub fn batches(&self, size: usize) -> impl Iterator<Item = &[u32]> {
+        self.order.chunks(size)
+    }
+}
+
+impl Places {
+    fn find(header: &csv::StringRecord, shown: &str, mapping: &Mapping) -> anyhow::Result<Self> {
+        let place = |name: &str| {
+            // A byte order mark belongs to the file, not to the first column's name.
+            let found = header
+                .iter()
+                .position(|column| column.trim_start_matches('\u{feff}') == name);
+            let columns = || header.iter().collect::<Vec<_>>().join(", ");
+            found.with_context(|| format!("{shown} has no column '{name}'; it has {}", columns()))
+        };
+        Ok(Self {
+            instant: place(&mapping.columns.instant)?,
+            value: place(&mapping.columns.value)?,
+            meter: mapping.columns.meter.as_deref().map(place).transpose()?,
+        })
+    }
+}

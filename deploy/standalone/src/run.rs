@@ -1,0 +1,162 @@
+//! From a command line to an exit code.
+
+use std::{ffi::OsString, path::Path};
+
+use anyhow::Context;
+use clap::Parser;
+use greenpark_model::day::Instant;
+use greenpark_runtime::{clock, exit, logging, settings::Mistakes, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    assembly::{self, Roles},
+    cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs},
+    client::{extract, import, indicators, sheet},
+    demo,
+    gauge::line,
+    replay::{self, mapping::MappingError},
+    settings::Settings,
+};
+
+/// What a client command logs when nothing else is said: its answer is the output.
+const QUIET: &str = "warn";
+
+/// Does what `arguments` say; the code is one of [`exit`].
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A terminal that cannot be written to has nobody to read this.
+            let _ = error.print();
+            return if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::SUCCESS
+            };
+        }
+    };
+    match command(cli).await {
+        Ok(()) => exit::SUCCESS,
+        Err(error) => {
+            line(&format!("greenpark: {error:#}"));
+            let usage = error.is::<Mistakes>() || error.is::<MappingError>();
+            if usage { exit::USAGE } else { exit::FAILURE }
+        }
+    }
+}
+
+async fn command(cli: Cli) -> anyhow::Result<()> {
+    match cli.command.unwrap_or(Command::Demo(cli.demo)) {
+        Command::Demo(args) => run_demo(&args).await,
+        Command::Up(args) => serve(&args.place, Roles::All).await,
+        Command::Ingest(args) => serve_one(args.config, Roles::Ingest).await,
+        Command::Processor(args) => serve_one(args.config, Roles::Processor).await,
+        Command::Query(args) => serve_one(args.config, Roles::Query).await,
+        Command::Replay(args) => {
+            quiet()?;
+            replay::replay(&args, shutdown()?).await
+        }
+        Command::Import(args) => {
+            quiet()?;
+            import::import(&args).await
+        }
+        Command::Intensity(args) => {
+            quiet()?;
+            indicators::intensity(&args, Instant(clock::now_ms()).day().year()).await
+        }
+        Command::Progress(args) => {
+            quiet()?;
+            indicators::progress(&args).await
+        }
+        Command::Extract(args) => {
+            quiet()?;
+            extract::extract(&args).await
+        }
+        Command::Config(ConfigCommand::Check(args)) => {
+            load(args.config.as_deref())?;
+            line("the settings have no mistakes");
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Print(args)) => sheet::answer(
+            &load(args.config.as_deref())?
+                .to_toml()
+                .context("print the settings")?,
+        ),
+    }
+}
+
+async fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {
+    let mut settings = load(args.place.config.as_deref())?;
+    settings.place(&args.place);
+    if args.place.config.is_none() {
+        // The terminal is for the picture.
+        settings.logs.filter = QUIET.to_owned();
+    }
+    logs(&settings.logs)?;
+    let shutdown = shutdown()?;
+    let mut running = assembly::start(&settings, Roles::All).await?;
+    let shown = {
+        let demo = demo::run(&settings, &running, args.until_verdict, shutdown.clone())?;
+        tokio::select! {
+            shown = demo => shown,
+            name = running.any_end() => Err(anyhow::anyhow!("{name} ended by itself")),
+        }
+    };
+    let stopped = running.stop().await;
+    shown?;
+    Ok(stopped?)
+}
+
+async fn serve_one(config: Option<std::path::PathBuf>, roles: Roles) -> anyhow::Result<()> {
+    serve(
+        &PlaceArgs {
+            config,
+            ..PlaceArgs::default()
+        },
+        roles,
+    )
+    .await
+}
+
+/// Runs services until a signal.
+async fn serve(place: &PlaceArgs, roles: Roles) -> anyhow::Result<()> {
+    let mut settings = load(place.config.as_deref())?;
+    settings.place(place);
+    logs(&settings.logs)?;
+    let shutdown = shutdown()?;
+    let mut running = assembly::start(&settings, roles).await?;
+    let addresses = [("MQTT", running.mqtt), ("gRPC", running.grpc)];
+    for (name, address) in addresses.into_iter().filter_map(|(n, a)| Some((n, a?))) {
+        line(&format!("{name} at {address}"));
+    }
+    let failed = tokio::select! {
+        () = shutdown.cancelled() => None,
+        name = running.any_end() => Some(name),
+    };
+    let stopped = running.stop().await;
+    match (failed, stopped) {
+        (_, Err(error)) => Err(error.into()),
+        (Some(name), Ok(())) => Err(anyhow::anyhow!("{name} ended by itself")),
+        (None, Ok(())) => Ok(()),
+    }
+}
+
+fn load(file: Option<&Path>) -> anyhow::Result<Settings> {
+    Ok(Settings::load(file, std::env::vars())?)
+}
+
+fn logs(settings: &logging::Settings) -> anyhow::Result<()> {
+    let overriding = std::env::var("RUST_LOG").ok();
+    Ok(logging::install(settings, overriding.as_deref())?)
+}
+
+fn quiet() -> anyhow::Result<()> {
+    logs(&logging::Settings {
+        filter: QUIET.to_owned(),
+        ..logging::Settings::default()
+    })
+}
+
+fn shutdown() -> anyhow::Result<CancellationToken> {
+    signal::shutdown().context("listen for signals")
+}

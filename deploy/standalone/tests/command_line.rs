@@ -1,0 +1,184 @@
+//! The binary as a script sees it: exit codes, and what is said where.
+
+use std::{
+    io::Write,
+    net::TcpListener,
+    process::{Command, Output},
+};
+
+use tempfile::{NamedTempFile, TempDir};
+
+fn greenpark(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_greenpark"));
+    command.env_remove("RUST_LOG").args(arguments);
+    command.output().expect("the binary runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+fn file(suffix: &str, text: &str) -> NamedTempFile {
+    let mut file = tempfile::Builder::new()
+        .suffix(suffix)
+        .tempfile()
+        .expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("room on the disk");
+    file
+}
+
+fn path(file: &NamedTempFile) -> &str {
+    file.path().to_str().expect("a temporary path is text")
+}
+
+#[test]
+fn wrong_settings_are_told_all_at_once_with_exit_code_64() {
+    let settings = file(
+        ".toml",
+        "[listen]\naddress = \"x\"\nlingr = \"1s\"\n[lok]\n[kafka]\npartitions = 0\n",
+    );
+    for command in [&["config", "check"][..], &["up"], &["demo"], &["ingest"]] {
+        let output = greenpark(&[command, &["--config", path(&settings)]].concat());
+        assert_eq!(output.status.code(), Some(64), "{command:?}");
+        assert!(output.stdout.is_empty());
+        for name in ["listen.address", "listen.lingr", "lok", "kafka.partitions"] {
+            assert!(
+                said(&output).contains(name),
+                "{name} is not in {}",
+                said(&output)
+            );
+        }
+    }
+}
+
+#[test]
+fn settings_are_printed_with_overrides_of_the_environment() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_greenpark"));
+    let output = command
+        .env("GREENPARK__LISTEN__LINGER", "7ms")
+        .args(["config", "print"])
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0));
+    let printed = String::from_utf8(output.stdout).expect("text");
+    assert!(printed.contains("linger = \"7ms\""), "{printed}");
+    let again = greenpark(&[
+        "config",
+        "check",
+        "--config",
+        path(&file(".toml", &printed)),
+    ]);
+    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+}
+
+#[test]
+fn a_wrong_argument_is_exit_code_64_and_help_is_0() {
+    assert_eq!(greenpark(&["--no-such-option"]).status.code(), Some(64));
+    assert_eq!(greenpark(&["replay"]).status.code(), Some(64));
+    assert_eq!(greenpark(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_port_in_use_is_one_line_that_names_the_option() {
+    let holder = TcpListener::bind("127.0.0.1:0").expect("port 0 is free");
+    let held = holder.local_addr().expect("a bound address").to_string();
+    let folder = TempDir::new().expect("a temporary folder");
+    let data = folder.path().to_str().expect("a temporary path is text");
+    for (option, other) in [("--mqtt", "--grpc"), ("--grpc", "--mqtt")] {
+        for command in ["demo", "up"] {
+            let output = greenpark(&[command, "--data", data, option, &held, other, "127.0.0.1:0"]);
+            assert_eq!(output.status.code(), Some(1));
+            let expected =
+                format!("greenpark: {held} is in use; choose another address with {option}\n");
+            assert!(said(&output).ends_with(&expected), "{}", said(&output));
+            assert!(output.stdout.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_client_without_a_service_says_what_to_do() {
+    let holder = TcpListener::bind("127.0.0.1:0").expect("port 0 is free");
+    let address = holder.local_addr().expect("a bound address").to_string();
+    drop(holder);
+    for command in [&["progress"][..], &["intensity", "--period", "2025"]] {
+        let output = greenpark(&[command, &["--grpc", &address]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        assert!(said(&output).contains("--grpc"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_replay_that_nobody_acknowledges_fails_and_still_reports() {
+    let holder = TcpListener::bind("127.0.0.1:0").expect("port 0 is free");
+    let address = holder.local_addr().expect("a bound address").to_string();
+    drop(holder);
+    let csv = file(".csv", "t,v\n2026-01-01 00:00,1.5\n");
+    let map = file(
+        ".toml",
+        "park = \"p\"\nenterprise = \"e\"\ngateway = \"g\"\nmeter = \"m\"\nquantity = \"electricity\"\n\
+         kind = \"interval\"\n[columns]\ninstant = \"t\"\nvalue = \"v\"\n[time]\nformat = \"%Y-%m-%d %H:%M\"\n\
+         offset = \"+08:00\"\n",
+    );
+    let arguments = [
+        "replay",
+        path(&csv),
+        "--map",
+        path(&map),
+        "--mqtt",
+        &address,
+        "--patience",
+        "0",
+    ];
+    let output = greenpark(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let answer = String::from_utf8(output.stdout.clone()).expect("text");
+    assert!(
+        answer.starts_with("sent 0, acknowledged 0, seconds "),
+        "{answer}"
+    );
+    assert!(
+        said(&output).contains("1 of 1 readings are not acknowledged"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_wrong_mapping_is_exit_code_64() {
+    let csv = file(".csv", "t,v\n");
+    let map = file(".toml", "park = \"p q\"\n");
+    let output = greenpark(&["replay", path(&csv), "--map", path(&map)]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        said(&output).contains("park") && said(&output).contains("quantity"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn an_import_with_bad_lines_names_each_and_writes_nothing() {
+    let lines = "enterprise,title,industry,above_designated_size,valid_from,valid_to\n\
+                 a/b,x,C31,true,2020-01-01,\nsteel,x,C31,perhaps,2020-01-01,\n";
+    let csv = file(".csv", lines);
+    let output = greenpark(&[
+        "import",
+        "--park",
+        "p",
+        "--enterprises",
+        path(&csv),
+        "--recorded-by",
+        "me",
+        "--evidence",
+        "form",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output);
+    assert!(
+        text.contains(".csv:2: enterprise") && text.contains(".csv:3: above_designated_size"),
+        "{text}"
+    );
+    assert!(text.contains("nothing was written"), "{text}");
+}

@@ -1,0 +1,209 @@
+//! The columnar form of the native JSON: `{"series":[{…,"at":[…],"value":[…]}]}`.
+//!
+//! A series gives its instants as `at` (one for each value) or as `from` and `step`. A `null` value is a
+//! reading that the gateway has not got; it is passed over. Readings are numbered through the payload
+//! from zero, nulls included.
+
+use greenpark_model::{
+    limits::BATCH_READINGS_MAX,
+    reading::{Flag, Reading},
+};
+
+use super::{
+    Decoded, SeriesTable,
+    fields::{Fields, Key, wrong},
+    instant,
+    json::{amount, flag, instant_ms},
+    scan::{Scanner, SyntaxError, Token},
+};
+
+/// Where the readings of a payload go.
+struct Sink<'a> {
+    series: &'a mut SeriesTable,
+    to: &'a mut Decoded,
+    now_ms: i64,
+}
+
+/// Where the instants of a series come from.
+enum Instants<'a> {
+    Listed(Vec<Token<'a>>),
+    Stepped { from: i64, step: i64 },
+}
+
+/// Where the flags of a series come from.
+enum Flags<'a> {
+    All(Flag),
+    Letters(&'a [u8]),
+}
+
+/// Decodes an object that has `series` into `to`; an error refuses the payload as a whole.
+pub(super) fn decode(
+    fields: &Fields<'_>,
+    series: &mut SeriesTable,
+    now_ms: i64,
+    to: &mut Decoded,
+) -> Result<(), String> {
+    fields.check(&Key::OF_A_SERIES)?;
+    let list = match fields.required(Key::Series)? {
+        Token::Array(text) => text,
+        other => return Err(wrong(Key::Series, other, "an array")),
+    };
+    let mut sink = Sink { series, to, now_ms };
+    let mut first = 0;
+    let mut scanner = Scanner::new(list);
+    let element = |scanner: &mut Scanner<'_>| {
+        if scanner.peek() != Some(b'{') {
+            let other = scanner.value()?;
+            sink.to.refuse(
+                first,
+                1,
+                format!("a series is {}, not an object", other.describe()),
+            );
+            first += 1;
+            return Ok(());
+        }
+        let fields = Fields::read(scanner)?;
+        let values = match fields.required(Key::Value) {
+            Ok(Token::Array(text)) => elements(text)?,
+            _ => Vec::new(),
+        };
+        let count = values.len().max(1);
+        if let Err(reason) = one_series(&fields, &values, first, &mut sink) {
+            sink.to.refuse(first, count, reason);
+        }
+        first += count;
+        Ok(())
+    };
+    scanner
+        .array(element)
+        .map_err(|e: SyntaxError| e.to_string())?;
+    if sink.to.readings.len() > BATCH_READINGS_MAX {
+        return Err(format!(
+            "more than {BATCH_READINGS_MAX} readings in one payload; send them in several"
+        ));
+    }
+    Ok(())
+}
+
+fn elements(array: &str) -> Result<Vec<Token<'_>>, SyntaxError> {
+    // OK because an element and its comma are at least two bytes.
+    let mut elements = Vec::with_capacity((array.len() / 8).min(BATCH_READINGS_MAX));
+    Scanner::new(array).array(|scanner| {
+        elements.push(scanner.value()?);
+        Ok(())
+    })?;
+    Ok(elements)
+}
+
+fn one_series(
+    fields: &Fields<'_>,
+    values: &[Token<'_>],
+    first: usize,
+    sink: &mut Sink<'_>,
+) -> Result<(), String> {
+    fields.check(&[Key::Series])?;
+    let Sink { series, to, now_ms } = sink;
+    let of = series.find(fields.name()?)?;
+    match fields.required(Key::Value)? {
+        Token::Array(_) if values.is_empty() => return Err("\"value\" is empty".to_owned()),
+        Token::Array(_) => {}
+        other => return Err(wrong(Key::Value, other, "an array")),
+    }
+    let instants = instants(fields, values.len())?;
+    let flags = flags(fields, values.len())?;
+    let scale = series.scale(of);
+    for (index, value) in values
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| **value != Token::Null)
+    {
+        match one_reading(value, scale, instants.at(index), flags.at(index), *now_ms) {
+            Ok(reading) => to.readings.push((of, reading)),
+            Err(reason) => to.refuse(first + index, 1, reason),
+        }
+    }
+    Ok(())
+}
+
+fn one_reading(
+    value: &Token<'_>,
+    scale: i32,
+    ms: Result<i64, String>,
+    flag: Result<Flag, String>,
+    now_ms: i64,
+) -> Result<Reading, String> {
+    Ok(Reading {
+        instant: instant::check(ms?, now_ms).map_err(|e| format!("\"at\": {e}"))?,
+        value: amount(value, scale)?,
+        flag: flag?,
+    })
+}
+
+fn instants<'a>(fields: &Fields<'a>, count: usize) -> Result<Instants<'a>, String> {
+    let stepped = fields.has(Key::From) || fields.has(Key::Step);
+    if fields.has(Key::At) && stepped {
+        return Err("give \"at\", or \"from\" and \"step\", not both".to_owned());
+    }
+    if stepped {
+        let from = instant_ms(Key::From, fields.required(Key::From)?)?;
+        let step = match fields.required(Key::Step)? {
+            Token::Number(digits) => digits.parse().ok().filter(|&step: &i64| step > 0),
+            _ => None,
+        };
+        let step = step.ok_or("\"step\" is not a whole number of milliseconds above zero")?;
+        return Ok(Instants::Stepped { from, step });
+    }
+    let listed = match fields.required(Key::At)? {
+        Token::Array(text) => elements(text).map_err(|e| e.to_string())?,
+        other => return Err(wrong(Key::At, other, "an array")),
+    };
+    if listed.len() != count {
+        return Err(format!(
+            "{count} values but {} instants in \"at\"",
+            listed.len()
+        ));
+    }
+    Ok(Instants::Listed(listed))
+}
+
+fn flags<'s>(fields: &'s Fields<'_>, count: usize) -> Result<Flags<'s>, String> {
+    let letters = fields.text_or(Key::Flag, "N")?;
+    match letters.len() {
+        1 => flag(letters).map(Flags::All),
+        n if n == count && letters.is_ascii() => Ok(Flags::Letters(letters.as_bytes())),
+        n => Err(format!(
+            "\"flag\" has {n} letters; give one for all or {count}, one for each value"
+        )),
+    }
+}
+
+impl Instants<'_> {
+    fn at(&self, index: usize) -> Result<i64, String> {
+        match self {
+            Self::Listed(listed) => instant_ms(Key::At, &listed[index]),
+            Self::Stepped { from, step } => {
+                // OK because an index is below 2^20; what saturates is refused as the future.
+                let index = i64::try_from(index).unwrap_or(i64::MAX);
+                Ok(from.saturating_add(step.saturating_mul(index)))
+            }
+        }
+    }
+}
+
+impl Flags<'_> {
+    fn at(&self, index: usize) -> Result<Flag, String> {
+        match self {
+            Self::All(flag) => Ok(*flag),
+            Self::Letters(letters) => {
+                let letter = letters[index];
+                Flag::from_code(letter).ok_or_else(|| flag_refused(letter))
+            }
+        }
+    }
+}
+
+fn flag_refused(letter: u8) -> String {
+    flag(char::from(letter).encode_utf8(&mut [0; 4]))
+        .err()
+        .unwrap_or_default()
+}

@@ -1,0 +1,171 @@
+//! The members of a reading or series object, in any order, before they are understood.
+//!
+//! Collecting members first keeps a reading's mistake its own: the scanner has passed the whole object
+//! when the first wrong key or value is reported, so the next reading is not lost with it.
+
+use std::borrow::Cow;
+
+use super::{
+    scan::{Scanner, SyntaxError, Token},
+    series::{Name, clip},
+};
+
+/// A key of the native JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    Meter,
+    Quantity,
+    Kind,
+    At,
+    Value,
+    Unit,
+    Flag,
+    From,
+    Step,
+    Series,
+}
+
+const KEYS: usize = 10;
+const NAMES: [&str; KEYS] = [
+    "meter", "quantity", "kind", "at", "value", "unit", "flag", "from", "step", "series",
+];
+
+/// The members of one object.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'a> {
+    values: [Option<Token<'a>>; KEYS],
+    problem: Option<String>,
+}
+
+impl Key {
+    /// The keys of a series object, which do not stand beside `series`.
+    pub(super) const OF_A_SERIES: [Self; KEYS - 1] = [
+        Self::Meter,
+        Self::Quantity,
+        Self::Kind,
+        Self::At,
+        Self::Value,
+        Self::Unit,
+        Self::Flag,
+        Self::From,
+        Self::Step,
+    ];
+
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "meter" => Self::Meter,
+            "quantity" => Self::Quantity,
+            "kind" => Self::Kind,
+            "at" => Self::At,
+            "value" => Self::Value,
+            "unit" => Self::Unit,
+            "flag" => Self::Flag,
+            "from" => Self::From,
+            "step" => Self::Step,
+            "series" => Self::Series,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        NAMES[self as usize]
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Reads an object; mistakes other than of syntax are kept for [`Fields::check`].
+    pub(super) fn read(scanner: &mut Scanner<'a>) -> Result<Self, SyntaxError> {
+        let mut fields = Self::default();
+        scanner.object(|scanner, name| {
+            let value = scanner.value()?;
+            match Key::from_name(&name) {
+                Some(key) => fields.put(key, value),
+                None => {
+                    fields.problem.get_or_insert_with(|| unknown(&name));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(fields)
+    }
+
+    fn put(&mut self, key: Key, value: Token<'a>) {
+        let place = &mut self.values[key as usize];
+        if place.is_some() {
+            let twice = || format!("the key \"{}\" is there twice", key.name());
+            self.problem.get_or_insert_with(twice);
+        }
+        *place = Some(value);
+    }
+
+    /// Refuses an object with an unknown or repeated key, or one of `foreign`, which belong to another form.
+    pub(super) fn check(&self, foreign: &[Key]) -> Result<(), String> {
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
+        match foreign.iter().find(|&&key| self.has(key)) {
+            Some(key) => Err(format!("the key \"{}\" does not belong here", key.name())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.values[key as usize].is_some()
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn required(&self, key: Key) -> Result<&Token<'a>, String> {
+        match &self.values[key as usize] {
+            None => Err(format!("\"{}\" is missing", key.name())),
+            Some(value) => Ok(value),
+        }
+    }
+
+    /// The value of a key that may be left out or null.
+    pub(super) fn optional(&self, key: Key) -> Option<&Token<'a>> {
+        self.values[key as usize]
+            .as_ref()
+            .filter(|value| **value != Token::Null)
+    }
+
+    /// The series that the members name.
+    pub(super) fn name(&self) -> Result<Name<'_>, String> {
+        Ok(Name {
+            meter: text(Key::Meter, self.required(Key::Meter)?)?,
+            quantity: text(Key::Quantity, self.required(Key::Quantity)?)?,
+            kind: self.text_or(Key::Kind, "register")?,
+            unit: self.text_or(Key::Unit, "")?,
+        })
+    }
+
+    /// The text of an optional key, or `default`.
+    pub(super) fn text_or<'s>(
+        &'s self,
+        key: Key,
+        default: &'static str,
+    ) -> Result<&'s str, String> {
+        self.optional(key)
+            .map_or(Ok(default), |value| text(key, value))
+    }
+}
+
+/// Refuses a value that has not the right kind.
+pub(super) fn wrong(key: Key, value: &Token<'_>, expected: &str) -> String {
+    format!("\"{}\" is {}, not {expected}", key.name(), value.describe())
+}
+
+fn text<'s>(key: Key, value: &'s Token<'_>) -> Result<&'s str, String> {
+    match value {
+        Token::Text(Cow::Borrowed(text)) => Ok(text),
+        Token::Text(Cow::Owned(text)) => Ok(text),
+        other => Err(wrong(key, other, "a string")),
+    }
+}
+
+fn unknown(name: &str) -> String {
+    format!(
+        "unknown key \"{}\"; the keys are {}",
+        clip(name),
+        NAMES[..KEYS - 1].join(", ")
+    )
+}

@@ -1,0 +1,215 @@
+//! The series of one gateway, remembered so that a known one costs a comparison.
+//!
+//! A payload names its series as texts; the table knows each combination of texts that was right before,
+//! with the series it means and the power of ten of its unit. It is bounded, and forgets all when full.
+
+use greenpark_model::{
+    id::MeterId,
+    quantity::Quantity,
+    reading::{Kind, Series},
+};
+use rustc_hash::FxHashMap;
+
+use crate::limits::SERIES_CACHED_MAX;
+
+/// A series as a payload names it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) meter: &'a str,
+    pub(super) quantity: &'a str,
+    pub(super) kind: &'a str,
+    /// Empty for the canonical unit.
+    pub(super) unit: &'a str,
+}
+
+/// A series that was named before.
+#[derive(Debug)]
+pub(crate) struct Known {
+    key: Box<[u8]>,
+    pub(crate) series: Series,
+    /// The power of ten that turns its values into the canonical unit.
+    scale: i32,
+    /// The batch it was last added to, and its index there.
+    pub(crate) placed: Option<(u64, u32)>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct SeriesTable {
+    known: Vec<Known>,
+    by_key: FxHashMap<Box<[u8]>, u32>,
+    last: u32,
+    key: Vec<u8>,
+}
+
+impl SeriesTable {
+    /// Forgets everything if the table is full; called between payloads, as indices are lost.
+    pub(crate) fn make_room(&mut self) {
+        if self.known.len() >= SERIES_CACHED_MAX {
+            *self = Self::default();
+        }
+    }
+
+    /// The series at `index`, which [`SeriesTable::find`] gave since the last [`SeriesTable::make_room`].
+    pub(crate) fn get_mut(&mut self, index: u32) -> &mut Known {
+        &mut self.known[index as usize]
+    }
+
+    pub(super) fn scale(&self, index: u32) -> i32 {
+        self.known[index as usize].scale
+    }
+
+    /// The index of the series that `name` means.
+    pub(super) fn find(&mut self, name: Name<'_>) -> Result<u32, String> {
+        // A name that is right has no NUL in it, so its key has exactly three and is nobody else's.
+        self.key.clear();
+        for part in [name.meter, name.quantity, name.kind] {
+            self.key.extend_from_slice(part.as_bytes());
+            self.key.push(0);
+        }
+        self.key.extend_from_slice(name.unit.as_bytes());
+        if self
+            .known
+            .get(self.last as usize)
+            .is_some_and(|known| *known.key == *self.key)
+        {
+            return Ok(self.last);
+        }
+        if let Some(&index) = self.by_key.get(self.key.as_slice()) {
+            self.last = index;
+            return Ok(index);
+        }
+        self.add(name)
+    }
+
+    fn add(&mut self, name: Name<'_>) -> Result<u32, String> {
+        let (series, scale) = parse(name)?;
+        let index = u32::try_from(self.known.len()).map_err(|_| "too many series".to_owned())?;
+        let key: Box<[u8]> = self.key.as_slice().into();
+        self.by_key.insert(key.clone(), index);
+        self.known.push(Known {
+            key,
+            series,
+            scale,
+            placed: None,
+        });
+        self.last = index;
+        Ok(index)
+    }
+}
+
+fn parse(name: Name<'_>) -> Result<(Series, i32), String> {
+    let meter = MeterId::new(name.meter).map_err(|e| format!("\"meter\": {e}"))?;
+    let quantity: Quantity = name
+        .quantity
+        .parse()
+        .map_err(|e| format!("\"quantity\": {e}"))?;
+    let kind = Kind::from_name(name.kind).ok_or_else(|| {
+        format!(
+            "\"kind\": unknown kind '{}'; write register, interval, event or gauge",
+            clip(name.kind)
+        )
+    })?;
+    let unit = quantity.medium.unit();
+    let scale = match name.unit {
+        "" => Some(0),
+        symbol => unit.scale_from(symbol),
+    };
+    let scale = scale.ok_or_else(|| {
+        let canonical = unit.symbol();
+        format!(
+            "\"unit\": '{}' does not measure {quantity}; write {canonical}, or leave it out",
+            clip(name.unit)
+        )
+    })?;
+    Ok((
+        Series {
+            meter,
+            quantity,
+            kind,
+        },
+        scale,
+    ))
+}
+
+/// The start of a text that a client made up.
+pub(super) fn clip(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: Name<'_> = Name {
+        meter: "m1",
+        quantity: "electricity",
+        kind: "register",
+        unit: "MWh",
+    };
+
+    #[test]
+    fn a_series_is_found_again() {
+        let mut table = SeriesTable::default();
+        let first = table.find(NAME).expect("a series");
+        let other = table.find(Name { unit: "", ..NAME }).expect("a series");
+        assert_ne!(first, other);
+        assert_eq!(table.find(NAME), Ok(first));
+        assert_eq!((table.scale(first), table.scale(other)), (3, 0));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let mut table = SeriesTable::default();
+        for (name, word) in [
+            (
+                Name {
+                    meter: "a/b",
+                    ..NAME
+                },
+                "\"meter\"",
+            ),
+            (
+                Name {
+                    meter: "m1\0electricity",
+                    ..NAME
+                },
+                "\"meter\"",
+            ),
+            (
+                Name {
+                    quantity: "electrcity",
+                    ..NAME
+                },
+                "electrcity",
+            ),
+            (
+                Name {
+                    kind: "counter",
+                    ..NAME
+                },
+                "register",
+            ),
+            (Name { unit: "m3", ..NAME }, "kWh"),
+        ] {
+            let reason = table.find(name).expect_err("refused");
+            assert!(reason.contains(word), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_full_table_starts_anew() {
+        let mut table = SeriesTable::default();
+        for meter in 0..SERIES_CACHED_MAX {
+            table.make_room();
+            table
+                .find(Name {
+                    meter: &meter.to_string(),
+                    ..NAME
+                })
+                .expect("a series");
+        }
+        table.make_room();
+        assert_eq!(table.find(NAME), Ok(0));
+    }
+}

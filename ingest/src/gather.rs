@@ -1,0 +1,409 @@
+//! What a sender's publishes become between a socket and the log: one record a gateway, and the
+//! acknowledgements owed for them.
+//!
+//! A [`Gather`] is filled by [`Gather::take`] and emptied by [`Gather::seal`]. It outlives its contents:
+//! routes, series and columns stay, so that the usual message costs no allocation. Its size is bounded by
+//! its owner, who stops taking when [`Gather::is_full`] says so.
+
+mod letters;
+
+use std::{mem, sync::Arc};
+
+use bytes::Bytes;
+use greenpark_log::{ContentType, Headers, Record};
+use greenpark_model::{
+    batch::Batch,
+    limits::{PACKET_BYTES_MAX, RECORD_BYTES_MAX},
+    reading::Reading,
+};
+use greenpark_proto::reading_batch;
+use rustc_hash::FxHashMap;
+
+use crate::{
+    acks::{Ack, Acks},
+    decode::{self, Decoded, SeriesTable},
+    limits::{
+        ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX, GATHER_BYTES_MAX, GATHER_BYTES_READY,
+        GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY, GATHER_READINGS_READY, HELD_READING_BYTES,
+        TOPIC_CACHED_BYTES_MAX, TOPICS_CACHED_MAX,
+    },
+    metrics::{EnterpriseCounters, Metrics},
+    settings::Format,
+    topic::{Origin, Routes},
+};
+
+/// A publish as it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) payload: &'a [u8],
+    pub(crate) qos: u8,
+    /// Zero where nothing is owed: QoS 0, and wills.
+    pub(crate) packet_id: u16,
+}
+
+/// What a gather became: records for the log, and what their receipts allow.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) readings: Vec<Record>,
+    pub(crate) letters: Vec<Record>,
+    pub(crate) acks: Acks,
+    pub(crate) tallies: Vec<Tally>,
+    pub(crate) messages: Messages,
+    /// Roughly the memory that it holds.
+    pub(crate) held_bytes: usize,
+}
+
+/// What one gateway's part of a gather adds to the metrics.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) counters: EnterpriseCounters,
+    pub(crate) accepted: u64,
+    pub(crate) dead_lettered: u64,
+}
+
+/// Publishes of a gather.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Messages {
+    /// By quality of service.
+    pub(crate) by_qos: [u64; 3],
+    /// Payload and topic bytes.
+    pub(crate) bytes: usize,
+}
+
+/// One gateway that the sender speaks for.
+#[derive(Debug)]
+struct Gateway {
+    origin: Origin,
+    counters: EnterpriseCounters,
+    series: SeriesTable,
+    batch: Batch,
+    /// Which batch of this gather it is, so that series know whether they are in it.
+    batch_number: u64,
+    /// No less than the batch's encoded size.
+    encoded_bytes_max: usize,
+    accepted: u64,
+    dead_lettered: u64,
+}
+
+/// Where a topic leads within this gather.
+#[derive(Debug, Clone)]
+struct Lane {
+    gateway: usize,
+    format: Result<Format, Arc<str>>,
+}
+
+/// Topics seen before, with their lanes; the one seen last is found without a hash.
+#[derive(Debug, Default)]
+struct Lanes {
+    known: Vec<(Box<str>, Lane)>,
+    by_topic: FxHashMap<Box<str>, usize>,
+    last: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    routes: Arc<Routes>,
+    metrics: Metrics,
+    lanes: Lanes,
+    gateways: Vec<Gateway>,
+    by_origin: FxHashMap<Origin, usize>,
+    touched: Vec<usize>,
+    decoded: Decoded,
+    records: Vec<Record>,
+    letters: Vec<Record>,
+    acks: Acks,
+    messages: Messages,
+    count: usize,
+    readings: usize,
+    letter_bytes: usize,
+}
+
+impl Lanes {
+    fn find(&mut self, topic: &str) -> Option<Lane> {
+        if let Some((last, lane)) = self.known.get(self.last)
+            && **last == *topic
+        {
+            return Some(lane.clone());
+        }
+        self.last = *self.by_topic.get(topic)?;
+        Some(self.known[self.last].1.clone())
+    }
+
+    fn remember(&mut self, topic: &str, lane: &Lane) {
+        if topic.len() <= TOPIC_CACHED_BYTES_MAX && self.known.len() < TOPICS_CACHED_MAX {
+            self.last = self.known.len();
+            self.by_topic.insert(topic.into(), self.last);
+            self.known.push((topic.into(), lane.clone()));
+        }
+    }
+}
+
+impl Messages {
+    fn add(&mut self, message: &Message<'_>) {
+        self.by_qos[usize::from(message.qos.min(2))] += 1;
+        self.bytes += message.payload.len() + message.topic.len();
+    }
+}
+
+impl Gateway {
+    fn new(origin: Origin, metrics: &Metrics) -> Self {
+        Self {
+            counters: metrics.of_enterprise(&origin.enterprise),
+            origin,
+            series: SeriesTable::default(),
+            batch: Batch::new(),
+            batch_number: 0,
+            encoded_bytes_max: 0,
+            accepted: 0,
+            dead_lettered: 0,
+        }
+    }
+
+    fn is_touched(&self) -> bool {
+        self.accepted > 0 || self.dead_lettered > 0
+    }
+
+    /// Adds a reading; `records` takes the batch first if the reading would not fit.
+    fn push(&mut self, of: u32, reading: Reading, records: &mut Vec<Record>) {
+        let known = self.series.get_mut(of);
+        let new_bytes = ENCODED_SERIES_BYTES_MAX + known.series.meter.as_str().len();
+        let bytes = self.encoded_bytes_max + ENCODED_READING_BYTES_MAX + new_bytes;
+        if bytes > RECORD_BYTES_MAX || self.batch.is_full() {
+            self.finish(records);
+        }
+        let known = self.series.get_mut(of);
+        let index = match known.placed {
+            Some((batch, index)) if batch == self.batch_number => Ok(index),
+            _ => {
+                self.encoded_bytes_max += new_bytes;
+                self.batch.add_series(known.series.clone())
+            }
+        };
+        let pushed = index.and_then(|index| {
+            known.placed = Some((self.batch_number, index));
+            self.batch.push(index, reading)
+        });
+        pushed.expect("a batch that is not full takes a series and a reading");
+        self.encoded_bytes_max += ENCODED_READING_BYTES_MAX;
+        self.accepted += 1;
+    }
+
+    /// Makes a record of the batch and begins another.
+    fn finish(&mut self, records: &mut Vec<Record>) {
+        if !self.batch.is_empty() {
+            let payload = reading_batch::encode(&self.batch);
+            records.push(record(&self.origin, ContentType::ReadingBatch, payload));
+        }
+        if self.batch.len() > GATHER_READINGS_READY {
+            // A backlog's columns are not kept for a gateway's quiet years.
+            self.batch = Batch::new();
+        }
+        self.batch.clear();
+        self.batch_number += 1;
+        self.encoded_bytes_max = 0;
+    }
+}
+
+fn record(origin: &Origin, content_type: ContentType, payload: Bytes) -> Record {
+    let headers = Headers {
+        enterprise: origin.enterprise.clone(),
+        gateway: origin.gateway.clone(),
+        epoch: 0,
+        sequence: 0,
+        content_type,
+    };
+    Record {
+        park: origin.park.clone(),
+        headers,
+        payload,
+    }
+}
+
+impl Gather {
+    pub(crate) fn new(routes: Arc<Routes>, metrics: Metrics) -> Self {
+        Self {
+            routes,
+            metrics,
+            lanes: Lanes::default(),
+            gateways: Vec::new(),
+            by_origin: FxHashMap::default(),
+            touched: Vec::new(),
+            decoded: Decoded::default(),
+            records: Vec::new(),
+            letters: Vec::new(),
+            acks: Acks::default(),
+            messages: Messages::default(),
+            count: 0,
+            readings: 0,
+            letter_bytes: 0,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether there is enough to append without waiting for more.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.count >= GATHER_MESSAGES_READY
+            || self.readings >= GATHER_READINGS_READY
+            || self.held_bytes() >= GATHER_BYTES_READY
+    }
+
+    /// Whether no more should be taken before it is sealed.
+    pub(crate) fn is_full(&self) -> bool {
+        self.count >= GATHER_MESSAGES_MAX || self.held_bytes() >= GATHER_BYTES_MAX
+    }
+
+    /// Roughly the memory that it holds: columns, letters and what is owed.
+    fn held_bytes(&self) -> usize {
+        self.readings * HELD_READING_BYTES + self.count * size_of::<Ack>() + self.letter_bytes
+    }
+
+    /// Whether a publish on `topic` would be read by a decoder.
+    pub(crate) fn has_decoder(&self, topic: &str) -> bool {
+        self.routes.resolve(topic).format.is_ok()
+    }
+
+    /// Takes a publish that came at `now_ms`.
+    pub(crate) fn take(&mut self, message: Message<'_>, now_ms: i64) {
+        let lane = self.begin(&message);
+        if message.packet_id != 0 {
+            self.acks.owe(Ack {
+                qos: message.qos,
+                packet_id: message.packet_id,
+            });
+        }
+        if message.payload.len() > PACKET_BYTES_MAX {
+            // The listener stops such a packet; a broker hands it over, and is told that we have it.
+            return self.write_oversized(lane.gateway, &message, message.payload.len(), now_ms);
+        }
+        let gateway = &mut self.gateways[lane.gateway];
+        match lane.format {
+            Ok(format) => {
+                gateway.series.make_room();
+                let decoded = &mut self.decoded;
+                decode::decode(
+                    format,
+                    message.payload,
+                    &mut gateway.series,
+                    now_ms,
+                    decoded,
+                );
+                self.readings += decoded.readings.len();
+                for &(of, reading) in &decoded.readings {
+                    gateway.push(of, reading, &mut self.records);
+                }
+                let refusals = &decoded.refusals;
+                gateway.dead_lettered += refusals.iter().map(|r| u64::from(r.count)).sum::<u64>();
+                for letter in letters::write(&message, &decoded.refusals, now_ms) {
+                    self.letter_bytes += letter.len();
+                    let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
+                    self.letters.push(letter);
+                }
+            }
+            Err(reason) => {
+                gateway.dead_lettered += 1;
+                let letter = letters::whole(&message, reason.to_string(), now_ms);
+                self.letter_bytes += letter.len();
+                let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
+                self.letters.push(letter);
+            }
+        }
+    }
+
+    /// Takes the start of a packet of `size` bytes, too many to be read; it is never acknowledged.
+    pub(crate) fn take_oversized(&mut self, message: Message<'_>, size: usize, now_ms: i64) {
+        let lane = self.begin(&message);
+        self.write_oversized(lane.gateway, &message, size, now_ms);
+    }
+
+    fn write_oversized(&mut self, gateway: usize, message: &Message<'_>, size: usize, now_ms: i64) {
+        let gateway = &mut self.gateways[gateway];
+        gateway.dead_lettered += 1;
+        let letter = letters::oversized(message, size, now_ms);
+        self.letter_bytes += letter.len();
+        self.letters
+            .push(record(&gateway.origin, ContentType::DeadLetter, letter));
+    }
+
+    /// Counts a publish and finds its lane.
+    fn begin(&mut self, message: &Message<'_>) -> Lane {
+        self.count += 1;
+        self.messages.add(message);
+        let lane = match self.lanes.find(message.topic) {
+            Some(lane) => lane,
+            None => self.open(message.topic),
+        };
+        if !self.gateways[lane.gateway].is_touched() {
+            self.touched.push(lane.gateway);
+        }
+        lane
+    }
+
+    fn open(&mut self, topic: &str) -> Lane {
+        let route = self.routes.resolve(topic);
+        let gateway = match self.by_origin.get(&route.origin) {
+            Some(&gateway) => gateway,
+            None => {
+                let gateway = self.gateways.len();
+                self.gateways
+                    .push(Gateway::new(route.origin.clone(), &self.metrics));
+                self.by_origin.insert(route.origin, gateway);
+                gateway
+            }
+        };
+        let lane = Lane {
+            gateway,
+            format: route.format.map_err(Arc::from),
+        };
+        self.lanes.remember(topic, &lane);
+        lane
+    }
+
+    /// Turns everything taken so far into records.
+    pub(crate) fn seal(&mut self) -> Sealed {
+        let held_bytes = self.held_bytes();
+        let mut tallies = Vec::with_capacity(self.touched.len());
+        for index in self.touched.drain(..) {
+            let gateway = &mut self.gateways[index];
+            gateway.finish(&mut self.records);
+            tallies.push(Tally {
+                counters: gateway.counters.clone(),
+                accepted: mem::take(&mut gateway.accepted),
+                dead_lettered: mem::take(&mut gateway.dead_lettered),
+            });
+        }
+        self.forget_if_crowded();
+        let (readings, letters) = (mem::take(&mut self.records), mem::take(&mut self.letters));
+        let acks = self.acks.take(readings.len() + letters.len());
+        (self.count, self.readings, self.letter_bytes) = (0, 0, 0);
+        Sealed {
+            readings,
+            letters,
+            acks,
+            tallies,
+            messages: mem::take(&mut self.messages),
+            held_bytes,
+        }
+    }
+
+    /// Forgets what was taken; it is neither appended nor acknowledged.
+    pub(crate) fn discard(&mut self) {
+        drop(self.seal());
+    }
+
+    /// Between gathers nothing refers to a gateway, so the caches may be dropped.
+    fn forget_if_crowded(&mut self) {
+        if self.gateways.len() >= TOPICS_CACHED_MAX || self.lanes.known.len() >= TOPICS_CACHED_MAX {
+            self.lanes = Lanes::default();
+            self.by_origin.clear();
+            self.gateways.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! Goal: what goes in comes out once, as records, letters and acknowledgements. Method: gathers filled by
+//! hand, sealed, and their records decoded again.
+
+use std::fmt::Write;
+
+use greenpark_model::limits::DEAD_LETTER_BYTES_MAX;
+use greenpark_proto::telemetry::v1::DeadLetter;
+use prost::Message as _;
+
+use super::*;
+use crate::settings::DecodeSettings;
+
+const NOW: i64 = 1_800_000_000_000;
+const TOPIC: &str = "park/p1/e1/g1/up/readings";
+
+fn gather() -> Gather {
+    Gather::new(
+        Arc::new(Routes::new(&DecodeSettings::default())),
+        Metrics::default(),
+    )
+}
+
+fn reading(meter: usize, at: i64) -> String {
+    format!(r#"{{"meter":"m{meter}","quantity":"electricity","at":{at},"value":1.5}}"#)
+}
+
+fn take(gather: &mut Gather, topic: &str, payload: &str, packet_id: u16) {
+    let qos = u8::from(packet_id != 0);
+    gather.take(
+        Message {
+            topic,
+            payload: payload.as_bytes(),
+            qos,
+            packet_id,
+        },
+        NOW,
+    );
+}
+
+fn batches(sealed: &Sealed) -> Vec<Batch> {
+    let decode = |r: &Record| reading_batch::decode(&r.payload).expect("our own batch");
+    sealed.readings.iter().map(decode).collect()
+}
+
+fn letters(sealed: &Sealed) -> Vec<DeadLetter> {
+    let decode = |r: &Record| DeadLetter::decode(r.payload.clone()).expect("our own letter");
+    sealed.letters.iter().map(decode).collect()
+}
+
+#[test]
+fn messages_of_one_gateway_become_one_record() {
+    let mut gather = gather();
+    for meter in 0..10 {
+        take(
+            &mut gather,
+            TOPIC,
+            &reading(meter % 3, 1_700_000_000_000),
+            1,
+        );
+        take(
+            &mut gather,
+            "park/p1/e1/g2/up/readings",
+            &reading(7, 1_700_000_000_000),
+            2,
+        );
+    }
+    let sealed = gather.seal();
+    let batches = batches(&sealed);
+    assert_eq!(batches.iter().map(Batch::len).collect::<Vec<_>>(), [10, 10]);
+    assert_eq!(batches[0].series_table().len(), 3);
+    assert_eq!(sealed.readings[1].headers.gateway.as_str(), "g2");
+    assert_eq!(sealed.messages.by_qos, [0, 20, 0]);
+    assert!(gather.is_empty() && sealed.letters.is_empty());
+    // The next gather begins its series table anew.
+    take(&mut gather, TOPIC, &reading(2, 1_700_000_000_001), 3);
+    assert_eq!(self::batches(&gather.seal())[0].series_table().len(), 1);
+}
+
+#[test]
+fn a_batch_too_large_for_a_record_is_split() {
+    let mut gather = gather();
+    let mut payload = r#"{"series":[{"meter":"m1","quantity":"electricity","from":1700000000000,"step":1,"value":[0"#.to_owned();
+    let count = 60_000;
+    (1..count).for_each(|value| write!(payload, ",{value}").expect("a String takes all"));
+    payload.push_str("]}]}");
+    take(&mut gather, TOPIC, &payload, 1);
+    let sealed = gather.seal();
+    let batches = batches(&sealed);
+    assert!(batches.len() > 1);
+    assert_eq!(batches.iter().map(Batch::len).sum::<usize>(), count);
+    assert!(
+        sealed
+            .readings
+            .iter()
+            .all(|r| r.payload.len() <= RECORD_BYTES_MAX)
+    );
+    assert_eq!(sealed.tallies[0].accepted, 60_000);
+}
+
+#[test]
+fn more_series_than_a_record_lists_are_split() {
+    let mut gather = gather();
+    (0..10_000).for_each(|meter| take(&mut gather, TOPIC, &reading(meter, 1_700_000_000_000), 1));
+    let sealed = gather.seal();
+    assert_eq!(
+        batches(&sealed).iter().map(Batch::len).sum::<usize>(),
+        10_000
+    );
+}
+
+#[test]
+fn what_cannot_be_taken_is_a_letter_with_its_bytes() {
+    let mut gather = gather();
+    let mixed = format!(
+        "[{},{}]",
+        reading(1, 1_700_000_000_000),
+        reading(1, NOW * 2)
+    );
+    take(&mut gather, TOPIC, &mixed, 1);
+    take(&mut gather, TOPIC, "nonsense", 2);
+    take(&mut gather, "other/topic", "x", 3);
+    take(&mut gather, "park/p1/e1/g1/up/unknown", "y", 4);
+    take(&mut gather, TOPIC, "[]", 5);
+    let sealed = gather.seal();
+    assert_eq!(batches(&sealed)[0].len(), 1);
+    let letters = letters(&sealed);
+    let brief: Vec<_> = letters
+        .iter()
+        .map(|l| (l.index, &l.payload[..], l.truncated))
+        .collect();
+    let expected: [(Option<u32>, &[u8], bool); 5] = [
+        (Some(1), mixed.as_bytes(), false),
+        (None, b"nonsense", false),
+        (None, b"x", false),
+        (None, b"y", false),
+        (None, b"[]", false),
+    ];
+    assert_eq!(brief, expected);
+    assert_eq!(sealed.letters[2].park.as_str(), "_unknown");
+    assert_eq!(sealed.letters[3].headers.enterprise.as_str(), "e1");
+    let dead: u64 = sealed.tallies.iter().map(|t| t.dead_lettered).sum();
+    assert_eq!(dead, 5);
+    assert!(
+        letters
+            .iter()
+            .all(|l| l.received_ms == NOW && !l.reason.is_empty())
+    );
+}
+
+#[test]
+fn many_refusals_of_one_payload_share_a_letter() {
+    let mut gather = gather();
+    let bad = vec![r#"{"meter":"m1"}"#; 1000].join(",");
+    take(&mut gather, TOPIC, &format!("[{bad}]"), 1);
+    let sealed = gather.seal();
+    let letters = letters(&sealed);
+    assert_eq!(letters.len(), 1);
+    assert!(
+        letters[0].reason.contains("1000 parts"),
+        "{}",
+        letters[0].reason
+    );
+    assert!(
+        letters[0].reason.contains("and 992 more"),
+        "{}",
+        letters[0].reason
+    );
+    assert_eq!(sealed.tallies[0].dead_lettered, 1000);
+}
+
+#[test]
+fn a_letter_keeps_as_much_as_the_log_takes() {
+    let mut gather = gather();
+    take(&mut gather, TOPIC, &"x".repeat(PACKET_BYTES_MAX), 1);
+    take(&mut gather, TOPIC, &"x".repeat(PACKET_BYTES_MAX + 1), 2);
+    let sealed = gather.seal();
+    let letters = letters(&sealed);
+    assert_eq!(letters[0].payload.len(), DEAD_LETTER_BYTES_MAX);
+    assert!(letters[0].truncated && letters[1].truncated);
+    assert!(
+        letters[1].reason.contains("1048577 bytes"),
+        "{}",
+        letters[1].reason
+    );
+    assert!(
+        sealed
+            .letters
+            .iter()
+            .all(|r| r.payload.len() <= RECORD_BYTES_MAX)
+    );
+}
+
+#[test]
+fn a_sender_of_ever_new_topics_does_not_fill_memory() {
+    let mut gather = gather();
+    for round in 0..3 {
+        for gateway in 0..TOPICS_CACHED_MAX {
+            take(
+                &mut gather,
+                &format!("park/p1/e1/g{round}-{gateway}/up/readings"),
+                "x",
+                1,
+            );
+        }
+        assert_eq!(gather.seal().letters.len(), TOPICS_CACHED_MAX);
+        assert!(gather.lanes.known.len() <= TOPICS_CACHED_MAX);
+        assert!(gather.gateways.len() <= TOPICS_CACHED_MAX);
+    }
+}

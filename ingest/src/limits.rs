@@ -1,0 +1,87 @@
+//! Bounds of ingest that nobody should need to tune, each with its reason.
+
+/// Bytes read from a socket at once, beyond the packet under way: what loopback and a 10 Gbit/s link
+/// bring within a millisecond. One buffer of this size plus a packet serves all connections of a thread.
+pub(crate) const READ_BYTES: usize = 256 * 1024;
+
+/// A gather with this many readings is appended without waiting for the linger: more would not make
+/// the record cheaper.
+pub(crate) const GATHER_READINGS_READY: usize = 4_096;
+
+/// A gather with this many messages is appended without waiting for the linger: 1,024 PUBACKs are 4 KiB,
+/// a write worth making.
+pub(crate) const GATHER_MESSAGES_READY: usize = 1_024;
+
+/// A gather that holds this much is appended without waiting for the linger.
+pub(crate) const GATHER_BYTES_READY: usize = 256 * 1024;
+
+/// A connection whose open gather holds this many messages, or [`GATHER_BYTES_MAX`], reads no further
+/// until the log has taken the one before: MQTT has 65,535 packet ids, so a client of QoS 1 has no more
+/// outstanding, and its PINGREQ behind all of them is still read.
+pub(crate) const GATHER_MESSAGES_MAX: usize = 65_536;
+
+/// See [`GATHER_MESSAGES_MAX`]; 65,535 single readings hold less than 2 MiB.
+pub(crate) const GATHER_BYTES_MAX: usize = 4 << 20;
+
+/// Memory that a gathered reading holds: its columns, and a part of its series.
+pub(crate) const HELD_READING_BYTES: usize = 24;
+
+/// Memory of gathers under way for all connections together, after which a connection that waits for the
+/// log reads no further: five million single readings.
+pub(crate) const HELD_BYTES_MAX: usize = 128 << 20;
+
+/// Bytes waiting to be written to a client that does not read, after which it is not read either.
+pub(crate) const REPLY_BYTES_MAX: usize = 256 * 1024;
+
+/// Largest CONNECT: a will of 64 KiB, its topic, ids and properties.
+pub(crate) const CONNECT_BYTES_MAX: usize = 256 * 1024;
+
+/// Seconds within which a new connection must have sent CONNECT.
+pub(crate) const CONNECT_SECONDS: u64 = 10;
+
+/// Seconds after which a client that takes none of the bytes written to it is given up.
+pub(crate) const WRITE_STALL_SECONDS: u64 = 60;
+
+/// Bytes a closing connection is read for.
+pub(crate) const CLOSE_BYTES: usize = 8 << 20;
+
+/// Payload bytes of a packet beyond the limit that its dead letter keeps: enough to recognise it.
+pub(crate) const OVERSIZE_BYTES_KEPT: usize = 16 * 1024;
+
+/// Topics a connection remembers with their route: a gateway has a few, a broker's bridge thousands.
+pub(crate) const TOPICS_CACHED_MAX: usize = 16_384;
+
+/// Topics longer than this are not remembered: four ids of 48 bytes and the levels between fit.
+pub(crate) const TOPIC_CACHED_BYTES_MAX: usize = 300;
+
+/// Series a gateway's table remembers, four records' worth.
+pub(crate) const SERIES_CACHED_MAX: usize = 16_384;
+
+/// Refused readings of one payload that get a dead letter each, with the whole payload in it; more share
+/// one letter, or a payload of 1 MiB would make gigabytes.
+pub(crate) const REFUSALS_APART_MAX: usize = 8;
+
+/// Enterprises with counters of their own; more share the label `_other`, so that topics made up by a
+/// client cannot fill memory.
+pub(crate) const ENTERPRISES_COUNTED_MAX: usize = 10_000;
+
+/// Levels of nesting that the JSON scanner follows; no form needs more than four.
+pub(crate) const JSON_DEPTH_MAX: usize = 32;
+
+/// Largest encoded reading in a record: 2 bytes of series, 7 of instant, 9 of value and one of flag,
+/// each at its worst.
+pub(crate) const ENCODED_READING_BYTES_MAX: usize = 20;
+
+/// Largest encoded series in a record, without the meter's id: quantity, kind and field tags.
+pub(crate) const ENCODED_SERIES_BYTES_MAX: usize = 64;
+
+/// Largest packet taken from a broker: it would drop a larger one without a word to anybody, so this is
+/// well above [`greenpark_model::limits::PACKET_BYTES_MAX`], beyond which a payload is a dead letter.
+pub(crate) const SUBSCRIBED_PACKET_BYTES_MAX: u32 = 16 << 20;
+
+/// Places in the hand-off beyond those for the broker's receive maximum, for messages of QoS 0, which it
+/// does not bound, and for our own requests.
+pub(crate) const HAND_OFF_SLACK: usize = 1_024;
+
+/// KiB of payload waiting between the polling task and the gather.
+pub(crate) const HAND_OFF_KIB_MAX: u32 = 64 * 1024;

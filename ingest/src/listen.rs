@@ -1,0 +1,179 @@
+//! The endpoint that gateways connect to: MQTT 3.1.1 and 5 over TCP, publishes only.
+//!
+//! A connection is one task. What a read brings is decoded at once into the connection's gather; gathers
+//! are appended one after the other, and the acknowledgements of each go out in one write when its
+//! receipt is there. While the log is slow the gather grows, pings are answered, and past a bound the
+//! socket is not read: TCP holds the client back. Subscriptions are refused, sessions do not outlive
+//! their connection, and a client's packet ids mean nothing beyond their acknowledgement.
+
+mod connection;
+mod handshake;
+mod intake;
+mod session;
+
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time,
+};
+use tracing::{info, warn};
+
+use self::{connection::Connection, session::Sessions};
+use crate::{metrics::Closed, pipeline::Pipeline, settings::ListenSettings};
+
+/// The listener cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be bound.
+    #[error("listen for MQTT on {address}; is the port in use, or not yours?")]
+    Address {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// Why it cannot.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// A bound endpoint, which serves when it is run.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// What all connections of a listener share.
+#[derive(Debug)]
+struct Shared {
+    settings: ListenSettings,
+    pipeline: Pipeline,
+    sessions: Sessions,
+    draining: watch::Sender<bool>,
+}
+
+/// Pause after an accept that failed because something ran out, such as file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+impl Listener {
+    /// Binds the address of `settings`; publishes will go into `pipeline`.
+    ///
+    /// # Errors
+    /// [`BindError`] if the address cannot be bound.
+    pub async fn bind(settings: ListenSettings, pipeline: Pipeline) -> Result<Self, BindError> {
+        let address = settings.address;
+        let fail = |cause| BindError::Address { address, cause };
+        let socket = TcpListener::bind(address).await.map_err(fail)?;
+        let address = socket.local_addr().map_err(fail)?;
+        let draining = watch::Sender::new(false);
+        let shared = Shared {
+            settings,
+            pipeline,
+            sessions: Sessions::default(),
+            draining,
+        };
+        Ok(Self {
+            socket,
+            address,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Where it listens; the port that was chosen, if the settings said 0.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` resolves, then drains: nothing more is accepted or read, receipts under way
+    /// are waited for and their acknowledgements sent, for at most the settings' `drain_grace`.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        info!(address = %self.address, "listening for MQTT");
+        let Self { socket, shared, .. } = self;
+        let permits = Arc::new(Semaphore::new(shared.settings.connections_max));
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        let mut crowded = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(_ended) = connections.join_next(), if !connections.is_empty() => crowded = false,
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        let permit = Arc::clone(&permits).try_acquire_owned();
+                        let Ok(permit) = permit else {
+                            shared.pipeline.metrics().count_closed(Closed::Refused);
+                            if !crowded {
+                                let connections_max = shared.settings.connections_max;
+                                warn!(connections_max, "refused a connection: too many");
+                            }
+                            crowded = true;
+                            continue;
+                        };
+                        connections.spawn(serve(Arc::clone(&shared), stream, peer, permit));
+                    }
+                    Err(error) => pause_accepting(&error).await,
+                },
+            }
+        }
+        drop(socket);
+        drain(&shared, connections).await;
+    }
+}
+
+/// Waits for the connections to end, for the grace of the settings.
+async fn drain(shared: &Shared, mut connections: JoinSet<()>) {
+    let count = connections.len();
+    shared.draining.send_replace(true);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if time::timeout(shared.settings.drain_grace, ended)
+        .await
+        .is_err()
+    {
+        warn!(
+            connections = connections.len(),
+            "closed connections whose receipts did not come in time"
+        );
+        connections.abort_all();
+    }
+    info!(connections = count, "stopped listening");
+}
+
+/// A client that is gone again is no reason to pause; running out of descriptors is.
+async fn pause_accepting(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    ) {
+        warn!(%error, "cannot accept a connection");
+        time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    _permit: OwnedSemaphorePermit,
+) {
+    // Neither option is worth a connection: without them acks leave later, and dead peers stay longer.
+    let _ = stream.set_nodelay(true);
+    let alive = TcpKeepalive::new().with_time(Duration::from_secs(60));
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&alive);
+    match handshake::greet(stream, peer, &shared).await {
+        Ok(greeted) => Connection::new(greeted, shared).run().await,
+        Err(error) => {
+            shared.pipeline.metrics().count_closed(Closed::Refused);
+            info!(%peer, %error, "refused a connection");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

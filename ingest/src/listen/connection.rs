@@ -1,0 +1,414 @@
+//! One client, from CONNACK to its end.
+//!
+//! The task waits for whichever comes first: bytes to read, a receipt, room to write, the end of the
+//! linger, a newer connection of the same id, or the shutdown. It ends in one way whatever the cause:
+//! nothing more is read, what was taken is appended, its acknowledgements go out, then DISCONNECT.
+
+use std::{future::poll_fn, io, mem, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::OptionFuture};
+use greenpark_log::AppendError;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    time::{self, Instant, Sleep},
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    Shared,
+    handshake::Greeted,
+    intake::{Filled, Intake, Stop},
+    session::Place,
+};
+use crate::{
+    acks::Released,
+    gather::Message,
+    limits::{CLOSE_BYTES, REPLY_BYTES_MAX, WRITE_STALL_SECONDS},
+    metrics::Closed,
+    pipeline::Append,
+    wire::{self, Version, Will},
+};
+
+/// See [`WRITE_STALL_SECONDS`].
+const WRITE_STALL: Duration = Duration::from_secs(WRITE_STALL_SECONDS);
+
+/// How long a closing connection is read from, so that the peer sees DISCONNECT and not a reset.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// The same while the process waits to end.
+const CLOSE_AT_SHUTDOWN: Duration = Duration::from_millis(300);
+
+/// How often a connection without keep-alive is looked at.
+const CHECK: Duration = Duration::from_secs(30);
+
+/// Why and how a connection ends.
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    reason: Closed,
+    /// The reason code of DISCONNECT; zero once it is said, or to say nothing.
+    code: u8,
+}
+
+/// See the module.
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    version: Version,
+    place: Place,
+    will: Option<Will>,
+    intake: Intake,
+    /// The one append under way. A second beside it could overtake it, and the later of two conflicting
+    /// readings is the one that counts.
+    append: Option<Append>,
+    out: Vec<u8>,
+    written: usize,
+    /// When a gather that is not ready is appended all the same.
+    linger: Pin<Box<Sleep>>,
+    linger_until: Option<Instant>,
+    /// When keep-alive and writing are looked at, or the ending is given up.
+    check: Pin<Box<Sleep>>,
+    /// One and a half times the keep-alive; `None` where the client asked for none.
+    silence_max: Option<Duration>,
+    active: Instant,
+    /// Since when the client takes none of what is written.
+    stalled: Option<Instant>,
+    draining: watch::Receiver<bool>,
+    ending: Option<Ending>,
+    _counted: Counted,
+}
+
+/// Counts as a connection until it is dropped.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// What the task woke up for.
+enum Event {
+    Kicked,
+    Draining,
+    Receipt(Result<Released, AppendError>),
+    Read(io::Result<Filled>),
+    Writable,
+    Lingered,
+    Check,
+}
+
+impl Connection {
+    pub(super) fn new(greeted: Greeted, shared: Arc<Shared>) -> Self {
+        let Greeted {
+            stream,
+            peer,
+            connect,
+            place,
+            rest,
+        } = greeted;
+        let metrics = shared.pipeline.metrics();
+        metrics.connections_opened.inc();
+        if place.took_over {
+            metrics.takeovers.inc();
+        }
+        let keep_alive_ms = u64::from(connect.keep_alive_s) * 1500;
+        let silence_max = (keep_alive_ms > 0).then(|| Duration::from_millis(keep_alive_ms));
+        let check = silence_max.map_or(CHECK, |silence| silence.min(CHECK));
+        Self {
+            intake: Intake::new(connect.version, shared.pipeline.clone(), rest),
+            stream,
+            peer,
+            version: connect.version,
+            place,
+            will: connect.will,
+            append: None,
+            out: Vec::new(),
+            written: 0,
+            linger: Box::pin(time::sleep(Duration::ZERO)),
+            linger_until: None,
+            check: Box::pin(time::sleep(check)),
+            silence_max,
+            active: Instant::now(),
+            stalled: None,
+            draining: shared.draining.subscribe(),
+            ending: None,
+            _counted: Counted::new(&shared.pipeline.metrics().connections),
+            shared,
+        }
+    }
+
+    /// Serves the client to its end.
+    pub(super) async fn run(mut self) {
+        if let Some(stop) = self.intake.begin() {
+            self.stop(stop);
+        }
+        while !self.is_done() {
+            self.append_due();
+            self.write();
+            if self.is_done() {
+                break;
+            }
+            let event = self.wait().await;
+            self.handle(event);
+        }
+        self.shared.sessions.leave(&self.place);
+        let metrics = self.shared.pipeline.metrics();
+        metrics.count_closed(
+            self.ending
+                .map_or(Closed::ConnectionLost, |ending| ending.reason),
+        );
+        debug!(peer = %self.peer, client_id = %self.place.client_id, ending = ?self.ending, "connection ended");
+        let shutdown = self
+            .ending
+            .is_some_and(|ending| ending.reason == Closed::Shutdown);
+        close(
+            self.stream,
+            if shutdown { CLOSE_AT_SHUTDOWN } else { CLOSE },
+        )
+        .await;
+    }
+
+    /// Whether the connection is ending and nothing is left to wait for.
+    fn is_done(&self) -> bool {
+        let idle = self.intake.gather.is_empty() && self.append.is_none();
+        let said = self.ending.is_some_and(|ending| ending.code == 0);
+        said && idle && self.written == self.out.len() && self.intake.replies.is_empty()
+    }
+
+    async fn wait(&mut self) -> Event {
+        let serving = self.ending.is_none();
+        let reading = serving && self.may_read();
+        let lingering = self.linger_until.is_some() && self.append.is_none();
+        let mut append = OptionFuture::from(self.append.as_mut());
+        let (mut read, write) = self.stream.split();
+        let intake = &mut self.intake;
+        tokio::select! {
+            biased;
+            _ = &mut self.place.kicked, if serving => Event::Kicked,
+            () = self.draining.wait_for(|draining| *draining).map(drop), if serving => Event::Draining,
+            Some(done) = &mut append => Event::Receipt(done),
+            filled = poll_fn(|cx| intake.poll_fill(cx, &mut read)), if reading => Event::Read(filled),
+            _ = write.writable(), if self.written < self.out.len() => Event::Writable,
+            () = &mut self.linger, if lingering => Event::Lingered,
+            () = &mut self.check => Event::Check,
+        }
+    }
+
+    /// Whether there is room for more: a gather of bounded size, and a client that takes its answers. With
+    /// nothing under way a connection may always read, so that all of them go on.
+    fn may_read(&self) -> bool {
+        let room = !self.intake.gather.is_full() && self.out.len() < REPLY_BYTES_MAX;
+        room && (self.append.is_none() || !self.shared.pipeline.is_full())
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Kicked => self.end(Closed::TakenOver, 0x8e),
+            Event::Draining => self.end(Closed::Shutdown, 0x8b),
+            Event::Receipt(done) => self.receipt(done),
+            Event::Read(Ok(filled)) => {
+                self.active = Instant::now();
+                match filled {
+                    Filled::Bytes => {}
+                    Filled::End => self.end(Closed::ConnectionLost, 0),
+                    Filled::Stop(stop) => self.stop(stop),
+                }
+            }
+            Event::Read(Err(error)) => {
+                debug!(peer = %self.peer, %error, "connection lost");
+                self.end(Closed::ConnectionLost, 0);
+            }
+            Event::Writable | Event::Lingered => {}
+            Event::Check => self.check(),
+        }
+    }
+
+    /// Takes the acknowledgements of a receipt.
+    fn receipt(&mut self, done: Result<Released, AppendError>) {
+        self.append = None;
+        match done {
+            Ok(released) => released.write(&mut self.out),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// The log did not take a gather: the client must send it, and all after it, again.
+    fn fail(&mut self, error: &AppendError) {
+        warn!(client_id = %self.place.client_id, error = error as &dyn std::error::Error, "append failed; the client will send again");
+        self.append = None;
+        self.intake.gather.discard();
+        self.will = None;
+        self.end(Closed::LogFailed, 0x89);
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        match stop {
+            // 0x04: disconnect, and publish the will all the same.
+            Stop::Disconnect(reason) => {
+                if reason != 0x04 {
+                    self.will = None;
+                }
+                self.end(Closed::Client, 0);
+            }
+            Stop::Malformed(error) => {
+                info!(peer = %self.peer, client_id = %self.place.client_id, %error, "closed a connection");
+                self.end(Closed::Protocol, 0x81);
+            }
+            Stop::Unexpected => self.end(Closed::Protocol, 0x82),
+            Stop::TooLarge => {
+                info!(peer = %self.peer, client_id = %self.place.client_id, "closed a connection: packet too large");
+                self.end(Closed::PacketTooLarge, 0x95);
+            }
+        }
+    }
+
+    /// Begins the end, once.
+    fn end(&mut self, reason: Closed, code: u8) {
+        if self.ending.is_some() {
+            return;
+        }
+        let will = self.will.take().filter(|_| reason != Closed::Shutdown);
+        self.ending = Some(Ending { reason, code });
+        if let Some(will) = will.filter(|will| self.intake.gather.has_decoder(&will.topic)) {
+            let Will {
+                topic,
+                payload,
+                qos,
+            } = &will;
+            let message = Message {
+                topic,
+                payload,
+                qos: *qos,
+                packet_id: 0,
+            };
+            self.intake
+                .gather
+                .take(message, self.shared.pipeline.now_ms());
+        }
+        let patience = self.shared.settings.drain_grace;
+        self.check.as_mut().reset(Instant::now() + patience);
+    }
+
+    /// Appends the gather if it is ready, has waited long enough, or is the last.
+    fn append_due(&mut self) {
+        let gather = &mut self.intake.gather;
+        if gather.is_empty() {
+            self.linger_until = None;
+            return self.say_goodbye();
+        }
+        if self.append.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        let until = *self.linger_until.get_or_insert_with(|| {
+            let until = now + self.shared.settings.linger;
+            self.linger.as_mut().reset(until);
+            until
+        });
+        if self.ending.is_some() || gather.is_ready() || now >= until {
+            self.append = Some(self.shared.pipeline.append(gather.seal()));
+            self.linger_until = None;
+        }
+    }
+
+    /// Writes DISCONNECT behind the last acknowledgement.
+    fn say_goodbye(&mut self) {
+        if let Some(ending) = &mut self.ending
+            && self.append.is_none()
+            && ending.code != 0
+        {
+            self.out.append(&mut self.intake.replies);
+            wire::disconnect(mem::take(&mut ending.code), self.version, &mut self.out);
+        }
+    }
+
+    /// Writes what the socket takes.
+    fn write(&mut self) {
+        self.out.append(&mut self.intake.replies);
+        while self.written < self.out.len() {
+            match self.stream.try_write(&self.out[self.written..]) {
+                Ok(count) => {
+                    self.written += count;
+                    // Our own acknowledgements count as activity: MQTT.js restarts its ping timer at each,
+                    // so that its gap can near twice the keep-alive.
+                    self.active = Instant::now();
+                    self.stalled = None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.stalled.get_or_insert_with(Instant::now);
+                    return;
+                }
+                Err(_) => {
+                    self.end(Closed::ConnectionLost, 0);
+                    self.written = self.out.len();
+                }
+            }
+        }
+        self.out.clear();
+        self.written = 0;
+    }
+
+    /// Looks at keep-alive and at a client that does not read, or gives up an ending that takes too long.
+    fn check(&mut self) {
+        let now = Instant::now();
+        if self.ending.is_some() {
+            warn!(client_id = %self.place.client_id, "closed a connection whose receipts did not come in time");
+            self.abandon();
+            return;
+        }
+        if self.stalled.is_some_and(|since| now >= since + WRITE_STALL) {
+            self.end(Closed::WriteStalled, 0);
+            self.written = self.out.len();
+            return;
+        }
+        if !self.may_read() {
+            // Silence is ours while the client is held back.
+            self.active = now;
+        }
+        let mut next = now + CHECK;
+        if let Some(silence) = self.silence_max {
+            if now >= self.active + silence {
+                return self.end(Closed::KeepAlive, 0x8d);
+            }
+            next = next.min(self.active + silence);
+        }
+        self.check.as_mut().reset(next);
+    }
+
+    /// Drops whatever has no receipt yet; nothing of it is acknowledged.
+    fn abandon(&mut self) {
+        self.append = None;
+        self.intake.gather.discard();
+        self.written = self.out.len();
+    }
+}
+
+/// Closes so that the peer reads what was written last: a socket closed with unread bytes is reset, and
+/// a reset overtakes DISCONNECT.
+async fn close(mut stream: TcpStream, patience: Duration) {
+    let drained = async {
+        stream.shutdown().await?;
+        let mut sink = vec![0; 16 * 1024];
+        let mut left = CLOSE_BYTES;
+        while left > 0 {
+            match stream.read(&mut sink).await? {
+                0 => break,
+                count => left = left.saturating_sub(count),
+            }
+        }
+        Ok::<_, io::Error>(())
+    };
+    // Whatever goes wrong here, the connection is over.
+    let _ = time::timeout(patience, drained).await;
+}

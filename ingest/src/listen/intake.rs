@@ -1,0 +1,205 @@
+//! From a socket's bytes to the gather, without a copy of what is whole.
+//!
+//! All connections of a thread read into one buffer: an idle connection holds no memory but the start of
+//! a packet that is not whole yet. The buffer is filled and parsed within one poll.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use greenpark_model::limits::PACKET_BYTES_MAX;
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::tcp::ReadHalf,
+};
+
+use crate::{
+    gather::{Gather, Message},
+    limits::{OVERSIZE_BYTES_KEPT, READ_BYTES},
+    pipeline::Pipeline,
+    wire::{self, Frame, Kind, Malformed, Publish, Split, Version},
+};
+
+/// Room for the packet under way, in front of what is read.
+const ROOM: usize = PACKET_BYTES_MAX + OVERSIZE_START + 8;
+
+/// Bytes of a packet that is too large that are read: its topic and what its dead letter keeps.
+const OVERSIZE_START: usize = OVERSIZE_BYTES_KEPT + 70_000;
+
+/// A start of a packet larger than this gives its memory back when it is whole.
+const STASH_KEPT: usize = 16 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a read brought.
+#[derive(Debug)]
+pub(super) enum Filled {
+    /// Packets, or part of one.
+    Bytes,
+    /// The client closed its side.
+    End,
+    /// Something after which nothing more is read.
+    Stop(Stop),
+}
+
+/// Why nothing more is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// DISCONNECT, with its reason.
+    Disconnect(u8),
+    /// Bytes that are no packet.
+    Malformed(Malformed),
+    /// A packet that a client does not send here.
+    Unexpected,
+    /// A packet beyond the limit.
+    TooLarge,
+}
+
+/// The reading side of a connection.
+#[derive(Debug)]
+pub(super) struct Intake {
+    pub(super) gather: Gather,
+    /// Answers that wait for nothing.
+    pub(super) replies: Vec<u8>,
+    version: Version,
+    pipeline: Pipeline,
+    stash: Vec<u8>,
+}
+
+impl Intake {
+    /// Starts with `rest`, which came behind CONNECT.
+    pub(super) fn new(version: Version, pipeline: Pipeline, rest: Vec<u8>) -> Self {
+        let gather = pipeline.gather();
+        Self {
+            gather,
+            replies: Vec::new(),
+            version,
+            pipeline,
+            stash: rest,
+        }
+    }
+
+    /// Parses what came behind CONNECT.
+    pub(super) fn begin(&mut self) -> Option<Stop> {
+        let rest = std::mem::take(&mut self.stash);
+        let (used, stop) = self.parse(&rest);
+        self.stash.extend_from_slice(&rest[used..]);
+        stop
+    }
+
+    /// Reads once and parses all that is whole.
+    pub(super) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: &mut ReadHalf<'_>,
+    ) -> Poll<io::Result<Filled>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(ROOM + READ_BYTES, 0);
+            let mut window = ReadBuf::new(&mut buffer[ROOM..]);
+            ready!(Pin::new(read).poll_read(cx, &mut window))?;
+            let count = window.filled().len();
+            if count == 0 {
+                return Poll::Ready(Ok(Filled::End));
+            }
+            // OK because the stash is the start of one packet, at most ROOM.
+            let start = ROOM - self.stash.len();
+            buffer[start..ROOM].copy_from_slice(&self.stash);
+            let bytes = &buffer[start..ROOM + count];
+            let (used, stop) = self.parse(bytes);
+            self.keep(&bytes[used..]);
+            Poll::Ready(Ok(stop.map_or(Filled::Bytes, Filled::Stop)))
+        })
+    }
+
+    /// Keeps the start of a packet for the next read.
+    fn keep(&mut self, rest: &[u8]) {
+        self.stash.clear();
+        if self.stash.capacity() > STASH_KEPT && rest.len() < STASH_KEPT {
+            self.stash = Vec::new();
+        }
+        self.stash.extend_from_slice(rest);
+    }
+
+    /// Takes every whole packet, and says how many bytes they were.
+    fn parse(&mut self, bytes: &[u8]) -> (usize, Option<Stop>) {
+        let now_ms = self.pipeline.now_ms();
+        let mut used = 0;
+        loop {
+            match wire::split(&bytes[used..], PACKET_BYTES_MAX) {
+                Ok(Split::Whole(frame)) => {
+                    used += frame.size;
+                    if let Err(stop) = self.packet(frame, now_ms) {
+                        return (used, Some(stop));
+                    }
+                }
+                Ok(Split::Partial) => return (used, None),
+                Ok(Split::TooLarge(frame)) if frame.body.len() < OVERSIZE_START => {
+                    return (used, None);
+                }
+                Ok(Split::TooLarge(frame)) => {
+                    self.oversized(frame, now_ms);
+                    return (bytes.len(), Some(Stop::TooLarge));
+                }
+                Err(malformed) => return (bytes.len(), Some(Stop::Malformed(malformed))),
+            }
+        }
+    }
+
+    fn packet(&mut self, frame: Frame<'_>, now_ms: i64) -> Result<(), Stop> {
+        let Frame { first, body, .. } = frame;
+        let version = self.version;
+        match frame.kind() {
+            Kind::Publish => {
+                let publish = wire::publish(first, body, version).map_err(Stop::Malformed)?;
+                self.gather.take(message(publish), now_ms);
+            }
+            Kind::Pubrel => {
+                let packet_id = wire::pubrel(first, body).map_err(Stop::Malformed)?;
+                wire::pubcomp(packet_id, &mut self.replies);
+            }
+            Kind::Pingreq => wire::pingresp(&mut self.replies),
+            Kind::Subscribe => {
+                let filters = wire::subscribe(first, body, version).map_err(Stop::Malformed)?;
+                wire::suback(filters, version, &mut self.replies);
+            }
+            Kind::Unsubscribe => {
+                let filters = wire::unsubscribe(first, body, version).map_err(Stop::Malformed)?;
+                wire::unsuback(filters, version, &mut self.replies);
+            }
+            Kind::Disconnect => return Err(Stop::Disconnect(wire::disconnect_reason(body))),
+            // Answers to publishes that we never sent harm nobody.
+            Kind::Answer => {}
+            Kind::Connect | Kind::Foreign => return Err(Stop::Unexpected),
+        }
+        Ok(())
+    }
+
+    fn oversized(&mut self, frame: Frame<'_>, now_ms: i64) {
+        if frame.kind() == Kind::Publish
+            && let Some(start) = wire::publish_start(frame.first, frame.body)
+        {
+            self.gather
+                .take_oversized(message(start), frame.size, now_ms);
+        }
+    }
+}
+
+fn message(publish: Publish<'_>) -> Message<'_> {
+    let Publish {
+        topic,
+        qos,
+        packet_id,
+        payload,
+    } = publish;
+    Message {
+        topic,
+        payload,
+        qos,
+        packet_id,
+    }
+}

@@ -1,0 +1,160 @@
+//! Who is connected: one connection a client id, the newest.
+//!
+//! Two clients that share an id throw each other out for ever. That is logged once, when it has happened
+//! often enough to be no reconnect, and each further turn is made to wait.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+use tracing::{info, warn};
+
+/// Takeovers of one id, each within [`TAKEOVER_SPAN`] of the one before, that may be reconnects.
+const TAKEOVERS_USUAL: u32 = 3;
+
+/// See [`TAKEOVERS_USUAL`].
+const TAKEOVER_SPAN: Duration = Duration::from_secs(60);
+
+/// The longest wait before a takeover: below the ten seconds that the less patient clients give CONNACK.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// The connections by client id.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_id: Mutex<HashMap<String, Entry>>,
+    count: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    kick: oneshot::Sender<()>,
+    takeovers: u32,
+    since: Instant,
+}
+
+/// A connection's place among the sessions.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) client_id: String,
+    number: u64,
+    /// Resolves when another connection has taken the place.
+    pub(super) kicked: oneshot::Receiver<()>,
+    /// Whether another connection had it before.
+    pub(super) took_over: bool,
+}
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that no other connection of this listener has.
+    pub(super) fn number(&self) -> u64 {
+        self.count.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How long a newcomer of this id has to wait before it may enter.
+    pub(super) fn wait(&self, client_id: &str, now: Instant) -> Duration {
+        let sessions = self.lock();
+        let Some(entry) = sessions.get(client_id) else {
+            return Duration::ZERO;
+        };
+        let recent = now.duration_since(entry.since) < TAKEOVER_SPAN;
+        let beyond = entry.takeovers.saturating_sub(TAKEOVERS_USUAL);
+        if !recent || beyond == 0 {
+            return Duration::ZERO;
+        }
+        (Duration::from_millis(250) * 2u32.saturating_pow(beyond.min(10))).min(WAIT_MAX)
+    }
+
+    /// Enters, and throws out whoever has the id.
+    pub(super) fn enter(&self, client_id: String, now: Instant) -> Place {
+        let number = self.number();
+        let (kick, kicked) = oneshot::channel();
+        let mut sessions = self.lock();
+        let former = sessions.remove(&client_id);
+        let again = former
+            .as_ref()
+            .filter(|f| now.duration_since(f.since) < TAKEOVER_SPAN);
+        let takeovers = again.map_or(0, |f| f.takeovers) + u32::from(former.is_some());
+        let entry = Entry {
+            number,
+            kick,
+            takeovers,
+            since: now,
+        };
+        sessions.insert(client_id.clone(), entry);
+        drop(sessions);
+        let took_over = former.is_some();
+        if let Some(former) = former {
+            // Gone already, if it cannot be told.
+            let _ = former.kick.send(());
+            match takeovers {
+                1 => info!(client_id, "a connection was taken over by a newer one"),
+                t if t == TAKEOVERS_USUAL + 1 => {
+                    warn!(
+                        client_id,
+                        "two clients share this id and throw each other out; give each its own"
+                    );
+                }
+                _ => {}
+            }
+        }
+        Place {
+            client_id,
+            number,
+            kicked,
+            took_over,
+        }
+    }
+
+    /// Leaves, unless another has taken the place.
+    pub(super) fn leave(&self, place: &Place) {
+        let mut sessions = self.lock();
+        if sessions
+            .get(&place.client_id)
+            .is_some_and(|entry| entry.number == place.number)
+        {
+            sessions.remove(&place.client_id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_connection_has_the_id() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let mut first = sessions.enter("gw1".into(), now);
+        let mut second = sessions.enter("gw1".into(), now);
+        assert!(first.kicked.try_recv().is_ok());
+        sessions.leave(&first);
+        assert!(second.kicked.try_recv().is_err());
+        assert!(second.took_over && !first.took_over);
+        sessions.leave(&second);
+        assert!(!sessions.enter("gw1".into(), now).took_over);
+    }
+
+    #[test]
+    fn ping_pong_is_slowed_down_and_forgotten() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        for _ in 0..=TAKEOVERS_USUAL {
+            assert_eq!(sessions.wait("gw1", now), Duration::ZERO);
+            drop(sessions.enter("gw1".into(), now));
+        }
+        drop(sessions.enter("gw1".into(), now));
+        assert!(sessions.wait("gw1", now) > Duration::ZERO);
+        (0..20).for_each(|_| drop(sessions.enter("gw1".into(), now)));
+        assert_eq!(sessions.wait("gw1", now), WAIT_MAX);
+        assert_eq!(sessions.wait("gw1", now + TAKEOVER_SPAN), Duration::ZERO);
+    }
+}

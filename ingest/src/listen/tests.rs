@@ -1,0 +1,378 @@
+//! Goal: PUBACK means the log has it, whatever the client, the log or the network do. Method: a listener
+//! over the log in memory, with its switches, and clients that write bytes by hand, so that what is on
+//! the wire is what is asserted.
+
+mod clients;
+mod endings;
+mod rate;
+mod refusals;
+
+use std::time::Duration;
+
+use greenpark_log::{Entry, LogWriter, Topic, memory::MemoryLog};
+use greenpark_proto::{reading_batch, telemetry::v1::DeadLetter};
+use prost::Message as _;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::{Metrics, settings::DecodeSettings};
+
+const NOW: i64 = 1_800_000_000_000;
+const TOPIC: &str = "park/p1/e1/g1/up/readings";
+/// Longer than anything that is waited for takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A listener that runs over a log in memory.
+struct Endpoint {
+    log: MemoryLog,
+    metrics: Metrics,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
+}
+
+impl Endpoint {
+    async fn start() -> Self {
+        Self::start_with(ListenSettings::default()).await
+    }
+
+    async fn start_with(settings: ListenSettings) -> Self {
+        let log = MemoryLog::new(1);
+        let writer = log.writer();
+        Self::start_over(settings, log, writer).await
+    }
+
+    async fn start_over(
+        settings: ListenSettings,
+        log: MemoryLog,
+        writer: Arc<dyn LogWriter>,
+    ) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = ListenSettings {
+            address,
+            ..settings
+        };
+        let metrics = Metrics::default();
+        let decode = DecodeSettings::default();
+        let pipeline = Pipeline::new(&decode, writer, Arc::new(|| NOW), metrics.clone());
+        let listener = Listener::bind(settings, pipeline)
+            .await
+            .expect("a free port");
+        let address = listener.local_addr();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(listener.run(async move { drop(stopped.await) }));
+        Self {
+            log,
+            metrics,
+            address,
+            stop: Some(stop),
+            running,
+        }
+    }
+
+    fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    async fn stopped(mut self) {
+        self.stop();
+        within(self.running).await.expect("the listener ends");
+    }
+
+    /// Values of the readings in the log, in its order.
+    fn values(&self) -> Vec<i64> {
+        let batches = payloads(&self.log, Topic::Readings).into_iter();
+        batches
+            .flat_map(|payload| {
+                reading_batch::decode(&payload)
+                    .expect("a batch")
+                    .values()
+                    .to_vec()
+            })
+            .collect()
+    }
+
+    fn letters(&self) -> Vec<DeadLetter> {
+        let letters = payloads(&self.log, Topic::DeadLetters).into_iter();
+        letters
+            .map(|payload| DeadLetter::decode(payload).expect("a letter"))
+            .collect()
+    }
+
+    async fn client(&self, version: u8) -> Client {
+        let mut client = Client::open(self.address).await;
+        client.send(&connect(version, "gw1", 60, None)).await;
+        client.connack(version).await;
+        client
+    }
+}
+
+fn payloads(log: &MemoryLog, topic: Topic) -> Vec<bytes::Bytes> {
+    let payload = |entry: Entry| entry.record.expect("a record").payload;
+    log.entries(topic).into_iter().map(payload).collect()
+}
+
+async fn within<F: Future>(future: F) -> F::Output {
+    time::timeout(PATIENCE, future)
+        .await
+        .expect("it happens in time")
+}
+
+/// Waits until `fact` holds.
+async fn until(fact: impl Fn() -> bool) {
+    within(async {
+        while !fact() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// A client that writes bytes by hand.
+struct Client {
+    stream: TcpStream,
+}
+
+impl Client {
+    async fn open(address: SocketAddr) -> Self {
+        Self {
+            stream: TcpStream::connect(address)
+                .await
+                .expect("the listener accepts"),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        self.stream
+            .write_all(bytes)
+            .await
+            .expect("the listener reads");
+    }
+
+    /// Expects exactly these bytes next.
+    async fn expect(&mut self, bytes: &[u8]) {
+        let mut got = vec![0; bytes.len()];
+        within(self.stream.read_exact(&mut got))
+            .await
+            .expect("the listener answers");
+        assert_eq!(got, bytes);
+    }
+
+    async fn connack(&mut self, version: u8) {
+        if version == 4 {
+            return self.expect(&[0x20, 2, 0, 0]).await;
+        }
+        self.expect(&[0x20]).await;
+        let length = within(self.stream.read_u8()).await.expect("a length");
+        let mut rest = vec![0; usize::from(length)];
+        within(self.stream.read_exact(&mut rest))
+            .await
+            .expect("a CONNACK");
+        assert_eq!(rest[..2], [0, 0]);
+    }
+
+    /// Expects the end of the stream, after `bytes`.
+    async fn expect_end(&mut self, bytes: &[u8]) {
+        let mut got = Vec::new();
+        within(self.stream.read_to_end(&mut got))
+            .await
+            .expect("an orderly end");
+        assert_eq!(got, bytes);
+    }
+
+    /// Whether nothing has been sent to it.
+    fn has_nothing(&self) -> bool {
+        let mut byte = [0];
+        matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Sends PINGREQ and expects PINGRESP next; then everything before it was read.
+    async fn ping(&mut self) {
+        self.send(&[0xc0, 0]).await;
+        self.expect(&[0xd0, 0]).await;
+    }
+}
+
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    let mut length = body.len();
+    loop {
+        let low = u8::try_from(length & 0x7f).expect("seven bits");
+        length >>= 7;
+        bytes.push(if length > 0 { low | 0x80 } else { low });
+        if length == 0 {
+            break;
+        }
+    }
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn text(text: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(text.len()).expect("a short text");
+    [&length.to_be_bytes(), text].concat()
+}
+
+/// A CONNECT with a clean session.
+fn connect(version: u8, client_id: &str, keep_alive_s: u16, will: Option<(&str, &str)>) -> Vec<u8> {
+    let mut body = text(b"MQTT");
+    body.extend_from_slice(&[version, if will.is_some() { 0x0e } else { 0x02 }]);
+    body.extend_from_slice(&keep_alive_s.to_be_bytes());
+    let properties = vec![0; usize::from(version == 5)];
+    body.extend_from_slice(&properties);
+    body.extend_from_slice(&text(client_id.as_bytes()));
+    if let Some((topic, payload)) = will {
+        body.extend_from_slice(&properties);
+        body.extend_from_slice(&text(topic.as_bytes()));
+        body.extend_from_slice(&text(payload.as_bytes()));
+    }
+    packet(0x10, &body)
+}
+
+/// A PUBLISH of QoS 1 for MQTT 3.1.1.
+fn publish(packet_id: u16, topic: &str, payload: &[u8]) -> Vec<u8> {
+    let id = packet_id.to_be_bytes();
+    packet(0x32, &[&text(topic.as_bytes()), &id[..], payload].concat())
+}
+
+fn reading(value: u32) -> Vec<u8> {
+    let at = 1_700_000_000_000i64 + i64::from(value);
+    format!(r#"{{"meter":"m1","quantity":"electricity","at":{at},"value":{value}}}"#).into_bytes()
+}
+
+fn puback(packet_id: u16) -> [u8; 4] {
+    let [high, low] = packet_id.to_be_bytes();
+    [0x40, 2, high, low]
+}
+
+#[tokio::test]
+async fn a_reading_is_acknowledged_when_the_log_has_it() {
+    let endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(4).await;
+    client.send(&publish(7, TOPIC, &reading(5))).await;
+    client.expect(&puback(7)).await;
+    assert_eq!(endpoint.values(), [5_000_000]);
+    assert_eq!(
+        (endpoint.metrics.received(), endpoint.metrics.accepted()),
+        (1, 1)
+    );
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_before_its_receipt_and_pings_are_answered() {
+    let endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(4).await;
+    endpoint.log.pause();
+    for id in 1..=20_000u16 {
+        client
+            .send(&publish(id, TOPIC, &reading(u32::from(id))))
+            .await;
+        if id % 5_000 == 0 {
+            client.ping().await;
+        }
+    }
+    assert!(client.has_nothing());
+    assert_eq!(endpoint.metrics.received(), 0);
+    endpoint.log.resume();
+    for id in 1..=20_000u16 {
+        client.expect(&puback(id)).await;
+    }
+    assert_eq!(
+        endpoint.values(),
+        (1..=20_000).map(|v| v * 1_000_000).collect::<Vec<i64>>()
+    );
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_without_end_is_held_back_and_loses_nothing() {
+    let endpoint = Endpoint::start().await;
+    let client = endpoint.client(4).await;
+    endpoint.log.pause();
+    let (mut read, mut write) = client.stream.into_split();
+    // More than the socket's buffers, the gathers under way and the open one can hold: 64 MB.
+    let count = 16_000u16;
+    let payload = format!("{:4096}", String::from_utf8(reading(1)).expect("text"));
+    let sender = tokio::spawn(async move {
+        for id in 1..=count {
+            write
+                .write_all(&publish(id, TOPIC, payload.as_bytes()))
+                .await
+                .expect("it is read");
+        }
+        write
+    });
+    until(|| endpoint.metrics.messages(1) > 0).await;
+    assert!(!sender.is_finished());
+    assert_eq!(endpoint.metrics.received(), 0);
+    endpoint.log.resume();
+    for id in 1..=count {
+        let mut ack = [0; 4];
+        within(read.read_exact(&mut ack))
+            .await
+            .expect("acknowledged");
+        assert_eq!(ack, puback(id));
+    }
+    assert_eq!(endpoint.values().len(), usize::from(count));
+    drop(within(sender).await);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn each_quality_of_service_gets_its_answer() {
+    let endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(4).await;
+    client
+        .send(&packet(
+            0x30,
+            &[&text(TOPIC.as_bytes())[..], &reading(1)].concat(),
+        ))
+        .await;
+    client.ping().await;
+    let mut exactly_once = publish(9, TOPIC, &reading(2));
+    exactly_once[0] = 0x34;
+    endpoint.log.pause();
+    client.send(&exactly_once).await;
+    client.ping().await;
+    endpoint.log.resume();
+    client.expect(&[0x50, 2, 0, 9]).await;
+    // PUBREL is answered whether or not its publish is known.
+    client.send(&[0x62, 2, 0, 9, 0x62, 2, 0x12, 0x34]).await;
+    client.expect(&[0x70, 2, 0, 9, 0x70, 2, 0x12, 0x34]).await;
+    // A repeat is taken and acknowledged again; its identity makes it harmless.
+    exactly_once[0] = 0x3c;
+    client.send(&exactly_once).await;
+    client.expect(&[0x50, 2, 0, 9]).await;
+    until(|| endpoint.values().len() == 3).await;
+    let by_qos: Vec<_> = (0..3).map(|qos| endpoint.metrics.messages(qos)).collect();
+    assert_eq!(by_qos, [1, 0, 2]);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn packets_are_read_however_the_network_cuts_them() {
+    let endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(4).await;
+    client.stream.set_nodelay(true).expect("an option of TCP");
+    let mut bytes = publish(1, TOPIC, &reading(1));
+    bytes.extend_from_slice(&publish(2, TOPIC, &reading(2)));
+    for byte in bytes {
+        client.send(&[byte]).await;
+    }
+    client.expect(&[puback(1), puback(2)].concat()).await;
+    // CONNECT and what follows may come in one segment.
+    let mut other = Client::open(endpoint.address).await;
+    let hello = connect(4, "gw2", 0, None);
+    other
+        .send(&[hello, publish(3, TOPIC, &reading(3))].concat())
+        .await;
+    other
+        .expect(&[&[0x20, 2, 0, 0][..], &puback(3)].concat())
+        .await;
+    endpoint.stopped().await;
+}

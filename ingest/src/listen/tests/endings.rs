@@ -1,0 +1,210 @@
+//! How connections end: by the client, by another, by silence, by the log, by the shutdown.
+
+use super::*;
+
+#[tokio::test]
+async fn a_failed_append_closes_the_connection_and_the_resend_arrives() {
+    let endpoint = Endpoint::start().await;
+    for (version, goodbye) in [(4, &[][..]), (5, &[0xe0, 2, 0x89, 0][..])] {
+        let publish = match version {
+            4 => publish(1, TOPIC, &reading(version)),
+            _ => packet(
+                0x32,
+                &[&text(TOPIC.as_bytes())[..], &[0, 1, 0], &reading(version)].concat(),
+            ),
+        };
+        let protocol = u8::try_from(version).expect("4 or 5");
+        let mut client = endpoint.client(protocol).await;
+        endpoint.log.fail_appends(1);
+        client.send(&publish).await;
+        client.expect_end(goodbye).await;
+        let mut client = endpoint.client(protocol).await;
+        client.send(&publish).await;
+        client.expect(&puback(1)).await;
+    }
+    assert_eq!(endpoint.values(), [4_000_000, 5_000_000]);
+    assert_eq!(endpoint.metrics.received(), 2);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn the_newer_connection_of_an_id_takes_over() {
+    let endpoint = Endpoint::start().await;
+    let mut old = endpoint.client(5).await;
+    let mut new = endpoint.client(5).await;
+    old.expect_end(&[0xe0, 2, 0x8e, 0]).await;
+    new.ping().await;
+    let mut newest = endpoint.client(4).await;
+    new.expect_end(&[0xe0, 2, 0x8e, 0]).await;
+    newest.ping().await;
+    assert_eq!(endpoint.metrics.takeovers.get(), 2);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn what_a_taken_over_connection_sent_is_acknowledged_first() {
+    let endpoint = Endpoint::start().await;
+    let mut old = endpoint.client(5).await;
+    endpoint.log.pause();
+    old.send(&packet(
+        0x32,
+        &[&text(TOPIC.as_bytes())[..], &[0, 1, 0], &reading(1)].concat(),
+    ))
+    .await;
+    old.ping().await;
+    let mut new = endpoint.client(5).await;
+    new.ping().await;
+    endpoint.log.resume();
+    old.expect_end(&[&puback(1)[..], &[0xe0, 2, 0x8e, 0]].concat())
+        .await;
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_will_is_published_unless_the_client_takes_leave() {
+    let endpoint = Endpoint::start().await;
+    let will = String::from_utf8(reading(9)).expect("text");
+    let open = async |version: u8, topic: &str| {
+        let mut client = Client::open(endpoint.address).await;
+        client
+            .send(&connect(version, "gw1", 60, Some((topic, &will))))
+            .await;
+        client.connack(version).await;
+        client
+    };
+    let mut client = open(4, TOPIC).await;
+    client.send(&[0xe0, 0]).await;
+    client.expect_end(&[]).await;
+    assert!(endpoint.values().is_empty());
+    drop(open(4, "gateways/gw1/status").await);
+    drop(open(4, TOPIC).await);
+    until(|| endpoint.values() == [9_000_000]).await;
+    // DISCONNECT 0x04 asks for the will.
+    let mut client = open(5, TOPIC).await;
+    client.send(&[0xe0, 1, 4]).await;
+    client.expect_end(&[]).await;
+    assert_eq!(endpoint.values(), [9_000_000; 2]);
+    assert!(endpoint.letters().is_empty());
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn silence_of_one_and_a_half_keep_alives_ends_the_connection() {
+    let endpoint = Endpoint::start().await;
+    let mut client = Client::open(endpoint.address).await;
+    let will = String::from_utf8(reading(9)).expect("text");
+    let started = time::Instant::now();
+    client
+        .send(&connect(5, "gw1", 1, Some((TOPIC, &will))))
+        .await;
+    client.connack(5).await;
+    client.expect_end(&[0xe0, 2, 0x8d, 0]).await;
+    assert!(started.elapsed() >= Duration::from_millis(1500));
+    assert_eq!(endpoint.values(), [9_000_000]);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn our_own_acknowledgements_count_as_activity() {
+    let endpoint = Endpoint::start().await;
+    let mut client = Client::open(endpoint.address).await;
+    client.send(&connect(4, "gw1", 1, None)).await;
+    client.connack(4).await;
+    endpoint.log.pause();
+    client.send(&publish(1, TOPIC, &reading(1))).await;
+    // A second after the publish its acknowledgement comes, and the client has the whole silence again.
+    let second = Duration::from_secs(1);
+    time::timeout(second, client.stream.peek(&mut [0]))
+        .await
+        .expect_err("no acknowledgement yet");
+    let acknowledged = time::Instant::now();
+    endpoint.log.resume();
+    client.expect(&puback(1)).await;
+    client.expect_end(&[]).await;
+    assert!(acknowledged.elapsed() >= second * 3 / 2);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_receipts_and_sends_their_acknowledgements() {
+    let mut endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(5).await;
+    endpoint.log.pause();
+    client
+        .send(&packet(
+            0x32,
+            &[&text(TOPIC.as_bytes())[..], &[0, 1, 0], &reading(1)].concat(),
+        ))
+        .await;
+    client.ping().await;
+    endpoint.stop();
+    // Nothing more is accepted.
+    let address = endpoint.address;
+    within(async { while TcpStream::connect(address).await.is_ok() {} }).await;
+    assert!(client.has_nothing());
+    endpoint.log.resume();
+    client
+        .expect_end(&[&puback(1)[..], &[0xe0, 2, 0x8b, 0]].concat())
+        .await;
+    drop(client);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_hung_log_for_ever() {
+    let settings = ListenSettings {
+        drain_grace: Duration::from_millis(50),
+        ..Default::default()
+    };
+    let endpoint = Endpoint::start_with(settings).await;
+    let mut client = endpoint.client(4).await;
+    endpoint.log.pause();
+    client.send(&publish(1, TOPIC, &reading(1))).await;
+    client.ping().await;
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_most_is_closed() {
+    let settings = ListenSettings {
+        connections_max: 1,
+        ..Default::default()
+    };
+    let endpoint = Endpoint::start_with(settings).await;
+    let mut first = endpoint.client(4).await;
+    let mut second = Client::open(endpoint.address).await;
+    second.expect_end(&[]).await;
+    first.ping().await;
+    assert_eq!(endpoint.metrics.connections.get(), 1);
+    first.send(&[0xe0, 0]).await;
+    first.expect_end(&[]).await;
+    drop(first);
+    until(|| endpoint.metrics.connections.get() == 0).await;
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let endpoint = Endpoint::start().await;
+    let settings = ListenSettings {
+        address: endpoint.address,
+        ..ListenSettings::default()
+    };
+    let decode = DecodeSettings::default();
+    let pipeline = Pipeline::new(
+        &decode,
+        endpoint.log.writer(),
+        Arc::new(|| NOW),
+        Metrics::default(),
+    );
+    let error = Listener::bind(settings, pipeline)
+        .await
+        .expect_err("the port is in use");
+    assert!(
+        error
+            .to_string()
+            .contains(&endpoint.address.port().to_string()),
+        "{error}"
+    );
+    endpoint.stopped().await;
+}

@@ -1,0 +1,231 @@
+//! The counters of ingest: received = accepted + dead-lettered, by enterprise.
+//!
+//! They move once a gather, when its receipt is there, so the equation holds whenever they are read; what
+//! failed to reach the log is sent again and counted then.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use greenpark_model::id::EnterpriseId;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use crate::limits::ENTERPRISES_COUNTED_MAX;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Enterprise {
+    enterprise: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Delivery {
+    qos: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ending {
+    reason: Closed,
+}
+
+/// Why a connection of the listener ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(crate) enum Closed {
+    Client,
+    ConnectionLost,
+    KeepAlive,
+    TakenOver,
+    LogFailed,
+    PacketTooLarge,
+    Protocol,
+    Refused,
+    Shutdown,
+    WriteStalled,
+}
+
+/// The counters of one enterprise.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EnterpriseCounters {
+    pub(crate) received: Counter,
+    pub(crate) accepted: Counter,
+    pub(crate) dead_lettered: Counter,
+}
+
+/// What ingest counts. Clones share their counters.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    received: Family<Enterprise, Counter>,
+    accepted: Family<Enterprise, Counter>,
+    dead_lettered: Family<Enterprise, Counter>,
+    messages: Family<Delivery, Counter>,
+    closed: Family<Ending, Counter>,
+    enterprises: Arc<Mutex<HashMap<String, EnterpriseCounters>>>,
+    pub(crate) connections: Gauge,
+    pub(crate) connections_opened: Counter,
+    pub(crate) takeovers: Counter,
+    pub(crate) appends: Counter,
+    pub(crate) append_failures: Counter,
+    pub(crate) payload_bytes: Counter,
+    pub(crate) record_bytes: Counter,
+    pub(crate) reconnects: Counter,
+    pub(crate) dropped_qos0: Counter,
+}
+
+impl Metrics {
+    /// Counters that are shown by `registry`, with names that begin with `greenpark_ingest_`.
+    #[must_use]
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let m = &metrics;
+        let to = registry.sub_registry_with_prefix("greenpark_ingest");
+        to.register(
+            "readings_received",
+            "Readings and undecodable payloads received",
+            m.received.clone(),
+        );
+        to.register(
+            "readings_accepted",
+            "Readings appended to the log",
+            m.accepted.clone(),
+        );
+        to.register(
+            "readings_dead_lettered",
+            "Readings and undecodable payloads appended as dead letters",
+            m.dead_lettered.clone(),
+        );
+        metrics.register_traffic(to);
+        metrics
+    }
+
+    fn register_traffic(&self, to: &mut Registry) {
+        let m = self;
+        to.register(
+            "messages",
+            "PUBLISH packets taken, by quality of service",
+            m.messages.clone(),
+        );
+        to.register(
+            "connections_closed",
+            "Connections that ended, by reason",
+            m.closed.clone(),
+        );
+        to.register(
+            "connections",
+            "Gateways connected to the listener",
+            m.connections.clone(),
+        );
+        to.register(
+            "connections_opened",
+            "CONNECT packets accepted",
+            m.connections_opened.clone(),
+        );
+        to.register(
+            "takeovers",
+            "Connections closed by another of the same client id",
+            m.takeovers.clone(),
+        );
+        to.register(
+            "appends",
+            "Appends to the log that brought a receipt",
+            m.appends.clone(),
+        );
+        to.register(
+            "append_failures",
+            "Appends to the log that failed",
+            m.append_failures.clone(),
+        );
+        to.register(
+            "payload_bytes",
+            "Bytes of payload taken",
+            m.payload_bytes.clone(),
+        );
+        to.register(
+            "record_bytes",
+            "Bytes of records appended",
+            m.record_bytes.clone(),
+        );
+        to.register(
+            "reconnects",
+            "Sessions at the broker that had to be opened again",
+            m.reconnects.clone(),
+        );
+        to.register(
+            "dropped_qos0",
+            "QoS 0 messages dropped because the log is slow",
+            m.dropped_qos0.clone(),
+        );
+    }
+
+    /// Readings and undecodable payloads received so far, of all enterprises.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.total(|counters| &counters.received)
+    }
+
+    /// Readings accepted so far, of all enterprises.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.total(|counters| &counters.accepted)
+    }
+
+    /// Dead letters so far, of all enterprises; a letter for several readings counts them.
+    #[must_use]
+    pub fn dead_lettered(&self) -> u64 {
+        self.total(|counters| &counters.dead_lettered)
+    }
+
+    /// Messages taken so far with this quality of service.
+    #[must_use]
+    pub fn messages(&self, qos: u8) -> u64 {
+        self.of_qos(qos).get()
+    }
+
+    pub(crate) fn of_qos(&self, qos: u8) -> Counter {
+        self.messages
+            .get_or_create(&Delivery {
+                qos: u32::from(qos),
+            })
+            .clone()
+    }
+
+    pub(crate) fn count_closed(&self, reason: Closed) {
+        self.closed.get_or_create(&Ending { reason }).inc();
+    }
+
+    /// The counters of `enterprise`, or those all others share once there are too many.
+    pub(crate) fn of_enterprise(&self, enterprise: &EnterpriseId) -> EnterpriseCounters {
+        let mut known = self
+            .enterprises
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(counters) = known.get(enterprise.as_str()) {
+            return counters.clone();
+        }
+        let full = known.len() >= ENTERPRISES_COUNTED_MAX;
+        let name = if full { "_other" } else { enterprise.as_str() };
+        let label = Enterprise {
+            enterprise: name.to_owned(),
+        };
+        let counters = EnterpriseCounters {
+            received: self.received.get_or_create(&label).clone(),
+            accepted: self.accepted.get_or_create(&label).clone(),
+            dead_lettered: self.dead_lettered.get_or_create(&label).clone(),
+        };
+        known
+            .entry(name.to_owned())
+            .or_insert_with(|| counters.clone());
+        counters
+    }
+
+    fn total(&self, of: impl Fn(&EnterpriseCounters) -> &Counter) -> u64 {
+        let known = self
+            .enterprises
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.values().map(|counters| of(counters).get()).sum()
+    }
+}

@@ -1,0 +1,160 @@
+//! The way from a sealed gather to its acknowledgements, which both front ends share.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures::future::{self, BoxFuture, FutureExt};
+use greenpark_log::{AppendError, LogWriter, Record, Topic};
+
+use crate::{
+    acks::{Evidence, Released},
+    gather::{Gather, Sealed, Tally},
+    limits::HELD_BYTES_MAX,
+    metrics::Metrics,
+    settings::DecodeSettings,
+    topic::Routes,
+};
+
+/// Gives the time, in UTC milliseconds.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What the front ends put their publishes into. Clones share it.
+#[derive(Clone)]
+pub struct Pipeline {
+    writer: Arc<dyn LogWriter>,
+    clock: Clock,
+    metrics: Metrics,
+    routes: Arc<Routes>,
+    held: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("writer", &self.writer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A gather on its way into the log.
+pub(crate) type Append = BoxFuture<'static, Result<Released, AppendError>>;
+
+/// Memory that counts as held until this is dropped.
+struct Held {
+    bytes: usize,
+    of: Arc<AtomicUsize>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Pipeline {
+    /// A pipeline that reads payloads as `decode` says (checked before) and appends with `writer`.
+    #[must_use]
+    pub fn new(
+        decode: &DecodeSettings,
+        writer: Arc<dyn LogWriter>,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Self {
+        let routes = Arc::new(Routes::new(decode));
+        Self {
+            writer,
+            clock,
+            metrics,
+            routes,
+            held: Arc::default(),
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub(crate) fn gather(&self) -> Gather {
+        Gather::new(Arc::clone(&self.routes), self.metrics.clone())
+    }
+
+    /// Whether all connections together hold as much as they should.
+    pub(crate) fn is_full(&self) -> bool {
+        self.held.load(Ordering::Relaxed) >= HELD_BYTES_MAX
+    }
+
+    /// Appends a gather; its acknowledgements come out when all of it is in the log.
+    pub(crate) fn append(&self, sealed: Sealed) -> Append {
+        let Sealed {
+            readings,
+            letters,
+            acks,
+            tallies,
+            messages,
+            held_bytes,
+        } = sealed;
+        for (qos, &count) in (0u8..)
+            .zip(&messages.by_qos)
+            .filter(|(_, count)| **count > 0)
+        {
+            self.metrics.of_qos(qos).inc_by(count);
+        }
+        self.metrics.payload_bytes.inc_by(messages.bytes as u64);
+        self.held.fetch_add(held_bytes, Ordering::Relaxed);
+        let held = Held {
+            bytes: held_bytes,
+            of: Arc::clone(&self.held),
+        };
+        let (writer, metrics) = (Arc::clone(&self.writer), self.metrics.clone());
+        async move {
+            let _held = held;
+            let appended = future::try_join(
+                append_some(&writer, Topic::Readings, readings, &metrics),
+                append_some(&writer, Topic::DeadLetters, letters, &metrics),
+            );
+            let (mut evidence, letters) = appended.await.inspect_err(|_| {
+                metrics.append_failures.inc();
+            })?;
+            evidence.join(letters);
+            tallies.iter().for_each(count);
+            let released = acks.release(evidence);
+            released.ok_or_else(|| AppendError::Write("the receipts cover too few records".into()))
+        }
+        .boxed()
+    }
+}
+
+async fn append_some(
+    writer: &Arc<dyn LogWriter>,
+    topic: Topic,
+    records: Vec<Record>,
+    metrics: &Metrics,
+) -> Result<Evidence, AppendError> {
+    let mut evidence = Evidence::default();
+    if records.is_empty() {
+        return Ok(evidence);
+    }
+    let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
+    evidence.add(&writer.append(topic, records).await?);
+    metrics.appends.inc();
+    metrics.record_bytes.inc_by(bytes as u64);
+    Ok(evidence)
+}
+
+fn count(tally: &Tally) {
+    tally
+        .counters
+        .received
+        .inc_by(tally.accepted + tally.dead_lettered);
+    tally.counters.accepted.inc_by(tally.accepted);
+    tally.counters.dead_lettered.inc_by(tally.dead_lettered);
+}

@@ -1,0 +1,269 @@
+//! What an operator may tune, and the check that names every mistake at once.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::topic::Filter;
+
+/// How payloads are read, by topic. The first rule whose filter matches decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecodeSettings {
+    /// The rules, in order.
+    pub rules: Vec<DecoderRule>,
+}
+
+/// One rule of [`DecodeSettings`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecoderRule {
+    /// An MQTT topic filter, with `+` and `#`.
+    pub filter: String,
+    /// What payloads on these topics are.
+    pub format: Format,
+}
+
+/// The form of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Native JSON, see `ingest/schema/readings.schema.json`.
+    Json,
+    /// `park.telemetry.v1.ReadingBatch`.
+    Protobuf,
+}
+
+/// The endpoint that gateways connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenSettings {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Connections held at once; one more is closed unanswered.
+    pub connections_max: usize,
+    /// How long the first message of a gather waits for company. Longer makes fewer, larger records;
+    /// a client that keeps 20 messages in flight sends 20 for each such wait and append.
+    #[serde(with = "greenpark_settings::span")]
+    pub linger: Duration,
+    /// How long a shutdown waits for receipts under way.
+    #[serde(with = "greenpark_settings::span")]
+    pub drain_grace: Duration,
+}
+
+/// The session at a broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SubscribeSettings {
+    /// The broker as `host:port`; it must speak MQTT 5.
+    pub broker: String,
+    /// The client id of the session. One process at a time may use it.
+    pub client_id: String,
+    /// Topic filters to subscribe to, `$share/group/…` included.
+    pub filters: Vec<String>,
+    /// User name, where the broker asks for one.
+    pub username: Option<String>,
+    /// File that holds the password and nothing else.
+    pub password_file: Option<PathBuf>,
+    /// File with the certificates of the authority that signed the broker's; TLS is used if it is given.
+    pub ca_file: Option<PathBuf>,
+    /// Messages the broker may have unacknowledged at us. Its own limit may be lower (Mosquitto:
+    /// `max_inflight_messages`, 20 by default).
+    pub receive_maximum: u16,
+    /// The keep-alive; at least 30 s, because a backlog delays PINGRESP.
+    #[serde(with = "greenpark_settings::span")]
+    pub keep_alive: Duration,
+    /// How long the broker keeps the session, and what it queues, while we are away.
+    #[serde(with = "greenpark_settings::span")]
+    pub session_expiry: Duration,
+    /// How long the first message of a gather waits for company.
+    #[serde(with = "greenpark_settings::span")]
+    pub linger: Duration,
+    /// The longest pause between two attempts to connect.
+    #[serde(with = "greenpark_settings::span")]
+    pub backoff_max: Duration,
+    /// How long a shutdown waits for receipts under way.
+    #[serde(with = "greenpark_settings::span")]
+    pub drain_grace: Duration,
+}
+
+impl Default for DecodeSettings {
+    fn default() -> Self {
+        let rule = |filter: &str, format| DecoderRule {
+            filter: filter.to_owned(),
+            format,
+        };
+        Self {
+            rules: vec![
+                rule("park/+/+/+/up/readings", Format::Json),
+                rule("park/+/+/+/up/readings.pb", Format::Protobuf),
+            ],
+        }
+    }
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            connections_max: 10_000,
+            linger: Duration::from_millis(4),
+            drain_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for SubscribeSettings {
+    fn default() -> Self {
+        Self {
+            broker: "127.0.0.1:1883".to_owned(),
+            client_id: "greenpark-ingest".to_owned(),
+            filters: vec!["park/+/+/+/up/#".to_owned()],
+            username: None,
+            password_file: None,
+            ca_file: None,
+            receive_maximum: 16_384,
+            keep_alive: Duration::from_secs(30),
+            session_expiry: Duration::from_secs(7 * 86_400),
+            linger: Duration::from_millis(10),
+            backoff_max: Duration::from_secs(30),
+            drain_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl DecodeSettings {
+    /// Adds a sentence to `problems` for everything that is wrong.
+    pub fn check(&self, problems: &mut Vec<String>) {
+        if self.rules.is_empty() {
+            problems.push(
+                "decode.rules: is empty, so nothing could be read; leave it out for the default"
+                    .into(),
+            );
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            if let Err(reason) = Filter::parse(&rule.filter) {
+                problems.push(format!("decode.rules[{index}].filter: {reason}"));
+            }
+        }
+    }
+}
+
+impl ListenSettings {
+    /// Adds a sentence to `problems` for everything that is wrong.
+    pub fn check(&self, problems: &mut Vec<String>) {
+        if self.connections_max == 0 {
+            problems.push("listen.connections_max: must be at least 1".into());
+        }
+        if self.linger > Duration::from_secs(1) {
+            problems
+                .push("listen.linger: more than 1s makes clients wait too long for PUBACK".into());
+        }
+    }
+}
+
+impl SubscribeSettings {
+    /// Adds a sentence to `problems` for everything that is wrong.
+    pub fn check(&self, problems: &mut Vec<String>) {
+        if self.address().is_none() {
+            problems.push(format!(
+                "subscribe.broker: '{}' is not host:port",
+                self.broker
+            ));
+        }
+        if self.client_id.is_empty() {
+            problems
+                .push("subscribe.client_id: is empty, but a persistent session needs one".into());
+        }
+        if self.filters.is_empty() {
+            problems.push("subscribe.filters: is empty, so nothing would be received".into());
+        }
+        for (index, filter) in self.filters.iter().enumerate() {
+            let plain = filter
+                .strip_prefix("$share/")
+                .and_then(|rest| rest.split_once('/'));
+            if let Err(reason) = Filter::parse(plain.map_or(filter.as_str(), |(_, topic)| topic)) {
+                problems.push(format!("subscribe.filters[{index}]: {reason}"));
+            }
+        }
+        if self.receive_maximum == 0 {
+            problems.push("subscribe.receive_maximum: must be at least 1".into());
+        }
+        if self.keep_alive < Duration::from_secs(5) || self.keep_alive > Duration::from_secs(65_535)
+        {
+            problems.push("subscribe.keep_alive: must be from 5s to 65535s".into());
+        }
+        if self.session_expiry < Duration::from_secs(60) {
+            problems.push(
+                "subscribe.session_expiry: must be at least 60s, or a restart loses messages"
+                    .into(),
+            );
+        }
+        if self.backoff_max < Duration::from_secs(1) {
+            problems.push("subscribe.backoff_max: must be at least 1s".into());
+        }
+        if self.password_file.is_some() && self.username.is_none() {
+            problems.push("subscribe.password_file: is given without subscribe.username".into());
+        }
+    }
+
+    /// Host and port of the broker.
+    pub(crate) fn address(&self) -> Option<(&str, u16)> {
+        let (host, port) = self.broker.rsplit_once(':')?;
+        let host = host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'))
+            .unwrap_or(host);
+        let port = port.parse().ok().filter(|&port| port != 0)?;
+        (!host.is_empty()).then_some((host, port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_have_no_problems() {
+        let mut problems = Vec::new();
+        DecodeSettings::default().check(&mut problems);
+        ListenSettings::default().check(&mut problems);
+        SubscribeSettings::default().check(&mut problems);
+        assert_eq!(problems, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let mut problems = Vec::new();
+        let subscribe = SubscribeSettings {
+            broker: "nowhere".into(),
+            client_id: String::new(),
+            filters: vec!["a/#/b".into()],
+            receive_maximum: 0,
+            keep_alive: Duration::from_secs(1),
+            ..SubscribeSettings::default()
+        };
+        subscribe.check(&mut problems);
+        assert_eq!(problems.len(), 5, "{problems:?}");
+        problems.clear();
+        DecodeSettings { rules: Vec::new() }.check(&mut problems);
+        ListenSettings {
+            connections_max: 0,
+            ..ListenSettings::default()
+        }
+        .check(&mut problems);
+        assert_eq!(problems.len(), 2, "{problems:?}");
+    }
+
+    #[test]
+    fn a_settings_file_refuses_a_misspelt_key() {
+        let read = |text| serde_json::from_str::<ListenSettings>(text);
+        let settings =
+            read(r#"{"linger":"2ms","address":"0.0.0.0:1884"}"#).expect("valid settings");
+        assert_eq!(settings.linger, Duration::from_millis(2));
+        assert_eq!(settings.connections_max, 10_000);
+        assert!(read(r#"{"lingr":"2ms"}"#).is_err());
+        let written = serde_json::to_string(&settings).expect("settings have a text");
+        assert_eq!(read(&written).expect("own text is read"), settings);
+    }
+}

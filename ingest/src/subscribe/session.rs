@@ -1,0 +1,346 @@
+//! One connection to the broker: an epoch.
+
+use std::{future::Future, pin::Pin, str, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::future::OptionFuture;
+use rumqttc::{
+    Outgoing,
+    v5::{
+        AsyncClient, Event, EventLoop, MqttOptions,
+        mqttbytes::{
+            QoS,
+            v5::{Filter, Packet, Publish, SubAck, SubscribeReasonCode},
+        },
+    },
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::AbortHandle,
+    time::{self, Instant, Sleep},
+};
+use tracing::{error, info};
+
+use crate::{
+    acks::Released,
+    gather::{Gather, Message},
+    limits::{HAND_OFF_KIB_MAX, HAND_OFF_SLACK},
+    pipeline::{Append, Pipeline},
+    settings::SubscribeSettings,
+};
+
+/// How an epoch ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// By the shutdown.
+    Drained,
+    /// The connection is gone, or given up.
+    Lost {
+        /// Why.
+        reason: String,
+        /// It had been accepted by the broker.
+        worked: bool,
+    },
+}
+
+/// What the polling task hands over.
+enum Arrival {
+    Connected { session_present: bool },
+    Publish(Handed),
+    Refused(String),
+    Disconnected,
+    Lost(String),
+}
+
+/// A publish on its way to the gather, with its share of the room there.
+struct Handed {
+    topic: Bytes,
+    payload: Bytes,
+    qos: u8,
+    packet_id: u16,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Polls, and nothing else.
+struct Poller {
+    events: EventLoop,
+    to: mpsc::Sender<Arrival>,
+    budget: Arc<Semaphore>,
+    keep_alive: Duration,
+    pipeline: Pipeline,
+}
+
+/// See the module.
+pub(super) struct Session<'a> {
+    settings: &'a SubscribeSettings,
+    pipeline: &'a Pipeline,
+    client: AsyncClient,
+    arrivals: mpsc::Receiver<Arrival>,
+    poller: AbortHandle,
+    gather: Gather,
+    /// The one append under way, so that records and acknowledgements keep the order of arrival.
+    append: Option<Append>,
+    linger: Pin<Box<Sleep>>,
+    linger_until: Option<Instant>,
+    worked: bool,
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.poller.abort();
+    }
+}
+
+impl Poller {
+    async fn run(mut self) {
+        // rumqttc pings once a keep-alive and does not bound its writes: without this a dead peer would
+        // hold us until TCP gives up.
+        let silence = self.keep_alive * 2;
+        loop {
+            let arrival = match time::timeout(silence, self.events.poll()).await {
+                Err(_) => Arrival::Lost("no word from the broker for two keep-alives".to_owned()),
+                Ok(Err(error)) => Arrival::Lost(error.to_string()),
+                Ok(Ok(Event::Incoming(Packet::Publish(publish)))) => {
+                    match self.weigh(publish).await {
+                        Some(arrival) => arrival,
+                        None => continue,
+                    }
+                }
+                Ok(Ok(Event::Incoming(Packet::ConnAck(connack)))) => Arrival::Connected {
+                    session_present: connack.session_present,
+                },
+                Ok(Ok(Event::Incoming(Packet::SubAck(suback)))) => match refusals(&suback) {
+                    Some(refused) => Arrival::Refused(refused),
+                    None => continue,
+                },
+                Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => Arrival::Disconnected,
+                Ok(Ok(_)) => continue,
+            };
+            let last = matches!(arrival, Arrival::Lost(_) | Arrival::Disconnected);
+            if self.to.send(arrival).await.is_err() || last {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is room for a publish, but never so long that a ping would be late: then the
+    /// connection is given up, and the broker keeps what we cannot hold. A message of QoS 0 is dropped.
+    async fn weigh(&mut self, publish: Publish) -> Option<Arrival> {
+        let kib = u32::try_from(publish.payload.len() / 1024).unwrap_or(u32::MAX) + 1;
+        let budget = Arc::clone(&self.budget);
+        let permit = budget.acquire_many_owned(kib.min(HAND_OFF_KIB_MAX));
+        if publish.qos == QoS::AtMostOnce && self.to.capacity() < HAND_OFF_SLACK / 2 {
+            self.pipeline.metrics().dropped_qos0.inc();
+            return None;
+        }
+        match time::timeout(self.keep_alive / 2, permit).await {
+            Ok(room) => {
+                let Publish {
+                    topic,
+                    payload,
+                    qos,
+                    pkid: packet_id,
+                    ..
+                } = publish;
+                let qos = qos as u8;
+                Some(Arrival::Publish(Handed {
+                    topic,
+                    payload,
+                    qos,
+                    packet_id,
+                    _room: room.ok(),
+                }))
+            }
+            Err(_) => Some(Arrival::Lost(
+                "the log is too slow for what the broker sends".to_owned(),
+            )),
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Begins an epoch.
+    pub(super) fn open(
+        settings: &'a SubscribeSettings,
+        pipeline: &'a Pipeline,
+        options: MqttOptions,
+    ) -> Self {
+        let capacity = usize::from(settings.receive_maximum) + HAND_OFF_SLACK;
+        let keep_alive = options.keep_alive();
+        let (client, events) = AsyncClient::new(options, capacity);
+        let (to, arrivals) = mpsc::channel(capacity);
+        let budget = Arc::new(Semaphore::new(HAND_OFF_KIB_MAX as usize));
+        let poller = Poller {
+            events,
+            to,
+            budget,
+            keep_alive,
+            pipeline: pipeline.clone(),
+        };
+        Self {
+            settings,
+            pipeline,
+            client,
+            arrivals,
+            poller: tokio::spawn(poller.run()).abort_handle(),
+            gather: pipeline.gather(),
+            append: None,
+            linger: Box::pin(time::sleep(Duration::ZERO)),
+            linger_until: None,
+            worked: false,
+        }
+    }
+
+    /// Receives until the connection is lost or `shutdown` resolves.
+    pub(super) async fn run<S: Future<Output = ()>>(
+        mut self,
+        mut shutdown: Pin<&mut S>,
+    ) -> Outcome {
+        loop {
+            self.append_due();
+            let lingering = self.linger_until.is_some() && self.append.is_none();
+            let receiving = !self.gather.is_full();
+            let step = tokio::select! {
+                biased;
+                () = shutdown.as_mut() => {
+                    // What is not acknowledged in time comes again.
+                    let _ = time::timeout(self.settings.drain_grace, self.drain()).await;
+                    return Outcome::Drained;
+                }
+                Some(done) = OptionFuture::from(self.append.as_mut()) => match done {
+                    Ok(released) => {
+                        self.append = None;
+                        self.acknowledge(&released)
+                    }
+                    Err(error) => {
+                        error!(error = &error as &dyn std::error::Error, "append failed; the broker will send again");
+                        Err("an append failed".to_owned())
+                    }
+                },
+                arrival = self.arrivals.recv(), if receiving => self.receive(arrival),
+                () = &mut self.linger, if lingering => Ok(()),
+            };
+            if let Err(reason) = step {
+                return Outcome::Lost {
+                    reason,
+                    worked: self.worked,
+                };
+            }
+        }
+    }
+
+    /// Takes an arrival and all that wait behind it.
+    fn receive(&mut self, first: Option<Arrival>) -> Result<(), String> {
+        let now_ms = self.pipeline.now_ms();
+        let mut next = first;
+        while let Some(arrival) = next {
+            self.take(arrival, now_ms)?;
+            if self.gather.is_full() {
+                break;
+            }
+            next = self.arrivals.try_recv().ok();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, arrival: Arrival, now_ms: i64) -> Result<(), String> {
+        match arrival {
+            Arrival::Publish(handed) => {
+                let message = Message {
+                    // A topic that is not UTF-8 is outside the grammar whatever it says.
+                    topic: str::from_utf8(&handed.topic).unwrap_or_default(),
+                    payload: &handed.payload,
+                    qos: handed.qos,
+                    packet_id: handed.packet_id,
+                };
+                self.gather.take(message, now_ms);
+            }
+            Arrival::Connected { session_present } => {
+                self.worked = true;
+                let (broker, client_id) = (&self.settings.broker, &self.settings.client_id);
+                info!(
+                    broker,
+                    client_id, session_present, "connected to the broker"
+                );
+                let filters = self.settings.filters.iter();
+                let filters = filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
+                self.client
+                    .try_subscribe_many(filters)
+                    .map_err(|e| e.to_string())?;
+            }
+            Arrival::Refused(filters) => {
+                error!(
+                    filters,
+                    "the broker refused a subscription; check its access rules"
+                );
+                return Err("a subscription was refused".to_owned());
+            }
+            Arrival::Lost(reason) => return Err(reason),
+            Arrival::Disconnected => return Err("disconnected".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Hands acknowledgements to the polling task, in order.
+    fn acknowledge(&mut self, released: &Released) -> Result<(), String> {
+        for ack in released.iter() {
+            let qos = if ack.qos == 2 {
+                QoS::ExactlyOnce
+            } else {
+                QoS::AtLeastOnce
+            };
+            let mut publish = Publish::new("", qos, "", None);
+            publish.pkid = ack.packet_id;
+            self.client.try_ack(&publish).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn append_due(&mut self) {
+        if self.gather.is_empty() || self.append.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        let until = *self.linger_until.get_or_insert_with(|| {
+            let until = now + self.settings.linger;
+            self.linger.as_mut().reset(until);
+            until
+        });
+        if self.gather.is_ready() || now >= until {
+            self.append = Some(self.pipeline.append(self.gather.seal()));
+            self.linger_until = None;
+        }
+    }
+
+    /// Appends what was taken, acknowledges it and takes leave; the session stays at the broker.
+    async fn drain(&mut self) {
+        while self.append.is_some() || !self.gather.is_empty() {
+            let append = self.append.take();
+            let append = append.unwrap_or_else(|| self.pipeline.append(self.gather.seal()));
+            let Ok(released) = append.await else { return };
+            if self.acknowledge(&released).is_err() {
+                return;
+            }
+        }
+        if self.client.try_disconnect().is_err() {
+            return;
+        }
+        while let Some(arrival) = self.arrivals.recv().await {
+            if matches!(arrival, Arrival::Disconnected | Arrival::Lost(_)) {
+                return;
+            }
+        }
+    }
+}
+
+/// The codes of a SUBACK that refuses, if any does.
+fn refusals(suback: &SubAck) -> Option<String> {
+    let refused = |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
+    let codes: Vec<_> = suback
+        .return_codes
+        .iter()
+        .filter(refused)
+        .map(|c| format!("{c:?}"))
+        .collect();
+    (!codes.is_empty()).then(|| codes.join(", "))
+}

@@ -1,0 +1,215 @@
+//! The topic grammar: who sent a payload, and how it is to be read.
+//!
+//! `park/{park}/{enterprise}/{gateway}/up/{stream}`: the four ids obey the model's rule for ids; the
+//! stream may have further levels. The topic is the only source of identity.
+
+use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+
+use crate::settings::{DecodeSettings, Format};
+
+/// The grammar, as refusals name it.
+pub(crate) const GRAMMAR: &str = "park/{park}/{enterprise}/{gateway}/up/{stream}";
+
+/// The id of whoever cannot be known from the topic.
+const UNKNOWN: &str = "_unknown";
+
+/// Who sent a payload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Origin {
+    pub(crate) park: ParkId,
+    pub(crate) enterprise: EnterpriseId,
+    pub(crate) gateway: GatewayId,
+}
+
+impl Origin {
+    /// The sender of a payload whose topic does not say who it is.
+    pub(crate) fn unknown() -> Self {
+        let fact = "'_unknown' is an id";
+        Self {
+            park: ParkId::new(UNKNOWN).expect(fact),
+            enterprise: EnterpriseId::new(UNKNOWN).expect(fact),
+            gateway: GatewayId::new(UNKNOWN).expect(fact),
+        }
+    }
+
+    /// Reads who sent a payload from its topic.
+    fn parse(topic: &str) -> Result<Self, String> {
+        let mut levels = topic.splitn(6, '/');
+        let mut level = || levels.next().unwrap_or_default();
+        let (root, park, enterprise, gateway) = (level(), level(), level(), level());
+        let (direction, stream) = (level(), level());
+        if root != "park" || direction != "up" || stream.is_empty() {
+            return Err(format!("the topic is not {GRAMMAR}"));
+        }
+        let wrong =
+            |what: &str, reason: &dyn std::fmt::Display| format!("the topic's {what}: {reason}");
+        Ok(Self {
+            park: ParkId::new(park).map_err(|e| wrong("park", &e))?,
+            enterprise: EnterpriseId::new(enterprise).map_err(|e| wrong("enterprise", &e))?,
+            gateway: GatewayId::new(gateway).map_err(|e| wrong("gateway", &e))?,
+        })
+    }
+}
+
+/// Where a topic leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// Who sends on it; [`Origin::unknown`] where the topic does not say.
+    pub(crate) origin: Origin,
+    /// How its payloads are read, or why they are not.
+    pub(crate) format: Result<Format, String>,
+}
+
+/// The configured rules, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    rules: Vec<(Filter, Format)>,
+}
+
+impl Routes {
+    /// Takes the rules of checked settings; a filter that is none matches nothing.
+    pub(crate) fn new(settings: &DecodeSettings) -> Self {
+        let rule = |r: &crate::DecoderRule| Some((Filter::parse(&r.filter).ok()?, r.format));
+        Self {
+            rules: settings.rules.iter().filter_map(rule).collect(),
+        }
+    }
+
+    /// Where `topic` leads.
+    pub(crate) fn resolve(&self, topic: &str) -> Route {
+        match Origin::parse(topic) {
+            Ok(origin) => Route {
+                origin,
+                format: self.format(topic),
+            },
+            Err(reason) => Route {
+                origin: Origin::unknown(),
+                format: Err(reason),
+            },
+        }
+    }
+
+    fn format(&self, topic: &str) -> Result<Format, String> {
+        let rule = self.rules.iter().find(|(filter, _)| filter.matches(topic));
+        rule.map(|(_, format)| *format).ok_or_else(|| {
+            let known: Vec<_> = self
+                .rules
+                .iter()
+                .map(|(filter, _)| filter.0.as_str())
+                .collect();
+            format!(
+                "no decoder is configured for this topic; there is one for {}",
+                known.join(", ")
+            )
+        })
+    }
+}
+
+/// An MQTT topic filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filter(String);
+
+impl Filter {
+    /// Takes `text` if MQTT does.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.len() > 65_535 || text.contains('\0') {
+            return Err(format!(
+                "'{text}' is no topic filter: it is empty, too long or has a NUL"
+            ));
+        }
+        let mut levels = text.split('/').peekable();
+        while let Some(level) = levels.next() {
+            let wild = level.contains(['+', '#']);
+            if wild && level.len() > 1 {
+                return Err(format!(
+                    "'{text}' is no topic filter: '+' and '#' must stand alone in their level"
+                ));
+            }
+            if level == "#" && levels.peek().is_some() {
+                return Err(format!(
+                    "'{text}' is no topic filter: '#' must be the last level"
+                ));
+            }
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Whether `topic` matches, by section 4.7 of the standard.
+    pub(crate) fn matches(&self, topic: &str) -> bool {
+        if topic.starts_with('$') && self.0.starts_with(['+', '#']) {
+            return false;
+        }
+        let (mut filter, mut levels) = (self.0.split('/'), topic.split('/'));
+        loop {
+            match (filter.next(), levels.next()) {
+                (Some("#"), _) | (None, None) => return true,
+                (Some("+"), Some(_)) => {}
+                (Some(wanted), Some(level)) if wanted == level => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_and_decoder_come_from_the_topic() {
+        let routes = Routes::new(&DecodeSettings::default());
+        let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings");
+        assert_eq!(route.format, Ok(Format::Json));
+        assert_eq!(route.origin.enterprise.as_str(), "steel-01");
+        let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings.pb");
+        assert_eq!(route.format, Ok(Format::Protobuf));
+        let route = routes.resolve("park/cq-lj/steel-01/gw1/up/status");
+        assert!(
+            route
+                .format
+                .expect_err("no decoder")
+                .contains("park/+/+/+/up/readings")
+        );
+        assert_eq!(route.origin.gateway.as_str(), "gw1");
+    }
+
+    #[test]
+    fn a_topic_outside_the_grammar_says_so() {
+        let routes = Routes::new(&DecodeSettings::default());
+        for bad in [
+            "",
+            "a/b",
+            "park/p/e/g/down/readings",
+            "park/p/e/g/up",
+            "park/p/e/g/up/",
+            "sensor/1",
+        ] {
+            let route = routes.resolve(bad);
+            assert_eq!(route.origin, Origin::unknown(), "{bad}");
+            assert!(
+                route.format.expect_err("refused").contains(GRAMMAR),
+                "{bad}"
+            );
+        }
+        let reason = routes
+            .resolve("park/p/钢厂/g/up/readings")
+            .format
+            .expect_err("refused");
+        assert!(reason.contains("enterprise"), "{reason}");
+    }
+
+    #[test]
+    fn filters_match_as_the_standard_says() {
+        let matches = |filter, topic| Filter::parse(filter).expect("a filter").matches(topic);
+        assert!(matches("sport/#", "sport"));
+        assert!(matches("sport/#", "sport/tennis/player1"));
+        assert!(matches("+/tennis/#", "sport/tennis"));
+        assert!(matches("/+", "/finance"));
+        assert!(!matches("+", "/finance"));
+        assert!(!matches("#", "$SYS/x"));
+        assert!(!matches("sport/tennis/+", "sport/tennis/player1/ranking"));
+        for bad in ["", "sport+", "a/#/b", "#b", "a\0"] {
+            assert!(Filter::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! PUBLISH, the hot one.
+
+use super::{
+    Version,
+    cursor::{Cursor, Malformed},
+};
+
+/// A PUBLISH in its buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Publish<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) qos: u8,
+    /// Zero for QoS 0.
+    pub(crate) packet_id: u16,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Reads the body of a PUBLISH.
+pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publish<'_>, Malformed> {
+    let mut cursor = Cursor(body);
+    let (qos, topic, packet_id) = head(first, &mut cursor)?;
+    if version == Version::V5 {
+        let mut aliased = false;
+        cursor.properties(|id, _| aliased |= id == 0x23)?;
+        if aliased {
+            return Err(Malformed("a topic alias, though none is offered"));
+        }
+    }
+    Ok(Publish {
+        topic,
+        qos,
+        packet_id,
+        payload: cursor.0,
+    })
+}
+
+/// Reads as much as there is of a PUBLISH that is too large: `None` until its topic and packet id are there.
+/// Properties, if any, are left at the front of the payload.
+pub(crate) fn publish_start(first: u8, start: &[u8]) -> Option<Publish<'_>> {
+    let mut cursor = Cursor(start);
+    let (qos, topic, packet_id) = head(first, &mut cursor).ok()?;
+    Some(Publish {
+        topic,
+        qos,
+        packet_id,
+        payload: cursor.0,
+    })
+}
+
+fn head<'a>(first: u8, cursor: &mut Cursor<'a>) -> Result<(u8, &'a str, u16), Malformed> {
+    let qos = (first >> 1) & 3;
+    let topic = cursor.text()?;
+    let packet_id = match qos {
+        0 => 0,
+        1 | 2 => cursor.packet_id()?,
+        _ => return Err(Malformed("a quality of service of 3")),
+    };
+    Ok((qos, topic, packet_id))
+}

@@ -1,0 +1,302 @@
+//! Goal: what rumqttc's codec writes is read here, what is written here is read by that codec, and no
+//! bytes make the reader fall over.
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use rumqttc::{
+    mqttbytes as v4,
+    v5::mqttbytes::{self as v5, v5 as five},
+};
+
+use super::*;
+
+fn frame(bytes: &[u8]) -> Frame<'_> {
+    match split(bytes, 1 << 28) {
+        Ok(Split::Whole(frame)) if frame.size == bytes.len() => frame,
+        other => panic!("not one packet: {other:?}"),
+    }
+}
+
+#[test]
+fn a_publish_of_either_version_is_read() {
+    let mut bytes = BytesMut::new();
+    let mut publish = v4::v4::Publish::new("park/p/e/g/up/readings", v4::QoS::AtLeastOnce, "abc");
+    publish.pkid = 7;
+    publish.write(&mut bytes).expect("it fits");
+    let f = frame(&bytes);
+    let expected = Publish {
+        topic: "park/p/e/g/up/readings",
+        qos: 1,
+        packet_id: 7,
+        payload: b"abc",
+    };
+    assert_eq!(wire_publish(f, Version::V4), Ok(expected));
+
+    let mut bytes = BytesMut::new();
+    let properties = five::PublishProperties {
+        message_expiry_interval: Some(5),
+        response_topic: Some("r".into()),
+        correlation_data: Some(Bytes::from_static(b"\xff")),
+        user_properties: vec![("k".into(), "v".into())],
+        content_type: Some("application/json".into()),
+        ..Default::default()
+    };
+    let mut publish = five::Publish::new(
+        "park/p/e/g/up/readings",
+        v5::QoS::ExactlyOnce,
+        "abc",
+        Some(properties),
+    );
+    publish.pkid = 7;
+    publish.write(&mut bytes).expect("it fits");
+    assert_eq!(
+        wire_publish(frame(&bytes), Version::V5),
+        Ok(Publish { qos: 2, ..expected })
+    );
+}
+
+fn wire_publish(frame: Frame<'_>, version: Version) -> Result<Publish<'_>, Malformed> {
+    publish(frame.first, frame.body, version)
+}
+
+#[test]
+fn a_topic_alias_and_a_packet_id_of_zero_are_refused() {
+    let mut bytes = BytesMut::new();
+    let properties = five::PublishProperties {
+        topic_alias: Some(1),
+        ..Default::default()
+    };
+    let mut publish = five::Publish::new("t", v5::QoS::AtLeastOnce, "abc", Some(properties));
+    publish.pkid = 7;
+    publish.write(&mut bytes).expect("it fits");
+    assert!(wire_publish(frame(&bytes), Version::V5).is_err());
+    assert!(super::publish(0x32, &[0, 1, b't', 0, 0], Version::V4).is_err());
+    assert!(super::publish(0x36, &[0, 1, b't', 0, 1], Version::V4).is_err());
+}
+
+#[test]
+fn a_connect_of_either_version_is_read() {
+    let mut bytes = BytesMut::new();
+    let mut connect = v4::v4::Connect::new("gw1");
+    connect.keep_alive = 30;
+    connect.clean_session = false;
+    connect.set_login("user", "secret");
+    connect.last_will = Some(v4::v4::LastWill::new(
+        "will/topic",
+        b"gone".to_vec(),
+        v4::QoS::AtLeastOnce,
+        true,
+    ));
+    connect.write(&mut bytes).expect("it fits");
+    let f = frame(&bytes);
+    let will = Will {
+        topic: "will/topic".into(),
+        payload: b"gone".to_vec(),
+        qos: 1,
+    };
+    let mut expected = Connect {
+        version: Version::V4,
+        client_id: "gw1".into(),
+        clean: false,
+        keep_alive_s: 30,
+        will: Some(will),
+        wants_session: true,
+    };
+    assert_eq!(super::connect(f.first, f.body), Ok(expected.clone()));
+
+    let mut properties = five::ConnectProperties::new();
+    properties.session_expiry_interval = Some(60);
+    properties.user_properties = vec![("k".into(), "v".into())];
+    let connect = five::Connect {
+        keep_alive: 30,
+        client_id: "gw1".into(),
+        clean_start: true,
+        properties: Some(properties),
+    };
+    let will_properties = five::LastWillProperties {
+        delay_interval: Some(5),
+        payload_format_indicator: None,
+        message_expiry_interval: None,
+        content_type: None,
+        response_topic: None,
+        correlation_data: None,
+        user_properties: Vec::new(),
+    };
+    let will = five::LastWill::new(
+        "will/topic",
+        "gone",
+        v5::QoS::AtLeastOnce,
+        false,
+        Some(will_properties),
+    );
+    let login = five::Login::new("user", "secret");
+    let mut bytes = BytesMut::new();
+    connect
+        .write(&Some(will), &Some(login), &mut bytes)
+        .expect("it fits");
+    let f = frame(&bytes);
+    expected.version = Version::V5;
+    expected.clean = true;
+    assert_eq!(super::connect(f.first, f.body), Ok(expected));
+}
+
+#[test]
+fn a_connect_that_cannot_be_taken_says_why() {
+    let level = |level: u8| [0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 60, 0, 1, b'c'];
+    assert!(connect(0x10, &level(4)).is_ok());
+    assert_eq!(connect(0x10, &level(6)), Err(ConnectError::Level(6)));
+    let old = [
+        0, 6, b'M', b'Q', b'I', b's', b'd', b'p', 3, 2, 0, 60, 0, 1, b'c',
+    ];
+    assert_eq!(connect(0x10, &old), Err(ConnectError::Level(3)));
+    assert_eq!(connect(0x10, b"GET / HTTP/1.1"), Err(ConnectError::NotMqtt));
+    let anonymous = [0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, 60, 0, 0];
+    assert_eq!(
+        connect(0x10, &anonymous),
+        Err(ConnectError::ClientId(Version::V4))
+    );
+    let mut out = Vec::new();
+    refuse(&ConnectError::Level(3), &mut out);
+    assert_eq!(out, [0x20, 2, 0, 1]);
+    out.clear();
+    refuse(&ConnectError::Level(6), &mut out);
+    assert_eq!(out, [0x20, 3, 0, 0x84, 0]);
+}
+
+#[test]
+fn answers_are_what_the_codec_of_clients_reads() {
+    let mut out = Vec::new();
+    connack(
+        Connack {
+            version: Version::V5,
+            assigned: Some("greenpark-1-2"),
+            no_session: true,
+        },
+        &mut out,
+    );
+    pingresp(&mut out);
+    suback((3, 2), Version::V5, &mut out);
+    unsuback((4, 2), Version::V5, &mut out);
+    pubcomp(5, &mut out);
+    disconnect(0x95, Version::V5, &mut out);
+    let mut stream = BytesMut::from(&out[..]);
+    let mut next = || five::Packet::read(&mut stream, None).expect("a packet");
+    let five::Packet::ConnAck(ack) = next() else {
+        panic!("no CONNACK")
+    };
+    let properties = ack.properties.expect("properties");
+    assert_eq!(ack.code, five::ConnectReturnCode::Success);
+    assert_eq!(
+        properties.assigned_client_identifier.as_deref(),
+        Some("greenpark-1-2")
+    );
+    assert_eq!(properties.max_packet_size, Some(1 << 20));
+    assert_eq!(properties.receive_max, Some(u16::MAX));
+    assert_eq!(properties.topic_alias_max, Some(0));
+    assert_eq!(properties.subscription_identifiers_available, Some(0));
+    assert_eq!(next(), five::Packet::PingResp(five::PingResp));
+    let five::Packet::SubAck(ack) = next() else {
+        panic!("no SUBACK")
+    };
+    assert_eq!(
+        (ack.pkid, ack.return_codes),
+        (3, vec![five::SubscribeReasonCode::NotAuthorized; 2])
+    );
+    let five::Packet::UnsubAck(ack) = next() else {
+        panic!("no UNSUBACK")
+    };
+    assert_eq!((ack.pkid, ack.reasons.len()), (4, 2));
+    assert!(matches!(next(), five::Packet::PubComp(ack) if ack.pkid == 5));
+    assert!(
+        matches!(next(), five::Packet::Disconnect(d) if d.reason_code == five::DisconnectReasonCode::PacketTooLarge)
+    );
+
+    let mut out = Vec::new();
+    connack(
+        Connack {
+            version: Version::V4,
+            assigned: None,
+            no_session: true,
+        },
+        &mut out,
+    );
+    suback((3, 2), Version::V4, &mut out);
+    unsuback((4, 2), Version::V4, &mut out);
+    disconnect(0x95, Version::V4, &mut out);
+    let mut stream = BytesMut::from(&out[..]);
+    let mut next = || v4::v4::Packet::read(&mut stream, 1 << 20).expect("a packet");
+    assert!(
+        matches!(next(), v4::v4::Packet::ConnAck(ack) if ack.code == v4::v4::ConnectReturnCode::Success)
+    );
+    assert!(
+        matches!(next(), v4::v4::Packet::SubAck(ack) if ack.return_codes == [v4::v4::SubscribeReasonCode::Failure; 2])
+    );
+    assert!(matches!(next(), v4::v4::Packet::UnsubAck(ack) if ack.pkid == 4));
+    assert!(stream.is_empty());
+}
+
+#[test]
+fn subscribe_and_unsubscribe_count_their_filters() {
+    let mut bytes = BytesMut::new();
+    let filters = (0..200).map(|i| five::Filter::new(format!("a/{i}"), v5::QoS::AtLeastOnce));
+    let mut packet = five::Subscribe::new_many(filters, None);
+    packet.pkid = 9;
+    packet.write(&mut bytes).expect("it fits");
+    let f = frame(&bytes);
+    assert_eq!(subscribe(f.first, f.body, Version::V5), Ok((9, 200)));
+    let mut out = Vec::new();
+    suback((9, 200), Version::V5, &mut out);
+    assert_eq!(frame(&out).body.len(), 203);
+    assert_eq!(
+        unsubscribe(0xa2, &[0, 9, 0, 1, b'a', 0, 1, b'b'], Version::V4),
+        Ok((9, 2))
+    );
+    assert!(subscribe(0x82, &[0, 9], Version::V4).is_err());
+    assert!(subscribe(0x80, &[0, 9, 0, 1, b'a', 0], Version::V4).is_err());
+}
+
+#[test]
+fn forms_that_clients_do_send_are_read() {
+    for body in [&[0u8, 5][..], &[0, 5, 0], &[0, 5, 0, 0]] {
+        assert_eq!(pubrel(0x62, body), Ok(5));
+    }
+    assert_eq!(disconnect_reason(&[]), 0);
+    assert_eq!(disconnect_reason(&[4, 0]), 4);
+}
+
+#[test]
+fn a_packet_beyond_the_limit_is_told_from_one_that_is_not_whole() {
+    let mut packet = vec![0x32, 0x80, 0x80, 0x01];
+    packet.extend_from_slice(&[0, 1, b't', 0, 1]);
+    assert!(matches!(split(&packet, 1 << 20), Ok(Split::Partial)));
+    let Ok(Split::TooLarge(frame)) = split(&packet, 1 << 10) else {
+        panic!("taken")
+    };
+    assert_eq!(frame.size, 16_384 + 4);
+    let start = publish_start(frame.first, frame.body).expect("a topic");
+    assert_eq!((start.topic, start.packet_id), ("t", 1));
+    assert!(split(&[0x30, 0xff, 0xff, 0xff, 0xff, 0x01], 1 << 20).is_err());
+    assert!(matches!(
+        split(&[0x30, 0xff, 0xff, 0xff], 1 << 20),
+        Ok(Split::Partial)
+    ));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_fall_over(
+        first in any::<u8>(), body in prop::collection::vec(any::<u8>(), 0..80), v5 in any::<bool>(),
+    ) {
+        let version = if v5 { Version::V5 } else { Version::V4 };
+        let _ = split(&body, 64);
+        let _ = connect(0x10, &body);
+        let mut named = vec![0, 4, b'M', b'Q', b'T', b'T', 4 + u8::from(v5)];
+        named.extend_from_slice(&body);
+        let _ = connect(0x10, &named);
+        let _ = publish(first, &body, version);
+        let _ = publish_start(first, &body);
+        let _ = subscribe(0x82, &body, version);
+        let _ = unsubscribe(0xa2, &body, version);
+        let _ = pubrel(0x62, &body);
+    }
+}

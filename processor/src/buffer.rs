@@ -1,0 +1,211 @@
+//! Rows that wait for the next flush, by park and day, in the order of the log.
+
+use std::collections::BTreeMap;
+
+use greenpark_archive::{
+    builder::RowsBuilder,
+    rows::{Merged, SeriesKey},
+};
+use greenpark_model::{
+    batch::Batch,
+    day::{CivilDay, DAY_MS, Instant},
+    id::EnterpriseId,
+};
+use rustc_hash::FxHashMap;
+
+use crate::{
+    entry::Arrival,
+    watermark::{Pending, PendingDays, Watermark},
+};
+
+/// One day's rows in columns.
+#[derive(Debug, Default)]
+pub(crate) struct DayRows {
+    series: Vec<u32>,
+    instants: Vec<i64>,
+    values: Vec<i64>,
+    flags: Vec<u8>,
+}
+
+/// What one park's books wait for.
+#[derive(Debug, Default)]
+pub(crate) struct ParkBuffer {
+    keys: Vec<SeriesKey>,
+    index: FxHashMap<EnterpriseId, FxHashMap<greenpark_model::reading::Series, u32>>,
+    days: BTreeMap<CivilDay, DayRows>,
+    rows: usize,
+    pub(crate) watermark: Watermark,
+    pub(crate) pending: PendingDays,
+}
+
+/// Consecutive readings of a batch that fall on one day.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    day: CivilDay,
+    from: usize,
+    to: usize,
+}
+
+impl ParkBuffer {
+    /// Rows that wait.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Takes the readings of `arrival` that fall into a book which has not consumed its offset yet;
+    /// `consumed` tells up to which offset the book of a year has. Returns how many were taken.
+    pub(crate) fn take(
+        &mut self,
+        arrival: &Arrival,
+        now: Instant,
+        consumed: &FxHashMap<i16, u64>,
+    ) -> usize {
+        let batch = &arrival.batch;
+        let ids = self.intern(&arrival.enterprise, batch);
+        let mut taken = 0;
+        for run in runs(batch.instants()) {
+            let behind = consumed
+                .get(&run.day.year())
+                .is_some_and(|&next| arrival.offset < next);
+            if behind {
+                continue;
+            }
+            self.days
+                .entry(run.day)
+                .or_default()
+                .extend(batch, run, &ids);
+            let pending = Pending::touch(self.pending.get(&run.day).copied(), now);
+            self.pending.insert(run.day, pending);
+            taken += run.to - run.from;
+        }
+        if let (Some(earliest), Some(latest)) = (batch.instants().iter().min(), batch.latest()) {
+            self.watermark
+                .hear(&arrival.gateway, *earliest, latest.0, now);
+        }
+        self.rows += taken;
+        taken
+    }
+
+    /// The park's index of each of the batch's series.
+    fn intern(&mut self, enterprise: &EnterpriseId, batch: &Batch) -> Vec<u32> {
+        if !self.index.contains_key(enterprise) {
+            self.index.insert(enterprise.clone(), FxHashMap::default());
+        }
+        let known = self
+            .index
+            .get_mut(enterprise)
+            .expect("the enterprise was just entered");
+        let keys = &mut self.keys;
+        let ids = batch.series_table().iter().map(|series| {
+            if let Some(&id) = known.get(series) {
+                return id;
+            }
+            let id = u32::try_from(keys.len()).expect("a park has fewer than 2^32 series");
+            keys.push(SeriesKey {
+                enterprise: enterprise.clone(),
+                series: series.clone(),
+            });
+            known.insert(series.clone(), id);
+            id
+        });
+        ids.collect()
+    }
+
+    /// Takes out every day that waits, with its rows in the order of the log.
+    pub(crate) fn drain(&mut self) -> BTreeMap<CivilDay, DayRows> {
+        self.rows = 0;
+        std::mem::take(&mut self.days)
+    }
+
+    /// The series that the indices of [`DayRows`] refer to.
+    pub(crate) fn keys(&self) -> &[SeriesKey] {
+        &self.keys
+    }
+}
+
+impl DayRows {
+    fn extend(&mut self, batch: &Batch, run: Run, ids: &[u32]) {
+        let range = run.from..run.to;
+        let of = batch.series()[range.clone()].iter();
+        // OK because a batch only names series that it lists.
+        self.series.extend(of.map(|&series| ids[series as usize]));
+        self.instants
+            .extend_from_slice(&batch.instants()[range.clone()]);
+        self.values
+            .extend_from_slice(&batch.values()[range.clone()]);
+        self.flags.extend_from_slice(&batch.flags()[range]);
+    }
+
+    /// Rows of the day.
+    pub(crate) fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Sorts the rows and drops repeats; `keys` are the park's.
+    pub(crate) fn merge(self, keys: &[SeriesKey]) -> Merged {
+        let mut builder = RowsBuilder::new();
+        let mut known: Vec<Option<u32>> = vec![None; keys.len()];
+        let rows = self
+            .series
+            .iter()
+            .zip(&self.instants)
+            .zip(&self.values)
+            .zip(&self.flags);
+        for (((&series, &instant), &value), &flag) in rows {
+            // OK because a day only names series of its park.
+            let at = series as usize;
+            let key = *known[at].get_or_insert_with(|| builder.key(&keys[at]));
+            builder.push(key, instant, value, flag);
+        }
+        builder.finish()
+    }
+}
+
+/// Splits instants into runs of one day each.
+fn runs(instants: &[i64]) -> impl Iterator<Item = Run> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let day = Instant(*instants.get(from)?).day();
+        let (start, end) = (day.start().0, day.start().0 + DAY_MS);
+        let more = instants[from..]
+            .iter()
+            .take_while(|&&ms| start <= ms && ms < end)
+            .count();
+        let run = Run {
+            day,
+            from,
+            to: from + more,
+        };
+        from = run.to;
+        Some(run)
+    })
+}
+
+/// The years that a batch falls into.
+pub(crate) fn years(batch: &Batch) -> Vec<i16> {
+    let mut years: Vec<i16> = runs(batch.instants()).map(|run| run.day.year()).collect();
+    years.sort_unstable();
+    years.dedup();
+    years
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_split_at_midnight() {
+        let midnight = "2026-01-01".parse::<CivilDay>().expect("a day").start().0;
+        let instants = [
+            midnight - 2,
+            midnight - 1,
+            midnight,
+            midnight + DAY_MS,
+            midnight,
+        ];
+        let lengths: Vec<usize> = runs(&instants).map(|r| r.to - r.from).collect();
+        assert_eq!(lengths, [2, 1, 1, 1]);
+        let first = runs(&instants).next().expect("a run");
+        assert_eq!(first.day.to_string(), "2025-12-31");
+    }
+}

@@ -1,0 +1,35 @@
+//! A log entry as a batch.
+
+use greenpark_log::{ContentType, Entry};
+use greenpark_model::{
+    batch::Batch,
+    id::{EnterpriseId, GatewayId, ParkId},
+};
+use greenpark_proto::reading_batch;
+
+/// A readable entry.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) park: ParkId,
+    pub(crate) enterprise: EnterpriseId,
+    pub(crate) gateway: GatewayId,
+    pub(crate) offset: u64,
+    pub(crate) batch: Batch,
+}
+
+/// Reads `entry`; otherwise why it is passed over. Ingest checks all that it appends, so such an entry
+/// was written by another producer; it stays in the log.
+pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {
+    let record = entry.record?;
+    if record.headers.content_type != ContentType::ReadingBatch {
+        return Err("its content type is not a reading batch".to_owned());
+    }
+    let batch = reading_batch::decode(&record.payload).map_err(|error| error.to_string())?;
+    Ok(Arrival {
+        park: record.park,
+        enterprise: record.headers.enterprise,
+        gateway: record.headers.gateway,
+        offset: entry.position.offset,
+        batch,
+    })
+}

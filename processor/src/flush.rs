@@ -1,0 +1,270 @@
+//! A flush of one park: everything that waits becomes files, each day hot or sealed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use greenpark_archive::{
+    book::{Book, Change, Consumed, NewFile, Published},
+    columns::{FileFacts, encode_readings},
+    file::{FileKind, ReadingsFile},
+    rows::{Merged, Rows, SeriesKey},
+};
+use greenpark_model::{
+    day::{CivilDay, Instant},
+    id::{EnterpriseId, ParkId},
+};
+
+use crate::{
+    buffer::DayRows,
+    hot::files_to_merge,
+    metrics::Metrics,
+    run::RunError,
+    seal::{DayToSeal, SealedDay, TraitsByMeter, offset_of, seal_days},
+    settings::SEAL_ROWS_MAX,
+};
+
+/// Offsets of one partition that a flush covers: from `first` up to, not including, `next`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offsets {
+    pub(crate) partition: u32,
+    pub(crate) first: u64,
+    pub(crate) next: u64,
+}
+
+/// One book's share of a flush.
+#[derive(Debug)]
+pub(crate) struct BookFlush<'a> {
+    pub(crate) park: &'a ParkId,
+    pub(crate) book: &'a mut Book,
+    pub(crate) keys: Arc<Vec<SeriesKey>>,
+    pub(crate) traits: Arc<TraitsByMeter>,
+    pub(crate) offsets: Option<Offsets>,
+    pub(crate) metrics: &'a Metrics,
+}
+
+/// The days of a book's flush, told apart.
+#[derive(Debug, Default)]
+pub(crate) struct Days {
+    /// Over and settled: with the rows that are buffered for them, if any.
+    pub(crate) seal: Vec<(CivilDay, Option<DayRows>)>,
+    /// Still open, or not settled.
+    pub(crate) hot: Vec<(CivilDay, DayRows)>,
+}
+
+impl BookFlush<'_> {
+    /// Makes the files and publishes them. Settled days go first, in commits of bounded size; the last
+    /// commit carries the hot files and the consumed offset. A crash between two of them repeats rows
+    /// that are sealed already, and sealing drops repeats.
+    pub(crate) async fn publish(mut self, days: Days) -> Result<Vec<Published>, RunError> {
+        let mut published = Vec::new();
+        let mut open = Vec::new();
+        let mut rows = 0;
+        for (day, buffered) in days.seal {
+            let to_seal = self.gather(day, buffered).await?;
+            rows += to_seal.rows();
+            open.push(to_seal);
+            if rows >= SEAL_ROWS_MAX {
+                let sealed = self.seal(std::mem::take(&mut open)).await?;
+                published.extend(self.commit(change_of(sealed)).await?);
+                rows = 0;
+            }
+        }
+        let mut change = change_of(self.seal(open).await?);
+        self.add_hot(&mut change, days.hot).await?;
+        change.consumed = self.offsets.map(|o| Consumed {
+            partition: o.partition,
+            next_offset: o.next,
+        });
+        published.extend(self.commit(change).await?);
+        Ok(published)
+    }
+
+    /// A day's hot files in the order of the log.
+    fn hot_files(&self, day: CivilDay) -> Vec<ReadingsFile> {
+        let files = self.book.day_files(day).filter(|file| file.is_hot());
+        let mut hot: Vec<ReadingsFile> = files.cloned().collect();
+        hot.sort_by_key(offset_of);
+        hot
+    }
+
+    /// Everything that is known of a day, in the order of the log.
+    async fn gather(&self, day: CivilDay, rows: Option<DayRows>) -> Result<Gathered, RunError> {
+        let hot = self.hot_files(day);
+        let mut parts = Vec::with_capacity(hot.len());
+        for file in &hot {
+            parts.push(self.book.read(file).await?);
+        }
+        let merged = match rows {
+            Some(rows) => merge_rows(rows, &self.keys).await?,
+            None => Merged::default(),
+        };
+        let fresh = parts.iter().chain([&merged.rows]);
+        let enterprises: Vec<EnterpriseId> = fresh.flat_map(Rows::enterprises).cloned().collect();
+        let mut sealed = BTreeMap::new();
+        let old: Vec<ReadingsFile> = self.book.day_files(day).cloned().collect();
+        for file in old {
+            let FileKind::Sealed { enterprise, .. } = &file.kind else {
+                continue;
+            };
+            if enterprises.contains(enterprise) {
+                let rows = self.book.read(&file).await?;
+                sealed.insert(enterprise.clone(), (file, rows));
+            }
+        }
+        Ok(Gathered {
+            day,
+            parts,
+            hot,
+            sealed,
+            merged,
+        })
+    }
+
+    async fn seal(&self, days: Vec<Gathered>) -> Result<Vec<SealedDay>, RunError> {
+        let offsets = self.offsets.map(|o| (o.partition, o.first, o.next));
+        let days: Vec<DayToSeal> = days.into_iter().map(|day| day.into_seal(offsets)).collect();
+        if days.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (park, traits) = (self.park.clone(), Arc::clone(&self.traits));
+        let sealed = tokio::task::spawn_blocking(move || seal_days(&park, &traits, days))
+            .await
+            .map_err(RunError::worker)??;
+        for day in &sealed {
+            self.metrics.duplicates.inc_by(day.duplicates);
+            self.metrics.conflicts.inc_by(day.conflicts);
+            self.metrics.sealed.inc_by(day.add.len() as u64);
+        }
+        Ok(sealed)
+    }
+
+    /// Adds a hot file for each day, merging those that have piled up.
+    async fn add_hot(
+        &self,
+        change: &mut Change,
+        days: Vec<(CivilDay, DayRows)>,
+    ) -> Result<(), RunError> {
+        let Some(offsets) = self.offsets else {
+            return Ok(());
+        };
+        for (day, rows) in days {
+            let mut merged = merge_rows(rows, &self.keys).await?;
+            let mut piled = self.hot_files(day);
+            let sizes: Vec<u64> = piled.iter().map(|f| f.rows).collect();
+            let count = files_to_merge(&sizes, merged.rows.len() as u64);
+            let along = piled.split_off(piled.len() - count);
+            if !along.is_empty() {
+                merged = self.merge_along(&along, merged).await?;
+            }
+            let facts = FileFacts {
+                park: self.park.clone(),
+                day,
+                kind: FileKind::Hot {
+                    partition: offsets.partition,
+                    offset: offsets.first,
+                },
+                offsets: Some((offsets.partition, offsets.first, offsets.next)),
+                duplicates: merged.duplicates,
+                conflicts: merged.conflicts,
+            };
+            let encoded = encode_readings(&merged.rows, &facts)?;
+            self.metrics.duplicates.inc_by(merged.duplicates);
+            self.metrics.hot_files.inc();
+            change.add.push(NewFile {
+                day,
+                kind: facts.kind,
+                encoded,
+            });
+            change.remove.extend(along);
+        }
+        Ok(())
+    }
+
+    async fn merge_along(&self, along: &[ReadingsFile], new: Merged) -> Result<Merged, RunError> {
+        let mut parts = Vec::with_capacity(along.len() + 1);
+        for file in along {
+            parts.push(self.book.read(file).await?);
+        }
+        parts.push(new.rows);
+        let mut merged = Rows::merge(&parts.iter().collect::<Vec<_>>());
+        merged.duplicates += new.duplicates;
+        merged.conflicts += new.conflicts;
+        Ok(merged)
+    }
+
+    async fn commit(&mut self, change: Change) -> Result<Option<Published>, RunError> {
+        if change.add.is_empty() && change.remove.is_empty() {
+            return Ok(None);
+        }
+        let published = self.book.publish(change).await?;
+        self.metrics.commits.inc();
+        Ok(Some(published))
+    }
+}
+
+/// A day with its hot rows and what was buffered for it.
+#[derive(Debug)]
+struct Gathered {
+    day: CivilDay,
+    parts: Vec<Rows>,
+    hot: Vec<ReadingsFile>,
+    sealed: BTreeMap<EnterpriseId, (ReadingsFile, Rows)>,
+    merged: Merged,
+}
+
+impl Gathered {
+    fn rows(&self) -> u64 {
+        let sealed = self.sealed.values().map(|(_, rows)| rows.len());
+        let parts = self.parts.iter().map(Rows::len);
+        (parts.chain(sealed).sum::<usize>() + self.merged.rows.len()) as u64
+    }
+
+    fn into_seal(mut self, offsets: Option<(u32, u64, u64)>) -> DayToSeal {
+        let Merged {
+            rows,
+            duplicates,
+            conflicts,
+        } = self.merged;
+        if !rows.is_empty() {
+            self.parts.push(rows);
+        }
+        DayToSeal {
+            day: self.day,
+            parts: self.parts,
+            hot: self.hot,
+            sealed: self.sealed,
+            offsets,
+            duplicates,
+            conflicts,
+        }
+    }
+}
+
+async fn merge_rows(rows: DayRows, keys: &Arc<Vec<SeriesKey>>) -> Result<Merged, RunError> {
+    if rows.len() < 50_000 {
+        return Ok(rows.merge(keys));
+    }
+    let keys = Arc::clone(keys);
+    tokio::task::spawn_blocking(move || rows.merge(&keys))
+        .await
+        .map_err(RunError::worker)
+}
+
+fn change_of(sealed: Vec<SealedDay>) -> Change {
+    let mut change = Change::default();
+    for day in sealed {
+        change.add.extend(day.add);
+        change.remove.extend(day.remove);
+        change.totals.extend(day.totals);
+    }
+    change
+}
+
+/// Whether a day's end and the grace are over.
+pub(crate) fn is_over(day: CivilDay, now: Instant, grace_ms: i64) -> bool {
+    now >= over_at(day, grace_ms)
+}
+
+/// When a day's end and the grace are over.
+pub(crate) fn over_at(day: CivilDay, grace_ms: i64) -> Instant {
+    Instant(day.end().0.saturating_add(grace_ms))
+}

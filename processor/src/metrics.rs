@@ -1,0 +1,61 @@
+//! What the processor counts. Counters move per batch, never per reading.
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
+
+/// The processor's counters.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// Readings taken from the log.
+    pub readings: Counter,
+    /// Records that could not be read and were passed over.
+    pub unreadable: Counter,
+    /// Readings that were dropped as repeats when files were made.
+    pub duplicates: Counter,
+    /// Readings whose identity had another value before.
+    pub conflicts: Counter,
+    /// Enterprise-days sealed, every revision counted.
+    pub sealed: Counter,
+    /// Hot files written.
+    pub hot_files: Counter,
+    /// Commits to books.
+    pub commits: Counter,
+    /// Rows buffered now.
+    pub buffered: Gauge,
+}
+
+impl Metrics {
+    /// Registers every counter under `greenpark_processor_…`.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let scope = registry.sub_registry_with_prefix("greenpark_processor");
+        scope.register(
+            "readings",
+            "Readings taken from the log",
+            metrics.readings.clone(),
+        );
+        scope.register(
+            "unreadable",
+            "Log records passed over",
+            metrics.unreadable.clone(),
+        );
+        scope.register(
+            "duplicates",
+            "Readings dropped as repeats",
+            metrics.duplicates.clone(),
+        );
+        scope.register(
+            "conflicts",
+            "Readings of another value before",
+            metrics.conflicts.clone(),
+        );
+        scope.register("sealed", "Enterprise-days sealed", metrics.sealed.clone());
+        scope.register("hot_files", "Hot files written", metrics.hot_files.clone());
+        scope.register("commits", "Commits to books", metrics.commits.clone());
+        scope.register("buffered", "Rows buffered now", metrics.buffered.clone());
+        metrics
+    }
+}

@@ -1,0 +1,138 @@
+//! One park's share of the log, and the flush of all parks.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use greenpark_archive::{
+    book::{Book, Published},
+    lake::Lake,
+};
+use greenpark_model::{
+    day::{CivilDay, Instant},
+    id::ParkId,
+};
+use rustc_hash::FxHashMap;
+
+use crate::{
+    buffer::{DayRows, ParkBuffer},
+    flush::{BookFlush, Days, Offsets, is_over, over_at},
+    metrics::Metrics,
+    run::RunError,
+    seal::revision_of,
+    settings::{Settings, ms},
+    traits::Registry,
+    watermark::quiet_ms,
+};
+
+/// What the processor holds of one park.
+#[derive(Debug)]
+pub(crate) struct Park {
+    pub(crate) partition: u32,
+    pub(crate) buffer: ParkBuffer,
+    pub(crate) books: BTreeMap<i16, Book>,
+    /// Up to which offset each open book has consumed the partition.
+    pub(crate) consumed: FxHashMap<i16, u64>,
+}
+
+/// What a flush of all parks needs.
+#[derive(Debug)]
+pub(crate) struct Flush<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) registry: &'a mut Registry,
+    pub(crate) settings: &'a Settings,
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) offsets: &'a BTreeMap<u32, Offsets>,
+    pub(crate) now: Instant,
+}
+
+/// Proof that everything that was buffered is in the books. Only [`Flush::all`] can make one.
+#[must_use = "this is what allows to store the group's offsets"]
+#[derive(Debug)]
+pub(crate) struct Flushed {
+    /// The commits that hold it; none where all of it was in the books before.
+    #[expect(dead_code, reason = "shown where the offsets are stored")]
+    commits: Vec<Published>,
+}
+
+impl Flush<'_> {
+    /// Publishes everything that is buffered and every day that has settled.
+    pub(crate) async fn all(
+        mut self,
+        parks: &mut BTreeMap<ParkId, Park>,
+    ) -> Result<Flushed, RunError> {
+        let mut commits = Vec::new();
+        for (name, park) in parks {
+            commits.extend(self.one(name, park).await?);
+        }
+        Ok(Flushed { commits })
+    }
+
+    async fn one(&mut self, name: &ParkId, park: &mut Park) -> Result<Vec<Published>, RunError> {
+        let traits = self.registry.traits(self.lake, name).await?;
+        let by_year = park.settle(self.settings, self.now);
+        let keys = Arc::new(park.buffer.keys().to_vec());
+        let mut published = Vec::new();
+        for (year, days) in by_year {
+            let Some(book) = park.books.get_mut(&year) else {
+                continue;
+            };
+            let sealed: Vec<CivilDay> = days.seal.iter().map(|(day, _)| *day).collect();
+            let flush = BookFlush {
+                park: name,
+                book,
+                keys: Arc::clone(&keys),
+                traits: Arc::clone(&traits),
+                offsets: self.offsets.get(&park.partition).copied(),
+                metrics: self.metrics,
+            };
+            published.extend(flush.publish(days).await?);
+            for day in sealed {
+                park.buffer.pending.remove(&day);
+            }
+        }
+        Ok(published)
+    }
+}
+
+impl Park {
+    /// Tells the days that wait apart, by year: over and settled, or hot.
+    fn settle(&mut self, settings: &Settings, now: Instant) -> BTreeMap<i16, Days> {
+        let window = ms(settings.quiet);
+        let passed = self.buffer.watermark.passed(now, window);
+        let mut buffered: BTreeMap<CivilDay, DayRows> = self.buffer.drain();
+        let mut by_year: BTreeMap<i16, Days> = BTreeMap::new();
+        for (&day, pending) in &self.buffer.pending {
+            let rows = buffered.remove(&day);
+            let quiet = quiet_ms(ms(settings.quiet), self.revision(day));
+            let settled =
+                pending.is_settled(now, quiet) || passed.is_some_and(|at| at >= day.end());
+            let days = by_year.entry(day.year()).or_default();
+            if settled && is_over(day, now, ms(settings.grace)) {
+                days.seal.push((day, rows));
+            } else if let Some(rows) = rows {
+                days.hot.push((day, rows));
+            }
+        }
+        debug_assert!(buffered.is_empty(), "every buffered day is pending");
+        by_year.retain(|_, days| !days.seal.is_empty() || !days.hot.is_empty());
+        by_year
+    }
+
+    /// The highest sealed revision of a day; 0 where it was never sealed.
+    fn revision(&self, day: CivilDay) -> u32 {
+        let book = self.books.get(&day.year());
+        book.and_then(|book| book.day_files(day).map(revision_of).max())
+            .unwrap_or(0)
+    }
+
+    /// When the next day that holds unsealed rows is over and settled, if no more rows come.
+    pub(crate) fn next_seal(&self, settings: &Settings) -> Option<Instant> {
+        let pending = self.buffer.pending.iter();
+        let at = pending.map(|(&day, pending)| {
+            let quiet = quiet_ms(ms(settings.quiet), self.revision(day));
+            pending
+                .settles_at(quiet)
+                .max(over_at(day, ms(settings.grace)))
+        });
+        at.min()
+    }
+}

@@ -1,0 +1,330 @@
+//! The processor's loop: read, buffer, flush, commit.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error as StdError,
+    future::Future,
+    pin::pin,
+    time::Duration,
+};
+
+use greenpark_archive::{
+    columns::EncodeError,
+    error::{OpenError, PublishError, ReadError},
+    lake::Lake,
+};
+use greenpark_log::{CommitError, Delivered, Entry, LogReader, partition};
+use greenpark_model::{
+    day::{CivilDay, Instant},
+    id::ParkId,
+};
+use rustc_hash::FxHashMap;
+use tracing::{debug, info, warn};
+
+use crate::{
+    buffer::{ParkBuffer, years},
+    clock::Clock,
+    entry,
+    flush::Offsets,
+    freshness::{Asks, Freshness},
+    metrics::Metrics,
+    pace::Pace,
+    park::{Flush, Flushed, Park},
+    settings::{READ_BYTES_MAX, Settings, ms},
+    traits::Registry,
+    watermark::Pending,
+};
+
+/// The longest that the loop waits for records before it looks at the clock.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// Why the processor left.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The log cannot be read.
+    #[error("read the log")]
+    Log(#[from] greenpark_log::ReadError),
+    /// The group's offset cannot be stored.
+    #[error("store the group's offset")]
+    Commit(#[from] CommitError),
+    /// A book cannot be opened.
+    #[error("open a book")]
+    Open(#[from] OpenError),
+    /// A file cannot be read.
+    #[error("read from a book")]
+    Read(#[from] ReadError),
+    /// A file cannot be made.
+    #[error("encode a file")]
+    Encode(#[from] EncodeError),
+    /// A commit did not succeed; if another writer moved the book on, its processor goes on.
+    #[error("publish to a book")]
+    Publish(#[from] PublishError),
+    /// A worker thread was lost.
+    #[error("run a worker")]
+    Worker(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl RunError {
+    pub(crate) fn worker(error: tokio::task::JoinError) -> Self {
+        Self::Worker(Box::new(error))
+    }
+}
+
+/// Rolls the log into books.
+#[derive(Debug)]
+pub struct Processor {
+    reader: Box<dyn LogReader>,
+    lake: Lake,
+    settings: Settings,
+    /// Partitions of the log; the key of a record decides its partition.
+    partitions: u32,
+    clock: Clock,
+    metrics: Metrics,
+    parks: BTreeMap<ParkId, Park>,
+    /// What was read since the last flush, by partition.
+    offsets: BTreeMap<u32, Offsets>,
+    pace: Pace,
+    asks: Asks,
+    next_seal: Option<Instant>,
+    registry: Registry,
+}
+
+impl Processor {
+    /// A processor of `reader`'s group over `lake`; the log has `partitions` partitions.
+    #[must_use]
+    pub fn new(
+        reader: Box<dyn LogReader>,
+        partitions: u32,
+        lake: Lake,
+        settings: Settings,
+        clock: Clock,
+    ) -> Self {
+        let pace = Pace::new(ms(settings.flush_interval), clock.now());
+        let asks = Asks::new(clock.now());
+        Self {
+            reader,
+            lake,
+            settings,
+            partitions,
+            clock,
+            metrics: Metrics::default(),
+            parks: BTreeMap::new(),
+            offsets: BTreeMap::new(),
+            pace,
+            asks,
+            next_seal: None,
+            registry: Registry::default(),
+        }
+    }
+
+    /// Counts into `metrics`.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// What lets questions ask this processor to publish what the log holds.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        self.asks.handle()
+    }
+
+    /// Runs until `shutdown` resolves, then flushes what is buffered and leaves.
+    ///
+    /// # Errors
+    /// [`RunError`]: everything that was not published is still in the log; a new processor goes on
+    /// from the committed offset.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let wait = self.wait();
+            let delivered = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                () = self.asks.arrive() => continue,
+                delivered = self.reader.next(READ_BYTES_MAX, wait) => delivered?,
+            };
+            let caught_up = delivered.caught_up;
+            self.take(delivered).await?;
+            self.asks.read_on(caught_up);
+            if self.is_due() {
+                self.flush().await?;
+            } else if self.is_idle() {
+                self.asks.all_published();
+            }
+        }
+        self.flush().await
+    }
+
+    /// How long to wait for records.
+    fn wait(&self) -> Duration {
+        let due = [self.pace.due(), self.next_seal]
+            .into_iter()
+            .flatten()
+            .min();
+        let now = self.clock.now();
+        let ms = due.map(|at| at.0.saturating_sub(now.0).max(1));
+        let ms = ms.and_then(|ms| u64::try_from(ms).ok());
+        let waits = [ms.map(Duration::from_millis), self.asks.wait(now)];
+        waits.into_iter().flatten().fold(WAIT_MAX, Duration::min)
+    }
+
+    /// Whether everything that was read is in the books.
+    fn is_idle(&self) -> bool {
+        self.parks.values().all(|park| park.buffer.rows() == 0)
+    }
+
+    fn is_due(&self) -> bool {
+        let now = self.clock.now();
+        let rows: usize = self.parks.values().map(|p| p.buffer.rows()).sum();
+        rows >= self.settings.buffer_rows
+            || self.pace.due().is_some_and(|at| at <= now)
+            || (self.asks.is_due(now) && !self.is_idle())
+            || self.next_seal.is_some_and(|at| at <= now)
+    }
+
+    async fn take(&mut self, delivered: Delivered) -> Result<(), RunError> {
+        for partition in delivered.revoked {
+            info!(partition, "partition revoked");
+            self.parks.retain(|_, park| park.partition != partition);
+            self.offsets.remove(&partition);
+        }
+        for partition in delivered.assigned {
+            self.recover(partition).await?;
+        }
+        for entry in delivered.entries {
+            self.take_entry(entry).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up the days that an earlier processor of `partition` left unsealed.
+    async fn recover(&mut self, partition: u32) -> Result<(), RunError> {
+        let now = self.clock.now();
+        for park in self.lake.parks().await? {
+            if partition::of(&park, self.partitions) != partition {
+                continue;
+            }
+            for year in self.lake.years(&park).await? {
+                let Some(snapshot) = self.lake.snapshot(&park, year).await? else {
+                    continue;
+                };
+                let hot: BTreeSet<CivilDay> = snapshot
+                    .files
+                    .iter()
+                    .filter(|file| file.is_hot())
+                    .map(|file| file.day)
+                    .collect();
+                if hot.is_empty() {
+                    continue;
+                }
+                let state = self.open(&park, partition, &[year]).await?;
+                for day in hot {
+                    let pending = Pending::touch(state.buffer.pending.get(&day).copied(), now);
+                    state.buffer.pending.insert(day, pending);
+                }
+            }
+        }
+        self.next_seal = self.find_next_seal();
+        Ok(())
+    }
+
+    /// The state of `park` with the books of `years` open.
+    async fn open(
+        &mut self,
+        park: &ParkId,
+        partition: u32,
+        years: &[i16],
+    ) -> Result<&mut Park, RunError> {
+        let state = self.parks.entry(park.clone()).or_insert_with(|| Park {
+            partition,
+            buffer: ParkBuffer::default(),
+            books: BTreeMap::new(),
+            consumed: FxHashMap::default(),
+        });
+        for &year in years {
+            if state.books.contains_key(&year) {
+                continue;
+            }
+            let book = self.lake.book(park, year).await?;
+            if let Some(next) = book.next_offset(partition) {
+                state.consumed.insert(year, next);
+            }
+            state.books.insert(year, book);
+        }
+        Ok(state)
+    }
+
+    async fn take_entry(&mut self, entry: Entry) -> Result<(), RunError> {
+        let position = entry.position;
+        let next = position.offset.saturating_add(1);
+        let offsets = self.offsets.entry(position.partition).or_insert(Offsets {
+            partition: position.partition,
+            first: position.offset,
+            next,
+        });
+        offsets.next = next;
+        let now = self.clock.now();
+        let arrival = match entry::read(entry) {
+            Ok(arrival) => arrival,
+            Err(reason) => {
+                warn!(?position, reason, "log record passed over");
+                self.metrics.unreadable.inc();
+                self.pace.arrive(now);
+                return Ok(());
+            }
+        };
+        let years = years(&arrival.batch);
+        let park = self.open(&arrival.park, position.partition, &years).await?;
+        let taken = park.buffer.take(&arrival, now, &park.consumed);
+        self.metrics.readings.inc_by(taken as u64);
+        self.pace.arrive(now);
+        Ok(())
+    }
+
+    /// Publishes everything that is buffered and every day that has settled, then stores the offsets.
+    async fn flush(&mut self) -> Result<(), RunError> {
+        let now = self.clock.now();
+        let offsets = std::mem::take(&mut self.offsets);
+        let flush = Flush {
+            lake: &self.lake,
+            registry: &mut self.registry,
+            settings: &self.settings,
+            metrics: &self.metrics,
+            offsets: &offsets,
+            now,
+        };
+        let flushed = flush.all(&mut self.parks).await?;
+        for offsets in offsets.into_values() {
+            commit(&mut *self.reader, offsets, &flushed).await?;
+        }
+        let now = self.clock.now();
+        self.pace.flushed(now);
+        self.asks.flushed(now);
+        self.next_seal = self.find_next_seal();
+        self.metrics.buffered.set(0);
+        Ok(())
+    }
+
+    /// When the next day that holds unsealed rows is over and settled, if no more rows come.
+    fn find_next_seal(&self) -> Option<Instant> {
+        let parks = self.parks.values();
+        parks
+            .filter_map(|park| park.next_seal(&self.settings))
+            .min()
+    }
+}
+
+/// Stores that everything before `offsets.next` is durable downstream, of which `proof` is the proof.
+async fn commit(
+    reader: &mut dyn LogReader,
+    offsets: Offsets,
+    proof: &Flushed,
+) -> Result<(), CommitError> {
+    let Offsets {
+        partition, next, ..
+    } = offsets;
+    debug!(partition, next, ?proof, "offset stored");
+    reader.commit(partition, next).await
+}

@@ -1,0 +1,195 @@
+//! Sealing a day: from its rows, wherever they are, to one file per enterprise and its totals. Pure.
+
+use std::collections::BTreeMap;
+
+use greenpark_archive::{
+    book::NewFile,
+    columns::{EncodeError, FileFacts, encode_readings},
+    file::{FileKind, ReadingsFile},
+    rows::{Rows, SeriesKey},
+    totals::TotalsRow,
+};
+use greenpark_model::{
+    day::CivilDay,
+    fold::{Traits, fold_day},
+    id::{EnterpriseId, ParkId},
+};
+use rustc_hash::FxHashMap;
+
+/// Traits of the meters that have any, by enterprise and meter.
+pub(crate) type TraitsByMeter = FxHashMap<(EnterpriseId, greenpark_model::id::MeterId), Traits>;
+
+/// A day to seal, with everything that is known of it.
+#[derive(Debug)]
+pub(crate) struct DayToSeal {
+    pub(crate) day: CivilDay,
+    /// Rows in the order of the log: hot files by offset, then what was buffered.
+    pub(crate) parts: Vec<Rows>,
+    /// The hot files among them, which the sealed ones replace.
+    pub(crate) hot: Vec<ReadingsFile>,
+    /// The sealed files in force, of the enterprises that have new rows.
+    pub(crate) sealed: BTreeMap<EnterpriseId, (ReadingsFile, Rows)>,
+    /// Which offsets of the log the flush consumed.
+    pub(crate) offsets: Option<(u32, u64, u64)>,
+    /// Repeats and conflicts already found among the buffered rows.
+    pub(crate) duplicates: u64,
+    pub(crate) conflicts: u64,
+}
+
+/// What sealing a day makes.
+#[derive(Debug, Default)]
+pub(crate) struct SealedDay {
+    pub(crate) add: Vec<NewFile>,
+    pub(crate) remove: Vec<ReadingsFile>,
+    pub(crate) totals: Vec<TotalsRow>,
+    pub(crate) duplicates: u64,
+    pub(crate) conflicts: u64,
+}
+
+/// Seals one day. An enterprise whose new rows are all repeats of sealed ones keeps its file and its
+/// revision.
+pub(crate) fn seal_day(
+    park: &ParkId,
+    traits: &TraitsByMeter,
+    to_seal: DayToSeal,
+) -> Result<SealedDay, EncodeError> {
+    let mut sealed = SealedDay {
+        remove: to_seal.hot,
+        ..SealedDay::default()
+    };
+    sealed.duplicates = to_seal.duplicates;
+    sealed.conflicts = to_seal.conflicts;
+    let parts: Vec<&Rows> = to_seal.parts.iter().collect();
+    let merged = Rows::merge(&parts);
+    sealed.duplicates += merged.duplicates;
+    sealed.conflicts += merged.conflicts;
+    let mut in_force = to_seal.sealed;
+    for enterprise in merged.rows.enterprises() {
+        let fresh = merged.rows.select_enterprise(enterprise);
+        let old = in_force.remove(enterprise);
+        let revision = old.as_ref().map_or(0, |(file, _)| revision_of(file));
+        let (duplicates, conflicts, rows) = match &old {
+            None => (0, 0, fresh),
+            Some((_, rows)) => {
+                let both = Rows::merge(&[rows, &fresh]);
+                (both.duplicates, both.conflicts, both.rows)
+            }
+        };
+        sealed.duplicates += duplicates;
+        if old.as_ref().is_some_and(|(_, before)| *before == rows) {
+            continue;
+        }
+        sealed.conflicts += conflicts;
+        let facts = FileFacts {
+            park: park.clone(),
+            day: to_seal.day,
+            kind: FileKind::Sealed {
+                enterprise: enterprise.clone(),
+                revision: revision + 1,
+            },
+            offsets: to_seal.offsets,
+            duplicates: sealed.duplicates,
+            conflicts: sealed.conflicts,
+        };
+        let encoded = encode_readings(&rows, &facts)?;
+        let file = NewFile {
+            day: facts.day,
+            kind: facts.kind,
+            encoded,
+        };
+        sealed.totals.extend(totals_of(
+            traits,
+            &rows,
+            file.day,
+            revision + 1,
+            file.encoded.sha256,
+        ));
+        sealed.add.push(file);
+        sealed.remove.extend(old.map(|(file, _)| file));
+    }
+    Ok(sealed)
+}
+
+/// The totals of rows that rest in a sealed file with `sha256`.
+fn totals_of(
+    traits: &TraitsByMeter,
+    rows: &Rows,
+    day: CivilDay,
+    revision: u32,
+    sha256: [u8; 32],
+) -> Vec<TotalsRow> {
+    let plain = Traits::default();
+    let spans = rows.spans();
+    spans
+        .map(|(key, span)| {
+            let columns = rows.columns(span);
+            let SeriesKey { enterprise, series } = key.clone();
+            let known = traits.get(&(enterprise.clone(), series.meter.clone()));
+            let fold = fold_day(series.kind, known.unwrap_or(&plain), columns);
+            let superseded = columns.superseded.iter().filter(|&&s| s).count();
+            let conflicts = u32::try_from(superseded).unwrap_or(u32::MAX);
+            TotalsRow {
+                enterprise,
+                series,
+                day,
+                revision,
+                sha256,
+                fold,
+                duplicates: 0,
+                conflicts,
+            }
+        })
+        .collect()
+}
+
+/// The revision of a sealed file; 0 for a hot one.
+pub(crate) fn revision_of(file: &ReadingsFile) -> u32 {
+    file.sealed().map_or(0, |(_, revision)| revision)
+}
+
+/// Where a hot file stands in the log; none for a sealed one.
+pub(crate) fn offset_of(file: &ReadingsFile) -> Option<u64> {
+    match file.kind {
+        FileKind::Hot { offset, .. } => Some(offset),
+        FileKind::Sealed { .. } => None,
+    }
+}
+
+/// Seals many days on every core.
+pub(crate) fn seal_days(
+    park: &ParkId,
+    traits: &TraitsByMeter,
+    days: Vec<DayToSeal>,
+) -> Result<Vec<SealedDay>, EncodeError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if days.len() < 2 * cores {
+        return days
+            .into_iter()
+            .map(|day| seal_day(park, traits, day))
+            .collect();
+    }
+    let share = days.len().div_ceil(cores);
+    let mut shares: Vec<Vec<DayToSeal>> = Vec::with_capacity(cores);
+    let mut days = days.into_iter().peekable();
+    while days.peek().is_some() {
+        shares.push(days.by_ref().take(share).collect());
+    }
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = shares
+            .into_iter()
+            .map(|share| {
+                scope.spawn(move || {
+                    share
+                        .into_iter()
+                        .map(|day| seal_day(park, traits, day))
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let joined = workers.into_iter().flat_map(|worker| match worker.join() {
+            Ok(sealed) => sealed,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect()
+    })
+}

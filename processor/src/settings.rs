@@ -1,0 +1,102 @@
+//! What an operator may tune, and what nobody should.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the processor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The consumer group.
+    pub group: String,
+    /// How long after midnight a day may be sealed, so that gateways that buffer are in time.
+    #[serde(with = "greenpark_settings::span")]
+    pub grace: Duration,
+    /// How long no row may come before a day that is over is sealed. Each further revision of a day
+    /// doubles it, up to ten minutes, so that a trickle of late rows makes few revisions.
+    #[serde(with = "greenpark_settings::span")]
+    pub quiet: Duration,
+    /// The time between two flushes while rows keep coming.
+    #[serde(with = "greenpark_settings::span")]
+    pub flush_interval: Duration,
+    /// Buffered rows that force a flush; a row takes about 50 bytes while it is flushed.
+    pub buffer_rows: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            group: "greenpark-processor".to_owned(),
+            grace: Duration::from_secs(3_600),
+            quiet: Duration::from_secs(2),
+            flush_interval: Duration::from_secs(5),
+            buffer_rows: 500_000,
+        }
+    }
+}
+
+/// A duration of the settings in milliseconds; checked settings are far below the bound.
+pub(crate) fn ms(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The longest a day that is over waits for quiet before it is sealed all the same.
+pub(crate) const SEAL_WAIT_MS_MAX: i64 = 10 * 60 * 1000;
+/// A pause in the arrivals after which an idle processor flushes at once.
+pub(crate) const PAUSE_MS: i64 = 25;
+/// Flushes that may come early after idling: a late reading is in the next answer, and a slow stream
+/// does not make a commit a reading.
+pub(crate) const EARLY_FLUSHES_MAX: u32 = 8;
+/// Payload bytes taken from the reader at once.
+pub(crate) const READ_BYTES_MAX: usize = 512 << 10;
+/// Hot files of one day that are merged into one.
+pub(crate) const HOT_FILES_MAX: usize = 12;
+/// Rows sealed in one commit, so that sealing a long backlog stays within a few hundred megabytes.
+pub(crate) const SEAL_ROWS_MAX: u64 = 1_000_000;
+
+impl Settings {
+    /// Adds a line to `problems` for each setting that cannot be.
+    pub fn check(&self, problems: &mut Vec<String>) {
+        const WEEK: Duration = Duration::from_secs(7 * 86_400);
+        const WAITS: std::ops::RangeInclusive<Duration> =
+            Duration::from_millis(100)..=Duration::from_secs(600);
+        if self.group.is_empty() {
+            problems.push("processor.group: is empty; name the consumer group".to_owned());
+        }
+        if self.grace > WEEK {
+            problems.push("processor.grace: must be at most 7d".to_owned());
+        }
+        if !WAITS.contains(&self.quiet) {
+            problems.push("processor.quiet: must be from 100ms to 10m".to_owned());
+        }
+        if !WAITS.contains(&self.flush_interval) {
+            problems.push("processor.flush_interval: must be from 100ms to 10m".to_owned());
+        }
+        if !(1_000..=50_000_000).contains(&self.buffer_rows) {
+            problems.push("processor.buffer_rows: must be from 1000 to 50000000".to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let wrong = Settings {
+            group: String::new(),
+            grace: Duration::MAX,
+            quiet: Duration::ZERO,
+            flush_interval: Duration::ZERO,
+            buffer_rows: 0,
+        };
+        let mut problems = Vec::new();
+        wrong.check(&mut problems);
+        assert_eq!(problems.len(), 5, "{problems:?}");
+        problems.clear();
+        Settings::default().check(&mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+}

@@ -1,0 +1,334 @@
+//! The processor over an in-memory log and a lake on disk: what rests, after whatever order, repeat or
+//! restart. Each reading's value names it, so that a double count cannot hide.
+
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+
+use greenpark_archive::{lake::Lake, rows::Rows, snapshot::Snapshot};
+use greenpark_log::{ContentType, Headers, Record, Topic, memory::MemoryLog};
+use greenpark_model::{
+    amount::Amount,
+    batch::Batch,
+    day::{CivilDay, Instant},
+    id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    reading::{Flag, Kind, Reading, Series},
+};
+use greenpark_processor::{Clock, Processor, Settings};
+use greenpark_proto::reading_batch;
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+const HOUR: i64 = 3_600_000;
+
+/// A lake, a log and how far the processor's clock has come.
+struct Bench {
+    folder: TempDir,
+    log: MemoryLog,
+    now: Arc<std::sync::atomic::AtomicI64>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), greenpark_processor::RunError>>,
+}
+
+fn park() -> ParkId {
+    ParkId::new("p").expect("an id")
+}
+
+fn day(text: &str) -> CivilDay {
+    text.parse().expect("a day")
+}
+
+impl Bench {
+    fn new(now: &str) -> Self {
+        let now: Instant = now.parse().expect("an instant");
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            log: MemoryLog::new(1),
+            now: Arc::new(now.0.into()),
+        }
+    }
+
+    async fn lake(&self) -> Lake {
+        Lake::open(self.folder.path().to_str().expect("UTF-8"))
+            .await
+            .expect("a lake")
+    }
+
+    async fn start(&self, lake: &Lake) -> Running {
+        let settings = Settings {
+            quiet: Duration::from_millis(100),
+            flush_interval: Duration::from_millis(200),
+            ..Settings::default()
+        };
+        // The clock stands at the test's instant and moves with real time, so that pauses pass.
+        let (now, began) = (Arc::clone(&self.now), std::time::Instant::now());
+        let clock = Clock::new(move || {
+            let elapsed = i64::try_from(began.elapsed().as_millis()).expect("a short test");
+            Instant(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)
+        });
+        let reader = self.log.reader("test");
+        let processor = Processor::new(reader, 1, lake.clone(), settings, clock);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(processor.run(async move {
+            let _stopped = stopped.await;
+        }));
+        Running { stop, task }
+    }
+
+    async fn send(&self, readings: &[(&str, &str, i64, i64)]) {
+        for &(enterprise, meter, instant, micro) in readings {
+            let mut batch = Batch::new();
+            let series = Series {
+                meter: MeterId::new(meter).expect("an id"),
+                quantity: "electricity".parse().expect("a quantity"),
+                kind: Kind::Interval,
+            };
+            let index = batch.add_series(series).expect("room");
+            let value = Amount::from_micro(micro).expect("in range");
+            let reading = Reading {
+                instant: Instant(instant),
+                value,
+                flag: Flag::Normal,
+            };
+            batch.push(index, reading).expect("room");
+            let record = Record {
+                park: park(),
+                headers: Headers {
+                    enterprise: EnterpriseId::new(enterprise).expect("an id"),
+                    gateway: GatewayId::new("g").expect("an id"),
+                    epoch: 0,
+                    sequence: 0,
+                    content_type: ContentType::ReadingBatch,
+                },
+                payload: reading_batch::encode(&batch),
+            };
+            let receipt = self
+                .log
+                .writer()
+                .append(Topic::Readings, vec![record])
+                .await;
+            assert_eq!(receipt.expect("appended").records(), 1);
+        }
+    }
+}
+
+impl Running {
+    async fn stop(self) {
+        let _gone = self.stop.send(());
+        self.task.await.expect("no panic").expect("no error");
+    }
+
+    async fn kill(self) {
+        self.task.abort();
+        let _aborted = self.task.await;
+    }
+}
+
+/// Waits until `condition` gives a value, for at most half a minute.
+async fn until<T, F: Future<Output = Option<T>>>(mut condition: impl FnMut() -> F) -> T {
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    let waiting = async {
+        loop {
+            tick.tick().await;
+            if let Some(value) = condition().await {
+                return value;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .expect("in time")
+}
+
+async fn snapshot(lake: &Lake, year: i16) -> Option<Arc<Snapshot>> {
+    lake.snapshot(&park(), year).await.expect("readable")
+}
+
+/// The book once `days` enterprise-days are sealed and no hot file is left.
+async fn sealed(lake: &Lake, year: i16, days: usize) -> Arc<Snapshot> {
+    until(|| async {
+        let book = snapshot(lake, year).await?;
+        let hot = book.files.iter().any(|f| f.is_hot());
+        (!hot && book.files.len() == days).then_some(book)
+    })
+    .await
+}
+
+async fn rows(lake: &Lake, book: &Snapshot) -> Vec<Rows> {
+    let writer = lake.book(&park(), book.year).await.expect("a book");
+    let mut rows = Vec::new();
+    for file in &book.files {
+        rows.push(writer.read(file).await.expect("readable"));
+    }
+    rows
+}
+
+fn year_of_hours(first: &str, days: i64) -> Vec<(&'static str, &'static str, i64, i64)> {
+    let start = day(first).start().0;
+    (0..days * 24)
+        .map(|h| ("e", "m", start + h * HOUR, h + 1))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_is_sealed_one_file_a_day_with_totals() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    let running = bench.start(&lake).await;
+    let history = year_of_hours("2025-12-30", 4);
+    bench.send(&history).await;
+    let (old, new) = (sealed(&lake, 2025, 2).await, sealed(&lake, 2026, 2).await);
+    running.stop().await;
+    let mut sum = 0;
+    for book in [&old, &new] {
+        for rows in rows(&lake, book).await {
+            assert_eq!(rows.len(), 24);
+            sum += rows.values.iter().sum::<i64>();
+        }
+        assert_eq!(book.totals_files.iter().map(|f| f.rows).sum::<u64>(), 2);
+    }
+    assert_eq!(sum, history.iter().map(|r| r.3).sum::<i64>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_and_shuffled_history_changes_nothing() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    let running = bench.start(&lake).await;
+    let mut history = year_of_hours("2026-03-01", 5);
+    bench.send(&history).await;
+    let first = sealed(&lake, 2026, 5).await;
+    let paths: BTreeSet<String> = first.files.iter().map(|f| f.path.clone()).collect();
+    // A fixed permutation: 120 hours stepped through by 49, which has no factor in common with 120.
+    history = (0..120).map(|i| history[i * 49 % 120]).collect();
+    bench.send(&history).await;
+    until(|| async { (bench.log.committed("test", 0) >= 240).then_some(()) }).await;
+    let again = sealed(&lake, 2026, 5).await;
+    running.stop().await;
+    let same: BTreeSet<String> = again.files.iter().map(|f| f.path.clone()).collect();
+    assert_eq!(same, paths, "a repeat made a new revision");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_finds_what_the_log_held_and_a_stopped_processor_says_no() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    // Time stands still, so that nothing but a question makes it flush.
+    let settings = Settings::default();
+    let now = Arc::clone(&bench.now);
+    let clock = Clock::new(move || Instant(now.load(std::sync::atomic::Ordering::Relaxed)));
+    let processor = Processor::new(bench.log.reader("test"), 1, lake.clone(), settings, clock);
+    let freshness = processor.freshness();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(processor.run(async move {
+        let _stopped = stopped.await;
+    }));
+    let running = Running { stop, task };
+    let patience = Duration::from_secs(30);
+    assert!(freshness.catch_up(patience).await, "an empty log is read");
+    bench.send(&year_of_hours("2026-06-01", 1)).await;
+    assert!(freshness.catch_up(patience).await);
+    let book = snapshot(&lake, 2026).await.expect("a book");
+    assert_eq!(book.files.iter().map(|f| f.rows).sum::<u64>(), 24);
+    running.stop().await;
+    assert!(!freshness.catch_up(patience).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_reading_makes_revision_two_and_keeps_revision_one() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    let running = bench.start(&lake).await;
+    bench.send(&year_of_hours("2026-03-01", 2)).await;
+    let first = sealed(&lake, 2026, 2).await;
+    let late = day("2026-03-01").start().0 + HOUR / 2;
+    bench.send(&[("e", "m", late, 1_000_000)]).await;
+    let second = until(|| async {
+        let book = snapshot(&lake, 2026).await?;
+        let revision =
+            book.sealed_revision(day("2026-03-01"), &EnterpriseId::new("e").expect("an id"));
+        (revision == Some(2)).then_some(book)
+    })
+    .await;
+    running.stop().await;
+    assert_eq!(second.files.iter().map(|f| f.rows).sum::<u64>(), 49);
+    let old = &first.files[0];
+    let kept = bench
+        .folder
+        .path()
+        .join(first.readings_root())
+        .join(&old.path);
+    assert!(kept.is_file(), "revision 1 is gone from {}", kept.display());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_day_is_visible_hot_and_sealed_by_a_later_processor() {
+    let bench = Bench::new("2026-03-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    let running = bench.start(&lake).await;
+    bench.send(&year_of_hours("2026-03-01", 1)[..12]).await;
+    let hot_rows = |book: &Snapshot| -> u64 {
+        book.files
+            .iter()
+            .filter(|f| f.is_hot())
+            .map(|f| f.rows)
+            .sum()
+    };
+    until(|| async { snapshot(&lake, 2026).await.filter(|b| hot_rows(b) == 12) }).await;
+    running.kill().await;
+    let next_day: Instant = "2026-03-02T02:00:00+08:00".parse().expect("an instant");
+    bench
+        .now
+        .store(next_day.0, std::sync::atomic::Ordering::Relaxed);
+    let running = bench.start(&lake).await;
+    let book = sealed(&lake, 2026, 1).await;
+    running.stop().await;
+    assert_eq!(book.files[0].rows, 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_again_and_again_it_counts_every_reading_once() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    let history = year_of_hours("2026-03-01", 10);
+    for part in history.chunks(24) {
+        let running = bench.start(&lake).await;
+        bench.send(part).await;
+        // Killed as soon as anything of this part may be on its way.
+        until(|| async { (bench.log.entries(Topic::Readings).len() >= 24).then_some(()) }).await;
+        running.kill().await;
+    }
+    let running = bench.start(&lake).await;
+    let book = sealed(&lake, 2026, 10).await;
+    running.stop().await;
+    let sum: i64 = rows(&lake, &book)
+        .await
+        .iter()
+        .flat_map(|r| r.values.iter())
+        .sum();
+    assert_eq!(sum, history.iter().map(|r| r.3).sum::<i64>());
+    assert_eq!(book.files.iter().map(|f| f.rows).sum::<u64>(), 240);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_is_kept_and_the_later_value_counts() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    let running = bench.start(&lake).await;
+    let instant = day("2026-03-01").start().0;
+    bench
+        .send(&[
+            ("e", "m", instant, 5),
+            ("e", "m", instant, 7),
+            ("e", "m", instant, 7),
+        ])
+        .await;
+    let book = sealed(&lake, 2026, 1).await;
+    running.stop().await;
+    let rows = rows(&lake, &book).await.remove(0);
+    assert_eq!(
+        (rows.values, rows.superseded),
+        (vec![5, 7], vec![true, false])
+    );
+}

@@ -1,0 +1,396 @@
+//! One park's year, and its one writer.
+//!
+//! # The order of a publish
+//! 1. The change's files are made durable together.
+//! 2. Its totals are committed, under the number of a new *seal*.
+//! 3. Its readings are committed, with the offset that was consumed and the number of the seal.
+//!
+//! Totals go first so that no reader ever finds a sealed day without them: a total of a revision that is
+//! not sealed (yet) does not count. A crash between 2 and 3 leaves totals of a seal that never was;
+//! whoever opens the book next removes them, after a commit to the readings that shuts out a writer
+//! which may still be between the two. So nothing has to be made again by hand.
+//!
+//! # One writer
+//! Every commit is the version after the one we know. If that is taken, another writer has the book:
+//! [`PublishError::Fenced`], and everything held for it must be dropped.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use greenpark_model::{day::CivilDay, id::ParkId};
+use object_store::path::Path;
+use sha2::{Digest as _, Sha256};
+use tracing::info;
+
+pub use crate::change::{Change, Consumed, NewFile};
+use crate::{
+    change::{new_data, old_data, old_totals, partition_mark},
+    columns::decode_readings,
+    delta::{Commit, NewData, Null, OldData, Shape, Table},
+    error::{EncodeError, OpenError, PublishError, ReadError},
+    file::{FileKind, ReadingsFile, day_folder},
+    rows::Rows,
+    store::Storage,
+    table::{TableFile, TableState},
+    totals::{self, TotalsFile, TotalsRow},
+};
+
+/// Columns of the readings table; see [`columns`](crate::columns).
+pub(crate) static READINGS: Shape = Shape {
+    columns: &[
+        ("enterprise", "string", Null::Never),
+        ("meter", "string", Null::Never),
+        ("quantity", "string", Null::Never),
+        ("kind", "string", Null::Never),
+        ("instant", "timestamp", Null::Never),
+        ("value", "decimal(18,6)", Null::Never),
+        ("flag", "string", Null::Never),
+        ("superseded", "boolean", Null::Never),
+        ("day", "date", Null::Never),
+    ],
+    partition: &["day"],
+};
+
+/// The mark that numbers seals, in both tables.
+const SEALS: &str = "greenpark.seals";
+/// How long a removed hot file stays for readers that still know it.
+const LINGER: Duration = Duration::from_secs(60);
+/// Files of more rows are decoded on a thread of their own.
+const DECODE_ROWS_INLINE: u64 = 4_096;
+/// Times that opening a book is begun again because another writer is still leaving it.
+const OPEN_ATTEMPTS: usize = 4;
+
+/// Proof that a change is in the book, durably. Only [`Book::publish`] can make one.
+#[must_use = "this is what allows to commit what was consumed"]
+#[derive(Debug)]
+pub struct Published {
+    version: i64,
+    next_offset: Option<u64>,
+}
+
+impl Published {
+    /// The version of the readings table that holds the change.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The offset up to which the change says that records were consumed.
+    #[must_use]
+    pub fn next_offset(&self) -> Option<u64> {
+        self.next_offset
+    }
+}
+
+/// The writer of one park's year.
+#[derive(Debug)]
+pub struct Book {
+    park: ParkId,
+    year: i16,
+    storage: Storage,
+    readings: Table,
+    totals: Table,
+    state: TableState<ReadingsFile>,
+    totals_state: TableState<TotalsFile>,
+    expired: VecDeque<(Instant, Path)>,
+    linger: Duration,
+}
+
+impl TableFile for ReadingsFile {
+    fn parse(path: &str, size: u64, rows: u64) -> Option<Self> {
+        Self::parse(path, size, rows)
+    }
+}
+
+/// The two tables of a book.
+pub(crate) fn tables(storage: &Storage, park: &ParkId, year: i16) -> (Table, Table) {
+    let root = |table: &str| Path::from(format!("{park}/{year:04}/{table}"));
+    (
+        Table::new(storage, root("readings"), &READINGS),
+        Table::new(storage, root("totals"), &totals::SHAPE),
+    )
+}
+
+impl Book {
+    pub(crate) async fn open(
+        storage: &Storage,
+        park: &ParkId,
+        year: i16,
+    ) -> Result<Self, OpenError> {
+        let (readings, totals) = tables(storage, park, year);
+        let mut attempt = 1;
+        loop {
+            let mut book = Self {
+                park: park.clone(),
+                year,
+                storage: storage.clone(),
+                readings: readings.clone(),
+                totals: totals.clone(),
+                state: readings.load().await?,
+                totals_state: totals.load().await?,
+                expired: VecDeque::new(),
+                linger: LINGER,
+            };
+            book.expire_removed();
+            match book.repair().await {
+                Ok(()) => return Ok(book),
+                Err(PublishError::Fenced { .. }) if attempt < OPEN_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(OpenError::Repair(error)),
+            }
+        }
+    }
+
+    /// The park.
+    #[must_use]
+    pub fn park(&self) -> &ParkId {
+        &self.park
+    }
+
+    /// The year.
+    #[must_use]
+    pub fn year(&self) -> i16 {
+        self.year
+    }
+
+    /// The version of the readings table; −1 before the first publish.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.state.version
+    }
+
+    /// The first offset of a partition that was not consumed into this book.
+    #[must_use]
+    pub fn next_offset(&self, partition: u32) -> Option<u64> {
+        let mark = self.state.marks.get(&partition_mark(partition))?;
+        u64::try_from(*mark).ok()
+    }
+
+    /// Every file, by day.
+    pub fn files(&self) -> impl Iterator<Item = &ReadingsFile> {
+        self.state.files.values()
+    }
+
+    /// The files of one day.
+    pub fn day_files(&self, day: CivilDay) -> impl Iterator<Item = &ReadingsFile> {
+        let folders = day_folder(day)..day_folder(day.next());
+        self.state
+            .files
+            .range(folders)
+            .map(|(_, file)| file)
+            .filter(move |file| file.day == day)
+    }
+
+    /// The days that have hot files, in order.
+    #[must_use]
+    pub fn hot_days(&self) -> Vec<CivilDay> {
+        let mut days: Vec<_> = self
+            .files()
+            .filter(|file| file.is_hot())
+            .map(|file| file.day)
+            .collect();
+        days.dedup();
+        days
+    }
+
+    /// The readings of a file.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is gone or damaged.
+    pub async fn read(&self, file: &ReadingsFile) -> Result<Rows, ReadError> {
+        let place = self.readings.place(&file.path);
+        let path = place.to_string();
+        let bytes = match self.storage.read(&place).await {
+            Ok(bytes) => bytes,
+            Err(source) => return Err(ReadError::Store { path, source }),
+        };
+        let rows = if file.rows <= DECODE_ROWS_INLINE {
+            decode_readings(bytes)
+        } else {
+            let decoded = tokio::task::spawn_blocking(move || decode_readings(bytes)).await;
+            decoded.map_err(|_| ReadError::Interrupted { path: path.clone() })?
+        };
+        rows.map_err(|source| ReadError::Decode { path, source })
+    }
+
+    /// Publishes a change: when this returns, it survives a crash of everything.
+    ///
+    /// # Errors
+    /// [`PublishError`]: [`Fenced`](PublishError::Fenced) means to drop everything and leave; after
+    /// [`Write`](PublishError::Write) nothing is in the book and the change may be published again.
+    pub async fn publish(&mut self, change: Change) -> Result<Published, PublishError> {
+        self.check(&change)?;
+        self.repair().await?;
+        let next_offset = change.consumed.map(|consumed| consumed.next_offset);
+        let seal = self.next_seal();
+        let totals = match change.totals.is_empty() {
+            true => None,
+            false => Some(self.totals_data(change.totals, seal).await?),
+        };
+        let mut files = Vec::with_capacity(change.add.len() + 1);
+        let mut commit = Commit {
+            remove: change.remove.iter().map(old_data).collect(),
+            ..Commit::default()
+        };
+        for file in change.add {
+            let data = new_data(&file);
+            files.push((self.readings.place(&data.path), file.encoded.bytes));
+            commit.add.push(data);
+        }
+        if let Some(Consumed {
+            partition,
+            next_offset,
+        }) = change.consumed
+        {
+            let mark = i64::try_from(next_offset).unwrap_or(i64::MAX);
+            commit.marks.push((partition_mark(partition), mark));
+        }
+        if let Some((data, bytes)) = &totals {
+            files.push((self.totals.place(&data.path), bytes.clone()));
+            commit.marks.push((SEALS.to_owned(), seal));
+        }
+        let table = || self.readings.root().to_string();
+        self.storage
+            .put_together(files)
+            .await
+            .map_err(|source| PublishError::Write {
+                table: table(),
+                source: source.into(),
+            })?;
+        if let Some((data, _)) = totals {
+            self.commit_totals(data, seal).await?;
+        }
+        self.readings.commit(&mut self.state, commit).await?;
+        self.expire_removed();
+        self.tidy().await;
+        Ok(Published {
+            version: self.state.version,
+            next_offset,
+        })
+    }
+
+    /// Refuses a change that would leave the book unsound.
+    fn check(&self, change: &Change) -> Result<(), PublishError> {
+        let removed: HashSet<&str> = change
+            .remove
+            .iter()
+            .map(|file| file.path.as_str())
+            .collect();
+        if let Some(file) = change
+            .remove
+            .iter()
+            .find(|file| !self.state.files.contains_key(&file.path))
+        {
+            return Err(PublishError::NotThere {
+                path: file.path.clone(),
+            });
+        }
+        let mut sealed = HashSet::new();
+        for file in &change.add {
+            if file.day.year() != self.year {
+                return Err(PublishError::OtherYear {
+                    day: file.day,
+                    year: self.year,
+                });
+            }
+            let FileKind::Sealed { enterprise, .. } = &file.kind else {
+                continue;
+            };
+            let before = self.day_files(file.day).find(|old| {
+                old.sealed().is_some_and(|(whose, _)| whose == enterprise)
+                    && !removed.contains(old.path.as_str())
+            });
+            if let Some(before) = before {
+                return Err(PublishError::SealedTwice {
+                    path: before.path.clone(),
+                });
+            }
+            if !sealed.insert((file.day, enterprise)) {
+                let path = file.kind.path(file.day, &file.encoded.sha256);
+                return Err(PublishError::SealedTwice { path });
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of the next seal: above every number that either table has seen.
+    fn next_seal(&self) -> i64 {
+        self.state.mark(SEALS).max(self.totals_state.mark(SEALS)) + 1
+    }
+
+    async fn totals_data(
+        &self,
+        mut rows: Vec<TotalsRow>,
+        seal: i64,
+    ) -> Result<(NewData, Bytes), PublishError> {
+        let encoded = tokio::task::spawn_blocking(move || {
+            totals::sort(&mut rows);
+            let bytes = totals::encode_totals(&rows)?;
+            let name = totals::file_name(seal, &Sha256::digest(&bytes).into());
+            let stats = format!("{{\"numRecords\":{}}}", rows.len());
+            Ok::<_, EncodeError>((
+                NewData {
+                    path: name,
+                    day: None,
+                    size: bytes.len() as u64,
+                    stats,
+                },
+                bytes,
+            ))
+        });
+        let interrupted = |_| ReadError::Interrupted {
+            path: self.totals.root().to_string(),
+        };
+        Ok(encoded.await.map_err(interrupted)??)
+    }
+
+    async fn commit_totals(&mut self, data: NewData, seal: i64) -> Result<(), PublishError> {
+        // A writer that has lost the readings should leave no totals behind.
+        if self.readings.has_moved_past(self.state.version).await? {
+            let table = self.readings.root().to_string();
+            return Err(PublishError::Fenced {
+                table,
+                version: self.state.version,
+            });
+        }
+        let marks = vec![(SEALS.to_owned(), seal)];
+        let commit = Commit {
+            add: vec![data],
+            marks,
+            ..Commit::default()
+        };
+        self.totals.commit(&mut self.totals_state, commit).await
+    }
+
+    /// Removes totals of a seal that never reached the readings.
+    async fn repair(&mut self) -> Result<(), PublishError> {
+        let sealed = self.state.mark(SEALS);
+        let files = self.totals_state.files.values();
+        let orphans: Vec<OldData> = files
+            .filter(|file| file.seal > sealed)
+            .map(old_totals)
+            .collect();
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        info!(park = %self.park, year = self.year, "removing totals of a seal that was cut short");
+        // The fence: a writer that is about to commit the readings of that seal finds its version taken.
+        let fence = Commit {
+            marks: vec![(SEALS.to_owned(), sealed)],
+            ..Commit::default()
+        };
+        self.readings.commit(&mut self.state, fence).await?;
+        let commit = Commit {
+            remove: orphans,
+            ..Commit::default()
+        };
+        self.totals.commit(&mut self.totals_state, commit).await
+    }
+}
+
+mod upkeep;
+
+#[cfg(test)]
+mod tests;

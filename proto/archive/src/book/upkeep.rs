@@ -1,0 +1,115 @@
+//! What keeps a book small and may fail without harm.
+
+use std::time::Instant;
+
+use futures::{StreamExt as _, stream};
+use tracing::warn;
+
+use crate::{
+    book::Book,
+    change::old_totals,
+    delta::{Commit, Nature},
+    error::{PublishError, ReadError},
+    file::ReadingsFile,
+    totals::{self, TotalsFile},
+};
+
+/// Totals files beyond this many are merged.
+const TOTALS_FILES_MAX: usize = 32;
+/// Totals files are merged whole up to this many rows; beyond it, large ones are left alone.
+const TOTALS_ROWS_MAX: u64 = 1 << 18;
+/// A large totals file.
+const TOTALS_LARGE_ROWS: u64 = 1 << 16;
+/// Removed files deleted by one publish, so that none of them waits long for the disk.
+const DELETES_MAX: usize = 1_024;
+
+impl Book {
+    /// Notes removed hot files for deletion.
+    pub(super) fn expire_removed(&mut self) {
+        let now = Instant::now();
+        for path in self.state.removed.drain(..) {
+            if ReadingsFile::parse(&path, 0, 0).is_some_and(|file| file.is_hot()) {
+                self.expired.push_back((now, self.readings.place(&path)));
+            }
+        }
+        self.totals_state.removed.clear();
+    }
+
+    /// What keeps a book small and may fail without harm.
+    pub(super) async fn tidy(&mut self) {
+        self.delete_expired().await;
+        if self.totals_state.files.len() > TOTALS_FILES_MAX
+            && let Err(error) = Box::pin(self.merge_totals()).await
+        {
+            let error = &error as &dyn std::error::Error;
+            warn!(park = %self.park, year = self.year, error, "totals were not merged");
+        }
+    }
+
+    async fn delete_expired(&mut self) {
+        let due = self
+            .expired
+            .iter()
+            .take(DELETES_MAX)
+            .take_while(|(at, _)| at.elapsed() >= self.linger)
+            .count();
+        let paths: Vec<_> = self
+            .expired
+            .drain(..due)
+            .map(|(_, path)| Ok(path))
+            .collect();
+        let mut deleted = self
+            .storage
+            .store()
+            .delete_stream(stream::iter(paths).boxed());
+        while let Some(result) = deleted.next().await {
+            match result {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(park = %self.park, year = self.year, error, "removed hot file was not deleted");
+                }
+            }
+        }
+    }
+
+    async fn merge_totals(&mut self) -> Result<(), PublishError> {
+        let files = self.totals_state.files.values();
+        let all: u64 = files.clone().map(|file| file.rows).sum();
+        let small = |file: &&TotalsFile| all <= TOTALS_ROWS_MAX || file.rows < TOTALS_LARGE_ROWS;
+        let merged: Vec<TotalsFile> = files.filter(small).cloned().collect();
+        let mut rows = Vec::new();
+        for file in &merged {
+            let place = self.totals.place(&file.path);
+            let path = place.to_string();
+            let bytes = match self.storage.read(&place).await {
+                Ok(bytes) => bytes,
+                Err(source) => return Err(ReadError::Store { path, source }.into()),
+            };
+            let decoded = totals::decode_totals(bytes);
+            rows.extend(decoded.map_err(|source| ReadError::Decode { path, source })?);
+        }
+        let Some(seal) = merged.iter().map(|file| file.seal).max() else {
+            return Ok(());
+        };
+        let (data, bytes) = self.totals_data(rows, seal).await?;
+        let table = || self.totals.root().to_string();
+        self.storage
+            .put_together(vec![(self.totals.place(&data.path), bytes)])
+            .await
+            .map_err(|source| PublishError::Write {
+                table: table(),
+                source: source.into(),
+            })?;
+        let remove = merged.iter().map(old_totals).collect();
+        let commit = Commit {
+            add: vec![data],
+            remove,
+            nature: Nature::Rearrangement,
+            ..Commit::default()
+        };
+        self.totals.commit(&mut self.totals_state, commit).await?;
+        self.totals_state.removed.clear();
+        Ok(())
+    }
+}

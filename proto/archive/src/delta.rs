@@ -1,0 +1,460 @@
+//! A Delta table's log: replayed, followed, appended to and checkpointed.
+//!
+//! Appending is one conditional put of the next version: whoever finds it taken has been overtaken.
+//! deltalake gives the actions, the log store and the checkpoints; the conflict checker, which would
+//! merge two writers, is what we must not use, for a book has one.
+
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::RandomState},
+    hash::{BuildHasher as _, Hasher as _},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use deltalake_core::{
+    DeltaTable, StructType,
+    kernel::{
+        Action, Add, Protocol, Remove, Snapshot as DeltaSnapshot, Transaction, new_metadata,
+        transaction::{CommitData, TransactionError},
+    },
+    logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore, get_actions},
+    protocol::{DeltaOperation, SaveMode, checkpoints::create_checkpoint},
+};
+use futures::TryStreamExt as _;
+use object_store::{path::Path, prefix::PrefixStore};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+use url::Url;
+
+use crate::{
+    error::{Cause, PublishError, ReadError},
+    store::Storage,
+    table::{TableFile, TableState, check_protocol},
+};
+
+/// Entries between checkpoints of a small table.
+const CHECKPOINT_ENTRIES: usize = 100;
+/// A table waits so many entries longer for each so many files: a checkpoint writes all of them again.
+const CHECKPOINT_FILES: usize = 10_000;
+/// Bytes of log entries after which a checkpoint comes early: they parse in some tens of milliseconds.
+const CHECKPOINT_BYTES: u64 = 8 << 20;
+/// Our part of an entry's commitInfo.
+const OURS: &str = "greenpark";
+
+/// Names this process in the log, so that an entry is known to be ours after an error.
+static WRITER: LazyLock<String> =
+    LazyLock::new(|| format!("{:016x}", RandomState::new().build_hasher().finish()));
+/// Numbers this process's entries: two writers of one process that say the same in the same millisecond
+/// must not take each other's entry for their own.
+static ENTRIES: AtomicU64 = AtomicU64::new(0);
+
+/// Columns of a table, as Delta names their types, and its partition columns.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) columns: &'static [(&'static str, &'static str, Null)],
+    pub(crate) partition: &'static [&'static str],
+}
+
+/// Whether a column may be null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Null {
+    Never,
+    Allowed,
+}
+
+/// What a commit does.
+#[derive(Debug, Default)]
+pub(crate) struct Commit {
+    pub(crate) add: Vec<NewData>,
+    pub(crate) remove: Vec<OldData>,
+    pub(crate) marks: Vec<(String, i64)>,
+    pub(crate) nature: Nature,
+}
+
+/// Whether a commit changes what the table says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Nature {
+    /// Rows come or go.
+    #[default]
+    Change,
+    /// The same rows in other files.
+    Rearrangement,
+}
+
+/// A file that a commit adds.
+#[derive(Debug)]
+pub(crate) struct NewData {
+    pub(crate) path: String,
+    pub(crate) day: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) stats: String,
+}
+
+/// A file that a commit removes.
+#[derive(Debug)]
+pub(crate) struct OldData {
+    pub(crate) path: String,
+    pub(crate) day: Option<String>,
+    pub(crate) size: u64,
+}
+
+/// A Delta table's log.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    log: LogStoreRef,
+    storage: Storage,
+    root: Path,
+    shape: &'static Shape,
+}
+
+impl Table {
+    pub(crate) fn new(storage: &Storage, root: Path, shape: &'static Shape) -> Self {
+        let store = Arc::clone(storage.store());
+        let prefixed = Arc::new(PrefixStore::new(Arc::clone(&store), root.clone()));
+        // The store is rooted at the lake, so the URL's path is the table's path in it. The scheme is of
+        // no service that deltalake knows, so that it asks nobody but this store.
+        let mut url = Url::parse("lake:///").expect("a constant URL");
+        url.set_path(&format!("/{root}/"));
+        let log = default_logstore(prefixed, store, &url, &StorageConfig::default());
+        Self {
+            log,
+            storage: storage.clone(),
+            root,
+            shape,
+        }
+    }
+
+    /// The table's path in the lake.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The path in the lake of a file of this table.
+    pub(crate) fn place(&self, file: &str) -> Path {
+        Path::from(format!("{}/{file}", self.root))
+    }
+
+    fn broken(&self, source: impl Into<Cause>) -> ReadError {
+        ReadError::Log {
+            table: self.root.to_string(),
+            source: source.into(),
+        }
+    }
+
+    async fn entry(&self, version: i64) -> Result<Option<Bytes>, ReadError> {
+        let place = self.place(&format!("_delta_log/{version:020}.json"));
+        match self.storage.read(&place).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(ReadError::Store {
+                path: place.to_string(),
+                source,
+            }),
+        }
+    }
+
+    /// Whether an entry after `version` is there already.
+    pub(crate) async fn has_moved_past(&self, version: i64) -> Result<bool, ReadError> {
+        self.entry(version + 1).await.map(|entry| entry.is_some())
+    }
+
+    /// The newest state: the last checkpoint's, then every entry after it.
+    pub(crate) async fn load<F: TableFile>(&self) -> Result<TableState<F>, ReadError> {
+        let mut state = match self.checkpoint_version().await? {
+            Some(version) => Box::pin(self.load_at(version)).await?,
+            None => TableState::default(),
+        };
+        self.follow(&mut state).await?;
+        Ok(state)
+    }
+
+    /// Takes every entry after the state's version; whether there was one.
+    pub(crate) async fn follow<F: TableFile>(
+        &self,
+        state: &mut TableState<F>,
+    ) -> Result<bool, ReadError> {
+        let from = state.version;
+        while let Some(entry) = self.entry(state.version + 1).await? {
+            let version = u64::try_from(state.version + 1).unwrap_or(0);
+            let actions = get_actions(version, &entry).map_err(|source| self.broken(source))?;
+            state.apply(self.root.as_ref(), &actions, entry.len() as u64)?;
+        }
+        Ok(state.version > from)
+    }
+
+    /// The version of the newest checkpoint, as its hint names it.
+    async fn checkpoint_version(&self) -> Result<Option<i64>, ReadError> {
+        let hint = match self
+            .storage
+            .read(&self.place("_delta_log/_last_checkpoint"))
+            .await
+        {
+            Ok(bytes) => bytes,
+            Err(object_store::Error::NotFound { .. }) => return self.version_without_start().await,
+            Err(source) => {
+                let path = format!("{}/_delta_log/_last_checkpoint", self.root);
+                return Err(ReadError::Store { path, source });
+            }
+        };
+        let hint: Value = serde_json::from_slice(&hint).map_err(|source| self.broken(source))?;
+        Ok(hint.get("version").and_then(Value::as_i64))
+    }
+
+    /// A log without hint and without its first entry was cleaned by another program; deltalake finds
+    /// where it starts.
+    async fn version_without_start(&self) -> Result<Option<i64>, ReadError> {
+        if self.entry(0).await?.is_some() {
+            return Ok(None);
+        }
+        let folder = self.place("_delta_log");
+        let listed = self.storage.store().list(Some(&folder)).try_next().await;
+        let path = folder.to_string();
+        match listed.map_err(|source| ReadError::Store { path, source })? {
+            None => Ok(None),
+            Some(_) => {
+                let found = DeltaSnapshot::try_new(self.log.as_ref(), None).await;
+                let found = found.map_err(|source| self.broken(source))?;
+                Ok(i64::try_from(found.version()).ok())
+            }
+        }
+    }
+
+    /// The state at `version` by deltalake, which reads every kind of checkpoint.
+    pub(crate) async fn load_at<F: TableFile>(
+        &self,
+        version: i64,
+    ) -> Result<TableState<F>, ReadError> {
+        let wanted = u64::try_from(version).map_err(|source| self.broken(source))?;
+        let snapshot = DeltaSnapshot::try_new(self.log.as_ref(), Some(wanted)).await;
+        let snapshot = snapshot.map_err(|source| self.broken(source))?;
+        let mut state = TableState {
+            version,
+            ..TableState::default()
+        };
+        check_protocol(self.root.as_ref(), snapshot.protocol())?;
+        let mut views = snapshot.file_views(self.log.as_ref(), None);
+        while let Some(view) = views
+            .try_next()
+            .await
+            .map_err(|source| self.broken(source))?
+        {
+            let size = u64::try_from(view.size()).unwrap_or(0);
+            let rows = view.num_records().unwrap_or(0) as u64;
+            state.insert(self.root.as_ref(), &view.path(), size, rows)?;
+        }
+        state.marks = self.marks_at(version).await?;
+        Ok(state)
+    }
+
+    /// The marks at `version`: each entry of ours repeats all of them, so that nothing depends on how
+    /// long others keep transactions.
+    async fn marks_at(&self, version: i64) -> Result<BTreeMap<String, i64>, ReadError> {
+        for version in (0..=version).rev() {
+            let Some(entry) = self.entry(version).await? else {
+                break;
+            };
+            let first = entry
+                .split(|&byte| byte == b'\n')
+                .next()
+                .unwrap_or_default();
+            let info: Value =
+                serde_json::from_slice(first).map_err(|source| self.broken(source))?;
+            let marks = info
+                .get("commitInfo")
+                .and_then(|info| info.get(OURS)?.get("marks")?.as_object());
+            if let Some(marks) = marks {
+                return Ok(marks
+                    .iter()
+                    .filter_map(|(k, v)| Some((k.clone(), v.as_i64()?)))
+                    .collect());
+            }
+        }
+        Ok(BTreeMap::new())
+    }
+
+    /// Commits as the version after the state's, durably, and brings the state there.
+    ///
+    /// After an error the entry is read back: the store may have taken it and lost only the answer.
+    pub(crate) async fn commit<F: TableFile>(
+        &self,
+        state: &mut TableState<F>,
+        commit: Commit,
+    ) -> Result<(), PublishError> {
+        let version = state.version + 1;
+        let table = || self.root.to_string();
+        let lost = |source: Cause| PublishError::Commit {
+            table: table(),
+            version,
+            source,
+        };
+        let (actions, bytes) = self.entry_of(state, commit).map_err(lost)?;
+        let number = u64::try_from(version).map_err(|source| lost(source.into()))?;
+        let entry = CommitOrBytes::LogBytes(bytes.clone());
+        if let Err(error) = self
+            .log
+            .write_commit_entry(number, entry, Default::default())
+            .await
+        {
+            let taken = matches!(error, TransactionError::VersionAlreadyExists(_));
+            match self.entry(version).await {
+                Ok(Some(found)) if found == bytes => {
+                    info!(table = %self.root, version, "commit had landed although its answer was lost");
+                }
+                Ok(Some(_)) => {
+                    return Err(PublishError::Fenced {
+                        table: table(),
+                        version: state.version,
+                    });
+                }
+                Err(_) if taken => {
+                    return Err(PublishError::Fenced {
+                        table: table(),
+                        version: state.version,
+                    });
+                }
+                Ok(None) | Err(_) => return Err(lost(error.into())),
+            }
+        }
+        state.apply(self.root.as_ref(), &actions, bytes.len() as u64)?;
+        self.checkpoint_if_due(state).await;
+        Ok(())
+    }
+
+    /// The actions of a commit and the bytes of its entry, which no other call gives.
+    pub(crate) fn entry_of<F>(
+        &self,
+        state: &TableState<F>,
+        commit: Commit,
+    ) -> Result<(Vec<Action>, Bytes), Cause> {
+        let now = now_ms();
+        let changes = commit.nature == Nature::Change;
+        let mut actions = Vec::with_capacity(commit.add.len() + commit.remove.len() + 4);
+        if state.version < 0 {
+            actions.extend(self.birth()?);
+        }
+        actions.extend(
+            commit
+                .remove
+                .into_iter()
+                .map(|file| Action::Remove(file.action(now, changes))),
+        );
+        actions.extend(
+            commit
+                .add
+                .into_iter()
+                .map(|file| Action::Add(file.action(now, changes))),
+        );
+        let mut marks = state.marks.clone();
+        marks.extend(commit.marks.iter().cloned());
+        let number = ENTRIES.fetch_add(1, Ordering::Relaxed);
+        let ours = json!({ "writer": *WRITER, "entry": number, "marks": marks });
+        let txns = commit
+            .marks
+            .iter()
+            .map(|(name, mark)| Transaction::new_with_last_update(name, *mark, Some(now)));
+        let partition = self
+            .shape
+            .partition
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(partition),
+            predicate: None,
+        };
+        let metadata = HashMap::from([(OURS.to_owned(), ours)]);
+        let data = CommitData::new(actions, operation, metadata, txns.collect());
+        let bytes = data.get_bytes()?;
+        Ok((data.actions, bytes))
+    }
+
+    /// The actions that make a table. History is evidence: nobody who honors the table's settings
+    /// deletes its log.
+    fn birth(&self) -> Result<[Action; 2], Cause> {
+        let fields: Vec<Value> = self.shape.columns.iter().map(|(name, kind, null)| {
+            json!({ "name": name, "type": kind, "nullable": *null == Null::Allowed, "metadata": {} })
+        }).collect();
+        let schema: StructType =
+            serde_json::from_value(json!({ "type": "struct", "fields": fields }))?;
+        let settings = [
+            ("delta.enableExpiredLogCleanup", "false"),
+            ("delta.checkpointInterval", "100"),
+        ];
+        let metadata = new_metadata(&schema, self.shape.partition.iter(), settings)?;
+        let protocol: Protocol =
+            serde_json::from_value(json!({ "minReaderVersion": 1, "minWriterVersion": 2 }))?;
+        Ok([Action::Protocol(protocol), Action::Metadata(metadata)])
+    }
+
+    /// A checkpoint spares readers the log; failing to write one harms nothing.
+    async fn checkpoint_if_due<F>(&self, state: &mut TableState<F>) {
+        let interval = CHECKPOINT_ENTRIES * (1 + state.files.len() / CHECKPOINT_FILES);
+        let due = state.entries >= interval || state.entry_bytes > CHECKPOINT_BYTES;
+        if !due {
+            return;
+        }
+        let version = u64::try_from(state.version).unwrap_or(0);
+        let checkpoint = async {
+            let mut table = DeltaTable::new(Arc::clone(&self.log));
+            table.load_version(version).await?;
+            create_checkpoint(&table, None).await
+        };
+        match Box::pin(checkpoint).await {
+            Ok(()) => (state.entries, state.entry_bytes) = (0, 0),
+            Err(error) => {
+                warn!(table = %self.root, version, error = &error as &dyn std::error::Error, "checkpoint failed");
+            }
+        }
+    }
+}
+
+impl NewData {
+    fn action(self, now: i64, data_change: bool) -> Add {
+        Add {
+            path: self.path,
+            partition_values: self
+                .day
+                .map(|day| ("day".to_owned(), Some(day)))
+                .into_iter()
+                .collect(),
+            // OK because a file is far below 2^63 bytes.
+            size: self.size as i64,
+            modification_time: now,
+            data_change,
+            stats: Some(self.stats),
+            ..Add::default()
+        }
+    }
+}
+
+impl OldData {
+    fn action(self, now: i64, data_change: bool) -> Remove {
+        Remove {
+            path: self.path,
+            data_change,
+            deletion_timestamp: Some(now),
+            extended_file_metadata: Some(true),
+            partition_values: Some(
+                self.day
+                    .map(|day| ("day".to_owned(), Some(day)))
+                    .into_iter()
+                    .collect(),
+            ),
+            // OK because a file is far below 2^63 bytes.
+            size: Some(self.size as i64),
+            ..Remove::default()
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

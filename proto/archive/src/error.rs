@@ -1,0 +1,199 @@
+//! What can go wrong with the archive, one enum an operation.
+
+use greenpark_model::day::CivilDay;
+
+/// The error of a library below us; its type is not part of our interface.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A lake or a book could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The location is neither a folder nor an object store that this build knows.
+    #[error(
+        "'{location}' is no place for a lake; give a folder or the URL of an object store this build supports"
+    )]
+    Location {
+        /// What was given.
+        location: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// The folder cannot be made or used.
+    #[error(
+        "the folder '{folder}' cannot be used for a lake; check that it exists and may be written"
+    )]
+    Folder {
+        /// Which.
+        folder: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A park of this name would lie where the lake keeps its own tables.
+    #[error("no park can be named '{0}'; the lake keeps its own tables there")]
+    ReservedPark(String),
+    /// The book's state cannot be read.
+    #[error("the book cannot be read")]
+    Read(#[from] ReadError),
+    /// What a crash left half done cannot be repaired.
+    #[error("what a crash left half done cannot be repaired now; open the book again")]
+    Repair(#[source] PublishError),
+}
+
+/// Something in the lake could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store did not give a file.
+    #[error("'{path}' cannot be read from the lake")]
+    Store {
+        /// Which file or folder.
+        path: String,
+        /// Why.
+        #[source]
+        source: object_store::Error,
+    },
+    /// A table's log does not make sense.
+    #[error("the log of table '{table}' cannot be read")]
+    Log {
+        /// Which table.
+        table: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// Another program has upgraded the table to features that we do not know.
+    #[error(
+        "table '{table}' was upgraded by another program to {feature}, which Greenpark does not read; restore it to an earlier version"
+    )]
+    Feature {
+        /// Which table.
+        table: String,
+        /// What is not known.
+        feature: String,
+    },
+    /// A file of the table was not written by us.
+    #[error(
+        "'{path}' in table '{table}' has no name of ours; another program wrote it, restore the table to an earlier version"
+    )]
+    Name {
+        /// Which table.
+        table: String,
+        /// Which file.
+        path: String,
+    },
+    /// A file's contents do not make sense.
+    #[error("'{path}' is damaged; restore it from a copy, its name holds the start of its sha256")]
+    Decode {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+    /// Work handed to another thread did not come back.
+    #[error("reading '{path}' was interrupted; try again")]
+    Interrupted {
+        /// Which file.
+        path: String,
+    },
+}
+
+/// A change was not published, or it is not known that it was.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Another writer has moved the table on: drop everything held for it and leave.
+    #[error(
+        "another writer has moved '{table}' past version {version}; drop what is held for it and open it again"
+    )]
+    Fenced {
+        /// Which table.
+        table: String,
+        /// The version that we held.
+        version: i64,
+    },
+    /// The files of the change could not be made durable; nothing was committed.
+    #[error("files for '{table}' cannot be made durable; check the disk, then publish again")]
+    Write {
+        /// Which table.
+        table: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// The log entry was not found after it was sent; it may still appear.
+    #[error(
+        "version {version} of '{table}' could not be committed; open the table again and compare"
+    )]
+    Commit {
+        /// Which table.
+        table: String,
+        /// The version that was to be written.
+        version: i64,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// A file of the change belongs to another book.
+    #[error("{day} does not belong in the book of {year}; publish it to its own year's book")]
+    OtherYear {
+        /// The file's day.
+        day: CivilDay,
+        /// The book's year.
+        year: i16,
+    },
+    /// The change would leave two sealed files of one enterprise and day.
+    #[error("'{path}' is sealed already; remove the older revision in the same change")]
+    SealedTwice {
+        /// The sealed file that is in the book.
+        path: String,
+    },
+    /// The change removes a file that is not in the book.
+    #[error("'{path}' is not in the book; open it again")]
+    NotThere {
+        /// The file.
+        path: String,
+    },
+    /// Totals or reference entries could not be encoded.
+    #[error("the rows cannot be encoded")]
+    Encode(#[from] EncodeError),
+    /// The table could not be read.
+    #[error("the table cannot be read")]
+    Read(#[from] ReadError),
+}
+
+/// Rows could not be made into a file.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// A file without rows says nothing.
+    #[error("a file needs at least one row")]
+    Empty,
+    /// The columns break an invariant of [`Rows`](crate::rows::Rows).
+    #[error("columns of a file must have one length and name keys and flags that exist")]
+    Columns,
+    /// A value beyond its column's type.
+    #[error("a value is beyond its column's type")]
+    Range,
+    /// The Parquet library refused.
+    #[error("parquet refused the rows")]
+    Parquet(#[source] Cause),
+}
+
+/// A file could not be made into rows.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// No Parquet file, or a damaged one.
+    #[error("not a parquet file that can be read")]
+    Parquet(#[source] Cause),
+    /// A column is missing or of another type.
+    #[error("column '{0}' is missing or of another type")]
+    Column(&'static str),
+    /// A name in a column is none that we know.
+    #[error("column '{column}' holds '{text}', which is none of its names")]
+    Value {
+        /// Which column.
+        column: &'static str,
+        /// What it holds.
+        text: String,
+    },
+}

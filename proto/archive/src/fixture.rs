@@ -1,0 +1,130 @@
+//! Rows, files and books that tests are made of.
+
+use greenpark_model::{
+    day::CivilDay,
+    id::{EnterpriseId, MeterId, ParkId},
+    quantity::{Medium, Quantity},
+    reading::{Flag, Kind, Series},
+};
+use proptest::prelude::*;
+
+use crate::{
+    book::{Change, Consumed, NewFile},
+    builder::RowsBuilder,
+    columns::{FileFacts, encode_readings},
+    file::FileKind,
+    rows::{Rows, SeriesKey},
+};
+
+pub(crate) fn park() -> ParkId {
+    ParkId::new("east").expect("an id")
+}
+
+pub(crate) fn enterprise(name: &str) -> EnterpriseId {
+    EnterpriseId::new(name).expect("an id")
+}
+
+pub(crate) fn day(text: &str) -> CivilDay {
+    text.parse().expect("a day")
+}
+
+pub(crate) fn key(enterprise: &str, meter: &str, medium: Medium) -> SeriesKey {
+    SeriesKey {
+        enterprise: self::enterprise(enterprise),
+        series: Series {
+            meter: MeterId::new(meter).expect("an id"),
+            quantity: Quantity::consumed(medium),
+            kind: Kind::Register,
+        },
+    }
+}
+
+/// A day of registers of one meter of each enterprise, `many` readings each.
+pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> Rows {
+    let mut builder = RowsBuilder::new();
+    for name in enterprises {
+        let key = builder.key(&key(name, "main", Medium::Electricity));
+        for n in 0..many {
+            let instant = day.start().0 + n * 86_400_000 / many;
+            builder.push(
+                key,
+                instant,
+                1_000_000_000 + n * 250_000,
+                Flag::Normal.code(),
+            );
+        }
+    }
+    builder.finish().rows
+}
+
+pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
+    let facts = FileFacts {
+        park: park(),
+        day,
+        kind: kind.clone(),
+        offsets: None,
+        duplicates: 0,
+        conflicts: 0,
+    };
+    NewFile {
+        day,
+        kind,
+        encoded: encode_readings(rows, &facts).expect("sound rows"),
+    }
+}
+
+pub(crate) fn hot(rows: &Rows, day: CivilDay, offset: u64) -> NewFile {
+    new_file(
+        rows,
+        day,
+        FileKind::Hot {
+            partition: 0,
+            offset,
+        },
+    )
+}
+
+pub(crate) fn sealed(rows: &Rows, day: CivilDay, name: &str, revision: u32) -> NewFile {
+    new_file(
+        rows,
+        day,
+        FileKind::Sealed {
+            enterprise: enterprise(name),
+            revision,
+        },
+    )
+}
+
+/// A flush: one hot file, with what it consumed.
+pub(crate) fn flush(file: NewFile, next_offset: u64) -> Change {
+    let consumed = Some(Consumed {
+        partition: 0,
+        next_offset,
+    });
+    Change {
+        add: vec![file],
+        consumed,
+        ..Change::default()
+    }
+}
+
+/// Readings in the order of the log: few series, instants and values, so that they collide.
+pub(crate) fn log() -> impl Strategy<Value = Vec<(SeriesKey, i64, i64, u8)>> {
+    let series = prop_oneof![
+        Just(key("steel", "main", Medium::Electricity)),
+        Just(key("steel", "main", Medium::NaturalGas)),
+        Just(key("steel", "side", Medium::Electricity)),
+        Just(key("glass", "main", Medium::Steam)),
+    ];
+    let flag = prop_oneof![Just(Flag::Normal.code()), Just(Flag::Manual.code())];
+    prop::collection::vec((series, 0i64..12, 0i64..3, flag), 0..120)
+}
+
+pub(crate) fn build(log: &[(SeriesKey, i64, i64, u8)]) -> crate::rows::Merged {
+    let mut builder = RowsBuilder::new();
+    for (key, instant, value, flag) in log {
+        let key = builder.key(key);
+        builder.push(key, *instant, *value, *flag);
+    }
+    builder.finish()
+}

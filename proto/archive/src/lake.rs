@@ -1,0 +1,214 @@
+//! The folder, or the place in an object store, that holds every book.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::FutureExt as _;
+use greenpark_model::id::ParkId;
+use object_store::{ObjectStore, path::Path, prefix::PrefixStore};
+use url::Url;
+
+use crate::{
+    book::Book,
+    error::{OpenError, ReadError},
+    reference::{self, Reference},
+    snapshot::{Reader, Snapshot},
+    store::{LocalStore, Storage},
+};
+
+/// Books whose state is kept for readers: seven years of eighteen parks, some tens of megabytes.
+const SNAPSHOTS_MAX: usize = 128;
+
+/// A lake. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    storage: Storage,
+    snapshots: Mutex<Snapshots>,
+    reference: Reference,
+}
+
+/// Snapshots by book, with when each was last asked for.
+#[derive(Debug, Default)]
+struct Snapshots {
+    asked: u64,
+    slots: HashMap<(ParkId, i16), (u64, Arc<Slot>)>,
+}
+
+/// One book's newest known snapshot; locked while it is refreshed, so that readers that come together
+/// read the log once.
+#[derive(Debug)]
+struct Slot {
+    reader: Reader,
+    newest: tokio::sync::Mutex<Option<Arc<Snapshot>>>,
+}
+
+impl Lake {
+    /// The lake at `root`: a folder, which is made if it is missing, or the URL of an object store.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the place cannot be used.
+    pub async fn open(root: &str) -> Result<Self, OpenError> {
+        let folder = match Url::parse(root) {
+            Ok(url) if url.scheme() == "file" => {
+                url.to_file_path().unwrap_or_else(|()| root.into())
+            }
+            // A scheme of one letter is a drive.
+            Ok(url) if url.scheme().len() > 1 => return Self::at_url(root, &url),
+            _ => PathBuf::from(root),
+        };
+        let opened = tokio::task::spawn_blocking(move || LocalStore::open(&folder)).await;
+        let local = opened.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let local = local.map_err(|source| OpenError::Folder {
+            folder: root.to_owned(),
+            source,
+        })?;
+        Ok(Self::with(Storage::local(local)))
+    }
+
+    fn at_url(root: &str, url: &Url) -> Result<Self, OpenError> {
+        let (store, path) = object_store::parse_url(url).map_err(|source| OpenError::Location {
+            location: root.to_owned(),
+            source: source.into(),
+        })?;
+        Ok(Self::over(Arc::new(PrefixStore::new(store, path))))
+    }
+
+    /// The lake in `store`, which must keep what it has taken and refuse to create what is there.
+    #[must_use]
+    pub fn over(store: Arc<dyn ObjectStore>) -> Self {
+        Self::with(Storage::remote(store))
+    }
+
+    fn with(storage: Storage) -> Self {
+        let reference = Reference::new(&storage);
+        let shared = Shared {
+            storage,
+            snapshots: Mutex::default(),
+            reference,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The store, rooted at the lake.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(self.shared.storage.store())
+    }
+
+    /// The registry and the declarations.
+    #[must_use]
+    pub fn reference(&self) -> &Reference {
+        &self.shared.reference
+    }
+
+    /// The parks that have a folder, sorted.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the lake cannot be listed.
+    pub async fn parks(&self) -> Result<Vec<ParkId>, ReadError> {
+        let names = self.folders(None).await?;
+        let parks = names.iter().filter(|name| *name != reference::ROOT);
+        Ok(parks.filter_map(|name| ParkId::new(name).ok()).collect())
+    }
+
+    /// The years of a park that have a folder, sorted.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the lake cannot be listed.
+    pub async fn years(&self, park: &ParkId) -> Result<Vec<i16>, ReadError> {
+        let names = self.folders(Some(Path::from(park.as_str()))).await?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    async fn folders(&self, within: Option<Path>) -> Result<Vec<String>, ReadError> {
+        let listed = self
+            .shared
+            .storage
+            .store()
+            .list_with_delimiter(within.as_ref())
+            .await;
+        let path = within.map(String::from).unwrap_or_default();
+        let listed = listed.map_err(|source| ReadError::Store { path, source })?;
+        let folders = listed.common_prefixes.iter();
+        let mut names: Vec<String> = folders
+            .filter_map(|path| Some(path.filename()?.to_owned()))
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Opens a book for its writer, repairing what a crash left half done. Tables are made by the first
+    /// publish.
+    ///
+    /// # Errors
+    /// [`OpenError`] if its state cannot be read or repaired.
+    pub async fn book(&self, park: &ParkId, year: i16) -> Result<Book, OpenError> {
+        if park.as_str() == reference::ROOT {
+            return Err(OpenError::ReservedPark(park.to_string()));
+        }
+        Book::open(&self.shared.storage, park, year).boxed().await
+    }
+
+    /// The newest state of a book, `None` if there is no book. Asking again costs two looks into the log
+    /// when nothing has changed, and otherwise what has changed.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub async fn snapshot(
+        &self,
+        park: &ParkId,
+        year: i16,
+    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+        let slot = self.slot(park, year);
+        let mut newest = slot.newest.lock().await;
+        let found = match newest.as_deref() {
+            Some(old) => slot.reader.follow(old).boxed().await?,
+            None => slot.reader.load().boxed().await?,
+        };
+        if let Some(found) = found {
+            *newest = Some(Arc::new(found));
+        }
+        Ok(newest.clone())
+    }
+
+    fn slot(&self, park: &ParkId, year: i16) -> Arc<Slot> {
+        let mut snapshots = self
+            .shared
+            .snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        snapshots.asked += 1;
+        let asked = snapshots.asked;
+        let key = (park.clone(), year);
+        if let Some((last, slot)) = snapshots.slots.get_mut(&key) {
+            *last = asked;
+            return Arc::clone(slot);
+        }
+        if snapshots.slots.len() >= SNAPSHOTS_MAX {
+            let oldest = snapshots.slots.iter().min_by_key(|(_, (last, _))| *last);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                snapshots.slots.remove(&oldest);
+            }
+        }
+        let reader = Reader::new(&self.shared.storage, park, year);
+        let slot = Arc::new(Slot {
+            reader,
+            newest: tokio::sync::Mutex::default(),
+        });
+        snapshots.slots.insert(key, (asked, Arc::clone(&slot)));
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! What readers see of books, and when.
+
+use super::*;
+use crate::{
+    book::Change,
+    fixture::{day, enterprise, flush, hot, park, registers, sealed},
+};
+
+async fn lake() -> (tempfile::TempDir, Lake) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(folder.path().to_str().expect("text"))
+        .await
+        .expect("a lake");
+    (folder, lake)
+}
+
+async fn snapshot(lake: &Lake) -> Arc<Snapshot> {
+    lake.snapshot(&park(), 2026)
+        .await
+        .expect("readable")
+        .expect("a book")
+}
+
+#[tokio::test]
+async fn a_fresh_folder_is_an_empty_lake() {
+    let (folder, _) = lake().await;
+    let root = folder.path().join("deep/er");
+    let lake = Lake::open(&format!("file://{}", root.display()))
+        .await
+        .expect("a lake");
+    assert!(lake.parks().await.expect("listed").is_empty());
+    assert!(lake.years(&park()).await.expect("listed").is_empty());
+    assert_eq!(lake.snapshot(&park(), 2026).await.expect("readable"), None);
+    assert!(
+        lake.book(&ParkId::new("reference").expect("an id"), 2026)
+            .await
+            .is_err()
+    );
+    assert!(Lake::open("gopher://hole").await.is_err());
+}
+
+#[tokio::test]
+async fn readers_follow_the_writer_and_share_what_has_not_changed() {
+    let (_folder, lake) = lake().await;
+    let mut book = lake.book(&park(), 2026).await.expect("a book");
+    assert_eq!(
+        lake.snapshot(&park(), 2026).await.expect("readable"),
+        None,
+        "opening makes no table"
+    );
+    let day = day("2026-11-22");
+    let rows = registers(day, &["glass", "steel"], 24);
+    let _ = book
+        .publish(flush(hot(&rows, day, 1), 2))
+        .await
+        .expect("published");
+    let first = snapshot(&lake).await;
+    assert_eq!(
+        (
+            first.readings_version,
+            first.totals_version,
+            first.files.len()
+        ),
+        (0, -1, 1)
+    );
+    assert!(Arc::ptr_eq(&first, &snapshot(&lake).await));
+
+    let steel = rows.select_enterprise(&enterprise("steel"));
+    let change = Change {
+        add: vec![sealed(&steel, day, "steel", 1)],
+        remove: book.files().cloned().collect(),
+        ..Change::default()
+    };
+    let _ = book.publish(change).await.expect("published");
+    let second = snapshot(&lake).await;
+    let other = Lake::open(_folder.path().to_str().expect("text"))
+        .await
+        .expect("a lake");
+    assert_eq!(
+        second,
+        snapshot(&other).await,
+        "following and loading agree"
+    );
+    assert_eq!(second.sealed_revision(day, &enterprise("steel")), Some(1));
+    assert_eq!(second.sealed_revision(day, &enterprise("glass")), None);
+    assert_eq!(second.day_files(day).len(), 1);
+    assert_eq!(second.day_files(day.next()).len(), 0);
+    assert_eq!(first.files.len(), 1, "a snapshot never changes");
+
+    let place = format!("{}/{}", second.readings_root(), second.files[0].path);
+    assert!(
+        lake.store()
+            .get_opts(&place.into(), Default::default())
+            .await
+            .is_ok()
+    );
+    assert_eq!(lake.parks().await.expect("listed"), [park()]);
+    assert_eq!(lake.years(&park()).await.expect("listed"), [2026]);
+}
+
+#[tokio::test]
+async fn a_book_of_thousands_of_files_opens_from_log_and_checkpoint_alike() {
+    let (_folder, lake) = lake().await;
+    let mut book = lake.book(&park(), 2026).await.expect("a book");
+    let names: Vec<String> = (0..12).map(|n| format!("plant-{n:02}")).collect();
+    for month in 1..=10 {
+        let mut change = Change::default();
+        for of_month in 1..=28 {
+            let day = day(&format!("2026-{month:02}-{of_month:02}"));
+            for name in &names {
+                change
+                    .add
+                    .push(sealed(&registers(day, &[name], 1), day, name, 1));
+            }
+        }
+        let _ = book.publish(change).await.expect("published");
+    }
+    // Up to and past the version of the first checkpoint.
+    let day = day("2026-11-22");
+    let rows = registers(day, &["steel"], 1);
+    while book.version() < 104 {
+        let offset = book.version() as u64 + 1;
+        let _ = book
+            .publish(flush(hot(&rows, day, offset), offset + 1))
+            .await
+            .expect("published");
+    }
+    assert!(
+        _folder
+            .path()
+            .join("east/2026/readings/_delta_log/_last_checkpoint")
+            .exists()
+    );
+    let followed: Vec<_> = book.files().cloned().collect();
+    assert_eq!(followed.len(), 10 * 28 * 12 + 95);
+    let other = Lake::open(_folder.path().to_str().expect("text"))
+        .await
+        .expect("a lake");
+    assert_eq!(snapshot(&other).await.files, followed);
+    let again = other.book(&park(), 2026).await.expect("a book");
+    assert!(again.files().eq(followed.iter()));
+    assert_eq!(again.next_offset(0), book.next_offset(0));
+    assert_eq!(again.version(), 104);
+}
+
+#[tokio::test]
+async fn more_books_than_are_kept_can_be_read() {
+    let (_folder, lake) = lake().await;
+    for year in 0..(SNAPSHOTS_MAX as i16 + 9) {
+        assert_eq!(
+            lake.snapshot(&park(), 1_900 + year)
+                .await
+                .expect("readable"),
+            None
+        );
+    }
+    let kept = lake.shared.snapshots.lock().expect("no panic").slots.len();
+    assert_eq!(kept, SNAPSHOTS_MAX);
+}

@@ -1,0 +1,371 @@
+//! Files that are on the disk before anything is built on them.
+//!
+//! object_store's local store does not sync (until 0.14): a crash could leave an empty log entry behind
+//! an acknowledged commit. [`LocalStore`] syncs every file it puts, the folders it made for it, and
+//! makes the many files of one commit durable together.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path as FsPath, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, RenameOptions, Result, UploadPart, local::LocalFileSystem, path::Path,
+};
+
+/// Up to this many files are synced one by one; more are cheaper to sync with their whole file system.
+const FSYNC_FILES_MAX: usize = 16;
+/// Puts to a remote store that are under way at once.
+const REMOTE_PUTS_MAX: usize = 32;
+/// What an error of this module names as its store.
+const STORE: &str = "LocalStore";
+
+/// A folder as an object store whose files survive a power cut once they are put.
+#[derive(Debug)]
+pub struct LocalStore {
+    files: LocalFileSystem,
+    root: PathBuf,
+}
+
+impl fmt::Display for LocalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{STORE}({})", self.root.display())
+    }
+}
+
+impl LocalStore {
+    /// The store in `root`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or used.
+    pub fn open(root: &FsPath) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        let root = root.canonicalize()?;
+        let files = LocalFileSystem::new_with_prefix(&root).map_err(io::Error::other)?;
+        Ok(Self { files, root })
+    }
+
+    /// Puts all `files`, which name their content, and makes them durable together.
+    ///
+    /// # Errors
+    /// If any of them could not be written or synced; some may be there.
+    pub async fn put_together(&self, files: Vec<(Path, Bytes)>) -> Result<()> {
+        let root = self.root.clone();
+        blocking(move || write_together(&root, &files)).await
+    }
+
+    fn place(&self, location: &Path) -> PathBuf {
+        self.root.join(location.as_ref())
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for LocalStore {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
+        if matches!(opts.mode, PutMode::Update(_)) || !opts.attributes.is_empty() {
+            return self.files.put_opts(location, payload, opts).await;
+        }
+        let (root, path) = (self.root.clone(), self.place(location));
+        blocking(move || put_durably(&root, &path, &payload, &opts.mode)).await?;
+        Ok(PutResult {
+            e_tag: None,
+            version: None,
+        })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let upload = self.files.put_multipart_opts(location, opts).await?;
+        Ok(Box::new(DurableUpload {
+            upload,
+            root: self.root.clone(),
+            path: self.place(location),
+        }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.files.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.files.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        sorted(self.files.list(prefix))
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        sorted(self.files.list_with_offset(prefix, offset))
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.files.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.files.copy_opts(from, to, options).await?;
+        let (root, path) = (self.root.clone(), self.place(to));
+        blocking(move || sync_file(&root, &path)).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.files.rename_opts(from, to, options).await?;
+        let (root, path) = (self.root.clone(), self.place(to));
+        blocking(move || sync_file(&root, &path)).await
+    }
+}
+
+/// Listings of a Delta log are read in order, as every store but a file system gives them.
+fn sorted(
+    listing: BoxStream<'static, Result<ObjectMeta>>,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    let all = async move {
+        let mut all: Vec<ObjectMeta> = listing.try_collect().await?;
+        all.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+        Ok::<_, Error>(stream::iter(all.into_iter().map(Ok)))
+    };
+    stream::once(all).try_flatten().boxed()
+}
+
+/// An upload in parts that syncs what it completes.
+#[derive(Debug)]
+struct DurableUpload {
+    upload: Box<dyn MultipartUpload>,
+    root: PathBuf,
+    path: PathBuf,
+}
+
+#[async_trait::async_trait]
+impl MultipartUpload for DurableUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.upload.put_part(data)
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let put = self.upload.complete().await?;
+        let (root, path) = (self.root.clone(), self.path.clone());
+        blocking(move || sync_file(&root, &path)).await?;
+        Ok(put)
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.upload.abort().await
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<()> {
+    let generic = |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic {
+        store: STORE,
+        source,
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(source)) if source.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Error::AlreadyExists {
+                path: String::new(),
+                source: source.into(),
+            })
+        }
+        Ok(Err(source)) => Err(generic(source.into())),
+        Err(source) => Err(generic(source.into())),
+    }
+}
+
+/// Puts one file under its name at once and durably, after the folders that lead to it.
+fn put_durably(
+    root: &FsPath,
+    path: &FsPath,
+    payload: &PutPayload,
+    mode: &PutMode,
+) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let staged = stage_name(path);
+    let put = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&staged)?;
+        payload.iter().try_for_each(|part| file.write_all(part))?;
+        file.sync_all()?;
+        match mode {
+            PutMode::Create => fs::hard_link(&staged, path),
+            _ => fs::rename(&staged, path),
+        }
+    };
+    let done = put();
+    // After a rename there is nothing left to remove, and after a failure nothing else to do about it.
+    let _ = fs::remove_file(&staged);
+    done?;
+    sync_folders(root, [path])
+}
+
+/// The name that a file has until it is whole: listings of object_store leave such names out.
+fn stage_name(path: &FsPath) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!("#{}{number:012}", std::process::id()));
+    PathBuf::from(name)
+}
+
+fn write_together(root: &FsPath, files: &[(Path, Bytes)]) -> io::Result<()> {
+    // Opened before the first write, so that syncing it reports the failures of all of them.
+    let folder = File::open(root)?;
+    let paths: Vec<PathBuf> = files
+        .iter()
+        .map(|(path, _)| root.join(path.as_ref()))
+        .collect();
+    let folders: BTreeSet<&FsPath> = paths.iter().filter_map(|path| path.parent()).collect();
+    folders.into_iter().try_for_each(fs::create_dir_all)?;
+    for (path, (_, bytes)) in paths.iter().zip(files) {
+        write_named_by_content(path, bytes)?;
+    }
+    if cfg!(target_os = "linux") && paths.len() > FSYNC_FILES_MAX {
+        return sync_file_system(&folder);
+    }
+    paths
+        .iter()
+        .try_for_each(|path| File::open(path)?.sync_all())?;
+    sync_folders(root, paths.iter().map(PathBuf::as_path))
+}
+
+/// Syncs everything on the file system of `folder`.
+#[cfg(target_os = "linux")]
+fn sync_file_system(folder: &File) -> io::Result<()> {
+    rustix::fs::syncfs(folder).map_err(io::Error::from)
+}
+
+/// Only Linux can; elsewhere files are synced one by one.
+#[cfg(not(target_os = "linux"))]
+fn sync_file_system(_folder: &File) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Writes a file whose name stands for its content: one that is whole already is left alone, for it may
+/// be published and a published file never changes; one that a crash left in part is replaced.
+fn write_named_by_content(path: &FsPath, bytes: &Bytes) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(bytes),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::read(path)? == *bytes {
+                return Ok(());
+            }
+            let staged = stage_name(path);
+            fs::write(&staged, bytes)?;
+            fs::rename(&staged, path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_file(root: &FsPath, path: &FsPath) -> io::Result<()> {
+    File::open(path)?.sync_all()?;
+    sync_folders(root, [path])
+}
+
+/// Syncs the folders from those of `paths` up to `root`, each once.
+fn sync_folders<'a>(root: &FsPath, paths: impl IntoIterator<Item = &'a FsPath>) -> io::Result<()> {
+    let above = |path: &'a FsPath| {
+        path.ancestors()
+            .skip(1)
+            .take_while(|folder| folder.starts_with(root))
+    };
+    let folders: BTreeSet<&FsPath> = paths.into_iter().flat_map(above).collect();
+    folders
+        .into_iter()
+        .try_for_each(|folder| File::open(folder)?.sync_all())
+}
+
+/// Where a lake lies.
+#[derive(Debug, Clone)]
+pub(crate) struct Storage {
+    store: Arc<dyn ObjectStore>,
+    local: Option<Arc<LocalStore>>,
+}
+
+impl Storage {
+    pub(crate) fn local(local: LocalStore) -> Self {
+        let local = Arc::new(local);
+        let store: Arc<dyn ObjectStore> = Arc::clone(&local) as _;
+        Self {
+            store,
+            local: Some(local),
+        }
+    }
+
+    pub(crate) fn remote(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, local: None }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// Makes all `files` durable, before which nothing may be built on them.
+    pub(crate) async fn put_together(&self, files: Vec<(Path, Bytes)>) -> Result<()> {
+        if let Some(local) = &self.local {
+            return local.put_together(files).await;
+        }
+        let put = |(path, bytes): (Path, Bytes)| async move {
+            self.store.put(&path, bytes.into()).await.map(|_| ())
+        };
+        stream::iter(files)
+            .map(put)
+            .buffer_unordered(REMOTE_PUTS_MAX)
+            .try_collect()
+            .await
+    }
+
+    /// The whole of a file.
+    pub(crate) async fn read(&self, path: &Path) -> Result<Bytes> {
+        let Some(local) = &self.local else {
+            return self.store.get(path).await?.bytes().await;
+        };
+        let (place, name) = (local.place(path), path.to_string());
+        let read = tokio::task::spawn_blocking(move || fs::read(place)).await;
+        let generic = |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic {
+            store: STORE,
+            source,
+        };
+        match read.map_err(|source| generic(source.into()))? {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Err(Error::NotFound {
+                path: name,
+                source: source.into(),
+            }),
+            Err(source) => Err(generic(source.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

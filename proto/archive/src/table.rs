@@ -1,0 +1,155 @@
+//! What we keep of a Delta table: its version, its files and its marks.
+//!
+//! deltalake's own snapshot keeps every action with its statistics and grows with every update; a book
+//! needs names and sizes.
+
+use std::collections::BTreeMap;
+
+use deltalake_core::kernel::{Action, Add, Protocol};
+
+use crate::error::{Cause, ReadError};
+
+/// A file as its table's log names it.
+pub(crate) trait TableFile: Sized + Clone + Send + Sync + 'static {
+    /// The file with this path, or `None` if another program wrote it.
+    fn parse(path: &str, size: u64, rows: u64) -> Option<Self>;
+}
+
+/// The state of a table at a version.
+#[derive(Debug, Clone)]
+pub(crate) struct TableState<F> {
+    /// The version, −1 while there is no table.
+    pub(crate) version: i64,
+    /// Its files by path.
+    pub(crate) files: BTreeMap<String, F>,
+    /// Application transactions: how far what was consumed or sealed has come.
+    pub(crate) marks: BTreeMap<String, i64>,
+    /// Paths removed since the state was loaded, oldest first.
+    pub(crate) removed: Vec<String>,
+    /// Log entries since the last checkpoint.
+    pub(crate) entries: usize,
+    /// Their bytes.
+    pub(crate) entry_bytes: u64,
+}
+
+impl<F> Default for TableState<F> {
+    fn default() -> Self {
+        Self {
+            version: -1,
+            files: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            removed: Vec::new(),
+            entries: 0,
+            entry_bytes: 0,
+        }
+    }
+}
+
+impl<F: TableFile> TableState<F> {
+    /// Takes the actions of the next version.
+    pub(crate) fn apply(
+        &mut self,
+        table: &str,
+        actions: &[Action],
+        bytes: u64,
+    ) -> Result<(), ReadError> {
+        for action in actions {
+            self.take(table, action)?;
+        }
+        self.version += 1;
+        self.entries += 1;
+        self.entry_bytes += bytes;
+        Ok(())
+    }
+
+    fn take(&mut self, table: &str, action: &Action) -> Result<(), ReadError> {
+        match action {
+            Action::Add(add) => {
+                if add.deletion_vector.is_some() {
+                    let feature = "deletion vectors".to_owned();
+                    return Err(ReadError::Feature {
+                        table: table.to_owned(),
+                        feature,
+                    });
+                }
+                let size = u64::try_from(add.size).unwrap_or(0);
+                self.insert(table, &add.path, size, row_count(add))?;
+            }
+            Action::Remove(remove) => {
+                self.files.remove(&remove.path);
+                self.removed.push(remove.path.clone());
+            }
+            Action::Txn(txn) => {
+                self.marks.insert(txn.app_id.clone(), txn.version);
+            }
+            Action::Protocol(protocol) => check_protocol(table, protocol)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes a file as it stands in the table.
+    pub(crate) fn insert(
+        &mut self,
+        table: &str,
+        path: &str,
+        size: u64,
+        rows: u64,
+    ) -> Result<(), ReadError> {
+        let file = F::parse(path, size, rows).ok_or_else(|| ReadError::Name {
+            table: table.to_owned(),
+            path: path.to_owned(),
+        })?;
+        self.files.insert(path.to_owned(), file);
+        Ok(())
+    }
+
+    /// The mark of this name; 0 if it was never set.
+    pub(crate) fn mark(&self, name: &str) -> i64 {
+        self.marks.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// Refuses a table that needs more of its readers than we know.
+pub(crate) fn check_protocol(table: &str, protocol: &Protocol) -> Result<(), ReadError> {
+    let log = |source: Cause| ReadError::Log {
+        table: table.to_owned(),
+        source,
+    };
+    let value = serde_json::to_value(protocol).map_err(|source| log(source.into()))?;
+    let reader = value
+        .get("minReaderVersion")
+        .and_then(serde_json::Value::as_i64);
+    if reader == Some(1) {
+        return Ok(());
+    }
+    let features = value
+        .get("readerFeatures")
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let feature = format!("reader version {} {features}", reader.unwrap_or(0));
+    Err(ReadError::Feature {
+        table: table.to_owned(),
+        feature,
+    })
+}
+
+/// The `numRecords` of a file's statistics; 0 if there are none.
+fn row_count(add: &Add) -> u64 {
+    const KEY: &str = "\"numRecords\":";
+    let text = add.stats.as_deref().unwrap_or_default();
+    // Our own statistics begin with the count; those of other programs are parsed.
+    if let Some(rest) = text
+        .strip_prefix('{')
+        .and_then(|text| text.strip_prefix(KEY))
+    {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        return rest[..digits].parse().unwrap_or(0);
+    }
+    let stats: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    stats
+        .and_then(|stats| stats.get("numRecords")?.as_u64())
+        .unwrap_or(0)
+}

@@ -1,0 +1,402 @@
+//! One row per series and day: what a sealed file's readings prove by themselves.
+//!
+//! A total counts only where its revision is the sealed file's; rows of older revisions stay, so that a
+//! figure as published on a date can be made again. Files are sorted by series, day and revision.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array,
+        Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    },
+    datatypes::{
+        DataType, Date32Type, Decimal128Type, Field, Int32Type, Int64Type, Schema, SchemaRef,
+        TimeUnit, TimestampMillisecondType,
+    },
+};
+use bytes::Bytes;
+use greenpark_model::{
+    amount::{Amount, Sum},
+    day::{CivilDay, Instant},
+    fold::{DayFold, Outcomes, Point},
+    id::{EnterpriseId, MeterId},
+    reading::{Kind, Series},
+};
+use parquet::{
+    arrow::{
+        ArrowWriter,
+        arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+    },
+    basic::{Compression, ZstdLevel},
+    file::properties::WriterProperties,
+};
+
+use crate::{
+    delta::{Null, Shape},
+    error::{DecodeError, EncodeError},
+    file::hex,
+    table::TableFile,
+};
+
+/// The total of one series and day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TotalsRow {
+    /// Whose.
+    pub enterprise: EnterpriseId,
+    /// The meter, quantity and kind.
+    pub series: Series,
+    /// The civil day.
+    pub day: CivilDay,
+    /// The revision of the sealed file.
+    pub revision: u32,
+    /// The digest of the sealed file.
+    pub sha256: [u8; 32],
+    /// What its readings prove.
+    pub fold: DayFold,
+    /// Readings dropped as duplicates.
+    pub duplicates: u32,
+    /// Readings superseded.
+    pub conflicts: u32,
+}
+
+/// A file of a totals table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TotalsFile {
+    /// The path within the table.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How many rows it holds.
+    pub rows: u64,
+    /// The number of the latest seal in it.
+    pub seal: i64,
+}
+
+/// Columns of the totals table. `consumption` is within the day: steps over midnight are made when days
+/// are joined. Registers are null where the day has none.
+pub(crate) static SHAPE: Shape = Shape {
+    columns: &[
+        ("enterprise", "string", Null::Never),
+        ("meter", "string", Null::Never),
+        ("quantity", "string", Null::Never),
+        ("kind", "string", Null::Never),
+        ("unit", "string", Null::Never),
+        ("day", "date", Null::Never),
+        ("revision", "integer", Null::Never),
+        ("readings", "long", Null::Never),
+        ("consumption", "decimal(38,6)", Null::Never),
+        ("first_instant", "timestamp", Null::Allowed),
+        ("first_register", "decimal(18,6)", Null::Allowed),
+        ("last_instant", "timestamp", Null::Allowed),
+        ("last_register", "decimal(18,6)", Null::Allowed),
+        ("rollovers", "long", Null::Never),
+        ("replacements", "long", Null::Never),
+        ("resets", "long", Null::Never),
+        ("glitches", "long", Null::Never),
+        ("invalid", "long", Null::Never),
+        ("manual", "long", Null::Never),
+        ("duplicates", "long", Null::Never),
+        ("conflicts", "long", Null::Never),
+        ("sha256", "string", Null::Never),
+    ],
+    partition: &[],
+};
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let field = |(name, kind, null): &(&str, &str, Null)| {
+        let kind = match *kind {
+            "string" => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            "date" => DataType::Date32,
+            "integer" => DataType::Int32,
+            "decimal(38,6)" => DataType::Decimal128(38, 6),
+            "decimal(18,6)" => DataType::Decimal128(18, 6),
+            "timestamp" => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            _ => DataType::Int64,
+        };
+        Field::new(*name, kind, *null == Null::Allowed)
+    };
+    Arc::new(Schema::new(
+        SHAPE.columns.iter().map(field).collect::<Vec<_>>(),
+    ))
+});
+
+/// The columns of a totals file as Arrow reads them best: texts as dictionaries.
+#[must_use]
+pub fn schema() -> SchemaRef {
+    Arc::clone(&SCHEMA)
+}
+
+impl TableFile for TotalsFile {
+    fn parse(path: &str, size: u64, rows: u64) -> Option<Self> {
+        let (number, _) = path
+            .strip_suffix(".parquet")?
+            .strip_prefix("totals.")?
+            .split_once('.')?;
+        Some(Self {
+            path: path.to_owned(),
+            size,
+            rows,
+            seal: number.parse().ok()?,
+        })
+    }
+}
+
+/// The name of a file whose latest seal has this number.
+pub(crate) fn file_name(seal: i64, sha256: &[u8; 32]) -> String {
+    format!(
+        "totals.{seal:012}.{}.parquet",
+        crate::file::content_id(sha256)
+    )
+}
+
+/// Sorts as files are sorted.
+pub(crate) fn sort(rows: &mut [TotalsRow]) {
+    rows.sort_by(|a, b| {
+        let key = |row: &TotalsRow| (row.day, row.revision);
+        (&a.enterprise, &a.series)
+            .cmp(&(&b.enterprise, &b.series))
+            .then_with(|| key(a).cmp(&key(b)))
+    });
+}
+
+/// Makes a Parquet file of `rows`.
+///
+/// # Errors
+/// [`EncodeError`] if there is no row or a total is beyond DECIMAL(38,6).
+pub fn encode_totals(rows: &[TotalsRow]) -> Result<Bytes, EncodeError> {
+    if rows.is_empty() {
+        return Err(EncodeError::Empty);
+    }
+    let arrow = |source: arrow::error::ArrowError| EncodeError::Parquet(source.into());
+    let parquet = |source: parquet::errors::ParquetError| EncodeError::Parquet(source.into());
+    let batch = RecordBatch::try_new(schema(), columns(rows)?).map_err(arrow)?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_created_by(concat!("greenpark-archive version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build();
+    let mut bytes = Vec::new();
+    let options = parquet::arrow::arrow_writer::ArrowWriterOptions::new()
+        .with_properties(properties)
+        .with_skip_arrow_metadata(true);
+    let mut writer =
+        ArrowWriter::try_new_with_options(&mut bytes, schema(), options).map_err(parquet)?;
+    writer.write(&batch).map_err(parquet)?;
+    writer.close().map_err(parquet)?;
+    Ok(bytes.into())
+}
+
+fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> {
+    let text = |name: &dyn Fn(&TotalsRow) -> String| -> ArrayRef {
+        Arc::new(
+            rows.iter()
+                .map(name)
+                .collect::<Vec<_>>()
+                .iter()
+                .map(String::as_str)
+                .collect::<DictionaryArray<Int32Type>>(),
+        )
+    };
+    let count = |count: fn(&TotalsRow) -> u32| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(
+            rows.iter().map(|row| i64::from(count(row))),
+        ))
+    };
+    let instant = |point: fn(&DayFold) -> Option<Point>| -> ArrayRef {
+        let instants = rows
+            .iter()
+            .map(|row| point(&row.fold).map(|point| point.instant.0));
+        Arc::new(
+            instants
+                .collect::<TimestampMillisecondArray>()
+                .with_timezone("UTC"),
+        )
+    };
+    let register = |point: fn(&DayFold) -> Option<Point>| -> Result<ArrayRef, EncodeError> {
+        let registers = rows
+            .iter()
+            .map(|row| point(&row.fold).map(|point| i128::from(point.register.micro())));
+        Ok(Arc::new(decimals(registers.collect(), 18)?))
+    };
+    let revisions = rows
+        .iter()
+        .map(|row| i32::try_from(row.revision).map_err(|_| EncodeError::Range));
+    let within = rows.iter().map(|row| Some(row.fold.within.0)).collect();
+    Ok(vec![
+        text(&|row| row.enterprise.to_string()),
+        text(&|row| row.series.meter.to_string()),
+        text(&|row| row.series.quantity.to_string()),
+        text(&|row| row.series.kind.as_str().to_owned()),
+        text(&|row| row.series.quantity.medium.unit().symbol().to_owned()),
+        Arc::new(Date32Array::from_iter_values(
+            rows.iter().map(|row| row.day.epoch_days()),
+        )),
+        Arc::new(Int32Array::from(revisions.collect::<Result<Vec<_>, _>>()?)),
+        count(|row| row.fold.readings),
+        Arc::new(decimals(within, 38)?),
+        instant(|fold| fold.first),
+        register(|fold| fold.first)?,
+        instant(|fold| fold.last),
+        register(|fold| fold.last)?,
+        count(|row| row.fold.outcomes.rollovers),
+        count(|row| row.fold.outcomes.replacements),
+        count(|row| row.fold.outcomes.resets),
+        count(|row| row.fold.outcomes.glitches),
+        count(|row| row.fold.outcomes.invalid),
+        count(|row| row.fold.outcomes.manual),
+        count(|row| row.duplicates),
+        count(|row| row.conflicts),
+        text(&|row| hex(&row.sha256)),
+    ])
+}
+
+fn decimals(values: Vec<Option<i128>>, precision: u8) -> Result<Decimal128Array, EncodeError> {
+    let array = Decimal128Array::from(values);
+    let array = array
+        .with_precision_and_scale(precision, 6)
+        .map_err(|_| EncodeError::Range)?;
+    array
+        .validate_decimal_precision(precision)
+        .map_err(|_| EncodeError::Range)?;
+    Ok(array)
+}
+
+/// The rows of a totals file.
+///
+/// # Errors
+/// [`DecodeError`] if the bytes are no such file.
+pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
+    let options = ArrowReaderOptions::new().with_schema(schema());
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .map_err(|source| DecodeError::Parquet(source.into()))?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
+        let columns = TotalsColumns { batch: &batch };
+        for row in 0..batch.num_rows() {
+            rows.push(columns.row(row)?);
+        }
+    }
+    Ok(rows)
+}
+
+struct TotalsColumns<'a> {
+    batch: &'a RecordBatch,
+}
+
+impl<'a> TotalsColumns<'a> {
+    fn column(&self, name: &'static str) -> Result<&'a ArrayRef, DecodeError> {
+        self.batch
+            .column_by_name(name)
+            .ok_or(DecodeError::Column(name))
+    }
+
+    fn text(&self, name: &'static str, row: usize) -> Result<&'a str, DecodeError> {
+        let missing = DecodeError::Column(name);
+        let Some(array) = self.column(name)?.as_dictionary_opt::<Int32Type>() else {
+            return Err(missing);
+        };
+        let Some(texts) = array.values().as_string_opt::<i32>() else {
+            return Err(missing);
+        };
+        let texts: &StringArray = texts;
+        array.key(row).map(|key| texts.value(key)).ok_or(missing)
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &'static str,
+        row: usize,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, DecodeError> {
+        let text = self.text(name, row)?;
+        parse(text).ok_or_else(|| DecodeError::Value {
+            column: name,
+            text: text.to_owned(),
+        })
+    }
+
+    fn count(&self, name: &'static str, row: usize) -> Result<u32, DecodeError> {
+        let array = self
+            .column(name)?
+            .as_primitive_opt::<Int64Type>()
+            .ok_or(DecodeError::Column(name))?;
+        u32::try_from(array.value(row)).map_err(|_| DecodeError::Column(name))
+    }
+
+    fn point(&self, names: [&'static str; 2], row: usize) -> Result<Option<Point>, DecodeError> {
+        let [instant, register] = names;
+        let instants = self
+            .column(instant)?
+            .as_primitive_opt::<TimestampMillisecondType>();
+        let instants = instants.ok_or(DecodeError::Column(instant))?;
+        let registers = self.column(register)?.as_primitive_opt::<Decimal128Type>();
+        let registers = registers.ok_or(DecodeError::Column(register))?;
+        if instants.is_null(row) || registers.is_null(row) {
+            return Ok(None);
+        }
+        let micro = i64::try_from(registers.value(row)).ok();
+        let register = micro.and_then(|micro| Amount::from_micro(micro).ok());
+        let register = register.ok_or(DecodeError::Column(names[1]))?;
+        Ok(Some(Point {
+            instant: Instant(instants.value(row)),
+            register,
+        }))
+    }
+
+    fn row(&self, row: usize) -> Result<TotalsRow, DecodeError> {
+        let day = self
+            .column("day")?
+            .as_primitive_opt::<Date32Type>()
+            .ok_or(DecodeError::Column("day"))?;
+        let revision = self.column("revision")?.as_primitive_opt::<Int32Type>();
+        let revision = revision.ok_or(DecodeError::Column("revision"))?.value(row);
+        let within = self
+            .column("consumption")?
+            .as_primitive_opt::<Decimal128Type>();
+        let within = within.ok_or(DecodeError::Column("consumption"))?.value(row);
+        let count = |name| self.count(name, row);
+        Ok(TotalsRow {
+            enterprise: self.parsed("enterprise", row, |text| EnterpriseId::new(text).ok())?,
+            series: Series {
+                meter: self.parsed("meter", row, |text| MeterId::new(text).ok())?,
+                quantity: self.parsed("quantity", row, |text| text.parse().ok())?,
+                kind: self.parsed("kind", row, Kind::from_name)?,
+            },
+            day: CivilDay::from_epoch_days(day.value(row)),
+            revision: u32::try_from(revision).map_err(|_| DecodeError::Column("revision"))?,
+            sha256: self.parsed("sha256", row, unhex)?,
+            fold: DayFold {
+                readings: count("readings")?,
+                within: Sum(within),
+                first: self.point(["first_instant", "first_register"], row)?,
+                last: self.point(["last_instant", "last_register"], row)?,
+                outcomes: Outcomes {
+                    rollovers: count("rollovers")?,
+                    replacements: count("replacements")?,
+                    resets: count("resets")?,
+                    glitches: count("glitches")?,
+                    invalid: count("invalid")?,
+                    manual: count("manual")?,
+                },
+            },
+            duplicates: count("duplicates")?,
+            conflicts: count("conflicts")?,
+        })
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Totals are read back as they were written.
+
+use greenpark_model::quantity::{Medium, Quantity};
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixture::{day, enterprise};
+
+fn point() -> impl Strategy<Value = Option<Point>> {
+    let amount = -999_999_999_999_999_999i64..=999_999_999_999_999_999;
+    prop::option::of((any::<i32>(), amount).prop_map(|(instant, micro)| Point {
+        instant: Instant(i64::from(instant) * 1_000),
+        register: Amount::from_micro(micro).expect("in range"),
+    }))
+}
+
+fn row() -> impl Strategy<Value = TotalsRow> {
+    let outcomes = any::<[u32; 6]>().prop_map(|n| Outcomes {
+        rollovers: n[0],
+        replacements: n[1],
+        resets: n[2],
+        glitches: n[3],
+        invalid: n[4],
+        manual: n[5],
+    });
+    let within = -(10i128.pow(38) - 1)..10i128.pow(38);
+    let fold = (any::<u32>(), within, point(), point(), outcomes).prop_map(
+        |(readings, within, first, last, outcomes)| DayFold {
+            readings,
+            within: Sum(within),
+            first,
+            last,
+            outcomes,
+        },
+    );
+    let medium = prop::sample::select(Medium::ALL);
+    let kind = prop::sample::select(Kind::ALL);
+    (
+        "[a-c]",
+        "[a-z]{1,5}",
+        medium,
+        kind,
+        any::<[u8; 32]>(),
+        fold,
+        any::<[u16; 3]>(),
+    )
+        .prop_map(
+            |(name, meter, medium, kind, sha256, fold, [revision, duplicates, conflicts])| {
+                TotalsRow {
+                    enterprise: enterprise(&name),
+                    series: Series {
+                        meter: MeterId::new(&meter).expect("an id"),
+                        quantity: Quantity::consumed(medium),
+                        kind,
+                    },
+                    day: day("2026-11-22").plus(i32::from(revision) % 400),
+                    revision: u32::from(revision),
+                    sha256,
+                    fold,
+                    duplicates: u32::from(duplicates),
+                    conflicts: u32::from(conflicts),
+                }
+            },
+        )
+}
+
+proptest! {
+    #[test]
+    fn totals_are_read_back(rows in prop::collection::vec(row(), 1..60)) {
+        let bytes = encode_totals(&rows).expect("in range");
+        prop_assert_eq!(decode_totals(bytes).expect("our file"), rows);
+    }
+}
+
+#[test]
+fn no_rows_and_damaged_bytes_are_refused() {
+    assert!(matches!(encode_totals(&[]), Err(EncodeError::Empty)));
+    assert!(decode_totals(Bytes::from_static(b"PAR1")).is_err());
+}
+
+#[test]
+fn names_tell_the_seal() {
+    let name = file_name(17, &[0xab; 32]);
+    assert_eq!(name, "totals.000000000017.abababababababab.parquet");
+    assert_eq!(
+        TotalsFile::parse(&name, 1, 2).map(|file| file.seal),
+        Some(17)
+    );
+    assert_eq!(TotalsFile::parse("part-0.parquet", 1, 2), None);
+}

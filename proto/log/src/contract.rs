@@ -1,0 +1,87 @@
+//! What every log promises: the pair of traits, the receipt and the delivery.
+
+use std::{fmt, time::Duration};
+
+use futures::future::BoxFuture;
+
+use crate::{
+    error::{AppendError, CommitError, ReadError},
+    record::{Entry, Record, Topic},
+};
+
+/// Proof that records are in the log, durably. Only a [`LogWriter`] of this crate can make one.
+#[must_use = "a receipt is what allows an acknowledgement"]
+#[derive(Debug)]
+pub struct Receipt {
+    records: usize,
+    _minted: (),
+}
+
+impl Receipt {
+    pub(crate) fn mint(records: usize) -> Self {
+        Self {
+            records,
+            _minted: (),
+        }
+    }
+
+    /// How many records it covers.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.records
+    }
+}
+
+/// Appends records durably.
+pub trait LogWriter: fmt::Debug + Send + Sync + 'static {
+    /// Appends all `records` to `topic` and resolves when every one of them is durable. Calls may
+    /// overlap; records of one call, and of calls made one after the other, keep their order within a
+    /// partition. Waits while the log is slow: what is under way is bounded by bytes.
+    ///
+    /// # Errors
+    /// [`AppendError`]: some or all of the records may or may not be in the log, and no receipt exists;
+    /// the caller sends them again.
+    fn append(
+        &self,
+        topic: Topic,
+        records: Vec<Record>,
+    ) -> BoxFuture<'_, Result<Receipt, AppendError>>;
+}
+
+/// What one call of [`LogReader::next`] brought. Apply `revoked` first, then `assigned`, then `entries`.
+#[derive(Debug, Default)]
+pub struct Delivered {
+    /// Records in the order of their partitions, with their positions.
+    pub entries: Vec<Entry>,
+    /// Partitions that another reader has taken over: everything held for them must be dropped.
+    pub revoked: Vec<u32>,
+    /// Partitions newly assigned, which start at the committed offset.
+    pub assigned: Vec<u32>,
+    /// The reader has handed out everything that was in its partitions at the time of the call.
+    pub caught_up: bool,
+}
+
+/// Hands out records of [`Topic::Readings`] for one consumer group.
+pub trait LogReader: fmt::Debug + Send + 'static {
+    /// Waits up to `wait` for records and returns what there is, at most about `bytes_max` of payload.
+    /// An empty answer is no error. Nothing is lost when the future is dropped before it resolves.
+    ///
+    /// # Errors
+    /// [`ReadError`]: nothing was consumed; call again or give up.
+    fn next(
+        &mut self,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<Delivered, ReadError>>;
+
+    /// Stores that everything of `partition` before `next_offset` is durable downstream; a later reader
+    /// of the group starts there. Never moves backwards.
+    ///
+    /// # Errors
+    /// [`CommitError`]: the old offset may still stand, so records may come again.
+    fn commit(
+        &mut self,
+        partition: u32,
+        next_offset: u64,
+    ) -> BoxFuture<'_, Result<(), CommitError>>;
+}

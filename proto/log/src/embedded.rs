@@ -1,0 +1,322 @@
+//! A log in one file on one machine: redb, one thread that writes, fsync before every receipt.
+//!
+//! What waits is committed as a group: while one group is written the next gathers, so many small
+//! appends cost one fsync. Readers live in the same process, are woken by the commit and never poll.
+//! After a crash at any point the file holds every record with a receipt, and no half record.
+//!
+//! Records that every group has committed are kept up to [`Settings::retain_bytes`], dead letters up to
+//! [`Settings::dead_letter_bytes`]; the oldest go first. Records that a group has not committed are
+//! never removed.
+
+mod chunk;
+mod journal;
+mod queue;
+mod store;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use tokio::sync::{oneshot, watch};
+
+use self::{
+    journal::{Journal, Published},
+    queue::{Append, Commit, Queue},
+    store::{LaneId, Store},
+};
+use crate::{
+    contract::{LogReader, LogWriter, Receipt},
+    error::{AppendError, CommitError, OpenError, ReadError},
+    local::{LocalReader, Shelf},
+    owners::Owners,
+    record::{Entry, Record, Topic},
+    window::{self, Held, Window},
+};
+
+/// Most payload that one [`EmbeddedLog::dead_letters`] call reads: a page for a person.
+const DEAD_LETTER_PAGE_BYTES: usize = 8 << 20;
+
+/// What may be tuned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How many partitions; a file keeps the count it was made with.
+    pub partitions: u32,
+    /// How many bytes of records that every group has committed are kept.
+    pub retain_bytes: u64,
+    /// How many bytes of dead letters are kept.
+    pub dead_letter_bytes: u64,
+    /// Most bytes of appends under way; further ones wait.
+    pub inflight_bytes: usize,
+    /// How long a small group waits for company before it is written.
+    pub linger: Duration,
+    /// Memory for the file's pages.
+    pub cache_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            partitions: 1,
+            retain_bytes: 1 << 30,
+            dead_letter_bytes: 1 << 30,
+            inflight_bytes: 64 << 20,
+            linger: Duration::from_millis(2),
+            cache_bytes: 64 << 20,
+        }
+    }
+}
+
+/// The log in one file. Clones are the same log; the file is closed with the last clone, writer and
+/// reader.
+#[derive(Debug, Clone)]
+pub struct EmbeddedLog {
+    core: Arc<Core>,
+}
+
+/// What writers and readers share.
+#[derive(Debug)]
+struct Core {
+    store: Arc<Store>,
+    queue: Arc<Queue>,
+    published: Arc<Published>,
+    owners: Arc<Owners>,
+    window: Window,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("log's thread panicked");
+        }
+    }
+}
+
+impl EmbeddedLog {
+    /// Opens the log in `folder`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the file is locked by another process, damaged, of another format or partition
+    /// count, or the disk refuses.
+    pub fn open(folder: &Path, settings: Settings) -> Result<Self, OpenError> {
+        let settings = Settings {
+            partitions: settings.partitions.max(1),
+            ..settings
+        };
+        let (store, contents) = Store::open(folder, settings.partitions, settings.cache_bytes)?;
+        let store = Arc::new(store);
+        let queue = Arc::new(Queue::new(settings.linger));
+        let published = Arc::new(Published::new(&contents));
+        let owners = Arc::new(Owners::new());
+        let journal = Journal {
+            store: Arc::clone(&store),
+            queue: Arc::clone(&queue),
+            published: Arc::clone(&published),
+            owners: Arc::clone(&owners),
+            settings,
+            contents,
+            unsure: false,
+            buffer: Vec::new(),
+        };
+        let thread = thread::Builder::new()
+            .name("log-journal".to_owned())
+            .spawn(move || journal.run())
+            .map_err(|error| OpenError::File {
+                path: folder.display().to_string(),
+                cause: Box::new(error),
+            })?;
+        let window = Window::new(settings.inflight_bytes);
+        let thread = Some(thread);
+        Ok(Self {
+            core: Arc::new(Core {
+                store,
+                queue,
+                published,
+                owners,
+                window,
+                thread,
+            }),
+        })
+    }
+
+    /// The one that appends.
+    #[must_use]
+    pub fn writer(&self) -> Arc<dyn LogWriter> {
+        Arc::new(self.clone())
+    }
+
+    /// A new reader of `group`, which takes every partition over from an older one.
+    #[must_use]
+    pub fn reader(&self, group: &str) -> Box<dyn LogReader> {
+        Box::new(LocalReader::new(Arc::clone(&self.core), group))
+    }
+
+    /// At most `max` dead letters from `from_offset` on, in order; fewer when they are large, none at
+    /// the end.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the file cannot be read.
+    pub async fn dead_letters(
+        &self,
+        from_offset: u64,
+        max: usize,
+    ) -> Result<Vec<Entry>, ReadError> {
+        let lane = LaneId {
+            topic: Topic::DeadLetters,
+            partition: 0,
+        };
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes = 0;
+        while entries.len() < max && bytes < DEAD_LETTER_PAGE_BYTES {
+            let from = entries
+                .last()
+                .map_or(from_offset, |last| last.position.offset + 1);
+            let read = Arc::clone(&self.core).read_lane(lane, from, 1).await?;
+            if read.is_empty() {
+                break;
+            }
+            bytes += read
+                .iter()
+                .map(|entry| {
+                    entry
+                        .record
+                        .as_ref()
+                        .map_or(0, |record| record.payload.len())
+                })
+                .sum::<usize>();
+            entries.extend(read);
+        }
+        entries.truncate(max);
+        Ok(entries)
+    }
+
+    /// How many readings' records `group` has not committed yet.
+    #[must_use]
+    pub fn backlog(&self, group: &str) -> u64 {
+        let tails = self.core.published.tails.borrow().clone();
+        let behind = |(partition, tail): (u32, u64)| {
+            tail.saturating_sub(self.core.published.committed(group, partition))
+        };
+        (0..).zip(tails).map(behind).sum()
+    }
+}
+
+impl Core {
+    fn submit(
+        &self,
+        topic: Topic,
+        records: Vec<Record>,
+        bytes: usize,
+        held: Held,
+    ) -> oneshot::Receiver<Result<Receipt, AppendError>> {
+        let (done, settled) = oneshot::channel();
+        self.queue.append(Append {
+            topic,
+            records,
+            bytes,
+            done,
+            _held: held,
+        });
+        settled
+    }
+
+    async fn read_lane(
+        self: Arc<Self>,
+        lane: LaneId,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<Entry>, ReadError> {
+        // Only the store goes along: the log must close when its handles are gone.
+        let store = Arc::clone(&self.store);
+        let read = tokio::task::spawn_blocking(move || store.read(lane, from, bytes_max)).await;
+        read.map_err(|error| ReadError::Read(Box::new(error)))?
+            .map_err(|error| ReadError::Read(Box::new(error)))
+    }
+}
+
+impl LogWriter for EmbeddedLog {
+    fn append(
+        &self,
+        topic: Topic,
+        records: Vec<Record>,
+    ) -> BoxFuture<'_, Result<Receipt, AppendError>> {
+        let bytes = match window::weigh(&records) {
+            Ok(bytes) => bytes,
+            Err(error) => return futures::future::err(error).boxed(),
+        };
+        if records.is_empty() {
+            return futures::future::ok(Receipt::mint(0)).boxed();
+        }
+        if let Some(held) = self.core.window.try_enter(bytes) {
+            let settled = self.core.submit(topic, records, bytes, held);
+            return async move { settled.await.unwrap_or(Err(AppendError::Closed)) }.boxed();
+        }
+        let waiting = self.core.window.queue(bytes);
+        async move {
+            let held = waiting.enter().await?;
+            let settled = self.core.submit(topic, records, bytes, held);
+            settled.await.unwrap_or(Err(AppendError::Closed))
+        }
+        .boxed()
+    }
+}
+
+impl Shelf for Core {
+    fn owners(&self) -> &Owners {
+        &self.owners
+    }
+
+    fn tails(&self) -> watch::Receiver<Vec<u64>> {
+        self.published.tails.subscribe()
+    }
+
+    fn committed(&self, group: &str, partition: u32) -> u64 {
+        self.published.committed(group, partition)
+    }
+
+    fn read(
+        self: Arc<Self>,
+        partition: u32,
+        from: u64,
+        bytes_max: usize,
+    ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>> {
+        self.read_lane(
+            LaneId {
+                topic: Topic::Readings,
+                partition,
+            },
+            from,
+            bytes_max,
+        )
+        .boxed()
+    }
+
+    fn commit(
+        &self,
+        group: &str,
+        partition: u32,
+        next_offset: u64,
+    ) -> BoxFuture<'_, Result<(), CommitError>> {
+        let (done, settled) = oneshot::channel();
+        let group = group.to_owned();
+        self.queue.commit(Commit {
+            group,
+            partition,
+            next_offset,
+            done,
+        });
+        async move {
+            settled
+                .await
+                .unwrap_or_else(|_gone| Err(CommitError::Store(Box::new(ReadError::Closed))))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,365 @@
+//! The one thread that writes: it takes what has gathered, writes it in one transaction and mints the
+//! receipts.
+//!
+//! In the same transaction it stores the groups' offsets and trims what the bounds no longer allow, a
+//! few chunks at a time, so that trimming never holds an append up for long.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use redb::{ReadableTable, Table};
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use super::{
+    Settings,
+    chunk::Builder,
+    queue::{Append, Commit, Group, Queue},
+    store::{self, CHUNKS, COMMITTED, Contents, Key, Lane, LaneId, Store, StoreError},
+};
+use crate::{
+    contract::Receipt,
+    error::{AppendError, Cause, CommitError},
+    local::PastEnd,
+    owners::Owners,
+    partition,
+    record::{Record, Topic},
+};
+
+/// A chunk and its key fit a page of 256 KiB of redb, whose pages are powers of two.
+const CHUNK_BYTES: usize = 255 << 10;
+
+/// Most chunks that one transaction trims from a lane: at least twice what it can add.
+const TRIM_CHUNKS_MAX: usize = 160;
+
+/// What readers see of the writer's state.
+#[derive(Debug)]
+pub(super) struct Published {
+    /// The offset after the last durable record of each partition.
+    pub(super) tails: watch::Sender<Vec<u64>>,
+    committed: Mutex<BTreeMap<(String, u32), u64>>,
+}
+
+impl Published {
+    pub(super) fn new(contents: &Contents) -> Self {
+        let tails = contents.readings.iter().map(|lane| lane.next).collect();
+        let committed = Mutex::new(contents.committed.clone());
+        Self {
+            tails: watch::Sender::new(tails),
+            committed,
+        }
+    }
+
+    pub(super) fn committed(&self, group: &str, partition: u32) -> u64 {
+        self.lock()
+            .get(&(group.to_owned(), partition))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, u32), u64>> {
+        self.committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything the thread needs.
+#[derive(Debug)]
+pub(super) struct Journal {
+    pub(super) store: Arc<Store>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) published: Arc<Published>,
+    pub(super) owners: Arc<Owners>,
+    pub(super) settings: Settings,
+    pub(super) contents: Contents,
+    /// The last write did not succeed and the file has not been read since.
+    pub(super) unsure: bool,
+    pub(super) buffer: Vec<u8>,
+}
+
+/// One error for every caller of a group.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("commit a group to the log's file")]
+struct GroupError(#[source] Arc<StoreError>);
+
+impl Journal {
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        while let Some(group) = self.queue.next_group() {
+            self.settle(group);
+        }
+    }
+
+    fn settle(&mut self, group: Group) {
+        let (commits, refused) = self.check(group.commits);
+        for (commit, past) in refused {
+            // A caller that has gone needs no answer; so everywhere below.
+            let _gone = commit.done.send(Err(CommitError::Store(Box::new(past))));
+        }
+        let written = self
+            .recover()
+            .and_then(|()| self.write(&group.appends, &commits));
+        match written {
+            Ok(contents) => {
+                self.contents = contents;
+                self.publish();
+                for append in group.appends {
+                    let _gone = append.done.send(Ok(Receipt::mint(append.records.len())));
+                }
+                for commit in commits {
+                    let _gone = commit.done.send(Ok(()));
+                }
+            }
+            Err(cause) => {
+                error!(
+                    cause = &cause as &dyn std::error::Error,
+                    "log cannot be written"
+                );
+                self.unsure = true;
+                let shared = GroupError(Arc::new(cause));
+                let boxed = || -> Cause { Box::new(shared.clone()) };
+                for append in group.appends {
+                    let _gone = append.done.send(Err(AppendError::Write(boxed())));
+                }
+                for commit in commits {
+                    let _gone = commit.done.send(Err(CommitError::Store(boxed())));
+                }
+            }
+        }
+    }
+
+    /// Parts commits into those that name an offset the log has reached and those that do not.
+    fn check(&self, commits: Vec<Commit>) -> (Vec<Commit>, Vec<(Commit, PastEnd)>) {
+        let mut good = Vec::with_capacity(commits.len());
+        let mut refused = Vec::new();
+        for commit in commits {
+            let partition = commit.partition;
+            let lane = self.contents.readings.get(partition as usize);
+            let tail = lane.map_or(0, |lane| lane.next);
+            if commit.next_offset > tail || lane.is_none() {
+                let past = PastEnd {
+                    partition,
+                    offset: commit.next_offset,
+                    tail,
+                };
+                refused.push((commit, past));
+            } else {
+                good.push(commit);
+            }
+        }
+        (good, refused)
+    }
+
+    /// After an error, learns from the file what is in it.
+    fn recover(&mut self) -> Result<(), StoreError> {
+        if self.unsure {
+            self.contents = self.store.reopen()?;
+            self.unsure = false;
+            self.publish();
+            info!("log can be written again");
+        }
+        Ok(())
+    }
+
+    fn publish(&self) {
+        self.published.lock().clone_from(&self.contents.committed);
+        let tails: Vec<u64> = self
+            .contents
+            .readings
+            .iter()
+            .map(|lane| lane.next)
+            .collect();
+        self.published.tails.send_if_modified(|published| {
+            let moved = *published != tails;
+            *published = tails;
+            moved
+        });
+    }
+
+    /// Writes a group and returns what the file holds then.
+    fn write(&mut self, appends: &[Append], commits: &[Commit]) -> Result<Contents, StoreError> {
+        let mut contents = Contents {
+            readings: self.contents.readings.clone(),
+            dead: self.contents.dead,
+            committed: self.contents.committed.clone(),
+        };
+        let buffer = std::mem::take(&mut self.buffer);
+        self.buffer = self.store.write(|transaction| {
+            let mut chunks = transaction.open_table(CHUNKS)?;
+            let buffer = insert(&mut chunks, &mut contents, appends, buffer)?;
+            let mut committed = transaction.open_table(COMMITTED)?;
+            for commit in commits {
+                let key = (commit.group.clone(), commit.partition);
+                let offset = contents.committed.entry(key).or_insert(0);
+                *offset = commit.next_offset.max(*offset);
+                committed.insert((commit.group.as_str(), commit.partition), *offset)?;
+            }
+            self.trim(&mut chunks, &mut contents)?;
+            Ok(buffer)
+        })?;
+        Ok(contents)
+    }
+
+    /// Removes the oldest chunks that the bounds no longer allow.
+    fn trim(
+        &self,
+        chunks: &mut Table<'_, Key, &'static [u8]>,
+        contents: &mut Contents,
+    ) -> Result<(), StoreError> {
+        let retain = self.settings.retain_bytes / u64::from(self.settings.partitions.max(1));
+        for partition in 0..self.settings.partitions {
+            let id = LaneId {
+                topic: Topic::Readings,
+                partition,
+            };
+            let lane = contents.readings[partition as usize];
+            if lane.bytes - lane.trimmed <= retain {
+                continue;
+            }
+            let floor = self.floor(contents, partition);
+            let lane = &mut contents.readings[partition as usize];
+            if floor > 0 {
+                let consumed = store::bytes_before(chunks, id, *lane, floor)?;
+                trim_lane(chunks, id, lane, consumed.saturating_sub(retain))?;
+            }
+        }
+        let dead = &mut contents.dead;
+        let until = dead.bytes.saturating_sub(self.settings.dead_letter_bytes);
+        if until > dead.trimmed {
+            let id = LaneId {
+                topic: Topic::DeadLetters,
+                partition: 0,
+            };
+            trim_lane(chunks, id, dead, until)?;
+        }
+        Ok(())
+    }
+
+    /// The offset below which every group has committed; 0 while no group has committed anything.
+    fn floor(&self, contents: &Contents, partition: u32) -> u64 {
+        let mut groups = self.owners.groups();
+        groups.extend(
+            contents
+                .committed
+                .keys()
+                .map(|(group, _partition)| group.clone()),
+        );
+        let committed = |group| {
+            contents
+                .committed
+                .get(&(group, partition))
+                .copied()
+                .unwrap_or(0)
+        };
+        groups.into_iter().map(committed).min().unwrap_or(0)
+    }
+}
+
+/// Cuts the appended records into chunks and inserts them. Returns the buffer for the next group.
+fn insert(
+    chunks: &mut Table<'_, Key, &'static [u8]>,
+    contents: &mut Contents,
+    appends: &[Append],
+    mut buffer: Vec<u8>,
+) -> Result<Vec<u8>, StoreError> {
+    let appended_ms = now_ms();
+    let partitions = u32::try_from(contents.readings.len()).unwrap_or(u32::MAX);
+    let mut open: Vec<Option<Builder<'_>>> = (0..=partitions).map(|_| None).collect();
+    for append in appends {
+        for record in &append.records {
+            let index = match append.topic {
+                Topic::Readings => partition::of(&record.park, partitions),
+                Topic::DeadLetters => partitions,
+            };
+            let slot = &mut open[index as usize];
+            if let Some(full) = slot.take_if(|builder| is_full(builder, record)) {
+                buffer = store_chunk(chunks, contents, index, full, appended_ms)?;
+            }
+            slot.get_or_insert_with(|| Builder::new(std::mem::take(&mut buffer)))
+                .push(record);
+        }
+    }
+    for (index, builder) in (0..).zip(open) {
+        if let Some(builder) = builder {
+            buffer = store_chunk(chunks, contents, index, builder, appended_ms)?;
+        }
+    }
+    Ok(buffer)
+}
+
+fn is_full(builder: &Builder<'_>, record: &Record) -> bool {
+    builder.size_with(record) > CHUNK_BYTES
+}
+
+/// Inserts a chunk of the lane with this index, of which the last is the dead letters', and gives back
+/// its buffer.
+fn store_chunk(
+    chunks: &mut Table<'_, Key, &'static [u8]>,
+    contents: &mut Contents,
+    index: u32,
+    builder: Builder<'_>,
+    appended_ms: i64,
+) -> Result<Vec<u8>, StoreError> {
+    let (id, lane) = match contents.readings.get_mut(index as usize) {
+        Some(lane) => (
+            LaneId {
+                topic: Topic::Readings,
+                partition: index,
+            },
+            lane,
+        ),
+        None => (
+            LaneId {
+                topic: Topic::DeadLetters,
+                partition: 0,
+            },
+            &mut contents.dead,
+        ),
+    };
+    let records = builder.records();
+    let chunk = builder.finish(appended_ms, lane.bytes);
+    chunks.insert(id.key(lane.next), chunk.as_slice())?;
+    lane.next += u64::from(records);
+    lane.bytes += chunk.len() as u64;
+    Ok(chunk)
+}
+
+/// Removes chunks from the front while they end at or before `until`, counted in bytes.
+fn trim_lane(
+    chunks: &mut Table<'_, Key, &'static [u8]>,
+    id: LaneId,
+    lane: &mut Lane,
+    until: u64,
+) -> Result<(), StoreError> {
+    let mut old = Vec::new();
+    let mut trimmed = lane.trimmed;
+    for pair in chunks
+        .range(id.key(0)..=id.key(u64::MAX))?
+        .take(TRIM_CHUNKS_MAX)
+    {
+        let (key, value) = pair?;
+        let end = trimmed + value.value().len() as u64;
+        // The last chunk stays: it says where the lane goes on.
+        if end > until || end >= lane.bytes {
+            break;
+        }
+        trimmed = end;
+        old.push(key.value());
+    }
+    for key in old {
+        chunks.remove(key)?;
+    }
+    lane.trimmed = trimmed;
+    Ok(())
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

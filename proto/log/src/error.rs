@@ -1,0 +1,80 @@
+//! What can go wrong with a log.
+
+use std::error::Error as StdError;
+
+/// The cause below, whatever library it came from.
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// A log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The embedded log's file or folder.
+    #[error("open the log at {path}")]
+    File {
+        /// Where it is.
+        path: String,
+        /// Why.
+        #[source]
+        cause: Cause,
+    },
+    /// The Kafka client.
+    #[error("connect to Kafka at {brokers}")]
+    Kafka {
+        /// The bootstrap servers.
+        brokers: String,
+        /// Why.
+        #[source]
+        cause: Cause,
+    },
+    /// The number of partitions is not what the archive was written with.
+    #[error(
+        "topic {topic} has {found} partitions, expected {expected}; a park would change its partition: restore the count or start a new archive"
+    )]
+    PartitionCount {
+        /// The topic.
+        topic: &'static str,
+        /// As configured.
+        expected: u32,
+        /// As found.
+        found: u32,
+    },
+}
+
+/// Records may or may not be in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// A record is larger than the log takes.
+    #[error("a record of {bytes} bytes is larger than the log takes")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Writing did not succeed.
+    #[error("append to the log")]
+    Write(#[source] Cause),
+    /// The log is shutting down.
+    #[error("the log is closed")]
+    Closed,
+}
+
+/// Nothing was read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Reading did not succeed.
+    #[error("read from the log")]
+    Read(#[source] Cause),
+    /// The log is shutting down.
+    #[error("the log is closed")]
+    Closed,
+}
+
+/// The committed offset may be the old one.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Storing did not succeed.
+    #[error("store the group's offset")]
+    Store(#[source] Cause),
+    /// The partition belongs to another reader now.
+    #[error("partition {0} is no longer ours")]
+    Revoked(u32),
+}

@@ -1,0 +1,150 @@
+//! A log in Apache Kafka, by librdkafka.
+//!
+//! The writer is an idempotent producer with `acks=all`; a receipt is minted when the last record of a
+//! call was delivered. The reader is a consumer on a thread of its own, which holds a bounded number of
+//! bytes. The topics are made if they are not there, and a partition count other than the configured
+//! one is refused.
+
+mod consumer;
+mod reader;
+mod topics;
+mod wire;
+mod writer;
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use rdkafka::ClientConfig;
+
+use self::{reader::KafkaReader, topics::Inquirer, writer::KafkaWriter};
+use crate::{
+    contract::{LogReader, LogWriter},
+    error::OpenError,
+    record::Topic,
+};
+
+/// How Kafka is reached and used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// The bootstrap servers, `host:port` separated by commas.
+    pub brokers: String,
+    /// Partitions of each topic; never changed once the archive has data.
+    pub partitions: u32,
+    /// Replicas of each partition, when the topics are made here.
+    pub replication: u16,
+    /// Written before the topics' names, so that several parks can share a cluster.
+    pub prefix: String,
+    /// How long the producer gathers records before it sends: small batches are what costs.
+    pub linger: Duration,
+    /// How long a record may take to be delivered before its append fails.
+    pub delivery_timeout: Duration,
+    /// Most bytes of appends under way; further ones wait.
+    pub inflight_bytes: usize,
+    /// Most bytes that a reader holds ahead of its caller.
+    pub readahead_bytes: usize,
+    /// After how long without a sign of life a reader loses its partitions.
+    pub session_timeout: Duration,
+    /// Further properties of librdkafka, for TLS and the like; they win over ours.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".to_owned(),
+            partitions: 8,
+            replication: 1,
+            prefix: String::new(),
+            linger: Duration::from_millis(20),
+            delivery_timeout: Duration::from_secs(30),
+            inflight_bytes: 64 << 20,
+            readahead_bytes: 32 << 20,
+            session_timeout: Duration::from_secs(10),
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+impl KafkaSettings {
+    /// The topic's name with the prefix.
+    #[must_use]
+    pub fn topic(&self, topic: Topic) -> String {
+        format!("{}{}", self.prefix, topic.as_str())
+    }
+
+    /// What every client of ours has in common.
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", "greenpark");
+        config
+    }
+
+    /// Adds what the operator has set.
+    fn with_properties(&self, mut config: ClientConfig) -> ClientConfig {
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config
+    }
+
+    fn fault(&self, cause: impl Into<crate::error::Cause>) -> OpenError {
+        OpenError::Kafka {
+            brokers: self.brokers.clone(),
+            cause: cause.into(),
+        }
+    }
+}
+
+/// The log in Kafka. Clones share one producer.
+#[derive(Clone)]
+pub struct KafkaLog {
+    settings: Arc<KafkaSettings>,
+    writer: Arc<KafkaWriter>,
+    inquirer: Arc<Inquirer>,
+}
+
+impl fmt::Debug for KafkaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaLog")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KafkaLog {
+    /// Connects, makes the topics if they are not there and checks their partition counts.
+    ///
+    /// # Errors
+    /// [`OpenError`]: no broker answers, the topics cannot be made, or they have another number of
+    /// partitions.
+    pub async fn open(settings: KafkaSettings) -> Result<Self, OpenError> {
+        let settings = Arc::new(settings);
+        let inquirer = topics::ensure(&settings).await?;
+        let writer = KafkaWriter::open(Arc::clone(&settings))?;
+        Ok(Self {
+            settings,
+            writer: Arc::new(writer),
+            inquirer,
+        })
+    }
+
+    /// The one that appends.
+    #[must_use]
+    pub fn writer(&self) -> Arc<dyn LogWriter> {
+        let writer: Arc<KafkaWriter> = Arc::clone(&self.writer);
+        writer
+    }
+
+    /// A new reader of `group`, among which Kafka shares the partitions out.
+    ///
+    /// # Errors
+    /// [`OpenError::Kafka`]: a property is wrong.
+    pub fn reader(&self, group: &str) -> Result<Box<dyn LogReader>, OpenError> {
+        Ok(Box::new(KafkaReader::open(
+            &self.settings,
+            Arc::clone(&self.inquirer),
+            group,
+        )?))
+    }
+}

@@ -1,0 +1,325 @@
+//! The reader's side of the consumer.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    error::KafkaError,
+    types::RDKafkaErrorCode,
+};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::{
+    KafkaSettings,
+    consumer::{self, Shared, State, Watcher},
+    topics::Inquirer,
+};
+use crate::{
+    contract::{Delivered, LogReader},
+    error::{CommitError, OpenError, ReadError},
+    record::Topic,
+};
+
+/// How long a broker may take to say where a partition ends.
+const WATERMARK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a drop waits for the consumer to leave its group; after that the session times out.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// After how long at the end a watermark beyond the last message is taken for a control record.
+const CONTROL_RECORD_AGE: Duration = Duration::from_secs(5);
+
+type Consuming = BaseConsumer<Watcher>;
+
+/// Reads from Kafka.
+pub(super) struct KafkaReader {
+    /// `None` only while dropping.
+    consumer: Option<Arc<Consuming>>,
+    shared: Arc<Shared>,
+    left: mpsc::Receiver<()>,
+    /// Watermarks beyond the last message, and since when nothing came: (partition, watermark, since).
+    doubts: Vec<(u32, u64, Instant)>,
+    /// The last answer said that everything was handed out.
+    at_end: bool,
+}
+
+impl std::fmt::Debug for KafkaReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaReader")
+            .field("topic", &self.shared.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KafkaReader {
+    pub(super) fn open(
+        settings: &KafkaSettings,
+        inquirer: Arc<Inquirer>,
+        group: &str,
+    ) -> Result<Self, OpenError> {
+        let topic = settings.topic(Topic::Readings);
+        let shared = Arc::new(Shared::new(topic, settings.readahead_bytes, inquirer));
+        // librdkafka reads ahead by itself: as much again as we do.
+        let kilobytes = (settings.readahead_bytes / 1024)
+            .clamp(1_024, 2_097_151)
+            .to_string();
+        let mut config = settings.client();
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
+            .set("check.crcs", "true")
+            .set("auto.offset.reset", "earliest")
+            .set("allow.auto.create.topics", "false")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set(
+                "session.timeout.ms",
+                settings.session_timeout.as_millis().to_string(),
+            )
+            .set("queued.max.messages.kbytes", kilobytes);
+        let config = settings.with_properties(config);
+        let consumer: Consuming = config
+            .create_with_context(Watcher(Arc::clone(&shared)))
+            .map_err(|error| settings.fault(error))?;
+        consumer
+            .subscribe(&[&shared.topic])
+            .map_err(|error| settings.fault(error))?;
+        let consumer = Arc::new(consumer);
+        let (leaving, left) = mpsc::channel();
+        let (polled, polling) = (Arc::clone(&consumer), Arc::clone(&shared));
+        thread::Builder::new()
+            .name("log-consumer".to_owned())
+            .spawn(move || {
+                consumer::run(&polled, &polling);
+                // To drop the last handle is to leave the group.
+                drop(polled);
+                let _gone = leaving.send(());
+            })
+            .map_err(|error| settings.fault(error))?;
+        Ok(Self {
+            consumer: Some(consumer),
+            shared,
+            left,
+            doubts: Vec::new(),
+            at_end: false,
+        })
+    }
+
+    async fn next_delivered(
+        &mut self,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> Result<Delivered, ReadError> {
+        let deadline = Instant::now() + wait;
+        let shared = Arc::clone(&self.shared);
+        let mut caught_up = false;
+        loop {
+            let news = shared.news.notified();
+            if !caught_up {
+                caught_up = self.is_caught_up().await;
+            }
+            // The end is news once; after that an empty answer comes when the wait is over.
+            let reached = caught_up && !self.at_end;
+            {
+                let mut state = shared.lock();
+                if let Some(cause) = &state.failed {
+                    return Err(ReadError::Read(Box::new(cause.clone())));
+                }
+                let idle = state.entries.is_empty()
+                    && state.revoked.is_empty()
+                    && state.assigned.is_empty();
+                if !idle || reached || Instant::now() >= deadline {
+                    let delivered = take(&mut state, bytes_max, caught_up);
+                    drop(state);
+                    shared.wake_thread();
+                    self.at_end = delivered.caught_up;
+                    return Ok(delivered);
+                }
+            }
+            // An elapsed deadline is seen at the top.
+            let _elapsed = tokio::time::timeout_at(deadline, news).await;
+        }
+    }
+
+    /// Whether everything that was in the partitions when this was called has been handed out. Asks the
+    /// brokers, but only when the consumer has seen the ends and nothing waits here.
+    async fn is_caught_up(&mut self) -> bool {
+        let owned = {
+            let state = self.shared.lock();
+            let at_ends = state.owned.values().all(|owned| owned.at_end);
+            if !state.entries.is_empty() || state.owned.is_empty() || !at_ends {
+                return false;
+            }
+            state.owned.clone()
+        };
+        let inquirer = Arc::clone(&self.shared.inquirer);
+        let topic = self.shared.topic.clone();
+        let partitions: Vec<u32> = owned.keys().copied().collect();
+        let ask = move || -> Result<Vec<u64>, KafkaError> {
+            let high = |partition: &u32| {
+                // OK because it came from Kafka as an i32.
+                let partition = *partition as i32;
+                let (_low, high) =
+                    inquirer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT)?;
+                Ok(u64::try_from(high).unwrap_or(0))
+            };
+            partitions.iter().map(high).collect()
+        };
+        match tokio::task::spawn_blocking(ask).await {
+            Ok(Ok(highs)) => {
+                owned
+                    .iter()
+                    .zip(highs)
+                    .fold(true, |all, ((&partition, owned), high)| {
+                        self.is_end(partition, owned.handed, high) && all
+                    })
+            }
+            Ok(Err(cause)) => {
+                debug!(%cause, "kafka did not say where a partition ends");
+                false
+            }
+            Err(_stopped) => false,
+        }
+    }
+
+    /// Whether `handed` is the end of a partition whose watermark is `high`. A control record, which a
+    /// foreign producer's transaction leaves, is never handed out: it is believed in after a while.
+    fn is_end(&mut self, partition: u32, handed: u64, high: u64) -> bool {
+        let known = self.doubts.iter().position(|doubt| doubt.0 == partition);
+        if handed >= high {
+            known.map(|index| self.doubts.swap_remove(index));
+            return true;
+        }
+        match known {
+            Some(index) if self.doubts[index].1 == high => {
+                self.doubts[index].2.elapsed() >= CONTROL_RECORD_AGE
+            }
+            Some(index) => {
+                self.doubts[index] = (partition, high, Instant::now());
+                false
+            }
+            None => {
+                self.doubts.push((partition, high, Instant::now()));
+                false
+            }
+        }
+    }
+
+    async fn store(&mut self, partition: u32, next_offset: u64) -> Result<(), CommitError> {
+        let known = self
+            .shared
+            .lock()
+            .owned
+            .get(&partition)
+            .map(|owned| owned.committed);
+        let Some(committed) = known else {
+            return Err(CommitError::Revoked(partition));
+        };
+        if committed.is_some_and(|committed| committed >= next_offset) {
+            return Ok(());
+        }
+        let Some(consumer) = self.consumer.clone() else {
+            return Err(CommitError::Revoked(partition));
+        };
+        let topic = self.shared.topic.clone();
+        let send = move || {
+            let offset = Offset::Offset(i64::try_from(next_offset).unwrap_or(i64::MAX));
+            let mut list = TopicPartitionList::new();
+            // OK because Kafka's partitions are counted in an i32.
+            list.add_partition_offset(&topic, partition as i32, offset)?;
+            consumer.commit(&list, CommitMode::Sync)
+        };
+        let sent = tokio::task::spawn_blocking(send)
+            .await
+            .map_err(|error| CommitError::Store(Box::new(error)))?;
+        match sent {
+            Ok(()) => {
+                if let Some(owned) = self.shared.lock().owned.get_mut(&partition) {
+                    owned.committed = Some(next_offset);
+                }
+                Ok(())
+            }
+            Err(error) if is_fenced(&error) => Err(CommitError::Revoked(partition)),
+            Err(error) => Err(CommitError::Store(Box::new(error))),
+        }
+    }
+}
+
+/// The group has gone on without us.
+fn is_fenced(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::FencedInstanceId
+        )
+    )
+}
+
+/// Takes what there is, up to `bytes_max` of payload.
+fn take(state: &mut State, bytes_max: usize, caught_up_before: bool) -> Delivered {
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    while let Some(entry) = state.entries.pop_front() {
+        state.bytes -= consumer::weight(&entry);
+        bytes += entry
+            .record
+            .as_ref()
+            .map_or(1, |record| record.payload.len().max(1));
+        if let Some(owned) = state.owned.get_mut(&entry.position.partition) {
+            owned.handed = entry.position.offset + 1;
+        }
+        entries.push(entry);
+        if bytes >= bytes_max {
+            break;
+        }
+    }
+    let assigned = std::mem::take(&mut state.assigned);
+    // A partition that came after the question was not asked about.
+    let caught_up = caught_up_before && assigned.is_empty();
+    Delivered {
+        entries,
+        revoked: std::mem::take(&mut state.revoked),
+        assigned,
+        caught_up,
+    }
+}
+
+impl LogReader for KafkaReader {
+    fn next(
+        &mut self,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<Delivered, ReadError>> {
+        self.next_delivered(bytes_max, wait).boxed()
+    }
+
+    fn commit(
+        &mut self,
+        partition: u32,
+        next_offset: u64,
+    ) -> BoxFuture<'_, Result<(), CommitError>> {
+        self.store(partition, next_offset).boxed()
+    }
+}
+
+impl Drop for KafkaReader {
+    /// Leaves the group, so that the next reader need not wait for a session to time out.
+    fn drop(&mut self) {
+        self.consumer = None;
+        self.shared.lock().stopping = true;
+        self.shared.wake_thread();
+        if self.left.recv_timeout(LEAVE_TIMEOUT).is_err() {
+            warn!("kafka consumer takes long to leave its group");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! How telemetry *queues*.
+//!
+//! A [`LogWriter`] appends records and returns a [`Receipt`], which only this crate can mint: to hold a
+//! receipt is to know that the records survive a crash of everything. A [`LogReader`] hands records out
+//! in the order of their partition, from the group's committed offset on, and never past a gap.
+//!
+//! The key of a record is its park, so a park lives in one partition and has one reader at a time.
+//! Three logs stand behind the one pair of traits: [`kafka`], [`embedded`] (one machine, redb, fsync)
+//! and [`memory`] (tests and simulation).
+
+pub mod contract;
+pub mod embedded;
+pub mod error;
+pub mod kafka;
+pub mod memory;
+pub mod partition;
+pub mod record;
+
+mod local;
+mod owners;
+mod window;
+
+pub use crate::{
+    contract::{Delivered, LogReader, LogWriter, Receipt},
+    error::{AppendError, CommitError, OpenError, ReadError},
+    record::{ContentType, Entry, Headers, Position, Record, Topic},
+};

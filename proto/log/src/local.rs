@@ -1,0 +1,241 @@
+//! The reader of a log that lives in this process, over whatever shelf holds the records.
+//!
+//! It sleeps until the shelf's tail moves, a partition changes hands or the wait is over, and it is safe
+//! to drop its future at any point: positions move only where the records are kept.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    contract::{Delivered, LogReader},
+    error::{CommitError, ReadError},
+    owners::{Owners, Stint},
+    record::Entry,
+};
+
+/// Where a log of this process keeps its records of [`crate::Topic::Readings`].
+pub(crate) trait Shelf: fmt::Debug + Send + Sync + 'static {
+    /// Who owns what.
+    fn owners(&self) -> &Owners;
+
+    /// The offset after the last durable record, by partition.
+    fn tails(&self) -> watch::Receiver<Vec<u64>>;
+
+    /// Where `group` starts.
+    fn committed(&self, group: &str, partition: u32) -> u64;
+
+    /// At least one record from `from` on if there is any, about `bytes_max` of them.
+    fn read(
+        self: Arc<Self>,
+        partition: u32,
+        from: u64,
+        bytes_max: usize,
+    ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>>;
+
+    /// Stores the group's offset durably.
+    fn commit(
+        &self,
+        group: &str,
+        partition: u32,
+        next_offset: u64,
+    ) -> BoxFuture<'_, Result<(), CommitError>>;
+}
+
+/// The offset lies past the end of the log.
+#[derive(Debug, thiserror::Error)]
+#[error("offset {offset} lies past the end of partition {partition}, which is {tail}")]
+pub(crate) struct PastEnd {
+    pub(crate) partition: u32,
+    pub(crate) offset: u64,
+    pub(crate) tail: u64,
+}
+
+/// A partition that this reader owns.
+#[derive(Debug)]
+struct Owned {
+    stint: Stint,
+    /// The next offset to fetch.
+    fetch: u64,
+    /// The offset after the last record handed out.
+    handed: u64,
+}
+
+/// A reader of a [`Shelf`].
+#[derive(Debug)]
+pub(crate) struct LocalReader<S> {
+    shelf: Arc<S>,
+    group: String,
+    id: u64,
+    tails: watch::Receiver<Vec<u64>>,
+    changes: watch::Receiver<()>,
+    owned: BTreeMap<u32, Owned>,
+    ready: VecDeque<Entry>,
+    revoked: Vec<u32>,
+    assigned: Vec<u32>,
+}
+
+impl<S: Shelf> LocalReader<S> {
+    pub(crate) fn new(shelf: Arc<S>, group: &str) -> Self {
+        let tails = shelf.tails();
+        let changes = shelf.owners().changes();
+        let partitions = u32::try_from(tails.borrow().len()).unwrap_or(u32::MAX);
+        let id = shelf.owners().claim(group, partitions);
+        Self {
+            shelf,
+            group: group.to_owned(),
+            id,
+            tails,
+            changes,
+            owned: BTreeMap::new(),
+            ready: VecDeque::new(),
+            revoked: Vec::new(),
+            assigned: Vec::new(),
+        }
+    }
+
+    /// Compares what this reader holds with what it owns.
+    fn settle_owners(&mut self) {
+        let partitions = u32::try_from(self.tails.borrow().len()).unwrap_or(u32::MAX);
+        for partition in 0..partitions {
+            let stint = self.shelf.owners().stint(&self.group, partition);
+            let stint = stint.filter(|stint| stint.reader == self.id);
+            if self.owned.get(&partition).map(|owned| owned.stint) == stint {
+                continue;
+            }
+            if self.owned.remove(&partition).is_some() {
+                self.ready
+                    .retain(|entry| entry.position.partition != partition);
+                self.assigned.retain(|&assigned| assigned != partition);
+                self.revoked.push(partition);
+            }
+            if let Some(stint) = stint {
+                let start = self.shelf.committed(&self.group, partition);
+                self.owned.insert(
+                    partition,
+                    Owned {
+                        stint,
+                        fetch: start,
+                        handed: start,
+                    },
+                );
+                self.assigned.push(partition);
+            }
+        }
+    }
+
+    /// Fetches about `bytes_max` of what lies between the positions and the tails.
+    async fn fetch(&mut self, bytes_max: usize) -> Result<(), ReadError> {
+        let mut room = bytes_max;
+        let tails = self.tails.borrow_and_update().clone();
+        for (partition, owned) in &mut self.owned {
+            let tail = tails.get(*partition as usize).copied().unwrap_or(0);
+            if room == 0 || owned.fetch >= tail {
+                continue;
+            }
+            let shelf = Arc::clone(&self.shelf);
+            let entries = shelf.read(*partition, owned.fetch, room).await?;
+            if let Some(last) = entries.last() {
+                owned.fetch = last.position.offset + 1;
+            }
+            room = room.saturating_sub(entries.iter().map(payload_bytes).sum());
+            self.ready.extend(entries);
+        }
+        Ok(())
+    }
+
+    /// Hands out what is ready. Does not wait, so that nothing is lost between.
+    fn deliver(&mut self, bytes_max: usize, targets: &[u64]) -> Delivered {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        while let Some(entry) = self.ready.pop_front() {
+            bytes += payload_bytes(&entry);
+            if let Some(owned) = self.owned.get_mut(&entry.position.partition) {
+                owned.handed = entry.position.offset + 1;
+            }
+            entries.push(entry);
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        let caught_up = self.owned.iter().all(|(&partition, owned)| {
+            owned.handed >= targets.get(partition as usize).copied().unwrap_or(0)
+        });
+        Delivered {
+            entries,
+            revoked: std::mem::take(&mut self.revoked),
+            assigned: std::mem::take(&mut self.assigned),
+            caught_up,
+        }
+    }
+
+    async fn next_delivered(
+        &mut self,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> Result<Delivered, ReadError> {
+        let deadline = Instant::now() + wait;
+        let targets = self.tails.borrow().clone();
+        loop {
+            self.changes.mark_unchanged();
+            self.settle_owners();
+            if self.ready.is_empty() {
+                self.fetch(bytes_max).await?;
+            }
+            if !(self.ready.is_empty() && self.revoked.is_empty() && self.assigned.is_empty()) {
+                break;
+            }
+            // A timer would take a millisecond.
+            if wait.is_zero() {
+                break;
+            }
+            let changed = tokio::select! {
+                changed = self.tails.changed() => changed,
+                changed = self.changes.changed() => changed,
+                () = tokio::time::sleep_until(deadline) => break,
+            };
+            changed.map_err(|_gone| ReadError::Closed)?;
+        }
+        Ok(self.deliver(bytes_max, &targets))
+    }
+
+    async fn store(&mut self, partition: u32, next_offset: u64) -> Result<(), CommitError> {
+        let stint = self.shelf.owners().stint(&self.group, partition);
+        if stint.is_none_or(|stint| stint.reader != self.id) {
+            return Err(CommitError::Revoked(partition));
+        }
+        self.shelf.commit(&self.group, partition, next_offset).await
+    }
+}
+
+fn payload_bytes(entry: &Entry) -> usize {
+    // An entry counts at least one byte, so that any number of empty ones is not free.
+    entry
+        .record
+        .as_ref()
+        .map_or(1, |record| record.payload.len().max(1))
+}
+
+impl<S: Shelf> LogReader for LocalReader<S> {
+    fn next(
+        &mut self,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<Delivered, ReadError>> {
+        self.next_delivered(bytes_max, wait).boxed()
+    }
+
+    fn commit(
+        &mut self,
+        partition: u32,
+        next_offset: u64,
+    ) -> BoxFuture<'_, Result<(), CommitError>> {
+        self.store(partition, next_offset).boxed()
+    }
+}

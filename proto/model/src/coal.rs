@@ -1,0 +1,148 @@
+//! Standard coal (标准煤) from amounts and dated factors.
+//!
+//! Factors are data: a [`FactorSet`] comes from a file with the source and status of every entry, and
+//! nothing here knows a constant. Published coefficients are used as published and never recomputed
+//! (GB/T 2589-2020: electricity 0.1229 kgce/kWh at calorific value, not 3600 ÷ 29307.6).
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+
+use crate::{
+    amount::{AmountError, Sum},
+    day::CivilDay,
+    quantity::Medium,
+};
+
+/// How electricity and heat become standard coal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Basis {
+    /// 当量值: the energy content.
+    Calorific,
+    /// 等价值: the coal burnt to make it.
+    PrimaryEquivalent,
+}
+
+impl fmt::Display for Basis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Calorific => "calorific",
+            Self::PrimaryEquivalent => "primary_equivalent",
+        })
+    }
+}
+
+/// One dated coefficient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Factor {
+    /// What it converts.
+    pub medium: Medium,
+    /// The basis it belongs to; `None` for both.
+    pub basis: Option<Basis>,
+    /// Kilograms of standard coal for one canonical unit of the medium.
+    pub kgce_per_unit: Decimal,
+    /// First day it holds.
+    pub valid_from: CivilDay,
+    /// Last day it holds; `None` while it holds.
+    pub valid_to: Option<CivilDay>,
+    /// Where it comes from, with its status.
+    pub source: String,
+}
+
+/// Factors under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactorSet {
+    /// The name that results carry.
+    pub id: String,
+    /// The entries.
+    pub factors: Vec<Factor>,
+}
+
+impl FactorSet {
+    /// The factor of `medium` at `basis` on `day`.
+    #[must_use]
+    pub fn find(&self, medium: Medium, basis: Basis, day: CivilDay) -> Option<&Factor> {
+        self.factors.iter().find(|f| {
+            f.medium == medium
+                && f.basis.is_none_or(|b| b == basis)
+                && f.valid_from <= day
+                && f.valid_to.is_none_or(|last| day <= last)
+        })
+    }
+}
+
+impl Factor {
+    /// Tonnes of standard coal in `amount`, exactly.
+    ///
+    /// # Errors
+    /// [`AmountError::OutOfRange`] beyond 28 digits.
+    pub fn tce(&self, amount: Sum) -> Result<Decimal, AmountError> {
+        amount
+            .decimal()?
+            .checked_mul(self.kgce_per_unit)
+            .and_then(|kgce| kgce.checked_div(Decimal::ONE_THOUSAND))
+            .map(|tce| tce.normalize())
+            .ok_or(AmountError::OutOfRange)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amount::Amount;
+
+    fn factor(medium: Medium, basis: Option<Basis>, kgce: &str) -> Factor {
+        Factor {
+            medium,
+            basis,
+            kgce_per_unit: kgce.parse().expect("a decimal"),
+            valid_from: CivilDay::from_epoch_days(0),
+            valid_to: None,
+            source: "vector".to_owned(),
+        }
+    }
+
+    fn tce(set: &FactorSet, basis: Basis, amounts: &[(Medium, &str)]) -> String {
+        let day = CivilDay::from_epoch_days(20_000);
+        let total: Decimal = amounts
+            .iter()
+            .map(|(medium, amount)| {
+                let amount: Amount = amount.parse().expect("a decimal");
+                let factor = set.find(*medium, basis, day).expect("a factor");
+                factor.tce(amount.into()).expect("in range")
+            })
+            .sum();
+        total.normalize().to_string()
+    }
+
+    /// METHOD (a): 1 200 000 kWh + 50 000 m³ gas (1.2143) + 8 t diesel.
+    #[test]
+    fn method_a_comprehensive_energy_of_electricity_gas_and_diesel() {
+        let set = FactorSet {
+            id: "vector".to_owned(),
+            factors: vec![
+                factor(Medium::Electricity, Some(Basis::Calorific), "0.1229"),
+                factor(Medium::Electricity, Some(Basis::PrimaryEquivalent), "0.31"),
+                factor(Medium::NaturalGas, None, "1.2143"),
+                factor(Medium::Diesel, None, "1457.1"),
+            ],
+        };
+        let amounts = [
+            (Medium::Electricity, "1200000"),
+            (Medium::NaturalGas, "50000"),
+            (Medium::Diesel, "8"),
+        ];
+        assert_eq!(tce(&set, Basis::Calorific, &amounts), "219.8518");
+        assert_eq!(tce(&set, Basis::PrimaryEquivalent, &amounts), "444.3718");
+    }
+
+    /// The steel plant's year: 959,640.31 kWh at 0.1229.
+    #[test]
+    fn the_steel_plants_year_in_standard_coal() {
+        let electricity = factor(Medium::Electricity, None, "0.1229");
+        let year: Amount = "959640.31".parse().expect("a decimal");
+        let exact = electricity.tce(year.into()).expect("in range");
+        assert_eq!(exact.to_string(), "117.939794099");
+        assert_eq!(exact.round_dp(6).to_string(), "117.939794");
+    }
+}

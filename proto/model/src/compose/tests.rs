@@ -1,0 +1,142 @@
+//! Days joined into periods: midnights, gaps and the conservation of a counter.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    amount::Amount,
+    fold::{DayColumns, fold_day},
+    invariants,
+    reading::{Flag, Kind},
+};
+
+const HOUR: i64 = 3_600_000;
+
+/// Folds (instant, register) pairs, sorted by instant, day by day.
+fn days(readings: &[(i64, i64)]) -> Vec<(CivilDay, DayFold)> {
+    readings
+        .chunk_by(|a, b| Instant(a.0).day() == Instant(b.0).day())
+        .map(|day| {
+            let instants: Vec<i64> = day.iter().map(|r| r.0).collect();
+            let values: Vec<i64> = day.iter().map(|r| r.1).collect();
+            let columns = DayColumns {
+                instants: &instants,
+                values: &values,
+                flags: &vec![Flag::Normal.code(); day.len()],
+                superseded: &vec![false; day.len()],
+            };
+            let fold = fold_day(Kind::Register, &Traits::default(), columns);
+            (Instant(instants[0]).day(), fold)
+        })
+        .collect()
+}
+
+fn day(text: &str) -> CivilDay {
+    text.parse().expect("a day")
+}
+
+fn one(text: &str) -> DayRange {
+    DayRange::new(day(text), day(text)).expect("a range")
+}
+
+#[test]
+fn the_register_at_midnight_closes_the_day_before() {
+    let midnight = day("2026-01-02").start().0;
+    let folds = days(&[
+        (midnight - 24 * HOUR, 0),
+        (midnight - HOUR, 23),
+        (midnight, 24),
+    ]);
+    let first = compose(&Traits::default(), one("2026-01-01"), &folds);
+    assert_eq!((first.amount, first.estimated), (Sum(24), Sum::ZERO));
+    let second = compose(&Traits::default(), one("2026-01-02"), &folds);
+    assert_eq!(second.amount, Sum::ZERO);
+}
+
+#[test]
+fn a_register_within_a_minute_stands_for_midnight() {
+    let midnight = day("2026-01-02").start().0;
+    let folds = days(&[(midnight - HOUR, 0), (midnight + 30_000, 1_000_000)]);
+    let first = compose(&Traits::default(), one("2026-01-01"), &folds);
+    assert_eq!(first.estimated, Sum::ZERO);
+    assert!(first.amount > Sum::ZERO);
+}
+
+/// Case 5 of METHOD (h): 23:59 → 06:14 with +3 812 is real energy, allocated and flagged.
+#[test]
+fn method_h_case_5_outage_is_allocated_and_flagged() {
+    let midnight = day("2026-01-02").start().0;
+    let (before, after) = (midnight - 61_000, midnight + 6 * HOUR + 14 * 60_000);
+    let jump = Amount::from_micro(3_812_000_000).expect("in range").micro();
+    let folds = days(&[(before, 0), (after, jump)]);
+    let first = compose(&Traits::default(), one("2026-01-01"), &folds);
+    let second = compose(&Traits::default(), one("2026-01-02"), &folds);
+    assert_eq!(first.amount + second.amount, Sum(i128::from(jump)));
+    assert!(first.amount.0 > 0 && second.amount > first.amount);
+    assert_eq!(second.estimated, second.amount);
+}
+
+#[test]
+fn a_gap_of_days_is_allocated_over_every_day() {
+    let start = day("2026-03-01").start().0 + 12 * HOUR;
+    let folds = days(&[(start, 0), (start + 96 * HOUR, 96)]);
+    let daily: Vec<_> = (1..=5)
+        .map(|d| compose(&Traits::default(), one(&format!("2026-03-{d:02}")), &folds))
+        .collect();
+    let amounts: Vec<i128> = daily.iter().map(|c| c.amount.0).collect();
+    assert_eq!(amounts, [12, 24, 24, 24, 12]);
+    let range = DayRange::new(day("2026-03-01"), day("2026-03-05")).expect("a range");
+    let days_of_range = compose_daily(&Traits::default(), range, &folds);
+    assert_eq!(
+        days_of_range
+            .iter()
+            .map(|(_, c)| c.amount.0)
+            .collect::<Vec<_>>(),
+        amounts
+    );
+}
+
+#[test]
+fn a_fall_over_midnight_is_a_named_reset_of_the_later_day() {
+    let midnight = day("2026-01-02").start().0;
+    let folds = days(&[
+        (midnight - HOUR, 500),
+        (midnight + HOUR, 3),
+        (midnight + 2 * HOUR, 8),
+    ]);
+    let second = compose(&Traits::default(), one("2026-01-02"), &folds);
+    assert_eq!((second.amount, second.outcomes.resets), (Sum(5), 1));
+    let first = compose(&Traits::default(), one("2026-01-01"), &folds);
+    assert_eq!(first.outcomes.resets, 0);
+}
+
+prop_compose! {
+    /// A counter that never falls, read at irregular instants over some weeks.
+    fn counter()(steps in prop::collection::vec((1i64..200 * HOUR / 3, 0i64..9_000_000_000), 2..120))
+        -> Vec<(i64, i64)> {
+        let (mut instant, mut register) = (1_700_000_000_000, 0);
+        steps.iter().map(|(ms, more)| {
+            instant += ms;
+            register += more;
+            (instant, register)
+        }).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn days_sum_to_the_register_difference(readings in counter()) {
+        let folds = days(&readings);
+        let (first, last) = (folds[0].0, folds[folds.len() - 1].0);
+        let range = DayRange::new(first, last).expect("a range");
+        let whole = compose(&Traits::default(), range, &folds);
+        let ends = folds[0].1.first.zip(folds[folds.len() - 1].1.last).expect("registers");
+        prop_assert!(invariants::days_sum_to_register_difference(&whole, ends.0, ends.1));
+        let daily = compose_daily(&Traits::default(), range, &folds);
+        let parts = daily.iter().map(|(_, c)| c.amount);
+        prop_assert!(invariants::parts_sum_to_whole(parts, whole.amount));
+        prop_assert_eq!(daily.iter().map(|(_, c)| c.readings).sum::<u64>(), readings.len() as u64);
+    }
+}

@@ -1,0 +1,177 @@
+//! Indicators: ratios that are made once, from totals, and carry what they stand on.
+//!
+//! The intensity of a group is Σ consumption ÷ Σ value added. There is no function here that takes a
+//! mean of ratios. A [`Key`] says what a ratio stands on, and a change is only told between equal keys.
+
+use std::fmt;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use crate::{coal::Basis, money::PriceBase};
+
+/// Decimal places of a ratio when it is told.
+pub const RATIO_PLACES: u32 = 6;
+
+/// What is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Indicator {
+    /// 单位工业增加值综合能耗, tce per 10⁴ yuan.
+    EnergyIntensity,
+    /// 万元工业增加值用水量, m³ per 10⁴ yuan.
+    WaterIntensity,
+    /// 大宗工业固废综合利用率, per cent.
+    WasteUtilization,
+}
+
+impl Indicator {
+    /// Every indicator.
+    pub const ALL: [Self; 3] = [
+        Self::EnergyIntensity,
+        Self::WaterIntensity,
+        Self::WasteUtilization,
+    ];
+
+    /// The name on every wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EnergyIntensity => "energy-intensity",
+            Self::WaterIntensity => "water-intensity",
+            Self::WasteUtilization => "waste-utilization",
+        }
+    }
+
+    /// The unit its value is told in.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::EnergyIntensity => "tce/10k-yuan",
+            Self::WaterIntensity => "m3/10k-yuan",
+            Self::WasteUtilization => "percent",
+        }
+    }
+
+    /// The indicator with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|i| i.as_str() == name)
+    }
+}
+
+impl fmt::Display for Indicator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a ratio stands on; ratios of different keys are not compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// What is told.
+    pub indicator: Indicator,
+    /// The basis of electricity; `None` where there is no energy in it.
+    pub basis: Option<Basis>,
+    /// The price base of the denominator; `None` where there is no money in it.
+    pub price_base: Option<PriceBase>,
+}
+
+/// A ratio with its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ratio {
+    /// What it stands on.
+    pub key: Key,
+    /// Its value, exact to 28 digits.
+    pub value: Decimal,
+}
+
+/// Why there is no ratio, or no comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RatioError {
+    /// The denominator is zero.
+    #[error("the denominator is zero: nothing was declared or generated in the period")]
+    ZeroDenominator,
+    /// Beyond 28 digits.
+    #[error("a ratio beyond 28 digits")]
+    OutOfRange,
+    /// The two do not stand on the same.
+    #[error("figures on different bases cannot be compared; ask both at one basis and price base")]
+    MixedBases,
+}
+
+impl Ratio {
+    /// Makes the ratio of two totals.
+    ///
+    /// # Errors
+    /// [`RatioError::ZeroDenominator`], [`RatioError::OutOfRange`].
+    pub fn new(key: Key, numerator: Decimal, denominator: Decimal) -> Result<Self, RatioError> {
+        if denominator.is_zero() {
+            return Err(RatioError::ZeroDenominator);
+        }
+        let value = numerator
+            .checked_div(denominator)
+            .ok_or(RatioError::OutOfRange)?;
+        Ok(Self { key, value })
+    }
+
+    /// The fall since `base` as a fraction (0.16 is 16 % less; negative is a rise).
+    ///
+    /// # Errors
+    /// [`RatioError::MixedBases`] if the keys differ, [`RatioError::ZeroDenominator`] if the base is zero.
+    pub fn fall_since(&self, base: &Self) -> Result<Decimal, RatioError> {
+        if self.key != base.key {
+            return Err(RatioError::MixedBases);
+        }
+        if base.value.is_zero() {
+            return Err(RatioError::ZeroDenominator);
+        }
+        let remaining = self
+            .value
+            .checked_div(base.value)
+            .ok_or(RatioError::OutOfRange)?;
+        Decimal::ONE
+            .checked_sub(remaining)
+            .ok_or(RatioError::OutOfRange)
+    }
+
+    /// The value as it is told: six places, half to even.
+    #[must_use]
+    pub fn told(&self) -> Decimal {
+        round(self.value, RATIO_PLACES)
+    }
+}
+
+/// `value` with exactly `places` decimal places, half to even.
+#[must_use]
+pub fn round(value: Decimal, places: u32) -> Decimal {
+    let mut rounded = value.round_dp_with_strategy(places, RoundingStrategy::MidpointNearestEven);
+    rounded.rescale(places);
+    rounded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(basis: Basis) -> Key {
+        Key {
+            indicator: Indicator::EnergyIntensity,
+            basis: Some(basis),
+            price_base: Some(PriceBase::Constant(2020)),
+        }
+    }
+
+    #[test]
+    fn a_comparison_across_bases_is_refused() {
+        let calorific =
+            Ratio::new(key(Basis::Calorific), Decimal::TEN, Decimal::TWO).expect("made");
+        let primary = Ratio::new(key(Basis::PrimaryEquivalent), Decimal::TEN, Decimal::TWO);
+        let refused = calorific.fall_since(&primary.expect("made"));
+        assert_eq!(refused, Err(RatioError::MixedBases));
+    }
+
+    #[test]
+    fn a_zero_denominator_is_no_ratio() {
+        let ratio = Ratio::new(key(Basis::Calorific), Decimal::ONE, Decimal::ZERO);
+        assert_eq!(ratio, Err(RatioError::ZeroDenominator));
+    }
+}

@@ -1,0 +1,38 @@
+//! The promises as predicates, for debug assertions, property tests and the simulation.
+
+use crate::{
+    amount::Sum,
+    compose::Consumption,
+    fold::{Outcomes, Point},
+};
+
+/// I4, ingest: received = accepted + dead-lettered.
+#[must_use]
+pub fn all_received_are_accounted_for(received: u64, accepted: u64, dead_lettered: u64) -> bool {
+    accepted.checked_add(dead_lettered) == Some(received)
+}
+
+/// I4, archive: stored = distinct, where `taken` rows had `duplicates` repeats among them.
+#[must_use]
+pub fn stored_are_distinct(taken: u64, duplicates: u64, stored: u64) -> bool {
+    stored.checked_add(duplicates) == Some(taken)
+}
+
+/// I4, counters: days that came across no rollover, replacement or reset sum to last − first register.
+#[must_use]
+pub fn days_sum_to_register_difference(total: &Consumption, first: Point, last: Point) -> bool {
+    let Outcomes {
+        rollovers,
+        replacements,
+        resets,
+        ..
+    } = total.outcomes;
+    let corrected = rollovers > 0 || replacements > 0 || resets > 0;
+    corrected || total.amount == last.register.since(first.register)
+}
+
+/// I5: parts of a whole sum to it.
+#[must_use]
+pub fn parts_sum_to_whole(parts: impl IntoIterator<Item = Sum>, whole: Sum) -> bool {
+    parts.into_iter().sum::<Sum>() == whole
+}

@@ -1,0 +1,36 @@
+//! Every bound of the contracts, with its reason.
+//!
+//! A bound here is what nobody should need to tune; what an operator may tune is a setting.
+
+/// Longest id in bytes: four ids and the separators fit a topic of 300 bytes and a path of 255.
+pub const ID_BYTES_MAX: usize = 48;
+
+/// Most readings in one record of the log: 65,536 readings encode to less than 1 MiB, Kafka's default
+/// for the largest message.
+pub const BATCH_READINGS_MAX: usize = 65_536;
+
+/// Most series in one record.
+pub const BATCH_SERIES_MAX: usize = 4_096;
+
+/// Largest MQTT packet that is read, 1 MiB (rumqttc would cut at 10 KiB; Mosquitto takes 256 MiB).
+pub const PACKET_BYTES_MAX: usize = 1 << 20;
+
+/// Largest payload of one log record, under Kafka's default `max.message.bytes` of 1,048,588.
+pub const RECORD_BYTES_MAX: usize = 1_000_000;
+
+/// Bytes of a rejected payload that a dead letter keeps: all of a packet.
+pub const DEAD_LETTER_BYTES_MAX: usize = 900_000;
+
+/// How far ahead of the receiver's clock a reading may be, in milliseconds: ten minutes covers a gateway
+/// whose clock drifts between two synchronisations, and no more.
+pub const FUTURE_MS_MAX: i64 = 10 * 60 * 1000;
+
+/// The earliest instant taken: 2000-01-01T00:00+08:00. Before it lie only clocks that were never set.
+pub const INSTANT_MS_MIN: i64 = 946_656_000_000;
+
+/// A boundary reading within this many milliseconds of midnight stands for midnight (±1 minute, the
+/// daily boundary of the national on-line monitoring rules, 发改环资〔2017〕1711号).
+pub const MIDNIGHT_MS_TOLERANCE: i64 = 60_000;
+
+/// Six decimal places: one unit is a million micro-units.
+pub const MICRO: i64 = 1_000_000;

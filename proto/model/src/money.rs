@@ -1,0 +1,126 @@
+//! Value added and its price base.
+//!
+//! Statistics are declared in 10⁴ yuan with at most six places, which is fen (0.01 yuan): an
+//! [`Amount`](crate::amount::Amount) of 10⁴ yuan counts fen exactly. Values of different price bases
+//! are never added.
+
+use std::{fmt, str::FromStr};
+
+use crate::amount::Sum;
+
+/// The prices that a value is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PriceBase {
+    /// Constant prices of a year (不变价), `constant-2020`.
+    Constant(i16),
+    /// Prices of the period itself (当年价), `current`.
+    Current,
+}
+
+/// A text that names no price base.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown price base '{0}'; write constant-2020 (or another year) or current")]
+pub struct UnknownPriceBase(pub String);
+
+impl fmt::Display for PriceBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant(year) => write!(f, "constant-{year}"),
+            Self::Current => f.write_str("current"),
+        }
+    }
+}
+
+impl FromStr for PriceBase {
+    type Err = UnknownPriceBase;
+    fn from_str(text: &str) -> Result<Self, UnknownPriceBase> {
+        let unknown = || UnknownPriceBase(text.chars().take(40).collect());
+        match text.strip_prefix("constant-") {
+            Some(year) if year.len() == 4 => {
+                year.parse().map(Self::Constant).map_err(|_| unknown())
+            }
+            None if text == "current" => Ok(Self::Current),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// A value in 10⁴ yuan with its price base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Money {
+    /// In 10⁴ yuan; one micro-unit is one fen.
+    pub amount: Sum,
+    /// The prices it is told in.
+    pub price_base: PriceBase,
+}
+
+/// Two values of different price bases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "values at {left} and at {right} prices cannot be added; declare both at one price base or give a deflator"
+)]
+pub struct MixedPriceBases {
+    /// The one.
+    pub left: PriceBase,
+    /// The other.
+    pub right: PriceBase,
+}
+
+impl Money {
+    /// Both together.
+    ///
+    /// # Errors
+    /// [`MixedPriceBases`] if their prices differ.
+    pub fn plus(self, other: Self) -> Result<Self, MixedPriceBases> {
+        if self.price_base != other.price_base {
+            return Err(MixedPriceBases {
+                left: self.price_base,
+                right: other.price_base,
+            });
+        }
+        Ok(Self {
+            amount: self.amount + other.amount,
+            price_base: self.price_base,
+        })
+    }
+
+    /// The part of the value that `days` of `of` days have, rounded down to the fen: proration within a
+    /// declared period, which makes a figure operational.
+    #[must_use]
+    pub fn prorate(self, days: i32, of: i32) -> Self {
+        let part = self.amount.0 * i128::from(days) / i128::from(of.max(1));
+        Self {
+            amount: Sum(part),
+            price_base: self.price_base,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mixed_price_bases_are_refused() {
+        let constant = Money {
+            amount: Sum(1),
+            price_base: PriceBase::Constant(2020),
+        };
+        let current = Money {
+            amount: Sum(1),
+            price_base: PriceBase::Current,
+        };
+        assert!(constant.plus(current).is_err());
+        assert_eq!(constant.plus(constant).map(|m| m.amount), Ok(Sum(2)));
+    }
+
+    #[test]
+    fn a_price_base_is_printed_and_read_back() {
+        for base in [PriceBase::Constant(2020), PriceBase::Current] {
+            assert_eq!(base.to_string().parse(), Ok(base));
+        }
+        for bad in ["", "constant", "constant-20", "constant-20200", "nominal"] {
+            assert!(bad.parse::<PriceBase>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A reading and its identity.
+//!
+//! The identity of a reading is (enterprise, meter, quantity, kind, instant). The same identity with the
+//! same value is a *duplicate*; with another value it is a *conflict*, and the one later in the log
+//! counts. A [`Series`] is the part of the identity that does not change from reading to reading.
+//!
+//! An interval's instant is its *start* and a reading belongs to the civil day of its instant; a
+//! register at exactly 00:00 opens its day and, as the neighbour, closes the day before.
+
+use crate::{
+    amount::Amount,
+    day::Instant,
+    id::MeterId,
+    quantity::{Quantity, coded},
+};
+
+coded! {
+    /// What the value of a reading means.
+    Kind {
+        /// A counter's register (表底数): consumption is the difference of two.
+        Register = 1, "register", "表底数";
+        /// The amount of an interval that starts at the instant.
+        Interval = 2, "interval", "区间量";
+        /// An amount at an instant, such as a weighbridge ticket (过磅单).
+        Event = 3, "event", "事件量";
+        /// A level, such as a stock or a power: never summed.
+        Gauge = 4, "gauge", "瞬时量";
+    }
+}
+
+coded! {
+    /// The data flag of HJ 212-2017, table 8.
+    Flag {
+        /// Normal.
+        Normal = 78, "N", "正常";
+        /// Instrument stopped.
+        Stopped = 70, "F", "停运";
+        /// Under maintenance.
+        Maintenance = 77, "M", "维护";
+        /// Value set by hand.
+        Manual = 83, "S", "手工";
+        /// Instrument fault.
+        Fault = 68, "D", "故障";
+        /// Calibrating.
+        Calibration = 67, "C", "校准";
+        /// Above the range.
+        OverRange = 84, "T", "超上限";
+        /// Link between instrument and logger broken.
+        LinkFailure = 66, "B", "通讯异常";
+    }
+}
+
+/// Which meter measures what, and how its values are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Series {
+    /// The meter.
+    pub meter: MeterId,
+    /// What it measures.
+    pub quantity: Quantity,
+    /// How its values are meant.
+    pub kind: Kind,
+}
+
+/// One reading of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reading {
+    /// When; the start of an interval.
+    pub instant: Instant,
+    /// What the meter said, in the canonical unit of its medium.
+    pub value: Amount,
+    /// How good it is, in the meter's own word.
+    pub flag: Flag,
+}
+
+impl Flag {
+    /// Whether a value with this flag may be counted: N and S are valid, every other flag says that the
+    /// instrument did not measure.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        matches!(self, Self::Normal | Self::Manual)
+    }
+}

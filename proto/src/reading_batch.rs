@@ -1,0 +1,243 @@
+//! A batch of readings to protobuf and back.
+//!
+//! Columns are packed: an instant is the difference to the reading before, a value its millionths, and
+//! flags are left out where all are normal. What is decoded is checked as if a stranger had sent it,
+//! because for the protobuf decoder of ingest one has.
+//!
+//! ```
+//! use greenpark_model::batch::Batch;
+//! use greenpark_proto::reading_batch;
+//! let bytes = reading_batch::encode(&Batch::new());
+//! assert_eq!(reading_batch::decode(&bytes).expect("ours"), Batch::new());
+//! ```
+
+use bytes::Bytes;
+use greenpark_model::{
+    amount::Amount,
+    batch::{Batch, BatchError, Columns},
+    id::{IdError, MeterId},
+    quantity::{Quantity, UnknownQuantity},
+    reading::{Flag, Kind, Series},
+};
+use prost::Message;
+
+use crate::telemetry::v1 as wire;
+
+/// Why bytes are no batch.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not the protobuf of a `ReadingBatch`.
+    #[error("not a park.telemetry.v1.ReadingBatch")]
+    Protobuf(#[source] prost::DecodeError),
+    /// A series whose meter is no id.
+    #[error("series {index}: its meter is no id")]
+    Meter {
+        /// Which series, from zero.
+        index: usize,
+        /// Why.
+        #[source]
+        cause: IdError,
+    },
+    /// A series of an unknown quantity.
+    #[error("series {index}: its quantity is unknown")]
+    Quantity {
+        /// Which series, from zero.
+        index: usize,
+        /// Which quantity.
+        #[source]
+        cause: UnknownQuantity,
+    },
+    /// A series without a kind.
+    #[error("series {index}: its kind is missing; say register, interval, event or gauge")]
+    Kind {
+        /// Which series, from zero.
+        index: usize,
+    },
+    /// A unit that is not of the quantity.
+    #[error(
+        "series {index}: unit '{unit}' does not measure {quantity}; its canonical unit is {canonical}"
+    )]
+    Unit {
+        /// Which series, from zero.
+        index: usize,
+        /// The unit as given.
+        unit: String,
+        /// What is measured.
+        quantity: Quantity,
+        /// The unit to use.
+        canonical: &'static str,
+    },
+    /// A value that does not fit after conversion to the canonical unit.
+    #[error("reading {index}: its value is out of range in the canonical unit")]
+    Value {
+        /// Which reading, from zero.
+        index: usize,
+    },
+    /// An instant beyond the calendar.
+    #[error("reading {index}: its instant is beyond the calendar")]
+    Instant {
+        /// Which reading, from zero.
+        index: usize,
+    },
+    /// Columns that do not fit together.
+    #[error("columns that do not fit together")]
+    Columns(#[source] BatchError),
+}
+
+/// Encodes `batch` as a `park.telemetry.v1.ReadingBatch`.
+#[must_use]
+pub fn encode(batch: &Batch) -> Bytes {
+    let series = batch.series_table().iter().map(to_wire).collect();
+    let single = batch.series_table().len() <= 1;
+    let mut before = 0i64;
+    let deltas = batch.instants().iter().map(|&ms| {
+        let delta = ms.wrapping_sub(before);
+        before = ms;
+        delta
+    });
+    let normal = batch.flags().iter().all(|&f| f == Flag::Normal.code());
+    let message = wire::ReadingBatch {
+        series,
+        instant_ms_delta: deltas.collect(),
+        value_micro: batch.values().to_vec(),
+        series_of: if single {
+            Vec::new()
+        } else {
+            batch.series().to_vec()
+        },
+        flags: if normal {
+            Vec::new()
+        } else {
+            batch.flags().to_vec()
+        },
+    };
+    message.encode_to_vec().into()
+}
+
+fn to_wire(series: &Series) -> wire::Series {
+    let kind = match series.kind {
+        Kind::Register => wire::Kind::Register,
+        Kind::Interval => wire::Kind::Interval,
+        Kind::Event => wire::Kind::Event,
+        Kind::Gauge => wire::Kind::Gauge,
+    };
+    wire::Series {
+        meter: series.meter.as_str().to_owned(),
+        quantity: series.quantity.to_string(),
+        kind: kind.into(),
+        unit: String::new(),
+    }
+}
+
+/// Decodes and checks a `park.telemetry.v1.ReadingBatch`; values come out in canonical units.
+///
+/// # Errors
+/// [`DecodeError`] names the first series, reading or column that is wrong.
+pub fn decode(bytes: &[u8]) -> Result<Batch, DecodeError> {
+    let message = wire::ReadingBatch::decode(bytes).map_err(DecodeError::Protobuf)?;
+    let (table, scales) = series_table(&message.series)?;
+    let rows = message.value_micro.len();
+    let series = match message.series_of.len() {
+        0 => vec![0; rows],
+        _ => message.series_of,
+    };
+    let values = scale_values(message.value_micro, &series, &scales)?;
+    let instants = absolute(message.instant_ms_delta)?;
+    let flags = match message.flags.len() {
+        0 => vec![Flag::Normal.code(); rows],
+        _ => message.flags,
+    };
+    Batch::from_columns(
+        table,
+        Columns {
+            series,
+            instants,
+            values,
+            flags,
+        },
+    )
+    .map_err(DecodeError::Columns)
+}
+
+fn absolute(mut deltas: Vec<i64>) -> Result<Vec<i64>, DecodeError> {
+    let mut instant = 0i64;
+    for (index, delta) in deltas.iter_mut().enumerate() {
+        instant = instant
+            .checked_add(*delta)
+            .ok_or(DecodeError::Instant { index })?;
+        *delta = instant;
+    }
+    Ok(deltas)
+}
+
+fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<i32>), DecodeError> {
+    let mut table = Vec::with_capacity(series.len());
+    let mut scales = Vec::with_capacity(series.len());
+    for (index, entry) in series.iter().enumerate() {
+        let meter =
+            MeterId::new(&entry.meter).map_err(|cause| DecodeError::Meter { index, cause })?;
+        let quantity: Quantity = entry
+            .quantity
+            .parse()
+            .map_err(|cause| DecodeError::Quantity { index, cause })?;
+        let kind = match entry.kind() {
+            wire::Kind::Register => Kind::Register,
+            wire::Kind::Interval => Kind::Interval,
+            wire::Kind::Event => Kind::Event,
+            wire::Kind::Gauge => Kind::Gauge,
+            wire::Kind::Unspecified => return Err(DecodeError::Kind { index }),
+        };
+        let unit = quantity.medium.unit();
+        let scale = match entry.unit.as_str() {
+            "" => Some(0),
+            symbol => unit.scale_from(symbol),
+        };
+        scales.push(scale.ok_or_else(|| DecodeError::Unit {
+            index,
+            unit: entry.unit.chars().take(20).collect(),
+            quantity,
+            canonical: unit.symbol(),
+        })?);
+        table.push(Series {
+            meter,
+            quantity,
+            kind,
+        });
+    }
+    Ok((table, scales))
+}
+
+/// Moves values into canonical units; the usual batch is in canonical units already and is not touched.
+fn scale_values(
+    mut values: Vec<i64>,
+    series: &[u32],
+    scales: &[i32],
+) -> Result<Vec<i64>, DecodeError> {
+    if scales.iter().all(|&s| s == 0) {
+        return Ok(values);
+    }
+    for (index, (value, &of)) in values.iter_mut().zip(series).enumerate() {
+        let scale = usize::try_from(of)
+            .ok()
+            .and_then(|of| scales.get(of))
+            .copied()
+            .unwrap_or(0);
+        *value = rescale(*value, scale).ok_or(DecodeError::Value { index })?;
+    }
+    Ok(values)
+}
+
+/// `micro × 10^scale`, rounded half to even like every amount that is parsed.
+fn rescale(micro: i64, scale: i32) -> Option<i64> {
+    let amount = Amount::from_micro(micro).ok()?;
+    match scale {
+        0 => Some(micro),
+        s if s > 0 => micro.checked_mul(10i64.checked_pow(s.unsigned_abs())?),
+        s => Amount::parse_scaled(amount.to_string().as_bytes(), s)
+            .ok()
+            .map(Amount::micro),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Round trips, units and what a stranger may send.
+
+use greenpark_model::{day::Instant, reading::Reading};
+use proptest::prelude::*;
+
+use super::*;
+
+fn series(meter: &str, quantity: &str, kind: Kind) -> Series {
+    Series {
+        meter: MeterId::new(meter).expect("an id"),
+        quantity: quantity.parse().expect("a quantity"),
+        kind,
+    }
+}
+
+fn wire_batch(unit: &str, values: Vec<i64>) -> Vec<u8> {
+    let series = wire::Series {
+        meter: "m".to_owned(),
+        quantity: "electricity".to_owned(),
+        kind: wire::Kind::Register.into(),
+        unit: unit.to_owned(),
+    };
+    wire::ReadingBatch {
+        series: vec![series],
+        series_of: Vec::new(),
+        instant_ms_delta: vec![1; values.len()],
+        value_micro: values,
+        flags: Vec::new(),
+    }
+    .encode_to_vec()
+}
+
+#[test]
+fn units_become_canonical() {
+    let kilo = decode(&wire_batch("MWh", vec![1_500_000])).expect("a batch");
+    assert_eq!(kilo.values(), [1_500_000_000]);
+    let milli = decode(&wire_batch("Wh", vec![1_500_000, 500, 1_500])).expect("a batch");
+    assert_eq!(milli.values(), [1_500, 0, 2]);
+}
+
+#[test]
+fn a_wrong_unit_names_series_and_canonical_unit() {
+    let error = decode(&wire_batch("m3", vec![1])).expect_err("no energy");
+    assert_eq!(
+        error.to_string(),
+        "series 0: unit 'm3' does not measure electricity; its canonical unit is kWh"
+    );
+}
+
+#[test]
+fn ragged_columns_and_overflowing_instants_are_refused() {
+    let mut message = wire::ReadingBatch::decode(&*wire_batch("", vec![1, 2])).expect("ours");
+    message.instant_ms_delta = vec![i64::MAX, 1];
+    let error = decode(&message.encode_to_vec()).expect_err("beyond the calendar");
+    assert!(
+        matches!(error, DecodeError::Instant { index: 1 }),
+        "{error}"
+    );
+    message.instant_ms_delta = vec![1];
+    let error = decode(&message.encode_to_vec()).expect_err("ragged");
+    assert!(
+        matches!(error, DecodeError::Columns(BatchError::Ragged)),
+        "{error}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_batch_is_read_back(
+        rows in prop::collection::vec(
+            (0u32..3, 0i64..4_000_000_000_000, -1_000_000_000_000_000i64..1_000_000_000_000_000, 0usize..8),
+            0..200,
+        ),
+    ) {
+        let mut batch = Batch::new();
+        for s in [
+            series("m1", "electricity", Kind::Register),
+            series("m2", "fly_ash.utilized", Kind::Event),
+            series("m3", "fresh_water", Kind::Interval),
+        ] {
+            batch.add_series(s).expect("room");
+        }
+        for (of, ms, value, flag) in rows {
+            let value = Amount::from_micro(value).expect("in range");
+            let reading = Reading { instant: Instant(ms), value, flag: Flag::ALL[flag] };
+            batch.push(of, reading).expect("room");
+        }
+        prop_assert_eq!(decode(&encode(&batch)).expect("ours"), batch);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _unused = decode(&bytes);
+    }
+}

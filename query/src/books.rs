@@ -1,0 +1,280 @@
+//! The days of every series of a book: closed days from the `totals` table, every other day by folding
+//! its readings, with the one fold of the model.
+//!
+//! A row of totals counts only where its revision is that of the sealed file in the same snapshot. A day
+//! with hot files, or a sealed file without such totals, is folded from its rows: sealed and hot,
+//! merged in the order of the log. So is a sealed day whose totals saw a register fall while the
+//! registry now knows the meter's modulus, because what a fall was depends on it.
+
+mod assemble;
+mod open;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::TryStreamExt as _;
+use greenpark_archive::{lake::Lake, rows::SeriesKey, snapshot::Snapshot};
+use greenpark_model::{
+    amount::Amount,
+    day::{CivilDay, Instant},
+    fold::DayFold,
+    id::{EnterpriseId, ParkId},
+};
+
+pub(crate) use open::{hot_in_order, read_files};
+
+use crate::{
+    cache::{self, Cache},
+    decode::{self, Total},
+    engine::{self, Engine, Work},
+    error::QueryError,
+    metrics::Metrics,
+    registry,
+    table::LakeTable,
+};
+
+/// The last reading of a series, where its rows were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Newest {
+    pub(crate) instant: Instant,
+    pub(crate) value: Amount,
+    pub(crate) flag: u8,
+}
+
+/// One series' days of one book, in order.
+#[derive(Debug)]
+pub(crate) struct SeriesDays {
+    pub(crate) key: SeriesKey,
+    pub(crate) days: Vec<(CivilDay, DayFold)>,
+    /// Days with duplicates or conflicts, and how many of each.
+    pub(crate) repeats: Vec<(CivilDay, u32, u32)>,
+    /// The last reading of the last day, if that day's rows were read.
+    pub(crate) newest: Option<Newest>,
+    /// All days joined into one fold.
+    pub(crate) whole: DayFold,
+    /// How many of them have readings.
+    pub(crate) whole_days: u32,
+}
+
+/// The days of a book at one state.
+#[derive(Debug)]
+pub(crate) struct BookDays {
+    /// The state of the book that they are of.
+    pub(crate) snapshot: Arc<Snapshot>,
+    traits_digest: u64,
+    /// Sorted by key.
+    pub(crate) series: Vec<SeriesDays>,
+    /// Days with readings that are not sealed, by enterprise.
+    pub(crate) open: BTreeMap<EnterpriseId, BTreeSet<CivilDay>>,
+    /// Sealed days and their revisions, by enterprise, in order.
+    pub(crate) sealed: BTreeMap<EnterpriseId, Vec<(CivilDay, u32)>>,
+}
+
+/// The rows of a totals table.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    version: i64,
+    /// Sorted by key and day.
+    rows: Vec<Total>,
+}
+
+/// The folds of one day that was read.
+#[derive(Debug, Default)]
+pub(crate) struct DayFolds {
+    /// Of the files, the traits and what was asked; another print voids the folds.
+    print: u64,
+    folds: Vec<OpenFold>,
+    /// Enterprises with hot readings on the day.
+    hot: BTreeSet<EnterpriseId>,
+    /// Enterprises whose rows were read, so that their totals do not count.
+    read: BTreeSet<EnterpriseId>,
+}
+
+/// The fold of one series of a day that was read.
+#[derive(Debug)]
+struct OpenFold {
+    key: SeriesKey,
+    fold: DayFold,
+    duplicates: u32,
+    conflicts: u32,
+    newest: Option<Newest>,
+}
+
+/// A book that is being loaded.
+#[derive(Clone, Copy)]
+struct Load<'a> {
+    park: &'a ParkId,
+    snapshot: &'a Arc<Snapshot>,
+    totals: &'a [Total],
+    registry: &'a registry::Park,
+}
+
+/// One loads a book at a time; the others wait and find it loaded. There is a lock a book.
+type Locks = HashMap<(ParkId, i16), Arc<tokio::sync::Mutex<()>>>;
+
+/// Loads and keeps the days of books.
+#[derive(Debug)]
+pub(crate) struct Books {
+    pub(crate) lake: Lake,
+    pub(crate) engine: Engine,
+    cache: Cache,
+    loading: Mutex<Locks>,
+    metrics: Metrics,
+}
+
+impl SeriesDays {
+    /// The first and last day with a fold.
+    pub(crate) fn span(&self) -> Option<(CivilDay, CivilDay)> {
+        Some((self.days.first()?.0, self.days.last()?.0))
+    }
+}
+
+impl BookDays {
+    /// The series of `enterprise`.
+    pub(crate) fn of(&self, enterprise: &EnterpriseId) -> &[SeriesDays] {
+        let from = self
+            .series
+            .partition_point(|s| s.key.enterprise < *enterprise);
+        let many = self.series[from..].partition_point(|s| s.key.enterprise == *enterprise);
+        &self.series[from..from + many]
+    }
+
+    /// Enterprises with readings.
+    pub(crate) fn enterprises(&self) -> impl Iterator<Item = &EnterpriseId> {
+        self.series
+            .chunk_by(|a, b| a.key.enterprise == b.key.enterprise)
+            .map(|s| &s[0].key.enterprise)
+    }
+
+    fn bytes(&self) -> usize {
+        let days: usize = self.series.iter().map(|s| s.days.len()).sum();
+        let sealed: usize = self.sealed.values().map(Vec::len).sum();
+        days * size_of::<(CivilDay, DayFold)>()
+            + self.series.len() * size_of::<SeriesDays>()
+            + sealed * size_of::<(CivilDay, u32)>()
+    }
+}
+
+impl Books {
+    pub(crate) fn new(lake: Lake, engine: Engine, cache: usize, metrics: Metrics) -> Self {
+        let cache = Cache::new(cache);
+        Self {
+            lake,
+            engine,
+            cache,
+            loading: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// The days of the book of `park` and `year` as they are now; `None` if there is no such book.
+    pub(crate) async fn days(
+        &self,
+        park: &ParkId,
+        year: i16,
+        registry: &registry::Park,
+    ) -> Result<Option<Arc<BookDays>>, QueryError> {
+        let Some(snapshot) = self.lake.snapshot(park, year).await? else {
+            return Ok(None);
+        };
+        if let Some(book) = self.cached_book(park, &snapshot, registry) {
+            self.metrics.book_found.inc();
+            return Ok(Some(book));
+        }
+        let lock = {
+            let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(loading.entry((park.clone(), year)).or_default())
+        };
+        let _alone = lock.lock().await;
+        let book = match self.cached_book(park, &snapshot, registry) {
+            Some(book) => book,
+            None => self.load(park, &snapshot, registry).await?,
+        };
+        Ok(Some(book))
+    }
+
+    fn cached_book(
+        &self,
+        park: &ParkId,
+        snapshot: &Snapshot,
+        registry: &registry::Park,
+    ) -> Option<Arc<BookDays>> {
+        let key = cache::Key::Book(park.clone(), snapshot.year);
+        let Some(cache::Entry::Book(book)) = self.cache.get(&key) else {
+            return None;
+        };
+        let of = &book.snapshot;
+        let state = (of.readings_version, of.totals_version, book.traits_digest);
+        let now = (
+            snapshot.readings_version,
+            snapshot.totals_version,
+            registry.traits_digest,
+        );
+        (state == now).then_some(book)
+    }
+
+    async fn load(
+        &self,
+        park: &ParkId,
+        snapshot: &Arc<Snapshot>,
+        registry: &registry::Park,
+    ) -> Result<Arc<BookDays>, QueryError> {
+        self.metrics.book_loaded.inc();
+        let totals = self.totals(park, snapshot).await?;
+        let load = Load {
+            park,
+            snapshot,
+            totals: &totals.rows,
+            registry,
+        };
+        let sealed = assemble::Sealed::new(load);
+        let days = self.open_days(load, &sealed).await?;
+        let book = assemble::join(load, &sealed, &days);
+        let book = Arc::new(book);
+        let key = cache::Key::Book(park.clone(), snapshot.year);
+        self.cache
+            .put(key, cache::Entry::Book(Arc::clone(&book)), book.bytes());
+        self.metrics
+            .cache_bytes
+            .set(i64::try_from(self.cache.bytes()).unwrap_or(i64::MAX));
+        Ok(book)
+    }
+
+    /// The rows of the totals table. They are kept apart from the joined days only while the book has hot
+    /// files: a book at rest is not joined again.
+    async fn totals(&self, park: &ParkId, snapshot: &Snapshot) -> Result<Arc<Totals>, QueryError> {
+        let key = cache::Key::Totals(park.clone(), snapshot.year);
+        if let Some(cache::Entry::Totals(totals)) = self.cache.get(&key)
+            && totals.version == snapshot.totals_version
+        {
+            return Ok(totals);
+        }
+        let mut rows = Vec::new();
+        if !snapshot.totals_files.is_empty() {
+            let table = LakeTable::totals(snapshot);
+            let session = self.engine.session(Work::Scan, [("totals", table)])?;
+            let sql = format!("SELECT {} FROM totals", decode::TOTALS_COLUMNS);
+            let mut batches = engine::stream(&session, &sql).await?;
+            while let Some(batch) = batches.try_next().await? {
+                decode::totals(&batch, &mut rows)?;
+            }
+        }
+        rows.sort_by(|a, b| (&a.key, a.day, a.revision).cmp(&(&b.key, b.day, b.revision)));
+        let totals = Arc::new(Totals {
+            version: snapshot.totals_version,
+            rows,
+        });
+        if snapshot
+            .files
+            .iter()
+            .any(greenpark_archive::file::ReadingsFile::is_hot)
+        {
+            let bytes = totals.rows.len() * size_of::<Total>();
+            self.cache
+                .put(key, cache::Entry::Totals(Arc::clone(&totals)), bytes);
+        }
+        Ok(totals)
+    }
+}

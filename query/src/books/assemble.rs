@@ -1,0 +1,270 @@
+//! Joining totals and folds into the days of a book. Pure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use greenpark_archive::{file::ReadingsFile, rows::SeriesKey, snapshot::Snapshot};
+use greenpark_model::{
+    compose::compose,
+    day::{CivilDay, DayRange},
+    fold::{DayFold, Traits},
+    id::EnterpriseId,
+    reading::Kind,
+};
+
+use crate::{
+    books::{BookDays, DayFolds, Load, SeriesDays},
+    decode::Total,
+};
+
+/// Whether the totals of a sealed day count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Folded {
+    /// There are none of its revision.
+    No,
+    /// They do.
+    Yes,
+    /// They saw a register fall, and what that was depends on what the registry says now.
+    Unsure,
+}
+
+/// One sealed file.
+struct SealedDay<'a> {
+    day: CivilDay,
+    revision: u32,
+    file: &'a ReadingsFile,
+    folded: Folded,
+}
+
+/// The sealed files of a book and which of them have totals that count.
+pub(super) struct Sealed<'a> {
+    /// In order of the day.
+    days: HashMap<&'a EnterpriseId, Vec<SealedDay<'a>>>,
+    /// Sealed days that must be folded from their rows.
+    unfolded: BTreeMap<CivilDay, BTreeSet<&'a EnterpriseId>>,
+}
+
+impl<'a> Sealed<'a> {
+    pub(super) fn new(load: Load<'a>) -> Self {
+        let Load {
+            snapshot,
+            totals,
+            registry,
+            ..
+        } = load;
+        let mut days: HashMap<&EnterpriseId, Vec<SealedDay<'_>>> = HashMap::new();
+        for file in &snapshot.files {
+            if let Some((enterprise, revision)) = file.sealed() {
+                let sealed = SealedDay {
+                    day: file.day,
+                    revision,
+                    file,
+                    folded: Folded::No,
+                };
+                days.entry(enterprise).or_default().push(sealed);
+            }
+        }
+        for of_series in totals.chunk_by(|a, b| a.key == b.key) {
+            let key = &of_series[0].key;
+            let Some(sealed) = days.get_mut(&key.enterprise) else {
+                continue;
+            };
+            let traits = registry.traits(&key.enterprise, &key.series, snapshot.year);
+            for total in of_series {
+                let Ok(at) = sealed.binary_search_by_key(&total.day, |s| s.day) else {
+                    continue;
+                };
+                let sealed = &mut sealed[at];
+                if sealed.revision != total.revision {
+                    continue;
+                }
+                if falls(&total.fold) && traits.modulus.is_some() {
+                    sealed.folded = Folded::Unsure;
+                } else if sealed.folded == Folded::No {
+                    sealed.folded = Folded::Yes;
+                }
+            }
+        }
+        let mut unfolded: BTreeMap<CivilDay, BTreeSet<&EnterpriseId>> = BTreeMap::new();
+        for (&enterprise, sealed) in &days {
+            for sealed in sealed.iter().filter(|sealed| sealed.folded != Folded::Yes) {
+                unfolded.entry(sealed.day).or_default().insert(enterprise);
+            }
+        }
+        Self { days, unfolded }
+    }
+
+    fn find(&self, enterprise: &EnterpriseId, day: CivilDay) -> Option<&SealedDay<'a>> {
+        let days = self.days.get(enterprise)?;
+        let at = days.binary_search_by_key(&day, |sealed| sealed.day).ok()?;
+        Some(&days[at])
+    }
+
+    /// The sealed file of `enterprise` and `day`.
+    pub(super) fn file(
+        &self,
+        enterprise: &EnterpriseId,
+        day: CivilDay,
+    ) -> Option<&'a ReadingsFile> {
+        self.find(enterprise, day).map(|sealed| sealed.file)
+    }
+
+    /// Whether `total` is of the sealed file that is in the book.
+    pub(super) fn counts(&self, total: &Total) -> bool {
+        let sealed = self.find(&total.key.enterprise, total.day);
+        sealed.is_some_and(|sealed| sealed.revision == total.revision)
+    }
+
+    /// The enterprises of `day` whose sealed rows must be folded.
+    pub(super) fn unfolded(&self, day: CivilDay) -> impl Iterator<Item = &'a EnterpriseId> {
+        self.unfolded.get(&day).into_iter().flatten().copied()
+    }
+
+    /// Days on which any must be.
+    pub(super) fn unfolded_days(&self) -> impl Iterator<Item = CivilDay> {
+        self.unfolded.keys().copied()
+    }
+}
+
+/// Whether a register fell within the day, so that its fold depends on the meter's modulus.
+fn falls(fold: &DayFold) -> bool {
+    let outcomes = fold.outcomes;
+    outcomes.resets > 0 || outcomes.rollovers > 0 || outcomes.glitches > 0
+}
+
+/// Joins what counts of `totals` with the days that were read.
+pub(super) fn join(
+    load: Load<'_>,
+    sealed: &Sealed<'_>,
+    days: &[(CivilDay, Arc<DayFolds>)],
+) -> BookDays {
+    let Load {
+        snapshot,
+        totals,
+        registry,
+        ..
+    } = load;
+    let read: BTreeMap<CivilDay, &DayFolds> = days
+        .iter()
+        .map(|(day, folds)| (*day, folds.as_ref()))
+        .collect();
+    let mut series: BTreeMap<&SeriesKey, SeriesDays> = BTreeMap::new();
+    for of_series in totals.chunk_by(|a, b| a.key == b.key) {
+        let key = &of_series[0].key;
+        let was_read = |day: &CivilDay| {
+            read.get(day)
+                .is_some_and(|folds| folds.read.contains(&key.enterprise))
+        };
+        let mut joined = SeriesDays::new(key);
+        joined.days.reserve_exact(of_series.len());
+        for total in of_series
+            .iter()
+            .filter(|t| sealed.counts(t) && !was_read(&t.day))
+        {
+            joined.push(total.day, total.fold, total.duplicates, total.conflicts);
+        }
+        if !joined.days.is_empty() {
+            series.insert(key, joined);
+        }
+    }
+    for (day, folds) in days {
+        for open in &folds.folds {
+            let entry = series
+                .entry(&open.key)
+                .or_insert_with(|| SeriesDays::new(&open.key));
+            entry.push(*day, open.fold, open.duplicates, open.conflicts);
+            entry.newest = open.newest;
+        }
+    }
+    let mut open: BTreeMap<EnterpriseId, BTreeSet<CivilDay>> = BTreeMap::new();
+    for (day, folds) in days {
+        for enterprise in &folds.hot {
+            open.entry(enterprise.clone()).or_default().insert(*day);
+        }
+    }
+    let series = series
+        .into_values()
+        .map(|mut days| {
+            days.settle();
+            let traits = registry.traits(&days.key.enterprise, &days.key.series, snapshot.year);
+            days.join(&traits, snapshot.year);
+            days
+        })
+        .collect();
+    BookDays {
+        snapshot: Arc::clone(snapshot),
+        traits_digest: registry.traits_digest,
+        series,
+        open,
+        sealed: sealed_days(snapshot),
+    }
+}
+
+fn sealed_days(snapshot: &Snapshot) -> BTreeMap<EnterpriseId, Vec<(CivilDay, u32)>> {
+    let mut sealed: BTreeMap<EnterpriseId, Vec<(CivilDay, u32)>> = BTreeMap::new();
+    for file in &snapshot.files {
+        if let Some((enterprise, revision)) = file.sealed() {
+            sealed
+                .entry(enterprise.clone())
+                .or_default()
+                .push((file.day, revision));
+        }
+    }
+    sealed
+}
+
+impl SeriesDays {
+    pub(crate) fn new(key: &SeriesKey) -> Self {
+        Self {
+            key: key.clone(),
+            days: Vec::new(),
+            repeats: Vec::new(),
+            newest: None,
+            whole: DayFold::default(),
+            whole_days: 0,
+        }
+    }
+
+    pub(crate) fn push(&mut self, day: CivilDay, fold: DayFold, duplicates: u32, conflicts: u32) {
+        self.days.push((day, fold));
+        if duplicates > 0 || conflicts > 0 {
+            self.repeats.push((day, duplicates, conflicts));
+        }
+    }
+
+    /// Sorts what was pushed. A day stands once, unless totals were published twice for one revision;
+    /// they are equal then.
+    fn settle(&mut self) {
+        if !self.days.is_sorted_by(|a, b| a.0 < b.0) {
+            // The newest reading is known only if the last day was among those read.
+            let last_read = self.days.last().map(|(day, _)| *day);
+            self.days.sort_by_key(|(day, _)| *day);
+            self.days.dedup_by_key(|(day, _)| *day);
+            self.repeats.sort_by_key(|(day, ..)| *day);
+            self.repeats.dedup_by_key(|(day, ..)| *day);
+            if self.days.last().map(|(day, _)| *day) != last_read {
+                self.newest = None;
+            }
+        }
+    }
+
+    /// Joins the days into one fold, which serves wherever a range holds all of them.
+    pub(crate) fn join(&mut self, traits: &Traits, year: i16) {
+        let joined = match DayRange::year(year) {
+            Some(range) if self.key.series.kind != Kind::Gauge => {
+                compose(traits, range, &self.days)
+            }
+            _ => greenpark_model::compose::Consumption::default(),
+        };
+        self.whole = DayFold {
+            readings: u32::try_from(joined.readings).unwrap_or(u32::MAX),
+            within: joined.amount,
+            first: self.days.iter().find_map(|(_, fold)| fold.first),
+            last: self.days.iter().rev().find_map(|(_, fold)| fold.last),
+            outcomes: joined.outcomes,
+        };
+        self.whole_days = joined.days;
+    }
+}

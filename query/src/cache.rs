@@ -1,0 +1,133 @@
+//! What was folded, kept within a bound of bytes; what was not asked for longest goes first.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use greenpark_model::{day::CivilDay, id::ParkId};
+
+use crate::books::{BookDays, DayFolds, Totals};
+
+/// Whose.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// The joined days of a book.
+    Book(ParkId, i16),
+    /// The totals table of a book that still changes.
+    Totals(ParkId, i16),
+    /// The folds of an open day.
+    Day(ParkId, CivilDay),
+}
+
+/// What.
+#[derive(Debug, Clone)]
+pub(crate) enum Entry {
+    Book(Arc<BookDays>),
+    Totals(Arc<Totals>),
+    Day(Arc<DayFolds>),
+}
+
+#[derive(Debug)]
+struct Slot {
+    entry: Entry,
+    bytes: usize,
+    used: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    slots: HashMap<Key, Slot>,
+    bytes: usize,
+    clock: u64,
+}
+
+/// A bounded cache. An entry that was replaced or evicted lives on where it is in use.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    capacity: usize,
+    slots: Mutex<Slots>,
+}
+
+impl Cache {
+    /// A cache that holds `capacity` bytes.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            slots: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<Entry> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.clock += 1;
+        let now = slots.clock;
+        let slot = slots.slots.get_mut(key)?;
+        slot.used = now;
+        Some(slot.entry.clone())
+    }
+
+    /// Puts `entry`, unless it alone is larger than the cache.
+    pub(crate) fn put(&self, key: Key, entry: Entry, bytes: usize) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = slots.slots.remove(&key) {
+            slots.bytes -= old.bytes;
+        }
+        if bytes > self.capacity {
+            return;
+        }
+        while slots.bytes + bytes > self.capacity {
+            let oldest = slots
+                .slots
+                .iter()
+                .min_by_key(|(_, slot)| slot.used)
+                .map(|(k, _)| k.clone());
+            let Some(slot) = oldest.and_then(|key| slots.slots.remove(&key)) else {
+                break;
+            };
+            slots.bytes -= slot.bytes;
+        }
+        slots.clock += 1;
+        let used = slots.clock;
+        slots.bytes += bytes;
+        slots.slots.insert(key, Slot { entry, bytes, used });
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry::Totals(Arc::new(Totals::default()))
+    }
+
+    fn key(year: i16) -> Key {
+        Key::Totals(ParkId::new("p").expect("an id"), year)
+    }
+
+    #[test]
+    fn what_was_not_asked_for_longest_goes_first_and_bytes_stay_within_the_bound() {
+        let cache = Cache::new(100);
+        cache.put(key(1), entry(), 40);
+        cache.put(key(2), entry(), 40);
+        assert!(cache.get(&key(1)).is_some());
+        cache.put(key(3), entry(), 40);
+        assert!(cache.get(&key(2)).is_none());
+        assert!(cache.get(&key(1)).is_some() && cache.get(&key(3)).is_some());
+        assert_eq!(cache.bytes(), 80);
+        cache.put(key(1), entry(), 50);
+        assert_eq!(cache.bytes(), 90);
+        cache.put(key(4), entry(), 101);
+        assert!(cache.get(&key(4)).is_none());
+        assert_eq!(cache.bytes(), 90);
+    }
+}

@@ -1,0 +1,166 @@
+//! The consumption of a series in a range that may pass from book to book. Pure.
+//!
+//! A book whose days all lie within the range joins as the one fold that it was joined into, so a
+//! question about years costs as much as it has books, not days. Joined days are exact: within the range
+//! every midnight between them is inside, where the split of an edge does not matter to the sum.
+//!
+//! Neighbours: in the book where the range begins or ends, the nearest day with a register on either
+//! side; where that book has none, the whole nearest book before or after serves. A gap is therefore
+//! bridged however long it is, unless the series is missing from the whole of that neighbouring book.
+
+use greenpark_model::{
+    compose::{Consumption, compose, compose_daily},
+    day::{CivilDay, DayRange},
+    fold::{DayFold, Traits},
+};
+
+use crate::books::SeriesDays;
+
+/// The consumption of one series in `range`; `parts` are its days by book, in order of the year.
+#[must_use]
+pub(crate) fn consume(parts: &[&SeriesDays], traits: &Traits, range: DayRange) -> Consumption {
+    let mut days: Vec<(CivilDay, DayFold)> = Vec::new();
+    let mut joined_days = 0;
+    for part in parts {
+        let Some((first, last)) = part.span() else {
+            continue;
+        };
+        if range.contains(first) && range.contains(last) {
+            days.push((first, part.whole));
+            joined_days += part
+                .whole_days
+                .saturating_sub(u32::from(part.whole.readings > 0));
+        } else if last < range.first() {
+            days.clear();
+            days.push((last, part.whole));
+        } else if first > range.last() {
+            days.push((first, part.whole));
+            break;
+        } else {
+            days.extend_from_slice(with_neighbours(&part.days, range));
+        }
+    }
+    let mut consumption = compose(traits, range, &days);
+    consumption.days = consumption.days.saturating_add(joined_days);
+    consumption
+}
+
+/// The same by day: only days with any.
+#[must_use]
+pub(crate) fn consume_daily(
+    parts: &[&SeriesDays],
+    traits: &Traits,
+    range: DayRange,
+) -> Vec<(CivilDay, Consumption)> {
+    let days: Vec<(CivilDay, DayFold)> =
+        parts.iter().flat_map(|p| p.days.iter().copied()).collect();
+    compose_daily(traits, range, with_neighbours(&days, range))
+}
+
+/// The days within `range` and up to the nearest one with a register on either side.
+fn with_neighbours(days: &[(CivilDay, DayFold)], range: DayRange) -> &[(CivilDay, DayFold)] {
+    let from = days.partition_point(|(day, _)| *day < range.first());
+    let to = days.partition_point(|(day, _)| *day <= range.last());
+    let before = days[..from]
+        .iter()
+        .rposition(|(_, fold)| fold.last.is_some());
+    let after = days[to..].iter().position(|(_, fold)| fold.first.is_some());
+    &days[before.unwrap_or(from)..after.map_or(to, |n| to + n + 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use greenpark_archive::rows::SeriesKey;
+    use greenpark_model::{
+        amount::Amount,
+        day::Instant,
+        fold::{DayColumns, fold_day},
+        id::{EnterpriseId, MeterId},
+        quantity::{Medium, Quantity},
+        reading::{Flag, Kind, Series},
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The books of a counter that read `registers`, six hours apart from noon of 2020-12-30 on.
+    fn books(traits: &Traits, registers: &[i64]) -> Vec<SeriesDays> {
+        let start: CivilDay = "2020-12-30".parse().expect("a day");
+        let mut days: Vec<(CivilDay, Vec<i64>, Vec<i64>)> = Vec::new();
+        for (step, &register) in (0i64..).zip(registers) {
+            let instant = start.start().0 + (step + 2) * 21_600_000;
+            let day = Instant(instant).day();
+            if days.last().is_none_or(|(last, ..)| *last != day) {
+                days.push((day, Vec::new(), Vec::new()));
+            }
+            let (_, instants, values) = days.last_mut().expect("just pushed");
+            instants.push(instant);
+            values.push(
+                Amount::from_micro(register * 1_000_000)
+                    .expect("small")
+                    .micro(),
+            );
+        }
+        let key = SeriesKey {
+            enterprise: EnterpriseId::new("e").expect("an id"),
+            series: Series {
+                meter: MeterId::new("m").expect("an id"),
+                quantity: Quantity::consumed(Medium::Electricity),
+                kind: Kind::Register,
+            },
+        };
+        let mut books: Vec<(i16, SeriesDays)> = Vec::new();
+        for (day, instants, values) in days {
+            if books.last().is_none_or(|(year, _)| *year != day.year()) {
+                books.push((day.year(), SeriesDays::new(&key)));
+            }
+            let columns = DayColumns {
+                instants: &instants,
+                values: &values,
+                flags: &vec![Flag::Normal.code(); values.len()],
+                superseded: &vec![false; values.len()],
+            };
+            let fold = fold_day(Kind::Register, traits, columns);
+            books
+                .last_mut()
+                .expect("just pushed")
+                .1
+                .push(day, fold, 0, 0);
+        }
+        for (year, book) in &mut books {
+            book.join(traits, *year);
+        }
+        books.into_iter().map(|(_, book)| book).collect()
+    }
+
+    proptest! {
+        /// Whatever the range, joining books gives what composing all days does.
+        #[test]
+        fn joined_books_are_the_sum_of_their_days(
+            steps in prop::collection::vec(0i64..1_000, 1..40),
+            drop in prop::collection::vec(any::<bool>(), 40),
+            (first, length) in (0i32..8, 1i32..9),
+        ) {
+            let traits = Traits::default();
+            let mut register = 0;
+            let registers: Vec<i64> = steps
+                .iter()
+                .zip(drop)
+                .map(|(step, falls)| {
+                    register = if falls && *step > 990 { 0 } else { register + step };
+                    register
+                })
+                .collect();
+            let books = books(&traits, &registers);
+            let start: CivilDay = "2020-12-29".parse().expect("a day");
+            let range = DayRange::new(start.plus(first), start.plus(first + length)).expect("in order");
+            let parts: Vec<&SeriesDays> = books.iter().collect();
+            let days: Vec<_> = books.iter().flat_map(|b| b.days.iter().copied()).collect();
+            let whole = consume(&parts, &traits, range);
+            prop_assert_eq!(whole, compose(&traits, range, &days));
+            let daily: i128 =
+                consume_daily(&parts, &traits, range).iter().map(|(_, c)| c.amount.0).sum();
+            prop_assert_eq!(daily, whole.amount.0);
+        }
+    }
+}

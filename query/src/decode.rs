@@ -1,0 +1,269 @@
+//! From record batches to the archive's rows and to the model's folds.
+
+use std::collections::BTreeMap;
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch},
+    datatypes::{
+        ArrowPrimitiveType, Date32Type, Decimal128Type, Int32Type, Int64Type,
+        TimestampMillisecondType, UInt32Type,
+    },
+};
+use greenpark_archive::{
+    builder::RowsBuilder,
+    rows::{Merged, SeriesKey},
+};
+use greenpark_model::{
+    amount::{Amount, Sum},
+    day::{CivilDay, Instant},
+    fold::{DayFold, Outcomes, Point},
+    id::{EnterpriseId, MeterId},
+    quantity::Quantity,
+    reading::{Flag, Kind, Series},
+};
+
+use crate::{
+    error::QueryError,
+    table::{FILE_COLUMN, TOTALS_COUNTS},
+};
+
+/// The columns of readings that [`FileRows`] takes.
+pub(crate) const READINGS_COLUMNS: &str =
+    "enterprise, meter, quantity, kind, instant, value, flag, file";
+
+/// The columns of totals that [`totals`] takes.
+pub(crate) const TOTALS_COLUMNS: &str = "enterprise, meter, quantity, kind, day, revision, readings, \
+    consumption, first_instant, first_register, last_instant, last_register, rollovers, replacements, \
+    resets, glitches, invalid, manual, duplicates, conflicts";
+
+/// A text column: its distinct texts, parsed, and which of them each row has.
+pub(crate) struct Texts<'a, T> {
+    indices: &'a [i32],
+    values: Vec<Option<T>>,
+    name: &'static str,
+}
+
+impl<'a, T> Texts<'a, T> {
+    pub(crate) fn new(
+        batch: &'a RecordBatch,
+        name: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Self, QueryError> {
+        let array: &DictionaryArray<Int32Type> = column(batch, name)?
+            .as_dictionary_opt()
+            .ok_or_else(|| unfit(name))?;
+        let texts = array
+            .values()
+            .as_string_opt::<i32>()
+            .ok_or_else(|| unfit(name))?;
+        if array.keys().null_count() > 0 {
+            return Err(unfit(name));
+        }
+        // A dictionary may hold texts that no row has, so one that cannot be parsed is no error yet.
+        let values = texts.iter().map(|text| text.and_then(&parse)).collect();
+        Ok(Self {
+            indices: array.keys().values(),
+            values,
+            name,
+        })
+    }
+
+    pub(crate) fn get(&self, row: usize) -> Result<&T, QueryError> {
+        usize::try_from(self.indices[row])
+            .ok()
+            .and_then(|index| self.values.get(index)?.as_ref())
+            .ok_or_else(|| unfit(self.name))
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a ArrayRef, QueryError> {
+    batch.column_by_name(name).ok_or_else(|| unfit(name))
+}
+
+pub(crate) fn numbers<'a, T: ArrowPrimitiveType>(
+    batch: &'a RecordBatch,
+    name: &'static str,
+) -> Result<&'a PrimitiveArray<T>, QueryError> {
+    column(batch, name)?
+        .as_primitive_opt::<T>()
+        .ok_or_else(|| unfit(name))
+}
+
+fn unfit(name: &str) -> QueryError {
+    QueryError::Broken(format!(
+        "column '{name}' is missing or holds what it must not"
+    ))
+}
+
+/// The columns that say whose a row is.
+struct Keys<'a> {
+    enterprises: Texts<'a, EnterpriseId>,
+    meters: Texts<'a, MeterId>,
+    quantities: Texts<'a, Quantity>,
+    kinds: Texts<'a, Kind>,
+}
+
+impl<'a> Keys<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Self, QueryError> {
+        Ok(Self {
+            enterprises: Texts::new(batch, "enterprise", |text| EnterpriseId::new(text).ok())?,
+            meters: Texts::new(batch, "meter", |text| MeterId::new(text).ok())?,
+            quantities: Texts::new(batch, "quantity", |text| text.parse().ok())?,
+            kinds: Texts::new(batch, "kind", Kind::from_name)?,
+        })
+    }
+
+    fn get(&self, row: usize) -> Result<SeriesKey, QueryError> {
+        Ok(SeriesKey {
+            enterprise: self.enterprises.get(row)?.clone(),
+            series: Series {
+                meter: self.meters.get(row)?.clone(),
+                quantity: *self.quantities.get(row)?,
+                kind: *self.kinds.get(row)?,
+            },
+        })
+    }
+
+    /// Whether `row` is of the series of the row before it.
+    fn follows(&self, row: usize) -> bool {
+        let same = |indices: &[i32]| row > 0 && indices[row] == indices[row - 1];
+        same(self.meters.indices)
+            && same(self.quantities.indices)
+            && same(self.kinds.indices)
+            && same(self.enterprises.indices)
+    }
+}
+
+/// Rows of readings files, gathered by file.
+#[derive(Default)]
+pub(crate) struct FileRows {
+    files: BTreeMap<u32, RowsBuilder>,
+    readings: u64,
+}
+
+impl FileRows {
+    /// Takes a batch of [`READINGS_COLUMNS`].
+    pub(crate) fn take(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+        let keys = Keys::new(batch)?;
+        let flags = Texts::new(batch, "flag", |text| Flag::from_name(text).map(Flag::code))?;
+        let instants = numbers::<TimestampMillisecondType>(batch, "instant")?.values();
+        let values = numbers::<Decimal128Type>(batch, "value")?.values();
+        let files = numbers::<UInt32Type>(batch, FILE_COLUMN)?.values();
+        let mut start = 0;
+        for run in files.chunk_by(|a, b| a == b) {
+            let builder = self.files.entry(run[0]).or_default();
+            let mut series = 0;
+            for row in start..start + run.len() {
+                if row == start || !keys.follows(row) {
+                    series = builder.key(&keys.get(row)?);
+                }
+                let value = i64::try_from(values[row]).map_err(|_| unfit("value"))?;
+                builder.push(series, instants[row], value, *flags.get(row)?);
+            }
+            start += run.len();
+        }
+        self.readings += files.len() as u64;
+        Ok(())
+    }
+
+    /// Readings taken.
+    pub(crate) fn readings(&self) -> u64 {
+        self.readings
+    }
+
+    /// The rows of each file, by its place in the order of the log.
+    pub(crate) fn finish(self) -> BTreeMap<u32, Merged> {
+        self.files
+            .into_iter()
+            .map(|(file, builder)| (file, builder.finish()))
+            .collect()
+    }
+}
+
+/// A row of totals.
+#[derive(Debug, Clone)]
+pub(crate) struct Total {
+    pub(crate) key: SeriesKey,
+    pub(crate) day: CivilDay,
+    pub(crate) revision: u32,
+    pub(crate) fold: DayFold,
+    pub(crate) duplicates: u32,
+    pub(crate) conflicts: u32,
+}
+
+/// Appends the rows of a batch of totals to `totals`.
+pub(crate) fn totals(batch: &RecordBatch, totals: &mut Vec<Total>) -> Result<(), QueryError> {
+    let keys = Keys::new(batch)?;
+    let days = numbers::<Date32Type>(batch, "day")?.values();
+    let revisions = numbers::<Int32Type>(batch, "revision")?.values();
+    let readings = numbers::<Int64Type>(batch, "readings")?.values();
+    let consumption = numbers::<Decimal128Type>(batch, "consumption")?.values();
+    let first = Points::new(batch, "first_instant", "first_register")?;
+    let last = Points::new(batch, "last_instant", "last_register")?;
+    let counts = TOTALS_COUNTS
+        .iter()
+        .map(|&name| Ok(numbers::<Int64Type>(batch, name)?.values().as_ref()))
+        .collect::<Result<Vec<&[i64]>, QueryError>>()?;
+    let mut key = None;
+    totals.reserve(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        if !keys.follows(row) {
+            key = Some(keys.get(row)?);
+        }
+        let count = |column: usize| u32::try_from(counts[column][row]).unwrap_or(u32::MAX);
+        let outcomes = Outcomes {
+            rollovers: count(0),
+            replacements: count(1),
+            resets: count(2),
+            glitches: count(3),
+            invalid: count(4),
+            manual: count(5),
+        };
+        totals.push(Total {
+            key: key.clone().ok_or_else(|| unfit("meter"))?,
+            day: CivilDay::from_epoch_days(days[row]),
+            revision: u32::try_from(revisions[row]).map_err(|_| unfit("revision"))?,
+            fold: DayFold {
+                readings: u32::try_from(readings[row]).map_err(|_| unfit("readings"))?,
+                within: Sum(consumption[row]),
+                first: first.get(row)?,
+                last: last.get(row)?,
+                outcomes,
+            },
+            duplicates: count(6),
+            conflicts: count(7),
+        });
+    }
+    Ok(())
+}
+
+/// Two nullable columns that make a register at an instant.
+struct Points<'a> {
+    instants: &'a PrimitiveArray<TimestampMillisecondType>,
+    registers: &'a PrimitiveArray<Decimal128Type>,
+}
+
+impl<'a> Points<'a> {
+    fn new(
+        batch: &'a RecordBatch,
+        instant: &'static str,
+        register: &'static str,
+    ) -> Result<Self, QueryError> {
+        Ok(Self {
+            instants: numbers(batch, instant)?,
+            registers: numbers(batch, register)?,
+        })
+    }
+
+    fn get(&self, row: usize) -> Result<Option<Point>, QueryError> {
+        if self.instants.is_null(row) || self.registers.is_null(row) {
+            return Ok(None);
+        }
+        let micro = i64::try_from(self.registers.value(row)).map_err(|_| unfit("register"))?;
+        let register = Amount::from_micro(micro).map_err(|_| unfit("register"))?;
+        Ok(Some(Point {
+            instant: Instant(self.instants.value(row)),
+            register,
+        }))
+    }
+}

@@ -1,0 +1,134 @@
+//! DataFusion set up for one lake: a session a question, each with a memory pool of its own.
+//!
+//! No session lists folders or infers schemas, so nothing that DataFusion caches can be out of date.
+
+use std::{sync::Arc, thread::available_parallelism};
+
+use datafusion::{
+    datasource::memory::MemoryCatalogProviderList,
+    error::DataFusionError,
+    execution::{
+        SendableRecordBatchStream, SessionState, SessionStateBuilder,
+        memory_pool::FairSpillPool,
+        object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry, ObjectStoreUrl},
+        runtime_env::RuntimeEnvBuilder,
+    },
+    prelude::{SessionConfig, SessionContext},
+};
+use futures::{FutureExt as _, future::BoxFuture};
+use object_store::ObjectStore;
+
+use crate::table::LakeTable;
+
+/// The scheme of our own under which the lake's store is registered: paths in it are the lake's.
+const STORE_URL: &str = "greenpark-lake://books";
+
+/// Threads of one question at most: questions run beside each other.
+const THREADS_MAX: usize = 4;
+
+/// Plans and runs statements over tables of a lake.
+pub(crate) struct Engine {
+    scanning: SessionState,
+    sorting: SessionState,
+    stores: Arc<dyn ObjectStoreRegistry>,
+    memory: usize,
+}
+
+/// What a statement does with the rows it scans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Takes them as they come, by several threads.
+    Scan,
+    /// Sorts them by one thread, on disk if need be. Several sorts at once would each take what the
+    /// memory has, and leave nothing to merge their results with.
+    Sort,
+}
+
+/// Where the lake's files are, for scans.
+pub(crate) fn store_url() -> ObjectStoreUrl {
+    ObjectStoreUrl::parse(STORE_URL).expect("a scheme and an authority make a store's URL")
+}
+
+fn state(memory: usize, threads: usize) -> SessionState {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(threads)
+        .with_information_schema(false)
+        .with_collect_statistics(false)
+        .with_batch_size(8_192);
+    let execution = &mut config.options_mut().execution;
+    // Merging batches in memory before they are spilled takes about as much again as the batches, so
+    // three fifths of a sort's memory are kept back for it.
+    execution.sort_spill_reservation_bytes = memory / 5 * 3;
+    execution.parquet.pushdown_filters = true;
+    execution.parquet.schema_force_view_types = false;
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .build()
+}
+
+impl Engine {
+    /// An engine over `store`, which is rooted at the lake; a question may use `memory` bytes.
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, memory: usize) -> Self {
+        let stores: Arc<dyn ObjectStoreRegistry> = Arc::new(DefaultObjectStoreRegistry::new());
+        stores.register_store(store_url().as_ref(), store);
+        let threads = available_parallelism()
+            .map_or(1, usize::from)
+            .min(THREADS_MAX);
+        Self {
+            scanning: state(memory, threads),
+            sorting: state(memory, 1),
+            stores,
+            memory,
+        }
+    }
+
+    /// A session for one question, with `tables` under their names.
+    pub(crate) fn session(
+        &self,
+        work: Work,
+        tables: impl IntoIterator<Item = (&'static str, LakeTable)>,
+    ) -> Result<SessionContext, DataFusionError> {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(self.memory)))
+            .with_object_store_registry(Arc::clone(&self.stores))
+            .with_object_list_cache_limit(0)
+            .build_arc()?;
+        let state = match work {
+            Work::Scan => &self.scanning,
+            Work::Sort => &self.sorting,
+        };
+        // A catalog of its own: one that is shared would hold the tables of other questions.
+        let config = state
+            .config()
+            .clone()
+            .with_create_default_catalog_and_schema(true);
+        let state = SessionStateBuilder::new_from_existing(state.clone())
+            .with_config(config)
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .with_runtime_env(runtime)
+            .build();
+        let session = SessionContext::new_with_state(state);
+        for (name, table) in tables {
+            session.register_table(name, Arc::new(table))?;
+        }
+        Ok(session)
+    }
+}
+
+/// Runs a statement. Boxed here, once: DataFusion's futures are deep, and every future that held one would
+/// be checked down to its bottom by the compiler, again for every method of the service.
+pub(crate) fn stream<'a>(
+    session: &'a SessionContext,
+    sql: &'a str,
+) -> BoxFuture<'a, Result<SendableRecordBatchStream, DataFusionError>> {
+    async move { session.sql(sql).await?.execute_stream().await }.boxed()
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("memory", &self.memory)
+            .finish_non_exhaustive()
+    }
+}

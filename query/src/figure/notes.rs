@@ -1,0 +1,159 @@
+//! What a reader of a figure must know, in sentences.
+
+use greenpark_model::{day::DayRange, indicator::Indicator, waste::Ledger};
+
+use crate::{
+    figure::{Population, denominator::Denominator},
+    measure::{Measured, Question},
+};
+
+/// Names that a sentence lists before it only counts the rest.
+const LISTED_MAX: usize = 8;
+
+/// `names` in a sentence, the first ones by name.
+pub(crate) fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    let first: Vec<&str> = names.iter().take(LISTED_MAX).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(first.len()) {
+        0 => first.join(", "),
+        rest => format!("{} and {rest} more", first.join(", ")),
+    }
+}
+
+pub(super) fn gather(
+    question: &Question<'_>,
+    population: &Population<'_>,
+    measured: &Measured,
+    ledger: &Ledger,
+    denominator: &Denominator,
+) -> Vec<String> {
+    let mut notes = population.notes.clone();
+    about_readings(question, measured, &mut notes);
+    about_falls(measured, &mut notes);
+    match question.indicator {
+        Indicator::WasteUtilization => about_waste(measured, ledger, &mut notes),
+        _ => about_value_added(denominator, &mut notes),
+    }
+    notes
+}
+
+fn about_readings(question: &Question<'_>, measured: &Measured, notes: &mut Vec<String>) {
+    let range = question.range;
+    if measured.readings == 0 {
+        notes.push(
+            "there is no value: no meter of this indicator was read in the period".to_owned(),
+        );
+    }
+    for medium in &measured.without_factor {
+        notes.push(format!(
+            "there is no value: no factor for {} at basis {} in the whole period; add a dated entry in \
+             query.factor_files",
+            medium.as_str(),
+            question.basis
+        ));
+    }
+    let waste = question.indicator == Indicator::WasteUtilization;
+    if measured.readings > 0 && !measured.silent.is_empty() && !waste {
+        let names = listed(&measured.silent);
+        notes.push(format!(
+            "counted, although no meter of theirs was read in the period: {names}"
+        ));
+    }
+    if !measured.unregistered.is_empty() {
+        let names: Vec<&String> = measured.unregistered.iter().collect();
+        notes.push(format!(
+            "meters without a registry entry are counted: {}",
+            listed(&names)
+        ));
+    }
+    let today = question.now.day();
+    let ahead = DayRange::new(today.next().max(range.first()), range.last());
+    let to_come = ahead.map_or(0, DayRange::days);
+    let open = i32::try_from(measured.open.len())
+        .unwrap_or(i32::MAX)
+        .saturating_sub(to_come);
+    if open > 0 {
+        notes.push(format!(
+            "{open} day(s) with readings or today are not sealed yet"
+        ));
+    }
+    if to_come > 0 {
+        notes.push(format!("{to_come} day(s) of the period are still to come"));
+    }
+}
+
+fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
+    let outcomes = measured.outcomes;
+    let told = [
+        (
+            outcomes.resets,
+            "register(s) fell without a cause on record and are counted from the new value",
+        ),
+        (outcomes.rollovers, "register(s) passed their modulus"),
+        (outcomes.replacements, "meter(s) were replaced"),
+        (
+            outcomes.glitches,
+            "reading(s) dipped or spiked and came back, and are left out",
+        ),
+        (
+            outcomes.invalid,
+            "reading(s) have a flag that says nothing was measured, and are left out",
+        ),
+        (outcomes.manual, "reading(s) were set by hand"),
+    ];
+    notes.extend(
+        told.iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{n} {what}")),
+    );
+}
+
+fn about_waste(measured: &Measured, ledger: &Ledger, notes: &mut Vec<String>) {
+    if measured.readings > 0 && ledger.available().0 == 0 {
+        notes.push("there is no value: nothing was generated or taken from old stock".to_owned());
+    }
+    let gap = ledger.identity_gap();
+    if gap.0 != 0 {
+        notes.push(format!(
+            "the ledger does not close: generated exceeds what was used, stored, disposed of and dumped \
+             by {gap} t"
+        ));
+    }
+}
+
+fn about_value_added(denominator: &Denominator, notes: &mut Vec<String>) {
+    if denominator.amount.0 == 0 {
+        notes.push(
+            "there is no value: value added is zero or not declared; declare statistics for the period"
+                .to_owned(),
+        );
+    }
+    if !denominator.undeclared.is_empty() {
+        notes.push(format!(
+            "no value added is declared for the period, while consumption counts: {}",
+            listed(&denominator.undeclared)
+        ));
+    }
+    if !denominator.incomplete.is_empty() {
+        let names: Vec<String> = denominator
+            .incomplete
+            .iter()
+            .map(|(name, days)| format!("{name} ({days} days)"))
+            .collect();
+        notes.push(format!(
+            "no value added is declared for some days: {}",
+            listed(&names)
+        ));
+    }
+    if !denominator.prorated.is_empty() {
+        notes.push(format!(
+            "value added is prorated by days within a longer period: {}",
+            listed(&denominator.prorated)
+        ));
+    }
+    if !denominator.preliminary.is_empty() {
+        notes.push(format!(
+            "value added is preliminary: {}",
+            listed(&denominator.preliminary)
+        ));
+    }
+}

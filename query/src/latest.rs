@@ -1,0 +1,173 @@
+//! The latest reading of meters.
+//!
+//! Looked for in the two newest books of the park: a meter silent for longer has none that is news.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use greenpark_archive::{rows::Rows, snapshot::Snapshot};
+use greenpark_model::{
+    amount::Amount,
+    day::{CivilDay, Instant},
+    id::{EnterpriseId, ParkId},
+    reading::{Flag, Kind, Series},
+};
+use greenpark_proto::query::v1 as pb;
+
+use crate::{
+    books::{BookDays, Books, Newest, SeriesDays, hot_in_order, read_files},
+    error::QueryError,
+    figure::timestamp,
+    name::Name,
+    registry,
+    rpc::MeterPlace,
+};
+
+/// Books that are looked into.
+const BOOKS_MAX: usize = 2;
+
+/// The newest books of a park, newest first.
+pub(crate) async fn newest_books(
+    books: &Books,
+    park: &ParkId,
+    registry: &registry::Park,
+) -> Result<Vec<Arc<BookDays>>, QueryError> {
+    let mut newest = Vec::new();
+    for year in books
+        .lake
+        .years(park)
+        .await?
+        .into_iter()
+        .rev()
+        .take(BOOKS_MAX)
+    {
+        newest.extend(books.days(park, year, registry).await?);
+    }
+    Ok(newest)
+}
+
+/// A reading on the wire.
+pub(crate) fn reading(
+    park: &ParkId,
+    enterprise: &EnterpriseId,
+    series: &Series,
+    newest: Newest,
+) -> pb::Reading {
+    let name = Name::Meter(park.clone(), enterprise.clone(), series.meter.clone());
+    pb::Reading {
+        meter: name.to_string(),
+        quantity: series.quantity.to_string(),
+        kind: series.kind.as_str().to_owned(),
+        instant: Some(timestamp(newest.instant)),
+        value: newest.value.to_string(),
+        unit: series.quantity.medium.unit().symbol().to_owned(),
+        flag: Flag::from_code(newest.flag)
+            .map(Flag::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+/// A series whose latest reading is known, or stands in the rows of a day.
+enum Found<'a> {
+    Known(Newest),
+    On(&'a Arc<Snapshot>, CivilDay),
+}
+
+/// The series whose latest readings stand in the rows of a day, with their places in the answer.
+type Unread<'a> = (&'a Snapshot, Vec<(usize, &'a SeriesDays)>);
+
+/// The latest reading of each of `places`, in their order.
+pub(crate) async fn readings(
+    books: &Books,
+    park: &ParkId,
+    newest: &[Arc<BookDays>],
+    places: &[MeterPlace],
+) -> Result<Vec<Option<pb::Reading>>, QueryError> {
+    let mut latest = Vec::with_capacity(places.len());
+    let mut unread: BTreeMap<CivilDay, Unread<'_>> = BTreeMap::new();
+    for (index, place) in places.iter().enumerate() {
+        latest.push(None);
+        match newest.iter().find_map(|book| find(book, place)) {
+            Some((days, Found::Known(newest))) => {
+                latest[index] = Some(reading(park, &place.0, &days.key.series, newest));
+            }
+            Some((days, Found::On(snapshot, day))) => {
+                let of_day = unread.entry(day).or_insert_with(|| (snapshot, Vec::new()));
+                of_day.1.push((index, days));
+            }
+            None => {}
+        }
+    }
+    for (day, (snapshot, series)) in unread {
+        let rows = rows_of(books, snapshot, day, &series).await?;
+        for (index, days) in series {
+            let found = rows.spans().find(|(key, _)| **key == days.key);
+            let row = found.and_then(|(_, mut span)| span.rfind(|&row| !rows.superseded[row]));
+            latest[index] = row
+                .and_then(|row| newest_at(&rows, row))
+                .map(|newest| reading(park, &days.key.enterprise, &days.key.series, newest));
+        }
+    }
+    Ok(latest)
+}
+
+/// The series of `place` in `book` that was read last, and where its last reading is.
+fn find<'a>(book: &'a BookDays, place: &MeterPlace) -> Option<(&'a SeriesDays, Found<'a>)> {
+    let (enterprise, meter, quantity) = place;
+    let of_meter = book
+        .of(enterprise)
+        .iter()
+        .filter(|days| days.key.series.meter == *meter && days.key.series.quantity == *quantity);
+    let days = of_meter.max_by_key(|days| days.days.last().map(|(day, _)| *day))?;
+    let (day, fold) = days.days.last()?;
+    if let Some(newest) = days.newest {
+        return Some((days, Found::Known(newest)));
+    }
+    let outcomes = fold.outcomes;
+    let levels = matches!(days.key.series.kind, Kind::Register | Kind::Gauge);
+    // Only where every reading of the day counted is its last register the last reading, flagged N.
+    let plain = outcomes.invalid == 0 && outcomes.manual == 0 && outcomes.glitches == 0;
+    match fold.last.filter(|_| levels && plain) {
+        Some(last) => {
+            let flag = Flag::Normal.code();
+            let newest = Newest {
+                instant: last.instant,
+                value: last.register,
+                flag,
+            };
+            Some((days, Found::Known(newest)))
+        }
+        None => Some((days, Found::On(&book.snapshot, *day))),
+    }
+}
+
+/// The merged rows of `day` of the enterprises of `series`.
+async fn rows_of(
+    books: &Books,
+    snapshot: &Snapshot,
+    day: CivilDay,
+    series: &[(usize, &SeriesDays)],
+) -> Result<Rows, QueryError> {
+    let files = snapshot.day_files(day);
+    let of_series = |enterprise: &EnterpriseId| {
+        series
+            .iter()
+            .any(|(_, days)| days.key.enterprise == *enterprise)
+    };
+    let sealed = files
+        .iter()
+        .filter(|file| file.sealed().is_some_and(|(e, _)| of_series(e)));
+    let files: Vec<_> = sealed.chain(hot_in_order(files)).collect();
+    let read = read_files(&books.engine, snapshot, &files).await?;
+    let parts: Vec<&Rows> = read.values().map(|merged| &merged.rows).collect();
+    Ok(Rows::merge(&parts).rows)
+}
+
+fn newest_at(rows: &Rows, row: usize) -> Option<Newest> {
+    let value = Amount::from_micro(rows.values[row]).ok()?;
+    Some(Newest {
+        instant: Instant(rows.instants[row]),
+        value,
+        flag: rows.flags[row],
+    })
+}

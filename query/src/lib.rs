@@ -1,0 +1,53 @@
+//! Greenpark's answers: what a control centre asks and an auditor verifies, over gRPC.
+//!
+//! Closed days come from the `totals` table of a book, every other day from its readings by the same fold
+//! of the model, and both through DataFusion over exactly the files of one snapshot. A figure is a Σ
+//! over a Σ, divided once, in an envelope that says what it stands on.
+//!
+//! It reads the archive and records entries in its reference table. It deliberately neither ingests nor
+//! seals, and every question needs a [`Scope`](scope::Scope) of what its asker may read.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`service`] | the service as a value |
+//! | `rpc` | the methods of `park.query.v1` |
+//! | `books`, `cache` | days of books, folded and kept |
+//! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
+//! | `registry`, [`statistics`] | dated entries and declarations |
+//! | `measure`, `consumption`, `figure`, `progress` | figures, pure |
+//! | `extract` | files and manifests for auditors |
+
+pub mod error;
+pub mod factors;
+pub mod metrics;
+pub mod name;
+pub mod plans;
+pub mod scope;
+pub mod service;
+pub mod settings;
+pub mod statistics;
+
+mod books;
+mod cache;
+mod consumption;
+mod decode;
+mod engine;
+mod extract;
+mod figure;
+mod latest;
+mod limits;
+mod measure;
+mod paging;
+mod park_days;
+mod period;
+mod population;
+mod progress;
+mod reader;
+mod registry;
+mod rpc;
+mod scan;
+mod table;
+
+pub use metrics::Metrics;
+pub use service::{Clock, Freshness, ServeError, Service};
+pub use settings::Settings;

@@ -1,0 +1,51 @@
+//! The bounds of this service that nobody should need to tune, each with its reason.
+
+/// Days in the longest range that is answered: 40 years, longer than any plan and any meter's life.
+pub(crate) const RANGE_DAYS_MAX: i32 = 40 * 366;
+
+/// The years that a period may name: from the first instant that is taken to the end of DATE32's sense.
+pub(crate) const YEARS: std::ops::RangeInclusive<i16> = 2000..=2199;
+
+/// Entries on a page when none is asked for.
+pub(crate) const PAGE_DEFAULT: usize = 100;
+
+/// Most entries on a page.
+pub(crate) const PAGE_MAX: usize = 1_000;
+
+/// Most statistics in one declaration: a thousand enterprises with four quarters and some months.
+pub(crate) const DECLARED_MAX: usize = 10_000;
+
+/// Most mistakes that one answer lists; the rest is counted.
+pub(crate) const VIOLATIONS_MAX: usize = 100;
+
+/// Most names that a NOT_FOUND offers instead.
+pub(crate) const OFFERED_MAX: usize = 20;
+
+/// Readings on a page of a stream: about 300 KiB on the wire.
+pub(crate) const STREAM_PAGE_READINGS: usize = 4_096;
+
+/// Pages that a stream makes ahead of its reader.
+pub(crate) const STREAM_PAGES_AHEAD: usize = 4;
+
+/// Bytes of one chunk of an extract.
+pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Rows of one row group of an extract: what Parquet readers scan in parallel.
+pub(crate) const EXTRACT_ROW_GROUP_ROWS: usize = 262_144;
+
+/// Files read by one statement when days are folded: bounds the rows in memory, and keeps planning a
+/// small part of the work.
+pub(crate) const FILES_A_SCAN: usize = 256;
+
+/// Readings of open days that one question may hold in memory: about 1 GiB of columns.
+pub(crate) const OPEN_READINGS_MAX: u64 = 24_000_000;
+
+/// Bytes read from the end of a file at once to find its footer: sealed files are a few KiB, so one read
+/// fetches all of most of them.
+pub(crate) const FOOTER_BYTES_HINT: usize = 16 * 1024;
+
+/// Longest text that a registry entry may carry in one field.
+pub(crate) const TEXT_CHARS_MAX: usize = 200;
+
+/// Files up to this size are fetched whole: sealed days and most totals, not merged ones.
+pub(crate) const WHOLE_FILE_BYTES_MAX: u64 = 256 * 1024;

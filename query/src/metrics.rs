@@ -1,0 +1,134 @@
+//! The counters of the query service; the only place where their names stand.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+/// Upper bounds of the duration buckets, in seconds: from a warm figure to the longest deadline.
+const SECONDS: [f64; 12] = [
+    0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0,
+];
+
+/// A method and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Ending {
+    pub(crate) method: &'static str,
+    pub(crate) code: &'static str,
+}
+
+/// A method.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Method {
+    pub(crate) method: &'static str,
+}
+
+/// What the query service counts. Clones share their counters.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    pub(crate) answered: Family<Ending, Counter>,
+    pub(crate) seconds: Family<Method, Histogram, fn() -> Histogram>,
+    pub(crate) under_way: Gauge,
+    pub(crate) retried: Counter,
+    pub(crate) book_found: Counter,
+    pub(crate) book_loaded: Counter,
+    pub(crate) readings_folded: Counter,
+    pub(crate) readings_sent: Counter,
+    pub(crate) extract_bytes: Counter,
+    pub(crate) entries_recorded: Counter,
+    pub(crate) cache_bytes: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            answered: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            under_way: Gauge::default(),
+            retried: Counter::default(),
+            book_found: Counter::default(),
+            book_loaded: Counter::default(),
+            readings_folded: Counter::default(),
+            readings_sent: Counter::default(),
+            extract_bytes: Counter::default(),
+            entries_recorded: Counter::default(),
+            cache_bytes: Gauge::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counters that are shown by `registry`, with names that begin with `greenpark_query_`.
+    #[must_use]
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let m = &metrics;
+        let to = registry.sub_registry_with_prefix("greenpark_query");
+        to.register(
+            "answers",
+            "Questions by method and gRPC code",
+            m.answered.clone(),
+        );
+        to.register("seconds", "How long questions took", m.seconds.clone());
+        to.register("under_way", "Questions being answered", m.under_way.clone());
+        to.register(
+            "retries",
+            "Questions asked again of a newer snapshot",
+            m.retried.clone(),
+        );
+        to.register(
+            "books_found",
+            "Books whose folded days were in the cache",
+            m.book_found.clone(),
+        );
+        to.register(
+            "books_loaded",
+            "Books whose days were folded anew",
+            m.book_loaded.clone(),
+        );
+        to.register(
+            "readings_folded",
+            "Readings of open days folded",
+            m.readings_folded.clone(),
+        );
+        to.register(
+            "readings_sent",
+            "Readings streamed",
+            m.readings_sent.clone(),
+        );
+        to.register(
+            "extract_bytes",
+            "Bytes of extracts sent",
+            m.extract_bytes.clone(),
+        );
+        to.register(
+            "entries_recorded",
+            "Entries recorded",
+            m.entries_recorded.clone(),
+        );
+        to.register(
+            "cache_bytes",
+            "Bytes of folded days held",
+            m.cache_bytes.clone(),
+        );
+        metrics
+    }
+}
+
+/// A question under way; it is counted as long as this lives.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Gauge);
+
+impl Metrics {
+    pub(crate) fn begin(&self) -> UnderWay {
+        self.under_way.inc();
+        UnderWay(self.under_way.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,123 @@
+//! What a question about one park stands on: its registry and the days of the books that the range
+//! touches, as far as the scope permits.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use greenpark_model::{
+    day::DayRange,
+    id::{EnterpriseId, ParkId},
+    reading::{Kind, Series},
+};
+
+use crate::{
+    books::{BookDays, Books, SeriesDays},
+    error::QueryError,
+    registry::{self, Registry},
+    scope::Scope,
+};
+
+/// One park, for one range and one asker.
+#[derive(Debug)]
+pub(crate) struct ParkDays {
+    pub(crate) park: ParkId,
+    pub(crate) registry: Arc<registry::Park>,
+    /// The books touched, and their neighbours, in order of the year.
+    books: Vec<Arc<BookDays>>,
+    scope: Scope,
+}
+
+impl ParkDays {
+    /// Loads what `range` needs of `park`.
+    pub(crate) async fn load(
+        books: &Books,
+        scope: &Scope,
+        registry: &Registry,
+        park: &ParkId,
+        range: DayRange,
+    ) -> Result<Self, QueryError> {
+        let registry = registry.park(park);
+        let years = books.lake.years(park).await?;
+        let (first, last) = (range.first().year(), range.last().year());
+        let mut loaded = Vec::new();
+        for &year in years.iter().filter(|year| (first..=last).contains(*year)) {
+            loaded.extend(books.days(park, year, &registry).await?);
+        }
+        let begins =
+            |series: &SeriesDays| series.span().is_some_and(|(day, _)| day < range.first());
+        let ends = |series: &SeriesDays| series.span().is_some_and(|(_, day)| day > range.last());
+        if lacks(&loaded, first, begins)
+            && let Some(&year) = years.iter().rev().find(|year| **year < first)
+        {
+            loaded.splice(0..0, books.days(park, year, &registry).await?);
+        }
+        if lacks(&loaded, last, ends)
+            && let Some(&year) = years.iter().find(|year| **year > last)
+        {
+            loaded.extend(books.days(park, year, &registry).await?);
+        }
+        Ok(Self {
+            park: park.clone(),
+            registry,
+            books: loaded,
+            scope: scope.clone(),
+        })
+    }
+
+    /// The books, in order of the year.
+    pub(crate) fn books(&self) -> &[Arc<BookDays>] {
+        &self.books
+    }
+
+    /// Permitted enterprises with readings in the books loaded.
+    pub(crate) fn with_readings(&self) -> BTreeSet<EnterpriseId> {
+        let all = self.books.iter().flat_map(|book| book.enterprises());
+        all.filter(|e| self.scope.permits(&self.park, e))
+            .cloned()
+            .collect()
+    }
+
+    /// Permitted enterprises with readings on a day of `range`.
+    pub(crate) fn with_readings_in(&self, range: DayRange) -> BTreeSet<EnterpriseId> {
+        let all = self.books.iter().flat_map(|book| &book.series);
+        all.filter(|series| {
+            let from = series.days.partition_point(|(day, _)| *day < range.first());
+            series
+                .days
+                .get(from)
+                .is_some_and(|(day, _)| *day <= range.last())
+        })
+        .map(|series| &series.key.enterprise)
+        .filter(|e| self.scope.permits(&self.park, e))
+        .cloned()
+        .collect()
+    }
+
+    /// Whether the scope permits `enterprise`.
+    pub(crate) fn permits(&self, enterprise: &EnterpriseId) -> bool {
+        self.scope.permits(&self.park, enterprise)
+    }
+
+    /// The series of an enterprise, each with its days by book; none if the scope does not permit it.
+    pub(crate) fn series(&self, enterprise: &EnterpriseId) -> BTreeMap<&Series, Vec<&SeriesDays>> {
+        let mut series: BTreeMap<&Series, Vec<&SeriesDays>> = BTreeMap::new();
+        if self.permits(enterprise) {
+            for days in self.books.iter().flat_map(|book| book.of(enterprise)) {
+                series.entry(&days.key.series).or_default().push(days);
+            }
+        }
+        series
+    }
+}
+
+/// Whether the book of `year` is missing, or a counter in it has no day that `reaches` over the range.
+fn lacks(books: &[Arc<BookDays>], year: i16, reaches: impl Fn(&SeriesDays) -> bool) -> bool {
+    let book = books.iter().find(|book| book.snapshot.year == year);
+    book.is_none_or(|book| {
+        book.series
+            .iter()
+            .any(|series| series.key.series.kind == Kind::Register && !reaches(series))
+    })
+}

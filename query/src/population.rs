@@ -1,0 +1,95 @@
+//! Who is counted in a figure. Pure.
+
+use greenpark_model::{day::DayRange, id::EnterpriseId};
+
+use crate::{
+    figure::{Population, listed},
+    park_days::ParkDays,
+};
+
+/// The rule of the statistics: industrial enterprises above designated size (规上).
+const ABOVE_DESIGNATED_SIZE: &str = "above-designated-size";
+/// The rule where no enterprise is registered.
+const EVERY: &str = "every-enterprise";
+/// The rule for an enterprise that is asked by its name.
+const NAMED: &str = "named";
+
+/// One enterprise, whatever its size.
+pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_> {
+    let mut notes = Vec::new();
+    if !park.registry.is_unregistered() && !park.registry.enterprises.contains_key(&enterprise) {
+        notes.push(format!(
+            "parks/{}/enterprises/{enterprise} is not registered",
+            park.park
+        ));
+    }
+    Population {
+        rule: NAMED,
+        members: vec![(park, enterprise)],
+        parks: vec![park],
+        notes,
+    }
+}
+
+/// The enterprises of `parks` that were above designated size on some day of `range`, by the registry.
+/// Where a park has registered none, every enterprise that has readings or statistics counts.
+pub(crate) fn of_parks(parks: &[ParkDays], range: DayRange) -> Population<'_> {
+    let mut population = Population {
+        rule: EVERY,
+        members: Vec::new(),
+        parks: parks.iter().collect(),
+        notes: Vec::new(),
+    };
+    let (mut unregistered, mut below) = (Vec::new(), Vec::new());
+    for park in parks {
+        let name = |e: &EnterpriseId| format!("parks/{}/enterprises/{e}", park.park);
+        let with_readings = park.with_readings_in(range);
+        let mut counted = if park.registry.is_unregistered() {
+            let declared = park.registry.statistics.keys().cloned();
+            with_readings.into_iter().chain(declared).collect()
+        } else {
+            population.rule = ABOVE_DESIGNATED_SIZE;
+            let above = park.registry.above_designated_size(range);
+            for enterprise in with_readings.difference(&above) {
+                let known = park.registry.enterprises.contains_key(enterprise);
+                if known { &mut below } else { &mut unregistered }.push(name(enterprise));
+            }
+            above
+        };
+        counted.retain(|enterprise| park.permits(enterprise));
+        population
+            .members
+            .extend(counted.into_iter().map(|enterprise| (park, enterprise)));
+    }
+    if !unregistered.is_empty() {
+        let names = listed(&unregistered);
+        population.notes.push(format!(
+            "not counted, for they have readings but are not registered: {names}"
+        ));
+    }
+    if !below.is_empty() {
+        let names = listed(&below);
+        population.notes.push(format!(
+            "not counted, for they are not above designated size: {names}"
+        ));
+    }
+    if population.rule == ABOVE_DESIGNATED_SIZE {
+        let open: Vec<&str> = parks
+            .iter()
+            .filter(|park| park.registry.is_unregistered())
+            .map(|park| park.park.as_str())
+            .collect();
+        if !open.is_empty() {
+            let names = listed(&open);
+            population.notes.push(format!(
+                "every enterprise counts in parks without a registry: {names}"
+            ));
+        }
+    }
+    if population.members.is_empty() {
+        population
+            .notes
+            .push("no enterprise is counted in the period".to_owned());
+    }
+    population
+}

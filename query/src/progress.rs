@@ -1,0 +1,287 @@
+//! How far figures of years are from a plan's targets. Pure.
+
+use greenpark_model::{
+    indicator::{Ratio, round},
+    plan::{Form, Plan, Target},
+    progress::{progress, required_pace, scheduled},
+};
+use greenpark_proto::query::v1 as pb;
+use rust_decimal::Decimal;
+
+use crate::figure::Told;
+
+/// Decimal places of rates when they are told.
+const PLACES: u32 = 4;
+
+/// The figures of one target's indicator, one a year from the plan's base year on.
+pub(crate) struct Years<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) figures: Vec<(i16, Told)>,
+}
+
+fn percent(rate: Decimal) -> String {
+    // A fall is told as a negative change; zero stays without a sign.
+    let change = round(rate * Decimal::ONE_HUNDRED, PLACES);
+    let mut text = change.to_string();
+    if change.is_zero() && text.starts_with('-') {
+        text.remove(0);
+    }
+    text
+}
+
+/// How far the last of `years` is from `target`.
+pub(crate) fn judge(target: Target, years: Years<'_>) -> pb::TargetProgress {
+    match target.form {
+        Form::Fall(percent) => judge_fall(target, percent / Decimal::ONE_HUNDRED, years),
+        Form::Floor(percent) => judge_floor(target, percent, years),
+    }
+}
+
+/// A target on the wire.
+pub(crate) fn target(target: Target) -> pb::Target {
+    let (form, percent) = match target.form {
+        Form::Fall(percent) => ("fall", percent),
+        Form::Floor(percent) => ("floor", percent),
+    };
+    pb::Target {
+        indicator: target.indicator.to_string(),
+        form: form.to_owned(),
+        percent: percent.normalize().to_string(),
+    }
+}
+
+/// A plan on the wire.
+pub(crate) fn plan(plan: &Plan) -> pb::Plan {
+    pb::Plan {
+        id: plan.id.clone(),
+        title: plan.title.clone(),
+        source: plan.source.clone(),
+        base_year: plan.base_year.into(),
+        end_year: plan.end_year.into(),
+        targets: plan.targets.iter().map(|&t| target(t)).collect(),
+    }
+}
+
+fn point(year: i16, told: &Told) -> pb::YearPoint {
+    pb::YearPoint {
+        year: year.into(),
+        value: told.figure.value.clone(),
+        status: told.figure.status,
+        ..pb::YearPoint::default()
+    }
+}
+
+fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetProgress {
+    let Years { plan, mut figures } = years;
+    let base = figures.first().and_then(|(_, told)| told.ratio);
+    let fall = |ratio: Option<Ratio>| ratio.zip(base).and_then(|(r, b)| r.fall_since(&b).ok());
+    let even = |year: i16| scheduled(asked, year.saturating_sub(plan.base_year), plan.years()).ok();
+    let points = figures
+        .iter()
+        .map(|(year, told)| pb::YearPoint {
+            change_percent: fall(told.ratio).map(|f| percent(-f)).unwrap_or_default(),
+            scheduled_percent: even((*year).min(plan.end_year))
+                .map(|s| percent(-s))
+                .unwrap_or_default(),
+            ..point(*year, told)
+        })
+        .collect();
+    let Some((year, last)) = figures.pop() else {
+        return pb::TargetProgress::default();
+    };
+    let reached = fall(last.ratio);
+    let due = even(year.min(plan.end_year));
+    let pace = reached
+        .filter(|_| year < plan.end_year)
+        .and_then(|reached| required_pace(reached, asked, plan.end_year.saturating_sub(year)).ok());
+    let mut notes = Vec::new();
+    if reached.is_none() {
+        notes.push(format!(
+            "{} and {year} do not both have a figure to compare",
+            plan.base_year
+        ));
+    }
+    let base = if figures.is_empty() {
+        None
+    } else {
+        Some(figures.swap_remove(0).1)
+    };
+    if let Some(base) = &base {
+        let (then, now) = (base.figure.enterprises.len(), last.figure.enterprises.len());
+        if base.figure.enterprises != last.figure.enterprises {
+            notes.push(format!(
+                "the population is not the same: {then} enterprises in {}, {now} in {year}",
+                plan.base_year
+            ));
+        }
+    }
+    pb::TargetProgress {
+        target: Some(self::target(target)),
+        change_percent: reached.map(|r| percent(-r)).unwrap_or_default(),
+        scheduled_percent: due.map(|d| percent(-d)).unwrap_or_default(),
+        progress_percent: reached
+            .and_then(|reached| progress(reached, asked).ok())
+            .map(percent)
+            .unwrap_or_default(),
+        required_pace_percent: pace.map(percent).unwrap_or_default(),
+        verdict: verdict(
+            plan,
+            year,
+            reached.zip(due).map(|(reached, due)| reached >= due),
+        )
+        .into(),
+        base: Some(base.map_or_else(|| last.figure.clone(), |told| told.figure)),
+        current: Some(last.figure),
+        years: points,
+        notes,
+    }
+}
+
+fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetProgress {
+    let Years { plan, mut figures } = years;
+    let points = figures
+        .iter()
+        .map(|(year, told)| point(*year, told))
+        .collect();
+    // The floor binds from the year after the base.
+    let bound = || figures.iter().filter(|(year, _)| *year > plan.base_year);
+    let below: Vec<String> = bound()
+        .filter(|(_, told)| told.ratio.is_some_and(|ratio| ratio.value < floor))
+        .map(|(year, _)| year.to_string())
+        .collect();
+    let unknown: Vec<String> = bound()
+        .filter(|(_, told)| told.ratio.is_none())
+        .map(|(year, _)| year.to_string())
+        .collect();
+    let held = if !below.is_empty() {
+        Some(false)
+    } else {
+        (unknown.is_empty() && bound().next().is_some()).then_some(true)
+    };
+    let mut notes = Vec::new();
+    if !below.is_empty() {
+        notes.push(format!(
+            "below {} % in {}",
+            floor.normalize(),
+            below.join(", ")
+        ));
+    }
+    if !unknown.is_empty() {
+        notes.push(format!("no figure in {}", unknown.join(", ")));
+    }
+    let Some((year, last)) = figures.pop() else {
+        return pb::TargetProgress::default();
+    };
+    pb::TargetProgress {
+        target: Some(self::target(target)),
+        current: Some(last.figure),
+        verdict: verdict(plan, year, held).into(),
+        years: points,
+        notes,
+        ..pb::TargetProgress::default()
+    }
+}
+
+fn verdict(plan: &Plan, year: i16, kept: Option<bool>) -> pb::Verdict {
+    match (kept, year >= plan.end_year) {
+        (None, _) => pb::Verdict::Unknown,
+        (Some(true), true) => pb::Verdict::Met,
+        (Some(false), true) => pb::Verdict::Missed,
+        (Some(true), false) => pb::Verdict::OnSchedule,
+        (Some(false), false) => pb::Verdict::Behind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use greenpark_model::{
+        coal::Basis,
+        indicator::{Indicator, Key},
+        money::PriceBase,
+    };
+
+    use super::*;
+
+    fn told(indicator: Indicator, value: &str) -> Told {
+        let key = Key {
+            indicator,
+            basis: Some(Basis::Calorific),
+            price_base: Some(PriceBase::Constant(2020)),
+        };
+        let ratio = value.parse().ok().map(|value| Ratio { key, value });
+        let value = ratio.map(|r| r.told().to_string()).unwrap_or_default();
+        Told {
+            figure: pb::Figure {
+                value,
+                ..pb::Figure::default()
+            },
+            ratio,
+        }
+    }
+
+    fn judged(form: Form, values: &[&str]) -> pb::TargetProgress {
+        let indicator = Indicator::EnergyIntensity;
+        let plan = Plan {
+            id: "p".into(),
+            title: String::new(),
+            source: String::new(),
+            base_year: 2020,
+            end_year: 2025,
+            targets: Vec::new(),
+        };
+        let figures = (2020..)
+            .zip(values.iter().map(|v| told(indicator, v)))
+            .collect();
+        judge(
+            Target { indicator, form },
+            Years {
+                plan: &plan,
+                figures,
+            },
+        )
+    }
+
+    /// METHOD (b): −9.933 % is the even pace of −16 % after three years.
+    #[test]
+    fn a_fall_is_judged_by_the_even_pace_and_progress_by_logarithms() {
+        let sixteen = Form::Fall(Decimal::from(16));
+        let kept = judged(sixteen, &["1", "0.98", "0.95", "0.9"]);
+        assert_eq!(kept.change_percent, "-10.0000");
+        assert_eq!(kept.scheduled_percent, "-9.9326");
+        assert_eq!(kept.progress_percent, "60.4293");
+        assert_eq!(kept.required_pace_percent, "3.3908");
+        assert_eq!(kept.verdict(), pb::Verdict::OnSchedule);
+        assert_eq!(kept.years.len(), 4);
+        let late = judged(sixteen, &["1", "0.98", "0.95", "0.91"]);
+        assert_eq!(late.verdict(), pb::Verdict::Behind);
+        let met = judged(sixteen, &["1", "1", "1", "1", "1", "0.84"]);
+        assert_eq!(
+            (met.verdict(), met.progress_percent.as_str()),
+            (pb::Verdict::Met, "100.0000")
+        );
+        assert_eq!(met.required_pace_percent, "");
+        let missed = judged(sixteen, &["1", "1", "1", "1", "1", "0.841"]);
+        assert_eq!(missed.verdict(), pb::Verdict::Missed);
+        let unknown = judged(sixteen, &["", "1", "1", "1", "1", "0.841"]);
+        assert_eq!(unknown.verdict(), pb::Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_floor_must_hold_in_every_year_after_the_base() {
+        let seventy = Form::Floor(Decimal::from(70));
+        let held = judged(seventy, &["60", "70", "71", "72", "73", "74"]);
+        assert_eq!(held.verdict(), pb::Verdict::Met);
+        assert!(held.base.is_none() && held.change_percent.is_empty());
+        let broken = judged(seventy, &["80", "70", "69.999999", "72", "73", "74"]);
+        assert_eq!(broken.verdict(), pb::Verdict::Missed);
+        assert_eq!(broken.notes, ["below 70 % in 2022"]);
+        assert_eq!(
+            judged(seventy, &["80", "70", ""]).verdict(),
+            pb::Verdict::Unknown
+        );
+        assert_eq!(
+            judged(seventy, &["80", "70"]).verdict(),
+            pb::Verdict::OnSchedule
+        );
+    }
+}

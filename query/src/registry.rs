@@ -1,0 +1,284 @@
+//! The registry and the declarations as they stand: dated entries, of which the one recorded last counts
+//! on every day that it covers.
+//!
+//! Entries are appended to the archive's reference table and never changed. This module reads them all
+//! into maps by park; it does no I/O.
+
+pub(crate) mod body;
+pub(crate) mod dated;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use greenpark_archive::reference::{ReferenceEntry, ReferenceSnapshot};
+use greenpark_model::{
+    day::{CivilDay, DayRange},
+    fold::Traits,
+    id::{EnterpriseId, MeterId, ParkId},
+    quantity::Quantity,
+    reading::Series,
+};
+
+use crate::{
+    error::QueryError,
+    name::Name,
+    registry::{
+        body::{Enterprise, Meter, Statistic},
+        dated::Dated,
+    },
+    statistics::Declared,
+};
+
+/// A registered meter: a meter that measures two quantities has an entry for each.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct MeterKey {
+    pub(crate) enterprise: EnterpriseId,
+    pub(crate) meter: MeterId,
+    pub(crate) quantity: Quantity,
+}
+
+/// What is registered and declared in one park.
+#[derive(Debug, Default)]
+pub(crate) struct Park {
+    pub(crate) enterprises: BTreeMap<EnterpriseId, Dated<Enterprise>>,
+    pub(crate) meters: BTreeMap<MeterKey, Dated<Meter>>,
+    pub(crate) statistics: BTreeMap<EnterpriseId, Vec<Declared>>,
+    /// Changes when the traits of a meter do, and then folds made with the old ones are void.
+    pub(crate) traits_digest: u64,
+}
+
+/// What is registered and declared, at one version of the reference table.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) version: i64,
+    parks: BTreeMap<ParkId, Arc<Park>>,
+}
+
+impl Default for Registry {
+    /// A registry that was never read: of no version.
+    fn default() -> Self {
+        Self {
+            version: i64::MIN,
+            parks: BTreeMap::new(),
+        }
+    }
+}
+
+impl Registry {
+    /// Reads the entries of `snapshot`. Kinds of entries that are not ours are passed over.
+    pub(crate) fn read(snapshot: &ReferenceSnapshot) -> Result<Self, QueryError> {
+        let mut parks: BTreeMap<ParkId, Park> = BTreeMap::new();
+        for entry in &snapshot.entries {
+            take(&mut parks, entry).map_err(|problem| {
+                let what = format!(
+                    "reference entry '{}' of '{}': {problem}",
+                    entry.kind, entry.subject
+                );
+                QueryError::Broken(what)
+            })?;
+        }
+        for park in parks.values_mut() {
+            park.traits_digest = park.digest_traits();
+        }
+        let parks = parks
+            .into_iter()
+            .map(|(id, park)| (id, Arc::new(park)))
+            .collect();
+        Ok(Self {
+            version: snapshot.version,
+            parks,
+        })
+    }
+
+    /// What is registered in `park`: nothing, if the park is unknown.
+    pub(crate) fn park(&self, park: &ParkId) -> Arc<Park> {
+        self.parks.get(park).cloned().unwrap_or_default()
+    }
+
+    /// Parks with an entry.
+    pub(crate) fn parks(&self) -> impl Iterator<Item = &ParkId> {
+        self.parks.keys()
+    }
+}
+
+fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<(), String> {
+    let kind = entry.kind.as_str();
+    if ![body::ENTERPRISE, body::METER, body::STATISTIC].contains(&kind) {
+        return Ok(());
+    }
+    let name = Name::parse("subject", &entry.subject).map_err(|_| "its subject is no name")?;
+    let json = |error: serde_json::Error| error.to_string();
+    match (kind, name) {
+        (body::ENTERPRISE, Name::Enterprise(park, enterprise)) => {
+            let body: Enterprise = serde_json::from_str(&entry.body).map_err(json)?;
+            let park = parks.entry(park).or_default();
+            park.enterprises
+                .entry(enterprise)
+                .or_default()
+                .record(entry, body);
+        }
+        (body::METER, Name::Meter(park, enterprise, meter)) => {
+            let body = Meter::read(&entry.body)?;
+            let key = MeterKey {
+                enterprise,
+                meter,
+                quantity: body.quantity,
+            };
+            parks
+                .entry(park)
+                .or_default()
+                .meters
+                .entry(key)
+                .or_default()
+                .record(entry, body);
+        }
+        (body::STATISTIC, Name::Enterprise(park, enterprise)) => {
+            let declared = Statistic::read(&entry.body, entry.recorded_at)?;
+            let all = parks
+                .entry(park)
+                .or_default()
+                .statistics
+                .entry(enterprise)
+                .or_default();
+            put_in_force(all, declared);
+        }
+        (_, name) => return Err(format!("'{name}' is no name of its kind")),
+    }
+    Ok(())
+}
+
+/// A later figure replaces an earlier one of the same series, period and price base.
+fn put_in_force(all: &mut Vec<Declared>, declared: Declared) {
+    let same = |d: &&mut Declared| {
+        (d.series, d.period, d.price_base)
+            == (declared.series, declared.period, declared.price_base)
+    };
+    match all.iter_mut().find(same) {
+        Some(earlier) => *earlier = declared,
+        None => all.push(declared),
+    }
+}
+
+impl Park {
+    /// Whether no enterprise is registered.
+    pub(crate) fn is_unregistered(&self) -> bool {
+        self.enterprises.is_empty()
+    }
+
+    /// What the fold needs to know of the meter of `series`, as it was at the end of `year`.
+    pub(crate) fn traits(&self, enterprise: &EnterpriseId, series: &Series, year: i16) -> Traits {
+        let last = DayRange::year(year).map(DayRange::last);
+        let entry = self.meter(enterprise, series).and_then(|meter| {
+            let at_end = last.and_then(|day| meter.on(day));
+            at_end.or_else(|| meter.latest())
+        });
+        match entry {
+            Some(entry) if entry.body.kind == series.kind => entry.body.traits(),
+            _ => Traits::default(),
+        }
+    }
+
+    /// The entries of the meter of `series`.
+    pub(crate) fn meter(
+        &self,
+        enterprise: &EnterpriseId,
+        series: &Series,
+    ) -> Option<&Dated<Meter>> {
+        let key = MeterKey {
+            enterprise: enterprise.clone(),
+            meter: series.meter.clone(),
+            quantity: series.quantity,
+        };
+        self.meters.get(&key)
+    }
+
+    /// The parts of `range` in which the meter of `series` counts; it does where nothing says that it
+    /// does not.
+    pub(crate) fn counted(
+        &self,
+        enterprise: &EnterpriseId,
+        series: &Series,
+        range: DayRange,
+    ) -> Vec<DayRange> {
+        match self.meter(enterprise, series) {
+            None => vec![range],
+            Some(meter) => meter
+                .parts(range)
+                .into_iter()
+                .filter(|part| {
+                    meter
+                        .on(part.first())
+                        .is_none_or(|entry| entry.body.counted)
+                })
+                .collect(),
+        }
+    }
+
+    /// Enterprises above designated size on any day of `range`.
+    pub(crate) fn above_designated_size(&self, range: DayRange) -> BTreeSet<EnterpriseId> {
+        let above = |entry: Option<&dated::Entry<Enterprise>>| {
+            entry.is_some_and(|e| e.body.above_designated_size)
+        };
+        self.enterprises
+            .iter()
+            .filter(|(_, dated)| {
+                dated
+                    .parts(range)
+                    .iter()
+                    .any(|part| above(dated.on(part.first())))
+            })
+            .map(|(enterprise, _)| enterprise.clone())
+            .collect()
+    }
+
+    /// Every enterprise with an entry of any kind.
+    pub(crate) fn known_enterprises(&self) -> BTreeSet<EnterpriseId> {
+        let with_meters = self.meters.keys().map(|key| &key.enterprise);
+        self.enterprises
+            .keys()
+            .chain(with_meters)
+            .chain(self.statistics.keys())
+            .cloned()
+            .collect()
+    }
+
+    fn digest_traits(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (key, meter) in &self.meters {
+            key.hash(&mut hasher);
+            for entry in meter.entries() {
+                (entry.valid_from, entry.valid_to).hash(&mut hasher);
+                let body = &entry.body;
+                (body.kind, body.modulus, body.rated_per_hour).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+}
+
+/// Days from `range` on which something changes, as the parts between them.
+pub(crate) fn parts_between(
+    range: DayRange,
+    changes: impl IntoIterator<Item = CivilDay>,
+) -> Vec<DayRange> {
+    let inside = |day: &CivilDay| range.first() < *day && *day <= range.last();
+    let mut starts: BTreeSet<CivilDay> = changes.into_iter().filter(inside).collect();
+    starts.insert(range.first());
+    let starts: Vec<CivilDay> = starts.into_iter().collect();
+    let ends = starts
+        .iter()
+        .skip(1)
+        .map(|day| day.previous())
+        .chain([range.last()]);
+    starts
+        .iter()
+        .zip(ends)
+        .filter_map(|(&first, last)| DayRange::new(first, last))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

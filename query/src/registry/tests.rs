@@ -1,0 +1,202 @@
+//! Dated entries: what holds on a day, and what counts in a range.
+
+use greenpark_model::{quantity::Medium, reading::Kind};
+
+use super::*;
+
+fn day(text: &str) -> CivilDay {
+    text.parse().expect("a day")
+}
+
+fn range(first: &str, last: &str) -> DayRange {
+    DayRange::new(day(first), day(last)).expect("in order")
+}
+
+fn entry(kind: &str, subject: &str, from: &str, to: Option<&str>, body: String) -> ReferenceEntry {
+    ReferenceEntry {
+        kind: kind.to_owned(),
+        subject: subject.to_owned(),
+        valid_from: day(from),
+        valid_to: to.map(day),
+        recorded_at: greenpark_model::day::Instant(0),
+        recorded_by: "test".to_owned(),
+        evidence: "none".to_owned(),
+        body,
+    }
+}
+
+fn meter(modulus: Option<&str>, counted: bool) -> Meter {
+    Meter {
+        title: "main".to_owned(),
+        quantity: Quantity::consumed(Medium::Electricity),
+        kind: Kind::Register,
+        interval_s: 3_600,
+        modulus: modulus.map(|m| m.parse().expect("a decimal")),
+        rated_per_hour: None,
+        counted,
+    }
+}
+
+fn read(entries: Vec<ReferenceEntry>) -> Arc<Park> {
+    let registry = Registry::read(&ReferenceSnapshot {
+        version: 1,
+        entries,
+    })
+    .expect("readable");
+    registry.park(&ParkId::new("p").expect("an id"))
+}
+
+fn series() -> Series {
+    Series {
+        meter: MeterId::new("m").expect("an id"),
+        quantity: Quantity::consumed(Medium::Electricity),
+        kind: Kind::Register,
+    }
+}
+
+const METER_NAME: &str = "parks/p/enterprises/e/meters/m";
+
+#[test]
+fn a_meter_counts_but_for_the_days_that_its_entry_says_it_does_not() {
+    let park = read(vec![
+        entry(
+            body::METER,
+            METER_NAME,
+            "2020-01-01",
+            None,
+            meter(None, true).write(),
+        ),
+        entry(
+            body::METER,
+            METER_NAME,
+            "2020-03-01",
+            Some("2020-03-31"),
+            meter(Some("1000000"), false).write(),
+        ),
+    ]);
+    let enterprise = EnterpriseId::new("e").expect("an id");
+    let counted = park.counted(&enterprise, &series(), range("2020-01-01", "2020-12-31"));
+    assert_eq!(
+        counted,
+        [
+            range("2020-01-01", "2020-02-29"),
+            range("2020-04-01", "2020-12-31")
+        ]
+    );
+    let other = Series {
+        meter: MeterId::new("x").expect("an id"),
+        ..series()
+    };
+    let whole = range("2020-01-01", "2020-01-02");
+    assert_eq!(park.counted(&enterprise, &other, whole), [whole]);
+}
+
+#[test]
+fn traits_are_those_of_the_years_end_and_change_the_digest() {
+    let entries = |modulus: &str| {
+        vec![
+            entry(
+                body::METER,
+                METER_NAME,
+                "2020-01-01",
+                None,
+                meter(Some("100000"), true).write(),
+            ),
+            entry(
+                body::METER,
+                METER_NAME,
+                "2022-01-01",
+                None,
+                meter(Some(modulus), true).write(),
+            ),
+        ]
+    };
+    let park = read(entries("1000000"));
+    let enterprise = EnterpriseId::new("e").expect("an id");
+    let modulus = |year| {
+        park.traits(&enterprise, &series(), year)
+            .modulus
+            .map(|m| m.to_string())
+    };
+    assert_eq!(modulus(2021).as_deref(), Some("100000"));
+    assert_eq!(modulus(2022).as_deref(), Some("1000000"));
+    assert_ne!(park.traits_digest, read(entries("9000000")).traits_digest);
+    assert_eq!(park.traits_digest, read(entries("1000000")).traits_digest);
+}
+
+#[test]
+fn an_enterprise_is_in_the_population_of_the_periods_it_was_above_designated_size() {
+    let body = |above| {
+        let title = "Steel".to_owned();
+        Enterprise {
+            title,
+            industry: "C31".to_owned(),
+            above_designated_size: above,
+        }
+        .write()
+    };
+    let name = "parks/p/enterprises/e";
+    let park = read(vec![
+        entry(body::ENTERPRISE, name, "2020-01-01", None, body(true)),
+        entry(body::ENTERPRISE, name, "2022-07-01", None, body(false)),
+    ]);
+    let counted = |first: &str, last: &str| park.above_designated_size(range(first, last)).len();
+    assert_eq!(counted("2019-01-01", "2019-12-31"), 0);
+    assert_eq!(counted("2019-01-01", "2020-12-31"), 1);
+    assert_eq!(counted("2022-01-01", "2022-12-31"), 1);
+    assert_eq!(counted("2023-01-01", "2023-12-31"), 0);
+}
+
+#[test]
+fn a_later_declaration_replaces_an_earlier_one_of_the_same_period_and_base() {
+    let statistic = |amount: &str, base: &str| {
+        let body = format!(
+            r#"{{"series":"value_added","period":"2020","amount":"{amount}","price_base":"{base}","final":true}}"#
+        );
+        entry(
+            body::STATISTIC,
+            "parks/p/enterprises/e",
+            "2020-01-01",
+            Some("2020-12-31"),
+            body,
+        )
+    };
+    let park = read(vec![
+        statistic("1", "constant-2020"),
+        statistic("2", "current"),
+        statistic("3", "constant-2020"),
+    ]);
+    let told: Vec<String> = park
+        .statistics
+        .values()
+        .flatten()
+        .map(|d| format!("{} {}", d.amount, d.price_base))
+        .collect();
+    assert_eq!(told, ["3 constant-2020", "2 current"]);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_an_error_and_one_of_another_kind_is_none() {
+    let foreign = entry(
+        "partitions",
+        "readings",
+        "2020-01-01",
+        None,
+        "16".to_owned(),
+    );
+    assert!(
+        Registry::read(&ReferenceSnapshot {
+            version: 1,
+            entries: vec![foreign]
+        })
+        .is_ok()
+    );
+    let broken = entry(body::METER, METER_NAME, "2020-01-01", None, "{}".to_owned());
+    assert!(
+        Registry::read(&ReferenceSnapshot {
+            version: 1,
+            entries: vec![broken]
+        })
+        .is_err()
+    );
+}

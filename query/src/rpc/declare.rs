@@ -1,0 +1,367 @@
+//! Requests that record something, checked whole: every mistake is named, and nothing is recorded if
+//! there is one. Pure.
+
+use greenpark_archive::reference::ReferenceEntry;
+use greenpark_model::{
+    amount::Amount,
+    day::{CivilDay, Instant},
+    id::{EnterpriseId, MeterId, ParkId},
+    money::PriceBase,
+    quantity::Quantity,
+    reading::Kind,
+};
+use greenpark_proto::query::v1 as pb;
+
+use crate::{
+    error::{QueryError, Violation},
+    limits::{DECLARED_MAX, TEXT_CHARS_MAX},
+    name::Name,
+    period::declared_period,
+    registry::body::{self, Enterprise, Meter, Statistic},
+    statistics::{Declared, Finality, Series},
+};
+
+/// Collects what is wrong.
+#[derive(Debug, Default)]
+struct Checks(Vec<Violation>);
+
+impl Checks {
+    fn wrong(&mut self, field: &str, problem: impl Into<String>) {
+        self.0.push(Violation {
+            field: field.to_owned(),
+            problem: problem.into(),
+        });
+    }
+
+    /// The value, or `None` and its mistakes noted.
+    fn take<T>(&mut self, result: Result<T, QueryError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(QueryError::Invalid(violations)) => {
+                self.0.extend(violations);
+                None
+            }
+            Err(other) => {
+                self.wrong("request", other.to_string());
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, field: &str, text: &str) {
+        if text.chars().count() > TEXT_CHARS_MAX {
+            self.wrong(field, format!("is longer than {TEXT_CHARS_MAX} characters"));
+        }
+        if text.chars().any(char::is_control) {
+            self.wrong(field, "has control characters");
+        }
+    }
+
+    fn needed(&mut self, field: &str, text: &str) {
+        if text.trim().is_empty() {
+            self.wrong(field, "is missing");
+        }
+        self.text(field, text);
+    }
+
+    fn day(&mut self, field: &str, text: &str) -> Option<CivilDay> {
+        let day = text.parse().ok();
+        if day.is_none() {
+            let start: String = text.chars().take(40).collect();
+            self.wrong(
+                field,
+                format!("'{start}' is no day; write one like 2026-11-23"),
+            );
+        }
+        day
+    }
+
+    fn validity(
+        &mut self,
+        prefix: &str,
+        from: &str,
+        to: &str,
+    ) -> (Option<CivilDay>, Option<CivilDay>) {
+        let from = self.day(&format!("{prefix}.valid_from"), from);
+        let field = format!("{prefix}.valid_to");
+        let to = if to.is_empty() {
+            None
+        } else {
+            self.day(&field, to)
+        };
+        if from.zip(to).is_some_and(|(from, to)| to < from) {
+            self.wrong(&field, "is before valid_from; both days are included");
+        }
+        (from, to)
+    }
+
+    fn amount(&mut self, field: &str, text: &str) -> Option<Amount> {
+        let amount = match text.parse::<Amount>() {
+            Ok(amount) => amount,
+            Err(error) => {
+                self.wrong(field, error.to_string());
+                return None;
+            }
+        };
+        let places = text.split_once('.').map_or("", |(_, places)| places);
+        if places.trim_end_matches('0').len() > 6 || text.contains(['e', 'E']) {
+            self.wrong(field, "must be a plain decimal with at most six places");
+            return None;
+        }
+        Some(amount)
+    }
+
+    /// A positive amount, or none where the text is empty.
+    fn positive(&mut self, field: &str, text: &str) -> Option<Amount> {
+        if text.is_empty() {
+            return None;
+        }
+        let amount = self.amount(field, text)?;
+        if amount <= Amount::ZERO {
+            self.wrong(field, "must be above zero; leave it empty if it is unknown");
+        }
+        Some(amount)
+    }
+
+    fn done<T>(self, value: Option<T>) -> Result<T, QueryError> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => Err(QueryError::Invalid(self.0)),
+        }
+    }
+}
+
+/// Who says so, when, and on what evidence.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Says<'a> {
+    pub(super) by: &'a str,
+    pub(super) evidence: &'a str,
+    pub(super) at: Instant,
+}
+
+impl Says<'_> {
+    fn check(&self, checks: &mut Checks) {
+        checks.needed("recorded_by", self.by);
+        checks.text("evidence", self.evidence);
+    }
+
+    fn entry(
+        &self,
+        kind: &str,
+        subject: String,
+        valid: (CivilDay, Option<CivilDay>),
+        body: String,
+    ) -> ReferenceEntry {
+        ReferenceEntry {
+            kind: kind.to_owned(),
+            subject,
+            valid_from: valid.0,
+            valid_to: valid.1,
+            recorded_at: self.at,
+            recorded_by: self.by.to_owned(),
+            evidence: self.evidence.to_owned(),
+            body,
+        }
+    }
+}
+
+/// The entry of an enterprise, and its park.
+pub(super) fn enterprise(
+    asked: Option<&pb::Enterprise>,
+    says: Says<'_>,
+) -> Result<(ParkId, EnterpriseId, ReferenceEntry), QueryError> {
+    let asked = asked.ok_or_else(|| QueryError::invalid("enterprise", "is missing"))?;
+    let mut checks = Checks::default();
+    let name = Name::parse("enterprise.name", &asked.name).and_then(|name| match name {
+        Name::Enterprise(park, enterprise) => Ok((park, enterprise)),
+        other => Err(other.unfit("enterprise.name", "parks/P/enterprises/E")),
+    });
+    let name = checks.take(name);
+    checks.needed("enterprise.title", &asked.title);
+    if !is_industry(&asked.industry) {
+        checks.wrong(
+            "enterprise.industry",
+            "is no code of GB/T 4754-2017; write one like C31, or nothing",
+        );
+    }
+    let (from, to) = checks.validity("enterprise", &asked.valid_from, &asked.valid_to);
+    says.check(&mut checks);
+    let body = Enterprise {
+        title: asked.title.clone(),
+        industry: asked.industry.clone(),
+        above_designated_size: asked.above_designated_size,
+    };
+    let made = name.zip(from).map(|((park, enterprise), from)| {
+        let entry = says.entry(
+            body::ENTERPRISE,
+            asked.name.clone(),
+            (from, to),
+            body.write(),
+        );
+        (park, enterprise, entry)
+    });
+    checks.done(made)
+}
+
+/// A section's letter and up to four digits.
+fn is_industry(code: &str) -> bool {
+    let mut rest = code.chars();
+    match rest.next() {
+        None => true,
+        Some(section) => {
+            ('A'..='T').contains(&section) && code.len() <= 5 && rest.all(|c| c.is_ascii_digit())
+        }
+    }
+}
+
+/// The entry of a meter, and its enterprise.
+pub(super) fn meter(
+    asked: Option<&pb::Meter>,
+    says: Says<'_>,
+) -> Result<(ParkId, EnterpriseId, MeterId, Quantity, ReferenceEntry), QueryError> {
+    let asked = asked.ok_or_else(|| QueryError::invalid("meter", "is missing"))?;
+    let mut checks = Checks::default();
+    let name = Name::parse("meter.name", &asked.name).and_then(|name| match name {
+        Name::Meter(park, enterprise, meter) => Ok((park, enterprise, meter)),
+        other => Err(other.unfit("meter.name", "parks/P/enterprises/E/meters/M")),
+    });
+    let name = checks.take(name);
+    checks.text("meter.title", &asked.title);
+    let quantity = asked.quantity.parse::<Quantity>();
+    if let Err(error) = &quantity {
+        checks.wrong("meter.quantity", error.to_string());
+    }
+    let kind = Kind::from_name(&asked.kind);
+    if kind.is_none() {
+        checks.wrong(
+            "meter.kind",
+            "is none of register, interval, event and gauge",
+        );
+    }
+    let modulus = checks.positive("meter.modulus", &asked.modulus);
+    let rated_per_hour = checks.positive("meter.rated_per_hour", &asked.rated_per_hour);
+    if modulus.is_some() && kind.is_some_and(|kind| kind != Kind::Register) {
+        checks.wrong("meter.modulus", "fits a register only");
+    }
+    let (from, to) = checks.validity("meter", &asked.valid_from, &asked.valid_to);
+    says.check(&mut checks);
+    let made = name.zip(quantity.ok()).zip(kind).zip(from);
+    let made = made.map(|((((park, enterprise, meter), quantity), kind), from)| {
+        let body = Meter {
+            title: asked.title.clone(),
+            quantity,
+            kind,
+            interval_s: asked.interval_s,
+            modulus,
+            rated_per_hour,
+            counted: asked.counted,
+        };
+        let entry = says.entry(body::METER, asked.name.clone(), (from, to), body.write());
+        (park, enterprise, meter, quantity, entry)
+    });
+    checks.done(made)
+}
+
+/// The entries of declared statistics, and their park.
+pub(super) fn statistics(
+    parent: &str,
+    asked: &[pb::Statistic],
+    says: Says<'_>,
+) -> Result<(ParkId, Vec<ReferenceEntry>), QueryError> {
+    let mut checks = Checks::default();
+    let park = Name::parse("parent", parent).and_then(|name| match name {
+        Name::Park(park) => Ok(park),
+        other => Err(other.unfit("parent", "parks/P")),
+    });
+    let park = checks.take(park);
+    says.check(&mut checks);
+    if asked.is_empty() {
+        checks.wrong("statistics", "is empty");
+    }
+    if asked.len() > DECLARED_MAX {
+        let problem = format!(
+            "has {} entries; declare at most {DECLARED_MAX} at once",
+            asked.len()
+        );
+        checks.wrong("statistics", problem);
+        return checks.done(None);
+    }
+    let mut entries = Vec::with_capacity(asked.len());
+    for (index, statistic) in asked.iter().enumerate() {
+        let prefix = format!("statistics[{index}]");
+        entries.extend(declared(
+            &mut checks,
+            &prefix,
+            park.as_ref(),
+            statistic,
+            says,
+        ));
+    }
+    checks.done(park.map(|park| (park, entries)))
+}
+
+fn declared(
+    checks: &mut Checks,
+    prefix: &str,
+    park: Option<&ParkId>,
+    asked: &pb::Statistic,
+    says: Says<'_>,
+) -> Option<ReferenceEntry> {
+    let field = |name: &str| format!("{prefix}.{name}");
+    let name = Name::parse(&field("enterprise"), &asked.enterprise).and_then(|name| match name {
+        Name::Enterprise(of, enterprise) if park.is_none_or(|park| *park == of) => {
+            Ok(Name::Enterprise(of, enterprise))
+        }
+        other => Err(other.unfit(
+            &field("enterprise"),
+            "parks/P/enterprises/E of the parent's park",
+        )),
+    });
+    let name = checks.take(name);
+    let series = Series::from_name(&asked.series);
+    if series.is_none() {
+        checks.wrong(&field("series"), "is neither value_added nor gross_output");
+    }
+    let period = match asked
+        .period
+        .as_ref()
+        .and_then(|period| period.period.as_ref())
+    {
+        Some(period) => checks.take(declared_period(&field("period"), period)),
+        None => {
+            checks.wrong(
+                &field("period"),
+                "is missing; give a year, a quarter or a month",
+            );
+            None
+        }
+    };
+    let amount = checks.amount(&field("amount"), &asked.amount);
+    let price_base = match asked.price_base.parse::<PriceBase>() {
+        Ok(price_base) => Some(price_base),
+        Err(error) => {
+            checks.wrong(&field("price_base"), error.to_string());
+            None
+        }
+    };
+    let declared = Declared {
+        series: series?,
+        period: period?,
+        amount: amount?,
+        price_base: price_base?,
+        finality: if asked.r#final {
+            Finality::Final
+        } else {
+            Finality::Preliminary
+        },
+        recorded_at: says.at,
+    };
+    let days = declared.period.range();
+    let valid = (days.first(), Some(days.last()));
+    Some(says.entry(
+        body::STATISTIC,
+        name?.to_string(),
+        valid,
+        Statistic::write(&declared),
+    ))
+}

@@ -1,0 +1,404 @@
+//! `park.query.v1.Indicators`.
+
+use greenpark_model::{
+    coal::Basis,
+    day::DayRange,
+    id::{EnterpriseId, ParkId},
+    indicator::Indicator,
+    money::PriceBase,
+};
+use greenpark_proto::query::v1::{self as pb, indicators_server::Indicators};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    error::QueryError,
+    figure::{Told, tell, timestamp},
+    limits::YEARS,
+    measure::Question,
+    name::Name,
+    paging::Page,
+    period,
+    plans::DEFAULT,
+    population,
+    progress::{self, Years},
+    registry::Registry,
+    rpc::{IndicatorsRpc, basis, price_base},
+    scope::Scope,
+    service::Shared,
+};
+
+/// What is asked, but for whom.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    indicator: Indicator,
+    range: DayRange,
+    basis: Basis,
+    price_base: PriceBase,
+}
+
+impl Shared {
+    fn question(&self, terms: Terms) -> Question<'_> {
+        Question {
+            indicator: terms.indicator,
+            range: terms.range,
+            basis: terms.basis,
+            price_base: terms.price_base,
+            factors: &self.factors,
+            now: self.now(),
+        }
+    }
+
+    /// The figures of `name` for each of `terms`, which have one range.
+    async fn figures(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+        name: &Name,
+        terms: &[Terms],
+    ) -> Result<Vec<Told>, QueryError> {
+        let Some(&Terms { range, .. }) = terms.first() else {
+            return Ok(Vec::new());
+        };
+        scope.check(name)?;
+        let mut days = Vec::new();
+        match name {
+            Name::Parks => {
+                for park in self.parks(scope, registry).await? {
+                    if scope.permits_park(&park) {
+                        days.push(self.park_days(scope, registry, &park, range).await?);
+                    }
+                }
+            }
+            Name::Park(park) | Name::Enterprise(park, _) => {
+                days.push(self.park_days(scope, registry, park, range).await?);
+            }
+            _ => return Err(name.unfit("name", "parks/-, parks/P or parks/P/enterprises/E")),
+        }
+        let population = match (name, days.first()) {
+            (Name::Enterprise(_, enterprise), Some(park)) => {
+                if !park.with_readings().contains(enterprise) {
+                    self.known_enterprise(scope, registry, &park.park, enterprise)
+                        .await?;
+                }
+                population::named(park, enterprise.clone())
+            }
+            _ => population::of_parks(&days, range),
+        };
+        terms
+            .iter()
+            .map(|t| tell(&self.question(*t), name.to_string(), &population))
+            .collect()
+    }
+
+    /// Whether there is `enterprise`: in the registry, or in any book of the park.
+    pub(super) async fn known_enterprise(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+        park: &ParkId,
+        enterprise: &EnterpriseId,
+    ) -> Result<(), QueryError> {
+        if registry.park(park).known_enterprises().contains(enterprise) {
+            return Ok(());
+        }
+        let all = self.enterprises(scope, registry, park).await?;
+        if all.contains(enterprise) {
+            return Ok(());
+        }
+        let name = |enterprise| Name::Enterprise(park.clone(), enterprise).to_string();
+        Err(QueryError::NotFound {
+            name: name(enterprise.clone()),
+            known: all.into_iter().map(name).collect(),
+        })
+    }
+
+    async fn get(
+        &self,
+        scope: Scope,
+        indicator: Indicator,
+        request: &pb::GetIndicatorRequest,
+    ) -> Result<pb::Figure, QueryError> {
+        let name = Name::parse("name", &request.name)?;
+        let range = period::resolve(request.period.as_ref(), self.plans.all(), self.today())?;
+        let terms = Terms {
+            indicator,
+            range,
+            basis: basis(request.basis)?,
+            price_base: price_base("price_base", &request.price_base)?,
+        };
+        let registry = self.registry().await?;
+        let mut told = self.figures(&scope, &registry, &name, &[terms]).await?;
+        told.pop()
+            .map(|told| told.figure)
+            .ok_or_else(|| QueryError::Broken("no figure".to_owned()))
+    }
+
+    async fn list(
+        &self,
+        scope: Scope,
+        indicator: Indicator,
+        request: &pb::ListIndicatorsRequest,
+    ) -> Result<pb::ListIndicatorsResponse, QueryError> {
+        let parent = Name::parse("parent", &request.parent)?;
+        let range = period::resolve(request.period.as_ref(), self.plans.all(), self.today())?;
+        let terms = Terms {
+            indicator,
+            range,
+            basis: basis(request.basis)?,
+            price_base: price_base("price_base", &request.price_base)?,
+        };
+        let question = format!("{terms:?} {parent}");
+        let page = Page::parse(request.page_size, &request.page_token, &question)?;
+        scope.check(&parent)?;
+        let registry = self.registry().await?;
+        let children: Vec<Name> = match &parent {
+            Name::Parks => {
+                let parks = self.parks(&scope, &registry).await?;
+                parks
+                    .into_iter()
+                    .filter(|p| scope.permits_park(p))
+                    .map(Name::Park)
+                    .collect()
+            }
+            Name::Park(park) => {
+                self.known_park(&scope, &registry, park).await?;
+                let enterprises = self.enterprises(&scope, &registry, park).await?;
+                enterprises
+                    .into_iter()
+                    .map(|e| Name::Enterprise(park.clone(), e))
+                    .collect()
+            }
+            _ => return Err(parent.unfit("parent", "parks/- or parks/P")),
+        };
+        let (children, next_page_token) = page.cut(children, Name::to_string);
+        let mut figures = Vec::with_capacity(children.len());
+        for child in children {
+            figures.push(self.child(&scope, &registry, &child, terms).await?);
+        }
+        Ok(pb::ListIndicatorsResponse {
+            figures,
+            next_page_token,
+        })
+    }
+
+    /// The figure of one child. One that declared at other prices than asked has no value and a note, so
+    /// that the others are told.
+    async fn child(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+        child: &Name,
+        terms: Terms,
+    ) -> Result<pb::Figure, QueryError> {
+        match self.figures(scope, registry, child, &[terms]).await {
+            Ok(mut told) => told
+                .pop()
+                .map(|told| told.figure)
+                .ok_or_else(|| QueryError::Broken("no figure".to_owned())),
+            Err(error @ QueryError::MixedPriceBases { .. }) => Ok(pb::Figure {
+                name: child.to_string(),
+                indicator: terms.indicator.to_string(),
+                period: Some(crate::figure::days(terms.range)),
+                unit: terms.indicator.unit().to_owned(),
+                price_base: terms.price_base.to_string(),
+                status: pb::PeriodStatus::Operational.into(),
+                as_of: Some(timestamp(self.now())),
+                notes: vec![format!("there is no value: {}", error.status().message())],
+                ..pb::Figure::default()
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every enterprise of a park that is registered or has readings in any book, in order.
+    pub(super) async fn enterprises(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+        park: &ParkId,
+    ) -> Result<Vec<EnterpriseId>, QueryError> {
+        let registered = registry.park(park);
+        let mut all = registered.known_enterprises();
+        for year in self.books.lake.years(park).await? {
+            if let Some(book) = self.books.days(park, year, &registered).await? {
+                all.extend(book.enterprises().cloned());
+            }
+        }
+        Ok(all.into_iter().filter(|e| scope.permits(park, e)).collect())
+    }
+
+    async fn progress(
+        &self,
+        scope: Scope,
+        request: &pb::GetProgressRequest,
+    ) -> Result<pb::Progress, QueryError> {
+        let name = Name::parse("name", &request.name)?;
+        let basis = basis(request.basis)?;
+        let id = if request.plan.is_empty() {
+            DEFAULT
+        } else {
+            &request.plan
+        };
+        let (plan, price_base) = self.plans.find(id).ok_or_else(|| QueryError::NotFound {
+            name: id.chars().take(80).collect(),
+            known: self
+                .plans
+                .all()
+                .iter()
+                .map(|plan| plan.id.clone())
+                .collect(),
+        })?;
+        let today = self.today();
+        let year = judged_year(request.year, plan, today.year())?;
+        let registry = self.registry().await?;
+        let mut figures: Vec<Vec<(i16, Told)>> = plan.targets.iter().map(|_| Vec::new()).collect();
+        for of in plan.base_year..=year {
+            let range =
+                DayRange::year(of).ok_or_else(|| QueryError::invalid("year", "is no year"))?;
+            let terms: Vec<Terms> = plan
+                .targets
+                .iter()
+                .map(|target| Terms {
+                    indicator: target.indicator,
+                    range,
+                    basis,
+                    price_base,
+                })
+                .collect();
+            let told = self.figures(&scope, &registry, &name, &terms).await?;
+            for (of_target, told) in figures.iter_mut().zip(told) {
+                of_target.push((of, told));
+            }
+        }
+        let targets = plan
+            .targets
+            .iter()
+            .zip(figures)
+            .map(|(&target, figures)| progress::judge(target, Years { plan, figures }))
+            .collect();
+        Ok(pb::Progress {
+            name: name.to_string(),
+            plan: Some(progress::plan(plan)),
+            year: year.into(),
+            targets,
+            as_of: Some(timestamp(self.now())),
+        })
+    }
+}
+
+/// The year that is asked, or the last complete one of the plan.
+fn judged_year(
+    asked: i32,
+    plan: &greenpark_model::plan::Plan,
+    this_year: i16,
+) -> Result<i16, QueryError> {
+    if asked == 0 {
+        let year = plan.end_year.min(this_year.saturating_sub(1));
+        return (year >= plan.base_year).then_some(year).ok_or_else(|| {
+            let message = format!(
+                "plan '{}' has no complete year yet; ask for one by its number",
+                plan.id
+            );
+            QueryError::Precondition("PLAN_NOT_BEGUN", message)
+        });
+    }
+    let last = plan.end_year.max(this_year).min(*YEARS.end());
+    i16::try_from(asked)
+        .ok()
+        .filter(|year| (plan.base_year..=last).contains(year))
+        .ok_or_else(|| {
+            let problem = format!(
+                "{asked} is not from {} to {last}; write 0 for the last complete year",
+                plan.base_year
+            );
+            QueryError::invalid("year", problem)
+        })
+}
+
+#[tonic::async_trait]
+impl Indicators for IndicatorsRpc {
+    async fn get_energy_intensity(
+        &self,
+        request: Request<pb::GetIndicatorRequest>,
+    ) -> Result<Response<pb::Figure>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.get(scope, Indicator::EnergyIntensity, asked);
+        shared
+            .answer("GetEnergyIntensity", request.metadata(), work)
+            .await
+    }
+
+    async fn list_energy_intensities(
+        &self,
+        request: Request<pb::ListIndicatorsRequest>,
+    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.list(scope, Indicator::EnergyIntensity, asked);
+        shared
+            .answer("ListEnergyIntensities", request.metadata(), work)
+            .await
+    }
+
+    async fn get_water_intensity(
+        &self,
+        request: Request<pb::GetIndicatorRequest>,
+    ) -> Result<Response<pb::Figure>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.get(scope, Indicator::WaterIntensity, asked);
+        shared
+            .answer("GetWaterIntensity", request.metadata(), work)
+            .await
+    }
+
+    async fn list_water_intensities(
+        &self,
+        request: Request<pb::ListIndicatorsRequest>,
+    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.list(scope, Indicator::WaterIntensity, asked);
+        shared
+            .answer("ListWaterIntensities", request.metadata(), work)
+            .await
+    }
+
+    async fn get_waste_utilization(
+        &self,
+        request: Request<pb::GetIndicatorRequest>,
+    ) -> Result<Response<pb::Figure>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.get(scope, Indicator::WasteUtilization, asked);
+        shared
+            .answer("GetWasteUtilization", request.metadata(), work)
+            .await
+    }
+
+    async fn list_waste_utilizations(
+        &self,
+        request: Request<pb::ListIndicatorsRequest>,
+    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.list(scope, Indicator::WasteUtilization, asked);
+        shared
+            .answer("ListWasteUtilizations", request.metadata(), work)
+            .await
+    }
+
+    async fn get_progress(
+        &self,
+        request: Request<pb::GetProgressRequest>,
+    ) -> Result<Response<pb::Progress>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.progress(scope, asked);
+        shared.answer("GetProgress", request.metadata(), work).await
+    }
+
+    async fn list_plans(
+        &self,
+        request: Request<pb::ListPlansRequest>,
+    ) -> Result<Response<pb::ListPlansResponse>, Status> {
+        let plans = self.0.plans.all().iter().map(progress::plan).collect();
+        let response = pb::ListPlansResponse { plans };
+        let work = |_| futures::future::ready(Ok(response.clone()));
+        self.0.answer("ListPlans", request.metadata(), work).await
+    }
+}

@@ -1,0 +1,268 @@
+//! `park.query.v1.Readings`: streams that go no faster than they are read.
+
+use std::{pin::Pin, sync::Arc};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Decimal128Type, TimestampMillisecondType},
+};
+use futures::{Stream, TryStreamExt as _};
+use greenpark_model::{amount::Amount, day::Instant, id::MeterId, quantity::Quantity};
+use greenpark_proto::query::v1::{self as pb, readings_server::Readings};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+
+use crate::{
+    decode::{Texts, numbers},
+    error::QueryError,
+    extract::{self, Content, Format, Job},
+    figure::timestamp,
+    limits::{STREAM_PAGE_READINGS, STREAM_PAGES_AHEAD},
+    name::Name,
+    period,
+    rpc::ReadingsRpc,
+    scan::{Scan, Selection},
+    scope::Scope,
+    service::Shared,
+};
+
+/// What a stream's task sends to its client.
+pub(crate) type Sender<T> = mpsc::Sender<Result<T, Status>>;
+
+/// The client went away, or what it is to be told instead.
+pub(crate) enum Ended {
+    Gone,
+    Failed(QueryError),
+}
+
+impl<E: Into<QueryError>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Sends `message` when there is room for it.
+pub(crate) async fn send<T>(to: &Sender<T>, message: T) -> Result<(), Ended> {
+    to.send(Ok(message)).await.map_err(|_| Ended::Gone)
+}
+
+impl Shared {
+    /// Starts a task that answers with a stream, within the deadline of streams.
+    async fn stream<T, F>(
+        self: &Arc<Self>,
+        method: &'static str,
+        metadata: &MetadataMap,
+        work: impl FnOnce(Arc<Self>, Scope, Sender<T>) -> F + Send + 'static,
+    ) -> Result<Response<ReceiverStream<Result<T, Status>>>, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<(), Ended>> + Send + 'static,
+    {
+        let begun = std::time::Instant::now();
+        let span = self.settings.stream_deadline;
+        let admitted = self.admit(metadata, &self.streams, span).await;
+        let admitted = admitted.map_err(QueryError::status)?;
+        let (sender, receiver) = mpsc::channel(STREAM_PAGES_AHEAD);
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let _under_way = shared.metrics.begin();
+            let work = work(Arc::clone(&shared), admitted.scope.clone(), sender.clone());
+            let deadline = Err(Ended::Failed(QueryError::Deadline));
+            let code = match tokio::time::timeout_at(admitted.until, work)
+                .await
+                .unwrap_or(deadline)
+            {
+                Ok(()) => Code::Ok,
+                Err(Ended::Gone) => Code::Cancelled,
+                Err(Ended::Failed(error)) => {
+                    let status = error.status();
+                    let code = status.code();
+                    // The client may be gone, and then nobody is left to be told.
+                    let _ = sender.send(Err(status)).await;
+                    code
+                }
+            };
+            shared.count(method, code, begun);
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    /// What a request selects; its enterprise must exist.
+    pub(crate) async fn select(
+        &self,
+        scope: &Scope,
+        name: &Name,
+        period: Option<&pb::Period>,
+    ) -> Result<Selection, QueryError> {
+        let (park, enterprise, meter) = match name.clone() {
+            Name::Enterprise(park, enterprise) => (park, enterprise, None),
+            Name::Meter(park, enterprise, meter) => (park, enterprise, Some(meter)),
+            other => {
+                let wanted = "parks/P/enterprises/E or parks/P/enterprises/E/meters/M";
+                return Err(other.unfit("name", wanted));
+            }
+        };
+        let range = period::resolve(period, self.plans.all(), self.today())?;
+        scope.check(name)?;
+        let registry = self.registry().await?;
+        self.known_park(scope, &registry, &park).await?;
+        self.known_enterprise(scope, &registry, &park, &enterprise)
+            .await?;
+        Ok(Selection {
+            park,
+            enterprise,
+            meter,
+            range,
+        })
+    }
+}
+
+/// Streams the pages of a selection.
+async fn pages(
+    shared: Arc<Shared>,
+    scope: Scope,
+    asked: pb::StreamReadingsRequest,
+    to: Sender<pb::ReadingsPage>,
+) -> Result<(), Ended> {
+    let name = Name::parse("name", &asked.name)?;
+    let selection = shared.select(&scope, &name, asked.period.as_ref()).await?;
+    let mut sent = 0u64;
+    match send_pages(&shared, &scope, &selection, &to, &mut sent).await {
+        // Nothing was sent yet, so a newer snapshot serves as well.
+        Err(Ended::Failed(error)) if sent == 0 && error.is_file_replaced() => {
+            shared.metrics.retried.inc();
+            send_pages(&shared, &scope, &selection, &to, &mut sent).await
+        }
+        result => result,
+    }
+}
+
+async fn send_pages(
+    shared: &Shared,
+    scope: &Scope,
+    selection: &Selection,
+    to: &Sender<pb::ReadingsPage>,
+    sent: &mut u64,
+) -> Result<(), Ended> {
+    let scan = Scan::open(&shared.books, scope, selection.clone()).await?;
+    let (mut batches, _) = scan.run(&shared.books).await?;
+    let enterprise = Name::Enterprise(selection.park.clone(), selection.enterprise.clone());
+    let mut page = Vec::new();
+    while let Some(batch) = batches.try_next().await.map_err(QueryError::Scan)? {
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let many = (batch.num_rows() - from).min(STREAM_PAGE_READINGS - page.len());
+            readings(&batch.slice(from, many), &enterprise, &mut page)?;
+            from += many;
+            if page.len() == STREAM_PAGE_READINGS {
+                *sent += page.len() as u64;
+                let readings = std::mem::take(&mut page);
+                shared.metrics.readings_sent.inc_by(readings.len() as u64);
+                send(to, pb::ReadingsPage { readings }).await?;
+            }
+        }
+    }
+    if !page.is_empty() {
+        shared.metrics.readings_sent.inc_by(page.len() as u64);
+        send(to, pb::ReadingsPage { readings: page }).await?;
+    }
+    Ok(())
+}
+
+/// Appends the rows of `batch` to `page`.
+fn readings(
+    batch: &RecordBatch,
+    enterprise: &Name,
+    page: &mut Vec<pb::Reading>,
+) -> Result<(), QueryError> {
+    let meters = Texts::new(batch, "meter", |text| {
+        MeterId::new(text)
+            .ok()
+            .map(|meter| format!("{enterprise}/meters/{meter}"))
+    })?;
+    let quantities = Texts::new(batch, "quantity", |text| text.parse::<Quantity>().ok())?;
+    let kinds = Texts::new(batch, "kind", |text| Some(text.to_owned()))?;
+    let flags = Texts::new(batch, "flag", |text| Some(text.to_owned()))?;
+    let instants = numbers::<TimestampMillisecondType>(batch, "instant")?.values();
+    let values = numbers::<Decimal128Type>(batch, "value")?.values();
+    for row in 0..batch.num_rows() {
+        let quantity = quantities.get(row)?;
+        let value = i64::try_from(values[row])
+            .ok()
+            .and_then(|v| Amount::from_micro(v).ok());
+        let value =
+            value.ok_or_else(|| QueryError::Broken("a value is out of range".to_owned()))?;
+        page.push(pb::Reading {
+            meter: meters.get(row)?.clone(),
+            quantity: quantity.to_string(),
+            kind: kinds.get(row)?.clone(),
+            instant: Some(timestamp(Instant(instants[row]))),
+            value: value.to_string(),
+            unit: quantity.medium.unit().symbol().to_owned(),
+            flag: flags.get(row)?.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// Streams an extract and its manifest.
+async fn extract(
+    shared: Arc<Shared>,
+    scope: Scope,
+    asked: pb::ExtractRequest,
+    to: Sender<pb::ExtractChunk>,
+) -> Result<(), Ended> {
+    let name = Name::parse("name", &asked.name)?;
+    if !matches!(name, Name::Enterprise(..)) {
+        return Err(name.unfit("name", "parks/P/enterprises/E").into());
+    }
+    let content = match pb::ExtractContent::try_from(asked.content) {
+        Ok(pb::ExtractContent::Unspecified | pb::ExtractContent::Readings) => Content::Readings,
+        Ok(pb::ExtractContent::DailyTotals) => Content::DailyTotals,
+        Err(_) => {
+            return Err(QueryError::invalid("content", "is none of the known contents").into());
+        }
+    };
+    let format = match pb::ExtractFormat::try_from(asked.format) {
+        Ok(pb::ExtractFormat::Unspecified | pb::ExtractFormat::Parquet) => Format::Parquet,
+        Ok(pb::ExtractFormat::Csv) => Format::Csv,
+        Err(_) => return Err(QueryError::invalid("format", "is none of the known formats").into()),
+    };
+    let selection = shared.select(&scope, &name, asked.period.as_ref()).await?;
+    let job = Job {
+        selection,
+        content,
+        format,
+        scope,
+    };
+    extract::run(&shared, &job, &to).await
+}
+
+type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Readings for ReadingsRpc {
+    type StreamReadingsStream = Responses<pb::ReadingsPage>;
+    type ExtractStream = Responses<pb::ExtractChunk>;
+
+    async fn stream_readings(
+        &self,
+        request: Request<pb::StreamReadingsRequest>,
+    ) -> Result<Response<Self::StreamReadingsStream>, Status> {
+        let (metadata, _, asked) = request.into_parts();
+        let work = |shared, scope, to| pages(shared, scope, asked, to);
+        let response = self.0.stream("StreamReadings", &metadata, work).await?;
+        Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ReadingsPage>))
+    }
+
+    async fn extract(
+        &self,
+        request: Request<pb::ExtractRequest>,
+    ) -> Result<Response<Self::ExtractStream>, Status> {
+        let (metadata, _, asked) = request.into_parts();
+        let work = |shared, scope, to| extract(shared, scope, asked, to);
+        let response = self.0.stream("Extract", &metadata, work).await?;
+        Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ExtractChunk>))
+    }
+}

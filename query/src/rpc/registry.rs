@@ -1,0 +1,422 @@
+//! `park.query.v1.Registry`.
+
+use std::collections::BTreeMap;
+
+use greenpark_model::{
+    day::CivilDay,
+    id::{EnterpriseId, MeterId, ParkId},
+    quantity::Quantity,
+};
+use greenpark_proto::query::v1::{self as pb, registry_server::Registry};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    error::QueryError,
+    figure::timestamp,
+    latest,
+    name::Name,
+    paging::Page,
+    registry::{
+        Park,
+        body::{Enterprise, Meter},
+        dated::Entry,
+    },
+    rpc::{
+        RegistryRpc,
+        declare::{self, Says},
+    },
+    scope::Scope,
+    service::Shared,
+    statistics::{Declared, DeclaredPeriod, Finality},
+};
+
+/// The park and, unless all are asked, the enterprise of a parent.
+fn parent(text: &str) -> Result<(ParkId, Option<EnterpriseId>), QueryError> {
+    match Name::parse("parent", text)? {
+        Name::Enterprises(park) => Ok((park, None)),
+        Name::Enterprise(park, enterprise) => Ok((park, Some(enterprise))),
+        other => Err(other.unfit("parent", "parks/P/enterprises/E or parks/P/enterprises/-")),
+    }
+}
+
+fn day_text(day: Option<CivilDay>) -> String {
+    day.map(|day| day.to_string()).unwrap_or_default()
+}
+
+fn enterprise(name: String, entry: &Entry<Enterprise>) -> pb::Enterprise {
+    pb::Enterprise {
+        name,
+        title: entry.body.title.clone(),
+        industry: entry.body.industry.clone(),
+        above_designated_size: entry.body.above_designated_size,
+        valid_from: entry.valid_from.to_string(),
+        valid_to: day_text(entry.valid_to),
+        recorded_at: Some(timestamp(entry.recorded_at)),
+    }
+}
+
+fn meter(name: String, entry: &Entry<Meter>) -> pb::Meter {
+    let amount =
+        |a: Option<greenpark_model::amount::Amount>| a.map(|a| a.to_string()).unwrap_or_default();
+    pb::Meter {
+        name,
+        title: entry.body.title.clone(),
+        quantity: entry.body.quantity.to_string(),
+        kind: entry.body.kind.as_str().to_owned(),
+        interval_s: entry.body.interval_s,
+        modulus: amount(entry.body.modulus),
+        rated_per_hour: amount(entry.body.rated_per_hour),
+        counted: entry.body.counted,
+        valid_from: entry.valid_from.to_string(),
+        valid_to: day_text(entry.valid_to),
+        latest: None,
+        recorded_at: Some(timestamp(entry.recorded_at)),
+    }
+}
+
+fn statistic(name: &str, declared: &Declared) -> pb::Statistic {
+    let period = match declared.period {
+        DeclaredPeriod::Year(year) => pb::period::Period::Year(year.into()),
+        DeclaredPeriod::Quarter(..) => pb::period::Period::Quarter(declared.period.to_string()),
+        DeclaredPeriod::Month(..) => pb::period::Period::Month(declared.period.to_string()),
+    };
+    pb::Statistic {
+        enterprise: name.to_owned(),
+        series: declared.series.as_str().to_owned(),
+        period: Some(pb::Period {
+            period: Some(period),
+        }),
+        amount: declared.amount.to_string(),
+        price_base: declared.price_base.to_string(),
+        r#final: declared.finality == Finality::Final,
+        recorded_at: Some(timestamp(declared.recorded_at)),
+    }
+}
+
+impl Shared {
+    fn says<'a>(&self, by: &'a str, evidence: &'a str) -> Says<'a> {
+        Says {
+            by,
+            evidence,
+            at: self.now(),
+        }
+    }
+
+    async fn record(
+        &self,
+        entries: Vec<greenpark_archive::reference::ReferenceEntry>,
+    ) -> Result<(), QueryError> {
+        let count = entries.len() as u64;
+        let version = self.books.lake.reference().append(entries).await?;
+        self.metrics.entries_recorded.inc_by(count);
+        tracing::info!(entries = count, version, "entries recorded");
+        Ok(())
+    }
+
+    async fn register_enterprise(
+        &self,
+        scope: Scope,
+        asked: &pb::RegisterEnterpriseRequest,
+    ) -> Result<pb::Enterprise, QueryError> {
+        let says = self.says(&asked.recorded_by, &asked.evidence);
+        let (park, id, entry) = declare::enterprise(asked.enterprise.as_ref(), says)?;
+        let name = Name::Enterprise(park, id);
+        scope.check(&name)?;
+        self.record(vec![entry]).await?;
+        let answer = asked.enterprise.clone().unwrap_or_default();
+        Ok(pb::Enterprise {
+            recorded_at: Some(timestamp(says.at)),
+            ..answer
+        })
+    }
+
+    async fn register_meter(
+        &self,
+        scope: Scope,
+        asked: &pb::RegisterMeterRequest,
+    ) -> Result<pb::Meter, QueryError> {
+        let says = self.says(&asked.recorded_by, &asked.evidence);
+        let (park, enterprise, id, _, entry) = declare::meter(asked.meter.as_ref(), says)?;
+        scope.check(&Name::Meter(park, enterprise, id))?;
+        self.record(vec![entry]).await?;
+        let answer = asked.meter.clone().unwrap_or_default();
+        Ok(pb::Meter {
+            latest: None,
+            recorded_at: Some(timestamp(says.at)),
+            ..answer
+        })
+    }
+
+    async fn declare_statistics(
+        &self,
+        scope: Scope,
+        asked: &pb::DeclareStatisticsRequest,
+    ) -> Result<pb::DeclareStatisticsResponse, QueryError> {
+        let says = self.says(&asked.recorded_by, &asked.evidence);
+        let (park, entries) = declare::statistics(&asked.parent, &asked.statistics, says)?;
+        for entry in &entries {
+            scope.check(&Name::parse("statistics", &entry.subject)?)?;
+        }
+        if !scope.sees(&park) {
+            return Err(QueryError::Denied(asked.parent.clone()));
+        }
+        let recorded = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        self.record(entries).await?;
+        Ok(pb::DeclareStatisticsResponse { recorded })
+    }
+
+    async fn list_parks(
+        &self,
+        scope: Scope,
+        asked: &pb::ListParksRequest,
+    ) -> Result<pb::ListParksResponse, QueryError> {
+        let page = Page::parse(asked.page_size, &asked.page_token, "parks")?;
+        let registry = self.registry().await?;
+        let parks = self.parks(&scope, &registry).await?;
+        let (ids, next_page_token) = page.cut(parks, ParkId::to_string);
+        let mut parks = Vec::with_capacity(ids.len());
+        for park in ids {
+            let years = self.books.lake.years(&park).await?;
+            let name = Name::Park(park).to_string();
+            parks.push(pb::Park {
+                name,
+                years: years.into_iter().map(i32::from).collect(),
+            });
+        }
+        Ok(pb::ListParksResponse {
+            parks,
+            next_page_token,
+        })
+    }
+
+    async fn list_enterprises(
+        &self,
+        scope: Scope,
+        asked: &pb::ListEnterprisesRequest,
+    ) -> Result<pb::ListEnterprisesResponse, QueryError> {
+        let Name::Park(park) = Name::parse("parent", &asked.parent)? else {
+            return Err(QueryError::invalid("parent", "is no park; write parks/P"));
+        };
+        let page = Page::parse(
+            asked.page_size,
+            &asked.page_token,
+            &format!("enterprises {park}"),
+        )?;
+        if !scope.sees(&park) {
+            return Err(QueryError::Denied(asked.parent.clone()));
+        }
+        let registry = self.registry().await?;
+        self.known_park(&scope, &registry, &park).await?;
+        let (registered, today) = (registry.park(&park), self.today());
+        let entries: Vec<pb::Enterprise> = registered
+            .enterprises
+            .iter()
+            .filter(|(id, _)| scope.permits(&park, id))
+            .filter_map(|(id, dated)| {
+                let name = Name::Enterprise(park.clone(), id.clone()).to_string();
+                Some(enterprise(name, dated.on(today)?))
+            })
+            .collect();
+        let (enterprises, next_page_token) = page.cut(entries, |entry| entry.name.clone());
+        Ok(pb::ListEnterprisesResponse {
+            enterprises,
+            next_page_token,
+        })
+    }
+
+    async fn list_meters(
+        &self,
+        scope: Scope,
+        asked: &pb::ListMetersRequest,
+    ) -> Result<pb::ListMetersResponse, QueryError> {
+        let (park, of) = parent(&asked.parent)?;
+        let page = Page::parse(
+            asked.page_size,
+            &asked.page_token,
+            &format!("meters {}", asked.parent),
+        )?;
+        scope.check(&Name::parse("parent", &asked.parent)?)?;
+        let registry = self.registry().await?;
+        self.known_park(&scope, &registry, &park).await?;
+        let registered = registry.park(&park);
+        let newest = latest::newest_books(&self.books, &park, &registered).await?;
+        let wanted = |id: &EnterpriseId| of.as_ref().is_none_or(|of| of == id);
+        let mut meters = registered_meters(&registered, &park, self.today());
+        for series in newest.iter().flat_map(|book| &book.series) {
+            let key = &series.key;
+            let at = (
+                key.enterprise.clone(),
+                key.series.meter.clone(),
+                key.series.quantity,
+            );
+            let known = registered.meter(&key.enterprise, &key.series).is_some();
+            if !known {
+                meters.entry(at).or_insert_with(|| unregistered(&park, key));
+            }
+        }
+        meters.retain(|(enterprise, ..), _| wanted(enterprise));
+        let key = |((e, m, q), _): &(MeterPlace, pb::Meter)| format!("{e}/{m}/{q}");
+        let mut listed: Vec<_> = meters.into_iter().collect();
+        listed.sort_by_key(key);
+        let (listed, next_page_token) = page.cut(listed, key);
+        let places: Vec<MeterPlace> = listed.iter().map(|(place, _)| place.clone()).collect();
+        let readings = latest::readings(&self.books, &park, &newest, &places).await?;
+        let meters = listed
+            .into_iter()
+            .zip(readings)
+            .map(|((_, meter), latest)| pb::Meter { latest, ..meter })
+            .collect();
+        Ok(pb::ListMetersResponse {
+            meters,
+            next_page_token,
+        })
+    }
+
+    async fn list_statistics(
+        &self,
+        scope: Scope,
+        asked: &pb::ListStatisticsRequest,
+    ) -> Result<pb::ListStatisticsResponse, QueryError> {
+        let (park, of) = parent(&asked.parent)?;
+        let question = format!("statistics {}", asked.parent);
+        let page = Page::parse(asked.page_size, &asked.page_token, &question)?;
+        scope.check(&Name::parse("parent", &asked.parent)?)?;
+        let registry = self.registry().await?;
+        self.known_park(&scope, &registry, &park).await?;
+        let registered = registry.park(&park);
+        let mut all: Vec<(String, pb::Statistic)> = registered
+            .statistics
+            .iter()
+            .filter(|(id, _)| of.as_ref().is_none_or(|of| of == *id) && scope.permits(&park, id))
+            .flat_map(|(id, declared)| {
+                let name = Name::Enterprise(park.clone(), id.clone()).to_string();
+                declared.iter().map(move |d| {
+                    let series = d.series.as_str();
+                    let key = format!("{name} {series} {} {}", d.period, d.price_base);
+                    (key, statistic(&name, d))
+                })
+            })
+            .collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        let (statistics, next_page_token) = page.cut(all, |(key, _)| key.clone());
+        let statistics = statistics
+            .into_iter()
+            .map(|(_, statistic)| statistic)
+            .collect();
+        Ok(pb::ListStatisticsResponse {
+            statistics,
+            next_page_token,
+        })
+    }
+}
+
+/// Whose meter, and what it measures.
+pub(crate) type MeterPlace = (EnterpriseId, MeterId, Quantity);
+
+/// The meters with an entry that holds today.
+fn registered_meters(
+    registered: &Park,
+    park: &ParkId,
+    today: CivilDay,
+) -> BTreeMap<MeterPlace, pb::Meter> {
+    registered
+        .meters
+        .iter()
+        .filter_map(|(key, dated)| {
+            let name = Name::Meter(park.clone(), key.enterprise.clone(), key.meter.clone());
+            let place = (key.enterprise.clone(), key.meter.clone(), key.quantity);
+            Some((place, meter(name.to_string(), dated.on(today)?)))
+        })
+        .collect()
+}
+
+fn unregistered(park: &ParkId, key: &greenpark_archive::rows::SeriesKey) -> pb::Meter {
+    let name = Name::Meter(
+        park.clone(),
+        key.enterprise.clone(),
+        key.series.meter.clone(),
+    );
+    pb::Meter {
+        name: name.to_string(),
+        quantity: key.series.quantity.to_string(),
+        kind: key.series.kind.as_str().to_owned(),
+        counted: true,
+        ..pb::Meter::default()
+    }
+}
+
+#[tonic::async_trait]
+impl Registry for RegistryRpc {
+    async fn list_parks(
+        &self,
+        request: Request<pb::ListParksRequest>,
+    ) -> Result<Response<pb::ListParksResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_parks(scope, asked);
+        shared.answer("ListParks", request.metadata(), work).await
+    }
+
+    async fn register_enterprise(
+        &self,
+        request: Request<pb::RegisterEnterpriseRequest>,
+    ) -> Result<Response<pb::Enterprise>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.register_enterprise(scope, asked);
+        shared
+            .answer("RegisterEnterprise", request.metadata(), work)
+            .await
+    }
+
+    async fn list_enterprises(
+        &self,
+        request: Request<pb::ListEnterprisesRequest>,
+    ) -> Result<Response<pb::ListEnterprisesResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_enterprises(scope, asked);
+        shared
+            .answer("ListEnterprises", request.metadata(), work)
+            .await
+    }
+
+    async fn register_meter(
+        &self,
+        request: Request<pb::RegisterMeterRequest>,
+    ) -> Result<Response<pb::Meter>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.register_meter(scope, asked);
+        shared
+            .answer("RegisterMeter", request.metadata(), work)
+            .await
+    }
+
+    async fn list_meters(
+        &self,
+        request: Request<pb::ListMetersRequest>,
+    ) -> Result<Response<pb::ListMetersResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_meters(scope, asked);
+        shared.answer("ListMeters", request.metadata(), work).await
+    }
+
+    async fn declare_statistics(
+        &self,
+        request: Request<pb::DeclareStatisticsRequest>,
+    ) -> Result<Response<pb::DeclareStatisticsResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_statistics(scope, asked);
+        shared
+            .answer("DeclareStatistics", request.metadata(), work)
+            .await
+    }
+
+    async fn list_statistics(
+        &self,
+        request: Request<pb::ListStatisticsRequest>,
+    ) -> Result<Response<pb::ListStatisticsResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_statistics(scope, asked);
+        shared
+            .answer("ListStatistics", request.metadata(), work)
+            .await
+    }
+}

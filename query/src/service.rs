@@ -1,0 +1,405 @@
+//! The service as a value: made from a lake, settings and a clock, and served on a listener.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{Future, future::BoxFuture};
+use greenpark_archive::lake::Lake;
+use greenpark_model::{
+    coal::FactorSet,
+    day::{CivilDay, DayRange, Instant},
+    id::ParkId,
+};
+use greenpark_proto::query::v1::{
+    indicators_server::IndicatorsServer, readings_server::ReadingsServer,
+    registry_server::RegistryServer,
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Code, Response, Status,
+    codec::CompressionEncoding,
+    metadata::MetadataMap,
+    transport::{Server, server::TcpIncoming},
+};
+
+use crate::{
+    books::Books,
+    engine::Engine,
+    error::QueryError,
+    factors::{self, FactorError},
+    metrics::{Ending, Method, Metrics},
+    name::Name,
+    park_days::ParkDays,
+    plans::{self, PlanError, Plans},
+    registry::Registry,
+    rpc::{IndicatorsRpc, ReadingsRpc, RegistryRpc},
+    scope::{Gate, Scope},
+    settings::Settings,
+};
+
+/// Time as a value: when it is now.
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// What a question waits for before it is answered, where the processor runs beside the service: that
+/// what gateways have been acknowledged is in the books. It bounds its own wait.
+pub type Freshness = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Idle connections are asked for a sign of life this often.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// Why the service does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A file of factors is wrong.
+    #[error("the factors cannot be loaded")]
+    Factors(#[from] FactorError),
+    /// A file of plans is wrong.
+    #[error("the plans cannot be loaded")]
+    Plans(#[from] PlanError),
+    /// Reflection cannot be set up.
+    #[error("the descriptors cannot be served")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("the transport failed")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// The query service, not yet serving.
+pub struct Service {
+    lake: Lake,
+    settings: Settings,
+    clock: Clock,
+    metrics: Metrics,
+    freshness: Option<Freshness>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every method shares.
+pub(crate) struct Shared {
+    pub(crate) books: Books,
+    pub(crate) factors: FactorSet,
+    pub(crate) plans: Plans,
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Metrics,
+    gate: Gate,
+    clock: Clock,
+    freshness: Option<Freshness>,
+    /// Questions, and streams apart from them: a slow reader of a stream holds no question up.
+    permits: Arc<Semaphore>,
+    pub(crate) streams: Arc<Semaphore>,
+    registry: Mutex<Arc<Registry>>,
+}
+
+impl Service {
+    /// A service over `lake`. `clock` says when it is now.
+    #[must_use]
+    pub fn new(lake: Lake, settings: Settings, clock: Clock) -> Self {
+        Self {
+            lake,
+            settings,
+            clock,
+            metrics: Metrics::default(),
+            freshness: None,
+        }
+    }
+
+    /// Lets every question wait for `freshness` first.
+    #[must_use]
+    pub fn with_freshness(mut self, freshness: Freshness) -> Self {
+        self.freshness = Some(freshness);
+        self
+    }
+
+    /// Counts in `metrics`.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Answers on `listener` until `shutdown` ends; then takes no further question and gives those under
+    /// way the settings' grace.
+    ///
+    /// # Errors
+    /// [`ServeError`] if a file of the settings is wrong, or the transport fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServeError> {
+        let grace = self.settings.drain_grace;
+        let limit = self.settings.message_max;
+        let streams =
+            u32::try_from(self.settings.concurrent_max.saturating_mul(8)).unwrap_or(u32::MAX);
+        let shared = Arc::new(self.share()?);
+        let (health, health_server) = tonic_health::server::health_reporter();
+        let gzip = CompressionEncoding::Gzip;
+        let indicators = IndicatorsServer::new(IndicatorsRpc(Arc::clone(&shared)))
+            .max_decoding_message_size(limit)
+            .accept_compressed(gzip)
+            .send_compressed(gzip);
+        let registry = RegistryServer::new(RegistryRpc(Arc::clone(&shared)))
+            .max_decoding_message_size(limit)
+            .accept_compressed(gzip)
+            .send_compressed(gzip);
+        let readings = ReadingsServer::new(ReadingsRpc(shared))
+            .max_decoding_message_size(limit)
+            .accept_compressed(gzip)
+            .send_compressed(gzip);
+        health
+            .set_serving::<IndicatorsServer<IndicatorsRpc>>()
+            .await;
+        health.set_serving::<RegistryServer<RegistryRpc>>().await;
+        health.set_serving::<ReadingsServer<ReadingsRpc>>().await;
+        let stop = CancellationToken::new();
+        let router = Server::builder()
+            .max_concurrent_streams(Some(streams))
+            .http2_keepalive_interval(Some(KEEP_ALIVE))
+            .add_service(health_server)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?)
+            .add_service(indicators)
+            .add_service(registry)
+            .add_service(readings);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+        let mut serving = Box::pin(serving);
+        tokio::select! {
+            ended = &mut serving => return Ok(ended?),
+            () = shutdown => stop.cancel(),
+        }
+        health
+            .set_not_serving::<IndicatorsServer<IndicatorsRpc>>()
+            .await;
+        match tokio::time::timeout(grace, serving).await {
+            Ok(ended) => Ok(ended?),
+            Err(_) => {
+                tracing::warn!(grace_s = grace.as_secs(), "answers under way were cut off");
+                Ok(())
+            }
+        }
+    }
+
+    fn share(self) -> Result<Shared, ServeError> {
+        let engine = Engine::new(self.lake.store(), self.settings.memory);
+        let books = Books::new(self.lake, engine, self.settings.cache, self.metrics.clone());
+        Ok(Shared {
+            books,
+            factors: factors::load(&self.settings.factor_files)?,
+            plans: plans::load(&self.settings.plan_files)?,
+            gate: Gate::new(&self.settings.grants),
+            permits: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),
+            streams: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),
+            registry: Mutex::default(),
+            settings: self.settings,
+            metrics: self.metrics,
+            clock: self.clock,
+            freshness: self.freshness,
+        })
+    }
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(greenpark_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// A question that was let in: it counts against the limit as long as this lives.
+pub(crate) struct Admitted {
+    pub(crate) scope: Scope,
+    pub(crate) until: tokio::time::Instant,
+    _permit: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Shared {
+    /// Now.
+    pub(crate) fn now(&self) -> Instant {
+        (self.clock)()
+    }
+
+    /// Today, in the parks' civil time.
+    pub(crate) fn today(&self) -> CivilDay {
+        self.now().day()
+    }
+
+    /// Lets a question in, or says why not. It may take `span`, or less if its client says so.
+    pub(crate) async fn admit(
+        &self,
+        metadata: &MetadataMap,
+        permits: &Arc<Semaphore>,
+        span: Duration,
+    ) -> Result<Admitted, QueryError> {
+        let scope = self.gate.admit(metadata)?;
+        let until =
+            tokio::time::Instant::now() + span.min(clients_deadline(metadata).unwrap_or(span));
+        let permit = Arc::clone(permits).acquire_owned();
+        let admitted = tokio::time::timeout_at(until, permit).await;
+        if let Some(freshness) = &self.freshness {
+            freshness().await;
+        }
+        match admitted {
+            Ok(Ok(_)) if until <= tokio::time::Instant::now() => Err(QueryError::Deadline),
+            Ok(Ok(permit)) => Ok(Admitted {
+                scope,
+                until,
+                _permit: permit,
+            }),
+            Ok(Err(_)) | Err(_) => Err(QueryError::Deadline),
+        }
+    }
+
+    /// Answers a unary question within its deadline, once more if a file was replaced meanwhile.
+    pub(crate) async fn answer<T, F>(
+        &self,
+        method: &'static str,
+        metadata: &MetadataMap,
+        work: impl Fn(Scope) -> F + Send,
+    ) -> Result<Response<T>, Status>
+    where
+        F: Future<Output = Result<T, QueryError>> + Send,
+    {
+        let begun = std::time::Instant::now();
+        let _under_way = self.metrics.begin();
+        let answer = async {
+            let admitted = self
+                .admit(metadata, &self.permits, self.settings.deadline)
+                .await?;
+            let work = async {
+                match work(admitted.scope.clone()).await {
+                    Err(error) if error.is_file_replaced() => {
+                        self.metrics.retried.inc();
+                        work(admitted.scope.clone()).await
+                    }
+                    answer => answer,
+                }
+            };
+            tokio::time::timeout_at(admitted.until, work)
+                .await
+                .unwrap_or(Err(QueryError::Deadline))
+        };
+        let answer = answer.await.map(Response::new).map_err(QueryError::status);
+        self.count(
+            method,
+            answer.as_ref().map_or_else(Status::code, |_| Code::Ok),
+            begun,
+        );
+        answer
+    }
+
+    /// Counts an answer.
+    pub(crate) fn count(&self, method: &'static str, code: Code, begun: std::time::Instant) {
+        self.metrics
+            .answered
+            .get_or_create(&Ending {
+                method,
+                code: code_name(code),
+            })
+            .inc();
+        let seconds = begun.elapsed().as_secs_f64();
+        self.metrics
+            .seconds
+            .get_or_create(&Method { method })
+            .observe(seconds);
+    }
+
+    /// The registry as it is now.
+    pub(crate) async fn registry(&self) -> Result<Arc<Registry>, QueryError> {
+        let entries = self.books.lake.reference().entries().await?;
+        let known = Arc::clone(&self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+        if known.version == entries.version {
+            return Ok(known);
+        }
+        let read = Arc::new(Registry::read(&entries)?);
+        *self.registry.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&read);
+        Ok(read)
+    }
+
+    /// Parks with an entry or a book that `scope` lets see, in order.
+    pub(crate) async fn parks(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+    ) -> Result<Vec<ParkId>, QueryError> {
+        let mut parks = self.books.lake.parks().await?;
+        parks.extend(registry.parks().cloned());
+        parks.retain(|park| scope.sees(park));
+        parks.sort();
+        parks.dedup();
+        Ok(parks)
+    }
+
+    /// `park`, if there is such a park.
+    pub(crate) async fn known_park(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+        park: &ParkId,
+    ) -> Result<(), QueryError> {
+        let parks = self.parks(scope, registry).await?;
+        if parks.contains(park) {
+            return Ok(());
+        }
+        Err(QueryError::NotFound {
+            name: Name::Park(park.clone()).to_string(),
+            known: parks
+                .into_iter()
+                .map(|park| Name::Park(park).to_string())
+                .collect(),
+        })
+    }
+
+    /// What `range` needs of `park`, which must exist.
+    pub(crate) async fn park_days(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+        park: &ParkId,
+        range: DayRange,
+    ) -> Result<ParkDays, QueryError> {
+        self.known_park(scope, registry, park).await?;
+        ParkDays::load(&self.books, scope, registry, park, range).await
+    }
+}
+
+/// What a client says that it will wait, by the header `grpc-timeout`: up to eight digits and a unit.
+fn clients_deadline(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (count, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = count.parse().ok().filter(|_| count.len() <= 8)?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3_600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::InvalidArgument => "invalid_argument",
+        Code::NotFound => "not_found",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::PermissionDenied => "permission_denied",
+        Code::Unauthenticated => "unauthenticated",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::Unavailable => "unavailable",
+        Code::Cancelled => "cancelled",
+        _ => "internal",
+    }
+}

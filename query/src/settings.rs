@@ -1,0 +1,163 @@
+//! What an operator may tune, and the check that names every mistake at once.
+
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{factors, plans, scope};
+
+/// Settings of the query service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How long a question may take; a client's own, shorter deadline counts instead.
+    #[serde(with = "greenpark_settings::span")]
+    pub deadline: Duration,
+    /// How long a stream or an extract may take.
+    #[serde(with = "greenpark_settings::span")]
+    pub stream_deadline: Duration,
+    /// Questions answered at once, and as many streams; further ones wait within their deadline.
+    pub concurrent_max: usize,
+    /// Memory that one question may use before its sorts go to disk.
+    #[serde(with = "greenpark_settings::size")]
+    pub memory: usize,
+    /// Memory for folded totals, shared by all questions.
+    #[serde(with = "greenpark_settings::size")]
+    pub cache: usize,
+    /// The largest message that is read.
+    #[serde(with = "greenpark_settings::size")]
+    pub message_max: usize,
+    /// How long a shutdown waits for answers under way.
+    #[serde(with = "greenpark_settings::span")]
+    pub drain_grace: Duration,
+    /// Further files of factors; their entries count before the built-in ones.
+    pub factor_files: Vec<PathBuf>,
+    /// Further files of plans; one with the id of a built-in plan replaces it.
+    pub plan_files: Vec<PathBuf>,
+    /// Who may read what. Without any, everyone may read and declare everything.
+    pub grants: Vec<Grant>,
+}
+
+/// What the bearer of a token may read and declare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// SHA-256 of the token in hex, so that this file is no secret: `printf %s TOKEN | sha256sum`.
+    pub token_sha256: String,
+    /// `parks/-`, `parks/P` or `parks/P/enterprises/E`.
+    pub names: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 50_051)),
+            deadline: Duration::from_secs(30),
+            stream_deadline: Duration::from_secs(3_600),
+            concurrent_max: 32,
+            memory: 256 << 20,
+            cache: 128 << 20,
+            message_max: 4 << 20,
+            drain_grace: Duration::from_secs(10),
+            factor_files: Vec::new(),
+            plan_files: Vec::new(),
+            grants: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Adds a sentence to `problems` for everything that is wrong. Reads the files that are named.
+    pub fn check(&self, problems: &mut Vec<String>) {
+        for (name, span) in [
+            ("deadline", self.deadline),
+            ("stream_deadline", self.stream_deadline),
+        ] {
+            if span < Duration::from_millis(100) {
+                problems.push(format!("query.{name}: must be at least 100ms"));
+            }
+        }
+        if self.concurrent_max == 0 {
+            problems.push("query.concurrent_max: must be at least 1".into());
+        }
+        if self.memory < 16 << 20 {
+            problems.push("query.memory: must be at least 16MiB, or a sort cannot begin".into());
+        }
+        if self.message_max < 64 << 10 {
+            problems.push("query.message_max: must be at least 64KiB".into());
+        }
+        if let Err(error) = factors::load(&self.factor_files) {
+            problems.push(format!("query.factor_files: {}", with_causes(&error)));
+        }
+        if let Err(error) = plans::load(&self.plan_files) {
+            problems.push(format!("query.plan_files: {}", with_causes(&error)));
+        }
+        let mut tokens = BTreeSet::new();
+        for (index, grant) in self.grants.iter().enumerate() {
+            scope::check_grant(grant, &format!("query.grants[{index}]"), problems);
+            if !tokens.insert(grant.token_sha256.to_lowercase()) {
+                problems.push(format!(
+                    "query.grants[{index}].token_sha256: is given twice"
+                ));
+            }
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_have_no_problems() {
+        let mut problems = Vec::new();
+        Settings::default().check(&mut problems);
+        assert_eq!(problems, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let mut problems = Vec::new();
+        let settings = Settings {
+            deadline: Duration::ZERO,
+            concurrent_max: 0,
+            memory: 1,
+            message_max: 1,
+            factor_files: vec!["/nowhere/factors.toml".into()],
+            plan_files: vec!["/nowhere/plans.toml".into()],
+            grants: vec![Grant {
+                token_sha256: "secret".into(),
+                names: vec!["park/x".into()],
+            }],
+            ..Settings::default()
+        };
+        settings.check(&mut problems);
+        assert_eq!(problems.len(), 8, "{problems:#?}");
+    }
+
+    #[test]
+    fn a_settings_file_refuses_a_misspelt_key_and_reads_its_own_text() {
+        let settings: Settings = toml::from_str("memory = \"64MiB\"\n").expect("valid settings");
+        assert_eq!((settings.memory, settings.concurrent_max), (64 << 20, 32));
+        assert!(toml::from_str::<Settings>("memry = \"64MiB\"\n").is_err());
+        let written = toml::to_string(&settings).expect("settings have a text");
+        assert_eq!(
+            toml::from_str::<Settings>(&written).expect("own text is read"),
+            settings
+        );
+    }
+}

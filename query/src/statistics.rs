@@ -1,0 +1,384 @@
+//! Value added of a range from what was declared for years, quarters and months.
+//!
+//! Declared periods that tile the range are added as they are. Where none begins and ends in place, the
+//! shortest period around the days is prorated by days, which makes the figure operational. Days that
+//! nothing was declared for add nothing and are named.
+
+use std::{fmt, str::FromStr};
+
+use greenpark_model::{
+    amount::{Amount, Sum},
+    day::{CivilDay, DayRange, Instant},
+    money::{Money, PriceBase},
+};
+
+use crate::limits::YEARS;
+
+/// What is declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Series {
+    /// Industrial value added (工业增加值).
+    ValueAdded,
+    /// Gross output (工业总产值).
+    GrossOutput,
+}
+
+/// The period of a declaration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeclaredPeriod {
+    /// A calendar year.
+    Year(i16),
+    /// Quarter 1 to 4 of a year.
+    Quarter(i16, i8),
+    /// Month 1 to 12 of a year.
+    Month(i16, i8),
+}
+
+/// One figure in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// What it tells.
+    pub series: Series,
+    /// Of which period.
+    pub period: DeclaredPeriod,
+    /// In 10⁴ yuan.
+    pub amount: Amount,
+    /// At which prices.
+    pub price_base: PriceBase,
+    /// Whether it is final.
+    pub finality: Finality,
+    /// When it was recorded.
+    pub recorded_at: Instant,
+}
+
+/// Whether a declared figure may still change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Finality {
+    /// It may.
+    Preliminary,
+    /// It is final.
+    Final,
+}
+
+/// The value added of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueAdded {
+    /// The sum, in 10⁴ yuan.
+    pub amount: Sum,
+    /// [`Finality::Final`] only if every part is.
+    pub finality: Finality,
+    /// Days whose part was prorated from a longer period.
+    pub prorated_days: i32,
+    /// Days that nothing was declared for.
+    pub missing_days: i32,
+}
+
+impl Series {
+    /// The name on every wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ValueAdded => "value_added",
+            Self::GrossOutput => "gross_output",
+        }
+    }
+
+    /// The series with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::ValueAdded, Self::GrossOutput]
+            .into_iter()
+            .find(|s| s.as_str() == name)
+    }
+}
+
+impl DeclaredPeriod {
+    /// A year that a declaration may name.
+    #[must_use]
+    pub fn year(year: i16) -> Option<Self> {
+        YEARS.contains(&year).then_some(Self::Year(year))
+    }
+
+    /// Its days.
+    #[must_use]
+    pub fn range(self) -> DayRange {
+        let range = match self {
+            Self::Year(year) => DayRange::year(year),
+            Self::Quarter(year, quarter) => DayRange::quarter(year, quarter),
+            Self::Month(year, month) => DayRange::month(year, month),
+        };
+        range.expect("a period is only made with a year, quarter and month of the calendar")
+    }
+}
+
+impl fmt::Display for DeclaredPeriod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Year(year) => write!(f, "{year:04}"),
+            Self::Quarter(year, quarter) => write!(f, "{year:04}-Q{quarter}"),
+            Self::Month(year, month) => write!(f, "{year:04}-{month:02}"),
+        }
+    }
+}
+
+/// A text that names no period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a period; write 2026, 2026-Q4 or 2026-11")]
+pub struct NotAPeriod;
+
+impl FromStr for DeclaredPeriod {
+    type Err = NotAPeriod;
+    fn from_str(text: &str) -> Result<Self, NotAPeriod> {
+        let (year, rest) = match text.split_once('-') {
+            Some((year, rest)) => (year, Some(rest)),
+            None => (text, None),
+        };
+        let year = Some(year)
+            .filter(|y| y.len() == 4 && y.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|y| y.parse().ok())
+            .filter(|y| YEARS.contains(y))
+            .ok_or(NotAPeriod)?;
+        let within = |digits: &str, length: usize, most: i8| {
+            Some(digits)
+                .filter(|d| d.len() == length && d.bytes().all(|b| b.is_ascii_digit()))
+                .and_then(|d| d.parse::<i8>().ok())
+                .filter(|n| (1..=most).contains(n))
+                .ok_or(NotAPeriod)
+        };
+        match rest {
+            None => Ok(Self::Year(year)),
+            Some(rest) => match rest.strip_prefix('Q') {
+                Some(quarter) => Ok(Self::Quarter(year, within(quarter, 1, 4)?)),
+                None => Ok(Self::Month(year, within(rest, 2, 12)?)),
+            },
+        }
+    }
+}
+
+/// The value added of `range` at `base`; `None` if nothing was declared for any day of it.
+#[must_use]
+pub fn value_added(declared: &[Declared], range: DayRange, base: PriceBase) -> Option<ValueAdded> {
+    let mut usable: Vec<(DayRange, &Declared)> = declared
+        .iter()
+        .filter(|d| d.series == Series::ValueAdded && d.price_base == base)
+        .map(|d| (d.period.range(), d))
+        .filter(|(days, _)| days.first() <= range.last() && range.first() <= days.last())
+        .collect();
+    if usable.is_empty() {
+        return None;
+    }
+    // Longest first: a declared year counts before its months.
+    usable.sort_by_key(|(days, _)| (std::cmp::Reverse(days.days()), days.first()));
+    let mut tiles = Vec::new();
+    if tile(&usable, range.first(), range.last(), &mut tiles) {
+        return Some(sum_of(&tiles));
+    }
+    Some(patch(&usable, range))
+}
+
+/// Fills `tiles` with periods that follow each other from `from` to `last`; whether there are such.
+/// Periods nest (months in quarters in years), so a start has at most three and the search is short.
+fn tile<'a>(
+    usable: &[(DayRange, &'a Declared)],
+    from: CivilDay,
+    last: CivilDay,
+    tiles: &mut Vec<&'a Declared>,
+) -> bool {
+    if from > last {
+        return true;
+    }
+    for (days, declared) in usable
+        .iter()
+        .filter(|(d, _)| d.first() == from && d.last() <= last)
+    {
+        tiles.push(declared);
+        if tile(usable, days.last().next(), last, tiles) {
+            return true;
+        }
+        tiles.pop();
+    }
+    false
+}
+
+fn sum_of(tiles: &[&Declared]) -> ValueAdded {
+    ValueAdded {
+        amount: tiles.iter().map(|d| Sum::from(d.amount)).sum(),
+        finality: tiles
+            .iter()
+            .map(|d| d.finality)
+            .min()
+            .unwrap_or(Finality::Preliminary),
+        prorated_days: 0,
+        missing_days: 0,
+    }
+}
+
+/// Whole periods where they fit, parts of longer ones where they do not.
+fn patch(usable: &[(DayRange, &Declared)], range: DayRange) -> ValueAdded {
+    let mut total = ValueAdded {
+        amount: Sum::ZERO,
+        finality: Finality::Final,
+        prorated_days: 0,
+        missing_days: 0,
+    };
+    let mut day = range.first();
+    while day <= range.last() {
+        let whole = usable
+            .iter()
+            .find(|(d, _)| d.first() == day && d.last() <= range.last());
+        let around = usable.iter().rev().find(|(d, _)| d.contains(day));
+        let next_whole = usable
+            .iter()
+            .filter(|(d, _)| d.first() > day && d.last() <= range.last())
+            .map(|(d, _)| d.first().previous())
+            .min();
+        let last = range.last().min(next_whole.unwrap_or(range.last()));
+        day = if let Some((days, declared)) = whole {
+            total.amount += declared.amount.into();
+            total.finality = total.finality.min(declared.finality);
+            days.last().next()
+        } else if let Some((days, declared)) = around {
+            let last = last.min(days.last());
+            let part = last.days_since(day).saturating_add(1);
+            let money = Money {
+                amount: declared.amount.into(),
+                price_base: declared.price_base,
+            };
+            total.amount += money.prorate(part, days.days()).amount;
+            total.finality = total.finality.min(declared.finality);
+            total.prorated_days = total.prorated_days.saturating_add(part);
+            last.next()
+        } else {
+            total.missing_days = total.missing_days.saturating_add(1);
+            day.next()
+        };
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: PriceBase = PriceBase::Constant(2020);
+
+    fn declared(period: &str, amount: &str, finality: Finality) -> Declared {
+        Declared {
+            series: Series::ValueAdded,
+            period: period.parse().expect("a period"),
+            amount: amount.parse().expect("a decimal"),
+            price_base: BASE,
+            finality,
+            recorded_at: Instant(0),
+        }
+    }
+
+    fn range(first: &str, last: &str) -> DayRange {
+        let day = |text: &str| text.parse().expect("a day");
+        DayRange::new(day(first), day(last)).expect("in order")
+    }
+
+    #[test]
+    fn a_year_is_tiled_by_quarters_and_months_where_it_was_not_declared_whole() {
+        let statistics: Vec<_> = [("2020-Q1", "1"), ("2020-Q2", "2"), ("2020-07", "4")]
+            .into_iter()
+            .chain([
+                ("2020-08", "8"),
+                ("2020-09", "16"),
+                ("2020-Q4", "32"),
+                ("2020-01", "64"),
+            ])
+            .map(|(p, a)| declared(p, a, Finality::Final))
+            .collect();
+        let year = value_added(&statistics, range("2020-01-01", "2020-12-31"), BASE);
+        let year = year.expect("declared");
+        assert_eq!(year.amount.to_string(), "63");
+        assert_eq!((year.prorated_days, year.missing_days), (0, 0));
+        assert_eq!(year.finality, Finality::Final);
+    }
+
+    #[test]
+    fn a_declared_year_counts_before_its_months() {
+        let statistics = [
+            declared("2020-01", "5", Finality::Final),
+            declared("2020", "100", Finality::Preliminary),
+        ];
+        let year =
+            value_added(&statistics, range("2020-01-01", "2020-12-31"), BASE).expect("declared");
+        assert_eq!(year.amount.to_string(), "100");
+        assert_eq!(year.finality, Finality::Preliminary);
+        let month =
+            value_added(&statistics, range("2020-01-01", "2020-01-31"), BASE).expect("declared");
+        assert_eq!(
+            (month.amount.to_string().as_str(), month.prorated_days),
+            ("5", 0)
+        );
+    }
+
+    #[test]
+    fn days_within_a_period_are_prorated_from_the_shortest_around_them() {
+        let statistics = [
+            declared("2021", "365", Finality::Final),
+            declared("2021-02", "280", Finality::Final),
+        ];
+        let part =
+            value_added(&statistics, range("2021-01-30", "2021-03-02"), BASE).expect("declared");
+        // Two days of January and two of March at 1 a day, February as declared.
+        assert_eq!(part.amount.to_string(), "284");
+        assert_eq!((part.prorated_days, part.missing_days), (4, 0));
+        let inside =
+            value_added(&statistics, range("2021-02-01", "2021-02-07"), BASE).expect("declared");
+        assert_eq!(
+            (inside.amount.to_string().as_str(), inside.prorated_days),
+            ("70", 7)
+        );
+    }
+
+    #[test]
+    fn undeclared_days_are_counted_and_other_price_bases_are_not_taken() {
+        let statistics = [declared("2021-02", "28", Finality::Final)];
+        let part =
+            value_added(&statistics, range("2021-02-01", "2021-03-31"), BASE).expect("declared");
+        assert_eq!(
+            (part.amount.to_string().as_str(), part.missing_days),
+            ("28", 31)
+        );
+        assert_eq!(
+            value_added(
+                &statistics,
+                range("2021-02-01", "2021-02-28"),
+                PriceBase::Current
+            ),
+            None
+        );
+        assert_eq!(
+            value_added(&statistics, range("2022-02-01", "2022-02-28"), BASE),
+            None
+        );
+    }
+
+    #[test]
+    fn periods_are_printed_as_they_are_read() {
+        for text in ["2026", "2026-Q4", "2026-11"] {
+            assert_eq!(
+                text.parse::<DeclaredPeriod>()
+                    .expect("a period")
+                    .to_string(),
+                text
+            );
+        }
+        for bad in [
+            "",
+            "26",
+            "2026-13",
+            "2026-Q5",
+            "2026-1",
+            "2026-11-01",
+            "1999",
+            "+026",
+            "2026-Q",
+        ] {
+            assert!(bad.parse::<DeclaredPeriod>().is_err(), "{bad}");
+        }
+    }
+}

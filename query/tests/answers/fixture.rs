@@ -1,0 +1,366 @@
+//! A lake, a service over it and clients; and readings made by rules that tests can foretell.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use greenpark_archive::{
+    book::{Change, NewFile},
+    builder::RowsBuilder,
+    columns::{FileFacts, encode_readings},
+    file::FileKind,
+    lake::Lake,
+    rows::{Rows, SeriesKey},
+    totals::TotalsRow,
+};
+use greenpark_model::{
+    amount::Amount,
+    day::{CivilDay, Instant},
+    fold::{Traits, fold_day},
+    id::{EnterpriseId, MeterId, ParkId},
+    reading::{Flag, Kind, Series},
+};
+use greenpark_proto::query::v1::{
+    self as pb, indicators_client::IndicatorsClient, readings_client::ReadingsClient,
+    registry_client::RegistryClient,
+};
+use greenpark_query::{Service, Settings};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::transport::Channel;
+
+/// The park of every test that needs only one.
+pub(crate) const PARK: &str = "p";
+
+/// A served lake.
+pub(crate) struct World {
+    pub(crate) lake: Lake,
+    pub(crate) indicators: IndicatorsClient<Channel>,
+    pub(crate) registry: RegistryClient<Channel>,
+    pub(crate) readings: ReadingsClient<Channel>,
+    pub(crate) channel: Channel,
+    now: Arc<AtomicI64>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+    folder: tempfile::TempDir,
+}
+
+pub(crate) fn day(text: &str) -> CivilDay {
+    text.parse().expect("a day")
+}
+
+pub(crate) fn enterprise(id: &str) -> EnterpriseId {
+    EnterpriseId::new(id).expect("an id")
+}
+
+pub(crate) fn micro(text: &str) -> i64 {
+    text.parse::<Amount>().expect("a decimal").micro()
+}
+
+pub(crate) fn series(meter: &str, quantity: &str, kind: Kind) -> Series {
+    let meter = MeterId::new(meter).expect("an id");
+    Series {
+        meter,
+        quantity: quantity.parse().expect("a quantity"),
+        kind,
+    }
+}
+
+/// Readings of one series as (UTC milliseconds, decimal text).
+pub(crate) type Values<'a> = &'a [(i64, &'a str)];
+
+/// Rows of one enterprise.
+pub(crate) fn rows(id: &str, of: &[(Series, Values<'_>)]) -> Rows {
+    let mut builder = RowsBuilder::new();
+    for (series, values) in of {
+        let key = builder.key(&SeriesKey {
+            enterprise: enterprise(id),
+            series: series.clone(),
+        });
+        for (instant, value) in *values {
+            builder.push(key, *instant, micro(value), Flag::Normal.code());
+        }
+    }
+    builder.finish().rows
+}
+
+/// The instant `hours` after the start of `day`.
+pub(crate) fn at(day: CivilDay, hours: i64) -> i64 {
+    day.start().0 + hours * 3_600_000
+}
+
+/// Whether a sealed file comes with its totals.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum With {
+    Totals,
+    NoTotals,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().to_str().expect("a path in UTF-8");
+        let lake = Lake::open(root).await.expect("a lake");
+        let now = Arc::new(AtomicI64::new(at(day("2026-11-23"), 12)));
+        let clock = Arc::clone(&now);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let clock = Arc::new(move || Instant(clock.load(Ordering::SeqCst)));
+        let service = Service::new(lake.clone(), settings, clock);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let shutdown = async {
+                // Dropping the sender stops the service as well.
+                let _ = stopped.await;
+            };
+            service.serve(listener, shutdown).await.expect("served");
+        });
+        let channel = Channel::from_shared(format!("http://{address}")).expect("an address");
+        let channel = channel.connect().await.expect("a connection");
+        Self {
+            lake,
+            indicators: IndicatorsClient::new(channel.clone()),
+            registry: RegistryClient::new(channel.clone()),
+            readings: ReadingsClient::new(channel.clone()),
+            channel,
+            now,
+            stop: Some(stop),
+            serving,
+            folder,
+        }
+    }
+
+    /// Stops the service and waits until it has.
+    pub(crate) async fn stop(mut self) {
+        drop(self.stop.take());
+        drop((self.indicators, self.registry, self.readings, self.channel));
+        self.serving.await.expect("stopped in order");
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Moves the clock.
+    pub(crate) fn set_now(&self, day: CivilDay, hours: i64) {
+        self.now.store(at(day, hours), Ordering::SeqCst);
+    }
+
+    /// Publishes sealed files of `revision`, removing those of earlier ones and the days' hot files.
+    pub(crate) async fn seal(
+        &self,
+        park: &str,
+        days: &[(CivilDay, Rows)],
+        revision: u32,
+        with: With,
+    ) {
+        let park = ParkId::new(park).expect("an id");
+        let year = days[0].0.year();
+        let mut book = self.lake.book(&park, year).await.expect("a book");
+        let mut change = Change::default();
+        for (day, rows) in days {
+            let whose = rows.keys[0].enterprise.clone();
+            let old = book.day_files(*day).filter(|file| {
+                file.is_hot()
+                    || file
+                        .sealed()
+                        .is_some_and(|(enterprise, _)| *enterprise == whose)
+            });
+            change.remove.extend(old.cloned());
+            let kind = FileKind::Sealed {
+                enterprise: whose,
+                revision,
+            };
+            let file = new_file(&park, *day, kind, rows);
+            if with == With::Totals {
+                change
+                    .totals
+                    .extend(totals(*day, rows, revision, file.encoded.sha256));
+            }
+            change.add.push(file);
+        }
+        let _published = book.publish(change).await.expect("published");
+    }
+
+    /// Publishes hot files.
+    pub(crate) async fn hot(&self, park: &str, day: CivilDay, offset: u64, rows: &Rows) {
+        let park = ParkId::new(park).expect("an id");
+        let mut book = self.lake.book(&park, day.year()).await.expect("a book");
+        let kind = FileKind::Hot {
+            partition: 0,
+            offset,
+        };
+        let change = Change {
+            add: vec![new_file(&park, day, kind, rows)],
+            ..Change::default()
+        };
+        let _published = book.publish(change).await.expect("published");
+    }
+
+    pub(crate) async fn energy(&mut self, name: &str, period: pb::period::Period) -> pb::Figure {
+        let request = get(name, period);
+        self.indicators
+            .get_energy_intensity(request)
+            .await
+            .expect("a figure")
+            .into_inner()
+    }
+
+    pub(crate) async fn register_enterprise(&mut self, park: &str, id: &str, above: bool) {
+        let enterprise = pb::Enterprise {
+            name: format!("parks/{park}/enterprises/{id}"),
+            title: id.to_owned(),
+            industry: "C31".to_owned(),
+            above_designated_size: above,
+            valid_from: "2018-01-01".to_owned(),
+            ..pb::Enterprise::default()
+        };
+        let request = pb::RegisterEnterpriseRequest {
+            enterprise: Some(enterprise),
+            recorded_by: "test".to_owned(),
+            evidence: String::new(),
+        };
+        self.registry
+            .register_enterprise(request)
+            .await
+            .expect("registered");
+    }
+
+    pub(crate) async fn declare(&mut self, park: &str, statistics: Vec<pb::Statistic>) {
+        let request = pb::DeclareStatisticsRequest {
+            parent: format!("parks/{park}"),
+            statistics,
+            recorded_by: "test".to_owned(),
+            evidence: "form B204-1".to_owned(),
+        };
+        self.registry
+            .declare_statistics(request)
+            .await
+            .expect("declared");
+    }
+}
+
+fn new_file(park: &ParkId, day: CivilDay, kind: FileKind, rows: &Rows) -> NewFile {
+    let facts = FileFacts {
+        park: park.clone(),
+        day,
+        kind: kind.clone(),
+        offsets: None,
+        duplicates: 0,
+        conflicts: 0,
+    };
+    NewFile {
+        day,
+        kind,
+        encoded: encode_readings(rows, &facts).expect("encoded"),
+    }
+}
+
+fn totals(day: CivilDay, rows: &Rows, revision: u32, sha256: [u8; 32]) -> Vec<TotalsRow> {
+    rows.spans()
+        .map(|(key, span)| {
+            let columns = rows.columns(span);
+            let conflicts = columns.superseded.iter().filter(|s| **s).count();
+            TotalsRow {
+                enterprise: key.enterprise.clone(),
+                series: key.series.clone(),
+                day,
+                revision,
+                sha256,
+                fold: fold_day(key.series.kind, &Traits::default(), columns),
+                duplicates: 0,
+                conflicts: u32::try_from(conflicts).expect("few"),
+            }
+        })
+        .collect()
+}
+
+pub(crate) fn year(year: i32) -> pb::period::Period {
+    pb::period::Period::Year(year)
+}
+
+pub(crate) fn days(first: &str, last: &str) -> pb::period::Period {
+    pb::period::Period::Days(pb::Days {
+        first: first.to_owned(),
+        last: last.to_owned(),
+    })
+}
+
+pub(crate) fn period(period: pb::period::Period) -> Option<pb::Period> {
+    Some(pb::Period {
+        period: Some(period),
+    })
+}
+
+pub(crate) fn get(name: &str, of: pb::period::Period) -> pb::GetIndicatorRequest {
+    pb::GetIndicatorRequest {
+        name: name.to_owned(),
+        period: period(of),
+        ..pb::GetIndicatorRequest::default()
+    }
+}
+
+/// Value added of `park`'s `id`, final and at prices of 2020.
+pub(crate) fn value_added(
+    park: &str,
+    id: &str,
+    of: pb::period::Period,
+    amount: &str,
+) -> pb::Statistic {
+    pb::Statistic {
+        enterprise: format!("parks/{park}/enterprises/{id}"),
+        series: "value_added".to_owned(),
+        period: period(of),
+        amount: amount.to_owned(),
+        price_base: "constant-2020".to_owned(),
+        r#final: true,
+        recorded_at: None,
+    }
+}
+
+/// A decimal of a figure.
+pub(crate) fn value(amount: &Option<pb::Amount>) -> &str {
+    amount.as_ref().map_or("", |amount| amount.value.as_str())
+}
+
+/// Days of `id` with one interval reading a day at noon.
+pub(crate) fn daily(
+    id: &str,
+    of: &Series,
+    first: CivilDay,
+    values: &[String],
+) -> Vec<(CivilDay, Rows)> {
+    let days = (0..).map(|n| first.plus(n));
+    days.zip(values)
+        .map(|(day, value)| (day, rows(id, &[(of.clone(), &[(at(day, 12), value)])])))
+        .collect()
+}
+
+impl World {
+    /// Publishes first sealed files and leaves every hot file where it is.
+    pub(crate) async fn seal_beside(&self, park: &str, days: &[(CivilDay, Rows)]) {
+        let park = ParkId::new(park).expect("an id");
+        let mut book = self
+            .lake
+            .book(&park, days[0].0.year())
+            .await
+            .expect("a book");
+        let mut change = Change::default();
+        for (day, rows) in days {
+            let kind = FileKind::Sealed {
+                enterprise: rows.keys[0].enterprise.clone(),
+                revision: 1,
+            };
+            let file = new_file(&park, *day, kind, rows);
+            change
+                .totals
+                .extend(totals(*day, rows, 1, file.encoded.sha256));
+            change.add.push(file);
+        }
+        let _published = book.publish(change).await.expect("published");
+    }
+}

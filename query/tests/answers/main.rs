@@ -1,0 +1,11 @@
+//! The service as its clients see it: a lake in a temporary folder, files published into it as the
+//! processor does, and real gRPC clients over TCP.
+
+mod books;
+mod extracts;
+mod figures;
+mod fixture;
+mod latency;
+mod limits;
+mod progress;
+mod registry;

@@ -1,0 +1,56 @@
+//! What is measured.
+
+mod fold;
+mod log;
+mod query;
+mod rest;
+mod travel;
+
+use tokio::runtime::Runtime;
+
+/// A case: it runs, asserts its answer and prints its lines.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Runtime),
+}
+
+/// Every case, in the order of a reading's way.
+pub(crate) const ALL: &[Case] = &[
+    Case {
+        name: "decode",
+        run: travel::decode,
+    },
+    Case {
+        name: "log",
+        run: log::append,
+    },
+    Case {
+        name: "listener",
+        run: travel::listener,
+    },
+    Case {
+        name: "hot-flush",
+        run: rest::hot_flush,
+    },
+    Case {
+        name: "seal",
+        run: rest::seal,
+    },
+    Case {
+        name: "fold",
+        run: fold::daily_totals,
+    },
+    Case {
+        name: "log-to-sealed",
+        run: rest::log_to_sealed,
+    },
+    Case {
+        name: "end-to-end",
+        run: travel::end_to_end,
+    },
+    Case {
+        name: "query",
+        run: query::intensity,
+    },
+];

@@ -1,0 +1,84 @@
+//! Questions over gRPC: a park's intensity of a year from the daily totals of 96 meters.
+
+use std::{future::Future, net::Ipv4Addr};
+
+use greenpark_archive::lake::Lake;
+use greenpark_model::day::Instant;
+use greenpark_proto::query::v1::{
+    Figure, GetIndicatorRequest, Period, indicators_client::IndicatorsClient, period,
+};
+use greenpark_query::{service::Service, settings::Settings};
+use tokio::{net::TcpListener, runtime::Runtime};
+use tonic::transport::Channel;
+
+use super::rest::{METERS, fill};
+use crate::{
+    fixture::{NOW_MS, Place, sealed},
+    measure::Measure,
+};
+
+/// Days of hourly history.
+const DAYS: i64 = 300;
+/// Questions after the first.
+const QUESTIONS: u64 = 500;
+
+/// The first question of a process, which reads the totals, and the ones after it.
+pub(crate) fn intensity(runtime: &Runtime) {
+    runtime.block_on(async {
+        let place = Place::new();
+        let lake = place.lake().await;
+        let readings = fill(&place, DAYS, 60).await;
+        let processor = place.process(&lake).await;
+        sealed(&lake, readings).await;
+        processor.stop().await;
+        let mut client = serve(lake).await;
+        let measure = Measure::begin("question, cold (a year's intensity)");
+        let first = ask(&mut client).await;
+        measure.end(1);
+        let measure = Measure::begin("question, warm (a year's intensity)");
+        for _question in 0..QUESTIONS {
+            let again = ask(&mut client).await;
+            assert_eq!(again.numerator, first.numerator);
+        }
+        measure.end(QUESTIONS);
+        // 17,000 micro-units a minute from the first hour's start to the last one's.
+        let hours = DAYS * 24 - 1;
+        let kwh = i128::from(hours * 60 * 17_000) * METERS as i128;
+        let expected = greenpark_model::amount::Sum(kwh).to_string();
+        assert_eq!(
+            first.components[0].amount.as_ref().map(|a| a.value.clone()),
+            Some(expected)
+        );
+    });
+}
+
+/// Starts the query service and connects to it; it ends with the runtime.
+async fn serve(lake: Lake) -> IndicatorsClient<Channel> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let clock = std::sync::Arc::new(|| Instant(NOW_MS));
+    let service = Service::new(lake, Settings::default(), clock);
+    tokio::spawn(service.serve(listener, std::future::pending()));
+    IndicatorsClient::connect(format!("http://{address}"))
+        .await
+        .expect("connected")
+}
+
+fn ask(client: &mut IndicatorsClient<Channel>) -> impl Future<Output = Figure> {
+    let request = GetIndicatorRequest {
+        name: "parks/bench".to_owned(),
+        period: Some(Period {
+            period: Some(period::Period::Year(2026)),
+        }),
+        ..Default::default()
+    };
+    async {
+        client
+            .get_energy_intensity(request)
+            .await
+            .expect("an answer")
+            .into_inner()
+    }
+}

@@ -1,0 +1,206 @@
+//! From rows and from the log to files that rest.
+
+use greenpark_archive::{
+    book::{Change, Consumed, NewFile},
+    builder::RowsBuilder,
+    columns::{FileFacts, encode_readings},
+    file::FileKind,
+    rows::{Rows, SeriesKey},
+};
+use greenpark_log::{ContentType, Headers, Record, Topic};
+use greenpark_model::{
+    amount::Amount,
+    batch::Batch,
+    day::{CivilDay, Instant},
+    id::{EnterpriseId, GatewayId, MeterId},
+    reading::{Flag, Kind, Reading, Series},
+};
+use greenpark_proto::reading_batch;
+use tokio::runtime::Runtime;
+
+use crate::{
+    fixture::{Place, block_on, park, sealed},
+    measure::Measure,
+};
+
+const MINUTE_MS: i64 = 60_000;
+
+fn first_day() -> CivilDay {
+    "2026-01-01".parse().expect("a day")
+}
+
+fn key(enterprise: usize, meter: usize) -> SeriesKey {
+    SeriesKey {
+        enterprise: enterprise_id(enterprise),
+        series: series(meter),
+    }
+}
+
+fn enterprise_id(enterprise: usize) -> EnterpriseId {
+    EnterpriseId::new(&format!("e{enterprise:02}")).expect("an id")
+}
+
+fn series(meter: usize) -> Series {
+    Series {
+        meter: MeterId::new(&format!("m{meter}")).expect("an id"),
+        quantity: "electricity".parse().expect("a quantity"),
+        kind: Kind::Register,
+    }
+}
+
+/// A day's registers of `meters` of each of `enterprises`, `step` minutes apart.
+fn day_rows(enterprises: usize, meters: usize, step: i64, day: CivilDay) -> Rows {
+    let mut builder = RowsBuilder::new();
+    for enterprise in 0..enterprises {
+        for meter in 0..meters {
+            let index = builder.key(&key(enterprise, meter));
+            for minute in (0..1_440).step_by(step as usize) {
+                let register = (i64::from(day.epoch_days()) * 1_440 + minute) * 17_000;
+                let instant = day.start().0 + minute * MINUTE_MS;
+                builder.push(index, instant, register, Flag::Normal.code());
+            }
+        }
+    }
+    builder.finish().rows
+}
+
+fn facts(day: CivilDay, kind: FileKind) -> FileFacts {
+    FileFacts {
+        park: park(),
+        day,
+        kind,
+        offsets: None,
+        duplicates: 0,
+        conflicts: 0,
+    }
+}
+
+/// Flushes of 100,000 rows: encode, write, sync and commit.
+pub(crate) fn hot_flush(runtime: &Runtime) {
+    const FLUSHES: u64 = 20;
+    let place = Place::new();
+    let rows = day_rows(12, 6, 1, first_day());
+    let measure = Measure::begin("hot flush, 103,680 rows each");
+    block_on(runtime, async {
+        let lake = place.lake().await;
+        let mut book = lake.book(&park(), 2026).await.expect("a book");
+        for offset in 0..FLUSHES {
+            let kind = FileKind::Hot {
+                partition: 0,
+                offset,
+            };
+            let encoded = encode_readings(&rows, &facts(first_day(), kind.clone())).expect("rows");
+            let add = vec![NewFile {
+                day: first_day(),
+                kind,
+                encoded,
+            }];
+            let consumed = Some(Consumed {
+                partition: 0,
+                next_offset: offset + 1,
+            });
+            let change = Change {
+                add,
+                consumed,
+                ..Change::default()
+            };
+            let published = book.publish(change).await.expect("published");
+            assert_eq!(published.next_offset(), Some(offset + 1));
+        }
+    });
+    measure.end(FLUSHES * rows.len() as u64);
+}
+
+/// Enterprise-days of 168 rows, as a year of hourly history makes them, in one commit a year.
+pub(crate) fn seal(runtime: &Runtime) {
+    const DAYS: i32 = 365;
+    let place = Place::new();
+    let measure = Measure::begin("seal, 12 × 365 files of 168 rows");
+    let mut readings = 0;
+    block_on(runtime, async {
+        let lake = place.lake().await;
+        let mut book = lake.book(&park(), 2026).await.expect("a book");
+        let mut change = Change::default();
+        for day in (0..DAYS).map(|d| first_day().plus(d)) {
+            let rows = day_rows(12, 7, 60, day);
+            for enterprise in rows.enterprises() {
+                let own = rows.select_enterprise(enterprise);
+                let kind = FileKind::Sealed {
+                    enterprise: enterprise.clone(),
+                    revision: 1,
+                };
+                let encoded = encode_readings(&own, &facts(day, kind.clone())).expect("rows");
+                readings += own.len() as u64;
+                change.add.push(NewFile { day, kind, encoded });
+            }
+        }
+        let published = book.publish(change).await.expect("published");
+        assert!(published.version() >= 0);
+        assert_eq!(book.files().count(), 12 * 365);
+    });
+    measure.end(readings);
+}
+
+/// Registers of 96 meters a minute for a week, from records of the log to sealed files.
+pub(crate) fn log_to_sealed(runtime: &Runtime) {
+    const DAYS: i64 = 14;
+    let place = Place::new();
+    let readings = block_on(runtime, fill(&place, DAYS, 1));
+    let measure = Measure::begin("log to sealed files");
+    block_on(runtime, async {
+        let lake = place.lake().await;
+        let task = place.process(&lake).await;
+        let book = sealed(&lake, readings).await;
+        assert_eq!(book.files.len() as i64, 12 * DAYS);
+        task.stop().await;
+    });
+    measure.end(readings);
+}
+
+/// Meters that [`fill`] fills: eight of each of twelve enterprises.
+pub(super) const METERS: usize = 12 * 8;
+
+/// Appends `days` of registers, `step` minutes apart, an hour of one enterprise's meters a record.
+pub(super) async fn fill(place: &Place, days: i64, step: usize) -> u64 {
+    let writer = place.log.writer();
+    let mut readings = 0;
+    for hour in 0..days * 24 {
+        let mut records = Vec::new();
+        for enterprise in 0..12 {
+            let mut batch = Batch::new();
+            for meter in 0..8 {
+                let index = batch.add_series(series(meter)).expect("room");
+                for minute in (hour * 60..(hour + 1) * 60).step_by(step) {
+                    let instant = Instant(first_day().start().0 + minute * MINUTE_MS);
+                    let value = Amount::from_micro(minute * 17_000).expect("in range");
+                    let reading = Reading {
+                        instant,
+                        value,
+                        flag: Flag::Normal,
+                    };
+                    batch.push(index, reading).expect("room");
+                }
+            }
+            readings += batch.len() as u64;
+            let headers = Headers {
+                enterprise: enterprise_id(enterprise),
+                gateway: GatewayId::new("g").expect("an id"),
+                epoch: 0,
+                sequence: 0,
+                content_type: ContentType::ReadingBatch,
+            };
+            let payload = reading_batch::encode(&batch);
+            records.push(Record {
+                park: park(),
+                headers,
+                payload,
+            });
+        }
+        let receipt = writer
+            .append(Topic::Readings, records)
+            .await
+            .expect("appended");
+        assert_eq!(receipt.records(), 12);
+    }
+    readings
+}

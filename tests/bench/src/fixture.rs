@@ -1,0 +1,112 @@
+//! The parts of a standalone process, put together for measuring, on a folder that goes away.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use greenpark_archive::{lake::Lake, snapshot::Snapshot};
+use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
+use greenpark_log::{LogWriter, embedded::EmbeddedLog};
+use greenpark_model::{day::Instant, id::ParkId};
+use greenpark_processor::{Clock, Processor, Settings};
+use prometheus_client::registry::Registry;
+use tempfile::TempDir;
+use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
+
+/// The bench's present: far enough after the load's history for every day of it to be over.
+pub(crate) const NOW_MS: i64 = 1_795_000_000_000;
+
+/// A folder with a log and a lake.
+#[derive(Debug)]
+pub(crate) struct Place {
+    folder: TempDir,
+    pub(crate) log: EmbeddedLog,
+}
+
+/// A task that ends when it is told to.
+#[derive(Debug)]
+pub(crate) struct Task {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+pub(crate) fn park() -> ParkId {
+    ParkId::new("bench").expect("an id")
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = greenpark_log::embedded::Settings::default();
+        let log = EmbeddedLog::open(&folder.path().join("log"), settings).expect("a log");
+        Self { folder, log }
+    }
+
+    pub(crate) async fn lake(&self) -> Lake {
+        let lake = self.folder.path().join("lake");
+        Lake::open(lake.to_str().expect("UTF-8"))
+            .await
+            .expect("a lake")
+    }
+
+    /// Starts the listener over the embedded log.
+    pub(crate) async fn listen(&self, writer: Arc<dyn LogWriter>) -> (SocketAddr, Task) {
+        let metrics = Metrics::new(&mut Registry::default());
+        let clock = Arc::new(|| NOW_MS);
+        let pipeline = Pipeline::new(&DecodeSettings::default(), writer, clock, metrics);
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = ListenSettings {
+            address,
+            ..ListenSettings::default()
+        };
+        let listener = Listener::bind(settings, pipeline).await.expect("bound");
+        let address = listener.local_addr();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(listener.run(async move {
+            let _stopped = stopped.await;
+        }));
+        (address, Task { stop, task })
+    }
+
+    /// Starts the processor.
+    pub(crate) async fn process(&self, lake: &Lake) -> Task {
+        let began = std::time::Instant::now();
+        let clock = Clock::new(move || {
+            Instant(NOW_MS + i64::try_from(began.elapsed().as_millis()).expect("a short bench"))
+        });
+        let settings = Settings::default();
+        let reader = self.log.reader(&settings.group);
+        let processor = Processor::new(reader, 1, lake.clone(), settings, clock);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let stopped = async move {
+                let _stopped = stopped.await;
+            };
+            processor.run(stopped).await.expect("the processor runs");
+        });
+        Task { stop, task }
+    }
+}
+
+impl Task {
+    pub(crate) async fn stop(self) {
+        let _gone = self.stop.send(());
+        self.task.await.expect("no panic");
+    }
+}
+
+/// Waits until the book of 2026 holds `rows` sealed readings and no hot file.
+pub(crate) async fn sealed(lake: &Lake, rows: u64) -> Arc<Snapshot> {
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        tick.tick().await;
+        let book = lake.snapshot(&park(), 2026).await.expect("readable");
+        let Some(book) = book else { continue };
+        let hot = book.files.iter().any(|f| f.is_hot());
+        if !hot && book.files.iter().map(|f| f.rows).sum::<u64>() == rows {
+            return book;
+        }
+    }
+}
+
+pub(crate) fn block_on<T>(runtime: &Runtime, future: impl Future<Output = T>) -> T {
+    runtime.block_on(future)
+}

@@ -1,0 +1,169 @@
+//! A lean MQTT 3.1.1 publisher: its cost is part of what is measured, so it does no more than a good
+//! gateway would. Payloads are made as they are sent; acknowledgements are counted as they come.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    thread,
+};
+
+/// Publishes that may wait for their acknowledgement, on each connection.
+const WINDOW: u64 = 20_000;
+/// Bytes written at once.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Writes the payload of message `index` of connection `connection`.
+pub(crate) type Payload = fn(&mut Vec<u8>, connection: u64, index: u64);
+
+/// What to publish.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: u64,
+    /// Messages of each connection.
+    pub(crate) messages: u64,
+    pub(crate) payload: Payload,
+}
+
+impl Load {
+    /// Publishes everything at QoS 1 and returns the number of acknowledgements.
+    pub(crate) fn run(self) -> u64 {
+        let workers: Vec<_> = (0..self.connections)
+            .map(|c| thread::spawn(move || self.publish(c)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|w| w.join().expect("a publisher ends"))
+            .sum()
+    }
+
+    fn publish(self, connection: u64) -> u64 {
+        let mut stream = TcpStream::connect(self.address).expect("the listener accepts");
+        stream.set_nodelay(true).expect("a TCP stream");
+        stream.write_all(&connect(connection)).expect("connected");
+        let mut connack = [0u8; 4];
+        stream.read_exact(&mut connack).expect("an answer");
+        assert_eq!(connack, [0x20, 2, 0, 0], "the connection was refused");
+        let topic = format!("park/bench/e{}/g{connection}/up/readings", connection % 12);
+        let (mut sent, mut acknowledged) = (0, 0);
+        let (mut out, mut payload) = (Vec::with_capacity(2 * WRITE_BYTES), Vec::new());
+        let mut acks = Acks::default();
+        while acknowledged < self.messages {
+            while sent < self.messages && sent - acknowledged < WINDOW && out.len() < WRITE_BYTES {
+                payload.clear();
+                (self.payload)(&mut payload, connection, sent);
+                publish(&mut out, topic.as_bytes(), sent, &payload);
+                sent += 1;
+            }
+            stream.write_all(&out).expect("connected");
+            out.clear();
+            if sent == self.messages || sent - acknowledged >= WINDOW {
+                acknowledged += acks.read(&mut stream);
+            }
+        }
+        stream.write_all(&[0xe0, 0]).expect("connected");
+        acknowledged
+    }
+}
+
+fn connect(connection: u64) -> Vec<u8> {
+    let client = format!("bench-{connection}");
+    let mut packet = vec![0x10, (12 + client.len()) as u8];
+    packet.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60]);
+    packet.extend_from_slice(&[0, client.len() as u8]);
+    packet.extend_from_slice(client.as_bytes());
+    packet
+}
+
+fn publish(out: &mut Vec<u8>, topic: &[u8], index: u64, payload: &[u8]) {
+    out.push(0x32);
+    let mut remaining = 2 + topic.len() + 2 + payload.len();
+    while remaining >= 128 {
+        out.push((remaining % 128) as u8 | 0x80);
+        remaining /= 128;
+    }
+    out.push(remaining as u8);
+    out.extend_from_slice(&(topic.len() as u16).to_be_bytes());
+    out.extend_from_slice(topic);
+    // Packet ids run from 1 to 65,535; the window is smaller, so none is used twice at a time.
+    out.extend_from_slice(&((index % 65_535 + 1) as u16).to_be_bytes());
+    out.extend_from_slice(payload);
+}
+
+/// Counts PUBACKs of four bytes.
+#[derive(Debug, Default)]
+struct Acks {
+    rest: usize,
+}
+
+impl Acks {
+    fn read(&mut self, stream: &mut TcpStream) -> u64 {
+        let mut buffer = [0u8; 16 << 10];
+        let got = stream.read(&mut buffer).expect("connected");
+        assert!(got > 0, "the listener closed the connection");
+        let head = (4 - self.rest) % 4;
+        assert!(
+            buffer[..got]
+                .iter()
+                .skip(head)
+                .step_by(4)
+                .all(|&b| b == 0x40),
+            "no PUBACK"
+        );
+        let bytes = self.rest + got;
+        self.rest = bytes % 4;
+        (bytes / 4) as u64
+    }
+}
+
+/// A register of one of eight meters, a second apart, as most gateways send it.
+pub(crate) fn single_json(out: &mut Vec<u8>, connection: u64, index: u64) {
+    let meter = index % 8;
+    let at = HISTORY_MS + (index / 8) * 1_000;
+    let value = index / 8 * 17 + connection;
+    out.extend_from_slice(b"{\"meter\":\"m");
+    out.push(b'0' + meter as u8);
+    out.extend_from_slice(b"\",\"quantity\":\"electricity\",\"kind\":\"register\",\"at\":");
+    out.extend_from_slice(itoa::Buffer::new().format(at).as_bytes());
+    out.extend_from_slice(b",\"value\":");
+    out.extend_from_slice(itoa::Buffer::new().format(value / 100).as_bytes());
+    out.extend_from_slice(&[
+        b'.',
+        b'0' + (value / 10 % 10) as u8,
+        b'0' + (value % 10) as u8,
+    ]);
+    out.extend_from_slice(b",\"unit\":\"kWh\"}");
+}
+
+/// A hundred registers of one of eight meters, a second apart, in one columnar message.
+pub(crate) fn batch_json(out: &mut Vec<u8>, connection: u64, index: u64) {
+    let meter = index % 8;
+    let first = (index / 8) * 100;
+    out.extend_from_slice(b"{\"series\":[{\"meter\":\"m");
+    out.push(b'0' + meter as u8);
+    out.extend_from_slice(
+        b"\",\"quantity\":\"electricity\",\"kind\":\"register\",\"unit\":\"kWh\",\"from\":",
+    );
+    out.extend_from_slice(
+        itoa::Buffer::new()
+            .format(HISTORY_MS + first * 1_000)
+            .as_bytes(),
+    );
+    out.extend_from_slice(b",\"step\":1000,\"value\":[");
+    for reading in first..first + 100 {
+        let value = reading * 17 + connection;
+        if reading > first {
+            out.push(b',');
+        }
+        out.extend_from_slice(itoa::Buffer::new().format(value / 100).as_bytes());
+        out.extend_from_slice(&[
+            b'.',
+            b'0' + (value / 10 % 10) as u8,
+            b'0' + (value % 10) as u8,
+        ]);
+    }
+    out.extend_from_slice(b"]}]}");
+}
+
+/// 2026-01-01T00:00+08:00, when the load's history begins.
+pub(crate) const HISTORY_MS: u64 = 1_767_196_800_000;

@@ -1,0 +1,44 @@
+"""Asks intensity and progress with nothing but server reflection: no .proto file, no generated code.
+
+    python -m venv v && v/bin/pip install grpcio grpcio-reflection protobuf
+    v/bin/python tests/golden/ask.py 127.0.0.1:50051 parks/demo 2025
+"""
+
+import sys
+
+import grpc
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+
+def main() -> int:
+    address, name, year = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    channel = grpc.insecure_channel(address)
+    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+    service = pool.FindServiceByName("park.query.v1.Indicators")
+
+    def call(method: str, **fields):
+        described = service.FindMethodByName(method)
+        request = GetMessageClass(described.input_type)(**fields)
+        unary = channel.unary_unary(
+            f"/{service.full_name}/{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(described.output_type).FromString,
+        )
+        return unary(request, timeout=30)
+
+    figure = call("GetEnergyIntensity", name=name, period={"year": year})
+    print(f"{figure.name} {year}: {figure.value} {figure.unit}")
+    print(f"  {figure.numerator.value} tce over {figure.denominator.value} 10k-yuan")
+    progress = call("GetProgress", name=name, plan="chongqing-parks-14fyp")
+    for target in progress.targets:
+        change = target.change_percent or target.current.value
+        print(f"  {target.target.indicator}: {change} %, progress {target.progress_percent or '-'} %")
+    return 0 if figure.value and len(progress.targets) == 3 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

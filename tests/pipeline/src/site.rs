@@ -1,0 +1,160 @@
+//! A running park.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use greenpark::{
+    assembly::{self, Roles, Running},
+    cli::{PlaceArgs, ReplayArgs, Speed},
+    replay::replay,
+    settings::Settings,
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// A park's process, but in this one.
+#[derive(Debug)]
+pub struct Site {
+    folder: TempDir,
+    settings: Settings,
+    running: Running,
+}
+
+/// How a file is replayed.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// Connections.
+    pub connections: u16,
+    /// Seed of the order; none for the file's own.
+    pub shuffle: Option<u64>,
+}
+
+/// In the file's order over one connection.
+pub const IN_ORDER: Way = Way {
+    connections: 1,
+    shuffle: None,
+};
+/// Shuffled over ten connections.
+pub const SHUFFLED: Way = Way {
+    connections: 10,
+    shuffle: Some(42),
+};
+
+impl Site {
+    /// Starts a park with the embedded defaults.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts a park with settings that `change` has changed.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = Settings::load(None, []).expect("the defaults are right");
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        settings.place(&PlaceArgs {
+            data: Some(folder.path().to_owned()),
+            mqtt: Some(free),
+            grpc: Some(free),
+            config: None,
+        });
+        change(&mut settings);
+        let running = assembly::start(&settings, Roles::All)
+            .await
+            .expect("started");
+        Self {
+            folder,
+            settings,
+            running,
+        }
+    }
+
+    /// Stops it and starts it again on the same folder.
+    ///
+    /// # Panics
+    /// If it does not stop or start.
+    pub async fn restart(self) -> Self {
+        let Self {
+            folder,
+            settings,
+            running,
+        } = self;
+        running.stop().await.expect("stopped in order");
+        let running = assembly::start(&settings, Roles::All)
+            .await
+            .expect("started again");
+        Self {
+            folder,
+            settings,
+            running,
+        }
+    }
+
+    /// Stops it.
+    ///
+    /// # Panics
+    /// If it does not stop in order.
+    pub async fn stop(self) {
+        self.running.stop().await.expect("stopped in order");
+    }
+
+    /// Where gateways connect.
+    ///
+    /// # Panics
+    /// If ingest does not listen.
+    #[must_use]
+    pub fn mqtt(&self) -> String {
+        self.running.mqtt.expect("ingest listens").to_string()
+    }
+
+    /// Where the query service listens.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn grpc(&self) -> String {
+        self.running
+            .grpc
+            .expect("the query service listens")
+            .to_string()
+    }
+
+    /// The folder of the lake.
+    #[must_use]
+    pub fn lake(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    /// A folder for files of the test.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Replays `file` through `mqtt` and returns when everything is acknowledged.
+///
+/// # Panics
+/// If something is not acknowledged.
+pub async fn replay_to(mqtt: &str, file: &Path, map: &Path, way: Way) {
+    let args = ReplayArgs {
+        file: file.to_owned(),
+        map: map.to_owned(),
+        speed: Speed::Max,
+        connections: way.connections,
+        shuffle: way.shuffle,
+        inflight: 1_000,
+        patience: 60,
+        mqtt: mqtt.to_owned(),
+    };
+    replay(&args, CancellationToken::new())
+        .await
+        .expect("everything is acknowledged");
+}

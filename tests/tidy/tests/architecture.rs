@@ -1,0 +1,89 @@
+//! The arrows of the architecture: services never see each other, contracts see only the model, the
+//! model sees nothing of ours, and each library is named by one crate.
+
+use std::collections::BTreeSet;
+
+use greenpark_tests_tidy::workspace::Workspace;
+
+const SERVICES: [&str; 3] = ["greenpark-ingest", "greenpark-processor", "greenpark-query"];
+const CONTRACTS: [&str; 3] = ["greenpark-proto", "greenpark-log", "greenpark-archive"];
+
+fn ours(dependencies: &BTreeSet<String>) -> BTreeSet<&str> {
+    dependencies
+        .iter()
+        .map(String::as_str)
+        .filter(|d| d.starts_with("greenpark"))
+        .collect()
+}
+
+#[test]
+fn services_do_not_see_each_other_nor_the_shell() {
+    let workspace = Workspace::read();
+    for service in SERVICES {
+        let seen = workspace.closure(service);
+        for other in SERVICES.iter().chain(&["greenpark-runtime", "greenpark"]) {
+            assert!(
+                *other == service || !seen.contains(*other),
+                "{service} sees {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn contracts_see_only_the_model_and_the_model_nothing_of_ours() {
+    let workspace = Workspace::read();
+    for contract in CONTRACTS {
+        let seen = workspace.closure(contract);
+        assert_eq!(
+            ours(&seen),
+            BTreeSet::from(["greenpark-model"]),
+            "{contract}"
+        );
+    }
+    assert!(ours(&workspace.closure("greenpark-model")).is_empty());
+}
+
+#[test]
+fn the_model_does_no_io_and_serializes_nothing() {
+    let seen = Workspace::read().closure("greenpark-model");
+    for banned in ["tokio", "serde", "arrow", "bytes", "tracing"] {
+        assert!(!seen.contains(banned), "the model sees {banned}");
+    }
+}
+
+#[test]
+fn only_one_crate_names_rdkafka_and_only_one_deltalake() {
+    let workspace = Workspace::read();
+    for (library, owner) in [
+        ("rdkafka", "greenpark-log"),
+        ("redb", "greenpark-log"),
+        ("deltalake-core", "greenpark-archive"),
+        ("datafusion", "greenpark-query"),
+    ] {
+        for (package, dependencies) in &workspace.dependencies {
+            let named = dependencies.contains(library);
+            assert!(!named || package == owner, "{package} names {library}");
+        }
+    }
+}
+
+#[test]
+fn ingest_compiles_without_datafusion_and_without_the_archive() {
+    let seen = Workspace::read().closure("greenpark-ingest");
+    for banned in ["datafusion", "greenpark-archive", "parquet"] {
+        assert!(!seen.contains(banned), "ingest sees {banned}");
+    }
+}
+
+#[test]
+fn nothing_sees_the_binary_or_the_tests() {
+    let workspace = Workspace::read();
+    for (package, dependencies) in &workspace.dependencies {
+        let is_test = package.starts_with("greenpark-tests");
+        for dependency in dependencies {
+            let shell = dependency == "greenpark" || dependency.starts_with("greenpark-tests");
+            assert!(is_test || !shell, "{package} sees {dependency}");
+        }
+    }
+}
