@@ -49,12 +49,15 @@ pub(crate) fn store_url() -> ObjectStoreUrl {
     ObjectStoreUrl::parse(STORE_URL).expect("a scheme and an authority make a store's URL")
 }
 
-fn state(memory: usize, threads: usize) -> SessionState {
+fn state(work: Work, memory: usize, threads: usize) -> SessionState {
     let mut config = SessionConfig::new()
         .with_target_partitions(threads)
         .with_information_schema(false)
         .with_collect_statistics(false)
         .with_batch_size(8_192);
+    // One sort, also of what comes from two tables. Each would keep the share below back for itself, and
+    // whichever began second would find it gone.
+    config.options_mut().optimizer.repartition_sorts = work == Work::Scan;
     let execution = &mut config.options_mut().execution;
     // Merging batches in memory before they are spilled takes about as much again as the batches, so
     // three fifths of a sort's memory are kept back for it.
@@ -76,8 +79,8 @@ impl Engine {
             .map_or(1, usize::from)
             .min(THREADS_MAX);
         Self {
-            scanning: state(memory, threads),
-            sorting: state(memory, 1),
+            scanning: state(Work::Scan, memory, threads),
+            sorting: state(Work::Sort, memory, 1),
             stores,
             memory,
         }
@@ -130,5 +133,37 @@ impl std::fmt::Debug for Engine {
         f.debug_struct("Engine")
             .field("memory", &self.memory)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::{
+        arrow::datatypes::{DataType, Field, Schema},
+        datasource::MemTable,
+        physical_plan::displayable,
+    };
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_from_two_tables_is_sorted_once() {
+        let engine = Engine::new(Arc::new(InMemory::new()), 64 << 20);
+        let session = engine.session(Work::Sort, []).expect("a session");
+        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, false)]));
+        for name in ["sealed", "open"] {
+            let table = MemTable::try_new(Arc::clone(&schema), vec![vec![]]).expect("a table");
+            let _none = session
+                .register_table(name, Arc::new(table))
+                .expect("registered");
+        }
+        let sql = "SELECT a FROM sealed UNION ALL SELECT a FROM open ORDER BY a";
+        let frame = session.sql(sql).await.expect("a statement");
+        let plan = frame.create_physical_plan().await.expect("a plan");
+        let shown = displayable(plan.as_ref()).indent(false).to_string();
+        assert_eq!(shown.matches("SortExec").count(), 1, "{shown}");
     }
 }

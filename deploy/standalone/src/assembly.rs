@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use crate::settings::{LogKind, Settings};
 
 /// The longest that a question waits for what the processor has yet to publish.
-const FRESH_WAIT: Duration = Duration::from_millis(250);
+const FRESH_WAIT: Duration = Duration::from_secs(5);
 
 /// Which services a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -103,9 +103,9 @@ async fn what_is_acknowledged_is_in_the_next_answer_however_many_come() {
     replayed(&site, &data, IN_ORDER).await;
     let mut client = ask::indicators(&site.grpc()).await;
     let late = site.folder().join("late.csv");
-    // More than the flushes that a pause may cause early.
+    // More than the flushes that a pause may cause early, each at a minute that the meter did not have.
     for nth in 1..=20_u64 {
-        let line = format!("date,Usage_kWh\n05/03/2019 12:{:02},1000.25\n", nth + 15);
+        let line = format!("date,Usage_kWh\n{nth:02}/03/2019 12:07,1000.25\n");
         std::fs::write(&late, line).expect("written");
         replay_to(&site.mqtt(), &late, &data.map, IN_ORDER).await;
         let figure = ask::energy(&mut client, data.enterprise, data.year).await;
