@@ -207,3 +207,19 @@ fn a_sender_of_ever_new_topics_does_not_fill_memory() {
         assert!(gather.gateways.len() <= TOPICS_CACHED_MAX);
     }
 }
+
+#[test]
+fn a_park_that_no_lake_can_hold_is_a_dead_letter() {
+    let mut gather = gather();
+    let topic = "park/reference/e1/g1/up/readings";
+    take(&mut gather, topic, &reading(1, 1_700_000_000_000), 1);
+    let sealed = gather.seal();
+    assert!(sealed.readings.is_empty());
+    let letters = letters(&sealed);
+    assert_eq!(letters.len(), 1);
+    assert!(
+        letters[0].reason.contains("'reference'"),
+        "{}",
+        letters[0].reason
+    );
+}

@@ -30,9 +30,6 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
-    /// A park of this name would lie where the lake keeps its own tables.
-    #[error("no park can be named '{0}'; the lake keeps its own tables there")]
-    ReservedPark(String),
     /// The book's state cannot be read.
     #[error("the book cannot be read")]
     Read(#[from] ReadError),

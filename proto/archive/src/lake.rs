@@ -14,7 +14,7 @@ use url::Url;
 use crate::{
     book::Book,
     error::{OpenError, ReadError},
-    reference::{self, Reference},
+    reference::Reference,
     snapshot::{Reader, Snapshot},
     store::{LocalStore, Storage},
 };
@@ -117,8 +117,8 @@ impl Lake {
     /// [`ReadError`] if the lake cannot be listed.
     pub async fn parks(&self) -> Result<Vec<ParkId>, ReadError> {
         let names = self.folders(None).await?;
-        let parks = names.iter().filter(|name| *name != reference::ROOT);
-        Ok(parks.filter_map(|name| ParkId::new(name).ok()).collect())
+        // The lake's own tables have names that no park can have.
+        Ok(names.iter().filter_map(|n| ParkId::new(n).ok()).collect())
     }
 
     /// The years of a park that have a folder, sorted.
@@ -153,9 +153,6 @@ impl Lake {
     /// # Errors
     /// [`OpenError`] if its state cannot be read or repaired.
     pub async fn book(&self, park: &ParkId, year: i16) -> Result<Book, OpenError> {
-        if park.as_str() == reference::ROOT {
-            return Err(OpenError::ReservedPark(park.to_string()));
-        }
         Book::open(&self.shared.storage, park, year).boxed().await
     }
 

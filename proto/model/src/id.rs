@@ -38,7 +38,13 @@ pub enum IdError {
         /// The first character that is not allowed where it stands.
         character: char,
     },
+    /// A name that the lake keeps for itself.
+    #[error("id '{0}' is kept for the lake's own tables; choose another")]
+    Reserved(String),
 }
+
+/// Folders of the lake that are no park's: no park can have such an id.
+pub const PARKS_RESERVED: &[&str] = &["reference"];
 
 /// Checks `text` against the rule of this module without keeping it.
 ///
@@ -72,7 +78,7 @@ pub fn check(text: &str) -> Result<(), IdError> {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, reserved $reserved:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
@@ -84,6 +90,10 @@ macro_rules! id {
             /// [`IdError`] names the first thing that is wrong.
             pub fn new(text: &str) -> Result<Self, IdError> {
                 check(text)?;
+                let reserved: &[&str] = $reserved;
+                if reserved.contains(&text) {
+                    return Err(IdError::Reserved(text.to_owned()));
+                }
                 Ok(Self(Arc::from(text)))
             }
 
@@ -129,19 +139,19 @@ macro_rules! id {
 
 id! {
     /// An industrial park (园区).
-    ParkId
+    ParkId, reserved PARKS_RESERVED
 }
 id! {
     /// An enterprise (企业) within a park.
-    EnterpriseId
+    EnterpriseId, reserved &[]
 }
 id! {
     /// An edge gateway (网关) of an enterprise.
-    GatewayId
+    GatewayId, reserved &[]
 }
 id! {
     /// A meter (计量器具) of an enterprise.
-    MeterId
+    MeterId, reserved &[]
 }
 
 #[cfg(test)]
@@ -158,6 +168,14 @@ mod tests {
         assert!(ParkId::new(&"x".repeat(ID_BYTES_MAX + 1)).is_err());
         for good in ["a", "steel-01", "A.b_c-9", "_x", &"x".repeat(ID_BYTES_MAX)] {
             assert_eq!(ParkId::new(good).expect("valid").as_str(), good);
+        }
+    }
+
+    #[test]
+    fn a_park_cannot_be_named_like_a_table_of_the_lake() {
+        for &name in PARKS_RESERVED {
+            assert_eq!(ParkId::new(name), Err(IdError::Reserved(name.to_owned())));
+            assert!(EnterpriseId::new(name).is_ok());
         }
     }
 }

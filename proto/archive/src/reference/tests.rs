@@ -83,3 +83,8 @@ async fn nothing_to_append_is_refused() {
         Err(PublishError::Encode(EncodeError::Empty))
     ));
 }
+
+#[test]
+fn no_park_can_lie_where_the_table_does() {
+    assert!(greenpark_model::id::PARKS_RESERVED.contains(&ROOT));
+}
