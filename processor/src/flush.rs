@@ -6,6 +6,7 @@ use greenpark_archive::{
     book::{Book, Change, Consumed, NewFile, Published},
     columns::{FileFacts, encode_readings},
     file::{FileKind, ReadingsFile},
+    meters::Meters,
     rows::{Merged, Rows, SeriesKey},
 };
 use greenpark_model::{
@@ -18,7 +19,7 @@ use crate::{
     hot::files_to_merge,
     metrics::Metrics,
     run::RunError,
-    seal::{DayToSeal, SealedDay, TraitsByMeter, offset_of, seal_days},
+    seal::{DayToSeal, SealedDay, offset_of, seal_days},
     settings::SEAL_ROWS_MAX,
 };
 
@@ -36,7 +37,7 @@ pub(crate) struct BookFlush<'a> {
     pub(crate) park: &'a ParkId,
     pub(crate) book: &'a mut Book,
     pub(crate) keys: Arc<Vec<SeriesKey>>,
-    pub(crate) traits: Arc<TraitsByMeter>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) offsets: Option<Offsets>,
     pub(crate) metrics: &'a Metrics,
 }
@@ -125,8 +126,8 @@ impl BookFlush<'_> {
         if days.is_empty() {
             return Ok(Vec::new());
         }
-        let (park, traits) = (self.park.clone(), Arc::clone(&self.traits));
-        let sealed = tokio::task::spawn_blocking(move || seal_days(&park, &traits, days))
+        let (park, meters) = (self.park.clone(), Arc::clone(&self.meters));
+        let sealed = tokio::task::spawn_blocking(move || seal_days(&park, &meters, days))
             .await
             .map_err(RunError::worker)??;
         for day in &sealed {
@@ -155,19 +156,24 @@ impl BookFlush<'_> {
             if !along.is_empty() {
                 merged = self.merge_along(&along, merged).await?;
             }
+            // After a kill the log comes again from the group's offset; the rows that the book has are
+            // passed over, and what is new must stand behind the files that hold them.
+            let consumed = self.book.next_offset(offsets.partition).unwrap_or(0);
+            let first = offsets.first.max(consumed);
             let facts = FileFacts {
                 park: self.park.clone(),
                 day,
                 kind: FileKind::Hot {
                     partition: offsets.partition,
-                    offset: offsets.first,
+                    offset: first,
                 },
-                offsets: Some((offsets.partition, offsets.first, offsets.next)),
+                offsets: Some((offsets.partition, first, offsets.next)),
                 duplicates: merged.duplicates,
                 conflicts: merged.conflicts,
             };
             let encoded = encode_readings(&merged.rows, &facts)?;
             self.metrics.duplicates.inc_by(merged.duplicates);
+            self.metrics.conflicts.inc_by(merged.conflicts);
             self.metrics.hot_files.inc();
             change.add.push(NewFile {
                 day,

@@ -67,7 +67,7 @@ impl Flush<'_> {
     }
 
     async fn one(&mut self, name: &ParkId, park: &mut Park) -> Result<Vec<Published>, RunError> {
-        let traits = self.registry.traits(self.lake, name).await?;
+        let meters = self.registry.meters(self.lake, name).await?;
         let by_year = park.settle(self.settings, self.now);
         let keys = Arc::new(park.buffer.keys().to_vec());
         let mut published = Vec::new();
@@ -80,7 +80,7 @@ impl Flush<'_> {
                 park: name,
                 book,
                 keys: Arc::clone(&keys),
-                traits: Arc::clone(&traits),
+                meters: Arc::clone(&meters),
                 offsets: self.offsets.get(&park.partition).copied(),
                 metrics: self.metrics,
             };
@@ -102,9 +102,11 @@ impl Park {
         let mut by_year: BTreeMap<i16, Days> = BTreeMap::new();
         for (&day, pending) in &self.buffer.pending {
             let rows = buffered.remove(&day);
-            let quiet = quiet_ms(ms(settings.quiet), self.revision(day));
-            let settled =
-                pending.is_settled(now, quiet) || passed.is_some_and(|at| at >= day.end());
+            let revision = self.revision(day);
+            let quiet = quiet_ms(ms(settings.quiet), revision);
+            // Gateways that have passed the day say nothing of rows that are late for it.
+            let passed = revision == 0 && passed.is_some_and(|at| at >= day.end());
+            let settled = pending.is_settled(now, quiet) || passed;
             let days = by_year.entry(day.year()).or_default();
             if settled && is_over(day, now, ms(settings.grace)) {
                 days.seal.push((day, rows));

@@ -186,9 +186,7 @@ impl Processor {
 
     async fn take(&mut self, delivered: Delivered) -> Result<(), RunError> {
         for partition in delivered.revoked {
-            info!(partition, "partition revoked");
-            self.parks.retain(|_, park| park.partition != partition);
-            self.offsets.remove(&partition);
+            self.leave(partition);
         }
         for partition in delivered.assigned {
             self.recover(partition).await?;
@@ -197,6 +195,13 @@ impl Processor {
             self.take_entry(entry).await?;
         }
         Ok(())
+    }
+
+    /// Drops what is held for a partition that another processor has.
+    fn leave(&mut self, partition: u32) {
+        info!(partition, "partition revoked");
+        self.parks.retain(|_, park| park.partition != partition);
+        self.offsets.remove(&partition);
     }
 
     /// Takes up the days that an earlier processor of `partition` left unsealed.
@@ -279,6 +284,7 @@ impl Processor {
         let park = self.open(&arrival.park, position.partition, &years).await?;
         let taken = park.buffer.take(&arrival, now, &park.consumed);
         self.metrics.readings.inc_by(taken as u64);
+        self.metrics.buffered.inc_by(taken as i64);
         self.pace.arrive(now);
         Ok(())
     }
@@ -297,7 +303,11 @@ impl Processor {
         };
         let flushed = flush.all(&mut self.parks).await?;
         for offsets in offsets.into_values() {
-            commit(&mut *self.reader, offsets, &flushed).await?;
+            match commit(&mut *self.reader, offsets, &flushed).await {
+                // Whoever has the partition now goes on from the books, which know what they hold.
+                Err(CommitError::Revoked(partition)) => self.leave(partition),
+                stored => stored?,
+            }
         }
         let now = self.clock.now();
         self.pace.flushed(now);

@@ -6,18 +6,15 @@ use greenpark_archive::{
     book::NewFile,
     columns::{EncodeError, FileFacts, encode_readings},
     file::{FileKind, ReadingsFile},
+    meters::Meters,
     rows::{Rows, SeriesKey},
     totals::TotalsRow,
 };
 use greenpark_model::{
     day::CivilDay,
-    fold::{Traits, fold_day},
+    fold::fold_day,
     id::{EnterpriseId, ParkId},
 };
-use rustc_hash::FxHashMap;
-
-/// Traits of the meters that have any, by enterprise and meter.
-pub(crate) type TraitsByMeter = FxHashMap<(EnterpriseId, greenpark_model::id::MeterId), Traits>;
 
 /// A day to seal, with everything that is known of it.
 #[derive(Debug)]
@@ -50,7 +47,7 @@ pub(crate) struct SealedDay {
 /// revision.
 pub(crate) fn seal_day(
     park: &ParkId,
-    traits: &TraitsByMeter,
+    meters: &Meters,
     to_seal: DayToSeal,
 ) -> Result<SealedDay, EncodeError> {
     let mut sealed = SealedDay {
@@ -98,7 +95,7 @@ pub(crate) fn seal_day(
             encoded,
         };
         sealed.totals.extend(totals_of(
-            traits,
+            meters,
             &rows,
             file.day,
             revision + 1,
@@ -112,20 +109,19 @@ pub(crate) fn seal_day(
 
 /// The totals of rows that rest in a sealed file with `sha256`.
 fn totals_of(
-    traits: &TraitsByMeter,
+    meters: &Meters,
     rows: &Rows,
     day: CivilDay,
     revision: u32,
     sha256: [u8; 32],
 ) -> Vec<TotalsRow> {
-    let plain = Traits::default();
     let spans = rows.spans();
     spans
         .map(|(key, span)| {
             let columns = rows.columns(span);
             let SeriesKey { enterprise, series } = key.clone();
-            let known = traits.get(&(enterprise.clone(), series.meter.clone()));
-            let fold = fold_day(series.kind, known.unwrap_or(&plain), columns);
+            let traits = meters.traits(&enterprise, &series, day.year());
+            let fold = fold_day(series.kind, &traits, columns);
             let superseded = columns.superseded.iter().filter(|&&s| s).count();
             let conflicts = u32::try_from(superseded).unwrap_or(u32::MAX);
             TotalsRow {
@@ -158,14 +154,14 @@ pub(crate) fn offset_of(file: &ReadingsFile) -> Option<u64> {
 /// Seals many days on every core.
 pub(crate) fn seal_days(
     park: &ParkId,
-    traits: &TraitsByMeter,
+    meters: &Meters,
     days: Vec<DayToSeal>,
 ) -> Result<Vec<SealedDay>, EncodeError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if days.len() < 2 * cores {
         return days
             .into_iter()
-            .map(|day| seal_day(park, traits, day))
+            .map(|day| seal_day(park, meters, day))
             .collect();
     }
     let share = days.len().div_ceil(cores);
@@ -181,7 +177,7 @@ pub(crate) fn seal_days(
                 scope.spawn(move || {
                     share
                         .into_iter()
-                        .map(|day| seal_day(park, traits, day))
+                        .map(|day| seal_day(park, meters, day))
                         .collect::<Vec<_>>()
                 })
             })

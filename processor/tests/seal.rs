@@ -175,9 +175,9 @@ fn year_of_hours(first: &str, days: i64) -> Vec<(&'static str, &'static str, i64
 async fn a_history_is_sealed_one_file_a_day_with_totals() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let running = bench.start(&lake).await;
     let history = year_of_hours("2025-12-30", 4);
     bench.send(&history).await;
+    let running = bench.start(&lake).await;
     let (old, new) = (sealed(&lake, 2025, 2).await, sealed(&lake, 2026, 2).await);
     running.stop().await;
     let mut sum = 0;
@@ -195,9 +195,9 @@ async fn a_history_is_sealed_one_file_a_day_with_totals() {
 async fn a_repeated_and_shuffled_history_changes_nothing() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let running = bench.start(&lake).await;
     let mut history = year_of_hours("2026-03-01", 5);
     bench.send(&history).await;
+    let running = bench.start(&lake).await;
     let first = sealed(&lake, 2026, 5).await;
     let paths: BTreeSet<String> = first.files.iter().map(|f| f.path.clone()).collect();
     // A fixed permutation: 120 hours stepped through by 49, which has no factor in common with 120.
@@ -239,8 +239,8 @@ async fn who_asks_finds_what_the_log_held_and_a_stopped_processor_says_no() {
 async fn a_late_reading_makes_revision_two_and_keeps_revision_one() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let running = bench.start(&lake).await;
     bench.send(&year_of_hours("2026-03-01", 2)).await;
+    let running = bench.start(&lake).await;
     let first = sealed(&lake, 2026, 2).await;
     let late = day("2026-03-01").start().0 + HOUR / 2;
     bench.send(&[("e", "m", late, 1_000_000)]).await;
@@ -315,7 +315,6 @@ async fn killed_again_and_again_it_counts_every_reading_once() {
 async fn a_conflict_is_kept_and_the_later_value_counts() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let running = bench.start(&lake).await;
     let instant = day("2026-03-01").start().0;
     bench
         .send(&[
@@ -324,6 +323,7 @@ async fn a_conflict_is_kept_and_the_later_value_counts() {
             ("e", "m", instant, 7),
         ])
         .await;
+    let running = bench.start(&lake).await;
     let book = sealed(&lake, 2026, 1).await;
     running.stop().await;
     let rows = rows(&lake, &book).await.remove(0);

@@ -151,7 +151,7 @@ pub(crate) async fn run(
         snapshots: &snapshots,
         made_at: shared.now(),
     };
-    let digests = totals::digests(&shared.books, job, &snapshots).await?;
+    let digests = totals::digests(&shared.books, job, &snapshots, &sources).await?;
     let part = pb::extract_chunk::Part::ManifestJson(manifest.json(&digests));
     send(to, pb::ExtractChunk { part: Some(part) }).await
 }

@@ -16,12 +16,7 @@ use greenpark_model::{
     waste::BULK_CATEGORIES,
 };
 
-use crate::{
-    books::SeriesDays,
-    consumption::consume,
-    park_days::ParkDays,
-    registry::{self, parts_between},
-};
+use crate::{books::SeriesDays, consumption::consume, park_days::ParkDays, registry};
 
 /// What is asked of whomever.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +85,8 @@ impl Question<'_> {
                 .into_iter()
                 .flatten()
         });
-        parts_between(range, changes)
+        range
+            .cut(changes)
             .into_iter()
             .map(|part| {
                 let found = self.factors.find(medium, self.basis, part.first());
@@ -160,9 +156,8 @@ impl Measured {
             parts,
         } = metered;
         let range = question.range;
-        let traits = park
-            .registry
-            .traits(enterprise, series, range.last().year());
+        let meters = &park.registry.meters;
+        let traits = meters.traits(enterprise, series, range.last().year());
         let mut readings = 0;
         for counted in park.registry.counted(enterprise, series, range) {
             for (part, factor) in question.factors_of(series.quantity.medium, counted) {
@@ -179,7 +174,7 @@ impl Measured {
                 self.conflicts += u64::from(conflicts);
             }
         }
-        let meter = park.registry.meter(enterprise, series);
+        let meter = meters.get(enterprise, series);
         if meter.is_none() && readings > 0 {
             let name = format!(
                 "parks/{}/enterprises/{enterprise}/meters/{}",

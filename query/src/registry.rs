@@ -5,46 +5,35 @@
 //! into maps by park; it does no I/O.
 
 pub(crate) mod body;
-pub(crate) mod dated;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use greenpark_archive::reference::{ReferenceEntry, ReferenceSnapshot};
+use greenpark_archive::{
+    dated::{Dated, Entry},
+    meters::Meters,
+    reference::{ReferenceEntry, ReferenceSnapshot},
+};
 use greenpark_model::{
-    day::{CivilDay, DayRange},
-    fold::Traits,
-    id::{EnterpriseId, MeterId, ParkId},
-    quantity::Quantity,
+    day::DayRange,
+    id::{EnterpriseId, ParkId},
     reading::Series,
 };
 
 use crate::{
     error::QueryError,
     name::Name,
-    registry::{
-        body::{Enterprise, Meter, Statistic},
-        dated::Dated,
-    },
+    registry::body::{Enterprise, Statistic},
     statistics::Declared,
 };
-
-/// A registered meter: a meter that measures two quantities has an entry for each.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct MeterKey {
-    pub(crate) enterprise: EnterpriseId,
-    pub(crate) meter: MeterId,
-    pub(crate) quantity: Quantity,
-}
 
 /// What is registered and declared in one park.
 #[derive(Debug, Default)]
 pub(crate) struct Park {
     pub(crate) enterprises: BTreeMap<EnterpriseId, Dated<Enterprise>>,
-    pub(crate) meters: BTreeMap<MeterKey, Dated<Meter>>,
+    pub(crate) meters: Meters,
     pub(crate) statistics: BTreeMap<EnterpriseId, Vec<Declared>>,
     /// Changes when the traits of a meter do, and then folds made with the old ones are void.
     pub(crate) traits_digest: u64,
@@ -71,17 +60,20 @@ impl Registry {
     /// Reads the entries of `snapshot`. Kinds of entries that are not ours are passed over.
     pub(crate) fn read(snapshot: &ReferenceSnapshot) -> Result<Self, QueryError> {
         let mut parks: BTreeMap<ParkId, Park> = BTreeMap::new();
+        let broken = |entry: &ReferenceEntry, problem: &dyn std::fmt::Display| {
+            let (kind, subject) = (&entry.kind, &entry.subject);
+            QueryError::Broken(format!(
+                "reference entry '{kind}' of '{subject}': {problem}"
+            ))
+        };
         for entry in &snapshot.entries {
-            take(&mut parks, entry).map_err(|problem| {
-                let what = format!(
-                    "reference entry '{}' of '{}': {problem}",
-                    entry.kind, entry.subject
-                );
-                QueryError::Broken(what)
-            })?;
+            take(&mut parks, entry).map_err(|problem| broken(entry, &problem))?;
         }
-        for park in parks.values_mut() {
-            park.traits_digest = park.digest_traits();
+        let meters = Meters::read(snapshot).map_err(|(entry, error)| broken(&entry, &error))?;
+        for (park, meters) in meters {
+            let park = parks.entry(park).or_default();
+            park.traits_digest = meters.digest();
+            park.meters = meters;
         }
         let parks = parks
             .into_iter()
@@ -106,7 +98,7 @@ impl Registry {
 
 fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<(), String> {
     let kind = entry.kind.as_str();
-    if ![body::ENTERPRISE, body::METER, body::STATISTIC].contains(&kind) {
+    if ![body::ENTERPRISE, body::STATISTIC].contains(&kind) {
         return Ok(());
     }
     let name = Name::parse("subject", &entry.subject).map_err(|_| "its subject is no name")?;
@@ -117,21 +109,6 @@ fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<()
             let park = parks.entry(park).or_default();
             park.enterprises
                 .entry(enterprise)
-                .or_default()
-                .record(entry, body);
-        }
-        (body::METER, Name::Meter(park, enterprise, meter)) => {
-            let body = Meter::read(&entry.body)?;
-            let key = MeterKey {
-                enterprise,
-                meter,
-                quantity: body.quantity,
-            };
-            parks
-                .entry(park)
-                .or_default()
-                .meters
-                .entry(key)
                 .or_default()
                 .record(entry, body);
         }
@@ -168,33 +145,6 @@ impl Park {
         self.enterprises.is_empty()
     }
 
-    /// What the fold needs to know of the meter of `series`, as it was at the end of `year`.
-    pub(crate) fn traits(&self, enterprise: &EnterpriseId, series: &Series, year: i16) -> Traits {
-        let last = DayRange::year(year).map(DayRange::last);
-        let entry = self.meter(enterprise, series).and_then(|meter| {
-            let at_end = last.and_then(|day| meter.on(day));
-            at_end.or_else(|| meter.latest())
-        });
-        match entry {
-            Some(entry) if entry.body.kind == series.kind => entry.body.traits(),
-            _ => Traits::default(),
-        }
-    }
-
-    /// The entries of the meter of `series`.
-    pub(crate) fn meter(
-        &self,
-        enterprise: &EnterpriseId,
-        series: &Series,
-    ) -> Option<&Dated<Meter>> {
-        let key = MeterKey {
-            enterprise: enterprise.clone(),
-            meter: series.meter.clone(),
-            quantity: series.quantity,
-        };
-        self.meters.get(&key)
-    }
-
     /// The parts of `range` in which the meter of `series` counts; it does where nothing says that it
     /// does not.
     pub(crate) fn counted(
@@ -203,7 +153,7 @@ impl Park {
         series: &Series,
         range: DayRange,
     ) -> Vec<DayRange> {
-        match self.meter(enterprise, series) {
+        match self.meters.get(enterprise, series) {
             None => vec![range],
             Some(meter) => meter
                 .parts(range)
@@ -219,9 +169,8 @@ impl Park {
 
     /// Enterprises above designated size on any day of `range`.
     pub(crate) fn above_designated_size(&self, range: DayRange) -> BTreeSet<EnterpriseId> {
-        let above = |entry: Option<&dated::Entry<Enterprise>>| {
-            entry.is_some_and(|e| e.body.above_designated_size)
-        };
+        let above =
+            |entry: Option<&Entry<Enterprise>>| entry.is_some_and(|e| e.body.above_designated_size);
         self.enterprises
             .iter()
             .filter(|(_, dated)| {
@@ -236,7 +185,7 @@ impl Park {
 
     /// Every enterprise with an entry of any kind.
     pub(crate) fn known_enterprises(&self) -> BTreeSet<EnterpriseId> {
-        let with_meters = self.meters.keys().map(|key| &key.enterprise);
+        let with_meters = self.meters.iter().map(|(key, _)| &key.enterprise);
         self.enterprises
             .keys()
             .chain(with_meters)
@@ -244,40 +193,6 @@ impl Park {
             .cloned()
             .collect()
     }
-
-    fn digest_traits(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for (key, meter) in &self.meters {
-            key.hash(&mut hasher);
-            for entry in meter.entries() {
-                (entry.valid_from, entry.valid_to).hash(&mut hasher);
-                let body = &entry.body;
-                (body.kind, body.modulus, body.rated_per_hour).hash(&mut hasher);
-            }
-        }
-        hasher.finish()
-    }
-}
-
-/// Days from `range` on which something changes, as the parts between them.
-pub(crate) fn parts_between(
-    range: DayRange,
-    changes: impl IntoIterator<Item = CivilDay>,
-) -> Vec<DayRange> {
-    let inside = |day: &CivilDay| range.first() < *day && *day <= range.last();
-    let mut starts: BTreeSet<CivilDay> = changes.into_iter().filter(inside).collect();
-    starts.insert(range.first());
-    let starts: Vec<CivilDay> = starts.into_iter().collect();
-    let ends = starts
-        .iter()
-        .skip(1)
-        .map(|day| day.previous())
-        .chain([range.last()]);
-    starts
-        .iter()
-        .zip(ends)
-        .filter_map(|(&first, last)| DayRange::new(first, last))
-        .collect()
 }
 
 #[cfg(test)]

@@ -302,6 +302,12 @@ impl Table {
             let taken = matches!(error, TransactionError::VersionAlreadyExists(_));
             match self.entry(version).await {
                 Ok(Some(found)) if found == bytes => {
+                    // It is there, but what failed may have been to make it durable.
+                    let place = self.place(&format!("_delta_log/{version:020}.json"));
+                    self.storage
+                        .sync(&place)
+                        .await
+                        .map_err(|source| lost(source.into()))?;
                     info!(table = %self.root, version, "commit had landed although its answer was lost");
                 }
                 Ok(Some(_)) => {

@@ -19,9 +19,11 @@
 pub mod book;
 pub mod builder;
 pub mod columns;
+pub mod dated;
 pub mod error;
 pub mod file;
 pub mod lake;
+pub mod meters;
 pub mod reference;
 pub mod rows;
 pub mod snapshot;

@@ -345,6 +345,15 @@ impl Storage {
             .await
     }
 
+    /// Makes a file that is there, and the folders that lead to it, durable.
+    pub(crate) async fn sync(&self, path: &Path) -> Result<()> {
+        let Some(local) = &self.local else {
+            return Ok(());
+        };
+        let (root, place) = (local.root.clone(), local.place(path));
+        blocking(move || sync_file(&root, &place)).await
+    }
+
     /// The whole of a file.
     pub(crate) async fn read(&self, path: &Path) -> Result<Bytes> {
         let Some(local) = &self.local else {

@@ -225,6 +225,23 @@ impl DayRange {
         self.first <= day && day <= self.last
     }
 
+    /// The period cut where each of `starts` begins, so that none begins within a part. In order.
+    #[must_use]
+    pub fn cut(self, starts: impl IntoIterator<Item = CivilDay>) -> Vec<Self> {
+        let inside = |day: &CivilDay| self.first < *day && *day <= self.last;
+        let mut starts: Vec<CivilDay> = starts.into_iter().filter(inside).collect();
+        starts.push(self.first);
+        starts.sort_unstable();
+        starts.dedup();
+        let ends = starts.iter().skip(1).map(|day| day.previous());
+        let ends = ends.chain([self.last]);
+        starts
+            .iter()
+            .zip(ends)
+            .map(|(&first, last)| Self { first, last })
+            .collect()
+    }
+
     /// Every day in order.
     pub fn iter(self) -> impl Iterator<Item = CivilDay> {
         (self.first.0..=self.last.0).map(CivilDay)
@@ -256,6 +273,32 @@ mod tests {
         assert_eq!(quarter.last().to_string(), "2026-12-31");
         assert_eq!(DayRange::quarter(2026, 5), None);
         assert_eq!(DayRange::quarter(2026, 0), None);
+    }
+
+    #[test]
+    fn a_period_is_cut_where_something_begins() {
+        let month = DayRange::month(2021, 2).expect("a month");
+        let day = |text: &str| text.parse::<CivilDay>().expect("a day");
+        let cuts = [
+            "2021-02-10",
+            "2021-01-05",
+            "2021-02-10",
+            "2021-02-28",
+            "2021-02-01",
+        ];
+        let parts: Vec<String> = month
+            .cut(cuts.map(day))
+            .iter()
+            .map(|part| format!("{}/{}", part.first(), part.last()))
+            .collect();
+        assert_eq!(
+            parts,
+            [
+                "2021-02-01/2021-02-09",
+                "2021-02-10/2021-02-27",
+                "2021-02-28/2021-02-28"
+            ]
+        );
     }
 
     proptest! {

@@ -71,7 +71,9 @@ impl<'a> Sealed<'a> {
             let Some(sealed) = days.get_mut(&key.enterprise) else {
                 continue;
             };
-            let traits = registry.traits(&key.enterprise, &key.series, snapshot.year);
+            let traits = registry
+                .meters
+                .traits(&key.enterprise, &key.series, snapshot.year);
             for total in of_series {
                 let Ok(at) = sealed.binary_search_by_key(&total.day, |s| s.day) else {
                     continue;
@@ -80,7 +82,8 @@ impl<'a> Sealed<'a> {
                 if sealed.revision != total.revision {
                     continue;
                 }
-                if falls(&total.fold) && traits.modulus.is_some() {
+                let doubtful = traits.modulus.is_some() || total.fold.outcomes.rollovers > 0;
+                if falls(&total.fold) && doubtful {
                     sealed.folded = Folded::Unsure;
                 } else if sealed.folded == Folded::No {
                     sealed.folded = Folded::Yes;
@@ -188,7 +191,10 @@ pub(super) fn join(
         .into_values()
         .map(|mut days| {
             days.settle();
-            let traits = registry.traits(&days.key.enterprise, &days.key.series, snapshot.year);
+            let traits =
+                registry
+                    .meters
+                    .traits(&days.key.enterprise, &days.key.series, snapshot.year);
             days.join(&traits, snapshot.year);
             days
         })

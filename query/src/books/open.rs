@@ -269,7 +269,7 @@ fn fold_rows(
         .rows
         .spans()
         .map(|(key, span)| {
-            let traits = registry.traits(&key.enterprise, &key.series, year);
+            let traits = registry.meters.traits(&key.enterprise, &key.series, year);
             let columns = merged.rows.columns(span.clone());
             let dropped = before
                 .get(key)

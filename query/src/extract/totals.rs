@@ -1,6 +1,9 @@
 //! Daily totals of an enterprise, midnights included, and the digests of the files that they stand on.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arrow::{
     array::{
@@ -13,12 +16,12 @@ use futures::TryStreamExt as _;
 use greenpark_archive::{file::ReadingsFile, snapshot::Snapshot};
 use greenpark_model::{
     compose::Consumption,
-    day::CivilDay,
+    day::{CivilDay, DayRange},
     reading::{Kind, Series},
 };
 
 use crate::{
-    books::{Books, hot_in_order},
+    books::{Books, SeriesDays, hot_in_order},
     consumption::consume_daily,
     decode::numbers,
     engine::{self, Work},
@@ -54,14 +57,20 @@ pub(super) async fn make(
         selection.range,
     )
     .await?;
-    let touched = selection.range.first().year()..=selection.range.last().year();
     let mut rows = Vec::new();
+    let mut stands_on: BTreeSet<CivilDay> = selection.range.iter().collect();
     for (series, parts) in days.series(&selection.enterprise) {
         if series.kind == Kind::Gauge {
             continue;
         }
+        if series.kind == Kind::Register {
+            stands_on.extend(neighbors(&parts, selection.range));
+        }
         let year = selection.range.last().year();
-        let traits = days.registry.traits(&selection.enterprise, series, year);
+        let traits = days
+            .registry
+            .meters
+            .traits(&selection.enterprise, series, year);
         for (day, consumption) in consume_daily(&parts, &traits, selection.range) {
             rows.push(Row {
                 series,
@@ -71,13 +80,24 @@ pub(super) async fn make(
             });
         }
     }
+    let years: BTreeSet<i16> = stands_on.iter().map(|day| day.year()).collect();
     let books = days
         .books()
         .iter()
-        .filter(|book| touched.contains(&book.snapshot.year));
+        .filter(|book| years.contains(&book.snapshot.year));
     let snapshots: Vec<Arc<Snapshot>> = books.map(|book| Arc::clone(&book.snapshot)).collect();
     let batch = batch(job, &rows).map_err(QueryError::Encode)?;
-    Ok((batch, sources(job, &snapshots), snapshots))
+    Ok((batch, sources(job, &snapshots, &stands_on), snapshots))
+}
+
+/// The days on either side of `range` whose registers its first and last midnight are split by.
+fn neighbors(parts: &[&SeriesDays], range: DayRange) -> impl Iterator<Item = CivilDay> {
+    let days = || parts.iter().flat_map(|part| &part.days);
+    let before = days()
+        .filter(|(day, fold)| *day < range.first() && fold.last.is_some())
+        .last();
+    let after = days().find(|(day, fold)| *day > range.last() && fold.first.is_some());
+    before.into_iter().chain(after).map(|(day, _)| *day)
 }
 
 fn revision(days: &ParkDays, job: &Job, day: CivilDay) -> u32 {
@@ -159,14 +179,14 @@ fn batch(job: &Job, rows: &[Row<'_>]) -> Result<RecordBatch, ArrowError> {
     )
 }
 
-/// Sealed files of the enterprise and hot files of the range. A hot file may hold nothing of it: its
-/// name does not say.
-fn sources(job: &Job, snapshots: &[Arc<Snapshot>]) -> Vec<Source> {
+/// Sealed files of the enterprise and hot files of the days. A hot file may hold nothing of it: its name
+/// does not say.
+fn sources(job: &Job, snapshots: &[Arc<Snapshot>], days: &BTreeSet<CivilDay>) -> Vec<Source> {
     let selection = &job.selection;
     let mut sources = Vec::new();
     for snapshot in snapshots {
         for files in snapshot.files.chunk_by(|a, b| a.day == b.day) {
-            if !selection.range.contains(files[0].day) {
+            if !days.contains(&files[0].day) {
                 continue;
             }
             let mine = |file: &&ReadingsFile| {
@@ -185,8 +205,12 @@ pub(super) async fn digests(
     books: &Books,
     job: &Job,
     snapshots: &[Arc<Snapshot>],
+    sources: &[Source],
 ) -> Result<BTreeMap<(CivilDay, u32), String>, QueryError> {
     let selection = &job.selection;
+    let days = || sources.iter().map(|source| source.day);
+    let first = days().min().unwrap_or(selection.range.first());
+    let last = days().max().unwrap_or(selection.range.last());
     let mut digests = BTreeMap::new();
     for snapshot in snapshots {
         if snapshot.totals_files.is_empty() {
@@ -197,10 +221,8 @@ pub(super) async fn digests(
             .session(Work::Scan, [("totals", LakeTable::totals(snapshot))])?;
         let sql = format!(
             "SELECT DISTINCT day, revision, sha256 FROM totals WHERE enterprise = '{}' \
-             AND day BETWEEN DATE '{}' AND DATE '{}'",
+             AND day BETWEEN DATE '{first}' AND DATE '{last}'",
             selection.enterprise,
-            selection.range.first(),
-            selection.range.last()
         );
         let mut batches = engine::stream(&session, &sql).await?;
         while let Some(batch) = batches.try_next().await? {

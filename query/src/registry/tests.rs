@@ -1,6 +1,12 @@
 //! Dated entries: what holds on a day, and what counts in a range.
 
-use greenpark_model::{quantity::Medium, reading::Kind};
+use greenpark_archive::meters::{METER, Meter};
+use greenpark_model::{
+    day::CivilDay,
+    id::MeterId,
+    quantity::{Medium, Quantity},
+    reading::Kind,
+};
 
 use super::*;
 
@@ -60,14 +66,14 @@ const METER_NAME: &str = "parks/p/enterprises/e/meters/m";
 fn a_meter_counts_but_for_the_days_that_its_entry_says_it_does_not() {
     let park = read(vec![
         entry(
-            body::METER,
+            METER,
             METER_NAME,
             "2020-01-01",
             None,
             meter(None, true).write(),
         ),
         entry(
-            body::METER,
+            METER,
             METER_NAME,
             "2020-03-01",
             Some("2020-03-31"),
@@ -89,39 +95,6 @@ fn a_meter_counts_but_for_the_days_that_its_entry_says_it_does_not() {
     };
     let whole = range("2020-01-01", "2020-01-02");
     assert_eq!(park.counted(&enterprise, &other, whole), [whole]);
-}
-
-#[test]
-fn traits_are_those_of_the_years_end_and_change_the_digest() {
-    let entries = |modulus: &str| {
-        vec![
-            entry(
-                body::METER,
-                METER_NAME,
-                "2020-01-01",
-                None,
-                meter(Some("100000"), true).write(),
-            ),
-            entry(
-                body::METER,
-                METER_NAME,
-                "2022-01-01",
-                None,
-                meter(Some(modulus), true).write(),
-            ),
-        ]
-    };
-    let park = read(entries("1000000"));
-    let enterprise = EnterpriseId::new("e").expect("an id");
-    let modulus = |year| {
-        park.traits(&enterprise, &series(), year)
-            .modulus
-            .map(|m| m.to_string())
-    };
-    assert_eq!(modulus(2021).as_deref(), Some("100000"));
-    assert_eq!(modulus(2022).as_deref(), Some("1000000"));
-    assert_ne!(park.traits_digest, read(entries("9000000")).traits_digest);
-    assert_eq!(park.traits_digest, read(entries("1000000")).traits_digest);
 }
 
 #[test]
@@ -191,7 +164,7 @@ fn an_entry_that_cannot_be_read_is_an_error_and_one_of_another_kind_is_none() {
         })
         .is_ok()
     );
-    let broken = entry(body::METER, METER_NAME, "2020-01-01", None, "{}".to_owned());
+    let broken = entry(METER, METER_NAME, "2020-01-01", None, "{}".to_owned());
     assert!(
         Registry::read(&ReferenceSnapshot {
             version: 1,

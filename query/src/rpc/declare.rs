@@ -1,7 +1,10 @@
 //! Requests that record something, checked whole: every mistake is named, and nothing is recorded if
 //! there is one. Pure.
 
-use greenpark_archive::reference::ReferenceEntry;
+use greenpark_archive::{
+    meters::{METER, Meter},
+    reference::ReferenceEntry,
+};
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, Instant},
@@ -17,7 +20,7 @@ use crate::{
     limits::{DECLARED_MAX, TEXT_CHARS_MAX},
     name::Name,
     period::declared_period,
-    registry::body::{self, Enterprise, Meter, Statistic},
+    registry::body::{self, Enterprise, Statistic},
     statistics::{Declared, Finality, Series},
 };
 
@@ -256,7 +259,7 @@ pub(super) fn meter(
             rated_per_hour,
             counted: asked.counted,
         };
-        let entry = says.entry(body::METER, asked.name.clone(), (from, to), body.write());
+        let entry = says.entry(METER, asked.name.clone(), (from, to), body.write());
         (park, enterprise, meter, quantity, entry)
     });
     checks.done(made)

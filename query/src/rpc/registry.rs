@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use greenpark_archive::{dated::Entry, meters::Meter};
 use greenpark_model::{
     day::CivilDay,
     id::{EnterpriseId, MeterId, ParkId},
@@ -16,11 +17,7 @@ use crate::{
     latest,
     name::Name,
     paging::Page,
-    registry::{
-        Park,
-        body::{Enterprise, Meter},
-        dated::Entry,
-    },
+    registry::{Park, body::Enterprise},
     rpc::{
         RegistryRpc,
         declare::{self, Says},
@@ -249,7 +246,10 @@ impl Shared {
                 key.series.meter.clone(),
                 key.series.quantity,
             );
-            let known = registered.meter(&key.enterprise, &key.series).is_some();
+            let known = registered
+                .meters
+                .get(&key.enterprise, &key.series)
+                .is_some();
             if !known {
                 meters.entry(at).or_insert_with(|| unregistered(&park, key));
             }
