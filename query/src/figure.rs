@@ -44,6 +44,9 @@ pub(crate) struct Population<'a> {
 pub(crate) struct Told {
     pub(crate) figure: pb::Figure,
     pub(crate) ratio: Option<Ratio>,
+    /// Why a verdict cannot stand on it: numerator and denominator are not of the same days or
+    /// enterprises. Empty where one can.
+    pub(crate) unsound: Vec<&'static str>,
 }
 
 /// The numerator and what it is made of.
@@ -103,6 +106,7 @@ pub(crate) fn tell(
     );
     let coverage = coverage(&measured, &numerator)?;
     let status = status(&measured, &denominator);
+    let unsound = unsound(question, &measured, &denominator);
     let (members, revisions) = about(population, question);
     let figure = pb::Figure {
         name,
@@ -116,7 +120,36 @@ pub(crate) fn tell(
         notes,
         ..envelope(question, numerator)
     };
-    Ok(Told { figure, ratio })
+    Ok(Told {
+        figure,
+        ratio,
+        unsound,
+    })
+}
+
+/// What keeps a figure from being judged.
+fn unsound(
+    question: &Question<'_>,
+    measured: &Measured,
+    denominator: &Denominator,
+) -> Vec<&'static str> {
+    // An enterprise without waste has no reading of it; one without energy or water has a gap.
+    let silent = question.indicator != Indicator::WasteUtilization && !measured.silent.is_empty();
+    let whys = [
+        (
+            !measured.open.is_empty(),
+            "days of the period are still open",
+        ),
+        (denominator.is_prorated(), "value added is prorated"),
+        (
+            !denominator.undeclared.is_empty() || !denominator.incomplete.is_empty(),
+            "value added is not declared for everyone and every day that consumption counts for",
+        ),
+        (silent, "some enterprises that count were not read"),
+    ];
+    whys.into_iter()
+        .filter_map(|(holds, why)| holds.then_some(why))
+        .collect()
 }
 
 fn ratio(

@@ -31,6 +31,7 @@ pub struct Metrics {
     pub(crate) seconds: Family<Method, Histogram, fn() -> Histogram>,
     pub(crate) under_way: Gauge,
     pub(crate) retried: Counter,
+    pub(crate) behind: Counter,
     pub(crate) book_found: Counter,
     pub(crate) book_loaded: Counter,
     pub(crate) readings_folded: Counter,
@@ -47,6 +48,7 @@ impl Default for Metrics {
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             under_way: Gauge::default(),
             retried: Counter::default(),
+            behind: Counter::default(),
             book_found: Counter::default(),
             book_loaded: Counter::default(),
             readings_folded: Counter::default(),
@@ -76,6 +78,11 @@ impl Metrics {
             "retries",
             "Questions asked again of a newer snapshot",
             m.retried.clone(),
+        );
+        to.register(
+            "behind",
+            "Questions answered from books behind the log",
+            m.behind.clone(),
         );
         to.register(
             "books_found",

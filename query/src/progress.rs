@@ -71,6 +71,14 @@ fn point(year: i16, told: &Told) -> pb::YearPoint {
     }
 }
 
+/// Why figures that have a value cannot be judged, a sentence a year.
+fn doubts<'a>(figures: impl Iterator<Item = &'a (i16, Told)>) -> Vec<String> {
+    figures
+        .filter(|(_, told)| told.ratio.is_some() && !told.unsound.is_empty())
+        .map(|(year, told)| format!("{year} cannot be judged: {}", told.unsound.join("; ")))
+        .collect()
+}
+
 fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetProgress {
     let Years { plan, mut figures } = years;
     let base = figures.first().and_then(|(_, told)| told.ratio);
@@ -86,6 +94,12 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
             ..point(*year, told)
         })
         .collect();
+    let ends = [
+        figures.first(),
+        figures.last().filter(|_| figures.len() > 1),
+    ];
+    let mut notes = doubts(ends.into_iter().flatten());
+    let sound = notes.is_empty();
     let Some((year, last)) = figures.pop() else {
         return pb::TargetProgress::default();
     };
@@ -94,7 +108,6 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
     let pace = reached
         .filter(|_| year < plan.end_year)
         .and_then(|reached| required_pace(reached, asked, plan.end_year.saturating_sub(year)).ok());
-    let mut notes = Vec::new();
     if reached.is_none() {
         notes.push(format!(
             "{} and {year} do not both have a figure to compare",
@@ -127,7 +140,10 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
         verdict: verdict(
             plan,
             year,
-            reached.zip(due).map(|(reached, due)| reached >= due),
+            reached
+                .zip(due)
+                .filter(|_| sound)
+                .map(|(reached, due)| reached >= due),
         )
         .into(),
         base: Some(base.map_or_else(|| last.figure.clone(), |told| told.figure)),
@@ -145,12 +161,13 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
         .collect();
     // The floor binds from the year after the base.
     let bound = || figures.iter().filter(|(year, _)| *year > plan.base_year);
+    let is_told = |told: &Told| told.ratio.is_some() && told.unsound.is_empty();
     let below: Vec<String> = bound()
-        .filter(|(_, told)| told.ratio.is_some_and(|ratio| ratio.value < floor))
+        .filter(|(_, told)| is_told(told) && told.ratio.is_some_and(|r| r.value < floor))
         .map(|(year, _)| year.to_string())
         .collect();
     let unknown: Vec<String> = bound()
-        .filter(|(_, told)| told.ratio.is_none())
+        .filter(|(_, told)| !is_told(told))
         .map(|(year, _)| year.to_string())
         .collect();
     let held = if !below.is_empty() {
@@ -158,7 +175,7 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
     } else {
         (unknown.is_empty() && bound().next().is_some()).then_some(true)
     };
-    let mut notes = Vec::new();
+    let mut notes = doubts(bound());
     if !below.is_empty() {
         notes.push(format!(
             "below {} % in {}",
@@ -167,7 +184,7 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
         ));
     }
     if !unknown.is_empty() {
-        notes.push(format!("no figure in {}", unknown.join(", ")));
+        notes.push(format!("no figure to judge in {}", unknown.join(", ")));
     }
     let Some((year, last)) = figures.pop() else {
         return pb::TargetProgress::default();
@@ -216,6 +233,7 @@ mod tests {
                 ..pb::Figure::default()
             },
             ratio,
+            unsound: Vec::new(),
         }
     }
 
@@ -264,6 +282,34 @@ mod tests {
         assert_eq!(missed.verdict(), pb::Verdict::Missed);
         let unknown = judged(sixteen, &["", "1", "1", "1", "1", "0.841"]);
         assert_eq!(unknown.verdict(), pb::Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_figure_of_unlike_days_or_enterprises_is_not_judged() {
+        let plan = Plan {
+            id: "p".into(),
+            title: String::new(),
+            source: String::new(),
+            base_year: 2020,
+            end_year: 2025,
+            targets: Vec::new(),
+        };
+        let indicator = Indicator::WasteUtilization;
+        for form in [
+            Form::Fall(Decimal::from(16)),
+            Form::Floor(Decimal::from(70)),
+        ] {
+            let mut last = told(indicator, "80");
+            last.unsound.push("days of the period are still open");
+            let figures = vec![(2020, told(indicator, "100")), (2021, last)];
+            let years = Years {
+                plan: &plan,
+                figures,
+            };
+            let judged = judge(Target { indicator, form }, years);
+            assert_eq!(judged.verdict(), pb::Verdict::Unknown);
+            assert!(judged.notes[0].contains("still open"), "{:?}", judged.notes);
+        }
     }
 
     #[test]

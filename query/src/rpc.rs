@@ -10,7 +10,10 @@ use std::sync::Arc;
 use greenpark_model::{coal::Basis, money::PriceBase};
 use greenpark_proto::query::v1 as pb;
 
-use crate::{error::QueryError, service::Shared};
+use crate::{
+    error::QueryError,
+    service::{Answer, Shared},
+};
 
 pub(crate) use {
     readings::{Ended, Sender, send},
@@ -46,3 +49,50 @@ fn price_base(field: &str, text: &str) -> Result<PriceBase, QueryError> {
             QueryError::invalid(field, error.to_string())
         })
 }
+
+/// What an answer says that was made from books behind the log.
+const BEHIND: &str =
+    "readings acknowledged a moment ago may be missing: the processor is behind the log";
+
+impl Answer for pb::Figure {
+    fn tell_behind(&mut self) {
+        self.status = pb::PeriodStatus::Operational.into();
+        self.notes.push(BEHIND.to_owned());
+    }
+}
+
+impl Answer for pb::ListIndicatorsResponse {
+    fn tell_behind(&mut self) {
+        self.figures.iter_mut().for_each(Answer::tell_behind);
+    }
+}
+
+impl Answer for pb::Progress {
+    fn tell_behind(&mut self) {
+        for target in &mut self.targets {
+            target.notes.push(BEHIND.to_owned());
+            let figures = target.base.iter_mut().chain(&mut target.current);
+            figures.for_each(Answer::tell_behind);
+        }
+    }
+}
+
+/// These do not depend on what is in the log, or say when their readings are of.
+macro_rules! unaffected {
+    ($($answer:ty),* $(,)?) => {
+        $(impl Answer for $answer {
+            fn tell_behind(&mut self) {}
+        })*
+    };
+}
+
+unaffected!(
+    pb::ListPlansResponse,
+    pb::ListParksResponse,
+    pb::Enterprise,
+    pb::ListEnterprisesResponse,
+    pb::Meter,
+    pb::ListMetersResponse,
+    pb::DeclareStatisticsResponse,
+    pb::ListStatisticsResponse,
+);

@@ -44,8 +44,14 @@ use crate::{
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// What a question waits for before it is answered, where the processor runs beside the service: that
-/// what gateways have been acknowledged is in the books. It bounds its own wait.
-pub type Freshness = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+/// what gateways have been acknowledged is in the books. It bounds its own wait, and says whether it is.
+pub type Freshness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// An answer that can say that it may lack what was acknowledged last.
+pub(crate) trait Answer {
+    /// The books were behind the log when the answer was made.
+    fn tell_behind(&mut self);
+}
 
 /// Idle connections are asked for a sign of life this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -219,6 +225,8 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 pub(crate) struct Admitted {
     pub(crate) scope: Scope,
     pub(crate) until: tokio::time::Instant,
+    /// Whether the books may lack what was acknowledged before.
+    behind: bool,
     _permit: tokio::sync::OwnedSemaphorePermit,
 }
 
@@ -244,19 +252,25 @@ impl Shared {
         let until =
             tokio::time::Instant::now() + span.min(clients_deadline(metadata).unwrap_or(span));
         let permit = Arc::clone(permits).acquire_owned();
-        let admitted = tokio::time::timeout_at(until, permit).await;
-        if let Some(freshness) = &self.freshness {
-            freshness().await;
+        let Ok(Ok(permit)) = tokio::time::timeout_at(until, permit).await else {
+            return Err(QueryError::Deadline);
+        };
+        let fresh = match &self.freshness {
+            Some(freshness) => match tokio::time::timeout_at(until, freshness()).await {
+                Ok(fresh) => fresh,
+                Err(_) => return Err(QueryError::Deadline),
+            },
+            None => true,
+        };
+        if !fresh {
+            self.metrics.behind.inc();
         }
-        match admitted {
-            Ok(Ok(_)) if until <= tokio::time::Instant::now() => Err(QueryError::Deadline),
-            Ok(Ok(permit)) => Ok(Admitted {
-                scope,
-                until,
-                _permit: permit,
-            }),
-            Ok(Err(_)) | Err(_) => Err(QueryError::Deadline),
-        }
+        Ok(Admitted {
+            scope,
+            until,
+            behind: !fresh,
+            _permit: permit,
+        })
     }
 
     /// Answers a unary question within its deadline, once more if a file was replaced meanwhile.
@@ -267,6 +281,7 @@ impl Shared {
         work: impl Fn(Scope) -> F + Send,
     ) -> Result<Response<T>, Status>
     where
+        T: Answer,
         F: Future<Output = Result<T, QueryError>> + Send,
     {
         let begun = std::time::Instant::now();
@@ -284,11 +299,16 @@ impl Shared {
                     answer => answer,
                 }
             };
-            tokio::time::timeout_at(admitted.until, work)
+            let mut answer = tokio::time::timeout_at(admitted.until, work)
                 .await
-                .unwrap_or(Err(QueryError::Deadline))
+                .unwrap_or(Err(QueryError::Deadline))?;
+            if admitted.behind {
+                answer.tell_behind();
+            }
+            Ok(answer)
         };
-        let answer = answer.await.map(Response::new).map_err(QueryError::status);
+        let answer: Result<T, QueryError> = answer.await;
+        let answer = answer.map(Response::new).map_err(QueryError::status);
         self.count(
             method,
             answer.as_ref().map_or_else(Status::code, |_| Code::Ok),

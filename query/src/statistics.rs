@@ -227,12 +227,12 @@ fn patch(usable: &[(DayRange, &Declared)], range: DayRange) -> ValueAdded {
             .iter()
             .find(|(d, _)| d.first() == day && d.last() <= range.last());
         let around = usable.iter().rev().find(|(d, _)| d.contains(day));
-        let next_whole = usable
+        let next = usable
             .iter()
-            .filter(|(d, _)| d.first() > day && d.last() <= range.last())
+            .filter(|(d, _)| d.first() > day)
             .map(|(d, _)| d.first().previous())
             .min();
-        let last = range.last().min(next_whole.unwrap_or(range.last()));
+        let last = range.last().min(next.unwrap_or(range.last()));
         day = if let Some((days, declared)) = whole {
             total.amount += declared.amount.into();
             total.finality = total.finality.min(declared.finality);
@@ -332,6 +332,19 @@ mod tests {
             (inside.amount.to_string().as_str(), inside.prorated_days),
             ("70", 7)
         );
+    }
+
+    #[test]
+    fn a_shorter_period_that_begins_later_counts_from_its_first_day() {
+        let statistics = [
+            declared("2021", "365", Finality::Final),
+            declared("2021-02", "280", Finality::Final),
+        ];
+        let part =
+            value_added(&statistics, range("2021-01-20", "2021-02-10"), BASE).expect("declared");
+        // Twelve days of January at 1 a day, ten of February at 10.
+        assert_eq!(part.amount.to_string(), "112");
+        assert_eq!((part.prorated_days, part.missing_days), (22, 0));
     }
 
     #[test]

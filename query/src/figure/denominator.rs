@@ -55,7 +55,14 @@ pub(super) fn of(
             .get(enterprise)
             .map_or(&[][..], Vec::as_slice);
         let name = format!("parks/{}/enterprises/{enterprise}", park.park);
-        match value_added(declared, question.range, question.price_base) {
+        let value = value_added(declared, question.range, question.price_base);
+        let whole = value.as_ref().is_some_and(|v| v.missing_days == 0);
+        let bases = match whole {
+            true => String::new(),
+            false => other_bases(question, declared),
+        };
+        match value {
+            _ if !bases.is_empty() => mixed.push((name, bases)),
             Some(value) => {
                 sum.amount += value.amount;
                 if value.prorated_days > 0 {
@@ -68,10 +75,7 @@ pub(super) fn of(
                     sum.incomplete.push((name, value.missing_days));
                 }
             }
-            None => match other_bases(question, declared) {
-                bases if bases.is_empty() => sum.undeclared.push(name),
-                bases => mixed.push((name, bases)),
-            },
+            None => sum.undeclared.push(name),
         }
     }
     if mixed.is_empty() {
@@ -85,12 +89,12 @@ pub(super) fn of(
     }
 }
 
-/// The price bases that value added was declared at for some day of the range.
+/// The other price bases that value added was declared at for some day of the range.
 fn other_bases(question: &Question<'_>, declared: &[Declared]) -> String {
     let range = question.range;
     let mut bases: Vec<String> = declared
         .iter()
-        .filter(|d| d.series == Series::ValueAdded)
+        .filter(|d| d.series == Series::ValueAdded && d.price_base != question.price_base)
         .filter(|d| {
             let days = d.period.range();
             days.first() <= range.last() && range.first() <= days.last()

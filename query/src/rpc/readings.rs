@@ -69,10 +69,10 @@ impl Shared {
             let _under_way = shared.metrics.begin();
             let work = work(Arc::clone(&shared), admitted.scope.clone(), sender.clone());
             let deadline = Err(Ended::Failed(QueryError::Deadline));
-            let code = match tokio::time::timeout_at(admitted.until, work)
-                .await
-                .unwrap_or(deadline)
-            {
+            let ended = tokio::time::timeout_at(admitted.until, work).await;
+            // A client that stopped reading must not hold a place while it is told so.
+            drop(admitted);
+            let code = match ended.unwrap_or(deadline) {
                 Ok(()) => Code::Ok,
                 Err(Ended::Gone) => Code::Cancelled,
                 Err(Ended::Failed(error)) => {
