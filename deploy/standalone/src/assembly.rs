@@ -17,6 +17,7 @@ use greenpark_runtime::{
     endpoint::Endpoint,
     health::Health,
     services::{Services, StopError},
+    settings::Mistakes,
 };
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -85,9 +86,9 @@ impl Roles {
 /// An address is in use, the lake or the log cannot be opened, or the settings do not fit the roles.
 pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<Running> {
     if roles != Roles::All && roles != Roles::Query && settings.log.kind == LogKind::Embedded {
-        bail!(
-            "one service alone needs the log in Kafka: set kind = \"kafka\" under [log], or run `greenpark up`"
-        );
+        let mistake = "log.kind: one service alone needs the log in Kafka: set kind = \"kafka\" under \
+                       [log], or run `greenpark up`";
+        bail!(Mistakes(vec![mistake.to_owned()]));
     }
     let mut registry = Registry::default();
     let health = Health::default();
@@ -184,10 +185,7 @@ async fn bind(
 fn waiting_for(freshness: Freshness) -> greenpark_query::Freshness {
     Arc::new(move || {
         let freshness = freshness.clone();
-        Box::pin(async move {
-            // An answer that is a little old says so by its snapshot; none at all would be worse.
-            let _fresh = freshness.catch_up(FRESH_WAIT).await;
-        })
+        Box::pin(async move { freshness.catch_up(FRESH_WAIT).await })
     })
 }
 
@@ -333,6 +331,10 @@ mod tests {
         let error = start(&settings, Roles::Processor)
             .await
             .expect_err("the log is embedded");
+        assert!(
+            error.is::<Mistakes>(),
+            "a mistake of the settings exits with 64"
+        );
         assert!(error.to_string().contains("[log]"), "{error}");
     }
 }

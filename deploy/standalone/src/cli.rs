@@ -25,13 +25,13 @@ pub enum Command {
     /// Start a park with seven years of history on this machine and say how far it is from its targets.
     Demo(DemoArgs),
     /// Run everything in one process.
-    Up(UpArgs),
+    Up(PlaceArgs),
     /// Run ingest alone, with the log in Kafka.
-    Ingest(ServiceArgs),
+    Ingest(PlaceArgs),
     /// Run the processor alone, with the log in Kafka.
-    Processor(ServiceArgs),
+    Processor(PlaceArgs),
     /// Run the query service alone.
-    Query(ServiceArgs),
+    Query(PlaceArgs),
     /// Send a CSV file of readings to an MQTT server.
     Replay(ReplayArgs),
     /// Register enterprises and meters and declare statistics from CSV files.
@@ -73,22 +73,6 @@ pub struct DemoArgs {
     /// Leave after the verdict.
     #[arg(long)]
     pub until_verdict: bool,
-}
-
-/// Arguments of `up`.
-#[derive(Debug, Clone, Args)]
-pub struct UpArgs {
-    /// Where it runs.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-}
-
-/// Arguments of a single service.
-#[derive(Debug, Clone, Args)]
-pub struct ServiceArgs {
-    /// Settings file.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `replay`.

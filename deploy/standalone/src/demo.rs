@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -59,18 +59,15 @@ pub fn run(
         lake: PathBuf::from(&settings.lake.root),
     };
     Ok(async move {
-        let shown = async {
-            let resume = show(&place).await?;
-            anyhow::Ok((!until_verdict).then_some(resume))
-        };
         let resume = tokio::select! {
-            shown = shown => shown?,
-            () = shutdown.cancelled() => None,
+            shown = show(&place) => shown?,
+            () = shutdown.cancelled(), if until_verdict => bail!("stopped before the verdict"),
+            () = shutdown.cancelled() => return Ok(()),
         };
-        match resume {
-            Some(resume) => live::run(&place, resume, shutdown).await,
-            None => Ok(()),
+        if until_verdict {
+            return Ok(());
         }
+        live::run(&place, resume, shutdown).await
     })
 }
 

@@ -59,7 +59,7 @@ pub struct Settings {
     pub inflight_max: u16,
     /// The keep-alive; a PINGREQ goes out at half of it.
     pub keep_alive: Duration,
-    /// How long attempts to connect go on before the publisher gives up.
+    /// How long attempts go on without an acknowledgement before the publisher gives up.
     pub patience: Duration,
 }
 
@@ -186,8 +186,10 @@ pub async fn publish(
                 let before = window.tally.messages_acknowledged();
                 window.resend();
                 let end = converse(&settings, stream, &mut window, &mut messages).await;
-                healthy = Instant::now();
-                if window.tally.messages_acknowledged() > before {
+                // A server that takes connections and acknowledges nothing is not there, either.
+                let moved = window.tally.messages_acknowledged() > before;
+                if moved || window.in_flight() == 0 {
+                    healthy = Instant::now();
                     pause = PAUSE_MIN;
                 }
                 match end {

@@ -31,6 +31,8 @@ use crate::{
 
 /// Messages that wait for one connection; more would only wait longer.
 const QUEUE_MAX: usize = 1024;
+/// Bytes of a payload: servers take packets of 1 MiB, topic and header included.
+const PAYLOAD_BYTES_MAX: usize = 960 * 1024;
 /// Wrong lines that are shown; the rest are counted.
 const PROBLEMS_SHOWN_MAX: usize = 20;
 /// How often the gauge moves.
@@ -141,24 +143,37 @@ async fn feed(
                 () = shutdown.cancelled() => return,
             }
         }
-        let readings = u32::try_from(rows_of_message.len()).unwrap_or(u32::MAX);
-        fed += u64::from(readings);
-        let payload = encode(&rows, rows_of_message, &mapping);
-        let message = Message {
-            topic: Arc::clone(&topic),
-            payload,
-            readings,
-        };
+        fed += rows_of_message.len() as u64;
         let sender = &senders[number % senders.len()];
-        let sent = tokio::select! {
-            sent = sender.send(message) => sent.is_ok(),
-            () = shutdown.cancelled() => false,
-        };
-        if !sent {
-            // The connection gave up and says why, or we were asked to stop.
-            return;
+        for (payload, readings) in payloads(&rows, rows_of_message, &mapping) {
+            let message = Message {
+                topic: Arc::clone(&topic),
+                payload,
+                readings,
+            };
+            let sent = tokio::select! {
+                sent = sender.send(message) => sent.is_ok(),
+                () = shutdown.cancelled() => false,
+            };
+            if !sent {
+                // The connection gave up and says why, or we were asked to stop.
+                return;
+            }
         }
     }
+}
+
+/// The payloads of some rows and how many readings each has: one, unless it were larger than servers
+/// take.
+fn payloads(rows: &Rows, order: &[u32], mapping: &Mapping) -> Vec<(Bytes, u32)> {
+    let payload = encode(rows, order, mapping);
+    if payload.len() <= PAYLOAD_BYTES_MAX || order.len() == 1 {
+        return vec![(payload, u32::try_from(order.len()).unwrap_or(u32::MAX))];
+    }
+    let (first, second) = order.split_at(order.len() / 2);
+    let mut halves = payloads(rows, first, mapping);
+    halves.extend(payloads(rows, second, mapping));
+    halves
 }
 
 /// The payload of some rows: a single reading, or columns by meter.

@@ -48,10 +48,10 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 async fn command(cli: Cli) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Demo(cli.demo)) {
         Command::Demo(args) => run_demo(&args).await,
-        Command::Up(args) => serve(&args.place, Roles::All).await,
-        Command::Ingest(args) => serve_one(args.config, Roles::Ingest).await,
-        Command::Processor(args) => serve_one(args.config, Roles::Processor).await,
-        Command::Query(args) => serve_one(args.config, Roles::Query).await,
+        Command::Up(place) => serve(&place, Roles::All).await,
+        Command::Ingest(place) => serve(&place, Roles::Ingest).await,
+        Command::Processor(place) => serve(&place, Roles::Processor).await,
+        Command::Query(place) => serve(&place, Roles::Query).await,
         Command::Replay(args) => {
             quiet()?;
             replay::replay(&args, shutdown()?).await
@@ -105,17 +105,6 @@ async fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {
     let stopped = running.stop().await;
     shown?;
     Ok(stopped?)
-}
-
-async fn serve_one(config: Option<std::path::PathBuf>, roles: Roles) -> anyhow::Result<()> {
-    serve(
-        &PlaceArgs {
-            config,
-            ..PlaceArgs::default()
-        },
-        roles,
-    )
-    .await
 }
 
 /// Runs services until a signal.

@@ -4,7 +4,12 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
 use greenpark_model::{
-    amount::Amount, day::CivilDay, id, money::PriceBase, quantity::Quantity, reading::Kind,
+    amount::Amount,
+    day::CivilDay,
+    id::{self, ParkId},
+    money::PriceBase,
+    quantity::Quantity,
+    reading::Kind,
 };
 use greenpark_proto::query::v1 as api;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -109,7 +114,7 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
 }
 
 fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
-    if let Err(error) = id::check(&args.park) {
+    if let Err(error) = ParkId::new(&args.park) {
         problems.push(format!("--park: {error}"));
     }
     let park = args.park.as_str();
@@ -142,7 +147,15 @@ fn lines<L: DeserializeOwned, T>(
         .trim(csv::Trim::All)
         .from_reader(text);
     let mut taken = Vec::new();
-    let header = reader.headers().cloned();
+    let header = match reader.headers() {
+        Ok(header) => header.clone(),
+        Err(error) => {
+            problems.push(format!(
+                "{shown}: the header cannot be read: {error}; save it as UTF-8"
+            ));
+            return Vec::new();
+        }
+    };
     let mut record = csv::StringRecord::new();
     loop {
         match reader.read_record(&mut record) {
@@ -154,8 +167,7 @@ fn lines<L: DeserializeOwned, T>(
             }
         }
         let line = record.position().map_or(0, csv::Position::line);
-        let Ok(header) = &header else { break };
-        match record.deserialize::<L>(Some(header)) {
+        match record.deserialize::<L>(Some(&header)) {
             Ok(parsed) => match check(parsed) {
                 Ok(entry) => taken.push(entry),
                 Err(reasons) => {
@@ -397,6 +409,19 @@ mod tests {
         };
         assert_eq!((line(3), line(5)), (7, 1), "{problems:#?}");
         assert_eq!(problems.len(), 9, "{problems:#?}");
+    }
+
+    #[test]
+    fn a_header_in_another_encoding_is_told() {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(b"enterprise,\xc6\xf3\xd2\xb5\nsteel,x\n")
+            .expect("room");
+        let mut problems = Vec::new();
+        assert!(lines(Some(file.path()), &mut problems, |l| meter("p", l)).is_empty());
+        assert!(
+            problems.len() == 1 && problems[0].contains("UTF-8"),
+            "{problems:?}"
+        );
     }
 
     #[test]

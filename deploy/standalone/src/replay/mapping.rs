@@ -24,7 +24,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use greenpark_model::{
-    id,
+    id::{self, ParkId},
     limits::BATCH_READINGS_MAX,
     quantity::Quantity,
     reading::{Flag, Kind},
@@ -148,7 +148,7 @@ impl Mapping {
 
     fn check(file: File) -> Result<Self, Vec<String>> {
         let mut problems = Problems(Vec::new());
-        problems.id("park", &file.park);
+        problems.that("park", ParkId::new(&file.park));
         problems.id("enterprise", &file.enterprise);
         problems.id("gateway", &file.gateway);
         match (&file.meter, &file.columns.meter) {

@@ -54,6 +54,27 @@ fn rows_become_columns_by_meter() {
 }
 
 #[test]
+fn a_batch_larger_than_a_packet_is_cut_and_loses_nothing() {
+    let text: String = (0..65_000)
+        .map(|n| format!("2026-01-01 00:00,{n}.123456789012,m\n"))
+        .collect();
+    let csv = file(".csv", format!("t,v,m\n{text}").as_bytes());
+    let mapping = mapping(&TWO_METERS.replace("batch = 3", "batch = 65000"));
+    let (rows, _) = Rows::read(csv.path(), &mapping).expect("rows");
+    let order = rows.batches(65_000).next().expect("a batch");
+    let cut = payloads(&rows, order, &mapping);
+    assert!(cut.len() > 1);
+    assert!(
+        cut.iter()
+            .all(|(payload, _)| payload.len() <= PAYLOAD_BYTES_MAX)
+    );
+    assert_eq!(
+        cut.iter().map(|(_, readings)| readings).sum::<u32>(),
+        65_000
+    );
+}
+
+#[test]
 fn wrong_lines_are_told_with_their_numbers() {
     let csv = file(
         ".csv",
