@@ -9,8 +9,8 @@ binary=$(realpath "$1")
 cd "$(dirname "$0")/../.."
 
 venv="${XDG_CACHE_HOME:-$HOME/.cache}/greenpark/golden"
-if ! [ -x "$venv/bin/python" ]; then
-  python3 -m venv "$venv"
+if ! [ -x "$venv/bin/pip" ]; then
+  python3 -m venv --clear "$venv"
 fi
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
   duckdb polars deltalake pyarrow grpcio grpcio-reflection protobuf

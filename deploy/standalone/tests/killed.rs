@@ -17,7 +17,7 @@ use tempfile::TempDir;
 const KILLS: u32 = 10;
 /// How long each life of the process lasts.
 const LIFE: Duration = Duration::from_millis(700);
-const READINGS: u64 = 24_000;
+const READINGS: u64 = 40_000;
 /// Readings a second: slow enough for every kill to fall into the replay.
 const SPEED: &str = "2500";
 const MAP: &str = r#"

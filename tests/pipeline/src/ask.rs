@@ -50,6 +50,32 @@ pub async fn energy(
         .map(tonic::Response::into_inner)
 }
 
+/// The energy intensity of `name` in `of` by an answer that does not say that the processor is behind.
+///
+/// # Panics
+/// If the service refuses, or every answer in two minutes says so.
+pub async fn fresh(client: &mut IndicatorsClient<Channel>, name: &str, of: i16) -> Figure {
+    let behind = |figure: &Figure| figure.notes.iter().any(|n| n.contains("behind the log"));
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let figure = energy(client, name, of).await.expect("an answer");
+        if !behind(&figure) {
+            return figure;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the processor stays behind"
+        );
+    }
+}
+
+/// The highest revision that the figure was made from.
+#[must_use]
+pub fn revision(figure: &Figure) -> u32 {
+    let revisions = figure.revisions.iter().map(|book| book.revision_max);
+    revisions.max().unwrap_or(0)
+}
+
 /// Asks again and again until the figure of `name` satisfies `condition`.
 ///
 /// # Panics
