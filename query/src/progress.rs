@@ -79,6 +79,20 @@ fn doubts<'a>(figures: impl Iterator<Item = &'a (i16, Told)>) -> Vec<String> {
         .collect()
 }
 
+/// What to know where the two figures do not count the same enterprises.
+fn other_population(base: (i16, &Told), last: (i16, &Told)) -> Option<String> {
+    let (then, now) = (&base.1.figure.enterprises, &last.1.figure.enterprises);
+    (then != now).then(|| {
+        format!(
+            "the population is not the same: {} enterprises in {}, {} in {}",
+            then.len(),
+            base.0,
+            now.len(),
+            last.0
+        )
+    })
+}
+
 fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetProgress {
     let Years { plan, mut figures } = years;
     let base = figures.first().and_then(|(_, told)| told.ratio);
@@ -120,13 +134,7 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
         Some(figures.swap_remove(0).1)
     };
     if let Some(base) = &base {
-        let (then, now) = (base.figure.enterprises.len(), last.figure.enterprises.len());
-        if base.figure.enterprises != last.figure.enterprises {
-            notes.push(format!(
-                "the population is not the same: {then} enterprises in {}, {now} in {year}",
-                plan.base_year
-            ));
-        }
+        notes.extend(other_population((plan.base_year, base), (year, &last)));
     }
     pb::TargetProgress {
         target: Some(self::target(target)),

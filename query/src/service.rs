@@ -262,6 +262,10 @@ impl Shared {
             },
             None => true,
         };
+        // A permit that is there at once is given even when no time is left.
+        if until <= tokio::time::Instant::now() {
+            return Err(QueryError::Deadline);
+        }
         if !fresh {
             self.metrics.behind.inc();
         }

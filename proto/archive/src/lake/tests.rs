@@ -31,11 +31,6 @@ async fn a_fresh_folder_is_an_empty_lake() {
     assert!(lake.parks().await.expect("listed").is_empty());
     assert!(lake.years(&park()).await.expect("listed").is_empty());
     assert_eq!(lake.snapshot(&park(), 2026).await.expect("readable"), None);
-    assert!(
-        lake.book(&ParkId::new("reference").expect("an id"), 2026)
-            .await
-            .is_err()
-    );
     assert!(Lake::open("gopher://hole").await.is_err());
 }
 
