@@ -1,8 +1,10 @@
 //! A batch of readings to protobuf and back.
 //!
 //! Columns are packed: an instant is the difference to the reading before, a value its millionths, and
-//! flags are left out where all are normal. What is decoded is checked as if a stranger had sent it,
-//! because for the protobuf decoder of ingest one has.
+//! flags are left out where all are normal. What is decoded is checked as if a stranger had sent it, and
+//! is taken whole or not at all: a record of the log is ours, so a mistake in it is a mistake of ours.
+//! Ingest, which takes the good readings of a stranger's batch beside the bad, reads the message itself
+//! and shares [`rescale`].
 //!
 //! ```
 //! use greenpark_model::batch::Batch;
@@ -13,7 +15,7 @@
 
 use bytes::Bytes;
 use greenpark_model::{
-    amount::Amount,
+    amount::{Amount, Sum},
     batch::{Batch, BatchError, Columns},
     id::{IdError, MeterId},
     quantity::{Quantity, UnknownQuantity},
@@ -222,21 +224,39 @@ fn scale_values(
             .and_then(|of| scales.get(of))
             .copied()
             .unwrap_or(0);
-        *value = rescale(*value, scale).ok_or(DecodeError::Value { index })?;
+        let amount = rescale(*value, scale).ok_or(DecodeError::Value { index })?;
+        *value = amount.micro();
     }
     Ok(values)
 }
 
-/// `micro × 10^scale`, rounded half to even like every amount that is parsed.
-fn rescale(micro: i64, scale: i32) -> Option<i64> {
-    let amount = Amount::from_micro(micro).ok()?;
-    match scale {
-        0 => Some(micro),
-        s if s > 0 => micro.checked_mul(10i64.checked_pow(s.unsigned_abs())?),
-        s => Amount::parse_scaled(amount.to_string().as_bytes(), s)
-            .ok()
-            .map(Amount::micro),
-    }
+/// The amount of `micro` millionths of a unit that is 10^`scale` canonical units, rounded half to even
+/// like every amount that is parsed; `None` where it has more than eighteen digits.
+///
+/// ```
+/// use greenpark_proto::reading_batch::rescale;
+/// let kwh = rescale(1_500_000, 3).expect("1.5 MWh");
+/// assert_eq!(kwh.to_string(), "1500");
+/// ```
+#[must_use]
+pub fn rescale(micro: i64, scale: i32) -> Option<Amount> {
+    let micro = i128::from(micro);
+    let scaled = match 10i128.checked_pow(scale.unsigned_abs()) {
+        Some(power) if scale >= 0 => micro.checked_mul(power)?,
+        Some(power) => divide_to_even(micro, power),
+        // OK because 10^39 is more than twice any i64.
+        None if scale < 0 || micro == 0 => 0,
+        None => return None,
+    };
+    Sum(scaled).amount().ok()
+}
+
+/// `value ÷ divisor` for one or a positive even divisor, rounded half to even.
+fn divide_to_even(value: i128, divisor: i128) -> i128 {
+    let (whole, rest) = (value.div_euclid(divisor), value.rem_euclid(divisor));
+    let half = divisor / 2;
+    let up = rest > half || (rest == half && half > 0 && whole % 2 != 0);
+    whole + i128::from(up)
 }
 
 #[cfg(test)]

@@ -64,7 +64,34 @@ fn ragged_columns_and_overflowing_instants_are_refused() {
     );
 }
 
+#[test]
+fn a_value_beyond_the_range_may_fit_in_the_canonical_unit() {
+    let watt_hours = 1_000_000_000_000_000_000;
+    assert_eq!(rescale(watt_hours, 0), None);
+    assert_eq!(
+        rescale(watt_hours, -3).map(Amount::micro),
+        Some(1_000_000_000_000_000)
+    );
+    assert_eq!(rescale(watt_hours, 3), None);
+    assert_eq!(rescale(i64::MIN, -19).map(Amount::micro), Some(-1));
+    assert_eq!(rescale(i64::MIN, -99).map(Amount::micro), Some(0));
+    assert_eq!(rescale(1, 99), None);
+}
+
 proptest! {
+    #[test]
+    fn an_amount_is_rescaled_as_its_text_would_be(
+        micro in -999_999_999_999_999_999i64..=999_999_999_999_999_999,
+        shift in 0u32..18,
+        scale in prop::sample::select(vec![-6, -3, 0, 3, 6]),
+    ) {
+        // Few digits make ties, many make overflows.
+        let micro = micro / 10i64.pow(shift);
+        let text = Amount::from_micro(micro).expect("in range").to_string();
+        let parsed = Amount::parse_scaled(text.as_bytes(), scale).ok();
+        prop_assert_eq!(rescale(micro, scale), parsed);
+    }
+
     #[test]
     fn a_batch_is_read_back(
         rows in prop::collection::vec(
