@@ -9,13 +9,14 @@ mod fields;
 mod instant;
 mod json;
 mod protobuf;
+mod refusals;
 mod scan;
 mod series;
 
 use greenpark_model::reading::Reading;
 
-pub(crate) use self::series::SeriesTable;
-use crate::settings::Format;
+pub(crate) use self::{refusals::Refusals, series::SeriesTable};
+use crate::{limits::DECODED_READINGS_KEPT, settings::Format};
 
 /// What a payload brought.
 #[derive(Debug, Default)]
@@ -23,45 +24,31 @@ pub(crate) struct Decoded {
     /// Readings that were taken, with their series in the gateway's [`SeriesTable`].
     pub(crate) readings: Vec<(u32, Reading)>,
     /// What was not taken.
-    pub(crate) refusals: Vec<Refusal>,
-}
-
-/// Readings of a payload that were not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// The first of them in the payload, from zero; `None` where the whole payload is refused.
-    pub(crate) index: Option<u32>,
-    /// How many.
-    pub(crate) count: u32,
-    /// Why, in words for the engineer at the gateway.
-    pub(crate) reason: String,
+    pub(crate) refusals: Refusals,
 }
 
 impl Decoded {
-    fn clear(&mut self) {
+    /// Forgets everything, and gives back the memory of an unusually large payload: a `Decoded` lives as
+    /// long as its connection.
+    pub(crate) fn clear(&mut self) {
         self.readings.clear();
+        if self.readings.capacity() > DECODED_READINGS_KEPT {
+            self.readings = Vec::new();
+        }
         self.refusals.clear();
     }
 
     /// Refuses `count` readings from `index` on.
-    fn refuse(&mut self, index: usize, count: usize, reason: String) {
+    fn refuse(&mut self, index: usize, count: usize, reason: impl Into<String>) {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.refusals.push(Refusal {
-            index: Some(index),
-            count,
-            reason,
-        });
+        self.refusals.add(Some(index), count, reason);
     }
 
     /// Forgets what was taken and refuses the payload as a whole.
     fn refuse_all(&mut self, reason: String) {
         self.clear();
-        self.refusals.push(Refusal {
-            index: None,
-            count: 1,
-            reason,
-        });
+        self.refusals.add(None, 1, reason);
     }
 }
 
@@ -103,15 +90,9 @@ impl Decoder {
             now_ms,
             &mut self.decoded,
         );
-        let refused = self
-            .decoded
-            .refusals
-            .iter()
-            .map(|r| u64::from(r.count))
-            .sum();
         Counts {
             accepted: self.decoded.readings.len() as u64,
-            refused,
+            refused: self.decoded.refusals.readings(),
         }
     }
 }
@@ -136,5 +117,32 @@ pub(crate) fn decode(
             to.refuse_all("the payload has no reading".to_owned());
         }
         Ok(()) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_of_half_a_million_mistakes_leaves_no_memory_behind() {
+        let mut decoder = Decoder::new(Format::Json);
+        let payload = format!("[{}1]", "1,".repeat(500_000));
+        let counts = decoder.decode(payload.as_bytes(), 0);
+        assert_eq!((counts.accepted, counts.refused), (0, 500_001));
+        assert!(decoder.decoded.refusals.first().len() < 10);
+    }
+
+    #[test]
+    fn a_large_payload_leaves_no_memory_behind() {
+        let mut decoder = Decoder::new(Format::Json);
+        let values = vec!["1"; 50_000].join(",");
+        let payload = format!(
+            r#"{{"series":[{{"meter":"m1","quantity":"steam","from":1700000000000,"step":1,"value":[{values}]}}]}}"#
+        );
+        let counts = decoder.decode(payload.as_bytes(), 1_800_000_000_000);
+        assert_eq!((counts.accepted, counts.refused), (50_000, 0));
+        decoder.decoded.clear();
+        assert!(decoder.decoded.readings.capacity() <= DECODED_READINGS_KEPT);
     }
 }

@@ -297,19 +297,23 @@ impl Gather {
                     gateway.push(of, reading, &mut self.records);
                 }
                 let refusals = &decoded.refusals;
-                gateway.dead_lettered += refusals.iter().map(|r| u64::from(r.count)).sum::<u64>();
-                for letter in letters::write(&message, &decoded.refusals, now_ms) {
-                    self.letter_bytes += letter.len();
-                    let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
-                    self.letters.push(letter);
+                gateway.dead_lettered += refusals.readings();
+                if !refusals.is_empty() {
+                    letters::write(&message, refusals, now_ms, |letter| {
+                        self.letter_bytes += letter.len();
+                        let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
+                        self.letters.push(letter);
+                    });
                 }
+                decoded.clear();
             }
             Err(reason) => {
                 gateway.dead_lettered += 1;
-                let letter = letters::whole(&message, reason.to_string(), now_ms);
-                self.letter_bytes += letter.len();
-                let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
-                self.letters.push(letter);
+                letters::whole(&message, &reason, now_ms, |letter| {
+                    self.letter_bytes += letter.len();
+                    let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
+                    self.letters.push(letter);
+                });
             }
         }
     }

@@ -61,6 +61,10 @@ pub(crate) const SERIES_CACHED_MAX: usize = 16_384;
 /// one letter, or a payload of 1 MiB would make gigabytes.
 pub(crate) const REFUSALS_APART_MAX: usize = 8;
 
+/// Readings of a payload for which a connection keeps room: 32 KiB, so that a usual payload costs no
+/// allocation and an unusual one leaves no megabytes behind at every connection.
+pub(crate) const DECODED_READINGS_KEPT: usize = 1_024;
+
 /// Enterprises with counters of their own; more share the label `_other`, so that topics made up by a
 /// client cannot fill memory.
 pub(crate) const ENTERPRISES_COUNTED_MAX: usize = 10_000;

@@ -124,8 +124,8 @@ mod tests {
         let (mut table, mut to) = (SeriesTable::default(), Decoded::default());
         decode(&reading_batch::encode(&batch), &mut table, NOW, &mut to).expect("a batch");
         assert_eq!(to.readings.len(), 2);
-        assert_eq!(to.refusals.len(), 1);
-        assert_eq!(to.refusals[0].index, Some(1));
+        assert_eq!(to.refusals.parts(), 1);
+        assert_eq!(to.refusals.first()[0].index, Some(1));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Dead letters: what could not be accepted, with its bytes and a reason.
 //!
 //! A few refused readings of a payload get a letter each, with their index and the whole payload; many
-//! share one, because each letter repeats the payload.
+//! share one, because each letter repeats the payload. A payload that is larger than a letter goes into
+//! several, one after the other, each of which says where its bytes stand: nothing of a refused payload
+//! is lost, but of a packet that was too large to be read.
 
 use std::fmt::Write;
 
@@ -12,105 +14,98 @@ use prost::Message as _;
 
 use super::Message;
 use crate::{
-    decode::Refusal,
+    decode::Refusals,
     limits::{OVERSIZE_BYTES_KEPT, REFUSALS_APART_MAX},
 };
 
-/// Letters for the refused readings of `message`.
-pub(super) fn write<'a>(
-    message: &'a Message<'a>,
-    refusals: &'a [Refusal],
+/// Writes letters for the refused readings of `message` to `out`.
+pub(super) fn write(
+    message: &Message<'_>,
+    refusals: &Refusals,
     now_ms: i64,
-) -> impl Iterator<Item = Bytes> + 'a {
-    let apart = if refusals.len() > REFUSALS_APART_MAX {
-        0
-    } else {
-        refusals.len()
-    };
-    let shared = (refusals.len() > apart).then(|| share(message, refusals, now_ms));
-    let each = refusals[..apart].iter().map(move |refusal| {
+    mut out: impl FnMut(Bytes),
+) {
+    if refusals.parts() > REFUSALS_APART_MAX {
+        let index = refusals.first().first().and_then(|r| r.index);
+        return letter(message, (index, &shared(refusals)), now_ms, out);
+    }
+    for refusal in refusals.first() {
         let reason = match (refusal.index, refusal.count) {
             (Some(first), count @ 2..) => {
-                format!(
-                    "readings {first} to {}: {}",
-                    first.saturating_add(count - 1),
-                    refusal.reason
-                )
+                let last = first.saturating_add(count - 1);
+                &format!("readings {first} to {last}: {}", refusal.reason)
             }
-            _ => refusal.reason.clone(),
+            _ => &refusal.reason,
         };
-        letter(message, refusal.index, reason, now_ms)
-    });
-    each.chain(shared)
+        letter(message, (refusal.index, reason), now_ms, &mut out);
+    }
 }
 
-/// A letter for a payload that is refused as a whole.
-pub(super) fn whole(message: &Message<'_>, reason: String, now_ms: i64) -> Bytes {
-    letter(message, None, reason, now_ms)
+/// Writes the letter of a payload that is refused as a whole to `out`.
+pub(super) fn whole(message: &Message<'_>, reason: &str, now_ms: i64, out: impl FnMut(Bytes)) {
+    letter(message, (None, reason), now_ms, out);
 }
 
 /// A letter for a packet of `size` bytes, of which `message` holds the start.
 pub(super) fn oversized(message: &Message<'_>, size: usize, now_ms: i64) -> Bytes {
     let kept = message.payload.len().min(OVERSIZE_BYTES_KEPT);
-    let reason = format!(
-        "the packet has {size} bytes and at most {PACKET_BYTES_MAX} are taken; send the readings in several packets"
-    );
-    encode(
-        message.topic,
-        reason,
-        None,
-        (&message.payload[..kept], true),
-        now_ms,
-    )
+    encode(DeadLetter {
+        topic: message.topic.to_owned(),
+        reason: format!(
+            "the packet has {size} bytes and at most {PACKET_BYTES_MAX} are taken; send the readings in several packets"
+        ),
+        index: None,
+        payload: Bytes::copy_from_slice(&message.payload[..kept]),
+        truncated: true,
+        received_ms: now_ms,
+    })
 }
 
-fn letter(message: &Message<'_>, index: Option<u32>, reason: String, now_ms: i64) -> Bytes {
-    let kept = message.payload.len().min(DEAD_LETTER_BYTES_MAX);
-    let truncated = kept < message.payload.len();
-    encode(
-        message.topic,
-        reason,
-        index,
-        (&message.payload[..kept], truncated),
-        now_ms,
-    )
+/// Writes a letter with the payload of `message`, or as many as it takes to hold it.
+fn letter(
+    message: &Message<'_>,
+    (index, reason): (Option<u32>, &str),
+    now_ms: i64,
+    mut out: impl FnMut(Bytes),
+) {
+    let size = message.payload.len();
+    let truncated = size > DEAD_LETTER_BYTES_MAX;
+    let mut from = 0;
+    loop {
+        let to = size.min(from + DEAD_LETTER_BYTES_MAX);
+        let reason = if truncated {
+            format!("bytes {from} to {to} of the payload's {size}: {reason}")
+        } else {
+            reason.to_owned()
+        };
+        out(encode(DeadLetter {
+            topic: message.topic.to_owned(),
+            reason,
+            index,
+            payload: Bytes::copy_from_slice(&message.payload[from..to]),
+            truncated,
+            received_ms: now_ms,
+        }));
+        if to == size {
+            return;
+        }
+        from = to;
+    }
 }
 
-/// One letter for many refusals: the first reasons are told, the others counted.
-fn share(message: &Message<'_>, refusals: &[Refusal], now_ms: i64) -> Bytes {
-    let mut reason = format!("{} parts of the payload were refused", refusals.len());
-    for refusal in &refusals[..REFUSALS_APART_MAX.min(refusals.len())] {
+/// The reason of one letter for many refusals: the first are told, the others counted.
+fn shared(refusals: &Refusals) -> String {
+    let mut reason = format!("{} parts of the payload were refused", refusals.parts());
+    for refusal in refusals.first() {
         let index = refusal.index.unwrap_or_default();
         // Writing to a String does not fail.
         let _ = write!(reason, "; reading {index}: {}", refusal.reason);
     }
-    let _ = write!(
-        reason,
-        "; and {} more",
-        refusals.len().saturating_sub(REFUSALS_APART_MAX)
-    );
-    letter(
-        message,
-        refusals.first().and_then(|r| r.index),
-        reason,
-        now_ms,
-    )
+    let more = refusals.parts() - refusals.first().len();
+    let _ = write!(reason, "; and {more} more");
+    reason
 }
 
-fn encode(
-    topic: &str,
-    reason: String,
-    index: Option<u32>,
-    (payload, truncated): (&[u8], bool),
-    now_ms: i64,
-) -> Bytes {
-    let letter = DeadLetter {
-        topic: topic.to_owned(),
-        reason,
-        index,
-        payload: Bytes::copy_from_slice(payload),
-        truncated,
-        received_ms: now_ms,
-    };
+fn encode(letter: DeadLetter) -> Bytes {
     letter.encode_to_vec().into()
 }

@@ -8,7 +8,7 @@ use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
 
 use super::*;
-use crate::settings::DecodeSettings;
+use crate::{limits::OVERSIZE_BYTES_KEPT, settings::DecodeSettings};
 
 const NOW: i64 = 1_800_000_000_000;
 const TOPIC: &str = "park/p1/e1/g1/up/readings";
@@ -169,19 +169,41 @@ fn many_refusals_of_one_payload_share_a_letter() {
 }
 
 #[test]
-fn a_letter_keeps_as_much_as_the_log_takes() {
+fn a_refused_payload_keeps_all_its_bytes() {
     let mut gather = gather();
-    take(&mut gather, TOPIC, &"x".repeat(PACKET_BYTES_MAX), 1);
+    let mut payload = vec![reading(1, 1_700_000_000_000); 13_000].join(",");
+    // The reading that is refused is the last, where a letter would have been cut.
+    payload = format!("[{payload},{}]", reading(2, NOW * 2));
+    assert!(payload.len() > DEAD_LETTER_BYTES_MAX && payload.len() <= PACKET_BYTES_MAX);
+    take(&mut gather, TOPIC, &payload, 1);
+    let sealed = gather.seal();
+    let letters = letters(&sealed);
+    assert_eq!(letters.len(), 2);
+    let kept = letters.iter().flat_map(|l| l.payload.iter().copied());
+    assert_eq!(kept.collect::<Vec<u8>>(), payload.as_bytes());
+    for (letter, part) in letters.iter().zip(["bytes 0 to 900000", "bytes 900000 to"]) {
+        assert!(letter.truncated && letter.index == Some(13_000));
+        assert!(letter.reason.starts_with(part), "{}", letter.reason);
+        assert!(letter.reason.contains("ahead"), "{}", letter.reason);
+    }
+    let tally = &sealed.tallies[0];
+    assert_eq!((tally.accepted, tally.dead_lettered), (13_000, 1));
+}
+
+#[test]
+fn letters_of_the_largest_payloads_fit_the_log() {
+    let mut gather = gather();
+    let topic = format!("park/p1/e1/g1/up/{}", "x".repeat(65_500));
+    take(&mut gather, &topic, &"x".repeat(PACKET_BYTES_MAX), 1);
     take(&mut gather, TOPIC, &"x".repeat(PACKET_BYTES_MAX + 1), 2);
     let sealed = gather.seal();
     let letters = letters(&sealed);
-    assert_eq!(letters[0].payload.len(), DEAD_LETTER_BYTES_MAX);
-    assert!(letters[0].truncated && letters[1].truncated);
-    assert!(
-        letters[1].reason.contains("1048577 bytes"),
-        "{}",
-        letters[1].reason
-    );
+    let sizes: Vec<_> = letters.iter().map(|l| l.payload.len()).collect();
+    let rest = PACKET_BYTES_MAX - DEAD_LETTER_BYTES_MAX;
+    assert_eq!(sizes, [DEAD_LETTER_BYTES_MAX, rest, OVERSIZE_BYTES_KEPT]);
+    assert!(letters.iter().all(|letter| letter.truncated));
+    let reason = &letters[2].reason;
+    assert!(reason.contains("1048577 bytes"), "{reason}");
     assert!(
         sealed
             .letters

@@ -35,8 +35,9 @@ fn read(text: &str) -> Result<(Vec<Flat>, Vec<Refused>), String> {
     Ok((
         readings,
         to.refusals
-            .into_iter()
-            .map(|r| (r.index, r.count, r.reason))
+            .first()
+            .iter()
+            .map(|r| (r.index, r.count, r.reason.clone()))
             .collect(),
     ))
 }
