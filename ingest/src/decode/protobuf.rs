@@ -1,18 +1,29 @@
 //! The native protobuf: a `park.telemetry.v1.ReadingBatch`.
 //!
-//! The batch is decoded and checked by `greenpark-proto`, which refuses it whole; what it cannot know,
-//! whether an instant is of our time, is checked here reading by reading.
-
-use std::error::Error;
+//! Each series and each reading is right or wrong by itself, as in the JSON forms: a series that is wrong
+//! refuses its readings, a reading that is wrong refuses itself, and the others are taken. Only bytes
+//! that are no such message, columns that do not fit together, and more than a record holds refuse the
+//! payload as a whole.
 
 use greenpark_model::{
-    amount::Amount,
-    batch::Batch,
-    reading::{Flag, Reading},
+    limits::{BATCH_READINGS_MAX, BATCH_SERIES_MAX},
+    reading::{Flag, Kind, Reading},
 };
-use greenpark_proto::reading_batch;
+use greenpark_proto::{
+    reading_batch,
+    telemetry::v1::{Kind as WireKind, ReadingBatch, Series},
+};
+use prost::Message as _;
 
 use super::{Decoded, SeriesTable, instant, series::Name};
+
+/// One row of the columns.
+struct Row {
+    of: u32,
+    ms: i64,
+    micro: i64,
+    flag: u8,
+}
 
 /// Decodes `payload` into `to`; an error refuses the payload as a whole.
 pub(super) fn decode(
@@ -21,117 +32,106 @@ pub(super) fn decode(
     now_ms: i64,
     to: &mut Decoded,
 ) -> Result<(), String> {
-    let batch = reading_batch::decode(payload).map_err(|e| chain(&e))?;
-    let indices = indices(&batch, series)?;
-    let columns = batch
-        .series()
-        .iter()
-        .zip(batch.instants())
-        .zip(batch.values())
-        .zip(batch.flags());
-    for (index, (((&of, &ms), &micro), &flag)) in columns.enumerate() {
-        // OK because a Batch has only indices, values and flags that exist.
-        let (Some(&of), Ok(value), Some(flag)) = (
-            indices.get(of as usize),
-            Amount::from_micro(micro),
-            Flag::from_code(flag),
-        ) else {
-            to.refuse(index, 1, "it is outside its own batch".to_owned());
-            continue;
+    let batch = ReadingBatch::decode(payload)
+        .map_err(|cause| format!("not a park.telemetry.v1.ReadingBatch: {cause}"))?;
+    check_columns(&batch)?;
+    let found = batch.series.iter().enumerate();
+    let found: Vec<_> = found
+        .map(|(at, entry)| find(entry, series).map_err(|e| format!("series {at}: {e}")))
+        .collect();
+    let mut ms = 0i64;
+    let columns = batch.instant_ms_delta.iter().zip(&batch.value_micro);
+    for (index, (delta, &micro)) in columns.enumerate() {
+        // The encoder's subtraction wraps around, too, so one wild instant does not shift the others.
+        ms = ms.wrapping_add(*delta);
+        let row = Row {
+            of: batch.series_of.get(index).copied().unwrap_or(0),
+            ms,
+            micro,
+            flag: batch
+                .flags
+                .get(index)
+                .copied()
+                .unwrap_or(Flag::Normal.code()),
         };
-        match instant::check(ms, now_ms) {
-            Ok(instant) => to.readings.push((
-                of,
-                Reading {
-                    instant,
-                    value,
-                    flag,
-                },
-            )),
-            Err(reason) => to.refuse(index, 1, format!("its instant: {reason}")),
+        match usize::try_from(row.of).ok().and_then(|of| found.get(of)) {
+            None => to.refuse(index, 1, no_series(row.of)),
+            Some(Err(reason)) => to.refuse(index, 1, reason.as_str()),
+            Some(&Ok(of)) => match reading(&row, series.scale(of), now_ms) {
+                Ok(reading) => to.readings.push((of, reading)),
+                Err(reason) => to.refuse(index, 1, reason),
+            },
         }
     }
     Ok(())
 }
 
-fn indices(batch: &Batch, series: &mut SeriesTable) -> Result<Vec<u32>, String> {
-    let entries = batch.series_table().iter();
-    entries
-        .map(|entry| {
-            let quantity = entry.quantity.to_string();
-            let meter = entry.meter.as_str();
-            series.find(Name {
-                meter,
-                quantity: &quantity,
-                kind: entry.kind.as_str(),
-                unit: "",
-            })
-        })
-        .collect()
+/// Refuses columns from which it cannot be told what belongs together.
+fn check_columns(batch: &ReadingBatch) -> Result<(), String> {
+    let (rows, table) = (batch.value_micro.len(), batch.series.len());
+    if rows > BATCH_READINGS_MAX {
+        return Err(format!(
+            "more than {BATCH_READINGS_MAX} readings in one payload; send them in several"
+        ));
+    }
+    if table > BATCH_SERIES_MAX {
+        return Err(format!(
+            "more than {BATCH_SERIES_MAX} series in one payload; send them in several"
+        ));
+    }
+    let instants = batch.instant_ms_delta.len();
+    let (series, flags) = (batch.series_of.len(), batch.flags.len());
+    let series_fit = series == rows || (series == 0 && table <= 1);
+    if instants == rows && series_fit && (flags == rows || flags == 0) {
+        return Ok(());
+    }
+    Err(format!(
+        "the columns have different lengths: {rows} in value_micro, {instants} in instant_ms_delta, \
+         {series} in series_of (may be empty for one series, here are {table}), {flags} in flags (may \
+         be empty)"
+    ))
 }
 
-/// The error and what caused it, as one sentence for the gateway's engineer.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+fn find(entry: &Series, series: &mut SeriesTable) -> Result<u32, String> {
+    let kind = match entry.kind() {
+        WireKind::Register => Kind::Register,
+        WireKind::Interval => Kind::Interval,
+        WireKind::Event => Kind::Event,
+        WireKind::Gauge => Kind::Gauge,
+        WireKind::Unspecified => {
+            return Err(
+                "\"kind\": missing or unknown; say register, interval, event or gauge".to_owned(),
+            );
+        }
+    };
+    series.find(Name {
+        meter: &entry.meter,
+        quantity: &entry.quantity,
+        kind: kind.as_str(),
+        unit: &entry.unit,
+    })
+}
+
+fn no_series(of: u32) -> String {
+    format!("its series is {of}, which the batch does not list")
+}
+
+fn reading(row: &Row, scale: i32, now_ms: i64) -> Result<Reading, String> {
+    let value = reading_batch::rescale(row.micro, scale);
+    Ok(Reading {
+        instant: instant::check(row.ms, now_ms).map_err(|e| format!("its instant: {e}"))?,
+        value: value.ok_or_else(|| {
+            let micro = row.micro;
+            format!("its value: {micro} millionths are beyond 999999999999.999999 canonical units")
+        })?,
+        flag: Flag::from_code(row.flag).ok_or_else(|| {
+            format!(
+                "its flag: the byte {} is no data flag of HJ 212; write N, F, M, S, D, C, T or B",
+                row.flag
+            )
+        })?,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use greenpark_model::{
-        day::Instant,
-        id::MeterId,
-        limits::FUTURE_MS_MAX,
-        quantity::{Medium, Quantity},
-        reading::{Kind, Series},
-    };
-
-    use super::*;
-
-    const NOW: i64 = 1_800_000_000_000;
-
-    #[test]
-    fn a_batch_is_taken_but_for_its_reading_of_the_future() {
-        let mut batch = Batch::new();
-        let meter = MeterId::new("m1").expect("an id");
-        let quantity = Quantity::consumed(Medium::Electricity);
-        let of = batch
-            .add_series(Series {
-                meter,
-                quantity,
-                kind: Kind::Register,
-            })
-            .expect("room");
-        for ms in [NOW - 1, NOW + FUTURE_MS_MAX + 1, NOW] {
-            let value = Amount::from_micro(5).expect("in range");
-            batch
-                .push(
-                    of,
-                    Reading {
-                        instant: Instant(ms),
-                        value,
-                        flag: Flag::Normal,
-                    },
-                )
-                .expect("room");
-        }
-        let (mut table, mut to) = (SeriesTable::default(), Decoded::default());
-        decode(&reading_batch::encode(&batch), &mut table, NOW, &mut to).expect("a batch");
-        assert_eq!(to.readings.len(), 2);
-        assert_eq!(to.refusals.parts(), 1);
-        assert_eq!(to.refusals.first()[0].index, Some(1));
-    }
-
-    #[test]
-    fn bytes_that_are_no_batch_are_refused_with_their_cause() {
-        let (mut table, mut to) = (SeriesTable::default(), Decoded::default());
-        let reason = decode(b"\xff\xff\xff", &mut table, NOW, &mut to).expect_err("no batch");
-        assert!(reason.contains("ReadingBatch"), "{reason}");
-    }
-}
+mod tests;
