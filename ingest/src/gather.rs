@@ -3,7 +3,8 @@
 //!
 //! A [`Gather`] is filled by [`Gather::take`] and emptied by [`Gather::seal`]. It outlives its contents:
 //! routes, series and columns stay, so that the usual message costs no allocation. Its size is bounded by
-//! its owner, who stops taking when [`Gather::is_full`] says so.
+//! its owner, who stops taking when [`Gather::is_full`] says so, and tells all others of it with
+//! [`Gather::account`].
 
 mod letters;
 
@@ -22,6 +23,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     acks::{Ack, Acks},
     decode::{self, Decoded, SeriesTable},
+    held::Held,
     limits::{
         ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX, GATHER_BYTES_MAX, GATHER_BYTES_READY,
         GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY, GATHER_READINGS_READY, HELD_READING_BYTES,
@@ -50,8 +52,8 @@ pub(crate) struct Sealed {
     pub(crate) acks: Acks,
     pub(crate) tallies: Vec<Tally>,
     pub(crate) messages: Messages,
-    /// Roughly the memory that it holds.
-    pub(crate) held_bytes: usize,
+    /// Counts its memory until it is dropped.
+    pub(crate) held: Held,
 }
 
 /// What one gateway's part of a gather adds to the metrics.
@@ -118,6 +120,7 @@ pub(crate) struct Gather {
     count: usize,
     readings: usize,
     letter_bytes: usize,
+    held: Held,
 }
 
 impl Lanes {
@@ -222,7 +225,7 @@ fn record(origin: &Origin, content_type: ContentType, payload: Bytes) -> Record 
 }
 
 impl Gather {
-    pub(crate) fn new(routes: Arc<Routes>, metrics: Metrics) -> Self {
+    pub(crate) fn new(routes: Arc<Routes>, metrics: Metrics, held: Held) -> Self {
         Self {
             routes,
             metrics,
@@ -238,6 +241,7 @@ impl Gather {
             count: 0,
             readings: 0,
             letter_bytes: 0,
+            held,
         }
     }
 
@@ -260,6 +264,11 @@ impl Gather {
     /// Roughly the memory that it holds: columns, letters and what is owed.
     fn held_bytes(&self) -> usize {
         self.readings * HELD_READING_BYTES + self.count * size_of::<Ack>() + self.letter_bytes
+    }
+
+    /// Says to all who share the bound what it holds by now: once a read, not once a message.
+    pub(crate) fn account(&mut self) {
+        self.held.set(self.held_bytes());
     }
 
     /// Whether a publish on `topic` would be read by a decoder.
@@ -369,7 +378,7 @@ impl Gather {
 
     /// Turns everything taken so far into records.
     pub(crate) fn seal(&mut self) -> Sealed {
-        let held_bytes = self.held_bytes();
+        self.account();
         let mut tallies = Vec::with_capacity(self.touched.len());
         for index in self.touched.drain(..) {
             let gateway = &mut self.gateways[index];
@@ -390,7 +399,7 @@ impl Gather {
             acks,
             tallies,
             messages: mem::take(&mut self.messages),
-            held_bytes,
+            held: self.held.take(),
         }
     }
 

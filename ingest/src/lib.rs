@@ -15,6 +15,7 @@
 mod acks;
 pub mod decode;
 mod gather;
+mod held;
 mod limits;
 pub mod listen;
 mod metrics;

@@ -26,8 +26,9 @@ pub(crate) const GATHER_BYTES_MAX: usize = 4 << 20;
 /// Memory that a gathered reading holds: its columns, and a part of its series.
 pub(crate) const HELD_READING_BYTES: usize = 24;
 
-/// Memory of gathers under way for all connections together, after which a connection that waits for the
-/// log reads no further: five million single readings.
+/// Memory of gathers, open and under way, for all connections together, after which a connection that
+/// waits for the log reads no further: five million single readings. Each connection may hold a little
+/// beyond it, the gather that is under way and what one read brings.
 pub(crate) const HELD_BYTES_MAX: usize = 128 << 20;
 
 /// Bytes waiting to be written to a client that does not read, after which it is not read either.

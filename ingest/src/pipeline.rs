@@ -1,12 +1,6 @@
 //! The way from a sealed gather to its acknowledgements, which both front ends share.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use futures::future::{self, BoxFuture, FutureExt};
 use greenpark_log::{AppendError, LogWriter, Record, Topic};
@@ -14,6 +8,7 @@ use greenpark_log::{AppendError, LogWriter, Record, Topic};
 use crate::{
     acks::{Evidence, Released},
     gather::{Gather, Sealed, Tally},
+    held::{Held, Pool},
     limits::HELD_BYTES_MAX,
     metrics::Metrics,
     settings::DecodeSettings,
@@ -30,7 +25,7 @@ pub struct Pipeline {
     clock: Clock,
     metrics: Metrics,
     routes: Arc<Routes>,
-    held: Arc<AtomicUsize>,
+    held: Arc<Pool>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -43,18 +38,6 @@ impl fmt::Debug for Pipeline {
 
 /// A gather on its way into the log.
 pub(crate) type Append = BoxFuture<'static, Result<Released, AppendError>>;
-
-/// Memory that counts as held until this is dropped.
-struct Held {
-    bytes: usize,
-    of: Arc<AtomicUsize>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
 
 impl Pipeline {
     /// A pipeline that reads payloads as `decode` says (checked before) and appends with `writer`.
@@ -71,7 +54,7 @@ impl Pipeline {
             clock,
             metrics,
             routes,
-            held: Arc::default(),
+            held: Arc::new(Pool::new(HELD_BYTES_MAX)),
         }
     }
 
@@ -84,12 +67,26 @@ impl Pipeline {
     }
 
     pub(crate) fn gather(&self) -> Gather {
-        Gather::new(Arc::clone(&self.routes), self.metrics.clone())
+        let held = Held::new(Arc::clone(&self.held));
+        Gather::new(Arc::clone(&self.routes), self.metrics.clone(), held)
     }
 
     /// Whether all connections together hold as much as they should.
     pub(crate) fn is_full(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= HELD_BYTES_MAX
+        self.held.is_full()
+    }
+
+    /// The same pipeline with another bound, so that a test need not fill the real one.
+    #[cfg(test)]
+    pub(crate) fn with_held_bytes_max(mut self, bytes_max: usize) -> Self {
+        self.held = Arc::new(Pool::new(bytes_max));
+        self
+    }
+
+    /// What all connections together hold.
+    #[cfg(test)]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held.bytes()
     }
 
     /// Appends a gather; its acknowledgements come out when all of it is in the log.
@@ -100,7 +97,7 @@ impl Pipeline {
             acks,
             tallies,
             messages,
-            held_bytes,
+            held,
         } = sealed;
         for (qos, &count) in (0u8..)
             .zip(&messages.by_qos)
@@ -109,11 +106,6 @@ impl Pipeline {
             self.metrics.of_qos(qos).inc_by(count);
         }
         self.metrics.payload_bytes.inc_by(messages.bytes as u64);
-        self.held.fetch_add(held_bytes, Ordering::Relaxed);
-        let held = Held {
-            bytes: held_bytes,
-            of: Arc::clone(&self.held),
-        };
         let (writer, metrics) = (Arc::clone(&self.writer), self.metrics.clone());
         async move {
             let _held = held;

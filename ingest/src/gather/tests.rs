@@ -8,7 +8,7 @@ use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
 
 use super::*;
-use crate::{limits::OVERSIZE_BYTES_KEPT, settings::DecodeSettings};
+use crate::{held::Pool, limits::OVERSIZE_BYTES_KEPT, settings::DecodeSettings};
 
 const NOW: i64 = 1_800_000_000_000;
 const TOPIC: &str = "park/p1/e1/g1/up/readings";
@@ -17,6 +17,7 @@ fn gather() -> Gather {
     Gather::new(
         Arc::new(Routes::new(&DecodeSettings::default())),
         Metrics::default(),
+        Held::new(Arc::new(Pool::new(1 << 20))),
     )
 }
 
@@ -210,6 +211,26 @@ fn letters_of_the_largest_payloads_fit_the_log() {
             .iter()
             .all(|r| r.payload.len() <= RECORD_BYTES_MAX)
     );
+}
+
+#[test]
+fn what_a_gather_holds_is_known_before_it_is_sealed() {
+    let pool = Arc::new(Pool::new(1 << 20));
+    let mut gather = gather();
+    gather.held = Held::new(Arc::clone(&pool));
+    (0..1000).for_each(|meter| take(&mut gather, TOPIC, &reading(meter, 1_700_000_000_000), 1));
+    take(&mut gather, TOPIC, &"x".repeat(1000), 1);
+    gather.account();
+    let open = pool.bytes();
+    assert!(open >= 1000 * HELD_READING_BYTES + 1000, "{open}");
+    let sealed = gather.seal();
+    assert_eq!(pool.bytes(), open);
+    drop(sealed);
+    assert_eq!(pool.bytes(), 0);
+    take(&mut gather, TOPIC, "x", 1);
+    gather.account();
+    gather.discard();
+    assert_eq!(pool.bytes(), 0);
 }
 
 #[test]

@@ -112,6 +112,7 @@ impl Intake {
             let bytes = &buffer[start..ROOM + count];
             let (used, stop) = self.parse(bytes);
             self.keep(&bytes[used..]);
+            self.gather.account();
             Poll::Ready(Ok(stop.map_or(Filled::Bytes, Filled::Stop)))
         })
     }

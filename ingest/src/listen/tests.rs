@@ -4,6 +4,7 @@
 
 mod clients;
 mod endings;
+mod pressure;
 mod rate;
 mod refusals;
 
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Endpoint {
     log: MemoryLog,
     metrics: Metrics,
+    pipeline: Pipeline,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
@@ -51,15 +53,28 @@ impl Endpoint {
         log: MemoryLog,
         writer: Arc<dyn LogWriter>,
     ) -> Self {
+        let decode = DecodeSettings::default();
+        let pipeline = Pipeline::new(&decode, writer, Arc::new(|| NOW), Metrics::default());
+        Self::start_into(settings, log, pipeline).await
+    }
+
+    /// An endpoint whose connections together should hold at most `bytes_max`.
+    async fn start_holding(bytes_max: usize) -> Self {
+        let log = MemoryLog::new(1);
+        let decode = DecodeSettings::default();
+        let metrics = Metrics::default();
+        let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| NOW), metrics);
+        let pipeline = pipeline.with_held_bytes_max(bytes_max);
+        Self::start_into(ListenSettings::default(), log, pipeline).await
+    }
+
+    async fn start_into(settings: ListenSettings, log: MemoryLog, pipeline: Pipeline) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let settings = ListenSettings {
             address,
             ..settings
         };
-        let metrics = Metrics::default();
-        let decode = DecodeSettings::default();
-        let pipeline = Pipeline::new(&decode, writer, Arc::new(|| NOW), metrics.clone());
-        let listener = Listener::bind(settings, pipeline)
+        let listener = Listener::bind(settings, pipeline.clone())
             .await
             .expect("a free port");
         let address = listener.local_addr();
@@ -67,7 +82,8 @@ impl Endpoint {
         let running = tokio::spawn(listener.run(async move { drop(stopped.await) }));
         Self {
             log,
-            metrics,
+            metrics: pipeline.metrics().clone(),
+            pipeline,
             address,
             stop: Some(stop),
             running,
@@ -286,40 +302,6 @@ async fn nothing_is_acknowledged_before_its_receipt_and_pings_are_answered() {
         endpoint.values(),
         (1..=20_000).map(|v| v * 1_000_000).collect::<Vec<i64>>()
     );
-    endpoint.stopped().await;
-}
-
-#[tokio::test]
-async fn a_client_that_sends_without_end_is_held_back_and_loses_nothing() {
-    let endpoint = Endpoint::start().await;
-    let client = endpoint.client(4).await;
-    endpoint.log.pause();
-    let (mut read, mut write) = client.stream.into_split();
-    // More than the socket's buffers, the gathers under way and the open one can hold: 64 MB.
-    let count = 16_000u16;
-    let payload = format!("{:4096}", String::from_utf8(reading(1)).expect("text"));
-    let sender = tokio::spawn(async move {
-        for id in 1..=count {
-            write
-                .write_all(&publish(id, TOPIC, payload.as_bytes()))
-                .await
-                .expect("it is read");
-        }
-        write
-    });
-    until(|| endpoint.metrics.messages(1) > 0).await;
-    assert!(!sender.is_finished());
-    assert_eq!(endpoint.metrics.received(), 0);
-    endpoint.log.resume();
-    for id in 1..=count {
-        let mut ack = [0; 4];
-        within(read.read_exact(&mut ack))
-            .await
-            .expect("acknowledged");
-        assert_eq!(ack, puback(id));
-    }
-    assert_eq!(endpoint.values().len(), usize::from(count));
-    drop(within(sender).await);
     endpoint.stopped().await;
 }
 

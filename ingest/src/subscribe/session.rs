@@ -240,6 +240,7 @@ impl<'a> Session<'a> {
             }
             next = self.arrivals.try_recv().ok();
         }
+        self.gather.account();
         Ok(())
     }
 
