@@ -1,12 +1,15 @@
 //! One client, from CONNACK to its end.
 //!
 //! The task waits for whichever comes first: bytes to read, a receipt, room to write, the end of the
-//! linger, a newer connection of the same id, or the shutdown. It ends in one way whatever the cause:
+//! linger, an older connection's end or a newer one of the same id, or the shutdown. It ends in one way whatever the cause:
 //! nothing more is read, what was taken is appended, its acknowledgements go out, then DISCONNECT.
 
 use std::{future::poll_fn, io, mem, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use futures::{FutureExt, future::OptionFuture};
+use futures::{
+    FutureExt,
+    future::{self, OptionFuture},
+};
 use greenpark_log::AppendError;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
@@ -100,6 +103,7 @@ impl Drop for Counted {
 /// What the task woke up for.
 enum Event {
     Kicked,
+    Alone,
     Draining,
     Receipt(Result<Released, AppendError>),
     Read(io::Result<Filled>),
@@ -162,7 +166,6 @@ impl Connection {
             let event = self.wait().await;
             self.handle(event);
         }
-        self.shared.sessions.leave(&self.place);
         let metrics = self.shared.pipeline.metrics();
         metrics.count_closed(
             self.ending
@@ -172,11 +175,19 @@ impl Connection {
         let shutdown = self
             .ending
             .is_some_and(|ending| ending.reason == Closed::Shutdown);
-        close(
-            self.stream,
-            if shutdown { CLOSE_AT_SHUTDOWN } else { CLOSE },
-        )
-        .await;
+        let patience = if shutdown { CLOSE_AT_SHUTDOWN } else { CLOSE };
+        let Self {
+            shared,
+            stream,
+            mut place,
+            ..
+        } = self;
+        // The place is kept until whoever comes next need not wait for anybody before it.
+        let leave = async {
+            place.settle().await;
+            shared.sessions.leave(&place);
+        };
+        future::join(leave, close(stream, patience)).await;
     }
 
     /// Whether the connection is ending and nothing is left to wait for.
@@ -190,13 +201,16 @@ impl Connection {
         let serving = self.ending.is_none();
         let reading = serving && self.may_read();
         let lingering = self.linger_until.is_some() && self.append.is_none();
+        let Place { kicked, former, .. } = &mut self.place;
+        let mut former = OptionFuture::from(former.as_mut());
         let mut append = OptionFuture::from(self.append.as_mut());
         let (mut read, write) = self.stream.split();
         let intake = &mut self.intake;
         tokio::select! {
             biased;
-            _ = &mut self.place.kicked, if serving => Event::Kicked,
+            _ = kicked, if serving => Event::Kicked,
             () = self.draining.wait_for(|draining| *draining).map(drop), if serving => Event::Draining,
+            Some(_gone) = &mut former => Event::Alone,
             Some(done) = &mut append => Event::Receipt(done),
             filled = poll_fn(|cx| intake.poll_fill(cx, &mut read)), if reading => Event::Read(filled),
             _ = write.writable(), if self.written < self.out.len() => Event::Writable,
@@ -206,14 +220,20 @@ impl Connection {
     }
 
     /// Whether there is room for more: a gather of bounded size, and a client that takes its answers. With
-    /// nothing under way a connection may always read, so that all of them go on.
+    /// nothing to wait for a connection may always read, so that all of them go on.
     fn may_read(&self) -> bool {
         let room = !self.intake.gather.is_full() && self.out.len() < REPLY_BYTES_MAX;
-        room && (self.append.is_none() || !self.shared.pipeline.is_full())
+        room && (self.may_append() || !self.shared.pipeline.is_full())
+    }
+
+    /// Whether neither an append of its own is under way nor one of whoever had the client id before.
+    fn may_append(&self) -> bool {
+        self.append.is_none() && self.place.former.is_none()
     }
 
     fn handle(&mut self, event: Event) {
         match event {
+            Event::Alone => self.place.former = None,
             Event::Kicked => self.end(Closed::TakenOver, 0x8e),
             Event::Draining => self.end(Closed::Shutdown, 0x8b),
             Event::Receipt(done) => self.receipt(done),
@@ -302,12 +322,11 @@ impl Connection {
 
     /// Appends the gather if it is ready, has waited long enough, or is the last.
     fn append_due(&mut self) {
-        let gather = &mut self.intake.gather;
-        if gather.is_empty() {
+        if self.intake.gather.is_empty() {
             self.linger_until = None;
             return self.say_goodbye();
         }
-        if self.append.is_some() {
+        if !self.may_append() {
             return;
         }
         let now = Instant::now();
@@ -316,6 +335,7 @@ impl Connection {
             self.linger.as_mut().reset(until);
             until
         });
+        let gather = &mut self.intake.gather;
         if self.ending.is_some() || gather.is_ready() || now >= until {
             self.append = Some(self.shared.pipeline.append(gather.seal()));
             self.linger_until = None;

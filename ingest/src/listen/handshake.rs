@@ -64,7 +64,7 @@ pub(super) async fn greet(
     if !wait.is_zero() {
         time::sleep(wait).await;
     }
-    let place = shared
+    let mut place = shared
         .sessions
         .enter(connect.client_id.clone(), Instant::now());
     let accept = Connack {
@@ -75,6 +75,7 @@ pub(super) async fn greet(
     let mut answer = Vec::new();
     wire::connack(accept, &mut answer);
     if let Err(lost) = stream.write_all(&answer).await {
+        place.settle().await;
         shared.sessions.leave(&place);
         return Err(lost.into());
     }

@@ -1,5 +1,9 @@
 //! Who is connected: one connection a client id, the newest.
 //!
+//! The newer connection is served at once but appends only when the older one, and whoever that waited
+//! for, appends nothing more. Otherwise a reading that the older had taken and not yet appended would
+//! come behind the correction that the client sent on the newer, and the later in the log counts.
+//!
 //! Two clients that share an id throw each other out for ever. That is logged once, when it has happened
 //! often enough to be no reconnect, and each further turn is made to wait.
 
@@ -37,6 +41,8 @@ struct Entry {
     kick: oneshot::Sender<()>,
     takeovers: u32,
     since: Instant,
+    /// Resolves when its connection appends nothing more.
+    settled: oneshot::Receiver<()>,
 }
 
 /// A connection's place among the sessions.
@@ -48,6 +54,22 @@ pub(super) struct Place {
     pub(super) kicked: oneshot::Receiver<()>,
     /// Whether another connection had it before.
     pub(super) took_over: bool,
+    /// Resolves when whoever had it before appends nothing more; `None` from then on.
+    pub(super) former: Option<oneshot::Receiver<()>>,
+    /// Dropped when this connection appends nothing more.
+    appending: Option<oneshot::Sender<()>>,
+}
+
+impl Place {
+    /// Waits until whoever had the place before appends nothing more, and says the same of this
+    /// connection to whoever comes next.
+    pub(super) async fn settle(&mut self) {
+        if let Some(former) = self.former.take() {
+            // It is never sent to: the other side resolves it by going.
+            let _ = former.await;
+        }
+        self.appending = None;
+    }
 }
 
 impl Sessions {
@@ -78,6 +100,7 @@ impl Sessions {
     pub(super) fn enter(&self, client_id: String, now: Instant) -> Place {
         let number = self.number();
         let (kick, kicked) = oneshot::channel();
+        let (appending, settled) = oneshot::channel();
         let mut sessions = self.lock();
         let former = sessions.remove(&client_id);
         let again = former
@@ -89,11 +112,12 @@ impl Sessions {
             kick,
             takeovers,
             since: now,
+            settled,
         };
         sessions.insert(client_id.clone(), entry);
         drop(sessions);
         let took_over = former.is_some();
-        if let Some(former) = former {
+        let former = former.map(|former| {
             // Gone already, if it cannot be told.
             let _ = former.kick.send(());
             match takeovers {
@@ -106,12 +130,15 @@ impl Sessions {
                 }
                 _ => {}
             }
-        }
+            former.settled
+        });
         Place {
             client_id,
             number,
             kicked,
             took_over,
+            former,
+            appending: Some(appending),
         }
     }
 
@@ -129,6 +156,8 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     #[test]
@@ -142,6 +171,23 @@ mod tests {
         assert!(second.took_over && !first.took_over);
         sessions.leave(&second);
         assert!(!sessions.enter("gw1".into(), now).took_over);
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_waits_for_all_who_came_before() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let mut first = sessions.enter("gw1".into(), now);
+        let mut second = sessions.enter("gw1".into(), now);
+        let mut third = sessions.enter("gw1".into(), now);
+        assert!(first.former.is_none());
+        // The second has nothing to append, but the first still has.
+        assert!(second.settle().now_or_never().is_none());
+        assert!(third.settle().now_or_never().is_none());
+        first.settle().await;
+        sessions.leave(&first);
+        let mut second = sessions.enter("gw1".into(), now);
+        drop(third);
+        second.settle().await;
     }
 
     #[test]

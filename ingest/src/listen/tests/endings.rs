@@ -60,6 +60,59 @@ async fn what_a_taken_over_connection_sent_is_acknowledged_first() {
     endpoint.stopped().await;
 }
 
+/// A reading of one instant, so that two values of it contradict each other.
+fn reading_of(value: u32) -> Vec<u8> {
+    let text = String::from_utf8(reading(value)).expect("text");
+    let (before, after) = text.split_once("\"at\":").expect("an instant");
+    format!("{before}\"at\":1700000000000{}", &after[13..]).into_bytes()
+}
+
+#[tokio::test]
+async fn a_correction_on_a_newer_connection_comes_behind_what_it_corrects() {
+    let endpoint = Endpoint::start().await;
+    endpoint.log.pause();
+    let mut old = endpoint.client(4).await;
+    old.send(&publish(1, TOPIC, &reading_of(1))).await;
+    // An append is under way when the next reading comes, so that it waits in the gather.
+    until(|| endpoint.metrics.messages(1) == 1).await;
+    old.send(&publish(2, TOPIC, &reading_of(2))).await;
+    old.ping().await;
+    // One that comes and goes between them does not open the way.
+    let mut between = endpoint.client(4).await;
+    between.ping().await;
+    let mut new = endpoint.client(4).await;
+    between.expect_end(&[]).await;
+    new.send(&publish(2, TOPIC, &reading_of(2))).await;
+    new.send(&publish(3, TOPIC, &reading_of(3))).await;
+    new.ping().await;
+    endpoint.log.resume();
+    new.expect(&[puback(2), puback(3)].concat()).await;
+    old.expect_end(&[puback(1), puback(2)].concat()).await;
+    let values = endpoint.values();
+    assert_eq!(values, [1_000_000, 2_000_000, 2_000_000, 3_000_000]);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_newer_connection_does_not_wait_for_a_hung_log_for_ever() {
+    let settings = ListenSettings {
+        drain_grace: Duration::from_millis(50),
+        ..Default::default()
+    };
+    let endpoint = Endpoint::start_with(settings).await;
+    endpoint.log.pause();
+    let mut old = endpoint.client(4).await;
+    old.send(&publish(1, TOPIC, &reading_of(1))).await;
+    old.ping().await;
+    let mut new = endpoint.client(4).await;
+    new.send(&publish(2, TOPIC, &reading_of(2))).await;
+    new.ping().await;
+    old.expect_end(&[]).await;
+    endpoint.log.resume();
+    new.expect(&puback(2)).await;
+    endpoint.stopped().await;
+}
+
 #[tokio::test]
 async fn a_will_is_published_unless_the_client_takes_leave() {
     let endpoint = Endpoint::start().await;
