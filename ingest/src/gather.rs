@@ -279,12 +279,6 @@ impl Gather {
     /// Takes a publish that came at `now_ms`.
     pub(crate) fn take(&mut self, message: Message<'_>, now_ms: i64) {
         let lane = self.begin(&message);
-        if message.packet_id != 0 {
-            self.acks.owe(Ack {
-                qos: message.qos,
-                packet_id: message.packet_id,
-            });
-        }
         if message.payload.len() > PACKET_BYTES_MAX {
             // The listener stops such a packet; a broker hands it over, and is told that we have it.
             return self.write_oversized(lane.gateway, &message, message.payload.len(), now_ms);
@@ -327,7 +321,7 @@ impl Gather {
         }
     }
 
-    /// Takes the start of a packet of `size` bytes, too many to be read; it is never acknowledged.
+    /// Takes a packet of `size` bytes, too many to be read, of which `message` holds the start.
     pub(crate) fn take_oversized(&mut self, message: Message<'_>, size: usize, now_ms: i64) {
         let lane = self.begin(&message);
         self.write_oversized(lane.gateway, &message, size, now_ms);
@@ -342,10 +336,16 @@ impl Gather {
             .push(record(&gateway.origin, ContentType::DeadLetter, letter));
     }
 
-    /// Counts a publish and finds its lane.
+    /// Counts a publish, notes what is owed for it and finds its lane.
     fn begin(&mut self, message: &Message<'_>) -> Lane {
         self.count += 1;
         self.messages.add(message);
+        if message.packet_id != 0 {
+            self.acks.owe(Ack {
+                qos: message.qos,
+                packet_id: message.packet_id,
+            });
+        }
         let lane = match self.lanes.find(message.topic) {
             Some(lane) => lane,
             None => self.open(message.topic),

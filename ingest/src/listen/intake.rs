@@ -2,6 +2,10 @@
 //!
 //! All connections of a thread read into one buffer: an idle connection holds no memory but the start of
 //! a packet that is not whole yet. The buffer is filled and parsed within one poll.
+//!
+//! Of a packet beyond the limit only the start is kept, for its dead letter; the rest is passed over.
+//! It is acknowledged like any other, because a client that keeps what is not acknowledged would send
+//! it first on every connection, for ever.
 
 use std::{
     cell::RefCell,
@@ -26,7 +30,7 @@ use crate::{
 /// Room for the packet under way, in front of what is read.
 const ROOM: usize = PACKET_BYTES_MAX + OVERSIZE_START + 8;
 
-/// Bytes of a packet that is too large that are read: its topic and what its dead letter keeps.
+/// Bytes of a packet that is too large that are kept: its topic and what its dead letter keeps.
 const OVERSIZE_START: usize = OVERSIZE_BYTES_KEPT + 70_000;
 
 /// A start of a packet larger than this gives its memory back when it is whole.
@@ -56,8 +60,20 @@ pub(super) enum Stop {
     Malformed(Malformed),
     /// A packet that a client does not send here.
     Unexpected,
-    /// A packet beyond the limit.
+    /// A packet beyond the limit, in a version whose clients are told of it, or none that is published.
     TooLarge,
+}
+
+/// A PUBLISH beyond the limit, on its way in.
+#[derive(Debug)]
+struct Oversized {
+    first: u8,
+    /// The first [`OVERSIZE_START`] bytes after the fixed header.
+    start: Vec<u8>,
+    /// Bytes of the whole packet.
+    size: usize,
+    /// Bytes that are still to come, to be passed over.
+    left: usize,
 }
 
 /// The reading side of a connection.
@@ -69,6 +85,7 @@ pub(super) struct Intake {
     version: Version,
     pipeline: Pipeline,
     stash: Vec<u8>,
+    oversized: Option<Oversized>,
 }
 
 impl Intake {
@@ -81,6 +98,7 @@ impl Intake {
             version,
             pipeline,
             stash: rest,
+            oversized: None,
         }
     }
 
@@ -131,6 +149,10 @@ impl Intake {
         let now_ms = self.pipeline.now_ms();
         let mut used = 0;
         loop {
+            match self.pass_over(bytes.len() - used, now_ms) {
+                Ok(passed) => used += passed,
+                Err(stop) => return (bytes.len(), Some(stop)),
+            }
             match wire::split(&bytes[used..], PACKET_BYTES_MAX) {
                 Ok(Split::Whole(frame)) => {
                     used += frame.size;
@@ -143,8 +165,11 @@ impl Intake {
                     return (used, None);
                 }
                 Ok(Split::TooLarge(frame)) => {
-                    self.oversized(frame, now_ms);
-                    return (bytes.len(), Some(Stop::TooLarge));
+                    let here = frame.size.min(bytes.len() - used);
+                    used += here;
+                    if let Err(stop) = self.begin_oversized(frame, here) {
+                        return (bytes.len(), Some(stop));
+                    }
                 }
                 Err(malformed) => return (bytes.len(), Some(Stop::Malformed(malformed))),
             }
@@ -180,12 +205,46 @@ impl Intake {
         Ok(())
     }
 
-    fn oversized(&mut self, frame: Frame<'_>, now_ms: i64) {
-        if frame.kind() == Kind::Publish
-            && let Some(start) = wire::publish_start(frame.first, frame.body)
-        {
+    /// Keeps the start of a packet that is too large, of which `here` bytes have been read.
+    fn begin_oversized(&mut self, frame: Frame<'_>, here: usize) -> Result<(), Stop> {
+        let Frame { first, body, size } = frame;
+        // OK because the caller waits until there is so much of it, and the limit is higher.
+        let start = &body[..OVERSIZE_START];
+        if frame.kind() != Kind::Publish || wire::publish_start(first, start).is_none() {
+            return Err(Stop::TooLarge);
+        }
+        self.oversized = Some(Oversized {
+            first,
+            start: start.to_vec(),
+            size,
+            left: size - here,
+        });
+        Ok(())
+    }
+
+    /// Says how many of the next `count` bytes belong to a packet that is too large, and takes its letter
+    /// at its end: not before, so that an acknowledgement does not come to a client that still sends.
+    fn pass_over(&mut self, count: usize, now_ms: i64) -> Result<usize, Stop> {
+        let Some(oversized) = &mut self.oversized else {
+            return Ok(0);
+        };
+        let passed = oversized.left.min(count);
+        oversized.left -= passed;
+        if oversized.left > 0 {
+            return Ok(passed);
+        }
+        let Some(whole) = self.oversized.take() else {
+            return Ok(passed);
+        };
+        if let Some(start) = wire::publish_start(whole.first, &whole.start) {
             self.gather
-                .take_oversized(message(start), frame.size, now_ms);
+                .take_oversized(message(start), whole.size, now_ms);
+        }
+        match self.version {
+            // A client of version 3.1.1 was told of no limit.
+            Version::V4 => Ok(passed),
+            // The standard has the connection closed: section 4.13.1.
+            Version::V5 => Err(Stop::TooLarge),
         }
     }
 }

@@ -61,30 +61,92 @@ async fn what_cannot_be_taken_is_acknowledged_as_a_dead_letter() {
     endpoint.stopped().await;
 }
 
-#[tokio::test]
-async fn a_packet_of_two_mebibytes_is_a_dead_letter_and_ends_the_connection() {
-    let endpoint = Endpoint::start().await;
-    for (version, goodbye) in [(4, &[][..]), (5, &[0xe0, 2, 0x95, 0][..])] {
-        let mut client = endpoint.client(version).await;
-        let mut whole = publish(1, TOPIC, &reading(1));
-        if version == 5 {
-            // The properties' length, before the payload.
-            whole.insert(whole.len() - reading(1).len(), 0);
-            whole[1] += 1;
-        }
-        client.send(&whole).await;
-        client.expect(&puback(1)).await;
-        client.send(&publish(2, TOPIC, &vec![b'x'; 2 << 20])).await;
-        client.expect_end(goodbye).await;
-    }
-    let letters = endpoint.letters();
-    assert_eq!(letters.len(), 2);
+/// A payload that no packet may have.
+fn too_large() -> Vec<u8> {
+    vec![b'x'; 2 << 20]
+}
+
+fn assert_are_letters_of_oversized(letters: &[DeadLetter], count: usize) {
+    assert_eq!(letters.len(), count);
     for letter in letters {
         assert_eq!(letter.topic, TOPIC);
         assert!(letter.truncated && !letter.payload.is_empty());
         assert!(letter.reason.contains("1048576"), "{}", letter.reason);
     }
-    assert_eq!(endpoint.metrics.dead_lettered(), 2);
+}
+
+#[tokio::test]
+async fn a_packet_of_two_mebibytes_is_a_dead_letter_and_does_not_jam_its_sender() {
+    let endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(4).await;
+    // What stands before and behind it in the same bytes is taken as ever.
+    let before = publish(1, TOPIC, &reading(1));
+    let behind = publish(3, TOPIC, &reading(3));
+    let large = publish(2, TOPIC, &too_large());
+    client.send(&[before, large, behind].concat()).await;
+    client
+        .expect(&[puback(1), puback(2), puback(3)].concat())
+        .await;
+    let mut exactly_once = publish(4, TOPIC, &too_large());
+    exactly_once[0] = 0x34;
+    client.send(&exactly_once).await;
+    client.expect(&[0x50, 2, 0, 4]).await;
+    let mut unasked = publish(0, TOPIC, &too_large());
+    unasked[0] = 0x30;
+    client.send(&unasked).await;
+    client.ping().await;
+    until(|| endpoint.letters().len() == 3).await;
+    assert_are_letters_of_oversized(&endpoint.letters(), 3);
+    assert_eq!(endpoint.values(), [1_000_000, 3_000_000]);
+    assert_eq!(endpoint.metrics.dead_lettered(), 3);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_packet_cut_anywhere_is_passed_over_to_its_last_byte() {
+    let endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(4).await;
+    let large = publish(1, TOPIC, &vec![b'x'; 1 << 20]);
+    let behind = publish(2, TOPIC, &reading(2));
+    let bytes = [large, behind].concat();
+    for cut in [3, 90_000, 1 << 20, bytes.len() - 85] {
+        let (front, back) = bytes.split_at(cut);
+        client.send(front).await;
+        client.send(back).await;
+        client.expect(&[puback(1), puback(2)].concat()).await;
+    }
+    assert_eq!(endpoint.values(), [2_000_000; 4]);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn half_a_packet_beyond_the_limit_is_neither_a_letter_nor_acknowledged() {
+    let endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(4).await;
+    let large = publish(2, TOPIC, &too_large());
+    client.send(&publish(1, TOPIC, &reading(1))).await;
+    client.send(&large[..large.len() - 1]).await;
+    client.expect(&puback(1)).await;
+    client.stream.shutdown().await.expect("an orderly end");
+    client.expect_end(&[]).await;
+    assert!(endpoint.letters().is_empty());
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_client_that_was_told_the_limit_is_acknowledged_and_told_again() {
+    let endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(5).await;
+    client.send(&publish(2, TOPIC, &too_large())).await;
+    client
+        .expect_end(&[&puback(2)[..], &[0xe0, 2, 0x95, 0]].concat())
+        .await;
+    assert_are_letters_of_oversized(&endpoint.letters(), 1);
+    // Of what is no PUBLISH nothing is kept.
+    let mut client = endpoint.client(4).await;
+    client.send(&packet(0x82, &too_large())[..100_000]).await;
+    client.expect_end(&[]).await;
+    assert_eq!(endpoint.metrics.dead_lettered(), 1);
     endpoint.stopped().await;
 }
 
