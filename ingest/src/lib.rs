@@ -19,6 +19,8 @@ mod held;
 mod limits;
 pub mod listen;
 mod metrics;
+#[cfg(test)]
+mod mosquitto;
 mod pipeline;
 mod settings;
 pub mod subscribe;
