@@ -38,7 +38,8 @@ pub(super) enum Outcome {
     Lost {
         /// Why.
         reason: String,
-        /// It had been accepted by the broker.
+        /// The log had taken something of it. To be accepted by the broker is not enough: where every
+        /// append fails, the pauses between two attempts are to grow.
         worked: bool,
     },
 }
@@ -210,6 +211,7 @@ impl<'a> Session<'a> {
                 Some(done) = OptionFuture::from(self.append.as_mut()) => match done {
                     Ok(released) => {
                         self.append = None;
+                        self.worked = true;
                         self.acknowledge(&released)
                     }
                     Err(error) => {
@@ -229,10 +231,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes an arrival and all that wait behind it.
+    /// Takes an arrival and all that wait behind it. `None` is what a polling task leaves that has panicked.
     fn receive(&mut self, first: Option<Arrival>) -> Result<(), String> {
         let now_ms = self.pipeline.now_ms();
-        let mut next = first;
+        let mut next = Some(first.ok_or("the polling task has ended without a word")?);
         while let Some(arrival) = next {
             self.take(arrival, now_ms)?;
             if self.gather.is_full() {
@@ -257,7 +259,6 @@ impl<'a> Session<'a> {
                 self.gather.take(message, now_ms);
             }
             Arrival::Connected { session_present } => {
-                self.worked = true;
                 let (broker, client_id) = (&self.settings.broker, &self.settings.client_id);
                 info!(
                     broker,
@@ -344,4 +345,29 @@ fn refusals(suback: &SubAck) -> Option<String> {
         .map(|c| format!("{c:?}"))
         .collect();
     (!codes.is_empty()).then(|| codes.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use greenpark_log::memory::MemoryLog;
+
+    use super::*;
+    use crate::{Metrics, settings::DecodeSettings};
+
+    #[tokio::test]
+    async fn a_polling_task_that_is_gone_loses_the_connection() {
+        let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
+        let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default());
+        let settings = SubscribeSettings::default();
+        let options = MqttOptions::new("c", "127.0.0.1", 1);
+        let session = Session::open(&settings, &pipeline, options);
+        session.poller.abort();
+        let mut never = pin!(std::future::pending());
+        let run = session.run(never.as_mut());
+        let outcome = time::timeout(Duration::from_secs(30), run).await;
+        let outcome = outcome.expect("it ends at once");
+        assert!(matches!(outcome, Outcome::Lost { .. }), "{outcome:?}");
+    }
 }

@@ -156,6 +156,38 @@ async fn a_failed_append_makes_the_broker_send_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_has_worked_when_an_append_has() {
+    let Some(mut broker) = Broker::start().await else {
+        return;
+    };
+    let log = MemoryLog::new(1);
+    let settings = settings(&broker);
+    let running = Running::start(settings.clone(), &log).await;
+    running.subscribed(&broker).await;
+    running.stopped().await;
+    broker.publish([reading(1)]).await;
+    // The broker accepts us, and the log does not take what it sends: there is no reason to hurry back.
+    let pipeline = pipeline(&log, &Metrics::default());
+    let options = options(&settings).expect("sound settings");
+    log.fail_appends(1);
+    let mut never = pin!(std::future::pending());
+    let session = Session::open(&settings, &pipeline, options.clone());
+    let outcome = within(session.run(never.as_mut())).await;
+    let failed = |outcome: &Outcome| matches!(outcome, Outcome::Lost { worked: false, .. });
+    assert!(failed(&outcome), "{outcome:?}");
+    let session = Session::open(&settings, &pipeline, options);
+    let end = async {
+        while !counts(&log).contains_key(&1) {
+            tokio::task::yield_now().await;
+        }
+        broker.kill();
+    };
+    let (outcome, ()) = within(futures::future::join(session.run(never.as_mut()), end)).await;
+    let worked = matches!(outcome, Outcome::Lost { worked: true, .. });
+    assert!(worked, "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_comes_back_is_found_again() {
     let Some(mut broker) = Broker::start().await else {
         return;
