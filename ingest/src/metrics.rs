@@ -196,6 +196,12 @@ impl Metrics {
         self.closed.get_or_create(&Ending { reason }).inc();
     }
 
+    /// Connections that ended for `reason`.
+    #[cfg(test)]
+    pub(crate) fn closed(&self, reason: Closed) -> u64 {
+        self.closed.get_or_create(&Ending { reason }).get()
+    }
+
     /// The counters of `enterprise`, or those all others share once there are too many.
     pub(crate) fn of_enterprise(&self, enterprise: &EnterpriseId) -> EnterpriseCounters {
         let mut known = self

@@ -32,7 +32,7 @@ pub(crate) enum ConnectError {
     /// It is not CONNECT, or not MQTT.
     #[error("not an MQTT CONNECT packet")]
     NotMqtt,
-    /// A version that is not spoken here.
+    /// A version that is not spoken here, with the bit of a bridge if it is one.
     #[error("protocol level {0}; 4 (MQTT 3.1.1) and 5 are spoken here")]
     Level(u8),
     /// Broken.
@@ -46,6 +46,9 @@ pub(crate) enum ConnectError {
     ClientId(Version),
 }
 
+/// Set in the protocol level by Mosquitto's bridges of 3.1.1, to tell a broker of their kind what they are.
+pub(super) const BRIDGE: u8 = 0x80;
+
 /// Reads the body of a CONNECT.
 pub(crate) fn connect(first: u8, body: &[u8]) -> Result<Connect, ConnectError> {
     let mut cursor = Cursor(body);
@@ -54,7 +57,7 @@ pub(crate) fn connect(first: u8, body: &[u8]) -> Result<Connect, ConnectError> {
         return Err(ConnectError::NotMqtt);
     }
     let version = match cursor.u8()? {
-        4 if name == "MQTT" => Version::V4,
+        level if level & !BRIDGE == 4 && name == "MQTT" => Version::V4,
         5 if name == "MQTT" => Version::V5,
         level => return Err(ConnectError::Level(level)),
     };

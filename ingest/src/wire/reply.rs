@@ -2,7 +2,7 @@
 
 use greenpark_model::limits::PACKET_BYTES_MAX;
 
-use super::{ConnectError, Version};
+use super::{ConnectError, Version, connect::BRIDGE};
 
 /// The parts of a CONNACK that accepts, which depend on the client.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ pub(crate) fn connack(accept: Connack<'_>, out: &mut Vec<u8>) {
 pub(crate) fn refuse(error: &ConnectError, out: &mut Vec<u8>) {
     let (version, v4, v5) = match error {
         ConnectError::NotMqtt | ConnectError::Malformed(_) => return,
-        ConnectError::Level(level) if *level > 5 => (Version::V5, 0x01, 0x84),
+        ConnectError::Level(level) if level & !BRIDGE > 5 => (Version::V5, 0x01, 0x84),
         ConnectError::Level(_) => (Version::V4, 0x01, 0x84),
         ConnectError::Authentication(version) => (*version, 0x05, 0x8c),
         ConnectError::ClientId(version) => (*version, 0x02, 0x85),

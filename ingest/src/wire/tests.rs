@@ -144,6 +144,9 @@ fn a_connect_of_either_version_is_read() {
 fn a_connect_that_cannot_be_taken_says_why() {
     let level = |level: u8| [0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 60, 0, 1, b'c'];
     assert!(connect(0x10, &level(4)).is_ok());
+    // A bridge of Mosquitto sets the highest bit.
+    assert_eq!(connect(0x10, &level(0x84)), connect(0x10, &level(4)));
+    assert_eq!(connect(0x10, &level(0x83)), Err(ConnectError::Level(0x83)));
     assert_eq!(connect(0x10, &level(6)), Err(ConnectError::Level(6)));
     let old = [
         0, 6, b'M', b'Q', b'I', b's', b'd', b'p', 3, 2, 0, 60, 0, 1, b'c',
@@ -156,8 +159,11 @@ fn a_connect_that_cannot_be_taken_says_why() {
         Err(ConnectError::ClientId(Version::V4))
     );
     let mut out = Vec::new();
-    refuse(&ConnectError::Level(3), &mut out);
-    assert_eq!(out, [0x20, 2, 0, 1]);
+    for level in [3, 0x83] {
+        out.clear();
+        refuse(&ConnectError::Level(level), &mut out);
+        assert_eq!(out, [0x20, 2, 0, 1]);
+    }
     out.clear();
     refuse(&ConnectError::Level(6), &mut out);
     assert_eq!(out, [0x20, 3, 0, 0x84, 0]);

@@ -4,6 +4,7 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, v5};
 use tokio::process::Command;
 
 use super::*;
+use crate::mosquitto::Broker;
 
 #[tokio::test]
 async fn a_client_of_version_3_1_1_is_served() {
@@ -101,6 +102,30 @@ async fn a_packet_beyond_the_announced_size_is_refused_by_the_client_itself() {
         .expect("queued");
     let ended = async { while events.poll().await.is_ok() {} };
     within(ended).await;
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_bridge_of_mosquitto_passes_readings_on() {
+    let endpoint = Endpoint::start().await;
+    // All as by default, but that it does not publish on $SYS that it is here.
+    let bridge = format!(
+        "connection greenpark\naddress 127.0.0.1:{}\ntopic park/# out 1\nnotifications false",
+        endpoint.address.port()
+    );
+    let Some(broker) = Broker::start_with(&bridge).await else {
+        return;
+    };
+    until(|| endpoint.metrics.connections_opened.get() == 1).await;
+    broker.publish((1..=100).map(reading)).await;
+    until(|| endpoint.values().len() == 100).await;
+    assert_eq!(
+        endpoint.values(),
+        (1..=100).map(|v| v * 1_000_000).collect::<Vec<i64>>()
+    );
+    assert_eq!(endpoint.metrics.connections_opened.get(), 1);
+    // Its first attempt, which says that it is a bridge, was taken.
+    assert_eq!(endpoint.metrics.closed(Closed::Refused), 0);
     endpoint.stopped().await;
 }
 
