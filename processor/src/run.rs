@@ -188,8 +188,8 @@ impl Processor {
         for partition in delivered.revoked {
             self.leave(partition);
         }
-        for partition in delivered.assigned {
-            self.recover(partition).await?;
+        for assigned in delivered.assigned {
+            self.recover(assigned.partition).await?;
         }
         for entry in delivered.entries {
             self.take_entry(entry).await?;

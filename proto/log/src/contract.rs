@@ -48,6 +48,18 @@ pub trait LogWriter: fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Receipt, AppendError>>;
 }
 
+/// A partition newly assigned to a reader, which starts at the group's committed offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    /// The partition.
+    pub partition: u32,
+    /// Where it ended when it was assigned: no reader of any group had been handed this offset or a
+    /// later one by then. In a log that nobody else writes to, it is the next record's offset. Whoever
+    /// has kept a larger offset than this kept it of another log: one restored from an older copy, or
+    /// made anew.
+    pub end: u64,
+}
+
 /// What one call of [`LogReader::next`] brought. Apply `revoked` first, then `assigned`, then `entries`.
 #[derive(Debug, Default)]
 pub struct Delivered {
@@ -55,8 +67,8 @@ pub struct Delivered {
     pub entries: Vec<Entry>,
     /// Partitions that another reader has taken over: everything held for them must be dropped.
     pub revoked: Vec<u32>,
-    /// Partitions newly assigned, which start at the committed offset.
-    pub assigned: Vec<u32>,
+    /// Partitions newly assigned, with the end of each.
+    pub assigned: Vec<Assigned>,
     /// The reader has handed out everything that was in its partitions at the time of the call.
     pub caught_up: bool,
 }

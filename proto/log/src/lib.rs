@@ -21,7 +21,7 @@ mod owners;
 mod window;
 
 pub use crate::{
-    contract::{Delivered, LogReader, LogWriter, Receipt},
+    contract::{Assigned, Delivered, LogReader, LogWriter, Receipt},
     error::{AppendError, CommitError, OpenError, ReadError},
     record::{ContentType, Entry, Headers, Position, Record, Topic},
 };

@@ -14,7 +14,7 @@ use futures::{FutureExt, future::BoxFuture};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    contract::{Delivered, LogReader},
+    contract::{Assigned, Delivered, LogReader},
     error::{CommitError, ReadError},
     owners::{Owners, Stint},
     record::Entry,
@@ -78,7 +78,7 @@ pub(crate) struct LocalReader<S> {
     owned: BTreeMap<u32, Owned>,
     ready: VecDeque<Entry>,
     revoked: Vec<u32>,
-    assigned: Vec<u32>,
+    assigned: Vec<Assigned>,
 }
 
 impl<S: Shelf> LocalReader<S> {
@@ -112,11 +112,14 @@ impl<S: Shelf> LocalReader<S> {
             if self.owned.remove(&partition).is_some() {
                 self.ready
                     .retain(|entry| entry.position.partition != partition);
-                self.assigned.retain(|&assigned| assigned != partition);
+                self.assigned
+                    .retain(|assigned| assigned.partition != partition);
                 self.revoked.push(partition);
             }
             if let Some(stint) = stint {
                 let start = self.shelf.committed(&self.group, partition);
+                // Asked after the committed offset, so that it is never the smaller of the two.
+                let end = self.tails.borrow()[partition as usize];
                 self.owned.insert(
                     partition,
                     Owned {
@@ -125,7 +128,7 @@ impl<S: Shelf> LocalReader<S> {
                         handed: start,
                     },
                 );
-                self.assigned.push(partition);
+                self.assigned.push(Assigned { partition, end });
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{task::Poll, time::Duration};
 use bytes::Bytes;
 use futures::poll;
 use greenpark_log::{
-    AppendError, CommitError, ContentType, Headers, Record, Topic,
+    AppendError, Assigned, CommitError, ContentType, Headers, Record, Topic,
     memory::{INFLIGHT_BYTES, MemoryLog},
 };
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
@@ -80,8 +80,12 @@ async fn a_partition_given_back_starts_at_the_committed_offset() {
     let records = (0..10).map(|n| record(n, 10)).collect();
     let receipt = log.writer().append(Topic::Readings, records).await;
     assert_eq!(receipt.expect("the log appends").records(), 10);
+    let whole = Assigned {
+        partition: 0,
+        end: 10,
+    };
     let first = reader.next(1 << 20, WAIT).await.expect("the log reads");
-    assert_eq!((first.entries.len(), first.assigned), (10, vec![0]));
+    assert_eq!((first.entries.len(), first.assigned), (10, vec![whole]));
     reader.commit(0, 4).await.expect("the log commits");
     log.revoke("g", 0);
     let refused = reader.commit(0, 6).await;
@@ -91,7 +95,7 @@ async fn a_partition_given_back_starts_at_the_committed_offset() {
     );
     log.assign("g", 0);
     let again = reader.next(1 << 20, WAIT).await.expect("the log reads");
-    assert_eq!((again.revoked, again.assigned), (vec![0], vec![0]));
+    assert_eq!((again.revoked, again.assigned), (vec![0], vec![whole]));
     assert_eq!(again.entries.first().expect("records").position.offset, 4);
     assert_eq!(log.committed("g", 0), 4);
 }

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use super::{topics::Inquirer, wire};
-use crate::record::Entry;
+use crate::{contract::Assigned, record::Entry};
 
 /// One poll: also how long a stop may take.
 const POLL: Duration = Duration::from_millis(100);
@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a broker may take to say where a group stands.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two questions to brokers that did not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What an entry costs beside its payload.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
@@ -54,7 +57,7 @@ pub(super) struct State {
     /// Assigned by Kafka; not ours before we know where they start.
     incoming: Vec<u32>,
     pub(super) revoked: Vec<u32>,
-    pub(super) assigned: Vec<u32>,
+    pub(super) assigned: Vec<Assigned>,
     pub(super) failed: Option<KafkaError>,
     pub(super) stopping: bool,
 }
@@ -101,6 +104,18 @@ pub(super) fn weight(entry: &Entry) -> usize {
             .map_or(0, |record| record.payload.len())
 }
 
+/// What the brokers say of a partition that was assigned.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    partition: u32,
+    /// What the group has committed.
+    committed: Option<u64>,
+    /// Where the partition begins.
+    low: u64,
+    /// Where it ends.
+    high: u64,
+}
+
 /// Hears of rebalances.
 pub(super) struct Watcher(pub(super) Arc<Shared>);
 
@@ -141,7 +156,8 @@ fn partitions(list: &TopicPartitionList) -> Vec<u32> {
 impl State {
     fn lose(&mut self, lost: &[u32]) {
         self.incoming.retain(|partition| !lost.contains(partition));
-        self.assigned.retain(|partition| !lost.contains(partition));
+        self.assigned
+            .retain(|assigned| !lost.contains(&assigned.partition));
         self.entries
             .retain(|entry| !lost.contains(&entry.position.partition));
         self.bytes = self.entries.iter().map(weight).sum();
@@ -150,6 +166,22 @@ impl State {
                 self.revoked.push(*partition);
             }
         }
+    }
+
+    /// Makes a partition ours.
+    fn own(&mut self, start: Start) {
+        let seen = start.committed.unwrap_or(start.low);
+        let owned = Owned {
+            seen,
+            handed: seen,
+            committed: start.committed,
+            at_end: false,
+        };
+        self.owned.insert(start.partition, owned);
+        self.assigned.push(Assigned {
+            partition: start.partition,
+            end: start.high,
+        });
     }
 
     fn keep(&mut self, entry: Entry) {
@@ -249,63 +281,74 @@ fn set_paused(consumer: &BaseConsumer<Watcher>, flow: Flow) -> bool {
     done.is_ok()
 }
 
-/// Learns where newly assigned partitions start and makes them ours.
+/// Learns where newly assigned partitions start and end, and makes them ours. Does not poll before it
+/// knows: a record of a partition that is not ours yet would be passed over.
 fn settle_incoming(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
-    let incoming = shared.lock().incoming.clone();
-    if incoming.is_empty() {
-        return;
-    }
-    let mut list = TopicPartitionList::new();
-    for partition in &incoming {
-        // OK because it came from Kafka as an i32.
-        list.add_partition(&shared.topic, *partition as i32);
-    }
-    let committed = match consumer.committed_offsets(list, ANSWER_TIMEOUT) {
-        Ok(committed) => committed,
-        Err(cause) => {
-            warn!(%cause, "kafka did not say where the group stands");
-            TopicPartitionList::new()
+    loop {
+        let incoming = shared.lock().incoming.clone();
+        if incoming.is_empty() {
+            return;
         }
-    };
-    let starts = incoming.iter().map(|&partition| {
-        let found = committed.find_partition(&shared.topic, partition as i32);
-        let committed = match found.map(|element| element.offset()) {
-            Some(Offset::Offset(offset)) => u64::try_from(offset).ok(),
-            _ => None,
-        };
-        (
-            partition,
-            committed,
-            committed.unwrap_or_else(|| low(shared, partition)),
-        )
-    });
-    let starts: Vec<_> = starts.collect();
-    let mut state = shared.lock();
-    for (partition, committed, start) in starts {
-        let owned = Owned {
-            seen: start,
-            handed: start,
-            committed,
-            at_end: false,
-        };
-        state.owned.insert(partition, owned);
-        state.assigned.push(partition);
+        match starts(consumer, shared, &incoming) {
+            Ok(starts) => {
+                let mut state = shared.lock();
+                for start in starts {
+                    state.own(start);
+                }
+                state.incoming.clear();
+                drop(state);
+                shared.news.notify_one();
+            }
+            Err(cause) => {
+                warn!(%cause, ?incoming, "kafka did not say where partitions stand; asking again");
+                let state = shared.lock();
+                let waiting = |state: &mut State| !state.stopping;
+                let waited = shared
+                    .drained
+                    .wait_timeout_while(state, ASK_AGAIN, waiting)
+                    .unwrap_or_else(PoisonError::into_inner);
+                if waited.0.stopping {
+                    return;
+                }
+            }
+        }
     }
-    state.incoming.clear();
-    drop(state);
-    shared.news.notify_one();
 }
 
-/// Where a partition without a committed offset begins.
-fn low(shared: &Shared, partition: u32) -> u64 {
-    match shared
-        .inquirer
-        .fetch_watermarks(&shared.topic, partition as i32, ANSWER_TIMEOUT)
-    {
-        Ok((low, _high)) => u64::try_from(low).unwrap_or(0),
-        Err(cause) => {
-            warn!(%cause, partition, "kafka did not say where a partition begins");
-            0
-        }
+/// Asks where the group stands and where the partitions begin and end.
+fn starts(
+    consumer: &BaseConsumer<Watcher>,
+    shared: &Shared,
+    partitions: &[u32],
+) -> Result<Vec<Start>, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for &partition in partitions {
+        // OK because it came from Kafka as an i32; so below.
+        list.add_partition(&shared.topic, partition as i32);
     }
+    let committed = consumer.committed_offsets(list, ANSWER_TIMEOUT)?;
+    let start = |&partition: &u32| {
+        let found = committed.find_partition(&shared.topic, partition as i32);
+        let committed = match found {
+            Some(element) => {
+                element.error()?;
+                match element.offset() {
+                    Offset::Offset(offset) => u64::try_from(offset).ok(),
+                    _ => None,
+                }
+            }
+            None => None,
+        };
+        let (low, high) =
+            shared
+                .inquirer
+                .fetch_watermarks(&shared.topic, partition as i32, ANSWER_TIMEOUT)?;
+        Ok(Start {
+            partition,
+            committed,
+            low: u64::try_from(low).unwrap_or(0),
+            high: u64::try_from(high).unwrap_or(0),
+        })
+    };
+    partitions.iter().map(start).collect()
 }

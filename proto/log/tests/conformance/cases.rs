@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use futures::future::join_all;
 use greenpark_log::{
-    AppendError, CommitError, ContentType, Delivered, Entry, Headers, LogReader, Record, Topic,
-    partition,
+    AppendError, Assigned, CommitError, ContentType, Delivered, Entry, Headers, LogReader,
+    Position, Record, Topic, partition,
 };
 use greenpark_model::{
     id::{EnterpriseId, GatewayId, ParkId},
@@ -418,7 +418,7 @@ pub(crate) async fn a_partition_has_one_reader_of_a_group(subject: &Subject) {
     while revoked.is_empty()
         || revoked
             .iter()
-            .any(|partition| !assigned.contains(partition))
+            .any(|lost| !assigned.iter().any(|a: &Assigned| a.partition == *lost))
     {
         assert!(
             started.elapsed() < PATIENCE,
@@ -439,4 +439,52 @@ pub(crate) async fn a_partition_has_one_reader_of_a_group(subject: &Subject) {
         "{refused:?}"
     );
     new.commit(lost, end).await.expect("the new reader commits");
+}
+
+/// The end is that of the log and not of the group: it does not depend on what was committed, and the
+/// next record gets it as its offset.
+pub(crate) async fn a_partition_comes_with_its_end(subject: &Subject) {
+    let parks = parks(12);
+    let mut expected: BTreeMap<u32, u64> = (0..PARTITIONS).map(|p| (p, 0)).collect();
+    let (ends, _none) = drain_with_ends(&mut subject.reader("early")).await;
+    assert_eq!(ends, expected);
+    for round in 0..2 {
+        let records = parks.iter().map(|park| record(park, round, 50)).collect();
+        append(subject, records).await;
+        for park in &parks {
+            *expected.entry(partition_of(park)).or_default() += 1;
+        }
+        let mut reader = subject.reader("g");
+        let (ends, entries) = drain_with_ends(&mut reader).await;
+        assert_eq!(ends, expected, "round {round}");
+        assert_eq!(entries.len(), parks.len(), "round {round}");
+        commit_all(&mut reader, &entries).await;
+    }
+    append(subject, vec![record("park-1", 9, 50)]).await;
+    let next = drain_all(&mut subject.reader("g")).await;
+    let positions: Vec<Position> = next.iter().map(|entry| entry.position).collect();
+    let partition = partition_of("park-1");
+    let offset = expected[&partition];
+    assert_eq!(positions, [Position { partition, offset }]);
+}
+
+fn partition_of(park: &str) -> u32 {
+    partition::of(&ParkId::new(park).expect("an id"), PARTITIONS)
+}
+
+/// Reads until every partition was assigned and nothing is left; says where each ended.
+async fn drain_with_ends(reader: &mut Box<dyn LogReader>) -> (BTreeMap<u32, u64>, Vec<Entry>) {
+    let started = Instant::now();
+    let mut ends = BTreeMap::new();
+    let mut entries = Vec::new();
+    loop {
+        assert!(started.elapsed() < PATIENCE, "only {ends:?} were assigned");
+        let delivered = reader.next(MANY_BYTES, WAIT).await.expect("the log reads");
+        let assigned = delivered.assigned.into_iter();
+        ends.extend(assigned.map(|assigned| (assigned.partition, assigned.end)));
+        entries.extend(delivered.entries);
+        if delivered.caught_up && ends.len() == PARTITIONS as usize {
+            return (ends, entries);
+        }
+    }
 }

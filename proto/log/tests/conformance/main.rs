@@ -69,4 +69,5 @@ conformance!(
     a_dropped_next_loses_nothing,
     a_waiting_reader_is_woken,
     a_partition_has_one_reader_of_a_group,
+    a_partition_comes_with_its_end,
 );
