@@ -38,6 +38,20 @@ pub enum OpenError {
         /// As found.
         found: u32,
     },
+    /// The topic's settings let readings be lost that nobody has read.
+    #[error(
+        "topic {topic} has {property}={found}, which can drop acknowledged readings unread; set it: kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {property}={needed}"
+    )]
+    Retention {
+        /// The topic's name in Kafka.
+        topic: String,
+        /// The setting.
+        property: &'static str,
+        /// As found.
+        found: String,
+        /// A value that keeps every reading.
+        needed: &'static str,
+    },
 }
 
 /// Records may or may not be in the log.

@@ -4,9 +4,15 @@
 //! call was delivered. The reader is a consumer on a thread of its own, which holds a bounded number of
 //! bytes. The topics are made if they are not there, and a partition count other than the configured
 //! one is refused.
+//!
+//! Kafka removes records by age and size, read or not. Topics made here have no such limit, so the
+//! brokers' disks grow until the operator sets one; a retention of readings below 30 days is refused.
+//! What is gone all the same before a group has read it is logged as an error when the group meets it.
 
+mod assignment;
 mod consumer;
 mod reader;
+mod retention;
 mod topics;
 mod wire;
 mod writer;
@@ -113,14 +119,16 @@ impl fmt::Debug for KafkaLog {
 }
 
 impl KafkaLog {
-    /// Connects, makes the topics if they are not there and checks their partition counts.
+    /// Connects, makes the topics if they are not there, checks their partition counts and how long
+    /// they keep readings.
     ///
     /// # Errors
-    /// [`OpenError`]: no broker answers, the topics cannot be made, or they have another number of
-    /// partitions.
+    /// [`OpenError`]: no broker answers, the topics cannot be made, they have another number of
+    /// partitions, or they could lose readings that nobody has read.
     pub async fn open(settings: KafkaSettings) -> Result<Self, OpenError> {
         let settings = Arc::new(settings);
         let inquirer = topics::ensure(&settings).await?;
+        retention::check(&settings).await?;
         let writer = KafkaWriter::open(Arc::clone(&settings))?;
         Ok(Self {
             settings,

@@ -1,7 +1,9 @@
 //! How telemetry *queues*.
 //!
 //! A [`LogWriter`] appends records and returns a [`Receipt`], which only this crate can mint: to hold a
-//! receipt is to know that the records survive a crash of everything. A [`LogReader`] hands records out
+//! receipt is to know that the records survive a crash of everything, and that they stay until every
+//! group has committed them. Kafka does not wait for groups, so there they stay as long as the topic's
+//! retention says: for good unless the operator sets less, and [`kafka`] refuses less than 30 days. A [`LogReader`] hands records out
 //! in the order of their partition, from the group's committed offset on, and never past a gap.
 //!
 //! The key of a record is its park, so a park lives in one partition and has one reader at a time.

@@ -4,7 +4,6 @@
 //! moment and then pauses the partitions, but goes on polling: a slow reader must not look dead.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,8 +16,12 @@ use rdkafka::{
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use super::{topics::Inquirer, wire};
-use crate::{contract::Assigned, record::Entry};
+use super::{
+    assignment::{Start, State},
+    topics::Inquirer,
+    wire,
+};
+use crate::record::Entry;
 
 /// One poll: also how long a stop may take.
 const POLL: Duration = Duration::from_millis(100);
@@ -31,36 +34,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Between two questions to brokers that did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// What an entry costs beside its payload.
-const ENTRY_OVERHEAD_BYTES: usize = 128;
-
-/// A partition that is ours.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Owned {
-    /// The offset after the last message seen, or where reading began.
-    pub(super) seen: u64,
-    /// The offset after the last entry handed out, or where reading began.
-    pub(super) handed: u64,
-    /// What the group has committed, as far as we know.
-    pub(super) committed: Option<u64>,
-    /// The end was reached and nothing came since.
-    pub(super) at_end: bool,
-}
-
-/// What thread and reader share.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) entries: VecDeque<Entry>,
-    pub(super) bytes: usize,
-    pub(super) owned: BTreeMap<u32, Owned>,
-    /// Assigned by Kafka; not ours before we know where they start.
-    incoming: Vec<u32>,
-    pub(super) revoked: Vec<u32>,
-    pub(super) assigned: Vec<Assigned>,
-    pub(super) failed: Option<KafkaError>,
-    pub(super) stopping: bool,
-}
 
 /// The state, and how each side wakes the other.
 pub(super) struct Shared {
@@ -94,26 +67,6 @@ impl Shared {
     pub(super) fn wake_thread(&self) {
         self.drained.notify_one();
     }
-}
-
-pub(super) fn weight(entry: &Entry) -> usize {
-    ENTRY_OVERHEAD_BYTES
-        + entry
-            .record
-            .as_ref()
-            .map_or(0, |record| record.payload.len())
-}
-
-/// What the brokers say of a partition that was assigned.
-#[derive(Debug, Clone, Copy)]
-struct Start {
-    partition: u32,
-    /// What the group has committed.
-    committed: Option<u64>,
-    /// Where the partition begins.
-    low: u64,
-    /// Where it ends.
-    high: u64,
 }
 
 /// Hears of rebalances.
@@ -153,62 +106,6 @@ fn partitions(list: &TopicPartitionList) -> Vec<u32> {
         .collect()
 }
 
-impl State {
-    fn lose(&mut self, lost: &[u32]) {
-        self.incoming.retain(|partition| !lost.contains(partition));
-        self.assigned
-            .retain(|assigned| !lost.contains(&assigned.partition));
-        self.entries
-            .retain(|entry| !lost.contains(&entry.position.partition));
-        self.bytes = self.entries.iter().map(weight).sum();
-        for partition in lost {
-            if self.owned.remove(partition).is_some() {
-                self.revoked.push(*partition);
-            }
-        }
-    }
-
-    /// Makes a partition ours.
-    fn own(&mut self, start: Start) {
-        let seen = start.committed.unwrap_or(start.low);
-        let owned = Owned {
-            seen,
-            handed: seen,
-            committed: start.committed,
-            at_end: false,
-        };
-        self.owned.insert(start.partition, owned);
-        self.assigned.push(Assigned {
-            partition: start.partition,
-            end: start.high,
-        });
-    }
-
-    fn keep(&mut self, entry: Entry) {
-        let position = entry.position;
-        // A message of a partition that was taken away between poll and here.
-        let Some(owned) = self.owned.get_mut(&position.partition) else {
-            return;
-        };
-        if let Some(committed) = owned.committed
-            && owned.seen == committed
-            && position.offset > owned.seen
-        {
-            // Not always a loss: aborted transactions of foreign producers leave gaps as well.
-            warn!(
-                partition = position.partition,
-                expected = owned.seen,
-                found = position.offset,
-                "kafka log has a gap at the committed offset; check its retention"
-            );
-        }
-        owned.seen = position.offset + 1;
-        owned.at_end = false;
-        self.bytes += weight(&entry);
-        self.entries.push_back(entry);
-    }
-}
-
 /// Polls until told to stop. The consumer leaves the group when its last handle is dropped.
 pub(super) fn run(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
     let mut paused = false;
@@ -245,7 +142,12 @@ pub(super) fn run(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
 /// Keeps what a poll brought.
 fn take_in(state: &mut State, polled: Result<Entry, KafkaError>) {
     match polled {
-        Ok(entry) => state.keep(entry),
+        Ok(entry) => {
+            if let Some(gap) = state.keep(entry) {
+                // A producer of another make leaves gaps as well, by its transactions.
+                error!(?gap, "kafka log has a gap; were records dropped unread?");
+            }
+        }
         Err(KafkaError::PartitionEOF(partition)) => {
             let owned = u32::try_from(partition)
                 .ok()
@@ -293,7 +195,12 @@ fn settle_incoming(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
             Ok(starts) => {
                 let mut state = shared.lock();
                 for start in starts {
-                    state.own(start);
+                    if let Some(gap) = state.own(start) {
+                        error!(
+                            ?gap,
+                            "kafka has dropped records that the group has not read"
+                        );
+                    }
                 }
                 state.incoming.clear();
                 drop(state);

@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 
 use super::{
     KafkaSettings,
-    consumer::{self, Shared, State, Watcher},
+    consumer::{self, Shared, Watcher},
     topics::Inquirer,
 };
 use crate::{
@@ -137,7 +137,7 @@ impl KafkaReader {
                     && state.revoked.is_empty()
                     && state.assigned.is_empty();
                 if !idle || reached || Instant::now() >= deadline {
-                    let delivered = take(&mut state, bytes_max, caught_up);
+                    let delivered = state.take(bytes_max, caught_up);
                     drop(state);
                     shared.wake_thread();
                     self.at_end = delivered.caught_up;
@@ -263,35 +263,6 @@ fn is_fenced(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::FencedInstanceId
         )
     )
-}
-
-/// Takes what there is, up to `bytes_max` of payload.
-fn take(state: &mut State, bytes_max: usize, caught_up_before: bool) -> Delivered {
-    let mut entries = Vec::new();
-    let mut bytes = 0;
-    while let Some(entry) = state.entries.pop_front() {
-        state.bytes -= consumer::weight(&entry);
-        bytes += entry
-            .record
-            .as_ref()
-            .map_or(1, |record| record.payload.len().max(1));
-        if let Some(owned) = state.owned.get_mut(&entry.position.partition) {
-            owned.handed = entry.position.offset + 1;
-        }
-        entries.push(entry);
-        if bytes >= bytes_max {
-            break;
-        }
-    }
-    let assigned = std::mem::take(&mut state.assigned);
-    // A partition that came after the question was not asked about.
-    let caught_up = caught_up_before && assigned.is_empty();
-    Delivered {
-        entries,
-        revoked: std::mem::take(&mut state.revoked),
-        assigned,
-        caught_up,
-    }
 }
 
 impl LogReader for KafkaReader {

@@ -12,11 +12,11 @@ use rdkafka::{
 use tokio::time::Instant;
 use tracing::info;
 
-use super::KafkaSettings;
+use super::{KafkaSettings, retention};
 use crate::{error::OpenError, record::Topic};
 
 /// How long a broker may take to answer while we open.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long brokers may take to learn of a topic that was just made.
 const SPREAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -112,10 +112,16 @@ async fn counts(
     }))
 }
 
-async fn create(settings: &KafkaSettings, missing: &[Topic]) -> Result<(), OpenError> {
+/// A client that makes and describes topics.
+pub(super) fn admin(
+    settings: &KafkaSettings,
+) -> Result<AdminClient<DefaultClientContext>, OpenError> {
     let config = settings.with_properties(settings.client());
-    let admin: AdminClient<DefaultClientContext> =
-        config.create().map_err(|error| settings.fault(error))?;
+    config.create().map_err(|error| settings.fault(error))
+}
+
+async fn create(settings: &KafkaSettings, missing: &[Topic]) -> Result<(), OpenError> {
+    let admin = admin(settings)?;
     let replication = i32::from(settings.replication);
     let partitions = i32::try_from(settings.partitions).unwrap_or(i32::MAX);
     let names: Vec<String> = missing.iter().map(|&topic| settings.topic(topic)).collect();
@@ -124,9 +130,11 @@ async fn create(settings: &KafkaSettings, missing: &[Topic]) -> Result<(), OpenE
     let new: Vec<NewTopic<'_>> = names
         .iter()
         .map(|name| {
-            NewTopic::new(name, partitions, TopicReplication::Fixed(replication))
-                .set("min.insync.replicas", in_sync)
-                .set("cleanup.policy", "delete")
+            let new = NewTopic::new(name, partitions, TopicReplication::Fixed(replication))
+                .set("min.insync.replicas", in_sync);
+            retention::FOR_GOOD
+                .iter()
+                .fold(new, |new, (key, value)| new.set(key, value))
         })
         .collect();
     let options = AdminOptions::new()

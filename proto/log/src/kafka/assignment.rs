@@ -1,0 +1,223 @@
+//! The partitions that a consumer holds, and what came of them: the rules, without a broker.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rdkafka::error::KafkaError;
+
+use crate::{
+    contract::{Assigned, Delivered},
+    record::Entry,
+};
+
+/// What an entry costs beside its payload.
+const ENTRY_OVERHEAD_BYTES: usize = 128;
+
+/// A partition that is ours.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Owned {
+    /// The offset after the last message seen, or where reading began.
+    pub(super) seen: u64,
+    /// The offset after the last entry handed out, or where reading began.
+    pub(super) handed: u64,
+    /// What the group has committed, as far as we know.
+    pub(super) committed: Option<u64>,
+    /// The end was reached and nothing came since.
+    pub(super) at_end: bool,
+    /// A gap was met and told; one is enough for an operator.
+    gap_told: bool,
+}
+
+/// Records that are not in the log although the group has not read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) partition: u32,
+    /// The first offset that is gone.
+    pub(super) from: u64,
+    /// The offset that comes next.
+    pub(super) to: u64,
+}
+
+/// What the brokers say of a partition that was assigned.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    pub(super) partition: u32,
+    /// What the group has committed.
+    pub(super) committed: Option<u64>,
+    /// Where the partition begins.
+    pub(super) low: u64,
+    /// Where it ends.
+    pub(super) high: u64,
+}
+
+/// What thread and reader share.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) entries: VecDeque<Entry>,
+    pub(super) bytes: usize,
+    pub(super) owned: BTreeMap<u32, Owned>,
+    /// Assigned by Kafka; not ours before we know where they start.
+    pub(super) incoming: Vec<u32>,
+    pub(super) revoked: Vec<u32>,
+    pub(super) assigned: Vec<Assigned>,
+    pub(super) failed: Option<KafkaError>,
+    pub(super) stopping: bool,
+}
+
+impl State {
+    /// Lets go of partitions with everything that was held for them.
+    pub(super) fn lose(&mut self, lost: &[u32]) {
+        self.incoming.retain(|partition| !lost.contains(partition));
+        self.assigned
+            .retain(|assigned| !lost.contains(&assigned.partition));
+        self.entries
+            .retain(|entry| !lost.contains(&entry.position.partition));
+        self.bytes = self.entries.iter().map(weight).sum();
+        for partition in lost {
+            if self.owned.remove(partition).is_some() {
+                self.revoked.push(*partition);
+            }
+        }
+    }
+
+    /// Makes a partition ours. Says what lies between the group's offset and the partition's beginning.
+    #[must_use]
+    pub(super) fn own(&mut self, start: Start) -> Option<Gap> {
+        let gap = start.committed.filter(|&committed| committed < start.low);
+        let gap = gap.map(|from| Gap {
+            partition: start.partition,
+            from,
+            to: start.low,
+        });
+        let seen = start.committed.unwrap_or(0).max(start.low);
+        let owned = Owned {
+            seen,
+            handed: seen,
+            committed: start.committed,
+            at_end: false,
+            gap_told: false,
+        };
+        self.owned.insert(start.partition, owned);
+        self.assigned.push(Assigned {
+            partition: start.partition,
+            end: start.high,
+        });
+        gap
+    }
+
+    /// Keeps an entry for the reader. Says so if it is the first that does not follow the one before.
+    #[must_use]
+    pub(super) fn keep(&mut self, entry: Entry) -> Option<Gap> {
+        let position = entry.position;
+        // A message of a partition that was taken away between poll and here.
+        let owned = self.owned.get_mut(&position.partition)?;
+        let gap = (position.offset > owned.seen && !owned.gap_told).then_some(Gap {
+            partition: position.partition,
+            from: owned.seen,
+            to: position.offset,
+        });
+        owned.gap_told |= gap.is_some();
+        owned.seen = position.offset + 1;
+        owned.at_end = false;
+        self.bytes += weight(&entry);
+        self.entries.push_back(entry);
+        gap
+    }
+
+    /// Takes what there is for the reader, up to `bytes_max` of payload.
+    pub(super) fn take(&mut self, bytes_max: usize, caught_up_before: bool) -> Delivered {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        while let Some(entry) = self.entries.pop_front() {
+            self.bytes -= weight(&entry);
+            bytes += entry
+                .record
+                .as_ref()
+                .map_or(1, |record| record.payload.len().max(1));
+            if let Some(owned) = self.owned.get_mut(&entry.position.partition) {
+                owned.handed = entry.position.offset + 1;
+            }
+            entries.push(entry);
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        let assigned = std::mem::take(&mut self.assigned);
+        // A partition that came after the question was not asked about.
+        let caught_up = caught_up_before && assigned.is_empty();
+        Delivered {
+            entries,
+            revoked: std::mem::take(&mut self.revoked),
+            assigned,
+            caught_up,
+        }
+    }
+}
+
+fn weight(entry: &Entry) -> usize {
+    ENTRY_OVERHEAD_BYTES
+        + entry
+            .record
+            .as_ref()
+            .map_or(0, |record| record.payload.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Position;
+
+    fn start(committed: Option<u64>, low: u64) -> Start {
+        Start {
+            partition: 0,
+            committed,
+            low,
+            high: 20,
+        }
+    }
+
+    fn entry(offset: u64) -> Entry {
+        Entry {
+            position: Position {
+                partition: 0,
+                offset,
+            },
+            appended_ms: 0,
+            record: Err("a record of no content".to_owned()),
+        }
+    }
+
+    fn gap(from: u64, to: u64) -> Option<Gap> {
+        Some(Gap {
+            partition: 0,
+            from,
+            to,
+        })
+    }
+
+    #[test]
+    fn records_dropped_before_the_group_read_them_are_a_gap() {
+        let mut state = State::default();
+        assert_eq!(state.own(start(Some(5), 9)), gap(5, 9));
+        assert_eq!(state.keep(entry(9)), None, "it was told already");
+        let assigned = Assigned {
+            partition: 0,
+            end: 20,
+        };
+        assert_eq!(state.take(1, false).assigned, [assigned]);
+    }
+
+    #[test]
+    fn a_group_that_has_read_nothing_starts_at_the_beginning() {
+        let mut state = State::default();
+        assert_eq!(state.own(start(None, 9)), None);
+        assert_eq!(state.keep(entry(9)), None);
+    }
+
+    #[test]
+    fn a_gap_between_records_is_told_once() {
+        let mut state = State::default();
+        assert_eq!(state.own(start(Some(5), 0)), None);
+        assert_eq!(state.keep(entry(7)), gap(5, 7));
+        assert_eq!(state.keep(entry(9)), None);
+    }
+}
