@@ -115,6 +115,7 @@ pub(super) fn run(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
             .map(|polled| polled.map(|m| wire::entry_of(&m)));
         settle_incoming(consumer, shared);
         let is_news = polled.is_some();
+        let brought = matches!(polled, Some(Ok(_)));
         let mut state = shared.lock();
         if let Some(polled) = polled {
             take_in(&mut state, polled);
@@ -125,17 +126,32 @@ pub(super) fn run(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
         if state.stopping || state.failed.is_some() {
             return;
         }
-        let full = state.bytes >= shared.bytes_max;
-        let relieved = state.bytes <= shared.bytes_max / 2;
-        if full && !paused {
-            let wait = |state: &mut State| !state.stopping && state.bytes >= shared.bytes_max;
-            let waited = shared.drained.wait_timeout_while(state, PATIENCE, wait);
-            let timed_out = waited.unwrap_or_else(PoisonError::into_inner).1.timed_out();
-            paused = timed_out && set_paused(consumer, Flow::Pause);
-        } else if paused && relieved {
-            drop(state);
-            paused = !set_paused(consumer, Flow::Resume);
+        match flow(paused, brought, state.bytes, shared.bytes_max) {
+            Some(Flow::Pause) => {
+                let wait = |state: &mut State| !state.stopping && state.bytes >= shared.bytes_max;
+                let waited = shared.drained.wait_timeout_while(state, PATIENCE, wait);
+                let timed_out = waited.unwrap_or_else(PoisonError::into_inner).1.timed_out();
+                paused |= timed_out && set_paused(consumer, Flow::Pause);
+            }
+            Some(Flow::Resume) => {
+                drop(state);
+                paused = !set_paused(consumer, Flow::Resume);
+            }
+            None => {}
         }
+    }
+}
+
+/// What is to be done about the partitions when `bytes` of at most `bytes_max` are held and the last poll
+/// `brought` a record or not. One that comes although the partitions are paused is of a partition that
+/// was assigned since, which Kafka hands over unpaused: all are paused again.
+fn flow(paused: bool, brought: bool, bytes: usize, bytes_max: usize) -> Option<Flow> {
+    if bytes >= bytes_max && (!paused || brought) {
+        Some(Flow::Pause)
+    } else if bytes <= bytes_max / 2 && paused {
+        Some(Flow::Resume)
+    } else {
+        None
     }
 }
 
@@ -165,7 +181,7 @@ fn take_in(state: &mut State, polled: Result<Entry, KafkaError>) {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Pause,
     Resume,
@@ -258,4 +274,25 @@ fn starts(
         })
     };
     partitions.iter().map(start).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_reader_pauses_and_an_emptied_one_resumes() {
+        assert_eq!(flow(false, true, 99, 100), None);
+        assert_eq!(flow(false, true, 100, 100), Some(Flow::Pause));
+        assert_eq!(flow(false, false, 100, 100), Some(Flow::Pause));
+        assert_eq!(flow(true, false, 100, 100), None);
+        assert_eq!(flow(true, false, 51, 100), None);
+        assert_eq!(flow(true, false, 50, 100), Some(Flow::Resume));
+    }
+
+    #[test]
+    fn a_record_that_comes_in_spite_of_the_pause_pauses_again() {
+        assert_eq!(flow(true, true, 100, 100), Some(Flow::Pause));
+        assert_eq!(flow(true, true, 99, 100), None);
+    }
 }
