@@ -17,6 +17,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
+    producer::{BaseProducer, BaseRecord, Producer},
 };
 
 /// Settings for a real broker with topics of our own, if there is one.
@@ -172,4 +173,39 @@ async fn a_reader_on_a_real_broker_goes_on_after_a_gap() {
         let rest = read_to_the_end(&mut log.reader("g").expect("a reader")).await;
         assert_eq!(rest.len(), left, "records before {until} were deleted");
     }
+}
+
+/// The mock writes no control records.
+#[tokio::test]
+async fn transactions_on_a_real_broker_do_not_hide_the_end() {
+    let Some(settings) = settings() else { return };
+    let log = open(&settings).await;
+    let topic = settings.topic(Topic::Readings);
+    let foreign: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &settings.brokers)
+        .set("transactional.id", &topic)
+        .create()
+        .expect("a producer");
+    let patience = Duration::from_secs(30);
+    foreign.init_transactions(patience).expect("it begins");
+    let write = || {
+        foreign.begin_transaction().expect("it begins");
+        let message = BaseRecord::<str, str>::to(&topic).partition(0);
+        assert!(foreign.send(message.payload("foreign")).is_ok());
+        foreign.flush(patience).expect("it is delivered");
+    };
+    append(&log, 0..1).await;
+    let mut reader = log.reader("g").expect("a reader");
+    assert_eq!(read_to_the_end(&mut reader).await.len(), 1);
+    write();
+    foreign.commit_transaction(patience).expect("it commits");
+    assert_eq!(read_to_the_end(&mut reader).await.len(), 1);
+    write();
+    foreign.abort_transaction(patience).expect("it aborts");
+    assert_eq!(read_to_the_end(&mut reader).await.len(), 0);
+    append(&log, 1..2).await;
+    assert_eq!(read_to_the_end(&mut reader).await.len(), 1);
+    // A new reader meets all of it at once.
+    let all = read_to_the_end(&mut log.reader("late").expect("a reader")).await;
+    assert_eq!(all.len(), 3);
 }

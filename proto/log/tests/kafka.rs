@@ -1,10 +1,10 @@
 //! What only the Kafka log meets: foreign records, other partition counts, brokers that are away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use greenpark_log::{
-    AppendError, ContentType, Headers, OpenError, Record, Topic,
+    AppendError, ContentType, Entry, Headers, LogReader, OpenError, Record, Topic,
     kafka::{KafkaLog, KafkaSettings},
 };
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
@@ -12,6 +12,7 @@ use rdkafka::{
     ClientConfig,
     mocking::MockCluster,
     producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
+    types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
@@ -154,4 +155,69 @@ async fn no_broker_is_a_clear_refusal() {
     };
     let refused = KafkaLog::open(settings).await;
     assert!(matches!(&refused, Err(OpenError::Kafka { brokers, .. }) if brokers == "127.0.0.1:1"));
+}
+
+async fn append_one(log: &KafkaLog, sequence: u64) {
+    let receipt = log
+        .writer()
+        .append(Topic::Readings, vec![record(sequence)])
+        .await;
+    assert_eq!(receipt.expect("the log appends").records(), 1);
+}
+
+/// Reads until the log says that nothing is left.
+async fn read_to_the_end(reader: &mut Box<dyn LogReader>) -> Vec<Entry> {
+    let started = Instant::now();
+    let mut entries = Vec::new();
+    loop {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the reader never caught up"
+        );
+        let delivered = reader
+            .next(1 << 20, Duration::from_millis(300))
+            .await
+            .expect("the log reads");
+        entries.extend(delivered.entries);
+        if delivered.caught_up {
+            return entries;
+        }
+    }
+}
+
+/// Goal: a reader that cannot fetch does not take the last record it got for the end. Method: the mock
+/// refuses fetches for some ten seconds, in which a record is appended.
+#[tokio::test]
+async fn a_reader_that_cannot_fetch_is_not_caught_up() {
+    const REFUSALS: usize = 10;
+    let mock = mock(2);
+    let settings = KafkaSettings {
+        properties: [
+            ("fetch.error.backoff.ms".to_owned(), "1000".to_owned()),
+            ("fetch.wait.max.ms".to_owned(), "50".to_owned()),
+        ]
+        .into(),
+        ..settings(&mock)
+    };
+    let log = KafkaLog::open(settings).await.expect("the log opens");
+    append_one(&log, 1).await;
+    let mut reader = log.reader("g").expect("a reader");
+    assert_eq!(read_to_the_end(&mut reader).await.len(), 1);
+    mock.request_errors(
+        RDKafkaApiKey::Fetch,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR; REFUSALS],
+    );
+    // The fetch that waits at the broker ends meanwhile, so that the next one is refused.
+    let idle = reader
+        .next(1 << 20, Duration::from_secs(1))
+        .await
+        .expect("the log reads");
+    assert!(idle.entries.is_empty());
+    append_one(&log, 2).await;
+    let rest = read_to_the_end(&mut reader).await;
+    assert_eq!(
+        rest.len(),
+        1,
+        "caught up without the record that was appended"
+    );
 }

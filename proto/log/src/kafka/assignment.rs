@@ -12,17 +12,33 @@ use crate::{
 /// What an entry costs beside its payload.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
 
+/// What is known of the end of a partition.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// More may lie ahead.
+    #[default]
+    Ahead,
+    /// A fetch has met the end and nothing came since.
+    Reached,
+    /// A fetch had met the end, but the brokers say that it lies at this offset. That is a record not
+    /// fetched yet, or what a foreign producer's transaction leaves, which is never handed out. To be
+    /// fetched again from the last message on.
+    Doubted(u64),
+    /// It is fetched again: a fetch that meets the end has passed this offset.
+    Refetched(u64),
+}
+
 /// A partition that is ours.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Owned {
-    /// The offset after the last message seen, or where reading began.
+    /// The offset after the last message seen, or where reading began; no message lies between.
     pub(super) seen: u64,
-    /// The offset after the last entry handed out, or where reading began.
+    /// The same for the last entry handed out.
     pub(super) handed: u64,
     /// What the group has committed, as far as we know.
     pub(super) committed: Option<u64>,
-    /// The end was reached and nothing came since.
-    pub(super) at_end: bool,
+    /// What is known of its end.
+    pub(super) end: End,
     /// A gap was met and told; one is enough for an operator.
     gap_told: bool,
 }
@@ -93,7 +109,7 @@ impl State {
             seen,
             handed: seen,
             committed: start.committed,
-            at_end: false,
+            end: End::Ahead,
             gap_told: false,
         };
         self.owned.insert(start.partition, owned);
@@ -117,10 +133,60 @@ impl State {
         });
         owned.gap_told |= gap.is_some();
         owned.seen = position.offset + 1;
-        owned.at_end = false;
+        owned.end = End::Ahead;
         self.bytes += weight(&entry);
         self.entries.push_back(entry);
         gap
+    }
+
+    /// A fetch has met the end of `partition`.
+    pub(super) fn reach_end(&mut self, partition: u32) {
+        let Some(owned) = self.owned.get_mut(&partition) else {
+            return;
+        };
+        match owned.end {
+            End::Ahead | End::Reached => owned.end = End::Reached,
+            // Met before the partition is fetched again, so it says nothing about the doubt.
+            End::Doubted(_) => {}
+            End::Refetched(high) => {
+                owned.seen = owned.seen.max(high);
+                // Everything seen was handed out when the doubt began, and nothing came since.
+                owned.handed = owned.handed.max(high);
+                owned.end = End::Reached;
+            }
+        }
+    }
+
+    /// Whether everything has been handed out of a partition that the brokers say ends at `high`, when
+    /// it was handed out up to `handed`. If not, the end that was met is doubted.
+    pub(super) fn ends_at(&mut self, partition: u32, handed: u64, high: u64) -> bool {
+        if handed >= high {
+            return true;
+        }
+        if let Some(owned) = self.owned.get_mut(&partition)
+            && owned.end == End::Reached
+            && owned.seen == handed
+        {
+            owned.end = End::Doubted(high);
+        }
+        false
+    }
+
+    /// The partitions to be fetched again, with where from.
+    pub(super) fn doubted(&self) -> Vec<(u32, u64)> {
+        let doubted = |(&partition, owned): (&u32, &Owned)| {
+            matches!(owned.end, End::Doubted(_)).then_some((partition, owned.seen))
+        };
+        self.owned.iter().filter_map(doubted).collect()
+    }
+
+    /// `partition` is fetched again from now on.
+    pub(super) fn refetch(&mut self, partition: u32) {
+        if let Some(owned) = self.owned.get_mut(&partition)
+            && let End::Doubted(high) = owned.end
+        {
+            owned.end = End::Refetched(high);
+        }
     }
 
     /// Takes what there is for the reader, up to `bytes_max` of payload.
@@ -211,6 +277,48 @@ mod tests {
         let mut state = State::default();
         assert_eq!(state.own(start(None, 9)), None);
         assert_eq!(state.keep(entry(9)), None);
+    }
+
+    /// A partition of which everything before `handed` was handed out and whose end was met.
+    fn at_end(handed: u64) -> State {
+        let mut state = State::default();
+        assert_eq!(state.own(start(Some(handed), 0)), None);
+        state.reach_end(0);
+        assert_eq!(state.owned[&0].end, End::Reached);
+        state
+    }
+
+    #[test]
+    fn an_end_that_the_brokers_deny_must_be_met_again() {
+        let mut state = at_end(5);
+        assert!(state.ends_at(0, 5, 5));
+        assert!(!state.ends_at(0, 5, 7));
+        state.reach_end(0);
+        assert_eq!(state.owned[&0].end, End::Doubted(7), "that one is old");
+        assert_eq!(state.doubted(), [(0, 5)]);
+        state.refetch(0);
+        assert!(state.doubted().is_empty());
+        assert!(!state.ends_at(0, 5, 7), "it was not met again yet");
+        state.reach_end(0);
+        assert_eq!(state.owned[&0].end, End::Reached);
+        assert!(state.ends_at(0, state.owned[&0].handed, 7));
+        assert_eq!(state.keep(entry(7)), None, "a transaction is no gap");
+    }
+
+    #[test]
+    fn a_record_that_comes_ends_the_doubt() {
+        for is_refetched in [false, true] {
+            let mut state = at_end(5);
+            assert!(!state.ends_at(0, 5, 6));
+            if is_refetched {
+                state.refetch(0);
+            }
+            assert_eq!(state.keep(entry(5)), None);
+            state.reach_end(0);
+            assert_eq!(state.owned[&0].handed, 5, "it was not handed out yet");
+            assert_eq!(state.take(1, false).entries.len(), 1);
+            assert!(state.ends_at(0, state.owned[&0].handed, 6));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rdkafka::{
     error::KafkaError,
 };
 use tokio::sync::Notify;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     assignment::{Start, State},
@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a broker may take to say where a group stands.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long librdkafka may take to begin a fetch from another offset; brokers are not asked.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Between two questions to brokers that did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -110,6 +113,7 @@ fn partitions(list: &TopicPartitionList) -> Vec<u32> {
 pub(super) fn run(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
     let mut paused = false;
     loop {
+        refetch_doubted(consumer, shared);
         let polled = consumer
             .poll(POLL)
             .map(|polled| polled.map(|m| wire::entry_of(&m)));
@@ -165,11 +169,8 @@ fn take_in(state: &mut State, polled: Result<Entry, KafkaError>) {
             }
         }
         Err(KafkaError::PartitionEOF(partition)) => {
-            let owned = u32::try_from(partition)
-                .ok()
-                .and_then(|p| state.owned.get_mut(&p));
-            if let Some(owned) = owned {
-                owned.at_end = true;
+            if let Ok(partition) = u32::try_from(partition) {
+                state.reach_end(partition);
             }
         }
         Err(cause @ KafkaError::MessageConsumptionFatal(_)) => {
@@ -178,6 +179,22 @@ fn take_in(state: &mut State, polled: Result<Entry, KafkaError>) {
         }
         // librdkafka goes on by itself.
         Err(cause) => warn!(%cause, "kafka consumer met an error"),
+    }
+}
+
+/// Fetches again, from the last message on, what may not have been the end. librdkafka says once where
+/// the end is, and no more after a fetch that fails or brings nothing to hand out; a seek makes it say so
+/// anew, and drops what it had to say before.
+fn refetch_doubted(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
+    let doubted = shared.lock().doubted();
+    for (partition, from) in doubted {
+        let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
+        // OK because Kafka's partitions are counted in an i32.
+        match consumer.seek(&shared.topic, partition as i32, offset, SEEK_TIMEOUT) {
+            Ok(()) => shared.lock().refetch(partition),
+            // The doubt stands, so it is tried again after the next poll.
+            Err(cause) => debug!(%cause, partition, "kafka partition was not fetched again"),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 
 use super::{
     KafkaSettings,
+    assignment::End,
     consumer::{self, Shared, Watcher},
     topics::Inquirer,
 };
@@ -33,9 +34,6 @@ const WATERMARK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a drop waits for the consumer to leave its group; after that the session times out.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// After how long at the end a watermark beyond the last message is taken for a control record.
-const CONTROL_RECORD_AGE: Duration = Duration::from_secs(5);
-
 type Consuming = BaseConsumer<Watcher>;
 
 /// Reads from Kafka.
@@ -44,8 +42,6 @@ pub(super) struct KafkaReader {
     consumer: Option<Arc<Consuming>>,
     shared: Arc<Shared>,
     left: mpsc::Receiver<()>,
-    /// Watermarks beyond the last message, and since when nothing came: (partition, watermark, since).
-    doubts: Vec<(u32, u64, Instant)>,
     /// The last answer said that everything was handed out.
     at_end: bool,
 }
@@ -108,7 +104,6 @@ impl KafkaReader {
             consumer: Some(consumer),
             shared,
             left,
-            doubts: Vec::new(),
             at_end: false,
         })
     }
@@ -154,7 +149,8 @@ impl KafkaReader {
     async fn is_caught_up(&mut self) -> bool {
         let owned = {
             let state = self.shared.lock();
-            let at_ends = state.owned.values().all(|owned| owned.at_end);
+            let mut ends = state.owned.values().map(|owned| owned.end);
+            let at_ends = ends.all(|end| end == End::Reached);
             if !state.entries.is_empty() || state.owned.is_empty() || !at_ends {
                 return false;
             }
@@ -175,41 +171,18 @@ impl KafkaReader {
         };
         match tokio::task::spawn_blocking(ask).await {
             Ok(Ok(highs)) => {
-                owned
-                    .iter()
-                    .zip(highs)
-                    .fold(true, |all, ((&partition, owned), high)| {
-                        self.is_end(partition, owned.handed, high) && all
-                    })
+                let mut state = self.shared.lock();
+                let ends = owned.iter().zip(highs);
+                // Not `all`, so that every partition that is not at its end is doubted.
+                ends.fold(true, |all, ((&partition, owned), high)| {
+                    state.ends_at(partition, owned.handed, high) && all
+                })
             }
             Ok(Err(cause)) => {
                 debug!(%cause, "kafka did not say where a partition ends");
                 false
             }
             Err(_stopped) => false,
-        }
-    }
-
-    /// Whether `handed` is the end of a partition whose watermark is `high`. A control record, which a
-    /// foreign producer's transaction leaves, is never handed out: it is believed in after a while.
-    fn is_end(&mut self, partition: u32, handed: u64, high: u64) -> bool {
-        let known = self.doubts.iter().position(|doubt| doubt.0 == partition);
-        if handed >= high {
-            known.map(|index| self.doubts.swap_remove(index));
-            return true;
-        }
-        match known {
-            Some(index) if self.doubts[index].1 == high => {
-                self.doubts[index].2.elapsed() >= CONTROL_RECORD_AGE
-            }
-            Some(index) => {
-                self.doubts[index] = (partition, high, Instant::now());
-                false
-            }
-            None => {
-                self.doubts.push((partition, high, Instant::now()));
-                false
-            }
         }
     }
 
