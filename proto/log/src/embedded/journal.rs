@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -81,6 +82,18 @@ pub(super) struct Journal {
     pub(super) buffer: Vec<u8>,
 }
 
+/// Abandons the queue when the thread ends, so that nobody waits for a thread that has panicked.
+struct Abandon(Arc<Queue>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            error!("log's thread panicked; the log takes no more until it is opened again");
+        }
+        self.0.abandon();
+    }
+}
+
 /// One error for every caller of a group.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("commit a group to the log's file")]
@@ -89,6 +102,7 @@ struct GroupError(#[source] Arc<StoreError>);
 impl Journal {
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self) {
+        let _abandon = Abandon(Arc::clone(&self.queue));
         while let Some(group) = self.queue.next_group() {
             self.settle(group);
         }
@@ -362,4 +376,70 @@ fn now_ms() -> i64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::{
+        record::{ContentType, Headers},
+        window::Window,
+    };
+
+    fn record() -> Record {
+        Record {
+            park: ParkId::new("park-1").expect("an id"),
+            headers: Headers {
+                enterprise: EnterpriseId::new("steel-01").expect("an id"),
+                gateway: GatewayId::new("gw-7").expect("an id"),
+                epoch: 1,
+                sequence: 1,
+                content_type: ContentType::ReadingBatch,
+            },
+            payload: Bytes::from_static(b"payload"),
+        }
+    }
+
+    /// Goal: callers are answered when the thread has panicked. Method: the settings name one partition
+    /// more than the file has, so that the first write panics.
+    #[tokio::test]
+    async fn a_thread_that_panicked_leaves_nobody_waiting() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, contents) = Store::open(folder.path(), 1, 1 << 20).expect("the file opens");
+        let queue = Arc::new(Queue::new(Duration::ZERO));
+        let journal = Journal {
+            store: Arc::new(store),
+            queue: Arc::clone(&queue),
+            published: Arc::new(Published::new(&contents)),
+            owners: Arc::new(Owners::new()),
+            settings: Settings {
+                partitions: 2,
+                ..Settings::default()
+            },
+            contents,
+            unsure: false,
+            buffer: Vec::new(),
+        };
+        let running = thread::spawn(move || journal.run());
+        let window = Window::new(1 << 10);
+        for call in ["the one that panics", "a later one"] {
+            let (done, settled) = oneshot::channel();
+            queue.append(Append {
+                topic: Topic::Readings,
+                records: vec![record()],
+                bytes: 200,
+                done,
+                _held: window.try_enter(200).expect("there is room"),
+            });
+            let answer = tokio::time::timeout(Duration::from_secs(20), settled).await;
+            assert!(matches!(answer, Ok(Err(_))), "{call}: {answer:?}");
+        }
+        assert!(running.join().is_err(), "it did not panic");
+    }
 }

@@ -104,6 +104,17 @@ impl Queue {
         self.wake(state, true);
     }
 
+    /// Takes no more and lets go of what is there, whose callers learn of it as above.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.bytes = 0;
+        let group = std::mem::take(&mut state.group);
+        drop(state);
+        // Not under the lock: it wakes the callers.
+        drop(group);
+    }
+
     fn wake(&self, mut state: MutexGuard<'_, State>, enough: bool) {
         if state.asleep && enough {
             state.asleep = false;

@@ -44,6 +44,8 @@ const FORMAT: u64 = 1;
 pub(super) enum StoreError {
     #[error("use the log's file")]
     File(#[from] redb::Error),
+    #[error("the log's file is damaged; move it away or restore it from a copy")]
+    Panicked,
     #[error("the log's file was closed by an earlier error and could not be opened again yet")]
     Closed,
     #[error("read partition {partition} at offset {offset}")]
@@ -158,7 +160,9 @@ impl Store {
         };
         let sync = File::open(folder).and_then(|folder| folder.sync_all());
         sync.map_err(|error| fault(Trouble::Folder(error)))?;
-        let (format, found) = store.settle_meta().map_err(|e| fault(Trouble::Use(e)))?;
+        let (format, found) = unpanicked(|| store.settle_meta())
+            .unwrap_or(Err(StoreError::Panicked))
+            .map_err(|error| fault(Trouble::Use(error)))?;
         if format != FORMAT {
             return Err(fault(Trouble::Format(format)));
         }
@@ -170,8 +174,8 @@ impl Store {
                 found,
             });
         }
-        let contents = store
-            .contents()
+        let contents = unpanicked(|| store.contents())
+            .unwrap_or(Err(StoreError::Panicked))
             .map_err(|error| fault(Trouble::Use(error)))?;
         Ok((store, contents))
     }
@@ -183,13 +187,17 @@ impl Store {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         // Closed first: the file is locked while it is open.
-        drop(guard.take());
-        let opened = Builder::new()
-            .set_cache_size(self.cache_bytes)
-            .open(&self.path);
+        close(guard.take());
+        // Not created: a file that has gone is not to be replaced by an empty one.
+        let open = || {
+            Builder::new()
+                .set_cache_size(self.cache_bytes)
+                .open(&self.path)
+        };
+        let opened = unpanicked(open).ok_or(StoreError::Panicked)?;
         *guard = Some(opened.map_err(redb::Error::from)?);
         drop(guard);
-        self.contents()
+        unpanicked(|| self.contents()).unwrap_or(Err(StoreError::Panicked))
     }
 
     /// Runs `change` in one durable transaction.
@@ -308,21 +316,39 @@ impl Store {
     }
 }
 
-/// redb may panic at a file that something else wrote over; that is damage, not a reason to crash.
+impl Drop for Store {
+    fn drop(&mut self) {
+        let database = self.database.get_mut();
+        close(database.unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// The answer of `job`, or nothing if it panics: redb may, at a file that something else wrote over. That
+/// is damage, not a reason to crash.
+fn unpanicked<T>(job: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(job)).ok()
+}
+
+/// Closes the file, which redb writes to once more. Every receipt was durable before, so a panic there
+/// loses nothing; whoever opens the file next is told of the damage.
+fn close(database: Option<Database>) {
+    let _closed = unpanicked(|| drop(database));
+}
+
 fn open_database(path: &Path, cache_bytes: usize) -> Result<Database, Trouble> {
     let open = || Builder::new().set_cache_size(cache_bytes).create(path);
-    match catch_unwind(AssertUnwindSafe(open)) {
-        Ok(Ok(database)) => Ok(database),
-        Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(Trouble::Locked),
-        Ok(Err(DatabaseError::Storage(StorageError::Io(error))))
+    match unpanicked(open) {
+        Some(Ok(database)) => Ok(database),
+        Some(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(Trouble::Locked),
+        Some(Err(DatabaseError::Storage(StorageError::Io(error))))
             if error.kind() != std::io::ErrorKind::InvalidData =>
         {
             Err(Trouble::Use(StoreError::File(
                 StorageError::Io(error).into(),
             )))
         }
-        Ok(Err(error)) => Err(Trouble::Corrupt(Some(error))),
-        Err(_panic) => Err(Trouble::Corrupt(None)),
+        Some(Err(error)) => Err(Trouble::Corrupt(Some(error))),
+        None => Err(Trouble::Corrupt(None)),
     }
 }
 
@@ -391,4 +417,34 @@ pub(super) fn bytes_before(
         damage,
     })?;
     Ok(outline.bytes_before)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_damaged_meanwhile_is_an_error_until_it_is_restored() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, _contents) = Store::open(folder.path(), 1, 1 << 20).expect("the file opens");
+        let path = folder.path().join("log.redb");
+        let whole = fs::read(&path).expect("it reads");
+        let cuts = (0..64).map(|part| whole.len() * part / 64);
+        for cut in cuts {
+            let mut damaged = whole.clone();
+            damaged[cut..].fill(0x5a);
+            fs::write(&path, &damaged).expect("it is written");
+            // Some damage goes unnoticed until it is read.
+            let _opened = store.reopen();
+            fs::write(&path, &whole[..cut]).expect("it is written");
+            let _opened = store.reopen();
+        }
+        fs::write(&path, [b'?'; 64]).expect("it is written");
+        let refused = store.reopen();
+        assert!(refused.is_err(), "{refused:?}");
+        fs::write(&path, &whole).expect("it is written");
+        store.reopen().expect("the file opens again");
+    }
 }
