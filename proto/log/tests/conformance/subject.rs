@@ -109,7 +109,9 @@ async fn open_kafka(brokers: &str, prefix: String) -> KafkaLog {
         linger: Duration::from_millis(5),
         inflight_bytes: WINDOW_BYTES,
         readahead_bytes: WINDOW_BYTES,
-        session_timeout: Duration::from_secs(6),
+        // Room for three heartbeats on a busy machine. The mock makes the second reader of a group wait
+        // for nearly as long.
+        session_timeout: Duration::from_secs(10),
         ..KafkaSettings::default()
     };
     KafkaLog::open(settings).await.expect("the log opens")
