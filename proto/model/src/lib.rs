@@ -21,6 +21,7 @@ pub mod batch;
 pub mod coal;
 pub mod compose;
 pub mod day;
+pub mod decomposition;
 pub mod fold;
 pub mod id;
 pub mod indicator;
