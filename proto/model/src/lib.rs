@@ -23,6 +23,7 @@ pub mod compose;
 pub mod day;
 pub mod decomposition;
 pub mod fold;
+pub mod forecast;
 pub mod id;
 pub mod indicator;
 pub mod invariants;
