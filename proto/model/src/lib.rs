@@ -18,6 +18,7 @@
 
 pub mod amount;
 pub mod batch;
+pub mod carbon;
 pub mod coal;
 pub mod compose;
 pub mod day;
