@@ -22,6 +22,7 @@ pub mod carbon;
 pub mod coal;
 pub mod compose;
 pub mod day;
+pub mod declared;
 pub mod decomposition;
 pub mod fold;
 pub mod forecast;
