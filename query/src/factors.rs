@@ -1,16 +1,21 @@
-//! Factor sets from TOML: the built-in one of GB/T 2589-2020 and what an operator adds.
+//! Factor sets from TOML: the built-in one of GB/T 2589-2020, the edition before it, and what an operator
+//! adds.
+//!
+//! A file has energies as `[[factor]]` and energy-carrying media (耗能工质) as `[[media]]`: a medium is
+//! never counted in comprehensive energy by having a coefficient, only where a policy asks for it.
 
 use std::path::PathBuf;
 
 use greenpark_model::{
     coal::{Basis, Factor, FactorSet},
-    day::CivilDay,
-    quantity::Medium,
+    quantity::{Medium, MediumClass},
 };
 use rust_decimal::Decimal;
-use serde::Deserialize;
+
+use crate::fields::{Document, Entry, Mistakes, Validity};
 
 const BUILT_IN: &str = include_str!("../data/factors/gbt-2589-2020.toml");
+const EDITION_2008: &str = include_str!("../data/factors/gbt-2589-2008.toml");
 
 /// Why there is no factor set.
 #[derive(Debug, thiserror::Error)]
@@ -33,43 +38,20 @@ pub enum FactorError {
         #[source]
         source: toml::de::Error,
     },
-    /// An entry is wrong.
-    #[error("'{path}', entry {entry}: {problem}")]
-    Entry {
+    /// Entries are wrong.
+    #[error("'{path}': {mistakes}")]
+    Wrong {
         /// The file.
         path: String,
-        /// Which entry, from 1.
-        entry: usize,
-        /// What is wrong.
-        problem: String,
+        /// Every mistake of the file.
+        mistakes: Mistakes,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    id: String,
-    #[serde(default)]
-    factor: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    medium: String,
-    basis: Option<String>,
-    kgce_per_unit: String,
-    unit: String,
-    valid_from: String,
-    valid_to: Option<String>,
-    status: String,
-    source: String,
 }
 
 /// The built-in factors, with the entries of `files` before them.
 ///
 /// # Errors
-/// [`FactorError`] names the first file or entry that is wrong.
+/// [`FactorError`] names the first file that is wrong and all of its mistakes.
 pub fn load(files: &[PathBuf]) -> Result<FactorSet, FactorError> {
     let mut set = parse(BUILT_IN, "built-in factors")?;
     for file in files {
@@ -88,75 +70,123 @@ pub fn load(files: &[PathBuf]) -> Result<FactorSet, FactorError> {
     Ok(set)
 }
 
+/// The shipped set of GB/T 2589-2008, which ends the day before the edition of 2020 came into force.
+///
+/// It is a set of its own, to recompute what was published by it: figures of two editions are not
+/// compared.
+///
+/// # Errors
+/// [`FactorError`] if the shipped file is wrong.
+pub fn edition_2008() -> Result<FactorSet, FactorError> {
+    parse(EDITION_2008, "gbt-2589-2008.toml")
+}
+
 fn parse(text: &str, path: &str) -> Result<FactorSet, FactorError> {
-    let file: File = toml::from_str(text).map_err(|source| FactorError::Parse {
+    let mut document = Document::parse(text).map_err(|source| FactorError::Parse {
         path: path.to_owned(),
         source,
     })?;
-    let factors = file
-        .factor
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| {
-            factor(entry).map_err(|problem| FactorError::Entry {
-                path: path.to_owned(),
-                entry: index + 1,
-                problem,
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(FactorSet {
-        id: file.id,
-        factors,
+    let id = document.head().text("id");
+    let energies = document.list("factor", energy);
+    let media = document.list("media", media);
+    let factors = energies.into_iter().map(|(_, factor)| factor);
+    let media = media.into_iter().filter_map(|(_, factor)| factor);
+    let set = id.map(|id| FactorSet {
+        id,
+        factors: factors.chain(media).collect(),
+    });
+    document.finish(set).map_err(|mistakes| FactorError::Wrong {
+        path: path.to_owned(),
+        mistakes,
     })
 }
 
-fn factor(entry: &Entry) -> Result<Factor, String> {
-    let medium = Medium::from_name(&entry.medium)
-        .ok_or_else(|| format!("medium '{}' is unknown", entry.medium))?;
-    let wanted = format!("kgce/{}", medium.unit().symbol());
-    if entry.unit != wanted {
-        return Err(format!(
-            "unit is '{}', but {} is counted in {wanted}",
-            entry.unit, entry.medium
-        ));
+fn energy(entry: &mut Entry<'_>) -> Option<Factor> {
+    let medium = entry.required("medium", |text| match Medium::from_name(text) {
+        Some(medium) if medium.class() == MediumClass::Energy => Ok(medium),
+        Some(_) => Err(format!("'{text}' is no energy; write it as [[media]]")),
+        None => Err(format!("'{text}' is unknown")),
+    });
+    let basis = entry.optional("basis", |text| match text {
+        "calorific" => Ok(Basis::Calorific),
+        "primary_equivalent" => Ok(Basis::PrimaryEquivalent),
+        other => Err(format!(
+            "'{other}' is neither calorific nor primary_equivalent"
+        )),
+    });
+    unit(entry, medium);
+    let coefficient = coefficient(entry);
+    Some(coefficient?.of(medium?, basis))
+}
+
+/// A medium of Annex B; the inner `None` for one that no reading can have, such as acetylene, whose
+/// entry is checked all the same.
+fn media(entry: &mut Entry<'_>) -> Option<Option<Factor>> {
+    let name = entry.text("medium");
+    // For readers of the file, who know the annex by its Chinese names.
+    entry.text("title");
+    let medium = name.as_deref().and_then(Medium::from_name);
+    if let Some(MediumClass::Energy | MediumClass::Waste) = medium.map(Medium::class) {
+        entry.wrong("medium", "is no energy-carrying medium".to_owned());
     }
-    let basis = match entry.basis.as_deref() {
-        None => None,
-        Some("calorific") => Some(Basis::Calorific),
-        Some("primary_equivalent") => Some(Basis::PrimaryEquivalent),
-        Some(other) => {
-            return Err(format!(
-                "basis '{other}' is neither calorific nor primary_equivalent"
-            ));
+    unit(entry, medium);
+    let coefficient = coefficient(entry)?;
+    Some(medium.map(|medium| coefficient.of(medium, None)))
+}
+
+/// Takes `unit` and notes one that `medium` is not counted in; any mass or volume without a medium.
+fn unit(entry: &mut Entry<'_>, medium: Option<Medium>) {
+    entry.required("unit", |unit| match medium {
+        Some(medium) => {
+            let wanted = format!("kgce/{}", medium.unit().symbol());
+            if unit == wanted {
+                return Ok(());
+            }
+            let medium = medium.as_str();
+            Err(format!("is '{unit}', but {medium} is counted in {wanted}"))
         }
-    };
-    let kgce_per_unit = entry
-        .kgce_per_unit
-        .parse::<Decimal>()
-        .ok()
-        .filter(|factor| !factor.is_sign_negative())
-        .ok_or_else(|| {
-            format!(
-                "kgce_per_unit '{}' is no decimal from 0",
-                entry.kgce_per_unit
-            )
-        })?;
-    let day = |text: &str| text.parse::<CivilDay>().map_err(|error| error.to_string());
-    Ok(Factor {
-        medium,
-        basis,
-        kgce_per_unit,
-        valid_from: day(&entry.valid_from)?,
-        valid_to: entry.valid_to.as_deref().map(day).transpose()?,
-        source: format!("[{}] {}", entry.status, entry.source),
+        None if unit.starts_with("kgce/") => Ok(()),
+        None => Err(format!("'{unit}' is no kgce for a unit")),
+    });
+}
+
+/// What an entry says whatever it is of.
+struct Coefficient {
+    kgce_per_unit: Decimal,
+    validity: Validity,
+    source: String,
+}
+
+impl Coefficient {
+    fn of(self, medium: Medium, basis: Option<Basis>) -> Factor {
+        Factor {
+            medium,
+            basis,
+            kgce_per_unit: self.kgce_per_unit,
+            valid_from: self.validity.0,
+            valid_to: self.validity.1,
+            source: self.source,
+        }
+    }
+}
+
+fn coefficient(entry: &mut Entry<'_>) -> Option<Coefficient> {
+    let kgce_per_unit = entry.required("kgce_per_unit", |text| {
+        text.parse::<Decimal>()
+            .ok()
+            .filter(|factor| !factor.is_sign_negative())
+            .ok_or_else(|| format!("'{text}' is no decimal from 0"))
+    });
+    let (validity, source) = (entry.validity(), entry.source());
+    Some(Coefficient {
+        kgce_per_unit: kgce_per_unit?,
+        validity: validity?,
+        source: source?,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use greenpark_model::quantity::MediumClass;
-
     use super::*;
 
     #[test]
@@ -205,5 +235,67 @@ mod tests {
         std::fs::write(&file, text.replace("kgce/kWh", "kgce/t")).expect("written");
         let error = load(&[file]).expect_err("a wrong unit").to_string();
         assert!(error.contains("kgce/kWh"), "{error}");
+    }
+
+    #[test]
+    fn method_a_coefficients_of_both_editions_are_those_published() {
+        let (new, old) = (
+            load(&[]).expect("built in"),
+            edition_2008().expect("shipped"),
+        );
+        let told = |set: &FactorSet, medium, basis| {
+            let day = "2020-06-30".parse().expect("a day");
+            let factor = set.find(medium, basis, day).expect("a factor");
+            factor.kgce_per_unit.to_string()
+        };
+        let both = |medium, basis| (told(&old, medium, basis), told(&new, medium, basis));
+        let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
+        for (medium, old, new) in [
+            (Medium::Electricity, "0.1229", "0.1229"),
+            (Medium::RawCoal, "714.3", "714.3"),
+            (Medium::Diesel, "1457.1", "1457.1"),
+            (Medium::FreshWater, "0.0857", "0.2571"),
+            (Medium::CompressedAir, "0.0400", "0.0400"),
+            (Medium::Oxygen, "0.4000", "0.4000"),
+        ] {
+            assert_eq!(both(medium, Basis::Calorific), pair(old, new), "{medium:?}");
+        }
+        assert_eq!(
+            both(Medium::Electricity, Basis::PrimaryEquivalent),
+            pair("0.404", "0.31")
+        );
+    }
+
+    #[test]
+    fn the_edition_of_2008_ends_the_day_before_the_next_came_into_force() {
+        let set = edition_2008().expect("shipped");
+        let on = |day: &str| {
+            let day = day.parse().expect("a day");
+            set.find(Medium::Diesel, Basis::Calorific, day).is_some()
+        };
+        assert!(on("2021-03-31") && !on("2021-04-01"));
+    }
+
+    #[test]
+    fn every_mistake_of_a_file_is_told_at_once() {
+        let text = "id = \"x\"\n\
+                    [[factor]]\nmedium = \"fresh_water\"\nbasis = \"gross\"\nunit = \"kgce/t\"\n\
+                    kgce_per_unit = \"-1\"\nvalid_from = \"2020\"\nstatus = \"C\"\nsource = \"s\"\n\
+                    [[factor]]\nmedium = \"diesel\"\nunit = \"kgce/kg\"\nkgce_per_unit = \"1.4571\"\n\
+                    valid_from = \"2020-01-01\"\nstatus = \"C\"\nsource = \"s\"\n\
+                    [[media]]\nmedium = \"diesel\"\ntitle = \"柴油\"\nunit = \"kgce/t\"\n\
+                    kgce_per_unit = \"1\"\nvalid_from = \"2020-01-01\"\nstatus = \"C\"\n";
+        let told = parse(text, "f.toml").expect_err("wrong").to_string();
+        for mistake in [
+            "'f.toml': factor 1, medium: 'fresh_water' is no energy; write it as [[media]]",
+            "factor 1, basis: 'gross' is neither",
+            "factor 1, kgce_per_unit: '-1' is no decimal from 0",
+            "factor 1, valid_from: '2020' is no day",
+            "factor 2, unit: is 'kgce/kg', but diesel is counted in kgce/t",
+            "media 1, medium: is no energy-carrying medium",
+            "media 1, source: is missing",
+        ] {
+            assert!(told.contains(mistake), "{mistake}\n{told}");
+        }
     }
 }

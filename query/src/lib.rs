@@ -15,6 +15,7 @@
 //! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `figure`, `progress` | figures, pure |
+//! | [`factors`], [`plans`], `fields` | files of data, all mistakes told at once |
 //! | `extract` | files and manifests for auditors |
 
 pub mod error;
@@ -33,6 +34,7 @@ mod consumption;
 mod decode;
 mod engine;
 mod extract;
+mod fields;
 mod figure;
 mod latest;
 mod limits;
@@ -48,6 +50,7 @@ mod rpc;
 mod scan;
 mod table;
 
+pub use fields::{Mistake, Mistakes};
 pub use metrics::Metrics;
 pub use service::{Clock, Freshness, ServeError, Service};
 pub use settings::Settings;
