@@ -7,6 +7,7 @@
 use std::fmt;
 
 use greenpark_model::day::CivilDay;
+use rust_decimal::Decimal;
 use toml::{Table, Value};
 
 /// One mistake in a file of data.
@@ -188,6 +189,22 @@ impl Entry<'_> {
         })
     }
 
+    /// A year as a whole number.
+    pub(crate) fn year(&mut self, field: &str) -> Option<i16> {
+        let year = match self.table.remove(field) {
+            None => Err("is missing".to_owned()),
+            Some(Value::Integer(year)) => i16::try_from(year)
+                .ok()
+                .filter(|year| crate::limits::YEARS.contains(year))
+                .ok_or_else(|| format!("{year} is no year from 2000 to 2199")),
+            Some(other) => Err(format!(
+                "is of type {}, not a whole number",
+                other.type_str()
+            )),
+        };
+        year.map_err(|problem| self.wrong(field, problem)).ok()
+    }
+
     /// `valid_from` and `valid_to`.
     pub(crate) fn validity(&mut self) -> Option<Validity> {
         let first = self.required("valid_from", day);
@@ -214,18 +231,17 @@ pub(crate) fn day(text: &str) -> Result<CivilDay, String> {
         .map_err(|error: greenpark_model::day::TimeError| error.to_string())
 }
 
+/// A decimal above zero.
+pub(crate) fn positive(text: &str) -> Result<Decimal, String> {
+    text.parse()
+        .ok()
+        .filter(|value| *value > Decimal::ZERO)
+        .ok_or_else(|| format!("'{text}' is no decimal above 0"))
+}
+
 #[cfg(test)]
 mod tests {
-    use rust_decimal::Decimal;
-
     use super::*;
-
-    fn positive(text: &str) -> Result<Decimal, String> {
-        text.parse()
-            .ok()
-            .filter(|value| *value > Decimal::ZERO)
-            .ok_or_else(|| format!("'{text}' is no decimal above 0"))
-    }
 
     #[test]
     fn every_mistake_is_told_with_its_entry_and_field() {

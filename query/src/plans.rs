@@ -1,18 +1,39 @@
-//! Plans from TOML: the built-in one of the parks' 14th five-year plan and what an operator adds.
+//! Plans from TOML: the built-in one of the parks' 14th five-year plan, further ones that ship beside it,
+//! and what an operator adds.
+//!
+//! A plan's `[[target]]` entries bind measured indicators. What it asks beyond them, or in a form that a
+//! target has not, is a `[[declared]]` entry: growth, shares, counts, ceilings, and criteria that bind
+//! parks of some scale only.
 
 use std::path::PathBuf;
 
 use greenpark_model::{
+    declared::{self, Declared, Scale},
     indicator::Indicator,
-    money::PriceBase,
+    money::{PriceBase, UnknownPriceBase},
     plan::{Form, Plan, Target},
 };
 use rust_decimal::Decimal;
-use serde::Deserialize;
 
-use crate::limits::YEARS;
+use crate::fields::{Document, Entry, Mistakes, positive};
 
 const BUILT_IN: &str = include_str!("../data/plans/chongqing-parks-14fyp.toml");
+
+/// The plans that ship beside the built-in one, each with the name that its mistakes are told under.
+const FURTHER: [(&str, &str); 3] = [
+    (
+        "chongqing-city-2022-2025.toml",
+        include_str!("../data/plans/chongqing-city-2022-2025.toml"),
+    ),
+    (
+        "miit-14fyp.toml",
+        include_str!("../data/plans/miit-14fyp.toml"),
+    ),
+    (
+        "zero-carbon-parks.toml",
+        include_str!("../data/plans/zero-carbon-parks.toml"),
+    ),
+];
 
 /// The plan that is asked against when a request names none.
 pub(crate) const DEFAULT: &str = "chongqing-parks-14fyp";
@@ -38,13 +59,13 @@ pub enum PlanError {
         #[source]
         source: toml::de::Error,
     },
-    /// A field is wrong.
-    #[error("'{path}': {problem}")]
-    Field {
+    /// Entries are wrong.
+    #[error("'{path}': {mistakes}")]
+    Wrong {
         /// The file.
         path: String,
-        /// What is wrong.
-        problem: String,
+        /// Every mistake of the file.
+        mistakes: Mistakes,
     },
 }
 
@@ -52,27 +73,15 @@ pub enum PlanError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plans {
     plans: Vec<Plan>,
-    price_bases: Vec<PriceBase>,
+    /// For each plan, in the same order.
+    terms: Vec<Terms>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    id: String,
-    title: String,
-    source: String,
-    base_year: i16,
-    end_year: i16,
-    price_base: String,
-    target: Vec<TargetEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TargetEntry {
-    indicator: String,
-    form: String,
-    percent: String,
+/// What a plan's file says beside the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Terms {
+    price_base: PriceBase,
+    declared: Vec<Declared>,
 }
 
 impl Plans {
@@ -85,19 +94,29 @@ impl Plans {
     /// The plan `id` and the price base that its falls are told at.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<(&Plan, PriceBase)> {
-        let at = self
-            .plans
-            .binary_search_by(|plan| plan.id.as_str().cmp(id))
-            .ok()?;
-        Some((&self.plans[at], self.price_bases[at]))
+        let at = self.place(id).ok()?;
+        Some((&self.plans[at], self.terms[at].price_base))
     }
 
-    fn put(&mut self, plan: Plan, price_base: PriceBase) {
-        match self.plans.binary_search_by(|p| p.id.cmp(&plan.id)) {
-            Ok(at) => (self.plans[at], self.price_bases[at]) = (plan, price_base),
+    /// The declared indicators of the plan `id`, in the order of its file; none of an unknown plan.
+    #[must_use]
+    pub fn declared(&self, id: &str) -> &[Declared] {
+        match self.place(id) {
+            Ok(at) => &self.terms[at].declared,
+            Err(_) => &[],
+        }
+    }
+
+    fn place(&self, id: &str) -> Result<usize, usize> {
+        self.plans.binary_search_by(|plan| plan.id.as_str().cmp(id))
+    }
+
+    fn put(&mut self, (plan, terms): (Plan, Terms)) {
+        match self.place(&plan.id) {
+            Ok(at) => (self.plans[at], self.terms[at]) = (plan, terms),
             Err(at) => {
                 self.plans.insert(at, plan);
-                self.price_bases.insert(at, price_base);
+                self.terms.insert(at, terms);
             }
         }
     }
@@ -106,137 +125,206 @@ impl Plans {
 /// The built-in plan, and those of `files`.
 ///
 /// # Errors
-/// [`PlanError`] names the first file that is wrong.
+/// [`PlanError`] names the first file that is wrong and all of its mistakes.
 pub fn load(files: &[PathBuf]) -> Result<Plans, PlanError> {
+    load_beside(&[], files)
+}
+
+/// The built-in plan, the further ones that ship beside it, and those of `files`.
+///
+/// # Errors
+/// [`PlanError`] names the first file that is wrong and all of its mistakes.
+pub fn load_all(files: &[PathBuf]) -> Result<Plans, PlanError> {
+    load_beside(&FURTHER, files)
+}
+
+fn load_beside(shipped: &[(&str, &str)], files: &[PathBuf]) -> Result<Plans, PlanError> {
     let mut plans = Plans {
         plans: Vec::new(),
-        price_bases: Vec::new(),
+        terms: Vec::new(),
     };
-    let (plan, price_base) = parse(BUILT_IN, "built-in plan")?;
-    plans.put(plan, price_base);
+    plans.put(parse(BUILT_IN, "built-in plan")?);
+    for (name, text) in shipped {
+        plans.put(parse(text, name)?);
+    }
     for file in files {
         let path = file.display().to_string();
         let text = std::fs::read_to_string(file).map_err(|source| PlanError::Read {
             path: path.clone(),
             source,
         })?;
-        let (plan, price_base) = parse(&text, &path)?;
-        plans.put(plan, price_base);
+        plans.put(parse(&text, &path)?);
     }
     Ok(plans)
 }
 
-fn parse(text: &str, path: &str) -> Result<(Plan, PriceBase), PlanError> {
-    let file: File = toml::from_str(text).map_err(|source| PlanError::Parse {
+fn parse(text: &str, path: &str) -> Result<(Plan, Terms), PlanError> {
+    let mut document = Document::parse(text).map_err(|source| PlanError::Parse {
         path: path.to_owned(),
         source,
     })?;
-    let wrong = |problem: String| PlanError::Field {
-        path: path.to_owned(),
-        problem,
-    };
-    if file.id.is_empty() {
-        return Err(wrong("id is empty".to_owned()));
+    let head = head(&mut document.head());
+    let targets = document.list("target", target);
+    let declared = document.list("declared", declared);
+    for (place, (number, entry)) in declared.iter().enumerate() {
+        let same = |(_, other): &&(usize, Declared)| other.id == entry.id;
+        if let Some((first, _)) = declared.iter().take(place).find(same) {
+            let problem = format!("'{}' is the id of declared {first} already", entry.id);
+            document.note(&format!("declared {number}"), "id", problem);
+        }
     }
-    if file.end_year <= file.base_year
-        || !YEARS.contains(&file.base_year)
-        || !YEARS.contains(&file.end_year)
+    let read = head.map(|(plan, price_base)| {
+        let plan = Plan {
+            targets: targets.into_iter().map(|(_, target)| target).collect(),
+            ..plan
+        };
+        let declared = declared.into_iter().map(|(_, entry)| entry).collect();
+        let terms = Terms {
+            price_base,
+            declared,
+        };
+        (plan, terms)
+    });
+    if let Some((plan, terms)) = &read
+        && plan.targets.is_empty()
+        && terms.declared.is_empty()
     {
-        let years = format!("{} to {}", file.base_year, file.end_year);
-        return Err(wrong(format!(
-            "base_year to end_year is {years}; the end must be a later year"
-        )));
+        let problem = "is missing, and so is any [[declared]]".to_owned();
+        document.note("", "target", problem);
     }
-    let price_base = file
-        .price_base
-        .parse()
-        .map_err(|error: greenpark_model::money::UnknownPriceBase| wrong(error.to_string()))?;
-    let targets = file
-        .target
-        .iter()
-        .map(target)
-        .collect::<Result<_, _>>()
-        .map_err(wrong)?;
-    let plan = Plan {
-        id: file.id,
-        title: file.title,
-        source: file.source,
-        base_year: file.base_year,
-        end_year: file.end_year,
-        targets,
-    };
-    Ok((plan, price_base))
+    document.finish(read).map_err(|mistakes| PlanError::Wrong {
+        path: path.to_owned(),
+        mistakes,
+    })
 }
 
-fn target(entry: &TargetEntry) -> Result<Target, String> {
-    let indicator = Indicator::from_name(&entry.indicator)
-        .ok_or_else(|| format!("indicator '{}' is unknown", entry.indicator))?;
-    let percent = entry
-        .percent
-        .parse::<Decimal>()
-        .ok()
-        .filter(|p| *p > Decimal::ZERO && *p <= Decimal::ONE_HUNDRED)
-        .ok_or_else(|| {
-            format!(
-                "percent '{}' is no decimal above 0 up to 100",
-                entry.percent
-            )
-        })?;
-    let form = match entry.form.as_str() {
-        "fall" if percent < Decimal::ONE_HUNDRED => Form::Fall(percent),
-        "floor" => Form::Floor(percent),
-        other => {
-            return Err(format!(
-                "form '{other}' is neither fall (below 100 %) nor floor"
-            ));
-        }
+/// The plan without its targets.
+fn head(entry: &mut Entry<'_>) -> Option<(Plan, PriceBase)> {
+    let [id, title, source] = ["id", "title", "source"].map(|field| entry.text(field));
+    let [base_year, end_year] = ["base_year", "end_year"].map(|field| entry.year(field));
+    let price_base = entry.required("price_base", |text| {
+        text.parse()
+            .map_err(|error: UnknownPriceBase| error.to_string())
+    });
+    let (base_year, end_year) = (base_year?, end_year?);
+    if end_year <= base_year {
+        entry.wrong("end_year", format!("is not after base_year, {base_year}"));
+        return None;
+    }
+    let plan = Plan {
+        id: id?,
+        title: title?,
+        source: source?,
+        base_year,
+        end_year,
+        targets: Vec::new(),
     };
-    Ok(Target { indicator, form })
+    Some((plan, price_base?))
+}
+
+fn indicator(text: &str) -> Result<Indicator, String> {
+    Indicator::from_name(text).ok_or_else(|| format!("'{text}' is no indicator"))
+}
+
+fn percent(text: &str) -> Result<Decimal, String> {
+    positive(text)
+        .ok()
+        .filter(|percent| *percent <= Decimal::ONE_HUNDRED)
+        .ok_or_else(|| format!("'{text}' is no decimal above 0 up to 100"))
+}
+
+/// A fall in per cent: a fall of all has no pace.
+fn fall(percent: Decimal) -> Result<Decimal, String> {
+    if percent < Decimal::ONE_HUNDRED {
+        Ok(percent)
+    } else {
+        Err("a fall is below 100 per cent".to_owned())
+    }
+}
+
+fn target(entry: &mut Entry<'_>) -> Option<Target> {
+    let indicator = entry.required("indicator", indicator);
+    let percent = entry.required("percent", percent);
+    // Without a percent the form is still read, so that its own mistake is told too.
+    let sample = percent.unwrap_or(Decimal::ONE);
+    let form = entry.required("form", |form| match form {
+        "fall" => fall(sample).map(Form::Fall),
+        "floor" => Ok(Form::Floor(sample)),
+        other => Err(format!("'{other}' is neither fall nor floor")),
+    });
+    percent?;
+    Some(Target {
+        indicator: indicator?,
+        form: form?,
+    })
+}
+
+fn declared(entry: &mut Entry<'_>) -> Option<Declared> {
+    let [id, title, unit] = ["id", "title", "unit"].map(|field| entry.text(field));
+    let value = entry.required("value", positive);
+    let sample = value.unwrap_or(Decimal::ONE);
+    let form = entry.required("form", |form| declared_form(form, sample));
+    let wanted = match form {
+        Some(declared::Form::YearlyGrowth(_) | declared::Form::Fall(_)) => Some("percent"),
+        Some(declared::Form::Count(_)) => Some("count"),
+        _ => None,
+    };
+    if let (Some(unit), Some(wanted)) = (&unit, wanted)
+        && unit != wanted
+    {
+        entry.wrong("unit", format!("is '{unit}', but the form is in {wanted}"));
+    }
+    let measured = entry.optional("measured", indicator);
+    let scale = scale(entry);
+    let source = entry.source();
+    value?;
+    Some(Declared {
+        id: id?,
+        title: title?,
+        unit: unit?,
+        form: form?,
+        measured,
+        scale,
+        source: source?,
+    })
+}
+
+fn declared_form(form: &str, value: Decimal) -> Result<declared::Form, String> {
+    match form {
+        "yearly-growth" => Ok(declared::Form::YearlyGrowth(value)),
+        "at-least" => Ok(declared::Form::AtLeast(value)),
+        "at-most" => Ok(declared::Form::AtMost(value)),
+        "count" => u32::try_from(value)
+            .ok()
+            .filter(|_| value.is_integer())
+            .map(declared::Form::Count)
+            .ok_or_else(|| format!("a count is a whole number, and value is {value}")),
+        "fall" => fall(value).map(declared::Form::Fall),
+        other => Err(format!(
+            "'{other}' is none of yearly-growth, at-least, at-most, count and fall"
+        )),
+    }
+}
+
+/// `from_tce` and `below_tce`, where the entry binds parks of some scale only.
+fn scale(entry: &mut Entry<'_>) -> Option<Scale> {
+    let from = entry.optional("from_tce", positive);
+    let below = entry.optional("below_tce", positive);
+    match (from, below) {
+        (None, Some(_)) => {
+            entry.wrong("below_tce", "has no from_tce to begin at".to_owned());
+            None
+        }
+        (Some(from_tce), Some(below)) if below <= from_tce => {
+            entry.wrong("below_tce", format!("is not above from_tce, {from_tce}"));
+            None
+        }
+        (from, below_tce) => from.map(|from_tce| Scale {
+            from_tce,
+            below_tce,
+        }),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parks_plan_is_built_in() {
-        let plans = load(&[]).expect("built in");
-        let (plan, price_base) = plans.find(DEFAULT).expect("the default plan");
-        assert_eq!((plan.base_year, plan.end_year), (2020, 2025));
-        assert_eq!(price_base, PriceBase::Constant(2020));
-        let forms: Vec<_> = plan.targets.iter().map(|t| (t.indicator, t.form)).collect();
-        assert_eq!(
-            forms,
-            [
-                (Indicator::EnergyIntensity, Form::Fall(Decimal::from(16))),
-                (Indicator::WaterIntensity, Form::Fall(Decimal::from(20))),
-                (Indicator::WasteUtilization, Form::Floor(Decimal::from(70))),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_further_plan_needs_no_code_and_one_of_the_same_id_replaces() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("plan.toml");
-        let next = BUILT_IN
-            .replace("id = \"chongqing-parks-14fyp\"", "id = \"a-next\"")
-            .replace("base_year = 2020", "base_year = 2025")
-            .replace("end_year = 2025", "end_year = 2030");
-        std::fs::write(&file, &next).expect("written");
-        let plans = load(std::slice::from_ref(&file)).expect("read");
-        assert_eq!(
-            plans
-                .all()
-                .iter()
-                .map(|p| p.id.as_str())
-                .collect::<Vec<_>>(),
-            ["a-next", DEFAULT]
-        );
-        std::fs::write(&file, next.replace("a-next", DEFAULT)).expect("written");
-        let plans = load(std::slice::from_ref(&file)).expect("read");
-        assert_eq!(plans.find(DEFAULT).expect("replaced").0.base_year, 2025);
-        std::fs::write(&file, next.replace("end_year = 2030", "end_year = 2024")).expect("written");
-        assert!(load(&[file]).is_err());
-    }
-}
+mod tests;
