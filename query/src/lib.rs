@@ -15,9 +15,10 @@
 //! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `figure`, `progress` | figures, pure |
-//! | [`factors`], [`plans`], `fields` | files of data, all mistakes told at once |
+//! | [`factors`], [`plans`], [`carbon`], `fields` | files of data, all mistakes told at once |
 //! | `extract` | files and manifests for auditors |
 
+pub mod carbon;
 pub mod error;
 pub mod factors;
 pub mod metrics;

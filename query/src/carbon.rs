@@ -1,0 +1,216 @@
+//! Carbon sets from TOML: the built-in one and what an operator adds.
+//!
+//! A file has grid factors, each with the days it is applied to, and fuel factors, each with what its
+//! published product is made from: a product that is not that of its parts is a mistake, as are two
+//! grid factors of one region on one day.
+
+use std::path::PathBuf;
+
+use greenpark_model::{
+    carbon::{CarbonSet, Composition, FuelFactor, GridFactor, UnknownRegion},
+    quantity::Medium,
+};
+use rust_decimal::Decimal;
+
+use crate::fields::{Document, Entry, Mistakes, day, positive};
+
+const BUILT_IN: &str = include_str!("../data/carbon/ghg-2025.toml");
+
+/// Why there is no carbon set.
+#[derive(Debug, thiserror::Error)]
+pub enum CarbonFileError {
+    /// The file cannot be read.
+    #[error("'{path}' cannot be read")]
+    Read {
+        /// The file.
+        path: String,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no TOML.
+    #[error("'{path}' is no file of carbon factors")]
+    Parse {
+        /// The file.
+        path: String,
+        /// What happened.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// Entries are wrong.
+    #[error("'{path}': {mistakes}")]
+    Wrong {
+        /// The file.
+        path: String,
+        /// Every mistake of the file.
+        mistakes: Mistakes,
+    },
+}
+
+/// The built-in factors, with the entries of `files` before them.
+///
+/// # Errors
+/// [`CarbonFileError`] names the first file that is wrong and all of its mistakes.
+pub fn load(files: &[PathBuf]) -> Result<CarbonSet, CarbonFileError> {
+    let mut set = parse(BUILT_IN, "built-in carbon factors")?;
+    for file in files {
+        let path = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|source| CarbonFileError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let mut added = parse(&text, &path)?;
+        added.grid.append(&mut set.grid);
+        added.fuels.append(&mut set.fuels);
+        added.id = format!("{}+{}", added.id, set.id);
+        set = added;
+    }
+    Ok(set)
+}
+
+fn parse(text: &str, path: &str) -> Result<CarbonSet, CarbonFileError> {
+    let mut document = Document::parse(text).map_err(|source| CarbonFileError::Parse {
+        path: path.to_owned(),
+        source,
+    })?;
+    let id = document.head().text("id");
+    let grid = document.list("grid", grid);
+    let fuels = document.list("fuel", fuel);
+    for (place, (number, factor)) in grid.iter().enumerate() {
+        let same = |(_, other): &&(usize, GridFactor)| is_overlap(other, factor);
+        if let Some((first, _)) = grid.iter().take(place).find(same) {
+            let problem = format!("grid {first} holds for {} on these days", factor.region);
+            document.note(&format!("grid {number}"), "valid_from", problem);
+        }
+    }
+    let set = id.map(|id| CarbonSet {
+        id,
+        grid: grid.into_iter().map(|(_, factor)| factor).collect(),
+        fuels: fuels.into_iter().map(|(_, factor)| factor).collect(),
+    });
+    document
+        .finish(set)
+        .map_err(|mistakes| CarbonFileError::Wrong {
+            path: path.to_owned(),
+            mistakes,
+        })
+}
+
+fn is_overlap(one: &GridFactor, other: &GridFactor) -> bool {
+    let starts_within =
+        |a: &GridFactor, b: &GridFactor| a.valid_to.is_none_or(|last| b.valid_from <= last);
+    one.region == other.region && starts_within(one, other) && starts_within(other, one)
+}
+
+fn grid(entry: &mut Entry<'_>) -> Option<GridFactor> {
+    let region = entry.required("region", |text| {
+        text.parse()
+            .map_err(|error: UnknownRegion| error.to_string())
+    });
+    let year = entry.year("year");
+    let kg_per_kwh = entry.required("kg_per_kwh", positive);
+    let validity = entry.validity();
+    let published = entry.required("published", day);
+    let source = entry.source();
+    let (valid_from, valid_to) = validity?;
+    Some(GridFactor {
+        region: region?,
+        year: year?,
+        kg_per_kwh: kg_per_kwh?,
+        valid_from,
+        valid_to,
+        published: published?,
+        source: source?,
+    })
+}
+
+fn fuel(entry: &mut Entry<'_>) -> Option<FuelFactor> {
+    let medium = entry.required("medium", |text| {
+        Medium::from_name(text)
+            .filter(|medium| *medium != Medium::Electricity)
+            .ok_or_else(|| format!("'{text}' is no fuel and no heat"))
+    });
+    // The title is for readers of the file: a source may name a fuel more closely than a medium does.
+    let title = entry.text("title");
+    let power = entry.required("unit", |unit| {
+        medium.map_or(Ok(0), |medium| power_of_ten(unit, medium))
+    });
+    let product = entry.required("tco2_per_unit", positive);
+    let composition = composition(entry);
+    let validity = entry.validity();
+    let source = entry.source();
+    if let (Some(Some(parts)), Some(product)) = (composition, product)
+        && !parts.rounds_to(product)
+    {
+        let made = parts.tco2_per_unit().unwrap_or_default().normalize();
+        entry.wrong(
+            "tco2_per_unit",
+            format!("{product} is not lhv_gj × carbon_t_per_tj × oxidation × 44/12, {made}"),
+        );
+        return None;
+    }
+    let (power, (valid_from, valid_to)) = (power?, validity?);
+    let canonical = |value: Decimal| shift(value, power);
+    Some(FuelFactor {
+        medium: medium?,
+        tco2_per_unit: canonical(product?)?,
+        composition: match composition? {
+            None => None,
+            Some(parts) => Some(Composition {
+                lhv_gj: canonical(parts.lhv_gj)?,
+                ..parts
+            }),
+        },
+        valid_from,
+        valid_to,
+        source: source
+            .zip(title)
+            .map(|(source, title)| format!("{source} ({title})"))?,
+    })
+}
+
+/// The parts of a product in the entry's own unit; the inner `None` where the entry has none of them.
+fn composition(entry: &mut Entry<'_>) -> Option<Option<Composition>> {
+    const PARTS: [&str; 3] = ["lhv_gj", "carbon_t_per_tj", "oxidation"];
+    if !PARTS.iter().any(|part| entry.has(part)) {
+        return Some(None);
+    }
+    let [lhv_gj, carbon_t_per_tj, oxidation] = PARTS.map(|part| entry.required(part, positive));
+    if oxidation.is_some_and(|part| part > Decimal::ONE) {
+        entry.wrong("oxidation", "is a fraction of at most 1".to_owned());
+        return None;
+    }
+    Some(Some(Composition {
+        lhv_gj: lhv_gj?,
+        carbon_t_per_tj: carbon_t_per_tj?,
+        oxidation: oxidation?,
+    }))
+}
+
+/// By how many powers of ten `unit` is more than the canonical unit of `medium`.
+fn power_of_ten(unit: &str, medium: Medium) -> Result<u32, String> {
+    let (symbol, more) = match unit.strip_prefix("10^4 ") {
+        Some(symbol) => (symbol, 4),
+        None => (unit, 0),
+    };
+    let canonical = medium.unit();
+    canonical
+        .scale_from(symbol)
+        .and_then(|power| u32::try_from(power + more).ok())
+        .ok_or_else(|| {
+            format!(
+                "'{unit}' is not {0} or a multiple of it, such as 10^4 {0}",
+                canonical.symbol()
+            )
+        })
+}
+
+/// `value` ÷ 10^`power`, exactly.
+fn shift(value: Decimal, power: u32) -> Option<Decimal> {
+    let mut shifted = value;
+    shifted.set_scale(value.scale() + power).ok()?;
+    Some(shifted)
+}
+
+#[cfg(test)]
+mod tests;
