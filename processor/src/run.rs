@@ -59,6 +59,23 @@ pub enum RunError {
     /// A commit did not succeed; if another writer moved the book on, its processor goes on.
     #[error("publish to a book")]
     Publish(#[from] PublishError),
+    /// A book has consumed more than the log ever held: what the log holds would be passed over.
+    #[error(
+        "the book of {park} in {year} has consumed partition {partition} up to {consumed}, but the log ends \
+         at {end}: it is not the log that the lake was written from; restore that one, or start a new lake"
+    )]
+    AheadOfLog {
+        /// Whose book.
+        park: ParkId,
+        /// Its year.
+        year: i16,
+        /// The partition.
+        partition: u32,
+        /// The first offset that the book has not consumed.
+        consumed: u64,
+        /// The first offset that the log had not given out when the partition was assigned.
+        end: u64,
+    },
     /// A worker thread was lost.
     #[error("run a worker")]
     Worker(#[source] Box<dyn StdError + Send + Sync>),
@@ -81,6 +98,8 @@ pub struct Processor {
     clock: Clock,
     metrics: Metrics,
     parks: BTreeMap<ParkId, Park>,
+    /// Where each partition ended when it was assigned.
+    ends: BTreeMap<u32, u64>,
     /// What was read since the last flush, by partition.
     offsets: BTreeMap<u32, Offsets>,
     pace: Pace,
@@ -109,6 +128,7 @@ impl Processor {
             clock,
             metrics: Metrics::default(),
             parks: BTreeMap::new(),
+            ends: BTreeMap::new(),
             offsets: BTreeMap::new(),
             pace,
             asks,
@@ -189,6 +209,7 @@ impl Processor {
             self.leave(partition);
         }
         for assigned in delivered.assigned {
+            self.ends.insert(assigned.partition, assigned.end);
             self.recover(assigned.partition).await?;
         }
         for entry in delivered.entries {
@@ -254,6 +275,18 @@ impl Processor {
             }
             let book = self.lake.book(park, year).await?;
             if let Some(next) = book.next_offset(partition) {
+                match self.ends.get(&partition) {
+                    Some(&end) if next > end => {
+                        return Err(RunError::AheadOfLog {
+                            park: park.clone(),
+                            year,
+                            partition,
+                            consumed: next,
+                            end,
+                        });
+                    }
+                    _ => {}
+                }
                 state.consumed.insert(year, next);
             }
             state.books.insert(year, book);

@@ -332,3 +332,49 @@ async fn a_conflict_is_kept_and_the_later_value_counts() {
         (vec![5, 7], vec![true, false])
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_that_is_ahead_of_its_log_is_refused_and_nothing_is_passed_over() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    bench.send(&year_of_hours("2026-03-01", 2)).await;
+    let running = bench.start(&lake).await;
+    let before = sealed(&lake, 2026, 2).await;
+    running.stop().await;
+    // Another log in the same place: its first offsets are ones that the book has consumed.
+    let other = Bench {
+        log: MemoryLog::new(1),
+        ..bench
+    };
+    other.send(&year_of_hours("2026-03-05", 1)).await;
+    let running = other.start(&lake).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), running.task).await;
+    let error = ended
+        .expect("in time")
+        .expect("no panic")
+        .expect_err("refused");
+    assert!(
+        error
+            .to_string()
+            .contains("not the log that the lake was written from"),
+        "{error}"
+    );
+    let after = snapshot(&lake, 2026).await.expect("a book");
+    assert_eq!(after.files, before.files);
+    assert_eq!(other.log.committed("test", 0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_taken_away_and_given_back_goes_on() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    bench.send(&year_of_hours("2026-03-01", 1)).await;
+    let running = bench.start(&lake).await;
+    sealed(&lake, 2026, 1).await;
+    bench.log.revoke("test", 0);
+    bench.send(&year_of_hours("2026-03-02", 1)).await;
+    bench.log.assign("test", 0);
+    let book = sealed(&lake, 2026, 2).await;
+    running.stop().await;
+    assert_eq!(book.files.iter().map(|f| f.rows).sum::<u64>(), 48);
+}
