@@ -117,7 +117,7 @@ fn assert_once_each(log: &MemoryLog, last: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_published_while_we_are_away_is_received_once() {
+async fn what_is_published_while_we_are_away_is_received() {
     let Some(broker) = Broker::start().await else {
         return;
     };
@@ -133,8 +133,21 @@ async fn what_is_published_while_we_are_away_is_received_once() {
     let second = Running::start(settings(&broker), &log).await;
     second.holds(501..=1000).await;
     second.stopped().await;
-    // Nothing came twice: what was acknowledged stayed acknowledged.
-    assert_once_each(&log, 1000);
+    // The broker may repeat what was in flight when we left, for it need not have read our last words;
+    // everything acknowledged before that stays acknowledged.
+    let mut counts = counts(&log);
+    counts.remove(&0);
+    assert_eq!(counts.len(), 1000);
+    let repeated: Vec<i64> = counts
+        .iter()
+        .filter(|(_, n)| **n > 1)
+        .map(|(v, _)| *v)
+        .collect();
+    // Mosquitto has 20 in flight.
+    assert!(
+        repeated.len() <= 20 && counts.values().all(|n| *n <= 2),
+        "{repeated:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
