@@ -29,9 +29,8 @@ impl Registry {
                     let shared = parks.into_iter().map(|(park, m)| (park, Arc::new(m)));
                     self.parks = shared.collect();
                 }
-                Err((entry, problem)) => error!(
-                    subject = entry.subject,
-                    problem = &problem as &dyn std::error::Error,
+                Err(unreadable) => error!(
+                    error = &unreadable as &dyn std::error::Error,
                     "a meter's entry cannot be read"
                 ),
             }

@@ -3,8 +3,8 @@
 //!
 //! A row of totals counts only where its revision is that of the sealed file in the same snapshot. A day
 //! with hot files, or a sealed file without such totals, is folded from its rows: sealed and hot,
-//! merged in the order of the log. So is a sealed day whose totals saw a register fall while the
-//! registry now knows the meter's modulus, because what a fall was depends on it.
+//! merged in the order of the log. So is a sealed day whose totals were folded by other traits of a meter
+//! (modulus, rating, multiplier, changes) than the registry has now: each total says by which.
 
 mod assemble;
 mod open;

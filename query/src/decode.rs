@@ -1,6 +1,6 @@
 //! From record batches to the archive's rows and to the model's folds.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch},
@@ -33,8 +33,9 @@ pub(crate) const READINGS_COLUMNS: &str =
 
 /// The columns of totals that [`totals`] takes.
 pub(crate) const TOTALS_COLUMNS: &str = "enterprise, meter, quantity, kind, day, revision, readings, \
-    consumption, first_instant, first_register, last_instant, last_register, rollovers, replacements, \
-    resets, glitches, invalid, manual, duplicates, conflicts";
+    consumption, first_instant, first_register, head_instant, head_register, tail_instant, \
+    tail_register, last_instant, last_register, rollovers, replacements, resets, jumps, glitches, \
+    invalid, manual, duplicates, conflicts, rules";
 
 /// A text column: its distinct texts, parsed, and which of them each row has.
 pub(crate) struct Texts<'a, T> {
@@ -186,6 +187,8 @@ pub(crate) struct Total {
     pub(crate) key: SeriesKey,
     pub(crate) day: CivilDay,
     pub(crate) revision: u32,
+    /// The traits that it was folded by, as text.
+    pub(crate) rules: Arc<str>,
     pub(crate) fold: DayFold,
     pub(crate) duplicates: u32,
     pub(crate) conflicts: u32,
@@ -199,7 +202,10 @@ pub(crate) fn totals(batch: &RecordBatch, totals: &mut Vec<Total>) -> Result<(),
     let readings = numbers::<Int64Type>(batch, "readings")?.values();
     let consumption = numbers::<Decimal128Type>(batch, "consumption")?.values();
     let first = Points::new(batch, "first_instant", "first_register")?;
+    let head = Points::new(batch, "head_instant", "head_register")?;
+    let tail = Points::new(batch, "tail_instant", "tail_register")?;
     let last = Points::new(batch, "last_instant", "last_register")?;
+    let rules = Texts::new(batch, "rules", |text| Some(Arc::<str>::from(text)))?;
     let counts = TOTALS_COUNTS
         .iter()
         .map(|&name| Ok(numbers::<Int64Type>(batch, name)?.values().as_ref()))
@@ -215,23 +221,27 @@ pub(crate) fn totals(batch: &RecordBatch, totals: &mut Vec<Total>) -> Result<(),
             rollovers: count(0),
             replacements: count(1),
             resets: count(2),
-            glitches: count(3),
-            invalid: count(4),
-            manual: count(5),
+            jumps: count(3),
+            glitches: count(4),
+            invalid: count(5),
+            manual: count(6),
         };
         totals.push(Total {
             key: key.clone().ok_or_else(|| unfit("meter"))?,
             day: CivilDay::from_epoch_days(days[row]),
             revision: u32::try_from(revisions[row]).map_err(|_| unfit("revision"))?,
+            rules: Arc::clone(rules.get(row)?),
             fold: DayFold {
                 readings: u32::try_from(readings[row]).map_err(|_| unfit("readings"))?,
                 within: Sum(consumption[row]),
                 first: first.get(row)?,
+                head: head.get(row)?,
+                tail: tail.get(row)?,
                 last: last.get(row)?,
                 outcomes,
             },
-            duplicates: count(6),
-            conflicts: count(7),
+            duplicates: count(7),
+            conflicts: count(8),
         });
     }
     Ok(())

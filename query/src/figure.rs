@@ -44,6 +44,8 @@ pub(crate) struct Population<'a> {
 pub(crate) struct Told {
     pub(crate) figure: pb::Figure,
     pub(crate) ratio: Option<Ratio>,
+    /// The exact numerator and denominator.
+    pub(crate) parts: (Decimal, Decimal),
     /// Why a verdict cannot stand on it: numerator and denominator are not of the same days or
     /// enterprises. Empty where one can.
     pub(crate) unsound: Vec<&'static str>,
@@ -97,6 +99,10 @@ pub(crate) fn tell(
     };
     let complete = measured.readings > 0 && measured.without_factor.is_empty();
     let ratio = ratio(question, key, &numerator, &denominator, complete)?;
+    let parts = (
+        numerator.total,
+        denominator.amount.decimal().map_err(|_| out_of_range())?,
+    );
     let notes = notes::gather(
         question,
         population,
@@ -123,6 +129,7 @@ pub(crate) fn tell(
     Ok(Told {
         figure,
         ratio,
+        parts,
         unsound,
     })
 }

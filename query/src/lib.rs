@@ -14,7 +14,7 @@
 //! | `books`, `cache` | days of books, folded and kept |
 //! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
 //! | `registry`, [`statistics`] | dated entries and declarations |
-//! | `measure`, `consumption`, `figure`, `progress` | figures, pure |
+//! | `measure`, `consumption`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
 //! | [`factors`], [`plans`], [`carbon`], `fields` | files of data, all mistakes told at once |
 //! | `extract` | files and manifests for auditors |
 
@@ -31,6 +31,7 @@ pub mod statistics;
 
 mod books;
 mod cache;
+mod comparison;
 mod consumption;
 mod decode;
 mod engine;
@@ -49,6 +50,7 @@ mod reader;
 mod registry;
 mod rpc;
 mod scan;
+mod scorecard;
 mod table;
 
 pub use fields::{Mistake, Mistakes};

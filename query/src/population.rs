@@ -1,6 +1,11 @@
 //! Who is counted in a figure. Pure.
 
-use greenpark_model::{day::DayRange, id::EnterpriseId};
+use std::collections::BTreeSet;
+
+use greenpark_model::{
+    day::DayRange,
+    id::{EnterpriseId, ParkId},
+};
 
 use crate::{
     figure::{Population, listed},
@@ -28,6 +33,27 @@ pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_>
         members: vec![(park, enterprise)],
         parks: vec![park],
         notes,
+    }
+}
+
+/// Just these enterprises, whether or not they are in the population of the range.
+pub(crate) fn panel<'a>(
+    parks: &'a [ParkDays],
+    members: &BTreeSet<(ParkId, EnterpriseId)>,
+    rule: &'static str,
+) -> Population<'a> {
+    let of_park = |park: &'a ParkDays| {
+        let mine = members.iter().filter(|(of, _)| *of == park.park);
+        let permitted = mine.filter(|(_, enterprise)| park.permits(enterprise));
+        permitted
+            .map(|(_, enterprise)| (park, enterprise.clone()))
+            .collect::<Vec<_>>()
+    };
+    Population {
+        rule,
+        members: parks.iter().flat_map(of_park).collect(),
+        parks: parks.iter().collect(),
+        notes: Vec::new(),
     }
 }
 

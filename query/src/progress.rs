@@ -19,7 +19,8 @@ pub(crate) struct Years<'a> {
     pub(crate) figures: Vec<(i16, Told)>,
 }
 
-fn percent(rate: Decimal) -> String {
+/// A rate of change as it is told: a fall is negative.
+pub(crate) fn percent(rate: Decimal) -> String {
     // A fall is told as a negative change; zero stays without a sign.
     let change = round(rate * Decimal::ONE_HUNDRED, PLACES);
     let mut text = change.to_string();
@@ -158,6 +159,7 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
         current: Some(last.figure),
         years: points,
         notes,
+        ..pb::TargetProgress::default()
     }
 }
 
@@ -241,6 +243,7 @@ mod tests {
                 ..pb::Figure::default()
             },
             ratio,
+            parts: (Decimal::ZERO, Decimal::ZERO),
             unsound: Vec::new(),
         }
     }

@@ -25,7 +25,8 @@ use greenpark_model::{
 use crate::{
     error::QueryError,
     name::Name,
-    registry::body::{Enterprise, Statistic},
+    registry::body::{Enterprise, IndicatorValue, Statistic},
+    scorecard::Values,
     statistics::Declared,
 };
 
@@ -43,6 +44,8 @@ pub(crate) struct Park {
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) version: i64,
+    /// Values of plans' declared indicators, by the name they are of, plan and indicator.
+    declared: BTreeMap<(String, String, String), Values>,
     parks: BTreeMap<ParkId, Arc<Park>>,
 }
 
@@ -51,6 +54,7 @@ impl Default for Registry {
     fn default() -> Self {
         Self {
             version: i64::MIN,
+            declared: BTreeMap::new(),
             parks: BTreeMap::new(),
         }
     }
@@ -66,10 +70,24 @@ impl Registry {
                 "reference entry '{kind}' of '{subject}': {problem}"
             ))
         };
+        let mut declared: BTreeMap<(String, String, String), Values> = BTreeMap::new();
         for entry in &snapshot.entries {
+            if entry.kind == body::INDICATOR {
+                let of: IndicatorValue =
+                    serde_json::from_str(&entry.body).map_err(|problem| broken(entry, &problem))?;
+                let value = of
+                    .value
+                    .parse()
+                    .map_err(|problem| broken(entry, &problem))?;
+                let key = (entry.subject.clone(), of.plan, of.indicator);
+                declared.entry(key).or_default().insert(of.year, value);
+                continue;
+            }
             take(&mut parks, entry).map_err(|problem| broken(entry, &problem))?;
         }
-        let meters = Meters::read(snapshot).map_err(|(entry, error)| broken(&entry, &error))?;
+        let meters = Meters::read(snapshot).map_err(|unreadable| {
+            QueryError::Broken(format!("{unreadable}: {}", unreadable.problem))
+        })?;
         for (park, meters) in meters {
             let park = parks.entry(park).or_default();
             park.traits_digest = meters.digest();
@@ -81,6 +99,7 @@ impl Registry {
             .collect();
         Ok(Self {
             version: snapshot.version,
+            declared,
             parks,
         })
     }
@@ -88,6 +107,12 @@ impl Registry {
     /// What is registered in `park`: nothing, if the park is unknown.
     pub(crate) fn park(&self, park: &ParkId) -> Arc<Park> {
         self.parks.get(park).cloned().unwrap_or_default()
+    }
+
+    /// What was declared of `indicator` of `plan` for `name`, by year.
+    pub(crate) fn declared(&self, name: &Name, plan: &str, indicator: &str) -> Values {
+        let key = (name.to_string(), plan.to_owned(), indicator.to_owned());
+        self.declared.get(&key).cloned().unwrap_or_default()
     }
 
     /// Parks with an entry.

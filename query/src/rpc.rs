@@ -2,6 +2,7 @@
 
 mod declare;
 mod indicators;
+mod progress;
 mod readings;
 mod registry;
 
@@ -77,6 +78,15 @@ impl Answer for pb::Progress {
     }
 }
 
+impl Answer for pb::Scorecard {
+    fn tell_behind(&mut self) {
+        for line in self.lines.iter_mut().filter(|l| l.kind == "measured") {
+            line.status = pb::PeriodStatus::Operational.into();
+            line.notes.push(BEHIND.to_owned());
+        }
+    }
+}
+
 /// These do not depend on what is in the log, or say when their readings are of.
 macro_rules! unaffected {
     ($($answer:ty),* $(,)?) => {
@@ -92,7 +102,9 @@ unaffected!(
     pb::Enterprise,
     pb::ListEnterprisesResponse,
     pb::Meter,
+    pb::MeterChange,
     pb::ListMetersResponse,
     pb::DeclareStatisticsResponse,
+    pb::DeclareIndicatorsResponse,
     pb::ListStatisticsResponse,
 );

@@ -202,7 +202,7 @@ impl Service {
         Ok(Shared {
             books,
             factors: factors::load(&self.settings.factor_files)?,
-            plans: plans::load(&self.settings.plan_files)?,
+            plans: plans::load_all(&self.settings.plan_files)?,
             gate: Gate::new(&self.settings.grants),
             permits: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),
             streams: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),

@@ -90,10 +90,11 @@ pub(crate) fn readings_schema() -> SchemaRef {
 }
 
 /// The counts of a totals row, in the order that they are decoded in.
-pub(crate) const TOTALS_COUNTS: [&str; 8] = [
+pub(crate) const TOTALS_COUNTS: [&str; 9] = [
     "rollovers",
     "replacements",
     "resets",
+    "jumps",
     "glitches",
     "invalid",
     "manual",

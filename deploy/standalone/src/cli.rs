@@ -40,6 +40,8 @@ pub enum Command {
     Intensity(IntensityArgs),
     /// Ask how far a park or enterprise is from the targets of a plan.
     Progress(ProgressArgs),
+    /// Ask a plan's whole scorecard: its targets and what it asks beyond meters.
+    Scorecard(ProgressArgs),
     /// Write the readings or daily totals of an enterprise to one file, with a manifest.
     Extract(ExtractArgs),
     /// Check or print the settings.
@@ -155,12 +157,18 @@ pub struct ImportArgs {
     /// CSV: enterprise,title,industry,above_designated_size,valid_from,valid_to.
     #[arg(long, value_name = "FILE.csv")]
     pub enterprises: Option<PathBuf>,
-    /// CSV: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,counted,valid_from,valid_to.
+    /// CSV: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,headroom,multiplier,counted,valid_from,valid_to.
     #[arg(long, value_name = "FILE.csv")]
     pub meters: Option<PathBuf>,
+    /// CSV: enterprise,meter,quantity,at,old_final,new_initial,multiplier.
+    #[arg(long, value_name = "FILE.csv")]
+    pub meter_changes: Option<PathBuf>,
     /// CSV: enterprise,series,period,amount,price_base,final.
     #[arg(long, value_name = "FILE.csv")]
     pub statistics: Option<PathBuf>,
+    /// CSV: plan,indicator,year,value.
+    #[arg(long, value_name = "FILE.csv")]
+    pub indicators: Option<PathBuf>,
     /// Who says so.
     #[arg(long, value_name = "WHO")]
     pub recorded_by: String,

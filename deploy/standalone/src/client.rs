@@ -4,5 +4,7 @@ pub mod extract;
 pub mod import;
 pub mod indicators;
 pub mod name;
+pub mod reasons;
+pub mod scorecard;
 pub mod sheet;
 pub mod wire;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assembly::{self, Roles},
     cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs},
-    client::{extract, import, indicators, sheet},
+    client::{extract, import, indicators, scorecard, sheet},
     demo,
     gauge::line,
     replay::{self, mapping::MappingError},
@@ -67,6 +67,10 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Progress(args) => {
             quiet()?;
             indicators::progress(&args).await
+        }
+        Command::Scorecard(args) => {
+            quiet()?;
+            scorecard::scorecard(&args).await
         }
         Command::Extract(args) => {
             quiet()?;

@@ -1,10 +1,14 @@
 //! What the reference table says of meters: the one reading of it for those who seal and those who ask.
 //!
-//! An entry of kind [`METER`] has the subject `parks/P/enterprises/E/meters/M` and a JSON body, a contract
-//! with whoever reads the table: `{"title":"…","quantity":"electricity","kind":"register",
-//! "interval_s":3600,"modulus":"1000000","rated_per_hour":"400","counted":true}`. Amounts are decimal text
-//! in the canonical unit; `modulus` and `rated_per_hour` may be absent. A meter that measures two
-//! quantities has an entry for each.
+//! Entries have the subject `parks/P/enterprises/E/meters/M` and a JSON body, a contract with whoever
+//! reads the table. Amounts are decimal text in the canonical unit; a meter that measures two quantities
+//! has entries for each.
+//! - kind [`METER`], `{"title":"…","quantity":"electricity","kind":"register","interval_s":3600,
+//!   "modulus":"1000000","rated_per_hour":"400","headroom":"1.2","multiplier":"12000","counted":true}`;
+//!   `modulus`, `rated_per_hour`, `headroom` (the k of the bound rated × Δt × k) and `multiplier` may be
+//!   absent. The multiplier of the meter's first day counts until a change.
+//! - kind [`METER_CHANGE`], `{"quantity":"electricity","at":"2026-03-05T10:30:00+08:00","old_final":"5012",
+//!   "new_initial":"3","multiplier":"8000"}`; a later one of the same instant replaces it.
 
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
@@ -13,9 +17,10 @@ use std::{
 
 use greenpark_model::{
     amount::Amount,
-    day::DayRange,
-    fold::Traits,
+    day::{DayRange, Instant, TimeError},
+    fold::{MeterChange, Multiplier, Traits},
     id::{EnterpriseId, IdError, MeterId, ParkId},
+    limits::MICRO,
     quantity::{Quantity, UnknownQuantity},
     reading::{Kind, Series},
 };
@@ -28,6 +33,10 @@ use crate::{
 
 /// The kind of a meter's entry.
 pub const METER: &str = "meter";
+/// The kind of the entry of another meter in its place, or another multiplier.
+pub const METER_CHANGE: &str = "meter-change";
+/// The k of the bound rated × Δt × k where an entry gives none: a fifth above the rating.
+const HEADROOM_MICRO: i64 = 1_200_000;
 
 /// A meter as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +51,12 @@ pub struct Meter {
     pub interval_s: u32,
     /// The register's modulus: one more than its largest value.
     pub modulus: Option<Amount>,
-    /// The most it can measure in an hour.
+    /// What it is rated to measure in an hour.
     pub rated_per_hour: Option<Amount>,
+    /// How many times the rating is still believed; a fifth above it where it is not given.
+    pub headroom: Option<Amount>,
+    /// CT ratio × PT ratio.
+    pub multiplier: Multiplier,
     /// Whether it counts in the enterprise's consumption; a sub-meter does not.
     pub counted: bool,
 }
@@ -78,8 +91,22 @@ pub enum MeterError {
     #[error("'{0}' is no kind of reading")]
     Kind(String),
     /// An amount is none.
-    #[error("an amount is no decimal")]
+    #[error("an amount is no decimal, or out of range")]
     Amount(#[from] greenpark_model::amount::AmountError),
+    /// An instant is none.
+    #[error("an instant is none")]
+    Instant(#[from] TimeError),
+}
+
+/// An entry that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("what is recorded of '{subject}' cannot be read")]
+pub struct Unreadable {
+    /// What the entry is about.
+    pub subject: String,
+    /// Why.
+    #[source]
+    pub problem: MeterError,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,13 +119,28 @@ struct Body {
     modulus: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rated_per_hour: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    headroom: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    multiplier: Option<String>,
     counted: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ChangeBody {
+    quantity: String,
+    at: String,
+    old_final: String,
+    new_initial: String,
+    multiplier: String,
 }
 
 /// The meters of one park.
 #[derive(Debug, Clone, Default)]
 pub struct Meters {
     entries: BTreeMap<MeterKey, Dated<Meter>>,
+    /// In order of their instants.
+    changes: BTreeMap<MeterKey, Vec<MeterChange>>,
 }
 
 impl Meter {
@@ -115,6 +157,11 @@ impl Meter {
             interval_s: body.interval_s,
             modulus: amount(body.modulus)?,
             rated_per_hour: amount(body.rated_per_hour)?,
+            headroom: amount(body.headroom)?,
+            multiplier: match amount(body.multiplier)? {
+                Some(multiplier) => Multiplier::new(multiplier)?,
+                None => Multiplier::ONE,
+            },
             counted: body.counted,
             title: body.title,
         })
@@ -130,41 +177,66 @@ impl Meter {
             interval_s: self.interval_s,
             modulus: self.modulus.map(|m| m.to_string()),
             rated_per_hour: self.rated_per_hour.map(|r| r.to_string()),
+            headroom: self.headroom.map(|h| h.to_string()),
+            multiplier: (self.multiplier != Multiplier::ONE)
+                .then(|| self.multiplier.value().to_string()),
             counted: self.counted,
         };
         serde_json::to_string(&body).expect("texts, numbers and flags are JSON")
     }
 
-    /// What the fold needs to know of it.
-    #[must_use]
-    pub fn traits(&self) -> Traits {
-        Traits {
-            modulus: self.modulus,
-            rated_per_hour: self.rated_per_hour,
-            replacements: Vec::new(),
-        }
+    /// Rated × k: the most that is believed of an hour.
+    fn bound_per_hour(&self) -> Option<Amount> {
+        let rated = i128::from(self.rated_per_hour?.micro());
+        let headroom = self.headroom.map_or(HEADROOM_MICRO, Amount::micro);
+        let bound = rated * i128::from(headroom) / i128::from(MICRO);
+        // A bound beyond what is stored binds nothing.
+        i64::try_from(bound)
+            .ok()
+            .and_then(|micro| Amount::from_micro(micro).ok())
     }
+}
+
+/// Reads the body of a change, and what it is a change of.
+///
+/// # Errors
+/// [`MeterError`] says what is wrong with it.
+pub fn read_change(json: &str) -> Result<(Quantity, MeterChange), MeterError> {
+    let body: ChangeBody = serde_json::from_str(json)?;
+    let change = MeterChange {
+        instant: body.at.parse()?,
+        old_final: body.old_final.parse()?,
+        new_initial: body.new_initial.parse()?,
+        multiplier: Multiplier::new(body.multiplier.parse()?)?,
+    };
+    Ok((body.quantity.parse()?, change))
+}
+
+/// The body of a change's entry.
+#[must_use]
+pub fn write_change(quantity: Quantity, change: MeterChange) -> String {
+    let body = ChangeBody {
+        quantity: quantity.to_string(),
+        at: change.instant.to_string(),
+        old_final: change.old_final.to_string(),
+        new_initial: change.new_initial.to_string(),
+        multiplier: change.multiplier.value().to_string(),
+    };
+    serde_json::to_string(&body).expect("texts are JSON")
 }
 
 impl Meters {
     /// The meters of each park. Entries of other kinds are passed over.
     ///
     /// # Errors
-    /// The first entry that cannot be read, and why.
-    pub fn read(
-        snapshot: &ReferenceSnapshot,
-    ) -> Result<BTreeMap<ParkId, Self>, (ReferenceEntry, MeterError)> {
+    /// [`Unreadable`] names the first entry that cannot be read.
+    pub fn read(snapshot: &ReferenceSnapshot) -> Result<BTreeMap<ParkId, Self>, Unreadable> {
         let mut parks: BTreeMap<ParkId, Self> = BTreeMap::new();
-        for entry in snapshot.entries.iter().filter(|e| e.kind == METER) {
-            let read = subject(&entry.subject).and_then(|s| Ok((s, Meter::read(&entry.body)?)));
-            let ((park, enterprise, meter), body) = read.map_err(|error| (entry.clone(), error))?;
-            let key = MeterKey {
-                enterprise,
-                meter,
-                quantity: body.quantity,
-            };
-            let meters = parks.entry(park).or_default();
-            meters.entries.entry(key).or_default().record(entry, body);
+        for entry in &snapshot.entries {
+            take(&mut parks, entry).map_err(|problem| Unreadable {
+                subject: entry.subject.clone(),
+                problem,
+            })?;
         }
         Ok(parks)
     }
@@ -184,16 +256,45 @@ impl Meters {
         })
     }
 
-    /// What the fold needs to know of the meter of `series`, as it was at the end of `year`.
+    /// Changes of the meter of `key`, in order of their instants.
+    #[must_use]
+    pub fn changes(&self, key: &MeterKey) -> &[MeterChange] {
+        self.changes.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// The multiplier of the meter of `key` at `instant`; `None` where it is not registered.
+    #[must_use]
+    pub fn multiplier(&self, key: &MeterKey, instant: Instant) -> Option<Multiplier> {
+        let changed = self
+            .changes(key)
+            .iter()
+            .rev()
+            .find(|c| c.instant <= instant);
+        let first = self.entries.get(key).and_then(first_multiplier);
+        changed.map(|c| c.multiplier).or(first)
+    }
+
+    /// What the fold needs to know of the meter of `series`: modulus and bound as they were at the end of
+    /// `year`, the multiplier of its first day, and every change.
     #[must_use]
     pub fn traits(&self, enterprise: &EnterpriseId, series: &Series, year: i16) -> Traits {
+        let key = MeterKey {
+            enterprise: enterprise.clone(),
+            meter: series.meter.clone(),
+            quantity: series.quantity,
+        };
+        let Some(meter) = self.entries.get(&key) else {
+            return Traits::default();
+        };
         let last = DayRange::year(year).map(DayRange::last);
-        let entry = self.get(enterprise, series).and_then(|meter| {
-            let at_end = last.and_then(|day| meter.on(day));
-            at_end.or_else(|| meter.latest())
-        });
-        match entry {
-            Some(entry) if entry.body.kind == series.kind => entry.body.traits(),
+        let at_end = last.and_then(|day| meter.on(day));
+        match at_end.or_else(|| meter.latest()) {
+            Some(entry) if entry.body.kind == series.kind => Traits {
+                modulus: entry.body.modulus,
+                bound_per_hour: entry.body.bound_per_hour(),
+                multiplier: first_multiplier(meter).unwrap_or_default(),
+                changes: self.changes(&key).to_vec(),
+            },
             _ => Traits::default(),
         }
     }
@@ -207,11 +308,52 @@ impl Meters {
             for entry in meter.entries() {
                 (entry.valid_from, entry.valid_to).hash(&mut hasher);
                 let body = &entry.body;
-                (body.kind, body.modulus, body.rated_per_hour).hash(&mut hasher);
+                (body.kind, body.modulus, body.bound_per_hour()).hash(&mut hasher);
+                body.multiplier.hash(&mut hasher);
             }
         }
+        self.changes.hash(&mut hasher);
         hasher.finish()
     }
+}
+
+/// The multiplier of a meter's first day.
+fn first_multiplier(meter: &Dated<Meter>) -> Option<Multiplier> {
+    let first = meter.entries().iter().map(|entry| entry.valid_from).min()?;
+    meter.on(first).map(|entry| entry.body.multiplier)
+}
+
+fn take(parks: &mut BTreeMap<ParkId, Meters>, entry: &ReferenceEntry) -> Result<(), MeterError> {
+    match entry.kind.as_str() {
+        METER => {
+            let (park, enterprise, meter) = subject(&entry.subject)?;
+            let body = Meter::read(&entry.body)?;
+            let key = MeterKey {
+                enterprise,
+                meter,
+                quantity: body.quantity,
+            };
+            let meters = parks.entry(park).or_default();
+            meters.entries.entry(key).or_default().record(entry, body);
+        }
+        METER_CHANGE => {
+            let (park, enterprise, meter) = subject(&entry.subject)?;
+            let (quantity, change) = read_change(&entry.body)?;
+            let key = MeterKey {
+                enterprise,
+                meter,
+                quantity,
+            };
+            let changes = &mut parks.entry(park).or_default().changes;
+            let changes = changes.entry(key).or_default();
+            match changes.binary_search_by_key(&change.instant, |c| c.instant) {
+                Ok(same) => changes[same] = change,
+                Err(place) => changes.insert(place, change),
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Reads `parks/P/enterprises/E/meters/M`.
@@ -228,104 +370,4 @@ fn subject(name: &str) -> Result<(ParkId, EnterpriseId, MeterId), MeterError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reference::ReferenceEntry;
-
-    const NAME: &str = "parks/p/enterprises/e/meters/m";
-
-    fn entry(subject: &str, from: &str, quantity: &str, modulus: Option<&str>) -> ReferenceEntry {
-        let meter = Meter {
-            title: "main".to_owned(),
-            quantity: quantity.parse().expect("a quantity"),
-            kind: Kind::Register,
-            interval_s: 3_600,
-            modulus: modulus.map(|m| m.parse().expect("a decimal")),
-            rated_per_hour: None,
-            counted: true,
-        };
-        ReferenceEntry {
-            kind: METER.to_owned(),
-            subject: subject.to_owned(),
-            valid_from: from.parse().expect("a day"),
-            valid_to: None,
-            recorded_at: greenpark_model::day::Instant(0),
-            recorded_by: "test".to_owned(),
-            evidence: "none".to_owned(),
-            body: meter.write(),
-        }
-    }
-
-    fn read(entries: Vec<ReferenceEntry>) -> Meters {
-        let snapshot = ReferenceSnapshot {
-            version: 1,
-            entries,
-        };
-        let mut parks = Meters::read(&snapshot).expect("readable");
-        parks.remove("p").expect("a park")
-    }
-
-    fn modulus(meters: &Meters, quantity: &str, year: i16) -> Option<String> {
-        let series = Series {
-            meter: MeterId::new("m").expect("an id"),
-            quantity: quantity.parse().expect("a quantity"),
-            kind: Kind::Register,
-        };
-        let enterprise = EnterpriseId::new("e").expect("an id");
-        let traits = meters.traits(&enterprise, &series, year);
-        traits.modulus.map(|m| m.to_string())
-    }
-
-    #[test]
-    fn traits_are_those_of_the_years_end_and_change_the_digest() {
-        let with = |later: &str| {
-            read(vec![
-                entry(NAME, "2020-01-01", "electricity", Some("100000")),
-                entry(NAME, "2022-01-01", "electricity", Some(later)),
-            ])
-        };
-        let meters = with("1000000");
-        assert_eq!(
-            modulus(&meters, "electricity", 2021).as_deref(),
-            Some("100000")
-        );
-        assert_eq!(
-            modulus(&meters, "electricity", 2022).as_deref(),
-            Some("1000000")
-        );
-        assert_ne!(meters.digest(), with("9000000").digest());
-        assert_eq!(meters.digest(), with("1000000").digest());
-    }
-
-    #[test]
-    fn each_quantity_of_a_meter_has_its_own_traits() {
-        let meters = read(vec![
-            entry(NAME, "2020-01-01", "electricity", None),
-            entry(NAME, "2020-01-01", "steam", Some("1000000")),
-        ]);
-        assert_eq!(modulus(&meters, "electricity", 2020), None);
-        assert_eq!(modulus(&meters, "steam", 2020).as_deref(), Some("1000000"));
-    }
-
-    #[test]
-    fn an_entry_that_cannot_be_read_is_named() {
-        let read = |entry| {
-            let entries = vec![entry];
-            Meters::read(&ReferenceSnapshot {
-                version: 1,
-                entries,
-            })
-        };
-        for subject in [
-            "",
-            "parks/p",
-            "parks/p/enterprises/e",
-            "parks/p/enterprises/e/meters/m/x",
-        ] {
-            assert!(read(entry(subject, "2020-01-01", "steam", None)).is_err());
-        }
-        let mut broken = entry(NAME, "2020-01-01", "steam", None);
-        broken.body = "{}".to_owned();
-        assert!(matches!(read(broken), Err((_, MeterError::Body(_)))));
-    }
-}
+mod tests;

@@ -52,6 +52,8 @@ pub struct TotalsRow {
     pub revision: u32,
     /// The digest of the sealed file.
     pub sha256: [u8; 32],
+    /// The meter's traits that it was folded by, as [`Traits`](greenpark_model::fold::Traits) tells them.
+    pub rules: Arc<str>,
     /// What its readings prove.
     pub fold: DayFold,
     /// Readings dropped as duplicates.
@@ -74,7 +76,8 @@ pub struct TotalsFile {
 }
 
 /// Columns of the totals table. `consumption` is within the day: steps over midnight are made when days
-/// are joined. Registers are null where the day has none.
+/// are joined. Registers are null where the day has none; `head` is the one after the first, `tail` the
+/// one before the last. `rules` tells the meter's traits that the row was folded by.
 pub(crate) static SHAPE: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),
@@ -88,17 +91,23 @@ pub(crate) static SHAPE: Shape = Shape {
         ("consumption", "decimal(38,6)", Null::Never),
         ("first_instant", "timestamp", Null::Allowed),
         ("first_register", "decimal(18,6)", Null::Allowed),
+        ("head_instant", "timestamp", Null::Allowed),
+        ("head_register", "decimal(18,6)", Null::Allowed),
+        ("tail_instant", "timestamp", Null::Allowed),
+        ("tail_register", "decimal(18,6)", Null::Allowed),
         ("last_instant", "timestamp", Null::Allowed),
         ("last_register", "decimal(18,6)", Null::Allowed),
         ("rollovers", "long", Null::Never),
         ("replacements", "long", Null::Never),
         ("resets", "long", Null::Never),
+        ("jumps", "long", Null::Never),
         ("glitches", "long", Null::Never),
         ("invalid", "long", Null::Never),
         ("manual", "long", Null::Never),
         ("duplicates", "long", Null::Never),
         ("conflicts", "long", Null::Never),
         ("sha256", "string", Null::Never),
+        ("rules", "string", Null::Never),
     ],
     partition: &[],
 };
@@ -236,17 +245,23 @@ fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> {
         Arc::new(decimals(within, 38)?),
         instant(|fold| fold.first),
         register(|fold| fold.first)?,
+        instant(|fold| fold.head),
+        register(|fold| fold.head)?,
+        instant(|fold| fold.tail),
+        register(|fold| fold.tail)?,
         instant(|fold| fold.last),
         register(|fold| fold.last)?,
         count(|row| row.fold.outcomes.rollovers),
         count(|row| row.fold.outcomes.replacements),
         count(|row| row.fold.outcomes.resets),
+        count(|row| row.fold.outcomes.jumps),
         count(|row| row.fold.outcomes.glitches),
         count(|row| row.fold.outcomes.invalid),
         count(|row| row.fold.outcomes.manual),
         count(|row| row.duplicates),
         count(|row| row.conflicts),
         text(&|row| hex(&row.sha256)),
+        text(&|row| row.rules.to_string()),
     ])
 }
 
@@ -367,15 +382,19 @@ impl<'a> TotalsColumns<'a> {
             day: CivilDay::from_epoch_days(day.value(row)),
             revision: u32::try_from(revision).map_err(|_| DecodeError::Column("revision"))?,
             sha256: self.parsed("sha256", row, unhex)?,
+            rules: self.text("rules", row)?.into(),
             fold: DayFold {
                 readings: count("readings")?,
                 within: Sum(within),
                 first: self.point(["first_instant", "first_register"], row)?,
+                head: self.point(["head_instant", "head_register"], row)?,
+                tail: self.point(["tail_instant", "tail_register"], row)?,
                 last: self.point(["last_instant", "last_register"], row)?,
                 outcomes: Outcomes {
                     rollovers: count("rollovers")?,
                     replacements: count("replacements")?,
                     resets: count("resets")?,
+                    jumps: count("jumps")?,
                     glitches: count("glitches")?,
                     invalid: count("invalid")?,
                     manual: count("manual")?,

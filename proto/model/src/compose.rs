@@ -6,12 +6,16 @@
 //! within a minute of midnight. An edge over a gap of days is allocated over the gap in the same way:
 //! its energy is real and is never dropped.
 //!
+//! Where the two registers of an edge do not agree, the reading next to one of them may: a day's first
+//! reading that was a dip, or its last one that was a spike, is left out here, and what the day had
+//! booked for it is taken back. Otherwise the edge is a named reset or jump.
+//!
 //! The parts of an edge are differences of interpolated registers, so they sum to the edge exactly.
 
 use crate::{
     amount::Sum,
     day::{CivilDay, DayRange, Instant},
-    fold::{DayFold, Outcomes, Point, Step, Traits},
+    fold::{DayFold, Outcomes, Point, Step, Traits, is_jitter},
     limits::MIDNIGHT_MS_TOLERANCE,
 };
 
@@ -35,12 +39,14 @@ pub struct Consumption {
 #[must_use]
 pub fn compose(traits: &Traits, range: DayRange, days: &[(CivilDay, DayFold)]) -> Consumption {
     let mut total = Consumption::default();
-    let mut previous: Option<Point> = None;
+    let mut previous: Option<&DayFold> = None;
     for (day, fold) in days {
-        if let (Some(before), Some(after)) = (previous, fold.first) {
-            total.add_edge(traits, range, before, after);
+        if fold.first.is_some() {
+            if let Some(before) = previous {
+                total.add_edge(traits, range, before, fold);
+            }
+            previous = Some(fold);
         }
-        previous = fold.last.or(previous);
         if range.contains(*day) {
             total.amount += fold.within;
             total.readings += u64::from(fold.readings);
@@ -83,36 +89,134 @@ pub fn compose_daily(
 }
 
 impl Consumption {
-    /// Adds the part of the edge from `before` to `after` that lies in `range`.
-    fn add_edge(&mut self, traits: &Traits, range: DayRange, before: Point, after: Point) {
+    /// Adds the part of the edge between two days that lies in `range`.
+    fn add_edge(&mut self, traits: &Traits, range: DayRange, before: &DayFold, after: &DayFold) {
+        let (Some(last), Some(first)) = (before.last, after.first) else {
+            return;
+        };
         let (from, to) = (range.first().start(), range.last().end());
-        if after.instant <= from || before.instant >= to {
+        if first.instant.day() < range.first() || last.instant.day() > range.last() {
             return;
         }
-        let ends_inside = from < after.instant && after.instant <= to;
-        let delta = match traits.step(before, after) {
+        let joint = Joint::between(traits, before, after, (last, first));
+        if range.contains(last.instant.day()) {
+            self.amount = self.amount - joint.taken_back_before;
+        }
+        if range.contains(first.instant.day()) {
+            self.amount = self.amount - joint.taken_back_after;
+        }
+        if from < first.instant && first.instant <= to {
+            self.outcomes = self.outcomes.plus(joint.outcomes);
+        }
+        if let Some(edge) = joint.edge {
+            let part = edge.until(to) - edge.until(from);
+            self.amount += part;
+            self.estimated += edge.estimated(range, part);
+        }
+    }
+}
+
+/// What two neighboring days say of each other.
+#[derive(Default)]
+struct Joint {
+    /// What was consumed between them; none where nothing can be said.
+    edge: Option<Edge>,
+    /// What the earlier day had booked for a last reading that is left out.
+    taken_back_before: Sum,
+    /// What the later day had booked for a first reading that is left out.
+    taken_back_after: Sum,
+    outcomes: Outcomes,
+}
+
+impl Joint {
+    fn between(
+        traits: &Traits,
+        before: &DayFold,
+        after: &DayFold,
+        (last, first): (Point, Point),
+    ) -> Self {
+        let mut joint = Self::default();
+        let step = traits.step(last, first);
+        let delta = match step {
             Step::Advance(delta) => delta,
             Step::Rollover(delta) => {
-                self.outcomes.rollovers += u32::from(ends_inside);
+                joint.outcomes.rollovers = 1;
                 delta
             }
-            Step::Replacement(delta) => {
-                self.outcomes.replacements += u32::from(ends_inside);
+            Step::Change(delta) => {
+                joint.outcomes.replacements = 1;
                 delta
             }
-            Step::Fall => {
-                self.outcomes.resets += u32::from(ends_inside);
-                return;
+            Step::Excess | Step::Fall => {
+                if !joint.leaves_first_out(traits, after, (last, first))
+                    && !joint.leaves_last_out(traits, before, (last, first))
+                {
+                    joint.names(traits, step, (last, first));
+                }
+                return joint;
             }
         };
-        let edge = Edge {
-            before: before.instant,
-            after: after.instant,
-            delta,
+        joint.edge = Some(Edge::new(last, first, delta));
+        joint
+    }
+
+    /// Whether the later day's first reading was off, for the one after it fits.
+    fn leaves_first_out(
+        &mut self,
+        traits: &Traits,
+        after: &DayFold,
+        (last, first): (Point, Point),
+    ) -> bool {
+        let Some(head) = after.head else { return false };
+        let Step::Advance(delta) = traits.step(last, head) else {
+            return false;
         };
-        let part = edge.until(to) - edge.until(from);
-        self.amount += part;
-        self.estimated += edge.estimated(range, part);
+        self.taken_back_after = consumed(traits.step(first, head));
+        self.edge = Some(Edge::new(last, head, delta));
+        self.outcomes.leave_out(1);
+        true
+    }
+
+    /// Whether the earlier day's last reading was off, for the one before it fits.
+    fn leaves_last_out(
+        &mut self,
+        traits: &Traits,
+        before: &DayFold,
+        (last, first): (Point, Point),
+    ) -> bool {
+        let Some(tail) = before.tail else {
+            return false;
+        };
+        let Step::Advance(delta) = traits.step(tail, first) else {
+            return false;
+        };
+        self.taken_back_before = consumed(traits.step(tail, last));
+        self.edge = Some(Edge::new(tail, first, delta));
+        self.outcomes.leave_out(1);
+        true
+    }
+
+    /// No reading beside them explains the step: it is named for what it is.
+    fn names(&mut self, traits: &Traits, step: Step, (last, first): (Point, Point)) {
+        if step == Step::Excess {
+            self.outcomes.jumps = 1;
+        } else if is_jitter(last, first) {
+            // What the register trembled back is booked again when it comes on.
+            let multiplier = traits.multiplier_at(first.instant);
+            let delta = multiplier.between(last.register, first.register);
+            self.edge = Some(Edge::new(last, first, delta));
+            self.outcomes.leave_out(1);
+        } else {
+            self.outcomes.resets = 1;
+        }
+    }
+}
+
+/// What a fold booked for a step.
+fn consumed(step: Step) -> Sum {
+    match step {
+        Step::Advance(delta) | Step::Rollover(delta) | Step::Change(delta) => delta,
+        Step::Excess | Step::Fall => Sum::ZERO,
     }
 }
 
@@ -124,6 +228,14 @@ struct Edge {
 }
 
 impl Edge {
+    fn new(before: Point, after: Point, delta: Sum) -> Self {
+        Self {
+            before: before.instant,
+            after: after.instant,
+            delta,
+        }
+    }
+
     /// What of the edge had been consumed at `instant`, by linear interpolation rounded towards zero.
     fn until(&self, instant: Instant) -> Sum {
         if instant <= self.before {

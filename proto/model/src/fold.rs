@@ -1,81 +1,50 @@
 //! From a day's readings to what they prove by themselves.
 //!
-//! A [`DayFold`] depends on one series' readings of one civil day and on nothing else: neither on its
-//! neighbours nor on when it was made. For a counter it holds the first and last register and what was
-//! consumed *between* them; the steps over midnight belong to [`compose`](crate::compose), which joins
-//! neighbouring days. So a late reading changes the fold of its own day only, and for any counter
+//! A [`DayFold`] depends on one series' readings of one civil day and on the meter's [`Traits`], and on
+//! nothing else: neither on its neighbors nor on when it was made. For a counter it holds the registers
+//! at the day's ends and what was consumed *between* them; the steps over midnight belong to
+//! [`compose`](crate::compose), which joins neighboring days. So a late reading changes the fold of its
+//! own day only, and for any counter
 //!
-//! > Σ days = last − first register, corrected by the named rollovers, replacements and resets only.
+//! > Σ days = last − first register, corrected by the named rollovers, changes, resets and jumps only.
 //!
 //! # Steps of a counter
-//! A register that does not fall is an advance. One that falls is one of these, in this order:
-//! - a *replacement*, where the registry names one between the two readings;
-//! - a *rollover*, where the modulus is known and the way over it is within the meter's rated bound;
-//! - a *spike* before it: the register had jumped and came back to where it could have been;
+//! A register that does not fall, and rises by no more than the meter can measure, is an advance. One
+//! that *falls* is one of these, in this order:
+//! - a *change*, where the registry names one between the two readings;
+//! - a *rollover*, where the modulus is known and the way over it is within the meter's bound;
+//! - a *spike* before it: the register had leapt and came back to where it could have been;
 //! - a *dip*: later on the same day the register is back at or above the level it fell from;
+//! - *jitter*: a fall of at most [`JITTER_PERCENT`] per cent; it waits for the register to come back;
+//! - undecided, where it is the day's last reading, or its second: the neighboring day decides;
 //! - a *reset*: counted from the new value on.
 //!
-//! Spikes and dips are left out and counted; none of them is ever silent.
+//! One that rises by *more than the meter can measure* is set aside with those that follow it. If the
+//! register comes back, they were glitches; if at least two agree and it never does, it was a *jump*:
+//! counted from the new value on, so that the leap itself is no consumption.
+//!
+//! What is left out is counted; none of it is ever silent.
 
 use crate::{
     amount::{Amount, Sum},
     day::Instant,
+    limits::{JITTER_PERCENT, LEAP_TIMES},
     reading::{Flag, Kind},
 };
 
-/// A register at an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Point {
-    /// When.
-    pub instant: Instant,
-    /// What it read.
-    pub register: Amount,
-}
-
-/// A meter that took another's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Replacement {
-    /// When; it applies to the step that holds this instant.
-    pub instant: Instant,
-    /// The old meter's last register.
-    pub old_final: Amount,
-    /// The new meter's first register.
-    pub new_initial: Amount,
-}
-
-/// What the registry knows of a meter that the fold needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Traits {
-    /// The register's modulus: one more than its largest value.
-    pub modulus: Option<Amount>,
-    /// The most that can be consumed in an hour.
-    pub rated_per_hour: Option<Amount>,
-    /// Replacements, in order of their instants.
-    pub replacements: Vec<Replacement>,
-}
-
-/// What a step of a counter was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// The register did not fall: this much was consumed.
-    Advance(Sum),
-    /// It passed its modulus: this much was consumed.
-    Rollover(Sum),
-    /// The meter was replaced: this much was consumed on both.
-    Replacement(Sum),
-    /// It fell, and nothing explains it yet.
-    Fall,
-}
+pub use crate::traits::{MeterChange, Multiplier, Point, Step, Traits};
 
 /// Counts of what a fold came across.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Outcomes {
     /// Registers that passed their modulus.
     pub rollovers: u32,
-    /// Meters replaced.
+    /// Meters replaced, or their multipliers changed.
     pub replacements: u32,
     /// Registers that fell for good without a cause on record.
     pub resets: u32,
+    /// Registers that rose for good by more than the meter can measure, without a cause on record.
+    pub jumps: u32,
     /// Readings left out because the register dipped or spiked and came back.
     pub glitches: u32,
     /// Readings left out because their flag says that the instrument did not measure.
@@ -92,8 +61,13 @@ pub struct DayFold {
     /// Consumption between the first and the last register, or the sum of intervals or events; zero for
     /// a gauge.
     pub within: Sum,
-    /// The first valid register (or gauge value) of the day.
+    /// The first register of the day that counts (or gauge value).
     pub first: Option<Point>,
+    /// The one after it: what the day before needs to tell whether the first one was a dip.
+    pub head: Option<Point>,
+    /// The one before the last, where the day has three or more: what the day after needs to tell
+    /// whether the last one was a spike.
+    pub tail: Option<Point>,
     /// The last one.
     pub last: Option<Point>,
     /// What was come across.
@@ -113,62 +87,18 @@ pub struct DayColumns<'a> {
     pub superseded: &'a [bool],
 }
 
-impl Traits {
-    /// What the step from `before` to `after` was.
-    #[must_use]
-    pub fn step(&self, before: Point, after: Point) -> Step {
-        let replaced = self
-            .replacements
-            .iter()
-            .find(|r| before.instant < r.instant && r.instant <= after.instant);
-        if let Some(r) = replaced {
-            let old = r.old_final.since(before.register);
-            return Step::Replacement(old + after.register.since(r.new_initial));
-        }
-        let delta = after.register.since(before.register);
-        if delta.0 >= 0 {
-            return Step::Advance(delta);
-        }
-        match self.modulus {
-            Some(modulus) => {
-                let over = Sum::from(modulus) + delta;
-                let possible = over.0 >= 0 && self.allows(over, before.instant, after.instant);
-                if possible {
-                    Step::Rollover(over)
-                } else {
-                    Step::Fall
-                }
-            }
-            None => Step::Fall,
-        }
-    }
-
-    /// Whether `consumed` is within the rated bound of the time from `from` to `to`. Where no rating is
-    /// registered, a tenth of the modulus is the bound.
-    fn allows(&self, consumed: Sum, from: Instant, to: Instant) -> bool {
-        match (self.rated_per_hour, self.modulus) {
-            (Some(rated), _) => {
-                let ms = i128::from(to.0.saturating_sub(from.0).max(0));
-                // OK because a rating below 2^60 times 2^63 ms stays below 2^127.
-                consumed.0 * 3_600_000 <= i128::from(rated.micro()) * ms
-            }
-            (None, Some(modulus)) => consumed.0 * 10 <= i128::from(modulus.micro()),
-            (None, None) => true,
-        }
-    }
-}
-
 /// Folds one series' day.
 #[must_use]
 pub fn fold_day(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayFold {
     match kind {
         Kind::Register => CounterFold::new(traits, columns).run(),
-        Kind::Interval | Kind::Event | Kind::Gauge => fold_amounts(kind, columns),
+        Kind::Interval | Kind::Event | Kind::Gauge => fold_amounts(kind, traits, columns),
     }
 }
 
-fn fold_amounts(kind: Kind, columns: DayColumns<'_>) -> DayFold {
+fn fold_amounts(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayFold {
     let mut fold = DayFold::default();
+    let direct = traits.is_direct();
     let mut total = 0i128;
     let rows = columns
         .instants
@@ -187,8 +117,10 @@ fn fold_amounts(kind: Kind, columns: DayColumns<'_>) -> DayFold {
             let point = point(instant, value);
             fold.first = fold.first.or(point);
             fold.last = point;
-        } else {
+        } else if direct {
             total += i128::from(value);
+        } else if let Some(at) = point(instant, value) {
+            total += traits.multiplier_at(at.instant).of(at.register).0;
         }
     }
     fold.within = Sum(total);
@@ -201,6 +133,12 @@ fn point(instant: i64, value: i64) -> Option<Point> {
         instant: Instant(instant),
         register,
     })
+}
+
+/// Whether a register that fell from `level` to `point` only trembled.
+pub(crate) fn is_jitter(level: Point, point: Point) -> bool {
+    let fall = i128::from(level.register.micro()) - i128::from(point.register.micro());
+    fall >= 0 && fall * 100 <= i128::from(level.register.micro()) * JITTER_PERCENT
 }
 
 impl Outcomes {
@@ -218,6 +156,11 @@ impl Outcomes {
         valid
     }
 
+    /// Counts readings that are left out.
+    pub(crate) fn leave_out(&mut self, readings: u32) {
+        self.glitches = self.glitches.saturating_add(readings);
+    }
+
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -225,6 +168,7 @@ impl Outcomes {
             rollovers: self.rollovers.saturating_add(other.rollovers),
             replacements: self.replacements.saturating_add(other.replacements),
             resets: self.resets.saturating_add(other.resets),
+            jumps: self.jumps.saturating_add(other.jumps),
             glitches: self.glitches.saturating_add(other.glitches),
             invalid: self.invalid.saturating_add(other.invalid),
             manual: self.manual.saturating_add(other.manual),
@@ -232,99 +176,8 @@ impl Outcomes {
     }
 }
 
-/// The counter's fold under way.
-struct CounterFold<'a> {
-    traits: &'a Traits,
-    columns: DayColumns<'a>,
-    fold: DayFold,
-    /// The last accepted register.
-    level: Option<Point>,
-    /// The one accepted before it, and what the step between them added.
-    before: Option<(Point, Sum)>,
-}
-
-impl<'a> CounterFold<'a> {
-    fn new(traits: &'a Traits, columns: DayColumns<'a>) -> Self {
-        Self {
-            traits,
-            columns,
-            fold: DayFold::default(),
-            level: None,
-            before: None,
-        }
-    }
-
-    fn run(mut self) -> DayFold {
-        for row in 0..self.columns.instants.len() {
-            if self.columns.superseded[row] {
-                continue;
-            }
-            self.fold.readings = self.fold.readings.saturating_add(1);
-            if !self.fold.outcomes.take_flag(self.columns.flags[row]) {
-                continue;
-            }
-            if let Some(point) = point(self.columns.instants[row], self.columns.values[row]) {
-                self.take(row, point);
-            }
-        }
-        self.fold.last = self.level;
-        self.fold
-    }
-
-    fn take(&mut self, row: usize, point: Point) {
-        let Some(level) = self.level else {
-            self.fold.first = Some(point);
-            self.level = Some(point);
-            return;
-        };
-        match self.traits.step(level, point) {
-            Step::Advance(delta) => self.accept(level, point, delta),
-            Step::Rollover(delta) => {
-                self.fold.outcomes.rollovers = self.fold.outcomes.rollovers.saturating_add(1);
-                self.accept(level, point, delta);
-            }
-            Step::Replacement(delta) => {
-                self.fold.outcomes.replacements = self.fold.outcomes.replacements.saturating_add(1);
-                self.accept(level, point, delta);
-            }
-            Step::Fall => self.explain_fall(row, level, point),
-        }
-    }
-
-    fn accept(&mut self, level: Point, point: Point, delta: Sum) {
-        self.fold.within += delta;
-        self.before = Some((level, delta));
-        self.level = Some(point);
-    }
-
-    /// A fall that neither the registry nor the modulus explains.
-    fn explain_fall(&mut self, row: usize, level: Point, point: Point) {
-        if let Some((before, delta)) = self.before.filter(|(b, _)| b.register <= point.register) {
-            // The level itself was the glitch: take its step back and step over it.
-            self.fold.outcomes.glitches = self.fold.outcomes.glitches.saturating_add(1);
-            self.fold.within = self.fold.within - delta;
-            self.before = None;
-            let step = point.register.since(before.register);
-            self.accept(before, point, step);
-        } else if self.recovers(row, level.register) {
-            self.fold.outcomes.glitches = self.fold.outcomes.glitches.saturating_add(1);
-        } else {
-            self.fold.outcomes.resets = self.fold.outcomes.resets.saturating_add(1);
-            self.before = None;
-            self.level = Some(point);
-        }
-    }
-
-    /// Whether a valid register after `row` is at or above `level`. A day has at most some thousand
-    /// readings and falls are rare, so looking ahead anew each time is cheap.
-    fn recovers(&self, row: usize, level: Amount) -> bool {
-        (row + 1..self.columns.instants.len()).any(|later| {
-            !self.columns.superseded[later]
-                && self.columns.values[later] >= level.micro()
-                && Flag::from_code(self.columns.flags[later]).is_some_and(Flag::is_valid)
-        })
-    }
-}
+mod counter;
+use counter::CounterFold;
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,16 @@ impl Indicator {
         }
     }
 
+    /// The name in the field's Chinese.
+    #[must_use]
+    pub const fn chinese(self) -> &'static str {
+        match self {
+            Self::EnergyIntensity => "单位工业增加值综合能耗",
+            Self::WaterIntensity => "万元工业增加值用水量",
+            Self::WasteUtilization => "大宗工业固废综合利用率",
+        }
+    }
+
     /// The unit its value is told in.
     #[must_use]
     pub const fn unit(self) -> &'static str {

@@ -25,9 +25,10 @@ pub fn days_sum_to_register_difference(total: &Consumption, first: Point, last: 
         rollovers,
         replacements,
         resets,
+        jumps,
         ..
     } = total.outcomes;
-    let corrected = rollovers > 0 || replacements > 0 || resets > 0;
+    let corrected = rollovers > 0 || replacements > 0 || resets > 0 || jumps > 0;
     corrected || total.amount == last.register.since(first.register)
 }
 

@@ -35,4 +35,5 @@ pub mod plan;
 pub mod progress;
 pub mod quantity;
 pub mod reading;
+pub mod traits;
 pub mod waste;

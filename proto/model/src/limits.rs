@@ -34,3 +34,15 @@ pub const MIDNIGHT_MS_TOLERANCE: i64 = 60_000;
 
 /// Six decimal places: one unit is a million micro-units.
 pub const MICRO: i64 = 1_000_000;
+
+/// The shortest time that a meter's bound is counted over: the register's least step and a stamp that is
+/// late must not look like a spike.
+pub const BOUND_MS_MIN: i64 = 15 * 60 * 1000;
+
+/// A register that falls by at most this many per cent trembles and was not reset (METHOD (h), cases 3
+/// and 6: falls of 0.05 and 0.07 per cent).
+pub const JITTER_PERCENT: i128 = 1;
+
+/// A step is a leap if it is at least this many times all other steps of its day together (METHOD (h),
+/// case 7: a glitch of ×1000).
+pub const LEAP_TIMES: i128 = 10;

@@ -26,7 +26,7 @@ enum Folded {
     No,
     /// They do.
     Yes,
-    /// They saw a register fall, and what that was depends on what the registry says now.
+    /// They were folded by other traits of a meter than the registry has now.
     Unsure,
 }
 
@@ -74,6 +74,7 @@ impl<'a> Sealed<'a> {
             let traits = registry
                 .meters
                 .traits(&key.enterprise, &key.series, snapshot.year);
+            let rules = traits.to_string();
             for total in of_series {
                 let Ok(at) = sealed.binary_search_by_key(&total.day, |s| s.day) else {
                     continue;
@@ -82,8 +83,12 @@ impl<'a> Sealed<'a> {
                 if sealed.revision != total.revision {
                     continue;
                 }
-                let doubtful = traits.modulus.is_some() || total.fold.outcomes.rollovers > 0;
-                if falls(&total.fold) && doubtful {
+                let same = if traits.changes.is_empty() {
+                    *total.rules == *rules
+                } else {
+                    *total.rules == *traits.on(total.day).to_string()
+                };
+                if !same {
                     sealed.folded = Folded::Unsure;
                 } else if sealed.folded == Folded::No {
                     sealed.folded = Folded::Yes;
@@ -129,12 +134,6 @@ impl<'a> Sealed<'a> {
     pub(super) fn unfolded_days(&self) -> impl Iterator<Item = CivilDay> {
         self.unfolded.keys().copied()
     }
-}
-
-/// Whether a register fell within the day, so that its fold depends on the meter's modulus.
-fn falls(fold: &DayFold) -> bool {
-    let outcomes = fold.outcomes;
-    outcomes.resets > 0 || outcomes.rollovers > 0 || outcomes.glitches > 0
 }
 
 /// Joins what counts of `totals` with the days that were read.
@@ -264,11 +263,16 @@ impl SeriesDays {
             }
             _ => greenpark_model::compose::Consumption::default(),
         };
+        let with_register = |(_, fold): &&(CivilDay, DayFold)| fold.first.is_some();
+        let begins = self.days.iter().find(with_register).map(|(_, fold)| fold);
+        let ends = self.days.iter().rfind(with_register).map(|(_, fold)| fold);
         self.whole = DayFold {
             readings: u32::try_from(joined.readings).unwrap_or(u32::MAX),
             within: joined.amount,
-            first: self.days.iter().find_map(|(_, fold)| fold.first),
-            last: self.days.iter().rev().find_map(|(_, fold)| fold.last),
+            first: begins.and_then(|fold| fold.first),
+            head: begins.and_then(|fold| fold.head),
+            tail: ends.and_then(|fold| fold.tail),
+            last: ends.and_then(|fold| fold.last),
             outcomes: joined.outcomes,
         };
         self.whole_days = joined.days;

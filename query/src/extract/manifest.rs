@@ -73,8 +73,9 @@ const READINGS_RULES: &[&str] = &[
 ];
 
 const TOTALS_RULES: &[&str] = &[
-    "consumption of a counter is the difference of its registers, corrected by rollovers, replacements \
-     and resets",
+    "consumption of a counter is the difference of its registers times the multiplier, corrected by \
+     rollovers, changes of the meter, resets and jumps",
+    "readings that dipped or spiked and came back are counted as glitches and left out",
     "the step over a midnight is split by interpolation between the two registers; estimated is the part \
      without a register within a minute of midnight",
     "readings whose flag is neither N nor S are counted and left out",

@@ -93,9 +93,7 @@ pub(super) async fn make(
 /// The days on either side of `range` whose registers its first and last midnight are split by.
 fn neighbors(parts: &[&SeriesDays], range: DayRange) -> impl Iterator<Item = CivilDay> {
     let days = || parts.iter().flat_map(|part| &part.days);
-    let before = days()
-        .filter(|(day, fold)| *day < range.first() && fold.last.is_some())
-        .last();
+    let before = days().rfind(|(day, fold)| *day < range.first() && fold.last.is_some());
     let after = days().find(|(day, fold)| *day > range.last() && fold.first.is_some());
     before.into_iter().chain(after).map(|(day, _)| *day)
 }
@@ -122,7 +120,7 @@ fn batch(job: &Job, rows: &[Row<'_>]) -> Result<RecordBatch, ArrowError> {
     let text = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let texts = ["enterprise", "meter", "quantity", "kind", "unit"];
     let counts = [
-        "readings", "resets", "glitches", "invalid", "manual", "revision",
+        "readings", "resets", "jumps", "glitches", "invalid", "manual", "revision",
     ];
     let mut fields: Vec<Field> = texts.map(|name| Field::new(name, text(), false)).to_vec();
     fields.push(Field::new("day", DataType::Date32, false));
@@ -171,6 +169,7 @@ fn batch(job: &Job, rows: &[Row<'_>]) -> Result<RecordBatch, ArrowError> {
             Arc::new(decimal(|c| c.estimated.0)?),
             count(|row| i64::try_from(row.consumption.readings).unwrap_or(i64::MAX)),
             count(|row| row.consumption.outcomes.resets.into()),
+            count(|row| row.consumption.outcomes.jumps.into()),
             count(|row| row.consumption.outcomes.glitches.into()),
             count(|row| row.consumption.outcomes.invalid.into()),
             count(|row| row.consumption.outcomes.manual.into()),

@@ -88,8 +88,15 @@ fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
             outcomes.resets,
             "register(s) fell without a cause on record and are counted from the new value",
         ),
+        (
+            outcomes.jumps,
+            "register(s) rose by more than the meter can measure and are counted from the new value",
+        ),
         (outcomes.rollovers, "register(s) passed their modulus"),
-        (outcomes.replacements, "meter(s) were replaced"),
+        (
+            outcomes.replacements,
+            "meter(s) or multiplier(s) were changed on record",
+        ),
         (
             outcomes.glitches,
             "reading(s) dipped or spiked and came back, and are left out",

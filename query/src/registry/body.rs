@@ -5,7 +5,9 @@
 //!   `parks/P/enterprises/E`;
 //! - `meter`: see [`greenpark_archive::meters`];
 //! - `statistic`: `{"series":"value_added","period":"2024-Q1","amount":"1234.5","price_base":
-//!   "constant-2020","final":true}`, subject `parks/P/enterprises/E`, valid in its period.
+//!   "constant-2020","final":true}`, subject `parks/P/enterprises/E`, valid in its period;
+//! - `indicator`: `{"plan":"chongqing-parks-14fyp","indicator":"output-growth","year":2024,
+//!   "value":"113.4"}`, subject `parks/P` or `parks/-`, valid in its year.
 
 use greenpark_model::day::Instant;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,8 @@ use crate::statistics::{Declared, Finality, Series};
 pub(crate) const ENTERPRISE: &str = "enterprise";
 /// The kind of a declared figure.
 pub(crate) const STATISTIC: &str = "statistic";
+/// The kind of a value of a plan's declared indicator.
+pub(crate) const INDICATOR: &str = "indicator";
 
 /// An enterprise as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,22 @@ struct StatisticBody {
     price_base: String,
     #[serde(rename = "final")]
     is_final: bool,
+}
+
+/// A value of a plan's declared indicator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IndicatorValue {
+    pub(crate) plan: String,
+    pub(crate) indicator: String,
+    pub(crate) year: i16,
+    /// Decimal text, as it was declared.
+    pub(crate) value: String,
+}
+
+impl IndicatorValue {
+    pub(crate) fn write(&self) -> String {
+        json(self)
+    }
 }
 
 /// A declared figure between its form in memory and its JSON.

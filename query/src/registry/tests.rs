@@ -3,6 +3,7 @@
 use greenpark_archive::meters::{METER, Meter};
 use greenpark_model::{
     day::CivilDay,
+    fold::Multiplier,
     id::MeterId,
     quantity::{Medium, Quantity},
     reading::Kind,
@@ -39,6 +40,8 @@ fn meter(modulus: Option<&str>, counted: bool) -> Meter {
         interval_s: 3_600,
         modulus: modulus.map(|m| m.parse().expect("a decimal")),
         rated_per_hour: None,
+        headroom: None,
+        multiplier: Multiplier::ONE,
         counted,
     }
 }

@@ -1,17 +1,15 @@
 //! Requests that record something, checked whole: every mistake is named, and nothing is recorded if
 //! there is one. Pure.
 
-use greenpark_archive::{
-    meters::{METER, Meter},
-    reference::ReferenceEntry,
-};
+mod indicator;
+mod meter;
+
+use greenpark_archive::reference::ReferenceEntry;
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, Instant},
-    id::{EnterpriseId, MeterId, ParkId},
+    id::{EnterpriseId, ParkId},
     money::PriceBase,
-    quantity::Quantity,
-    reading::Kind,
 };
 use greenpark_proto::query::v1 as pb;
 
@@ -134,6 +132,9 @@ impl Checks {
     }
 }
 
+pub(super) use indicator::indicators;
+pub(super) use meter::{change, meter};
+
 /// Who says so, when, and on what evidence.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Says<'a> {
@@ -215,54 +216,6 @@ fn is_industry(code: &str) -> bool {
             ('A'..='T').contains(&section) && code.len() <= 5 && rest.all(|c| c.is_ascii_digit())
         }
     }
-}
-
-/// The entry of a meter, and its enterprise.
-pub(super) fn meter(
-    asked: Option<&pb::Meter>,
-    says: Says<'_>,
-) -> Result<(ParkId, EnterpriseId, MeterId, Quantity, ReferenceEntry), QueryError> {
-    let asked = asked.ok_or_else(|| QueryError::invalid("meter", "is missing"))?;
-    let mut checks = Checks::default();
-    let name = Name::parse("meter.name", &asked.name).and_then(|name| match name {
-        Name::Meter(park, enterprise, meter) => Ok((park, enterprise, meter)),
-        other => Err(other.unfit("meter.name", "parks/P/enterprises/E/meters/M")),
-    });
-    let name = checks.take(name);
-    checks.text("meter.title", &asked.title);
-    let quantity = asked.quantity.parse::<Quantity>();
-    if let Err(error) = &quantity {
-        checks.wrong("meter.quantity", error.to_string());
-    }
-    let kind = Kind::from_name(&asked.kind);
-    if kind.is_none() {
-        checks.wrong(
-            "meter.kind",
-            "is none of register, interval, event and gauge",
-        );
-    }
-    let modulus = checks.positive("meter.modulus", &asked.modulus);
-    let rated_per_hour = checks.positive("meter.rated_per_hour", &asked.rated_per_hour);
-    if modulus.is_some() && kind.is_some_and(|kind| kind != Kind::Register) {
-        checks.wrong("meter.modulus", "fits a register only");
-    }
-    let (from, to) = checks.validity("meter", &asked.valid_from, &asked.valid_to);
-    says.check(&mut checks);
-    let made = name.zip(quantity.ok()).zip(kind).zip(from);
-    let made = made.map(|((((park, enterprise, meter), quantity), kind), from)| {
-        let body = Meter {
-            title: asked.title.clone(),
-            quantity,
-            kind,
-            interval_s: asked.interval_s,
-            modulus,
-            rated_per_hour,
-            counted: asked.counted,
-        };
-        let entry = says.entry(METER, asked.name.clone(), (from, to), body.write());
-        (park, enterprise, meter, quantity, entry)
-    });
-    checks.done(made)
 }
 
 /// The entries of declared statistics, and their park.

@@ -12,15 +12,12 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     error::QueryError,
-    figure::{Told, tell, timestamp},
-    limits::YEARS,
+    figure::{Population, Told, tell, timestamp},
     measure::Question,
     name::Name,
     paging::Page,
-    period,
-    plans::DEFAULT,
-    population,
-    progress::{self, Years},
+    park_days::ParkDays,
+    period, population, progress,
     registry::Registry,
     rpc::{IndicatorsRpc, basis, price_base},
     scope::Scope,
@@ -29,15 +26,29 @@ use crate::{
 
 /// What is asked, but for whom.
 #[derive(Debug, Clone, Copy)]
-struct Terms {
-    indicator: Indicator,
+pub(super) struct Terms {
+    pub(super) indicator: Indicator,
+    pub(super) range: DayRange,
+    pub(super) basis: Basis,
+    pub(super) price_base: PriceBase,
+}
+
+/// Who is counted in a figure of `name`.
+pub(super) fn population_of<'a>(
+    name: &Name,
+    days: &'a [ParkDays],
     range: DayRange,
-    basis: Basis,
-    price_base: PriceBase,
+) -> Population<'a> {
+    match (name, days.first()) {
+        (Name::Enterprise(_, enterprise), Some(park)) => {
+            population::named(park, enterprise.clone())
+        }
+        _ => population::of_parks(days, range),
+    }
 }
 
 impl Shared {
-    fn question(&self, terms: Terms) -> Question<'_> {
+    pub(super) fn question(&self, terms: Terms) -> Question<'_> {
         Question {
             indicator: terms.indicator,
             range: terms.range,
@@ -59,6 +70,22 @@ impl Shared {
         let Some(&Terms { range, .. }) = terms.first() else {
             return Ok(Vec::new());
         };
+        let days = self.days_of(scope, registry, name, range).await?;
+        let population = population_of(name, &days, range);
+        terms
+            .iter()
+            .map(|t| tell(&self.question(*t), name.to_string(), &population))
+            .collect()
+    }
+
+    /// The days that a figure of `name` in `range` stands on, by park; an enterprise must exist.
+    pub(super) async fn days_of(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+        name: &Name,
+        range: DayRange,
+    ) -> Result<Vec<ParkDays>, QueryError> {
         scope.check(name)?;
         let mut days = Vec::new();
         match name {
@@ -74,20 +101,13 @@ impl Shared {
             }
             _ => return Err(name.unfit("name", "parks/-, parks/P or parks/P/enterprises/E")),
         }
-        let population = match (name, days.first()) {
-            (Name::Enterprise(_, enterprise), Some(park)) => {
-                if !park.with_readings().contains(enterprise) {
-                    self.known_enterprise(scope, registry, &park.park, enterprise)
-                        .await?;
-                }
-                population::named(park, enterprise.clone())
-            }
-            _ => population::of_parks(&days, range),
-        };
-        terms
-            .iter()
-            .map(|t| tell(&self.question(*t), name.to_string(), &population))
-            .collect()
+        if let (Name::Enterprise(_, enterprise), Some(park)) = (name, days.first())
+            && !park.with_readings().contains(enterprise)
+        {
+            self.known_enterprise(scope, registry, &park.park, enterprise)
+                .await?;
+        }
+        Ok(days)
     }
 
     /// Whether there is `enterprise`: in the registry, or in any book of the park.
@@ -226,93 +246,6 @@ impl Shared {
         }
         Ok(all.into_iter().filter(|e| scope.permits(park, e)).collect())
     }
-
-    async fn progress(
-        &self,
-        scope: Scope,
-        request: &pb::GetProgressRequest,
-    ) -> Result<pb::Progress, QueryError> {
-        let name = Name::parse("name", &request.name)?;
-        let basis = basis(request.basis)?;
-        let id = if request.plan.is_empty() {
-            DEFAULT
-        } else {
-            &request.plan
-        };
-        let (plan, price_base) = self.plans.find(id).ok_or_else(|| QueryError::NotFound {
-            name: id.chars().take(80).collect(),
-            known: self
-                .plans
-                .all()
-                .iter()
-                .map(|plan| plan.id.clone())
-                .collect(),
-        })?;
-        let today = self.today();
-        let year = judged_year(request.year, plan, today.year())?;
-        let registry = self.registry().await?;
-        let mut figures: Vec<Vec<(i16, Told)>> = plan.targets.iter().map(|_| Vec::new()).collect();
-        for of in plan.base_year..=year {
-            let range =
-                DayRange::year(of).ok_or_else(|| QueryError::invalid("year", "is no year"))?;
-            let terms: Vec<Terms> = plan
-                .targets
-                .iter()
-                .map(|target| Terms {
-                    indicator: target.indicator,
-                    range,
-                    basis,
-                    price_base,
-                })
-                .collect();
-            let told = self.figures(&scope, &registry, &name, &terms).await?;
-            for (of_target, told) in figures.iter_mut().zip(told) {
-                of_target.push((of, told));
-            }
-        }
-        let targets = plan
-            .targets
-            .iter()
-            .zip(figures)
-            .map(|(&target, figures)| progress::judge(target, Years { plan, figures }))
-            .collect();
-        Ok(pb::Progress {
-            name: name.to_string(),
-            plan: Some(progress::plan(plan)),
-            year: year.into(),
-            targets,
-            as_of: Some(timestamp(self.now())),
-        })
-    }
-}
-
-/// The year that is asked, or the last complete one of the plan.
-fn judged_year(
-    asked: i32,
-    plan: &greenpark_model::plan::Plan,
-    this_year: i16,
-) -> Result<i16, QueryError> {
-    if asked == 0 {
-        let year = plan.end_year.min(this_year.saturating_sub(1));
-        return (year >= plan.base_year).then_some(year).ok_or_else(|| {
-            let message = format!(
-                "plan '{}' has no complete year yet; ask for one by its number",
-                plan.id
-            );
-            QueryError::Precondition("PLAN_NOT_BEGUN", message)
-        });
-    }
-    let last = plan.end_year.max(this_year).min(*YEARS.end());
-    i16::try_from(asked)
-        .ok()
-        .filter(|year| (plan.base_year..=last).contains(year))
-        .ok_or_else(|| {
-            let problem = format!(
-                "{asked} is not from {} to {last}; write 0 for the last complete year",
-                plan.base_year
-            );
-            QueryError::invalid("year", problem)
-        })
 }
 
 #[tonic::async_trait]
@@ -390,6 +323,17 @@ impl Indicators for IndicatorsRpc {
         let (shared, asked) = (&self.0, request.get_ref());
         let work = |scope| shared.progress(scope, asked);
         shared.answer("GetProgress", request.metadata(), work).await
+    }
+
+    async fn get_scorecard(
+        &self,
+        request: Request<pb::GetProgressRequest>,
+    ) -> Result<Response<pb::Scorecard>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.scorecard(scope, asked);
+        shared
+            .answer("GetScorecard", request.metadata(), work)
+            .await
     }
 
     async fn list_plans(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use greenpark_archive::{dated::Entry, meters::Meter};
 use greenpark_model::{
     day::CivilDay,
+    fold::{MeterChange, Multiplier},
     id::{EnterpriseId, MeterId, ParkId},
     quantity::Quantity,
 };
@@ -63,11 +64,32 @@ fn meter(name: String, entry: &Entry<Meter>) -> pb::Meter {
         interval_s: entry.body.interval_s,
         modulus: amount(entry.body.modulus),
         rated_per_hour: amount(entry.body.rated_per_hour),
+        headroom: amount(entry.body.headroom),
+        multiplier: multiplier(entry.body.multiplier),
+        changes: Vec::new(),
         counted: entry.body.counted,
         valid_from: entry.valid_from.to_string(),
         valid_to: day_text(entry.valid_to),
         latest: None,
         recorded_at: Some(timestamp(entry.recorded_at)),
+    }
+}
+
+fn multiplier(multiplier: Multiplier) -> String {
+    match multiplier {
+        Multiplier::ONE => String::new(),
+        other => other.value().to_string(),
+    }
+}
+
+fn change(meter: &str, quantity: Quantity, change: &MeterChange) -> pb::MeterChange {
+    pb::MeterChange {
+        meter: meter.to_owned(),
+        quantity: quantity.to_string(),
+        at: Some(timestamp(change.instant)),
+        old_final: change.old_final.to_string(),
+        new_initial: change.new_initial.to_string(),
+        multiplier: change.multiplier.value().to_string(),
     }
 }
 
@@ -133,15 +155,32 @@ impl Shared {
         asked: &pb::RegisterMeterRequest,
     ) -> Result<pb::Meter, QueryError> {
         let says = self.says(&asked.recorded_by, &asked.evidence);
-        let (park, enterprise, id, _, entry) = declare::meter(asked.meter.as_ref(), says)?;
-        scope.check(&Name::Meter(park, enterprise, id))?;
-        self.record(vec![entry]).await?;
+        let told = declare::meter(asked.meter.as_ref(), says)?;
+        scope.check(&told.name())?;
+        let registry = self.registry().await?;
+        told.keeps_multiplier(&registry.park(&told.park).meters)?;
+        self.record(vec![told.entry]).await?;
         let answer = asked.meter.clone().unwrap_or_default();
         Ok(pb::Meter {
             latest: None,
             recorded_at: Some(timestamp(says.at)),
             ..answer
         })
+    }
+
+    async fn record_meter_change(
+        &self,
+        scope: Scope,
+        asked: &pb::RecordMeterChangeRequest,
+    ) -> Result<pb::MeterChange, QueryError> {
+        let says = self.says(&asked.recorded_by, &asked.evidence);
+        let told = declare::change(asked.change.as_ref(), says)?;
+        let name = told.name();
+        scope.check(&name)?;
+        let registry = self.registry().await?;
+        let change = told.settle(&registry.park(&told.park).meters)?;
+        self.record(vec![told.entry(change, says)]).await?;
+        Ok(self::change(&name.to_string(), told.key.quantity, &change))
     }
 
     async fn declare_statistics(
@@ -325,7 +364,11 @@ fn registered_meters(
         .filter_map(|(key, dated)| {
             let name = Name::Meter(park.clone(), key.enterprise.clone(), key.meter.clone());
             let place = (key.enterprise.clone(), key.meter.clone(), key.quantity);
-            Some((place, meter(name.to_string(), dated.on(today)?)))
+            let name = name.to_string();
+            let changes = registered.meters.changes(key).iter();
+            let changes = changes.map(|c| change(&name, key.quantity, c)).collect();
+            let meter = meter(name, dated.on(today)?);
+            Some((place, pb::Meter { changes, ..meter }))
         })
         .collect()
 }
@@ -386,6 +429,36 @@ impl Registry for RegistryRpc {
         let work = |scope| shared.register_meter(scope, asked);
         shared
             .answer("RegisterMeter", request.metadata(), work)
+            .await
+    }
+
+    async fn record_meter_change(
+        &self,
+        request: Request<pb::RecordMeterChangeRequest>,
+    ) -> Result<Response<pb::MeterChange>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.record_meter_change(scope, asked);
+        shared
+            .answer("RecordMeterChange", request.metadata(), work)
+            .await
+    }
+
+    async fn declare_indicators(
+        &self,
+        request: Request<pb::DeclareIndicatorsRequest>,
+    ) -> Result<Response<pb::DeclareIndicatorsResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope: Scope| async move {
+            let says = shared.says(&asked.recorded_by, &asked.evidence);
+            let (parent, values) = (&asked.parent, &asked.values);
+            let (name, entries) = declare::indicators(parent, values, &shared.plans, says)?;
+            scope.check(&name)?;
+            let recorded = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            shared.record(entries).await?;
+            Ok(pb::DeclareIndicatorsResponse { recorded })
+        };
+        shared
+            .answer("DeclareIndicators", request.metadata(), work)
             .await
     }
 

@@ -155,7 +155,12 @@ async fn a_modulus_registered_after_the_seal_turns_a_reset_into_a_rollover() {
     let mut world = World::new().await;
     let the_day = day("2024-05-01");
     let meter = series("m", "electricity", Kind::Register);
-    let values: [(i64, &str); 2] = [(at(the_day, 1), "999984.0625"), (at(the_day, 2), "20")];
+    let values: [(i64, &str); 4] = [
+        (at(the_day, 1), "999980"),
+        (at(the_day, 2), "999984.0625"),
+        (at(the_day, 3), "20"),
+        (at(the_day, 4), "21"),
+    ];
     world
         .seal(
             PARK,
@@ -193,13 +198,96 @@ async fn a_modulus_registered_after_the_seal_turns_a_reset_into_a_rollover() {
         .await
         .expect("registered");
     let rollover = world.energy(NAME, days("2024-05-01", "2024-05-01")).await;
-    assert_eq!(amount(&rollover), "35.9375");
+    // 4.0625 before, 35.9375 over the modulus, 1 after.
+    assert_eq!(amount(&rollover), "41");
     assert!(
         rollover
             .notes
             .iter()
             .any(|note| note.contains("passed their modulus"))
     );
+    world.stop().await;
+}
+
+/// The meter with a multiplier from a day on.
+fn register(from: &str, multiplier: &str) -> pb::RegisterMeterRequest {
+    pb::RegisterMeterRequest {
+        meter: Some(pb::Meter {
+            name: format!("{NAME}/meters/m"),
+            quantity: "electricity".to_owned(),
+            kind: "register".to_owned(),
+            multiplier: multiplier.to_owned(),
+            counted: true,
+            valid_from: from.to_owned(),
+            ..pb::Meter::default()
+        }),
+        recorded_by: "test".to_owned(),
+        evidence: "nameplate".to_owned(),
+    }
+}
+
+/// Another meter in its place: 50.2 on the old one, 3 on the new one.
+fn change(seconds: i64, multiplier: &str) -> pb::RecordMeterChangeRequest {
+    pb::RecordMeterChangeRequest {
+        change: Some(pb::MeterChange {
+            meter: format!("{NAME}/meters/m"),
+            quantity: "electricity".to_owned(),
+            at: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            old_final: "50.2".to_owned(),
+            new_initial: "3".to_owned(),
+            multiplier: multiplier.to_owned(),
+        }),
+        recorded_by: "test".to_owned(),
+        evidence: "form 12".to_owned(),
+    }
+}
+
+/// METHOD (h), case 4, told after the seal: 120 × 100 until the meter is replaced, 80 × 100 from then on.
+#[tokio::test]
+async fn a_change_recorded_after_the_seal_counts_on_both_sides_of_its_register() {
+    let mut world = World::new().await;
+    let the_day = day("2024-05-01");
+    let meter = series("m", "electricity", Kind::Register);
+    let values: [(i64, &str); 4] = [
+        (at(the_day, 1), "50"),
+        (at(the_day, 2), "50.1"),
+        (at(the_day, 3), "3.5"),
+        (at(the_day, 4), "4"),
+    ];
+    let file = rows("e", &[(meter, &values)]);
+    world.seal(PARK, &[(the_day, file)], 1, With::Totals).await;
+    let change = |multiplier| change((at(the_day, 2) + 1_800_000) / 1_000, multiplier);
+    let early = world.registry.record_meter_change(change("8000")).await;
+    assert_eq!(
+        early.expect_err("not registered").code(),
+        tonic::Code::FailedPrecondition
+    );
+    let registered = world
+        .registry
+        .register_meter(register("2024-01-01", "12000"))
+        .await;
+    registered.expect("registered");
+    // A multiplier without the register that it begins at would apply nobody knows where.
+    let refused = world
+        .registry
+        .register_meter(register("2024-05-02", "8000"))
+        .await;
+    let refused = refused.expect_err("refused");
+    assert!(
+        refused.message().contains("RecordMeterChange"),
+        "{}",
+        refused.message()
+    );
+    let recorded = world.registry.record_meter_change(change("8000")).await;
+    assert_eq!(recorded.expect("recorded").into_inner().multiplier, "8000");
+    let figure = world.energy(NAME, days("2024-05-01", "2024-05-01")).await;
+    // 0.2 × 12000 on the old meter, 1 × 8000 on the new one.
+    assert_eq!(amount(&figure), "10400");
+    // A later word of the same change replaces it.
+    let corrected = world.registry.record_meter_change(change("4000")).await;
+    corrected.expect("corrected");
+    let figure = world.energy(NAME, days("2024-05-01", "2024-05-01")).await;
+    assert_eq!(amount(&figure), "6400");
     world.stop().await;
 }
 

@@ -215,7 +215,7 @@ async fn daily_totals_sum_to_the_figure_and_csv_has_a_header() {
     assert_eq!(
         lines.next(),
         Some(
-            "enterprise,meter,quantity,kind,unit,day,consumption,estimated,readings,resets,glitches,\
+            "enterprise,meter,quantity,kind,unit,day,consumption,estimated,readings,resets,jumps,glitches,\
              invalid,manual,revision"
         )
     );
@@ -242,7 +242,7 @@ async fn daily_totals_sum_to_the_figure_and_csv_has_a_header() {
     assert_eq!(micro(value(&figure.components[0].amount)), sum);
     // The day with late rows is open.
     assert_eq!(
-        (rows[6][13], rows[7][5], rows[7][13]),
+        (rows[6][14], rows[7][5], rows[7][14]),
         ("1", "2024-01-02", "0")
     );
     let Extracted { file, .. } = extract(

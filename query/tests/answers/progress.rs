@@ -160,9 +160,149 @@ async fn progress_that_cannot_be_judged_is_unknown_and_impossible_questions_are_
         .await
         .expect("plans");
     let plans = plans.into_inner().plans;
+    let parks = plans.iter().find(|plan| plan.id == "chongqing-parks-14fyp");
+    let parks = parks.expect("the default plan");
+    assert_eq!((parks.targets.len(), parks.end_year), (3, 2025));
+    assert!(plans.len() > 1, "further plans are served beside it");
+    world.stop().await;
+}
+
+/// An enterprise beside [`years`]'s, in 2020 alone or from 2025 on.
+async fn another(world: &mut World, id: &str, of: i32, kwh: &str, value: &str) {
+    let the_day = day(&format!("{of}-06-01"));
+    let meter = series("m", "electricity", Kind::Interval);
+    let file = rows(id, &[(meter, &[(at(the_day, 12), kwh)])]);
+    world.seal(PARK, &[(the_day, file)], 1, With::Totals).await;
+    world
+        .declare(PARK, vec![value_added(PARK, id, year(of), value)])
+        .await;
+    let enterprise = pb::Enterprise {
+        name: format!("parks/{PARK}/enterprises/{id}"),
+        title: id.to_owned(),
+        industry: "C31".to_owned(),
+        above_designated_size: true,
+        valid_from: format!("{of}-01-01"),
+        valid_to: format!("{of}-12-31"),
+        ..pb::Enterprise::default()
+    };
+    let request = pb::RegisterEnterpriseRequest {
+        enterprise: Some(enterprise),
+        recorded_by: "test".to_owned(),
+        evidence: String::new(),
+    };
+    let registered = world.registry.register_enterprise(request).await;
+    registered.expect("registered");
+}
+
+#[tokio::test]
+async fn like_for_like_and_a_fixed_panel_stand_beside_and_a_split_sums_to_the_change() {
+    let mut world = World::new().await;
+    years(&mut world).await;
+    another(&mut world, "gone", 2020, "3000000", "100").await;
+    another(&mut world, "new", 2025, "500000", "100").await;
+    let ended = progress(&mut world, 0).await.expect("progress");
+    let energy = &ended.targets[0];
+    // 4,000 MWh over 200 against 1,335 MWh over 200; "e" alone fell by 16.5 %.
+    assert_eq!(energy.change_percent, "-66.6250");
+    let like = energy.like_for_like.as_ref().expect("compared");
     assert_eq!(
-        (plans.len(), plans[0].targets.len(), plans[0].end_year),
-        (1, 3, 2025)
+        (like.population.as_str(), like.enterprises),
+        ("like-for-like", 2)
     );
+    // "new" had nothing in 2020: its enterprises' base is that of "e".
+    assert_eq!(like.base_value, "1.229000");
+    let panel = energy.fixed_panel.as_ref().expect("compared");
+    assert_eq!(
+        (panel.enterprises, panel.current_value.as_str()),
+        (2, "1.026215")
+    );
+    let split = energy.split.as_ref().expect("split");
+    let decimal = |text: &str| text.parse::<rust_decimal::Decimal>().expect("a decimal");
+    let terms = [
+        &split.structure,
+        &split.efficiency,
+        &split.entered,
+        &split.left,
+        &split.unsplit,
+        &split.rounding,
+    ];
+    let sum: rust_decimal::Decimal = terms.iter().map(|t| decimal(t)).sum();
+    assert_eq!(sum, decimal(&split.change));
+    assert_eq!(split.members.len(), 3);
+    assert!(
+        decimal(&split.left) < rust_decimal::Decimal::ZERO,
+        "{split:?}"
+    );
+    assert!(
+        decimal(&split.entered) > rust_decimal::Decimal::ZERO,
+        "{split:?}"
+    );
+    let running = progress(&mut world, 2023).await.expect("progress");
+    let forecast = running.targets[0].forecast.as_ref().expect("a forecast");
+    assert_eq!(forecast.year, 2025);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_scorecard_has_every_indicator_of_the_plan_in_one_answer() {
+    let mut world = World::new().await;
+    years(&mut world).await;
+    let value = |indicator: &str, year, value: &str| pb::DeclaredValue {
+        plan: "chongqing-parks-14fyp".to_owned(),
+        indicator: indicator.to_owned(),
+        year,
+        value: value.to_owned(),
+    };
+    let declare = |values| pb::DeclareIndicatorsRequest {
+        parent: "parks/p".to_owned(),
+        values,
+        recorded_by: "test".to_owned(),
+        evidence: "annual report".to_owned(),
+    };
+    let wrong = declare(vec![
+        value("no-such", 2025, "1"),
+        value("green-parks", 1, "x"),
+    ]);
+    let refused = world
+        .registry
+        .declare_indicators(wrong)
+        .await
+        .expect_err("refused");
+    let details = refused.get_details_bad_request().expect("details");
+    assert_eq!(details.field_violations.len(), 3);
+    let right = declare(vec![
+        value("green-parks", 2025, "29"),
+        value("green-parks", 2025, "30"),
+        value("output-growth", 2020, "100"),
+        value("output-growth", 2025, "137"),
+    ]);
+    let recorded = world
+        .registry
+        .declare_indicators(right)
+        .await
+        .expect("declared");
+    assert_eq!(recorded.into_inner().recorded, 4);
+    let request = pb::GetProgressRequest {
+        name: "parks/p".to_owned(),
+        ..pb::GetProgressRequest::default()
+    };
+    let card = world
+        .indicators
+        .get_scorecard(request)
+        .await
+        .expect("a scorecard")
+        .into_inner();
+    let line = |id: &str| card.lines.iter().find(|l| l.id == id).expect("a line");
+    assert_eq!(line("energy-intensity").verdict(), pb::Verdict::Met);
+    assert_eq!(line("energy-intensity").kind, "measured");
+    assert_eq!(line("waste-utilization").verdict(), pb::Verdict::Missed);
+    let parks = line("green-parks");
+    assert_eq!(
+        (parks.value.as_str(), parks.verdict()),
+        ("30", pb::Verdict::Met)
+    );
+    assert_eq!(line("output-growth").verdict(), pb::Verdict::Missed);
+    assert_eq!(line("output-share").verdict(), pb::Verdict::Unknown);
+    assert!(card.lines.len() >= 14, "{}", card.lines.len());
     world.stop().await;
 }

@@ -1,25 +1,21 @@
 //! `import`: registry and declarations from CSV, checked line by line before anything is written.
 
+mod lines;
+
 use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
-use greenpark_model::{
-    amount::Amount,
-    day::CivilDay,
-    id::{self, ParkId},
-    money::PriceBase,
-    quantity::Quantity,
-    reading::Kind,
-};
+use greenpark_model::id::ParkId;
 use greenpark_proto::query::v1 as api;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{
-    name,
     sheet::Sheet,
     wire::{Service, refusal},
 };
+use lines::{change, enterprise, indicator, meter, statistic};
+
 use crate::cli::ImportArgs;
 
 /// Most lines of one file: registries are thousands, and the check holds them all.
@@ -27,55 +23,14 @@ const LINES_MAX: usize = 100_000;
 /// Statistics sent in one request, which are taken together.
 const STATISTICS_MAX: usize = 5_000;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EnterpriseLine {
-    enterprise: String,
-    title: String,
-    industry: String,
-    above_designated_size: String,
-    valid_from: String,
-    #[serde(default)]
-    valid_to: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MeterLine {
-    enterprise: String,
-    meter: String,
-    title: String,
-    quantity: String,
-    kind: String,
-    #[serde(default)]
-    interval_s: String,
-    #[serde(default)]
-    modulus: String,
-    #[serde(default)]
-    rated_per_hour: String,
-    counted: String,
-    valid_from: String,
-    #[serde(default)]
-    valid_to: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StatisticLine {
-    enterprise: String,
-    series: String,
-    period: String,
-    amount: String,
-    price_base: String,
-    r#final: String,
-}
-
 /// What is to be written.
 #[derive(Debug, Default)]
 struct Plan {
     enterprises: Vec<api::Enterprise>,
     meters: Vec<api::Meter>,
+    changes: Vec<api::MeterChange>,
     statistics: Vec<api::Statistic>,
+    indicators: Vec<api::DeclaredValue>,
 }
 
 /// Reads, checks and writes.
@@ -91,23 +46,26 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         }
         bail!("{} lines are wrong; nothing was written", problems.len());
     }
-    if plan.enterprises.is_empty() && plan.meters.is_empty() && plan.statistics.is_empty() {
-        bail!("nothing to import; give --enterprises, --meters or --statistics");
+    let counts = [
+        ("enterprises", plan.enterprises.len()),
+        ("meters", plan.meters.len()),
+        ("meter_changes", plan.changes.len()),
+        ("statistics", plan.statistics.len()),
+        ("indicators", plan.indicators.len()),
+    ];
+    if counts.iter().all(|(_, count)| *count == 0) {
+        bail!(
+            "nothing to import; give --enterprises, --meters, --meter-changes, --statistics or --indicators"
+        );
     }
     let service = Service::connect(&args.client.grpc).await?;
-    let counts = (
-        plan.enterprises.len(),
-        plan.meters.len(),
-        plan.statistics.len(),
-    );
     write(&service, args, plan).await?;
-    let whole = json!({ "enterprises": counts.0, "meters": counts.1, "statistics": counts.2 });
+    let whole = counts
+        .iter()
+        .map(|(kind, count)| ((*kind).to_owned(), json!(count)));
+    let whole = serde_json::Value::Object(whole.collect());
     let mut sheet = Sheet::new(&["kind", "recorded"], &[1], whole);
-    for (kind, count) in [
-        ("enterprises", counts.0),
-        ("meters", counts.1),
-        ("statistics", counts.2),
-    ] {
+    for (kind, count) in counts {
         sheet.push(vec![kind.to_owned(), count.to_string()]);
     }
     sheet.print(args.client.format)
@@ -123,7 +81,9 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
             enterprise(park, l)
         }),
         meters: lines(args.meters.as_deref(), problems, |l| meter(park, l)),
+        changes: lines(args.meter_changes.as_deref(), problems, |l| change(park, l)),
         statistics: lines(args.statistics.as_deref(), problems, |l| statistic(park, l)),
+        indicators: lines(args.indicators.as_deref(), problems, indicator),
     }
 }
 
@@ -193,149 +153,6 @@ fn reason(error: &csv::Error) -> String {
     }
 }
 
-/// Collects what is wrong with the fields of a line.
-#[derive(Debug, Default)]
-struct Check(Vec<String>);
-
-impl Check {
-    fn that<T, E: std::fmt::Display>(&mut self, column: &str, result: Result<T, E>) -> Option<T> {
-        result
-            .map_err(|error| self.0.push(format!("{column}: {error}")))
-            .ok()
-    }
-
-    fn id(&mut self, column: &str, text: &str) {
-        self.that(column, id::check(text));
-    }
-
-    fn day(&mut self, column: &str, text: &str) -> Option<CivilDay> {
-        self.that(column, text.parse())
-    }
-
-    fn days(&mut self, from: &str, to: &str) {
-        let first = self.day("valid_from", from);
-        if to.is_empty() {
-            return;
-        }
-        let last = self.day("valid_to", to);
-        if first.zip(last).is_some_and(|(first, last)| last < first) {
-            self.0.push(format!("valid_to: {to} is before {from}"));
-        }
-    }
-
-    fn decimal(&mut self, column: &str, text: &str) {
-        if !text.is_empty() {
-            self.that(column, text.parse::<Amount>());
-        }
-    }
-
-    fn yes(&mut self, column: &str, text: &str) -> bool {
-        match text {
-            "true" | "yes" | "1" => true,
-            "false" | "no" | "0" => false,
-            _ => {
-                self.0
-                    .push(format!("{column}: '{text}' is neither true nor false"));
-                false
-            }
-        }
-    }
-
-    fn end<T>(self, entry: T) -> Result<T, Vec<String>> {
-        if self.0.is_empty() {
-            Ok(entry)
-        } else {
-            Err(self.0)
-        }
-    }
-}
-
-fn enterprise(park: &str, line: EnterpriseLine) -> Result<api::Enterprise, Vec<String>> {
-    let mut check = Check::default();
-    check.id("enterprise", &line.enterprise);
-    check.days(&line.valid_from, &line.valid_to);
-    let above = check.yes("above_designated_size", &line.above_designated_size);
-    check.end(api::Enterprise {
-        name: name::enterprise(park, &line.enterprise),
-        title: line.title,
-        industry: line.industry,
-        above_designated_size: above,
-        valid_from: line.valid_from,
-        valid_to: line.valid_to,
-        recorded_at: None,
-    })
-}
-
-fn meter(park: &str, line: MeterLine) -> Result<api::Meter, Vec<String>> {
-    let mut check = Check::default();
-    check.id("enterprise", &line.enterprise);
-    check.id("meter", &line.meter);
-    check.that("quantity", line.quantity.parse::<Quantity>());
-    if Kind::from_name(&line.kind).is_none() {
-        check.0.push(format!(
-            "kind: '{}' is none of register, interval, event, gauge",
-            line.kind
-        ));
-    }
-    check.decimal("modulus", &line.modulus);
-    check.decimal("rated_per_hour", &line.rated_per_hour);
-    check.days(&line.valid_from, &line.valid_to);
-    let interval_s = match line.interval_s.as_str() {
-        "" => 0,
-        text => check.that("interval_s", text.parse()).unwrap_or(0),
-    };
-    let counted = check.yes("counted", &line.counted);
-    check.end(api::Meter {
-        name: name::meter(park, &line.enterprise, &line.meter),
-        title: line.title,
-        quantity: line.quantity,
-        kind: line.kind,
-        interval_s,
-        modulus: line.modulus,
-        rated_per_hour: line.rated_per_hour,
-        counted,
-        valid_from: line.valid_from,
-        valid_to: line.valid_to,
-        latest: None,
-        recorded_at: None,
-    })
-}
-
-fn statistic(park: &str, line: StatisticLine) -> Result<api::Statistic, Vec<String>> {
-    let mut check = Check::default();
-    check.id("enterprise", &line.enterprise);
-    if !matches!(line.series.as_str(), "value_added" | "gross_output") {
-        check.0.push(format!(
-            "series: '{}' is neither value_added nor gross_output",
-            line.series
-        ));
-    }
-    let period = check.that("period", declared(&line.period));
-    check.that("amount", line.amount.parse::<Amount>());
-    check.that("price_base", line.price_base.parse::<PriceBase>());
-    let last = check.yes("final", &line.r#final);
-    check.end(api::Statistic {
-        enterprise: name::enterprise(park, &line.enterprise),
-        series: line.series,
-        period,
-        amount: line.amount,
-        price_base: line.price_base,
-        r#final: last,
-        recorded_at: None,
-    })
-}
-
-/// Statistics are declared for calendar periods.
-fn declared(text: &str) -> anyhow::Result<api::Period> {
-    use api::period::Period;
-    match name::period(text) {
-        Ok(api::Period {
-            period: Some(Period::Year(_) | Period::Quarter(_) | Period::Month(_)),
-        }) => name::period(text),
-        _ => bail!("'{text}' is no calendar period; write 2025, 2025-Q4 or 2025-11"),
-    }
-}
-
 async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Result<()> {
     let (by, evidence) = (&args.recorded_by, &args.evidence);
     let mut registry = service.registry();
@@ -360,6 +177,17 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
             format!("all enterprises and {done} meters were recorded, then one was refused")
         })?;
     }
+    for (done, change) in plan.changes.into_iter().enumerate() {
+        let request = api::RecordMeterChangeRequest {
+            change: Some(change),
+            recorded_by: by.clone(),
+            evidence: evidence.clone(),
+        };
+        let answer = registry.record_meter_change(request).await.map_err(refusal);
+        answer.with_context(|| {
+            format!("all meters and {done} of their changes were recorded, then one was refused")
+        })?;
+    }
     for (page, statistics) in plan.statistics.chunks(STATISTICS_MAX).enumerate() {
         let request = api::DeclareStatisticsRequest {
             parent: format!("parks/{}", args.park),
@@ -372,6 +200,16 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
         answer.with_context(|| {
             format!("the registry and {done} statistics were recorded, then some were refused")
         })?;
+    }
+    if !plan.indicators.is_empty() {
+        let request = api::DeclareIndicatorsRequest {
+            parent: format!("parks/{}", args.park),
+            values: plan.indicators,
+            recorded_by: by.clone(),
+            evidence: evidence.clone(),
+        };
+        let answer = registry.declare_indicators(request).await.map_err(refusal);
+        answer.context("the registry and the statistics were recorded, the indicators were not")?;
     }
     Ok(())
 }

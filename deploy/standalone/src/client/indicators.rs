@@ -5,11 +5,11 @@ use greenpark_proto::query::v1::{self as api, Verdict};
 use serde_json::{Value, json};
 
 use super::{
-    name,
+    name, reasons,
     sheet::Sheet,
     wire::{Service, refusal},
 };
-use crate::cli::{BasisName, IndicatorName, IntensityArgs, ProgressArgs};
+use crate::cli::{BasisName, Format, IndicatorName, IntensityArgs, ProgressArgs};
 
 /// Figures of a page.
 const PAGE_SIZE: i32 = 1_000;
@@ -125,7 +125,11 @@ pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
             crate::gauge::line(&format!("note: {}: {note}", indicator(target)));
         }
     }
-    progress_sheet(&progress).print(args.client.format)
+    progress_sheet(&progress).print(args.client.format)?;
+    match reasons::sheet(&progress) {
+        Some(why) if args.client.format == Format::Table => why.print(Format::Table),
+        _ => Ok(()),
+    }
 }
 
 /// Progress as a sheet: a row for each target.
@@ -359,6 +363,7 @@ fn target_json(target: &api::TargetProgress) -> Value {
         "required_pace_percent": target.required_pace_percent,
         "verdict": verdict(target.verdict()),
         "years": years,
+        "beside": reasons::json(target),
         "notes": target.notes,
     })
 }

@@ -122,9 +122,9 @@ fn meter_request(meter: Meter, name: String) -> api::RegisterMeterRequest {
             rated_per_hour: decimal(meter.rated_per_hour()),
             counted: meter.spec.place == Place::Main,
             valid_from: format!("{FIRST_YEAR}-01-01"),
-            valid_to: String::new(),
             latest: None,
             recorded_at: None,
+            ..api::Meter::default()
         }),
         recorded_by: RECORDED_BY.to_owned(),
         evidence: EVIDENCE.to_owned(),

@@ -24,6 +24,7 @@ fn totals(day: CivilDay, name: &str, file: &NewFile, revision: u32) -> TotalsRow
         day,
         revision,
         sha256: file.encoded.sha256,
+        rules: "".into(),
         fold: DayFold {
             readings: 24,
             ..DayFold::default()

@@ -15,20 +15,24 @@ fn point() -> impl Strategy<Value = Option<Point>> {
 }
 
 fn row() -> impl Strategy<Value = TotalsRow> {
-    let outcomes = any::<[u32; 6]>().prop_map(|n| Outcomes {
+    let outcomes = any::<[u32; 7]>().prop_map(|n| Outcomes {
         rollovers: n[0],
         replacements: n[1],
         resets: n[2],
+        jumps: n[6],
         glitches: n[3],
         invalid: n[4],
         manual: n[5],
     });
     let within = -(10i128.pow(38) - 1)..10i128.pow(38);
-    let fold = (any::<u32>(), within, point(), point(), outcomes).prop_map(
-        |(readings, within, first, last, outcomes)| DayFold {
+    let points = [point(), point(), point(), point()];
+    let fold = (any::<u32>(), within, points, outcomes).prop_map(
+        |(readings, within, [first, head, tail, last], outcomes)| DayFold {
             readings,
             within: Sum(within),
             first,
+            head,
+            tail,
             last,
             outcomes,
         },
@@ -56,6 +60,7 @@ fn row() -> impl Strategy<Value = TotalsRow> {
                     day: day("2026-11-22").plus(i32::from(revision) % 400),
                     revision: u32::from(revision),
                     sha256,
+                    rules: format!("at most {duplicates}/h").into(),
                     fold,
                     duplicates: u32::from(duplicates),
                     conflicts: u32::from(conflicts),

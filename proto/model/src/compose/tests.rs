@@ -110,6 +110,56 @@ fn a_fall_over_midnight_is_a_named_reset_of_the_later_day() {
     assert_eq!(first.outcomes.resets, 0);
 }
 
+/// Case 2 at midnight: the day's first reading, or its last one, is the blip.
+#[test]
+fn method_h_case_2_a_zero_blip_beside_midnight_is_left_out() {
+    let midnight = day("2026-01-02").start().0;
+    let at = |hours: i64| midnight + hours * HOUR;
+    let kwh = |thousandths: i64| thousandths * 1_000;
+    let real = [
+        (at(-3), kwh(3_700)),
+        (at(-2), kwh(3_720)),
+        (at(-1), kwh(3_737)),
+    ];
+    let later = [
+        (at(1), kwh(3_746)),
+        (at(2), kwh(3_750)),
+        (at(3), kwh(3_755)),
+    ];
+    let both = DayRange::new(day("2026-01-01"), day("2026-01-02")).expect("a range");
+    for blip in [
+        (at(0), 0),
+        (at(0), kwh(99_999_999)),
+        (at(0) - 1_000, 0),
+        (at(0) - 1_000, kwh(99_999_999)),
+    ] {
+        let folds = days(&[&real[..], &[blip], &later[..]].concat());
+        let whole = compose(&Traits::default(), both, &folds);
+        assert_eq!(whole.amount, Sum(55_000), "{blip:?}");
+        assert_eq!(
+            (whole.outcomes.glitches, whole.outcomes.resets),
+            (1, 0),
+            "{blip:?}"
+        );
+        let parts = compose_daily(&Traits::default(), both, &folds);
+        let parts: Sum = parts.iter().map(|(_, c)| c.amount).sum();
+        assert_eq!(parts, whole.amount, "{blip:?}");
+    }
+}
+
+#[test]
+fn jitter_over_midnight_is_booked_again_when_the_register_comes_on() {
+    let midnight = day("2026-01-02").start().0;
+    let folds = days(&[
+        (midnight - HOUR, 215_700_000),
+        (midnight, 215_600_000),
+        (midnight + HOUR, 215_800_000),
+    ]);
+    let both = DayRange::new(day("2026-01-01"), day("2026-01-02")).expect("a range");
+    let whole = compose(&Traits::default(), both, &folds);
+    assert_eq!((whole.amount, whole.outcomes.resets), (Sum(100_000), 0));
+}
+
 prop_compose! {
     /// A counter that never falls, read at irregular instants over some weeks.
     fn counter()(steps in prop::collection::vec((1i64..200 * HOUR / 3, 0i64..9_000_000_000), 2..120))
@@ -120,6 +170,69 @@ prop_compose! {
             register += more;
             (instant, register)
         }).collect()
+    }
+}
+
+/// What may go wrong with a reading of a counter.
+#[derive(Debug, Clone, Copy)]
+enum Odd {
+    No,
+    Zero,
+    Thousandfold,
+    Missing,
+}
+
+prop_compose! {
+    /// The same, with some readings odd and none of them beside another odd one.
+    fn odd_counter()(
+        steps in prop::collection::vec((1i64..9 * HOUR, 1i64..9_000_000), 3..150),
+        odd in prop::collection::vec(0u8..24, 150),
+    ) -> (Vec<(i64, i64)>, i64) {
+        let (mut instant, mut register) = (1_700_000_000_000, 50_000_000);
+        let (mut readings, mut ends) = (Vec::new(), Vec::new());
+        let mut before = Odd::Zero;
+        for (place, (ms, more)) in steps.iter().enumerate() {
+            instant += ms;
+            register += more;
+            let may = matches!(before, Odd::No) && place > 0 && place + 2 < steps.len();
+            let this = match odd[place] {
+                0 if may => Odd::Zero,
+                1 if may => Odd::Thousandfold,
+                2 if may => Odd::Missing,
+                _ => Odd::No,
+            };
+            before = this;
+            match this {
+                Odd::No => {
+                    ends.push(register);
+                    readings.push((instant, register));
+                }
+                Odd::Zero => readings.push((instant, 0)),
+                Odd::Thousandfold => readings.push((instant, register * 1_000)),
+                Odd::Missing => {}
+            }
+        }
+        let consumed = ends[ends.len() - 1] - ends[0];
+        (readings, consumed)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+    /// Whatever single readings are zero, a thousandfold or missing, and wherever midnight falls: the
+    /// sum of the days is the true difference of the register, where nothing had to be named.
+    #[test]
+    fn single_odd_readings_cost_nothing((readings, consumed) in odd_counter()) {
+        let folds = days(&readings);
+        let (first, last) = (folds[0].0, folds[folds.len() - 1].0);
+        let range = DayRange::new(first, last).expect("a range");
+        let whole = compose(&Traits::default(), range, &folds);
+        if whole.outcomes.resets == 0 {
+            prop_assert_eq!(whole.amount.0, i128::from(consumed));
+        }
+        let parts = compose_daily(&Traits::default(), range, &folds);
+        prop_assert!(invariants::parts_sum_to_whole(parts.iter().map(|(_, c)| c.amount), whole.amount));
     }
 }
 

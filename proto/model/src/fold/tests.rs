@@ -27,7 +27,7 @@ fn fold(traits: &Traits, registers: &[&str]) -> DayFold {
 fn method_h_case_1_rollover_is_35_9375() {
     let traits = Traits {
         modulus: Some(amount("1000000")),
-        rated_per_hour: Some(amount("400")),
+        bound_per_hour: Some(amount("400")),
         ..Traits::default()
     };
     let day = fold(&traits, &["999984.0625", "20"]);
@@ -40,14 +40,14 @@ fn amount(text: &str) -> Amount {
 }
 
 #[test]
-fn a_rollover_beyond_the_rated_bound_is_a_reset() {
+fn a_rollover_beyond_the_bound_is_a_reset() {
     let traits = Traits {
         modulus: Some(amount("1000000")),
-        rated_per_hour: Some(amount("100")),
+        bound_per_hour: Some(amount("100")),
         ..Traits::default()
     };
-    let day = fold(&traits, &["999984.0625", "20"]);
-    assert_eq!(day.within, Sum::ZERO);
+    let day = fold(&traits, &["999980", "999984.0625", "20", "21"]);
+    assert_eq!(day.within.to_string(), "5.0625");
     assert_eq!((day.outcomes.rollovers, day.outcomes.resets), (0, 1));
 }
 
@@ -65,23 +65,83 @@ fn method_h_case_3_jitter_books_nothing() {
     let day = fold(&Traits::default(), &["215.6", "215.7", "215.6", "215.6"]);
     assert_eq!(day.within, Sum::ZERO);
     assert_eq!(day.outcomes.resets, 0);
+    let day = fold(&Traits::default(), &["215.7", "215.6", "215.6", "215.6"]);
+    assert_eq!((day.within, day.outcomes.resets), (Sum::ZERO, 0));
 }
 
 /// Case 4: a replacement in the middle of the day, old final and new initial on record.
 #[test]
 fn method_h_case_4_replacement_counts_both_meters() {
-    let replacement = Replacement {
-        instant: Instant(1_000_000),
-        old_final: amount("5012"),
-        new_initial: amount("3"),
-    };
     let traits = Traits {
-        replacements: vec![replacement],
+        changes: vec![change("5012", "3", "1")],
         ..Traits::default()
     };
     let day = fold(&traits, &["5000", "5010", "10", "14"]);
     assert_eq!(day.within.to_string(), "23");
     assert_eq!((day.outcomes.replacements, day.outcomes.resets), (1, 0));
+}
+
+/// Between the second and the third reading of [`fold`].
+fn change(old_final: &str, new_initial: &str, multiplier: &str) -> MeterChange {
+    MeterChange {
+        instant: Instant(1_000_000),
+        old_final: amount(old_final),
+        new_initial: amount(new_initial),
+        multiplier: times(multiplier),
+    }
+}
+
+fn times(multiplier: &str) -> Multiplier {
+    Multiplier::new(amount(multiplier)).expect("positive")
+}
+
+/// Case 4, with transformers: 120 × 100 = 12 000 on the old meter, 80 × 100 on the new one.
+#[test]
+fn method_h_case_4_multipliers_apply_at_the_register_of_the_change() {
+    let traits = Traits {
+        multiplier: times("12000"),
+        changes: vec![change("50.2", "3", "8000")],
+        ..Traits::default()
+    };
+    let day = fold(&traits, &["50", "50.1", "3.5", "4"]);
+    // 0.2 on the old meter, 1 on the new one.
+    assert_eq!(day.within.to_string(), "10400");
+    assert_eq!(day.outcomes.replacements, 1);
+}
+
+#[test]
+fn a_multiplier_that_divides_unevenly_loses_nothing_over_many_steps() {
+    let traits = Traits {
+        multiplier: times("0.333333"),
+        ..Traits::default()
+    };
+    let registers: Vec<String> = (0..200).map(|n| format!("{}.000001", n * 7)).collect();
+    let registers: Vec<&str> = registers.iter().map(String::as_str).collect();
+    let day = fold(&traits, &registers);
+    let (first, last) = (day.first.expect("read"), day.last.expect("read"));
+    assert_eq!(
+        day.within,
+        times("0.333333").between(first.register, last.register)
+    );
+    assert_eq!(day.within.to_string(), "464.332869");
+}
+
+/// An interval's value is multiplied by what held at its instant.
+#[test]
+fn multipliers_apply_to_intervals_by_their_instants() {
+    let traits = Traits {
+        multiplier: times("10"),
+        changes: vec![change("0", "0", "20")],
+        ..Traits::default()
+    };
+    let columns = DayColumns {
+        instants: &[0, 999_999, 1_000_000],
+        values: &[micro("1"), micro("2"), micro("3")],
+        flags: &[Flag::Normal.code(); 3],
+        superseded: &[false; 3],
+    };
+    let day = fold_day(Kind::Interval, &traits, columns);
+    assert_eq!(day.within.to_string(), "90");
 }
 
 /// Case 6: 40 454 476 → 40 428 074 → 40 454 621.
@@ -98,6 +158,61 @@ fn method_h_case_7_spike_is_taken_back() {
     let day = fold(&Traits::default(), &["138144", "52776558592", "138150"]);
     assert_eq!(day.within.to_string(), "6");
     assert_eq!(day.outcomes.glitches, 1);
+}
+
+/// Case 7 as a plateau: the register reads ×1000 too much for an hour, with and without a rating.
+#[test]
+fn method_h_case_7_a_plateau_of_glitches_is_left_out() {
+    let bound = Traits {
+        bound_per_hour: Some(amount("400")),
+        ..Traits::default()
+    };
+    for traits in [bound, Traits::default()] {
+        let registers = [
+            "138140",
+            "138144",
+            "52776558592",
+            "52776558592",
+            "52776558592",
+            "138150",
+        ];
+        let day = fold(&traits, &registers);
+        assert_eq!(day.within.to_string(), "10");
+        assert_eq!((day.outcomes.glitches, day.outcomes.resets), (3, 0));
+        assert_eq!(day.outcomes.jumps, 0);
+    }
+}
+
+/// Case 8: a register that does not move is no consumption, and nothing is odd about it.
+#[test]
+fn method_h_case_8_a_frozen_register_is_a_legitimate_zero() {
+    let day = fold(&Traits::default(), &["77.5"; 8]);
+    assert_eq!((day.within, day.outcomes), (Sum::ZERO, Outcomes::default()));
+}
+
+#[test]
+fn a_rise_beyond_the_bound_that_stays_is_a_named_jump() {
+    let traits = Traits {
+        bound_per_hour: Some(amount("400")),
+        ..Traits::default()
+    };
+    let day = fold(&traits, &["100", "110", "90000", "90010", "90025"]);
+    assert_eq!(day.within.to_string(), "35");
+    assert_eq!((day.outcomes.jumps, day.outcomes.glitches), (1, 0));
+    assert_eq!(day.last.expect("read").register, amount("90025"));
+    // A single one at the day's end is left for the day after.
+    let day = fold(&traits, &["100", "110", "90000"]);
+    assert_eq!(
+        (day.within.to_string().as_str(), day.outcomes.glitches),
+        ("10", 1)
+    );
+    // Where all others agree, the first one was off.
+    let day = fold(&traits, &["3", "90000", "90010", "90025"]);
+    assert_eq!(
+        (day.within.to_string().as_str(), day.outcomes.jumps),
+        ("25", 0)
+    );
+    assert_eq!(day.first.expect("read").register, amount("90000"));
 }
 
 #[test]
@@ -161,6 +276,8 @@ proptest! {
             flags: &vec![Flag::Normal.code(); values.len()],
             superseded: &vec![false; values.len()],
         };
+        let bound = Traits { bound_per_hour: Some(amount("0.5")), ..Traits::default() };
+        prop_assert!(fold_day(Kind::Register, &bound, columns).within.0 >= 0);
         let day = fold_day(Kind::Register, &Traits::default(), columns);
         prop_assert!(day.within.0 >= 0);
         if day.outcomes.resets == 0 {

@@ -1,0 +1,171 @@
+//! What entries say, in the order of their recording.
+
+use super::*;
+use crate::reference::ReferenceEntry;
+
+const NAME: &str = "parks/p/enterprises/e/meters/m";
+
+fn entry(subject: &str, from: &str, quantity: &str, modulus: Option<&str>) -> ReferenceEntry {
+    let meter = Meter {
+        title: "main".to_owned(),
+        quantity: quantity.parse().expect("a quantity"),
+        kind: Kind::Register,
+        interval_s: 3_600,
+        modulus: modulus.map(|m| m.parse().expect("a decimal")),
+        rated_per_hour: None,
+        headroom: None,
+        multiplier: Multiplier::ONE,
+        counted: true,
+    };
+    ReferenceEntry {
+        kind: METER.to_owned(),
+        subject: subject.to_owned(),
+        valid_from: from.parse().expect("a day"),
+        valid_to: None,
+        recorded_at: Instant(0),
+        recorded_by: "test".to_owned(),
+        evidence: "none".to_owned(),
+        body: meter.write(),
+    }
+}
+
+fn read(entries: Vec<ReferenceEntry>) -> Meters {
+    let snapshot = ReferenceSnapshot {
+        version: 1,
+        entries,
+    };
+    let mut parks = Meters::read(&snapshot).expect("readable");
+    parks.remove("p").expect("a park")
+}
+
+fn modulus(meters: &Meters, quantity: &str, year: i16) -> Option<String> {
+    let series = Series {
+        meter: MeterId::new("m").expect("an id"),
+        quantity: quantity.parse().expect("a quantity"),
+        kind: Kind::Register,
+    };
+    let enterprise = EnterpriseId::new("e").expect("an id");
+    let traits = meters.traits(&enterprise, &series, year);
+    traits.modulus.map(|m| m.to_string())
+}
+
+#[test]
+fn traits_are_those_of_the_years_end_and_change_the_digest() {
+    let with = |later: &str| {
+        read(vec![
+            entry(NAME, "2020-01-01", "electricity", Some("100000")),
+            entry(NAME, "2022-01-01", "electricity", Some(later)),
+        ])
+    };
+    let meters = with("1000000");
+    assert_eq!(
+        modulus(&meters, "electricity", 2021).as_deref(),
+        Some("100000")
+    );
+    assert_eq!(
+        modulus(&meters, "electricity", 2022).as_deref(),
+        Some("1000000")
+    );
+    assert_ne!(meters.digest(), with("9000000").digest());
+    assert_eq!(meters.digest(), with("1000000").digest());
+}
+
+#[test]
+fn each_quantity_of_a_meter_has_its_own_traits() {
+    let meters = read(vec![
+        entry(NAME, "2020-01-01", "electricity", None),
+        entry(NAME, "2020-01-01", "steam", Some("1000000")),
+    ]);
+    assert_eq!(modulus(&meters, "electricity", 2020), None);
+    assert_eq!(modulus(&meters, "steam", 2020).as_deref(), Some("1000000"));
+}
+
+fn series() -> Series {
+    Series {
+        meter: MeterId::new("m").expect("an id"),
+        quantity: "electricity".parse().expect("a quantity"),
+        kind: Kind::Register,
+    }
+}
+
+fn change(at: &str, multiplier: &str) -> ReferenceEntry {
+    let amount = |text: &str| text.parse::<Amount>().expect("a decimal");
+    let change = MeterChange {
+        instant: at.parse().expect("an instant"),
+        old_final: amount("5012"),
+        new_initial: amount("3"),
+        multiplier: Multiplier::new(amount(multiplier)).expect("positive"),
+    };
+    ReferenceEntry {
+        kind: METER_CHANGE.to_owned(),
+        body: write_change(series().quantity, change),
+        ..entry(NAME, "2020-01-01", "electricity", None)
+    }
+}
+
+#[test]
+fn changes_stand_in_order_and_a_later_word_of_one_replaces_it() {
+    let enterprise = EnterpriseId::new("e").expect("an id");
+    let meters = read(vec![
+        entry(NAME, "2020-01-01", "electricity", None),
+        change("2022-01-01T00:00:00+08:00", "200"),
+        change("2021-01-01T00:00:00+08:00", "100"),
+        change("2022-01-01T00:00:00+08:00", "250"),
+    ]);
+    let traits = meters.traits(&enterprise, &series(), 2020);
+    let told: Vec<String> = traits
+        .changes
+        .iter()
+        .map(|c| format!("{} {}", c.instant, c.multiplier.value()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "2021-01-01T00:00:00+08:00 100",
+            "2022-01-01T00:00:00+08:00 250"
+        ]
+    );
+    let none = read(vec![entry(NAME, "2020-01-01", "electricity", None)]);
+    assert_ne!(meters.digest(), none.digest());
+}
+
+#[test]
+fn a_bound_is_the_rating_and_its_headroom() {
+    let mut meter = Meter::read(&entry(NAME, "2020-01-01", "steam", None).body).expect("read");
+    assert_eq!(meter.bound_per_hour(), None);
+    meter.rated_per_hour = Some("400".parse().expect("a decimal"));
+    let told = |meter: &Meter| meter.bound_per_hour().map(|b| b.to_string());
+    assert_eq!(told(&meter).as_deref(), Some("480"));
+    meter.headroom = Some("1.05".parse().expect("a decimal"));
+    assert_eq!(told(&meter).as_deref(), Some("420"));
+    let back = Meter::read(&meter.write()).expect("read back");
+    assert_eq!(back, meter);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_named() {
+    let read = |entry| {
+        let entries = vec![entry];
+        Meters::read(&ReferenceSnapshot {
+            version: 1,
+            entries,
+        })
+    };
+    for subject in [
+        "",
+        "parks/p",
+        "parks/p/enterprises/e",
+        "parks/p/enterprises/e/meters/m/x",
+    ] {
+        assert!(read(entry(subject, "2020-01-01", "steam", None)).is_err());
+    }
+    let mut broken = entry(NAME, "2020-01-01", "steam", None);
+    broken.body = "{}".to_owned();
+    assert!(matches!(
+        read(broken),
+        Err(Unreadable {
+            problem: MeterError::Body(_),
+            ..
+        })
+    ));
+}

@@ -1,0 +1,292 @@
+//! What the registry knows of a meter that folding needs, and what a step of its register was.
+//!
+//! A register times its *multiplier* (CT ratio × PT ratio, 倍率) is what was consumed. A multiplier holds
+//! from a register reading on, not from a wall time: a [`MeterChange`] says what the old register stood
+//! at and what the new one began at, so the step that holds it is counted on both sides.
+//!
+//! A step is *allowed* by the bound of METHOD (h), `0 ≤ Δ ≤ rated × Δt × k`, where the meter has a rating.
+
+use std::fmt;
+
+use crate::{
+    amount::{Amount, AmountError, Sum},
+    day::{CivilDay, Instant},
+    limits::{BOUND_MS_MIN, MICRO},
+};
+
+/// A register at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Point {
+    /// When.
+    pub instant: Instant,
+    /// What it read.
+    pub register: Amount,
+}
+
+/// What a register is multiplied by: CT ratio × PT ratio, positive; 1 where the meter is direct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Multiplier(Amount);
+
+/// Another meter in a meter's place (换表), or another multiplier of the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MeterChange {
+    /// When; it applies to the step that holds this instant.
+    pub instant: Instant,
+    /// The register before.
+    pub old_final: Amount,
+    /// The register after: the new meter's first, or the same where only the multiplier changes.
+    pub new_initial: Amount,
+    /// The multiplier from then on.
+    pub multiplier: Multiplier,
+}
+
+/// What the registry knows of a meter that the fold needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// The register's modulus: one more than its largest value.
+    pub modulus: Option<Amount>,
+    /// The most that can be consumed in an hour, headroom included, in the canonical unit.
+    pub bound_per_hour: Option<Amount>,
+    /// The multiplier before the first change.
+    pub multiplier: Multiplier,
+    /// Changes, in order of their instants.
+    pub changes: Vec<MeterChange>,
+}
+
+/// What a step of a counter was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The register did not fall: this much was consumed.
+    Advance(Sum),
+    /// It passed its modulus: this much was consumed.
+    Rollover(Sum),
+    /// The meter or its multiplier was changed: this much was consumed before and after.
+    Change(Sum),
+    /// It rose by more than the meter can measure, and nothing explains it yet.
+    Excess,
+    /// It fell, and nothing explains it yet.
+    Fall,
+}
+
+impl Default for Multiplier {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+impl Multiplier {
+    /// A meter that is read as it is.
+    pub const ONE: Self = match Amount::from_micro(MICRO) {
+        Ok(one) => Self(one),
+        Err(_) => panic!("one is in range"),
+    };
+
+    /// Takes a positive multiplier.
+    ///
+    /// # Errors
+    /// [`AmountError::OutOfRange`] for zero, a negative one, or one above a million.
+    pub fn new(value: Amount) -> Result<Self, AmountError> {
+        let most = MICRO.saturating_mul(MICRO);
+        if value.micro() > 0 && value.micro() <= most {
+            Ok(Self(value))
+        } else {
+            Err(AmountError::OutOfRange)
+        }
+    }
+
+    /// The multiplier as a number.
+    #[must_use]
+    pub const fn value(self) -> Amount {
+        self.0
+    }
+
+    /// `register` times the multiplier, in millionths rounded down. Differences of what this gives for
+    /// registers in order add up without a rest, whatever the multiplier.
+    #[must_use]
+    pub fn of(self, register: Amount) -> Sum {
+        let register = i128::from(register.micro());
+        if self == Self::ONE {
+            return Sum(register);
+        }
+        // OK because a register below 10^18 times a multiplier of at most 10^12 is below 2^127.
+        Sum((register * i128::from(self.0.micro())).div_euclid(i128::from(MICRO)))
+    }
+
+    /// What was consumed from one register to another.
+    #[must_use]
+    pub fn between(self, from: Amount, to: Amount) -> Sum {
+        if self == Self::ONE {
+            return to.since(from);
+        }
+        self.of(to) - self.of(from)
+    }
+}
+
+impl Traits {
+    /// What the step from `before` to `after` was.
+    #[must_use]
+    pub fn step(&self, before: Point, after: Point) -> Step {
+        if self.changes.is_empty() {
+            return self.plain_step(self.multiplier, before, after);
+        }
+        let mut multiplier = self.multiplier_at(before.instant);
+        let within = |c: &&MeterChange| before.instant < c.instant && c.instant <= after.instant;
+        let mut changes = self.changes.iter().filter(within).peekable();
+        if changes.peek().is_none() {
+            return self.plain_step(multiplier, before, after);
+        }
+        let (mut from, mut consumed) = (before.register, Sum::ZERO);
+        for change in changes {
+            consumed += multiplier.between(from, change.old_final);
+            (from, multiplier) = (change.new_initial, change.multiplier);
+        }
+        consumed += multiplier.between(from, after.register);
+        if consumed.0 >= 0 {
+            Step::Change(consumed)
+        } else {
+            Step::Fall
+        }
+    }
+
+    /// The multiplier that holds for a reading at `instant`.
+    #[must_use]
+    pub fn multiplier_at(&self, instant: Instant) -> Multiplier {
+        let last = self.changes.iter().rev().find(|c| c.instant <= instant);
+        last.map_or(self.multiplier, |change| change.multiplier)
+    }
+
+    /// What of it matters for readings of `day` alone: the multiplier that the day begins with, and the
+    /// day's own changes.
+    #[must_use]
+    pub fn on(&self, day: CivilDay) -> Self {
+        let (start, end) = (day.start(), day.end());
+        let of_day = |c: &&MeterChange| start < c.instant && c.instant <= end;
+        Self {
+            modulus: self.modulus,
+            bound_per_hour: self.bound_per_hour,
+            multiplier: self.multiplier_at(start),
+            changes: self.changes.iter().filter(of_day).copied().collect(),
+        }
+    }
+
+    /// Whether values are read as they are, always.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.changes.is_empty() && self.multiplier == Multiplier::ONE
+    }
+
+    /// A step without a change on record.
+    fn plain_step(&self, multiplier: Multiplier, before: Point, after: Point) -> Step {
+        if after.register >= before.register {
+            let consumed = multiplier.between(before.register, after.register);
+            return if self.allows(consumed, before.instant, after.instant) {
+                Step::Advance(consumed)
+            } else {
+                Step::Excess
+            };
+        }
+        let Some(modulus) = self.modulus else {
+            return Step::Fall;
+        };
+        let over = modulus.since(before.register) + after.register.into();
+        let consumed = multiplier.between(before.register, modulus) + multiplier.of(after.register);
+        // Where no rating is registered, a tenth of the modulus is the most that is believed.
+        let likely = self.bound_per_hour.is_some() || over.0 * 10 <= i128::from(modulus.micro());
+        let possible = over.0 >= 0 && likely;
+        if possible && self.allows(consumed, before.instant, after.instant) {
+            Step::Rollover(consumed)
+        } else {
+            Step::Fall
+        }
+    }
+
+    /// Whether `consumed` is within the bound of the time from `from` to `to`.
+    fn allows(&self, consumed: Sum, from: Instant, to: Instant) -> bool {
+        let Some(bound) = self.bound_per_hour else {
+            return true;
+        };
+        let ms = i128::from(to.0.saturating_sub(from.0).max(BOUND_MS_MIN));
+        // OK because a sum below 2^100 times an hour's ms, and a bound below 2^60 times 2^63 ms, stay
+        // below 2^127.
+        consumed.0 * 3_600_000 <= i128::from(bound.micro()) * ms
+    }
+}
+
+impl fmt::Display for Traits {
+    /// What a total says that it was made by, nothing for a meter of which nothing is known:
+    /// `modulus 1000000, at most 480/h, times 12000, from 2026-03-05T10:30:00+08:00 at 5012 on from 3 times
+    /// 8000`. Equal texts mean equal traits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        parts.extend(self.modulus.map(|m| format!("modulus {m}")));
+        parts.extend(self.bound_per_hour.map(|b| format!("at most {b}/h")));
+        if self.multiplier != Multiplier::ONE {
+            parts.push(format!("times {}", self.multiplier.value()));
+        }
+        parts.extend(self.changes.iter().map(|c| {
+            let (at, before, after) = (c.instant, c.old_final, c.new_initial);
+            format!(
+                "from {at} at {before} on from {after} times {}",
+                c.multiplier.value()
+            )
+        }));
+        f.write_str(&parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount(text: &str) -> Amount {
+        text.parse().expect("a decimal")
+    }
+
+    fn change(at: &str, multiplier: &str) -> MeterChange {
+        MeterChange {
+            instant: at.parse().expect("an instant"),
+            old_final: amount("5012"),
+            new_initial: amount("3"),
+            multiplier: Multiplier::new(amount(multiplier)).expect("positive"),
+        }
+    }
+
+    #[test]
+    fn a_days_traits_are_told_by_what_the_day_depends_on() {
+        let traits = Traits {
+            modulus: Some(amount("1000000")),
+            bound_per_hour: Some(amount("480")),
+            multiplier: Multiplier::new(amount("12000")).expect("positive"),
+            changes: vec![
+                change("2026-03-05T10:30:00+08:00", "8000"),
+                change("2026-07-01T00:00:00+08:00", "1"),
+            ],
+        };
+        let told = |day: &str| traits.on(day.parse().expect("a day")).to_string();
+        let always = "modulus 1000000, at most 480/h";
+        assert_eq!(told("2026-03-04"), format!("{always}, times 12000"));
+        assert_eq!(
+            told("2026-03-05"),
+            format!(
+                "{always}, times 12000, from 2026-03-05T10:30:00+08:00 at 5012 on from 3 times 8000"
+            )
+        );
+        assert_eq!(told("2026-03-06"), format!("{always}, times 8000"));
+        // A change at midnight belongs to the step that ends there.
+        assert_eq!(
+            told("2026-06-30"),
+            format!(
+                "{always}, times 8000, from 2026-07-01T00:00:00+08:00 at 5012 on from 3 times 1"
+            )
+        );
+        assert_eq!(told("2026-07-01"), always);
+        assert_eq!(Traits::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_multiplier_is_positive() {
+        assert!(Multiplier::new(Amount::ZERO).is_err());
+        assert!(Multiplier::new(amount("-1")).is_err());
+        assert!(Multiplier::new(amount("1000001")).is_err());
+        assert!(Multiplier::new(amount("0.001")).is_ok());
+    }
+}

@@ -1,0 +1,252 @@
+//! Meters and their changes, as they are registered.
+
+use greenpark_archive::{
+    meters::{METER, METER_CHANGE, Meter, MeterKey, Meters, write_change},
+    reference::ReferenceEntry,
+};
+use greenpark_model::{
+    amount::Amount,
+    day::{CivilDay, Instant},
+    fold::{MeterChange, Multiplier},
+    id::ParkId,
+    limits::INSTANT_MS_MIN,
+    quantity::Quantity,
+    reading::Kind,
+};
+use greenpark_proto::query::v1 as pb;
+
+use super::{Checks, Says};
+use crate::{error::QueryError, name::Name};
+
+/// A meter that is to be registered.
+pub(in crate::rpc) struct NewMeter {
+    pub(in crate::rpc) park: ParkId,
+    key: MeterKey,
+    multiplier: Multiplier,
+    valid_from: CivilDay,
+    pub(in crate::rpc) entry: ReferenceEntry,
+}
+
+/// A change that is to be recorded; without a multiplier it keeps the one before.
+pub(in crate::rpc) struct NewChange {
+    pub(in crate::rpc) park: ParkId,
+    pub(in crate::rpc) key: MeterKey,
+    instant: Instant,
+    old_final: Amount,
+    new_initial: Amount,
+    multiplier: Option<Multiplier>,
+}
+
+fn name(park: &ParkId, key: &MeterKey) -> Name {
+    Name::Meter(park.clone(), key.enterprise.clone(), key.meter.clone())
+}
+
+/// The park and key of a meter's name and quantity.
+fn place(
+    checks: &mut Checks,
+    prefix: (&str, &str),
+    meter: &str,
+    quantity: &str,
+) -> Option<(ParkId, MeterKey)> {
+    let (name_field, quantity_field) = prefix;
+    let name = Name::parse(name_field, meter).and_then(|name| match name {
+        Name::Meter(park, enterprise, meter) => Ok((park, enterprise, meter)),
+        other => Err(other.unfit(name_field, "parks/P/enterprises/E/meters/M")),
+    });
+    let name = checks.take(name);
+    let quantity = quantity.parse::<Quantity>();
+    if let Err(error) = &quantity {
+        checks.wrong(quantity_field, error.to_string());
+    }
+    name.zip(quantity.ok())
+        .map(|((park, enterprise, meter), quantity)| {
+            let key = MeterKey {
+                enterprise,
+                meter,
+                quantity,
+            };
+            (park, key)
+        })
+}
+
+/// A multiplier, or none where the text is empty.
+fn multiplier(checks: &mut Checks, field: &str, text: &str) -> Option<Multiplier> {
+    if text.is_empty() {
+        return None;
+    }
+    let made = Multiplier::new(checks.amount(field, text)?);
+    if made.is_err() {
+        checks.wrong(
+            field,
+            "must be above 0 and at most 1000000, as CT ratio × PT ratio is",
+        );
+    }
+    made.ok()
+}
+
+/// The entry of a meter.
+pub(in crate::rpc) fn meter(
+    asked: Option<&pb::Meter>,
+    says: Says<'_>,
+) -> Result<NewMeter, QueryError> {
+    let asked = asked.ok_or_else(|| QueryError::invalid("meter", "is missing"))?;
+    let mut checks = Checks::default();
+    let fields = ("meter.name", "meter.quantity");
+    let place = place(&mut checks, fields, &asked.name, &asked.quantity);
+    checks.text("meter.title", &asked.title);
+    let kind = Kind::from_name(&asked.kind);
+    if kind.is_none() {
+        checks.wrong(
+            "meter.kind",
+            "is none of register, interval, event and gauge",
+        );
+    }
+    let modulus = checks.positive("meter.modulus", &asked.modulus);
+    let rated_per_hour = checks.positive("meter.rated_per_hour", &asked.rated_per_hour);
+    let headroom = checks.positive("meter.headroom", &asked.headroom);
+    let multiplier = multiplier(&mut checks, "meter.multiplier", &asked.multiplier);
+    if modulus.is_some() && kind.is_some_and(|kind| kind != Kind::Register) {
+        checks.wrong("meter.modulus", "fits a register only");
+    }
+    let (from, to) = checks.validity("meter", &asked.valid_from, &asked.valid_to);
+    says.check(&mut checks);
+    let made = place.zip(kind).zip(from);
+    let made = made.map(|(((park, key), kind), valid_from)| {
+        let multiplier = multiplier.unwrap_or_default();
+        let body = Meter {
+            title: asked.title.clone(),
+            quantity: key.quantity,
+            kind,
+            interval_s: asked.interval_s,
+            modulus,
+            rated_per_hour,
+            headroom,
+            multiplier,
+            counted: asked.counted,
+        };
+        let entry = says.entry(METER, asked.name.clone(), (valid_from, to), body.write());
+        NewMeter {
+            park,
+            key,
+            multiplier,
+            valid_from,
+            entry,
+        }
+    });
+    checks.done(made)
+}
+
+impl NewMeter {
+    pub(in crate::rpc) fn name(&self) -> Name {
+        name(&self.park, &self.key)
+    }
+
+    /// Refuses another multiplier than the one that holds: it would apply at a wall time, and nobody
+    /// could say at which register.
+    pub(in crate::rpc) fn keeps_multiplier(&self, known: &Meters) -> Result<(), QueryError> {
+        let Some(before) = known.multiplier(&self.key, self.valid_from.start()) else {
+            return Ok(());
+        };
+        let restated = known
+            .iter()
+            .filter(|(key, _)| **key == self.key)
+            .flat_map(|(_, meter)| meter.entries())
+            .all(|entry| self.valid_from <= entry.valid_from);
+        if restated || before == self.multiplier {
+            return Ok(());
+        }
+        let message = format!(
+            "{} has the multiplier {} on {}; a multiplier changes at a register reading: record it with \
+             RecordMeterChange, or restate the meter from its first day",
+            self.name(),
+            before.value(),
+            self.valid_from
+        );
+        Err(QueryError::Precondition(
+            "MULTIPLIER_WITHOUT_READING",
+            message,
+        ))
+    }
+}
+
+/// A change of a meter.
+pub(in crate::rpc) fn change(
+    asked: Option<&pb::MeterChange>,
+    says: Says<'_>,
+) -> Result<NewChange, QueryError> {
+    let asked = asked.ok_or_else(|| QueryError::invalid("change", "is missing"))?;
+    let mut checks = Checks::default();
+    let fields = ("change.meter", "change.quantity");
+    let place = place(&mut checks, fields, &asked.meter, &asked.quantity);
+    let instant = asked.at.map(|at| {
+        Instant(
+            at.seconds
+                .saturating_mul(1_000)
+                .saturating_add(i64::from(at.nanos) / 1_000_000),
+        )
+    });
+    let instant = instant.filter(|at| (INSTANT_MS_MIN..=says.at.0).contains(&at.0));
+    if instant.is_none() {
+        checks.wrong("change.at", "is missing, before 2000, or still to come");
+    }
+    let register = |checks: &mut Checks, field: &str, text: &str| {
+        let amount = checks.amount(field, text)?;
+        if amount < Amount::ZERO {
+            checks.wrong(field, "must not be negative; write what the register read");
+        }
+        Some(amount)
+    };
+    let old_final = register(&mut checks, "change.old_final", &asked.old_final);
+    let new_initial = register(&mut checks, "change.new_initial", &asked.new_initial);
+    let multiplier = multiplier(&mut checks, "change.multiplier", &asked.multiplier);
+    says.check(&mut checks);
+    let made = place.zip(instant).zip(old_final).zip(new_initial);
+    let made = made.map(
+        |((((park, key), instant), old_final), new_initial)| NewChange {
+            park,
+            key,
+            instant,
+            old_final,
+            new_initial,
+            multiplier,
+        },
+    );
+    checks.done(made)
+}
+
+impl NewChange {
+    pub(in crate::rpc) fn name(&self) -> Name {
+        name(&self.park, &self.key)
+    }
+
+    /// The change, with the multiplier that holds from then on.
+    pub(in crate::rpc) fn settle(&self, known: &Meters) -> Result<MeterChange, QueryError> {
+        let just_before = Instant(self.instant.0 - 1);
+        let Some(before) = known.multiplier(&self.key, just_before) else {
+            let message = format!(
+                "{} is not registered for {}; register the meter first",
+                self.name(),
+                self.key.quantity
+            );
+            return Err(QueryError::Precondition("METER_NOT_REGISTERED", message));
+        };
+        Ok(MeterChange {
+            instant: self.instant,
+            old_final: self.old_final,
+            new_initial: self.new_initial,
+            multiplier: self.multiplier.unwrap_or(before),
+        })
+    }
+
+    /// The entry of the settled change.
+    pub(in crate::rpc) fn entry(&self, change: MeterChange, says: Says<'_>) -> ReferenceEntry {
+        let day = change.instant.day();
+        let body = write_change(self.key.quantity, change);
+        says.entry(
+            METER_CHANGE,
+            self.name().to_string(),
+            (day, Some(day)),
+            body,
+        )
+    }
+}

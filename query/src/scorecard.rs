@@ -1,0 +1,201 @@
+//! A plan's scorecard: measured targets and declared indicators as lines of one form. Pure.
+//!
+//! A declared indicator is on schedule when its part of the way is at least the part of the plan's years
+//! that has passed, and it is met or missed by what the plan asks once the plan has ended.
+
+use std::collections::BTreeMap;
+
+use greenpark_model::{
+    declared::{Declared, Form, Years},
+    indicator::{Indicator, round},
+    plan::Plan,
+};
+use greenpark_proto::query::v1 as pb;
+use rust_decimal::Decimal;
+
+/// Decimal places of progress.
+const PLACES: u32 = 4;
+
+/// The values declared for one indicator, by year.
+pub(crate) type Values = BTreeMap<i16, Decimal>;
+
+/// A measured target as a line.
+pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
+    let target = progress.target.clone().unwrap_or_default();
+    let current = progress.current.clone().unwrap_or_default();
+    pb::ScorecardLine {
+        title: Indicator::from_name(&target.indicator)
+            .map_or("", Indicator::chinese)
+            .to_owned(),
+        id: target.indicator,
+        form: target.form,
+        asked: target.percent,
+        base_value: progress.base.clone().map(|b| b.value).unwrap_or_default(),
+        progress_percent: progress.progress_percent.clone(),
+        verdict: progress.verdict,
+        kind: "measured".to_owned(),
+        status: current.status,
+        unit: current.unit,
+        value: current.value,
+        source: String::new(),
+        notes: progress.notes.clone(),
+    }
+}
+
+/// A declared indicator in `year` as a line. `values` were declared; `figure` is the measured value of
+/// the year where the indicator is one that meters tell.
+pub(crate) fn declared(
+    plan: &Plan,
+    year: i16,
+    of: &Declared,
+    (values, figure): (&Values, Option<(Option<Decimal>, Decimal)>),
+) -> pb::ScorecardLine {
+    let (form, asked) = form(of.form);
+    let told = values.get(&year).copied();
+    let base = values.get(&plan.base_year).copied();
+    let (base, value) = match figure {
+        Some((base, current)) => (base, Some(current)),
+        None => (base, told),
+    };
+    let mut line = pb::ScorecardLine {
+        id: of.id.clone(),
+        title: of.title.clone(),
+        unit: of.unit.clone(),
+        form: form.to_owned(),
+        asked,
+        base_value: base.map(|b| b.normalize().to_string()).unwrap_or_default(),
+        value: value.map(|v| v.normalize().to_string()).unwrap_or_default(),
+        verdict: pb::Verdict::Unknown.into(),
+        kind: if figure.is_some() {
+            "measured"
+        } else {
+            "declared"
+        }
+        .to_owned(),
+        status: pb::PeriodStatus::Unspecified.into(),
+        source: of.source.clone(),
+        ..pb::ScorecardLine::default()
+    };
+    let Some(value) = value else {
+        line.notes.push(format!(
+            "nothing is declared for {year}; declare it with DeclareIndicators"
+        ));
+        return line;
+    };
+    let years = Years {
+        elapsed: year.saturating_sub(plan.base_year),
+        of: plan.years(),
+    };
+    match of.form.judge(base, value, years) {
+        Ok(standing) => {
+            let progress = standing.progress;
+            line.progress_percent = progress.map(percent).unwrap_or_default();
+            let ended = year >= plan.end_year;
+            let due = Decimal::from(years.elapsed) / Decimal::from(years.of.max(1));
+            let kept = standing.is_kept || (!ended && progress.is_some_and(|p| p >= due));
+            line.verdict = verdict(kept, ended).into();
+        }
+        Err(error) => line.notes.push(error.to_string()),
+    }
+    line
+}
+
+fn percent(part: Decimal) -> String {
+    part.checked_mul(Decimal::ONE_HUNDRED)
+        .map(|p| round(p, PLACES).to_string())
+        .unwrap_or_default()
+}
+
+fn verdict(kept: bool, ended: bool) -> pb::Verdict {
+    match (kept, ended) {
+        (true, true) => pb::Verdict::Met,
+        (false, true) => pb::Verdict::Missed,
+        (true, false) => pb::Verdict::OnSchedule,
+        (false, false) => pb::Verdict::Behind,
+    }
+}
+
+/// The name of a form, and what it asks.
+fn form(form: Form) -> (&'static str, String) {
+    let text = |asked: Decimal| asked.normalize().to_string();
+    match form {
+        Form::YearlyGrowth(percent) => ("yearly-growth", text(percent)),
+        Form::AtLeast(asked) => ("at-least", text(asked)),
+        Form::AtMost(most) => ("at-most", text(most)),
+        Form::Count(asked) => ("count", asked.to_string()),
+        Form::Fall(percent) => ("fall", text(percent)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan {
+            id: "p".into(),
+            title: String::new(),
+            source: String::new(),
+            base_year: 2020,
+            end_year: 2025,
+            targets: Vec::new(),
+        }
+    }
+
+    fn line(form: Form, year: i16, values: &[(i16, &str)]) -> pb::ScorecardLine {
+        let of = Declared {
+            id: "x".into(),
+            title: "某指标".into(),
+            unit: "percent".into(),
+            form,
+            measured: None,
+            scale: None,
+            source: String::new(),
+        };
+        let values = values
+            .iter()
+            .map(|(year, value)| (*year, value.parse().expect("a decimal")))
+            .collect();
+        declared(&plan(), year, &of, (&values, None))
+    }
+
+    #[test]
+    fn a_count_is_on_schedule_by_its_part_of_the_years() {
+        let parks = Form::Count(30);
+        let told = |year, count| {
+            let line = line(parks, year, &[(year, count)]);
+            (line.verdict(), line.progress_percent)
+        };
+        assert_eq!(
+            told(2023, "18"),
+            (pb::Verdict::OnSchedule, "60.0000".into())
+        );
+        assert_eq!(told(2023, "17").0, pb::Verdict::Behind);
+        assert_eq!(told(2025, "30").0, pb::Verdict::Met);
+        assert_eq!(told(2025, "29").0, pb::Verdict::Missed);
+    }
+
+    #[test]
+    fn growth_is_judged_from_the_base_years_value() {
+        let growth = Form::YearlyGrowth(Decimal::new(65, 1));
+        let kept = line(growth, 2022, &[(2020, "100"), (2022, "113.4225")]);
+        assert_eq!(
+            (kept.verdict(), kept.progress_percent.as_str()),
+            (pb::Verdict::OnSchedule, "40.0000")
+        );
+        let without_base = line(growth, 2022, &[(2022, "113")]);
+        assert_eq!(without_base.verdict(), pb::Verdict::Unknown);
+        assert!(!without_base.notes.is_empty());
+    }
+
+    #[test]
+    fn what_was_not_declared_is_unknown_and_says_how_to_declare_it() {
+        let silent = line(Form::AtLeast(Decimal::from(86)), 2024, &[(2023, "80")]);
+        assert_eq!(silent.verdict(), pb::Verdict::Unknown);
+        assert!(
+            silent.notes[0].contains("DeclareIndicators"),
+            "{:?}",
+            silent.notes
+        );
+    }
+}
