@@ -14,22 +14,28 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 
-def main() -> int:
-    address, name, year = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    channel = grpc.insecure_channel(address)
-    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
-    service = pool.FindServiceByName("park.query.v1.Indicators")
+class Asker:
+    """Calls methods of the indicators service by what its reflection says of them."""
 
-    def call(method: str, **fields):
-        described = service.FindMethodByName(method)
+    def __init__(self, address: str):
+        self.channel = grpc.insecure_channel(address)
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
+        self.service = pool.FindServiceByName("park.query.v1.Indicators")
+
+    def call(self, method: str, **fields):
+        described = self.service.FindMethodByName(method)
         request = GetMessageClass(described.input_type)(**fields)
-        unary = channel.unary_unary(
-            f"/{service.full_name}/{method}",
+        unary = self.channel.unary_unary(
+            f"/{self.service.full_name}/{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(described.output_type).FromString,
         )
         return unary(request, timeout=30)
 
+
+def main() -> int:
+    address, name, year = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    call = Asker(address).call
     figure = call("GetEnergyIntensity", name=name, period={"year": year})
     print(f"{figure.name} {year}: {figure.value} {figure.unit}")
     print(f"  {figure.numerator.value} tce over {figure.denominator.value} 10k-yuan")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Other people's readers and clients against a running park: the demo's verdict asked by a Python client
-# that knows only server reflection, and the steel plant's year (where the data is there) read by DuckDB,
-# deltalake and Polars.
+# that knows only server reflection, every figure of the demo held against an oracle that computes it from
+# the raw readings, and the steel plant's year (where the data is there) read by DuckDB, deltalake and Polars.
 #
 #     tests/golden/run.sh PATH-OF-THE-BINARY
 set -euo pipefail
@@ -13,7 +13,7 @@ if ! [ -x "$venv/bin/pip" ]; then
   python3 -m venv --clear "$venv"
 fi
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-  duckdb polars deltalake pyarrow grpcio grpcio-reflection protobuf
+  duckdb polars deltalake pandas pyarrow grpcio grpcio-reflection protobuf
 
 work=$(mktemp -d)
 server=
@@ -46,6 +46,9 @@ done
 
 echo '-- a client that knows only reflection'
 "$venv/bin/python" tests/golden/ask.py "127.0.0.1:$grpc_port" parks/demo 2025
+
+echo '-- every figure of the demo, computed again from its raw readings by the method alone'
+"$venv/bin/python" tests/golden/oracle/check.py "$work/data/lake" "127.0.0.1:$grpc_port" demo
 
 data=../shared/data/steel_industry.csv.gz
 if ! [ -f "$data" ]; then

@@ -1,0 +1,129 @@
+"""Compares what the service answers with what the method gives from the raw readings, to the last digit.
+
+    python -m venv v && v/bin/pip install pandas deltalake pyarrow grpcio grpcio-reflection protobuf
+    v/bin/python tests/golden/oracle/check.py LAKE 127.0.0.1:50051 PARK
+
+Every enterprise and the park, every year of the parks' plan: amounts, intensities, waste rate, completeness;
+then progress, its schedule and the terms of the split.
+"""
+
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import method as m
+from ask import Asker
+
+ROOT = Path(__file__).parents[3]
+YEARS = range(2020, 2026)
+TARGETS = {"energy-intensity": Decimal("0.16"), "water-intensity": Decimal("0.20")}
+
+
+class Check:
+    def __init__(self):
+        self.compared, self.wrong = 0, []
+
+    def same(self, what: str, told: str, expected: str) -> None:
+        self.compared += 1
+        if told != expected:
+            self.wrong.append(f"{what}: told {told}, the method gives {expected}")
+
+
+def plain(value: Decimal) -> str:
+    """The shortest decimal, as amounts are told."""
+    text = f"{value.normalize():f}"
+    return "0" if text in ("-0", "") else text
+
+
+def figures(check: Check, ask: Asker, name: str, year: int, amounts, declared, quality, factors) -> None:
+    told = ask.call("GetEnergyIntensity", name=name, period={"year": year})
+    tce = m.energy(amounts, factors)
+    for part in told.components:
+        check.same(f"{name} {year} {part.quantity}", part.amount.value, plain(amounts[part.quantity]))
+    check.same(f"{name} {year} tce", told.numerator.value, m.rounded(tce, 6))
+    check.same(f"{name} {year} value added", told.denominator.value, plain(declared))
+    check.same(f"{name} {year} energy intensity", told.value, m.rounded(tce / declared, 6))
+    got, expected = quality
+    check.same(f"{name} {year} expected", str(told.coverage.expected), str(expected))
+    if expected:
+        share = min(Decimal(got) / Decimal(expected), Decimal(1))
+        check.same(f"{name} {year} completeness", told.coverage.completeness, m.rounded(share, 6))
+    told = ask.call("GetWaterIntensity", name=name, period={"year": year})
+    check.same(f"{name} {year} water intensity", told.value, m.rounded(m.water(amounts, factors) / declared, 6))
+    told = ask.call("GetWasteUtilization", name=name, period={"year": year})
+    used, available = m.waste(amounts)
+    rate = m.rounded(used * 100 / available, 6) if available else ""
+    check.same(f"{name} {year} waste rate", told.value, rate)
+
+
+def progress(check: Check, ask: Asker, name: str, by_year, members) -> None:
+    told = ask.call("GetProgress", name=name, plan="chongqing-parks-14fyp")
+    first, last = YEARS[0], YEARS[-1]
+    for target in told.targets:
+        asked = TARGETS.get(target.target.indicator)
+        if asked is None:
+            continue
+        values = by_year[target.target.indicator]
+        for point in target.years:
+            fall = 1 - values[point.year] / values[first]
+            scheduled = 1 - (((1 - asked).ln() * (point.year - first)) / (last - first)).exp()
+            what = f"{name} {target.target.indicator} {point.year}"
+            check.same(f"{what} change", point.change_percent, m.rounded(-fall * 100, 4).replace("-0.0000", "0.0000"))
+            due = m.rounded(-scheduled * 100, 4).replace("-0.0000", "0.0000")
+            check.same(f"{what} schedule", point.scheduled_percent, due)
+        fall = 1 - values[last] / values[first]
+        reached = (1 - fall).ln() / (1 - asked).ln()
+        check.same(f"{name} {target.target.indicator} progress", target.progress_percent, m.rounded(reached * 100, 4))
+        terms = [target.split.structure, target.split.efficiency, target.split.entered, target.split.left,
+                 target.split.unsplit, target.split.rounding]
+        check.same(f"{name} terms of the split", str(sum(map(Decimal, terms)) - Decimal(target.split.change)), str(Decimal(0).scaleb(-12)))
+        structure, efficiency = m.lmdi(members[target.target.indicator])
+        for term, told_term, made in (("structure", target.split.structure, structure),
+                                      ("efficiency", target.split.efficiency, efficiency)):
+            # Terms are told a member at a time to twelve places, so a sum may differ by one of the last a member.
+            room = Decimal(len(members[target.target.indicator])) * Decimal(1).scaleb(-12)
+            near = abs(Decimal(told_term) - made) <= room
+            check.same(f"{name} {target.target.indicator} {term}", "near" if near else told_term, "near")
+
+
+def main() -> int:
+    lake, address, park_id = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    ask, check = Asker(address), Check()
+    factors = m.Factors(ROOT / "query/data/factors/gbt-2589-2020.toml")
+    park = m.Park(lake, park_id, YEARS)
+    by_year = {name: {} for name in TARGETS}
+    activity: dict[str, dict] = {}
+    for year in YEARS:
+        sums, value, quality = {}, Decimal(0), [0, 0]
+        for enterprise in park.enterprises(year):
+            amounts, declared = park.consumption(enterprise, year), park.declared(enterprise, year)
+            got = park.received(enterprise, year, m.ENERGY)
+            name = f"parks/{park_id}/enterprises/{enterprise}"
+            figures(check, ask, name, year, amounts, declared, got, factors)
+            activity.setdefault(enterprise, {})[year] = (amounts, declared)
+            for quantity, amount in amounts.items():
+                sums[quantity] = sums.get(quantity, Decimal(0)) + amount
+            value += declared
+            quality = [quality[0] + got[0], quality[1] + got[1]]
+        figures(check, ask, f"parks/{park_id}", year, sums, value, quality, factors)
+        by_year["energy-intensity"][year] = m.energy(sums, factors) / value
+        by_year["water-intensity"][year] = m.water(sums, factors) / value
+    first, last = YEARS[0], YEARS[-1]
+    members = {
+        name: [
+            (of(a[first][0], factors), a[first][1], of(a[last][0], factors), a[last][1])
+            for a in activity.values()
+            if of(a[first][0], factors) and of(a[last][0], factors)
+        ]
+        for name, of in (("energy-intensity", m.energy), ("water-intensity", m.water))
+    }
+    progress(check, ask, f"parks/{park_id}", by_year, members)
+    for line in check.wrong[:40]:
+        print(line)
+    print(f"{check.compared} figures compared, {len(check.wrong)} differ")
+    return 0 if check.compared and not check.wrong else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
