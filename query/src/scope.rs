@@ -79,6 +79,19 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// Refuses `name` unless all of it is permitted, and every park where it is all parks: what is said
+    /// or told of them together is nobody's part.
+    pub(crate) fn check_whole(&self, name: &Name) -> Result<(), QueryError> {
+        match name {
+            Name::Parks if !self.0.contains(&Name::Parks) => {
+                Err(QueryError::Denied(name.to_string()))
+            }
+            _ => self.check(name),
+        }
+    }
+}
+
 impl Gate {
     pub(crate) fn new(grants: &[Grant]) -> Self {
         if grants.is_empty() {

@@ -17,7 +17,7 @@ use std::{
 
 use greenpark_model::{
     amount::Amount,
-    day::{DayRange, Instant, TimeError},
+    day::{CivilDay, DayRange, Instant, TimeError},
     fold::{MeterChange, Multiplier, Traits},
     id::{EnterpriseId, IdError, MeterId, ParkId},
     limits::MICRO,
@@ -260,6 +260,20 @@ impl Meters {
     #[must_use]
     pub fn changes(&self, key: &MeterKey) -> &[MeterChange] {
         self.changes.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first day that anything is registered of the meter of `key`.
+    #[must_use]
+    pub fn first_day(&self, key: &MeterKey) -> Option<CivilDay> {
+        let entries = self.entries.get(key)?.entries();
+        entries.iter().map(|entry| entry.valid_from).min()
+    }
+
+    /// The multiplier that was registered of the meter of `key` for `day`, before any change.
+    #[must_use]
+    pub fn initial_multiplier(&self, key: &MeterKey, day: CivilDay) -> Option<Multiplier> {
+        let entry = self.entries.get(key)?.on(day)?;
+        Some(entry.body.multiplier)
     }
 
     /// The multiplier of the meter of `key` at `instant`; `None` where it is not registered.

@@ -168,7 +168,7 @@ impl Joint {
         (last, first): (Point, Point),
     ) -> bool {
         let Some(head) = after.head else { return false };
-        let Step::Advance(delta) = traits.step(last, head) else {
+        let Some(delta) = traits.step(last, head).onward() else {
             return false;
         };
         self.taken_back_after = consumed(traits.step(first, head));
@@ -187,7 +187,7 @@ impl Joint {
         let Some(tail) = before.tail else {
             return false;
         };
-        let Step::Advance(delta) = traits.step(tail, first) else {
+        let Some(delta) = traits.step(tail, first).onward() else {
             return false;
         };
         self.taken_back_before = consumed(traits.step(tail, last));
@@ -198,12 +198,15 @@ impl Joint {
 
     /// No reading beside them explains the step: it is named for what it is.
     fn names(&mut self, traits: &Traits, step: Step, (last, first): (Point, Point)) {
+        // What a register trembled back is booked again when it comes on; what no meter could book again
+        // was never booked.
+        let multiplier = traits.multiplier_at(first.instant);
+        let delta = multiplier.between(last.register, first.register);
+        let trembled =
+            is_jitter(last, first) && traits.allows(Sum(-delta.0), last.instant, first.instant);
         if step == Step::Excess {
             self.outcomes.jumps = 1;
-        } else if is_jitter(last, first) {
-            // What the register trembled back is booked again when it comes on.
-            let multiplier = traits.multiplier_at(first.instant);
-            let delta = multiplier.between(last.register, first.register);
+        } else if trembled {
             self.edge = Some(Edge::new(last, first, delta));
             self.outcomes.leave_out(1);
         } else {

@@ -68,6 +68,16 @@ pub enum Step {
     Fall,
 }
 
+impl Step {
+    /// What was consumed, where the register went on or was changed on record.
+    pub(crate) fn onward(self) -> Option<Sum> {
+        match self {
+            Self::Advance(consumed) | Self::Change(consumed) => Some(consumed),
+            Self::Rollover(_) | Self::Excess | Self::Fall => None,
+        }
+    }
+}
+
 impl Default for Multiplier {
     fn default() -> Self {
         Self::ONE
@@ -135,16 +145,21 @@ impl Traits {
         if changes.peek().is_none() {
             return self.plain_step(multiplier, before, after);
         }
-        let (mut from, mut consumed) = (before.register, Sum::ZERO);
+        let (mut from, mut consumed, mut falls) = (before.register, Sum::ZERO, false);
         for change in changes {
-            consumed += multiplier.between(from, change.old_final);
+            let part = multiplier.between(from, change.old_final);
+            falls |= part < Sum::ZERO;
+            consumed += part;
             (from, multiplier) = (change.new_initial, change.multiplier);
         }
-        consumed += multiplier.between(from, after.register);
-        if consumed.0 >= 0 {
+        let part = multiplier.between(from, after.register);
+        consumed += part;
+        if falls || part < Sum::ZERO {
+            Step::Fall
+        } else if self.allows(consumed, before.instant, after.instant) {
             Step::Change(consumed)
         } else {
-            Step::Fall
+            Step::Excess
         }
     }
 
@@ -200,7 +215,7 @@ impl Traits {
     }
 
     /// Whether `consumed` is within the bound of the time from `from` to `to`.
-    fn allows(&self, consumed: Sum, from: Instant, to: Instant) -> bool {
+    pub(crate) fn allows(&self, consumed: Sum, from: Instant, to: Instant) -> bool {
         let Some(bound) = self.bound_per_hour else {
             return true;
         };

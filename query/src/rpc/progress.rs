@@ -211,7 +211,10 @@ impl Shared {
             lines.push(scorecard::measured(&self.judge(&asked, &years, target)?));
         }
         for of in self.plans.declared(&asked.plan.id) {
-            let values = registry.declared(&asked.name, &asked.plan.id, &of.id);
+            let values = match scope.check_whole(&asked.name) {
+                Ok(()) => registry.declared(&asked.name, &asked.plan.id, &of.id),
+                Err(_) => scorecard::Values::new(),
+            };
             let figure = match of.measured {
                 Some(indicator) => self.measured(&asked, &years, indicator)?,
                 None => None,

@@ -158,8 +158,9 @@ impl Shared {
         let told = declare::meter(asked.meter.as_ref(), says)?;
         scope.check(&told.name())?;
         let registry = self.registry().await?;
-        told.keeps_multiplier(&registry.park(&told.park).meters)?;
-        self.record(vec![told.entry]).await?;
+        let park = registry.park(&told.park);
+        let entry = told.settle(&park.meters, says)?;
+        self.record(vec![entry]).await?;
         let answer = asked.meter.clone().unwrap_or_default();
         Ok(pb::Meter {
             latest: None,
@@ -452,7 +453,7 @@ impl Registry for RegistryRpc {
             let says = shared.says(&asked.recorded_by, &asked.evidence);
             let (parent, values) = (&asked.parent, &asked.values);
             let (name, entries) = declare::indicators(parent, values, &shared.plans, says)?;
-            scope.check(&name)?;
+            scope.check_whole(&name)?;
             let recorded = u32::try_from(entries.len()).unwrap_or(u32::MAX);
             shared.record(entries).await?;
             Ok(pb::DeclareIndicatorsResponse { recorded })

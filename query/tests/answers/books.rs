@@ -283,6 +283,13 @@ async fn a_change_recorded_after_the_seal_counts_on_both_sides_of_its_register()
     let figure = world.energy(NAME, days("2024-05-01", "2024-05-01")).await;
     // 0.2 × 12000 on the old meter, 1 × 8000 on the new one.
     assert_eq!(amount(&figure), "10400");
+    // Registered again without a multiplier, or for a year before, it keeps the one it has.
+    for from in ["2024-01-01", "2023-01-01"] {
+        let again = world.registry.register_meter(register(from, "")).await;
+        again.expect("registered");
+    }
+    let figure = world.energy(NAME, days("2024-05-01", "2024-05-01")).await;
+    assert_eq!(amount(&figure), "10400");
     // A later word of the same change replaces it.
     let corrected = world.registry.record_meter_change(change("4000")).await;
     corrected.expect("corrected");

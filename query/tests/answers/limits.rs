@@ -229,3 +229,40 @@ async fn health_and_reflection_answer() {
     drop((health, reflection, answers));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_said_of_all_parks_together_needs_all_parks() {
+    let token_sha256 = Sha256::digest(b"secret")
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    let grant = Grant {
+        token_sha256,
+        names: vec!["parks/p".to_owned()],
+    };
+    let mut world = World::with(Settings {
+        grants: vec![grant],
+        ..Settings::default()
+    })
+    .await;
+    for (parent, refused) in [("parks/-", true), ("parks/q", true), ("parks/p", false)] {
+        let value = pb::DeclaredValue {
+            plan: "chongqing-parks-14fyp".to_owned(),
+            indicator: "green-parks".to_owned(),
+            year: 2025,
+            value: "30".to_owned(),
+        };
+        let mut request = Request::new(pb::DeclareIndicatorsRequest {
+            parent: parent.to_owned(),
+            values: vec![value],
+            recorded_by: "test".to_owned(),
+            evidence: String::new(),
+        });
+        let bearer = "Bearer secret".parse().expect("ascii");
+        request.metadata_mut().insert("authorization", bearer);
+        let answer = world.registry.declare_indicators(request).await;
+        let code = answer.err().map(|status| status.code());
+        assert_eq!(code, refused.then_some(Code::PermissionDenied), "{parent}");
+    }
+    world.stop().await;
+}

@@ -177,7 +177,10 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
             format!("all enterprises and {done} meters were recorded, then one was refused")
         })?;
     }
-    for (done, change) in plan.changes.into_iter().enumerate() {
+    // One without a multiplier keeps that of the one before it.
+    let mut changes = plan.changes;
+    changes.sort_by_key(|change| change.at.map(|at| (at.seconds, at.nanos)));
+    for (done, change) in changes.into_iter().enumerate() {
         let request = api::RecordMeterChangeRequest {
             change: Some(change),
             recorded_by: by.clone(),

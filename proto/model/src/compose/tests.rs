@@ -160,6 +160,45 @@ fn jitter_over_midnight_is_booked_again_when_the_register_comes_on() {
     assert_eq!((whole.amount, whole.outcomes.resets), (Sum(100_000), 0));
 }
 
+/// Case 6 over midnight on a rated meter: what was not booked on the way up is not taken back.
+#[test]
+fn method_h_case_6_a_plateau_over_midnight_takes_nothing_back() {
+    let midnight = day("2026-01-02").start().0;
+    let traits = Traits {
+        bound_per_hour: Some(Amount::from_micro(480_000_000).expect("in range")),
+        ..Traits::default()
+    };
+    let kwh = |units: i64| units * 1_000_000;
+    let readings = [
+        (midnight - 4 * HOUR, kwh(40_428_000)),
+        (midnight - 3 * HOUR, kwh(40_428_030)),
+        (midnight - 2 * HOUR, kwh(40_454_476)),
+        (midnight - HOUR, kwh(40_454_490)),
+        (midnight, kwh(40_428_074)),
+        (midnight + HOUR, kwh(40_428_100)),
+    ];
+    let folds: Vec<_> = readings
+        .chunk_by(|a, b| Instant(a.0).day() == Instant(b.0).day())
+        .map(|of_day| {
+            let (instants, values): (Vec<i64>, Vec<i64>) = of_day.iter().copied().unzip();
+            let columns = DayColumns {
+                instants: &instants,
+                values: &values,
+                flags: &vec![Flag::Normal.code(); values.len()],
+                superseded: &vec![false; values.len()],
+            };
+            (
+                Instant(instants[0]).day(),
+                fold_day(Kind::Register, &traits, columns),
+            )
+        })
+        .collect();
+    let both = DayRange::new(day("2026-01-01"), day("2026-01-02")).expect("a range");
+    let whole = compose(&traits, both, &folds);
+    assert!(whole.amount >= Sum::ZERO, "{whole:?}");
+    assert_eq!((whole.outcomes.jumps, whole.outcomes.resets), (1, 1));
+}
+
 prop_compose! {
     /// A counter that never falls, read at irregular instants over some weeks.
     fn counter()(steps in prop::collection::vec((1i64..200 * HOUR / 3, 0i64..9_000_000_000), 2..120))

@@ -81,6 +81,12 @@ impl<'a> CounterFold<'a> {
             return;
         };
         let step = self.traits.step(level, point);
+        // Time makes any leap possible in the end: what two registers agree on is gone back from only by
+        // one below them.
+        let beyond = |aside: &Aside| aside.count >= 2 && point.register >= aside.last.register;
+        if self.aside.as_ref().is_some_and(beyond) && self.agrees_aside(point) {
+            return;
+        }
         if self.aside.is_some() && matches!(step, Step::Excess | Step::Fall) {
             if self.agrees_aside(point) {
                 return;
@@ -147,12 +153,14 @@ impl<'a> CounterFold<'a> {
             return;
         }
         let last_of_day = !self.later_valid(row).any(|_| true);
-        if self.recovers(row, level.register) || is_jitter(level, point) || last_of_day {
+        if self.recovers(row, level.register) || last_of_day {
             self.fold.outcomes.leave_out(1);
         } else if self.accepted == 1 {
             // Which of the two was off, the day before knows.
             self.fold.outcomes.leave_out(1);
             self.begin(point);
+        } else if is_jitter(level, point) {
+            self.fold.outcomes.leave_out(1);
         } else {
             self.fold.outcomes.resets = self.fold.outcomes.resets.saturating_add(1);
             self.before = None;
@@ -167,7 +175,7 @@ impl<'a> CounterFold<'a> {
         let Some((before, delta)) = self.before else {
             return false;
         };
-        let Step::Advance(step) = self.traits.step(before, point) else {
+        let Some(step) = self.traits.step(before, point).onward() else {
             return false;
         };
         self.fold.outcomes.leave_out(1);
@@ -184,8 +192,8 @@ impl<'a> CounterFold<'a> {
         };
         let rest = self.fold.within - leap.step;
         let vast = leap.step.0 >= rest.0.saturating_mul(LEAP_TIMES);
-        match self.traits.step(leap.from, point) {
-            Step::Advance(step) if vast && point.register < leap.to => {
+        match self.traits.step(leap.from, point).onward() {
+            Some(step) if vast && point.register < leap.to => {
                 let off = self.accepted.saturating_sub(leap.accepted);
                 self.fold.outcomes.leave_out(off);
                 self.fold.within = leap.within;

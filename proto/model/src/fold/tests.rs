@@ -215,6 +215,57 @@ fn a_rise_beyond_the_bound_that_stays_is_a_named_jump() {
     assert_eq!(day.first.expect("read").register, amount("90000"));
 }
 
+/// The hours that pass make a leap no more possible: it is a jump at any hour of the day.
+#[test]
+fn a_jump_is_a_jump_however_early_it_comes() {
+    let traits = Traits {
+        bound_per_hour: Some(amount("480")),
+        ..Traits::default()
+    };
+    for leap_at in [2, 12, 21] {
+        let instants: Vec<i64> = (0..24).map(|hour| hour * 3_600_000).collect();
+        let values: Vec<i64> = (0i64..24)
+            .map(|hour| (1_000 + hour * 100 + if hour >= leap_at { 5_000 } else { 0 }) * 1_000_000)
+            .collect();
+        let columns = DayColumns {
+            instants: &instants,
+            values: &values,
+            flags: &[Flag::Normal.code(); 24],
+            superseded: &[false; 24],
+        };
+        let day = fold_day(Kind::Register, &traits, columns);
+        // All hours but the one of the leap.
+        assert_eq!(day.within.to_string(), "2200", "{leap_at}");
+        assert_eq!(
+            (day.outcomes.jumps, day.outcomes.glitches),
+            (1, 0),
+            "{leap_at}"
+        );
+    }
+}
+
+/// A change on record is held against the bound like any step: a register typed with a digit too many is
+/// no consumption.
+#[test]
+fn a_change_beyond_the_bound_is_not_believed() {
+    let mistyped = Traits {
+        bound_per_hour: Some(amount("5000")),
+        multiplier: times("120"),
+        changes: vec![change("50120", "3", "120")],
+        ..Traits::default()
+    };
+    let day = fold(&mistyped, &["5000", "5005", "4", "9"]);
+    assert_eq!(day.within.to_string(), "1200");
+    assert_eq!((day.outcomes.replacements, day.outcomes.jumps), (0, 1));
+    // A first reading of the new meter that is a glitch is taken back like any other.
+    let traits = Traits {
+        changes: vec![change("5012", "3", "1")],
+        ..Traits::default()
+    };
+    let day = fold(&traits, &["5000", "5010", "9000000", "10", "14"]);
+    assert_eq!(day.within.to_string(), "23");
+}
+
 #[test]
 fn a_fall_for_good_is_a_named_reset() {
     let day = fold(&Traits::default(), &["100", "120", "5", "9"]);

@@ -22,9 +22,10 @@ use crate::{error::QueryError, name::Name};
 pub(in crate::rpc) struct NewMeter {
     pub(in crate::rpc) park: ParkId,
     key: MeterKey,
-    multiplier: Multiplier,
-    valid_from: CivilDay,
-    pub(in crate::rpc) entry: ReferenceEntry,
+    /// Without one, the meter keeps the one it has.
+    multiplier: Option<Multiplier>,
+    valid: (CivilDay, Option<CivilDay>),
+    body: Meter,
 }
 
 /// A change that is to be recorded; without a multiplier it keeps the one before.
@@ -111,9 +112,9 @@ pub(in crate::rpc) fn meter(
     let (from, to) = checks.validity("meter", &asked.valid_from, &asked.valid_to);
     says.check(&mut checks);
     let made = place.zip(kind).zip(from);
-    let made = made.map(|(((park, key), kind), valid_from)| {
-        let multiplier = multiplier.unwrap_or_default();
-        let body = Meter {
+    let made = made.map(|(((park, key), kind), valid_from)| NewMeter {
+        park,
+        body: Meter {
             title: asked.title.clone(),
             quantity: key.quantity,
             kind,
@@ -121,17 +122,12 @@ pub(in crate::rpc) fn meter(
             modulus,
             rated_per_hour,
             headroom,
-            multiplier,
+            multiplier: Multiplier::ONE,
             counted: asked.counted,
-        };
-        let entry = says.entry(METER, asked.name.clone(), (valid_from, to), body.write());
-        NewMeter {
-            park,
-            key,
-            multiplier,
-            valid_from,
-            entry,
-        }
+        },
+        key,
+        multiplier,
+        valid: (valid_from, to),
     });
     checks.done(made)
 }
@@ -141,31 +137,36 @@ impl NewMeter {
         name(&self.park, &self.key)
     }
 
-    /// Refuses another multiplier than the one that holds: it would apply at a wall time, and nobody
-    /// could say at which register.
-    pub(in crate::rpc) fn keeps_multiplier(&self, known: &Meters) -> Result<(), QueryError> {
-        let Some(before) = known.multiplier(&self.key, self.valid_from.start()) else {
-            return Ok(());
-        };
-        let restated = known
-            .iter()
-            .filter(|(key, _)| **key == self.key)
-            .flat_map(|(_, meter)| meter.entries())
-            .all(|entry| self.valid_from <= entry.valid_from);
-        if restated || before == self.multiplier {
-            return Ok(());
+    /// The entry, with the multiplier of the meter's first day. Another one than the meter has is refused
+    /// unless its first day is told anew: it would apply at a wall time, and nobody could say at which
+    /// register.
+    pub(in crate::rpc) fn settle(
+        mut self,
+        known: &Meters,
+        says: Says<'_>,
+    ) -> Result<ReferenceEntry, QueryError> {
+        let (from, to) = self.valid;
+        let name = self.name();
+        let begins = known.first_day(&self.key);
+        let anew = begins.is_none_or(|day| from <= day && to.is_none_or(|to| day <= to));
+        let holds = known.multiplier(&self.key, from.start().max(begins.unwrap_or(from).start()));
+        if let (false, Some(asked), Some(holds)) = (anew, self.multiplier, holds)
+            && asked != holds
+        {
+            let message = format!(
+                "{name} has the multiplier {} on {from}; a multiplier changes at a register reading: record \
+                 it with RecordMeterChange, or restate the meter from its first day",
+                holds.value()
+            );
+            return Err(QueryError::Precondition(
+                "MULTIPLIER_WITHOUT_READING",
+                message,
+            ));
         }
-        let message = format!(
-            "{} has the multiplier {} on {}; a multiplier changes at a register reading: record it with \
-             RecordMeterChange, or restate the meter from its first day",
-            self.name(),
-            before.value(),
-            self.valid_from
-        );
-        Err(QueryError::Precondition(
-            "MULTIPLIER_WITHOUT_READING",
-            message,
-        ))
+        let first = begins.and_then(|day| known.initial_multiplier(&self.key, day));
+        let told = self.multiplier.filter(|_| anew);
+        self.body.multiplier = told.or(first).unwrap_or_default();
+        Ok(says.entry(METER, name.to_string(), self.valid, self.body.write()))
     }
 }
 
