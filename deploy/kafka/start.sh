@@ -59,8 +59,8 @@ sed -e "s|@PORT@|$port|g" -e "s|@CONTROLLER_PORT@|$controller|g" -e "s|@DIR@|$di
   "$here/server.properties.in" > "$dir/server.properties"
 run=(java -Xms128m -Xmx512m -XX:+UseG1GC -Dlog4j2.configurationFile="file:$here/log4j2.xml" -cp "$jars/*")
 if [ ! -f "$dir/data/meta.properties" ]; then
-  # A cluster id is 16 bytes in URL-safe base64.
-  id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
+  # A cluster id is 16 bytes in base64. Letters and digits alone: one that begins with '-' reads as an option.
+  id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | tr -d '=')
   "${run[@]}" kafka.tools.StorageTool format -t "$id" -c "$dir/server.properties" > "$dir/format.log" 2>&1 \
     || { tail -20 "$dir/format.log" >&2; fail "the folder $dir/data cannot be formatted"; }
 fi
