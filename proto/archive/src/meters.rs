@@ -4,7 +4,9 @@
 //! reads the table. Amounts are decimal text in the canonical unit; a meter that measures two quantities
 //! has entries for each.
 //! - kind [`METER`], `{"title":"…","quantity":"electricity","kind":"register","interval_s":3600,
-//!   "modulus":"1000000","rated_per_hour":"400","headroom":"1.2","multiplier":"12000","counted":true}`;
+//!   "modulus":"1000000","rated_per_hour":"400","headroom":"1.2","multiplier":"12000","counted":true,
+//!   "parent":"main","verified_until":"2027-05-31","water_source":"municipal","waste_code":
+//!   "900-001-S02"}`; whatever follows `counted`,
 //!   `modulus`, `rated_per_hour`, `headroom` (the k of the bound rated × Δt × k) and `multiplier` may be
 //!   absent. The multiplier of the meter's first day counts until a change.
 //! - kind [`METER_CHANGE`], `{"quantity":"electricity","at":"2026-03-05T10:30:00+08:00","old_final":"5012",
@@ -23,6 +25,8 @@ use greenpark_model::{
     limits::MICRO,
     quantity::{Quantity, UnknownQuantity},
     reading::{Kind, Series},
+    waste_code::{WasteCode, WasteCodeError},
+    water::{UnknownWaterSource, WaterSource},
 };
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +63,21 @@ pub struct Meter {
     pub multiplier: Multiplier,
     /// Whether it counts in the enterprise's consumption; a sub-meter does not.
     pub counted: bool,
+    /// What else is known of it.
+    pub particulars: Particulars,
+}
+
+/// What is known of a meter beyond how it counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Particulars {
+    /// The meter of the same quantity that measures all that this one does, and more.
+    pub parent: Option<MeterId>,
+    /// The last day that its verification (检定) is valid.
+    pub verified_until: Option<CivilDay>,
+    /// Where the water that it measures comes from.
+    pub water_source: Option<WaterSource>,
+    /// The code of the waste that it weighs.
+    pub waste_code: Option<WasteCode>,
 }
 
 /// Which meter, measuring what.
@@ -78,8 +97,8 @@ pub enum MeterError {
     /// The subject is no meter's resource name.
     #[error("subject '{0}' is not parks/P/enterprises/E/meters/M")]
     Subject(String),
-    /// The subject has an id that is none.
-    #[error("the subject has a wrong id")]
+    /// An id is none.
+    #[error("an id is none")]
     Id(#[from] IdError),
     /// The body is no JSON of this form.
     #[error("the body is not what a meter's entry has")]
@@ -93,8 +112,14 @@ pub enum MeterError {
     /// An amount is none.
     #[error("an amount is no decimal, or out of range")]
     Amount(#[from] greenpark_model::amount::AmountError),
-    /// An instant is none.
-    #[error("an instant is none")]
+    /// A source of water is unknown.
+    #[error("the source of water is unknown")]
+    WaterSource(#[from] UnknownWaterSource),
+    /// A waste's code is none.
+    #[error("the code of the waste is none")]
+    WasteCode(#[from] WasteCodeError),
+    /// An instant or a day is none.
+    #[error("an instant or a day is none")]
     Instant(#[from] TimeError),
 }
 
@@ -124,6 +149,14 @@ struct Body {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     multiplier: Option<String>,
     counted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verified_until: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    water_source: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waste_code: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,6 +196,12 @@ impl Meter {
                 None => Multiplier::ONE,
             },
             counted: body.counted,
+            particulars: Particulars {
+                parent: body.parent.as_deref().map(MeterId::new).transpose()?,
+                verified_until: body.verified_until.map(|day| day.parse()).transpose()?,
+                water_source: body.water_source.map(|text| text.parse()).transpose()?,
+                waste_code: body.waste_code.map(|text| text.parse()).transpose()?,
+            },
             title: body.title,
         })
     }
@@ -170,6 +209,7 @@ impl Meter {
     /// The body of its entry.
     #[must_use]
     pub fn write(&self) -> String {
+        let of = &self.particulars;
         let body = Body {
             title: self.title.clone(),
             quantity: self.quantity.to_string(),
@@ -181,6 +221,10 @@ impl Meter {
             multiplier: (self.multiplier != Multiplier::ONE)
                 .then(|| self.multiplier.value().to_string()),
             counted: self.counted,
+            parent: of.parent.as_ref().map(ToString::to_string),
+            verified_until: of.verified_until.map(|day| day.to_string()),
+            water_source: of.water_source.map(|source| source.as_str().to_owned()),
+            waste_code: of.waste_code.map(|code| code.to_string()),
         };
         serde_json::to_string(&body).expect("texts, numbers and flags are JSON")
     }

@@ -37,3 +37,5 @@ pub mod quantity;
 pub mod reading;
 pub mod traits;
 pub mod waste;
+pub mod waste_code;
+pub mod water;

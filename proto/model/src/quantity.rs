@@ -172,6 +172,49 @@ coded! {
         DisposedOldStock = 6, "disposed_old_stock", "处置往年贮存";
         /// Waste dumped (倾倒丢弃量).
         Dumped = 7, "dumped", "倾倒丢弃";
+        /// Energy or a medium bought from outside (购进量).
+        Purchased = 8, "purchased", "购进";
+        /// Primary energy made on the spot, such as by the sun (自产一次能源).
+        Produced = 9, "produced", "自产";
+        /// What a boiler house or power plant takes in to transform (加工转换投入).
+        TransformedIn = 10, "transformed_in", "加工转换投入";
+        /// What it gives out (加工转换产出).
+        TransformedOut = 11, "transformed_out", "加工转换产出";
+        /// What is recovered and used again (回收利用).
+        Recovered = 12, "recovered", "回收利用";
+        /// What is sold or handed on (外供).
+        Exported = 13, "exported", "外供";
+        /// What the stock grew by; below zero where it shrank (库存变化).
+        StockChange = 14, "stock_change", "库存变化";
+        /// Waste taken from another enterprise of the park, which has booked it as utilized (接收综合利用).
+        Received = 15, "received", "接收";
+    }
+}
+
+impl Flow {
+    /// Whether media of `class` go this way.
+    #[must_use]
+    pub const fn fits(self, class: MediumClass) -> bool {
+        match self {
+            Self::Consumed => true,
+            Self::Generated
+            | Self::Utilized
+            | Self::UtilizedOldStock
+            | Self::Stored
+            | Self::Disposed
+            | Self::DisposedOldStock
+            | Self::Dumped
+            | Self::Received => matches!(class, MediumClass::Waste),
+            Self::Purchased
+            | Self::Produced
+            | Self::TransformedIn
+            | Self::TransformedOut
+            | Self::Recovered
+            | Self::Exported
+            | Self::StockChange => {
+                matches!(class, MediumClass::Energy | MediumClass::CarryingMedium)
+            }
+        }
     }
 }
 
@@ -272,7 +315,7 @@ impl FromStr for Quantity {
         let (medium, flow) = text.split_once('.').unwrap_or((text, "consumed"));
         let known = Medium::from_name(medium).zip(Flow::from_name(flow));
         let (medium, flow) = known
-            .filter(|(m, f)| m.class() == MediumClass::Waste || *f == Flow::Consumed)
+            .filter(|(medium, flow)| flow.fits(medium.class()))
             .ok_or_else(|| UnknownQuantity(text.chars().take(60).collect()))?;
         Ok(Self { medium, flow })
     }
@@ -291,7 +334,7 @@ mod tests {
                 let quantity = Quantity { medium, flow };
                 assert_eq!(Quantity::from_code(quantity.code()), Some(quantity));
                 let named = quantity.to_string().parse::<Quantity>();
-                let allowed = medium.class() == MediumClass::Waste || flow == Flow::Consumed;
+                let allowed = flow.fits(medium.class());
                 assert_eq!(named.ok(), allowed.then_some(quantity));
             }
         }

@@ -44,7 +44,6 @@ impl Ledger {
     /// Books `amount` under `flow`; a plain consumption is no waste flow and is left out.
     pub fn book(&mut self, flow: Flow, amount: Sum) {
         let entry = match flow {
-            Flow::Consumed => return,
             Flow::Generated => &mut self.generated,
             Flow::Utilized => &mut self.utilized,
             Flow::UtilizedOldStock => &mut self.utilized_old_stock,
@@ -52,6 +51,7 @@ impl Ledger {
             Flow::Disposed => &mut self.disposed,
             Flow::DisposedOldStock => &mut self.disposed_old_stock,
             Flow::Dumped => &mut self.dumped,
+            _ => return,
         };
         *entry += amount;
     }

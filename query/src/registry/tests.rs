@@ -1,6 +1,6 @@
 //! Dated entries: what holds on a day, and what counts in a range.
 
-use greenpark_archive::meters::{METER, Meter};
+use greenpark_archive::meters::{METER, Meter, Particulars};
 use greenpark_model::{
     day::CivilDay,
     fold::Multiplier,
@@ -43,6 +43,7 @@ fn meter(modulus: Option<&str>, counted: bool) -> Meter {
         headroom: None,
         multiplier: Multiplier::ONE,
         counted,
+        particulars: Particulars::default(),
     }
 }
 

@@ -96,6 +96,25 @@ impl Checks {
         (from, to)
     }
 
+    /// What `parse` makes of a text; nothing of an empty one.
+    fn parsed<'t, T, E: std::fmt::Display>(
+        &mut self,
+        field: &str,
+        text: &'t str,
+        parse: impl Fn(&'t str) -> Result<T, E>,
+    ) -> Option<T> {
+        if text.is_empty() {
+            return None;
+        }
+        match parse(text) {
+            Ok(made) => Some(made),
+            Err(error) => {
+                self.wrong(field, error.to_string());
+                None
+            }
+        }
+    }
+
     fn amount(&mut self, field: &str, text: &str) -> Option<Amount> {
         let amount = match text.parse::<Amount>() {
             Ok(amount) => amount,

@@ -1,11 +1,11 @@
 //! `park.query.v1.Registry`.
 
+mod told;
+
 use std::collections::BTreeMap;
 
-use greenpark_archive::{dated::Entry, meters::Meter};
 use greenpark_model::{
     day::CivilDay,
-    fold::{MeterChange, Multiplier},
     id::{EnterpriseId, MeterId, ParkId},
     quantity::Quantity,
 };
@@ -18,14 +18,13 @@ use crate::{
     latest,
     name::Name,
     paging::Page,
-    registry::{Park, body::Enterprise},
+    registry::Park,
     rpc::{
         RegistryRpc,
         declare::{self, Says},
     },
     scope::Scope,
     service::Shared,
-    statistics::{Declared, DeclaredPeriod, Finality},
 };
 
 /// The park and, unless all are asked, the enterprise of a parent.
@@ -34,81 +33,6 @@ fn parent(text: &str) -> Result<(ParkId, Option<EnterpriseId>), QueryError> {
         Name::Enterprises(park) => Ok((park, None)),
         Name::Enterprise(park, enterprise) => Ok((park, Some(enterprise))),
         other => Err(other.unfit("parent", "parks/P/enterprises/E or parks/P/enterprises/-")),
-    }
-}
-
-fn day_text(day: Option<CivilDay>) -> String {
-    day.map(|day| day.to_string()).unwrap_or_default()
-}
-
-fn enterprise(name: String, entry: &Entry<Enterprise>) -> pb::Enterprise {
-    pb::Enterprise {
-        name,
-        title: entry.body.title.clone(),
-        industry: entry.body.industry.clone(),
-        above_designated_size: entry.body.above_designated_size,
-        valid_from: entry.valid_from.to_string(),
-        valid_to: day_text(entry.valid_to),
-        recorded_at: Some(timestamp(entry.recorded_at)),
-    }
-}
-
-fn meter(name: String, entry: &Entry<Meter>) -> pb::Meter {
-    let amount =
-        |a: Option<greenpark_model::amount::Amount>| a.map(|a| a.to_string()).unwrap_or_default();
-    pb::Meter {
-        name,
-        title: entry.body.title.clone(),
-        quantity: entry.body.quantity.to_string(),
-        kind: entry.body.kind.as_str().to_owned(),
-        interval_s: entry.body.interval_s,
-        modulus: amount(entry.body.modulus),
-        rated_per_hour: amount(entry.body.rated_per_hour),
-        headroom: amount(entry.body.headroom),
-        multiplier: multiplier(entry.body.multiplier),
-        changes: Vec::new(),
-        counted: entry.body.counted,
-        valid_from: entry.valid_from.to_string(),
-        valid_to: day_text(entry.valid_to),
-        latest: None,
-        recorded_at: Some(timestamp(entry.recorded_at)),
-    }
-}
-
-fn multiplier(multiplier: Multiplier) -> String {
-    match multiplier {
-        Multiplier::ONE => String::new(),
-        other => other.value().to_string(),
-    }
-}
-
-fn change(meter: &str, quantity: Quantity, change: &MeterChange) -> pb::MeterChange {
-    pb::MeterChange {
-        meter: meter.to_owned(),
-        quantity: quantity.to_string(),
-        at: Some(timestamp(change.instant)),
-        old_final: change.old_final.to_string(),
-        new_initial: change.new_initial.to_string(),
-        multiplier: change.multiplier.value().to_string(),
-    }
-}
-
-fn statistic(name: &str, declared: &Declared) -> pb::Statistic {
-    let period = match declared.period {
-        DeclaredPeriod::Year(year) => pb::period::Period::Year(year.into()),
-        DeclaredPeriod::Quarter(..) => pb::period::Period::Quarter(declared.period.to_string()),
-        DeclaredPeriod::Month(..) => pb::period::Period::Month(declared.period.to_string()),
-    };
-    pb::Statistic {
-        enterprise: name.to_owned(),
-        series: declared.series.as_str().to_owned(),
-        period: Some(pb::Period {
-            period: Some(period),
-        }),
-        amount: declared.amount.to_string(),
-        price_base: declared.price_base.to_string(),
-        r#final: declared.finality == Finality::Final,
-        recorded_at: Some(timestamp(declared.recorded_at)),
     }
 }
 
@@ -155,11 +79,11 @@ impl Shared {
         asked: &pb::RegisterMeterRequest,
     ) -> Result<pb::Meter, QueryError> {
         let says = self.says(&asked.recorded_by, &asked.evidence);
-        let told = declare::meter(asked.meter.as_ref(), says)?;
-        scope.check(&told.name())?;
+        let stated = declare::meter(asked.meter.as_ref(), says)?;
+        scope.check(&stated.name())?;
         let registry = self.registry().await?;
-        let park = registry.park(&told.park);
-        let entry = told.settle(&park.meters, says)?;
+        let park = registry.park(&stated.park);
+        let entry = stated.settle(&park.meters, says)?;
         self.record(vec![entry]).await?;
         let answer = asked.meter.clone().unwrap_or_default();
         Ok(pb::Meter {
@@ -175,13 +99,17 @@ impl Shared {
         asked: &pb::RecordMeterChangeRequest,
     ) -> Result<pb::MeterChange, QueryError> {
         let says = self.says(&asked.recorded_by, &asked.evidence);
-        let told = declare::change(asked.change.as_ref(), says)?;
-        let name = told.name();
+        let stated = declare::change(asked.change.as_ref(), says)?;
+        let name = stated.name();
         scope.check(&name)?;
         let registry = self.registry().await?;
-        let change = told.settle(&registry.park(&told.park).meters)?;
-        self.record(vec![told.entry(change, says)]).await?;
-        Ok(self::change(&name.to_string(), told.key.quantity, &change))
+        let change = stated.settle(&registry.park(&stated.park).meters)?;
+        self.record(vec![stated.entry(change, says)]).await?;
+        Ok(told::change(
+            &name.to_string(),
+            stated.key.quantity,
+            &change,
+        ))
     }
 
     async fn declare_statistics(
@@ -251,7 +179,7 @@ impl Shared {
             .filter(|(id, _)| scope.permits(&park, id))
             .filter_map(|(id, dated)| {
                 let name = Name::Enterprise(park.clone(), id.clone()).to_string();
-                Some(enterprise(name, dated.on(today)?))
+                Some(told::enterprise(name, dated.on(today)?))
             })
             .collect();
         let (enterprises, next_page_token) = page.cut(entries, |entry| entry.name.clone());
@@ -333,7 +261,7 @@ impl Shared {
                 declared.iter().map(move |d| {
                     let series = d.series.as_str();
                     let key = format!("{name} {series} {} {}", d.period, d.price_base);
-                    (key, statistic(&name, d))
+                    (key, told::statistic(&name, d))
                 })
             })
             .collect();
@@ -367,8 +295,10 @@ fn registered_meters(
             let place = (key.enterprise.clone(), key.meter.clone(), key.quantity);
             let name = name.to_string();
             let changes = registered.meters.changes(key).iter();
-            let changes = changes.map(|c| change(&name, key.quantity, c)).collect();
-            let meter = meter(name, dated.on(today)?);
+            let changes = changes
+                .map(|c| told::change(&name, key.quantity, c))
+                .collect();
+            let meter = told::meter(name, dated.on(today)?);
             Some((place, pb::Meter { changes, ..meter }))
         })
         .collect()

@@ -16,6 +16,7 @@ fn entry(subject: &str, from: &str, quantity: &str, modulus: Option<&str>) -> Re
         headroom: None,
         multiplier: Multiplier::ONE,
         counted: true,
+        particulars: Particulars::default(),
     };
     ReferenceEntry {
         kind: METER.to_owned(),

@@ -1,17 +1,21 @@
 //! Meters and their changes, as they are registered.
 
+use std::str::FromStr as _;
+
 use greenpark_archive::{
-    meters::{METER, METER_CHANGE, Meter, MeterKey, Meters, write_change},
+    meters::{METER, METER_CHANGE, Meter, MeterKey, Meters, Particulars, write_change},
     reference::ReferenceEntry,
 };
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, Instant},
     fold::{MeterChange, Multiplier},
-    id::ParkId,
+    id::{MeterId, ParkId},
     limits::INSTANT_MS_MIN,
-    quantity::Quantity,
+    quantity::{MediumClass, Quantity},
     reading::Kind,
+    waste_code::WasteCode,
+    water::WaterSource,
 };
 use greenpark_proto::query::v1 as pb;
 
@@ -110,6 +114,8 @@ pub(in crate::rpc) fn meter(
         checks.wrong("meter.modulus", "fits a register only");
     }
     let (from, to) = checks.validity("meter", &asked.valid_from, &asked.valid_to);
+    let of = place.as_ref().map(|(_, key)| key);
+    let particulars = particulars(&mut checks, asked, of);
     says.check(&mut checks);
     let made = place.zip(kind).zip(from);
     let made = made.map(|(((park, key), kind), valid_from)| NewMeter {
@@ -124,12 +130,45 @@ pub(in crate::rpc) fn meter(
             headroom,
             multiplier: Multiplier::ONE,
             counted: asked.counted,
+            particulars,
         },
         key,
         multiplier,
         valid: (valid_from, to),
     });
     checks.done(made)
+}
+
+/// What else is told of the meter of `key`.
+fn particulars(checks: &mut Checks, asked: &pb::Meter, key: Option<&MeterKey>) -> Particulars {
+    let field = |name: &str| format!("meter.{name}");
+    let parent = checks.parsed(&field("parent"), &asked.parent, MeterId::new);
+    if parent.is_some() && parent.as_ref() == key.map(|key| &key.meter) {
+        checks.wrong("meter.parent", "is the meter itself");
+    }
+    let verified_until = match asked.verified_until.as_str() {
+        "" => None,
+        text => checks.day("meter.verified_until", text),
+    };
+    let water_source = checks.parsed(
+        &field("water_source"),
+        &asked.water_source,
+        WaterSource::from_str,
+    );
+    let waste_code = checks.parsed(&field("waste_code"), &asked.waste_code, WasteCode::from_str);
+    let class = key.map(|key| key.quantity.medium.class());
+    if water_source.is_some() && class.is_some_and(|class| class != MediumClass::Water) {
+        checks.wrong("meter.water_source", "fits a meter of water only");
+    }
+    if waste_code.is_some() && class.is_some_and(|class| class != MediumClass::Waste) {
+        checks.wrong("meter.waste_code", "fits a meter of solid waste only");
+    }
+    Particulars {
+        parent,
+        verified_until,
+        water_source,
+        waste_code,
+    }
 }
 
 impl NewMeter {

@@ -1,5 +1,7 @@
 //! The lines of the files that `import` reads, each checked whole: every wrong field of a line is told.
 
+use std::str::FromStr as _;
+
 use anyhow::bail;
 use greenpark_model::{
     amount::Amount,
@@ -9,6 +11,8 @@ use greenpark_model::{
     money::PriceBase,
     quantity::Quantity,
     reading::Kind,
+    waste_code::WasteCode,
+    water::WaterSource,
 };
 use greenpark_proto::query::v1 as api;
 use rust_decimal::Decimal;
@@ -50,6 +54,14 @@ pub(super) struct MeterLine {
     valid_from: String,
     #[serde(default)]
     valid_to: String,
+    #[serde(default)]
+    parent: String,
+    #[serde(default)]
+    verified_until: String,
+    #[serde(default)]
+    water_source: String,
+    #[serde(default)]
+    waste_code: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,10 +127,20 @@ impl Check {
         }
     }
 
-    fn decimal(&mut self, column: &str, text: &str) {
+    /// What may be left out is checked where it is not.
+    fn known<'t, T, E: std::fmt::Display>(
+        &mut self,
+        column: &str,
+        text: &'t str,
+        parse: impl Fn(&'t str) -> Result<T, E>,
+    ) {
         if !text.is_empty() {
-            self.that(column, text.parse::<Amount>());
+            self.that(column, parse(text));
         }
+    }
+
+    fn decimal(&mut self, column: &str, text: &str) {
+        self.known(column, text, Amount::from_str);
     }
 
     fn multiplier(&mut self, text: &str) {
@@ -186,6 +208,10 @@ pub(super) fn meter(park: &str, line: MeterLine) -> Result<api::Meter, Vec<Strin
         text => check.that("interval_s", text.parse()).unwrap_or(0),
     };
     let counted = check.yes("counted", &line.counted);
+    check.known("parent", &line.parent, id::check);
+    check.known("verified_until", &line.verified_until, CivilDay::from_str);
+    check.known("water_source", &line.water_source, WaterSource::from_str);
+    check.known("waste_code", &line.waste_code, WasteCode::from_str);
     check.end(api::Meter {
         name: name::meter(park, &line.enterprise, &line.meter),
         title: line.title,
@@ -202,6 +228,10 @@ pub(super) fn meter(park: &str, line: MeterLine) -> Result<api::Meter, Vec<Strin
         valid_to: line.valid_to,
         latest: None,
         recorded_at: None,
+        parent: line.parent,
+        verified_until: line.verified_until,
+        water_source: line.water_source,
+        waste_code: line.waste_code,
     })
 }
 
