@@ -8,6 +8,7 @@
 
 mod assemble;
 mod open;
+mod past;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -70,6 +71,8 @@ pub(crate) struct BookDays {
     pub(crate) open: BTreeMap<EnterpriseId, BTreeSet<CivilDay>>,
     /// Sealed days and their revisions, by enterprise, in order.
     pub(crate) sealed: BTreeMap<EnterpriseId, Vec<(CivilDay, u32)>>,
+    /// Days that had hot readings which cannot be read any more as they were.
+    pub(crate) lost: BTreeSet<CivilDay>,
 }
 
 /// The rows of a totals table.
@@ -122,6 +125,16 @@ pub(crate) struct Books {
     cache: Cache,
     loading: Mutex<Locks>,
     metrics: Metrics,
+    folding: Folding,
+}
+
+/// What closed days are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Folding {
+    /// The totals of their sealed files.
+    Totals,
+    /// Their readings, folded again.
+    Readings,
 }
 
 impl SeriesDays {
@@ -166,16 +179,30 @@ impl Books {
             cache,
             loading: Mutex::default(),
             metrics,
+            folding: Folding::Totals,
         }
     }
 
-    /// The days of the book of `park` and `year` as they are now; `None` if there is no such book.
+    /// The same books, every day folded from its readings.
+    pub(crate) fn folded_again(self) -> Self {
+        Self {
+            folding: Folding::Readings,
+            ..self
+        }
+    }
+
+    /// The days of the book of `park` and `year`, as they are now or as they were; `None` if there is, or
+    /// was, no such book.
     pub(crate) async fn days(
         &self,
         park: &ParkId,
         year: i16,
         registry: &registry::Park,
+        as_of: Option<Instant>,
     ) -> Result<Option<Arc<BookDays>>, QueryError> {
+        if let Some(at) = as_of {
+            return self.days_as_of(park, year, registry, at).await;
+        }
         let Some(snapshot) = self.lake.snapshot(park, year).await? else {
             return Ok(None);
         };
@@ -190,9 +217,23 @@ impl Books {
         let _alone = lock.lock().await;
         let book = match self.cached_book(park, &snapshot, registry) {
             Some(book) => book,
-            None => self.load(park, &snapshot, registry).await?,
+            None => {
+                let book = self.load(park, &snapshot, registry).await?;
+                let key = cache::Key::Book(park.clone(), snapshot.year);
+                self.keep(key, &book);
+                book
+            }
         };
         Ok(Some(book))
+    }
+
+    fn keep(&self, key: cache::Key, book: &Arc<BookDays>) {
+        let bytes = book.bytes();
+        self.cache
+            .put(key, cache::Entry::Book(Arc::clone(book)), bytes);
+        self.metrics
+            .cache_bytes
+            .set(i64::try_from(self.cache.bytes()).unwrap_or(i64::MAX));
     }
 
     fn cached_book(
@@ -222,7 +263,10 @@ impl Books {
         registry: &registry::Park,
     ) -> Result<Arc<BookDays>, QueryError> {
         self.metrics.book_loaded.inc();
-        let totals = self.totals(park, snapshot).await?;
+        let totals = match self.folding {
+            Folding::Totals => self.totals(park, snapshot).await?,
+            Folding::Readings => Arc::default(),
+        };
         let load = Load {
             park,
             snapshot,
@@ -232,14 +276,7 @@ impl Books {
         let sealed = assemble::Sealed::new(load);
         let days = self.open_days(load, &sealed).await?;
         let book = assemble::join(load, &sealed, &days);
-        let book = Arc::new(book);
-        let key = cache::Key::Book(park.clone(), snapshot.year);
-        self.cache
-            .put(key, cache::Entry::Book(Arc::clone(&book)), book.bytes());
-        self.metrics
-            .cache_bytes
-            .set(i64::try_from(self.cache.bytes()).unwrap_or(i64::MAX));
-        Ok(book)
+        Ok(Arc::new(book))
     }
 
     /// The rows of the totals table. They are kept apart from the joined days only while the book has hot

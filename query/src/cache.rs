@@ -14,6 +14,8 @@ use crate::books::{BookDays, DayFolds, Totals};
 pub(crate) enum Key {
     /// The joined days of a book.
     Book(ParkId, i16),
+    /// The joined days of a book as it was at versions of its tables.
+    Past(ParkId, i16, i64, i64),
     /// The totals table of a book that still changes.
     Totals(ParkId, i16),
     /// The folds of an open day.

@@ -149,7 +149,7 @@ pub(crate) async fn run(
         sent: &sent,
         sources: &sources,
         snapshots: &snapshots,
-        made_at: shared.now(),
+        made_at: job.selection.as_of.unwrap_or_else(|| shared.now()),
     };
     let digests = totals::digests(&shared.books, job, &snapshots, &sources).await?;
     let part = pb::extract_chunk::Part::ManifestJson(manifest.json(&digests));

@@ -30,6 +30,7 @@ pub(crate) async fn newest_books(
     books: &Books,
     park: &ParkId,
     registry: &registry::Park,
+    as_of: Option<Instant>,
 ) -> Result<Vec<Arc<BookDays>>, QueryError> {
     let mut newest = Vec::new();
     for year in books
@@ -40,7 +41,7 @@ pub(crate) async fn newest_books(
         .rev()
         .take(BOOKS_MAX)
     {
-        newest.extend(books.days(park, year, registry).await?);
+        newest.extend(books.days(park, year, registry, as_of).await?);
     }
     Ok(newest)
 }

@@ -16,6 +16,7 @@
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
 //! | [`factors`], [`plans`], [`carbon`], `fields` | files of data, all mistakes told at once |
+//! | `explain`, [`recompute`] | what a figure stands on, and the figure again from its readings |
 //! | `extract` | files and manifests for auditors |
 
 pub mod carbon;
@@ -24,6 +25,7 @@ pub mod factors;
 pub mod metrics;
 pub mod name;
 pub mod plans;
+pub mod recompute;
 pub mod scope;
 pub mod service;
 pub mod settings;
@@ -35,6 +37,7 @@ mod comparison;
 mod consumption;
 mod decode;
 mod engine;
+mod explain;
 mod extract;
 mod fields;
 mod figure;

@@ -38,12 +38,13 @@ impl ParkDays {
         park: &ParkId,
         range: DayRange,
     ) -> Result<Self, QueryError> {
-        let registry = registry.park(park);
+        let as_of = registry.as_of;
+        let at_park = registry.park(park);
         let years = books.lake.years(park).await?;
         let (first, last) = (range.first().year(), range.last().year());
         let mut loaded = Vec::new();
         for &year in years.iter().filter(|year| (first..=last).contains(*year)) {
-            loaded.extend(books.days(park, year, &registry).await?);
+            loaded.extend(books.days(park, year, &at_park, as_of).await?);
         }
         let begins =
             |series: &SeriesDays| series.span().is_some_and(|(day, _)| day < range.first());
@@ -51,16 +52,21 @@ impl ParkDays {
         if lacks(&loaded, first, begins)
             && let Some(&year) = years.iter().rev().find(|year| **year < first)
         {
-            loaded.splice(0..0, books.days(park, year, &registry).await?);
+            loaded.splice(0..0, books.days(park, year, &at_park, as_of).await?);
         }
         if lacks(&loaded, last, ends)
             && let Some(&year) = years.iter().find(|year| **year > last)
         {
-            loaded.extend(books.days(park, year, &registry).await?);
+            loaded.extend(books.days(park, year, &at_park, as_of).await?);
+        }
+        if let Some(at) = as_of {
+            for book in &loaded {
+                book.stands(park, range, at)?;
+            }
         }
         Ok(Self {
             park: park.clone(),
-            registry,
+            registry: at_park,
             books: loaded,
             scope: scope.clone(),
         })

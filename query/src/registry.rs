@@ -17,7 +17,7 @@ use greenpark_archive::{
     reference::{ReferenceEntry, ReferenceSnapshot},
 };
 use greenpark_model::{
-    day::DayRange,
+    day::{DayRange, Instant},
     id::{EnterpriseId, ParkId},
     reading::Series,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Park {
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) version: i64,
+    /// The instant that it is told as of; `None` for what is recorded now.
+    pub(crate) as_of: Option<Instant>,
     /// Values of plans' declared indicators, by the name they are of, plan and indicator.
     declared: BTreeMap<(String, String, String), Values>,
     parks: BTreeMap<ParkId, Arc<Park>>,
@@ -54,6 +56,7 @@ impl Default for Registry {
     fn default() -> Self {
         Self {
             version: i64::MIN,
+            as_of: None,
             declared: BTreeMap::new(),
             parks: BTreeMap::new(),
         }
@@ -99,8 +102,25 @@ impl Registry {
             .collect();
         Ok(Self {
             version: snapshot.version,
+            as_of: None,
             declared,
             parks,
+        })
+    }
+
+    /// Reads what had been recorded at `at`.
+    pub(crate) fn read_as_of(
+        snapshot: &ReferenceSnapshot,
+        at: Instant,
+    ) -> Result<Self, QueryError> {
+        let known = |entry: &&ReferenceEntry| entry.recorded_at <= at;
+        let then = ReferenceSnapshot {
+            version: snapshot.version,
+            entries: snapshot.entries.iter().filter(known).cloned().collect(),
+        };
+        Ok(Self {
+            as_of: Some(at),
+            ..Self::read(&then)?
         })
     }
 

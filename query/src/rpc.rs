@@ -1,6 +1,7 @@
 //! The gRPC methods: each reads its request, asks, and tells.
 
 mod declare;
+mod explain;
 mod indicators;
 mod progress;
 mod readings;

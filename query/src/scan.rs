@@ -19,7 +19,7 @@ use greenpark_archive::{
     snapshot::Snapshot,
 };
 use greenpark_model::{
-    day::{CivilDay, DayRange},
+    day::{CivilDay, DayRange, Instant},
     id::{EnterpriseId, MeterId, ParkId},
     reading::Flag,
 };
@@ -45,6 +45,8 @@ pub(crate) struct Selection {
     pub(crate) enterprise: EnterpriseId,
     pub(crate) meter: Option<MeterId>,
     pub(crate) range: DayRange,
+    /// The instant that it is asked as of; `None` for what there is now.
+    pub(crate) as_of: Option<Instant>,
 }
 
 /// One file that readings were taken from.
@@ -89,7 +91,10 @@ impl Scan {
         let years = selection.range.first().year()..=selection.range.last().year();
         for year in books.lake.years(&selection.park).await? {
             if years.contains(&year) {
-                snapshots.extend(books.lake.snapshot(&selection.park, year).await?);
+                snapshots.extend(match selection.as_of {
+                    None => books.lake.snapshot(&selection.park, year).await?,
+                    Some(at) => books.whole_as_of(&selection, year, at).await?,
+                });
             }
         }
         Ok(Self {

@@ -9,8 +9,9 @@ use futures::{Future, future::BoxFuture};
 use greenpark_archive::lake::Lake;
 use greenpark_model::{
     coal::FactorSet,
-    day::{CivilDay, DayRange, Instant},
+    day::{DayRange, Instant},
     id::ParkId,
+    limits::INSTANT_MS_MIN,
 };
 use greenpark_proto::query::v1::{
     indicators_server::IndicatorsServer, readings_server::ReadingsServer,
@@ -196,6 +197,15 @@ impl Service {
         }
     }
 
+    /// What methods share, every day being folded from its readings.
+    pub(crate) fn share_from_readings(self) -> Result<Shared, ServeError> {
+        let shared = self.share()?;
+        Ok(Shared {
+            books: shared.books.folded_again(),
+            ..shared
+        })
+    }
+
     fn share(self) -> Result<Shared, ServeError> {
         let engine = Engine::new(self.lake.store(), self.settings.memory);
         let books = Books::new(self.lake, engine, self.settings.cache, self.metrics.clone());
@@ -234,11 +244,6 @@ impl Shared {
     /// Now.
     pub(crate) fn now(&self) -> Instant {
         (self.clock)()
-    }
-
-    /// Today, in the parks' civil time.
-    pub(crate) fn today(&self) -> CivilDay {
-        self.now().day()
     }
 
     /// Lets a question in, or says why not. It may take `span`, or less if its client says so.
@@ -349,6 +354,33 @@ impl Shared {
         Ok(read)
     }
 
+    /// The registry as a question asks it: as it is now, or as it was at an instant.
+    pub(crate) async fn registry_as_of(
+        &self,
+        as_of: Option<&prost_types::Timestamp>,
+    ) -> Result<Arc<Registry>, QueryError> {
+        let now = self.now();
+        let at = as_of.map(|at| past_instant("as_of", at, now)).transpose()?;
+        self.registry_at(at).await
+    }
+
+    /// The registry as it is now, or as it was at `at`.
+    pub(crate) async fn registry_at(
+        &self,
+        at: Option<Instant>,
+    ) -> Result<Arc<Registry>, QueryError> {
+        let Some(at) = at else {
+            return self.registry().await;
+        };
+        let entries = self.books.lake.reference().entries().await?;
+        Ok(Arc::new(Registry::read_as_of(&entries, at)?))
+    }
+
+    /// When a question is asked: now, or the instant that it is asked as of.
+    pub(crate) fn moment(&self, registry: &Registry) -> Instant {
+        registry.as_of.unwrap_or_else(|| self.now())
+    }
+
     /// Parks with an entry or a book that `scope` lets see, in order.
     pub(crate) async fn parks(
         &self,
@@ -356,6 +388,9 @@ impl Shared {
         registry: &Registry,
     ) -> Result<Vec<ParkId>, QueryError> {
         let mut parks = self.books.lake.parks().await?;
+        if let Some(at) = registry.as_of {
+            parks = self.books.parks_as_of(parks, at).await?;
+        }
         parks.extend(registry.parks().cloned());
         parks.retain(|park| scope.sees(park));
         parks.sort();
@@ -393,6 +428,24 @@ impl Shared {
     ) -> Result<ParkDays, QueryError> {
         self.known_park(scope, registry, park).await?;
         ParkDays::load(&self.books, scope, registry, park, range).await
+    }
+}
+
+/// An instant of the wire that is not still to come; parks have no readings before 2000.
+fn past_instant(
+    field: &str,
+    at: &prost_types::Timestamp,
+    now: Instant,
+) -> Result<Instant, QueryError> {
+    let ms = at.seconds.checked_mul(1_000);
+    let ms = ms.and_then(|ms| ms.checked_add(i64::from(at.nanos) / 1_000_000));
+    match ms {
+        Some(ms) if ms > now.0 => Err(QueryError::invalid(
+            field,
+            format!("is still to come, for it is {now}; leave it out for what is known now"),
+        )),
+        Some(ms) if ms >= INSTANT_MS_MIN => Ok(Instant(ms)),
+        _ => Err(QueryError::invalid(field, "is no instant from 2000 on")),
     }
 }
 

@@ -44,6 +44,10 @@ pub enum Command {
     Scorecard(ProgressArgs),
     /// Write the readings or daily totals of an enterprise to one file, with a manifest.
     Extract(ExtractArgs),
+    /// Show what a figure stands on: meters, files, the log, declarations and rules, as a tree.
+    Explain(ExplainArgs),
+    /// Make a figure again from the raw readings of the lake and compare it bit for bit.
+    Recompute(RecomputeArgs),
     /// Check or print the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -200,9 +204,9 @@ pub enum BasisName {
     PrimaryEquivalent,
 }
 
-/// Arguments of `intensity`.
+/// A question about one figure.
 #[derive(Debug, Clone, Args)]
-pub struct IntensityArgs {
+pub struct QuestionArgs {
     /// parks/-, parks/P or parks/P/enterprises/E.
     #[arg(default_value = "parks/-")]
     pub name: String,
@@ -212,15 +216,57 @@ pub struct IntensityArgs {
     /// 2025, 2025-Q4, 2025-11, 2025-11-01..2025-11-30 or a plan's id [default: this year].
     #[arg(long)]
     pub period: Option<String>,
-    /// A figure for each enterprise of a park, or each park of parks/-.
-    #[arg(long)]
-    pub each: bool,
     /// Basis of electricity.
     #[arg(long, value_enum, default_value_t = BasisName::Calorific)]
     pub basis: BasisName,
     /// Price base of value added.
     #[arg(long, default_value = "constant-2020")]
     pub price_base: String,
+    /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
+    #[arg(long, value_name = "WHEN")]
+    pub as_of: Option<String>,
+}
+
+/// Arguments of `intensity`.
+#[derive(Debug, Clone, Args)]
+pub struct IntensityArgs {
+    /// What is asked.
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// A figure for each enterprise of a park, or each park of parks/-.
+    #[arg(long)]
+    pub each: bool,
+    /// Where to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The figure.
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// Every file and record, not just the first few.
+    #[arg(long)]
+    pub all: bool,
+    /// Where to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Arguments of `recompute`.
+#[derive(Debug, Clone, Args)]
+pub struct RecomputeArgs {
+    /// The figure.
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// Folder of the data: the lake at DIR/lake [default: greenpark-data].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Settings file of the service: its lake, factors and plans.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where to.
     #[command(flatten)]
     pub client: ClientArgs,
@@ -241,6 +287,9 @@ pub struct ProgressArgs {
     /// Basis of electricity.
     #[arg(long, value_enum, default_value_t = BasisName::Calorific)]
     pub basis: BasisName,
+    /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
+    #[arg(long, value_name = "WHEN")]
+    pub as_of: Option<String>,
     /// Where to.
     #[command(flatten)]
     pub client: ClientArgs,
@@ -273,6 +322,9 @@ pub struct ExtractArgs {
     /// What it holds.
     #[arg(long, value_enum, default_value_t = Content::Readings)]
     pub content: Content,
+    /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
+    #[arg(long, value_name = "WHEN")]
+    pub as_of: Option<String>,
     /// The file, .parquet or .csv; its manifest is FILE.manifest.json.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,

@@ -1,10 +1,13 @@
 //! Commands that ask the query service: the answer on standard output, all else on standard error.
 
+pub mod explain;
 pub mod extract;
 pub mod import;
 pub mod indicators;
 pub mod name;
+pub mod question;
 pub mod reasons;
+pub mod recompute;
 pub mod scorecard;
 pub mod sheet;
 pub mod wire;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assembly::{self, Roles},
     cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs},
-    client::{extract, import, indicators, scorecard, sheet},
+    client::{explain, extract, import, indicators, recompute, scorecard, sheet},
     demo,
     gauge::line,
     replay::{self, mapping::MappingError},
@@ -75,6 +75,19 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Extract(args) => {
             quiet()?;
             extract::extract(&args).await
+        }
+        Command::Explain(args) => {
+            quiet()?;
+            explain::explain(&args).await
+        }
+        Command::Recompute(args) => {
+            quiet()?;
+            let mut settings = load(args.config.as_deref())?;
+            settings.place(&PlaceArgs {
+                data: args.data.clone(),
+                ..PlaceArgs::default()
+            });
+            recompute::recompute(&args, settings).await
         }
         Command::Config(ConfigCommand::Check(args)) => {
             load(args.config.as_deref())?;

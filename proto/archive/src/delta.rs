@@ -138,14 +138,15 @@ impl Table {
         Path::from(format!("{}/{file}", self.root))
     }
 
-    fn broken(&self, source: impl Into<Cause>) -> ReadError {
+    pub(crate) fn broken(&self, source: impl Into<Cause>) -> ReadError {
         ReadError::Log {
             table: self.root.to_string(),
             source: source.into(),
         }
     }
 
-    async fn entry(&self, version: i64) -> Result<Option<Bytes>, ReadError> {
+    /// The bytes of an entry of the log.
+    pub(crate) async fn entry(&self, version: i64) -> Result<Option<Bytes>, ReadError> {
         let place = self.place(&format!("_delta_log/{version:020}.json"));
         match self.storage.read(&place).await {
             Ok(bytes) => Ok(Some(bytes)),

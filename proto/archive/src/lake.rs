@@ -7,13 +7,14 @@ use std::{
 };
 
 use futures::FutureExt as _;
-use greenpark_model::id::ParkId;
-use object_store::{ObjectStore, path::Path, prefix::PrefixStore};
+use greenpark_model::{day::Instant, id::ParkId};
+use object_store::{ObjectStore, ObjectStoreExt as _, path::Path, prefix::PrefixStore};
 use url::Url;
 
 use crate::{
     book::Book,
     error::{OpenError, ReadError},
+    file::ReadingsFile,
     reference::Reference,
     snapshot::{Reader, Snapshot},
     store::{LocalStore, Storage},
@@ -105,6 +106,10 @@ impl Lake {
         Arc::clone(self.shared.storage.store())
     }
 
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.shared.storage
+    }
+
     /// The registry and the declarations.
     #[must_use]
     pub fn reference(&self) -> &Reference {
@@ -176,6 +181,49 @@ impl Lake {
             *newest = Some(Arc::new(found));
         }
         Ok(newest.clone())
+    }
+
+    /// The state that a book had at `at`; `None` if there was no book yet. Files that were hot then may
+    /// be gone: see [`missing`](Self::missing).
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read, or was cleaned by another program.
+    pub async fn snapshot_as_of(
+        &self,
+        park: &ParkId,
+        year: i16,
+        at: Instant,
+    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+        let Some(newest) = self.snapshot(park, year).await? else {
+            return Ok(None);
+        };
+        let reader = Reader::new(&self.shared.storage, park, year);
+        let then = reader.load_as_of(&newest, at).boxed().await?;
+        Ok(then.map(Arc::new))
+    }
+
+    /// Hot files of `snapshot` that are there no more: their readings rest in sealed files since. None is
+    /// missing from a newest snapshot, nor from one that a reader has only just left behind.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store does not answer.
+    pub async fn missing<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+    ) -> Result<Vec<&'a ReadingsFile>, ReadError> {
+        let mut missing = Vec::new();
+        for file in snapshot.files.iter().filter(|file| file.is_hot()) {
+            let place = Path::from(format!("{}/{}", snapshot.readings_root(), file.path));
+            match self.shared.storage.store().head(&place).await {
+                Ok(_) => {}
+                Err(object_store::Error::NotFound { .. }) => missing.push(file),
+                Err(source) => {
+                    let path = place.to_string();
+                    return Err(ReadError::Store { path, source });
+                }
+            }
+        }
+        Ok(missing)
     }
 
     fn slot(&self, park: &ParkId, year: i16) -> Arc<Slot> {

@@ -1,7 +1,7 @@
 //! What a reader sees of a book: one version of each of its tables, and nothing that changes.
 
 use greenpark_model::{
-    day::CivilDay,
+    day::{CivilDay, Instant},
     id::{EnterpriseId, ParkId},
 };
 
@@ -119,6 +119,25 @@ impl Reader {
         self.readings.follow(&mut readings).await?;
         self.totals.follow(&mut totals).await?;
         Ok(Some(self.snapshot(readings, totals)))
+    }
+
+    /// The state that the book had at `at`, of which `newest` is the newest one; `None` if there was no
+    /// book yet.
+    pub(crate) async fn load_as_of(
+        &self,
+        newest: &Snapshot,
+        at: Instant,
+    ) -> Result<Option<Snapshot>, ReadError> {
+        let readings = self
+            .readings
+            .load_as_of(newest.readings_version, at)
+            .await?;
+        let Some(readings) = readings else {
+            return Ok(None);
+        };
+        // The totals of a seal are committed before its readings, so those of that instant are there.
+        let totals = self.totals.load_as_of(newest.totals_version, at).await?;
+        Ok(Some(self.snapshot(readings, totals.unwrap_or_default())))
     }
 
     fn snapshot(

@@ -204,6 +204,7 @@ pub(super) fn join(
         series,
         open,
         sealed: sealed_days(snapshot),
+        lost: BTreeSet::new(),
     }
 }
 

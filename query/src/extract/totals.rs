@@ -48,7 +48,7 @@ pub(super) async fn make(
     job: &Job,
 ) -> Result<(RecordBatch, Vec<Source>, Vec<Arc<Snapshot>>), QueryError> {
     let selection = &job.selection;
-    let registry = shared.registry().await?;
+    let registry = shared.registry_at(selection.as_of).await?;
     let days = ParkDays::load(
         &shared.books,
         &job.scope,

@@ -1,5 +1,7 @@
 //! `park.query.v1.Indicators`.
 
+use std::sync::Arc;
+
 use greenpark_model::{
     coal::Basis,
     day::DayRange,
@@ -19,7 +21,7 @@ use crate::{
     park_days::ParkDays,
     period, population, progress,
     registry::Registry,
-    rpc::{IndicatorsRpc, basis, price_base},
+    rpc::{IndicatorsRpc, basis, explain::explain, price_base, readings::Responses},
     scope::Scope,
     service::Shared,
 };
@@ -31,6 +33,13 @@ pub(super) struct Terms {
     pub(super) range: DayRange,
     pub(super) basis: Basis,
     pub(super) price_base: PriceBase,
+}
+
+/// A figure that is asked, and the registry that it is asked by.
+pub(super) struct Asked {
+    pub(super) name: Name,
+    pub(super) registry: Arc<Registry>,
+    pub(super) terms: Terms,
 }
 
 /// Who is counted in a figure of `name`.
@@ -48,14 +57,14 @@ pub(super) fn population_of<'a>(
 }
 
 impl Shared {
-    pub(super) fn question(&self, terms: Terms) -> Question<'_> {
+    pub(super) fn question(&self, terms: Terms, registry: &Registry) -> Question<'_> {
         Question {
             indicator: terms.indicator,
             range: terms.range,
             basis: terms.basis,
             price_base: terms.price_base,
             factors: &self.factors,
-            now: self.now(),
+            now: self.moment(registry),
         }
     }
 
@@ -74,7 +83,7 @@ impl Shared {
         let population = population_of(name, &days, range);
         terms
             .iter()
-            .map(|t| tell(&self.question(*t), name.to_string(), &population))
+            .map(|t| tell(&self.question(*t, registry), name.to_string(), &population))
             .collect()
     }
 
@@ -132,21 +141,40 @@ impl Shared {
         })
     }
 
-    async fn get(
+    /// What a request for one figure asks.
+    pub(super) async fn asked_figure(
         &self,
-        scope: Scope,
         indicator: Indicator,
         request: &pb::GetIndicatorRequest,
-    ) -> Result<pb::Figure, QueryError> {
+    ) -> Result<Asked, QueryError> {
         let name = Name::parse("name", &request.name)?;
-        let range = period::resolve(request.period.as_ref(), self.plans.all(), self.today())?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
+        let today = self.moment(&registry).day();
+        let range = period::resolve(request.period.as_ref(), self.plans.all(), today)?;
         let terms = Terms {
             indicator,
             range,
             basis: basis(request.basis)?,
             price_base: price_base("price_base", &request.price_base)?,
         };
-        let registry = self.registry().await?;
+        Ok(Asked {
+            name,
+            registry,
+            terms,
+        })
+    }
+
+    pub(crate) async fn get(
+        &self,
+        scope: Scope,
+        indicator: Indicator,
+        request: &pb::GetIndicatorRequest,
+    ) -> Result<pb::Figure, QueryError> {
+        let Asked {
+            name,
+            registry,
+            terms,
+        } = self.asked_figure(indicator, request).await?;
         let mut told = self.figures(&scope, &registry, &name, &[terms]).await?;
         told.pop()
             .map(|told| told.figure)
@@ -160,17 +188,18 @@ impl Shared {
         request: &pb::ListIndicatorsRequest,
     ) -> Result<pb::ListIndicatorsResponse, QueryError> {
         let parent = Name::parse("parent", &request.parent)?;
-        let range = period::resolve(request.period.as_ref(), self.plans.all(), self.today())?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
+        let today = self.moment(&registry).day();
+        let range = period::resolve(request.period.as_ref(), self.plans.all(), today)?;
         let terms = Terms {
             indicator,
             range,
             basis: basis(request.basis)?,
             price_base: price_base("price_base", &request.price_base)?,
         };
-        let question = format!("{terms:?} {parent}");
+        let question = format!("{terms:?} {:?} {parent}", registry.as_of);
         let page = Page::parse(request.page_size, &request.page_token, &question)?;
         scope.check(&parent)?;
-        let registry = self.registry().await?;
         let children: Vec<Name> = match &parent {
             Name::Parks => {
                 let parks = self.parks(&scope, &registry).await?;
@@ -222,7 +251,7 @@ impl Shared {
                 unit: terms.indicator.unit().to_owned(),
                 price_base: terms.price_base.to_string(),
                 status: pb::PeriodStatus::Operational.into(),
-                as_of: Some(timestamp(self.now())),
+                as_of: Some(timestamp(self.moment(registry))),
                 notes: vec![format!("there is no value: {}", error.status().message())],
                 ..pb::Figure::default()
             }),
@@ -240,7 +269,11 @@ impl Shared {
         let registered = registry.park(park);
         let mut all = registered.known_enterprises();
         for year in self.books.lake.years(park).await? {
-            if let Some(book) = self.books.days(park, year, &registered).await? {
+            if let Some(book) = self
+                .books
+                .days(park, year, &registered, registry.as_of)
+                .await?
+            {
                 all.extend(book.enterprises().cloned());
             }
         }
@@ -250,6 +283,18 @@ impl Shared {
 
 #[tonic::async_trait]
 impl Indicators for IndicatorsRpc {
+    type ExplainStream = Responses<pb::ExplainPart>;
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<Self::ExplainStream>, Status> {
+        let (metadata, _, asked) = request.into_parts();
+        let work = |shared, scope, to| explain(shared, scope, asked, to);
+        let response = self.0.stream("Explain", &metadata, work).await?;
+        Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ExplainPart>))
+    }
+
     async fn get_energy_intensity(
         &self,
         request: Request<pb::GetIndicatorRequest>,

@@ -37,6 +37,7 @@ type Members = BTreeSet<(ParkId, EnterpriseId)>;
 
 /// What is asked of a plan.
 struct Asked<'a> {
+    registry: &'a Registry,
     name: Name,
     plan: &'a Plan,
     price_base: PriceBase,
@@ -63,7 +64,11 @@ impl Asked<'_> {
 }
 
 impl Shared {
-    fn asked<'a>(&'a self, request: &pb::GetProgressRequest) -> Result<Asked<'a>, QueryError> {
+    fn asked<'a>(
+        &'a self,
+        request: &pb::GetProgressRequest,
+        registry: &'a Registry,
+    ) -> Result<Asked<'a>, QueryError> {
         let name = Name::parse("name", &request.name)?;
         let basis = basis(request.basis)?;
         let id = match request.plan.as_str() {
@@ -74,8 +79,9 @@ impl Shared {
             name: id.chars().take(80).collect(),
             known: self.plans.all().iter().map(|p| p.id.clone()).collect(),
         })?;
-        let year = judged_year(request.year, plan, self.today().year())?;
+        let year = judged_year(request.year, plan, self.moment(registry).day().year())?;
         Ok(Asked {
+            registry,
             name,
             plan,
             price_base,
@@ -106,8 +112,8 @@ impl Shared {
         scope: Scope,
         request: &pb::GetProgressRequest,
     ) -> Result<pb::Progress, QueryError> {
-        let asked = self.asked(request)?;
-        let registry = self.registry().await?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
+        let asked = self.asked(request, &registry)?;
         let years = self.years(&scope, &registry, &asked).await?;
         let targets = asked.plan.targets.iter();
         Ok(pb::Progress {
@@ -117,7 +123,7 @@ impl Shared {
             targets: targets
                 .map(|&target| self.judge(&asked, &years, target))
                 .collect::<Result<_, _>>()?,
-            as_of: Some(timestamp(self.now())),
+            as_of: Some(timestamp(self.moment(&registry))),
         })
     }
 
@@ -129,7 +135,7 @@ impl Shared {
     ) -> Result<pb::TargetProgress, QueryError> {
         let mut figures = Vec::with_capacity(years.len());
         for year in years {
-            let question = self.question(asked.terms(target, year.range));
+            let question = self.question(asked.terms(target, year.range), asked.registry);
             let population = population_of(&asked.name, &year.days, year.range);
             let told = tell(&question, asked.name.to_string(), &population)?;
             figures.push((year.year, told));
@@ -170,7 +176,7 @@ impl Shared {
                 .collect()
         };
         let tell = |year: &Year, members: &Members, rule| {
-            let question = self.question(asked.terms(target, year.range));
+            let question = self.question(asked.terms(target, year.range), asked.registry);
             let population = population::panel(&year.days, members, rule);
             tell(&question, asked.name.to_string(), &population)
         };
@@ -203,8 +209,8 @@ impl Shared {
         scope: Scope,
         request: &pb::GetProgressRequest,
     ) -> Result<pb::Scorecard, QueryError> {
-        let asked = self.asked(request)?;
-        let registry = self.registry().await?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
+        let asked = self.asked(request, &registry)?;
         let years = self.years(&scope, &registry, &asked).await?;
         let mut lines = Vec::new();
         for &target in &asked.plan.targets {
@@ -231,7 +237,7 @@ impl Shared {
             plan: Some(progress::plan(asked.plan)),
             year: asked.year.into(),
             lines,
-            as_of: Some(timestamp(self.now())),
+            as_of: Some(timestamp(self.moment(&registry))),
         })
     }
 
@@ -246,7 +252,11 @@ impl Shared {
         let figure = |year: &Year| {
             let terms = asked.terms(Target { indicator, form }, year.range);
             let population = population_of(&asked.name, &year.days, year.range);
-            tell(&self.question(terms), asked.name.to_string(), &population)
+            tell(
+                &self.question(terms, asked.registry),
+                asked.name.to_string(),
+                &population,
+            )
         };
         let sound = |told: Told| {
             let ratio = told.ratio.filter(|_| told.unsound.is_empty());

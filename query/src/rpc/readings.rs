@@ -49,7 +49,7 @@ pub(crate) async fn send<T>(to: &Sender<T>, message: T) -> Result<(), Ended> {
 
 impl Shared {
     /// Starts a task that answers with a stream, within the deadline of streams.
-    async fn stream<T, F>(
+    pub(super) async fn stream<T, F>(
         self: &Arc<Self>,
         method: &'static str,
         metadata: &MetadataMap,
@@ -94,6 +94,7 @@ impl Shared {
         scope: &Scope,
         name: &Name,
         period: Option<&pb::Period>,
+        as_of: Option<&prost_types::Timestamp>,
     ) -> Result<Selection, QueryError> {
         let (park, enterprise, meter) = match name.clone() {
             Name::Enterprise(park, enterprise) => (park, enterprise, None),
@@ -103,9 +104,10 @@ impl Shared {
                 return Err(other.unfit("name", wanted));
             }
         };
-        let range = period::resolve(period, self.plans.all(), self.today())?;
         scope.check(name)?;
-        let registry = self.registry().await?;
+        let registry = self.registry_as_of(as_of).await?;
+        let today = self.moment(&registry).day();
+        let range = period::resolve(period, self.plans.all(), today)?;
         self.known_park(scope, &registry, &park).await?;
         self.known_enterprise(scope, &registry, &park, &enterprise)
             .await?;
@@ -114,6 +116,7 @@ impl Shared {
             enterprise,
             meter,
             range,
+            as_of: registry.as_of,
         })
     }
 }
@@ -126,7 +129,9 @@ async fn pages(
     to: Sender<pb::ReadingsPage>,
 ) -> Result<(), Ended> {
     let name = Name::parse("name", &asked.name)?;
-    let selection = shared.select(&scope, &name, asked.period.as_ref()).await?;
+    let selection = shared
+        .select(&scope, &name, asked.period.as_ref(), asked.as_of.as_ref())
+        .await?;
     let mut sent = 0u64;
     match send_pages(&shared, &scope, &selection, &to, &mut sent).await {
         // Nothing was sent yet, so a newer snapshot serves as well.
@@ -229,7 +234,9 @@ async fn extract(
         Ok(pb::ExtractFormat::Csv) => Format::Csv,
         Err(_) => return Err(QueryError::invalid("format", "is none of the known formats").into()),
     };
-    let selection = shared.select(&scope, &name, asked.period.as_ref()).await?;
+    let selection = shared
+        .select(&scope, &name, asked.period.as_ref(), asked.as_of.as_ref())
+        .await?;
     let job = Job {
         selection,
         content,
@@ -239,7 +246,7 @@ async fn extract(
     extract::run(&shared, &job, &to).await
 }
 
-type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Readings for ReadingsRpc {

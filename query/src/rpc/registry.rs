@@ -136,7 +136,7 @@ impl Shared {
         asked: &pb::ListParksRequest,
     ) -> Result<pb::ListParksResponse, QueryError> {
         let page = Page::parse(asked.page_size, &asked.page_token, "parks")?;
-        let registry = self.registry().await?;
+        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
         let parks = self.parks(&scope, &registry).await?;
         let (ids, next_page_token) = page.cut(parks, ParkId::to_string);
         let mut parks = Vec::with_capacity(ids.len());
@@ -170,9 +170,9 @@ impl Shared {
         if !scope.sees(&park) {
             return Err(QueryError::Denied(asked.parent.clone()));
         }
-        let registry = self.registry().await?;
+        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
         self.known_park(&scope, &registry, &park).await?;
-        let (registered, today) = (registry.park(&park), self.today());
+        let (registered, today) = (registry.park(&park), self.moment(&registry).day());
         let entries: Vec<pb::Enterprise> = registered
             .enterprises
             .iter()
@@ -201,12 +201,12 @@ impl Shared {
             &format!("meters {}", asked.parent),
         )?;
         scope.check(&Name::parse("parent", &asked.parent)?)?;
-        let registry = self.registry().await?;
+        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
         self.known_park(&scope, &registry, &park).await?;
         let registered = registry.park(&park);
-        let newest = latest::newest_books(&self.books, &park, &registered).await?;
+        let newest = latest::newest_books(&self.books, &park, &registered, registry.as_of).await?;
         let wanted = |id: &EnterpriseId| of.as_ref().is_none_or(|of| of == id);
-        let mut meters = registered_meters(&registered, &park, self.today());
+        let mut meters = registered_meters(&registered, &park, self.moment(&registry).day());
         for series in newest.iter().flat_map(|book| &book.series) {
             let key = &series.key;
             let at = (
@@ -249,7 +249,7 @@ impl Shared {
         let question = format!("statistics {}", asked.parent);
         let page = Page::parse(asked.page_size, &asked.page_token, &question)?;
         scope.check(&Name::parse("parent", &asked.parent)?)?;
-        let registry = self.registry().await?;
+        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
         self.known_park(&scope, &registry, &park).await?;
         let registered = registry.park(&park);
         let mut all: Vec<(String, pb::Statistic)> = registered

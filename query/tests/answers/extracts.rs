@@ -51,6 +51,7 @@ async fn stream(world: &mut World, name: &str) -> Vec<pb::Reading> {
     let request = pb::StreamReadingsRequest {
         name: name.to_owned(),
         period: period(days("2023-12-01", "2024-01-31")),
+        ..pb::StreamReadingsRequest::default()
     };
     let mut pages = world
         .readings
@@ -135,6 +136,7 @@ async fn extract(
         period: period(days("2023-12-01", "2024-01-31")),
         content: content.into(),
         format: format.into(),
+        ..pb::ExtractRequest::default()
     };
     let mut chunks = world
         .readings

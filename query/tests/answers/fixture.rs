@@ -94,6 +94,8 @@ pub(crate) fn at(day: CivilDay, hours: i64) -> i64 {
 pub(crate) enum With {
     Totals,
     NoTotals,
+    /// Totals that its readings do not prove.
+    WrongTotals,
 }
 
 impl World {
@@ -106,6 +108,23 @@ impl World {
         let root = folder.path().to_str().expect("a path in UTF-8");
         let lake = Lake::open(root).await.expect("a lake");
         let now = Arc::new(AtomicI64::new(at(day("2026-11-23"), 12)));
+        Self::serve(lake, now, folder, settings).await
+    }
+
+    /// Another service over the same lake, whose folder this world keeps.
+    pub(crate) async fn another(&self) -> Self {
+        let root = self.folder.path().to_str().expect("a path in UTF-8");
+        let lake = Lake::open(root).await.expect("a lake");
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::serve(lake, Arc::clone(&self.now), folder, Settings::default()).await
+    }
+
+    async fn serve(
+        lake: Lake,
+        now: Arc<AtomicI64>,
+        folder: tempfile::TempDir,
+        settings: Settings,
+    ) -> Self {
         let clock = Arc::clone(&now);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -150,6 +169,63 @@ impl World {
         self.now.store(at(day, hours), Ordering::SeqCst);
     }
 
+    /// Sets the clock to the one that commits are told by, once it has gone on.
+    pub(crate) fn go_on(&self) {
+        let system = || {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            i64::try_from(since.expect("after 1970").as_millis()).expect("in range")
+        };
+        let then = self.now.load(Ordering::SeqCst).max(system());
+        while system() <= then {
+            std::hint::spin_loop();
+        }
+        self.now.store(system(), Ordering::SeqCst);
+    }
+
+    /// The service's clock.
+    pub(crate) fn clock(&self) -> greenpark_query::Clock {
+        let now = Arc::clone(&self.now);
+        Arc::new(move || Instant(now.load(Ordering::SeqCst)))
+    }
+
+    /// Files of the lake whose name has `part`.
+    fn files_named(&self, part: &str) -> Vec<std::path::PathBuf> {
+        let (mut folders, mut found) = (vec![self.folder.path().to_owned()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path
+                    .file_name()
+                    .is_some_and(|n| n.to_string_lossy().contains(part))
+                {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    /// What a writer does some time after hot files were sealed.
+    pub(crate) fn delete_hot_files(&self) {
+        let hot = self.files_named("hot.p");
+        assert!(!hot.is_empty());
+        for path in hot {
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
+
+    /// Changes a byte of one sealed file.
+    pub(crate) fn damage_a_sealed_file(&self) {
+        let sealed = self.files_named(".r1.");
+        let path = sealed.first().expect("a sealed file");
+        let mut bytes = std::fs::read(path).expect("readable");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).expect("written");
+    }
+
     /// Publishes sealed files of `revision`, removing those of earlier ones and the days' hot files.
     pub(crate) async fn seal(
         &self,
@@ -176,10 +252,14 @@ impl World {
                 revision,
             };
             let file = new_file(&park, *day, kind, rows);
-            if with == With::Totals {
-                change
-                    .totals
-                    .extend(totals(*day, rows, revision, file.encoded.sha256));
+            if with != With::NoTotals {
+                let mut totals = totals(*day, rows, revision, file.encoded.sha256);
+                if with == With::WrongTotals {
+                    for row in &mut totals {
+                        row.fold.within += Amount::from_micro(1_000_000).expect("small").into();
+                    }
+                }
+                change.totals.extend(totals);
             }
             change.add.push(file);
         }
@@ -364,4 +444,19 @@ impl World {
         }
         let _published = book.publish(change).await.expect("published");
     }
+}
+
+/// The first instant of `day` on the wire.
+pub(crate) fn timestamp_of(day: CivilDay) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: day.start().0 / 1_000,
+        nanos: 0,
+    }
+}
+
+/// The sha256 of `bytes` in hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -52,6 +52,7 @@ async fn names_of_nothing_and_names_of_the_wrong_form_are_told_apart() {
     let stream = pb::StreamReadingsRequest {
         name: "parks/p/enterprises/nobody".to_owned(),
         period: period(year(2024)),
+        ..pb::StreamReadingsRequest::default()
     };
     let pages = world.readings.stream_readings(stream).await;
     let status = pages.expect("a stream").into_inner().message().await;

@@ -7,5 +7,6 @@ mod figures;
 mod fixture;
 mod latency;
 mod limits;
+mod past;
 mod progress;
 mod registry;

@@ -162,6 +162,7 @@ async fn enterprises_and_parks_are_listed_in_pages_as_they_stand_today() {
         parent: "parks/p".to_owned(),
         page_size: 2,
         page_token: String::new(),
+        ..pb::ListEnterprisesRequest::default()
     };
     let first = world
         .registry

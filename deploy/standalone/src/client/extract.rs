@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    name,
+    name, question,
     sheet::Sheet,
     wire::{Service, refusal},
 };
@@ -49,6 +49,7 @@ pub async fn extract(args: &ExtractArgs) -> anyhow::Result<()> {
         }
         .into(),
         format: format.into(),
+        as_of: args.as_of.as_deref().map(question::as_of).transpose()?,
     };
     let manifest = receive(&service, request, &args.output).await?;
     let path = beside(&args.output, "manifest.json");

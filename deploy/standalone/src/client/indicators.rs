@@ -5,7 +5,7 @@ use greenpark_proto::query::v1::{self as api, Verdict};
 use serde_json::{Value, json};
 
 use super::{
-    name, reasons,
+    question, reasons,
     sheet::Sheet,
     wire::{Service, refusal},
 };
@@ -19,15 +19,13 @@ const PAGE_SIZE: i32 = 1_000;
 /// # Errors
 /// The service refuses or does not answer; the period cannot be read.
 pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<()> {
-    let period = match &args.period {
-        Some(text) => name::period(text)?,
-        None => name::period(&today_year.to_string())?,
-    };
+    let request = question::request(&args.question, today_year)?;
     let service = Service::connect(&args.client.grpc).await?;
     let figures = if args.each {
-        each(&service, args, period).await?
+        each(&service, args, request).await?
     } else {
-        one(&service, args, period).await?
+        let figure = question::ask(&service, args.question.of, request).await;
+        vec![figure.map_err(refusal)?]
     };
     let header = [
         "name",
@@ -52,43 +50,24 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
     sheet.print(args.client.format)
 }
 
-async fn one(
-    service: &Service,
-    args: &IntensityArgs,
-    period: api::Period,
-) -> anyhow::Result<Vec<api::Figure>> {
-    let request = api::GetIndicatorRequest {
-        name: args.name.clone(),
-        period: Some(period),
-        basis: basis(args.basis).into(),
-        price_base: args.price_base.clone(),
-    };
-    let mut client = service.indicators();
-    let answer = match args.of {
-        IndicatorName::Energy => client.get_energy_intensity(request).await,
-        IndicatorName::Water => client.get_water_intensity(request).await,
-        IndicatorName::Waste => client.get_waste_utilization(request).await,
-    };
-    Ok(vec![answer.map_err(refusal)?.into_inner()])
-}
-
 async fn each(
     service: &Service,
     args: &IntensityArgs,
-    period: api::Period,
+    of: api::GetIndicatorRequest,
 ) -> anyhow::Result<Vec<api::Figure>> {
     let mut request = api::ListIndicatorsRequest {
-        parent: args.name.clone(),
-        period: Some(period),
-        basis: basis(args.basis).into(),
-        price_base: args.price_base.clone(),
+        parent: of.name,
+        period: of.period,
+        basis: of.basis,
+        price_base: of.price_base,
+        as_of: of.as_of,
         page_size: PAGE_SIZE,
         page_token: String::new(),
     };
     let mut client = service.indicators();
     let mut figures = Vec::new();
     loop {
-        let answer = match args.of {
+        let answer = match args.question.of {
             IndicatorName::Energy => client.list_energy_intensities(request.clone()).await,
             IndicatorName::Water => client.list_water_intensities(request.clone()).await,
             IndicatorName::Waste => client.list_waste_utilizations(request.clone()).await,
@@ -113,6 +92,7 @@ pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
         plan: args.plan.clone(),
         year: args.year,
         basis: basis(args.basis).into(),
+        as_of: args.as_of.as_deref().map(question::as_of).transpose()?,
     };
     let progress = service
         .indicators()
@@ -237,11 +217,11 @@ fn figure_row(figure: &api::Figure) -> Vec<String> {
     ]
 }
 
-fn amount_json(amount: Option<&api::Amount>) -> Value {
+pub(super) fn amount_json(amount: Option<&api::Amount>) -> Value {
     amount.map_or(Value::Null, |a| json!({ "value": a.value, "unit": a.unit }))
 }
 
-fn stamp_json(stamp: Option<&prost_types::Timestamp>) -> Value {
+pub(super) fn stamp_json(stamp: Option<&prost_types::Timestamp>) -> Value {
     let Some(stamp) = stamp else {
         return Value::Null;
     };
@@ -253,7 +233,7 @@ fn stamp_json(stamp: Option<&prost_types::Timestamp>) -> Value {
 }
 
 /// A figure with everything it stands on.
-fn figure_json(figure: &api::Figure) -> Value {
+pub(super) fn figure_json(figure: &api::Figure) -> Value {
     let components: Vec<Value> = figure.components.iter().map(component_json).collect();
     let revisions: Vec<Value> = figure.revisions.iter().map(revision_json).collect();
     let period = figure

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     indicators::{basis, verdict},
+    question,
     sheet::Sheet,
     wire::{Service, refusal},
 };
@@ -25,6 +26,7 @@ pub async fn scorecard(args: &ProgressArgs) -> anyhow::Result<()> {
         plan: args.plan.clone(),
         year: args.year,
         basis: basis(args.basis).into(),
+        as_of: args.as_of.as_deref().map(question::as_of).transpose()?,
     };
     let answer = service.indicators().get_scorecard(request).await;
     let card = answer.map_err(refusal)?.into_inner();

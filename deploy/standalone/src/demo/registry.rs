@@ -203,6 +203,7 @@ async fn enterprises(service: &Service) -> anyhow::Result<Vec<String>> {
         parent: format!("parks/{PARK}"),
         page_size: PAGE_SIZE,
         page_token: String::new(),
+        ..api::ListEnterprisesRequest::default()
     };
     let mut names = Vec::new();
     loop {
@@ -225,6 +226,7 @@ async fn meters(service: &Service) -> anyhow::Result<Vec<api::Meter>> {
         parent: format!("parks/{PARK}/enterprises/-"),
         page_size: PAGE_SIZE,
         page_token: String::new(),
+        ..api::ListMetersRequest::default()
     };
     let mut meters = Vec::new();
     loop {
@@ -250,6 +252,7 @@ async fn statistics(
         parent: format!("parks/{PARK}/enterprises/-"),
         page_size: PAGE_SIZE,
         page_token: String::new(),
+        ..api::ListStatisticsRequest::default()
     };
     let mut declared = BTreeMap::new();
     loop {

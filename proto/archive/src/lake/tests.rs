@@ -152,3 +152,78 @@ async fn more_books_than_are_kept_can_be_read() {
     let kept = lake.shared.snapshots.lock().expect("no panic").slots.len();
     assert_eq!(kept, SNAPSHOTS_MAX);
 }
+
+#[tokio::test]
+async fn a_book_is_told_as_it_was_at_an_instant() {
+    let (_folder, lake) = lake().await;
+    let mut book = lake.book(&park(), 2026).await.expect("a book");
+    let day = day("2026-11-22");
+    let rows = registers(day, &["steel"], 24);
+    let before = now();
+    let mut known = Vec::new();
+    for revision in 1..=5 {
+        let change = Change {
+            add: vec![sealed(&rows, day, "steel", revision)],
+            remove: book.files().cloned().collect(),
+            ..Change::default()
+        };
+        let _ = book.publish(change).await.expect("published");
+        known.push((now(), snapshot(&lake).await));
+        tick();
+    }
+    for (at, then) in &known {
+        let told = lake.snapshot_as_of(&park(), 2026, *at).await;
+        let told = told.expect("readable").expect("a book");
+        assert_eq!(told, *then);
+        let missing = lake.missing(&told).await.expect("answers");
+        assert!(missing.is_empty());
+    }
+    let too_early = Instant(before.0 - 1);
+    let none = lake.snapshot_as_of(&park(), 2026, too_early).await;
+    assert_eq!(none.expect("readable"), None);
+    let other = lake.snapshot_as_of(&park(), 2025, now()).await;
+    assert_eq!(other.expect("readable"), None);
+}
+
+/// Now, by the clock that commits are told by.
+fn now() -> Instant {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let ms = since.expect("after 1970").as_millis();
+    Instant(i64::try_from(ms).expect("in range"))
+}
+
+/// Returns when the clock has gone on.
+fn tick() {
+    let then = now();
+    while now() == then {
+        std::hint::spin_loop();
+    }
+}
+
+#[tokio::test]
+async fn a_file_tells_where_it_comes_from_and_that_it_was_changed() {
+    let (folder, lake) = lake().await;
+    let mut book = lake.book(&park(), 2026).await.expect("a book");
+    let day = day("2026-11-22");
+    let rows = registers(day, &["steel"], 24);
+    let _ = book
+        .publish(flush(hot(&rows, day, 1), 2))
+        .await
+        .expect("published");
+    let snapshot = snapshot(&lake).await;
+    let file = &snapshot.files[0];
+    let origin = lake.origin(&snapshot, file).await.expect("readable");
+    assert!(origin.intact, "{origin:?}");
+    assert!(file.path.contains(&origin.sha256[..16]));
+    assert!(origin.rules.contains("merge/1"));
+    let place = folder.path().join(&origin.path);
+    let mut bytes = std::fs::read(&place).expect("there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&place, bytes).expect("written");
+    let origin = lake.origin(&snapshot, file).await.expect("readable");
+    assert!(!origin.intact);
+    std::fs::remove_file(&place).expect("there");
+    let missing = lake.missing(&snapshot).await.expect("answers");
+    assert_eq!(missing, [file]);
+}
