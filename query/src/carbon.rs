@@ -12,53 +12,19 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use crate::fields::{Document, Entry, Mistakes, day, positive};
+use crate::fields::{Document, Entry, FileError, day, positive};
 
 const BUILT_IN: &str = include_str!("../data/carbon/ghg-2025.toml");
-
-/// Why there is no carbon set.
-#[derive(Debug, thiserror::Error)]
-pub enum CarbonFileError {
-    /// The file cannot be read.
-    #[error("'{path}' cannot be read")]
-    Read {
-        /// The file.
-        path: String,
-        /// What happened.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is no TOML.
-    #[error("'{path}' is no file of carbon factors")]
-    Parse {
-        /// The file.
-        path: String,
-        /// What happened.
-        #[source]
-        source: toml::de::Error,
-    },
-    /// Entries are wrong.
-    #[error("'{path}': {mistakes}")]
-    Wrong {
-        /// The file.
-        path: String,
-        /// Every mistake of the file.
-        mistakes: Mistakes,
-    },
-}
 
 /// The built-in factors, with the entries of `files` before them.
 ///
 /// # Errors
-/// [`CarbonFileError`] names the first file that is wrong and all of its mistakes.
-pub fn load(files: &[PathBuf]) -> Result<CarbonSet, CarbonFileError> {
+/// [`FileError`] names the first file that is wrong and all of its mistakes.
+pub fn load(files: &[PathBuf]) -> Result<CarbonSet, FileError> {
     let mut set = parse(BUILT_IN, "built-in carbon factors")?;
     for file in files {
         let path = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|source| CarbonFileError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let text = FileError::read(file)?;
         let mut added = parse(&text, &path)?;
         added.grid.append(&mut set.grid);
         added.fuels.append(&mut set.fuels);
@@ -68,11 +34,8 @@ pub fn load(files: &[PathBuf]) -> Result<CarbonSet, CarbonFileError> {
     Ok(set)
 }
 
-fn parse(text: &str, path: &str) -> Result<CarbonSet, CarbonFileError> {
-    let mut document = Document::parse(text).map_err(|source| CarbonFileError::Parse {
-        path: path.to_owned(),
-        source,
-    })?;
+fn parse(text: &str, path: &str) -> Result<CarbonSet, FileError> {
+    let mut document = Document::parse(text).map_err(FileError::parse("carbon factors", path))?;
     let id = document.head().text("id");
     let grid = document.list("grid", grid);
     let fuels = document.list("fuel", fuel);
@@ -88,12 +51,7 @@ fn parse(text: &str, path: &str) -> Result<CarbonSet, CarbonFileError> {
         grid: grid.into_iter().map(|(_, factor)| factor).collect(),
         fuels: fuels.into_iter().map(|(_, factor)| factor).collect(),
     });
-    document
-        .finish(set)
-        .map_err(|mistakes| CarbonFileError::Wrong {
-            path: path.to_owned(),
-            mistakes,
-        })
+    document.finish(set).map_err(FileError::wrong(path))
 }
 
 fn is_overlap(one: &GridFactor, other: &GridFactor) -> bool {

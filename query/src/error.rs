@@ -93,6 +93,14 @@ impl QueryError {
         }])
     }
 
+    /// The fields that are wrong; none where the request is not at fault.
+    pub(crate) fn violations(self) -> Vec<Violation> {
+        match self {
+            Self::Invalid(violations) => violations,
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether a newer snapshot may have the answer: a hot file that was sealed is deleted after a while.
     pub(crate) fn is_file_replaced(&self) -> bool {
         match self {
@@ -228,7 +236,7 @@ fn mixed_status(asked: &str, declared: &[(String, String)]) -> Status {
         .collect();
     let message = format!(
         "value added is asked at {asked} prices, but {}; values of different price bases are not \
-         added: declare them at {asked} prices, or ask with another price_base",
+         added: declare them at {asked} prices, declare a deflator, or ask with another price_base",
         listed.join(", ")
     );
     let mut details = ErrorDetails::new();

@@ -4,7 +4,7 @@
 //! A file has energies as `[[factor]]` and energy-carrying media (耗能工质) as `[[media]]`: a medium is
 //! never counted in comprehensive energy by having a coefficient, only where a policy asks for it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr as _};
 
 use greenpark_model::{
     coal::{Basis, Factor, FactorSet},
@@ -12,59 +12,26 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use crate::fields::{Document, Entry, Mistakes, Validity};
+use crate::fields::{Document, Entry, FileError, Validity, positive};
 
 const BUILT_IN: &str = include_str!("../data/factors/gbt-2589-2020.toml");
 const EDITION_2008: &str = include_str!("../data/factors/gbt-2589-2008.toml");
 
-/// Why there is no factor set.
-#[derive(Debug, thiserror::Error)]
-pub enum FactorError {
-    /// The file cannot be read.
-    #[error("'{path}' cannot be read")]
-    Read {
-        /// The file.
-        path: String,
-        /// What happened.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is no TOML of this form.
-    #[error("'{path}' is no file of factors")]
-    Parse {
-        /// The file.
-        path: String,
-        /// What happened.
-        #[source]
-        source: toml::de::Error,
-    },
-    /// Entries are wrong.
-    #[error("'{path}': {mistakes}")]
-    Wrong {
-        /// The file.
-        path: String,
-        /// Every mistake of the file.
-        mistakes: Mistakes,
-    },
-}
-
 /// The built-in factors, with the entries of `files` before them.
 ///
 /// # Errors
-/// [`FactorError`] names the first file that is wrong and all of its mistakes.
-pub fn load(files: &[PathBuf]) -> Result<FactorSet, FactorError> {
+/// [`FileError`] names the first file that is wrong and all of its mistakes.
+pub fn load(files: &[PathBuf]) -> Result<FactorSet, FileError> {
     let mut set = parse(BUILT_IN, "built-in factors")?;
     for file in files {
         let path = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|source| FactorError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let text = FileError::read(file)?;
         let mut added = parse(&text, &path)?;
         added.factors.append(&mut set.factors);
         set = FactorSet {
             id: format!("{}+{}", added.id, set.id),
             factors: added.factors,
+            kj_per_kgce: added.kj_per_kgce.or(set.kj_per_kgce),
         };
     }
     Ok(set)
@@ -76,17 +43,30 @@ pub fn load(files: &[PathBuf]) -> Result<FactorSet, FactorError> {
 /// compared.
 ///
 /// # Errors
-/// [`FactorError`] if the shipped file is wrong.
-pub fn edition_2008() -> Result<FactorSet, FactorError> {
+/// [`FileError`] if the shipped file is wrong.
+pub fn edition_2008() -> Result<FactorSet, FileError> {
     parse(EDITION_2008, "gbt-2589-2008.toml")
 }
 
-fn parse(text: &str, path: &str) -> Result<FactorSet, FactorError> {
-    let mut document = Document::parse(text).map_err(|source| FactorError::Parse {
-        path: path.to_owned(),
-        source,
-    })?;
-    let id = document.head().text("id");
+/// The shipped sets, which a question may name: that of 2020 and the edition before it.
+///
+/// # Errors
+/// [`FileError`] if a shipped file is wrong.
+pub fn shipped() -> Result<Vec<FactorSet>, FileError> {
+    Ok(vec![load(&[])?, edition_2008()?])
+}
+
+fn parse(text: &str, path: &str) -> Result<FactorSet, FileError> {
+    let mut document = Document::parse(text).map_err(FileError::parse("factors", path))?;
+    let (id, kj_per_kgce) = {
+        let mut head = document.head();
+        let heat = head.optional("kj_per_kgce", positive);
+        if heat.is_some() {
+            // For readers of the file, as an entry's.
+            head.source();
+        }
+        (head.text("id"), heat)
+    };
     let energies = document.list("factor", energy);
     let media = document.list("media", media);
     let factors = energies.into_iter().map(|(_, factor)| factor);
@@ -94,11 +74,9 @@ fn parse(text: &str, path: &str) -> Result<FactorSet, FactorError> {
     let set = id.map(|id| FactorSet {
         id,
         factors: factors.chain(media).collect(),
+        kj_per_kgce,
     });
-    document.finish(set).map_err(|mistakes| FactorError::Wrong {
-        path: path.to_owned(),
-        mistakes,
-    })
+    document.finish(set).map_err(FileError::wrong(path))
 }
 
 fn energy(entry: &mut Entry<'_>) -> Option<Factor> {
@@ -107,12 +85,8 @@ fn energy(entry: &mut Entry<'_>) -> Option<Factor> {
         Some(_) => Err(format!("'{text}' is no energy; write it as [[media]]")),
         None => Err(format!("'{text}' is unknown")),
     });
-    let basis = entry.optional("basis", |text| match text {
-        "calorific" => Ok(Basis::Calorific),
-        "primary_equivalent" => Ok(Basis::PrimaryEquivalent),
-        other => Err(format!(
-            "'{other}' is neither calorific nor primary_equivalent"
-        )),
+    let basis = entry.optional("basis", |text| {
+        Basis::from_str(text).map_err(|error| error.to_string())
     });
     unit(entry, medium);
     let coefficient = coefficient(entry);

@@ -4,7 +4,7 @@
 //! entry is taken field by field: what is missing, of another type, unreadable or unknown is noted with
 //! its entry and its field, and reading goes on. Only a text that is no TOML at all ends it at once.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use greenpark_model::day::CivilDay;
 use rust_decimal::Decimal;
@@ -138,6 +138,71 @@ impl Document {
             Some(read) if self.mistakes.is_empty() => Ok(read),
             _ => Err(Mistakes(self.mistakes)),
         }
+    }
+}
+
+/// A file of data that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("'{path}' cannot be read")]
+    Read {
+        /// The file.
+        path: String,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is no TOML.
+    #[error("'{path}' is no file of {what}")]
+    Parse {
+        /// What it should hold.
+        what: &'static str,
+        /// The file.
+        path: String,
+        /// What happened.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// Entries are wrong.
+    #[error("'{path}': {mistakes}")]
+    Wrong {
+        /// The file.
+        path: String,
+        /// Every mistake of the file.
+        mistakes: Mistakes,
+    },
+    /// A set that no file has.
+    #[error("there is no set '{id}'; there are {known}")]
+    Unknown {
+        /// What was named.
+        id: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+impl FileError {
+    /// The text of `file`.
+    pub(crate) fn read(file: &Path) -> Result<String, Self> {
+        std::fs::read_to_string(file).map_err(|source| Self::Read {
+            path: file.display().to_string(),
+            source,
+        })
+    }
+
+    pub(crate) fn parse(what: &'static str, path: &str) -> impl FnOnce(toml::de::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Parse {
+            what,
+            path,
+            source: Box::new(source),
+        }
+    }
+
+    pub(crate) fn wrong(path: &str) -> impl FnOnce(Mistakes) -> Self {
+        let path = path.to_owned();
+        move |mistakes| Self::Wrong { path, mistakes }
     }
 }
 

@@ -4,22 +4,21 @@
 
 mod denominator;
 mod notes;
+mod numerator;
 
 use greenpark_model::{
     coal::Basis,
     day::{DayRange, Instant},
     id::EnterpriseId,
     indicator::{Indicator, Key, Ratio, round},
-    quantity::Flow,
-    waste::Ledger,
 };
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
 
 use crate::{
     error::QueryError,
-    figure::denominator::Denominator,
-    measure::{Measured, Part, Question, measure},
+    figure::{denominator::Denominator, numerator::Numerator},
+    measure::{Measured, Question, measure},
     park_days::ParkDays,
 };
 
@@ -49,14 +48,6 @@ pub(crate) struct Told {
     /// Why a verdict cannot stand on it: numerator and denominator are not of the same days or
     /// enterprises. Empty where one can.
     pub(crate) unsound: Vec<&'static str>,
-}
-
-/// The numerator and what it is made of.
-struct Numerator {
-    total: Decimal,
-    estimated: Decimal,
-    components: Vec<pb::Component>,
-    ledger: Ledger,
 }
 
 /// An instant on the wire.
@@ -89,20 +80,17 @@ pub(crate) fn tell(
     for (park, enterprise) in &population.members {
         measured.add(measure(question, park, enterprise));
     }
-    let numerator = numerator(question, &measured)?;
-    let denominator = denominator::of(question, population, &numerator.ledger)?;
+    let numerator = Numerator::of(question, &measured)?;
+    let denominator = denominator::of(question, population, &numerator)?;
     let key = Key {
         indicator: question.indicator,
-        basis: (question.indicator == Indicator::EnergyIntensity).then_some(question.basis),
-        price_base: (question.indicator != Indicator::WasteUtilization)
-            .then_some(question.price_base),
+        basis: question.needs_coal().then_some(question.basis),
+        price_base: has_prices(question).then_some(question.price_base),
+        media: question.media,
     };
     let complete = measured.readings > 0 && measured.without_factor.is_empty();
     let ratio = ratio(question, key, &numerator, &denominator, complete)?;
-    let parts = (
-        numerator.total,
-        denominator.amount.decimal().map_err(|_| out_of_range())?,
-    );
+    let parts = (numerator.total, denominator.amount);
     let notes = notes::gather(
         question,
         population,
@@ -111,13 +99,16 @@ pub(crate) fn tell(
         &denominator,
     );
     let coverage = coverage(&measured, &numerator)?;
-    let status = status(&measured, &denominator);
+    let status = status(question, &measured, &denominator);
     let unsound = unsound(question, &measured, &denominator);
     let (members, revisions) = about(population, question);
     let figure = pb::Figure {
         name,
         value: ratio.map(|r| r.told().to_string()).unwrap_or_default(),
-        denominator: Some(amount(denominator.amount, denominator_unit(question))),
+        denominator: Some(amount(
+            told_denominator(question, &denominator),
+            denominator_unit(question),
+        )),
         population: population.rule.to_owned(),
         enterprises: members,
         status: status.into(),
@@ -132,6 +123,14 @@ pub(crate) fn tell(
         parts,
         unsound,
     })
+}
+
+/// Standard coal is told at six places as everywhere; declared amounts and tonnes are exact.
+fn told_denominator(question: &Question<'_>, denominator: &Denominator) -> Decimal {
+    match question.indicator {
+        Indicator::CarbonPerEnergy => round(denominator.amount, PLACES),
+        _ => denominator.amount.normalize(),
+    }
 }
 
 /// What keeps a figure from being judged.
@@ -153,6 +152,10 @@ fn unsound(
             "value added is not declared for everyone and every day that consumption counts for",
         ),
         (silent, "some enterprises that count were not read"),
+        (
+            !measured.unsourced.is_empty(),
+            "some meters do not say where their water comes from",
+        ),
     ];
     whys.into_iter()
         .filter_map(|(holds, why)| holds.then_some(why))
@@ -166,86 +169,56 @@ fn ratio(
     denominator: &Denominator,
     complete: bool,
 ) -> Result<Option<Ratio>, QueryError> {
-    if !complete || denominator.amount.0 == 0 {
+    if !complete || denominator.amount.is_zero() {
         return Ok(None);
     }
-    let denominator = denominator.amount.decimal().map_err(|_| out_of_range())?;
     let hundredfold = match question.indicator {
         Indicator::WasteUtilization => numerator.total.checked_mul(Decimal::ONE_HUNDRED),
         _ => Some(numerator.total),
     };
     let numerator = hundredfold.ok_or_else(out_of_range)?;
-    Ratio::new(key, numerator, denominator)
+    Ratio::new(key, numerator, denominator.amount)
         .map(Some)
         .map_err(|_| out_of_range())
-}
-
-fn numerator(question: &Question<'_>, measured: &Measured) -> Result<Numerator, QueryError> {
-    let mut made = Numerator {
-        total: Decimal::ZERO,
-        estimated: Decimal::ZERO,
-        components: Vec::with_capacity(measured.parts.len()),
-        ledger: Ledger::default(),
-    };
-    for (&(quantity, factor), part) in &measured.parts {
-        let unit = quantity.medium.unit().symbol();
-        let factor = factor.and_then(|place| question.factors.factors.get(place));
-        let contribution = match (question.indicator, factor) {
-            (Indicator::EnergyIntensity, Some(factor)) => {
-                let tce = |sum| factor.tce(sum).map_err(|_| out_of_range());
-                Some((tce(part.amount)?, tce(part.estimated)?, "tce"))
-            }
-            (Indicator::EnergyIntensity, None) => None,
-            (Indicator::WaterIntensity, _) => Some(plain(part, unit)?),
-            (Indicator::WasteUtilization, _) => {
-                made.ledger.book(quantity.flow, part.amount);
-                if quantity.flow == Flow::Utilized {
-                    Some(plain(part, unit)?)
-                } else {
-                    None
-                }
-            }
-        };
-        let contribution = match contribution {
-            Some((value, estimated, unit)) => {
-                made.total = made.total.checked_add(value).ok_or_else(out_of_range)?;
-                made.estimated = made
-                    .estimated
-                    .checked_add(estimated)
-                    .ok_or_else(out_of_range)?;
-                let value = if unit == "tce" {
-                    round(value, PLACES).to_string()
-                } else {
-                    part.amount.to_string()
-                };
-                Some(amount(value, unit))
-            }
-            None => None,
-        };
-        made.components.push(pb::Component {
-            quantity: quantity.to_string(),
-            amount: Some(amount(part.amount, unit)),
-            estimated: Some(amount(part.estimated, unit)),
-            factor: factor
-                .map(|f| f.kgce_per_unit.to_string())
-                .unwrap_or_default(),
-            factor_source: factor.map(|f| f.source.clone()).unwrap_or_default(),
-            contribution,
-        });
-    }
-    Ok(made)
-}
-
-fn plain(part: &Part, unit: &'static str) -> Result<(Decimal, Decimal, &'static str), QueryError> {
-    let decimal = |sum: greenpark_model::amount::Sum| sum.decimal().map_err(|_| out_of_range());
-    Ok((decimal(part.amount)?, decimal(part.estimated)?, unit))
 }
 
 fn denominator_unit(question: &Question<'_>) -> &'static str {
     match question.indicator {
         Indicator::WasteUtilization => "t",
-        _ => "10k-yuan",
+        Indicator::CarbonPerEnergy => "tce",
+        _ => question.per.unit(),
     }
+}
+
+/// What the numerator is counted in.
+fn numerator_unit(indicator: Indicator) -> &'static str {
+    match indicator {
+        Indicator::EnergyIntensity => "tce",
+        Indicator::WaterIntensity => "m3",
+        Indicator::WasteUtilization => "t",
+        Indicator::CarbonIntensity | Indicator::CarbonPerEnergy => "tCO2",
+    }
+}
+
+/// Whether the figure is divided by a declared series.
+fn is_per_declared(question: &Question<'_>) -> bool {
+    !matches!(
+        question.indicator,
+        Indicator::WasteUtilization | Indicator::CarbonPerEnergy
+    )
+}
+
+fn has_prices(question: &Question<'_>) -> bool {
+    is_per_declared(question) && question.per.has_prices()
+}
+
+/// The unit of the figure: the indicator's, or what its numerator is counted in per what is divided by.
+fn unit(question: &Question<'_>) -> String {
+    if !is_per_declared(question) || question.per.has_prices() {
+        return question.indicator.unit().to_owned();
+    }
+    let numerator = numerator_unit(question.indicator).to_lowercase();
+    format!("{numerator}/{}", question.per.unit())
 }
 
 /// The members' names, and the states of the books that they stand in.
@@ -267,41 +240,37 @@ fn about(
 
 /// The part of a figure that the question and its numerator alone decide.
 fn envelope(question: &Question<'_>, numerator: Numerator) -> pb::Figure {
-    let energy = question.indicator == Indicator::EnergyIntensity;
-    let waste = question.indicator == Indicator::WasteUtilization;
-    let total = match question.indicator {
-        Indicator::EnergyIntensity => amount(round(numerator.total, PLACES), "tce"),
-        Indicator::WaterIntensity => amount(numerator.total.normalize(), "m3"),
-        Indicator::WasteUtilization => amount(numerator.total.normalize(), "t"),
+    let told = |holds: bool, text: &dyn Fn() -> String| match holds {
+        true => text(),
+        false => String::new(),
     };
+    let total = match question.indicator {
+        Indicator::WaterIntensity | Indicator::WasteUtilization => numerator.total.normalize(),
+        _ => round(numerator.total, PLACES),
+    };
+    let (rules, waste) = (
+        question.rules,
+        question.indicator == Indicator::WasteUtilization,
+    );
     pb::Figure {
         indicator: question.indicator.to_string(),
         period: Some(days(question.range)),
-        unit: question.indicator.unit().to_owned(),
-        numerator: Some(total),
+        unit: unit(question),
+        numerator: Some(amount(total, numerator_unit(question.indicator))),
         components: numerator.components,
-        basis: if energy {
-            basis(question.basis)
-        } else {
-            pb::Basis::Unspecified
+        basis: match question.needs_coal() {
+            true => basis(question.basis),
+            false => pb::Basis::Unspecified,
         }
         .into(),
-        media: if energy {
-            "excluded".to_owned()
-        } else {
-            String::new()
-        },
-        price_base: if waste {
-            String::new()
-        } else {
-            question.price_base.to_string()
-        },
+        media: told(question.needs_coal(), &|| question.media.to_string()),
+        price_base: told(has_prices(question), &|| question.price_base.to_string()),
         as_of: Some(timestamp(question.now)),
-        factor_set: if energy {
-            question.factors.id.clone()
-        } else {
-            String::new()
-        },
+        factor_set: told(question.needs_coal(), &|| rules.factors.id.clone()),
+        carbon_set: told(question.needs_carbon(), &|| rules.carbon.id.clone()),
+        waste_set: told(waste, &|| rules.bulk.id.clone()),
+        denominator_series: told(is_per_declared(question), &|| question.per.to_string()),
+        water_sources: question.sources.iter().map(ToString::to_string).collect(),
         ..pb::Figure::default()
     }
 }
@@ -322,10 +291,16 @@ pub(crate) fn basis(basis: Basis) -> pb::Basis {
     }
 }
 
-fn status(measured: &Measured, denominator: &Denominator) -> pb::PeriodStatus {
+fn status(
+    question: &Question<'_>,
+    measured: &Measured,
+    denominator: &Denominator,
+) -> pb::PeriodStatus {
+    // Another year's factor gives way to the year's own when that is published.
+    let borrowed = question.needs_carbon() && measured.has_fallback();
     if !measured.open.is_empty() || denominator.is_prorated() {
         pb::PeriodStatus::Operational
-    } else if denominator.is_preliminary() {
+    } else if denominator.is_preliminary() || borrowed {
         pb::PeriodStatus::Preliminary
     } else {
         pb::PeriodStatus::Final
@@ -342,14 +317,7 @@ fn coverage(measured: &Measured, numerator: &Numerator) -> Result<pb::Coverage, 
             round(share.min(Decimal::ONE), PLACES).to_string()
         }
     };
-    let estimated = if numerator.total.is_zero() {
-        Decimal::ZERO
-    } else {
-        let hundredfold = numerator.estimated.checked_mul(Decimal::ONE_HUNDRED);
-        hundredfold
-            .and_then(|e| e.checked_div(numerator.total))
-            .ok_or_else(out_of_range)?
-    };
+    let estimated = numerator.estimated_percent()?;
     Ok(pb::Coverage {
         received: measured.readings,
         expected: measured.expected,

@@ -14,11 +14,12 @@
 //! | `books`, `cache` | days of books, folded and kept |
 //! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
 //! | `registry`, [`statistics`] | dated entries and declarations |
-//! | `measure`, `consumption`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
-//! | [`factors`], [`plans`], [`carbon`], `fields` | files of data, all mistakes told at once |
+//! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
+//! | [`factors`], [`plans`], [`carbon`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
 //! | `explain`, [`recompute`] | what a figure stands on, and the figure again from its readings |
 //! | `extract` | files and manifests for auditors |
 
+pub mod bulk;
 pub mod carbon;
 pub mod error;
 pub mod factors;
@@ -35,7 +36,9 @@ mod books;
 mod cache;
 mod comparison;
 mod consumption;
+mod data;
 mod decode;
+mod deflator;
 mod engine;
 mod explain;
 mod extract;
@@ -56,7 +59,7 @@ mod scan;
 mod scorecard;
 mod table;
 
-pub use fields::{Mistake, Mistakes};
+pub use fields::{FileError, Mistake, Mistakes};
 pub use metrics::Metrics;
 pub use service::{Clock, Freshness, ServeError, Service};
 pub use settings::Settings;

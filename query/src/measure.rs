@@ -1,10 +1,14 @@
-//! What enterprises consumed in a range, by quantity and factor, with how much of it is certain. Pure.
+//! What enterprises consumed in a range, by quantity and factors, with how much of it is certain. Pure.
+
+mod factors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use greenpark_model::{
     amount::Sum,
-    coal::{Basis, Factor, FactorSet},
+    balance::Side,
+    carbon::{CarbonSet, Region},
+    coal::{Basis, FactorSet, Media},
     compose::Consumption,
     day::{CivilDay, DayRange, Instant},
     fold::Outcomes,
@@ -12,11 +16,26 @@ use greenpark_model::{
     indicator::Indicator,
     money::PriceBase,
     quantity::{Flow, Medium, MediumClass, Quantity},
-    reading::{Kind, Series},
-    waste::BULK_CATEGORIES,
+    reading::{Kind, Series as Metered},
+    waste::BulkSet,
+    water::WaterSource,
 };
 
-use crate::{books::SeriesDays, consumption::consume, park_days::ParkDays, registry};
+use crate::{
+    books::SeriesDays, consumption::consume, park_days::ParkDays, registry, statistics::Series,
+};
+
+pub(crate) use factors::{By, Coal};
+
+/// The data that factors and categories are taken from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub(crate) factors: &'a FactorSet,
+    pub(crate) carbon: &'a CarbonSet,
+    /// Whose grid electricity comes from.
+    pub(crate) region: &'a Region,
+    pub(crate) bulk: &'a BulkSet,
+}
 
 /// What is asked of whomever.
 #[derive(Debug, Clone, Copy)]
@@ -25,28 +44,39 @@ pub(crate) struct Question<'a> {
     pub(crate) range: DayRange,
     pub(crate) basis: Basis,
     pub(crate) price_base: PriceBase,
-    pub(crate) factors: &'a FactorSet,
+    pub(crate) media: Media,
+    /// What is divided by, where that is declared.
+    pub(crate) per: &'a Series,
+    /// The sources of water that count; every one where there is none.
+    pub(crate) sources: &'a [WaterSource],
+    pub(crate) rules: Rules<'a>,
     pub(crate) now: Instant,
 }
 
-/// The consumption of one quantity at one factor.
+/// The consumption of one quantity at the same factors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) amount: Sum,
     pub(crate) estimated: Sum,
+    /// What of it counts: the same, nothing, or what is taken off.
+    pub(crate) counted: Sum,
+    pub(crate) counted_estimated: Sum,
 }
 
 /// What some enterprises consumed.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
-    /// By quantity and the place of its factor in the set; no place where none applies.
-    pub(crate) parts: BTreeMap<(Quantity, Option<usize>), Part>,
+    pub(crate) parts: BTreeMap<(Quantity, By), Part>,
     /// Energies that no factor was found for.
     pub(crate) without_factor: BTreeSet<Medium>,
     /// Enterprises none of whose meters was read.
     pub(crate) silent: Vec<String>,
     /// Meters that count although no entry says so.
     pub(crate) unregistered: BTreeSet<String>,
+    /// Meters of water that do not count because nothing says where theirs comes from.
+    pub(crate) unsourced: BTreeSet<String>,
+    /// Energies of an enterprise that are metered as used and as supplied.
+    pub(crate) both_sides: BTreeSet<String>,
     pub(crate) outcomes: Outcomes,
     pub(crate) readings: u64,
     pub(crate) expected: u64,
@@ -60,41 +90,63 @@ pub(crate) struct Measured {
 }
 
 impl Question<'_> {
+    /// Whether energies make the numerator.
+    pub(crate) fn is_energy(&self) -> bool {
+        self.needs_coal() || self.needs_carbon()
+    }
+
+    /// Whether standard coal has part in the figure.
+    pub(crate) fn needs_coal(&self) -> bool {
+        matches!(
+            self.indicator,
+            Indicator::EnergyIntensity | Indicator::CarbonPerEnergy
+        )
+    }
+
+    /// Whether carbon dioxide has part in the figure.
+    pub(crate) fn needs_carbon(&self) -> bool {
+        matches!(
+            self.indicator,
+            Indicator::CarbonIntensity | Indicator::CarbonPerEnergy
+        )
+    }
+
+    /// Whether a medium counts by its coefficient, as bought over the boundary.
+    fn takes_media(&self) -> bool {
+        self.indicator == Indicator::EnergyIntensity && self.media == Media::Purchased
+    }
+
     /// Whether `quantity` is part of the indicator.
     pub(crate) fn concerns(&self, quantity: Quantity) -> bool {
         let Quantity { medium, flow } = quantity;
-        match self.indicator {
-            Indicator::EnergyIntensity => {
-                medium.class() == MediumClass::Energy && flow == Flow::Consumed
+        match (self.indicator, medium.class()) {
+            (Indicator::WaterIntensity, _) => {
+                medium == Medium::FreshWater && flow == Flow::Consumed
             }
-            Indicator::WaterIntensity => medium == Medium::FreshWater && flow == Flow::Consumed,
-            Indicator::WasteUtilization => {
-                BULK_CATEGORIES.contains(&medium) && flow != Flow::Consumed
+            (Indicator::WasteUtilization, _) => {
+                self.rules.bulk.categories.contains(&medium) && flow != Flow::Consumed
             }
+            (_, MediumClass::Energy) => true,
+            (_, MediumClass::CarryingMedium) => self.takes_media() && flow == Flow::Purchased,
+            (_, MediumClass::Water) => self.takes_media() && medium == Medium::FreshWater,
+            (_, MediumClass::Waste) => false,
         }
     }
 
-    /// The parts of `range` with one factor each; without a factor where none is needed or known.
-    fn factors_of(&self, medium: Medium, range: DayRange) -> Vec<(DayRange, Option<usize>)> {
-        if self.indicator != Indicator::EnergyIntensity {
-            return vec![(range, None)];
+    /// Whether water of this source is part of it; `None` where the source must be known and is not.
+    fn takes_source(&self, medium: Medium, source: Option<WaterSource>) -> Option<bool> {
+        if medium != Medium::FreshWater {
+            return Some(true);
         }
-        let fits = |f: &&Factor| f.medium == medium && f.basis.is_none_or(|b| b == self.basis);
-        let changes = self.factors.factors.iter().filter(fits).flat_map(|factor| {
-            [Some(factor.valid_from), factor.valid_to.map(CivilDay::next)]
-                .into_iter()
-                .flatten()
-        });
-        range
-            .cut(changes)
-            .into_iter()
-            .map(|part| {
-                let found = self.factors.find(medium, self.basis, part.first());
-                let place = found
-                    .and_then(|f| self.factors.factors.iter().position(|x| std::ptr::eq(x, f)));
-                (part, place)
-            })
-            .collect()
+        if self.indicator == Indicator::WaterIntensity {
+            return match (self.sources, source) {
+                ([], _) => Some(true),
+                (sources, Some(source)) => Some(sources.contains(&source)),
+                (_, None) => None,
+            };
+        }
+        // Water of the enterprise's own wells is not bought; where nothing is said it counts as bought.
+        Some(source.is_none_or(WaterSource::is_bought))
     }
 }
 
@@ -108,21 +160,19 @@ pub(crate) fn measure(
     let today = question.now.day();
     for (series, parts) in park.series(enterprise) {
         if series.kind != Kind::Gauge && question.concerns(series.quantity) {
-            measured.take(
-                question,
-                Metered {
-                    park,
-                    enterprise,
-                    series,
-                    parts: &parts,
-                },
-            );
+            let of = OneSeries {
+                park,
+                enterprise,
+                series,
+                parts: &parts,
+            };
+            measured.take(question, of);
         }
     }
+    let name = format!("parks/{}/enterprises/{enterprise}", park.park);
+    measured.settle(&name);
     if measured.readings == 0 {
-        measured
-            .silent
-            .push(format!("parks/{}/enterprises/{enterprise}", park.park));
+        measured.silent.push(name);
     }
     measured.expect(question, &park.registry, enterprise);
     let range = question.range;
@@ -140,30 +190,50 @@ pub(crate) fn measure(
 
 /// One series of one enterprise, with its days by book.
 #[derive(Clone, Copy)]
-struct Metered<'a> {
+struct OneSeries<'a> {
     park: &'a ParkDays,
     enterprise: &'a EnterpriseId,
-    series: &'a Series,
+    series: &'a Metered,
     parts: &'a [&'a SeriesDays],
 }
 
 impl Measured {
-    fn take(&mut self, question: &Question<'_>, metered: Metered<'_>) {
-        let Metered {
+    fn take(&mut self, question: &Question<'_>, of: OneSeries<'_>) {
+        let OneSeries {
             park,
             enterprise,
             series,
             parts,
-        } = metered;
+        } = of;
         let range = question.range;
         let meters = &park.registry.meters;
         let traits = meters.traits(enterprise, series, range.last().year());
+        let meter = meters.get(enterprise, series);
+        let medium = series.quantity.medium;
+        let name = || {
+            let meter = &series.meter;
+            format!(
+                "parks/{}/enterprises/{enterprise}/meters/{meter}",
+                park.park
+            )
+        };
         let mut readings = 0;
         for counted in park.registry.counted(enterprise, series, range) {
-            for (part, factor) in question.factors_of(series.quantity.medium, counted) {
+            let entry = meter.and_then(|meter| meter.on(counted.first()));
+            let source = entry.and_then(|entry| entry.body.particulars.water_source);
+            match question.takes_source(medium, source) {
+                Some(true) => {}
+                Some(false) => continue,
+                None => {
+                    self.unsourced.insert(name());
+                    continue;
+                }
+            }
+            let heats = park.registry.heats(enterprise, medium);
+            for (part, by) in question.factors_of(heats, medium, counted) {
                 let consumption = consume(parts, &traits, part);
                 readings += consumption.readings;
-                self.book(question, series.quantity, factor, &consumption);
+                self.book(question, series.quantity, by, &consumption);
             }
             for &(_, duplicates, conflicts) in parts
                 .iter()
@@ -174,13 +244,8 @@ impl Measured {
                 self.conflicts += u64::from(conflicts);
             }
         }
-        let meter = meters.get(enterprise, series);
         if meter.is_none() && readings > 0 {
-            let name = format!(
-                "parks/{}/enterprises/{enterprise}/meters/{}",
-                park.park, series.meter
-            );
-            self.unregistered.insert(name);
+            self.unregistered.insert(name());
         }
         if meter.is_some_and(|m| m.entries().iter().any(|e| e.body.interval_s > 0)) {
             self.awaited += readings;
@@ -191,21 +256,57 @@ impl Measured {
         &mut self,
         question: &Question<'_>,
         quantity: Quantity,
-        factor: Option<usize>,
+        by: By,
         consumption: &Consumption,
     ) {
         if *consumption == Consumption::default() {
             return;
         }
-        if question.indicator == Indicator::EnergyIntensity && factor.is_none() {
+        let lacks_coal = question.needs_coal() && by.coal == Coal::Unknown;
+        if lacks_coal || question.needs_carbon() && by.carbon.is_none() {
             self.without_factor.insert(quantity.medium);
         }
-        let part = self.parts.entry((quantity, factor)).or_default();
+        let part = self.parts.entry((quantity, by)).or_default();
         part.amount += consumption.amount;
         part.estimated += consumption.estimated;
         self.readings += consumption.readings;
         self.meter_days += u64::from(consumption.days);
         self.outcomes = self.outcomes.plus(consumption.outcomes);
+    }
+
+    /// Decides what counts of what one enterprise, `name`, consumed.
+    fn settle(&mut self, name: &str) {
+        let mut flows: BTreeMap<Medium, BTreeSet<Flow>> = BTreeMap::new();
+        for (quantity, _) in self.parts.keys() {
+            let of = flows.entry(quantity.medium).or_default();
+            of.insert(quantity.flow);
+        }
+        for ((quantity, _), part) in &mut self.parts {
+            let Quantity { medium, flow } = *quantity;
+            let sign = match medium.class() {
+                MediumClass::Energy => {
+                    let of = flows.get(&medium).into_iter().flatten().copied();
+                    let side = Side::of(of);
+                    if side == Side::Consumption && Side::Supply.sign(flow) != 0 {
+                        self.both_sides
+                            .insert(format!("{name} {}", medium.as_str()));
+                    }
+                    side.sign(flow)
+                }
+                _ => 1,
+            };
+            let signed = |sum: Sum| Sum(sum.0 * i128::from(sign));
+            part.counted = signed(part.amount);
+            part.counted_estimated = signed(part.estimated);
+        }
+    }
+
+    /// Whether carbon dioxide was told by another year's or region's factor.
+    pub(crate) fn has_fallback(&self) -> bool {
+        let carbon = self.parts.keys().filter_map(|(_, by)| by.carbon.as_ref());
+        carbon
+            .into_iter()
+            .any(|emission| emission.fallback.is_some())
     }
 
     /// Counts the readings that the registered meters should have given until now.
@@ -214,12 +315,16 @@ impl Measured {
             .meters
             .iter()
             .filter(|(key, _)| key.enterprise == *of && question.concerns(key.quantity));
-        for (_, meter) in meters {
+        for (key, meter) in meters {
             for part in meter.parts(question.range) {
                 let entry = meter.on(part.first()).map(|entry| &entry.body);
                 let Some(body) = entry.filter(|b| b.counted && b.interval_s > 0) else {
                     continue;
                 };
+                let source = body.particulars.water_source;
+                if question.takes_source(key.quantity.medium, source) != Some(true) {
+                    continue;
+                }
                 let until = part.last().end().0.min(question.now.0);
                 let ms = until.saturating_sub(part.first().start().0);
                 let expected = ms / (i64::from(body.interval_s) * 1_000);
@@ -234,9 +339,13 @@ impl Measured {
             let sum = self.parts.entry(key).or_default();
             sum.amount += part.amount;
             sum.estimated += part.estimated;
+            sum.counted += part.counted;
+            sum.counted_estimated += part.counted_estimated;
         }
         self.without_factor.extend(other.without_factor);
         self.unregistered.extend(other.unregistered);
+        self.unsourced.extend(other.unsourced);
+        self.both_sides.extend(other.both_sides);
         self.silent.extend(other.silent);
         self.outcomes = self.outcomes.plus(other.outcomes);
         self.readings += other.readings;

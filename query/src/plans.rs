@@ -5,9 +5,10 @@
 //! target has not, is a `[[declared]]` entry: growth, shares, counts, ceilings, and criteria that bind
 //! parks of some scale only.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr as _};
 
 use greenpark_model::{
+    coal::Basis,
     declared::{self, Declared, Scale},
     indicator::Indicator,
     money::{PriceBase, UnknownPriceBase},
@@ -15,7 +16,7 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use crate::fields::{Document, Entry, Mistakes, positive};
+use crate::fields::{Document, Entry, FileError, positive};
 
 const BUILT_IN: &str = include_str!("../data/plans/chongqing-parks-14fyp.toml");
 
@@ -38,37 +39,6 @@ const FURTHER: [(&str, &str); 3] = [
 /// The plan that is asked against when a request names none.
 pub(crate) const DEFAULT: &str = "chongqing-parks-14fyp";
 
-/// Why there are no plans.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The file cannot be read.
-    #[error("'{path}' cannot be read")]
-    Read {
-        /// The file.
-        path: String,
-        /// What happened.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is no TOML of this form.
-    #[error("'{path}' is no plan")]
-    Parse {
-        /// The file.
-        path: String,
-        /// What happened.
-        #[source]
-        source: toml::de::Error,
-    },
-    /// Entries are wrong.
-    #[error("'{path}': {mistakes}")]
-    Wrong {
-        /// The file.
-        path: String,
-        /// Every mistake of the file.
-        mistakes: Mistakes,
-    },
-}
-
 /// Plans in order of their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plans {
@@ -81,6 +51,8 @@ pub struct Plans {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Terms {
     price_base: PriceBase,
+    /// The basis of electricity that its targets are set at, where the plan says so.
+    basis: Option<Basis>,
     declared: Vec<Declared>,
 }
 
@@ -96,6 +68,12 @@ impl Plans {
     pub fn find(&self, id: &str) -> Option<(&Plan, PriceBase)> {
         let at = self.place(id).ok()?;
         Some((&self.plans[at], self.terms[at].price_base))
+    }
+
+    /// The basis of electricity that the targets of the plan `id` are set at; `None` where it does not say.
+    #[must_use]
+    pub fn basis(&self, id: &str) -> Option<Basis> {
+        self.place(id).ok().and_then(|at| self.terms[at].basis)
     }
 
     /// The declared indicators of the plan `id`, in the order of its file; none of an unknown plan.
@@ -125,20 +103,20 @@ impl Plans {
 /// The built-in plan, and those of `files`.
 ///
 /// # Errors
-/// [`PlanError`] names the first file that is wrong and all of its mistakes.
-pub fn load(files: &[PathBuf]) -> Result<Plans, PlanError> {
+/// [`FileError`] names the first file that is wrong and all of its mistakes.
+pub fn load(files: &[PathBuf]) -> Result<Plans, FileError> {
     load_beside(&[], files)
 }
 
 /// The built-in plan, the further ones that ship beside it, and those of `files`.
 ///
 /// # Errors
-/// [`PlanError`] names the first file that is wrong and all of its mistakes.
-pub fn load_all(files: &[PathBuf]) -> Result<Plans, PlanError> {
+/// [`FileError`] names the first file that is wrong and all of its mistakes.
+pub fn load_all(files: &[PathBuf]) -> Result<Plans, FileError> {
     load_beside(&FURTHER, files)
 }
 
-fn load_beside(shipped: &[(&str, &str)], files: &[PathBuf]) -> Result<Plans, PlanError> {
+fn load_beside(shipped: &[(&str, &str)], files: &[PathBuf]) -> Result<Plans, FileError> {
     let mut plans = Plans {
         plans: Vec::new(),
         terms: Vec::new(),
@@ -149,20 +127,14 @@ fn load_beside(shipped: &[(&str, &str)], files: &[PathBuf]) -> Result<Plans, Pla
     }
     for file in files {
         let path = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|source| PlanError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let text = FileError::read(file)?;
         plans.put(parse(&text, &path)?);
     }
     Ok(plans)
 }
 
-fn parse(text: &str, path: &str) -> Result<(Plan, Terms), PlanError> {
-    let mut document = Document::parse(text).map_err(|source| PlanError::Parse {
-        path: path.to_owned(),
-        source,
-    })?;
+fn parse(text: &str, path: &str) -> Result<(Plan, Terms), FileError> {
+    let mut document = Document::parse(text).map_err(FileError::parse("plans", path))?;
     let head = head(&mut document.head());
     let targets = document.list("target", target);
     let declared = document.list("declared", declared);
@@ -173,7 +145,7 @@ fn parse(text: &str, path: &str) -> Result<(Plan, Terms), PlanError> {
             document.note(&format!("declared {number}"), "id", problem);
         }
     }
-    let read = head.map(|(plan, price_base)| {
+    let read = head.map(|(plan, price_base, basis)| {
         let plan = Plan {
             targets: targets.into_iter().map(|(_, target)| target).collect(),
             ..plan
@@ -181,6 +153,7 @@ fn parse(text: &str, path: &str) -> Result<(Plan, Terms), PlanError> {
         let declared = declared.into_iter().map(|(_, entry)| entry).collect();
         let terms = Terms {
             price_base,
+            basis,
             declared,
         };
         (plan, terms)
@@ -192,19 +165,19 @@ fn parse(text: &str, path: &str) -> Result<(Plan, Terms), PlanError> {
         let problem = "is missing, and so is any [[declared]]".to_owned();
         document.note("", "target", problem);
     }
-    document.finish(read).map_err(|mistakes| PlanError::Wrong {
-        path: path.to_owned(),
-        mistakes,
-    })
+    document.finish(read).map_err(FileError::wrong(path))
 }
 
 /// The plan without its targets.
-fn head(entry: &mut Entry<'_>) -> Option<(Plan, PriceBase)> {
+fn head(entry: &mut Entry<'_>) -> Option<(Plan, PriceBase, Option<Basis>)> {
     let [id, title, source] = ["id", "title", "source"].map(|field| entry.text(field));
     let [base_year, end_year] = ["base_year", "end_year"].map(|field| entry.year(field));
     let price_base = entry.required("price_base", |text| {
         text.parse()
             .map_err(|error: UnknownPriceBase| error.to_string())
+    });
+    let basis = entry.optional("basis", |text| {
+        Basis::from_str(text).map_err(|e| e.to_string())
     });
     let (base_year, end_year) = (base_year?, end_year?);
     if end_year <= base_year {
@@ -219,7 +192,7 @@ fn head(entry: &mut Entry<'_>) -> Option<(Plan, PriceBase)> {
         end_year,
         targets: Vec::new(),
     };
-    Some((plan, price_base?))
+    Some((plan, price_base?, basis))
 }
 
 fn indicator(text: &str) -> Result<Indicator, String> {

@@ -9,7 +9,9 @@ use greenpark_model::{
 
 use crate::{
     figure::{Population, listed},
+    measure::Question,
     park_days::ParkDays,
+    statistics::Series,
 };
 
 /// The rule of the statistics: industrial enterprises above designated size (规上).
@@ -33,6 +35,35 @@ pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_>
         members: vec![(park, enterprise)],
         parks: vec![park],
         notes,
+    }
+}
+
+impl<'a> Population<'a> {
+    /// For a figure per product, those who make it: the energy and water of the others is not of that
+    /// product. Any other question leaves the population as it is.
+    pub(crate) fn making(mut self, question: &Question<'_>) -> Self {
+        let Series::Product(name) = question.per else {
+            return self;
+        };
+        let range = question.range;
+        let makes = |(park, enterprise): &(&'a ParkDays, EnterpriseId)| {
+            let declared = park.registry.statistics.get(enterprise);
+            declared.into_iter().flatten().any(|of| {
+                let days = of.period.range();
+                of.series == *question.per
+                    && days.first() <= range.last()
+                    && range.first() <= days.last()
+            })
+        };
+        let all = self.members.len();
+        self.members.retain(makes);
+        let others = all - self.members.len();
+        if others > 0 {
+            self.notes.push(format!(
+                "{others} enterprise(s) that declare no {name} in the period are not counted"
+            ));
+        }
+        self
     }
 }
 

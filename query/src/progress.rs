@@ -233,6 +233,7 @@ mod tests {
         let key = Key {
             indicator,
             basis: Some(Basis::Calorific),
+            media: greenpark_model::coal::Media::Excluded,
             price_base: Some(PriceBase::Constant(2020)),
         };
         let ratio = value.parse().ok().map(|value| Ratio { key, value });

@@ -17,12 +17,15 @@ use greenpark_archive::{
     reference::{ReferenceEntry, ReferenceSnapshot},
 };
 use greenpark_model::{
+    amount::Amount,
     day::{DayRange, Instant},
     id::{EnterpriseId, ParkId},
+    quantity::Medium,
     reading::Series,
 };
 
 use crate::{
+    deflator::Deflator,
     error::QueryError,
     name::Name,
     registry::body::{Enterprise, IndicatorValue, Statistic},
@@ -36,8 +39,21 @@ pub(crate) struct Park {
     pub(crate) enterprises: BTreeMap<EnterpriseId, Dated<Enterprise>>,
     pub(crate) meters: Meters,
     pub(crate) statistics: BTreeMap<EnterpriseId, Vec<Declared>>,
+    /// Measured net calorific values, by whose and of what.
+    heats: BTreeMap<(EnterpriseId, Medium), Dated<Heat>>,
+    /// In the order of recording, those of all parks first.
+    pub(crate) deflators: Vec<Deflator>,
     /// Changes when the traits of a meter do, and then folds made with the old ones are void.
     pub(crate) traits_digest: u64,
+}
+
+/// A measured net calorific value (实测低位发热量).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Heat {
+    /// kJ for one canonical unit of the medium.
+    pub(crate) kj_per_unit: Amount,
+    /// Who recorded it, and on what evidence.
+    pub(crate) source: Arc<str>,
 }
 
 /// What is registered and declared, at one version of the reference table.
@@ -74,7 +90,13 @@ impl Registry {
             ))
         };
         let mut declared: BTreeMap<(String, String, String), Values> = BTreeMap::new();
+        let mut of_all = Vec::new();
         for entry in &snapshot.entries {
+            if entry.kind == body::DEFLATOR && entry.subject == Name::Parks.to_string() {
+                let deflator = body::Deflation::read(&entry.body, false);
+                of_all.push(deflator.map_err(|problem| broken(entry, &problem))?);
+                continue;
+            }
             if entry.kind == body::INDICATOR {
                 let of: IndicatorValue =
                     serde_json::from_str(&entry.body).map_err(|problem| broken(entry, &problem))?;
@@ -95,6 +117,9 @@ impl Registry {
             let park = parks.entry(park).or_default();
             park.traits_digest = meters.digest();
             park.meters = meters;
+        }
+        for park in parks.values_mut() {
+            park.deflators.splice(0..0, of_all.iter().cloned());
         }
         let parks = parks
             .into_iter()
@@ -143,7 +168,13 @@ impl Registry {
 
 fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<(), String> {
     let kind = entry.kind.as_str();
-    if ![body::ENTERPRISE, body::STATISTIC].contains(&kind) {
+    let ours = [
+        body::ENTERPRISE,
+        body::STATISTIC,
+        body::CALORIFIC_VALUE,
+        body::DEFLATOR,
+    ];
+    if !ours.contains(&kind) {
         return Ok(());
     }
     let name = Name::parse("subject", &entry.subject).map_err(|_| "its subject is no name")?;
@@ -167,6 +198,21 @@ fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<()
                 .or_default();
             put_in_force(all, declared);
         }
+        (body::CALORIFIC_VALUE, Name::Enterprise(park, enterprise)) => {
+            let (medium, kj_per_unit) = body::CalorificValue::read(&entry.body)?;
+            let source = format!("recorded by {}, {}", entry.recorded_by, entry.evidence);
+            let heat = Heat {
+                kj_per_unit,
+                source: source.into(),
+            };
+            let heats = &mut parks.entry(park).or_default().heats;
+            let heats = heats.entry((enterprise, medium)).or_default();
+            heats.record(entry, heat);
+        }
+        (body::DEFLATOR, Name::Park(park)) => {
+            let deflator = body::Deflation::read(&entry.body, true)?;
+            parks.entry(park).or_default().deflators.push(deflator);
+        }
         (_, name) => return Err(format!("'{name}' is no name of its kind")),
     }
     Ok(())
@@ -175,8 +221,8 @@ fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<()
 /// A later figure replaces an earlier one of the same series, period and price base.
 fn put_in_force(all: &mut Vec<Declared>, declared: Declared) {
     let same = |d: &&mut Declared| {
-        (d.series, d.period, d.price_base)
-            == (declared.series, declared.period, declared.price_base)
+        (&d.series, d.period, d.price_base)
+            == (&declared.series, declared.period, declared.price_base)
     };
     match all.iter_mut().find(same) {
         Some(earlier) => *earlier = declared,
@@ -210,6 +256,20 @@ impl Park {
                 })
                 .collect(),
         }
+    }
+
+    /// The measured calorific values of a medium at an enterprise.
+    pub(crate) fn heats(&self, enterprise: &EnterpriseId, medium: Medium) -> Option<&Dated<Heat>> {
+        self.heats.get(&(enterprise.clone(), medium))
+    }
+
+    /// The industry of an enterprise at the end of `range`, or as it was recorded last; empty if unknown.
+    pub(crate) fn industry(&self, enterprise: &EnterpriseId, range: DayRange) -> String {
+        let dated = self.enterprises.get(enterprise);
+        let entry = dated.and_then(|dated| dated.on(range.last()).or_else(|| dated.latest()));
+        entry
+            .map(|entry| entry.body.industry.clone())
+            .unwrap_or_default()
     }
 
     /// Enterprises above designated size on any day of `range`.

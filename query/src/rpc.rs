@@ -107,5 +107,7 @@ unaffected!(
     pb::ListMetersResponse,
     pb::DeclareStatisticsResponse,
     pb::DeclareIndicatorsResponse,
+    pb::DeclareCalorificValuesResponse,
+    pb::DeclareDeflatorsResponse,
     pb::ListStatisticsResponse,
 );

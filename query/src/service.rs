@@ -8,7 +8,6 @@ use std::{
 use futures::{Future, future::BoxFuture};
 use greenpark_archive::lake::Lake;
 use greenpark_model::{
-    coal::FactorSet,
     day::{DayRange, Instant},
     id::ParkId,
     limits::INSTANT_MS_MIN,
@@ -28,13 +27,14 @@ use tonic::{
 
 use crate::{
     books::Books,
+    data::Data,
     engine::Engine,
     error::QueryError,
-    factors::{self, FactorError},
+    fields::FileError,
     metrics::{Ending, Method, Metrics},
     name::Name,
     park_days::ParkDays,
-    plans::{self, PlanError, Plans},
+    plans::{self, Plans},
     registry::Registry,
     rpc::{IndicatorsRpc, ReadingsRpc, RegistryRpc},
     scope::{Gate, Scope},
@@ -60,12 +60,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Why the service does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A file of factors is wrong.
-    #[error("the factors cannot be loaded")]
-    Factors(#[from] FactorError),
-    /// A file of plans is wrong.
-    #[error("the plans cannot be loaded")]
-    Plans(#[from] PlanError),
+    /// A file of factors, categories or plans is wrong.
+    #[error("the data cannot be loaded")]
+    Data(#[from] FileError),
     /// Reflection cannot be set up.
     #[error("the descriptors cannot be served")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -94,7 +91,7 @@ impl std::fmt::Debug for Service {
 /// What every method shares.
 pub(crate) struct Shared {
     pub(crate) books: Books,
-    pub(crate) factors: FactorSet,
+    pub(crate) data: Data,
     pub(crate) plans: Plans,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
@@ -211,7 +208,7 @@ impl Service {
         let books = Books::new(self.lake, engine, self.settings.cache, self.metrics.clone());
         Ok(Shared {
             books,
-            factors: factors::load(&self.settings.factor_files)?,
+            data: Data::load(&self.settings)?,
             plans: plans::load_all(&self.settings.plan_files)?,
             gate: Gate::new(&self.settings.grants),
             permits: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),

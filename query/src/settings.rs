@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
+use greenpark_model::carbon::Region;
 use serde::{Deserialize, Serialize};
 
-use crate::{factors, plans, scope};
+use crate::{bulk, carbon, factors, plans, scope};
 
 /// Settings of the query service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,15 @@ pub struct Settings {
     pub drain_grace: Duration,
     /// Further files of factors; their entries count before the built-in ones.
     pub factor_files: Vec<PathBuf>,
+    /// Further files of carbon factors; their entries count before the built-in ones.
+    pub carbon_files: Vec<PathBuf>,
+    /// Whose grid the electricity comes from: a region of the carbon factors.
+    #[serde(with = "region")]
+    pub grid_region: Region,
+    /// Further files of bulk waste categories; one with the id of a shipped set counts instead of it.
+    pub waste_files: Vec<PathBuf>,
+    /// The set of categories that counts as bulk industrial solid waste.
+    pub waste_set: String,
     /// Further files of plans; one with the id of a built-in plan replaces it.
     pub plan_files: Vec<PathBuf>,
     /// Who may read what. Without any, everyone may read and declare everything.
@@ -50,6 +60,11 @@ pub struct Grant {
     pub names: Vec<String>,
 }
 
+/// The parks of the built-in plan are Chongqing's.
+fn default_region() -> Region {
+    "chongqing".parse().expect("a region in small letters")
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -62,6 +77,10 @@ impl Default for Settings {
             message_max: 4 << 20,
             drain_grace: Duration::from_secs(10),
             factor_files: Vec::new(),
+            carbon_files: Vec::new(),
+            grid_region: default_region(),
+            waste_files: Vec::new(),
+            waste_set: bulk::DEFAULT.to_owned(),
             plan_files: Vec::new(),
             grants: Vec::new(),
         }
@@ -91,6 +110,18 @@ impl Settings {
         if let Err(error) = factors::load(&self.factor_files) {
             problems.push(format!("query.factor_files: {}", with_causes(&error)));
         }
+        if let Err(error) = carbon::load(&self.carbon_files) {
+            problems.push(format!("query.carbon_files: {}", with_causes(&error)));
+        }
+        match bulk::load(&self.waste_files) {
+            Err(error) => problems.push(format!("query.waste_files: {}", with_causes(&error))),
+            Ok(sets) if sets.iter().any(|set| set.id == self.waste_set) => {}
+            Ok(sets) => {
+                let known: Vec<&str> = sets.iter().map(|set| set.id.as_str()).collect();
+                let (id, known) = (&self.waste_set, known.join(", "));
+                problems.push(format!("query.waste_set: '{id}' is none of {known}"));
+            }
+        }
         if let Err(error) = plans::load(&self.plan_files) {
             problems.push(format!("query.plan_files: {}", with_causes(&error)));
         }
@@ -103,6 +134,20 @@ impl Settings {
                 ));
             }
         }
+    }
+}
+
+/// A region as text.
+mod region {
+    use greenpark_model::carbon::Region;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(region: &Region, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(region.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Region, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
 

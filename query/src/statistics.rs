@@ -1,4 +1,4 @@
-//! Value added of a range from what was declared for years, quarters and months.
+//! Value added, or another declared series, of a range from what was declared for years, quarters and months.
 //!
 //! Declared periods that tile the range are added as they are. Where none begins and ends in place, the
 //! shortest period around the days is prorated by days, which makes the figure operational. Days that
@@ -9,18 +9,24 @@ use std::{fmt, str::FromStr};
 use greenpark_model::{
     amount::{Amount, Sum},
     day::{CivilDay, DayRange, Instant},
-    money::{Money, PriceBase},
+    id,
+    money::{PriceBase, prorate},
+    quantity::Quantity,
 };
 
 use crate::limits::YEARS;
 
 /// What is declared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Series {
-    /// Industrial value added (工业增加值).
+    /// Industrial value added (工业增加值), in 10⁴ yuan.
     ValueAdded,
-    /// Gross output (工业总产值).
+    /// Gross output (工业总产值), in 10⁴ yuan.
     GrossOutput,
+    /// The output of a product (产品产量) by its name, in t.
+    Product(String),
+    /// What meters of a quantity should sum to, by the books of the enterprise (报表消费量), in its unit.
+    Consumption(Quantity),
 }
 
 /// The period of a declaration.
@@ -43,8 +49,8 @@ pub struct Declared {
     pub period: DeclaredPeriod,
     /// In 10⁴ yuan.
     pub amount: Amount,
-    /// At which prices.
-    pub price_base: PriceBase,
+    /// At which prices; `None` for what is no money.
+    pub price_base: Option<PriceBase>,
     /// Whether it is final.
     pub finality: Finality,
     /// When it was recorded.
@@ -60,10 +66,10 @@ pub enum Finality {
     Final,
 }
 
-/// The value added of a range.
+/// A series' total of a range.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ValueAdded {
-    /// The sum, in 10⁴ yuan.
+pub struct Total {
+    /// The sum, in the series' unit.
     pub amount: Sum,
     /// [`Finality::Final`] only if every part is.
     pub finality: Finality,
@@ -73,22 +79,59 @@ pub struct ValueAdded {
     pub missing_days: i32,
 }
 
+/// A text that names no series.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{0}' is no series; write value_added, gross_output, product:NAME as in product:crude_steel, or \
+     consumption:QUANTITY as in consumption:electricity"
+)]
+pub struct UnknownSeries(pub String);
+
 impl Series {
-    /// The name on every wire.
+    /// The unit that it is declared in.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn unit(&self) -> &'static str {
         match self {
-            Self::ValueAdded => "value_added",
-            Self::GrossOutput => "gross_output",
+            Self::ValueAdded | Self::GrossOutput => "10k-yuan",
+            Self::Product(_) => "t",
+            Self::Consumption(quantity) => quantity.medium.unit().symbol(),
         }
     }
 
-    /// The series with this name.
+    /// Whether it is told at prices.
     #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::ValueAdded, Self::GrossOutput]
-            .into_iter()
-            .find(|s| s.as_str() == name)
+    pub const fn has_prices(&self) -> bool {
+        matches!(self, Self::ValueAdded | Self::GrossOutput)
+    }
+}
+
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ValueAdded => f.write_str("value_added"),
+            Self::GrossOutput => f.write_str("gross_output"),
+            Self::Product(name) => write!(f, "product:{name}"),
+            Self::Consumption(quantity) => write!(f, "consumption:{quantity}"),
+        }
+    }
+}
+
+impl FromStr for Series {
+    type Err = UnknownSeries;
+    fn from_str(text: &str) -> Result<Self, UnknownSeries> {
+        let unknown = || UnknownSeries(text.chars().take(60).collect());
+        match text.split_once(':') {
+            None if text == "value_added" => Ok(Self::ValueAdded),
+            None if text == "gross_output" => Ok(Self::GrossOutput),
+            Some(("product", name)) if id::check(name).is_ok() => {
+                Ok(Self::Product(name.to_owned()))
+            }
+            Some(("consumption", quantity)) => quantity
+                .parse()
+                .map(Self::Consumption)
+                .map_err(|_| unknown()),
+            _ => Err(unknown()),
+        }
     }
 }
 
@@ -155,12 +198,17 @@ impl FromStr for DeclaredPeriod {
     }
 }
 
-/// The value added of `range` at `base`; `None` if nothing was declared for any day of it.
+/// The total of `series` in `range` at `base`; `None` if nothing was declared for any day of it.
 #[must_use]
-pub fn value_added(declared: &[Declared], range: DayRange, base: PriceBase) -> Option<ValueAdded> {
+pub fn total_of(
+    declared: &[Declared],
+    series: &Series,
+    range: DayRange,
+    base: Option<PriceBase>,
+) -> Option<Total> {
     let mut usable: Vec<(DayRange, &Declared)> = declared
         .iter()
-        .filter(|d| d.series == Series::ValueAdded && d.price_base == base)
+        .filter(|d| d.series == *series && d.price_base == base)
         .map(|d| (d.period.range(), d))
         .filter(|(days, _)| days.first() <= range.last() && range.first() <= days.last())
         .collect();
@@ -200,8 +248,8 @@ fn tile<'a>(
     false
 }
 
-fn sum_of(tiles: &[&Declared]) -> ValueAdded {
-    ValueAdded {
+fn sum_of(tiles: &[&Declared]) -> Total {
+    Total {
         amount: tiles.iter().map(|d| Sum::from(d.amount)).sum(),
         finality: tiles
             .iter()
@@ -214,8 +262,8 @@ fn sum_of(tiles: &[&Declared]) -> ValueAdded {
 }
 
 /// Whole periods where they fit, parts of longer ones where they do not.
-fn patch(usable: &[(DayRange, &Declared)], range: DayRange) -> ValueAdded {
-    let mut total = ValueAdded {
+fn patch(usable: &[(DayRange, &Declared)], range: DayRange) -> Total {
+    let mut total = Total {
         amount: Sum::ZERO,
         finality: Finality::Final,
         prorated_days: 0,
@@ -240,11 +288,7 @@ fn patch(usable: &[(DayRange, &Declared)], range: DayRange) -> ValueAdded {
         } else if let Some((days, declared)) = around {
             let last = last.min(days.last());
             let part = last.days_since(day).saturating_add(1);
-            let money = Money {
-                amount: declared.amount.into(),
-                price_base: declared.price_base,
-            };
-            total.amount += money.prorate(part, days.days()).amount;
+            total.amount += prorate(declared.amount.into(), part, days.days());
             total.finality = total.finality.min(declared.finality);
             total.prorated_days = total.prorated_days.saturating_add(part);
             last.next()
@@ -267,7 +311,7 @@ mod tests {
             series: Series::ValueAdded,
             period: period.parse().expect("a period"),
             amount: amount.parse().expect("a decimal"),
-            price_base: BASE,
+            price_base: Some(BASE),
             finality,
             recorded_at: Instant(0),
         }
@@ -290,7 +334,12 @@ mod tests {
             ])
             .map(|(p, a)| declared(p, a, Finality::Final))
             .collect();
-        let year = value_added(&statistics, range("2020-01-01", "2020-12-31"), BASE);
+        let year = total_of(
+            &statistics,
+            &Series::ValueAdded,
+            range("2020-01-01", "2020-12-31"),
+            Some(BASE),
+        );
         let year = year.expect("declared");
         assert_eq!(year.amount.to_string(), "63");
         assert_eq!((year.prorated_days, year.missing_days), (0, 0));
@@ -303,12 +352,22 @@ mod tests {
             declared("2020-01", "5", Finality::Final),
             declared("2020", "100", Finality::Preliminary),
         ];
-        let year =
-            value_added(&statistics, range("2020-01-01", "2020-12-31"), BASE).expect("declared");
+        let year = total_of(
+            &statistics,
+            &Series::ValueAdded,
+            range("2020-01-01", "2020-12-31"),
+            Some(BASE),
+        )
+        .expect("declared");
         assert_eq!(year.amount.to_string(), "100");
         assert_eq!(year.finality, Finality::Preliminary);
-        let month =
-            value_added(&statistics, range("2020-01-01", "2020-01-31"), BASE).expect("declared");
+        let month = total_of(
+            &statistics,
+            &Series::ValueAdded,
+            range("2020-01-01", "2020-01-31"),
+            Some(BASE),
+        )
+        .expect("declared");
         assert_eq!(
             (month.amount.to_string().as_str(), month.prorated_days),
             ("5", 0)
@@ -321,13 +380,23 @@ mod tests {
             declared("2021", "365", Finality::Final),
             declared("2021-02", "280", Finality::Final),
         ];
-        let part =
-            value_added(&statistics, range("2021-01-30", "2021-03-02"), BASE).expect("declared");
+        let part = total_of(
+            &statistics,
+            &Series::ValueAdded,
+            range("2021-01-30", "2021-03-02"),
+            Some(BASE),
+        )
+        .expect("declared");
         // Two days of January and two of March at 1 a day, February as declared.
         assert_eq!(part.amount.to_string(), "284");
         assert_eq!((part.prorated_days, part.missing_days), (4, 0));
-        let inside =
-            value_added(&statistics, range("2021-02-01", "2021-02-07"), BASE).expect("declared");
+        let inside = total_of(
+            &statistics,
+            &Series::ValueAdded,
+            range("2021-02-01", "2021-02-07"),
+            Some(BASE),
+        )
+        .expect("declared");
         assert_eq!(
             (inside.amount.to_string().as_str(), inside.prorated_days),
             ("70", 7)
@@ -340,8 +409,13 @@ mod tests {
             declared("2021", "365", Finality::Final),
             declared("2021-02", "280", Finality::Final),
         ];
-        let part =
-            value_added(&statistics, range("2021-01-20", "2021-02-10"), BASE).expect("declared");
+        let part = total_of(
+            &statistics,
+            &Series::ValueAdded,
+            range("2021-01-20", "2021-02-10"),
+            Some(BASE),
+        )
+        .expect("declared");
         // Twelve days of January at 1 a day, ten of February at 10.
         assert_eq!(part.amount.to_string(), "112");
         assert_eq!((part.prorated_days, part.missing_days), (22, 0));
@@ -350,22 +424,33 @@ mod tests {
     #[test]
     fn undeclared_days_are_counted_and_other_price_bases_are_not_taken() {
         let statistics = [declared("2021-02", "28", Finality::Final)];
-        let part =
-            value_added(&statistics, range("2021-02-01", "2021-03-31"), BASE).expect("declared");
+        let part = total_of(
+            &statistics,
+            &Series::ValueAdded,
+            range("2021-02-01", "2021-03-31"),
+            Some(BASE),
+        )
+        .expect("declared");
         assert_eq!(
             (part.amount.to_string().as_str(), part.missing_days),
             ("28", 31)
         );
         assert_eq!(
-            value_added(
+            total_of(
                 &statistics,
+                &Series::ValueAdded,
                 range("2021-02-01", "2021-02-28"),
-                PriceBase::Current
+                Some(PriceBase::Current)
             ),
             None
         );
         assert_eq!(
-            value_added(&statistics, range("2022-02-01", "2022-02-28"), BASE),
+            total_of(
+                &statistics,
+                &Series::ValueAdded,
+                range("2022-02-01", "2022-02-28"),
+                Some(BASE)
+            ),
             None
         );
     }

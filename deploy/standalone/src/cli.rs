@@ -170,6 +170,12 @@ pub struct ImportArgs {
     /// CSV: enterprise,series,period,amount,price_base,final.
     #[arg(long, value_name = "FILE.csv")]
     pub statistics: Option<PathBuf>,
+    /// CSV: enterprise,medium,kj_per_unit,valid_from,valid_to.
+    #[arg(long, value_name = "FILE.csv")]
+    pub calorific_values: Option<PathBuf>,
+    /// CSV: form,year,base,value,industry.
+    #[arg(long, value_name = "FILE.csv")]
+    pub deflators: Option<PathBuf>,
     /// CSV: plan,indicator,year,value.
     #[arg(long, value_name = "FILE.csv")]
     pub indicators: Option<PathBuf>,
@@ -193,6 +199,10 @@ pub enum IndicatorName {
     Water,
     /// Comprehensive utilisation of bulk solid waste.
     Waste,
+    /// Carbon dioxide per value added.
+    Carbon,
+    /// Carbon dioxide per energy consumed.
+    CarbonPerEnergy,
 }
 
 /// Basis of electricity in standard coal.
@@ -222,6 +232,23 @@ pub struct QuestionArgs {
     /// Price base of value added.
     #[arg(long, default_value = "constant-2020")]
     pub price_base: String,
+    /// What is divided by: value_added, gross_output or product:NAME.
+    #[arg(
+        long,
+        value_name = "SERIES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub denominator: String,
+    /// Energy-carrying media: excluded or purchased.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub media: String,
+    /// A source of water that counts, such as municipal; several may be given [default: every one].
+    #[arg(long, value_name = "SOURCE")]
+    pub water_source: Vec<String>,
+    /// A shipped factor set, such as gbt-2589-2008 [default: the service's own].
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub factor_set: String,
     /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
     #[arg(long, value_name = "WHEN")]
     pub as_of: Option<String>,

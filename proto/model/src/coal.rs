@@ -4,12 +4,12 @@
 //! nothing here knows a constant. Published coefficients are used as published and never recomputed
 //! (GB/T 2589-2020: electricity 0.1229 kgce/kWh at calorific value, not 3600 ÷ 29307.6).
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use rust_decimal::Decimal;
 
 use crate::{
-    amount::{AmountError, Sum},
+    amount::{Amount, AmountError, Sum},
     day::CivilDay,
     quantity::Medium,
 };
@@ -29,6 +29,57 @@ impl fmt::Display for Basis {
             Self::Calorific => "calorific",
             Self::PrimaryEquivalent => "primary_equivalent",
         })
+    }
+}
+
+/// A text that names no basis.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is neither calorific nor primary_equivalent")]
+pub struct UnknownBasis(pub String);
+
+impl FromStr for Basis {
+    type Err = UnknownBasis;
+    fn from_str(text: &str) -> Result<Self, UnknownBasis> {
+        match text {
+            "calorific" => Ok(Self::Calorific),
+            "primary_equivalent" => Ok(Self::PrimaryEquivalent),
+            other => Err(UnknownBasis(other.chars().take(40).collect())),
+        }
+    }
+}
+
+/// Whether energy-carrying media (耗能工质), such as water and compressed air, count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Media {
+    /// They do not: the energies that made them are counted already.
+    #[default]
+    Excluded,
+    /// Those bought over the boundary do, by the coefficients of Annex B.
+    Purchased,
+}
+
+/// A text that names no treatment of media.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is neither excluded nor purchased")]
+pub struct UnknownMedia(pub String);
+
+impl fmt::Display for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Excluded => "excluded",
+            Self::Purchased => "purchased",
+        })
+    }
+}
+
+impl FromStr for Media {
+    type Err = UnknownMedia;
+    fn from_str(text: &str) -> Result<Self, UnknownMedia> {
+        match text {
+            "excluded" => Ok(Self::Excluded),
+            "purchased" => Ok(Self::Purchased),
+            other => Err(UnknownMedia(other.chars().take(40).collect())),
+        }
     }
 }
 
@@ -56,6 +107,9 @@ pub struct FactorSet {
     pub id: String,
     /// The entries.
     pub factors: Vec<Factor>,
+    /// The heat of one kilogram of standard coal in kJ, by which a measured calorific value counts; `None`
+    /// where the set does not say.
+    pub kj_per_kgce: Option<Decimal>,
 }
 
 impl FactorSet {
@@ -69,6 +123,26 @@ impl FactorSet {
                 && f.valid_to.is_none_or(|last| day <= last)
         })
     }
+}
+
+/// Tonnes of standard coal in `amount` of a fuel whose measured net calorific value (实测低位发热量) is
+/// `kj_per_unit`, exactly to 28 digits: amount × value ÷ heat of standard coal.
+///
+/// # Errors
+/// [`AmountError::OutOfRange`] beyond 28 digits, or where standard coal has no heat.
+pub fn tce_of_heat(
+    amount: Sum,
+    kj_per_unit: Amount,
+    kj_per_kgce: Decimal,
+) -> Result<Decimal, AmountError> {
+    let kj_per_tce = kj_per_kgce.checked_mul(Decimal::ONE_THOUSAND);
+    amount
+        .decimal()?
+        .checked_mul(Sum::from(kj_per_unit).decimal()?)
+        .zip(kj_per_tce)
+        .and_then(|(kj, per_tce)| kj.checked_div(per_tce))
+        .map(|tce| tce.normalize())
+        .ok_or(AmountError::OutOfRange)
 }
 
 impl Factor {
@@ -89,7 +163,6 @@ impl Factor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::amount::Amount;
 
     fn factor(medium: Medium, basis: Option<Basis>, kgce: &str) -> Factor {
         Factor {
@@ -126,6 +199,7 @@ mod tests {
                 factor(Medium::NaturalGas, None, "1.2143"),
                 factor(Medium::Diesel, None, "1457.1"),
             ],
+            kj_per_kgce: None,
         };
         let amounts = [
             (Medium::Electricity, "1200000"),
@@ -134,6 +208,20 @@ mod tests {
         ];
         assert_eq!(tce(&set, Basis::Calorific, &amounts), "219.8518");
         assert_eq!(tce(&set, Basis::PrimaryEquivalent, &amounts), "444.3718");
+    }
+
+    /// METHOD (a): a measured value beats the default; at the default's own heat both agree.
+    #[test]
+    fn method_a_a_measured_calorific_value_counts_by_the_heat_of_standard_coal() {
+        let amount = |text: &str| text.parse::<Amount>().expect("a decimal");
+        let heat: Decimal = "29307.6".parse().expect("a decimal");
+        let tonnes = Sum::from(amount("1000"));
+        // 7,000 kcal/kg is standard coal itself: 29,307,600 kJ a tonne.
+        let same = tce_of_heat(tonnes, amount("29307600"), heat).expect("in range");
+        assert_eq!(same, Decimal::from(1_000));
+        let poor = tce_of_heat(tonnes, amount("20934000"), heat).expect("in range");
+        assert_eq!(poor.round_dp(6).to_string(), "714.285714");
+        assert!(tce_of_heat(tonnes, amount("1"), Decimal::ZERO).is_err());
     }
 
     /// The steel plant's year: 959,640.31 kWh at 0.1229.

@@ -7,7 +7,10 @@ use std::fmt;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use crate::{coal::Basis, money::PriceBase};
+use crate::{
+    coal::{Basis, Media},
+    money::PriceBase,
+};
 
 /// Decimal places of a ratio when it is told.
 pub const RATIO_PLACES: u32 = 6;
@@ -21,14 +24,20 @@ pub enum Indicator {
     WaterIntensity,
     /// 大宗工业固废综合利用率, per cent.
     WasteUtilization,
+    /// 单位工业增加值二氧化碳排放, tCO₂ per 10⁴ yuan; location-based.
+    CarbonIntensity,
+    /// 单位能耗碳排放, tCO₂ per tce; location-based.
+    CarbonPerEnergy,
 }
 
 impl Indicator {
     /// Every indicator.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 5] = [
         Self::EnergyIntensity,
         Self::WaterIntensity,
         Self::WasteUtilization,
+        Self::CarbonIntensity,
+        Self::CarbonPerEnergy,
     ];
 
     /// The name on every wire.
@@ -38,6 +47,8 @@ impl Indicator {
             Self::EnergyIntensity => "energy-intensity",
             Self::WaterIntensity => "water-intensity",
             Self::WasteUtilization => "waste-utilization",
+            Self::CarbonIntensity => "carbon-intensity",
+            Self::CarbonPerEnergy => "carbon-per-energy",
         }
     }
 
@@ -48,6 +59,8 @@ impl Indicator {
             Self::EnergyIntensity => "单位工业增加值综合能耗",
             Self::WaterIntensity => "万元工业增加值用水量",
             Self::WasteUtilization => "大宗工业固废综合利用率",
+            Self::CarbonIntensity => "单位工业增加值二氧化碳排放",
+            Self::CarbonPerEnergy => "单位能耗碳排放",
         }
     }
 
@@ -58,6 +71,8 @@ impl Indicator {
             Self::EnergyIntensity => "tce/10k-yuan",
             Self::WaterIntensity => "m3/10k-yuan",
             Self::WasteUtilization => "percent",
+            Self::CarbonIntensity => "tco2/10k-yuan",
+            Self::CarbonPerEnergy => "tco2/tce",
         }
     }
 
@@ -83,6 +98,8 @@ pub struct Key {
     pub basis: Option<Basis>,
     /// The price base of the denominator; `None` where there is no money in it.
     pub price_base: Option<PriceBase>,
+    /// The treatment of energy-carrying media.
+    pub media: Media,
 }
 
 /// A ratio with its key.
@@ -167,6 +184,7 @@ mod tests {
             indicator: Indicator::EnergyIntensity,
             basis: Some(basis),
             price_base: Some(PriceBase::Constant(2020)),
+            media: Media::Excluded,
         }
     }
 

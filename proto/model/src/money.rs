@@ -45,55 +45,11 @@ impl FromStr for PriceBase {
     }
 }
 
-/// A value in 10⁴ yuan with its price base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Money {
-    /// In 10⁴ yuan; one micro-unit is one fen.
-    pub amount: Sum,
-    /// The prices it is told in.
-    pub price_base: PriceBase,
-}
-
-/// Two values of different price bases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "values at {left} and at {right} prices cannot be added; declare both at one price base or give a deflator"
-)]
-pub struct MixedPriceBases {
-    /// The one.
-    pub left: PriceBase,
-    /// The other.
-    pub right: PriceBase,
-}
-
-impl Money {
-    /// Both together.
-    ///
-    /// # Errors
-    /// [`MixedPriceBases`] if their prices differ.
-    pub fn plus(self, other: Self) -> Result<Self, MixedPriceBases> {
-        if self.price_base != other.price_base {
-            return Err(MixedPriceBases {
-                left: self.price_base,
-                right: other.price_base,
-            });
-        }
-        Ok(Self {
-            amount: self.amount + other.amount,
-            price_base: self.price_base,
-        })
-    }
-
-    /// The part of the value that `days` of `of` days have, rounded down to the fen: proration within a
-    /// declared period, which makes a figure operational.
-    #[must_use]
-    pub fn prorate(self, days: i32, of: i32) -> Self {
-        let part = self.amount.0 * i128::from(days) / i128::from(of.max(1));
-        Self {
-            amount: Sum(part),
-            price_base: self.price_base,
-        }
-    }
+/// The part of a declared total that `days` of `of` days have, rounded down to the last place: proration
+/// within a declared period, which makes a figure operational.
+#[must_use]
+pub fn prorate(total: Sum, days: i32, of: i32) -> Sum {
+    Sum(total.0 * i128::from(days) / i128::from(of.max(1)))
 }
 
 #[cfg(test)]
@@ -101,17 +57,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mixed_price_bases_are_refused() {
-        let constant = Money {
-            amount: Sum(1),
-            price_base: PriceBase::Constant(2020),
-        };
-        let current = Money {
-            amount: Sum(1),
-            price_base: PriceBase::Current,
-        };
-        assert!(constant.plus(current).is_err());
-        assert_eq!(constant.plus(constant).map(|m| m.amount), Ok(Sum(2)));
+    fn a_part_of_a_total_is_rounded_down() {
+        assert_eq!(prorate(Sum(100), 7, 31), Sum(22));
+        assert_eq!(prorate(Sum(100), 31, 31), Sum(100));
     }
 
     #[test]

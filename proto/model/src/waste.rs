@@ -3,6 +3,10 @@
 //! Comprehensive utilisation rate (综合利用率) = utilized ÷ (generated + utilized from old stock), and
 //! the accounting identity of the statistics: generated = (utilized − from old stock) + stored +
 //! (disposed − from old stock) + dumped.
+//!
+//! Utilisation is counted where the waste came into being (综合利用量由原产生固体废物的单位统计): what an
+//! enterprise takes from another one is `received`, and what it utilizes of it is no utilisation of a group a
+//! second time. So *utilized* in both formulas is net of what was received.
 
 use rust_decimal::Decimal;
 
@@ -11,15 +15,16 @@ use crate::{
     quantity::{Flow, Medium},
 };
 
-/// The bulk categories of the default definition (大宗工业固废): coal gangue, fly ash, tailings,
-/// smelting slag, by-product gypsum. The set is an argument everywhere; this is its default.
-pub const BULK_CATEGORIES: &[Medium] = &[
-    Medium::CoalGangue,
-    Medium::FlyAsh,
-    Medium::Tailings,
-    Medium::SmeltingSlag,
-    Medium::ByproductGypsum,
-];
+/// The categories that count as bulk industrial solid waste (大宗工业固废): data, for definitions differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkSet {
+    /// The name that results carry.
+    pub id: String,
+    /// The categories.
+    pub categories: Vec<Medium>,
+    /// Where the definition comes from, with its status.
+    pub source: String,
+}
 
 /// Tonnes by flow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub struct Ledger {
     pub disposed_old_stock: Sum,
     /// Dumped.
     pub dumped: Sum,
+    /// Taken from others who booked it as utilized.
+    pub received: Sum,
 }
 
 impl Ledger {
@@ -51,9 +58,31 @@ impl Ledger {
             Flow::Disposed => &mut self.disposed,
             Flow::DisposedOldStock => &mut self.disposed_old_stock,
             Flow::Dumped => &mut self.dumped,
+            Flow::Received => &mut self.received,
             _ => return,
         };
         *entry += amount;
+    }
+
+    /// What was utilized of the group's own waste: utilized less received.
+    #[must_use]
+    pub fn net_utilized(&self) -> Sum {
+        self.utilized - self.received
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            generated: self.generated + other.generated,
+            utilized: self.utilized + other.utilized,
+            utilized_old_stock: self.utilized_old_stock + other.utilized_old_stock,
+            stored: self.stored + other.stored,
+            disposed: self.disposed + other.disposed,
+            disposed_old_stock: self.disposed_old_stock + other.disposed_old_stock,
+            dumped: self.dumped + other.dumped,
+            received: self.received + other.received,
+        }
     }
 
     /// What the rate is divided by: generated + utilized from old stock.
@@ -70,7 +99,10 @@ impl Ledger {
         if self.available().0 == 0 {
             return Ok(None);
         }
-        let hundredfold = self.utilized.decimal()?.checked_mul(Decimal::ONE_HUNDRED);
+        let hundredfold = self
+            .net_utilized()
+            .decimal()?
+            .checked_mul(Decimal::ONE_HUNDRED);
         let rate = hundredfold
             .and_then(|u| u.checked_div(self.available().decimal().ok()?))
             .ok_or(AmountError::OutOfRange)?;
@@ -80,7 +112,7 @@ impl Ledger {
     /// Generated less what the identity accounts for: zero when the books agree.
     #[must_use]
     pub fn identity_gap(&self) -> Sum {
-        let accounted = (self.utilized - self.utilized_old_stock)
+        let accounted = (self.net_utilized() - self.utilized_old_stock)
             + self.stored
             + (self.disposed - self.disposed_old_stock)
             + self.dumped;
@@ -131,6 +163,32 @@ mod tests {
         };
         assert_eq!(rate("8.8", "2.4", "0.11516"), "26.9");
         assert_eq!(rate("5.3", "4.0", "0.03205"), "75.0");
+    }
+
+    #[test]
+    fn what_one_hands_to_another_is_utilized_once() {
+        let tonnes = |tonnes: i64| Sum::from(amount::whole(tonnes).expect("in range"));
+        let ledger = |entries: &[(Flow, i64)]| {
+            let mut ledger = Ledger::default();
+            for (flow, t) in entries {
+                ledger.book(*flow, tonnes(*t));
+            }
+            ledger
+        };
+        // One makes 100 t and hands 60 to another, who makes bricks of it.
+        let maker = ledger(&[
+            (Flow::Generated, 100),
+            (Flow::Utilized, 60),
+            (Flow::Stored, 40),
+        ]);
+        let taker = ledger(&[(Flow::Received, 60), (Flow::Utilized, 60)]);
+        let park = maker.plus(&taker);
+        for books in [&maker, &taker, &park] {
+            assert_eq!(books.identity_gap(), Sum::ZERO);
+        }
+        let rate = park.utilization_percent().expect("in range");
+        assert_eq!(rate.map(|rate| rate.normalize()), Some(Decimal::from(60)));
+        assert_eq!(taker.utilization_percent(), Ok(None));
     }
 
     #[test]

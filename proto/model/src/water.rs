@@ -28,6 +28,21 @@ coded! {
     }
 }
 
+impl WaterSource {
+    /// Whether such water is bought over the boundary, rather than taken by the enterprise itself.
+    #[must_use]
+    pub const fn is_bought(self) -> bool {
+        match self {
+            Self::Municipal
+            | Self::Reclaimed
+            | Self::Desalinated
+            | Self::SteamCondensate
+            | Self::PurchasedSoft => true,
+            Self::Surface | Self::Groundwater | Self::Rain | Self::Mine => false,
+        }
+    }
+}
+
 /// A name that is no source of water.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

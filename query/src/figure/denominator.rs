@@ -1,18 +1,21 @@
-//! What a numerator is divided by: the value added of the population, or the waste that was available.
+//! What a numerator is divided by: value added or another declared series of the population, the waste that
+//! was available, or standard coal.
 
-use greenpark_model::{amount::Sum, indicator::Indicator, waste::Ledger};
+use greenpark_model::{amount::Sum, indicator::Indicator};
+use rust_decimal::Decimal;
 
 use crate::{
+    deflator::Deflated,
     error::QueryError,
-    figure::Population,
+    figure::{Population, numerator::Numerator, out_of_range},
     measure::Question,
-    statistics::{Declared, Finality, Series, value_added},
+    statistics::{Declared, Finality, total_of},
 };
 
 /// A denominator and what is uncertain about it.
 #[derive(Debug, Default)]
 pub(crate) struct Denominator {
-    pub(crate) amount: Sum,
+    pub(crate) amount: Decimal,
     /// Enterprises whose value added is prorated for some days.
     pub(crate) prorated: Vec<String>,
     /// Enterprises whose value added is preliminary for some days.
@@ -21,6 +24,8 @@ pub(crate) struct Denominator {
     pub(crate) incomplete: Vec<(String, i32)>,
     /// Enterprises that declared nothing at all for the range.
     pub(crate) undeclared: Vec<String>,
+    /// Enterprises whose value added was brought to the asked prices, and by what.
+    pub(crate) deflated: Vec<String>,
 }
 
 impl Denominator {
@@ -38,68 +43,91 @@ impl Denominator {
 pub(super) fn of(
     question: &Question<'_>,
     population: &Population<'_>,
-    ledger: &Ledger,
+    numerator: &Numerator,
 ) -> Result<Denominator, QueryError> {
-    if question.indicator == Indicator::WasteUtilization {
-        return Ok(Denominator {
-            amount: ledger.available(),
-            ..Denominator::default()
-        });
-    }
-    let mut sum = Denominator::default();
-    let mut mixed = Vec::new();
-    for (park, enterprise) in &population.members {
-        let declared = park
-            .registry
-            .statistics
-            .get(enterprise)
-            .map_or(&[][..], Vec::as_slice);
-        let name = format!("parks/{}/enterprises/{enterprise}", park.park);
-        let value = value_added(declared, question.range, question.price_base);
-        let whole = value.as_ref().is_some_and(|v| v.missing_days == 0);
-        let bases = match whole {
-            true => String::new(),
-            false => other_bases(question, declared),
-        };
-        match value {
-            _ if !bases.is_empty() => mixed.push((name, bases)),
-            Some(value) => {
-                sum.amount += value.amount;
-                if value.prorated_days > 0 {
-                    sum.prorated.push(name.clone());
-                }
-                if value.finality == Finality::Preliminary {
-                    sum.preliminary.push(name.clone());
-                }
-                if value.missing_days > 0 {
-                    sum.incomplete.push((name, value.missing_days));
-                }
-            }
-            None => sum.undeclared.push(name),
+    let exact = |amount| Denominator {
+        amount,
+        ..Denominator::default()
+    };
+    match question.indicator {
+        Indicator::WasteUtilization => {
+            let available = numerator.ledger.available().decimal();
+            Ok(exact(available.map_err(|_| out_of_range())?))
         }
-    }
-    if mixed.is_empty() {
-        Ok(sum)
-    } else {
-        let asked = question.price_base.to_string();
-        Err(QueryError::MixedPriceBases {
-            asked,
-            declared: mixed,
-        })
+        Indicator::CarbonPerEnergy => Ok(exact(numerator.tce)),
+        _ => declared(question, population),
     }
 }
 
-/// The other price bases that value added was declared at for some day of the range.
+fn declared(
+    question: &Question<'_>,
+    population: &Population<'_>,
+) -> Result<Denominator, QueryError> {
+    let mut made = Denominator::default();
+    let (mut sum, mut mixed) = (Sum::ZERO, Vec::new());
+    let price_base = question.per.has_prices().then_some(question.price_base);
+    for (park, enterprise) in &population.members {
+        let of =
+            |declared: &[Declared]| total_of(declared, question.per, question.range, price_base);
+        let all = park.registry.statistics.get(enterprise);
+        let all = all.map_or(&[][..], Vec::as_slice);
+        let name = format!("parks/{}/enterprises/{enterprise}", park.park);
+        let mut total = of(all);
+        if total.as_ref().is_none_or(|total| total.missing_days > 0) {
+            let deflated = Deflated::of(question, &park.registry, enterprise, all);
+            let brought = of(&deflated.declared);
+            if brought
+                .as_ref()
+                .is_some_and(|total| total.missing_days == 0)
+            {
+                made.deflated.push(format!("{name} ({})", deflated.how()));
+                total = brought;
+            }
+        }
+        let whole = total.as_ref().is_some_and(|total| total.missing_days == 0);
+        let bases = match whole {
+            true => String::new(),
+            false => other_bases(question, all),
+        };
+        match total {
+            _ if !bases.is_empty() => mixed.push((name, bases)),
+            Some(total) => {
+                sum += total.amount;
+                if total.prorated_days > 0 {
+                    made.prorated.push(name.clone());
+                }
+                if total.finality == Finality::Preliminary {
+                    made.preliminary.push(name.clone());
+                }
+                if total.missing_days > 0 {
+                    made.incomplete.push((name, total.missing_days));
+                }
+            }
+            None => made.undeclared.push(name),
+        }
+    }
+    if !mixed.is_empty() {
+        return Err(QueryError::MixedPriceBases {
+            asked: question.price_base.to_string(),
+            declared: mixed,
+        });
+    }
+    made.amount = sum.decimal().map_err(|_| out_of_range())?.normalize();
+    Ok(made)
+}
+
+/// The other price bases that the series was declared at for some day of the range.
 fn other_bases(question: &Question<'_>, declared: &[Declared]) -> String {
     let range = question.range;
     let mut bases: Vec<String> = declared
         .iter()
-        .filter(|d| d.series == Series::ValueAdded && d.price_base != question.price_base)
-        .filter(|d| {
+        .filter(|d| d.series == *question.per)
+        .filter_map(|d| Some((d, d.price_base.filter(|base| *base != question.price_base)?)))
+        .filter(|(d, _)| {
             let days = d.period.range();
             days.first() <= range.last() && range.first() <= days.last()
         })
-        .map(|d| d.price_base.to_string())
+        .map(|(_, base)| base.to_string())
         .collect();
     bases.sort();
     bases.dedup();

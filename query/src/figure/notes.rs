@@ -1,10 +1,13 @@
 //! What a reader of a figure must know, in sentences.
 
+use std::collections::BTreeSet;
+
 use greenpark_model::{day::DayRange, indicator::Indicator, waste::Ledger};
 
 use crate::{
     figure::{Population, denominator::Denominator},
     measure::{Measured, Question},
+    statistics::Series,
 };
 
 /// Names that a sentence lists before it only counts the rest.
@@ -31,9 +34,43 @@ pub(super) fn gather(
     about_falls(measured, &mut notes);
     match question.indicator {
         Indicator::WasteUtilization => about_waste(measured, ledger, &mut notes),
-        _ => about_value_added(denominator, &mut notes),
+        Indicator::CarbonPerEnergy => {}
+        _ => about_declared(question, denominator, &mut notes),
     }
+    about_rules(question, measured, &mut notes);
     notes
+}
+
+/// What factors and sources leave open.
+fn about_rules(question: &Question<'_>, measured: &Measured, notes: &mut Vec<String>) {
+    if !measured.unsourced.is_empty() {
+        let names: Vec<&String> = measured.unsourced.iter().collect();
+        notes.push(format!(
+            "not counted, for nothing says where their water comes from; register water_source: {}",
+            listed(&names)
+        ));
+    }
+    if !measured.both_sides.is_empty() {
+        let names: Vec<&String> = measured.both_sides.iter().collect();
+        notes.push(format!(
+            "metered as supplied and as used; what is used counts and the supply is only told: {}",
+            listed(&names)
+        ));
+    }
+    if question.needs_carbon() {
+        let carbon = measured
+            .parts
+            .keys()
+            .filter_map(|(_, by)| by.carbon.as_ref());
+        let whose: BTreeSet<&String> = carbon.filter_map(|of| of.fallback.as_ref()).collect();
+        if !whose.is_empty() {
+            let whose: Vec<&String> = whose.into_iter().collect();
+            notes.push(format!(
+                "the grid factor of the year is not published: {}",
+                listed(&whose)
+            ));
+        }
+    }
 }
 
 fn about_readings(question: &Question<'_>, measured: &Measured, notes: &mut Vec<String>) {
@@ -44,12 +81,18 @@ fn about_readings(question: &Question<'_>, measured: &Measured, notes: &mut Vec<
         );
     }
     for medium in &measured.without_factor {
-        notes.push(format!(
-            "there is no value: no factor for {} at basis {} in the whole period; add a dated entry in \
-             query.factor_files",
-            medium.as_str(),
-            question.basis
-        ));
+        let medium = medium.as_str();
+        notes.push(match question.needs_carbon() {
+            true => format!(
+                "there is no value: no factor for {medium} in the whole period; add a dated entry in \
+                 query.carbon_files"
+            ),
+            false => format!(
+                "there is no value: no factor for {medium} at basis {} in the whole period; add a dated \
+                 entry in query.factor_files",
+                question.basis
+            ),
+        });
     }
     let waste = question.indicator == Indicator::WasteUtilization;
     if measured.readings > 0 && !measured.silent.is_empty() && !waste {
@@ -127,16 +170,26 @@ fn about_waste(measured: &Measured, ledger: &Ledger, notes: &mut Vec<String>) {
     }
 }
 
-fn about_value_added(denominator: &Denominator, notes: &mut Vec<String>) {
-    if denominator.amount.0 == 0 {
-        notes.push(
-            "there is no value: value added is zero or not declared; declare statistics for the period"
-                .to_owned(),
-        );
+fn about_declared(question: &Question<'_>, denominator: &Denominator, notes: &mut Vec<String>) {
+    let what = match question.per {
+        Series::ValueAdded => "value added".to_owned(),
+        Series::GrossOutput => "gross output".to_owned(),
+        other => other.to_string(),
+    };
+    if denominator.amount.is_zero() {
+        notes.push(format!(
+            "there is no value: {what} is zero or not declared; declare statistics for the period"
+        ));
+    }
+    if !denominator.deflated.is_empty() {
+        notes.push(format!(
+            "value added is brought to constant prices by what is declared: {}",
+            listed(&denominator.deflated)
+        ));
     }
     if !denominator.undeclared.is_empty() {
         notes.push(format!(
-            "no value added is declared for the period, while consumption counts: {}",
+            "no {what} is declared for the period, while consumption counts: {}",
             listed(&denominator.undeclared)
         ));
     }
@@ -147,19 +200,19 @@ fn about_value_added(denominator: &Denominator, notes: &mut Vec<String>) {
             .map(|(name, days)| format!("{name} ({days} days)"))
             .collect();
         notes.push(format!(
-            "no value added is declared for some days: {}",
+            "no {what} is declared for some days: {}",
             listed(&names)
         ));
     }
     if !denominator.prorated.is_empty() {
         notes.push(format!(
-            "value added is prorated by days within a longer period: {}",
+            "{what} is prorated by days within a longer period: {}",
             listed(&denominator.prorated)
         ));
     }
     if !denominator.preliminary.is_empty() {
         notes.push(format!(
-            "value added is preliminary: {}",
+            "{what} is preliminary: {}",
             listed(&denominator.preliminary)
         ));
     }

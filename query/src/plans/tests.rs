@@ -162,7 +162,7 @@ fn every_mistake_of_a_file_is_told_at_once() {
     ] {
         assert!(told.contains(mistake), "{mistake}\n{told}");
     }
-    let PlanError::Wrong { mistakes, .. } = error else {
+    let FileError::Wrong { mistakes, .. } = error else {
         panic!("not told as mistakes: {error}");
     };
     assert_eq!(mistakes.all().len(), 13);

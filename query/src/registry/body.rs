@@ -6,13 +6,26 @@
 //! - `meter`: see [`greenpark_archive::meters`];
 //! - `statistic`: `{"series":"value_added","period":"2024-Q1","amount":"1234.5","price_base":
 //!   "constant-2020","final":true}`, subject `parks/P/enterprises/E`, valid in its period;
+//!   `price_base` is empty for what is no money, such as `product:crude_steel` in t;
+//! - `calorific-value`: `{"medium":"raw_coal","kj_per_unit":"20934000"}`, net, for one canonical unit of the
+//!   medium, subject `parks/P/enterprises/E`;
+//! - `deflator`: `{"form":"price-index","year":2021,"base":"constant-2020","value":"1.05","industry":"C31"}`
+//!   or form `real-growth` in per cent, subject `parks/P` or `parks/-`, valid in its year;
 //! - `indicator`: `{"plan":"chongqing-parks-14fyp","indicator":"output-growth","year":2024,
 //!   "value":"113.4"}`, subject `parks/P` or `parks/-`, valid in its year.
 
-use greenpark_model::day::Instant;
+use greenpark_model::{
+    amount::{Amount, AmountError},
+    day::Instant,
+    money::{PriceBase, UnknownPriceBase},
+    quantity::Medium,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::{Declared, Finality, Series};
+use crate::{
+    deflator::{Deflator, Form},
+    statistics::{Declared, Finality, UnknownSeries},
+};
 
 /// The kind of an enterprise's entry.
 pub(crate) const ENTERPRISE: &str = "enterprise";
@@ -20,6 +33,11 @@ pub(crate) const ENTERPRISE: &str = "enterprise";
 pub(crate) const STATISTIC: &str = "statistic";
 /// The kind of a value of a plan's declared indicator.
 pub(crate) const INDICATOR: &str = "indicator";
+
+/// The kind of a measured net calorific value.
+pub(crate) const CALORIFIC_VALUE: &str = "calorific-value";
+/// The kind of a price index or a real growth rate.
+pub(crate) const DEFLATOR: &str = "deflator";
 
 /// An enterprise as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +73,72 @@ impl IndicatorValue {
     }
 }
 
+/// A measured net calorific value between its form in memory and its JSON.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CalorificValue {
+    pub(crate) medium: String,
+    pub(crate) kj_per_unit: String,
+}
+
+impl CalorificValue {
+    pub(crate) fn read(json: &str) -> Result<(Medium, Amount), String> {
+        let body: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let medium = Medium::from_name(&body.medium);
+        let medium = medium.ok_or_else(|| format!("unknown medium '{}'", body.medium))?;
+        let kj = body.kj_per_unit.parse();
+        let kj = kj.map_err(|error: AmountError| error.to_string())?;
+        Ok((medium, kj))
+    }
+
+    pub(crate) fn write(medium: Medium, kj_per_unit: Amount) -> String {
+        json(&Self {
+            medium: medium.as_str().to_owned(),
+            kj_per_unit: kj_per_unit.to_string(),
+        })
+    }
+}
+
+/// A deflator between its form in memory and its JSON.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Deflation {
+    form: String,
+    year: i16,
+    base: String,
+    value: String,
+    #[serde(default)]
+    industry: String,
+}
+
+impl Deflation {
+    pub(crate) fn read(json: &str, of_park: bool) -> Result<Deflator, String> {
+        let body: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let form = Form::from_name(&body.form);
+        let base = body.base.parse();
+        let base = base.map_err(|error: UnknownPriceBase| error.to_string())?;
+        let PriceBase::Constant(base) = base else {
+            return Err(format!("'{}' is no constant price base", body.base));
+        };
+        Ok(Deflator {
+            form: form.ok_or_else(|| format!("unknown form '{}'", body.form))?,
+            year: body.year,
+            base,
+            industry: body.industry,
+            value: body.value.parse().map_err(|_| "its value is no decimal")?,
+            of_park,
+        })
+    }
+
+    pub(crate) fn write(deflator: &Deflator) -> String {
+        json(&Self {
+            form: deflator.form.as_str().to_owned(),
+            year: deflator.year,
+            base: PriceBase::Constant(deflator.base).to_string(),
+            value: deflator.value.to_string(),
+            industry: deflator.industry.clone(),
+        })
+    }
+}
+
 /// A declared figure between its form in memory and its JSON.
 pub(crate) struct Statistic;
 
@@ -68,8 +152,10 @@ impl Statistic {
     pub(crate) fn read(json: &str, recorded_at: Instant) -> Result<Declared, String> {
         let body: StatisticBody = serde_json::from_str(json).map_err(|error| error.to_string())?;
         Ok(Declared {
-            series: Series::from_name(&body.series)
-                .ok_or_else(|| format!("unknown series '{}'", body.series))?,
+            series: body
+                .series
+                .parse()
+                .map_err(|error: UnknownSeries| error.to_string())?,
             period: body
                 .period
                 .parse()
@@ -77,11 +163,14 @@ impl Statistic {
             amount: body
                 .amount
                 .parse()
-                .map_err(|error: greenpark_model::amount::AmountError| error.to_string())?,
-            price_base: body
-                .price_base
-                .parse()
-                .map_err(|error: greenpark_model::money::UnknownPriceBase| error.to_string())?,
+                .map_err(|error: AmountError| error.to_string())?,
+            price_base: match body.price_base.as_str() {
+                "" => None,
+                text => {
+                    let base = text.parse();
+                    Some(base.map_err(|error: UnknownPriceBase| error.to_string())?)
+                }
+            },
             finality: if body.is_final {
                 Finality::Final
             } else {
@@ -93,10 +182,13 @@ impl Statistic {
 
     pub(crate) fn write(declared: &Declared) -> String {
         json(&StatisticBody {
-            series: declared.series.as_str().to_owned(),
+            series: declared.series.to_string(),
             period: declared.period.to_string(),
             amount: declared.amount.to_string(),
-            price_base: declared.price_base.to_string(),
+            price_base: declared
+                .price_base
+                .map(|base| base.to_string())
+                .unwrap_or_default(),
             is_final: declared.finality == Finality::Final,
         })
     }

@@ -3,6 +3,7 @@
 
 mod indicator;
 mod meter;
+mod rates;
 
 use greenpark_archive::reference::ReferenceEntry;
 use greenpark_model::{
@@ -153,6 +154,7 @@ impl Checks {
 
 pub(super) use indicator::indicators;
 pub(super) use meter::{change, meter};
+pub(super) use rates::{calorific_values, deflators};
 
 /// Who says so, when, and on what evidence.
 #[derive(Debug, Clone, Copy)]
@@ -293,10 +295,13 @@ fn declared(
         )),
     });
     let name = checks.take(name);
-    let series = Series::from_name(&asked.series);
-    if series.is_none() {
-        checks.wrong(&field("series"), "is neither value_added nor gross_output");
-    }
+    let series = match asked.series.parse::<Series>() {
+        Ok(series) => Some(series),
+        Err(error) => {
+            checks.wrong(&field("series"), error.to_string());
+            None
+        }
+    };
     let period = match asked
         .period
         .as_ref()
@@ -312,10 +317,16 @@ fn declared(
         }
     };
     let amount = checks.amount(&field("amount"), &asked.amount);
+    let prices = series.as_ref().is_none_or(Series::has_prices);
     let price_base = match asked.price_base.parse::<PriceBase>() {
-        Ok(price_base) => Some(price_base),
-        Err(error) => {
+        Ok(price_base) if prices => Some(Some(price_base)),
+        Err(error) if prices => {
             checks.wrong(&field("price_base"), error.to_string());
+            None
+        }
+        _ if asked.price_base.is_empty() => Some(None),
+        _ => {
+            checks.wrong(&field("price_base"), "fits money only; leave it empty");
             None
         }
     };

@@ -50,7 +50,8 @@ pub(super) async fn explain(
         .days_of(&scope, &registry, &name, terms.range)
         .await?;
     let population = population_of(&name, &days, terms.range);
-    let question = shared.question(terms, &registry);
+    let question = shared.question(&terms, &registry)?;
+    let population = population.making(&question);
     let told = crate::figure::tell(&question, name.to_string(), &population)?;
     tell(&to, Part::Figure(told.figure)).await?;
     for (park, enterprise) in &population.members {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use greenpark_model::{
-    coal::Basis,
+    coal::{Basis, Media, UnknownMedia},
     day::DayRange,
     id::{EnterpriseId, ParkId},
     indicator::Indicator,
     money::PriceBase,
+    water::{UnknownWaterSource, WaterSource},
 };
 use greenpark_proto::query::v1::{self as pb, indicators_server::Indicators};
 use tonic::{Request, Response, Status};
 
 use crate::{
     error::QueryError,
-    figure::{Population, Told, tell, timestamp},
+    figure::{Population, tell, timestamp},
     measure::Question,
     name::Name,
     paging::Page,
@@ -24,15 +25,38 @@ use crate::{
     rpc::{IndicatorsRpc, basis, explain::explain, price_base, readings::Responses},
     scope::Scope,
     service::Shared,
+    statistics::{Series, UnknownSeries},
 };
 
 /// What is asked, but for whom.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Terms {
     pub(super) indicator: Indicator,
     pub(super) range: DayRange,
     pub(super) basis: Basis,
     pub(super) price_base: PriceBase,
+    pub(super) media: Media,
+    pub(super) per: Series,
+    /// The sources of water that count; every one where there is none.
+    pub(super) sources: Vec<WaterSource>,
+    /// The id of a factor set; the service's own where it is empty.
+    pub(super) factor_set: String,
+}
+
+impl Terms {
+    /// What is asked where nothing but this is said.
+    pub(super) fn plain(indicator: Indicator, range: DayRange) -> Self {
+        Self {
+            indicator,
+            range,
+            basis: Basis::Calorific,
+            price_base: PriceBase::Constant(2020),
+            media: Media::Excluded,
+            per: Series::ValueAdded,
+            sources: Vec::new(),
+            factor_set: String::new(),
+        }
+    }
 }
 
 /// A figure that is asked, and the registry that it is asked by.
@@ -40,6 +64,30 @@ pub(super) struct Asked {
     pub(super) name: Name,
     pub(super) registry: Arc<Registry>,
     pub(super) terms: Terms,
+}
+
+/// What requests for one figure and for many say alike.
+struct Wishes<'a> {
+    basis: i32,
+    price_base: &'a str,
+    media: &'a str,
+    denominator: &'a str,
+    water_sources: &'a [String],
+    factor_set: &'a str,
+}
+
+/// The wishes of a request.
+macro_rules! wishes {
+    ($request:expr) => {
+        Wishes {
+            basis: $request.basis,
+            price_base: &$request.price_base,
+            media: &$request.media,
+            denominator: &$request.denominator,
+            water_sources: &$request.water_sources,
+            factor_set: &$request.factor_set,
+        }
+    };
 }
 
 /// Who is counted in a figure of `name`.
@@ -57,34 +105,115 @@ pub(super) fn population_of<'a>(
 }
 
 impl Shared {
-    pub(super) fn question(&self, terms: Terms, registry: &Registry) -> Question<'_> {
-        Question {
+    pub(super) fn question<'a>(
+        &'a self,
+        terms: &'a Terms,
+        registry: &'a Registry,
+    ) -> Result<Question<'a>, QueryError> {
+        Ok(Question {
             indicator: terms.indicator,
             range: terms.range,
             basis: terms.basis,
             price_base: terms.price_base,
-            factors: &self.factors,
+            media: terms.media,
+            per: &terms.per,
+            sources: &terms.sources,
+            rules: self.data.rules(&terms.factor_set)?,
             now: self.moment(registry),
-        }
+        })
     }
 
-    /// The figures of `name` for each of `terms`, which have one range.
-    async fn figures(
+    /// What a request for figures asks, in `range`.
+    fn terms(
+        &self,
+        indicator: Indicator,
+        range: DayRange,
+        asked: &Wishes<'_>,
+    ) -> Result<Terms, QueryError> {
+        let mut wrong = Vec::new();
+        let mut take = |field: &str, problem: String| {
+            wrong.extend(QueryError::invalid(field, problem).violations());
+        };
+        let media = match asked.media {
+            "" => Media::Excluded,
+            text => text.parse().unwrap_or_else(|error: UnknownMedia| {
+                take("media", error.to_string());
+                Media::Excluded
+            }),
+        };
+        if media == Media::Purchased && indicator != Indicator::EnergyIntensity {
+            take(
+                "media",
+                "has a meaning for energy-intensity only".to_owned(),
+            );
+        }
+        let per = match asked.denominator {
+            "" => Series::ValueAdded,
+            text => text.parse().unwrap_or_else(|error: UnknownSeries| {
+                take("denominator", error.to_string());
+                Series::ValueAdded
+            }),
+        };
+        let undivided = [Indicator::WasteUtilization, Indicator::CarbonPerEnergy];
+        if !asked.denominator.is_empty() && undivided.contains(&indicator) {
+            take(
+                "denominator",
+                format!("{indicator} has a denominator of its own; leave it empty"),
+            );
+        }
+        if matches!(per, Series::Consumption(_)) {
+            take(
+                "denominator",
+                "is no output; ask per value_added, gross_output or product:NAME".to_owned(),
+            );
+        }
+        let mut sources = Vec::new();
+        for source in asked.water_sources {
+            match source.parse() {
+                Ok(source) => sources.push(source),
+                Err(error) => {
+                    let error: UnknownWaterSource = error;
+                    take("water_sources", error.to_string());
+                }
+            }
+        }
+        if !sources.is_empty() && indicator != Indicator::WaterIntensity {
+            take(
+                "water_sources",
+                "has a meaning for water-intensity only".to_owned(),
+            );
+        }
+        sources.sort_unstable();
+        sources.dedup();
+        if !wrong.is_empty() {
+            return Err(QueryError::Invalid(wrong));
+        }
+        let terms = Terms {
+            basis: basis(asked.basis)?,
+            price_base: price_base("price_base", asked.price_base)?,
+            media,
+            per,
+            sources,
+            factor_set: asked.factor_set.to_owned(),
+            ..Terms::plain(indicator, range)
+        };
+        self.data.rules(&terms.factor_set)?;
+        Ok(terms)
+    }
+
+    /// The figure of `name`.
+    async fn figure(
         &self,
         scope: &Scope,
         registry: &Registry,
         name: &Name,
-        terms: &[Terms],
-    ) -> Result<Vec<Told>, QueryError> {
-        let Some(&Terms { range, .. }) = terms.first() else {
-            return Ok(Vec::new());
-        };
-        let days = self.days_of(scope, registry, name, range).await?;
-        let population = population_of(name, &days, range);
-        terms
-            .iter()
-            .map(|t| tell(&self.question(*t, registry), name.to_string(), &population))
-            .collect()
+        terms: &Terms,
+    ) -> Result<pb::Figure, QueryError> {
+        let days = self.days_of(scope, registry, name, terms.range).await?;
+        let population = population_of(name, &days, terms.range);
+        let question = self.question(terms, registry)?;
+        let population = population.making(&question);
+        tell(&question, name.to_string(), &population).map(|told| told.figure)
     }
 
     /// The days that a figure of `name` in `range` stands on, by park; an enterprise must exist.
@@ -151,12 +280,7 @@ impl Shared {
         let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         let today = self.moment(&registry).day();
         let range = period::resolve(request.period.as_ref(), self.plans.all(), today)?;
-        let terms = Terms {
-            indicator,
-            range,
-            basis: basis(request.basis)?,
-            price_base: price_base("price_base", &request.price_base)?,
-        };
+        let terms = self.terms(indicator, range, &wishes!(request))?;
         Ok(Asked {
             name,
             registry,
@@ -175,10 +299,7 @@ impl Shared {
             registry,
             terms,
         } = self.asked_figure(indicator, request).await?;
-        let mut told = self.figures(&scope, &registry, &name, &[terms]).await?;
-        told.pop()
-            .map(|told| told.figure)
-            .ok_or_else(|| QueryError::Broken("no figure".to_owned()))
+        self.figure(&scope, &registry, &name, &terms).await
     }
 
     async fn list(
@@ -191,12 +312,7 @@ impl Shared {
         let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         let today = self.moment(&registry).day();
         let range = period::resolve(request.period.as_ref(), self.plans.all(), today)?;
-        let terms = Terms {
-            indicator,
-            range,
-            basis: basis(request.basis)?,
-            price_base: price_base("price_base", &request.price_base)?,
-        };
+        let terms = self.terms(indicator, range, &wishes!(request))?;
         let question = format!("{terms:?} {:?} {parent}", registry.as_of);
         let page = Page::parse(request.page_size, &request.page_token, &question)?;
         scope.check(&parent)?;
@@ -222,7 +338,7 @@ impl Shared {
         let (children, next_page_token) = page.cut(children, Name::to_string);
         let mut figures = Vec::with_capacity(children.len());
         for child in children {
-            figures.push(self.child(&scope, &registry, &child, terms).await?);
+            figures.push(self.child(&scope, &registry, &child, &terms).await?);
         }
         Ok(pb::ListIndicatorsResponse {
             figures,
@@ -237,13 +353,9 @@ impl Shared {
         scope: &Scope,
         registry: &Registry,
         child: &Name,
-        terms: Terms,
+        terms: &Terms,
     ) -> Result<pb::Figure, QueryError> {
-        match self.figures(scope, registry, child, &[terms]).await {
-            Ok(mut told) => told
-                .pop()
-                .map(|told| told.figure)
-                .ok_or_else(|| QueryError::Broken("no figure".to_owned())),
+        match self.figure(scope, registry, child, terms).await {
             Err(error @ QueryError::MixedPriceBases { .. }) => Ok(pb::Figure {
                 name: child.to_string(),
                 indicator: terms.indicator.to_string(),
@@ -255,7 +367,7 @@ impl Shared {
                 notes: vec![format!("there is no value: {}", error.status().message())],
                 ..pb::Figure::default()
             }),
-            Err(error) => Err(error),
+            told => told,
         }
     }
 
@@ -281,6 +393,30 @@ impl Shared {
     }
 }
 
+impl IndicatorsRpc {
+    async fn get(
+        &self,
+        method: &'static str,
+        indicator: Indicator,
+        request: Request<pb::GetIndicatorRequest>,
+    ) -> Result<Response<pb::Figure>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.get(scope, indicator, asked);
+        shared.answer(method, request.metadata(), work).await
+    }
+
+    async fn list(
+        &self,
+        method: &'static str,
+        indicator: Indicator,
+        request: Request<pb::ListIndicatorsRequest>,
+    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.list(scope, indicator, asked);
+        shared.answer(method, request.metadata(), work).await
+    }
+}
+
 #[tonic::async_trait]
 impl Indicators for IndicatorsRpc {
     type ExplainStream = Responses<pb::ExplainPart>;
@@ -299,10 +435,7 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::GetIndicatorRequest>,
     ) -> Result<Response<pb::Figure>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.get(scope, Indicator::EnergyIntensity, asked);
-        shared
-            .answer("GetEnergyIntensity", request.metadata(), work)
+        self.get("GetEnergyIntensity", Indicator::EnergyIntensity, request)
             .await
     }
 
@@ -310,10 +443,7 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::ListIndicatorsRequest>,
     ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list(scope, Indicator::EnergyIntensity, asked);
-        shared
-            .answer("ListEnergyIntensities", request.metadata(), work)
+        self.list("ListEnergyIntensities", Indicator::EnergyIntensity, request)
             .await
     }
 
@@ -321,10 +451,7 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::GetIndicatorRequest>,
     ) -> Result<Response<pb::Figure>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.get(scope, Indicator::WaterIntensity, asked);
-        shared
-            .answer("GetWaterIntensity", request.metadata(), work)
+        self.get("GetWaterIntensity", Indicator::WaterIntensity, request)
             .await
     }
 
@@ -332,10 +459,7 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::ListIndicatorsRequest>,
     ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list(scope, Indicator::WaterIntensity, asked);
-        shared
-            .answer("ListWaterIntensities", request.metadata(), work)
+        self.list("ListWaterIntensities", Indicator::WaterIntensity, request)
             .await
     }
 
@@ -343,10 +467,7 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::GetIndicatorRequest>,
     ) -> Result<Response<pb::Figure>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.get(scope, Indicator::WasteUtilization, asked);
-        shared
-            .answer("GetWasteUtilization", request.metadata(), work)
+        self.get("GetWasteUtilization", Indicator::WasteUtilization, request)
             .await
     }
 
@@ -354,10 +475,43 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::ListIndicatorsRequest>,
     ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list(scope, Indicator::WasteUtilization, asked);
-        shared
-            .answer("ListWasteUtilizations", request.metadata(), work)
+        self.list(
+            "ListWasteUtilizations",
+            Indicator::WasteUtilization,
+            request,
+        )
+        .await
+    }
+
+    async fn get_carbon_intensity(
+        &self,
+        request: Request<pb::GetIndicatorRequest>,
+    ) -> Result<Response<pb::Figure>, Status> {
+        self.get("GetCarbonIntensity", Indicator::CarbonIntensity, request)
+            .await
+    }
+
+    async fn list_carbon_intensities(
+        &self,
+        request: Request<pb::ListIndicatorsRequest>,
+    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
+        self.list("ListCarbonIntensities", Indicator::CarbonIntensity, request)
+            .await
+    }
+
+    async fn get_carbon_per_energy(
+        &self,
+        request: Request<pb::GetIndicatorRequest>,
+    ) -> Result<Response<pb::Figure>, Status> {
+        self.get("GetCarbonPerEnergy", Indicator::CarbonPerEnergy, request)
+            .await
+    }
+
+    async fn list_carbon_per_energies(
+        &self,
+        request: Request<pb::ListIndicatorsRequest>,
+    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
+        self.list("ListCarbonPerEnergies", Indicator::CarbonPerEnergy, request)
             .await
     }
 

@@ -55,10 +55,9 @@ struct Year {
 impl Asked<'_> {
     fn terms(&self, target: Target, range: DayRange) -> Terms {
         Terms {
-            indicator: target.indicator,
-            range,
             basis: self.basis,
             price_base: self.price_base,
+            ..Terms::plain(target.indicator, range)
         }
     }
 }
@@ -70,7 +69,6 @@ impl Shared {
         registry: &'a Registry,
     ) -> Result<Asked<'a>, QueryError> {
         let name = Name::parse("name", &request.name)?;
-        let basis = basis(request.basis)?;
         let id = match request.plan.as_str() {
             "" => DEFAULT,
             id => id,
@@ -79,6 +77,7 @@ impl Shared {
             name: id.chars().take(80).collect(),
             known: self.plans.all().iter().map(|p| p.id.clone()).collect(),
         })?;
+        let basis = plan_basis(request.basis, id, self.plans.basis(id))?;
         let year = judged_year(request.year, plan, self.moment(registry).day().year())?;
         Ok(Asked {
             registry,
@@ -135,7 +134,8 @@ impl Shared {
     ) -> Result<pb::TargetProgress, QueryError> {
         let mut figures = Vec::with_capacity(years.len());
         for year in years {
-            let question = self.question(asked.terms(target, year.range), asked.registry);
+            let terms = asked.terms(target, year.range);
+            let question = self.question(&terms, asked.registry)?;
             let population = population_of(&asked.name, &year.days, year.range);
             let told = tell(&question, asked.name.to_string(), &population)?;
             figures.push((year.year, told));
@@ -176,7 +176,8 @@ impl Shared {
                 .collect()
         };
         let tell = |year: &Year, members: &Members, rule| {
-            let question = self.question(asked.terms(target, year.range), asked.registry);
+            let terms = asked.terms(target, year.range);
+            let question = self.question(&terms, asked.registry)?;
             let population = population::panel(&year.days, members, rule);
             tell(&question, asked.name.to_string(), &population)
         };
@@ -253,7 +254,7 @@ impl Shared {
             let terms = asked.terms(Target { indicator, form }, year.range);
             let population = population_of(&asked.name, &year.days, year.range);
             tell(
-                &self.question(terms, asked.registry),
+                &self.question(&terms, asked.registry)?,
                 asked.name.to_string(),
                 &population,
             )
@@ -267,6 +268,23 @@ impl Shared {
         };
         let base = sound(figure(base)?);
         Ok(sound(figure(current)?).map(|current| (base, current)))
+    }
+}
+
+/// The basis that a plan is judged at: what is asked must be what its targets are set at.
+fn plan_basis(asked: i32, plan: &str, set_at: Option<Basis>) -> Result<Basis, QueryError> {
+    let wished = basis(asked)?;
+    match set_at {
+        Some(set_at) if asked == pb::Basis::Unspecified as i32 => Ok(set_at),
+        Some(set_at) if set_at != wished => {
+            let message = format!(
+                "the targets of plan '{plan}' are set at basis {set_at}, and figures of different bases are \
+                 not compared: ask without a basis for the verdict, or GetEnergyIntensity at basis {wished} \
+                 for the figure"
+            );
+            Err(QueryError::Precondition("BASIS_MISMATCH", message))
+        }
+        _ => Ok(wished),
     }
 }
 

@@ -130,6 +130,44 @@ impl Shared {
         Ok(pb::DeclareStatisticsResponse { recorded })
     }
 
+    async fn declare_calorific_values(
+        &self,
+        scope: Scope,
+        asked: &pb::DeclareCalorificValuesRequest,
+    ) -> Result<pb::DeclareCalorificValuesResponse, QueryError> {
+        let says = self.says(&asked.recorded_by, &asked.evidence);
+        let (park, entries) = declare::calorific_values(&asked.parent, &asked.values, says)?;
+        for entry in &entries {
+            scope.check(&Name::parse("values", &entry.subject)?)?;
+        }
+        if !scope.sees(&park) {
+            return Err(QueryError::Denied(asked.parent.clone()));
+        }
+        let recorded = self.record_all(entries).await?;
+        Ok(pb::DeclareCalorificValuesResponse { recorded })
+    }
+
+    async fn declare_deflators(
+        &self,
+        scope: Scope,
+        asked: &pb::DeclareDeflatorsRequest,
+    ) -> Result<pb::DeclareDeflatorsResponse, QueryError> {
+        let says = self.says(&asked.recorded_by, &asked.evidence);
+        let (name, entries) = declare::deflators(&asked.parent, &asked.deflators, says)?;
+        scope.check_whole(&name)?;
+        let recorded = self.record_all(entries).await?;
+        Ok(pb::DeclareDeflatorsResponse { recorded })
+    }
+
+    async fn record_all(
+        &self,
+        entries: Vec<greenpark_archive::reference::ReferenceEntry>,
+    ) -> Result<u32, QueryError> {
+        let recorded = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        self.record(entries).await?;
+        Ok(recorded)
+    }
+
     async fn list_parks(
         &self,
         scope: Scope,
@@ -259,8 +297,11 @@ impl Shared {
             .flat_map(|(id, declared)| {
                 let name = Name::Enterprise(park.clone(), id.clone()).to_string();
                 declared.iter().map(move |d| {
-                    let series = d.series.as_str();
-                    let key = format!("{name} {series} {} {}", d.period, d.price_base);
+                    let base = d
+                        .price_base
+                        .map(|base| base.to_string())
+                        .unwrap_or_default();
+                    let key = format!("{name} {} {} {base}", d.series, d.period);
                     (key, told::statistic(&name, d))
                 })
             })
@@ -371,6 +412,28 @@ impl Registry for RegistryRpc {
         let work = |scope| shared.record_meter_change(scope, asked);
         shared
             .answer("RecordMeterChange", request.metadata(), work)
+            .await
+    }
+
+    async fn declare_calorific_values(
+        &self,
+        request: Request<pb::DeclareCalorificValuesRequest>,
+    ) -> Result<Response<pb::DeclareCalorificValuesResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_calorific_values(scope, asked);
+        shared
+            .answer("DeclareCalorificValues", request.metadata(), work)
+            .await
+    }
+
+    async fn declare_deflators(
+        &self,
+        request: Request<pb::DeclareDeflatorsRequest>,
+    ) -> Result<Response<pb::DeclareDeflatorsResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_deflators(scope, asked);
+        shared
+            .answer("DeclareDeflators", request.metadata(), work)
             .await
     }
 

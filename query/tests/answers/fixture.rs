@@ -460,3 +460,22 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     let digest = sha2::Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// One day of an enterprise with an amount of each quantity.
+pub(crate) fn one_day(id: &str, of: CivilDay, amounts: &[(&str, &str)]) -> (CivilDay, Rows) {
+    let values: Vec<(Series, [(i64, &str); 1])> = amounts
+        .iter()
+        .map(|(quantity, amount)| {
+            let meter = quantity.replace('.', "-");
+            (
+                series(&meter, quantity, Kind::Interval),
+                [(at(of, 12), *amount)],
+            )
+        })
+        .collect();
+    let values: Vec<(Series, Values<'_>)> = values
+        .iter()
+        .map(|(series, values)| (series.clone(), values.as_slice()))
+        .collect();
+    (of, rows(id, &values))
+}

@@ -6,15 +6,15 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
 use greenpark_model::id::ParkId;
-use greenpark_proto::query::v1 as api;
+use greenpark_proto::query::v1::{self as api, registry_client::RegistryClient};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{
     sheet::Sheet,
-    wire::{Service, refusal},
+    wire::{Service, Wire, refusal},
 };
-use lines::{change, enterprise, indicator, meter, statistic};
+use lines::{calorific_value, change, deflator, enterprise, indicator, meter, statistic};
 
 use crate::cli::ImportArgs;
 
@@ -30,6 +30,8 @@ struct Plan {
     meters: Vec<api::Meter>,
     changes: Vec<api::MeterChange>,
     statistics: Vec<api::Statistic>,
+    calorific_values: Vec<api::CalorificValue>,
+    deflators: Vec<api::Deflator>,
     indicators: Vec<api::DeclaredValue>,
 }
 
@@ -51,12 +53,12 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         ("meters", plan.meters.len()),
         ("meter_changes", plan.changes.len()),
         ("statistics", plan.statistics.len()),
+        ("calorific_values", plan.calorific_values.len()),
+        ("deflators", plan.deflators.len()),
         ("indicators", plan.indicators.len()),
     ];
     if counts.iter().all(|(_, count)| *count == 0) {
-        bail!(
-            "nothing to import; give --enterprises, --meters, --meter-changes, --statistics or --indicators"
-        );
+        bail!("nothing to import; give a file, such as --enterprises FILE.csv");
     }
     let service = Service::connect(&args.client.grpc).await?;
     write(&service, args, plan).await?;
@@ -83,6 +85,10 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
         meters: lines(args.meters.as_deref(), problems, |l| meter(park, l)),
         changes: lines(args.meter_changes.as_deref(), problems, |l| change(park, l)),
         statistics: lines(args.statistics.as_deref(), problems, |l| statistic(park, l)),
+        calorific_values: lines(args.calorific_values.as_deref(), problems, |l| {
+            calorific_value(park, l)
+        }),
+        deflators: lines(args.deflators.as_deref(), problems, deflator),
         indicators: lines(args.indicators.as_deref(), problems, indicator),
     }
 }
@@ -204,6 +210,13 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
             format!("the registry and {done} statistics were recorded, then some were refused")
         })?;
     }
+    rates(
+        &service.registry(),
+        args,
+        plan.calorific_values,
+        plan.deflators,
+    )
+    .await?;
     if !plan.indicators.is_empty() {
         let request = api::DeclareIndicatorsRequest {
             parent: format!("parks/{}", args.park),
@@ -212,7 +225,42 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
             evidence: evidence.clone(),
         };
         let answer = registry.declare_indicators(request).await.map_err(refusal);
-        answer.context("the registry and the statistics were recorded, the indicators were not")?;
+        answer.context("everything else was recorded, the indicators were not")?;
+    }
+    Ok(())
+}
+
+/// Declares what turns amounts into others: calorific values and deflators.
+async fn rates(
+    registry: &RegistryClient<Wire>,
+    args: &ImportArgs,
+    values: Vec<api::CalorificValue>,
+    deflators: Vec<api::Deflator>,
+) -> anyhow::Result<()> {
+    let parent = format!("parks/{}", args.park);
+    let mut registry = registry.clone();
+    if !values.is_empty() {
+        let request = api::DeclareCalorificValuesRequest {
+            parent: parent.clone(),
+            values,
+            recorded_by: args.recorded_by.clone(),
+            evidence: args.evidence.clone(),
+        };
+        let answer = registry.declare_calorific_values(request).await;
+        let told = "the registry and the statistics were recorded, the calorific values were not";
+        answer.map_err(refusal).context(told)?;
+    }
+    if !deflators.is_empty() {
+        let request = api::DeclareDeflatorsRequest {
+            parent,
+            deflators,
+            recorded_by: args.recorded_by.clone(),
+            evidence: args.evidence.clone(),
+        };
+        let answer = registry.declare_deflators(request).await;
+        let told =
+            "the registry, statistics and calorific values were recorded, the deflators were not";
+        answer.map_err(refusal).context(told)?;
     }
     Ok(())
 }

@@ -60,6 +60,10 @@ async fn each(
         period: of.period,
         basis: of.basis,
         price_base: of.price_base,
+        media: of.media,
+        denominator: of.denominator,
+        water_sources: of.water_sources,
+        factor_set: of.factor_set,
         as_of: of.as_of,
         page_size: PAGE_SIZE,
         page_token: String::new(),
@@ -71,6 +75,10 @@ async fn each(
             IndicatorName::Energy => client.list_energy_intensities(request.clone()).await,
             IndicatorName::Water => client.list_water_intensities(request.clone()).await,
             IndicatorName::Waste => client.list_waste_utilizations(request.clone()).await,
+            IndicatorName::Carbon => client.list_carbon_intensities(request.clone()).await,
+            IndicatorName::CarbonPerEnergy => {
+                client.list_carbon_per_energies(request.clone()).await
+            }
         };
         let page = answer.map_err(refusal)?.into_inner();
         figures.extend(page.figures);
@@ -257,6 +265,10 @@ pub(super) fn figure_json(figure: &api::Figure) -> Value {
         "status": status(figure),
         "as_of": stamp_json(figure.as_of.as_ref()),
         "factor_set": figure.factor_set,
+        "carbon_set": figure.carbon_set,
+        "waste_set": figure.waste_set,
+        "denominator_series": figure.denominator_series,
+        "water_sources": figure.water_sources,
         "coverage": figure.coverage.as_ref().map(coverage_json),
         "revisions": revisions,
         "notes": figure.notes,

@@ -19,6 +19,8 @@ impl IndicatorName {
             Self::Energy => Indicator::EnergyIntensity,
             Self::Water => Indicator::WaterIntensity,
             Self::Waste => Indicator::WasteUtilization,
+            Self::Carbon => Indicator::CarbonIntensity,
+            Self::CarbonPerEnergy => Indicator::CarbonPerEnergy,
         }
     }
 }
@@ -37,6 +39,10 @@ pub fn request(args: &QuestionArgs, today_year: i16) -> anyhow::Result<api::GetI
         period: Some(period),
         basis: basis(args.basis).into(),
         price_base: args.price_base.clone(),
+        media: args.media.clone(),
+        denominator: args.denominator.clone(),
+        water_sources: args.water_source.clone(),
+        factor_set: args.factor_set.clone(),
         as_of: args.as_of.as_deref().map(as_of).transpose()?,
     })
 }
@@ -79,6 +85,8 @@ pub async fn ask(
         IndicatorName::Energy => client.get_energy_intensity(request).await,
         IndicatorName::Water => client.get_water_intensity(request).await,
         IndicatorName::Waste => client.get_waste_utilization(request).await,
+        IndicatorName::Carbon => client.get_carbon_intensity(request).await,
+        IndicatorName::CarbonPerEnergy => client.get_carbon_per_energy(request).await,
     };
     answer.map(tonic::Response::into_inner)
 }

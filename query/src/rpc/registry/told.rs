@@ -86,12 +86,12 @@ pub(super) fn statistic(name: &str, declared: &Declared) -> pb::Statistic {
     };
     pb::Statistic {
         enterprise: name.to_owned(),
-        series: declared.series.as_str().to_owned(),
+        series: declared.series.to_string(),
         period: Some(pb::Period {
             period: Some(period),
         }),
         amount: declared.amount.to_string(),
-        price_base: declared.price_base.to_string(),
+        price_base: text(declared.price_base.as_ref()),
         r#final: declared.finality == Finality::Final,
         recorded_at: Some(timestamp(declared.recorded_at)),
     }

@@ -9,12 +9,13 @@ use greenpark_model::{
     fold::Multiplier,
     id,
     money::PriceBase,
-    quantity::Quantity,
+    quantity::{Medium, Quantity},
     reading::Kind,
     waste_code::WasteCode,
     water::WaterSource,
 };
 use greenpark_proto::query::v1 as api;
+use greenpark_query::statistics::Series;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
@@ -86,6 +87,28 @@ pub(super) struct StatisticLine {
     amount: String,
     price_base: String,
     r#final: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CalorificLine {
+    enterprise: String,
+    medium: String,
+    kj_per_unit: String,
+    valid_from: String,
+    #[serde(default)]
+    valid_to: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeflatorLine {
+    form: String,
+    year: String,
+    base: String,
+    value: String,
+    #[serde(default)]
+    industry: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -257,6 +280,42 @@ pub(super) fn change(park: &str, line: ChangeLine) -> Result<api::MeterChange, V
     })
 }
 
+pub(super) fn calorific_value(
+    park: &str,
+    line: CalorificLine,
+) -> Result<api::CalorificValue, Vec<String>> {
+    let mut check = Check::default();
+    check.id("enterprise", &line.enterprise);
+    if Medium::from_name(&line.medium).is_none() {
+        check
+            .0
+            .push(format!("medium: '{}' is unknown", line.medium));
+    }
+    check.that("kj_per_unit", line.kj_per_unit.parse::<Amount>());
+    check.days(&line.valid_from, &line.valid_to);
+    check.end(api::CalorificValue {
+        enterprise: name::enterprise(park, &line.enterprise),
+        medium: line.medium,
+        kj_per_unit: line.kj_per_unit,
+        valid_from: line.valid_from,
+        valid_to: line.valid_to,
+    })
+}
+
+pub(super) fn deflator(line: DeflatorLine) -> Result<api::Deflator, Vec<String>> {
+    let mut check = Check::default();
+    let year = check.that("year", line.year.parse());
+    check.that("base", line.base.parse::<PriceBase>());
+    check.that("value", line.value.parse::<Decimal>());
+    check.end(api::Deflator {
+        form: line.form,
+        year: year.unwrap_or(0),
+        base: line.base,
+        value: line.value,
+        industry: line.industry,
+    })
+}
+
 pub(super) fn indicator(line: IndicatorLine) -> Result<api::DeclaredValue, Vec<String>> {
     let mut check = Check::default();
     let year = check.that("year", line.year.parse::<i32>());
@@ -272,15 +331,16 @@ pub(super) fn indicator(line: IndicatorLine) -> Result<api::DeclaredValue, Vec<S
 pub(super) fn statistic(park: &str, line: StatisticLine) -> Result<api::Statistic, Vec<String>> {
     let mut check = Check::default();
     check.id("enterprise", &line.enterprise);
-    if !matches!(line.series.as_str(), "value_added" | "gross_output") {
-        check.0.push(format!(
-            "series: '{}' is neither value_added nor gross_output",
-            line.series
-        ));
-    }
+    let series = check.that("series", line.series.parse::<Series>());
     let period = check.that("period", declared(&line.period));
     check.that("amount", line.amount.parse::<Amount>());
-    check.that("price_base", line.price_base.parse::<PriceBase>());
+    if series.is_none_or(|series| series.has_prices()) {
+        check.that("price_base", line.price_base.parse::<PriceBase>());
+    } else if !line.price_base.is_empty() {
+        check
+            .0
+            .push("price_base: fits money only; leave it empty".to_owned());
+    }
     let last = check.yes("final", &line.r#final);
     check.end(api::Statistic {
         enterprise: name::enterprise(park, &line.enterprise),

@@ -1,0 +1,62 @@
+//! The data that figures are made by: factors of standard coal and carbon dioxide, and waste categories.
+
+use greenpark_model::{
+    carbon::{CarbonSet, Region},
+    coal::FactorSet,
+    waste::BulkSet,
+};
+
+use crate::{
+    bulk, carbon, error::QueryError, factors, fields::FileError, measure::Rules, settings::Settings,
+};
+
+/// What the service has loaded.
+#[derive(Debug)]
+pub(crate) struct Data {
+    /// The service's own set first, then those that can be asked by name.
+    factors: Vec<FactorSet>,
+    carbon: CarbonSet,
+    region: Region,
+    bulk: BulkSet,
+}
+
+impl Data {
+    /// Loads the files of the settings.
+    pub(crate) fn load(settings: &Settings) -> Result<Self, FileError> {
+        let own = factors::load(&settings.factor_files)?;
+        let shipped = factors::shipped()?;
+        let others = shipped.into_iter().filter(|set| set.id != own.id);
+        let sets = bulk::load(&settings.waste_files)?;
+        let known: Vec<String> = sets.iter().map(|set| set.id.clone()).collect();
+        let bulk = sets.into_iter().find(|set| set.id == settings.waste_set);
+        Ok(Self {
+            factors: std::iter::once(own.clone()).chain(others).collect(),
+            carbon: carbon::load(&settings.carbon_files)?,
+            region: settings.grid_region.clone(),
+            bulk: bulk.ok_or_else(|| FileError::Unknown {
+                id: settings.waste_set.clone(),
+                known: known.join(", "),
+            })?,
+        })
+    }
+
+    /// The rules of a question that names a factor set, or none.
+    pub(crate) fn rules(&self, factor_set: &str) -> Result<Rules<'_>, QueryError> {
+        let mut sets = self.factors.iter();
+        let set = match factor_set {
+            "" => sets.next(),
+            id => sets.find(|set| set.id == id),
+        };
+        let factors = set.ok_or_else(|| {
+            let known: Vec<&str> = self.factors.iter().map(|set| set.id.as_str()).collect();
+            let problem = format!("'{factor_set}' is none of {}", known.join(", "));
+            QueryError::invalid("factor_set", problem)
+        })?;
+        Ok(Rules {
+            factors,
+            carbon: &self.carbon,
+            region: &self.region,
+            bulk: &self.bulk,
+        })
+    }
+}
