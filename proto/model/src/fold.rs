@@ -91,7 +91,9 @@ pub struct DayColumns<'a> {
 #[must_use]
 pub fn fold_day(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayFold {
     match kind {
-        Kind::Register => CounterFold::new(traits, columns).run(),
+        Kind::Register => {
+            plain::fold(traits, columns).unwrap_or_else(|| CounterFold::new(traits, columns).run())
+        }
         Kind::Interval | Kind::Event | Kind::Gauge => fold_amounts(kind, traits, columns),
     }
 }
@@ -177,6 +179,7 @@ impl Outcomes {
 }
 
 mod counter;
+mod plain;
 use counter::CounterFold;
 
 #[cfg(test)]

@@ -147,20 +147,41 @@ impl Traits {
         }
         let (mut from, mut consumed, mut falls) = (before.register, Sum::ZERO, false);
         for change in changes {
-            let part = multiplier.between(from, change.old_final);
-            falls |= part < Sum::ZERO;
-            consumed += part;
+            let part = self.leg(multiplier, from, change.old_final);
+            falls |= part.is_none();
+            consumed += part.unwrap_or(Sum::ZERO);
             (from, multiplier) = (change.new_initial, change.multiplier);
         }
-        let part = multiplier.between(from, after.register);
-        consumed += part;
-        if falls || part < Sum::ZERO {
+        let part = self.leg(multiplier, from, after.register);
+        consumed += part.unwrap_or(Sum::ZERO);
+        if falls || part.is_none() {
             Step::Fall
         } else if self.allows(consumed, before.instant, after.instant) {
             Step::Change(consumed)
         } else {
             Step::Excess
         }
+    }
+
+    /// What was consumed on the way to or from a change: over the modulus where the register fell.
+    fn leg(&self, multiplier: Multiplier, from: Amount, to: Amount) -> Option<Sum> {
+        if to >= from {
+            return Some(multiplier.between(from, to));
+        }
+        let modulus = self.modulus?;
+        self.is_likely(from, to)
+            .then(|| multiplier.between(from, modulus) + multiplier.of(to))
+    }
+
+    /// Whether a fall can be a passing of the modulus: where no rating is registered, a tenth of the modulus
+    /// is the most that is believed.
+    fn is_likely(&self, from: Amount, to: Amount) -> bool {
+        self.modulus.is_some_and(|modulus| {
+            let over = modulus.since(from) + to.into();
+            let within =
+                self.bound_per_hour.is_some() || over.0 * 10 <= i128::from(modulus.micro());
+            over.0 >= 0 && within
+        })
     }
 
     /// The multiplier that holds for a reading at `instant`.
@@ -202,11 +223,8 @@ impl Traits {
         let Some(modulus) = self.modulus else {
             return Step::Fall;
         };
-        let over = modulus.since(before.register) + after.register.into();
         let consumed = multiplier.between(before.register, modulus) + multiplier.of(after.register);
-        // Where no rating is registered, a tenth of the modulus is the most that is believed.
-        let likely = self.bound_per_hour.is_some() || over.0 * 10 <= i128::from(modulus.micro());
-        let possible = over.0 >= 0 && likely;
+        let possible = self.is_likely(before.register, after.register);
         if possible && self.allows(consumed, before.instant, after.instant) {
             Step::Rollover(consumed)
         } else {
@@ -295,6 +313,25 @@ mod tests {
         );
         assert_eq!(told("2026-07-01"), always);
         assert_eq!(Traits::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_register_may_pass_its_modulus_on_the_way_to_a_change() {
+        let traits = Traits {
+            modulus: Some(amount("10000")),
+            bound_per_hour: Some(amount("500")),
+            multiplier: Multiplier::ONE,
+            changes: vec![change("2026-03-05T10:30:00+08:00", "2")],
+        };
+        let at = |instant: &str, register: &str| Point {
+            instant: instant.parse().expect("an instant"),
+            register: amount(register),
+        };
+        // From 9,990 over the modulus to 5,012, where the meter was changed, then from 3 to 13, twice.
+        let before = at("2026-03-05T00:00:00+08:00", "9990");
+        let after = at("2026-03-05T12:00:00+08:00", "13");
+        let consumed = Sum::from(amount("5042"));
+        assert_eq!(traits.step(before, after), Step::Change(consumed));
     }
 
     #[test]

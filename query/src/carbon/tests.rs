@@ -57,7 +57,10 @@ fn method_e_fuels_stand_in_their_canonical_units() {
     for fuel in &set.fuels {
         match fuel.composition {
             Some(parts) => assert!(parts.rounds_to(fuel.tco2_per_unit), "{fuel:?}"),
-            None => assert!([Medium::Heat, Medium::Steam].contains(&fuel.medium), "{fuel:?}"),
+            None => assert!(
+                [Medium::Heat, Medium::Steam].contains(&fuel.medium),
+                "{fuel:?}"
+            ),
         }
     }
 }

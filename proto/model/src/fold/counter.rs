@@ -13,6 +13,8 @@ pub(super) struct CounterFold<'a> {
     level: Option<Point>,
     /// The one that counted before it, and what the step between them added.
     before: Option<(Point, Sum)>,
+    /// Whether that step was over the modulus.
+    rolled: bool,
     /// Registers that count, since the first.
     accepted: u32,
     /// The largest step so far.
@@ -48,6 +50,7 @@ impl<'a> CounterFold<'a> {
             fold: DayFold::default(),
             level: None,
             before: None,
+            rolled: false,
             accepted: 0,
             leap: None,
             aside: None,
@@ -81,6 +84,9 @@ impl<'a> CounterFold<'a> {
             return;
         };
         let step = self.traits.step(level, point);
+        if self.takes_back_rollover(step, point) {
+            return;
+        }
         // Time makes any leap possible in the end: what two registers agree on is gone back from only by
         // one below them.
         let beyond = |aside: &Aside| aside.count >= 2 && point.register >= aside.last.register;
@@ -99,6 +105,7 @@ impl<'a> CounterFold<'a> {
             Step::Rollover(delta) => {
                 self.fold.outcomes.rollovers = self.fold.outcomes.rollovers.saturating_add(1);
                 self.accept(level, point, delta);
+                self.rolled = true;
             }
             Step::Change(delta) => {
                 self.fold.outcomes.replacements = self.fold.outcomes.replacements.saturating_add(1);
@@ -139,6 +146,7 @@ impl<'a> CounterFold<'a> {
             });
         }
         self.fold.within += delta;
+        self.rolled = false;
         self.before = Some((level, delta));
         self.level = Some(point);
         self.accepted = self.accepted.saturating_add(1);
@@ -181,6 +189,28 @@ impl<'a> CounterFold<'a> {
         self.fold.outcomes.leave_out(1);
         self.fold.within = self.fold.within - delta;
         self.return_to(before, point, step, self.accepted.saturating_sub(1));
+        true
+    }
+
+    /// What had seemed to pass the modulus was a blip near it: the register is back where it had been, by a
+    /// rise that no meter measures.
+    fn takes_back_rollover(&mut self, step: Step, point: Point) -> bool {
+        let unbelievable = match step {
+            Step::Excess => true,
+            Step::Advance(_) => self.traits.bound_per_hour.is_none(),
+            _ => false,
+        };
+        let Some((before, delta)) = self.before.filter(|_| self.rolled && unbelievable) else {
+            return false;
+        };
+        let Step::Advance(onward) = self.traits.step(before, point) else {
+            return false;
+        };
+        let outcomes = &mut self.fold.outcomes;
+        outcomes.rollovers = outcomes.rollovers.saturating_sub(1);
+        outcomes.leave_out(1);
+        self.fold.within = self.fold.within - delta;
+        self.return_to(before, point, onward, self.accepted.saturating_sub(1));
         true
     }
 

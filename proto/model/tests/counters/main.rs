@@ -1,0 +1,91 @@
+//! Counters against an oracle that knows the truth: a meter is imagined first, with what it consumed and what
+//! befell it, and its readings are told from that. The oracle never looks at a register.
+
+mod delivery;
+mod truth;
+
+use delivery::Delivery;
+use greenpark_model::{
+    amount::Sum,
+    compose::{compose, compose_daily},
+    day::{CivilDay, DayRange},
+    fold::{DayColumns, DayFold, fold_day},
+    reading::Kind,
+};
+use proptest::prelude::*;
+use truth::Truth;
+
+/// Cases of each property in one run.
+const CASES: u32 = 20_000;
+
+/// The days of what was delivered, folded as sealing does.
+fn days(truth: &Truth, delivery: &Delivery) -> Vec<(CivilDay, DayFold)> {
+    let rows = delivery.rows();
+    let mut days = Vec::new();
+    for of_day in rows.chunk_by(|a, b| a.instant.day() == b.instant.day()) {
+        let day = of_day[0].instant.day();
+        let column = |of: fn(&delivery::Row) -> i64| of_day.iter().map(of).collect::<Vec<_>>();
+        let flags: Vec<u8> = of_day.iter().map(|row| row.flag).collect();
+        let superseded: Vec<bool> = of_day.iter().map(|row| row.superseded).collect();
+        let columns = DayColumns {
+            instants: &column(|row| row.instant.0),
+            values: &column(|row| row.value),
+            flags: &flags,
+            superseded: &superseded,
+        };
+        let traits = truth.traits.on(day);
+        days.push((day, fold_day(Kind::Register, &traits, columns)));
+    }
+    days
+}
+
+fn whole(truth: &Truth) -> DayRange {
+    let (first, last) = truth.days();
+    DayRange::new(first, last).expect("in order")
+}
+
+fn total(truth: &Truth, delivery: &Delivery) -> Sum {
+    compose(&truth.traits, whole(truth), &days(truth, delivery)).amount
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    /// What was consumed between the first and the last reading is told exactly, whatever befell the meter on
+    /// record, whatever was lost on the way, and in whatever order and however often the rest came.
+    #[test]
+    fn the_days_sum_to_the_truth((truth, delivery) in truth::life().prop_flat_map(delivery::of)) {
+        prop_assert_eq!(total(&truth, &delivery), truth.consumed());
+    }
+
+    /// A range is the sum of its parts, however it is cut, and its days are such parts.
+    #[test]
+    fn a_range_is_the_sum_of_its_parts(
+        (truth, delivery) in truth::life().prop_flat_map(delivery::of),
+        cuts in prop::collection::vec(0i32..12, 0..4),
+    ) {
+        let (days, range) = (days(&truth, &delivery), whole(&truth));
+        let starts = cuts.iter().map(|cut| range.first().plus(*cut));
+        let parts = range.cut(starts);
+        let sum: Sum = parts.iter().map(|part| compose(&truth.traits, *part, &days).amount).sum();
+        prop_assert_eq!(sum, truth.consumed());
+        let daily = compose_daily(&truth.traits, range, &days);
+        let sum: Sum = daily.iter().map(|(_, consumption)| consumption.amount).sum();
+        prop_assert_eq!(sum, truth.consumed());
+    }
+
+    /// What comes back is no consumption: dips, blips, spikes, trembling and what instruments say while they
+    /// do not measure leave every day as it was without them.
+    #[test]
+    fn glitches_that_come_back_change_no_day(
+        (truth, delivery) in truth::life().prop_flat_map(delivery::with_glitches),
+    ) {
+        let range = whole(&truth);
+        let amounts = |delivery: &Delivery| -> Vec<(CivilDay, Sum)> {
+            let days = days(&truth, delivery);
+            let daily = compose_daily(&truth.traits, range, &days);
+            daily.iter().map(|(day, consumption)| (*day, consumption.amount)).collect()
+        };
+        prop_assert_eq!(amounts(&delivery), amounts(&delivery.clean()));
+    }
+}
