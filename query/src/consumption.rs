@@ -9,9 +9,10 @@
 //! bridged however long it is, unless the series is missing from the whole of that neighbouring book.
 
 use greenpark_model::{
-    compose::{Consumption, compose, compose_daily},
+    compose::{Consumption, compose_daily, compose_like},
     day::{CivilDay, DayRange},
     fold::{DayFold, Traits},
+    like_days::LikeDays,
 };
 
 use crate::books::SeriesDays;
@@ -40,7 +41,8 @@ pub(crate) fn consume(parts: &[&SeriesDays], traits: &Traits, range: DayRange) -
             days.extend_from_slice(with_neighbours(&part.days, range));
         }
     }
-    let mut consumption = compose(traits, range, &days);
+    let runs = runs(parts);
+    let mut consumption = compose_like(traits, range, &days, &LikeDays::new(&runs));
     consumption.days = consumption.days.saturating_add(joined_days);
     consumption
 }
@@ -54,7 +56,14 @@ pub(crate) fn consume_daily(
 ) -> Vec<(CivilDay, Consumption)> {
     let days: Vec<(CivilDay, DayFold)> =
         parts.iter().flat_map(|p| p.days.iter().copied()).collect();
-    compose_daily(traits, range, with_neighbours(&days, range))
+    let runs = runs(parts);
+    let like = LikeDays::new(&runs);
+    compose_daily(traits, range, with_neighbours(&days, range), &like)
+}
+
+/// All days of the books, for the like days of a gap.
+fn runs<'a>(parts: &[&'a SeriesDays]) -> Vec<&'a [(CivilDay, DayFold)]> {
+    parts.iter().map(|part| part.days.as_slice()).collect()
 }
 
 /// The days within `range` and up to the nearest one with a register on either side.
@@ -157,7 +166,9 @@ mod tests {
             let parts: Vec<&SeriesDays> = books.iter().collect();
             let days: Vec<_> = books.iter().flat_map(|b| b.days.iter().copied()).collect();
             let whole = consume(&parts, &traits, range);
-            prop_assert_eq!(whole, compose(&traits, range, &days));
+            let runs = [days.as_slice()];
+            let like = LikeDays::new(&runs);
+            prop_assert_eq!(whole, compose_like(&traits, range, &days, &like));
             let daily: i128 =
                 consume_daily(&parts, &traits, range).iter().map(|(_, c)| c.amount.0).sum();
             prop_assert_eq!(daily, whole.amount.0);

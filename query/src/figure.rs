@@ -317,7 +317,19 @@ fn coverage(measured: &Measured, numerator: &Numerator) -> Result<pb::Coverage, 
             round(share.min(Decimal::ONE), PLACES).to_string()
         }
     };
-    let estimated = numerator.estimated_percent()?;
+    let (estimated, manual) = numerator.shares()?;
+    let measured_share = Decimal::ONE_HUNDRED - estimated - manual;
+    let missing = match measured.due_days {
+        0 => Decimal::ZERO,
+        due => Decimal::from(measured.missing_days)
+            .checked_mul(Decimal::ONE_HUNDRED)
+            .and_then(|hundredfold| hundredfold.checked_div(Decimal::from(due)))
+            .ok_or_else(out_of_range)?,
+    };
+    let told = |share: Decimal| match numerator.total.is_zero() {
+        true => String::new(),
+        false => round(share, PLACES).to_string(),
+    };
     Ok(pb::Coverage {
         received: measured.readings,
         expected: measured.expected,
@@ -327,6 +339,9 @@ fn coverage(measured: &Measured, numerator: &Numerator) -> Result<pb::Coverage, 
         conflicts: measured.conflicts,
         duplicates: measured.duplicates,
         open_days: u32::try_from(measured.open.len()).unwrap_or(u32::MAX),
+        measured_share: told(measured_share),
+        manual_share: told(manual),
+        missing_share: round(missing, PLACES).to_string(),
     })
 }
 

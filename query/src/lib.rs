@@ -36,6 +36,7 @@ mod books;
 mod cache;
 mod comparison;
 mod consumption;
+mod corrections;
 mod data;
 mod decode;
 mod deflator;

@@ -22,7 +22,10 @@ use greenpark_model::{
 };
 
 use crate::{
-    books::SeriesDays, consumption::consume, park_days::ParkDays, registry, statistics::Series,
+    books::SeriesDays,
+    corrections::{Corrected, consume_corrected},
+    park_days::ParkDays,
+    statistics::Series,
 };
 
 pub(crate) use factors::{By, Coal};
@@ -61,6 +64,9 @@ pub(crate) struct Part {
     /// What of it counts: the same, nothing, or what is taken off.
     pub(crate) counted: Sum,
     pub(crate) counted_estimated: Sum,
+    /// What of it was set by hand.
+    pub(crate) manual: Sum,
+    pub(crate) counted_manual: Sum,
 }
 
 /// What some enterprises consumed.
@@ -77,6 +83,11 @@ pub(crate) struct Measured {
     pub(crate) unsourced: BTreeSet<String>,
     /// Energies of an enterprise that are metered as used and as supplied.
     pub(crate) both_sides: BTreeSet<String>,
+    /// Corrections by hand that count, one sentence each.
+    pub(crate) corrections: Vec<String>,
+    /// Days that meters should have been read on until now, and those of which nothing is known.
+    pub(crate) due_days: u64,
+    pub(crate) missing_days: u64,
     pub(crate) outcomes: Outcomes,
     pub(crate) readings: u64,
     pub(crate) expected: u64,
@@ -174,7 +185,7 @@ pub(crate) fn measure(
     if measured.readings == 0 {
         measured.silent.push(name);
     }
-    measured.expect(question, &park.registry, enterprise);
+    measured.expect(question, park, enterprise);
     let range = question.range;
     let hot = park
         .books()
@@ -186,6 +197,16 @@ pub(crate) fn measure(
         measured.open.extend(ahead.iter());
     }
     measured
+}
+
+/// Whether anything is known of a day: it was read, or registers before and after it bridge it.
+fn is_known(parts: &[&SeriesDays], kind: Kind, day: CivilDay) -> bool {
+    let read = |part: &&SeriesDays| part.days.binary_search_by_key(&day, |(of, _)| *of).is_ok();
+    if kind != Kind::Register {
+        return parts.iter().any(read);
+    }
+    let spans = || parts.iter().filter_map(|part| part.span());
+    spans().any(|(first, _)| first <= day) && spans().any(|(_, last)| day <= last)
 }
 
 /// One series of one enterprise, with its days by book.
@@ -231,9 +252,15 @@ impl Measured {
             }
             let heats = park.registry.heats(enterprise, medium);
             for (part, by) in question.factors_of(heats, medium, counted) {
-                let consumption = consume(parts, &traits, part);
-                readings += consumption.readings;
-                self.book(question, series.quantity, by, &consumption);
+                let corrections = park.registry.corrections(enterprise, series);
+                let corrected = consume_corrected(parts, &traits, part, corrections);
+                readings += corrected.consumption.readings;
+                let told = corrected
+                    .told
+                    .iter()
+                    .map(|told| format!("{}, {told}", name()));
+                self.corrections.extend(told);
+                self.book(question, series.quantity, by, &corrected);
             }
             for &(_, duplicates, conflicts) in parts
                 .iter()
@@ -252,14 +279,9 @@ impl Measured {
         }
     }
 
-    fn book(
-        &mut self,
-        question: &Question<'_>,
-        quantity: Quantity,
-        by: By,
-        consumption: &Consumption,
-    ) {
-        if *consumption == Consumption::default() {
+    fn book(&mut self, question: &Question<'_>, quantity: Quantity, by: By, corrected: &Corrected) {
+        let consumption = &corrected.consumption;
+        if *consumption == Consumption::default() && corrected.told.is_empty() {
             return;
         }
         let lacks_coal = question.needs_coal() && by.coal == Coal::Unknown;
@@ -269,6 +291,7 @@ impl Measured {
         let part = self.parts.entry((quantity, by)).or_default();
         part.amount += consumption.amount;
         part.estimated += consumption.estimated;
+        part.manual += corrected.manual;
         self.readings += consumption.readings;
         self.meter_days += u64::from(consumption.days);
         self.outcomes = self.outcomes.plus(consumption.outcomes);
@@ -298,6 +321,7 @@ impl Measured {
             let signed = |sum: Sum| Sum(sum.0 * i128::from(sign));
             part.counted = signed(part.amount);
             part.counted_estimated = signed(part.estimated);
+            part.counted_manual = signed(part.manual);
         }
     }
 
@@ -310,8 +334,10 @@ impl Measured {
     }
 
     /// Counts the readings that the registered meters should have given until now.
-    fn expect(&mut self, question: &Question<'_>, registry: &registry::Park, of: &EnterpriseId) {
-        let meters = registry
+    fn expect(&mut self, question: &Question<'_>, park: &ParkDays, of: &EnterpriseId) {
+        let known = park.series(of);
+        let meters = park
+            .registry
             .meters
             .iter()
             .filter(|(key, _)| key.enterprise == *of && question.concerns(key.quantity));
@@ -329,6 +355,20 @@ impl Measured {
                 let ms = until.saturating_sub(part.first().start().0);
                 let expected = ms / (i64::from(body.interval_s) * 1_000);
                 self.expected += u64::try_from(expected).unwrap_or(0);
+                let series = Metered {
+                    meter: key.meter.clone(),
+                    quantity: key.quantity,
+                    kind: body.kind,
+                };
+                let parts = known.get(&series).map_or(&[][..], Vec::as_slice);
+                let corrections = park.registry.corrections(of, &series);
+                let over = part.last().min(question.now.day().previous());
+                let due = DayRange::new(part.first(), over);
+                for day in due.into_iter().flat_map(DayRange::iter) {
+                    self.due_days += 1;
+                    let by_hand = corrections.iter().any(|of| of.days.contains(day));
+                    self.missing_days += u64::from(!by_hand && !is_known(parts, body.kind, day));
+                }
             }
         }
     }
@@ -341,12 +381,17 @@ impl Measured {
             sum.estimated += part.estimated;
             sum.counted += part.counted;
             sum.counted_estimated += part.counted_estimated;
+            sum.manual += part.manual;
+            sum.counted_manual += part.counted_manual;
         }
         self.without_factor.extend(other.without_factor);
         self.unregistered.extend(other.unregistered);
         self.unsourced.extend(other.unsourced);
         self.both_sides.extend(other.both_sides);
         self.silent.extend(other.silent);
+        self.corrections.extend(other.corrections);
+        self.due_days += other.due_days;
+        self.missing_days += other.missing_days;
         self.outcomes = self.outcomes.plus(other.outcomes);
         self.readings += other.readings;
         self.expected += other.expected;

@@ -25,6 +25,7 @@ use greenpark_model::{
 };
 
 use crate::{
+    corrections::Correction,
     deflator::Deflator,
     error::QueryError,
     name::Name,
@@ -41,6 +42,8 @@ pub(crate) struct Park {
     pub(crate) statistics: BTreeMap<EnterpriseId, Vec<Declared>>,
     /// Measured net calorific values, by whose and of what.
     heats: BTreeMap<(EnterpriseId, Medium), Dated<Heat>>,
+    /// Corrections by hand in force, by whose and of which series.
+    corrections: BTreeMap<(EnterpriseId, Series), Vec<Correction>>,
     /// In the order of recording, those of all parks first.
     pub(crate) deflators: Vec<Deflator>,
     /// Changes when the traits of a meter do, and then folds made with the old ones are void.
@@ -172,6 +175,7 @@ fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<()
         body::ENTERPRISE,
         body::STATISTIC,
         body::CALORIFIC_VALUE,
+        body::CORRECTION,
         body::DEFLATOR,
     ];
     if !ours.contains(&kind) {
@@ -208,6 +212,15 @@ fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<()
             let heats = &mut parks.entry(park).or_default().heats;
             let heats = heats.entry((enterprise, medium)).or_default();
             heats.record(entry, heat);
+        }
+        (body::CORRECTION, Name::Meter(park, enterprise, meter)) => {
+            let (series, correction, withdrawn) = body::CorrectionBody::read(entry, meter)?;
+            let all = &mut parks.entry(park).or_default().corrections;
+            let all = all.entry((enterprise, series)).or_default();
+            all.retain(|known| known.days != correction.days);
+            if !withdrawn {
+                all.push(correction);
+            }
         }
         (body::DEFLATOR, Name::Park(park)) => {
             let deflator = body::Deflation::read(&entry.body, true)?;
@@ -261,6 +274,19 @@ impl Park {
     /// The measured calorific values of a medium at an enterprise.
     pub(crate) fn heats(&self, enterprise: &EnterpriseId, medium: Medium) -> Option<&Dated<Heat>> {
         self.heats.get(&(enterprise.clone(), medium))
+    }
+
+    /// The corrections by hand of a series.
+    pub(crate) fn corrections(&self, enterprise: &EnterpriseId, series: &Series) -> &[Correction] {
+        let of = self.corrections.get(&(enterprise.clone(), series.clone()));
+        of.map_or(&[], Vec::as_slice)
+    }
+
+    /// Every correction by hand.
+    pub(crate) fn all_corrections(
+        &self,
+    ) -> impl Iterator<Item = (&(EnterpriseId, Series), &Vec<Correction>)> {
+        self.corrections.iter()
     }
 
     /// The industry of an enterprise at the end of `range`, or as it was recorded last; empty if unknown.

@@ -1,11 +1,13 @@
 //! The gRPC methods: each reads its request, asks, and tells.
 
+mod corrections;
 mod declare;
 mod explain;
 mod indicators;
 mod progress;
 mod readings;
 mod registry;
+mod terms;
 
 use std::sync::Arc;
 
@@ -104,6 +106,8 @@ unaffected!(
     pb::ListEnterprisesResponse,
     pb::Meter,
     pb::MeterChange,
+    pb::Correction,
+    pb::ListCorrectionsResponse,
     pb::ListMetersResponse,
     pb::DeclareStatisticsResponse,
     pb::DeclareIndicatorsResponse,

@@ -173,6 +173,9 @@ pub struct ImportArgs {
     /// CSV: enterprise,medium,kj_per_unit,valid_from,valid_to.
     #[arg(long, value_name = "FILE.csv")]
     pub calorific_values: Option<PathBuf>,
+    /// CSV: enterprise,meter,quantity,kind,first,last,amount,reason.
+    #[arg(long, value_name = "FILE.csv")]
+    pub corrections: Option<PathBuf>,
     /// CSV: form,year,base,value,industry.
     #[arg(long, value_name = "FILE.csv")]
     pub deflators: Option<PathBuf>,

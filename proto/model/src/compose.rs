@@ -4,7 +4,8 @@
 //! one day's last register to the next one's first is an *edge*. An edge is split at midnight by
 //! interpolation between the two registers; the part of each day is *estimated* unless a register stands
 //! within a minute of midnight. An edge over a gap of days is allocated over the gap in the same way:
-//! its energy is real and is never dropped.
+//! its energy is real and is never dropped. A gap of more than two hours is allocated by
+//! [like days](crate::like_days) where there are any.
 //!
 //! Where the two registers of an edge do not agree, the reading next to one of them may: a day's first
 //! reading that was a dip, or its last one that was a spike, is left out here, and what the day had
@@ -16,6 +17,7 @@ use crate::{
     amount::Sum,
     day::{CivilDay, DayRange, Instant},
     fold::{DayFold, Outcomes, Point, Step, Traits, is_jitter},
+    like_days::LikeDays,
     limits::MIDNIGHT_MS_TOLERANCE,
 };
 
@@ -38,12 +40,23 @@ pub struct Consumption {
 /// range serve as neighbours: give at least the nearest day with readings on either side.
 #[must_use]
 pub fn compose(traits: &Traits, range: DayRange, days: &[(CivilDay, DayFold)]) -> Consumption {
+    compose_like(traits, range, days, &LikeDays::default())
+}
+
+/// As [`compose`], a long gap at an end of the range being spread by like days.
+#[must_use]
+pub fn compose_like(
+    traits: &Traits,
+    range: DayRange,
+    days: &[(CivilDay, DayFold)],
+    like: &LikeDays<'_>,
+) -> Consumption {
     let mut total = Consumption::default();
     let mut previous: Option<&DayFold> = None;
     for (day, fold) in days {
         if fold.first.is_some() {
             if let Some(before) = previous {
-                total.add_edge(traits, range, before, fold);
+                total.add_edge(traits, range, (before, fold), like);
             }
             previous = Some(fold);
         }
@@ -63,6 +76,7 @@ pub fn compose_daily(
     traits: &Traits,
     range: DayRange,
     days: &[(CivilDay, DayFold)],
+    like: &LikeDays<'_>,
 ) -> Vec<(CivilDay, Consumption)> {
     let mut daily = Vec::new();
     for day in range.iter() {
@@ -80,7 +94,7 @@ pub fn compose_daily(
             .iter()
             .position(|(_, f)| f.first.is_some());
         let to = after.map_or(at + present, |n| at + present + n + 1);
-        let consumption = compose(traits, one, &days[from..to]);
+        let consumption = compose_like(traits, one, &days[from..to], like);
         if consumption != Consumption::default() {
             daily.push((day, consumption));
         }
@@ -90,7 +104,13 @@ pub fn compose_daily(
 
 impl Consumption {
     /// Adds the part of the edge between two days that lies in `range`.
-    fn add_edge(&mut self, traits: &Traits, range: DayRange, before: &DayFold, after: &DayFold) {
+    fn add_edge(
+        &mut self,
+        traits: &Traits,
+        range: DayRange,
+        (before, after): (&DayFold, &DayFold),
+        like: &LikeDays<'_>,
+    ) {
         let (Some(last), Some(first)) = (before.last, after.first) else {
             return;
         };
@@ -109,7 +129,7 @@ impl Consumption {
             self.outcomes = self.outcomes.plus(joint.outcomes);
         }
         if let Some(edge) = joint.edge {
-            let part = edge.until(to) - edge.until(from);
+            let part = edge.until(to, like) - edge.until(from, like);
             self.amount += part;
             self.estimated += edge.estimated(range, part);
         }
@@ -239,13 +259,17 @@ impl Edge {
         }
     }
 
-    /// What of the edge had been consumed at `instant`, by linear interpolation rounded towards zero.
-    fn until(&self, instant: Instant) -> Sum {
+    /// What of the edge had been consumed at `instant`, by like days or evenly, rounded towards zero.
+    fn until(&self, instant: Instant, like: &LikeDays<'_>) -> Sum {
         if instant <= self.before {
             return Sum::ZERO;
         }
         if instant >= self.after {
             return self.delta;
+        }
+        if let Some((part, whole)) = like.share(self.before, self.after, instant) {
+            // OK because a weight is below 2^44, and a sum of deltas below 2^80.
+            return Sum(self.delta.0 * part / whole);
         }
         // OK because a delta below 2^61 times milliseconds below 2^63 fits an i128.
         let elapsed = i128::from(instant.0 - self.before.0);

@@ -46,3 +46,16 @@ pub const JITTER_PERCENT: i128 = 1;
 /// A step is a leap if it is at least this many times all other steps of its day together (METHOD (h),
 /// case 7: a glitch of ×1000).
 pub const LEAP_TIMES: i128 = 10;
+
+/// Gaps up to two hours are interpolated; longer ones are spread by like days (California's standards for
+/// validating, editing and estimating).
+pub const INTERPOLATED_MS_MAX: i64 = 2 * 60 * 60 * 1000;
+
+/// A longer gap is spread by the mean of this many like days.
+pub const LIKE_DAYS: usize = 3;
+
+/// Like days are looked for within eight weeks.
+pub const LIKE_DAYS_AWAY_MAX: i32 = 56;
+
+/// A day is real data for others where its own registers span this much of it: all but an hour at each end.
+pub const LIKE_SPAN_MS_MIN: i64 = 22 * 60 * 60 * 1000;

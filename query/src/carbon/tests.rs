@@ -50,7 +50,7 @@ fn method_e_fuels_stand_in_their_canonical_units() {
         (Medium::Coke, "2.8604"),
         (Medium::RawCoal, "1.7417"),
         (Medium::Heat, "0.00011"),
-        (Medium::Steam, "0.3040"),
+        (Medium::Steam, "0.304"),
     ] {
         assert_eq!(factor(&set, medium, "national", "2024-06-30"), expected);
     }

@@ -76,8 +76,9 @@ const TOTALS_RULES: &[&str] = &[
     "consumption of a counter is the difference of its registers times the multiplier, corrected by \
      rollovers, changes of the meter, resets and jumps",
     "readings that dipped or spiked and came back are counted as glitches and left out",
-    "the step over a midnight is split by interpolation between the two registers; estimated is the part \
-     without a register within a minute of midnight",
+    "the step over a midnight is split by interpolation between the two registers, over a gap of more than \
+     two hours by like days; estimated is the part without a register within a minute of midnight",
+    "corrections by hand are no part of it: figures tell them apart",
     "readings whose flag is neither N nor S are counted and left out",
     "revision is the sealed file's; 0 where the day was still open",
 ];

@@ -50,6 +50,13 @@ fn about_rules(question: &Question<'_>, measured: &Measured, notes: &mut Vec<Str
             listed(&names)
         ));
     }
+    if !measured.corrections.is_empty() {
+        notes.push(format!(
+            "{} correction(s) by hand count: {}",
+            measured.corrections.len(),
+            listed(&measured.corrections)
+        ));
+    }
     if !measured.both_sides.is_empty() {
         let names: Vec<&String> = measured.both_sides.iter().collect();
         notes.push(format!(

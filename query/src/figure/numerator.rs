@@ -21,6 +21,7 @@ pub(super) struct Numerator {
     pub(super) total: Decimal,
     /// The parts that were estimated, and all parts, each without its sign.
     estimated: Decimal,
+    manual: Decimal,
     absolute: Decimal,
     /// Standard coal beside a numerator of carbon dioxide.
     pub(super) tce: Decimal,
@@ -32,6 +33,7 @@ pub(super) struct Numerator {
 struct Contribution {
     value: Decimal,
     estimated: Decimal,
+    manual: Decimal,
     unit: &'static str,
 }
 
@@ -45,15 +47,18 @@ impl Numerator {
         Ok(made)
     }
 
-    /// The estimated part in per cent of all parts, signs left aside.
-    pub(super) fn estimated_percent(&self) -> Result<Decimal, QueryError> {
-        if self.absolute.is_zero() {
-            return Ok(Decimal::ZERO);
-        }
-        self.estimated
-            .checked_mul(Decimal::ONE_HUNDRED)
-            .and_then(|hundredfold| hundredfold.checked_div(self.absolute))
-            .ok_or_else(out_of_range)
+    /// The estimated part and that set by hand, in per cent of all parts, signs left aside.
+    pub(super) fn shares(&self) -> Result<(Decimal, Decimal), QueryError> {
+        let percent = |part: Decimal| {
+            if self.absolute.is_zero() {
+                return Ok(Decimal::ZERO);
+            }
+            part.checked_mul(Decimal::ONE_HUNDRED)
+                .and_then(|hundredfold| hundredfold.checked_div(self.absolute))
+                .map(|percent| round(percent, PLACES))
+                .ok_or_else(out_of_range)
+        };
+        Ok((percent(self.estimated)?, percent(self.manual)?))
     }
 
     fn take(
@@ -83,6 +88,7 @@ impl Numerator {
             self.total = plus(self.total, contribution.value)?;
             self.absolute = plus(self.absolute, contribution.value.abs())?;
             self.estimated = plus(self.estimated, contribution.estimated.abs())?;
+            self.manual = plus(self.manual, contribution.manual.abs())?;
         }
         let (factor, factor_source) = factor(question, by);
         self.components.push(pb::Component {
@@ -98,6 +104,7 @@ impl Numerator {
                 };
                 amount(value, of.unit)
             }),
+            manual: Some(amount(part.manual, unit)),
         });
         Ok(())
     }
@@ -117,12 +124,14 @@ fn tce(question: &Question<'_>, by: &By, part: &Part) -> Result<Option<Contribut
             .map(|heat| tce_of_heat(sum, *kj_per_unit, heat)),
         Coal::Unneeded | Coal::Unknown => None,
     };
-    let (Some(value), Some(estimated)) = (of(part.counted), of(part.counted_estimated)) else {
+    let parts = [part.counted, part.counted_estimated, part.counted_manual];
+    let [Some(value), Some(estimated), Some(manual)] = parts.map(of) else {
         return Ok(None);
     };
     Ok(Some(Contribution {
         value: value.map_err(|_| out_of_range())?,
         estimated: estimated.map_err(|_| out_of_range())?,
+        manual: manual.map_err(|_| out_of_range())?,
         unit: "tce",
     }))
 }
@@ -140,6 +149,7 @@ fn tco2(by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
     Ok(Some(Contribution {
         value: of(part.counted)?,
         estimated: of(part.counted_estimated)?,
+        manual: of(part.counted_manual)?,
         unit: "tCO2",
     }))
 }
@@ -164,6 +174,7 @@ fn plain(part: &Part, unit: &'static str) -> Result<Contribution, QueryError> {
     Ok(Contribution {
         value: decimal(part.counted)?,
         estimated: decimal(part.counted_estimated)?,
+        manual: decimal(part.counted_manual)?,
         unit,
     })
 }

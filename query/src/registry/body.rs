@@ -9,20 +9,26 @@
 //!   `price_base` is empty for what is no money, such as `product:crude_steel` in t;
 //! - `calorific-value`: `{"medium":"raw_coal","kj_per_unit":"20934000"}`, net, for one canonical unit of the
 //!   medium, subject `parks/P/enterprises/E`;
+//! - `correction`: `{"quantity":"electricity","kind":"register","amount":"960","reason":"…","withdrawn":false}`,
+//!   subject `parks/P/enterprises/E/meters/M`, valid on the days it corrects;
 //! - `deflator`: `{"form":"price-index","year":2021,"base":"constant-2020","value":"1.05","industry":"C31"}`
 //!   or form `real-growth` in per cent, subject `parks/P` or `parks/-`, valid in its year;
 //! - `indicator`: `{"plan":"chongqing-parks-14fyp","indicator":"output-growth","year":2024,
 //!   "value":"113.4"}`, subject `parks/P` or `parks/-`, valid in its year.
 
+use greenpark_archive::reference::ReferenceEntry;
 use greenpark_model::{
     amount::{Amount, AmountError},
-    day::Instant,
+    day::{DayRange, Instant},
+    id::MeterId,
     money::{PriceBase, UnknownPriceBase},
-    quantity::Medium,
+    quantity::{Medium, UnknownQuantity},
+    reading::{Kind, Series},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    corrections::Correction,
     deflator::{Deflator, Form},
     statistics::{Declared, Finality, UnknownSeries},
 };
@@ -36,6 +42,8 @@ pub(crate) const INDICATOR: &str = "indicator";
 
 /// The kind of a measured net calorific value.
 pub(crate) const CALORIFIC_VALUE: &str = "calorific-value";
+/// The kind of a correction by hand.
+pub(crate) const CORRECTION: &str = "correction";
 /// The kind of a price index or a real growth rate.
 pub(crate) const DEFLATOR: &str = "deflator";
 
@@ -94,6 +102,56 @@ impl CalorificValue {
         json(&Self {
             medium: medium.as_str().to_owned(),
             kj_per_unit: kj_per_unit.to_string(),
+        })
+    }
+}
+
+/// A correction by hand between its form in memory and its JSON.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CorrectionBody {
+    quantity: String,
+    kind: String,
+    amount: String,
+    reason: String,
+    #[serde(default)]
+    withdrawn: bool,
+}
+
+impl CorrectionBody {
+    /// The series, the correction, and whether it is withdrawn.
+    pub(crate) fn read(
+        entry: &ReferenceEntry,
+        meter: MeterId,
+    ) -> Result<(Series, Correction, bool), String> {
+        let body: Self = serde_json::from_str(&entry.body).map_err(|error| error.to_string())?;
+        let last = entry.valid_to.ok_or("it has no last day")?;
+        let days = DayRange::new(entry.valid_from, last).ok_or("its days end before they begin")?;
+        let quantity = body.quantity.parse();
+        let kind = Kind::from_name(&body.kind);
+        let series = Series {
+            meter,
+            quantity: quantity.map_err(|error: UnknownQuantity| error.to_string())?,
+            kind: kind.ok_or_else(|| format!("unknown kind '{}'", body.kind))?,
+        };
+        let amount = body.amount.parse();
+        let correction = Correction {
+            days,
+            amount: amount.map_err(|error: AmountError| error.to_string())?,
+            reason: body.reason,
+            recorded_at: entry.recorded_at,
+            recorded_by: entry.recorded_by.clone(),
+            evidence: entry.evidence.clone(),
+        };
+        Ok((series, correction, body.withdrawn))
+    }
+
+    pub(crate) fn write(series: &Series, of: &Correction, withdrawn: bool) -> String {
+        json(&Self {
+            quantity: series.quantity.to_string(),
+            kind: series.kind.as_str().to_owned(),
+            amount: of.amount.to_string(),
+            reason: of.reason.clone(),
+            withdrawn,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Requests that record something, checked whole: every mistake is named, and nothing is recorded if
 //! there is one. Pure.
 
+mod correction;
 mod indicator;
 mod meter;
 mod rates;
@@ -152,6 +153,7 @@ impl Checks {
     }
 }
 
+pub(super) use correction::correction;
 pub(super) use indicator::indicators;
 pub(super) use meter::{change, meter};
 pub(super) use rates::{calorific_values, deflators};
@@ -277,6 +279,27 @@ pub(super) fn statistics(
     checks.done(park.map(|park| (park, entries)))
 }
 
+/// The price base of what has prices, and none of what has not.
+fn prices_of(
+    checks: &mut Checks,
+    field: &str,
+    text: &str,
+    prices: bool,
+) -> Option<Option<PriceBase>> {
+    match text.parse::<PriceBase>() {
+        Ok(price_base) if prices => Some(Some(price_base)),
+        Err(error) if prices => {
+            checks.wrong(field, error.to_string());
+            None
+        }
+        _ if text.is_empty() => Some(None),
+        _ => {
+            checks.wrong(field, "fits money only; leave it empty");
+            None
+        }
+    }
+}
+
 fn declared(
     checks: &mut Checks,
     prefix: &str,
@@ -318,18 +341,7 @@ fn declared(
     };
     let amount = checks.amount(&field("amount"), &asked.amount);
     let prices = series.as_ref().is_none_or(Series::has_prices);
-    let price_base = match asked.price_base.parse::<PriceBase>() {
-        Ok(price_base) if prices => Some(Some(price_base)),
-        Err(error) if prices => {
-            checks.wrong(&field("price_base"), error.to_string());
-            None
-        }
-        _ if asked.price_base.is_empty() => Some(None),
-        _ => {
-            checks.wrong(&field("price_base"), "fits money only; leave it empty");
-            None
-        }
-    };
+    let price_base = prices_of(checks, &field("price_base"), &asked.price_base, prices);
     let declared = Declared {
         series: series?,
         period: period?,

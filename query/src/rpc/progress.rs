@@ -23,10 +23,7 @@ use crate::{
     population,
     progress::{self, Years},
     registry::Registry,
-    rpc::{
-        basis,
-        indicators::{Terms, population_of},
-    },
+    rpc::{basis, indicators::population_of, terms::Terms},
     scope::Scope,
     scorecard,
     service::Shared,

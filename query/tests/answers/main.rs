@@ -2,6 +2,7 @@
 //! processor does, and real gRPC clients over TCP.
 
 mod books;
+mod corrections;
 mod energy;
 mod extracts;
 mod figures;

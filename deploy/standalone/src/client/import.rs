@@ -14,7 +14,9 @@ use super::{
     sheet::Sheet,
     wire::{Service, Wire, refusal},
 };
-use lines::{calorific_value, change, deflator, enterprise, indicator, meter, statistic};
+use lines::{
+    calorific_value, change, correction, deflator, enterprise, indicator, meter, statistic,
+};
 
 use crate::cli::ImportArgs;
 
@@ -32,6 +34,7 @@ struct Plan {
     statistics: Vec<api::Statistic>,
     calorific_values: Vec<api::CalorificValue>,
     deflators: Vec<api::Deflator>,
+    corrections: Vec<api::Correction>,
     indicators: Vec<api::DeclaredValue>,
 }
 
@@ -55,6 +58,7 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         ("statistics", plan.statistics.len()),
         ("calorific_values", plan.calorific_values.len()),
         ("deflators", plan.deflators.len()),
+        ("corrections", plan.corrections.len()),
         ("indicators", plan.indicators.len()),
     ];
     if counts.iter().all(|(_, count)| *count == 0) {
@@ -78,7 +82,7 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
         problems.push(format!("--park: {error}"));
     }
     let park = args.park.as_str();
-    Plan {
+    let plan = Plan {
         enterprises: lines(args.enterprises.as_deref(), problems, |l| {
             enterprise(park, l)
         }),
@@ -89,7 +93,44 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
             calorific_value(park, l)
         }),
         deflators: lines(args.deflators.as_deref(), problems, deflator),
+        corrections: lines(args.corrections.as_deref(), problems, |l| {
+            correction(park, l)
+        }),
         indicators: lines(args.indicators.as_deref(), problems, indicator),
+    };
+    let enterprises = plan.enterprises.iter();
+    let enterprises = enterprises.map(|e| (e.name.clone(), &e.valid_from, &e.valid_to));
+    overlaps("--enterprises", enterprises, problems);
+    let meters = plan.meters.iter();
+    let meters = meters.map(|m| {
+        let key = format!("{} {}", m.name, m.quantity);
+        (key, &m.valid_from, &m.valid_to)
+    });
+    overlaps("--meters", meters, problems);
+    plan
+}
+
+/// Two lines of one thing that hold on the same day: which of them is meant, nobody could say. An entry that is
+/// to replace an earlier one is imported after it.
+fn overlaps<'a>(
+    file: &str,
+    entries: impl Iterator<Item = (String, &'a String, &'a String)>,
+    problems: &mut Vec<String>,
+) {
+    let mut all: Vec<(String, &str, &str)> = entries
+        .map(|(key, from, to)| (key, from.as_str(), if to.is_empty() { "9999" } else { to }))
+        .collect();
+    // Days sort as their texts do.
+    all.sort();
+    for pair in all.windows(2) {
+        let [(one, _, last), (other, first, _)] = pair else {
+            continue;
+        };
+        if one == other && first <= last {
+            problems.push(format!(
+                "{file}: two lines of {one} hold on {first}; end the earlier one the day before"
+            ));
+        }
     }
 }
 
@@ -159,10 +200,14 @@ fn reason(error: &csv::Error) -> String {
     }
 }
 
-async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Result<()> {
+/// Registers enterprises, meters and changes of meters.
+async fn register(
+    registry: &mut RegistryClient<Wire>,
+    args: &ImportArgs,
+    plan: &Plan,
+) -> anyhow::Result<()> {
     let (by, evidence) = (&args.recorded_by, &args.evidence);
-    let mut registry = service.registry();
-    for (done, enterprise) in plan.enterprises.into_iter().enumerate() {
+    for (done, enterprise) in plan.enterprises.iter().cloned().enumerate() {
         let request = api::RegisterEnterpriseRequest {
             enterprise: Some(enterprise),
             recorded_by: by.clone(),
@@ -172,7 +217,7 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
         answer
             .with_context(|| format!("{done} enterprises were recorded, then one was refused"))?;
     }
-    for (done, meter) in plan.meters.into_iter().enumerate() {
+    for (done, meter) in plan.meters.iter().cloned().enumerate() {
         let request = api::RegisterMeterRequest {
             meter: Some(meter),
             recorded_by: by.clone(),
@@ -184,7 +229,7 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
         })?;
     }
     // One without a multiplier keeps that of the one before it.
-    let mut changes = plan.changes;
+    let mut changes = plan.changes.clone();
     changes.sort_by_key(|change| change.at.map(|at| (at.seconds, at.nanos)));
     for (done, change) in changes.into_iter().enumerate() {
         let request = api::RecordMeterChangeRequest {
@@ -197,6 +242,13 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
             format!("all meters and {done} of their changes were recorded, then one was refused")
         })?;
     }
+    Ok(())
+}
+
+async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Result<()> {
+    let (by, evidence) = (&args.recorded_by, &args.evidence);
+    let mut registry = service.registry();
+    register(&mut registry, args, &plan).await?;
     for (page, statistics) in plan.statistics.chunks(STATISTICS_MAX).enumerate() {
         let request = api::DeclareStatisticsRequest {
             parent: format!("parks/{}", args.park),
@@ -217,6 +269,19 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
         plan.deflators,
     )
     .await?;
+    for (done, correction) in plan.corrections.into_iter().enumerate() {
+        let request = api::RecordCorrectionRequest {
+            correction: Some(correction),
+            recorded_by: by.clone(),
+            evidence: evidence.clone(),
+        };
+        let answer = registry.record_correction(request).await.map_err(refusal);
+        answer.with_context(|| {
+            format!(
+                "all but the indicators and {done} corrections were recorded, then one was refused"
+            )
+        })?;
+    }
     if !plan.indicators.is_empty() {
         let request = api::DeclareIndicatorsRequest {
             parent: format!("parks/{}", args.park),
@@ -298,6 +363,33 @@ mod tests {
         };
         assert_eq!((line(3), line(5)), (7, 1), "{problems:#?}");
         assert_eq!(problems.len(), 9, "{problems:#?}");
+    }
+
+    #[test]
+    fn two_lines_of_one_thing_may_not_hold_on_the_same_day() {
+        let told = |entries: &[(&str, &str, &str)]| {
+            let texts: Vec<(String, String, String)> = entries
+                .iter()
+                .map(|(key, from, to)| ((*key).to_owned(), (*from).to_owned(), (*to).to_owned()))
+                .collect();
+            let mut problems = Vec::new();
+            let entries = texts.iter().map(|(key, from, to)| (key.clone(), from, to));
+            overlaps("--meters", entries, &mut problems);
+            problems
+        };
+        let apart = [("m", "2021-01-01", ""), ("m", "2020-01-01", "2020-12-31")];
+        assert!(told(&apart).is_empty());
+        let both = [
+            ("m", "2020-06-01", ""),
+            ("m", "2020-01-01", "2020-06-01"),
+            ("n", "2020-01-01", ""),
+        ];
+        let problems = told(&both);
+        assert_eq!(problems.len(), 1);
+        assert!(
+            problems[0].contains("of m hold on 2020-06-01"),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -280,6 +280,7 @@ fn component_json(component: &api::Component) -> Value {
         "quantity": component.quantity,
         "amount": amount_json(component.amount.as_ref()),
         "estimated": amount_json(component.estimated.as_ref()),
+        "manual": amount_json(component.manual.as_ref()),
         "factor": component.factor,
         "factor_source": component.factor_source,
         "contribution": amount_json(component.contribution.as_ref()),
@@ -296,6 +297,9 @@ fn coverage_json(coverage: &api::Coverage) -> Value {
         "conflicts": coverage.conflicts,
         "duplicates": coverage.duplicates,
         "open_days": coverage.open_days,
+        "measured_share": coverage.measured_share,
+        "manual_share": coverage.manual_share,
+        "missing_share": coverage.missing_share,
     })
 }
 

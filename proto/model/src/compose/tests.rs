@@ -86,7 +86,7 @@ fn a_gap_of_days_is_allocated_over_every_day() {
     let amounts: Vec<i128> = daily.iter().map(|c| c.amount.0).collect();
     assert_eq!(amounts, [12, 24, 24, 24, 12]);
     let range = DayRange::new(day("2026-03-01"), day("2026-03-05")).expect("a range");
-    let days_of_range = compose_daily(&Traits::default(), range, &folds);
+    let days_of_range = compose_daily(&Traits::default(), range, &folds, &LikeDays::default());
     assert_eq!(
         days_of_range
             .iter()
@@ -141,7 +141,7 @@ fn method_h_case_2_a_zero_blip_beside_midnight_is_left_out() {
             (1, 0),
             "{blip:?}"
         );
-        let parts = compose_daily(&Traits::default(), both, &folds);
+        let parts = compose_daily(&Traits::default(), both, &folds, &LikeDays::default());
         let parts: Sum = parts.iter().map(|(_, c)| c.amount).sum();
         assert_eq!(parts, whole.amount, "{blip:?}");
     }
@@ -270,7 +270,7 @@ proptest! {
         if whole.outcomes.resets == 0 {
             prop_assert_eq!(whole.amount.0, i128::from(consumed));
         }
-        let parts = compose_daily(&Traits::default(), range, &folds);
+        let parts = compose_daily(&Traits::default(), range, &folds, &LikeDays::default());
         prop_assert!(invariants::parts_sum_to_whole(parts.iter().map(|(_, c)| c.amount), whole.amount));
     }
 }
@@ -286,7 +286,7 @@ proptest! {
         let whole = compose(&Traits::default(), range, &folds);
         let ends = folds[0].1.first.zip(folds[folds.len() - 1].1.last).expect("registers");
         prop_assert!(invariants::days_sum_to_register_difference(&whole, ends.0, ends.1));
-        let daily = compose_daily(&Traits::default(), range, &folds);
+        let daily = compose_daily(&Traits::default(), range, &folds, &LikeDays::default());
         let parts = daily.iter().map(|(_, c)| c.amount);
         prop_assert!(invariants::parts_sum_to_whole(parts, whole.amount));
         prop_assert_eq!(daily.iter().map(|(_, c)| c.readings).sum::<u64>(), readings.len() as u64);

@@ -10,6 +10,7 @@ use greenpark_model::{
     compose::{compose, compose_daily},
     day::{CivilDay, DayRange},
     fold::{DayColumns, DayFold, fold_day},
+    like_days::LikeDays,
     reading::Kind,
 };
 use proptest::prelude::*;
@@ -69,7 +70,7 @@ proptest! {
         let parts = range.cut(starts);
         let sum: Sum = parts.iter().map(|part| compose(&truth.traits, *part, &days).amount).sum();
         prop_assert_eq!(sum, truth.consumed());
-        let daily = compose_daily(&truth.traits, range, &days);
+        let daily = compose_daily(&truth.traits, range, &days, &LikeDays::default());
         let sum: Sum = daily.iter().map(|(_, consumption)| consumption.amount).sum();
         prop_assert_eq!(sum, truth.consumed());
     }
@@ -83,7 +84,7 @@ proptest! {
         let range = whole(&truth);
         let amounts = |delivery: &Delivery| -> Vec<(CivilDay, Sum)> {
             let days = days(&truth, delivery);
-            let daily = compose_daily(&truth.traits, range, &days);
+            let daily = compose_daily(&truth.traits, range, &days, &LikeDays::default());
             daily.iter().map(|(day, consumption)| (*day, consumption.amount)).collect()
         };
         prop_assert_eq!(amounts(&delivery), amounts(&delivery.clean()));

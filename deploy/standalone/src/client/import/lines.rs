@@ -102,6 +102,19 @@ pub(super) struct CalorificLine {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct CorrectionLine {
+    enterprise: String,
+    meter: String,
+    quantity: String,
+    kind: String,
+    first: String,
+    last: String,
+    amount: String,
+    reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DeflatorLine {
     form: String,
     year: String,
@@ -299,6 +312,37 @@ pub(super) fn calorific_value(
         kj_per_unit: line.kj_per_unit,
         valid_from: line.valid_from,
         valid_to: line.valid_to,
+    })
+}
+
+pub(super) fn correction(park: &str, line: CorrectionLine) -> Result<api::Correction, Vec<String>> {
+    let mut check = Check::default();
+    check.id("enterprise", &line.enterprise);
+    check.id("meter", &line.meter);
+    check.that("quantity", line.quantity.parse::<Quantity>());
+    if Kind::from_name(&line.kind).is_none() {
+        let kind = &line.kind;
+        check.0.push(format!(
+            "kind: '{kind}' is none of register, interval, event"
+        ));
+    }
+    check.day("first", &line.first);
+    check.day("last", &line.last);
+    check.that("amount", line.amount.parse::<Amount>());
+    if line.reason.is_empty() {
+        check.0.push("reason: is missing".to_owned());
+    }
+    check.end(api::Correction {
+        meter: name::meter(park, &line.enterprise, &line.meter),
+        quantity: line.quantity,
+        kind: line.kind,
+        days: Some(api::Days {
+            first: line.first,
+            last: line.last,
+        }),
+        amount: line.amount,
+        reason: line.reason,
+        ..api::Correction::default()
     })
 }
 

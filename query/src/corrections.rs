@@ -1,0 +1,111 @@
+//! Corrections by hand: what a meter consumed on some days, by whoever knows better. Pure.
+//!
+//! A correction replaces the amount of its days in every figure and says so; the readings stay as they are. A
+//! period that cuts its days has the part that its days have of them.
+
+use greenpark_model::{
+    amount::{Amount, Sum},
+    compose::Consumption,
+    day::DayRange,
+    fold::Traits,
+    money::prorate,
+};
+
+use crate::{books::SeriesDays, consumption::consume};
+
+/// A correction in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Correction {
+    pub(crate) days: DayRange,
+    /// What the meter consumed on these days, multiplied, in the canonical unit.
+    pub(crate) amount: Amount,
+    pub(crate) reason: String,
+    pub(crate) recorded_at: greenpark_model::day::Instant,
+    pub(crate) recorded_by: String,
+    pub(crate) evidence: String,
+}
+
+/// What a counter consumed, with what was set by hand.
+#[derive(Debug, Default)]
+pub(crate) struct Corrected {
+    pub(crate) consumption: Consumption,
+    /// The part of its amount that was set by hand.
+    pub(crate) manual: Sum,
+    /// One sentence for each correction that counts.
+    pub(crate) told: Vec<String>,
+}
+
+/// The days that two ranges share.
+fn shared(one: DayRange, other: DayRange) -> Option<DayRange> {
+    DayRange::new(one.first().max(other.first()), one.last().min(other.last()))
+}
+
+impl Correction {
+    /// What it says of `range`.
+    fn share(&self, range: DayRange) -> Option<(DayRange, Sum)> {
+        let part = shared(self.days, range)?;
+        let until = |day| {
+            let days = greenpark_model::day::CivilDay::days_since(day, self.days.first());
+            prorate(self.amount.into(), days, self.days.days())
+        };
+        Some((part, until(part.last().next()) - until(part.first())))
+    }
+
+    /// The correction of another's days that overlaps this one's.
+    pub(crate) fn overlapping<'a>(&self, others: &'a [Self]) -> Option<&'a Self> {
+        let overlaps =
+            |other: &&Self| other.days != self.days && shared(other.days, self.days).is_some();
+        others.iter().find(overlaps)
+    }
+}
+
+/// The consumption of one series in `range`, corrected.
+pub(crate) fn consume_corrected(
+    parts: &[&SeriesDays],
+    traits: &Traits,
+    range: DayRange,
+    corrections: &[Correction],
+) -> Corrected {
+    let consumption = consume(parts, traits, range);
+    let mut made = Corrected {
+        consumption,
+        ..Corrected::default()
+    };
+    let mut starts = Vec::new();
+    for correction in corrections {
+        let Some((part, amount)) = correction.share(range) else {
+            continue;
+        };
+        starts.extend([part.first(), part.last().next()]);
+        made.manual += amount;
+        let measured = consume(parts, traits, part).amount;
+        made.told.push(format!(
+            "{} to {}: {amount} by hand, {measured} as measured ({}; recorded by {}, {})",
+            part.first(),
+            part.last(),
+            correction.reason,
+            correction.recorded_by,
+            correction.evidence
+        ));
+    }
+    if made.told.is_empty() {
+        return made;
+    }
+    // What was not corrected, piece by piece: at the ends of the corrected days midnights matter.
+    let by_hand = |piece: &DayRange| {
+        corrections
+            .iter()
+            .any(|correction| correction.days.contains(piece.first()))
+    };
+    (made.consumption.amount, made.consumption.estimated) = (made.manual, Sum::ZERO);
+    for piece in range
+        .cut(starts)
+        .into_iter()
+        .filter(|piece| !by_hand(piece))
+    {
+        let measured = consume(parts, traits, piece);
+        made.consumption.amount += measured.amount;
+        made.consumption.estimated += measured.estimated;
+    }
+    made
+}
