@@ -1,6 +1,6 @@
 //! Sets of bulk waste categories from TOML: the shipped ones and what an operator adds.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use greenpark_model::{
     quantity::{Medium, MediumClass},
@@ -23,6 +23,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ),
 ];
 
+const CATALOGUE: &str = include_str!("../data/waste/catalogue.toml");
+
 /// What its files are called in a sentence.
 const WHAT: &str = "waste categories";
 
@@ -41,6 +43,36 @@ pub fn load(files: &[PathBuf]) -> Result<Vec<BulkSet>, FileError> {
         put(&mut sets, parse(&text, &path)?);
     }
     Ok(sets)
+}
+
+/// The titles of the shipped catalogue's classes, by their numbers.
+///
+/// # Errors
+/// [`FileError`] if the shipped file is wrong.
+pub fn classes() -> Result<BTreeMap<u8, String>, FileError> {
+    let path = "catalogue.toml";
+    let mut document = Document::parse(CATALOGUE).map_err(FileError::parse(WHAT, path))?;
+    let mut head = document.head();
+    let id = head.text("id");
+    // For readers of the file.
+    head.text("title");
+    let source = head.source();
+    let classes = document.list("class", |entry| {
+        let number = entry.required("number", |text| {
+            let number = text
+                .strip_prefix('S')
+                .and_then(|digits| digits.parse().ok());
+            number.ok_or_else(|| format!("'{text}' is no class; write one like S02"))
+        });
+        entry
+            .text("title")
+            .zip(number)
+            .map(|(title, number)| (number, title))
+    });
+    let read = id
+        .zip(source)
+        .map(|_| classes.into_iter().map(|(_, class)| class).collect());
+    document.finish(read).map_err(FileError::wrong(path))
 }
 
 fn put(sets: &mut Vec<BulkSet>, set: BulkSet) {
@@ -100,6 +132,13 @@ mod tests {
         assert_eq!(of(DEFAULT), five);
         let six = of("bulk-research-six");
         assert!(six.len() == 6 && six.contains(&Medium::FurnaceSlag));
+    }
+
+    #[test]
+    fn classes_have_their_titles_and_hazardous_waste_is_none() {
+        let classes = classes().expect("shipped");
+        assert_eq!(classes.get(&2).map(String::as_str), Some("粉煤灰"));
+        assert_eq!(classes.get(&8), None);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! The data that figures are made by: factors of standard coal and carbon dioxide, and waste categories.
 
+use std::collections::BTreeMap;
+
 use greenpark_model::{
     carbon::{CarbonSet, Region},
     coal::FactorSet,
     waste::BulkSet,
+    waste_code::WasteCode,
 };
 
 use crate::{
@@ -18,6 +21,8 @@ pub(crate) struct Data {
     carbon: CarbonSet,
     region: Region,
     bulk: BulkSet,
+    /// Titles of the waste catalogue's classes.
+    classes: BTreeMap<u8, String>,
 }
 
 impl Data {
@@ -28,16 +33,22 @@ impl Data {
         let others = shipped.into_iter().filter(|set| set.id != own.id);
         let sets = bulk::load(&settings.waste_files)?;
         let known: Vec<String> = sets.iter().map(|set| set.id.clone()).collect();
-        let bulk = sets.into_iter().find(|set| set.id == settings.waste_set);
+        let counted = sets.into_iter().find(|set| set.id == settings.waste_set);
         Ok(Self {
             factors: std::iter::once(own.clone()).chain(others).collect(),
             carbon: carbon::load(&settings.carbon_files)?,
             region: settings.grid_region.clone(),
-            bulk: bulk.ok_or_else(|| FileError::Unknown {
+            classes: bulk::classes()?,
+            bulk: counted.ok_or_else(|| FileError::Unknown {
                 id: settings.waste_set.clone(),
                 known: known.join(", "),
             })?,
         })
+    }
+
+    /// The title of a code's class; empty where the catalogue does not tell it.
+    pub(crate) fn class(&self, code: WasteCode) -> String {
+        self.classes.get(&code.class).cloned().unwrap_or_default()
     }
 
     /// The rules of a question that names a factor set, or none.

@@ -59,14 +59,16 @@ pub(crate) fn timestamp(instant: Instant) -> prost_types::Timestamp {
     }
 }
 
-fn amount(value: impl ToString, unit: &str) -> pb::Amount {
+/// An amount on the wire.
+pub(crate) fn amount(value: impl ToString, unit: &str) -> pb::Amount {
     pb::Amount {
         value: value.to_string(),
         unit: unit.to_owned(),
     }
 }
 
-fn out_of_range() -> QueryError {
+/// A sum that no exact decimal holds.
+pub(crate) fn out_of_range() -> QueryError {
     QueryError::Broken("a sum is beyond 28 digits".to_owned())
 }
 

@@ -47,6 +47,7 @@ mod fields;
 mod figure;
 mod latest;
 mod limits;
+mod materials;
 mod measure;
 mod paging;
 mod park_days;

@@ -4,6 +4,7 @@ mod corrections;
 mod declare;
 mod explain;
 mod indicators;
+mod materials;
 mod progress;
 mod readings;
 mod registry;
@@ -68,6 +69,20 @@ impl Answer for pb::Figure {
 impl Answer for pb::ListIndicatorsResponse {
     fn tell_behind(&mut self) {
         self.figures.iter_mut().for_each(Answer::tell_behind);
+    }
+}
+
+impl Answer for pb::WaterBalance {
+    fn tell_behind(&mut self) {
+        self.status = pb::PeriodStatus::Operational.into();
+        self.notes.push(BEHIND.to_owned());
+    }
+}
+
+impl Answer for pb::WasteLedger {
+    fn tell_behind(&mut self) {
+        self.status = pb::PeriodStatus::Operational.into();
+        self.notes.push(BEHIND.to_owned());
     }
 }
 

@@ -44,6 +44,10 @@ pub enum Command {
     Scorecard(ProgressArgs),
     /// Write the readings or daily totals of an enterprise to one file, with a manifest.
     Extract(ExtractArgs),
+    /// Ask water by source, reuse and leakage.
+    WaterBalance(MaterialArgs),
+    /// Ask the ledger of solid waste, its identity checked.
+    WasteLedger(MaterialArgs),
     /// Show what a figure stands on: meters, files, the log, declarations and rules, as a tree.
     Explain(ExplainArgs),
     /// Make a figure again from the raw readings of the lake and compare it bit for bit.
@@ -266,6 +270,26 @@ pub struct IntensityArgs {
     /// A figure for each enterprise of a park, or each park of parks/-.
     #[arg(long)]
     pub each: bool,
+    /// Where to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Arguments of `water-balance` and `waste-ledger`.
+#[derive(Debug, Clone, Args)]
+pub struct MaterialArgs {
+    /// parks/-, parks/P or parks/P/enterprises/E.
+    #[arg(default_value = "parks/-")]
+    pub name: String,
+    /// 2025, 2025-Q4, 2025-11, 2025-11-01..2025-11-30 or a plan's id [default: this year].
+    #[arg(long)]
+    pub period: Option<String>,
+    /// Waste by its code in the national catalogue, too.
+    #[arg(long)]
+    pub by_code: bool,
+    /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
+    #[arg(long, value_name = "WHEN")]
+    pub as_of: Option<String>,
     /// Where to.
     #[command(flatten)]
     pub client: ClientArgs,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assembly::{self, Roles},
     cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs},
-    client::{explain, extract, import, indicators, recompute, scorecard, sheet},
+    client::{explain, extract, import, indicators, materials, recompute, scorecard, sheet},
     demo,
     gauge::line,
     replay::{self, mapping::MappingError},
@@ -75,6 +75,14 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Extract(args) => {
             quiet()?;
             extract::extract(&args).await
+        }
+        Command::WaterBalance(args) => {
+            quiet()?;
+            materials::water_balance(&args).await
+        }
+        Command::WasteLedger(args) => {
+            quiet()?;
+            materials::waste_ledger(&args).await
         }
         Command::Explain(args) => {
             quiet()?;

@@ -364,6 +364,28 @@ impl Indicators for IndicatorsRpc {
             .await
     }
 
+    async fn get_water_balance(
+        &self,
+        request: Request<pb::GetWaterBalanceRequest>,
+    ) -> Result<Response<pb::WaterBalance>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.water_balance(scope, asked);
+        shared
+            .answer("GetWaterBalance", request.metadata(), work)
+            .await
+    }
+
+    async fn get_waste_ledger(
+        &self,
+        request: Request<pb::GetWasteLedgerRequest>,
+    ) -> Result<Response<pb::WasteLedger>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.waste_ledger(scope, asked);
+        shared
+            .answer("GetWasteLedger", request.metadata(), work)
+            .await
+    }
+
     async fn get_progress(
         &self,
         request: Request<pb::GetProgressRequest>,

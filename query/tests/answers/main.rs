@@ -9,6 +9,7 @@ mod figures;
 mod fixture;
 mod latency;
 mod limits;
+mod materials;
 mod past;
 mod progress;
 mod registry;

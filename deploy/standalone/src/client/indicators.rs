@@ -195,8 +195,8 @@ pub fn basis(name: BasisName) -> api::Basis {
     }
 }
 
-fn status(figure: &api::Figure) -> &'static str {
-    match figure.status() {
+pub(super) fn status(status: api::PeriodStatus) -> &'static str {
+    match status {
         api::PeriodStatus::Operational => "operational",
         api::PeriodStatus::Preliminary => "preliminary",
         api::PeriodStatus::Final => "final",
@@ -219,7 +219,7 @@ fn figure_row(figure: &api::Figure) -> Vec<String> {
         figure.unit.clone(),
         amount(&figure.numerator),
         amount(&figure.denominator),
-        status(figure).to_owned(),
+        status(figure.status()).to_owned(),
         coverage.received.to_string(),
         coverage.open_days.to_string(),
     ]
@@ -262,7 +262,7 @@ pub(super) fn figure_json(figure: &api::Figure) -> Value {
         "price_base": figure.price_base,
         "population": figure.population,
         "enterprises": figure.enterprises,
-        "status": status(figure),
+        "status": status(figure.status()),
         "as_of": stamp_json(figure.as_of.as_ref()),
         "factor_set": figure.factor_set,
         "carbon_set": figure.carbon_set,
