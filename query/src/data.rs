@@ -10,7 +10,13 @@ use greenpark_model::{
 };
 
 use crate::{
-    bulk, carbon, error::QueryError, factors, fields::FileError, measure::Rules, settings::Settings,
+    bulk, carbon,
+    error::QueryError,
+    factors,
+    fields::FileError,
+    measure::Rules,
+    quality::{self, QualityRules},
+    settings::Settings,
 };
 
 /// What the service has loaded.
@@ -21,6 +27,7 @@ pub(crate) struct Data {
     carbon: CarbonSet,
     region: Region,
     bulk: BulkSet,
+    pub(crate) quality: QualityRules,
     /// Titles of the waste catalogue's classes.
     classes: BTreeMap<u8, String>,
 }
@@ -38,6 +45,7 @@ impl Data {
             factors: std::iter::once(own.clone()).chain(others).collect(),
             carbon: carbon::load(&settings.carbon_files)?,
             region: settings.grid_region.clone(),
+            quality: quality::load(settings.quality_file.as_deref())?,
             classes: bulk::classes()?,
             bulk: counted.ok_or_else(|| FileError::Unknown {
                 id: settings.waste_set.clone(),
@@ -68,6 +76,7 @@ impl Data {
             carbon: &self.carbon,
             region: &self.region,
             bulk: &self.bulk,
+            quality: &self.quality,
         })
     }
 }

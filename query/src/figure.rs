@@ -100,7 +100,7 @@ pub(crate) fn tell(
         &numerator.ledger,
         &denominator,
     );
-    let coverage = coverage(&measured, &numerator)?;
+    let coverage = coverage(question, &measured, &numerator)?;
     let status = status(question, &measured, &denominator);
     let unsound = unsound(question, &measured, &denominator);
     let (members, revisions) = about(population, question);
@@ -309,16 +309,13 @@ fn status(
     }
 }
 
-fn coverage(measured: &Measured, numerator: &Numerator) -> Result<pb::Coverage, QueryError> {
-    let completeness = match measured.expected {
-        0 => String::new(),
-        expected => {
-            let share = Decimal::from(measured.awaited)
-                .checked_div(Decimal::from(expected))
-                .ok_or_else(out_of_range)?;
-            round(share.min(Decimal::ONE), PLACES).to_string()
-        }
-    };
+fn coverage(
+    question: &Question<'_>,
+    measured: &Measured,
+    numerator: &Numerator,
+) -> Result<pb::Coverage, QueryError> {
+    let completeness = measured.completeness();
+    let threshold = question.rules.quality.of("completeness");
     let (estimated, manual) = numerator.shares()?;
     let measured_share = Decimal::ONE_HUNDRED - estimated - manual;
     let missing = match measured.due_days {
@@ -335,7 +332,13 @@ fn coverage(measured: &Measured, numerator: &Numerator) -> Result<pb::Coverage, 
     Ok(pb::Coverage {
         received: measured.readings,
         expected: measured.expected,
-        completeness,
+        completeness: completeness
+            .map(|share| round(share, PLACES).to_string())
+            .unwrap_or_default(),
+        completeness_threshold: completeness
+            .map(|_| threshold.normalize().to_string())
+            .unwrap_or_default(),
+        complete_enough: completeness.is_some_and(|share| share >= threshold),
         estimated_share: round(estimated, PLACES).to_string(),
         meter_days: measured.meter_days,
         conflicts: measured.conflicts,

@@ -16,6 +16,7 @@
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
 //! | [`factors`], [`plans`], [`carbon`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
+//! | [`quality`] | indices against thresholds, and findings by name |
 //! | `explain`, [`recompute`] | what a figure stands on, and the figure again from its readings |
 //! | `extract` | files and manifests for auditors |
 
@@ -26,6 +27,7 @@ pub mod factors;
 pub mod metrics;
 pub mod name;
 pub mod plans;
+pub mod quality;
 pub mod recompute;
 pub mod scope;
 pub mod service;

@@ -21,10 +21,13 @@ use greenpark_model::{
     water::WaterSource,
 };
 
+use rust_decimal::Decimal;
+
 use crate::{
     books::SeriesDays,
     corrections::{Corrected, consume_corrected},
     park_days::ParkDays,
+    quality::QualityRules,
     statistics::Series,
 };
 
@@ -38,6 +41,7 @@ pub(crate) struct Rules<'a> {
     /// Whose grid electricity comes from.
     pub(crate) region: &'a Region,
     pub(crate) bulk: &'a BulkSet,
+    pub(crate) quality: &'a QualityRules,
 }
 
 /// What is asked of whomever.
@@ -323,6 +327,13 @@ impl Measured {
             part.counted_estimated = signed(part.estimated);
             part.counted_manual = signed(part.manual);
         }
+    }
+
+    /// Of the readings that meters with an interval should have given, those received; `None` where none is
+    /// expected.
+    pub(crate) fn completeness(&self) -> Option<Decimal> {
+        let share = Decimal::from(self.awaited).checked_div(Decimal::from(self.expected))?;
+        Some(share.min(Decimal::ONE))
     }
 
     /// Whether carbon dioxide was told by another year's or region's factor.

@@ -97,7 +97,7 @@ pub(crate) fn of_parks(parks: &[ParkDays], range: DayRange) -> Population<'_> {
         parks: parks.iter().collect(),
         notes: Vec::new(),
     };
-    let (mut unregistered, mut below) = (Vec::new(), Vec::new());
+    let (mut unregistered, mut below, mut partial) = (Vec::new(), Vec::new(), Vec::new());
     for park in parks {
         let name = |e: &EnterpriseId| format!("parks/{}/enterprises/{e}", park.park);
         let with_readings = park.with_readings_in(range);
@@ -111,6 +111,14 @@ pub(crate) fn of_parks(parks: &[ParkDays], range: DayRange) -> Population<'_> {
                 let known = park.registry.enterprises.contains_key(enterprise);
                 if known { &mut below } else { &mut unregistered }.push(name(enterprise));
             }
+            for enterprise in &above {
+                let days = park.registry.above_from_to(enterprise, range);
+                if let Some((first, last)) =
+                    days.filter(|days| *days != (range.first(), range.last()))
+                {
+                    partial.push(format!("{} ({first} to {last})", name(enterprise)));
+                }
+            }
             above
         };
         counted.retain(|enterprise| park.permits(enterprise));
@@ -122,6 +130,12 @@ pub(crate) fn of_parks(parks: &[ParkDays], range: DayRange) -> Population<'_> {
         let names = listed(&unregistered);
         population.notes.push(format!(
             "not counted, for they have readings but are not registered: {names}"
+        ));
+    }
+    if !partial.is_empty() {
+        let names = listed(&partial);
+        population.notes.push(format!(
+            "counted with the whole period, though above designated size on some of its days only: {names}"
         ));
     }
     if !below.is_empty() {

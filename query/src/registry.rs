@@ -18,7 +18,7 @@ use greenpark_archive::{
 };
 use greenpark_model::{
     amount::Amount,
-    day::{DayRange, Instant},
+    day::{CivilDay, DayRange, Instant},
     id::{EnterpriseId, ParkId},
     quantity::Medium,
     reading::Series,
@@ -312,6 +312,21 @@ impl Park {
             })
             .map(|(enterprise, _)| enterprise.clone())
             .collect()
+    }
+
+    /// The days of `range` on which an enterprise is above designated size: the first and the last of them.
+    pub(crate) fn above_from_to(
+        &self,
+        enterprise: &EnterpriseId,
+        range: DayRange,
+    ) -> Option<(CivilDay, CivilDay)> {
+        let dated = self.enterprises.get(enterprise)?;
+        let above = |part: &DayRange| {
+            let entry = dated.on(part.first());
+            entry.is_some_and(|entry| entry.body.above_designated_size)
+        };
+        let parts: Vec<DayRange> = dated.parts(range).into_iter().filter(above).collect();
+        Some((parts.first()?.first(), parts.last()?.last()))
     }
 
     /// Every enterprise with an entry of any kind.

@@ -6,6 +6,7 @@ mod explain;
 mod indicators;
 mod materials;
 mod progress;
+mod quality;
 mod readings;
 mod registry;
 mod terms;
@@ -33,6 +34,9 @@ pub(crate) struct RegistryRpc(pub(crate) Arc<Shared>);
 
 /// `park.query.v1.Readings`.
 pub(crate) struct ReadingsRpc(pub(crate) Arc<Shared>);
+
+/// `park.query.v1.Quality`.
+pub(crate) struct QualityRpc(pub(crate) Arc<Shared>);
 
 fn basis(code: i32) -> Result<Basis, QueryError> {
     match pb::Basis::try_from(code) {
@@ -75,6 +79,12 @@ impl Answer for pb::ListIndicatorsResponse {
 impl Answer for pb::WaterBalance {
     fn tell_behind(&mut self) {
         self.status = pb::PeriodStatus::Operational.into();
+        self.notes.push(BEHIND.to_owned());
+    }
+}
+
+impl Answer for pb::QualityReport {
+    fn tell_behind(&mut self) {
         self.notes.push(BEHIND.to_owned());
     }
 }

@@ -13,8 +13,8 @@ use greenpark_model::{
     limits::INSTANT_MS_MIN,
 };
 use greenpark_proto::query::v1::{
-    indicators_server::IndicatorsServer, readings_server::ReadingsServer,
-    registry_server::RegistryServer,
+    indicators_server::IndicatorsServer, quality_server::QualityServer,
+    readings_server::ReadingsServer, registry_server::RegistryServer,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ use crate::{
     park_days::ParkDays,
     plans::{self, Plans},
     registry::Registry,
-    rpc::{IndicatorsRpc, ReadingsRpc, RegistryRpc},
+    rpc::{IndicatorsRpc, QualityRpc, ReadingsRpc, RegistryRpc},
     scope::{Gate, Scope},
     settings::Settings,
 };
@@ -156,6 +156,10 @@ impl Service {
             .max_decoding_message_size(limit)
             .accept_compressed(gzip)
             .send_compressed(gzip);
+        let quality = QualityServer::new(QualityRpc(Arc::clone(&shared)))
+            .max_decoding_message_size(limit)
+            .accept_compressed(gzip)
+            .send_compressed(gzip);
         let readings = ReadingsServer::new(ReadingsRpc(shared))
             .max_decoding_message_size(limit)
             .accept_compressed(gzip)
@@ -164,6 +168,7 @@ impl Service {
             .set_serving::<IndicatorsServer<IndicatorsRpc>>()
             .await;
         health.set_serving::<RegistryServer<RegistryRpc>>().await;
+        health.set_serving::<QualityServer<QualityRpc>>().await;
         health.set_serving::<ReadingsServer<ReadingsRpc>>().await;
         let stop = CancellationToken::new();
         let router = Server::builder()
@@ -174,6 +179,7 @@ impl Service {
             .add_service(reflection().build_v1alpha()?)
             .add_service(indicators)
             .add_service(registry)
+            .add_service(quality)
             .add_service(readings);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());

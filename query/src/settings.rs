@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 use greenpark_model::carbon::Region;
 use serde::{Deserialize, Serialize};
 
-use crate::{bulk, carbon, factors, plans, scope};
+use crate::{bulk, carbon, factors, plans, quality, scope};
 
 /// Settings of the query service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Settings {
     pub waste_files: Vec<PathBuf>,
     /// The set of categories that counts as bulk industrial solid waste.
     pub waste_set: String,
+    /// A file of quality thresholds, instead of the shipped one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality_file: Option<PathBuf>,
     /// Further files of plans; one with the id of a built-in plan replaces it.
     pub plan_files: Vec<PathBuf>,
     /// Who may read what. Without any, everyone may read and declare everything.
@@ -81,6 +84,7 @@ impl Default for Settings {
             grid_region: default_region(),
             waste_files: Vec::new(),
             waste_set: bulk::DEFAULT.to_owned(),
+            quality_file: None,
             plan_files: Vec::new(),
             grants: Vec::new(),
         }
@@ -121,6 +125,9 @@ impl Settings {
                 let (id, known) = (&self.waste_set, known.join(", "));
                 problems.push(format!("query.waste_set: '{id}' is none of {known}"));
             }
+        }
+        if let Err(error) = quality::load(self.quality_file.as_deref()) {
+            problems.push(format!("query.quality_file: {}", with_causes(&error)));
         }
         if let Err(error) = plans::load(&self.plan_files) {
             problems.push(format!("query.plan_files: {}", with_causes(&error)));

@@ -48,6 +48,8 @@ pub enum Command {
     WaterBalance(MaterialArgs),
     /// Ask the ledger of solid waste, its identity checked.
     WasteLedger(MaterialArgs),
+    /// Ask how good the data is: indices against their thresholds, and what should be looked at.
+    Quality(QualityArgs),
     /// Show what a figure stands on: meters, files, the log, declarations and rules, as a tree.
     Explain(ExplainArgs),
     /// Make a figure again from the raw readings of the lake and compare it bit for bit.
@@ -287,6 +289,26 @@ pub struct MaterialArgs {
     /// Waste by its code in the national catalogue, too.
     #[arg(long)]
     pub by_code: bool,
+    /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
+    #[arg(long, value_name = "WHEN")]
+    pub as_of: Option<String>,
+    /// Where to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Arguments of `quality`.
+#[derive(Debug, Clone, Args)]
+pub struct QualityArgs {
+    /// parks/-, parks/P or parks/P/enterprises/E.
+    #[arg(default_value = "parks/-")]
+    pub name: String,
+    /// 2025, 2025-Q4, 2025-11, 2025-11-01..2025-11-30 or a plan's id [default: this year].
+    #[arg(long)]
+    pub period: Option<String>,
+    /// Each enterprise's days, of at most 31, instead of months.
+    #[arg(long)]
+    pub by_day: bool,
     /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
     #[arg(long, value_name = "WHEN")]
     pub as_of: Option<String>,

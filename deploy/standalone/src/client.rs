@@ -6,6 +6,7 @@ pub mod import;
 pub mod indicators;
 pub mod materials;
 pub mod name;
+pub mod quality;
 pub mod question;
 pub mod reasons;
 pub mod recompute;

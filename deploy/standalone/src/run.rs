@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assembly::{self, Roles},
     cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs},
-    client::{explain, extract, import, indicators, materials, recompute, scorecard, sheet},
+    client::{
+        explain, extract, import, indicators, materials, quality, recompute, scorecard, sheet,
+    },
     demo,
     gauge::line,
     replay::{self, mapping::MappingError},
@@ -83,6 +85,10 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::WasteLedger(args) => {
             quiet()?;
             materials::waste_ledger(&args).await
+        }
+        Command::Quality(args) => {
+            quiet()?;
+            quality::quality(&args).await
         }
         Command::Explain(args) => {
             quiet()?;

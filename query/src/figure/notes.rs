@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use greenpark_model::{day::DayRange, indicator::Indicator, waste::Ledger};
+use greenpark_model::{
+    day::DayRange,
+    indicator::{Indicator, round},
+    waste::Ledger,
+};
 
 use crate::{
     figure::{Population, denominator::Denominator},
@@ -48,6 +52,14 @@ fn about_rules(question: &Question<'_>, measured: &Measured, notes: &mut Vec<Str
         notes.push(format!(
             "not counted, for nothing says where their water comes from; register water_source: {}",
             listed(&names)
+        ));
+    }
+    let threshold = question.rules.quality.of("completeness");
+    if let Some(share) = measured.completeness().filter(|share| *share < threshold) {
+        notes.push(format!(
+            "completeness {} is below {}, the least that is asked of data",
+            round(share, 6),
+            threshold.normalize()
         ));
     }
     if !measured.corrections.is_empty() {

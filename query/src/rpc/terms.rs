@@ -5,7 +5,7 @@ use greenpark_model::{
     day::DayRange,
     indicator::Indicator,
     money::PriceBase,
-    water::{UnknownWaterSource, WaterSource},
+    water::WaterSource,
 };
 
 use crate::{
@@ -104,26 +104,27 @@ impl Shared {
         let mut take = |field: &str, problem: String| {
             wrong.extend(QueryError::invalid(field, problem).violations());
         };
-        let media = match asked.media {
-            "" => Media::Excluded,
-            text => text.parse().unwrap_or_else(|error: UnknownMedia| {
+        let media = asked.media.parse().unwrap_or_else(|error: UnknownMedia| {
+            if !asked.media.is_empty() {
                 take("media", error.to_string());
-                Media::Excluded
-            }),
-        };
+            }
+            Media::Excluded
+        });
         if media == Media::Purchased && indicator != Indicator::EnergyIntensity {
             take(
                 "media",
                 "has a meaning for energy-intensity only".to_owned(),
             );
         }
-        let per = match asked.denominator {
-            "" => Series::ValueAdded,
-            text => text.parse().unwrap_or_else(|error: UnknownSeries| {
-                take("denominator", error.to_string());
+        let per = asked
+            .denominator
+            .parse()
+            .unwrap_or_else(|error: UnknownSeries| {
+                if !asked.denominator.is_empty() {
+                    take("denominator", error.to_string());
+                }
                 Series::ValueAdded
-            }),
-        };
+            });
         let undivided = [Indicator::WasteUtilization, Indicator::CarbonPerEnergy];
         if !asked.denominator.is_empty() && undivided.contains(&indicator) {
             take(
@@ -139,12 +140,9 @@ impl Shared {
         }
         let mut sources = Vec::new();
         for source in asked.water_sources {
-            match source.parse() {
+            match source.parse::<WaterSource>() {
                 Ok(source) => sources.push(source),
-                Err(error) => {
-                    let error: UnknownWaterSource = error;
-                    take("water_sources", error.to_string());
-                }
+                Err(error) => take("water_sources", error.to_string()),
             }
         }
         if !sources.is_empty() && indicator != Indicator::WaterIntensity {

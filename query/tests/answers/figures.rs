@@ -436,3 +436,30 @@ async fn meters_that_do_not_count_are_left_out_and_coverage_is_by_registered_int
     assert_eq!(coverage.completeness, "0.750000");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn an_enterprise_that_joined_mid_year_is_counted_and_marked() {
+    let mut world = World::new().await;
+    let of = one_day("e", day("2022-03-01"), &[("electricity", "1000")]);
+    world.seal(PARK, &[of], 1, With::Totals).await;
+    let enterprise = pb::Enterprise {
+        name: "parks/p/enterprises/e".to_owned(),
+        above_designated_size: true,
+        valid_from: "2022-07-01".to_owned(),
+        ..pb::Enterprise::default()
+    };
+    let request = pb::RegisterEnterpriseRequest {
+        enterprise: Some(enterprise),
+        recorded_by: "test".to_owned(),
+        evidence: String::new(),
+    };
+    let registered = world.registry.register_enterprise(request).await;
+    let _registered = registered.expect("registered");
+    let figure = world.energy("parks/p", year(2022)).await;
+    assert_eq!(figure.enterprises, ["parks/p/enterprises/e"]);
+    let told = |note: &String| note.contains("enterprises/e (2022-07-01 to 2022-12-31)");
+    assert!(figure.notes.iter().any(told), "{:?}", figure.notes);
+    let before = world.energy("parks/p", year(2021)).await;
+    assert!(before.enterprises.is_empty());
+    world.stop().await;
+}

@@ -12,4 +12,5 @@ mod limits;
 mod materials;
 mod past;
 mod progress;
+mod quality;
 mod registry;

@@ -229,7 +229,7 @@ async fn what_one_enterprise_hands_to_another_is_utilized_once() {
         (value(&row.identity_gap), row.utilization_percent.as_str()),
         ("0", "60.000000")
     );
-    let open = |note: &String| note.contains("does not close") || note.contains("received");
+    let open = |note: &String| note.contains("does not close") || note.contains("is received");
     assert!(!park.notes.iter().any(open), "{:?}", park.notes);
     world.stop().await;
 }

@@ -97,7 +97,7 @@ fn way(line: &api::ScorecardLine) -> Option<Decimal> {
 }
 
 /// A bar of [`BAR_CELLS`] cells for 100 %; what goes beyond is an arrow.
-fn bar(percent: Option<Decimal>) -> String {
+pub(super) fn bar(percent: Option<Decimal>) -> String {
     let Some(percent) = percent else {
         return String::new();
     };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use greenpark_proto::query::v1::{
-    indicators_client::IndicatorsClient, readings_client::ReadingsClient,
-    registry_client::RegistryClient,
+    indicators_client::IndicatorsClient, quality_client::QualityClient,
+    readings_client::ReadingsClient, registry_client::RegistryClient,
 };
 use tonic::{
     Request, Status,
@@ -92,6 +92,12 @@ impl Service {
     #[must_use]
     pub fn registry(&self) -> RegistryClient<Wire> {
         RegistryClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// How good the data is.
+    #[must_use]
+    pub fn quality(&self) -> QualityClient<Wire> {
+        QualityClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Readings and extracts.

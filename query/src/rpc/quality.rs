@@ -1,0 +1,221 @@
+//! `park.query.v1.Quality`.
+
+use greenpark_model::{
+    day::{CivilDay, DayRange},
+    id::EnterpriseId,
+    indicator::round,
+};
+use greenpark_proto::query::v1::{self as pb, quality_server::Quality};
+use rust_decimal::Decimal;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    error::QueryError,
+    figure::{days, timestamp},
+    name::Name,
+    park_days::ParkDays,
+    period,
+    quality::{Finding, QualityRules, Subject, Tally},
+    rpc::{QualityRpc, indicators::population_of},
+    scope::Scope,
+    service::Shared,
+};
+
+/// Decimal places of indices.
+const PLACES: u32 = 6;
+/// Days that may be told one by one.
+const BY_DAY_MAX: i32 = 31;
+/// Findings that an answer lists before it only counts the rest.
+const FINDINGS_MAX: usize = 1_000;
+
+/// The indices of a tally against their thresholds.
+fn indices(tally: &Tally, rules: &QualityRules) -> Vec<pb::QualityIndex> {
+    tally
+        .indices()
+        .into_iter()
+        .map(|index| {
+            let threshold = rules.of(index.name);
+            let met = index.value.map(|value| match index.falls {
+                true => value <= threshold,
+                false => value >= threshold,
+            });
+            let told = index.value.map(|value| round(value, PLACES).to_string());
+            pb::QualityIndex {
+                name: index.name.to_owned(),
+                chinese: index.chinese.to_owned(),
+                value: told.unwrap_or_default(),
+                threshold: threshold.normalize().to_string(),
+                verdict: match met {
+                    Some(true) => pb::Verdict::Met,
+                    Some(false) => pb::Verdict::Missed,
+                    None => pb::Verdict::Unknown,
+                }
+                .into(),
+                source: rules.source(index.name).to_owned(),
+            }
+        })
+        .collect()
+}
+
+fn score(tally: &Tally, rules: &QualityRules) -> String {
+    let score = tally.score(rules);
+    score
+        .map(|score: Decimal| round(score, PLACES).to_string())
+        .unwrap_or_default()
+}
+
+/// `range` month by month.
+fn months(range: DayRange) -> Vec<DayRange> {
+    let first = |day: &CivilDay| day.to_string().ends_with("-01");
+    range.cut(range.iter().filter(first))
+}
+
+impl Shared {
+    async fn quality(
+        &self,
+        scope: Scope,
+        asked: &pb::GetQualityRequest,
+    ) -> Result<pb::QualityReport, QueryError> {
+        let name = Name::parse("name", &asked.name)?;
+        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
+        let today = self.moment(&registry).day();
+        let whole = period::resolve(asked.period.as_ref(), self.plans.all(), today)?;
+        let over = whole.last().min(today.previous());
+        let range = DayRange::new(whole.first(), over);
+        let range = range.ok_or_else(|| {
+            let problem = format!("has no day that is over; yesterday is {}", today.previous());
+            QueryError::invalid("period", problem)
+        })?;
+        if asked.by_day && range.days() > BY_DAY_MAX {
+            let problem = format!("asks at most {BY_DAY_MAX} days; ask a month");
+            return Err(QueryError::invalid("by_day", problem));
+        }
+        let park_days = self.days_of(&scope, &registry, &name, range).await?;
+        let population = population_of(&name, &park_days, range);
+        let members = population.members.as_slice();
+        let rules = &self.data.quality;
+        let (mut tally, mut found) = (Tally::default(), Vec::new());
+        for (park, enterprise) in members {
+            let subject = subject((park, enterprise), range);
+            tally.add(&subject.tally());
+            let findings = subject.findings(rules);
+            found.extend(findings.into_iter().map(|of| finding(park, enterprise, of)));
+        }
+        let mut notes = population.notes.clone();
+        let more = found.len().saturating_sub(FINDINGS_MAX);
+        if more > 0 {
+            found.truncate(FINDINGS_MAX);
+            notes.push(format!(
+                "{more} more findings; ask one enterprise, or a shorter period"
+            ));
+        }
+        if tally.expected == 0 {
+            notes.push("no meter is registered with an interval: nothing is expected".to_owned());
+        }
+        Ok(pb::QualityReport {
+            name: name.to_string(),
+            period: Some(days(range)),
+            indices: indices(&tally, rules),
+            score: score(&tally, rules),
+            parts: parts(members, range, asked.by_day, rules),
+            findings: found,
+            rules: rules.id.clone(),
+            enterprises: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            notes,
+            as_of: Some(timestamp(self.moment(&registry))),
+        })
+    }
+}
+
+fn subject<'a>(
+    (park, enterprise): (&'a ParkDays, &'a EnterpriseId),
+    range: DayRange,
+) -> Subject<'a> {
+    Subject {
+        park,
+        enterprise,
+        range,
+    }
+}
+
+/// The months of a range, or each enterprise's days.
+fn parts(
+    members: &[(&ParkDays, EnterpriseId)],
+    range: DayRange,
+    by_day: bool,
+    rules: &QualityRules,
+) -> Vec<pb::QualityPart> {
+    let part = |name: String, range: DayRange, tally: &Tally| pb::QualityPart {
+        name,
+        days: Some(days(range)),
+        indices: indices(tally, rules),
+        score: score(tally, rules),
+    };
+    if by_day {
+        let each = members.iter().flat_map(|(park, enterprise)| {
+            let ones = range.iter().filter_map(|day| DayRange::new(day, day));
+            ones.map(move |one| (*park, enterprise, one))
+        });
+        return each
+            .map(|(park, enterprise, one)| {
+                let name = Name::Enterprise(park.park.clone(), enterprise.clone());
+                let tally = subject((park, enterprise), one).tally();
+                part(name.to_string(), one, &tally)
+            })
+            .collect();
+    }
+    months(range)
+        .into_iter()
+        .map(|month| {
+            let mut tally = Tally::default();
+            for (park, enterprise) in members {
+                tally.add(&subject((park, enterprise), month).tally());
+            }
+            part(String::new(), month, &tally)
+        })
+        .collect()
+}
+
+fn finding(park: &ParkDays, enterprise: &EnterpriseId, of: Finding) -> pb::Finding {
+    let (park, enterprise) = (park.park.clone(), enterprise.clone());
+    let quantity = of.series.as_ref().map(|series| series.quantity.to_string());
+    let name = match of.series {
+        Some(series) => Name::Meter(park, enterprise, series.meter),
+        None => Name::Enterprise(park, enterprise),
+    };
+    pb::Finding {
+        check: of.check.to_owned(),
+        name: name.to_string(),
+        quantity: quantity.unwrap_or_default(),
+        days: Some(days(of.days)),
+        detail: of.detail,
+    }
+}
+
+#[tonic::async_trait]
+impl Quality for QualityRpc {
+    async fn get_quality(
+        &self,
+        request: Request<pb::GetQualityRequest>,
+    ) -> Result<Response<pb::QualityReport>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.quality(scope, asked);
+        shared.answer("GetQuality", request.metadata(), work).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_at_the_first_of_each_month() {
+        let day = |text: &str| text.parse().expect("a day");
+        let range = DayRange::new(day("2025-01-15"), day("2025-03-02")).expect("in order");
+        let told: Vec<String> = months(range)
+            .iter()
+            .map(|month| month.first().to_string())
+            .collect();
+        assert_eq!(told, ["2025-01-15", "2025-02-01", "2025-03-01"]);
+    }
+}

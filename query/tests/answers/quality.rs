@@ -1,0 +1,220 @@
+//! How good the data is, asked over gRPC.
+
+use greenpark_archive::rows::Rows;
+use greenpark_model::{day::CivilDay, reading::Kind};
+use greenpark_proto::query::v1::{self as pb, quality_client::QualityClient};
+use tonic::Code;
+
+use crate::fixture::{PARK, With, World, at, day, get, period, rows, series, value_added, year};
+
+const NAME: &str = "parks/p/enterprises/e";
+
+fn month(text: &str) -> pb::period::Period {
+    pb::period::Period::Month(text.to_owned())
+}
+
+/// April 2025, a register every hour but for the hours of a day that are lost.
+fn april(lost: impl Fn(i32, i64) -> bool) -> Vec<(CivilDay, Rows)> {
+    let main = series("main", "electricity", Kind::Register);
+    (0..30)
+        .map(|n| {
+            let of = day("2025-04-01").plus(n);
+            let said: Vec<(i64, String)> = (0..24)
+                .filter(|hour| !lost(n, *hour))
+                .map(|hour| (at(of, hour), (i64::from(n) * 24 + hour).to_string()))
+                .collect();
+            let said: Vec<(i64, &str)> = said.iter().map(|(i, v)| (*i, v.as_str())).collect();
+            (of, rows("e", &[(main.clone(), &said)]))
+        })
+        .filter(|(_, rows)| !rows.is_empty())
+        .collect()
+}
+
+async fn register(world: &mut World, verified_until: &str) {
+    let request = pb::RegisterMeterRequest {
+        meter: Some(pb::Meter {
+            name: format!("{NAME}/meters/main"),
+            quantity: "electricity".to_owned(),
+            kind: "register".to_owned(),
+            interval_s: 3_600,
+            counted: true,
+            valid_from: "2025-04-01".to_owned(),
+            verified_until: verified_until.to_owned(),
+            ..pb::Meter::default()
+        }),
+        recorded_by: "test".to_owned(),
+        evidence: String::new(),
+    };
+    let _registered = world
+        .registry
+        .register_meter(request)
+        .await
+        .expect("registered");
+}
+
+async fn quality(world: &World, of: pb::period::Period, by_day: bool) -> pb::QualityReport {
+    let asked = pb::GetQualityRequest {
+        name: NAME.to_owned(),
+        period: period(of),
+        by_day,
+        as_of: None,
+    };
+    let mut client = QualityClient::new(world.channel.clone());
+    client
+        .get_quality(asked)
+        .await
+        .expect("a report")
+        .into_inner()
+}
+
+fn index<'a>(indices: &'a [pb::QualityIndex], name: &str) -> (&'a str, pb::Verdict) {
+    let index = indices
+        .iter()
+        .find(|index| index.name == name)
+        .expect("an index");
+    (index.value.as_str(), index.verdict())
+}
+
+#[tokio::test]
+async fn a_months_indices_are_told_against_their_thresholds() {
+    let mut world = World::new().await;
+    // Three whole days' readings are lost, and late data touched one day.
+    world
+        .seal(
+            PARK,
+            &april(|n, hour| n < 4 && hour % 4 != 0),
+            1,
+            With::Totals,
+        )
+        .await;
+    let late = april(|_, _| false);
+    world.seal(PARK, &late[9..10], 2, With::Totals).await;
+    register(&mut world, "2025-04-29").await;
+    let report = quality(&world, month("2025-04"), false).await;
+    // 720 expected, 72 of them lost.
+    assert_eq!(
+        index(&report.indices, "completeness"),
+        ("0.900000", pb::Verdict::Met)
+    );
+    assert_eq!(
+        index(&report.indices, "timeliness"),
+        ("0.966667", pb::Verdict::Met)
+    );
+    assert_eq!(
+        index(&report.indices, "correctness"),
+        ("1.000000", pb::Verdict::Met)
+    );
+    assert_eq!(
+        index(&report.indices, "calibration"),
+        ("0.000000", pb::Verdict::Missed)
+    );
+    assert_eq!(
+        index(&report.indices, "accuracy"),
+        ("", pb::Verdict::Unknown)
+    );
+    assert_eq!(report.rules, "on-line-monitoring");
+    assert_eq!(report.parts.len(), 1);
+    let daily = quality(&world, month("2025-04"), true).await;
+    assert_eq!(daily.parts.len(), 30);
+    let of = |n: usize| index(&daily.parts[n].indices, "completeness");
+    assert_eq!(
+        (of(0), of(4)),
+        (
+            ("0.250000", pb::Verdict::Missed),
+            ("1.000000", pb::Verdict::Met)
+        )
+    );
+    assert_eq!(index(&daily.parts[9].indices, "timeliness").0, "0.000000");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_day_with_twice_the_readings_makes_up_for_no_other_and_a_figure_says_that_data_lacks() {
+    let mut world = World::new().await;
+    world
+        .seal(PARK, &april(|n, _| n >= 20), 1, With::Totals)
+        .await;
+    register(&mut world, "2026-12-31").await;
+    world
+        .declare(PARK, vec![value_added(PARK, "e", year(2025), "3650")])
+        .await;
+    let report = quality(&world, month("2025-04"), false).await;
+    assert_eq!(
+        index(&report.indices, "completeness"),
+        ("0.666667", pb::Verdict::Missed)
+    );
+    assert_eq!(
+        index(&report.indices, "calibration"),
+        ("1.000000", pb::Verdict::Met)
+    );
+    let missing = report
+        .findings
+        .iter()
+        .find(|f| f.check == "missing")
+        .expect("a finding");
+    assert!(missing.name.ends_with("meters/main") && missing.detail.contains("10 days"));
+    let figure = world
+        .indicators
+        .get_energy_intensity(get(NAME, month("2025-04")))
+        .await;
+    let figure = figure.expect("a figure").into_inner();
+    let coverage = figure.coverage.expect("coverage");
+    assert_eq!(
+        (
+            coverage.completeness_threshold.as_str(),
+            coverage.complete_enough
+        ),
+        ("0.9", false)
+    );
+    let told = |note: &String| note.contains("completeness 0.666667 is below 0.9");
+    assert!(figure.notes.iter().any(told), "{:?}", figure.notes);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn method_h_a_months_books_are_held_against_the_sum_of_its_days() {
+    let mut world = World::new().await;
+    let mut days = april(|_, _| false);
+    let main = series("main", "electricity", Kind::Register);
+    let of = day("2025-05-01");
+    days.push((of, rows("e", &[(main, &[(at(of, 0), "720")])])));
+    world.seal(PARK, &days, 1, With::Totals).await;
+    register(&mut world, "2026-12-31").await;
+    let books = |amount: &str| pb::Statistic {
+        series: "consumption:electricity".to_owned(),
+        price_base: String::new(),
+        ..value_added(PARK, "e", month("2025-04"), amount)
+    };
+    world.declare(PARK, vec![books("750")]).await;
+    let near = quality(&world, month("2025-04"), false).await;
+    // 720 by the days, 750 by the books.
+    assert_eq!(
+        index(&near.indices, "deviation"),
+        ("0.040000", pb::Verdict::Met)
+    );
+    world.declare(PARK, vec![books("800")]).await;
+    let far = quality(&world, month("2025-04"), false).await;
+    assert_eq!(
+        index(&far.indices, "deviation"),
+        ("0.100000", pb::Verdict::Missed)
+    );
+    let found = far
+        .findings
+        .iter()
+        .find(|f| f.check == "deviation")
+        .expect("a finding");
+    assert!(
+        found.detail.contains("800") && found.detail.contains("720"),
+        "{found:?}"
+    );
+    let asked = pb::GetQualityRequest {
+        name: NAME.to_owned(),
+        period: period(year(2025)),
+        by_day: true,
+        as_of: None,
+    };
+    let mut client = QualityClient::new(world.channel.clone());
+    let refused = client.get_quality(asked).await.expect_err("too many days");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    world.stop().await;
+}
