@@ -15,12 +15,12 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 
 class Asker:
-    """Calls methods of the indicators service by what its reflection says of them."""
+    """Calls methods of a service by what its reflection says of them."""
 
-    def __init__(self, address: str):
+    def __init__(self, address: str, service: str = "park.query.v1.Indicators"):
         self.channel = grpc.insecure_channel(address)
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
-        self.service = pool.FindServiceByName("park.query.v1.Indicators")
+        self.service = pool.FindServiceByName(service)
 
     def call(self, method: str, **fields):
         described = self.service.FindMethodByName(method)

@@ -4,6 +4,7 @@ mod fold;
 mod log;
 mod query;
 mod rest;
+mod scorecard;
 mod travel;
 
 use tokio::runtime::Runtime;
@@ -52,5 +53,9 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "query",
         run: query::intensity,
+    },
+    Case {
+        name: "scorecard",
+        run: scorecard::scorecard,
     },
 ];

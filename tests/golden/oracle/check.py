@@ -3,8 +3,8 @@
     python -m venv v && v/bin/pip install pandas deltalake pyarrow grpcio grpcio-reflection protobuf
     v/bin/python tests/golden/oracle/check.py LAKE 127.0.0.1:50051 PARK
 
-Every enterprise and the park, every year of the parks' plan: amounts, intensities, waste rate, completeness;
-then progress, its schedule and the terms of the split.
+Every enterprise and the park, every year of the parks' plan: amounts, intensities, waste rate, completeness, and
+carbon dioxide where the grid factor is published; the quality index of the last year; then progress, its schedule and the terms of the split.
 """
 
 import sys
@@ -57,6 +57,22 @@ def figures(check: Check, ask: Asker, name: str, year: int, amounts, declared, q
     check.same(f"{name} {year} waste rate", told.value, rate)
 
 
+def carbon(check: Check, ask: Asker, name: str, year: int, amounts, declared, factors, emissions) -> None:
+    tonnes = emissions.tonnes(amounts, year)
+    told = ask.call("GetCarbonIntensity", name=name, period={"year": year})
+    check.same(f"{name} {year} carbon dioxide", told.numerator.value, m.rounded(tonnes, 6))
+    check.same(f"{name} {year} carbon intensity", told.value, m.rounded(tonnes / declared, 6))
+    told = ask.call("GetCarbonPerEnergy", name=name, period={"year": year})
+    check.same(f"{name} {year} carbon per energy", told.value, m.rounded(tonnes / m.energy(amounts, factors), 6))
+
+
+def complete(check: Check, ask: Asker, name: str, year: int, counted) -> None:
+    told = ask.call("GetQuality", name=name, period={"year": year})
+    of = {index.name: index.value for index in told.indices}
+    share = m.rounded(Decimal(counted[0]) / Decimal(counted[1]), 6)
+    check.same(f"{name} {year} quality completeness", of["completeness"], share)
+
+
 def progress(check: Check, ask: Asker, name: str, by_year, members) -> None:
     told = ask.call("GetProgress", name=name, plan="chongqing-parks-14fyp")
     first, last = YEARS[0], YEARS[-1]
@@ -91,22 +107,34 @@ def main() -> int:
     lake, address, park_id = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     ask, check = Asker(address), Check()
     factors = m.Factors(ROOT / "query/data/factors/gbt-2589-2020.toml")
+    emissions = m.Carbon(ROOT / "query/data/carbon/ghg-2025.toml", "chongqing")
+    quality_of = Asker(address, "park.query.v1.Quality")
     park = m.Park(lake, park_id, YEARS)
     by_year = {name: {} for name in TARGETS}
     activity: dict[str, dict] = {}
     for year in YEARS:
-        sums, value, quality = {}, Decimal(0), [0, 0]
+        sums, value, quality, whole = {}, Decimal(0), [0, 0], [0, 0]
         for enterprise in park.enterprises(year):
             amounts, declared = park.consumption(enterprise, year), park.declared(enterprise, year)
             got = park.received(enterprise, year, m.ENERGY)
             name = f"parks/{park_id}/enterprises/{enterprise}"
             figures(check, ask, name, year, amounts, declared, got, factors)
             activity.setdefault(enterprise, {})[year] = (amounts, declared)
+            if year in emissions.grid:
+                carbon(check, ask, name, year, amounts, declared, factors, emissions)
+            if year == YEARS[-1]:
+                counted = park.complete(enterprise, year)
+                complete(check, quality_of, name, year, counted)
+                whole = [whole[0] + counted[0], whole[1] + counted[1]]
             for quantity, amount in amounts.items():
                 sums[quantity] = sums.get(quantity, Decimal(0)) + amount
             value += declared
             quality = [quality[0] + got[0], quality[1] + got[1]]
         figures(check, ask, f"parks/{park_id}", year, sums, value, quality, factors)
+        if year in emissions.grid:
+            carbon(check, ask, f"parks/{park_id}", year, sums, value, factors, emissions)
+        if year == YEARS[-1]:
+            complete(check, quality_of, f"parks/{park_id}", year, whole)
         by_year["energy-intensity"][year] = m.energy(sums, factors) / value
         by_year["water-intensity"][year] = m.water(sums, factors) / value
     first, last = YEARS[0], YEARS[-1]

@@ -140,6 +140,26 @@ class Park:
                     got += int(((rows["ms"] >= start(year)) & (rows["ms"] < start(year + 1))).sum())
         return got, expected
 
+    def complete(self, enterprise: str, year: int) -> tuple[int, int]:
+        """Readings that count of meters with an interval, of one meter and day no more than expected; and these."""
+        counted = expected = 0
+        for (of, meter, quantity), dated in self.meters.items():
+            if of != enterprise:
+                continue
+            got: dict[int, int] = {}
+            for (e, m, q, _), rows in self.series.items():
+                if (e, m, q) == (of, meter, quantity):
+                    days = (rows["ms"] + SHANGHAI_MS) // DAY_MS
+                    for day, count in days.value_counts().items():
+                        got[day] = got.get(day, 0) + int(count)
+            for day in range(first_day(year), first_day(year + 1)):
+                body = dated.on(day)
+                if body and body["interval_s"]:
+                    a_day = 86_400 // body["interval_s"]
+                    expected += a_day
+                    counted += min(got.get(day, 0), a_day)
+        return counted, expected
+
     def declared(self, enterprise: str, year: int) -> Decimal:
         """Value added of a year: as declared whole, or the sum of its months."""
         of = self.value_added.get(enterprise, {})
@@ -193,6 +213,23 @@ class Factors:
         self.of = {}
         for entry in usable:
             self.of.setdefault(entry["medium"], Decimal(entry["kgce_per_unit"]))
+
+
+class Carbon:
+    """Carbon dioxide by the grid factor of the year and region, location-based, and the fuels' factors."""
+
+    UNITS = {"t": 0, "m3": 0, "kWh": 0, "10^4 m3": 4, "GJ": 3}
+
+    def __init__(self, file: Path, region: str):
+        entries = tomllib.loads(file.read_text())
+        self.grid = {e["year"]: Decimal(e["kg_per_kwh"]) / 1000 for e in entries["grid"] if e["region"] == region}
+        self.fuels = {
+            e["medium"]: Decimal(e["tco2_per_unit"]).scaleb(-self.UNITS[e["unit"]]) for e in entries["fuel"]
+        }
+
+    def tonnes(self, amounts: dict[str, Decimal], year: int) -> Decimal:
+        factor = lambda q: self.grid[year] if q == "electricity" else self.fuels[q]
+        return sum((a * factor(q) for q, a in amounts.items() if q in ENERGY), Decimal(0))
 
 
 ENERGY = {
