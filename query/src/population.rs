@@ -39,6 +39,13 @@ pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_>
 }
 
 impl<'a> Population<'a> {
+    /// Notes something of the enterprises with these names, if there are any.
+    fn tell(&mut self, what: &str, names: &[String]) {
+        if !names.is_empty() {
+            self.notes.push(format!("{what}: {}", listed(names)));
+        }
+    }
+
     /// For a figure per product, those who make it: the energy and water of the others is not of that
     /// product. Any other question leaves the population as it is.
     pub(crate) fn making(mut self, question: &Question<'_>) -> Self {
@@ -126,24 +133,18 @@ pub(crate) fn of_parks(parks: &[ParkDays], range: DayRange) -> Population<'_> {
             .members
             .extend(counted.into_iter().map(|enterprise| (park, enterprise)));
     }
-    if !unregistered.is_empty() {
-        let names = listed(&unregistered);
-        population.notes.push(format!(
-            "not counted, for they have readings but are not registered: {names}"
-        ));
-    }
-    if !partial.is_empty() {
-        let names = listed(&partial);
-        population.notes.push(format!(
-            "counted with the whole period, though above designated size on some of its days only: {names}"
-        ));
-    }
-    if !below.is_empty() {
-        let names = listed(&below);
-        population.notes.push(format!(
-            "not counted, for they are not above designated size: {names}"
-        ));
-    }
+    population.tell(
+        "not counted, for they have readings but are not registered",
+        &unregistered,
+    );
+    population.tell(
+        "counted with the whole period, though above designated size on some of its days only",
+        &partial,
+    );
+    population.tell(
+        "not counted, for they are not above designated size",
+        &below,
+    );
     if population.rule == ABOVE_DESIGNATED_SIZE {
         let open: Vec<&str> = parks
             .iter()

@@ -138,21 +138,7 @@ impl Shared {
                 "is no output; ask per value_added, gross_output or product:NAME".to_owned(),
             );
         }
-        let mut sources = Vec::new();
-        for source in asked.water_sources {
-            match source.parse::<WaterSource>() {
-                Ok(source) => sources.push(source),
-                Err(error) => take("water_sources", error.to_string()),
-            }
-        }
-        if !sources.is_empty() && indicator != Indicator::WaterIntensity {
-            take(
-                "water_sources",
-                "has a meaning for water-intensity only".to_owned(),
-            );
-        }
-        sources.sort_unstable();
-        sources.dedup();
+        let sources = water_sources(asked.water_sources, indicator, &mut take);
         if !wrong.is_empty() {
             return Err(QueryError::Invalid(wrong));
         }
@@ -168,4 +154,28 @@ impl Shared {
         self.data.rules(&terms.factor_set)?;
         Ok(terms)
     }
+}
+
+/// The sources that are named, each once and in order.
+fn water_sources(
+    names: &[String],
+    indicator: Indicator,
+    wrong: &mut impl FnMut(&str, String),
+) -> Vec<WaterSource> {
+    let mut sources = Vec::new();
+    for name in names {
+        match name.parse::<WaterSource>() {
+            Ok(source) => sources.push(source),
+            Err(error) => wrong("water_sources", error.to_string()),
+        }
+    }
+    if !sources.is_empty() && indicator != Indicator::WaterIntensity {
+        wrong(
+            "water_sources",
+            "has a meaning for water-intensity only".to_owned(),
+        );
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    sources
 }
