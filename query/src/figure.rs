@@ -80,7 +80,7 @@ pub(crate) fn tell(
 ) -> Result<Told, QueryError> {
     let mut measured = Measured::default();
     for (park, enterprise) in &population.members {
-        measured.add(measure(question, park, enterprise));
+        measured.add(&measure(question, park, enterprise));
     }
     let numerator = Numerator::of(question, &measured)?;
     let denominator = denominator::of(question, population, &numerator)?;
