@@ -444,6 +444,7 @@ async fn an_enterprise_that_joined_mid_year_is_counted_and_marked() {
     world.seal(PARK, &[of], 1, With::Totals).await;
     let enterprise = pb::Enterprise {
         name: "parks/p/enterprises/e".to_owned(),
+        title: "latecomer".to_owned(),
         above_designated_size: true,
         valid_from: "2022-07-01".to_owned(),
         ..pb::Enterprise::default()
