@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use greenpark_archive::meters::{Meter, MeterKey};
+use greenpark_archive::meters::Meter;
 use greenpark_model::{
     amount::Sum,
     day::DayRange,
@@ -107,10 +107,9 @@ fn stretches<'a>(
 fn parents(population: &Population<'_>) -> BTreeSet<(EnterpriseId, MeterId)> {
     let mut parents = BTreeSet::new();
     for (park, enterprise) in &population.members {
-        let mine = |key: &MeterKey| {
-            key.enterprise == *enterprise && key.quantity == Quantity::consumed(Medium::FreshWater)
-        };
-        for (_, meter) in park.registry.meters.iter().filter(|(key, _)| mine(key)) {
+        let water = Quantity::consumed(Medium::FreshWater);
+        let meters = park.registry.meters.of(enterprise);
+        for (_, meter) in meters.filter(|(key, _)| key.quantity == water) {
             let named = meter
                 .latest()
                 .and_then(|entry| entry.body.particulars.parent.clone());

@@ -28,7 +28,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     books::SeriesDays,
-    corrections::{Corrected, consume_corrected},
+    corrections::{Corrected, Correction, consume_corrected},
     park_days::ParkDays,
     quality::QualityRules,
     statistics::Series,
@@ -229,14 +229,40 @@ fn afresh(question: &Question<'_>, park: &ParkDays, enterprise: &EnterpriseId) -
     measured
 }
 
-/// Whether anything is known of a day: it was read, or registers before and after it bridge it.
-fn is_known(parts: &[&SeriesDays], kind: Kind, day: CivilDay) -> bool {
-    let read = |part: &&SeriesDays| part.days.binary_search_by_key(&day, |(of, _)| *of).is_ok();
-    if kind != Kind::Register {
-        return parts.iter().any(read);
+/// Days of `due` of which nothing is known: they were not read, no registers before and after bridge them, and
+/// nobody corrected them by hand.
+fn missing_days(
+    parts: &[&SeriesDays],
+    kind: Kind,
+    due: DayRange,
+    corrections: &[Correction],
+) -> i32 {
+    let known_in = |range: DayRange| {
+        if kind != Kind::Register {
+            let days = parts.iter().map(|part| {
+                let until = |day| part.days.partition_point(|(of, _)| *of < day);
+                until(range.last().next()) - until(range.first())
+            });
+            return i32::try_from(days.sum::<usize>()).unwrap_or(i32::MAX);
+        }
+        let spans = || parts.iter().filter_map(|part| part.span());
+        let first = spans().map(|(first, _)| first).min();
+        let last = spans().map(|(_, last)| last).max();
+        first
+            .zip(last)
+            .and_then(|(first, last)| {
+                DayRange::new(first.max(range.first()), last.min(range.last()))
+            })
+            .map_or(0, DayRange::days)
+    };
+    let by_hand = |day: CivilDay| corrections.iter().any(|of| of.days.contains(day));
+    if corrections.is_empty() {
+        return due.days().saturating_sub(known_in(due));
     }
-    let spans = || parts.iter().filter_map(|part| part.span());
-    spans().any(|(first, _)| first <= day) && spans().any(|(_, last)| day <= last)
+    let days = due.iter().filter(|day| !by_hand(*day));
+    let unknown =
+        days.filter(|day| DayRange::new(*day, *day).is_some_and(|one| known_in(one) == 0));
+    i32::try_from(unknown.count()).unwrap_or(i32::MAX)
 }
 
 /// One series of one enterprise, with its days by book.
@@ -373,11 +399,8 @@ impl Measured {
     /// Counts the readings that the registered meters should have given until now.
     fn expect(&mut self, question: &Question<'_>, park: &ParkDays, of: &EnterpriseId) {
         let known = park.series(of);
-        let meters = park
-            .registry
-            .meters
-            .iter()
-            .filter(|(key, _)| key.enterprise == *of && question.concerns(key.quantity));
+        let meters = park.registry.meters.of(of);
+        let meters = meters.filter(|(key, _)| question.concerns(key.quantity));
         for (key, meter) in meters {
             for part in meter.parts(question.range) {
                 let entry = meter.on(part.first()).map(|entry| &entry.body);
@@ -400,11 +423,10 @@ impl Measured {
                 let parts = known.get(&series).map_or(&[][..], Vec::as_slice);
                 let corrections = park.registry.corrections(of, &series);
                 let over = part.last().min(question.now.day().previous());
-                let due = DayRange::new(part.first(), over);
-                for day in due.into_iter().flat_map(DayRange::iter) {
-                    self.due_days += 1;
-                    let by_hand = corrections.iter().any(|of| of.days.contains(day));
-                    self.missing_days += u64::from(!by_hand && !is_known(parts, body.kind, day));
+                if let Some(due) = DayRange::new(part.first(), over) {
+                    self.due_days += u64::from(due.days().unsigned_abs());
+                    let missing = missing_days(parts, body.kind, due, corrections);
+                    self.missing_days += u64::from(missing.unsigned_abs());
                 }
             }
         }

@@ -172,6 +172,8 @@ struct ChangeBody {
 #[derive(Debug, Clone, Default)]
 pub struct Meters {
     entries: BTreeMap<MeterKey, Dated<Meter>>,
+    /// The keys of each enterprise, in the order of their recording.
+    of: BTreeMap<EnterpriseId, Vec<MeterKey>>,
     /// In order of their instants.
     changes: BTreeMap<MeterKey, Vec<MeterChange>>,
 }
@@ -290,6 +292,15 @@ impl Meters {
         self.entries.iter()
     }
 
+    /// The meters of an enterprise.
+    pub fn of(
+        &self,
+        enterprise: &EnterpriseId,
+    ) -> impl Iterator<Item = (&MeterKey, &Dated<Meter>)> {
+        let keys = self.of.get(enterprise).into_iter().flatten();
+        keys.filter_map(|key| self.entries.get_key_value(key))
+    }
+
     /// What is registered of the meter of `series`.
     #[must_use]
     pub fn get(&self, enterprise: &EnterpriseId, series: &Series) -> Option<&Dated<Meter>> {
@@ -392,6 +403,10 @@ fn take(parks: &mut BTreeMap<ParkId, Meters>, entry: &ReferenceEntry) -> Result<
                 quantity: body.quantity,
             };
             let meters = parks.entry(park).or_default();
+            if !meters.entries.contains_key(&key) {
+                let of = meters.of.entry(key.enterprise.clone()).or_default();
+                of.push(key.clone());
+            }
             meters.entries.entry(key).or_default().record(entry, body);
         }
         METER_CHANGE => {

@@ -288,10 +288,8 @@ impl Subject<'_> {
             .map(|(check, detail)| (check, range, detail))
             .collect();
         let Some(meter) = self.meter(series) else {
-            let of_another =
-                self.park.registry.meters.iter().any(|(key, _)| {
-                    key.enterprise == *self.enterprise && key.meter == series.meter
-                });
+            let mut registered = self.park.registry.meters.of(self.enterprise);
+            let of_another = registered.any(|(key, _)| key.meter == series.meter);
             if of_another {
                 let detail = format!(
                     "tells {}, and is registered for another quantity",

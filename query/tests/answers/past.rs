@@ -248,3 +248,52 @@ async fn a_total_that_was_tampered_with_is_found_by_making_the_figure_again() {
     assert_ne!(recomputed.numerator, published.numerator);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_sealed_quarter_differs_from_then_by_what_was_corrected_and_the_lineage_names_it() {
+    let mut world = world().await;
+    world.seal(PARK, &two_days(10), 1, With::Totals).await;
+    let quarter = pb::period::Period::Quarter("2025-Q1".to_owned());
+    let asked = |as_of| pb::GetIndicatorRequest {
+        as_of,
+        ..get(NAME, quarter.clone())
+    };
+    world.go_on();
+    let then = world.indicators.get_energy_intensity(asked(None)).await;
+    let then = then.expect("a figure").into_inner();
+    let correction = pb::RecordCorrectionRequest {
+        correction: Some(pb::Correction {
+            meter: format!("{NAME}/meters/main"),
+            quantity: "electricity".to_owned(),
+            kind: "register".to_owned(),
+            days: Some(pb::Days {
+                first: "2025-03-01".to_owned(),
+                last: "2025-03-02".to_owned(),
+            }),
+            amount: "500".to_owned(),
+            reason: "meter stood still for a while".to_owned(),
+            ..pb::Correction::default()
+        }),
+        recorded_by: "metering".to_owned(),
+        evidence: "form 12".to_owned(),
+    };
+    world.go_on();
+    let taken = world.registry.record_correction(correction).await;
+    let _taken = taken.expect("taken");
+    world.go_on();
+    let now = world.indicators.get_energy_intensity(asked(None)).await;
+    let now = now.expect("a figure").into_inner();
+    let kwh = |figure: &pb::Figure| value(&figure.components[0].amount).to_owned();
+    assert_eq!((kwh(&then).as_str(), kwh(&now).as_str()), ("470", "500"));
+    let again = world
+        .indicators
+        .get_energy_intensity(asked(then.as_of))
+        .await;
+    assert_eq!(again.expect("a figure").into_inner(), then);
+    let named = |part: &Part| match part {
+        Part::Record(record) => record.kind == "correction" && record.evidence == "form 12",
+        _ => false,
+    };
+    assert!(explain(&mut world).await.iter().any(named));
+    world.stop().await;
+}
