@@ -107,6 +107,7 @@ fn fuel(entry: &mut Entry<'_>) -> Option<FuelFactor> {
         );
         return None;
     }
+    let published = entry.optional("published", day);
     let (power, (valid_from, valid_to)) = (power?, validity?);
     let canonical = |value: Decimal| shift(value, power);
     Some(FuelFactor {
@@ -121,6 +122,7 @@ fn fuel(entry: &mut Entry<'_>) -> Option<FuelFactor> {
         },
         valid_from,
         valid_to,
+        published,
         source: source
             .zip(title)
             .map(|(source, title)| format!("{source} ({title})"))?,

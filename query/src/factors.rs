@@ -8,11 +8,12 @@ use std::{path::PathBuf, str::FromStr as _};
 
 use greenpark_model::{
     coal::{Basis, Factor, FactorSet},
+    day::CivilDay,
     quantity::{Medium, MediumClass},
 };
 use rust_decimal::Decimal;
 
-use crate::fields::{Document, Entry, FileError, Validity, positive};
+use crate::fields::{Document, Entry, FileError, Validity, day, positive};
 
 const BUILT_IN: &str = include_str!("../data/factors/gbt-2589-2020.toml");
 const EDITION_2008: &str = include_str!("../data/factors/gbt-2589-2008.toml");
@@ -128,6 +129,7 @@ fn unit(entry: &mut Entry<'_>, medium: Option<Medium>) {
 struct Coefficient {
     kgce_per_unit: Decimal,
     validity: Validity,
+    published: Option<CivilDay>,
     source: String,
 }
 
@@ -139,6 +141,7 @@ impl Coefficient {
             kgce_per_unit: self.kgce_per_unit,
             valid_from: self.validity.0,
             valid_to: self.validity.1,
+            published: self.published,
             source: self.source,
         }
     }
@@ -152,7 +155,9 @@ fn coefficient(entry: &mut Entry<'_>) -> Option<Coefficient> {
             .ok_or_else(|| format!("'{text}' is no decimal from 0"))
     });
     let (validity, source) = (entry.validity(), entry.source());
+    let published = entry.optional("published", day);
     Some(Coefficient {
+        published,
         kgce_per_unit: kgce_per_unit?,
         validity: validity?,
         source: source?,
@@ -209,6 +214,25 @@ mod tests {
         std::fs::write(&file, text.replace("kgce/kWh", "kgce/t")).expect("written");
         let error = load(&[file]).expect_err("a wrong unit").to_string();
         assert!(error.contains("kgce/kWh"), "{error}");
+    }
+
+    #[test]
+    fn an_entry_counts_as_of_its_publication() {
+        let text = "id = \"ours\"\n[[factor]]\nmedium = \"diesel\"\nkgce_per_unit = \"1500\"\n\
+                    unit = \"kgce/t\"\nvalid_from = \"2020-01-01\"\npublished = \"2026-03-01\"\n\
+                    status = \"C\"\nsource = \"notice\"\n";
+        let set = parse(text, "f.toml").expect("read");
+        let day = |text: &str| text.parse::<CivilDay>().expect("a day");
+        let known = |on: &str| {
+            let when = (day("2024-06-30"), Some(day(on)));
+            set.find_known(Medium::Diesel, Basis::Calorific, when)
+                .is_some()
+        };
+        assert!(known("2026-03-01") && !known("2026-02-28"));
+        assert!(
+            set.find(Medium::Diesel, Basis::Calorific, day("2024-06-30"))
+                .is_some()
+        );
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub struct FuelFactor {
     pub valid_from: CivilDay,
     /// Last day it holds; `None` while it holds.
     pub valid_to: Option<CivilDay>,
+    /// The day it was published; `None` where that is not told.
+    pub published: Option<CivilDay>,
     /// Where it comes from, with its status.
     pub source: String,
 }
@@ -315,15 +317,27 @@ impl CarbonSet {
             .ok_or(missing)
     }
 
-    /// The set as it was on `day`: without the grid factors that were published later.
+    /// The set as it was on `day`: without the factors that were published later.
     #[must_use]
     pub fn as_of(&self, day: CivilDay) -> Self {
         let grid = self.grid.iter().filter(|f| f.published <= day);
+        let known = |f: &&FuelFactor| f.published.is_none_or(|published| published <= day);
         Self {
             id: self.id.clone(),
             grid: grid.cloned().collect(),
-            fuels: self.fuels.clone(),
+            fuels: self.fuels.iter().filter(known).cloned().collect(),
         }
+    }
+
+    /// Whether all of it had been published on `day`.
+    #[must_use]
+    pub fn is_known_on(&self, day: CivilDay) -> bool {
+        let fuels = self.fuels.iter().filter_map(|f| f.published);
+        self.grid
+            .iter()
+            .map(|f| f.published)
+            .chain(fuels)
+            .all(|published| published <= day)
     }
 
     fn fuel(&self, medium: Medium, day: CivilDay) -> Result<Applied<'_>, CarbonError> {

@@ -96,6 +96,8 @@ pub struct Factor {
     pub valid_from: CivilDay,
     /// Last day it holds; `None` while it holds.
     pub valid_to: Option<CivilDay>,
+    /// The day it was published, before which nobody could use it; `None` where that is not told.
+    pub published: Option<CivilDay>,
     /// Where it comes from, with its status.
     pub source: String,
 }
@@ -116,8 +118,24 @@ impl FactorSet {
     /// The factor of `medium` at `basis` on `day`.
     #[must_use]
     pub fn find(&self, medium: Medium, basis: Basis, day: CivilDay) -> Option<&Factor> {
+        self.find_known(medium, basis, (day, None))
+    }
+
+    /// As [`find`](Self::find), of what had been published on the second day, if one is given.
+    #[must_use]
+    pub fn find_known(
+        &self,
+        medium: Medium,
+        basis: Basis,
+        (day, known_on): (CivilDay, Option<CivilDay>),
+    ) -> Option<&Factor> {
+        let is_known = |f: &Factor| {
+            let dates = f.published.zip(known_on);
+            dates.is_none_or(|(published, known_on)| published <= known_on)
+        };
         self.factors.iter().find(|f| {
-            f.medium == medium
+            is_known(f)
+                && f.medium == medium
                 && f.basis.is_none_or(|b| b == basis)
                 && f.valid_from <= day
                 && f.valid_to.is_none_or(|last| day <= last)
@@ -171,6 +189,7 @@ mod tests {
             kgce_per_unit: kgce.parse().expect("a decimal"),
             valid_from: CivilDay::from_epoch_days(0),
             valid_to: None,
+            published: None,
             source: "vector".to_owned(),
         }
     }

@@ -99,7 +99,8 @@ impl Question<'_> {
                 source: Arc::clone(&entry.body.source),
             };
         }
-        let found = set.find(medium, self.basis, day);
+        let known_on = Some(self.now.day());
+        let found = set.find_known(medium, self.basis, (day, known_on));
         let place = found.and_then(|f| set.factors.iter().position(|x| std::ptr::eq(x, f)));
         place.map_or(Coal::Unknown, Coal::Set)
     }

@@ -37,6 +37,7 @@ fn fuel(medium: Medium, tco2_per_unit: &str) -> FuelFactor {
         composition: None,
         valid_from: day("2000-01-01"),
         valid_to: None,
+        published: None,
         source: medium.as_str().to_owned(),
     }
 }
