@@ -3,6 +3,7 @@
 //! Σ over the population first, one division last; no ratio is ever added to another.
 
 mod denominator;
+mod frame;
 mod notes;
 mod numerator;
 
@@ -22,6 +23,7 @@ use crate::{
     park_days::ParkDays,
 };
 
+pub(crate) use frame::frame;
 pub(crate) use notes::listed;
 
 /// Decimal places of tonnes of standard coal, shares and percentages.
@@ -72,16 +74,22 @@ pub(crate) fn out_of_range() -> QueryError {
     QueryError::Broken("a sum is beyond 28 digits".to_owned())
 }
 
+/// What a population's enterprises consumed together.
+fn together(question: &Question<'_>, population: &Population<'_>) -> Measured {
+    let mut measured = Measured::default();
+    for (park, enterprise) in &population.members {
+        measured.add(&measure(question, park, enterprise));
+    }
+    measured
+}
+
 /// Tells the figure of `population` under `name`.
 pub(crate) fn tell(
     question: &Question<'_>,
     name: String,
     population: &Population<'_>,
 ) -> Result<Told, QueryError> {
-    let mut measured = Measured::default();
-    for (park, enterprise) in &population.members {
-        measured.add(&measure(question, park, enterprise));
-    }
+    let measured = together(question, population);
     let numerator = Numerator::of(question, &measured)?;
     let denominator = denominator::of(question, population, &numerator)?;
     let key = Key {

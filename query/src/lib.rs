@@ -15,6 +15,7 @@
 //! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
+//! | `materials`, `leakage` | the water balance and the waste ledger, pure |
 //! | [`factors`], [`plans`], [`carbon`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
 //! | [`quality`] | indices against thresholds, and findings by name |
 //! | `explain`, [`recompute`] | what a figure stands on, and the figure again from its readings |
@@ -48,6 +49,7 @@ mod extract;
 mod fields;
 mod figure;
 mod latest;
+mod leakage;
 mod limits;
 mod materials;
 mod measure;

@@ -6,10 +6,10 @@ use greenpark_archive::meters::Meter;
 use greenpark_model::{
     amount::Sum,
     day::DayRange,
-    id::{EnterpriseId, MeterId},
+    id::{EnterpriseId, ParkId},
     quantity::{Flow, Medium, MediumClass, Quantity},
     reading::{Kind, Series},
-    waste::Ledger,
+    waste::{BulkSet, Ledger},
     waste_code::WasteCode,
     water::WaterSource,
 };
@@ -18,6 +18,7 @@ use crate::{
     books::SeriesDays,
     corrections::{Corrected, consume_corrected},
     figure::Population,
+    leakage::{Families, families},
     park_days::ParkDays,
 };
 
@@ -34,21 +35,28 @@ pub(crate) struct Water {
     /// New water by its source; by none where nothing is registered.
     pub(crate) intake: BTreeMap<Option<WaterSource>, Measured>,
     pub(crate) reused: Measured,
-    /// New water of the meters that have sub-meters, and what those told of it.
-    pub(crate) parents: Sum,
-    pub(crate) children: Sum,
-    /// Whether any meter of new water has a sub-meter.
-    pub(crate) has_children: bool,
-    pub(crate) readings: u64,
+    /// What meters with sub-meters told, and these of it.
+    pub(crate) families: Option<Families>,
+    /// Registered meters that were not read.
+    pub(crate) unread: BTreeSet<String>,
 }
 
 /// Waste by category and code.
 #[derive(Debug, Default)]
 pub(crate) struct Waste {
     pub(crate) rows: BTreeMap<(Medium, Option<WasteCode>), Ledger>,
-    pub(crate) readings: u64,
+    /// What was received of each category.
+    pub(crate) received: BTreeMap<Medium, Received>,
     /// Enterprises and meters whose code is of another industry than the enterprise's.
     pub(crate) foreign: BTreeSet<String>,
+}
+
+/// What enterprises of a population received of others, and what enterprises of it booked as utilized of their
+/// own waste. Where the first is more, who handed it over is outside, or has not booked its use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) amount: Sum,
+    pub(crate) booked: Sum,
 }
 
 /// A part of a range in which one entry of a meter holds.
@@ -61,11 +69,11 @@ struct Stretch<'a> {
 }
 
 /// What the series of the population told in `range`, stretch by stretch.
-fn each(
-    population: &Population<'_>,
+fn each<'a>(
+    population: &'a Population<'_>,
     range: DayRange,
     wanted: impl Fn(Quantity) -> bool,
-    mut take: impl FnMut(Stretch<'_>),
+    mut take: impl FnMut(Stretch<'a>),
 ) {
     for (park, enterprise) in &population.members {
         for (series, parts) in park.series(enterprise) {
@@ -103,47 +111,21 @@ fn stretches<'a>(
         .collect()
 }
 
-/// The meters of new water, counted, that some meter names as its parent.
-fn parents(population: &Population<'_>) -> BTreeSet<(EnterpriseId, MeterId)> {
-    let mut parents = BTreeSet::new();
-    for (park, enterprise) in &population.members {
-        let water = Quantity::consumed(Medium::FreshWater);
-        let meters = park.registry.meters.of(enterprise);
-        for (_, meter) in meters.filter(|(key, _)| key.quantity == water) {
-            let named = meter
-                .latest()
-                .and_then(|entry| entry.body.particulars.parent.clone());
-            parents.extend(named.map(|parent| (enterprise.clone(), parent)));
-        }
-    }
-    parents
-}
-
 /// The water of a population.
 pub(crate) fn water(population: &Population<'_>, range: DayRange) -> Water {
-    let mut made = Water::default();
-    let parents = parents(population);
+    let mut made = Water {
+        families: families(population, range),
+        unread: unread(population, range),
+        ..Water::default()
+    };
     let wanted = |quantity: Quantity| quantity.medium.class() == MediumClass::Water;
     each(population, range, wanted, |stretch| {
-        let consumption = stretch.corrected.consumption;
-        let counted = stretch.entry.is_none_or(|meter| meter.counted);
-        if !counted {
-            let parent = stretch
-                .entry
-                .and_then(|meter| meter.particulars.parent.as_ref());
-            if parent.is_some() && stretch.series.quantity.medium == Medium::FreshWater {
-                made.children += consumption.amount;
-                made.has_children = true;
-            }
+        if !stretch.entry.is_none_or(|meter| meter.counted) {
             return;
         }
-        made.readings += consumption.readings;
+        let consumption = stretch.corrected.consumption;
         let of = match stretch.series.quantity.medium {
             Medium::FreshWater => {
-                let key = (stretch.enterprise.clone(), stretch.series.meter.clone());
-                if parents.contains(&key) {
-                    made.parents += consumption.amount;
-                }
                 let source = stretch
                     .entry
                     .and_then(|meter| meter.particulars.water_source);
@@ -157,9 +139,46 @@ pub(crate) fn water(population: &Population<'_>, range: DayRange) -> Water {
     made
 }
 
+/// The meters of water that are registered for days of `range` and were not read on any of these, nor corrected
+/// by hand.
+fn unread(population: &Population<'_>, range: DayRange) -> BTreeSet<String> {
+    let mut unread = BTreeSet::new();
+    for (park, enterprise) in &population.members {
+        let known = park.series(enterprise);
+        let meters = park.registry.meters.of(enterprise);
+        for (key, meter) in
+            meters.filter(|(key, _)| key.quantity.medium.class() == MediumClass::Water)
+        {
+            let registered = |days: &DayRange| meter.on(days.first()).is_some();
+            let days: Vec<DayRange> = meter.parts(range).into_iter().filter(registered).collect();
+            let told = |(series, parts): (&&Series, &Vec<&SeriesDays>)| {
+                let traits = park
+                    .registry
+                    .meters
+                    .traits(enterprise, series, range.last().year());
+                let corrections = park.registry.corrections(enterprise, series);
+                let is_it = series.meter == key.meter && series.quantity == key.quantity;
+                is_it
+                    && days.iter().any(|days| {
+                        let of = consume_corrected(parts, &traits, *days, corrections);
+                        of.consumption.readings > 0 || !of.told.is_empty()
+                    })
+            };
+            if !days.is_empty() && !known.iter().any(told) {
+                let (park, meter) = (&park.park, &key.meter);
+                unread.insert(format!(
+                    "parks/{park}/enterprises/{enterprise}/meters/{meter}"
+                ));
+            }
+        }
+    }
+    unread
+}
+
 /// The solid waste of a population.
 pub(crate) fn waste(population: &Population<'_>, range: DayRange, by_code: bool) -> Waste {
     let mut made = Waste::default();
+    let mut books: BTreeMap<(Medium, &ParkId, &EnterpriseId), Ledger> = BTreeMap::new();
     let wanted = |quantity: Quantity| {
         quantity.medium.class() == MediumClass::Waste && quantity.flow != Flow::Consumed
     };
@@ -168,7 +187,6 @@ pub(crate) fn waste(population: &Population<'_>, range: DayRange, by_code: bool)
             return;
         }
         let consumption = stretch.corrected.consumption;
-        made.readings += consumption.readings;
         let code = stretch.entry.and_then(|meter| meter.particulars.waste_code);
         if let Some(code) = code {
             let industry = stretch.park.registry.industry(stretch.enterprise, range);
@@ -181,13 +199,29 @@ pub(crate) fn waste(population: &Population<'_>, range: DayRange, by_code: bool)
             }
         }
         let Quantity { medium, flow } = stretch.series.quantity;
+        let of = (medium, &stretch.park.park, stretch.enterprise);
+        let book = books.entry(of).or_default();
+        book.book(flow, consumption.amount);
         let key = (medium, code.filter(|_| by_code));
-        made.rows
-            .entry(key)
-            .or_default()
-            .book(flow, consumption.amount);
+        let row = made.rows.entry(key).or_default();
+        row.book(flow, consumption.amount);
     });
+    for ((medium, ..), book) in books {
+        let of = made.received.entry(medium).or_default();
+        of.amount += book.received;
+        of.booked += book.net_utilized().max(Sum::ZERO);
+    }
     made
+}
+
+/// Every category of solid waste, whether it counts as bulk or not.
+pub(crate) fn every_category() -> BulkSet {
+    let is_waste = |medium: &Medium| medium.class() == MediumClass::Waste;
+    BulkSet {
+        id: String::new(),
+        categories: Medium::ALL.iter().copied().filter(is_waste).collect(),
+        source: String::new(),
+    }
 }
 
 /// Whether a code is for any industry, or for the two digits that an enterprise's industry begins with; one

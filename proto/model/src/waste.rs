@@ -6,7 +6,9 @@
 //!
 //! Utilisation is counted where the waste came into being (综合利用量由原产生固体废物的单位统计): what an
 //! enterprise takes from another one is `received`, and what it utilizes of it is no utilisation of a group a
-//! second time. So *utilized* in both formulas is net of what was received.
+//! second time. So *utilized* in both formulas is net of what was received. (NBS, the statistics' explanation of
+//! 一般工业固体废物综合利用量; recalled, not confirmed: status R.) The receiver's own books close the same way: what it
+//! uses of it comes to nothing, and what it only stores is −received + stored.
 
 use rust_decimal::Decimal;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use greenpark_model::{
+    amount::Sum,
     day::DayRange,
     indicator::{Indicator, round},
     waste::Ledger,
@@ -34,6 +35,11 @@ pub(super) fn gather(
     denominator: &Denominator,
 ) -> Vec<String> {
     let mut notes = population.notes.clone();
+    if measured.readings == 0 {
+        notes.push(
+            "there is no value: no meter of this indicator was read in the period".to_owned(),
+        );
+    }
     about_readings(question, measured, &mut notes);
     about_falls(measured, &mut notes);
     match question.indicator {
@@ -41,6 +47,23 @@ pub(super) fn gather(
         Indicator::CarbonPerEnergy => {}
         _ => about_declared(question, denominator, &mut notes),
     }
+    about_rules(question, measured, &mut notes);
+    notes
+}
+
+/// The notes of a table of amounts of `what`, which divides nothing.
+pub(super) fn of_table(
+    question: &Question<'_>,
+    population: &Population<'_>,
+    measured: &Measured,
+    what: &str,
+) -> Vec<String> {
+    let mut notes = population.notes.clone();
+    if measured.readings == 0 {
+        notes.push(format!("no meter of {what} was read in the period"));
+    }
+    about_readings(question, measured, &mut notes);
+    about_falls(measured, &mut notes);
     about_rules(question, measured, &mut notes);
     notes
 }
@@ -94,11 +117,6 @@ fn about_rules(question: &Question<'_>, measured: &Measured, notes: &mut Vec<Str
 
 fn about_readings(question: &Question<'_>, measured: &Measured, notes: &mut Vec<String>) {
     let range = question.range;
-    if measured.readings == 0 {
-        notes.push(
-            "there is no value: no meter of this indicator was read in the period".to_owned(),
-        );
-    }
     for medium in &measured.without_factor {
         let medium = medium.as_str();
         notes.push(match question.needs_carbon() {
@@ -179,6 +197,13 @@ fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
 fn about_waste(measured: &Measured, ledger: &Ledger, notes: &mut Vec<String>) {
     if measured.readings > 0 && ledger.available().0 == 0 {
         notes.push("there is no value: nothing was generated or taken from old stock".to_owned());
+    }
+    if ledger.net_utilized() < Sum::ZERO {
+        notes.push(
+            "more is received from others than is used: what is only stored or disposed of was booked as \
+             utilized by who handed it over"
+                .to_owned(),
+        );
     }
     let gap = ledger.identity_gap();
     if gap.0 != 0 {

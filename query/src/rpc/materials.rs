@@ -13,8 +13,8 @@ use rust_decimal::Decimal;
 
 use crate::{
     error::QueryError,
-    figure::{self, Population, amount, out_of_range, tell, timestamp},
-    materials::{self, Measured},
+    figure::{self, amount, out_of_range, timestamp},
+    materials::{self, Measured, Received, Waste, Water},
     name::Name,
     period,
     registry::Registry,
@@ -53,23 +53,6 @@ impl Shared {
         Ok((registry, range))
     }
 
-    /// The figure of the same population: its coverage, status, revisions and notes are those of the table.
-    fn frame(
-        &self,
-        indicator: Indicator,
-        registry: &Registry,
-        (name, population, range): (&Name, &Population<'_>, DayRange),
-    ) -> Result<pb::Figure, QueryError> {
-        let terms = Terms::plain(indicator, range);
-        let question = self.question(&terms, registry)?;
-        match tell(&question, name.to_string(), population) {
-            Ok(told) => Ok(told.figure),
-            // What is declared at other prices is no part of a balance.
-            Err(QueryError::MixedPriceBases { .. }) => Ok(pb::Figure::default()),
-            Err(error) => Err(error),
-        }
-    }
-
     pub(super) async fn water_balance(
         &self,
         scope: Scope,
@@ -81,11 +64,9 @@ impl Shared {
             .await?;
         let days = self.days_of(&scope, &registry, &name, range).await?;
         let population = population_of(&name, &days, range);
-        let frame = self.frame(
-            Indicator::WaterIntensity,
-            &registry,
-            (&name, &population, range),
-        )?;
+        let terms = Terms::plain(Indicator::WaterIntensity, range);
+        let question = self.question(&terms, &registry)?;
+        let frame = figure::frame(&question, &population, "new water")?;
         let water = materials::water(&population, range);
         let intake: Sum = water.intake.values().map(|of| of.amount).sum();
         let told = |sum: Sum| Some(amount(sum, "m3"));
@@ -98,11 +79,9 @@ impl Shared {
                 estimated: told(estimated),
             }
         });
-        let unaccounted = water.parents - water.children;
-        let mut notes = frame_notes(&frame);
-        if water.intake.contains_key(&None) {
-            notes.push("some meters do not say where their water comes from".to_owned());
-        }
+        let unaccounted = water.families.map(|of| of.above - of.below);
+        let mut notes = frame.notes;
+        notes.extend(water_doubts(&water));
         Ok(pb::WaterBalance {
             name: name.to_string(),
             period: Some(figure::days(range)),
@@ -110,13 +89,13 @@ impl Shared {
             sources: sources.collect(),
             reused: told(water.reused.amount),
             reuse_percent: percent(water.reused.amount, intake + water.reused.amount)?,
-            unaccounted: water.has_children.then(|| amount(unaccounted, "m3")),
-            leakage_percent: match water.has_children {
-                true => percent(unaccounted, water.parents)?,
-                false => String::new(),
+            unaccounted: unaccounted.and_then(told),
+            leakage_percent: match water.families {
+                Some(of) => percent(of.above - of.below, of.above)?,
+                None => String::new(),
             },
-            status: frame.status,
-            coverage: frame.coverage,
+            status: frame.status.into(),
+            coverage: Some(frame.coverage),
             revisions: frame.revisions,
             notes,
             as_of: Some(timestamp(self.moment(&registry))),
@@ -134,11 +113,13 @@ impl Shared {
             .await?;
         let days = self.days_of(&scope, &registry, &name, range).await?;
         let population = population_of(&name, &days, range);
-        let indicator = Indicator::WasteUtilization;
-        let frame = self.frame(indicator, &registry, (&name, &population, range))?;
+        let terms = Terms::plain(Indicator::WasteUtilization, range);
+        let mut question = self.question(&terms, &registry)?;
+        let (bulk, every) = (question.rules.bulk, materials::every_category());
+        question.rules.bulk = &every;
+        let frame = figure::frame(&question, &population, "solid waste")?;
         let waste = materials::waste(&population, range, asked.by_code);
-        let bulk = self.data.rules("")?.bulk;
-        let (mut rows, mut notes) = (Vec::new(), frame_notes(&frame));
+        let (mut rows, mut notes) = (Vec::new(), frame.notes);
         let (mut all, mut bulk_total) = (Ledger::default(), Ledger::default());
         for ((medium, code), ledger) in &waste.rows {
             let is_bulk = bulk.categories.contains(medium);
@@ -148,6 +129,10 @@ impl Shared {
             }
             rows.push(self.row(Some(*medium), *code, ledger, is_bulk)?);
             notes.extend(doubts(*medium, ledger));
+        }
+        // One enterprise alone has received what it has: who handed it over is not asked.
+        if population.members.len() > 1 {
+            notes.extend(handed_over_by_nobody(&waste));
         }
         if !waste.foreign.is_empty() {
             let names: Vec<&String> = waste.foreign.iter().collect();
@@ -163,8 +148,8 @@ impl Shared {
             total: Some(self.row(None, None, &all, false)?),
             bulk_total: Some(self.row(None, None, &bulk_total, true)?),
             waste_set: bulk.id.clone(),
-            status: frame.status,
-            coverage: frame.coverage,
+            status: frame.status.into(),
+            coverage: Some(frame.coverage),
             revisions: frame.revisions,
             notes,
             as_of: Some(timestamp(self.moment(&registry))),
@@ -199,14 +184,39 @@ impl Shared {
     }
 }
 
-/// What a reader of the table must know of its readings; what concerns a division is no part of it.
-fn frame_notes(frame: &pb::Figure) -> Vec<String> {
-    let about_division = |note: &&String| note.contains("value added") || note.contains("no value");
-    let notes = frame.notes.iter().filter(|note| !about_division(note));
+/// What a reader of a water balance must know beside its readings.
+fn water_doubts(water: &Water) -> Vec<String> {
+    let mut notes = Vec::new();
+    if water.intake.contains_key(&None) {
+        notes.push("some meters do not say where their water comes from".to_owned());
+    }
+    if !water.unread.is_empty() {
+        let names: Vec<&String> = water.unread.iter().collect();
+        let names = figure::listed(&names);
+        notes.push(format!("not read in the period: {names}"));
+    }
+    let excess = water.families.map(|of| of.below - of.above);
+    if let Some(excess) = excess.filter(|excess| *excess > Sum::ZERO) {
+        notes.push(format!(
+            "sub-meters tell {excess} m3 more than the meters that they stand behind"
+        ));
+    }
     notes
-        .filter(|note| !note.contains("ledger does not close"))
-        .cloned()
-        .collect()
+}
+
+/// Waste that enterprises took from others, none of whom has booked its use.
+fn handed_over_by_nobody(waste: &Waste) -> impl Iterator<Item = String> {
+    let lacking = waste
+        .received
+        .iter()
+        .filter(|(_, of)| of.amount > of.booked);
+    lacking.map(|(medium, Received { amount, booked })| {
+        format!(
+            "{}: {amount} t are received, and others here have booked {booked} t of their own as utilized: the \
+             rest came from outside, or who generated it has not booked its use",
+            medium.as_str()
+        )
+    })
 }
 
 /// What a ledger cannot be.
@@ -232,7 +242,8 @@ fn doubts(medium: Medium, ledger: &Ledger) -> Vec<String> {
         (
             ledger.received > ledger.utilized,
             format!(
-                "{what}: more is received from others than is used: who generated it has not booked its use"
+                "{what}: more is received from others than is used: what is only stored or disposed of was \
+                 booked as utilized by who handed it over"
             ),
         ),
     ];

@@ -10,6 +10,7 @@ mod fixture;
 mod latency;
 mod limits;
 mod materials;
+mod materials_doubts;
 mod past;
 mod progress;
 mod quality;
