@@ -47,7 +47,7 @@ pub enum Command {
     /// Ask water by source, reuse and leakage.
     WaterBalance(MaterialArgs),
     /// Ask the ledger of solid waste, its identity checked.
-    WasteLedger(MaterialArgs),
+    WasteLedger(LedgerArgs),
     /// Ask how good the data is: indices against their thresholds, and what should be looked at.
     Quality(QualityArgs),
     /// Show what a figure stands on: meters, files, the log, declarations and rules, as a tree.
@@ -286,15 +286,23 @@ pub struct MaterialArgs {
     /// 2025, 2025-Q4, 2025-11, 2025-11-01..2025-11-30 or a plan's id [default: this year].
     #[arg(long)]
     pub period: Option<String>,
-    /// Waste by its code in the national catalogue, too.
-    #[arg(long)]
-    pub by_code: bool,
     /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
     #[arg(long, value_name = "WHEN")]
     pub as_of: Option<String>,
     /// Where to.
     #[command(flatten)]
     pub client: ClientArgs,
+}
+
+/// Arguments of `waste-ledger`.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerArgs {
+    /// What is asked.
+    #[command(flatten)]
+    pub material: MaterialArgs,
+    /// Waste by its code in the national catalogue, too.
+    #[arg(long)]
+    pub by_code: bool,
 }
 
 /// Arguments of `quality`.

@@ -287,7 +287,7 @@ fn component_json(component: &api::Component) -> Value {
     })
 }
 
-fn coverage_json(coverage: &api::Coverage) -> Value {
+pub(super) fn coverage_json(coverage: &api::Coverage) -> Value {
     json!({
         "received": coverage.received,
         "expected": coverage.expected,
@@ -303,7 +303,7 @@ fn coverage_json(coverage: &api::Coverage) -> Value {
     })
 }
 
-fn revision_json(revision: &api::BookRevision) -> Value {
+pub(super) fn revision_json(revision: &api::BookRevision) -> Value {
     json!({
         "park": revision.park,
         "year": revision.year,

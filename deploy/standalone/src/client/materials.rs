@@ -6,13 +6,13 @@ use greenpark_runtime::clock;
 use serde_json::{Value, json};
 
 use super::{
-    indicators::{amount_json, stamp_json, status},
+    indicators::{amount_json, coverage_json, revision_json, stamp_json, status},
     name,
     question::as_of,
     sheet::Sheet,
     wire::{Service, refusal},
 };
-use crate::cli::MaterialArgs;
+use crate::cli::{LedgerArgs, MaterialArgs};
 
 fn period(args: &MaterialArgs) -> anyhow::Result<api::Period> {
     match &args.period {
@@ -41,10 +41,16 @@ pub async fn water_balance(args: &MaterialArgs) -> anyhow::Result<()> {
     for note in &balance.notes {
         crate::gauge::line(&format!("note: {note}"));
     }
+    balance_sheet(&balance).print(args.client.format)
+}
+
+/// A water balance as a sheet: a row for each source, then the balance.
+#[must_use]
+pub fn balance_sheet(balance: &api::WaterBalance) -> Sheet {
     let mut sheet = Sheet::new(
         &["water", "中文", "m3", "%"],
         &[2, 3],
-        balance_json(&balance),
+        balance_json(balance),
     );
     for of in &balance.sources {
         let source = match of.source.as_str() {
@@ -81,7 +87,7 @@ pub async fn water_balance(args: &MaterialArgs) -> anyhow::Result<()> {
             percent.to_owned(),
         ]);
     }
-    sheet.print(args.client.format)
+    sheet
 }
 
 fn balance_json(balance: &api::WaterBalance) -> Value {
@@ -91,6 +97,7 @@ fn balance_json(balance: &api::WaterBalance) -> Value {
         .map(|of| {
             json!({
                 "source": of.source,
+                "chinese": of.chinese,
                 "amount": amount_json(of.amount.as_ref()),
                 "estimated": amount_json(of.estimated.as_ref()),
             })
@@ -98,6 +105,7 @@ fn balance_json(balance: &api::WaterBalance) -> Value {
         .collect();
     json!({
         "name": balance.name,
+        "period": days_json(balance.period.as_ref()),
         "intake": amount_json(balance.intake.as_ref()),
         "sources": sources,
         "reused": amount_json(balance.reused.as_ref()),
@@ -105,21 +113,35 @@ fn balance_json(balance: &api::WaterBalance) -> Value {
         "unaccounted": amount_json(balance.unaccounted.as_ref()),
         "leakage_percent": balance.leakage_percent,
         "status": status(balance.status()),
+        "coverage": balance.coverage.as_ref().map(coverage_json),
+        "revisions": revisions_json(&balance.revisions),
         "notes": balance.notes,
         "as_of": stamp_json(balance.as_of.as_ref()),
     })
+}
+
+fn days_json(days: Option<&api::Days>) -> Value {
+    days.map_or(
+        Value::Null,
+        |days| json!({ "first": days.first, "last": days.last }),
+    )
+}
+
+fn revisions_json(revisions: &[api::BookRevision]) -> Value {
+    Value::Array(revisions.iter().map(revision_json).collect())
 }
 
 /// Asks a waste ledger and prints it.
 ///
 /// # Errors
 /// The service refuses or does not answer; the period cannot be read.
-pub async fn waste_ledger(args: &MaterialArgs) -> anyhow::Result<()> {
+pub async fn waste_ledger(asked: &LedgerArgs) -> anyhow::Result<()> {
+    let args = &asked.material;
     let service = Service::connect(&args.client.grpc).await?;
     let request = api::GetWasteLedgerRequest {
         name: args.name.clone(),
         period: Some(period(args)?),
-        by_code: args.by_code,
+        by_code: asked.by_code,
         as_of: args.as_of.as_deref().map(as_of).transpose()?,
     };
     let answer = service.indicators().get_waste_ledger(request).await;
@@ -127,6 +149,12 @@ pub async fn waste_ledger(args: &MaterialArgs) -> anyhow::Result<()> {
     for note in &ledger.notes {
         crate::gauge::line(&format!("note: {note}"));
     }
+    ledger_sheet(&ledger).print(args.client.format)
+}
+
+/// A ledger as a sheet: a row for each category or code, then all of them and those that count as bulk waste.
+#[must_use]
+pub fn ledger_sheet(ledger: &api::WasteLedger) -> Sheet {
     let header = [
         "category",
         "code",
@@ -146,11 +174,14 @@ pub async fn waste_ledger(args: &MaterialArgs) -> anyhow::Result<()> {
     let rows: Vec<Value> = ledger.rows.iter().map(row_json).collect();
     let whole = json!({
         "name": ledger.name,
+        "period": days_json(ledger.period.as_ref()),
         "rows": rows,
         "total": ledger.total.as_ref().map(row_json),
         "bulk_total": ledger.bulk_total.as_ref().map(row_json),
         "waste_set": ledger.waste_set,
         "status": status(ledger.status()),
+        "coverage": ledger.coverage.as_ref().map(coverage_json),
+        "revisions": revisions_json(&ledger.revisions),
         "notes": ledger.notes,
         "as_of": stamp_json(ledger.as_of.as_ref()),
     });
@@ -163,7 +194,7 @@ pub async fn waste_ledger(args: &MaterialArgs) -> anyhow::Result<()> {
             sheet.push(cells(title, row));
         }
     }
-    sheet.print(args.client.format)
+    sheet
 }
 
 fn cells(title: &str, row: &api::WasteRow) -> Vec<String> {
@@ -191,6 +222,7 @@ fn cells(title: &str, row: &api::WasteRow) -> Vec<String> {
 fn row_json(row: &api::WasteRow) -> Value {
     json!({
         "category": row.category,
+        "chinese": row.chinese,
         "code": row.code,
         "class": row.class_title,
         "bulk": row.bulk,
@@ -205,4 +237,93 @@ fn row_json(row: &api::WasteRow) -> Value {
         "identity_gap": told(&row.identity_gap),
         "utilization_percent": row.utilization_percent,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Format};
+
+    fn amount(value: &str, unit: &str) -> Option<api::Amount> {
+        Some(api::Amount {
+            value: value.to_owned(),
+            unit: unit.to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_balance_is_told_by_source_and_then_whole() {
+        let source = |source: &str, chinese: &str, value: &str| api::SourceAmount {
+            source: source.to_owned(),
+            chinese: chinese.to_owned(),
+            amount: amount(value, "m3"),
+            estimated: amount("0", "m3"),
+        };
+        let balance = api::WaterBalance {
+            intake: amount("1000", "m3"),
+            sources: vec![source("", "", "200"), source("rain", "雨水", "800")],
+            reused: amount("3000", "m3"),
+            reuse_percent: "75.000000".to_owned(),
+            coverage: Some(api::Coverage {
+                received: 2,
+                ..api::Coverage::default()
+            }),
+            ..api::WaterBalance::default()
+        };
+        let sheet = balance_sheet(&balance);
+        assert_eq!(
+            sheet.render(Format::Csv).expect("CSV"),
+            "water,中文,m3,%\nsource unknown,,200,\nrain,雨水,800,\nintake,新水,1000,\n\
+             reused,重复利用,3000,75.000000\nunaccounted,漏损,,\n"
+        );
+        let json: Value = serde_json::from_str(&sheet.render(Format::Json).expect("JSON"))
+            .expect("what was written as JSON");
+        assert_eq!(json["sources"][1]["chinese"], "雨水");
+        assert_eq!(json["unaccounted"], Value::Null);
+        assert_eq!(json["coverage"]["received"], 2);
+    }
+
+    #[test]
+    fn a_ledger_is_told_by_code_with_its_totals() {
+        let ash = api::WasteRow {
+            category: "fly_ash".to_owned(),
+            chinese: "粉煤灰".to_owned(),
+            code: "900-001-S02".to_owned(),
+            class_title: "粉煤灰".to_owned(),
+            bulk: true,
+            generated: amount("100", "t"),
+            utilized: amount("80", "t"),
+            identity_gap: amount("20", "t"),
+            utilization_percent: "80.000000".to_owned(),
+            ..api::WasteRow::default()
+        };
+        let total = api::WasteRow {
+            generated: amount("100", "t"),
+            ..api::WasteRow::default()
+        };
+        let ledger = api::WasteLedger {
+            rows: vec![ash],
+            total: Some(total),
+            ..api::WasteLedger::default()
+        };
+        let csv = ledger_sheet(&ledger).render(Format::Csv).expect("CSV");
+        let lines: Vec<&str> = csv.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "fly_ash 粉煤灰,900-001-S02 粉煤灰,100,80,,,,,,,20,80.000000",
+                "all,,100,,,,,,,,,"
+            ]
+        );
+    }
+
+    #[test]
+    fn codes_are_asked_of_waste_only() {
+        let read = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(read("greenpark waste-ledger parks/p --by-code --period 2024").is_ok());
+        assert!(read("greenpark water-balance parks/p --as-of 2025-03-31").is_ok());
+        assert!(read("greenpark water-balance parks/p --by-code").is_err());
+    }
 }
