@@ -5,14 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use greenpark_model::day::{CivilDay, DayRange, Instant};
+use greenpark_model::{
+    day::{CivilDay, DayRange, Instant},
+    quantity::{Medium, MediumClass},
+    water::WaterSource,
+};
 use greenpark_proto::query::v1 as api;
 use greenpark_runtime::clock;
 
 use super::{
     history::Latest,
     meter::{self, Meter},
-    park::{ENTERPRISES, PARK, Place},
+    park::{ENTERPRISES, MeterSpec, PARK, Place},
 };
 use crate::{
     client::{
@@ -31,6 +35,8 @@ const EVIDENCE: &str = "generated";
 /// The first year of the history.
 const FIRST_YEAR: i16 = 2020;
 const HOUR_S: u32 = 3_600;
+/// From here on a plant takes its water from the river.
+const RIVER_LITERS_PER_HOUR: i64 = 100_000;
 
 /// Registers what is not there yet.
 pub(super) async fn register(service: &Service) -> anyhow::Result<()> {
@@ -121,6 +127,8 @@ fn meter_request(meter: Meter, name: String) -> api::RegisterMeterRequest {
             modulus: decimal(meter.modulus()),
             rated_per_hour: decimal(meter.rated_per_hour()),
             counted: meter.spec.place == Place::Main,
+            water_source: water_source(meter.spec).map_or(String::new(), |s| s.to_string()),
+            waste_code: waste_code(meter.spec.quantity.medium).to_owned(),
             valid_from: format!("{FIRST_YEAR}-01-01"),
             latest: None,
             recorded_at: None,
@@ -128,6 +136,31 @@ fn meter_request(meter: Meter, name: String) -> api::RegisterMeterRequest {
         }),
         recorded_by: RECORDED_BY.to_owned(),
         evidence: EVIDENCE.to_owned(),
+    }
+}
+
+/// Where a meter's water comes from: large plants take it from the river, make-up water is reclaimed, and the rest
+/// is the town's.
+fn water_source(spec: &MeterSpec) -> Option<WaterSource> {
+    if spec.quantity.medium.class() != MediumClass::Water {
+        return None;
+    }
+    Some(if spec.title.ends_with("补水") {
+        WaterSource::Reclaimed
+    } else if spec.amount >= RIVER_LITERS_PER_HOUR {
+        WaterSource::Surface
+    } else {
+        WaterSource::Municipal
+    })
+}
+
+/// The code of a waste: of any industry, and a serial that is made up but for that of fly ash.
+fn waste_code(medium: Medium) -> &'static str {
+    match medium {
+        Medium::SmeltingSlag => "900-099-S01",
+        Medium::FlyAsh => "900-001-S02",
+        Medium::ByproductGypsum => "900-099-S11",
+        _ => "",
     }
 }
 
@@ -274,9 +307,29 @@ async fn statistics(
 
 #[cfg(test)]
 mod tests {
+    use greenpark_model::waste_code::WasteCode;
     use jiff::civil::Date;
 
     use super::*;
+
+    #[test]
+    fn water_has_a_source_and_waste_a_code_that_the_service_reads() {
+        let mut sources = BTreeSet::new();
+        for spec in ENTERPRISES.iter().flat_map(|e| e.meters) {
+            let medium = spec.quantity.medium;
+            let source = water_source(spec);
+            assert_eq!(source.is_some(), medium == Medium::FreshWater);
+            sources.extend(source);
+            let code = waste_code(medium);
+            let is_waste = medium.class() == MediumClass::Waste;
+            assert_eq!(!code.is_empty(), is_waste, "{}", spec.id);
+            if is_waste {
+                let read: Result<WasteCode, _> = code.parse();
+                assert_eq!(read.map(|of| of.industry), Ok(900));
+            }
+        }
+        assert_eq!(sources.len(), 3);
+    }
 
     #[test]
     fn every_month_up_to_this_one_is_declared() {
