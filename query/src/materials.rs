@@ -35,6 +35,8 @@ pub(crate) struct Water {
     /// New water by its source; by none where nothing is registered.
     pub(crate) intake: BTreeMap<Option<WaterSource>, Measured>,
     pub(crate) reused: Measured,
+    /// Whether reuse was read or set by hand; where it was not, nothing is known of it.
+    pub(crate) knows_reuse: bool,
     /// What meters with sub-meters told, and these of it.
     pub(crate) families: Option<Families>,
     /// Registered meters that were not read.
@@ -131,7 +133,11 @@ pub(crate) fn water(population: &Population<'_>, range: DayRange) -> Water {
                     .and_then(|meter| meter.particulars.water_source);
                 made.intake.entry(source).or_default()
             }
-            _ => &mut made.reused,
+            _ => {
+                let by_hand = !stretch.corrected.told.is_empty();
+                made.knows_reuse |= consumption.readings > 0 || by_hand;
+                &mut made.reused
+            }
         };
         of.amount += consumption.amount;
         of.estimated += consumption.estimated;

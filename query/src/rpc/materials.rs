@@ -190,6 +190,11 @@ fn water_doubts(water: &Water) -> Vec<String> {
     if water.intake.contains_key(&None) {
         notes.push("some meters do not say where their water comes from".to_owned());
     }
+    if !water.knows_reuse {
+        notes.push(
+            "no meter of reused water was read in the period: its rate says nothing".to_owned(),
+        );
+    }
     if !water.unread.is_empty() {
         let names: Vec<&String> = water.unread.iter().collect();
         let names = figure::listed(&names);

@@ -150,6 +150,8 @@ async fn a_zero_that_nobody_read_says_so() {
     let summer = || days("2022-07-01", "2022-07-31");
     let water = balance(&mut world, NAME, summer()).await;
     assert_eq!(value(&water.intake), "0");
+    let none = "no meter of reused water was read in the period";
+    assert!(told(&water.notes, &[none]), "{:?}", water.notes);
     let none = "no meter of new water was read in the period";
     assert!(told(&water.notes, &[none]), "{:?}", water.notes);
     let waste = ledger(&mut world, NAME, summer()).await;
