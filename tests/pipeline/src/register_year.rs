@@ -16,7 +16,7 @@ use crate::meter_year;
 /// Quarters of an hour in 2018.
 const QUARTERS: usize = 365 * 96;
 /// The register at the start of the year, in hundredths of a kWh: eight digits and two decimals.
-const START: u64 = 1_234_567_89;
+const START: u64 = 123_456_789;
 
 /// The register's file, how to read it and what is true of it.
 #[derive(Debug, Clone)]
