@@ -258,10 +258,8 @@ impl<'a> CounterFold<'a> {
     /// Whether a register after `row` is at or above `level`, whatever was changed in between. A day has at
     /// most some thousand readings and falls are rare, so looking ahead anew each time is cheap.
     fn recovers(&self, row: usize, level: Point) -> bool {
-        self.later_valid(row).any(|later| {
-            let step = self.traits.step(level, later);
-            matches!(step, Step::Advance(_) | Step::Change(_) | Step::Excess)
-        })
+        self.later_valid(row)
+            .any(|later| self.traits.rises(level, later))
     }
 
     /// Whether the register comes back to where it can have gone from `level`, and cannot have gone from
