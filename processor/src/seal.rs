@@ -124,13 +124,14 @@ fn totals_of(
             let fold = fold_day(series.kind, &traits, columns);
             let superseded = columns.superseded.iter().filter(|&&s| s).count();
             let conflicts = u32::try_from(superseded).unwrap_or(u32::MAX);
+            let rules = traits.rules(series.kind).into();
             TotalsRow {
                 enterprise,
                 series,
                 day,
                 revision,
                 sha256,
-                rules: traits.to_string().into(),
+                rules,
                 fold,
                 duplicates: 0,
                 conflicts,

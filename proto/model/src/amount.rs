@@ -44,6 +44,9 @@ impl Amount {
     /// Nothing at all.
     pub const ZERO: Self = Self(0);
 
+    /// The largest.
+    pub const MAX: Self = Self(MICRO_MAX);
+
     /// From millionths of the unit.
     ///
     /// # Errors

@@ -13,15 +13,17 @@
 //! that *falls* is one of these, in this order:
 //! - a *change*, where the registry names one between the two readings;
 //! - a *rollover*, where the modulus is known and the way over it is within the meter's bound;
+//! - a *dip* of a rated meter: the register is back where it cannot have gone from where it fell to;
 //! - a *spike* before it: the register had leapt and came back to where it could have been;
-//! - a *dip*: later on the same day the register is back at or above the level it fell from;
+//! - a *dip*: later on the same day the register is back at or above the level it fell from, or was by the
+//!   change that the registry names;
 //! - *jitter*: a fall of at most [`JITTER_PERCENT`] per cent; it waits for the register to come back;
 //! - undecided, where it is the day's last reading, or its second: the neighboring day decides;
 //! - a *reset*: counted from the new value on.
 //!
-//! One that rises by *more than the meter can measure* is set aside with those that follow it. If the
-//! register comes back, they were glitches; if at least two agree and it never does, it was a *jump*:
-//! counted from the new value on, so that the leap itself is no consumption.
+//! One that rises by *more than the meter can measure* is set aside with those that follow it, but for
+//! single ones that fit neither. If the register comes back, they were glitches; if at least two agree and
+//! it never does, it was a *jump*: counted from the new value on, so that the leap itself is no consumption.
 //!
 //! What is left out is counted; none of it is ever silent.
 
@@ -85,6 +87,13 @@ pub struct DayColumns<'a> {
     pub flags: &'a [u8],
     /// Whether a later value of the same identity counts instead.
     pub superseded: &'a [bool],
+}
+
+impl DayColumns<'_> {
+    /// What was read at `row`; none where the value is out of range.
+    fn point(&self, row: usize) -> Option<Point> {
+        point(self.instants[row], self.values[row])
+    }
 }
 
 /// Folds one series' day.

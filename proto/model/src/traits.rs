@@ -12,7 +12,12 @@ use crate::{
     amount::{Amount, AmountError, Sum},
     day::{CivilDay, Instant},
     limits::{BOUND_MS_MIN, MICRO},
+    reading::Kind,
 };
+
+/// The version of the counters' fold. It is raised with each change after which any day of any counter can give
+/// another total, so that totals made before are not taken for its own.
+const COUNTER_FOLD: &str = "fold 2";
 
 /// A register at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -139,28 +144,42 @@ impl Traits {
         if self.changes.is_empty() {
             return self.plain_step(self.multiplier, before, after);
         }
-        let mut multiplier = self.multiplier_at(before.instant);
+        let Some((consumed, falls)) = self.over_changes(before, after) else {
+            return self.plain_step(self.multiplier_at(before.instant), before, after);
+        };
+        match consumed {
+            Some(sum) if self.allows(sum, before.instant, after.instant) => Step::Change(sum),
+            // A fall that the modulus does not explain stays one, as it is without a change.
+            Some(_) if !falls => Step::Excess,
+            _ => Step::Fall,
+        }
+    }
+
+    /// Whether the register did not fall between the two, neither before nor after a change.
+    pub(crate) fn rises(&self, before: Point, after: Point) -> bool {
+        match self.over_changes(before, after) {
+            Some((_, falls)) => !falls,
+            None => after.register >= before.register,
+        }
+    }
+
+    /// What was consumed between two registers over the changes between them, none where the register fell
+    /// without passing a modulus; and whether it fell. None where nothing was changed.
+    fn over_changes(&self, before: Point, after: Point) -> Option<(Option<Sum>, bool)> {
         let within = |c: &&MeterChange| before.instant < c.instant && c.instant <= after.instant;
         let mut changes = self.changes.iter().filter(within).peekable();
-        if changes.peek().is_none() {
-            return self.plain_step(multiplier, before, after);
-        }
-        let (mut from, mut consumed, mut falls) = (before.register, Sum::ZERO, false);
+        changes.peek()?;
+        let mut multiplier = self.multiplier_at(before.instant);
+        let (mut from, mut consumed, mut falls) = (before.register, Some(Sum::ZERO), false);
         for change in changes {
+            falls |= change.old_final < from;
             let part = self.leg(multiplier, from, change.old_final);
-            falls |= part.is_none();
-            consumed += part.unwrap_or(Sum::ZERO);
+            consumed = consumed.zip(part).map(|(sum, part)| sum + part);
             (from, multiplier) = (change.new_initial, change.multiplier);
         }
+        falls |= after.register < from;
         let part = self.leg(multiplier, from, after.register);
-        consumed += part.unwrap_or(Sum::ZERO);
-        if falls || part.is_none() {
-            Step::Fall
-        } else if self.allows(consumed, before.instant, after.instant) {
-            Step::Change(consumed)
-        } else {
-            Step::Excess
-        }
+        Some((consumed.zip(part).map(|(sum, part)| sum + part), falls))
     }
 
     /// What was consumed on the way to or from a change: over the modulus where the register fell.
@@ -202,6 +221,18 @@ impl Traits {
             bound_per_hour: self.bound_per_hour,
             multiplier: self.multiplier_at(start),
             changes: self.changes.iter().filter(of_day).copied().collect(),
+        }
+    }
+
+    /// What a total of a series of `kind` says that it was made by: for a counter the version of its fold, then
+    /// the traits. Equal texts mean equal totals of equal readings.
+    #[must_use]
+    pub fn rules(&self, kind: Kind) -> String {
+        let traits = self.to_string();
+        match kind {
+            Kind::Register if traits.is_empty() => COUNTER_FOLD.to_owned(),
+            Kind::Register => format!("{COUNTER_FOLD}, {traits}"),
+            Kind::Interval | Kind::Event | Kind::Gauge => traits,
         }
     }
 
@@ -313,6 +344,45 @@ mod tests {
         );
         assert_eq!(told("2026-07-01"), always);
         assert_eq!(Traits::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_counters_total_says_by_which_fold_it_was_made() {
+        let modulus = Traits {
+            modulus: Some(amount("10000")),
+            ..Traits::default()
+        };
+        assert_eq!(Traits::default().rules(Kind::Register), "fold 2");
+        assert_eq!(modulus.rules(Kind::Register), "fold 2, modulus 10000");
+        assert_eq!(modulus.rules(Kind::Interval), "modulus 10000");
+        assert_eq!(Traits::default().rules(Kind::Event), "");
+    }
+
+    #[test]
+    fn a_fall_to_a_change_that_no_modulus_explains_stays_a_fall() {
+        let traits = Traits {
+            modulus: Some(amount("10000")),
+            bound_per_hour: Some(amount("5")),
+            multiplier: Multiplier::ONE,
+            changes: vec![change("2026-03-05T10:30:00+08:00", "2")],
+        };
+        let at = |instant: &str, register: &str| Point {
+            instant: instant.parse().expect("an instant"),
+            register: amount(register),
+        };
+        // A spike to 9,000 before the meter was changed at 5,012: the way over the modulus is 6,012.
+        let spike = at("2026-03-05T00:00:00+08:00", "9000");
+        let after = at("2026-03-05T12:00:00+08:00", "4");
+        assert_eq!(traits.step(spike, after), Step::Fall);
+        let level = at("2026-03-05T00:00:00+08:00", "5002");
+        assert_eq!(
+            traits.step(level, after),
+            Step::Change(Sum::from(amount("12")))
+        );
+        assert_eq!(
+            traits.step(at("2026-03-05T00:00:00+08:00", "4002"), after),
+            Step::Excess
+        );
     }
 
     #[test]

@@ -74,7 +74,8 @@ impl<'a> Sealed<'a> {
             let traits = registry
                 .meters
                 .traits(&key.enterprise, &key.series, snapshot.year);
-            let rules = traits.to_string();
+            let kind = key.series.kind;
+            let rules = traits.rules(kind);
             for total in of_series {
                 let Ok(at) = sealed.binary_search_by_key(&total.day, |s| s.day) else {
                     continue;
@@ -86,7 +87,7 @@ impl<'a> Sealed<'a> {
                 let same = if traits.changes.is_empty() {
                     *total.rules == *rules
                 } else {
-                    *total.rules == *traits.on(total.day).to_string()
+                    *total.rules == *traits.on(total.day).rules(kind)
                 };
                 if !same {
                     sealed.folded = Folded::Unsure;

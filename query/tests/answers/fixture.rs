@@ -351,7 +351,7 @@ fn totals(day: CivilDay, rows: &Rows, revision: u32, sha256: [u8; 32]) -> Vec<To
                 day,
                 revision,
                 sha256,
-                rules: "".into(),
+                rules: Traits::default().rules(key.series.kind).into(),
                 fold: fold_day(key.series.kind, &Traits::default(), columns),
                 duplicates: 0,
                 conflicts: u32::try_from(conflicts).expect("few"),

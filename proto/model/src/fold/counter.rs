@@ -1,8 +1,6 @@
 //! The fold of a counter's day, step by step.
 
-use super::{
-    Amount, DayColumns, DayFold, Flag, LEAP_TIMES, Point, Step, Sum, Traits, is_jitter, point,
-};
+use super::{Amount, DayColumns, DayFold, Flag, LEAP_TIMES, Point, Step, Sum, Traits, is_jitter};
 
 /// The counter's fold under way.
 pub(super) struct CounterFold<'a> {
@@ -40,6 +38,8 @@ struct Aside {
     last: Point,
     within: Sum,
     count: u32,
+    rollovers: u32,
+    replacements: u32,
 }
 
 impl<'a> CounterFold<'a> {
@@ -59,16 +59,7 @@ impl<'a> CounterFold<'a> {
 
     pub(super) fn run(mut self) -> DayFold {
         for row in 0..self.columns.instants.len() {
-            if self.columns.superseded[row] {
-                continue;
-            }
-            self.fold.readings = self.fold.readings.saturating_add(1);
-            if !self.fold.outcomes.take_flag(self.columns.flags[row]) {
-                continue;
-            }
-            if let Some(point) = point(self.columns.instants[row], self.columns.values[row]) {
-                self.take(row, point);
-            }
+            self.take_row(row);
         }
         self.fold.last = self.level;
         if self.accepted >= 3 {
@@ -78,27 +69,27 @@ impl<'a> CounterFold<'a> {
         self.fold
     }
 
+    fn take_row(&mut self, row: usize) {
+        if self.columns.superseded[row] {
+            return;
+        }
+        self.fold.readings = self.fold.readings.saturating_add(1);
+        if !self.fold.outcomes.take_flag(self.columns.flags[row]) {
+            return;
+        }
+        if let Some(point) = self.columns.point(row) {
+            self.take(row, point);
+        }
+    }
+
     fn take(&mut self, row: usize, point: Point) {
         let Some(level) = self.level else {
             self.begin(point);
             return;
         };
         let step = self.traits.step(level, point);
-        if self.takes_back_rollover(step, point) {
+        if self.takes_back_rollover(step, point) || self.takes_aside(row, step, point) {
             return;
-        }
-        // Time makes any leap possible in the end: what two registers agree on is gone back from only by
-        // one below them.
-        let beyond = |aside: &Aside| aside.count >= 2 && point.register >= aside.last.register;
-        if self.aside.as_ref().is_some_and(beyond) && self.agrees_aside(point) {
-            return;
-        }
-        if self.aside.is_some() && matches!(step, Step::Excess | Step::Fall) {
-            if self.agrees_aside(point) {
-                return;
-            }
-            // What was set aside is neither where the register was nor where it is.
-            self.drop_aside();
         }
         match step {
             Step::Advance(delta) => self.accept(level, point, delta),
@@ -119,6 +110,8 @@ impl<'a> CounterFold<'a> {
                     last: point,
                     within: Sum::ZERO,
                     count: 1,
+                    rollovers: 0,
+                    replacements: 0,
                 });
             }
             Step::Fall => self.explain_fall(row, level, point),
@@ -157,17 +150,24 @@ impl<'a> CounterFold<'a> {
 
     /// A fall that neither the registry nor the modulus explains.
     fn explain_fall(&mut self, row: usize, level: Point, point: Point) {
-        if self.takes_back_spike(point) || self.takes_back_leap(point) {
+        if self.comes_back(row, level, point) {
+            self.fold.outcomes.leave_out(1);
             return;
         }
-        let last_of_day = !self.later_valid(row).any(|_| true);
-        if self.recovers(row, level.register) || last_of_day {
+        let trembles = is_jitter(level, point);
+        let last_of_day = self.later_valid(row).next().is_none();
+        // A leap within the rating that two registers agree on is not undone by the day's last one.
+        let doubtful = trembles || (last_of_day && self.traits.bound_per_hour.is_some());
+        if self.takes_back_spike(point) || (!doubtful && self.takes_back_leap(point)) {
+            return;
+        }
+        if self.recovers(row, level) || last_of_day {
             self.fold.outcomes.leave_out(1);
         } else if self.accepted == 1 {
             // Which of the two was off, the day before knows.
             self.fold.outcomes.leave_out(1);
             self.begin(point);
-        } else if is_jitter(level, point) {
+        } else if trembles {
             self.fold.outcomes.leave_out(1);
         } else {
             self.fold.outcomes.resets = self.fold.outcomes.resets.saturating_add(1);
@@ -244,21 +244,65 @@ impl<'a> CounterFold<'a> {
         self.accept(from, point, step);
     }
 
-    /// Values after `row` that may be used.
-    fn later_valid(&self, row: usize) -> impl Iterator<Item = i64> {
+    /// Registers after `row` that may be used.
+    fn later_valid(&self, row: usize) -> impl Iterator<Item = Point> {
         let columns = self.columns;
         (row + 1..columns.instants.len())
             .filter(move |&later| {
                 !columns.superseded[later]
                     && Flag::from_code(columns.flags[later]).is_some_and(Flag::is_valid)
             })
-            .map(move |later| columns.values[later])
+            .filter_map(move |later| columns.point(later))
     }
 
-    /// Whether a register after `row` is at or above `level`. A day has at most some thousand readings
-    /// and falls are rare, so looking ahead anew each time is cheap.
-    fn recovers(&self, row: usize, level: Amount) -> bool {
-        self.later_valid(row).any(|value| value >= level.micro())
+    /// Whether a register after `row` is at or above `level`, whatever was changed in between. A day has at
+    /// most some thousand readings and falls are rare, so looking ahead anew each time is cheap.
+    fn recovers(&self, row: usize, level: Point) -> bool {
+        self.later_valid(row)
+            .any(|later| self.traits.rises(level, later))
+    }
+
+    /// Whether the register comes back to where it can have gone from `level`, and cannot have gone from
+    /// where it fell to: then no spike was before the fall, wherever it fell to.
+    fn comes_back(&self, row: usize, level: Point, point: Point) -> bool {
+        if self.traits.bound_per_hour.is_none() {
+            return false;
+        }
+        let mut low = point;
+        for later in self.later_valid(row) {
+            match self.traits.step(level, later) {
+                Step::Fall => low = later,
+                Step::Excess => {}
+                Step::Advance(_) | Step::Rollover(_) | Step::Change(_) => {
+                    return matches!(self.traits.step(low, later), Step::Excess | Step::Fall);
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether `point` belongs to what was set aside, or lies beside both that and the level.
+    fn takes_aside(&mut self, row: usize, step: Step, point: Point) -> bool {
+        let Some(aside) = &self.aside else {
+            return false;
+        };
+        let (agreed, odd) = (aside.count >= 2, matches!(step, Step::Excess | Step::Fall));
+        // Time makes any leap possible in the end: what two registers agree on is gone back from only by
+        // one below them, and to a register that stands alone only for good.
+        let beyond = agreed && point.register >= aside.last.register;
+        let alone = agreed && self.accepted == 1;
+        if (beyond || odd || alone) && self.agrees_aside(point) {
+            return true;
+        }
+        if (odd || alone) && self.aside_goes_on(row) {
+            self.fold.outcomes.leave_out(1);
+            return true;
+        }
+        if odd {
+            // What was set aside is neither where the register was nor where it is.
+            self.drop_aside();
+        }
+        false
     }
 
     /// Whether `point` follows from what was set aside; then it joins it.
@@ -267,7 +311,15 @@ impl<'a> CounterFold<'a> {
             return false;
         };
         let delta = match self.traits.step(aside.last, point) {
-            Step::Advance(delta) | Step::Rollover(delta) | Step::Change(delta) => delta,
+            Step::Advance(delta) => delta,
+            Step::Rollover(delta) => {
+                aside.rollovers = aside.rollovers.saturating_add(1);
+                delta
+            }
+            Step::Change(delta) => {
+                aside.replacements = aside.replacements.saturating_add(1);
+                delta
+            }
             Step::Excess | Step::Fall => return false,
         };
         aside.within += delta;
@@ -276,6 +328,12 @@ impl<'a> CounterFold<'a> {
         aside.last = point;
         aside.count = aside.count.saturating_add(1);
         true
+    }
+
+    /// Whether the register after `row` follows from what was set aside: then `row` alone is off.
+    fn aside_goes_on(&self, row: usize) -> bool {
+        let ends = self.aside.as_ref().zip(self.later_valid(row).next());
+        ends.is_some_and(|(aside, next)| self.traits.step(aside.last, next).onward().is_some())
     }
 
     fn drop_aside(&mut self) {
@@ -301,8 +359,14 @@ impl<'a> CounterFold<'a> {
         } else {
             self.fold.outcomes.jumps = self.fold.outcomes.jumps.saturating_add(1);
         }
+        let outcomes = &mut self.fold.outcomes;
+        outcomes.rollovers = outcomes.rollovers.saturating_add(aside.rollovers);
+        outcomes.replacements = outcomes.replacements.saturating_add(aside.replacements);
         self.fold.within += aside.within;
         self.fold.tail = aside.before_last.filter(|_| aside.count >= 3);
         self.fold.last = Some(aside.last);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,7 +212,7 @@ fn totals(rows: &Rows, day: CivilDay, sha256: [u8; 32]) -> Vec<TotalsRow> {
             day,
             revision: 1,
             sha256,
-            rules: "".into(),
+            rules: Traits::default().rules(key.series.kind).into(),
             fold: fold_day(key.series.kind, &Traits::default(), rows.columns(span)),
             duplicates: 0,
             conflicts: 0,

@@ -1,0 +1,108 @@
+//! Days and totals of meters whose readings are all true.
+
+use std::collections::BTreeMap;
+
+use greenpark_model::{
+    compose::{Consumption, compose, compose_daily},
+    day::CivilDay,
+    like_days::LikeDays,
+    reading::Flag,
+};
+use proptest::prelude::*;
+
+use crate::{
+    delivery::{Delivery, fold_days},
+    truth::{Truth, odd_multiplier, truth, truth_with},
+};
+
+/// What the model says of what `arrived`: the whole, and each day that has any.
+pub(crate) fn ask(truth: &Truth, arrived: &[Delivery]) -> (Consumption, BTreeMap<CivilDay, i128>) {
+    let folds = fold_days(&truth.traits, arrived);
+    let daily = compose_daily(&truth.traits, truth.range(), &folds, &LikeDays::default());
+    let daily = daily.into_iter().map(|(day, c)| (day, c.amount.0));
+    let whole = compose(&truth.traits, truth.range(), &folds);
+    (whole, daily.filter(|(_, amount)| *amount != 0).collect())
+}
+
+/// Days that consumed something.
+pub(crate) fn expected(truth: &Truth) -> BTreeMap<CivilDay, i128> {
+    let mut days = truth.days();
+    days.retain(|_, amount| *amount != 0);
+    days
+}
+
+/// Flags that say that the instrument did not measure.
+fn invalid() -> impl Strategy<Value = Flag> {
+    prop::sample::select(vec![
+        Flag::Stopped,
+        Flag::Maintenance,
+        Flag::Fault,
+        Flag::Calibration,
+        Flag::OverRange,
+        Flag::LinkFailure,
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8_000))]
+
+    /// Whatever the meter, its rollovers, its changes and its outages: every day and the total are the
+    /// truth to the last millionth, no gap drops energy, and what is named is what happened.
+    #[test]
+    fn days_are_the_truth(truth in truth(any::<bool>().boxed())) {
+        let (whole, daily) = ask(&truth, &truth.deliveries());
+        prop_assert_eq!(whole.amount.0, truth.total());
+        prop_assert_eq!(daily, expected(&truth));
+        prop_assert_eq!(whole.outcomes.rollovers, truth.rollovers);
+        let changed = truth.traits.changes.iter().map(|change| change.instant);
+        let steps = truth.readings.windows(2).filter(|pair| {
+            changed.clone().any(|at| pair[0].instant < at.0 && at.0 <= pair[1].instant)
+        });
+        prop_assert_eq!(whole.outcomes.replacements as usize, steps.count());
+        prop_assert_eq!((whole.outcomes.resets, whole.outcomes.jumps, whole.outcomes.glitches), (0, 0, 0));
+        prop_assert_eq!(whole.readings, truth.readings.len() as u64);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    /// A multiplier with a fraction is rounded at a register and not at a step: each meter's part is off
+    /// by less than a millionth, however many steps it has.
+    #[test]
+    fn a_multiplier_with_a_fraction_is_rounded_once(
+        truth in truth_with(Just(false).boxed(), odd_multiplier().boxed()),
+    ) {
+        let (whole, daily) = ask(&truth, &truth.deliveries());
+        let parts = i128::from(1 + 2 * truth.replacements + 2 * truth.rollovers);
+        prop_assert!((whole.amount.0 - truth.total()).abs() <= parts, "{:?}", whole);
+        prop_assert_eq!(daily.values().sum::<i128>(), whole.amount.0);
+    }
+
+    /// What a flag calls invalid is as if it had never been read, whatever its value; what was set by
+    /// hand counts.
+    #[test]
+    fn flags_leave_out_what_was_not_measured(
+        truth in truth(any::<bool>().boxed()),
+        marks in prop::collection::vec(prop::option::weighted(0.1, (invalid(), any::<i32>())), 130),
+        by_hand in prop::collection::vec(prop::bool::weighted(0.1), 130),
+    ) {
+        let mut arrived = truth.deliveries();
+        let rows = arrived.len();
+        let kept = |row: usize| marks[row].is_none() || row == 0 || row + 1 == rows;
+        for (row, delivery) in arrived.iter_mut().enumerate() {
+            if let Some((flag, value)) = marks[row].filter(|_| !kept(row)) {
+                (delivery.flag, delivery.value) = (flag, i64::from(value) * 1_000_000);
+            } else if by_hand[row] {
+                delivery.flag = Flag::Manual;
+            }
+        }
+        let left = truth.only(kept);
+        let (whole, daily) = ask(&left, &arrived);
+        let (clean, clean_daily) = ask(&left, &left.deliveries());
+        prop_assert_eq!(whole.amount, clean.amount);
+        prop_assert_eq!(daily, clean_daily);
+        prop_assert_eq!(whole.outcomes.invalid as usize, rows - left.readings.len());
+        prop_assert_eq!(whole.readings, rows as u64);
+    }
+}
