@@ -22,8 +22,8 @@ use greenpark_proto::query::v1 as pb;
 
 use crate::{
     books::SeriesDays,
-    consumption::consume,
-    figure::{days, timestamp},
+    corrections::consume_corrected,
+    figure::{amount, days, timestamp},
     measure::Question,
     name::Name,
     park_days::ParkDays,
@@ -55,6 +55,12 @@ pub(crate) fn meters(
         let year = question.range.last().year();
         let traits = park.registry.meters.traits(enterprise, series, year);
         for counted in park.registry.counted(enterprise, series, question.range) {
+            let entry = park.registry.meters.get(enterprise, series);
+            let entry = entry.and_then(|meter| meter.on(counted.first()));
+            let source = entry.and_then(|entry| entry.body.particulars.water_source);
+            if question.takes_source(series.quantity.medium, source) != Some(true) {
+                continue;
+            }
             let whose = (park, enterprise, series);
             told.extend(meter(whose, &parts, &traits, counted));
         }
@@ -68,8 +74,10 @@ fn meter(
     traits: &Traits,
     range: DayRange,
 ) -> Option<pb::MeterPart> {
-    let consumption = consume(parts, traits, range);
-    if consumption.readings == 0 && consumption.amount.0 == 0 {
+    let corrections = park.registry.corrections(enterprise, series);
+    let corrected = consume_corrected(parts, traits, range, corrections);
+    let consumption = corrected.consumption;
+    if consumption.readings == 0 && consumption.amount.0 == 0 && corrected.told.is_empty() {
         return None;
     }
     let name = Name::Meter(park.park.clone(), enterprise.clone(), series.meter.clone()).to_string();
@@ -81,16 +89,12 @@ fn meter(
     let last = within().rev().find_map(|(_, fold)| fold.last);
     let unit = series.quantity.medium.unit().symbol();
     let reading = |point: Option<Point>| point.map(|point| register(&name, series, point));
-    let amount = |value: greenpark_model::amount::Sum| pb::Amount {
-        value: value.to_string(),
-        unit: unit.to_owned(),
-    };
     Some(pb::MeterPart {
         quantity: series.quantity.to_string(),
         kind: series.kind.as_str().to_owned(),
         days: Some(days(range)),
-        amount: Some(amount(consumption.amount)),
-        estimated: Some(amount(consumption.estimated)),
+        amount: Some(amount(consumption.amount, unit)),
+        estimated: Some(amount(consumption.estimated, unit)),
         readings: consumption.readings,
         reading_days: consumption.days,
         first: reading(first),

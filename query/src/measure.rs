@@ -162,7 +162,7 @@ impl Question<'_> {
     }
 
     /// Whether water of this source is part of it; `None` where the source must be known and is not.
-    fn takes_source(&self, medium: Medium, source: Option<WaterSource>) -> Option<bool> {
+    pub(crate) fn takes_source(&self, medium: Medium, source: Option<WaterSource>) -> Option<bool> {
         if medium != Medium::FreshWater {
             return Some(true);
         }

@@ -1,7 +1,7 @@
 //! Water by source and the waste ledger, as parks have them.
 
 use greenpark_model::reading::Kind;
-use greenpark_proto::query::v1 as pb;
+use greenpark_proto::query::v1::{self as pb, explain_part::Part};
 use tonic::Code;
 
 use crate::fixture::{
@@ -134,6 +134,30 @@ async fn only_the_asked_sources_count_and_the_figure_says_so() {
     assert_eq!(value(&wells.numerator), "800");
     let told = |note: &String| note.contains("enterprises/f/meters/fresh_water");
     assert!(wells.notes.iter().any(told), "{:?}", wells.notes);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_lineage_has_the_meters_of_the_asked_sources_alone() {
+    let mut world = water_world().await;
+    let asked = pb::ExplainRequest {
+        indicator: "water-intensity".to_owned(),
+        question: Some(pb::GetIndicatorRequest {
+            water_sources: vec!["municipal".to_owned()],
+            ..get("parks/p", year(2022))
+        }),
+    };
+    let answer = world.indicators.explain(asked).await;
+    let mut parts = answer.expect("a stream").into_inner();
+    let mut meters = Vec::new();
+    while let Some(part) = parts.message().await.expect("a part") {
+        if let Some(Part::Meter(meter)) = part.part {
+            meters.push((meter.meter, value(&meter.amount).to_owned()));
+        }
+    }
+    let town = "parks/p/enterprises/f/meters/fresh_water".to_owned();
+    assert_eq!(meters, [(town, "200".to_owned())]);
+    drop(parts);
     world.stop().await;
 }
 
