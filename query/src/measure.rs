@@ -250,9 +250,7 @@ fn missing_days(
         let last = spans().map(|(_, last)| last).max();
         first
             .zip(last)
-            .and_then(|(first, last)| {
-                DayRange::new(first.max(range.first()), last.min(range.last()))
-            })
+            .and_then(|(first, last)| DayRange::new(first, last)?.intersection(range))
             .map_or(0, DayRange::days)
     };
     let by_hand = |day: CivilDay| corrections.iter().any(|of| of.days.contains(day));
