@@ -78,7 +78,7 @@ pub(crate) fn out_of_range() -> QueryError {
 fn together(question: &Question<'_>, population: &Population<'_>) -> Measured {
     let mut measured = Measured::default();
     for (park, enterprise) in &population.members {
-        measured.add(&measure(question, park, enterprise));
+        measured.add(measure(question, park, enterprise));
     }
     measured
 }

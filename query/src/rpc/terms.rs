@@ -90,7 +90,6 @@ impl Shared {
             sources: &terms.sources,
             rules: self.data.rules(&terms.factor_set)?,
             now: self.moment(registry),
-            memo: None,
         })
     }
 
