@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use greenpark_archive::{
     file::{FileKind, ReadingsFile},
     lineage::Origin,
+    meters::{METER, METER_CHANGE},
     reference::ReferenceEntry,
     snapshot::Snapshot,
 };
 use greenpark_model::{
-    amount::Amount,
     day::{CivilDay, DayRange},
     fold::{Point, Traits},
     id::EnterpriseId,
@@ -21,12 +21,14 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
-    books::SeriesDays,
+    books::{Newest, SeriesDays},
     corrections::consume_corrected,
     figure::{amount, days, timestamp},
+    latest,
     measure::Question,
     name::Name,
     park_days::ParkDays,
+    registry::body,
 };
 
 /// How a figure is made, for whoever makes it again.
@@ -88,7 +90,14 @@ fn meter(
     let first = within().find_map(|(_, fold)| fold.first);
     let last = within().rev().find_map(|(_, fold)| fold.last);
     let unit = series.quantity.medium.unit().symbol();
-    let reading = |point: Option<Point>| point.map(|point| register(&name, series, point));
+    let reading = |point: Option<Point>| {
+        let newest = point.map(|Point { instant, register }| Newest {
+            instant,
+            value: register,
+            flag: Flag::Normal.code(),
+        });
+        newest.map(|newest| latest::reading(&park.park, enterprise, series, newest))
+    };
     Some(pb::MeterPart {
         quantity: series.quantity.to_string(),
         kind: series.kind.as_str().to_owned(),
@@ -102,19 +111,6 @@ fn meter(
         traits: traits.to_string(),
         meter: name,
     })
-}
-
-fn register(meter: &str, series: &Series, Point { instant, register }: Point) -> pb::Reading {
-    let value: Amount = register;
-    pb::Reading {
-        meter: meter.to_owned(),
-        quantity: series.quantity.to_string(),
-        kind: series.kind.as_str().to_owned(),
-        instant: Some(timestamp(instant)),
-        value: value.to_string(),
-        unit: series.quantity.medium.unit().symbol().to_owned(),
-        flag: Flag::Normal.as_str().to_owned(),
-    }
 }
 
 /// The files of `snapshot` that `range` and the midnights at its ends stand in, of `members` or of many.
@@ -165,13 +161,13 @@ pub(crate) fn concerns(
     subjects: &BTreeSet<String>,
 ) -> bool {
     // A change of a meter before the range still says by which multiplier it counts.
-    let lasting = ["meter-change", "meter", "enterprise"].contains(&entry.kind.as_str());
+    let lasting = [METER_CHANGE, METER, body::ENTERPRISE].contains(&entry.kind.as_str());
     let began: CivilDay = entry.valid_from;
     let over = entry.valid_to.is_some_and(|last| last < range.first());
     let within = began <= range.last() && (lasting || !over);
     let whole = entry.subject.split("/meters/").next().unwrap_or_default();
     // Values of a plan's declared indicators are no part of a figure that meters tell.
-    within && entry.kind != "indicator" && subjects.contains(whole)
+    within && entry.kind != body::INDICATOR && subjects.contains(whole)
 }
 
 /// An entry on the wire.
