@@ -13,19 +13,14 @@ const NAME: &str = "parks/p/enterprises/e";
 /// Registers the meter of a quantity, as the fixture names it.
 async fn register(world: &mut World, id: &str, quantity: &str, of: pb::Meter) {
     let meter = quantity.replace('.', "-");
-    let request = pb::RegisterMeterRequest {
-        meter: Some(pb::Meter {
-            name: format!("parks/p/enterprises/{id}/meters/{meter}"),
-            quantity: quantity.to_owned(),
-            kind: "interval".to_owned(),
-            valid_from: "2018-01-01".to_owned(),
-            ..of
-        }),
-        recorded_by: "test".to_owned(),
-        evidence: String::new(),
+    let meter = pb::Meter {
+        name: format!("parks/p/enterprises/{id}/meters/{meter}"),
+        quantity: quantity.to_owned(),
+        kind: "interval".to_owned(),
+        valid_from: "2018-01-01".to_owned(),
+        ..of
     };
-    let registered = world.registry.register_meter(request).await;
-    let _registered = registered.expect("registered");
+    world.register_meter(meter).await;
 }
 
 fn counted() -> pb::Meter {
@@ -171,24 +166,16 @@ async fn what_sub_meters_do_not_account_for_is_leakage() {
     let readings = rows("e", &[(main, &[(noon, "1000")]), (hall, &[(noon, "930")])]);
     world.seal(PARK, &[(of, readings)], 1, With::Totals).await;
     for (meter, parent) in [("main", ""), ("hall", "main")] {
-        let request = pb::RegisterMeterRequest {
-            meter: Some(pb::Meter {
-                name: format!("{NAME}/meters/{meter}"),
-                quantity: "fresh_water".to_owned(),
-                kind: "interval".to_owned(),
-                counted: parent.is_empty(),
-                parent: parent.to_owned(),
-                valid_from: "2018-01-01".to_owned(),
-                ..pb::Meter::default()
-            }),
-            recorded_by: "test".to_owned(),
-            evidence: String::new(),
+        let meter = pb::Meter {
+            name: format!("{NAME}/meters/{meter}"),
+            quantity: "fresh_water".to_owned(),
+            kind: "interval".to_owned(),
+            counted: parent.is_empty(),
+            parent: parent.to_owned(),
+            valid_from: "2018-01-01".to_owned(),
+            ..pb::Meter::default()
         };
-        let _registered = world
-            .registry
-            .register_meter(request)
-            .await
-            .expect("registered");
+        world.register_meter(meter).await;
     }
     let asked = pb::GetWaterBalanceRequest {
         name: NAME.to_owned(),
