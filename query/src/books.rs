@@ -218,7 +218,7 @@ impl Books {
         let book = match self.cached_book(park, &snapshot, registry) {
             Some(book) => book,
             None => {
-                let book = self.load(park, &snapshot, registry).await?;
+                let book = Arc::new(self.load(park, &snapshot, registry).await?);
                 let key = cache::Key::Book(park.clone(), snapshot.year);
                 self.keep(key, &book);
                 book
@@ -261,7 +261,7 @@ impl Books {
         park: &ParkId,
         snapshot: &Arc<Snapshot>,
         registry: &registry::Park,
-    ) -> Result<Arc<BookDays>, QueryError> {
+    ) -> Result<BookDays, QueryError> {
         self.metrics.book_loaded.inc();
         let totals = match self.folding {
             Folding::Totals => self.totals(park, snapshot).await?,
@@ -275,8 +275,7 @@ impl Books {
         };
         let sealed = assemble::Sealed::new(load);
         let days = self.open_days(load, &sealed).await?;
-        let book = assemble::join(load, &sealed, &days);
-        Ok(Arc::new(book))
+        Ok(assemble::join(load, &sealed, &days))
     }
 
     /// The rows of the totals table. They are kept apart from the joined days only while the book has hot

@@ -35,15 +35,10 @@ pub(crate) struct Corrected {
     pub(crate) told: Vec<String>,
 }
 
-/// The days that two ranges share.
-fn shared(one: DayRange, other: DayRange) -> Option<DayRange> {
-    DayRange::new(one.first().max(other.first()), one.last().min(other.last()))
-}
-
 impl Correction {
     /// What it says of `range`.
     fn share(&self, range: DayRange) -> Option<(DayRange, Sum)> {
-        let part = shared(self.days, range)?;
+        let part = self.days.intersection(range)?;
         let until = |day| {
             let days = greenpark_model::day::CivilDay::days_since(day, self.days.first());
             prorate(self.amount.into(), days, self.days.days())
@@ -53,8 +48,7 @@ impl Correction {
 
     /// The correction of another's days that overlaps this one's.
     pub(crate) fn overlapping<'a>(&self, others: &'a [Self]) -> Option<&'a Self> {
-        let overlaps =
-            |other: &&Self| other.days != self.days && shared(other.days, self.days).is_some();
+        let overlaps = |other: &&Self| other.days != self.days && other.days.overlaps(self.days);
         others.iter().find(overlaps)
     }
 }

@@ -35,14 +35,11 @@ pub(crate) struct Data {
 impl Data {
     /// Loads the files of the settings.
     pub(crate) fn load(settings: &Settings) -> Result<Self, FileError> {
-        let own = factors::load(&settings.factor_files)?;
-        let shipped = factors::shipped()?;
-        let others = shipped.into_iter().filter(|set| set.id != own.id);
         let sets = bulk::load(&settings.waste_files)?;
         let known: Vec<String> = sets.iter().map(|set| set.id.clone()).collect();
         let counted = sets.into_iter().find(|set| set.id == settings.waste_set);
         Ok(Self {
-            factors: std::iter::once(own.clone()).chain(others).collect(),
+            factors: factors::sets(&settings.factor_files)?,
             carbon: carbon::load(&settings.carbon_files)?,
             region: settings.grid_region.clone(),
             quality: quality::load(settings.quality_file.as_deref())?,

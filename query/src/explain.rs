@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use greenpark_archive::{
     file::{FileKind, ReadingsFile},
     lineage::Origin,
+    meters::{METER, METER_CHANGE},
     reference::ReferenceEntry,
     snapshot::Snapshot,
 };
 use greenpark_model::{
-    amount::Amount,
     day::{CivilDay, DayRange},
     fold::{Point, Traits},
     id::EnterpriseId,
@@ -21,12 +21,14 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
-    books::SeriesDays,
-    consumption::consume,
-    figure::{days, timestamp},
+    books::{Newest, SeriesDays},
+    corrections::consume_corrected,
+    figure::{amount, days, timestamp},
+    latest,
     measure::Question,
     name::Name,
     park_days::ParkDays,
+    registry::body,
 };
 
 /// How a figure is made, for whoever makes it again.
@@ -55,6 +57,12 @@ pub(crate) fn meters(
         let year = question.range.last().year();
         let traits = park.registry.meters.traits(enterprise, series, year);
         for counted in park.registry.counted(enterprise, series, question.range) {
+            let entry = park.registry.meters.get(enterprise, series);
+            let entry = entry.and_then(|meter| meter.on(counted.first()));
+            let source = entry.and_then(|entry| entry.body.particulars.water_source);
+            if question.takes_source(series.quantity.medium, source) != Some(true) {
+                continue;
+            }
             let whose = (park, enterprise, series);
             told.extend(meter(whose, &parts, &traits, counted));
         }
@@ -68,8 +76,10 @@ fn meter(
     traits: &Traits,
     range: DayRange,
 ) -> Option<pb::MeterPart> {
-    let consumption = consume(parts, traits, range);
-    if consumption.readings == 0 && consumption.amount.0 == 0 {
+    let corrections = park.registry.corrections(enterprise, series);
+    let corrected = consume_corrected(parts, traits, range, corrections);
+    let consumption = corrected.consumption;
+    if consumption.readings == 0 && consumption.amount.0 == 0 && corrected.told.is_empty() {
         return None;
     }
     let name = Name::Meter(park.park.clone(), enterprise.clone(), series.meter.clone()).to_string();
@@ -80,17 +90,20 @@ fn meter(
     let first = within().find_map(|(_, fold)| fold.first);
     let last = within().rev().find_map(|(_, fold)| fold.last);
     let unit = series.quantity.medium.unit().symbol();
-    let reading = |point: Option<Point>| point.map(|point| register(&name, series, point));
-    let amount = |value: greenpark_model::amount::Sum| pb::Amount {
-        value: value.to_string(),
-        unit: unit.to_owned(),
+    let reading = |point: Option<Point>| {
+        let newest = point.map(|Point { instant, register }| Newest {
+            instant,
+            value: register,
+            flag: Flag::Normal.code(),
+        });
+        newest.map(|newest| latest::reading(&park.park, enterprise, series, newest))
     };
     Some(pb::MeterPart {
         quantity: series.quantity.to_string(),
         kind: series.kind.as_str().to_owned(),
         days: Some(days(range)),
-        amount: Some(amount(consumption.amount)),
-        estimated: Some(amount(consumption.estimated)),
+        amount: Some(amount(consumption.amount, unit)),
+        estimated: Some(amount(consumption.estimated, unit)),
         readings: consumption.readings,
         reading_days: consumption.days,
         first: reading(first),
@@ -98,19 +111,6 @@ fn meter(
         traits: traits.to_string(),
         meter: name,
     })
-}
-
-fn register(meter: &str, series: &Series, Point { instant, register }: Point) -> pb::Reading {
-    let value: Amount = register;
-    pb::Reading {
-        meter: meter.to_owned(),
-        quantity: series.quantity.to_string(),
-        kind: series.kind.as_str().to_owned(),
-        instant: Some(timestamp(instant)),
-        value: value.to_string(),
-        unit: series.quantity.medium.unit().symbol().to_owned(),
-        flag: Flag::Normal.as_str().to_owned(),
-    }
 }
 
 /// The files of `snapshot` that `range` and the midnights at its ends stand in, of `members` or of many.
@@ -161,13 +161,13 @@ pub(crate) fn concerns(
     subjects: &BTreeSet<String>,
 ) -> bool {
     // A change of a meter before the range still says by which multiplier it counts.
-    let lasting = ["meter-change", "meter", "enterprise"].contains(&entry.kind.as_str());
+    let lasting = [METER_CHANGE, METER, body::ENTERPRISE].contains(&entry.kind.as_str());
     let began: CivilDay = entry.valid_from;
     let over = entry.valid_to.is_some_and(|last| last < range.first());
     let within = began <= range.last() && (lasting || !over);
     let whole = entry.subject.split("/meters/").next().unwrap_or_default();
     // Values of a plan's declared indicators are no part of a figure that meters tell.
-    within && entry.kind != "indicator" && subjects.contains(whole)
+    within && entry.kind != body::INDICATOR && subjects.contains(whole)
 }
 
 /// An entry on the wire.

@@ -23,7 +23,26 @@ const EDITION_2008: &str = include_str!("../data/factors/gbt-2589-2008.toml");
 /// # Errors
 /// [`FileError`] names the first file that is wrong and all of its mistakes.
 pub fn load(files: &[PathBuf]) -> Result<FactorSet, FileError> {
-    let mut set = parse(BUILT_IN, "built-in factors")?;
+    let built_in = parse(BUILT_IN, "built-in factors")?;
+    join(built_in, files)
+}
+
+/// The service's own set, as [`load`] makes it, and then the shipped ones that a question may name: that of
+/// 2020, where the service's own is another, and the edition before it.
+///
+/// # Errors
+/// [`FileError`] names the first file that is wrong and all of its mistakes.
+pub fn sets(files: &[PathBuf]) -> Result<Vec<FactorSet>, FileError> {
+    let built_in = parse(BUILT_IN, "built-in factors")?;
+    let own = join(built_in.clone(), files)?;
+    let mut sets = vec![built_in, edition_2008()?];
+    sets.retain(|set| set.id != own.id);
+    sets.insert(0, own);
+    Ok(sets)
+}
+
+/// `set` with the entries of `files` before its own.
+fn join(mut set: FactorSet, files: &[PathBuf]) -> Result<FactorSet, FileError> {
     for file in files {
         let path = file.display().to_string();
         let text = FileError::read(file)?;
@@ -47,14 +66,6 @@ pub fn load(files: &[PathBuf]) -> Result<FactorSet, FileError> {
 /// [`FileError`] if the shipped file is wrong.
 pub fn edition_2008() -> Result<FactorSet, FileError> {
     parse(EDITION_2008, "gbt-2589-2008.toml")
-}
-
-/// The shipped sets, which a question may name: that of 2020 and the edition before it.
-///
-/// # Errors
-/// [`FileError`] if a shipped file is wrong.
-pub fn shipped() -> Result<Vec<FactorSet>, FileError> {
-    Ok(vec![load(&[])?, edition_2008()?])
 }
 
 fn parse(text: &str, path: &str) -> Result<FactorSet, FileError> {

@@ -74,11 +74,22 @@ pub(crate) fn out_of_range() -> QueryError {
     QueryError::Broken("a sum is beyond 28 digits".to_owned())
 }
 
+/// `part` in per cent of `whole`, rounded; `None` where that is nothing.
+pub(crate) fn percent(part: Decimal, whole: Decimal) -> Result<Option<Decimal>, QueryError> {
+    if whole.is_zero() {
+        return Ok(None);
+    }
+    part.checked_mul(Decimal::ONE_HUNDRED)
+        .and_then(|hundredfold| hundredfold.checked_div(whole))
+        .map(|percent| Some(round(percent, PLACES)))
+        .ok_or_else(out_of_range)
+}
+
 /// What a population's enterprises consumed together.
 fn together(question: &Question<'_>, population: &Population<'_>) -> Measured {
     let mut measured = Measured::default();
     for (park, enterprise) in &population.members {
-        measured.add(&measure(question, park, enterprise));
+        measured.add(measure(question, park, enterprise));
     }
     measured
 }

@@ -2,10 +2,7 @@
 
 mod factors;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use greenpark_model::{
     amount::Sum,
@@ -15,7 +12,7 @@ use greenpark_model::{
     compose::Consumption,
     day::{CivilDay, DayRange, Instant},
     fold::Outcomes,
-    id::{EnterpriseId, ParkId},
+    id::EnterpriseId,
     indicator::Indicator,
     money::PriceBase,
     quantity::{Flow, Medium, MediumClass, Quantity},
@@ -47,14 +44,6 @@ pub(crate) struct Rules<'a> {
     pub(crate) quality: &'a QualityRules,
 }
 
-/// What was measured for one answer, which asks the same of the same enterprise in several of its figures: alone,
-/// in the park, among those of another year.
-#[derive(Debug, Default)]
-pub(crate) struct Memo(Mutex<HashMap<MemoKey, Arc<Measured>>>);
-
-/// The indicator, the first day of the range, and whose.
-type MemoKey = (Indicator, CivilDay, ParkId, EnterpriseId);
-
 /// What is asked of whomever.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'a> {
@@ -69,8 +58,6 @@ pub(crate) struct Question<'a> {
     pub(crate) sources: &'a [WaterSource],
     pub(crate) rules: Rules<'a>,
     pub(crate) now: Instant,
-    /// Where an answer of many figures keeps what it has measured.
-    pub(crate) memo: Option<&'a Memo>,
 }
 
 /// The consumption of one quantity at the same factors.
@@ -162,7 +149,7 @@ impl Question<'_> {
     }
 
     /// Whether water of this source is part of it; `None` where the source must be known and is not.
-    fn takes_source(&self, medium: Medium, source: Option<WaterSource>) -> Option<bool> {
+    pub(crate) fn takes_source(&self, medium: Medium, source: Option<WaterSource>) -> Option<bool> {
         if medium != Medium::FreshWater {
             return Some(true);
         }
@@ -178,25 +165,12 @@ impl Question<'_> {
     }
 }
 
-/// Measures `enterprise` of `park`, or takes what this answer has measured of it already.
+/// Measures `enterprise` of `park`.
 pub(crate) fn measure(
     question: &Question<'_>,
     park: &ParkDays,
     enterprise: &EnterpriseId,
-) -> Arc<Measured> {
-    let Some(memo) = question.memo else {
-        return Arc::new(afresh(question, park, enterprise));
-    };
-    let (indicator, first) = (question.indicator, question.range.first());
-    let key = (indicator, first, park.park.clone(), enterprise.clone());
-    let mut known = memo.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let measured = known
-        .entry(key)
-        .or_insert_with(|| Arc::new(afresh(question, park, enterprise)));
-    Arc::clone(measured)
-}
-
-fn afresh(question: &Question<'_>, park: &ParkDays, enterprise: &EnterpriseId) -> Measured {
+) -> Measured {
     let mut measured = Measured::default();
     let today = question.now.day();
     for (series, parts) in park.series(enterprise) {
@@ -250,9 +224,7 @@ fn missing_days(
         let last = spans().map(|(_, last)| last).max();
         first
             .zip(last)
-            .and_then(|(first, last)| {
-                DayRange::new(first.max(range.first()), last.min(range.last()))
-            })
+            .and_then(|(first, last)| DayRange::new(first, last)?.intersection(range))
             .map_or(0, DayRange::days)
     };
     let by_hand = |day: CivilDay| corrections.iter().any(|of| of.days.contains(day));
@@ -433,9 +405,9 @@ impl Measured {
     }
 
     /// Adds what others consumed.
-    pub(crate) fn add(&mut self, other: &Self) {
-        for (key, part) in &other.parts {
-            let sum = self.parts.entry(key.clone()).or_default();
+    pub(crate) fn add(&mut self, other: Self) {
+        for (key, part) in other.parts {
+            let sum = self.parts.entry(key).or_default();
             sum.amount += part.amount;
             sum.estimated += part.estimated;
             sum.counted += part.counted;
@@ -443,13 +415,12 @@ impl Measured {
             sum.manual += part.manual;
             sum.counted_manual += part.counted_manual;
         }
-        self.without_factor
-            .extend(other.without_factor.iter().cloned());
-        self.unregistered.extend(other.unregistered.iter().cloned());
-        self.unsourced.extend(other.unsourced.iter().cloned());
-        self.both_sides.extend(other.both_sides.iter().cloned());
-        self.silent.extend(other.silent.iter().cloned());
-        self.corrections.extend(other.corrections.iter().cloned());
+        self.without_factor.extend(other.without_factor);
+        self.unregistered.extend(other.unregistered);
+        self.unsourced.extend(other.unsourced);
+        self.both_sides.extend(other.both_sides);
+        self.silent.extend(other.silent);
+        self.corrections.extend(other.corrections);
         self.due_days += other.due_days;
         self.missing_days += other.missing_days;
         self.outcomes = self.outcomes.plus(other.outcomes);
@@ -459,6 +430,6 @@ impl Measured {
         self.meter_days += other.meter_days;
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
-        self.open.extend(other.open.iter().cloned());
+        self.open.extend(other.open);
     }
 }

@@ -55,12 +55,10 @@ impl<'a> Population<'a> {
         let range = question.range;
         let makes = |(park, enterprise): &(&'a ParkDays, EnterpriseId)| {
             let declared = park.registry.statistics.get(enterprise);
-            declared.into_iter().flatten().any(|of| {
-                let days = of.period.range();
-                of.series == *question.per
-                    && days.first() <= range.last()
-                    && range.first() <= days.last()
-            })
+            declared
+                .into_iter()
+                .flatten()
+                .any(|of| of.series == *question.per && of.period.range().overlaps(range))
         };
         let all = self.members.len();
         self.members.retain(makes);

@@ -188,14 +188,7 @@ impl<'a> Subject<'a> {
     /// What meters with an interval should have given, day by day, and who is verified.
     fn count_expected(&self, tally: &mut Tally, due: &mut BTreeSet<CivilDay>) {
         let known = self.park.series(self.enterprise);
-        let mine = |key: &greenpark_archive::meters::MeterKey| key.enterprise == *self.enterprise;
-        let meters = self
-            .park
-            .registry
-            .meters
-            .iter()
-            .filter(|(key, _)| mine(key));
-        for (key, meter) in meters {
+        for (key, meter) in self.park.registry.meters.of(self.enterprise) {
             let last = meter.on(self.range.last()).map(|entry| &entry.body);
             if let Some(body) = last.filter(|body| body.counted) {
                 tally.meters += 1;

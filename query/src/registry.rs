@@ -141,10 +141,9 @@ impl Registry {
         snapshot: &ReferenceSnapshot,
         at: Instant,
     ) -> Result<Self, QueryError> {
-        let known = |entry: &&ReferenceEntry| entry.recorded_at <= at;
         let then = ReferenceSnapshot {
             version: snapshot.version,
-            entries: snapshot.entries.iter().filter(known).cloned().collect(),
+            entries: known_at(snapshot, at).cloned().collect(),
         };
         Ok(Self {
             as_of: Some(at),
@@ -167,6 +166,15 @@ impl Registry {
     pub(crate) fn parks(&self) -> impl Iterator<Item = &ParkId> {
         self.parks.keys()
     }
+}
+
+/// The entries that had been recorded at `at`.
+pub(crate) fn known_at(
+    snapshot: &ReferenceSnapshot,
+    at: Instant,
+) -> impl Iterator<Item = &ReferenceEntry> {
+    let entries = snapshot.entries.iter();
+    entries.filter(move |entry| entry.recorded_at <= at)
 }
 
 fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<(), String> {

@@ -210,7 +210,7 @@ pub fn total_of(
         .iter()
         .filter(|d| d.series == *series && d.price_base == base)
         .map(|d| (d.period.range(), d))
-        .filter(|(days, _)| days.first() <= range.last() && range.first() <= days.last())
+        .filter(|(days, _)| days.overlaps(range))
         .collect();
     if usable.is_empty() {
         return None;

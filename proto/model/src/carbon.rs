@@ -265,7 +265,7 @@ impl CarbonSet {
         day: CivilDay,
     ) -> Result<Applied<'_>, CarbonError> {
         if medium != Medium::Electricity {
-            return self.fuel(medium, day);
+            return self.fuel(medium, (day, None));
         }
         self.grid
             .iter()
@@ -291,58 +291,63 @@ impl CarbonSet {
         region: &Region,
         day: CivilDay,
     ) -> Result<Applied<'_>, CarbonError> {
-        let missing = match self.find(medium, region, day) {
-            Err(missing) if medium == Medium::Electricity => missing,
-            found => return found,
+        self.find_known(medium, region, (day, None))
+    }
+
+    /// As [`CarbonSet::find_or_fall_back`], of what had been published on the second day, if one is given.
+    ///
+    /// # Errors
+    /// [`CarbonError`] where nothing fits of what had been published.
+    pub fn find_known(
+        &self,
+        medium: Medium,
+        region: &Region,
+        (day, known_on): (CivilDay, Option<CivilDay>),
+    ) -> Result<Applied<'_>, CarbonError> {
+        if medium != Medium::Electricity {
+            return self.fuel(medium, (day, known_on));
+        }
+        let known = || {
+            let is_known = move |f: &&GridFactor| known_on.is_none_or(|on| f.published <= on);
+            self.grid.iter().filter(is_known)
         };
+        let of_the_day = |of: &Region| known().find(|f| f.region == *of && f.holds(day));
         let latest = |of: &Region| {
             let before = |f: &&GridFactor| f.region == *of && f.valid_from <= day;
-            self.grid.iter().filter(before).reduce(|best, next| {
+            known().filter(before).reduce(|best, next| {
                 let later = next.valid_from > best.valid_from;
                 if later { next } else { best }
             })
         };
+        if let Some(own) = of_the_day(region) {
+            return Ok(own.applied(None));
+        }
         if let Some(own) = latest(region) {
             let year = own.year;
             return Ok(own.applied(Some(Fallback::EarlierYear { year })));
         }
         let nation = Region::national();
-        let of_the_day = self
-            .grid
-            .iter()
-            .find(|f| f.region == nation && f.holds(day));
-        of_the_day
+        of_the_day(&nation)
             .or_else(|| latest(&nation))
             .map(|f| f.applied(Some(Fallback::National { year: f.year })))
-            .ok_or(missing)
+            .ok_or_else(|| CarbonError::NoGridFactor {
+                set: self.id.clone(),
+                region: region.clone(),
+                day,
+            })
     }
 
-    /// The set as it was on `day`: without the factors that were published later.
-    #[must_use]
-    pub fn as_of(&self, day: CivilDay) -> Self {
-        let grid = self.grid.iter().filter(|f| f.published <= day);
-        let known = |f: &&FuelFactor| f.published.is_none_or(|published| published <= day);
-        Self {
-            id: self.id.clone(),
-            grid: grid.cloned().collect(),
-            fuels: self.fuels.iter().filter(known).cloned().collect(),
-        }
-    }
-
-    /// Whether all of it had been published on `day`.
-    #[must_use]
-    pub fn is_known_on(&self, day: CivilDay) -> bool {
-        let fuels = self.fuels.iter().filter_map(|f| f.published);
-        self.grid
-            .iter()
-            .map(|f| f.published)
-            .chain(fuels)
-            .all(|published| published <= day)
-    }
-
-    fn fuel(&self, medium: Medium, day: CivilDay) -> Result<Applied<'_>, CarbonError> {
+    fn fuel(
+        &self,
+        medium: Medium,
+        (day, known_on): (CivilDay, Option<CivilDay>),
+    ) -> Result<Applied<'_>, CarbonError> {
         let holds = |f: &&FuelFactor| {
-            f.medium == medium && f.valid_from <= day && f.valid_to.is_none_or(|last| day <= last)
+            let dates = f.published.zip(known_on);
+            dates.is_none_or(|(published, known_on)| published <= known_on)
+                && f.medium == medium
+                && f.valid_from <= day
+                && f.valid_to.is_none_or(|last| day <= last)
         };
         self.fuels
             .iter()

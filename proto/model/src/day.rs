@@ -225,6 +225,18 @@ impl DayRange {
         self.first <= day && day <= self.last
     }
 
+    /// The days that both periods have; `None` if there are none.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        Self::new(self.first.max(other.first), self.last.min(other.last))
+    }
+
+    /// Whether the periods have a day in common.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.intersection(other).is_some()
+    }
+
     /// The period cut where each of `starts` begins, so that none begins within a part. In order.
     #[must_use]
     pub fn cut(self, starts: impl IntoIterator<Item = CivilDay>) -> Vec<Self> {
@@ -273,6 +285,19 @@ mod tests {
         assert_eq!(quarter.last().to_string(), "2026-12-31");
         assert_eq!(DayRange::quarter(2026, 5), None);
         assert_eq!(DayRange::quarter(2026, 0), None);
+    }
+
+    #[test]
+    fn periods_share_the_days_that_both_have() {
+        let (year, month) = (DayRange::year(2021), DayRange::month(2021, 2));
+        let (year, month) = (year.expect("a year"), month.expect("a month"));
+        assert_eq!(year.intersection(month), Some(month));
+        let next = DayRange::month(2021, 3).expect("a month");
+        assert!(!month.overlaps(next) && !next.overlaps(month));
+        let both = DayRange::new(month.last(), next.first()).expect("in order");
+        let last = DayRange::new(month.last(), month.last());
+        assert_eq!(month.intersection(both), last);
+        assert!(both.overlaps(next));
     }
 
     #[test]

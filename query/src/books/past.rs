@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use greenpark_archive::snapshot::Snapshot;
+use greenpark_archive::{file::ReadingsFile, snapshot::Snapshot};
 use greenpark_model::{
     day::{CivilDay, DayRange, Instant},
     id::ParkId,
@@ -41,7 +41,7 @@ impl Books {
             return Ok(Some(book));
         }
         let missing = self.lake.missing(&snapshot).await?;
-        let lost: BTreeSet<CivilDay> = missing.iter().map(|file| file.day).collect();
+        let lost = days_of(&missing);
         let snapshot = if lost.is_empty() {
             snapshot
         } else {
@@ -51,10 +51,7 @@ impl Books {
             Arc::new(left)
         };
         let book = self.load(park, &snapshot, registry).await?;
-        let book = match Arc::try_unwrap(book) {
-            Ok(book) => Arc::new(BookDays { lost, ..book }),
-            Err(shared) => shared,
-        };
+        let book = Arc::new(BookDays { lost, ..book });
         self.keep(key, &book);
         Ok(Some(book))
     }
@@ -71,8 +68,8 @@ impl Books {
             return Ok(None);
         };
         let missing = self.lake.missing(&snapshot).await?;
-        let lost = missing.iter().map(|file| file.day);
-        let lost: BTreeSet<CivilDay> = lost.filter(|day| range.contains(*day)).collect();
+        let mut lost = days_of(&missing);
+        lost.retain(|day| range.contains(*day));
         match lost.first() {
             Some(first) => Err(were_open(park, at, *first, lost.len())),
             None => Ok(Some(snapshot)),
@@ -114,6 +111,11 @@ impl BookDays {
         let many = self.lost.range(around).count();
         Err(were_open(park, at, *first, many))
     }
+}
+
+/// The days that files are of.
+fn days_of(files: &[&ReadingsFile]) -> BTreeSet<CivilDay> {
+    files.iter().map(|file| file.day).collect()
 }
 
 fn were_open(park: &ParkId, at: Instant, first: CivilDay, many: usize) -> QueryError {

@@ -123,10 +123,7 @@ fn other_bases(question: &Question<'_>, declared: &[Declared]) -> String {
         .iter()
         .filter(|d| d.series == *question.per)
         .filter_map(|d| Some((d, d.price_base.filter(|base| *base != question.price_base)?)))
-        .filter(|(d, _)| {
-            let days = d.period.range();
-            days.first() <= range.last() && range.first() <= days.last()
-        })
+        .filter(|(d, _)| d.period.range().overlaps(range))
         .map(|(_, base)| base.to_string())
         .collect();
     bases.sort();

@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     error::QueryError,
-    figure::{PLACES, amount, out_of_range},
+    figure::{PLACES, amount, out_of_range, percent},
     measure::{By, Coal, Measured, Part, Question},
 };
 
@@ -49,16 +49,8 @@ impl Numerator {
 
     /// The estimated part and that set by hand, in per cent of all parts, signs left aside.
     pub(super) fn shares(&self) -> Result<(Decimal, Decimal), QueryError> {
-        let percent = |part: Decimal| {
-            if self.absolute.is_zero() {
-                return Ok(Decimal::ZERO);
-            }
-            part.checked_mul(Decimal::ONE_HUNDRED)
-                .and_then(|hundredfold| hundredfold.checked_div(self.absolute))
-                .map(|percent| round(percent, PLACES))
-                .ok_or_else(out_of_range)
-        };
-        Ok((percent(self.estimated)?, percent(self.manual)?))
+        let share = |part| Ok(percent(part, self.absolute)?.unwrap_or_default());
+        Ok((share(self.estimated)?, share(self.manual)?))
     }
 
     fn take(

@@ -1,6 +1,6 @@
 //! By which factors an amount counts, and the parts of a range that have one factor each. Pure.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use greenpark_archive::dated::Dated;
 use greenpark_model::{
@@ -110,19 +110,12 @@ impl Question<'_> {
             return None;
         }
         let rules = self.rules;
-        let today = self.now.day();
         // A factor that was not published yet could not be used.
-        let later = rules
+        let known_on = Some(self.now.day());
+        let found = rules
             .carbon
-            .grid
-            .iter()
-            .any(|factor| factor.published > today);
-        let carbon = match later {
-            true => Cow::Owned(rules.carbon.as_of(today)),
-            false => Cow::Borrowed(rules.carbon),
-        };
-        let applied = carbon.find_or_fall_back(medium, rules.region, day);
-        let applied = applied.ok()?;
+            .find_known(medium, rules.region, (day, known_on));
+        let applied = found.ok()?;
         Some(Emission {
             tco2_per_unit: applied.tco2_per_unit,
             source: applied.source.to_owned(),

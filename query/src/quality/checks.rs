@@ -176,9 +176,9 @@ fn gaps(course: &Course<'_>, kind: Kind, most: i32) -> Vec<(&'static str, DayRan
     for pair in read.windows(2) {
         let [before, after] = pair else { continue };
         let gap = DayRange::new(before.next(), after.previous());
-        let gap = gap
-            .filter(|gap| gap.first() <= course.range.last() && course.range.first() <= gap.last());
-        let Some(gap) = gap else { continue };
+        let Some(gap) = gap.filter(|gap| gap.overlaps(course.range)) else {
+            continue;
+        };
         let days = gap.days();
         if kind != Kind::Register {
             found.push(("missing", gap, format!("{days} days were not read")));

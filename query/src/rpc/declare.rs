@@ -145,6 +145,47 @@ impl Checks {
         Some(amount)
     }
 
+    /// Whether a list has a number of entries that can be taken.
+    fn fits(&mut self, field: &str, many: usize) -> bool {
+        if many == 0 {
+            self.wrong(field, "is empty");
+        }
+        if many > DECLARED_MAX {
+            let problem = format!("has {many} entries; declare at most {DECLARED_MAX} at once");
+            self.wrong(field, problem);
+        }
+        many <= DECLARED_MAX
+    }
+
+    /// The park of a parent.
+    fn park(&mut self, parent: &str) -> Option<ParkId> {
+        let park = Name::parse("parent", parent).and_then(|name| match name {
+            Name::Park(park) => Ok(park),
+            other => Err(other.unfit("parent", "parks/P")),
+        });
+        self.take(park)
+    }
+
+    /// A parent that is a park or all of them.
+    fn park_or_all(&mut self, parent: &str) -> Option<Name> {
+        let name = Name::parse("parent", parent).and_then(|name| match name {
+            Name::Park(_) | Name::Parks => Ok(name),
+            other => Err(other.unfit("parent", "parks/P or parks/-")),
+        });
+        self.take(name)
+    }
+
+    /// The name of an enterprise, which must be of `park`.
+    fn member(&mut self, field: &str, name: &str, park: Option<&ParkId>) -> Option<Name> {
+        let name = Name::parse(field, name).and_then(|name| match name {
+            Name::Enterprise(of, enterprise) if park.is_none_or(|park| *park == of) => {
+                Ok(Name::Enterprise(of, enterprise))
+            }
+            other => Err(other.unfit(field, "parks/P/enterprises/E of the parent's park")),
+        });
+        self.take(name)
+    }
+
     fn done<T>(self, value: Option<T>) -> Result<T, QueryError> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
@@ -248,21 +289,9 @@ pub(super) fn statistics(
     says: Says<'_>,
 ) -> Result<(ParkId, Vec<ReferenceEntry>), QueryError> {
     let mut checks = Checks::default();
-    let park = Name::parse("parent", parent).and_then(|name| match name {
-        Name::Park(park) => Ok(park),
-        other => Err(other.unfit("parent", "parks/P")),
-    });
-    let park = checks.take(park);
+    let park = checks.park(parent);
     says.check(&mut checks);
-    if asked.is_empty() {
-        checks.wrong("statistics", "is empty");
-    }
-    if asked.len() > DECLARED_MAX {
-        let problem = format!(
-            "has {} entries; declare at most {DECLARED_MAX} at once",
-            asked.len()
-        );
-        checks.wrong("statistics", problem);
+    if !checks.fits("statistics", asked.len()) {
         return checks.done(None);
     }
     let mut entries = Vec::with_capacity(asked.len());
@@ -308,16 +337,7 @@ fn declared(
     says: Says<'_>,
 ) -> Option<ReferenceEntry> {
     let field = |name: &str| format!("{prefix}.{name}");
-    let name = Name::parse(&field("enterprise"), &asked.enterprise).and_then(|name| match name {
-        Name::Enterprise(of, enterprise) if park.is_none_or(|park| *park == of) => {
-            Ok(Name::Enterprise(of, enterprise))
-        }
-        other => Err(other.unfit(
-            &field("enterprise"),
-            "parks/P/enterprises/E of the parent's park",
-        )),
-    });
-    let name = checks.take(name);
+    let name = checks.member(&field("enterprise"), &asked.enterprise, park);
     let series = match asked.series.parse::<Series>() {
         Ok(series) => Some(series),
         Err(error) => {

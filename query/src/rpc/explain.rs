@@ -11,6 +11,7 @@ use crate::{
     figure::Population,
     name::Name,
     park_days::ParkDays,
+    registry::known_at,
     rpc::{
         Ended, Sender,
         indicators::{Asked, population_of},
@@ -76,9 +77,8 @@ pub(super) async fn explain(
     }
     let subjects = subjects(&population, &days);
     let entries = shared.books.lake.reference().entries().await?;
-    let known = |at| question.now >= at;
-    for entry in &entries.entries {
-        if known(entry.recorded_at) && explain::concerns(entry, terms.range, &subjects) {
+    for entry in known_at(&entries, question.now) {
+        if explain::concerns(entry, terms.range, &subjects) {
             tell(&to, Part::Record(explain::record(entry))).await?;
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     name::Name,
     paging::Page,
     park_days::ParkDays,
-    period, population, progress,
+    population, progress,
     registry::Registry,
     rpc::{
         IndicatorsRpc,
@@ -126,9 +126,9 @@ impl Shared {
         request: &pb::GetIndicatorRequest,
     ) -> Result<Asked, QueryError> {
         let name = Name::parse("name", &request.name)?;
-        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
-        let today = self.moment(&registry).day();
-        let range = period::resolve(request.period.as_ref(), self.plans.all(), today)?;
+        let (registry, range) = self
+            .asked_range(request.period.as_ref(), request.as_of.as_ref())
+            .await?;
         let terms = self.terms(indicator, range, &wishes!(request))?;
         Ok(Asked {
             name,
@@ -158,9 +158,9 @@ impl Shared {
         request: &pb::ListIndicatorsRequest,
     ) -> Result<pb::ListIndicatorsResponse, QueryError> {
         let parent = Name::parse("parent", &request.parent)?;
-        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
-        let today = self.moment(&registry).day();
-        let range = period::resolve(request.period.as_ref(), self.plans.all(), today)?;
+        let (registry, range) = self
+            .asked_range(request.period.as_ref(), request.as_of.as_ref())
+            .await?;
         let terms = self.terms(indicator, range, &wishes!(request))?;
         let question = format!("{terms:?} {:?} {parent}", registry.as_of);
         let page = Page::parse(request.page_size, &request.page_token, &question)?;

@@ -1,56 +1,57 @@
 //! The water balance and the solid-waste ledger over gRPC.
 
+use std::sync::Arc;
+
 use greenpark_model::{
-    amount::Sum,
-    day::DayRange,
-    indicator::{Indicator, round},
-    quantity::Medium,
-    waste::Ledger,
+    amount::Sum, day::DayRange, indicator::Indicator, quantity::Medium, waste::Ledger,
     waste_code::WasteCode,
 };
 use greenpark_proto::query::v1 as pb;
-use rust_decimal::Decimal;
 
 use crate::{
     error::QueryError,
     figure::{self, amount, out_of_range, timestamp},
     materials::{self, Measured, Received, Waste, Water},
     name::Name,
-    period,
+    park_days::ParkDays,
     registry::Registry,
     rpc::{indicators::population_of, terms::Terms},
     scope::Scope,
     service::Shared,
 };
 
-/// Decimal places of rates.
-const PLACES: u32 = 6;
-
 /// `part` in per cent of `whole`; empty where that is nothing.
 fn percent(part: Sum, whole: Sum) -> Result<String, QueryError> {
-    if whole.0 == 0 {
-        return Ok(String::new());
-    }
     let decimal = |sum: Sum| sum.decimal().map_err(|_| out_of_range());
-    let hundredfold = decimal(part)?.checked_mul(Decimal::ONE_HUNDRED);
-    let whole = decimal(whole)?;
-    let percent = hundredfold
-        .and_then(|h| h.checked_div(whole))
-        .ok_or_else(out_of_range)?;
-    Ok(round(percent, PLACES).to_string())
+    let percent = figure::percent(decimal(part)?, decimal(whole)?)?;
+    Ok(percent.map(|p| p.to_string()).unwrap_or_default())
+}
+
+/// Of whom materials are asked, in which range, and the days of them.
+struct Asked {
+    name: Name,
+    registry: Arc<Registry>,
+    range: DayRange,
+    days: Vec<ParkDays>,
 }
 
 impl Shared {
-    /// The range of a request, and what was registered then.
-    async fn asked_range(
+    async fn asked_materials(
         &self,
-        asked: Option<&pb::Period>,
+        scope: &Scope,
+        name: &str,
+        period: Option<&pb::Period>,
         as_of: Option<&prost_types::Timestamp>,
-    ) -> Result<(std::sync::Arc<Registry>, DayRange), QueryError> {
-        let registry = self.registry_as_of(as_of).await?;
-        let today = self.moment(&registry).day();
-        let range = period::resolve(asked, self.plans.all(), today)?;
-        Ok((registry, range))
+    ) -> Result<Asked, QueryError> {
+        let name = Name::parse("name", name)?;
+        let (registry, range) = self.asked_range(period, as_of).await?;
+        let days = self.days_of(scope, &registry, &name, range).await?;
+        Ok(Asked {
+            name,
+            registry,
+            range,
+            days,
+        })
     }
 
     pub(super) async fn water_balance(
@@ -58,11 +59,15 @@ impl Shared {
         scope: Scope,
         asked: &pb::GetWaterBalanceRequest,
     ) -> Result<pb::WaterBalance, QueryError> {
-        let name = Name::parse("name", &asked.name)?;
-        let (registry, range) = self
-            .asked_range(asked.period.as_ref(), asked.as_of.as_ref())
+        let (period, as_of) = (asked.period.as_ref(), asked.as_of.as_ref());
+        let Asked {
+            name,
+            registry,
+            range,
+            days,
+        } = self
+            .asked_materials(&scope, &asked.name, period, as_of)
             .await?;
-        let days = self.days_of(&scope, &registry, &name, range).await?;
         let population = population_of(&name, &days, range);
         let terms = Terms::plain(Indicator::WaterIntensity, range);
         let question = self.question(&terms, &registry)?;
@@ -107,11 +112,15 @@ impl Shared {
         scope: Scope,
         asked: &pb::GetWasteLedgerRequest,
     ) -> Result<pb::WasteLedger, QueryError> {
-        let name = Name::parse("name", &asked.name)?;
-        let (registry, range) = self
-            .asked_range(asked.period.as_ref(), asked.as_of.as_ref())
+        let (period, as_of) = (asked.period.as_ref(), asked.as_of.as_ref());
+        let Asked {
+            name,
+            registry,
+            range,
+            days,
+        } = self
+            .asked_materials(&scope, &asked.name, period, as_of)
             .await?;
-        let days = self.days_of(&scope, &registry, &name, range).await?;
         let population = population_of(&name, &days, range);
         let terms = Terms::plain(Indicator::WasteUtilization, range);
         let mut question = self.question(&terms, &registry)?;

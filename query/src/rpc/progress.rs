@@ -17,7 +17,6 @@ use crate::{
     error::QueryError,
     figure::{Told, tell, timestamp},
     limits::YEARS,
-    measure::{Memo, Question},
     name::Name,
     park_days::ParkDays,
     plans::DEFAULT,
@@ -35,7 +34,6 @@ type Members = BTreeSet<(ParkId, EnterpriseId)>;
 
 /// What is asked of a plan.
 struct Asked<'a> {
-    memo: Memo,
     registry: &'a Registry,
     name: Name,
     plan: &'a Plan,
@@ -79,25 +77,12 @@ impl Shared {
         let basis = plan_basis(request.basis, id, self.plans.basis(id))?;
         let year = judged_year(request.year, plan, self.moment(registry).day().year())?;
         Ok(Asked {
-            memo: Memo::default(),
             registry,
             name,
             plan,
             price_base,
             basis,
             year,
-        })
-    }
-
-    /// A question of this answer.
-    fn remembering<'a>(
-        &'a self,
-        asked: &'a Asked<'_>,
-        terms: &'a Terms,
-    ) -> Result<Question<'a>, QueryError> {
-        Ok(Question {
-            memo: Some(&asked.memo),
-            ..self.question(terms, asked.registry)?
         })
     }
 
@@ -147,7 +132,7 @@ impl Shared {
         let mut figures = Vec::with_capacity(years.len());
         for year in years {
             let terms = asked.terms(target, year.range);
-            let question = self.remembering(asked, &terms)?;
+            let question = self.question(&terms, asked.registry)?;
             let population = population_of(&asked.name, &year.days, year.range);
             let told = tell(&question, asked.name.to_string(), &population)?;
             figures.push((year.year, told));
@@ -189,7 +174,7 @@ impl Shared {
         };
         let tell = |year: &Year, members: &Members, rule| {
             let terms = asked.terms(target, year.range);
-            let question = self.remembering(asked, &terms)?;
+            let question = self.question(&terms, asked.registry)?;
             let population = population::panel(&year.days, members, rule);
             tell(&question, asked.name.to_string(), &population)
         };
@@ -266,7 +251,7 @@ impl Shared {
             let terms = asked.terms(Target { indicator, form }, year.range);
             let population = population_of(&asked.name, &year.days, year.range);
             tell(
-                &self.remembering(asked, &terms)?,
+                &self.question(&terms, asked.registry)?,
                 asked.name.to_string(),
                 &population,
             )

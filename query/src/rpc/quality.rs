@@ -14,7 +14,6 @@ use crate::{
     figure::{days, timestamp},
     name::Name,
     park_days::ParkDays,
-    period,
     quality::{Finding, QualityRules, Subject, Tally},
     rpc::{QualityRpc, indicators::population_of},
     scope::Scope,
@@ -77,9 +76,10 @@ impl Shared {
         asked: &pb::GetQualityRequest,
     ) -> Result<pb::QualityReport, QueryError> {
         let name = Name::parse("name", &asked.name)?;
-        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
+        let (registry, whole) = self
+            .asked_range(asked.period.as_ref(), asked.as_of.as_ref())
+            .await?;
         let today = self.moment(&registry).day();
-        let whole = period::resolve(asked.period.as_ref(), self.plans.all(), today)?;
         let over = whole.last().min(today.previous());
         let range = DayRange::new(whole.first(), over);
         let range = range.ok_or_else(|| {

@@ -20,7 +20,6 @@ use crate::{
     figure::timestamp,
     limits::{STREAM_PAGE_READINGS, STREAM_PAGES_AHEAD},
     name::Name,
-    period,
     rpc::ReadingsRpc,
     scan::{Scan, Selection},
     scope::Scope,
@@ -105,9 +104,7 @@ impl Shared {
             }
         };
         scope.check(name)?;
-        let registry = self.registry_as_of(as_of).await?;
-        let today = self.moment(&registry).day();
-        let range = period::resolve(period, self.plans.all(), today)?;
+        let (registry, range) = self.asked_range(period, as_of).await?;
         self.known_park(scope, &registry, &park).await?;
         self.known_enterprise(scope, &registry, &park, &enterprise)
             .await?;

@@ -42,15 +42,16 @@ impl Shared {
         }
     }
 
+    /// Appends entries to the reference table; how many they are.
     pub(super) async fn record(
         &self,
         entries: Vec<greenpark_archive::reference::ReferenceEntry>,
-    ) -> Result<(), QueryError> {
+    ) -> Result<u32, QueryError> {
         let count = entries.len() as u64;
         let version = self.books.lake.reference().append(entries).await?;
         self.metrics.entries_recorded.inc_by(count);
         tracing::info!(entries = count, version, "entries recorded");
-        Ok(())
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     async fn register_enterprise(
@@ -122,8 +123,7 @@ impl Shared {
         if !scope.sees(&park) {
             return Err(QueryError::Denied(asked.parent.clone()));
         }
-        let recorded = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        self.record(entries).await?;
+        let recorded = self.record(entries).await?;
         Ok(pb::DeclareStatisticsResponse { recorded })
     }
 
@@ -140,7 +140,7 @@ impl Shared {
         if !scope.sees(&park) {
             return Err(QueryError::Denied(asked.parent.clone()));
         }
-        let recorded = self.record_all(entries).await?;
+        let recorded = self.record(entries).await?;
         Ok(pb::DeclareCalorificValuesResponse { recorded })
     }
 
@@ -152,17 +152,8 @@ impl Shared {
         let says = self.says(&asked.recorded_by, &asked.evidence);
         let (name, entries) = declare::deflators(&asked.parent, &asked.deflators, says)?;
         scope.check_whole(&name)?;
-        let recorded = self.record_all(entries).await?;
+        let recorded = self.record(entries).await?;
         Ok(pb::DeclareDeflatorsResponse { recorded })
-    }
-
-    async fn record_all(
-        &self,
-        entries: Vec<greenpark_archive::reference::ReferenceEntry>,
-    ) -> Result<u32, QueryError> {
-        let recorded = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        self.record(entries).await?;
-        Ok(recorded)
     }
 
     async fn list_parks(

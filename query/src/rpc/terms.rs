@@ -1,5 +1,7 @@
 //! What is asked of figures, but for whom: read from a request, every mistake told at once.
 
+use std::sync::Arc;
+
 use greenpark_model::{
     coal::{Basis, Media, UnknownMedia},
     day::DayRange,
@@ -7,10 +9,12 @@ use greenpark_model::{
     money::PriceBase,
     water::WaterSource,
 };
+use greenpark_proto::query::v1 as pb;
 
 use crate::{
     error::QueryError,
     measure::Question,
+    period,
     registry::Registry,
     rpc::{basis, price_base},
     service::Shared,
@@ -90,8 +94,19 @@ impl Shared {
             sources: &terms.sources,
             rules: self.data.rules(&terms.factor_set)?,
             now: self.moment(registry),
-            memo: None,
         })
+    }
+
+    /// The range of a request, and what was registered then.
+    pub(super) async fn asked_range(
+        &self,
+        asked: Option<&pb::Period>,
+        as_of: Option<&prost_types::Timestamp>,
+    ) -> Result<(Arc<Registry>, DayRange), QueryError> {
+        let registry = self.registry_as_of(as_of).await?;
+        let today = self.moment(&registry).day();
+        let range = period::resolve(asked, self.plans.all(), today)?;
+        Ok((registry, range))
     }
 
     /// What a request for figures asks, in `range`.

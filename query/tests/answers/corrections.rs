@@ -219,16 +219,7 @@ async fn days_of_which_nothing_is_known_are_missing() {
         valid_from: "2025-01-01".to_owned(),
         ..pb::Meter::default()
     };
-    let request = pb::RegisterMeterRequest {
-        meter: Some(meter),
-        recorded_by: "test".to_owned(),
-        evidence: String::new(),
-    };
-    let _registered = world
-        .registry
-        .register_meter(request)
-        .await
-        .expect("registered");
+    world.register_meter(meter).await;
     // March has 31 days, of which the 3rd to the 16th were read.
     let asked = get(NAME, pb::period::Period::Month("2025-03".to_owned()));
     let figure = world

@@ -239,6 +239,39 @@ async fn a_new_grid_factor_never_changes_an_older_years_figure() {
     after.stop().await;
 }
 
+const LATER_FUEL: &str = "id = \"later\"\n\
+    [[fuel]]\nmedium = \"natural_gas\"\ntitle = \"gas\"\nunit = \"10^4 m3\"\ntco2_per_unit = \"30\"\n\
+    valid_from = \"2000-01-01\"\npublished = \"2100-01-01\"\nstatus = \"C\"\nsource = \"made up\"\n";
+
+#[tokio::test]
+async fn a_fuels_carbon_factor_counts_as_of_its_publication() {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(LATER_FUEL.as_bytes()).expect("written");
+    let settings = Settings {
+        carbon_files: vec![file.path().to_owned()],
+        ..Settings::default()
+    };
+    let world = world_of(settings, &[("natural_gas", "10000")]).await;
+    world.go_on();
+    let mut client = world.indicators.clone();
+    let mut ask = async |as_of| {
+        let asked = pb::GetIndicatorRequest {
+            as_of,
+            ..get(NAME, year(2022))
+        };
+        let figure = client.get_carbon_intensity(asked).await;
+        figure.expect("a figure").into_inner()
+    };
+    let before = ask(None).await;
+    assert_eq!(value(&before.numerator), "21.621900");
+    world.set_now(day("2100-01-01"), 12);
+    let after = ask(None).await;
+    assert_eq!(value(&after.numerator), "30.000000");
+    assert_eq!(ask(before.as_of).await, before);
+    drop(client);
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn carbon_per_energy_divides_by_the_standard_coal_of_the_same_meters() {
     let mut world = world_of(Settings::default(), &[("electricity", "1000000")]).await;

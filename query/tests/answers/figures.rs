@@ -416,16 +416,7 @@ async fn meters_that_do_not_count_are_left_out_and_coverage_is_by_registered_int
             valid_from: "2020-01-01".to_owned(),
             ..pb::Meter::default()
         };
-        let request = pb::RegisterMeterRequest {
-            meter: Some(meter),
-            recorded_by: "test".to_owned(),
-            evidence: String::new(),
-        };
-        world
-            .registry
-            .register_meter(request)
-            .await
-            .expect("registered");
+        world.register_meter(meter).await;
     }
     let figure = world
         .energy("parks/p/enterprises/a", days("2024-05-01", "2024-05-01"))

@@ -310,6 +310,16 @@ impl World {
             .expect("registered");
     }
 
+    pub(crate) async fn register_meter(&mut self, meter: pb::Meter) {
+        let request = pb::RegisterMeterRequest {
+            meter: Some(meter),
+            recorded_by: "test".to_owned(),
+            evidence: String::new(),
+        };
+        let registered = self.registry.register_meter(request).await;
+        let _registered = registered.expect("registered");
+    }
+
     pub(crate) async fn declare(&mut self, park: &str, statistics: Vec<pb::Statistic>) {
         let request = pb::DeclareStatisticsRequest {
             parent: format!("parks/{park}"),

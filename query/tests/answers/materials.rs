@@ -1,7 +1,7 @@
 //! Water by source and the waste ledger, as parks have them.
 
 use greenpark_model::reading::Kind;
-use greenpark_proto::query::v1 as pb;
+use greenpark_proto::query::v1::{self as pb, explain_part::Part};
 use tonic::Code;
 
 use crate::fixture::{
@@ -13,19 +13,14 @@ const NAME: &str = "parks/p/enterprises/e";
 /// Registers the meter of a quantity, as the fixture names it.
 async fn register(world: &mut World, id: &str, quantity: &str, of: pb::Meter) {
     let meter = quantity.replace('.', "-");
-    let request = pb::RegisterMeterRequest {
-        meter: Some(pb::Meter {
-            name: format!("parks/p/enterprises/{id}/meters/{meter}"),
-            quantity: quantity.to_owned(),
-            kind: "interval".to_owned(),
-            valid_from: "2018-01-01".to_owned(),
-            ..of
-        }),
-        recorded_by: "test".to_owned(),
-        evidence: String::new(),
+    let meter = pb::Meter {
+        name: format!("parks/p/enterprises/{id}/meters/{meter}"),
+        quantity: quantity.to_owned(),
+        kind: "interval".to_owned(),
+        valid_from: "2018-01-01".to_owned(),
+        ..of
     };
-    let registered = world.registry.register_meter(request).await;
-    let _registered = registered.expect("registered");
+    world.register_meter(meter).await;
 }
 
 fn counted() -> pb::Meter {
@@ -138,6 +133,30 @@ async fn only_the_asked_sources_count_and_the_figure_says_so() {
 }
 
 #[tokio::test]
+async fn a_lineage_has_the_meters_of_the_asked_sources_alone() {
+    let mut world = water_world().await;
+    let asked = pb::ExplainRequest {
+        indicator: "water-intensity".to_owned(),
+        question: Some(pb::GetIndicatorRequest {
+            water_sources: vec!["municipal".to_owned()],
+            ..get("parks/p", year(2022))
+        }),
+    };
+    let answer = world.indicators.explain(asked).await;
+    let mut parts = answer.expect("a stream").into_inner();
+    let mut meters = Vec::new();
+    while let Some(part) = parts.message().await.expect("a part") {
+        if let Some(Part::Meter(meter)) = part.part {
+            meters.push((meter.meter, value(&meter.amount).to_owned()));
+        }
+    }
+    let town = "parks/p/enterprises/f/meters/fresh_water".to_owned();
+    assert_eq!(meters, [(town, "200".to_owned())]);
+    drop(parts);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn what_sub_meters_do_not_account_for_is_leakage() {
     let mut world = World::new().await;
     let of = day("2022-03-01");
@@ -147,24 +166,16 @@ async fn what_sub_meters_do_not_account_for_is_leakage() {
     let readings = rows("e", &[(main, &[(noon, "1000")]), (hall, &[(noon, "930")])]);
     world.seal(PARK, &[(of, readings)], 1, With::Totals).await;
     for (meter, parent) in [("main", ""), ("hall", "main")] {
-        let request = pb::RegisterMeterRequest {
-            meter: Some(pb::Meter {
-                name: format!("{NAME}/meters/{meter}"),
-                quantity: "fresh_water".to_owned(),
-                kind: "interval".to_owned(),
-                counted: parent.is_empty(),
-                parent: parent.to_owned(),
-                valid_from: "2018-01-01".to_owned(),
-                ..pb::Meter::default()
-            }),
-            recorded_by: "test".to_owned(),
-            evidence: String::new(),
+        let meter = pb::Meter {
+            name: format!("{NAME}/meters/{meter}"),
+            quantity: "fresh_water".to_owned(),
+            kind: "interval".to_owned(),
+            counted: parent.is_empty(),
+            parent: parent.to_owned(),
+            valid_from: "2018-01-01".to_owned(),
+            ..pb::Meter::default()
         };
-        let _registered = world
-            .registry
-            .register_meter(request)
-            .await
-            .expect("registered");
+        world.register_meter(meter).await;
     }
     let asked = pb::GetWaterBalanceRequest {
         name: NAME.to_owned(),

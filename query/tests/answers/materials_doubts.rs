@@ -25,16 +25,6 @@ fn water(meter: &str, parent: &str) -> pb::Meter {
     }
 }
 
-async fn register(world: &mut World, meter: pb::Meter) {
-    let request = pb::RegisterMeterRequest {
-        meter: Some(meter),
-        recorded_by: "test".to_owned(),
-        evidence: String::new(),
-    };
-    let registered = world.registry.register_meter(request).await;
-    let _registered = registered.expect("registered");
-}
-
 async fn balance(world: &mut World, name: &str, of: pb::period::Period) -> pb::WaterBalance {
     let asked = pb::GetWaterBalanceRequest {
         name: name.to_owned(),
@@ -83,7 +73,7 @@ async fn a_meter_behind_a_sub_meter_is_accounted_for_once() {
     let amounts = [("main", "1000"), ("hall", "930"), ("machine", "500")];
     seal(&world, "2022-03-01", &amounts).await;
     for (meter, parent) in [("main", ""), ("hall", "main"), ("machine", "hall")] {
-        register(&mut world, water(meter, parent)).await;
+        world.register_meter(water(meter, parent)).await;
     }
     let told = balance(&mut world, NAME, year(2022)).await;
     assert_eq!(
@@ -98,12 +88,12 @@ async fn a_meter_leaks_only_on_days_that_its_sub_meters_are_registered_for() {
     let mut world = World::new().await;
     seal(&world, "2022-03-01", &[("main", "1000")]).await;
     seal(&world, "2022-09-01", &[("main", "400"), ("hall", "390")]).await;
-    register(&mut world, water("main", "")).await;
+    world.register_meter(water("main", "")).await;
     let hall = pb::Meter {
         valid_from: "2022-07-01".to_owned(),
         ..water("hall", "main")
     };
-    register(&mut world, hall).await;
+    world.register_meter(hall).await;
     let told = balance(&mut world, NAME, year(2022)).await;
     assert_eq!(
         (value(&told.intake), value(&told.unaccounted)),
@@ -120,7 +110,7 @@ async fn sub_meters_that_tell_more_or_nothing_are_named() {
     let mut world = World::new().await;
     seal(&world, "2022-03-01", &[("main", "1000"), ("hall", "1030")]).await;
     for (meter, parent) in [("main", ""), ("hall", "main"), ("silent", "main")] {
-        register(&mut world, water(meter, parent)).await;
+        world.register_meter(water(meter, parent)).await;
     }
     let of = balance(&mut world, NAME, year(2022)).await;
     assert_eq!(

@@ -294,6 +294,14 @@ async fn a_sealed_quarter_differs_from_then_by_what_was_corrected_and_the_lineag
         Part::Record(record) => record.kind == "correction" && record.evidence == "form 12",
         _ => false,
     };
-    assert!(explain(&mut world).await.iter().any(named));
+    let parts = explain(&mut world).await;
+    assert!(parts.iter().any(named));
+    // The meter's part is what it counts for, so that the parts sum to the figure.
+    let of_meter = |part: &Part| match part {
+        Part::Meter(meter) => Some(value(&meter.amount).to_owned()),
+        _ => None,
+    };
+    let amounts: Vec<String> = parts.iter().filter_map(of_meter).collect();
+    assert_eq!(amounts, ["500"]);
     world.stop().await;
 }

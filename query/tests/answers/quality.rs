@@ -31,25 +31,17 @@ fn april(lost: impl Fn(i32, i64) -> bool) -> Vec<(CivilDay, Rows)> {
 }
 
 async fn register(world: &mut World, verified_until: &str) {
-    let request = pb::RegisterMeterRequest {
-        meter: Some(pb::Meter {
-            name: format!("{NAME}/meters/main"),
-            quantity: "electricity".to_owned(),
-            kind: "register".to_owned(),
-            interval_s: 3_600,
-            counted: true,
-            valid_from: "2025-04-01".to_owned(),
-            verified_until: verified_until.to_owned(),
-            ..pb::Meter::default()
-        }),
-        recorded_by: "test".to_owned(),
-        evidence: String::new(),
+    let meter = pb::Meter {
+        name: format!("{NAME}/meters/main"),
+        quantity: "electricity".to_owned(),
+        kind: "register".to_owned(),
+        interval_s: 3_600,
+        counted: true,
+        valid_from: "2025-04-01".to_owned(),
+        verified_until: verified_until.to_owned(),
+        ..pb::Meter::default()
     };
-    let _registered = world
-        .registry
-        .register_meter(request)
-        .await
-        .expect("registered");
+    world.register_meter(meter).await;
 }
 
 async fn quality(world: &World, of: pb::period::Period, by_day: bool) -> pb::QualityReport {

@@ -228,13 +228,7 @@ async fn meters() -> World {
         valid_from: "2020-01-01".to_owned(),
         ..pb::Meter::default()
     };
-    let request = pb::RegisterMeterRequest {
-        meter: Some(silent),
-        recorded_by: "test".to_owned(),
-        evidence: String::new(),
-    };
-    let registered = world.registry.register_meter(request).await;
-    registered.expect("registered");
+    world.register_meter(silent).await;
     world
 }
 

@@ -138,7 +138,8 @@ fn method_e_carbon_of_electricity_gas_diesel_and_heat() {
 #[test]
 fn adding_2023_does_not_change_the_figure_of_2022() {
     let after = set();
-    let before = after.as_of(day("2025-12-30"));
+    let mut before = set();
+    before.grid.retain(|f| f.published <= day("2025-12-30"));
     assert_eq!(before.grid.len(), 3);
     for place in ["national", "chongqing"] {
         let figure = |set: &CarbonSet| {
@@ -154,6 +155,35 @@ fn adding_2023_does_not_change_the_figure_of_2022() {
             assert_eq!(found(&before), found(&after));
         }
     }
+}
+
+#[test]
+fn what_was_published_later_is_as_good_as_not_there() {
+    let mut after = set();
+    let mut late = fuel(Medium::Diesel, "9");
+    late.published = Some(day("2025-12-31"));
+    after.fuels.insert(0, late);
+    let mut before = set();
+    before.grid.retain(|f| f.published <= day("2025-12-30"));
+    for medium in [Medium::Electricity, Medium::Diesel] {
+        for (place, on) in [
+            ("chongqing", "2022-06-30"),
+            ("chongqing", "2023-06-30"),
+            ("sichuan", "2024-01-01"),
+        ] {
+            let when = (day(on), Some(day("2025-12-30")));
+            let known = after.find_known(medium, &region(place), when);
+            assert_eq!(
+                known,
+                before.find_or_fall_back(medium, &region(place), day(on))
+            );
+        }
+    }
+    let when = (day("2023-06-30"), Some(day("2025-12-31")));
+    let known = after
+        .find_known(Medium::Diesel, &region("chongqing"), when)
+        .expect("a factor");
+    assert_eq!(known.tco2_per_unit, decimal("9"));
 }
 
 #[test]

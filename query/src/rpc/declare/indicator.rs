@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use super::{Checks, Says};
 use crate::{
     error::QueryError,
-    limits::{DECLARED_MAX, YEARS},
+    limits::YEARS,
     name::Name,
     plans::Plans,
     registry::body::{INDICATOR, IndicatorValue},
@@ -22,21 +22,9 @@ pub(in crate::rpc) fn indicators(
     says: Says<'_>,
 ) -> Result<(Name, Vec<ReferenceEntry>), QueryError> {
     let mut checks = Checks::default();
-    let name = Name::parse("parent", parent).and_then(|name| match name {
-        Name::Park(_) | Name::Parks => Ok(name),
-        other => Err(other.unfit("parent", "parks/P or parks/-")),
-    });
-    let name = checks.take(name);
+    let name = checks.park_or_all(parent);
     says.check(&mut checks);
-    if asked.is_empty() {
-        checks.wrong("values", "is empty");
-    }
-    if asked.len() > DECLARED_MAX {
-        let many = asked.len();
-        checks.wrong(
-            "values",
-            format!("has {many} entries; declare at most {DECLARED_MAX} at once"),
-        );
+    if !checks.fits("values", asked.len()) {
         return checks.done(None);
     }
     let mut entries = Vec::with_capacity(asked.len());

@@ -3,7 +3,7 @@
 use greenpark_archive::reference::ReferenceEntry;
 use greenpark_model::{
     day::DayRange,
-    id::{EnterpriseId, ParkId},
+    id::ParkId,
     money::PriceBase,
     quantity::{Medium, MediumClass},
 };
@@ -14,22 +14,10 @@ use super::{Checks, Says, is_industry};
 use crate::{
     deflator::{Deflator, Form},
     error::QueryError,
-    limits::{DECLARED_MAX, YEARS},
+    limits::YEARS,
     name::Name,
     registry::body::{CALORIFIC_VALUE, CalorificValue, DEFLATOR, Deflation},
 };
-
-/// Whether a list has a number of entries that can be taken.
-fn fits(checks: &mut Checks, field: &str, many: usize) -> bool {
-    if many == 0 {
-        checks.wrong(field, "is empty");
-    }
-    if many > DECLARED_MAX {
-        let problem = format!("has {many} entries; declare at most {DECLARED_MAX} at once");
-        checks.wrong(field, problem);
-    }
-    many <= DECLARED_MAX
-}
 
 /// The entries of measured calorific values, and their park.
 pub(in crate::rpc) fn calorific_values(
@@ -38,13 +26,9 @@ pub(in crate::rpc) fn calorific_values(
     says: Says<'_>,
 ) -> Result<(ParkId, Vec<ReferenceEntry>), QueryError> {
     let mut checks = Checks::default();
-    let park = Name::parse("parent", parent).and_then(|name| match name {
-        Name::Park(park) => Ok(park),
-        other => Err(other.unfit("parent", "parks/P")),
-    });
-    let park = checks.take(park);
+    let park = checks.park(parent);
     says.check(&mut checks);
-    if !fits(&mut checks, "values", asked.len()) {
+    if !checks.fits("values", asked.len()) {
         return checks.done(None);
     }
     let mut entries = Vec::with_capacity(asked.len());
@@ -69,7 +53,7 @@ fn calorific_value(
     says: Says<'_>,
 ) -> Option<ReferenceEntry> {
     let field = |name: &str| format!("{prefix}.{name}");
-    let name = member(checks, &field("enterprise"), &asked.enterprise, park);
+    let name = checks.member(&field("enterprise"), &asked.enterprise, park);
     let medium = Medium::from_name(&asked.medium)
         .filter(|medium| medium.class() == MediumClass::Energy && *medium != Medium::Electricity);
     if medium.is_none() {
@@ -82,25 +66,7 @@ fn calorific_value(
     let kj = checks.positive(&field("kj_per_unit"), &asked.kj_per_unit);
     let (from, to) = checks.validity(prefix, &asked.valid_from, &asked.valid_to);
     let body = CalorificValue::write(medium?, kj?);
-    let (park, enterprise) = name?;
-    let subject = Name::Enterprise(park, enterprise).to_string();
-    Some(says.entry(CALORIFIC_VALUE, subject, (from?, to), body))
-}
-
-/// The enterprise of a name, which must be of `park`.
-fn member(
-    checks: &mut Checks,
-    field: &str,
-    name: &str,
-    park: Option<&ParkId>,
-) -> Option<(ParkId, EnterpriseId)> {
-    let name = Name::parse(field, name).and_then(|name| match name {
-        Name::Enterprise(of, enterprise) if park.is_none_or(|park| *park == of) => {
-            Ok((of, enterprise))
-        }
-        other => Err(other.unfit(field, "parks/P/enterprises/E of the parent's park")),
-    });
-    checks.take(name)
+    Some(says.entry(CALORIFIC_VALUE, name?.to_string(), (from?, to), body))
 }
 
 /// The entries of deflators, and of whom they are.
@@ -110,13 +76,9 @@ pub(in crate::rpc) fn deflators(
     says: Says<'_>,
 ) -> Result<(Name, Vec<ReferenceEntry>), QueryError> {
     let mut checks = Checks::default();
-    let name = Name::parse("parent", parent).and_then(|name| match name {
-        Name::Park(_) | Name::Parks => Ok(name),
-        other => Err(other.unfit("parent", "parks/P or parks/-")),
-    });
-    let name = checks.take(name);
+    let name = checks.park_or_all(parent);
     says.check(&mut checks);
-    if !fits(&mut checks, "deflators", asked.len()) {
+    if !checks.fits("deflators", asked.len()) {
         return checks.done(None);
     }
     let mut entries = Vec::with_capacity(asked.len());

@@ -95,8 +95,7 @@ impl Registry for RegistryRpc {
             let (parent, values) = (&asked.parent, &asked.values);
             let (name, entries) = declare::indicators(parent, values, &shared.plans, says)?;
             scope.check_whole(&name)?;
-            let recorded = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-            shared.record(entries).await?;
+            let recorded = shared.record(entries).await?;
             Ok(pb::DeclareIndicatorsResponse { recorded })
         };
         shared
