@@ -14,7 +14,7 @@ use crate::{
     client::{
         explain, extract, import, indicators, materials, quality, recompute, scorecard, sheet,
     },
-    demo,
+    demo, doctor,
     gauge::line,
     replay::{self, mapping::MappingError},
     settings::Settings,
@@ -102,6 +102,12 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
                 ..PlaceArgs::default()
             });
             recompute::recompute(&args, settings).await
+        }
+        Command::Doctor(args) => {
+            quiet()?;
+            let mut settings = load(args.config.as_deref())?;
+            args.place(&mut settings);
+            doctor::doctor(&args, &settings, Instant(clock::now_ms())).await
         }
         Command::Config(ConfigCommand::Check(args)) => {
             load(args.config.as_deref())?;
