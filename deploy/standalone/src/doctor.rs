@@ -5,6 +5,7 @@
 //! reading is made and nothing of the lake is changed. What cannot be tried from here is told as left out.
 
 pub mod archive;
+pub mod broker;
 pub mod disk;
 pub mod position;
 pub mod report;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use greenpark_model::day::Instant;
+use greenpark_runtime::settings::Mistakes;
 
 use self::report::{Findings, Report, Verdict};
 use crate::{
@@ -30,6 +32,9 @@ pub struct DoctorArgs {
     /// Folder of the data: the lake at DIR/lake, the log at DIR/log [default: greenpark-data].
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// The MQTT broker that ingest subscribes to [default: subscribe.broker of the settings, if any].
+    #[arg(long, value_name = "HOST:PORT")]
+    pub mqtt: Option<String>,
     /// Form of the report.
     #[arg(long, visible_alias = "output", value_enum, default_value_t = Format::Table)]
     pub format: Format,
@@ -37,11 +42,24 @@ pub struct DoctorArgs {
 
 impl DoctorArgs {
     /// What the command line says wins over the file.
-    pub fn place(&self, settings: &mut Settings) {
+    ///
+    /// # Errors
+    /// [`Mistakes`] of what it says.
+    pub fn place(&self, settings: &mut Settings) -> Result<(), Mistakes> {
+        let mut problems = Vec::new();
         settings.place(&PlaceArgs {
             data: self.data.clone(),
             ..PlaceArgs::default()
         });
+        if let Some(broker) = &self.mqtt {
+            let subscribe = settings.subscribe.get_or_insert_default();
+            subscribe.broker.clone_from(broker);
+            subscribe.check(&mut problems);
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(Mistakes(problems)),
+        }
     }
 }
 
@@ -69,6 +87,12 @@ pub async fn examine(settings: &Settings, now: Instant) -> Report {
         let mut log = Findings::new("log");
         position::embedded(settings, &books, &mut log).await;
         report.checks.extend(log.into_checks());
+    }
+    if let Some(subscribe) = &settings.subscribe {
+        let mut found = Findings::new("broker");
+        let unique = format!("{:x}-{:x}", std::process::id(), now.0);
+        Box::pin(broker::check(subscribe, &unique, &mut found)).await;
+        report.checks.extend(found.into_checks());
     }
     report
 }

@@ -104,9 +104,13 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             recompute::recompute(&args, settings).await
         }
         Command::Doctor(args) => {
-            quiet()?;
+            // What libraries warn of, the report tells.
+            logs(&logging::Settings {
+                filter: "error".to_owned(),
+                ..logging::Settings::default()
+            })?;
             let mut settings = load(args.config.as_deref())?;
-            args.place(&mut settings);
+            args.place(&mut settings)?;
             doctor::doctor(&args, &settings, Instant(clock::now_ms())).await
         }
         Command::Config(ConfigCommand::Check(args)) => {

@@ -157,10 +157,12 @@ impl Report {
             ]);
         }
         let mut text = table.table() + "\n";
-        for check in self.checks.iter().filter(|c| c.verdict != Verdict::Ok) {
+        let silent = |check: &&Check| check.means.is_empty() && check.change.is_empty();
+        let bad = self.checks.iter().filter(|c| c.verdict != Verdict::Ok);
+        for check in bad.filter(|check| !silent(check)) {
             text.push_str(&advice(check));
         }
-        sheet::answer(&format!("{text}{}\n", self.summary()))
+        sheet::answer(&format!("{text}\n{}\n", self.summary()))
     }
 
     fn sheet(&self, at: Instant) -> Sheet {

@@ -2,7 +2,9 @@
 //! has nothing to say of good ones. Method: real folders and a real Mosquitto, made faulty one by one.
 
 mod archive;
+mod broker;
 mod lake;
+mod mosquitto;
 
 use greenpark::doctor::report::{Check, Report, Verdict};
 
