@@ -7,6 +7,7 @@
 pub mod archive;
 pub mod broker;
 pub mod disk;
+pub mod kafka;
 pub mod position;
 pub mod report;
 
@@ -35,6 +36,9 @@ pub struct DoctorArgs {
     /// The MQTT broker that ingest subscribes to [default: subscribe.broker of the settings, if any].
     #[arg(long, value_name = "HOST:PORT")]
     pub mqtt: Option<String>,
+    /// The Kafka that the log is in [default: kafka.brokers of the settings, where log.kind is kafka].
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub kafka: Option<String>,
     /// Form of the report.
     #[arg(long, visible_alias = "output", value_enum, default_value_t = Format::Table)]
     pub format: Format,
@@ -51,6 +55,10 @@ impl DoctorArgs {
             data: self.data.clone(),
             ..PlaceArgs::default()
         });
+        if let Some(brokers) = &self.kafka {
+            settings.kafka.brokers.clone_from(brokers);
+            settings.log.kind = LogKind::Kafka;
+        }
         if let Some(broker) = &self.mqtt {
             let subscribe = settings.subscribe.get_or_insert_default();
             subscribe.broker.clone_from(broker);
@@ -83,14 +91,20 @@ pub async fn examine(settings: &Settings, now: Instant) -> Report {
     let mut archive = Findings::new("archive");
     let books = Box::pin(archive::check(settings, now, &mut archive)).await;
     report.checks.extend(archive.into_checks());
+    let unique = format!("{:x}-{:x}", std::process::id(), now.0);
     if settings.log.kind == LogKind::Embedded {
         let mut log = Findings::new("log");
         position::embedded(settings, &books, &mut log).await;
         report.checks.extend(log.into_checks());
+    } else {
+        let mut found = Findings::new("kafka");
+        let (cluster, group) = (settings.kafka.to_log(), &settings.processor.group);
+        let against = (&*books, now);
+        Box::pin(kafka::check(&cluster, group, &unique, against, &mut found)).await;
+        report.checks.extend(found.into_checks());
     }
     if let Some(subscribe) = &settings.subscribe {
         let mut found = Findings::new("broker");
-        let unique = format!("{:x}-{:x}", std::process::id(), now.0);
         Box::pin(broker::check(subscribe, &unique, &mut found)).await;
         report.checks.extend(found.into_checks());
     }
