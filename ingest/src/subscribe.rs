@@ -114,7 +114,11 @@ impl Subscriber {
     }
 }
 
-fn options(settings: &SubscribeSettings) -> Result<MqttOptions, OpenError> {
+/// How the session of `settings` connects; whoever checks a broker connects in the same way.
+///
+/// # Errors
+/// [`OpenError`] if the broker has no address or a file of the settings cannot be read.
+pub fn options(settings: &SubscribeSettings) -> Result<MqttOptions, OpenError> {
     let broker = || OpenError::Broker(settings.broker.clone());
     let (host, port) = settings.address().ok_or_else(broker)?;
     let mut options = MqttOptions::new(&settings.client_id, host, port);

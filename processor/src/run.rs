@@ -76,6 +76,24 @@ pub enum RunError {
         /// The first offset that the log had not given out when the partition was assigned.
         end: u64,
     },
+    /// A book has consumed a partition that its park is not in: the count of partitions was changed, and
+    /// records would be read twice or passed over.
+    #[error(
+        "the book of {park} in {year} was written from partition {partition}, but of {partitions} partitions \
+         the park is in {home}: the count was changed; set it, and the topic, to what it was, or start a new lake"
+    )]
+    Moved {
+        /// Whose book.
+        park: ParkId,
+        /// Its year.
+        year: i16,
+        /// The partition that it has consumed.
+        partition: u32,
+        /// The partition of the park now.
+        home: u32,
+        /// Partitions of the log now.
+        partitions: u32,
+    },
     /// A worker thread was lost.
     #[error("run a worker")]
     Worker(#[source] Box<dyn StdError + Send + Sync>),
@@ -274,6 +292,16 @@ impl Processor {
                 continue;
             }
             let book = self.lake.book(park, year).await?;
+            let home = partition::of(park, self.partitions);
+            if let Some(strange) = book.consumed().find(|one| one.partition != home) {
+                return Err(RunError::Moved {
+                    park: park.clone(),
+                    year,
+                    partition: strange.partition,
+                    home,
+                    partitions: self.partitions,
+                });
+            }
             if let Some(next) = book.next_offset(partition) {
                 match self.ends.get(&partition) {
                     Some(&end) if next > end => {

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use greenpark_archive::{lake::Lake, rows::Rows, snapshot::Snapshot};
-use greenpark_log::{ContentType, Headers, Record, Topic, memory::MemoryLog};
+use greenpark_log::{ContentType, Headers, Record, Topic, memory::MemoryLog, partition};
 use greenpark_model::{
     amount::Amount,
     batch::Batch,
@@ -56,6 +56,11 @@ impl Bench {
     }
 
     async fn start(&self, lake: &Lake) -> Running {
+        self.start_of(lake, 1).await
+    }
+
+    /// Starts a processor that is told of `partitions`.
+    async fn start_of(&self, lake: &Lake, partitions: u32) -> Running {
         let settings = Settings {
             quiet: Duration::from_millis(100),
             flush_interval: Duration::from_millis(200),
@@ -68,7 +73,7 @@ impl Bench {
             Instant(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)
         });
         let reader = self.log.reader("test");
-        let processor = Processor::new(reader, 1, lake.clone(), settings, clock);
+        let processor = Processor::new(reader, partitions, lake.clone(), settings, clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(processor.run(async move {
             let _stopped = stopped.await;
@@ -362,6 +367,31 @@ async fn a_lake_that_is_ahead_of_its_log_is_refused_and_nothing_is_passed_over()
     let after = snapshot(&lake, 2026).await.expect("a book");
     assert_eq!(after.files, before.files);
     assert_eq!(other.log.committed("test", 0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_count_that_was_changed_is_refused_and_nothing_is_passed_over() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    bench.send(&year_of_hours("2026-03-01", 2)).await;
+    let running = bench.start(&lake).await;
+    let before = sealed(&lake, 2026, 2).await;
+    running.stop().await;
+    let moves = |count: &u32| partition::of(&park(), *count) != 0;
+    let count = (2..).find(moves).expect("a count that moves the park");
+    // The log was made anew with more partitions, and the settings were changed with it.
+    let other = Bench {
+        log: MemoryLog::new(count),
+        ..bench
+    };
+    other.send(&year_of_hours("2026-03-05", 3)).await;
+    let running = other.start_of(&lake, count).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), running.task).await;
+    let ended = ended.expect("in time").expect("no panic");
+    let error = ended.expect_err("refused").to_string();
+    assert!(error.contains("the count was changed"), "{error}");
+    let after = snapshot(&lake, 2026).await.expect("a book");
+    assert_eq!(after.files, before.files);
 }
 
 #[tokio::test(flavor = "multi_thread")]

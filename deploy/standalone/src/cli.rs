@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::doctor::DoctorArgs;
+
 /// Where the demo and `up` keep their data, if nothing else is said.
 pub const DATA_DIR: &str = "greenpark-data";
 
@@ -54,6 +56,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Make a figure again from the raw readings of the lake and compare it bit for bit.
     Recompute(RecomputeArgs),
+    /// Look at a broker, a Kafka and an archive by what they do, and say what to change.
+    Doctor(DoctorArgs),
     /// Check or print the settings.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -9,6 +9,7 @@ pub mod chance;
 pub mod cli;
 pub mod client;
 pub mod demo;
+pub mod doctor;
 pub mod gauge;
 pub mod payload;
 pub mod publisher;

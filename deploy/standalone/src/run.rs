@@ -15,6 +15,7 @@ use crate::{
         explain, extract, import, indicators, materials, quality, recompute, scorecard, sheet,
     },
     demo,
+    doctor::{self, DoctorArgs},
     gauge::line,
     replay::{self, mapping::MappingError},
     settings::Settings,
@@ -103,6 +104,7 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             });
             recompute::recompute(&args, settings).await
         }
+        Command::Doctor(args) => run_doctor(&args).await,
         Command::Config(ConfigCommand::Check(args)) => {
             load(args.config.as_deref())?;
             line("the settings have no mistakes");
@@ -114,6 +116,17 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
                 .context("print the settings")?,
         ),
     }
+}
+
+async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<()> {
+    // What libraries complain of, the report tells.
+    logs(&logging::Settings {
+        filter: "off".to_owned(),
+        ..logging::Settings::default()
+    })?;
+    let mut settings = load(args.config.as_deref())?;
+    args.place(&mut settings)?;
+    doctor::doctor(args, &settings, Instant(clock::now_ms())).await
 }
 
 async fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {

@@ -5,7 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_proto::reading_batch;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
 
 use super::*;
 use crate::{
@@ -238,6 +243,63 @@ async fn large_packets_are_taken_and_too_large_ones_are_letters() {
     })
     .await;
     running.stopped().await;
+}
+
+/// Answers CONNECT and SUBSCRIBE on one connection, and from then on nothing. It goes on reading, as the
+/// kernel of a machine does whose broker hangs.
+async fn fall_silent(mut peer: TcpStream) {
+    let mut buffer = [0; 512];
+    let connect = peer.read(&mut buffer).await.expect("CONNECT");
+    assert!(connect > 0, "the connection ended before CONNECT");
+    peer.write_all(&[0x20, 3, 0, 0, 0]).await.expect("CONNACK");
+    let subscribe = peer.read(&mut buffer).await.expect("SUBSCRIBE");
+    assert!(subscribe > 4 && buffer[0] == 0x82, "no SUBSCRIBE");
+    let suback = [0x90, 4, buffer[2], buffer[3], 0, 1];
+    peer.write_all(&suback).await.expect("SUBACK");
+    while peer.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_falls_silent_is_left_and_connected_to_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let settings = SubscribeSettings {
+        broker: listener.local_addr().expect("bound").to_string(),
+        keep_alive: Duration::from_secs(5),
+        backoff_max: Duration::from_secs(1),
+        ..SubscribeSettings::default()
+    };
+    let running = Running::start(settings, &MemoryLog::new(1)).await;
+    let (first, _) = within(listener.accept()).await.expect("a connection");
+    let silent = tokio::spawn(fall_silent(first));
+    let (_second, _) = within(listener.accept()).await.expect("a connection");
+    assert!(running.metrics.reconnects.get() > 0);
+    within(silent)
+        .await
+        .expect("the first connection was closed");
+    running.stopped().await;
+}
+
+#[test]
+fn pauses_grow_to_their_bound_and_are_not_in_step() {
+    let pause = |now: i64, failures: u32| {
+        let log = MemoryLog::new(1);
+        let decode = DecodeSettings::default();
+        let clock = Arc::new(move || now);
+        let pipeline = Pipeline::new(&decode, log.writer(), clock, Metrics::default());
+        let settings = SubscribeSettings::default();
+        let subscriber = Subscriber::new(settings, pipeline).expect("sound settings");
+        subscriber.pause(failures)
+    };
+    let bound = SubscribeSettings::default().backoff_max;
+    let mut whole = BACKOFF_MIN;
+    for failures in 0..40 {
+        let pauses: Vec<Duration> = (0..100).map(|n| pause(NOW + n, failures)).collect();
+        let within = pauses.iter().all(|&one| one >= whole / 2 && one <= whole);
+        assert!(within, "after {failures} failures: {pauses:?}");
+        let distinct: std::collections::BTreeSet<_> = pauses.iter().collect();
+        assert!(distinct.len() > 50, "in step after {failures} failures");
+        whole = (whole * 2).min(bound);
+    }
 }
 
 #[tokio::test]

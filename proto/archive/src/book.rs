@@ -27,7 +27,7 @@ use tracing::info;
 
 pub use crate::change::{Change, Consumed, NewFile};
 use crate::{
-    change::{new_data, old_data, old_totals, partition_mark},
+    change::{new_data, old_data, old_totals, partition_mark, partition_of_mark},
     columns::decode_readings,
     delta::{Commit, NewData, Null, OldData, Shape, Table},
     error::{EncodeError, OpenError, PublishError, ReadError},
@@ -166,6 +166,17 @@ impl Book {
     pub fn next_offset(&self, partition: u32) -> Option<u64> {
         let mark = self.state.marks.get(&partition_mark(partition))?;
         u64::try_from(*mark).ok()
+    }
+
+    /// How far each partition has been consumed into this book: one, unless the park has moved.
+    pub fn consumed(&self) -> impl Iterator<Item = Consumed> {
+        let marks = self.state.marks.iter();
+        marks.filter_map(|(name, &mark)| {
+            Some(Consumed {
+                partition: partition_of_mark(name)?,
+                next_offset: u64::try_from(mark).ok()?,
+            })
+        })
     }
 
     /// Every file, by day.

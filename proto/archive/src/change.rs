@@ -46,6 +46,11 @@ pub(crate) fn partition_mark(partition: u32) -> String {
     format!("greenpark.p{partition}")
 }
 
+/// The partition whose mark has this name, if it is one.
+pub(crate) fn partition_of_mark(name: &str) -> Option<u32> {
+    name.strip_prefix("greenpark.p")?.parse().ok()
+}
+
 pub(crate) fn old_data(file: &ReadingsFile) -> OldData {
     OldData {
         path: file.path.clone(),

@@ -253,7 +253,7 @@ impl Table {
 
     /// The marks at `version`: each entry of ours repeats all of them, so that nothing depends on how
     /// long others keep transactions.
-    async fn marks_at(&self, version: i64) -> Result<BTreeMap<String, i64>, ReadError> {
+    pub(crate) async fn marks_at(&self, version: i64) -> Result<BTreeMap<String, i64>, ReadError> {
         for version in (0..=version).rev() {
             let Some(entry) = self.entry(version).await? else {
                 break;

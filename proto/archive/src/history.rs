@@ -47,7 +47,7 @@ impl Table {
     }
 
     /// When a version was made, by its entry.
-    async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
+    pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
         let entry = self.entry(version).await?;
         let entry = entry.ok_or_else(|| {
             let message = format!(

@@ -22,6 +22,7 @@ pub mod columns;
 pub mod dated;
 pub mod error;
 pub mod file;
+pub mod inspect;
 pub mod lake;
 pub mod lineage;
 pub mod meters;

@@ -11,6 +11,7 @@
 
 mod assignment;
 mod consumer;
+pub mod inspect;
 mod reader;
 mod retention;
 mod topics;

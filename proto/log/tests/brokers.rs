@@ -10,13 +10,14 @@ use std::{
 use bytes::Bytes;
 use greenpark_log::{
     ContentType, Entry, Headers, LogReader, OpenError, Record, Topic,
-    kafka::{KafkaLog, KafkaSettings},
+    kafka::{KafkaLog, KafkaSettings, inspect},
 };
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
@@ -208,4 +209,47 @@ async fn transactions_on_a_real_broker_do_not_hide_the_end() {
     // A new reader meets all of it at once.
     let all = read_to_the_end(&mut log.reader("late").expect("a reader")).await;
     assert_eq!(all.len(), 3);
+}
+
+/// Goal: a check sees what a topic is and where a group stands, and a trial leaves no topic behind.
+#[tokio::test]
+async fn a_real_broker_is_inspected_and_tried() {
+    let Some(settings) = settings() else { return };
+    let nothing = inspect::inspect(&settings, "g").await.expect("it answers");
+    assert!(nothing.readings.partitions.is_empty());
+    let log = open(&settings).await;
+    append(&log, 0..10).await;
+    let mut reader = log.reader("g").expect("a reader");
+    assert_eq!(read_to_the_end(&mut reader).await.len(), 10);
+    reader.commit(0, 4).await.expect("the log commits");
+    let found = inspect::inspect(&settings, "g").await.expect("it answers");
+    let partition = &found.readings.partitions[0];
+    assert_eq!((partition.first, partition.end), (0, 10));
+    assert_eq!((partition.replicas, partition.in_sync), (1, 1));
+    assert_eq!(partition.committed, Some(4));
+    assert!(partition.oldest_unread_ms.is_some(), "{partition:?}");
+    let kept = found.readings.settings.get("retention.ms");
+    assert_eq!(kept.map(String::as_str), Some("-1"));
+    let trial = inspect::try_produce(&settings, "test")
+        .await
+        .expect("taken");
+    assert!(trial.largest.is_ok(), "{trial:?}");
+    let skew = trial.skew_ms.expect("the broker stamps it");
+    assert!(skew.abs() < 60_000, "one machine has one clock: {skew} ms");
+    let asked: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &settings.brokers)
+        .create()
+        .expect("a client");
+    let began = Instant::now();
+    loop {
+        let metadata = asked.fetch_metadata(None, Duration::from_secs(10));
+        let metadata = metadata.expect("it answers");
+        let mut names = metadata.topics().iter().map(|topic| topic.name());
+        let own = format!("{}greenpark.doctor", settings.prefix);
+        if !names.any(|name| name.starts_with(&own)) {
+            break;
+        }
+        let late = began.elapsed() > Duration::from_secs(30);
+        assert!(!late, "the topic of the trial is still there");
+    }
 }

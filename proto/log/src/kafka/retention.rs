@@ -71,7 +71,7 @@ pub(super) async fn check(settings: &KafkaSettings) -> Result<(), OpenError> {
 }
 
 /// The topic's settings, if the brokers tell.
-async fn describe(
+pub(super) async fn describe(
     settings: &KafkaSettings,
     topic: &str,
 ) -> Result<Option<ConfigResource>, OpenError> {

@@ -13,7 +13,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use rdkafka::{
-    ClientContext,
+    ClientConfig, ClientContext,
     error::KafkaError,
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
@@ -262,7 +262,8 @@ fn has_failed(producer: &Producing) -> bool {
     producer.context().fatal.load(Ordering::Acquire)
 }
 
-fn create(settings: &KafkaSettings) -> Result<Producing, KafkaError> {
+/// How every producer of ours is set up.
+pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = settings.client();
     let kilobytes = (settings.inflight_bytes / 1024)
         .saturating_mul(2)
@@ -283,9 +284,11 @@ fn create(settings: &KafkaSettings) -> Result<Producing, KafkaError> {
         .set("queue.buffering.max.kbytes", kilobytes.to_string())
         .set("batch.size", "1000000")
         .set("batch.num.messages", "100000");
-    settings
-        .with_properties(config)
-        .create_with_context(Reports::default())
+    settings.with_properties(config)
+}
+
+fn create(settings: &KafkaSettings) -> Result<Producing, KafkaError> {
+    config(settings).create_with_context(Reports::default())
 }
 
 impl LogWriter for KafkaWriter {

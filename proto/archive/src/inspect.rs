@@ -1,0 +1,153 @@
+//! What a check of a lake asks of a book. Nothing is repaired and nothing is written.
+
+use std::{collections::HashMap, fmt};
+
+use futures::TryStreamExt as _;
+use greenpark_model::{day::Instant, id::ParkId};
+use object_store::path::Path;
+
+use crate::{
+    book::{Consumed, tables},
+    change::partition_of_mark,
+    error::ReadError,
+    lake::Lake,
+    snapshot::{Reader, Snapshot},
+};
+
+/// A book as its log tells it.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// Its files.
+    pub snapshot: Snapshot,
+    /// How far each partition of the log has been consumed into it. More than one is a park that has
+    /// moved.
+    pub consumed: Vec<Consumed>,
+    /// When its newest version was made, by the clock of its writer.
+    pub committed_at: Instant,
+}
+
+/// A file that a book names, and that is not what the book says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Astray {
+    /// The path within the lake.
+    pub path: String,
+    /// The size that the book tells, in bytes.
+    pub size: u64,
+    /// The size it has; `None` if it is gone.
+    pub found: Option<u64>,
+}
+
+impl fmt::Display for Astray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, size) = (&self.path, self.size);
+        match self.found {
+            Some(found) => write!(f, "{path} has {found} of {size} bytes"),
+            None => write!(f, "{path} is gone"),
+        }
+    }
+}
+
+impl Lake {
+    /// The newest state of a book, read from its log anew; `None` if there is no book.
+    ///
+    /// # Errors
+    /// [`ReadError`] if its log cannot be read.
+    pub async fn inspect(&self, park: &ParkId, year: i16) -> Result<Option<Inspection>, ReadError> {
+        let (readings, _) = tables(self.storage(), park, year);
+        let Some(snapshot) = Reader::new(self.storage(), park, year).load().await? else {
+            return Ok(None);
+        };
+        let marks = readings.marks_at(snapshot.readings_version).await?;
+        let consumed = marks.into_iter().filter_map(|(name, mark)| {
+            Some(Consumed {
+                partition: partition_of_mark(&name)?,
+                next_offset: u64::try_from(mark).ok()?,
+            })
+        });
+        Ok(Some(Inspection {
+            consumed: consumed.collect(),
+            committed_at: readings.made_at(snapshot.readings_version).await?,
+            snapshot,
+        }))
+    }
+
+    /// The files of `snapshot` that are gone or have another size than it says. The store is listed once.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store cannot be listed.
+    pub async fn astray(&self, snapshot: &Snapshot) -> Result<Vec<Astray>, ReadError> {
+        let readings = snapshot.files.iter().map(|file| (&file.path, file.size));
+        let totals = snapshot.totals_files.iter();
+        let totals = totals.map(|file| (&file.path, file.size));
+        let mut astray = self.compare(snapshot.readings_root(), readings).await?;
+        astray.extend(self.compare(snapshot.totals_root(), totals).await?);
+        Ok(astray)
+    }
+
+    async fn compare<'a>(
+        &self,
+        root: String,
+        named: impl Iterator<Item = (&'a String, u64)>,
+    ) -> Result<Vec<Astray>, ReadError> {
+        let listed = self.store().list(Some(&Path::from(root.as_str())));
+        let listed = listed
+            .map_ok(|found| (found.location.to_string(), found.size))
+            .try_collect::<HashMap<String, u64>>();
+        let listed = listed.await.map_err(|source| ReadError::Store {
+            path: root.clone(),
+            source,
+        })?;
+        let astray = named.filter_map(|(path, size)| {
+            let path = format!("{root}/{path}");
+            let found = listed.get(&path).copied();
+            (found != Some(size)).then_some(Astray { path, size, found })
+        });
+        Ok(astray.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{day, flush, hot, park, registers};
+
+    #[tokio::test]
+    async fn a_book_tells_what_it_consumed_and_which_files_are_astray() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().to_str().expect("text");
+        let lake = Lake::open(root).await.expect("a lake");
+        let none = lake.inspect(&park(), 2026).await.expect("readable");
+        assert!(none.is_none());
+        let mut book = lake.book(&park(), 2026).await.expect("a book");
+        let day = day("2026-11-22");
+        for offset in 1..=3 {
+            let rows = registers(day, &["steel"], 20 + i64::try_from(offset).expect("small"));
+            let change = flush(hot(&rows, day, offset), offset + 1);
+            let _ = book.publish(change).await.expect("published");
+        }
+        let inspect = async || {
+            let found = lake.inspect(&park(), 2026).await.expect("readable");
+            found.expect("a book")
+        };
+        let found = inspect().await;
+        let consumed = Consumed {
+            partition: 0,
+            next_offset: 4,
+        };
+        assert_eq!(found.consumed, [consumed]);
+        assert!(found.committed_at > Instant(1_577_836_800_000));
+        let astray = lake.astray(&found.snapshot).await.expect("listed");
+        assert_eq!(astray, []);
+        let place = |n: usize| {
+            let path = &found.snapshot.files[n].path;
+            let root = found.snapshot.readings_root();
+            folder.path().join(root).join(path)
+        };
+        std::fs::remove_file(place(0)).expect("there");
+        let torn = std::fs::File::options().write(true).open(place(2));
+        torn.and_then(|file| file.set_len(7)).expect("there");
+        let astray = lake.astray(&found.snapshot).await.expect("listed");
+        let found: Vec<_> = astray.iter().map(|file| file.found).collect();
+        assert_eq!(found, [None, Some(7)], "{astray:?}");
+    }
+}
