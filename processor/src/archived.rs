@@ -13,6 +13,9 @@ use rustc_hash::FxHashMap;
 
 use crate::entry::Arrival;
 
+/// Runs that a gateway's numbers may have between two flushes, 1 MiB: what is forgotten is not told.
+const RUNS_MAX: usize = 65_536;
+
 /// Messages of one gateway and epoch that the books hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Archived<'a> {
@@ -62,7 +65,9 @@ impl Waiting {
             arrival.gateway.clone(),
             arrival.epoch,
         );
-        self.0.entry(gateway).or_default().join(&arrival.numbers);
+        let numbers = self.0.entry(gateway).or_default();
+        numbers.join(&arrival.numbers);
+        numbers.forget_beyond(RUNS_MAX);
     }
 
     /// Tells what waited: everything of the park that was read is in the books.

@@ -10,7 +10,7 @@ use greenpark_model::{limits::RECORD_BYTES_MAX, numbers::Numbered};
 use greenpark_proto::reading_batch;
 
 use super::{Gateway, Gather, Lane, Message, record};
-use crate::limits::ENCODED_NUMBER_BYTES_MAX;
+use crate::limits::{ENCODED_NUMBER_BYTES_MAX, RUNS_EACH_MAX};
 
 impl Gather {
     /// Takes a publish and enters its number, unless its topic does not say whose number it is.
@@ -53,7 +53,9 @@ impl Gateway {
         self.numbers
             .insert(numbered.sequence(), numbered.sequence());
         self.encoded_bytes_max += ENCODED_NUMBER_BYTES_MAX;
-        if self.encoded_bytes_max + ENCODED_NUMBER_BYTES_MAX > RECORD_BYTES_MAX {
+        // Numbers without any order are entered at the price of a move of all runs behind them.
+        let scattered = self.numbers.runs().len() >= RUNS_EACH_MAX;
+        if scattered || self.encoded_bytes_max + ENCODED_NUMBER_BYTES_MAX > RECORD_BYTES_MAX {
             self.finish(records);
         }
     }

@@ -34,6 +34,8 @@ impl Peer {
                         return None;
                     }
                 }
+                // rumqttc does not read the DISCONNECT of two bytes that it writes.
+                Err(CodecError::PayloadRequired) => return None,
                 Err(error) => panic!("the client wrote no MQTT: {error}"),
             }
         }
