@@ -152,18 +152,8 @@ async fn bind(
             .with_context(|| format!("open the lake at {root}"))?;
         if let Some(log) = log.as_ref().filter(|_| roles.processes()) {
             let metrics = greenpark_processor::Metrics::register(registry);
-            let reader = log.reader(&settings.processor.group)?;
-            let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
-            let partitions = settings.partitions();
-            let processor = Processor::new(
-                reader,
-                partitions,
-                lake.clone(),
-                settings.processor.clone(),
-                now,
-            );
+            let processor = processor(settings, log, lake.clone())?.with_metrics(metrics);
             freshness = Some(processor.freshness());
-            let processor = processor.with_metrics(metrics);
             bound.processor = Some(match receipts {
                 Some(receipts) => processor.with_listener(telling(receipts)),
                 None => processor,
@@ -185,6 +175,13 @@ async fn bind(
         bound.endpoint = Some(endpoint.map_err(|e| taken(address, &e, "health under [process]"))?);
     }
     Ok(bound)
+}
+
+fn processor(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<Processor> {
+    let reader = log.reader(&settings.processor.group)?;
+    let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
+    let (partitions, settings) = (settings.partitions(), settings.processor.clone());
+    Ok(Processor::new(reader, partitions, lake, settings, now))
 }
 
 /// A question waits a little for what the processor of this process has yet to publish.
