@@ -7,6 +7,7 @@
 //! [`Gather::account`].
 
 mod letters;
+mod numbering;
 
 use std::{mem, sync::Arc};
 
@@ -15,6 +16,7 @@ use greenpark_log::{ContentType, Headers, Record};
 use greenpark_model::{
     batch::Batch,
     limits::{PACKET_BYTES_MAX, RECORD_BYTES_MAX},
+    numbers::{Numbered, Numbers},
     reading::Reading,
 };
 use greenpark_proto::reading_batch;
@@ -25,11 +27,13 @@ use crate::{
     decode::{self, Decoded, SeriesTable},
     held::Held,
     limits::{
-        ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX, GATHER_BYTES_MAX, GATHER_BYTES_READY,
-        GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY, GATHER_READINGS_READY, HELD_READING_BYTES,
-        TOPIC_CACHED_BYTES_MAX, TOPICS_CACHED_MAX,
+        ENCODED_NUMBER_BYTES_MAX, ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX,
+        GATHER_BYTES_MAX, GATHER_BYTES_READY, GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY,
+        GATHER_READINGS_READY, HELD_NUMBER_BYTES, HELD_READING_BYTES, TOPIC_CACHED_BYTES_MAX,
+        TOPICS_CACHED_MAX,
     },
     metrics::{EnterpriseCounters, Metrics},
+    receipts::Entered,
     settings::Format,
     topic::{Origin, Routes},
 };
@@ -42,6 +46,8 @@ pub(crate) struct Message<'a> {
     pub(crate) qos: u8,
     /// Zero where nothing is owed: QoS 0, and wills.
     pub(crate) packet_id: u16,
+    /// Its place in the gateway's own count, if it has one.
+    pub(crate) numbered: Option<Numbered>,
 }
 
 /// What a gather became: records for the log, and what their receipts allow.
@@ -52,6 +58,8 @@ pub(crate) struct Sealed {
     pub(crate) acks: Acks,
     pub(crate) tallies: Vec<Tally>,
     pub(crate) messages: Messages,
+    /// What was numbered; usually nothing.
+    pub(crate) numbered: Vec<Entered>,
     /// Counts its memory until it is dropped.
     pub(crate) held: Held,
 }
@@ -84,6 +92,11 @@ struct Gateway {
     batch_number: u64,
     /// No less than the batch's encoded size.
     encoded_bytes_max: usize,
+    /// Which messages end in the batch, of those that are numbered, and in which epoch.
+    numbers: Numbers,
+    epoch: u64,
+    /// The same of the batches that this gather has finished.
+    entered: Vec<(u64, Numbers)>,
     accepted: u64,
     dead_lettered: u64,
 }
@@ -119,6 +132,7 @@ pub(crate) struct Gather {
     messages: Messages,
     count: usize,
     readings: usize,
+    numbers: usize,
     letter_bytes: usize,
     held: Held,
 }
@@ -159,6 +173,9 @@ impl Gateway {
             batch: Batch::new(),
             batch_number: 0,
             encoded_bytes_max: 0,
+            numbers: Numbers::default(),
+            epoch: 0,
+            entered: Vec::new(),
             accepted: 0,
             dead_lettered: 0,
         }
@@ -172,8 +189,8 @@ impl Gateway {
     fn push(&mut self, of: u32, reading: Reading, records: &mut Vec<Record>) {
         let known = self.series.get_mut(of);
         let new_bytes = ENCODED_SERIES_BYTES_MAX + known.series.meter.as_str().len();
-        let bytes = self.encoded_bytes_max + ENCODED_READING_BYTES_MAX + new_bytes;
-        if bytes > RECORD_BYTES_MAX || self.batch.is_full() {
+        let more = ENCODED_READING_BYTES_MAX + new_bytes + ENCODED_NUMBER_BYTES_MAX;
+        if self.encoded_bytes_max + more > RECORD_BYTES_MAX || self.batch.is_full() {
             self.finish(records);
         }
         let known = self.series.get_mut(of);
@@ -195,7 +212,9 @@ impl Gateway {
 
     /// Makes a record of the batch and begins another.
     fn finish(&mut self, records: &mut Vec<Record>) {
-        if !self.batch.is_empty() {
+        if !self.numbers.is_empty() {
+            records.push(self.numbered_record());
+        } else if !self.batch.is_empty() {
             let payload = reading_batch::encode(&self.batch);
             records.push(record(&self.origin, ContentType::ReadingBatch, payload));
         }
@@ -240,6 +259,7 @@ impl Gather {
             messages: Messages::default(),
             count: 0,
             readings: 0,
+            numbers: 0,
             letter_bytes: 0,
             held,
         }
@@ -263,7 +283,10 @@ impl Gather {
 
     /// Roughly the memory that it holds: columns, letters and what is owed.
     fn held_bytes(&self) -> usize {
-        self.readings * HELD_READING_BYTES + self.count * size_of::<Ack>() + self.letter_bytes
+        self.readings * HELD_READING_BYTES
+            + self.count * size_of::<Ack>()
+            + self.numbers * HELD_NUMBER_BYTES
+            + self.letter_bytes
     }
 
     /// Says to all who share the bound what it holds by now: once a read, not once a message.
@@ -279,6 +302,13 @@ impl Gather {
     /// Takes a publish that came at `now_ms`.
     pub(crate) fn take(&mut self, message: Message<'_>, now_ms: i64) {
         let lane = self.begin(&message);
+        match message.numbered {
+            None => self.take_payload(lane, message, now_ms),
+            Some(numbered) => self.take_numbered(numbered, lane, message, now_ms),
+        }
+    }
+
+    fn take_payload(&mut self, lane: Lane, message: Message<'_>, now_ms: i64) {
         if message.payload.len() > PACKET_BYTES_MAX {
             // The listener stops such a packet; a broker hands it over, and is told that we have it.
             return self.write_oversized(lane.gateway, &message, message.payload.len(), now_ms);
@@ -380,9 +410,16 @@ impl Gather {
     pub(crate) fn seal(&mut self) -> Sealed {
         self.account();
         let mut tallies = Vec::with_capacity(self.touched.len());
+        let mut numbered = Vec::new();
         for index in self.touched.drain(..) {
             let gateway = &mut self.gateways[index];
             gateway.finish(&mut self.records);
+            if !gateway.entered.is_empty() {
+                numbered.push(Entered {
+                    origin: gateway.origin.clone(),
+                    epochs: mem::take(&mut gateway.entered),
+                });
+            }
             tallies.push(Tally {
                 counters: gateway.counters.clone(),
                 accepted: mem::take(&mut gateway.accepted),
@@ -392,13 +429,14 @@ impl Gather {
         self.forget_if_crowded();
         let (readings, letters) = (mem::take(&mut self.records), mem::take(&mut self.letters));
         let acks = self.acks.take(readings.len() + letters.len());
-        (self.count, self.readings, self.letter_bytes) = (0, 0, 0);
+        (self.count, self.readings, self.numbers, self.letter_bytes) = (0, 0, 0, 0);
         Sealed {
             readings,
             letters,
             acks,
             tallies,
             messages: mem::take(&mut self.messages),
+            numbered,
             held: self.held.take(),
         }
     }

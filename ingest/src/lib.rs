@@ -22,6 +22,7 @@ mod metrics;
 #[cfg(test)]
 mod mosquitto;
 mod pipeline;
+mod receipts;
 mod settings;
 pub mod subscribe;
 mod topic;
@@ -31,6 +32,7 @@ pub use crate::{
     listen::Listener,
     metrics::Metrics,
     pipeline::{Clock, Pipeline},
+    receipts::Receipts,
     settings::{DecodeSettings, DecoderRule, Format, ListenSettings, SubscribeSettings},
     subscribe::Subscriber,
 };

@@ -90,3 +90,39 @@ pub(crate) const HAND_OFF_SLACK: usize = 1_024;
 
 /// KiB of payload waiting between the polling task and the gather.
 pub(crate) const HAND_OFF_KIB_MAX: u32 = 64 * 1024;
+
+/// Bytes that a numbered message may add to a record: how many numbers are here and how many are not, each
+/// in as many as ten bytes.
+pub(crate) const ENCODED_NUMBER_BYTES_MAX: usize = 20;
+
+/// Memory of a gathered message's number: a run of its own.
+pub(crate) const HELD_NUMBER_BYTES: usize = 16;
+
+/// Gateways whose numbers are known at once. With one more the half that was silent longest is forgotten,
+/// which makes their receipts say less and nothing wrong.
+pub(crate) const NUMBERING_MAX: usize = 10_000;
+
+/// Epochs of a gateway that are known: its current one, the one before, and a replay beside them.
+pub(crate) const EPOCHS_KNOWN_MAX: usize = 3;
+
+/// Runs of numbers without a gap that are known of an epoch, 64 KiB: a gateway with four connections of a
+/// thousand messages in flight has no more.
+pub(crate) const RUNS_EACH_MAX: usize = 4_096;
+
+/// The same once all gateways together have [`RUNS_MAX`].
+pub(crate) const RUNS_EACH_MIN: usize = 64;
+
+/// Runs of all gateways together, 16 MiB, from which on each keeps few.
+pub(crate) const RUNS_MAX: usize = 1 << 20;
+
+/// Gaps that a receipt names, so that it stays below the 10 KiB that rumqttc takes by default.
+pub(crate) const GAPS_TOLD_MAX: usize = 64;
+
+/// Receipts published to a broker at once, a second.
+pub(crate) const RECEIPTS_AT_ONCE_MAX: usize = 256;
+
+/// Receipts that a connection may be subscribed to: a bridge speaks for many gateways.
+pub(crate) const SUBSCRIPTIONS_MAX: usize = 1_024;
+
+/// How often a subscriber is told of changes to a receipt, at most, in milliseconds.
+pub(crate) const RECEIPT_MS: u64 = 1_000;

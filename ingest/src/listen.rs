@@ -3,13 +3,14 @@
 //! A connection is one task. What a read brings is decoded at once into the connection's gather; gathers
 //! are appended one after the other, and the acknowledgements of each go out in one write when its
 //! receipt is there. While the log is slow the gather grows, pings are answered, and past a bound the
-//! socket is not read: TCP holds the client back. Subscriptions are refused, sessions do not outlive
-//! their connection, and a client's packet ids mean nothing beyond their acknowledgement.
+//! socket is not read: TCP holds the client back. Subscriptions are refused, but for a gateway's
+//! receipts; sessions do not outlive their connection, and a client's packet ids mean nothing beyond their acknowledgement.
 
 mod connection;
 mod handshake;
 mod intake;
 mod session;
+mod watches;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 

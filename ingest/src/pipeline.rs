@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use futures::future::{self, BoxFuture, FutureExt};
+use futures::future::{self, BoxFuture, FutureExt, TryFutureExt};
 use greenpark_log::{AppendError, LogWriter, Record, Topic};
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     held::{Held, Pool},
     limits::HELD_BYTES_MAX,
     metrics::Metrics,
+    receipts::Receipts,
     settings::DecodeSettings,
     topic::Routes,
 };
@@ -26,6 +27,7 @@ pub struct Pipeline {
     metrics: Metrics,
     routes: Arc<Routes>,
     held: Arc<Pool>,
+    receipts: Receipts,
 }
 
 impl fmt::Debug for Pipeline {
@@ -49,13 +51,21 @@ impl Pipeline {
         metrics: Metrics,
     ) -> Self {
         let routes = Arc::new(Routes::new(decode));
+        let receipts = Receipts::new(clock());
         Self {
             writer,
             clock,
             metrics,
             routes,
             held: Arc::new(Pool::new(HELD_BYTES_MAX)),
+            receipts,
         }
+    }
+
+    /// What gateways are told of the messages that they number.
+    #[must_use]
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -97,6 +107,7 @@ impl Pipeline {
             acks,
             tallies,
             messages,
+            numbered,
             held,
         } = sealed;
         for (qos, &count) in (0u8..)
@@ -107,18 +118,29 @@ impl Pipeline {
         }
         self.metrics.payload_bytes.inc_by(messages.bytes as u64);
         let (writer, metrics) = (Arc::clone(&self.writer), self.metrics.clone());
+        let receipts = (!numbered.is_empty()).then(|| self.receipts.clone());
         async move {
             let _held = held;
-            let appended = future::try_join(
-                append_some(&writer, Topic::Readings, readings, &metrics),
-                append_some(&writer, Topic::DeadLetters, letters, &metrics),
-            );
-            let (mut evidence, letters) = appended.await.inspect_err(|_| {
+            let readings = append_some(&writer, Topic::Readings, readings, &metrics);
+            let letters = append_some(&writer, Topic::DeadLetters, letters, &metrics);
+            let appended = match receipts {
+                None => future::try_join(readings, letters).await,
+                // Who reads a number in the log may believe that its dead letters are there, too.
+                Some(_) => {
+                    letters
+                        .and_then(|letters| readings.map_ok(|r| (r, letters)))
+                        .await
+                }
+            };
+            let (mut evidence, letters) = appended.inspect_err(|_| {
                 metrics.append_failures.inc();
             })?;
             evidence.join(letters);
             tallies.iter().for_each(count);
             let released = acks.release(evidence);
+            if let Some((receipts, _)) = receipts.zip(released.as_ref()) {
+                receipts.stored(&numbered);
+            }
             released.ok_or_else(|| AppendError::Write("the receipts cover too few records".into()))
         }
         .boxed()

@@ -4,8 +4,10 @@
 //! pings stay on time; the publishes go through a bounded hand-off to a gather, and acknowledgements go
 //! back in the order of arrival. Each connection is an epoch with a client of its own, so that an
 //! acknowledgement of one epoch cannot go out in the next. When an append fails the connection is dropped
-//! and opened again, and the broker redelivers.
+//! and opened again, and the broker redelivers. Receipts for gateways that number what they send go out by
+//! a client of their own, so that nothing waits for them.
 
+mod receipts;
 mod session;
 
 use std::{fs, future::Future, io, path::PathBuf, pin::pin, time::Duration};
@@ -14,7 +16,7 @@ use rumqttc::{
     Transport,
     v5::{MqttOptions, mqttbytes::v5::ConnectProperties},
 };
-use tokio::time;
+use tokio::{task::JoinSet, time};
 use tracing::{info, warn};
 
 use self::session::{Outcome, Session};
@@ -71,6 +73,13 @@ impl Subscriber {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = pin!(shutdown);
         let mut failures = 0;
+        // Dropped at the end, and its task with it.
+        let mut beside = JoinSet::new();
+        beside.spawn(receipts::publish(
+            self.pipeline.clone(),
+            self.options.clone(),
+            self.settings.backoff_max,
+        ));
         loop {
             let session = Session::open(&self.settings, &self.pipeline, self.options.clone());
             match session.run(shutdown.as_mut()).await {

@@ -32,22 +32,49 @@ impl Origin {
         }
     }
 
+    /// Whether the topic did not say who it is.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.park.as_str() == UNKNOWN
+    }
+
     /// Reads who sent a payload from its topic.
     fn parse(topic: &str) -> Result<Self, String> {
+        Self::split(topic, "up").map(|(origin, _)| origin)
+    }
+
+    /// Whose receipts a client asks for, if that is what the filter `topic` says, without wildcards.
+    pub(crate) fn of_receipts(topic: &str) -> Option<Self> {
+        let (origin, stream) = Self::split(topic, "down").ok()?;
+        (stream == "receipt").then_some(origin)
+    }
+
+    /// Where the receipts of this gateway are published.
+    pub(crate) fn receipt_topic(&self) -> String {
+        let Self {
+            park,
+            enterprise,
+            gateway,
+        } = self;
+        format!("park/{park}/{enterprise}/{gateway}/down/receipt")
+    }
+
+    /// The sender and the stream of a topic in `wanted` direction.
+    fn split<'t>(topic: &'t str, wanted: &str) -> Result<(Self, &'t str), String> {
         let mut levels = topic.splitn(6, '/');
         let mut level = || levels.next().unwrap_or_default();
         let (root, park, enterprise, gateway) = (level(), level(), level(), level());
         let (direction, stream) = (level(), level());
-        if root != "park" || direction != "up" || stream.is_empty() {
+        if root != "park" || direction != wanted || stream.is_empty() {
             return Err(format!("the topic is not {GRAMMAR}"));
         }
         let wrong =
             |what: &str, reason: &dyn std::fmt::Display| format!("the topic's {what}: {reason}");
-        Ok(Self {
+        let origin = Self {
             park: ParkId::new(park).map_err(|e| wrong("park", &e))?,
             enterprise: EnterpriseId::new(enterprise).map_err(|e| wrong("enterprise", &e))?,
             gateway: GatewayId::new(gateway).map_err(|e| wrong("gateway", &e))?,
-        })
+        };
+        Ok((origin, stream))
     }
 }
 
@@ -196,6 +223,22 @@ mod tests {
             .format
             .expect_err("refused");
         assert!(reason.contains("enterprise"), "{reason}");
+    }
+
+    #[test]
+    fn receipts_are_asked_for_by_the_gateways_own_topic() {
+        let topic = "park/p1/e1/g1/down/receipt";
+        let origin = Origin::of_receipts(topic).expect("a gateway's receipts");
+        assert_eq!(origin.receipt_topic(), topic);
+        for other in [
+            "park/p1/e1/+/down/receipt",
+            "park/p1/e1/g1/down/#",
+            "park/p1/e1/g1/down/receipt/more",
+            "park/p1/e1/g1/up/receipt",
+            "park/#",
+        ] {
+            assert_eq!(Origin::of_receipts(other), None, "{other}");
+        }
     }
 
     #[test]

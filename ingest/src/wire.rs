@@ -18,8 +18,11 @@ pub(crate) use self::{
     connect::{Connect, ConnectError, Will, connect},
     control::{disconnect_reason, pubrel, subscribe, unsubscribe},
     cursor::Malformed,
-    publish::{Publish, publish, publish_start},
-    reply::{Connack, connack, disconnect, pingresp, pubcomp, refuse, suback, unsuback},
+    publish::{Count, Publish, publish, publish_start},
+    reply::{
+        Connack, GRANTED, Retained, connack, deliver, disconnect, not_granted, pingresp, pubcomp,
+        refuse, suback, unsuback,
+    },
 };
 
 /// The version a connection speaks.

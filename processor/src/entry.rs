@@ -4,6 +4,7 @@ use greenpark_log::{ContentType, Entry};
 use greenpark_model::{
     batch::Batch,
     id::{EnterpriseId, GatewayId, ParkId},
+    numbers::Numbers,
 };
 use greenpark_proto::reading_batch;
 
@@ -15,6 +16,9 @@ pub(crate) struct Arrival {
     pub(crate) gateway: GatewayId,
     pub(crate) offset: u64,
     pub(crate) batch: Batch,
+    /// Which of the gateway's numbered messages end in the batch, and of which epoch.
+    pub(crate) epoch: u64,
+    pub(crate) numbers: Numbers,
 }
 
 /// Reads `entry`; otherwise why it is passed over. Ingest checks all that it appends, so such an entry
@@ -24,12 +28,16 @@ pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {
     if record.headers.content_type != ContentType::ReadingBatch {
         return Err("its content type is not a reading batch".to_owned());
     }
-    let batch = reading_batch::decode(&record.payload).map_err(|error| error.to_string())?;
+    let sequence = record.headers.sequence;
+    let decoded = reading_batch::decode_numbered(&record.payload, sequence);
+    let (batch, numbers) = decoded.map_err(|error| error.to_string())?;
     Ok(Arrival {
         park: record.park,
         enterprise: record.headers.enterprise,
         gateway: record.headers.gateway,
         offset: entry.position.offset,
         batch,
+        epoch: record.headers.epoch,
+        numbers,
     })
 }

@@ -13,6 +13,7 @@
 //!
 //! It deliberately knows nothing of MQTT, of indicators and of factors.
 
+mod archived;
 mod buffer;
 mod clock;
 mod entry;
@@ -29,6 +30,7 @@ mod traits;
 mod watermark;
 
 pub use crate::{
+    archived::{Archived, Listener},
     clock::Clock,
     freshness::Freshness,
     metrics::Metrics,

@@ -13,6 +13,7 @@ use greenpark_model::{
 use rustc_hash::FxHashMap;
 
 use crate::{
+    archived::Waiting,
     buffer::{DayRows, ParkBuffer},
     flush::{BookFlush, Days, Offsets, is_over, over_at},
     metrics::Metrics,
@@ -31,6 +32,8 @@ pub(crate) struct Park {
     pub(crate) books: BTreeMap<i16, Book>,
     /// Up to which offset each open book has consumed the partition.
     pub(crate) consumed: FxHashMap<i16, u64>,
+    /// Numbered messages whose rows wait in `buffer`, or are in the books before they were read.
+    pub(crate) numbered: Waiting,
 }
 
 /// What a flush of all parks needs.

@@ -22,6 +22,7 @@ use rustc_hash::FxHashMap;
 use tracing::{debug, info, warn};
 
 use crate::{
+    archived::{Listener, Telling, Waiting},
     buffer::{ParkBuffer, years},
     clock::Clock,
     entry,
@@ -124,6 +125,7 @@ pub struct Processor {
     asks: Asks,
     next_seal: Option<Instant>,
     registry: Registry,
+    telling: Telling,
 }
 
 impl Processor {
@@ -152,6 +154,7 @@ impl Processor {
             asks,
             next_seal: None,
             registry: Registry::default(),
+            telling: Telling::default(),
         }
     }
 
@@ -159,6 +162,13 @@ impl Processor {
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Tells `listener` which numbered messages the books hold, when they do.
+    #[must_use]
+    pub fn with_listener(mut self, listener: Listener) -> Self {
+        self.telling = Telling::to(listener);
         self
     }
 
@@ -286,6 +296,7 @@ impl Processor {
             buffer: ParkBuffer::default(),
             books: BTreeMap::new(),
             consumed: FxHashMap::default(),
+            numbered: Waiting::default(),
         });
         for &year in years {
             if state.books.contains_key(&year) {
@@ -342,7 +353,9 @@ impl Processor {
             }
         };
         let years = years(&arrival.batch);
+        let telling = self.telling.clone();
         let park = self.open(&arrival.park, position.partition, &years).await?;
+        park.numbered.take(&arrival, &telling);
         let taken = park.buffer.take(&arrival, now, &park.consumed);
         self.metrics.readings.inc_by(taken as u64);
         self.metrics.buffered.inc_by(taken as i64);
@@ -363,6 +376,9 @@ impl Processor {
             now,
         };
         let flushed = flush.all(&mut self.parks).await?;
+        for (name, park) in &mut self.parks {
+            park.numbered.published(name, &self.telling);
+        }
         for offsets in offsets.into_values() {
             match commit(&mut *self.reader, offsets, &flushed).await {
                 // Whoever has the partition now goes on from the books, which know what they hold.

@@ -18,6 +18,7 @@ use greenpark_model::{
     amount::{Amount, Sum},
     batch::{Batch, BatchError, Columns},
     id::{IdError, MeterId},
+    numbers::Numbers,
     quantity::{Quantity, UnknownQuantity},
     reading::{Flag, Kind, Series},
 };
@@ -89,6 +90,13 @@ pub enum DecodeError {
 /// Encodes `batch` as a `park.telemetry.v1.ReadingBatch`.
 #[must_use]
 pub fn encode(batch: &Batch) -> Bytes {
+    encode_numbered(batch, &Numbers::default())
+}
+
+/// Encodes `batch` for a record of the log, with the numbers of the messages that end in it. The lowest of
+/// them is the record's `sequence` header.
+#[must_use]
+pub fn encode_numbered(batch: &Batch, numbers: &Numbers) -> Bytes {
     let series = batch.series_table().iter().map(to_wire).collect();
     let single = batch.series_table().len() <= 1;
     let mut before = 0i64;
@@ -112,6 +120,7 @@ pub fn encode(batch: &Batch) -> Bytes {
         } else {
             batch.flags().to_vec()
         },
+        numbered: numbers.turns(),
     };
     message.encode_to_vec().into()
 }
@@ -136,7 +145,21 @@ fn to_wire(series: &Series) -> wire::Series {
 /// # Errors
 /// [`DecodeError`] names the first series, reading or column that is wrong.
 pub fn decode(bytes: &[u8]) -> Result<Batch, DecodeError> {
+    decode_numbered(bytes, 0).map(|(batch, _)| batch)
+}
+
+/// Decodes a record of the log with its `sequence` header: the batch, and which numbered messages end in
+/// it. There are none where the header is 0, or where they say nonsense: the readings count all the same.
+///
+/// # Errors
+/// [`DecodeError`] as [`decode`].
+pub fn decode_numbered(bytes: &[u8], sequence: u64) -> Result<(Batch, Numbers), DecodeError> {
     let message = wire::ReadingBatch::decode(bytes).map_err(DecodeError::Protobuf)?;
+    let numbers = Numbers::from_turns(sequence, &message.numbered).unwrap_or_default();
+    to_batch(message).map(|batch| (batch, numbers))
+}
+
+fn to_batch(message: wire::ReadingBatch) -> Result<Batch, DecodeError> {
     let (table, scales) = series_table(&message.series)?;
     let rows = message.value_micro.len();
     let series = match message.series_of.len() {

@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use greenpark_archive::lake::Lake;
-use greenpark_ingest::{Listener, Pipeline, Subscriber, listen::BindError};
+use greenpark_ingest::{Listener, Pipeline, Receipts, Subscriber, listen::BindError};
 use greenpark_log::{LogReader, LogWriter, embedded::EmbeddedLog, kafka::KafkaLog};
 use greenpark_model::day::Instant;
 use greenpark_processor::{Freshness, Processor};
@@ -126,6 +126,7 @@ async fn bind(
         true => Some(Log::open(settings).await?),
         false => None,
     };
+    let mut receipts = None;
     if let Some(log) = log.as_ref().filter(|_| roles.ingests()) {
         let metrics = greenpark_ingest::Metrics::new(registry);
         let pipeline = Pipeline::new(
@@ -134,6 +135,7 @@ async fn bind(
             Arc::new(clock::now_ms),
             metrics,
         );
+        receipts = Some(pipeline.receipts().clone());
         if let Some(subscribe) = &settings.subscribe {
             bound.subscriber = Some(Subscriber::new(subscribe.clone(), pipeline.clone())?);
         }
@@ -150,18 +152,12 @@ async fn bind(
             .with_context(|| format!("open the lake at {root}"))?;
         if let Some(log) = log.as_ref().filter(|_| roles.processes()) {
             let metrics = greenpark_processor::Metrics::register(registry);
-            let reader = log.reader(&settings.processor.group)?;
-            let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
-            let partitions = settings.partitions();
-            let processor = Processor::new(
-                reader,
-                partitions,
-                lake.clone(),
-                settings.processor.clone(),
-                now,
-            );
+            let processor = processor(settings, log, lake.clone())?.with_metrics(metrics);
             freshness = Some(processor.freshness());
-            bound.processor = Some(processor.with_metrics(metrics));
+            bound.processor = Some(match receipts {
+                Some(receipts) => processor.with_listener(telling(receipts)),
+                None => processor,
+            });
         }
         if let Some(socket) = grpc {
             let now = Arc::new(|| Instant(clock::now_ms()));
@@ -181,11 +177,26 @@ async fn bind(
     Ok(bound)
 }
 
+fn processor(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<Processor> {
+    let reader = log.reader(&settings.processor.group)?;
+    let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
+    let (partitions, settings) = (settings.partitions(), settings.processor.clone());
+    Ok(Processor::new(reader, partitions, lake, settings, now))
+}
+
 /// A question waits a little for what the processor of this process has yet to publish.
 fn waiting_for(freshness: Freshness) -> greenpark_query::Freshness {
     Arc::new(move || {
         let freshness = freshness.clone();
         Box::pin(async move { freshness.catch_up(FRESH_WAIT).await })
+    })
+}
+
+/// Gateways that number are told what the processor of this process has published.
+fn telling(receipts: Receipts) -> greenpark_processor::Listener {
+    Arc::new(move |archived| {
+        let gateway = (archived.park, archived.enterprise, archived.gateway);
+        receipts.archived(gateway, archived.epoch, archived.numbers);
     })
 }
 

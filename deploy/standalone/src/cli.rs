@@ -114,6 +114,9 @@ pub struct ReplayArgs {
     /// Seconds to go on trying when the server does not answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub patience: u64,
+    /// Send everything, whatever the gateway's receipt says is there already.
+    #[arg(long)]
+    pub all: bool,
     /// The MQTT server.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1883")]
     pub mqtt: String,

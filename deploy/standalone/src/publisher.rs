@@ -1,10 +1,13 @@
-//! A lean MQTT 3.1.1 publisher: QoS 1, a window of publishes in flight, nothing given up.
+//! A lean MQTT 5 publisher: QoS 1, a window of publishes in flight, nothing given up.
 //!
 //! What was not acknowledged is sent again with DUP after a reconnect, in its first order, so that a
 //! server killed at any moment loses nothing; the receiver may see a message twice. Writing and reading
 //! go on together, so a server that holds back its reads never blocks its own acknowledgements.
 
+mod connect;
+
 use std::{
+    cmp::Reverse,
     io,
     sync::{
         Arc,
@@ -14,24 +17,28 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use rumqttc::mqttbytes::{
+use greenpark_model::numbers::Numbered;
+use rumqttc::v5::mqttbytes::{
     Error as CodecError, QoS,
-    v4::{ConnAck, Connect, ConnectReturnCode, Disconnect, Packet, PingReq, Publish},
+    v5::{
+        ConnectReturnCode, Disconnect, DisconnectReasonCode, Packet, PingReq, PubAckReason,
+        Publish, PublishProperties,
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 use tracing::debug;
 
-/// Largest packet a server sends to a publisher: acknowledgements are four bytes.
-const INCOMING_BYTES_MAX: usize = 16 * 1024;
+pub(crate) use self::connect::connect;
+
+/// Largest packet a server sends to a publisher: acknowledgements are a few bytes.
+const INCOMING_BYTES_MAX: u32 = 16 * 1024;
 /// Bytes that wait for the socket before more messages are taken.
 const OUTGOING_BYTES_MAX: usize = 256 * 1024;
-/// How long a connection and its CONNACK may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The first pause before another attempt; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause, short because a restarted server is waited for.
@@ -46,6 +53,8 @@ pub struct Message {
     pub payload: Bytes,
     /// Readings in the payload, for the tally.
     pub readings: u32,
+    /// Its place in the gateway's own count, for receipts.
+    pub numbered: Option<Numbered>,
 }
 
 /// Where and how to publish.
@@ -86,6 +95,16 @@ pub enum PublishError {
         address: String,
         /// Its code.
         code: String,
+        /// Messages in flight.
+        unacknowledged: usize,
+    },
+    /// The server refuses a message.
+    #[error("{address} refuses a message ({reason}); {unacknowledged} are not acknowledged")]
+    Message {
+        /// The server.
+        address: String,
+        /// Its reason.
+        reason: String,
         /// Messages in flight.
         unacknowledged: usize,
     },
@@ -165,6 +184,12 @@ struct Window {
     next_sequence: u64,
     outgoing: BytesMut,
     tally: Arc<Tally>,
+    /// Publishes in flight that the server allows.
+    allowed: usize,
+    /// Messages to be sent again that it does not allow yet, the next one last.
+    held: Vec<usize>,
+    /// Why the server refuses a message.
+    refusal: Option<PubAckReason>,
 }
 
 /// Publishes every message of `messages` and returns when the channel is closed and all are
@@ -182,10 +207,14 @@ pub async fn publish(
     let mut healthy = Instant::now();
     loop {
         let cause = match connect(&settings).await {
-            Ok(Ok(stream)) => {
+            Ok(Ok(accepted)) => {
                 let before = window.tally.messages_acknowledged();
+                window.allowed = usize::from(accepted.receive_maximum);
                 window.resend();
-                let end = converse(&settings, stream, &mut window, &mut messages).await;
+                let end = converse(&settings, accepted.stream, &mut window, &mut messages).await;
+                if let Some(reason) = window.refusal.take() {
+                    return Err(window.refused_message(settings, reason));
+                }
                 // A server that takes connections and acknowledges nothing is not there, either.
                 let moved = window.tally.messages_acknowledged() > before;
                 if moved || window.in_flight() == 0 {
@@ -214,49 +243,6 @@ pub async fn publish(
     }
 }
 
-/// A stream whose CONNECT was accepted, or the code of a refusal.
-async fn connect(settings: &Settings) -> io::Result<Result<TcpStream, ConnectReturnCode>> {
-    let attempt = async {
-        let mut stream = TcpStream::connect(&settings.address).await?;
-        stream.set_nodelay(true)?;
-        let mut connect = Connect::new(settings.client_id.as_str());
-        connect.keep_alive = u16::try_from(settings.keep_alive.as_secs()).unwrap_or(u16::MAX);
-        // What is in flight is kept here, so the server need not keep a session for it.
-        connect.clean_session = true;
-        let mut bytes = BytesMut::new();
-        connect.write(&mut bytes).map_err(io::Error::other)?;
-        stream.write_all(&bytes).await?;
-        bytes.clear();
-        loop {
-            match Packet::read(&mut bytes, INCOMING_BYTES_MAX) {
-                Ok(Packet::ConnAck(ConnAck {
-                    code: ConnectReturnCode::Success,
-                    ..
-                })) => {
-                    return Ok(Ok(stream));
-                }
-                Ok(Packet::ConnAck(ConnAck {
-                    code: ConnectReturnCode::ServiceUnavailable,
-                    ..
-                })) => {
-                    return Err(io::Error::other("the server is not available yet"));
-                }
-                Ok(Packet::ConnAck(refusal)) => return Ok(Err(refusal.code)),
-                Ok(_) => return Err(io::Error::other("the server does not answer with CONNACK")),
-                Err(CodecError::InsufficientBytes(_)) => {
-                    if stream.read_buf(&mut bytes).await? == 0 {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-    };
-    timeout(CONNECT_TIMEOUT, attempt)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
 /// Publishes on one connection until all is acknowledged (`Ok`) or the connection is lost.
 async fn converse(
     settings: &Settings,
@@ -265,7 +251,7 @@ async fn converse(
     messages: &mut mpsc::Receiver<Message>,
 ) -> io::Result<()> {
     let (mut reader, mut writer) = stream.into_split();
-    let mut incoming = BytesMut::with_capacity(INCOMING_BYTES_MAX);
+    let mut incoming = BytesMut::with_capacity(INCOMING_BYTES_MAX as usize);
     let mut batch = Vec::new();
     let mut closed = false;
     let mut heard = Instant::now();
@@ -274,7 +260,7 @@ async fn converse(
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         if closed && window.in_flight() == 0 && window.outgoing.is_empty() {
-            Disconnect
+            Disconnect::new(DisconnectReasonCode::NormalDisconnection)
                 .write(&mut window.outgoing)
                 .map_err(io::Error::other)?;
             // All is acknowledged: whether the server still hears the farewell does not matter.
@@ -305,7 +291,7 @@ async fn converse(
                 if heard.elapsed() > settings.keep_alive * 2 {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
-                PingReq.write(&mut window.outgoing).map_err(io::Error::other)?;
+                PingReq::write(&mut window.outgoing).map_err(io::Error::other)?;
             }
         }
     }
@@ -320,6 +306,9 @@ impl Window {
             next_sequence: 0,
             outgoing: BytesMut::with_capacity(OUTGOING_BYTES_MAX),
             tally,
+            allowed: usize::from(u16::MAX),
+            held: Vec::new(),
+            refusal: None,
         }
     }
 
@@ -329,7 +318,8 @@ impl Window {
 
     fn room(&self) -> usize {
         if self.outgoing.len() < OUTGOING_BYTES_MAX {
-            self.free.len()
+            let allowed = self.allowed.saturating_sub(self.in_flight());
+            self.free.len().min(allowed)
         } else {
             0
         }
@@ -340,8 +330,14 @@ impl Window {
             .free
             .pop()
             .expect("no more messages are taken than ids are free");
-        let mut publish = Publish::from_bytes(&*message.topic, QoS::AtLeastOnce, message.payload);
-        publish.pkid = pkid;
+        let publish = Publish {
+            qos: QoS::AtLeastOnce,
+            topic: Bytes::copy_from_slice(message.topic.as_bytes()),
+            pkid,
+            payload: message.payload,
+            properties: message.numbered.map(properties),
+            ..Publish::default()
+        };
         publish
             .write(&mut self.outgoing)
             .map_err(io::Error::other)?;
@@ -362,8 +358,16 @@ impl Window {
     /// Takes the acknowledgements out of `incoming`.
     fn settle(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
         loop {
-            let pkid = match Packet::read(incoming, INCOMING_BYTES_MAX) {
-                Ok(Packet::PubAck(ack)) => ack.pkid,
+            use PubAckReason::{NoMatchingSubscribers, Success};
+            let pkid = match Packet::read(incoming, Some(INCOMING_BYTES_MAX)) {
+                Ok(Packet::PubAck(ack)) => match ack.reason {
+                    // A broker to which nobody is subscribed has taken it all the same.
+                    Success | NoMatchingSubscribers => ack.pkid,
+                    reason => {
+                        self.refusal = Some(reason);
+                        return Err(io::Error::other("the server refuses a message"));
+                    }
+                },
                 Ok(_) => continue,
                 Err(CodecError::InsufficientBytes(_)) => return Ok(()),
                 Err(error) => return Err(io::Error::other(error)),
@@ -372,6 +376,8 @@ impl Window {
                 .checked_sub(1)
                 .and_then(|index| self.slots.get_mut(index));
             if let Some(done) = slot.and_then(Option::take) {
+                self.held.retain(|&held| held != usize::from(pkid) - 1);
+                self.resend_one();
                 self.free.push(pkid);
                 self.tally
                     .messages_acknowledged
@@ -383,18 +389,39 @@ impl Window {
         }
     }
 
-    /// Queues everything in flight again, in its first order.
+    /// Queues everything in flight again, in its first order, as far as the server allows; the rest follows
+    /// its acknowledgements.
     fn resend(&mut self) {
         self.outgoing.clear();
-        let mut again: Vec<_> = self.slots.iter_mut().flatten().collect();
-        again.sort_unstable_by_key(|flight| flight.sequence);
-        for flight in again {
-            flight.publish.dup = true;
-            flight
-                .publish
-                .write(&mut self.outgoing)
-                .expect("it was written before");
-            self.tally.messages_resent.fetch_add(1, Ordering::Relaxed);
+        let slots = self.slots.iter().enumerate();
+        let flights = slots.filter_map(|(slot, flight)| Some((flight.as_ref()?.sequence, slot)));
+        let mut again: Vec<_> = flights.collect();
+        again.sort_unstable_by_key(|&(sequence, _)| Reverse(sequence));
+        self.held = again.into_iter().map(|(_, slot)| slot).collect();
+        for _ in 0..self.allowed {
+            self.resend_one();
+        }
+    }
+
+    /// Queues the next message that is held.
+    fn resend_one(&mut self) {
+        let Some(slot) = self.held.pop() else { return };
+        let flight = self.slots[slot]
+            .as_mut()
+            .expect("what is held was not sent, so nobody acknowledged it");
+        flight.publish.dup = true;
+        flight
+            .publish
+            .write(&mut self.outgoing)
+            .expect("it was written before");
+        self.tally.messages_resent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refused_message(&self, settings: Settings, reason: PubAckReason) -> PublishError {
+        PublishError::Message {
+            address: settings.address,
+            reason: format!("{reason:?}"),
+            unacknowledged: self.in_flight(),
         }
     }
 
@@ -404,6 +431,18 @@ impl Window {
             code: format!("{code:?}"),
             unacknowledged: self.in_flight(),
         }
+    }
+}
+
+/// The user properties that tell a message's number.
+fn properties(numbered: Numbered) -> PublishProperties {
+    let pair = |name: &str, value: u64| (name.to_owned(), value.to_string());
+    PublishProperties {
+        user_properties: vec![
+            pair("epoch", numbered.epoch()),
+            pair("sequence", numbered.sequence()),
+        ],
+        ..PublishProperties::default()
     }
 }
 

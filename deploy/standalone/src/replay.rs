@@ -1,15 +1,17 @@
 //! `replay`: a CSV file of readings to an MQTT server, at any speed, over any number of connections.
 //!
 //! What is not acknowledged is sent again until it is, so a server may be killed and started again
-//! meanwhile. Values go from the file into the payload as the text they are.
+//! meanwhile; and what the gateway's receipt says is there is not sent, so the replay may be, too. Values go from the file into the payload as the text they are.
 
 pub mod mapping;
+mod resume;
 pub mod rows;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use greenpark_model::numbers::{Numbered, Numbers};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -48,11 +50,12 @@ pub async fn replay(args: &ReplayArgs, shutdown: CancellationToken) -> anyhow::R
     if let Some(seed) = args.shuffle {
         rows.shuffle(seed);
     }
+    let plan = plan(args, &rows, &mapping).await;
+    let total = rows.len() as u64 - skipped(&plan, &rows, &mapping);
     let tally = Arc::new(Tally::default());
     let started = Instant::now();
     let (mut connections, senders) = connect(args, &mapping, &tally);
-    let total = rows.len() as u64;
-    let feeder = tokio::spawn(feed(rows, mapping, args.speed, senders, shutdown));
+    let feeder = tokio::spawn(feed(rows, mapping, plan, senders, shutdown));
     let mut gauge = Gauge::new("replay", total);
     let mut failures = Vec::new();
     loop {
@@ -71,6 +74,49 @@ pub async fn replay(args: &ReplayArgs, shutdown: CancellationToken) -> anyhow::R
     gauge.finish();
     feeder.await.context("the feeding task ended")?;
     report(total, &tally, started.elapsed(), &failures)
+}
+
+/// How rows are sent.
+struct Plan {
+    speed: Speed,
+    /// The count that numbers the messages.
+    epoch: u64,
+    /// Messages that the log has.
+    stored: Numbers,
+}
+
+async fn plan(args: &ReplayArgs, rows: &Rows, mapping: &Mapping) -> Plan {
+    let epoch = resume::epoch(rows, mapping);
+    let stored = match args.all {
+        true => Numbers::default(),
+        false => {
+            let settings = settings(args, mapping, "receipt");
+            resume::stored(&settings, &mapping.receipt_topic(), epoch).await
+        }
+    };
+    Plan {
+        speed: args.speed,
+        epoch,
+        stored,
+    }
+}
+
+/// Readings that are not sent because the log has them, which is said aloud.
+fn skipped(plan: &Plan, rows: &Rows, mapping: &Mapping) -> u64 {
+    if plan.stored.is_empty() {
+        return 0;
+    }
+    let messages = messages(rows, mapping).zip(1..);
+    let there = messages.filter(|(_, number)| plan.stored.contains(*number));
+    let (mut count, mut readings) = (0u64, 0);
+    for ((_, of_message), _) in there {
+        count += 1;
+        readings += u64::from(of_message);
+    }
+    line(&format!(
+        "{readings} readings in {count} messages are in the log already, by the gateway's receipt, and are not sent (--all sends them)"
+    ));
+    readings
 }
 
 fn read(args: &ReplayArgs, mapping: &Mapping) -> anyhow::Result<Rows> {
@@ -109,14 +155,7 @@ fn connect(
     let senders = (0..args.connections)
         .map(|number| {
             let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-            let settings = publisher::Settings {
-                address: args.mqtt.clone(),
-                // Two replays at once must not throw each other out.
-                client_id: format!("{}-replay-{}-{number}", mapping.gateway, std::process::id()),
-                inflight_max: args.inflight,
-                patience: Duration::from_secs(args.patience),
-                ..publisher::Settings::default()
-            };
+            let settings = settings(args, mapping, &number.to_string());
             connections.spawn(publisher::publish(settings, receiver, Arc::clone(tally)));
             sender
         })
@@ -124,41 +163,61 @@ fn connect(
     (connections, senders)
 }
 
-/// Sends every row, batch by batch, to the connections in turn.
+/// How a connection named `name` finds the server.
+fn settings(args: &ReplayArgs, mapping: &Mapping, name: &str) -> publisher::Settings {
+    publisher::Settings {
+        address: args.mqtt.clone(),
+        // Two replays at once must not throw each other out.
+        client_id: format!("{}-replay-{}-{name}", mapping.gateway, std::process::id()),
+        inflight_max: args.inflight,
+        patience: Duration::from_secs(args.patience),
+        ..publisher::Settings::default()
+    }
+}
+
+/// Every message in the order of sending: its payload and how many readings it has.
+fn messages<'a>(rows: &'a Rows, mapping: &'a Mapping) -> impl Iterator<Item = (Bytes, u32)> + 'a {
+    let batches = rows.batches(mapping.batch);
+    batches.flat_map(|order| payloads(rows, order, mapping))
+}
+
+/// Sends every message that the log has not, to the connections in turn.
 async fn feed(
     rows: Rows,
     mapping: Mapping,
-    speed: Speed,
+    plan: Plan,
     senders: Vec<mpsc::Sender<Message>>,
     shutdown: CancellationToken,
 ) {
     let topic: Arc<str> = mapping.topic().into();
     let started = Instant::now();
-    let mut fed = 0u64;
-    for (number, rows_of_message) in rows.batches(mapping.batch).enumerate() {
-        if let Speed::PerSecond(rate) = speed {
+    let (mut fed, mut turn) = (0u64, senders.iter().cycle());
+    for ((payload, readings), number) in messages(&rows, &mapping).zip(1..) {
+        if plan.stored.contains(number) {
+            continue;
+        }
+        if let Speed::PerSecond(rate) = plan.speed {
             let due = started + Duration::from_millis(fed * 1_000 / u64::from(rate));
             tokio::select! {
                 () = sleep_until(due) => {}
                 () = shutdown.cancelled() => return,
             }
         }
-        fed += rows_of_message.len() as u64;
-        let sender = &senders[number % senders.len()];
-        for (payload, readings) in payloads(&rows, rows_of_message, &mapping) {
-            let message = Message {
-                topic: Arc::clone(&topic),
-                payload,
-                readings,
-            };
-            let sent = tokio::select! {
-                sent = sender.send(message) => sent.is_ok(),
-                () = shutdown.cancelled() => false,
-            };
-            if !sent {
-                // The connection gave up and says why, or we were asked to stop.
-                return;
-            }
+        fed += u64::from(readings);
+        let message = Message {
+            topic: Arc::clone(&topic),
+            payload,
+            readings,
+            numbered: Numbered::new(plan.epoch, number),
+        };
+        let sender = turn.next().expect("there is a connection at least");
+        let sent = tokio::select! {
+            sent = sender.send(message) => sent.is_ok(),
+            () = shutdown.cancelled() => false,
+        };
+        if !sent {
+            // The connection gave up and says why, or we were asked to stop.
+            return;
         }
     }
 }

@@ -116,6 +116,7 @@ async fn every_acknowledged_reading_is_in_the_log_across_restarts_of_the_endpoin
             topic: Arc::from("park/p/e/g/up/readings"),
             payload,
             readings: 1,
+            numbered: None,
         };
         sender.send(message).await.expect("the publisher takes all");
     }

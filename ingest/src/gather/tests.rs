@@ -1,6 +1,8 @@
 //! Goal: what goes in comes out once, as records, letters and acknowledgements. Method: gathers filled by
 //! hand, sealed, and their records decoded again.
 
+mod numbering;
+
 use std::fmt::Write;
 
 use greenpark_model::limits::DEAD_LETTER_BYTES_MAX;
@@ -33,6 +35,7 @@ fn take(gather: &mut Gather, topic: &str, payload: &str, packet_id: u16) {
             payload: payload.as_bytes(),
             qos,
             packet_id,
+            numbered: None,
         },
         NOW,
     );

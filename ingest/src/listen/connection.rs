@@ -4,7 +4,14 @@
 //! linger, an older connection's end or a newer one of the same id, or the shutdown. It ends in one way whatever the cause:
 //! nothing more is read, what was taken is appended, its acknowledgements go out, then DISCONNECT.
 
-use std::{future::poll_fn, io, mem, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    io, mem,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{
     FutureExt,
@@ -16,7 +23,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::watch,
-    time::{self, Instant, Sleep},
+    time::{self, Instant, Interval, Sleep},
 };
 use tracing::{debug, info, warn};
 
@@ -25,6 +32,7 @@ use super::{
     handshake::Greeted,
     intake::{Filled, Intake, Stop},
     session::Place,
+    watches::{self, Whom},
 };
 use crate::{
     acks::Released,
@@ -79,6 +87,8 @@ pub(super) struct Connection {
     active: Instant,
     /// Since when the client takes none of what is written.
     stalled: Option<Instant>,
+    /// When the next look for changed receipts is due; `None` where none are subscribed to.
+    receipts: Option<Interval>,
     draining: watch::Receiver<bool>,
     ending: Option<Ending>,
     _counted: Counted,
@@ -109,6 +119,7 @@ enum Event {
     Read(io::Result<Filled>),
     Writable,
     Lingered,
+    ReceiptsDue,
     Check,
 }
 
@@ -145,6 +156,7 @@ impl Connection {
             silence_max,
             active: Instant::now(),
             stalled: None,
+            receipts: None,
             draining: shared.draining.subscribe(),
             ending: None,
             _counted: Counted::new(&shared.pipeline.metrics().connections),
@@ -199,11 +211,16 @@ impl Connection {
 
     async fn wait(&mut self) -> Event {
         let serving = self.ending.is_none();
+        if self.receipts.is_none() && !self.intake.watches.is_empty() {
+            self.receipts = Some(watches::looks());
+        }
         let reading = serving && self.may_read();
         let lingering = self.linger_until.is_some() && self.append.is_none();
         let Place { kicked, former, .. } = &mut self.place;
         let mut former = OptionFuture::from(former.as_mut());
         let mut append = OptionFuture::from(self.append.as_mut());
+        let receipts = self.receipts.as_mut().filter(|_| serving);
+        let mut receipts = pin!(OptionFuture::from(receipts.map(Interval::tick)));
         let (mut read, write) = self.stream.split();
         let intake = &mut self.intake;
         tokio::select! {
@@ -215,6 +232,7 @@ impl Connection {
             filled = poll_fn(|cx| intake.poll_fill(cx, &mut read)), if reading => Event::Read(filled),
             _ = write.writable(), if self.written < self.out.len() => Event::Writable,
             () = &mut self.linger, if lingering => Event::Lingered,
+            Some(_) = &mut receipts => Event::ReceiptsDue,
             () = &mut self.check => Event::Check,
         }
     }
@@ -250,6 +268,8 @@ impl Connection {
                 self.end(Closed::ConnectionLost, 0);
             }
             Event::Writable | Event::Lingered => {}
+            Event::ReceiptsDue if self.out.len() < REPLY_BYTES_MAX => self.intake.tell(Whom::All),
+            Event::ReceiptsDue => {}
             Event::Check => self.check(),
         }
     }
@@ -311,6 +331,7 @@ impl Connection {
                 payload,
                 qos: *qos,
                 packet_id: 0,
+                numbered: None,
             };
             self.intake
                 .gather

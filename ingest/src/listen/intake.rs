@@ -20,6 +20,7 @@ use tokio::{
     net::tcp::ReadHalf,
 };
 
+use super::watches::{Watches, Whom};
 use crate::{
     gather::{Gather, Message},
     limits::{OVERSIZE_BYTES_KEPT, READ_BYTES},
@@ -82,6 +83,7 @@ pub(super) struct Intake {
     pub(super) gather: Gather,
     /// Answers that wait for nothing.
     pub(super) replies: Vec<u8>,
+    pub(super) watches: Watches,
     version: Version,
     pipeline: Pipeline,
     stash: Vec<u8>,
@@ -95,6 +97,7 @@ impl Intake {
         Self {
             gather,
             replies: Vec::new(),
+            watches: Watches::new(version),
             version,
             pipeline,
             stash: rest,
@@ -190,12 +193,17 @@ impl Intake {
             }
             Kind::Pingreq => wire::pingresp(&mut self.replies),
             Kind::Subscribe => {
-                let filters = wire::subscribe(first, body, version).map_err(Stop::Malformed)?;
-                wire::suback(filters, version, &mut self.replies);
+                let (packet_id, filters) =
+                    wire::subscribe(first, body, version).map_err(Stop::Malformed)?;
+                let codes = self.watches.subscribe(&filters);
+                wire::suback(packet_id, &codes, version, &mut self.replies);
+                self.tell(Whom::New);
             }
             Kind::Unsubscribe => {
-                let filters = wire::unsubscribe(first, body, version).map_err(Stop::Malformed)?;
-                wire::unsuback(filters, version, &mut self.replies);
+                let (packet_id, filters) =
+                    wire::unsubscribe(first, body, version).map_err(Stop::Malformed)?;
+                let codes = self.watches.unsubscribe(&filters);
+                wire::unsuback(packet_id, &codes, version, &mut self.replies);
             }
             Kind::Disconnect => return Err(Stop::Disconnect(wire::disconnect_reason(body))),
             // Answers to publishes that we never sent harm nobody.
@@ -203,6 +211,12 @@ impl Intake {
             Kind::Connect | Kind::Foreign => return Err(Stop::Unexpected),
         }
         Ok(())
+    }
+
+    /// Writes receipts to the client's subscriptions.
+    pub(super) fn tell(&mut self, whom: Whom) {
+        let (receipts, now_ms) = (self.pipeline.receipts(), self.pipeline.now_ms());
+        self.watches.tell(whom, receipts, now_ms, &mut self.replies);
     }
 
     /// Keeps the start of a packet that is too large, of which `here` bytes have been read.
@@ -255,11 +269,13 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         qos,
         packet_id,
         payload,
+        numbered,
     } = publish;
     Message {
         topic,
         payload,
         qos,
         packet_id,
+        numbered,
     }
 }

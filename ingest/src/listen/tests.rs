@@ -6,6 +6,7 @@ mod clients;
 mod endings;
 mod pressure;
 mod rate;
+mod receipts;
 mod refusals;
 
 use std::time::Duration;

@@ -4,13 +4,14 @@ use std::{future::Future, pin::Pin, str, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::OptionFuture;
+use greenpark_model::numbers::Numbered;
 use rumqttc::{
     Outgoing,
     v5::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
             QoS,
-            v5::{Filter, Packet, Publish, SubAck, SubscribeReasonCode},
+            v5::{Filter, Packet, Publish, PublishProperties, SubAck, SubscribeReasonCode},
         },
     },
 };
@@ -27,6 +28,7 @@ use crate::{
     limits::{HAND_OFF_KIB_MAX, HAND_OFF_SLACK},
     pipeline::{Append, Pipeline},
     settings::SubscribeSettings,
+    wire::Count,
 };
 
 /// How an epoch ended.
@@ -59,6 +61,7 @@ struct Handed {
     payload: Bytes,
     qos: u8,
     packet_id: u16,
+    numbered: Option<Numbered>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -141,14 +144,17 @@ impl Poller {
                     payload,
                     qos,
                     pkid: packet_id,
+                    properties,
                     ..
                 } = publish;
                 let qos = qos as u8;
+                let numbered = properties.and_then(|properties| numbered(&properties));
                 Some(Arrival::Publish(Handed {
                     topic,
                     payload,
                     qos,
                     packet_id,
+                    numbered,
                     _room: room.ok(),
                 }))
             }
@@ -255,6 +261,7 @@ impl<'a> Session<'a> {
                     payload: &handed.payload,
                     qos: handed.qos,
                     packet_id: handed.packet_id,
+                    numbered: handed.numbered,
                 };
                 self.gather.take(message, now_ms);
             }
@@ -333,6 +340,15 @@ impl<'a> Session<'a> {
             }
         }
     }
+}
+
+/// The number that the user properties of a publish say.
+fn numbered(properties: &PublishProperties) -> Option<Numbered> {
+    let mut count = Count::default();
+    for (name, value) in &properties.user_properties {
+        count.take(name, value);
+    }
+    count.numbered()
 }
 
 /// The codes of a SUBACK that refuses, if any does.

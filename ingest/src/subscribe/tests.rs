@@ -1,6 +1,8 @@
 //! Goal: what a broker hands over is in the log before it is acknowledged, over reconnects and failures.
 //! Method: a real Mosquitto on a port of its own, if there is one on this machine; else the test says so.
 
+mod receipts;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use greenpark_log::{Topic, memory::MemoryLog};

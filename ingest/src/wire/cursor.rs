@@ -87,7 +87,16 @@ impl<'a> Cursor<'a> {
 
     /// The properties of version 5; `visit` is called with the identifier of each and its value, where
     /// that is a number.
-    pub(super) fn properties(&mut self, mut visit: impl FnMut(u8, u32)) -> Result<(), Malformed> {
+    pub(super) fn properties(&mut self, visit: impl FnMut(u8, u32)) -> Result<(), Malformed> {
+        self.properties_and_pairs(visit, |_, _| {})
+    }
+
+    /// The same; `pair` is called with each user property.
+    pub(super) fn properties_and_pairs(
+        &mut self,
+        mut visit: impl FnMut(u8, u32),
+        mut pair: impl FnMut(&'a str, &'a str),
+    ) -> Result<(), Malformed> {
         let length = self.varint()?;
         if length == 0 {
             return Ok(());
@@ -103,7 +112,11 @@ impl<'a> Cursor<'a> {
                 0x0b => u32::try_from(inner.varint()?).unwrap_or(u32::MAX),
                 0x09 | 0x16 => inner.binary().map(|_| 0)?,
                 0x03 | 0x08 | 0x12 | 0x15 | 0x1a | 0x1c | 0x1f => inner.text().map(|_| 0)?,
-                0x26 => inner.text().and_then(|_| inner.text()).map(|_| 0)?,
+                0x26 => {
+                    let name = inner.text()?;
+                    pair(name, inner.text()?);
+                    0
+                }
                 _ => return Err(Malformed("an unknown property")),
             };
             visit(id, value);

@@ -1,5 +1,7 @@
 //! PUBLISH, the hot one.
 
+use greenpark_model::numbers::Numbered;
+
 use super::{
     Version,
     cursor::{Cursor, Malformed},
@@ -13,15 +15,45 @@ pub(crate) struct Publish<'a> {
     /// Zero for QoS 0.
     pub(crate) packet_id: u16,
     pub(crate) payload: &'a [u8],
+    /// Its place in the gateway's count, where version 5 tells it.
+    pub(crate) numbered: Option<Numbered>,
+}
+
+/// The user properties that number a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Count {
+    epoch: u64,
+    sequence: u64,
+}
+
+impl Count {
+    /// Takes a user property; one that is no number counts as none.
+    pub(crate) fn take(&mut self, name: &str, value: &str) {
+        let place = match name {
+            "epoch" => &mut self.epoch,
+            "sequence" => &mut self.sequence,
+            _ => return,
+        };
+        *place = value.parse().unwrap_or(0);
+    }
+
+    /// What they say together: nothing unless both are there and in range.
+    pub(crate) fn numbered(self) -> Option<Numbered> {
+        Numbered::new(self.epoch, self.sequence)
+    }
 }
 
 /// Reads the body of a PUBLISH.
 pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publish<'_>, Malformed> {
     let mut cursor = Cursor(body);
     let (qos, topic, packet_id) = head(first, &mut cursor)?;
+    let mut count = Count::default();
     if version == Version::V5 {
         let mut aliased = false;
-        cursor.properties(|id, _| aliased |= id == 0x23)?;
+        cursor.properties_and_pairs(
+            |id, _| aliased |= id == 0x23,
+            |name, value| count.take(name, value),
+        )?;
         if aliased {
             return Err(Malformed("a topic alias, though none is offered"));
         }
@@ -31,6 +63,7 @@ pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publis
         qos,
         packet_id,
         payload: cursor.0,
+        numbered: count.numbered(),
     })
 }
 
@@ -44,6 +77,7 @@ pub(crate) fn publish_start(first: u8, start: &[u8]) -> Option<Publish<'_>> {
         qos,
         packet_id,
         payload: cursor.0,
+        numbered: None,
     })
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct Connack<'a> {
 }
 
 /// Accepts. What version 5 may announce is announced: a window as large as it gets (clients that ignore
-/// it are held back by TCP), no topic aliases, no subscriptions of any kind, the packet size. Retained
+/// it are held back by TCP), no topic aliases, no wildcards or other kinds of subscription, the packet size. Retained
 /// messages are not refused, because a gateway that sets the flag means no harm.
 pub(crate) fn connack(accept: Connack<'_>, out: &mut Vec<u8>) {
     if accept.version == Version::V4 {
@@ -68,16 +68,48 @@ pub(crate) fn pubcomp(packet_id: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0x70, 2, high, low]);
 }
 
-/// Refuses each of `count` subscriptions: this is no broker.
-pub(crate) fn suback((packet_id, count): (u16, usize), version: Version, out: &mut Vec<u8>) {
-    let code = if version == Version::V5 { 0x87 } else { 0x80 };
-    put_codes((0x90, packet_id), version, (code, count), out);
+/// The code of SUBACK for a subscription that is taken, whose messages come with QoS 0.
+pub(crate) const GRANTED: u8 = 0x00;
+
+/// The code of SUBACK for a filter that is not taken.
+pub(crate) fn not_granted(version: Version) -> u8 {
+    if version == Version::V5 { 0x87 } else { 0x80 }
 }
 
-/// Answers UNSUBSCRIBE: there was no such subscription.
-pub(crate) fn unsuback((packet_id, count): (u16, usize), version: Version, out: &mut Vec<u8>) {
-    let count = if version == Version::V5 { count } else { 0 };
-    put_codes((0xb0, packet_id), version, (0x11, count), out);
+/// Answers SUBSCRIBE with a code for each filter.
+pub(crate) fn suback(packet_id: u16, codes: &[u8], version: Version, out: &mut Vec<u8>) {
+    put_codes((0x90, packet_id), version, codes, out);
+}
+
+/// Answers UNSUBSCRIBE; `codes` tell for each filter whether there was such a subscription, which MQTT
+/// 3.1.1 does not ask.
+pub(crate) fn unsuback(packet_id: u16, codes: &[u8], version: Version, out: &mut Vec<u8>) {
+    let codes = if version == Version::V5 { codes } else { &[] };
+    put_codes((0xb0, packet_id), version, codes, out);
+}
+
+/// How a message stands to what the receiver subscribed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retained {
+    /// It was there when the subscription came.
+    Yes,
+    /// It is news.
+    No,
+}
+
+/// A PUBLISH of ours, QoS 0.
+pub(crate) fn deliver(
+    (topic, payload): (&str, &[u8]),
+    retained: Retained,
+    version: Version,
+    out: &mut Vec<u8>,
+) {
+    let properties = usize::from(version == Version::V5);
+    out.push(0x30 | u8::from(retained == Retained::Yes));
+    put_length(2 + topic.len() + properties + payload.len(), out);
+    put_text(topic, out);
+    out.extend(std::iter::repeat_n(0, properties));
+    out.extend_from_slice(payload);
 }
 
 /// Says why the connection is closed; MQTT 3.1.1 has no words for it.
@@ -89,31 +121,29 @@ pub(crate) fn disconnect(reason: u8, version: Version, out: &mut Vec<u8>) {
 }
 
 fn put_text(text: &str, out: &mut Vec<u8>) {
-    // OK because the text is an id that we made.
+    // OK because the text is an id or a topic that we made.
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(text.as_bytes());
 }
 
-fn put_codes(
-    (first, packet_id): (u8, u16),
-    version: Version,
-    (code, count): (u8, usize),
-    out: &mut Vec<u8>,
-) {
+fn put_codes((first, packet_id): (u8, u16), version: Version, codes: &[u8], out: &mut Vec<u8>) {
     let properties = usize::from(version == Version::V5);
-    let mut length = 2 + properties + count;
     out.push(first);
+    put_length(2 + properties + codes.len(), out);
+    out.extend_from_slice(&packet_id.to_be_bytes());
+    out.extend(std::iter::repeat_n(0, properties));
+    out.extend_from_slice(codes);
+}
+
+fn put_length(mut length: usize, out: &mut Vec<u8>) {
     loop {
         // OK because of the mask.
         let low = (length & 0x7f) as u8;
         length >>= 7;
         out.push(if length > 0 { low | 0x80 } else { low });
         if length == 0 {
-            break;
+            return;
         }
     }
-    out.extend_from_slice(&packet_id.to_be_bytes());
-    out.extend(std::iter::repeat_n(0, properties));
-    out.extend(std::iter::repeat_n(code, count));
 }

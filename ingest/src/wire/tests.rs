@@ -2,6 +2,7 @@
 //! bytes make the reader fall over.
 
 use bytes::{Bytes, BytesMut};
+use greenpark_model::numbers::Numbered;
 use proptest::prelude::*;
 use rumqttc::{
     mqttbytes as v4,
@@ -29,6 +30,7 @@ fn a_publish_of_either_version_is_read() {
         qos: 1,
         packet_id: 7,
         payload: b"abc",
+        numbered: None,
     };
     assert_eq!(wire_publish(f, Version::V4), Ok(expected));
 
@@ -53,6 +55,65 @@ fn a_publish_of_either_version_is_read() {
         wire_publish(frame(&bytes), Version::V5),
         Ok(Publish { qos: 2, ..expected })
     );
+}
+
+#[test]
+fn a_message_is_numbered_by_two_user_properties() {
+    let numbered = |pairs: &[(&str, &str)]| {
+        let pair = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        let properties = five::PublishProperties {
+            user_properties: pairs.iter().map(pair).collect(),
+            ..Default::default()
+        };
+        let mut publish = five::Publish::new("t", v5::QoS::AtLeastOnce, "abc", Some(properties));
+        publish.pkid = 7;
+        let mut bytes = BytesMut::new();
+        publish.write(&mut bytes).expect("it fits");
+        let publish = wire_publish(frame(&bytes), Version::V5).expect("a publish");
+        publish.numbered
+    };
+    let expected = Numbered::new(1_795_392_000, 42);
+    let (epoch, sequence) = (("epoch", "1795392000"), ("sequence", "42"));
+    assert_eq!(numbered(&[("k", "v"), sequence, epoch]), expected);
+    for wrong in [
+        &[epoch][..],
+        &[sequence],
+        &[epoch, ("sequence", "0")],
+        &[epoch, ("sequence", "-1")],
+        &[epoch, ("sequence", "9007199254740992")],
+        &[epoch, sequence, ("epoch", "today")],
+    ] {
+        assert_eq!(numbered(wrong), None, "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_receipt_is_a_publish_that_clients_read() {
+    for retained in [Retained::Yes, Retained::No] {
+        let payload = vec![b'x'; 300];
+        let mut out = Vec::new();
+        deliver(("a/b", &payload), retained, Version::V5, &mut out);
+        let mut stream = BytesMut::from(&out[..]);
+        let Ok(five::Packet::Publish(publish)) = five::Packet::read(&mut stream, None) else {
+            panic!("no PUBLISH")
+        };
+        assert_eq!(publish.retain, retained == Retained::Yes);
+        assert_eq!(
+            (&publish.topic[..], &publish.payload[..]),
+            (&b"a/b"[..], &payload[..])
+        );
+        out.clear();
+        deliver(("a/b", &payload), retained, Version::V4, &mut out);
+        let mut stream = BytesMut::from(&out[..]);
+        let Ok(v4::v4::Packet::Publish(publish)) = v4::v4::Packet::read(&mut stream, 1 << 20)
+        else {
+            panic!("no PUBLISH")
+        };
+        assert_eq!(
+            (publish.topic.as_str(), &publish.payload[..]),
+            ("a/b", &payload[..])
+        );
+    }
 }
 
 fn wire_publish(frame: Frame<'_>, version: Version) -> Result<Publish<'_>, Malformed> {
@@ -181,8 +242,8 @@ fn answers_are_what_the_codec_of_clients_reads() {
         &mut out,
     );
     pingresp(&mut out);
-    suback((3, 2), Version::V5, &mut out);
-    unsuback((4, 2), Version::V5, &mut out);
+    suback(3, &[0x87; 2], Version::V5, &mut out);
+    unsuback(4, &[0x11; 2], Version::V5, &mut out);
     pubcomp(5, &mut out);
     disconnect(0x95, Version::V5, &mut out);
     let mut stream = BytesMut::from(&out[..]);
@@ -226,8 +287,8 @@ fn answers_are_what_the_codec_of_clients_reads() {
         },
         &mut out,
     );
-    suback((3, 2), Version::V4, &mut out);
-    unsuback((4, 2), Version::V4, &mut out);
+    suback(3, &[0x80; 2], Version::V4, &mut out);
+    unsuback(4, &[0x11; 2], Version::V4, &mut out);
     disconnect(0x95, Version::V4, &mut out);
     let mut stream = BytesMut::from(&out[..]);
     let mut next = || v4::v4::Packet::read(&mut stream, 1 << 20).expect("a packet");
@@ -242,20 +303,21 @@ fn answers_are_what_the_codec_of_clients_reads() {
 }
 
 #[test]
-fn subscribe_and_unsubscribe_count_their_filters() {
+fn subscribe_and_unsubscribe_name_their_filters() {
     let mut bytes = BytesMut::new();
     let filters = (0..200).map(|i| five::Filter::new(format!("a/{i}"), v5::QoS::AtLeastOnce));
     let mut packet = five::Subscribe::new_many(filters, None);
     packet.pkid = 9;
     packet.write(&mut bytes).expect("it fits");
     let f = frame(&bytes);
-    assert_eq!(subscribe(f.first, f.body, Version::V5), Ok((9, 200)));
+    let (packet_id, filters) = subscribe(f.first, f.body, Version::V5).expect("a SUBSCRIBE");
+    assert_eq!((packet_id, filters.len(), filters[199]), (9, 200, "a/199"));
     let mut out = Vec::new();
-    suback((9, 200), Version::V5, &mut out);
+    suback(9, &[0; 200], Version::V5, &mut out);
     assert_eq!(frame(&out).body.len(), 203);
     assert_eq!(
         unsubscribe(0xa2, &[0, 9, 0, 1, b'a', 0, 1, b'b'], Version::V4),
-        Ok((9, 2))
+        Ok((9, vec!["a", "b"]))
     );
     assert!(subscribe(0x82, &[0, 9], Version::V4).is_err());
     assert!(subscribe(0x80, &[0, 9, 0, 1, b'a', 0], Version::V4).is_err());

@@ -33,6 +33,7 @@ pub mod invariants;
 pub mod like_days;
 pub mod limits;
 pub mod money;
+pub mod numbers;
 pub mod plan;
 pub mod progress;
 pub mod quantity;

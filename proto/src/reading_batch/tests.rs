@@ -26,6 +26,7 @@ fn wire_batch(unit: &str, values: Vec<i64>) -> Vec<u8> {
         instant_ms_delta: vec![1; values.len()],
         value_micro: values,
         flags: Vec::new(),
+        numbered: Vec::new(),
     }
     .encode_to_vec()
 }
@@ -119,4 +120,20 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _unused = decode(&bytes);
     }
+}
+
+#[test]
+fn a_record_tells_which_messages_end_in_it() {
+    let mut numbers = Numbers::default();
+    numbers.insert(7, 9);
+    numbers.insert(12, 12);
+    let bytes = encode_numbered(&Batch::new(), &numbers);
+    assert_eq!(
+        decode_numbered(&bytes, 7).expect("ours"),
+        (Batch::new(), numbers)
+    );
+    // A gateway that is not numbered has the bytes that it had before.
+    assert_eq!(encode(&Batch::new()).len(), 0);
+    let none = decode_numbered(&bytes, 0).expect("ours").1;
+    assert!(none.is_empty());
 }

@@ -145,6 +145,7 @@ impl Site {
 /// If something is not acknowledged.
 pub async fn replay_to(mqtt: &str, file: &Path, map: &Path, way: Way) {
     let args = ReplayArgs {
+        all: false,
         file: file.to_owned(),
         map: map.to_owned(),
         speed: Speed::Max,

@@ -113,6 +113,7 @@ async fn feed(mut gateways: Vec<(Source, mpsc::Sender<Message>)>, until: i64) {
                 topic: Arc::clone(topic),
                 payload: columns.finish(),
                 readings,
+                numbered: None,
             };
             if sender.send(message).await.is_err() {
                 // The connection gave up and says why.

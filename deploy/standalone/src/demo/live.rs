@@ -88,6 +88,7 @@ fn publish(gateways: &mut [(Source, Arc<str>, mpsc::Sender<Message>)], now: i64)
                 topic: Arc::clone(topic),
                 payload: columns.finish(),
                 readings,
+                numbered: None,
             });
         }
     }

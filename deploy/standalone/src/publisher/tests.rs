@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rumqttc::mqttbytes::v4::PubAck;
+use rumqttc::v5::mqttbytes::v5::{ConnAck, PubAck};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -20,21 +20,22 @@ impl Peer {
             stream,
             bytes: BytesMut::new(),
         };
-        assert!(matches!(peer.read().await, Some(Packet::Connect(_))));
-        peer.write(|bytes| ConnAck::new(code, false).write(bytes))
-            .await;
+        assert!(matches!(peer.read().await, Some(Packet::Connect(..))));
+        peer.write(|bytes| accept(code).write(bytes)).await;
         peer
     }
 
     async fn read(&mut self) -> Option<Packet> {
         loop {
-            match Packet::read(&mut self.bytes, 1 << 20) {
+            match Packet::read(&mut self.bytes, Some(1 << 20)) {
                 Ok(packet) => return Some(packet),
                 Err(CodecError::InsufficientBytes(_)) => {
                     if self.stream.read_buf(&mut self.bytes).await.ok()? == 0 {
                         return None;
                     }
                 }
+                // rumqttc does not read the DISCONNECT of two bytes that it writes.
+                Err(CodecError::PayloadRequired) => return None,
                 Err(error) => panic!("the client wrote no MQTT: {error}"),
             }
         }
@@ -44,7 +45,7 @@ impl Peer {
         loop {
             match self.read().await? {
                 Packet::Publish(publish) => return Some(publish),
-                Packet::Disconnect => return None,
+                Packet::Disconnect(_) => return None,
                 _ => {}
             }
         }
@@ -60,7 +61,16 @@ impl Peer {
     }
 
     async fn ack(&mut self, pkid: u16) {
-        self.write(|bytes| PubAck::new(pkid).write(bytes)).await;
+        self.write(|bytes| PubAck::new(pkid, None).write(bytes))
+            .await;
+    }
+}
+
+fn accept(code: ConnectReturnCode) -> ConnAck {
+    ConnAck {
+        session_present: false,
+        code,
+        properties: None,
     }
 }
 
@@ -84,6 +94,7 @@ fn number(n: u32) -> Message {
         topic: Arc::from("park/p/e/g/up/readings"),
         payload,
         readings: 10,
+        numbered: None,
     }
 }
 

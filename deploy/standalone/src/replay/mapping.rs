@@ -216,6 +216,15 @@ impl Mapping {
         )
     }
 
+    /// Where the server tells what it has of this gateway's messages.
+    #[must_use]
+    pub fn receipt_topic(&self) -> String {
+        format!(
+            "park/{}/{}/{}/down/receipt",
+            self.park, self.enterprise, self.gateway
+        )
+    }
+
     /// What the readings of `meter` have in common.
     #[must_use]
     pub fn head<'a>(&'a self, meter: &'a str) -> Head<'a> {

@@ -37,6 +37,7 @@ fn hundred() -> ReadingBatch {
             .collect(),
         value_micro: (0..100).collect(),
         flags: vec![b'N'; 100],
+        numbered: Vec::new(),
     }
 }
 

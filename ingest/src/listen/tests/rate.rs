@@ -73,6 +73,7 @@ async fn decoding_alone_at_a_rate() {
                 payload: payload.as_bytes(),
                 qos: 1,
                 packet_id: 1,
+                numbered: None,
             },
             NOW,
         );
@@ -119,6 +120,7 @@ async fn decoding_batches_at_a_rate() {
                 payload,
                 qos: 1,
                 packet_id: 1,
+                numbered: None,
             },
             NOW,
         );

@@ -1,0 +1,177 @@
+//! A replay killed in the middle and started again sends only what is missing; everything is in the log once.
+//!
+//! Method: the binary replays a file to an endpoint over the log in memory, and is killed with SIGKILL when
+//! the log has some of it. Each reading has an instant of its own, so that a repeat is seen.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    net::SocketAddr,
+    path::Path,
+    process::{Command, Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
+use greenpark_log::{Topic, memory::MemoryLog};
+use greenpark_proto::reading_batch;
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use tokio::task::spawn_blocking;
+
+const READINGS: usize = 6_000;
+const MAP: &str = r#"
+park = "resumed"
+enterprise = "works"
+gateway = "g1"
+meter = "main"
+quantity = "electricity"
+kind = "interval"
+unit = "kWh"
+batch = 3
+[columns]
+instant = "at"
+value = "kwh"
+[time]
+format = "%Y-%m-%d %H:%M"
+offset = "+08:00"
+stamp = "start"
+"#;
+
+fn write_readings(folder: &Path) {
+    let mut csv = String::from("at,kwh\n");
+    for reading in 0..READINGS {
+        let (day, minute) = (reading / 1_440 + 1, reading % 1_440);
+        let (hour, minute) = (minute / 60, minute % 60);
+        writeln!(csv, "2025-01-{day:02} {hour:02}:{minute:02},{reading}.5").expect("a string");
+    }
+    fs::write(folder.join("readings.csv"), csv).expect("written");
+    fs::write(folder.join("map.toml"), MAP).expect("written");
+}
+
+fn replay(folder: &Path, mqtt: SocketAddr, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_greenpark"));
+    command
+        .arg("replay")
+        .arg(folder.join("readings.csv"))
+        .arg("--map")
+        .arg(folder.join("map.toml"))
+        .args(["--connections", "3", "--mqtt", &mqtt.to_string()])
+        .args(more);
+    command
+}
+
+/// How often each instant is in the log.
+fn counts(log: &MemoryLog) -> BTreeMap<i64, usize> {
+    let mut counts = BTreeMap::new();
+    for entry in log.entries(Topic::Readings) {
+        let record = entry.record.expect("a record of ours");
+        let batch = reading_batch::decode(&record.payload).expect("a batch of ours");
+        for &instant in batch.instants() {
+            *counts.entry(instant).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn shown(registry: &Registry) -> String {
+    let mut text = String::new();
+    encode(&mut text, registry).expect("a string");
+    text
+}
+
+fn said(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(err)
+    )
+}
+
+/// Begins a replay, kills it, and tells how much the log has when all that it had sent was taken.
+async fn kill_in_the_middle(
+    folder: &Path,
+    mqtt: SocketAddr,
+    log: &MemoryLog,
+    registry: &Registry,
+) -> usize {
+    // Slow enough to be killed in the middle.
+    let mut first = replay(folder, mqtt, &["--speed", "3000"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let some = async {
+        while counts(log).len() < READINGS / 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), some)
+        .await
+        .expect("the log gets some of it");
+    first.kill().expect("it runs");
+    first.wait().expect("it was ours");
+    // What it had sent by then is taken to its end.
+    let gone = async {
+        while !shown(registry).contains("greenpark_ingest_connections 0") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone)
+        .await
+        .expect("its connections end");
+    let before = counts(log).len();
+    assert!(before < READINGS, "it was done before it was killed");
+    before
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_that_was_killed_sends_only_what_is_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_readings(folder.path());
+    let log = MemoryLog::new(1);
+    let clock = Arc::new(|| 1_795_392_000_000);
+    let decode = DecodeSettings::default();
+    let mut registry = Registry::default();
+    let metrics = Metrics::new(&mut registry);
+    let pipeline = Pipeline::new(&decode, log.writer(), clock, metrics);
+    let settings = ListenSettings {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ..ListenSettings::default()
+    };
+    let listener = Listener::bind(settings, pipeline).await.expect("a port");
+    let mqtt = listener.local_addr();
+    let serving = tokio::spawn(listener.run(std::future::pending()));
+
+    let before = kill_in_the_middle(folder.path(), mqtt, &log, &registry).await;
+
+    let mut again = replay(folder.path(), mqtt, &[]);
+    let second = spawn_blocking(move || again.output().expect("it runs"));
+    let second = second.await.expect("no panic");
+    assert!(second.status.success(), "{}", said(&second));
+    let text = said(&second);
+    let sent: usize = text
+        .split_once("sent ")
+        .and_then(|(_, rest)| rest.split_once(','))
+        .and_then(|(count, _)| count.parse().ok())
+        .expect("it says how many it sent");
+    assert!(text.contains("are in the log already"), "{text}");
+    assert!(sent == READINGS - before, "{sent}: {text}");
+    let all = counts(&log);
+    assert_eq!(all.len(), READINGS);
+    assert!(all.values().all(|&times| times == 1));
+
+    // A third has nothing to send, and one that does not ask sends everything.
+    for (more, sent) in [(&[][..], 0), (&["--all"], READINGS)] {
+        let mut again = replay(folder.path(), mqtt, more);
+        let output = spawn_blocking(move || again.output().expect("it runs"));
+        let output = output.await.expect("no panic");
+        let text = said(&output);
+        assert!(output.status.success(), "{text}");
+        let start = format!("sent {sent}, acknowledged {sent},");
+        assert!(text.contains(&start), "{text}");
+    }
+    serving.abort();
+}

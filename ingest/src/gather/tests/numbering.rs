@@ -1,0 +1,132 @@
+//! Goal: whoever has read the log up to a record with a number has read all of that message.
+
+use greenpark_model::numbers::NUMBER_MAX;
+
+use super::*;
+
+fn take_numbered(gather: &mut Gather, topic: &str, payload: &str, (epoch, sequence): (u64, u64)) {
+    gather.take(
+        Message {
+            topic,
+            payload: payload.as_bytes(),
+            qos: 1,
+            packet_id: 1,
+            numbered: Numbered::new(epoch, sequence),
+        },
+        NOW,
+    );
+}
+
+/// Epoch and numbers of every record of readings.
+fn numbers(sealed: &Sealed) -> Vec<(u64, Vec<(u64, u64)>)> {
+    let of = |record: &Record| {
+        let Headers {
+            epoch, sequence, ..
+        } = record.headers;
+        let decoded = reading_batch::decode_numbered(&record.payload, sequence);
+        let (_, numbers) = decoded.expect("our own batch");
+        (epoch, numbers.runs().to_vec())
+    };
+    sealed.readings.iter().map(of).collect()
+}
+
+/// What is entered when the receipt is there.
+fn entered(sealed: &Sealed) -> Vec<(u64, Vec<(u64, u64)>)> {
+    let all = sealed.numbered.iter().flat_map(|entered| &entered.epochs);
+    all.map(|(epoch, numbers)| (*epoch, numbers.runs().to_vec()))
+        .collect()
+}
+
+#[test]
+fn messages_share_a_record_and_keep_their_numbers() {
+    let mut gather = gather();
+    for sequence in [5, 3, 4, 8, 3] {
+        take_numbered(
+            &mut gather,
+            TOPIC,
+            &reading(1, 1_700_000_000_000),
+            (7, sequence),
+        );
+        // Who does not number shares the record all the same.
+        take(&mut gather, TOPIC, &reading(2, 1_700_000_000_000), 1);
+    }
+    let sealed = gather.seal();
+    assert_eq!(numbers(&sealed), [(7, vec![(3, 5), (8, 8)])]);
+    assert_eq!(entered(&sealed), numbers(&sealed));
+    assert_eq!(sealed.readings[0].headers.sequence, 3);
+    assert_eq!(batches(&sealed)[0].len(), 10);
+    // The next gather begins anew.
+    take(&mut gather, TOPIC, &reading(1, 1_700_000_000_000), 1);
+    let sealed = gather.seal();
+    assert_eq!(numbers(&sealed), [(0, vec![])]);
+    assert!(sealed.numbered.is_empty());
+}
+
+#[test]
+fn a_new_epoch_is_a_new_record() {
+    let mut gather = gather();
+    let payload = reading(1, 1_700_000_000_000);
+    take_numbered(&mut gather, TOPIC, &payload, (7, 900));
+    take_numbered(&mut gather, TOPIC, &payload, (8, 1));
+    take_numbered(&mut gather, TOPIC, &payload, (8, 2));
+    let sealed = gather.seal();
+    assert_eq!(numbers(&sealed), [(7, vec![(900, 900)]), (8, vec![(1, 2)])]);
+    assert_eq!(entered(&sealed), numbers(&sealed));
+}
+
+#[test]
+fn a_message_that_is_refused_keeps_its_number() {
+    let mut gather = gather();
+    take_numbered(&mut gather, TOPIC, "no JSON", (7, 1));
+    take_numbered(&mut gather, "park/p1/e1/g2/up/nothing", "x", (7, 1));
+    // Whose number would it be?
+    take_numbered(&mut gather, "sensor/1", "x", (7, 2));
+    let sealed = gather.seal();
+    assert_eq!(numbers(&sealed), [(7, vec![(1, 1)]), (7, vec![(1, 1)])]);
+    assert!(batches(&sealed).iter().all(Batch::is_empty));
+    let of_letters: Vec<_> = sealed
+        .letters
+        .iter()
+        .map(|r| (r.headers.epoch, r.headers.sequence))
+        .collect();
+    assert_eq!(of_letters, [(7, 1), (7, 1), (0, 0)]);
+}
+
+#[test]
+fn a_message_cut_over_two_records_is_numbered_in_the_last() {
+    let mut gather = gather();
+    let values = vec!["1"; 40_000].join(",");
+    let long = |meter: &str| {
+        format!(
+            r#"{{"series":[{{"meter":"{meter}","quantity":"steam","from":1700000000000,"step":1,"value":[{values}]}}]}}"#
+        )
+    };
+    take_numbered(&mut gather, TOPIC, &long("m1"), (7, 1));
+    take_numbered(&mut gather, TOPIC, &long("m2"), (7, 2));
+    let sealed = gather.seal();
+    assert!(sealed.readings.len() > 1);
+    let (last, before) = sealed.readings.split_last().expect("records");
+    assert_eq!(last.headers.epoch, 7);
+    let all = numbers(&sealed);
+    assert_eq!(all.last(), Some(&(7, vec![(2, 2)])));
+    assert!(before.iter().all(|r| r.payload.len() <= RECORD_BYTES_MAX));
+    let first = all.iter().position(|(_, runs)| runs == &[(1, 1)]);
+    assert_eq!(first, Some(0), "{all:?}");
+}
+
+#[test]
+fn numbers_without_order_fit_a_record() {
+    let mut gather = gather();
+    for n in 0..GATHER_MESSAGES_MAX as u64 {
+        take_numbered(&mut gather, TOPIC, "x", (NUMBER_MAX, NUMBER_MAX - 3 * n));
+    }
+    let sealed = gather.seal();
+    assert!(
+        sealed
+            .readings
+            .iter()
+            .all(|r| r.payload.len() <= RECORD_BYTES_MAX)
+    );
+    let entered: usize = entered(&sealed).iter().map(|(_, runs)| runs.len()).sum();
+    assert_eq!(entered, GATHER_MESSAGES_MAX);
+}

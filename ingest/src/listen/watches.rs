@@ -1,0 +1,131 @@
+//! What a client is subscribed to: the receipts of gateways, and nothing else.
+//!
+//! The connection looks for changes once a second instead of being woken by them: so a receipt goes out at
+//! most so often, however fast the gateway sends, and an append wakes nobody but who waits for it.
+
+use std::{mem, time::Duration};
+
+use tokio::time::{self, Instant, Interval, MissedTickBehavior};
+
+use crate::{
+    limits::{RECEIPT_MS, REPLY_BYTES_MAX, SUBSCRIPTIONS_MAX},
+    receipts::Receipts,
+    topic::Origin,
+    wire::{self, Retained, Version},
+};
+
+/// The subscriptions of a connection.
+#[derive(Debug)]
+pub(super) struct Watches {
+    version: Version,
+    watches: Vec<Watch>,
+}
+
+/// Which subscriptions are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Those that were made just now.
+    New,
+    /// Every one.
+    All,
+}
+
+#[derive(Debug)]
+struct Watch {
+    origin: Origin,
+    /// The change that was told last; 0 before the first.
+    told: u64,
+    /// The subscription is new, or was made again: what there is now is to be told.
+    fresh: bool,
+}
+
+/// When to look for changes.
+pub(super) fn looks() -> Interval {
+    let period = Duration::from_millis(RECEIPT_MS);
+    let mut looks = time::interval_at(Instant::now() + period, period);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
+}
+
+impl Watches {
+    /// None yet, of a client of `version`.
+    pub(super) fn new(version: Version) -> Self {
+        Self {
+            version,
+            watches: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.watches.is_empty()
+    }
+
+    /// Takes the filters that are the receipt topic of a gateway, and returns the codes of SUBACK.
+    pub(super) fn subscribe(&mut self, filters: &[&str]) -> Vec<u8> {
+        let version = self.version;
+        let codes = filters.iter().map(|filter| {
+            let taken = Origin::of_receipts(filter).is_some_and(|origin| self.watch(origin));
+            match taken {
+                true => wire::GRANTED,
+                false => wire::not_granted(version),
+            }
+        });
+        codes.collect()
+    }
+
+    /// Watches `origin`, from now on or still; not if there are too many.
+    fn watch(&mut self, origin: Origin) -> bool {
+        let known = self.watches.iter_mut().find(|w| w.origin == origin);
+        if let Some(watch) = known {
+            (watch.told, watch.fresh) = (0, true);
+            return true;
+        }
+        let room = self.watches.len() < SUBSCRIPTIONS_MAX;
+        if room {
+            self.watches.push(Watch {
+                origin,
+                told: 0,
+                fresh: true,
+            });
+        }
+        room
+    }
+
+    /// Ends subscriptions, and returns the codes of UNSUBACK.
+    pub(super) fn unsubscribe(&mut self, filters: &[&str]) -> Vec<u8> {
+        let codes = filters.iter().map(|filter| {
+            let before = self.watches.len();
+            let origin = Origin::of_receipts(filter);
+            self.watches.retain(|w| Some(&w.origin) != origin.as_ref());
+            if self.watches.len() < before {
+                0x00
+            } else {
+                0x11
+            }
+        });
+        codes.collect()
+    }
+
+    /// Writes what is to be told: to new subscriptions what there is, to the others what has changed. What
+    /// would be too much at once waits for the next look, and comes first then.
+    pub(super) fn tell(&mut self, whom: Whom, receipts: &Receipts, now_ms: i64, out: &mut Vec<u8>) {
+        let mut seen = 0;
+        for watch in &mut self.watches {
+            if out.len() >= REPLY_BYTES_MAX {
+                break;
+            }
+            seen += 1;
+            if whom == Whom::New && !watch.fresh {
+                continue;
+            }
+            let fresh = mem::take(&mut watch.fresh);
+            if let Some(told) = receipts.of(&watch.origin, watch.told, now_ms) {
+                watch.told = told.change;
+                let retained = if fresh { Retained::Yes } else { Retained::No };
+                let what = (told.topic.as_str(), &told.payload[..]);
+                wire::deliver(what, retained, self.version, out);
+            }
+        }
+        self.watches.rotate_left(seen);
+    }
+}

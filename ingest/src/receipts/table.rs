@@ -1,0 +1,163 @@
+//! The gateways that number, each with its latest epochs; bounded in every direction.
+
+use std::cmp::Reverse;
+
+use greenpark_model::numbers::Numbers;
+use rustc_hash::FxHashMap;
+
+use crate::{
+    limits::{EPOCHS_KNOWN_MAX, NUMBERING_MAX, RUNS_EACH_MAX, RUNS_EACH_MIN, RUNS_MAX},
+    topic::Origin,
+};
+
+/// What is known of every gateway that numbers.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    gateways: FxHashMap<Origin, Known>,
+    /// Changes so far; each has a number of its own.
+    changes: u64,
+    /// Runs held for all gateways together.
+    runs: usize,
+}
+
+/// What is known of one gateway.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// When it changed last.
+    pub(super) change: u64,
+    /// The epoch heard of last comes first; never empty.
+    pub(super) epochs: Vec<Epoch>,
+}
+
+/// Messages of one epoch.
+#[derive(Debug)]
+pub(super) struct Epoch {
+    pub(super) epoch: u64,
+    /// Those that the log has.
+    pub(super) stored: Numbers,
+    /// Those that the archive has; `None` where nobody tells.
+    pub(super) archived: Option<Numbers>,
+}
+
+/// How an epoch is heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// By the gateway itself, which is in it now.
+    FromGateway,
+    /// By the archive, which may be behind.
+    FromArchive,
+}
+
+impl Epoch {
+    fn runs(&self) -> usize {
+        let archived = self.archived.as_ref().map_or(0, |a| a.runs().len());
+        self.stored.runs().len() + archived
+    }
+}
+
+impl Known {
+    /// The place of `epoch`, which is made if there is none; among too many the one heard of longest ago
+    /// goes.
+    fn epoch(&mut self, epoch: u64, heard: Heard) -> &mut Epoch {
+        let found = self.epochs.iter().position(|known| known.epoch == epoch);
+        let at = found.unwrap_or_else(|| {
+            self.epochs.truncate(EPOCHS_KNOWN_MAX - 1);
+            self.epochs.push(Epoch {
+                epoch,
+                stored: Numbers::default(),
+                archived: None,
+            });
+            self.epochs.len() - 1
+        });
+        match heard {
+            Heard::FromArchive => &mut self.epochs[at],
+            Heard::FromGateway => {
+                self.epochs[..=at].rotate_right(1);
+                &mut self.epochs[0]
+            }
+        }
+    }
+
+    fn runs(&self) -> usize {
+        self.epochs.iter().map(Epoch::runs).sum()
+    }
+}
+
+impl Table {
+    pub(super) fn get(&self, origin: &Origin) -> Option<&Known> {
+        self.gateways.get(origin)
+    }
+
+    /// What changed after `after`, the oldest change first, at most `count` of them.
+    pub(super) fn changed(&self, after: u64, count: usize) -> Vec<(&Origin, &Known)> {
+        if self.changes <= after {
+            return Vec::new();
+        }
+        let all = self.gateways.iter();
+        let mut changed: Vec<_> = all.filter(|(_, known)| known.change > after).collect();
+        changed.sort_unstable_by_key(|(_, known)| known.change);
+        changed.truncate(count);
+        changed
+    }
+
+    pub(super) fn stored(&mut self, origin: &Origin, epochs: &[(u64, Numbers)]) {
+        for (epoch, numbers) in epochs {
+            self.enter(origin, |known, runs_max| {
+                let latest = known.epochs.first().map(|first| first.epoch);
+                let stored = &mut known.epoch(*epoch, Heard::FromGateway).stored;
+                let grew = stored.join(numbers);
+                stored.forget_beyond(runs_max);
+                grew || latest != Some(*epoch)
+            });
+        }
+    }
+
+    pub(super) fn archived(&mut self, origin: &Origin, epoch: u64, numbers: &Numbers) {
+        self.enter(origin, |known, runs_max| {
+            let entry = known.epoch(epoch, Heard::FromArchive);
+            let archived = entry.archived.get_or_insert_default();
+            let mut grew = archived.join(numbers);
+            archived.forget_beyond(runs_max);
+            grew |= entry.stored.join(numbers);
+            entry.stored.forget_beyond(runs_max);
+            grew
+        });
+    }
+
+    /// Changes what is known of `origin`; `change` gets the runs that each epoch may have, and returns
+    /// whether there is news.
+    fn enter(&mut self, origin: &Origin, change: impl FnOnce(&mut Known, usize) -> bool) {
+        self.make_room(origin);
+        let crowded = self.runs >= RUNS_MAX;
+        let runs_max = if crowded {
+            RUNS_EACH_MIN
+        } else {
+            RUNS_EACH_MAX
+        };
+        if !self.gateways.contains_key(origin) {
+            self.gateways.insert(origin.clone(), Known::default());
+        }
+        let known = self
+            .gateways
+            .get_mut(origin)
+            .expect("the gateway was just entered");
+        let before = known.runs();
+        if change(known, runs_max) {
+            self.changes += 1;
+            known.change = self.changes;
+        }
+        self.runs = self.runs - before + known.runs();
+    }
+
+    /// Forgets the half of the gateways that changed longest ago, if there are too many.
+    fn make_room(&mut self, origin: &Origin) {
+        if self.gateways.len() < NUMBERING_MAX || self.gateways.contains_key(origin) {
+            return;
+        }
+        let mut changes: Vec<u64> = self.gateways.values().map(|known| known.change).collect();
+        changes.sort_unstable_by_key(|&change| Reverse(change));
+        let oldest = changes[NUMBERING_MAX / 2 - 1];
+        self.gateways.retain(|_, known| known.change >= oldest);
+        self.runs = self.gateways.values().map(Known::runs).sum();
+    }
+}

@@ -1,0 +1,153 @@
+//! Receipts to the broker, retained, once a second at most.
+//!
+//! The client is one of its own: behind the session's publishes an acknowledgement would have to wait. It
+//! connects when there is the first receipt, so a park without gateways that number sees nothing of it. What
+//! cannot be published now is published later, as it is then.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use rumqttc::v5::{
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions,
+    mqttbytes::{
+        QoS,
+        v5::{ConnectProperties, Packet},
+    },
+};
+use tokio::time::{self, Interval, MissedTickBehavior};
+use tracing::{debug, warn};
+
+use crate::{
+    limits::{RECEIPT_MS, RECEIPTS_AT_ONCE_MAX},
+    pipeline::Pipeline,
+    receipts::Told,
+};
+
+/// The first pause before connecting again.
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+
+/// Publishes until it is dropped.
+pub(super) async fn publish(pipeline: Pipeline, options: MqttOptions, pause_max: Duration) {
+    let (options, mut pause) = (as_publisher(options), PAUSE_MIN);
+    let mut looks = time::interval(Duration::from_millis(RECEIPT_MS));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while changed(&pipeline, 0).is_empty() {
+        looks.tick().await;
+    }
+    loop {
+        // What waits in the queue of a client is gone with it: each begins with all there is.
+        let (client, events) = AsyncClient::new(options.clone(), 2 * RECEIPTS_AT_ONCE_MAX);
+        let lost = converse(&pipeline, &client, events, &mut looks).await;
+        match lost {
+            Lost::Early(reason) => {
+                // The first of an outage, and of what the broker refuses for ever.
+                if pause == PAUSE_MIN {
+                    warn!(
+                        reason,
+                        "cannot publish receipts at the broker; will try again"
+                    );
+                }
+                pause = (pause * 2).min(pause_max.max(PAUSE_MIN));
+            }
+            Lost::Later(reason) => {
+                debug!(reason, "the connection for receipts is lost");
+                pause = PAUSE_MIN;
+            }
+        }
+        time::sleep(pause).await;
+    }
+}
+
+/// How a connection ended.
+enum Lost {
+    /// Before anything was published.
+    Early(String),
+    /// After the broker had taken something.
+    Later(String),
+}
+
+/// Publishes on one connection until it is lost. Listening goes on while there is something to publish: a
+/// poll that is given up may lose what it was about to write.
+async fn converse(
+    pipeline: &Pipeline,
+    client: &AsyncClient,
+    mut events: EventLoop,
+    looks: &mut Interval,
+) -> Lost {
+    let connected = AtomicBool::new(false);
+    tokio::select! {
+        lost = listen(&mut events, &connected) => lost,
+        lost = feed(pipeline, client, &connected, looks) => lost,
+    }
+}
+
+async fn listen(events: &mut EventLoop, connected: &AtomicBool) -> Lost {
+    let mut worked = false;
+    loop {
+        match poll(events).await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => connected.store(true, Ordering::Relaxed),
+            Ok(Event::Incoming(Packet::PubAck(_))) => worked = true,
+            Ok(_) => {}
+            Err(reason) if worked => return Lost::Later(reason),
+            Err(reason) => return Lost::Early(reason),
+        }
+    }
+}
+
+/// Queues what has changed, at each look.
+async fn feed(
+    pipeline: &Pipeline,
+    client: &AsyncClient,
+    connected: &AtomicBool,
+    looks: &mut Interval,
+) -> Lost {
+    let mut after = 0;
+    loop {
+        looks.tick().await;
+        if !connected.load(Ordering::Relaxed) {
+            continue;
+        }
+        for told in changed(pipeline, after) {
+            let Told {
+                change,
+                topic,
+                payload,
+            } = told;
+            let queued = client.try_publish(topic, QoS::AtLeastOnce, true, payload);
+            if queued.is_err() {
+                // The queue is full: the rest next time, as it is then.
+                break;
+            }
+            after = change;
+        }
+    }
+}
+
+fn changed(pipeline: &Pipeline, after: u64) -> Vec<Told> {
+    pipeline.receipts().changed(after, pipeline.now_ms())
+}
+
+/// The next event, or why there is none. rumqttc does not bound its writes: see [`super::session`].
+async fn poll(events: &mut EventLoop) -> Result<Event, String> {
+    let silence = events.options.keep_alive() * 2;
+    let polled: Result<Result<Event, ConnectionError>, _> =
+        time::timeout(silence, events.poll()).await;
+    match polled {
+        Ok(event) => event.map_err(|error| error.to_string()),
+        Err(_) => Err("no word from the broker for two keep-alives".to_owned()),
+    }
+}
+
+/// The options of the session's client, for another one that keeps nothing at the broker.
+fn as_publisher(mut options: MqttOptions) -> MqttOptions {
+    let id = format!("{}-receipts", options.client_id());
+    options.set_client_id(id);
+    options.set_clean_start(true);
+    options.set_manual_acks(false);
+    let mut properties = ConnectProperties::new();
+    properties.session_expiry_interval = Some(0);
+    options.set_connect_properties(properties);
+    options
+}
