@@ -49,7 +49,9 @@ impl Numerator {
 
     /// The estimated part and that set by hand, in per cent of all parts, signs left aside.
     pub(super) fn shares(&self) -> Result<(Decimal, Decimal), QueryError> {
-        let share = |part| Ok(percent(part, self.absolute)?.unwrap_or_default());
+        let share = |part| -> Result<Decimal, QueryError> {
+            Ok(percent(part, self.absolute)?.unwrap_or_default())
+        };
         Ok((share(self.estimated)?, share(self.manual)?))
     }
 
