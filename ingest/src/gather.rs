@@ -24,6 +24,7 @@ use crate::{
     acks::{Ack, Acks},
     decode::{self, Decoded, SeriesTable},
     held::Held,
+    identity::Grant,
     limits::{
         ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX, GATHER_BYTES_MAX, GATHER_BYTES_READY,
         GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY, GATHER_READINGS_READY, HELD_READING_BYTES,
@@ -42,6 +43,14 @@ pub(crate) struct Message<'a> {
     pub(crate) qos: u8,
     /// Zero where nothing is owed: QoS 0, and wills.
     pub(crate) packet_id: u16,
+}
+
+/// Whether a publish was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    /// Its sender may not publish on its topic: nothing of it is kept, and nothing owed.
+    Foreign,
 }
 
 /// What a gather became: records for the log, and what their receipts allow.
@@ -107,6 +116,8 @@ struct Lanes {
 #[derive(Debug)]
 pub(crate) struct Gather {
     routes: Arc<Routes>,
+    /// For whom the sender may publish; anyone, if there is none.
+    grant: Option<Arc<Grant>>,
     metrics: Metrics,
     lanes: Lanes,
     gateways: Vec<Gateway>,
@@ -228,6 +239,7 @@ impl Gather {
     pub(crate) fn new(routes: Arc<Routes>, metrics: Metrics, held: Held) -> Self {
         Self {
             routes,
+            grant: None,
             metrics,
             lanes: Lanes::default(),
             gateways: Vec::new(),
@@ -242,6 +254,36 @@ impl Gather {
             readings: 0,
             letter_bytes: 0,
             held,
+        }
+    }
+
+    /// The same for a sender that may publish only what `grant` covers.
+    pub(crate) fn bound_to(mut self, grant: Option<Arc<Grant>>) -> Self {
+        self.grant = grant;
+        self
+    }
+
+    /// Whether the sender may subscribe to `filter`.
+    pub(crate) fn may_subscribe(&self, filter: &str) -> bool {
+        let grant = self.grant.as_ref();
+        grant.is_none_or(|grant| grant.covers_filter(filter))
+    }
+
+    /// Whether the sender may publish on `topic`.
+    pub(crate) fn may_publish(&self, topic: &str) -> bool {
+        let grant = self.grant.as_ref();
+        grant.is_none_or(|grant| grant.covers(&self.routes.resolve(topic).origin))
+    }
+
+    /// Owes a refusal for a publish that was [`Taken::Foreign`], behind what is owed for those before it.
+    pub(crate) fn refuse(&mut self, qos: u8, packet_id: u16) {
+        if packet_id != 0 {
+            self.count += 1;
+            self.acks.owe(Ack {
+                qos,
+                packet_id,
+                refused: true,
+            });
         }
     }
 
@@ -277,12 +319,20 @@ impl Gather {
     }
 
     /// Takes a publish that came at `now_ms`.
-    pub(crate) fn take(&mut self, message: Message<'_>, now_ms: i64) {
-        let lane = self.begin(&message);
+    pub(crate) fn take(&mut self, message: Message<'_>, now_ms: i64) -> Taken {
+        let Some(lane) = self.begin(&message) else {
+            return Taken::Foreign;
+        };
         if message.payload.len() > PACKET_BYTES_MAX {
             // The listener stops such a packet; a broker hands it over, and is told that we have it.
-            return self.write_oversized(lane.gateway, &message, message.payload.len(), now_ms);
+            self.write_oversized(lane.gateway, &message, message.payload.len(), now_ms);
+        } else {
+            self.take_payload(lane, &message, now_ms);
         }
+        Taken::Yes
+    }
+
+    fn take_payload(&mut self, lane: Lane, message: &Message<'_>, now_ms: i64) {
         let gateway = &mut self.gateways[lane.gateway];
         match lane.format {
             Ok(format) => {
@@ -302,7 +352,7 @@ impl Gather {
                 let refusals = &decoded.refusals;
                 gateway.dead_lettered += refusals.readings();
                 if !refusals.is_empty() {
-                    letters::write(&message, refusals, now_ms, |letter| {
+                    letters::write(message, refusals, now_ms, |letter| {
                         self.letter_bytes += letter.len();
                         let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
                         self.letters.push(letter);
@@ -312,7 +362,7 @@ impl Gather {
             }
             Err(reason) => {
                 gateway.dead_lettered += 1;
-                letters::whole(&message, &reason, now_ms, |letter| {
+                letters::whole(message, &reason, now_ms, |letter| {
                     self.letter_bytes += letter.len();
                     let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
                     self.letters.push(letter);
@@ -322,9 +372,17 @@ impl Gather {
     }
 
     /// Takes a packet of `size` bytes, too many to be read, of which `message` holds the start.
-    pub(crate) fn take_oversized(&mut self, message: Message<'_>, size: usize, now_ms: i64) {
-        let lane = self.begin(&message);
+    pub(crate) fn take_oversized(
+        &mut self,
+        message: Message<'_>,
+        size: usize,
+        now_ms: i64,
+    ) -> Taken {
+        let Some(lane) = self.begin(&message) else {
+            return Taken::Foreign;
+        };
         self.write_oversized(lane.gateway, &message, size, now_ms);
+        Taken::Yes
     }
 
     fn write_oversized(&mut self, gateway: usize, message: &Message<'_>, size: usize, now_ms: i64) {
@@ -336,28 +394,37 @@ impl Gather {
             .push(record(&gateway.origin, ContentType::DeadLetter, letter));
     }
 
-    /// Counts a publish, notes what is owed for it and finds its lane.
-    fn begin(&mut self, message: &Message<'_>) -> Lane {
+    /// Finds the lane of a publish, counts it and notes what is owed for it; does none of it if there is no
+    /// lane for the sender.
+    fn begin(&mut self, message: &Message<'_>) -> Option<Lane> {
+        let lane = match self.lanes.find(message.topic) {
+            Some(lane) => lane,
+            None => self.open(message.topic)?,
+        };
         self.count += 1;
         self.messages.add(message);
         if message.packet_id != 0 {
             self.acks.owe(Ack {
                 qos: message.qos,
                 packet_id: message.packet_id,
+                refused: false,
             });
         }
-        let lane = match self.lanes.find(message.topic) {
-            Some(lane) => lane,
-            None => self.open(message.topic),
-        };
         if !self.gateways[lane.gateway].is_touched() {
             self.touched.push(lane.gateway);
         }
-        lane
+        Some(lane)
     }
 
-    fn open(&mut self, topic: &str) -> Lane {
+    fn open(&mut self, topic: &str) -> Option<Lane> {
         let route = self.routes.resolve(topic);
+        if self
+            .grant
+            .as_ref()
+            .is_some_and(|g| !g.covers(&route.origin))
+        {
+            return None;
+        }
         let gateway = match self.by_origin.get(&route.origin) {
             Some(&gateway) => gateway,
             None => {
@@ -373,7 +440,7 @@ impl Gather {
             format: route.format.map_err(Arc::from),
         };
         self.lanes.remember(topic, &lane);
-        lane
+        Some(lane)
     }
 
     /// Turns everything taken so far into records.

@@ -14,12 +14,16 @@ mod cursor;
 mod publish;
 mod reply;
 
+#[cfg(test)]
+pub(crate) use self::connect::Password;
 pub(crate) use self::{
     connect::{Connect, ConnectError, Will, connect},
     control::{disconnect_reason, pubrel, subscribe, unsubscribe},
     cursor::Malformed,
     publish::{Publish, publish, publish_start},
-    reply::{Connack, connack, disconnect, pingresp, pubcomp, refuse, suback, unsuback},
+    reply::{
+        Connack, connack, disconnect, pingresp, pubcomp, refuse, refuse_with, suback, unsuback,
+    },
 };
 
 /// The version a connection speaks.

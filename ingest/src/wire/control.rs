@@ -11,21 +11,21 @@ pub(crate) fn pubrel(first: u8, body: &[u8]) -> Result<u16, Malformed> {
     Cursor(body).packet_id()
 }
 
-/// The packet id of a SUBSCRIBE and how many filters it has.
+/// The packet id of a SUBSCRIBE and its filters.
 pub(crate) fn subscribe(
     first: u8,
     body: &[u8],
     version: Version,
-) -> Result<(u16, usize), Malformed> {
+) -> Result<(u16, Vec<&str>), Malformed> {
     filters(first, body, version, |cursor| cursor.u8().map(drop))
 }
 
-/// The packet id of an UNSUBSCRIBE and how many filters it has.
+/// The packet id of an UNSUBSCRIBE and its filters.
 pub(crate) fn unsubscribe(
     first: u8,
     body: &[u8],
     version: Version,
-) -> Result<(u16, usize), Malformed> {
+) -> Result<(u16, Vec<&str>), Malformed> {
     filters(first, body, version, |_| Ok(()))
 }
 
@@ -47,21 +47,20 @@ fn filters(
     body: &[u8],
     version: Version,
     options: impl Fn(&mut Cursor<'_>) -> Result<(), Malformed>,
-) -> Result<(u16, usize), Malformed> {
+) -> Result<(u16, Vec<&str>), Malformed> {
     expect_flags(first)?;
     let mut cursor = Cursor(body);
     let packet_id = cursor.packet_id()?;
     if version == Version::V5 {
         cursor.properties(|_, _| {})?;
     }
-    let mut count = 0;
+    let mut filters = Vec::new();
     while !cursor.is_empty() {
-        cursor.text()?;
+        filters.push(cursor.text()?);
         options(&mut cursor)?;
-        count += 1;
     }
-    if count == 0 {
+    if filters.is_empty() {
         return Err(Malformed("no topic filter"));
     }
-    Ok((packet_id, count))
+    Ok((packet_id, filters))
 }

@@ -100,6 +100,8 @@ fn a_connect_of_either_version_is_read() {
         clean: false,
         keep_alive_s: 30,
         will: Some(will),
+        username: Some("user".into()),
+        password: Some(Password(b"secret".to_vec())),
         wants_session: true,
     };
     assert_eq!(super::connect(f.first, f.body), Ok(expected.clone()));
@@ -135,6 +137,7 @@ fn a_connect_of_either_version_is_read() {
         .write(&Some(will), &Some(login), &mut bytes)
         .expect("it fits");
     let f = frame(&bytes);
+    assert!(!format!("{expected:?}").contains("secret"));
     expected.version = Version::V5;
     expected.clean = true;
     assert_eq!(super::connect(f.first, f.body), Ok(expected));
@@ -249,13 +252,14 @@ fn subscribe_and_unsubscribe_count_their_filters() {
     packet.pkid = 9;
     packet.write(&mut bytes).expect("it fits");
     let f = frame(&bytes);
-    assert_eq!(subscribe(f.first, f.body, Version::V5), Ok((9, 200)));
+    let (packet_id, filters) = subscribe(f.first, f.body, Version::V5).expect("filters");
+    assert_eq!((packet_id, filters.len()), (9, 200));
     let mut out = Vec::new();
     suback((9, 200), Version::V5, &mut out);
     assert_eq!(frame(&out).body.len(), 203);
     assert_eq!(
         unsubscribe(0xa2, &[0, 9, 0, 1, b'a', 0, 1, b'b'], Version::V4),
-        Ok((9, 2))
+        Ok((9, vec!["a", "b"]))
     );
     assert!(subscribe(0x82, &[0, 9], Version::V4).is_err());
     assert!(subscribe(0x80, &[0, 9, 0, 1, b'a', 0], Version::V4).is_err());
