@@ -16,6 +16,7 @@ use crate::{
     },
     demo,
     gauge::line,
+    passwd, pki,
     replay::{self, mapping::MappingError},
     settings::Settings,
 };
@@ -103,6 +104,8 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             });
             recompute::recompute(&args, settings).await
         }
+        Command::Pki(args) => pki::pki(&args),
+        Command::Passwd(args) => passwd::passwd(&args),
         Command::Config(ConfigCommand::Check(args)) => {
             load(args.config.as_deref())?;
             line("the settings have no mistakes");
