@@ -5,11 +5,16 @@
 
 use greenpark_log::Receipt;
 
+/// The reason code of a publish that its sender may not make.
+const NOT_AUTHORIZED: u8 = 0x87;
+
 /// What is owed for one publish of QoS 1 or 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ack {
     pub(crate) qos: u8,
     pub(crate) packet_id: u16,
+    /// Its publish is refused: nothing of it is in the log, and version 5 says so.
+    pub(crate) refused: bool,
 }
 
 /// Acknowledgements owed, in the order of arrival.
@@ -70,13 +75,17 @@ impl Released {
     }
 
     /// Appends the packets: PUBACK for QoS 1, PUBREC for QoS 2. MQTT 3.1.1 and 5 have the same four
-    /// bytes for success.
+    /// bytes for success; only version 5 has a refusal, in its place among the others.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.reserve(4 * self.0.len());
         for ack in &self.0 {
             let kind = if ack.qos == 2 { 0x50 } else { 0x40 };
             let [high, low] = ack.packet_id.to_be_bytes();
-            out.extend_from_slice(&[kind, 2, high, low]);
+            if ack.refused {
+                out.extend_from_slice(&[kind, 3, high, low, NOT_AUTHORIZED]);
+            } else {
+                out.extend_from_slice(&[kind, 2, high, low]);
+            }
         }
     }
 }

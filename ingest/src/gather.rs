@@ -6,6 +6,7 @@
 //! its owner, who stops taking when [`Gather::is_full`] says so, and tells all others of it with
 //! [`Gather::account`].
 
+mod lanes;
 mod letters;
 mod numbering;
 
@@ -22,15 +23,16 @@ use greenpark_model::{
 use greenpark_proto::reading_batch;
 use rustc_hash::FxHashMap;
 
+use self::lanes::{Lane, Lanes};
 use crate::{
     acks::{Ack, Acks},
     decode::{self, Decoded, SeriesTable},
     held::Held,
+    identity::Grant,
     limits::{
         ENCODED_NUMBER_BYTES_MAX, ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX,
         GATHER_BYTES_MAX, GATHER_BYTES_READY, GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY,
-        GATHER_READINGS_READY, HELD_NUMBER_BYTES, HELD_READING_BYTES, TOPIC_CACHED_BYTES_MAX,
-        TOPICS_CACHED_MAX,
+        GATHER_READINGS_READY, HELD_NUMBER_BYTES, HELD_READING_BYTES,
     },
     metrics::{EnterpriseCounters, Metrics},
     receipts::Entered,
@@ -48,6 +50,14 @@ pub(crate) struct Message<'a> {
     pub(crate) packet_id: u16,
     /// Its place in the gateway's own count, if it has one.
     pub(crate) numbered: Option<Numbered>,
+}
+
+/// Whether a publish was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    /// Its sender may not publish on its topic: nothing of it is kept, and nothing owed.
+    Foreign,
 }
 
 /// What a gather became: records for the log, and what their receipts allow.
@@ -101,25 +111,12 @@ struct Gateway {
     dead_lettered: u64,
 }
 
-/// Where a topic leads within this gather.
-#[derive(Debug, Clone)]
-struct Lane {
-    gateway: usize,
-    format: Result<Format, Arc<str>>,
-}
-
-/// Topics seen before, with their lanes; the one seen last is found without a hash.
-#[derive(Debug, Default)]
-struct Lanes {
-    known: Vec<(Box<str>, Lane)>,
-    by_topic: FxHashMap<Box<str>, usize>,
-    last: usize,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Gather {
     routes: Arc<Routes>,
+    /// For whom the sender may publish; anyone, if there is none.
+    grant: Option<Arc<Grant>>,
     metrics: Metrics,
     lanes: Lanes,
     gateways: Vec<Gateway>,
@@ -135,26 +132,6 @@ pub(crate) struct Gather {
     numbers: usize,
     letter_bytes: usize,
     held: Held,
-}
-
-impl Lanes {
-    fn find(&mut self, topic: &str) -> Option<Lane> {
-        if let Some((last, lane)) = self.known.get(self.last)
-            && **last == *topic
-        {
-            return Some(lane.clone());
-        }
-        self.last = *self.by_topic.get(topic)?;
-        Some(self.known[self.last].1.clone())
-    }
-
-    fn remember(&mut self, topic: &str, lane: &Lane) {
-        if topic.len() <= TOPIC_CACHED_BYTES_MAX && self.known.len() < TOPICS_CACHED_MAX {
-            self.last = self.known.len();
-            self.by_topic.insert(topic.into(), self.last);
-            self.known.push((topic.into(), lane.clone()));
-        }
-    }
 }
 
 impl Messages {
@@ -247,6 +224,7 @@ impl Gather {
     pub(crate) fn new(routes: Arc<Routes>, metrics: Metrics, held: Held) -> Self {
         Self {
             routes,
+            grant: None,
             metrics,
             lanes: Lanes::default(),
             gateways: Vec::new(),
@@ -262,6 +240,36 @@ impl Gather {
             numbers: 0,
             letter_bytes: 0,
             held,
+        }
+    }
+
+    /// The same for a sender that may publish only what `grant` covers.
+    pub(crate) fn bound_to(mut self, grant: Option<Arc<Grant>>) -> Self {
+        self.grant = grant;
+        self
+    }
+
+    /// Whether the sender may subscribe to `filter`.
+    pub(crate) fn may_subscribe(&self, filter: &str) -> bool {
+        let grant = self.grant.as_ref();
+        grant.is_none_or(|grant| grant.covers_filter(filter))
+    }
+
+    /// Whether the sender may publish on `topic`.
+    pub(crate) fn may_publish(&self, topic: &str) -> bool {
+        let grant = self.grant.as_ref();
+        grant.is_none_or(|grant| grant.covers(&self.routes.resolve(topic).origin))
+    }
+
+    /// Owes a refusal for a publish that was [`Taken::Foreign`], behind what is owed for those before it.
+    pub(crate) fn refuse(&mut self, qos: u8, packet_id: u16) {
+        if packet_id != 0 {
+            self.count += 1;
+            self.acks.owe(Ack {
+                qos,
+                packet_id,
+                refused: true,
+            });
         }
     }
 
@@ -300,18 +308,21 @@ impl Gather {
     }
 
     /// Takes a publish that came at `now_ms`.
-    pub(crate) fn take(&mut self, message: Message<'_>, now_ms: i64) {
-        let lane = self.begin(&message);
+    pub(crate) fn take(&mut self, message: Message<'_>, now_ms: i64) -> Taken {
+        let Some(lane) = self.begin(&message) else {
+            return Taken::Foreign;
+        };
         match message.numbered {
-            None => self.take_payload(lane, message, now_ms),
-            Some(numbered) => self.take_numbered(numbered, lane, message, now_ms),
+            None => self.take_payload(lane, &message, now_ms),
+            Some(numbered) => self.take_numbered(numbered, lane, &message, now_ms),
         }
+        Taken::Yes
     }
 
-    fn take_payload(&mut self, lane: Lane, message: Message<'_>, now_ms: i64) {
+    fn take_payload(&mut self, lane: Lane, message: &Message<'_>, now_ms: i64) {
         if message.payload.len() > PACKET_BYTES_MAX {
             // The listener stops such a packet; a broker hands it over, and is told that we have it.
-            return self.write_oversized(lane.gateway, &message, message.payload.len(), now_ms);
+            return self.write_oversized(lane.gateway, message, message.payload.len(), now_ms);
         }
         let gateway = &mut self.gateways[lane.gateway];
         match lane.format {
@@ -332,7 +343,7 @@ impl Gather {
                 let refusals = &decoded.refusals;
                 gateway.dead_lettered += refusals.readings();
                 if !refusals.is_empty() {
-                    letters::write(&message, refusals, now_ms, |letter| {
+                    letters::write(message, refusals, now_ms, |letter| {
                         self.letter_bytes += letter.len();
                         let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
                         self.letters.push(letter);
@@ -342,7 +353,7 @@ impl Gather {
             }
             Err(reason) => {
                 gateway.dead_lettered += 1;
-                letters::whole(&message, &reason, now_ms, |letter| {
+                letters::whole(message, &reason, now_ms, |letter| {
                     self.letter_bytes += letter.len();
                     let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
                     self.letters.push(letter);
@@ -352,9 +363,17 @@ impl Gather {
     }
 
     /// Takes a packet of `size` bytes, too many to be read, of which `message` holds the start.
-    pub(crate) fn take_oversized(&mut self, message: Message<'_>, size: usize, now_ms: i64) {
-        let lane = self.begin(&message);
+    pub(crate) fn take_oversized(
+        &mut self,
+        message: Message<'_>,
+        size: usize,
+        now_ms: i64,
+    ) -> Taken {
+        let Some(lane) = self.begin(&message) else {
+            return Taken::Foreign;
+        };
         self.write_oversized(lane.gateway, &message, size, now_ms);
+        Taken::Yes
     }
 
     fn write_oversized(&mut self, gateway: usize, message: &Message<'_>, size: usize, now_ms: i64) {
@@ -366,28 +385,37 @@ impl Gather {
             .push(record(&gateway.origin, ContentType::DeadLetter, letter));
     }
 
-    /// Counts a publish, notes what is owed for it and finds its lane.
-    fn begin(&mut self, message: &Message<'_>) -> Lane {
+    /// Finds the lane of a publish, counts it and notes what is owed for it; does none of it if there is no
+    /// lane for the sender.
+    fn begin(&mut self, message: &Message<'_>) -> Option<Lane> {
+        let lane = match self.lanes.find(message.topic) {
+            Some(lane) => lane,
+            None => self.open(message.topic)?,
+        };
         self.count += 1;
         self.messages.add(message);
         if message.packet_id != 0 {
             self.acks.owe(Ack {
                 qos: message.qos,
                 packet_id: message.packet_id,
+                refused: false,
             });
         }
-        let lane = match self.lanes.find(message.topic) {
-            Some(lane) => lane,
-            None => self.open(message.topic),
-        };
         if !self.gateways[lane.gateway].is_touched() {
             self.touched.push(lane.gateway);
         }
-        lane
+        Some(lane)
     }
 
-    fn open(&mut self, topic: &str) -> Lane {
+    fn open(&mut self, topic: &str) -> Option<Lane> {
         let route = self.routes.resolve(topic);
+        if self
+            .grant
+            .as_ref()
+            .is_some_and(|g| !g.covers(&route.origin))
+        {
+            return None;
+        }
         let gateway = match self.by_origin.get(&route.origin) {
             Some(&gateway) => gateway,
             None => {
@@ -403,7 +431,7 @@ impl Gather {
             format: route.format.map_err(Arc::from),
         };
         self.lanes.remember(topic, &lane);
-        lane
+        Some(lane)
     }
 
     /// Turns everything taken so far into records.

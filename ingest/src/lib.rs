@@ -16,6 +16,7 @@ mod acks;
 pub mod decode;
 mod gather;
 mod held;
+mod identity;
 mod limits;
 pub mod listen;
 mod metrics;
@@ -29,6 +30,9 @@ mod topic;
 mod wire;
 
 pub use crate::{
+    identity::{
+        AccessSettings, ClientCertificate, GateError, TlsSettings, UsersSettings, password,
+    },
     listen::Listener,
     metrics::Metrics,
     pipeline::{Clock, Pipeline},

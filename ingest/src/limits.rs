@@ -40,6 +40,19 @@ pub(crate) const CONNECT_BYTES_MAX: usize = 256 * 1024;
 /// Seconds within which a new connection must have sent CONNECT.
 pub(crate) const CONNECT_SECONDS: u64 = 10;
 
+/// Passwords that are checked at once: each takes one core for some 30 ms, and others have work, too.
+pub(crate) const PASSWORD_CHECKS_MAX: usize = 2;
+
+/// Seconds between two looks at the files of the listener: a user that is taken away is kept out soon, and
+/// a look is a few calls of the system.
+pub(crate) const FILES_LOOK_SECONDS: u64 = 5;
+
+/// Letters of a user name that a log line shows.
+pub(crate) const NAME_LOGGED_MAX: usize = 64;
+
+/// Letters of a topic that a log line shows.
+pub(crate) const TOPIC_LOGGED_MAX: usize = 200;
+
 /// Seconds after which a client that takes none of the bytes written to it is given up.
 pub(crate) const WRITE_STALL_SECONDS: u64 = 60;
 

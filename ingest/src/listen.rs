@@ -10,6 +10,7 @@ mod connection;
 mod handshake;
 mod intake;
 mod session;
+mod socket;
 mod watches;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -24,7 +25,13 @@ use tokio::{
 use tracing::{info, warn};
 
 use self::{connection::Connection, session::Sessions};
-use crate::{metrics::Closed, pipeline::Pipeline, settings::ListenSettings};
+use crate::{
+    identity::{Gate, GateError},
+    limits::FILES_LOOK_SECONDS,
+    metrics::Closed,
+    pipeline::Pipeline,
+    settings::ListenSettings,
+};
 
 /// The listener cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +45,9 @@ pub enum BindError {
         #[source]
         cause: io::Error,
     },
+    /// A file of `listen.tls`, `listen.users` or `listen.access` cannot be used.
+    #[error("a file of the listen settings cannot be used")]
+    Identity(#[from] GateError),
 }
 
 /// A bound endpoint, which serves when it is run.
@@ -54,6 +64,7 @@ struct Shared {
     settings: ListenSettings,
     pipeline: Pipeline,
     sessions: Sessions,
+    gate: Gate,
     draining: watch::Sender<bool>,
 }
 
@@ -64,10 +75,12 @@ impl Listener {
     /// Binds the address of `settings`; publishes will go into `pipeline`.
     ///
     /// # Errors
-    /// [`BindError`] if the address cannot be bound.
+    /// [`BindError`] if the address cannot be bound, or a file of the settings cannot be used.
     pub async fn bind(settings: ListenSettings, pipeline: Pipeline) -> Result<Self, BindError> {
         let address = settings.address;
         let fail = |cause| BindError::Address { address, cause };
+        let gate = Gate::open(&settings)?;
+        warn_if_open(&settings);
         let socket = TcpListener::bind(address).await.map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?;
         let draining = watch::Sender::new(false);
@@ -75,6 +88,7 @@ impl Listener {
             settings,
             pipeline,
             sessions: Sessions::default(),
+            gate,
             draining,
         };
         Ok(Self {
@@ -99,6 +113,7 @@ impl Listener {
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         let mut crowded = false;
+        let mut look = time::interval(Duration::from_secs(FILES_LOOK_SECONDS));
         loop {
             tokio::select! {
                 biased;
@@ -120,10 +135,31 @@ impl Listener {
                     }
                     Err(error) => pause_accepting(&error).await,
                 },
+                _ = look.tick(), if shared.gate.has_files() => {
+                    let shared = Arc::clone(&shared);
+                    // It waits for nothing but the disk, and nobody waits for it.
+                    drop(tokio::task::spawn_blocking(move || shared.gate.refresh()));
+                }
             }
         }
         drop(socket);
         drain(&shared, connections).await;
+    }
+}
+
+/// Says what others on the network can do who reach an address that is not this machine's alone.
+fn warn_if_open(settings: &ListenSettings) {
+    let tls = settings.tls.as_ref();
+    let proved = settings.users.is_some() || tls.is_some_and(|tls| tls.client_ca.is_some());
+    let lacking = match (proved, tls.is_some()) {
+        (true, true) => return,
+        (true, false) => "passwords and readings cross the network in the clear; set listen.tls",
+        (false, _) => {
+            "whoever reaches it may publish for any gateway; set listen.users or listen.tls.client_ca"
+        }
+    };
+    if !settings.address.ip().is_loopback() {
+        warn!(address = %settings.address, lacking, "the MQTT listener is open to the network");
     }
 }
 
@@ -171,6 +207,9 @@ async fn serve(
         Ok(greeted) => Connection::new(greeted, shared).run().await,
         Err(error) => {
             shared.pipeline.metrics().count_closed(Closed::Refused);
+            if let Some(refusal) = error.refusal() {
+                shared.pipeline.metrics().count_refused(refusal);
+            }
             info!(%peer, %error, "refused a connection");
         }
     }

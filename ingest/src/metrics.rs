@@ -15,7 +15,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::limits::ENTERPRISES_COUNTED_MAX;
+use crate::{identity::Refusal, limits::ENTERPRISES_COUNTED_MAX};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Enterprise {
@@ -32,6 +32,11 @@ struct Ending {
     reason: Closed,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    reason: Refusal,
+}
+
 /// Why a connection of the listener ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub(crate) enum Closed {
@@ -44,6 +49,7 @@ pub(crate) enum Closed {
     Protocol,
     Refused,
     Shutdown,
+    Unauthorized,
     WriteStalled,
 }
 
@@ -63,6 +69,7 @@ pub struct Metrics {
     dead_lettered: Family<Enterprise, Counter>,
     messages: Family<Delivery, Counter>,
     closed: Family<Ending, Counter>,
+    refused: Family<Refused, Counter>,
     enterprises: Arc<Mutex<HashMap<String, EnterpriseCounters>>>,
     pub(crate) connections: Gauge,
     pub(crate) connections_opened: Counter,
@@ -112,6 +119,11 @@ impl Metrics {
             "connections_closed",
             "Connections that ended, by reason",
             m.closed.clone(),
+        );
+        to.register(
+            "refused",
+            "Clients, publishes and subscriptions refused for who they are, by reason",
+            m.refused.clone(),
         );
         to.register(
             "connections",
@@ -194,6 +206,16 @@ impl Metrics {
 
     pub(crate) fn count_closed(&self, reason: Closed) {
         self.closed.get_or_create(&Ending { reason }).inc();
+    }
+
+    pub(crate) fn count_refused(&self, reason: Refusal) {
+        self.refused.get_or_create(&Refused { reason }).inc();
+    }
+
+    /// What was refused for `reason`.
+    #[cfg(test)]
+    pub(crate) fn refused(&self, reason: Refusal) -> u64 {
+        self.refused.get_or_create(&Refused { reason }).get()
     }
 
     /// Connections that ended for `reason`.

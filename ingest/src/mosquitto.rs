@@ -4,6 +4,7 @@
 use std::{
     fs,
     net::TcpListener,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -45,15 +46,23 @@ impl Broker {
 
     /// The same with more lines in its configuration.
     pub(crate) async fn start_with(lines: &str) -> Option<Self> {
+        Self::start_as(|port, _| {
+            format!(
+                "listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n\
+                 max_queued_messages 0\nlog_dest none\n{lines}\n"
+            )
+        })
+        .await
+    }
+
+    /// Starts Mosquitto with the configuration that `config` writes for a port and a folder.
+    pub(crate) async fn start_as(config: impl Fn(u16, &Path) -> String) -> Option<Self> {
         for _ in 0..ATTEMPTS {
             let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
             let port = free.local_addr().expect("bound").port();
             drop(free);
             let folder = TempDir::new().expect("a temporary folder");
-            let config = format!(
-                "listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n\
-                 max_queued_messages 0\nlog_dest none\n{lines}\n"
-            );
+            let config = config(port, folder.path());
             fs::write(folder.path().join("mosquitto.conf"), config).expect("written");
             let mut broker = Self {
                 process: spawn(&folder)?,

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::topic::Filter;
+use crate::{
+    identity::{self, AccessSettings, TlsSettings, UsersSettings},
+    topic::Filter,
+};
 
 /// How payloads are read, by topic. The first rule whose filter matches decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,15 @@ pub struct ListenSettings {
     /// How long a shutdown waits for receipts under way.
     #[serde(with = "greenpark_settings::span")]
     pub drain_grace: Duration,
+    /// TLS, and the certificates of gateways; plain TCP if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
+    /// Names and passwords.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<UsersSettings>,
+    /// For whom each name may publish; for the gateway of that name if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessSettings>,
 }
 
 /// The session at a broker.
@@ -67,6 +79,10 @@ pub struct SubscribeSettings {
     pub password_file: Option<PathBuf>,
     /// File with the certificates of the authority that signed the broker's; TLS is used if it is given.
     pub ca_file: Option<PathBuf>,
+    /// PEM file of our own certificate, where the broker asks for one.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub key_file: Option<PathBuf>,
     /// Messages the broker may have unacknowledged at us. Its own limit may be lower (Mosquitto:
     /// `max_inflight_messages`, 20 by default).
     pub receive_maximum: u16,
@@ -109,6 +125,9 @@ impl Default for ListenSettings {
             connections_max: 10_000,
             linger: Duration::from_millis(4),
             drain_grace: Duration::from_secs(10),
+            tls: None,
+            users: None,
+            access: None,
         }
     }
 }
@@ -122,6 +141,8 @@ impl Default for SubscribeSettings {
             username: None,
             password_file: None,
             ca_file: None,
+            certificate_file: None,
+            key_file: None,
             receive_maximum: 16_384,
             keep_alive: Duration::from_secs(30),
             session_expiry: Duration::from_secs(7 * 86_400),
@@ -159,6 +180,8 @@ impl ListenSettings {
             problems
                 .push("listen.linger: more than 1s makes clients wait too long for PUBACK".into());
         }
+        let (tls, users) = (self.tls.as_ref(), self.users.as_ref());
+        identity::check(tls, users, self.access.as_ref(), problems);
     }
 }
 
@@ -204,6 +227,13 @@ impl SubscribeSettings {
         }
         if self.password_file.is_some() && self.username.is_none() {
             problems.push("subscribe.password_file: is given without subscribe.username".into());
+        }
+        let pair = (self.certificate_file.is_some(), self.key_file.is_some());
+        if pair.0 != pair.1 || (pair.0 && self.ca_file.is_none()) {
+            problems.push(
+                "subscribe.certificate_file: needs subscribe.key_file and subscribe.ca_file beside it"
+                    .into(),
+            );
         }
     }
 

@@ -151,7 +151,12 @@ pub fn options(settings: &SubscribeSettings) -> Result<MqttOptions, OpenError> {
         options.set_credentials(username, password);
     }
     if let Some(path) = &settings.ca_file {
-        options.set_transport(Transport::tls(read(path)?, None, None));
+        let own = settings
+            .certificate_file
+            .as_ref()
+            .zip(settings.key_file.as_ref());
+        let own = own.map(|(certificate, key)| Ok((read(certificate)?, read(key)?)));
+        options.set_transport(Transport::tls(read(path)?, own.transpose()?, None));
     }
     Ok(options)
 }

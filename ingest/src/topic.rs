@@ -37,6 +37,21 @@ impl Origin {
         self.park.as_str() == UNKNOWN
     }
 
+    /// Whom a filter of what goes down, `park/{park}/{enterprise}/{gateway}/down/…`, names; `None` where it
+    /// is another filter, or may match topics of more than one gateway.
+    pub(crate) fn of_down(filter: &str) -> Option<Self> {
+        let mut levels = filter.splitn(6, '/');
+        let mut level = || levels.next().unwrap_or_default();
+        let (root, park, enterprise, gateway) = (level(), level(), level(), level());
+        let down = root == "park" && level() == "down" && !level().is_empty();
+        down.then_some(())?;
+        Some(Self {
+            park: ParkId::new(park).ok()?,
+            enterprise: EnterpriseId::new(enterprise).ok()?,
+            gateway: GatewayId::new(gateway).ok()?,
+        })
+    }
+
     /// Reads who sent a payload from its topic.
     fn parse(topic: &str) -> Result<Self, String> {
         Self::split(topic, "up").map(|(origin, _)| origin)

@@ -14,6 +14,8 @@ mod cursor;
 mod publish;
 mod reply;
 
+#[cfg(test)]
+pub(crate) use self::connect::Password;
 pub(crate) use self::{
     connect::{Connect, ConnectError, Will, connect},
     control::{disconnect_reason, pubrel, subscribe, unsubscribe},
@@ -21,7 +23,7 @@ pub(crate) use self::{
     publish::{Count, Publish, publish, publish_start},
     reply::{
         Connack, GRANTED, Retained, connack, deliver, disconnect, not_granted, pingresp, pubcomp,
-        refuse, suback, unsuback,
+        refuse, refuse_with, suback, unsuback,
     },
 };
 

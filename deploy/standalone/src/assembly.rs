@@ -142,6 +142,7 @@ async fn bind(
         let bind = Listener::bind(settings.listen.clone(), pipeline).await;
         bound.listener = Some(bind.map_err(|error| match error {
             BindError::Address { address, cause } => taken(address, &cause, "--mqtt"),
+            other => other.into(),
         })?);
     }
     if roles.processes() || roles.answers() {

@@ -1,5 +1,7 @@
 //! The command line: what can be asked of `greenpark`, and nothing of how it is done.
 
+pub mod identity;
+
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,6 +60,10 @@ pub enum Command {
     Recompute(RecomputeArgs),
     /// Look at a broker, a Kafka and an archive by what they do, and say what to change.
     Doctor(DoctorArgs),
+    /// Make certificates for a test of mutual TLS.
+    Pki(identity::PkiArgs),
+    /// Add a user to a password file, or change its password.
+    Passwd(identity::PasswdArgs),
     /// Check or print the settings.
     #[command(subcommand)]
     Config(ConfigCommand),

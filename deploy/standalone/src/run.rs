@@ -17,6 +17,7 @@ use crate::{
     demo,
     doctor::{self, DoctorArgs},
     gauge::line,
+    passwd, pki,
     replay::{self, mapping::MappingError},
     settings::Settings,
 };
@@ -105,6 +106,8 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             recompute::recompute(&args, settings).await
         }
         Command::Doctor(args) => run_doctor(&args).await,
+        Command::Pki(args) => pki::pki(&args),
+        Command::Passwd(args) => passwd::passwd(&args),
         Command::Config(ConfigCommand::Check(args)) => {
             load(args.config.as_deref())?;
             line("the settings have no mistakes");

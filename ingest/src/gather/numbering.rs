@@ -18,7 +18,7 @@ impl Gather {
         &mut self,
         numbered: Numbered,
         lane: Lane,
-        message: Message<'_>,
+        message: &Message<'_>,
         now_ms: i64,
     ) {
         let gateway = lane.gateway;

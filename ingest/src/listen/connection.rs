@@ -10,6 +10,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -21,7 +22,6 @@ use greenpark_log::AppendError;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     sync::watch,
     time::{self, Instant, Interval, Sleep},
 };
@@ -32,6 +32,7 @@ use super::{
     handshake::Greeted,
     intake::{Filled, Intake, Stop},
     session::Place,
+    socket::Socket,
     watches::{self, Whom},
 };
 use crate::{
@@ -66,8 +67,10 @@ struct Ending {
 /// See the module.
 pub(super) struct Connection {
     shared: Arc<Shared>,
-    stream: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
+    /// Whether it is told already that the client tried what it may not.
+    told: bool,
     version: Version,
     place: Place,
     will: Option<Will>,
@@ -126,9 +129,10 @@ enum Event {
 impl Connection {
     pub(super) fn new(greeted: Greeted, shared: Arc<Shared>) -> Self {
         let Greeted {
-            stream,
+            socket,
             peer,
             connect,
+            grant,
             place,
             rest,
         } = greeted;
@@ -141,9 +145,10 @@ impl Connection {
         let silence_max = (keep_alive_ms > 0).then(|| Duration::from_millis(keep_alive_ms));
         let check = silence_max.map_or(CHECK, |silence| silence.min(CHECK));
         Self {
-            intake: Intake::new(connect.version, shared.pipeline.clone(), rest),
-            stream,
+            intake: Intake::new(connect.version, shared.pipeline.clone(), grant, rest),
+            socket,
             peer,
+            told: false,
             version: connect.version,
             place,
             will: connect.will,
@@ -169,6 +174,7 @@ impl Connection {
         if let Some(stop) = self.intake.begin() {
             self.stop(stop);
         }
+        self.tell_foreign();
         while !self.is_done() {
             self.append_due();
             self.write();
@@ -190,7 +196,7 @@ impl Connection {
         let patience = if shutdown { CLOSE_AT_SHUTDOWN } else { CLOSE };
         let Self {
             shared,
-            stream,
+            socket,
             mut place,
             ..
         } = self;
@@ -199,14 +205,15 @@ impl Connection {
             place.settle().await;
             shared.sessions.leave(&place);
         };
-        future::join(leave, close(stream, patience)).await;
+        future::join(leave, close(socket, patience)).await;
     }
 
     /// Whether the connection is ending and nothing is left to wait for.
     fn is_done(&self) -> bool {
         let idle = self.intake.gather.is_empty() && self.append.is_none();
         let said = self.ending.is_some_and(|ending| ending.code == 0);
-        said && idle && self.written == self.out.len() && self.intake.replies.is_empty()
+        let written = self.written == self.out.len() && !self.socket.is_behind();
+        said && idle && written && self.intake.replies.is_empty()
     }
 
     async fn wait(&mut self) -> Event {
@@ -221,16 +228,20 @@ impl Connection {
         let mut append = OptionFuture::from(self.append.as_mut());
         let receipts = self.receipts.as_mut().filter(|_| serving);
         let mut receipts = pin!(OptionFuture::from(receipts.map(Interval::tick)));
-        let (mut read, write) = self.stream.split();
-        let intake = &mut self.intake;
+        let writing = self.written < self.out.len() || self.socket.is_behind();
+        let (intake, socket) = (&mut self.intake, &mut self.socket);
+        let moved = poll_fn(|cx| match reading.then(|| intake.poll_fill(cx, socket)) {
+            Some(Poll::Ready(filled)) => Poll::Ready(Event::Read(filled)),
+            _ if writing => socket.poll_writable(cx).map(|()| Event::Writable),
+            _ => Poll::Pending,
+        });
         tokio::select! {
             biased;
             _ = kicked, if serving => Event::Kicked,
             () = self.draining.wait_for(|draining| *draining).map(drop), if serving => Event::Draining,
             Some(_gone) = &mut former => Event::Alone,
             Some(done) = &mut append => Event::Receipt(done),
-            filled = poll_fn(|cx| intake.poll_fill(cx, &mut read)), if reading => Event::Read(filled),
-            _ = write.writable(), if self.written < self.out.len() => Event::Writable,
+            event = moved, if reading || writing => event,
             () = &mut self.linger, if lingering => Event::Lingered,
             Some(_) = &mut receipts => Event::ReceiptsDue,
             () = &mut self.check => Event::Check,
@@ -262,6 +273,7 @@ impl Connection {
                     Filled::End => self.end(Closed::ConnectionLost, 0),
                     Filled::Stop(stop) => self.stop(stop),
                 }
+                self.tell_foreign();
             }
             Event::Read(Err(error)) => {
                 debug!(peer = %self.peer, %error, "connection lost");
@@ -306,10 +318,19 @@ impl Connection {
                 self.end(Closed::Protocol, 0x81);
             }
             Stop::Unexpected => self.end(Closed::Protocol, 0x82),
+            Stop::Unauthorized => self.end(Closed::Unauthorized, 0x87),
             Stop::TooLarge => {
                 info!(peer = %self.peer, client_id = %self.place.client_id, "closed a connection: packet too large");
                 self.end(Closed::PacketTooLarge, 0x95);
             }
+        }
+    }
+
+    /// Logs, once, that the client tried what it may not.
+    fn tell_foreign(&mut self) {
+        if let Some(topic) = self.intake.foreign.as_ref().filter(|_| !self.told) {
+            warn!(peer = %self.peer, client_id = ?self.place.client_id, ?topic, "refused a topic that is not the client's; further ones are only counted");
+            self.told = true;
         }
     }
 
@@ -378,7 +399,7 @@ impl Connection {
     fn write(&mut self) {
         self.out.append(&mut self.intake.replies);
         while self.written < self.out.len() {
-            match self.stream.try_write(&self.out[self.written..]) {
+            match self.socket.try_write(&self.out[self.written..]) {
                 Ok(count) => {
                     self.written += count;
                     // Our own acknowledgements count as activity: MQTT.js restarts its ping timer at each,
@@ -392,12 +413,27 @@ impl Connection {
                 }
                 Err(_) => {
                     self.end(Closed::ConnectionLost, 0);
-                    self.written = self.out.len();
+                    return self.give_up_writing();
                 }
             }
         }
         self.out.clear();
         self.written = 0;
+        match self.socket.try_flush() {
+            Ok(()) => self.stalled = None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.stalled.get_or_insert_with(Instant::now);
+            }
+            Err(_) => {
+                self.end(Closed::ConnectionLost, 0);
+                self.give_up_writing();
+            }
+        }
+    }
+
+    fn give_up_writing(&mut self) {
+        self.written = self.out.len();
+        self.socket.forget();
     }
 
     /// Looks at keep-alive and at a client that does not read, or gives up an ending that takes too long.
@@ -410,8 +446,7 @@ impl Connection {
         }
         if self.stalled.is_some_and(|since| now >= since + WRITE_STALL) {
             self.end(Closed::WriteStalled, 0);
-            self.written = self.out.len();
-            return;
+            return self.give_up_writing();
         }
         if !self.may_read() {
             // Silence is ours while the client is held back.
@@ -431,19 +466,19 @@ impl Connection {
     fn abandon(&mut self) {
         self.append = None;
         self.intake.gather.discard();
-        self.written = self.out.len();
+        self.give_up_writing();
     }
 }
 
 /// Closes so that the peer reads what was written last: a socket closed with unread bytes is reset, and
 /// a reset overtakes DISCONNECT.
-async fn close(mut stream: TcpStream, patience: Duration) {
+async fn close(mut socket: Socket, patience: Duration) {
     let drained = async {
-        stream.shutdown().await?;
+        socket.shutdown().await?;
         let mut sink = vec![0; 16 * 1024];
         let mut left = CLOSE_BYTES;
         while left > 0 {
-            match stream.read(&mut sink).await? {
+            match socket.read(&mut sink).await? {
                 0 => break,
                 count => left = left.saturating_sub(count),
             }

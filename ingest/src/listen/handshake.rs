@@ -1,6 +1,6 @@
 //! From a fresh socket to an accepted client: CONNECT, and CONNACK.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,18 +8,24 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::{Shared, session::Place};
+use super::{Shared, session::Place, socket::Socket};
 use crate::{
-    limits::{CONNECT_BYTES_MAX, CONNECT_SECONDS},
+    identity::{Admitted, Doors, Grant, Refusal, Shown},
+    limits::{CONNECT_BYTES_MAX, CONNECT_SECONDS, NAME_LOGGED_MAX},
     wire::{self, Connack, Connect, ConnectError, Malformed, Split},
 };
+
+/// The first byte of a TLS handshake, which no MQTT client begins with.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// An accepted client.
 #[derive(Debug)]
 pub(super) struct Greeted {
-    pub(super) stream: TcpStream,
+    pub(super) socket: Socket,
     pub(super) peer: SocketAddr,
     pub(super) connect: Connect,
+    /// For whom it may publish; anyone, if nobody has to prove a name.
+    pub(super) grant: Option<Arc<Grant>>,
     pub(super) place: Place,
     /// What came behind CONNECT.
     pub(super) rest: Vec<u8>,
@@ -34,65 +40,170 @@ pub(super) enum GreetError {
     Gone,
     #[error("its CONNECT is refused: {0}")]
     Refused(#[from] ConnectError),
+    #[error("its CONNECT is refused: {refusal}; it calls itself {name:?}")]
+    Denied { refusal: Refusal, name: String },
+    #[error("it speaks TLS, and this port does not; set listen.tls, or have the client not use it")]
+    SpeaksTls,
+    #[error("its TLS handshake failed: {0}")]
+    Tls(io::Error),
     #[error("its connection was lost: {0}")]
     Lost(#[from] io::Error),
 }
 
-/// Reads CONNECT, takes the place of the client id and answers CONNACK.
+impl GreetError {
+    /// What it counts as, where the client is refused for who it is.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Denied { refusal, .. } => Some(*refusal),
+            Self::Tls(_) | Self::SpeaksTls => Some(Refusal::Tls),
+            _ => None,
+        }
+    }
+}
+
+/// Makes the TLS handshake, reads CONNECT, lets the client in, takes the place of its id and answers
+/// CONNACK.
 pub(super) async fn greet(
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
     shared: &Shared,
 ) -> Result<Greeted, GreetError> {
-    let hello = read_connect(&mut stream);
-    let hello = time::timeout(Duration::from_secs(CONNECT_SECONDS), hello).await;
+    let deadline = Instant::now() + Duration::from_secs(CONNECT_SECONDS);
+    let doors = shared.gate.doors();
+    let opened = time::timeout_at(deadline, Socket::open(stream, doors.tls.as_ref())).await;
+    let mut socket = opened
+        .map_err(|_| GreetError::Silent)?
+        .map_err(GreetError::Tls)?;
+    let hello = time::timeout_at(deadline, read_connect(&mut socket)).await;
     let (mut connect, rest) = match hello.map_err(|_| GreetError::Silent)? {
         Err(GreetError::Refused(error)) => {
             let mut answer = Vec::new();
             wire::refuse(&error, &mut answer);
-            stream.write_all(&answer).await?;
+            socket.write_all(&answer).await?;
+            close(&mut socket).await;
             return Err(error.into());
         }
         other => other?,
+    };
+    let admission = admit(&socket, &mut connect, &doors, shared);
+    // From here it is our time that is spent, on the passwords of others too.
+    let admission = time::timeout(Duration::from_secs(CONNECT_SECONDS), admission).await;
+    let admitted = match admission.unwrap_or(Err(Refusal::Busy)) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return deny(socket, connect, refusal).await,
     };
     let assigned = connect.client_id.is_empty();
     if assigned {
         let (now_ms, number) = (shared.pipeline.now_ms(), shared.sessions.number());
         connect.client_id = format!("greenpark-{now_ms}-{number}");
     }
-    let wait = shared.sessions.wait(&connect.client_id, Instant::now());
+    let id = connect.client_id.clone();
+    // Each user has client ids of its own, so that nobody can throw out another's gateway. A name has no
+    // colon.
+    let key = match &admitted {
+        Some(Admitted { name, .. }) => format!("{name}:{id}"),
+        None => id.clone(),
+    };
+    let mut answer = Vec::new();
+    let accept = Connack {
+        version: connect.version,
+        assigned: assigned.then_some(id.as_str()),
+        no_session: connect.wants_session,
+    };
+    wire::connack(accept, &mut answer);
+    let place = take_place(key, shared).await;
+    let greeted = Greeted {
+        socket,
+        peer,
+        connect,
+        grant: admitted.map(|admitted| admitted.grant),
+        place,
+        rest,
+    };
+    accept_client(greeted, answer, shared).await
+}
+
+/// Answers CONNACK; a client that is gone by then leaves its place.
+async fn accept_client(
+    mut greeted: Greeted,
+    accept: Vec<u8>,
+    shared: &Shared,
+) -> Result<Greeted, GreetError> {
+    let written = async {
+        greeted.socket.write_all(&accept).await?;
+        greeted.socket.flush().await
+    };
+    if let Err(lost) = written.await {
+        greeted.place.settle().await;
+        shared.sessions.leave(&greeted.place);
+        return Err(lost.into());
+    }
+    Ok(greeted)
+}
+
+/// Has the client prove who it is, where it must, and looks at what it would leave as its will.
+async fn admit(
+    socket: &Socket,
+    connect: &mut Connect,
+    doors: &Doors,
+    shared: &Shared,
+) -> Result<Option<Admitted>, Refusal> {
+    let shown = Shown {
+        certificate: socket.certificate(),
+        username: connect.username.as_deref(),
+        password: connect.password.take().map(|password| password.0),
+        client_id: &connect.client_id,
+    };
+    let admitted = shared.gate.admit(doors, shown).await?;
+    let grant = admitted
+        .as_ref()
+        .map(|admitted| Arc::clone(&admitted.grant));
+    let gather = shared.pipeline.gather().bound_to(grant);
+    match &connect.will {
+        Some(will) if !gather.may_publish(&will.topic) => Err(Refusal::Will),
+        _ => Ok(admitted),
+    }
+}
+
+/// Tells a client that it is refused, and why.
+async fn deny(
+    mut socket: Socket,
+    connect: Connect,
+    refusal: Refusal,
+) -> Result<Greeted, GreetError> {
+    let mut answer = Vec::new();
+    let code = refusal.connack(connect.version);
+    wire::refuse_with(code, connect.version, &mut answer);
+    socket.write_all(&answer).await?;
+    close(&mut socket).await;
+    let name = connect.username.unwrap_or_default();
+    let name = name.chars().take(NAME_LOGGED_MAX).collect();
+    Err(GreetError::Denied { refusal, name })
+}
+
+async fn take_place(key: String, shared: &Shared) -> Place {
+    let wait = shared.sessions.wait(&key, Instant::now());
     if !wait.is_zero() {
         time::sleep(wait).await;
     }
-    let mut place = shared
-        .sessions
-        .enter(connect.client_id.clone(), Instant::now());
-    let accept = Connack {
-        version: connect.version,
-        assigned: assigned.then_some(place.client_id.as_str()),
-        no_session: connect.wants_session,
-    };
-    let mut answer = Vec::new();
-    wire::connack(accept, &mut answer);
-    if let Err(lost) = stream.write_all(&answer).await {
-        place.settle().await;
-        shared.sessions.leave(&place);
-        return Err(lost.into());
-    }
-    Ok(Greeted {
-        stream,
-        peer,
-        connect,
-        place,
-        rest,
-    })
+    shared.sessions.enter(key, Instant::now())
 }
 
-async fn read_connect(stream: &mut TcpStream) -> Result<(Connect, Vec<u8>), GreetError> {
+/// Sends what was written, and an end that TLS can tell from a cut.
+async fn close(socket: &mut Socket) {
+    let patience = Duration::from_secs(CONNECT_SECONDS);
+    // Whatever goes wrong here, the connection is over.
+    let _ = time::timeout(patience, socket.shutdown()).await;
+}
+
+async fn read_connect(socket: &mut Socket) -> Result<(Connect, Vec<u8>), GreetError> {
     let mut buffer = Vec::with_capacity(1024);
     loop {
-        if stream.read_buf(&mut buffer).await? == 0 {
+        if socket.read_buf(&mut buffer).await? == 0 {
             return Err(GreetError::Gone);
+        }
+        if buffer[0] == TLS_HANDSHAKE {
+            return Err(GreetError::SpeaksTls);
         }
         if buffer[0] != 0x10 {
             return Err(ConnectError::NotMqtt.into());

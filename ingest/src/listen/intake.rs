@@ -11,19 +11,21 @@ use std::{
     cell::RefCell,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use greenpark_model::limits::PACKET_BYTES_MAX;
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::tcp::ReadHalf,
-};
+use tokio::io::{AsyncRead, ReadBuf};
 
-use super::watches::{Watches, Whom};
+use super::{
+    socket::Socket,
+    watches::{Watches, Whom},
+};
 use crate::{
-    gather::{Gather, Message},
-    limits::{OVERSIZE_BYTES_KEPT, READ_BYTES},
+    gather::{Gather, Message, Taken},
+    identity::{Grant, Refusal},
+    limits::{OVERSIZE_BYTES_KEPT, READ_BYTES, TOPIC_LOGGED_MAX},
     pipeline::Pipeline,
     wire::{self, Frame, Kind, Malformed, Publish, Split, Version},
 };
@@ -63,6 +65,8 @@ pub(super) enum Stop {
     Unexpected,
     /// A packet beyond the limit, in a version whose clients are told of it, or none that is published.
     TooLarge,
+    /// A PUBLISH that the client may not make, in the version that has no word for it.
+    Unauthorized,
 }
 
 /// A PUBLISH beyond the limit, on its way in.
@@ -84,6 +88,8 @@ pub(super) struct Intake {
     /// Answers that wait for nothing.
     pub(super) replies: Vec<u8>,
     pub(super) watches: Watches,
+    /// The first topic or filter that the client may not use, for its one log line.
+    pub(super) foreign: Option<String>,
     version: Version,
     pipeline: Pipeline,
     stash: Vec<u8>,
@@ -92,12 +98,18 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Starts with `rest`, which came behind CONNECT.
-    pub(super) fn new(version: Version, pipeline: Pipeline, rest: Vec<u8>) -> Self {
-        let gather = pipeline.gather();
+    pub(super) fn new(
+        version: Version,
+        pipeline: Pipeline,
+        grant: Option<Arc<Grant>>,
+        rest: Vec<u8>,
+    ) -> Self {
+        let gather = pipeline.gather().bound_to(grant);
         Self {
             gather,
             replies: Vec::new(),
             watches: Watches::new(version),
+            foreign: None,
             version,
             pipeline,
             stash: rest,
@@ -117,12 +129,12 @@ impl Intake {
     pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        read: &mut ReadHalf<'_>,
+        socket: &mut Socket,
     ) -> Poll<io::Result<Filled>> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(ROOM + READ_BYTES, 0);
             let mut window = ReadBuf::new(&mut buffer[ROOM..]);
-            ready!(Pin::new(read).poll_read(cx, &mut window))?;
+            ready!(Pin::new(socket).poll_read(cx, &mut window))?;
             let count = window.filled().len();
             if count == 0 {
                 return Poll::Ready(Ok(Filled::End));
@@ -185,7 +197,9 @@ impl Intake {
         match frame.kind() {
             Kind::Publish => {
                 let publish = wire::publish(first, body, version).map_err(Stop::Malformed)?;
-                self.gather.take(message(publish), now_ms);
+                if self.gather.take(message(publish), now_ms) == Taken::Foreign {
+                    return self.refuse(publish);
+                }
             }
             Kind::Pubrel => {
                 let packet_id = wire::pubrel(first, body).map_err(Stop::Malformed)?;
@@ -195,7 +209,14 @@ impl Intake {
             Kind::Subscribe => {
                 let (packet_id, filters) =
                     wire::subscribe(first, body, version).map_err(Stop::Malformed)?;
-                let codes = self.watches.subscribe(&filters);
+                let foreign = filters.iter().find(|f| !self.gather.may_subscribe(f));
+                if let Some(filter) = foreign {
+                    self.note_foreign(Refusal::Subscription, filter);
+                }
+                let gather = &self.gather;
+                let codes = self
+                    .watches
+                    .subscribe(&filters, |filter| gather.may_subscribe(filter));
                 wire::suback(packet_id, &codes, version, &mut self.replies);
                 self.tell(Whom::New);
             }
@@ -217,6 +238,25 @@ impl Intake {
     pub(super) fn tell(&mut self, whom: Whom) {
         let (receipts, now_ms) = (self.pipeline.receipts(), self.pipeline.now_ms());
         self.watches.tell(whom, receipts, now_ms, &mut self.replies);
+    }
+
+    /// Refuses a PUBLISH, in words or by an end.
+    fn refuse(&mut self, publish: Publish<'_>) -> Result<(), Stop> {
+        self.note_foreign(Refusal::Publish, publish.topic);
+        match self.version {
+            Version::V4 => Err(Stop::Unauthorized),
+            Version::V5 => {
+                self.gather.refuse(publish.qos, publish.packet_id);
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts a refusal, and keeps the first topic of a connection for its log line.
+    fn note_foreign(&mut self, refusal: Refusal, topic: &str) {
+        self.pipeline.metrics().count_refused(refusal);
+        let shown = || topic.chars().take(TOPIC_LOGGED_MAX).collect();
+        self.foreign.get_or_insert_with(shown);
     }
 
     /// Keeps the start of a packet that is too large, of which `here` bytes have been read.
@@ -251,8 +291,12 @@ impl Intake {
             return Ok(passed);
         };
         if let Some(start) = wire::publish_start(whole.first, &whole.start) {
-            self.gather
+            let taken = self
+                .gather
                 .take_oversized(message(start), whole.size, now_ms);
+            if taken == Taken::Foreign {
+                self.refuse(start)?;
+            }
         }
         match self.version {
             // A client of version 3.1.1 was told of no limit.

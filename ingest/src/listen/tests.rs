@@ -4,6 +4,7 @@
 
 mod clients;
 mod endings;
+mod identity;
 mod pressure;
 mod rate;
 mod receipts;

@@ -60,11 +60,13 @@ impl Watches {
         self.watches.is_empty()
     }
 
-    /// Takes the filters that are the receipt topic of a gateway, and returns the codes of SUBACK.
-    pub(super) fn subscribe(&mut self, filters: &[&str]) -> Vec<u8> {
+    /// Takes the filters that are the receipt topic of a gateway, where the client `may` have it, and returns
+    /// the codes of SUBACK.
+    pub(super) fn subscribe(&mut self, filters: &[&str], may: impl Fn(&str) -> bool) -> Vec<u8> {
         let version = self.version;
         let codes = filters.iter().map(|filter| {
-            let taken = Origin::of_receipts(filter).is_some_and(|origin| self.watch(origin));
+            let allowed = Origin::of_receipts(filter).filter(|_| may(filter));
+            let taken = allowed.is_some_and(|origin| self.watch(origin));
             match taken {
                 true => wire::GRANTED,
                 false => wire::not_granted(version),

@@ -1,5 +1,7 @@
 //! CONNECT.
 
+use std::fmt;
+
 use super::{
     Version,
     cursor::{Cursor, Malformed},
@@ -14,8 +16,20 @@ pub(crate) struct Connect {
     pub(crate) clean: bool,
     pub(crate) keep_alive_s: u16,
     pub(crate) will: Option<Will>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Password>,
     /// The client asks for a session that outlives the connection.
     pub(crate) wants_session: bool,
+}
+
+/// A password, which shows itself to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Password(pub(crate) Vec<u8>);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
 }
 
 /// What is to be published when the client goes without a word.
@@ -77,11 +91,12 @@ pub(crate) fn connect(first: u8, body: &[u8]) -> Result<Connect, ConnectError> {
     }
     let client_id = cursor.text()?.to_owned();
     let will = will(flags, version, &mut cursor)?;
+    let (mut username, mut password) = (None, None);
     if flags & 0x80 != 0 {
-        cursor.text()?;
+        username = Some(cursor.text()?.to_owned());
     }
     if flags & 0x40 != 0 {
-        cursor.binary()?;
+        password = Some(Password(cursor.binary()?.to_vec()));
     }
     if authentication {
         return Err(ConnectError::Authentication(version));
@@ -96,6 +111,8 @@ pub(crate) fn connect(first: u8, body: &[u8]) -> Result<Connect, ConnectError> {
         clean,
         keep_alive_s,
         will,
+        username,
+        password,
         wants_session,
     })
 }

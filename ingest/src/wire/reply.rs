@@ -57,6 +57,14 @@ pub(crate) fn refuse(error: &ConnectError, out: &mut Vec<u8>) {
     }
 }
 
+/// Refuses a CONNECT with a code of its version.
+pub(crate) fn refuse_with(code: u8, version: Version, out: &mut Vec<u8>) {
+    match version {
+        Version::V4 => out.extend_from_slice(&[0x20, 2, 0, code]),
+        Version::V5 => out.extend_from_slice(&[0x20, 3, 0, code, 0]),
+    }
+}
+
 /// Answers PINGREQ.
 pub(crate) fn pingresp(out: &mut Vec<u8>) {
     out.extend_from_slice(&[0xd0, 0]);

@@ -161,6 +161,8 @@ fn a_connect_of_either_version_is_read() {
         clean: false,
         keep_alive_s: 30,
         will: Some(will),
+        username: Some("user".into()),
+        password: Some(Password(b"secret".to_vec())),
         wants_session: true,
     };
     assert_eq!(super::connect(f.first, f.body), Ok(expected.clone()));
@@ -196,6 +198,7 @@ fn a_connect_of_either_version_is_read() {
         .write(&Some(will), &Some(login), &mut bytes)
         .expect("it fits");
     let f = frame(&bytes);
+    assert!(!format!("{expected:?}").contains("secret"));
     expected.version = Version::V5;
     expected.clean = true;
     assert_eq!(super::connect(f.first, f.body), Ok(expected));

@@ -69,3 +69,43 @@ fn the_command_line_wins() {
     assert_eq!(settings.listen.address.port(), 1884);
     assert_eq!(settings.query.address.port(), 50_051);
 }
+
+#[test]
+fn the_sample_and_the_print_name_the_keys_of_identity() {
+    let sample = include_str!("../../greenpark.toml");
+    let start = sample.find("# [listen.tls]").expect("the sample names it");
+    let end = sample.find("[processor]").expect("what stands behind");
+    // The sample's own lines, with their hashes taken away.
+    let lines = sample[start..end].lines();
+    let text: String = lines
+        .map(|line| format!("{}\n", line.trim_start_matches("# ")))
+        .collect();
+    let printed = load(&text).expect("no mistakes").to_toml().expect("TOML");
+    for key in [
+        "[listen.tls]",
+        "certificate = \"tls/server.pem\"",
+        "key = ",
+        "client_ca = ",
+        "client_certificate = \"required\"",
+        "[listen.users]",
+        "[listen.access]",
+        "certificate_file = ",
+        "key_file = ",
+    ] {
+        assert!(printed.contains(key), "{key} is not in\n{printed}");
+    }
+    let mistakes = load("[listen.tls]\nclient_certificate = \"optional\"\n[listen.access]\n");
+    let mistakes = mistakes.expect_err("mistakes").0;
+    for name in [
+        "tls.certificate",
+        "tls.key",
+        "client_certificate",
+        "access.file",
+        "listen.access:",
+    ] {
+        assert!(
+            mistakes.iter().any(|m| m.contains(name)),
+            "{name}: {mistakes:#?}"
+        );
+    }
+}

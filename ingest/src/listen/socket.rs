@@ -1,0 +1,146 @@
+//! A client's socket, plain or with TLS: read and written by polls, and written as far as it goes.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use rustls::pki_types::CertificateDer;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Plain(TcpStream),
+    Tls(Box<Encrypted>),
+}
+
+/// A socket with TLS.
+#[derive(Debug)]
+pub(super) struct Encrypted {
+    stream: TlsStream<TcpStream>,
+    /// Something that was written may not have reached the socket below.
+    behind: bool,
+}
+
+impl Socket {
+    /// Makes the handshake, if there is one to make.
+    pub(super) async fn open(stream: TcpStream, tls: Option<&TlsAcceptor>) -> io::Result<Self> {
+        let Some(tls) = tls else {
+            return Ok(Self::Plain(stream));
+        };
+        let stream = tls.accept(stream).await?;
+        Ok(Self::Tls(Box::new(Encrypted {
+            stream,
+            behind: false,
+        })))
+    }
+
+    /// The client's own certificate, which was verified.
+    pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => {
+                let chain = tls.stream.get_ref().1.peer_certificates()?;
+                chain.first().cloned()
+            }
+        }
+    }
+
+    /// Whether something that was written waits for room in the socket below.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.behind)
+    }
+
+    /// Writes what there is room for, without waiting; [`Socket::poll_writable`] says when to try again.
+    pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.try_write(bytes),
+            Self::Tls(tls) => {
+                tls.behind = true;
+                let mut now = Context::from_waker(Waker::noop());
+                ready(Pin::new(&mut tls.stream).poll_write(&mut now, bytes))
+            }
+        }
+    }
+
+    /// Sends on what [`Socket::try_write`] has left behind, as far as there is room.
+    pub(super) fn try_flush(&mut self) -> io::Result<()> {
+        let Self::Tls(tls) = self else { return Ok(()) };
+        if tls.behind {
+            let mut now = Context::from_waker(Waker::noop());
+            ready(Pin::new(&mut tls.stream).poll_flush(&mut now))?;
+            tls.behind = false;
+        }
+        Ok(())
+    }
+
+    /// Waits no longer for room: what is left behind is lost.
+    pub(super) fn forget(&mut self) {
+        if let Self::Tls(tls) = self {
+            tls.behind = false;
+        }
+    }
+
+    /// Ready when there may be room again.
+    pub(super) fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let stream = match self {
+            Self::Plain(stream) => &*stream,
+            Self::Tls(tls) => tls.stream.get_ref().0,
+        };
+        // An error is met by whoever writes.
+        stream.poll_write_ready(cx).map(drop)
+    }
+}
+
+fn ready<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(done) => done,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, into),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_read(cx, into),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
+        }
+    }
+}
