@@ -22,7 +22,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     acks::{Ack, Acks},
-    decode::{self, Decoded, SeriesTable},
+    decode::{self, Decoded, SeriesTable, reader::Reader},
     held::Held,
     limits::{
         ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX, GATHER_BYTES_MAX, GATHER_BYTES_READY,
@@ -30,7 +30,6 @@ use crate::{
         TOPIC_CACHED_BYTES_MAX, TOPICS_CACHED_MAX,
     },
     metrics::{EnterpriseCounters, Metrics},
-    settings::Format,
     topic::{Origin, Routes},
 };
 
@@ -71,6 +70,10 @@ pub(crate) struct Messages {
     pub(crate) by_qos: [u64; 3],
     /// Payload and topic bytes.
     pub(crate) bytes: usize,
+    /// Fields of foreign payloads that are of no interest.
+    pub(crate) ignored: u64,
+    /// Fields of foreign payloads that had no value.
+    pub(crate) missing: u64,
 }
 
 /// One gateway that the sender speaks for.
@@ -92,7 +95,7 @@ struct Gateway {
 #[derive(Debug, Clone)]
 struct Lane {
     gateway: usize,
-    format: Result<Format, Arc<str>>,
+    reader: Result<Arc<Reader>, Arc<str>>,
 }
 
 /// Topics seen before, with their lanes; the one seen last is found without a hash.
@@ -115,6 +118,7 @@ pub(crate) struct Gather {
     decoded: Decoded,
     records: Vec<Record>,
     letters: Vec<Record>,
+    asks: Vec<String>,
     acks: Acks,
     messages: Messages,
     count: usize,
@@ -236,6 +240,7 @@ impl Gather {
             decoded: Decoded::default(),
             records: Vec::new(),
             letters: Vec::new(),
+            asks: Vec::new(),
             acks: Acks::default(),
             messages: Messages::default(),
             count: 0,
@@ -273,7 +278,7 @@ impl Gather {
 
     /// Whether a publish on `topic` would be read by a decoder.
     pub(crate) fn has_decoder(&self, topic: &str) -> bool {
-        self.routes.resolve(topic).format.is_ok()
+        self.routes.resolve(topic).reader.is_ok()
     }
 
     /// Takes a publish that came at `now_ms`.
@@ -284,12 +289,12 @@ impl Gather {
             return self.write_oversized(lane.gateway, &message, message.payload.len(), now_ms);
         }
         let gateway = &mut self.gateways[lane.gateway];
-        match lane.format {
-            Ok(format) => {
+        match lane.reader {
+            Ok(reader) => {
                 gateway.series.make_room();
                 let decoded = &mut self.decoded;
                 decode::decode(
-                    format,
+                    &reader,
                     message.payload,
                     &mut gateway.series,
                     now_ms,
@@ -308,6 +313,9 @@ impl Gather {
                         self.letters.push(letter);
                     });
                 }
+                self.messages.ignored += decoded.ignored;
+                self.messages.missing += decoded.missing;
+                self.asks.append(&mut decoded.asks);
                 decoded.clear();
             }
             Err(reason) => {
@@ -319,6 +327,11 @@ impl Gather {
                 });
             }
         }
+    }
+
+    /// Topics on which Sparkplug nodes are to be asked for their births; who cannot ask drops them.
+    pub(crate) fn take_asks(&mut self) -> Vec<String> {
+        mem::take(&mut self.asks)
     }
 
     /// Takes a packet of `size` bytes, too many to be read, of which `message` holds the start.
@@ -370,7 +383,7 @@ impl Gather {
         };
         let lane = Lane {
             gateway,
-            format: route.format.map_err(Arc::from),
+            reader: route.reader.map_err(Arc::from),
         };
         self.lanes.remember(topic, &lane);
         lane
@@ -390,6 +403,7 @@ impl Gather {
             });
         }
         self.forget_if_crowded();
+        self.asks.clear();
         let (readings, letters) = (mem::take(&mut self.records), mem::take(&mut self.letters));
         let acks = self.acks.take(readings.len() + letters.len());
         (self.count, self.readings, self.letter_bytes) = (0, 0, 0);

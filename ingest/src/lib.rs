@@ -14,6 +14,8 @@
 
 mod acks;
 pub mod decode;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gather;
 mod held;
 mod limits;
@@ -31,6 +33,9 @@ pub use crate::{
     listen::Listener,
     metrics::Metrics,
     pipeline::{Clock, Pipeline},
-    settings::{DecodeSettings, DecoderRule, Format, ListenSettings, SubscribeSettings},
+    settings::{
+        DecodeSettings, DecoderRule, FieldMap, Format, ListenSettings, Others, Scale,
+        SubscribeSettings, TimeUnit,
+    },
     subscribe::Subscriber,
 };

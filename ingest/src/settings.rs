@@ -6,32 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::topic::Filter;
 
+mod rules;
+
+pub use self::rules::{DecoderRule, FieldMap, Format, Others, Scale, TimeUnit};
+
 /// How payloads are read, by topic. The first rule whose filter matches decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeSettings {
     /// The rules, in order.
     pub rules: Vec<DecoderRule>,
-}
-
-/// One rule of [`DecodeSettings`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DecoderRule {
-    /// An MQTT topic filter, with `+` and `#`.
-    pub filter: String,
-    /// What payloads on these topics are.
-    pub format: Format,
-}
-
-/// The form of a payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Native JSON, see `ingest/schema/readings.schema.json`.
-    Json,
-    /// `park.telemetry.v1.ReadingBatch`.
-    Protobuf,
 }
 
 /// The endpoint that gateways connect to.
@@ -89,14 +73,10 @@ pub struct SubscribeSettings {
 
 impl Default for DecodeSettings {
     fn default() -> Self {
-        let rule = |filter: &str, format| DecoderRule {
-            filter: filter.to_owned(),
-            format,
-        };
         Self {
             rules: vec![
-                rule("park/+/+/+/up/readings", Format::Json),
-                rule("park/+/+/+/up/readings.pb", Format::Protobuf),
+                DecoderRule::new("park/+/+/+/up/readings", Format::Json),
+                DecoderRule::new("park/+/+/+/up/readings.pb", Format::Protobuf),
             ],
         }
     }
@@ -142,9 +122,7 @@ impl DecodeSettings {
             );
         }
         for (index, rule) in self.rules.iter().enumerate() {
-            if let Err(reason) = Filter::parse(&rule.filter) {
-                problems.push(format!("decode.rules[{index}].filter: {reason}"));
-            }
+            rule.check(&format!("decode.rules[{index}]"), problems);
         }
     }
 }

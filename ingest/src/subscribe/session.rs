@@ -23,6 +23,7 @@ use tracing::{error, info};
 
 use crate::{
     acks::Released,
+    decode::sparkplug,
     gather::{Gather, Message},
     limits::{HAND_OFF_KIB_MAX, HAND_OFF_SLACK},
     pipeline::{Append, Pipeline},
@@ -243,6 +244,19 @@ impl<'a> Session<'a> {
             next = self.arrivals.try_recv().ok();
         }
         self.gather.account();
+        self.ask_for_births(now_ms)
+    }
+
+    /// Asks Sparkplug nodes whose births are not known for them, with QoS 0 as the standard says.
+    fn ask_for_births(&mut self, now_ms: i64) -> Result<(), String> {
+        for topic in self.gather.take_asks() {
+            info!(topic, "asking a sparkplug node for its birth");
+            let asked =
+                self.client
+                    .try_publish(topic, QoS::AtMostOnce, false, sparkplug::rebirth(now_ms));
+            asked.map_err(|e| e.to_string())?;
+            self.pipeline.metrics().rebirths_asked.inc();
+        }
         Ok(())
     }
 
