@@ -35,16 +35,16 @@ fn of_version(mut bytes: &[u8], version: Version) -> usize {
     while let Ok(Split::Whole(frame)) = wire::split(bytes, 1 << 20) {
         let (first, body) = (frame.first, frame.body);
         match frame.kind() {
-            Kind::Connect => drop(wire::connect(first, body)),
+            Kind::Connect => _ = wire::connect(first, body),
             Kind::Publish => {
                 if let Ok(publish) = wire::publish(first, body, version) {
                     let parts = publish.topic.len() + publish.payload.len();
                     assert!(parts <= body.len(), "a publish is larger than its packet");
                 }
             }
-            Kind::Pubrel => drop(wire::pubrel(first, body)),
-            Kind::Subscribe => drop(wire::subscribe(first, body, version)),
-            Kind::Unsubscribe => drop(wire::unsubscribe(first, body, version)),
+            Kind::Pubrel => _ = wire::pubrel(first, body),
+            Kind::Subscribe => _ = wire::subscribe(first, body, version),
+            Kind::Unsubscribe => _ = wire::unsubscribe(first, body, version),
             Kind::Disconnect => _ = wire::disconnect_reason(body),
             Kind::Pingreq | Kind::Answer | Kind::Foreign => {}
         }
