@@ -45,6 +45,9 @@ pub struct SubscribeSettings {
     pub client_id: String,
     /// Topic filters to subscribe to, `$share/group/…` included.
     pub filters: Vec<String>,
+    /// The host id under which Sparkplug nodes are told whether we are on line (`spBv1.0/STATE/{id}`);
+    /// they are told nothing when it is left out.
+    pub sparkplug_host: Option<String>,
     /// User name, where the broker asks for one.
     pub username: Option<String>,
     /// File that holds the password and nothing else.
@@ -99,6 +102,7 @@ impl Default for SubscribeSettings {
             broker: "127.0.0.1:1883".to_owned(),
             client_id: "greenpark-ingest".to_owned(),
             filters: vec!["park/+/+/+/up/#".to_owned()],
+            sparkplug_host: None,
             username: None,
             password_file: None,
             ca_file: None,
@@ -163,6 +167,14 @@ impl SubscribeSettings {
             if let Err(reason) = Filter::parse(plain.map_or(filter.as_str(), |(_, topic)| topic)) {
                 problems.push(format!("subscribe.filters[{index}]: {reason}"));
             }
+        }
+        let plain = |host: &String| !host.is_empty() && !host.contains(['/', '+', '#']);
+        if self
+            .sparkplug_host
+            .as_ref()
+            .is_some_and(|host| !plain(host))
+        {
+            problems.push("subscribe.sparkplug_host: is empty or has one of / + #".into());
         }
         if self.receive_maximum == 0 {
             problems.push("subscribe.receive_maximum: must be at least 1".into());

@@ -7,6 +7,7 @@
 //! and opened again, and the broker redelivers.
 
 mod session;
+mod state;
 
 use std::{fs, future::Future, io, path::PathBuf, pin::pin, time::Duration};
 

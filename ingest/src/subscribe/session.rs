@@ -21,6 +21,7 @@ use tokio::{
 };
 use tracing::{error, info};
 
+use super::state::State;
 use crate::{
     acks::Released,
     decode::sparkplug,
@@ -85,6 +86,8 @@ pub(super) struct Session<'a> {
     linger: Pin<Box<Sleep>>,
     linger_until: Option<Instant>,
     worked: bool,
+    /// What Sparkplug nodes are told, if they are told.
+    state: Option<State>,
 }
 
 impl Drop for Session<'_> {
@@ -165,8 +168,13 @@ impl<'a> Session<'a> {
     pub(super) fn open(
         settings: &'a SubscribeSettings,
         pipeline: &'a Pipeline,
-        options: MqttOptions,
+        mut options: MqttOptions,
     ) -> Self {
+        let host = settings.sparkplug_host.as_deref();
+        let state = host.map(|host| State::new(host, pipeline.now_ms()));
+        if let Some(state) = &state {
+            options.set_last_will(state.will());
+        }
         let capacity = usize::from(settings.receive_maximum) + HAND_OFF_SLACK;
         let keep_alive = options.keep_alive();
         let (client, events) = AsyncClient::new(options, capacity);
@@ -190,6 +198,7 @@ impl<'a> Session<'a> {
             linger: Box::pin(time::sleep(Duration::ZERO)),
             linger_until: None,
             worked: false,
+            state,
         }
     }
 
@@ -283,6 +292,7 @@ impl<'a> Session<'a> {
                 self.client
                     .try_subscribe_many(filters)
                     .map_err(|e| e.to_string())?;
+                self.say_state(true)?;
             }
             Arrival::Refused(filters) => {
                 error!(
@@ -295,6 +305,13 @@ impl<'a> Session<'a> {
             Arrival::Disconnected => return Err("disconnected".to_owned()),
         }
         Ok(())
+    }
+
+    fn say_state(&self, online: bool) -> Result<(), String> {
+        let Some(state) = &self.state else {
+            return Ok(());
+        };
+        state.say(&self.client, online).map_err(|e| e.to_string())
     }
 
     /// Hands acknowledgements to the polling task, in order.
@@ -338,7 +355,7 @@ impl<'a> Session<'a> {
                 return;
             }
         }
-        if self.client.try_disconnect().is_err() {
+        if self.say_state(false).is_err() || self.client.try_disconnect().is_err() {
             return;
         }
         while let Some(arrival) = self.arrivals.recv().await {
