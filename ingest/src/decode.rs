@@ -6,17 +6,31 @@
 
 mod columnar;
 mod fields;
+mod influx;
 mod instant;
 mod json;
+mod mapped;
+pub(crate) mod mapping;
+mod moment;
+mod neuron;
+mod pointer;
 mod protobuf;
+pub(crate) mod reader;
 mod refusals;
 mod scan;
 mod series;
+mod sink;
+pub(crate) mod sparkplug;
+mod telegraf;
+mod thingsboard;
 
-use greenpark_model::reading::Reading;
+use greenpark_model::reading::{Reading, Series};
 
+use self::{reader::Reader, sink::Sink};
 pub(crate) use self::{refusals::Refusals, series::SeriesTable};
-use crate::{limits::DECODED_READINGS_KEPT, settings::Format};
+use crate::{
+    DecodeSettings, DecoderRule, limits::DECODED_READINGS_KEPT, settings::Format, topic::Routes,
+};
 
 /// What a payload brought.
 #[derive(Debug, Default)]
@@ -25,6 +39,14 @@ pub(crate) struct Decoded {
     pub(crate) readings: Vec<(u32, Reading)>,
     /// What was not taken.
     pub(crate) refusals: Refusals,
+    /// Fields that no entry of the map names, where the rule ignores them.
+    pub(crate) ignored: u64,
+    /// Fields of which the sender says that it has no value.
+    pub(crate) missing: u64,
+    /// The payload says something that is no reading, such as a death.
+    understood: bool,
+    /// Topics on which Sparkplug nodes are to be asked for their births.
+    pub(crate) asks: Vec<String>,
 }
 
 impl Decoded {
@@ -36,6 +58,13 @@ impl Decoded {
             self.readings = Vec::new();
         }
         self.refusals.clear();
+        self.asks.clear();
+        (self.ignored, self.missing, self.understood) = (0, 0, false);
+    }
+
+    fn is_empty(&self) -> bool {
+        let passed = self.ignored + self.missing > 0 || self.understood;
+        self.readings.is_empty() && self.refusals.is_empty() && !passed
     }
 
     /// Refuses `count` readings from `index` on.
@@ -47,7 +76,9 @@ impl Decoded {
 
     /// Forgets what was taken and refuses the payload as a whole.
     fn refuse_all(&mut self, reason: String) {
+        let asks = std::mem::take(&mut self.asks);
         self.clear();
+        self.asks = asks;
         self.refusals.add(None, 1, reason);
     }
 }
@@ -56,7 +87,7 @@ impl Decoded {
 /// checks payloads, or measures how fast they are read.
 #[derive(Debug)]
 pub struct Decoder {
-    format: Format,
+    reader: Reader,
     series: SeriesTable,
     decoded: Decoded,
 }
@@ -68,6 +99,10 @@ pub struct Counts {
     pub accepted: u64,
     /// Refused, each with a reason in its dead letter.
     pub refused: u64,
+    /// Of no interest, as the rule says.
+    pub ignored: u64,
+    /// Without a value, as the sender says.
+    pub missing: u64,
 }
 
 impl Decoder {
@@ -75,50 +110,99 @@ impl Decoder {
     #[must_use]
     pub fn new(format: Format) -> Self {
         Self {
-            format,
+            reader: Reader::native(format),
             series: SeriesTable::default(),
             decoded: Decoded::default(),
         }
     }
 
+    /// A decoder for what comes on `topic` by `rule`.
+    ///
+    /// # Errors
+    /// What a dead letter would say, if the rule does not cover the topic or does not say who sent it.
+    pub fn of_rule(rule: &DecoderRule, topic: &str) -> Result<Self, String> {
+        let rules = vec![rule.clone()];
+        let route = Routes::new(&DecodeSettings { rules }).resolve(topic);
+        Ok(Self {
+            reader: route.reader?.as_ref().clone(),
+            series: SeriesTable::default(),
+            decoded: Decoded::default(),
+        })
+    }
+
+    /// Turns to another topic, with what was learnt so far.
+    ///
+    /// # Errors
+    /// As [`Decoder::of_rule`].
+    pub fn turn_to(&mut self, topic: &str) -> Result<(), String> {
+        self.reader = self.reader.at_topic(topic)?;
+        Ok(())
+    }
+
+    /// The readings of the last payload, and the reasons of its first refusals.
+    #[must_use]
+    pub fn outcome(&mut self) -> (Vec<(Series, Reading)>, Vec<String>) {
+        let (series, decoded) = (&mut self.series, &self.decoded);
+        let named = |&(of, reading): &(u32, Reading)| (series.get_mut(of).series.clone(), reading);
+        let readings = decoded.readings.iter().map(named).collect();
+        let reasons = decoded.refusals.first().iter().map(|r| r.reason.clone());
+        (readings, reasons.collect())
+    }
+
     /// Decodes a payload that came at `now_ms`.
     pub fn decode(&mut self, payload: &[u8], now_ms: i64) -> Counts {
-        decode(
-            self.format,
-            payload,
-            &mut self.series,
-            now_ms,
-            &mut self.decoded,
-        );
+        self.series.make_room();
+        let (series, to) = (&mut self.series, &mut self.decoded);
+        decode(&self.reader, payload, series, now_ms, to);
         Counts {
             accepted: self.decoded.readings.len() as u64,
             refused: self.decoded.refusals.readings(),
+            ignored: self.decoded.ignored,
+            missing: self.decoded.missing,
         }
     }
 }
 
 /// Decodes `payload`, which came at `now_ms`, into `to`. Afterwards `to` is not empty: a payload
-/// without a reading is refused.
+/// without a reading, or anything else that is known, is refused.
 pub(crate) fn decode(
-    format: Format,
+    reader: &Reader,
     payload: &[u8],
     series: &mut SeriesTable,
     now_ms: i64,
     to: &mut Decoded,
 ) {
     to.clear();
-    let outcome = match format {
-        Format::Json => json::decode(payload, series, now_ms, to),
-        Format::Protobuf => protobuf::decode(payload, series, now_ms, to),
+    let outcome = match (&reader.mapping, reader.format) {
+        (None, Format::Protobuf) => protobuf::decode(payload, series, now_ms, to),
+        (None, _) => json::decode(payload, series, now_ms, to),
+        (Some(mapping), _) => {
+            let mut sink = Sink::new(mapping, series, now_ms, to);
+            foreign(reader, payload, &mut sink)
+        }
     };
     match outcome {
         Err(reason) => to.refuse_all(reason),
-        Ok(()) if to.readings.is_empty() && to.refusals.is_empty() => {
-            to.refuse_all("the payload has no reading".to_owned());
-        }
+        Ok(()) if to.is_empty() => to.refuse_all("the payload has no reading".to_owned()),
         Ok(()) => {}
     }
 }
+
+fn foreign(reader: &Reader, payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
+    match reader.format {
+        Format::Thingsboard => thingsboard::device(payload, sink),
+        Format::ThingsboardGateway => thingsboard::gateway(payload, sink),
+        Format::NeuronValues => neuron::values(payload, sink),
+        Format::NeuronTags | Format::NeuronEcp => neuron::tags(payload, sink),
+        Format::Influx => influx::decode(payload, sink),
+        Format::Telegraf => telegraf::decode(payload, sink),
+        Format::Sparkplug => sparkplug::decode(payload, reader, sink),
+        Format::Mapped | Format::Json | Format::Protobuf => mapped::decode(payload, sink),
+    }
+}
+
+#[cfg(test)]
+mod golden;
 
 #[cfg(test)]
 mod tests {

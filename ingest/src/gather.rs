@@ -9,11 +9,11 @@
 mod lanes;
 mod letters;
 mod numbering;
+mod record;
 
 use std::{mem, sync::Arc};
 
-use bytes::Bytes;
-use greenpark_log::{ContentType, Headers, Record};
+use greenpark_log::{ContentType, Record};
 use greenpark_model::{
     batch::Batch,
     limits::{PACKET_BYTES_MAX, RECORD_BYTES_MAX},
@@ -23,10 +23,13 @@ use greenpark_model::{
 use greenpark_proto::reading_batch;
 use rustc_hash::FxHashMap;
 
-use self::lanes::{Lane, Lanes};
+use self::{
+    lanes::{Lane, Lanes},
+    record::record,
+};
 use crate::{
     acks::{Ack, Acks},
-    decode::{self, Decoded, SeriesTable},
+    decode::{self, Decoded, SeriesTable, reader::Reader},
     held::Held,
     identity::Grant,
     limits::{
@@ -36,7 +39,6 @@ use crate::{
     },
     metrics::{EnterpriseCounters, Metrics},
     receipts::Entered,
-    settings::Format,
     topic::{Origin, Routes},
 };
 
@@ -89,6 +91,10 @@ pub(crate) struct Messages {
     pub(crate) by_qos: [u64; 3],
     /// Payload and topic bytes.
     pub(crate) bytes: usize,
+    /// Fields of foreign payloads that are of no interest.
+    pub(crate) ignored: u64,
+    /// Fields of foreign payloads that had no value.
+    pub(crate) missing: u64,
 }
 
 /// One gateway that the sender speaks for.
@@ -125,6 +131,7 @@ pub(crate) struct Gather {
     decoded: Decoded,
     records: Vec<Record>,
     letters: Vec<Record>,
+    asks: Vec<String>,
     acks: Acks,
     messages: Messages,
     count: usize,
@@ -205,21 +212,6 @@ impl Gateway {
     }
 }
 
-fn record(origin: &Origin, content_type: ContentType, payload: Bytes) -> Record {
-    let headers = Headers {
-        enterprise: origin.enterprise.clone(),
-        gateway: origin.gateway.clone(),
-        epoch: 0,
-        sequence: 0,
-        content_type,
-    };
-    Record {
-        park: origin.park.clone(),
-        headers,
-        payload,
-    }
-}
-
 impl Gather {
     pub(crate) fn new(routes: Arc<Routes>, metrics: Metrics, held: Held) -> Self {
         Self {
@@ -233,6 +225,7 @@ impl Gather {
             decoded: Decoded::default(),
             records: Vec::new(),
             letters: Vec::new(),
+            asks: Vec::new(),
             acks: Acks::default(),
             messages: Messages::default(),
             count: 0,
@@ -304,7 +297,7 @@ impl Gather {
 
     /// Whether a publish on `topic` would be read by a decoder.
     pub(crate) fn has_decoder(&self, topic: &str) -> bool {
-        self.routes.resolve(topic).format.is_ok()
+        self.routes.resolve(topic).reader.is_ok()
     }
 
     /// Takes a publish that came at `now_ms`.
@@ -325,12 +318,12 @@ impl Gather {
             return self.write_oversized(lane.gateway, message, message.payload.len(), now_ms);
         }
         let gateway = &mut self.gateways[lane.gateway];
-        match lane.format {
-            Ok(format) => {
+        match lane.reader {
+            Ok(reader) => {
                 gateway.series.make_room();
                 let decoded = &mut self.decoded;
                 decode::decode(
-                    format,
+                    &reader,
                     message.payload,
                     &mut gateway.series,
                     now_ms,
@@ -349,6 +342,9 @@ impl Gather {
                         self.letters.push(letter);
                     });
                 }
+                self.messages.ignored += decoded.ignored;
+                self.messages.missing += decoded.missing;
+                self.asks.append(&mut decoded.asks);
                 decoded.clear();
             }
             Err(reason) => {
@@ -360,6 +356,11 @@ impl Gather {
                 });
             }
         }
+    }
+
+    /// Topics on which Sparkplug nodes are to be asked for their births; who cannot ask drops them.
+    pub(crate) fn take_asks(&mut self) -> Vec<String> {
+        mem::take(&mut self.asks)
     }
 
     /// Takes a packet of `size` bytes, too many to be read, of which `message` holds the start.
@@ -428,7 +429,7 @@ impl Gather {
         };
         let lane = Lane {
             gateway,
-            format: route.format.map_err(Arc::from),
+            reader: route.reader.map_err(Arc::from),
         };
         self.lanes.remember(topic, &lane);
         Some(lane)
@@ -455,6 +456,7 @@ impl Gather {
             });
         }
         self.forget_if_crowded();
+        self.asks.clear();
         let (readings, letters) = (mem::take(&mut self.records), mem::take(&mut self.letters));
         let acks = self.acks.take(readings.len() + letters.len());
         (self.count, self.readings, self.numbers, self.letter_bytes) = (0, 0, 0, 0);

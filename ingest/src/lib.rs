@@ -14,6 +14,8 @@
 
 mod acks;
 pub mod decode;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gather;
 mod held;
 mod identity;
@@ -37,6 +39,9 @@ pub use crate::{
     metrics::Metrics,
     pipeline::{Clock, Pipeline},
     receipts::Receipts,
-    settings::{DecodeSettings, DecoderRule, Format, ListenSettings, SubscribeSettings},
+    settings::{
+        DecodeSettings, DecoderRule, FieldMap, Format, ListenSettings, Others, Scale,
+        SubscribeSettings, TimeUnit,
+    },
     subscribe::Subscriber,
 };

@@ -139,3 +139,13 @@ pub(crate) const SUBSCRIPTIONS_MAX: usize = 1_024;
 
 /// How often a subscriber is told of changes to a receipt, at most, in milliseconds.
 pub(crate) const RECEIPT_MS: u64 = 1_000;
+
+/// Sparkplug edge nodes whose births are remembered: a park has hundreds.
+pub(crate) const EDGES_MAX: usize = 4_096;
+
+/// Metrics of one edge node that are remembered by name: three megabytes at its worst.
+pub(crate) const EDGE_METRICS_MAX: usize = 16_384;
+
+/// Milliseconds between two requests for the birth of one edge node: a birth of a large node over a
+/// mobile network takes seconds.
+pub(crate) const REBIRTH_MS: i64 = 10_000;

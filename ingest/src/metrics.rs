@@ -80,6 +80,9 @@ pub struct Metrics {
     pub(crate) record_bytes: Counter,
     pub(crate) reconnects: Counter,
     pub(crate) dropped_qos0: Counter,
+    pub(crate) fields_ignored: Counter,
+    pub(crate) fields_missing: Counter,
+    pub(crate) rebirths_asked: Counter,
 }
 
 impl Metrics {
@@ -105,6 +108,7 @@ impl Metrics {
             m.dead_lettered.clone(),
         );
         metrics.register_traffic(to);
+        metrics.register_dialects(to);
         metrics
     }
 
@@ -169,6 +173,25 @@ impl Metrics {
             "dropped_qos0",
             "QoS 0 messages dropped because the log is slow",
             m.dropped_qos0.clone(),
+        );
+    }
+
+    fn register_dialects(&self, to: &mut Registry) {
+        let m = self;
+        to.register(
+            "fields_ignored",
+            "Fields of foreign payloads that no map names, where the rule ignores them",
+            m.fields_ignored.clone(),
+        );
+        to.register(
+            "fields_missing",
+            "Fields of foreign payloads that came without a value",
+            m.fields_missing.clone(),
+        );
+        to.register(
+            "rebirths_asked",
+            "Sparkplug nodes asked for their births",
+            m.rebirths_asked.clone(),
         );
     }
 

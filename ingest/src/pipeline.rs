@@ -117,6 +117,8 @@ impl Pipeline {
             self.metrics.of_qos(qos).inc_by(count);
         }
         self.metrics.payload_bytes.inc_by(messages.bytes as u64);
+        self.metrics.fields_ignored.inc_by(messages.ignored);
+        self.metrics.fields_missing.inc_by(messages.missing);
         let (writer, metrics) = (Arc::clone(&self.writer), self.metrics.clone());
         let receipts = (!numbered.is_empty()).then(|| self.receipts.clone());
         async move {

@@ -9,32 +9,16 @@ use crate::{
     topic::Filter,
 };
 
+mod rules;
+
+pub use self::rules::{DecoderRule, FieldMap, Format, Others, Scale, TimeUnit};
+
 /// How payloads are read, by topic. The first rule whose filter matches decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeSettings {
     /// The rules, in order.
     pub rules: Vec<DecoderRule>,
-}
-
-/// One rule of [`DecodeSettings`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DecoderRule {
-    /// An MQTT topic filter, with `+` and `#`.
-    pub filter: String,
-    /// What payloads on these topics are.
-    pub format: Format,
-}
-
-/// The form of a payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Native JSON, see `ingest/schema/readings.schema.json`.
-    Json,
-    /// `park.telemetry.v1.ReadingBatch`.
-    Protobuf,
 }
 
 /// The endpoint that gateways connect to.
@@ -73,6 +57,9 @@ pub struct SubscribeSettings {
     pub client_id: String,
     /// Topic filters to subscribe to, `$share/group/…` included.
     pub filters: Vec<String>,
+    /// The host id under which Sparkplug nodes are told whether we are on line (`spBv1.0/STATE/{id}`);
+    /// they are told nothing when it is left out.
+    pub sparkplug_host: Option<String>,
     /// User name, where the broker asks for one.
     pub username: Option<String>,
     /// File that holds the password and nothing else.
@@ -105,14 +92,10 @@ pub struct SubscribeSettings {
 
 impl Default for DecodeSettings {
     fn default() -> Self {
-        let rule = |filter: &str, format| DecoderRule {
-            filter: filter.to_owned(),
-            format,
-        };
         Self {
             rules: vec![
-                rule("park/+/+/+/up/readings", Format::Json),
-                rule("park/+/+/+/up/readings.pb", Format::Protobuf),
+                DecoderRule::new("park/+/+/+/up/readings", Format::Json),
+                DecoderRule::new("park/+/+/+/up/readings.pb", Format::Protobuf),
             ],
         }
     }
@@ -138,6 +121,7 @@ impl Default for SubscribeSettings {
             broker: "127.0.0.1:1883".to_owned(),
             client_id: "greenpark-ingest".to_owned(),
             filters: vec!["park/+/+/+/up/#".to_owned()],
+            sparkplug_host: None,
             username: None,
             password_file: None,
             ca_file: None,
@@ -163,9 +147,7 @@ impl DecodeSettings {
             );
         }
         for (index, rule) in self.rules.iter().enumerate() {
-            if let Err(reason) = Filter::parse(&rule.filter) {
-                problems.push(format!("decode.rules[{index}].filter: {reason}"));
-            }
+            rule.check(&format!("decode.rules[{index}]"), problems);
         }
     }
 }
@@ -208,6 +190,14 @@ impl SubscribeSettings {
             if let Err(reason) = Filter::parse(plain.map_or(filter.as_str(), |(_, topic)| topic)) {
                 problems.push(format!("subscribe.filters[{index}]: {reason}"));
             }
+        }
+        let plain = |host: &String| !host.is_empty() && !host.contains(['/', '+', '#']);
+        if self
+            .sparkplug_host
+            .as_ref()
+            .is_some_and(|host| !plain(host))
+        {
+            problems.push("subscribe.sparkplug_host: is empty or has one of / + #".into());
         }
         if self.receive_maximum == 0 {
             problems.push("subscribe.receive_maximum: must be at least 1".into());

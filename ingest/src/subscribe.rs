@@ -9,6 +9,7 @@
 
 mod receipts;
 mod session;
+mod state;
 
 use std::{fs, future::Future, io, path::PathBuf, pin::pin, time::Duration};
 

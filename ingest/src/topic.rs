@@ -5,7 +5,16 @@
 
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
 
-use crate::settings::{DecodeSettings, Format};
+use std::sync::Arc;
+
+use crate::{
+    decode::{
+        mapping::{Mapping, Template},
+        reader::Reader,
+        sparkplug::Edges,
+    },
+    settings::{DecodeSettings, DecoderRule},
+};
 
 /// The grammar, as refusals name it.
 pub(crate) const GRAMMAR: &str = "park/{park}/{enterprise}/{gateway}/up/{stream}";
@@ -94,56 +103,148 @@ impl Origin {
 }
 
 /// Where a topic leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Route {
     /// Who sends on it; [`Origin::unknown`] where the topic does not say.
     pub(crate) origin: Origin,
     /// How its payloads are read, or why they are not.
-    pub(crate) format: Result<Format, String>,
+    pub(crate) reader: Result<Arc<Reader>, String>,
+}
+
+/// Who sends on the topics of a rule, where the rule says so and not the grammar.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    park: Template,
+    enterprise: Template,
+    gateway: Template,
 }
 
 /// The configured rules, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Routes {
-    rules: Vec<(Filter, Format)>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    filter: Filter,
+    identity: Option<Identity>,
+    reader: Reader,
+}
+
+impl Identity {
+    /// Takes a rule's identity, or tells `wrong` what keeps it from having one; `None` where the topic says it.
+    pub(crate) fn of(rule: &DecoderRule, mut wrong: impl FnMut(&str, String)) -> Option<Self> {
+        let given = [
+            ("park", &rule.park),
+            ("enterprise", &rule.enterprise),
+            ("gateway", &rule.gateway),
+        ];
+        if given.iter().all(|(_, text)| text.is_none()) {
+            return None;
+        }
+        let mut read = |(name, text): (&str, &Option<String>)| {
+            let Some(text) = text else {
+                wrong(
+                    name,
+                    "is missing; give park, enterprise and gateway, or none of them".into(),
+                );
+                return None;
+            };
+            let template = Template::parse(text).and_then(|template| match template.has_device() {
+                true => Err("'{device}' is for meters; a sender is named by the topic".to_owned()),
+                false => template.checked(),
+            });
+            template.map_err(|reason| wrong(name, reason)).ok()
+        };
+        let [park, enterprise, gateway] = given.map(&mut read);
+        Some(Self {
+            park: park?,
+            enterprise: enterprise?,
+            gateway: gateway?,
+        })
+    }
+
+    fn origin(&self, topic: &str) -> Result<Origin, String> {
+        let text = |template: &Template| {
+            let levels = template.at_topic(topic)?;
+            Ok::<_, String>(levels.fixed().unwrap_or_default().to_owned())
+        };
+        let wrong =
+            |what: &str, reason: &dyn std::fmt::Display| format!("the topic's {what}: {reason}");
+        Ok(Origin {
+            park: ParkId::new(&text(&self.park)?).map_err(|e| wrong("park", &e))?,
+            enterprise: EnterpriseId::new(&text(&self.enterprise)?)
+                .map_err(|e| wrong("enterprise", &e))?,
+            gateway: GatewayId::new(&text(&self.gateway)?).map_err(|e| wrong("gateway", &e))?,
+        })
+    }
+}
+
+impl Rule {
+    fn of(rule: &DecoderRule, edges: &Arc<Edges>) -> Option<Self> {
+        let mapping = (!rule.format.is_native()).then(|| Mapping::of(rule, |_, _| ()));
+        Some(Self {
+            filter: Filter::parse(&rule.filter).ok()?,
+            identity: Identity::of(rule, |_, _| ()),
+            reader: Reader {
+                format: rule.format,
+                mapping,
+                topic: Box::default(),
+                edges: Arc::clone(edges),
+            },
+        })
+    }
+
+    fn route(&self, topic: &str) -> Result<Route, String> {
+        let origin = match &self.identity {
+            Some(identity) => identity.origin(topic)?,
+            None => Origin::parse(topic)?,
+        };
+        let reader = self.reader.at_topic(topic).map(Arc::new);
+        Ok(Route { origin, reader })
+    }
 }
 
 impl Routes {
     /// Takes the rules of checked settings; a filter that is none matches nothing.
     pub(crate) fn new(settings: &DecodeSettings) -> Self {
-        let rule = |r: &crate::DecoderRule| Some((Filter::parse(&r.filter).ok()?, r.format));
+        let edges = Arc::<Edges>::default();
         Self {
-            rules: settings.rules.iter().filter_map(rule).collect(),
+            rules: settings
+                .rules
+                .iter()
+                .filter_map(|r| Rule::of(r, &edges))
+                .collect(),
         }
     }
 
     /// Where `topic` leads.
     pub(crate) fn resolve(&self, topic: &str) -> Route {
-        match Origin::parse(topic) {
-            Ok(origin) => Route {
+        let rule = self.rules.iter().find(|rule| rule.filter.matches(topic));
+        let found = match rule {
+            Some(rule) => rule.route(topic),
+            None => Origin::parse(topic).map(|origin| Route {
                 origin,
-                format: self.format(topic),
-            },
-            Err(reason) => Route {
-                origin: Origin::unknown(),
-                format: Err(reason),
-            },
-        }
+                reader: Err(self.no_decoder()),
+            }),
+        };
+        found.unwrap_or_else(|reason| Route {
+            origin: Origin::unknown(),
+            reader: Err(reason),
+        })
     }
 
-    fn format(&self, topic: &str) -> Result<Format, String> {
-        let rule = self.rules.iter().find(|(filter, _)| filter.matches(topic));
-        rule.map(|(_, format)| *format).ok_or_else(|| {
-            let known: Vec<_> = self
-                .rules
-                .iter()
-                .map(|(filter, _)| filter.0.as_str())
-                .collect();
-            format!(
-                "no decoder is configured for this topic; there is one for {}",
-                known.join(", ")
-            )
-        })
+    fn no_decoder(&self) -> String {
+        let known: Vec<_> = self
+            .rules
+            .iter()
+            .map(|rule| rule.filter.0.as_str())
+            .collect();
+        format!(
+            "no decoder is configured for this topic; there is one for {}",
+            known.join(", ")
+        )
     }
 }
 
@@ -196,19 +297,20 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Format;
 
     #[test]
     fn identity_and_decoder_come_from_the_topic() {
         let routes = Routes::new(&DecodeSettings::default());
         let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings");
-        assert_eq!(route.format, Ok(Format::Json));
+        assert_eq!(route.reader.map(|r| r.format), Ok(Format::Json));
         assert_eq!(route.origin.enterprise.as_str(), "steel-01");
         let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings.pb");
-        assert_eq!(route.format, Ok(Format::Protobuf));
+        assert_eq!(route.reader.map(|r| r.format), Ok(Format::Protobuf));
         let route = routes.resolve("park/cq-lj/steel-01/gw1/up/status");
         assert!(
             route
-                .format
+                .reader
                 .expect_err("no decoder")
                 .contains("park/+/+/+/up/readings")
         );
@@ -229,13 +331,13 @@ mod tests {
             let route = routes.resolve(bad);
             assert_eq!(route.origin, Origin::unknown(), "{bad}");
             assert!(
-                route.format.expect_err("refused").contains(GRAMMAR),
+                route.reader.expect_err("refused").contains(GRAMMAR),
                 "{bad}"
             );
         }
         let reason = routes
             .resolve("park/p/钢厂/g/up/readings")
-            .format
+            .reader
             .expect_err("refused");
         assert!(reason.contains("enterprise"), "{reason}");
     }
@@ -254,6 +356,26 @@ mod tests {
         ] {
             assert_eq!(Origin::of_receipts(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_rule_names_the_sender_by_levels_of_the_topic() {
+        let rule = r#"{"filter":"spBv1.0/+/+/+/#","format":"sparkplug","park":"demo",
+            "enterprise":"{1}","gateway":"gw-{3}","others":"ignore"}"#;
+        let rules = vec![serde_json::from_str(rule).expect("a rule")];
+        let routes = Routes::new(&DecodeSettings { rules });
+        let route = routes.resolve("spBv1.0/steel-01/NDATA/edge-7");
+        assert!(route.reader.is_ok());
+        let Origin {
+            park,
+            enterprise,
+            gateway,
+        } = route.origin;
+        let ids = (park.as_str(), enterprise.as_str(), gateway.as_str());
+        assert_eq!(ids, ("demo", "steel-01", "gw-edge-7"));
+        let route = routes.resolve("spBv1.0/钢厂/NDATA/edge-7");
+        assert_eq!(route.origin, Origin::unknown());
+        assert!(route.reader.expect_err("no id").contains("enterprise"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) enum Token<'a> {
     Null,
     Bool,
     Array(&'a str),
-    Object,
+    Object(&'a str),
 }
 
 /// Reads a JSON text from front to back.
@@ -43,7 +43,7 @@ impl Token<'_> {
             Self::Null => "null",
             Self::Bool => "true or false",
             Self::Array(_) => "an array",
-            Self::Object => "an object",
+            Self::Object(_) => "an object",
         }
     }
 }
@@ -170,7 +170,7 @@ impl<'a> Scanner<'a> {
             }
             Some(b'{') => {
                 self.object(|inner, _key| inner.value().map(drop))?;
-                Ok(Token::Object)
+                Ok(Token::Object(&self.text[start..self.at]))
             }
             _ => self.error("expected a value"),
         }

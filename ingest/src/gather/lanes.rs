@@ -6,15 +6,15 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::{
+    decode::reader::Reader,
     limits::{TOPIC_CACHED_BYTES_MAX, TOPICS_CACHED_MAX},
-    settings::Format,
 };
 
 /// Where a topic leads within this gather.
 #[derive(Debug, Clone)]
 pub(super) struct Lane {
     pub(super) gateway: usize,
-    pub(super) format: Result<Format, Arc<str>>,
+    pub(super) reader: Result<Arc<Reader>, Arc<str>>,
 }
 
 /// Topics seen before, with their lanes; the one seen last is found without a hash.

@@ -22,8 +22,10 @@ use tokio::{
 };
 use tracing::{error, info};
 
+use super::state::State;
 use crate::{
     acks::Released,
+    decode::sparkplug,
     gather::{Gather, Message},
     limits::{HAND_OFF_KIB_MAX, HAND_OFF_SLACK},
     pipeline::{Append, Pipeline},
@@ -87,6 +89,8 @@ pub(super) struct Session<'a> {
     linger: Pin<Box<Sleep>>,
     linger_until: Option<Instant>,
     worked: bool,
+    /// What Sparkplug nodes are told, if they are told.
+    state: Option<State>,
 }
 
 impl Drop for Session<'_> {
@@ -170,8 +174,13 @@ impl<'a> Session<'a> {
     pub(super) fn open(
         settings: &'a SubscribeSettings,
         pipeline: &'a Pipeline,
-        options: MqttOptions,
+        mut options: MqttOptions,
     ) -> Self {
+        let host = settings.sparkplug_host.as_deref();
+        let state = host.map(|host| State::new(host, pipeline.now_ms()));
+        if let Some(state) = &state {
+            options.set_last_will(state.will());
+        }
         let capacity = usize::from(settings.receive_maximum) + HAND_OFF_SLACK;
         let keep_alive = options.keep_alive();
         let (client, events) = AsyncClient::new(options, capacity);
@@ -195,6 +204,7 @@ impl<'a> Session<'a> {
             linger: Box::pin(time::sleep(Duration::ZERO)),
             linger_until: None,
             worked: false,
+            state,
         }
     }
 
@@ -249,6 +259,19 @@ impl<'a> Session<'a> {
             next = self.arrivals.try_recv().ok();
         }
         self.gather.account();
+        self.ask_for_births(now_ms)
+    }
+
+    /// Asks Sparkplug nodes whose births are not known for them, with QoS 0 as the standard says.
+    fn ask_for_births(&mut self, now_ms: i64) -> Result<(), String> {
+        for topic in self.gather.take_asks() {
+            info!(topic, "asking a sparkplug node for its birth");
+            let asked =
+                self.client
+                    .try_publish(topic, QoS::AtMostOnce, false, sparkplug::rebirth(now_ms));
+            asked.map_err(|e| e.to_string())?;
+            self.pipeline.metrics().rebirths_asked.inc();
+        }
         Ok(())
     }
 
@@ -276,6 +299,7 @@ impl<'a> Session<'a> {
                 self.client
                     .try_subscribe_many(filters)
                     .map_err(|e| e.to_string())?;
+                self.say_state(true)?;
             }
             Arrival::Refused(filters) => {
                 error!(
@@ -288,6 +312,13 @@ impl<'a> Session<'a> {
             Arrival::Disconnected => return Err("disconnected".to_owned()),
         }
         Ok(())
+    }
+
+    fn say_state(&self, online: bool) -> Result<(), String> {
+        let Some(state) = &self.state else {
+            return Ok(());
+        };
+        state.say(&self.client, online).map_err(|e| e.to_string())
     }
 
     /// Hands acknowledgements to the polling task, in order.
@@ -331,7 +362,7 @@ impl<'a> Session<'a> {
                 return;
             }
         }
-        if self.client.try_disconnect().is_err() {
+        if self.say_state(false).is_err() || self.client.try_disconnect().is_err() {
             return;
         }
         while let Some(arrival) = self.arrivals.recv().await {

@@ -1,0 +1,93 @@
+//! What EMQX Neuron uploads: a group of tags of a south node, as values, as tags, or in its ECP form.
+//!
+//! A tag that Neuron could not read has an error code and no value: it is missing, and never zero. The
+//! device is the south node; a map names a tag, or `group/tag`.
+
+use std::borrow::Cow;
+
+use greenpark_model::reading::Flag;
+
+use super::{
+    mapped::{text, when},
+    moment, pointer,
+    scan::Token,
+    sink::{Sample, Sink, Value, When},
+};
+use crate::settings::TimeUnit;
+
+/// What the tags of an upload have in common.
+struct Upload<'a> {
+    node: Cow<'a, str>,
+    group: Cow<'a, str>,
+    at: Option<Result<i64, String>>,
+}
+
+/// Decodes the values form of `payload` into `sink`; an error refuses the payload as a whole.
+pub(super) fn values(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
+    let (upload, body) = upload(payload)?;
+    match pointer::member(body, "values") {
+        Some(Token::Object(values)) => pointer::each(values, |tag, token| {
+            upload.put(tag, Value::of(&token), sink);
+        }),
+        _ => return Err("\"values\" is missing or no object: not Neuron's values format".into()),
+    }
+    if let Some(Token::Object(errors)) = pointer::member(body, "errors") {
+        pointer::each(errors, |tag, _| upload.put(tag, Value::Missing, sink));
+    }
+    Ok(())
+}
+
+/// Decodes the tags form or the ECP form of `payload` into `sink`.
+pub(super) fn tags(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
+    let (upload, body) = upload(payload)?;
+    let Some(Token::Array(tags)) = pointer::member(body, "tags") else {
+        return Err("\"tags\" is missing or no array: not Neuron's tags or ECP format".into());
+    };
+    pointer::each(tags, |_, token| {
+        let Token::Object(tag) = token else {
+            return sink.refuse_element(format!("a tag is {}, not an object", token.describe()));
+        };
+        let Some(Token::Text(name)) = pointer::member(tag, "name") else {
+            return sink.refuse_element("a tag has no name".to_owned());
+        };
+        let failed = pointer::member(tag, "error").is_some_and(|code| code != Token::Number("0"));
+        let value = pointer::member(tag, "value").filter(|_| !failed);
+        upload.put(
+            &name,
+            value.as_ref().map_or(Value::Missing, Value::of),
+            sink,
+        );
+    });
+    Ok(())
+}
+
+fn upload(payload: &[u8]) -> Result<(Upload<'_>, &str), String> {
+    let Some(Token::Object(body)) = pointer::token(text(payload)?) else {
+        return Err("the payload is no JSON object".to_owned());
+    };
+    let name = |key: &str| match pointer::member(body, key) {
+        Some(Token::Text(name)) => name,
+        _ => Cow::Borrowed(""),
+    };
+    let at = pointer::member(body, "timestamp");
+    let upload = Upload {
+        node: name("node"),
+        group: name("group"),
+        at: at.map(|token| moment::of_token(&token, TimeUnit::Ms)),
+    };
+    Ok((upload, body))
+}
+
+impl Upload<'_> {
+    fn put(&self, tag: &str, value: Value<'_>, sink: &mut Sink<'_>) {
+        let when: When<'_> = when(self.at.as_ref());
+        sink.put(Sample {
+            device: &self.node,
+            group: &self.group,
+            field: tag,
+            value,
+            when,
+            flag: Flag::Normal,
+        });
+    }
+}

@@ -1,0 +1,244 @@
+//! Sparkplug B, version 3.0: edge nodes whose births name what their data means.
+//!
+//! Data without a known birth, or by an alias alone after a break in the sequence, is refused as `birth
+//! unknown`, with its bytes in the dead letter, and the node is asked for its birth: a metric whose
+//! name is a guess is never a reading. The node's own metrics have no device; those of a device have
+//! its name. A metric that is null is missing; one of bad or stale quality keeps its value, with a flag.
+
+mod edges;
+mod payload;
+
+use std::fmt::Write as _;
+
+use greenpark_model::reading::Flag;
+use prost::Message as _;
+
+pub(crate) use self::edges::Edges;
+use self::{
+    edges::{Device, edge},
+    payload::{Metric, Payload, Value as Wire},
+};
+use super::{
+    reader::Reader,
+    sink::{Sample, Sink, Value, When},
+};
+
+const SPACE: &str = "spBv1.0";
+const REBIRTH: &str = "Node Control/Rebirth";
+const BIRTH_DEATH: &str = "bdSeq";
+
+/// What a topic says.
+#[derive(Debug, PartialEq, Eq)]
+struct Topic<'a> {
+    /// `{group}/…/{edge}`.
+    group: &'a str,
+    verb: &'a str,
+    edge: &'a str,
+    device: &'a str,
+}
+
+impl<'a> Topic<'a> {
+    fn parse(topic: &'a str) -> Option<Self> {
+        let mut levels = topic.strip_prefix(SPACE)?.strip_prefix('/')?.split('/');
+        let parsed = Self {
+            group: levels.next()?,
+            verb: levels.next()?,
+            edge: levels.next()?,
+            device: levels.next().unwrap_or_default(),
+        };
+        let of_device = matches!(parsed.verb, "DBIRTH" | "DDATA" | "DDEATH" | "DCMD");
+        (levels.next().is_none() && of_device != parsed.device.is_empty()).then_some(parsed)
+    }
+}
+
+/// Decodes `payload` into `sink`; an error refuses the payload as a whole.
+pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Result<(), String> {
+    if is_state(&reader.topic) {
+        sink.to.understood = true;
+        return Ok(());
+    }
+    let topic = Topic::parse(&reader.topic).ok_or_else(|| {
+        format!("the topic is not {SPACE}/{{group}}/{{message type}}/{{edge node}}[/{{device}}]")
+    })?;
+    if matches!(topic.verb, "NCMD" | "DCMD") {
+        sink.to.understood = true;
+        return Ok(());
+    }
+    let payload = Payload::decode(payload).map_err(|e| format!("not Sparkplug B: {e}"))?;
+    if payload.seq.is_some_and(|seq| seq > 255) {
+        return Err("the sequence number is above 255".to_owned());
+    }
+    let name = format!("{}/{}", topic.group, topic.edge);
+    let mut held = reader.edges.hold();
+    let edge = edge(&mut held, &name);
+    match topic.verb {
+        "NBIRTH" => edge.born(&payload, birth_death(&payload)),
+        "NDEATH" => edge.die(birth_death(&payload)),
+        "DBIRTH" | "NDATA" | "DDATA" | "DDEATH" => edge.follow(payload.seq),
+        other => return Err(format!("'{other}' is no message type of Sparkplug")),
+    }
+    match topic.verb {
+        "NBIRTH" | "DBIRTH" => edge.learn(topic.device, &payload),
+        "DDEATH" => edge.forget(topic.device),
+        _ => {}
+    }
+    let dead = matches!(topic.verb, "NDEATH" | "DDEATH");
+    if !dead
+        && (edge.broken || !edge.is_born() || edge.device(topic.device).is_none())
+        && edge.may_ask(sink.now_ms)
+    {
+        sink.to
+            .asks
+            .push(format!("{SPACE}/{}/NCMD/{}", topic.group, topic.edge));
+    }
+    sink.to.understood = true;
+    if dead {
+        return Ok(());
+    }
+    let Some(device) = edge.device(topic.device) else {
+        return Err(format!(
+            "birth unknown: there was no birth of {name} {}",
+            topic.device
+        ));
+    };
+    take(&payload, &topic, (device, edge.broken), sink);
+    Ok(())
+}
+
+/// The request for a birth, which is published on the topic that a decoder asks with.
+pub(crate) fn rebirth(now_ms: i64) -> Vec<u8> {
+    let timestamp = u64::try_from(now_ms).ok();
+    let metric = Metric {
+        name: Some(REBIRTH.to_owned()),
+        timestamp,
+        datatype: Some(11),
+        value: Some(Wire::Boolean(true)),
+        ..Metric::default()
+    };
+    let payload = Payload {
+        timestamp,
+        metrics: vec![metric],
+        seq: None,
+    };
+    payload.encode_to_vec()
+}
+
+fn is_state(topic: &str) -> bool {
+    let rest = topic
+        .strip_prefix(SPACE)
+        .map_or(topic, |rest| rest.trim_start_matches('/'));
+    rest.starts_with("STATE/") && topic.split('/').count() <= 3
+}
+
+fn birth_death(payload: &Payload) -> Option<u64> {
+    let named = |metric: &&Metric| metric.name.as_deref() == Some(BIRTH_DEATH);
+    match payload.metrics.iter().find(named)?.value {
+        Some(Wire::Long(number)) => Some(number),
+        Some(Wire::Int(number)) => Some(u64::from(number)),
+        _ => None,
+    }
+}
+
+fn take(payload: &Payload, topic: &Topic<'_>, of: (&Device, bool), sink: &mut Sink<'_>) {
+    let (device, broken) = of;
+    let birth = topic.verb.ends_with("BIRTH");
+    let mut digits = String::new();
+    for metric in &payload.metrics {
+        let own = metric.name.as_deref().filter(|name| !name.is_empty());
+        let known = metric
+            .alias
+            .filter(|_| !broken || birth)
+            .and_then(|a| device.name(a));
+        let name = own.or(known);
+        if name.is_some_and(|name| name == BIRTH_DEATH || is_control(name)) {
+            continue;
+        }
+        let datatype = metric.datatype.filter(|&datatype| datatype != 0);
+        let datatype = datatype.unwrap_or_else(|| name.map_or(0, |name| device.datatype(name)));
+        digits.clear();
+        let sample = Sample {
+            device: topic.device,
+            group: "",
+            field: name.unwrap_or_default(),
+            value: value(metric, datatype, &mut digits),
+            when: when(metric, payload),
+            flag: flag(metric),
+        };
+        if name.is_none() {
+            let alias = metric.alias.unwrap_or_default();
+            let reason = format!("birth unknown: the alias {alias} cannot be trusted to be known");
+            sink.refuse(&sample, &reason);
+        } else {
+            sink.put(sample);
+        }
+    }
+}
+
+fn is_control(name: &str) -> bool {
+    name.starts_with("Node Control/") || name.starts_with("Device Control/")
+}
+
+fn when(metric: &Metric, payload: &Payload) -> When<'static> {
+    let historical = metric.is_historical == Some(true);
+    match metric
+        .timestamp
+        .or(payload.timestamp.filter(|_| !historical))
+    {
+        // What is beyond an i64 is refused as the future.
+        Some(ms) => When::At(i64::try_from(ms).unwrap_or(i64::MAX)),
+        None if historical => When::Wrong("it is historical and has no instant"),
+        None => When::Received,
+    }
+}
+
+/// The number of a metric, written to `digits`; what is signed comes in two's complement.
+fn value<'d>(metric: &Metric, datatype: u32, digits: &'d mut String) -> Value<'d> {
+    if metric.is_null == Some(true) {
+        return Value::Missing;
+    }
+    // Writing to a String does not fail. A float's shortest text is what the meter meant.
+    let written = match &metric.value {
+        Some(Wire::Int(bits)) => match datatype {
+            1 => write!(digits, "{}", bits.to_le_bytes()[0].cast_signed()),
+            2 => {
+                let [low, high, ..] = bits.to_le_bytes();
+                write!(digits, "{}", i16::from_le_bytes([low, high]))
+            }
+            3 => write!(digits, "{}", bits.cast_signed()),
+            _ => write!(digits, "{bits}"),
+        },
+        Some(Wire::Long(bits)) if datatype == 4 => write!(digits, "{}", bits.cast_signed()),
+        Some(Wire::Long(bits)) => write!(digits, "{bits}"),
+        Some(Wire::Float(number)) => write!(digits, "{number}"),
+        Some(Wire::Double(number)) => write!(digits, "{number}"),
+        Some(Wire::Boolean(_)) => return Value::Other("true or false"),
+        Some(Wire::Text(_)) => return Value::Other("a string"),
+        None => return Value::Other("of a type that is not read"),
+    };
+    match written {
+        Ok(()) => Value::Digits(digits),
+        Err(_) => Value::Other("not to be written"),
+    }
+}
+
+/// The flag of a metric's `Quality`: 0 is bad, 192 good, 500 stale.
+fn flag(metric: &Metric) -> Flag {
+    let Some(properties) = &metric.properties else {
+        return Flag::Normal;
+    };
+    let pairs = properties.keys.iter().zip(&properties.values);
+    let quality = pairs
+        .filter(|(key, _)| key.as_str() == "Quality")
+        .map(|(_, value)| value);
+    let quality = { quality }
+        .next_back()
+        .and_then(|v| v.int.map(u64::from).or(v.long));
+    match quality {
+        None | Some(192) => Flag::Normal,
+        Some(500) => Flag::LinkFailure,
+        Some(_) => Flag::Fault,
+    }
+}
+
+#[cfg(test)]
+mod tests;

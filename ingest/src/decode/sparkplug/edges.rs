@@ -1,0 +1,152 @@
+//! The edge nodes that are known: what their births named, and where their sequence stands.
+//!
+//! They are shared by all connections and outlive them. There are at most [`EDGES_MAX`]; a node beyond
+//! drops the others, which are then asked for their births again.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::FxHashMap;
+
+use super::payload::Payload;
+use crate::limits::{EDGE_METRICS_MAX, EDGES_MAX, REBIRTH_MS};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Edges(Mutex<FxHashMap<Box<str>, Edge>>);
+
+/// One edge node.
+#[derive(Debug, Default)]
+pub(super) struct Edge {
+    /// The node itself has the empty name.
+    devices: FxHashMap<Box<str>, Device>,
+    /// The sequence number that comes next.
+    next: Option<u8>,
+    /// A message was lost since the birth, which may have been another birth.
+    pub(super) broken: bool,
+    birth_death: Option<u64>,
+    asked_ms: Option<i64>,
+    metrics: usize,
+}
+
+/// What a birth named.
+#[derive(Debug, Default)]
+pub(super) struct Device {
+    by_alias: FxHashMap<u64, Box<str>>,
+    types: FxHashMap<Box<str>, u32>,
+}
+
+/// The edge nodes, held.
+pub(super) type Held<'a> = MutexGuard<'a, FxHashMap<Box<str>, Edge>>;
+
+impl Edges {
+    /// Holds the edge nodes for one message.
+    pub(super) fn hold(&self) -> Held<'_> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The edge node `name`, known or new.
+pub(super) fn edge<'a>(held: &'a mut Held<'_>, name: &str) -> &'a mut Edge {
+    if !held.contains_key(name) && held.len() >= EDGES_MAX {
+        held.clear();
+    }
+    held.entry(name.into()).or_default()
+}
+
+impl Edge {
+    /// Begins anew with the birth of the node.
+    pub(super) fn born(&mut self, payload: &Payload, birth_death: Option<u64>) {
+        let asked_ms = self.asked_ms;
+        *self = Self {
+            birth_death,
+            asked_ms,
+            next: payload.seq.map(following),
+            ..Self::default()
+        };
+    }
+
+    /// Whether the node's birth is known.
+    pub(super) fn is_born(&self) -> bool {
+        self.devices.contains_key("")
+    }
+
+    /// Takes note of a sequence number; a break stays until the next birth.
+    pub(super) fn follow(&mut self, seq: Option<u64>) {
+        let Some(seq) = seq else { return };
+        self.broken |= self.next.is_some_and(|next| u64::from(next) != seq);
+        self.next = Some(following(seq));
+    }
+
+    /// Learns what the birth of `device` names.
+    pub(super) fn learn(&mut self, device: &str, payload: &Payload) {
+        self.forget(device);
+        let mut learnt = Device::default();
+        for metric in &payload.metrics {
+            let Some(name) = metric.name.as_deref().filter(|name| !name.is_empty()) else {
+                continue;
+            };
+            if self.metrics >= EDGE_METRICS_MAX {
+                break;
+            }
+            self.metrics += 1;
+            learnt
+                .types
+                .insert(name.into(), metric.datatype.unwrap_or(0));
+            if let Some(alias) = metric.alias {
+                learnt.by_alias.insert(alias, name.into());
+            }
+        }
+        self.devices.insert(device.into(), learnt);
+    }
+
+    /// Forgets a device that died.
+    pub(super) fn forget(&mut self, device: &str) {
+        if let Some(device) = self.devices.remove(device) {
+            self.metrics -= device.types.len().min(self.metrics);
+        }
+    }
+
+    /// Forgets the node that died, unless the death is of a session before its birth.
+    pub(super) fn die(&mut self, birth_death: Option<u64>) {
+        if self.birth_death.is_none() || birth_death.is_none() || self.birth_death == birth_death {
+            let asked_ms = self.asked_ms;
+            *self = Self {
+                asked_ms,
+                ..Self::default()
+            };
+        }
+    }
+
+    pub(super) fn device(&self, name: &str) -> Option<&Device> {
+        self.devices.get(name)
+    }
+
+    /// Whether it is time to ask for a birth; once in [`REBIRTH_MS`].
+    pub(super) fn may_ask(&mut self, now_ms: i64) -> bool {
+        let due = self
+            .asked_ms
+            .is_none_or(|asked| now_ms.saturating_sub(asked) >= REBIRTH_MS);
+        if due {
+            self.asked_ms = Some(now_ms);
+        }
+        due
+    }
+}
+
+impl Device {
+    /// The name that an alias stands for.
+    pub(super) fn name(&self, alias: u64) -> Option<&str> {
+        self.by_alias.get(&alias).map(|name| &**name)
+    }
+
+    /// The type of a metric, as the birth said.
+    pub(super) fn datatype(&self, name: &str) -> u32 {
+        self.types.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// The number after `seq`: 0 to 255, around.
+fn following(seq: u64) -> u8 {
+    // OK because of the remainder.
+    u8::try_from(seq.wrapping_add(1) % 256).unwrap_or(0)
+}

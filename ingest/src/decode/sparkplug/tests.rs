@@ -1,0 +1,235 @@
+//! Goal: data means what the birth said, or nothing. Method: messages made by hand, as the examples of
+//! the specification (version 3.0, chapter 6.4) and its rules on births, sequence and deaths say.
+
+use super::*;
+use crate::{Format, decode::Decoder};
+
+const NOW: i64 = 1_700_000_100_000;
+const AT: u64 = 1_700_000_000_000;
+
+fn decoder() -> Decoder {
+    let rule = r#"{"filter":"spBv1.0/#","format":"sparkplug","park":"p","enterprise":"{1}","gateway":"{3}",
+        "map":[{"field":"Energy/Total","device":"d1","meter":"e-1","quantity":"electricity"},
+               {"field":"Steam","meter":"{3}-steam","quantity":"steam","unit":"kg"}]}"#;
+    let rule: crate::DecoderRule = serde_json::from_str(rule).expect("a rule");
+    assert_eq!(rule.format, Format::Sparkplug);
+    Decoder::of_rule(&rule, "spBv1.0/g/NDATA/e").expect("a decoder")
+}
+
+fn metric(name: Option<&str>, alias: Option<u64>, value: Wire) -> Metric {
+    Metric {
+        name: name.map(str::to_owned),
+        alias,
+        timestamp: Some(AT),
+        value: Some(value),
+        ..Metric::default()
+    }
+}
+
+/// Sends a message, and says how many readings were taken, and why the first was refused.
+fn send(decoder: &mut Decoder, topic: &str, seq: u64, metrics: Vec<Metric>) -> (u64, Vec<String>) {
+    let payload = Payload {
+        timestamp: Some(AT),
+        metrics,
+        seq: Some(seq),
+    };
+    decoder
+        .turn_to(&format!("spBv1.0/g/{topic}"))
+        .expect("a topic");
+    let counts = decoder.decode(&payload.encode_to_vec(), NOW);
+    (counts.accepted, decoder.outcome().1)
+}
+
+fn birth(decoder: &mut Decoder) {
+    let number = metric(Some("bdSeq"), None, Wire::Long(3));
+    let control = metric(Some(REBIRTH), None, Wire::Boolean(false));
+    let steam = Metric {
+        datatype: Some(3),
+        ..metric(Some("Steam"), Some(7), Wire::Int(5))
+    };
+    assert_eq!(
+        send(decoder, "NBIRTH/e", 0, vec![number, control, steam]),
+        (1, vec![])
+    );
+    let energy = metric(Some("Energy/Total"), Some(8), Wire::Double(3.17));
+    let energy = Metric {
+        datatype: Some(10),
+        ..energy
+    };
+    assert_eq!(send(decoder, "DBIRTH/e/d1", 1, vec![energy]), (1, vec![]));
+}
+
+#[test]
+fn data_by_alias_means_what_the_birth_named() {
+    let mut decoder = decoder();
+    birth(&mut decoder);
+    let data = vec![metric(None, Some(8), Wire::Double(4.25))];
+    assert_eq!(send(&mut decoder, "DDATA/e/d1", 2, data), (1, vec![]));
+    let (readings, _) = decoder.outcome();
+    let (series, reading) = &readings[0];
+    assert_eq!(series.meter.as_str(), "e-1");
+    assert_eq!(
+        (reading.value.micro(), reading.instant.0),
+        (4_250_000, 1_700_000_000_000)
+    );
+    // An Int32 comes in two's complement.
+    let below = vec![metric(None, Some(7), Wire::Int((-1500i32).cast_unsigned()))];
+    assert_eq!(send(&mut decoder, "NDATA/e", 3, below), (1, vec![]));
+    let (readings, _) = decoder.outcome();
+    assert_eq!(readings[0].0.meter.as_str(), "e-steam");
+    assert_eq!(readings[0].1.value.micro(), -1_500_000);
+}
+
+#[test]
+fn data_without_a_birth_is_kept_and_the_node_is_asked_once() {
+    let mut decoder = decoder();
+    let data = || vec![metric(None, Some(8), Wire::Double(1.0))];
+    let (taken, reasons) = send(&mut decoder, "DDATA/e/d1", 4, data());
+    assert_eq!(taken, 0);
+    assert!(reasons[0].starts_with("birth unknown"), "{reasons:?}");
+    assert_eq!(decoder.decoded.asks, ["spBv1.0/g/NCMD/e"]);
+    send(&mut decoder, "DDATA/e/d1", 5, data());
+    assert!(
+        decoder.decoded.asks.is_empty(),
+        "asked again within ten seconds"
+    );
+    birth(&mut decoder);
+    assert_eq!(send(&mut decoder, "DDATA/e/d1", 2, data()).0, 1);
+}
+
+#[test]
+fn after_a_break_in_the_sequence_an_alias_is_not_trusted() {
+    let mut decoder = decoder();
+    birth(&mut decoder);
+    let both = || {
+        let named = Metric {
+            datatype: Some(3),
+            ..metric(Some("Steam"), None, Wire::Int(9))
+        };
+        vec![metric(None, Some(7), Wire::Int(6)), named]
+    };
+    let (taken, reasons) = send(&mut decoder, "NDATA/e", 3, both());
+    assert_eq!((taken, reasons.len()), (1, 1));
+    assert!(reasons[0].contains("birth unknown"), "{reasons:?}");
+    assert_eq!(decoder.decoded.asks.len(), 1);
+    birth(&mut decoder);
+    assert_eq!(send(&mut decoder, "NDATA/e", 2, both()).0, 2);
+    for seq in (3..=255).chain([0, 1]) {
+        assert_eq!(send(&mut decoder, "NDATA/e", seq, both()).0, 2, "{seq}");
+    }
+}
+
+#[test]
+fn a_death_counts_if_it_is_of_this_birth() {
+    let mut decoder = decoder();
+    birth(&mut decoder);
+    let data = || vec![metric(None, Some(7), Wire::Int(6))];
+    let death = |number| vec![metric(Some("bdSeq"), None, Wire::Long(number))];
+    assert_eq!(send(&mut decoder, "NDEATH/e", 0, death(2)), (0, vec![]));
+    assert_eq!(send(&mut decoder, "NDATA/e", 2, data()).0, 1);
+    assert_eq!(send(&mut decoder, "DDEATH/e/d1", 3, vec![]), (0, vec![]));
+    let energy = || vec![metric(Some("Energy/Total"), None, Wire::Double(1.0))];
+    assert_eq!(send(&mut decoder, "DDATA/e/d1", 4, energy()).0, 0);
+    assert_eq!(send(&mut decoder, "NDEATH/e", 0, death(3)), (0, vec![]));
+    assert!(send(&mut decoder, "NDATA/e", 5, data()).1[0].starts_with("birth unknown"));
+}
+
+#[test]
+fn what_is_null_is_missing_and_bad_quality_is_a_flag() {
+    let mut decoder = decoder();
+    birth(&mut decoder);
+    let quality = |int| Properties {
+        keys: vec!["Quality".to_owned()],
+        values: vec![payload::Property {
+            int: Some(int),
+            long: None,
+        }],
+    };
+    let null = Metric {
+        is_null: Some(true),
+        value: None,
+        ..metric(None, Some(7), Wire::Int(0))
+    };
+    let mut metrics = vec![null];
+    for code in [192, 0, 500] {
+        let good = metric(None, Some(7), Wire::Int(1));
+        metrics.push(Metric {
+            properties: Some(quality(code)),
+            ..good
+        });
+    }
+    let late = Metric {
+        is_historical: Some(true),
+        timestamp: None,
+        ..metric(None, Some(7), Wire::Int(1))
+    };
+    metrics.push(late);
+    let (taken, reasons) = send(&mut decoder, "NDATA/e", 2, metrics);
+    assert_eq!((taken, reasons.len(), decoder.decoded.missing), (3, 1, 1));
+    let flags: Vec<_> = decoder.outcome().0.iter().map(|(_, r)| r.flag).collect();
+    assert_eq!(flags, [Flag::Normal, Flag::Fault, Flag::LinkFailure]);
+    assert!(reasons[0].contains("historical"));
+}
+
+use payload::Properties;
+
+#[test]
+fn commands_and_states_are_passed_over_and_other_topics_refused() {
+    let mut decoder = decoder();
+    for topic in [
+        "spBv1.0/g/NCMD/e",
+        "spBv1.0/g/DCMD/e/d",
+        "spBv1.0/STATE/host",
+        "STATE/host",
+    ] {
+        decoder.turn_to(topic).expect("a topic");
+        let counts = decoder.decode(&rebirth(NOW), NOW);
+        assert_eq!((counts.accepted, counts.refused), (0, 0), "{topic}");
+    }
+    for topic in [
+        "spBv1.0/g/NDATA",
+        "spBv1.0/g/DDATA/e",
+        "spBv1.0/g/XDATA/e",
+        "spBv1.0/g/NDATA/e/d",
+    ] {
+        decoder.turn_to(topic).expect("a topic");
+        assert_eq!(decoder.decode(&rebirth(NOW), NOW).refused, 1, "{topic}");
+    }
+    let asked = Payload::decode(rebirth(NOW).as_slice()).expect("a payload");
+    assert_eq!(
+        asked.metrics[0].name.as_deref(),
+        Some("Node Control/Rebirth")
+    );
+    assert_eq!(asked.metrics[0].value, Some(Wire::Boolean(true)));
+}
+
+/// Messages that npm's sparkplug-payload encoded, see `vectors/README.md`.
+#[test]
+fn births_and_data_of_the_javascript_encoder_are_read() {
+    let mut decoder = decoder();
+    let mut read = |topic: &str, payload: &[u8]| {
+        decoder
+            .turn_to(&format!("spBv1.0/g/{topic}"))
+            .expect("a topic");
+        decoder.decode(payload, NOW);
+        let (readings, _) = decoder.outcome();
+        let flat = |(s, r): &(
+            greenpark_model::reading::Series,
+            greenpark_model::reading::Reading,
+        )| { (s.meter.to_string(), r.instant.0, r.value.micro()) };
+        readings.iter().map(flat).collect::<Vec<_>>()
+    };
+    let at = 1_700_000_000_000;
+    let steam = read("NBIRTH/e", include_bytes!("vectors/nbirth.bin"));
+    assert_eq!(steam, [("e-steam".to_owned(), at, -1_500_000)]);
+    let energy = |at, micro| ("e-1".to_owned(), at, micro);
+    let birth = read("DBIRTH/e/d1", include_bytes!("vectors/dbirth.bin"));
+    assert_eq!(birth, [energy(at, 3_170_000)]);
+    let data = read("DDATA/e/d1", include_bytes!("vectors/ddata.bin"));
+    assert_eq!(data, [energy(at + 1000, 4_250_000)]);
+    let named = read("DDATA/e/d1", include_bytes!("vectors/ddata_float.bin"));
+    assert_eq!(
+        named,
+        [energy(at + 2000, 3_170_000), energy(at + 3000, 7_000_000)]
+    );
+}

@@ -1,0 +1,59 @@
+//! What devices and gateways send to ThingsBoard: `{key: value}`, `{ts, values}` and arrays of these, by
+//! device where a gateway sends. `ts` counts milliseconds; without it the instant is that of arrival.
+
+use greenpark_model::reading::Flag;
+
+use super::{
+    mapped::{text, when},
+    moment, pointer,
+    scan::Token,
+    sink::{Sample, Sink, Value},
+};
+use crate::settings::TimeUnit;
+
+/// Decodes a device's `payload` into `sink`; an error refuses the payload as a whole.
+pub(super) fn device(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
+    let token = pointer::token(text(payload)?);
+    let token = token.ok_or("the payload is empty")?;
+    entries(&token, "", sink);
+    Ok(())
+}
+
+/// Decodes a gateway's `payload` into `sink`; an error refuses the payload as a whole.
+pub(super) fn gateway(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
+    match pointer::token(text(payload)?) {
+        Some(Token::Object(devices)) => {
+            pointer::each(devices, |device, token| entries(&token, device, sink));
+            Ok(())
+        }
+        _ => Err("the payload is no object with the devices' names as keys".to_owned()),
+    }
+}
+
+fn entries(token: &Token<'_>, device: &str, sink: &mut Sink<'_>) {
+    match token {
+        Token::Array(list) => pointer::each(list, |_, token| entry(&token, device, sink)),
+        other => entry(other, device, sink),
+    }
+}
+
+fn entry(token: &Token<'_>, device: &str, sink: &mut Sink<'_>) {
+    let Token::Object(entry) = token else {
+        return sink.refuse_element(format!("an entry is {}, not an object", token.describe()));
+    };
+    let (ts, values) = match pointer::member(entry, "values") {
+        Some(Token::Object(values)) => (pointer::member(entry, "ts"), values),
+        _ => (None, *entry),
+    };
+    let ts = ts.map(|token| moment::of_token(&token, TimeUnit::Ms));
+    pointer::each(values, |field, token| {
+        sink.put(Sample {
+            device,
+            group: "",
+            field,
+            value: Value::of(&token),
+            when: when(ts.as_ref()),
+            flag: Flag::Normal,
+        });
+    });
+}

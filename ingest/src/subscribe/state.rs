@@ -1,0 +1,70 @@
+//! What Sparkplug nodes are told of their host: on line while its connection lasts, which is as long as the
+//! log takes what is appended.
+//!
+//! The broker holds the offline word as a will, so that it is said whatever ends the connection; both
+//! carry the instant at which the connection began, by which a node knows that they belong together
+//! (Sparkplug 3.0, chapter 6.4.26).
+
+use rumqttc::v5::{
+    AsyncClient, ClientError,
+    mqttbytes::{QoS, v5::LastWill},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct State {
+    topic: String,
+    since_ms: i64,
+}
+
+impl State {
+    /// The state of `host`, whose connection begins at `since_ms`.
+    pub(super) fn new(host: &str, since_ms: i64) -> Self {
+        Self {
+            topic: format!("spBv1.0/STATE/{host}"),
+            since_ms,
+        }
+    }
+
+    /// What the broker says when the connection is gone.
+    pub(super) fn will(&self) -> LastWill {
+        LastWill::new(
+            self.topic.clone(),
+            self.word(false),
+            QoS::AtLeastOnce,
+            true,
+            None,
+        )
+    }
+
+    /// Says that the host is on line, or that it is about to leave.
+    pub(super) fn say(&self, client: &AsyncClient, online: bool) -> Result<(), ClientError> {
+        let (topic, word) = (self.topic.clone(), self.word(online));
+        client.try_publish(topic, QoS::AtLeastOnce, true, word)
+    }
+
+    fn word(&self, online: bool) -> String {
+        format!(r#"{{"online":{online},"timestamp":{}}}"#, self.since_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_will_and_the_birth_carry_one_instant() {
+        let state = State::new("greenpark", 1_700_000_000_000);
+        let will = state.will();
+        assert_eq!(will.topic, "spBv1.0/STATE/greenpark");
+        assert_eq!(
+            will.message,
+            r#"{"online":false,"timestamp":1700000000000}"#
+        );
+        assert!(will.retain);
+        assert_eq!(
+            state.word(true),
+            r#"{"online":true,"timestamp":1700000000000}"#
+        );
+    }
+}

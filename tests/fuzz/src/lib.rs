@@ -1,0 +1,31 @@
+//! Bytes that nobody would send, for everything that reads bytes from outside.
+//!
+//! A target must not panic and must keep its invariant; each has a corpus of small files under
+//! `corpus/`, from which [`mutate::Mutator`] makes others: the same seed makes the same ones.
+
+pub mod mutate;
+pub mod targets;
+
+use std::{fs, path::PathBuf};
+
+/// The files of a target's corpus, in the order of their names.
+///
+/// # Panics
+/// If there are none: a target without a corpus tests next to nothing.
+#[must_use]
+pub fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    let entries = fs::read_dir(&folder).expect("each target has a corpus");
+    let mut paths: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    paths.sort();
+    let files: Vec<_> = paths
+        .iter()
+        .filter_map(|path| fs::read(path).ok())
+        .collect();
+    assert!(!files.is_empty(), "{target} has no corpus");
+    files
+}

@@ -1,0 +1,156 @@
+//! What is fed, and what must hold: no panic, and that what was taken is told.
+
+use std::cell::RefCell;
+
+use greenpark_ingest::{DecoderRule, Format, decode::Decoder, fuzzing};
+use greenpark_proto::reading_batch;
+
+const NOW: i64 = 1_800_000_000_000;
+
+/// A target: its name, which is its corpus's, and what takes the bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("json", |data| native(Format::Json, data)),
+    ("protobuf", |data| native(Format::Protobuf, data)),
+    ("mapped", |data| foreign(&MAPPED, data)),
+    ("thingsboard", |data| foreign(&THINGSBOARD, data)),
+    ("thingsboard_gateway", |data| {
+        foreign(&THINGSBOARD_GATEWAY, data)
+    }),
+    ("neuron_values", |data| foreign(&NEURON_VALUES, data)),
+    ("neuron_tags", |data| foreign(&NEURON_TAGS, data)),
+    ("influx", |data| foreign(&INFLUX, data)),
+    ("telegraf", |data| foreign(&TELEGRAF, data)),
+    ("sparkplug", sparkplug),
+    ("topic", topic),
+    ("packets", |data| _ = fuzzing::packets(data)),
+    ("batch", batch),
+];
+
+type Case = (Format, &'static str);
+const MAPPED: Case = (Format::Mapped, "v");
+const THINGSBOARD: Case = (Format::Thingsboard, "v");
+const THINGSBOARD_GATEWAY: Case = (Format::ThingsboardGateway, "v");
+const NEURON_VALUES: Case = (Format::NeuronValues, "v");
+const NEURON_TAGS: Case = (Format::NeuronTags, "v");
+const INFLUX: Case = (Format::Influx, "m/v");
+const TELEGRAF: Case = (Format::Telegraf, "m/v");
+
+thread_local! {
+    static DECODERS: RefCell<Vec<(Format, Decoder)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `on` with this thread's decoder of `format`, which is made once.
+fn with(format: Format, make: impl Fn() -> Decoder, on: impl FnOnce(&mut Decoder)) {
+    DECODERS.with_borrow_mut(|decoders| {
+        let found = decoders.iter().position(|(of, _)| *of == format);
+        let at = found.unwrap_or_else(|| {
+            decoders.push((format, make()));
+            decoders.len() - 1
+        });
+        on(&mut decoders[at].1);
+    });
+}
+
+/// What was decoded is told: each reading taken is there, and a payload is never nothing.
+fn check(decoder: &mut Decoder, data: &[u8], silent: bool) {
+    let counts = decoder.decode(data, NOW);
+    let (readings, reasons) = decoder.outcome();
+    assert_eq!(readings.len() as u64, counts.accepted);
+    assert_eq!(reasons.is_empty(), counts.refused == 0);
+    let all = counts.accepted + counts.refused + counts.ignored + counts.missing;
+    assert!(silent || all > 0, "a payload left no trace");
+    let again = decoder.decode(data, NOW);
+    assert!(
+        silent || counts == again,
+        "the same payload was read in two ways"
+    );
+}
+
+fn native(format: Format, data: &[u8]) {
+    with(
+        format,
+        || Decoder::new(format),
+        |decoder| check(decoder, data, false),
+    );
+}
+
+fn rule(format: Format, field: &str) -> DecoderRule {
+    let map = |field: &str, kind: &str| greenpark_ingest::FieldMap {
+        field: field.to_owned(),
+        device: None,
+        meter: "{device}".to_owned(),
+        quantity: "electricity".to_owned(),
+        kind: kind.to_owned(),
+        unit: "MWh".to_owned(),
+        scale: greenpark_ingest::Scale::parse("0.4").expect("a factor"),
+    };
+    let id = || Some("x".to_owned());
+    let mapped = format == Format::Mapped;
+    let tagged = matches!(format, Format::Influx | Format::Telegraf);
+    let only = |text: &str| mapped.then(|| text.to_owned());
+    DecoderRule {
+        park: id(),
+        enterprise: id(),
+        gateway: id(),
+        fields: only("/s/*/p"),
+        value: only("value"),
+        time: only("time"),
+        at: only("/s/*/t"),
+        device: only("/s/*/d").or_else(|| tagged.then(|| "d".to_owned())),
+        map: vec![map(field, "register"), map("i", "interval")],
+        ..DecoderRule::new("#", format)
+    }
+}
+
+fn foreign(&(format, field): &Case, data: &[u8]) {
+    let make = || Decoder::of_rule(&rule(format, field), "t").expect("a decoder");
+    with(format, make, |decoder| check(decoder, data, false));
+}
+
+/// The first byte chooses the message type, so that births and data meet.
+fn sparkplug(data: &[u8]) {
+    let Some((&first, payload)) = data.split_first() else {
+        return;
+    };
+    let topics = [
+        "NBIRTH/e",
+        "DBIRTH/e/d",
+        "NDATA/e",
+        "DDATA/e/d",
+        "DDEATH/e/d",
+        "NDEATH/e",
+    ];
+    let topic = format!("spBv1.0/g/{}", topics[usize::from(first) % topics.len()]);
+    let make =
+        || Decoder::of_rule(&rule(Format::Sparkplug, "v"), "spBv1.0/g/NDATA/e").expect("a decoder");
+    with(Format::Sparkplug, make, |decoder| {
+        decoder.turn_to(&topic).expect("no level is asked for");
+        check(decoder, payload, true);
+    });
+}
+
+/// The first line is the filter, the rest the topic.
+fn topic(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (filter, topic) = text.split_once('\n').unwrap_or((&text, &text));
+    let _ = fuzzing::resolve(topic);
+    if fuzzing::matches(filter, topic).is_some() && !filter.contains(['+', '#']) {
+        assert_eq!(
+            fuzzing::matches(filter, filter),
+            Some(true),
+            "a filter without wildcards is its topic"
+        );
+    }
+}
+
+/// What is a batch is the same batch after it was written and read again.
+fn batch(data: &[u8]) {
+    if let Ok(batch) = reading_batch::decode(data) {
+        let bytes = reading_batch::encode(&batch);
+        let again = reading_batch::decode(&bytes).expect("what we wrote is a batch");
+        assert_eq!(reading_batch::encode(&again), bytes);
+    }
+}
