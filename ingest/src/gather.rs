@@ -29,13 +29,13 @@ use self::{
 };
 use crate::{
     acks::{Ack, Acks},
-    decode::{self, Decoded, SeriesTable, reader::Reader},
+    decode::{self, Decoded, SeriesTable},
     held::Held,
     identity::Grant,
     limits::{
         ENCODED_NUMBER_BYTES_MAX, ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX,
         GATHER_BYTES_MAX, GATHER_BYTES_READY, GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY,
-        GATHER_READINGS_READY, HELD_NUMBER_BYTES, HELD_READING_BYTES,
+        GATHER_READINGS_READY, HELD_NUMBER_BYTES, HELD_READING_BYTES, TOPICS_CACHED_MAX,
     },
     metrics::{EnterpriseCounters, Metrics},
     receipts::Entered,
@@ -478,7 +478,7 @@ impl Gather {
 
     /// Between gathers nothing refers to a gateway, so the caches may be dropped.
     fn forget_if_crowded(&mut self) {
-        if self.gateways.len() >= TOPICS_CACHED_MAX || self.lanes.known.len() >= TOPICS_CACHED_MAX {
+        if self.gateways.len() >= TOPICS_CACHED_MAX || self.lanes.is_full() {
             self.lanes = Lanes::default();
             self.by_origin.clear();
             self.gateways.clear();

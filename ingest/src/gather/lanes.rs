@@ -36,8 +36,13 @@ impl Lanes {
         Some(self.known[self.last].1.clone())
     }
 
+    /// Whether no more topics are remembered.
+    pub(super) fn is_full(&self) -> bool {
+        self.known.len() >= TOPICS_CACHED_MAX
+    }
+
     pub(super) fn remember(&mut self, topic: &str, lane: &Lane) {
-        if topic.len() <= TOPIC_CACHED_BYTES_MAX && self.known.len() < TOPICS_CACHED_MAX {
+        if topic.len() <= TOPIC_CACHED_BYTES_MAX && !self.is_full() {
             self.last = self.known.len();
             self.by_topic.insert(topic.into(), self.last);
             self.known.push((topic.into(), lane.clone()));
