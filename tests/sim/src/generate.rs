@@ -58,7 +58,7 @@ fn gateway(random: &mut Random) -> u8 {
 
 /// What goes on without any trouble; whoever was killed is started again.
 fn work(random: &mut Random) -> Op {
-    match random.below(20) {
+    match random.below(22) {
         0..=5 => Op::Publish {
             gateway: gateway(random),
             readings: 1 + random.few(4),
@@ -69,7 +69,7 @@ fn work(random: &mut Random) -> Op {
             gateway: gateway(random),
             reversed: random.once_in(3),
         },
-        8 => Op::StartProcessor,
+        8 | 20 | 21 => Op::StartProcessor,
         9 => Op::Pass {
             ms: 1 + random.below(2_000),
         },

@@ -94,6 +94,7 @@ fn come_to_rest(world: &mut World) -> Result<Seen, Violation> {
     world.tell("quiet");
     world.disk.heal();
     world.queue.heal();
+    world.look_again();
     let mut last = None;
     for round in 0..QUIET_ROUNDS_MAX {
         world.start_processor();

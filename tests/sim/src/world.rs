@@ -264,6 +264,11 @@ impl World {
         }
     }
 
+    /// Makes the next check look at the lake though nothing has changed.
+    pub(crate) fn look_again(&mut self) {
+        self.looked_at = None;
+    }
+
     /// Checks the log, and the lake from both sides where it has changed.
     pub(crate) fn check(&mut self) -> Result<Option<Seen>, Violation> {
         self.oracle.read_log(&self.queue)?;
