@@ -253,7 +253,17 @@ impl World {
         };
         let _entered = self.runtime.enter();
         let runtime = &self.runtime;
-        match office.turn(|| barrier(runtime)) {
+        // The working thread is held back until the turn is over: whether it is faster than the turn must
+        // not decide how far that gets.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let _holding = runtime.spawn_blocking(move || {
+            let _released = held.recv();
+        });
+        let at_end = move || {
+            drop(release);
+            barrier(runtime);
+        };
+        match office.turn(at_end) {
             Turn::Going => (Some(office), true),
             Turn::Asleep => (Some(office), false),
             Turn::Done(ended) => {

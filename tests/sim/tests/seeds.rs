@@ -44,15 +44,15 @@ fn what_once_broke_a_promise_breaks_none() {
 
 #[test]
 fn the_same_seed_gives_the_same_run_whatever_ran_before() {
-    let seeds = 400..420;
+    let seeds = 400..440;
     let first: Vec<Outcome> = seeds.clone().map(hold).collect();
     let mut again: Vec<Outcome> = seeds.clone().rev().map(hold).collect();
     again.reverse();
     for (seed, (one, other)) in seeds.zip(first.iter().zip(&again)) {
-        assert_eq!(one.lines, other.lines, "seed {seed} ran otherwise");
-        assert_eq!(one, other, "seed {seed} left another lake");
+        assert_eq!(one.trace, other.trace, "seed {seed} ran otherwise");
+        assert_eq!(one.lake, other.lake, "seed {seed} left another lake");
     }
     let lakes: std::collections::BTreeSet<&str> =
         first.iter().map(|outcome| outcome.lake.as_str()).collect();
-    assert!(lakes.len() > 15, "seeds make {} lakes only", lakes.len());
+    assert!(lakes.len() > 30, "seeds make {} lakes only", lakes.len());
 }
