@@ -7,6 +7,7 @@
 //! receipts; sessions do not outlive their connection, and a client's packet ids mean nothing beyond their acknowledgement.
 
 mod connection;
+mod detached;
 mod handshake;
 mod intake;
 mod session;
@@ -24,6 +25,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
+pub use self::detached::Detached;
 use self::{connection::Connection, session::Sessions};
 use crate::{
     identity::{Gate, GateError},

@@ -328,6 +328,13 @@ impl Processor {
                 }
                 state.consumed.insert(year, next);
             }
+            // Whoever had the partition may have published after it was handed over: its rows are passed
+            // over when they are read, and nothing else would say that their days wait.
+            for day in book.hot_days() {
+                let pending = &mut state.buffer.pending;
+                let touched = Pending::touch(pending.get(&day).copied(), self.clock.now());
+                pending.insert(day, touched);
+            }
             state.books.insert(year, book);
         }
         Ok(state)

@@ -20,7 +20,7 @@ pub(super) struct Lane {
 /// Topics seen before, with their lanes; the one seen last is found without a hash.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    known: Vec<(Box<str>, Lane)>,
+    pub(super) known: Vec<(Box<str>, Lane)>,
     by_topic: FxHashMap<Box<str>, usize>,
     last: usize,
 }

@@ -125,6 +125,14 @@ impl Intake {
         stop
     }
 
+    /// Parses what is whole of `bytes`, which follow what came before.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<Stop> {
+        self.stash.extend_from_slice(bytes);
+        let stop = self.begin();
+        self.gather.account();
+        stop
+    }
+
     /// Reads once and parses all that is whole.
     pub(super) fn poll_fill(
         &mut self,

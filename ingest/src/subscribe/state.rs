@@ -38,9 +38,10 @@ impl State {
     }
 
     /// Says that the host is on line, or that it is about to leave.
-    pub(super) fn say(&self, client: &AsyncClient, online: bool) -> Result<(), ClientError> {
+    pub(super) fn say(&self, client: &AsyncClient, online: bool) -> Result<(), Box<ClientError>> {
         let (topic, word) = (self.topic.clone(), self.word(online));
-        client.try_publish(topic, QoS::AtLeastOnce, true, word)
+        let said = client.try_publish(topic, QoS::AtLeastOnce, true, word);
+        said.map_err(Box::new)
     }
 
     fn word(&self, online: bool) -> String {

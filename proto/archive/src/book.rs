@@ -134,6 +134,8 @@ impl Book {
                 expired: VecDeque::new(),
                 linger: LINGER,
             };
+            book.readings.make_durable(book.state.version).await?;
+            book.totals.make_durable(book.totals_state.version).await?;
             book.expire_removed();
             match book.repair().await {
                 Ok(()) => return Ok(book),

@@ -163,6 +163,23 @@ impl Table {
         self.entry(version + 1).await.map(|entry| entry.is_some())
     }
 
+    /// Makes the entry of `version` durable. A writer that was killed may have left it named and not
+    /// synced: a power cut could still take it from whoever builds on it.
+    pub(crate) async fn make_durable(&self, version: i64) -> Result<(), ReadError> {
+        if version < 0 {
+            return Ok(());
+        }
+        let place = self.place(&format!("_delta_log/{version:020}.json"));
+        match self.storage.sync(&place).await {
+            // Another program has cleaned the log up to a checkpoint, long after it was written.
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(ReadError::Store {
+                path: place.to_string(),
+                source,
+            }),
+        }
+    }
+
     /// The newest state: the last checkpoint's, then every entry after it.
     pub(crate) async fn load<F: TableFile>(&self) -> Result<TableState<F>, ReadError> {
         let mut state = match self.checkpoint_version().await? {

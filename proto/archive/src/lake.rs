@@ -17,7 +17,7 @@ use crate::{
     file::ReadingsFile,
     reference::Reference,
     snapshot::{Reader, Snapshot},
-    store::{LocalStore, Storage},
+    store::{Disk, LocalStore, Storage},
 };
 
 /// Books whose state is kept for readers: seven years of eighteen parks, some tens of megabytes.
@@ -71,7 +71,7 @@ impl Lake {
             folder: root.to_owned(),
             source,
         })?;
-        Ok(Self::with(Storage::local(local)))
+        Ok(Self::on(Arc::new(local)))
     }
 
     fn at_url(root: &str, url: &Url) -> Result<Self, OpenError> {
@@ -86,6 +86,12 @@ impl Lake {
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>) -> Self {
         Self::with(Storage::remote(store))
+    }
+
+    /// The lake on `disk`, which makes durable what it is asked to.
+    #[must_use]
+    pub fn on(disk: Arc<dyn Disk>) -> Self {
+        Self::with(Storage::disk(disk))
     }
 
     fn with(storage: Storage) -> Self {

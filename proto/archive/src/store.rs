@@ -4,6 +4,8 @@
 //! an acknowledged commit. [`LocalStore`] syncs every file it puts, the folders it made for it, and
 //! makes the many files of one commit durable together.
 
+mod disk;
+
 use std::{
     collections::BTreeSet,
     fmt,
@@ -23,6 +25,8 @@ use object_store::{
     ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, RenameOptions, Result, UploadPart, local::LocalFileSystem, path::Path,
 };
+
+pub use self::disk::Disk;
 
 /// Up to this many files are synced one by one; more are cheaper to sync with their whole file system.
 const FSYNC_FILES_MAX: usize = 16;
@@ -67,6 +71,28 @@ impl LocalStore {
 
     fn place(&self, location: &Path) -> PathBuf {
         self.root.join(location.as_ref())
+    }
+
+    async fn sync_path(&self, path: &Path) -> Result<()> {
+        let (root, place) = (self.root.clone(), self.place(path));
+        blocking(move || sync_file(&root, &place)).await
+    }
+
+    async fn read_whole(&self, path: &Path) -> Result<Bytes> {
+        let (place, name) = (self.place(path), path.to_string());
+        let read = tokio::task::spawn_blocking(move || fs::read(place)).await;
+        let generic = |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic {
+            store: STORE,
+            source,
+        };
+        match read.map_err(|source| generic(source.into()))? {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Err(Error::NotFound {
+                path: name,
+                source: source.into(),
+            }),
+            Err(source) => Err(generic(source.into())),
+        }
     }
 }
 
@@ -309,21 +335,20 @@ fn sync_folders<'a>(root: &FsPath, paths: impl IntoIterator<Item = &'a FsPath>) 
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
-    local: Option<Arc<LocalStore>>,
+    disk: Option<Arc<dyn Disk>>,
 }
 
 impl Storage {
-    pub(crate) fn local(local: LocalStore) -> Self {
-        let local = Arc::new(local);
-        let store: Arc<dyn ObjectStore> = Arc::clone(&local) as _;
+    pub(crate) fn disk(disk: Arc<dyn Disk>) -> Self {
+        let store: Arc<dyn ObjectStore> = Arc::clone(&disk) as _;
         Self {
             store,
-            local: Some(local),
+            disk: Some(disk),
         }
     }
 
     pub(crate) fn remote(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, local: None }
+        Self { store, disk: None }
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
@@ -332,8 +357,8 @@ impl Storage {
 
     /// Makes all `files` durable, before which nothing may be built on them.
     pub(crate) async fn put_together(&self, files: Vec<(Path, Bytes)>) -> Result<()> {
-        if let Some(local) = &self.local {
-            return local.put_together(files).await;
+        if let Some(disk) = &self.disk {
+            return disk.put_together(files).await;
         }
         let put = |(path, bytes): (Path, Bytes)| async move {
             self.store.put(&path, bytes.into()).await.map(|_| ())
@@ -347,31 +372,17 @@ impl Storage {
 
     /// Makes a file that is there, and the folders that lead to it, durable.
     pub(crate) async fn sync(&self, path: &Path) -> Result<()> {
-        let Some(local) = &self.local else {
-            return Ok(());
-        };
-        let (root, place) = (local.root.clone(), local.place(path));
-        blocking(move || sync_file(&root, &place)).await
+        match &self.disk {
+            Some(disk) => disk.sync(path).await,
+            None => Ok(()),
+        }
     }
 
     /// The whole of a file.
     pub(crate) async fn read(&self, path: &Path) -> Result<Bytes> {
-        let Some(local) = &self.local else {
-            return self.store.get(path).await?.bytes().await;
-        };
-        let (place, name) = (local.place(path), path.to_string());
-        let read = tokio::task::spawn_blocking(move || fs::read(place)).await;
-        let generic = |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic {
-            store: STORE,
-            source,
-        };
-        match read.map_err(|source| generic(source.into()))? {
-            Ok(bytes) => Ok(bytes.into()),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Err(Error::NotFound {
-                path: name,
-                source: source.into(),
-            }),
-            Err(source) => Err(generic(source.into())),
+        match &self.disk {
+            Some(disk) => disk.read(path).await,
+            None => self.store.get(path).await?.bytes().await,
         }
     }
 }

@@ -77,10 +77,20 @@ fn ingest_compiles_without_datafusion_and_without_the_archive() {
 }
 
 #[test]
+fn the_simulation_compiles_without_datafusion() {
+    let seen = Workspace::read().closure("greenpark-sim");
+    for banned in ["datafusion", "greenpark-query", "greenpark-runtime"] {
+        assert!(!seen.contains(banned), "the simulation sees {banned}");
+    }
+}
+
+#[test]
 fn nothing_sees_the_binary_or_the_tests() {
     let workspace = Workspace::read();
     for (package, dependencies) in &workspace.dependencies {
         let is_test = package.starts_with("greenpark-tests");
+        let sees_simulation = dependencies.contains("greenpark-sim");
+        assert!(is_test || !sees_simulation, "{package} sees the simulation");
         for dependency in dependencies {
             let shell = dependency == "greenpark" || dependency.starts_with("greenpark-tests");
             assert!(is_test || !shell, "{package} sees {dependency}");

@@ -1,0 +1,204 @@
+//! Whether the lake keeps its promises: as a running system sees it, and as the worst power cut would
+//! leave it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use greenpark_archive::{
+    columns::decode_readings,
+    file::FileKind,
+    lake::Lake,
+    rows::Rows,
+    snapshot::Snapshot,
+    totals::{TotalsRow, decode_totals},
+};
+use greenpark_model::{day::CivilDay, id::EnterpriseId};
+use object_store::{ObjectStoreExt as _, memory::InMemory, path::Path};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    oracle::{Id, Oracle},
+    violation::Violation,
+};
+
+/// One side of the disk, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Eye {
+    lake: Lake,
+    store: Arc<InMemory>,
+    digests: HashMap<String, [u8; 32]>,
+    readings: HashMap<String, Arc<Rows>>,
+    totals: HashMap<String, Arc<Vec<TotalsRow>>>,
+}
+
+/// What a look brought.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Readings in effect.
+    pub(crate) readings: BTreeSet<Id>,
+    /// Of these, the ones in sealed files.
+    pub(crate) sealed: BTreeSet<Id>,
+    pub(crate) hot_files: usize,
+}
+
+fn broken(promise: &'static str) -> impl Fn(&dyn std::error::Error) -> Violation {
+    move |error| {
+        let mut what = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            what = format!("{what}: {inner}");
+            source = inner.source();
+        }
+        Violation::new(promise, what)
+    }
+}
+
+impl Eye {
+    pub(crate) fn new(store: Arc<InMemory>) -> Self {
+        Self {
+            lake: Lake::over(Arc::clone(&store) as _),
+            store,
+            digests: HashMap::new(),
+            readings: HashMap::new(),
+            totals: HashMap::new(),
+        }
+    }
+
+    /// After a power cut what was only written may be gone: states that were seen may never have been.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::new(Arc::clone(&self.store));
+    }
+
+    /// Looks at every book.
+    pub(crate) async fn look(&mut self, oracle: &Oracle) -> Result<Seen, Violation> {
+        let fail = broken("the lake can be read");
+        let mut seen = Seen::default();
+        for park in self.lake.parks().await.map_err(|e| fail(&e))? {
+            for year in self.lake.years(&park).await.map_err(|e| fail(&e))? {
+                let snapshot = self.lake.snapshot(&park, year).await;
+                if let Some(book) = snapshot.map_err(|e| fail(&e))? {
+                    self.look_at(&book, oracle, &mut seen).await?;
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn look_at(
+        &mut self,
+        book: &Snapshot,
+        oracle: &Oracle,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        let mut totals: Vec<Arc<Vec<TotalsRow>>> = Vec::new();
+        for file in &book.totals_files {
+            let path = format!("{}/{}", book.totals_root(), file.path);
+            totals.push(self.totals_of(&path).await?);
+        }
+        let mut sealed: BTreeSet<(CivilDay, EnterpriseId)> = BTreeSet::new();
+        for file in &book.files {
+            let path = format!("{}/{}", book.readings_root(), file.path);
+            let (digest, rows) = self.rows_of(&path).await?;
+            let ids = check_rows(&path, &rows, oracle)?;
+            match &file.kind {
+                FileKind::Hot { .. } => seen.hot_files += 1,
+                FileKind::Sealed { enterprise, .. } => {
+                    if !sealed.insert((file.day, enterprise.clone())) {
+                        let what = format!("two sealed files of {enterprise} on {}", file.day);
+                        return Err(Violation::new("I3 counted at most once", what));
+                    }
+                    let of_file = totals.iter().flat_map(|rows| rows.iter());
+                    check_totals(&path, &rows, of_file.filter(|row| row.sha256 == digest))?;
+                    seen.sealed.extend(&ids);
+                }
+            }
+            seen.readings.extend(ids);
+        }
+        Ok(())
+    }
+
+    /// The bytes of a published file, which never change.
+    async fn bytes(&mut self, path: &str) -> Result<(Bytes, [u8; 32]), Violation> {
+        let fail = broken("a published file is there");
+        let got = self.store.get(&Path::from(path)).await;
+        let bytes = got.map_err(|e| fail(&e))?.bytes().await;
+        let bytes = bytes.map_err(|e| fail(&e))?;
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        let known = self.digests.entry(path.to_owned()).or_insert(digest);
+        if *known != digest {
+            let what = format!("{path} has other bytes than before");
+            return Err(Violation::new("I8 a published file never changes", what));
+        }
+        Ok((bytes, digest))
+    }
+
+    async fn rows_of(&mut self, path: &str) -> Result<([u8; 32], Arc<Rows>), Violation> {
+        let (bytes, digest) = self.bytes(path).await?;
+        if let Some(rows) = self.readings.get(path) {
+            return Ok((digest, Arc::clone(rows)));
+        }
+        let rows = decode_readings(bytes).map_err(|e| broken("a published file is whole")(&e))?;
+        let rows = Arc::new(rows);
+        self.readings.insert(path.to_owned(), Arc::clone(&rows));
+        Ok((digest, rows))
+    }
+
+    async fn totals_of(&mut self, path: &str) -> Result<Arc<Vec<TotalsRow>>, Violation> {
+        let (bytes, _) = self.bytes(path).await?;
+        if let Some(rows) = self.totals.get(path) {
+            return Ok(Arc::clone(rows));
+        }
+        let rows = decode_totals(bytes).map_err(|e| broken("a published file is whole")(&e))?;
+        let rows = Arc::new(rows);
+        self.totals.insert(path.to_owned(), Arc::clone(&rows));
+        Ok(rows)
+    }
+}
+
+/// The readings of a file, each of which was sent as it stands, and stands there once.
+fn check_rows(path: &str, rows: &Rows, oracle: &Oracle) -> Result<Vec<Id>, Violation> {
+    let mut ids = Vec::with_capacity(rows.len());
+    for at in 0..rows.len() {
+        let meter = rows.keys[rows.series[at] as usize].series.meter.as_str();
+        let id = Id::of(meter, rows.instants[at]);
+        let sent = id.and_then(|id| oracle.sent.get(&id));
+        match id.filter(|_| sent == Some(&rows.values[at])) {
+            Some(id) if !rows.superseded[at] => ids.push(id),
+            _ => {
+                let what = format!("{path} holds {meter} at {}", rows.instants[at]);
+                return Err(Violation::new("phantom", what));
+            }
+        }
+    }
+    let distinct: BTreeSet<&Id> = ids.iter().collect();
+    if distinct.len() != ids.len() {
+        let what = format!("{path} holds a reading twice");
+        return Err(Violation::new("I3 counted at most once", what));
+    }
+    Ok(ids)
+}
+
+/// The totals of a sealed file say what its rows say.
+fn check_totals<'a>(
+    path: &str,
+    rows: &Rows,
+    totals: impl Iterator<Item = &'a TotalsRow>,
+) -> Result<(), Violation> {
+    let mut sums: BTreeMap<&str, i128> = BTreeMap::new();
+    for at in 0..rows.len() {
+        let meter = rows.keys[rows.series[at] as usize].series.meter.as_str();
+        *sums.entry(meter).or_insert(0) += i128::from(rows.values[at]);
+    }
+    let mut told: BTreeMap<&str, i128> = BTreeMap::new();
+    for row in totals {
+        *told.entry(row.series.meter.as_str()).or_insert(0) += row.fold.within.0;
+    }
+    if sums != told {
+        let what = format!("{path}: rows {sums:x?}, totals {told:x?}");
+        return Err(Violation::new("totals are the sum of their rows", what));
+    }
+    Ok(())
+}

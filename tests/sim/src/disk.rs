@@ -1,0 +1,380 @@
+//! A disk that keeps what is written and what is synced apart.
+//!
+//! It does what the local store does to a file system, step by step, with a turn between the steps: a
+//! plain put writes and syncs a file aside, gives it its name, and syncs the folder; files put together
+//! are written under their names, then all synced. A kill leaves what was *written*, as a page cache
+//! does. A power cut leaves what was *synced*; of the rest each file is dropped, kept, or torn.
+//!
+//! Deletes take no effect: they only clear away files that no state names, after a minute of real time.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, stream::BoxStream};
+use greenpark_archive::store::Disk;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result, memory::InMemory, path::Path,
+};
+
+use crate::{actor::next_turn, op::DiskFault, random::Random};
+
+const STORE: &str = "SimulatedDisk";
+
+/// A file as a running system sees it.
+#[derive(Debug, Clone)]
+struct File {
+    bytes: Bytes,
+    /// Whether its content is on the disk; its name is when its folder is synced.
+    synced: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    written: BTreeMap<String, File>,
+    synced: BTreeMap<String, Bytes>,
+    faults: Vec<(DiskFault, u8)>,
+    full: u8,
+    slow: u8,
+    changes: u64,
+}
+
+/// The simulated disk.
+#[derive(Debug)]
+pub(crate) struct SimDisk {
+    /// What a running system sees, to read and list.
+    written: Arc<InMemory>,
+    /// What the worst power cut would leave.
+    synced: Arc<InMemory>,
+    state: Mutex<State>,
+}
+
+impl fmt::Display for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(STORE)
+    }
+}
+
+fn failed(why: &'static str) -> Error {
+    Error::Generic {
+        store: STORE,
+        source: why.into(),
+    }
+}
+
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Puts into a store in memory, which never waits.
+fn keep(store: &InMemory, path: &str, bytes: &Bytes) {
+    let path = Path::from(path);
+    let put = store.put(&path, bytes.clone().into());
+    let done = put.now_or_never().expect("memory does not wait");
+    done.expect("memory takes every put");
+}
+
+impl State {
+    /// Whether a call of this kind fails now.
+    fn strikes(&mut self, fault: DiskFault) -> bool {
+        let Some(at) = self.faults.iter().position(|(armed, _)| *armed == fault) else {
+            return false;
+        };
+        match self.faults[at].1.checked_sub(1) {
+            Some(left) => {
+                self.faults[at].1 = left;
+                false
+            }
+            None => {
+                self.faults.remove(at);
+                true
+            }
+        }
+    }
+
+    fn is_full(&mut self) -> bool {
+        let full = self.full > 0;
+        self.full = self.full.saturating_sub(1);
+        full
+    }
+}
+
+impl SimDisk {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            written: Arc::default(),
+            synced: Arc::default(),
+            state: Mutex::default(),
+        })
+    }
+
+    /// What a running system sees.
+    pub(crate) fn written(&self) -> Arc<InMemory> {
+        Arc::clone(&self.written)
+    }
+
+    /// What the worst power cut would leave.
+    pub(crate) fn synced(&self) -> Arc<InMemory> {
+        Arc::clone(&self.synced)
+    }
+
+    /// A number that moves with every change.
+    pub(crate) fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// Every file that is written, by path.
+    pub(crate) fn files(&self) -> BTreeMap<String, Bytes> {
+        let state = self.lock();
+        let files = state.written.iter();
+        files
+            .map(|(path, file)| (path.clone(), file.bytes.clone()))
+            .collect()
+    }
+
+    pub(crate) fn arm(&self, fault: DiskFault, after: u8) {
+        self.lock().faults.push((fault, after));
+    }
+
+    pub(crate) fn fill(&self, puts: u8) {
+        self.lock().full = puts;
+    }
+
+    pub(crate) fn slow_down(&self, turns: u8) {
+        self.lock().slow = turns;
+    }
+
+    pub(crate) fn heal(&self) {
+        let mut state = self.lock();
+        state.faults.clear();
+        (state.full, state.slow) = (0, 0);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Power is lost and comes back.
+    pub(crate) fn power_cut(&self, luck: u64) {
+        let mut luck = Random::new(luck);
+        let mut state = self.lock();
+        state.changes += 1;
+        let written: Vec<(String, File)> = state.written.clone().into_iter().collect();
+        for (path, file) in written {
+            let before = state.synced.get(&path).cloned();
+            if before.as_ref() == Some(&file.bytes) {
+                continue;
+            }
+            let left = match (luck.below(4), file.synced) {
+                (0, _) => before,
+                (1, false) => {
+                    let bytes = u32::try_from(file.bytes.len()).unwrap_or(u32::MAX).max(1);
+                    Some(file.bytes.slice(..luck.below(bytes) as usize))
+                }
+                (2, false) => Some(Bytes::new()),
+                _ => Some(file.bytes),
+            };
+            match left {
+                Some(bytes) => {
+                    keep(&self.written, &path, &bytes);
+                    keep(&self.synced, &path, &bytes);
+                    state.synced.insert(path.clone(), bytes.clone());
+                    let synced = true;
+                    state.written.insert(path, File { bytes, synced });
+                }
+                None => {
+                    state.written.remove(&path);
+                    let gone = self.written.delete(&Path::from(path)).now_or_never();
+                    gone.expect("memory does not wait")
+                        .expect("memory deletes what it has");
+                }
+            }
+        }
+    }
+
+    /// The time that a call takes.
+    async fn turns(&self) {
+        let turns = self.lock().slow;
+        for _ in 0..=turns {
+            next_turn().await;
+        }
+    }
+
+    fn write(&self, path: &str, bytes: Bytes, synced: bool) {
+        let mut state = self.lock();
+        state.changes += 1;
+        keep(&self.written, path, &bytes);
+        state
+            .written
+            .insert(path.to_owned(), File { bytes, synced });
+    }
+
+    /// The content of each file and the names in their folders reach the disk.
+    fn sync_files<'a>(&self, paths: impl Iterator<Item = &'a str>) {
+        let mut state = self.lock();
+        state.changes += 1;
+        for path in paths {
+            if let Some(file) = state.written.get_mut(path) {
+                file.synced = true;
+            }
+            let folder = folder_of(path);
+            let named: Vec<(String, Bytes)> = state
+                .written
+                .iter()
+                .filter(|(path, file)| file.synced && folder_of(path) == folder)
+                .map(|(path, file)| (path.clone(), file.bytes.clone()))
+                .collect();
+            for (path, bytes) in named {
+                if state.synced.get(&path) != Some(&bytes) {
+                    keep(&self.synced, &path, &bytes);
+                    state.synced.insert(path, bytes);
+                }
+            }
+        }
+    }
+
+    fn file(&self, path: &str) -> Option<Bytes> {
+        self.lock().written.get(path).map(|file| file.bytes.clone())
+    }
+}
+
+#[async_trait::async_trait]
+impl Disk for SimDisk {
+    async fn put_together(&self, files: Vec<(Path, Bytes)>) -> Result<()> {
+        for (path, bytes) in &files {
+            self.turns().await;
+            if self.lock().strikes(DiskFault::PutRefused) {
+                return Err(failed("the put was refused"));
+            }
+            if self.lock().is_full() {
+                self.write(path.as_ref(), bytes.slice(..bytes.len() / 2), false);
+                return Err(failed("no space left on the disk"));
+            }
+            // A file that is whole is left alone, as the local store does.
+            if self.file(path.as_ref()).as_ref() != Some(bytes) {
+                self.write(path.as_ref(), bytes.clone(), false);
+            }
+        }
+        self.turns().await;
+        if self.lock().strikes(DiskFault::AnswerLost) {
+            return Err(failed("the sync failed"));
+        }
+        self.sync_files(files.iter().map(|(path, _)| path.as_ref()));
+        next_turn().await;
+        Ok(())
+    }
+
+    async fn sync(&self, path: &Path) -> Result<()> {
+        self.turns().await;
+        if self.lock().strikes(DiskFault::AnswerLost) {
+            return Err(failed("the sync failed"));
+        }
+        if self.file(path.as_ref()).is_none() {
+            return Err(not_found(path));
+        }
+        self.sync_files(std::iter::once(path.as_ref()));
+        Ok(())
+    }
+
+    async fn read(&self, path: &Path) -> Result<Bytes> {
+        self.turns().await;
+        if self.lock().strikes(DiskFault::ReadFails) {
+            return Err(failed("the read failed"));
+        }
+        self.file(path.as_ref()).ok_or_else(|| not_found(path))
+    }
+}
+
+fn not_found(path: &Path) -> Error {
+    Error::NotFound {
+        path: path.to_string(),
+        source: "no such file".into(),
+    }
+}
+
+fn unused(operation: &str) -> Error {
+    Error::NotImplemented {
+        operation: operation.to_owned(),
+        implementer: STORE.to_owned(),
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for SimDisk {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
+        let (path, bytes) = (location.as_ref(), Bytes::from(payload));
+        self.turns().await;
+        if self.lock().strikes(DiskFault::PutRefused) {
+            return Err(failed("the put was refused"));
+        }
+        if self.lock().is_full() {
+            return Err(failed("no space left on the disk"));
+        }
+        if opts.mode == PutMode::Create && self.file(path).is_some() {
+            return Err(Error::AlreadyExists {
+                path: location.to_string(),
+                source: "the name is taken".into(),
+            });
+        }
+        self.write(path, bytes, true);
+        next_turn().await;
+        if self.lock().strikes(DiskFault::AnswerLost) {
+            return Err(failed("the answer was lost"));
+        }
+        self.sync_files(std::iter::once(path));
+        next_turn().await;
+        Ok(PutResult {
+            e_tag: None,
+            version: None,
+        })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _location: &Path,
+        _opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Err(unused("put_multipart"))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.turns().await;
+        self.written.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.turns().await;
+        self.written.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        locations.boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.written.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.turns().await;
+        self.written.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> Result<()> {
+        Err(unused("copy"))
+    }
+}

@@ -1,0 +1,231 @@
+//! A gateway that keeps what is not acknowledged, and its sessions at ingest.
+
+use std::collections::VecDeque;
+
+use greenpark_ingest::{Pipeline, listen::Detached};
+use greenpark_log::AppendError;
+
+use crate::{
+    actor::{Actor, Turn},
+    oracle::{Id, Oracle},
+};
+
+/// Gateways of the simulation, by park and enterprise: two share a park, and two an enterprise's name.
+pub(crate) const PLACES: [(&str, &str); 3] = [("p0", "e0"), ("p0", "e1"), ("p1", "e0")];
+/// Meters of a gateway.
+pub(crate) const METERS: u8 = 2;
+
+/// A publish that is not acknowledged yet.
+#[derive(Debug)]
+pub(crate) struct Publish {
+    packet_id: u16,
+    payload: String,
+    pub(crate) ids: Vec<Id>,
+    pub(crate) poison: Option<u32>,
+}
+
+/// One connection's side at ingest.
+#[derive(Debug)]
+struct Session {
+    detached: Detached,
+    append: Option<Actor<Result<Vec<u8>, AppendError>>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    number: u8,
+    next_packet_id: u16,
+    pub(crate) unacked: VecDeque<Publish>,
+    session: Option<Session>,
+    /// Sessions that are over and still have something to append, oldest first.
+    former: VecDeque<Session>,
+}
+
+/// What a turn of a gateway's sessions brought.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    pub(crate) acked: Vec<Publish>,
+    pub(crate) failed: bool,
+    pub(crate) going: bool,
+}
+
+impl Session {
+    /// Gives its append a turn; the acknowledgements if it is done.
+    fn turn(&mut self, barrier: impl FnOnce()) -> Turn<Result<Vec<u8>, AppendError>> {
+        if self.append.is_none() && !self.detached.is_empty() {
+            self.append = Some(Actor::new(self.detached.append()));
+        }
+        let Some(append) = &mut self.append else {
+            return Turn::Asleep;
+        };
+        let turn = append.turn(barrier);
+        if matches!(turn, Turn::Done(_)) {
+            self.append = None;
+        }
+        turn
+    }
+
+    fn is_idle(&self) -> bool {
+        self.append.is_none() && self.detached.is_empty()
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new(number: u8) -> Self {
+        Self {
+            number,
+            next_packet_id: 1,
+            unacked: VecDeque::new(),
+            session: None,
+            former: VecDeque::new(),
+        }
+    }
+
+    /// Measures `readings` around `instant`, publishes them and keeps them.
+    pub(crate) fn publish(
+        &mut self,
+        oracle: &mut Oracle,
+        (readings, instant): (u8, i64),
+        poison: Option<u32>,
+    ) {
+        let mut parts: Vec<String> = Vec::new();
+        let mut ids = Vec::new();
+        for reading in 0..readings {
+            let at = instant + i64::from(reading) * 700;
+            let Some((id, value)) = oracle.name(self.number, reading % METERS, at) else {
+                continue;
+            };
+            let (whole, rest) = (value / 1_000_000, value % 1_000_000);
+            parts.push(format!(
+                r#"{{"meter":"{}","quantity":"electricity","kind":"interval","at":{},"value":{whole}.{rest:06}}}"#,
+                id.meter_name(),
+                id.instant
+            ));
+            ids.push(id);
+        }
+        if let Some(mark) = poison {
+            parts.push(format!(r#"{{"poison":{mark}}}"#));
+        }
+        if parts.is_empty() {
+            return;
+        }
+        let publish = Publish {
+            packet_id: self.next_packet_id,
+            payload: format!("[{}]", parts.join(",")),
+            ids,
+            poison,
+        };
+        self.next_packet_id = self.next_packet_id.checked_add(1).unwrap_or(1);
+        let bytes = self.packet(&publish, false);
+        self.unacked.push_back(publish);
+        self.send(&bytes);
+    }
+
+    /// Resends what is not acknowledged, on whatever connection there is.
+    pub(crate) fn resend(&mut self, reversed: bool) {
+        let mut packets: Vec<Vec<u8>> = self
+            .unacked
+            .iter()
+            .map(|publish| self.packet(publish, true))
+            .collect();
+        if reversed {
+            packets.reverse();
+        }
+        self.send(&packets.concat());
+    }
+
+    /// Connects anew and resends.
+    pub(crate) fn connect(&mut self, pipeline: &Pipeline, reversed: bool) {
+        self.cut();
+        self.session = Some(Session {
+            detached: Detached::new(pipeline),
+            append: None,
+        });
+        self.resend(reversed);
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// The connection is lost; ingest goes on with what it has taken.
+    pub(crate) fn cut(&mut self) {
+        self.former.extend(self.session.take());
+    }
+
+    /// Ingest is gone.
+    pub(crate) fn kill(&mut self) {
+        self.session = None;
+        self.former.clear();
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        if let Some(session) = &mut self.session
+            && !session.detached.read(bytes)
+        {
+            self.cut();
+        }
+    }
+
+    /// A PUBLISH of QoS 1, MQTT 3.1.1.
+    fn packet(&self, publish: &Publish, again: bool) -> Vec<u8> {
+        let (park, enterprise) = PLACES[usize::from(self.number)];
+        let topic = format!("park/{park}/{enterprise}/g{}/up/readings", self.number);
+        let mut packet = vec![0x32 | if again { 0x08 } else { 0 }];
+        let mut left = 2 + topic.len() + 2 + publish.payload.len();
+        loop {
+            let (digit, rest) = ((left % 128) as u8, left / 128);
+            packet.push(if rest > 0 { digit | 0x80 } else { digit });
+            left = rest;
+            if left == 0 {
+                break;
+            }
+        }
+        let length = u16::try_from(topic.len()).expect("a short topic");
+        packet.extend(length.to_be_bytes());
+        packet.extend(topic.as_bytes());
+        packet.extend(publish.packet_id.to_be_bytes());
+        packet.extend(publish.payload.as_bytes());
+        packet
+    }
+
+    /// Gives the oldest session that has something to append a turn: as on real connections, a newer one
+    /// appends when those before it append nothing more.
+    pub(crate) fn turn(&mut self, barrier: impl FnOnce()) -> Brought {
+        let mut brought = Brought::default();
+        if let Some(former) = self.former.front_mut() {
+            match former.turn(barrier) {
+                // Nobody is there to be told, and what failed is sent again.
+                Turn::Done(Err(_)) => drop(self.former.pop_front()),
+                Turn::Asleep if !former.is_idle() => return brought,
+                Turn::Done(Ok(_)) | Turn::Going if !former.is_idle() => {}
+                _ => drop(self.former.pop_front()),
+            }
+            brought.going = true;
+            return brought;
+        }
+        let Some(session) = &mut self.session else {
+            return brought;
+        };
+        match session.turn(barrier) {
+            Turn::Done(Ok(acknowledgements)) => {
+                brought.going = true;
+                for puback in acknowledgements.chunks_exact(4) {
+                    let packet_id = u16::from_be_bytes([puback[2], puback[3]]);
+                    let at = self.unacked.iter().position(|p| p.packet_id == packet_id);
+                    brought
+                        .acked
+                        .extend(at.and_then(|at| self.unacked.remove(at)));
+                }
+            }
+            Turn::Done(Err(_)) => {
+                brought.failed = true;
+                self.session = None;
+            }
+            Turn::Going => brought.going = true,
+            Turn::Asleep => {}
+        }
+        brought
+    }
+}

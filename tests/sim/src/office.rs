@@ -1,0 +1,62 @@
+//! Processors: the one in office, and the one that was replaced and does not know it.
+
+use std::sync::Arc;
+
+use greenpark_archive::lake::Lake;
+use greenpark_model::day::Instant;
+use greenpark_processor::{Clock as ProcessorClock, Processor, RunError, Settings};
+use tokio::sync::oneshot;
+
+use crate::{
+    actor::{Actor, Turn},
+    clock::Clock,
+    disk::SimDisk,
+    queue::{GROUP, PARTITIONS, Queue},
+};
+
+/// A running processor.
+#[derive(Debug)]
+pub(crate) struct Office {
+    // Dropped first: a kill is not a request to stop.
+    actor: Actor<Result<(), RunError>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+fn settings() -> Settings {
+    Settings {
+        group: GROUP.to_owned(),
+        grace: std::time::Duration::from_secs(60),
+        quiet: std::time::Duration::from_millis(100),
+        flush_interval: std::time::Duration::from_millis(200),
+        ..Settings::default()
+    }
+}
+
+impl Office {
+    /// Starts a processor, which takes every partition over.
+    pub(crate) fn start(queue: &Arc<Queue>, disk: &Arc<SimDisk>, clock: &Arc<Clock>) -> Self {
+        let wall = Arc::clone(clock);
+        let clock = ProcessorClock::new(move || Instant(wall.wall_ms()));
+        let lake = Lake::on(Arc::clone(disk) as _);
+        let processor = Processor::new(queue.reader(), PARTITIONS, lake, settings(), clock);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let run = processor.run(async move {
+            let _stopped = stopped.await;
+        });
+        Self {
+            actor: Actor::new(run),
+            stop: Some(stop),
+        }
+    }
+
+    /// Asks it to flush and leave.
+    pub(crate) fn ask_to_stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _gone = stop.send(());
+        }
+    }
+
+    pub(crate) fn turn(&mut self, barrier: impl FnOnce()) -> Turn<Result<(), RunError>> {
+        self.actor.turn(barrier)
+    }
+}

@@ -1,0 +1,174 @@
+//! What should be: every reading that was sent, acknowledged and logged, kept as plainly as can be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use greenpark_log::Topic;
+use greenpark_model::{
+    batch::Batch,
+    day::{CivilDay, Instant},
+};
+use greenpark_proto::{reading_batch, telemetry::v1::DeadLetter};
+use prost::Message as _;
+
+use crate::{
+    queue::{GROUP, PARTITIONS, Queue},
+    violation::Violation,
+};
+
+/// The most readings of one meter and day: each has a power of two for its value.
+const DAY_READINGS_MAX: u32 = 40;
+
+/// A reading's name: who measured it, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Id {
+    pub(crate) gateway: u8,
+    pub(crate) meter: u8,
+    pub(crate) instant: i64,
+}
+
+impl Id {
+    pub(crate) fn day(self) -> CivilDay {
+        Instant(self.instant).day()
+    }
+
+    /// The name of its meter.
+    pub(crate) fn meter_name(self) -> String {
+        format!("g{}m{}", self.gateway, self.meter)
+    }
+
+    /// The reading of the meter with this name at `instant`.
+    pub(crate) fn of(meter: &str, instant: i64) -> Option<Self> {
+        let (gateway, meter) = meter.strip_prefix('g')?.split_once('m')?;
+        Some(Self {
+            gateway: gateway.parse().ok()?,
+            meter: meter.parse().ok()?,
+            instant,
+        })
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    /// Every reading ever sent, with its value in millionths.
+    pub(crate) sent: BTreeMap<Id, i64>,
+    pub(crate) acked: BTreeSet<Id>,
+    counts: BTreeMap<(u8, u8, CivilDay), u32>,
+    /// What the log holds, by partition: offset and readings.
+    log: BTreeMap<u32, Vec<(u64, Vec<Id>)>>,
+    pub(crate) logged: BTreeSet<Id>,
+    letters: BTreeSet<u32>,
+    letters_read: usize,
+}
+
+impl Oracle {
+    /// Names a new reading near `instant`; `None` where its meter has enough of that day. Each has a power
+    /// of two that no other of its meter and day has, so that a sum says which readings are in it.
+    pub(crate) fn name(&mut self, gateway: u8, meter: u8, instant: i64) -> Option<(Id, i64)> {
+        let mut id = Id {
+            gateway,
+            meter,
+            instant,
+        };
+        while self.sent.contains_key(&id) {
+            id.instant += 1;
+        }
+        let count = self.counts.entry((gateway, meter, id.day())).or_insert(0);
+        if *count >= DAY_READINGS_MAX {
+            return None;
+        }
+        let value = 1i64 << *count;
+        *count += 1;
+        self.sent.insert(id, value);
+        Some((id, value))
+    }
+
+    /// Takes what the log holds by now.
+    pub(crate) fn read_log(&mut self, queue: &Queue) -> Result<(), Violation> {
+        for entry in queue.log.entries(Topic::Readings) {
+            let position = entry.position;
+            let lane = self.log.entry(position.partition).or_default();
+            if lane
+                .last()
+                .is_some_and(|(last, _)| *last >= position.offset)
+            {
+                continue;
+            }
+            let batch = entry.record.ok();
+            let batch = batch.and_then(|record| reading_batch::decode(&record.payload).ok());
+            let ids: Vec<Id> = batch
+                .map(|batch| ids_of(&batch))
+                .transpose()?
+                .unwrap_or_default();
+            if let Some(phantom) = ids.iter().find(|id| !self.sent.contains_key(*id)) {
+                return Err(Violation::new(
+                    "phantom",
+                    format!("{phantom:?} is in the log"),
+                ));
+            }
+            self.logged.extend(&ids);
+            lane.push((position.offset, ids));
+        }
+        let letters = queue.log.entries(Topic::DeadLetters);
+        for entry in letters.iter().skip(self.letters_read) {
+            let record = entry.record.as_ref().ok();
+            let letter = record.and_then(|r| DeadLetter::decode(r.payload.clone()).ok());
+            if let Some(letter) = letter {
+                self.letters.extend(marks_of(&letter.payload));
+            }
+        }
+        self.letters_read = letters.len();
+        Ok(())
+    }
+
+    /// Takes an acknowledgement, which must not come before the log has what it is for.
+    pub(crate) fn acknowledge(&mut self, ids: &[Id], poison: Option<u32>) -> Result<(), Violation> {
+        if let Some(lost) = ids.iter().find(|id| !self.logged.contains(*id)) {
+            let what = format!("{lost:?} was acknowledged and is not in the log");
+            return Err(Violation::new("I1 acknowledged means logged", what));
+        }
+        if let Some(mark) = poison.filter(|mark| !self.letters.contains(mark)) {
+            let what = format!("poison {mark} was acknowledged and is not among the dead letters");
+            return Err(Violation::new("I1 acknowledged means logged", what));
+        }
+        self.acked.extend(ids);
+        Ok(())
+    }
+
+    /// Everything that the group has committed, which must be published.
+    pub(crate) fn committed(&self, queue: &Queue) -> impl Iterator<Item = Id> {
+        (0..PARTITIONS).flat_map(move |partition| {
+            let next = queue.log.committed(GROUP, partition);
+            let lane = self.log.get(&partition).into_iter().flatten();
+            let below = lane.take_while(move |(offset, _)| *offset < next);
+            below.flat_map(|(_, ids)| ids.iter().copied())
+        })
+    }
+
+    /// Whether the group has committed all that the log holds.
+    pub(crate) fn is_consumed(&self, queue: &Queue) -> bool {
+        self.log.iter().all(|(&partition, lane)| {
+            lane.last()
+                .is_none_or(|(last, _)| queue.log.committed(GROUP, partition) > *last)
+        })
+    }
+}
+
+fn ids_of(batch: &Batch) -> Result<Vec<Id>, Violation> {
+    let table = batch.series_table();
+    let rows = batch.series().iter().zip(batch.instants());
+    rows.map(|(&series, &instant)| {
+        let meter = table[series as usize].meter.as_str();
+        Id::of(meter, instant)
+            .ok_or_else(|| Violation::new("phantom", format!("meter {meter} is in the log")))
+    })
+    .collect()
+}
+
+/// What a payload says of poison: `{"poison":7}`.
+fn marks_of(payload: &[u8]) -> Vec<u32> {
+    let text = String::from_utf8_lossy(payload);
+    let marks = text.split("{\"poison\":").skip(1);
+    let digits = marks.filter_map(|rest| rest.split_once('}'));
+    digits.filter_map(|(mark, _)| mark.parse().ok()).collect()
+}
