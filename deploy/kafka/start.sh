@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Starts a one-node Apache Kafka (KRaft) and returns when it answers.
-#   start.sh --port PORT --dir DIR [--controller-port PORT]
+#   start.sh --port PORT --dir DIR [--controller-port PORT] [--through PORT:ADVERTISED]...
 # The node listens on 127.0.0.1:PORT and keeps everything in DIR. Started twice, it stays as it is.
+# Each --through adds a listener on PORT that sends its clients to ADVERTISED, where a proxy stands.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 fail() { echo "kafka/start.sh: $*" >&2; exit 1; }
 
-port='' dir='' controller=''
+port='' dir='' controller='' through=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --port|--dir|--controller-port) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
+    --port|--dir|--controller-port|--through) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
     --port) port=$2; shift 2 ;;
     --dir) dir=$2; shift 2 ;;
     --controller-port) controller=$2; shift 2 ;;
+    --through) through+=("$2"); shift 2 ;;
     *) fail "unknown argument '$1'; usage: start.sh --port PORT --dir DIR [--controller-port PORT]" ;;
   esac
 done
@@ -57,6 +59,18 @@ fi
 
 sed -e "s|@PORT@|$port|g" -e "s|@CONTROLLER_PORT@|$controller|g" -e "s|@DIR@|$dir|g" \
   "$here/server.properties.in" > "$dir/server.properties"
+if [ ${#through[@]} -gt 0 ]; then
+  listeners="PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller"
+  advertised="PLAINTEXT://127.0.0.1:$port" protocols="PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+  for n in "${!through[@]}"; do
+    listeners+=",THROUGH$n://127.0.0.1:${through[$n]%%:*}"
+    advertised+=",THROUGH$n://127.0.0.1:${through[$n]##*:}"
+    protocols+=",THROUGH$n:PLAINTEXT"
+  done
+  # Of a property that is given twice, the last one counts.
+  printf '%s\n' "listeners=$listeners" "advertised.listeners=$advertised" \
+    "listener.security.protocol.map=$protocols" >> "$dir/server.properties"
+fi
 run=(java -Xms128m -Xmx512m -XX:+UseG1GC -Dlog4j2.configurationFile="file:$here/log4j2.xml" -cp "$jars/*")
 if [ ! -f "$dir/data/meta.properties" ]; then
   # A cluster id is 16 bytes in base64. Letters and digits alone: one that begins with '-' reads as an option.

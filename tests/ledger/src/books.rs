@@ -1,0 +1,100 @@
+//! The sealed files of a lake, as they rest.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use greenpark_archive::{
+    columns::decode_readings,
+    lake::Lake,
+    rows::Rows,
+    totals::{TotalsRow, decode_totals},
+};
+use greenpark_model::day::CivilDay;
+use object_store::{ObjectStoreExt as _, path::Path};
+
+/// Bytes of a Parquet file's end: the footer's length and the magic.
+const TAIL: usize = 8;
+
+/// One enterprise's sealed day.
+#[derive(Debug)]
+pub struct SealedDay {
+    /// Its revision.
+    pub revision: u32,
+    /// Its rows.
+    pub rows: Rows,
+    /// Every byte before the footer: the magic and all column chunks.
+    pub chunks: Bytes,
+}
+
+/// What is in force.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// Sealed days by enterprise and day.
+    pub sealed: BTreeMap<(String, CivilDay), SealedDay>,
+    /// The totals in force.
+    pub totals: Vec<TotalsRow>,
+}
+
+/// Hot files and rows of a lake; for a wait.
+///
+/// # Errors
+/// The lake cannot be read.
+pub async fn progress(lake: &Lake) -> anyhow::Result<(usize, u64)> {
+    let (mut hot, mut rows) = (0, 0);
+    for park in lake.parks().await? {
+        for year in lake.years(&park).await? {
+            if let Some(snapshot) = lake.snapshot(&park, year).await? {
+                hot += snapshot.files.iter().filter(|file| file.is_hot()).count();
+                rows += snapshot.files.iter().map(|file| file.rows).sum::<u64>();
+            }
+        }
+    }
+    Ok((hot, rows))
+}
+
+/// Reads everything that is in force.
+///
+/// # Errors
+/// A file cannot be read, or is none of ours.
+pub async fn read(root: &str) -> anyhow::Result<Books> {
+    let lake = Lake::open(root).await?;
+    let store = lake.store();
+    let mut books = Books::default();
+    for park in lake.parks().await? {
+        for year in lake.years(&park).await? {
+            let Some(snapshot) = lake.snapshot(&park, year).await? else {
+                continue;
+            };
+            for file in &snapshot.files {
+                let Some((enterprise, revision)) = file.sealed() else {
+                    continue;
+                };
+                let path = Path::from(format!("{}/{}", snapshot.readings_root(), file.path));
+                let bytes = store.get(&path).await?.bytes().await?;
+                let day = SealedDay {
+                    revision,
+                    rows: decode_readings(bytes.clone())?,
+                    chunks: before_footer(&bytes).with_context(|| path.to_string())?,
+                };
+                books.sealed.insert((enterprise.to_string(), file.day), day);
+            }
+            for file in &snapshot.totals_files {
+                let path = Path::from(format!("{}/{}", snapshot.totals_root(), file.path));
+                let rows = decode_totals(store.get(&path).await?.bytes().await?)?;
+                books.totals.extend(rows.into_iter().filter(|row| {
+                    let revision = snapshot.sealed_revision(row.day, &row.enterprise);
+                    revision == Some(row.revision)
+                }));
+            }
+        }
+    }
+    Ok(books)
+}
+
+fn before_footer(bytes: &Bytes) -> Option<Bytes> {
+    let tail = bytes.len().checked_sub(TAIL)?;
+    let length = bytes.get(tail..tail + 4)?.try_into().ok()?;
+    let end = tail.checked_sub(u32::from_le_bytes(length) as usize)?;
+    Some(bytes.slice(..end))
+}

@@ -1,0 +1,308 @@
+//! A gateway: one MQTT 3.1.1 connection at a time, QoS 1, resending what is not acknowledged.
+//!
+//! It keeps the exact record of what was acknowledged. It delivers badly on purpose: a part of its
+//! readings late, near ones in another order, some twice, and resends with DUP.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    chance::Chance,
+    plan::{self, BURST, BURSTS, Message, Plan},
+    wait,
+};
+
+/// Messages that may wait for their acknowledgement.
+const WINDOW: usize = 400;
+/// How long a read waits before there is a look at what may be sent.
+const TICK: Duration = Duration::from_millis(20);
+/// After how long without an acknowledgement a gateway connects again.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How far near messages change places.
+const REORDER: usize = 8;
+/// One message in this many comes late, after all others.
+const LATE_EVERY: u64 = 50;
+/// One message in this many is sent twice at once.
+const TWICE_EVERY: u64 = 40;
+
+/// How much of the load may be sent by now, in millionths of it.
+pub const WHOLE: u64 = 1_000_000;
+
+/// What gateways share.
+#[derive(Debug, Default)]
+pub struct Valve {
+    /// Of [`WHOLE`], how much may be sent.
+    pub open: AtomicU64,
+    /// Gateways give up.
+    pub stop: AtomicBool,
+    /// Messages acknowledged, of all gateways.
+    pub acknowledged: AtomicU64,
+    /// Messages sent again.
+    pub resent: AtomicU64,
+    /// Connections made.
+    pub connections: AtomicU64,
+}
+
+/// What a gateway was told is safe.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// Its messages, in the order in which it means to send them.
+    pub messages: Vec<Message>,
+    /// Whether each was acknowledged.
+    pub acknowledged: Vec<bool>,
+}
+
+/// One gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    plan: Plan,
+    line: u64,
+    address: SocketAddr,
+    valve: Arc<Valve>,
+    record: Arc<Mutex<Record>>,
+    chance: Chance,
+    /// Messages of the plan; corrections come behind them.
+    planned: usize,
+    next: usize,
+    /// Corrections whose forerunner is acknowledged.
+    corrections: VecDeque<usize>,
+    unacknowledged: BTreeMap<u16, (usize, bool)>,
+    packet: u16,
+}
+
+impl Gateway {
+    /// Gateway `line` of `plan`, which connects to `address`.
+    #[must_use]
+    pub fn new(plan: Plan, line: u64, seed: u64, address: SocketAddr, valve: Arc<Valve>) -> Self {
+        let mut chance = Chance::new(seed, 1_000 + line);
+        let messages = messages(plan, line, &mut chance);
+        let planned = messages.len();
+        let record = Record {
+            acknowledged: vec![false; planned],
+            messages,
+        };
+        Self {
+            plan,
+            line,
+            address,
+            valve,
+            record: Arc::new(Mutex::new(record)),
+            chance,
+            planned,
+            next: 0,
+            corrections: VecDeque::new(),
+            unacknowledged: BTreeMap::new(),
+            packet: 0,
+        }
+    }
+
+    /// Sends until everything is acknowledged or the valve says stop; then what was acknowledged.
+    #[must_use]
+    pub fn run(mut self) -> Record {
+        while !self.is_done() && !self.valve.stop.load(Ordering::Relaxed) {
+            // Whatever ended the connection, the next one goes on from the record.
+            if self.connection().is_err() {
+                wait::pause(TICK);
+            }
+        }
+        let record = self.record.lock();
+        record.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_done(&self) -> bool {
+        self.next == self.planned && self.corrections.is_empty() && self.unacknowledged.is_empty()
+    }
+
+    fn permitted(&self) -> usize {
+        let open = self.valve.open.load(Ordering::Relaxed).min(WHOLE);
+        (self.planned as u64 * open).div_ceil(WHOLE) as usize
+    }
+
+    fn connection(&mut self) -> io::Result<()> {
+        let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(2))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_write_timeout(Some(SILENCE))?;
+        stream.write_all(&connect(self.line))?;
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer)?;
+        if answer[0] != 0x20 || answer[3] != 0 {
+            return Err(io::Error::other("refused"));
+        }
+        stream.set_read_timeout(Some(TICK))?;
+        self.valve.connections.fetch_add(1, Ordering::Relaxed);
+        let mut out = Vec::new();
+        self.resend(&mut out);
+        let mut input = Vec::new();
+        let (mut heard, mut pinged) = (Instant::now(), Instant::now());
+        while !self.is_done() && !self.valve.stop.load(Ordering::Relaxed) {
+            self.fill(&mut out);
+            if self.unacknowledged.is_empty() {
+                heard = Instant::now();
+                if pinged.elapsed() > SILENCE {
+                    pinged = Instant::now();
+                    out.extend_from_slice(&[0xc0, 0]);
+                }
+            }
+            stream.write_all(&out)?;
+            out.clear();
+            if self.receive(&mut stream, &mut input)? {
+                heard = Instant::now();
+            } else if heard.elapsed() > SILENCE {
+                return Err(io::Error::other("nobody acknowledges"));
+            }
+        }
+        stream.write_all(&[0xe0, 0])
+    }
+
+    /// What the connection before left unacknowledged, in the order in which it was sent.
+    fn resend(&mut self, out: &mut Vec<u8>) {
+        let mut again: Vec<_> = std::mem::take(&mut self.unacknowledged)
+            .into_values()
+            .filter(|(_, first)| *first)
+            .map(|(at, _)| at)
+            .collect();
+        // Positions are in the order of sending, and a correction stands behind what it corrects.
+        again.sort_unstable();
+        self.valve
+            .resent
+            .fetch_add(again.len() as u64, Ordering::Relaxed);
+        for at in again {
+            self.send(at, true, true, out);
+        }
+    }
+
+    /// Sends what the window and the valve allow.
+    fn fill(&mut self, out: &mut Vec<u8>) {
+        let permitted = self.permitted();
+        while self.unacknowledged.len() < WINDOW {
+            if let Some(at) = self.corrections.pop_front() {
+                self.send(at, true, false, out);
+                continue;
+            }
+            if self.next >= permitted {
+                return;
+            }
+            let at = self.next;
+            self.next += 1;
+            self.send(at, true, false, out);
+            if self.chance.one_in(TWICE_EVERY) {
+                self.send(at, false, true, out);
+            }
+        }
+    }
+
+    fn send(&mut self, at: usize, first: bool, dup: bool, out: &mut Vec<u8>) {
+        loop {
+            self.packet = self.packet.checked_add(1).unwrap_or(1);
+            if !self.unacknowledged.contains_key(&self.packet) {
+                break;
+            }
+        }
+        let record = self.record.lock();
+        let message = record.unwrap_or_else(PoisonError::into_inner).messages[at];
+        let mut payload = Vec::new();
+        self.plan.write(self.line, message, &mut payload);
+        publish(out, &plan::topic(self.line), (self.packet, dup), &payload);
+        self.unacknowledged.insert(self.packet, (at, first));
+    }
+
+    /// Takes acknowledgements; whether there was one.
+    fn receive(&mut self, stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<bool> {
+        let mut buffer = [0; 4_096];
+        let got = match stream.read(&mut buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(got) => got,
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => return Ok(false),
+                _ => return Err(error),
+            },
+        };
+        input.extend_from_slice(&buffer[..got]);
+        let mut taken = 0;
+        while let Some(head) = input.get(taken..taken + 2) {
+            let end = taken + 2 + usize::from(head[1]);
+            let Some(packet) = input.get(taken..end) else {
+                break;
+            };
+            if packet[0] == 0x40 {
+                self.acknowledge(u16::from_be_bytes([packet[2], packet[3]]));
+            }
+            taken = end;
+        }
+        input.drain(..taken);
+        Ok(taken > 0)
+    }
+
+    fn acknowledge(&mut self, packet: u16) {
+        let Some((at, _)) = self.unacknowledged.remove(&packet) else {
+            return;
+        };
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut record.acknowledged[at], true) {
+            return;
+        }
+        self.valve.acknowledged.fetch_add(1, Ordering::Relaxed);
+        let serials = self.plan.serials(self.line, record.messages[at]);
+        for serial in serials.filter(|&serial| self.plan.is_corrected(serial)) {
+            self.corrections.push_back(record.messages.len());
+            record.messages.push(Message::Correction(serial));
+            record.acknowledged.push(false);
+        }
+    }
+}
+
+/// What a gateway sends, in its order.
+fn messages(plan: Plan, line: u64, chance: &mut Chance) -> Vec<Message> {
+    let (mut late, mut in_time) = (Vec::new(), Vec::new());
+    for batch in 0..plan.batches(line) {
+        if chance.one_in(LATE_EVERY) {
+            late.push(Message::Batch(batch));
+        } else {
+            in_time.push(Message::Batch(batch));
+        }
+    }
+    for near in in_time.chunks_mut(REORDER) {
+        chance.shuffle(near);
+    }
+    let mut messages = Vec::with_capacity(in_time.len() + late.len() + (BURSTS * BURST) as usize);
+    let every = in_time.len() / BURSTS as usize + 1;
+    for (nth, part) in (0..).zip(in_time.chunks(every)) {
+        messages.extend_from_slice(part);
+        messages.extend((0..BURST).map(|poison| Message::Poison(nth * BURST + poison)));
+    }
+    messages.extend(late);
+    messages
+}
+
+fn connect(line: u64) -> Vec<u8> {
+    let client = format!("ledger-{line}");
+    // OK because the name has a dozen letters.
+    let mut packet = vec![0x10, (12 + client.len()) as u8];
+    packet.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60]);
+    packet.extend_from_slice(&[0, client.len() as u8]);
+    packet.extend_from_slice(client.as_bytes());
+    packet
+}
+
+fn publish(out: &mut Vec<u8>, topic: &str, (id, dup): (u16, bool), payload: &[u8]) {
+    out.push(if dup { 0x3a } else { 0x32 });
+    let mut remaining = 2 + topic.len() + 2 + payload.len();
+    while remaining >= 128 {
+        out.push((remaining % 128) as u8 | 0x80);
+        remaining /= 128;
+    }
+    out.push(remaining as u8);
+    out.extend_from_slice(&(topic.len() as u16).to_be_bytes());
+    out.extend_from_slice(topic.as_bytes());
+    out.extend_from_slice(&id.to_be_bytes());
+    out.extend_from_slice(payload);
+}

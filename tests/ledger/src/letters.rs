@@ -1,0 +1,75 @@
+//! Which undecodable payloads are in the dead-letter topic.
+
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+use anyhow::ensure;
+use greenpark_log::embedded::{EmbeddedLog, Settings};
+
+use crate::plan::{self, BURST, BURSTS, LINES};
+
+/// Letters read at once.
+const PAGE: usize = 10_000;
+
+/// The bytes of every dead letter of a log on this disk, which no process has open.
+///
+/// # Errors
+/// The log cannot be read.
+pub async fn embedded(folder: &Path) -> anyhow::Result<Vec<u8>> {
+    let log = EmbeddedLog::open(folder, Settings::default())?;
+    let (mut bytes, mut next) = (Vec::new(), 0);
+    loop {
+        let page = log.dead_letters(next, PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(bytes);
+        };
+        next = last.position.offset + 1;
+        for entry in page {
+            let record = entry.record.map_err(|e| anyhow::anyhow!("{e:?}"))?;
+            bytes.extend_from_slice(&record.payload);
+        }
+    }
+}
+
+/// The bytes of every dead letter in Kafka, by its own console consumer.
+///
+/// # Errors
+/// The consumer cannot be run.
+pub fn kafka(jars: &str, brokers: &str) -> anyhow::Result<Vec<u8>> {
+    let output = Command::new("java")
+        .args([
+            "-cp",
+            jars,
+            "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        ])
+        .args(["--bootstrap-server", brokers, "--from-beginning"])
+        .args([
+            "--topic",
+            "greenpark.dead-letters.v1",
+            "--timeout-ms",
+            "15000",
+        ])
+        .output()?;
+    // It ends with an error when nothing more came in time, which is how it is meant to end.
+    ensure!(
+        !output.stdout.is_empty(),
+        "no dead letter was read from Kafka"
+    );
+    Ok(output.stdout)
+}
+
+/// The names of undecodable payloads in `bytes`.
+#[must_use]
+pub fn names(bytes: &[u8]) -> BTreeSet<(u64, u64)> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut found = BTreeSet::new();
+    for part in text.split("poison-").skip(1) {
+        let mut numbers = part.splitn(3, '-').map(str::parse::<u64>);
+        if let (Some(Ok(line)), Some(Ok(nth))) = (numbers.next(), numbers.next()) {
+            let sent = line < LINES && nth < BURST * BURSTS;
+            if sent && part.starts_with(&plan::poison(line, nth)["poison-".len()..]) {
+                found.insert((line, nth));
+            }
+        }
+    }
+    found
+}

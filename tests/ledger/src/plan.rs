@@ -1,0 +1,298 @@
+//! What is sent, as a pure function of its number: the oracle that the books are held against.
+//!
+//! Reading `serial` has the value `serial + 1` millionths of a kilowatt-hour, so a value names its
+//! reading. Some are sent wrong first and corrected later: the correction of `serial` has the value
+//! `readings + serial + 1`, must count, and its forerunner must be kept as superseded.
+
+use std::io::Write as _;
+
+use greenpark_model::{day::CivilDay, limits::MICRO};
+
+/// Parks.
+pub const PARKS: u64 = 2;
+/// Enterprises of a park.
+pub const ENTERPRISES: u64 = 3;
+/// Gateways of an enterprise, each with a connection of its own.
+pub const GATEWAYS: u64 = 2;
+/// Meters behind a gateway.
+pub const METERS: u64 = 4;
+/// Civil days that the readings are spread over, across a change of year: two books a park.
+pub const DAYS: u64 = 12;
+/// Gateways in all.
+pub const LINES: u64 = PARKS * ENTERPRISES * GATEWAYS;
+/// One reading in this many is corrected.
+const CORRECTED_EVERY: u64 = 499;
+/// Readings of one message of the gateways that gather.
+const BATCH: u64 = 10;
+/// Bursts of undecodable payloads from each gateway, and how many payloads each has. All gateways'
+/// bursts come at about one time, and are then more than the subscriber's window of 256.
+pub const BURSTS: u64 = 3;
+/// Payloads of a burst.
+pub const BURST: u64 = 60;
+
+/// The readings of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    readings: u64,
+}
+
+/// Where a reading belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its gateway.
+    pub line: u64,
+    /// Its meter behind it.
+    pub meter: u64,
+    /// UTC milliseconds.
+    pub at: i64,
+}
+
+/// What a stored value says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// The reading `0` as it was first sent.
+    First(u64),
+    /// The correction of reading `0`.
+    Correction(u64),
+}
+
+/// A message of a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// The readings of this batch of the gateway.
+    Batch(u64),
+    /// The correction of this reading.
+    Correction(u64),
+    /// An undecodable payload.
+    Poison(u64),
+}
+
+/// The first civil day.
+#[must_use]
+pub fn first_day() -> CivilDay {
+    "2025-12-26".parse().expect("a day")
+}
+
+/// The park of a gateway.
+#[must_use]
+pub fn park(line: u64) -> String {
+    format!("ledger-{}", line / (ENTERPRISES * GATEWAYS))
+}
+
+/// The enterprise of a gateway, unique in the lake.
+#[must_use]
+pub fn enterprise(line: u64) -> String {
+    format!("works-{}", line / GATEWAYS)
+}
+
+/// The name of a meter.
+#[must_use]
+pub fn meter(line: u64, meter: u64) -> String {
+    format!("g{line}-m{meter}")
+}
+
+/// The topic of a gateway.
+#[must_use]
+pub fn topic(line: u64) -> String {
+    format!(
+        "park/{}/{}/g{line}/up/readings",
+        park(line),
+        enterprise(line)
+    )
+}
+
+impl Plan {
+    /// A plan of `readings` unique ones.
+    #[must_use]
+    pub fn new(readings: u64) -> Self {
+        Self { readings }
+    }
+
+    /// Unique readings.
+    #[must_use]
+    pub fn readings(self) -> u64 {
+        self.readings
+    }
+
+    /// Readings of a gateway.
+    #[must_use]
+    pub fn count(self, line: u64) -> u64 {
+        self.readings / LINES + u64::from(line < self.readings % LINES)
+    }
+
+    fn base(self, line: u64) -> u64 {
+        self.readings / LINES * line + line.min(self.readings % LINES)
+    }
+
+    /// The number of reading `nth` of a gateway.
+    #[must_use]
+    pub fn serial(self, line: u64, nth: u64) -> u64 {
+        self.base(line) + nth
+    }
+
+    /// Where reading `serial` belongs.
+    #[must_use]
+    pub fn place(self, serial: u64) -> Place {
+        let share = self.readings / LINES;
+        let long = (share + 1) * (self.readings % LINES);
+        let line = if serial < long {
+            serial / (share + 1)
+        } else {
+            self.readings % LINES + (serial - long) / share
+        };
+        let nth = serial - self.base(line);
+        let slot = nth / METERS;
+        let slots_a_day = self.count(line).div_ceil(METERS).div_ceil(DAYS);
+        let (day, position) = (slot / slots_a_day, slot % slots_a_day);
+        let step = (86_400_000 / slots_a_day).max(1);
+        // OK because there are twelve days, and a day has 86,400,000 milliseconds.
+        let midnight = first_day().plus(day as i32).start().0;
+        Place {
+            line,
+            meter: nth % METERS,
+            at: midnight + (position * step) as i64,
+        }
+    }
+
+    /// Whether reading `serial` is corrected.
+    #[must_use]
+    pub fn is_corrected(self, serial: u64) -> bool {
+        serial % CORRECTED_EVERY == 7
+    }
+
+    /// The value of the correction of `serial`, in millionths.
+    #[must_use]
+    pub fn corrected(self, serial: u64) -> i64 {
+        (self.readings + serial + 1) as i64
+    }
+
+    /// The value that counts of `serial`, in millionths.
+    #[must_use]
+    pub fn counts(self, serial: u64) -> i64 {
+        if self.is_corrected(serial) {
+            self.corrected(serial)
+        } else {
+            (serial + 1) as i64
+        }
+    }
+
+    /// What a stored value names; `None` for one that was never sent.
+    #[must_use]
+    pub fn named(self, micro: i64) -> Option<Named> {
+        let serial = u64::try_from(micro).ok()?.checked_sub(1)?;
+        if serial < self.readings {
+            return Some(Named::First(serial));
+        }
+        let serial = serial - self.readings;
+        let sent = serial < self.readings && self.is_corrected(serial);
+        sent.then_some(Named::Correction(serial))
+    }
+
+    /// Readings in a message of the gateway.
+    fn batch(line: u64) -> u64 {
+        if line % 2 == 1 { BATCH } else { 1 }
+    }
+
+    /// Messages of readings of a gateway.
+    #[must_use]
+    pub fn batches(self, line: u64) -> u64 {
+        self.count(line).div_ceil(Self::batch(line))
+    }
+
+    /// The numbers of the readings in a message.
+    pub fn serials(self, line: u64, message: Message) -> std::ops::Range<u64> {
+        match message {
+            Message::Batch(batch) => {
+                let size = Self::batch(line);
+                let last = ((batch + 1) * size).min(self.count(line));
+                self.serial(line, batch * size)..self.serial(line, last)
+            }
+            Message::Correction(_) | Message::Poison(_) => 0..0,
+        }
+    }
+
+    /// The payload of a message.
+    pub fn write(self, line: u64, message: Message, out: &mut Vec<u8>) {
+        match message {
+            Message::Batch(_) => {
+                let serials = self.serials(line, message);
+                let many = serials.end - serials.start > 1;
+                for (at, serial) in serials.enumerate() {
+                    let before: &[u8] = match (many, at) {
+                        (true, 0) => b"[",
+                        (true, _) => b",",
+                        (false, _) => b"",
+                    };
+                    out.extend_from_slice(before);
+                    self.write_reading(serial, (serial + 1) as i64, out);
+                }
+                if many {
+                    out.push(b']');
+                }
+            }
+            Message::Correction(serial) => self.write_reading(serial, self.corrected(serial), out),
+            Message::Poison(nth) => put(out, format_args!("{{\"meter\":\"{}", poison(line, nth))),
+        }
+    }
+
+    fn write_reading(self, serial: u64, micro: i64, out: &mut Vec<u8>) {
+        let place = self.place(serial);
+        put(
+            out,
+            format_args!(
+                "{{\"meter\":\"{}\",\"quantity\":\"electricity\",\"kind\":\"interval\",\"at\":{},\"value\":{}.{:06}}}",
+                meter(place.line, place.meter),
+                place.at,
+                micro / MICRO,
+                micro % MICRO
+            ),
+        );
+    }
+}
+
+/// The name of an undecodable payload, which it holds.
+#[must_use]
+pub fn poison(line: u64, nth: u64) -> String {
+    format!("poison-{line}-{nth}-")
+}
+
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("memory takes all text");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reading_has_an_identity_of_its_own_and_is_in_one_message() {
+        for readings in [1_000, 1_001, 12_345] {
+            let plan = Plan::new(readings);
+            let mut identities = BTreeSet::new();
+            let mut days = BTreeSet::new();
+            for serial in 0..readings {
+                let place = plan.place(serial);
+                assert!(identities.insert((place.line, place.meter, place.at)));
+                days.insert(greenpark_model::day::Instant(place.at).day());
+            }
+            assert_eq!(days.len() as u64, DAYS);
+            let lines = 0..LINES;
+            let sent = lines.flat_map(|line| {
+                (0..plan.batches(line)).flat_map(move |b| plan.serials(line, Message::Batch(b)))
+            });
+            assert!(sent.eq(0..readings));
+        }
+    }
+
+    #[test]
+    fn a_value_names_its_reading() {
+        let plan = Plan::new(1_000);
+        assert_eq!(plan.named(1), Some(Named::First(0)));
+        assert_eq!(plan.named(plan.corrected(7)), Some(Named::Correction(7)));
+        assert_eq!(plan.named(plan.corrected(8)), None);
+        assert_eq!(plan.named(0), None);
+        assert_eq!(plan.named(-1), None);
+    }
+}

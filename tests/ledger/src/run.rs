@@ -1,0 +1,250 @@
+//! A run: load and faults, rest, check, report.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use greenpark_archive::lake::Lake;
+use greenpark_model::amount::Sum;
+use tokio::runtime::Runtime;
+
+use crate::{
+    args::{Args, Front, Log},
+    ask,
+    books::{self, Books},
+    check::{self, Verdict},
+    gateway::{Gateway, Record, Valve, WHOLE},
+    letters, nemesis,
+    plan::{LINES, Plan},
+    process,
+    progress::Progress,
+    report::{self, Told},
+    schedule::{Means, schedule},
+    site::{self, Form, Site},
+    wait,
+};
+
+/// How long gateways may take to get everything acknowledged when the nemesis rests.
+const DRAIN: Duration = Duration::from_secs(600);
+/// How long sealing may take then; a day that was revised often waits for up to ten minutes.
+const SEAL: Duration = Duration::from_secs(900);
+
+/// Runs what `args` say, and writes the report.
+///
+/// # Errors
+/// The run could not be made. What it found is in the verdict.
+pub fn run(args: &Args) -> anyhow::Result<Verdict> {
+    let began = Instant::now();
+    let temporary = tempfile::tempdir()?;
+    let folder = args
+        .folder
+        .clone()
+        .unwrap_or_else(|| temporary.path().to_owned());
+    let greenpark = binary(args)?;
+    let sources = args
+        .sources
+        .clone()
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    let mosquitto = args.front() == Front::Mosquitto;
+    ensure!(
+        args.log == Log::Kafka || !mosquitto,
+        "--front mosquitto goes with --log kafka"
+    );
+    let points = !args.random_only && process::can_inject();
+    let means = Means {
+        log: args.log,
+        mosquitto,
+        points,
+        disk: site::can_mount(),
+    };
+    let faults = schedule(args.seed, args.kills, means);
+    let plan = Plan::new(args.readings);
+    let runtime = Runtime::new()?;
+    let mut progress = Progress::new(faults.len());
+    let form = Form {
+        greenpark: &greenpark,
+        sources: &sources,
+        log: args.log,
+        mosquitto,
+        disk: means.disk,
+    };
+    let mut site = Site::new(&fresh(&folder, "faults")?, form)?;
+    let (valve, gateways) = gateways(plan, args.seed, &site);
+    let done = nemesis::run(&mut site, &faults, &valve, &mut progress)?;
+    progress.stage("the nemesis rests: draining and sealing");
+    let mut verdict = Verdict::new();
+    let records = rest(&mut site, (&valve, gateways), plan, &runtime, &mut verdict)?;
+    progress.stage("checking");
+    answers(plan, &site, &runtime, &mut verdict);
+    let dead = dead_letters(&mut site, &sources, &runtime)?;
+    let books = runtime.block_on(books::read(&site.lake()))?;
+    check::rows(plan, &records, &books, &mut verdict);
+    check::totals(plan, &books, &mut verdict);
+    check::letters(&records, &letters::names(&dead), &mut verdict);
+    progress.stage("the same readings without faults");
+    let calm = calm(plan, args.seed, &fresh(&folder, "calm")?, form, &runtime)?;
+    check::bytes(&books, &calm, &mut verdict);
+    let told = Told {
+        args,
+        means,
+        done: &done,
+        verdict: &verdict,
+        records: &records,
+        valve: &valve,
+        site: &site,
+        took: began.elapsed(),
+    };
+    report::write(&told)?;
+    Ok(verdict)
+}
+
+fn binary(args: &Args) -> anyhow::Result<PathBuf> {
+    let beside = || Some(env::current_exe().ok()?.with_file_name("greenpark"));
+    let path = args
+        .greenpark
+        .clone()
+        .or_else(beside)
+        .context("name --greenpark")?;
+    ensure!(
+        path.is_file(),
+        "{} is not there: cargo build --release -p greenpark, or name --greenpark",
+        path.display()
+    );
+    Ok(path.canonicalize()?)
+}
+
+fn fresh(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let place = folder.join(name);
+    ensure!(!place.exists(), "{} is there already", place.display());
+    fs::create_dir_all(&place)?;
+    Ok(place.canonicalize()?)
+}
+
+fn gateways(plan: Plan, seed: u64, site: &Site) -> (Arc<Valve>, Vec<JoinHandle<Record>>) {
+    let valve = Arc::new(Valve::default());
+    let start = |line| {
+        let gateway = Gateway::new(plan, line, seed, site.mqtt, Arc::clone(&valve));
+        thread::spawn(move || gateway.run())
+    };
+    let gateways = (0..LINES).map(start).collect();
+    (valve, gateways)
+}
+
+/// Everything runs unharmed until all is acknowledged and every day is sealed, or patience ends.
+fn rest(
+    site: &mut Site,
+    (valve, gateways): (&Valve, Vec<JoinHandle<Record>>),
+    plan: Plan,
+    runtime: &Runtime,
+    verdict: &mut Verdict,
+) -> anyhow::Result<Vec<Record>> {
+    site.ensure(None)?;
+    valve.open.store(WHOLE, Ordering::Relaxed);
+    wait::until(DRAIN, || {
+        // A service manager would start what ends by itself; what cannot is told by the check.
+        let up = site.ensure(None).is_ok();
+        (up && gateways.iter().all(JoinHandle::is_finished)).then_some(())
+    });
+    valve.stop.store(true, Ordering::Relaxed);
+    let joined = gateways.into_iter().map(JoinHandle::join);
+    let records: Result<Vec<Record>, _> = joined.collect();
+    let records = records.map_err(|_| anyhow::anyhow!("a gateway panicked"))?;
+    let corrections = (0..plan.readings())
+        .filter(|&s| plan.is_corrected(s))
+        .count() as u64;
+    let whole = plan.readings() + corrections;
+    let lake = runtime.block_on(Lake::open(&site.lake()))?;
+    let sealed = wait::until(SEAL, || {
+        let up = site.ensure(None).is_ok();
+        let (hot, rows) = runtime.block_on(books::progress(&lake)).ok()?;
+        wait::pause(Duration::from_millis(200));
+        (up && hot == 0 && rows >= whole).then_some(())
+    });
+    if sealed.is_none() {
+        verdict.note("unfinished", || "days that are not sealed".to_owned());
+    }
+    Ok(records)
+}
+
+/// What the service answers is the oracle's.
+fn answers(plan: Plan, site: &Site, runtime: &Runtime, verdict: &mut Verdict) {
+    for ((name, year), (micro, readings)) in check::years(plan) {
+        let expected = Sum(micro).to_string();
+        match runtime.block_on(ask::electricity(site.grpc, &name, year)) {
+            Ok((Some(told), received)) if told == expected && received == readings => {}
+            Ok(told) => verdict.note("unseen", || {
+                format!("{name} {year}: {told:?} for {expected} of {readings}")
+            }),
+            Err(error) => verdict.note("unseen", || format!("{name} {year}: {error:#}")),
+        }
+    }
+}
+
+/// Ends the processes and reads every dead letter.
+fn dead_letters(site: &mut Site, sources: &Path, runtime: &Runtime) -> anyhow::Result<Vec<u8>> {
+    for process in site.parts.values_mut() {
+        process.stop()?;
+    }
+    match site.kafka {
+        None => runtime.block_on(letters::embedded(&site.log())),
+        Some(kafka) => letters::kafka(&jars(sources)?, &kafka.to_string()),
+    }
+}
+
+/// The class path of the Kafka that the script fetched.
+fn jars(sources: &Path) -> anyhow::Result<String> {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let cache = cache
+        .or_else(home)
+        .context("HOME is not set")?
+        .join("greenpark/kafka");
+    let pom = fs::read_to_string(sources.join("deploy/kafka/pom.xml"))?;
+    let version = pom
+        .split("<kafka.version>")
+        .nth(1)
+        .and_then(|rest| rest.split('<').next());
+    let version = version.context("the pom names no version")?;
+    for entry in fs::read_dir(&cache)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&format!("{version}-")) {
+            return Ok(format!("{}/*", path.display()));
+        }
+    }
+    anyhow::bail!("no Kafka {version} in {}", cache.display())
+}
+
+/// The books of the same readings, sent to an installation that nobody disturbs.
+fn calm(
+    plan: Plan,
+    seed: u64,
+    folder: &Path,
+    form: Form<'_>,
+    runtime: &Runtime,
+) -> anyhow::Result<Books> {
+    let form = Form {
+        log: Log::Embedded,
+        mosquitto: false,
+        disk: false,
+        ..form
+    };
+    let mut site = Site::new(folder, form)?;
+    // Another order of delivery than that of the run with faults.
+    let (valve, gateways) = gateways(plan, seed.wrapping_add(1), &site);
+    let mut verdict = Verdict::new();
+    rest(&mut site, (&valve, gateways), plan, runtime, &mut verdict)?;
+    ensure!(
+        verdict.holds(),
+        "the run without faults did not come to its end"
+    );
+    site.parts
+        .values_mut()
+        .try_for_each(|process| process.stop())?;
+    runtime.block_on(books::read(&site.lake()))
+}

@@ -1,0 +1,297 @@
+//! Which fault comes when: a pure function of the seed.
+
+use std::fmt;
+
+use crate::{args::Log, chance::Chance};
+
+/// One other fault comes after this many kills.
+const KILLS_TO_A_FAULT: u32 = 6;
+
+/// A part of the installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Everything in one process.
+    Up,
+    /// Ingest alone.
+    Ingest,
+    /// The processor alone.
+    Processor,
+    /// The query service alone.
+    Query,
+}
+
+/// A broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Broker {
+    /// Mosquitto.
+    Mosquitto,
+    /// Kafka.
+    Kafka,
+}
+
+/// A connection between parts that a proxy of ours carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// Gateways to what they connect to.
+    Gateways,
+    /// Ingest to Mosquitto.
+    Subscriber,
+    /// Ingest to Kafka.
+    Producer,
+    /// The processor to Kafka.
+    Consumer,
+}
+
+/// System calls around which a process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Point {
+    /// Bytes to a file at a place.
+    WriteAt,
+    /// Bytes to a file or a wake-up.
+    Write,
+    /// Bytes to a socket: acknowledgements, records, answers.
+    Send,
+    /// A name given or taken.
+    Rename,
+    /// A file, folder or file system made durable.
+    Sync,
+    /// A file opened or made.
+    Open,
+    /// A folder made.
+    Folder,
+    /// A name removed.
+    Unlink,
+    /// A file's length set.
+    Length,
+}
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL after so many milliseconds.
+    Kill(Part, u64),
+    /// SIGKILL at the nth such call of a thread.
+    DieAt(Part, Point, u64),
+    /// SIGSTOP for so many milliseconds, then SIGCONT.
+    Freeze(Part, u64),
+    /// The processor is stopped past its session while a second one takes over, and comes back.
+    Zombie,
+    /// Nothing passes for so many milliseconds; afterwards the connections go on.
+    Stall(Link, u64),
+    /// Every connection is closed, and none made for so many milliseconds.
+    Cut(Link, u64),
+    /// A broker is stopped and started on its folder.
+    Restart(Broker),
+    /// A broker is killed and started on its folder.
+    KillBroker(Broker),
+    /// The disk is full for so many milliseconds.
+    FullDisk(u64),
+    /// Every sync of a part takes so many milliseconds longer.
+    SlowDisk(Part, u64),
+}
+
+/// What the place allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Means {
+    /// The log, and so the parts.
+    pub log: Log,
+    /// Whether there is a Mosquitto.
+    pub mosquitto: bool,
+    /// Whether system calls can be injected into.
+    pub points: bool,
+    /// Whether the disk can be filled.
+    pub disk: bool,
+}
+
+/// The faults of a run: `kills` kills, and others between them.
+#[must_use]
+pub fn schedule(seed: u64, kills: u32, means: Means) -> Vec<Fault> {
+    let mut chance = Chance::new(seed, 1);
+    let others = others(means);
+    let mut faults = Vec::new();
+    for kill in 0..kills {
+        let part = part(means.log, &mut chance);
+        // Three of four at a fail point; the query service writes nothing but answers.
+        let fault = if means.points && !chance.one_in(4) {
+            let points = part.points();
+            let point = points[chance.below(points.len() as u64) as usize];
+            Fault::DieAt(part, point, chance.spread(1, point.most()))
+        } else {
+            Fault::Kill(part, chance.spread(1, 2_000))
+        };
+        faults.push(fault);
+        if kill % KILLS_TO_A_FAULT == KILLS_TO_A_FAULT - 1 {
+            let nth = (kill / KILLS_TO_A_FAULT) as usize;
+            // Each in turn, so that a run of some length has all of them.
+            faults.push(vary(others[nth % others.len()], &mut chance));
+        }
+    }
+    faults
+}
+
+fn part(log: Log, chance: &mut Chance) -> Part {
+    match (log, chance.below(5)) {
+        (Log::Embedded, _) => Part::Up,
+        (Log::Kafka, 0 | 1) => Part::Ingest,
+        (Log::Kafka, 2 | 3) => Part::Processor,
+        (Log::Kafka, _) => Part::Query,
+    }
+}
+
+fn others(means: Means) -> Vec<Fault> {
+    let mut faults = match means.log {
+        Log::Embedded => vec![
+            Fault::Freeze(Part::Up, 3_000),
+            Fault::Stall(Link::Gateways, 4_000),
+            Fault::Cut(Link::Gateways, 1_000),
+        ],
+        Log::Kafka => vec![
+            Fault::KillBroker(Broker::Kafka),
+            Fault::Zombie,
+            Fault::Cut(Link::Producer, 5_000),
+            Fault::Restart(Broker::Kafka),
+            Fault::Stall(Link::Consumer, 15_000),
+            Fault::Freeze(Part::Ingest, 5_000),
+            Fault::Stall(Link::Gateways, 5_000),
+            Fault::Stall(Link::Producer, 40_000),
+        ],
+    };
+    if means.mosquitto {
+        faults.insert(1, Fault::Restart(Broker::Mosquitto));
+        faults.insert(3, Fault::Cut(Link::Subscriber, 2_000));
+    }
+    if means.points {
+        let part = match means.log {
+            Log::Embedded => Part::Up,
+            Log::Kafka => Part::Processor,
+        };
+        faults.insert(2, Fault::SlowDisk(part, 50));
+    }
+    if means.disk {
+        faults.insert(1, Fault::FullDisk(3_000));
+    }
+    faults
+}
+
+/// The same fault with a length between a half and the whole of its own.
+fn vary(fault: Fault, chance: &mut Chance) -> Fault {
+    let mut length = |ms: u64| ms / 2 + chance.below(ms / 2 + 1);
+    match fault {
+        Fault::Freeze(part, ms) => Fault::Freeze(part, length(ms)),
+        Fault::Stall(link, ms) => Fault::Stall(link, length(ms)),
+        Fault::Cut(link, ms) => Fault::Cut(link, length(ms)),
+        Fault::FullDisk(ms) => Fault::FullDisk(length(ms)),
+        Fault::SlowDisk(part, ms) => Fault::SlowDisk(part, length(ms)),
+        other => other,
+    }
+}
+
+impl Part {
+    /// Where it may die.
+    fn points(self) -> &'static [Point] {
+        match self {
+            Self::Up | Self::Processor => &[
+                Point::WriteAt,
+                Point::Write,
+                Point::Send,
+                Point::Rename,
+                Point::Sync,
+                Point::Open,
+                Point::Folder,
+                Point::Unlink,
+                Point::Length,
+                Point::WriteAt,
+                Point::Rename,
+                Point::Sync,
+            ],
+            Self::Ingest | Self::Query => &[Point::Write, Point::Send],
+        }
+    }
+}
+
+impl Point {
+    /// Its system calls, as `strace` names them.
+    #[must_use]
+    pub fn calls(self) -> &'static str {
+        match self {
+            Self::WriteAt => "pwrite64,pwritev",
+            Self::Write => "write",
+            Self::Send => "sendto,sendmsg,writev",
+            Self::Rename => "rename,renameat,renameat2,link,linkat",
+            Self::Sync => "fsync,fdatasync,syncfs,sync_file_range",
+            Self::Open => "openat",
+            Self::Folder => "mkdir,mkdirat",
+            Self::Unlink => "unlink,unlinkat",
+            Self::Length => "ftruncate,fallocate",
+        }
+    }
+
+    /// How many of these calls a thread makes within some seconds, about.
+    fn most(self) -> u64 {
+        match self {
+            Self::WriteAt => 300,
+            Self::Write => 200,
+            Self::Send => 100,
+            Self::Sync => 40,
+            Self::Open => 60,
+            Self::Rename => 8,
+            Self::Folder | Self::Unlink | Self::Length => 4,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "up",
+            Self::Ingest => "ingest",
+            Self::Processor => "processor",
+            Self::Query => "query",
+        })
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.calls())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill(part, ms) => write!(f, "kill {part} after {ms} ms"),
+            Self::DieAt(part, point, nth) => write!(f, "kill {part} at {point} {nth}"),
+            Self::Freeze(part, ms) => write!(f, "stop {part} for {ms} ms"),
+            Self::Zombie => f.write_str("stop the processor while a second one takes over"),
+            Self::Stall(link, ms) => write!(f, "hold {link:?} for {ms} ms"),
+            Self::Cut(link, ms) => write!(f, "cut {link:?} for {ms} ms"),
+            Self::Restart(broker) => write!(f, "restart {broker:?}"),
+            Self::KillBroker(broker) => write!(f, "kill {broker:?}"),
+            Self::FullDisk(ms) => write!(f, "disk full for {ms} ms"),
+            Self::SlowDisk(part, ms) => write!(f, "syncs of {part} take {ms} ms longer"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_decides_the_schedule_and_a_long_one_has_every_kind() {
+        let means = Means {
+            log: Log::Kafka,
+            mosquitto: true,
+            points: true,
+            disk: true,
+        };
+        let first = schedule(5, 120, means);
+        assert_eq!(first, schedule(5, 120, means));
+        assert_ne!(first, schedule(6, 120, means));
+        let kills = |f: &&Fault| matches!(f, Fault::Kill(..) | Fault::DieAt(..));
+        assert_eq!(first.iter().filter(kills).count(), 120);
+        assert_eq!(first.iter().filter(|f| !kills(f)).count(), 20);
+        assert!(first.contains(&Fault::Zombie));
+    }
+}
