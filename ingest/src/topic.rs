@@ -11,9 +11,9 @@ use crate::{
     decode::{
         mapping::{Mapping, Template},
         reader::Reader,
-        sparkplug::Edges,
+        sparkplug::{Edges, is_state},
     },
-    settings::{DecodeSettings, DecoderRule},
+    settings::{DecodeSettings, DecoderRule, Format},
 };
 
 /// The grammar, as refusals name it.
@@ -197,6 +197,15 @@ impl Rule {
     }
 
     fn route(&self, topic: &str) -> Result<Route, String> {
+        if self.reader.format == Format::Sparkplug && is_state(topic) {
+            // It has fewer levels than a node's topics, and nobody's readings.
+            let mut reader = self.reader.clone();
+            reader.topic = topic.into();
+            return Ok(Route {
+                origin: Origin::unknown(),
+                reader: Ok(Arc::new(reader)),
+            });
+        }
         let origin = match &self.identity {
             Some(identity) => identity.origin(topic)?,
             None => Origin::parse(topic)?,
@@ -297,7 +306,6 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Format;
 
     #[test]
     fn identity_and_decoder_come_from_the_topic() {

@@ -11,8 +11,9 @@ const NOW: i64 = 1_800_000_000_000;
 type Flat = (String, i64, i64);
 
 fn read(rule: &str, topic: &str, payload: &str) -> (Vec<Flat>, Vec<String>, [u64; 2]) {
-    let identity =
-        format!(r##"{{"filter":"#","park":"p","enterprise":"e","gateway":"g",{rule}}}"##);
+    // The topic is its own filter: '#' matches none that begins with '$'.
+    let filter = format!(r#""filter":"{topic}","park":"p","enterprise":"e","gateway":"g""#);
+    let identity = format!("{{{filter},{rule}}}");
     let rule: DecoderRule = serde_json::from_str(&identity).expect("a rule");
     let rules = vec![rule];
     let mut problems = Vec::new();

@@ -123,7 +123,8 @@ pub(crate) fn rebirth(now_ms: i64) -> Vec<u8> {
     payload.encode_to_vec()
 }
 
-fn is_state(topic: &str) -> bool {
+/// Whether `topic` is where a host says its state, which is no node's.
+pub(crate) fn is_state(topic: &str) -> bool {
     let rest = topic
         .strip_prefix(SPACE)
         .map_or(topic, |rest| rest.trim_start_matches('/'));

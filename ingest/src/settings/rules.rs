@@ -333,7 +333,8 @@ mod tests {
         let rule = r#"{"filter":"a/#/b","format":"mapped","park":"p","gateway":"{x}","fields":"params",
             "at":"/*/time","map":[{"field":"E","meter":"a b","quantity":"power","kind":"counter"},
             {"field":"E","meter":"{device}","quantity":"electricity","unit":"m3"},
-            {"field":"E","meter":"m","quantity":"electricity"}]}"#;
+            {"field":"F","meter":"m","quantity":"electricity"},
+            {"field":"F","meter":"n","quantity":"electricity","device":"d"}]}"#;
         let rule: DecoderRule = serde_json::from_str(rule).expect("a rule");
         let mut problems = Vec::new();
         rule.check("decode.rules[3]", &mut problems);
@@ -347,7 +348,7 @@ mod tests {
             "map[0].quantity:",
             "map[0].kind:",
             "map[1].unit:",
-            "map[2].field:",
+            "map[3].field:",
         ] {
             let named = format!("decode.rules[3].{place}");
             assert!(

@@ -315,10 +315,10 @@ impl<'a> Session<'a> {
     }
 
     fn say_state(&self, online: bool) -> Result<(), String> {
-        let Some(state) = &self.state else {
-            return Ok(());
-        };
-        state.say(&self.client, online).map_err(|e| e.to_string())
+        match &self.state {
+            Some(state) => state.say(&self.client, online),
+            None => Ok(()),
+        }
     }
 
     /// Hands acknowledgements to the polling task, in order.

@@ -6,7 +6,7 @@
 //! (Sparkplug 3.0, chapter 6.4.26).
 
 use rumqttc::v5::{
-    AsyncClient, ClientError,
+    AsyncClient,
     mqttbytes::{QoS, v5::LastWill},
 };
 
@@ -38,10 +38,10 @@ impl State {
     }
 
     /// Says that the host is on line, or that it is about to leave.
-    pub(super) fn say(&self, client: &AsyncClient, online: bool) -> Result<(), Box<ClientError>> {
+    pub(super) fn say(&self, client: &AsyncClient, online: bool) -> Result<(), String> {
         let (topic, word) = (self.topic.clone(), self.word(online));
         let said = client.try_publish(topic, QoS::AtLeastOnce, true, word);
-        said.map_err(Box::new)
+        said.map_err(|e| e.to_string())
     }
 
     fn word(&self, online: bool) -> String {

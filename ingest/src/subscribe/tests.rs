@@ -2,6 +2,7 @@
 //! Method: a real Mosquitto on a port of its own, if there is one on this machine; else the test says so.
 
 mod receipts;
+mod sparkplug;
 
 use std::{collections::BTreeMap, sync::Arc};
 
