@@ -234,8 +234,8 @@ impl Point {
             Self::Send => 100,
             Self::Sync => 40,
             Self::Open => 60,
-            Self::Rename => 8,
-            Self::Folder | Self::Unlink | Self::Length => 4,
+            Self::Rename => 4,
+            Self::Folder | Self::Unlink | Self::Length => 2,
         }
     }
 }
