@@ -30,6 +30,15 @@ const CALM: Duration = Duration::from_millis(300);
 /// Kafka's session is 6 s.
 const PAST_THE_SESSION: Duration = Duration::from_secs(9);
 
+/// How long `part` gets to come to its fail point. A processor has its partitions only when the session
+/// of the one that was killed before has run out.
+fn life(part: Part) -> Duration {
+    match part {
+        Part::Processor => PAST_THE_SESSION + LIFE,
+        Part::Up | Part::Ingest | Part::Query => LIFE,
+    }
+}
+
 /// What was done.
 #[derive(Debug, Default)]
 pub struct Done {
@@ -131,7 +140,7 @@ fn perform(
             }
             process.start(Wound::DieAt(point, nth))?;
             open();
-            let end = wait::until(LIFE, || process.end());
+            let end = wait::until(life(part), || process.end());
             if end == Some(End::AtPoint) {
                 done.kill(&part.to_string(), point.calls());
                 return Ok("");
