@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -122,9 +122,9 @@ impl Running {
         let id: i32 = fs::read_to_string(&file)?.trim().parse()?;
         let pid = Pid::from_raw(id).context("a process id")?;
         kill_process(pid, Signal::KILL)?;
-        let gone = wait::until(GONE, || {
-            (!Path::new(&format!("/proc/{id}/exe")).exists()).then_some(())
-        });
+        // Its files are closed after it is no more to be seen, so the port tells.
+        let port: u16 = self.arguments[1].parse()?;
+        let gone = wait::until(GONE, || TcpStream::connect(("127.0.0.1", port)).err());
         ensure!(gone.is_some(), "{:?} is not gone after SIGKILL", self.kind);
         fs::remove_file(file)?;
         self.up()

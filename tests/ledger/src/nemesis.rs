@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -20,10 +21,23 @@ use crate::{
 
 /// How long a process lives that has not come to its fail point, before it is killed all the same.
 const LIFE: Duration = Duration::from_secs(4);
+/// A fault's share of the load is sent in this many steps, one each [`STEP`].
+const STEPS: u64 = 100;
+/// See [`STEPS`].
+const STEP: Duration = Duration::from_millis(15);
 /// How long the parts run unharmed after a fault that kills none.
 const CALM: Duration = Duration::from_millis(300);
 /// Kafka's session is 6 s.
 const PAST_THE_SESSION: Duration = Duration::from_secs(9);
+
+/// How long `part` gets to come to its fail point. A processor has its partitions only when the session
+/// of the one that was killed before has run out.
+fn life(part: Part) -> Duration {
+    match part {
+        Part::Processor => PAST_THE_SESSION + LIFE,
+        Part::Up | Part::Ingest | Part::Query => LIFE,
+    }
+}
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -59,16 +73,37 @@ pub fn run(
     valve: &Valve,
     progress: &mut Progress,
 ) -> anyhow::Result<Done> {
+    // Gateways are held to a trickle, so that every fault meets messages on their way.
+    let (target, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let step = WHOLE / (faults.len() as u64 + 1) / STEPS + 1;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let now = valve.open.load(Ordering::Relaxed);
+                let next = (now + step).min(target.load(Ordering::Relaxed));
+                valve.open.store(next, Ordering::Relaxed);
+                wait::pause(STEP);
+            }
+        });
+        let done = perform_all(site, faults, (valve, &target), progress);
+        over.store(true, Ordering::Relaxed);
+        done
+    })
+}
+
+fn perform_all(
+    site: &mut Site,
+    faults: &[Fault],
+    (valve, target): (&Valve, &AtomicU64),
+    progress: &mut Progress,
+) -> anyhow::Result<Done> {
     let mut done = Done::default();
     let began = Instant::now();
     for (nth, &fault) in faults.iter().enumerate() {
-        let told = match perform(site, fault, &mut done, || {
-            let share = WHOLE * (nth as u64 + 1) / (faults.len() as u64 + 1);
-            valve.open.store(share, Ordering::Relaxed);
-        }) {
-            Ok(told) => told,
-            Err(error) => return Err(error.context(format!("fault {}: {fault}", nth + 1))),
-        };
+        let share = WHOLE * (nth as u64 + 1) / (faults.len() as u64 + 1);
+        let open = || target.store(share, Ordering::Relaxed);
+        let told = perform(site, fault, &mut done, open)
+            .with_context(|| format!("fault {}: {fault}", nth + 1))?;
         let seconds = began.elapsed().as_secs_f64();
         done.lines
             .push(format!("{:>4}  {seconds:>8.1} s  {fault}{told}", nth + 1));
@@ -105,7 +140,7 @@ fn perform(
             }
             process.start(Wound::DieAt(point, nth))?;
             open();
-            let end = wait::until(LIFE, || process.end());
+            let end = wait::until(life(part), || process.end());
             if end == Some(End::AtPoint) {
                 done.kill(&part.to_string(), point.calls());
                 return Ok("");

@@ -117,7 +117,7 @@ pub fn schedule(seed: u64, kills: u32, means: Means) -> Vec<Fault> {
             let point = points[chance.below(points.len() as u64) as usize];
             Fault::DieAt(part, point, chance.spread(1, point.most()))
         } else {
-            Fault::Kill(part, chance.spread(1, 2_000))
+            Fault::Kill(part, chance.spread(1, part.life_ms()))
         };
         faults.push(fault);
         if kill % KILLS_TO_A_FAULT == KILLS_TO_A_FAULT - 1 {
@@ -187,6 +187,15 @@ fn vary(fault: Fault, chance: &mut Chance) -> Fault {
 }
 
 impl Part {
+    /// The longest that it lives before a kill at a random moment; a processor waits for the session of the
+    /// one before to run out.
+    fn life_ms(self) -> u64 {
+        match self {
+            Self::Processor => 12_000,
+            Self::Up | Self::Ingest | Self::Query => 2_000,
+        }
+    }
+
     /// Where it may die.
     fn points(self) -> &'static [Point] {
         match self {
@@ -234,8 +243,8 @@ impl Point {
             Self::Send => 100,
             Self::Sync => 40,
             Self::Open => 60,
-            Self::Rename => 8,
-            Self::Folder | Self::Unlink | Self::Length => 4,
+            Self::Rename => 4,
+            Self::Folder | Self::Unlink | Self::Length => 2,
         }
     }
 }
