@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_reading_has_an_identity_of_its_own_and_is_in_one_message() {
-        for readings in [1_000, 1_001, 12_345] {
+        for readings in [12_000, 12_001, 12_345] {
             let plan = Plan::new(readings);
             let mut identities = BTreeSet::new();
             let mut days = BTreeSet::new();
