@@ -96,15 +96,7 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             quiet()?;
             explain::explain(&args).await
         }
-        Command::Recompute(args) => {
-            quiet()?;
-            let mut settings = load(args.config.as_deref())?;
-            settings.place(&PlaceArgs {
-                data: args.data.clone(),
-                ..PlaceArgs::default()
-            });
-            recompute::recompute(&args, settings).await
-        }
+        Command::Recompute(args) => run_recompute(&args).await,
         Command::Doctor(args) => run_doctor(&args).await,
         Command::Pki(args) => pki::pki(&args),
         Command::Passwd(args) => passwd::passwd(&args),
@@ -119,6 +111,16 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
                 .context("print the settings")?,
         ),
     }
+}
+
+async fn run_recompute(args: &RecomputeArgs) -> anyhow::Result<()> {
+    quiet()?;
+    let mut settings = load(args.config.as_deref())?;
+    settings.place(&PlaceArgs {
+        data: args.data.clone(),
+        ..PlaceArgs::default()
+    });
+    recompute::recompute(args, settings).await
 }
 
 async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<()> {
