@@ -277,7 +277,8 @@ mod tests {
                 assert!(identities.insert((place.line, place.meter, place.at)));
                 days.insert(greenpark_model::day::Instant(place.at).day());
             }
-            assert_eq!(days.len() as u64, DAYS);
+            // Few readings do not fill the last day.
+            assert!((DAYS - 1..=DAYS).contains(&(days.len() as u64)));
             let lines = 0..LINES;
             let sent = lines.flat_map(|line| {
                 (0..plan.batches(line)).flat_map(move |b| plan.serials(line, Message::Batch(b)))

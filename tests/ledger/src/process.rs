@@ -181,14 +181,15 @@ impl Process {
         }
         self.signal(Signal::TERM);
         let ended = wait::until(START, || {
-            self.end();
-            (!self.is_up()).then_some(())
+            let child = self.child.as_mut()?;
+            child.try_wait().ok().flatten()
         });
         ensure!(
             ended.is_some(),
             "{} does not end when it is asked to",
             self.name
         );
+        self.child = None;
         Ok(())
     }
 

@@ -33,6 +33,8 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(600);
 /// How long sealing may take then; a day that was revised often waits for up to ten minutes.
 const SEAL: Duration = Duration::from_secs(900);
+/// After how long without a new row, and with every day sealed, no more rows come.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Runs what `args` say, and writes the report.
 ///
@@ -159,11 +161,17 @@ fn rest(
         .count() as u64;
     let whole = plan.readings() + corrections;
     let lake = runtime.block_on(Lake::open(&site.lake()))?;
+    let mut last = (0, Instant::now());
     let sealed = wait::until(SEAL, || {
         let up = site.ensure(None).is_ok();
         let (hot, rows) = runtime.block_on(books::progress(&lake)).ok()?;
+        if last.0 != rows || hot > 0 {
+            last = (rows, Instant::now());
+        }
         wait::pause(Duration::from_millis(200));
-        (up && hot == 0 && rows >= whole).then_some(())
+        // What is lost never comes: the check tells it.
+        let settled = rows >= whole || last.1.elapsed() > QUIET;
+        (up && hot == 0 && settled).then_some(())
     });
     if sealed.is_none() {
         verdict.note("unfinished", || "days that are not sealed".to_owned());
