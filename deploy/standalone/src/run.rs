@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     assembly::{self, Roles},
-    cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs},
+    cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs, RecomputeArgs},
     client::{
         explain, extract, import, indicators, materials, quality, recompute, scorecard, sheet,
     },
