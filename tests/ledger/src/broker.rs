@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -129,6 +130,35 @@ impl Running {
         fs::remove_file(file)?;
         self.up()
     }
+}
+
+/// Whether somebody is subscribed at the broker to what gateways publish: before the first subscription
+/// a broker holds nothing for anybody, and acknowledges all the same. Version 5 tells it.
+///
+/// # Errors
+/// The broker does not answer.
+pub fn has_subscriber(address: SocketAddr) -> io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&address, GONE)?;
+    stream.set_read_timeout(Some(GONE))?;
+    stream.write_all(b"\x10\x0d\0\x04MQTT\x05\x02\0\x3c\0\0\0")?;
+    packet(&mut stream)?;
+    let topic = b"park/ledger-probe/e/g/up/readings";
+    // OK because topic and payload are short.
+    let mut publish = vec![0x32, (2 + topic.len() + 3 + 1) as u8, 0, topic.len() as u8];
+    publish.extend_from_slice(topic);
+    publish.extend_from_slice(b"\0\x01\0?");
+    stream.write_all(&publish)?;
+    let answer = packet(&mut stream)?;
+    Ok(answer.get(2).copied().unwrap_or(0) == 0)
+}
+
+/// The body of the next packet.
+fn packet(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut head = [0; 2];
+    stream.read_exact(&mut head)?;
+    let mut body = vec![0; usize::from(head[1])];
+    stream.read_exact(&mut body)?;
+    Ok(body)
 }
 
 impl Drop for Running {

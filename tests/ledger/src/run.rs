@@ -76,6 +76,7 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
         disk: means.disk,
     };
     let mut site = Site::new(&fresh(&folder, "faults")?, form)?;
+    site.open()?;
     let (valve, gateways) = gateways(plan, args.seed, &site);
     let done = nemesis::run(&mut site, &faults, &valve, &mut progress)?;
     progress.stage("the nemesis rests: draining and sealing");

@@ -23,6 +23,8 @@ use crate::{
 
 /// Size of the disk that can be filled.
 const DISK: &str = "size=2g";
+/// How long the first subscription may take.
+const SUBSCRIBE: Duration = Duration::from_secs(60);
 /// Bytes written at once to fill it.
 const BALLAST: usize = 1 << 20;
 
@@ -246,6 +248,23 @@ impl Site {
             if Some(*part) != except {
                 process.ensure()?;
             }
+        }
+        Ok(())
+    }
+
+    /// Runs every part, and returns when what gateways send is held for somebody.
+    ///
+    /// # Errors
+    /// A part does not answer, or ingest does not subscribe within a minute.
+    pub fn open(&mut self) -> anyhow::Result<()> {
+        self.ensure(None)?;
+        if self.brokers.contains_key(&Broker::Mosquitto) {
+            let there = || {
+                broker::has_subscriber(self.mqtt)
+                    .ok()
+                    .filter(|&there| there)
+            };
+            wait::until(SUBSCRIBE, there).context("ingest does not subscribe")?;
         }
         Ok(())
     }
