@@ -250,8 +250,12 @@ impl Gather {
 
     /// Whether the sender may publish on `topic`.
     pub(crate) fn may_publish(&self, topic: &str) -> bool {
+        self.covers(&self.routes.resolve(topic).origin)
+    }
+
+    fn covers(&self, origin: &Origin) -> bool {
         let grant = self.grant.as_ref();
-        grant.is_none_or(|grant| grant.covers(&self.routes.resolve(topic).origin))
+        grant.is_none_or(|grant| grant.covers(origin))
     }
 
     /// Owes a refusal for a publish that was [`Taken::Foreign`], behind what is owed for those before it.
@@ -410,11 +414,7 @@ impl Gather {
 
     fn open(&mut self, topic: &str) -> Option<Lane> {
         let route = self.routes.resolve(topic);
-        if self
-            .grant
-            .as_ref()
-            .is_some_and(|g| !g.covers(&route.origin))
-        {
+        if !self.covers(&route.origin) {
             return None;
         }
         let gateway = match self.by_origin.get(&route.origin) {
