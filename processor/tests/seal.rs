@@ -120,7 +120,7 @@ impl Bench {
 
 impl Running {
     /// Waits for its end, which must be a refusal that says `words`.
-    async fn is_refused(self, words: &str) {
+    async fn refused(self, words: &str) {
         let ended = tokio::time::timeout(Duration::from_secs(30), self.task).await;
         let ended = ended.expect("in time").expect("no panic");
         let error = ended.expect_err("refused").to_string();
@@ -362,7 +362,7 @@ async fn a_lake_that_is_ahead_of_its_log_is_refused_and_nothing_is_passed_over()
     other.send(&year_of_hours("2026-03-05", 1)).await;
     let running = other.start(&lake).await;
     running
-        .is_refused("not the log that the lake was written from")
+        .refused("not the log that the lake was written from")
         .await;
     let after = snapshot(&lake, 2026).await.expect("a book");
     assert_eq!(after.files, before.files);
@@ -386,7 +386,7 @@ async fn a_partition_count_that_was_changed_is_refused_and_nothing_is_passed_ove
     };
     other.send(&year_of_hours("2026-03-05", 3)).await;
     let running = other.start_of(&lake, count).await;
-    running.is_refused("the count was changed").await;
+    running.refused("the count was changed").await;
     let after = snapshot(&lake, 2026).await.expect("a book");
     assert_eq!(after.files, before.files);
 }
