@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
 # Starts a Mosquitto and returns when it answers.
-#   start.sh --port PORT --dir DIR
-# The broker listens on 127.0.0.1:PORT and keeps everything in DIR. Started twice, it stays as it is.
+#   start.sh --port PORT --dir DIR [--queue MIB]
+# The broker listens on 127.0.0.1:PORT and keeps everything in DIR, and in memory at most MIB (1024) of messages
+# for a session that is away. Started twice, it stays as it is.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 fail() { echo "mosquitto/start.sh: $*" >&2; exit 1; }
 
-port='' dir=''
+port='' dir='' queue=1024
 while [ $# -gt 0 ]; do
   case $1 in
-    --port|--dir) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
+    --port|--dir|--queue) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
     --port) port=$2; shift 2 ;;
     --dir) dir=$2; shift 2 ;;
-    *) fail "unknown argument '$1'; usage: start.sh --port PORT --dir DIR" ;;
+    --queue) queue=$2; shift 2 ;;
+    *) fail "unknown argument '$1'; usage: start.sh --port PORT --dir DIR [--queue MIB]" ;;
   esac
 done
 [[ $port =~ ^[0-9]+$ ]] || fail "give --port PORT"
+[[ $queue =~ ^[1-9][0-9]*$ ]] || fail "give --queue as a number of MiB"
 [ -n "$dir" ] || fail "give --dir DIR"
 # Debian keeps it in /usr/sbin, which is not on every path.
 mosquitto=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto) \
@@ -34,7 +37,7 @@ if [ -f "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2> /dev/null; then
 fi
 ! answers "$port" || fail "port $port is in use; give another --port"
 
-sed -e "s|@PORT@|$port|g" -e "s|@DIR@|$dir|g" "$here/mosquitto.conf.in" > "$dir/mosquitto.conf"
+sed -e "s|@PORT@|$port|g" -e "s|@DIR@|$dir|g" -e "s|@QUEUE@|$((queue << 20))|g" "$here/mosquitto.conf.in" > "$dir/mosquitto.conf"
 # Started as root it would become the user mosquitto, to whom the folder does not belong.
 [ "$(id -u)" -ne 0 ] || echo "user root" >> "$dir/mosquitto.conf"
 

@@ -40,8 +40,8 @@ pub use crate::{
     pipeline::{Clock, Pipeline},
     receipts::Receipts,
     settings::{
-        DecodeSettings, DecoderRule, FieldMap, Format, ListenSettings, Others, Scale,
-        SubscribeSettings, TimeUnit,
+        DecodeSettings, DecoderRule, FieldMap, Format, ListenSettings, MemorySettings, Others,
+        Scale, SubscribeSettings, TimeUnit,
     },
     subscribe::Subscriber,
 };

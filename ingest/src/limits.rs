@@ -26,10 +26,12 @@ pub(crate) const GATHER_BYTES_MAX: usize = 4 << 20;
 /// Memory that a gathered reading holds: its columns, and a part of its series.
 pub(crate) const HELD_READING_BYTES: usize = 24;
 
-/// Memory of gathers, open and under way, for all connections together, after which a connection that
-/// waits for the log reads no further: five million single readings. Each connection may hold a little
-/// beyond it, the gather that is under way and what one read brings.
-pub(crate) const HELD_BYTES_MAX: usize = 128 << 20;
+/// Memory of ingest that readings waiting for the log do not take: the process itself, its connections,
+/// [`HAND_OFF_KIB_MAX`] from a broker, and what the log's client keeps beside the records.
+pub(crate) const RESERVED_BYTES: usize = 128 << 20;
+
+/// The least memory for readings that wait for the log: a million single readings.
+pub(crate) const HELD_BYTES_MIN: usize = 32 << 20;
 
 /// Bytes waiting to be written to a client that does not read, after which it is not read either.
 pub(crate) const REPLY_BYTES_MAX: usize = 256 * 1024;

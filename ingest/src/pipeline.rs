@@ -9,10 +9,9 @@ use crate::{
     acks::{Evidence, Released},
     gather::{Gather, Sealed, Tally},
     held::{Held, Pool},
-    limits::HELD_BYTES_MAX,
     metrics::Metrics,
     receipts::Receipts,
-    settings::DecodeSettings,
+    settings::{DecodeSettings, MemorySettings},
     topic::Routes,
 };
 
@@ -57,7 +56,7 @@ impl Pipeline {
             clock,
             metrics,
             routes,
-            held: Arc::new(Pool::new(HELD_BYTES_MAX)),
+            held: Arc::new(Pool::new(MemorySettings::default().held_bytes())),
             receipts,
         }
     }
@@ -86,9 +85,12 @@ impl Pipeline {
         self.held.is_full()
     }
 
-    /// The same pipeline with another bound, so that a test need not fill the real one.
-    #[cfg(test)]
-    pub(crate) fn with_held_bytes_max(mut self, bytes_max: usize) -> Self {
+    /// The same pipeline, before anybody uses it, with another bound on the bytes of readings that wait for
+    /// the log, for all connections together ([`MemorySettings::held_bytes`]). A connection that waits reads
+    /// no further from there on; each may hold a little beyond it, the gather that is under way and what
+    /// one read brings.
+    #[must_use]
+    pub fn with_held_bytes_max(mut self, bytes_max: usize) -> Self {
         self.held = Arc::new(Pool::new(bytes_max));
         self
     }

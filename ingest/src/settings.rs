@@ -6,12 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     identity::{self, AccessSettings, TlsSettings, UsersSettings},
+    limits::{HELD_BYTES_MIN, RESERVED_BYTES},
     topic::Filter,
 };
 
 mod rules;
 
 pub use self::rules::{DecoderRule, FieldMap, Format, Others, Scale, TimeUnit};
+
+/// What ingest may take as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemorySettings {
+    /// Resident memory of ingest, in bytes, however long the log is away: readings that wait for it, and
+    /// 128 MiB for everything else. Clients are held back before it is reached.
+    #[serde(with = "greenpark_settings::size")]
+    pub memory: usize,
+}
 
 /// How payloads are read, by topic. The first rule whose filter matches decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +101,12 @@ pub struct SubscribeSettings {
     pub drain_grace: Duration,
 }
 
+impl Default for MemorySettings {
+    fn default() -> Self {
+        Self { memory: 256 << 20 }
+    }
+}
+
 impl Default for DecodeSettings {
     fn default() -> Self {
         Self {
@@ -134,6 +151,24 @@ impl Default for SubscribeSettings {
             backoff_max: Duration::from_secs(30),
             drain_grace: Duration::from_secs(10),
         }
+    }
+}
+
+impl MemorySettings {
+    /// Adds a sentence to `problems` for everything that is wrong.
+    pub fn check(&self, problems: &mut Vec<String>) {
+        if self.held_bytes() < HELD_BYTES_MIN {
+            problems.push(
+                "ingest.memory: must be at least 160MiB: 128MiB are for connections, a broker's hand-off and the log's client"
+                    .into(),
+            );
+        }
+    }
+
+    /// Bytes of readings that may wait for the log.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.memory.saturating_sub(RESERVED_BYTES)
     }
 }
 
@@ -246,6 +281,7 @@ mod tests {
     #[test]
     fn defaults_have_no_problems() {
         let mut problems = Vec::new();
+        MemorySettings::default().check(&mut problems);
         DecodeSettings::default().check(&mut problems);
         ListenSettings::default().check(&mut problems);
         SubscribeSettings::default().check(&mut problems);
@@ -265,6 +301,9 @@ mod tests {
         };
         subscribe.check(&mut problems);
         assert_eq!(problems.len(), 5, "{problems:?}");
+        problems.clear();
+        MemorySettings { memory: 1 << 20 }.check(&mut problems);
+        assert!(problems[0].starts_with("ingest.memory: "), "{problems:?}");
         problems.clear();
         DecodeSettings { rules: Vec::new() }.check(&mut problems);
         ListenSettings {

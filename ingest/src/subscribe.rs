@@ -52,6 +52,10 @@ pub struct Subscriber {
     options: MqttOptions,
 }
 
+/// The longest pause where the broker is there and the log is not: an append has waited for the log before it
+/// failed, and a log that is back should not find us asleep. What the broker sends again each time is its
+/// window.
+const LOG_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The first pause before connecting again.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 
@@ -85,9 +89,16 @@ impl Subscriber {
             let session = Session::open(&self.settings, &self.pipeline, self.options.clone());
             match session.run(shutdown.as_mut()).await {
                 Outcome::Drained => break,
-                Outcome::Lost { reason, worked } => {
+                Outcome::Lost {
+                    reason,
+                    worked,
+                    accepted,
+                } => {
                     failures = if worked { 0 } else { failures + 1 };
-                    let pause = self.pause(failures);
+                    let mut pause = self.pause(failures);
+                    if accepted {
+                        pause = pause.min(LOG_PAUSE_MAX);
+                    }
                     self.pipeline.metrics().reconnects.inc();
                     let (broker, pause_ms) = (&self.settings.broker, pause.as_millis());
                     warn!(

@@ -1,6 +1,9 @@
 //! A flush of one park: everything that waits becomes files, each day hot or sealed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use greenpark_archive::{
     book::{Book, Change, Consumed, NewFile, Published},
@@ -18,9 +21,9 @@ use crate::{
     buffer::DayRows,
     hot::files_to_merge,
     metrics::Metrics,
+    portion::{Part, Portion, portions_of},
     run::RunError,
     seal::{DayToSeal, SealedDay, offset_of, seal_days},
-    settings::SEAL_ROWS_MAX,
 };
 
 /// Offsets of one partition that a flush covers: from `first` up to, not including, `next`.
@@ -40,6 +43,8 @@ pub(crate) struct BookFlush<'a> {
     pub(crate) meters: Arc<Meters>,
     pub(crate) offsets: Option<Offsets>,
     pub(crate) metrics: &'a Metrics,
+    /// Rows that are put together at once.
+    pub(crate) seal_rows: u64,
 }
 
 /// The days of a book's flush, told apart.
@@ -60,13 +65,16 @@ impl BookFlush<'_> {
         let mut open = Vec::new();
         let mut rows = 0;
         for (day, buffered) in days.seal {
-            let to_seal = self.gather(day, buffered).await?;
-            rows += to_seal.rows();
-            open.push(to_seal);
-            if rows >= SEAL_ROWS_MAX {
-                let sealed = self.seal(std::mem::take(&mut open)).await?;
-                published.extend(self.commit(change_of(sealed)).await?);
-                rows = 0;
+            let mut fresh = self.fresh(day, buffered).await?;
+            for portion in self.portions(&fresh).await? {
+                if rows > 0 && rows + portion.rows > self.seal_rows {
+                    let sealed = self.seal(std::mem::take(&mut open)).await?;
+                    published.extend(self.commit(change_of(sealed)).await?);
+                    rows = 0;
+                }
+                let to_seal = self.gather(&mut fresh, &portion).await?;
+                rows += to_seal.rows();
+                open.push(to_seal);
             }
         }
         let mut change = change_of(self.seal(open).await?);
@@ -87,42 +95,103 @@ impl BookFlush<'_> {
         hot
     }
 
-    /// Everything that is known of a day, in the order of the log.
-    async fn gather(&self, day: CivilDay, rows: Option<DayRows>) -> Result<Gathered, RunError> {
-        let hot = self.hot_files(day);
-        let mut parts = Vec::with_capacity(hot.len());
-        for file in &hot {
-            parts.push(self.book.read(file).await?);
-        }
+    /// What a day has that is not sealed.
+    async fn fresh(&self, day: CivilDay, rows: Option<DayRows>) -> Result<Fresh, RunError> {
         let merged = match rows {
             Some(rows) => merge_rows(rows, &self.keys).await?,
             None => Merged::default(),
         };
-        let fresh = parts.iter().chain([&merged.rows]);
-        let enterprises: Vec<EnterpriseId> = fresh.flat_map(Rows::enterprises).cloned().collect();
+        let hot = self.hot_files(day);
+        Ok(Fresh { day, hot, merged })
+    }
+
+    /// The portions in which a day is sealed, so that no more than [`Self::seal_rows`] are in memory at
+    /// once: the whole day if it has no more. An enterprise is not divided.
+    async fn portions(&self, fresh: &Fresh) -> Result<Vec<Portion>, RunError> {
+        let sealed = self.book.day_files(fresh.day);
+        let most = sealed.map(|file| file.rows).sum::<u64>() + fresh.merged.rows.len() as u64;
+        if most <= self.seal_rows {
+            return Ok(vec![Portion::whole(most)]);
+        }
+        let mut outlines = Vec::with_capacity(fresh.hot.len());
+        let mut rows: BTreeMap<EnterpriseId, u64> = BTreeMap::new();
+        for file in &fresh.hot {
+            let outline = self.book.outline(file).await?;
+            for (enterprise, count) in outline.runs() {
+                *rows.entry(enterprise.clone()).or_default() += count as u64;
+            }
+            outlines.push(Arc::new(outline));
+        }
+        for (enterprise, count) in fresh.merged.rows.count_enterprises() {
+            *rows.entry(enterprise.clone()).or_default() += count as u64;
+        }
+        for file in self.book.day_files(fresh.day) {
+            if let Some(rows) = file.sealed().and_then(|(of, _)| rows.get_mut(of)) {
+                *rows += file.rows;
+            }
+        }
+        Ok(portions_of(rows, self.seal_rows, &outlines))
+    }
+
+    /// Everything that is known of a portion of a day, in the order of the log.
+    async fn gather(&self, fresh: &mut Fresh, portion: &Portion) -> Result<DayToSeal, RunError> {
+        let mut parts = Vec::with_capacity(fresh.hot.len() + 1);
+        for (at, file) in fresh.hot.iter().enumerate() {
+            parts.push(match &portion.part {
+                None => self.book.read(file).await?,
+                Some(Part {
+                    first,
+                    last,
+                    outlines,
+                }) => {
+                    let outline = &outlines[at];
+                    self.book.read_between(file, outline, first, last).await?
+                }
+            });
+        }
+        parts.push(match &portion.part {
+            None => std::mem::take(&mut fresh.merged.rows),
+            Some(Part { first, last, .. }) => fresh.merged.rows.select_between(first, last),
+        });
+        parts.retain(|rows| !rows.is_empty());
+        let enterprises: BTreeSet<&EnterpriseId> =
+            parts.iter().flat_map(Rows::enterprises).collect();
         let mut sealed = BTreeMap::new();
-        let old: Vec<ReadingsFile> = self.book.day_files(day).cloned().collect();
-        for file in old {
+        for file in self.book.day_files(fresh.day) {
             let FileKind::Sealed { enterprise, .. } = &file.kind else {
                 continue;
             };
             if enterprises.contains(enterprise) {
-                let rows = self.book.read(&file).await?;
-                sealed.insert(enterprise.clone(), (file, rows));
+                let rows = self.book.read(file).await?;
+                sealed.insert(enterprise.clone(), (file.clone(), rows));
             }
         }
-        Ok(Gathered {
-            day,
+        // Hot files go with the last portion: after a crash between two commits the day is sealed again,
+        // and what is sealed already is a repeat.
+        let (hot, duplicates, conflicts) = match portion.is_last {
+            true => {
+                let Merged {
+                    duplicates,
+                    conflicts,
+                    ..
+                } = fresh.merged;
+                (fresh.hot.clone(), duplicates, conflicts)
+            }
+            false => (Vec::new(), 0, 0),
+        };
+        let offsets = self.offsets.map(|o| (o.partition, o.first, o.next));
+        Ok(DayToSeal {
+            day: fresh.day,
             parts,
             hot,
             sealed,
-            merged,
+            offsets,
+            duplicates,
+            conflicts,
         })
     }
 
-    async fn seal(&self, days: Vec<Gathered>) -> Result<Vec<SealedDay>, RunError> {
-        let offsets = self.offsets.map(|o| (o.partition, o.first, o.next));
-        let days: Vec<DayToSeal> = days.into_iter().map(|day| day.into_seal(offsets)).collect();
+    async fn seal(&self, days: Vec<DayToSeal>) -> Result<Vec<SealedDay>, RunError> {
         if days.is_empty() {
             return Ok(Vec::new());
         }
@@ -151,7 +220,7 @@ impl BookFlush<'_> {
             let mut merged = merge_rows(rows, &self.keys).await?;
             let mut piled = self.hot_files(day);
             let sizes: Vec<u64> = piled.iter().map(|f| f.rows).collect();
-            let count = files_to_merge(&sizes, merged.rows.len() as u64);
+            let count = files_to_merge(&sizes, merged.rows.len() as u64, self.seal_rows);
             let along = piled.split_off(piled.len() - count);
             if !along.is_empty() {
                 merged = self.merge_along(&along, merged).await?;
@@ -207,42 +276,12 @@ impl BookFlush<'_> {
     }
 }
 
-/// A day with its hot rows and what was buffered for it.
+/// What a day has that is not sealed: its hot files in the order of the log, and what was buffered after them.
 #[derive(Debug)]
-struct Gathered {
+struct Fresh {
     day: CivilDay,
-    parts: Vec<Rows>,
     hot: Vec<ReadingsFile>,
-    sealed: BTreeMap<EnterpriseId, (ReadingsFile, Rows)>,
     merged: Merged,
-}
-
-impl Gathered {
-    fn rows(&self) -> u64 {
-        let sealed = self.sealed.values().map(|(_, rows)| rows.len());
-        let parts = self.parts.iter().map(Rows::len);
-        (parts.chain(sealed).sum::<usize>() + self.merged.rows.len()) as u64
-    }
-
-    fn into_seal(mut self, offsets: Option<(u32, u64, u64)>) -> DayToSeal {
-        let Merged {
-            rows,
-            duplicates,
-            conflicts,
-        } = self.merged;
-        if !rows.is_empty() {
-            self.parts.push(rows);
-        }
-        DayToSeal {
-            day: self.day,
-            parts: self.parts,
-            hot: self.hot,
-            sealed: self.sealed,
-            offsets,
-            duplicates,
-            conflicts,
-        }
-    }
 }
 
 async fn merge_rows(rows: DayRows, keys: &Arc<Vec<SeriesKey>>) -> Result<Merged, RunError> {

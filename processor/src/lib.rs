@@ -23,6 +23,7 @@ mod hot;
 pub mod metrics;
 mod pace;
 mod park;
+mod portion;
 mod run;
 mod seal;
 pub mod settings;

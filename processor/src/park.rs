@@ -86,6 +86,7 @@ impl Flush<'_> {
                 meters: Arc::clone(&meters),
                 offsets: self.offsets.get(&park.partition).copied(),
                 metrics: self.metrics,
+                seal_rows: self.settings.seal_rows(),
             };
             published.extend(flush.publish(days).await?);
             for day in sealed {

@@ -226,7 +226,7 @@ impl Processor {
     fn is_due(&self) -> bool {
         let now = self.clock.now();
         let rows: usize = self.parks.values().map(|p| p.buffer.rows()).sum();
-        rows >= self.settings.buffer_rows
+        rows >= self.settings.buffer_rows()
             || self.pace.due().is_some_and(|at| at <= now)
             || (self.asks.is_due(now) && !self.is_idle())
             || self.next_seal.is_some_and(|at| at <= now)

@@ -16,13 +16,13 @@ use greenpark_model::{
     id::{EnterpriseId, ParkId},
 };
 
-/// A day to seal, with everything that is known of it.
+/// A day to seal, or a portion of its enterprises, with everything that is known of it.
 #[derive(Debug)]
 pub(crate) struct DayToSeal {
     pub(crate) day: CivilDay,
     /// Rows in the order of the log: hot files by offset, then what was buffered.
     pub(crate) parts: Vec<Rows>,
-    /// The hot files among them, which the sealed ones replace.
+    /// The hot files that the sealed ones replace; none while a portion of the day is still to come.
     pub(crate) hot: Vec<ReadingsFile>,
     /// The sealed files in force, of the enterprises that have new rows.
     pub(crate) sealed: BTreeMap<EnterpriseId, (ReadingsFile, Rows)>,
@@ -31,6 +31,18 @@ pub(crate) struct DayToSeal {
     /// Repeats and conflicts already found among the buffered rows.
     pub(crate) duplicates: u64,
     pub(crate) conflicts: u64,
+}
+
+impl DayToSeal {
+    /// Rows that are in memory for it.
+    pub(crate) fn rows(&self) -> u64 {
+        let sealed = self.sealed.values().map(|(_, rows)| rows.len());
+        self.parts
+            .iter()
+            .map(Rows::len)
+            .chain(sealed)
+            .sum::<usize>() as u64
+    }
 }
 
 /// What sealing a day makes.

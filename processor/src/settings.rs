@@ -20,8 +20,11 @@ pub struct Settings {
     /// The time between two flushes while rows keep coming.
     #[serde(with = "greenpark_settings::span")]
     pub flush_interval: Duration,
-    /// Buffered rows that force a flush; a row takes about 50 bytes while it is flushed.
-    pub buffer_rows: usize,
+    /// Resident memory of the processor, in bytes: [`RESERVED_BYTES`] for what it needs at any rate, and
+    /// rows that are buffered, put together and sealed. One enterprise's day is in memory at once, some
+    /// 100 bytes a row, whatever is set here.
+    #[serde(with = "greenpark_settings::size")]
+    pub memory: usize,
 }
 
 impl Default for Settings {
@@ -31,7 +34,7 @@ impl Default for Settings {
             grace: Duration::from_secs(3_600),
             quiet: Duration::from_secs(2),
             flush_interval: Duration::from_secs(5),
-            buffer_rows: 500_000,
+            memory: 512 << 20,
         }
     }
 }
@@ -52,10 +55,32 @@ pub(crate) const EARLY_FLUSHES_MAX: u32 = 8;
 pub(crate) const READ_BYTES_MAX: usize = 512 << 10;
 /// Hot files of one day that are merged into one.
 pub(crate) const HOT_FILES_MAX: usize = 12;
-/// Rows sealed in one commit, so that sealing a long backlog stays within a few hundred megabytes.
-pub(crate) const SEAL_ROWS_MAX: u64 = 1_000_000;
+/// Memory that rows do not take: the process itself, what the reader holds ahead, and files on their way.
+const RESERVED_BYTES: usize = 128 << 20;
+/// Memory of a buffered row: its columns, which may have grown to twice their size, and those of the rows
+/// that are merged of it and of files while it is flushed.
+const BUFFERED_ROW_BYTES: usize = 768;
+/// Memory of a row that is sealed: its columns as read, as merged, as one enterprise's and as encoded.
+const SEALED_ROW_BYTES: usize = 384;
+/// The least that [`Settings::memory`] may be.
+const MEMORY_MIN: usize = 192 << 20;
 
 impl Settings {
+    /// Buffered rows that force a flush.
+    pub(crate) fn buffer_rows(&self) -> usize {
+        self.rows_memory() / BUFFERED_ROW_BYTES
+    }
+
+    /// Rows that are put together or sealed at once, so that a long backlog, or the day of a large park,
+    /// takes no more memory than another.
+    pub(crate) fn seal_rows(&self) -> u64 {
+        (self.rows_memory() / SEALED_ROW_BYTES) as u64
+    }
+
+    fn rows_memory(&self) -> usize {
+        self.memory.saturating_sub(RESERVED_BYTES)
+    }
+
     /// Adds a line to `problems` for each setting that cannot be.
     pub fn check(&self, problems: &mut Vec<String>) {
         const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -73,8 +98,10 @@ impl Settings {
         if !WAITS.contains(&self.flush_interval) {
             problems.push("processor.flush_interval: must be from 100ms to 10m".to_owned());
         }
-        if !(1_000..=50_000_000).contains(&self.buffer_rows) {
-            problems.push("processor.buffer_rows: must be from 1000 to 50000000".to_owned());
+        if self.memory < MEMORY_MIN {
+            problems.push(
+                "processor.memory: must be at least 192MiB: 128MiB are not for rows".to_owned(),
+            );
         }
     }
 }
@@ -90,7 +117,7 @@ mod tests {
             grace: Duration::MAX,
             quiet: Duration::ZERO,
             flush_interval: Duration::ZERO,
-            buffer_rows: 0,
+            memory: 0,
         };
         let mut problems = Vec::new();
         wrong.check(&mut problems);

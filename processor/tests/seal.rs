@@ -24,6 +24,7 @@ struct Bench {
     folder: TempDir,
     log: MemoryLog,
     now: Arc<std::sync::atomic::AtomicI64>,
+    memory: usize,
 }
 
 struct Running {
@@ -46,7 +47,14 @@ impl Bench {
             folder: tempfile::tempdir().expect("a folder"),
             log: MemoryLog::new(1),
             now: Arc::new(now.0.into()),
+            memory: Settings::default().memory,
         }
+    }
+
+    /// Hot files there are.
+    async fn hot_files(&self, lake: &Lake) -> usize {
+        let book = snapshot(lake, 2026).await;
+        book.map_or(0, |book| book.files.iter().filter(|f| f.is_hot()).count())
     }
 
     async fn lake(&self) -> Lake {
@@ -64,6 +72,7 @@ impl Bench {
         let settings = Settings {
             quiet: Duration::from_millis(100),
             flush_interval: Duration::from_millis(200),
+            memory: self.memory,
             ..Settings::default()
         };
         // The clock stands at the test's instant and moves with real time, so that pauses pass.
@@ -404,4 +413,54 @@ async fn a_partition_taken_away_and_given_back_goes_on() {
     let book = sealed(&lake, 2026, 2).await;
     running.stop().await;
     assert_eq!(book.files.iter().map(|f| f.rows).sum::<u64>(), 48);
+}
+
+/// Forty enterprises' day, in five hot files and a part that comes when the day is over; the sealed rows and
+/// the commits that sealing took.
+async fn seal_a_large_day(memory: usize) -> (Vec<Rows>, i64) {
+    let names: Vec<String> = (0..40).map(|n| format!("e{n:02}")).collect();
+    let mut bench = Bench::new("2026-03-01T23:00:00+08:00");
+    bench.memory = memory;
+    let lake = bench.lake().await;
+    let start = day("2026-03-01").start().0;
+    let part = |part: i64| -> Vec<_> {
+        let minutes = part * 10..part * 10 + 10;
+        let of = |(n, name): (i64, _)| {
+            let minutes = minutes.clone();
+            minutes.map(move |i| (name, "m", start + i * 60_000, n * 1_000 + i))
+        };
+        let names = names.iter().map(String::as_str);
+        (1..).zip(names).flat_map(of).collect()
+    };
+    for n in 0..5 {
+        bench.send(&part(n)).await;
+        let running = bench.start(&lake).await;
+        until(|| async { (bench.log.committed("test", 0) == 400 * (n as u64 + 1)).then_some(()) })
+            .await;
+        running.stop().await;
+    }
+    assert!(bench.hot_files(&lake).await >= 5);
+    let before = snapshot(&lake, 2026)
+        .await
+        .expect("a book")
+        .readings_version;
+    bench.send(&part(5)).await;
+    let next_day = day("2026-03-03").start().0;
+    bench
+        .now
+        .store(next_day, std::sync::atomic::Ordering::Relaxed);
+    let running = bench.start(&lake).await;
+    let book = sealed(&lake, 2026, 40).await;
+    running.stop().await;
+    (rows(&lake, &book).await, book.readings_version - before)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_of_more_rows_than_memory_has_room_for_is_sealed_in_portions_to_the_same_rows() {
+    let (whole, _) = seal_a_large_day(Settings::default().memory).await;
+    // Room for 500 rows, of the day's 2,400.
+    let (portions, commits) = seal_a_large_day((128 << 20) + 500 * 384).await;
+    assert_eq!(portions, whole);
+    assert_eq!(whole.iter().map(Rows::len).sum::<usize>(), 2_400);
+    assert!(commits >= 5, "{commits} commits");
 }

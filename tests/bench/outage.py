@@ -1,18 +1,17 @@
 """The log away for ten minutes under a live load: how much memory ingest and the processor take, and how
 fast they catch up.
 
-    python3 tests/bench/outage.py [--seconds 600] [--rate 20000] [--connections 20] [--bin target/release/greenpark]
+    python3 tests/bench/outage.py [--front listen|subscribe] [--batch 1] [--seconds 600] [--rate 20000]
+                                  [--connections 20] [--bin target/release/greenpark]
 
-Starts a Kafka of its own, `greenpark ingest`, `greenpark processor` and a replay of single readings at RATE a
-second, stops Kafka (SIGSTOP: it does not answer, and its sockets stay) for SECONDS, and lets it go on. Prints one
-line of JSON: peak resident memory of both in MiB, before and through the outage, and the rate at which the
-backlog came into the log and into the books. Fails if a reading is missing; `duplicates` tells what came twice and was dropped. It takes as long as
-it says, and Linux, Java and Maven; it is not part of any test.
-
-On 2026-11-26, on two virtual cores that other builds kept busy, at nice 10: ten minutes away at 20,000 readings a
-second, 13,200,000 in all. Ingest peaked at 71 MiB, the processor at 72 MiB while Kafka was away and at 206 MiB
-while it caught up; the backlog of 12,000,000 was in the log and in the books 68 s after Kafka was back, senders'
-reconnects included: 9.8 times live. 360 reconnects, 21,015,914 messages sent again, none lost or counted twice.
+Starts a Kafka of its own, `greenpark ingest`, `greenpark processor` and four replays, each of one enterprise
+whose RATE / 4 meters are read once a second, today; BATCH readings make a message. With `--front subscribe` a
+Mosquitto of its own stands between them and ingest. It stops Kafka (SIGSTOP: it does not answer, and its sockets
+stay) for SECONDS, and lets it go on. Prints one line of JSON: peak resident memory of both in MiB, before and
+through the outage and at the end, and the rate at which the backlog came into the log and into the books. Fails
+if a reading is missing, or if ingest or the processor took more than their `memory` says; `duplicates` tells what
+came twice and was dropped. It takes as long as it says, and Linux, Java, Maven and, for a subscriber, Mosquitto;
+it is not part of any test.
 """
 
 import argparse
@@ -29,23 +28,27 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2]
+ENTERPRISES = 4
 MAP = """
 park = "outage"
-enterprise = "works"
-gateway = "g1"
-meter = "main"
+enterprise = "works-{n}"
+gateway = "g{n}"
 quantity = "electricity"
 kind = "interval"
 unit = "kWh"
-batch = 1
+batch = {batch}
 [columns]
 instant = "at"
 value = "kwh"
+meter = "meter"
 [time]
 format = "%Y-%m-%d %H:%M:%S"
 offset = "+08:00"
 stamp = "start"
 """
+# What ingest and the processor may take: the defaults of their settings.
+BOUNDS_MIB = {"ingest": 256, "processor": 512}
+CHINA = datetime.timezone(datetime.timedelta(hours=8))
 BEFORE_S = 30  # of live load before the outage
 AFTER_S = 30  # of live load that comes after it, beside the backlog
 
@@ -58,15 +61,14 @@ def free_ports(count):
     return ports
 
 
-def write_rows(path, count):
-    begin = datetime.datetime(2025, 1, 1)
-    second = datetime.timedelta(seconds=1)
+def write_rows(path, seconds, meters):
+    """A reading of each meter and second from now on."""
+    begin = datetime.datetime.now(CHINA).replace(tzinfo=None, microsecond=0)
     with open(path, "w") as out:
-        out.write("at,kwh\n")
-        at = begin
-        for n in range(count):
-            out.write(f"{at},{n % 997}.5\n")
-            at += second
+        out.write("at,meter,kwh\n")
+        for second in range(seconds):
+            at = begin + datetime.timedelta(seconds=second)
+            out.writelines(f"{at},m{meter},{(second + meter) % 997}.5\n" for meter in range(meters))
 
 
 def metric(port, name):
@@ -96,43 +98,60 @@ def wait(until, what, patience):
 
 def main():
     parse = argparse.ArgumentParser()
+    parse.add_argument("--front", choices=["listen", "subscribe"], default="listen")
+    parse.add_argument("--batch", type=int, default=1)
     parse.add_argument("--seconds", type=int, default=600)
     parse.add_argument("--rate", type=int, default=20_000)
     parse.add_argument("--connections", type=int, default=20)
     parse.add_argument("--bin", default=str(HERE / "target/release/greenpark"))
     args = parse.parse_args()
-    total = args.rate * (BEFORE_S + args.seconds + AFTER_S)
     with tempfile.TemporaryDirectory(prefix="greenpark-outage-") as folder:
-        print(json.dumps(run(args, total, Path(folder))))
+        told = run(args, Path(folder))
+    print(json.dumps(told))
+    over = [name for name, most in BOUNDS_MIB.items() if told["peak_mib"]["after"][name] > most]
+    if over:
+        sys.exit(f"outage.py: {' and '.join(over)} took more than {BOUNDS_MIB}")
 
 
-def run(args, total, folder):
-    kafka_port, controller, mqtt, ingest_health, processor_health = free_ports(5)
-    write_rows(folder / "rows.csv", total)
-    (folder / "map.toml").write_text(MAP)
+def run(args, folder):
+    kafka_port, controller, mqtt, broker, ingest_health, processor_health = free_ports(6)
     shared = f'[log]\nkind = "kafka"\n[kafka]\nbrokers = "127.0.0.1:{kafka_port}"\npartitions = 1\n'
+    if args.front == "subscribe":
+        shared += f'[subscribe]\nbroker = "127.0.0.1:{broker}"\n'
     settings = {"ingest": ingest_health, "processor": processor_health}
     for name, health in settings.items():
-        text = f'[process]\nhealth = "127.0.0.1:{health}"\n[lake]\nroot = "{folder}/lake"\n{shared}'
+        memory = f'[{name}]\nmemory = "{BOUNDS_MIB[name]}MiB"\n'
+        text = f'[process]\nhealth = "127.0.0.1:{health}"\n[lake]\nroot = "{folder}/lake"\n{memory}{shared}'
         (folder / f"{name}.toml").write_text(text)
-    start = [str(HERE / "deploy/kafka/start.sh"), "--port", str(kafka_port)]
-    subprocess.run([*start, "--controller-port", str(controller), "--dir", str(folder / "kafka")], check=True, stdout=sys.stderr)
-    kafka = int((folder / "kafka/kafka.pid").read_text())
+    started = []
     running = {}
+
+    def start(what, *arguments):
+        command = [str(HERE / f"deploy/{what}/start.sh"), *arguments, "--dir", str(folder / what)]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        started.append(what)
+        return int((folder / what / f"{what}.pid").read_text())
+
+    kafka = start("kafka", "--port", str(kafka_port), "--controller-port", str(controller))
     try:
+        if args.front == "subscribe":
+            # Room for all of it: what Mosquitto has no room for, it drops.
+            start("mosquitto", "--port", str(broker), "--queue", "8192")
         for name in settings:
             command = [args.bin, name, "--config", str(folder / f"{name}.toml"), "--mqtt", f"127.0.0.1:{mqtt}"]
             running[name] = subprocess.Popen(command, stderr=open(folder / f"{name}.log", "w"))
             # One after the other: the first one makes the topics.
             wait(lambda n=name: alive(settings[n]), name, 60)
-        return measure(args, total, folder, mqtt, settings, running, kafka)
+        return measure(args, folder, broker if args.front == "subscribe" else mqtt, settings, running, kafka)
     finally:
         os.kill(kafka, signal.SIGCONT)
         for process in running.values():
             process.terminate()
         for process in running.values():
             process.wait(60)
-        subprocess.run([str(HERE / "deploy/kafka/stop.sh"), "--dir", str(folder / "kafka")], check=False, stdout=sys.stderr)
+        for what in started:
+            stop = [str(HERE / f"deploy/{what}/stop.sh"), "--dir", str(folder / what)]
+            subprocess.run(stop, check=False, stdout=sys.stderr)
 
 
 def alive(port):
@@ -143,13 +162,22 @@ def alive(port):
         return False
 
 
-def measure(args, total, folder, mqtt, settings, running, kafka):
+def senders(args, folder, mqtt):
+    seconds, meters = BEFORE_S + args.seconds + AFTER_S, args.rate // ENTERPRISES
+    write_rows(folder / "rows.csv", seconds, meters)
+    for n in range(ENTERPRISES):
+        (folder / f"map{n}.toml").write_text(MAP.format(n=n, batch=args.batch))
+        replay = [args.bin, "replay", str(folder / "rows.csv"), "--map", str(folder / f"map{n}.toml")]
+        replay += ["--mqtt", f"127.0.0.1:{mqtt}", "--speed", str(meters), "--inflight", "60000"]
+        replay += ["--connections", str(max(1, args.connections // ENTERPRISES)), "--patience", str(args.seconds * 2 + 120)]
+        yield subprocess.Popen(replay, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def measure(args, folder, mqtt, settings, running, kafka):
     accepted = lambda: metric(settings["ingest"], "greenpark_ingest_readings_accepted")
     stored = lambda: metric(settings["processor"], "greenpark_processor_readings")
-    replay = [args.bin, "replay", str(folder / "rows.csv"), "--map", str(folder / "map.toml"), "--mqtt", f"127.0.0.1:{mqtt}"]
-    replay += ["--speed", str(args.rate), "--connections", str(args.connections), "--inflight", "60000"]
-    replay += ["--patience", str(args.seconds * 2 + 120)]
-    sender = subprocess.Popen(replay, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    total = args.rate // ENTERPRISES * ENTERPRISES * (BEFORE_S + args.seconds + AFTER_S)
+    sending = list(senders(args, folder, mqtt))
     wait(lambda: stored() > args.rate, "the first reading", 300)
     time.sleep(BEFORE_S)
     before = {name: peak_mib(process) for name, process in running.items()}
@@ -166,10 +194,12 @@ def measure(args, total, folder, mqtt, settings, running, kafka):
     in_log = time.monotonic() - began
     wait(lambda: stored() >= due() - args.rate, "the backlog in the books", args.seconds * 2 + 120)
     in_books = time.monotonic() - began
-    said, _ = sender.communicate(timeout=600)
+    said = [sender.communicate(timeout=600)[0].strip() for sender in sending]
     wait(lambda: stored() >= total, "every reading", 120)
     after = {name: peak_mib(process) for name, process in running.items()}
     return {
+        "front": args.front,
+        "batch": args.batch,
         "rate": args.rate,
         "away_s": args.seconds,
         "peak_mib": {"before": before, "away": during, "after": after},
@@ -181,7 +211,7 @@ def measure(args, total, folder, mqtt, settings, running, kafka):
         "stored": stored(),
         "sent": total,
         "duplicates": metric(settings["processor"], "greenpark_processor_duplicates"),
-        "sender": said.strip(),
+        "senders": said,
     }
 
 

@@ -134,7 +134,8 @@ async fn bind(
             log.writer(),
             Arc::new(clock::now_ms),
             metrics,
-        );
+        )
+        .with_held_bytes_max(settings.ingest.held_bytes());
         receipts = Some(pipeline.receipts().clone());
         if let Some(subscribe) = &settings.subscribe {
             bound.subscriber = Some(Subscriber::new(subscribe.clone(), pipeline.clone())?);

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use greenpark_ingest::{DecodeSettings, ListenSettings, SubscribeSettings};
+use greenpark_ingest::{DecodeSettings, ListenSettings, MemorySettings, SubscribeSettings};
 use greenpark_log::{embedded, kafka::KafkaSettings};
 use greenpark_runtime::{
     logging,
@@ -32,6 +32,8 @@ pub struct Settings {
     pub embedded_log: EmbeddedSettings,
     /// The log in Kafka.
     pub kafka: KafkaSection,
+    /// What ingest may take.
+    pub ingest: MemorySettings,
     /// How payloads are read.
     pub decode: DecodeSettings,
     /// The endpoint that gateways connect to.
@@ -206,6 +208,7 @@ impl Settings {
             log: document.section("log"),
             embedded_log: document.section("embedded_log"),
             kafka: document.section("kafka"),
+            ingest: document.section("ingest"),
             decode: document.section("decode"),
             listen: document.section("listen"),
             subscribe: subscribes.then_some(subscribe),
@@ -219,6 +222,7 @@ impl Settings {
 
     fn check(&self, problems: &mut Vec<String>) {
         self.logs.check(problems);
+        self.ingest.check(problems);
         self.decode.check(problems);
         self.listen.check(problems);
         if let Some(subscribe) = &self.subscribe {

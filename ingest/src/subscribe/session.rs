@@ -45,6 +45,8 @@ pub(super) enum Outcome {
         /// The log had taken something of it. To be accepted by the broker is not enough: where every
         /// append fails, the pauses between two attempts are to grow.
         worked: bool,
+        /// The broker had accepted it, so that it was not the broker that failed.
+        accepted: bool,
     },
 }
 
@@ -90,6 +92,7 @@ pub(super) struct Session<'a> {
     linger_until: Option<Instant>,
     worked: bool,
     /// What Sparkplug nodes are told, if they are told.
+    accepted: bool,
     state: Option<State>,
 }
 
@@ -204,6 +207,7 @@ impl<'a> Session<'a> {
             linger: Box::pin(time::sleep(Duration::ZERO)),
             linger_until: None,
             worked: false,
+            accepted: false,
             state,
         }
     }
@@ -242,6 +246,7 @@ impl<'a> Session<'a> {
                 return Outcome::Lost {
                     reason,
                     worked: self.worked,
+                    accepted: self.accepted,
                 };
             }
         }
@@ -289,6 +294,7 @@ impl<'a> Session<'a> {
                 self.gather.take(message, now_ms);
             }
             Arrival::Connected { session_present } => {
+                self.accepted = true;
                 let (broker, client_id) = (&self.settings.broker, &self.settings.client_id);
                 info!(
                     broker,
@@ -302,6 +308,7 @@ impl<'a> Session<'a> {
                 self.say_state(true)?;
             }
             Arrival::Refused(filters) => {
+                self.accepted = false;
                 error!(
                     filters,
                     "the broker refused a subscription; check its access rules"

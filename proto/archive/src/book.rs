@@ -16,11 +16,15 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use greenpark_model::{day::CivilDay, id::ParkId};
+use greenpark_model::{
+    day::CivilDay,
+    id::{EnterpriseId, ParkId},
+};
 use object_store::path::Path;
 use sha2::{Digest as _, Sha256};
 use tracing::info;
@@ -28,9 +32,9 @@ use tracing::info;
 pub use crate::change::{Change, Consumed, NewFile};
 use crate::{
     change::{new_data, old_data, old_totals, partition_mark, partition_of_mark},
-    columns::decode_readings,
+    decode::{Outline, decode_between, decode_outline, decode_readings},
     delta::{Commit, NewData, Null, OldData, Shape, Table},
-    error::{EncodeError, OpenError, PublishError, ReadError},
+    error::{DecodeError, EncodeError, OpenError, PublishError, ReadError},
     file::{FileKind, ReadingsFile, day_folder},
     rows::Rows,
     store::Storage,
@@ -213,19 +217,53 @@ impl Book {
     /// # Errors
     /// [`ReadError`] if it is gone or damaged.
     pub async fn read(&self, file: &ReadingsFile) -> Result<Rows, ReadError> {
+        self.decode(file, decode_readings).await
+    }
+
+    /// Whose readings a file holds.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is gone or damaged.
+    pub async fn outline(&self, file: &ReadingsFile) -> Result<Outline, ReadError> {
+        self.decode(file, decode_outline).await
+    }
+
+    /// The readings of the enterprises from `first` to `last` in a file of which `outline` is the outline.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is gone or damaged.
+    pub async fn read_between(
+        &self,
+        file: &ReadingsFile,
+        outline: &Arc<Outline>,
+        first: &EnterpriseId,
+        last: &EnterpriseId,
+    ) -> Result<Rows, ReadError> {
+        let (outline, first, last) = (Arc::clone(outline), first.clone(), last.clone());
+        self.decode(file, move |bytes| {
+            decode_between(bytes, &outline, (&first, &last))
+        })
+        .await
+    }
+
+    async fn decode<T: Send + 'static>(
+        &self,
+        file: &ReadingsFile,
+        decode: impl FnOnce(Bytes) -> Result<T, DecodeError> + Send + 'static,
+    ) -> Result<T, ReadError> {
         let place = self.readings.place(&file.path);
         let path = place.to_string();
         let bytes = match self.storage.read(&place).await {
             Ok(bytes) => bytes,
             Err(source) => return Err(ReadError::Store { path, source }),
         };
-        let rows = if file.rows <= DECODE_ROWS_INLINE {
-            decode_readings(bytes)
+        let decoded = if file.rows <= DECODE_ROWS_INLINE {
+            decode(bytes)
         } else {
-            let decoded = tokio::task::spawn_blocking(move || decode_readings(bytes)).await;
+            let decoded = tokio::task::spawn_blocking(move || decode(bytes)).await;
             decoded.map_err(|_| ReadError::Interrupted { path: path.clone() })?
         };
-        rows.map_err(|source| ReadError::Decode { path, source })
+        decoded.map_err(|source| ReadError::Decode { path, source })
     }
 
     /// Publishes a change: when this returns, it survives a crash of everything.

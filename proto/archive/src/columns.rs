@@ -46,7 +46,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 pub use crate::{
-    decode::decode_readings,
+    decode::{Outline, decode_readings},
     error::{DecodeError, EncodeError},
 };
 use crate::{

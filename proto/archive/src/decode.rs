@@ -21,7 +21,12 @@ use greenpark_model::{
     quantity::Quantity,
     reading::{Flag, Kind, Series},
 };
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{
+    ProjectionMask,
+    arrow_reader::{
+        ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    },
+};
 
 use crate::{
     builder::RowsBuilder,
@@ -52,11 +57,93 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 /// # Errors
 /// [`DecodeError`] if the bytes are no such file.
 pub fn decode_readings(bytes: Bytes) -> Result<Rows, DecodeError> {
-    let parquet = |source: parquet::errors::ParquetError| DecodeError::Parquet(source.into());
-    let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options).map_err(parquet)?;
+    let builder = open(bytes)?;
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+    take_all(builder, rows)
+}
+
+/// The rows of the enterprises from `first` to `last` alone; `outline` is that of the file.
+///
+/// # Errors
+/// [`DecodeError`] if the bytes are no such file.
+pub(crate) fn decode_between(
+    bytes: Bytes,
+    outline: &Outline,
+    (first, last): (&EnterpriseId, &EnterpriseId),
+) -> Result<Rows, DecodeError> {
+    let wanted = |enterprise: &EnterpriseId| first <= enterprise && enterprise <= last;
+    let mut rows = 0;
+    let selectors = outline.runs.iter().map(|(enterprise, count)| {
+        if wanted(enterprise) {
+            rows += count;
+            RowSelector::select(*count)
+        } else {
+            RowSelector::skip(*count)
+        }
+    });
+    let selection: RowSelection = selectors.collect::<Vec<_>>().into();
+    take_all(open(bytes)?.with_row_selection(selection), rows)
+}
+
+/// Whose rows a file holds, in its order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outline {
+    runs: Vec<(EnterpriseId, usize)>,
+}
+
+impl Outline {
+    /// Runs of rows of one enterprise; in a file of ours each has one.
+    pub fn runs(&self) -> impl Iterator<Item = (&EnterpriseId, usize)> {
+        self.runs
+            .iter()
+            .map(|(enterprise, rows)| (enterprise, *rows))
+    }
+
+    fn add(&mut self, enterprise: &EnterpriseId, rows: usize) {
+        match self.runs.last_mut() {
+            Some((last, before)) if last == enterprise => *before += rows,
+            _ => self.runs.push((enterprise.clone(), rows)),
+        }
+    }
+}
+
+/// Reads whose rows a file holds, and nothing else of it.
+///
+/// # Errors
+/// [`DecodeError`] if the bytes are no such file.
+pub(crate) fn decode_outline(bytes: Bytes) -> Result<Outline, DecodeError> {
+    let builder = open(bytes)?;
+    let enterprises = ProjectionMask::roots(builder.parquet_schema(), [0]);
+    let reader = builder
+        .with_projection(enterprises)
+        .with_batch_size(BATCH_ROWS)
+        .build();
+    let mut outline = Outline::default();
+    for batch in reader.map_err(parquet)? {
+        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
+        let enterprises = enterprises_of(batch.column(0))?;
+        for run in enterprises.indices.chunk_by(|a, b| a == b) {
+            // OK because indices of a valid dictionary array are not negative.
+            outline.add(&enterprises.values[run[0] as usize], run.len());
+        }
+    }
+    Ok(outline)
+}
+
+fn parquet(source: parquet::errors::ParquetError) -> DecodeError {
+    DecodeError::Parquet(source.into())
+}
+
+fn open(bytes: Bytes) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, DecodeError> {
+    let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
+    ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options).map_err(parquet)
+}
+
+/// Takes what `builder` reads, `rows` rows.
+fn take_all(
+    builder: ParquetRecordBatchReaderBuilder<Bytes>,
+    rows: usize,
+) -> Result<Rows, DecodeError> {
     let reader = builder
         .with_batch_size(BATCH_ROWS.min(rows.max(1)))
         .build()
@@ -112,6 +199,10 @@ impl<'a, T> Texts<'a, T> {
     }
 }
 
+fn enterprises_of(column: &ArrayRef) -> Result<Texts<'_, EnterpriseId>, DecodeError> {
+    Texts::new(column, "enterprise", |text| EnterpriseId::new(text).ok())
+}
+
 /// The columns of one batch.
 struct Batch<'a> {
     enterprises: Texts<'a, EnterpriseId>,
@@ -137,7 +228,7 @@ impl<'a> Batch<'a> {
             .as_boolean_opt()
             .ok_or(DecodeError::Column("superseded"))?;
         Ok(Self {
-            enterprises: Texts::new(column(0), "enterprise", |text| EnterpriseId::new(text).ok())?,
+            enterprises: enterprises_of(column(0))?,
             meters: Texts::new(column(1), "meter", |text| MeterId::new(text).ok())?,
             quantities: Texts::new(column(2), "quantity", |text| text.parse().ok())?,
             kinds: Texts::new(column(3), "kind", Kind::from_name)?,

@@ -104,11 +104,29 @@ impl Rows {
     /// The readings of one enterprise.
     #[must_use]
     pub fn select_enterprise(&self, enterprise: &EnterpriseId) -> Self {
-        let from = self
-            .keys
-            .partition_point(|key| key.enterprise < *enterprise);
-        let many = self.keys[from..].partition_point(|key| key.enterprise == *enterprise);
+        self.select_between(enterprise, enterprise)
+    }
+
+    /// The readings of the enterprises from `first` to `last`.
+    #[must_use]
+    pub fn select_between(&self, first: &EnterpriseId, last: &EnterpriseId) -> Self {
+        let from = self.keys.partition_point(|key| key.enterprise < *first);
+        let many = self.keys[from..].partition_point(|key| key.enterprise <= *last);
         self.select_keys(from..from + many)
+    }
+
+    /// The readings of each enterprise, in order.
+    pub fn count_enterprises(&self) -> impl Iterator<Item = (&EnterpriseId, usize)> {
+        let mut start = 0;
+        self.keys
+            .chunk_by(|a, b| a.enterprise == b.enterprise)
+            .scan(0, move |keys, chunk| {
+                *keys += chunk.len();
+                let end = self.series.partition_point(|&of| (of as usize) < *keys);
+                let rows = end - start;
+                start = end;
+                Some((&chunk[0].enterprise, rows))
+            })
     }
 
     fn select_keys(&self, keys: Range<usize>) -> Self {

@@ -35,6 +35,10 @@ pub struct Args {
     /// Folder for the data, which stays; a temporary one that goes away if it is not given.
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
+    /// Seconds for which each link between parts is held once, spread over the run; 0 for the schedule's
+    /// short partitions alone.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub partition: u64,
     /// Only kills at random moments, as where there is no strace.
     #[arg(long)]
     pub random_only: bool,

@@ -63,6 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
         mosquitto,
         points,
         disk: site::can_mount(),
+        partition_ms: args.partition.saturating_mul(1_000),
     };
     let faults = schedule(args.seed, args.kills, means);
     let plan = Plan::new(args.readings);

@@ -101,6 +101,8 @@ pub struct Means {
     pub points: bool,
     /// Whether the disk can be filled.
     pub disk: bool,
+    /// Milliseconds for which each link is held once; 0 for none of that.
+    pub partition_ms: u64,
 }
 
 /// The faults of a run: `kills` kills, and others between them.
@@ -126,7 +128,26 @@ pub fn schedule(seed: u64, kills: u32, means: Means) -> Vec<Fault> {
             faults.push(vary(others[nth % others.len()], &mut chance));
         }
     }
+    if means.partition_ms > 0 {
+        let links = links(means);
+        for (nth, link) in links.iter().enumerate() {
+            let at = (nth + 1) * faults.len() / (links.len() + 1);
+            faults.insert(at, Fault::Stall(*link, means.partition_ms));
+        }
+    }
     faults
+}
+
+/// Between which parts nothing may pass.
+fn links(means: Means) -> Vec<Link> {
+    let mut links = vec![Link::Gateways];
+    if means.mosquitto {
+        links.push(Link::Subscriber);
+    }
+    if means.log == Log::Kafka {
+        links.extend([Link::Producer, Link::Consumer]);
+    }
+    links
 }
 
 fn part(log: Log, chance: &mut Chance) -> Part {
@@ -294,6 +315,7 @@ mod tests {
             mosquitto: true,
             points: true,
             disk: true,
+            partition_ms: 0,
         };
         let first = schedule(5, 120, means);
         assert_eq!(first, schedule(5, 120, means));
@@ -302,5 +324,13 @@ mod tests {
         assert_eq!(first.iter().filter(kills).count(), 120);
         assert_eq!(first.iter().filter(|f| !kills(f)).count(), 20);
         assert!(first.contains(&Fault::Zombie));
+        let means = Means {
+            partition_ms: 150_000,
+            ..means
+        };
+        let long = |f: &&Fault| matches!(f, Fault::Stall(_, 150_000));
+        let with = schedule(5, 120, means);
+        assert_eq!(with.iter().filter(long).count(), 4);
+        assert_eq!(with.len(), first.len() + 4);
     }
 }

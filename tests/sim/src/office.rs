@@ -22,8 +22,22 @@ pub(crate) struct Office {
     stop: Option<oneshot::Sender<()>>,
 }
 
-fn settings() -> Settings {
+/// What a processor may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Room {
+    /// A day is sealed whole.
+    Plenty,
+    /// For eight buffered rows and sixteen put together, so that a day is sealed in portions.
+    Scarce,
+}
+
+fn settings(room: Room) -> Settings {
+    let usual = Settings::default().memory;
     Settings {
+        memory: match room {
+            Room::Plenty => usual,
+            Room::Scarce => (128 << 20) + 16 * 384,
+        },
         group: GROUP.to_owned(),
         grace: std::time::Duration::from_secs(60),
         quiet: std::time::Duration::from_millis(100),
@@ -34,11 +48,16 @@ fn settings() -> Settings {
 
 impl Office {
     /// Starts a processor, which takes every partition over.
-    pub(crate) fn start(queue: &Arc<Queue>, disk: &Arc<SimDisk>, clock: &Arc<Clock>) -> Self {
+    pub(crate) fn start(
+        queue: &Arc<Queue>,
+        disk: &Arc<SimDisk>,
+        clock: &Arc<Clock>,
+        room: Room,
+    ) -> Self {
         let wall = Arc::clone(clock);
         let clock = ProcessorClock::new(move || Instant(wall.wall_ms()));
         let lake = Lake::on(Arc::clone(disk) as _);
-        let processor = Processor::new(queue.reader(), PARTITIONS, lake, settings(), clock);
+        let processor = Processor::new(queue.reader(), PARTITIONS, lake, settings(room), clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let run = processor.run(async move {
             let _stopped = stopped.await;

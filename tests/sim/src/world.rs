@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     disk::SimDisk,
     gateway::{Gateway, PLACES},
-    office::Office,
+    office::{Office, Room},
     op::{Op, Who},
     oracle::{Id, Oracle},
     queue::Queue,
@@ -47,6 +47,8 @@ pub(crate) struct World {
     published: BTreeSet<Id>,
     kept: BTreeSet<Id>,
     poison: u32,
+    /// Processors so far.
+    started: u32,
     pub(crate) trace: String,
 }
 
@@ -84,6 +86,7 @@ impl World {
             published: BTreeSet::new(),
             kept: BTreeSet::new(),
             poison: 0,
+            started: 0,
             trace: String::new(),
             clock,
             queue,
@@ -169,7 +172,13 @@ impl World {
 
     pub(crate) fn start_processor(&mut self) {
         if self.processor.is_none() {
-            self.processor = Some(Office::start(&self.queue, &self.disk, &self.clock));
+            self.started += 1;
+            let room = match self.started % 2 {
+                0 => Room::Plenty,
+                _ => Room::Scarce,
+            };
+            let office = Office::start(&self.queue, &self.disk, &self.clock, room);
+            self.processor = Some(office);
         }
     }
 

@@ -14,6 +14,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    decode::{decode_between, decode_outline},
     fixture::{build, day, enterprise, key, log, park, registers},
     rows::SeriesKey,
 };
@@ -52,6 +53,7 @@ fn round_trip(rows: &Rows) {
         decode_readings(encoded.bytes.clone()).expect("our file"),
         *rows
     );
+    parts_are_read_back(rows, &encoded.bytes);
     let read = read_by_rows(encoded.bytes);
     assert_eq!(read.len(), rows.len());
     for (row, fields) in read.iter().enumerate() {
@@ -69,6 +71,21 @@ fn round_trip(rows: &Rows) {
         let flag = Flag::from_code(rows.flags[row]).expect("a flag");
         assert_eq!(fields[6], Field::Str(flag.as_str().to_owned()));
         assert_eq!(fields[7], Field::Bool(rows.superseded[row]));
+    }
+}
+
+/// The outline tells whose rows a file has, and with it any neighbours are read alone.
+fn parts_are_read_back(rows: &Rows, bytes: &Bytes) {
+    let outline = decode_outline(bytes.clone()).expect("our file");
+    let of: Vec<_> = rows.count_enterprises().collect();
+    assert_eq!(outline.runs().collect::<Vec<_>>(), of);
+    let (Some((first, _)), Some((last, _))) = (of.first(), of.last()) else {
+        return;
+    };
+    let (middle, _) = of[of.len() / 2];
+    for (first, last) in [(*first, middle), (middle, middle), (middle, *last)] {
+        let part = decode_between(bytes.clone(), &outline, (first, last)).expect("our file");
+        assert_eq!(part, rows.select_between(first, last));
     }
 }
 
