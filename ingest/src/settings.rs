@@ -81,8 +81,9 @@ pub struct SubscribeSettings {
     pub certificate_file: Option<PathBuf>,
     /// PEM file of its private key.
     pub key_file: Option<PathBuf>,
-    /// Messages the broker may have unacknowledged at us. Its own limit may be lower (Mosquitto:
-    /// `max_inflight_messages`, 20 by default).
+    /// Messages the broker may have unacknowledged at us. Its own limit may be lower (EMQX:
+    /// `mqtt.max_inflight`, 32 by default); Mosquitto, from 2.0.11 on at least, sends a client of MQTT 5 as
+    /// many as it asks for, whatever `max_inflight_messages` says.
     pub receive_maximum: u16,
     /// The keep-alive; at least 30 s, because a backlog delays PINGRESP.
     #[serde(with = "greenpark_settings::span")]

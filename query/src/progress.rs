@@ -209,7 +209,8 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
     }
 }
 
-fn verdict(plan: &Plan, year: i16, kept: Option<bool>) -> pb::Verdict {
+/// What is said in `year` of what is asked, if it is known whether that is kept.
+pub(crate) fn verdict(plan: &Plan, year: i16, kept: Option<bool>) -> pb::Verdict {
     match (kept, year >= plan.end_year) {
         (None, _) => pb::Verdict::Unknown,
         (Some(true), true) => pb::Verdict::Met,
@@ -220,7 +221,7 @@ fn verdict(plan: &Plan, year: i16, kept: Option<bool>) -> pb::Verdict {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use greenpark_model::{
         coal::Basis,
         indicator::{Indicator, Key},
@@ -228,6 +229,18 @@ mod tests {
     };
 
     use super::*;
+
+    /// A plan that asks nothing of 2021 to 2025.
+    pub(crate) fn five_years() -> Plan {
+        Plan {
+            id: "p".into(),
+            title: String::new(),
+            source: String::new(),
+            base_year: 2020,
+            end_year: 2025,
+            targets: Vec::new(),
+        }
+    }
 
     fn told(indicator: Indicator, value: &str) -> Told {
         let key = Key {
@@ -251,14 +264,7 @@ mod tests {
 
     fn judged(form: Form, values: &[&str]) -> pb::TargetProgress {
         let indicator = Indicator::EnergyIntensity;
-        let plan = Plan {
-            id: "p".into(),
-            title: String::new(),
-            source: String::new(),
-            base_year: 2020,
-            end_year: 2025,
-            targets: Vec::new(),
-        };
+        let plan = five_years();
         let figures = (2020..)
             .zip(values.iter().map(|v| told(indicator, v)))
             .collect();
@@ -298,14 +304,7 @@ mod tests {
 
     #[test]
     fn a_figure_of_unlike_days_or_enterprises_is_not_judged() {
-        let plan = Plan {
-            id: "p".into(),
-            title: String::new(),
-            source: String::new(),
-            base_year: 2020,
-            end_year: 2025,
-            targets: Vec::new(),
-        };
+        let plan = five_years();
         let indicator = Indicator::WasteUtilization;
         for form in [
             Form::Fall(Decimal::from(16)),

@@ -13,6 +13,8 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
 
+use crate::progress::verdict;
+
 /// Decimal places of progress.
 const PLACES: u32 = 4;
 
@@ -93,7 +95,7 @@ pub(crate) fn declared(
             let ended = year >= plan.end_year;
             let due = Decimal::from(years.elapsed) / Decimal::from(years.of.max(1));
             let kept = standing.is_kept || (!ended && progress.is_some_and(|p| p >= due));
-            line.verdict = verdict(kept, ended).into();
+            line.verdict = verdict(plan, year, Some(kept)).into();
         }
         Err(error) => line.notes.push(error.to_string()),
     }
@@ -104,15 +106,6 @@ fn percent(part: Decimal) -> String {
     part.checked_mul(Decimal::ONE_HUNDRED)
         .map(|p| round(p, PLACES).to_string())
         .unwrap_or_default()
-}
-
-fn verdict(kept: bool, ended: bool) -> pb::Verdict {
-    match (kept, ended) {
-        (true, true) => pb::Verdict::Met,
-        (false, true) => pb::Verdict::Missed,
-        (true, false) => pb::Verdict::OnSchedule,
-        (false, false) => pb::Verdict::Behind,
-    }
 }
 
 /// The name of a form, and what it asks.
@@ -130,17 +123,7 @@ fn form(form: Form) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn plan() -> Plan {
-        Plan {
-            id: "p".into(),
-            title: String::new(),
-            source: String::new(),
-            base_year: 2020,
-            end_year: 2025,
-            targets: Vec::new(),
-        }
-    }
+    use crate::progress::tests::five_years;
 
     fn line(form: Form, year: i16, values: &[(i16, &str)]) -> pb::ScorecardLine {
         let of = Declared {
@@ -156,7 +139,7 @@ mod tests {
             .iter()
             .map(|(year, value)| (*year, value.parse().expect("a decimal")))
             .collect();
-        declared(&plan(), year, &of, (&values, None))
+        declared(&five_years(), year, &of, (&values, None))
     }
 
     #[test]

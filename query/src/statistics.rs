@@ -322,6 +322,12 @@ mod tests {
         DayRange::new(day(first), day(last)).expect("in order")
     }
 
+    /// The value added that is declared of these days.
+    fn total(statistics: &[Declared], first: &str, last: &str) -> Option<Total> {
+        let days = range(first, last);
+        total_of(statistics, &Series::ValueAdded, days, Some(BASE))
+    }
+
     #[test]
     fn a_year_is_tiled_by_quarters_and_months_where_it_was_not_declared_whole() {
         let statistics: Vec<_> = [("2020-Q1", "1"), ("2020-Q2", "2"), ("2020-07", "4")]
@@ -334,12 +340,7 @@ mod tests {
             ])
             .map(|(p, a)| declared(p, a, Finality::Final))
             .collect();
-        let year = total_of(
-            &statistics,
-            &Series::ValueAdded,
-            range("2020-01-01", "2020-12-31"),
-            Some(BASE),
-        );
+        let year = total(&statistics, "2020-01-01", "2020-12-31");
         let year = year.expect("declared");
         assert_eq!(year.amount.to_string(), "63");
         assert_eq!((year.prorated_days, year.missing_days), (0, 0));
@@ -352,22 +353,10 @@ mod tests {
             declared("2020-01", "5", Finality::Final),
             declared("2020", "100", Finality::Preliminary),
         ];
-        let year = total_of(
-            &statistics,
-            &Series::ValueAdded,
-            range("2020-01-01", "2020-12-31"),
-            Some(BASE),
-        )
-        .expect("declared");
+        let year = total(&statistics, "2020-01-01", "2020-12-31").expect("declared");
         assert_eq!(year.amount.to_string(), "100");
         assert_eq!(year.finality, Finality::Preliminary);
-        let month = total_of(
-            &statistics,
-            &Series::ValueAdded,
-            range("2020-01-01", "2020-01-31"),
-            Some(BASE),
-        )
-        .expect("declared");
+        let month = total(&statistics, "2020-01-01", "2020-01-31").expect("declared");
         assert_eq!(
             (month.amount.to_string().as_str(), month.prorated_days),
             ("5", 0)
@@ -380,23 +369,11 @@ mod tests {
             declared("2021", "365", Finality::Final),
             declared("2021-02", "280", Finality::Final),
         ];
-        let part = total_of(
-            &statistics,
-            &Series::ValueAdded,
-            range("2021-01-30", "2021-03-02"),
-            Some(BASE),
-        )
-        .expect("declared");
+        let part = total(&statistics, "2021-01-30", "2021-03-02").expect("declared");
         // Two days of January and two of March at 1 a day, February as declared.
         assert_eq!(part.amount.to_string(), "284");
         assert_eq!((part.prorated_days, part.missing_days), (4, 0));
-        let inside = total_of(
-            &statistics,
-            &Series::ValueAdded,
-            range("2021-02-01", "2021-02-07"),
-            Some(BASE),
-        )
-        .expect("declared");
+        let inside = total(&statistics, "2021-02-01", "2021-02-07").expect("declared");
         assert_eq!(
             (inside.amount.to_string().as_str(), inside.prorated_days),
             ("70", 7)
@@ -409,13 +386,7 @@ mod tests {
             declared("2021", "365", Finality::Final),
             declared("2021-02", "280", Finality::Final),
         ];
-        let part = total_of(
-            &statistics,
-            &Series::ValueAdded,
-            range("2021-01-20", "2021-02-10"),
-            Some(BASE),
-        )
-        .expect("declared");
+        let part = total(&statistics, "2021-01-20", "2021-02-10").expect("declared");
         // Twelve days of January at 1 a day, ten of February at 10.
         assert_eq!(part.amount.to_string(), "112");
         assert_eq!((part.prorated_days, part.missing_days), (22, 0));
@@ -424,13 +395,7 @@ mod tests {
     #[test]
     fn undeclared_days_are_counted_and_other_price_bases_are_not_taken() {
         let statistics = [declared("2021-02", "28", Finality::Final)];
-        let part = total_of(
-            &statistics,
-            &Series::ValueAdded,
-            range("2021-02-01", "2021-03-31"),
-            Some(BASE),
-        )
-        .expect("declared");
+        let part = total(&statistics, "2021-02-01", "2021-03-31").expect("declared");
         assert_eq!(
             (part.amount.to_string().as_str(), part.missing_days),
             ("28", 31)
@@ -444,15 +409,7 @@ mod tests {
             ),
             None
         );
-        assert_eq!(
-            total_of(
-                &statistics,
-                &Series::ValueAdded,
-                range("2022-02-01", "2022-02-28"),
-                Some(BASE)
-            ),
-            None
-        );
+        assert_eq!(total(&statistics, "2022-02-01", "2022-02-28"), None);
     }
 
     #[test]

@@ -123,9 +123,12 @@ pub struct ReplayArgs {
     /// Send everything, whatever the gateway's receipt says is there already.
     #[arg(long)]
     pub all: bool,
-    /// The MQTT server.
+    /// The MQTT server: HOST:PORT, or mqtts://HOST:PORT with TLS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1883")]
     pub mqtt: String,
+    /// Who it is there.
+    #[command(flatten)]
+    pub login: identity::LoginArgs,
 }
 
 /// How fast a replay goes.

@@ -5,6 +5,8 @@
 //! go on together, so a server that holds back its reads never blocks its own acknowledgements.
 
 mod connect;
+mod error;
+pub mod login;
 
 use std::{
     cmp::Reverse,
@@ -21,19 +23,19 @@ use greenpark_model::numbers::Numbered;
 use rumqttc::v5::mqttbytes::{
     Error as CodecError, QoS,
     v5::{
-        ConnectReturnCode, Disconnect, DisconnectReasonCode, Packet, PingReq, PubAckReason,
-        Publish, PublishProperties,
+        Disconnect, DisconnectReasonCode, Packet, PingReq, PubAckReason, Publish, PublishProperties,
     },
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 use tracing::debug;
 
-pub(crate) use self::connect::connect;
+pub use self::error::PublishError;
+use self::{connect::Refusal, login::Login};
+pub(crate) use self::{connect::connect, login::Stream};
 
 /// Largest packet a server sends to a publisher: acknowledgements are a few bytes.
 const INCOMING_BYTES_MAX: u32 = 16 * 1024;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub inflight_max: u16,
     /// The keep-alive; a PINGREQ goes out at half of it.
     pub keep_alive: Duration,
+    /// Who it is there.
+    pub login: Login,
     /// How long attempts go on without an acknowledgement before the publisher gives up.
     pub patience: Duration,
 }
@@ -83,44 +87,6 @@ pub struct Tally {
     reconnects: AtomicU64,
 }
 
-/// A publisher gave up.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// The server refuses this client.
-    #[error(
-        "{address} refuses the connection ({code}); {unacknowledged} messages are not acknowledged"
-    )]
-    Refused {
-        /// The server.
-        address: String,
-        /// Its code.
-        code: String,
-        /// Messages in flight.
-        unacknowledged: usize,
-    },
-    /// The server refuses a message.
-    #[error("{address} refuses a message ({reason}); {unacknowledged} are not acknowledged")]
-    Message {
-        /// The server.
-        address: String,
-        /// Its reason.
-        reason: String,
-        /// Messages in flight.
-        unacknowledged: usize,
-    },
-    /// The server cannot be reached.
-    #[error("no MQTT server answers at {address}; {unacknowledged} messages are not acknowledged")]
-    Unreachable {
-        /// The server.
-        address: String,
-        /// Messages in flight.
-        unacknowledged: usize,
-        /// The last attempt's error.
-        #[source]
-        cause: io::Error,
-    },
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -128,6 +94,7 @@ impl Default for Settings {
             client_id: "greenpark".to_owned(),
             inflight_max: 256,
             keep_alive: Duration::from_secs(30),
+            login: Login::default(),
             patience: Duration::from_secs(60),
         }
     }
@@ -226,7 +193,7 @@ pub async fn publish(
                     Err(cause) => cause,
                 }
             }
-            Ok(Err(code)) => return Err(window.refused(&settings, code)),
+            Ok(Err(refusal)) => return Err(window.refused(settings, refusal)),
             Err(cause) => cause,
         };
         debug!(address = settings.address, client = settings.client_id, reason = %cause, "connection lost");
@@ -246,14 +213,14 @@ pub async fn publish(
 /// Publishes on one connection until all is acknowledged (`Ok`) or the connection is lost.
 async fn converse(
     settings: &Settings,
-    stream: TcpStream,
+    stream: Stream,
     window: &mut Window,
     messages: &mut mpsc::Receiver<Message>,
 ) -> io::Result<()> {
-    let (mut reader, mut writer) = stream.into_split();
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let mut incoming = BytesMut::with_capacity(INCOMING_BYTES_MAX as usize);
     let mut batch = Vec::new();
-    let mut closed = false;
+    let (mut closed, mut behind) = (false, false);
     let mut heard = Instant::now();
     let period = (settings.keep_alive / 2).max(Duration::from_millis(100));
     let mut pings = interval_at(heard + period, period);
@@ -265,6 +232,7 @@ async fn converse(
                 .map_err(io::Error::other)?;
             // All is acknowledged: whether the server still hears the farewell does not matter.
             let _ = writer.write_all_buf(&mut window.outgoing).await;
+            let _ = writer.shutdown().await;
             return Ok(());
         }
         let room = window.room();
@@ -276,10 +244,8 @@ async fn converse(
                 heard = Instant::now();
                 window.settle(&mut incoming)?;
             }
-            wrote = writer.write_buf(&mut window.outgoing), if !window.outgoing.is_empty() => {
-                if wrote? == 0 {
-                    return Err(io::ErrorKind::WriteZero.into());
-                }
+            wrote = write(&mut writer, &mut window.outgoing, &mut behind), if behind || !window.outgoing.is_empty() => {
+                wrote?;
             }
             count = messages.recv_many(&mut batch, room), if room > 0 && !closed => {
                 closed = count == 0;
@@ -295,6 +261,24 @@ async fn converse(
             }
         }
     }
+}
+
+/// Writes a part of what is to go out, down to the socket: TLS may keep some of it back, and then is
+/// `behind`. What it took is out of `outgoing`, so that this may be cut short at any time.
+async fn write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    outgoing: &mut BytesMut,
+    behind: &mut bool,
+) -> io::Result<()> {
+    if !outgoing.is_empty() {
+        if writer.write_buf(outgoing).await? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        *behind = true;
+    }
+    writer.flush().await?;
+    *behind = false;
+    Ok(())
 }
 
 impl Window {
@@ -420,16 +404,28 @@ impl Window {
     fn refused_message(&self, settings: Settings, reason: PubAckReason) -> PublishError {
         PublishError::Message {
             address: settings.address,
-            reason: format!("{reason:?}"),
+            reason,
             unacknowledged: self.in_flight(),
         }
     }
 
-    fn refused(&self, settings: &Settings, code: ConnectReturnCode) -> PublishError {
-        PublishError::Refused {
-            address: settings.address.clone(),
-            code: format!("{code:?}"),
-            unacknowledged: self.in_flight(),
+    fn refused(&self, settings: Settings, refusal: Refusal) -> PublishError {
+        let (address, unacknowledged) = (settings.address, self.in_flight());
+        match refusal {
+            Refusal::Code(code) => PublishError::Refused {
+                address,
+                code,
+                unacknowledged,
+            },
+            Refusal::Tls(cause) => PublishError::Tls {
+                address,
+                unacknowledged,
+                cause,
+            },
+            Refusal::Encrypted => PublishError::Encrypted {
+                address,
+                unacknowledged,
+            },
         }
     }
 }

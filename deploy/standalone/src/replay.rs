@@ -3,11 +3,12 @@
 //! What is not acknowledged is sent again until it is, so a server may be killed and started again
 //! meanwhile; and what the gateway's receipt says is there is not sent, so the replay may be, too. Values go from the file into the payload as the text they are.
 
+mod login;
 pub mod mapping;
 mod resume;
 pub mod rows;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -45,16 +46,17 @@ const GAUGE_PAUSE: Duration = Duration::from_millis(200);
 /// # Errors
 /// The mapping or a line is wrong (nothing was sent), or not everything was acknowledged.
 pub async fn replay(args: &ReplayArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let server = login::server(args, std::env::var(login::PASSWORD).ok())?;
     let mapping = Mapping::load(&args.map)?;
     let mut rows = read(args, &mapping)?;
     if let Some(seed) = args.shuffle {
         rows.shuffle(seed);
     }
-    let plan = plan(args, &rows, &mapping).await;
+    let plan = plan(args, &server, &rows, &mapping).await;
     let total = rows.len() as u64 - skipped(&plan, &rows, &mapping);
     let tally = Arc::new(Tally::default());
     let started = Instant::now();
-    let (mut connections, senders) = connect(args, &mapping, &tally);
+    let (mut connections, senders) = connect(args.connections, &server, &mapping, &tally);
     let feeder = tokio::spawn(feed(rows, mapping, plan, senders, shutdown));
     let mut gauge = Gauge::new("replay", total);
     let mut failures = Vec::new();
@@ -73,7 +75,13 @@ pub async fn replay(args: &ReplayArgs, shutdown: CancellationToken) -> anyhow::R
     }
     gauge.finish();
     feeder.await.context("the feeding task ended")?;
-    report(total, &tally, started.elapsed(), &failures)
+    let advice = failures
+        .iter()
+        .filter_map(|f| login::advice(f, &server.login));
+    let advice: BTreeSet<_> = advice.collect();
+    let reported = report(total, &tally, started.elapsed(), &failures);
+    advice.into_iter().for_each(line);
+    reported
 }
 
 /// How rows are sent.
@@ -85,12 +93,17 @@ struct Plan {
     stored: Numbers,
 }
 
-async fn plan(args: &ReplayArgs, rows: &Rows, mapping: &Mapping) -> Plan {
+async fn plan(
+    args: &ReplayArgs,
+    server: &publisher::Settings,
+    rows: &Rows,
+    mapping: &Mapping,
+) -> Plan {
     let epoch = resume::epoch(rows, mapping);
     let stored = match args.all {
         true => Numbers::default(),
         false => {
-            let settings = settings(args, mapping, "receipt");
+            let settings = named(server, mapping, "receipt");
             resume::stored(&settings, &mapping.receipt_topic(), epoch).await
         }
     };
@@ -147,15 +160,17 @@ fn read(args: &ReplayArgs, mapping: &Mapping) -> anyhow::Result<Rows> {
 type Connections = JoinSet<Result<(), PublishError>>;
 
 fn connect(
-    args: &ReplayArgs,
+    connections: u16,
+    server: &publisher::Settings,
     mapping: &Mapping,
     tally: &Arc<Tally>,
 ) -> (Connections, Vec<mpsc::Sender<Message>>) {
+    let numbers = 0..connections;
     let mut connections = JoinSet::new();
-    let senders = (0..args.connections)
+    let senders = numbers
         .map(|number| {
             let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-            let settings = settings(args, mapping, &number.to_string());
+            let settings = named(server, mapping, &number.to_string());
             connections.spawn(publisher::publish(settings, receiver, Arc::clone(tally)));
             sender
         })
@@ -164,15 +179,13 @@ fn connect(
 }
 
 /// How a connection named `name` finds the server.
-fn settings(args: &ReplayArgs, mapping: &Mapping, name: &str) -> publisher::Settings {
-    publisher::Settings {
-        address: args.mqtt.clone(),
+fn named(server: &publisher::Settings, mapping: &Mapping, name: &str) -> publisher::Settings {
+    let mut settings = server.clone();
+    if settings.client_id.is_empty() {
         // Two replays at once must not throw each other out.
-        client_id: format!("{}-replay-{}-{name}", mapping.gateway, std::process::id()),
-        inflight_max: args.inflight,
-        patience: Duration::from_secs(args.patience),
-        ..publisher::Settings::default()
+        settings.client_id = format!("{}-replay-{}-{name}", mapping.gateway, std::process::id());
     }
+    settings
 }
 
 /// Every message in the order of sending: its payload and how many readings it has.

@@ -5,10 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
-    fs,
     net::SocketAddr,
-    path::Path,
     process::{Command, Output, Stdio},
     sync::Arc,
     time::Duration,
@@ -17,46 +14,25 @@ use std::{
 use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_proto::reading_batch;
+use greenpark_tests_load::minutes::{Meter, Minutes};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::task::spawn_blocking;
 
 const READINGS: usize = 6_000;
-const MAP: &str = r#"
-park = "resumed"
-enterprise = "works"
-gateway = "g1"
-meter = "main"
-quantity = "electricity"
-kind = "interval"
-unit = "kWh"
-batch = 3
-[columns]
-instant = "at"
-value = "kwh"
-[time]
-format = "%Y-%m-%d %H:%M"
-offset = "+08:00"
-stamp = "start"
-"#;
+const METER: Meter = Meter {
+    park: "resumed",
+    enterprise: "works",
+    kind: "interval",
+    batch: 3,
+};
 
-fn write_readings(folder: &Path) {
-    let mut csv = String::from("at,kwh\n");
-    for reading in 0..READINGS {
-        let (day, minute) = (reading / 1_440 + 1, reading % 1_440);
-        let (hour, minute) = (minute / 60, minute % 60);
-        writeln!(csv, "2025-01-{day:02} {hour:02}:{minute:02},{reading}.5").expect("a string");
-    }
-    fs::write(folder.join("readings.csv"), csv).expect("written");
-    fs::write(folder.join("map.toml"), MAP).expect("written");
-}
-
-fn replay(folder: &Path, mqtt: SocketAddr, more: &[&str]) -> Command {
+fn replay(minutes: &Minutes, mqtt: SocketAddr, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_greenpark"));
     command
         .arg("replay")
-        .arg(folder.join("readings.csv"))
+        .arg(&minutes.file)
         .arg("--map")
-        .arg(folder.join("map.toml"))
+        .arg(&minutes.map)
         .args(["--connections", "3", "--mqtt", &mqtt.to_string()])
         .args(more);
     command
@@ -92,13 +68,13 @@ fn said(output: &Output) -> String {
 
 /// Begins a replay, kills it, and tells how much the log has when all that it had sent was taken.
 async fn kill_in_the_middle(
-    folder: &Path,
+    minutes: &Minutes,
     mqtt: SocketAddr,
     log: &MemoryLog,
     registry: &Registry,
 ) -> usize {
     // Slow enough to be killed in the middle.
-    let mut first = replay(folder, mqtt, &["--speed", "3000"])
+    let mut first = replay(minutes, mqtt, &["--speed", "3000"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -130,7 +106,7 @@ async fn kill_in_the_middle(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replay_that_was_killed_sends_only_what_is_missing() {
     let folder = tempfile::tempdir().expect("a folder");
-    write_readings(folder.path());
+    let minutes = Minutes::write(folder.path(), METER, READINGS as u64);
     let log = MemoryLog::new(1);
     let clock = Arc::new(|| 1_795_392_000_000);
     let decode = DecodeSettings::default();
@@ -145,9 +121,9 @@ async fn a_replay_that_was_killed_sends_only_what_is_missing() {
     let mqtt = listener.local_addr();
     let serving = tokio::spawn(listener.run(std::future::pending()));
 
-    let before = kill_in_the_middle(folder.path(), mqtt, &log, &registry).await;
+    let before = kill_in_the_middle(&minutes, mqtt, &log, &registry).await;
 
-    let mut again = replay(folder.path(), mqtt, &[]);
+    let mut again = replay(&minutes, mqtt, &[]);
     let second = spawn_blocking(move || again.output().expect("it runs"));
     let second = second.await.expect("no panic");
     assert!(second.status.success(), "{}", said(&second));
@@ -165,7 +141,7 @@ async fn a_replay_that_was_killed_sends_only_what_is_missing() {
 
     // A third has nothing to send, and one that does not ask sends everything.
     for (more, sent) in [(&[][..], 0), (&["--all"], READINGS)] {
-        let mut again = replay(folder.path(), mqtt, more);
+        let mut again = replay(&minutes, mqtt, more);
         let output = spawn_blocking(move || again.output().expect("it runs"));
         let output = output.await.expect("no panic");
         let text = said(&output);

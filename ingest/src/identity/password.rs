@@ -14,11 +14,11 @@ use ring::{
 
 use super::is_name;
 
-/// Iterations of a hash that is made here: some 30 ms of one core. A guess costs as much as a check, and
-/// a park's gateways are still all back within a minute of a restart.
+/// Iterations of a hash that is made here: 30 to 50 ms of one virtual core of 2026. A guess costs as much as
+/// a check, and a thousand gateways are still all back within a minute of a restart.
 pub const ITERATIONS: u32 = 50_000;
 
-/// Most iterations of a hash that is checked: a connection may cost half a second of one core, not more.
+/// Most iterations of a hash that is checked: a connection may cost a second of such a core, not more.
 const ITERATIONS_MAX: u32 = 1_000_000;
 
 /// Bytes of a salt that is made here.

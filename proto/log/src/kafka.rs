@@ -15,6 +15,7 @@ pub mod inspect;
 mod reader;
 mod retention;
 mod topics;
+mod trouble;
 mod wire;
 mod writer;
 

@@ -7,6 +7,8 @@ use std::{
     thread,
 };
 
+use greenpark_tests_load::mqtt::{self, Acks};
+
 /// Publishes that may wait for their acknowledgement, on each connection.
 const WINDOW: u64 = 20_000;
 /// Bytes written at once.
@@ -40,7 +42,8 @@ impl Load {
     fn publish(self, connection: u64) -> u64 {
         let mut stream = TcpStream::connect(self.address).expect("the listener accepts");
         stream.set_nodelay(true).expect("a TCP stream");
-        stream.write_all(&connect(connection)).expect("connected");
+        let connect = mqtt::connect(&format!("bench-{connection}"));
+        stream.write_all(&connect).expect("connected");
         let mut connack = [0u8; 4];
         stream.read_exact(&mut connack).expect("an answer");
         assert_eq!(connack, [0x20, 2, 0, 0], "the connection was refused");
@@ -52,67 +55,22 @@ impl Load {
             while sent < self.messages && sent - acknowledged < WINDOW && out.len() < WRITE_BYTES {
                 payload.clear();
                 (self.payload)(&mut payload, connection, sent);
-                publish(&mut out, topic.as_bytes(), sent, &payload);
+                // Packet ids run from 1 to 65,535; the window is smaller, so none is used twice at a time.
+                let id = (sent % 65_535 + 1) as u16;
+                mqtt::publish(&mut out, &topic, (id, false), &payload);
                 sent += 1;
             }
             stream.write_all(&out).expect("connected");
             out.clear();
             if sent == self.messages || sent - acknowledged >= WINDOW {
-                acknowledged += acks.read(&mut stream);
+                let before = acknowledged;
+                let read = acks.read(&mut stream, |_| acknowledged += 1);
+                let packets = read.expect("the listener stays connected") as u64;
+                assert_eq!(acknowledged - before, packets, "not only PUBACKs came");
             }
         }
-        stream.write_all(&[0xe0, 0]).expect("connected");
+        stream.write_all(&mqtt::DISCONNECT).expect("connected");
         acknowledged
-    }
-}
-
-fn connect(connection: u64) -> Vec<u8> {
-    let client = format!("bench-{connection}");
-    let mut packet = vec![0x10, (12 + client.len()) as u8];
-    packet.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60]);
-    packet.extend_from_slice(&[0, client.len() as u8]);
-    packet.extend_from_slice(client.as_bytes());
-    packet
-}
-
-fn publish(out: &mut Vec<u8>, topic: &[u8], index: u64, payload: &[u8]) {
-    out.push(0x32);
-    let mut remaining = 2 + topic.len() + 2 + payload.len();
-    while remaining >= 128 {
-        out.push((remaining % 128) as u8 | 0x80);
-        remaining /= 128;
-    }
-    out.push(remaining as u8);
-    out.extend_from_slice(&(topic.len() as u16).to_be_bytes());
-    out.extend_from_slice(topic);
-    // Packet ids run from 1 to 65,535; the window is smaller, so none is used twice at a time.
-    out.extend_from_slice(&((index % 65_535 + 1) as u16).to_be_bytes());
-    out.extend_from_slice(payload);
-}
-
-/// Counts PUBACKs of four bytes.
-#[derive(Debug, Default)]
-struct Acks {
-    rest: usize,
-}
-
-impl Acks {
-    fn read(&mut self, stream: &mut TcpStream) -> u64 {
-        let mut buffer = [0u8; 16 << 10];
-        let got = stream.read(&mut buffer).expect("connected");
-        assert!(got > 0, "the listener closed the connection");
-        let head = (4 - self.rest) % 4;
-        assert!(
-            buffer[..got]
-                .iter()
-                .skip(head)
-                .step_by(4)
-                .all(|&b| b == 0x40),
-            "no PUBACK"
-        );
-        let bytes = self.rest + got;
-        self.rest = bytes % 4;
-        (bytes / 4) as u64
     }
 }
 

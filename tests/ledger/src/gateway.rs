@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use greenpark_tests_load::mqtt::{self, Acks};
+
 use crate::{
     chance::Chance,
     plan::{self, BURST, BURSTS, Message, Plan},
@@ -131,7 +133,7 @@ impl Gateway {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.set_write_timeout(Some(SILENCE))?;
-        stream.write_all(&connect(self.line))?;
+        stream.write_all(&mqtt::connect(&format!("ledger-{}", self.line)))?;
         let mut answer = [0; 4];
         stream.read_exact(&mut answer)?;
         if answer[0] != 0x20 || answer[3] != 0 {
@@ -141,7 +143,7 @@ impl Gateway {
         self.valve.connections.fetch_add(1, Ordering::Relaxed);
         let mut out = Vec::new();
         self.resend(&mut out);
-        let mut input = Vec::new();
+        let mut acks = Acks::default();
         let (mut heard, mut pinged) = (Instant::now(), Instant::now());
         while !self.is_done() && !self.valve.stop.load(Ordering::Relaxed) {
             self.fill(&mut out);
@@ -149,18 +151,18 @@ impl Gateway {
                 heard = Instant::now();
                 if pinged.elapsed() > SILENCE {
                     pinged = Instant::now();
-                    out.extend_from_slice(&[0xc0, 0]);
+                    out.extend_from_slice(&mqtt::PING);
                 }
             }
             stream.write_all(&out)?;
             out.clear();
-            if self.receive(&mut stream, &mut input)? {
+            if self.receive(&mut stream, &mut acks)? {
                 heard = Instant::now();
             } else if heard.elapsed() > SILENCE {
                 return Err(io::Error::other("nobody acknowledges"));
             }
         }
-        stream.write_all(&[0xe0, 0])
+        stream.write_all(&mqtt::DISCONNECT)
     }
 
     /// What the connection before left unacknowledged, in the order in which it was sent.
@@ -211,35 +213,20 @@ impl Gateway {
         let message = record.unwrap_or_else(PoisonError::into_inner).messages[at];
         let mut payload = Vec::new();
         self.plan.write(self.line, message, &mut payload);
-        publish(out, &plan::topic(self.line), (self.packet, dup), &payload);
+        let topic = plan::topic(self.line);
+        mqtt::publish(out, &topic, (self.packet, dup), &payload);
         self.unacknowledged.insert(self.packet, (at, first));
     }
 
-    /// Takes acknowledgements; whether there was one.
-    fn receive(&mut self, stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<bool> {
-        let mut buffer = [0; 4_096];
-        let got = match stream.read(&mut buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(got) => got,
+    /// Takes acknowledgements; whether the server said anything.
+    fn receive(&mut self, stream: &mut TcpStream, acks: &mut Acks) -> io::Result<bool> {
+        match acks.read(stream, |packet| self.acknowledge(packet)) {
+            Ok(packets) => Ok(packets > 0),
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => return Ok(false),
-                _ => return Err(error),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(false),
+                _ => Err(error),
             },
-        };
-        input.extend_from_slice(&buffer[..got]);
-        let mut taken = 0;
-        while let Some(head) = input.get(taken..taken + 2) {
-            let end = taken + 2 + usize::from(head[1]);
-            let Some(packet) = input.get(taken..end) else {
-                break;
-            };
-            if packet[0] == 0x40 {
-                self.acknowledge(u16::from_be_bytes([packet[2], packet[3]]));
-            }
-            taken = end;
         }
-        input.drain(..taken);
-        Ok(taken > 0)
     }
 
     fn acknowledge(&mut self, packet: u16) {
@@ -281,28 +268,4 @@ fn messages(plan: Plan, line: u64, chance: &mut Chance) -> Vec<Message> {
     }
     messages.extend(late);
     messages
-}
-
-fn connect(line: u64) -> Vec<u8> {
-    let client = format!("ledger-{line}");
-    // OK because the name has a dozen letters.
-    let mut packet = vec![0x10, (12 + client.len()) as u8];
-    packet.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60]);
-    packet.extend_from_slice(&[0, client.len() as u8]);
-    packet.extend_from_slice(client.as_bytes());
-    packet
-}
-
-fn publish(out: &mut Vec<u8>, topic: &str, (id, dup): (u16, bool), payload: &[u8]) {
-    out.push(if dup { 0x3a } else { 0x32 });
-    let mut remaining = 2 + topic.len() + 2 + payload.len();
-    while remaining >= 128 {
-        out.push((remaining % 128) as u8 | 0x80);
-        remaining /= 128;
-    }
-    out.push(remaining as u8);
-    out.extend_from_slice(&(topic.len() as u16).to_be_bytes());
-    out.extend_from_slice(topic.as_bytes());
-    out.extend_from_slice(&id.to_be_bytes());
-    out.extend_from_slice(payload);
 }

@@ -4,13 +4,14 @@ use std::{
     collections::BTreeMap,
     fs,
     io::Write as _,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
+use greenpark_tests_load::ports;
 
 use crate::{
     args::Log,
@@ -95,24 +96,6 @@ pub fn can_mount() -> bool {
     tempfile::tempdir().is_ok_and(|folder| Disk::mount(folder.path()).is_some())
 }
 
-/// Free ports, all different.
-///
-/// # Errors
-/// There are none.
-fn free<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
-    let mut addresses = Vec::new();
-    let mut held = Vec::new();
-    for _ in 0..N {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        addresses.push(listener.local_addr()?);
-        held.push(listener);
-    }
-    drop(held);
-    addresses
-        .try_into()
-        .map_err(|_| anyhow!("ports were counted wrong"))
-}
-
 impl Site {
     /// Starts brokers and proxies in `folder`; processes are started by who needs them.
     ///
@@ -122,7 +105,7 @@ impl Site {
         let data = folder.join("data");
         fs::create_dir_all(&data)?;
         let disk = form.disk.then(|| Disk::mount(&data)).flatten();
-        let [listener, grpc] = free()?;
+        let [listener, grpc] = ports::free();
         let mut site = Self {
             parts: BTreeMap::new(),
             second: None,
@@ -158,8 +141,8 @@ impl Site {
     }
 
     fn services(&mut self, folder: &Path, form: Form<'_>, mqtt: SocketAddr) -> anyhow::Result<()> {
-        let [kafka, controller, mosquitto] = free()?;
-        let [for_ingest, for_processor, health, other] = free()?;
+        let [kafka, controller, mosquitto] = ports::free();
+        let [for_ingest, for_processor, health, other] = ports::free();
         let producer = Proxy::start(for_ingest)?;
         let consumer = Proxy::start(for_processor)?;
         let through = [

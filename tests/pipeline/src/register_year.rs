@@ -9,6 +9,7 @@ use std::{
 };
 
 use flate2::read::GzDecoder;
+use greenpark_tests_load::minutes::Meter;
 use jiff::{ToSpan as _, civil::DateTime};
 
 use crate::meter_year;
@@ -17,6 +18,14 @@ use crate::meter_year;
 const QUARTERS: usize = 365 * 96;
 /// The register at the start of the year, in hundredths of a kWh: eight digits and two decimals.
 const START: u64 = 123_456_789;
+
+/// Whose it is.
+const METER: Meter = Meter {
+    park: "steel",
+    enterprise: "gwangyang",
+    kind: "register",
+    batch: 1,
+};
 
 /// The register's file, how to read it and what is true of it.
 #[derive(Debug, Clone)]
@@ -131,7 +140,7 @@ pub fn write(folder: &Path) -> RegisterYear {
     rows[9_000..9_040].reverse();
     let (file, map) = (folder.join("register.csv"), folder.join("register.toml"));
     fs::write(&file, format!("at,kwh\n{}\n", rows.join("\n"))).expect("written");
-    fs::write(&map, MAP).expect("written");
+    fs::write(&map, METER.map()).expect("written");
     let ends = (1..=12).map(|month| match month {
         12 => QUARTERS,
         month => quarter(month + 1, 1, 0),
@@ -145,22 +154,3 @@ pub fn write(folder: &Path) -> RegisterYear {
         readings,
     }
 }
-
-const MAP: &str = r#"
-park = "steel"
-enterprise = "gwangyang"
-gateway = "replay"
-meter = "main"
-quantity = "electricity"
-kind = "register"
-unit = "kWh"
-
-[columns]
-instant = "at"
-value = "kwh"
-
-[time]
-format = "%Y-%m-%d %H:%M"
-offset = "+08:00"
-stamp = "start"
-"#;

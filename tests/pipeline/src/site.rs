@@ -7,7 +7,7 @@ use std::{
 
 use greenpark::{
     assembly::{self, Roles, Running},
-    cli::{PlaceArgs, ReplayArgs, Speed},
+    cli::{PlaceArgs, ReplayArgs, Speed, identity::LoginArgs},
     replay::replay,
     settings::Settings,
 };
@@ -154,6 +154,7 @@ pub async fn replay_to(mqtt: &str, file: &Path, map: &Path, way: Way) {
         inflight: 1_000,
         patience: 60,
         mqtt: mqtt.to_owned(),
+        login: LoginArgs::default(),
     };
     replay(&args, CancellationToken::new())
         .await

@@ -87,13 +87,20 @@ fn the_simulation_compiles_without_datafusion() {
 #[test]
 fn nothing_sees_the_binary_or_the_tests() {
     let workspace = Workspace::read();
+    let is_test = |package: &str| {
+        let own = ["greenpark-sim", "greenpark-ledger"];
+        package.starts_with("greenpark-tests") || own.contains(&package)
+    };
     for (package, dependencies) in &workspace.dependencies {
-        let is_test = package.starts_with("greenpark-tests");
-        let sees_simulation = dependencies.contains("greenpark-sim");
-        assert!(is_test || !sees_simulation, "{package} sees the simulation");
-        for dependency in dependencies {
-            let shell = dependency == "greenpark" || dependency.starts_with("greenpark-tests");
-            assert!(is_test || !shell, "{package} sees {dependency}");
+        for dependency in dependencies.iter().filter(|_| !is_test(package)) {
+            let shell = dependency == "greenpark" || is_test(dependency);
+            assert!(!shell, "{package} sees {dependency}");
         }
     }
+}
+
+#[test]
+fn what_tests_send_is_made_without_anything_of_ours() {
+    let seen = Workspace::read().closure("greenpark-tests-load");
+    assert_eq!(seen, BTreeSet::new());
 }

@@ -1,4 +1,4 @@
-//! Arguments of `pki` and `passwd`.
+//! Arguments of who somebody is: of `pki`, of `passwd`, and of a publisher that logs in.
 
 use std::path::PathBuf;
 
@@ -20,6 +20,29 @@ pub struct PkiArgs {
     /// Days until the certificates expire.
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,
+}
+
+/// How a publisher logs in. A password is never an argument: others on the machine see those.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LoginArgs {
+    /// User name, where the server asks for one; its password is in --password-file or GREENPARK_PASSWORD.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// File that holds the password and nothing else [default: the variable GREENPARK_PASSWORD].
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// PEM file of the authority that signed the server's certificate; with it TLS is spoken.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// PEM file of a certificate of one's own, where the server asks for one.
+    #[arg(long, value_name = "FILE", requires_all = ["key", "ca"])]
+    pub cert: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Client id, where the server binds it to the user; for a single connection.
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
 }
 
 /// Arguments of `passwd`.

@@ -9,7 +9,7 @@ use super::{
     sheet::Sheet,
     wire::{Service, refusal},
 };
-use crate::cli::{BasisName, Format, IndicatorName, IntensityArgs, ProgressArgs};
+use crate::cli::{Format, IndicatorName, IntensityArgs, ProgressArgs};
 
 /// Figures of a page.
 const PAGE_SIZE: i32 = 1_000;
@@ -95,13 +95,7 @@ async fn each(
 /// The service refuses or does not answer.
 pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
     let service = Service::connect(&args.client.grpc).await?;
-    let request = api::GetProgressRequest {
-        name: args.name.clone(),
-        plan: args.plan.clone(),
-        year: args.year,
-        basis: basis(args.basis).into(),
-        as_of: args.as_of.as_deref().map(question::as_of).transpose()?,
-    };
+    let request = question::of_plan(args)?;
     let progress = service
         .indicators()
         .get_progress(request)
@@ -183,15 +177,6 @@ pub fn verdict(verdict: Verdict) -> &'static str {
         Verdict::OnSchedule => "on schedule",
         Verdict::Behind => "behind",
         Verdict::Unknown | Verdict::Unspecified => "unknown",
-    }
-}
-
-/// The basis on the wire.
-#[must_use]
-pub fn basis(name: BasisName) -> api::Basis {
-    match name {
-        BasisName::Calorific => api::Basis::Calorific,
-        BasisName::PrimaryEquivalent => api::Basis::PrimaryEquivalent,
     }
 }
 

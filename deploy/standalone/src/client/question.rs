@@ -1,4 +1,4 @@
-//! The question about one figure that several commands ask.
+//! The questions about one figure, and about a plan, that several commands ask.
 
 use anyhow::Context;
 use greenpark_model::{
@@ -8,8 +8,8 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as api;
 use tonic::Status;
 
-use super::{indicators::basis, name, wire::Service};
-use crate::cli::{IndicatorName, QuestionArgs};
+use super::{name, wire::Service};
+use crate::cli::{BasisName, IndicatorName, ProgressArgs, QuestionArgs};
 
 impl IndicatorName {
     /// The indicator that it names.
@@ -45,6 +45,28 @@ pub fn request(args: &QuestionArgs, today_year: i16) -> anyhow::Result<api::GetI
         factor_set: args.factor_set.clone(),
         as_of: args.as_of.as_deref().map(as_of).transpose()?,
     })
+}
+
+/// The request for how far a place is from a plan.
+///
+/// # Errors
+/// The instant cannot be read.
+pub fn of_plan(args: &ProgressArgs) -> anyhow::Result<api::GetProgressRequest> {
+    Ok(api::GetProgressRequest {
+        name: args.name.clone(),
+        plan: args.plan.clone(),
+        year: args.year,
+        basis: basis(args.basis).into(),
+        as_of: args.as_of.as_deref().map(as_of).transpose()?,
+    })
+}
+
+/// The basis on the wire.
+fn basis(name: BasisName) -> api::Basis {
+    match name {
+        BasisName::Calorific => api::Basis::Calorific,
+        BasisName::PrimaryEquivalent => api::Basis::PrimaryEquivalent,
+    }
 }
 
 /// Reads an instant, or a day, which means its end.

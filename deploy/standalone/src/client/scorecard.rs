@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
-    indicators::{basis, verdict},
+    indicators::verdict,
     question,
     sheet::Sheet,
     wire::{Service, refusal},
@@ -21,13 +21,7 @@ const BAR_CELLS: u32 = 20;
 /// The service refuses or does not answer.
 pub async fn scorecard(args: &ProgressArgs) -> anyhow::Result<()> {
     let service = Service::connect(&args.client.grpc).await?;
-    let request = api::GetProgressRequest {
-        name: args.name.clone(),
-        plan: args.plan.clone(),
-        year: args.year,
-        basis: basis(args.basis).into(),
-        as_of: args.as_of.as_deref().map(question::as_of).transpose()?,
-    };
+    let request = question::of_plan(args)?;
     let answer = service.indicators().get_scorecard(request).await;
     let card = answer.map_err(refusal)?.into_inner();
     for line in &card.lines {

@@ -13,65 +13,88 @@ use tokio::{
     time::timeout,
 };
 
-use super::{INCOMING_BYTES_MAX, Settings};
+use super::{
+    INCOMING_BYTES_MAX, Settings,
+    login::{Stream, is_of_tls},
+};
 
 /// How long a connection and its CONNACK may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How a server that speaks TLS begins to answer one who does not: with an alert of TLS 1.x.
+const ALERT: [u8; 2] = [0x15, 0x03];
+
 /// A server that accepted CONNECT.
 pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// Publishes without an acknowledgement that it allows.
     pub(crate) receive_maximum: u16,
 }
 
-/// Connects; or the code of a refusal.
-pub(crate) async fn connect(
-    settings: &Settings,
-) -> io::Result<Result<Accepted, ConnectReturnCode>> {
-    let attempt = async {
-        let mut stream = TcpStream::connect(&settings.address).await?;
-        stream.set_nodelay(true)?;
-        let mut bytes = BytesMut::new();
-        let connect = Connect {
-            keep_alive: u16::try_from(settings.keep_alive.as_secs()).unwrap_or(u16::MAX),
-            client_id: settings.client_id.clone(),
-            // What is in flight is kept here, so the server need not keep a session for it.
-            clean_start: true,
-            properties: None,
-        };
-        connect
-            .write(&None, &None, &mut bytes)
-            .map_err(io::Error::other)?;
-        stream.write_all(&bytes).await?;
-        bytes.clear();
-        loop {
-            let ack = match Packet::read(&mut bytes, Some(INCOMING_BYTES_MAX)) {
-                Ok(Packet::ConnAck(ack)) => ack,
-                Ok(_) => return Err(io::Error::other("the server does not answer with CONNACK")),
-                Err(CodecError::InsufficientBytes(_)) => {
-                    if stream.read_buf(&mut bytes).await? == 0 {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                    continue;
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            };
-            return judge(ack).map(|verdict| {
-                verdict.map(|receive_maximum| Accepted {
-                    stream,
-                    receive_maximum,
-                })
-            });
-        }
-    };
-    timeout(CONNECT_TIMEOUT, attempt)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+/// Why another attempt would be in vain.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The server says so.
+    Code(ConnectReturnCode),
+    /// One side does not take the other's certificate.
+    Tls(io::Error),
+    /// The server speaks TLS, and we do not.
+    Encrypted,
 }
 
-/// The window that a server allows, or the code of its refusal; an error where it may be tried again.
-fn judge(ack: ConnAck) -> io::Result<Result<u16, ConnectReturnCode>> {
+/// Connects; or why it is refused.
+pub(crate) async fn connect(settings: &Settings) -> io::Result<Result<Accepted, Refusal>> {
+    match timeout(CONNECT_TIMEOUT, attempt(settings)).await {
+        Ok(Err(cause)) if is_of_tls(&cause) => Ok(Err(Refusal::Tls(cause))),
+        Ok(answer) => answer,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+async fn attempt(settings: &Settings) -> io::Result<Result<Accepted, Refusal>> {
+    let stream = TcpStream::connect(&settings.address).await?;
+    stream.set_nodelay(true)?;
+    let mut stream = settings.login.secure(stream).await?;
+    let mut bytes = BytesMut::new();
+    let connect = Connect {
+        keep_alive: u16::try_from(settings.keep_alive.as_secs()).unwrap_or(u16::MAX),
+        client_id: settings.client_id.clone(),
+        // What is in flight is kept here, so the server need not keep a session for it.
+        clean_start: true,
+        properties: None,
+    };
+    connect
+        .write(&None, &settings.login.credentials(), &mut bytes)
+        .map_err(io::Error::other)?;
+    stream.write_all(&bytes).await?;
+    stream.flush().await?;
+    bytes.clear();
+    loop {
+        if bytes.starts_with(&ALERT) {
+            return Ok(Err(Refusal::Encrypted));
+        }
+        let ack = match Packet::read(&mut bytes, Some(INCOMING_BYTES_MAX)) {
+            Ok(Packet::ConnAck(ack)) => ack,
+            Ok(_) => return Err(io::Error::other("the server does not answer with CONNACK")),
+            Err(CodecError::InsufficientBytes(_)) => {
+                if stream.read_buf(&mut bytes).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                continue;
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        return judge(ack).map(|verdict| {
+            verdict.map(|receive_maximum| Accepted {
+                stream,
+                receive_maximum,
+            })
+        });
+    }
+}
+
+/// The window that a server allows, or its refusal; an error where it may be tried again.
+fn judge(ack: ConnAck) -> io::Result<Result<u16, Refusal>> {
     use ConnectReturnCode::{ServerBusy, ServerUnavailable, ServiceUnavailable, Success};
     match ack.code {
         Success => {
@@ -81,6 +104,6 @@ fn judge(ack: ConnAck) -> io::Result<Result<u16, ConnectReturnCode>> {
         ServerBusy | ServerUnavailable | ServiceUnavailable => {
             Err(io::Error::other("the server is not available yet"))
         }
-        code => Ok(Err(code)),
+        code => Ok(Err(Refusal::Code(code))),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rumqttc::v5::mqttbytes::v5::{ConnAck, PubAck};
-use tokio::net::TcpListener;
+use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectReturnCode, PubAck};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 

@@ -16,12 +16,11 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::timeout,
 };
 
 use super::{mapping::Mapping, rows::Rows};
-use crate::publisher::{self, connect};
+use crate::publisher::{self, Stream, connect};
 
 /// Largest packet that brings a receipt.
 const RECEIPT_BYTES_MAX: u32 = 1 << 20;
@@ -113,6 +112,7 @@ async fn ask(settings: &publisher::Settings, topic: &str) -> io::Result<Option<R
     subscribe.write(&mut bytes).map_err(io::Error::other)?;
     PingReq::write(&mut bytes).map_err(io::Error::other)?;
     stream.write_all(&bytes).await?;
+    stream.flush().await?;
     let receipt = read(&mut stream).await;
     bytes.clear();
     Disconnect::new(DisconnectReasonCode::NormalDisconnection)
@@ -120,10 +120,11 @@ async fn ask(settings: &publisher::Settings, topic: &str) -> io::Result<Option<R
         .map_err(io::Error::other)?;
     // Whether the server hears the farewell does not matter.
     let _ = stream.write_all(&bytes).await;
+    let _ = stream.shutdown().await;
     receipt
 }
 
-async fn read(stream: &mut TcpStream) -> io::Result<Option<Receipt>> {
+async fn read(stream: &mut Stream) -> io::Result<Option<Receipt>> {
     let mut bytes = BytesMut::new();
     let mut receipt = None;
     loop {

@@ -1,12 +1,13 @@
 //! A real Mosquitto, configured well and badly.
 
-use std::{collections::BTreeMap, net::TcpListener};
+use std::collections::BTreeMap;
 
 use greenpark::doctor::{
     broker,
     report::{Findings, Report, Verdict},
 };
 use greenpark_ingest::SubscribeSettings;
+use greenpark_tests_load::ports;
 
 use super::{assert_check, check, mosquitto::Mosquitto};
 
@@ -148,9 +149,8 @@ async fn a_shared_subscription_keeps_messages_for_a_member_that_is_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_away_or_wants_a_password_is_a_fault() {
-    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    let port = free.local_addr().expect("bound").port();
-    drop(free);
+    let [free] = ports::free();
+    let port = free.port();
     let report = examined(&settings(port)).await;
     let words = ["subscribe.broker"];
     assert_check(&report, ("broker", "connect"), Verdict::Fault, &words);

@@ -2,13 +2,14 @@
 
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
+use greenpark_tests_load::ports;
 use tempfile::TempDir;
 
 /// Where Debian puts it is not on everybody's path.
@@ -42,9 +43,8 @@ impl Mosquitto {
     pub(crate) fn start(lines: &str, files: &[(&str, &str)]) -> Option<Self> {
         let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS {
-            let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-            let port = free.local_addr().expect("bound").port();
-            drop(free);
+            let [free] = ports::free();
+            let port = free.port();
             let folder = tempfile::tempdir().expect("a folder");
             let place = folder.path().to_str().expect("text");
             for (name, text) in files {

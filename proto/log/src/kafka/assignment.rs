@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rdkafka::error::KafkaError;
 
+use super::trouble::Troubles;
 use crate::{
     contract::{Assigned, Delivered},
     record::Entry,
@@ -76,6 +77,7 @@ pub(super) struct State {
     pub(super) revoked: Vec<u32>,
     pub(super) assigned: Vec<Assigned>,
     pub(super) failed: Option<KafkaError>,
+    pub(super) troubles: Troubles,
     pub(super) stopping: bool,
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -77,7 +77,11 @@ pub(super) struct Watcher(pub(super) Arc<Shared>);
 
 impl ClientContext for Watcher {
     fn error(&self, cause: KafkaError, reason: &str) {
-        warn!(%cause, reason, "kafka consumer in trouble");
+        if self.0.lock().troubles.is_news(&cause, Instant::now()) {
+            warn!(%cause, reason, "kafka consumer in trouble");
+        } else {
+            debug!(%cause, reason, "kafka consumer reports");
+        }
     }
 }
 
@@ -161,6 +165,10 @@ fn flow(paused: bool, brought: bool, bytes: usize, bytes_max: usize) -> Option<F
 
 /// Keeps what a poll brought.
 fn take_in(state: &mut State, polled: Result<Entry, KafkaError>) {
+    let works = matches!(polled, Ok(_) | Err(KafkaError::PartitionEOF(_)));
+    if works && state.troubles.end() {
+        info!("kafka consumer reads again");
+    }
     match polled {
         Ok(entry) => {
             if let Some(gap) = state.keep(entry) {
@@ -177,8 +185,8 @@ fn take_in(state: &mut State, polled: Result<Entry, KafkaError>) {
             error!(%cause, "kafka consumer failed");
             state.failed = Some(cause);
         }
-        // librdkafka goes on by itself.
-        Err(cause) => warn!(%cause, "kafka consumer met an error"),
+        // librdkafka goes on by itself, and the watcher has told it.
+        Err(cause) => debug!(%cause, "kafka consumer met an error"),
     }
 }
 

@@ -1,0 +1,207 @@
+//! Where a replay connects, who it is there, and what to do where that is refused.
+
+use std::{error::Error as _, fs, path::Path, time::Duration};
+
+use greenpark_runtime::settings::Mistakes;
+use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, PubAckReason};
+use tokio_rustls::rustls::Error as TlsError;
+
+use crate::{
+    cli::{ReplayArgs, identity::LoginArgs},
+    publisher::{
+        self, PublishError,
+        login::{Login, Pair, Tls, User, tls_error},
+    },
+};
+
+/// The variable that holds the password where no file does.
+pub(super) const PASSWORD: &str = "GREENPARK_PASSWORD";
+
+/// The server, and who a replay is there; `password` is that of the variable. Without `--client-id` there
+/// is none.
+pub(super) fn server(
+    args: &ReplayArgs,
+    password: Option<String>,
+) -> Result<publisher::Settings, Mistakes> {
+    let mut problems = Vec::new();
+    let login = &args.login;
+    let (address, encrypted) = address(&args.mqtt);
+    if address.starts_with(':') || !address.contains(':') {
+        problems.push(format!(
+            "--mqtt {}: write HOST:PORT or mqtts://HOST:PORT",
+            args.mqtt
+        ));
+    }
+    if encrypted == Some(false) && login.ca.is_some() {
+        problems.push("--ca: is for TLS; write mqtts:// in place of mqtt://".to_owned());
+    }
+    if encrypted == Some(true) && login.ca.is_none() {
+        problems.push(
+            "--mqtt: TLS needs --ca FILE, the authority that signed the server's certificate; public ones are \
+             often in /etc/ssl/certs/ca-certificates.crt"
+                .to_owned(),
+        );
+    }
+    if login.client_id.is_some() && args.connections > 1 {
+        problems.push(
+            "--client-id: is for --connections 1, since a server keeps one connection of an id"
+                .to_owned(),
+        );
+    }
+    let user = user(login, password, &mut problems);
+    let tls = tls(login, address, &mut problems);
+    match problems.is_empty() {
+        true => Ok(publisher::Settings {
+            address: address.to_owned(),
+            client_id: login.client_id.clone().unwrap_or_default(),
+            inflight_max: args.inflight,
+            login: Login { user, tls },
+            patience: Duration::from_secs(args.patience),
+            ..publisher::Settings::default()
+        }),
+        false => Err(Mistakes(problems)),
+    }
+}
+
+/// An address without its scheme, and whether that asks for TLS.
+fn address(text: &str) -> (&str, Option<bool>) {
+    match (text.strip_prefix("mqtts://"), text.strip_prefix("mqtt://")) {
+        (Some(rest), _) => (rest, Some(true)),
+        (_, Some(rest)) => (rest, Some(false)),
+        (None, None) => (text, None),
+    }
+}
+
+fn user(args: &LoginArgs, variable: Option<String>, problems: &mut Vec<String>) -> Option<User> {
+    let name = args.user.clone()?;
+    let password = match &args.password_file {
+        Some(path) => match fs::read_to_string(path) {
+            Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
+            Err(error) => {
+                problems.push(format!("--password-file {}: {error}", path.display()));
+                return None;
+            }
+        },
+        None => variable.unwrap_or_default(),
+    };
+    // Behind a certificate a name may do without.
+    if password.is_empty() && args.cert.is_none() {
+        problems.push(format!(
+            "--user {name}: has no password; give it in --password-file FILE or in {PASSWORD}"
+        ));
+    }
+    Some(User { name, password })
+}
+
+fn tls(args: &LoginArgs, address: &str, problems: &mut Vec<String>) -> Option<Tls> {
+    let ca = args.ca.as_deref()?;
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let files = args.cert.as_deref().zip(args.key.as_deref());
+    let own = files.map(|(certificate, key): (&Path, &Path)| Pair { certificate, key });
+    let made = Tls::new(host, ca, own);
+    made.map_err(|error| {
+        let cause = error.source().map_or(String::new(), |c| format!(": {c}"));
+        problems.push(format!("TLS: {error}{cause}"));
+    })
+    .ok()
+}
+
+/// What to do about a failure, where it is one of who we are.
+pub(super) fn advice(failure: &PublishError, login: &Login) -> Option<&'static str> {
+    use ConnectReturnCode::{
+        BadClientId, BadUserNamePassword, ClientIdentifierNotValid, NotAuthorized,
+    };
+    let named = login.user.is_some();
+    match failure {
+        PublishError::Refused { code, .. } => match code {
+            BadUserNamePassword | NotAuthorized if !named => Some(
+                "log in: --user NAME with the password in --password-file FILE or GREENPARK_PASSWORD, and where \
+                 the server asks for a certificate --ca, --cert and --key",
+            ),
+            BadUserNamePassword | NotAuthorized => Some(
+                "the user is not known there, the password is another, or a certificate has another name: look at \
+                 --user, at --password-file or GREENPARK_PASSWORD, and at --cert",
+            ),
+            BadClientId | ClientIdentifierNotValid => Some(
+                "the server binds client ids to users: give the user's with --client-id ID and --connections 1",
+            ),
+            _ => None,
+        },
+        PublishError::Message {
+            reason: PubAckReason::NotAuthorized,
+            ..
+        } => Some(
+            "this user may not publish for the park, enterprise and gateway of the mapping: look at the mapping, \
+             at --user, and at the server's access list",
+        ),
+        PublishError::Tls { cause, .. } => Some(match tls_error(cause) {
+            Some(TlsError::AlertReceived(_)) => {
+                "the server does not take what it was shown: give --cert FILE and --key FILE of a certificate that \
+                 its authority signed and that holds today"
+            }
+            _ => {
+                "the server's certificate is not taken here: --ca must hold the authority that signed it, and it \
+                 must name the host of --mqtt"
+            }
+        }),
+        PublishError::Encrypted { .. } => {
+            Some("write mqtts:// in --mqtt and give --ca FILE, the authority of its certificate")
+        }
+        PublishError::Message { .. } | PublishError::Unreachable { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn said(more: &[&str], password: Option<&str>) -> Result<publisher::Settings, String> {
+        let replay = ["greenpark", "replay", "f.csv", "--map", "m.toml"];
+        let words = replay.iter().chain(more);
+        let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+        let Some(Command::Replay(args)) = cli.command else {
+            panic!("another command");
+        };
+        server(&args, password.map(str::to_owned)).map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn a_password_comes_from_the_variable_and_is_not_shown() {
+        let server = said(&["--user", "gw1"], Some("secret")).expect("right");
+        let user = server.login.user.as_ref().expect("a user");
+        assert_eq!((&*user.name, &*user.password), ("gw1", "secret"));
+        assert!(!format!("{server:?}").contains("secret"));
+    }
+
+    #[test]
+    fn every_mistake_says_what_to_give() {
+        for (more, word) in [
+            (&["--user", "gw1"][..], "GREENPARK_PASSWORD"),
+            (&["--user", "gw1", "--password-file", "/none"], "/none"),
+            (&["--password-file", "p"], "--user"),
+            (&["--mqtt", "mqtts://park.example:8883"], "--ca FILE"),
+            (&["--mqtt", "park.example"], "HOST:PORT"),
+            (&["--mqtt", "mqtt://h:1", "--ca", "/none"], "mqtts://"),
+            (&["--mqtt", "h:1", "--ca", "/none"], "/none"),
+            (&["--cert", "c.pem"], "--key"),
+            (
+                &["--client-id", "gw1", "--connections", "2"],
+                "--connections 1",
+            ),
+        ] {
+            let said = said(more, None).expect_err("wrong");
+            assert!(said.contains(word), "'{word}' is not in: {said}");
+        }
+    }
+
+    #[test]
+    fn a_scheme_is_no_part_of_the_address() {
+        assert_eq!(address("mqtts://[::1]:8883"), ("[::1]:8883", Some(true)));
+        assert_eq!(address("mqtt://park.example:1883").1, Some(false));
+        assert_eq!(address("park.example:1883"), ("park.example:1883", None));
+    }
+}
