@@ -148,6 +148,9 @@ pub(crate) const EDGES_MAX: usize = 4_096;
 /// Metrics of one edge node that are remembered by name: three megabytes at its worst.
 pub(crate) const EDGE_METRICS_MAX: usize = 16_384;
 
+/// What a compressed Sparkplug message may inflate to: as much as a packet may be.
+pub(crate) const INFLATED_BYTES_MAX: u64 = 1 << 20;
+
 /// Milliseconds between two requests for the birth of one edge node: a birth of a large node over a
 /// mobile network takes seconds.
 pub(crate) const REBIRTH_MS: i64 = 10_000;

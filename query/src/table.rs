@@ -18,7 +18,8 @@ use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
     common::{
-        Column, DFSchema, ScalarValue, Statistics, pruning::PruningStatistics, stats::Precision,
+        Column, DFSchema, ScalarValue, Statistics, project_schema, pruning::PruningStatistics,
+        stats::Precision,
     },
     datasource::{
         TableType,
@@ -31,7 +32,7 @@ use datafusion::{
     logical_expr::{Expr, TableProviderFilterPushDown, utils::conjunction},
     physical_expr::{LexOrdering, PhysicalSortExpr, expressions::col},
     physical_optimizer::pruning::PruningPredicateBuilder,
-    physical_plan::ExecutionPlan,
+    physical_plan::{ExecutionPlan, empty::EmptyExec},
 };
 use greenpark_archive::{file::ReadingsFile, snapshot::Snapshot};
 use greenpark_model::day::CivilDay;
@@ -255,6 +256,11 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.pruned(state, filters)?;
+        if files.is_empty() {
+            // A scan of no files has no partition, and a sort above it needs one.
+            let schema = project_schema(self.schema.table_schema(), projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         let groups = self.groups(&files, state.config().target_partitions());
         let single = groups.iter().all(|group| group.len() == 1);
         let store = state.runtime_env().object_store(store_url())?;

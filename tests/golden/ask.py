@@ -23,14 +23,21 @@ class Asker:
         self.service = pool.FindServiceByName(service)
 
     def call(self, method: str, **fields):
+        return self._ask(self.channel.unary_unary, method, fields)
+
+    def stream(self, method: str, **fields):
+        """The messages of a method that answers with many."""
+        return self._ask(self.channel.unary_stream, method, fields)
+
+    def _ask(self, kind, method: str, fields: dict):
         described = self.service.FindMethodByName(method)
         request = GetMessageClass(described.input_type)(**fields)
-        unary = self.channel.unary_unary(
+        ask = kind(
             f"/{self.service.full_name}/{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(described.output_type).FromString,
         )
-        return unary(request, timeout=30)
+        return ask(request, timeout=30)
 
 
 def main() -> int:

@@ -39,13 +39,13 @@ pub fn pki(args: &PkiArgs) -> anyhow::Result<()> {
         let purpose = ExtendedKeyUsagePurpose::ServerAuth;
         describe(&mut params, &args.server[0], args.days);
         params.extended_key_usages = vec![purpose];
-        sign(folder, "server", &params, &issuer)?;
+        sign(folder, "server", params, &issuer)?;
     }
     for gateway in &args.gateway {
         let mut params = CertificateParams::default();
         describe(&mut params, gateway, args.days);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        sign(folder, gateway, &params, &issuer)?;
+        sign(folder, gateway, params, &issuer)?;
     }
     let folder = folder.display();
     sheet::answer(&format!(
@@ -113,10 +113,12 @@ fn authority(args: &PkiArgs) -> anyhow::Result<Issuer<'static, KeyPair>> {
 fn sign(
     folder: &Path,
     name: &str,
-    params: &CertificateParams,
+    mut params: CertificateParams,
     issuer: &Issuer<'_, KeyPair>,
 ) -> anyhow::Result<()> {
     let pair = KeyPair::generate().context("make a key")?;
+    // RFC 5280, 4.2.1.1, asks for it, and Python 3.13 takes no certificate without it.
+    params.use_authority_key_identifier_extension = true;
     let signed = params.signed_by(&pair, issuer);
     let signed = signed.with_context(|| format!("sign the certificate of {name}"))?;
     write_new(

@@ -4,8 +4,10 @@
 //! unknown`, with its bytes in the dead letter, and the node is asked for its birth: a metric whose
 //! name is a guess is never a reading. The node's own metrics have no device; those of a device have
 //! its name. A metric that is null is missing; one of bad or stale quality keeps its value, with a flag.
+//! What a node has compressed is read as the message that it has compressed.
 
 mod edges;
+mod packed;
 mod payload;
 
 use std::fmt::Write as _;
@@ -64,7 +66,7 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
         sink.to.understood = true;
         return Ok(());
     }
-    let payload = Payload::decode(payload).map_err(|e| format!("not Sparkplug B: {e}"))?;
+    let payload = packed::read(payload)?;
     if payload.seq.is_some_and(|seq| seq > 255) {
         return Err("the sequence number is above 255".to_owned());
     }
@@ -118,7 +120,7 @@ pub(crate) fn rebirth(now_ms: i64) -> Vec<u8> {
     let payload = Payload {
         timestamp,
         metrics: vec![metric],
-        seq: None,
+        ..Payload::default()
     };
     payload.encode_to_vec()
 }

@@ -104,6 +104,34 @@ async fn readings_are_streamed_once_each_and_in_order() {
 }
 
 #[tokio::test]
+async fn readings_of_open_days_alone_are_streamed_and_days_without_any_are_empty() {
+    let mut world = World::new().await;
+    let the_day = day("2024-01-02");
+    let of = |id, the_day| {
+        let values = [(at(the_day, 1), "1.5"), (at(the_day, 2), "2.25")];
+        rows(id, &[(series("m", "electricity", Kind::Interval), &values)])
+    };
+    world.hot(PARK, the_day, 1, &of("e", the_day)).await;
+    let told = stream(&mut world, NAME).await;
+    let told: Vec<_> = told.iter().map(|r| r.value.as_str()).collect();
+    assert_eq!(told, ["1.5", "2.25"]);
+    let extracted = extract(
+        &mut world,
+        pb::ExtractContent::Readings,
+        pb::ExtractFormat::Csv,
+    )
+    .await;
+    assert_eq!(extracted.manifest["rows"], 2);
+    // Of another enterprise all is sealed, and nothing of it on these days.
+    let elsewhere = day("2023-10-01");
+    let sealed = [(elsewhere, of("f", elsewhere))];
+    world.seal(PARK, &sealed, 1, With::Totals).await;
+    let none = stream(&mut world, "parks/p/enterprises/f").await;
+    assert!(none.is_empty(), "{none:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn many_readings_come_in_full_pages() {
     let mut world = World::new().await;
     let the_day = day("2024-01-01");

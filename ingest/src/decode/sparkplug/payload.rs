@@ -10,6 +10,10 @@ pub(crate) struct Payload {
     pub(crate) metrics: Vec<Metric>,
     #[prost(uint64, optional, tag = "3")]
     pub(crate) seq: Option<u64>,
+    #[prost(string, optional, tag = "4")]
+    pub(crate) uuid: Option<String>,
+    #[prost(bytes = "vec", optional, tag = "5")]
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 /// A metric.

@@ -1,6 +1,13 @@
 //! Goal: data means what the birth said, or nothing. Method: messages made by hand, as the examples of
 //! the specification (version 3.0, chapter 6.4) and its rules on births, sequence and deaths say.
 
+use std::io::Write as _;
+
+use flate2::{
+    Compression,
+    write::{GzEncoder, ZlibEncoder},
+};
+
 use super::*;
 use crate::{Format, decode::Decoder};
 
@@ -32,12 +39,41 @@ fn send(decoder: &mut Decoder, topic: &str, seq: u64, metrics: Vec<Metric>) -> (
         timestamp: Some(AT),
         metrics,
         seq: Some(seq),
+        ..Payload::default()
     };
+    send_bytes(decoder, topic, &payload.encode_to_vec())
+}
+
+fn send_bytes(decoder: &mut Decoder, topic: &str, bytes: &[u8]) -> (u64, Vec<String>) {
     decoder
         .turn_to(&format!("spBv1.0/g/{topic}"))
         .expect("a topic");
-    let counts = decoder.decode(&payload.encode_to_vec(), NOW);
+    let counts = decoder.decode(bytes, NOW);
     (counts.accepted, decoder.outcome().1)
+}
+
+/// A message as a client sends it that compresses; without an algorithm it says none.
+fn packed(algorithm: Option<&str>, body: Vec<u8>) -> Vec<u8> {
+    let said = |text: &str| metric(Some("algorithm"), None, Wire::Text(text.to_owned()));
+    let payload = Payload {
+        metrics: algorithm.map(said).into_iter().collect(),
+        uuid: Some("SPBV1.0_COMPRESSED".to_owned()),
+        body: Some(body),
+        ..Payload::default()
+    };
+    payload.encode_to_vec()
+}
+
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).expect("memory takes bytes");
+    encoder.finish().expect("memory takes bytes")
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).expect("memory takes bytes");
+    encoder.finish().expect("memory takes bytes")
 }
 
 fn birth(decoder: &mut Decoder) {
@@ -201,6 +237,54 @@ fn commands_and_states_are_passed_over_and_other_topics_refused() {
         Some("Node Control/Rebirth")
     );
     assert_eq!(asked.metrics[0].value, Some(Wire::Boolean(true)));
+}
+
+#[test]
+fn what_is_compressed_is_read_as_what_was_compressed() {
+    let mut decoder = decoder();
+    birth(&mut decoder);
+    let data = |seq: u64| {
+        let payload = Payload {
+            timestamp: Some(AT),
+            metrics: vec![metric(None, Some(8), Wire::Double(4.25))],
+            seq: Some(seq),
+            ..Payload::default()
+        };
+        payload.encode_to_vec()
+    };
+    let forms = [
+        packed(None, deflated(&data(2))),
+        packed(Some("DEFLATE"), deflated(&data(3))),
+        packed(Some("GZIP"), gzipped(&data(4))),
+    ];
+    for bytes in forms {
+        assert_eq!(send_bytes(&mut decoder, "DDATA/e/d1", &bytes), (1, vec![]));
+        let (readings, _) = decoder.outcome();
+        assert_eq!(readings[0].1.value.micro(), 4_250_000);
+    }
+}
+
+#[test]
+fn what_cannot_be_inflated_is_refused_and_never_passed_over() {
+    let mut decoder = decoder();
+    birth(&mut decoder);
+    let bomb = deflated(&vec![0; (1 << 20) + 1]);
+    let twice = packed(None, deflated(&packed(None, deflated(b""))));
+    let forms = [
+        (packed(Some("BROTLI"), vec![1, 2]), "compressed by 'BROTLI'"),
+        (packed(None, vec![1, 2]), "its compressed body cannot"),
+        (
+            packed(Some("GZIP"), deflated(b"")),
+            "its compressed body cannot",
+        ),
+        (packed(None, bomb), "its compressed body has more"),
+        (twice, "compressed twice"),
+    ];
+    for (bytes, reason) in forms {
+        let (taken, reasons) = send_bytes(&mut decoder, "DDATA/e/d1", &bytes);
+        assert_eq!(taken, 0);
+        assert!(reasons[0].starts_with(reason), "{reasons:?}");
+    }
 }
 
 /// Messages that npm's sparkplug-payload encoded, see `vectors/README.md`.

@@ -1,0 +1,71 @@
+//! Payloads that a node has compressed, as Eclipse Tahu's clients do where they are told to: the message
+//! stands, encoded and then deflated or gzipped, in the body of another that says so.
+//!
+//! The specification knows nothing of it, but a node that does it means the message within, its sequence
+//! number included. It inflates to no more than a packet may be.
+
+use std::io::Read;
+
+use flate2::read::{GzDecoder, ZlibDecoder};
+use prost::Message as _;
+
+use super::{
+    super::series::clip,
+    payload::{Payload, Value},
+};
+use crate::limits::INFLATED_BYTES_MAX;
+
+/// What the outer message has as its `uuid`.
+const COMPRESSED: &str = "SPBV1.0_COMPRESSED";
+
+/// Reads a message, and the one within where it is compressed.
+pub(super) fn read(bytes: &[u8]) -> Result<Payload, String> {
+    let payload = parse(bytes)?;
+    if !is_packed(&payload) {
+        return Ok(payload);
+    }
+    let body = payload.body.as_deref().unwrap_or_default();
+    let inner = match algorithm(&payload) {
+        "DEFLATE" => inflate(ZlibDecoder::new(body)),
+        "GZIP" => inflate(GzDecoder::new(body)),
+        other => return Err(format!("compressed by '{}'", clip(other))),
+    };
+    let inner = parse(&inner?)?;
+    if is_packed(&inner) {
+        return Err("compressed twice".to_owned());
+    }
+    Ok(inner)
+}
+
+fn parse(bytes: &[u8]) -> Result<Payload, String> {
+    Payload::decode(bytes).map_err(|e| format!("not Sparkplug B: {e}"))
+}
+
+fn is_packed(payload: &Payload) -> bool {
+    payload.uuid.as_deref() == Some(COMPRESSED)
+}
+
+/// What the metric of that name says; a client that leaves it out means DEFLATE.
+fn algorithm(payload: &Payload) -> &str {
+    let said = payload
+        .metrics
+        .iter()
+        .find_map(|metric| match &metric.value {
+            Some(Value::Text(text)) if metric.name.as_deref() == Some("algorithm") => Some(text),
+            _ => None,
+        });
+    said.map_or("DEFLATE", String::as_str)
+}
+
+fn inflate(from: impl Read) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = from.take(INFLATED_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let size = read.map_err(|e| format!("its compressed body cannot be read: {e}"))?;
+    if u64::try_from(size).is_ok_and(|size| size <= INFLATED_BYTES_MAX) {
+        Ok(bytes)
+    } else {
+        Err(format!(
+            "its compressed body has more than {INFLATED_BYTES_MAX} bytes"
+        ))
+    }
+}
