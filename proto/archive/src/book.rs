@@ -14,10 +14,7 @@
 //! Every commit is the version after the one we know. If that is taken, another writer has the book:
 //! [`PublishError::Fenced`], and everything held for it must be dropped.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    time::{Duration, Instant},
-};
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use greenpark_model::{day::CivilDay, id::ParkId};
@@ -31,6 +28,7 @@ use crate::{
     columns::decode_readings,
     delta::{Commit, NewData, Null, OldData, Shape, Table},
     error::{EncodeError, OpenError, PublishError, ReadError},
+    expired::Expired,
     file::{FileKind, ReadingsFile, day_folder},
     rows::Rows,
     store::Storage,
@@ -56,8 +54,6 @@ pub(crate) static READINGS: Shape = Shape {
 
 /// The mark that numbers seals, in both tables.
 const SEALS: &str = "greenpark.seals";
-/// How long a removed hot file stays for readers that still know it.
-const LINGER: Duration = Duration::from_secs(60);
 /// Files of more rows are decoded on a thread of their own.
 const DECODE_ROWS_INLINE: u64 = 4_096;
 /// Times that opening a book is begun again because another writer is still leaving it.
@@ -95,8 +91,7 @@ pub struct Book {
     totals: Table,
     state: TableState<ReadingsFile>,
     totals_state: TableState<TotalsFile>,
-    expired: VecDeque<(Instant, Path)>,
-    linger: Duration,
+    expired: Expired,
 }
 
 impl TableFile for ReadingsFile {
@@ -131,8 +126,7 @@ impl Book {
                 totals: totals.clone(),
                 state: readings.load().await?,
                 totals_state: totals.load().await?,
-                expired: VecDeque::new(),
-                linger: LINGER,
+                expired: Expired::default(),
             };
             book.readings.make_durable(book.state.version).await?;
             book.totals.make_durable(book.totals_state.version).await?;
