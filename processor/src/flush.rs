@@ -60,14 +60,15 @@ impl BookFlush<'_> {
         let mut open = Vec::new();
         let mut rows = 0;
         for (day, buffered) in days.seal {
-            let to_seal = self.gather(day, buffered).await?;
-            rows += to_seal.rows();
-            open.push(to_seal);
+            // Before the next day, so that the last commit has one: it carries the offset.
             if rows >= SEAL_ROWS_MAX {
                 let sealed = self.seal(std::mem::take(&mut open)).await?;
                 published.extend(self.commit(change_of(sealed)).await?);
                 rows = 0;
             }
+            let to_seal = self.gather(day, buffered).await?;
+            rows += to_seal.rows();
+            open.push(to_seal);
         }
         let mut change = change_of(self.seal(open).await?);
         self.add_hot(&mut change, days.hot).await?;

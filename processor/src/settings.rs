@@ -20,6 +20,10 @@ pub struct Settings {
     /// The time between two flushes while rows keep coming.
     #[serde(with = "greenpark_settings::span")]
     pub flush_interval: Duration,
+    /// How long numbers of messages wait before the lake's table of messages has them. The group's offset
+    /// waits for them: so much of the log is read again after a kill, where gateways number.
+    #[serde(with = "greenpark_settings::span")]
+    pub messages_interval: Duration,
     /// Buffered rows that force a flush; a row takes about 50 bytes while it is flushed.
     pub buffer_rows: usize,
 }
@@ -31,6 +35,7 @@ impl Default for Settings {
             grace: Duration::from_secs(3_600),
             quiet: Duration::from_secs(2),
             flush_interval: Duration::from_secs(5),
+            messages_interval: Duration::from_secs(60),
             buffer_rows: 500_000,
         }
     }
@@ -73,6 +78,9 @@ impl Settings {
         if !WAITS.contains(&self.flush_interval) {
             problems.push("processor.flush_interval: must be from 100ms to 10m".to_owned());
         }
+        if !WAITS.contains(&self.messages_interval) {
+            problems.push("processor.messages_interval: must be from 100ms to 10m".to_owned());
+        }
         if !(1_000..=50_000_000).contains(&self.buffer_rows) {
             problems.push("processor.buffer_rows: must be from 1000 to 50000000".to_owned());
         }
@@ -90,11 +98,12 @@ mod tests {
             grace: Duration::MAX,
             quiet: Duration::ZERO,
             flush_interval: Duration::ZERO,
+            messages_interval: Duration::MAX,
             buffer_rows: 0,
         };
         let mut problems = Vec::new();
         wrong.check(&mut problems);
-        assert_eq!(problems.len(), 5, "{problems:?}");
+        assert_eq!(problems.len(), 6, "{problems:?}");
         problems.clear();
         Settings::default().check(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
