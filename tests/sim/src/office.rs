@@ -28,6 +28,7 @@ fn settings() -> Settings {
         grace: std::time::Duration::from_secs(60),
         quiet: std::time::Duration::from_millis(100),
         flush_interval: std::time::Duration::from_millis(200),
+        messages_interval: std::time::Duration::from_millis(900),
         ..Settings::default()
     }
 }
