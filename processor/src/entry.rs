@@ -3,6 +3,7 @@
 use greenpark_log::{ContentType, Entry};
 use greenpark_model::{
     batch::Batch,
+    day::Instant,
     id::{EnterpriseId, GatewayId, ParkId},
     numbers::Numbers,
 };
@@ -15,6 +16,8 @@ pub(crate) struct Arrival {
     pub(crate) enterprise: EnterpriseId,
     pub(crate) gateway: GatewayId,
     pub(crate) offset: u64,
+    /// When the log took it.
+    pub(crate) appended: Instant,
     pub(crate) batch: Batch,
     /// Which of the gateway's numbered messages end in the batch, and of which epoch.
     pub(crate) epoch: u64,
@@ -36,6 +39,7 @@ pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {
         enterprise: record.headers.enterprise,
         gateway: record.headers.gateway,
         offset: entry.position.offset,
+        appended: Instant(entry.appended_ms),
         batch,
         epoch: record.headers.epoch,
         numbers,

@@ -67,6 +67,7 @@ impl BookFlush<'_> {
         for (day, buffered) in days.seal {
             let mut fresh = self.fresh(day, buffered).await?;
             for portion in self.portions(&fresh).await? {
+                // Before the next one, so that the last commit has one: it carries the offset.
                 if rows > 0 && rows + portion.rows > self.seal_rows {
                     let sealed = self.seal(std::mem::take(&mut open)).await?;
                     published.extend(self.commit(change_of(sealed)).await?);

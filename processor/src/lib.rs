@@ -8,8 +8,9 @@
 //! as a *hot* file and is visible at once; a day that is over and quiet is *sealed*: one file per
 //! enterprise, deduplicated and sorted, with its totals. Late rows land hot and their day is sealed anew
 //! as the next revision. The offset up to which a book has consumed the log travels in the commit of its
-//! files, and the group's offset is stored only after every book is durable. A question may ask, through
-//! [`Freshness`], to have what the log holds published at once.
+//! files, and the group's offset is stored only after every book is durable, and with it the numbers of
+//! messages that gateways number. A question may ask, through [`Freshness`], to have what the log holds
+//! published at once.
 //!
 //! It deliberately knows nothing of MQTT, of indicators and of factors.
 
@@ -19,8 +20,10 @@ mod clock;
 mod entry;
 mod flush;
 mod freshness;
+mod group;
 mod hot;
 pub mod metrics;
+mod numbered;
 mod pace;
 mod park;
 mod portion;

@@ -13,10 +13,10 @@ use greenpark_model::{
 use rustc_hash::FxHashMap;
 
 use crate::{
-    archived::Waiting,
     buffer::{DayRows, ParkBuffer},
     flush::{BookFlush, Days, Offsets, is_over, over_at},
     metrics::Metrics,
+    numbered::Numbered,
     run::RunError,
     seal::revision_of,
     settings::{Settings, ms},
@@ -32,8 +32,9 @@ pub(crate) struct Park {
     pub(crate) books: BTreeMap<i16, Book>,
     /// Up to which offset each open book has consumed the partition.
     pub(crate) consumed: FxHashMap<i16, u64>,
-    /// Numbered messages whose rows wait in `buffer`, or are in the books before they were read.
-    pub(crate) numbered: Waiting,
+    /// Numbered messages whose rows wait in `buffer` or are in the books, and that the lake's table does not
+    /// hold yet.
+    pub(crate) numbered: Numbered,
 }
 
 /// What a flush of all parks needs.

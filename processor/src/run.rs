@@ -22,13 +22,15 @@ use rustc_hash::FxHashMap;
 use tracing::{debug, info, warn};
 
 use crate::{
-    archived::{Listener, Telling, Waiting},
+    archived::{Listener, Telling},
     buffer::{ParkBuffer, years},
     clock::Clock,
     entry,
     flush::Offsets,
     freshness::{Asks, Freshness},
+    group::GroupOffsets,
     metrics::Metrics,
+    numbered::Numbered,
     pace::Pace,
     park::{Flush, Flushed, Park},
     settings::{READ_BYTES_MAX, Settings, ms},
@@ -121,9 +123,12 @@ pub struct Processor {
     ends: BTreeMap<u32, u64>,
     /// What was read since the last flush, by partition.
     offsets: BTreeMap<u32, Offsets>,
+    group: GroupOffsets,
     pace: Pace,
     asks: Asks,
     next_seal: Option<Instant>,
+    /// When the next park's messages are to be written.
+    next_messages: Option<Instant>,
     registry: Registry,
     telling: Telling,
 }
@@ -150,9 +155,11 @@ impl Processor {
             parks: BTreeMap::new(),
             ends: BTreeMap::new(),
             offsets: BTreeMap::new(),
+            group: GroupOffsets::default(),
             pace,
             asks,
             next_seal: None,
+            next_messages: None,
             registry: Registry::default(),
             telling: Telling::default(),
         }
@@ -197,17 +204,17 @@ impl Processor {
             self.take(delivered).await?;
             self.asks.read_on(caught_up);
             if self.is_due() {
-                self.flush().await?;
+                self.flush(Messages::Due).await?;
             } else if self.is_idle() {
                 self.asks.all_published();
             }
         }
-        self.flush().await
+        self.flush(Messages::All).await
     }
 
     /// How long to wait for records.
     fn wait(&self) -> Duration {
-        let due = [self.pace.due(), self.next_seal]
+        let due = [self.pace.due(), self.next_seal, self.next_messages]
             .into_iter()
             .flatten()
             .min();
@@ -230,6 +237,8 @@ impl Processor {
             || self.pace.due().is_some_and(|at| at <= now)
             || (self.asks.is_due(now) && !self.is_idle())
             || self.next_seal.is_some_and(|at| at <= now)
+            || self.next_messages.is_some_and(|at| at <= now)
+            || self.parks.values().any(|p| p.numbered.is_full())
     }
 
     async fn take(&mut self, delivered: Delivered) -> Result<(), RunError> {
@@ -251,6 +260,7 @@ impl Processor {
         info!(partition, "partition revoked");
         self.parks.retain(|_, park| park.partition != partition);
         self.offsets.remove(&partition);
+        self.group.leave(partition);
     }
 
     /// Takes up the days that an earlier processor of `partition` left unsealed.
@@ -296,7 +306,7 @@ impl Processor {
             buffer: ParkBuffer::default(),
             books: BTreeMap::new(),
             consumed: FxHashMap::default(),
-            numbered: Waiting::default(),
+            numbered: Numbered::default(),
         });
         for &year in years {
             if state.books.contains_key(&year) {
@@ -360,9 +370,8 @@ impl Processor {
             }
         };
         let years = years(&arrival.batch);
-        let telling = self.telling.clone();
         let park = self.open(&arrival.park, position.partition, &years).await?;
-        park.numbered.take(&arrival, &telling);
+        park.numbered.take(&arrival);
         let taken = park.buffer.take(&arrival, now, &park.consumed);
         self.metrics.readings.inc_by(taken as u64);
         self.metrics.buffered.inc_by(taken as i64);
@@ -370,8 +379,9 @@ impl Processor {
         Ok(())
     }
 
-    /// Publishes everything that is buffered and every day that has settled, then stores the offsets.
-    async fn flush(&mut self) -> Result<(), RunError> {
+    /// Publishes everything that is buffered and every day that has settled, and `messages` of what is
+    /// published, then stores the offsets.
+    async fn flush(&mut self, messages: Messages) -> Result<(), RunError> {
         let now = self.clock.now();
         let offsets = std::mem::take(&mut self.offsets);
         let flush = Flush {
@@ -383,14 +393,22 @@ impl Processor {
             now,
         };
         let flushed = flush.all(&mut self.parks).await?;
-        for (name, park) in &mut self.parks {
-            park.numbered.published(name, &self.telling);
-        }
+        self.write_messages(messages, now).await?;
         for offsets in offsets.into_values() {
-            match commit(&mut *self.reader, offsets, &flushed).await {
+            self.group.reach(offsets);
+        }
+        let held = |partition| {
+            let parks = self.parks.values().filter(|p| p.partition == partition);
+            parks.filter_map(|p| p.numbered.first_offset()).min()
+        };
+        for (partition, next) in self.group.to_store(held) {
+            match commit(&mut *self.reader, (partition, next), &flushed).await {
                 // Whoever has the partition now goes on from the books, which know what they hold.
                 Err(CommitError::Revoked(partition)) => self.leave(partition),
-                stored => stored?,
+                stored => {
+                    stored?;
+                    self.group.store(partition, next);
+                }
             }
         }
         let now = self.clock.now();
@@ -398,6 +416,23 @@ impl Processor {
         self.asks.flushed(now);
         self.next_seal = self.find_next_seal();
         self.metrics.buffered.set(0);
+        Ok(())
+    }
+
+    /// Tells what the books hold by now of messages that are numbered, and writes what is due of it.
+    async fn write_messages(&mut self, messages: Messages, now: Instant) -> Result<(), RunError> {
+        let later = Instant(now.0.saturating_add(ms(self.settings.messages_interval)));
+        self.next_messages = None;
+        for (name, park) in &mut self.parks {
+            let numbered = &mut park.numbered;
+            numbered.published(name, &self.telling, later);
+            let is_due = numbered.due().is_some_and(|at| at <= now);
+            if is_due || messages == Messages::All || numbered.is_full() {
+                numbered.write(&self.lake, name).await?;
+            }
+            let due = [self.next_messages, numbered.due()];
+            self.next_messages = due.into_iter().flatten().min();
+        }
         Ok(())
     }
 
@@ -410,15 +445,21 @@ impl Processor {
     }
 }
 
-/// Stores that everything before `offsets.next` is durable downstream, of which `proof` is the proof.
+/// Which numbers of messages a flush writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Messages {
+    /// Those that have waited long enough.
+    Due,
+    /// All of them.
+    All,
+}
+
+/// Stores that everything of `partition` before `next` is durable downstream, of which `proof` is the proof.
 async fn commit(
     reader: &mut dyn LogReader,
-    offsets: Offsets,
+    (partition, next): (u32, u64),
     proof: &Flushed,
 ) -> Result<(), CommitError> {
-    let Offsets {
-        partition, next, ..
-    } = offsets;
     debug!(partition, next, ?proof, "offset stored");
     reader.commit(partition, next).await
 }

@@ -25,6 +25,10 @@ pub struct Settings {
     /// 100 bytes a row, whatever is set here.
     #[serde(with = "greenpark_settings::size")]
     pub memory: usize,
+    /// How long numbers of messages wait before the lake's table of messages has them. The group's offset
+    /// waits for them: so much of the log is read again after a kill, where gateways number.
+    #[serde(with = "greenpark_settings::span")]
+    pub messages_interval: Duration,
 }
 
 impl Default for Settings {
@@ -35,6 +39,7 @@ impl Default for Settings {
             quiet: Duration::from_secs(2),
             flush_interval: Duration::from_secs(5),
             memory: 512 << 20,
+            messages_interval: Duration::from_secs(60),
         }
     }
 }
@@ -98,6 +103,9 @@ impl Settings {
         if !WAITS.contains(&self.flush_interval) {
             problems.push("processor.flush_interval: must be from 100ms to 10m".to_owned());
         }
+        if !WAITS.contains(&self.messages_interval) {
+            problems.push("processor.messages_interval: must be from 100ms to 10m".to_owned());
+        }
         if self.memory < MEMORY_MIN {
             problems.push(
                 "processor.memory: must be at least 192MiB: 128MiB are not for rows".to_owned(),
@@ -118,10 +126,11 @@ mod tests {
             quiet: Duration::ZERO,
             flush_interval: Duration::ZERO,
             memory: 0,
+            messages_interval: Duration::MAX,
         };
         let mut problems = Vec::new();
         wrong.check(&mut problems);
-        assert_eq!(problems.len(), 5, "{problems:?}");
+        assert_eq!(problems.len(), 6, "{problems:?}");
         problems.clear();
         Settings::default().check(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");

@@ -1,12 +1,13 @@
-//! Goal: a number is told when the books hold its message, and not before. Method: a processor over the log in
-//! memory whose listener looks into the lake at once.
+//! Goal: a number is told when the books hold its message, and not before; and it is in the lake's table of
+//! messages before the group's offset passes its record, whoever is killed. Method: processors over the log in
+//! memory, whose listener says what the books have.
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use greenpark_archive::lake::Lake;
+use greenpark_archive::{lake::Lake, messages::Messages};
 use greenpark_log::{ContentType, Headers, Record, Topic, memory::MemoryLog};
 use greenpark_model::{
     amount::Amount,
@@ -16,9 +17,9 @@ use greenpark_model::{
     numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{Archived, Clock, Processor, Settings};
+use greenpark_processor::{Archived, Clock, Processor, RunError, Settings};
 use greenpark_proto::reading_batch;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinHandle};
 
 const NOW: i64 = 1_795_392_000_000;
 
@@ -64,68 +65,119 @@ fn record(values: &[i64], epoch: u64, numbers: &Numbers) -> Record {
     }
 }
 
-/// Runs a processor until `count` numbers of all epochs have been told, and returns them.
-async fn told(lake: &Lake, log: &MemoryLog, count: u64) -> Vec<(u64, Numbers)> {
-    let told = Told::default();
-    let (heard, tell) = (Arc::clone(&told), Arc::clone(&told));
-    let settings = Settings {
-        flush_interval: Duration::from_millis(50),
-        ..Settings::default()
-    };
-    let began = std::time::Instant::now();
-    let clock = Clock::new(move || {
-        Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
-    });
-    let processor = Processor::new(log.reader("test"), 1, lake.clone(), settings, clock)
-        .with_listener(Arc::new(move |archived: Archived<'_>| {
-            assert_eq!(archived.park.as_str(), "p");
-            let mut told = tell.lock().expect("not poisoned");
-            told.push((archived.epoch, archived.numbers.clone()));
-        }));
-    let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(processor.run(async move { drop(stopped.await) }));
-    let all = async {
-        let length = |(_, n): &(u64, Numbers)| n.runs().iter().map(|(a, b)| b - a + 1).sum::<u64>();
-        while heard
-            .lock()
-            .expect("not poisoned")
-            .iter()
-            .map(length)
-            .sum::<u64>()
-            < count
-        {
+/// A processor and what it has told.
+struct Running {
+    told: Told,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), RunError>>,
+}
+
+/// Yields until `is_so`.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let wait = async {
+        while !is_so() {
             tokio::task::yield_now().await;
         }
     };
-    let in_time = tokio::time::timeout(Duration::from_secs(60), all).await;
-    in_time.expect("everything is told");
-    let told = heard.lock().expect("not poisoned").clone();
-    drop(stop);
-    task.await.expect("no panic").expect("no error");
-    told
+    let in_time = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    in_time.unwrap_or_else(|_| panic!("{what} in a minute"));
+}
+
+/// Messages of all that was told.
+fn count(told: &Told) -> u64 {
+    let told = told.lock().expect("not poisoned");
+    let runs = told.iter().flat_map(|(_, numbers)| numbers.runs());
+    runs.map(|(first, last)| last - first + 1).sum()
+}
+
+impl Running {
+    /// Starts a processor that writes its messages each `interval`.
+    fn start(lake: &Lake, log: &MemoryLog, interval: Duration) -> Self {
+        let told = Told::default();
+        let tell = Arc::clone(&told);
+        let settings = Settings {
+            flush_interval: Duration::from_millis(50),
+            messages_interval: interval,
+            ..Settings::default()
+        };
+        let began = std::time::Instant::now();
+        let clock = Clock::new(move || {
+            Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
+        });
+        let processor = Processor::new(log.reader("test"), 1, lake.clone(), settings, clock)
+            .with_listener(Arc::new(move |archived: Archived<'_>| {
+                assert_eq!(archived.park.as_str(), "p");
+                let mut told = tell.lock().expect("not poisoned");
+                told.push((archived.epoch, archived.numbers.clone()));
+            }));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(processor.run(async move { drop(stopped.await) }));
+        Self { told, stop, task }
+    }
+
+    /// Waits until `count` messages have been told.
+    async fn tells(&self, messages: u64) {
+        until("everything is told", || count(&self.told) >= messages).await;
+    }
+
+    async fn stop(self) -> Vec<(u64, Numbers)> {
+        drop(self.stop);
+        self.task.await.expect("no panic").expect("no error");
+        self.told.lock().expect("not poisoned").clone()
+    }
+
+    async fn kill(self) {
+        self.task.abort();
+        let killed = self.task.await.expect_err("it was running");
+        assert!(killed.is_cancelled());
+    }
+}
+
+/// Runs a processor until `count` numbers of all epochs have been told, and returns them.
+async fn told(lake: &Lake, log: &MemoryLog, count: u64) -> Vec<(u64, Numbers)> {
+    let running = Running::start(lake, log, Duration::from_secs(60));
+    running.tells(count).await;
+    running.stop().await
+}
+
+async fn append(log: &MemoryLog, record: Record) {
+    let receipt = log.writer().append(Topic::Readings, vec![record]).await;
+    assert_eq!(receipt.expect("appended").records(), 1);
+}
+
+/// A lake in `folder`.
+async fn lake(folder: &tempfile::TempDir) -> Lake {
+    let root = folder.path().to_str().expect("UTF-8");
+    Lake::open(root).await.expect("a lake")
+}
+
+fn park() -> ParkId {
+    ParkId::new("p").expect("an id")
+}
+
+/// Epoch, day and runs of what the table holds.
+async fn table(lake: &Lake) -> Vec<(u64, String, Vec<(u64, u64)>)> {
+    let messages: Messages = lake.messages(&park()).read().await.expect("readable");
+    let rows = messages.iter();
+    rows.map(|(of, day, numbers)| (of.epoch, day.to_string(), numbers.runs().to_vec()))
+        .collect()
 }
 
 async fn rows(lake: &Lake) -> u64 {
-    let park = ParkId::new("p").expect("an id");
-    let snapshot = lake.snapshot(&park, 2026).await.expect("a lake");
+    let snapshot = lake.snapshot(&park(), 2026).await.expect("a lake");
     snapshot.map_or(0, |s| s.files.iter().map(|file| file.rows).sum())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_books_hold_is_told_and_told_again_when_it_is_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let root = folder.path().to_str().expect("UTF-8");
-    let lake = Lake::open(root).await.expect("a lake");
+    let lake = lake(&folder).await;
     let log = MemoryLog::new(1);
-    let append = async |record: Record| {
-        let receipt = log.writer().append(Topic::Readings, vec![record]).await;
-        assert_eq!(receipt.expect("appended").records(), 1);
-    };
-    append(record(&[1, 2], 7, &numbers(&[(1, 2), (4, 4)]))).await;
+    append(&log, record(&[1, 2], 7, &numbers(&[(1, 2), (4, 4)]))).await;
     // A gateway that does not number, a message refused as a whole, and another epoch.
-    append(record(&[3], 0, &Numbers::default())).await;
-    append(record(&[], 7, &numbers(&[(3, 3)]))).await;
-    append(record(&[4], 8, &numbers(&[(1, 1)]))).await;
+    append(&log, record(&[3], 0, &Numbers::default())).await;
+    append(&log, record(&[], 7, &numbers(&[(3, 3)]))).await;
+    append(&log, record(&[4], 8, &numbers(&[(1, 1)]))).await;
     let mut joined = [Numbers::default(), Numbers::default()];
     for (epoch, numbers) in told(&lake, &log, 5).await {
         joined[usize::from(epoch == 8)].join(&numbers);
@@ -133,7 +185,104 @@ async fn what_the_books_hold_is_told_and_told_again_when_it_is_read_again() {
     assert_eq!(joined, [numbers(&[(1, 4)]), numbers(&[(1, 1)])]);
     assert_eq!(rows(&lake).await, 4);
     // Only what is new is read by the next processor, and told.
-    append(record(&[5], 7, &numbers(&[(5, 5)]))).await;
+    append(&log, record(&[5], 7, &numbers(&[(5, 5)]))).await;
     assert_eq!(told(&lake, &log, 1).await, [(7, numbers(&[(5, 5)]))]);
     assert_eq!(rows(&lake).await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(&folder).await;
+    let log = MemoryLog::with_clock(1, || NOW + 86_400_000);
+    // A record before them that nobody numbered may be committed.
+    append(&log, record(&[9], 0, &Numbers::default())).await;
+    append(&log, record(&[1, 2], 7, &numbers(&[(1, 2), (4, 4)]))).await;
+    append(&log, record(&[], 7, &numbers(&[(3, 3)]))).await;
+    let first = Running::start(&lake, &log, Duration::from_secs(600));
+    first.tells(4).await;
+    assert_eq!(rows(&lake).await, 3);
+    until("what is before them is committed", || {
+        log.committed("test", 0) == 1
+    })
+    .await;
+    // More rows, and still no write of the table.
+    append(&log, record(&[3], 7, &numbers(&[(5, 5)]))).await;
+    first.tells(5).await;
+    first.kill().await;
+    assert_eq!(log.committed("test", 0), 1);
+    assert!(table(&lake).await.is_empty());
+
+    let second = Running::start(&lake, &log, Duration::from_secs(600));
+    second.tells(5).await;
+    assert_eq!(log.committed("test", 0), 1);
+    second.stop().await;
+    assert_eq!(
+        rows(&lake).await,
+        4,
+        "rows that the books have are passed over"
+    );
+    // A message without readings has the day on which the log took it.
+    let days = [
+        (7, "2026-11-23".to_owned(), vec![(1, 2), (4, 5)]),
+        (7, "2026-11-24".to_owned(), vec![(3, 3)]),
+    ];
+    assert_eq!(table(&lake).await, days);
+    assert_eq!(log.committed("test", 0), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_is_written_after_a_while_though_nothing_more_comes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(&folder).await;
+    let log = MemoryLog::new(1);
+    append(&log, record(&[1], 7, &numbers(&[(1, 1)]))).await;
+    let running = Running::start(&lake, &log, Duration::from_millis(200));
+    until("the offset is stored", || log.committed("test", 0) == 1).await;
+    assert_eq!(
+        table(&lake).await.len(),
+        1,
+        "the table was there before the offset"
+    );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_number_has_no_table_and_waits_for_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(&folder).await;
+    let log = MemoryLog::new(1);
+    let running = Running::start(&lake, &log, Duration::from_secs(600));
+    for value in 1..=3_u64 {
+        let micro = i64::try_from(value).expect("small");
+        append(&log, record(&[micro], 0, &Numbers::default())).await;
+        until("the offset is stored", || log.committed("test", 0) == value).await;
+    }
+    running.stop().await;
+    assert_eq!(rows(&lake).await, 3);
+    assert!(!folder.path().join("p/messages").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_over_takes_the_numbers_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(&folder).await;
+    let log = MemoryLog::new(1);
+    append(&log, record(&[1], 7, &numbers(&[(1, 1)]))).await;
+    let former = Running::start(&lake, &log, Duration::from_secs(600));
+    former.tells(1).await;
+    let latter = Running::start(&lake, &log, Duration::from_secs(600));
+    latter.tells(1).await;
+    append(&log, record(&[2], 7, &numbers(&[(2, 2)]))).await;
+    latter.tells(2).await;
+    former.stop().await;
+    assert_eq!(
+        log.committed("test", 0),
+        0,
+        "it is not the former's any more"
+    );
+    latter.stop().await;
+    assert_eq!(table(&lake).await[0].2, [(1, 2)]);
+    assert_eq!(log.committed("test", 0), 2);
+    assert_eq!(rows(&lake).await, 2);
 }

@@ -5,6 +5,7 @@
 //! of meter data have. Thresholds are data.
 
 mod checks;
+mod delivery;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,7 @@ use crate::{
 };
 
 pub use rules::load;
-pub(crate) use {checks::Finding, rules::QualityRules};
+pub(crate) use {checks::Finding, delivery::Delivery, rules::QualityRules};
 
 /// What indices are made of; parts add up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub(crate) struct Tally {
     /// no more than expected.
     pub(crate) expected: u64,
     pub(crate) complete: u64,
+    /// Messages that gateways numbered and that came, and those that did not.
+    pub(crate) messages: u64,
+    pub(crate) missing: u64,
     /// All readings, repeats included, and those that say nothing.
     pub(crate) received: u64,
     pub(crate) wrong: u64,
@@ -49,6 +53,10 @@ pub(crate) struct Tally {
     pub(crate) children: Sum,
     /// The largest deviation of a month's books from the sum of its days.
     pub(crate) deviation: Option<Decimal>,
+}
+
+fn share(part: u64, whole: u64) -> Option<Decimal> {
+    Decimal::from(part).checked_div(Decimal::from(whole))
 }
 
 /// An index in its place.
@@ -66,6 +74,8 @@ impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.expected += other.expected;
         self.complete += other.complete;
+        self.messages = self.messages.saturating_add(other.messages);
+        self.missing = self.missing.saturating_add(other.missing);
         self.received += other.received;
         self.wrong += other.wrong;
         self.days += other.days;
@@ -79,7 +89,6 @@ impl Tally {
 
     /// The indices, each a fraction.
     pub(crate) fn indices(&self) -> [Index; 6] {
-        let share = |part: u64, whole: u64| Decimal::from(part).checked_div(Decimal::from(whole));
         let index = |name, chinese, value| Index {
             name,
             chinese,
@@ -88,11 +97,7 @@ impl Tally {
         };
         let right = self.received.saturating_sub(self.wrong);
         [
-            index(
-                "completeness",
-                "完整率",
-                share(self.complete, self.expected),
-            ),
+            index("completeness", "完整率", self.completeness()),
             index("timeliness", "及时率", share(self.days_in_time, self.days)),
             index("correctness", "正确率", share(right, self.received)),
             index("accuracy", "准确率", self.accuracy()),
@@ -106,6 +111,14 @@ impl Tally {
                 ..index("deviation", "日月偏差", self.deviation)
             },
         ]
+    }
+
+    /// The lower of what is there of readings and of numbered messages: a message that came makes up for no
+    /// reading, and a message that did not come never raises it.
+    fn completeness(&self) -> Option<Decimal> {
+        let readings = share(self.complete, self.expected);
+        let messages = share(self.messages, self.messages.saturating_add(self.missing));
+        [readings, messages].into_iter().flatten().min()
     }
 
     /// One less how far sub-meters are from their parents, as a share of these.
@@ -138,6 +151,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) park: &'a ParkDays,
     pub(crate) enterprise: &'a EnterpriseId,
     pub(crate) range: DayRange,
+    /// What its park's gateways numbered, where that is known.
+    pub(crate) delivery: Option<&'a Delivery>,
 }
 
 impl<'a> Subject<'a> {
@@ -160,6 +175,9 @@ impl<'a> Subject<'a> {
         self.count_expected(&mut tally, &mut due);
         self.count_days(&due, &mut tally);
         self.count_children(&mut tally);
+        if let Some(delivery) = self.delivery {
+            (tally.messages, tally.missing) = delivery.tally(self.enterprise, self.range);
+        }
         tally.deviation = self.deviations().into_iter().map(|(.., off)| off).max();
         tally
     }
@@ -362,6 +380,27 @@ mod tests {
             .map(|score| score.round_dp(6).normalize().to_string());
         assert_eq!(score.as_deref(), Some("0.916667"));
         assert_eq!(Tally::default().score(&rules), None);
+    }
+
+    #[test]
+    fn completeness_is_the_lower_of_readings_and_messages() {
+        let of = |expected, complete, messages, missing| {
+            let tally = Tally {
+                expected,
+                complete,
+                messages,
+                missing,
+                ..Tally::default()
+            };
+            tally.completeness().map(|share| share.to_string())
+        };
+        assert_eq!(of(0, 0, 0, 0), None);
+        assert_eq!(of(0, 0, 9, 1).as_deref(), Some("0.9"));
+        assert_eq!(of(10, 8, 9, 1).as_deref(), Some("0.8"));
+        assert_eq!(of(10, 10, 9, 1).as_deref(), Some("0.9"));
+        assert_eq!(of(10, 8, 10, 0).as_deref(), Some("0.8"));
+        assert_eq!(of(10, 10, 0, 3).as_deref(), Some("0"));
+        assert_eq!(of(1, 1, u64::MAX, u64::MAX).as_deref(), Some("1"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A client's session without its socket: bytes of MQTT 3.1.1 in, acknowledgements out.
+//! A client's session without its socket: bytes of MQTT in, acknowledgements out.
 //!
 //! It parses, gathers, appends and acknowledges with the code that connections use, and leaves to its
 //! owner what a connection does with time and sockets. The simulation drives it.
@@ -18,11 +18,21 @@ pub struct Detached {
 }
 
 impl Detached {
-    /// A session whose publishes go into `pipeline`.
+    /// A session of MQTT 3.1.1 whose publishes go into `pipeline`.
     #[must_use]
     pub fn new(pipeline: &Pipeline) -> Self {
+        Self::of(Version::V4, pipeline)
+    }
+
+    /// A session of MQTT 5, whose publishes may be numbered.
+    #[must_use]
+    pub fn new_v5(pipeline: &Pipeline) -> Self {
+        Self::of(Version::V5, pipeline)
+    }
+
+    fn of(version: Version, pipeline: &Pipeline) -> Self {
         Self {
-            intake: Intake::new(Version::V4, pipeline.clone(), None, Vec::new()),
+            intake: Intake::new(version, pipeline.clone(), None, Vec::new()),
             pipeline: pipeline.clone(),
         }
     }

@@ -14,11 +14,7 @@
 //! Every commit is the version after the one we know. If that is taken, another writer has the book:
 //! [`PublishError::Fenced`], and everything held for it must be dropped.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use greenpark_model::{
@@ -35,6 +31,7 @@ use crate::{
     decode::{Outline, decode_between, decode_outline, decode_readings},
     delta::{Commit, NewData, Null, OldData, Shape, Table},
     error::{DecodeError, EncodeError, OpenError, PublishError, ReadError},
+    expired::Expired,
     file::{FileKind, ReadingsFile, day_folder},
     rows::Rows,
     store::Storage,
@@ -60,8 +57,6 @@ pub(crate) static READINGS: Shape = Shape {
 
 /// The mark that numbers seals, in both tables.
 const SEALS: &str = "greenpark.seals";
-/// How long a removed hot file stays for readers that still know it.
-const LINGER: Duration = Duration::from_secs(60);
 /// Files of more rows are decoded on a thread of their own.
 const DECODE_ROWS_INLINE: u64 = 4_096;
 /// Times that opening a book is begun again because another writer is still leaving it.
@@ -99,8 +94,7 @@ pub struct Book {
     totals: Table,
     state: TableState<ReadingsFile>,
     totals_state: TableState<TotalsFile>,
-    expired: VecDeque<(Instant, Path)>,
-    linger: Duration,
+    expired: Expired,
 }
 
 impl TableFile for ReadingsFile {
@@ -135,8 +129,7 @@ impl Book {
                 totals: totals.clone(),
                 state: readings.load().await?,
                 totals_state: totals.load().await?,
-                expired: VecDeque::new(),
-                linger: LINGER,
+                expired: Expired::default(),
             };
             book.readings.make_durable(book.state.version).await?;
             book.totals.make_durable(book.totals_state.version).await?;

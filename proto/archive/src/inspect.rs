@@ -84,6 +84,18 @@ impl Lake {
         Ok(astray)
     }
 
+    /// How many files the numbered messages of a park have, and those that are gone or have another size.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the table cannot be read, or the store cannot be listed.
+    pub async fn astray_messages(&self, park: &ParkId) -> Result<(usize, Vec<Astray>), ReadError> {
+        let mut table = self.messages(park);
+        let named = table.named().await?;
+        let each = named.iter().map(|(path, size)| (path, *size));
+        let astray = self.compare(table.root(), each).await?;
+        Ok((named.len(), astray))
+    }
+
     async fn compare<'a>(
         &self,
         root: String,
@@ -108,8 +120,13 @@ impl Lake {
 
 #[cfg(test)]
 mod tests {
+    use greenpark_model::numbers::Numbers;
+
     use super::*;
-    use crate::fixture::{day, flush, hot, park, registers};
+    use crate::{
+        fixture::{day, enterprise, flush, hot, park, registers},
+        messages::{GatewayEpoch, Messages},
+    };
 
     #[tokio::test]
     async fn a_book_tells_what_it_consumed_and_which_files_are_astray() {
@@ -149,5 +166,35 @@ mod tests {
         let astray = lake.astray(&found.snapshot).await.expect("listed");
         let found: Vec<_> = astray.iter().map(|file| file.found).collect();
         assert_eq!(found, [None, Some(7)], "{astray:?}");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_messages_that_is_gone_is_astray() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lake = Lake::open(folder.path().to_str().expect("text")).await;
+        let lake = lake.expect("a lake");
+        let none = lake.astray_messages(&park()).await.expect("readable");
+        assert_eq!(none, (0, Vec::new()));
+        let of = GatewayEpoch {
+            enterprise: enterprise("steel"),
+            gateway: "g1".parse().expect("an id"),
+            epoch: 7,
+        };
+        let mut numbers = Numbers::default();
+        numbers.insert(1, 5);
+        let mut messages = Messages::default();
+        messages.insert(&of, day("2026-11-22"), &numbers);
+        let added = lake.messages(&park()).add(&messages).await;
+        assert!(added.expect("added"));
+        let whole = lake.astray_messages(&park()).await.expect("readable");
+        assert_eq!(whole, (1, Vec::new()));
+        let table = folder.path().join("east/messages");
+        let file = std::fs::read_dir(table).expect("a table");
+        let mut file = file.map(|file| file.expect("a file").path());
+        let file = file.find(|path| path.extension().is_some_and(|ext| ext == "parquet"));
+        std::fs::remove_file(file.expect("a file")).expect("removed");
+        let (named, astray) = lake.astray_messages(&park()).await.expect("readable");
+        assert_eq!((named, astray.len()), (1, 1));
+        assert!(astray[0].to_string().ends_with(" is gone"), "{astray:?}");
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     book::Book,
     error::{OpenError, ReadError},
     file::ReadingsFile,
+    messages::MessagesTable,
     reference::Reference,
     snapshot::{Reader, Snapshot},
     store::{Disk, LocalStore, Storage},
@@ -120,6 +121,12 @@ impl Lake {
     #[must_use]
     pub fn reference(&self) -> &Reference {
         &self.shared.reference
+    }
+
+    /// The numbered messages of a park.
+    #[must_use]
+    pub fn messages(&self, park: &ParkId) -> MessagesTable {
+        MessagesTable::new(&self.shared.storage, park)
     }
 
     /// The parks that have a folder, sorted.

@@ -2,6 +2,7 @@
 //!
 //! A *book* is one park's year: `<lake>/<park>/<year>/` with two Delta tables, `readings` and `totals`.
 //! A [`Book`](book::Book) is its one writer; a [`Snapshot`](snapshot::Snapshot) is what a reader sees.
+//! Beside its books lies `<lake>/<park>/messages/`, a Delta table of the numbered messages that they hold.
 //! `<lake>/reference/` holds the registry and the declarations, append-only. This is the only crate that
 //! names deltalake; it neither folds nor decides when a day closes.
 //!
@@ -25,6 +26,7 @@ pub mod file;
 pub mod inspect;
 pub mod lake;
 pub mod lineage;
+pub mod messages;
 pub mod meters;
 pub mod reference;
 pub mod rows;
@@ -35,6 +37,7 @@ pub mod totals;
 mod change;
 mod decode;
 mod delta;
+mod expired;
 mod history;
 mod merge;
 mod pages;

@@ -273,6 +273,8 @@ impl Subject<'_> {
             }));
         }
         found.extend(self.of_books(rules));
+        let delivery = self.delivery.into_iter();
+        found.extend(delivery.flat_map(|of| of.findings(self.enterprise, self.range)));
         found
     }
 

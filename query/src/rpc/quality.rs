@@ -1,8 +1,10 @@
 //! `park.query.v1.Quality`.
 
+use std::collections::BTreeMap;
+
 use greenpark_model::{
     day::{CivilDay, DayRange},
-    id::EnterpriseId,
+    id::{EnterpriseId, ParkId},
     indicator::round,
 };
 use greenpark_proto::query::v1::{self as pb, quality_server::Quality};
@@ -11,10 +13,10 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     error::QueryError,
-    figure::{days, timestamp},
+    figure::{Population, days, timestamp},
     name::Name,
     park_days::ParkDays,
-    quality::{Finding, QualityRules, Subject, Tally},
+    quality::{Delivery, Finding, QualityRules, Subject, Tally},
     rpc::{QualityRpc, indicators::population_of},
     scope::Scope,
     service::Shared,
@@ -26,6 +28,9 @@ const PLACES: u32 = 6;
 const BY_DAY_MAX: i32 = 31;
 /// Findings that an answer lists before it only counts the rest.
 const FINDINGS_MAX: usize = 1_000;
+/// What a question as of an earlier instant is told where gateways number.
+const AS_OF_NOTE: &str =
+    "which messages had come by then is not known: completeness is that of readings alone";
 
 /// The indices of a tally against their thresholds.
 fn indices(tally: &Tally, rules: &QualityRules) -> Vec<pb::QualityIndex> {
@@ -70,6 +75,19 @@ fn months(range: DayRange) -> Vec<DayRange> {
 }
 
 impl Shared {
+    /// What gateways numbered, by park.
+    async fn deliveries(
+        &self,
+        parks: &[ParkDays],
+    ) -> Result<BTreeMap<ParkId, Delivery>, QueryError> {
+        let mut deliveries = BTreeMap::new();
+        for ParkDays { park, .. } in parks {
+            let messages = self.books.lake.messages(park).read().await?;
+            deliveries.insert(park.clone(), Delivery::of(&messages));
+        }
+        Ok(deliveries)
+    }
+
     async fn quality(
         &self,
         scope: Scope,
@@ -92,14 +110,15 @@ impl Shared {
         }
         let park_days = self.days_of(&scope, &registry, &name, range).await?;
         let population = population_of(&name, &park_days, range);
-        let members = population.members.as_slice();
+        let deliveries = self.deliveries(&park_days).await?;
+        let members = members(&population, &deliveries, registry.as_of.is_none());
         let rules = &self.data.quality;
         let (mut tally, mut found) = (Tally::default(), Vec::new());
-        for (park, enterprise) in members {
-            let subject = subject((park, enterprise), range);
+        for member in &members {
+            let subject = member.subject(range);
             tally.add(&subject.tally());
             let findings = subject.findings(rules);
-            found.extend(findings.into_iter().map(|of| finding(park, enterprise, of)));
+            found.extend(findings.into_iter().map(|of| member.finding(of)));
         }
         let mut notes = population.notes.clone();
         let more = found.len().saturating_sub(FINDINGS_MAX);
@@ -112,12 +131,15 @@ impl Shared {
         if tally.expected == 0 {
             notes.push("no meter is registered with an interval: nothing is expected".to_owned());
         }
+        if registry.as_of.is_some() && deliveries.values().any(|of| !of.is_empty()) {
+            notes.push(AS_OF_NOTE.to_owned());
+        }
         Ok(pb::QualityReport {
             name: name.to_string(),
             period: Some(days(range)),
             indices: indices(&tally, rules),
             score: score(&tally, rules),
-            parts: parts(members, range, asked.by_day, rules),
+            parts: parts(&members, range, asked.by_day, rules),
             findings: found,
             rules: rules.id.clone(),
             enterprises: u32::try_from(members.len()).unwrap_or(u32::MAX),
@@ -127,20 +149,59 @@ impl Shared {
     }
 }
 
-fn subject<'a>(
-    (park, enterprise): (&'a ParkDays, &'a EnterpriseId),
-    range: DayRange,
-) -> Subject<'a> {
-    Subject {
-        park,
-        enterprise,
-        range,
+/// An enterprise that is counted, and what its gateways numbered.
+struct Member<'a> {
+    park: &'a ParkDays,
+    enterprise: &'a EnterpriseId,
+    delivery: Option<&'a Delivery>,
+}
+
+/// The members of `population`, with what their parks' gateways numbered if that is `known`.
+fn members<'a>(
+    population: &'a Population<'_>,
+    deliveries: &'a BTreeMap<ParkId, Delivery>,
+    known: bool,
+) -> Vec<Member<'a>> {
+    let members = population.members.iter();
+    members
+        .map(|(park, enterprise)| Member {
+            park,
+            enterprise,
+            delivery: deliveries.get(&park.park).filter(|_| known),
+        })
+        .collect()
+}
+
+impl<'a> Member<'a> {
+    fn subject(&self, range: DayRange) -> Subject<'a> {
+        Subject {
+            park: self.park,
+            enterprise: self.enterprise,
+            range,
+            delivery: self.delivery,
+        }
+    }
+
+    fn finding(&self, of: Finding) -> pb::Finding {
+        let (park, enterprise) = (self.park.park.clone(), self.enterprise.clone());
+        let quantity = of.series.as_ref().map(|series| series.quantity.to_string());
+        let name = match of.series {
+            Some(series) => Name::Meter(park, enterprise, series.meter),
+            None => Name::Enterprise(park, enterprise),
+        };
+        pb::Finding {
+            check: of.check.to_owned(),
+            name: name.to_string(),
+            quantity: quantity.unwrap_or_default(),
+            days: Some(days(of.days)),
+            detail: of.detail,
+        }
     }
 }
 
 /// The months of a range, or each enterprise's days.
 fn parts(
-    members: &[(&ParkDays, EnterpriseId)],
+    members: &[Member<'_>],
     range: DayRange,
     by_day: bool,
     rules: &QualityRules,
@@ -152,15 +213,15 @@ fn parts(
         score: score(tally, rules),
     };
     if by_day {
-        let each = members.iter().flat_map(|(park, enterprise)| {
+        let each = members.iter().flat_map(|member| {
             let ones = range.iter().filter_map(|day| DayRange::new(day, day));
-            ones.map(move |one| (*park, enterprise, one))
+            ones.map(move |one| (member, one))
         });
         return each
-            .map(|(park, enterprise, one)| {
-                let name = Name::Enterprise(park.park.clone(), enterprise.clone());
-                let tally = subject((park, enterprise), one).tally();
-                part(name.to_string(), one, &tally)
+            .map(|(member, one)| {
+                let (park, enterprise) = (member.park.park.clone(), member.enterprise.clone());
+                let name = Name::Enterprise(park, enterprise);
+                part(name.to_string(), one, &member.subject(one).tally())
             })
             .collect();
     }
@@ -168,28 +229,12 @@ fn parts(
         .into_iter()
         .map(|month| {
             let mut tally = Tally::default();
-            for (park, enterprise) in members {
-                tally.add(&subject((park, enterprise), month).tally());
+            for member in members {
+                tally.add(&member.subject(month).tally());
             }
             part(String::new(), month, &tally)
         })
         .collect()
-}
-
-fn finding(park: &ParkDays, enterprise: &EnterpriseId, of: Finding) -> pb::Finding {
-    let (park, enterprise) = (park.park.clone(), enterprise.clone());
-    let quantity = of.series.as_ref().map(|series| series.quantity.to_string());
-    let name = match of.series {
-        Some(series) => Name::Meter(park, enterprise, series.meter),
-        None => Name::Enterprise(park, enterprise),
-    };
-    pb::Finding {
-        check: of.check.to_owned(),
-        name: name.to_string(),
-        quantity: quantity.unwrap_or_default(),
-        days: Some(days(of.days)),
-        detail: of.detail,
-    }
 }
 
 #[tonic::async_trait]

@@ -1,7 +1,10 @@
 //! How good the data is, asked over gRPC.
 
-use greenpark_archive::rows::Rows;
-use greenpark_model::{day::CivilDay, reading::Kind};
+use greenpark_archive::{
+    messages::{GatewayEpoch, Messages},
+    rows::Rows,
+};
+use greenpark_model::{day::CivilDay, id::ParkId, numbers::Numbers, reading::Kind};
 use greenpark_proto::query::v1::{self as pb, quality_client::QualityClient};
 use tonic::Code;
 
@@ -45,11 +48,19 @@ async fn register(world: &mut World, verified_until: &str) {
 }
 
 async fn quality(world: &World, of: pb::period::Period, by_day: bool) -> pb::QualityReport {
+    ask(world, (of, by_day), None).await
+}
+
+async fn ask(
+    world: &World,
+    (of, by_day): (pb::period::Period, bool),
+    as_of: Option<prost_types::Timestamp>,
+) -> pb::QualityReport {
     let asked = pb::GetQualityRequest {
         name: NAME.to_owned(),
         period: period(of),
         by_day,
-        as_of: None,
+        as_of,
     };
     let mut client = QualityClient::new(world.channel.clone());
     client
@@ -208,5 +219,91 @@ async fn method_h_a_months_books_are_held_against_the_sum_of_its_days() {
     let mut client = QualityClient::new(world.channel.clone());
     let refused = client.get_quality(asked).await.expect_err("too many days");
     assert_eq!(refused.code(), Code::InvalidArgument);
+    world.stop().await;
+}
+
+/// Adds runs of `enterprise`'s gateway g1, epoch 7, to the lake's messages.
+async fn number(world: &World, enterprise: &str, runs: &[(&str, u64, u64)]) {
+    let of = GatewayEpoch {
+        enterprise: enterprise.parse().expect("an id"),
+        gateway: "g1".parse().expect("an id"),
+        epoch: 7,
+    };
+    let mut messages = Messages::default();
+    for (on, first, last) in runs {
+        let mut numbers = Numbers::default();
+        numbers.insert(*first, *last);
+        messages.insert(&of, day(on), &numbers);
+    }
+    let park: ParkId = PARK.parse().expect("an id");
+    let added = world.lake.messages(&park).add(&messages).await;
+    assert!(added.expect("written"));
+}
+
+fn missing_messages(report: &pb::QualityReport) -> Vec<&str> {
+    let findings = report.findings.iter();
+    let missing = findings.filter(|found| found.check == "missing-messages");
+    missing.map(|found| found.detail.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_message_that_never_came_is_named_and_lowers_completeness() {
+    let mut world = World::new().await;
+    world.go_on();
+    // Readings lack one in a hundred and twenty.
+    world
+        .seal(PARK, &april(|n, hour| n == 4 && hour < 6), 1, With::Totals)
+        .await;
+    register(&mut world, "2030-12-31").await;
+    let runs = [
+        ("2025-03-31", 1, 9),
+        ("2025-04-01", 10, 24),
+        ("2025-04-02", 26, 29),
+        ("2025-05-02", 31, 40),
+    ];
+    number(&world, "e", &runs).await;
+    // Nobody asks after this one.
+    number(
+        &world,
+        "other",
+        &[("2025-04-01", 1, 1), ("2025-04-01", 9, 9)],
+    )
+    .await;
+    world.go_on();
+    let report = quality(&world, month("2025-04"), false).await;
+    // 19 of 21 messages, where readings have 714 of 720.
+    assert_eq!(index(&report.indices, "completeness").0, "0.904762");
+    assert_eq!(
+        index(&report.parts[0].indices, "completeness").0,
+        "0.904762"
+    );
+    assert_eq!(
+        missing_messages(&report),
+        [
+            "2 message(s) of gateway g1, epoch 7, did not come: 25 (2025-04-01 to 2025-04-02), \
+             30 (2025-04-02 to 2025-05-02)"
+        ]
+    );
+    let daily = quality(&world, month("2025-04"), true).await;
+    let of = |n: usize| index(&daily.parts[n].indices, "completeness").0;
+    // 15 of 16, 4 of 6, and a day on which the only message that may have been did not come.
+    assert_eq!((of(0), of(1), of(2)), ("0.937500", "0.666667", "0.000000"));
+    // What had come at an earlier instant is not known.
+    world.go_on();
+    let then = ask(&world, (month("2025-04"), false), report.as_of).await;
+    assert_eq!(index(&then.indices, "completeness").0, "0.991667");
+    assert!(missing_messages(&then).is_empty());
+    let told = |note: &String| note.contains("which messages had come by then is not known");
+    assert!(then.notes.iter().any(told) && !report.notes.iter().any(told));
+    // They come late.
+    number(
+        &world,
+        "e",
+        &[("2025-04-01", 25, 25), ("2025-04-03", 30, 30)],
+    )
+    .await;
+    let report = quality(&world, month("2025-04"), false).await;
+    assert_eq!(index(&report.indices, "completeness").0, "0.991667");
+    assert!(missing_messages(&report).is_empty());
     world.stop().await;
 }

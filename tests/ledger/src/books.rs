@@ -1,4 +1,4 @@
-//! The sealed files of a lake, as they rest.
+//! The sealed files of a lake and the messages that it knows, as they rest.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use greenpark_archive::{
     rows::Rows,
     totals::{TotalsRow, decode_totals},
 };
-use greenpark_model::day::CivilDay;
+use greenpark_model::{day::CivilDay, numbers::Numbers};
 use object_store::{ObjectStoreExt as _, path::Path};
 
 /// Bytes of a Parquet file's end: the footer's length and the magic.
@@ -34,6 +34,8 @@ pub struct Books {
     pub sealed: BTreeMap<(String, CivilDay), SealedDay>,
     /// The totals in force.
     pub totals: Vec<TotalsRow>,
+    /// The messages that the lake knows, by gateway and epoch.
+    pub messages: BTreeMap<(String, u64), Numbers>,
 }
 
 /// Hot files and rows of a lake; for a wait.
@@ -62,6 +64,10 @@ pub async fn read(root: &str) -> anyhow::Result<Books> {
     let store = lake.store();
     let mut books = Books::default();
     for park in lake.parks().await? {
+        for (of, _, numbers) in lake.messages(&park).read().await?.iter() {
+            let key = (of.gateway.to_string(), of.epoch);
+            books.messages.entry(key).or_default().join(numbers);
+        }
         for year in lake.years(&park).await? {
             let Some(snapshot) = lake.snapshot(&park, year).await? else {
                 continue;

@@ -9,7 +9,7 @@ use greenpark_model::{
 
 use crate::{
     books::Books,
-    gateway::Record,
+    gateway::{EPOCH, Record, number},
     plan::{self, Message, Named, Plan},
 };
 
@@ -37,7 +37,7 @@ pub struct Verdict {
 }
 
 /// Every finding, and what it means.
-pub const NAMES: [(&str, &str); 9] = [
+pub const NAMES: [(&str, &str); 10] = [
     ("lost-acked", "acknowledged, and in no sealed file"),
     ("duplicate", "more than once in the sealed files"),
     ("phantom", "in a sealed file, and never sent so"),
@@ -52,6 +52,10 @@ pub const NAMES: [(&str, &str); 9] = [
     (
         "dead-letter",
         "undecodable, acknowledged, and in no dead letter",
+    ),
+    (
+        "message",
+        "acknowledged or not, and not so in the lake's messages",
     ),
     (
         "day-total",
@@ -173,6 +177,27 @@ pub fn letters(records: &[Record], found: &BTreeSet<(u64, u64)>, verdict: &mut V
             {
                 verdict.note("dead-letter", || plan::poison(line, nth));
             }
+        }
+    }
+}
+
+/// The lake knows every message that was acknowledged, by its number, and none that was not sent.
+pub fn messages(records: &[Record], books: &Books, verdict: &mut Verdict) {
+    for (line, record) in records.iter().enumerate() {
+        let known = books.messages.get(&(format!("g{line}"), EPOCH));
+        for (at, _) in record.acknowledged.iter().enumerate().filter(|(_, a)| **a) {
+            if !known.is_some_and(|known| known.contains(number(at))) {
+                verdict.note("message", || format!("g{line}: {} is missing", number(at)));
+            }
+        }
+        let sent = record.messages.len() as u64;
+        if let Some(beyond) = known
+            .map(|known| known.up_to())
+            .filter(|up_to| *up_to > sent)
+        {
+            verdict.note("message", || {
+                format!("g{line}: {beyond} of {sent} were sent")
+            });
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A gateway: one MQTT 3.1.1 connection at a time, QoS 1, resending what is not acknowledged.
+//! A gateway: one MQTT 5 connection at a time, QoS 1, resending what is not acknowledged. It numbers its
+//! messages by their place in its record.
 //!
 //! It keeps the exact record of what was acknowledged. It delivers badly on purpose: a part of its
 //! readings late, near ones in another order, some twice, and resends with DUP.
@@ -34,6 +35,9 @@ const REORDER: usize = 8;
 const LATE_EVERY: u64 = 50;
 /// One message in this many is sent twice at once.
 const TWICE_EVERY: u64 = 40;
+
+/// The epoch of every gateway.
+pub const EPOCH: u64 = 7;
 
 /// How much of the load may be sent by now, in millionths of it.
 pub const WHOLE: u64 = 1_000_000;
@@ -133,10 +137,12 @@ impl Gateway {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.set_write_timeout(Some(SILENCE))?;
-        stream.write_all(&mqtt::connect(&format!("ledger-{}", self.line)))?;
-        let mut answer = [0; 4];
+        stream.write_all(&connect(self.line))?;
+        let mut answer = [0; 2];
         stream.read_exact(&mut answer)?;
-        if answer[0] != 0x20 || answer[3] != 0 {
+        let mut said = vec![0; usize::from(answer[1])];
+        stream.read_exact(&mut said)?;
+        if answer[0] != 0x20 || said.get(1) != Some(&0) {
             return Err(io::Error::other("refused"));
         }
         stream.set_read_timeout(Some(TICK))?;
@@ -213,8 +219,9 @@ impl Gateway {
         let message = record.unwrap_or_else(PoisonError::into_inner).messages[at];
         let mut payload = Vec::new();
         self.plan.write(self.line, message, &mut payload);
-        let topic = plan::topic(self.line);
-        mqtt::publish(out, &topic, (self.packet, dup), &payload);
+        let body = numbered(&plan::topic(self.line), self.packet, number(at), &payload);
+        mqtt::publish_head(out, dup, body.len());
+        out.extend_from_slice(&body);
         self.unacknowledged.insert(self.packet, (at, first));
     }
 
@@ -268,4 +275,44 @@ fn messages(plan: Plan, line: u64, chance: &mut Chance) -> Vec<Message> {
     }
     messages.extend(late);
     messages
+}
+
+/// The number of the message at this place of a gateway's record.
+#[must_use]
+pub fn number(at: usize) -> u64 {
+    at as u64 + 1
+}
+
+fn connect(line: u64) -> Vec<u8> {
+    let client = format!("ledger-{line}");
+    // OK because the name has a dozen letters.
+    let mut packet = vec![0x10, (13 + client.len()) as u8];
+    packet.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 60, 0]);
+    packet.extend_from_slice(&text(&client));
+    packet
+}
+
+/// A text behind its length.
+fn text(text: &str) -> Vec<u8> {
+    // OK because topics and numbers are short.
+    let mut bytes = (text.len() as u16).to_be_bytes().to_vec();
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
+}
+
+/// What stands behind the length of a PUBLISH.
+fn numbered(topic: &str, id: u16, number: u64, payload: &[u8]) -> Vec<u8> {
+    let mut properties = Vec::new();
+    for (name, value) in [("epoch", EPOCH), ("sequence", number)] {
+        properties.push(0x26);
+        properties.extend_from_slice(&text(name));
+        properties.extend_from_slice(&text(&value.to_string()));
+    }
+    let mut body = text(topic);
+    body.extend_from_slice(&id.to_be_bytes());
+    // OK because two names and two numbers have at most 60 bytes.
+    body.push(properties.len() as u8);
+    body.extend_from_slice(&properties);
+    body.extend_from_slice(payload);
+    body
 }

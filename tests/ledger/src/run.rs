@@ -88,6 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
     let dead = dead_letters(&mut site, &sources, &runtime)?;
     let books = runtime.block_on(books::read(&site.lake()))?;
     check::rows(plan, &records, &books, &mut verdict);
+    check::messages(&records, &books, &mut verdict);
     check::totals(plan, &books, &mut verdict);
     check::letters(&records, &letters::names(&dead), &mut verdict);
     progress.stage("the same readings without faults");

@@ -206,7 +206,8 @@ impl Site {
     ) -> anyhow::Result<Vec<String>> {
         fs::create_dir_all(folder)?;
         let file = folder.join(format!("{role}.toml"));
-        let common = "[processor]\nquiet = \"1s\"\nflush_interval = \"1s\"\n";
+        let common =
+            "[processor]\nquiet = \"1s\"\nflush_interval = \"1s\"\nmessages_interval = \"5s\"\n";
         fs::write(&file, format!("{settings}{common}"))?;
         let text = |path: &Path| path.display().to_string();
         Ok(vec![

@@ -25,17 +25,22 @@ pub fn connect(client: &str) -> Vec<u8> {
 
 /// Adds PUBLISH at QoS 1 with packet id `id` to `out`; `dup` tells that it was sent before.
 pub fn publish(out: &mut Vec<u8>, topic: &str, (id, dup): (u16, bool), payload: &[u8]) {
+    publish_head(out, dup, 2 + topic.len() + 2 + payload.len());
+    out.extend_from_slice(&(topic.len() as u16).to_be_bytes());
+    out.extend_from_slice(topic.as_bytes());
+    out.extend_from_slice(&id.to_be_bytes());
+    out.extend_from_slice(payload);
+}
+
+/// Adds what a PUBLISH at QoS 1 begins with; `length` bytes are to follow.
+pub fn publish_head(out: &mut Vec<u8>, dup: bool, length: usize) {
     out.push(if dup { 0x3a } else { 0x32 });
-    let mut remaining = 2 + topic.len() + 2 + payload.len();
+    let mut remaining = length;
     while remaining >= 128 {
         out.push((remaining % 128) as u8 | 0x80);
         remaining /= 128;
     }
     out.push(remaining as u8);
-    out.extend_from_slice(&(topic.len() as u16).to_be_bytes());
-    out.extend_from_slice(topic.as_bytes());
-    out.extend_from_slice(&id.to_be_bytes());
-    out.extend_from_slice(payload);
 }
 
 /// Takes acknowledgements out of what a server sends, however it is cut.
@@ -64,7 +69,9 @@ impl Acks {
             let Some(body) = self.rest.get(taken + 2..end) else {
                 break;
             };
-            if let (PUBACK, &[high, low, ..]) = (kind, body) {
+            // In MQTT 5 a reason may follow; from 0x80 on it says that the message was not taken.
+            let taken_over = body.get(2).is_none_or(|&reason| reason < 0x80);
+            if let (PUBACK, &[high, low, ..], true) = (kind, body, taken_over) {
                 take(u16::from_be_bytes([high, low]));
             }
             packets += 1;
@@ -92,6 +99,14 @@ mod tests {
             assert_eq!((packets, ids), (3, vec![0x0102, 7]), "cut at {cut}");
         }
         assert!(Acks::default().read(&mut &[][..], |_| ()).is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_no_acknowledgement() {
+        let mut ids = Vec::new();
+        let sent = [0x40, 3, 0, 1, 0x87, 0x40, 3, 0, 2, 0x10];
+        let packets = Acks::default().read(&mut &sent[..], |id| ids.push(id));
+        assert_eq!((packets.expect("bytes are read"), ids), (2, vec![2]));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use object_store::{ObjectStoreExt as _, memory::InMemory, path::Path};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    oracle::{Id, Oracle},
+    oracle::{ByPark, Id, Oracle, holds},
     violation::Violation,
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct Seen {
     /// Of these, the ones in sealed files.
     pub(crate) sealed: BTreeSet<Id>,
     pub(crate) hot_files: usize,
+    /// Numbered messages that the lake knows.
+    pub(crate) messages: ByPark,
 }
 
 fn broken(promise: &'static str) -> impl Fn(&dyn std::error::Error) -> Violation {
@@ -77,12 +79,19 @@ impl Eye {
         let fail = broken("the lake can be read");
         let mut seen = Seen::default();
         for park in self.lake.parks().await.map_err(|e| fail(&e))? {
+            let messages = self.lake.messages(&park).read().await;
+            let messages = messages.map_err(|e| fail(&e))?;
+            seen.messages.insert(park.clone(), messages);
             for year in self.lake.years(&park).await.map_err(|e| fail(&e))? {
                 let snapshot = self.lake.snapshot(&park, year).await;
                 if let Some(book) = snapshot.map_err(|e| fail(&e))? {
                     self.look_at(&book, oracle, &mut seen).await?;
                 }
             }
+        }
+        if !holds(&oracle.numbered, &seen.messages) {
+            let what = format!("the lake has {:?}", seen.messages);
+            return Err(Violation::new("a message of the lake is in the log", what));
         }
         Ok(seen)
     }

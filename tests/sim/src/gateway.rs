@@ -12,6 +12,10 @@ use crate::{
 
 /// Gateways of the simulation, by park and enterprise: two share a park, and two an enterprise's name.
 pub(crate) const PLACES: [(&str, &str); 3] = [("p0", "e0"), ("p0", "e1"), ("p1", "e0")];
+/// Gateways that speak MQTT 5 and number their messages, each in one epoch.
+const NUMBERING: [bool; 3] = [true, false, true];
+/// Their epoch.
+const EPOCH: u64 = 7;
 /// Meters of a gateway.
 pub(crate) const METERS: u8 = 2;
 
@@ -19,6 +23,8 @@ pub(crate) const METERS: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct Publish {
     packet_id: u16,
+    /// Its place in the count of a gateway that numbers.
+    sequence: Option<u64>,
     payload: String,
     pub(crate) ids: Vec<Id>,
     pub(crate) poison: Option<u32>,
@@ -36,6 +42,7 @@ struct Session {
 pub(crate) struct Gateway {
     number: u8,
     next_packet_id: u16,
+    next_sequence: u64,
     pub(crate) unacked: VecDeque<Publish>,
     session: Option<Session>,
     /// Sessions that are over and still have something to append, oldest first.
@@ -76,6 +83,7 @@ impl Gateway {
         Self {
             number,
             next_packet_id: 1,
+            next_sequence: 1,
             unacked: VecDeque::new(),
             session: None,
             former: VecDeque::new(),
@@ -112,11 +120,13 @@ impl Gateway {
         }
         let publish = Publish {
             packet_id: self.next_packet_id,
+            sequence: self.numbers().then_some(self.next_sequence),
             payload: format!("[{}]", parts.join(",")),
             ids,
             poison,
         };
         self.next_packet_id = self.next_packet_id.checked_add(1).unwrap_or(1);
+        self.next_sequence += 1;
         let bytes = self.packet(&publish, false);
         self.unacked.push_back(publish);
         self.send(&bytes);
@@ -139,7 +149,10 @@ impl Gateway {
     pub(crate) fn connect(&mut self, pipeline: &Pipeline, reversed: bool) {
         self.cut();
         self.session = Some(Session {
-            detached: Detached::new(pipeline),
+            detached: match self.numbers() {
+                true => Detached::new_v5(pipeline),
+                false => Detached::new(pipeline),
+            },
             append: None,
         });
         self.resend(reversed);
@@ -168,26 +181,27 @@ impl Gateway {
         }
     }
 
-    /// A PUBLISH of QoS 1, MQTT 3.1.1.
+    fn numbers(&self) -> bool {
+        NUMBERING[usize::from(self.number)]
+    }
+
+    /// A PUBLISH of QoS 1, MQTT 3.1.1, or 5 where it is numbered.
     fn packet(&self, publish: &Publish, again: bool) -> Vec<u8> {
         let (park, enterprise) = PLACES[usize::from(self.number)];
         let topic = format!("park/{park}/{enterprise}/g{}/up/readings", self.number);
-        let mut packet = vec![0x32 | if again { 0x08 } else { 0 }];
-        let mut left = 2 + topic.len() + 2 + publish.payload.len();
-        loop {
-            let (digit, rest) = ((left % 128) as u8, left / 128);
-            packet.push(if rest > 0 { digit | 0x80 } else { digit });
-            left = rest;
-            if left == 0 {
-                break;
-            }
+        let mut body = text(&topic);
+        body.extend(publish.packet_id.to_be_bytes());
+        if let Some(sequence) = publish.sequence {
+            let properties = [("epoch", EPOCH), ("sequence", sequence)];
+            let properties = properties
+                .map(|(name, value)| [vec![0x26], text(name), text(&value.to_string())].concat());
+            let properties = properties.concat();
+            body.extend(length(properties.len()));
+            body.extend(properties);
         }
-        let length = u16::try_from(topic.len()).expect("a short topic");
-        packet.extend(length.to_be_bytes());
-        packet.extend(topic.as_bytes());
-        packet.extend(publish.packet_id.to_be_bytes());
-        packet.extend(publish.payload.as_bytes());
-        packet
+        body.extend(publish.payload.as_bytes());
+        let first = 0x32 | if again { 0x08 } else { 0 };
+        [vec![first], length(body.len()), body].concat()
     }
 
     /// Gives the oldest session that has something to append a turn: as on real connections, a newer one
@@ -227,5 +241,24 @@ impl Gateway {
             Turn::Asleep => {}
         }
         brought
+    }
+}
+
+/// A text behind its length.
+fn text(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).expect("a short text");
+    [&length.to_be_bytes()[..], text.as_bytes()].concat()
+}
+
+/// A length in digits of seven bits.
+fn length(mut left: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let (digit, rest) = ((left % 128) as u8, left / 128);
+        bytes.push(if rest > 0 { digit | 0x80 } else { digit });
+        left = rest;
+        if left == 0 {
+            return bytes;
+        }
     }
 }

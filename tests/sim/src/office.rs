@@ -42,6 +42,7 @@ fn settings(room: Room) -> Settings {
         grace: std::time::Duration::from_secs(60),
         quiet: std::time::Duration::from_millis(100),
         flush_interval: std::time::Duration::from_millis(200),
+        messages_interval: std::time::Duration::from_millis(900),
         ..Settings::default()
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use greenpark_log::Topic;
+use greenpark_archive::messages::{GatewayEpoch, Messages};
+use greenpark_log::{Entry, Topic};
 use greenpark_model::{
     batch::Batch,
     day::{CivilDay, Instant},
+    id::ParkId,
+    numbers::Numbers,
 };
 use greenpark_proto::{reading_batch, telemetry::v1::DeadLetter};
 use prost::Message as _;
@@ -47,6 +50,18 @@ impl Id {
     }
 }
 
+/// Numbered messages by park.
+pub(crate) type ByPark = BTreeMap<ParkId, Messages>;
+
+/// A record of the log.
+#[derive(Debug)]
+struct Logged {
+    offset: u64,
+    ids: Vec<Id>,
+    /// Whose messages end in it, of which day, and which.
+    numbered: Option<(ParkId, GatewayEpoch, CivilDay, Numbers)>,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
@@ -54,9 +69,11 @@ pub(crate) struct Oracle {
     pub(crate) sent: BTreeMap<Id, i64>,
     pub(crate) acked: BTreeSet<Id>,
     counts: BTreeMap<(u8, u8, CivilDay), u32>,
-    /// What the log holds, by partition: offset and readings.
-    log: BTreeMap<u32, Vec<(u64, Vec<Id>)>>,
+    /// What the log holds, by partition.
+    log: BTreeMap<u32, Vec<Logged>>,
     pub(crate) logged: BTreeSet<Id>,
+    /// Messages that are numbered in the log.
+    pub(crate) numbered: ByPark,
     letters: BTreeSet<u32>,
     letters_read: usize,
 }
@@ -90,24 +107,21 @@ impl Oracle {
             let lane = self.log.entry(position.partition).or_default();
             if lane
                 .last()
-                .is_some_and(|(last, _)| *last >= position.offset)
+                .is_some_and(|last| last.offset >= position.offset)
             {
                 continue;
             }
-            let batch = entry.record.ok();
-            let batch = batch.and_then(|record| reading_batch::decode(&record.payload).ok());
-            let ids: Vec<Id> = batch
-                .map(|batch| ids_of(&batch))
-                .transpose()?
-                .unwrap_or_default();
+            let record = Logged::read(entry)?;
+            let ids = &record.ids;
             if let Some(phantom) = ids.iter().find(|id| !self.sent.contains_key(*id)) {
                 return Err(Violation::new(
                     "phantom",
                     format!("{phantom:?} is in the log"),
                 ));
             }
-            self.logged.extend(&ids);
-            lane.push((position.offset, ids));
+            self.logged.extend(ids);
+            record.add_to(&mut self.numbered);
+            lane.push(record);
         }
         let letters = queue.log.entries(Topic::DeadLetters);
         for entry in letters.iter().skip(self.letters_read) {
@@ -135,23 +149,82 @@ impl Oracle {
         Ok(())
     }
 
-    /// Everything that the group has committed, which must be published.
-    pub(crate) fn committed(&self, queue: &Queue) -> impl Iterator<Item = Id> {
+    fn records_committed(&self, queue: &Queue) -> impl Iterator<Item = &Logged> {
         (0..PARTITIONS).flat_map(move |partition| {
             let next = queue.log.committed(GROUP, partition);
             let lane = self.log.get(&partition).into_iter().flatten();
-            let below = lane.take_while(move |(offset, _)| *offset < next);
-            below.flat_map(|(_, ids)| ids.iter().copied())
+            lane.take_while(move |record| record.offset < next)
         })
+    }
+
+    /// Everything that the group has committed, which must be published.
+    pub(crate) fn committed(&self, queue: &Queue) -> impl Iterator<Item = Id> {
+        let records = self.records_committed(queue);
+        records.flat_map(|record| record.ids.iter().copied())
+    }
+
+    /// The numbers of what the group has committed, which must be in the lake's tables of messages.
+    pub(crate) fn numbers_committed(&self, queue: &Queue) -> ByPark {
+        let mut numbers = ByPark::new();
+        for record in self.records_committed(queue) {
+            record.add_to(&mut numbers);
+        }
+        numbers
     }
 
     /// Whether the group has committed all that the log holds.
     pub(crate) fn is_consumed(&self, queue: &Queue) -> bool {
         self.log.iter().all(|(&partition, lane)| {
             lane.last()
-                .is_none_or(|(last, _)| queue.log.committed(GROUP, partition) > *last)
+                .is_none_or(|last| queue.log.committed(GROUP, partition) > last.offset)
         })
     }
+}
+
+impl Logged {
+    /// What a record says; nothing if it is a stranger's.
+    fn read(entry: Entry) -> Result<Self, Violation> {
+        let mut logged = Self {
+            offset: entry.position.offset,
+            ids: Vec::new(),
+            numbered: None,
+        };
+        let Ok(record) = entry.record else {
+            return Ok(logged);
+        };
+        let sequence = record.headers.sequence;
+        let decoded = reading_batch::decode_numbered(&record.payload, sequence);
+        let Ok((batch, numbers)) = decoded else {
+            return Ok(logged);
+        };
+        logged.ids = ids_of(&batch)?;
+        if !numbers.is_empty() {
+            let of = GatewayEpoch {
+                enterprise: record.headers.enterprise,
+                gateway: record.headers.gateway,
+                epoch: record.headers.epoch,
+            };
+            let latest = batch.latest().unwrap_or(Instant(entry.appended_ms));
+            logged.numbered = Some((record.park, of, latest.day(), numbers));
+        }
+        Ok(logged)
+    }
+
+    fn add_to(&self, all: &mut ByPark) {
+        if let Some((park, of, day, numbers)) = &self.numbered {
+            let messages = all.entry(park.clone()).or_default();
+            messages.insert(of, *day, numbers);
+        }
+    }
+}
+
+/// Whether `part` is in `whole`.
+pub(crate) fn holds(whole: &ByPark, part: &ByPark) -> bool {
+    let mut all = whole.clone();
+    let each = part.iter();
+    each.fold(true, |held, (park, messages)| {
+        held & !all.entry(park.clone()).or_default().join(messages)
+    })
 }
 
 fn ids_of(batch: &Batch) -> Result<Vec<Id>, Violation> {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use greenpark_archive::messages::Messages;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     check::Seen,
     generate::generate,
     op::{Op, Who},
+    oracle::{ByPark, holds},
     violation::Violation,
     world::World,
 };
@@ -27,6 +29,8 @@ pub struct Outcome {
     pub lake: String,
     /// Readings that were sent, acknowledged and sealed.
     pub readings: (usize, usize, usize),
+    /// Messages that were numbered, and that the lake knows.
+    pub messages: u64,
     /// What happened, one line each.
     pub lines: String,
 }
@@ -78,6 +82,7 @@ pub fn run(ops: &[Op]) -> Result<Outcome, Box<Broken>> {
         trace: hex(&Sha256::digest(world.trace.as_bytes())),
         lake: digest_lake(&world.disk.files()),
         readings: (oracle.sent.len(), oracle.acked.len(), seen.sealed.len()),
+        messages: count(&seen.messages),
         lines: world.trace,
     })
 }
@@ -134,13 +139,25 @@ fn come_to_rest(world: &mut World) -> Result<Seen, Violation> {
     Err(Violation::new("rest", what))
 }
 
-/// Everything that was acknowledged is sealed, and nothing else but what the log holds.
+/// How many messages there are, each counted once a day.
+fn count(messages: &ByPark) -> u64 {
+    let numbers = messages.values().flat_map(Messages::iter);
+    let runs = numbers.flat_map(|(.., numbers)| numbers.runs());
+    runs.map(|(first, last)| last - first + 1).sum()
+}
+
+/// Everything that was acknowledged is sealed, and nothing else but what the log holds; and the lake knows
+/// every numbered message of the log.
 fn account(world: &World, seen: Seen) -> Result<Seen, Violation> {
     let oracle = &world.oracle;
     let lost = oracle.acked.iter().find(|id| !seen.sealed.contains(*id));
     if let Some(lost) = lost {
         let what = format!("{lost:?} was acknowledged and is in no sealed day");
         return Err(Violation::new("lost", what));
+    }
+    if !holds(&seen.messages, &oracle.numbered) {
+        let what = format!("{:?} is in the log", oracle.numbered);
+        return Err(Violation::new("the lake knows every message", what));
     }
     if seen.sealed != oracle.logged {
         let mut days: BTreeMap<_, (u64, u64)> = BTreeMap::new();

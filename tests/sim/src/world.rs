@@ -19,7 +19,7 @@ use crate::{
     gateway::{Gateway, PLACES},
     office::{Office, Room},
     op::{Op, Who},
-    oracle::{Id, Oracle},
+    oracle::{ByPark, Id, Oracle, holds},
     queue::Queue,
     violation::Violation,
 };
@@ -46,6 +46,7 @@ pub(crate) struct World {
     looked_at: Option<u64>,
     published: BTreeSet<Id>,
     kept: BTreeSet<Id>,
+    kept_messages: ByPark,
     poison: u32,
     /// Processors so far.
     started: u32,
@@ -85,6 +86,7 @@ impl World {
             looked_at: None,
             published: BTreeSet::new(),
             kept: BTreeSet::new(),
+            kept_messages: ByPark::new(),
             poison: 0,
             started: 0,
             trace: String::new(),
@@ -304,6 +306,15 @@ impl World {
             published.extend(&running.readings);
             let durable = self.wait_for(|world| world.durable.look(&world.oracle).boxed())?;
             (self.kept, seen) = (durable.readings, Some(running));
+            self.kept_messages = durable.messages;
+        }
+        let numbers = self.oracle.numbers_committed(&self.queue);
+        if !holds(&self.kept_messages, &numbers) {
+            let what = format!(
+                "{numbers:?} is committed, and kept is {:?}",
+                self.kept_messages
+            );
+            return Err(Violation::new("I2 committed means published", what));
         }
         // What the group has committed would survive a power cut.
         let mut committed = self.oracle.committed(&self.queue);

@@ -23,6 +23,8 @@ fn fixed_seeds_break_no_promise() {
     let outcomes: Vec<Outcome> = (1..=300).map(hold).collect();
     let acked: usize = outcomes.iter().map(|outcome| outcome.readings.1).sum();
     assert!(acked > 5_000, "only {acked} readings were acknowledged");
+    let messages: u64 = outcomes.iter().map(|outcome| outcome.messages).sum();
+    assert!(messages > 1_000, "only {messages} messages were numbered");
 }
 
 #[test]

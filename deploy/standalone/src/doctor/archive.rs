@@ -1,10 +1,10 @@
 //! The books of a lake: whether each opens, whether its files are there and whole, whether days are
 //! sealed in time, and whether the clock agrees. Nothing in the lake is changed.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use greenpark_archive::{file::ReadingsFile, inspect::Inspection, lake::Lake, snapshot::Snapshot};
-use greenpark_model::day::Instant;
+use greenpark_model::{day::Instant, id::ParkId};
 
 use super::{
     disk,
@@ -131,6 +131,16 @@ async fn files(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
         count += snapshot.files.len() + snapshot.totals_files.len();
         match lake.astray(snapshot).await {
             Ok(found) => astray.extend(found.iter().map(ToString::to_string)),
+            Err(error) => astray.push(chain(&error)),
+        }
+    }
+    let parks: BTreeSet<&ParkId> = books.iter().map(|book| &book.snapshot.park).collect();
+    for park in parks {
+        match lake.astray_messages(park).await {
+            Ok((named, found)) => {
+                count += named;
+                astray.extend(found.iter().map(ToString::to_string));
+            }
             Err(error) => astray.push(chain(&error)),
         }
     }

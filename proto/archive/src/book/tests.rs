@@ -261,7 +261,7 @@ async fn removed_hot_files_are_deleted_after_a_while_and_sealed_ones_never() {
     let change = seal(&book, day, &late, 2);
     let _ = book.publish(change).await.expect("published");
     assert!(on_disk(&hot_file), "readers may still hold it");
-    book.linger = Duration::ZERO;
+    book.expired.hurry();
     let _ = book.publish(Change::default()).await.expect("published");
     assert!(!on_disk(&hot_file));
     assert!(on_disk(&first));

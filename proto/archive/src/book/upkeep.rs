@@ -1,8 +1,5 @@
 //! What keeps a book small and may fail without harm.
 
-use std::time::Instant;
-
-use futures::{StreamExt as _, stream};
 use tracing::warn;
 
 use crate::{
@@ -20,16 +17,13 @@ const TOTALS_FILES_MAX: usize = 32;
 const TOTALS_ROWS_MAX: u64 = 1 << 18;
 /// A large totals file.
 const TOTALS_LARGE_ROWS: u64 = 1 << 16;
-/// Removed files deleted by one publish, so that none of them waits long for the disk.
-const DELETES_MAX: usize = 1_024;
 
 impl Book {
     /// Notes removed hot files for deletion.
     pub(super) fn expire_removed(&mut self) {
-        let now = Instant::now();
         for path in self.state.removed.drain(..) {
             if ReadingsFile::parse(&path, 0, 0).is_some_and(|file| file.is_hot()) {
-                self.expired.push_back((now, self.readings.place(&path)));
+                self.expired.note(self.readings.place(&path));
             }
         }
         self.totals_state.removed.clear();
@@ -37,39 +31,12 @@ impl Book {
 
     /// What keeps a book small and may fail without harm.
     pub(super) async fn tidy(&mut self) {
-        self.delete_expired().await;
+        self.expired.delete_due(&self.storage).await;
         if self.totals_state.files.len() > TOTALS_FILES_MAX
             && let Err(error) = Box::pin(self.merge_totals()).await
         {
             let error = &error as &dyn std::error::Error;
             warn!(park = %self.park, year = self.year, error, "totals were not merged");
-        }
-    }
-
-    async fn delete_expired(&mut self) {
-        let due = self
-            .expired
-            .iter()
-            .take(DELETES_MAX)
-            .take_while(|(at, _)| at.elapsed() >= self.linger)
-            .count();
-        let paths: Vec<_> = self
-            .expired
-            .drain(..due)
-            .map(|(_, path)| Ok(path))
-            .collect();
-        let mut deleted = self
-            .storage
-            .store()
-            .delete_stream(stream::iter(paths).boxed());
-        while let Some(result) = deleted.next().await {
-            match result {
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(park = %self.park, year = self.year, error, "removed hot file was not deleted");
-                }
-            }
         }
     }
 

@@ -1,0 +1,97 @@
+//! The numbered messages of one park on their way to the lake's `messages` table.
+//!
+//! Numbers wait beside the rows of their park. When these are published the numbers are told, and wait on for
+//! the table, which is written about once a minute: a row is a commit's work, and a number is not urgent. What
+//! makes that safe is the group's offset: it is stored only up to the first record whose numbers the table
+//! does not hold yet. After a kill that record is read again; its rows, which the books have, are passed
+//! over, and its numbers are taken once more. A park that is dropped because another processor has its
+//! partition takes its numbers with it.
+
+use std::mem;
+
+use greenpark_archive::{
+    error::PublishError,
+    lake::Lake,
+    messages::{GatewayEpoch, Messages, MessagesTable},
+};
+use greenpark_model::{day::Instant, id::ParkId};
+
+use crate::{archived::Telling, entry::Arrival};
+
+/// Runs that may wait before the table is written at once, some megabytes.
+const RUNS_MAX: usize = 65_536;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Numbered {
+    /// Whose rows wait to be published.
+    waiting: Messages,
+    /// Whose rows the books hold, and which the table does not hold yet.
+    published: Messages,
+    /// The first record of them.
+    first_offset: Option<u64>,
+    /// When the table is to be written.
+    due: Option<Instant>,
+    /// Opened when there is something to write.
+    table: Option<MessagesTable>,
+}
+
+impl Numbered {
+    /// Takes the numbers of a batch, if there are any.
+    pub(crate) fn take(&mut self, arrival: &Arrival) {
+        if arrival.numbers.is_empty() {
+            return;
+        }
+        let of = GatewayEpoch {
+            enterprise: arrival.enterprise.clone(),
+            gateway: arrival.gateway.clone(),
+            epoch: arrival.epoch,
+        };
+        // A function of the log alone, so that a record that is read again says the same.
+        let day = arrival.batch.latest().unwrap_or(arrival.appended).day();
+        self.waiting.insert(&of, day, &arrival.numbers);
+        if !self.waiting.is_empty() {
+            self.first_offset.get_or_insert(arrival.offset);
+        }
+    }
+
+    /// Everything of the park that was read is in the books: tells what waited for that.
+    pub(crate) fn published(&mut self, park: &ParkId, telling: &Telling, due: Instant) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let waited = mem::take(&mut self.waiting);
+        telling.tell(park, &waited);
+        self.published.join(&waited);
+        self.due.get_or_insert(due);
+    }
+
+    /// Whether so many wait that they must not wait longer.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.runs() + self.published.runs() >= RUNS_MAX
+    }
+
+    /// When the table is to be written.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// The first record whose numbers the table does not hold yet: the group's offset may not pass it.
+    pub(crate) fn first_offset(&self) -> Option<u64> {
+        self.first_offset
+    }
+
+    /// Writes what the books hold to the table.
+    pub(crate) async fn write(&mut self, lake: &Lake, park: &ParkId) -> Result<(), PublishError> {
+        if !self.published.is_empty() {
+            let table = self.table.get_or_insert_with(|| lake.messages(park));
+            table.add(&self.published).await?;
+        }
+        self.published = Messages::default();
+        self.due = None;
+        if self.waiting.is_empty() {
+            self.first_offset = None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! Files that their table has removed: they stay a while for readers that still know them.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt as _, stream};
+use object_store::path::Path;
+use tracing::warn;
+
+use crate::store::Storage;
+
+/// How long a removed file stays.
+const LINGER: Duration = Duration::from_secs(60);
+/// Files deleted at once, so that whoever publishes never waits long for the disk.
+const DELETES_MAX: usize = 1_024;
+
+/// Removed files, oldest first.
+#[derive(Debug)]
+pub(crate) struct Expired {
+    files: VecDeque<(Instant, Path)>,
+    linger: Duration,
+}
+
+impl Default for Expired {
+    fn default() -> Self {
+        Self {
+            files: VecDeque::new(),
+            linger: LINGER,
+        }
+    }
+}
+
+impl Expired {
+    /// Notes a file that was removed just now.
+    pub(crate) fn note(&mut self, place: Path) {
+        self.files.push_back((Instant::now(), place));
+    }
+
+    /// Deletes those that have stayed long enough. A file that is not deleted harms nothing.
+    pub(crate) async fn delete_due(&mut self, storage: &Storage) {
+        let due = self
+            .files
+            .iter()
+            .take(DELETES_MAX)
+            .take_while(|(at, _)| at.elapsed() >= self.linger)
+            .count();
+        if due == 0 {
+            return;
+        }
+        let paths: Vec<_> = self.files.drain(..due).map(|(_, path)| Ok(path)).collect();
+        let mut deleted = storage.store().delete_stream(stream::iter(paths).boxed());
+        while let Some(result) = deleted.next().await {
+            match result {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, "removed file was not deleted");
+                }
+            }
+        }
+    }
+
+    /// Lets files stay no longer than it takes to ask for it.
+    #[cfg(test)]
+    pub(crate) fn hurry(&mut self) {
+        self.linger = Duration::ZERO;
+    }
+}

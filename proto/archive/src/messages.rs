@@ -1,0 +1,169 @@
+//! Which numbered messages the books hold: `<lake>/<park>/messages/`, one Delta table a park.
+//!
+//! A gateway may number its messages within an *epoch* (`proto/decisions/0007-gateway-receipts.md`). A row is
+//! a run of consecutive numbers whose records are of one civil day: that of the latest reading of their
+//! record. A number may stand under two days, where its message was sent twice.
+//!
+//! The table has one file a month. A write joins what is new to what the month's file holds and puts the
+//! whole in its place, in one commit, so a set that is written twice changes nothing, and writers that do not
+//! know of each other lose nothing: whoever is overtaken joins again. History is not kept: unlike readings,
+//! numbers are only ever added.
+//!
+//! ```
+//! use greenpark_archive::messages::{GatewayEpoch, Messages};
+//! use greenpark_model::numbers::Numbers;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let of = GatewayEpoch {
+//!     enterprise: "works".parse()?,
+//!     gateway: "gw-1".parse()?,
+//!     epoch: 7,
+//! };
+//! let mut numbers = Numbers::default();
+//! numbers.insert(1, 5);
+//! let mut messages = Messages::default();
+//! assert!(messages.insert(&of, "2026-11-22".parse()?, &numbers));
+//! assert!(!messages.insert(&of, "2026-11-22".parse()?, &numbers), "nothing is new");
+//! # Ok(())
+//! # }
+//! ```
+
+mod columns;
+mod table;
+
+use std::collections::BTreeMap;
+
+use greenpark_model::{
+    day::CivilDay,
+    id::{EnterpriseId, GatewayId},
+    numbers::{Numbered, Numbers},
+};
+
+pub use self::table::MessagesTable;
+
+/// One count of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GatewayEpoch {
+    /// The enterprise.
+    pub enterprise: EnterpriseId,
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// Which of its counts.
+    pub epoch: u64,
+}
+
+/// Numbered messages by gateway, epoch and day.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Messages {
+    by_epoch: BTreeMap<GatewayEpoch, BTreeMap<CivilDay, Numbers>>,
+    runs: usize,
+}
+
+impl Messages {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.runs == 0
+    }
+
+    /// How many runs there are, each a row of the table.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.runs
+    }
+
+    /// Adds `numbers` of a day. Returns whether any of them is new there. An epoch that no gateway can have
+    /// is passed over: another program wrote its record.
+    pub fn insert(&mut self, of: &GatewayEpoch, day: CivilDay, numbers: &Numbers) -> bool {
+        if numbers.is_empty() || Numbered::new(of.epoch, 1).is_none() {
+            return false;
+        }
+        if !self.by_epoch.contains_key(of) {
+            self.by_epoch.insert(of.clone(), BTreeMap::new());
+        }
+        let days = self
+            .by_epoch
+            .get_mut(of)
+            .expect("the epoch was just entered");
+        let known = days.entry(day).or_default();
+        let before = known.runs().len();
+        let grew = known.join(numbers);
+        self.runs = self.runs - before + known.runs().len();
+        grew
+    }
+
+    /// Adds all of `other`. Returns whether any of them is new.
+    pub fn join(&mut self, other: &Self) -> bool {
+        let mut grew = false;
+        for (of, day, numbers) in other.iter() {
+            grew |= self.insert(of, day, numbers);
+        }
+        grew
+    }
+
+    /// The numbers of each day, in the order of enterprise, gateway, epoch and day.
+    pub fn iter(&self) -> impl Iterator<Item = (&GatewayEpoch, CivilDay, &Numbers)> {
+        let all = self.by_epoch.iter();
+        all.flat_map(|(of, days)| days.iter().map(move |(day, numbers)| (of, *day, numbers)))
+    }
+
+    /// The days of each epoch, in order.
+    pub fn epochs(&self) -> impl Iterator<Item = (&GatewayEpoch, &BTreeMap<CivilDay, Numbers>)> {
+        self.by_epoch.iter()
+    }
+
+    /// The same, month by month.
+    fn by_month(&self) -> BTreeMap<String, Self> {
+        let mut months: BTreeMap<String, Self> = BTreeMap::new();
+        for (of, day, numbers) in self.iter() {
+            let month = months.entry(month_of(day)).or_default();
+            month.insert(of, day, numbers);
+        }
+        months
+    }
+
+    /// Lets no gateway have more than about `runs_max` runs: of each of its days and epochs the lowest runs
+    /// but the first are forgotten, and epochs beyond the half of that, the lowest first. What is forgotten
+    /// is a gap. Returns whether anything was.
+    fn forget_beyond(&mut self, runs_max: usize) -> bool {
+        let mut of_gateway: BTreeMap<(EnterpriseId, GatewayId), usize> = BTreeMap::new();
+        for (of, _, numbers) in self.iter() {
+            let gateway = (of.enterprise.clone(), of.gateway.clone());
+            *of_gateway.entry(gateway).or_default() += numbers.runs().len();
+        }
+        of_gateway.retain(|_, runs| *runs > runs_max);
+        for gateway in of_gateway.keys() {
+            self.shrink(gateway, runs_max);
+        }
+        self.runs = self.iter().map(|(.., numbers)| numbers.runs().len()).sum();
+        !of_gateway.is_empty()
+    }
+
+    fn shrink(&mut self, (enterprise, gateway): &(EnterpriseId, GatewayId), runs_max: usize) {
+        let is_of = |of: &GatewayEpoch| of.enterprise == *enterprise && of.gateway == *gateway;
+        let days = |all: &Self| -> usize {
+            let own = all.by_epoch.iter().filter(|(of, _)| is_of(of));
+            own.map(|(_, days)| days.len()).sum()
+        };
+        let mut left = days(self);
+        while left > runs_max / 2 {
+            let lowest = self.by_epoch.keys().find(|of| is_of(of)).cloned();
+            let Some(lowest) = lowest else { break };
+            left -= self.by_epoch.remove(&lowest).map_or(0, |days| days.len());
+        }
+        let share = runs_max / left.max(1);
+        let own = self.by_epoch.iter_mut().filter(|(of, _)| is_of(of));
+        for numbers in own.flat_map(|(_, days)| days.values_mut()) {
+            numbers.forget_beyond(share);
+        }
+    }
+}
+
+/// `2026-11` of a day in it.
+fn month_of(day: CivilDay) -> String {
+    let text = day.to_string();
+    text.rsplit_once('-')
+        .map_or_else(String::new, |(month, _)| month.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! A month's messages as a Parquet file and back.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::{
+    array::{ArrayRef, AsArray, Date32Array, DictionaryArray, Int64Array, RecordBatch},
+    datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef},
+};
+use bytes::Bytes;
+use greenpark_model::{
+    day::CivilDay,
+    numbers::{NUMBER_MAX, Numbers},
+};
+use parquet::{
+    arrow::{
+        ArrowWriter,
+        arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+        arrow_writer::ArrowWriterOptions,
+    },
+    basic::{Compression, ZstdLevel},
+    file::properties::WriterProperties,
+};
+
+use super::{GatewayEpoch, Messages};
+use crate::{
+    delta::{Null, Shape},
+    error::{DecodeError, EncodeError},
+};
+
+/// Columns of the table: a row is the run from `first` to `last`, both of them in it.
+pub(super) static SHAPE: Shape = Shape {
+    columns: &[
+        ("enterprise", "string", Null::Never),
+        ("gateway", "string", Null::Never),
+        ("epoch", "long", Null::Never),
+        ("day", "date", Null::Never),
+        ("first", "long", Null::Never),
+        ("last", "long", Null::Never),
+    ],
+    partition: &[],
+};
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let field = |(name, kind, null): &(&str, &str, Null)| {
+        let kind = match *kind {
+            "string" => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            "date" => DataType::Date32,
+            _ => DataType::Int64,
+        };
+        Field::new(*name, kind, *null == Null::Allowed)
+    };
+    Arc::new(Schema::new(
+        SHAPE.columns.iter().map(field).collect::<Vec<_>>(),
+    ))
+});
+
+/// Makes a Parquet file of `messages`.
+///
+/// # Errors
+/// [`EncodeError`] if there are none.
+pub(super) fn encode(messages: &Messages) -> Result<Bytes, EncodeError> {
+    if messages.is_empty() {
+        return Err(EncodeError::Empty);
+    }
+    let parquet = |source: parquet::errors::ParquetError| EncodeError::Parquet(source.into());
+    let batch = RecordBatch::try_new(Arc::clone(&SCHEMA), columns(messages)?)
+        .map_err(|source| EncodeError::Parquet(source.into()))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_created_by(concat!("greenpark-archive version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build();
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties)
+        .with_skip_arrow_metadata(true);
+    let mut bytes = Vec::new();
+    let writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(&SCHEMA), options);
+    let mut writer = writer.map_err(parquet)?;
+    writer.write(&batch).map_err(parquet)?;
+    writer.close().map_err(parquet)?;
+    Ok(bytes.into())
+}
+
+fn columns(messages: &Messages) -> Result<Vec<ArrayRef>, EncodeError> {
+    let rows = messages.iter().flat_map(|(of, day, numbers)| {
+        let runs = numbers.runs().iter();
+        runs.map(move |&(first, last)| (of, day, first, last))
+    });
+    let rows: Vec<_> = rows.collect();
+    let long = |number: u64| i64::try_from(number).map_err(|_| EncodeError::Range);
+    let longs = |of: &dyn Fn(&(&GatewayEpoch, CivilDay, u64, u64)) -> u64| {
+        let column = rows.iter().map(|row| long(of(row)));
+        let column: Result<Vec<i64>, _> = column.collect();
+        Ok::<ArrayRef, EncodeError>(Arc::new(Int64Array::from(column?)))
+    };
+    let enterprises: DictionaryArray<Int32Type> =
+        rows.iter().map(|row| row.0.enterprise.as_str()).collect();
+    let gateways: DictionaryArray<Int32Type> =
+        rows.iter().map(|row| row.0.gateway.as_str()).collect();
+    let days = rows.iter().map(|row| row.1.epoch_days());
+    Ok(vec![
+        Arc::new(enterprises),
+        Arc::new(gateways),
+        longs(&|row| row.0.epoch)?,
+        Arc::new(Date32Array::from_iter_values(days)),
+        longs(&|row| row.2)?,
+        longs(&|row| row.3)?,
+    ])
+}
+
+/// The messages of a file.
+///
+/// # Errors
+/// [`DecodeError`] if the bytes are no such file.
+pub(super) fn decode(bytes: Bytes) -> Result<Messages, DecodeError> {
+    let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .map_err(|source| DecodeError::Parquet(source.into()))?;
+    let mut messages = Messages::default();
+    for batch in reader {
+        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
+        take(&batch, &mut messages)?;
+    }
+    Ok(messages)
+}
+
+fn take(batch: &RecordBatch, messages: &mut Messages) -> Result<(), DecodeError> {
+    let column = |name: &'static str| batch.column_by_name(name).ok_or(DecodeError::Column(name));
+    let longs = |name| {
+        let column = column(name)?.as_primitive_opt::<Int64Type>();
+        column.ok_or(DecodeError::Column(name))
+    };
+    let days = column("day")?.as_primitive_opt::<Date32Type>();
+    let days = days.ok_or(DecodeError::Column("day"))?;
+    let (epochs, firsts, lasts) = (longs("epoch")?, longs("first")?, longs("last")?);
+    for row in 0..batch.num_rows() {
+        let of = GatewayEpoch {
+            enterprise: id(batch, "enterprise", row)?,
+            gateway: id(batch, "gateway", row)?,
+            epoch: number(epochs.value(row), "epoch")?,
+        };
+        let first = number(firsts.value(row), "first")?;
+        let last = number(lasts.value(row), "last")?;
+        let mut numbers = Numbers::default();
+        if !numbers.insert(first, last) {
+            return Err(DecodeError::Column("last"));
+        }
+        messages.insert(&of, CivilDay::from_epoch_days(days.value(row)), &numbers);
+    }
+    Ok(())
+}
+
+fn id<T: std::str::FromStr>(
+    batch: &RecordBatch,
+    name: &'static str,
+    row: usize,
+) -> Result<T, DecodeError> {
+    let missing = DecodeError::Column(name);
+    let array = batch
+        .column_by_name(name)
+        .and_then(|column| column.as_dictionary_opt::<Int32Type>());
+    let Some(array) = array else {
+        return Err(missing);
+    };
+    let (Some(texts), Some(key)) = (array.values().as_string_opt::<i32>(), array.key(row)) else {
+        return Err(missing);
+    };
+    let text = texts.value(key);
+    text.parse().map_err(|_| DecodeError::Value {
+        column: name,
+        text: text.to_owned(),
+    })
+}
+
+fn number(value: i64, name: &'static str) -> Result<u64, DecodeError> {
+    let number = u64::try_from(value).ok();
+    let number = number.filter(|number| (1..=NUMBER_MAX).contains(number));
+    number.ok_or(DecodeError::Column(name))
+}

@@ -1,0 +1,288 @@
+//! The table of one park's messages: read as a whole, and joined month by month.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use greenpark_model::{day::CivilDay, id::ParkId};
+use object_store::path::Path;
+use sha2::{Digest as _, Sha256};
+use tracing::warn;
+
+use super::{
+    Messages,
+    columns::{SHAPE, decode, encode},
+};
+use crate::{
+    delta::{Commit, NewData, OldData, Table},
+    error::{PublishError, ReadError},
+    expired::Expired,
+    file::content_id,
+    store::Storage,
+    table::{TableFile, TableState},
+};
+
+/// Times that a write is begun again because another writer was there first.
+const ATTEMPTS_MAX: usize = 8;
+/// Runs of one gateway that a month's file holds: more than two gaps a minute, half a megabyte.
+const RUNS_MAX: usize = 1 << 17;
+/// Files of more rows are joined on a thread of their own.
+const JOIN_ROWS_INLINE: u64 = 4_096;
+
+/// A file of the table: all messages of a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MessagesFile {
+    path: String,
+    size: u64,
+    rows: u64,
+    month: String,
+}
+
+impl TableFile for MessagesFile {
+    fn parse(path: &str, size: u64, rows: u64) -> Option<Self> {
+        let mut parts = path.strip_suffix(".parquet")?.split('.');
+        let (month, version, _id) = (parts.next()?, parts.next()?, parts.next()?);
+        version.parse::<i64>().ok()?;
+        parts.next().is_none().then(|| Self {
+            path: path.to_owned(),
+            size,
+            rows,
+            month: month.to_owned(),
+        })
+    }
+}
+
+/// One park's messages, for whoever reads or writes them. Nothing is read before it is asked for.
+#[derive(Debug)]
+pub struct MessagesTable {
+    table: Table,
+    storage: Storage,
+    state: Option<TableState<MessagesFile>>,
+    /// The version that is known to be durable.
+    durable: i64,
+    expired: Expired,
+}
+
+impl MessagesTable {
+    pub(crate) fn new(storage: &Storage, park: &ParkId) -> Self {
+        let root = Path::from(format!("{park}/messages"));
+        Self {
+            table: Table::new(storage, root, &SHAPE),
+            storage: storage.clone(),
+            state: None,
+            durable: -1,
+            expired: Expired::default(),
+        }
+    }
+
+    /// All messages of the park, as they are now.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the table cannot be read; a file that is not found was replaced meanwhile: read
+    /// again.
+    pub async fn read(&mut self) -> Result<Messages, ReadError> {
+        self.follow().await?;
+        let mut messages = Messages::default();
+        for file in self.files() {
+            let (path, bytes) = read(&self.table, &self.storage, file).await?;
+            let decoded = decode(bytes).map_err(|source| ReadError::Decode { path, source })?;
+            messages.join(&decoded);
+        }
+        Ok(messages)
+    }
+
+    /// The paths within the table and the sizes of its files.
+    pub(crate) async fn named(&mut self) -> Result<Vec<(String, u64)>, ReadError> {
+        self.follow().await?;
+        let files = self.files();
+        Ok(files.map(|file| (file.path.clone(), file.size)).collect())
+    }
+
+    /// The table's path in the lake.
+    pub(crate) fn root(&self) -> String {
+        self.table.root().to_string()
+    }
+
+    fn files(&self) -> impl Iterator<Item = &MessagesFile> {
+        let state = self.state.iter();
+        state.flat_map(|state| state.files.values())
+    }
+
+    /// Brings the state to the newest version.
+    async fn follow(&mut self) -> Result<(), ReadError> {
+        match &mut self.state {
+            Some(state) => {
+                Box::pin(self.table.follow(state)).await?;
+            }
+            None => self.state = Some(Box::pin(self.table.load()).await?),
+        }
+        Ok(())
+    }
+
+    /// Adds `messages`, durably and all at once. Returns whether any of them was new; if not, nothing is
+    /// committed, and what is there already is durable.
+    ///
+    /// # Errors
+    /// [`PublishError`]: some of them may not be in the table; add them again.
+    pub async fn add(&mut self, messages: &Messages) -> Result<bool, PublishError> {
+        let months = messages.by_month();
+        let mut attempt = 1;
+        loop {
+            let (commit, files) = match self.joined(&months).await {
+                Ok((commit, _)) if commit.add.is_empty() => return Ok(false),
+                Ok(joined) => joined,
+                Err(error) => {
+                    self.state = None;
+                    return Err(error);
+                }
+            };
+            match self.commit(commit, files).await {
+                Ok(()) => break,
+                Err(PublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(error) => {
+                    self.state = None;
+                    return Err(error);
+                }
+            }
+        }
+        self.expire_removed();
+        self.expired.delete_due(&self.storage).await;
+        Ok(true)
+    }
+
+    /// What has to be committed so that the newest state holds `months`, with the bytes of its files.
+    async fn joined(
+        &mut self,
+        months: &BTreeMap<String, Messages>,
+    ) -> Result<(Commit, Vec<(Path, Bytes)>), PublishError> {
+        self.refresh().await?;
+        let (mut commit, mut files) = (Commit::default(), Vec::new());
+        let Some(state) = &self.state else {
+            return Ok((commit, files));
+        };
+        for (month, new) in months {
+            let of_month = state.files.values().filter(|file| file.month == *month);
+            let old: Vec<MessagesFile> = of_month.cloned().collect();
+            let mut parts = Vec::with_capacity(old.len());
+            for file in &old {
+                parts.push(read(&self.table, &self.storage, file).await?);
+            }
+            let rows: u64 = old.iter().map(|file| file.rows).sum();
+            let new = new.clone();
+            let joined = if rows + new.runs() as u64 <= JOIN_ROWS_INLINE {
+                join(parts, new)?
+            } else {
+                let interrupted = |_| ReadError::Interrupted { path: self.root() };
+                let joined = tokio::task::spawn_blocking(move || join(parts, new)).await;
+                joined.map_err(interrupted)??
+            };
+            let Some((messages, bytes)) = joined else {
+                continue;
+            };
+            let data = new_data(month, state.version + 1, &messages, &bytes);
+            files.push((self.table.place(&data.path), bytes));
+            commit.add.push(data);
+            commit.remove.extend(old.into_iter().map(|file| OldData {
+                path: file.path,
+                day: None,
+                size: file.size,
+            }));
+        }
+        Ok((commit, files))
+    }
+
+    async fn commit(
+        &mut self,
+        commit: Commit,
+        files: Vec<(Path, Bytes)>,
+    ) -> Result<(), PublishError> {
+        let put = self.storage.put_together(files).await;
+        put.map_err(|source| PublishError::Write {
+            table: self.root(),
+            source: source.into(),
+        })?;
+        match &mut self.state {
+            Some(state) => Box::pin(self.table.commit(state, commit)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Brings the state to the newest version, which is durable when this returns: another writer may have
+    /// named it and not synced it yet, and what it holds is not written again.
+    async fn refresh(&mut self) -> Result<(), ReadError> {
+        self.follow().await?;
+        let version = self.state.as_ref().map_or(-1, |state| state.version);
+        if version != self.durable {
+            self.table.make_durable(version).await?;
+            self.durable = version;
+        }
+        self.expire_removed();
+        Ok(())
+    }
+
+    fn expire_removed(&mut self) {
+        let Some(state) = &mut self.state else { return };
+        for path in state.removed.drain(..) {
+            self.expired.note(self.table.place(&path));
+        }
+    }
+
+    /// Lets removed files go at once.
+    #[cfg(test)]
+    pub(super) fn hurry(&mut self) {
+        self.expired.hurry();
+    }
+}
+
+async fn read(
+    table: &Table,
+    storage: &Storage,
+    file: &MessagesFile,
+) -> Result<(String, Bytes), ReadError> {
+    let place = table.place(&file.path);
+    let path = place.to_string();
+    match storage.read(&place).await {
+        Ok(bytes) => Ok((path, bytes)),
+        Err(source) => Err(ReadError::Store { path, source }),
+    }
+}
+
+/// A month's files and what is new in one; `None` if nothing is.
+fn join(
+    parts: Vec<(String, Bytes)>,
+    new: Messages,
+) -> Result<Option<(Messages, Bytes)>, PublishError> {
+    let mut old = Messages::default();
+    for (path, bytes) in parts {
+        let decoded = decode(bytes).map_err(|source| ReadError::Decode { path, source })?;
+        old.join(&decoded);
+    }
+    let mut joined = old.clone();
+    if !joined.join(&new) {
+        return Ok(None);
+    }
+    if joined.forget_beyond(RUNS_MAX) {
+        warn!("a gateway's numbers have more gaps in a month than are kept; some count as missing");
+        if joined == old {
+            return Ok(None);
+        }
+    }
+    let bytes = encode(&joined)?;
+    Ok(Some((joined, bytes)))
+}
+
+fn new_data(month: &str, version: i64, messages: &Messages, bytes: &Bytes) -> NewData {
+    let id = content_id(&Sha256::digest(bytes).into());
+    let days = || messages.iter().map(|(_, day, _)| day);
+    let day = |day: Option<CivilDay>| day.map(|day| day.to_string()).unwrap_or_default();
+    let (first, last) = (day(days().min()), day(days().max()));
+    NewData {
+        path: format!("{month}.{version:012}.{id}.parquet"),
+        day: None,
+        size: bytes.len() as u64,
+        stats: format!(
+            "{{\"numRecords\":{},\"minValues\":{{\"day\":\"{first}\"}},\
+             \"maxValues\":{{\"day\":\"{last}\"}},\"nullCount\":{{\"day\":0}}}}",
+            messages.runs()
+        ),
+    }
+}

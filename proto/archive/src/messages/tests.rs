@@ -1,0 +1,203 @@
+//! Goal: whatever is written in whatever order, and by whomever, the table holds the union, one file a month.
+
+use std::{collections::BTreeSet, path::Path as FsPath, sync::Arc};
+
+use object_store::memory::InMemory;
+use proptest::prelude::*;
+
+use super::{columns, *};
+use crate::{
+    fixture::{day, enterprise, park},
+    lake::Lake,
+};
+
+fn of(gateway: &str, epoch: u64) -> GatewayEpoch {
+    GatewayEpoch {
+        enterprise: enterprise("steel"),
+        gateway: gateway.parse().expect("an id"),
+        epoch,
+    }
+}
+
+fn messages(rows: &[(&str, u64, &str, (u64, u64))]) -> Messages {
+    let mut messages = Messages::default();
+    for (gateway, epoch, on, (first, last)) in rows {
+        let mut numbers = Numbers::default();
+        numbers.insert(*first, *last);
+        messages.insert(&of(gateway, *epoch), day(on), &numbers);
+    }
+    messages
+}
+
+/// The months of the files on disk.
+fn months(folder: &FsPath) -> Vec<String> {
+    let table = folder.join("east/messages");
+    let files = std::fs::read_dir(table).expect("a table");
+    let names = files.map(|file| file.expect("a file").file_name());
+    let mut months: Vec<String> = names
+        .filter_map(|name| {
+            let name = name.into_string().expect("text");
+            Some(name.strip_suffix(".parquet")?.split('.').next()?.to_owned())
+        })
+        .collect();
+    months.sort();
+    months
+}
+
+#[tokio::test]
+async fn a_set_written_twice_changes_nothing_and_each_month_has_one_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(folder.path().to_str().expect("text")).await;
+    let lake = lake.expect("a lake");
+    let mut table = lake.messages(&park());
+    assert!(table.read().await.expect("readable").is_empty());
+    let first = messages(&[
+        ("g1", 7, "2026-11-29", (1, 5)),
+        ("g1", 7, "2026-11-30", (6, 9)),
+        ("g1", 7, "2026-12-01", (10, 12)),
+        ("g2", 8, "2026-11-30", (1, 1)),
+    ]);
+    assert!(table.add(&first).await.expect("added"));
+    assert_eq!(months(folder.path()), ["2026-11", "2026-12"]);
+    assert!(!table.add(&first).await.expect("nothing to add"));
+    let version = |n: u32| {
+        let entry = format!("east/messages/_delta_log/{n:020}.json");
+        folder.path().join(entry).exists()
+    };
+    assert!(version(0) && !version(1), "no commit without a change");
+
+    let more = messages(&[
+        ("g1", 7, "2026-12-01", (13, 14)),
+        ("g1", 7, "2026-12-02", (16, 16)),
+    ]);
+    table.hurry();
+    assert!(table.add(&more).await.expect("added"));
+    assert_eq!(
+        months(folder.path()),
+        ["2026-11", "2026-12"],
+        "one file a month"
+    );
+    let mut all = first;
+    all.join(&more);
+    // The run of a day goes on; what is missing stays so.
+    assert_eq!(all.runs(), 5);
+    let mut opened = lake.messages(&park());
+    assert_eq!(opened.read().await.expect("readable"), all);
+    assert_eq!(table.read().await.expect("readable"), all);
+    assert!(!opened.add(&all).await.expect("nothing to add"));
+}
+
+#[tokio::test]
+async fn writers_that_do_not_know_of_each_other_lose_nothing() {
+    let lake = Lake::over(Arc::new(InMemory::new()));
+    let (mut old, mut new) = (lake.messages(&park()), lake.messages(&park()));
+    let mut all = Messages::default();
+    for n in 1..=6 {
+        let some = messages(&[("g1", 7, "2026-11-22", (10 * n, 10 * n + 5))]);
+        let table = if n % 2 == 0 { &mut old } else { &mut new };
+        assert!(table.add(&some).await.expect("added"));
+        all.join(&some);
+    }
+    assert_eq!(old.read().await.expect("readable"), all);
+}
+
+#[tokio::test]
+async fn a_late_number_stands_under_its_own_day() {
+    let lake = Lake::over(Arc::new(InMemory::new()));
+    let mut table = lake.messages(&park());
+    let first = messages(&[
+        ("g1", 7, "2026-11-22", (1, 9)),
+        ("g1", 7, "2026-11-23", (11, 12)),
+    ]);
+    assert!(table.add(&first).await.expect("added"));
+    let late = messages(&[
+        ("g1", 7, "2025-01-31", (10, 10)),
+        ("g1", 7, "2026-11-23", (9, 9)),
+    ]);
+    assert!(table.add(&late).await.expect("added"));
+    let read = table.read().await.expect("readable");
+    let days: Vec<String> = read
+        .iter()
+        .map(|(_, day, numbers)| format!("{day} {:?}", numbers.runs()))
+        .collect();
+    assert_eq!(
+        days,
+        [
+            "2025-01-31 [(10, 10)]",
+            "2026-11-22 [(1, 9)]",
+            "2026-11-23 [(9, 9), (11, 12)]"
+        ]
+    );
+}
+
+#[test]
+fn a_gateway_without_order_is_bounded_and_others_are_not_touched() {
+    let mut messages = messages(&[
+        ("g2", 1, "2026-11-22", (1, 3)),
+        ("g2", 1, "2026-11-22", (5, 5)),
+    ]);
+    for epoch in 1..=4 {
+        let mut numbers = Numbers::default();
+        for n in 1..=20 {
+            numbers.insert(2 * n, 2 * n);
+        }
+        messages.insert(&of("g1", epoch), day("2026-11-22"), &numbers);
+    }
+    assert_eq!(messages.runs(), 82);
+    assert!(!messages.forget_beyond(80));
+    let whole = messages.clone();
+    assert!(messages.forget_beyond(40));
+    assert_eq!(messages.runs(), 42);
+    let runs = |messages: &Messages, wanted: GatewayEpoch| {
+        let of = messages.iter().find(|(of, ..)| **of == wanted);
+        of.map(|(.., numbers)| numbers.runs().to_vec())
+    };
+    let first = runs(&messages, of("g1", 4)).expect("the epoch");
+    assert_eq!((first[0], first[1], first.len()), ((2, 2), (24, 24), 10));
+    assert_eq!(runs(&messages, of("g2", 1)), Some(vec![(1, 3), (5, 5)]));
+    // What was forgotten and comes again is forgotten again.
+    let mut again = messages.clone();
+    again.join(&whole);
+    again.forget_beyond(40);
+    assert_eq!(again, messages);
+    // Epochs without end: the newest are kept.
+    assert!(messages.forget_beyond(4));
+    assert_eq!(runs(&messages, of("g1", 2)), None);
+    assert_eq!(runs(&messages, of("g1", 4)).map(|runs| runs.len()), Some(2));
+}
+
+#[test]
+fn an_epoch_that_no_gateway_can_have_is_passed_over() {
+    let impossible = messages(&[
+        ("g1", 0, "2026-11-22", (1, 1)),
+        ("g1", 1 << 53, "2026-11-22", (1, 1)),
+    ]);
+    assert!(impossible.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn a_file_says_what_it_was_made_of(
+        rows in prop::collection::vec((0..3_u8, 1..4_u64, 0..70_i32, 1..200_u64, 0..20_u64), 1..60),
+    ) {
+        let mut messages = Messages::default();
+        let mut naive = BTreeSet::new();
+        for (gateway, epoch, after, first, more) in rows {
+            let of = of(&format!("g{gateway}"), epoch);
+            let on = day("2026-11-22").plus(after);
+            let mut numbers = Numbers::default();
+            numbers.insert(first, first + more);
+            messages.insert(&of, on, &numbers);
+            naive.extend((first..=first + more).map(|number| (of.clone(), on, number)));
+        }
+        let bytes = columns::encode(&messages).expect("encoded");
+        let read = columns::decode(bytes).expect("decoded");
+        prop_assert_eq!(&read, &messages);
+        let single = read.iter().flat_map(|(of, day, numbers)| {
+            let each = numbers.runs().iter().flat_map(|&(first, last)| first..=last);
+            each.map(move |number| (of.clone(), day, number))
+        });
+        prop_assert_eq!(single.collect::<BTreeSet<_>>(), naive);
+        prop_assert_eq!(read.runs(), messages.iter().map(|(.., n)| n.runs().len()).sum::<usize>());
+    }
+}

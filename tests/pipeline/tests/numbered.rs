@@ -1,0 +1,123 @@
+//! Goal: what a gateway numbered and never sent is missing from the quality figures, and no longer when it is
+//! sent late. Method: a whole park on embedded defaults, a publisher of MQTT 5, and questions over gRPC.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use greenpark::publisher::{Message, Settings, Tally, publish};
+use greenpark_model::{
+    day::{CivilDay, Instant},
+    numbers::Numbered,
+};
+use greenpark_proto::query::v1::{
+    Days, GetQualityRequest, Period, QualityReport, period, quality_client::QualityClient,
+};
+use greenpark_tests_pipeline::site::Site;
+use tokio::sync::mpsc;
+use tonic::transport::Channel;
+
+const EPOCH: u64 = 1_795_392_000;
+
+/// Yesterday in the park.
+fn yesterday() -> CivilDay {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let ms = since.expect("after 1970").as_millis();
+    let now = Instant(i64::try_from(ms).expect("in range"));
+    now.day().previous()
+}
+
+/// Publishes messages of `day` with `numbers`, each of one reading, and waits for their acknowledgements.
+async fn send(site: &Site, day: CivilDay, numbers: impl IntoIterator<Item = u64>) {
+    let settings = Settings {
+        address: site.mqtt(),
+        ..Settings::default()
+    };
+    let (sender, receiver) = mpsc::channel(64);
+    for number in numbers {
+        let at = format!("{day}T10:{number:02}:00+08:00");
+        let payload = format!(
+            r#"{{"meter":"m1","quantity":"electricity","kind":"interval","at":"{at}","value":1.5}}"#
+        );
+        let message = Message {
+            topic: Arc::from("park/p/works/gw-1/up/readings"),
+            payload: payload.into(),
+            readings: 1,
+            numbered: Numbered::new(EPOCH, number),
+        };
+        sender.send(message).await.expect("the publisher listens");
+    }
+    drop(sender);
+    let sent = publish(settings, receiver, Arc::new(Tally::default())).await;
+    sent.expect("everything is acknowledged");
+}
+
+async fn quality(client: &mut QualityClient<Channel>, day: CivilDay) -> QualityReport {
+    let day = day.to_string();
+    let asked = GetQualityRequest {
+        name: "parks/p/enterprises/works".to_owned(),
+        period: Some(Period {
+            period: Some(period::Period::Days(Days {
+                first: day.clone(),
+                last: day,
+            })),
+        }),
+        by_day: false,
+        as_of: None,
+    };
+    let report = client.get_quality(asked).await;
+    report.expect("a report").into_inner()
+}
+
+/// Asks until completeness is `wanted`, and returns what is told of missing messages then.
+async fn until_complete(site: &Site, day: CivilDay, wanted: &str) -> Vec<String> {
+    let client = QualityClient::connect(format!("http://{}", site.grpc())).await;
+    let mut client = client.expect("the service answers");
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let asking = async {
+        loop {
+            tick.tick().await;
+            let report = quality(&mut client, day).await;
+            let indices = report.indices.iter();
+            let mut found = indices.filter(|index| index.name == "completeness");
+            if found.next().is_some_and(|index| index.value == wanted) {
+                let missing = report.findings.into_iter();
+                let missing = missing.filter(|found| found.check == "missing-messages");
+                return missing.map(|found| found.detail).collect();
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), asking).await;
+    in_time.unwrap_or_else(|_| panic!("completeness is {wanted} in a minute"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_never_sent_lowers_completeness_until_it_comes() {
+    let site = Site::start_with(|settings| {
+        settings.processor.messages_interval = Duration::from_millis(100);
+    })
+    .await;
+    let day = yesterday();
+    send(&site, day, (1..=10).filter(|number| *number != 6)).await;
+    let missing = until_complete(&site, day, "0.900000").await;
+    let told = format!("1 message(s) of gateway gw-1, epoch {EPOCH}, did not come: 6 ({day})");
+    assert_eq!(missing, [told]);
+    // What is known outlives the process.
+    let site = site.restart().await;
+    assert_eq!(until_complete(&site, day, "0.900000").await.len(), 1);
+    send(&site, day, [6]).await;
+    assert!(until_complete(&site, day, "1.000000").await.is_empty());
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_writes_what_waits() {
+    // A minute between two writes, as by default; the process that is stopped writes at once.
+    let site = Site::start().await;
+    let day = yesterday();
+    send(&site, day, [1, 2, 4]).await;
+    let site = site.restart().await;
+    assert_eq!(until_complete(&site, day, "0.750000").await.len(), 1);
+    site.stop().await;
+}
