@@ -24,7 +24,7 @@ fn fixed_seeds_break_no_promise() {
     let acked: usize = outcomes.iter().map(|outcome| outcome.readings.1).sum();
     assert!(acked > 5_000, "only {acked} readings were acknowledged");
     let messages: u64 = outcomes.iter().map(|outcome| outcome.messages).sum();
-    assert!(messages > 1_000, "only {messages} messages were numbered");
+    assert!(messages > 500, "only {messages} messages were numbered");
 }
 
 #[test]
