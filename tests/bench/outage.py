@@ -128,7 +128,8 @@ def run(args, folder):
 
     def start(what, *arguments):
         command = [str(HERE / f"deploy/{what}/start.sh"), *arguments, "--dir", str(folder / what)]
-        subprocess.run(command, check=True, stdout=sys.stderr)
+        # A session of its own: the end of the shell that started us would wake what is stopped in ours.
+        subprocess.run(command, check=True, stdout=sys.stderr, start_new_session=True)
         started.append(what)
         return int((folder / what / f"{what}.pid").read_text())
 
@@ -184,6 +185,8 @@ def measure(args, folder, mqtt, settings, running, kafka):
     os.kill(kafka, signal.SIGSTOP)
     at_stop = accepted()
     time.sleep(args.seconds)
+    if Path(f"/proc/{kafka}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
+        sys.exit("outage.py: somebody let Kafka go on before its time")
     during = {name: peak_mib(process) for name, process in running.items()}
     os.kill(kafka, signal.SIGCONT)
     began = time.monotonic()

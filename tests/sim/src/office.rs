@@ -43,7 +43,6 @@ fn settings(room: Room) -> Settings {
         quiet: std::time::Duration::from_millis(100),
         flush_interval: std::time::Duration::from_millis(200),
         messages_interval: std::time::Duration::from_millis(900),
-        ..Settings::default()
     }
 }
 

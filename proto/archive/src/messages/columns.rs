@@ -80,14 +80,17 @@ pub(super) fn encode(messages: &Messages) -> Result<Bytes, EncodeError> {
     Ok(bytes.into())
 }
 
+/// A run of numbers, as a row of the file has it.
+type Row<'a> = (&'a GatewayEpoch, CivilDay, u64, u64);
+
 fn columns(messages: &Messages) -> Result<Vec<ArrayRef>, EncodeError> {
     let rows = messages.iter().flat_map(|(of, day, numbers)| {
         let runs = numbers.runs().iter();
         runs.map(move |&(first, last)| (of, day, first, last))
     });
-    let rows: Vec<_> = rows.collect();
+    let rows: Vec<Row<'_>> = rows.collect();
     let long = |number: u64| i64::try_from(number).map_err(|_| EncodeError::Range);
-    let longs = |of: &dyn Fn(&(&GatewayEpoch, CivilDay, u64, u64)) -> u64| {
+    let longs = |of: &dyn Fn(&Row<'_>) -> u64| {
         let column = rows.iter().map(|row| long(of(row)));
         let column: Result<Vec<i64>, _> = column.collect();
         Ok::<ArrayRef, EncodeError>(Arc::new(Int64Array::from(column?)))
