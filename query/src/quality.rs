@@ -392,7 +392,8 @@ mod tests {
                 missing,
                 ..Tally::default()
             };
-            tally.completeness().map(|share| share.to_string())
+            let completeness = tally.completeness();
+            completeness.map(|share| share.normalize().to_string())
         };
         assert_eq!(of(0, 0, 0, 0), None);
         assert_eq!(of(0, 0, 9, 1).as_deref(), Some("0.9"));

@@ -123,6 +123,9 @@ fn would_be_seen(truth: &Truth, from: usize, shown: &[TrueReading]) -> bool {
     let reached = shown[0].register > before.register && of_day.iter().any(passed);
     let inside = truth.day(from - 1) == day && truth.day(to) == day;
     let told = shown.len() == 1 || (inside && !reached);
+    // Just below the modulus it may be a dip below zero, from which the register rolls over again.
+    let may_dip =
+        |r: &TrueReading| r.register > after.register && !is_impossible(&truth.traits, *r, after);
     let impossible = shown.iter().all(|r| {
         // Without a rating anything can be reached, but not left again.
         let left = truth.traits.bound_per_hour.is_none() && !reached;
@@ -132,7 +135,7 @@ fn would_be_seen(truth: &Truth, from: usize, shown: &[TrueReading]) -> bool {
     let falls = truth.readings[from - 2..to + 2]
         .windows(2)
         .any(|r| r[1].register < r[0].register);
-    impossible && told && !falls && of_day.len() >= shown.len() + 3
+    impossible && !shown.iter().any(may_dip) && told && !falls && of_day.len() >= shown.len() + 3
 }
 
 /// Whether a reading is the first or the last of its day.
