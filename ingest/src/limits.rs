@@ -103,6 +103,9 @@ pub(crate) const SUBSCRIBED_PACKET_BYTES_MAX: u32 = 16 << 20;
 /// does not bound, and for our own requests.
 pub(crate) const HAND_OFF_SLACK: usize = 1_024;
 
+/// Packet ids of MQTT: no more messages are unacknowledged at once, whatever a broker was asked for.
+pub(crate) const PACKET_IDS: usize = 65_535;
+
 /// KiB of payload waiting between the polling task and the gather.
 pub(crate) const HAND_OFF_KIB_MAX: u32 = 64 * 1024;
 

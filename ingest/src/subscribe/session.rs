@@ -27,7 +27,7 @@ use crate::{
     acks::Released,
     decode::sparkplug,
     gather::{Gather, Message},
-    limits::{HAND_OFF_KIB_MAX, HAND_OFF_SLACK},
+    limits::{HAND_OFF_KIB_MAX, HAND_OFF_SLACK, PACKET_IDS},
     pipeline::{Append, Pipeline},
     settings::SubscribeSettings,
     wire::Count,
@@ -186,7 +186,10 @@ impl<'a> Session<'a> {
         }
         let capacity = usize::from(settings.receive_maximum) + HAND_OFF_SLACK;
         let keep_alive = options.keep_alive();
-        let (client, events) = AsyncClient::new(options, capacity);
+        // An acknowledgement that finds no room would end the session, and a broker that sends more than it
+        // was asked for, as Mosquitto does when it resumes a session, would be resumed for ever. Each packet
+        // id is acknowledged once.
+        let (client, events) = AsyncClient::new(options, PACKET_IDS + HAND_OFF_SLACK);
         let (to, arrivals) = mpsc::channel(capacity);
         let budget = Arc::new(Semaphore::new(HAND_OFF_KIB_MAX as usize));
         let poller = Poller {
