@@ -20,7 +20,7 @@ pub struct Settings {
     /// The time between two flushes while rows keep coming.
     #[serde(with = "greenpark_settings::span")]
     pub flush_interval: Duration,
-    /// Resident memory of the processor, in bytes: [`RESERVED_BYTES`] for what it needs at any rate, and
+    /// Resident memory of the processor, in bytes: 128 MiB for what it needs at any rate, and
     /// rows that are buffered, put together and sealed. One enterprise's day is in memory at once, some
     /// 100 bytes a row, whatever is set here.
     #[serde(with = "greenpark_settings::size")]
