@@ -42,6 +42,7 @@ mod history;
 mod merge;
 mod pages;
 mod table;
+mod tabular;
 
 #[cfg(test)]
 mod fixture;

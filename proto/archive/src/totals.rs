@@ -11,8 +11,7 @@ use arrow::{
         Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
     },
     datatypes::{
-        DataType, Date32Type, Decimal128Type, Field, Int32Type, Int64Type, Schema, SchemaRef,
-        TimeUnit, TimestampMillisecondType,
+        Date32Type, Decimal128Type, Int32Type, Int64Type, SchemaRef, TimestampMillisecondType,
     },
 };
 use bytes::Bytes;
@@ -23,20 +22,14 @@ use greenpark_model::{
     id::{EnterpriseId, MeterId},
     reading::{Kind, Series},
 };
-use parquet::{
-    arrow::{
-        ArrowWriter,
-        arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
-    },
-    basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use crate::{
     delta::{Null, Shape},
     error::{DecodeError, EncodeError},
     file::hex,
     table::TableFile,
+    tabular,
 };
 
 /// The total of one series and day.
@@ -112,23 +105,7 @@ pub(crate) static SHAPE: Shape = Shape {
     partition: &[],
 };
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let field = |(name, kind, null): &(&str, &str, Null)| {
-        let kind = match *kind {
-            "string" => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-            "date" => DataType::Date32,
-            "integer" => DataType::Int32,
-            "decimal(38,6)" => DataType::Decimal128(38, 6),
-            "decimal(18,6)" => DataType::Decimal128(18, 6),
-            "timestamp" => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
-            _ => DataType::Int64,
-        };
-        Field::new(*name, kind, *null == Null::Allowed)
-    };
-    Arc::new(Schema::new(
-        SHAPE.columns.iter().map(field).collect::<Vec<_>>(),
-    ))
-});
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
 
 /// The columns of a totals file as Arrow reads them best: texts as dictionaries.
 #[must_use]
@@ -177,22 +154,7 @@ pub fn encode_totals(rows: &[TotalsRow]) -> Result<Bytes, EncodeError> {
     if rows.is_empty() {
         return Err(EncodeError::Empty);
     }
-    let arrow = |source: arrow::error::ArrowError| EncodeError::Parquet(source.into());
-    let parquet = |source: parquet::errors::ParquetError| EncodeError::Parquet(source.into());
-    let batch = RecordBatch::try_new(schema(), columns(rows)?).map_err(arrow)?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by(concat!("greenpark-archive version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build();
-    let mut bytes = Vec::new();
-    let options = parquet::arrow::arrow_writer::ArrowWriterOptions::new()
-        .with_properties(properties)
-        .with_skip_arrow_metadata(true);
-    let mut writer =
-        ArrowWriter::try_new_with_options(&mut bytes, schema(), options).map_err(parquet)?;
-    writer.write(&batch).map_err(parquet)?;
-    writer.close().map_err(parquet)?;
-    Ok(bytes.into())
+    tabular::write(&SCHEMA, columns(rows)?)
 }
 
 fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> {

@@ -4,27 +4,20 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::{
     array::{ArrayRef, AsArray, Date32Array, DictionaryArray, Int64Array, RecordBatch},
-    datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef},
+    datatypes::{Date32Type, Int32Type, Int64Type, SchemaRef},
 };
 use bytes::Bytes;
 use greenpark_model::{
     day::CivilDay,
     numbers::{NUMBER_MAX, Numbers},
 };
-use parquet::{
-    arrow::{
-        ArrowWriter,
-        arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
-        arrow_writer::ArrowWriterOptions,
-    },
-    basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use super::{GatewayEpoch, Messages};
 use crate::{
     delta::{Null, Shape},
     error::{DecodeError, EncodeError},
+    tabular,
 };
 
 /// Columns of the table: a row is the run from `first` to `last`, both of them in it.
@@ -40,19 +33,7 @@ pub(super) static SHAPE: Shape = Shape {
     partition: &[],
 };
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let field = |(name, kind, null): &(&str, &str, Null)| {
-        let kind = match *kind {
-            "string" => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-            "date" => DataType::Date32,
-            _ => DataType::Int64,
-        };
-        Field::new(*name, kind, *null == Null::Allowed)
-    };
-    Arc::new(Schema::new(
-        SHAPE.columns.iter().map(field).collect::<Vec<_>>(),
-    ))
-});
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
 
 /// Makes a Parquet file of `messages`.
 ///
@@ -62,22 +43,7 @@ pub(super) fn encode(messages: &Messages) -> Result<Bytes, EncodeError> {
     if messages.is_empty() {
         return Err(EncodeError::Empty);
     }
-    let parquet = |source: parquet::errors::ParquetError| EncodeError::Parquet(source.into());
-    let batch = RecordBatch::try_new(Arc::clone(&SCHEMA), columns(messages)?)
-        .map_err(|source| EncodeError::Parquet(source.into()))?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by(concat!("greenpark-archive version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build();
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties)
-        .with_skip_arrow_metadata(true);
-    let mut bytes = Vec::new();
-    let writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(&SCHEMA), options);
-    let mut writer = writer.map_err(parquet)?;
-    writer.write(&batch).map_err(parquet)?;
-    writer.close().map_err(parquet)?;
-    Ok(bytes.into())
+    tabular::write(&SCHEMA, columns(messages)?)
 }
 
 /// A run of numbers, as a row of the file has it.
