@@ -7,7 +7,7 @@ use std::{
 
 use greenpark_archive::{
     book::{Book, Change, Consumed, NewFile, Published},
-    columns::{FileFacts, encode_readings},
+    columns::{FileFacts, Outline, encode_readings},
     file::{FileKind, ReadingsFile},
     meters::Meters,
     rows::{Merged, Rows, SeriesKey},
@@ -21,7 +21,7 @@ use crate::{
     buffer::DayRows,
     hot::files_to_merge,
     metrics::Metrics,
-    portion::{Part, Portion, portions_of},
+    portion::{Portion, portions_of},
     run::RunError,
     seal::{DayToSeal, SealedDay, offset_of, seal_days},
 };
@@ -66,7 +66,7 @@ impl BookFlush<'_> {
         let mut rows = 0;
         for (day, buffered) in days.seal {
             let mut fresh = self.fresh(day, buffered).await?;
-            for portion in self.portions(&fresh).await? {
+            for portion in self.portions(&mut fresh).await? {
                 // Before the next one, so that the last commit has one: it carries the offset.
                 if rows > 0 && rows + portion.rows > self.seal_rows {
                     let sealed = self.seal(std::mem::take(&mut open)).await?;
@@ -103,25 +103,29 @@ impl BookFlush<'_> {
             None => Merged::default(),
         };
         let hot = self.hot_files(day);
-        Ok(Fresh { day, hot, merged })
+        Ok(Fresh {
+            day,
+            hot,
+            outlines: Vec::new(),
+            merged,
+        })
     }
 
     /// The portions in which a day is sealed, so that no more than [`Self::seal_rows`] are in memory at
     /// once: the whole day if it has no more. An enterprise is not divided.
-    async fn portions(&self, fresh: &Fresh) -> Result<Vec<Portion>, RunError> {
+    async fn portions(&self, fresh: &mut Fresh) -> Result<Vec<Portion>, RunError> {
         let sealed = self.book.day_files(fresh.day);
         let most = sealed.map(|file| file.rows).sum::<u64>() + fresh.merged.rows.len() as u64;
         if most <= self.seal_rows {
             return Ok(vec![Portion::whole(most)]);
         }
-        let mut outlines = Vec::with_capacity(fresh.hot.len());
         let mut rows: BTreeMap<EnterpriseId, u64> = BTreeMap::new();
         for file in &fresh.hot {
             let outline = self.book.outline(file).await?;
             for (enterprise, count) in outline.runs() {
                 *rows.entry(enterprise.clone()).or_default() += count as u64;
             }
-            outlines.push(Arc::new(outline));
+            fresh.outlines.push(Arc::new(outline));
         }
         for (enterprise, count) in fresh.merged.rows.count_enterprises() {
             *rows.entry(enterprise.clone()).or_default() += count as u64;
@@ -131,28 +135,24 @@ impl BookFlush<'_> {
                 *rows += file.rows;
             }
         }
-        Ok(portions_of(rows, self.seal_rows, &outlines))
+        Ok(portions_of(rows, self.seal_rows))
     }
 
     /// Everything that is known of a portion of a day, in the order of the log.
     async fn gather(&self, fresh: &mut Fresh, portion: &Portion) -> Result<DayToSeal, RunError> {
         let mut parts = Vec::with_capacity(fresh.hot.len() + 1);
         for (at, file) in fresh.hot.iter().enumerate() {
-            parts.push(match &portion.part {
+            parts.push(match &portion.between {
                 None => self.book.read(file).await?,
-                Some(Part {
-                    first,
-                    last,
-                    outlines,
-                }) => {
-                    let outline = &outlines[at];
+                Some((first, last)) => {
+                    let outline = &fresh.outlines[at];
                     self.book.read_between(file, outline, first, last).await?
                 }
             });
         }
-        parts.push(match &portion.part {
+        parts.push(match &portion.between {
             None => std::mem::take(&mut fresh.merged.rows),
-            Some(Part { first, last, .. }) => fresh.merged.rows.select_between(first, last),
+            Some((first, last)) => fresh.merged.rows.select_between(first, last),
         });
         parts.retain(|rows| !rows.is_empty());
         let enterprises: BTreeSet<&EnterpriseId> =
@@ -282,6 +282,8 @@ impl BookFlush<'_> {
 struct Fresh {
     day: CivilDay,
     hot: Vec<ReadingsFile>,
+    /// Whose rows each hot file holds, where the day is sealed in portions.
+    outlines: Vec<Arc<Outline>>,
     merged: Merged,
 }
 

@@ -1,35 +1,25 @@
 //! In which portions a day of many rows is sealed, so that memory does not grow with it. Pure.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use greenpark_archive::columns::Outline;
 use greenpark_model::id::EnterpriseId;
 
 /// A portion of a day.
 #[derive(Debug)]
 pub(crate) struct Portion {
-    /// Which enterprises; `None` for all.
-    pub(crate) part: Option<Part>,
+    /// The first and the last of its enterprises, which are neighbours; `None` for all.
+    pub(crate) between: Option<(EnterpriseId, EnterpriseId)>,
     /// Rows it has at most.
     pub(crate) rows: u64,
     /// Whether no further portion of the day comes.
     pub(crate) is_last: bool,
 }
 
-/// Neighbouring enterprises of a day.
-#[derive(Debug)]
-pub(crate) struct Part {
-    pub(crate) first: EnterpriseId,
-    pub(crate) last: EnterpriseId,
-    /// Outlines of the day's hot files, in their order.
-    pub(crate) outlines: Vec<Arc<Outline>>,
-}
-
 impl Portion {
     /// The whole day, of at most `rows` rows.
     pub(crate) fn whole(rows: u64) -> Self {
         Self {
-            part: None,
+            between: None,
             rows,
             is_last: true,
         }
@@ -37,11 +27,7 @@ impl Portion {
 }
 
 /// Portions of neighbouring enterprises that have at most `rows_max` rows each, or are one enterprise.
-pub(crate) fn portions_of(
-    rows: BTreeMap<EnterpriseId, u64>,
-    rows_max: u64,
-    outlines: &[Arc<Outline>],
-) -> Vec<Portion> {
+pub(crate) fn portions_of(rows: BTreeMap<EnterpriseId, u64>, rows_max: u64) -> Vec<Portion> {
     let mut ranges: Vec<(EnterpriseId, EnterpriseId, u64)> = Vec::new();
     for (enterprise, count) in rows {
         match ranges.last_mut() {
@@ -56,11 +42,7 @@ pub(crate) fn portions_of(
     let portions = ranges.into_iter().enumerate();
     portions
         .map(|(at, (first, last, rows))| Portion {
-            part: Some(Part {
-                first,
-                last,
-                outlines: outlines.to_vec(),
-            }),
+            between: Some((first, last)),
             rows,
             is_last: at + 1 == count,
         })
@@ -75,15 +57,11 @@ mod tests {
         let rows = rows
             .iter()
             .map(|(name, rows)| (EnterpriseId::new(name).expect("an id"), *rows));
-        portions_of(rows.collect(), rows_max, &[])
+        portions_of(rows.collect(), rows_max)
             .into_iter()
             .map(|portion| {
-                let part = portion.part.expect("not the whole day");
-                (
-                    part.first.to_string(),
-                    part.last.to_string(),
-                    portion.is_last,
-                )
+                let (first, last) = portion.between.expect("not the whole day");
+                (first.to_string(), last.to_string(), portion.is_last)
             })
             .collect()
     }

@@ -1,5 +1,7 @@
 //! The house rules of the source: size, docs and names. Each test lists every breach at once.
 
+use std::{fs, process::Command};
+
 use greenpark_tests_tidy::{
     source::{File, files},
     workspace::Workspace,
@@ -133,4 +135,26 @@ fn lints_are_silenced_with_a_reason() {
             })
             .collect()
     });
+}
+
+#[test]
+fn the_ledgers_mutations_apply() {
+    let root = Workspace::read().root;
+    let folder = root.join("tests/ledger/mutations");
+    let patches: Vec<_> = fs::read_dir(&folder)
+        .expect("mutations are kept there")
+        .map(|entry| entry.expect("a folder is read").path())
+        .collect();
+    assert!(!patches.is_empty(), "{} is empty", folder.display());
+    for patch in patches {
+        let mut git = Command::new("git");
+        let checked = git.args(["apply", "--check"]).arg(&patch);
+        let output = checked.current_dir(&root).output().expect("git runs");
+        assert!(
+            output.status.success(),
+            "{} was made for another code: {}",
+            patch.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
 }
