@@ -288,7 +288,10 @@ impl Book {
             next_offset,
         }) = change.consumed
         {
-            let mark = i64::try_from(next_offset).unwrap_or(i64::MAX);
+            // After a kill the log is read again from before the mark. What the book has it has: the mark never
+            // goes back, for it says behind which files new rows stand.
+            let reached = self.next_offset(partition).unwrap_or(0);
+            let mark = i64::try_from(next_offset.max(reached)).unwrap_or(i64::MAX);
             commit.marks.push((partition_mark(partition), mark));
         }
         if let Some((data, bytes)) = &totals {

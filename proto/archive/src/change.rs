@@ -38,7 +38,7 @@ pub struct Change {
     pub remove: Vec<ReadingsFile>,
     /// Totals of the sealed files among `add`.
     pub totals: Vec<TotalsRow>,
-    /// What was consumed.
+    /// What was consumed. A book that has consumed more keeps its own mark.
     pub consumed: Option<Consumed>,
 }
 

@@ -120,6 +120,32 @@ async fn a_commit_of_offsets_alone_is_kept() {
 }
 
 #[tokio::test]
+async fn what_a_book_has_consumed_never_goes_back() {
+    let (_folder, lake) = local().await;
+    let day = day("2026-11-22");
+    let rows = registers(day, &["steel"], 4);
+    let mut book = lake.book(&park(), 2026).await.expect("a book");
+    let _ = book
+        .publish(flush(hot(&rows, day, 40), 57))
+        .await
+        .expect("published");
+    // Read again from an earlier offset, as after a kill.
+    let consumed = Some(Consumed {
+        partition: 0,
+        next_offset: 41,
+    });
+    let again = Change {
+        consumed,
+        ..Change::default()
+    };
+    let published = book.publish(again).await.expect("published");
+    assert_eq!(published.next_offset(), Some(41));
+    assert_eq!(book.next_offset(0), Some(57));
+    let book = lake.book(&park(), 2026).await.expect("a book");
+    assert_eq!(book.next_offset(0), Some(57));
+}
+
+#[tokio::test]
 async fn two_writers_of_one_book_are_told_apart() {
     let (_folder, lake) = local().await;
     let day = day("2026-11-22");

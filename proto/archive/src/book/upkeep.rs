@@ -15,6 +15,8 @@ use crate::{
 const TOTALS_FILES_MAX: usize = 32;
 /// Totals files are merged whole up to this many rows; beyond it, large ones are left alone.
 const TOTALS_ROWS_MAX: u64 = 1 << 18;
+/// Rows that are merged at once, so that memory does not grow with a book: some hundred bytes each.
+const TOTALS_MERGED_MAX: u64 = 1 << 18;
 /// A large totals file.
 const TOTALS_LARGE_ROWS: u64 = 1 << 16;
 
@@ -44,7 +46,11 @@ impl Book {
         let files = self.totals_state.files.values();
         let all: u64 = files.clone().map(|file| file.rows).sum();
         let small = |file: &&TotalsFile| all <= TOTALS_ROWS_MAX || file.rows < TOTALS_LARGE_ROWS;
-        let merged: Vec<TotalsFile> = files.filter(small).cloned().collect();
+        let merged = few_rows(files.filter(small).cloned().collect());
+        if merged.len() < 2 {
+            // One file merged with none would be replaced by itself.
+            return Ok(());
+        }
         let mut rows = Vec::new();
         for file in &merged {
             let place = self.totals.place(&file.path);
@@ -78,5 +84,43 @@ impl Book {
         self.totals.commit(&mut self.totals_state, commit).await?;
         self.totals_state.removed.clear();
         Ok(())
+    }
+}
+
+/// Those with the fewest rows, which are at most [`TOTALS_MERGED_MAX`] together, in the order of their names.
+fn few_rows(mut files: Vec<TotalsFile>) -> Vec<TotalsFile> {
+    files.sort_by_key(|file| file.rows);
+    let mut rows = 0;
+    files.retain(|file| {
+        rows += file.rows;
+        rows <= TOTALS_MERGED_MAX
+    });
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::TableFile as _;
+
+    #[test]
+    fn no_more_rows_are_merged_at_once_than_memory_is_for() {
+        let file = |(seal, rows): (i64, u64)| {
+            let path = totals::file_name(seal, &[7; 32]);
+            TotalsFile::parse(&path, 1, rows).expect("a name of ours")
+        };
+        let merged = |rows: &[u64]| {
+            let files = (1..).zip(rows.iter().copied()).map(file).collect();
+            let few = few_rows(files);
+            few.iter().map(|file| file.rows).collect::<Vec<_>>()
+        };
+        let large = TOTALS_LARGE_ROWS - 1;
+        assert_eq!(merged(&[9, 7, 8]), [9, 7, 8]);
+        assert_eq!(merged(&[large; 33]).len(), 4);
+        assert_eq!(
+            merged(&[TOTALS_MERGED_MAX, 5, TOTALS_MERGED_MAX, 6]),
+            [5, 6]
+        );
     }
 }
