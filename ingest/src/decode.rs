@@ -139,6 +139,12 @@ impl Decoder {
         Ok(())
     }
 
+    /// What is known of Sparkplug's edge nodes.
+    #[cfg(test)]
+    pub(crate) fn edges(&self) -> std::sync::Arc<sparkplug::Edges> {
+        std::sync::Arc::clone(&self.reader.edges)
+    }
+
     /// The readings of the last payload, and the reasons of its first refusals.
     #[must_use]
     pub fn outcome(&mut self) -> (Vec<(Series, Reading)>, Vec<String>) {

@@ -35,7 +35,8 @@ use crate::{
     limits::{
         ENCODED_NUMBER_BYTES_MAX, ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX,
         GATHER_BYTES_MAX, GATHER_BYTES_READY, GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY,
-        GATHER_READINGS_READY, HELD_NUMBER_BYTES, HELD_READING_BYTES, TOPICS_CACHED_MAX,
+        GATHER_READINGS_READY, HELD_GATEWAY_BYTES, HELD_NUMBER_BYTES, HELD_READING_BYTES,
+        TOPICS_CACHED_MAX,
     },
     metrics::{EnterpriseCounters, Metrics},
     receipts::Entered,
@@ -283,7 +284,8 @@ impl Gather {
 
     /// Whether no more should be taken before it is sealed.
     pub(crate) fn is_full(&self) -> bool {
-        self.count >= GATHER_MESSAGES_MAX || self.held_bytes() >= GATHER_BYTES_MAX
+        let crowded = self.gateways.len() >= TOPICS_CACHED_MAX && !self.is_empty();
+        self.count >= GATHER_MESSAGES_MAX || self.held_bytes() >= GATHER_BYTES_MAX || crowded
     }
 
     /// Roughly the memory that it holds: columns, letters and what is owed.
@@ -296,7 +298,12 @@ impl Gather {
 
     /// Says to all who share the bound what it holds by now: once a read, not once a message.
     pub(crate) fn account(&mut self) {
-        self.held.set(self.held_bytes());
+        self.held.set(self.held_bytes() + self.kept_bytes());
+    }
+
+    /// Roughly the memory that stays with the sender when the gather is sealed.
+    fn kept_bytes(&self) -> usize {
+        self.gateways.len() * HELD_GATEWAY_BYTES
     }
 
     /// Whether a publish on `topic` would be read by a decoder.
@@ -437,7 +444,8 @@ impl Gather {
 
     /// Turns everything taken so far into records.
     pub(crate) fn seal(&mut self) -> Sealed {
-        self.account();
+        self.held.set(self.held_bytes());
+        let sealed = self.held.take();
         let mut tallies = Vec::with_capacity(self.touched.len());
         let mut numbered = Vec::new();
         for index in self.touched.drain(..) {
@@ -456,6 +464,7 @@ impl Gather {
             });
         }
         self.forget_if_crowded();
+        self.held.set(self.kept_bytes());
         self.asks.clear();
         let (readings, letters) = (mem::take(&mut self.records), mem::take(&mut self.letters));
         let acks = self.acks.take(readings.len() + letters.len());
@@ -467,7 +476,7 @@ impl Gather {
             tallies,
             messages: mem::take(&mut self.messages),
             numbered,
-            held: self.held.take(),
+            held: sealed,
         }
     }
 

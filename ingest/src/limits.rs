@@ -26,6 +26,9 @@ pub(crate) const GATHER_BYTES_MAX: usize = 4 << 20;
 /// Memory that a gathered reading holds: its columns, and a part of its series.
 pub(crate) const HELD_READING_BYTES: usize = 24;
 
+/// Memory of a gateway that a sender speaks for: who it is, its counters, columns and first series.
+pub(crate) const HELD_GATEWAY_BYTES: usize = 2_048;
+
 /// Memory of ingest that readings waiting for the log do not take: the process itself, its connections,
 /// [`HAND_OFF_KIB_MAX`] from a broker, and what the log's client keeps beside the records.
 pub(crate) const RESERVED_BYTES: usize = 128 << 20;
@@ -76,6 +79,10 @@ pub(crate) const SERIES_CACHED_MAX: usize = 16_384;
 /// Refused readings of one payload that get a dead letter each, with the whole payload in it; more share
 /// one letter, or a payload of 1 MiB would make gigabytes.
 pub(crate) const REFUSALS_APART_MAX: usize = 8;
+
+/// Bytes of a dead letter's reason: with the longest payload and the longest topic, of 65,535 bytes, it still
+/// fits a record. One that does not fit is refused by the log whenever it is sent.
+pub(crate) const REASON_BYTES_MAX: usize = 16 * 1024;
 
 /// Readings of a payload for which a connection keeps room: 32 KiB, so that a usual payload costs no
 /// allocation and an unusual one leaves no megabytes behind at every connection.
@@ -148,8 +155,14 @@ pub(crate) const RECEIPT_MS: u64 = 1_000;
 /// Sparkplug edge nodes whose births are remembered: a park has hundreds.
 pub(crate) const EDGES_MAX: usize = 4_096;
 
-/// Metrics of one edge node that are remembered by name: three megabytes at its worst.
-pub(crate) const EDGE_METRICS_MAX: usize = 16_384;
+/// Memory for what the births of one edge node named: 16,384 metrics of usual names.
+pub(crate) const EDGE_BYTES_MAX: usize = 4 << 20;
+
+/// The same of all nodes together: a park of 4,096 nodes of 60 metrics.
+pub(crate) const EDGES_BYTES_MAX: usize = 32 << 20;
+
+/// Memory of a metric or a device that a birth named, beside its name.
+pub(crate) const EDGE_ENTRY_BYTES: usize = 96;
 
 /// What a compressed Sparkplug message may inflate to: as much as a packet may be.
 pub(crate) const INFLATED_BYTES_MAX: u64 = 1 << 20;

@@ -42,6 +42,7 @@ pub(crate) struct Entered {
 /// A gateway's receipt as it is published.
 #[derive(Debug)]
 pub(crate) struct Told {
+    pub(crate) origin: Origin,
     /// Which change it tells; the next one has a higher number.
     pub(crate) change: u64,
     pub(crate) topic: String,
@@ -116,13 +117,23 @@ impl Receipts {
         Some(self.tell(origin, known, now_ms))
     }
 
-    /// The receipts that changed after `after`, the oldest change first; not all of very many.
-    pub(crate) fn changed(&self, after: u64, now_ms: i64) -> Vec<Told> {
+    /// The receipts that changed since they were published, who has waited longest first; not all of very many.
+    pub(crate) fn unpublished(&self, now_ms: i64) -> Vec<Told> {
         let table = self.lock();
-        let changed = table.changed(after, RECEIPTS_AT_ONCE_MAX).into_iter();
-        changed
+        let waiting = table.unpublished(RECEIPTS_AT_ONCE_MAX).into_iter();
+        waiting
             .map(|(origin, known)| self.tell(origin, known, now_ms))
             .collect()
+    }
+
+    /// `told` is on its way to the broker.
+    pub(crate) fn published(&self, told: &Told) {
+        self.lock().published(&told.origin, told.change);
+    }
+
+    /// What is on its way may be lost: everything is to be published again.
+    pub(crate) fn publish_anew(&self) {
+        self.lock().publish_anew();
     }
 
     fn tell(&self, origin: &Origin, known: &Known, now_ms: i64) -> Told {
@@ -134,6 +145,7 @@ impl Receipts {
             since: self.since_ms,
         };
         Told {
+            origin: origin.clone(),
             change: known.change,
             topic: origin.receipt_topic(),
             payload: serde_json::to_vec(&payload).expect("numbers have a text"),
@@ -145,27 +157,41 @@ impl EpochPayload {
     fn of(epoch: &Epoch) -> Self {
         Self {
             epoch: epoch.epoch,
-            stored: Extent::of(&epoch.stored),
-            archived: epoch.archived.as_ref().map(Extent::of),
+            stored: Extent::of(&epoch.stored, epoch.recent),
+            archived: epoch
+                .archived
+                .as_ref()
+                .map(|archived| Extent::of(archived, epoch.recent)),
         }
     }
 }
 
 impl Extent {
-    /// Of many gaps the first and the last are told as they are, and those between them as one: that a number
-    /// in a gap has come is not denied, only not told.
-    fn of(numbers: &Numbers) -> Self {
-        let mut gaps: Vec<_> = numbers.gaps().collect();
-        if gaps.len() > GAPS_TOLD_MAX {
-            let first = GAPS_TOLD_MAX / 2;
-            let last = gaps.len() - (GAPS_TOLD_MAX - first);
-            gaps[first].1 = gaps[last].1;
-            gaps.drain(first + 1..=last);
+    /// Of many gaps the first, the last and those around `recent`, which came last, are told as they are, and
+    /// those between them as one: that a number in a gap has come is not denied, only not told. Who sends it
+    /// again is told.
+    fn of(numbers: &Numbers, recent: u64) -> Self {
+        let gaps: Vec<_> = numbers.gaps().collect();
+        let up_to = numbers.up_to();
+        if gaps.len() <= GAPS_TOLD_MAX {
+            return Self { up_to, gaps };
         }
-        Self {
-            up_to: numbers.up_to(),
-            gaps,
+        // Four such parts, and a gap between the first and those around, and between these and the last.
+        let part = (GAPS_TOLD_MAX - 2) / 4;
+        let near = gaps.partition_point(|&(_, last)| last < recent);
+        let around = near.saturating_sub(part)..near + part;
+        let is_told = |at| at < part || at + part >= gaps.len() || around.contains(&at);
+        let mut told: Vec<(u64, u64)> = Vec::with_capacity(GAPS_TOLD_MAX);
+        let mut merging = false;
+        for (at, &gap) in gaps.iter().enumerate() {
+            let merges = !is_told(at);
+            match told.last_mut() {
+                Some(before) if merges && merging => before.1 = gap.1,
+                _ => told.push(gap),
+            }
+            merging = merges;
         }
+        Self { up_to, gaps: told }
     }
 }
 

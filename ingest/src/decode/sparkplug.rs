@@ -22,6 +22,7 @@ use self::{
 };
 use super::{
     reader::Reader,
+    series::clip,
     sink::{Sample, Sink, Value, When},
 };
 
@@ -72,12 +73,18 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
     }
     let name = format!("{}/{}", topic.group, topic.edge);
     let mut held = reader.edges.hold();
+    if matches!(topic.verb, "NBIRTH" | "DBIRTH") {
+        edges::make_room(&mut held, &name);
+    }
     let edge = edge(&mut held, &name);
     match topic.verb {
         "NBIRTH" => edge.born(&payload, birth_death(&payload)),
         "NDEATH" => edge.die(birth_death(&payload)),
         "DBIRTH" | "NDATA" | "DDATA" | "DDEATH" => edge.follow(payload.seq),
-        other => return Err(format!("'{other}' is no message type of Sparkplug")),
+        other => {
+            let other = clip(other);
+            return Err(format!("'{other}' is no message type of Sparkplug"));
+        }
     }
     match topic.verb {
         "NBIRTH" | "DBIRTH" => edge.learn(topic.device, &payload),
@@ -99,8 +106,9 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
     }
     let Some(device) = edge.device(topic.device) else {
         return Err(format!(
-            "birth unknown: there was no birth of {name} {}",
-            topic.device
+            "birth unknown: there was no birth of {} {}",
+            clip(&name),
+            clip(topic.device)
         ));
     };
     take(&payload, &topic, (device, edge.broken), sink);

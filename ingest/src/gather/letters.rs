@@ -15,7 +15,7 @@ use prost::Message as _;
 use super::Message;
 use crate::{
     decode::Refusals,
-    limits::{OVERSIZE_BYTES_KEPT, REFUSALS_APART_MAX},
+    limits::{OVERSIZE_BYTES_KEPT, REASON_BYTES_MAX, REFUSALS_APART_MAX},
 };
 
 /// Writes letters for the refused readings of `message` to `out`.
@@ -70,6 +70,8 @@ fn letter(
 ) {
     let size = message.payload.len();
     let truncated = size > DEAD_LETTER_BYTES_MAX;
+    // A reason may repeat what was sent, and a letter must have room for the longest topic beside it.
+    let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
     let mut from = 0;
     loop {
         let to = size.min(from + DEAD_LETTER_BYTES_MAX);

@@ -10,7 +10,11 @@ use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
 
 use super::*;
-use crate::{held::Pool, limits::OVERSIZE_BYTES_KEPT, settings::DecodeSettings};
+use crate::{
+    held::Pool,
+    limits::{OVERSIZE_BYTES_KEPT, REASON_BYTES_MAX},
+    settings::DecodeSettings,
+};
 
 const NOW: i64 = 1_800_000_000_000;
 const TOPIC: &str = "park/p1/e1/g1/up/readings";
@@ -217,6 +221,26 @@ fn letters_of_the_largest_payloads_fit_the_log() {
 }
 
 #[test]
+fn a_reason_that_repeats_what_was_sent_fits_the_log() {
+    let message = Message {
+        topic: &"t".repeat(65_535),
+        payload: &[b'x'; DEAD_LETTER_BYTES_MAX],
+        qos: 1,
+        packet_id: 1,
+        numbered: None,
+    };
+    let mut sizes = Vec::new();
+    for reason in ["é".repeat(40_000), "short".to_owned()] {
+        letters::whole(&message, &reason, NOW, |letter| {
+            let letter = DeadLetter::decode(letter).expect("our own letter");
+            assert!(letter.encoded_len() <= RECORD_BYTES_MAX);
+            sizes.push(letter.reason.len());
+        });
+    }
+    assert_eq!(sizes, [REASON_BYTES_MAX, 5]);
+}
+
+#[test]
 fn what_a_gather_holds_is_known_before_it_is_sealed() {
     let pool = Arc::new(Pool::new(1 << 20));
     let mut gather = gather();
@@ -229,10 +253,12 @@ fn what_a_gather_holds_is_known_before_it_is_sealed() {
     let sealed = gather.seal();
     assert_eq!(pool.bytes(), open);
     drop(sealed);
-    assert_eq!(pool.bytes(), 0);
+    assert_eq!(pool.bytes(), HELD_GATEWAY_BYTES);
     take(&mut gather, TOPIC, "x", 1);
     gather.account();
     gather.discard();
+    assert_eq!(pool.bytes(), HELD_GATEWAY_BYTES);
+    drop(gather);
     assert_eq!(pool.bytes(), 0);
 }
 
@@ -241,6 +267,7 @@ fn a_sender_of_ever_new_topics_does_not_fill_memory() {
     let mut gather = gather();
     for round in 0..3 {
         for gateway in 0..TOPICS_CACHED_MAX {
+            assert!(!gather.is_full(), "gateway {gateway}");
             take(
                 &mut gather,
                 &format!("park/p1/e1/g{round}-{gateway}/up/readings"),
@@ -248,6 +275,7 @@ fn a_sender_of_ever_new_topics_does_not_fill_memory() {
                 1,
             );
         }
+        assert!(gather.is_full());
         assert_eq!(gather.seal().letters.len(), TOPICS_CACHED_MAX);
         assert!(gather.lanes.known.len() <= TOPICS_CACHED_MAX);
         assert!(gather.gateways.len() <= TOPICS_CACHED_MAX);

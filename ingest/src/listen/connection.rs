@@ -90,6 +90,8 @@ pub(super) struct Connection {
     active: Instant,
     /// Since when the client takes none of what is written.
     stalled: Option<Instant>,
+    /// Nothing more is written: what was written last may be a part of a packet.
+    mute: bool,
     /// When the next look for changed receipts is due; `None` where none are subscribed to.
     receipts: Option<Interval>,
     draining: watch::Receiver<bool>,
@@ -161,6 +163,7 @@ impl Connection {
             silence_max,
             active: Instant::now(),
             stalled: None,
+            mute: false,
             receipts: None,
             draining: shared.draining.subscribe(),
             ending: None,
@@ -177,12 +180,14 @@ impl Connection {
         self.tell_foreign();
         while !self.is_done() {
             self.append_due();
+            let serving = self.ending.is_none();
             self.write();
-            if self.is_done() {
-                break;
+            // Writing may find out that the client is gone; then its will is appended before anything else.
+            let goes_on = serving == self.ending.is_none();
+            if goes_on && !self.is_done() {
+                let event = self.wait().await;
+                self.handle(event);
             }
-            let event = self.wait().await;
-            self.handle(event);
         }
         let metrics = self.shared.pipeline.metrics();
         metrics.count_closed(
@@ -398,6 +403,9 @@ impl Connection {
     /// Writes what the socket takes.
     fn write(&mut self) {
         self.out.append(&mut self.intake.replies);
+        if self.mute {
+            self.written = self.out.len();
+        }
         while self.written < self.out.len() {
             match self.socket.try_write(&self.out[self.written..]) {
                 Ok(count) => {
@@ -432,6 +440,7 @@ impl Connection {
     }
 
     fn give_up_writing(&mut self) {
+        self.mute = true;
         self.written = self.out.len();
         self.socket.forget();
     }

@@ -25,6 +25,9 @@ pub(super) struct Table {
 pub(super) struct Known {
     /// When it changed last.
     pub(super) change: u64,
+    /// Which change was published last, and which was the first after it.
+    published: u64,
+    waits_since: u64,
     /// The epoch heard of last comes first; never empty.
     pub(super) epochs: Vec<Epoch>,
 }
@@ -35,6 +38,8 @@ pub(super) struct Epoch {
     pub(super) epoch: u64,
     /// Those that the log has.
     pub(super) stored: Numbers,
+    /// The lowest of those that came last.
+    pub(super) recent: u64,
     /// Those that the archive has; `None` where nobody tells.
     pub(super) archived: Option<Numbers>,
 }
@@ -65,6 +70,7 @@ impl Known {
             self.epochs.push(Epoch {
                 epoch,
                 stored: Numbers::default(),
+                recent: 0,
                 archived: None,
             });
             self.epochs.len() - 1
@@ -81,6 +87,11 @@ impl Known {
     fn runs(&self) -> usize {
         self.epochs.iter().map(Epoch::runs).sum()
     }
+
+    /// Whether a change is not published.
+    fn waits(&self) -> bool {
+        self.change > self.published
+    }
 }
 
 impl Table {
@@ -88,26 +99,39 @@ impl Table {
         self.gateways.get(origin)
     }
 
-    /// What changed after `after`, the oldest change first, at most `count` of them.
-    pub(super) fn changed(&self, after: u64, count: usize) -> Vec<(&Origin, &Known)> {
-        if self.changes <= after {
-            return Vec::new();
-        }
+    /// What changed since it was published, at most `count` of them; who has waited longest comes first, however
+    /// often it changed since.
+    pub(super) fn unpublished(&self, count: usize) -> Vec<(&Origin, &Known)> {
         let all = self.gateways.iter();
-        let mut changed: Vec<_> = all.filter(|(_, known)| known.change > after).collect();
-        changed.sort_unstable_by_key(|(_, known)| known.change);
-        changed.truncate(count);
-        changed
+        let mut waiting: Vec<_> = all.filter(|(_, known)| known.waits()).collect();
+        waiting.sort_unstable_by_key(|(_, known)| known.waits_since);
+        waiting.truncate(count);
+        waiting
     }
 
+    /// Change `change` of `origin` is published.
+    pub(super) fn published(&mut self, origin: &Origin, change: u64) {
+        if let Some(known) = self.gateways.get_mut(origin) {
+            (known.published, known.waits_since) = (change, known.change);
+        }
+    }
+
+    /// Whatever was published is to be published again.
+    pub(super) fn publish_anew(&mut self) {
+        for known in self.gateways.values_mut() {
+            known.published = 0;
+        }
+    }
+
+    /// Enters what the log has. That is news also where it was known: who sends again has not heard of it.
     pub(super) fn stored(&mut self, origin: &Origin, epochs: &[(u64, Numbers)]) {
         for (epoch, numbers) in epochs {
             self.enter(origin, |known, runs_max| {
-                let latest = known.epochs.first().map(|first| first.epoch);
-                let stored = &mut known.epoch(*epoch, Heard::FromGateway).stored;
-                let grew = stored.join(numbers);
-                stored.forget_beyond(runs_max);
-                grew || latest != Some(*epoch)
+                let entry = known.epoch(*epoch, Heard::FromGateway);
+                entry.stored.join(numbers);
+                entry.stored.forget_beyond(runs_max);
+                entry.recent = numbers.runs().first().map_or(0, |&(first, _)| first);
+                true
             });
         }
     }
@@ -144,6 +168,9 @@ impl Table {
         let before = known.runs();
         if change(known, runs_max) {
             self.changes += 1;
+            if !known.waits() {
+                known.waits_since = self.changes;
+            }
             known.change = self.changes;
         }
         self.runs = self.runs - before + known.runs();

@@ -5,6 +5,7 @@
 //! cannot be published now is published later, as it is then.
 
 use std::{
+    mem,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -22,7 +23,6 @@ use tracing::{debug, warn};
 use crate::{
     limits::{RECEIPT_MS, RECEIPTS_AT_ONCE_MAX},
     pipeline::Pipeline,
-    receipts::Told,
 };
 
 /// The first pause before connecting again.
@@ -33,11 +33,16 @@ pub(super) async fn publish(pipeline: Pipeline, options: MqttOptions, pause_max:
     let (options, mut pause) = (as_publisher(options), PAUSE_MIN);
     let mut looks = time::interval(Duration::from_millis(RECEIPT_MS));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while changed(&pipeline, 0).is_empty() {
+    while pipeline
+        .receipts()
+        .unpublished(pipeline.now_ms())
+        .is_empty()
+    {
         looks.tick().await;
     }
     loop {
         // What waits in the queue of a client is gone with it: each begins with all there is.
+        pipeline.receipts().publish_anew();
         let (client, events) = AsyncClient::new(options.clone(), 2 * RECEIPTS_AT_ONCE_MAX);
         let lost = converse(&pipeline, &client, events, &mut looks).await;
         match lost {
@@ -103,30 +108,22 @@ async fn feed(
     connected: &AtomicBool,
     looks: &mut Interval,
 ) -> Lost {
-    let mut after = 0;
+    let receipts = pipeline.receipts();
     loop {
         looks.tick().await;
         if !connected.load(Ordering::Relaxed) {
             continue;
         }
-        for told in changed(pipeline, after) {
-            let Told {
-                change,
-                topic,
-                payload,
-            } = told;
+        for mut told in receipts.unpublished(pipeline.now_ms()) {
+            let (topic, payload) = (mem::take(&mut told.topic), mem::take(&mut told.payload));
             let queued = client.try_publish(topic, QoS::AtLeastOnce, true, payload);
             if queued.is_err() {
                 // The queue is full: the rest next time, as it is then.
                 break;
             }
-            after = change;
+            receipts.published(&told);
         }
     }
-}
-
-fn changed(pipeline: &Pipeline, after: u64) -> Vec<Told> {
-    pipeline.receipts().changed(after, pipeline.now_ms())
 }
 
 /// The next event, or why there is none. rumqttc does not bound its writes: see [`super::session`].

@@ -1,6 +1,12 @@
 //! One connection to the broker: an epoch.
 
-use std::{future::Future, pin::Pin, str, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    str,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::future::OptionFuture;
@@ -52,11 +58,13 @@ pub(super) enum Outcome {
 
 /// What the polling task hands over.
 enum Arrival {
-    Connected { session_present: bool },
+    Connected {
+        session_present: bool,
+    },
     Publish(Handed),
     Refused(String),
-    Disconnected,
-    Lost(String),
+    /// Nothing more comes.
+    Ended,
 }
 
 /// A publish on its way to the gather, with its share of the room there.
@@ -76,6 +84,7 @@ struct Poller {
     budget: Arc<Semaphore>,
     keep_alive: Duration,
     pipeline: Pipeline,
+    ended: Arc<OnceLock<String>>,
 }
 
 /// See the module.
@@ -84,6 +93,9 @@ pub(super) struct Session<'a> {
     pipeline: &'a Pipeline,
     client: AsyncClient,
     arrivals: mpsc::Receiver<Arrival>,
+    /// Why the polling task has ended. It is there before the word of it has come through the arrivals, and a
+    /// client whose polling task has ended takes nothing more.
+    ended: Arc<OnceLock<String>>,
     poller: AbortHandle,
     gather: Gather,
     /// The one append under way, so that records and acknowledgements keep the order of arrival.
@@ -91,8 +103,8 @@ pub(super) struct Session<'a> {
     linger: Pin<Box<Sleep>>,
     linger_until: Option<Instant>,
     worked: bool,
-    /// What Sparkplug nodes are told, if they are told.
     accepted: bool,
+    /// What Sparkplug nodes are told, if they are told.
     state: Option<State>,
 }
 
@@ -109,8 +121,8 @@ impl Poller {
         let silence = self.keep_alive * 2;
         loop {
             let arrival = match time::timeout(silence, self.events.poll()).await {
-                Err(_) => Arrival::Lost("no word from the broker for two keep-alives".to_owned()),
-                Ok(Err(error)) => Arrival::Lost(error.to_string()),
+                Err(_) => self.end("no word from the broker for two keep-alives".to_owned()),
+                Ok(Err(error)) => self.end(error.to_string()),
                 Ok(Ok(Event::Incoming(Packet::Publish(publish)))) => {
                     match self.weigh(publish).await {
                         Some(arrival) => arrival,
@@ -124,27 +136,43 @@ impl Poller {
                     Some(refused) => Arrival::Refused(refused),
                     None => continue,
                 },
-                Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => Arrival::Disconnected,
+                Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => {
+                    self.end("disconnected".to_owned())
+                }
                 Ok(Ok(_)) => continue,
             };
-            let last = matches!(arrival, Arrival::Lost(_) | Arrival::Disconnected);
+            let last = matches!(arrival, Arrival::Ended);
             if self.to.send(arrival).await.is_err() || last {
                 return;
             }
         }
     }
 
+    fn end(&self, reason: String) -> Arrival {
+        // The first reason stays.
+        let _ = self.ended.set(reason);
+        Arrival::Ended
+    }
+
     /// Waits until there is room for a publish, but never so long that a ping would be late: then the
     /// connection is given up, and the broker keeps what we cannot hold. A message of QoS 0 is dropped.
     async fn weigh(&mut self, publish: Publish) -> Option<Arrival> {
         let kib = u32::try_from(publish.payload.len() / 1024).unwrap_or(u32::MAX) + 1;
+        let kib = kib.min(HAND_OFF_KIB_MAX);
         let budget = Arc::clone(&self.budget);
-        let permit = budget.acquire_many_owned(kib.min(HAND_OFF_KIB_MAX));
-        if publish.qos == QoS::AtMostOnce && self.to.capacity() < HAND_OFF_SLACK / 2 {
-            self.pipeline.metrics().dropped_qos0.inc();
-            return None;
-        }
-        match time::timeout(self.keep_alive / 2, permit).await {
+        let room = if publish.qos == QoS::AtMostOnce {
+            let place = self.to.capacity() >= HAND_OFF_SLACK / 2;
+            let room = budget.try_acquire_many_owned(kib).ok().filter(|_| place);
+            if room.is_none() {
+                self.pipeline.metrics().dropped_qos0.inc();
+                return None;
+            }
+            Ok(room)
+        } else {
+            let room = time::timeout(self.keep_alive / 2, budget.acquire_many_owned(kib)).await;
+            room.map(Result::ok)
+        };
+        match room {
             Ok(room) => {
                 let Publish {
                     topic,
@@ -162,12 +190,10 @@ impl Poller {
                     qos,
                     packet_id,
                     numbered,
-                    _room: room.ok(),
+                    _room: room,
                 }))
             }
-            Err(_) => Some(Arrival::Lost(
-                "the log is too slow for what the broker sends".to_owned(),
-            )),
+            Err(_) => Some(self.end("the log is too slow for what the broker sends".to_owned())),
         }
     }
 }
@@ -192,18 +218,21 @@ impl<'a> Session<'a> {
         let (client, events) = AsyncClient::new(options, PACKET_IDS + HAND_OFF_SLACK);
         let (to, arrivals) = mpsc::channel(capacity);
         let budget = Arc::new(Semaphore::new(HAND_OFF_KIB_MAX as usize));
+        let ended = Arc::default();
         let poller = Poller {
             events,
             to,
             budget,
             keep_alive,
             pipeline: pipeline.clone(),
+            ended: Arc::clone(&ended),
         };
         Self {
             settings,
             pipeline,
             client,
             arrivals,
+            ended,
             poller: tokio::spawn(poller.run()).abort_handle(),
             gather: pipeline.gather(),
             append: None,
@@ -247,12 +276,17 @@ impl<'a> Session<'a> {
             };
             if let Err(reason) = step {
                 return Outcome::Lost {
-                    reason,
+                    reason: self.cause(reason),
                     worked: self.worked,
                     accepted: self.accepted,
                 };
             }
         }
+    }
+
+    /// Why the session ends where a step said `reason`.
+    fn cause(&self, reason: String) -> String {
+        self.ended.get().cloned().unwrap_or(reason)
     }
 
     /// Takes an arrival and all that wait behind it. `None` is what a polling task leaves that has panicked.
@@ -318,8 +352,7 @@ impl<'a> Session<'a> {
                 );
                 return Err("a subscription was refused".to_owned());
             }
-            Arrival::Lost(reason) => return Err(reason),
-            Arrival::Disconnected => return Err("disconnected".to_owned()),
+            Arrival::Ended => return Err("the polling task has ended".to_owned()),
         }
         Ok(())
     }
@@ -376,7 +409,7 @@ impl<'a> Session<'a> {
             return;
         }
         while let Some(arrival) = self.arrivals.recv().await {
-            if matches!(arrival, Arrival::Disconnected | Arrival::Lost(_)) {
+            if matches!(arrival, Arrival::Ended) {
                 return;
             }
         }
@@ -405,26 +438,4 @@ fn refusals(suback: &SubAck) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-
-    use greenpark_log::memory::MemoryLog;
-
-    use super::*;
-    use crate::{Metrics, settings::DecodeSettings};
-
-    #[tokio::test]
-    async fn a_polling_task_that_is_gone_loses_the_connection() {
-        let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
-        let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default());
-        let settings = SubscribeSettings::default();
-        let options = MqttOptions::new("c", "127.0.0.1", 1);
-        let session = Session::open(&settings, &pipeline, options);
-        session.poller.abort();
-        let mut never = pin!(std::future::pending());
-        let run = session.run(never.as_mut());
-        let outcome = time::timeout(Duration::from_secs(30), run).await;
-        let outcome = outcome.expect("it ends at once");
-        assert!(matches!(outcome, Outcome::Lost { .. }), "{outcome:?}");
-    }
-}
+mod tests;

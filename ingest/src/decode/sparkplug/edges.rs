@@ -1,14 +1,15 @@
 //! The edge nodes that are known: what their births named, and where their sequence stands.
 //!
-//! They are shared by all connections and outlive them. There are at most [`EDGES_MAX`]; a node beyond
-//! drops the others, which are then asked for their births again.
+//! They are shared by all connections and outlive them. There are at most [`EDGES_MAX`], and their births
+//! take about [`EDGES_BYTES_MAX`]; a node beyond drops the others, which are then asked for their births
+//! again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
 use super::payload::Payload;
-use crate::limits::{EDGE_METRICS_MAX, EDGES_MAX, REBIRTH_MS};
+use crate::limits::{EDGE_BYTES_MAX, EDGE_ENTRY_BYTES, EDGES_BYTES_MAX, EDGES_MAX, REBIRTH_MS};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -25,7 +26,8 @@ pub(super) struct Edge {
     pub(super) broken: bool,
     birth_death: Option<u64>,
     asked_ms: Option<i64>,
-    metrics: usize,
+    /// Memory of what its births named.
+    bytes: usize,
 }
 
 /// What a birth named.
@@ -33,6 +35,7 @@ pub(super) struct Edge {
 pub(super) struct Device {
     by_alias: FxHashMap<u64, Box<str>>,
     types: FxHashMap<Box<str>, u32>,
+    bytes: usize,
 }
 
 /// The edge nodes, held.
@@ -51,6 +54,13 @@ pub(super) fn edge<'a>(held: &'a mut Held<'_>, name: &str) -> &'a mut Edge {
         held.clear();
     }
     held.entry(name.into()).or_default()
+}
+
+/// Drops all nodes but `name`, which is born again, if what births named takes too much.
+pub(super) fn make_room(held: &mut Held<'_>, name: &str) {
+    if held.values().map(Edge::bytes).sum::<usize>() > EDGES_BYTES_MAX {
+        held.retain(|known, _| **known == *name);
+    }
 }
 
 impl Edge {
@@ -77,18 +87,26 @@ impl Edge {
         self.next = Some(following(seq));
     }
 
-    /// Learns what the birth of `device` names.
+    /// Learns what the birth of `device` names, as far as there is room.
     pub(super) fn learn(&mut self, device: &str, payload: &Payload) {
         self.forget(device);
-        let mut learnt = Device::default();
+        let mut learnt = Device {
+            bytes: EDGE_ENTRY_BYTES + device.len(),
+            ..Device::default()
+        };
+        if self.bytes + learnt.bytes > EDGE_BYTES_MAX {
+            return;
+        }
         for metric in &payload.metrics {
             let Some(name) = metric.name.as_deref().filter(|name| !name.is_empty()) else {
                 continue;
             };
-            if self.metrics >= EDGE_METRICS_MAX {
+            // A name is kept once by itself and once for its alias.
+            let more = EDGE_ENTRY_BYTES + 2 * name.len();
+            if self.bytes + learnt.bytes + more > EDGE_BYTES_MAX {
                 break;
             }
-            self.metrics += 1;
+            learnt.bytes += more;
             learnt
                 .types
                 .insert(name.into(), metric.datatype.unwrap_or(0));
@@ -96,13 +114,14 @@ impl Edge {
                 learnt.by_alias.insert(alias, name.into());
             }
         }
+        self.bytes += learnt.bytes;
         self.devices.insert(device.into(), learnt);
     }
 
     /// Forgets a device that died.
     pub(super) fn forget(&mut self, device: &str) {
         if let Some(device) = self.devices.remove(device) {
-            self.metrics -= device.types.len().min(self.metrics);
+            self.bytes -= device.bytes;
         }
     }
 
@@ -115,6 +134,11 @@ impl Edge {
                 ..Self::default()
             };
         }
+    }
+
+    /// Memory of what its births named, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn device(&self, name: &str) -> Option<&Device> {

@@ -8,8 +8,12 @@ use flate2::{
     write::{GzEncoder, ZlibEncoder},
 };
 
-use super::*;
-use crate::{Format, decode::Decoder};
+use super::{edges::Edge, *};
+use crate::{
+    Format,
+    decode::Decoder,
+    limits::{EDGE_BYTES_MAX, EDGES_BYTES_MAX},
+};
 
 const NOW: i64 = 1_700_000_100_000;
 const AT: u64 = 1_700_000_000_000;
@@ -315,5 +319,63 @@ fn births_and_data_of_the_javascript_encoder_are_read() {
     assert_eq!(
         named,
         [energy(at + 2000, 3_170_000), energy(at + 3000, 7_000_000)]
+    );
+}
+
+#[test]
+fn a_refused_message_does_not_repeat_a_long_topic() {
+    let mut decoder = decoder();
+    let long = "d".repeat(60_000);
+    for topic in [format!("DDATA/e/{long}"), format!("{long}/e")] {
+        let (_, reasons) = send(&mut decoder, &topic, 0, vec![]);
+        assert!(reasons[0].len() < 200, "{} bytes", reasons[0].len());
+    }
+}
+
+#[test]
+fn a_node_of_ever_new_devices_does_not_fill_memory() {
+    let mut decoder = decoder();
+    birth(&mut decoder);
+    let named = |n: usize| {
+        metric(
+            Some(&format!("{n}-{}", "m".repeat(10_000))),
+            None,
+            Wire::Int(1),
+        )
+    };
+    for n in 0..2 * EDGE_BYTES_MAX / 20_000 {
+        let device = format!("DBIRTH/e/n{n}");
+        send(&mut decoder, &device, (n as u64 + 2) % 256, vec![named(n)]);
+    }
+    let edges = decoder.edges();
+    let held = edges.hold();
+    let bytes: usize = held.values().map(Edge::bytes).sum();
+    assert!(
+        bytes > EDGE_BYTES_MAX / 2 && bytes <= EDGE_BYTES_MAX,
+        "{bytes}"
+    );
+}
+
+#[test]
+fn nodes_whose_births_name_too_much_together_are_forgotten() {
+    let mut decoder = decoder();
+    let nodes = 2 * EDGES_BYTES_MAX / EDGE_BYTES_MAX;
+    let metrics = |node: usize| {
+        let name = |n: usize| format!("{node}-{n}-{}", "m".repeat(10_000));
+        (0..200)
+            .map(|n| metric(Some(&name(n)), None, Wire::Int(1)))
+            .collect()
+    };
+    for node in 0..nodes {
+        send(&mut decoder, &format!("NBIRTH/e{node}"), 0, metrics(node));
+    }
+    let edges = decoder.edges();
+    let held = edges.hold();
+    let bytes: usize = held.values().map(Edge::bytes).sum();
+    assert!(bytes <= EDGES_BYTES_MAX + EDGE_BYTES_MAX, "{bytes}");
+    assert!(held.len() > 1 && held.len() < nodes, "{}", held.len());
+    assert!(
+        held.contains_key(&*format!("g/e{}", nodes - 1)),
+        "the last is known"
     );
 }

@@ -142,6 +142,28 @@ async fn a_will_is_published_unless_the_client_takes_leave() {
 }
 
 #[tokio::test]
+async fn a_will_is_published_where_an_acknowledgement_finds_the_client_gone() {
+    let endpoint = Endpoint::start_holding(1).await;
+    let will = String::from_utf8(reading(9)).expect("text");
+    let mut client = Client::open(endpoint.address).await;
+    let connect = connect(4, "gw1", 60, Some((TOPIC, &will)));
+    client.send(&connect).await;
+    client.connack(4).await;
+    endpoint.log.pause();
+    client.send(&publish(1, TOPIC, &reading(1))).await;
+    // Nothing is read while the append is under way, so only the acknowledgement can meet the reset.
+    until(|| endpoint.metrics.messages(1) == 1).await;
+    client.stream.set_zero_linger().expect("a TCP stream");
+    drop(client);
+    endpoint.log.resume();
+    let grace = ListenSettings::default().drain_grace;
+    let published = until(|| endpoint.values() == [1_000_000, 9_000_000]);
+    let in_time = time::timeout(grace / 2, published).await;
+    in_time.expect("the will is published before the ending is given up");
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
 async fn silence_of_one_and_a_half_keep_alives_ends_the_connection() {
     let endpoint = Endpoint::start().await;
     let mut client = Client::open(endpoint.address).await;

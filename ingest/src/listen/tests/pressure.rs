@@ -79,7 +79,8 @@ async fn a_client_that_sends_without_end_is_held_back_and_loses_nothing() {
     acknowledged(read).await;
     drop(within(sender).await.expect("all was sent"));
     assert_eq!(endpoint.metrics.accepted(), u64::from(COUNT));
-    assert_eq!(endpoint.pipeline.held_bytes(), 0);
+    // The clients are gone, and with them what their connections kept.
+    until(|| endpoint.pipeline.held_bytes() == 0).await;
     endpoint.stopped().await;
 }
 
@@ -117,6 +118,7 @@ async fn all_connections_together_hold_no_more_than_they_should() {
     for sender in senders {
         drop(within(sender).await.expect("all was sent"));
     }
-    assert_eq!(endpoint.pipeline.held_bytes(), 0);
+    // The clients are gone, and with them what their connections kept.
+    until(|| endpoint.pipeline.held_bytes() == 0).await;
     endpoint.stopped().await;
 }

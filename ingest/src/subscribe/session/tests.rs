@@ -1,0 +1,64 @@
+//! Goal: a session ends for its own reasons and says them. Method: sessions without a broker.
+
+use std::pin::pin;
+
+use greenpark_log::memory::MemoryLog;
+
+use super::*;
+use crate::{Metrics, settings::DecodeSettings};
+
+#[tokio::test]
+async fn a_polling_task_that_is_gone_loses_the_connection() {
+    let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
+    let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default());
+    let settings = SubscribeSettings::default();
+    let session = Session::open(&settings, &pipeline, nowhere());
+    session.poller.abort();
+    let mut never = pin!(std::future::pending());
+    let run = session.run(never.as_mut());
+    let outcome = time::timeout(Duration::from_secs(30), run).await;
+    let outcome = outcome.expect("it ends at once");
+    assert!(matches!(outcome, Outcome::Lost { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_notices_first_that_it_cannot_send_tells_why_the_connection_was_lost() {
+    let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
+    let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default());
+    let settings = SubscribeSettings::default();
+    let mut session = Session::open(&settings, &pipeline, nowhere());
+    while session.arrivals.recv().await.is_some() {}
+    let filters = [Filter::new("park/#", QoS::AtLeastOnce)];
+    let refused = session.client.try_subscribe_many(filters);
+    let reason = refused.expect_err("the polling task has ended").to_string();
+    let cause = session.cause(reason.clone());
+    assert_ne!(cause, reason);
+    assert!(cause.contains("refused"), "{cause}");
+}
+
+#[tokio::test]
+async fn without_room_a_message_of_qos_0_is_dropped_and_ends_nothing() {
+    let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
+    let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default());
+    let (to, _arrivals) = mpsc::channel(HAND_OFF_SLACK);
+    let mut poller = Poller {
+        events: EventLoop::new(nowhere(), 1),
+        to,
+        budget: Arc::new(Semaphore::new(1)),
+        keep_alive: Duration::from_secs(600),
+        pipeline: pipeline.clone(),
+        ended: Arc::default(),
+    };
+    let publish = |bytes: usize| Publish::new("t", QoS::AtMostOnce, vec![b'x'; bytes], None);
+    let taken = poller.weigh(publish(10)).await;
+    assert!(matches!(&taken, Some(Arrival::Publish(_))));
+    assert!(poller.weigh(publish(10)).await.is_none());
+    drop(taken);
+    assert!(poller.weigh(publish(10)).await.is_some());
+    assert_eq!(pipeline.metrics().dropped_qos0.get(), 1);
+}
+
+/// Where no broker listens.
+fn nowhere() -> MqttOptions {
+    MqttOptions::new("c", "127.0.0.1", 1)
+}
