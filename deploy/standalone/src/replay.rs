@@ -47,6 +47,9 @@ const GAUGE_PAUSE: Duration = Duration::from_millis(200);
 /// The mapping or a line is wrong (nothing was sent), or not everything was acknowledged.
 pub async fn replay(args: &ReplayArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     let server = login::server(args, std::env::var(login::PASSWORD).ok())?;
+    if let Some(warning) = login::warning(&server) {
+        line(&warning);
+    }
     let mapping = Mapping::load(&args.map)?;
     let mut rows = read(args, &mapping)?;
     if let Some(seed) = args.shuffle {

@@ -1,6 +1,6 @@
 //! Where a replay connects, who it is there, and what to do where that is refused.
 
-use std::{error::Error as _, fs, path::Path, time::Duration};
+use std::{error::Error as _, fs, net::IpAddr, path::Path, time::Duration};
 
 use greenpark_runtime::settings::Mistakes;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, PubAckReason};
@@ -63,6 +63,21 @@ pub(super) fn server(
     }
 }
 
+/// What to say before a password leaves this machine unencrypted.
+pub(super) fn warning(server: &publisher::Settings) -> Option<String> {
+    let user = server.login.user.as_ref()?;
+    let in_clear = server.login.tls.is_none() && !user.password.is_empty();
+    let host = host(&server.address);
+    let here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    (in_clear && !here).then(|| {
+        format!(
+            "warning: the password of {} goes to {} unencrypted; with TLS it does not: \
+             --mqtt mqtts://HOST:PORT --ca FILE",
+            user.name, server.address
+        )
+    })
+}
+
 /// An address without its scheme, and whether that asks for TLS.
 fn address(text: &str) -> (&str, Option<bool>) {
     match (text.strip_prefix("mqtts://"), text.strip_prefix("mqtt://")) {
@@ -95,16 +110,20 @@ fn user(args: &LoginArgs, variable: Option<String>, problems: &mut Vec<String>) 
 
 fn tls(args: &LoginArgs, address: &str, problems: &mut Vec<String>) -> Option<Tls> {
     let ca = args.ca.as_deref()?;
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
     let files = args.cert.as_deref().zip(args.key.as_deref());
     let own = files.map(|(certificate, key): (&Path, &Path)| Pair { certificate, key });
-    let made = Tls::new(host, ca, own);
+    let made = Tls::new(host(address), ca, own);
     made.map_err(|error| {
         let cause = error.source().map_or(String::new(), |c| format!(": {c}"));
         problems.push(format!("TLS: {error}{cause}"));
     })
     .ok()
+}
+
+/// The host of HOST:PORT.
+fn host(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// What to do about a failure, where it is one of who we are.
@@ -167,6 +186,28 @@ mod tests {
             panic!("another command");
         };
         server(&args, password.map(str::to_owned)).map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn a_password_that_leaves_this_machine_in_clear_is_warned_of() {
+        let warned = |more: &[&str], password: Option<&str>| {
+            let text = warning(&said(more, password).expect("right"))?;
+            assert!(!text.contains("secret"), "{text}");
+            Some(text)
+        };
+        let away = ["--mqtt", "10.1.1.1:1883", "--user", "gw1"];
+        let text = warned(&away, Some("secret")).expect("a warning");
+        assert!(
+            text.contains("gw1") && text.contains("10.1.1.1:1883"),
+            "{text}"
+        );
+        for here in ["127.0.0.1:1883", "localhost:1883", "[::1]:1883"] {
+            assert_eq!(
+                warned(&["--mqtt", here, "--user", "gw1"], Some("secret")),
+                None
+            );
+        }
+        assert_eq!(warned(&["--mqtt", "10.1.1.1:1883"], None), None);
     }
 
     #[test]

@@ -6,9 +6,10 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -19,9 +20,9 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 use tokio::sync::{Notify, oneshot};
-use tracing::{error, warn};
+use tracing::{debug, error, info, warn};
 
-use super::{KafkaSettings, wire};
+use super::{KafkaSettings, trouble::Troubles, wire};
 use crate::{
     contract::{LogWriter, Receipt},
     error::{AppendError, OpenError},
@@ -72,6 +73,9 @@ impl Call {
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     fatal: AtomicBool,
+    troubles: Mutex<Troubles>,
+    /// Whether there are troubles, so that a delivery need not lock to know.
+    troubled: AtomicBool,
     /// Told at each delivery, for calls that met a full queue.
     delivered: Notify,
 }
@@ -81,8 +85,27 @@ impl ClientContext for Reports {
         if cause.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.fatal.store(true, Ordering::Release);
             error!(%cause, reason, "kafka producer failed and will be replaced");
-        } else {
+            return;
+        }
+        let mut troubles = self.troubles();
+        self.troubled.store(true, Ordering::Relaxed);
+        if troubles.is_news(&cause, Instant::now()) {
             warn!(%cause, reason, "kafka producer in trouble");
+        } else {
+            debug!(%cause, reason, "kafka producer reports");
+        }
+    }
+}
+
+impl Reports {
+    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A record was delivered.
+    fn works(&self) {
+        if self.troubled.swap(false, Ordering::Relaxed) && self.troubles().end() {
+            info!("kafka producer writes again");
         }
     }
 }
@@ -96,6 +119,9 @@ impl ProducerContext for Reports {
             && code == RDKafkaErrorCode::Fatal
         {
             self.fatal.store(true, Ordering::Release);
+        }
+        if error.is_none() {
+            self.works();
         }
         call.settle(1, error);
         self.delivered.notify_waiters();
