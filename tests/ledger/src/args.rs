@@ -39,6 +39,9 @@ pub struct Args {
     /// short partitions alone.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub partition: u64,
+    /// Gateways believe receipts alone, and not what a broker acknowledges; then Mosquitto is killed, too.
+    #[arg(long)]
+    pub receipts: bool,
     /// Only kills at random moments, as where there is no strace.
     #[arg(long)]
     pub random_only: bool,

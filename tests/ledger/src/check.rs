@@ -9,7 +9,8 @@ use greenpark_model::{
 
 use crate::{
     books::Books,
-    gateway::{EPOCH, Record, number},
+    gateway::{Record, number},
+    packets::EPOCH,
     plan::{self, Message, Named, Plan},
 };
 

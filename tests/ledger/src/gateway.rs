@@ -3,6 +3,9 @@
 //!
 //! It keeps the exact record of what was acknowledged. It delivers badly on purpose: a part of its
 //! readings late, near ones in another order, some twice, and resends with DUP.
+//!
+//! What acknowledges is the broker's PUBACK, or, for a gateway that [believes](Belief) receipts, only the
+//! receipt that the log has it: then the broker may lose what it took over.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,11 +18,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenpark_tests_load::mqtt::{self, Acks};
+use greenpark_model::numbers::Numbers;
+use greenpark_tests_load::mqtt::{self, Answers, Said};
 
 use crate::{
+    args::Args,
     chance::Chance,
-    plan::{self, BURST, BURSTS, Message, Plan},
+    packets,
+    plan::{BURST, BURSTS, Message, Plan},
     wait,
 };
 
@@ -29,6 +35,9 @@ const WINDOW: usize = 400;
 const TICK: Duration = Duration::from_millis(20);
 /// After how long without an acknowledgement a gateway connects again.
 const SILENCE: Duration = Duration::from_secs(10);
+/// After how long without a receipt a message that the broker took over is sent again. An ingest that was
+/// killed is back by then, and what the broker still held has passed it.
+const OVERDUE: Duration = Duration::from_secs(12);
 /// How far near messages change places.
 const REORDER: usize = 8;
 /// One message in this many comes late, after all others.
@@ -36,11 +45,29 @@ const LATE_EVERY: u64 = 50;
 /// One message in this many is sent twice at once.
 const TWICE_EVERY: u64 = 40;
 
-/// The epoch of every gateway.
-pub const EPOCH: u64 = 7;
-
 /// How much of the load may be sent by now, in millionths of it.
 pub const WHOLE: u64 = 1_000_000;
+
+/// What acknowledges a message to a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belief {
+    /// PUBACK.
+    Puback,
+    /// The receipt on the gateway's own topic.
+    Receipt,
+}
+
+impl Belief {
+    /// That of all gateways.
+    #[must_use]
+    pub fn of(args: &Args) -> Self {
+        if args.receipts {
+            Self::Receipt
+        } else {
+            Self::Puback
+        }
+    }
+}
 
 /// What gateways share.
 #[derive(Debug, Default)]
@@ -71,6 +98,7 @@ pub struct Record {
 pub struct Gateway {
     plan: Plan,
     line: u64,
+    belief: Belief,
     address: SocketAddr,
     valve: Arc<Valve>,
     record: Arc<Mutex<Record>>,
@@ -81,13 +109,23 @@ pub struct Gateway {
     /// Corrections whose forerunner is acknowledged.
     corrections: VecDeque<usize>,
     unacknowledged: BTreeMap<u16, (usize, bool)>,
+    /// The numbers that receipts have named.
+    receipted: Numbers,
+    /// What the broker took over and no receipt names, and since when.
+    unreceipted: BTreeMap<usize, Instant>,
     packet: u16,
 }
 
 impl Gateway {
     /// Gateway `line` of `plan`, which connects to `address`.
     #[must_use]
-    pub fn new(plan: Plan, line: u64, seed: u64, address: SocketAddr, valve: Arc<Valve>) -> Self {
+    pub fn new(
+        plan: Plan,
+        (line, belief): (u64, Belief),
+        seed: u64,
+        address: SocketAddr,
+        valve: Arc<Valve>,
+    ) -> Self {
         let mut chance = Chance::new(seed, 1_000 + line);
         let messages = messages(plan, line, &mut chance);
         let planned = messages.len();
@@ -98,6 +136,7 @@ impl Gateway {
         Self {
             plan,
             line,
+            belief,
             address,
             valve,
             record: Arc::new(Mutex::new(record)),
@@ -106,6 +145,8 @@ impl Gateway {
             next: 0,
             corrections: VecDeque::new(),
             unacknowledged: BTreeMap::new(),
+            receipted: Numbers::default(),
+            unreceipted: BTreeMap::new(),
             packet: 0,
         }
     }
@@ -124,7 +165,12 @@ impl Gateway {
     }
 
     fn is_done(&self) -> bool {
-        self.next == self.planned && self.corrections.is_empty() && self.unacknowledged.is_empty()
+        self.next == self.planned && self.corrections.is_empty() && self.on_their_way() == 0
+    }
+
+    /// Messages that are sent and not acknowledged.
+    fn on_their_way(&self) -> usize {
+        self.unacknowledged.len() + self.unreceipted.len()
     }
 
     fn permitted(&self) -> usize {
@@ -137,7 +183,7 @@ impl Gateway {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.set_write_timeout(Some(SILENCE))?;
-        stream.write_all(&connect(self.line))?;
+        stream.write_all(&packets::connect(self.line))?;
         let mut answer = [0; 2];
         stream.read_exact(&mut answer)?;
         let mut said = vec![0; usize::from(answer[1])];
@@ -148,10 +194,15 @@ impl Gateway {
         stream.set_read_timeout(Some(TICK))?;
         self.valve.connections.fetch_add(1, Ordering::Relaxed);
         let mut out = Vec::new();
+        if self.belief == Belief::Receipt {
+            let id = self.next_packet();
+            out = packets::subscribe(self.line, id);
+        }
         self.resend(&mut out);
-        let mut acks = Acks::default();
+        let mut answers = Answers::default();
         let (mut heard, mut pinged) = (Instant::now(), Instant::now());
         while !self.is_done() && !self.valve.stop.load(Ordering::Relaxed) {
+            self.repeat_overdue(&mut out);
             self.fill(&mut out);
             if self.unacknowledged.is_empty() {
                 heard = Instant::now();
@@ -162,7 +213,7 @@ impl Gateway {
             }
             stream.write_all(&out)?;
             out.clear();
-            if self.receive(&mut stream, &mut acks)? {
+            if self.receive(&mut stream, &mut answers)? {
                 heard = Instant::now();
             } else if heard.elapsed() > SILENCE {
                 return Err(io::Error::other("nobody acknowledges"));
@@ -171,27 +222,41 @@ impl Gateway {
         stream.write_all(&mqtt::DISCONNECT)
     }
 
-    /// What the connection before left unacknowledged, in the order in which it was sent.
+    /// What the connection before left unacknowledged, in the order in which it was sent. It may have ended
+    /// because the broker died, with all that no receipt names.
     fn resend(&mut self, out: &mut Vec<u8>) {
-        let mut again: Vec<_> = std::mem::take(&mut self.unacknowledged)
-            .into_values()
-            .filter(|(_, first)| *first)
-            .map(|(at, _)| at)
-            .collect();
+        let unacknowledged = std::mem::take(&mut self.unacknowledged).into_values();
+        let first = unacknowledged.filter(|(_, first)| *first);
+        let mut again: Vec<_> = first.map(|(at, _)| at).collect();
+        again.extend(std::mem::take(&mut self.unreceipted).into_keys());
         // Positions are in the order of sending, and a correction stands behind what it corrects.
         again.sort_unstable();
-        self.valve
-            .resent
-            .fetch_add(again.len() as u64, Ordering::Relaxed);
-        for at in again {
-            self.send(at, true, true, out);
+        again.dedup();
+        self.repeat(&again, true, out);
+    }
+
+    /// What the broker took over so long ago that it has lost it, or handed it to nobody.
+    fn repeat_overdue(&mut self, out: &mut Vec<u8>) {
+        let since = self.unreceipted.iter();
+        let overdue = since.filter(|(_, since)| since.elapsed() > OVERDUE);
+        let overdue: Vec<_> = overdue.map(|(at, _)| *at).collect();
+        self.unreceipted
+            .retain(|at, _| overdue.binary_search(at).is_err());
+        self.repeat(&overdue, false, out);
+    }
+
+    fn repeat(&mut self, again: &[usize], dup: bool, out: &mut Vec<u8>) {
+        let resent = &self.valve.resent;
+        resent.fetch_add(again.len() as u64, Ordering::Relaxed);
+        for &at in again {
+            self.send(at, true, dup, out);
         }
     }
 
     /// Sends what the window and the valve allow.
     fn fill(&mut self, out: &mut Vec<u8>) {
         let permitted = self.permitted();
-        while self.unacknowledged.len() < WINDOW {
+        while self.on_their_way() < WINDOW {
             if let Some(at) = self.corrections.pop_front() {
                 self.send(at, true, false, out);
                 continue;
@@ -209,25 +274,35 @@ impl Gateway {
     }
 
     fn send(&mut self, at: usize, first: bool, dup: bool, out: &mut Vec<u8>) {
-        loop {
-            self.packet = self.packet.checked_add(1).unwrap_or(1);
-            if !self.unacknowledged.contains_key(&self.packet) {
-                break;
-            }
-        }
+        let id = self.next_packet();
         let record = self.record.lock();
         let message = record.unwrap_or_else(PoisonError::into_inner).messages[at];
         let mut payload = Vec::new();
         self.plan.write(self.line, message, &mut payload);
-        let body = numbered(&plan::topic(self.line), self.packet, number(at), &payload);
+        let body = packets::numbered(self.line, id, number(at), &payload);
         mqtt::publish_head(out, dup, body.len());
         out.extend_from_slice(&body);
-        self.unacknowledged.insert(self.packet, (at, first));
+        self.unacknowledged.insert(id, (at, first));
+    }
+
+    /// A packet id that is free.
+    fn next_packet(&mut self) -> u16 {
+        loop {
+            self.packet = self.packet.checked_add(1).unwrap_or(1);
+            if !self.unacknowledged.contains_key(&self.packet) {
+                return self.packet;
+            }
+        }
     }
 
     /// Takes acknowledgements; whether the server said anything.
-    fn receive(&mut self, stream: &mut TcpStream, acks: &mut Acks) -> io::Result<bool> {
-        match acks.read(stream, |packet| self.acknowledge(packet)) {
+    fn receive(&mut self, stream: &mut TcpStream, answers: &mut Answers) -> io::Result<bool> {
+        let read = answers.read(stream, |said| match said {
+            Said::Taken(packet) => self.taken(packet),
+            Said::Published(published) => self.receipt(published),
+            Said::Other => {}
+        });
+        match read {
             Ok(packets) => Ok(packets > 0),
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(false),
@@ -236,10 +311,33 @@ impl Gateway {
         }
     }
 
-    fn acknowledge(&mut self, packet: u16) {
+    /// The broker took a message over.
+    fn taken(&mut self, packet: u16) {
         let Some((at, _)) = self.unacknowledged.remove(&packet) else {
             return;
         };
+        match self.belief {
+            Belief::Receipt if !self.receipted.contains(number(at)) => {
+                self.unreceipted.entry(at).or_insert_with(Instant::now);
+            }
+            Belief::Puback | Belief::Receipt => self.acknowledge(at),
+        }
+    }
+
+    /// The log has what a receipt names.
+    fn receipt(&mut self, published: &[u8]) {
+        let stored = packets::stored(published).expect("a receipt is told on its topic");
+        // What was told once holds, also where an ingest that began anew does not know it any more.
+        self.receipted.join(&stored);
+        let receipted = |at: &usize| self.receipted.contains(number(*at));
+        let named: Vec<_> = self.unreceipted.keys().copied().filter(receipted).collect();
+        for at in named {
+            self.unreceipted.remove(&at);
+            self.acknowledge(at);
+        }
+    }
+
+    fn acknowledge(&mut self, at: usize) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::replace(&mut record.acknowledged[at], true) {
             return;
@@ -281,38 +379,4 @@ fn messages(plan: Plan, line: u64, chance: &mut Chance) -> Vec<Message> {
 #[must_use]
 pub fn number(at: usize) -> u64 {
     at as u64 + 1
-}
-
-fn connect(line: u64) -> Vec<u8> {
-    let client = format!("ledger-{line}");
-    // OK because the name has a dozen letters.
-    let mut packet = vec![0x10, (13 + client.len()) as u8];
-    packet.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 60, 0]);
-    packet.extend_from_slice(&text(&client));
-    packet
-}
-
-/// A text behind its length.
-fn text(text: &str) -> Vec<u8> {
-    // OK because topics and numbers are short.
-    let mut bytes = (text.len() as u16).to_be_bytes().to_vec();
-    bytes.extend_from_slice(text.as_bytes());
-    bytes
-}
-
-/// What stands behind the length of a PUBLISH.
-fn numbered(topic: &str, id: u16, number: u64, payload: &[u8]) -> Vec<u8> {
-    let mut properties = Vec::new();
-    for (name, value) in [("epoch", EPOCH), ("sequence", number)] {
-        properties.push(0x26);
-        properties.extend_from_slice(&text(name));
-        properties.extend_from_slice(&text(&value.to_string()));
-    }
-    let mut body = text(topic);
-    body.extend_from_slice(&id.to_be_bytes());
-    // OK because two names and two numbers have at most 60 bytes.
-    body.push(properties.len() as u8);
-    body.extend_from_slice(&properties);
-    body.extend_from_slice(payload);
-    body
 }

@@ -17,6 +17,7 @@ pub mod check;
 pub mod gateway;
 pub mod letters;
 pub mod nemesis;
+pub mod packets;
 pub mod plan;
 pub mod process;
 pub mod progress;

@@ -27,6 +27,8 @@ const STEPS: u64 = 100;
 const STEP: Duration = Duration::from_millis(15);
 /// How long the parts run unharmed after a fault that kills none.
 const CALM: Duration = Duration::from_millis(300);
+/// How long a broker collects messages before it is killed with them.
+const HELD_BACK: Duration = Duration::from_secs(1);
 /// Kafka's session is 6 s.
 const PAST_THE_SESSION: Duration = Duration::from_secs(9);
 
@@ -174,7 +176,8 @@ fn disturb(site: &mut Site, fault: Fault, open: impl Fn()) -> anyhow::Result<&'s
         Fault::Stall(link, ms) => proxy(site, link)?.hold(Duration::from_millis(ms)),
         Fault::Cut(link, ms) => proxy(site, link)?.cut(Duration::from_millis(ms)),
         Fault::Restart(broker) => self::broker(site, broker)?.restart()?,
-        Fault::KillBroker(broker) => self::broker(site, broker)?.kill()?,
+        Fault::KillBroker(Broker::Mosquitto) => kill_mosquitto(site)?,
+        Fault::KillBroker(Broker::Kafka) => broker(site, Broker::Kafka)?.kill()?,
         Fault::FullDisk(ms) => site.fill_disk(Duration::from_millis(ms))?,
         Fault::SlowDisk(part, ms) => {
             let process = site.part(part)?;
@@ -186,6 +189,15 @@ fn disturb(site: &mut Site, fault: Fault, open: impl Fn()) -> anyhow::Result<&'s
     }
     wait::pause(CALM);
     Ok("")
+}
+
+/// With messages that it has acknowledged and not handed over, because ingest is stopped.
+fn kill_mosquitto(site: &mut Site) -> anyhow::Result<()> {
+    site.part(Part::Ingest)?.signal(Signal::STOP);
+    wait::pause(HELD_BACK);
+    let killed = broker(site, Broker::Mosquitto)?.kill();
+    site.part(Part::Ingest)?.signal(Signal::CONT);
+    killed
 }
 
 fn freeze(process: &Process, span: Duration) {

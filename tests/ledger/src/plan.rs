@@ -101,6 +101,16 @@ pub fn topic(line: u64) -> String {
     )
 }
 
+/// The topic of the receipts of a gateway.
+#[must_use]
+pub fn receipt_topic(line: u64) -> String {
+    format!(
+        "park/{}/{}/g{line}/down/receipt",
+        park(line),
+        enterprise(line)
+    )
+}
+
 impl Plan {
     /// A plan of `readings` unique ones.
     #[must_use]

@@ -13,7 +13,7 @@ use greenpark_model::day::Instant;
 use crate::{
     args::{Args, Front, Log},
     check::{NAMES, Verdict},
-    gateway::{Record, Valve},
+    gateway::{Belief, Record, Valve},
     nemesis::Done,
     schedule::Means,
     site::Site,
@@ -62,19 +62,27 @@ macro_rules! line {
     };
 }
 
-fn head(told: &Told<'_>, text: &mut String) {
-    let args = told.args;
-    let way = match (args.log, args.front()) {
+/// The way of a reading.
+fn way(args: &Args) -> String {
+    let parts = match (args.log, args.front()) {
         (Log::Embedded, _) => "own endpoint, embedded log, one process",
         (Log::Kafka, Front::Listener) => "own endpoint, Kafka, a process for each service",
         (Log::Kafka, Front::Mosquitto) => "Mosquitto, Kafka, a process for each service",
     };
+    match Belief::of(args) {
+        Belief::Puback => parts.to_owned(),
+        Belief::Receipt => format!("{parts}, receipts alone believed"),
+    }
+}
+
+fn head(told: &Told<'_>, text: &mut String) {
+    let args = told.args;
     let verdict = if told.verdict.holds() {
         "holds"
     } else {
         "DOES NOT HOLD"
     };
-    line!(text, "# Ledger: {way}: {verdict}\n");
+    line!(text, "# Ledger: {}: {verdict}\n", way(args));
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -96,16 +104,18 @@ fn head(told: &Told<'_>, text: &mut String) {
         memory()
     );
     line!(text, "| seed | {} |", args.seed);
+    let belief = match Belief::of(args) {
+        Belief::Puback => "PUBACK",
+        Belief::Receipt => "receipts alone",
+    };
+    line!(text, "| gateways believe | {belief} |");
     line!(text, "| unique readings | {} |", args.readings);
     line!(
         text,
         "| messages, of which acknowledged | {messages}, {acknowledged} |"
     );
     let resent = valve.resent.load(Ordering::Relaxed);
-    line!(
-        text,
-        "| messages sent again after a broken connection | {resent} |"
-    );
+    line!(text, "| messages sent again | {resent} |");
     let connections = valve.connections.load(Ordering::Relaxed);
     line!(text, "| connections of gateways | {connections} |");
     line!(text, "| rows in sealed files | {} |", told.verdict.rows);

@@ -18,7 +18,7 @@ use crate::{
     ask,
     books::{self, Books},
     check::{self, Verdict},
-    gateway::{Gateway, Record, Valve, WHOLE},
+    gateway::{Belief, Gateway, Record, Valve, WHOLE},
     letters, nemesis,
     plan::{LINES, Plan},
     process,
@@ -61,6 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
     let means = Means {
         log: args.log,
         mosquitto,
+        receipts: args.receipts,
         points,
         disk: site::can_mount(),
         partition_ms: args.partition.saturating_mul(1_000),
@@ -78,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
     };
     let mut site = Site::new(&fresh(&folder, "faults")?, form)?;
     site.open()?;
-    let (valve, gateways) = gateways(plan, args.seed, &site);
+    let (valve, gateways) = gateways(plan, Belief::of(args), args.seed, &site);
     let done = nemesis::run(&mut site, &faults, &valve, &mut progress)?;
     progress.stage("the nemesis rests: draining and sealing");
     let mut verdict = Verdict::new();
@@ -130,10 +131,15 @@ fn fresh(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     Ok(place.canonicalize()?)
 }
 
-fn gateways(plan: Plan, seed: u64, site: &Site) -> (Arc<Valve>, Vec<JoinHandle<Record>>) {
+fn gateways(
+    plan: Plan,
+    belief: Belief,
+    seed: u64,
+    site: &Site,
+) -> (Arc<Valve>, Vec<JoinHandle<Record>>) {
     let valve = Arc::new(Valve::default());
     let start = |line| {
-        let gateway = Gateway::new(plan, line, seed, site.mqtt, Arc::clone(&valve));
+        let gateway = Gateway::new(plan, (line, belief), seed, site.mqtt, Arc::clone(&valve));
         thread::spawn(move || gateway.run())
     };
     let gateways = (0..LINES).map(start).collect();
@@ -247,7 +253,7 @@ fn calm(
     };
     let mut site = Site::new(folder, form)?;
     // Another order of delivery than that of the run with faults.
-    let (valve, gateways) = gateways(plan, seed.wrapping_add(1), &site);
+    let (valve, gateways) = gateways(plan, Belief::Puback, seed.wrapping_add(1), &site);
     let mut verdict = Verdict::new();
     rest(&mut site, (&valve, gateways), plan, runtime, &mut verdict)?;
     ensure!(

@@ -97,6 +97,8 @@ pub struct Means {
     pub log: Log,
     /// Whether there is a Mosquitto.
     pub mosquitto: bool,
+    /// Whether gateways believe receipts alone, so that Mosquitto may die.
+    pub receipts: bool,
     /// Whether system calls can be injected into.
     pub points: bool,
     /// Whether the disk can be filled.
@@ -180,6 +182,11 @@ fn others(means: Means) -> Vec<Fault> {
     if means.mosquitto {
         faults.insert(1, Fault::Restart(Broker::Mosquitto));
         faults.insert(3, Fault::Cut(Link::Subscriber, 2_000));
+        if means.receipts {
+            // More often than the others, since it is what the receipts are for.
+            faults.insert(faults.len() / 2, Fault::KillBroker(Broker::Mosquitto));
+            faults.insert(0, Fault::KillBroker(Broker::Mosquitto));
+        }
     }
     if means.points {
         let part = match means.log {
@@ -313,6 +320,7 @@ mod tests {
         let means = Means {
             log: Log::Kafka,
             mosquitto: true,
+            receipts: false,
             points: true,
             disk: true,
             partition_ms: 0,
@@ -332,5 +340,15 @@ mod tests {
         let with = schedule(5, 120, means);
         assert_eq!(with.iter().filter(long).count(), 4);
         assert_eq!(with.len(), first.len() + 4);
+        let dies = Fault::KillBroker(Broker::Mosquitto);
+        assert!(
+            !first.contains(&dies),
+            "what it acknowledged is its to lose"
+        );
+        let means = Means {
+            receipts: true,
+            ..means
+        };
+        assert!(schedule(5, 12, means).contains(&dies));
     }
 }
