@@ -39,8 +39,8 @@ pub(crate) struct Eye {
 pub(crate) struct Seen {
     /// Readings in effect.
     pub(crate) readings: BTreeSet<Id>,
-    /// Of these, the ones in sealed files.
-    pub(crate) sealed: BTreeSet<Id>,
+    /// Of these, the ones in sealed files, with the value that counts.
+    pub(crate) sealed: BTreeMap<Id, i64>,
     pub(crate) hot_files: usize,
     /// Numbered messages that the lake knows.
     pub(crate) messages: ByPark,
@@ -111,7 +111,7 @@ impl Eye {
         for file in &book.files {
             let path = format!("{}/{}", book.readings_root(), file.path);
             let (digest, rows) = self.rows_of(&path).await?;
-            let ids = check_rows(&path, &rows, oracle)?;
+            let counting = check_rows(&path, &rows, oracle)?;
             match &file.kind {
                 FileKind::Hot { .. } => seen.hot_files += 1,
                 FileKind::Sealed { enterprise, .. } => {
@@ -121,10 +121,10 @@ impl Eye {
                     }
                     let of_file = totals.iter().flat_map(|rows| rows.iter());
                     check_totals(&path, &rows, of_file.filter(|row| row.sha256 == digest))?;
-                    seen.sealed.extend(&ids);
+                    seen.sealed.extend(&counting);
                 }
             }
-            seen.readings.extend(ids);
+            seen.readings.extend(counting.into_keys());
         }
         Ok(())
     }
@@ -167,27 +167,29 @@ impl Eye {
     }
 }
 
-/// The readings of a file, each of which was sent as it stands, and stands there once.
-fn check_rows(path: &str, rows: &Rows, oracle: &Oracle) -> Result<Vec<Id>, Violation> {
-    let mut ids = Vec::with_capacity(rows.len());
+/// The readings of a file that count, each of which was sent as it stands, and counts once. Only what was
+/// corrected may be there and not count.
+fn check_rows(path: &str, rows: &Rows, oracle: &Oracle) -> Result<BTreeMap<Id, i64>, Violation> {
+    let mut counting = BTreeMap::new();
     for at in 0..rows.len() {
         let meter = rows.keys[rows.series[at] as usize].series.meter.as_str();
+        let (value, superseded) = (rows.values[at], rows.superseded[at]);
         let id = Id::of(meter, rows.instants[at]);
-        let sent = id.and_then(|id| oracle.sent.get(&id));
-        match id.filter(|_| sent == Some(&rows.values[at])) {
-            Some(id) if !rows.superseded[at] => ids.push(id),
-            _ => {
+        let sent = id.filter(|&id| oracle.was_sent((id, value)));
+        match sent.filter(|&id| !superseded || oracle.is_corrected(id)) {
+            Some(_) if superseded => {}
+            Some(id) if counting.insert(id, value).is_none() => {}
+            Some(_) => {
+                let what = format!("{path} holds a reading twice");
+                return Err(Violation::new("I3 counted at most once", what));
+            }
+            None => {
                 let what = format!("{path} holds {meter} at {}", rows.instants[at]);
                 return Err(Violation::new("phantom", what));
             }
         }
     }
-    let distinct: BTreeSet<&Id> = ids.iter().collect();
-    if distinct.len() != ids.len() {
-        let what = format!("{path} holds a reading twice");
-        return Err(Violation::new("I3 counted at most once", what));
-    }
-    Ok(ids)
+    Ok(counting)
 }
 
 /// The totals of a sealed file say what its rows say.
@@ -198,6 +200,9 @@ fn check_totals<'a>(
 ) -> Result<(), Violation> {
     let mut sums: BTreeMap<&str, i128> = BTreeMap::new();
     for at in 0..rows.len() {
+        if rows.superseded[at] {
+            continue;
+        }
         let meter = rows.keys[rows.series[at] as usize].series.meter.as_str();
         *sums.entry(meter).or_insert(0) += i128::from(rows.values[at]);
     }

@@ -7,7 +7,7 @@ use greenpark_log::AppendError;
 
 use crate::{
     actor::{Actor, Turn},
-    oracle::{Id, Oracle},
+    oracle::{Oracle, Row},
 };
 
 /// Gateways of the simulation, by park and enterprise: two share a park, and two an enterprise's name.
@@ -26,7 +26,7 @@ pub(crate) struct Publish {
     /// Its place in the count of a gateway that numbers.
     sequence: Option<u64>,
     payload: String,
-    pub(crate) ids: Vec<Id>,
+    pub(crate) rows: Vec<Row>,
     pub(crate) poison: Option<u32>,
 }
 
@@ -97,21 +97,21 @@ impl Gateway {
         (readings, instant): (u8, i64),
         poison: Option<u32>,
     ) {
-        let mut parts: Vec<String> = Vec::new();
-        let mut ids = Vec::new();
-        for reading in 0..readings {
+        let rows = (0..readings).filter_map(|reading| {
             let at = instant + i64::from(reading) * 700;
-            let Some((id, value)) = oracle.name(self.number, reading % METERS, at) else {
-                continue;
-            };
-            let (whole, rest) = (value / 1_000_000, value % 1_000_000);
-            parts.push(format!(
-                r#"{{"meter":"{}","quantity":"electricity","kind":"interval","at":{},"value":{whole}.{rest:06}}}"#,
-                id.meter_name(),
-                id.instant
-            ));
-            ids.push(id);
-        }
+            oracle.name(self.number, reading % METERS, at)
+        });
+        self.publish_rows(rows.collect(), poison);
+    }
+
+    /// Publishes another value for the reading that is `back` places before the latest.
+    pub(crate) fn correct(&mut self, oracle: &mut Oracle, back: u8) {
+        let row = oracle.correct(self.number, back);
+        self.publish_rows(row.into_iter().collect(), None);
+    }
+
+    fn publish_rows(&mut self, rows: Vec<Row>, poison: Option<u32>) {
+        let mut parts: Vec<String> = rows.iter().map(payload).collect();
         if let Some(mark) = poison {
             parts.push(format!(r#"{{"poison":{mark}}}"#));
         }
@@ -122,7 +122,7 @@ impl Gateway {
             packet_id: self.next_packet_id,
             sequence: self.numbers().then_some(self.next_sequence),
             payload: format!("[{}]", parts.join(",")),
-            ids,
+            rows,
             poison,
         };
         self.next_packet_id = self.next_packet_id.checked_add(1).unwrap_or(1);
@@ -242,6 +242,16 @@ impl Gateway {
         }
         brought
     }
+}
+
+/// A reading as it is published.
+fn payload((id, value): &Row) -> String {
+    let (whole, rest) = (value / 1_000_000, value % 1_000_000);
+    format!(
+        r#"{{"meter":"{}","quantity":"electricity","kind":"interval","at":{},"value":{whole}.{rest:06}}}"#,
+        id.meter_name(),
+        id.instant
+    )
 }
 
 /// A text behind its length.

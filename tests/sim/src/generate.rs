@@ -58,7 +58,7 @@ fn gateway(random: &mut Random) -> u8 {
 
 /// What goes on without any trouble; whoever was killed is started again.
 fn work(random: &mut Random) -> Op {
-    match random.below(22) {
+    match random.below(24) {
         0..=5 => Op::Publish {
             gateway: gateway(random),
             readings: 1 + random.few(4),
@@ -70,6 +70,10 @@ fn work(random: &mut Random) -> Op {
             reversed: random.once_in(3),
         },
         8 | 20 | 21 => Op::StartProcessor,
+        22..=23 => Op::Correct {
+            gateway: gateway(random),
+            back: random.few(6),
+        },
         9 => Op::Pass {
             ms: 1 + random.below(2_000),
         },
@@ -153,13 +157,14 @@ fn disk_trouble(random: &mut Random) -> Op {
 }
 
 fn log_trouble(random: &mut Random) -> Op {
-    let fault = match random.below(7) {
+    let fault = match random.below(9) {
         0 => LogFault::AppendRefused,
         1 => LogFault::AppendAnswerLost,
         2 => LogFault::ReadFails,
         3 => LogFault::CommitRefused,
         4 => LogFault::CommitAnswerLost,
-        5 => return Op::PauseLog,
+        5..=6 => LogFault::ReadsLittle,
+        7 => return Op::PauseLog,
         _ => return Op::ResumeLog,
     };
     Op::Log { fault }

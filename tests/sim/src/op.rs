@@ -33,6 +33,8 @@ pub enum LogFault {
     AppendAnswerLost,
     /// A read fails.
     ReadFails,
+    /// The next reads bring one record each, as where a broker answers slowly.
+    ReadsLittle,
     /// The offset is not stored, and an error says so.
     CommitRefused,
     /// The offset is stored and an error says that it is not.
@@ -52,6 +54,13 @@ pub enum Op {
         days_late: u8,
         /// Whether the publish also carries what cannot be read.
         poison: bool,
+    },
+    /// A gateway publishes another value for a reading that it has published.
+    Correct {
+        /// Which gateway.
+        gateway: u8,
+        /// Which reading: so many places before its latest.
+        back: u8,
     },
     /// A gateway connects, anew if it is connected, and resends what is not acknowledged.
     Connect {

@@ -20,6 +20,8 @@ use crate::{
 
 /// The most readings of one meter and day: each has a power of two for its value.
 const DAY_READINGS_MAX: u32 = 40;
+/// What a correction has beside the value that it corrects.
+const CORRECTED: i64 = 1 << DAY_READINGS_MAX;
 
 /// A reading's name: who measured it, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,9 @@ impl Id {
     }
 }
 
+/// A reading with a value that it was sent with, in millionths.
+pub(crate) type Row = (Id, i64);
+
 /// Numbered messages by park.
 pub(crate) type ByPark = BTreeMap<ParkId, Messages>;
 
@@ -57,7 +62,7 @@ pub(crate) type ByPark = BTreeMap<ParkId, Messages>;
 #[derive(Debug)]
 struct Logged {
     offset: u64,
-    ids: Vec<Id>,
+    rows: Vec<Row>,
     /// Whose messages end in it, of which day, and which.
     numbered: Option<(ParkId, GatewayEpoch, CivilDay, Numbers)>,
 }
@@ -65,13 +70,17 @@ struct Logged {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
-    /// Every reading ever sent, with its value in millionths.
+    /// Every reading ever sent, with its value in millionths before any correction.
     pub(crate) sent: BTreeMap<Id, i64>,
+    corrected: BTreeSet<Id>,
     pub(crate) acked: BTreeSet<Id>,
     counts: BTreeMap<(u8, u8, CivilDay), u32>,
     /// What the log holds, by partition.
     log: BTreeMap<u32, Vec<Logged>>,
-    pub(crate) logged: BTreeSet<Id>,
+    logged: BTreeSet<Row>,
+    /// The value that counts of each reading in the log: the one that came there last, where one that comes
+    /// again keeps its place.
+    pub(crate) in_force: BTreeMap<Id, i64>,
     /// Messages that are numbered in the log.
     pub(crate) numbered: ByPark,
     letters: BTreeSet<u32>,
@@ -100,6 +109,25 @@ impl Oracle {
         Some((id, value))
     }
 
+    /// Corrects one of the latest readings of a gateway, that which is `back` places before the last, if it
+    /// was not corrected before.
+    pub(crate) fn correct(&mut self, gateway: u8, back: u8) -> Option<Row> {
+        let of_gateway = self.sent.iter().filter(|(id, _)| id.gateway == gateway);
+        let (&id, &value) = of_gateway.rev().nth(usize::from(back))?;
+        let fresh = self.corrected.insert(id);
+        fresh.then_some((id, value | CORRECTED))
+    }
+
+    /// Whether a reading was sent with this value.
+    pub(crate) fn was_sent(&self, row: Row) -> bool {
+        was_sent(&self.sent, &self.corrected, row)
+    }
+
+    /// Whether a reading may be superseded.
+    pub(crate) fn is_corrected(&self, id: Id) -> bool {
+        self.corrected.contains(&id)
+    }
+
     /// Takes what the log holds by now.
     pub(crate) fn read_log(&mut self, queue: &Queue) -> Result<(), Violation> {
         for entry in queue.log.entries(Topic::Readings) {
@@ -112,14 +140,15 @@ impl Oracle {
                 continue;
             }
             let record = Logged::read(entry)?;
-            let ids = &record.ids;
-            if let Some(phantom) = ids.iter().find(|id| !self.sent.contains_key(*id)) {
-                return Err(Violation::new(
-                    "phantom",
-                    format!("{phantom:?} is in the log"),
-                ));
+            for &(id, value) in &record.rows {
+                if !was_sent(&self.sent, &self.corrected, (id, value)) {
+                    let what = format!("{value} of {id:?} is in the log");
+                    return Err(Violation::new("phantom", what));
+                }
+                if self.logged.insert((id, value)) {
+                    self.in_force.insert(id, value);
+                }
             }
-            self.logged.extend(ids);
             record.add_to(&mut self.numbered);
             lane.push(record);
         }
@@ -136,8 +165,12 @@ impl Oracle {
     }
 
     /// Takes an acknowledgement, which must not come before the log has what it is for.
-    pub(crate) fn acknowledge(&mut self, ids: &[Id], poison: Option<u32>) -> Result<(), Violation> {
-        if let Some(lost) = ids.iter().find(|id| !self.logged.contains(*id)) {
+    pub(crate) fn acknowledge(
+        &mut self,
+        rows: &[Row],
+        poison: Option<u32>,
+    ) -> Result<(), Violation> {
+        if let Some(lost) = rows.iter().find(|row| !self.logged.contains(*row)) {
             let what = format!("{lost:?} was acknowledged and is not in the log");
             return Err(Violation::new("I1 acknowledged means logged", what));
         }
@@ -145,7 +178,7 @@ impl Oracle {
             let what = format!("poison {mark} was acknowledged and is not among the dead letters");
             return Err(Violation::new("I1 acknowledged means logged", what));
         }
-        self.acked.extend(ids);
+        self.acked.extend(rows.iter().map(|(id, _)| *id));
         Ok(())
     }
 
@@ -160,7 +193,7 @@ impl Oracle {
     /// Everything that the group has committed, which must be published.
     pub(crate) fn committed(&self, queue: &Queue) -> impl Iterator<Item = Id> {
         let records = self.records_committed(queue);
-        records.flat_map(|record| record.ids.iter().copied())
+        records.flat_map(|record| record.rows.iter().map(|(id, _)| *id))
     }
 
     /// The numbers of what the group has committed, which must be in the lake's tables of messages.
@@ -186,7 +219,7 @@ impl Logged {
     fn read(entry: Entry) -> Result<Self, Violation> {
         let mut logged = Self {
             offset: entry.position.offset,
-            ids: Vec::new(),
+            rows: Vec::new(),
             numbered: None,
         };
         let Ok(record) = entry.record else {
@@ -197,7 +230,7 @@ impl Logged {
         let Ok((batch, numbers)) = decoded else {
             return Ok(logged);
         };
-        logged.ids = ids_of(&batch)?;
+        logged.rows = rows_of(&batch)?;
         if !numbers.is_empty() {
             let of = GatewayEpoch {
                 enterprise: record.headers.enterprise,
@@ -227,15 +260,24 @@ pub(crate) fn holds(whole: &ByPark, part: &ByPark) -> bool {
     })
 }
 
-fn ids_of(batch: &Batch) -> Result<Vec<Id>, Violation> {
+fn was_sent(sent: &BTreeMap<Id, i64>, corrected: &BTreeSet<Id>, (id, value): Row) -> bool {
+    let Some(&first) = sent.get(&id) else {
+        return false;
+    };
+    value == first || corrected.contains(&id) && value == first | CORRECTED
+}
+
+fn rows_of(batch: &Batch) -> Result<Vec<Row>, Violation> {
     let table = batch.series_table();
     let rows = batch.series().iter().zip(batch.instants());
-    rows.map(|(&series, &instant)| {
-        let meter = table[series as usize].meter.as_str();
-        Id::of(meter, instant)
-            .ok_or_else(|| Violation::new("phantom", format!("meter {meter} is in the log")))
-    })
-    .collect()
+    rows.zip(batch.values())
+        .map(|((&series, &instant), &value)| {
+            let meter = table[series as usize].meter.as_str();
+            let id = Id::of(meter, instant);
+            id.map(|id| (id, value))
+                .ok_or_else(|| Violation::new("phantom", format!("meter {meter} is in the log")))
+        })
+        .collect()
 }
 
 /// What a payload says of poison: `{"poison":7}`.

@@ -14,6 +14,9 @@ use greenpark_log::{
 
 use crate::{actor::next_turn, clock::Clock, op::LogFault};
 
+/// Reads that bring little once they begin to.
+const READS_LITTLE: u32 = 12;
+
 /// The processors' consumer group.
 pub(crate) const GROUP: &str = "sim";
 /// Partitions of the log.
@@ -41,15 +44,23 @@ impl Queue {
         })
     }
 
-    /// Makes the next call of the fault's kind fail.
+    /// Makes the next call of the fault's kind fail, or the next calls bring little.
     pub(crate) fn arm(&self, fault: LogFault) {
-        *self.lock().entry(fault).or_insert(0) += 1;
+        let calls = match fault {
+            LogFault::ReadsLittle => READS_LITTLE,
+            _ => 1,
+        };
+        *self.lock().entry(fault).or_insert(0) += calls;
     }
 
     /// Forgets every fault that has not happened.
     pub(crate) fn heal(&self) {
         self.lock().clear();
         self.log.resume();
+    }
+
+    fn is_armed(&self, fault: LogFault) -> bool {
+        self.lock().get(&fault).is_some_and(|left| *left > 0)
     }
 
     fn strikes(&self, fault: LogFault) -> bool {
@@ -132,7 +143,12 @@ impl LogReader for Reader {
                 if self.queue.strikes(LogFault::ReadFails) {
                     return Err(ReadError::Read("the read failed".into()));
                 }
+                let little = self.queue.is_armed(LogFault::ReadsLittle);
+                let bytes_max = if little { 1 } else { bytes_max };
                 let delivered = self.inner.next(bytes_max, Duration::ZERO).await?;
+                if little && !delivered.entries.is_empty() {
+                    self.queue.strikes(LogFault::ReadsLittle);
+                }
                 let nothing = delivered.entries.is_empty()
                     && delivered.revoked.is_empty()
                     && delivered.assigned.is_empty();

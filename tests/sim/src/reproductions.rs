@@ -1,6 +1,6 @@
 //! Every run that ever broke a promise, as small as it could be made, kept so that it never does again.
 
-use crate::op::{DiskFault, Op, Who};
+use crate::op::{DiskFault, LogFault, Op, Who};
 
 /// A run by name: what went wrong in it.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub struct Reproduction {
 }
 
 /// All of them, oldest first.
-pub const ALL: &[Reproduction] = &[FORMER_PUBLISHES, ENTRY_NOT_SYNCED];
+pub const ALL: &[Reproduction] = &[FORMER_PUBLISHES, ENTRY_NOT_SYNCED, MARK_WENT_BACK];
 
 const FORMER_PUBLISHES: Reproduction = Reproduction {
     name: "a day that the former processor published after it was replaced is sealed",
@@ -54,6 +54,40 @@ const ENTRY_NOT_SYNCED: Reproduction = Reproduction {
         Op::Pass { ms: 14_400_000 },
         lost_answer(0),
         run(Who::All, 48),
+    ],
+};
+
+const MARK_WENT_BACK: Reproduction = Reproduction {
+    name: "a correction counts that comes while the log is read again and an older day is sealed",
+    ops: &[
+        connect(2),
+        Op::StartProcessor,
+        publish(0, 3),
+        publish(2, 1),
+        Op::Pass { ms: 120_000 },
+        run(Who::All, 48),
+        connect(0),
+        Op::Log {
+            fault: LogFault::ReadsLittle,
+        },
+        Op::Pass { ms: 250 },
+        run(Who::All, 17),
+        publish(0, 3),
+        Op::Publish {
+            gateway: 0,
+            readings: 3,
+            days_late: 2,
+            poison: false,
+        },
+        Op::Pass { ms: 1_693 },
+        run(Who::All, 21),
+        Op::Replace,
+        run(Who::All, 12),
+        Op::Pass { ms: 1_316 },
+        Op::Correct {
+            gateway: 0,
+            back: 4,
+        },
     ],
 };
 

@@ -150,7 +150,10 @@ fn count(messages: &ByPark) -> u64 {
 /// every numbered message of the log.
 fn account(world: &World, seen: Seen) -> Result<Seen, Violation> {
     let oracle = &world.oracle;
-    let lost = oracle.acked.iter().find(|id| !seen.sealed.contains(*id));
+    let lost = oracle
+        .acked
+        .iter()
+        .find(|id| !seen.sealed.contains_key(*id));
     if let Some(lost) = lost {
         let what = format!("{lost:?} was acknowledged and is in no sealed day");
         return Err(Violation::new("lost", what));
@@ -159,12 +162,18 @@ fn account(world: &World, seen: Seen) -> Result<Seen, Violation> {
         let what = format!("{:?} is in the log", oracle.numbered);
         return Err(Violation::new("the lake knows every message", what));
     }
-    if seen.sealed != oracle.logged {
+    for (id, value) in &seen.sealed {
+        if let Some(last) = oracle.in_force.get(id).filter(|last| *last != value) {
+            let what = format!("{value} counts of {id:?}, and {last} came last");
+            return Err(Violation::new("order", what));
+        }
+    }
+    if seen.sealed != oracle.in_force {
         let mut days: BTreeMap<_, (u64, u64)> = BTreeMap::new();
-        for id in &seen.sealed {
+        for id in seen.sealed.keys() {
             days.entry((id.meter_name(), id.day())).or_default().0 += 1;
         }
-        for id in &oracle.logged {
+        for id in oracle.in_force.keys() {
             days.entry((id.meter_name(), id.day())).or_default().1 += 1;
         }
         days.retain(|_, (sealed, logged)| sealed != logged);

@@ -104,9 +104,11 @@ impl World {
     pub(crate) fn apply(&mut self, op: Op) -> Result<(), Violation> {
         self.tell(format_args!("{op:?}"));
         match op {
-            Op::Publish { .. } | Op::Connect { .. } | Op::Resend { .. } | Op::Cut { .. } => {
-                self.at_gateway(op);
-            }
+            Op::Publish { .. }
+            | Op::Correct { .. }
+            | Op::Connect { .. }
+            | Op::Resend { .. }
+            | Op::Cut { .. } => self.at_gateway(op),
             Op::Run { who, turns } => {
                 for _ in 0..turns {
                     if !self.turn(who)? {
@@ -157,6 +159,9 @@ impl World {
                 let instant = now - i64::from(days_late) * DAY_MS;
                 let gateway = &mut self.gateways[usize::from(gateway)];
                 gateway.publish(&mut self.oracle, (readings, instant), poison);
+            }
+            Op::Correct { gateway, back } => {
+                self.gateways[usize::from(gateway)].correct(&mut self.oracle, back);
             }
             Op::Connect { gateway, reversed } => {
                 self.gateways[usize::from(gateway)].connect(&self.pipeline, reversed);
@@ -240,10 +245,10 @@ impl World {
                 writeln!(
                     self.trace,
                     "gateway {number}: acknowledged {:?}",
-                    publish.ids
+                    publish.rows
                 )
                 .expect("a string takes text");
-                self.oracle.acknowledge(&publish.ids, publish.poison)?;
+                self.oracle.acknowledge(&publish.rows, publish.poison)?;
             }
         }
 
