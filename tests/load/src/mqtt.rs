@@ -111,6 +111,11 @@ impl Answers {
 
 /// The first byte of the packet that `bytes` begin with, and where its body lies; `None` if it is not whole.
 fn packet(bytes: &[u8]) -> Option<(u8, Range<usize>)> {
+    // A PUBACK is short, and there are millions of them.
+    if let &[kind, length @ 0..=0x7f, ..] = bytes {
+        let end = 2 + usize::from(length);
+        return (bytes.len() >= end).then_some((kind, 2..end));
+    }
     let (&kind, length) = bytes.split_first()?;
     // The length is of four bytes at most; each but the last has its highest bit set.
     let last = length.iter().take(4).position(|byte| byte & 0x80 == 0)?;
