@@ -94,21 +94,17 @@ pub fn meter(line: u64, meter: u64) -> String {
 /// The topic of a gateway.
 #[must_use]
 pub fn topic(line: u64) -> String {
-    format!(
-        "park/{}/{}/g{line}/up/readings",
-        park(line),
-        enterprise(line)
-    )
+    topic_of(line, "up/readings")
 }
 
 /// The topic of the receipts of a gateway.
 #[must_use]
 pub fn receipt_topic(line: u64) -> String {
-    format!(
-        "park/{}/{}/g{line}/down/receipt",
-        park(line),
-        enterprise(line)
-    )
+    topic_of(line, "down/receipt")
+}
+
+fn topic_of(line: u64, what: &str) -> String {
+    format!("park/{}/{}/g{line}/{what}", park(line), enterprise(line))
 }
 
 impl Plan {

@@ -9,8 +9,7 @@ use crate::{Metrics, settings::DecodeSettings};
 
 #[tokio::test]
 async fn a_polling_task_that_is_gone_loses_the_connection() {
-    let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
-    let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default());
+    let pipeline = pipeline();
     let settings = SubscribeSettings::default();
     let session = Session::open(&settings, &pipeline, nowhere());
     session.poller.abort();
@@ -23,8 +22,7 @@ async fn a_polling_task_that_is_gone_loses_the_connection() {
 
 #[tokio::test]
 async fn a_session_that_notices_first_that_it_cannot_send_tells_why_the_connection_was_lost() {
-    let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
-    let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default());
+    let pipeline = pipeline();
     let settings = SubscribeSettings::default();
     let mut session = Session::open(&settings, &pipeline, nowhere());
     while session.arrivals.recv().await.is_some() {}
@@ -38,8 +36,7 @@ async fn a_session_that_notices_first_that_it_cannot_send_tells_why_the_connecti
 
 #[tokio::test]
 async fn without_room_a_message_of_qos_0_is_dropped_and_ends_nothing() {
-    let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
-    let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default());
+    let pipeline = pipeline();
     let (to, _arrivals) = mpsc::channel(HAND_OFF_SLACK);
     let mut poller = Poller {
         events: EventLoop::new(nowhere(), 1),
@@ -56,6 +53,12 @@ async fn without_room_a_message_of_qos_0_is_dropped_and_ends_nothing() {
     drop(taken);
     assert!(poller.weigh(publish(10)).await.is_some());
     assert_eq!(pipeline.metrics().dropped_qos0.get(), 1);
+}
+
+/// A pipeline into a log in memory.
+fn pipeline() -> Pipeline {
+    let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
+    Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default())
 }
 
 /// Where no broker listens.

@@ -130,14 +130,7 @@ async fn what_a_book_has_consumed_never_goes_back() {
         .await
         .expect("published");
     // Read again from an earlier offset, as after a kill.
-    let consumed = Some(Consumed {
-        partition: 0,
-        next_offset: 41,
-    });
-    let again = Change {
-        consumed,
-        ..Change::default()
-    };
+    let again = flush(hot(&rows, day, 30), 41);
     let published = book.publish(again).await.expect("published");
     assert_eq!(published.next_offset(), Some(41));
     assert_eq!(book.next_offset(0), Some(57));
