@@ -5,6 +5,8 @@
 //! which is reused, so that the usual payload costs no allocation.
 
 mod columnar;
+mod cut;
+pub(crate) mod fault;
 mod fields;
 mod influx;
 mod instant;
@@ -24,10 +26,14 @@ pub(crate) mod sparkplug;
 mod telegraf;
 mod thingsboard;
 
-use greenpark_model::reading::{Reading, Series};
+use greenpark_model::{
+    letter::LetterCode,
+    reading::{Reading, Series},
+};
 
+pub use self::cut::cut_reading;
+pub(crate) use self::{fault::Fault, refusals::Refusals, series::SeriesTable};
 use self::{reader::Reader, sink::Sink};
-pub(crate) use self::{refusals::Refusals, series::SeriesTable};
 use crate::{
     DecodeSettings, DecoderRule, limits::DECODED_READINGS_KEPT, settings::Format, topic::Routes,
 };
@@ -68,14 +74,14 @@ impl Decoded {
     }
 
     /// Refuses `count` readings from `index` on.
-    fn refuse(&mut self, index: usize, count: usize, reason: impl Into<String>) {
+    fn refuse(&mut self, index: usize, count: usize, reason: impl Into<Fault>) {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.refusals.add(Some(index), count, reason);
     }
 
     /// Forgets what was taken and refuses the payload as a whole.
-    fn refuse_all(&mut self, reason: String) {
+    fn refuse_all(&mut self, reason: Fault) {
         let asks = std::mem::take(&mut self.asks);
         self.clear();
         self.asks = asks;
@@ -189,22 +195,26 @@ pub(crate) fn decode(
     };
     match outcome {
         Err(reason) => to.refuse_all(reason),
-        Ok(()) if to.is_empty() => to.refuse_all("the payload has no reading".to_owned()),
+        Ok(()) if to.is_empty() => {
+            let words = "the payload has no reading";
+            to.refuse_all(Fault::new(LetterCode::Empty, words));
+        }
         Ok(()) => {}
     }
 }
 
-fn foreign(reader: &Reader, payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
-    match reader.format {
+fn foreign(reader: &Reader, payload: &[u8], sink: &mut Sink<'_>) -> Result<(), Fault> {
+    let read = match reader.format {
         Format::Thingsboard => thingsboard::device(payload, sink),
         Format::ThingsboardGateway => thingsboard::gateway(payload, sink),
         Format::NeuronValues => neuron::values(payload, sink),
         Format::NeuronTags | Format::NeuronEcp => neuron::tags(payload, sink),
         Format::Influx => influx::decode(payload, sink),
         Format::Telegraf => telegraf::decode(payload, sink),
-        Format::Sparkplug => sparkplug::decode(payload, reader, sink),
+        Format::Sparkplug => return sparkplug::decode(payload, reader, sink),
         Format::Mapped | Format::Json | Format::Protobuf => mapped::decode(payload, sink),
-    }
+    };
+    read.map_err(Fault::from)
 }
 
 #[cfg(test)]

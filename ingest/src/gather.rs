@@ -23,8 +23,10 @@ use greenpark_model::{
 use greenpark_proto::reading_batch;
 use rustc_hash::FxHashMap;
 
+pub(crate) use self::letters::LetterCounts;
 use self::{
     lanes::{Lane, Lanes},
+    letters::Letters,
     record::record,
 };
 use crate::{
@@ -68,6 +70,8 @@ pub(crate) enum Taken {
 pub(crate) struct Sealed {
     pub(crate) readings: Vec<Record>,
     pub(crate) letters: Vec<Record>,
+    /// Letters by what they say.
+    pub(crate) letter_counts: LetterCounts,
     pub(crate) acks: Acks,
     pub(crate) tallies: Vec<Tally>,
     pub(crate) messages: Messages,
@@ -131,14 +135,13 @@ pub(crate) struct Gather {
     touched: Vec<usize>,
     decoded: Decoded,
     records: Vec<Record>,
-    letters: Vec<Record>,
+    letters: Letters,
     asks: Vec<String>,
     acks: Acks,
     messages: Messages,
     count: usize,
     readings: usize,
     numbers: usize,
-    letter_bytes: usize,
     held: Held,
 }
 
@@ -225,14 +228,13 @@ impl Gather {
             touched: Vec::new(),
             decoded: Decoded::default(),
             records: Vec::new(),
-            letters: Vec::new(),
+            letters: Letters::default(),
             asks: Vec::new(),
             acks: Acks::default(),
             messages: Messages::default(),
             count: 0,
             readings: 0,
             numbers: 0,
-            letter_bytes: 0,
             held,
         }
     }
@@ -293,7 +295,7 @@ impl Gather {
         self.readings * HELD_READING_BYTES
             + self.count * size_of::<Ack>()
             + self.numbers * HELD_NUMBER_BYTES
-            + self.letter_bytes
+            + self.letters.bytes()
     }
 
     /// Says to all who share the bound what it holds by now: once a read, not once a message.
@@ -347,24 +349,17 @@ impl Gather {
                 let refusals = &decoded.refusals;
                 gateway.dead_lettered += refusals.readings();
                 if !refusals.is_empty() {
-                    letters::write(message, refusals, now_ms, |letter| {
-                        self.letter_bytes += letter.len();
-                        let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
-                        self.letters.push(letter);
-                    });
+                    let from = &gateway.origin;
+                    self.letters.refused(from, message, refusals, now_ms);
                 }
                 self.messages.ignored += decoded.ignored;
                 self.messages.missing += decoded.missing;
                 self.asks.append(&mut decoded.asks);
                 decoded.clear();
             }
-            Err(reason) => {
+            Err(fault) => {
                 gateway.dead_lettered += 1;
-                letters::whole(message, &reason, now_ms, |letter| {
-                    self.letter_bytes += letter.len();
-                    let letter = record(&gateway.origin, ContentType::DeadLetter, letter);
-                    self.letters.push(letter);
-                });
+                self.letters.whole(&gateway.origin, message, &fault, now_ms);
             }
         }
     }
@@ -391,10 +386,8 @@ impl Gather {
     fn write_oversized(&mut self, gateway: usize, message: &Message<'_>, size: usize, now_ms: i64) {
         let gateway = &mut self.gateways[gateway];
         gateway.dead_lettered += 1;
-        let letter = letters::oversized(message, size, now_ms);
-        self.letter_bytes += letter.len();
         self.letters
-            .push(record(&gateway.origin, ContentType::DeadLetter, letter));
+            .oversized(&gateway.origin, message, size, now_ms);
     }
 
     /// Finds the lane of a publish, counts it and notes what is owed for it; does none of it if there is no
@@ -466,12 +459,14 @@ impl Gather {
         self.forget_if_crowded();
         self.held.set(self.kept_bytes());
         self.asks.clear();
-        let (readings, letters) = (mem::take(&mut self.records), mem::take(&mut self.letters));
+        let readings = mem::take(&mut self.records);
+        let (letters, letter_counts) = self.letters.take();
         let acks = self.acks.take(readings.len() + letters.len());
-        (self.count, self.readings, self.numbers, self.letter_bytes) = (0, 0, 0, 0);
+        (self.count, self.readings, self.numbers) = (0, 0, 0);
         Sealed {
             readings,
             letters,
+            letter_counts,
             acks,
             tallies,
             messages: mem::take(&mut self.messages),

@@ -8,14 +8,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use greenpark_model::id::EnterpriseId;
+use greenpark_model::{id::EnterpriseId, letter::LetterCode};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use crate::{identity::Refusal, limits::ENTERPRISES_COUNTED_MAX};
+use crate::{gather::LetterCounts, identity::Refusal, limits::ENTERPRISES_COUNTED_MAX};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Enterprise {
@@ -30,6 +30,11 @@ struct Delivery {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ending {
     reason: Closed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Letter {
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,6 +72,7 @@ pub struct Metrics {
     received: Family<Enterprise, Counter>,
     accepted: Family<Enterprise, Counter>,
     dead_lettered: Family<Enterprise, Counter>,
+    letters: Family<Letter, Counter>,
     messages: Family<Delivery, Counter>,
     closed: Family<Ending, Counter>,
     refused: Family<Refused, Counter>,
@@ -106,6 +112,11 @@ impl Metrics {
             "readings_dead_lettered",
             "Readings and undecodable payloads appended as dead letters",
             m.dead_lettered.clone(),
+        );
+        to.register(
+            "dead_letters",
+            "Dead letters appended, by reason",
+            m.letters.clone(),
         );
         metrics.register_traffic(to);
         metrics.register_dialects(to);
@@ -225,6 +236,24 @@ impl Metrics {
                 qos: u32::from(qos),
             })
             .clone()
+    }
+
+    /// Counts letters of a gather, once they are in the log.
+    pub(crate) fn count_letters(&self, counts: &LetterCounts) {
+        for &(code, count) in counts {
+            self.letters_of(code).inc_by(count);
+        }
+    }
+
+    /// Dead letters of `code` so far.
+    #[must_use]
+    pub fn dead_letters(&self, code: LetterCode) -> u64 {
+        self.letters_of(code).get()
+    }
+
+    fn letters_of(&self, code: LetterCode) -> Counter {
+        let reason = code.as_str();
+        self.letters.get_or_create(&Letter { reason }).clone()
     }
 
     pub(crate) fn count_closed(&self, reason: Closed) {

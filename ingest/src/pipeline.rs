@@ -106,6 +106,7 @@ impl Pipeline {
         let Sealed {
             readings,
             letters,
+            letter_counts,
             acks,
             tallies,
             messages,
@@ -141,6 +142,7 @@ impl Pipeline {
             })?;
             evidence.join(letters);
             tallies.iter().for_each(count);
+            metrics.count_letters(&letter_counts);
             let released = acks.release(evidence);
             if let Some((receipts, _)) = receipts.zip(released.as_ref()) {
                 receipts.stored(&numbered);

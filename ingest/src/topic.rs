@@ -3,12 +3,16 @@
 //! `park/{park}/{enterprise}/{gateway}/up/{stream}`: the four ids obey the model's rule for ids; the
 //! stream may have further levels. The topic is the only source of identity.
 
-use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_model::{
+    id::{EnterpriseId, GatewayId, ParkId},
+    letter::LetterCode,
+};
 
 use std::sync::Arc;
 
 use crate::{
     decode::{
+        Fault,
         mapping::{Mapping, Template},
         reader::Reader,
         sparkplug::{Edges, is_state},
@@ -108,7 +112,7 @@ pub(crate) struct Route {
     /// Who sends on it; [`Origin::unknown`] where the topic does not say.
     pub(crate) origin: Origin,
     /// How its payloads are read, or why they are not.
-    pub(crate) reader: Result<Arc<Reader>, String>,
+    pub(crate) reader: Result<Arc<Reader>, Fault>,
 }
 
 /// Who sends on the topics of a rule, where the rule says so and not the grammar.
@@ -211,6 +215,7 @@ impl Rule {
             None => Origin::parse(topic)?,
         };
         let reader = self.reader.at_topic(topic).map(Arc::new);
+        let reader = reader.map_err(|words| Fault::new(LetterCode::BadTopic, words));
         Ok(Route { origin, reader })
     }
 }
@@ -240,20 +245,21 @@ impl Routes {
         };
         found.unwrap_or_else(|reason| Route {
             origin: Origin::unknown(),
-            reader: Err(reason),
+            reader: Err(Fault::new(LetterCode::BadTopic, reason)),
         })
     }
 
-    fn no_decoder(&self) -> String {
+    fn no_decoder(&self) -> Fault {
         let known: Vec<_> = self
             .rules
             .iter()
             .map(|rule| rule.filter.0.as_str())
             .collect();
-        format!(
+        let words = format!(
             "no decoder is configured for this topic; there is one for {}",
             known.join(", ")
-        )
+        );
+        Fault::new(LetterCode::NoDecoder, words)
     }
 }
 

@@ -5,12 +5,14 @@
 //! from zero, nulls included.
 
 use greenpark_model::{
+    letter::LetterCode,
     limits::BATCH_READINGS_MAX,
     reading::{Flag, Reading},
 };
 
 use super::{
     Decoded, SeriesTable,
+    fault::Fault,
     fields::{Fields, Key, wrong},
     instant,
     json::{amount, flag, instant_ms},
@@ -42,7 +44,7 @@ pub(super) fn decode(
     series: &mut SeriesTable,
     now_ms: i64,
     to: &mut Decoded,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     fields.check(&Key::OF_A_SERIES)?;
     let list = match fields.required(Key::Series)? {
         Token::Array(text) => text,
@@ -78,9 +80,9 @@ pub(super) fn decode(
         .array(element)
         .map_err(|e: SyntaxError| e.to_string())?;
     if sink.to.readings.len() > BATCH_READINGS_MAX {
-        return Err(format!(
-            "more than {BATCH_READINGS_MAX} readings in one payload; send them in several"
-        ));
+        let words =
+            format!("more than {BATCH_READINGS_MAX} readings in one payload; send them in several");
+        return Err(Fault::new(LetterCode::TooLarge, words));
     }
     Ok(())
 }
@@ -100,12 +102,14 @@ fn one_series(
     values: &[Token<'_>],
     first: usize,
     sink: &mut Sink<'_>,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     fields.check(&[Key::Series])?;
     let Sink { series, to, now_ms } = sink;
     let of = series.find(fields.name()?)?;
     match fields.required(Key::Value)? {
-        Token::Array(_) if values.is_empty() => return Err("\"value\" is empty".to_owned()),
+        Token::Array(_) if values.is_empty() => {
+            return Err(Fault::new(LetterCode::Empty, "\"value\" is empty"));
+        }
         Token::Array(_) => {}
         other => return Err(wrong(Key::Value, other, "an array")),
     }
@@ -128,21 +132,22 @@ fn one_series(
 fn one_reading(
     value: &Token<'_>,
     scale: i32,
-    ms: Result<i64, String>,
-    flag: Result<Flag, String>,
+    ms: Result<i64, Fault>,
+    flag: Result<Flag, Fault>,
     now_ms: i64,
-) -> Result<Reading, String> {
+) -> Result<Reading, Fault> {
     Ok(Reading {
-        instant: instant::check(ms?, now_ms).map_err(|e| format!("\"at\": {e}"))?,
+        instant: instant::check(ms?, now_ms).map_err(|e| e.at("\"at\""))?,
         value: amount(value, scale)?,
         flag: flag?,
     })
 }
 
-fn instants<'a>(fields: &Fields<'a>, count: usize) -> Result<Instants<'a>, String> {
+fn instants<'a>(fields: &Fields<'a>, count: usize) -> Result<Instants<'a>, Fault> {
     let stepped = fields.has(Key::From) || fields.has(Key::Step);
     if fields.has(Key::At) && stepped {
-        return Err("give \"at\", or \"from\" and \"step\", not both".to_owned());
+        let words = "give \"at\", or \"from\" and \"step\", not both";
+        return Err(Fault::new(LetterCode::BadInstant, words));
     }
     if stepped {
         let from = instant_ms(Key::From, fields.required(Key::From)?)?;
@@ -150,7 +155,8 @@ fn instants<'a>(fields: &Fields<'a>, count: usize) -> Result<Instants<'a>, Strin
             Token::Number(digits) => digits.parse().ok().filter(|&step: &i64| step > 0),
             _ => None,
         };
-        let step = step.ok_or("\"step\" is not a whole number of milliseconds above zero")?;
+        let wrong = "\"step\" is not a whole number of milliseconds above zero";
+        let step = step.ok_or_else(|| Fault::new(LetterCode::BadInstant, wrong))?;
         return Ok(Instants::Stepped { from, step });
     }
     let listed = match fields.required(Key::At)? {
@@ -158,27 +164,28 @@ fn instants<'a>(fields: &Fields<'a>, count: usize) -> Result<Instants<'a>, Strin
         other => return Err(wrong(Key::At, other, "an array")),
     };
     if listed.len() != count {
-        return Err(format!(
-            "{count} values but {} instants in \"at\"",
-            listed.len()
-        ));
+        let words = format!("{count} values but {} instants in \"at\"", listed.len());
+        return Err(Fault::new(LetterCode::BadInstant, words));
     }
     Ok(Instants::Listed(listed))
 }
 
-fn flags<'s>(fields: &'s Fields<'_>, count: usize) -> Result<Flags<'s>, String> {
+fn flags<'s>(fields: &'s Fields<'_>, count: usize) -> Result<Flags<'s>, Fault> {
     let letters = fields.text_or(Key::Flag, "N")?;
     match letters.len() {
         1 => flag(letters).map(Flags::All),
         n if n == count && letters.is_ascii() => Ok(Flags::Letters(letters.as_bytes())),
-        n => Err(format!(
-            "\"flag\" has {n} letters; give one for all or {count}, one for each value"
-        )),
+        n => {
+            let words = format!(
+                "\"flag\" has {n} letters; give one for all or {count}, one for each value"
+            );
+            Err(Fault::new(LetterCode::BadFlag, words))
+        }
     }
 }
 
 impl Instants<'_> {
-    fn at(&self, index: usize) -> Result<i64, String> {
+    fn at(&self, index: usize) -> Result<i64, Fault> {
         match self {
             Self::Listed(listed) => instant_ms(Key::At, &listed[index]),
             Self::Stepped { from, step } => {
@@ -191,7 +198,7 @@ impl Instants<'_> {
 }
 
 impl Flags<'_> {
-    fn at(&self, index: usize) -> Result<Flag, String> {
+    fn at(&self, index: usize) -> Result<Flag, Fault> {
         match self {
             Self::All(flag) => Ok(*flag),
             Self::Letters(letters) => {
@@ -202,8 +209,8 @@ impl Flags<'_> {
     }
 }
 
-fn flag_refused(letter: u8) -> String {
+fn flag_refused(letter: u8) -> Fault {
     flag(char::from(letter).encode_utf8(&mut [0; 4]))
         .err()
-        .unwrap_or_default()
+        .unwrap_or_else(|| Fault::new(LetterCode::BadFlag, ""))
 }

@@ -5,7 +5,10 @@
 
 use std::borrow::Cow;
 
+use greenpark_model::letter::LetterCode;
+
 use super::{
+    fault::Fault,
     scan::{Scanner, SyntaxError, Token},
     series::{Name, clip},
 };
@@ -70,6 +73,16 @@ impl Key {
     fn name(self) -> &'static str {
         NAMES[self as usize]
     }
+
+    /// What is wrong where its value is missing or of the wrong type.
+    fn code(self) -> LetterCode {
+        match self {
+            Self::At | Self::From | Self::Step => LetterCode::BadInstant,
+            Self::Value => LetterCode::BadValue,
+            Self::Flag => LetterCode::BadFlag,
+            _ => LetterCode::BadField,
+        }
+    }
 }
 
 impl<'a> Fields<'a> {
@@ -99,12 +112,15 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses an object with an unknown or repeated key, or one of `foreign`, which belong to another form.
-    pub(super) fn check(&self, foreign: &[Key]) -> Result<(), String> {
+    pub(super) fn check(&self, foreign: &[Key]) -> Result<(), Fault> {
         if let Some(problem) = &self.problem {
-            return Err(problem.clone());
+            return Err(bad(problem.clone()));
         }
         match foreign.iter().find(|&&key| self.has(key)) {
-            Some(key) => Err(format!("the key \"{}\" does not belong here", key.name())),
+            Some(key) => {
+                let words = format!("the key \"{}\" does not belong here", key.name());
+                Err(bad(words))
+            }
             None => Ok(()),
         }
     }
@@ -114,9 +130,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of a key that must be there.
-    pub(super) fn required(&self, key: Key) -> Result<&Token<'a>, String> {
+    pub(super) fn required(&self, key: Key) -> Result<&Token<'a>, Fault> {
         match &self.values[key as usize] {
-            None => Err(format!("\"{}\" is missing", key.name())),
+            None => {
+                let words = format!("\"{}\" is missing", key.name());
+                Err(Fault::new(key.code(), words))
+            }
             Some(value) => Ok(value),
         }
     }
@@ -129,7 +148,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The series that the members name.
-    pub(super) fn name(&self) -> Result<Name<'_>, String> {
+    pub(super) fn name(&self) -> Result<Name<'_>, Fault> {
         Ok(Name {
             meter: text(Key::Meter, self.required(Key::Meter)?)?,
             quantity: text(Key::Quantity, self.required(Key::Quantity)?)?,
@@ -139,22 +158,23 @@ impl<'a> Fields<'a> {
     }
 
     /// The text of an optional key, or `default`.
-    pub(super) fn text_or<'s>(
-        &'s self,
-        key: Key,
-        default: &'static str,
-    ) -> Result<&'s str, String> {
+    pub(super) fn text_or<'s>(&'s self, key: Key, default: &'static str) -> Result<&'s str, Fault> {
         self.optional(key)
             .map_or(Ok(default), |value| text(key, value))
     }
 }
 
 /// Refuses a value that has not the right kind.
-pub(super) fn wrong(key: Key, value: &Token<'_>, expected: &str) -> String {
-    format!("\"{}\" is {}, not {expected}", key.name(), value.describe())
+pub(super) fn wrong(key: Key, value: &Token<'_>, expected: &str) -> Fault {
+    let words = format!("\"{}\" is {}, not {expected}", key.name(), value.describe());
+    Fault::new(key.code(), words)
 }
 
-fn text<'s>(key: Key, value: &'s Token<'_>) -> Result<&'s str, String> {
+fn bad(words: String) -> Fault {
+    Fault::new(LetterCode::BadField, words)
+}
+
+fn text<'s>(key: Key, value: &'s Token<'_>) -> Result<&'s str, Fault> {
     match value {
         Token::Text(Cow::Borrowed(text)) => Ok(text),
         Token::Text(Cow::Owned(text)) => Ok(text),

@@ -6,35 +6,40 @@
 
 use greenpark_model::{
     day::Instant,
+    letter::LetterCode,
     limits::{FUTURE_MS_MAX, INSTANT_MS_MIN},
 };
 
+use super::fault::Fault;
+
 /// Reads RFC 3339 text.
-pub(super) fn parse(text: &str) -> Result<Instant, String> {
+pub(super) fn parse(text: &str) -> Result<Instant, Fault> {
     match parse_fast(text.as_bytes()) {
         Some(instant) => Ok(instant),
-        None => text
-            .parse()
-            .map_err(|e: greenpark_model::day::TimeError| e.to_string()),
+        None => text.parse().map_err(|e: greenpark_model::day::TimeError| {
+            Fault::new(LetterCode::BadInstant, e.to_string())
+        }),
     }
 }
 
 /// Checks that `ms` lies in the time that readings may come from.
-pub(super) fn check(ms: i64, now_ms: i64) -> Result<Instant, String> {
+pub(super) fn check(ms: i64, now_ms: i64) -> Result<Instant, Fault> {
     if ms > now_ms.saturating_add(FUTURE_MS_MAX) {
         let ahead_s = ms.saturating_sub(now_ms) / 1000;
-        return Err(format!(
+        let words = format!(
             "{} is {ahead_s} s ahead of this server's clock (at most {} s are allowed): set the gateway's clock and time zone",
             Instant(ms),
             FUTURE_MS_MAX / 1000,
-        ));
+        );
+        return Err(Fault::new(LetterCode::FutureInstant, words));
     }
     if ms < INSTANT_MS_MIN {
-        return Err(format!(
+        let words = format!(
             "{} is before {}: the gateway's clock was never set, or its instants are seconds instead of milliseconds",
             Instant(ms),
             Instant(INSTANT_MS_MIN),
-        ));
+        );
+        return Err(Fault::new(LetterCode::BadInstant, words));
     }
     Ok(Instant(ms))
 }

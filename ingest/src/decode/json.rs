@@ -8,11 +8,13 @@ use std::str;
 use greenpark_model::{
     amount::Amount,
     day::Instant,
+    letter::LetterCode,
     reading::{Flag, Reading},
 };
 
 use super::{
     Decoded, SeriesTable, columnar,
+    fault::{self, Fault},
     fields::{Fields, Key, wrong},
     instant,
     scan::{Scanner, SyntaxError, Token},
@@ -25,7 +27,7 @@ pub(super) fn decode(
     series: &mut SeriesTable,
     now_ms: i64,
     to: &mut Decoded,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     let text = str::from_utf8(payload)
         .map_err(|e| format!("not JSON: not UTF-8 at byte {}", e.valid_up_to()))?;
     let mut scanner = Scanner::new(text);
@@ -55,13 +57,13 @@ pub(super) fn decode(
                 .and_then(|()| scanner.end())
                 .map_err(syntax)?;
         }
-        Some(_) => return Err("the payload is neither a JSON object nor an array".to_owned()),
-        None => return Err("the payload is empty".to_owned()),
+        Some(_) => return Err("the payload is neither a JSON object nor an array".into()),
+        None => return Err(Fault::new(LetterCode::Empty, "the payload is empty")),
     }
     Ok(())
 }
 
-type Outcome = Result<(u32, Reading), String>;
+type Outcome = Result<(u32, Reading), Fault>;
 
 fn element(
     scanner: &mut Scanner<'_>,
@@ -72,10 +74,8 @@ fn element(
         return Ok(reading(&Fields::read(scanner)?, series, now_ms));
     }
     let other = scanner.value()?;
-    Ok(Err(format!(
-        "a reading is {}, not an object",
-        other.describe()
-    )))
+    let words = format!("a reading is {}, not an object", other.describe());
+    Ok(Err(words.into()))
 }
 
 fn reading(fields: &Fields<'_>, series: &mut SeriesTable, now_ms: i64) -> Outcome {
@@ -83,7 +83,7 @@ fn reading(fields: &Fields<'_>, series: &mut SeriesTable, now_ms: i64) -> Outcom
     let of = series.find(fields.name()?)?;
     let ms = instant_ms(Key::At, fields.required(Key::At)?)?;
     let reading = Reading {
-        instant: instant::check(ms, now_ms).map_err(|e| format!("\"at\": {e}"))?,
+        instant: instant::check(ms, now_ms).map_err(|e| e.at("\"at\""))?,
         value: amount(fields.required(Key::Value)?, series.scale(of))?,
         flag: flag(fields.text_or(Key::Flag, "N")?)?,
     };
@@ -91,17 +91,18 @@ fn reading(fields: &Fields<'_>, series: &mut SeriesTable, now_ms: i64) -> Outcom
 }
 
 /// UTC milliseconds of RFC 3339 text or an integer.
-pub(super) fn instant_ms(key: Key, value: &Token<'_>) -> Result<i64, String> {
+pub(super) fn instant_ms(key: Key, value: &Token<'_>) -> Result<i64, Fault> {
     match value {
         Token::Text(text) => match instant::parse(text) {
             Ok(Instant(ms)) => Ok(ms),
-            Err(reason) => Err(format!("\"at\": {reason}")),
+            Err(reason) => Err(reason.at("\"at\"")),
         },
         Token::Number(digits) => digits.parse().map_err(|_| {
-            format!(
+            let words = format!(
                 "\"at\": {} is no whole number of UTC milliseconds",
                 clip(digits)
-            )
+            );
+            Fault::new(LetterCode::BadInstant, words)
         }),
         other => Err(wrong(
             key,
@@ -112,23 +113,26 @@ pub(super) fn instant_ms(key: Key, value: &Token<'_>) -> Result<i64, String> {
 }
 
 /// The exact amount of a number or a string.
-pub(super) fn amount(value: &Token<'_>, scale: i32) -> Result<Amount, String> {
+pub(super) fn amount(value: &Token<'_>, scale: i32) -> Result<Amount, Fault> {
     let digits = match value {
         Token::Number(digits) => digits,
         Token::Text(text) => text.as_ref(),
         other => return Err(wrong(Key::Value, other, "a decimal number")),
     };
-    Amount::parse_scaled(digits.as_bytes(), scale)
-        .map_err(|e| format!("\"value\": '{}' is {e}", clip(digits)))
+    Amount::parse_scaled(digits.as_bytes(), scale).map_err(|e| {
+        let words = format!("\"value\": '{}' is {e}", clip(digits));
+        Fault::new(fault::of_amount(&e), words)
+    })
 }
 
 /// The data flag that a letter means.
-pub(super) fn flag(letter: &str) -> Result<Flag, String> {
+pub(super) fn flag(letter: &str) -> Result<Flag, Fault> {
     Flag::from_name(letter).ok_or_else(|| {
-        format!(
+        let words = format!(
             "\"flag\": '{}' is no data flag of HJ 212; write N, F, M, S, D, C, T or B",
             clip(letter)
-        )
+        );
+        Fault::new(LetterCode::BadFlag, words)
     })
 }
 

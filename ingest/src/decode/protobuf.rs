@@ -6,6 +6,7 @@
 //! payload as a whole.
 
 use greenpark_model::{
+    letter::LetterCode,
     limits::{BATCH_READINGS_MAX, BATCH_SERIES_MAX},
     reading::{Flag, Kind, Reading},
 };
@@ -15,7 +16,7 @@ use greenpark_proto::{
 };
 use prost::Message as _;
 
-use super::{Decoded, SeriesTable, instant, series::Name};
+use super::{Decoded, SeriesTable, fault::Fault, instant, series::Name};
 
 /// One row of the columns.
 struct Row {
@@ -31,13 +32,13 @@ pub(super) fn decode(
     series: &mut SeriesTable,
     now_ms: i64,
     to: &mut Decoded,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     let batch = ReadingBatch::decode(payload)
         .map_err(|cause| format!("not a park.telemetry.v1.ReadingBatch: {cause}"))?;
     check_columns(&batch)?;
     let found = batch.series.iter().enumerate();
     let found: Vec<_> = found
-        .map(|(at, entry)| find(entry, series).map_err(|e| format!("series {at}: {e}")))
+        .map(|(at, entry)| find(entry, series).map_err(|e| e.at(&format!("series {at}"))))
         .collect();
     let mut ms = 0i64;
     let columns = batch.instant_ms_delta.iter().zip(&batch.value_micro);
@@ -56,7 +57,7 @@ pub(super) fn decode(
         };
         match usize::try_from(row.of).ok().and_then(|of| found.get(of)) {
             None => to.refuse(index, 1, no_series(row.of)),
-            Some(Err(reason)) => to.refuse(index, 1, reason.as_str()),
+            Some(Err(reason)) => to.refuse(index, 1, reason),
             Some(&Ok(of)) => match reading(&row, series.scale(of), now_ms) {
                 Ok(reading) => to.readings.push((of, reading)),
                 Err(reason) => to.refuse(index, 1, reason),
@@ -67,17 +68,17 @@ pub(super) fn decode(
 }
 
 /// Refuses columns from which it cannot be told what belongs together.
-fn check_columns(batch: &ReadingBatch) -> Result<(), String> {
+fn check_columns(batch: &ReadingBatch) -> Result<(), Fault> {
     let (rows, table) = (batch.value_micro.len(), batch.series.len());
     if rows > BATCH_READINGS_MAX {
-        return Err(format!(
-            "more than {BATCH_READINGS_MAX} readings in one payload; send them in several"
-        ));
+        let words =
+            format!("more than {BATCH_READINGS_MAX} readings in one payload; send them in several");
+        return Err(Fault::new(LetterCode::TooLarge, words));
     }
     if table > BATCH_SERIES_MAX {
-        return Err(format!(
-            "more than {BATCH_SERIES_MAX} series in one payload; send them in several"
-        ));
+        let words =
+            format!("more than {BATCH_SERIES_MAX} series in one payload; send them in several");
+        return Err(Fault::new(LetterCode::TooLarge, words));
     }
     let instants = batch.instant_ms_delta.len();
     let (series, flags) = (batch.series_of.len(), batch.flags.len());
@@ -85,23 +86,23 @@ fn check_columns(batch: &ReadingBatch) -> Result<(), String> {
     if instants == rows && series_fit && (flags == rows || flags == 0) {
         return Ok(());
     }
-    Err(format!(
+    let words = format!(
         "the columns have different lengths: {rows} in value_micro, {instants} in instant_ms_delta, \
          {series} in series_of (may be empty for one series, here are {table}), {flags} in flags (may \
          be empty)"
-    ))
+    );
+    Err(words.into())
 }
 
-fn find(entry: &Series, series: &mut SeriesTable) -> Result<u32, String> {
+fn find(entry: &Series, series: &mut SeriesTable) -> Result<u32, Fault> {
     let kind = match entry.kind() {
         WireKind::Register => Kind::Register,
         WireKind::Interval => Kind::Interval,
         WireKind::Event => Kind::Event,
         WireKind::Gauge => Kind::Gauge,
         WireKind::Unspecified => {
-            return Err(
-                "\"kind\": missing or unknown; say register, interval, event or gauge".to_owned(),
-            );
+            let words = "\"kind\": missing or unknown; say register, interval, event or gauge";
+            return Err(Fault::new(LetterCode::UnknownKind, words));
         }
     };
     series.find(Name {
@@ -116,19 +117,23 @@ fn no_series(of: u32) -> String {
     format!("its series is {of}, which the batch does not list")
 }
 
-fn reading(row: &Row, scale: i32, now_ms: i64) -> Result<Reading, String> {
+fn reading(row: &Row, scale: i32, now_ms: i64) -> Result<Reading, Fault> {
     let value = reading_batch::rescale(row.micro, scale);
     Ok(Reading {
-        instant: instant::check(row.ms, now_ms).map_err(|e| format!("its instant: {e}"))?,
+        instant: instant::check(row.ms, now_ms).map_err(|e| e.at("its instant"))?,
         value: value.ok_or_else(|| {
             let micro = row.micro;
-            format!("its value: {micro} millionths are beyond 999999999999.999999 canonical units")
+            let words = format!(
+                "its value: {micro} millionths are beyond 999999999999.999999 canonical units"
+            );
+            Fault::new(LetterCode::OutOfRange, words)
         })?,
         flag: Flag::from_code(row.flag).ok_or_else(|| {
-            format!(
+            let words = format!(
                 "its flag: the byte {} is no data flag of HJ 212; write N, F, M, S, D, C, T or B",
                 row.flag
-            )
+            );
+            Fault::new(LetterCode::BadFlag, words)
         })?,
     })
 }

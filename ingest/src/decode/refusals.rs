@@ -3,6 +3,9 @@
 //! A payload of 1 MiB can hold half a million things that are no reading. More than a few reasons help
 //! nobody, so only the first are kept; the rest is counted.
 
+use greenpark_model::letter::LetterCode;
+
+use super::fault::Fault;
 use crate::limits::REFUSALS_APART_MAX;
 
 /// Readings of a payload that were not taken.
@@ -12,6 +15,8 @@ pub(crate) struct Refusal {
     pub(crate) index: Option<u32>,
     /// How many.
     pub(crate) count: u32,
+    /// Why, to count and filter by.
+    pub(crate) code: LetterCode,
     /// Why, in words for the engineer at the gateway.
     pub(crate) reason: String,
 }
@@ -40,6 +45,14 @@ impl Refusals {
         self.readings
     }
 
+    /// The code that most of the first refusals have; of two that as many have, the earlier.
+    pub(crate) fn code(&self) -> LetterCode {
+        let having = |code| self.first.iter().filter(|of| of.code == code).count();
+        let codes = self.first.iter().rev().map(|of| of.code);
+        let most = codes.max_by_key(|&code| having(code));
+        most.unwrap_or(LetterCode::Undecodable)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.parts == 0
     }
@@ -50,14 +63,16 @@ impl Refusals {
     }
 
     /// Adds one; its reason becomes a text of its own only if it is kept.
-    pub(super) fn add(&mut self, index: Option<u32>, count: u32, reason: impl Into<String>) {
+    pub(super) fn add(&mut self, index: Option<u32>, count: u32, reason: impl Into<Fault>) {
         self.parts += 1;
         self.readings += u64::from(count);
         if self.first.len() < REFUSALS_APART_MAX {
+            let Fault { code, words } = reason.into();
             self.first.push(Refusal {
                 index,
                 count,
-                reason: reason.into(),
+                code,
+                reason: words,
             });
         }
     }

@@ -5,11 +5,13 @@
 
 use greenpark_model::{
     id::MeterId,
+    letter::LetterCode,
     quantity::Quantity,
     reading::{Kind, Series},
 };
 use rustc_hash::FxHashMap;
 
+use super::fault::Fault;
 use crate::limits::SERIES_CACHED_MAX;
 
 /// A series as a payload names it.
@@ -60,7 +62,7 @@ impl SeriesTable {
     }
 
     /// The index of the series that `name` means.
-    pub(super) fn find(&mut self, name: Name<'_>) -> Result<u32, String> {
+    pub(super) fn find(&mut self, name: Name<'_>) -> Result<u32, Fault> {
         // A name that is right has no NUL in it, so its key has exactly three and is nobody else's.
         self.key.clear();
         for part in [name.meter, name.quantity, name.kind] {
@@ -82,9 +84,10 @@ impl SeriesTable {
         self.add(name)
     }
 
-    fn add(&mut self, name: Name<'_>) -> Result<u32, String> {
+    fn add(&mut self, name: Name<'_>) -> Result<u32, Fault> {
         let (series, scale) = parse(name)?;
-        let index = u32::try_from(self.known.len()).map_err(|_| "too many series".to_owned())?;
+        let index = u32::try_from(self.known.len())
+            .map_err(|_| Fault::new(LetterCode::TooLarge, "too many series"))?;
         let key: Box<[u8]> = self.key.as_slice().into();
         self.by_key.insert(key.clone(), index);
         self.known.push(Known {
@@ -98,17 +101,19 @@ impl SeriesTable {
     }
 }
 
-fn parse(name: Name<'_>) -> Result<(Series, i32), String> {
-    let meter = MeterId::new(name.meter).map_err(|e| format!("\"meter\": {e}"))?;
+fn parse(name: Name<'_>) -> Result<(Series, i32), Fault> {
+    let meter = MeterId::new(name.meter)
+        .map_err(|e| Fault::new(LetterCode::BadMeter, format!("\"meter\": {e}")))?;
     let quantity: Quantity = name
         .quantity
         .parse()
-        .map_err(|e| format!("\"quantity\": {e}"))?;
+        .map_err(|e| Fault::new(LetterCode::UnknownQuantity, format!("\"quantity\": {e}")))?;
     let kind = Kind::from_name(name.kind).ok_or_else(|| {
-        format!(
+        let words = format!(
             "\"kind\": unknown kind '{}'; write register, interval, event or gauge",
             clip(name.kind)
-        )
+        );
+        Fault::new(LetterCode::UnknownKind, words)
     })?;
     let unit = quantity.medium.unit();
     let scale = match name.unit {
@@ -117,10 +122,11 @@ fn parse(name: Name<'_>) -> Result<(Series, i32), String> {
     };
     let scale = scale.ok_or_else(|| {
         let canonical = unit.symbol();
-        format!(
+        let words = format!(
             "\"unit\": '{}' does not measure {quantity}; write {canonical}, or leave it out",
             clip(name.unit)
-        )
+        );
+        Fault::new(LetterCode::UnknownUnit, words)
     })?;
     Ok((
         Series {

@@ -2,12 +2,15 @@
 //! instant are ones.
 
 use greenpark_model::{
-    amount::Amount,
+    amount::{Amount, AmountError},
+    letter::LetterCode,
     reading::{Flag, Reading},
 };
 
 use super::{
-    Decoded, SeriesTable, instant,
+    Decoded, SeriesTable,
+    fault::{self, Fault},
+    instant,
     mapping::{Entry, Mapping},
     scan::Token,
     series::clip,
@@ -101,26 +104,24 @@ impl<'a> Sink<'a> {
                 self.index += 1;
                 return;
             }
-            return self.refuse(&sample, "no entry of the rule's map names it");
+            let words = "no entry of the rule's map names it";
+            return self.refuse(&sample, Fault::new(LetterCode::UnmappedField, words));
         };
         match self.reading(&sample, at) {
             Ok((of, reading)) => {
                 self.to.readings.push((of, reading));
                 self.index += 1;
             }
-            Err(reason) => self.refuse(&sample, &reason),
+            Err(reason) => self.refuse(&sample, reason),
         }
     }
 
     /// Refuses what cannot be read.
-    pub(super) fn refuse(&mut self, sample: &Sample<'_>, reason: &str) {
+    pub(super) fn refuse(&mut self, sample: &Sample<'_>, reason: impl Into<Fault>) {
         let (device, field) = (clip(sample.device), clip(sample.field));
         let of = if device.is_empty() { "" } else { " of " };
-        self.to.refuse(
-            self.index,
-            1,
-            format!("field '{field}'{of}{device}: {reason}"),
-        );
+        let place = format!("field '{field}'{of}{device}");
+        self.to.refuse(self.index, 1, reason.into().at(&place));
         self.index += 1;
     }
 
@@ -143,25 +144,27 @@ impl<'a> Sink<'a> {
         self.mapping.find(sample.device, sample.field)
     }
 
-    fn reading(&mut self, sample: &Sample<'_>, at: usize) -> Result<(u32, Reading), String> {
+    fn reading(&mut self, sample: &Sample<'_>, at: usize) -> Result<(u32, Reading), Fault> {
         let name = self.mapping.name(at, sample.device, &mut self.meter);
         let of = self.series.find(name)?;
         let entry = self.mapping.entry(at);
         let ms = match sample.when {
             When::At(ms) => ms,
             When::Received if entry.adds => {
-                return Err(
-                    "the payload has no instant, and an amount that comes twice would count twice"
-                        .to_owned(),
-                );
+                let words =
+                    "the payload has no instant, and an amount that comes twice would count twice";
+                return Err(Fault::new(LetterCode::BadInstant, words));
             }
             When::Received => self.now_ms,
-            When::Wrong(reason) => return Err(reason.to_owned()),
+            When::Wrong(reason) => return Err(Fault::new(LetterCode::BadInstant, reason)),
         };
         let digits = match sample.value {
             Value::Digits(digits) => digits,
-            Value::Other(what) => return Err(format!("it is {what}, not a number")),
-            Value::Missing => return Err("it has no value".to_owned()),
+            Value::Other(what) => {
+                let words = format!("it is {what}, not a number");
+                return Err(Fault::new(LetterCode::BadValue, words));
+            }
+            Value::Missing => return Err(Fault::new(LetterCode::BadValue, "it has no value")),
         };
         let reading = Reading {
             instant: instant::check(ms, self.now_ms)?,
@@ -174,12 +177,15 @@ impl<'a> Sink<'a> {
 
 /// The exact amount of `digits` by the entry's scale; where the scale is no power of ten, what it
 /// multiplies is rounded to the sixth place first.
-fn amount(digits: &str, unit_scale: i32, entry: &Entry) -> Result<Amount, String> {
+fn amount(digits: &str, unit_scale: i32, entry: &Entry) -> Result<Amount, Fault> {
     let scale = entry.scale;
-    let wrong = |e: &dyn std::fmt::Display| format!("'{}' is {e}", clip(digits));
+    let wrong = |e: AmountError| {
+        let words = format!("'{}' is {e}", clip(digits));
+        Fault::new(fault::of_amount(&e), words)
+    };
     let one = Amount::parse_scaled(digits.as_bytes(), unit_scale + scale.exponent());
-    let one = one.map_err(|e| wrong(&e))?;
+    let one = one.map_err(wrong)?;
     let micro = i128::from(one.micro()) * i128::from(scale.value());
     let micro = i64::try_from(micro).unwrap_or(i64::MAX);
-    Amount::from_micro(micro).map_err(|e| wrong(&e))
+    Amount::from_micro(micro).map_err(wrong)
 }

@@ -12,7 +12,7 @@ mod payload;
 
 use std::fmt::Write as _;
 
-use greenpark_model::reading::Flag;
+use greenpark_model::{letter::LetterCode, reading::Flag};
 use prost::Message as _;
 
 pub(crate) use self::edges::Edges;
@@ -21,6 +21,7 @@ use self::{
     payload::{Metric, Payload, Value as Wire},
 };
 use super::{
+    fault::Fault,
     reader::Reader,
     series::clip,
     sink::{Sample, Sink, Value, When},
@@ -55,7 +56,7 @@ impl<'a> Topic<'a> {
 }
 
 /// Decodes `payload` into `sink`; an error refuses the payload as a whole.
-pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Result<(), String> {
+pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Result<(), Fault> {
     if is_state(&reader.topic) {
         sink.to.understood = true;
         return Ok(());
@@ -69,7 +70,7 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
     }
     let payload = packed::read(payload)?;
     if payload.seq.is_some_and(|seq| seq > 255) {
-        return Err("the sequence number is above 255".to_owned());
+        return Err("the sequence number is above 255".into());
     }
     let name = format!("{}/{}", topic.group, topic.edge);
     let mut held = reader.edges.hold();
@@ -83,7 +84,8 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
         "DBIRTH" | "NDATA" | "DDATA" | "DDEATH" => edge.follow(payload.seq),
         other => {
             let other = clip(other);
-            return Err(format!("'{other}' is no message type of Sparkplug"));
+            let words = format!("'{other}' is no message type of Sparkplug");
+            return Err(Fault::new(LetterCode::BadTopic, words));
         }
     }
     match topic.verb {
@@ -105,11 +107,12 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
         return Ok(());
     }
     let Some(device) = edge.device(topic.device) else {
-        return Err(format!(
+        let words = format!(
             "birth unknown: there was no birth of {} {}",
             clip(&name),
             clip(topic.device)
-        ));
+        );
+        return Err(Fault::new(LetterCode::BirthUnknown, words));
     };
     take(&payload, &topic, (device, edge.broken), sink);
     Ok(())
@@ -178,7 +181,7 @@ fn take(payload: &Payload, topic: &Topic<'_>, of: (&Device, bool), sink: &mut Si
         if name.is_none() {
             let alias = metric.alias.unwrap_or_default();
             let reason = format!("birth unknown: the alias {alias} cannot be trusted to be known");
-            sink.refuse(&sample, &reason);
+            sink.refuse(&sample, Fault::new(LetterCode::BirthUnknown, reason));
         } else {
             sink.put(sample);
         }

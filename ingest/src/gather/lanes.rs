@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    decode::reader::Reader,
+    decode::{Fault, reader::Reader},
     limits::{TOPIC_CACHED_BYTES_MAX, TOPICS_CACHED_MAX},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Lane {
     pub(super) gateway: usize,
-    pub(super) reader: Result<Arc<Reader>, Arc<str>>,
+    pub(super) reader: Result<Arc<Reader>, Arc<Fault>>,
 }
 
 /// Topics seen before, with their lanes; the one seen last is found without a hash.

@@ -8,90 +8,185 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
-use greenpark_model::limits::{DEAD_LETTER_BYTES_MAX, PACKET_BYTES_MAX};
+use greenpark_log::{ContentType, Record};
+use greenpark_model::{
+    letter::LetterCode,
+    limits::{DEAD_LETTER_BYTES_MAX, PACKET_BYTES_MAX},
+    numbers::Numbered,
+};
 use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
 
-use super::Message;
+use super::{Message, record::record};
 use crate::{
-    decode::Refusals,
+    decode::{Fault, Refusals},
     limits::{OVERSIZE_BYTES_KEPT, REASON_BYTES_MAX, REFUSALS_APART_MAX},
+    topic::Origin,
 };
 
-/// Writes letters for the refused readings of `message` to `out`.
-pub(super) fn write(
-    message: &Message<'_>,
-    refusals: &Refusals,
-    now_ms: i64,
-    mut out: impl FnMut(Bytes),
-) {
-    if refusals.parts() > REFUSALS_APART_MAX {
-        let index = refusals.first().first().and_then(|r| r.index);
-        return letter(message, (index, &shared(refusals)), now_ms, out);
+/// How many letters there are of a code.
+pub(crate) type LetterCounts = Vec<(LetterCode, u64)>;
+
+/// The letters of a gather.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    records: Vec<Record>,
+    bytes: usize,
+    counts: LetterCounts,
+}
+
+/// What a letter says beside whose it is.
+#[derive(Debug, Clone, Copy)]
+struct Said<'a> {
+    code: LetterCode,
+    words: &'a str,
+    index: Option<u32>,
+    readings: u64,
+}
+
+impl Letters {
+    /// Bytes of the letters.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
-    for refusal in refusals.first() {
-        let reason = match (refusal.index, refusal.count) {
-            (Some(first), count @ 2..) => {
-                let last = first.saturating_add(count - 1);
-                &format!("readings {first} to {last}: {}", refusal.reason)
-            }
-            _ => &refusal.reason,
-        };
-        letter(message, (refusal.index, reason), now_ms, &mut out);
+
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
     }
-}
 
-/// Writes the letter of a payload that is refused as a whole to `out`.
-pub(super) fn whole(message: &Message<'_>, reason: &str, now_ms: i64, out: impl FnMut(Bytes)) {
-    letter(message, (None, reason), now_ms, out);
-}
-
-/// A letter for a packet of `size` bytes, of which `message` holds the start.
-pub(super) fn oversized(message: &Message<'_>, size: usize, now_ms: i64) -> Bytes {
-    let kept = message.payload.len().min(OVERSIZE_BYTES_KEPT);
-    encode(DeadLetter {
-        topic: message.topic.to_owned(),
-        reason: format!(
-            "the packet has {size} bytes and at most {PACKET_BYTES_MAX} are taken; send the readings in several packets"
-        ),
-        index: None,
-        payload: Bytes::copy_from_slice(&message.payload[..kept]),
-        truncated: true,
-        received_ms: now_ms,
-    })
-}
-
-/// Writes a letter with the payload of `message`, or as many as it takes to hold it.
-fn letter(
-    message: &Message<'_>,
-    (index, reason): (Option<u32>, &str),
-    now_ms: i64,
-    mut out: impl FnMut(Bytes),
-) {
-    let size = message.payload.len();
-    let truncated = size > DEAD_LETTER_BYTES_MAX;
-    // A reason may repeat what was sent, and a letter must have room for the longest topic beside it.
-    let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
-    let mut from = 0;
-    loop {
-        let to = size.min(from + DEAD_LETTER_BYTES_MAX);
-        let reason = if truncated {
-            format!("bytes {from} to {to} of the payload's {size}: {reason}")
-        } else {
-            reason.to_owned()
-        };
-        out(encode(DeadLetter {
-            topic: message.topic.to_owned(),
-            reason,
-            index,
-            payload: Bytes::copy_from_slice(&message.payload[from..to]),
-            truncated,
-            received_ms: now_ms,
-        }));
-        if to == size {
-            return;
+    /// Writes the number of their message to the letters from `from` on.
+    pub(super) fn number(&mut self, from: usize, numbered: Numbered) {
+        for letter in &mut self.records[from..] {
+            letter.headers.epoch = numbered.epoch();
+            letter.headers.sequence = numbered.sequence();
         }
-        from = to;
+    }
+
+    /// Takes everything out.
+    pub(super) fn take(&mut self) -> (Vec<Record>, LetterCounts) {
+        let taken = std::mem::take(self);
+        (taken.records, taken.counts)
+    }
+
+    /// Adds letters of `from` for the refused readings of `message`.
+    pub(super) fn refused(
+        &mut self,
+        from: &Origin,
+        message: &Message<'_>,
+        refusals: &Refusals,
+        now_ms: i64,
+    ) {
+        if refusals.parts() > REFUSALS_APART_MAX {
+            let said = Said {
+                code: refusals.code(),
+                words: &shared(refusals),
+                index: refusals.first().first().and_then(|r| r.index),
+                readings: refusals.readings(),
+            };
+            return self.add(from, message, said, now_ms);
+        }
+        for refusal in refusals.first() {
+            let words = match (refusal.index, refusal.count) {
+                (Some(first), count @ 2..) => {
+                    let last = first.saturating_add(count - 1);
+                    &format!("readings {first} to {last}: {}", refusal.reason)
+                }
+                _ => &refusal.reason,
+            };
+            let said = Said {
+                code: refusal.code,
+                words,
+                index: refusal.index,
+                readings: u64::from(refusal.count),
+            };
+            self.add(from, message, said, now_ms);
+        }
+    }
+
+    /// Adds the letter of a payload that is refused as a whole.
+    pub(super) fn whole(
+        &mut self,
+        from: &Origin,
+        message: &Message<'_>,
+        fault: &Fault,
+        now_ms: i64,
+    ) {
+        let said = Said {
+            code: fault.code,
+            words: &fault.words,
+            index: None,
+            readings: 1,
+        };
+        self.add(from, message, said, now_ms);
+    }
+
+    /// Adds the letter of a packet of `size` bytes, of which `message` holds the start.
+    pub(super) fn oversized(
+        &mut self,
+        from: &Origin,
+        message: &Message<'_>,
+        size: usize,
+        now_ms: i64,
+    ) {
+        let kept = message.payload.len().min(OVERSIZE_BYTES_KEPT);
+        let words = format!(
+            "the packet has {size} bytes and at most {PACKET_BYTES_MAX} are taken; send the readings in several packets"
+        );
+        let letter = DeadLetter {
+            topic: message.topic.to_owned(),
+            reason: words,
+            index: None,
+            payload: Bytes::copy_from_slice(&message.payload[..kept]),
+            truncated: true,
+            received_ms: now_ms,
+            code: i32::from(LetterCode::TooLarge.code()),
+            readings: 1,
+        };
+        self.push(from, LetterCode::TooLarge, &letter);
+    }
+
+    /// Adds a letter with the payload of `message`, or as many as it takes to hold it.
+    fn add(&mut self, from: &Origin, message: &Message<'_>, said: Said<'_>, now_ms: i64) {
+        let size = message.payload.len();
+        let truncated = size > DEAD_LETTER_BYTES_MAX;
+        // A reason may repeat what was sent, and a letter must have room for the longest topic beside it.
+        let words = &said.words[..said.words.floor_char_boundary(REASON_BYTES_MAX)];
+        let mut start = 0;
+        loop {
+            let end = size.min(start + DEAD_LETTER_BYTES_MAX);
+            let reason = if truncated {
+                format!("bytes {start} to {end} of the payload's {size}: {words}")
+            } else {
+                words.to_owned()
+            };
+            let letter = DeadLetter {
+                topic: message.topic.to_owned(),
+                reason,
+                index: said.index,
+                payload: Bytes::copy_from_slice(&message.payload[start..end]),
+                truncated,
+                received_ms: now_ms,
+                code: i32::from(said.code.code()),
+                readings: if start == 0 { said.readings } else { 0 },
+            };
+            self.push(from, said.code, &letter);
+            if end == size {
+                return;
+            }
+            start = end;
+        }
+    }
+
+    fn push(&mut self, from: &Origin, code: LetterCode, letter: &DeadLetter) {
+        let payload: Bytes = letter.encode_to_vec().into();
+        self.bytes += payload.len();
+        let known = self.counts.iter_mut().find(|(known, _)| *known == code);
+        match known {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((code, 1)),
+        }
+        self.records
+            .push(record(from, ContentType::DeadLetter, payload));
     }
 }
 
@@ -106,8 +201,4 @@ fn shared(refusals: &Refusals) -> String {
     let more = refusals.parts() - refusals.first().len();
     let _ = write!(reason, "; and {more} more");
     reason
-}
-
-fn encode(letter: DeadLetter) -> Bytes {
-    letter.encode_to_vec().into()
 }

@@ -29,10 +29,7 @@ impl Gather {
         self.gateways[gateway].turn_epoch(numbered, &mut self.records);
         let letters = self.letters.len();
         self.take_payload(lane, message, now_ms);
-        for letter in &mut self.letters[letters..] {
-            letter.headers.epoch = numbered.epoch();
-            letter.headers.sequence = numbered.sequence();
-        }
+        self.letters.number(letters, numbered);
         self.gateways[gateway].number(numbered, &mut self.records);
     }
 }

@@ -5,7 +5,7 @@ mod numbering;
 
 use std::fmt::Write;
 
-use greenpark_model::limits::DEAD_LETTER_BYTES_MAX;
+use greenpark_model::{letter::LetterCode, limits::DEAD_LETTER_BYTES_MAX};
 use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
 
@@ -231,11 +231,13 @@ fn a_reason_that_repeats_what_was_sent_fits_the_log() {
     };
     let mut sizes = Vec::new();
     for reason in ["é".repeat(40_000), "short".to_owned()] {
-        letters::whole(&message, &reason, NOW, |letter| {
-            let letter = DeadLetter::decode(letter).expect("our own letter");
+        let mut letters = Letters::default();
+        letters.whole(&Origin::unknown(), &message, &reason.into(), NOW);
+        for record in letters.take().0 {
+            let letter = DeadLetter::decode(record.payload).expect("our own letter");
             assert!(letter.encoded_len() <= RECORD_BYTES_MAX);
             sizes.push(letter.reason.len());
-        });
+        }
     }
     assert_eq!(sizes, [REASON_BYTES_MAX, 5]);
 }
@@ -296,4 +298,67 @@ fn a_park_that_no_lake_can_hold_is_a_dead_letter() {
         "{}",
         letters[0].reason
     );
+}
+
+#[test]
+fn a_letter_has_a_code_and_says_how_many_readings_it_refuses() {
+    let mut gather = gather();
+    let bad = |unit: &str| {
+        format!(
+            r#"{{"meter":"m1","quantity":"electricity","unit":"{unit}","at":{NOW},"value":"x"}}"#
+        )
+    };
+    for (topic, payload) in [
+        (TOPIC, bad("furlong")),
+        (TOPIC, bad("kWh")),
+        (TOPIC, reading(1, NOW + 86_400_000)),
+        (TOPIC, reading(1, 5)),
+        (
+            TOPIC,
+            r#"{"meter":"m1","quantity":"electrcity","at":1,"value":1}"#.to_owned(),
+        ),
+        (
+            TOPIC,
+            r#"{"meter":"m1","quantity":"electricity","value":1}"#.to_owned(),
+        ),
+        (TOPIC, "[".to_owned()),
+        (TOPIC, String::new()),
+        ("park/p1/e1/g1/up/status", reading(1, NOW)),
+        ("sensor/1", reading(1, NOW)),
+        (TOPIC, format!("[{}1]", "1,".repeat(99))),
+    ] {
+        take(&mut gather, topic, &payload, 1);
+    }
+    let sealed = gather.seal();
+    let said: Vec<_> = letters(&sealed)
+        .iter()
+        .map(|letter| {
+            let code = u8::try_from(letter.code)
+                .ok()
+                .and_then(LetterCode::from_code);
+            (code.expect("a code").as_str(), letter.readings)
+        })
+        .collect();
+    let expected = [
+        ("unknown-unit", 1),
+        ("bad-value", 1),
+        ("future-instant", 1),
+        ("bad-instant", 1),
+        ("unknown-quantity", 1),
+        ("bad-instant", 1),
+        ("undecodable", 1),
+        ("empty", 1),
+        ("no-decoder", 1),
+        ("bad-topic", 1),
+        ("undecodable", 100),
+    ];
+    assert_eq!(said, expected);
+    let undecodable = sealed
+        .letter_counts
+        .iter()
+        .find(|(code, _)| *code == LetterCode::Undecodable);
+    assert_eq!(undecodable, Some(&(LetterCode::Undecodable, 2)));
+    let refused: u64 = letters(&sealed).iter().map(|letter| letter.readings).sum();
+    let tallied: u64 = sealed.tallies.iter().map(|tally| tally.dead_lettered).sum();
+    assert_eq!(refused, tallied);
 }

@@ -44,7 +44,7 @@ pub enum IdError {
 }
 
 /// Folders of the lake that are no park's: no park can have such an id.
-pub const PARKS_RESERVED: &[&str] = &["reference"];
+pub const PARKS_RESERVED: &[&str] = &["reference", "dead-letters"];
 
 /// Checks `text` against the rule of this module without keeping it.
 ///

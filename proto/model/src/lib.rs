@@ -30,6 +30,7 @@ pub mod forecast;
 pub mod id;
 pub mod indicator;
 pub mod invariants;
+pub mod letter;
 pub mod like_days;
 pub mod limits;
 pub mod money;

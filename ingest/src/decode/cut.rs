@@ -1,0 +1,59 @@
+//! One reading of a payload, cut out of it.
+
+use std::str;
+
+use super::{
+    fields::{Fields, Key},
+    scan::Scanner,
+};
+
+/// The reading at `index` of a payload that is a list of readings in the native JSON, as it stands there: a
+/// payload of its own. `None` where it cannot be cut out.
+#[must_use]
+pub fn cut_reading(payload: &[u8], index: u32) -> Option<&[u8]> {
+    let text = str::from_utf8(payload).ok()?;
+    let mut scanner = Scanner::new(text);
+    let (mut at, mut found) = (0, None);
+    let read = scanner.array(|scanner| {
+        let value = scanner.value()?;
+        if at == index {
+            found = Some(value);
+        }
+        at += 1;
+        Ok(())
+    });
+    read.and_then(|()| scanner.end()).ok()?;
+    let super::scan::Token::Object(reading) = found? else {
+        return None;
+    };
+    let fields = Fields::read(&mut Scanner::new(reading)).ok()?;
+    let is_native = fields.has(Key::Meter) && fields.has(Key::Quantity) && !fields.has(Key::Series);
+    is_native.then_some(reading.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_of_a_list_is_cut_out_as_it_stands() {
+        let list = br#" [ {"meter":"a","quantity":"steam"} , {"meter":"b","quantity":"x", "value":1.50} ] "#;
+        let cut = cut_reading(list, 1).expect("a reading");
+        assert_eq!(cut, br#"{"meter":"b","quantity":"x", "value":1.50}"#);
+        assert_eq!(cut_reading(list, 2), None);
+    }
+
+    #[test]
+    fn what_is_no_list_of_readings_is_left_whole() {
+        for other in [
+            &br#"{"meter":"a","quantity":"steam"}"#[..],
+            br#"{"series":[{"meter":"a","quantity":"steam"}]}"#,
+            br#"[{"ts":1,"values":{"a":1}}]"#,
+            br#"[1,2]"#,
+            b"[",
+            b"\xff",
+        ] {
+            assert_eq!(cut_reading(other, 0), None);
+        }
+    }
+}
