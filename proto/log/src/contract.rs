@@ -73,7 +73,7 @@ pub struct Delivered {
     pub caught_up: bool,
 }
 
-/// Hands out records of [`Topic::Readings`] for one consumer group.
+/// Hands out records of one topic for one consumer group: [`Topic::Readings`], or the dead letters.
 pub trait LogReader: fmt::Debug + Send + 'static {
     /// Waits up to `wait` for records and returns what there is, at most about `bytes_max` of payload.
     /// An empty answer is no error. Nothing is lost when the future is dropped before it resolves.

@@ -6,10 +6,11 @@
 //!
 //! Records that every group has committed are kept up to [`Settings::retain_bytes`], dead letters up to
 //! [`Settings::dead_letter_bytes`]; the oldest go first. Records that a group has not committed are
-//! never removed.
+//! never removed, nor are dead letters, where a group reads them.
 
 mod chunk;
 mod journal;
+mod letters;
 mod queue;
 mod store;
 
@@ -25,6 +26,7 @@ use tokio::sync::{oneshot, watch};
 
 use self::{
     journal::{Journal, Published},
+    letters::Letters,
     queue::{Append, Commit, Queue},
     store::{LaneId, Store},
 };
@@ -47,7 +49,7 @@ pub struct Settings {
     pub partitions: u32,
     /// How many bytes of records that every group has committed are kept.
     pub retain_bytes: u64,
-    /// How many bytes of dead letters are kept.
+    /// How many bytes of dead letters are kept, at least until every group that reads them has committed them.
     pub dead_letter_bytes: u64,
     /// Most bytes of appends under way; further ones wait.
     pub inflight_bytes: usize,
@@ -84,6 +86,7 @@ struct Core {
     queue: Arc<Queue>,
     published: Arc<Published>,
     owners: Arc<Owners>,
+    letter_owners: Arc<Owners>,
     window: Window,
     thread: Option<JoinHandle<()>>,
 }
@@ -114,12 +117,13 @@ impl EmbeddedLog {
         let store = Arc::new(store);
         let queue = Arc::new(Queue::new(settings.linger));
         let published = Arc::new(Published::new(&contents));
-        let owners = Arc::new(Owners::new());
+        let (owners, letter_owners) = (Arc::new(Owners::new()), Arc::new(Owners::new()));
         let journal = Journal {
             store: Arc::clone(&store),
             queue: Arc::clone(&queue),
             published: Arc::clone(&published),
             owners: Arc::clone(&owners),
+            letter_owners: Arc::clone(&letter_owners),
             settings,
             contents,
             unsure: false,
@@ -140,6 +144,7 @@ impl EmbeddedLog {
                 queue,
                 published,
                 owners,
+                letter_owners,
                 window,
                 thread,
             }),
@@ -156,6 +161,13 @@ impl EmbeddedLog {
     #[must_use]
     pub fn reader(&self, group: &str) -> Box<dyn LogReader> {
         Box::new(LocalReader::new(Arc::clone(&self.core), group))
+    }
+
+    /// The same for dead letters, which lie in one partition.
+    #[must_use]
+    pub fn letter_reader(&self, group: &str) -> Box<dyn LogReader> {
+        let shelf = Arc::new(Letters::of(&self.core));
+        Box::new(LocalReader::new(shelf, group))
     }
 
     /// At most `max` dead letters from `from_offset` on, in order; fewer when they are large, none at
@@ -307,16 +319,19 @@ impl Shelf for Core {
         let (done, settled) = oneshot::channel();
         let group = group.to_owned();
         self.queue.commit(Commit {
+            topic: Topic::Readings,
             group,
             partition,
             next_offset,
             done,
         });
-        async move {
-            settled
-                .await
-                .unwrap_or_else(|_gone| Err(CommitError::Store(Box::new(ReadError::Closed))))
-        }
-        .boxed()
+        stored(settled).boxed()
     }
+}
+
+/// What became of a commit.
+async fn stored(settled: oneshot::Receiver<Result<(), CommitError>>) -> Result<(), CommitError> {
+    settled
+        .await
+        .unwrap_or_else(|_gone| Err(CommitError::Store(Box::new(ReadError::Closed))))
 }

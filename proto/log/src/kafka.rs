@@ -30,6 +30,9 @@ use crate::{
     record::Topic,
 };
 
+/// Most bytes of dead letters that a reader holds ahead: they come seldom, and nobody waits for them.
+const LETTERS_AHEAD_BYTES: usize = 4 << 20;
+
 /// How Kafka is reached and used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
@@ -151,10 +154,29 @@ impl KafkaLog {
     /// # Errors
     /// [`OpenError::Kafka`]: a property is wrong.
     pub fn reader(&self, group: &str) -> Result<Box<dyn LogReader>, OpenError> {
-        Ok(Box::new(KafkaReader::open(
-            &self.settings,
-            Arc::clone(&self.inquirer),
-            group,
-        )?))
+        self.reader_of(&self.settings, Topic::Readings, group)
+    }
+
+    /// The same for dead letters.
+    ///
+    /// # Errors
+    /// [`OpenError::Kafka`]: a property is wrong.
+    pub fn letter_reader(&self, group: &str) -> Result<Box<dyn LogReader>, OpenError> {
+        let settings = KafkaSettings {
+            readahead_bytes: self.settings.readahead_bytes.min(LETTERS_AHEAD_BYTES),
+            ..KafkaSettings::clone(&self.settings)
+        };
+        self.reader_of(&settings, Topic::DeadLetters, group)
+    }
+
+    fn reader_of(
+        &self,
+        settings: &KafkaSettings,
+        topic: Topic,
+        group: &str,
+    ) -> Result<Box<dyn LogReader>, OpenError> {
+        let inquirer = Arc::clone(&self.inquirer);
+        let reader = KafkaReader::open(settings, inquirer, topic, group)?;
+        Ok(Box::new(reader))
     }
 }

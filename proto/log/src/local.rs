@@ -20,7 +20,7 @@ use crate::{
     record::Entry,
 };
 
-/// Where a log of this process keeps its records of [`crate::Topic::Readings`].
+/// Where a log of this process keeps its records of one topic.
 pub(crate) trait Shelf: fmt::Debug + Send + Sync + 'static {
     /// Who owns what.
     fn owners(&self) -> &Owners;

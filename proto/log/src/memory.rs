@@ -3,6 +3,8 @@
 //! It promises what [`crate::contract`] promises except that it survives nothing. It keeps at most
 //! [`BYTES_MAX`]: past that, what every group has committed goes first, and then appends fail.
 
+mod letters;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
@@ -13,6 +15,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
 
+use self::letters::Letters;
 use crate::{
     contract::{LogReader, LogWriter, Receipt},
     error::{AppendError, CommitError, ReadError},
@@ -51,6 +54,24 @@ impl Lane {
         self.base + self.entries.len() as u64
     }
 
+    /// At least one entry from `from` on if there is any, about `bytes_max` of them.
+    fn read(&self, from: u64, bytes_max: usize) -> Vec<Entry> {
+        let skip = usize::try_from(from.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        for entry in self.entries.iter().skip(skip) {
+            bytes += entry
+                .record
+                .as_ref()
+                .map_or(0, |record| record.payload.len());
+            entries.push(entry.clone());
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        entries
+    }
+
     /// Drops records before `offset` until at most `bytes_max` are held.
     fn trim(&mut self, offset: u64, bytes_max: usize) {
         while self.bytes > bytes_max && self.base < offset {
@@ -70,6 +91,7 @@ struct State {
     readings: Vec<Lane>,
     dead: Lane,
     committed: BTreeMap<(String, u32), u64>,
+    letters: BTreeMap<String, u64>,
     failures: u32,
 }
 
@@ -77,6 +99,8 @@ struct MemoryShelf {
     partitions: u32,
     state: Mutex<State>,
     tails: watch::Sender<Vec<u64>>,
+    letter_tails: watch::Sender<Vec<u64>>,
+    letter_owners: Arc<Owners>,
     paused: watch::Sender<bool>,
     owners: Owners,
     window: Window,
@@ -121,6 +145,8 @@ impl MemoryLog {
                 ..State::default()
             }),
             tails,
+            letter_tails: watch::Sender::new(vec![0]),
+            letter_owners: Arc::new(Owners::new()),
             paused: watch::Sender::new(false),
             owners: Owners::new(),
             window: Window::new(INFLIGHT_BYTES),
@@ -141,6 +167,19 @@ impl MemoryLog {
     #[must_use]
     pub fn reader(&self, group: &str) -> Box<dyn LogReader> {
         Box::new(LocalReader::new(Arc::clone(&self.shelf), group))
+    }
+
+    /// A new reader of dead letters of `group`; they lie in one partition.
+    #[must_use]
+    pub fn letter_reader(&self, group: &str) -> Box<dyn LogReader> {
+        let shelf = Arc::new(Letters::of(&self.shelf));
+        Box::new(LocalReader::new(shelf, group))
+    }
+
+    /// Where `group` would start to read dead letters.
+    #[must_use]
+    pub fn letters_committed(&self, group: &str) -> u64 {
+        letters::committed(&self.shelf.lock(), group)
     }
 
     /// Makes appends wait until [`MemoryLog::resume`].
@@ -287,6 +326,7 @@ impl MemoryShelf {
         let tails = readings.iter().map(Lane::tail).collect();
         // Under the lock, so that tails never go back.
         self.tails.send_replace(tails);
+        self.letter_tails.send_replace(vec![state.dead.tail()]);
         Ok(Receipt::mint(count))
     }
 
@@ -331,22 +371,7 @@ impl Shelf for MemoryShelf {
         from: u64,
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>> {
-        let state = self.lock();
-        let lane = &state.readings[partition as usize];
-        let skip = usize::try_from(from.saturating_sub(lane.base)).unwrap_or(usize::MAX);
-        let mut bytes = 0;
-        let mut entries = Vec::new();
-        for entry in lane.entries.iter().skip(skip) {
-            bytes += entry
-                .record
-                .as_ref()
-                .map_or(0, |record| record.payload.len());
-            entries.push(entry.clone());
-            if bytes >= bytes_max {
-                break;
-            }
-        }
-        drop(state);
+        let entries = self.lock().readings[partition as usize].read(from, bytes_max);
         futures::future::ok(entries).boxed()
     }
 

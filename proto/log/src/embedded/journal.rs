@@ -19,7 +19,7 @@ use super::{
     Settings,
     chunk::Builder,
     queue::{Append, Commit, Group, Queue},
-    store::{self, CHUNKS, COMMITTED, Contents, Key, Lane, LaneId, Store, StoreError},
+    store::{self, CHUNKS, COMMITTED, Contents, Key, LETTERS, Lane, LaneId, Store, StoreError},
 };
 use crate::{
     contract::Receipt,
@@ -42,6 +42,9 @@ pub(super) struct Published {
     /// The offset after the last durable record of each partition.
     pub(super) tails: watch::Sender<Vec<u64>>,
     committed: Mutex<BTreeMap<(String, u32), u64>>,
+    /// The offset after the last durable dead letter, alone.
+    pub(super) letter_tails: watch::Sender<Vec<u64>>,
+    letters: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Published {
@@ -51,7 +54,15 @@ impl Published {
         Self {
             tails: watch::Sender::new(tails),
             committed,
+            letter_tails: watch::Sender::new(vec![contents.dead.next]),
+            letters: Mutex::new(contents.letters.clone()),
         }
+    }
+
+    /// Where `group` starts to read dead letters.
+    pub(super) fn letters_committed(&self, group: &str) -> u64 {
+        let letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        letters.get(group).copied().unwrap_or(0)
     }
 
     pub(super) fn committed(&self, group: &str, partition: u32) -> u64 {
@@ -75,6 +86,8 @@ pub(super) struct Journal {
     pub(super) queue: Arc<Queue>,
     pub(super) published: Arc<Published>,
     pub(super) owners: Arc<Owners>,
+    /// Those of dead letters.
+    pub(super) letter_owners: Arc<Owners>,
     pub(super) settings: Settings,
     pub(super) contents: Contents,
     /// The last write did not succeed and the file has not been read since.
@@ -152,7 +165,10 @@ impl Journal {
         let mut refused = Vec::new();
         for commit in commits {
             let partition = commit.partition;
-            let lane = self.contents.readings.get(partition as usize);
+            let lane = match commit.topic {
+                Topic::Readings => self.contents.readings.get(partition as usize),
+                Topic::DeadLetters => (partition == 0).then_some(&self.contents.dead),
+            };
             let tail = lane.map_or(0, |lane| lane.next);
             if commit.next_offset > tail || lane.is_none() {
                 let past = PastEnd {
@@ -181,17 +197,21 @@ impl Journal {
 
     fn publish(&self) {
         self.published.lock().clone_from(&self.contents.committed);
+        let mut letters = self
+            .published
+            .letters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        letters.clone_from(&self.contents.letters);
+        drop(letters);
         let tails: Vec<u64> = self
             .contents
             .readings
             .iter()
             .map(|lane| lane.next)
             .collect();
-        self.published.tails.send_if_modified(|published| {
-            let moved = *published != tails;
-            *published = tails;
-            moved
-        });
+        move_tails(&self.published.tails, tails);
+        move_tails(&self.published.letter_tails, vec![self.contents.dead.next]);
     }
 
     /// Writes a group and returns what the file holds then.
@@ -200,13 +220,21 @@ impl Journal {
             readings: self.contents.readings.clone(),
             dead: self.contents.dead,
             committed: self.contents.committed.clone(),
+            letters: self.contents.letters.clone(),
         };
         let buffer = std::mem::take(&mut self.buffer);
         self.buffer = self.store.write(|transaction| {
             let mut chunks = transaction.open_table(CHUNKS)?;
             let buffer = insert(&mut chunks, &mut contents, appends, buffer)?;
             let mut committed = transaction.open_table(COMMITTED)?;
+            let mut letters = transaction.open_table(LETTERS)?;
             for commit in commits {
+                if commit.topic == Topic::DeadLetters {
+                    let offset = contents.letters.entry(commit.group.clone()).or_insert(0);
+                    *offset = commit.next_offset.max(*offset);
+                    letters.insert(commit.group.as_str(), *offset)?;
+                    continue;
+                }
                 let key = (commit.group.clone(), commit.partition);
                 let offset = contents.committed.entry(key).or_insert(0);
                 *offset = commit.next_offset.max(*offset);
@@ -241,16 +269,27 @@ impl Journal {
                 trim_lane(chunks, id, lane, consumed.saturating_sub(retain))?;
             }
         }
-        let dead = &mut contents.dead;
-        let until = dead.bytes.saturating_sub(self.settings.dead_letter_bytes);
+        let dead = contents.dead;
+        let mut until = dead.bytes.saturating_sub(self.settings.dead_letter_bytes);
         if until > dead.trimmed {
             let id = LaneId {
                 topic: Topic::DeadLetters,
                 partition: 0,
             };
-            trim_lane(chunks, id, dead, until)?;
+            if let Some(floor) = self.letter_floor(contents) {
+                until = until.min(store::bytes_before(chunks, id, dead, floor)?);
+            }
+            trim_lane(chunks, id, &mut contents.dead, until)?;
         }
         Ok(())
+    }
+
+    /// The offset below which every group has committed dead letters; `None` while nobody reads them.
+    fn letter_floor(&self, contents: &Contents) -> Option<u64> {
+        let mut groups = self.letter_owners.groups();
+        groups.extend(contents.letters.keys().cloned());
+        let committed = |group| contents.letters.get(&group).copied().unwrap_or(0);
+        groups.into_iter().map(committed).min()
     }
 
     /// The offset below which every group has committed; 0 while no group has committed anything.
@@ -271,6 +310,14 @@ impl Journal {
         };
         groups.into_iter().map(committed).min().unwrap_or(0)
     }
+}
+
+fn move_tails(to: &watch::Sender<Vec<u64>>, tails: Vec<u64>) {
+    to.send_if_modified(|published| {
+        let moved = *published != tails;
+        *published = tails;
+        moved
+    });
 }
 
 /// Cuts the appended records into chunks and inserts them. Returns the buffer for the next group.
@@ -418,6 +465,7 @@ mod tests {
             queue: Arc::clone(&queue),
             published: Arc::new(Published::new(&contents)),
             owners: Arc::new(Owners::new()),
+            letter_owners: Arc::new(Owners::new()),
             settings: Settings {
                 partitions: 2,
                 ..Settings::default()

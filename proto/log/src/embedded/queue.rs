@@ -37,6 +37,7 @@ pub(super) struct Append {
 /// A group's offset to store.
 #[derive(Debug)]
 pub(super) struct Commit {
+    pub(super) topic: Topic,
     pub(super) group: String,
     pub(super) partition: u32,
     pub(super) next_offset: u64,

@@ -1,8 +1,9 @@
-//! The file: three tables of redb, and what a commit does to them.
+//! The file: four tables of redb, and what a commit does to them.
 //!
 //! ```text
 //! chunks     (topic u8, partition u32, offset of the first record u64) -> chunk
-//! committed  (group, partition u32) -> next offset u64
+//! committed  (group, partition u32) -> next offset u64, of readings
+//! letters    group -> next offset u64, of dead letters
 //! meta       "format", "partitions" -> u64
 //! ```
 //!
@@ -34,6 +35,7 @@ pub(super) type Key = (u8, u32, u64);
 pub(super) const CHUNKS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("chunks");
 pub(super) const COMMITTED: TableDefinition<'_, (&str, u32), u64> =
     TableDefinition::new("committed");
+pub(super) const LETTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("letters");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// The layout described above.
@@ -125,6 +127,8 @@ pub(super) struct Contents {
     pub(super) readings: Vec<Lane>,
     pub(super) dead: Lane,
     pub(super) committed: BTreeMap<(String, u32), u64>,
+    /// Next offsets of dead letters, by group.
+    pub(super) letters: BTreeMap<String, u64>,
 }
 
 /// The open file.
@@ -264,6 +268,7 @@ impl Store {
         self.write(|transaction| {
             transaction.open_table(CHUNKS)?;
             transaction.open_table(COMMITTED)?;
+            transaction.open_table(LETTERS)?;
             let mut meta = transaction.open_table(META)?;
             let format = meta.get("format")?.map(|guard| guard.value());
             let partitions = meta.get("partitions")?.map(|guard| guard.value());
@@ -307,10 +312,16 @@ impl Store {
                 let (group, partition) = key.value();
                 committed.insert((group.to_owned(), partition), offset.value());
             }
+            let mut letters = BTreeMap::new();
+            for pair in transaction.open_table(LETTERS)?.iter()? {
+                let (group, offset) = pair?;
+                letters.insert(group.value().to_owned(), offset.value());
+            }
             Ok(Contents {
                 readings,
                 dead,
                 committed,
+                letters,
             })
         })
     }

@@ -58,9 +58,10 @@ impl KafkaReader {
     pub(super) fn open(
         settings: &KafkaSettings,
         inquirer: Arc<Inquirer>,
+        topic: Topic,
         group: &str,
     ) -> Result<Self, OpenError> {
-        let topic = settings.topic(Topic::Readings);
+        let topic = settings.topic(topic);
         let shared = Arc::new(Shared::new(topic, settings.readahead_bytes, inquirer));
         // librdkafka reads ahead by itself: as much again as we do.
         let kilobytes = (settings.readahead_bytes / 1024)
