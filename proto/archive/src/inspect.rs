@@ -96,6 +96,18 @@ impl Lake {
         Ok((named.len(), astray))
     }
 
+    /// The same of the dead letters of a park.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the table cannot be read, or the store cannot be listed.
+    pub async fn astray_letters(&self, park: &ParkId) -> Result<(usize, Vec<Astray>), ReadError> {
+        let mut table = self.letters(park);
+        let named = table.named().await?;
+        let each = named.iter().map(|(path, size)| (path, *size));
+        let astray = self.compare(table.root(), each).await?;
+        Ok((named.len(), astray))
+    }
+
     async fn compare<'a>(
         &self,
         root: String,

@@ -15,6 +15,7 @@ use crate::{
     book::Book,
     error::{OpenError, ReadError},
     file::ReadingsFile,
+    letters::{self, LettersTable},
     messages::MessagesTable,
     reference::Reference,
     snapshot::{Reader, Snapshot},
@@ -127,6 +128,21 @@ impl Lake {
     #[must_use]
     pub fn messages(&self, park: &ParkId) -> MessagesTable {
         MessagesTable::new(&self.shared.storage, park)
+    }
+
+    /// The dead letters of a park.
+    #[must_use]
+    pub fn letters(&self, park: &ParkId) -> LettersTable {
+        LettersTable::new(&self.shared.storage, park)
+    }
+
+    /// The parks that have dead letters, sorted, be they parks or not.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the lake cannot be listed.
+    pub async fn letter_parks(&self) -> Result<Vec<ParkId>, ReadError> {
+        let names = self.folders(Some(Path::from(letters::ROOT))).await?;
+        Ok(names.iter().filter_map(|n| ParkId::new(n).ok()).collect())
     }
 
     /// The parks that have a folder, sorted.

@@ -3,6 +3,7 @@
 //! A *book* is one park's year: `<lake>/<park>/<year>/` with two Delta tables, `readings` and `totals`.
 //! A [`Book`](book::Book) is its one writer; a [`Snapshot`](snapshot::Snapshot) is what a reader sees.
 //! Beside its books lies `<lake>/<park>/messages/`, a Delta table of the numbered messages that they hold.
+//! `<lake>/dead-letters/` has a Delta table a park of what could not be accepted.
 //! `<lake>/reference/` holds the registry and the declarations, append-only. This is the only crate that
 //! names deltalake; it neither folds nor decides when a day closes.
 //!
@@ -25,6 +26,7 @@ pub mod error;
 pub mod file;
 pub mod inspect;
 pub mod lake;
+pub mod letters;
 pub mod lineage;
 pub mod messages;
 pub mod meters;

@@ -25,6 +25,8 @@ pub(crate) fn schema_of(shape: &Shape) -> SchemaRef {
             "string" => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
             "date" => DataType::Date32,
             "integer" => DataType::Int32,
+            "boolean" => DataType::Boolean,
+            "binary" => DataType::Binary,
             "decimal(38,6)" => DataType::Decimal128(38, 6),
             "decimal(18,6)" => DataType::Decimal128(18, 6),
             "timestamp" => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),

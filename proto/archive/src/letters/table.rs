@@ -1,0 +1,366 @@
+//! The table of one park's letters: added to by its writers, read file by file.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use greenpark_model::{
+    day::Instant,
+    id::{EnterpriseId, ParkId},
+};
+use object_store::path::Path;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Bounds, ENTERPRISES_MAX, Letter, Letters, OTHER, ROOT,
+    bounds::{self, Plan},
+    columns::{SHAPE, decode, encode},
+};
+use crate::{
+    delta::{Commit, NewData, OldData, Table},
+    error::{PublishError, ReadError},
+    expired::Expired,
+    file::content_id,
+    store::Storage,
+    table::{TableFile, TableState},
+};
+
+/// Times that a write is begun again because another writer was there first.
+const ATTEMPTS_MAX: usize = 8;
+
+/// A file of the table: letters of one enterprise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LettersFile {
+    path: String,
+    pub(super) size: u64,
+    pub(super) enterprise: EnterpriseId,
+    pub(super) letters: u64,
+    pub(super) version: i64,
+    received: (Instant, Instant),
+}
+
+/// Whether payloads are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payloads {
+    /// With what was sent.
+    Taken,
+    /// Without it: the rest of a letter is small.
+    Left,
+}
+
+/// What an addition did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Letters that were new to the table.
+    pub letters: u64,
+    /// Letters that the bounds dropped, some of which may have been new.
+    pub dropped: u64,
+}
+
+impl LettersFile {
+    /// Whose letters they are.
+    #[must_use]
+    pub fn enterprise(&self) -> &EnterpriseId {
+        &self.enterprise
+    }
+
+    /// How many letters it holds, beside numbers of those that are gone.
+    #[must_use]
+    pub fn letters(&self) -> u64 {
+        self.letters
+    }
+
+    /// When the earliest and the latest of its letters came.
+    #[must_use]
+    pub fn received(&self) -> (Instant, Instant) {
+        self.received
+    }
+
+    /// Sorts files by enterprise and, within it, by the order of the log.
+    #[must_use]
+    pub fn place(&self) -> (EnterpriseId, i64) {
+        (self.enterprise.clone(), self.version)
+    }
+
+    fn old(&self) -> OldData {
+        OldData {
+            path: self.path.clone(),
+            day: None,
+            size: self.size,
+        }
+    }
+}
+
+impl TableFile for LettersFile {
+    /// `<enterprise>.<letters>.<first ms>-<last ms>.<version>.<id>.parquet`; an enterprise may have dots.
+    fn parse(path: &str, size: u64, _rows: u64) -> Option<Self> {
+        let mut parts = path.strip_suffix(".parquet")?.rsplitn(5, '.');
+        let (_id, version, received) = (parts.next()?, parts.next()?, parts.next()?);
+        let (letters, enterprise) = (parts.next()?, parts.next()?);
+        let (first, last) = received.split_once('-')?;
+        Some(Self {
+            path: path.to_owned(),
+            size,
+            enterprise: enterprise.parse().ok()?,
+            letters: letters.parse().ok()?,
+            version: version.parse().ok()?,
+            received: (Instant(first.parse().ok()?), Instant(last.parse().ok()?)),
+        })
+    }
+}
+
+/// One park's dead letters, for whoever reads or adds them. Nothing is read before it is asked for.
+#[derive(Debug)]
+pub struct LettersTable {
+    table: Table,
+    storage: Storage,
+    state: Option<TableState<LettersFile>>,
+    /// The version that is known to be durable.
+    durable: i64,
+    expired: Expired,
+}
+
+impl LettersTable {
+    pub(crate) fn new(storage: &Storage, park: &ParkId) -> Self {
+        let root = Path::from(format!("{ROOT}/{park}"));
+        Self {
+            table: Table::new(storage, root, &SHAPE),
+            storage: storage.clone(),
+            state: None,
+            durable: -1,
+            expired: Expired::default(),
+        }
+    }
+
+    /// The files as they are now.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the table's log cannot be read.
+    pub async fn files(&mut self) -> Result<Vec<LettersFile>, ReadError> {
+        self.follow().await?;
+        let files = self.state.iter().flat_map(|state| state.files.values());
+        Ok(files.cloned().collect())
+    }
+
+    /// What `file` holds.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it cannot be read; one that is not found was replaced meanwhile: ask for the files again.
+    pub async fn read(&self, file: &LettersFile, payloads: Payloads) -> Result<Letters, ReadError> {
+        let place = self.table.place(&file.path);
+        let path = place.to_string();
+        match self.storage.read(&place).await {
+            Ok(bytes) => {
+                decode(bytes, payloads).map_err(|source| ReadError::Decode { path, source })
+            }
+            Err(source) => Err(ReadError::Store { path, source }),
+        }
+    }
+
+    /// The first offset of `partition` that the table has not consumed; 0 if it has none of it.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the table's log cannot be read.
+    pub async fn next_offset(&mut self, partition: u32) -> Result<u64, ReadError> {
+        self.follow().await?;
+        Ok(self.mark(partition))
+    }
+
+    /// The paths within the table and the sizes of its files.
+    pub(crate) async fn named(&mut self) -> Result<Vec<(String, u64)>, ReadError> {
+        let files = self.files().await?;
+        Ok(files
+            .into_iter()
+            .map(|file| (file.path, file.size))
+            .collect())
+    }
+
+    /// The table's path in the lake.
+    pub(crate) fn root(&self) -> String {
+        self.table.root().to_string()
+    }
+
+    /// Adds `letters`, all that `partition` has of the park up to the last of them, durably and at once. Those
+    /// that the table has consumed are passed over.
+    ///
+    /// # Errors
+    /// [`PublishError`]: some of them may not be in the table; add them again.
+    pub async fn add(
+        &mut self,
+        partition: u32,
+        letters: Vec<Letter>,
+        bounds: &Bounds,
+    ) -> Result<Added, PublishError> {
+        let mut attempt = 1;
+        loop {
+            match self.add_once(partition, &letters, bounds).await {
+                Ok(added) => {
+                    self.expire_removed();
+                    self.expired.delete_due(&self.storage).await;
+                    return Ok(added);
+                }
+                Err(PublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(error) => {
+                    self.state = None;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn add_once(
+        &mut self,
+        partition: u32,
+        letters: &[Letter],
+        bounds: &Bounds,
+    ) -> Result<Added, PublishError> {
+        self.refresh().await?;
+        let consumed = self.mark(partition);
+        let is_new = |letter: &&Letter| letter.id.offset >= consumed;
+        let new: Vec<&Letter> = letters.iter().filter(is_new).collect();
+        let (Some(state), Some(last)) = (&self.state, new.last()) else {
+            return Ok(Added::default());
+        };
+        let next = last.id.offset.saturating_add(1);
+        let new = by_enterprise(state, &new);
+        let mut added = Added {
+            letters: new.values().map(|letters| letters.kept.len() as u64).sum(),
+            dropped: 0,
+        };
+        let before: u64 = state.files.values().map(|file| file.letters).sum();
+        let version = state.version + 1;
+        let plans = bounds::plan(new, state.files.values().cloned(), bounds);
+        let (mut commit, mut files) = (Commit::default(), Vec::new());
+        let (mut came, mut went) = (0, 0);
+        for (enterprise, plan) in plans {
+            let old = plan.join.iter().chain(&plan.drop);
+            went += old.clone().map(|file| file.letters).sum::<u64>();
+            commit.remove.extend(old.map(LettersFile::old));
+            let letters = self.carried_out(plan).await?;
+            came += letters.kept.len() as u64;
+            let bytes = encode(&enterprise, &letters)?;
+            let data = new_data(&enterprise, version, &letters, &bytes);
+            files.push((self.table.place(&data.path), bytes));
+            commit.add.push(data);
+        }
+        added.dropped = (before + added.letters).saturating_sub(before - went + came);
+        let next = i64::try_from(next).unwrap_or(i64::MAX);
+        commit.marks.push((mark_of(partition), next));
+        self.commit(commit, files).await?;
+        Ok(added)
+    }
+
+    /// What a plan leaves to be written.
+    async fn carried_out(&self, plan: Plan) -> Result<Letters, ReadError> {
+        let mut letters = Letters::default();
+        for file in &plan.drop {
+            letters.absorb(self.read(file, Payloads::Left).await?);
+        }
+        for file in &plan.join {
+            letters.extend(self.read(file, Payloads::Taken).await?);
+        }
+        letters.extend(plan.new);
+        Ok(letters)
+    }
+
+    async fn commit(
+        &mut self,
+        commit: Commit,
+        files: Vec<(Path, Bytes)>,
+    ) -> Result<(), PublishError> {
+        let put = self.storage.put_together(files).await;
+        put.map_err(|source| PublishError::Write {
+            table: self.root(),
+            source: source.into(),
+        })?;
+        match &mut self.state {
+            Some(state) => Box::pin(self.table.commit(state, commit)).await,
+            None => Ok(()),
+        }
+    }
+
+    fn mark(&self, partition: u32) -> u64 {
+        let mark = self
+            .state
+            .as_ref()
+            .map(|state| state.mark(&mark_of(partition)));
+        mark.and_then(|mark| u64::try_from(mark).ok()).unwrap_or(0)
+    }
+
+    async fn follow(&mut self) -> Result<(), ReadError> {
+        match &mut self.state {
+            Some(state) => {
+                Box::pin(self.table.follow(state)).await?;
+            }
+            None => self.state = Some(Box::pin(self.table.load()).await?),
+        }
+        Ok(())
+    }
+
+    /// Brings the state to the newest version, which is durable when this returns: what another writer has
+    /// consumed is not written again.
+    async fn refresh(&mut self) -> Result<(), ReadError> {
+        self.follow().await?;
+        let version = self.state.as_ref().map_or(-1, |state| state.version);
+        if version != self.durable {
+            self.table.make_durable(version).await?;
+            self.durable = version;
+        }
+        self.expire_removed();
+        Ok(())
+    }
+
+    fn expire_removed(&mut self) {
+        let Some(state) = &mut self.state else { return };
+        for path in state.removed.drain(..) {
+            self.expired.note(self.table.place(&path));
+        }
+    }
+}
+
+/// How far a partition was consumed, among the marks of the table.
+fn mark_of(partition: u32) -> String {
+    format!("consumed/p{partition}")
+}
+
+/// The letters of each enterprise, those of too many as [`OTHER`]'s.
+fn by_enterprise(
+    state: &TableState<LettersFile>,
+    letters: &[&Letter],
+) -> BTreeMap<EnterpriseId, Letters> {
+    let other = EnterpriseId::new(OTHER).expect("'_other' is an id");
+    let mut all: BTreeMap<EnterpriseId, Letters> = BTreeMap::new();
+    let mut known: std::collections::BTreeSet<EnterpriseId> = state
+        .files
+        .values()
+        .map(|file| file.enterprise.clone())
+        .collect();
+    for &letter in letters {
+        let mut letter = letter.clone();
+        if !known.contains(&letter.enterprise) {
+            match known.len() < ENTERPRISES_MAX {
+                true => {
+                    known.insert(letter.enterprise.clone());
+                }
+                false => letter.enterprise = other.clone(),
+            }
+        }
+        let of = all.entry(letter.enterprise.clone()).or_default();
+        of.kept.push(letter);
+    }
+    all
+}
+
+fn new_data(enterprise: &EnterpriseId, version: i64, letters: &Letters, bytes: &Bytes) -> NewData {
+    let id = content_id(&Sha256::digest(bytes).into());
+    let received = || letters.kept.iter().map(|letter| letter.received.0.max(0));
+    let gone = || letters.gone.keys().map(|(day, _)| day.start().0.max(0));
+    let first = received().chain(gone()).min().unwrap_or(0);
+    let last = received().chain(gone()).max().unwrap_or(0);
+    let count = letters.kept.len();
+    NewData {
+        path: format!("{enterprise}.{count}.{first}-{last}.{version:012}.{id}.parquet"),
+        day: None,
+        size: bytes.len() as u64,
+        stats: format!("{{\"numRecords\":{}}}", count + letters.gone.len()),
+    }
+}
