@@ -12,6 +12,8 @@
 //! messages that gateways number. A question may ask, through [`Freshness`], to have what the log holds
 //! published at once.
 //!
+//! Dead letters come to rest by a loop of their own, [`LetterArchiver`].
+//!
 //! It deliberately knows nothing of MQTT, of indicators and of factors.
 
 mod archived;
@@ -22,6 +24,7 @@ mod flush;
 mod freshness;
 mod group;
 mod hot;
+mod letters;
 pub mod metrics;
 mod numbered;
 mod pace;
@@ -37,6 +40,7 @@ pub use crate::{
     archived::{Archived, Listener},
     clock::Clock,
     freshness::Freshness,
+    letters::{LetterArchiver, LetterError, LetterSettings, letter_group},
     metrics::Metrics,
     run::{Processor, RunError},
     settings::Settings,

@@ -24,6 +24,12 @@ pub struct Metrics {
     pub commits: Counter,
     /// Rows buffered now.
     pub buffered: Gauge,
+    /// Dead letters kept in the lake.
+    pub letters: Counter,
+    /// Dead letters dropped from the lake, for their enterprise or park has too many.
+    pub letters_dropped: Counter,
+    /// Records of dead letters that could not be read and were passed over.
+    pub unreadable_letters: Counter,
 }
 
 impl Metrics {
@@ -56,6 +62,25 @@ impl Metrics {
         scope.register("hot_files", "Hot files written", metrics.hot_files.clone());
         scope.register("commits", "Commits to books", metrics.commits.clone());
         scope.register("buffered", "Rows buffered now", metrics.buffered.clone());
+        metrics.register_letters(scope);
         metrics
+    }
+
+    fn register_letters(&self, scope: &mut Registry) {
+        scope.register(
+            "dead_letters",
+            "Dead letters kept in the lake",
+            self.letters.clone(),
+        );
+        scope.register(
+            "dead_letters_dropped",
+            "Dead letters dropped from the lake beyond its bounds",
+            self.letters_dropped.clone(),
+        );
+        scope.register(
+            "dead_letters_unreadable",
+            "Records of dead letters passed over",
+            self.unreadable_letters.clone(),
+        );
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::letters::LetterSettings;
+
 /// Settings of the processor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -29,6 +31,8 @@ pub struct Settings {
     /// waits for them: so much of the log is read again after a kill, where gateways number.
     #[serde(with = "greenpark_settings::span")]
     pub messages_interval: Duration,
+    /// How many dead letters the lake keeps.
+    pub dead_letters: LetterSettings,
 }
 
 impl Default for Settings {
@@ -40,6 +44,7 @@ impl Default for Settings {
             flush_interval: Duration::from_secs(5),
             memory: 512 << 20,
             messages_interval: Duration::from_secs(60),
+            dead_letters: LetterSettings::default(),
         }
     }
 }
@@ -106,6 +111,7 @@ impl Settings {
         if !WAITS.contains(&self.messages_interval) {
             problems.push("processor.messages_interval: must be from 100ms to 10m".to_owned());
         }
+        self.dead_letters.check(problems);
         if self.memory < MEMORY_MIN {
             problems.push(
                 "processor.memory: must be at least 192MiB: 128MiB are not for rows".to_owned(),
@@ -127,10 +133,15 @@ mod tests {
             flush_interval: Duration::ZERO,
             memory: 0,
             messages_interval: Duration::MAX,
+            dead_letters: LetterSettings {
+                enterprise_letters: 0,
+                enterprise_bytes: 0,
+                park_bytes: 0,
+            },
         };
         let mut problems = Vec::new();
         wrong.check(&mut problems);
-        assert_eq!(problems.len(), 6, "{problems:?}");
+        assert_eq!(problems.len(), 8, "{problems:?}");
         problems.clear();
         Settings::default().check(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");

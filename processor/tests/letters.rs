@@ -1,0 +1,288 @@
+//! Goal: every dead letter of the log comes to rest once, whoever is killed, and a log that is not the lake's is
+//! refused. Method: archivers over the log in memory and the embedded log, killed and started again.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use greenpark_archive::{
+    lake::Lake,
+    letters::{Letter, Payloads},
+};
+use greenpark_log::{
+    ContentType, Headers, LogReader, LogWriter, Record, Topic,
+    embedded::{EmbeddedLog, Settings},
+    memory::MemoryLog,
+};
+use greenpark_model::{
+    day::Instant,
+    id::{EnterpriseId, GatewayId, ParkId},
+    letter::LetterCode,
+};
+use greenpark_processor::{Clock, LetterArchiver, LetterError, LetterSettings, Metrics};
+use greenpark_proto::telemetry::v1::DeadLetter;
+use prost::Message as _;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+const NOW: i64 = 1_795_392_000_000;
+
+fn record(park: &str, enterprise: &str, number: u64) -> Record {
+    let letter = DeadLetter {
+        topic: format!("park/{park}/{enterprise}/g/up/readings"),
+        reason: "\"unit\": no".to_owned(),
+        index: Some(3),
+        payload: Bytes::from(number.to_string()),
+        truncated: false,
+        received_ms: NOW,
+        code: i32::from(LetterCode::UnknownUnit.code()),
+        readings: 1,
+    };
+    Record {
+        park: ParkId::new(park).expect("an id"),
+        headers: Headers {
+            enterprise: EnterpriseId::new(enterprise).expect("an id"),
+            gateway: GatewayId::new("g").expect("an id"),
+            epoch: 0,
+            sequence: 0,
+            content_type: ContentType::DeadLetter,
+        },
+        payload: letter.encode_to_vec().into(),
+    }
+}
+
+async fn append(writer: &Arc<dyn LogWriter>, records: Vec<Record>) {
+    let count = records.len();
+    let receipt = writer.append(Topic::DeadLetters, records).await;
+    assert_eq!(receipt.expect("appended").records(), count);
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), LetterError>>,
+    metrics: Metrics,
+}
+
+impl Running {
+    fn start(lake: &Lake, reader: Box<dyn LogReader>) -> Self {
+        let began = std::time::Instant::now();
+        let clock = Clock::new(move || {
+            Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
+        });
+        let metrics = Metrics::default();
+        let archiver = LetterArchiver::new(reader, lake.clone(), &LetterSettings::default(), clock);
+        let archiver = archiver.with_metrics(metrics.clone());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(archiver.run(async move { drop(stopped.await) }));
+        Self {
+            stop,
+            task,
+            metrics,
+        }
+    }
+
+    async fn stop(self) -> Result<(), LetterError> {
+        drop(self.stop);
+        self.task.await.expect("no panic")
+    }
+
+    async fn kill(self) {
+        self.task.abort();
+        drop(self.task.await);
+    }
+}
+
+/// Yields until `is_so`.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    in_time.unwrap_or_else(|_| panic!("{what} in a minute"));
+}
+
+async fn lake(folder: &tempfile::TempDir) -> Lake {
+    let root = folder.path().join("lake");
+    Lake::open(root.to_str().expect("UTF-8"))
+        .await
+        .expect("a lake")
+}
+
+/// The log of `folder`; a read that was under way when its reader was killed holds the file a little longer.
+async fn open(folder: &tempfile::TempDir) -> EmbeddedLog {
+    let mut log = None;
+    until("the log opens", async || {
+        log = EmbeddedLog::open(&folder.path().join("log"), Settings::default()).ok();
+        log.is_some()
+    })
+    .await;
+    log.expect("it is open")
+}
+
+/// The letters of `park`, in the order of the log.
+async fn letters(lake: &Lake, park: &str) -> Vec<Letter> {
+    let mut table = lake.letters(&ParkId::new(park).expect("an id"));
+    let mut all = Vec::new();
+    for file in table.files().await.expect("readable") {
+        let read = table.read(&file, Payloads::Taken).await.expect("readable");
+        all.extend(read.kept);
+    }
+    all.sort_by_key(|letter| letter.id);
+    all
+}
+
+async fn offsets(lake: &Lake, park: &str) -> Vec<u64> {
+    let letters = letters(lake, park).await;
+    letters.iter().map(|letter| letter.id.offset).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_comes_to_rest_with_all_that_it_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(&folder).await;
+    let log = MemoryLog::new(3);
+    let writer = log.writer();
+    append(
+        &writer,
+        vec![
+            record("p", "e", 1),
+            record("q", "f", 2),
+            record("p", "e", 3),
+        ],
+    )
+    .await;
+    // What another program wrote is passed over.
+    let mut foreign = record("p", "e", 4);
+    foreign.payload = Bytes::from_static(b"\xff");
+    append(&writer, vec![foreign, record("p", "e", 5)]).await;
+    let running = Running::start(&lake, log.letter_reader("test"));
+    until("the offset is stored", async || {
+        log.letters_committed("test") == 5
+    })
+    .await;
+    assert_eq!(running.metrics.letters.get(), 4);
+    assert_eq!(running.metrics.unreadable_letters.get(), 1);
+    running.stop().await.expect("no error");
+    assert_eq!(offsets(&lake, "p").await, [0, 2, 4]);
+    let of_q = letters(&lake, "q").await;
+    let letter = &of_q[0];
+    assert_eq!(
+        (letter.enterprise.as_str(), letter.gateway.as_str()),
+        ("f", "g")
+    );
+    assert_eq!(
+        (letter.code, letter.index, letter.readings),
+        (LetterCode::UnknownUnit, Some(3), 1)
+    );
+    assert_eq!((&*letter.payload, letter.bytes), (&b"2"[..], 1));
+    assert_eq!(
+        (letter.received, letter.topic.as_str()),
+        (Instant(NOW), "park/q/f/g/up/readings")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_survive_kills_without_doubles() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(&folder).await;
+    let (mut sent, mut round) = (0_u64, 0_u64);
+    while round < 12 {
+        // The log is closed and opened again with its archiver.
+        let log = open(&folder).await;
+        let running = Running::start(&lake, log.letter_reader("test"));
+        for _ in 0..=round % 4 {
+            let some = (sent..sent + 3).map(|number| record("p", "e", number));
+            append(&log.writer(), some.collect()).await;
+            sent += 3;
+            tokio::task::yield_now().await;
+        }
+        if round % 3 == 1 {
+            until("some are kept", async || {
+                !offsets(&lake, "p").await.is_empty()
+            })
+            .await;
+        }
+        running.kill().await;
+        let kept = offsets(&lake, "p").await;
+        assert_eq!(
+            kept,
+            (0..kept.len() as u64).collect::<Vec<_>>(),
+            "round {round}"
+        );
+        round += 1;
+    }
+    let log = open(&folder).await;
+    let running = Running::start(&lake, log.letter_reader("test"));
+    until("all are kept", async || {
+        offsets(&lake, "p").await.len() as u64 >= sent
+    })
+    .await;
+    running.stop().await.expect("no error");
+    assert_eq!(offsets(&lake, "p").await, (0..sent).collect::<Vec<_>>());
+    for (number, letter) in letters(&lake, "p").await.iter().enumerate() {
+        assert_eq!(*letter.payload, *number.to_string().as_bytes());
+    }
+    // A reader of the group finds nothing more to do.
+    let running = Running::start(&lake, log.letter_reader("test"));
+    append(&log.writer(), vec![record("p", "e", sent)]).await;
+    until("the last is kept", async || {
+        offsets(&lake, "p").await.len() as u64 > sent
+    })
+    .await;
+    assert_eq!(running.metrics.letters.get(), 1);
+    running.stop().await.expect("no error");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_over_keeps_each_letter_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(&folder).await;
+    let log = MemoryLog::new(1);
+    let former = Running::start(&lake, log.letter_reader("test"));
+    for number in 0..40 {
+        append(&log.writer(), vec![record("p", "e", number)]).await;
+        if number == 20 {
+            until("some are kept", async || {
+                !offsets(&lake, "p").await.is_empty()
+            })
+            .await;
+        }
+    }
+    let latter = Running::start(&lake, log.letter_reader("test"));
+    append(&log.writer(), vec![record("p", "e", 40)]).await;
+    until("all are kept", async || {
+        offsets(&lake, "p").await.len() >= 41
+    })
+    .await;
+    former.stop().await.expect("no error");
+    latter.stop().await.expect("no error");
+    assert_eq!(offsets(&lake, "p").await, (0..41).collect::<Vec<_>>());
+    assert_eq!(log.letters_committed("test"), 41);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_never_had_the_lakes_letters_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(&folder).await;
+    let log = MemoryLog::new(1);
+    let some = (0..9).map(|number| record("p", "e", number));
+    append(&log.writer(), some.collect()).await;
+    let running = Running::start(&lake, log.letter_reader("test"));
+    until("all are kept", async || {
+        offsets(&lake, "p").await.len() == 9
+    })
+    .await;
+    running.stop().await.expect("no error");
+    let another = MemoryLog::new(1);
+    append(&another.writer(), vec![record("p", "e", 0)]).await;
+    let running = Running::start(&lake, another.letter_reader("test"));
+    let error = running
+        .task
+        .await
+        .expect("no panic")
+        .expect_err("another log");
+    let LetterError::AheadOfLog { consumed, end, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((consumed, end), (9, 1));
+}
