@@ -4,6 +4,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "park/telemetry/v1/telemetry.proto",
         "park/query/v1/query.proto",
+        "park/query/v1/dead_letters.proto",
     ];
     for file in files {
         println!("cargo:rerun-if-changed={file}");
@@ -14,6 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .bytes(".park.telemetry.v1.DeadLetter.payload")
         .bytes(".park.query.v1.ExtractChunk.data")
+        .bytes(".park.query.v1.DeadLetterEntry.payload")
         .compile_fds(descriptors)?;
     Ok(())
 }

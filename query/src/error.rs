@@ -41,6 +41,14 @@ pub enum QueryError {
         /// Some names that do exist.
         known: Vec<String>,
     },
+    /// No dead letter has this name.
+    #[error("there is no dead letter '{name}'{}", known_letters(.known))]
+    NoLetter {
+        /// The name that was asked.
+        name: String,
+        /// Ids of some that there are of the enterprise.
+        known: Vec<String>,
+    },
     /// Value added was declared at other prices only.
     #[error("value added is not declared at {asked} prices")]
     MixedPriceBases {
@@ -116,6 +124,7 @@ impl QueryError {
         match &self {
             Self::Invalid(violations) => invalid_status(violations),
             Self::NotFound { name, known } => not_found_status(name, known),
+            Self::NoLetter { .. } => Status::not_found(self.to_string()),
             Self::MixedPriceBases { asked, declared } => mixed_status(asked, declared),
             Self::Precondition(reason, _) => {
                 let details = ErrorDetails::with_error_info(*reason, DOMAIN, HashMap::new());
@@ -145,6 +154,13 @@ impl QueryError {
 impl From<DataFusionError> for QueryError {
     fn from(error: DataFusionError) -> Self {
         Self::Scan(error)
+    }
+}
+
+fn known_letters(known: &[String]) -> String {
+    match known {
+        [] => "; it was never kept, or is not kept any more: list those that are there".to_owned(),
+        known => format!("; the newest that are kept are {}", known.join(", ")),
     }
 }
 

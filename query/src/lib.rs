@@ -17,6 +17,7 @@
 //! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
 //! | `materials`, `leakage` | the water balance and the waste ledger, pure |
 //! | [`factors`], [`plans`], [`carbon`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
+//! | `letters` | dead letters: filters, names, what was sent again |
 //! | [`quality`] | indices against thresholds, and findings by name |
 //! | `explain`, [`recompute`] | what a figure stands on, and the figure again from its readings |
 //! | `extract` | files and manifests for auditors |
@@ -50,6 +51,7 @@ mod fields;
 mod figure;
 mod latest;
 mod leakage;
+mod letters;
 mod limits;
 mod materials;
 mod measure;

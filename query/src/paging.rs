@@ -45,6 +45,16 @@ impl Page {
         })
     }
 
+    /// Most entries of the page.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether an entry with `key` is behind the page before.
+    pub(crate) fn begins_after(&self, key: &str) -> bool {
+        self.after.as_deref().is_none_or(|after| key > after)
+    }
+
     /// The page of `entries`, which are sorted by `key`, and the token of the next one.
     pub(crate) fn cut<T>(&self, entries: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, String) {
         let after = self.after.as_deref();

@@ -6,6 +6,7 @@
 
 mod checks;
 mod delivery;
+pub(crate) mod letters;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,6 +4,7 @@ mod corrections;
 mod declare;
 mod explain;
 mod indicators;
+mod letters;
 mod materials;
 mod progress;
 mod quality;
@@ -34,6 +35,9 @@ pub(crate) struct RegistryRpc(pub(crate) Arc<Shared>);
 
 /// `park.query.v1.Readings`.
 pub(crate) struct ReadingsRpc(pub(crate) Arc<Shared>);
+
+/// `park.query.v1.DeadLetters`.
+pub(crate) struct DeadLettersRpc(pub(crate) Arc<Shared>);
 
 /// `park.query.v1.Quality`.
 pub(crate) struct QualityRpc(pub(crate) Arc<Shared>);
@@ -125,6 +129,10 @@ macro_rules! unaffected {
 }
 
 unaffected!(
+    pb::ListDeadLettersResponse,
+    pb::DeadLetterEntry,
+    pb::CountDeadLettersResponse,
+    pb::RecordDeadLetterReplayResponse,
     pb::ListPlansResponse,
     pb::ListParksResponse,
     pb::Enterprise,

@@ -13,8 +13,9 @@ use greenpark_model::{
     limits::INSTANT_MS_MIN,
 };
 use greenpark_proto::query::v1::{
-    indicators_server::IndicatorsServer, quality_server::QualityServer,
-    readings_server::ReadingsServer, registry_server::RegistryServer,
+    dead_letters_server::DeadLettersServer, indicators_server::IndicatorsServer,
+    quality_server::QualityServer, readings_server::ReadingsServer,
+    registry_server::RegistryServer,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +37,7 @@ use crate::{
     park_days::ParkDays,
     plans::{self, Plans},
     registry::Registry,
-    rpc::{IndicatorsRpc, QualityRpc, ReadingsRpc, RegistryRpc},
+    rpc::{DeadLettersRpc, IndicatorsRpc, QualityRpc, ReadingsRpc, RegistryRpc},
     scope::{Gate, Scope},
     settings::Settings,
 };
@@ -160,6 +161,8 @@ impl Service {
             .max_decoding_message_size(limit)
             .accept_compressed(gzip)
             .send_compressed(gzip);
+        let letters = DeadLettersServer::new(DeadLettersRpc(Arc::clone(&shared)));
+        let letters = letters.max_decoding_message_size(limit);
         let readings = ReadingsServer::new(ReadingsRpc(shared))
             .max_decoding_message_size(limit)
             .accept_compressed(gzip)
@@ -170,6 +173,9 @@ impl Service {
         health.set_serving::<RegistryServer<RegistryRpc>>().await;
         health.set_serving::<QualityServer<QualityRpc>>().await;
         health.set_serving::<ReadingsServer<ReadingsRpc>>().await;
+        health
+            .set_serving::<DeadLettersServer<DeadLettersRpc>>()
+            .await;
         let stop = CancellationToken::new();
         let router = Server::builder()
             .max_concurrent_streams(Some(streams))
@@ -180,6 +186,7 @@ impl Service {
             .add_service(indicators)
             .add_service(registry)
             .add_service(quality)
+            .add_service(letters.accept_compressed(gzip).send_compressed(gzip))
             .add_service(readings);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());

@@ -5,6 +5,7 @@ mod correction;
 mod indicator;
 mod meter;
 mod rates;
+mod replay;
 
 use greenpark_archive::reference::ReferenceEntry;
 use greenpark_model::{
@@ -198,6 +199,7 @@ pub(super) use correction::correction;
 pub(super) use indicator::indicators;
 pub(super) use meter::{change, meter};
 pub(super) use rates::{calorific_values, deflators};
+pub(super) use replay::{replayed, replays};
 
 /// Who says so, when, and on what evidence.
 #[derive(Debug, Clone, Copy)]

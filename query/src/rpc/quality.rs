@@ -14,9 +14,10 @@ use tonic::{Request, Response, Status};
 use crate::{
     error::QueryError,
     figure::{Population, days, timestamp},
+    letters::Filter,
     name::Name,
     park_days::ParkDays,
-    quality::{Delivery, Finding, QualityRules, Subject, Tally},
+    quality::{Delivery, Finding, QualityRules, Subject, Tally, letters},
     rpc::{QualityRpc, indicators::population_of},
     scope::Scope,
     service::Shared,
@@ -113,7 +114,14 @@ impl Shared {
         let deliveries = self.deliveries(&park_days).await?;
         let members = members(&population, &deliveries, registry.as_of.is_none());
         let rules = &self.data.quality;
+        let letters_of = Filter::of_days(name.clone(), range, self.moment(&registry));
+        let mut letters_of = self.letter_counts(&scope, &letters_of).await?;
         let (mut tally, mut found) = (Tally::default(), Vec::new());
+        for member in &members {
+            let of = (member.park.park.clone(), member.enterprise.clone());
+            let counts = letters_of.remove(&of);
+            found.extend(counts.map(|of| member.finding(letters::finding(&of, range))));
+        }
         for member in &members {
             let subject = member.subject(range);
             tally.add(&subject.tally());
@@ -121,6 +129,7 @@ impl Shared {
             found.extend(findings.into_iter().map(|of| member.finding(of)));
         }
         let mut notes = population.notes.clone();
+        notes.extend(letters::of_others(&letters_of));
         let more = found.len().saturating_sub(FINDINGS_MAX);
         if more > 0 {
             found.truncate(FINDINGS_MAX);

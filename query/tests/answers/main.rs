@@ -8,6 +8,8 @@ mod extracts;
 mod figures;
 mod fixture;
 mod latency;
+mod letters;
+mod letters_counted;
 mod limits;
 mod materials;
 mod materials_doubts;
