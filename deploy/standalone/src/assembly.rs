@@ -11,7 +11,7 @@ use greenpark_archive::lake::Lake;
 use greenpark_ingest::{Listener, Pipeline, Receipts, Subscriber, listen::BindError};
 use greenpark_log::{LogReader, LogWriter, embedded::EmbeddedLog, kafka::KafkaLog};
 use greenpark_model::day::Instant;
-use greenpark_processor::{Freshness, Processor};
+use greenpark_processor::{Freshness, LetterArchiver, Processor, letter_group};
 use greenpark_runtime::{
     clock,
     endpoint::Endpoint,
@@ -61,6 +61,7 @@ enum Log {
 struct Bound {
     endpoint: Option<Endpoint>,
     processor: Option<Processor>,
+    letters: Option<LetterArchiver>,
     query: Option<(greenpark_query::Service, TcpListener)>,
     listener: Option<Listener>,
     subscriber: Option<Subscriber>,
@@ -154,6 +155,8 @@ async fn bind(
             .with_context(|| format!("open the lake at {root}"))?;
         if let Some(log) = log.as_ref().filter(|_| roles.processes()) {
             let metrics = greenpark_processor::Metrics::register(registry);
+            let letters = letters(settings, log, lake.clone())?;
+            bound.letters = Some(letters.with_metrics(metrics.clone()));
             let processor = processor(settings, log, lake.clone())?.with_metrics(metrics);
             freshness = Some(processor.freshness());
             bound.processor = Some(match receipts {
@@ -186,6 +189,18 @@ fn processor(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<Proce
     Ok(Processor::new(reader, partitions, lake, settings, now))
 }
 
+fn letters(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<LetterArchiver> {
+    let settings = &settings.processor;
+    let reader = log.letter_reader(&letter_group(&settings.group))?;
+    let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
+    Ok(LetterArchiver::new(
+        reader,
+        lake,
+        &settings.dead_letters,
+        now,
+    ))
+}
+
 /// A question waits a little for what the processor of this process has yet to publish.
 fn waiting_for(freshness: Freshness) -> greenpark_query::Freshness {
     Arc::new(move || {
@@ -213,6 +228,16 @@ fn run(bound: Bound, services: &mut Services, health: &Health) {
         services.start("processor", |shutdown| async move {
             part.ready();
             let ended = processor.run(shutdown.cancelled_owned()).await;
+            part.unready("stopped");
+            ended?;
+            Ok(())
+        });
+    }
+    if let Some(letters) = bound.letters {
+        let part = health.part("dead-letters");
+        services.start("dead-letters", |shutdown| async move {
+            part.ready();
+            let ended = letters.run(shutdown.cancelled_owned()).await;
             part.unready("stopped");
             ended?;
             Ok(())
@@ -281,6 +306,13 @@ impl Log {
             Self::Embedded(log) => log.writer(),
             Self::Kafka(log) => log.writer(),
         }
+    }
+
+    fn letter_reader(&self, group: &str) -> anyhow::Result<Box<dyn LogReader>> {
+        Ok(match self {
+            Self::Embedded(log) => log.letter_reader(group),
+            Self::Kafka(log) => log.letter_reader(group)?,
+        })
     }
 
     fn reader(&self, group: &str) -> anyhow::Result<Box<dyn LogReader>> {

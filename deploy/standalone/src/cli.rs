@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `greenpark`, and nothing of how it is done.
 
 pub mod identity;
+pub mod letters;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -54,6 +55,9 @@ pub enum Command {
     WasteLedger(LedgerArgs),
     /// Ask how good the data is: indices against their thresholds, and what should be looked at.
     Quality(QualityArgs),
+    /// List, show, export and send again what gateways sent and was not accepted.
+    #[command(subcommand)]
+    DeadLetters(letters::LettersCommand),
     /// Show what a figure stands on: meters, files, the log, declarations and rules, as a tree.
     Explain(ExplainArgs),
     /// Make a figure again from the raw readings of the lake and compare it bit for bit.

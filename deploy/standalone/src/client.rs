@@ -4,6 +4,7 @@ pub mod explain;
 pub mod extract;
 pub mod import;
 pub mod indicators;
+pub mod letters;
 pub mod materials;
 pub mod name;
 pub mod quality;

@@ -3,7 +3,7 @@
 //! What is not acknowledged is sent again until it is, so a server may be killed and started again
 //! meanwhile; and what the gateway's receipt says is there is not sent, so the replay may be, too. Values go from the file into the payload as the text they are.
 
-mod login;
+pub(crate) mod login;
 pub mod mapping;
 mod resume;
 pub mod rows;
@@ -46,7 +46,7 @@ const GAUGE_PAUSE: Duration = Duration::from_millis(200);
 /// # Errors
 /// The mapping or a line is wrong (nothing was sent), or not everything was acknowledged.
 pub async fn replay(args: &ReplayArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let server = login::server(args, std::env::var(login::PASSWORD).ok())?;
+    let server = login::server(&login::Place::of(args), std::env::var(login::PASSWORD).ok())?;
     if let Some(warning) = login::warning(&server) {
         line(&warning);
     }

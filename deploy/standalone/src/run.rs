@@ -10,9 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     assembly::{self, Roles},
-    cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs, RecomputeArgs},
+    cli::{
+        Cli, Command, ConfigCommand, DemoArgs, PlaceArgs, RecomputeArgs, letters::LettersCommand,
+    },
     client::{
-        explain, extract, import, indicators, materials, quality, recompute, scorecard, sheet,
+        explain, extract, import, indicators, letters, materials, quality, recompute, scorecard,
+        sheet,
     },
     demo,
     doctor::{self, DoctorArgs},
@@ -92,6 +95,7 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             quiet()?;
             quality::quality(&args).await
         }
+        Command::DeadLetters(command) => run_letters(&command).await,
         Command::Explain(args) => {
             quiet()?;
             explain::explain(&args).await
@@ -110,6 +114,16 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
                 .to_toml()
                 .context("print the settings")?,
         ),
+    }
+}
+
+async fn run_letters(command: &LettersCommand) -> anyhow::Result<()> {
+    quiet()?;
+    match command {
+        LettersCommand::List(args) => letters::list(args).await,
+        LettersCommand::Show(args) => letters::show(args).await,
+        LettersCommand::Export(args) => letters::export(args).await,
+        LettersCommand::Replay(args) => letters::replay(args).await,
     }
 }
 

@@ -182,3 +182,18 @@ fn an_import_with_bad_lines_names_each_and_writes_nothing() {
     );
     assert!(text.contains("nothing was written"), "{text}");
 }
+
+#[test]
+fn dead_letters_are_not_sent_again_by_nobody_nor_asked_of_no_time() {
+    let output = greenpark(&["dead-letters", "replay", "parks/p"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(said(&output).contains("--recorded-by"), "{}", said(&output));
+    let output = greenpark(&["dead-letters", "list", "parks/p", "--from", "March"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("--from March"), "{}", said(&output));
+    let output = greenpark(&["dead-letters", "--help"]);
+    let help = String::from_utf8(output.stdout).expect("text");
+    for command in ["list", "show", "export", "replay"] {
+        assert!(help.contains(command), "{help}");
+    }
+}

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use greenpark_proto::query::v1::{
-    indicators_client::IndicatorsClient, quality_client::QualityClient,
-    readings_client::ReadingsClient, registry_client::RegistryClient,
+    dead_letters_client::DeadLettersClient, indicators_client::IndicatorsClient,
+    quality_client::QualityClient, readings_client::ReadingsClient,
+    registry_client::RegistryClient,
 };
 use tonic::{
     Request, Status,
@@ -98,6 +99,12 @@ impl Service {
     #[must_use]
     pub fn quality(&self) -> QualityClient<Wire> {
         QualityClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// What was not accepted.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLettersClient<Wire> {
+        DeadLettersClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Readings and extracts.

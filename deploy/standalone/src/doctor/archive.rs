@@ -144,6 +144,20 @@ async fn files(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
             Err(error) => astray.push(chain(&error)),
         }
     }
+    match lake.letter_parks().await {
+        Ok(parks) => {
+            for park in parks {
+                match lake.astray_letters(&park).await {
+                    Ok((named, found)) => {
+                        count += named;
+                        astray.extend(found.iter().map(ToString::to_string));
+                    }
+                    Err(error) => astray.push(chain(&error)),
+                }
+            }
+        }
+        Err(error) => astray.push(chain(&error)),
+    }
     if astray.is_empty() {
         let seen = format!("all {count} that the books name are there, with their size");
         return findings.ok("files", seen, "");

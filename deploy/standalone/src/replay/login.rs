@@ -15,17 +15,40 @@ use crate::{
 };
 
 /// The variable that holds the password where no file does.
-pub(super) const PASSWORD: &str = "GREENPARK_PASSWORD";
+pub(crate) const PASSWORD: &str = "GREENPARK_PASSWORD";
+
+/// What the arguments of a publisher say of the server and of who it is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) mqtt: &'a str,
+    pub(crate) login: &'a LoginArgs,
+    pub(crate) connections: u16,
+    pub(crate) inflight: u16,
+    /// Seconds.
+    pub(crate) patience: u64,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(args: &'a ReplayArgs) -> Self {
+        Self {
+            mqtt: &args.mqtt,
+            login: &args.login,
+            connections: args.connections,
+            inflight: args.inflight,
+            patience: args.patience,
+        }
+    }
+}
 
 /// The server, and who a replay is there; `password` is that of the variable. Without `--client-id` there
 /// is none.
-pub(super) fn server(
-    args: &ReplayArgs,
+pub(crate) fn server(
+    args: &Place<'_>,
     password: Option<String>,
 ) -> Result<publisher::Settings, Mistakes> {
     let mut problems = Vec::new();
-    let login = &args.login;
-    let (address, encrypted) = address(&args.mqtt);
+    let login = args.login;
+    let (address, encrypted) = address(args.mqtt);
     if address.starts_with(':') || !address.contains(':') {
         problems.push(format!(
             "--mqtt {}: write HOST:PORT or mqtts://HOST:PORT",
@@ -57,6 +80,7 @@ pub(super) fn server(
             inflight_max: args.inflight,
             login: Login { user, tls },
             patience: Duration::from_secs(args.patience),
+            replays: true,
             ..publisher::Settings::default()
         }),
         false => Err(Mistakes(problems)),
@@ -64,7 +88,7 @@ pub(super) fn server(
 }
 
 /// What to say before a password leaves this machine unencrypted.
-pub(super) fn warning(server: &publisher::Settings) -> Option<String> {
+pub(crate) fn warning(server: &publisher::Settings) -> Option<String> {
     let user = server.login.user.as_ref()?;
     let in_clear = server.login.tls.is_none() && !user.password.is_empty();
     let host = host(&server.address);
@@ -127,7 +151,7 @@ fn host(address: &str) -> &str {
 }
 
 /// What to do about a failure, where it is one of who we are.
-pub(super) fn advice(failure: &PublishError, login: &Login) -> Option<&'static str> {
+pub(crate) fn advice(failure: &PublishError, login: &Login) -> Option<&'static str> {
     use ConnectReturnCode::{
         BadClientId, BadUserNamePassword, ClientIdentifierNotValid, NotAuthorized,
     };
@@ -185,7 +209,8 @@ mod tests {
         let Some(Command::Replay(args)) = cli.command else {
             panic!("another command");
         };
-        server(&args, password.map(str::to_owned)).map_err(|mistakes| mistakes.to_string())
+        server(&Place::of(&args), password.map(str::to_owned))
+            .map_err(|mistakes| mistakes.to_string())
     }
 
     #[test]
