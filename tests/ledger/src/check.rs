@@ -10,6 +10,7 @@ use greenpark_model::{
 use crate::{
     books::Books,
     gateway::{Record, number},
+    letters::Archived,
     packets::EPOCH,
     plan::{self, Message, Named, Plan},
 };
@@ -179,6 +180,14 @@ pub fn letters(records: &[Record], found: &BTreeSet<(u64, u64)>, verdict: &mut V
                 verdict.note("dead-letter", || plan::poison(line, nth));
             }
         }
+    }
+}
+
+/// They are in the lake, too, and no letter of the log is there twice.
+pub fn archived(records: &[Record], archived: &Archived, verdict: &mut Verdict) {
+    letters(records, &archived.names, verdict);
+    for double in &archived.doubles {
+        verdict.note("dead-letter", || format!("{double} is in the lake twice"));
     }
 }
 

@@ -1,8 +1,9 @@
-//! Which undecodable payloads are in the dead-letter topic.
+//! Which undecodable payloads are in the dead-letter topic, and in the lake.
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 use anyhow::ensure;
+use greenpark_archive::{lake::Lake, letters::Payloads};
 use greenpark_log::embedded::{EmbeddedLog, Settings};
 
 use crate::plan::{self, BURST, BURSTS, LINES};
@@ -55,6 +56,37 @@ pub fn kafka(jars: &str, brokers: &str) -> anyhow::Result<Vec<u8>> {
         "no dead letter was read from Kafka"
     );
     Ok(output.stdout)
+}
+
+/// The dead letters of a lake.
+#[derive(Debug, Default)]
+pub struct Archived {
+    /// The names of undecodable payloads among them.
+    pub names: BTreeSet<(u64, u64)>,
+    /// Ids of letters that are there more than once.
+    pub doubles: Vec<String>,
+}
+
+/// Reads the dead letters of a lake.
+///
+/// # Errors
+/// The lake cannot be read.
+pub async fn archived(lake: &str) -> anyhow::Result<Archived> {
+    let lake = Lake::open(lake).await?;
+    let mut archived = Archived::default();
+    let mut seen = BTreeSet::new();
+    for park in lake.letter_parks().await? {
+        let mut table = lake.letters(&park);
+        for file in table.files().await? {
+            for letter in table.read(&file, Payloads::Taken).await?.kept {
+                if !seen.insert(letter.id) {
+                    archived.doubles.push(format!("{park} {}", letter.id));
+                }
+                archived.names.extend(names(&letter.payload));
+            }
+        }
+    }
+    Ok(archived)
 }
 
 /// The names of undecodable payloads in `bytes`.

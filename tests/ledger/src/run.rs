@@ -92,6 +92,8 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
     check::messages(&records, &books, &mut verdict);
     check::totals(plan, &books, &mut verdict);
     check::letters(&records, &letters::names(&dead), &mut verdict);
+    let archived = runtime.block_on(letters::archived(&site.lake()))?;
+    check::archived(&records, &archived, &mut verdict);
     progress.stage("the same readings without faults");
     let calm = calm(plan, args.seed, &fresh(&folder, "calm")?, form, &runtime)?;
     check::bytes(&books, &calm, &mut verdict);

@@ -76,6 +76,13 @@ impl Site {
         }
     }
 
+    /// Changes the settings that the next start has.
+    #[must_use]
+    pub fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
     /// Stops it and starts it again on the same folder.
     ///
     /// # Panics

@@ -7,7 +7,7 @@ use std::time::Duration;
 use greenpark::settings::{LogKind, Settings};
 use greenpark_ingest::SubscribeSettings;
 use greenpark_tests_pipeline::{
-    ask,
+    ask, letters,
     meter_year::{self, MeterYear},
     site::{IN_ORDER, SHUFFLED, Site, Way, replay_to},
 };
@@ -81,6 +81,19 @@ async fn a_year(data: MeterYear, way: Way, name: &str) {
     let again = ask::sealed(&mut client, &data).await;
     assert_eq!(again.components, figure.components);
     site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_in_kafka_are_found_and_sent_again_once() {
+    let Some(brokers) = brokers() else { return };
+    let own = format!("letters-{}.", std::process::id());
+    let site = Site::start_with(|settings| {
+        settings.log.kind = LogKind::Kafka;
+        settings.kafka.brokers = brokers.kafka;
+        settings.kafka.prefix = own;
+        settings.kafka.partitions = 2;
+    });
+    letters::course(site.await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
