@@ -8,6 +8,7 @@
 
 mod lanes;
 mod letters;
+mod message;
 mod numbering;
 mod record;
 
@@ -17,17 +18,20 @@ use greenpark_log::{ContentType, Record};
 use greenpark_model::{
     batch::Batch,
     limits::{PACKET_BYTES_MAX, RECORD_BYTES_MAX},
-    numbers::{Numbered, Numbers},
+    numbers::Numbers,
     reading::Reading,
 };
 use greenpark_proto::reading_batch;
 use rustc_hash::FxHashMap;
 
-pub(crate) use self::letters::LetterCounts;
 use self::{
     lanes::{Lane, Lanes},
     letters::Letters,
     record::record,
+};
+pub(crate) use self::{
+    letters::LetterCounts,
+    message::{Message, Taken},
 };
 use crate::{
     acks::{Ack, Acks},
@@ -44,26 +48,6 @@ use crate::{
     receipts::Entered,
     topic::{Origin, Routes},
 };
-
-/// A publish as it came.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Message<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) payload: &'a [u8],
-    pub(crate) qos: u8,
-    /// Zero where nothing is owed: QoS 0, and wills.
-    pub(crate) packet_id: u16,
-    /// Its place in the gateway's own count, if it has one.
-    pub(crate) numbered: Option<Numbered>,
-}
-
-/// Whether a publish was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
-    Yes,
-    /// Its sender may not publish on its topic: nothing of it is kept, and nothing owed.
-    Foreign,
-}
 
 /// What a gather became: records for the log, and what their receipts allow.
 #[derive(Debug)]
