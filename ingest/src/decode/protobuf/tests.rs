@@ -41,7 +41,7 @@ fn hundred() -> ReadingBatch {
     }
 }
 
-fn decoded(batch: &ReadingBatch) -> Result<Decoded, String> {
+fn decoded(batch: &ReadingBatch) -> Result<Decoded, Fault> {
     let (mut table, mut to) = (SeriesTable::default(), Decoded::default());
     decode(&batch.encode_to_vec(), &mut table, NOW, &mut to).map(|()| to)
 }
