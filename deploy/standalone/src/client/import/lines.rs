@@ -138,8 +138,9 @@ pub(super) struct IndicatorLine {
 pub(super) struct Check(Vec<String>);
 
 impl Check {
-    pub(super) fn wrong(&mut self, problem: String) {
-        self.0.push(problem);
+    /// Notes a mistake.
+    pub(super) fn wrong(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
     }
 
     pub(super) fn that<T, E: std::fmt::Display>(

@@ -90,7 +90,7 @@ pub(super) fn withdrawal(park: &str, line: WithdrawalLine) -> Result<api::Withdr
     let mut check = Check::default();
     check.id("enterprise", &line.enterprise);
     if line.reason.is_empty() {
-        check.wrong("reason: is missing".to_owned());
+        check.wrong("reason: is missing");
     }
     let of = match line.of.as_str() {
         "statistic" => Some(statistic(&mut check, park, &line)),
@@ -238,7 +238,12 @@ mod tests {
             ..line(of)
         };
         let mistakes = |of: &str| withdrawal("p", bare(of)).expect_err("incomplete");
-        assert_eq!(mistakes("statistic").len(), 4, "{:?}", mistakes("statistic"));
+        assert_eq!(
+            mistakes("statistic").len(),
+            4,
+            "{:?}",
+            mistakes("statistic")
+        );
         assert_eq!(mistakes("meter-change").len(), 3);
         assert_eq!(mistakes("correction").len(), 3);
         assert!(mistakes("meter")[1].contains("none of statistic, meter-change, correction"));
