@@ -120,6 +120,16 @@ fn balance_json(balance: &api::WaterBalance) -> Value {
     })
 }
 
+fn finding_json(of: &api::Finding) -> Value {
+    json!({
+        "check": of.check,
+        "name": of.name,
+        "quantity": of.quantity,
+        "days": days_json(of.days.as_ref()),
+        "detail": of.detail,
+    })
+}
+
 fn days_json(days: Option<&api::Days>) -> Value {
     days.map_or(
         Value::Null,
@@ -182,6 +192,7 @@ pub fn ledger_sheet(ledger: &api::WasteLedger) -> Sheet {
         "status": status(ledger.status()),
         "coverage": ledger.coverage.as_ref().map(coverage_json),
         "revisions": revisions_json(&ledger.revisions),
+        "findings": ledger.findings.iter().map(finding_json).collect::<Vec<Value>>(),
         "notes": ledger.notes,
         "as_of": stamp_json(ledger.as_of.as_ref()),
     });
