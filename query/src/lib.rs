@@ -15,6 +15,7 @@
 //! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
+//! | `counting`, `sides`, `corrections`, `population` | which consumption counts, and whose, pure |
 //! | `materials`, `leakage` | the water balance and the waste ledger, pure |
 //! | [`factors`], [`plans`], [`carbon`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
 //! | `letters` | dead letters: filters, names, what was sent again |
@@ -41,6 +42,7 @@ mod cache;
 mod comparison;
 mod consumption;
 mod corrections;
+mod counting;
 mod data;
 mod decode;
 mod deflator;
@@ -65,6 +67,7 @@ mod registry;
 mod rpc;
 mod scan;
 mod scorecard;
+mod sides;
 mod table;
 
 pub use fields::{FileError, Mistake, Mistakes};

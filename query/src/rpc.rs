@@ -11,6 +11,7 @@ mod quality;
 mod readings;
 mod registry;
 mod terms;
+mod withdrawals;
 
 use std::sync::Arc;
 
@@ -146,5 +147,7 @@ unaffected!(
     pb::DeclareIndicatorsResponse,
     pb::DeclareCalorificValuesResponse,
     pb::DeclareDeflatorsResponse,
+    pb::DeclareSidesResponse,
+    pb::WithdrawResponse,
     pb::ListStatisticsResponse,
 );

@@ -15,7 +15,7 @@ use crate::{
     },
     client::{
         explain, extract, import, indicators, letters, materials, quality, recompute, scorecard,
-        sheet,
+        sheet, statement,
     },
     demo,
     doctor::{self, DoctorArgs},
@@ -66,6 +66,10 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => {
             quiet()?;
             import::import(&args).await
+        }
+        Command::Statement(command) => {
+            quiet()?;
+            statement::state(&command).await
         }
         Command::Intensity(args) => {
             quiet()?;

@@ -35,6 +35,7 @@ pub mod rows;
 pub mod snapshot;
 pub mod store;
 pub mod totals;
+pub mod withdrawal;
 
 mod change;
 mod decode;

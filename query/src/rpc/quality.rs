@@ -17,7 +17,10 @@ use crate::{
     letters::Filter,
     name::Name,
     park_days::ParkDays,
-    quality::{Delivery, Finding, QualityRules, Subject, Tally, letters},
+    quality::{
+        Delivery, Finding, QualityRules, Subject, Tally,
+        letters::{self, LettersOf},
+    },
     rpc::{QualityRpc, indicators::population_of},
     scope::Scope,
     service::Shared,
@@ -112,24 +115,21 @@ impl Shared {
         let park_days = self.days_of(&scope, &registry, &name, range).await?;
         let population = population_of(&name, &park_days, range);
         let deliveries = self.deliveries(&park_days).await?;
-        let members = members(&population, &deliveries, registry.as_of.is_none());
+        let members = members(&population, range, &deliveries, registry.as_of.is_none());
         let rules = &self.data.quality;
-        let letters_of = Filter::of_days(name.clone(), range, self.moment(&registry));
-        let mut letters_of = self.letter_counts(&scope, &letters_of).await?;
-        let (mut tally, mut found) = (Tally::default(), Vec::new());
+        let letters = Filter::of_days(name.clone(), range, self.moment(&registry));
+        let letters = self.letter_counts(&scope, &letters).await?;
+        let (mut found, of_others) = letter_findings(&members, range, letters);
+        let mut tally = Tally::default();
         for member in &members {
-            let of = (member.park.park.clone(), member.enterprise.clone());
-            let counts = letters_of.remove(&of);
-            found.extend(counts.map(|of| member.finding(letters::finding(&of, range))));
-        }
-        for member in &members {
-            let subject = member.subject(range);
-            tally.add(&subject.tally());
-            let findings = subject.findings(rules);
-            found.extend(findings.into_iter().map(|of| member.finding(of)));
+            tally.add(&member.tally(range));
+            for subject in member.subjects(range) {
+                let findings = subject.findings(rules);
+                found.extend(findings.into_iter().map(|of| member.finding(of)));
+            }
         }
         let mut notes = population.notes.clone();
-        notes.extend(letters::of_others(&letters_of));
+        notes.extend(of_others);
         let more = found.len().saturating_sub(FINDINGS_MAX);
         if more > 0 {
             found.truncate(FINDINGS_MAX);
@@ -158,16 +158,35 @@ impl Shared {
     }
 }
 
+/// Dead letters of the members, and what is said of those of other senders.
+fn letter_findings(
+    members: &[Member<'_>],
+    range: DayRange,
+    mut letters_of: LettersOf,
+) -> (Vec<pb::Finding>, Option<String>) {
+    let mut found = Vec::new();
+    for member in members {
+        let of = (member.park.park.clone(), member.enterprise.clone());
+        let counts = letters_of.remove(&of);
+        found.extend(counts.map(|of| member.finding(letters::finding(&of, range))));
+    }
+    let others = letters::of_others(&letters_of);
+    (found, others)
+}
+
 /// An enterprise that is counted, and what its gateways numbered.
 struct Member<'a> {
     park: &'a ParkDays,
     enterprise: &'a EnterpriseId,
+    /// The days on which it counts.
+    days: Vec<DayRange>,
     delivery: Option<&'a Delivery>,
 }
 
 /// The members of `population`, with what their parks' gateways numbered if that is `known`.
 fn members<'a>(
     population: &'a Population<'_>,
+    range: DayRange,
     deliveries: &'a BTreeMap<ParkId, Delivery>,
     known: bool,
 ) -> Vec<Member<'a>> {
@@ -176,19 +195,33 @@ fn members<'a>(
         .map(|(park, enterprise)| Member {
             park,
             enterprise,
+            days: population.days_of(park, enterprise, range),
             delivery: deliveries.get(&park.park).filter(|_| known),
         })
         .collect()
 }
 
 impl<'a> Member<'a> {
-    fn subject(&self, range: DayRange) -> Subject<'a> {
-        Subject {
+    /// It, in each run of days of `range` on which it counts.
+    fn subjects(&self, range: DayRange) -> impl Iterator<Item = Subject<'a>> {
+        let days = self
+            .days
+            .iter()
+            .filter_map(move |days| days.intersection(range));
+        days.map(|range| Subject {
             park: self.park,
             enterprise: self.enterprise,
             range,
             delivery: self.delivery,
+        })
+    }
+
+    fn tally(&self, range: DayRange) -> Tally {
+        let mut tally = Tally::default();
+        for subject in self.subjects(range) {
+            tally.add(&subject.tally());
         }
+        tally
     }
 
     fn finding(&self, of: Finding) -> pb::Finding {
@@ -230,7 +263,7 @@ fn parts(
             .map(|(member, one)| {
                 let (park, enterprise) = (member.park.park.clone(), member.enterprise.clone());
                 let name = Name::Enterprise(park, enterprise);
-                part(name.to_string(), one, &member.subject(one).tally())
+                part(name.to_string(), one, &member.tally(one))
             })
             .collect();
     }
@@ -239,7 +272,7 @@ fn parts(
         .map(|month| {
             let mut tally = Tally::default();
             for member in members {
-                tally.add(&member.subject(month).tally());
+                tally.add(&member.tally(month));
             }
             part(String::new(), month, &tally)
         })
