@@ -5,7 +5,7 @@ mod told;
 
 use std::{fs::File, io::Write, path::Path};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use greenpark_model::day::{CivilDay, Instant};
 use greenpark_proto::query::v1 as api;
 use tonic::Streaming;
@@ -93,6 +93,9 @@ pub async fn export(args: &ExportArgs) -> anyhow::Result<()> {
     let service = Service::connect(&args.client.grpc).await?;
     let mut letters = stream(&service, filter(&args.filter)?).await?;
     let ends_in_csv = |path: &Path| path.extension().is_some_and(|end| end == "csv");
+    if args.output.is_none() && args.client.format == Format::Xlsx {
+        bail!("--format xlsx: letters are written as CSV or JSON lines; a list can be a workbook");
+    }
     let as_csv = match &args.output {
         Some(path) => ends_in_csv(path),
         None => args.client.format == Format::Csv,
