@@ -1,5 +1,6 @@
 //! The gRPC methods: each reads its request, asks, and tells.
 
+mod assessment;
 mod corrections;
 mod declare;
 mod explain;
@@ -139,4 +140,7 @@ unaffected!(
     pb::DeclareCalorificValuesResponse,
     pb::DeclareDeflatorsResponse,
     pb::ListStatisticsResponse,
+    pb::DeclareCertificatesResponse,
+    pb::ListCertificatesResponse,
+    pb::AssessmentBasis,
 );

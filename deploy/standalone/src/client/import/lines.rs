@@ -135,24 +135,33 @@ pub(super) struct IndicatorLine {
 
 /// Collects what is wrong with the fields of a line.
 #[derive(Debug, Default)]
-struct Check(Vec<String>);
+pub(super) struct Check(Vec<String>);
 
 impl Check {
-    fn that<T, E: std::fmt::Display>(&mut self, column: &str, result: Result<T, E>) -> Option<T> {
+    /// Notes a mistake.
+    pub(super) fn wrong(&mut self, problem: &str) {
+        self.0.push(problem.to_owned());
+    }
+
+    pub(super) fn that<T, E: std::fmt::Display>(
+        &mut self,
+        column: &str,
+        result: Result<T, E>,
+    ) -> Option<T> {
         result
             .map_err(|error| self.0.push(format!("{column}: {error}")))
             .ok()
     }
 
-    fn id(&mut self, column: &str, text: &str) {
+    pub(super) fn id(&mut self, column: &str, text: &str) {
         self.that(column, id::check(text));
     }
 
-    fn day(&mut self, column: &str, text: &str) -> Option<CivilDay> {
+    pub(super) fn day(&mut self, column: &str, text: &str) -> Option<CivilDay> {
         self.that(column, text.parse())
     }
 
-    fn days(&mut self, from: &str, to: &str) {
+    pub(super) fn days(&mut self, from: &str, to: &str) {
         let first = self.day("valid_from", from);
         if to.is_empty() {
             return;
@@ -186,7 +195,7 @@ impl Check {
         }
     }
 
-    fn yes(&mut self, column: &str, text: &str) -> bool {
+    pub(super) fn yes(&mut self, column: &str, text: &str) -> bool {
         match text {
             "true" | "yes" | "1" => true,
             "false" | "no" | "0" => false,
@@ -198,7 +207,7 @@ impl Check {
         }
     }
 
-    fn end<T>(self, entry: T) -> Result<T, Vec<String>> {
+    pub(super) fn end<T>(self, entry: T) -> Result<T, Vec<String>> {
         if self.0.is_empty() {
             Ok(entry)
         } else {
