@@ -18,11 +18,11 @@ pub(crate) const LIKE_FOR_LIKE: &str = "like-for-like";
 /// The judged year is computed over the base year's enterprises.
 pub(crate) const FIXED_PANEL: &str = "fixed-panel";
 
-/// `base` and `current`, which count the same enterprises, against a fall of `asked`.
+/// `base` and `current`, which count the same enterprises, against a fall of `asked`, if one is.
 pub(crate) fn comparison(
     population: &str,
     (base, current): (&Told, &Told),
-    asked: Decimal,
+    asked: Option<Decimal>,
 ) -> pb::Comparison {
     let fall = base
         .ratio
@@ -40,7 +40,8 @@ pub(crate) fn comparison(
         current_value: current.figure.value.clone(),
         change_percent: fall.map(|f| percent(-f)).unwrap_or_default(),
         progress_percent: fall
-            .and_then(|fall| progress(fall, asked).ok())
+            .zip(asked)
+            .and_then(|(fall, asked)| progress(fall, asked).ok())
             .map(percent)
             .unwrap_or_default(),
         notes,

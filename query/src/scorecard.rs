@@ -13,7 +13,7 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
 
-use crate::progress::verdict;
+use crate::progress::{beyond, verdict};
 
 /// Decimal places of progress.
 const PLACES: u32 = 4;
@@ -42,6 +42,10 @@ pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
         source: String::new(),
         notes: progress.notes.clone(),
         unsound: Vec::new(),
+        basis_of_assessment: progress.basis_of_assessment.clone(),
+        basis_source: progress.basis_source.clone(),
+        other_basis: progress.other_basis.clone(),
+        assessment: current.assessment,
     }
 }
 
@@ -53,7 +57,11 @@ pub(crate) fn declared(
     of: &Declared,
     (values, figure): (&Values, Option<(Option<Decimal>, Decimal)>),
 ) -> pb::ScorecardLine {
-    let (form, asked) = form(of.form);
+    let beyond = beyond(plan, year);
+    let (form, asked) = match beyond {
+        None => form(of.form),
+        Some(_) => ("", String::new()),
+    };
     let told = values.get(&year).copied();
     let base = values.get(&plan.base_year).copied();
     let (base, value) = match figure {
@@ -79,6 +87,10 @@ pub(crate) fn declared(
         source: of.source.clone(),
         ..pb::ScorecardLine::default()
     };
+    if let Some(beyond) = beyond {
+        line.notes.push(beyond);
+        return line;
+    }
     let Some(value) = value else {
         line.notes.push(format!(
             "nothing is declared for {year}; declare it with DeclareIndicators"
@@ -157,6 +169,24 @@ mod tests {
         assert_eq!(told(2023, "17").0, pb::Verdict::Behind);
         assert_eq!(told(2025, "30").0, pb::Verdict::Met);
         assert_eq!(told(2025, "29").0, pb::Verdict::Missed);
+    }
+
+    #[test]
+    fn a_year_beyond_the_plans_end_asks_nothing() {
+        let parks = line(Form::Count(30), 2026, &[(2026, "30")]);
+        assert_eq!(parks.verdict(), pb::Verdict::Unknown);
+        assert_eq!(
+            (
+                parks.form.as_str(),
+                parks.asked.as_str(),
+                parks.value.as_str()
+            ),
+            ("", "", "30")
+        );
+        assert_eq!(
+            parks.notes,
+            ["no target declared for 2026: plan 'p' ended in 2025"]
+        );
     }
 
     #[test]

@@ -5,6 +5,9 @@ use greenpark_proto::query::v1::{self as api, Verdict};
 use serde_json::{Value, json};
 
 use super::{
+    assessment::{
+        assessed_value, assessment_json, bases, deductions, other_basis_json, tell_notes,
+    },
     question, reasons,
     sheet::Sheet,
     wire::{Service, refusal},
@@ -38,16 +41,22 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         "status",
         "received",
         "open days",
+        "assessed",
     ];
     let whole = Value::Array(figures.iter().map(figure_json).collect());
-    let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9], json!({ "figures": whole }));
+    let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9, 10], json!({ "figures": whole }));
     for figure in &figures {
         sheet.push(figure_row(figure));
         for note in &figure.notes {
             crate::gauge::line(&format!("note: {}: {note}", figure.name));
         }
+        tell_notes(figure);
     }
-    sheet.print(args.client.format)
+    sheet.print(args.client.format)?;
+    match deductions(figures.iter()) {
+        Some(lines) if args.client.format == Format::Table => lines.print(Format::Table),
+        _ => Ok(()),
+    }
 }
 
 async fn each(
@@ -106,6 +115,13 @@ pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
         for note in &target.notes {
             crate::gauge::line(&format!("note: {}: {note}", indicator(target)));
         }
+        if let Some(current) = &target.current {
+            tell_notes(current);
+            let (basis, source) = (&target.basis_of_assessment, &target.basis_source);
+            if !basis.is_empty() {
+                crate::gauge::line(&format!("judged on the {basis} basis: {source}"));
+            }
+        }
     }
     progress_sheet(&progress).print(args.client.format)?;
     match reasons::sheet(&progress) {
@@ -127,6 +143,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
         "progress %",
         "needed %/a",
         "verdict",
+        "basis",
     ];
     let mut sheet = Sheet::new(&header, &[2, 3, 4, 5, 6, 7], progress_json(progress));
     for target in &progress.targets {
@@ -147,6 +164,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
             target.progress_percent.clone(),
             target.required_pace_percent.clone(),
             verdict(target.verdict()).to_owned(),
+            bases(&target.basis_of_assessment, target.other_basis.as_ref()),
         ]);
     }
     sheet
@@ -158,10 +176,11 @@ pub fn indicator(target: &api::TargetProgress) -> &str {
     target.target.as_ref().map_or("", |t| &t.indicator)
 }
 
-/// What a target asks, such as `−16` or `≥ 70`.
+/// What a target asks, such as `−16` or `≥ 70`, or that none is declared.
 #[must_use]
 pub fn asked(target: &api::TargetProgress) -> String {
     match &target.target {
+        Some(t) if t.form.is_empty() => "none declared".to_owned(),
         Some(t) if t.form == "fall" => format!("-{}", t.percent),
         Some(t) => format!(">= {}", t.percent),
         None => String::new(),
@@ -207,6 +226,7 @@ fn figure_row(figure: &api::Figure) -> Vec<String> {
         status(figure.status()).to_owned(),
         coverage.received.to_string(),
         coverage.open_days.to_string(),
+        assessed_value(figure),
     ]
 }
 
@@ -257,6 +277,8 @@ pub(super) fn figure_json(figure: &api::Figure) -> Value {
         "coverage": figure.coverage.as_ref().map(coverage_json),
         "revisions": revisions,
         "partial": figure.partial.iter().map(partial_json).collect::<Vec<Value>>(),
+        "basis_of_assessment": figure.basis_of_assessment,
+        "assessment": assessment_json(figure.assessment.as_ref()),
         "notes": figure.notes,
     })
 }
@@ -315,6 +337,7 @@ fn progress_json(progress: &api::Progress) -> Value {
         json!({
             "id": plan.id, "title": plan.title, "source": plan.source,
             "base_year": plan.base_year, "end_year": plan.end_year,
+            "basis_of_assessment": plan.basis_of_assessment,
         })
     });
     json!({
@@ -354,6 +377,9 @@ fn target_json(target: &api::TargetProgress) -> Value {
         "required_pace_percent": target.required_pace_percent,
         "verdict": verdict(target.verdict()),
         "years": years,
+        "basis_of_assessment": target.basis_of_assessment,
+        "basis_source": target.basis_source,
+        "other_basis": other_basis_json(target.other_basis.as_ref()),
         "beside": reasons::json(target),
         "notes": target.notes,
     })

@@ -6,14 +6,22 @@
 
 use std::borrow::Cow;
 
-const DAYS: &[&str] = &["valid_from", "valid_to", "verified_until", "first", "last"];
-const TRUTHS: &[&str] = &["counted", "above_designated_size", "final"];
+const DAYS: &[&str] = &[
+    "valid_from",
+    "valid_to",
+    "verified_until",
+    "first",
+    "last",
+    "retired_on",
+];
+const TRUTHS: &[&str] = &["counted", "above_designated_size", "final", "withdrawn"];
 const NUMBERS: &[&str] = &[
     "amount",
     "headroom",
     "interval_s",
     "kj_per_unit",
     "modulus",
+    "mwh",
     "multiplier",
     "new_initial",
     "old_final",
@@ -41,7 +49,7 @@ pub(super) fn canonical<'t>(column: &str, text: &'t str) -> Result<Cow<'t, str>,
     }
     Ok(match column {
         "at" => instant(text)?,
-        "period" => period(text),
+        "period" | "generated" => period(text),
         _ if TRUTHS.contains(&column) => truth(text),
         _ => Cow::Borrowed(text),
     })

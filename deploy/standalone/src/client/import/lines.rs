@@ -157,7 +157,7 @@ impl Check {
         self.that(column, id::check(text));
     }
 
-    fn day(&mut self, column: &str, text: &str) -> Option<CivilDay> {
+    pub(super) fn day(&mut self, column: &str, text: &str) -> Option<CivilDay> {
         self.that(column, text.parse())
     }
 
@@ -195,7 +195,7 @@ impl Check {
         }
     }
 
-    fn yes(&mut self, column: &str, text: &str) -> bool {
+    pub(super) fn yes(&mut self, column: &str, text: &str) -> bool {
         match text {
             "true" | "yes" | "1" => true,
             "false" | "no" | "0" => false,
