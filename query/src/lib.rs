@@ -16,6 +16,7 @@
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
 //! | [`assessment`] | what the assessment deducts: the rules and the ledger of certificates |
+//! | `counting`, `sides`, `corrections`, `population` | which consumption counts, and whose, pure |
 //! | `materials`, `leakage` | the water balance and the waste ledger, pure |
 //! | [`factors`], [`plans`], [`carbon`], [`footprint`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
 //! | [`quality`] | indices against thresholds, and findings by name |
@@ -43,6 +44,7 @@ mod cache;
 mod comparison;
 mod consumption;
 mod corrections;
+mod counting;
 mod data;
 mod decode;
 mod deflator;
@@ -66,6 +68,7 @@ mod registry;
 mod rpc;
 mod scan;
 mod scorecard;
+mod sides;
 mod table;
 
 pub use fields::{FileError, Mistake, Mistakes};

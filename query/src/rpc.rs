@@ -11,6 +11,7 @@ mod quality;
 mod readings;
 mod registry;
 mod terms;
+mod withdrawals;
 
 use std::sync::Arc;
 
@@ -139,6 +140,8 @@ unaffected!(
     pb::DeclareIndicatorsResponse,
     pb::DeclareCalorificValuesResponse,
     pb::DeclareDeflatorsResponse,
+    pb::DeclareSidesResponse,
+    pb::WithdrawResponse,
     pb::ListStatisticsResponse,
     pb::DeclareCertificatesResponse,
     pb::ListCertificatesResponse,

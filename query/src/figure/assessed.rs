@@ -87,8 +87,11 @@ impl Claims {
     ) -> Result<Self, QueryError> {
         let mut claims = Self::default();
         let mut holders: Vec<Name> = Vec::new();
-        for (park, enterprise) in &population.members {
-            claims.add_raw_materials(question, park, enterprise)?;
+        for (park, enterprise, runs) in population.questions(question) {
+            // Who counts on some days alone has the raw material of these days.
+            for run in &runs {
+                claims.add_raw_materials(run, park, enterprise)?;
+            }
             holders.push(Name::Enterprise(park.park.clone(), enterprise.clone()));
         }
         if grounds.ledger.is_empty() {

@@ -60,9 +60,11 @@ pub(super) async fn explain(
         .put_beside(asker, &question, &population, &mut told)
         .await?;
     tell(&to, Part::Figure(told.figure)).await?;
-    for (park, enterprise) in &population.members {
-        for meter in explain::meters(&question, park, enterprise) {
-            tell(&to, Part::Meter(meter)).await?;
+    for (park, enterprise, questions) in population.questions(&question) {
+        for question in &questions {
+            for meter in explain::meters(question, park, enterprise) {
+                tell(&to, Part::Meter(meter)).await?;
+            }
         }
     }
     let (mut listed, mut changed) = (0, 0);

@@ -195,7 +195,7 @@ impl Shared {
         let tell = |year: &Year, members: &Members, rule| {
             let terms = asked.terms(target, year.range);
             let question = self.question(&terms, asked.registry)?;
-            let population = population::panel(&year.days, members, rule);
+            let population = population::panel(&year.days, year.range, members, rule);
             tell(&question, asked.name.to_string(), &population)
         };
         let asked_fall = (asked.year <= asked.plan.end_year).then_some(fall);
@@ -240,7 +240,7 @@ impl Shared {
         let assess = |year: &Year, base: Option<&Told>, told: &mut Told| {
             let terms = asked.terms(target, year.range);
             let question = self.question(&terms, asked.registry)?;
-            let population = population::panel(&year.days, members, rule);
+            let population = population::panel(&year.days, year.range, members, rule);
             let (plan, registry) = ((asked.plan, target), asked.registry);
             self.assessed_of_plan(plan, registry, (&question, &population), (base, told))
         };

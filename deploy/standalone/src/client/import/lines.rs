@@ -139,8 +139,8 @@ pub(super) struct Check(Vec<String>);
 
 impl Check {
     /// Notes a mistake.
-    pub(super) fn wrong(&mut self, problem: &str) {
-        self.0.push(problem.to_owned());
+    pub(super) fn wrong(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
     }
 
     pub(super) fn that<T, E: std::fmt::Display>(
@@ -407,7 +407,7 @@ pub(super) fn statistic(park: &str, line: StatisticLine) -> Result<api::Statisti
 }
 
 /// Statistics are declared for calendar periods.
-fn declared(text: &str) -> anyhow::Result<api::Period> {
+pub(super) fn declared(text: &str) -> anyhow::Result<api::Period> {
     use api::period::Period;
     match name::period(text) {
         Ok(api::Period {
