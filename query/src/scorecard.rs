@@ -45,6 +45,7 @@ pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
         basis_source: progress.basis_source.clone(),
         other_basis: progress.other_basis.clone(),
         assessment: current.assessment,
+        change_percent: progress.change_percent.clone(),
         unsound: Vec::new(),
     }
 }
