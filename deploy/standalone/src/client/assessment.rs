@@ -295,6 +295,10 @@ pub(super) fn tell_notes(figure: &api::Figure) {
 mod tests {
     use super::*;
 
+    fn text(sheet: &Sheet, format: Format) -> String {
+        String::from_utf8(sheet.render(format).expect("rendered")).expect("text")
+    }
+
     fn amount(value: &str, unit: &str) -> Option<api::Amount> {
         Some(api::Amount {
             value: value.to_owned(),
@@ -345,8 +349,8 @@ mod tests {
         assert_eq!(assessment_json(None), Value::Null);
         let sheet = beside([figure].iter()).expect("a figure of two bases");
         assert_eq!(
-            sheet.render(Format::Csv).expect("CSV"),
-            "name,gross,assessed,gross tce,assessed tce,rules\n\
+            text(&sheet, Format::Csv),
+            "\u{feff}name,gross,assessed,gross tce,assessed tce,rules\n\
              ,0.909091,0.829091,1000.000000,912.000000,assessment-2024\n"
         );
     }
@@ -356,8 +360,8 @@ mod tests {
         let figures = [figure(), api::Figure::default()];
         let sheet = deductions(figures.iter()).expect("a line");
         assert_eq!(
-            sheet.render(Format::Csv).expect("CSV"),
-            "deducted,id,used for,amount,factor,claimed tce,deducted tce,rule\n\
+            text(&sheet, Format::Csv),
+            "\u{feff}deducted,id,used for,amount,factor,claimed tce,deducted tce,rule\n\
              certificate,GEC-1,parks/p,1000 MWh,0.1229,122.900000,88.000000,assessment-2024\n"
         );
         assert!(deductions(figures[1..].iter()).is_none());
@@ -381,8 +385,8 @@ mod tests {
         };
         let sheet = both_bases([judged(Some(&other))].into_iter()).expect("two rows");
         assert_eq!(
-            sheet.render(Format::Csv).expect("CSV"),
-            "indicator,basis,judged,base,value,change %,progress %\n\
+            text(&sheet, Format::Csv),
+            "\u{feff}indicator,basis,judged,base,value,change %,progress %\n\
              energy-intensity,gross,yes,1,0.909091,-9.0909,54.6644\n\
              energy-intensity,assessed,no,1,0.818182,-18.1818,115.0934\n"
         );
@@ -404,12 +408,12 @@ mod tests {
         };
         let sheet = certificate_sheet(&[of]);
         assert_eq!(
-            sheet.render(Format::Csv).expect("CSV"),
-            "id,used for,year,kind,MWh,generated,region,retired on\n\
+            text(&sheet, Format::Csv),
+            "\u{feff}id,used for,year,kind,MWh,generated,region,retired on\n\
              GEC-1,parks/p,2025,certificate,1000,2025-03,sichuan,2025-12-20\n"
         );
-        let json: Value = serde_json::from_str(&sheet.render(Format::Json).expect("JSON"))
-            .expect("what was written as JSON");
+        let json: Value =
+            serde_json::from_str(&text(&sheet, Format::Json)).expect("what was written as JSON");
         assert_eq!(json["certificates"][0]["used_for"], "parks/p");
     }
 }
