@@ -1,12 +1,15 @@
 //! The command line: what can be asked of `greenpark`, and nothing of how it is done.
 
 pub mod assessment;
+mod config;
 pub mod identity;
 pub mod statement;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use config::{ConfigArgs, ConfigCommand};
 
 use crate::doctor::DoctorArgs;
 
@@ -214,12 +217,12 @@ pub struct ImportArgs {
     /// Columns: plan,indicator,year,value.
     #[arg(long, value_name = "FILE")]
     pub indicators: Option<PathBuf>,
-    /// Sides of balances and withdrawals.
-    #[command(flatten)]
-    pub statements: statement::StatementFiles,
     /// Files of the assessment basis.
     #[command(flatten)]
     pub ledger: assessment::LedgerFiles,
+    /// Sides of balances and withdrawals.
+    #[command(flatten)]
+    pub statements: statement::StatementFiles,
     /// Who says so.
     #[arg(long, value_name = "WHO")]
     pub recorded_by: String,
@@ -453,23 +456,6 @@ pub struct ExtractArgs {
     /// Where to.
     #[command(flatten)]
     pub client: ClientArgs,
-}
-
-/// `config …`
-#[derive(Debug, Clone, Subcommand)]
-pub enum ConfigCommand {
-    /// Name every mistake of the settings; exit code 64 if there is one.
-    Check(ConfigArgs),
-    /// Print the settings in effect, defaults included.
-    Print(ConfigArgs),
-}
-
-/// Arguments of `config`.
-#[derive(Debug, Clone, Args)]
-pub struct ConfigArgs {
-    /// Settings file.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -203,8 +203,8 @@ impl Shared {
         for (rule, members) in [(LIKE_FOR_LIKE, &now), (FIXED_PANEL, &then)] {
             let mut told = (tell(base, members, rule)?, tell(current, members, rule)?);
             if basis == BasisOfAssessment::Assessed {
-                let panel = (members, rule);
-                told = self.assessed_pair(asked, target, [base, current], panel, told)?;
+                let panel = (target, members, rule);
+                told = self.assessed_pair(asked, panel, [base, current], told)?;
             }
             let made = comparison::comparison(rule, (&told.0, &told.1), asked_fall);
             match rule {
@@ -232,15 +232,14 @@ impl Shared {
     fn assessed_pair(
         &self,
         asked: &Asked<'_>,
-        target: Target,
+        (target, members, rule): (Target, &Members, &'static str),
         years: [&Year; 2],
-        (members, rule): (&Members, &'static str),
         (mut base, mut current): (Told, Told),
     ) -> Result<(Told, Told), QueryError> {
         let assess = |year: &Year, base: Option<&Told>, told: &mut Told| {
             let terms = asked.terms(target, year.range);
             let question = self.question(&terms, asked.registry)?;
-            let population = population::panel(&year.days, members, rule);
+            let population = population::panel(&year.days, year.range, members, rule);
             let (plan, registry) = ((asked.plan, target), asked.registry);
             self.assessed_of_plan(plan, registry, (&question, &population), (base, told))
         };

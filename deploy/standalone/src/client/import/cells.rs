@@ -23,6 +23,7 @@ const NUMBERS: &[&str] = &[
     "modulus",
     "mwh",
     "multiplier",
+    "mwh",
     "new_initial",
     "old_final",
     "rated_per_hour",
