@@ -48,6 +48,7 @@ mod explain;
 mod extract;
 mod fields;
 mod figure;
+mod implausible;
 mod latest;
 mod leakage;
 mod limits;

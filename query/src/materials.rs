@@ -95,7 +95,7 @@ fn stretches<'a>(
     range: DayRange,
 ) -> Vec<Stretch<'a>> {
     let meters = &park.registry.meters;
-    let traits = meters.traits(enterprise, series, range.last().year());
+    let traits = meters.traits(enterprise, series);
     let meter = meters.get(enterprise, series);
     let ranges = meter.map_or_else(|| vec![range], |meter| meter.parts(range));
     let corrections = park.registry.corrections(enterprise, series);
@@ -158,10 +158,7 @@ fn unread(population: &Population<'_>, range: DayRange) -> BTreeSet<String> {
             let registered = |days: &DayRange| meter.on(days.first()).is_some();
             let days: Vec<DayRange> = meter.parts(range).into_iter().filter(registered).collect();
             let told = |(series, parts): (&&Series, &Vec<&SeriesDays>)| {
-                let traits = park
-                    .registry
-                    .meters
-                    .traits(enterprise, series, range.last().year());
+                let traits = park.registry.meters.traits(enterprise, series);
                 let corrections = park.registry.corrections(enterprise, series);
                 let is_it = series.meter == key.meter && series.quantity == key.quantity;
                 is_it

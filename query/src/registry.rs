@@ -258,7 +258,7 @@ impl Park {
     }
 
     /// The parts of `range` in which the meter of `series` counts; it does where nothing says that it
-    /// does not.
+    /// does not. What its entries say first and last is so before and after them.
     pub(crate) fn counted(
         &self,
         enterprise: &EnterpriseId,
@@ -272,7 +272,7 @@ impl Park {
                 .into_iter()
                 .filter(|part| {
                     meter
-                        .on(part.first())
+                        .nearest(part.first())
                         .is_none_or(|entry| entry.body.counted)
                 })
                 .collect(),

@@ -183,7 +183,7 @@ pub struct ImportArgs {
     /// CSV: enterprise,title,industry,above_designated_size,valid_from,valid_to.
     #[arg(long, value_name = "FILE.csv")]
     pub enterprises: Option<PathBuf>,
-    /// CSV: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,headroom,multiplier,counted,valid_from,valid_to,parent,verified_until,water_source,waste_code.
+    /// CSV: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,headroom,multiplier,counted,valid_from,valid_to,parent,verified_until,water_source,waste_code,bidirectional,restart.
     #[arg(long, value_name = "FILE.csv")]
     pub meters: Option<PathBuf>,
     /// CSV: enterprise,meter,quantity,at,old_final,new_initial,multiplier.

@@ -16,6 +16,7 @@
 //! assert_eq!(before.to_string(), "999984.0625");
 //! ```
 
+mod account;
 pub mod amount;
 pub mod balance;
 pub mod batch;
@@ -38,7 +39,9 @@ pub mod plan;
 pub mod progress;
 pub mod quantity;
 pub mod reading;
+pub mod sentinel;
 pub mod traits;
+mod usual;
 pub mod waste;
 pub mod waste_code;
 pub mod water;

@@ -14,4 +14,5 @@ mod materials_doubts;
 mod past;
 mod progress;
 mod quality;
+mod registers;
 mod registry;
