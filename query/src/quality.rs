@@ -6,6 +6,7 @@
 
 mod checks;
 mod counts;
+mod declared;
 mod delivery;
 mod rules;
 
@@ -290,9 +291,22 @@ impl<'a> Subject<'a> {
     }
 
     fn consumed(&self, series: &Series, parts: &[&SeriesDays]) -> Sum {
-        self.joined(series, parts).amount
+        let corrected = self
+            .park
+            .consumed(self.enterprise, series, parts, self.range);
+        corrected.consumption.amount
     }
 
+    /// The same of the days of the range on which the series counts.
+    fn counted(&self, series: &Series, parts: &[&SeriesDays]) -> Sum {
+        let (park, of) = (self.park, self.enterprise);
+        let days = park.counting(of, series, self.range).days.into_iter();
+        days.map(|days| park.consumed(of, series, parts, days))
+            .map(|corrected| corrected.consumption.amount)
+            .sum()
+    }
+
+    /// The series in the range as it was measured, with what was come across.
     fn joined(&self, series: &Series, parts: &[&SeriesDays]) -> Consumption {
         let meters = &self.park.registry.meters;
         let traits = meters.traits(self.enterprise, series);
@@ -323,14 +337,7 @@ impl<'a> Subject<'a> {
             let days: Sum = of_month
                 .series()
                 .filter(|(series, _)| series.quantity == *quantity)
-                .filter(|(series, _)| {
-                    !of_month
-                        .park
-                        .registry
-                        .counted(self.enterprise, series, month)
-                        .is_empty()
-                })
-                .map(|(series, parts)| of_month.consumed(series, &parts))
+                .map(|(series, parts)| of_month.counted(series, &parts))
                 .sum();
             let off = off(days, told.amount);
             found.extend(off.map(|off| (of.series.clone(), month, told.amount, days, off)));

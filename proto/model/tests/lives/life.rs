@@ -272,7 +272,7 @@ impl Life {
 
     /// A life in which what befalls the meter leaves no doubt.
     pub(crate) fn certain(chance: &mut Chance) -> Self {
-        let days = chance.within(3, 9);
+        let days = chance.within(4, 9);
         let plan = Plan::of(chance, days);
         let mut life = plan.lived(chance);
         let mut clean = vec![true; life.points.len()];
@@ -306,9 +306,11 @@ impl Life {
     /// what is shown.
     fn is_seen(&self, fault: Fault, from: usize, to: usize) -> bool {
         let near = &self.points[from - 3..to + 3];
-        let falls = near
-            .windows(2)
-            .any(|pair| pair[1].register < pair[0].register);
+        let leap = amount(1_000 * MICRO);
+        let exchanged = near.windows(2).any(|pair| {
+            let rise = pair[1].register.since(pair[0].register);
+            rise < Sum::ZERO || rise > Sum::from(leap)
+        });
         let moves = |pair: &[Point]| pair[0].register != pair[1].register;
         let (before, after) = (&near[..3], &near[near.len() - 3..]);
         let awake = before.windows(2).any(moves) && after.windows(2).any(moves);
