@@ -53,6 +53,7 @@ mod explain;
 mod extract;
 mod fields;
 mod figure;
+mod implausible;
 mod latest;
 mod leakage;
 mod limits;
