@@ -38,6 +38,7 @@ pub mod plan;
 pub mod progress;
 pub mod quantity;
 pub mod reading;
+pub mod ticket;
 pub mod traits;
 pub mod waste;
 pub mod waste_code;
