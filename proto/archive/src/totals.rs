@@ -11,7 +11,8 @@ use arrow::{
         Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
     },
     datatypes::{
-        Date32Type, Decimal128Type, Int32Type, Int64Type, SchemaRef, TimestampMillisecondType,
+        Date32Type, Decimal128Type, Int32Type, Int64Type, Schema, SchemaRef,
+        TimestampMillisecondType,
     },
 };
 use bytes::Bytes;
@@ -22,7 +23,12 @@ use greenpark_model::{
     id::{EnterpriseId, MeterId},
     reading::{Kind, Series},
 };
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::{
+    arrow::arrow_reader::{
+        ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    },
+    file::metadata::ParquetMetaDataReader,
+};
 
 use crate::{
     delta::{Null, Shape},
@@ -53,6 +59,39 @@ pub struct TotalsRow {
     pub duplicates: u32,
     /// Readings superseded.
     pub conflicts: u32,
+    /// Readings that count and came late.
+    pub late: u32,
+}
+
+impl TotalsRow {
+    /// A row that counts only repeats, `many` of them, which came when the day was sealed as `revision`. It has no
+    /// readings; whatever is said of the series and day, they are to be added to.
+    #[must_use]
+    pub fn repeats(
+        enterprise: EnterpriseId,
+        series: Series,
+        (day, revision): (CivilDay, u32),
+        many: u32,
+    ) -> Self {
+        Self {
+            enterprise,
+            series,
+            day,
+            revision,
+            sha256: [0; 32],
+            rules: "".into(),
+            fold: DayFold::default(),
+            duplicates: many,
+            conflicts: 0,
+            late: 0,
+        }
+    }
+
+    /// Whether the row counts only repeats that came after its revision was sealed.
+    #[must_use]
+    pub fn is_repeats(&self) -> bool {
+        self.fold.readings == 0
+    }
 }
 
 /// A file of a totals table.
@@ -70,7 +109,8 @@ pub struct TotalsFile {
 
 /// Columns of the totals table. `consumption` is within the day: steps over midnight are made when days
 /// are joined. Registers are null where the day has none; `head` is the one after the first, `tail` the
-/// one before the last. `rules` tells the meter's traits that the row was folded by.
+/// one before the last. `rules` tells the meter's traits that the row was folded by. A row without readings counts
+/// repeats that came after its revision was sealed; `late` is null where no reading of the file came late.
 pub(crate) static SHAPE: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),
@@ -101,16 +141,32 @@ pub(crate) static SHAPE: Shape = Shape {
         ("conflicts", "long", Null::Never),
         ("sha256", "string", Null::Never),
         ("rules", "string", Null::Never),
+        ("late", "long", Null::Allowed),
     ],
     partition: &[],
 };
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
+/// The column that only files with late readings have.
+const LATE: &str = "late";
 
-/// The columns of a totals file as Arrow reads them best: texts as dictionaries.
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
+/// The columns of a file without late readings.
+static USUAL: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let usual = SCHEMA.fields().iter().filter(|field| field.name() != LATE);
+    Arc::new(Schema::new(usual.cloned().collect::<Vec<_>>()))
+});
+
+/// The columns of a totals file as Arrow reads them best: texts as dictionaries. `late` is there only in a file
+/// of which some readings came late.
 #[must_use]
 pub fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
+}
+
+/// The columns that the file of `rows` has beyond those of every file.
+pub(crate) fn more_columns(rows: &[TotalsRow]) -> Vec<&'static str> {
+    let any = rows.iter().any(|row| row.late > 0);
+    any.then_some(LATE).into_iter().collect()
 }
 
 impl TableFile for TotalsFile {
@@ -136,13 +192,23 @@ pub(crate) fn file_name(seal: i64, sha256: &[u8; 32]) -> String {
     )
 }
 
-/// Sorts as files are sorted.
-pub(crate) fn sort(rows: &mut [TotalsRow]) {
+/// Sorts as files are sorted, and adds rows up that count only repeats of one series and day.
+pub(crate) fn sort(rows: &mut Vec<TotalsRow>) {
     rows.sort_by(|a, b| {
-        let key = |row: &TotalsRow| (row.day, row.revision);
+        let key = |row: &TotalsRow| (row.day, row.revision, row.is_repeats());
         (&a.enterprise, &a.series)
             .cmp(&(&b.enterprise, &b.series))
             .then_with(|| key(a).cmp(&key(b)))
+    });
+    rows.dedup_by(|next, row| {
+        let same = row.is_repeats()
+            && next.is_repeats()
+            && (row.day, row.revision) == (next.day, next.revision)
+            && (&row.enterprise, &row.series) == (&next.enterprise, &next.series);
+        if same {
+            row.duplicates = row.duplicates.saturating_add(next.duplicates);
+        }
+        same
     });
 }
 
@@ -154,7 +220,13 @@ pub fn encode_totals(rows: &[TotalsRow]) -> Result<Bytes, EncodeError> {
     if rows.is_empty() {
         return Err(EncodeError::Empty);
     }
-    tabular::write(&SCHEMA, columns(rows)?)
+    let mut columns = columns(rows)?;
+    if more_columns(rows).is_empty() {
+        return tabular::write(&USUAL, columns);
+    }
+    let late = rows.iter().map(|row| i64::from(row.late));
+    columns.push(Arc::new(Int64Array::from_iter_values(late)));
+    tabular::write(&SCHEMA, columns)
 }
 
 fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> {
@@ -243,10 +315,17 @@ fn decimals(values: Vec<Option<i128>>, precision: u8) -> Result<Decimal128Array,
 /// # Errors
 /// [`DecodeError`] if the bytes are no such file.
 pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
-    let options = ArrowReaderOptions::new().with_schema(schema());
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
-        .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|source| DecodeError::Parquet(source.into()))?;
+    let parquet = |source: parquet::errors::ParquetError| DecodeError::Parquet(source.into());
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
+    let metadata = metadata.map_err(parquet)?;
+    let columns = metadata.file_metadata().schema_descr().root_schema();
+    let has_late = columns.get_fields().iter().any(|c| c.name() == LATE);
+    let schema = if has_late { &SCHEMA } else { &USUAL };
+    let options = ArrowReaderOptions::new().with_schema(Arc::clone(schema));
+    let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(parquet)?;
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+        .build()
+        .map_err(parquet)?;
     let mut rows = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
@@ -300,6 +379,14 @@ impl<'a> TotalsColumns<'a> {
             .as_primitive_opt::<Int64Type>()
             .ok_or(DecodeError::Column(name))?;
         u32::try_from(array.value(row)).map_err(|_| DecodeError::Column(name))
+    }
+
+    /// Readings that came late: none where the file does not have the column.
+    fn late(&self, row: usize) -> Result<u32, DecodeError> {
+        match self.batch.column_by_name(LATE) {
+            Some(column) if column.is_valid(row) => self.count(LATE, row),
+            _ => Ok(0),
+        }
     }
 
     fn point(&self, names: [&'static str; 2], row: usize) -> Result<Option<Point>, DecodeError> {
@@ -364,6 +451,7 @@ impl<'a> TotalsColumns<'a> {
             },
             duplicates: count("duplicates")?,
             conflicts: count("conflicts")?,
+            late: self.late(row)?,
         })
     }
 }

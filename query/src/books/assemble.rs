@@ -167,6 +167,7 @@ pub(super) fn join(
             .filter(|t| sealed.counts(t) && !was_read(&t.day))
         {
             joined.push(total.day, total.fold, total.duplicates, total.conflicts);
+            joined.push_late(total.day, total.late);
         }
         if !joined.days.is_empty() {
             series.insert(key, joined);
@@ -178,6 +179,7 @@ pub(super) fn join(
                 .entry(&open.key)
                 .or_insert_with(|| SeriesDays::new(&open.key));
             entry.push(*day, open.fold, open.duplicates, open.conflicts);
+            entry.push_late(*day, open.late);
             entry.newest = open.newest;
         }
     }
@@ -228,6 +230,7 @@ impl SeriesDays {
             key: key.clone(),
             days: Vec::new(),
             repeats: Vec::new(),
+            late: Vec::new(),
             newest: None,
             whole: DayFold::default(),
             whole_days: 0,
@@ -241,6 +244,13 @@ impl SeriesDays {
         }
     }
 
+    /// Says how many readings of a day that was pushed came late.
+    pub(crate) fn push_late(&mut self, day: CivilDay, late: u32) {
+        if late > 0 {
+            self.late.push((day, late));
+        }
+    }
+
     /// Sorts what was pushed. A day stands once, unless totals were published twice for one revision;
     /// they are equal then.
     fn settle(&mut self) {
@@ -251,6 +261,8 @@ impl SeriesDays {
             self.days.dedup_by_key(|(day, _)| *day);
             self.repeats.sort_by_key(|(day, ..)| *day);
             self.repeats.dedup_by_key(|(day, ..)| *day);
+            self.late.sort_by_key(|(day, _)| *day);
+            self.late.dedup_by_key(|(day, _)| *day);
             if self.days.last().map(|(day, _)| *day) != last_read {
                 self.newest = None;
             }
