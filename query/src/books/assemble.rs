@@ -15,7 +15,7 @@ use greenpark_model::{
 };
 
 use crate::{
-    books::{BookDays, DayFolds, Load, SeriesDays},
+    books::{BookDays, DayFolds, Load, OpenFold, SeriesDays},
     decode::Total,
 };
 
@@ -166,8 +166,7 @@ pub(super) fn join(
             .iter()
             .filter(|t| sealed.counts(t) && !was_read(&t.day))
         {
-            joined.push(total.day, total.fold, total.duplicates, total.conflicts);
-            joined.push_late(total.day, total.late);
+            joined.push_total(total);
         }
         if !joined.days.is_empty() {
             series.insert(key, joined);
@@ -178,9 +177,7 @@ pub(super) fn join(
             let entry = series
                 .entry(&open.key)
                 .or_insert_with(|| SeriesDays::new(&open.key));
-            entry.push(*day, open.fold, open.duplicates, open.conflicts);
-            entry.push_late(*day, open.late);
-            entry.newest = open.newest;
+            entry.push_open(*day, open);
         }
     }
     let mut open: BTreeMap<EnterpriseId, BTreeSet<CivilDay>> = BTreeMap::new();
@@ -242,6 +239,17 @@ impl SeriesDays {
         if duplicates > 0 || conflicts > 0 {
             self.repeats.push((day, duplicates, conflicts));
         }
+    }
+
+    fn push_open(&mut self, day: CivilDay, open: &OpenFold) {
+        self.push(day, open.fold, open.duplicates, open.conflicts);
+        self.push_late(day, open.late);
+        self.newest = open.newest;
+    }
+
+    fn push_total(&mut self, total: &Total) {
+        self.push(total.day, total.fold, total.duplicates, total.conflicts);
+        self.push_late(total.day, total.late);
     }
 
     /// Says how many readings of a day that was pushed came late.
