@@ -160,6 +160,7 @@ pub(crate) fn by_year(range: DayRange) -> Vec<DayRange> {
 const fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Register => 0,
+        Kind::DailyCounter => 1,
         Kind::Interval => 2,
         Kind::Event => 3,
         Kind::Gauge => 4,
