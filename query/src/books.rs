@@ -51,6 +51,8 @@ pub(crate) struct SeriesDays {
     pub(crate) days: Vec<(CivilDay, DayFold)>,
     /// Days with duplicates or conflicts, and how many of each.
     pub(crate) repeats: Vec<(CivilDay, u32, u32)>,
+    /// Days with readings that came late, and how many of them count.
+    pub(crate) late: Vec<(CivilDay, u32)>,
     /// The last reading of the last day, if that day's rows were read.
     pub(crate) newest: Option<Newest>,
     /// All days joined into one fold.
@@ -102,6 +104,7 @@ struct OpenFold {
     fold: DayFold,
     duplicates: u32,
     conflicts: u32,
+    late: u32,
     newest: Option<Newest>,
 }
 
@@ -298,6 +301,7 @@ impl Books {
             }
         }
         rows.sort_by(|a, b| (&a.key, a.day, a.revision).cmp(&(&b.key, b.day, b.revision)));
+        decode::add_repeats(&mut rows);
         let totals = Arc::new(Totals {
             version: snapshot.totals_version,
             rows,

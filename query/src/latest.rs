@@ -65,6 +65,7 @@ pub(crate) fn reading(
             .map(Flag::as_str)
             .unwrap_or_default()
             .to_owned(),
+        ..pb::Reading::default()
     }
 }
 

@@ -315,6 +315,7 @@ fn new_data(version: i64, bytes: &Bytes, rows: usize) -> NewData {
         day: None,
         size: bytes.len() as u64,
         stats: format!("{{\"numRecords\":{rows}}}"),
+        more_columns: Vec::new(),
     }
 }
 

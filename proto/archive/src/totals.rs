@@ -61,6 +61,39 @@ pub struct TotalsRow {
     pub duplicates: u32,
     /// Readings superseded.
     pub conflicts: u32,
+    /// Readings that count and came late.
+    pub late: u32,
+}
+
+impl TotalsRow {
+    /// A row that counts only repeats, `many` of them, which came when the day was sealed as `revision`. It has no
+    /// readings; whatever is said of the series and day, they are to be added to.
+    #[must_use]
+    pub fn repeats(
+        enterprise: EnterpriseId,
+        series: Series,
+        (day, revision): (CivilDay, u32),
+        many: u32,
+    ) -> Self {
+        Self {
+            enterprise,
+            series,
+            day,
+            revision,
+            sha256: [0; 32],
+            rules: "".into(),
+            fold: DayFold::default(),
+            duplicates: many,
+            conflicts: 0,
+            late: 0,
+        }
+    }
+
+    /// Whether the row counts only repeats that came after its revision was sealed.
+    #[must_use]
+    pub fn is_repeats(&self) -> bool {
+        self.fold.readings == 0
+    }
 }
 
 /// A file of a totals table.
@@ -78,8 +111,9 @@ pub struct TotalsFile {
 
 /// Columns of the totals table. `consumption` is within the day: steps over midnight are made when days
 /// are joined. Registers are null where the day has none; `head` is the first that differs from the first,
-/// `tail` the last that differs from the last. `rules` tells the meter's traits that the row was folded by.
-/// [`odd`] is what few days have, and only files that have some have the column.
+/// `tail` the last that differs from the last. `rules` names the meter's traits that the row was folded by. A row without
+/// readings counts repeats that came after its revision was sealed. [`odd`] is what few days have and `late` counts
+/// readings that came late: only files that have some have these columns.
 pub(crate) static SHAPE: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),
@@ -111,24 +145,52 @@ pub(crate) static SHAPE: Shape = Shape {
         ("sha256", "string", Null::Never),
         ("rules", "string", Null::Never),
         (ODD, "string", Null::Allowed),
+        (LATE, "long", Null::Allowed),
     ],
     partition: &[],
 };
 
 /// The column that only files with odd days have.
 const ODD: &str = "odd";
+/// The column that only files with late readings have.
+const LATE: &str = "late";
+/// The columns that not every file has.
+const MORE: [&str; 2] = [ODD, LATE];
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
-/// The columns of a file without odd days.
-static USUAL: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let usual = SCHEMA.fields().iter().filter(|field| field.name() != ODD);
-    Arc::new(Schema::new(usual.cloned().collect::<Vec<_>>()))
-});
+/// The columns of a file without odd days and late readings.
+static USUAL: LazyLock<SchemaRef> = LazyLock::new(|| schema_of_more(&|_| false));
 
-/// The columns of a totals file as Arrow reads them best: texts as dictionaries.
+/// The columns of a file that has those of [`MORE`] that `has` names.
+fn schema_with(has: impl Fn(&str) -> bool) -> SchemaRef {
+    if MORE.iter().any(|name| has(name)) {
+        schema_of_more(&has)
+    } else {
+        Arc::clone(&USUAL)
+    }
+}
+
+fn schema_of_more(has: &dyn Fn(&str) -> bool) -> SchemaRef {
+    let kept = |name: &str| !MORE.contains(&name) || has(name);
+    let fields = SCHEMA.fields().iter().filter(|field| kept(field.name()));
+    Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+}
+
+/// The columns of a totals file as Arrow reads them best: texts as dictionaries. `late` is there only in a file
+/// of which some readings came late.
 #[must_use]
 pub fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
+}
+
+/// The columns that the file of `rows` has beyond those of every file.
+pub(crate) fn more_columns(rows: &[TotalsRow]) -> Vec<&'static str> {
+    let odd = rows.iter().any(|row| odd::write_odd(&row.fold).is_some());
+    let late = rows.iter().any(|row| row.late > 0);
+    [(odd, ODD), (late, LATE)]
+        .into_iter()
+        .filter_map(|(any, name)| any.then_some(name))
+        .collect()
 }
 
 impl TableFile for TotalsFile {
@@ -154,13 +216,23 @@ pub(crate) fn file_name(seal: i64, sha256: &[u8; 32]) -> String {
     )
 }
 
-/// Sorts as files are sorted.
-pub(crate) fn sort(rows: &mut [TotalsRow]) {
+/// Sorts as files are sorted, and adds rows up that count only repeats of one series and day.
+pub(crate) fn sort(rows: &mut Vec<TotalsRow>) {
     rows.sort_by(|a, b| {
-        let key = |row: &TotalsRow| (row.day, row.revision);
+        let key = |row: &TotalsRow| (row.day, row.revision, row.is_repeats());
         (&a.enterprise, &a.series)
             .cmp(&(&b.enterprise, &b.series))
             .then_with(|| key(a).cmp(&key(b)))
+    });
+    rows.dedup_by(|next, row| {
+        let same = row.is_repeats()
+            && next.is_repeats()
+            && (row.day, row.revision) == (next.day, next.revision)
+            && (&row.enterprise, &row.series) == (&next.enterprise, &next.series);
+        if same {
+            row.duplicates = row.duplicates.saturating_add(next.duplicates);
+        }
+        same
     });
 }
 
@@ -173,13 +245,17 @@ pub fn encode_totals(rows: &[TotalsRow]) -> Result<Bytes, EncodeError> {
         return Err(EncodeError::Empty);
     }
     let mut columns = columns(rows)?;
-    let texts: Vec<Option<String>> = rows.iter().map(|row| odd::write_odd(&row.fold)).collect();
-    if texts.iter().all(Option::is_none) {
-        return tabular::write(&USUAL, columns);
+    let more = more_columns(rows);
+    if more.contains(&ODD) {
+        let texts: Vec<Option<String>> = rows.iter().map(|row| odd::write_odd(&row.fold)).collect();
+        let texts = texts.iter().map(Option::as_deref);
+        columns.push(Arc::new(texts.collect::<DictionaryArray<Int32Type>>()));
     }
-    let texts = texts.iter().map(Option::as_deref);
-    columns.push(Arc::new(texts.collect::<DictionaryArray<Int32Type>>()));
-    tabular::write(&SCHEMA, columns)
+    if more.contains(&LATE) {
+        let late = rows.iter().map(|row| i64::from(row.late));
+        columns.push(Arc::new(Int64Array::from_iter_values(late)));
+    }
+    tabular::write(&schema_with(|name| more.contains(&name)), columns)
 }
 
 fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> {
@@ -272,9 +348,9 @@ pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
     let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
     let metadata = metadata.map_err(parquet)?;
     let columns = metadata.file_metadata().schema_descr().root_schema();
-    let has_odd = columns.get_fields().iter().any(|c| c.name() == ODD);
-    let schema = if has_odd { &SCHEMA } else { &USUAL };
-    let options = ArrowReaderOptions::new().with_schema(Arc::clone(schema));
+    let has = |name: &str| columns.get_fields().iter().any(|c| c.name() == name);
+    let schema = schema_with(has);
+    let options = ArrowReaderOptions::new().with_schema(schema);
     let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(parquet)?;
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
         .build()
@@ -344,6 +420,14 @@ impl<'a> TotalsColumns<'a> {
         }
     }
 
+    /// Readings that came late: none where the file does not have the column.
+    fn late(&self, row: usize) -> Result<u32, DecodeError> {
+        match self.batch.column_by_name(LATE) {
+            Some(column) if column.is_valid(row) => self.count(LATE, row),
+            _ => Ok(0),
+        }
+    }
+
     fn point(&self, names: [&'static str; 2], row: usize) -> Result<Option<Point>, DecodeError> {
         let [instant, register] = names;
         let instants = self
@@ -409,6 +493,7 @@ impl<'a> TotalsColumns<'a> {
             fold: self.with_odd(fold, row)?,
             duplicates: count("duplicates")?,
             conflicts: count("conflicts")?,
+            late: self.late(row)?,
         })
     }
 }

@@ -43,6 +43,7 @@ pub mod quantity;
 pub mod reading;
 pub mod sentinel;
 pub mod soundness;
+pub mod ticket;
 pub mod traits;
 mod usual;
 pub mod waste;

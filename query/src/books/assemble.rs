@@ -15,7 +15,7 @@ use greenpark_model::{
 };
 
 use crate::{
-    books::{BookDays, DayFolds, Load, SeriesDays},
+    books::{BookDays, DayFolds, Load, OpenFold, SeriesDays},
     decode::Total,
 };
 
@@ -164,12 +164,7 @@ pub(super) fn join(
             .iter()
             .filter(|t| sealed.counts(t) && !was_read(&t.day))
         {
-            joined.push(
-                total.day,
-                total.fold.clone(),
-                total.duplicates,
-                total.conflicts,
-            );
+            joined.push_total(total);
         }
         if !joined.days.is_empty() {
             series.insert(key, joined);
@@ -180,8 +175,7 @@ pub(super) fn join(
             let entry = series
                 .entry(&open.key)
                 .or_insert_with(|| SeriesDays::new(&open.key));
-            entry.push(*day, open.fold.clone(), open.duplicates, open.conflicts);
-            entry.newest = open.newest;
+            entry.push_open(*day, open);
         }
     }
     let mut open: BTreeMap<EnterpriseId, BTreeSet<CivilDay>> = BTreeMap::new();
@@ -230,6 +224,7 @@ impl SeriesDays {
             key: key.clone(),
             days: Vec::new(),
             repeats: Vec::new(),
+            late: Vec::new(),
             newest: None,
             whole: DayFold::default(),
             whole_days: 0,
@@ -243,6 +238,29 @@ impl SeriesDays {
         }
     }
 
+    fn push_open(&mut self, day: CivilDay, open: &OpenFold) {
+        self.push(day, open.fold.clone(), open.duplicates, open.conflicts);
+        self.push_late(day, open.late);
+        self.newest = open.newest;
+    }
+
+    fn push_total(&mut self, total: &Total) {
+        self.push(
+            total.day,
+            total.fold.clone(),
+            total.duplicates,
+            total.conflicts,
+        );
+        self.push_late(total.day, total.late);
+    }
+
+    /// Says how many readings of a day that was pushed came late.
+    pub(crate) fn push_late(&mut self, day: CivilDay, late: u32) {
+        if late > 0 {
+            self.late.push((day, late));
+        }
+    }
+
     /// Sorts what was pushed. A day stands once, unless totals were published twice for one revision;
     /// they are equal then.
     fn settle(&mut self) {
@@ -253,6 +271,8 @@ impl SeriesDays {
             self.days.dedup_by_key(|(day, _)| *day);
             self.repeats.sort_by_key(|(day, ..)| *day);
             self.repeats.dedup_by_key(|(day, ..)| *day);
+            self.late.sort_by_key(|(day, _)| *day);
+            self.late.dedup_by_key(|(day, _)| *day);
             if self.days.last().map(|(day, _)| *day) != last_read {
                 self.newest = None;
             }

@@ -274,12 +274,14 @@ fn fold_rows(
                 .get(key)
                 .map_or(0, |&count| count.saturating_sub(span.len()));
             let conflicts = columns.superseded.iter().filter(|s| **s).count();
+            let late = merged.rows.late_in(span.clone()).count();
             let newest = span.rev().find(|&row| !merged.rows.superseded[row]);
             OpenFold {
                 key: key.clone(),
                 fold: fold_day(key.series.kind, &traits, columns),
                 duplicates: count(dropped).saturating_add(sealed_duplicates(key).unwrap_or(0)),
                 conflicts: count(conflicts),
+                late: count(late),
                 newest: newest.and_then(|row| newest_of(&merged.rows, row)),
             }
         })

@@ -216,7 +216,7 @@ pub(super) async fn digests(
             .session(Work::Scan, [("totals", LakeTable::totals(snapshot))])?;
         let sql = format!(
             "SELECT DISTINCT day, revision, sha256 FROM totals WHERE enterprise = '{}' \
-             AND day BETWEEN DATE '{first}' AND DATE '{last}'",
+             AND readings > 0 AND day BETWEEN DATE '{first}' AND DATE '{last}'",
             selection.enterprise,
         );
         let mut batches = engine::stream(&session, &sql).await?;

@@ -64,26 +64,27 @@ fn row() -> impl Strategy<Value = TotalsRow> {
         any::<[u8; 32]>(),
         fold,
         any::<[u16; 3]>(),
+        prop_oneof![4 => Just(0u32), 1 => 1u32..9],
     )
-        .prop_map(
-            |(name, meter, medium, kind, sha256, fold, [revision, duplicates, conflicts])| {
-                TotalsRow {
-                    enterprise: enterprise(&name),
-                    series: Series {
-                        meter: MeterId::new(&meter).expect("an id"),
-                        quantity: Quantity::consumed(medium),
-                        kind,
-                    },
-                    day: day("2026-11-22").plus(i32::from(revision) % 400),
-                    revision: u32::from(revision),
-                    sha256,
-                    rules: format!("at most {duplicates}/h").into(),
-                    fold,
-                    duplicates: u32::from(duplicates),
-                    conflicts: u32::from(conflicts),
-                }
-            },
-        )
+        .prop_map(|(name, meter, medium, kind, sha256, fold, counts, late)| {
+            let [revision, duplicates, conflicts] = counts;
+            TotalsRow {
+                enterprise: enterprise(&name),
+                series: Series {
+                    meter: MeterId::new(&meter).expect("an id"),
+                    quantity: Quantity::consumed(medium),
+                    kind,
+                },
+                day: day("2026-11-22").plus(i32::from(revision) % 400),
+                revision: u32::from(revision),
+                sha256,
+                rules: format!("at most {duplicates}/h").into(),
+                fold,
+                duplicates: u32::from(duplicates),
+                conflicts: u32::from(conflicts),
+                late,
+            }
+        })
 }
 
 proptest! {
@@ -109,4 +110,36 @@ fn names_tell_the_seal() {
         Some(17)
     );
     assert_eq!(TotalsFile::parse("part-0.parquet", 1, 2), None);
+}
+
+#[test]
+fn only_a_file_with_late_readings_has_their_column() {
+    let mut rows = vec![TotalsRow {
+        enterprise: enterprise("steel"),
+        series: Series {
+            meter: MeterId::new("main").expect("an id"),
+            quantity: Quantity::consumed(Medium::Electricity),
+            kind: Kind::Register,
+        },
+        day: day("2026-11-22"),
+        revision: 1,
+        sha256: [7; 32],
+        rules: "".into(),
+        fold: DayFold::default(),
+        duplicates: 0,
+        conflicts: 0,
+        late: 0,
+    }];
+    let columns = |rows: &[TotalsRow]| {
+        let bytes = encode_totals(rows).expect("in range");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a file");
+        reader.parquet_schema().num_columns()
+    };
+    let usual = columns(&rows);
+    assert_eq!(more_columns(&rows), [] as [&str; 0]);
+    rows[0].late = 2;
+    assert_eq!(
+        (columns(&rows), more_columns(&rows)),
+        (usual + 1, vec!["late"])
+    );
 }

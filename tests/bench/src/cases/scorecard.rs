@@ -194,8 +194,6 @@ fn file(enterprise: &str, day: CivilDay, rows: &Rows) -> NewFile {
         day,
         kind: kind.clone(),
         offsets: None,
-        duplicates: 0,
-        conflicts: 0,
     };
     NewFile {
         day,
@@ -216,6 +214,7 @@ fn totals(rows: &Rows, day: CivilDay, sha256: [u8; 32]) -> Vec<TotalsRow> {
             fold: fold_day(key.series.kind, &Traits::default(), rows.columns(span)),
             duplicates: 0,
             conflicts: 0,
+            late: 0,
         })
         .collect()
 }
