@@ -63,6 +63,7 @@ mod registry;
 mod rpc;
 mod scan;
 mod scorecard;
+mod soundness;
 mod table;
 
 pub use fields::{FileError, Mistake, Mistakes};

@@ -1,5 +1,6 @@
 //! What enterprises consumed in a range, by quantity and factors, with how much of it is certain. Pure.
 
+mod completeness;
 mod factors;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use crate::{
     statistics::Series,
 };
 
+pub(crate) use completeness::Completeness;
 pub(crate) use factors::{By, Coal};
 
 /// The data that factors and categories are taken from.
@@ -71,6 +73,9 @@ pub(crate) struct Part {
     /// What of it was set by hand.
     pub(crate) manual: Sum,
     pub(crate) counted_manual: Sum,
+    /// What of it meters without a registry entry measured.
+    pub(crate) unregistered: Sum,
+    pub(crate) counted_unregistered: Sum,
 }
 
 /// What some enterprises consumed.
@@ -102,6 +107,8 @@ pub(crate) struct Measured {
     pub(crate) conflicts: u64,
     /// Days that are not sealed.
     pub(crate) open: BTreeSet<CivilDay>,
+    /// How much is known of what was due.
+    pub(crate) completeness_due: Completeness,
 }
 
 impl Question<'_> {
@@ -173,13 +180,14 @@ pub(crate) fn measure(
 ) -> Measured {
     let mut measured = Measured::default();
     let today = question.now.day();
-    for (series, parts) in park.series(enterprise) {
+    let known = park.series(enterprise);
+    for (&series, parts) in &known {
         if series.kind != Kind::Gauge && question.concerns(series.quantity) {
             let of = OneSeries {
                 park,
                 enterprise,
                 series,
-                parts: &parts,
+                parts,
             };
             measured.take(question, of);
         }
@@ -190,6 +198,15 @@ pub(crate) fn measure(
         measured.silent.push(name);
     }
     measured.expect(question, park, enterprise);
+    measured.completeness_due = Completeness::of(
+        question,
+        completeness::Whose {
+            park,
+            enterprise,
+            known: &known,
+            counts: &|_, days| vec![days],
+        },
+    );
     let range = question.range;
     let hot = park
         .books()
@@ -288,7 +305,8 @@ impl Measured {
                     .iter()
                     .map(|told| format!("{}, {told}", name()));
                 self.corrections.extend(told);
-                self.book(question, series.quantity, by, &corrected);
+                let is_registered = meter.is_some();
+                self.book(question, (series.quantity, by, is_registered), &corrected);
             }
             for &(_, duplicates, conflicts) in parts
                 .iter()
@@ -307,7 +325,12 @@ impl Measured {
         }
     }
 
-    fn book(&mut self, question: &Question<'_>, quantity: Quantity, by: By, corrected: &Corrected) {
+    fn book(
+        &mut self,
+        question: &Question<'_>,
+        (quantity, by, is_registered): (Quantity, By, bool),
+        corrected: &Corrected,
+    ) {
         let consumption = &corrected.consumption;
         if *consumption == Consumption::default() && corrected.told.is_empty() {
             return;
@@ -320,6 +343,9 @@ impl Measured {
         part.amount += consumption.amount;
         part.estimated += consumption.estimated;
         part.manual += corrected.manual;
+        if !is_registered {
+            part.unregistered += consumption.amount;
+        }
         self.readings += consumption.readings;
         self.meter_days += u64::from(consumption.days);
         self.outcomes = self.outcomes.plus(consumption.outcomes);
@@ -350,6 +376,7 @@ impl Measured {
             part.counted = signed(part.amount);
             part.counted_estimated = signed(part.estimated);
             part.counted_manual = signed(part.manual);
+            part.counted_unregistered = signed(part.unregistered);
         }
     }
 
@@ -414,6 +441,8 @@ impl Measured {
             sum.counted_estimated += part.counted_estimated;
             sum.manual += part.manual;
             sum.counted_manual += part.counted_manual;
+            sum.unregistered += part.unregistered;
+            sum.counted_unregistered += part.counted_unregistered;
         }
         self.without_factor.extend(other.without_factor);
         self.unregistered.extend(other.unregistered);
@@ -431,5 +460,6 @@ impl Measured {
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
         self.open.extend(other.open);
+        self.completeness_due.add(other.completeness_due);
     }
 }

@@ -8,7 +8,7 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
 
-use crate::figure::Told;
+use crate::{figure::Told, soundness::on_wire};
 
 /// Decimal places of rates when they are told.
 const PLACES: u32 = 4;
@@ -68,15 +68,29 @@ fn point(year: i16, told: &Told) -> pb::YearPoint {
         year: year.into(),
         value: told.figure.value.clone(),
         status: told.figure.status,
+        unsound: on_wire(&told.unsound, year),
         ..pb::YearPoint::default()
     }
 }
 
-/// Why figures that have a value cannot be judged, a sentence a year.
-fn doubts<'a>(figures: impl Iterator<Item = &'a (i16, Told)>) -> Vec<String> {
+/// The reasons against figures, each with its year.
+pub(crate) fn reasons<'a>(
+    figures: impl IntoIterator<Item = &'a (i16, Told)>,
+) -> Vec<pb::UnsoundReason> {
+    let figures = figures.into_iter();
     figures
-        .filter(|(_, told)| told.ratio.is_some() && !told.unsound.is_empty())
-        .map(|(year, told)| format!("{year} cannot be judged: {}", told.unsound.join("; ")))
+        .flat_map(|(year, told)| on_wire(&told.unsound, *year))
+        .collect()
+}
+
+/// Why figures cannot be judged, a sentence a year.
+fn doubts<'a>(figures: impl Iterator<Item = &'a (i16, Told)>) -> Vec<String> {
+    let unsound = figures.filter(|(_, told)| !told.unsound.is_empty());
+    unsound
+        .map(|(year, told)| {
+            let reasons: Vec<String> = told.unsound.iter().map(ToString::to_string).collect();
+            format!("{year} cannot be judged: {}", reasons.join("; "))
+        })
         .collect()
 }
 
@@ -96,13 +110,13 @@ fn other_population(base: (i16, &Told), last: (i16, &Told)) -> Option<String> {
 
 fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetProgress {
     let Years { plan, mut figures } = years;
-    let base = figures.first().and_then(|(_, told)| told.ratio);
+    let base = figures.first().and_then(|(_, told)| told.sound());
     let fall = |ratio: Option<Ratio>| ratio.zip(base).and_then(|(r, b)| r.fall_since(&b).ok());
     let even = |year: i16| scheduled(asked, year.saturating_sub(plan.base_year), plan.years()).ok();
     let points = figures
         .iter()
         .map(|(year, told)| pb::YearPoint {
-            change_percent: fall(told.ratio).map(|f| percent(-f)).unwrap_or_default(),
+            change_percent: fall(told.sound()).map(|f| percent(-f)).unwrap_or_default(),
             scheduled_percent: even((*year).min(plan.end_year))
                 .map(|s| percent(-s))
                 .unwrap_or_default(),
@@ -114,16 +128,16 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
         figures.last().filter(|_| figures.len() > 1),
     ];
     let mut notes = doubts(ends.into_iter().flatten());
-    let sound = notes.is_empty();
+    let unsound = reasons(ends.into_iter().flatten());
     let Some((year, last)) = figures.pop() else {
         return pb::TargetProgress::default();
     };
-    let reached = fall(last.ratio);
+    let reached = fall(last.sound());
     let due = even(year.min(plan.end_year));
     let pace = reached
         .filter(|_| year < plan.end_year)
         .and_then(|reached| required_pace(reached, asked, plan.end_year.saturating_sub(year)).ok());
-    if reached.is_none() {
+    if reached.is_none() && unsound.is_empty() {
         notes.push(format!(
             "{} and {year} do not both have a figure to compare",
             plan.base_year
@@ -149,16 +163,14 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
         verdict: verdict(
             plan,
             year,
-            reached
-                .zip(due)
-                .filter(|_| sound)
-                .map(|(reached, due)| reached >= due),
+            reached.zip(due).map(|(reached, due)| reached >= due),
         )
         .into(),
         base: Some(base.map_or_else(|| last.figure.clone(), |told| told.figure)),
         current: Some(last.figure),
         years: points,
         notes,
+        unsound,
         ..pb::TargetProgress::default()
     }
 }
@@ -171,19 +183,24 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
         .collect();
     // The floor binds from the year after the base.
     let bound = || figures.iter().filter(|(year, _)| *year > plan.base_year);
-    let is_told = |told: &Told| told.ratio.is_some() && told.unsound.is_empty();
+    let is_below = |told: &Told| told.sound().is_some_and(|r| r.value.get() < floor);
     let below: Vec<String> = bound()
-        .filter(|(_, told)| is_told(told) && told.ratio.is_some_and(|r| r.value < floor))
+        .filter(|(_, told)| is_below(told))
         .map(|(year, _)| year.to_string())
         .collect();
     let unknown: Vec<String> = bound()
-        .filter(|(_, told)| !is_told(told))
+        .filter(|(_, told)| told.sound().is_none())
         .map(|(year, _)| year.to_string())
         .collect();
     let held = if !below.is_empty() {
         Some(false)
     } else {
         (unknown.is_empty() && bound().next().is_some()).then_some(true)
+    };
+    let unsound = match held {
+        None => reasons(bound()),
+        // One sound year below the floor is enough to have missed it.
+        Some(_) => Vec::new(),
     };
     let mut notes = doubts(bound());
     if !below.is_empty() {
@@ -205,6 +222,7 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
         verdict: verdict(plan, year, held).into(),
         years: points,
         notes,
+        unsound,
         ..pb::TargetProgress::default()
     }
 }
@@ -226,6 +244,8 @@ pub(crate) mod tests {
         coal::Basis,
         indicator::{Indicator, Key},
         money::PriceBase,
+        positive::Positive,
+        soundness::Reason,
     };
 
     use super::*;
@@ -249,7 +269,11 @@ pub(crate) mod tests {
             media: greenpark_model::coal::Media::Excluded,
             price_base: Some(PriceBase::Constant(2020)),
         };
-        let ratio = value.parse().ok().map(|value| Ratio { key, value });
+        let value = value
+            .parse()
+            .ok()
+            .and_then(|value| Positive::new(value).ok());
+        let ratio = value.map(|value| Ratio { key, value });
         let value = ratio.map(|r| r.told().to_string()).unwrap_or_default();
         Told {
             figure: pb::Figure {
@@ -311,7 +335,7 @@ pub(crate) mod tests {
             Form::Floor(Decimal::from(70)),
         ] {
             let mut last = told(indicator, "80");
-            last.unsound.push("days of the period are still open");
+            last.unsound.push(Reason::Open { days: 3 });
             let figures = vec![(2020, told(indicator, "100")), (2021, last)];
             let years = Years {
                 plan: &plan,
@@ -320,7 +344,65 @@ pub(crate) mod tests {
             let judged = judge(Target { indicator, form }, years);
             assert_eq!(judged.verdict(), pb::Verdict::Unknown);
             assert!(judged.notes[0].contains("still open"), "{:?}", judged.notes);
+            let [reason] = &judged.unsound[..] else {
+                panic!("one reason: {:?}", judged.unsound)
+            };
+            assert_eq!((reason.kind(), reason.year), (pb::UnsoundKind::Open, 2021));
+            assert_eq!(judged.years[1].unsound, judged.unsound);
+            let told = (&judged.change_percent, &judged.progress_percent);
+            assert_eq!((told.0.as_str(), told.1.as_str()), ("", ""));
         }
+    }
+
+    #[test]
+    fn an_unsound_base_leaves_no_year_to_compare() {
+        let plan = five_years();
+        let indicator = Indicator::EnergyIntensity;
+        let form = Form::Fall(Decimal::from(16));
+        let mut base = told(indicator, "1");
+        base.unsound.push(Reason::Open { days: 3 });
+        let figures = vec![
+            (2020, base),
+            (2021, told(indicator, "0.9")),
+            (2022, told(indicator, "0.8")),
+        ];
+        let years = Years {
+            plan: &plan,
+            figures,
+        };
+        let judged = judge(Target { indicator, form }, years);
+        assert_eq!(judged.verdict(), pb::Verdict::Unknown);
+        assert!(
+            judged
+                .years
+                .iter()
+                .all(|point| point.change_percent.is_empty())
+        );
+        // The figures are told all the same, and what the plan asks is.
+        assert_eq!(judged.years[2].value, "0.800000");
+        assert_eq!(judged.scheduled_percent, "-6.7366");
+        assert_eq!(judged.unsound[0].year, 2020);
+    }
+
+    #[test]
+    fn a_sound_year_below_the_floor_misses_it_whatever_another_year_is() {
+        let plan = five_years();
+        let indicator = Indicator::WasteUtilization;
+        let form = Form::Floor(Decimal::from(70));
+        let mut open = told(indicator, "80");
+        open.unsound.push(Reason::Open { days: 3 });
+        let figures = vec![
+            (2020, told(indicator, "80")),
+            (2021, told(indicator, "69")),
+            (2022, open),
+        ];
+        let years = Years {
+            plan: &plan,
+            figures,
+        };
+        let judged = judge(Target { indicator, form }, years);
+        assert_eq!(judged.verdict(), pb::Verdict::Behind);
+        assert!(judged.unsound.is_empty() && !judged.years[2].unsound.is_empty());
     }
 
     #[test]

@@ -231,6 +231,7 @@ impl SeriesDays {
             newest: None,
             whole: DayFold::default(),
             whole_days: 0,
+            most_readings: 0,
         }
     }
 
@@ -278,5 +279,7 @@ impl SeriesDays {
             outcomes: joined.outcomes,
         };
         self.whole_days = joined.days;
+        let readings = self.days.iter().map(|(_, fold)| fold.readings);
+        self.most_readings = readings.max().unwrap_or(0);
     }
 }

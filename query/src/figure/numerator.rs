@@ -22,6 +22,7 @@ pub(super) struct Numerator {
     /// The parts that were estimated, and all parts, each without its sign.
     estimated: Decimal,
     manual: Decimal,
+    unregistered: Decimal,
     absolute: Decimal,
     /// Standard coal beside a numerator of carbon dioxide.
     pub(super) tce: Decimal,
@@ -34,6 +35,7 @@ struct Contribution {
     value: Decimal,
     estimated: Decimal,
     manual: Decimal,
+    unregistered: Decimal,
     unit: &'static str,
 }
 
@@ -53,6 +55,17 @@ impl Numerator {
             Ok(percent(part, self.absolute)?.unwrap_or_default())
         };
         Ok((share(self.estimated)?, share(self.manual)?))
+    }
+
+    /// The part that was estimated or set by hand, as a fraction of all parts; nothing where there is none.
+    pub(super) fn uncertain_share(&self) -> Option<Decimal> {
+        let part = self.estimated.checked_add(self.manual)?;
+        part.checked_div(self.absolute)
+    }
+
+    /// The part of meters without a registry entry, as a fraction of all parts; nothing where there is none.
+    pub(super) fn unregistered_share(&self) -> Option<Decimal> {
+        self.unregistered.checked_div(self.absolute)
     }
 
     fn take(
@@ -83,6 +96,7 @@ impl Numerator {
             self.absolute = plus(self.absolute, contribution.value.abs())?;
             self.estimated = plus(self.estimated, contribution.estimated.abs())?;
             self.manual = plus(self.manual, contribution.manual.abs())?;
+            self.unregistered = plus(self.unregistered, contribution.unregistered.abs())?;
         }
         let (factor, factor_source) = factor(question, by);
         self.components.push(pb::Component {
@@ -118,14 +132,26 @@ fn tce(question: &Question<'_>, by: &By, part: &Part) -> Result<Option<Contribut
             .map(|heat| tce_of_heat(sum, *kj_per_unit, heat)),
         Coal::Unneeded | Coal::Unknown => None,
     };
-    let parts = [part.counted, part.counted_estimated, part.counted_manual];
-    let [Some(value), Some(estimated), Some(manual)] = parts.map(of) else {
+    let parts = [
+        part.counted,
+        part.counted_estimated,
+        part.counted_manual,
+        part.counted_unregistered,
+    ];
+    let [
+        Some(value),
+        Some(estimated),
+        Some(manual),
+        Some(unregistered),
+    ] = parts.map(of)
+    else {
         return Ok(None);
     };
     Ok(Some(Contribution {
         value: value.map_err(|_| out_of_range())?,
         estimated: estimated.map_err(|_| out_of_range())?,
         manual: manual.map_err(|_| out_of_range())?,
+        unregistered: unregistered.map_err(|_| out_of_range())?,
         unit: "tce",
     }))
 }
@@ -144,6 +170,7 @@ fn tco2(by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
         value: of(part.counted)?,
         estimated: of(part.counted_estimated)?,
         manual: of(part.counted_manual)?,
+        unregistered: of(part.counted_unregistered)?,
         unit: "tCO2",
     }))
 }
@@ -169,6 +196,7 @@ fn plain(part: &Part, unit: &'static str) -> Result<Contribution, QueryError> {
         value: decimal(part.counted)?,
         estimated: decimal(part.counted_estimated)?,
         manual: decimal(part.counted_manual)?,
+        unregistered: decimal(part.counted_unregistered)?,
         unit,
     })
 }

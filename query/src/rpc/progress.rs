@@ -140,12 +140,18 @@ impl Shared {
         let mut beside = pb::TargetProgress::default();
         if let (Form::Fall(percent), [base, .., current]) = (target.form, years) {
             let fall = percent / Decimal::ONE_HUNDRED;
+            // Members are split only where both figures of the group are sound.
+            beside.split_unsound =
+                progress::reasons(figures.first().into_iter().chain(figures.last()));
             match self.compare(asked, (target, fall), (base, current), &mut beside) {
                 // Who declared at other prices leaves nothing to compare; the figures themselves stand.
                 Err(QueryError::MixedPriceBases { .. }) => {}
                 compared => compared?,
             }
-            beside.forecast = comparison::forecast_of(asked.plan, &figures);
+            match comparison::forecast_of(asked.plan, &figures) {
+                Ok(forecast) => beside.forecast = forecast,
+                Err(unsound) => beside.forecast_unsound = unsound,
+            }
         }
         let plan = asked.plan;
         Ok(pb::TargetProgress {
@@ -153,6 +159,8 @@ impl Shared {
             fixed_panel: beside.fixed_panel,
             split: beside.split,
             forecast: beside.forecast,
+            split_unsound: beside.split_unsound,
+            forecast_unsound: beside.forecast_unsound,
             ..progress::judge(target, Years { plan, figures })
         })
     }
@@ -175,30 +183,37 @@ impl Shared {
         let tell = |year: &Year, members: &Members, rule| {
             let terms = asked.terms(target, year.range);
             let question = self.question(&terms, asked.registry)?;
-            let population = population::panel(&year.days, members, rule);
+            let population = population::panel(&year.days, members, rule).there(year.range);
             tell(&question, asked.name.to_string(), &population)
         };
         let (then, now) = (members(base), members(current));
         for (rule, members) in [(LIKE_FOR_LIKE, &now), (FIXED_PANEL, &then)] {
-            let told = (tell(base, members, rule)?, tell(current, members, rule)?);
-            let made = comparison::comparison(rule, (&told.0, &told.1), fall);
+            let base = (base.year, tell(base, members, rule)?);
+            let current = (current.year, tell(current, members, rule)?);
+            let made = comparison::comparison(rule, (&base, &current), fall);
             match rule {
                 LIKE_FOR_LIKE => to.like_for_like = Some(made),
                 _ => to.fixed_panel = Some(made),
             }
         }
-        let mut parts: Vec<(String, [Told; 2])> = Vec::new();
+        if !to.split_unsound.is_empty() {
+            return Ok(());
+        }
+        let mut parts: Vec<comparison::MemberYears> = Vec::new();
         for member in then.union(&now) {
             let alone = Members::from([member.clone()]);
-            let part = |year: &Year, there: &Members| match there.contains(member) {
-                true => tell(year, &alone, "named"),
-                // It was not in the group: it neither consumed nor added value there.
-                false => tell(year, &Members::new(), "named"),
+            let part = |year: &Year, there: &Members| {
+                let is_there = there.contains(member);
+                is_there.then(|| tell(year, &alone, "named")).transpose()
             };
             let name = Name::Enterprise(member.0.clone(), member.1.clone());
             parts.push((name.to_string(), [part(base, &then)?, part(current, &now)?]));
         }
-        to.split = comparison::split_of(target.indicator.unit(), &parts);
+        let years = [base.year, current.year];
+        match comparison::split_of(target.indicator.unit(), years, &parts) {
+            Ok(split) => to.split = split,
+            Err(unsound) => to.split_unsound = unsound,
+        }
         Ok(())
     }
 
@@ -219,11 +234,12 @@ impl Shared {
                 Ok(()) => registry.declared(&asked.name, &asked.plan.id, &of.id),
                 Err(_) => scorecard::Values::new(),
             };
-            let figure = match of.measured {
+            let figures = match of.measured {
                 Some(indicator) => self.measured(&asked, &years, indicator)?,
                 None => None,
             };
-            let mut line = scorecard::declared(asked.plan, asked.year, of, (&values, figure));
+            let mut line =
+                scorecard::declared(asked.plan, asked.year, of, (&values, figures.as_ref()));
             if of.scale.is_some() {
                 let binds = "binds only parks of the scale that its source names";
                 line.notes.push(binds.to_owned());
@@ -239,32 +255,25 @@ impl Shared {
         })
     }
 
-    /// The figures of the base and the judged year that meters tell, as far as they can be judged.
+    /// The figures of the base and the judged year that meters tell.
     fn measured(
         &self,
         asked: &Asked<'_>,
         years: &[Year],
         indicator: greenpark_model::indicator::Indicator,
-    ) -> Result<Option<(Option<Decimal>, Decimal)>, QueryError> {
+    ) -> Result<Option<[(i16, Told); 2]>, QueryError> {
         let form = Form::Floor(Decimal::ZERO);
         let figure = |year: &Year| {
             let terms = asked.terms(Target { indicator, form }, year.range);
             let population = population_of(&asked.name, &year.days, year.range);
-            tell(
-                &self.question(&terms, asked.registry)?,
-                asked.name.to_string(),
-                &population,
-            )
-        };
-        let sound = |told: Told| {
-            let ratio = told.ratio.filter(|_| told.unsound.is_empty());
-            ratio.map(|ratio| ratio.told())
+            let question = self.question(&terms, asked.registry)?;
+            let told = tell(&question, asked.name.to_string(), &population)?;
+            Ok::<_, QueryError>((year.year, told))
         };
         let (Some(base), Some(current)) = (years.first(), years.last()) else {
             return Ok(None);
         };
-        let base = sound(figure(base)?);
-        Ok(sound(figure(current)?).map(|current| (base, current)))
+        Ok(Some([figure(base)?, figure(current)?]))
     }
 }
 

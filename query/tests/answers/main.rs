@@ -15,3 +15,6 @@ mod past;
 mod progress;
 mod quality;
 mod registry;
+mod sound_years;
+mod soundness;
+mod soundness_terms;

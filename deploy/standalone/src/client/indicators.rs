@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     question, reasons,
     sheet::Sheet,
+    soundness,
     wire::{Service, refusal},
 };
 use crate::cli::{Format, IndicatorName, IntensityArgs, ProgressArgs};
@@ -38,6 +39,7 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         "status",
         "received",
         "open days",
+        "unsound",
     ];
     let whole = Value::Array(figures.iter().map(figure_json).collect());
     let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9], json!({ "figures": whole }));
@@ -45,6 +47,10 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         sheet.push(figure_row(figure));
         for note in &figure.notes {
             crate::gauge::line(&format!("note: {}: {note}", figure.name));
+        }
+        for reason in &figure.unsound {
+            let (detail, mend) = (&reason.detail, &reason.mend);
+            crate::gauge::line(&format!("unsound: {}: {detail}; {mend}", figure.name));
         }
     }
     sheet.print(args.client.format)
@@ -127,6 +133,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
         "progress %",
         "needed %/a",
         "verdict",
+        "unsound",
     ];
     let mut sheet = Sheet::new(&header, &[2, 3, 4, 5, 6, 7], progress_json(progress));
     for target in &progress.targets {
@@ -147,6 +154,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
             target.progress_percent.clone(),
             target.required_pace_percent.clone(),
             verdict(target.verdict()).to_owned(),
+            soundness::cell(&target.unsound),
         ]);
     }
     sheet
@@ -207,6 +215,7 @@ fn figure_row(figure: &api::Figure) -> Vec<String> {
         status(figure.status()).to_owned(),
         coverage.received.to_string(),
         coverage.open_days.to_string(),
+        soundness::cell(&figure.unsound),
     ]
 }
 
@@ -257,6 +266,8 @@ pub(super) fn figure_json(figure: &api::Figure) -> Value {
         "coverage": figure.coverage.as_ref().map(coverage_json),
         "revisions": revisions,
         "notes": figure.notes,
+        "unsound": soundness::json(&figure.unsound),
+        "soundness": soundness::thresholds_json(figure),
     })
 }
 
@@ -327,6 +338,7 @@ fn target_json(target: &api::TargetProgress) -> Value {
                 "change_percent": point.change_percent,
                 "scheduled_percent": point.scheduled_percent,
                 "status": point.status().as_str_name(),
+                "unsound": soundness::json(&point.unsound),
             })
         })
         .collect();
@@ -346,5 +358,6 @@ fn target_json(target: &api::TargetProgress) -> Value {
         "years": years,
         "beside": reasons::json(target),
         "notes": target.notes,
+        "unsound": soundness::json(&target.unsound),
     })
 }

@@ -8,6 +8,7 @@ use super::{
     indicators::verdict,
     question,
     sheet::Sheet,
+    soundness,
     wire::{Service, refusal},
 };
 use crate::cli::ProgressArgs;
@@ -44,6 +45,7 @@ fn sheet(card: &api::Scorecard) -> Sheet {
         "of the way",
         "progress %",
         "verdict",
+        "unsound",
     ];
     let lines: Vec<Value> = card.lines.iter().map(line_json).collect();
     let whole = json!({
@@ -64,6 +66,7 @@ fn sheet(card: &api::Scorecard) -> Sheet {
             bar(way(line)),
             line.progress_percent.clone(),
             verdict(line.verdict()).to_owned(),
+            soundness::cell(&line.unsound),
         ]);
     }
     sheet
@@ -122,6 +125,7 @@ fn line_json(line: &api::ScorecardLine) -> Value {
         "kind": line.kind,
         "source": line.source,
         "notes": line.notes,
+        "unsound": soundness::json(&line.unsound),
     })
 }
 
