@@ -9,10 +9,12 @@ mod notes;
 mod numerator;
 mod soundness;
 
+use std::collections::BTreeMap;
+
 use greenpark_model::{
     coal::Basis,
     day::{DayRange, Instant},
-    id::EnterpriseId,
+    id::{EnterpriseId, ParkId},
     indicator::{Indicator, Key, Ratio, round},
     positive::Positive,
     soundness::Reason,
@@ -39,6 +41,8 @@ pub(crate) struct Population<'a> {
     /// `above-designated-size`, `every-enterprise` where none is registered, or `named`.
     pub(crate) rule: &'static str,
     pub(crate) members: Vec<(&'a ParkDays, EnterpriseId)>,
+    /// Members that count on some days of the range alone, and these days.
+    pub(crate) partial: BTreeMap<(ParkId, EnterpriseId), Vec<DayRange>>,
     /// Parks that were asked, with or without members.
     pub(crate) parks: Vec<&'a ParkDays>,
     pub(crate) notes: Vec<String>,
@@ -98,8 +102,17 @@ pub(crate) fn percent(part: Decimal, whole: Decimal) -> Result<Option<Decimal>, 
 /// What a population's enterprises consumed together.
 fn together(question: &Question<'_>, population: &Population<'_>) -> Measured {
     let mut measured = Measured::default();
-    for (park, enterprise) in &population.members {
-        measured.add(measure(question, park, enterprise));
+    for (park, enterprise, questions) in population.questions(question) {
+        let mut of_member = Measured::default();
+        for question in &questions {
+            of_member.add(measure(question, park, enterprise));
+        }
+        // One that was read in a run of its days was read.
+        match of_member.is_known() {
+            true => of_member.silent.clear(),
+            false => of_member.silent.dedup(),
+        }
+        measured.add(of_member);
     }
     measured
 }
@@ -119,7 +132,7 @@ pub(crate) fn tell(
         price_base: has_prices(question).then_some(question.price_base),
         media: question.media,
     };
-    let complete = measured.readings > 0 && measured.without_factor.is_empty();
+    let complete = measured.is_known() && measured.without_factor.is_empty();
     let ratio = ratio(question, key, &numerator, &denominator, complete)?;
     let parts = (numerator.total, denominator.amount);
     let notes = notes::gather(question, population, &measured, &numerator, &denominator);

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `greenpark`, and nothing of how it is done.
 
 pub mod identity;
+pub mod statement;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -40,6 +41,9 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Register enterprises and meters and declare statistics from CSV files.
     Import(ImportArgs),
+    /// Declare or withdraw one statement.
+    #[command(flatten)]
+    Statement(statement::StatementCommand),
     /// Ask energy intensity, water intensity or waste utilisation.
     Intensity(IntensityArgs),
     /// Ask how far a park or enterprise is from the targets of a plan.
@@ -204,6 +208,9 @@ pub struct ImportArgs {
     /// CSV: plan,indicator,year,value.
     #[arg(long, value_name = "FILE.csv")]
     pub indicators: Option<PathBuf>,
+    /// Sides of balances and withdrawals.
+    #[command(flatten)]
+    pub statements: statement::StatementFiles,
     /// Who says so.
     #[arg(long, value_name = "WHO")]
     pub recorded_by: String,

@@ -13,4 +13,5 @@ pub mod recompute;
 pub mod scorecard;
 pub mod sheet;
 pub mod soundness;
+pub mod statement;
 pub mod wire;

@@ -30,7 +30,7 @@ impl Case<'_> {
         let mut reasons: Vec<Reason> = self.coverage().into_iter().collect();
         reasons.extend(self.estimated_share());
         reasons.extend(self.not_positive());
-        reasons.extend(self.sides());
+        reasons.extend(self.sides_and_kinds());
         reasons.extend(self.unregistered_share());
         reasons.extend(self.late_change()?);
         reasons.extend(self.as_before());
@@ -75,10 +75,13 @@ impl Case<'_> {
         })
     }
 
-    fn sides(&self) -> impl Iterator<Item = Reason> {
-        let media: Vec<String> = self.measured.both_sides.iter().cloned().collect();
+    fn sides_and_kinds(&self) -> Vec<Reason> {
+        let measured = self.measured;
+        let media: Vec<String> = measured.side_undeclared.keys().cloned().collect();
+        let meters: Vec<String> = measured.kind_conflict.iter().cloned().collect();
         let side = (!media.is_empty()).then_some(Reason::SideUndeclared { media });
-        side.into_iter()
+        let kind = (!meters.is_empty()).then_some(Reason::KindConflict { meters });
+        side.into_iter().chain(kind).collect()
     }
 
     fn unregistered_share(&self) -> Option<Reason> {
@@ -107,10 +110,12 @@ impl Case<'_> {
         let undeclared = denominator.undeclared.iter().cloned();
         let incomplete = denominator.incomplete.iter().map(|(name, _)| name.clone());
         // An enterprise without waste has no reading of it; one without energy or water has a gap.
-        let silent = match self.question.indicator {
+        let mut silent = match self.question.indicator {
             Indicator::WasteUtilization => Vec::new(),
             _ => measured.silent.clone(),
         };
+        // An energy whose declared side has no meter was not read on the side that counts.
+        silent.extend(measured.side_unmetered.keys().cloned());
         let prorated = denominator.prorated.clone();
         let named: [(Vec<String>, fn(Vec<String>) -> Reason); 4] = [
             (prorated, |enterprises| Reason::Prorated { enterprises }),

@@ -30,6 +30,7 @@ const NAMES: &[&str] = &[
     "stuck.days",
     "prolonged.days",
     "multiplier.tolerance",
+    "declared.difference",
 ];
 
 /// Those that decide whether a verdict is given on a figure.

@@ -5,13 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use greenpark_archive::reference::{ReferenceEntry, ReferenceSnapshot};
+use greenpark_archive::{
+    reference::{ReferenceEntry, ReferenceSnapshot},
+    withdrawal::WITHDRAWAL,
+};
 use greenpark_model::{
     day::{DayRange, Instant},
     id::{EnterpriseId, MeterId, ParkId},
 };
 
-use super::{Park, body, take};
+use super::{Park, body, take::take};
 use crate::{corrections::Correction, name::Name};
 
 /// An entry of a correction, or of its withdrawal.
@@ -31,7 +34,7 @@ impl ByHand {
 
 /// Keeps the entries of corrections by their parks.
 pub(super) fn keep(parks: &mut BTreeMap<ParkId, Park>, snapshot: &ReferenceSnapshot) {
-    let kinds = [body::CORRECTION];
+    let kinds = [body::CORRECTION, WITHDRAWAL];
     let entries = snapshot.entries.iter();
     for entry in entries.filter(|entry| kinds.contains(&entry.kind.as_str())) {
         if let Ok(Name::Meter(park, enterprise, meter)) = Name::parse("subject", &entry.subject) {
@@ -60,10 +63,12 @@ impl Park {
             debug_assert!(read.is_ok(), "{read:?}");
         }
         let then: Self = parks.into_values().next().unwrap_or_default();
-        Self {
+        let mut made = Self {
             corrections: then.corrections,
             ..self.clone()
-        }
+        };
+        made.corrected = made.series_of_corrections();
+        made
     }
 
     /// The corrections of a meter that are in force on a day of `range`.
@@ -74,7 +79,7 @@ impl Park {
     ) -> Vec<&Correction> {
         let of_meter = self
             .all_corrections()
-            .filter(|((whose, series), _)| whose == enterprise && series.meter == *meter);
+            .filter(|(key, _)| key.enterprise == *enterprise && key.meter == *meter);
         let all = of_meter.flat_map(|(_, corrections)| corrections);
         all.filter(|of| of.days.overlaps(range)).collect()
     }

@@ -183,7 +183,8 @@ impl Shared {
         let tell = |year: &Year, members: &Members, rule| {
             let terms = asked.terms(target, year.range);
             let question = self.question(&terms, asked.registry)?;
-            let population = population::panel(&year.days, members, rule).there(year.range);
+            let population = population::panel(&year.days, year.range, members, rule);
+            let population = population.there(year.range);
             tell(&question, asked.name.to_string(), &population)
         };
         let (then, now) = (members(base), members(current));

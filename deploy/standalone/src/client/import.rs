@@ -1,6 +1,7 @@
 //! `import`: registry and declarations from CSV, checked line by line before anything is written.
 
 mod lines;
+mod statement;
 
 use std::{fs, path::Path};
 
@@ -19,6 +20,7 @@ use lines::{
 };
 
 use crate::cli::ImportArgs;
+use statement::Statements;
 
 /// Most lines of one file: registries are thousands, and the check holds them all.
 const LINES_MAX: usize = 100_000;
@@ -36,6 +38,7 @@ struct Plan {
     deflators: Vec<api::Deflator>,
     corrections: Vec<api::Correction>,
     indicators: Vec<api::DeclaredValue>,
+    statements: Statements,
 }
 
 /// Reads, checks and writes.
@@ -52,6 +55,7 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         bail!("{} lines are wrong; nothing was written", problems.len());
     }
     let counts = [
+        ("withdrawals", plan.statements.withdrawals.len()),
         ("enterprises", plan.enterprises.len()),
         ("meters", plan.meters.len()),
         ("meter_changes", plan.changes.len()),
@@ -60,6 +64,7 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         ("deflators", plan.deflators.len()),
         ("corrections", plan.corrections.len()),
         ("indicators", plan.indicators.len()),
+        ("sides", plan.statements.sides.len()),
     ];
     if counts.iter().all(|(_, count)| *count == 0) {
         bail!("nothing to import; give a file, such as --enterprises FILE.csv");
@@ -97,6 +102,14 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
             correction(park, l)
         }),
         indicators: lines(args.indicators.as_deref(), problems, indicator),
+        statements: Statements {
+            sides: lines(args.statements.sides.as_deref(), problems, |l| {
+                statement::side(park, l)
+            }),
+            withdrawals: lines(args.statements.withdrawals.as_deref(), problems, |l| {
+                statement::withdrawal(park, l)
+            }),
+        },
     };
     let enterprises = plan.enterprises.iter();
     let enterprises = enterprises.map(|e| (e.name.clone(), &e.valid_from, &e.valid_to));
@@ -107,6 +120,12 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
         (key, &m.valid_from, &m.valid_to)
     });
     overlaps("--meters", meters, problems);
+    let sides = plan.statements.sides.iter();
+    let sides = sides.map(|s| {
+        let key = format!("{} {}", s.enterprise, s.medium);
+        (key, &s.valid_from, &s.valid_to)
+    });
+    overlaps("--sides", sides, problems);
     plan
 }
 
@@ -248,7 +267,9 @@ async fn register(
 async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Result<()> {
     let (by, evidence) = (&args.recorded_by, &args.evidence);
     let mut registry = service.registry();
+    statement::withdraw(&mut registry, args, &plan.statements.withdrawals).await?;
     register(&mut registry, args, &plan).await?;
+    statement::declare(&mut registry, args, &plan.statements.sides).await?;
     for (page, statistics) in plan.statistics.chunks(STATISTICS_MAX).enumerate() {
         let request = api::DeclareStatisticsRequest {
             parent: format!("parks/{}", args.park),
