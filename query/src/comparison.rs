@@ -24,12 +24,12 @@ pub(crate) const LIKE_FOR_LIKE: &str = "like-for-like";
 /// The judged year is computed over the base year's enterprises.
 pub(crate) const FIXED_PANEL: &str = "fixed-panel";
 
-/// `base` and `current`, which count the same enterprises, against a fall of `asked`. Two figures of which one is
-/// not sound are told and not compared.
+/// `base` and `current`, which count the same enterprises, against a fall of `asked`, if one is. Two figures of which
+/// one is not sound are told and not compared.
 pub(crate) fn comparison(
     population: &str,
     (base, current): (&(i16, Told), &(i16, Told)),
-    asked: Decimal,
+    asked: Option<Decimal>,
 ) -> pb::Comparison {
     let mut notes: Vec<String> = Vec::new();
     for (year, told) in [base, current] {
@@ -50,7 +50,8 @@ pub(crate) fn comparison(
         current_value: current.figure.value.clone(),
         change_percent: fall.map(|f| percent(-f)).unwrap_or_default(),
         progress_percent: fall
-            .and_then(|fall| progress(fall, asked).ok())
+            .zip(asked)
+            .and_then(|(fall, asked)| progress(fall, asked).ok())
             .map(percent)
             .unwrap_or_default(),
         notes,

@@ -2,6 +2,7 @@
 //!
 //! Σ over the population first, one division last; no ratio is ever added to another.
 
+mod assessed;
 mod denominator;
 mod frame;
 mod late;
@@ -12,6 +13,7 @@ mod soundness;
 use std::collections::BTreeMap;
 
 use greenpark_model::{
+    assessment::BasisOfAssessment,
     coal::Basis,
     day::{DayRange, Instant},
     id::{EnterpriseId, ParkId},
@@ -29,6 +31,7 @@ use crate::{
     park_days::ParkDays,
 };
 
+pub(crate) use assessed::{Asks, Claims, Grounds};
 pub(crate) use frame::frame;
 pub(crate) use notes::listed;
 
@@ -49,7 +52,7 @@ pub(crate) struct Population<'a> {
 }
 
 /// A figure and the exact ratio in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) figure: pb::Figure,
     pub(crate) ratio: Option<Ratio>,
@@ -129,6 +132,7 @@ pub(crate) fn tell(
     let key = Key {
         indicator: question.indicator,
         basis: question.needs_coal().then_some(question.basis),
+        basis_of_assessment: BasisOfAssessment::Gross,
         price_base: has_prices(question).then_some(question.price_base),
         media: question.media,
     };

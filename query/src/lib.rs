@@ -16,16 +16,19 @@
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
 //! | `counting`, `sides`, `corrections`, `population` | which consumption counts, and whose, pure |
+//! | [`assessment`] | what the assessment deducts: the rules and the ledger of certificates |
 //! | `materials`, `leakage` | the water balance and the waste ledger, pure |
-//! | [`factors`], [`plans`], [`carbon`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
+//! | [`factors`], [`plans`], [`carbon`], [`footprint`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
 //! | [`quality`] | indices against thresholds, and findings by name |
 //! | `explain`, [`recompute`] | what a figure stands on, and the figure again from its readings |
 //! | `extract` | files and manifests for auditors |
 
+pub mod assessment;
 pub mod bulk;
 pub mod carbon;
 pub mod error;
 pub mod factors;
+pub mod footprint;
 pub mod metrics;
 pub mod name;
 pub mod plans;

@@ -19,7 +19,7 @@ const ABOVE_DESIGNATED_SIZE: &str = "above-designated-size";
 /// The rule where no enterprise is registered.
 const EVERY: &str = "every-enterprise";
 /// The rule for an enterprise that is asked by its name.
-const NAMED: &str = "named";
+pub(crate) const NAMED: &str = "named";
 
 /// One enterprise, whatever its size.
 pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_> {

@@ -38,8 +38,30 @@ pub(crate) fn judge(target: Target, years: Years<'_>) -> pb::TargetProgress {
     }
 }
 
+/// A target on the wire, as it is asked of `year`: of one beyond the plan's end nothing is.
+pub(crate) fn target_of(plan: &Plan, year: i16, target: Target) -> pb::Target {
+    let declared = self::target(target);
+    if year <= plan.end_year {
+        return declared;
+    }
+    pb::Target {
+        indicator: declared.indicator,
+        ..pb::Target::default()
+    }
+}
+
+/// What to know of a year that a plan has no target for; `None` where it has one.
+pub(crate) fn beyond(plan: &Plan, year: i16) -> Option<String> {
+    (year > plan.end_year).then(|| {
+        format!(
+            "no target declared for {year}: plan '{}' ended in {}",
+            plan.id, plan.end_year
+        )
+    })
+}
+
 /// A target on the wire.
-pub(crate) fn target(target: Target) -> pb::Target {
+fn target(target: Target) -> pb::Target {
     let (form, percent) = match target.form {
         Form::Fall(percent) => ("fall", percent),
         Form::Floor(percent) => ("floor", percent),
@@ -60,7 +82,26 @@ pub(crate) fn plan(plan: &Plan) -> pb::Plan {
         base_year: plan.base_year.into(),
         end_year: plan.end_year.into(),
         targets: plan.targets.iter().map(|&t| target(t)).collect(),
+        ..pb::Plan::default()
     }
+}
+
+/// The figures on the basis of assessment that `target` is not judged on.
+pub(crate) fn other_basis(
+    target: Target,
+    plan: &Plan,
+    figures: Vec<(i16, Told)>,
+) -> Option<pb::OtherBasis> {
+    let told = judge(target, Years { plan, figures });
+    let current = told.current?;
+    Some(pb::OtherBasis {
+        basis_of_assessment: current.basis_of_assessment,
+        base_value: told.base.map(|base| base.value).unwrap_or_default(),
+        value: current.value,
+        change_percent: told.change_percent,
+        progress_percent: told.progress_percent,
+        years: told.years,
+    })
 }
 
 fn point(year: i16, told: &Told) -> pb::YearPoint {
@@ -108,18 +149,23 @@ fn other_population(base: (i16, &Told), last: (i16, &Told)) -> Option<String> {
     })
 }
 
+/// The fall that the plan's even pace has made in `year`: of one beyond its end none, never that of its last.
+fn even_pace(plan: &Plan, asked: Decimal, year: i16) -> Option<Decimal> {
+    let elapsed = year.saturating_sub(plan.base_year);
+    let due = scheduled(asked, elapsed, plan.years()).ok();
+    due.filter(|_| year <= plan.end_year)
+}
+
 fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetProgress {
     let Years { plan, mut figures } = years;
     let base = figures.first().and_then(|(_, told)| told.sound());
     let fall = |ratio: Option<Ratio>| ratio.zip(base).and_then(|(r, b)| r.fall_since(&b).ok());
-    let even = |year: i16| scheduled(asked, year.saturating_sub(plan.base_year), plan.years()).ok();
+    let even = |year| even_pace(plan, asked, year);
     let points = figures
         .iter()
         .map(|(year, told)| pb::YearPoint {
             change_percent: fall(told.sound()).map(|f| percent(-f)).unwrap_or_default(),
-            scheduled_percent: even((*year).min(plan.end_year))
-                .map(|s| percent(-s))
-                .unwrap_or_default(),
+            scheduled_percent: even(*year).map(|s| percent(-s)).unwrap_or_default(),
             ..point(*year, told)
         })
         .collect();
@@ -133,7 +179,7 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
         return pb::TargetProgress::default();
     };
     let reached = fall(last.sound());
-    let due = even(year.min(plan.end_year));
+    let due = even(year);
     let pace = reached
         .filter(|_| year < plan.end_year)
         .and_then(|reached| required_pace(reached, asked, plan.end_year.saturating_sub(year)).ok());
@@ -151,11 +197,13 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
     if let Some(base) = &base {
         notes.extend(other_population((plan.base_year, base), (year, &last)));
     }
+    notes.extend(beyond(plan, year));
     pb::TargetProgress {
-        target: Some(self::target(target)),
+        target: Some(target_of(plan, year, target)),
         change_percent: reached.map(|r| percent(-r)).unwrap_or_default(),
         scheduled_percent: due.map(|d| percent(-d)).unwrap_or_default(),
         progress_percent: reached
+            .filter(|_| due.is_some())
             .and_then(|reached| progress(reached, asked).ok())
             .map(percent)
             .unwrap_or_default(),
@@ -181,8 +229,9 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
         .iter()
         .map(|(year, told)| point(*year, told))
         .collect();
-    // The floor binds from the year after the base.
-    let bound = || figures.iter().filter(|(year, _)| *year > plan.base_year);
+    // The floor binds from the year after the base to the plan's end.
+    let binds = (plan.base_year.saturating_add(1))..=plan.end_year;
+    let bound = || figures.iter().filter(|(year, _)| binds.contains(year));
     let is_below = |told: &Told| told.sound().is_some_and(|r| r.value.get() < floor);
     let below: Vec<String> = bound()
         .filter(|(_, told)| is_below(told))
@@ -216,8 +265,9 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
     let Some((year, last)) = figures.pop() else {
         return pb::TargetProgress::default();
     };
+    notes.extend(beyond(plan, year));
     pb::TargetProgress {
-        target: Some(self::target(target)),
+        target: Some(target_of(plan, year, target)),
         current: Some(last.figure),
         verdict: verdict(plan, year, held).into(),
         years: points,
@@ -229,6 +279,7 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
 
 /// What is said in `year` of what is asked, if it is known whether that is kept.
 pub(crate) fn verdict(plan: &Plan, year: i16, kept: Option<bool>) -> pb::Verdict {
+    let kept = kept.filter(|_| year <= plan.end_year);
     match (kept, year >= plan.end_year) {
         (None, _) => pb::Verdict::Unknown,
         (Some(true), true) => pb::Verdict::Met,
@@ -241,6 +292,7 @@ pub(crate) fn verdict(plan: &Plan, year: i16, kept: Option<bool>) -> pb::Verdict
 #[cfg(test)]
 pub(crate) mod tests {
     use greenpark_model::{
+        assessment::BasisOfAssessment,
         coal::Basis,
         indicator::{Indicator, Key},
         money::PriceBase,
@@ -266,6 +318,7 @@ pub(crate) mod tests {
         let key = Key {
             indicator,
             basis: Some(Basis::Calorific),
+            basis_of_assessment: BasisOfAssessment::Gross,
             media: greenpark_model::coal::Media::Excluded,
             price_base: Some(PriceBase::Constant(2020)),
         };
@@ -324,6 +377,39 @@ pub(crate) mod tests {
         assert_eq!(missed.verdict(), pb::Verdict::Missed);
         let unknown = judged(sixteen, &["", "1", "1", "1", "1", "0.841"]);
         assert_eq!(unknown.verdict(), pb::Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_year_beyond_the_plans_end_has_no_target() {
+        let sixteen = Form::Fall(Decimal::from(16));
+        let after = judged(sixteen, &["1", "1", "1", "1", "1", "0.84", "0.5"]);
+        assert_eq!(after.verdict(), pb::Verdict::Unknown);
+        assert_eq!(
+            after.notes,
+            ["no target declared for 2026: plan 'p' ended in 2025"]
+        );
+        let target = after.target.clone().expect("an indicator");
+        assert_eq!(target.indicator, "energy-intensity");
+        assert_eq!((target.form.as_str(), target.percent.as_str()), ("", ""));
+        // The change is a fact; what is asked and how far it is are not.
+        assert_eq!(after.change_percent, "-50.0000");
+        assert_eq!(
+            (
+                after.scheduled_percent.as_str(),
+                after.progress_percent.as_str(),
+                after.required_pace_percent.as_str()
+            ),
+            ("", "", "")
+        );
+        let scheduled = |at: usize| after.years[at].scheduled_percent.as_str();
+        assert_eq!((scheduled(5), scheduled(6)), ("-16.0000", ""));
+        let seventy = Form::Floor(Decimal::from(70));
+        let floor = judged(seventy, &["80", "70", "70", "72", "73", "74", "1"]);
+        assert_eq!(floor.verdict(), pb::Verdict::Unknown);
+        assert_eq!(
+            floor.notes,
+            ["no target declared for 2026: plan 'p' ended in 2025"]
+        );
     }
 
     #[test]

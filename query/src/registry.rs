@@ -28,6 +28,7 @@ use greenpark_model::{
 };
 
 use crate::{
+    assessment::ledger::Ledger,
     corrections::Correction,
     deflator::Deflator,
     error::QueryError,
@@ -77,6 +78,8 @@ pub(crate) struct Registry {
     pub(crate) as_of: Option<Instant>,
     /// Values of plans' declared indicators, by the name they are of, plan and indicator.
     declared: BTreeMap<(String, String, String), Values>,
+    /// Certificates of non-fossil electricity and declared bases of assessment.
+    pub(crate) ledger: Ledger,
     parks: BTreeMap<ParkId, Arc<Park>>,
 }
 
@@ -87,6 +90,7 @@ impl Default for Registry {
             version: i64::MIN,
             as_of: None,
             declared: BTreeMap::new(),
+            ledger: Ledger::default(),
             parks: BTreeMap::new(),
         }
     }
@@ -103,8 +107,16 @@ impl Registry {
             ))
         };
         let mut declared: BTreeMap<(String, String, String), Values> = BTreeMap::new();
-        let mut of_all = Vec::new();
+        let (mut of_all, mut ledger) = (Vec::new(), Ledger::default());
         for entry in &snapshot.entries {
+            if Ledger::is_of(&entry.kind) {
+                let whose = ledger.take(entry).map_err(|p| broken(entry, &p))?;
+                // A park is known by its entries, whatever they are of.
+                if let Some(park) = whose.park() {
+                    parks.entry(park.clone()).or_default();
+                }
+                continue;
+            }
             if entry.kind == body::DEFLATOR && entry.subject == Name::Parks.to_string() {
                 let deflator = body::Deflation::read(&entry.body, false);
                 of_all.push(deflator.map_err(|problem| broken(entry, &problem))?);
@@ -144,6 +156,7 @@ impl Registry {
             version: snapshot.version,
             as_of: None,
             declared,
+            ledger,
             parks,
         })
     }

@@ -15,7 +15,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     figure::Told,
-    progress::{reasons, verdict},
+    progress::{beyond, reasons, verdict},
 };
 
 /// Decimal places of progress.
@@ -45,6 +45,10 @@ pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
         source: String::new(),
         notes: progress.notes.clone(),
         unsound: progress.unsound.clone(),
+        basis_of_assessment: progress.basis_of_assessment.clone(),
+        basis_source: progress.basis_source.clone(),
+        other_basis: progress.other_basis.clone(),
+        assessment: current.assessment,
     }
 }
 
@@ -57,7 +61,11 @@ pub(crate) fn declared(
     of: &Declared,
     (values, figures): (&Values, Option<&[(i16, Told); 2]>),
 ) -> pb::ScorecardLine {
-    let (form, asked) = form(of.form);
+    let beyond = beyond(plan, year);
+    let (form, asked) = match beyond {
+        None => form(of.form),
+        Some(_) => ("", String::new()),
+    };
     let told = values.get(&year).copied();
     let base = values.get(&plan.base_year).copied();
     let sound = |of: &(i16, Told)| of.1.sound().map(|ratio| ratio.told());
@@ -94,6 +102,10 @@ pub(crate) fn declared(
         unsound,
         ..pb::ScorecardLine::default()
     };
+    if let Some(beyond) = beyond {
+        line.notes.push(beyond);
+        return line;
+    }
     let doubts = line
         .unsound
         .iter()
@@ -177,6 +189,24 @@ mod tests {
         assert_eq!(told(2023, "17").0, pb::Verdict::Behind);
         assert_eq!(told(2025, "30").0, pb::Verdict::Met);
         assert_eq!(told(2025, "29").0, pb::Verdict::Missed);
+    }
+
+    #[test]
+    fn a_year_beyond_the_plans_end_asks_nothing() {
+        let parks = line(Form::Count(30), 2026, &[(2026, "30")]);
+        assert_eq!(parks.verdict(), pb::Verdict::Unknown);
+        assert_eq!(
+            (
+                parks.form.as_str(),
+                parks.asked.as_str(),
+                parks.value.as_str()
+            ),
+            ("", "", "30")
+        );
+        assert_eq!(
+            parks.notes,
+            ["no target declared for 2026: plan 'p' ended in 2025"]
+        );
     }
 
     #[test]

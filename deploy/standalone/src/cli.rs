@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `greenpark`, and nothing of how it is done.
 
+pub mod assessment;
 pub mod identity;
 pub mod statement;
 
@@ -50,6 +51,8 @@ pub enum Command {
     Progress(ProgressArgs),
     /// Ask a plan's whole scorecard: its targets and what it asks beyond meters.
     Scorecard(ProgressArgs),
+    /// List the certificates of non-fossil electricity in force.
+    Certificates(assessment::CertificatesArgs),
     /// Write the readings or daily totals of an enterprise to one file, with a manifest.
     Extract(ExtractArgs),
     /// Ask water by source, reuse and leakage.
@@ -211,6 +214,9 @@ pub struct ImportArgs {
     /// Sides of balances and withdrawals.
     #[command(flatten)]
     pub statements: statement::StatementFiles,
+    /// Files of the assessment basis.
+    #[command(flatten)]
+    pub ledger: assessment::LedgerFiles,
     /// Who says so.
     #[arg(long, value_name = "WHO")]
     pub recorded_by: String,

@@ -1,5 +1,6 @@
 //! Commands that ask the query service: the answer on standard output, all else on standard error.
 
+pub mod assessment;
 pub mod explain;
 pub mod extract;
 pub mod import;

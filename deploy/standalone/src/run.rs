@@ -12,8 +12,8 @@ use crate::{
     assembly::{self, Roles},
     cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs, RecomputeArgs},
     client::{
-        explain, extract, import, indicators, materials, quality, recompute, scorecard, sheet,
-        statement,
+        assessment, explain, extract, import, indicators, materials, quality, recompute, scorecard,
+        sheet, statement,
     },
     demo,
     doctor::{self, DoctorArgs},
@@ -80,6 +80,10 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Scorecard(args) => {
             quiet()?;
             scorecard::scorecard(&args).await
+        }
+        Command::Certificates(args) => {
+            quiet()?;
+            assessment::certificates(&args).await
         }
         Command::Extract(args) => {
             quiet()?;

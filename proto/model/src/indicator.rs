@@ -8,6 +8,7 @@ use std::fmt;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::{
+    assessment::BasisOfAssessment,
     coal::{Basis, Media},
     money::PriceBase,
     positive::Positive,
@@ -97,6 +98,9 @@ pub struct Key {
     pub indicator: Indicator,
     /// The basis of electricity; `None` where there is no energy in it.
     pub basis: Option<Basis>,
+    /// Whether the assessment's deductions are taken off: [`BasisOfAssessment::Gross`] for everything but an
+    /// energy intensity.
+    pub basis_of_assessment: BasisOfAssessment,
     /// The price base of the denominator; `None` where there is no money in it.
     pub price_base: Option<PriceBase>,
     /// The treatment of energy-carrying media.
@@ -119,7 +123,10 @@ pub enum RatioError {
     #[error("a ratio beyond 28 digits")]
     OutOfRange,
     /// The two do not stand on the same.
-    #[error("figures on different bases cannot be compared; ask both at one basis and price base")]
+    #[error(
+        "figures on different bases cannot be compared; ask both at one basis, price base and basis of \
+             assessment"
+    )]
     MixedBases,
 }
 
@@ -170,6 +177,7 @@ mod tests {
         Key {
             indicator: Indicator::EnergyIntensity,
             basis: Some(basis),
+            basis_of_assessment: BasisOfAssessment::Gross,
             price_base: Some(PriceBase::Constant(2020)),
             media: Media::Excluded,
         }

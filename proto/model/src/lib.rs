@@ -17,6 +17,7 @@
 //! ```
 
 pub mod amount;
+pub mod assessment;
 pub mod balance;
 pub mod batch;
 pub mod carbon;

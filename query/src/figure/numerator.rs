@@ -1,6 +1,7 @@
 //! The numerator of a figure and what it is made of. Pure.
 
 use greenpark_model::{
+    amount::{AmountError, Sum},
     coal::tce_of_heat,
     indicator::{Indicator, round},
     quantity::{Flow, Quantity},
@@ -122,16 +123,25 @@ fn plus(one: Decimal, other: Decimal) -> Result<Decimal, QueryError> {
     one.checked_add(other).ok_or_else(out_of_range)
 }
 
-/// Tonnes of standard coal; none where no factor is known.
-fn tce(question: &Question<'_>, by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
+/// Tonnes of standard coal of `sum`; none where no factor is known.
+pub(super) fn tce_of(
+    question: &Question<'_>,
+    by: &By,
+    sum: Sum,
+) -> Option<Result<Decimal, AmountError>> {
     let set = question.rules.factors;
-    let of = |sum| match &by.coal {
+    match &by.coal {
         Coal::Set(place) => set.factors.get(*place).map(|factor| factor.tce(sum)),
         Coal::Measured { kj_per_unit, .. } => set
             .kj_per_kgce
             .map(|heat| tce_of_heat(sum, *kj_per_unit, heat)),
         Coal::Unneeded | Coal::Unknown => None,
-    };
+    }
+}
+
+/// Tonnes of standard coal; none where no factor is known.
+fn tce(question: &Question<'_>, by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
+    let of = |sum| tce_of(question, by, sum);
     let parts = [
         part.counted,
         part.counted_estimated,
@@ -161,7 +171,7 @@ fn tco2(by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
     let Some(emission) = &by.carbon else {
         return Ok(None);
     };
-    let of = |sum: greenpark_model::amount::Sum| {
+    let of = |sum: Sum| {
         let amount = sum.decimal().map_err(|_| out_of_range())?;
         let tonnes = amount.checked_mul(emission.tco2_per_unit);
         tonnes.map(|t| t.normalize()).ok_or_else(out_of_range)
@@ -191,7 +201,7 @@ fn utilized(flow: Flow, part: &Part) -> Result<Option<Contribution>, QueryError>
 }
 
 fn plain(part: &Part, unit: &'static str) -> Result<Contribution, QueryError> {
-    let decimal = |sum: greenpark_model::amount::Sum| sum.decimal().map_err(|_| out_of_range());
+    let decimal = |sum: Sum| sum.decimal().map_err(|_| out_of_range());
     Ok(Contribution {
         value: decimal(part.counted)?,
         estimated: decimal(part.counted_estimated)?,
@@ -202,7 +212,7 @@ fn plain(part: &Part, unit: &'static str) -> Result<Contribution, QueryError> {
 }
 
 /// A factor and where it comes from, as texts.
-fn factor(question: &Question<'_>, by: &By) -> (String, String) {
+pub(super) fn factor(question: &Question<'_>, by: &By) -> (String, String) {
     if question.needs_carbon() {
         let Some(emission) = &by.carbon else {
             return (String::new(), String::new());
@@ -223,7 +233,7 @@ fn factor(question: &Question<'_>, by: &By) -> (String, String) {
             source,
         } => {
             let heat = question.rules.factors.kj_per_kgce.unwrap_or_default();
-            let kj = greenpark_model::amount::Sum::from(*kj_per_unit).decimal();
+            let kj = Sum::from(*kj_per_unit).decimal();
             let kgce = kj.ok().and_then(|kj| kj.checked_div(heat));
             let told = kgce.map(|kgce| round(kgce, PLACES).normalize().to_string());
             let source = format!("measured {kj_per_unit} kJ, {source}");

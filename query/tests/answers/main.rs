@@ -1,6 +1,8 @@
 //! The service as its clients see it: a lake in a temporary folder, files published into it as the
 //! processor does, and real gRPC clients over TCP.
 
+mod assessment;
+mod assessment_ledger;
 mod books;
 mod by_hand;
 mod corrections;

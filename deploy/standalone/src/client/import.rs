@@ -1,5 +1,6 @@
 //! `import`: registry and declarations from CSV, checked line by line before anything is written.
 
+mod assessment;
 mod lines;
 mod statement;
 
@@ -39,6 +40,8 @@ struct Plan {
     corrections: Vec<api::Correction>,
     indicators: Vec<api::DeclaredValue>,
     statements: Statements,
+    certificates: Vec<api::Certificate>,
+    assessment_bases: Vec<api::AssessmentBasis>,
 }
 
 /// Reads, checks and writes.
@@ -65,6 +68,8 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         ("corrections", plan.corrections.len()),
         ("indicators", plan.indicators.len()),
         ("sides", plan.statements.sides.len()),
+        ("certificates", plan.certificates.len()),
+        ("assessment_bases", plan.assessment_bases.len()),
     ];
     if counts.iter().all(|(_, count)| *count == 0) {
         bail!("nothing to import; give a file, such as --enterprises FILE.csv");
@@ -110,6 +115,14 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
                 statement::withdrawal(park, l)
             }),
         },
+        certificates: lines(args.ledger.certificates.as_deref(), problems, |l| {
+            assessment::certificate(park, l)
+        }),
+        assessment_bases: lines(
+            args.ledger.assessment_bases.as_deref(),
+            problems,
+            assessment::basis,
+        ),
     };
     let enterprises = plan.enterprises.iter();
     let enterprises = enterprises.map(|e| (e.name.clone(), &e.valid_from, &e.valid_to));
@@ -311,9 +324,10 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
             evidence: evidence.clone(),
         };
         let answer = registry.declare_indicators(request).await.map_err(refusal);
-        answer.context("everything else was recorded, the indicators were not")?;
+        answer.context("all but the certificates was recorded, the indicators were not")?;
     }
-    Ok(())
+    let registry = service.registry();
+    assessment::declare(registry, args, &plan.certificates, plan.assessment_bases).await
 }
 
 /// Declares what turns amounts into others: calorific values and deflators.

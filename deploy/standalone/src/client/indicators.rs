@@ -5,6 +5,9 @@ use greenpark_proto::query::v1::{self as api, Verdict};
 use serde_json::{Value, json};
 
 use super::{
+    assessment::{
+        assessed_value, assessment_json, bases, deductions, other_basis_json, tell_notes,
+    },
     question, reasons,
     sheet::Sheet,
     soundness,
@@ -39,10 +42,11 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         "status",
         "received",
         "open days",
+        "assessed",
         "unsound",
     ];
     let whole = Value::Array(figures.iter().map(figure_json).collect());
-    let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9], json!({ "figures": whole }));
+    let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9, 10], json!({ "figures": whole }));
     for figure in &figures {
         sheet.push(figure_row(figure));
         for note in &figure.notes {
@@ -52,8 +56,13 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
             let (detail, mend) = (&reason.detail, &reason.mend);
             crate::gauge::line(&format!("unsound: {}: {detail}; {mend}", figure.name));
         }
+        tell_notes(figure);
     }
-    sheet.print(args.client.format)
+    sheet.print(args.client.format)?;
+    match deductions(figures.iter()) {
+        Some(lines) if args.client.format == Format::Table => lines.print(Format::Table),
+        _ => Ok(()),
+    }
 }
 
 async fn each(
@@ -112,6 +121,13 @@ pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
         for note in &target.notes {
             crate::gauge::line(&format!("note: {}: {note}", indicator(target)));
         }
+        if let Some(current) = &target.current {
+            tell_notes(current);
+            let (basis, source) = (&target.basis_of_assessment, &target.basis_source);
+            if !basis.is_empty() {
+                crate::gauge::line(&format!("judged on the {basis} basis: {source}"));
+            }
+        }
     }
     progress_sheet(&progress).print(args.client.format)?;
     match reasons::sheet(&progress) {
@@ -133,6 +149,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
         "progress %",
         "needed %/a",
         "verdict",
+        "basis",
         "unsound",
     ];
     let mut sheet = Sheet::new(&header, &[2, 3, 4, 5, 6, 7], progress_json(progress));
@@ -154,6 +171,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
             target.progress_percent.clone(),
             target.required_pace_percent.clone(),
             verdict(target.verdict()).to_owned(),
+            bases(&target.basis_of_assessment, target.other_basis.as_ref()),
             soundness::cell(&target.unsound),
         ]);
     }
@@ -166,10 +184,11 @@ pub fn indicator(target: &api::TargetProgress) -> &str {
     target.target.as_ref().map_or("", |t| &t.indicator)
 }
 
-/// What a target asks, such as `−16` or `≥ 70`.
+/// What a target asks, such as `−16` or `≥ 70`, or that none is declared.
 #[must_use]
 pub fn asked(target: &api::TargetProgress) -> String {
     match &target.target {
+        Some(t) if t.form.is_empty() => "none declared".to_owned(),
         Some(t) if t.form == "fall" => format!("-{}", t.percent),
         Some(t) => format!(">= {}", t.percent),
         None => String::new(),
@@ -215,6 +234,7 @@ fn figure_row(figure: &api::Figure) -> Vec<String> {
         status(figure.status()).to_owned(),
         coverage.received.to_string(),
         coverage.open_days.to_string(),
+        assessed_value(figure),
         soundness::cell(&figure.unsound),
     ]
 }
@@ -265,6 +285,8 @@ pub(super) fn figure_json(figure: &api::Figure) -> Value {
         "water_sources": figure.water_sources,
         "coverage": figure.coverage.as_ref().map(coverage_json),
         "revisions": revisions,
+        "basis_of_assessment": figure.basis_of_assessment,
+        "assessment": assessment_json(figure.assessment.as_ref()),
         "notes": figure.notes,
         "unsound": soundness::json(&figure.unsound),
         "soundness": soundness::thresholds_json(figure),
@@ -316,6 +338,7 @@ fn progress_json(progress: &api::Progress) -> Value {
         json!({
             "id": plan.id, "title": plan.title, "source": plan.source,
             "base_year": plan.base_year, "end_year": plan.end_year,
+            "basis_of_assessment": plan.basis_of_assessment,
         })
     });
     json!({
@@ -356,6 +379,9 @@ fn target_json(target: &api::TargetProgress) -> Value {
         "required_pace_percent": target.required_pace_percent,
         "verdict": verdict(target.verdict()),
         "years": years,
+        "basis_of_assessment": target.basis_of_assessment,
+        "basis_source": target.basis_source,
+        "other_basis": other_basis_json(target.other_basis.as_ref()),
         "beside": reasons::json(target),
         "notes": target.notes,
         "unsound": soundness::json(&target.unsound),

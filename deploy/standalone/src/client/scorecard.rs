@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
+    assessment::{assessment_json, bases, other_basis_json},
     indicators::verdict,
     question,
     sheet::Sheet,
@@ -45,6 +46,7 @@ fn sheet(card: &api::Scorecard) -> Sheet {
         "of the way",
         "progress %",
         "verdict",
+        "basis",
         "unsound",
     ];
     let lines: Vec<Value> = card.lines.iter().map(line_json).collect();
@@ -66,16 +68,18 @@ fn sheet(card: &api::Scorecard) -> Sheet {
             bar(way(line)),
             line.progress_percent.clone(),
             verdict(line.verdict()).to_owned(),
+            bases(&line.basis_of_assessment, line.other_basis.as_ref()),
             soundness::cell(&line.unsound),
         ]);
     }
     sheet
 }
 
-/// What a line asks, such as `−16 %`, `≥ 70` or `+6.5 %/a`.
+/// What a line asks, such as `−16 %`, `≥ 70` or `+6.5 %/a`, or that no target is declared.
 fn asked(line: &api::ScorecardLine) -> String {
     let asked = &line.asked;
     match line.form.as_str() {
+        "" => "none declared".to_owned(),
         "fall" => format!("-{asked} %"),
         "yearly-growth" => format!("+{asked} %/a"),
         "at-most" => format!("<= {asked}"),
@@ -124,6 +128,10 @@ fn line_json(line: &api::ScorecardLine) -> Value {
         "verdict": verdict(line.verdict()),
         "kind": line.kind,
         "source": line.source,
+        "basis_of_assessment": line.basis_of_assessment,
+        "basis_source": line.basis_source,
+        "other_basis": other_basis_json(line.other_basis.as_ref()),
+        "assessment": assessment_json(line.assessment.as_ref()),
         "notes": line.notes,
         "unsound": soundness::json(&line.unsound),
     })

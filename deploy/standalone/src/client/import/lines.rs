@@ -138,8 +138,9 @@ pub(super) struct IndicatorLine {
 pub(super) struct Check(Vec<String>);
 
 impl Check {
-    pub(super) fn wrong(&mut self, problem: String) {
-        self.0.push(problem);
+    /// Notes a mistake.
+    pub(super) fn wrong(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
     }
 
     pub(super) fn that<T, E: std::fmt::Display>(
@@ -156,7 +157,7 @@ impl Check {
         self.that(column, id::check(text));
     }
 
-    fn day(&mut self, column: &str, text: &str) -> Option<CivilDay> {
+    pub(super) fn day(&mut self, column: &str, text: &str) -> Option<CivilDay> {
         self.that(column, text.parse())
     }
 
@@ -194,7 +195,7 @@ impl Check {
         }
     }
 
-    fn yes(&mut self, column: &str, text: &str) -> bool {
+    pub(super) fn yes(&mut self, column: &str, text: &str) -> bool {
         match text {
             "true" | "yes" | "1" => true,
             "false" | "no" | "0" => false,
