@@ -18,7 +18,7 @@ use crate::{
     books::SeriesDays,
     corrections::{Corrected, consume_corrected},
     park_days::ParkDays,
-    registry::joined,
+    registry::{joined, kind_on},
 };
 
 /// The days on which a series counts.
@@ -125,8 +125,8 @@ impl ParkDays {
         };
         let mut found = Vec::new();
         for part in meter.parts(range) {
-            let entry = meter.on(part.first());
-            let Some(entry) = entry.filter(|entry| entry.body.kind != series.kind) else {
+            let registered = kind_on(meter, part.first());
+            let Some(registered) = registered.filter(|kind| *kind != series.kind) else {
                 continue;
             };
             let read = || {
@@ -142,7 +142,7 @@ impl ParkDays {
                 .and_then(|(first, last)| DayRange::new(first, last));
             found.extend(days.map(|days| OtherKind {
                 days,
-                registered: entry.body.kind,
+                registered,
                 readings: read().map(|(_, fold)| u64::from(fold.readings)).sum(),
             }));
         }

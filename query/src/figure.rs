@@ -166,6 +166,7 @@ pub(crate) fn tell(
         revisions,
         notes,
         unsound: crate::soundness::on_wire(&unsound, 0),
+        partial: partial(population),
         ..envelope(question, numerator)
     };
     Ok(Told {
@@ -260,6 +261,16 @@ fn about(
         .flat_map(|p| revisions(p, population, range))
         .collect();
     (population.members.iter().map(name).collect(), revisions)
+}
+
+/// The members that count on some days of the range alone.
+fn partial(population: &Population<'_>) -> Vec<pb::PartialMember> {
+    let all = population.partial.iter();
+    all.map(|((park, enterprise), runs)| pb::PartialMember {
+        enterprise: format!("parks/{park}/enterprises/{enterprise}"),
+        days: runs.iter().map(|run| days(*run)).collect(),
+    })
+    .collect()
 }
 
 /// The part of a figure that the question and its numerator alone decide.

@@ -161,6 +161,13 @@ impl<'a> Population<'a> {
         let all = self.members.len();
         self.members.retain(makes);
         let others = all - self.members.len();
+        let members = &self.members;
+        self.partial.retain(|(park, of), _| {
+            let is_it = |(other, enterprise): &(&'a ParkDays, EnterpriseId)| {
+                (&other.park, enterprise) == (park, of)
+            };
+            members.iter().any(is_it)
+        });
         if others > 0 {
             self.notes.push(format!(
                 "{others} enterprise(s) that declare no {name} in the period are not counted"

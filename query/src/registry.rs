@@ -15,13 +15,13 @@ use std::{
 
 use greenpark_archive::{
     dated::{Dated, Entry},
-    meters::{MeterKey, Meters},
+    meters::{Meter, MeterKey, Meters},
     reference::{ReferenceEntry, ReferenceSnapshot},
 };
 use greenpark_model::{
     amount::Amount,
     balance::Side,
-    day::{DayRange, Instant},
+    day::{CivilDay, DayRange, Instant},
     id::{EnterpriseId, ParkId},
     quantity::Medium,
     reading::{Kind, Series},
@@ -202,6 +202,24 @@ pub(crate) fn known_at(
     entries.filter(move |entry| entry.recorded_at <= at)
 }
 
+/// The kind that a meter is registered as on `day`; where no entry covers it, that of the entry before, or of the
+/// first one after.
+pub(crate) fn kind_on(meter: &Dated<Meter>, day: CivilDay) -> Option<Kind> {
+    let before = || {
+        let over = meter.entries().iter();
+        over.filter(|entry| entry.valid_to.is_some_and(|last| last < day))
+            .max_by_key(|entry| entry.valid_to)
+    };
+    let after = || {
+        let to_come = meter.entries().iter();
+        to_come
+            .filter(|entry| day < entry.valid_from)
+            .min_by_key(|entry| entry.valid_from)
+    };
+    let entry = meter.on(day).or_else(before).or_else(after);
+    entry.map(|entry| entry.body.kind)
+}
+
 /// Ranges in order, those that follow each other joined.
 pub(crate) fn joined(ranges: impl IntoIterator<Item = DayRange>) -> Vec<DayRange> {
     let mut made: Vec<DayRange> = Vec::new();
@@ -236,9 +254,9 @@ impl Park {
                 .parts(range)
                 .into_iter()
                 .filter(|part| {
-                    meter
-                        .on(part.first())
-                        .is_none_or(|entry| entry.body.counted && entry.body.kind == series.kind)
+                    let entry = meter.on(part.first());
+                    entry.is_none_or(|entry| entry.body.counted)
+                        && kind_on(meter, part.first()) == Some(series.kind)
                 })
                 .collect(),
         }

@@ -159,6 +159,22 @@ async fn a_kind_that_changes_by_entry_counts_on_the_days_of_each() {
 }
 
 #[tokio::test]
+async fn a_meter_counts_once_before_its_first_entry_too() {
+    let mut world = World::new().await;
+    world
+        .seal(PARK, &[both(day("2025-03-05"))], 1, With::Totals)
+        .await;
+    let later = pb::Meter {
+        valid_from: "2025-07-01".to_owned(),
+        ..hourly("m", "electricity", "register")
+    };
+    world.register_meter(later).await;
+    let (_, amount) = kwh(&mut world, year(2025)).await;
+    assert_eq!(amount, "230");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn tickets_that_were_dropped_are_findings_of_the_ledger() {
     let mut world = World::new().await;
     let scale = series("scale", "fly_ash.generated", Kind::Event);

@@ -1,12 +1,15 @@
-//! `import`: registry and declarations from CSV, checked line by line before anything is written.
+//! `import`: registry and declarations from CSV and workbooks, checked line by line before anything is written.
 
 mod assessment;
+mod cells;
 mod lines;
 mod statement;
+mod table_file;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, bail};
+use csv::StringRecord;
 use greenpark_model::id::ParkId;
 use greenpark_proto::query::v1::{self as api, registry_client::RegistryClient};
 use serde::de::DeserializeOwned;
@@ -174,55 +177,51 @@ fn lines<L: DeserializeOwned, T>(
 ) -> Vec<T> {
     let Some(file) = file else { return Vec::new() };
     let shown = file.display();
-    let bytes = match fs::read(file) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            problems.push(format!("{shown}: cannot be read: {error}"));
+    let table = match table_file::read(file) {
+        Ok(table) => table,
+        Err(why) => {
+            problems.push(format!("{shown}: {why}"));
             return Vec::new();
         }
     };
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(text);
-    let mut taken = Vec::new();
-    let header = match reader.headers() {
-        Ok(header) => header.clone(),
-        Err(error) => {
-            problems.push(format!(
-                "{shown}: the header cannot be read: {error}; save it as UTF-8"
-            ));
-            return Vec::new();
-        }
-    };
-    let mut record = csv::StringRecord::new();
-    loop {
-        match reader.read_record(&mut record) {
-            Ok(false) => break,
-            Ok(true) => {}
-            Err(error) => {
-                problems.push(format!("{shown}: {error}"));
-                continue;
+    if table.rows.len() > LINES_MAX {
+        problems.push(format!(
+            "{shown}: more than {LINES_MAX} lines; split the file"
+        ));
+        return Vec::new();
+    }
+    let mut entries = Vec::with_capacity(table.rows.len());
+    for row in table.rows {
+        let line = row.line;
+        match row.cells.map_err(|why| vec![why]).and_then(|cells| {
+            let cells = canonical(&table.header, &cells)?;
+            let parsed = cells.deserialize::<L>(Some(&table.header));
+            check(parsed.map_err(|error| vec![reason(&error)])?)
+        }) {
+            Ok(entry) => entries.push(entry),
+            Err(reasons) => {
+                problems.extend(reasons.into_iter().map(|r| format!("{shown}:{line}: {r}")));
             }
         }
-        let line = record.position().map_or(0, csv::Position::line);
-        match record.deserialize::<L>(Some(&header)) {
-            Ok(parsed) => match check(parsed) {
-                Ok(entry) => taken.push(entry),
-                Err(reasons) => {
-                    problems.extend(reasons.into_iter().map(|r| format!("{shown}:{line}: {r}")));
-                }
-            },
-            Err(error) => problems.push(format!("{shown}:{line}: {}", reason(&error))),
-        }
-        if taken.len() >= LINES_MAX {
-            problems.push(format!(
-                "{shown}: more than {LINES_MAX} lines; split the file"
-            ));
-            break;
+    }
+    entries
+}
+
+/// Brings the cells of a row to their one form, or says of each cell why it has none.
+fn canonical(header: &StringRecord, cells: &StringRecord) -> Result<StringRecord, Vec<String>> {
+    let mut record = StringRecord::new();
+    let mut reasons = Vec::new();
+    for (column, text) in header.iter().zip(cells) {
+        match cells::canonical(column, text) {
+            Ok(text) => record.push_field(&text),
+            Err(why) => reasons.push(format!("{column}: {why}")),
         }
     }
-    taken
+    if reasons.is_empty() {
+        Ok(record)
+    } else {
+        Err(reasons)
+    }
 }
 
 fn reason(error: &csv::Error) -> String {
@@ -396,8 +395,29 @@ mod tests {
                 .filter(|p| p.contains(&format!(":{n}: ")))
                 .count()
         };
-        assert_eq!((line(3), line(5)), (7, 1), "{problems:#?}");
-        assert_eq!(problems.len(), 9, "{problems:#?}");
+        // A spreadsheet leaves empty cells at a row's end out, so a short row lacks just what must be there.
+        assert_eq!((line(3), line(4), line(5)), (7, 3, 1), "{problems:#?}");
+        assert_eq!(problems.len(), 11, "{problems:#?}");
+    }
+
+    #[test]
+    fn a_file_as_excel_saves_it_is_imported() {
+        let text = "enterprise;series;period;amount;price_base;final\r\n\
+                    steel;value_added;2025年11月;1,204.50;constant-2020;TRUE\r\n\
+                    steel;value_added;2025/12;1204,5;constant-2020;是\r\n";
+        let (gbk, ..) = encoding_rs::GBK.encode(text);
+        let mut saved = tempfile::NamedTempFile::new().expect("a temporary file");
+        saved.write_all(&gbk).expect("room on the disk");
+        let mut problems = Vec::new();
+        let statistics = lines(Some(saved.path()), &mut problems, |l| statistic("p", l));
+        assert_eq!(statistics.len(), 1, "{problems:#?}");
+        assert_eq!(statistics[0].amount, "1204.50");
+        assert!(statistics[0].r#final);
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(
+            problems[0].contains(":3: amount: '1204,5'"),
+            "{problems:#?}"
+        );
     }
 
     #[test]
@@ -430,7 +450,7 @@ mod tests {
     #[test]
     fn a_header_in_another_encoding_is_told() {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-        file.write_all(b"enterprise,\xc6\xf3\xd2\xb5\nsteel,x\n")
+        file.write_all(b"enterprise,\xff\xd2\xb5\nsteel,x\n")
             .expect("room");
         let mut problems = Vec::new();
         assert!(lines(Some(file.path()), &mut problems, |l| meter("p", l)).is_empty());

@@ -287,9 +287,19 @@ pub(super) fn figure_json(figure: &api::Figure) -> Value {
         "revisions": revisions,
         "basis_of_assessment": figure.basis_of_assessment,
         "assessment": assessment_json(figure.assessment.as_ref()),
+        "partial": figure.partial.iter().map(partial_json).collect::<Vec<Value>>(),
         "notes": figure.notes,
         "unsound": soundness::json(&figure.unsound),
         "soundness": soundness::thresholds_json(figure),
+    })
+}
+
+/// An enterprise that counts on some days alone.
+fn partial_json(of: &api::PartialMember) -> Value {
+    let run = |days: &api::Days| json!({ "first": days.first, "last": days.last });
+    json!({
+        "enterprise": of.enterprise,
+        "days": of.days.iter().map(run).collect::<Vec<Value>>(),
     })
 }
 

@@ -90,7 +90,7 @@ pub(super) fn withdrawal(park: &str, line: WithdrawalLine) -> Result<api::Withdr
     let mut check = Check::default();
     check.id("enterprise", &line.enterprise);
     if line.reason.is_empty() {
-        check.wrong("reason: is missing".to_owned());
+        check.wrong("reason: is missing");
     }
     let of = match line.of.as_str() {
         "statistic" => Some(statistic(&mut check, park, &line)),
