@@ -242,7 +242,7 @@ async fn a_correction_after_the_year_was_final_is_named_until_the_year_is_confir
     assert_eq!((reason.late_corrections, reason.late_readings), (2, 0));
     assert_eq!(
         (reason.share.as_str(), reason.threshold.as_str()),
-        ("0.002121", "0.001")
+        ("0.002120", "0.001")
     );
     let came = reason
         .first_arrived
