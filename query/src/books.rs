@@ -59,6 +59,8 @@ pub(crate) struct SeriesDays {
     pub(crate) whole: DayFold,
     /// How many of them have readings.
     pub(crate) whole_days: u32,
+    /// The most readings that a day has.
+    pub(crate) most_readings: u32,
 }
 
 /// The days of a book at one state.

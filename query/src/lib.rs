@@ -70,6 +70,7 @@ mod rpc;
 mod scan;
 mod scorecard;
 mod sides;
+mod soundness;
 mod table;
 
 pub use fields::{FileError, Mistake, Mistakes};

@@ -1,5 +1,6 @@
 //! What enterprises consumed in a range, by quantity and factors, with how much of it is certain. Pure.
 
+mod completeness;
 mod doubts;
 mod factors;
 
@@ -34,6 +35,7 @@ use crate::{
     statistics::Series,
 };
 
+pub(crate) use completeness::Completeness;
 pub(crate) use factors::{By, Coal};
 
 /// The data that factors and categories are taken from.
@@ -74,6 +76,8 @@ pub(crate) struct Part {
     /// What of it was set by hand.
     pub(crate) manual: Sum,
     pub(crate) counted_manual: Sum,
+    /// What counts of meters without a registry entry.
+    pub(crate) counted_unregistered: Sum,
 }
 
 /// What some enterprises consumed.
@@ -117,6 +121,8 @@ pub(crate) struct Measured {
     pub(crate) open: BTreeSet<CivilDay>,
     /// Amounts that meters cannot or hardly can have measured. A verdict cannot stand on them.
     pub(crate) implausible: Vec<Implausible>,
+    /// How much is known of what was due.
+    pub(crate) completeness_due: Completeness,
 }
 
 impl Question<'_> {
@@ -205,6 +211,20 @@ pub(crate) fn measure(
             measured.take(question, of);
         }
     }
+    let counts = |quantity, days| {
+        let pieces = sides.pieces(quantity, days).into_iter();
+        pieces
+            .filter(|(_, sign)| *sign != 0)
+            .map(|(days, _)| days)
+            .collect()
+    };
+    let whose = completeness::Whose {
+        park,
+        enterprise,
+        known: &known,
+        counts: &counts,
+    };
+    measured.completeness_due = Completeness::of(question, whose);
     let name = format!("parks/{}/enterprises/{enterprise}", park.park);
     measured.note_sides(sides, &name);
     if !measured.is_known() {
@@ -326,7 +346,10 @@ impl Measured {
                     .iter()
                     .map(|told| format!("{}, {told}", name()));
                 self.corrections.extend(told);
-                self.book(question, (series.quantity, by, sign), &corrected);
+                self.book(question, (series.quantity, by.clone(), sign), &corrected);
+                if meter.is_none() {
+                    self.note_unregistered((series.quantity, by, sign), &corrected);
+                }
             }
             self.note_repeats(parts, counted);
         }
@@ -427,6 +450,7 @@ impl Measured {
             sum.counted_estimated += part.counted_estimated;
             sum.manual += part.manual;
             sum.counted_manual += part.counted_manual;
+            sum.counted_unregistered += part.counted_unregistered;
         }
         self.without_factor.extend(other.without_factor);
         self.unregistered.extend(other.unregistered);
@@ -449,5 +473,6 @@ impl Measured {
         self.conflicts += other.conflicts;
         self.open.extend(other.open);
         self.implausible.extend(other.implausible);
+        self.completeness_due.add(other.completeness_due);
     }
 }

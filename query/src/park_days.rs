@@ -1,6 +1,8 @@
 //! What a question about one park stands on: its registry and the days of the books that the range
 //! touches, as far as the scope permits.
 
+mod late;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -19,6 +21,8 @@ use crate::{
     registry::{self, Registry},
     scope::Scope,
 };
+
+pub(crate) use late::Came;
 
 /// One park, for one range and one asker.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! into maps by park; it does no I/O.
 
 pub(crate) mod body;
+mod by_hand;
 mod take;
 
 use std::{
@@ -38,7 +39,7 @@ use crate::{
 };
 
 /// What is registered and declared in one park.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Park {
     pub(crate) enterprises: BTreeMap<EnterpriseId, Dated<Enterprise>>,
     pub(crate) meters: Meters,
@@ -56,6 +57,8 @@ pub(crate) struct Park {
     pub(crate) deflators: Vec<Deflator>,
     /// Changes when the traits of a meter do, and then folds made with the old ones are void.
     pub(crate) traits_digest: u64,
+    /// What was recorded of corrections by hand, in order.
+    by_hand: Vec<by_hand::ByHand>,
 }
 
 /// A measured net calorific value (实测低位发热量).
@@ -140,6 +143,7 @@ impl Registry {
             park.traits_digest = meters.digest();
             park.meters = meters;
         }
+        by_hand::keep(&mut parks, snapshot);
         for park in parks.values_mut() {
             park.deflators.splice(0..0, of_all.iter().cloned());
             park.corrected = park.series_of_corrections();

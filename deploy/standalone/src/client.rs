@@ -13,5 +13,6 @@ pub mod reasons;
 pub mod recompute;
 pub mod scorecard;
 pub mod sheet;
+pub mod soundness;
 pub mod statement;
 pub mod wire;

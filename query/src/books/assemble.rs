@@ -228,6 +228,7 @@ impl SeriesDays {
             newest: None,
             whole: DayFold::default(),
             whole_days: 0,
+            most_readings: 0,
         }
     }
 
@@ -287,5 +288,7 @@ impl SeriesDays {
         self.whole = compose::join(traits, self.days.iter().map(|(_, fold)| fold));
         let read = self.days.iter().filter(|(_, fold)| fold.readings > 0);
         self.whole_days = u32::try_from(read.count()).unwrap_or(u32::MAX);
+        let readings = self.days.iter().map(|(_, fold)| fold.readings);
+        self.most_readings = readings.max().unwrap_or(0);
     }
 }

@@ -16,7 +16,9 @@ use greenpark_model::{
     day::DayRange,
     id::EnterpriseId,
     indicator::{Key, Ratio, round},
+    positive::Positive,
     quantity::{Medium, Quantity},
+    soundness::{Reason, Term},
 };
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
@@ -33,6 +35,7 @@ use crate::{
     name::Name,
     park_days::ParkDays,
     population::NAMED,
+    soundness::on_wire,
     statistics::{Finality, Series, total_of},
 };
 
@@ -282,7 +285,8 @@ impl Claims {
                 basis_of_assessment: BasisOfAssessment::Assessed,
                 ..ratio.key
             };
-            Ratio::new(key, made.energy, output).ok()
+            let energy = Positive::new(made.energy).ok()?;
+            Ratio::new(key, energy, Positive::new(output).ok()?).ok()
         });
         let bound = saving.zip(asks).map(|(saving, asks)| {
             let mut bounded = self.lines.iter().map(|line| line.claim);
@@ -325,13 +329,22 @@ impl Claims {
         figure.basis_of_assessment = BasisOfAssessment::Assessed.to_string();
         figure.notes.extend(of.notes.iter().cloned());
         let most = if self.prorated {
-            told.unsound.push("raw-material energy is prorated");
+            let enterprises = vec![figure.name.clone()];
+            told.unsound.push(Reason::Prorated { enterprises });
             pb::PeriodStatus::Operational
         } else if self.preliminary {
             pb::PeriodStatus::Preliminary
         } else {
             pb::PeriodStatus::Final
         };
+        if parts.0 <= Decimal::ZERO && gross.parts.0 > Decimal::ZERO {
+            told.unsound.push(Reason::NotPositive {
+                term: Term::Numerator,
+                value: parts.0,
+                names: vec![figure.name.clone()],
+            });
+        }
+        figure.unsound = on_wire(&told.unsound, 0);
         figure.status = figure.status.min(most.into());
         figure.assessment = Some(of);
         told

@@ -23,6 +23,7 @@ pub(super) struct Numerator {
     /// The parts that were estimated, and all parts, each without its sign.
     estimated: Decimal,
     manual: Decimal,
+    unregistered: Decimal,
     absolute: Decimal,
     /// Standard coal beside a numerator of carbon dioxide.
     pub(super) tce: Decimal,
@@ -35,6 +36,7 @@ struct Contribution {
     value: Decimal,
     estimated: Decimal,
     manual: Decimal,
+    unregistered: Decimal,
     unit: &'static str,
 }
 
@@ -54,6 +56,17 @@ impl Numerator {
             Ok(percent(part, self.absolute)?.unwrap_or_default())
         };
         Ok((share(self.estimated)?, share(self.manual)?))
+    }
+
+    /// The part that was estimated or set by hand, as a fraction of all parts; nothing where there is none.
+    pub(super) fn uncertain_share(&self) -> Option<Decimal> {
+        let part = self.estimated.checked_add(self.manual)?;
+        part.checked_div(self.absolute)
+    }
+
+    /// The part of meters without a registry entry, as a fraction of all parts; nothing where there is none.
+    pub(super) fn unregistered_share(&self) -> Option<Decimal> {
+        self.unregistered.checked_div(self.absolute)
     }
 
     fn take(
@@ -84,6 +97,7 @@ impl Numerator {
             self.absolute = plus(self.absolute, contribution.value.abs())?;
             self.estimated = plus(self.estimated, contribution.estimated.abs())?;
             self.manual = plus(self.manual, contribution.manual.abs())?;
+            self.unregistered = plus(self.unregistered, contribution.unregistered.abs())?;
         }
         let (factor, factor_source) = factor(question, by);
         self.components.push(pb::Component {
@@ -128,14 +142,26 @@ pub(super) fn tce_of(
 /// Tonnes of standard coal; none where no factor is known.
 fn tce(question: &Question<'_>, by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
     let of = |sum| tce_of(question, by, sum);
-    let parts = [part.counted, part.counted_estimated, part.counted_manual];
-    let [Some(value), Some(estimated), Some(manual)] = parts.map(of) else {
+    let parts = [
+        part.counted,
+        part.counted_estimated,
+        part.counted_manual,
+        part.counted_unregistered,
+    ];
+    let [
+        Some(value),
+        Some(estimated),
+        Some(manual),
+        Some(unregistered),
+    ] = parts.map(of)
+    else {
         return Ok(None);
     };
     Ok(Some(Contribution {
         value: value.map_err(|_| out_of_range())?,
         estimated: estimated.map_err(|_| out_of_range())?,
         manual: manual.map_err(|_| out_of_range())?,
+        unregistered: unregistered.map_err(|_| out_of_range())?,
         unit: "tce",
     }))
 }
@@ -154,6 +180,7 @@ fn tco2(by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
         value: of(part.counted)?,
         estimated: of(part.counted_estimated)?,
         manual: of(part.counted_manual)?,
+        unregistered: of(part.counted_unregistered)?,
         unit: "tCO2",
     }))
 }
@@ -179,6 +206,7 @@ fn plain(part: &Part, unit: &'static str) -> Result<Contribution, QueryError> {
         value: decimal(part.counted)?,
         estimated: decimal(part.counted_estimated)?,
         manual: decimal(part.counted_manual)?,
+        unregistered: decimal(part.counted_unregistered)?,
         unit,
     })
 }

@@ -6,6 +6,7 @@ use greenpark_model::{
     day::DayRange,
     id::{EnterpriseId, ParkId},
     indicator::Indicator,
+    soundness::Reason,
 };
 use greenpark_proto::query::v1::{self as pb, indicators_server::Indicators};
 use tonic::{Request, Response, Status};
@@ -27,6 +28,7 @@ use crate::{
     },
     scope::Scope,
     service::Shared,
+    soundness::on_wire,
 };
 
 /// A figure that is asked, and the registry that it is asked by.
@@ -219,6 +221,12 @@ impl Shared {
                 status: pb::PeriodStatus::Operational.into(),
                 as_of: Some(timestamp(self.moment(registry))),
                 notes: vec![format!("there is no value: {}", error.status().message())],
+                unsound: on_wire(
+                    &[Reason::Undeclared {
+                        enterprises: vec![child.to_string()],
+                    }],
+                    0,
+                ),
                 ..pb::Figure::default()
             }),
             told => told,

@@ -22,5 +22,8 @@ mod quality;
 mod registers;
 mod registry;
 mod sides;
+mod sound_years;
+mod soundness;
+mod soundness_terms;
 mod statements;
 mod withdrawals;

@@ -11,6 +11,7 @@ use super::{
     },
     question, reasons,
     sheet::Sheet,
+    soundness,
     wire::{Service, refusal},
 };
 use crate::cli::{IndicatorName, IntensityArgs, ProgressArgs};
@@ -42,6 +43,7 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         "status",
         "received",
         "open days",
+        "unsound",
     ];
     let whole = Value::Array(figures.iter().map(figure_json).collect());
     let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9], json!({ "figures": whole }));
@@ -49,6 +51,10 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         sheet.push(figure_row(figure));
         for note in &figure.notes {
             crate::gauge::line(&format!("note: {}: {note}", figure.name));
+        }
+        for reason in &figure.unsound {
+            let (detail, mend) = (&reason.detail, &reason.mend);
+            crate::gauge::line(&format!("unsound: {}: {detail}; {mend}", figure.name));
         }
         tell_notes(figure);
     }
@@ -157,6 +163,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
         "progress %",
         "needed %/a",
         "verdict",
+        "unsound",
     ];
     let mut sheet = Sheet::new(&header, &[2, 3, 4, 5, 6, 7], progress_json(progress));
     for target in &progress.targets {
@@ -177,6 +184,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
             target.progress_percent.clone(),
             target.required_pace_percent.clone(),
             verdict(target.verdict()).to_owned(),
+            soundness::cell(&target.unsound),
         ]);
     }
     sheet
@@ -238,6 +246,7 @@ fn figure_row(figure: &api::Figure) -> Vec<String> {
         status(figure.status()).to_owned(),
         coverage.received.to_string(),
         coverage.open_days.to_string(),
+        soundness::cell(&figure.unsound),
     ]
 }
 
@@ -291,6 +300,8 @@ pub(super) fn figure_json(figure: &api::Figure) -> Value {
         "assessment": assessment_json(figure.assessment.as_ref()),
         "partial": figure.partial.iter().map(partial_json).collect::<Vec<Value>>(),
         "notes": figure.notes,
+        "unsound": soundness::json(&figure.unsound),
+        "soundness": soundness::thresholds_json(figure),
     })
 }
 
@@ -371,6 +382,7 @@ fn target_json(target: &api::TargetProgress) -> Value {
                 "change_percent": point.change_percent,
                 "scheduled_percent": point.scheduled_percent,
                 "status": point.status().as_str_name(),
+                "unsound": soundness::json(&point.unsound),
             })
         })
         .collect();
@@ -393,5 +405,6 @@ fn target_json(target: &api::TargetProgress) -> Value {
         "other_basis": other_basis_json(target.other_basis.as_ref()),
         "beside": reasons::json(target),
         "notes": target.notes,
+        "unsound": soundness::json(&target.unsound),
     })
 }

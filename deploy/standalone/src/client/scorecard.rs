@@ -9,6 +9,7 @@ use super::{
     indicators::verdict,
     question,
     sheet::Sheet,
+    soundness,
     wire::{Service, refusal},
 };
 use crate::cli::ProgressArgs;
@@ -79,6 +80,7 @@ fn sheet(card: &api::Scorecard) -> Sheet {
         "of the way",
         "progress %",
         "verdict",
+        "unsound",
     ];
     let lines: Vec<Value> = card.lines.iter().map(line_json).collect();
     let whole = json!({
@@ -99,6 +101,7 @@ fn sheet(card: &api::Scorecard) -> Sheet {
             bar(way(line)),
             line.progress_percent.clone(),
             verdict(line.verdict()).to_owned(),
+            soundness::cell(&line.unsound),
         ]);
     }
     sheet
@@ -163,6 +166,7 @@ fn line_json(line: &api::ScorecardLine) -> Value {
         "other_basis": other_basis_json(line.other_basis.as_ref()),
         "assessment": assessment_json(line.assessment.as_ref()),
         "notes": line.notes,
+        "unsound": soundness::json(&line.unsound),
     })
 }
 

@@ -7,6 +7,7 @@ use crate::{
     coal::{Basis, Media},
     indicator::{Indicator, Key, Ratio, RatioError, round},
     money::PriceBase,
+    positive::Positive,
 };
 
 fn decimal(text: &str) -> Decimal {
@@ -55,7 +56,8 @@ fn ratio(basis_of_assessment: BasisOfAssessment, energy: Decimal, output: &str) 
         price_base: Some(PriceBase::Constant(2020)),
         media: Media::Excluded,
     };
-    Ratio::new(key, energy, decimal(output)).expect("a ratio")
+    let positive = |value| Positive::new(value).expect("above zero");
+    Ratio::new(key, positive(energy), positive(decimal(output))).expect("a ratio")
 }
 
 fn percent(fall: Decimal) -> String {
@@ -96,7 +98,7 @@ fn method_j_2_certificates_of_another_province_count_for_half_of_the_saving() {
     assert_eq!(saving, Decimal::from(176));
     let claims = [claim(NonFossilKind::Certificate, true, "200"), raw("40")];
     let (year, fall) = fall(&claims, Some(saving));
-    assert_eq!(round(year.value, 6).to_string(), "0.792727");
+    assert_eq!(round(year.value.get(), 6).to_string(), "0.792727");
     assert_eq!(percent(fall), "20.7273");
     let made = assess(Decimal::from(1_000), &claims, &rules(), Some(saving)).expect("in range");
     assert_eq!(made.deductions[0].tce, Decimal::from(88));
