@@ -8,6 +8,7 @@
 
 mod lanes;
 mod letters;
+mod message;
 mod numbering;
 mod record;
 
@@ -17,12 +18,13 @@ use greenpark_log::{ContentType, Record};
 use greenpark_model::{
     batch::Batch,
     limits::{PACKET_BYTES_MAX, RECORD_BYTES_MAX},
-    numbers::{Numbered, Numbers},
+    numbers::Numbers,
     reading::Reading,
 };
 use greenpark_proto::reading_batch;
 use rustc_hash::FxHashMap;
 
+pub(crate) use self::message::{Message, Taken};
 use self::{
     lanes::{Lane, Lanes},
     record::record,
@@ -42,26 +44,6 @@ use crate::{
     receipts::Entered,
     topic::{Origin, Routes},
 };
-
-/// A publish as it came.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Message<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) payload: &'a [u8],
-    pub(crate) qos: u8,
-    /// Zero where nothing is owed: QoS 0, and wills.
-    pub(crate) packet_id: u16,
-    /// Its place in the gateway's own count, if it has one.
-    pub(crate) numbered: Option<Numbered>,
-}
-
-/// Whether a publish was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
-    Yes,
-    /// Its sender may not publish on its topic: nothing of it is kept, and nothing owed.
-    Foreign,
-}
 
 /// What a gather became: records for the log, and what their receipts allow.
 #[derive(Debug)]

@@ -40,6 +40,8 @@ fn take(gather: &mut Gather, topic: &str, payload: &str, packet_id: u16) {
             qos,
             packet_id,
             numbered: None,
+            retain: false,
+            queued: false,
         },
         NOW,
     );
@@ -228,6 +230,8 @@ fn a_reason_that_repeats_what_was_sent_fits_the_log() {
         qos: 1,
         packet_id: 1,
         numbered: None,
+        retain: false,
+        queued: false,
     };
     let mut sizes = Vec::new();
     for reason in ["é".repeat(40_000), "short".to_owned()] {

@@ -351,6 +351,7 @@ impl Connection {
                 topic,
                 payload,
                 qos,
+                retain,
             } = &will;
             let message = Message {
                 topic,
@@ -358,6 +359,8 @@ impl Connection {
                 qos: *qos,
                 packet_id: 0,
                 numbered: None,
+                retain: *retain,
+                queued: false,
             };
             self.intake
                 .gather

@@ -322,6 +322,7 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         packet_id,
         payload,
         numbered,
+        retain,
     } = publish;
     Message {
         topic,
@@ -329,5 +330,7 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         qos,
         packet_id,
         numbered,
+        retain,
+        queued: false,
     }
 }

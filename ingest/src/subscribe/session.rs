@@ -74,6 +74,7 @@ struct Handed {
     qos: u8,
     packet_id: u16,
     numbered: Option<Numbered>,
+    retain: bool,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -180,6 +181,7 @@ impl Poller {
                     qos,
                     pkid: packet_id,
                     properties,
+                    retain,
                     ..
                 } = publish;
                 let qos = qos as u8;
@@ -190,6 +192,7 @@ impl Poller {
                     qos,
                     packet_id,
                     numbered,
+                    retain,
                     _room: room,
                 }))
             }
@@ -327,6 +330,8 @@ impl<'a> Session<'a> {
                     qos: handed.qos,
                     packet_id: handed.packet_id,
                     numbered: handed.numbered,
+                    retain: handed.retain,
+                    queued: false,
                 };
                 self.gather.take(message, now_ms);
             }

@@ -38,6 +38,7 @@ pub(crate) struct Will {
     pub(crate) topic: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) qos: u8,
+    pub(crate) retain: bool,
 }
 
 /// Why a CONNECT cannot be taken.
@@ -137,5 +138,6 @@ fn will(flags: u8, version: Version, cursor: &mut Cursor<'_>) -> Result<Option<W
         topic,
         payload,
         qos,
+        retain: flags & 0x20 != 0,
     }))
 }

@@ -17,6 +17,8 @@ pub(crate) struct Publish<'a> {
     pub(crate) payload: &'a [u8],
     /// Its place in the gateway's count, where version 5 tells it.
     pub(crate) numbered: Option<Numbered>,
+    /// The retain flag of the fixed header.
+    pub(crate) retain: bool,
 }
 
 /// The user properties that number a message.
@@ -64,6 +66,7 @@ pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publis
         packet_id,
         payload: cursor.0,
         numbered: count.numbered(),
+        retain: first & 1 != 0,
     })
 }
 
@@ -78,6 +81,7 @@ pub(crate) fn publish_start(first: u8, start: &[u8]) -> Option<Publish<'_>> {
         packet_id,
         payload: cursor.0,
         numbered: None,
+        retain: first & 1 != 0,
     })
 }
 

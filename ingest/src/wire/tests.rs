@@ -31,6 +31,7 @@ fn a_publish_of_either_version_is_read() {
         packet_id: 7,
         payload: b"abc",
         numbered: None,
+        retain: false,
     };
     assert_eq!(wire_publish(f, Version::V4), Ok(expected));
 
@@ -154,6 +155,7 @@ fn a_connect_of_either_version_is_read() {
         topic: "will/topic".into(),
         payload: b"gone".to_vec(),
         qos: 1,
+        retain: true,
     };
     let mut expected = Connect {
         version: Version::V4,
@@ -189,7 +191,7 @@ fn a_connect_of_either_version_is_read() {
         "will/topic",
         "gone",
         v5::QoS::AtLeastOnce,
-        false,
+        true,
         Some(will_properties),
     );
     let login = five::Login::new("user", "secret");

@@ -13,6 +13,8 @@ fn take_numbered(gather: &mut Gather, topic: &str, payload: &str, (epoch, sequen
             qos: 1,
             packet_id: 1,
             numbered: Numbered::new(epoch, sequence),
+            retain: false,
+            queued: false,
         },
         NOW,
     );

@@ -74,6 +74,8 @@ async fn decoding_alone_at_a_rate() {
                 qos: 1,
                 packet_id: 1,
                 numbered: None,
+                retain: false,
+                queued: false,
             },
             NOW,
         );
@@ -121,6 +123,8 @@ async fn decoding_batches_at_a_rate() {
                 qos: 1,
                 packet_id: 1,
                 numbered: None,
+                retain: false,
+                queued: false,
             },
             NOW,
         );

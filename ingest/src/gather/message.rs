@@ -1,0 +1,28 @@
+//! A publish on its way into a gather.
+
+use greenpark_model::numbers::Numbered;
+
+/// A publish as it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) payload: &'a [u8],
+    pub(crate) qos: u8,
+    /// Zero where nothing is owed: QoS 0, and wills.
+    pub(crate) packet_id: u16,
+    /// Its place in the gateway's own count, if it has one.
+    pub(crate) numbered: Option<Numbered>,
+    /// The retain flag: from a broker, that it had stored the message before we subscribed; from a client,
+    /// that a broker should store it.
+    pub(crate) retain: bool,
+    /// A broker may have kept it while we were away, so that the moment of its arrival says nothing.
+    pub(crate) queued: bool,
+}
+
+/// Whether a publish was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    /// Its sender may not publish on its topic: nothing of it is kept, and nothing owed.
+    Foreign,
+}
