@@ -44,6 +44,7 @@ pub(crate) fn comparison(
             .map(percent)
             .unwrap_or_default(),
         notes,
+        unsound: Vec::new(),
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
         value: current.value,
         source: String::new(),
         notes: progress.notes.clone(),
+        unsound: Vec::new(),
     }
 }
 

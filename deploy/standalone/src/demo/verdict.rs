@@ -243,6 +243,7 @@ mod tests {
                 change_percent: "-2.9483".into(),
                 scheduled_percent: "-3.4270".into(),
                 status: 3,
+                ..api::YearPoint::default()
             }],
             ..api::TargetProgress::default()
         }
