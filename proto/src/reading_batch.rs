@@ -1,7 +1,7 @@
 //! A batch of readings to protobuf and back.
 //!
 //! Columns are packed: an instant is the difference to the reading before, a value its millionths, and
-//! flags are left out where all are normal. What is decoded is checked as if a stranger had sent it, and
+//! flags are left out where all are normal; tickets and late readings are lists of rows, empty as a rule. What is decoded is checked as if a stranger had sent it, and
 //! is taken whole or not at all: a record of the log is ours, so a mistake in it is a mistake of ours.
 //! Ingest, which takes the good readings of a stranger's batch beside the bad, reads the message itself
 //! and shares [`rescale`].
@@ -17,10 +17,12 @@ use bytes::Bytes;
 use greenpark_model::{
     amount::Amount,
     batch::{Batch, BatchError, Columns},
+    day::Instant,
     id::{IdError, MeterId},
     numbers::Numbers,
     quantity::{Quantity, UnknownQuantity},
     reading::{Flag, Kind, Series},
+    ticket::{Ticket, TicketError},
     unit::Ratio,
 };
 use prost::Message;
@@ -52,7 +54,9 @@ pub enum DecodeError {
         cause: UnknownQuantity,
     },
     /// A series without a kind.
-    #[error("series {index}: its kind is missing; say register, interval, event or gauge")]
+    #[error(
+        "series {index}: its kind is missing; say register, interval, event, gauge or daily_counter"
+    )]
     Kind {
         /// Which series, from zero.
         index: usize,
@@ -82,6 +86,15 @@ pub enum DecodeError {
     Instant {
         /// Which reading, from zero.
         index: usize,
+    },
+    /// A ticket that no gateway sends and nothing implies.
+    #[error("ticket {index}: it is no ticket number")]
+    Ticket {
+        /// Which ticket, from zero.
+        index: usize,
+        /// Why.
+        #[source]
+        cause: TicketError,
     },
     /// Columns that do not fit together.
     #[error("columns that do not fit together")]
@@ -122,6 +135,14 @@ pub fn encode_numbered(batch: &Batch, numbers: &Numbers) -> Bytes {
             batch.flags().to_vec()
         },
         numbered: numbers.turns(),
+        ticket_rows: batch.tickets().iter().map(|(row, _)| *row).collect(),
+        tickets: batch
+            .tickets()
+            .iter()
+            .map(|(_, ticket)| ticket.as_str().to_owned())
+            .collect(),
+        late_rows: batch.late().to_vec(),
+        received_ms: batch.received().map_or(0, |at| at.0),
     };
     message.encode_to_vec().into()
 }
@@ -132,6 +153,7 @@ fn to_wire(series: &Series) -> wire::Series {
         Kind::Interval => wire::Kind::Interval,
         Kind::Event => wire::Kind::Event,
         Kind::Gauge => wire::Kind::Gauge,
+        Kind::DailyCounter => wire::Kind::DailyCounter,
     };
     wire::Series {
         meter: series.meter.as_str().to_owned(),
@@ -173,6 +195,8 @@ fn to_batch(message: wire::ReadingBatch) -> Result<Batch, DecodeError> {
         0 => vec![Flag::Normal.code(); rows],
         _ => message.flags,
     };
+    let tickets = tickets(&message.ticket_rows, &message.tickets)?;
+    let received = (message.received_ms != 0).then_some(Instant(message.received_ms));
     Batch::from_columns(
         table,
         Columns {
@@ -180,9 +204,24 @@ fn to_batch(message: wire::ReadingBatch) -> Result<Batch, DecodeError> {
             instants,
             values,
             flags,
+            tickets,
+            late: message.late_rows,
+            received,
         },
     )
     .map_err(DecodeError::Columns)
+}
+
+fn tickets(rows: &[u32], tickets: &[String]) -> Result<Vec<(u32, Ticket)>, DecodeError> {
+    if rows.len() != tickets.len() {
+        return Err(DecodeError::Columns(BatchError::Ragged));
+    }
+    let each = rows.iter().zip(tickets).enumerate();
+    each.map(|(index, (&row, text))| match Ticket::parse(text) {
+        Ok(ticket) => Ok((row, ticket)),
+        Err(cause) => Err(DecodeError::Ticket { index, cause }),
+    })
+    .collect()
 }
 
 fn absolute(mut deltas: Vec<i64>) -> Result<Vec<i64>, DecodeError> {
@@ -211,6 +250,7 @@ fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<Ratio>), De
             wire::Kind::Interval => Kind::Interval,
             wire::Kind::Event => Kind::Event,
             wire::Kind::Gauge => Kind::Gauge,
+            wire::Kind::DailyCounter => Kind::DailyCounter,
             wire::Kind::Unspecified => return Err(DecodeError::Kind { index }),
         };
         let unit = quantity.medium.unit();

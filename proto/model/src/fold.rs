@@ -103,7 +103,9 @@ pub fn fold_day(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayFold
         Kind::Register => {
             plain::fold(traits, columns).unwrap_or_else(|| CounterFold::new(traits, columns).run())
         }
-        Kind::Interval | Kind::Event | Kind::Gauge => fold_amounts(kind, traits, columns),
+        Kind::Interval | Kind::Event | Kind::Gauge | Kind::DailyCounter => {
+            fold_amounts(kind, traits, columns)
+        }
     }
 }
 
@@ -124,7 +126,7 @@ fn fold_amounts(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayFold
         if !fold.outcomes.take_flag(flag) {
             continue;
         }
-        if kind == Kind::Gauge {
+        if matches!(kind, Kind::Gauge | Kind::DailyCounter) {
             let point = point(instant, value);
             fold.first = fold.first.or(point);
             fold.last = point;

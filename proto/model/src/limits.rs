@@ -5,6 +5,9 @@
 /// Longest id in bytes: four ids and the separators fit a topic of 300 bytes and a path of 255.
 pub const ID_BYTES_MAX: usize = 48;
 
+/// Longest ticket number of an event in bytes: as long as an id, and longer than any weighbridge prints.
+pub const TICKET_BYTES_MAX: usize = 48;
+
 /// Most readings in one record of the log: 65,536 readings encode to less than 1 MiB, Kafka's default
 /// for the largest message.
 pub const BATCH_READINGS_MAX: usize = 65_536;

@@ -232,7 +232,7 @@ impl Traits {
         match kind {
             Kind::Register if traits.is_empty() => COUNTER_FOLD.to_owned(),
             Kind::Register => format!("{COUNTER_FOLD}, {traits}"),
-            Kind::Interval | Kind::Event | Kind::Gauge => traits,
+            Kind::Interval | Kind::Event | Kind::Gauge | Kind::DailyCounter => traits,
         }
     }
 

@@ -37,7 +37,7 @@ fn hundred() -> ReadingBatch {
             .collect(),
         value_micro: (0..100).collect(),
         flags: vec![b'N'; 100],
-        numbered: Vec::new(),
+        ..ReadingBatch::default()
     }
 }
 
