@@ -8,7 +8,7 @@ use std::future::Future;
 use greenpark_log::AppendError;
 
 use super::intake::Intake;
-use crate::{pipeline::Pipeline, wire::Version};
+use crate::{identity::Bearer, pipeline::Pipeline, wire::Version};
 
 /// A session behind CONNECT.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Detached {
 
     fn of(version: Version, pipeline: &Pipeline) -> Self {
         Self {
-            intake: Intake::new(version, pipeline.clone(), None, Vec::new()),
+            intake: Intake::new(version, pipeline.clone(), Bearer::default(), Vec::new()),
             pipeline: pipeline.clone(),
         }
     }

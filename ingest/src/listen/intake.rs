@@ -11,7 +11,6 @@ use std::{
     cell::RefCell,
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     gather::{Gather, Message, Taken},
-    identity::{Grant, Refusal},
+    identity::{Bearer, Refusal},
     limits::{OVERSIZE_BYTES_KEPT, READ_BYTES, TOPIC_LOGGED_MAX},
     pipeline::Pipeline,
     wire::{self, Frame, Kind, Malformed, Publish, Split, Version},
@@ -98,13 +97,8 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Starts with `rest`, which came behind CONNECT.
-    pub(super) fn new(
-        version: Version,
-        pipeline: Pipeline,
-        grant: Option<Arc<Grant>>,
-        rest: Vec<u8>,
-    ) -> Self {
-        let gather = pipeline.gather().bound_to(grant);
+    pub(super) fn new(version: Version, pipeline: Pipeline, bearer: Bearer, rest: Vec<u8>) -> Self {
+        let gather = pipeline.gather().bound_to(bearer);
         Self {
             gather,
             replies: Vec::new(),
@@ -323,6 +317,7 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         payload,
         numbered,
         retain,
+        replay,
     } = publish;
     Message {
         topic,
@@ -332,5 +327,6 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         numbered,
         retain,
         queued: false,
+        replay,
     }
 }

@@ -9,6 +9,7 @@ mod pressure;
 mod rate;
 mod receipts;
 mod refusals;
+mod senders;
 
 use std::time::Duration;
 

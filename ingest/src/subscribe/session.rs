@@ -75,6 +75,7 @@ struct Handed {
     packet_id: u16,
     numbered: Option<Numbered>,
     retain: bool,
+    replay: bool,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -185,14 +186,16 @@ impl Poller {
                     ..
                 } = publish;
                 let qos = qos as u8;
-                let numbered = properties.and_then(|properties| numbered(&properties));
+                let count = properties.map(|properties| count(&properties));
+                let count = count.unwrap_or_default();
                 Some(Arrival::Publish(Handed {
                     topic,
                     payload,
                     qos,
                     packet_id,
-                    numbered,
+                    numbered: count.numbered(),
                     retain,
+                    replay: count.is_replay(),
                     _room: room,
                 }))
             }
@@ -332,6 +335,7 @@ impl<'a> Session<'a> {
                     numbered: handed.numbered,
                     retain: handed.retain,
                     queued: false,
+                    replay: handed.replay,
                 };
                 self.gather.take(message, now_ms);
             }
@@ -421,13 +425,13 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The number that the user properties of a publish say.
-fn numbered(properties: &PublishProperties) -> Option<Numbered> {
+/// What the user properties of a publish say.
+fn count(properties: &PublishProperties) -> Count {
     let mut count = Count::default();
     for (name, value) in &properties.user_properties {
         count.take(name, value);
     }
-    count.numbered()
+    count
 }
 
 /// The codes of a SUBACK that refuses, if any does.

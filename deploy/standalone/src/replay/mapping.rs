@@ -12,6 +12,7 @@
 //! [columns]
 //! instant = "date"
 //! value = "Usage_kWh"
+//! # ticket = "no"              # of events: the column with the number on the ticket
 //! [time]
 //! format = "%d/%m/%Y %H:%M"
 //! offset = "+08:00"
@@ -67,6 +68,8 @@ pub struct Columns {
     pub value: String,
     /// Which meter, where rows of several are mixed.
     pub meter: Option<String>,
+    /// The number on a ticket, where rows are events.
+    pub ticket: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -155,11 +158,16 @@ impl Mapping {
         }
         let kind = Kind::from_name(&file.kind).ok_or_else(|| {
             format!(
-                "'{}' is none of register, interval, event, gauge",
+                "'{}' is none of register, interval, event, gauge, daily_counter",
                 file.kind
             )
         });
         let kind = problems.that("kind", kind);
+        if file.columns.ticket.is_some() && kind.is_some_and(|kind| kind != Kind::Event) {
+            problems.0.push(
+                "columns.ticket: only events have tickets; write kind = \"event\"".to_owned(),
+            );
+        }
         let flag = file.flag.as_deref().unwrap_or("N");
         let flag =
             Flag::from_name(flag).ok_or_else(|| format!("'{flag}' is none of N F M S D C T B"));
