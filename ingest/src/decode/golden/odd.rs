@@ -212,9 +212,7 @@ fn a_broken_influx_line_spoils_no_other() {
         ("m,t=\\ v=9 1700000000000000000", 1),
     ] {
         let good = |n: u64| format!("m,t=x v={n} 1700000000000000000");
-        let text = [&good(1), broken, &good(2), broken, &good(3)]
-            .map(String::as_str)
-            .join("\n");
+        let text = [&*good(1), broken, &*good(2), broken, &*good(3)].join("\n");
         let (readings, reasons, _) = read(rule, "t", &text);
         let values: Vec<_> = readings.iter().map(|r| r.2 / 1_000_000).collect();
         let good: Vec<_> = values.iter().copied().filter(|v| *v != 9).collect();

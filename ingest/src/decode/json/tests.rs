@@ -216,7 +216,8 @@ fn tickets_are_taken_as_text_or_number_and_of_events_alone() {
             r#"{{"meter":"s1","quantity":"raw_coal","kind":"{kind}","at":1700000000000,"value":31.46,"ticket":{ticket}}}"#
         );
         let (mut series, mut to) = (SeriesTable::default(), Decoded::default());
-        let timing = Timing::live(NOW, &Stamps::default());
+        let stamps = Stamps::default();
+        let timing = Timing::live(NOW, &stamps);
         decode(&text, &mut series, &timing, &mut to)?;
         Ok::<_, String>(
             to.tickets
@@ -245,7 +246,8 @@ fn tickets_are_taken_as_text_or_number_and_of_events_alone() {
     let columns = r#"{"series":[{"meter":"s1","quantity":"raw_coal","kind":"event",
         "at":[1700000000000,1700000000000,1700000000001],"value":[1,2,3],"ticket":["A1",null,7]}]}"#;
     let (mut series, mut to) = (SeriesTable::default(), Decoded::default());
-    let timing = Timing::live(NOW, &Stamps::default());
+    let stamps = Stamps::default();
+    let timing = Timing::live(NOW, &stamps);
     decode(columns, &mut series, &timing, &mut to).expect("columns");
     let tickets: Vec<_> = to
         .tickets

@@ -60,7 +60,8 @@ fn late(gather: &mut Gather) -> (Vec<Vec<u32>>, usize) {
     let sealed = gather.seal();
     let named = |letter: &&DeadLetter| letter.reason.contains("late: ");
     let refused = letters(&sealed).iter().filter(named).count();
-    let late = batches(&sealed).iter().map(|batch| batch.late().to_vec());
+    let batches = batches(&sealed);
+    let late = batches.iter().map(|batch| batch.late().to_vec());
     (late.collect(), refused)
 }
 
