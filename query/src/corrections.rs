@@ -1,7 +1,8 @@
 //! Corrections by hand: what a meter consumed on some days, by whoever knows better. Pure.
 //!
-//! A correction replaces the amount of its days in every figure and says so; the readings stay as they are. A
-//! period that cuts its days has the part that its days have of them.
+//! A correction replaces the amount of its days in every figure and says so; the readings stay as they are, and
+//! where there are none it counts all the same. A period that cuts its days has the part that its days have of
+//! them. It is of a meter and quantity: of which kind the readings are that it stands for makes no difference.
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -16,6 +17,8 @@ use crate::{books::SeriesDays, consumption::consume};
 /// A correction in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Correction {
+    /// The kind that was named with it.
+    pub(crate) kind: greenpark_model::reading::Kind,
     pub(crate) days: DayRange,
     /// What the meter consumed on these days, multiplied, in the canonical unit.
     pub(crate) amount: Amount,

@@ -3,14 +3,15 @@
 //! METHOD (b): `V_constant = V_nominal ÷ index` with the producer price index of the year (base year = 1),
 //! or the chain `V_t = V_base × Π(1 + g)` over every year's real growth. The most specific declaration counts:
 //! the park's before that of all parks, the longest prefix of the enterprise's industry before a shorter one,
-//! and the one recorded last. A year without one leaves its value added as it was declared.
+//! and the one recorded last. A year without one leaves its value added as it was declared. What is brought to other
+//! prices is not rounded: the sum of all of it is, once.
 
 use std::collections::BTreeSet;
 
 use greenpark_model::{
     amount::{Amount, Sum},
+    day::DayRange,
     id::EnterpriseId,
-    indicator::round,
     money::PriceBase,
 };
 use rust_decimal::Decimal;
@@ -18,7 +19,7 @@ use rust_decimal::Decimal;
 use crate::{
     measure::Question,
     registry::Park,
-    statistics::{Declared, DeclaredPeriod, Series},
+    statistics::{Declared, DeclaredPeriod, Finality, Series, pieces_of},
 };
 
 /// What a deflator is.
@@ -64,8 +65,24 @@ impl Form {
 /// What an enterprise declared, with what could be brought to the asked prices.
 #[derive(Debug, Default)]
 pub(crate) struct Deflated {
-    pub(crate) declared: Vec<Declared>,
+    /// In the order of recording.
+    declared: Vec<Declared>,
+    /// The exact amount of what was brought to other prices, in the same places.
+    exact: Vec<Option<Decimal>>,
     ways: BTreeSet<String>,
+}
+
+/// A total that is not rounded yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExactTotal {
+    /// In the series' unit, exact to 28 digits.
+    pub(crate) amount: Decimal,
+    /// [`Finality::Final`] only if every part is.
+    pub(crate) finality: Finality,
+    /// Days whose part was prorated from a longer period.
+    pub(crate) prorated_days: i32,
+    /// Days that nothing was declared for.
+    pub(crate) missing_days: i32,
 }
 
 impl Deflated {
@@ -76,55 +93,101 @@ impl Deflated {
         enterprise: &EnterpriseId,
         declared: &[Declared],
     ) -> Self {
-        let mut made = Self {
-            declared: declared.to_vec(),
+        let mut made = Brought {
+            all: declared.iter().map(|of| (of.clone(), None)).collect(),
+            added: Vec::new(),
             ways: BTreeSet::new(),
         };
         let PriceBase::Constant(base) = question.price_base else {
-            return made;
+            return made.in_order();
         };
         if *question.per != Series::ValueAdded {
-            return made;
+            return made.in_order();
         }
         let industry = park.industry(enterprise, question.range);
         let find = |form, year| find(&park.deflators, (form, year, base), &industry);
-        for of in declared {
+        for (place, of) in declared.iter().enumerate() {
             let year = of.period.range().first().year();
             let nominal =
                 of.series == Series::ValueAdded && of.price_base == Some(PriceBase::Current);
             if let (true, Some(index)) = (nominal, find(Form::PriceIndex, year)) {
-                let amount = divided(of.amount, index.value);
-                made.put(
-                    of,
-                    base,
-                    amount,
-                    format!("price index {} of {year}", index.value),
-                );
+                let way = format!("price index {} of {year}", index.value);
+                made.put((place, of), base, divided(of.amount, index.value), way);
             }
         }
         made.grow(base, |year| find(Form::RealGrowth, year).map(|d| d.value));
-        made
+        made.in_order()
     }
 
+    /// The total of `series` in `range` at `base`, of which nothing was rounded; `None` if nothing was declared for
+    /// any day of it, or it is beyond 28 digits.
+    pub(crate) fn total(
+        &self,
+        series: &Series,
+        range: DayRange,
+        base: Option<PriceBase>,
+    ) -> Option<ExactTotal> {
+        let made = pieces_of(&self.declared, series, range, base)?;
+        let mut amount = Decimal::ZERO;
+        for piece in &made.pieces {
+            let exact = self.exact.get(piece.place).copied().flatten();
+            let whole = match exact {
+                Some(exact) => exact,
+                None => Sum::from(piece.declared.amount).decimal().ok()?,
+            };
+            let part = match piece.days == piece.of {
+                true => whole,
+                false => whole
+                    .checked_mul(Decimal::from(piece.days))?
+                    .checked_div(Decimal::from(piece.of))?,
+            };
+            amount = amount.checked_add(part)?;
+        }
+        Some(ExactTotal {
+            amount,
+            finality: made.finality(),
+            prorated_days: made.prorated_days(),
+            missing_days: made.missing_days,
+        })
+    }
+
+    /// By what it was done, in words.
+    pub(crate) fn how(&self) -> String {
+        let ways: Vec<&str> = self.ways.iter().map(String::as_str).collect();
+        ways.join(", ")
+    }
+}
+
+/// Declarations that are being brought to other prices.
+struct Brought {
+    /// What is declared, with the exact amount of what was brought to other prices.
+    all: Vec<(Declared, Option<Decimal>)>,
+    /// The place of the declaration that each added one was made from.
+    added: Vec<usize>,
+    ways: BTreeSet<String>,
+}
+
+impl Brought {
     /// Adds the years that follow from the base year by their growth.
     fn grow(&mut self, base: i16, growth: impl Fn(i16) -> Option<Decimal>) {
-        let of_base = |d: &&Declared| {
+        let of_base = |(d, _): &(Declared, Option<Decimal>)| {
             let prices = [Some(PriceBase::Constant(base)), Some(PriceBase::Current)];
             d.series == Series::ValueAdded
                 && d.period == DeclaredPeriod::Year(base)
                 && prices.contains(&d.price_base)
         };
         // In the base year itself current prices are constant ones.
-        let Some(start) = self.declared.iter().rfind(of_base).cloned() else {
+        let Some(place) = self.all.iter().rposition(of_base) else {
             return;
         };
-        let Ok(mut level) = Sum::from(start.amount).decimal() else {
-            return;
-        };
+        let (start, exact) = self.all[place].clone();
+        let amount = exact.or_else(|| Sum::from(start.amount).decimal().ok());
+        let Some(mut level) = amount else { return };
+        let place = self.origin(place);
         self.put(
-            &start,
+            (place, &start),
             base,
-            Some(start.amount),
+            Some(level),
             format!("prices of {base}"),
         );
         let mut year = base;
@@ -142,31 +205,59 @@ impl Deflated {
                 period,
                 ..start.clone()
             };
-            self.put(&of, base, rounded(level), format!("real growth to {year}"));
+            let way = format!("real growth to {year}");
+            self.put((place, &of), base, Some(level), way);
         }
     }
 
-    /// Adds `of` at constant prices, unless the same period is declared at them.
-    fn put(&mut self, of: &Declared, base: i16, amount: Option<Amount>, way: String) {
-        let price_base = Some(PriceBase::Constant(base));
-        let same = |d: &Declared| {
-            (&d.series, d.period, d.price_base) == (&of.series, of.period, price_base)
-        };
-        let Some(amount) = amount.filter(|_| !self.declared.iter().any(same)) else {
-            return;
-        };
-        self.ways.insert(way);
-        self.declared.push(Declared {
-            amount,
-            price_base,
-            ..of.clone()
-        });
+    /// The place of the declaration that the one at `place` was made from.
+    fn origin(&self, place: usize) -> usize {
+        let declared = self.all.len() - self.added.len();
+        match place.checked_sub(declared) {
+            Some(added) => self.added[added],
+            None => place,
+        }
     }
 
-    /// By what it was done, in words.
-    pub(crate) fn how(&self) -> String {
-        let ways: Vec<&str> = self.ways.iter().map(String::as_str).collect();
-        ways.join(", ")
+    /// Adds `of`, made from the declaration at `place`, at constant prices, unless the same period is declared at
+    /// them.
+    fn put(
+        &mut self,
+        (place, of): (usize, &Declared),
+        base: i16,
+        exact: Option<Decimal>,
+        way: String,
+    ) {
+        let price_base = Some(PriceBase::Constant(base));
+        let same = |(d, _): &(Declared, Option<Decimal>)| {
+            (&d.series, d.period, d.price_base) == (&of.series, of.period, price_base)
+        };
+        if exact.is_none() || self.all.iter().any(same) {
+            return;
+        }
+        self.ways.insert(way);
+        self.added.push(place);
+        let of = Declared {
+            price_base,
+            ..of.clone()
+        };
+        self.all.push((of, exact));
+    }
+
+    /// In the order of recording: what was made from a declaration stands beside it.
+    fn in_order(self) -> Deflated {
+        let origins: Vec<usize> = (0..self.all.len())
+            .map(|place| self.origin(place))
+            .collect();
+        let mut all: Vec<(usize, (Declared, Option<Decimal>))> =
+            origins.into_iter().zip(self.all).collect();
+        all.sort_by_key(|(place, _)| *place);
+        let (declared, exact) = all.into_iter().map(|(_, of)| of).unzip();
+        Deflated {
+            declared,
+            exact,
+            ways: self.ways,
+        }
     }
 }
 
@@ -186,18 +277,14 @@ fn find<'a>(
         .max_by_key(|d| (d.of_park, d.industry.len()))
 }
 
-fn divided(amount: Amount, index: Decimal) -> Option<Amount> {
-    let nominal = Sum::from(amount).decimal().ok()?;
-    rounded(nominal.checked_div(index)?)
-}
-
-/// To fen, half to even.
-fn rounded(value: Decimal) -> Option<Amount> {
-    round(value, 6).to_string().parse().ok()
+fn divided(amount: Amount, index: Decimal) -> Option<Decimal> {
+    Sum::from(amount).decimal().ok()?.checked_div(index)
 }
 
 #[cfg(test)]
 mod tests {
+    use greenpark_model::indicator::round;
+
     use super::*;
 
     fn deflator(form: Form, year: i16, industry: &str, value: &str, of_park: bool) -> Deflator {
@@ -240,8 +327,41 @@ mod tests {
     fn method_b_a_nominal_value_is_divided_by_the_index() {
         let nominal: Amount = "1050".parse().expect("a decimal");
         let real = divided(nominal, "1.05".parse().expect("a decimal"));
-        assert_eq!(real.map(|a| a.to_string()).as_deref(), Some("1000"));
-        let third = divided(nominal, "1.1".parse().expect("a decimal"));
-        assert_eq!(third.map(|a| a.to_string()).as_deref(), Some("954.545455"));
+        assert_eq!(real, Some(Decimal::ONE_THOUSAND));
+    }
+
+    #[test]
+    fn what_is_deflated_is_summed_before_it_is_rounded() {
+        let month = |month: i8| Declared {
+            series: Series::ValueAdded,
+            period: DeclaredPeriod::Month(2021, month),
+            amount: "1".parse().expect("a decimal"),
+            price_base: Some(PriceBase::Current),
+            finality: Finality::Final,
+            recorded_at: greenpark_model::day::Instant(0),
+        };
+        let mut brought = Brought {
+            all: Vec::new(),
+            added: Vec::new(),
+            ways: BTreeSet::new(),
+        };
+        for (place, of) in (1..=12).map(month).enumerate() {
+            brought.all.push((of.clone(), None));
+            assert_eq!(brought.origin(place), place);
+        }
+        let index: Decimal = "1.2".parse().expect("a decimal");
+        for (place, of) in (1..=12).map(month).enumerate() {
+            let exact = divided(of.amount, index);
+            brought.put((place, &of), 2020, exact, "index".to_owned());
+        }
+        let total = brought.in_order().total(
+            &Series::ValueAdded,
+            DayRange::year(2021).expect("a year"),
+            Some(PriceBase::Constant(2020)),
+        );
+        // 12 ÷ 1.2; each twelfth rounded to 0.833333 would give 9.999996.
+        let total = total.expect("declared");
+        assert_eq!(round(total.amount, 6).normalize().to_string(), "10");
+        assert_eq!((total.prorated_days, total.missing_days), (0, 0));
     }
 }

@@ -11,6 +11,7 @@ use greenpark_archive::{
     meters::{METER, METER_CHANGE},
     reference::ReferenceEntry,
     snapshot::Snapshot,
+    withdrawal::WITHDRAWAL,
 };
 use greenpark_model::{
     day::{CivilDay, DayRange},
@@ -40,6 +41,12 @@ pub(crate) const FIGURE_RULES: &[&str] = &[
     "a counter's consumption is the difference of its registers times the multiplier, corrected by the named \
      rollovers, changes, resets and jumps only",
     "a step over a midnight without a register is split between the days, and the parts sum to the step",
+    "a meter counts with readings of the kind that it is registered as; one that is not registered and was heard as \
+     two kinds in a year counts with the one that was heard on more days of it",
+    "a correction by hand counts instead of the readings of its days, and where there are none",
+    "of an energy's balance the declared side counts; where none is declared, the larger one of the calendar year",
+    "an enterprise counts on the days on which it is above designated size, in what is divided and what divides",
+    "of a period declared as a whole and by its parts the one recorded later counts",
     "a figure is a sum over a sum, divided once and rounded half to even at six places",
 ];
 
@@ -56,7 +63,7 @@ pub(crate) fn meters(
         }
         let year = question.range.last().year();
         let traits = park.registry.meters.traits(enterprise, series, year);
-        for counted in park.registry.counted(enterprise, series, question.range) {
+        for counted in park.counting(enterprise, series, question.range).days {
             let entry = park.registry.meters.get(enterprise, series);
             let entry = entry.and_then(|meter| meter.on(counted.first()));
             let source = entry.and_then(|entry| entry.body.particulars.water_source);
@@ -161,7 +168,8 @@ pub(crate) fn concerns(
     subjects: &BTreeSet<String>,
 ) -> bool {
     // A change of a meter before the range still says by which multiplier it counts.
-    let lasting = [METER_CHANGE, METER, body::ENTERPRISE].contains(&entry.kind.as_str());
+    let lasting = [METER_CHANGE, METER, body::ENTERPRISE, WITHDRAWAL];
+    let lasting = lasting.contains(&entry.kind.as_str());
     let began: CivilDay = entry.valid_from;
     let over = entry.valid_to.is_some_and(|last| last < range.first());
     let within = began <= range.last() && (lasting || !over);

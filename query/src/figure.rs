@@ -7,10 +7,12 @@ mod frame;
 mod notes;
 mod numerator;
 
+use std::collections::BTreeMap;
+
 use greenpark_model::{
     coal::Basis,
     day::{DayRange, Instant},
-    id::EnterpriseId,
+    id::{EnterpriseId, ParkId},
     indicator::{Indicator, Key, Ratio, round},
 };
 use greenpark_proto::query::v1 as pb;
@@ -35,6 +37,8 @@ pub(crate) struct Population<'a> {
     /// `above-designated-size`, `every-enterprise` where none is registered, or `named`.
     pub(crate) rule: &'static str,
     pub(crate) members: Vec<(&'a ParkDays, EnterpriseId)>,
+    /// Members that count on some days of the range alone, and these days.
+    pub(crate) partial: BTreeMap<(ParkId, EnterpriseId), Vec<DayRange>>,
     /// Parks that were asked, with or without members.
     pub(crate) parks: Vec<&'a ParkDays>,
     pub(crate) notes: Vec<String>,
@@ -88,8 +92,17 @@ pub(crate) fn percent(part: Decimal, whole: Decimal) -> Result<Option<Decimal>, 
 /// What a population's enterprises consumed together.
 fn together(question: &Question<'_>, population: &Population<'_>) -> Measured {
     let mut measured = Measured::default();
-    for (park, enterprise) in &population.members {
-        measured.add(measure(question, park, enterprise));
+    for (park, enterprise, questions) in population.questions(question) {
+        let mut of_member = Measured::default();
+        for question in &questions {
+            of_member.add(measure(question, park, enterprise));
+        }
+        // One that was read in a run of its days was read.
+        match of_member.is_known() {
+            true => of_member.silent.clear(),
+            false => of_member.silent.dedup(),
+        }
+        measured.add(of_member);
     }
     measured
 }
@@ -109,7 +122,7 @@ pub(crate) fn tell(
         price_base: has_prices(question).then_some(question.price_base),
         media: question.media,
     };
-    let complete = measured.readings > 0 && measured.without_factor.is_empty();
+    let complete = measured.is_known() && measured.without_factor.is_empty();
     let ratio = ratio(question, key, &numerator, &denominator, complete)?;
     let parts = (numerator.total, denominator.amount);
     let notes = notes::gather(
@@ -136,6 +149,7 @@ pub(crate) fn tell(
         coverage: Some(coverage),
         revisions,
         notes,
+        partial: partial(population),
         ..envelope(question, numerator)
     };
     Ok(Told {
@@ -176,6 +190,18 @@ fn unsound(
         (
             !measured.unsourced.is_empty(),
             "some meters do not say where their water comes from",
+        ),
+        (
+            !measured.side_undeclared.is_empty(),
+            "an energy is metered as used and as supplied, and no side is declared",
+        ),
+        (
+            !measured.side_unmetered.is_empty(),
+            "an energy has no meter on the side that is declared",
+        ),
+        (
+            !measured.kind_conflict.is_empty(),
+            "a meter that is not registered was heard as two kinds",
         ),
     ];
     whys.into_iter()
@@ -257,6 +283,16 @@ fn about(
         .flat_map(|p| revisions(p, population, range))
         .collect();
     (population.members.iter().map(name).collect(), revisions)
+}
+
+/// The members that count on some days of the range alone.
+fn partial(population: &Population<'_>) -> Vec<pb::PartialMember> {
+    let all = population.partial.iter();
+    all.map(|((park, enterprise), runs)| pb::PartialMember {
+        enterprise: format!("parks/{park}/enterprises/{enterprise}"),
+        days: runs.iter().map(|run| days(*run)).collect(),
+    })
+    .collect()
 }
 
 /// The part of a figure that the question and its numerator alone decide.

@@ -32,10 +32,12 @@ struct Holding<'a> {
 pub(crate) fn families(population: &Population<'_>, range: DayRange) -> Option<Families> {
     let mut all: Option<Families> = None;
     for (park, enterprise) in &population.members {
-        if let Some(of) = of_enterprise(park, enterprise, range) {
-            let all = all.get_or_insert_default();
-            all.above += of.above;
-            all.below += of.below;
+        for days in population.days_of(park, enterprise, range) {
+            if let Some(of) = of_enterprise(park, enterprise, days) {
+                let all = all.get_or_insert_default();
+                all.above += of.above;
+                all.below += of.below;
+            }
         }
     }
     all

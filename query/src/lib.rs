@@ -15,6 +15,7 @@
 //! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
+//! | `counting`, `sides`, `corrections`, `population` | which consumption counts, and whose, pure |
 //! | `materials`, `leakage` | the water balance and the waste ledger, pure |
 //! | [`factors`], [`plans`], [`carbon`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
 //! | [`quality`] | indices against thresholds, and findings by name |
@@ -40,6 +41,7 @@ mod cache;
 mod comparison;
 mod consumption;
 mod corrections;
+mod counting;
 mod data;
 mod decode;
 mod deflator;
@@ -63,6 +65,7 @@ mod registry;
 mod rpc;
 mod scan;
 mod scorecard;
+mod sides;
 mod table;
 
 pub use fields::{FileError, Mistake, Mistakes};

@@ -51,6 +51,19 @@ pub(crate) struct Waste {
     pub(crate) received: BTreeMap<Medium, Received>,
     /// Enterprises and meters whose code is of another industry than the enterprise's.
     pub(crate) foreign: BTreeSet<String>,
+    /// Events that were dropped as repeats or superseded, by the meter and quantity that they are of.
+    pub(crate) repeats: BTreeMap<(String, Quantity), Repeats>,
+}
+
+/// Events of a meter that do not count, because others of the same identity do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Repeats {
+    /// The days that they are of.
+    pub(crate) days: DayRange,
+    /// Those with the amount of another.
+    pub(crate) duplicates: u64,
+    /// Those with another amount, which a later one superseded.
+    pub(crate) conflicts: u64,
 }
 
 /// What enterprises of a population received of others, and what enterprises of it booked as utilized of their
@@ -61,13 +74,14 @@ pub(crate) struct Received {
     pub(crate) booked: Sum,
 }
 
-/// A part of a range in which one entry of a meter holds.
+/// A part of a range in which one entry of a counted meter holds.
 struct Stretch<'a> {
     park: &'a ParkDays,
     enterprise: &'a EnterpriseId,
     series: &'a Series,
     entry: Option<&'a Meter>,
     corrected: Corrected,
+    repeats: Option<Repeats>,
 }
 
 /// What the series of the population told in `range`, stretch by stretch.
@@ -78,12 +92,15 @@ fn each<'a>(
     mut take: impl FnMut(Stretch<'a>),
 ) {
     for (park, enterprise) in &population.members {
+        let days = population.days_of(park, enterprise, range);
         for (series, parts) in park.series(enterprise) {
             if series.kind == Kind::Gauge || !wanted(series.quantity) {
                 continue;
             }
-            for stretch in stretches((park, enterprise, series), &parts, range) {
-                take(stretch);
+            for &days in &days {
+                for stretch in stretches((park, enterprise, series), &parts, days) {
+                    take(stretch);
+                }
             }
         }
     }
@@ -97,7 +114,7 @@ fn stretches<'a>(
     let meters = &park.registry.meters;
     let traits = meters.traits(enterprise, series, range.last().year());
     let meter = meters.get(enterprise, series);
-    let ranges = meter.map_or_else(|| vec![range], |meter| meter.parts(range));
+    let ranges = park.counting(enterprise, series, range).days;
     let corrections = park.registry.corrections(enterprise, series);
     ranges
         .into_iter()
@@ -109,8 +126,37 @@ fn stretches<'a>(
                 .and_then(|meter| meter.on(part.first()))
                 .map(|entry| &entry.body),
             corrected: consume_corrected(parts, &traits, part, corrections),
+            repeats: repeats(parts, part),
         })
         .collect()
+}
+
+/// The repeats of a series in `range`; `None` where there is none.
+fn repeats(parts: &[&SeriesDays], range: DayRange) -> Option<Repeats> {
+    let all = parts.iter().flat_map(|part| &part.repeats);
+    all.filter(|(day, ..)| range.contains(*day))
+        .filter_map(|(day, duplicates, conflicts)| {
+            Some(Repeats {
+                days: DayRange::new(*day, *day)?,
+                duplicates: u64::from(*duplicates),
+                conflicts: u64::from(*conflicts),
+            })
+        })
+        .reduce(Repeats::plus)
+}
+
+impl Repeats {
+    fn plus(self, other: Self) -> Self {
+        let (first, last) = (
+            self.days.first().min(other.days.first()),
+            self.days.last().max(other.days.last()),
+        );
+        Self {
+            days: DayRange::new(first, last).unwrap_or(self.days),
+            duplicates: self.duplicates + other.duplicates,
+            conflicts: self.conflicts + other.conflicts,
+        }
+    }
 }
 
 /// The water of a population.
@@ -122,9 +168,6 @@ pub(crate) fn water(population: &Population<'_>, range: DayRange) -> Water {
     };
     let wanted = |quantity: Quantity| quantity.medium.class() == MediumClass::Water;
     each(population, range, wanted, |stretch| {
-        if !stretch.entry.is_none_or(|meter| meter.counted) {
-            return;
-        }
         let consumption = stretch.corrected.consumption;
         let of = match stretch.series.quantity.medium {
             Medium::FreshWater => {
@@ -156,7 +199,11 @@ fn unread(population: &Population<'_>, range: DayRange) -> BTreeSet<String> {
             meters.filter(|(key, _)| key.quantity.medium.class() == MediumClass::Water)
         {
             let registered = |days: &DayRange| meter.on(days.first()).is_some();
-            let days: Vec<DayRange> = meter.parts(range).into_iter().filter(registered).collect();
+            let of_member = population.days_of(park, enterprise, range).into_iter();
+            let days: Vec<DayRange> = of_member
+                .flat_map(|days| meter.parts(days))
+                .filter(registered)
+                .collect();
             let told = |(series, parts): (&&Series, &Vec<&SeriesDays>)| {
                 let traits = park
                     .registry
@@ -189,9 +236,6 @@ pub(crate) fn waste(population: &Population<'_>, range: DayRange, by_code: bool)
         quantity.medium.class() == MediumClass::Waste && quantity.flow != Flow::Consumed
     };
     each(population, range, wanted, |stretch| {
-        if !stretch.entry.is_none_or(|meter| meter.counted) {
-            return;
-        }
         let consumption = stretch.corrected.consumption;
         let code = stretch.entry.and_then(|meter| meter.particulars.waste_code);
         if let Some(code) = code {
@@ -203,6 +247,18 @@ pub(crate) fn waste(population: &Population<'_>, range: DayRange, by_code: bool)
                     "parks/{park}/enterprises/{enterprise}/meters/{meter} ({code}, {industry})"
                 ));
             }
+        }
+        if let Some(repeats) = stretch
+            .repeats
+            .filter(|_| stretch.series.kind == Kind::Event)
+        {
+            let (park, enterprise) = (&stretch.park.park, stretch.enterprise);
+            let meter = &stretch.series.meter;
+            let name = format!("parks/{park}/enterprises/{enterprise}/meters/{meter}");
+            let key = (name, stretch.series.quantity);
+            let known = made.repeats.get(&key).copied();
+            let sum = known.map_or(repeats, |known| known.plus(repeats));
+            made.repeats.insert(key, sum);
         }
         let Quantity { medium, flow } = stretch.series.quantity;
         let of = (medium, &stretch.park.park, stretch.enterprise);

@@ -1,12 +1,13 @@
 //! What enterprises consumed in a range, by quantity and factors, with how much of it is certain. Pure.
 
+mod doubts;
 mod factors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use greenpark_model::{
     amount::Sum,
-    balance::Side,
+    balance::{Balance, Side},
     carbon::{CarbonSet, Region},
     coal::{Basis, FactorSet, Media},
     compose::Consumption,
@@ -28,6 +29,7 @@ use crate::{
     corrections::{Corrected, Correction, consume_corrected},
     park_days::ParkDays,
     quality::QualityRules,
+    sides::Sides,
     statistics::Series,
 };
 
@@ -85,8 +87,18 @@ pub(crate) struct Measured {
     pub(crate) unregistered: BTreeSet<String>,
     /// Meters of water that do not count because nothing says where theirs comes from.
     pub(crate) unsourced: BTreeSet<String>,
-    /// Energies of an enterprise that are metered as used and as supplied.
-    pub(crate) both_sides: BTreeSet<String>,
+    /// Energies of an enterprise that are metered as used and as supplied, and the declared side.
+    pub(crate) both_sides: BTreeMap<String, Side>,
+    /// Energies of an enterprise that are metered as used and as supplied while no side is declared, and what each
+    /// side had in the years touched. A verdict cannot stand on them.
+    pub(crate) side_undeclared: BTreeMap<String, Balance>,
+    /// Energies of an enterprise whose declared side has no meter while the other side has. A verdict cannot stand
+    /// on them.
+    pub(crate) side_unmetered: BTreeMap<String, Side>,
+    /// Meters that are not registered and were heard as two kinds. A verdict cannot stand on them.
+    pub(crate) kind_conflict: BTreeSet<String>,
+    /// Meters with readings of another kind than they are registered as, which do not count.
+    pub(crate) other_kind: BTreeSet<String>,
     /// Corrections by hand that count, one sentence each.
     pub(crate) corrections: Vec<String>,
     /// Days that meters should have been read on until now, and those of which nothing is known.
@@ -173,20 +185,26 @@ pub(crate) fn measure(
 ) -> Measured {
     let mut measured = Measured::default();
     let today = question.now.day();
-    for (series, parts) in park.series(enterprise) {
+    let known = park.series(enterprise);
+    let sides = match question.is_energy() {
+        true => Sides::of(park, enterprise, &known, question.range),
+        false => Sides::default(),
+    };
+    for (&series, parts) in &known {
         if series.kind != Kind::Gauge && question.concerns(series.quantity) {
             let of = OneSeries {
                 park,
                 enterprise,
                 series,
-                parts: &parts,
+                parts,
+                sides: &sides,
             };
             measured.take(question, of);
         }
     }
     let name = format!("parks/{}/enterprises/{enterprise}", park.park);
-    measured.settle(&name);
-    if measured.readings == 0 {
+    measured.note_sides(sides, &name);
+    if !measured.is_known() {
         measured.silent.push(name);
     }
     measured.expect(question, park, enterprise);
@@ -244,6 +262,7 @@ struct OneSeries<'a> {
     enterprise: &'a EnterpriseId,
     series: &'a Metered,
     parts: &'a [&'a SeriesDays],
+    sides: &'a Sides,
 }
 
 impl Measured {
@@ -253,6 +272,7 @@ impl Measured {
             enterprise,
             series,
             parts,
+            sides,
         } = of;
         let range = question.range;
         let meters = &park.registry.meters;
@@ -266,8 +286,10 @@ impl Measured {
                 park.park
             )
         };
-        let mut readings = 0;
-        for counted in park.registry.counted(enterprise, series, range) {
+        let counting = park.counting(enterprise, series, range);
+        self.note_kinds(&of, &counting, range, &name);
+        let (mut readings, mut by_hand) = (0, false);
+        for counted in counting.days {
             let entry = meter.and_then(|meter| meter.on(counted.first()));
             let source = entry.and_then(|entry| entry.body.particulars.water_source);
             match question.takes_source(medium, source) {
@@ -279,27 +301,26 @@ impl Measured {
                 }
             }
             let heats = park.registry.heats(enterprise, medium);
-            for (part, by) in question.factors_of(heats, medium, counted) {
-                let corrections = park.registry.corrections(enterprise, series);
-                let corrected = consume_corrected(parts, &traits, part, corrections);
+            let corrections = park.registry.corrections(enterprise, series);
+            let factors = question.factors_of(heats, medium, counted).into_iter();
+            let pieces = factors.flat_map(|(part, by)| {
+                let pieces = sides.pieces(series.quantity, part).into_iter();
+                pieces.map(move |(piece, sign)| (piece, by.clone(), sign))
+            });
+            for (piece, by, sign) in pieces {
+                let corrected = consume_corrected(parts, &traits, piece, corrections);
                 readings += corrected.consumption.readings;
+                by_hand |= !corrected.told.is_empty();
                 let told = corrected
                     .told
                     .iter()
                     .map(|told| format!("{}, {told}", name()));
                 self.corrections.extend(told);
-                self.book(question, series.quantity, by, &corrected);
+                self.book(question, (series.quantity, by, sign), &corrected);
             }
-            for &(_, duplicates, conflicts) in parts
-                .iter()
-                .flat_map(|p| &p.repeats)
-                .filter(|(day, ..)| counted.contains(*day))
-            {
-                self.duplicates += u64::from(duplicates);
-                self.conflicts += u64::from(conflicts);
-            }
+            self.note_repeats(parts, counted);
         }
-        if meter.is_none() && readings > 0 {
+        if meter.is_none() && (readings > 0 || by_hand) {
             self.unregistered.insert(name());
         }
         if meter.is_some_and(|m| m.entries().iter().any(|e| e.body.interval_s > 0)) {
@@ -307,7 +328,13 @@ impl Measured {
         }
     }
 
-    fn book(&mut self, question: &Question<'_>, quantity: Quantity, by: By, corrected: &Corrected) {
+    /// Adds what a series consumed, which counts with `sign`.
+    fn book(
+        &mut self,
+        question: &Question<'_>,
+        (quantity, by, sign): (Quantity, By, i8),
+        corrected: &Corrected,
+    ) {
         let consumption = &corrected.consumption;
         if *consumption == Consumption::default() && corrected.told.is_empty() {
             return;
@@ -316,41 +343,17 @@ impl Measured {
         if lacks_coal || question.needs_carbon() && by.carbon.is_none() {
             self.without_factor.insert(quantity.medium);
         }
+        let signed = |sum: Sum| Sum(sum.0 * i128::from(sign));
         let part = self.parts.entry((quantity, by)).or_default();
         part.amount += consumption.amount;
         part.estimated += consumption.estimated;
         part.manual += corrected.manual;
+        part.counted += signed(consumption.amount);
+        part.counted_estimated += signed(consumption.estimated);
+        part.counted_manual += signed(corrected.manual);
         self.readings += consumption.readings;
         self.meter_days += u64::from(consumption.days);
         self.outcomes = self.outcomes.plus(consumption.outcomes);
-    }
-
-    /// Decides what counts of what one enterprise, `name`, consumed.
-    fn settle(&mut self, name: &str) {
-        let mut flows: BTreeMap<Medium, BTreeSet<Flow>> = BTreeMap::new();
-        for (quantity, _) in self.parts.keys() {
-            let of = flows.entry(quantity.medium).or_default();
-            of.insert(quantity.flow);
-        }
-        for ((quantity, _), part) in &mut self.parts {
-            let Quantity { medium, flow } = *quantity;
-            let sign = match medium.class() {
-                MediumClass::Energy => {
-                    let of = flows.get(&medium).into_iter().flatten().copied();
-                    let side = Side::of(of);
-                    if side == Side::Consumption && Side::Supply.sign(flow) != 0 {
-                        self.both_sides
-                            .insert(format!("{name} {}", medium.as_str()));
-                    }
-                    side.sign(flow)
-                }
-                _ => 1,
-            };
-            let signed = |sum: Sum| Sum(sum.0 * i128::from(sign));
-            part.counted = signed(part.amount);
-            part.counted_estimated = signed(part.estimated);
-            part.counted_manual = signed(part.manual);
-        }
     }
 
     /// Of the readings that meters with an interval should have given, those received; `None` where none is
@@ -419,6 +422,10 @@ impl Measured {
         self.unregistered.extend(other.unregistered);
         self.unsourced.extend(other.unsourced);
         self.both_sides.extend(other.both_sides);
+        self.side_undeclared.extend(other.side_undeclared);
+        self.side_unmetered.extend(other.side_unmetered);
+        self.kind_conflict.extend(other.kind_conflict);
+        self.other_kind.extend(other.other_kind);
         self.silent.extend(other.silent);
         self.corrections.extend(other.corrections);
         self.due_days += other.due_days;

@@ -106,12 +106,22 @@ impl ParkDays {
         self.scope.permits(&self.park, enterprise)
     }
 
-    /// The series of an enterprise, each with its days by book; none if the scope does not permit it.
+    /// The series of an enterprise, each with its days by book; none if the scope does not permit it. One that was
+    /// corrected by hand is among them even where it has no reading.
     pub(crate) fn series(&self, enterprise: &EnterpriseId) -> BTreeMap<&Series, Vec<&SeriesDays>> {
         let mut series: BTreeMap<&Series, Vec<&SeriesDays>> = BTreeMap::new();
         if self.permits(enterprise) {
             for days in self.books.iter().flat_map(|book| book.of(enterprise)) {
                 series.entry(&days.key.series).or_default().push(days);
+            }
+            for of in self.registry.corrected(enterprise) {
+                let is_heard = || {
+                    let mut all = series.keys();
+                    all.any(|known| known.meter == of.meter && known.quantity == of.quantity)
+                };
+                if self.registry.meters.get(enterprise, of).is_some() || !is_heard() {
+                    series.entry(of).or_default();
+                }
             }
         }
         series

@@ -1,6 +1,6 @@
 //! Who is counted in a figure. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use greenpark_model::{
     day::DayRange,
@@ -33,12 +33,87 @@ pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_>
     Population {
         rule: NAMED,
         members: vec![(park, enterprise)],
+        partial: BTreeMap::new(),
         parks: vec![park],
         notes,
     }
 }
 
 impl<'a> Population<'a> {
+    /// The days of `range` on which a member counts.
+    pub(crate) fn days_of(
+        &self,
+        park: &ParkDays,
+        enterprise: &EnterpriseId,
+        range: DayRange,
+    ) -> Vec<DayRange> {
+        // The usual case: every member counts throughout.
+        if self.partial.is_empty() {
+            return vec![range];
+        }
+        let key = (park.park.clone(), enterprise.clone());
+        match self.partial.get(&key) {
+            None => vec![range],
+            Some(days) => days
+                .iter()
+                .filter_map(|days| days.intersection(range))
+                .collect(),
+        }
+    }
+
+    /// The members, each with `question` about every run of days on which it counts.
+    pub(crate) fn questions<'q>(
+        &self,
+        question: &Question<'q>,
+    ) -> impl Iterator<Item = (&'a ParkDays, &EnterpriseId, Vec<Question<'q>>)> {
+        self.members.iter().map(|(park, enterprise)| {
+            let days = self.days_of(park, enterprise, question.range);
+            let questions = days
+                .into_iter()
+                .map(|range| Question { range, ..*question });
+            (*park, enterprise, questions.collect())
+        })
+    }
+
+    fn tell_parks_without_registry(&mut self) {
+        let parks = self.parks.iter();
+        let open: Vec<&str> = parks
+            .filter(|park| park.registry.is_unregistered())
+            .map(|park| park.park.as_str())
+            .collect();
+        if self.rule == ABOVE_DESIGNATED_SIZE && !open.is_empty() {
+            let names = listed(&open);
+            self.notes.push(format!(
+                "every enterprise counts in parks without a registry: {names}"
+            ));
+        }
+    }
+
+    fn tell_partial(&mut self) {
+        let all = self.partial.iter();
+        let partial: Vec<String> = all
+            .map(|((park, of), days)| format!("parks/{park}/enterprises/{of} ({})", told(days)))
+            .collect();
+        self.tell(
+            "counted with the days alone on which they are above designated size, their value added with the same \
+             days: by days of the period that it is declared for, so declare it by months to have it exact",
+            &partial,
+        );
+    }
+
+    /// Lets members count with the days alone on which they are above designated size, where these are some of
+    /// `range`.
+    fn with_days_above(mut self, range: DayRange) -> Self {
+        for (park, enterprise) in &self.members {
+            let days = park.registry.days_above(enterprise, range);
+            if !days.is_empty() && days != [range] {
+                let key = (park.park.clone(), enterprise.clone());
+                self.partial.insert(key, days);
+            }
+        }
+        self
+    }
+
     /// Notes something of the enterprises with these names, if there are any.
     fn tell(&mut self, what: &str, names: &[String]) {
         if !names.is_empty() {
@@ -63,6 +138,13 @@ impl<'a> Population<'a> {
         let all = self.members.len();
         self.members.retain(makes);
         let others = all - self.members.len();
+        let members = &self.members;
+        self.partial.retain(|(park, of), _| {
+            let is_it = |(other, enterprise): &(&'a ParkDays, EnterpriseId)| {
+                (&other.park, enterprise) == (park, of)
+            };
+            members.iter().any(is_it)
+        });
         if others > 0 {
             self.notes.push(format!(
                 "{others} enterprise(s) that declare no {name} in the period are not counted"
@@ -72,9 +154,11 @@ impl<'a> Population<'a> {
     }
 }
 
-/// Just these enterprises, whether or not they are in the population of the range.
+/// Just these enterprises, whether or not they are in the population of `range`: each with the days on which it is
+/// above designated size, or with all of them where it never is.
 pub(crate) fn panel<'a>(
     parks: &'a [ParkDays],
+    range: DayRange,
     members: &BTreeSet<(ParkId, EnterpriseId)>,
     rule: &'static str,
 ) -> Population<'a> {
@@ -85,44 +169,45 @@ pub(crate) fn panel<'a>(
             .map(|(_, enterprise)| (park, enterprise.clone()))
             .collect::<Vec<_>>()
     };
-    Population {
+    let population = Population {
         rule,
         members: parks.iter().flat_map(of_park).collect(),
+        partial: BTreeMap::new(),
         parks: parks.iter().collect(),
         notes: Vec::new(),
-    }
+    };
+    population.with_days_above(range)
 }
 
-/// The enterprises of `parks` that were above designated size on some day of `range`, by the registry.
-/// Where a park has registered none, every enterprise that has readings or statistics counts.
+/// The enterprises of `parks` that were above designated size on some day of `range`, by the registry, each with
+/// the days on which it was: energy, water, waste and value added of the same days, so that what a figure divides
+/// belongs together. Where a park has registered none, every enterprise that has readings or statistics counts.
 pub(crate) fn of_parks(parks: &[ParkDays], range: DayRange) -> Population<'_> {
     let mut population = Population {
         rule: EVERY,
         members: Vec::new(),
+        partial: BTreeMap::new(),
         parks: parks.iter().collect(),
         notes: Vec::new(),
     };
-    let (mut unregistered, mut below, mut partial) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut unregistered, mut below) = (Vec::new(), Vec::new());
     for park in parks {
         let name = |e: &EnterpriseId| format!("parks/{}/enterprises/{e}", park.park);
         let with_readings = park.with_readings_in(range);
         let mut counted = if park.registry.is_unregistered() {
             let declared = park.registry.statistics.keys().cloned();
-            with_readings.into_iter().chain(declared).collect()
+            let by_hand = park.registry.corrected_in(range);
+            with_readings
+                .into_iter()
+                .chain(declared)
+                .chain(by_hand)
+                .collect()
         } else {
             population.rule = ABOVE_DESIGNATED_SIZE;
             let above = park.registry.above_designated_size(range);
             for enterprise in with_readings.difference(&above) {
                 let known = park.registry.enterprises.contains_key(enterprise);
                 if known { &mut below } else { &mut unregistered }.push(name(enterprise));
-            }
-            for enterprise in &above {
-                let days = park.registry.above_from_to(enterprise, range);
-                if let Some((first, last)) =
-                    days.filter(|days| *days != (range.first(), range.last()))
-                {
-                    partial.push(format!("{} ({first} to {last})", name(enterprise)));
-                }
             }
             above
         };
@@ -136,30 +221,24 @@ pub(crate) fn of_parks(parks: &[ParkDays], range: DayRange) -> Population<'_> {
         &unregistered,
     );
     population.tell(
-        "counted with the whole period, though above designated size on some of its days only",
-        &partial,
-    );
-    population.tell(
         "not counted, for they are not above designated size",
         &below,
     );
-    if population.rule == ABOVE_DESIGNATED_SIZE {
-        let open: Vec<&str> = parks
-            .iter()
-            .filter(|park| park.registry.is_unregistered())
-            .map(|park| park.park.as_str())
-            .collect();
-        if !open.is_empty() {
-            let names = listed(&open);
-            population.notes.push(format!(
-                "every enterprise counts in parks without a registry: {names}"
-            ));
-        }
-    }
+    population.tell_parks_without_registry();
     if population.members.is_empty() {
         population
             .notes
             .push("no enterprise is counted in the period".to_owned());
     }
+    let mut population = population.with_days_above(range);
+    population.tell_partial();
     population
+}
+
+/// Runs of days in a sentence.
+fn told(days: &[DayRange]) -> String {
+    let each = days
+        .iter()
+        .map(|days| format!("{} to {}", days.first(), days.last()));
+    each.collect::<Vec<_>>().join(" and ")
 }

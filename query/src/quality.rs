@@ -5,6 +5,7 @@
 //! of meter data have. Thresholds are data.
 
 mod checks;
+mod declared;
 mod delivery;
 mod rules;
 
@@ -21,7 +22,6 @@ use rust_decimal::Decimal;
 
 use crate::{
     books::SeriesDays,
-    consumption::consume,
     park_days::ParkDays,
     statistics::{self, total_of},
 };
@@ -286,9 +286,19 @@ impl<'a> Subject<'a> {
     }
 
     fn consumed(&self, series: &Series, parts: &[&SeriesDays]) -> Sum {
-        let meters = &self.park.registry.meters;
-        let traits = meters.traits(self.enterprise, series, self.range.last().year());
-        consume(parts, &traits, self.range).amount
+        let corrected = self
+            .park
+            .consumed(self.enterprise, series, parts, self.range);
+        corrected.consumption.amount
+    }
+
+    /// The same of the days of the range on which the series counts.
+    fn counted(&self, series: &Series, parts: &[&SeriesDays]) -> Sum {
+        let (park, of) = (self.park, self.enterprise);
+        let days = park.counting(of, series, self.range).days.into_iter();
+        days.map(|days| park.consumed(of, series, parts, days))
+            .map(|corrected| corrected.consumption.amount)
+            .sum()
     }
 
     /// Months within the range of which the books tell a consumption: what they tell, the sum of the days,
@@ -315,14 +325,7 @@ impl<'a> Subject<'a> {
             let days: Sum = of_month
                 .series()
                 .filter(|(series, _)| series.quantity == *quantity)
-                .filter(|(series, _)| {
-                    !of_month
-                        .park
-                        .registry
-                        .counted(self.enterprise, series, month)
-                        .is_empty()
-                })
-                .map(|(series, parts)| of_month.consumed(series, &parts))
+                .map(|(series, parts)| of_month.counted(series, &parts))
                 .sum();
             let off = off(days, told.amount);
             found.extend(off.map(|off| (of.series.clone(), month, told.amount, days, off)));

@@ -5,6 +5,7 @@
 //! into maps by park; it does no I/O.
 
 pub(crate) mod body;
+mod take;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,15 +14,16 @@ use std::{
 
 use greenpark_archive::{
     dated::{Dated, Entry},
-    meters::Meters,
+    meters::{Meter, MeterKey, Meters},
     reference::{ReferenceEntry, ReferenceSnapshot},
 };
 use greenpark_model::{
     amount::Amount,
+    balance::Side,
     day::{CivilDay, DayRange, Instant},
     id::{EnterpriseId, ParkId},
     quantity::Medium,
-    reading::Series,
+    reading::{Kind, Series},
 };
 
 use crate::{
@@ -29,7 +31,7 @@ use crate::{
     deflator::Deflator,
     error::QueryError,
     name::Name,
-    registry::body::{Enterprise, IndicatorValue, Statistic},
+    registry::body::{Enterprise, IndicatorValue},
     scorecard::Values,
     statistics::Declared,
 };
@@ -39,11 +41,16 @@ use crate::{
 pub(crate) struct Park {
     pub(crate) enterprises: BTreeMap<EnterpriseId, Dated<Enterprise>>,
     pub(crate) meters: Meters,
+    /// In the order of recording.
     pub(crate) statistics: BTreeMap<EnterpriseId, Vec<Declared>>,
     /// Measured net calorific values, by whose and of what.
     heats: BTreeMap<(EnterpriseId, Medium), Dated<Heat>>,
-    /// Corrections by hand in force, by whose and of which series.
-    corrections: BTreeMap<(EnterpriseId, Series), Vec<Correction>>,
+    /// Declared sides of balances, by whose and of which energy.
+    sides: BTreeMap<(EnterpriseId, Medium), Dated<Side>>,
+    /// Corrections by hand in force, by whose and of which meter.
+    corrections: BTreeMap<MeterKey, Vec<Correction>>,
+    /// The series that corrections by hand stand for, by whose.
+    corrected: BTreeMap<EnterpriseId, Vec<Series>>,
     /// In the order of recording, those of all parks first.
     pub(crate) deflators: Vec<Deflator>,
     /// Changes when the traits of a meter do, and then folds made with the old ones are void.
@@ -111,7 +118,7 @@ impl Registry {
                 declared.entry(key).or_default().insert(of.year, value);
                 continue;
             }
-            take(&mut parks, entry).map_err(|problem| broken(entry, &problem))?;
+            take::take(&mut parks, entry).map_err(|problem| broken(entry, &problem))?;
         }
         let meters = Meters::read(snapshot).map_err(|unreadable| {
             QueryError::Broken(format!("{unreadable}: {}", unreadable.problem))
@@ -123,6 +130,7 @@ impl Registry {
         }
         for park in parks.values_mut() {
             park.deflators.splice(0..0, of_all.iter().cloned());
+            park.corrected = park.series_of_corrections();
         }
         let parks = parks
             .into_iter()
@@ -177,78 +185,36 @@ pub(crate) fn known_at(
     entries.filter(move |entry| entry.recorded_at <= at)
 }
 
-fn take(parks: &mut BTreeMap<ParkId, Park>, entry: &ReferenceEntry) -> Result<(), String> {
-    let kind = entry.kind.as_str();
-    let ours = [
-        body::ENTERPRISE,
-        body::STATISTIC,
-        body::CALORIFIC_VALUE,
-        body::CORRECTION,
-        body::DEFLATOR,
-    ];
-    if !ours.contains(&kind) {
-        return Ok(());
-    }
-    let name = Name::parse("subject", &entry.subject).map_err(|_| "its subject is no name")?;
-    let json = |error: serde_json::Error| error.to_string();
-    match (kind, name) {
-        (body::ENTERPRISE, Name::Enterprise(park, enterprise)) => {
-            let body: Enterprise = serde_json::from_str(&entry.body).map_err(json)?;
-            let park = parks.entry(park).or_default();
-            park.enterprises
-                .entry(enterprise)
-                .or_default()
-                .record(entry, body);
-        }
-        (body::STATISTIC, Name::Enterprise(park, enterprise)) => {
-            let declared = Statistic::read(&entry.body, entry.recorded_at)?;
-            let all = parks
-                .entry(park)
-                .or_default()
-                .statistics
-                .entry(enterprise)
-                .or_default();
-            put_in_force(all, declared);
-        }
-        (body::CALORIFIC_VALUE, Name::Enterprise(park, enterprise)) => {
-            let (medium, kj_per_unit) = body::CalorificValue::read(&entry.body)?;
-            let source = format!("recorded by {}, {}", entry.recorded_by, entry.evidence);
-            let heat = Heat {
-                kj_per_unit,
-                source: source.into(),
-            };
-            let heats = &mut parks.entry(park).or_default().heats;
-            let heats = heats.entry((enterprise, medium)).or_default();
-            heats.record(entry, heat);
-        }
-        (body::CORRECTION, Name::Meter(park, enterprise, meter)) => {
-            let (series, correction, withdrawn) = body::CorrectionBody::read(entry, meter)?;
-            let all = &mut parks.entry(park).or_default().corrections;
-            let all = all.entry((enterprise, series)).or_default();
-            all.retain(|known| known.days != correction.days);
-            if !withdrawn {
-                all.push(correction);
-            }
-        }
-        (body::DEFLATOR, Name::Park(park)) => {
-            let deflator = body::Deflation::read(&entry.body, true)?;
-            parks.entry(park).or_default().deflators.push(deflator);
-        }
-        (_, name) => return Err(format!("'{name}' is no name of its kind")),
-    }
-    Ok(())
+/// The kind that a meter is registered as on `day`; where no entry covers it, that of the entry before, or of the
+/// first one after.
+pub(crate) fn kind_on(meter: &Dated<Meter>, day: CivilDay) -> Option<Kind> {
+    let before = || {
+        let over = meter.entries().iter();
+        over.filter(|entry| entry.valid_to.is_some_and(|last| last < day))
+            .max_by_key(|entry| entry.valid_to)
+    };
+    let after = || {
+        let to_come = meter.entries().iter();
+        to_come
+            .filter(|entry| day < entry.valid_from)
+            .min_by_key(|entry| entry.valid_from)
+    };
+    let entry = meter.on(day).or_else(before).or_else(after);
+    entry.map(|entry| entry.body.kind)
 }
 
-/// A later figure replaces an earlier one of the same series, period and price base.
-fn put_in_force(all: &mut Vec<Declared>, declared: Declared) {
-    let same = |d: &&mut Declared| {
-        (&d.series, d.period, d.price_base)
-            == (&declared.series, declared.period, declared.price_base)
-    };
-    match all.iter_mut().find(same) {
-        Some(earlier) => *earlier = declared,
-        None => all.push(declared),
+/// Ranges in order, those that follow each other joined.
+pub(crate) fn joined(ranges: impl IntoIterator<Item = DayRange>) -> Vec<DayRange> {
+    let mut made: Vec<DayRange> = Vec::new();
+    for range in ranges {
+        match made.last_mut() {
+            Some(last) if last.last().next() == range.first() => {
+                *last = DayRange::new(last.first(), range.last()).unwrap_or(*last);
+            }
+            _ => made.push(range),
+        }
     }
+    made
 }
 
 impl Park {
@@ -257,8 +223,8 @@ impl Park {
         self.enterprises.is_empty()
     }
 
-    /// The parts of `range` in which the meter of `series` counts; it does where nothing says that it
-    /// does not.
+    /// The parts of `range` in which the meter of `series` counts with readings of this kind; it does where
+    /// nothing says that it does not.
     pub(crate) fn counted(
         &self,
         enterprise: &EnterpriseId,
@@ -271,9 +237,9 @@ impl Park {
                 .parts(range)
                 .into_iter()
                 .filter(|part| {
-                    meter
-                        .on(part.first())
-                        .is_none_or(|entry| entry.body.counted)
+                    let entry = meter.on(part.first());
+                    entry.is_none_or(|entry| entry.body.counted)
+                        && kind_on(meter, part.first()) == Some(series.kind)
                 })
                 .collect(),
         }
@@ -284,17 +250,60 @@ impl Park {
         self.heats.get(&(enterprise.clone(), medium))
     }
 
-    /// The corrections by hand of a series.
+    /// The declared sides of an energy's balance at an enterprise.
+    pub(crate) fn sides(&self, enterprise: &EnterpriseId, medium: Medium) -> Option<&Dated<Side>> {
+        self.sides.get(&(enterprise.clone(), medium))
+    }
+
+    /// The corrections by hand of the meter of `series`, whatever the kind of its readings.
     pub(crate) fn corrections(&self, enterprise: &EnterpriseId, series: &Series) -> &[Correction] {
-        let of = self.corrections.get(&(enterprise.clone(), series.clone()));
-        of.map_or(&[], Vec::as_slice)
+        self.corrections_of(&MeterKey {
+            enterprise: enterprise.clone(),
+            meter: series.meter.clone(),
+            quantity: series.quantity,
+        })
+    }
+
+    /// The corrections by hand of a meter.
+    pub(crate) fn corrections_of(&self, key: &MeterKey) -> &[Correction] {
+        self.corrections.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// Every correction by hand.
-    pub(crate) fn all_corrections(
-        &self,
-    ) -> impl Iterator<Item = (&(EnterpriseId, Series), &Vec<Correction>)> {
+    pub(crate) fn all_corrections(&self) -> impl Iterator<Item = (&MeterKey, &Vec<Correction>)> {
         self.corrections.iter()
+    }
+
+    /// The series of an enterprise that were corrected by hand, of the kinds that their meters are registered as,
+    /// or of the kind that the correction names where none is registered.
+    pub(crate) fn corrected(&self, enterprise: &EnterpriseId) -> &[Series] {
+        self.corrected.get(enterprise).map_or(&[], Vec::as_slice)
+    }
+
+    /// Enterprises with a correction by hand of a day of `range`.
+    pub(crate) fn corrected_in(&self, range: DayRange) -> BTreeSet<EnterpriseId> {
+        let all = self.corrections.iter();
+        all.filter(|(_, of)| of.iter().any(|of| of.days.overlaps(range)))
+            .map(|(key, _)| key.enterprise.clone())
+            .collect()
+    }
+
+    fn series_of_corrections(&self) -> BTreeMap<EnterpriseId, Vec<Series>> {
+        let mut made: BTreeMap<EnterpriseId, Vec<Series>> = BTreeMap::new();
+        for (key, corrections) in &self.corrections {
+            let entries = self.meters.entries(key);
+            let mut kinds: BTreeSet<Kind> = entries.iter().map(|entry| entry.body.kind).collect();
+            if kinds.is_empty() {
+                kinds.extend(corrections.first().map(|of| of.kind));
+            }
+            let of = made.entry(key.enterprise.clone()).or_default();
+            of.extend(kinds.into_iter().map(|kind| Series {
+                meter: key.meter.clone(),
+                quantity: key.quantity,
+                kind,
+            }));
+        }
+        made
     }
 
     /// The industry of an enterprise at the end of `range`, or as it was recorded last; empty if unknown.
@@ -322,19 +331,16 @@ impl Park {
             .collect()
     }
 
-    /// The days of `range` on which an enterprise is above designated size: the first and the last of them.
-    pub(crate) fn above_from_to(
-        &self,
-        enterprise: &EnterpriseId,
-        range: DayRange,
-    ) -> Option<(CivilDay, CivilDay)> {
-        let dated = self.enterprises.get(enterprise)?;
+    /// The days of `range` on which an enterprise is above designated size, as runs in order.
+    pub(crate) fn days_above(&self, enterprise: &EnterpriseId, range: DayRange) -> Vec<DayRange> {
+        let Some(dated) = self.enterprises.get(enterprise) else {
+            return Vec::new();
+        };
         let above = |part: &DayRange| {
             let entry = dated.on(part.first());
             entry.is_some_and(|entry| entry.body.above_designated_size)
         };
-        let parts: Vec<DayRange> = dated.parts(range).into_iter().filter(above).collect();
-        Some((parts.first()?.first(), parts.last()?.last()))
+        joined(dated.parts(range).into_iter().filter(above))
     }
 
     /// Every enterprise with an entry of any kind.
@@ -344,6 +350,7 @@ impl Park {
             .keys()
             .chain(with_meters)
             .chain(self.statistics.keys())
+            .chain(self.corrected.keys())
             .cloned()
             .collect()
     }

@@ -10,6 +10,7 @@ mod quality;
 mod readings;
 mod registry;
 mod terms;
+mod withdrawals;
 
 use std::sync::Arc;
 
@@ -138,5 +139,7 @@ unaffected!(
     pb::DeclareIndicatorsResponse,
     pb::DeclareCalorificValuesResponse,
     pb::DeclareDeflatorsResponse,
+    pb::DeclareSidesResponse,
+    pb::WithdrawResponse,
     pb::ListStatisticsResponse,
 );

@@ -3,18 +3,27 @@
 //! Declared periods that tile the range are added as they are. Where none begins and ends in place, the
 //! shortest period around the days is prorated by days, which makes the figure operational. Days that
 //! nothing was declared for add nothing and are named.
+//!
+//! Of a period declared as a whole and by parts that tile it, what was recorded later counts: the whole, or the
+//! parts if one of them was recorded after it.
+
+mod differences;
+mod pieces;
 
 use std::{fmt, str::FromStr};
 
 use greenpark_model::{
     amount::{Amount, Sum},
-    day::{CivilDay, DayRange, Instant},
+    day::{DayRange, Instant},
     id,
     money::{PriceBase, prorate},
     quantity::Quantity,
 };
 
 use crate::limits::YEARS;
+
+pub(crate) use differences::{DIFFERENCE, differing};
+pub(crate) use pieces::{Piece, pieces_of};
 
 /// What is declared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -198,7 +207,8 @@ impl FromStr for DeclaredPeriod {
     }
 }
 
-/// The total of `series` in `range` at `base`; `None` if nothing was declared for any day of it.
+/// The total of `series` in `range` at `base`; `None` if nothing was declared for any day of it. `declared` is in
+/// the order of recording.
 #[must_use]
 pub fn total_of(
     declared: &[Declared],
@@ -206,234 +216,21 @@ pub fn total_of(
     range: DayRange,
     base: Option<PriceBase>,
 ) -> Option<Total> {
-    let mut usable: Vec<(DayRange, &Declared)> = declared
-        .iter()
-        .filter(|d| d.series == *series && d.price_base == base)
-        .map(|d| (d.period.range(), d))
-        .filter(|(days, _)| days.overlaps(range))
-        .collect();
-    if usable.is_empty() {
-        return None;
-    }
-    // Longest first: a declared year counts before its months.
-    usable.sort_by_key(|(days, _)| (std::cmp::Reverse(days.days()), days.first()));
-    let mut tiles = Vec::new();
-    if tile(&usable, range.first(), range.last(), &mut tiles) {
-        return Some(sum_of(&tiles));
-    }
-    Some(patch(&usable, range))
-}
-
-/// Fills `tiles` with periods that follow each other from `from` to `last`; whether there are such.
-/// Periods nest (months in quarters in years), so a start has at most three and the search is short.
-fn tile<'a>(
-    usable: &[(DayRange, &'a Declared)],
-    from: CivilDay,
-    last: CivilDay,
-    tiles: &mut Vec<&'a Declared>,
-) -> bool {
-    if from > last {
-        return true;
-    }
-    for (days, declared) in usable
-        .iter()
-        .filter(|(d, _)| d.first() == from && d.last() <= last)
-    {
-        tiles.push(declared);
-        if tile(usable, days.last().next(), last, tiles) {
-            return true;
+    let made = pieces_of(declared, series, range, base)?;
+    let part = |piece: &Piece<'_>| {
+        let whole = Sum::from(piece.declared.amount);
+        match piece.days == piece.of {
+            true => whole,
+            false => prorate(whole, piece.days, piece.of),
         }
-        tiles.pop();
-    }
-    false
-}
-
-fn sum_of(tiles: &[&Declared]) -> Total {
-    Total {
-        amount: tiles.iter().map(|d| Sum::from(d.amount)).sum(),
-        finality: tiles
-            .iter()
-            .map(|d| d.finality)
-            .min()
-            .unwrap_or(Finality::Preliminary),
-        prorated_days: 0,
-        missing_days: 0,
-    }
-}
-
-/// Whole periods where they fit, parts of longer ones where they do not.
-fn patch(usable: &[(DayRange, &Declared)], range: DayRange) -> Total {
-    let mut total = Total {
-        amount: Sum::ZERO,
-        finality: Finality::Final,
-        prorated_days: 0,
-        missing_days: 0,
     };
-    let mut day = range.first();
-    while day <= range.last() {
-        let whole = usable
-            .iter()
-            .find(|(d, _)| d.first() == day && d.last() <= range.last());
-        let around = usable.iter().rev().find(|(d, _)| d.contains(day));
-        let next = usable
-            .iter()
-            .filter(|(d, _)| d.first() > day)
-            .map(|(d, _)| d.first().previous())
-            .min();
-        let last = range.last().min(next.unwrap_or(range.last()));
-        day = if let Some((days, declared)) = whole {
-            total.amount += declared.amount.into();
-            total.finality = total.finality.min(declared.finality);
-            days.last().next()
-        } else if let Some((days, declared)) = around {
-            let last = last.min(days.last());
-            let part = last.days_since(day).saturating_add(1);
-            total.amount += prorate(declared.amount.into(), part, days.days());
-            total.finality = total.finality.min(declared.finality);
-            total.prorated_days = total.prorated_days.saturating_add(part);
-            last.next()
-        } else {
-            total.missing_days = total.missing_days.saturating_add(1);
-            day.next()
-        };
-    }
-    total
+    Some(Total {
+        amount: made.pieces.iter().map(part).sum(),
+        finality: made.finality(),
+        prorated_days: made.prorated_days(),
+        missing_days: made.missing_days,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASE: PriceBase = PriceBase::Constant(2020);
-
-    fn declared(period: &str, amount: &str, finality: Finality) -> Declared {
-        Declared {
-            series: Series::ValueAdded,
-            period: period.parse().expect("a period"),
-            amount: amount.parse().expect("a decimal"),
-            price_base: Some(BASE),
-            finality,
-            recorded_at: Instant(0),
-        }
-    }
-
-    fn range(first: &str, last: &str) -> DayRange {
-        let day = |text: &str| text.parse().expect("a day");
-        DayRange::new(day(first), day(last)).expect("in order")
-    }
-
-    /// The value added that is declared of these days.
-    fn total(statistics: &[Declared], first: &str, last: &str) -> Option<Total> {
-        let days = range(first, last);
-        total_of(statistics, &Series::ValueAdded, days, Some(BASE))
-    }
-
-    #[test]
-    fn a_year_is_tiled_by_quarters_and_months_where_it_was_not_declared_whole() {
-        let statistics: Vec<_> = [("2020-Q1", "1"), ("2020-Q2", "2"), ("2020-07", "4")]
-            .into_iter()
-            .chain([
-                ("2020-08", "8"),
-                ("2020-09", "16"),
-                ("2020-Q4", "32"),
-                ("2020-01", "64"),
-            ])
-            .map(|(p, a)| declared(p, a, Finality::Final))
-            .collect();
-        let year = total(&statistics, "2020-01-01", "2020-12-31");
-        let year = year.expect("declared");
-        assert_eq!(year.amount.to_string(), "63");
-        assert_eq!((year.prorated_days, year.missing_days), (0, 0));
-        assert_eq!(year.finality, Finality::Final);
-    }
-
-    #[test]
-    fn a_declared_year_counts_before_its_months() {
-        let statistics = [
-            declared("2020-01", "5", Finality::Final),
-            declared("2020", "100", Finality::Preliminary),
-        ];
-        let year = total(&statistics, "2020-01-01", "2020-12-31").expect("declared");
-        assert_eq!(year.amount.to_string(), "100");
-        assert_eq!(year.finality, Finality::Preliminary);
-        let month = total(&statistics, "2020-01-01", "2020-01-31").expect("declared");
-        assert_eq!(
-            (month.amount.to_string().as_str(), month.prorated_days),
-            ("5", 0)
-        );
-    }
-
-    #[test]
-    fn days_within_a_period_are_prorated_from_the_shortest_around_them() {
-        let statistics = [
-            declared("2021", "365", Finality::Final),
-            declared("2021-02", "280", Finality::Final),
-        ];
-        let part = total(&statistics, "2021-01-30", "2021-03-02").expect("declared");
-        // Two days of January and two of March at 1 a day, February as declared.
-        assert_eq!(part.amount.to_string(), "284");
-        assert_eq!((part.prorated_days, part.missing_days), (4, 0));
-        let inside = total(&statistics, "2021-02-01", "2021-02-07").expect("declared");
-        assert_eq!(
-            (inside.amount.to_string().as_str(), inside.prorated_days),
-            ("70", 7)
-        );
-    }
-
-    #[test]
-    fn a_shorter_period_that_begins_later_counts_from_its_first_day() {
-        let statistics = [
-            declared("2021", "365", Finality::Final),
-            declared("2021-02", "280", Finality::Final),
-        ];
-        let part = total(&statistics, "2021-01-20", "2021-02-10").expect("declared");
-        // Twelve days of January at 1 a day, ten of February at 10.
-        assert_eq!(part.amount.to_string(), "112");
-        assert_eq!((part.prorated_days, part.missing_days), (22, 0));
-    }
-
-    #[test]
-    fn undeclared_days_are_counted_and_other_price_bases_are_not_taken() {
-        let statistics = [declared("2021-02", "28", Finality::Final)];
-        let part = total(&statistics, "2021-02-01", "2021-03-31").expect("declared");
-        assert_eq!(
-            (part.amount.to_string().as_str(), part.missing_days),
-            ("28", 31)
-        );
-        assert_eq!(
-            total_of(
-                &statistics,
-                &Series::ValueAdded,
-                range("2021-02-01", "2021-02-28"),
-                Some(PriceBase::Current)
-            ),
-            None
-        );
-        assert_eq!(total(&statistics, "2022-02-01", "2022-02-28"), None);
-    }
-
-    #[test]
-    fn periods_are_printed_as_they_are_read() {
-        for text in ["2026", "2026-Q4", "2026-11"] {
-            assert_eq!(
-                text.parse::<DeclaredPeriod>()
-                    .expect("a period")
-                    .to_string(),
-                text
-            );
-        }
-        for bad in [
-            "",
-            "26",
-            "2026-13",
-            "2026-Q5",
-            "2026-1",
-            "2026-11-01",
-            "1999",
-            "+026",
-            "2026-Q",
-        ] {
-            assert!(bad.parse::<DeclaredPeriod>().is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `greenpark`, and nothing of how it is done.
 
 pub mod identity;
+pub mod statement;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -38,8 +39,11 @@ pub enum Command {
     Query(PlaceArgs),
     /// Send a CSV file of readings to an MQTT server.
     Replay(ReplayArgs),
-    /// Register enterprises and meters and declare statistics from CSV files.
+    /// Register enterprises and meters and declare statistics from CSV files and workbooks.
     Import(ImportArgs),
+    /// Declare or withdraw one statement.
+    #[command(flatten)]
+    Statement(statement::StatementCommand),
     /// Ask energy intensity, water intensity or waste utilisation.
     Intensity(IntensityArgs),
     /// Ask how far a park or enterprise is from the targets of a plan.
@@ -170,40 +174,46 @@ pub enum Format {
     Table,
     /// Everything the service said.
     Json,
-    /// The table's columns for other programs.
+    /// The table's columns for other programs and spreadsheets.
     Csv,
+    /// The table as a workbook; redirect it to a file.
+    Xlsx,
 }
 
-/// Arguments of `import`.
+/// Arguments of `import`. A file is CSV (UTF-8, UTF-16 or GBK; separated by commas, semicolons or tabs) or the
+/// first sheet of a workbook (.xlsx, .xls, .ods).
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
     /// The park.
     #[arg(long)]
     pub park: String,
-    /// CSV: enterprise,title,industry,above_designated_size,valid_from,valid_to.
-    #[arg(long, value_name = "FILE.csv")]
+    /// Columns: enterprise,title,industry,above_designated_size,valid_from,valid_to.
+    #[arg(long, value_name = "FILE")]
     pub enterprises: Option<PathBuf>,
-    /// CSV: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,headroom,multiplier,counted,valid_from,valid_to,parent,verified_until,water_source,waste_code.
-    #[arg(long, value_name = "FILE.csv")]
+    /// Columns: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,headroom,multiplier,counted,valid_from,valid_to,parent,verified_until,water_source,waste_code.
+    #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,
-    /// CSV: enterprise,meter,quantity,at,old_final,new_initial,multiplier.
-    #[arg(long, value_name = "FILE.csv")]
+    /// Columns: enterprise,meter,quantity,at,old_final,new_initial,multiplier.
+    #[arg(long, value_name = "FILE")]
     pub meter_changes: Option<PathBuf>,
-    /// CSV: enterprise,series,period,amount,price_base,final.
-    #[arg(long, value_name = "FILE.csv")]
+    /// Columns: enterprise,series,period,amount,price_base,final.
+    #[arg(long, value_name = "FILE")]
     pub statistics: Option<PathBuf>,
-    /// CSV: enterprise,medium,kj_per_unit,valid_from,valid_to.
-    #[arg(long, value_name = "FILE.csv")]
+    /// Columns: enterprise,medium,kj_per_unit,valid_from,valid_to.
+    #[arg(long, value_name = "FILE")]
     pub calorific_values: Option<PathBuf>,
-    /// CSV: enterprise,meter,quantity,kind,first,last,amount,reason.
-    #[arg(long, value_name = "FILE.csv")]
+    /// Columns: enterprise,meter,quantity,kind,first,last,amount,reason.
+    #[arg(long, value_name = "FILE")]
     pub corrections: Option<PathBuf>,
-    /// CSV: form,year,base,value,industry.
-    #[arg(long, value_name = "FILE.csv")]
+    /// Columns: form,year,base,value,industry.
+    #[arg(long, value_name = "FILE")]
     pub deflators: Option<PathBuf>,
-    /// CSV: plan,indicator,year,value.
-    #[arg(long, value_name = "FILE.csv")]
+    /// Columns: plan,indicator,year,value.
+    #[arg(long, value_name = "FILE")]
     pub indicators: Option<PathBuf>,
+    /// Sides of balances and withdrawals.
+    #[command(flatten)]
+    pub statements: statement::StatementFiles,
     /// Who says so.
     #[arg(long, value_name = "WHO")]
     pub recorded_by: String,
@@ -330,9 +340,15 @@ pub struct QualityArgs {
     /// 2025, 2025-Q4, 2025-11, 2025-11-01..2025-11-30 or a plan's id [default: this year].
     #[arg(long)]
     pub period: Option<String>,
-    /// Each enterprise's days, of at most 31, instead of months.
+    /// A row for each month.
+    #[arg(long, conflicts_with = "by_day")]
+    pub by_month: bool,
+    /// A row for each enterprise and day, of at most 31 days.
     #[arg(long)]
     pub by_day: bool,
+    /// Every finding with its days, instead of a line for each check.
+    #[arg(long)]
+    pub findings: bool,
     /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
     #[arg(long, value_name = "WHEN")]
     pub as_of: Option<String>,

@@ -12,4 +12,5 @@ pub mod reasons;
 pub mod recompute;
 pub mod scorecard;
 pub mod sheet;
+pub mod statement;
 pub mod wire;

@@ -11,6 +11,7 @@ pub mod client;
 pub mod demo;
 pub mod doctor;
 pub mod gauge;
+pub(crate) mod line_text;
 pub mod passwd;
 pub mod payload;
 pub mod pki;

@@ -13,6 +13,7 @@ use crate::{
     cli::{Cli, Command, ConfigCommand, DemoArgs, PlaceArgs, RecomputeArgs},
     client::{
         explain, extract, import, indicators, materials, quality, recompute, scorecard, sheet,
+        statement,
     },
     demo,
     doctor::{self, DoctorArgs},
@@ -63,6 +64,10 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => {
             quiet()?;
             import::import(&args).await
+        }
+        Command::Statement(command) => {
+            quiet()?;
+            statement::state(&command).await
         }
         Command::Intensity(args) => {
             quiet()?;

@@ -33,6 +33,7 @@ pub mod rows;
 pub mod snapshot;
 pub mod store;
 pub mod totals;
+pub mod withdrawal;
 
 mod change;
 mod decode;

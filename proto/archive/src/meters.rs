@@ -10,7 +10,8 @@
 //!   `modulus`, `rated_per_hour`, `headroom` (the k of the bound rated × Δt × k) and `multiplier` may be
 //!   absent. The multiplier of the meter's first day counts until a change.
 //! - kind [`METER_CHANGE`], `{"quantity":"electricity","at":"2026-03-05T10:30:00+08:00","old_final":"5012",
-//!   "new_initial":"3","multiplier":"8000"}`; a later one of the same instant replaces it.
+//!   "new_initial":"3","multiplier":"8000"}`; a later one of the same instant replaces it, and a
+//!   [withdrawal](crate::withdrawal) of it takes it away.
 
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
@@ -31,8 +32,9 @@ use greenpark_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dated::Dated,
+    dated::{Dated, Entry},
     reference::{ReferenceEntry, ReferenceSnapshot},
+    withdrawal::{WITHDRAWAL, Withdrawal, Withdrawn},
 };
 
 /// The kind of a meter's entry.
@@ -311,6 +313,12 @@ impl Meters {
         })
     }
 
+    /// All that is registered of the meter of `key`, in the order of recording.
+    #[must_use]
+    pub fn entries(&self, key: &MeterKey) -> &[Entry<Meter>] {
+        self.entries.get(key).map_or(&[], Dated::entries)
+    }
+
     /// Changes of the meter of `key`, in order of their instants.
     #[must_use]
     pub fn changes(&self, key: &MeterKey) -> &[MeterChange] {
@@ -424,7 +432,30 @@ fn take(parks: &mut BTreeMap<ParkId, Meters>, entry: &ReferenceEntry) -> Result<
                 Err(place) => changes.insert(place, change),
             }
         }
+        WITHDRAWAL => withdraw(parks, entry)?,
         _ => {}
+    }
+    Ok(())
+}
+
+/// Takes away the change that `entry` withdraws, if it withdraws one.
+fn withdraw(
+    parks: &mut BTreeMap<ParkId, Meters>,
+    entry: &ReferenceEntry,
+) -> Result<(), MeterError> {
+    let Withdrawn::MeterChange { quantity, at } = Withdrawal::read(&entry.body)?.of else {
+        return Ok(());
+    };
+    let (park, enterprise, meter) = subject(&entry.subject)?;
+    let key = MeterKey {
+        enterprise,
+        meter,
+        quantity: quantity.parse()?,
+    };
+    let instant: Instant = at.parse()?;
+    let known = parks.get_mut(&park);
+    if let Some(changes) = known.and_then(|meters| meters.changes.get_mut(&key)) {
+        changes.retain(|change| change.instant != instant);
     }
     Ok(())
 }

@@ -2,28 +2,31 @@
 //!
 //! Consumption is what was used, less what transformation gave out and what was recovered, so that a boiler
 //! house or a power plant of the enterprise's own is not counted twice (statistical forms 205-1 and 205-2:
-//! Σ consumption − Σ transformation output − Σ recovered). An energy's balance has two sides, and each tells
+//! Σ consumption − Σ transformation output − Σ recovered). An energy's balance has two sides, and each gives
 //! the consumption by itself:
 //! - the *consumption side*: consumed + transformed in − transformed out − recovered;
 //! - the *supply side*: purchased + produced − exported − what the stock grew by.
 //!
-//! Where an enterprise meters the consumption side of an energy, that side counts and the other one is only
-//! told, for adding both would count the same energy twice. Primary energy made on the spot counts where it
-//! is used, or as produced where use is not metered.
+//! One side counts, for adding both would count the same energy twice. Which one is declared for an enterprise
+//! and an energy. Where nothing is declared, the side that has meters counts; where both have, the larger one
+//! counts until a side is declared, so that a meter of little never hides much.
 //!
 //! ```
-//! use greenpark_model::balance::Side;
+//! use greenpark_model::amount::Sum;
+//! use greenpark_model::balance::{Balance, Side};
 //! use greenpark_model::quantity::Flow;
-//! let side = Side::of([Flow::Purchased, Flow::StockChange]);
-//! assert_eq!((side.sign(Flow::Purchased), side.sign(Flow::StockChange)), (1, -1));
-//! let side = Side::of([Flow::Purchased, Flow::Consumed]);
-//! assert_eq!((side.sign(Flow::Purchased), side.sign(Flow::Consumed)), (0, 1));
+//! let mut balance = Balance::default();
+//! balance.book(Flow::Purchased, Sum(36_500_000));
+//! assert_eq!((balance.larger(), balance.has_both()), (Side::Supply, false));
+//! balance.book(Flow::Consumed, Sum(1));
+//! assert_eq!((balance.larger(), balance.has_both()), (Side::Supply, true));
+//! assert_eq!((Side::Supply.sign(Flow::Purchased), Side::Supply.sign(Flow::Consumed)), (1, 0));
 //! ```
 
-use crate::quantity::Flow;
+use crate::{amount::Sum, quantity::Flow};
 
 /// A side of an energy's balance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
     /// What was used, less what was made of it.
     Consumption,
@@ -31,16 +34,38 @@ pub enum Side {
     Supply,
 }
 
+/// What the meters of an energy give on each side of its balance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// `None` where no flow of the consumption side is metered.
+    consumption: Option<Sum>,
+    /// `None` where no flow of the supply side is metered.
+    supply: Option<Sum>,
+}
+
 impl Side {
-    /// The side that counts of an energy whose metered flows are these.
+    /// Both sides.
+    pub const ALL: [Self; 2] = [Self::Consumption, Self::Supply];
+
+    /// The name on every wire.
     #[must_use]
-    pub fn of(flows: impl IntoIterator<Item = Flow>) -> Self {
-        let used = |flow: Flow| Self::Consumption.sign(flow) != 0;
-        if flows.into_iter().any(used) {
-            Self::Consumption
-        } else {
-            Self::Supply
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Consumption => "consumption",
+            Self::Supply => "supply",
         }
+    }
+
+    /// The side with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|side| side.as_str() == name)
+    }
+
+    /// The side that a flow belongs to; `None` for the flows of waste.
+    #[must_use]
+    pub fn of(flow: Flow) -> Option<Self> {
+        Self::ALL.into_iter().find(|side| side.sign(flow) != 0)
     }
 
     /// How a flow counts on this side: added, taken off, or not at all.
@@ -56,15 +81,68 @@ impl Side {
     }
 }
 
+impl Balance {
+    /// Adds the amount of a metered flow to its side.
+    pub fn book(&mut self, flow: Flow, amount: Sum) {
+        let Some(side) = Side::of(flow) else { return };
+        let sum = match side {
+            Side::Consumption => &mut self.consumption,
+            Side::Supply => &mut self.supply,
+        };
+        *sum.get_or_insert_default() += Sum(amount.0 * i128::from(side.sign(flow)));
+    }
+
+    /// The sum of a side; `None` where none of its flows is metered.
+    #[must_use]
+    pub const fn of(&self, side: Side) -> Option<Sum> {
+        match side {
+            Side::Consumption => self.consumption,
+            Side::Supply => self.supply,
+        }
+    }
+
+    /// The sums of both together, side by side.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let sum = |one: Option<Sum>, other: Option<Sum>| match (one, other) {
+            (Some(one), Some(other)) => Some(one + other),
+            (one, other) => one.or(other),
+        };
+        Self {
+            consumption: sum(self.consumption, other.consumption),
+            supply: sum(self.supply, other.supply),
+        }
+    }
+
+    /// Whether flows of both sides are metered.
+    #[must_use]
+    pub const fn has_both(&self) -> bool {
+        self.consumption.is_some() && self.supply.is_some()
+    }
+
+    /// The side with the larger sum, or the only one that is metered; of equals the consumption side.
+    #[must_use]
+    pub fn larger(&self) -> Side {
+        match (self.consumption, self.supply) {
+            (None, Some(_)) => Side::Supply,
+            (Some(consumption), Some(supply)) if supply > consumption => Side::Supply,
+            _ => Side::Consumption,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Tonnes of standard coal of one energy from flows in tonnes of standard coal.
     fn tce(flows: &[(Flow, i64)]) -> i64 {
-        let side = Side::of(flows.iter().map(|(flow, _)| *flow));
-        let counted = |(flow, tce): &(Flow, i64)| i64::from(side.sign(*flow)) * tce;
-        flows.iter().map(counted).sum()
+        let mut balance = Balance::default();
+        for (flow, tce) in flows {
+            balance.book(*flow, Sum(i128::from(*tce)));
+        }
+        let counted = balance.of(balance.larger()).expect("a flow is metered");
+        i64::try_from(counted.0).expect("small")
     }
 
     #[test]
@@ -113,6 +191,29 @@ mod tests {
     }
 
     #[test]
+    fn a_meter_of_little_never_hides_the_other_side() {
+        assert_eq!(tce(&[(Flow::Purchased, 4_486), (Flow::Consumed, 1)]), 4_486);
+        assert_eq!(tce(&[(Flow::Purchased, 1), (Flow::Consumed, 4_486)]), 4_486);
+    }
+
+    #[test]
+    fn equal_sides_are_decided_alike_whatever_was_heard_first() {
+        let mut balance = Balance::default();
+        balance.book(Flow::Purchased, Sum(7));
+        balance.book(Flow::Consumed, Sum(7));
+        assert_eq!(balance.larger(), Side::Consumption);
+        assert_eq!(Balance::default().larger(), Side::Consumption);
+    }
+
+    #[test]
+    fn a_side_is_printed_and_read_back() {
+        for side in Side::ALL {
+            assert_eq!(Side::from_name(side.as_str()), Some(side));
+        }
+        assert_eq!(Side::from_name("demand"), None);
+    }
+
+    #[test]
     fn flows_of_waste_count_on_neither_side() {
         for flow in [
             Flow::Generated,
@@ -120,10 +221,7 @@ mod tests {
             Flow::Dumped,
             Flow::Received,
         ] {
-            assert_eq!(
-                (Side::Supply.sign(flow), Side::Consumption.sign(flow)),
-                (0, 0)
-            );
+            assert_eq!(Side::of(flow), None);
         }
     }
 }

@@ -123,6 +123,10 @@ impl Encoder {
                 Form::Parquet(Box::new(writer.map_err(parquet_error)?))
             }
             Format::Csv => {
+                let mut file = buffer.clone();
+                // A spreadsheet on a Chinese machine reads a file without the mark as GBK.
+                let marked = file.write_all("\u{feff}".as_bytes());
+                marked.expect("a buffer in memory takes every byte");
                 let builder = arrow::csv::WriterBuilder::new()
                     .with_header(true)
                     .with_timestamp_tz_format("%Y-%m-%dT%H:%M:%S%.3fZ".to_owned());

@@ -1,16 +1,24 @@
 //! What a numerator is divided by: value added or another declared series of the population, the waste that
 //! was available, or standard coal.
 
-use greenpark_model::{amount::Sum, indicator::Indicator};
+use greenpark_model::{
+    id::EnterpriseId,
+    indicator::{Indicator, round},
+    money::PriceBase,
+};
 use rust_decimal::Decimal;
 
 use crate::{
-    deflator::Deflated,
+    deflator::{Deflated, ExactTotal},
     error::QueryError,
     figure::{Population, numerator::Numerator, out_of_range},
     measure::Question,
-    statistics::{Declared, Finality, total_of},
+    park_days::ParkDays,
+    statistics::{DIFFERENCE, Declared, Finality, Total, differing, total_of},
 };
+
+/// Decimal places of what is declared: fen in 10⁴ yuan.
+const DECLARED_PLACES: u32 = 6;
 
 /// A denominator and what is uncertain about it.
 #[derive(Debug, Default)]
@@ -26,9 +34,43 @@ pub(crate) struct Denominator {
     pub(crate) undeclared: Vec<String>,
     /// Enterprises whose value added was brought to the asked prices, and by what.
     pub(crate) deflated: Vec<String>,
+    /// Periods that are declared as a whole and by parts which differ from it, a sentence each.
+    pub(crate) twice: Vec<String>,
 }
 
 impl Denominator {
+    /// Keeps the periods that are declared twice with different amounts.
+    fn note_twice(&mut self, question: &Question<'_>, name: &str, declared: &[Declared]) {
+        let price_base = asked_base(question);
+        let most = question.rules.quality.of(DIFFERENCE);
+        let found = differing(declared, question.per, (question.range, price_base), most);
+        self.twice
+            .extend(found.into_iter().map(|(_, told)| format!("{name}, {told}")));
+    }
+
+    /// What `declared` gives of the asked series, at the asked prices or brought to them.
+    fn total(
+        &mut self,
+        question: &Question<'_>,
+        (park, enterprise): (&ParkDays, &EnterpriseId),
+        name: &str,
+        declared: &[Declared],
+    ) -> Result<Option<ExactTotal>, QueryError> {
+        let price_base = asked_base(question);
+        let plain = total_of(declared, question.per, question.range, price_base);
+        let total = plain.map(exact_total).transpose()?;
+        if total.as_ref().is_some_and(|total| total.missing_days == 0) {
+            return Ok(total);
+        }
+        let deflated = Deflated::of(question, &park.registry, enterprise, declared);
+        let brought = deflated.total(question.per, question.range, price_base);
+        let Some(brought) = brought.filter(|total| total.missing_days == 0) else {
+            return Ok(total);
+        };
+        self.deflated.push(format!("{name} ({})", deflated.how()));
+        Ok(Some(brought))
+    }
+
     pub(crate) fn is_prorated(&self) -> bool {
         !self.prorated.is_empty()
     }
@@ -64,26 +106,18 @@ fn declared(
     population: &Population<'_>,
 ) -> Result<Denominator, QueryError> {
     let mut made = Denominator::default();
-    let (mut sum, mut mixed) = (Sum::ZERO, Vec::new());
-    let price_base = question.per.has_prices().then_some(question.price_base);
-    for (park, enterprise) in &population.members {
-        let of =
-            |declared: &[Declared]| total_of(declared, question.per, question.range, price_base);
+    let (mut sum, mut mixed) = (Decimal::ZERO, Vec::new());
+    let members = population.questions(question);
+    let members = members.flat_map(|(park, enterprise, questions)| {
+        questions.into_iter().map(move |of| (park, enterprise, of))
+    });
+    for (park, enterprise, question) in members {
+        let question = &question;
         let all = park.registry.statistics.get(enterprise);
         let all = all.map_or(&[][..], Vec::as_slice);
         let name = format!("parks/{}/enterprises/{enterprise}", park.park);
-        let mut total = of(all);
-        if total.as_ref().is_none_or(|total| total.missing_days > 0) {
-            let deflated = Deflated::of(question, &park.registry, enterprise, all);
-            let brought = of(&deflated.declared);
-            if brought
-                .as_ref()
-                .is_some_and(|total| total.missing_days == 0)
-            {
-                made.deflated.push(format!("{name} ({})", deflated.how()));
-                total = brought;
-            }
-        }
+        made.note_twice(question, &name, all);
+        let total = made.total(question, (park, enterprise), &name, all)?;
         let whole = total.as_ref().is_some_and(|total| total.missing_days == 0);
         let bases = match whole {
             true => String::new(),
@@ -92,7 +126,7 @@ fn declared(
         match total {
             _ if !bases.is_empty() => mixed.push((name, bases)),
             Some(total) => {
-                sum += total.amount;
+                sum = sum.checked_add(total.amount).ok_or_else(out_of_range)?;
                 if total.prorated_days > 0 {
                     made.prorated.push(name.clone());
                 }
@@ -112,8 +146,34 @@ fn declared(
             declared: mixed,
         });
     }
-    made.amount = sum.decimal().map_err(|_| out_of_range())?.normalize();
+    for names in [
+        &mut made.prorated,
+        &mut made.preliminary,
+        &mut made.undeclared,
+        &mut made.deflated,
+        &mut made.twice,
+    ] {
+        // One that counts in two runs of days is named once.
+        names.dedup();
+    }
+    // What was brought to other prices is rounded here, once; anything else has no more places than six.
+    made.amount = round(sum, DECLARED_PLACES).normalize();
     Ok(made)
+}
+
+/// The price base that is asked, of what has prices.
+fn asked_base(question: &Question<'_>) -> Option<PriceBase> {
+    question.per.has_prices().then_some(question.price_base)
+}
+
+/// A total of what is declared as it is.
+fn exact_total(total: Total) -> Result<ExactTotal, QueryError> {
+    Ok(ExactTotal {
+        amount: total.amount.decimal().map_err(|_| out_of_range())?,
+        finality: total.finality,
+        prorated_days: total.prorated_days,
+        missing_days: total.missing_days,
+    })
 }
 
 /// The other price bases that the series was declared at for some day of the range.

@@ -1,5 +1,7 @@
 //! What a reader of a figure must know, in sentences.
 
+mod doubts;
+
 use std::collections::BTreeSet;
 
 use greenpark_model::{
@@ -35,7 +37,7 @@ pub(super) fn gather(
     denominator: &Denominator,
 ) -> Vec<String> {
     let mut notes = population.notes.clone();
-    if measured.readings == 0 {
+    if !measured.is_known() {
         notes.push(
             "there is no value: no meter of this indicator was read in the period".to_owned(),
         );
@@ -59,7 +61,7 @@ pub(super) fn of_table(
     what: &str,
 ) -> Vec<String> {
     let mut notes = population.notes.clone();
-    if measured.readings == 0 {
+    if !measured.is_known() {
         notes.push(format!("no meter of {what} was read in the period"));
     }
     about_readings(question, measured, &mut notes);
@@ -92,13 +94,8 @@ fn about_rules(question: &Question<'_>, measured: &Measured, notes: &mut Vec<Str
             listed(&measured.corrections)
         ));
     }
-    if !measured.both_sides.is_empty() {
-        let names: Vec<&String> = measured.both_sides.iter().collect();
-        notes.push(format!(
-            "metered as supplied and as used; what is used counts and the supply is only told: {}",
-            listed(&names)
-        ));
-    }
+    doubts::about_sides(measured, notes);
+    doubts::about_kinds(measured, notes);
     if question.needs_carbon() {
         let carbon = measured
             .parts
@@ -132,7 +129,7 @@ fn about_readings(question: &Question<'_>, measured: &Measured, notes: &mut Vec<
         });
     }
     let waste = question.indicator == Indicator::WasteUtilization;
-    if measured.readings > 0 && !measured.silent.is_empty() && !waste {
+    if measured.is_known() && !measured.silent.is_empty() && !waste {
         let names = listed(&measured.silent);
         notes.push(format!(
             "counted, although no meter of theirs was read in the period: {names}"
@@ -195,7 +192,7 @@ fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
 }
 
 fn about_waste(measured: &Measured, ledger: &Ledger, notes: &mut Vec<String>) {
-    if measured.readings > 0 && ledger.available().0 == 0 {
+    if measured.is_known() && ledger.available().0 == 0 {
         notes.push("there is no value: nothing was generated or taken from old stock".to_owned());
     }
     if ledger.net_utilized() < Sum::ZERO {
@@ -229,6 +226,12 @@ fn about_declared(question: &Question<'_>, denominator: &Denominator, notes: &mu
         notes.push(format!(
             "value added is brought to constant prices by what is declared: {}",
             listed(&denominator.deflated)
+        ));
+    }
+    if !denominator.twice.is_empty() {
+        notes.push(format!(
+            "declared as a whole and by parts that differ: {}",
+            listed(&denominator.twice)
         ));
     }
     if !denominator.undeclared.is_empty() {

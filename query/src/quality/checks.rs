@@ -263,7 +263,15 @@ impl Subject<'_> {
     /// Everything that should be looked at.
     pub(crate) fn findings(&self, rules: &QualityRules) -> Vec<Finding> {
         let mut found = Vec::new();
+        found.extend(self.of_declarations(rules));
         for (series, parts) in self.series() {
+            let kinds = self.of_kinds(series, &parts);
+            let is_other = !kinds.is_empty() && self.meter(series).is_some();
+            found.extend(kinds);
+            // Of readings that do not count, and of a meter that was only corrected, there is no course to check.
+            if parts.is_empty() || is_other {
+                continue;
+            }
             let told = self.of_series(series, &parts, rules);
             found.extend(told.into_iter().map(|(check, days, detail)| Finding {
                 check,

@@ -25,6 +25,7 @@ const NAMES: &[&str] = &[
     "stuck.days",
     "prolonged.days",
     "multiplier.tolerance",
+    "declared.difference",
 ];
 
 /// Thresholds with their sources.

@@ -9,6 +9,9 @@
 //!   `price_base` is empty for what is no money, such as `product:crude_steel` in t;
 //! - `calorific-value`: `{"medium":"raw_coal","kj_per_unit":"20934000"}`, net, for one canonical unit of the
 //!   medium, subject `parks/P/enterprises/E`;
+//! - `side`: `{"medium":"electricity","side":"supply"}`, `consumption` or `supply` of the energy's balance, subject
+//!   `parks/P/enterprises/E`;
+//! - `withdrawal`: see [`greenpark_archive::withdrawal`];
 //! - `correction`: `{"quantity":"electricity","kind":"register","amount":"960","reason":"…","withdrawn":false}`,
 //!   subject `parks/P/enterprises/E/meters/M`, valid on the days it corrects;
 //! - `deflator`: `{"form":"price-index","year":2021,"base":"constant-2020","value":"1.05","industry":"C31"}`
@@ -19,6 +22,7 @@
 use greenpark_archive::reference::ReferenceEntry;
 use greenpark_model::{
     amount::{Amount, AmountError},
+    balance::Side,
     day::{DayRange, Instant},
     id::MeterId,
     money::{PriceBase, UnknownPriceBase},
@@ -42,6 +46,8 @@ pub(crate) const INDICATOR: &str = "indicator";
 
 /// The kind of a measured net calorific value.
 pub(crate) const CALORIFIC_VALUE: &str = "calorific-value";
+/// The kind of the declared side of an energy's balance.
+pub(crate) const SIDE: &str = "side";
 /// The kind of a correction by hand.
 pub(crate) const CORRECTION: &str = "correction";
 /// The kind of a price index or a real growth rate.
@@ -106,6 +112,32 @@ impl CalorificValue {
     }
 }
 
+/// The side of an energy's balance that counts, between its form in memory and its JSON.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SideBody {
+    medium: String,
+    side: String,
+}
+
+impl SideBody {
+    pub(crate) fn read(json: &str) -> Result<(Medium, Side), String> {
+        let body: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let medium = Medium::from_name(&body.medium);
+        let side = Side::from_name(&body.side);
+        Ok((
+            medium.ok_or_else(|| format!("unknown medium '{}'", body.medium))?,
+            side.ok_or_else(|| format!("unknown side '{}'", body.side))?,
+        ))
+    }
+
+    pub(crate) fn write(medium: Medium, side: Side) -> String {
+        json(&Self {
+            medium: medium.as_str().to_owned(),
+            side: side.as_str().to_owned(),
+        })
+    }
+}
+
 /// A correction by hand between its form in memory and its JSON.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CorrectionBody {
@@ -135,6 +167,7 @@ impl CorrectionBody {
         };
         let amount = body.amount.parse();
         let correction = Correction {
+            kind: series.kind,
             days,
             amount: amount.map_err(|error: AmountError| error.to_string())?,
             reason: body.reason,

@@ -1,9 +1,7 @@
 //! Corrections by hand over gRPC: recorded, withdrawn and listed.
 
-use greenpark_model::{
-    id::{EnterpriseId, ParkId},
-    reading::Series,
-};
+use greenpark_archive::meters::MeterKey;
+use greenpark_model::id::{EnterpriseId, ParkId};
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
@@ -28,6 +26,7 @@ impl Shared {
         scope.check(&stated.name())?;
         let registry = self.registry().await?;
         let park = registry.park(&stated.park);
+        stated.check_kind(&park.meters)?;
         let known = park.corrections(&stated.enterprise, &stated.series);
         self.record(vec![stated.settle(known, says)?]).await?;
         let answer = asked.correction.clone().unwrap_or_default();
@@ -55,11 +54,9 @@ impl Shared {
             of.as_ref().is_none_or(|of| of == enterprise) && scope.permits(&park, enterprise)
         };
         let mut all: Vec<(String, pb::Correction)> = Vec::new();
-        for ((enterprise, series), corrections) in registered.all_corrections() {
-            if wanted(enterprise) {
-                let told = corrections
-                    .iter()
-                    .map(|of| told(&park, enterprise, series, of));
+        for (meter, corrections) in registered.all_corrections() {
+            if wanted(&meter.enterprise) {
+                let told = corrections.iter().map(|of| told(&park, meter, of));
                 all.extend(told.map(|told| (key(&told), told)));
             }
         }
@@ -77,17 +74,12 @@ fn key(of: &pb::Correction) -> String {
     format!("{} {} {} {first}", of.meter, of.quantity, of.kind)
 }
 
-fn told(
-    park: &ParkId,
-    enterprise: &EnterpriseId,
-    series: &Series,
-    of: &Correction,
-) -> pb::Correction {
-    let meter = Name::Meter(park.clone(), enterprise.clone(), series.meter.clone());
+fn told(park: &ParkId, meter: &MeterKey, of: &Correction) -> pb::Correction {
+    let name = Name::Meter(park.clone(), meter.enterprise.clone(), meter.meter.clone());
     pb::Correction {
-        meter: meter.to_string(),
-        quantity: series.quantity.to_string(),
-        kind: series.kind.as_str().to_owned(),
+        meter: name.to_string(),
+        quantity: meter.quantity.to_string(),
+        kind: of.kind.as_str().to_owned(),
         days: Some(days(of.days)),
         amount: of.amount.to_string(),
         reason: of.reason.clone(),

@@ -5,6 +5,8 @@ mod correction;
 mod indicator;
 mod meter;
 mod rates;
+mod side;
+mod withdrawal;
 
 use greenpark_archive::reference::ReferenceEntry;
 use greenpark_model::{
@@ -198,6 +200,8 @@ pub(super) use correction::correction;
 pub(super) use indicator::indicators;
 pub(super) use meter::{change, meter};
 pub(super) use rates::{calorific_values, deflators};
+pub(super) use side::sides;
+pub(super) use withdrawal::{Statement, withdrawals};
 
 /// Who says so, when, and on what evidence.
 #[derive(Debug, Clone, Copy)]

@@ -55,9 +55,11 @@ pub(super) async fn explain(
     let population = population.making(&question);
     let told = crate::figure::tell(&question, name.to_string(), &population)?;
     tell(&to, Part::Figure(told.figure)).await?;
-    for (park, enterprise) in &population.members {
-        for meter in explain::meters(&question, park, enterprise) {
-            tell(&to, Part::Meter(meter)).await?;
+    for (park, enterprise, questions) in population.questions(&question) {
+        for question in &questions {
+            for meter in explain::meters(question, park, enterprise) {
+                tell(&to, Part::Meter(meter)).await?;
+            }
         }
     }
     let (mut listed, mut changed) = (0, 0);

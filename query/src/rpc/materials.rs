@@ -6,7 +6,7 @@ use greenpark_model::{
     amount::Sum, day::DayRange, indicator::Indicator, quantity::Medium, waste::Ledger,
     waste_code::WasteCode,
 };
-use greenpark_proto::query::v1 as pb;
+use greenpark_proto::query::v1::{self as pb, Finding};
 
 use crate::{
     error::QueryError,
@@ -150,7 +150,18 @@ impl Shared {
                 "codes of another industry than the enterprise's: {names}"
             ));
         }
+        let findings = dropped(&waste);
+        notes.extend(findings.iter().map(|of| {
+            let Finding {
+                name,
+                quantity,
+                detail,
+                ..
+            } = of;
+            format!("{name} {quantity}: {detail}")
+        }));
         Ok(pb::WasteLedger {
+            findings,
             name: name.to_string(),
             period: Some(figure::days(range)),
             rows,
@@ -231,6 +242,36 @@ fn handed_over_by_nobody(waste: &Waste) -> impl Iterator<Item = String> {
             medium.as_str()
         )
     })
+}
+
+/// Events that do not count because others of the same identity do.
+fn dropped(waste: &Waste) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for ((name, quantity), repeats) in &waste.repeats {
+        let told = [
+            (
+                "duplicate",
+                repeats.duplicates,
+                "ticket(s) of the instant and amount of another were dropped as repeats; if each is an amount of its \
+                 own, send the numbers of the tickets",
+            ),
+            (
+                "conflict",
+                repeats.conflicts,
+                "ticket(s) of the instant of another were superseded by it; if each is an amount of its own, send \
+                 the numbers of the tickets",
+            ),
+        ];
+        let some = told.into_iter().filter(|(_, count, _)| *count > 0);
+        findings.extend(some.map(|(check, count, what)| Finding {
+            check: check.to_owned(),
+            name: name.clone(),
+            quantity: quantity.to_string(),
+            days: Some(figure::days(repeats.days)),
+            detail: format!("{count} {what}"),
+        }));
+    }
+    findings
 }
 
 /// What a ledger cannot be.

@@ -175,7 +175,7 @@ impl Shared {
         let tell = |year: &Year, members: &Members, rule| {
             let terms = asked.terms(target, year.range);
             let question = self.question(&terms, asked.registry)?;
-            let population = population::panel(&year.days, members, rule);
+            let population = population::panel(&year.days, year.range, members, rule);
             tell(&question, asked.name.to_string(), &population)
         };
         let (then, now) = (members(base), members(current));

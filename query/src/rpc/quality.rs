@@ -111,14 +111,15 @@ impl Shared {
         let park_days = self.days_of(&scope, &registry, &name, range).await?;
         let population = population_of(&name, &park_days, range);
         let deliveries = self.deliveries(&park_days).await?;
-        let members = members(&population, &deliveries, registry.as_of.is_none());
+        let members = members(&population, range, &deliveries, registry.as_of.is_none());
         let rules = &self.data.quality;
         let (mut tally, mut found) = (Tally::default(), Vec::new());
         for member in &members {
-            let subject = member.subject(range);
-            tally.add(&subject.tally());
-            let findings = subject.findings(rules);
-            found.extend(findings.into_iter().map(|of| member.finding(of)));
+            tally.add(&member.tally(range));
+            for subject in member.subjects(range) {
+                let findings = subject.findings(rules);
+                found.extend(findings.into_iter().map(|of| member.finding(of)));
+            }
         }
         let mut notes = population.notes.clone();
         let more = found.len().saturating_sub(FINDINGS_MAX);
@@ -153,12 +154,15 @@ impl Shared {
 struct Member<'a> {
     park: &'a ParkDays,
     enterprise: &'a EnterpriseId,
+    /// The days on which it counts.
+    days: Vec<DayRange>,
     delivery: Option<&'a Delivery>,
 }
 
 /// The members of `population`, with what their parks' gateways numbered if that is `known`.
 fn members<'a>(
     population: &'a Population<'_>,
+    range: DayRange,
     deliveries: &'a BTreeMap<ParkId, Delivery>,
     known: bool,
 ) -> Vec<Member<'a>> {
@@ -167,19 +171,33 @@ fn members<'a>(
         .map(|(park, enterprise)| Member {
             park,
             enterprise,
+            days: population.days_of(park, enterprise, range),
             delivery: deliveries.get(&park.park).filter(|_| known),
         })
         .collect()
 }
 
 impl<'a> Member<'a> {
-    fn subject(&self, range: DayRange) -> Subject<'a> {
-        Subject {
+    /// It, in each run of days of `range` on which it counts.
+    fn subjects(&self, range: DayRange) -> impl Iterator<Item = Subject<'a>> {
+        let days = self
+            .days
+            .iter()
+            .filter_map(move |days| days.intersection(range));
+        days.map(|range| Subject {
             park: self.park,
             enterprise: self.enterprise,
             range,
             delivery: self.delivery,
+        })
+    }
+
+    fn tally(&self, range: DayRange) -> Tally {
+        let mut tally = Tally::default();
+        for subject in self.subjects(range) {
+            tally.add(&subject.tally());
         }
+        tally
     }
 
     fn finding(&self, of: Finding) -> pb::Finding {
@@ -221,7 +239,7 @@ fn parts(
             .map(|(member, one)| {
                 let (park, enterprise) = (member.park.park.clone(), member.enterprise.clone());
                 let name = Name::Enterprise(park, enterprise);
-                part(name.to_string(), one, &member.subject(one).tally())
+                part(name.to_string(), one, &member.tally(one))
             })
             .collect();
     }
@@ -230,7 +248,7 @@ fn parts(
         .map(|month| {
             let mut tally = Tally::default();
             for member in members {
-                tally.add(&member.subject(month).tally());
+                tally.add(&member.tally(month));
             }
             part(String::new(), month, &tally)
         })

@@ -50,7 +50,7 @@ async fn a_boiler_house_is_not_counted_twice() {
 }
 
 #[tokio::test]
-async fn what_was_bought_counts_where_use_is_not_metered_and_is_only_told_where_it_is() {
+async fn what_was_bought_counts_where_use_is_not_metered_and_is_only_told_where_it_is_declared() {
     let amounts = [
         ("diesel.purchased", "10"),
         ("diesel.stock_change", "2"),
@@ -58,6 +58,9 @@ async fn what_was_bought_counts_where_use_is_not_metered_and_is_only_told_where_
         ("electricity", "4900"),
     ];
     let mut world = world_of(Settings::default(), &amounts).await;
+    world
+        .declare_side("e", "electricity", "consumption", ("2020-01-01", ""))
+        .await;
     let figure = energy(&mut world).await;
     // 8 t × 1,457.1 + 4,900 kWh × 0.1229, in kgce.
     assert_eq!(value(&figure.numerator), "12.259010");

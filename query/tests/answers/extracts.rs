@@ -245,7 +245,7 @@ async fn daily_totals_sum_to_the_figure_and_csv_has_a_header() {
     assert_eq!(
         lines.next(),
         Some(
-            "enterprise,meter,quantity,kind,unit,day,consumption,estimated,readings,resets,jumps,glitches,\
+            "\u{feff}enterprise,meter,quantity,kind,unit,day,consumption,estimated,readings,resets,jumps,glitches,\
              invalid,manual,revision"
         )
     );

@@ -2,11 +2,14 @@
 //! processor does, and real gRPC clients over TCP.
 
 mod books;
+mod by_hand;
 mod corrections;
+mod declared;
 mod energy;
 mod extracts;
 mod figures;
 mod fixture;
+mod kinds;
 mod latency;
 mod limits;
 mod materials;
@@ -15,3 +18,6 @@ mod past;
 mod progress;
 mod quality;
 mod registry;
+mod sides;
+mod statements;
+mod withdrawals;

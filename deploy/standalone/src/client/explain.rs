@@ -65,7 +65,9 @@ pub async fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     match args.client.format {
         Format::Json => sheet::answer(&lineage.json().to_string()),
         Format::Table => sheet::answer(&lineage.tree(shown).draw()),
-        Format::Csv => anyhow::bail!("a lineage is a tree; ask --format table or json"),
+        Format::Csv | Format::Xlsx => {
+            anyhow::bail!("a lineage is a tree; write --format table or json")
+        }
     }
 }
 

@@ -1,10 +1,14 @@
-//! `import`: registry and declarations from CSV, checked line by line before anything is written.
+//! `import`: registry and declarations from CSV and workbooks, checked line by line before anything is written.
 
+mod cells;
 mod lines;
+mod statement;
+mod table_file;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, bail};
+use csv::StringRecord;
 use greenpark_model::id::ParkId;
 use greenpark_proto::query::v1::{self as api, registry_client::RegistryClient};
 use serde::de::DeserializeOwned;
@@ -19,6 +23,7 @@ use lines::{
 };
 
 use crate::cli::ImportArgs;
+use statement::Statements;
 
 /// Most lines of one file: registries are thousands, and the check holds them all.
 const LINES_MAX: usize = 100_000;
@@ -36,6 +41,7 @@ struct Plan {
     deflators: Vec<api::Deflator>,
     corrections: Vec<api::Correction>,
     indicators: Vec<api::DeclaredValue>,
+    statements: Statements,
 }
 
 /// Reads, checks and writes.
@@ -52,6 +58,7 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         bail!("{} lines are wrong; nothing was written", problems.len());
     }
     let counts = [
+        ("withdrawals", plan.statements.withdrawals.len()),
         ("enterprises", plan.enterprises.len()),
         ("meters", plan.meters.len()),
         ("meter_changes", plan.changes.len()),
@@ -60,6 +67,7 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         ("deflators", plan.deflators.len()),
         ("corrections", plan.corrections.len()),
         ("indicators", plan.indicators.len()),
+        ("sides", plan.statements.sides.len()),
     ];
     if counts.iter().all(|(_, count)| *count == 0) {
         bail!("nothing to import; give a file, such as --enterprises FILE.csv");
@@ -97,6 +105,14 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
             correction(park, l)
         }),
         indicators: lines(args.indicators.as_deref(), problems, indicator),
+        statements: Statements {
+            sides: lines(args.statements.sides.as_deref(), problems, |l| {
+                statement::side(park, l)
+            }),
+            withdrawals: lines(args.statements.withdrawals.as_deref(), problems, |l| {
+                statement::withdrawal(park, l)
+            }),
+        },
     };
     let enterprises = plan.enterprises.iter();
     let enterprises = enterprises.map(|e| (e.name.clone(), &e.valid_from, &e.valid_to));
@@ -107,6 +123,12 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
         (key, &m.valid_from, &m.valid_to)
     });
     overlaps("--meters", meters, problems);
+    let sides = plan.statements.sides.iter();
+    let sides = sides.map(|s| {
+        let key = format!("{} {}", s.enterprise, s.medium);
+        (key, &s.valid_from, &s.valid_to)
+    });
+    overlaps("--sides", sides, problems);
     plan
 }
 
@@ -142,55 +164,51 @@ fn lines<L: DeserializeOwned, T>(
 ) -> Vec<T> {
     let Some(file) = file else { return Vec::new() };
     let shown = file.display();
-    let bytes = match fs::read(file) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            problems.push(format!("{shown}: cannot be read: {error}"));
+    let table = match table_file::read(file) {
+        Ok(table) => table,
+        Err(why) => {
+            problems.push(format!("{shown}: {why}"));
             return Vec::new();
         }
     };
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(text);
-    let mut taken = Vec::new();
-    let header = match reader.headers() {
-        Ok(header) => header.clone(),
-        Err(error) => {
-            problems.push(format!(
-                "{shown}: the header cannot be read: {error}; save it as UTF-8"
-            ));
-            return Vec::new();
-        }
-    };
-    let mut record = csv::StringRecord::new();
-    loop {
-        match reader.read_record(&mut record) {
-            Ok(false) => break,
-            Ok(true) => {}
-            Err(error) => {
-                problems.push(format!("{shown}: {error}"));
-                continue;
+    if table.rows.len() > LINES_MAX {
+        problems.push(format!(
+            "{shown}: more than {LINES_MAX} lines; split the file"
+        ));
+        return Vec::new();
+    }
+    let mut entries = Vec::with_capacity(table.rows.len());
+    for row in table.rows {
+        let line = row.line;
+        match row.cells.map_err(|why| vec![why]).and_then(|cells| {
+            let cells = canonical(&table.header, &cells)?;
+            let parsed = cells.deserialize::<L>(Some(&table.header));
+            check(parsed.map_err(|error| vec![reason(&error)])?)
+        }) {
+            Ok(entry) => entries.push(entry),
+            Err(reasons) => {
+                problems.extend(reasons.into_iter().map(|r| format!("{shown}:{line}: {r}")));
             }
         }
-        let line = record.position().map_or(0, csv::Position::line);
-        match record.deserialize::<L>(Some(&header)) {
-            Ok(parsed) => match check(parsed) {
-                Ok(entry) => taken.push(entry),
-                Err(reasons) => {
-                    problems.extend(reasons.into_iter().map(|r| format!("{shown}:{line}: {r}")));
-                }
-            },
-            Err(error) => problems.push(format!("{shown}:{line}: {}", reason(&error))),
-        }
-        if taken.len() >= LINES_MAX {
-            problems.push(format!(
-                "{shown}: more than {LINES_MAX} lines; split the file"
-            ));
-            break;
+    }
+    entries
+}
+
+/// Brings the cells of a row to their one form, or says of each cell why it has none.
+fn canonical(header: &StringRecord, cells: &StringRecord) -> Result<StringRecord, Vec<String>> {
+    let mut record = StringRecord::new();
+    let mut reasons = Vec::new();
+    for (column, text) in header.iter().zip(cells) {
+        match cells::canonical(column, text) {
+            Ok(text) => record.push_field(&text),
+            Err(why) => reasons.push(format!("{column}: {why}")),
         }
     }
-    taken
+    if reasons.is_empty() {
+        Ok(record)
+    } else {
+        Err(reasons)
+    }
 }
 
 fn reason(error: &csv::Error) -> String {
@@ -248,7 +266,9 @@ async fn register(
 async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Result<()> {
     let (by, evidence) = (&args.recorded_by, &args.evidence);
     let mut registry = service.registry();
+    statement::withdraw(&mut registry, args, &plan.statements.withdrawals).await?;
     register(&mut registry, args, &plan).await?;
+    statement::declare(&mut registry, args, &plan.statements.sides).await?;
     for (page, statistics) in plan.statistics.chunks(STATISTICS_MAX).enumerate() {
         let request = api::DeclareStatisticsRequest {
             parent: format!("parks/{}", args.park),
@@ -361,8 +381,29 @@ mod tests {
                 .filter(|p| p.contains(&format!(":{n}: ")))
                 .count()
         };
-        assert_eq!((line(3), line(5)), (7, 1), "{problems:#?}");
-        assert_eq!(problems.len(), 9, "{problems:#?}");
+        // A spreadsheet leaves empty cells at a row's end out, so a short row lacks just what must be there.
+        assert_eq!((line(3), line(4), line(5)), (7, 3, 1), "{problems:#?}");
+        assert_eq!(problems.len(), 11, "{problems:#?}");
+    }
+
+    #[test]
+    fn a_file_as_excel_saves_it_is_imported() {
+        let text = "enterprise;series;period;amount;price_base;final\r\n\
+                    steel;value_added;2025年11月;1,204.50;constant-2020;TRUE\r\n\
+                    steel;value_added;2025/12;1204,5;constant-2020;是\r\n";
+        let (gbk, ..) = encoding_rs::GBK.encode(text);
+        let mut saved = tempfile::NamedTempFile::new().expect("a temporary file");
+        saved.write_all(&gbk).expect("room on the disk");
+        let mut problems = Vec::new();
+        let statistics = lines(Some(saved.path()), &mut problems, |l| statistic("p", l));
+        assert_eq!(statistics.len(), 1, "{problems:#?}");
+        assert_eq!(statistics[0].amount, "1204.50");
+        assert!(statistics[0].r#final);
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(
+            problems[0].contains(":3: amount: '1204,5'"),
+            "{problems:#?}"
+        );
     }
 
     #[test]
@@ -395,7 +436,7 @@ mod tests {
     #[test]
     fn a_header_in_another_encoding_is_told() {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-        file.write_all(b"enterprise,\xc6\xf3\xd2\xb5\nsteel,x\n")
+        file.write_all(b"enterprise,\xff\xd2\xb5\nsteel,x\n")
             .expect("room");
         let mut problems = Vec::new();
         assert!(lines(Some(file.path()), &mut problems, |l| meter("p", l)).is_empty());

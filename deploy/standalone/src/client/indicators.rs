@@ -256,7 +256,17 @@ pub(super) fn figure_json(figure: &api::Figure) -> Value {
         "water_sources": figure.water_sources,
         "coverage": figure.coverage.as_ref().map(coverage_json),
         "revisions": revisions,
+        "partial": figure.partial.iter().map(partial_json).collect::<Vec<Value>>(),
         "notes": figure.notes,
+    })
+}
+
+/// An enterprise that counts on some days alone.
+fn partial_json(of: &api::PartialMember) -> Value {
+    let run = |days: &api::Days| json!({ "first": days.first, "last": days.last });
+    json!({
+        "enterprise": of.enterprise,
+        "days": of.days.iter().map(run).collect::<Vec<Value>>(),
     })
 }
 

@@ -120,6 +120,16 @@ fn balance_json(balance: &api::WaterBalance) -> Value {
     })
 }
 
+fn finding_json(of: &api::Finding) -> Value {
+    json!({
+        "check": of.check,
+        "name": of.name,
+        "quantity": of.quantity,
+        "days": days_json(of.days.as_ref()),
+        "detail": of.detail,
+    })
+}
+
 fn days_json(days: Option<&api::Days>) -> Value {
     days.map_or(
         Value::Null,
@@ -182,6 +192,7 @@ pub fn ledger_sheet(ledger: &api::WasteLedger) -> Sheet {
         "status": status(ledger.status()),
         "coverage": ledger.coverage.as_ref().map(coverage_json),
         "revisions": revisions_json(&ledger.revisions),
+        "findings": ledger.findings.iter().map(finding_json).collect::<Vec<Value>>(),
         "notes": ledger.notes,
         "as_of": stamp_json(ledger.as_of.as_ref()),
     });
@@ -253,6 +264,10 @@ mod tests {
         })
     }
 
+    fn text(sheet: &Sheet, format: Format) -> String {
+        String::from_utf8(sheet.render(format).expect("rendered")).expect("text")
+    }
+
     #[test]
     fn a_balance_is_told_by_source_and_then_whole() {
         let source = |source: &str, chinese: &str, value: &str| api::SourceAmount {
@@ -274,12 +289,11 @@ mod tests {
         };
         let sheet = balance_sheet(&balance);
         assert_eq!(
-            sheet.render(Format::Csv).expect("CSV"),
-            "water,中文,m3,%\nsource unknown,,200,\nrain,雨水,800,\nintake,新水,1000,\n\
+            text(&sheet, Format::Csv),
+            "\u{feff}water,中文,m3,%\nsource unknown,,200,\nrain,雨水,800,\nintake,新水,1000,\n\
              reused,重复利用,3000,75.000000\nunaccounted,漏损,,\n"
         );
-        let json: Value = serde_json::from_str(&sheet.render(Format::Json).expect("JSON"))
-            .expect("what was written as JSON");
+        let json: Value = serde_json::from_str(&text(&sheet, Format::Json)).expect("JSON");
         assert_eq!(json["sources"][1]["chinese"], "雨水");
         assert_eq!(json["unaccounted"], Value::Null);
         assert_eq!(json["coverage"]["received"], 2);
@@ -308,7 +322,7 @@ mod tests {
             total: Some(total),
             ..api::WasteLedger::default()
         };
-        let csv = ledger_sheet(&ledger).render(Format::Csv).expect("CSV");
+        let csv = text(&ledger_sheet(&ledger), Format::Csv);
         let lines: Vec<&str> = csv.lines().skip(1).collect();
         assert_eq!(
             lines,

@@ -1,5 +1,7 @@
 //! `quality`: indices of data quality with a bar each against its threshold, and the findings below.
 
+use std::collections::BTreeSet;
+
 use greenpark_model::day::Instant;
 use greenpark_proto::query::v1 as api;
 use greenpark_runtime::clock;
@@ -15,9 +17,6 @@ use super::{
     wire::{Service, refusal},
 };
 use crate::cli::{Format, QualityArgs};
-
-/// Findings that a table lists before it only counts the rest.
-const SHOWN: usize = 20;
 
 /// Asks how good the data is and prints it.
 ///
@@ -40,21 +39,31 @@ pub async fn quality(args: &QualityArgs) -> anyhow::Result<()> {
     for note in &report.notes {
         crate::gauge::line(&format!("note: {note}"));
     }
-    sheet(&report).print(args.client.format)?;
+    let sheet = match args.by_month || args.by_day {
+        true => parts_sheet(&report),
+        false => indices_sheet(&report),
+    };
+    sheet.print(args.client.format)?;
     if args.client.format != Format::Table {
         return Ok(());
     }
-    for finding in report.findings.iter().take(SHOWN) {
-        crate::gauge::line(&told(finding));
+    let lines: Vec<String> = match args.findings {
+        true => report.findings.iter().map(finding_line).collect(),
+        false => check_lines(&report.findings),
+    };
+    for line in &lines {
+        crate::gauge::line(line);
     }
-    let more = report.findings.len().saturating_sub(SHOWN);
-    if more > 0 {
-        crate::gauge::line(&format!("{more} more findings; ask --format json"));
+    if !args.findings && !lines.is_empty() {
+        crate::gauge::line(
+            "--findings lists each of them, --by-month shows the indices of each month",
+        );
     }
     Ok(())
 }
 
-fn told(finding: &api::Finding) -> String {
+/// A finding with its name and days.
+fn finding_line(finding: &api::Finding) -> String {
     let days = finding.days.clone().unwrap_or_default();
     let days = match days.first == days.last {
         true => days.first,
@@ -64,42 +73,46 @@ fn told(finding: &api::Finding) -> String {
     format!("{check}: {name} {} {days}: {detail}", finding.quantity)
 }
 
-/// A report as a sheet: a row for each index of the whole, then of each part.
-fn sheet(report: &api::QualityReport) -> Sheet {
-    let header = [
-        "of",
-        "days",
-        "index",
-        "指标",
-        "value",
-        "asked",
-        "of the way",
-        "verdict",
-    ];
-    let mut sheet = Sheet::new(&header, &[4, 5], report_json(report));
-    let period = report.period.clone().unwrap_or_default();
-    rows(&mut sheet, &report.name, &period, &report.indices);
-    for part in &report.parts {
-        let of = match part.name.as_str() {
-            "" => report.name.as_str(),
-            name => name,
-        };
-        let days = part.days.clone().unwrap_or_default();
-        rows(&mut sheet, of, &days, &part.indices);
+/// One line for each check: a finding as it is, or how many there are, of how many names, and the first.
+fn check_lines(findings: &[api::Finding]) -> Vec<String> {
+    let mut checks: Vec<(&str, Vec<&api::Finding>)> = Vec::new();
+    for finding in findings {
+        match checks.iter_mut().find(|(check, _)| *check == finding.check) {
+            Some((_, of)) => of.push(finding),
+            None => checks.push((&finding.check, vec![finding])),
+        }
     }
-    sheet
+    let line = |(check, of): &(&str, Vec<&api::Finding>)| {
+        let first = finding_line(of[0]);
+        if of.len() == 1 {
+            return first;
+        }
+        let names: BTreeSet<&str> = of.iter().map(|finding| finding.name.as_str()).collect();
+        let first = first.trim_start_matches(check).trim_start_matches(": ");
+        format!(
+            "{check}: {} findings at {} meters or enterprises, the first: {first}",
+            of.len(),
+            names.len()
+        )
+    };
+    checks.iter().map(line).collect()
 }
 
-fn rows(sheet: &mut Sheet, of: &str, days: &api::Days, indices: &[api::QualityIndex]) {
-    for index in indices.iter().filter(|index| !index.value.is_empty()) {
+/// The indices of the whole, a row each.
+fn indices_sheet(report: &api::QualityReport) -> Sheet {
+    let header = ["index", "指标", "value", "asked", "of the way", "verdict"];
+    let mut sheet = Sheet::new(&header, &[2], report_json(report));
+    for index in report
+        .indices
+        .iter()
+        .filter(|index| !index.value.is_empty())
+    {
         let sign = if index.name == "deviation" {
             "<="
         } else {
             ">="
         };
         sheet.push(vec![
-            of.to_owned(),
-            format!("{} to {}", days.first, days.last),
             index.name.clone(),
             index.chinese.clone(),
             index.value.clone(),
@@ -108,6 +121,43 @@ fn rows(sheet: &mut Sheet, of: &str, days: &api::Days, indices: &[api::QualityIn
             verdict(index.verdict()).to_owned(),
         ]);
     }
+    sheet
+}
+
+/// The whole and its parts, a row each, with an index a column; an index that missed its threshold is marked.
+fn parts_sheet(report: &api::QualityReport) -> Sheet {
+    let indices: Vec<&str> = report
+        .indices
+        .iter()
+        .map(|index| index.name.as_str())
+        .collect();
+    let header: Vec<&str> = ["of", "days"]
+        .into_iter()
+        .chain(indices.iter().copied())
+        .collect();
+    let numeric: Vec<usize> = (2..header.len()).collect();
+    let mut sheet = Sheet::new(&header, &numeric, report_json(report));
+    let mut push = |of: &str, days: &api::Days, indices: &[api::QualityIndex]| {
+        let days = format!("{} to {}", days.first, days.last);
+        let cells = indices.iter().map(|index| match index.verdict() {
+            api::Verdict::Missed => format!("{} !", index.value),
+            _ => index.value.clone(),
+        });
+        sheet.push([of.to_owned(), days].into_iter().chain(cells).collect());
+    };
+    push(
+        &report.name,
+        &report.period.clone().unwrap_or_default(),
+        &report.indices,
+    );
+    for part in &report.parts {
+        let of = match part.name.as_str() {
+            "" => report.name.as_str(),
+            name => name,
+        };
+        push(of, &part.days.clone().unwrap_or_default(), &part.indices);
+    }
+    sheet
 }
 
 /// How much of what is asked is there: of a deviation, how far it is from what it may be.
@@ -169,4 +219,69 @@ fn report_json(report: &api::QualityReport) -> Value {
         "notes": report.notes,
         "as_of": stamp_json(report.as_of.as_ref()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(check: &str, name: &str) -> api::Finding {
+        api::Finding {
+            check: check.to_owned(),
+            name: name.to_owned(),
+            quantity: "electricity".to_owned(),
+            days: Some(api::Days {
+                first: "2024-03-01".to_owned(),
+                last: "2024-03-01".to_owned(),
+            }),
+            detail: "came back".to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_check_takes_one_line() {
+        let findings = [
+            finding("spike", "m1"),
+            finding("flag", "m2"),
+            finding("spike", "m1"),
+            finding("spike", "m3"),
+        ];
+        assert_eq!(
+            check_lines(&findings),
+            [
+                "spike: 3 findings at 2 meters or enterprises, the first: m1 electricity 2024-03-01: came back",
+                "flag: m2 electricity 2024-03-01: came back",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_year_is_one_screen_and_its_months_are_rows_where_they_are_asked_for() {
+        let index = |name: &str, verdict: api::Verdict| api::QualityIndex {
+            name: name.to_owned(),
+            value: "0.900000".to_owned(),
+            threshold: "0.9".to_owned(),
+            verdict: verdict.into(),
+            ..api::QualityIndex::default()
+        };
+        let indices = vec![
+            index("completeness", api::Verdict::Met),
+            index("timeliness", api::Verdict::Missed),
+        ];
+        let part = api::QualityPart {
+            indices: indices.clone(),
+            ..api::QualityPart::default()
+        };
+        let report = api::QualityReport {
+            name: "parks/p".to_owned(),
+            indices,
+            parts: vec![part; 12],
+            ..api::QualityReport::default()
+        };
+        let lines = |sheet: &Sheet| sheet.table().lines().count();
+        assert_eq!(lines(&indices_sheet(&report)), 2 + 4);
+        let months = parts_sheet(&report);
+        assert_eq!(lines(&months), 13 + 4);
+        assert!(months.table().contains("0.900000 !"), "{}", months.table());
+    }
 }

@@ -24,12 +24,28 @@ pub async fn scorecard(args: &ProgressArgs) -> anyhow::Result<()> {
     let request = question::of_plan(args)?;
     let answer = service.indicators().get_scorecard(request).await;
     let card = answer.map_err(refusal)?.into_inner();
-    for line in &card.lines {
-        for note in &line.notes {
-            crate::gauge::line(&format!("note: {}: {note}", line.id));
-        }
+    for note in notes(&card.lines) {
+        crate::gauge::line(&format!("note: {note}"));
     }
     sheet(&card).print(args.client.format)
+}
+
+/// The notes of all lines: one that several lines have stands once, with their names behind it.
+fn notes(lines: &[api::ScorecardLine]) -> Vec<String> {
+    let mut grouped: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in lines {
+        for note in &line.notes {
+            match grouped.iter_mut().find(|(text, _)| text == note) {
+                Some((_, of)) => of.push(&line.id),
+                None => grouped.push((note, vec![&line.id])),
+            }
+        }
+    }
+    let text = |(note, of): (&str, Vec<&str>)| match of.as_slice() {
+        [one] => format!("{one}: {note}"),
+        of => format!("{note}: {}", of.join(", ")),
+    };
+    grouped.into_iter().map(text).collect()
 }
 
 /// A scorecard as a sheet: a row for each indicator.
@@ -138,6 +154,25 @@ mod tests {
         assert_eq!(of(131), "█".repeat(20) + "▶");
         assert_eq!(of(-12), "░".repeat(20));
         assert_eq!(bar(None), "");
+    }
+
+    #[test]
+    fn a_note_of_several_lines_stands_once() {
+        let line = |id: &str, notes: &[&str]| api::ScorecardLine {
+            id: id.to_owned(),
+            notes: notes.iter().map(|&note| note.to_owned()).collect(),
+            ..api::ScorecardLine::default()
+        };
+        let lines = [
+            line("a", &["nothing is declared"]),
+            line("b", &["prorated", "nothing is declared"]),
+            line("c", &[]),
+            line("d", &["nothing is declared"]),
+        ];
+        assert_eq!(
+            notes(&lines),
+            ["nothing is declared: a, b, d", "b: prorated"]
+        );
     }
 
     #[test]

@@ -1,14 +1,20 @@
-//! An answer as a table, as JSON or as CSV.
+//! An answer as a table, as JSON, as CSV or as a workbook.
 
 use std::io::{self, IsTerminal, Write};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use comfy_table::{
     CellAlignment, Table, modifiers::UTF8_ROUND_CORNERS, presets::UTF8_FULL_CONDENSED,
 };
+use rust_xlsxwriter::{Workbook, XlsxError};
 use serde_json::Value;
 
 use crate::cli::Format;
+
+/// Begins each CSV file: a spreadsheet on a Chinese machine reads a file without it as GBK.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+/// Decimal digits that a spreadsheet keeps of a number.
+const SPREADSHEET_DIGITS: usize = 15;
 
 /// Rows for people and other programs, and the whole answer as JSON.
 #[derive(Debug)]
@@ -58,30 +64,62 @@ impl Sheet {
     /// The sheet in `format`.
     ///
     /// # Errors
-    /// None that rows of text can cause.
-    pub fn render(&self, format: Format) -> anyhow::Result<String> {
+    /// A workbook cannot hold it: more than 1,048,576 rows, or a cell of more than 32,767 characters.
+    pub fn render(&self, format: Format) -> anyhow::Result<Vec<u8>> {
         match format {
-            Format::Table => Ok(self.table() + "\n"),
-            Format::Json => Ok(serde_json::to_string_pretty(&self.json)? + "\n"),
+            Format::Table => Ok((self.table() + "\n").into_bytes()),
+            Format::Json => Ok((serde_json::to_string_pretty(&self.json)? + "\n").into_bytes()),
             Format::Csv => {
-                let mut writer = csv::Writer::from_writer(Vec::new());
+                let mut writer = csv::Writer::from_writer(BYTE_ORDER_MARK.as_bytes().to_vec());
                 writer.write_record(&self.header)?;
                 for row in &self.rows {
                     writer.write_record(row)?;
                 }
-                let bytes = writer.into_inner().context("write CSV")?;
-                Ok(String::from_utf8(bytes)?)
+                writer.into_inner().context("write CSV")
+            }
+            Format::Xlsx => self.workbook().context("write a workbook"),
+        }
+    }
+
+    /// The sheet as an `.xlsx` file. A number that a spreadsheet would round stays text.
+    fn workbook(&self) -> Result<Vec<u8>, XlsxError> {
+        let mut workbook = Workbook::new();
+        let bold = rust_xlsxwriter::Format::new().set_bold();
+        let sheet = workbook.add_worksheet();
+        sheet.write_row_with_format(0, 0, &self.header, &bold)?;
+        sheet.set_freeze_panes(1, 0)?;
+        for (row, cells) in (1..).zip(&self.rows) {
+            for (column, cell) in (0..).zip(cells) {
+                let is_number = self.numeric.contains(&usize::from(column));
+                match exact_float(cell).filter(|_| is_number) {
+                    Some(number) => sheet.write_number(row, column, number)?,
+                    None => sheet.write_string(row, column, cell)?,
+                };
             }
         }
+        sheet.autofit();
+        workbook.save_to_buffer()
     }
 
     /// Writes the sheet to standard output.
     ///
     /// # Errors
-    /// Standard output is closed.
+    /// Standard output is closed, or is a terminal while the sheet is to be a workbook.
     pub fn print(&self, format: Format) -> anyhow::Result<()> {
-        answer(&self.render(format)?)
+        if format == Format::Xlsx && io::stdout().is_terminal() {
+            bail!("a workbook is no text for a terminal; redirect it: --format xlsx > answer.xlsx");
+        }
+        write_out(&self.render(format)?)
     }
+}
+
+/// The number in `text`, where a spreadsheet's binary number shows it with every digit.
+fn exact_float(text: &str) -> Option<f64> {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+    (plain && (1..=SPREADSHEET_DIGITS).contains(&digits)).then(|| text.parse().ok())?
 }
 
 /// Writes to standard output.
@@ -89,8 +127,12 @@ impl Sheet {
 /// # Errors
 /// Standard output is closed.
 pub fn answer(text: &str) -> anyhow::Result<()> {
+    write_out(text.as_bytes())
+}
+
+fn write_out(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
+    out.write_all(bytes)
         .and_then(|()| out.flush())
         .context("write the answer")
 }
@@ -130,23 +172,43 @@ pub enum Color {
 mod tests {
     use super::*;
 
+    fn rendered(sheet: &Sheet, format: Format) -> String {
+        String::from_utf8(sheet.render(format).expect("rendered")).expect("text")
+    }
+
     #[test]
-    fn a_sheet_is_written_in_three_forms() {
+    fn a_sheet_is_written_in_three_text_forms() {
         let mut sheet = Sheet::new(
             &["name", "value"],
             &[1],
             serde_json::json!({"figures": [1]}),
         );
         sheet.push(vec!["parks/demo".into(), "0,5".into()]);
-        let csv = sheet.render(Format::Csv).expect("CSV");
-        assert_eq!(csv, "name,value\nparks/demo,\"0,5\"\n");
-        let table = sheet.render(Format::Table).expect("a table");
+        let csv = rendered(&sheet, Format::Csv);
+        assert_eq!(csv, "\u{feff}name,value\nparks/demo,\"0,5\"\n");
+        let table = rendered(&sheet, Format::Table);
         assert!(
             table.contains("parks/demo") && table.starts_with('╭'),
             "{table}"
         );
-        let json: Value =
-            serde_json::from_str(&sheet.render(Format::Json).expect("JSON")).expect("JSON");
+        let json: Value = serde_json::from_str(&rendered(&sheet, Format::Json)).expect("JSON");
         assert_eq!(json["figures"][0], 1);
+    }
+
+    #[test]
+    fn a_workbook_holds_numbers_that_no_digit_is_lost_of() {
+        use calamine::{Data, Reader, Xlsx};
+        let mut sheet = Sheet::new(&["指标", "value"], &[1], Value::Null);
+        for value in ["-1204.5", "12345678901234567.5", "", "0.1"] {
+            sheet.push(vec!["能耗".into(), value.into()]);
+        }
+        let bytes = sheet.render(Format::Xlsx).expect("a workbook");
+        let mut book: Xlsx<_> = Xlsx::new(io::Cursor::new(bytes)).expect("a workbook");
+        let range = book.worksheet_range("Sheet1").expect("a sheet");
+        let at = |row| range.get_value((row, 1)).cloned();
+        assert_eq!(range.get_value((0, 0)), Some(&Data::String("指标".into())));
+        assert_eq!(at(1), Some(Data::Float(-1204.5)));
+        assert_eq!(at(2), Some(Data::String("12345678901234567.5".into())));
+        assert_eq!(at(4), Some(Data::Float(0.1)));
     }
 }

@@ -47,6 +47,7 @@ pub(super) async fn register(service: &Service) -> anyhow::Result<()> {
         .filter(|m| m.recorded_at.is_some())
         .map(|m| m.name)
         .collect();
+    let today = Instant(clock::now_ms()).day();
     let mut registry = service.registry();
     let count = ENTERPRISES
         .iter()
@@ -66,7 +67,7 @@ pub(super) async fn register(service: &Service) -> anyhow::Result<()> {
         for meter in Meter::all(index) {
             let name = name::meter(PARK, spec.id, meter.spec.id);
             if !metered.contains(&name) {
-                let request = meter_request(meter, name);
+                let request = meter_request(meter, name, today);
                 registry.register_meter(request).await.map_err(refusal)?;
                 done += 1;
             }
@@ -114,7 +115,7 @@ fn enterprise_request(index: usize, name: String) -> api::RegisterEnterpriseRequ
     }
 }
 
-fn meter_request(meter: Meter, name: String) -> api::RegisterMeterRequest {
+fn meter_request(meter: Meter, name: String, today: CivilDay) -> api::RegisterMeterRequest {
     let decimal = |value: Option<i64>| value.map_or(String::new(), |v| v.to_string());
     let register = meter.rated_per_hour().is_some();
     api::RegisterMeterRequest {
@@ -129,6 +130,7 @@ fn meter_request(meter: Meter, name: String) -> api::RegisterMeterRequest {
             counted: meter.spec.place == Place::Main,
             water_source: water_source(meter.spec).map_or(String::new(), |s| s.to_string()),
             waste_code: waste_code(meter.spec.quantity.medium).to_owned(),
+            verified_until: format!("{}-06-30", today.year() + 1),
             valid_from: format!("{FIRST_YEAR}-01-01"),
             latest: None,
             recorded_at: None,
@@ -142,7 +144,8 @@ fn meter_request(meter: Meter, name: String) -> api::RegisterMeterRequest {
 /// Where a meter's water comes from: large plants take it from the river, make-up water is reclaimed, and the rest
 /// is the town's.
 fn water_source(spec: &MeterSpec) -> Option<WaterSource> {
-    if spec.quantity.medium.class() != MediumClass::Water {
+    let is_intake = spec.quantity.medium != Medium::ReusedWater;
+    if spec.quantity.medium.class() != MediumClass::Water || !is_intake {
         return None;
     }
     Some(if spec.title.ends_with("补水") {

@@ -277,7 +277,7 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         let sheet = report.sheet(Instant(5)).render(Format::Json).expect("JSON");
-        let json: Value = serde_json::from_str(&sheet).expect("JSON");
+        let json: Value = serde_json::from_slice(&sheet).expect("JSON");
         assert_eq!(json["faults"], 1);
         assert_eq!(json["checks"][1]["change"], "set interval");
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
@@ -12,7 +12,10 @@ use flate2::read::MultiGzDecoder;
 use greenpark_model::{amount::Amount, id, ticket::Ticket};
 
 use super::mapping::Mapping;
-use crate::chance;
+use crate::{
+    chance,
+    line_text::{self, UnifiedLines},
+};
 
 /// Most rows of one file: at about 30 bytes a row, 1.5 GB.
 const ROWS_MAX: usize = 50_000_000;
@@ -75,9 +78,12 @@ impl Rows {
         shown: &str,
         mapping: &Mapping,
     ) -> anyhow::Result<(Self, Vec<String>)> {
+        let mut input = BufReader::new(input);
+        let separator = separator(&mut input).with_context(|| format!("read {shown}"))?;
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
-            .from_reader(BufReader::new(input));
+            .delimiter(separator)
+            .from_reader(UnifiedLines::new(input));
         let header = reader
             .headers()
             .with_context(|| format!("read {shown}"))?
@@ -127,10 +133,13 @@ impl Rows {
             self.skipped += 1;
             return Ok(());
         }
-        let decimal = value
-            .parse::<Amount>()
-            .map_err(|error| format!("'{value}': {error}"));
-        decimal?;
+        let decimal = value.parse::<Amount>();
+        decimal.map_err(|error| match value.contains(',') {
+            true => format!(
+                "'{value}': {error}; write a decimal point and no separators, such as 1204.50"
+            ),
+            false => format!("'{value}': {error}"),
+        })?;
         // A decimal that JSON does not write so, such as +1 or 1., would be refused on arrival.
         if serde_json::from_str::<serde_json::Number>(value).is_err() {
             return Err(format!("'{value}' is no JSON number"));
@@ -222,6 +231,14 @@ impl Rows {
     pub fn batches(&self, size: usize) -> impl Iterator<Item = &[u32]> {
         self.order.chunks(size)
     }
+}
+
+/// The separator of the header, which is looked at and stays to be read.
+fn separator(input: &mut impl BufRead) -> io::Result<u8> {
+    let start = input.fill_buf()?;
+    let end = start.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    let header = &start[..end.unwrap_or(start.len())];
+    Ok(line_text::separator(&String::from_utf8_lossy(header)))
 }
 
 impl Places {

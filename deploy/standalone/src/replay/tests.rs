@@ -77,6 +77,19 @@ fn a_column_of_tickets_goes_with_its_events() {
 }
 
 #[test]
+fn a_file_of_a_spreadsheet_is_read_and_its_lines_are_counted_as_an_editor_does() {
+    let csv = file(
+        ".csv",
+        b"\xef\xbb\xbft;v;m\r\n2026-01-01 00:00;3.5;a\r\n2026-01-01 01:00;1,204.50;a\r\n2026-01-01 02:00;x;a\r\n",
+    );
+    let (rows, problems) = Rows::read(csv.path(), &mapping(TWO_METERS)).expect("rows");
+    assert_eq!(rows.len(), 1);
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].contains(".csv:3: ") && problems[0].contains("such as 1204.50"));
+    assert!(problems[1].contains(".csv:4: "), "{problems:?}");
+}
+
+#[test]
 fn a_batch_larger_than_a_packet_is_cut_and_loses_nothing() {
     let text: String = (0..65_000)
         .map(|n| format!("2026-01-01 00:00,{n}.123456789012,m\n"))

@@ -131,6 +131,45 @@ fn changes_stand_in_order_and_a_later_word_of_one_replaces_it() {
 }
 
 #[test]
+fn a_withdrawn_change_is_gone_until_it_is_recorded_again() {
+    let withdrawal = |at: &str| ReferenceEntry {
+        kind: WITHDRAWAL.to_owned(),
+        body: Withdrawal {
+            of: Withdrawn::MeterChange {
+                quantity: series().quantity.to_string(),
+                at: at.to_owned(),
+            },
+            reason: "another meter".to_owned(),
+        }
+        .write(),
+        ..entry(NAME, "2020-01-01", "electricity", None)
+    };
+    let key = MeterKey {
+        enterprise: EnterpriseId::new("e").expect("an id"),
+        meter: series().meter,
+        quantity: series().quantity,
+    };
+    let at = "2022-01-01T00:00:00+08:00";
+    let mut entries = vec![
+        entry(NAME, "2020-01-01", "electricity", None),
+        change("2021-01-01T00:00:00+08:00", "100"),
+        change(at, "200"),
+        // The same instant in another zone.
+        withdrawal("2021-12-31T16:00:00Z"),
+    ];
+    assert_eq!(read(entries.clone()).changes(&key).len(), 1);
+    entries.push(change(at, "250"));
+    let again = read(entries);
+    let last = again.changes(&key).last().expect("there");
+    assert_eq!(last.multiplier.value().to_string(), "250");
+    let nothing = vec![
+        withdrawal(at),
+        entry(NAME, "2020-01-01", "electricity", None),
+    ];
+    assert!(read(nothing).changes(&key).is_empty());
+}
+
+#[test]
 fn a_bound_is_the_rating_and_its_headroom() {
     let mut meter = Meter::read(&entry(NAME, "2020-01-01", "steam", None).body).expect("read");
     assert_eq!(meter.bound_per_hour(), None);

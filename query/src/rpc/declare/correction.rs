@@ -1,6 +1,6 @@
 //! Corrections by hand, as they are recorded.
 
-use greenpark_archive::reference::ReferenceEntry;
+use greenpark_archive::{meters::Meters, reference::ReferenceEntry};
 use greenpark_model::{
     day::DayRange,
     id::{EnterpriseId, ParkId},
@@ -77,6 +77,7 @@ pub(in crate::rpc) fn correction(
                 kind,
             },
             correction: Correction {
+                kind,
                 days,
                 amount,
                 reason: asked.reason.clone(),
@@ -94,6 +95,23 @@ impl NewCorrection {
     pub(in crate::rpc) fn name(&self) -> Name {
         let meter = self.series.meter.clone();
         Name::Meter(self.park.clone(), self.enterprise.clone(), meter)
+    }
+
+    /// Refuses what would never count: a correction of a meter that is registered as a gauge.
+    pub(in crate::rpc) fn check_kind(&self, meters: &Meters) -> Result<(), QueryError> {
+        let meter = meters.get(&self.enterprise, &self.series);
+        let entry = meter.and_then(|meter| meter.on(self.correction.days.first()));
+        match entry.filter(|entry| entry.body.kind == Kind::Gauge) {
+            None => Ok(()),
+            Some(_) => Err(QueryError::Precondition(
+                "METER_IS_A_GAUGE",
+                format!(
+                    "{} is registered as a gauge on {}, which is never summed: register it as what it is first",
+                    self.name(),
+                    self.correction.days.first()
+                ),
+            )),
+        }
     }
 
     /// The entry, if it can stand beside those in force: of two that share some days and not all, nobody

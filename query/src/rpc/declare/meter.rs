@@ -42,12 +42,18 @@ pub(in crate::rpc) struct NewChange {
     multiplier: Option<Multiplier>,
 }
 
+/// An instant of the wire.
+pub(super) fn instant_of(at: prost_types::Timestamp) -> Instant {
+    let ms = at.seconds.saturating_mul(1_000);
+    Instant(ms.saturating_add(i64::from(at.nanos) / 1_000_000))
+}
+
 fn name(park: &ParkId, key: &MeterKey) -> Name {
     Name::Meter(park.clone(), key.enterprise.clone(), key.meter.clone())
 }
 
 /// The park and key of a meter's name and quantity.
-fn place(
+pub(super) fn place(
     checks: &mut Checks,
     prefix: (&str, &str),
     meter: &str,
@@ -218,13 +224,7 @@ pub(in crate::rpc) fn change(
     let mut checks = Checks::default();
     let fields = ("change.meter", "change.quantity");
     let place = place(&mut checks, fields, &asked.meter, &asked.quantity);
-    let instant = asked.at.map(|at| {
-        Instant(
-            at.seconds
-                .saturating_mul(1_000)
-                .saturating_add(i64::from(at.nanos) / 1_000_000),
-        )
-    });
+    let instant = asked.at.map(instant_of);
     let instant = instant.filter(|at| (INSTANT_MS_MIN..=says.at.0).contains(&at.0));
     if instant.is_none() {
         checks.wrong("change.at", "is missing, before 2000, or still to come");

@@ -74,6 +74,26 @@ impl Registry for RegistryRpc {
             .await
     }
 
+    async fn declare_sides(
+        &self,
+        request: Request<pb::DeclareSidesRequest>,
+    ) -> Result<Response<pb::DeclareSidesResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_sides(scope, asked);
+        shared
+            .answer("DeclareSides", request.metadata(), work)
+            .await
+    }
+
+    async fn withdraw(
+        &self,
+        request: Request<pb::WithdrawRequest>,
+    ) -> Result<Response<pb::WithdrawResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.withdraw(scope, asked);
+        shared.answer("Withdraw", request.metadata(), work).await
+    }
+
     async fn declare_deflators(
         &self,
         request: Request<pb::DeclareDeflatorsRequest>,

@@ -135,16 +135,25 @@ pub(super) struct IndicatorLine {
 
 /// Collects what is wrong with the fields of a line.
 #[derive(Debug, Default)]
-struct Check(Vec<String>);
+pub(super) struct Check(Vec<String>);
 
 impl Check {
-    fn that<T, E: std::fmt::Display>(&mut self, column: &str, result: Result<T, E>) -> Option<T> {
+    /// Notes a mistake.
+    pub(super) fn wrong(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
+    }
+
+    pub(super) fn that<T, E: std::fmt::Display>(
+        &mut self,
+        column: &str,
+        result: Result<T, E>,
+    ) -> Option<T> {
         result
             .map_err(|error| self.0.push(format!("{column}: {error}")))
             .ok()
     }
 
-    fn id(&mut self, column: &str, text: &str) {
+    pub(super) fn id(&mut self, column: &str, text: &str) {
         self.that(column, id::check(text));
     }
 
@@ -152,7 +161,7 @@ impl Check {
         self.that(column, text.parse())
     }
 
-    fn days(&mut self, from: &str, to: &str) {
+    pub(super) fn days(&mut self, from: &str, to: &str) {
         let first = self.day("valid_from", from);
         if to.is_empty() {
             return;
@@ -198,7 +207,7 @@ impl Check {
         }
     }
 
-    fn end<T>(self, entry: T) -> Result<T, Vec<String>> {
+    pub(super) fn end<T>(self, entry: T) -> Result<T, Vec<String>> {
         if self.0.is_empty() {
             Ok(entry)
         } else {
@@ -398,7 +407,7 @@ pub(super) fn statistic(park: &str, line: StatisticLine) -> Result<api::Statisti
 }
 
 /// Statistics are declared for calendar periods.
-fn declared(text: &str) -> anyhow::Result<api::Period> {
+pub(super) fn declared(text: &str) -> anyhow::Result<api::Period> {
     use api::period::Period;
     match name::period(text) {
         Ok(api::Period {

@@ -42,6 +42,11 @@ const fn water(id: &'static str, title: &'static str, liters_per_hour: i64) -> M
     register(id, title, Medium::FreshWater, liters_per_hour)
 }
 
+/// A meter of reuse stands last in its list: a meter's place decides what chance gives it.
+const fn reuse(id: &'static str, title: &'static str, liters_per_hour: i64) -> MeterSpec {
+    register(id, title, Medium::ReusedWater, liters_per_hour)
+}
+
 const fn ticket(
     id: &'static str,
     title: &'static str,
@@ -104,6 +109,7 @@ pub(super) const STEEL: &[MeterSpec] = &[
         Flow::Disposed,
         168,
     ),
+    reuse("water-reused", "浊环与净环水", 2_830_000),
 ];
 
 pub(super) const ALUMINA: &[MeterSpec] = &[
@@ -188,6 +194,7 @@ pub(super) const CHEMICAL: &[MeterSpec] = &[
         Flow::Disposed,
         74,
     ),
+    reuse("water-reused", "循环水", 1_910_000),
 ];
 
 pub(super) const BUILDING: &[MeterSpec] = &[
@@ -257,6 +264,7 @@ pub(super) const PAPER: &[MeterSpec] = &[
     steam("steam-2", "二号蒸汽", 11_500),
     water("water-1", "一号取水", 131_000),
     water("water-2", "二号取水", 54_000),
+    reuse("water-reused", "白水回用", 412_000),
 ];
 
 pub(super) const HARDWARE: &[MeterSpec] = &[

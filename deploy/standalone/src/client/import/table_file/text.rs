@@ -1,0 +1,139 @@
+//! CSV: its encoding, its separator and its line numbers.
+
+use std::borrow::Cow;
+
+use csv::StringRecord;
+use encoding_rs::{GBK, UTF_16BE, UTF_16LE};
+
+use super::{Row, TableFile};
+use crate::line_text;
+
+/// Reads CSV.
+///
+/// # Errors
+/// The encoding is unknown, or there is no header.
+pub(super) fn read(bytes: &[u8]) -> Result<TableFile, String> {
+    let text = decode(bytes)?;
+    let text = unify_line_ends(&text);
+    let (separator, body, lines_before) = separator(&text);
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .delimiter(separator)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(body.as_bytes());
+    let mut lines = LineCounter::new(body, lines_before);
+    let mut record = StringRecord::new();
+    let rows = std::iter::from_fn(|| match reader.read_record(&mut record) {
+        Ok(false) => None,
+        Ok(true) => {
+            let start = record.position().map_or(0, csv::Position::byte);
+            Some(Row {
+                line: lines.line_of(usize::try_from(start).unwrap_or(usize::MAX)),
+                cells: Ok(record.clone()),
+            })
+        }
+        Err(error) => Some(Row {
+            line: lines.last,
+            cells: Err(error.to_string()),
+        }),
+    });
+    TableFile::of(rows)
+}
+
+/// Counts lines up to where records start.
+struct LineCounter<'t> {
+    text: &'t [u8],
+    counted: usize,
+    last: u64,
+}
+
+impl<'t> LineCounter<'t> {
+    fn new(text: &'t str, before: u64) -> Self {
+        Self {
+            text: text.as_bytes(),
+            counted: 0,
+            last: before + 1,
+        }
+    }
+
+    /// The line of the record that is read from byte `start` on: the reader skips empty lines before it.
+    fn line_of(&mut self, start: usize) -> u64 {
+        let rest = self.text.get(start..).unwrap_or_default();
+        let empty = rest.iter().take_while(|&&byte| byte == b'\n').count();
+        let until = (start + empty).min(self.text.len());
+        let passed = self.text.get(self.counted..until).unwrap_or_default();
+        self.last += passed.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.counted = self.counted.max(until);
+        self.last
+    }
+}
+
+/// The text of `bytes`: UTF-8, UTF-16 with a mark, or GBK.
+fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    let marked = [(b"\xff\xfe", UTF_16LE), (b"\xfe\xff", UTF_16BE)];
+    for (mark, encoding) in marked {
+        if let Some(rest) = bytes.strip_prefix(mark) {
+            let decoded = encoding.decode_without_bom_handling_and_without_replacement(rest);
+            return decoded.ok_or_else(|| {
+                "begins as UTF-16 and does not go on as such; save it as \"CSV UTF-8\"".to_owned()
+            });
+        }
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let wrong = match std::str::from_utf8(bytes) {
+        Ok(text) => return Ok(Cow::Borrowed(text)),
+        Err(error) => error.valid_up_to(),
+    };
+    let decoded = GBK.decode_without_bom_handling_and_without_replacement(bytes);
+    match decoded.filter(|_| !is_mostly_utf8(bytes)) {
+        Some(text) => Ok(text),
+        None => {
+            let line = 1 + unify_ends_count(&bytes[..wrong]);
+            Err(format!(
+                "line {line} is neither UTF-8 nor GBK; save it as \"CSV UTF-8\""
+            ))
+        }
+    }
+}
+
+/// Whether more characters beyond ASCII are UTF-8 than are not: such a text is UTF-8 with a broken byte.
+fn is_mostly_utf8(bytes: &[u8]) -> bool {
+    let (mut whole, mut broken) = (0usize, 0usize);
+    for chunk in bytes.utf8_chunks() {
+        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        broken += usize::from(!chunk.invalid().is_empty());
+    }
+    whole >= broken && whole > 0
+}
+
+/// How many lines end in `bytes`, whether with LF, CRLF or CR alone.
+fn unify_ends_count(bytes: &[u8]) -> usize {
+    let feeds = bytes.iter().filter(|&&byte| byte == b'\n').count();
+    let lone = bytes
+        .iter()
+        .zip(bytes.iter().skip(1).chain([&b'\n']))
+        .filter(|&(&byte, &next)| byte == b'\r' && next != b'\n');
+    feeds + lone.count()
+}
+
+/// `text` with LF alone at the end of each line.
+fn unify_line_ends(text: &str) -> Cow<'_, str> {
+    if !text.contains('\r') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+/// The separator of `text`, the text behind a line `sep=;` that names it, and how many lines that is.
+fn separator(text: &str) -> (u8, &str, u64) {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    if let Some(named) = first.strip_prefix("sep=").map(str::trim_end)
+        && let &[byte] = named.as_bytes()
+    {
+        return (byte, rest, 1);
+    }
+    let header = text.trim_start_matches('\n');
+    let header = header.split('\n').next().unwrap_or_default();
+    (line_text::separator(header), text, 0)
+}
