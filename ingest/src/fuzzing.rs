@@ -2,7 +2,7 @@
 
 use crate::{
     DecodeSettings,
-    topic::{Filter, Routes},
+    topic::{Filter, Routes, Sender},
     wire::{self, Kind, Split, Version},
 };
 
@@ -10,7 +10,7 @@ use crate::{
 #[must_use]
 pub fn resolve(topic: &str) -> bool {
     Routes::new(&DecodeSettings::default())
-        .resolve(topic)
+        .resolve(topic, &Sender::default())
         .reader
         .is_ok()
 }

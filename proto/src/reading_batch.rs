@@ -15,7 +15,7 @@
 
 use bytes::Bytes;
 use greenpark_model::{
-    amount::{Amount, Sum},
+    amount::Amount,
     batch::{Batch, BatchError, Columns},
     day::Instant,
     id::{IdError, MeterId},
@@ -23,6 +23,7 @@ use greenpark_model::{
     quantity::{Quantity, UnknownQuantity},
     reading::{Flag, Kind, Series},
     ticket::{Ticket, TicketError},
+    unit::Ratio,
 };
 use prost::Message;
 
@@ -234,7 +235,7 @@ fn absolute(mut deltas: Vec<i64>) -> Result<Vec<i64>, DecodeError> {
     Ok(deltas)
 }
 
-fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<i32>), DecodeError> {
+fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<Ratio>), DecodeError> {
     let mut table = Vec::with_capacity(series.len());
     let mut scales = Vec::with_capacity(series.len());
     for (index, entry) in series.iter().enumerate() {
@@ -253,11 +254,8 @@ fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<i32>), Deco
             wire::Kind::Unspecified => return Err(DecodeError::Kind { index }),
         };
         let unit = quantity.medium.unit();
-        let scale = match entry.unit.as_str() {
-            "" => Some(0),
-            symbol => unit.scale_from(symbol),
-        };
-        scales.push(scale.ok_or_else(|| DecodeError::Unit {
+        let ratio = quantity.medium.ratio_of(&entry.unit);
+        scales.push(ratio.map_err(|_| DecodeError::Unit {
             index,
             unit: entry.unit.chars().take(20).collect(),
             quantity,
@@ -276,9 +274,9 @@ fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<i32>), Deco
 fn scale_values(
     mut values: Vec<i64>,
     series: &[u32],
-    scales: &[i32],
+    scales: &[Ratio],
 ) -> Result<Vec<i64>, DecodeError> {
-    if scales.iter().all(|&s| s == 0) {
+    if scales.iter().all(|&s| s == Ratio::ONE) {
         return Ok(values);
     }
     for (index, (value, &of)) in values.iter_mut().zip(series).enumerate() {
@@ -286,40 +284,25 @@ fn scale_values(
             .ok()
             .and_then(|of| scales.get(of))
             .copied()
-            .unwrap_or(0);
+            .unwrap_or(Ratio::ONE);
         let amount = rescale(*value, scale).ok_or(DecodeError::Value { index })?;
         *value = amount.micro();
     }
     Ok(values)
 }
 
-/// The amount of `micro` millionths of a unit that is 10^`scale` canonical units, rounded half to even
-/// like every amount that is parsed; `None` where it has more than eighteen digits.
+/// The amount of `micro` millionths of a unit that is `ratio` canonical units, rounded half to even like
+/// every amount that is parsed; `None` where it has more than eighteen digits.
 ///
 /// ```
+/// use greenpark_model::unit::Ratio;
 /// use greenpark_proto::reading_batch::rescale;
-/// let kwh = rescale(1_500_000, 3).expect("1.5 MWh");
+/// let kwh = rescale(1_500_000, Ratio::power_of_ten(3)).expect("1.5 MWh");
 /// assert_eq!(kwh.to_string(), "1500");
 /// ```
 #[must_use]
-pub fn rescale(micro: i64, scale: i32) -> Option<Amount> {
-    let micro = i128::from(micro);
-    let scaled = match 10i128.checked_pow(scale.unsigned_abs()) {
-        Some(power) if scale >= 0 => micro.checked_mul(power)?,
-        Some(power) => divide_to_even(micro, power),
-        // OK because 10^39 is more than twice any i64.
-        None if scale < 0 || micro == 0 => 0,
-        None => return None,
-    };
-    Sum(scaled).amount().ok()
-}
-
-/// `value ÷ divisor` for one or a positive even divisor, rounded half to even.
-fn divide_to_even(value: i128, divisor: i128) -> i128 {
-    let (whole, rest) = (value.div_euclid(divisor), value.rem_euclid(divisor));
-    let half = divisor / 2;
-    let up = rest > half || (rest == half && half > 0 && whole % 2 != 0);
-    whole + i128::from(up)
+pub fn rescale(micro: i64, ratio: Ratio) -> Option<Amount> {
+    ratio.of_micro(micro)
 }
 
 #[cfg(test)]

@@ -166,9 +166,9 @@ fn power_of_ten(unit: &str, medium: Medium) -> Result<u32, String> {
         None => (unit, 0),
     };
     let canonical = medium.unit();
-    canonical
-        .scale_from(symbol)
-        .and_then(|power| u32::try_from(power + more).ok())
+    let ratio = medium.ratio_of(symbol).ok();
+    ratio
+        .and_then(|ratio| u32::try_from(ratio.as_power_of_ten()? + more).ok())
         .ok_or_else(|| {
             format!(
                 "'{unit}' is not {0} or a multiple of it, such as 10^4 {0}",

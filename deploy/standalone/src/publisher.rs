@@ -74,6 +74,8 @@ pub struct Settings {
     pub login: Login,
     /// How long attempts go on without an acknowledgement before the publisher gives up.
     pub patience: Duration,
+    /// What is published is old on purpose, so that the server does not take it for late.
+    pub replays: bool,
 }
 
 /// What was sent and acknowledged, shared by the publishers of one job.
@@ -96,6 +98,7 @@ impl Default for Settings {
             keep_alive: Duration::from_secs(30),
             login: Login::default(),
             patience: Duration::from_secs(60),
+            replays: false,
         }
     }
 }
@@ -157,6 +160,8 @@ struct Window {
     held: Vec<usize>,
     /// Why the server refuses a message.
     refusal: Option<PubAckReason>,
+    /// Whether messages are marked as a replay.
+    replays: bool,
 }
 
 /// Publishes every message of `messages` and returns when the channel is closed and all are
@@ -170,6 +175,7 @@ pub async fn publish(
     tally: Arc<Tally>,
 ) -> Result<(), PublishError> {
     let mut window = Window::new(settings.inflight_max, tally);
+    window.replays = settings.replays;
     let mut pause = PAUSE_MIN;
     let mut healthy = Instant::now();
     loop {
@@ -293,6 +299,7 @@ impl Window {
             allowed: usize::from(u16::MAX),
             held: Vec::new(),
             refusal: None,
+            replays: false,
         }
     }
 
@@ -319,7 +326,7 @@ impl Window {
             topic: Bytes::copy_from_slice(message.topic.as_bytes()),
             pkid,
             payload: message.payload,
-            properties: message.numbered.map(properties),
+            properties: properties(message.numbered, self.replays),
             ..Publish::default()
         };
         publish
@@ -430,16 +437,23 @@ impl Window {
     }
 }
 
-/// The user properties that tell a message's number.
-fn properties(numbered: Numbered) -> PublishProperties {
+/// The user properties that tell a message's number, and that it is a replay; none where there is nothing to
+/// tell.
+fn properties(numbered: Option<Numbered>, replays: bool) -> Option<PublishProperties> {
     let pair = |name: &str, value: u64| (name.to_owned(), value.to_string());
-    PublishProperties {
-        user_properties: vec![
-            pair("epoch", numbered.epoch()),
-            pair("sequence", numbered.sequence()),
-        ],
-        ..PublishProperties::default()
+    let mut user_properties = Vec::new();
+    if let Some(numbered) = numbered {
+        user_properties.push(pair("epoch", numbered.epoch()));
+        user_properties.push(pair("sequence", numbered.sequence()));
     }
+    if replays {
+        user_properties.push(pair("replay", 1));
+    }
+    let told = !user_properties.is_empty();
+    told.then(|| PublishProperties {
+        user_properties,
+        ..PublishProperties::default()
+    })
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@
 use greenpark_model::{
     amount::Amount,
     reading::{Flag, Reading},
+    ticket::Ticket,
 };
 
 use super::{
     Decoded, SeriesTable, instant,
-    mapping::{Entry, Mapping},
-    scan::Token,
+    mapping::Mapping,
+    scan::{Token, is_no_number},
     series::clip,
+    timing::Timing,
 };
 
 /// The value of a field.
@@ -34,8 +36,11 @@ pub(super) enum When<'a> {
     Wrong(&'a str),
 }
 
+/// Finds the text of another field of the same object, by the dialect's name of it.
+pub(super) type Beside<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// One field.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Sample<'a> {
     pub(super) device: &'a str,
     /// What qualifies the field's name: a map may name `group/field`, or the field alone.
@@ -44,6 +49,8 @@ pub(super) struct Sample<'a> {
     pub(super) value: Value<'a>,
     pub(super) when: When<'a>,
     pub(super) flag: Flag,
+    /// What stands beside it, which may be its ticket.
+    pub(super) beside: Beside<'a>,
 }
 
 /// See the module.
@@ -52,7 +59,7 @@ pub(super) struct Sink<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) series: &'a mut SeriesTable,
     pub(super) to: &'a mut Decoded,
-    pub(super) now_ms: i64,
+    pub(super) timing: &'a Timing<'a>,
     index: usize,
     meter: String,
     full: String,
@@ -64,7 +71,7 @@ impl<'a> Value<'a> {
         match token {
             Token::Number(digits) => Self::Digits(digits),
             Token::Text(text) => Self::Digits(text),
-            Token::Null => Self::Missing,
+            Token::Null | Token::NoNumber(_) => Self::Missing,
             other => Self::Other(other.describe()),
         }
     }
@@ -74,14 +81,14 @@ impl<'a> Sink<'a> {
     pub(super) fn new(
         mapping: &'a Mapping,
         series: &'a mut SeriesTable,
-        now_ms: i64,
+        timing: &'a Timing<'a>,
         to: &'a mut Decoded,
     ) -> Self {
         Self {
             mapping,
             series,
             to,
-            now_ms,
+            timing,
             index: 0,
             meter: String::new(),
             full: String::new(),
@@ -90,26 +97,36 @@ impl<'a> Sink<'a> {
 
     /// Takes a field, refuses it, or counts it as missing or ignored.
     pub(super) fn put(&mut self, sample: Sample<'_>) {
-        if let Value::Missing = sample.value {
+        let missing = match sample.value {
+            Value::Missing => true,
+            Value::Digits(digits) => is_no_number(digits),
+            Value::Other(_) => false,
+        };
+        if missing {
             self.to.missing += 1;
             self.index += 1;
             return;
         }
         let Some(at) = self.find(&sample) else {
-            if self.mapping.ignores_others() {
-                self.to.ignored += 1;
-                self.index += 1;
-                return;
-            }
-            return self.refuse(&sample, "no entry of the rule's map names it");
+            return self.pass(&sample);
         };
         match self.reading(&sample, at) {
-            Ok((of, reading)) => {
-                self.to.readings.push((of, reading));
+            Ok(taken) => {
+                self.to.take(taken);
                 self.index += 1;
             }
             Err(reason) => self.refuse(&sample, &reason),
         }
+    }
+
+    /// Passes over a field that no entry names, or refuses it.
+    fn pass(&mut self, sample: &Sample<'_>) {
+        if self.mapping.is_ticket(sample.field) || self.mapping.ignores_others() {
+            self.to.ignored += 1;
+            self.index += 1;
+            return;
+        }
+        self.refuse(sample, "no entry of the rule's map names it");
     }
 
     /// Refuses what cannot be read.
@@ -143,7 +160,11 @@ impl<'a> Sink<'a> {
         self.mapping.find(sample.device, sample.field)
     }
 
-    fn reading(&mut self, sample: &Sample<'_>, at: usize) -> Result<(u32, Reading), String> {
+    fn reading(
+        &mut self,
+        sample: &Sample<'_>,
+        at: usize,
+    ) -> Result<(u32, Reading, Option<Ticket>), String> {
         let name = self.mapping.name(at, sample.device, &mut self.meter);
         let of = self.series.find(name)?;
         let entry = self.mapping.entry(at);
@@ -155,7 +176,7 @@ impl<'a> Sink<'a> {
                         .to_owned(),
                 );
             }
-            When::Received => self.now_ms,
+            When::Received => self.timing.stamp()?,
             When::Wrong(reason) => return Err(reason.to_owned()),
         };
         let digits = match sample.value {
@@ -163,23 +184,26 @@ impl<'a> Sink<'a> {
             Value::Other(what) => return Err(format!("it is {what}, not a number")),
             Value::Missing => return Err("it has no value".to_owned()),
         };
+        let ticket = match &entry.ticket {
+            Some(field) => ticket(field, sample.beside)?,
+            None => None,
+        };
+        let value = Amount::parse_by(digits.as_bytes(), entry.ratio);
         let reading = Reading {
-            instant: instant::check(ms, self.now_ms)?,
-            value: amount(digits, self.series.scale(of), entry)?,
+            instant: instant::check(ms, self.timing)?,
+            value: value.map_err(|e| format!("'{}' is {e}", clip(digits)))?,
             flag: sample.flag,
         };
-        Ok((of, reading))
+        Ok((of, reading, ticket))
     }
 }
 
-/// The exact amount of `digits` by the entry's scale; where the scale is no power of ten, what it
-/// multiplies is rounded to the sixth place first.
-fn amount(digits: &str, unit_scale: i32, entry: &Entry) -> Result<Amount, String> {
-    let scale = entry.scale;
-    let wrong = |e: &dyn std::fmt::Display| format!("'{}' is {e}", clip(digits));
-    let one = Amount::parse_scaled(digits.as_bytes(), unit_scale + scale.exponent());
-    let one = one.map_err(|e| wrong(&e))?;
-    let micro = i128::from(one.micro()) * i128::from(scale.value());
-    let micro = i64::try_from(micro).unwrap_or(i64::MAX);
-    Amount::from_micro(micro).map_err(|e| wrong(&e))
+/// The ticket that `field` holds; none if it is not there.
+fn ticket(field: &str, beside: Beside<'_>) -> Result<Option<Ticket>, String> {
+    let Some(text) = beside(field) else {
+        return Ok(None);
+    };
+    let ticket = Ticket::new(&text);
+    let ticket = ticket.map_err(|reason| format!("its ticket in '{}': {reason}", clip(field)))?;
+    Ok(Some(ticket))
 }

@@ -357,7 +357,7 @@ impl Connection {
                 packet_id: 0,
                 numbered: None,
                 retain: *retain,
-                queued: false,
+                ..Message::default()
             };
             self.intake
                 .gather

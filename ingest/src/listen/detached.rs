@@ -8,7 +8,7 @@ use std::future::Future;
 use greenpark_log::AppendError;
 
 use super::intake::{Intake, Terms};
-use crate::{pipeline::Pipeline, wire::Version};
+use crate::{identity::Bearer, pipeline::Pipeline, wire::Version};
 
 /// A session behind CONNECT.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Detached {
             expiry: false,
         };
         Self {
-            intake: Intake::new(terms, pipeline.clone(), None, Vec::new()),
+            intake: Intake::new(terms, pipeline.clone(), Bearer::default(), Vec::new()),
             pipeline: pipeline.clone(),
         }
     }

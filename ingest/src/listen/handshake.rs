@@ -10,8 +10,9 @@ use tokio::{
 
 use super::{Shared, session::Place, socket::Socket};
 use crate::{
-    identity::{Admitted, Doors, Grant, Refusal, Shown},
+    identity::{Admitted, Bearer, Doors, Refusal, Shown},
     limits::{CONNECT_BYTES_MAX, CONNECT_SECONDS, NAME_LOGGED_MAX},
+    topic::Sender,
     wire::{self, Connack, Connect, ConnectError, Kind, Split},
 };
 
@@ -27,8 +28,8 @@ pub(super) struct Greeted {
     pub(super) socket: Socket,
     pub(super) peer: SocketAddr,
     pub(super) connect: Connect,
-    /// For whom it may publish; anyone, if nobody has to prove a name.
-    pub(super) grant: Option<Arc<Grant>>,
+    /// Who it is, and for whom it may publish.
+    pub(super) grant: Bearer,
     pub(super) place: Place,
     /// What came behind CONNECT.
     pub(super) rest: Vec<u8>,
@@ -99,6 +100,7 @@ pub(super) async fn greet(
         Ok(admitted) => admitted,
         Err(refusal) => return deny(socket, connect, refusal).await,
     };
+    let grant = bearer(&connect, admitted.as_ref(), shared);
     let assigned = connect.client_id.is_empty();
     if assigned {
         let (now_ms, number) = (shared.pipeline.now_ms(), shared.sessions.number());
@@ -127,11 +129,22 @@ pub(super) async fn greet(
         socket,
         peer,
         connect,
-        grant: admitted.map(|admitted| admitted.grant),
+        grant,
         place,
         rest,
     };
     accept_client(greeted, answer, shared).await
+}
+
+/// Who a client is: by the name that it proved, or the one that it gave where nobody has to prove any.
+fn bearer(connect: &Connect, admitted: Option<&Admitted>, shared: &Shared) -> Bearer {
+    let proved = admitted.map(|admitted| admitted.name.as_str());
+    let user = proved.or(connect.username.as_deref());
+    let sender = Sender::new(user, Some(&connect.client_id));
+    Bearer {
+        grant: admitted.map(|admitted| Arc::clone(&admitted.grant)),
+        sender: Arc::new(sender.replaying(&shared.settings.replay_users)),
+    }
 }
 
 /// Answers CONNACK; a client that is gone by then leaves its place.
@@ -166,10 +179,8 @@ async fn admit(
         client_id: &connect.client_id,
     };
     let admitted = shared.gate.admit(doors, shown).await?;
-    let grant = admitted
-        .as_ref()
-        .map(|admitted| Arc::clone(&admitted.grant));
-    let gather = shared.pipeline.gather().bound_to(grant);
+    let bearer = bearer(connect, admitted.as_ref(), shared);
+    let gather = shared.pipeline.gather().bound_to(bearer);
     match &connect.will {
         Some(will) if !gather.may_publish(&will.topic) => Err(Refusal::Will),
         _ => Ok(admitted),

@@ -11,7 +11,6 @@ use std::{
     cell::RefCell,
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::{
     gather::{Gather, Message, Taken},
-    identity::{Grant, Refusal},
+    identity::{Bearer, Refusal},
     limits::{OVERSIZE_BYTES_KEPT, READ_BYTES, TOPIC_LOGGED_MAX},
     pipeline::Pipeline,
     wire::{self, Connect, Frame, Kind, Publish, Reason, Split, Subscribe, Version, Violation},
@@ -127,13 +126,8 @@ impl From<Violation> for Stop {
 
 impl Intake {
     /// Starts with `rest`, which came behind CONNECT.
-    pub(super) fn new(
-        terms: Terms,
-        pipeline: Pipeline,
-        grant: Option<Arc<Grant>>,
-        rest: Vec<u8>,
-    ) -> Self {
-        let gather = pipeline.gather().bound_to(grant);
+    pub(super) fn new(terms: Terms, pipeline: Pipeline, bearer: Bearer, rest: Vec<u8>) -> Self {
+        let gather = pipeline.gather().bound_to(bearer);
         Self {
             gather,
             replies: Vec::new(),
@@ -413,6 +407,7 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         numbered,
         retain,
         alias: _,
+        replay,
     } = publish;
     Message {
         topic,
@@ -422,5 +417,6 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         numbered,
         retain,
         queued: false,
+        replay,
     }
 }

@@ -10,6 +10,7 @@ mod pressure;
 mod rate;
 mod receipts;
 mod refusals;
+mod senders;
 mod statements;
 
 use std::time::Duration;

@@ -80,6 +80,7 @@ struct Handed {
     packet_id: u16,
     numbered: Option<Numbered>,
     retain: bool,
+    replay: bool,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -191,14 +192,16 @@ impl Poller {
                     ..
                 } = publish;
                 let qos = qos as u8;
-                let numbered = properties.and_then(|properties| numbered(&properties));
+                let count = properties.map(|properties| count(&properties));
+                let count = count.unwrap_or_default();
                 Some(Arrival::Publish(Handed {
                     topic,
                     payload,
                     qos,
                     packet_id,
-                    numbered,
+                    numbered: count.numbered(),
                     retain,
+                    replay: count.is_replay(),
                     _room: room,
                 }))
             }
@@ -339,6 +342,7 @@ impl<'a> Session<'a> {
                     numbered: handed.numbered,
                     retain: handed.retain,
                     queued: self.backlog.receive(handed.qos),
+                    replay: handed.replay,
                 };
                 self.gather.take(message, now_ms);
             }
@@ -441,13 +445,13 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The number that the user properties of a publish say.
-fn numbered(properties: &PublishProperties) -> Option<Numbered> {
+/// What the user properties of a publish say.
+fn count(properties: &PublishProperties) -> Count {
     let mut count = Count::default();
     for (name, value) in &properties.user_properties {
         count.take(name, value);
     }
-    count.numbered()
+    count
 }
 
 /// The codes of a SUBACK that refuses, if any does.

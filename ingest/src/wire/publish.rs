@@ -23,13 +23,16 @@ pub(crate) struct Publish<'a> {
     pub(crate) numbered: Option<Numbered>,
     /// The retain flag of the fixed header.
     pub(crate) retain: bool,
+    /// It is sent again on purpose, as a user property of version 5 tells.
+    pub(crate) replay: bool,
 }
 
-/// The user properties that number a message.
+/// The user properties that number a message, and the one that calls it a replay.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Count {
     epoch: u64,
     sequence: u64,
+    replay: bool,
 }
 
 impl Count {
@@ -38,9 +41,18 @@ impl Count {
         let place = match name {
             "epoch" => &mut self.epoch,
             "sequence" => &mut self.sequence,
+            "replay" => {
+                self.replay = value == "1";
+                return;
+            }
             _ => return,
         };
         *place = value.parse().unwrap_or(0);
+    }
+
+    /// Whether they call the message a replay.
+    pub(crate) fn is_replay(self) -> bool {
+        self.replay
     }
 
     /// What they say together: nothing unless both are there and in range.
@@ -80,6 +92,7 @@ pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publis
         payload: cursor.0,
         numbered: count.numbered(),
         retain: first & 1 != 0,
+        replay: count.is_replay(),
     })
 }
 
@@ -96,6 +109,7 @@ pub(crate) fn publish_start(first: u8, start: &[u8], version: Version) -> Option
         payload: cursor.0,
         numbered: None,
         retain: first & 1 != 0,
+        replay: false,
     })
 }
 

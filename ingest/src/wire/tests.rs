@@ -33,6 +33,7 @@ fn a_publish_of_either_version_is_read() {
         payload: b"abc",
         numbered: None,
         retain: false,
+        replay: false,
     };
     assert_eq!(wire_publish(f, Version::V4), Ok(expected));
 

@@ -35,6 +35,8 @@ fn units_become_canonical() {
     assert_eq!(kilo.values(), [1_500_000_000]);
     let milli = decode(&wire_batch("Wh", vec![1_500_000, 500, 1_500])).expect("a batch");
     assert_eq!(milli.values(), [1_500, 0, 2]);
+    let ten_thousand = decode(&wire_batch("万kWh", vec![1_500_000])).expect("a batch");
+    assert_eq!(ten_thousand.values(), [15_000_000_000]);
 }
 
 #[test]
@@ -65,16 +67,17 @@ fn ragged_columns_and_overflowing_instants_are_refused() {
 
 #[test]
 fn a_value_beyond_the_range_may_fit_in_the_canonical_unit() {
+    let ten = Ratio::power_of_ten;
     let watt_hours = 1_000_000_000_000_000_000;
-    assert_eq!(rescale(watt_hours, 0), None);
+    assert_eq!(rescale(watt_hours, ten(0)), None);
     assert_eq!(
-        rescale(watt_hours, -3).map(Amount::micro),
+        rescale(watt_hours, ten(-3)).map(Amount::micro),
         Some(1_000_000_000_000_000)
     );
-    assert_eq!(rescale(watt_hours, 3), None);
-    assert_eq!(rescale(i64::MIN, -19).map(Amount::micro), Some(-1));
-    assert_eq!(rescale(i64::MIN, -99).map(Amount::micro), Some(0));
-    assert_eq!(rescale(1, 99), None);
+    assert_eq!(rescale(watt_hours, ten(3)), None);
+    assert_eq!(rescale(i64::MIN, ten(-19)).map(Amount::micro), Some(-1));
+    assert_eq!(rescale(i64::MIN, ten(-99)).map(Amount::micro), Some(0));
+    assert_eq!(rescale(1, ten(99)), None);
 }
 
 fn sparse() -> impl Strategy<Value = (Option<Ticket>, bool)> {
@@ -97,7 +100,7 @@ proptest! {
         let micro = micro / 10i64.pow(shift);
         let text = Amount::from_micro(micro).expect("in range").to_string();
         let parsed = Amount::parse_scaled(text.as_bytes(), scale).ok();
-        prop_assert_eq!(rescale(micro, scale), parsed);
+        prop_assert_eq!(rescale(micro, Ratio::power_of_ten(scale)), parsed);
     }
 
     #[test]

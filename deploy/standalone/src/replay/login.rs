@@ -57,6 +57,7 @@ pub(super) fn server(
             inflight_max: args.inflight,
             login: Login { user, tls },
             patience: Duration::from_secs(args.patience),
+            replays: true,
             ..publisher::Settings::default()
         }),
         false => Err(Mistakes(problems)),
