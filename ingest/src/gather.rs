@@ -43,6 +43,7 @@ use crate::{
     metrics::{EnterpriseCounters, Metrics},
     receipts::Entered,
     topic::{Origin, Routes},
+    wire::Reason,
 };
 
 /// What a gather became: records for the log, and what their receipts allow.
@@ -242,13 +243,13 @@ impl Gather {
     }
 
     /// Owes a refusal for a publish that was [`Taken::Foreign`], behind what is owed for those before it.
-    pub(crate) fn refuse(&mut self, qos: u8, packet_id: u16) {
+    pub(crate) fn refuse(&mut self, qos: u8, packet_id: u16, reason: Reason) {
         if packet_id != 0 {
             self.count += 1;
             self.acks.owe(Ack {
                 qos,
                 packet_id,
-                refused: true,
+                refused: Some(reason),
             });
         }
     }
@@ -392,7 +393,7 @@ impl Gather {
             self.acks.owe(Ack {
                 qos: message.qos,
                 packet_id: message.packet_id,
-                refused: false,
+                refused: None,
             });
         }
         if !self.gateways[lane.gateway].is_touched() {

@@ -149,6 +149,9 @@ pub(crate) const RECEIPTS_AT_ONCE_MAX: usize = 256;
 /// Receipts that a connection may be subscribed to: a bridge speaks for many gateways.
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 1_024;
 
+/// Topic aliases that a connection of MQTT 5 may define: a gateway has a few topics.
+pub(crate) const TOPIC_ALIASES_MAX: u16 = 16;
+
 /// How often a subscriber is told of changes to a receipt, at most, in milliseconds.
 pub(crate) const RECEIPT_MS: u64 = 1_000;
 

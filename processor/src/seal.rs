@@ -132,7 +132,7 @@ fn totals_of(
         .map(|(key, span)| {
             let columns = rows.columns(span);
             let SeriesKey { enterprise, series } = key.clone();
-            let traits = meters.traits(&enterprise, &series, day.year()).on(day);
+            let traits = meters.traits(&enterprise, &series).on(day);
             let fold = fold_day(series.kind, &traits, columns);
             let superseded = columns.superseded.iter().filter(|&&s| s).count();
             let conflicts = u32::try_from(superseded).unwrap_or(u32::MAX);

@@ -51,7 +51,9 @@ pub enum DecodeError {
         cause: UnknownQuantity,
     },
     /// A series without a kind.
-    #[error("series {index}: its kind is missing; say register, interval, event or gauge")]
+    #[error(
+        "series {index}: its kind is missing; say register, interval, event, gauge or daily_counter"
+    )]
     Kind {
         /// Which series, from zero.
         index: usize,
@@ -131,6 +133,7 @@ fn to_wire(series: &Series) -> wire::Series {
         Kind::Interval => wire::Kind::Interval,
         Kind::Event => wire::Kind::Event,
         Kind::Gauge => wire::Kind::Gauge,
+        Kind::DailyCounter => wire::Kind::DailyCounter,
     };
     wire::Series {
         meter: series.meter.as_str().to_owned(),
@@ -210,6 +213,7 @@ fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<i32>), Deco
             wire::Kind::Interval => Kind::Interval,
             wire::Kind::Event => Kind::Event,
             wire::Kind::Gauge => Kind::Gauge,
+            wire::Kind::DailyCounter => Kind::DailyCounter,
             wire::Kind::Unspecified => return Err(DecodeError::Kind { index }),
         };
         let unit = quantity.medium.unit();

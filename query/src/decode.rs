@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch},
+    array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray},
     datatypes::{
         ArrowPrimitiveType, Date32Type, Decimal128Type, Int32Type, Int64Type,
         TimestampMillisecondType, UInt32Type,
@@ -12,6 +12,7 @@ use arrow::{
 use greenpark_archive::{
     builder::RowsBuilder,
     rows::{Merged, SeriesKey},
+    totals::odd::read_odd,
 };
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -35,7 +36,7 @@ pub(crate) const READINGS_COLUMNS: &str =
 pub(crate) const TOTALS_COLUMNS: &str = "enterprise, meter, quantity, kind, day, revision, readings, \
     consumption, first_instant, first_register, head_instant, head_register, tail_instant, \
     tail_register, last_instant, last_register, rollovers, replacements, resets, jumps, glitches, \
-    invalid, manual, duplicates, conflicts, rules";
+    invalid, manual, duplicates, conflicts, rules, odd";
 
 /// A text column: its distinct texts, parsed, and which of them each row has.
 pub(crate) struct Texts<'a, T> {
@@ -210,6 +211,7 @@ pub(crate) fn totals(batch: &RecordBatch, totals: &mut Vec<Total>) -> Result<(),
         .iter()
         .map(|&name| Ok(numbers::<Int64Type>(batch, name)?.values().as_ref()))
         .collect::<Result<Vec<&[i64]>, QueryError>>()?;
+    let odd = Odd::new(batch)?;
     let mut key = None;
     totals.reserve(batch.num_rows());
     for row in 0..batch.num_rows() {
@@ -225,26 +227,49 @@ pub(crate) fn totals(batch: &RecordBatch, totals: &mut Vec<Total>) -> Result<(),
             glitches: count(4),
             invalid: count(5),
             manual: count(6),
+            ..Outcomes::default()
+        };
+        let fold = DayFold {
+            readings: u32::try_from(readings[row]).map_err(|_| unfit("readings"))?,
+            within: Sum(consumption[row]),
+            first: first.get(row)?,
+            head: head.get(row)?,
+            tail: tail.get(row)?,
+            last: last.get(row)?,
+            outcomes,
+            odd: None,
         };
         totals.push(Total {
             key: key.clone().ok_or_else(|| unfit("meter"))?,
             day: CivilDay::from_epoch_days(days[row]),
             revision: u32::try_from(revisions[row]).map_err(|_| unfit("revision"))?,
             rules: Arc::clone(rules.get(row)?),
-            fold: DayFold {
-                readings: u32::try_from(readings[row]).map_err(|_| unfit("readings"))?,
-                within: Sum(consumption[row]),
-                first: first.get(row)?,
-                head: head.get(row)?,
-                tail: tail.get(row)?,
-                last: last.get(row)?,
-                outcomes,
+            fold: match odd.of(row) {
+                Some(text) => read_odd(text, fold).ok_or_else(|| unfit("odd"))?,
+                None => fold,
             },
             duplicates: count(7),
             conflicts: count(8),
         });
     }
     Ok(())
+}
+
+/// What few days have, as text; null where a day has nothing of it or its file has no such column.
+struct Odd<'a>(&'a DictionaryArray<Int32Type>, &'a StringArray);
+
+impl<'a> Odd<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Self, QueryError> {
+        let array: &DictionaryArray<Int32Type> = column(batch, "odd")?
+            .as_dictionary_opt()
+            .ok_or_else(|| unfit("odd"))?;
+        let texts = array.values().as_string_opt::<i32>();
+        Ok(Self(array, texts.ok_or_else(|| unfit("odd"))?))
+    }
+
+    fn of(&self, row: usize) -> Option<&'a str> {
+        self.0.key(row).map(|key| self.1.value(key))
+    }
 }
 
 /// Two nullable columns that make a register at an instant.

@@ -15,8 +15,8 @@
 //! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
-//! | `counting`, `sides`, `corrections`, `population` | which consumption counts, and whose, pure |
 //! | [`assessment`] | what the assessment deducts: the rules and the ledger of certificates |
+//! | `counting`, `sides`, `corrections`, `population` | which consumption counts, and whose, pure |
 //! | `materials`, `leakage` | the water balance and the waste ledger, pure |
 //! | [`factors`], [`plans`], [`carbon`], [`footprint`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
 //! | [`quality`] | indices against thresholds, and findings by name |
@@ -53,6 +53,7 @@ mod explain;
 mod extract;
 mod fields;
 mod figure;
+mod implausible;
 mod latest;
 mod leakage;
 mod limits;

@@ -28,6 +28,7 @@ use rust_decimal::Decimal;
 use crate::{
     books::SeriesDays,
     corrections::{Corrected, Correction, consume_corrected},
+    implausible::{self, Implausible},
     park_days::ParkDays,
     quality::QualityRules,
     sides::Sides,
@@ -120,6 +121,8 @@ pub(crate) struct Measured {
     pub(crate) open: BTreeSet<CivilDay>,
     /// How much is known of what was due.
     pub(crate) completeness_due: Completeness,
+    /// Amounts that meters cannot or hardly can have measured. A verdict cannot stand on them.
+    pub(crate) implausible: Vec<Implausible>,
 }
 
 impl Question<'_> {
@@ -250,7 +253,7 @@ fn missing_days(
     corrections: &[Correction],
 ) -> i32 {
     let known_in = |range: DayRange| {
-        if kind != Kind::Register {
+        if !matches!(kind, Kind::Register | Kind::DailyCounter) {
             let days = parts.iter().map(|part| {
                 let until = |day| part.days.partition_point(|(of, _)| *of < day);
                 until(range.last().next()) - until(range.first())
@@ -296,7 +299,7 @@ impl Measured {
         } = of;
         let range = question.range;
         let meters = &park.registry.meters;
-        let traits = meters.traits(enterprise, series, range.last().year());
+        let traits = meters.traits(enterprise, series);
         let meter = meters.get(enterprise, series);
         let medium = series.quantity.medium;
         let name = || {
@@ -308,9 +311,21 @@ impl Measured {
         };
         let counting = park.counting(enterprise, series, range);
         self.note_kinds(&of, &counting, range, &name);
+        let found = implausible::of(
+            parts,
+            &traits,
+            series.kind,
+            (&counting.days, question.rules.quality.times()),
+        );
+        self.implausible
+            .extend(found.into_iter().map(|found| Implausible {
+                meter: name(),
+                quantity: series.quantity,
+                found,
+            }));
         let (mut readings, mut by_hand) = (0, false);
         for counted in counting.days {
-            let entry = meter.and_then(|meter| meter.on(counted.first()));
+            let entry = meter.and_then(|meter| meter.nearest(counted.first()));
             let source = entry.and_then(|entry| entry.body.particulars.water_source);
             match question.takes_source(medium, source) {
                 Some(true) => {}
@@ -463,5 +478,6 @@ impl Measured {
         self.conflicts += other.conflicts;
         self.open.extend(other.open);
         self.completeness_due.add(other.completeness_due);
+        self.implausible.extend(other.implausible);
     }
 }

@@ -205,19 +205,7 @@ pub(crate) fn known_at(
 /// The kind that a meter is registered as on `day`; where no entry covers it, that of the entry before, or of the
 /// first one after.
 pub(crate) fn kind_on(meter: &Dated<Meter>, day: CivilDay) -> Option<Kind> {
-    let before = || {
-        let over = meter.entries().iter();
-        over.filter(|entry| entry.valid_to.is_some_and(|last| last < day))
-            .max_by_key(|entry| entry.valid_to)
-    };
-    let after = || {
-        let to_come = meter.entries().iter();
-        to_come
-            .filter(|entry| day < entry.valid_from)
-            .min_by_key(|entry| entry.valid_from)
-    };
-    let entry = meter.on(day).or_else(before).or_else(after);
-    entry.map(|entry| entry.body.kind)
+    meter.nearest(day).map(|entry| entry.body.kind)
 }
 
 /// Ranges in order, those that follow each other joined.
@@ -241,7 +229,7 @@ impl Park {
     }
 
     /// The parts of `range` in which the meter of `series` counts with readings of this kind; it does where
-    /// nothing says that it does not.
+    /// nothing says that it does not. What its entries say first and last is so before and after them.
     pub(crate) fn counted(
         &self,
         enterprise: &EnterpriseId,
@@ -254,9 +242,8 @@ impl Park {
                 .parts(range)
                 .into_iter()
                 .filter(|part| {
-                    let entry = meter.on(part.first());
-                    entry.is_none_or(|entry| entry.body.counted)
-                        && kind_on(meter, part.first()) == Some(series.kind)
+                    let entry = meter.nearest(part.first());
+                    entry.is_none_or(|entry| entry.body.counted && entry.body.kind == series.kind)
                 })
                 .collect(),
         }

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `greenpark`, and nothing of how it is done.
 
 pub mod assessment;
+mod config;
 pub mod identity;
 pub mod import;
 pub mod statement;
@@ -9,6 +10,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use config::{ConfigArgs, ConfigCommand};
 pub use import::ImportArgs;
 
 use crate::doctor::DoctorArgs;
@@ -408,23 +410,6 @@ pub struct ExtractArgs {
     /// Where to.
     #[command(flatten)]
     pub client: ClientArgs,
-}
-
-/// `config …`
-#[derive(Debug, Clone, Subcommand)]
-pub enum ConfigCommand {
-    /// Name every mistake of the settings; exit code 64 if there is one.
-    Check(ConfigArgs),
-    /// Print the settings in effect, defaults included.
-    Print(ConfigArgs),
-}
-
-/// Arguments of `config`.
-#[derive(Debug, Clone, Args)]
-pub struct ConfigArgs {
-    /// Settings file.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
 }
 
 #[cfg(test)]

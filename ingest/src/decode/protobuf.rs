@@ -98,9 +98,12 @@ fn find(entry: &Series, series: &mut SeriesTable) -> Result<u32, String> {
         WireKind::Interval => Kind::Interval,
         WireKind::Event => Kind::Event,
         WireKind::Gauge => Kind::Gauge,
+        WireKind::DailyCounter => Kind::DailyCounter,
         WireKind::Unspecified => {
             return Err(
-                "\"kind\": missing or unknown; say register, interval, event or gauge".to_owned(),
+                "\"kind\": missing or unknown; say register, interval, event, gauge or \
+                 daily_counter"
+                    .to_owned(),
             );
         }
     };

@@ -7,7 +7,7 @@ use std::future::Future;
 
 use greenpark_log::AppendError;
 
-use super::intake::Intake;
+use super::intake::{Intake, Terms};
 use crate::{pipeline::Pipeline, wire::Version};
 
 /// A session behind CONNECT.
@@ -31,8 +31,13 @@ impl Detached {
     }
 
     fn of(version: Version, pipeline: &Pipeline) -> Self {
+        let terms = Terms {
+            version,
+            packet_bytes_max: usize::MAX,
+            expiry: false,
+        };
         Self {
-            intake: Intake::new(version, pipeline.clone(), None, Vec::new()),
+            intake: Intake::new(terms, pipeline.clone(), None, Vec::new()),
             pipeline: pipeline.clone(),
         }
     }

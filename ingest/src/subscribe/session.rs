@@ -17,7 +17,10 @@ use rumqttc::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
             QoS,
-            v5::{Filter, Packet, Publish, PublishProperties, SubAck, SubscribeReasonCode},
+            v5::{
+                Filter, Packet, Publish, PublishProperties, RetainForwardRule, SubAck,
+                SubscribeReasonCode,
+            },
         },
     },
 };
@@ -28,7 +31,7 @@ use tokio::{
 };
 use tracing::{error, info};
 
-use super::state::State;
+use super::{backlog::Backlog, state::State};
 use crate::{
     acks::Released,
     decode::sparkplug,
@@ -62,6 +65,8 @@ enum Arrival {
         session_present: bool,
     },
     Publish(Handed),
+    /// A SUBSCRIBE is answered, and granted.
+    Subscribed,
     Refused(String),
     /// Nothing more comes.
     Ended,
@@ -99,6 +104,7 @@ pub(super) struct Session<'a> {
     ended: Arc<OnceLock<String>>,
     poller: AbortHandle,
     gather: Gather,
+    backlog: Backlog,
     /// The one append under way, so that records and acknowledgements keep the order of arrival.
     append: Option<Append>,
     linger: Pin<Box<Sleep>>,
@@ -135,7 +141,7 @@ impl Poller {
                 },
                 Ok(Ok(Event::Incoming(Packet::SubAck(suback)))) => match refusals(&suback) {
                     Some(refused) => Arrival::Refused(refused),
-                    None => continue,
+                    None => Arrival::Subscribed,
                 },
                 Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => {
                     self.end("disconnected".to_owned())
@@ -238,6 +244,7 @@ impl<'a> Session<'a> {
             ended,
             poller: tokio::spawn(poller.run()).abort_handle(),
             gather: pipeline.gather(),
+            backlog: Backlog::new(),
             append: None,
             linger: Box::pin(time::sleep(Duration::ZERO)),
             linger_until: None,
@@ -331,7 +338,7 @@ impl<'a> Session<'a> {
                     packet_id: handed.packet_id,
                     numbered: handed.numbered,
                     retain: handed.retain,
-                    queued: false,
+                    queued: self.backlog.receive(handed.qos),
                 };
                 self.gather.take(message, now_ms);
             }
@@ -342,13 +349,11 @@ impl<'a> Session<'a> {
                     broker,
                     client_id, session_present, "connected to the broker"
                 );
-                let filters = self.settings.filters.iter();
-                let filters = filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
-                self.client
-                    .try_subscribe_many(filters)
-                    .map_err(|e| e.to_string())?;
+                self.backlog.begin(session_present);
+                self.subscribe()?;
                 self.say_state(true)?;
             }
+            Arrival::Subscribed => self.backlog.answer(),
             Arrival::Refused(filters) => {
                 self.accepted = false;
                 error!(
@@ -360,6 +365,17 @@ impl<'a> Session<'a> {
             Arrival::Ended => return Err("the polling task has ended".to_owned()),
         }
         Ok(())
+    }
+
+    /// Subscribes to the filters of the settings. Retained messages come once, when a subscription is new, and are
+    /// the only ones with the retain flag: what was published with it and reaches us live comes without.
+    fn subscribe(&self) -> Result<(), String> {
+        let filters = self.settings.filters.iter().map(|filter| Filter {
+            retain_forward_rule: RetainForwardRule::OnNewSubscribe,
+            ..Filter::new(filter, QoS::AtLeastOnce)
+        });
+        let asked = self.client.try_subscribe_many(filters);
+        asked.map_err(|e| e.to_string())
     }
 
     fn say_state(&self, online: bool) -> Result<(), String> {
@@ -381,7 +397,11 @@ impl<'a> Session<'a> {
             publish.pkid = ack.packet_id;
             self.client.try_ack(&publish).map_err(|e| e.to_string())?;
         }
-        Ok(())
+        let count = released.iter().count() as u64;
+        match self.backlog.acknowledge(count) {
+            true => self.subscribe(),
+            false => Ok(()),
+        }
     }
 
     fn append_due(&mut self) {

@@ -3,6 +3,8 @@
 //! A total counts only where its revision is the sealed file's; rows of older revisions stay, so that a
 //! figure as published on a date can be made again. Files are sorted by series, day and revision.
 
+pub mod odd;
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::{
@@ -11,7 +13,8 @@ use arrow::{
         Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
     },
     datatypes::{
-        Date32Type, Decimal128Type, Int32Type, Int64Type, SchemaRef, TimestampMillisecondType,
+        Date32Type, Decimal128Type, Int32Type, Int64Type, Schema, SchemaRef,
+        TimestampMillisecondType,
     },
 };
 use bytes::Bytes;
@@ -22,7 +25,12 @@ use greenpark_model::{
     id::{EnterpriseId, MeterId},
     reading::{Kind, Series},
 };
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::{
+    arrow::arrow_reader::{
+        ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    },
+    file::metadata::ParquetMetaDataReader,
+};
 
 use crate::{
     delta::{Null, Shape},
@@ -69,8 +77,9 @@ pub struct TotalsFile {
 }
 
 /// Columns of the totals table. `consumption` is within the day: steps over midnight are made when days
-/// are joined. Registers are null where the day has none; `head` is the one after the first, `tail` the
-/// one before the last. `rules` tells the meter's traits that the row was folded by.
+/// are joined. Registers are null where the day has none; `head` is the first that differs from the first,
+/// `tail` the last that differs from the last. `rules` tells the meter's traits that the row was folded by.
+/// [`odd`] is what few days have, and only files that have some have the column.
 pub(crate) static SHAPE: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),
@@ -101,11 +110,20 @@ pub(crate) static SHAPE: Shape = Shape {
         ("conflicts", "long", Null::Never),
         ("sha256", "string", Null::Never),
         ("rules", "string", Null::Never),
+        (ODD, "string", Null::Allowed),
     ],
     partition: &[],
 };
 
+/// The column that only files with odd days have.
+const ODD: &str = "odd";
+
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
+/// The columns of a file without odd days.
+static USUAL: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let usual = SCHEMA.fields().iter().filter(|field| field.name() != ODD);
+    Arc::new(Schema::new(usual.cloned().collect::<Vec<_>>()))
+});
 
 /// The columns of a totals file as Arrow reads them best: texts as dictionaries.
 #[must_use]
@@ -154,7 +172,14 @@ pub fn encode_totals(rows: &[TotalsRow]) -> Result<Bytes, EncodeError> {
     if rows.is_empty() {
         return Err(EncodeError::Empty);
     }
-    tabular::write(&SCHEMA, columns(rows)?)
+    let mut columns = columns(rows)?;
+    let texts: Vec<Option<String>> = rows.iter().map(|row| odd::write_odd(&row.fold)).collect();
+    if texts.iter().all(Option::is_none) {
+        return tabular::write(&USUAL, columns);
+    }
+    let texts = texts.iter().map(Option::as_deref);
+    columns.push(Arc::new(texts.collect::<DictionaryArray<Int32Type>>()));
+    tabular::write(&SCHEMA, columns)
 }
 
 fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> {
@@ -243,10 +268,17 @@ fn decimals(values: Vec<Option<i128>>, precision: u8) -> Result<Decimal128Array,
 /// # Errors
 /// [`DecodeError`] if the bytes are no such file.
 pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
-    let options = ArrowReaderOptions::new().with_schema(schema());
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
-        .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|source| DecodeError::Parquet(source.into()))?;
+    let parquet = |source: parquet::errors::ParquetError| DecodeError::Parquet(source.into());
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
+    let metadata = metadata.map_err(parquet)?;
+    let columns = metadata.file_metadata().schema_descr().root_schema();
+    let has_odd = columns.get_fields().iter().any(|c| c.name() == ODD);
+    let schema = if has_odd { &SCHEMA } else { &USUAL };
+    let options = ArrowReaderOptions::new().with_schema(Arc::clone(schema));
+    let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(parquet)?;
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+        .build()
+        .map_err(parquet)?;
     let mut rows = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
@@ -302,6 +334,16 @@ impl<'a> TotalsColumns<'a> {
         u32::try_from(array.value(row)).map_err(|_| DecodeError::Column(name))
     }
 
+    /// The fold with what few days have: nothing where the file does not have the column.
+    fn with_odd(&self, fold: DayFold, row: usize) -> Result<DayFold, DecodeError> {
+        match self.batch.column_by_name(ODD) {
+            Some(column) if column.is_valid(row) => {
+                self.parsed(ODD, row, |text| odd::read_odd(text, fold.clone()))
+            }
+            _ => Ok(fold),
+        }
+    }
+
     fn point(&self, names: [&'static str; 2], row: usize) -> Result<Option<Point>, DecodeError> {
         let [instant, register] = names;
         let instants = self
@@ -334,6 +376,25 @@ impl<'a> TotalsColumns<'a> {
             .as_primitive_opt::<Decimal128Type>();
         let within = within.ok_or(DecodeError::Column("consumption"))?.value(row);
         let count = |name| self.count(name, row);
+        let fold = DayFold {
+            readings: count("readings")?,
+            within: Sum(within),
+            first: self.point(["first_instant", "first_register"], row)?,
+            head: self.point(["head_instant", "head_register"], row)?,
+            tail: self.point(["tail_instant", "tail_register"], row)?,
+            last: self.point(["last_instant", "last_register"], row)?,
+            outcomes: Outcomes {
+                rollovers: count("rollovers")?,
+                replacements: count("replacements")?,
+                resets: count("resets")?,
+                jumps: count("jumps")?,
+                glitches: count("glitches")?,
+                invalid: count("invalid")?,
+                manual: count("manual")?,
+                ..Outcomes::default()
+            },
+            odd: None,
+        };
         Ok(TotalsRow {
             enterprise: self.parsed("enterprise", row, |text| EnterpriseId::new(text).ok())?,
             series: Series {
@@ -345,23 +406,7 @@ impl<'a> TotalsColumns<'a> {
             revision: u32::try_from(revision).map_err(|_| DecodeError::Column("revision"))?,
             sha256: self.parsed("sha256", row, unhex)?,
             rules: self.text("rules", row)?.into(),
-            fold: DayFold {
-                readings: count("readings")?,
-                within: Sum(within),
-                first: self.point(["first_instant", "first_register"], row)?,
-                head: self.point(["head_instant", "head_register"], row)?,
-                tail: self.point(["tail_instant", "tail_register"], row)?,
-                last: self.point(["last_instant", "last_register"], row)?,
-                outcomes: Outcomes {
-                    rollovers: count("rollovers")?,
-                    replacements: count("replacements")?,
-                    resets: count("resets")?,
-                    jumps: count("jumps")?,
-                    glitches: count("glitches")?,
-                    invalid: count("invalid")?,
-                    manual: count("manual")?,
-                },
-            },
+            fold: self.with_odd(fold, row)?,
             duplicates: count("duplicates")?,
             conflicts: count("conflicts")?,
         })

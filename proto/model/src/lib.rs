@@ -16,6 +16,7 @@
 //! assert_eq!(before.to_string(), "999984.0625");
 //! ```
 
+mod account;
 pub mod amount;
 pub mod assessment;
 pub mod balance;
@@ -40,8 +41,10 @@ pub mod positive;
 pub mod progress;
 pub mod quantity;
 pub mod reading;
+pub mod sentinel;
 pub mod soundness;
 pub mod traits;
+mod usual;
 pub mod waste;
 pub mod waste_code;
 pub mod water;

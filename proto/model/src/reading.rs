@@ -25,6 +25,9 @@ coded! {
         Event = 3, "event", "事件量";
         /// A level, such as a stock or a power: never summed.
         Gauge = 4, "gauge", "瞬时量";
+        /// A register that starts anew each day at a declared local time: a day's consumption is the highest
+        /// value before it does.
+        DailyCounter = 5, "daily_counter", "日累计量";
     }
 }
 

@@ -7,8 +7,8 @@ use std::{
 
 use greenpark_archive::{file::ReadingsFile, rows::SeriesKey, snapshot::Snapshot};
 use greenpark_model::{
-    compose::compose,
-    day::{CivilDay, DayRange},
+    compose,
+    day::CivilDay,
     fold::{DayFold, Traits},
     id::EnterpriseId,
     reading::Kind,
@@ -71,9 +71,7 @@ impl<'a> Sealed<'a> {
             let Some(sealed) = days.get_mut(&key.enterprise) else {
                 continue;
             };
-            let traits = registry
-                .meters
-                .traits(&key.enterprise, &key.series, snapshot.year);
+            let traits = registry.meters.traits(&key.enterprise, &key.series);
             let kind = key.series.kind;
             let rules = traits.rules(kind);
             for total in of_series {
@@ -84,7 +82,7 @@ impl<'a> Sealed<'a> {
                 if sealed.revision != total.revision {
                     continue;
                 }
-                let same = if traits.changes.is_empty() {
+                let same = if traits.is_constant() {
                     *total.rules == *rules
                 } else {
                     *total.rules == *traits.on(total.day).rules(kind)
@@ -166,7 +164,12 @@ pub(super) fn join(
             .iter()
             .filter(|t| sealed.counts(t) && !was_read(&t.day))
         {
-            joined.push(total.day, total.fold, total.duplicates, total.conflicts);
+            joined.push(
+                total.day,
+                total.fold.clone(),
+                total.duplicates,
+                total.conflicts,
+            );
         }
         if !joined.days.is_empty() {
             series.insert(key, joined);
@@ -177,7 +180,7 @@ pub(super) fn join(
             let entry = series
                 .entry(&open.key)
                 .or_insert_with(|| SeriesDays::new(&open.key));
-            entry.push(*day, open.fold, open.duplicates, open.conflicts);
+            entry.push(*day, open.fold.clone(), open.duplicates, open.conflicts);
             entry.newest = open.newest;
         }
     }
@@ -191,11 +194,10 @@ pub(super) fn join(
         .into_values()
         .map(|mut days| {
             days.settle();
-            let traits =
-                registry
-                    .meters
-                    .traits(&days.key.enterprise, &days.key.series, snapshot.year);
-            days.join(&traits, snapshot.year);
+            let traits = registry
+                .meters
+                .traits(&days.key.enterprise, &days.key.series);
+            days.join(&traits);
             days
         })
         .collect();
@@ -259,26 +261,13 @@ impl SeriesDays {
     }
 
     /// Joins the days into one fold, which serves wherever a range holds all of them.
-    pub(crate) fn join(&mut self, traits: &Traits, year: i16) {
-        let joined = match DayRange::year(year) {
-            Some(range) if self.key.series.kind != Kind::Gauge => {
-                compose(traits, range, &self.days)
-            }
-            _ => greenpark_model::compose::Consumption::default(),
-        };
-        let with_register = |(_, fold): &&(CivilDay, DayFold)| fold.first.is_some();
-        let begins = self.days.iter().find(with_register).map(|(_, fold)| fold);
-        let ends = self.days.iter().rfind(with_register).map(|(_, fold)| fold);
-        self.whole = DayFold {
-            readings: u32::try_from(joined.readings).unwrap_or(u32::MAX),
-            within: joined.amount,
-            first: begins.and_then(|fold| fold.first),
-            head: begins.and_then(|fold| fold.head),
-            tail: ends.and_then(|fold| fold.tail),
-            last: ends.and_then(|fold| fold.last),
-            outcomes: joined.outcomes,
-        };
-        self.whole_days = joined.days;
+    pub(crate) fn join(&mut self, traits: &Traits) {
+        if self.key.series.kind == Kind::Gauge {
+            return;
+        }
+        self.whole = compose::join(traits, self.days.iter().map(|(_, fold)| fold));
+        let read = self.days.iter().filter(|(_, fold)| fold.readings > 0);
+        self.whole_days = u32::try_from(read.count()).unwrap_or(u32::MAX);
         let readings = self.days.iter().map(|(_, fold)| fold.readings);
         self.most_readings = readings.max().unwrap_or(0);
     }

@@ -63,14 +63,10 @@ pub(super) async fn make(
         if series.kind == Kind::Gauge {
             continue;
         }
-        if series.kind == Kind::Register {
+        if matches!(series.kind, Kind::Register | Kind::DailyCounter) {
             stands_on.extend(neighbors(&parts, selection.range));
         }
-        let year = selection.range.last().year();
-        let traits = days
-            .registry
-            .meters
-            .traits(&selection.enterprise, series, year);
+        let traits = days.registry.meters.traits(&selection.enterprise, series);
         for (day, consumption) in consume_daily(&parts, &traits, selection.range) {
             rows.push(Row {
                 series,

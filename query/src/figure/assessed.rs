@@ -90,8 +90,11 @@ impl Claims {
     ) -> Result<Self, QueryError> {
         let mut claims = Self::default();
         let mut holders: Vec<Name> = Vec::new();
-        for (park, enterprise) in &population.members {
-            claims.add_raw_materials(question, park, enterprise)?;
+        for (park, enterprise, runs) in population.questions(question) {
+            // Who counts on some days alone has the raw material of these days.
+            for run in &runs {
+                claims.add_raw_materials(run, park, enterprise)?;
+            }
             holders.push(Name::Enterprise(park.park.clone(), enterprise.clone()));
         }
         if grounds.ledger.is_empty() {
@@ -101,7 +104,9 @@ impl Claims {
         let parks: Vec<Name> = parks.map(|park| Name::Park(park.park.clone())).collect();
         let range = question.range;
         let years = range.first().year()..=range.last().year();
-        claims.note_left_out(grounds, population, &holders, &parks);
+        let in_use = grounds.ledger.all();
+        let in_use = in_use.filter(|of| years.contains(&of.year));
+        claims.note_left_out(in_use, population, &holders, &parks);
         if population.rule != NAMED {
             holders.extend(parks);
         }
@@ -234,9 +239,9 @@ impl Claims {
     }
 
     /// Names what is in use and not deducted here.
-    fn note_left_out(
+    fn note_left_out<'c>(
         &mut self,
-        grounds: &Grounds<'_>,
+        in_use: impl Iterator<Item = &'c Certificate>,
         population: &Population<'_>,
         members: &[Name],
         parks: &[Name],
@@ -246,9 +251,7 @@ impl Claims {
             Name::Park(_) => population.rule == NAMED && of_park(&of.used_for),
             name => population.rule != NAMED && of_park(name) && !members.contains(name),
         };
-        let left: Vec<String> = grounds
-            .ledger
-            .all()
+        let left: Vec<String> = in_use
             .filter(left_out)
             .map(|of| format!("{} of {}", of.id, of.used_for))
             .collect();

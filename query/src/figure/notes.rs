@@ -173,7 +173,8 @@ fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
         ),
         (
             outcomes.jumps,
-            "register(s) rose by more than the meter can measure and are counted from the new value",
+            "register(s) rose by more than the meter can measure or did in its life, and are counted from \
+             the new value",
         ),
         (outcomes.rollovers, "register(s) passed their modulus"),
         (
@@ -182,7 +183,11 @@ fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
         ),
         (
             outcomes.glitches,
-            "reading(s) dipped or spiked and came back, and are left out",
+            "dip(s) or spike(s) of a register came back, and are left out",
+        ),
+        (
+            outcomes.implausible,
+            "amount(s) are below zero or beyond what the meter can measure, and are left out",
         ),
         (
             outcomes.invalid,

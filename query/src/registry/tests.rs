@@ -43,6 +43,8 @@ fn meter(modulus: Option<&str>, counted: bool) -> Meter {
         headroom: None,
         multiplier: Multiplier::ONE,
         counted,
+        bidirectional: false,
+        restart: None,
         particulars: Particulars::default(),
     }
 }

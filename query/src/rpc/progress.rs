@@ -212,8 +212,8 @@ impl Shared {
         for (rule, members) in [(LIKE_FOR_LIKE, &now), (FIXED_PANEL, &then)] {
             let mut told = (tell(base, members, rule)?, tell(current, members, rule)?);
             if basis == BasisOfAssessment::Assessed {
-                let panel = (members, rule);
-                told = self.assessed_pair(asked, target, [base, current], panel, told)?;
+                let panel = (target, members, rule);
+                told = self.assessed_pair(asked, panel, [base, current], told)?;
             }
             let (base, current) = ((base.year, told.0), (current.year, told.1));
             let made = comparison::comparison(rule, (&base, &current), asked_fall);
@@ -248,9 +248,8 @@ impl Shared {
     fn assessed_pair(
         &self,
         asked: &Asked<'_>,
-        target: Target,
+        (target, members, rule): (Target, &Members, &'static str),
         years: [&Year; 2],
-        (members, rule): (&Members, &'static str),
         (mut base, mut current): (Told, Told),
     ) -> Result<(Told, Told), QueryError> {
         let assess = |year: &Year, base: Option<&Told>, told: &mut Told| {

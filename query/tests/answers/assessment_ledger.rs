@@ -218,7 +218,11 @@ async fn raw_material_above_zero_is_declared_as_a_statistic_and_listed() {
     let refused = refused.expect_err("wrong");
     assert_eq!(
         fields(&refused),
-        ["statistics[0].amount", "statistics[1].series"]
+        [
+            "statistics[0].amount",
+            "statistics[1].series",
+            "statistics[1].price_base"
+        ]
     );
     world
         .declare(PARK, vec![gas("12.5", "raw_material:natural_gas")])

@@ -19,6 +19,7 @@ mod materials_doubts;
 mod past;
 mod progress;
 mod quality;
+mod registers;
 mod registry;
 mod sides;
 mod sound_years;

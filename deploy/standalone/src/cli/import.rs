@@ -16,7 +16,7 @@ pub struct ImportArgs {
     /// Columns: enterprise,title,industry,above_designated_size,valid_from,valid_to.
     #[arg(long, value_name = "FILE")]
     pub enterprises: Option<PathBuf>,
-    /// Columns: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,headroom,multiplier,counted,valid_from,valid_to,parent,verified_until,water_source,waste_code.
+    /// Columns: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,headroom,multiplier,counted,valid_from,valid_to,parent,verified_until,water_source,waste_code,bidirectional,restart.
     #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,
     /// Columns: enterprise,meter,quantity,at,old_final,new_initial,multiplier.

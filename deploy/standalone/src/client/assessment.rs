@@ -9,7 +9,7 @@ use super::{
     sheet::Sheet,
     wire::{Service, refusal},
 };
-use crate::cli::assessment::CertificatesArgs;
+use crate::cli::{Format, assessment::CertificatesArgs};
 
 /// Certificates of a page.
 const PAGE_SIZE: i32 = 1_000;
@@ -152,10 +152,94 @@ pub(super) fn other_basis_json(of: Option<&api::OtherBasis>) -> Value {
     })
 }
 
-/// The assessed value of a figure, where it has one.
-pub(super) fn assessed_value(figure: &api::Figure) -> String {
-    let of = figure.assessment.as_ref();
-    of.map(|of| of.assessed_value.clone()).unwrap_or_default()
+/// A row for each figure that has two bases, if there is one.
+pub(super) fn beside<'a>(figures: impl Iterator<Item = &'a api::Figure>) -> Option<Sheet> {
+    let header = [
+        "name",
+        "gross",
+        "assessed",
+        "gross tce",
+        "assessed tce",
+        "rules",
+    ];
+    let mut sheet = Sheet::new(&header, &[1, 2, 3, 4], Value::Null);
+    let tce = |amount: &Option<api::Amount>| match amount {
+        Some(of) => of.value.clone(),
+        None => String::new(),
+    };
+    let mut rows = 0;
+    for figure in figures {
+        let Some(of) = &figure.assessment else {
+            continue;
+        };
+        sheet.push(vec![
+            figure.name.clone(),
+            of.gross_value.clone(),
+            of.assessed_value.clone(),
+            tce(&of.gross),
+            tce(&of.assessed),
+            of.rule_set.clone(),
+        ]);
+        rows += 1;
+    }
+    (rows > 0).then_some(sheet)
+}
+
+/// An indicator on the basis that it is judged on, for a sheet of both.
+#[derive(Debug)]
+pub(super) struct Judged<'a> {
+    pub(super) indicator: &'a str,
+    pub(super) basis: &'a str,
+    /// The base year's value, the judged year's, and the change and progress in per cent.
+    pub(super) figures: [&'a str; 4],
+    pub(super) other: Option<&'a api::OtherBasis>,
+}
+
+/// Two rows for each indicator that has two bases, if there is one.
+pub(super) fn both_bases<'a>(judged: impl Iterator<Item = Judged<'a>>) -> Option<Sheet> {
+    let header = [
+        "indicator",
+        "basis",
+        "judged",
+        "base",
+        "value",
+        "change %",
+        "progress %",
+    ];
+    let mut sheet = Sheet::new(&header, &[3, 4, 5, 6], Value::Null);
+    let mut rows = 0;
+    for of in judged {
+        let Some(other) = of.other else { continue };
+        let figures = [
+            &*other.base_value,
+            &*other.value,
+            &*other.change_percent,
+            &*other.progress_percent,
+        ];
+        let both = [
+            (of.basis, "yes", of.figures),
+            (&*other.basis_of_assessment, "no", figures),
+        ];
+        for (basis, judged, figures) in both {
+            let cells = [of.indicator, basis, judged].into_iter().chain(figures);
+            sheet.push(cells.map(str::to_owned).collect());
+            rows += 1;
+        }
+    }
+    (rows > 0).then_some(sheet)
+}
+
+/// Prints what stands beside an answer, where it is for people.
+pub(super) fn print_beside(
+    format: Format,
+    sheets: impl IntoIterator<Item = Option<Sheet>>,
+) -> anyhow::Result<()> {
+    if format == Format::Table {
+        for sheet in sheets.into_iter().flatten() {
+            sheet.print(format)?;
+        }
+    }
+    Ok(())
 }
 
 /// A row for each line that is deducted, if there is one.
@@ -207,21 +291,13 @@ pub(super) fn tell_notes(figure: &api::Figure) {
     }
 }
 
-/// A basis in a cell, with what the other one says: `gross (assessed -18.1818 %)`.
-pub(super) fn bases(judged: &str, other: Option<&api::OtherBasis>) -> String {
-    match other {
-        Some(of) if !of.change_percent.is_empty() => {
-            let (basis, change) = (&of.basis_of_assessment, &of.change_percent);
-            format!("{judged} ({basis} {change} %)")
-        }
-        _ => judged.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Format;
+
+    fn text(sheet: &Sheet, format: Format) -> String {
+        String::from_utf8(sheet.render(format).expect("rendered")).expect("text")
+    }
 
     fn amount(value: &str, unit: &str) -> Option<api::Amount> {
         Some(api::Amount {
@@ -271,7 +347,12 @@ mod tests {
         assert_eq!(json["deductions"][0]["deducted"]["value"], "88.000000");
         assert_eq!(json["deductions"][0]["rule_source"], "[C] notice");
         assert_eq!(assessment_json(None), Value::Null);
-        assert_eq!(assessed_value(&figure), "0.829091");
+        let sheet = beside([figure].iter()).expect("a figure of two bases");
+        assert_eq!(
+            text(&sheet, Format::Csv),
+            "\u{feff}name,gross,assessed,gross tce,assessed tce,rules\n\
+             ,0.909091,0.829091,1000.000000,912.000000,assessment-2024\n"
+        );
     }
 
     #[test]
@@ -279,11 +360,37 @@ mod tests {
         let figures = [figure(), api::Figure::default()];
         let sheet = deductions(figures.iter()).expect("a line");
         assert_eq!(
-            sheet.render(Format::Csv).expect("CSV"),
-            "deducted,id,used for,amount,factor,claimed tce,deducted tce,rule\n\
+            text(&sheet, Format::Csv),
+            "\u{feff}deducted,id,used for,amount,factor,claimed tce,deducted tce,rule\n\
              certificate,GEC-1,parks/p,1000 MWh,0.1229,122.900000,88.000000,assessment-2024\n"
         );
         assert!(deductions(figures[1..].iter()).is_none());
+    }
+
+    #[test]
+    fn both_bases_of_a_target_are_rows_and_one_is_judged() {
+        let other = api::OtherBasis {
+            basis_of_assessment: "assessed".to_owned(),
+            base_value: "1".to_owned(),
+            value: "0.818182".to_owned(),
+            change_percent: "-18.1818".to_owned(),
+            progress_percent: "115.0934".to_owned(),
+            years: Vec::new(),
+        };
+        let judged = |other| Judged {
+            indicator: "energy-intensity",
+            basis: "gross",
+            figures: ["1", "0.909091", "-9.0909", "54.6644"],
+            other,
+        };
+        let sheet = both_bases([judged(Some(&other))].into_iter()).expect("two rows");
+        assert_eq!(
+            text(&sheet, Format::Csv),
+            "\u{feff}indicator,basis,judged,base,value,change %,progress %\n\
+             energy-intensity,gross,yes,1,0.909091,-9.0909,54.6644\n\
+             energy-intensity,assessed,no,1,0.818182,-18.1818,115.0934\n"
+        );
+        assert!(both_bases([judged(None)].into_iter()).is_none());
     }
 
     #[test]
@@ -301,12 +408,12 @@ mod tests {
         };
         let sheet = certificate_sheet(&[of]);
         assert_eq!(
-            sheet.render(Format::Csv).expect("CSV"),
-            "id,used for,year,kind,MWh,generated,region,retired on\n\
+            text(&sheet, Format::Csv),
+            "\u{feff}id,used for,year,kind,MWh,generated,region,retired on\n\
              GEC-1,parks/p,2025,certificate,1000,2025-03,sichuan,2025-12-20\n"
         );
-        let json: Value = serde_json::from_str(&sheet.render(Format::Json).expect("JSON"))
-            .expect("what was written as JSON");
+        let json: Value =
+            serde_json::from_str(&text(&sheet, Format::Json)).expect("what was written as JSON");
         assert_eq!(json["certificates"][0]["used_for"], "parks/p");
     }
 }

@@ -42,9 +42,9 @@ struct Plan {
     deflators: Vec<api::Deflator>,
     corrections: Vec<api::Correction>,
     indicators: Vec<api::DeclaredValue>,
-    statements: Statements,
     certificates: Vec<api::Certificate>,
     assessment_bases: Vec<api::AssessmentBasis>,
+    statements: Statements,
 }
 
 /// Reads, checks and writes.
@@ -70,9 +70,9 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         ("deflators", plan.deflators.len()),
         ("corrections", plan.corrections.len()),
         ("indicators", plan.indicators.len()),
-        ("sides", plan.statements.sides.len()),
         ("certificates", plan.certificates.len()),
         ("assessment_bases", plan.assessment_bases.len()),
+        ("sides", plan.statements.sides.len()),
     ];
     if counts.iter().all(|(_, count)| *count == 0) {
         bail!("nothing to import; give a file, such as --enterprises FILE.csv");
@@ -110,14 +110,6 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
             correction(park, l)
         }),
         indicators: lines(args.indicators.as_deref(), problems, indicator),
-        statements: Statements {
-            sides: lines(args.statements.sides.as_deref(), problems, |l| {
-                statement::side(park, l)
-            }),
-            withdrawals: lines(args.statements.withdrawals.as_deref(), problems, |l| {
-                statement::withdrawal(park, l)
-            }),
-        },
         certificates: lines(args.ledger.certificates.as_deref(), problems, |l| {
             assessment::certificate(park, l)
         }),
@@ -126,6 +118,14 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
             problems,
             assessment::basis,
         ),
+        statements: Statements {
+            sides: lines(args.statements.sides.as_deref(), problems, |l| {
+                statement::side(park, l)
+            }),
+            withdrawals: lines(args.statements.withdrawals.as_deref(), problems, |l| {
+                statement::withdrawal(park, l)
+            }),
+        },
     };
     let enterprises = plan.enterprises.iter();
     let enterprises = enterprises.map(|e| (e.name.clone(), &e.valid_from, &e.valid_to));

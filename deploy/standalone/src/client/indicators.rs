@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 
 use super::{
     assessment::{
-        assessed_value, assessment_json, bases, deductions, other_basis_json, tell_notes,
+        Judged, assessment_json, beside, both_bases, deductions, other_basis_json, print_beside,
+        tell_notes,
     },
     question, reasons,
     sheet::Sheet,
     soundness,
     wire::{Service, refusal},
 };
-use crate::cli::{Format, IndicatorName, IntensityArgs, ProgressArgs};
+use crate::cli::{IndicatorName, IntensityArgs, ProgressArgs};
 
 /// Figures of a page.
 const PAGE_SIZE: i32 = 1_000;
@@ -42,11 +43,10 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         "status",
         "received",
         "open days",
-        "assessed",
         "unsound",
     ];
     let whole = Value::Array(figures.iter().map(figure_json).collect());
-    let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9, 10], json!({ "figures": whole }));
+    let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9], json!({ "figures": whole }));
     for figure in &figures {
         sheet.push(figure_row(figure));
         for note in &figure.notes {
@@ -59,10 +59,8 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         tell_notes(figure);
     }
     sheet.print(args.client.format)?;
-    match deductions(figures.iter()) {
-        Some(lines) if args.client.format == Format::Table => lines.print(Format::Table),
-        _ => Ok(()),
-    }
+    let sheets = [beside(figures.iter()), deductions(figures.iter())];
+    print_beside(args.client.format, sheets)
 }
 
 async fn each(
@@ -130,9 +128,25 @@ pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
         }
     }
     progress_sheet(&progress).print(args.client.format)?;
-    match reasons::sheet(&progress) {
-        Some(why) if args.client.format == Format::Table => why.print(Format::Table),
-        _ => Ok(()),
+    let bases = both_bases(progress.targets.iter().map(judged));
+    print_beside(args.client.format, [reasons::sheet(&progress), bases])
+}
+
+/// A target on the basis that it is judged on.
+fn judged(target: &api::TargetProgress) -> Judged<'_> {
+    fn value(figure: &Option<api::Figure>) -> &str {
+        figure.as_ref().map_or("", |f| f.value.as_str())
+    }
+    Judged {
+        indicator: indicator(target),
+        basis: &target.basis_of_assessment,
+        figures: [
+            value(&target.base),
+            value(&target.current),
+            &target.change_percent,
+            &target.progress_percent,
+        ],
+        other: target.other_basis.as_ref(),
     }
 }
 
@@ -149,7 +163,6 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
         "progress %",
         "needed %/a",
         "verdict",
-        "basis",
         "unsound",
     ];
     let mut sheet = Sheet::new(&header, &[2, 3, 4, 5, 6, 7], progress_json(progress));
@@ -171,7 +184,6 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
             target.progress_percent.clone(),
             target.required_pace_percent.clone(),
             verdict(target.verdict()).to_owned(),
-            bases(&target.basis_of_assessment, target.other_basis.as_ref()),
             soundness::cell(&target.unsound),
         ]);
     }
@@ -234,7 +246,6 @@ fn figure_row(figure: &api::Figure) -> Vec<String> {
         status(figure.status()).to_owned(),
         coverage.received.to_string(),
         coverage.open_days.to_string(),
-        assessed_value(figure),
         soundness::cell(&figure.unsound),
     ]
 }

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
-    assessment::{assessment_json, bases, other_basis_json},
+    assessment::{Judged, assessment_json, both_bases, other_basis_json, print_beside},
     indicators::verdict,
     question,
     sheet::Sheet,
@@ -29,7 +29,25 @@ pub async fn scorecard(args: &ProgressArgs) -> anyhow::Result<()> {
     for note in notes(&card.lines) {
         crate::gauge::line(&format!("note: {note}"));
     }
-    sheet(&card).print(args.client.format)
+    sheet(&card).print(args.client.format)?;
+    let bases = both_bases(card.lines.iter().map(judged));
+    print_beside(args.client.format, [bases])
+}
+
+/// A line on the basis that it is judged on.
+fn judged(line: &api::ScorecardLine) -> Judged<'_> {
+    let other = line.other_basis.as_ref();
+    Judged {
+        indicator: &line.id,
+        basis: &line.basis_of_assessment,
+        figures: [
+            &line.base_value,
+            &line.value,
+            &line.change_percent,
+            &line.progress_percent,
+        ],
+        other,
+    }
 }
 
 /// The notes of all lines: one that several lines have stands once, with their names behind it.
@@ -62,7 +80,6 @@ fn sheet(card: &api::Scorecard) -> Sheet {
         "of the way",
         "progress %",
         "verdict",
-        "basis",
         "unsound",
     ];
     let lines: Vec<Value> = card.lines.iter().map(line_json).collect();
@@ -84,7 +101,6 @@ fn sheet(card: &api::Scorecard) -> Sheet {
             bar(way(line)),
             line.progress_percent.clone(),
             verdict(line.verdict()).to_owned(),
-            bases(&line.basis_of_assessment, line.other_basis.as_ref()),
             soundness::cell(&line.unsound),
         ]);
     }
@@ -140,6 +156,7 @@ fn line_json(line: &api::ScorecardLine) -> Value {
         "asked": line.asked,
         "base_value": line.base_value,
         "value": line.value,
+        "change_percent": line.change_percent,
         "progress_percent": line.progress_percent,
         "verdict": verdict(line.verdict()),
         "kind": line.kind,

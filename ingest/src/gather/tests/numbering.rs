@@ -1,7 +1,7 @@
 //! Goal: whoever has read the log up to a record with a number has read all of that message.
 
 use greenpark_log::Headers;
-use greenpark_model::numbers::NUMBER_MAX;
+use greenpark_model::numbers::{NUMBER_MAX, Numbered};
 
 use super::*;
 

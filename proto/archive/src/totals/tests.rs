@@ -1,6 +1,9 @@
 //! Totals are read back as they were written.
 
-use greenpark_model::quantity::{Medium, Quantity};
+use greenpark_model::{
+    fold::{Odd, Stretch},
+    quantity::{Medium, Quantity},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -23,6 +26,8 @@ fn row() -> impl Strategy<Value = TotalsRow> {
         glitches: n[3],
         invalid: n[4],
         manual: n[5],
+        sentinels: n[0] % 3,
+        implausible: n[1] % 3,
     });
     let within = -(10i128.pow(38) - 1)..10i128.pow(38);
     let points = [point(), point(), point(), point()];
@@ -35,6 +40,18 @@ fn row() -> impl Strategy<Value = TotalsRow> {
             tail,
             last,
             outcomes,
+            odd: first.zip(last).filter(|_| readings % 2 == 0).map(|ends| {
+                let (first, last) = ends;
+                let stretch = |point| Stretch {
+                    last: point,
+                    ..Stretch::of(point)
+                };
+                Arc::new(Odd {
+                    stretches: vec![stretch(first), stretch(last)],
+                    set_aside: Sum(i128::from(readings)),
+                    ..Odd::default()
+                })
+            }),
         },
     );
     let medium = prop::sample::select(Medium::ALL);

@@ -73,7 +73,7 @@ pub(super) fn certificate(
     } else {
         let mwh = check.that("mwh", line.mwh.parse::<Amount>());
         if mwh.is_some_and(|mwh| mwh <= Amount::ZERO) {
-            check.wrong(&format!("mwh: {} is not above zero", line.mwh));
+            check.wrong(format!("mwh: {} is not above zero", line.mwh));
         }
         check.that("generated", month(&line.generated));
         check.that("region", line.region.parse::<Region>());
