@@ -252,7 +252,7 @@ impl Subject<'_> {
             .into_iter()
             .map(|(check, detail)| (check, range, detail))
             .collect();
-        let times = self.rules.times();
+        let times = rules.times();
         found.extend(doubted(parts, &traits, series.kind, (range, times)));
         let Some(meter) = self.meter(series) else {
             let mut registered = self.park.registry.meters.of(self.enterprise);
