@@ -5,6 +5,7 @@
 mod assessed;
 mod denominator;
 mod frame;
+mod implausible;
 mod late;
 mod notes;
 mod numerator;

@@ -11,8 +11,6 @@ use greenpark_model::{
 
 use crate::{books::SeriesDays, consumption::consume};
 
-/// An unrated meter's amount is suspicious if it is more than this many times the median of those like it.
-const TIMES: i128 = 20;
 /// Weeks on either side in which like days are looked for.
 const WEEKS: i32 = 8;
 /// So many days of the same weekday are enough to compare with; with fewer, all days near it are.
@@ -39,12 +37,13 @@ pub(crate) struct Implausible {
     pub(crate) found: Found,
 }
 
-/// What is implausible of a series in `ranges`.
+/// What is implausible of a series in `ranges`: set aside by its fold, or of an unrated meter and more than `times`
+/// the median of those like it.
 pub(crate) fn of(
     parts: &[&SeriesDays],
     traits: &Traits,
     kind: Kind,
-    ranges: &[DayRange],
+    (ranges, times): (&[DayRange], i128),
 ) -> Vec<Found> {
     let mut found = Vec::new();
     for &days in ranges {
@@ -65,7 +64,7 @@ pub(crate) fn of(
         for (at, (day, fold)) in days.iter().enumerate() {
             let unrated = traits.at(day.start()).bound_per_hour.is_none();
             if unrated && ranges.iter().any(|range| range.contains(*day)) {
-                found.extend(suspicious(&days, at, *day, fold));
+                found.extend(suspicious(&days, at, (*day, fold), times));
             }
         }
     }
@@ -76,8 +75,8 @@ pub(crate) fn of(
 fn suspicious(
     days: &[&(CivilDay, DayFold)],
     at: usize,
-    day: CivilDay,
-    fold: &DayFold,
+    (day, fold): (CivilDay, &DayFold),
+    times: i128,
 ) -> Option<Found> {
     let peak = fold.peak();
     // Most days are no larger than the days beside them: nothing is sorted for those.
@@ -88,7 +87,7 @@ fn suspicious(
         .filter_map(|place| days.get(place));
     let calm = near
         .clone()
-        .any(|(_, beside)| fold.within.0 <= beside.within.0.saturating_mul(TIMES));
+        .any(|(_, beside)| fold.within.0 <= beside.within.0.saturating_mul(times));
     if peak.is_none() && calm {
         return None;
     }
@@ -100,7 +99,7 @@ fn suspicious(
         usual: Some(Sum(usual)),
     };
     let of_day = median(days, day, |fold| Some(fold.within.0));
-    if let Some(usual) = of_day.filter(|usual| fold.within.0 > usual.saturating_mul(TIMES)) {
+    if let Some(usual) = of_day.filter(|usual| fold.within.0 > usual.saturating_mul(times)) {
         return Some(found(fold.within, usual));
     }
     let peak = peak?;
@@ -109,7 +108,7 @@ fn suspicious(
         fold.peak().map(|peak| peak.0).or(mean)
     };
     let usual = median(days, day, largest)?;
-    (peak.0 > usual.saturating_mul(TIMES)).then(|| found(peak, usual))
+    (peak.0 > usual.saturating_mul(times)).then(|| found(peak, usual))
 }
 
 /// The median of what the days like `day` have, if it is above zero: of its weekday where there are enough.
@@ -180,7 +179,7 @@ mod tests {
     fn found(days: &[(CivilDay, DayFold)]) -> Vec<(CivilDay, i128)> {
         let days: Vec<&(CivilDay, DayFold)> = days.iter().collect();
         let all = days.iter().enumerate();
-        let found = all.filter_map(|(at, (day, fold))| suspicious(&days, at, *day, fold));
+        let found = all.filter_map(|(at, (day, fold))| suspicious(&days, at, (*day, fold), 20));
         found.map(|of| (of.days.first(), of.amount.0)).collect()
     }
 

@@ -119,10 +119,10 @@ pub(crate) struct Measured {
     pub(crate) conflicts: u64,
     /// Days that are not sealed.
     pub(crate) open: BTreeSet<CivilDay>,
-    /// Amounts that meters cannot or hardly can have measured. A verdict cannot stand on them.
-    pub(crate) implausible: Vec<Implausible>,
     /// How much is known of what was due.
     pub(crate) completeness_due: Completeness,
+    /// Amounts that meters cannot or hardly can have measured. A verdict cannot stand on them.
+    pub(crate) implausible: Vec<Implausible>,
 }
 
 impl Question<'_> {
@@ -311,7 +311,12 @@ impl Measured {
         };
         let counting = park.counting(enterprise, series, range);
         self.note_kinds(&of, &counting, range, &name);
-        let found = implausible::of(parts, &traits, series.kind, &counting.days);
+        let found = implausible::of(
+            parts,
+            &traits,
+            series.kind,
+            (&counting.days, question.rules.quality.times()),
+        );
         self.implausible
             .extend(found.into_iter().map(|found| Implausible {
                 meter: name(),
@@ -472,7 +477,7 @@ impl Measured {
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
         self.open.extend(other.open);
-        self.implausible.extend(other.implausible);
         self.completeness_due.add(other.completeness_due);
+        self.implausible.extend(other.implausible);
     }
 }

@@ -44,12 +44,12 @@ pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
         value: current.value,
         source: String::new(),
         notes: progress.notes.clone(),
-        unsound: progress.unsound.clone(),
         basis_of_assessment: progress.basis_of_assessment.clone(),
         basis_source: progress.basis_source.clone(),
         other_basis: progress.other_basis.clone(),
         assessment: current.assessment,
         change_percent: progress.change_percent.clone(),
+        unsound: progress.unsound.clone(),
     }
 }
 

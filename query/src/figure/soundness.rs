@@ -32,6 +32,7 @@ impl Case<'_> {
         reasons.extend(self.not_positive());
         reasons.extend(self.sides_and_kinds());
         reasons.extend(self.unregistered_share());
+        reasons.extend(self.implausible()?);
         reasons.extend(self.late_change()?);
         reasons.extend(self.as_before());
         Ok(reasons)

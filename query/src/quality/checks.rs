@@ -252,7 +252,8 @@ impl Subject<'_> {
             .into_iter()
             .map(|(check, detail)| (check, range, detail))
             .collect();
-        found.extend(doubted(parts, &traits, series.kind, range));
+        let times = rules.times();
+        found.extend(doubted(parts, &traits, series.kind, (range, times)));
         let Some(meter) = self.meter(series) else {
             let mut registered = self.park.registry.meters.of(self.enterprise);
             let of_another = registered.any(|(key, _)| key.meter == series.meter);

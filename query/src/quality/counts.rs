@@ -81,9 +81,9 @@ pub(super) fn doubted(
     parts: &[&SeriesDays],
     traits: &Traits,
     kind: Kind,
-    range: DayRange,
+    (range, times): (DayRange, i128),
 ) -> Vec<(&'static str, DayRange, String)> {
-    let found = implausible::of(parts, traits, kind, &[range]).into_iter();
+    let found = implausible::of(parts, traits, kind, (&[range], times)).into_iter();
     let doubted = found.filter_map(|found| Some((found.days, found.amount, found.usual?)));
     doubted
         .map(|(days, amount, usual)| {

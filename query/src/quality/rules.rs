@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 
 use crate::fields::{Document, FileError};
 
@@ -60,6 +60,11 @@ impl QualityRules {
     /// The threshold of one of the names that every file has.
     pub(crate) fn of(&self, name: &str) -> Decimal {
         self.value(name).unwrap_or_default()
+    }
+
+    /// How many times the median of those like it an amount of an unrated meter may be.
+    pub(crate) fn times(&self) -> i128 {
+        self.of("implausible.times").to_i128().unwrap_or(i128::MAX)
     }
 
     /// The thresholds that soundness is judged by, in the order of [`SOUNDNESS`].
