@@ -5,16 +5,15 @@
 
 use greenpark_log::Receipt;
 
-/// The reason code of a publish that its sender may not make.
-const NOT_AUTHORIZED: u8 = 0x87;
+use crate::wire::Reason;
 
 /// What is owed for one publish of QoS 1 or 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ack {
     pub(crate) qos: u8,
     pub(crate) packet_id: u16,
-    /// Its publish is refused: nothing of it is in the log, and version 5 says so.
-    pub(crate) refused: bool,
+    /// Why its publish is refused, which only version 5 can say: nothing of it is in the log.
+    pub(crate) refused: Option<Reason>,
 }
 
 /// Acknowledgements owed, in the order of arrival.
@@ -81,10 +80,9 @@ impl Released {
         for ack in &self.0 {
             let kind = if ack.qos == 2 { 0x50 } else { 0x40 };
             let [high, low] = ack.packet_id.to_be_bytes();
-            if ack.refused {
-                out.extend_from_slice(&[kind, 3, high, low, NOT_AUTHORIZED]);
-            } else {
-                out.extend_from_slice(&[kind, 2, high, low]);
+            match ack.refused {
+                None => out.extend_from_slice(&[kind, 2, high, low]),
+                Some(reason) => out.extend_from_slice(&[kind, 3, high, low, reason.code()]),
             }
         }
     }

@@ -15,6 +15,7 @@ mod mapped;
 pub(crate) mod mapping;
 mod moment;
 mod neuron;
+mod ordinals;
 mod pointer;
 mod protobuf;
 pub(crate) mod reader;
@@ -24,18 +25,26 @@ mod series;
 mod sink;
 pub(crate) mod sparkplug;
 mod telegraf;
+pub(crate) mod template;
+mod text;
 mod thingsboard;
+pub(crate) mod timing;
 
 use greenpark_model::{
+    day::Instant,
     letter::LetterCode,
-    reading::{Reading, Series},
+    reading::{Kind, Reading, Series},
+    ticket::Ticket,
 };
 
 pub use self::cut::cut_reading;
-pub(crate) use self::{fault::Fault, refusals::Refusals, series::SeriesTable};
-use self::{reader::Reader, sink::Sink};
+pub(crate) use self::{fault::Fault, refusals::Refusals, series::SeriesTable, timing::Timing};
+use self::{ordinals::Seen, reader::Reader, sink::Sink};
 use crate::{
-    DecodeSettings, DecoderRule, limits::DECODED_READINGS_KEPT, settings::Format, topic::Routes,
+    DecodeSettings, DecoderRule,
+    limits::DECODED_READINGS_KEPT,
+    settings::Format,
+    topic::{Routes, Sender},
 };
 
 /// What a payload brought.
@@ -43,6 +52,8 @@ use crate::{
 pub(crate) struct Decoded {
     /// Readings that were taken, with their series in the gateway's [`SeriesTable`].
     pub(crate) readings: Vec<(u32, Reading)>,
+    /// Tickets of events, by their place in `readings`, ascending.
+    pub(crate) tickets: Vec<(u32, Ticket)>,
     /// What was not taken.
     pub(crate) refusals: Refusals,
     /// Fields that no entry of the map names, where the rule ignores them.
@@ -53,6 +64,7 @@ pub(crate) struct Decoded {
     understood: bool,
     /// Topics on which Sparkplug nodes are to be asked for their births.
     pub(crate) asks: Vec<String>,
+    seen: Seen,
 }
 
 impl Decoded {
@@ -63,6 +75,7 @@ impl Decoded {
         if self.readings.capacity() > DECODED_READINGS_KEPT {
             self.readings = Vec::new();
         }
+        self.tickets.clear();
         self.refusals.clear();
         self.asks.clear();
         (self.ignored, self.missing, self.understood) = (0, 0, false);
@@ -71,6 +84,15 @@ impl Decoded {
     fn is_empty(&self) -> bool {
         let passed = self.ignored + self.missing > 0 || self.understood;
         self.readings.is_empty() && self.refusals.is_empty() && !passed
+    }
+
+    /// Takes a reading of a series, with the ticket that it may have.
+    fn take(&mut self, (of, reading, ticket): (u32, Reading, Option<Ticket>)) {
+        if let Some(ticket) = ticket {
+            let row = u32::try_from(self.readings.len()).unwrap_or(u32::MAX);
+            self.tickets.push((row, ticket));
+        }
+        self.readings.push((of, reading));
     }
 
     /// Refuses `count` readings from `index` on.
@@ -122,13 +144,16 @@ impl Decoder {
         }
     }
 
-    /// A decoder for what comes on `topic` by `rule`.
+    /// A decoder for what a user `user` and a client `client` send on `topic` by `rule`.
     ///
     /// # Errors
     /// What a dead letter would say, if the rule does not cover the topic or does not say who sent it.
     pub fn of_rule(rule: &DecoderRule, topic: &str) -> Result<Self, String> {
-        let rules = vec![rule.clone()];
-        let route = Routes::new(&DecodeSettings { rules }).resolve(topic);
+        let settings = DecodeSettings {
+            rules: vec![rule.clone()],
+            ..DecodeSettings::default()
+        };
+        let route = Routes::new(&settings).resolve(topic, &Self::sender());
         Ok(Self {
             reader: route.reader?.as_ref().clone(),
             series: SeriesTable::default(),
@@ -141,14 +166,27 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::of_rule`].
     pub fn turn_to(&mut self, topic: &str) -> Result<(), String> {
-        self.reader = self.reader.at_topic(topic)?;
+        self.reader = self.reader.at_topic(topic, &Self::sender())?;
         Ok(())
+    }
+
+    fn sender() -> Sender {
+        Sender::new(Some("user"), Some("client"))
     }
 
     /// What is known of Sparkplug's edge nodes.
     #[cfg(test)]
     pub(crate) fn edges(&self) -> std::sync::Arc<sparkplug::Edges> {
         std::sync::Arc::clone(&self.reader.edges)
+    }
+
+    /// The tickets of the last payload's events, by place.
+    #[cfg(test)]
+    fn tickets(&self) -> Vec<(u32, String)> {
+        let tickets = self.decoded.tickets.iter();
+        tickets
+            .map(|(row, ticket)| (*row, ticket.to_string()))
+            .collect()
     }
 
     /// The readings of the last payload, and the reasons of its first refusals.
@@ -165,7 +203,8 @@ impl Decoder {
     pub fn decode(&mut self, payload: &[u8], now_ms: i64) -> Counts {
         self.series.make_room();
         let (series, to) = (&mut self.series, &mut self.decoded);
-        decode(&self.reader, payload, series, now_ms, to);
+        let timing = Timing::live(now_ms, &self.reader.stamps);
+        decode(&self.reader, payload, series, &timing, to);
         Counts {
             accepted: self.decoded.readings.len() as u64,
             refused: self.decoded.refusals.readings(),
@@ -175,46 +214,76 @@ impl Decoder {
     }
 }
 
-/// Decodes `payload`, which came at `now_ms`, into `to`. Afterwards `to` is not empty: a payload
+/// Decodes `payload`, which came as `timing` says, into `to`. Afterwards `to` is not empty: a payload
 /// without a reading, or anything else that is known, is refused.
 pub(crate) fn decode(
     reader: &Reader,
     payload: &[u8],
     series: &mut SeriesTable,
-    now_ms: i64,
+    timing: &Timing<'_>,
     to: &mut Decoded,
 ) {
     to.clear();
     let outcome = match (&reader.mapping, reader.format) {
-        (None, Format::Protobuf) => protobuf::decode(payload, series, now_ms, to),
-        (None, _) => json::decode(payload, series, now_ms, to),
+        (None, Format::Protobuf) => protobuf::decode(payload, series, timing, to),
+        (None, _) => text::read(payload, reader.encoding)
+            .map_err(|reason| not_text("JSON", &reason))
+            .and_then(|text| json::decode(&text, series, timing, to)),
         (Some(mapping), _) => {
-            let mut sink = Sink::new(mapping, series, now_ms, to);
+            let mut sink = Sink::new(mapping, series, timing, to);
             foreign(reader, payload, &mut sink)
         }
     };
     match outcome {
-        Err(reason) => to.refuse_all(reason),
+        Err(reason) => return to.refuse_all(reason),
         Ok(()) if to.is_empty() => {
             let words = "the payload has no reading";
             to.refuse_all(Fault::new(LetterCode::Empty, words));
         }
         Ok(()) => {}
     }
+    if reader.stamps.shift_ms() != 0 {
+        shift(to, series, reader.stamps.shift_ms());
+    }
+    if series.has_events() {
+        ordinals::imply(to, series);
+    }
+}
+
+/// Moves the stamps of intervals from their ends to their starts.
+fn shift(to: &mut Decoded, series: &SeriesTable, by_ms: i64) {
+    for (of, reading) in &mut to.readings {
+        if series.kind(*of) == Kind::Interval {
+            reading.instant = Instant(reading.instant.0.saturating_sub(by_ms));
+        }
+    }
 }
 
 fn foreign(reader: &Reader, payload: &[u8], sink: &mut Sink<'_>) -> Result<(), Fault> {
-    let read = match reader.format {
-        Format::Thingsboard => thingsboard::device(payload, sink),
-        Format::ThingsboardGateway => thingsboard::gateway(payload, sink),
-        Format::NeuronValues => neuron::values(payload, sink),
-        Format::NeuronTags | Format::NeuronEcp => neuron::tags(payload, sink),
-        Format::Influx => influx::decode(payload, sink),
-        Format::Telegraf => telegraf::decode(payload, sink),
-        Format::Sparkplug => return sparkplug::decode(payload, reader, sink),
-        Format::Mapped | Format::Json | Format::Protobuf => mapped::decode(payload, sink),
+    if reader.format == Format::Sparkplug {
+        return sparkplug::decode(payload, reader, sink);
+    }
+    let (format, what) = match reader.format {
+        Format::Influx => (Format::Influx, "line protocol"),
+        other => (other, "JSON"),
+    };
+    let text = text::read(payload, reader.encoding);
+    let text = text.map_err(|reason| not_text(what, &reason))?;
+    let read = match format {
+        Format::Thingsboard => thingsboard::device(&text, sink),
+        Format::ThingsboardGateway => thingsboard::gateway(&text, sink),
+        Format::NeuronValues => neuron::values(&text, sink),
+        Format::NeuronTags | Format::NeuronEcp => neuron::tags(&text, sink),
+        Format::Influx => influx::decode(&text, sink),
+        Format::Telegraf => telegraf::decode(&text, sink),
+        _ => mapped::decode(&text, sink),
     };
     read.map_err(Fault::from)
+}
+
+/// The fault of a payload that is no text, and so not `what`.
+fn not_text(what: &str, reason: &str) -> Fault {
+    Fault::new(LetterCode::Undecodable, format!("not {what}: {reason}"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::{
     DecodeSettings,
-    topic::{Filter, Routes},
+    topic::{Filter, Routes, Sender},
     wire::{self, Kind, Split, Version},
 };
 
@@ -10,7 +10,7 @@ use crate::{
 #[must_use]
 pub fn resolve(topic: &str) -> bool {
     Routes::new(&DecodeSettings::default())
-        .resolve(topic)
+        .resolve(topic, &Sender::default())
         .reader
         .is_ok()
 }
@@ -24,7 +24,7 @@ pub fn matches(filter: &str, topic: &str) -> Option<bool> {
 /// Reads `bytes` as what a client of either version sends, packet by packet; how many were whole.
 #[must_use]
 pub fn packets(bytes: &[u8]) -> usize {
-    [Version::V4, Version::V5]
+    [Version::V3, Version::V4, Version::V5]
         .map(|version| of_version(bytes, version))
         .into_iter()
         .sum()
@@ -35,18 +35,21 @@ fn of_version(mut bytes: &[u8], version: Version) -> usize {
     while let Ok(Split::Whole(frame)) = wire::split(bytes, 1 << 20) {
         let (first, body) = (frame.first, frame.body);
         match frame.kind() {
-            Kind::Connect => _ = wire::connect(first, body),
+            Kind::Connect => _ = wire::connect(frame),
             Kind::Publish => {
                 if let Ok(publish) = wire::publish(first, body, version) {
                     let parts = publish.topic.len() + publish.payload.len();
                     assert!(parts <= body.len(), "a publish is larger than its packet");
                 }
             }
-            Kind::Pubrel => _ = wire::pubrel(first, body),
-            Kind::Subscribe => _ = wire::subscribe(first, body, version),
-            Kind::Unsubscribe => _ = wire::unsubscribe(first, body, version),
-            Kind::Disconnect => _ = wire::disconnect_reason(body),
-            Kind::Pingreq | Kind::Answer | Kind::Foreign => {}
+            Kind::Puback | Kind::Pubrec => _ = wire::puback(body, version),
+            Kind::Pubrel | Kind::Pubcomp => _ = wire::pubrel(body, version),
+            Kind::Subscribe => _ = wire::subscribe(body, version),
+            Kind::Unsubscribe => _ = wire::unsubscribe(body, version),
+            Kind::Disconnect => _ = wire::disconnect(body, version, false),
+            Kind::Auth => _ = wire::auth(body),
+            Kind::Pingreq => _ = wire::pingreq(body),
+            Kind::OfServers | Kind::Reserved => {}
         }
         assert!(
             frame.size >= 2 && frame.size <= bytes.len(),

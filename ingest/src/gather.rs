@@ -6,6 +6,7 @@
 //! its owner, who stops taking when [`Gather::is_full`] says so, and tells all others of it with
 //! [`Gather::account`].
 
+mod gateway;
 mod lanes;
 mod letters;
 mod message;
@@ -14,20 +15,14 @@ mod record;
 
 use std::{mem, sync::Arc};
 
-use greenpark_log::{ContentType, Record};
-use greenpark_model::{
-    batch::Batch,
-    limits::{PACKET_BYTES_MAX, RECORD_BYTES_MAX},
-    numbers::Numbers,
-    reading::Reading,
-};
-use greenpark_proto::reading_batch;
+use greenpark_log::Record;
+use greenpark_model::limits::PACKET_BYTES_MAX;
 use rustc_hash::FxHashMap;
 
 use self::{
+    gateway::Gateway,
     lanes::{Lane, Lanes},
     letters::Letters,
-    record::record,
 };
 pub(crate) use self::{
     letters::LetterCounts,
@@ -35,18 +30,20 @@ pub(crate) use self::{
 };
 use crate::{
     acks::{Ack, Acks},
-    decode::{self, Decoded, SeriesTable},
+    decode::{self, Decoded, Timing},
     held::Held,
-    identity::Grant,
+    identity::{Bearer, Grant},
     limits::{
-        ENCODED_NUMBER_BYTES_MAX, ENCODED_READING_BYTES_MAX, ENCODED_SERIES_BYTES_MAX,
         GATHER_BYTES_MAX, GATHER_BYTES_READY, GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY,
         GATHER_READINGS_READY, HELD_GATEWAY_BYTES, HELD_NUMBER_BYTES, HELD_READING_BYTES,
-        TOPICS_CACHED_MAX,
+        HELD_TICKET_BYTES, TOPICS_CACHED_MAX,
     },
     metrics::{EnterpriseCounters, Metrics},
+    newest::Lateness,
     receipts::Entered,
-    topic::{Origin, Routes},
+    settings::DecodeSettings,
+    topic::{Origin, Routes, Sender},
+    wire::Reason,
 };
 
 /// What a gather became: records for the log, and what their receipts allow.
@@ -70,6 +67,7 @@ pub(crate) struct Sealed {
 pub(crate) struct Tally {
     pub(crate) counters: EnterpriseCounters,
     pub(crate) accepted: u64,
+    pub(crate) late: u64,
     pub(crate) dead_lettered: u64,
 }
 
@@ -86,32 +84,14 @@ pub(crate) struct Messages {
     pub(crate) missing: u64,
 }
 
-/// One gateway that the sender speaks for.
-#[derive(Debug)]
-struct Gateway {
-    origin: Origin,
-    counters: EnterpriseCounters,
-    series: SeriesTable,
-    batch: Batch,
-    /// Which batch of this gather it is, so that series know whether they are in it.
-    batch_number: u64,
-    /// No less than the batch's encoded size.
-    encoded_bytes_max: usize,
-    /// Which messages end in the batch, of those that are numbered, and in which epoch.
-    numbers: Numbers,
-    epoch: u64,
-    /// The same of the batches that this gather has finished.
-    entered: Vec<(u64, Numbers)>,
-    accepted: u64,
-    dead_lettered: u64,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Gather {
     routes: Arc<Routes>,
     /// For whom the sender may publish; anyone, if there is none.
     grant: Option<Arc<Grant>>,
+    sender: Arc<Sender>,
+    lateness: Arc<Lateness>,
     metrics: Metrics,
     lanes: Lanes,
     gateways: Vec<Gateway>,
@@ -125,6 +105,7 @@ pub(crate) struct Gather {
     messages: Messages,
     count: usize,
     readings: usize,
+    tickets: usize,
     numbers: usize,
     held: Held,
 }
@@ -136,75 +117,13 @@ impl Messages {
     }
 }
 
-impl Gateway {
-    fn new(origin: Origin, metrics: &Metrics) -> Self {
-        Self {
-            counters: metrics.of_enterprise(&origin.enterprise),
-            origin,
-            series: SeriesTable::default(),
-            batch: Batch::new(),
-            batch_number: 0,
-            encoded_bytes_max: 0,
-            numbers: Numbers::default(),
-            epoch: 0,
-            entered: Vec::new(),
-            accepted: 0,
-            dead_lettered: 0,
-        }
-    }
-
-    fn is_touched(&self) -> bool {
-        self.accepted > 0 || self.dead_lettered > 0
-    }
-
-    /// Adds a reading; `records` takes the batch first if the reading would not fit.
-    fn push(&mut self, of: u32, reading: Reading, records: &mut Vec<Record>) {
-        let known = self.series.get_mut(of);
-        let new_bytes = ENCODED_SERIES_BYTES_MAX + known.series.meter.as_str().len();
-        let more = ENCODED_READING_BYTES_MAX + new_bytes + ENCODED_NUMBER_BYTES_MAX;
-        if self.encoded_bytes_max + more > RECORD_BYTES_MAX || self.batch.is_full() {
-            self.finish(records);
-        }
-        let known = self.series.get_mut(of);
-        let index = match known.placed {
-            Some((batch, index)) if batch == self.batch_number => Ok(index),
-            _ => {
-                self.encoded_bytes_max += new_bytes;
-                self.batch.add_series(known.series.clone())
-            }
-        };
-        let pushed = index.and_then(|index| {
-            known.placed = Some((self.batch_number, index));
-            self.batch.push(index, reading)
-        });
-        pushed.expect("a batch that is not full takes a series and a reading");
-        self.encoded_bytes_max += ENCODED_READING_BYTES_MAX;
-        self.accepted += 1;
-    }
-
-    /// Makes a record of the batch and begins another.
-    fn finish(&mut self, records: &mut Vec<Record>) {
-        if !self.numbers.is_empty() {
-            records.push(self.numbered_record());
-        } else if !self.batch.is_empty() {
-            let payload = reading_batch::encode(&self.batch);
-            records.push(record(&self.origin, ContentType::ReadingBatch, payload));
-        }
-        if self.batch.len() > GATHER_READINGS_READY {
-            // A backlog's columns are not kept for a gateway's quiet years.
-            self.batch = Batch::new();
-        }
-        self.batch.clear();
-        self.batch_number += 1;
-        self.encoded_bytes_max = 0;
-    }
-}
-
 impl Gather {
     pub(crate) fn new(routes: Arc<Routes>, metrics: Metrics, held: Held) -> Self {
         Self {
             routes,
             grant: None,
+            sender: Arc::default(),
+            lateness: Arc::new(Lateness::new(&DecodeSettings::default())),
             metrics,
             lanes: Lanes::default(),
             gateways: Vec::new(),
@@ -218,14 +137,21 @@ impl Gather {
             messages: Messages::default(),
             count: 0,
             readings: 0,
+            tickets: 0,
             numbers: 0,
             held,
         }
     }
 
-    /// The same for a sender that may publish only what `grant` covers.
-    pub(crate) fn bound_to(mut self, grant: Option<Arc<Grant>>) -> Self {
-        self.grant = grant;
+    /// The same for a sender that is known, and may publish only what its grant covers.
+    pub(crate) fn bound_to(mut self, bearer: Bearer) -> Self {
+        (self.grant, self.sender) = (bearer.grant, bearer.sender);
+        self
+    }
+
+    /// The same, judging what is late together with others.
+    pub(crate) fn with_lateness(mut self, lateness: Arc<Lateness>) -> Self {
+        self.lateness = lateness;
         self
     }
 
@@ -237,7 +163,7 @@ impl Gather {
 
     /// Whether the sender may publish on `topic`.
     pub(crate) fn may_publish(&self, topic: &str) -> bool {
-        self.covers(&self.routes.resolve(topic).origin)
+        self.covers(&self.routes.resolve(topic, &self.sender).origin)
     }
 
     fn covers(&self, origin: &Origin) -> bool {
@@ -246,13 +172,13 @@ impl Gather {
     }
 
     /// Owes a refusal for a publish that was [`Taken::Foreign`], behind what is owed for those before it.
-    pub(crate) fn refuse(&mut self, qos: u8, packet_id: u16) {
+    pub(crate) fn refuse(&mut self, qos: u8, packet_id: u16, reason: Reason) {
         if packet_id != 0 {
             self.count += 1;
             self.acks.owe(Ack {
                 qos,
                 packet_id,
-                refused: true,
+                refused: Some(reason),
             });
         }
     }
@@ -279,6 +205,7 @@ impl Gather {
         self.readings * HELD_READING_BYTES
             + self.count * size_of::<Ack>()
             + self.numbers * HELD_NUMBER_BYTES
+            + self.tickets * HELD_TICKET_BYTES
             + self.letters.bytes()
     }
 
@@ -294,7 +221,7 @@ impl Gather {
 
     /// Whether a publish on `topic` would be read by a decoder.
     pub(crate) fn has_decoder(&self, topic: &str) -> bool {
-        self.routes.resolve(topic).reader.is_ok()
+        self.routes.resolve(topic, &self.sender).reader.is_ok()
     }
 
     /// Takes a publish that came at `now_ms`.
@@ -319,17 +246,20 @@ impl Gather {
             Ok(reader) => {
                 gateway.series.make_room();
                 let decoded = &mut self.decoded;
+                let replayed = message.replay || self.sender.replays();
+                let floors = self.lateness.floors(&gateway.newest, replayed);
+                let timing = Timing::live(now_ms, &reader.stamps);
+                let timing = timing.of(message.arrival(), floors.taken_ms);
                 decode::decode(
                     &reader,
                     message.payload,
                     &mut gateway.series,
-                    now_ms,
+                    &timing,
                     decoded,
                 );
                 self.readings += decoded.readings.len();
-                for &(of, reading) in &decoded.readings {
-                    gateway.push(of, reading, &mut self.records);
-                }
+                self.tickets += decoded.tickets.len();
+                gateway.take(decoded, floors, now_ms, &mut self.records);
                 let refusals = &decoded.refusals;
                 gateway.dead_lettered += refusals.readings();
                 if !refusals.is_empty() {
@@ -387,7 +317,7 @@ impl Gather {
             self.acks.owe(Ack {
                 qos: message.qos,
                 packet_id: message.packet_id,
-                refused: false,
+                refused: None,
             });
         }
         if !self.gateways[lane.gateway].is_touched() {
@@ -397,7 +327,7 @@ impl Gather {
     }
 
     fn open(&mut self, topic: &str) -> Option<Lane> {
-        let route = self.routes.resolve(topic);
+        let route = self.routes.resolve(topic, &self.sender);
         if !self.covers(&route.origin) {
             return None;
         }
@@ -405,16 +335,21 @@ impl Gather {
             Some(&gateway) => gateway,
             None => {
                 let gateway = self.gateways.len();
+                let newest = self.lateness.of(&route.origin);
+                let origin = route.origin.clone();
                 self.gateways
-                    .push(Gateway::new(route.origin.clone(), &self.metrics));
+                    .push(Gateway::new(origin, newest, &self.metrics));
                 self.by_origin.insert(route.origin, gateway);
                 gateway
             }
         };
-        let lane = Lane {
-            gateway,
-            reader: route.reader.map_err(Arc::from),
-        };
+        let reader = route.reader.map_err(Arc::from);
+        if let Err(fault) = self.routes.claim(topic, &self.sender) {
+            // Not remembered, because the client that holds it may leave.
+            let reader = Err(Arc::new(fault));
+            return Some(Lane { gateway, reader });
+        }
+        let lane = Lane { gateway, reader };
         self.lanes.remember(topic, &lane);
         Some(lane)
     }
@@ -437,6 +372,7 @@ impl Gather {
             tallies.push(Tally {
                 counters: gateway.counters.clone(),
                 accepted: mem::take(&mut gateway.accepted),
+                late: mem::take(&mut gateway.late),
                 dead_lettered: mem::take(&mut gateway.dead_lettered),
             });
         }
@@ -446,7 +382,8 @@ impl Gather {
         let readings = mem::take(&mut self.records);
         let (letters, letter_counts) = self.letters.take();
         let acks = self.acks.take(readings.len() + letters.len());
-        (self.count, self.readings, self.numbers) = (0, 0, 0);
+        (self.count, self.readings) = (0, 0);
+        (self.tickets, self.numbers) = (0, 0);
         Sealed {
             readings,
             letters,

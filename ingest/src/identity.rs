@@ -7,6 +7,10 @@
 //!
 //! Refusals are counted by reason and never carry a payload: what a stranger sends is not stored.
 
+use std::sync::Arc;
+
+use crate::topic::Sender;
+
 mod access;
 mod certificate;
 mod gate;
@@ -24,6 +28,16 @@ pub use self::{
     gate::GateError,
     settings::{AccessSettings, ClientCertificate, TlsSettings, UsersSettings},
 };
+
+/// What is known of a client: who it is, and for whom it may publish. The default is a client behind a
+/// broker, which sees to both.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bearer {
+    /// For whom it may publish; anyone, if nobody has to prove a name.
+    pub(crate) grant: Option<Arc<Grant>>,
+    /// Who it is, for rules that name their senders by it.
+    pub(crate) sender: Arc<Sender>,
+}
 
 /// Longest name, in bytes: that of a common name in X.509 is 64 letters, which UTF-8 may make 256 bytes.
 const NAME_BYTES_MAX: usize = 256;

@@ -24,6 +24,7 @@ pub mod listen;
 mod metrics;
 #[cfg(test)]
 mod mosquitto;
+mod newest;
 mod pipeline;
 mod receipts;
 mod settings;
@@ -40,8 +41,8 @@ pub use crate::{
     pipeline::{Clock, Pipeline},
     receipts::Receipts,
     settings::{
-        DecodeSettings, DecoderRule, FieldMap, Format, ListenSettings, MemorySettings, Others,
-        Scale, SubscribeSettings, TimeUnit,
+        DecodeSettings, DecoderRule, Encoding, FieldMap, Format, Late, ListenSettings,
+        MemorySettings, Others, Scale, StampAt, SubscribeSettings, TimeUnit,
     },
     subscribe::Subscriber,
 };

@@ -149,6 +149,9 @@ pub(crate) const RECEIPTS_AT_ONCE_MAX: usize = 256;
 /// Receipts that a connection may be subscribed to: a bridge speaks for many gateways.
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 1_024;
 
+/// Topic aliases that a connection of MQTT 5 may define: a gateway has a few topics.
+pub(crate) const TOPIC_ALIASES_MAX: u16 = 16;
+
 /// How often a subscriber is told of changes to a receipt, at most, in milliseconds.
 pub(crate) const RECEIPT_MS: u64 = 1_000;
 
@@ -170,3 +173,22 @@ pub(crate) const INFLATED_BYTES_MAX: u64 = 1 << 20;
 /// Milliseconds between two requests for the birth of one edge node: a birth of a large node over a
 /// mobile network takes seconds.
 pub(crate) const REBIRTH_MS: i64 = 10_000;
+
+/// Topics of one rule that are held by a client each; more forget those of clients that are gone.
+pub(crate) const CLAIMS_MAX: usize = 16_384;
+
+/// Clients that a topic remembers as its former holders: a client that chooses a new id at each start
+/// leaves one behind each time.
+pub(crate) const FORMER_CLAIMS_MAX: usize = 16;
+
+/// Gateways whose newest instant is known, 8 MiB; more forget those that are not connected.
+pub(crate) const NEWEST_MAX: usize = 65_536;
+
+/// Largest encoded ticket in a record, with its row.
+pub(crate) const ENCODED_TICKET_BYTES_MAX: usize = 56;
+
+/// Largest encoded row of a late reading in a record.
+pub(crate) const ENCODED_LATE_BYTES_MAX: usize = 4;
+
+/// Memory of a gathered ticket: its text, counted by reference, and its row.
+pub(crate) const HELD_TICKET_BYTES: usize = 96;

@@ -1,4 +1,4 @@
-//! The endpoint that gateways connect to: MQTT 3.1.1 and 5 over TCP, publishes only.
+//! The endpoint that gateways connect to: MQTT 3.1, 3.1.1 and 5 over TCP, publishes only.
 //!
 //! A connection is one task. What a read brings is decoded at once into the connection's gather; gathers
 //! are appended one after the other, and the acknowledgements of each go out in one write when its
@@ -6,6 +6,7 @@
 //! socket is not read: TCP holds the client back. Subscriptions are refused, but for a gateway's
 //! receipts; sessions do not outlive their connection, and a client's packet ids mean nothing beyond their acknowledgement.
 
+mod aliases;
 mod connection;
 mod detached;
 mod handshake;

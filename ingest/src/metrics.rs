@@ -63,6 +63,7 @@ pub(crate) enum Closed {
 pub(crate) struct EnterpriseCounters {
     pub(crate) received: Counter,
     pub(crate) accepted: Counter,
+    pub(crate) late: Counter,
     pub(crate) dead_lettered: Counter,
 }
 
@@ -71,6 +72,7 @@ pub(crate) struct EnterpriseCounters {
 pub struct Metrics {
     received: Family<Enterprise, Counter>,
     accepted: Family<Enterprise, Counter>,
+    late: Family<Enterprise, Counter>,
     dead_lettered: Family<Enterprise, Counter>,
     letters: Family<Letter, Counter>,
     messages: Family<Delivery, Counter>,
@@ -107,6 +109,11 @@ impl Metrics {
             "readings_accepted",
             "Readings appended to the log",
             m.accepted.clone(),
+        );
+        to.register(
+            "readings_late",
+            "Readings accepted though far behind the newest one of their gateway",
+            m.late.clone(),
         );
         to.register(
             "readings_dead_lettered",
@@ -218,6 +225,12 @@ impl Metrics {
         self.total(|counters| &counters.accepted)
     }
 
+    /// Late readings accepted so far, of all enterprises.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.total(|counters| &counters.late)
+    }
+
     /// Dead letters so far, of all enterprises; a letter for several readings counts them.
     #[must_use]
     pub fn dead_lettered(&self) -> u64 {
@@ -293,6 +306,7 @@ impl Metrics {
         let counters = EnterpriseCounters {
             received: self.received.get_or_create(&label).clone(),
             accepted: self.accepted.get_or_create(&label).clone(),
+            late: self.late.get_or_create(&label).clone(),
             dead_lettered: self.dead_lettered.get_or_create(&label).clone(),
         };
         known

@@ -10,6 +10,7 @@ use crate::{
     gather::{Gather, Sealed, Tally},
     held::{Held, Pool},
     metrics::Metrics,
+    newest::Lateness,
     receipts::Receipts,
     settings::{DecodeSettings, MemorySettings},
     topic::Routes,
@@ -25,6 +26,7 @@ pub struct Pipeline {
     clock: Clock,
     metrics: Metrics,
     routes: Arc<Routes>,
+    lateness: Arc<Lateness>,
     held: Arc<Pool>,
     receipts: Receipts,
 }
@@ -56,6 +58,7 @@ impl Pipeline {
             clock,
             metrics,
             routes,
+            lateness: Arc::new(Lateness::new(decode)),
             held: Arc::new(Pool::new(MemorySettings::default().held_bytes())),
             receipts,
         }
@@ -78,6 +81,7 @@ impl Pipeline {
     pub(crate) fn gather(&self) -> Gather {
         let held = Held::new(Arc::clone(&self.held));
         Gather::new(Arc::clone(&self.routes), self.metrics.clone(), held)
+            .with_lateness(Arc::clone(&self.lateness))
     }
 
     /// Whether all connections together hold as much as they should.
@@ -176,5 +180,6 @@ fn count(tally: &Tally) {
         .received
         .inc_by(tally.accepted + tally.dead_lettered);
     tally.counters.accepted.inc_by(tally.accepted);
+    tally.counters.late.inc_by(tally.late);
     tally.counters.dead_lettered.inc_by(tally.dead_lettered);
 }

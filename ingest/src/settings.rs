@@ -11,8 +11,12 @@ use crate::{
 };
 
 mod rules;
+mod scale;
 
-pub use self::rules::{DecoderRule, FieldMap, Format, Others, Scale, TimeUnit};
+pub use self::{
+    rules::{DecoderRule, Encoding, FieldMap, Format, Others, StampAt, TimeUnit},
+    scale::Scale,
+};
 
 /// What ingest may take as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +28,29 @@ pub struct MemorySettings {
     pub memory: usize,
 }
 
-/// How payloads are read, by topic. The first rule whose filter matches decides.
+/// How payloads are read, by topic, the first rule whose filter matches; and when a reading is late.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeSettings {
     /// The rules, in order.
     pub rules: Vec<DecoderRule>,
+    /// How far behind the newest reading of its gateway a live reading may be before it is late. What is
+    /// replayed is never late: by the user property `replay` = `1`, or by `listen.replay_users`.
+    #[serde(with = "greenpark_settings::span")]
+    pub late_max: Duration,
+    /// What becomes of late readings.
+    pub late: Late,
+}
+
+/// What becomes of readings that are late.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Late {
+    /// They count, and are named as late.
+    #[default]
+    Accept,
+    /// They are dead letters.
+    DeadLetter,
 }
 
 /// The endpoint that gateways connect to.
@@ -38,6 +59,9 @@ pub struct DecodeSettings {
 pub struct ListenSettings {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Users whose readings are never late, because they send again on purpose what is old.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replay_users: Vec<String>,
     /// Connections held at once; one more is closed unanswered.
     pub connections_max: usize,
     /// How long the first message of a gather waits for company. Longer makes fewer, larger records;
@@ -115,6 +139,8 @@ impl Default for DecodeSettings {
                 DecoderRule::new("park/+/+/+/up/readings", Format::Json),
                 DecoderRule::new("park/+/+/+/up/readings.pb", Format::Protobuf),
             ],
+            late_max: Duration::from_secs(7 * 86_400),
+            late: Late::Accept,
         }
     }
 }
@@ -123,6 +149,7 @@ impl Default for ListenSettings {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            replay_users: Vec::new(),
             connections_max: 10_000,
             linger: Duration::from_millis(4),
             drain_grace: Duration::from_secs(10),
@@ -179,6 +206,12 @@ impl DecodeSettings {
         if self.rules.is_empty() {
             problems.push(
                 "decode.rules: is empty, so nothing could be read; leave it out for the default"
+                    .into(),
+            );
+        }
+        if self.late_max < Duration::from_secs(3_600) {
+            problems.push(
+                "decode.late_max: must be at least 1h, or readings that a gateway buffers would be late"
                     .into(),
             );
         }
@@ -306,13 +339,18 @@ mod tests {
         MemorySettings { memory: 1 << 20 }.check(&mut problems);
         assert!(problems[0].starts_with("ingest.memory: "), "{problems:?}");
         problems.clear();
-        DecodeSettings { rules: Vec::new() }.check(&mut problems);
+        let decode = DecodeSettings {
+            rules: Vec::new(),
+            late_max: Duration::ZERO,
+            ..DecodeSettings::default()
+        };
+        decode.check(&mut problems);
         ListenSettings {
             connections_max: 0,
             ..ListenSettings::default()
         }
         .check(&mut problems);
-        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert_eq!(problems.len(), 3, "{problems:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! and opened again, and the broker redelivers. Receipts for gateways that number what they send go out by
 //! a client of their own, so that nothing waits for them.
 
+mod backlog;
 mod receipts;
 mod session;
 mod state;

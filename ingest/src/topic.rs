@@ -1,19 +1,26 @@
 //! The topic grammar: who sent a payload, and how it is to be read.
 //!
 //! `park/{park}/{enterprise}/{gateway}/up/{stream}`: the four ids obey the model's rule for ids; the
-//! stream may have further levels. The topic is the only source of identity.
+//! stream may have further levels. A rule for other topics says itself who sends on them: by fixed ids, by
+//! levels of the topic, by the user name or the client id. Never by the payload.
+
+mod claims;
+mod filter;
+mod identity;
+mod sender;
+
+use std::sync::Arc;
 
 use greenpark_model::{
     id::{EnterpriseId, GatewayId, ParkId},
     letter::LetterCode,
 };
 
-use std::sync::Arc;
-
+use self::claims::Claims;
+pub(crate) use self::{filter::Filter, identity::Identity, sender::Sender};
 use crate::{
     decode::{
         Fault,
-        mapping::{Mapping, Template},
         reader::Reader,
         sparkplug::{Edges, is_state},
     },
@@ -115,14 +122,6 @@ pub(crate) struct Route {
     pub(crate) reader: Result<Arc<Reader>, Fault>,
 }
 
-/// Who sends on the topics of a rule, where the rule says so and not the grammar.
-#[derive(Debug, Clone)]
-pub(crate) struct Identity {
-    park: Template,
-    enterprise: Template,
-    gateway: Template,
-}
-
 /// The configured rules, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Routes {
@@ -134,73 +133,32 @@ struct Rule {
     filter: Filter,
     identity: Option<Identity>,
     reader: Reader,
-}
-
-impl Identity {
-    /// Takes a rule's identity, or tells `wrong` what keeps it from having one; `None` where the topic says it.
-    pub(crate) fn of(rule: &DecoderRule, mut wrong: impl FnMut(&str, String)) -> Option<Self> {
-        let given = [
-            ("park", &rule.park),
-            ("enterprise", &rule.enterprise),
-            ("gateway", &rule.gateway),
-        ];
-        if given.iter().all(|(_, text)| text.is_none()) {
-            return None;
-        }
-        let mut read = |(name, text): (&str, &Option<String>)| {
-            let Some(text) = text else {
-                wrong(
-                    name,
-                    "is missing; give park, enterprise and gateway, or none of them".into(),
-                );
-                return None;
-            };
-            let template = Template::parse(text).and_then(|template| match template.has_device() {
-                true => Err("'{device}' is for meters; a sender is named by the topic".to_owned()),
-                false => template.checked(),
-            });
-            template.map_err(|reason| wrong(name, reason)).ok()
-        };
-        let [park, enterprise, gateway] = given.map(&mut read);
-        Some(Self {
-            park: park?,
-            enterprise: enterprise?,
-            gateway: gateway?,
-        })
-    }
-
-    fn origin(&self, topic: &str) -> Result<Origin, String> {
-        let text = |template: &Template| {
-            let levels = template.at_topic(topic)?;
-            Ok::<_, String>(levels.fixed().unwrap_or_default().to_owned())
-        };
-        let wrong =
-            |what: &str, reason: &dyn std::fmt::Display| format!("the topic's {what}: {reason}");
-        Ok(Origin {
-            park: ParkId::new(&text(&self.park)?).map_err(|e| wrong("park", &e))?,
-            enterprise: EnterpriseId::new(&text(&self.enterprise)?)
-                .map_err(|e| wrong("enterprise", &e))?,
-            gateway: GatewayId::new(&text(&self.gateway)?).map_err(|e| wrong("gateway", &e))?,
-        })
-    }
+    /// Who holds its gateway, where all its clients are one.
+    claims: Option<Claims>,
+    /// Meters are told apart by their topics, so that each topic is held by itself.
+    by_topic: bool,
 }
 
 impl Rule {
     fn of(rule: &DecoderRule, edges: &Arc<Edges>) -> Option<Self> {
-        let mapping = (!rule.format.is_native()).then(|| Mapping::of(rule, |_, _| ()));
+        let filter = Filter::parse(&rule.filter).ok()?;
+        let identity = Identity::of(rule, |_, _| ());
+        let reader = Reader::of(rule, edges);
+        let varies = |level: usize| filter.varies(level);
+        let one = |identity: &Identity| identity.is_one_for_all(varies);
+        let claims = identity.as_ref().is_some_and(one).then(Claims::default);
+        let mapping = reader.mapping.as_ref();
+        let by_topic = mapping.is_some_and(|mapping| mapping.tells_topics_apart(varies));
         Some(Self {
-            filter: Filter::parse(&rule.filter).ok()?,
-            identity: Identity::of(rule, |_, _| ()),
-            reader: Reader {
-                format: rule.format,
-                mapping,
-                topic: Box::default(),
-                edges: Arc::clone(edges),
-            },
+            filter,
+            identity,
+            reader,
+            claims,
+            by_topic,
         })
     }
 
-    fn route(&self, topic: &str) -> Result<Route, String> {
+    fn route(&self, topic: &str, sender: &Sender) -> Result<Route, String> {
         if self.reader.format == Format::Sparkplug && is_state(topic) {
             // It has fewer levels than a node's topics, and nobody's readings.
             let mut reader = self.reader.clone();
@@ -211,10 +169,10 @@ impl Rule {
             });
         }
         let origin = match &self.identity {
-            Some(identity) => identity.origin(topic)?,
+            Some(identity) => identity.origin(topic, sender)?,
             None => Origin::parse(topic)?,
         };
-        let reader = self.reader.at_topic(topic).map(Arc::new);
+        let reader = self.reader.at_topic(topic, sender).map(Arc::new);
         let reader = reader.map_err(|words| Fault::new(LetterCode::BadTopic, words));
         Ok(Route { origin, reader })
     }
@@ -233,11 +191,14 @@ impl Routes {
         }
     }
 
-    /// Where `topic` leads.
-    pub(crate) fn resolve(&self, topic: &str) -> Route {
-        let rule = self.rules.iter().find(|rule| rule.filter.matches(topic));
-        let found = match rule {
-            Some(rule) => rule.route(topic),
+    fn rule(&self, topic: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.filter.matches(topic))
+    }
+
+    /// Where `topic` leads what `sender` publishes on it.
+    pub(crate) fn resolve(&self, topic: &str, sender: &Sender) -> Route {
+        let found = match self.rule(topic) {
+            Some(rule) => rule.route(topic, sender),
             None => Origin::parse(topic).map(|origin| Route {
                 origin,
                 reader: Err(self.no_decoder()),
@@ -249,12 +210,20 @@ impl Routes {
         })
     }
 
+    /// Claims the gateway of `topic` for `sender`, whose connection keeps it, where its rule takes all clients
+    /// for one.
+    pub(crate) fn claim(&self, topic: &str, sender: &Arc<Sender>) -> Result<(), Fault> {
+        let Some(rule) = self.rule(topic) else {
+            return Ok(());
+        };
+        let what = if rule.by_topic { topic } else { "" };
+        let claims = rule.claims.as_ref();
+        let claimed = claims.map_or(Ok(()), |claims| claims.claim(what, sender));
+        claimed.map_err(|words| Fault::new(LetterCode::NotAllowed, words))
+    }
+
     fn no_decoder(&self) -> Fault {
-        let known: Vec<_> = self
-            .rules
-            .iter()
-            .map(|rule| rule.filter.0.as_str())
-            .collect();
+        let known: Vec<_> = self.rules.iter().map(|rule| rule.filter.as_str()).collect();
         let words = format!(
             "no decoder is configured for this topic; there is one for {}",
             known.join(", ")
@@ -263,65 +232,77 @@ impl Routes {
     }
 }
 
-/// An MQTT topic filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Filter(String);
-
-impl Filter {
-    /// Takes `text` if MQTT does.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() || text.len() > 65_535 || text.contains('\0') {
-            return Err(format!(
-                "'{text}' is no topic filter: it is empty, too long or has a NUL"
-            ));
-        }
-        let mut levels = text.split('/').peekable();
-        while let Some(level) = levels.next() {
-            let wild = level.contains(['+', '#']);
-            if wild && level.len() > 1 {
-                return Err(format!(
-                    "'{text}' is no topic filter: '+' and '#' must stand alone in their level"
-                ));
-            }
-            if level == "#" && levels.peek().is_some() {
-                return Err(format!(
-                    "'{text}' is no topic filter: '#' must be the last level"
-                ));
-            }
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// Whether `topic` matches, by section 4.7 of the standard.
-    pub(crate) fn matches(&self, topic: &str) -> bool {
-        if topic.starts_with('$') && self.0.starts_with(['+', '#']) {
-            return false;
-        }
-        let (mut filter, mut levels) = (self.0.split('/'), topic.split('/'));
-        loop {
-            match (filter.next(), levels.next()) {
-                (Some("#"), _) | (None, None) => return true,
-                (Some("+"), Some(_)) => {}
-                (Some(wanted), Some(level)) if wanted == level => {}
-                _ => return false,
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn settings(rules: Vec<DecoderRule>) -> DecodeSettings {
+        DecodeSettings {
+            rules,
+            ..DecodeSettings::default()
+        }
+    }
+
+    #[test]
+    fn a_rule_names_the_sender_by_its_user_or_client() {
+        let rule = r#"{"filter":"v1/devices/me/telemetry","format":"thingsboard","park":"demo",
+            "enterprise":"steel","gateway":"tb-{user}.{client}","others":"ignore"}"#;
+        let routes = Routes::new(&settings(vec![serde_json::from_str(rule).expect("a rule")]));
+        let topic = "v1/devices/me/telemetry";
+        let sender = Sender::new(Some("meter-a"), Some("c1"));
+        let gateway = |route: &Route| route.origin.gateway.to_string();
+        assert_eq!(gateway(&routes.resolve(topic, &sender)), "tb-meter-a.c1");
+        for (sender, words) in [
+            (Sender::new(None, Some("c1")), "gave no user name"),
+            (Sender::new(Some("u"), None), "chose no client id"),
+            (Sender::default(), "a broker does not say who published"),
+            (Sender::new(Some("a b"), Some("c")), "use letters"),
+        ] {
+            let route = routes.resolve(topic, &sender);
+            let reason = route.reader.expect_err("nobody");
+            assert!(reason.contains(words), "{reason}");
+            assert!(route.origin.is_unknown());
+        }
+        // Each client is a gateway of its own, so nobody claims it.
+        for client in ["c1", "c2"] {
+            let sender = Arc::new(Sender::new(Some("u"), Some(client)));
+            assert_eq!(routes.claim(topic, &sender), Ok(()));
+        }
+    }
+
+    #[test]
+    fn clients_that_a_rule_takes_for_one_are_told_apart_by_topics_or_refused() {
+        let rule = |filter: &str, meter: &str| {
+            let rule = format!(
+                r#"{{"filter":"{filter}","format":"thingsboard","park":"p","enterprise":"e","gateway":"g",
+                "map":[{{"field":"v","meter":"{meter}","quantity":"steam"}}]}}"#
+            );
+            Routes::new(&settings(vec![
+                serde_json::from_str(&rule).expect("a rule"),
+            ]))
+        };
+        let [a, b] = ["a", "b"].map(|user| Arc::new(Sender::new(Some(user), Some(user))));
+        let fixed = rule("t/+", "m");
+        assert_eq!(fixed.claim("t/1", &a), Ok(()));
+        assert!(fixed.claim("t/2", &b).is_err());
+        let apart = rule("t/+", "m-{1}");
+        assert_eq!(apart.claim("t/1", &a), Ok(()));
+        assert_eq!(apart.claim("t/2", &b), Ok(()));
+        assert!(apart.claim("t/1", &b).is_err());
+        let literal = rule("t/x", "m-{1}");
+        assert_eq!(literal.claim("t/x", &a), Ok(()));
+        assert!(literal.claim("t/x", &b).is_err());
+    }
+
     #[test]
     fn identity_and_decoder_come_from_the_topic() {
         let routes = Routes::new(&DecodeSettings::default());
-        let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings");
+        let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings", &Sender::default());
         assert_eq!(route.reader.map(|r| r.format), Ok(Format::Json));
         assert_eq!(route.origin.enterprise.as_str(), "steel-01");
-        let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings.pb");
+        let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings.pb", &Sender::default());
         assert_eq!(route.reader.map(|r| r.format), Ok(Format::Protobuf));
-        let route = routes.resolve("park/cq-lj/steel-01/gw1/up/status");
+        let route = routes.resolve("park/cq-lj/steel-01/gw1/up/status", &Sender::default());
         assert!(
             route
                 .reader
@@ -342,7 +323,7 @@ mod tests {
             "park/p/e/g/up/",
             "sensor/1",
         ] {
-            let route = routes.resolve(bad);
+            let route = routes.resolve(bad, &Sender::default());
             assert_eq!(route.origin, Origin::unknown(), "{bad}");
             assert!(
                 route.reader.expect_err("refused").contains(GRAMMAR),
@@ -350,7 +331,7 @@ mod tests {
             );
         }
         let reason = routes
-            .resolve("park/p/钢厂/g/up/readings")
+            .resolve("park/p/钢厂/g/up/readings", &Sender::default())
             .reader
             .expect_err("refused");
         assert!(reason.contains("enterprise"), "{reason}");
@@ -377,8 +358,8 @@ mod tests {
         let rule = r#"{"filter":"spBv1.0/+/+/+/#","format":"sparkplug","park":"demo",
             "enterprise":"{1}","gateway":"gw-{3}","others":"ignore"}"#;
         let rules = vec![serde_json::from_str(rule).expect("a rule")];
-        let routes = Routes::new(&DecodeSettings { rules });
-        let route = routes.resolve("spBv1.0/steel-01/NDATA/edge-7");
+        let routes = Routes::new(&settings(rules));
+        let route = routes.resolve("spBv1.0/steel-01/NDATA/edge-7", &Sender::default());
         assert!(route.reader.is_ok());
         let Origin {
             park,
@@ -387,23 +368,8 @@ mod tests {
         } = route.origin;
         let ids = (park.as_str(), enterprise.as_str(), gateway.as_str());
         assert_eq!(ids, ("demo", "steel-01", "gw-edge-7"));
-        let route = routes.resolve("spBv1.0/钢厂/NDATA/edge-7");
+        let route = routes.resolve("spBv1.0/钢厂/NDATA/edge-7", &Sender::default());
         assert_eq!(route.origin, Origin::unknown());
         assert!(route.reader.expect_err("no id").contains("enterprise"));
-    }
-
-    #[test]
-    fn filters_match_as_the_standard_says() {
-        let matches = |filter, topic| Filter::parse(filter).expect("a filter").matches(topic);
-        assert!(matches("sport/#", "sport"));
-        assert!(matches("sport/#", "sport/tennis/player1"));
-        assert!(matches("+/tennis/#", "sport/tennis"));
-        assert!(matches("/+", "/finance"));
-        assert!(!matches("+", "/finance"));
-        assert!(!matches("#", "$SYS/x"));
-        assert!(!matches("sport/tennis/+", "sport/tennis/player1/ranking"));
-        for bad in ["", "sport+", "a/#/b", "#b", "a\0"] {
-            assert!(Filter::parse(bad).is_err(), "{bad:?}");
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 and 5 on the wire, as a server meets it.
+//! MQTT 3.1, 3.1.1 and 5 on the wire, as a server meets them.
 //!
 //! The layout is written out here and not taken from rumqttc's public codec, for three reasons read in
 //! that codec (0.25.1): it makes two reference-counted slices and a copied frame of every PUBLISH, which
@@ -6,50 +6,70 @@
 //! send, and passwords that are not UTF-8; and it cannot say the topic of a packet too large to keep. The
 //! tests hold this module to that codec, packet by packet.
 //!
-//! Everything borrows from the receive buffer, and nothing here can fail but with [`Malformed`].
+//! Everything borrows from the receive buffer. A packet is read to its last byte, and nothing here can fail but with a
+//! [`Violation`], which has the reason code that the standard gives it; who read the packet closes the connection.
 
 mod connect;
 mod control;
 mod cursor;
+mod property;
 mod publish;
+mod reason;
 mod reply;
+mod text;
 
 #[cfg(test)]
 pub(crate) use self::connect::Password;
 pub(crate) use self::{
-    connect::{Connect, ConnectError, Will, connect},
-    control::{disconnect_reason, pubrel, subscribe, unsubscribe},
-    cursor::Malformed,
+    connect::{Connect, ConnectError, Will, connect, connect_too_large},
+    control::{
+        RetainHandling, Subscribe, Subscription, auth, disconnect, pingreq, puback, pubrel,
+        subscribe, unsubscribe,
+    },
     publish::{Count, Publish, publish, publish_start},
+    reason::{Reason, Violation},
     reply::{
-        Connack, GRANTED, Retained, connack, deliver, disconnect, not_granted, pingresp, pubcomp,
-        refuse, refuse_with, suback, unsuback,
+        Connack, Delivery, connack, deliver, farewell, granted, not_granted, pingresp, pubcomp,
+        pubrel_unknown, refuse, suback, unsuback,
     },
 };
 
 /// The version a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
+    /// MQTT 3.1, of old gateways.
+    V3,
     /// MQTT 3.1.1.
     V4,
     /// MQTT 5.
     V5,
 }
 
-/// The packets that a client may send.
+impl Version {
+    /// Whether it has properties and reason codes.
+    pub(crate) fn is_v5(self) -> bool {
+        self == Self::V5
+    }
+}
+
+/// The packets of the standard, by who may send them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Connect,
     Publish,
+    Puback,
+    Pubrec,
     Pubrel,
+    Pubcomp,
     Subscribe,
     Unsubscribe,
     Pingreq,
     Disconnect,
-    /// PUBACK, PUBREC or PUBCOMP: answers to publishes that we never send.
-    Answer,
-    /// One that only a server sends, AUTH, or none at all.
-    Foreign,
+    Auth,
+    /// CONNACK, SUBACK, UNSUBACK or PINGRESP.
+    OfServers,
+    /// The type that is forbidden.
+    Reserved,
 }
 
 /// A whole packet.
@@ -61,9 +81,11 @@ pub(crate) struct Frame<'a> {
     pub(crate) body: &'a [u8],
     /// Bytes of the whole packet.
     pub(crate) size: usize,
+    /// Its length is written in more bytes than it needs.
+    pub(crate) padded: bool,
 }
 
-/// What stands at the front of a buffer.
+/// The front of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Split<'a> {
     /// A packet.
@@ -77,22 +99,58 @@ pub(crate) enum Split<'a> {
 
 impl Frame<'_> {
     pub(crate) fn kind(&self) -> Kind {
-        match self.first >> 4 {
-            1 => Kind::Connect,
-            3 => Kind::Publish,
-            4 | 5 | 7 => Kind::Answer,
-            6 => Kind::Pubrel,
-            8 => Kind::Subscribe,
-            10 => Kind::Unsubscribe,
-            12 => Kind::Pingreq,
-            14 => Kind::Disconnect,
-            _ => Kind::Foreign,
+        kind(self.first)
+    }
+
+    /// Refuses a fixed header that `version` does not allow. The flags of PUBLISH mean something and are read with it.
+    pub(crate) fn check(&self, version: Version) -> Result<(), Violation> {
+        // [MQTT-1.5.5-1]; MQTT 3.1 and 3.1.1 do not ask it, and small devices write lengths of a fixed width.
+        if self.padded && version.is_v5() {
+            return Err(Violation::malformed(
+                "a remaining length longer than it need be",
+            ));
+        }
+        let expected = match self.kind() {
+            Kind::Publish => return Ok(()),
+            Kind::Pubrel | Kind::Subscribe | Kind::Unsubscribe => 0x02,
+            _ => 0x00,
+        };
+        // MQTT 3.1 does not use the flags of the others, and lets DUP mark what is sent again.
+        let checked = match (version, expected) {
+            (Version::V3, 0x00) => 0x00,
+            (Version::V3, _) => 0x06,
+            _ => 0x0f,
+        };
+        match self.first & checked == expected {
+            true => Ok(()),
+            false => Err(Violation::malformed(
+                "the reserved flags of a packet are wrong",
+            )),
         }
     }
 }
 
+/// The type of a packet that begins with `first`.
+pub(crate) fn kind(first: u8) -> Kind {
+    match first >> 4 {
+        1 => Kind::Connect,
+        3 => Kind::Publish,
+        4 => Kind::Puback,
+        5 => Kind::Pubrec,
+        6 => Kind::Pubrel,
+        7 => Kind::Pubcomp,
+        8 => Kind::Subscribe,
+        10 => Kind::Unsubscribe,
+        12 => Kind::Pingreq,
+        14 => Kind::Disconnect,
+        15 => Kind::Auth,
+        2 | 9 | 11 | 13 => Kind::OfServers,
+        _ => Kind::Reserved,
+    }
+}
+
 /// Splits the first packet off `buffer`.
-pub(crate) fn split(buffer: &[u8], size_max: usize) -> Result<Split<'_>, Malformed> {
+pub(crate) fn split(buffer: &[u8], size_max: usize) -> Result<Split<'_>, Violation> {
     let Some((&first, rest)) = buffer.split_first() else {
         return Ok(Split::Partial);
     };
@@ -103,9 +161,13 @@ pub(crate) fn split(buffer: &[u8], size_max: usize) -> Result<Split<'_>, Malform
         if byte & 0x80 == 0 {
             let header = 2 + place;
             let size = header + length;
-            let body = &buffer[header..buffer.len().min(size)];
-            let frame = Frame { first, body, size };
-            return Ok(match (size > size_max, body.len() == length) {
+            let frame = Frame {
+                first,
+                body: &buffer[header..buffer.len().min(size)],
+                size,
+                padded: place > 0 && byte == 0,
+            };
+            return Ok(match (size > size_max, frame.body.len() == length) {
                 (true, _) => Split::TooLarge(frame),
                 (false, true) => Split::Whole(frame),
                 (false, false) => Split::Partial,
@@ -115,7 +177,7 @@ pub(crate) fn split(buffer: &[u8], size_max: usize) -> Result<Split<'_>, Malform
     if rest.len() < 4 {
         Ok(Split::Partial)
     } else {
-        Err(Malformed("a remaining length of five bytes"))
+        Err(Violation::malformed("a remaining length of five bytes"))
     }
 }
 

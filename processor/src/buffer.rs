@@ -1,15 +1,16 @@
 //! Rows that wait for the next flush, by park and day, in the order of the log.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use greenpark_archive::{
     builder::RowsBuilder,
-    rows::{Merged, SeriesKey},
+    rows::{Late, Merged, SeriesKey},
 };
 use greenpark_model::{
     batch::Batch,
     day::{CivilDay, DAY_MS, Instant},
-    id::EnterpriseId,
+    id::{EnterpriseId, GatewayId},
+    ticket::Ticket,
 };
 use rustc_hash::FxHashMap;
 
@@ -25,6 +26,12 @@ pub(crate) struct DayRows {
     instants: Vec<i64>,
     values: Vec<i64>,
     flags: Vec<u8>,
+    /// Few readings have one, by row.
+    tickets: Vec<(u32, Ticket)>,
+    /// Few readings came late, by row.
+    late: Vec<(u32, Late)>,
+    /// Runs of rows that may only have been sent again.
+    again: Vec<Range<u32>>,
 }
 
 /// What one park's books wait for.
@@ -70,17 +77,18 @@ impl ParkBuffer {
             if behind {
                 continue;
             }
-            self.days
-                .entry(run.day)
-                .or_default()
-                .extend(batch, run, &ids);
+            let day = self.days.entry(run.day).or_default();
+            day.extend(batch, run, &ids, &arrival.gateway);
+            if arrival.again {
+                day.mark_again(run.to - run.from);
+            }
             let pending = Pending::touch(self.pending.get(&run.day).copied(), now);
             self.pending.insert(run.day, pending);
             taken += run.to - run.from;
         }
-        if let (Some(earliest), Some(latest)) = (batch.instants().iter().min(), batch.latest()) {
+        if let (Some(earliest), Some(latest)) = (earliest_in_time(batch), batch.latest()) {
             self.watermark
-                .hear(&arrival.gateway, *earliest, latest.0, now);
+                .hear(&arrival.gateway, earliest, latest.0, now);
         }
         self.rows += taken;
         taken
@@ -124,8 +132,11 @@ impl ParkBuffer {
 }
 
 impl DayRows {
-    fn extend(&mut self, batch: &Batch, run: Run, ids: &[u32]) {
+    fn extend(&mut self, batch: &Batch, run: Run, ids: &[u32], gateway: &GatewayId) {
         let range = run.from..run.to;
+        if !batch.tickets().is_empty() || !batch.late().is_empty() {
+            self.extend_marks(batch, run, gateway);
+        }
         let of = batch.series()[range.clone()].iter();
         // OK because a batch only names series that it lists.
         self.series.extend(of.map(|&series| ids[series as usize]));
@@ -136,13 +147,43 @@ impl DayRows {
         self.flags.extend_from_slice(&batch.flags()[range]);
     }
 
+    /// Says that the rows which were appended last, so many, may only have been sent again.
+    fn mark_again(&mut self, many: usize) {
+        // OK because a day that waits has fewer rows than 2^32.
+        let end = self.series.len() as u32;
+        self.again.push(end - many as u32..end);
+    }
+
+    /// Takes the tickets and late marks of the readings that are about to be appended.
+    fn extend_marks(&mut self, batch: &Batch, run: Run, gateway: &GatewayId) {
+        let start = self.series.len();
+        let moved = |row: u32| {
+            let row = row as usize;
+            let within = (run.from..run.to).contains(&row);
+            // OK because a day that waits has fewer rows than 2^32.
+            within.then(|| (start + row - run.from) as u32)
+        };
+        let tickets = batch.tickets().iter();
+        self.tickets
+            .extend(tickets.filter_map(|(row, ticket)| Some((moved(*row)?, ticket.clone()))));
+        let Some(received) = batch.received() else {
+            return;
+        };
+        let late = batch.late().iter().filter_map(|&row| {
+            let gateway = gateway.clone();
+            Some((moved(row)?, Late { received, gateway }))
+        });
+        self.late.extend(late);
+    }
+
     /// Rows of the day.
     pub(crate) fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// Sorts the rows and drops repeats; `keys` are the park's.
-    pub(crate) fn merge(self, keys: &[SeriesKey]) -> Merged {
+    /// Sorts the rows and drops repeats; `keys` are the park's, and the rows are all those of records before
+    /// `until` that the book does not have.
+    pub(crate) fn merge(self, keys: &[SeriesKey], until: u64) -> Merged {
         let mut builder = RowsBuilder::new();
         let mut known: Vec<Option<u32>> = vec![None; keys.len()];
         let rows = self
@@ -157,8 +198,29 @@ impl DayRows {
             let key = *known[at].get_or_insert_with(|| builder.key(&keys[at]));
             builder.push(key, instant, value, flag);
         }
+        for (row, ticket) in self.tickets {
+            builder.ticket(row, ticket);
+        }
+        for (row, late) in self.late {
+            builder.late(row, late);
+        }
+        for row in self.again.into_iter().flatten() {
+            builder.again(row);
+        }
+        builder.reach(until);
         builder.finish()
     }
+}
+
+/// The earliest instant of the batch, late readings aside: they say nothing of how far their gateway has come.
+fn earliest_in_time(batch: &Batch) -> Option<i64> {
+    let late = batch.late();
+    if late.is_empty() {
+        return batch.instants().iter().copied().min();
+    }
+    let in_time = (0u32..).zip(batch.instants());
+    let in_time = in_time.filter(|(row, _)| late.binary_search(row).is_err());
+    in_time.map(|(_, &ms)| ms).min()
 }
 
 /// Splits instants into runs of one day each.

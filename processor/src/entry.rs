@@ -22,6 +22,8 @@ pub(crate) struct Arrival {
     /// Which of the gateway's numbered messages end in the batch, and of which epoch.
     pub(crate) epoch: u64,
     pub(crate) numbers: Numbers,
+    /// Every message that ends in the batch had come before: it was only sent again.
+    pub(crate) again: bool,
 }
 
 /// Reads `entry`; otherwise why it is passed over. Ingest checks all that it appends, so such an entry
@@ -43,5 +45,6 @@ pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {
         batch,
         epoch: record.headers.epoch,
         numbers,
+        again: false,
     })
 }

@@ -88,6 +88,21 @@ impl BookFlush<'_> {
         Ok(published)
     }
 
+    /// The first offset of which the book's files say nothing once this flush is in it.
+    fn reach(&self) -> u64 {
+        let consumed = self.book.consumed().map(|one| one.next_offset).max();
+        let read = self.offsets.map_or(0, |offsets| offsets.next);
+        consumed.unwrap_or(0).max(read)
+    }
+
+    /// Where the readings of a sealed file come from: all records up to [`Self::reach`].
+    fn sealed_offsets(&self) -> Option<(u32, u64, u64)> {
+        let reach = self.reach();
+        let read = self.offsets.map(|o| (o.partition, o.first, reach));
+        let known = || self.book.consumed().next();
+        read.or_else(|| known().map(|one| (one.partition, reach, reach)))
+    }
+
     /// A day's hot files in the order of the log.
     fn hot_files(&self, day: CivilDay) -> Vec<ReadingsFile> {
         let files = self.book.day_files(day).filter(|file| file.is_hot());
@@ -99,7 +114,7 @@ impl BookFlush<'_> {
     /// What a day has that is not sealed.
     async fn fresh(&self, day: CivilDay, rows: Option<DayRows>) -> Result<Fresh, RunError> {
         let merged = match rows {
-            Some(rows) => merge_rows(rows, &self.keys).await?,
+            Some(rows) => merge_rows(rows, &self.keys, self.reach()).await?,
             None => Merged::default(),
         };
         let hot = self.hot_files(day);
@@ -180,13 +195,12 @@ impl BookFlush<'_> {
             }
             false => (Vec::new(), 0, 0),
         };
-        let offsets = self.offsets.map(|o| (o.partition, o.first, o.next));
         Ok(DayToSeal {
             day: fresh.day,
             parts,
             hot,
             sealed,
-            offsets,
+            offsets: self.sealed_offsets(),
             duplicates,
             conflicts,
         })
@@ -218,7 +232,7 @@ impl BookFlush<'_> {
             return Ok(());
         };
         for (day, rows) in days {
-            let mut merged = merge_rows(rows, &self.keys).await?;
+            let mut merged = merge_rows(rows, &self.keys, self.reach()).await?;
             let mut piled = self.hot_files(day);
             let sizes: Vec<u64> = piled.iter().map(|f| f.rows).collect();
             let count = files_to_merge(&sizes, merged.rows.len() as u64, self.seal_rows);
@@ -237,9 +251,7 @@ impl BookFlush<'_> {
                     partition: offsets.partition,
                     offset: first,
                 },
-                offsets: Some((offsets.partition, first, offsets.next)),
-                duplicates: merged.duplicates,
-                conflicts: merged.conflicts,
+                offsets: Some((offsets.partition, first, self.reach())),
             };
             let encoded = encode_readings(&merged.rows, &facts)?;
             self.metrics.duplicates.inc_by(merged.duplicates);
@@ -268,7 +280,7 @@ impl BookFlush<'_> {
     }
 
     async fn commit(&mut self, change: Change) -> Result<Option<Published>, RunError> {
-        if change.add.is_empty() && change.remove.is_empty() {
+        if change.add.is_empty() && change.remove.is_empty() && change.totals.is_empty() {
             return Ok(None);
         }
         let published = self.book.publish(change).await?;
@@ -287,12 +299,16 @@ struct Fresh {
     merged: Merged,
 }
 
-async fn merge_rows(rows: DayRows, keys: &Arc<Vec<SeriesKey>>) -> Result<Merged, RunError> {
+async fn merge_rows(
+    rows: DayRows,
+    keys: &Arc<Vec<SeriesKey>>,
+    until: u64,
+) -> Result<Merged, RunError> {
     if rows.len() < 50_000 {
-        return Ok(rows.merge(keys));
+        return Ok(rows.merge(keys, until));
     }
     let keys = Arc::clone(keys);
-    tokio::task::spawn_blocking(move || rows.merge(&keys))
+    tokio::task::spawn_blocking(move || rows.merge(&keys, until))
         .await
         .map_err(RunError::worker)
 }

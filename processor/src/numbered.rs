@@ -6,20 +6,27 @@
 //! does not hold yet. After a kill that record is read again; its rows, which the books have, are passed
 //! over, and its numbers are taken once more. A park that is dropped because another processor has its
 //! partition takes its numbers with it.
+//!
+//! The numbers say, too, which records were only sent again: each message that ends in one had come before. What
+//! came before is what the table holds and what was read since, for where reading begins the table has all.
 
 use std::mem;
 
 use greenpark_archive::{
-    error::PublishError,
+    error::{PublishError, ReadError},
     lake::Lake,
     messages::{GatewayEpoch, Messages, MessagesTable},
 };
-use greenpark_model::{day::Instant, id::ParkId};
+use greenpark_model::{day::Instant, id::ParkId, numbers::Numbers};
+use rustc_hash::FxHashMap;
 
 use crate::{archived::Telling, entry::Arrival};
 
 /// Runs that may wait before the table is written at once, some megabytes.
 const RUNS_MAX: usize = 65_536;
+
+/// Runs of one epoch that are known to have come. Of a gateway with more gaps, what is new is taken for new.
+const COME_RUNS_MAX: usize = 16_384;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -34,13 +41,18 @@ pub(crate) struct Numbered {
     due: Option<Instant>,
     /// Opened when there is something to write.
     table: Option<MessagesTable>,
+    /// All numbers that came, once any did; [`None`] until then.
+    come: Option<FxHashMap<GatewayEpoch, Numbers>>,
 }
 
 impl Numbered {
-    /// Takes the numbers of a batch, if there are any.
-    pub(crate) fn take(&mut self, arrival: &Arrival) {
+    /// Takes the numbers of a batch, if there are any. Returns whether all of them had come before.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the lake's table cannot be read.
+    pub(crate) async fn take(&mut self, arrival: &Arrival, lake: &Lake) -> Result<bool, ReadError> {
         if arrival.numbers.is_empty() {
-            return;
+            return Ok(false);
         }
         let of = GatewayEpoch {
             enterprise: arrival.enterprise.clone(),
@@ -53,6 +65,19 @@ impl Numbered {
         if !self.waiting.is_empty() {
             self.first_offset.get_or_insert(arrival.offset);
         }
+        let come = match &mut self.come {
+            Some(come) => come,
+            None => {
+                let held = lake.messages(&arrival.park).read().await?;
+                self.come.insert(numbers_of(&held))
+            }
+        };
+        let come = come.entry(of).or_default();
+        let again = come.holds(&arrival.numbers);
+        if !again && come.runs().len() < COME_RUNS_MAX {
+            come.join(&arrival.numbers);
+        }
+        Ok(again)
     }
 
     /// Everything of the park that was read is in the books: tells what waited for that.
@@ -94,4 +119,13 @@ impl Numbered {
         }
         Ok(())
     }
+}
+
+/// The numbers of each epoch, whatever their days.
+fn numbers_of(messages: &Messages) -> FxHashMap<GatewayEpoch, Numbers> {
+    let mut numbers: FxHashMap<GatewayEpoch, Numbers> = FxHashMap::default();
+    for (of, _, run) in messages.iter() {
+        numbers.entry(of.clone()).or_default().join(run);
+    }
+    numbers
 }

@@ -360,7 +360,7 @@ impl Processor {
         });
         offsets.next = next;
         let now = self.clock.now();
-        let arrival = match entry::read(entry) {
+        let mut arrival = match entry::read(entry) {
             Ok(arrival) => arrival,
             Err(reason) => {
                 warn!(?position, reason, "log record passed over");
@@ -370,8 +370,9 @@ impl Processor {
             }
         };
         let years = years(&arrival.batch);
+        let lake = self.lake.clone();
         let park = self.open(&arrival.park, position.partition, &years).await?;
-        park.numbered.take(&arrival);
+        arrival.again = park.numbered.take(&arrival, &lake).await?;
         let taken = park.buffer.take(&arrival, now, &park.consumed);
         self.metrics.readings.inc_by(taken as u64);
         self.metrics.buffered.inc_by(taken as i64);

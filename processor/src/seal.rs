@@ -56,7 +56,7 @@ pub(crate) struct SealedDay {
 }
 
 /// Seals one day. An enterprise whose new rows are all repeats of sealed ones keeps its file and its
-/// revision.
+/// revision; its totals count them.
 pub(crate) fn seal_day(
     park: &ParkId,
     meters: &Meters,
@@ -74,21 +74,29 @@ pub(crate) fn seal_day(
     sealed.conflicts += merged.conflicts;
     let mut in_force = to_seal.sealed;
     for enterprise in merged.rows.enterprises() {
-        let fresh = merged.rows.select_enterprise(enterprise);
+        let fresh = || merged.rows.select_enterprise(enterprise);
         let old = in_force.remove(enterprise);
         let revision = old.as_ref().map_or(0, |(file, _)| revision_of(file));
-        let (duplicates, conflicts, rows) = match &old {
-            None => (0, 0, fresh),
-            Some((_, rows)) => {
-                let both = Rows::merge(&[rows, &fresh]);
-                (both.duplicates, both.conflicts, both.rows)
+        let (conflicts, mut rows) = match &old {
+            None => (0, fresh()),
+            Some((file, before)) => {
+                let fresh = match is_read_again(&parts, before) {
+                    true => unsealed(&parts, before).select_enterprise(enterprise),
+                    false => fresh(),
+                };
+                let both = Rows::merge(&[before, &fresh]);
+                sealed.duplicates += both.duplicates;
+                if both.rows.are_those_of(before) {
+                    let repeats = repeats_of(&both.rows, before, file);
+                    sealed.totals.extend(repeats);
+                    continue;
+                }
+                (both.conflicts, both.rows)
             }
         };
-        sealed.duplicates += duplicates;
-        if old.as_ref().is_some_and(|(_, before)| *before == rows) {
-            continue;
-        }
         sealed.conflicts += conflicts;
+        // All that came before is here, so every reading has the place that it will keep.
+        rows.again.clear();
         let facts = FileFacts {
             park: park.clone(),
             day: to_seal.day,
@@ -97,8 +105,6 @@ pub(crate) fn seal_day(
                 revision: revision + 1,
             },
             offsets: to_seal.offsets,
-            duplicates: sealed.duplicates,
-            conflicts: sealed.conflicts,
         };
         let encoded = encode_readings(&rows, &facts)?;
         let file = NewFile {
@@ -119,6 +125,39 @@ pub(crate) fn seal_day(
     Ok(sealed)
 }
 
+/// Whether any of `parts` has only records that the sealed rows have: a flush was cut short between two of its
+/// commits, and its records are read again.
+fn is_read_again(parts: &[&Rows], sealed: &Rows) -> bool {
+    parts.iter().any(|part| is_sealed(part, sealed))
+}
+
+fn is_sealed(part: &Rows, sealed: &Rows) -> bool {
+    part.until > 0 && part.until <= sealed.until
+}
+
+/// The rows of `parts` that the sealed ones do not have for sure.
+fn unsealed(parts: &[&Rows], sealed: &Rows) -> Rows {
+    let rest: Vec<&Rows> = parts
+        .iter()
+        .copied()
+        .filter(|part| !is_sealed(part, sealed))
+        .collect();
+    Rows::merge(&rest).rows
+}
+
+/// The repeats that came after `file` was sealed, as rows of totals of their own.
+fn repeats_of(both: &Rows, sealed: &Rows, file: &ReadingsFile) -> Vec<TotalsRow> {
+    let revision = revision_of(file);
+    let each = both.keys.iter().enumerate().filter_map(|(at, key)| {
+        let many = both.repeats_of(at).saturating_sub(sealed.repeats_of(at));
+        (many > 0).then(|| {
+            let SeriesKey { enterprise, series } = key.clone();
+            TotalsRow::repeats(enterprise, series, (file.day, revision), many)
+        })
+    });
+    each.collect()
+}
+
 /// The totals of rows that rest in a sealed file with `sha256`.
 fn totals_of(
     meters: &Meters,
@@ -127,15 +166,16 @@ fn totals_of(
     revision: u32,
     sha256: [u8; 32],
 ) -> Vec<TotalsRow> {
-    let spans = rows.spans();
+    let few = |many: usize| u32::try_from(many).unwrap_or(u32::MAX);
+    let spans = rows.spans().enumerate();
     spans
-        .map(|(key, span)| {
+        .map(|(at, (key, span))| {
+            let late = few(rows.late_in(span.clone()).count());
             let columns = rows.columns(span);
             let SeriesKey { enterprise, series } = key.clone();
-            let traits = meters.traits(&enterprise, &series, day.year()).on(day);
+            let traits = meters.traits(&enterprise, &series).on(day);
             let fold = fold_day(series.kind, &traits, columns);
-            let superseded = columns.superseded.iter().filter(|&&s| s).count();
-            let conflicts = u32::try_from(superseded).unwrap_or(u32::MAX);
+            let conflicts = few(columns.superseded.iter().filter(|&&s| s).count());
             let rules = traits.rules(series.kind).into();
             TotalsRow {
                 enterprise,
@@ -145,8 +185,9 @@ fn totals_of(
                 sha256,
                 rules,
                 fold,
-                duplicates: 0,
+                duplicates: rows.repeats_of(at),
                 conflicts,
+                late,
             }
         })
         .collect()

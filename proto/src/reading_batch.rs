@@ -1,7 +1,7 @@
 //! A batch of readings to protobuf and back.
 //!
 //! Columns are packed: an instant is the difference to the reading before, a value its millionths, and
-//! flags are left out where all are normal. What is decoded is checked as if a stranger had sent it, and
+//! flags are left out where all are normal; tickets and late readings are lists of rows, empty as a rule. What is decoded is checked as if a stranger had sent it, and
 //! is taken whole or not at all: a record of the log is ours, so a mistake in it is a mistake of ours.
 //! Ingest, which takes the good readings of a stranger's batch beside the bad, reads the message itself
 //! and shares [`rescale`].
@@ -15,12 +15,15 @@
 
 use bytes::Bytes;
 use greenpark_model::{
-    amount::{Amount, Sum},
+    amount::Amount,
     batch::{Batch, BatchError, Columns},
+    day::Instant,
     id::{IdError, MeterId},
     numbers::Numbers,
     quantity::{Quantity, UnknownQuantity},
     reading::{Flag, Kind, Series},
+    ticket::{Ticket, TicketError},
+    unit::Ratio,
 };
 use prost::Message;
 
@@ -51,7 +54,9 @@ pub enum DecodeError {
         cause: UnknownQuantity,
     },
     /// A series without a kind.
-    #[error("series {index}: its kind is missing; say register, interval, event or gauge")]
+    #[error(
+        "series {index}: its kind is missing; say register, interval, event, gauge or daily_counter"
+    )]
     Kind {
         /// Which series, from zero.
         index: usize,
@@ -81,6 +86,15 @@ pub enum DecodeError {
     Instant {
         /// Which reading, from zero.
         index: usize,
+    },
+    /// A ticket that no gateway sends and nothing implies.
+    #[error("ticket {index}: it is no ticket number")]
+    Ticket {
+        /// Which ticket, from zero.
+        index: usize,
+        /// Why.
+        #[source]
+        cause: TicketError,
     },
     /// Columns that do not fit together.
     #[error("columns that do not fit together")]
@@ -121,6 +135,14 @@ pub fn encode_numbered(batch: &Batch, numbers: &Numbers) -> Bytes {
             batch.flags().to_vec()
         },
         numbered: numbers.turns(),
+        ticket_rows: batch.tickets().iter().map(|(row, _)| *row).collect(),
+        tickets: batch
+            .tickets()
+            .iter()
+            .map(|(_, ticket)| ticket.as_str().to_owned())
+            .collect(),
+        late_rows: batch.late().to_vec(),
+        received_ms: batch.received().map_or(0, |at| at.0),
     };
     message.encode_to_vec().into()
 }
@@ -131,6 +153,7 @@ fn to_wire(series: &Series) -> wire::Series {
         Kind::Interval => wire::Kind::Interval,
         Kind::Event => wire::Kind::Event,
         Kind::Gauge => wire::Kind::Gauge,
+        Kind::DailyCounter => wire::Kind::DailyCounter,
     };
     wire::Series {
         meter: series.meter.as_str().to_owned(),
@@ -172,6 +195,8 @@ fn to_batch(message: wire::ReadingBatch) -> Result<Batch, DecodeError> {
         0 => vec![Flag::Normal.code(); rows],
         _ => message.flags,
     };
+    let tickets = tickets(&message.ticket_rows, &message.tickets)?;
+    let received = (message.received_ms != 0).then_some(Instant(message.received_ms));
     Batch::from_columns(
         table,
         Columns {
@@ -179,9 +204,24 @@ fn to_batch(message: wire::ReadingBatch) -> Result<Batch, DecodeError> {
             instants,
             values,
             flags,
+            tickets,
+            late: message.late_rows,
+            received,
         },
     )
     .map_err(DecodeError::Columns)
+}
+
+fn tickets(rows: &[u32], tickets: &[String]) -> Result<Vec<(u32, Ticket)>, DecodeError> {
+    if rows.len() != tickets.len() {
+        return Err(DecodeError::Columns(BatchError::Ragged));
+    }
+    let each = rows.iter().zip(tickets).enumerate();
+    each.map(|(index, (&row, text))| match Ticket::parse(text) {
+        Ok(ticket) => Ok((row, ticket)),
+        Err(cause) => Err(DecodeError::Ticket { index, cause }),
+    })
+    .collect()
 }
 
 fn absolute(mut deltas: Vec<i64>) -> Result<Vec<i64>, DecodeError> {
@@ -195,7 +235,7 @@ fn absolute(mut deltas: Vec<i64>) -> Result<Vec<i64>, DecodeError> {
     Ok(deltas)
 }
 
-fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<i32>), DecodeError> {
+fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<Ratio>), DecodeError> {
     let mut table = Vec::with_capacity(series.len());
     let mut scales = Vec::with_capacity(series.len());
     for (index, entry) in series.iter().enumerate() {
@@ -210,14 +250,12 @@ fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<i32>), Deco
             wire::Kind::Interval => Kind::Interval,
             wire::Kind::Event => Kind::Event,
             wire::Kind::Gauge => Kind::Gauge,
+            wire::Kind::DailyCounter => Kind::DailyCounter,
             wire::Kind::Unspecified => return Err(DecodeError::Kind { index }),
         };
         let unit = quantity.medium.unit();
-        let scale = match entry.unit.as_str() {
-            "" => Some(0),
-            symbol => unit.scale_from(symbol),
-        };
-        scales.push(scale.ok_or_else(|| DecodeError::Unit {
+        let ratio = quantity.medium.ratio_of(&entry.unit);
+        scales.push(ratio.map_err(|_| DecodeError::Unit {
             index,
             unit: entry.unit.chars().take(20).collect(),
             quantity,
@@ -236,9 +274,9 @@ fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<i32>), Deco
 fn scale_values(
     mut values: Vec<i64>,
     series: &[u32],
-    scales: &[i32],
+    scales: &[Ratio],
 ) -> Result<Vec<i64>, DecodeError> {
-    if scales.iter().all(|&s| s == 0) {
+    if scales.iter().all(|&s| s == Ratio::ONE) {
         return Ok(values);
     }
     for (index, (value, &of)) in values.iter_mut().zip(series).enumerate() {
@@ -246,40 +284,25 @@ fn scale_values(
             .ok()
             .and_then(|of| scales.get(of))
             .copied()
-            .unwrap_or(0);
+            .unwrap_or(Ratio::ONE);
         let amount = rescale(*value, scale).ok_or(DecodeError::Value { index })?;
         *value = amount.micro();
     }
     Ok(values)
 }
 
-/// The amount of `micro` millionths of a unit that is 10^`scale` canonical units, rounded half to even
-/// like every amount that is parsed; `None` where it has more than eighteen digits.
+/// The amount of `micro` millionths of a unit that is `ratio` canonical units, rounded half to even like
+/// every amount that is parsed; `None` where it has more than eighteen digits.
 ///
 /// ```
+/// use greenpark_model::unit::Ratio;
 /// use greenpark_proto::reading_batch::rescale;
-/// let kwh = rescale(1_500_000, 3).expect("1.5 MWh");
+/// let kwh = rescale(1_500_000, Ratio::power_of_ten(3)).expect("1.5 MWh");
 /// assert_eq!(kwh.to_string(), "1500");
 /// ```
 #[must_use]
-pub fn rescale(micro: i64, scale: i32) -> Option<Amount> {
-    let micro = i128::from(micro);
-    let scaled = match 10i128.checked_pow(scale.unsigned_abs()) {
-        Some(power) if scale >= 0 => micro.checked_mul(power)?,
-        Some(power) => divide_to_even(micro, power),
-        // OK because 10^39 is more than twice any i64.
-        None if scale < 0 || micro == 0 => 0,
-        None => return None,
-    };
-    Sum(scaled).amount().ok()
-}
-
-/// `value ÷ divisor` for one or a positive even divisor, rounded half to even.
-fn divide_to_even(value: i128, divisor: i128) -> i128 {
-    let (whole, rest) = (value.div_euclid(divisor), value.rem_euclid(divisor));
-    let half = divisor / 2;
-    let up = rest > half || (rest == half && half > 0 && whole % 2 != 0);
-    whole + i128::from(up)
+pub fn rescale(micro: i64, ratio: Ratio) -> Option<Amount> {
+    ratio.of_micro(micro)
 }
 
 #[cfg(test)]

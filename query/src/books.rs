@@ -51,12 +51,16 @@ pub(crate) struct SeriesDays {
     pub(crate) days: Vec<(CivilDay, DayFold)>,
     /// Days with duplicates or conflicts, and how many of each.
     pub(crate) repeats: Vec<(CivilDay, u32, u32)>,
+    /// Days with readings that came late, and how many of them count.
+    pub(crate) late: Vec<(CivilDay, u32)>,
     /// The last reading of the last day, if that day's rows were read.
     pub(crate) newest: Option<Newest>,
     /// All days joined into one fold.
     pub(crate) whole: DayFold,
     /// How many of them have readings.
     pub(crate) whole_days: u32,
+    /// The most readings that a day has.
+    pub(crate) most_readings: u32,
 }
 
 /// The days of a book at one state.
@@ -102,6 +106,7 @@ struct OpenFold {
     fold: DayFold,
     duplicates: u32,
     conflicts: u32,
+    late: u32,
     newest: Option<Newest>,
 }
 
@@ -298,6 +303,7 @@ impl Books {
             }
         }
         rows.sort_by(|a, b| (&a.key, a.day, a.revision).cmp(&(&b.key, b.day, b.revision)));
+        decode::add_repeats(&mut rows);
         let totals = Arc::new(Totals {
             version: snapshot.totals_version,
             rows,

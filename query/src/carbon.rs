@@ -12,7 +12,10 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use crate::fields::{Document, Entry, FileError, day, positive};
+use crate::{
+    fields::{Document, Entry, FileError, day, positive},
+    footprint,
+};
 
 const BUILT_IN: &str = include_str!("../data/carbon/ghg-2025.toml");
 
@@ -36,6 +39,13 @@ pub fn load(files: &[PathBuf]) -> Result<CarbonSet, FileError> {
 
 fn parse(text: &str, path: &str) -> Result<CarbonSet, FileError> {
     let mut document = Document::parse(text).map_err(FileError::parse("carbon factors", path))?;
+    // The file's own name for itself, and lists of factors that are no grid's.
+    footprint::refuse(&mut document.head());
+    for (number, problem) in document.list("footprint", |_| Some(footprint::check("footprint"))) {
+        let problem = problem.err().map(|problem| problem.to_string());
+        let entry = format!("footprint {number}");
+        document.note(&entry, "footprint", problem.unwrap_or_default());
+    }
     let id = document.head().text("id");
     let grid = document.list("grid", grid);
     let fuels = document.list("fuel", fuel);
@@ -61,6 +71,7 @@ fn is_overlap(one: &GridFactor, other: &GridFactor) -> bool {
 }
 
 fn grid(entry: &mut Entry<'_>) -> Option<GridFactor> {
+    footprint::refuse(entry);
     let region = entry.required("region", |text| {
         text.parse()
             .map_err(|error: UnknownRegion| error.to_string())
@@ -83,6 +94,7 @@ fn grid(entry: &mut Entry<'_>) -> Option<GridFactor> {
 }
 
 fn fuel(entry: &mut Entry<'_>) -> Option<FuelFactor> {
+    footprint::refuse(entry);
     let medium = entry.required("medium", |text| {
         Medium::from_name(text)
             .filter(|medium| *medium != Medium::Electricity)
@@ -154,9 +166,9 @@ fn power_of_ten(unit: &str, medium: Medium) -> Result<u32, String> {
         None => (unit, 0),
     };
     let canonical = medium.unit();
-    canonical
-        .scale_from(symbol)
-        .and_then(|power| u32::try_from(power + more).ok())
+    let ratio = medium.ratio_of(symbol).ok();
+    ratio
+        .and_then(|ratio| u32::try_from(ratio.as_power_of_ten()? + more).ok())
         .ok_or_else(|| {
             format!(
                 "'{unit}' is not {0} or a multiple of it, such as 10^4 {0}",

@@ -2,57 +2,90 @@
 //! Pure.
 
 use greenpark_model::{
-    decomposition::{Activity, Member, Terms, split},
+    decomposition::{Activity, Member, Split, Terms, split},
     forecast::{End, Point, forecast},
     indicator::round,
     plan::Plan,
+    positive::Positive,
     progress::progress,
+    soundness::{Reason, Term},
 };
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
 
-use crate::{figure::Told, progress::percent};
+use crate::{
+    figure::Told,
+    progress::{percent, reasons},
+    soundness::on_wire,
+};
 
 /// The base is recomputed over the judged year's enterprises.
 pub(crate) const LIKE_FOR_LIKE: &str = "like-for-like";
 /// The judged year is computed over the base year's enterprises.
 pub(crate) const FIXED_PANEL: &str = "fixed-panel";
 
-/// `base` and `current`, which count the same enterprises, against a fall of `asked`.
+/// `base` and `current`, which count the same enterprises, against a fall of `asked`, if one is. Two figures of which
+/// one is not sound are told and not compared.
 pub(crate) fn comparison(
     population: &str,
-    (base, current): (&Told, &Told),
-    asked: Decimal,
+    (base, current): (&(i16, Told), &(i16, Told)),
+    asked: Option<Decimal>,
 ) -> pb::Comparison {
-    let fall = base
-        .ratio
-        .zip(current.ratio)
-        .and_then(|(base, current)| current.fall_since(&base).ok());
     let mut notes: Vec<String> = Vec::new();
-    for told in [base, current] {
-        let year = told.figure.period.as_ref().map_or("", |p| &p.first);
-        notes.extend(told.unsound.iter().map(|why| format!("from {year}: {why}")));
+    for (year, told) in [base, current] {
+        notes.extend(told.unsound.iter().map(|why| format!("{year}: {why}")));
     }
+    let unsound = reasons([base, current]);
+    let (base, current) = (&base.1, &current.1);
+    let fall = base
+        .sound()
+        .zip(current.sound())
+        .and_then(|(base, current)| current.fall_since(&base).ok());
+    let enterprises = [base, current].map(|told| told.figure.enterprises.len());
+    let enterprises = enterprises.into_iter().max().unwrap_or_default();
     pb::Comparison {
         population: population.to_owned(),
-        enterprises: u32::try_from(current.figure.enterprises.len()).unwrap_or(u32::MAX),
+        enterprises: u32::try_from(enterprises).unwrap_or(u32::MAX),
         base_value: base.figure.value.clone(),
         current_value: current.figure.value.clone(),
         change_percent: fall.map(|f| percent(-f)).unwrap_or_default(),
         progress_percent: fall
-            .and_then(|fall| progress(fall, asked).ok())
+            .zip(asked)
+            .and_then(|(fall, asked)| progress(fall, asked).ok())
             .map(percent)
             .unwrap_or_default(),
         notes,
-        unsound: Vec::new(),
+        unsound,
     }
 }
 
-/// Splits the change of a group's figure; each member's figures of both years, by its name.
-pub(crate) fn split_of(unit: &str, members: &[(String, [Told; 2])]) -> Option<pb::Split> {
-    let activity = |told: &Told| Activity {
-        consumption: told.parts.0,
-        value_added: told.parts.1,
+/// A member's figures of the base and the judged year, by its name; `None` of a year in which it was not in the
+/// group.
+pub(crate) type MemberYears = (String, [Option<Told>; 2]);
+
+/// Splits the change of a group's figure.
+///
+/// # Errors
+/// The reasons against it: a member that is in the group has no consumption or no value added above zero.
+pub(crate) fn split_of(
+    unit: &str,
+    years: [i16; 2],
+    members: &[MemberYears],
+) -> Result<Option<pb::Split>, Vec<pb::UnsoundReason>> {
+    let mut unsound = Vec::new();
+    for (place, year) in years.into_iter().enumerate() {
+        let told = members.iter().map(|(name, told)| (name, &told[place]));
+        unsound.extend(on_wire(&not_positive(told), year));
+    }
+    if !unsound.is_empty() {
+        return Err(unsound);
+    }
+    let activity = |told: &Option<Told>| {
+        let (consumption, value_added) = told.as_ref()?.parts;
+        Some(Activity {
+            consumption: Positive::new(consumption).ok()?,
+            value_added: Positive::new(value_added).ok()?,
+        })
     };
     let both: Vec<Member> = members
         .iter()
@@ -61,50 +94,93 @@ pub(crate) fn split_of(unit: &str, members: &[(String, [Told; 2])]) -> Option<pb
             current: activity(current),
         })
         .collect();
-    let made = split(&both).ok()?;
+    Ok(split(&both)
+        .ok()
+        .map(|made| told_split(unit, members, &made)))
+}
+
+/// The terms of members that are not above zero: there is no logarithm of them.
+fn not_positive<'a>(members: impl Iterator<Item = (&'a String, &'a Option<Told>)>) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    for (name, told) in members {
+        let Some((consumption, value_added)) = told.as_ref().map(|told| told.parts) else {
+            continue;
+        };
+        let terms = [
+            (Term::Numerator, consumption),
+            (Term::Denominator, value_added),
+        ];
+        let low = terms
+            .into_iter()
+            .filter(|(_, value)| *value <= Decimal::ZERO);
+        reasons.extend(low.map(|(term, value)| Reason::NotPositive {
+            term,
+            value,
+            names: vec![name.clone()],
+        }));
+    }
+    reasons
+}
+
+fn told_split(unit: &str, members: &[MemberYears], made: &Split) -> pb::Split {
     let member = |(name, (_, terms)): (&String, &(_, Terms))| pb::MemberSplit {
         enterprise: name.clone(),
         structure: terms.structure.to_string(),
         efficiency: terms.efficiency.to_string(),
         entered: terms.entered.to_string(),
         left: terms.left.to_string(),
-        unsplit: terms.unsplit.to_string(),
+        unsplit: Decimal::ZERO.to_string(),
     };
     let names = members.iter().map(|(name, _)| name);
-    Some(pb::Split {
+    pb::Split {
         unit: unit.to_owned(),
         change: made.change.to_string(),
         structure: made.totals.structure.to_string(),
         efficiency: made.totals.efficiency.to_string(),
         entered: made.totals.entered.to_string(),
         left: made.totals.left.to_string(),
-        unsplit: made.totals.unsplit.to_string(),
+        unsplit: Decimal::ZERO.to_string(),
         rounding: made.rounding.to_string(),
         members: names.zip(&made.members).map(member).collect(),
-    })
+    }
 }
 
-/// Where the pace of the years so far ends, if the plan still runs.
-pub(crate) fn forecast_of(plan: &Plan, years: &[(i16, Told)]) -> Option<pb::Forecast> {
-    let sound = years.iter().filter(|(_, told)| told.unsound.is_empty());
-    let points: Vec<Point> = sound
-        .filter_map(|(year, told)| {
-            Some(Point {
-                year: *year,
-                intensity: told.ratio?.value,
-            })
+/// Where the pace of the years so far ends, if the plan still runs. A year that is still open is passed over; the
+/// forecast then stands on the years before it.
+///
+/// # Errors
+/// The reasons against the base year, or against the last year that is over.
+pub(crate) fn forecast_of(
+    plan: &Plan,
+    years: &[(i16, Told)],
+) -> Result<Option<pb::Forecast>, Vec<pb::UnsoundReason>> {
+    let is_open = |told: &Told| told.unsound.iter().any(Reason::is_open);
+    let runs = years.last().is_some_and(|(year, _)| *year < plan.end_year);
+    let over = || years.iter().filter(|(_, told)| !is_open(told));
+    let last = over().last().filter(|_| over().count() > 1);
+    let ends = [years.first(), last];
+    let unsound = reasons(ends.into_iter().flatten());
+    if runs && !unsound.is_empty() {
+        return Err(unsound);
+    }
+    let sound = years.iter().filter_map(|(year, told)| {
+        Some(Point {
+            year: *year,
+            intensity: told.sound()?.value,
         })
-        .collect();
-    let base = points.first().filter(|point| point.year == plan.base_year);
-    base?;
-    let made = forecast(&points, plan.end_year).ok()?;
+    });
+    let points: Vec<Point> = sound.collect();
+    let made = match points.first() {
+        Some(base) if base.year == plan.base_year => forecast(&points, plan.end_year).ok(),
+        _ => None,
+    };
     let change = |end: End| percent(-end.fall);
-    Some(pb::Forecast {
+    Ok(made.map(|made| pb::Forecast {
         year: plan.end_year.into(),
         pace_percent: percent(-made.pace),
         value: round(made.end.intensity, 6).to_string(),
         change_percent: change(made.end),
         low_change_percent: made.interval.map(|i| change(i.low)).unwrap_or_default(),
         high_change_percent: made.interval.map(|i| change(i.high)).unwrap_or_default(),
-    })
+    }))
 }

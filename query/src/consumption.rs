@@ -4,12 +4,12 @@
 //! question about years costs as much as it has books, not days. Joined days are exact: within the range
 //! every midnight between them is inside, where the split of an edge does not matter to the sum.
 //!
-//! Neighbours: in the book where the range begins or ends, the nearest day with a register on either
-//! side; where that book has none, the whole nearest book before or after serves. A gap is therefore
-//! bridged however long it is, unless the series is missing from the whole of that neighbouring book.
+//! Neighbours: in the book where the range begins or ends, as many days on either side as decide what counts in it;
+//! where that book has too few, the whole nearest book before or after serves. A gap is therefore bridged however
+//! long it is, unless the series is missing from the whole of that neighbouring book.
 
 use greenpark_model::{
-    compose::{Consumption, compose_daily, compose_like},
+    compose::{Consumption, compose_daily, compose_like, neighbours},
     day::{CivilDay, DayRange},
     fold::{DayFold, Traits},
     like_days::LikeDays,
@@ -27,18 +27,18 @@ pub(crate) fn consume(parts: &[&SeriesDays], traits: &Traits, range: DayRange) -
             continue;
         };
         if range.contains(first) && range.contains(last) {
-            days.push((first, part.whole));
+            days.push((first, part.whole.clone()));
             joined_days += part
                 .whole_days
                 .saturating_sub(u32::from(part.whole.readings > 0));
         } else if last < range.first() {
             days.clear();
-            days.push((last, part.whole));
+            days.push((last, part.whole.clone()));
         } else if first > range.last() {
-            days.push((first, part.whole));
+            days.push((first, part.whole.clone()));
             break;
         } else {
-            days.extend_from_slice(with_neighbours(&part.days, range));
+            days.extend_from_slice(neighbours(traits, &part.days, range));
         }
     }
     let runs = runs(parts);
@@ -55,26 +55,15 @@ pub(crate) fn consume_daily(
     range: DayRange,
 ) -> Vec<(CivilDay, Consumption)> {
     let days: Vec<(CivilDay, DayFold)> =
-        parts.iter().flat_map(|p| p.days.iter().copied()).collect();
+        parts.iter().flat_map(|p| p.days.iter().cloned()).collect();
     let runs = runs(parts);
     let like = LikeDays::new(&runs);
-    compose_daily(traits, range, with_neighbours(&days, range), &like)
+    compose_daily(traits, range, neighbours(traits, &days, range), &like)
 }
 
 /// All days of the books, for the like days of a gap.
 fn runs<'a>(parts: &[&'a SeriesDays]) -> Vec<&'a [(CivilDay, DayFold)]> {
     parts.iter().map(|part| part.days.as_slice()).collect()
-}
-
-/// The days within `range` and up to the nearest one with a register on either side.
-fn with_neighbours(days: &[(CivilDay, DayFold)], range: DayRange) -> &[(CivilDay, DayFold)] {
-    let from = days.partition_point(|(day, _)| *day < range.first());
-    let to = days.partition_point(|(day, _)| *day <= range.last());
-    let before = days[..from]
-        .iter()
-        .rposition(|(_, fold)| fold.last.is_some());
-    let after = days[to..].iter().position(|(_, fold)| fold.first.is_some());
-    &days[before.unwrap_or(from)..after.map_or(to, |n| to + n + 1)]
 }
 
 #[cfg(test)]
@@ -136,8 +125,8 @@ mod tests {
                 .1
                 .push(day, fold, 0, 0);
         }
-        for (year, book) in &mut books {
-            book.join(traits, *year);
+        for (_, book) in &mut books {
+            book.join(traits);
         }
         books.into_iter().map(|(_, book)| book).collect()
     }
@@ -164,7 +153,7 @@ mod tests {
             let start: CivilDay = "2020-12-29".parse().expect("a day");
             let range = DayRange::new(start.plus(first), start.plus(first + length)).expect("in order");
             let parts: Vec<&SeriesDays> = books.iter().collect();
-            let days: Vec<_> = books.iter().flat_map(|b| b.days.iter().copied()).collect();
+            let days: Vec<_> = books.iter().flat_map(|b| b.days.iter().cloned()).collect();
             let whole = consume(&parts, &traits, range);
             let runs = [days.as_slice()];
             let like = LikeDays::new(&runs);

@@ -107,7 +107,7 @@ impl ParkDays {
         days: DayRange,
     ) -> Corrected {
         let meters = &self.registry.meters;
-        let traits = meters.traits(enterprise, series, days.last().year());
+        let traits = meters.traits(enterprise, series);
         let corrections = self.registry.corrections(enterprise, series);
         consume_corrected(parts, &traits, days, corrections)
     }
@@ -160,6 +160,7 @@ pub(crate) fn by_year(range: DayRange) -> Vec<DayRange> {
 const fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Register => 0,
+        Kind::DailyCounter => 1,
         Kind::Interval => 2,
         Kind::Event => 3,
         Kind::Gauge => 4,

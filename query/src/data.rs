@@ -10,10 +10,12 @@ use greenpark_model::{
 };
 
 use crate::{
+    assessment::{self, Assessment, ledger::Ledger},
     bulk, carbon,
     error::QueryError,
     factors,
     fields::FileError,
+    figure::Grounds,
     measure::Rules,
     quality::{self, QualityRules},
     settings::Settings,
@@ -27,6 +29,7 @@ pub(crate) struct Data {
     carbon: CarbonSet,
     region: Region,
     bulk: BulkSet,
+    assessment: Assessment,
     pub(crate) quality: QualityRules,
     /// Titles of the waste catalogue's classes.
     classes: BTreeMap<u8, String>,
@@ -42,6 +45,7 @@ impl Data {
             factors: factors::sets(&settings.factor_files)?,
             carbon: carbon::load(&settings.carbon_files)?,
             region: settings.grid_region.clone(),
+            assessment: assessment::load(settings.assessment_file.as_deref())?,
             quality: quality::load(settings.quality_file.as_deref())?,
             classes: bulk::classes()?,
             bulk: counted.ok_or_else(|| FileError::Unknown {
@@ -54,6 +58,15 @@ impl Data {
     /// The title of a code's class; empty where the catalogue does not tell it.
     pub(crate) fn class(&self, code: WasteCode) -> String {
         self.classes.get(&code.class).cloned().unwrap_or_default()
+    }
+
+    /// By what deductions are decided, with the certificates of `ledger`.
+    pub(crate) fn grounds<'a>(&'a self, ledger: &'a Ledger) -> Grounds<'a> {
+        Grounds {
+            ledger,
+            rules: &self.assessment.rules,
+            home: self.assessment.home_region.as_ref().unwrap_or(&self.region),
+        }
     }
 
     /// The rules of a question that names a factor set, or none.

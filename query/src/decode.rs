@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch},
+    array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray},
     datatypes::{
         ArrowPrimitiveType, Date32Type, Decimal128Type, Int32Type, Int64Type,
         TimestampMillisecondType, UInt32Type,
@@ -11,15 +11,17 @@ use arrow::{
 };
 use greenpark_archive::{
     builder::RowsBuilder,
-    rows::{Merged, SeriesKey},
+    rows::{Late, Merged, SeriesKey},
+    totals::odd::read_odd,
 };
 use greenpark_model::{
     amount::{Amount, Sum},
     day::{CivilDay, Instant},
     fold::{DayFold, Outcomes, Point},
-    id::{EnterpriseId, MeterId},
+    id::{EnterpriseId, GatewayId, MeterId},
     quantity::Quantity,
     reading::{Flag, Kind, Series},
+    ticket::Ticket,
 };
 
 use crate::{
@@ -28,14 +30,13 @@ use crate::{
 };
 
 /// The columns of readings that [`FileRows`] takes.
-pub(crate) const READINGS_COLUMNS: &str =
-    "enterprise, meter, quantity, kind, instant, value, flag, file";
+pub(crate) const READINGS_COLUMNS: &str = "enterprise, meter, quantity, kind, instant, value, flag, file, ticket, late_received, late_gateway";
 
 /// The columns of totals that [`totals`] takes.
 pub(crate) const TOTALS_COLUMNS: &str = "enterprise, meter, quantity, kind, day, revision, readings, \
     consumption, first_instant, first_register, head_instant, head_register, tail_instant, \
     tail_register, last_instant, last_register, rollovers, replacements, resets, jumps, glitches, \
-    invalid, manual, duplicates, conflicts, rules";
+    invalid, manual, duplicates, conflicts, rules, odd, late";
 
 /// A text column: its distinct texts, parsed, and which of them each row has.
 pub(crate) struct Texts<'a, T> {
@@ -150,6 +151,7 @@ impl FileRows {
         let instants = numbers::<TimestampMillisecondType>(batch, "instant")?.values();
         let values = numbers::<Decimal128Type>(batch, "value")?.values();
         let files = numbers::<UInt32Type>(batch, FILE_COLUMN)?.values();
+        let marks = Marks::new(batch)?;
         let mut start = 0;
         for run in files.chunk_by(|a, b| a == b) {
             let builder = self.files.entry(run[0]).or_default();
@@ -160,6 +162,9 @@ impl FileRows {
                 }
                 let value = i64::try_from(values[row]).map_err(|_| unfit("value"))?;
                 builder.push(series, instants[row], value, *flags.get(row)?);
+                if let Some(marks) = &marks {
+                    marks.give(row, builder)?;
+                }
             }
             start += run.len();
         }
@@ -181,6 +186,86 @@ impl FileRows {
     }
 }
 
+/// What few readings of a batch have: a ticket, or that they came late.
+struct Marks<'a> {
+    tickets: OptionalTexts<'a, Ticket>,
+    received: &'a PrimitiveArray<TimestampMillisecondType>,
+    gateways: OptionalTexts<'a, GatewayId>,
+}
+
+impl<'a> Marks<'a> {
+    /// Those of a batch; `None` in the usual one, which has none.
+    fn new(batch: &'a RecordBatch) -> Result<Option<Self>, QueryError> {
+        let (tickets, gateways) = (column(batch, "ticket")?, column(batch, "late_gateway")?);
+        let rows = batch.num_rows();
+        if tickets.null_count() == rows && gateways.null_count() == rows {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            tickets: OptionalTexts::new(batch, "ticket", |text| Ticket::parse(text).ok())?,
+            received: numbers(batch, "late_received")?,
+            gateways: OptionalTexts::new(batch, "late_gateway", |text| GatewayId::new(text).ok())?,
+        }))
+    }
+
+    /// Gives the builder what `row`, which it was given last, has.
+    fn give(&self, row: usize, builder: &mut RowsBuilder) -> Result<(), QueryError> {
+        let place = u32::try_from(builder.len() - 1).map_err(|_| QueryError::TooLarge)?;
+        if let Some(ticket) = self.tickets.get(row)? {
+            builder.ticket(place, ticket.clone());
+        }
+        if let Some(gateway) = self.gateways.get(row)? {
+            let late = Late {
+                received: Instant(self.received.value(row)),
+                gateway: gateway.clone(),
+            };
+            builder.late(place, late);
+        }
+        Ok(())
+    }
+}
+
+/// A nullable text column: its distinct texts, parsed, and which of them each row has.
+pub(crate) struct OptionalTexts<'a, T> {
+    array: &'a DictionaryArray<Int32Type>,
+    values: Vec<Option<T>>,
+    name: &'static str,
+}
+
+impl<'a, T> OptionalTexts<'a, T> {
+    pub(crate) fn new(
+        batch: &'a RecordBatch,
+        name: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Self, QueryError> {
+        let array: &DictionaryArray<Int32Type> = column(batch, name)?
+            .as_dictionary_opt()
+            .ok_or_else(|| unfit(name))?;
+        let texts = array
+            .values()
+            .as_string_opt::<i32>()
+            .ok_or_else(|| unfit(name))?;
+        let values = texts.iter().map(|text| text.and_then(&parse)).collect();
+        Ok(Self {
+            array,
+            values,
+            name,
+        })
+    }
+
+    /// What the row has, if it has any.
+    pub(crate) fn get(&self, row: usize) -> Result<Option<&T>, QueryError> {
+        let Some(index) = self.array.key(row) else {
+            return Ok(None);
+        };
+        if self.array.values().is_null(index) {
+            return Ok(None);
+        }
+        let value = self.values.get(index).and_then(Option::as_ref);
+        value.map(Some).ok_or_else(|| unfit(self.name))
+    }
+}
+
 /// A row of totals.
 #[derive(Debug, Clone)]
 pub(crate) struct Total {
@@ -192,6 +277,8 @@ pub(crate) struct Total {
     pub(crate) fold: DayFold,
     pub(crate) duplicates: u32,
     pub(crate) conflicts: u32,
+    /// Readings that count and came late.
+    pub(crate) late: u32,
 }
 
 /// Appends the rows of a batch of totals to `totals`.
@@ -210,6 +297,8 @@ pub(crate) fn totals(batch: &RecordBatch, totals: &mut Vec<Total>) -> Result<(),
         .iter()
         .map(|&name| Ok(numbers::<Int64Type>(batch, name)?.values().as_ref()))
         .collect::<Result<Vec<&[i64]>, QueryError>>()?;
+    let odd = Odd::new(batch)?;
+    let late = numbers::<Int64Type>(batch, "late")?;
     let mut key = None;
     totals.reserve(batch.num_rows());
     for row in 0..batch.num_rows() {
@@ -225,26 +314,70 @@ pub(crate) fn totals(batch: &RecordBatch, totals: &mut Vec<Total>) -> Result<(),
             glitches: count(4),
             invalid: count(5),
             manual: count(6),
+            ..Outcomes::default()
+        };
+        let fold = DayFold {
+            readings: u32::try_from(readings[row]).map_err(|_| unfit("readings"))?,
+            within: Sum(consumption[row]),
+            first: first.get(row)?,
+            head: head.get(row)?,
+            tail: tail.get(row)?,
+            last: last.get(row)?,
+            outcomes,
+            odd: None,
         };
         totals.push(Total {
             key: key.clone().ok_or_else(|| unfit("meter"))?,
             day: CivilDay::from_epoch_days(days[row]),
             revision: u32::try_from(revisions[row]).map_err(|_| unfit("revision"))?,
             rules: Arc::clone(rules.get(row)?),
-            fold: DayFold {
-                readings: u32::try_from(readings[row]).map_err(|_| unfit("readings"))?,
-                within: Sum(consumption[row]),
-                first: first.get(row)?,
-                head: head.get(row)?,
-                tail: tail.get(row)?,
-                last: last.get(row)?,
-                outcomes,
+            fold: match odd.of(row) {
+                Some(text) => read_odd(text, fold).ok_or_else(|| unfit("odd"))?,
+                None => fold,
             },
             duplicates: count(7),
             conflicts: count(8),
+            late: match late.is_valid(row) {
+                true => u32::try_from(late.value(row)).unwrap_or(u32::MAX),
+                false => 0,
+            },
         });
     }
     Ok(())
+}
+
+/// What few days have, as text; null where a day has nothing of it or its file has no such column.
+struct Odd<'a>(&'a DictionaryArray<Int32Type>, &'a StringArray);
+
+impl<'a> Odd<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Self, QueryError> {
+        let array: &DictionaryArray<Int32Type> = column(batch, "odd")?
+            .as_dictionary_opt()
+            .ok_or_else(|| unfit("odd"))?;
+        let texts = array.values().as_string_opt::<i32>();
+        Ok(Self(array, texts.ok_or_else(|| unfit("odd"))?))
+    }
+
+    fn of(&self, row: usize) -> Option<&'a str> {
+        self.0.key(row).map(|key| self.1.value(key))
+    }
+}
+
+/// Adds the rows that count only repeats, which have no readings, to the others of their series and day, and
+/// takes them out. `totals` are sorted by key and day.
+pub(crate) fn add_repeats(totals: &mut Vec<Total>) {
+    let is_repeats = |total: &Total| total.fold.readings == 0;
+    if !totals.iter().any(is_repeats) {
+        return;
+    }
+    for of_day in totals.chunk_by_mut(|a, b| (&a.key, a.day) == (&b.key, b.day)) {
+        let repeats = of_day.iter().filter(|total| is_repeats(total));
+        let many: u32 = repeats.fold(0u32, |sum, total| sum.saturating_add(total.duplicates));
+        for total in of_day.iter_mut().filter(|total| !is_repeats(total)) {
+            total.duplicates = total.duplicates.saturating_add(many);
+        }
+    }
+    totals.retain(|total| !is_repeats(total));
 }
 
 /// Two nullable columns that make a register at an instant.

@@ -14,6 +14,7 @@ use greenpark_archive::{
     withdrawal::WITHDRAWAL,
 };
 use greenpark_model::{
+    amount::Sum,
     day::{CivilDay, DayRange},
     fold::{Point, Traits},
     id::EnterpriseId,
@@ -61,11 +62,10 @@ pub(crate) fn meters(
         if series.kind == Kind::Gauge || !question.concerns(series.quantity) {
             continue;
         }
-        let year = question.range.last().year();
-        let traits = park.registry.meters.traits(enterprise, series, year);
+        let traits = park.registry.meters.traits(enterprise, series);
         for counted in park.counting(enterprise, series, question.range).days {
             let entry = park.registry.meters.get(enterprise, series);
-            let entry = entry.and_then(|meter| meter.on(counted.first()));
+            let entry = entry.and_then(|meter| meter.nearest(counted.first()));
             let source = entry.and_then(|entry| entry.body.particulars.water_source);
             if question.takes_source(series.quantity.medium, source) != Some(true) {
                 continue;
@@ -116,8 +116,15 @@ fn meter(
         first: reading(first),
         last: reading(last),
         traits: traits.to_string(),
+        export: told_amount(consumption.export, unit),
+        set_aside: told_amount(consumption.set_aside, unit),
         meter: name,
     })
+}
+
+/// An amount, where there is any.
+fn told_amount(sum: Sum, unit: &str) -> Option<pb::Amount> {
+    (sum != Sum::ZERO).then(|| amount(sum, unit))
 }
 
 /// The files of `snapshot` that `range` and the midnights at its ends stand in, of `members` or of many.

@@ -13,7 +13,10 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use crate::fields::{Document, Entry, FileError, Validity, day, positive};
+use crate::{
+    fields::{Document, Entry, FileError, Validity, day, positive},
+    footprint,
+};
 
 const BUILT_IN: &str = include_str!("../data/factors/gbt-2589-2020.toml");
 const EDITION_2008: &str = include_str!("../data/factors/gbt-2589-2008.toml");
@@ -92,6 +95,7 @@ fn parse(text: &str, path: &str) -> Result<FactorSet, FileError> {
 }
 
 fn energy(entry: &mut Entry<'_>) -> Option<Factor> {
+    footprint::refuse(entry);
     let medium = entry.required("medium", |text| match Medium::from_name(text) {
         Some(medium) if medium.class() == MediumClass::Energy => Ok(medium),
         Some(_) => Err(format!("'{text}' is no energy; write it as [[media]]")),
@@ -283,6 +287,15 @@ mod tests {
             set.find(Medium::Diesel, Basis::Calorific, day).is_some()
         };
         assert!(on("2021-03-31") && !on("2021-04-01"));
+    }
+
+    #[test]
+    fn method_j_a_carbon_footprint_factor_is_no_factor_of_standard_coal() {
+        let text = "id = \"ours\"\n[[factor]]\nmedium = \"electricity\"\nbasis = \"calorific\"\n\
+                    kgce_per_unit = \"0.6205\"\nunit = \"kgce/kWh\"\nvalid_from = \"2024-01-01\"\n\
+                    status = \"C2\"\nsource = \"全国电力平均碳足迹因子\"\n";
+        let told = parse(text, "f.toml").expect_err("refused").to_string();
+        assert!(told.contains("factor 1, source: names '碳足迹'"), "{told}");
     }
 
     #[test]

@@ -215,6 +215,12 @@ impl Entry<'_> {
         });
     }
 
+    /// The fields that are texts and were not taken yet.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.table.iter();
+        all.filter_map(|(field, value)| Some((field.as_str(), value.as_str()?)))
+    }
+
     pub(crate) fn has(&self, field: &str) -> bool {
         self.table.contains_key(field)
     }

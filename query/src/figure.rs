@@ -2,18 +2,25 @@
 //!
 //! Σ over the population first, one division last; no ratio is ever added to another.
 
+mod assessed;
 mod denominator;
 mod frame;
+mod implausible;
+mod late;
 mod notes;
 mod numerator;
+mod soundness;
 
 use std::collections::BTreeMap;
 
 use greenpark_model::{
+    assessment::BasisOfAssessment,
     coal::Basis,
     day::{DayRange, Instant},
     id::{EnterpriseId, ParkId},
     indicator::{Indicator, Key, Ratio, round},
+    positive::Positive,
+    soundness::Reason,
 };
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
@@ -25,6 +32,7 @@ use crate::{
     park_days::ParkDays,
 };
 
+pub(crate) use assessed::{Asks, Claims, Grounds};
 pub(crate) use frame::frame;
 pub(crate) use notes::listed;
 
@@ -45,15 +53,21 @@ pub(crate) struct Population<'a> {
 }
 
 /// A figure and the exact ratio in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) figure: pb::Figure,
     pub(crate) ratio: Option<Ratio>,
     /// The exact numerator and denominator.
     pub(crate) parts: (Decimal, Decimal),
-    /// Why a verdict cannot stand on it: numerator and denominator are not of the same days or
-    /// enterprises. Empty where one can.
-    pub(crate) unsound: Vec<&'static str>,
+    /// Why no verdict is given on it; a figure without a reason is sound.
+    pub(crate) unsound: Vec<Reason>,
+}
+
+impl Told {
+    /// The ratio of a sound figure.
+    pub(crate) fn sound(&self) -> Option<Ratio> {
+        self.ratio.filter(|_| self.unsound.is_empty())
+    }
 }
 
 /// An instant on the wire.
@@ -119,22 +133,25 @@ pub(crate) fn tell(
     let key = Key {
         indicator: question.indicator,
         basis: question.needs_coal().then_some(question.basis),
+        basis_of_assessment: BasisOfAssessment::Gross,
         price_base: has_prices(question).then_some(question.price_base),
         media: question.media,
     };
     let complete = measured.is_known() && measured.without_factor.is_empty();
     let ratio = ratio(question, key, &numerator, &denominator, complete)?;
     let parts = (numerator.total, denominator.amount);
-    let notes = notes::gather(
-        question,
-        population,
-        &measured,
-        &numerator.ledger,
-        &denominator,
-    );
+    let notes = notes::gather(question, population, &measured, &numerator, &denominator);
     let coverage = coverage(question, &measured, &numerator)?;
     let status = status(question, &measured, &denominator);
-    let unsound = unsound(question, &measured, &denominator);
+    let case = soundness::Case {
+        question,
+        name: &name,
+        population,
+        measured: &measured,
+        numerator: &numerator,
+        denominator: &denominator,
+    };
+    let unsound = case.reasons()?;
     let (members, revisions) = about(population, question);
     let figure = pb::Figure {
         name,
@@ -149,6 +166,7 @@ pub(crate) fn tell(
         coverage: Some(coverage),
         revisions,
         notes,
+        unsound: crate::soundness::on_wire(&unsound, 0),
         partial: partial(population),
         ..envelope(question, numerator)
     };
@@ -168,47 +186,7 @@ fn told_denominator(question: &Question<'_>, denominator: &Denominator) -> Decim
     }
 }
 
-/// What keeps a figure from being judged.
-fn unsound(
-    question: &Question<'_>,
-    measured: &Measured,
-    denominator: &Denominator,
-) -> Vec<&'static str> {
-    // An enterprise without waste has no reading of it; one without energy or water has a gap.
-    let silent = question.indicator != Indicator::WasteUtilization && !measured.silent.is_empty();
-    let whys = [
-        (
-            !measured.open.is_empty(),
-            "days of the period are still open",
-        ),
-        (denominator.is_prorated(), "value added is prorated"),
-        (
-            !denominator.undeclared.is_empty() || !denominator.incomplete.is_empty(),
-            "value added is not declared for everyone and every day that consumption counts for",
-        ),
-        (silent, "some enterprises that count were not read"),
-        (
-            !measured.unsourced.is_empty(),
-            "some meters do not say where their water comes from",
-        ),
-        (
-            !measured.side_undeclared.is_empty(),
-            "an energy is metered as used and as supplied, and no side is declared",
-        ),
-        (
-            !measured.side_unmetered.is_empty(),
-            "an energy has no meter on the side that is declared",
-        ),
-        (
-            !measured.kind_conflict.is_empty(),
-            "a meter that is not registered was heard as two kinds",
-        ),
-    ];
-    whys.into_iter()
-        .filter_map(|(holds, why)| holds.then_some(why))
-        .collect()
-}
-
+/// The ratio of totals above zero; there is none of others, or where something is missing.
 fn ratio(
     question: &Question<'_>,
     key: Key,
@@ -216,17 +194,18 @@ fn ratio(
     denominator: &Denominator,
     complete: bool,
 ) -> Result<Option<Ratio>, QueryError> {
-    if !complete || denominator.amount.is_zero() {
-        return Ok(None);
-    }
     let hundredfold = match question.indicator {
         Indicator::WasteUtilization => numerator.total.checked_mul(Decimal::ONE_HUNDRED),
         _ => Some(numerator.total),
     };
-    let numerator = hundredfold.ok_or_else(out_of_range)?;
-    Ratio::new(key, numerator, denominator.amount)
-        .map(Some)
-        .map_err(|_| out_of_range())
+    let numerator = Positive::new(hundredfold.ok_or_else(out_of_range)?);
+    let denominator = Positive::new(denominator.amount);
+    match (numerator, denominator) {
+        (Ok(numerator), Ok(denominator)) if complete => Ratio::new(key, numerator, denominator)
+            .map(Some)
+            .map_err(|_| out_of_range()),
+        _ => Ok(None),
+    }
 }
 
 fn denominator_unit(question: &Question<'_>) -> &'static str {
@@ -326,6 +305,8 @@ fn envelope(question: &Question<'_>, numerator: Numerator) -> pb::Figure {
         factor_set: told(question.needs_coal(), &|| rules.factors.id.clone()),
         carbon_set: told(question.needs_carbon(), &|| rules.carbon.id.clone()),
         waste_set: told(waste, &|| rules.bulk.id.clone()),
+        quality_set: rules.quality.id.clone(),
+        thresholds: crate::soundness::thresholds(rules.quality),
         denominator_series: told(is_per_declared(question), &|| question.per.to_string()),
         water_sources: question.sources.iter().map(ToString::to_string).collect(),
         ..pb::Figure::default()

@@ -65,6 +65,7 @@ pub(crate) fn reading(
             .map(Flag::as_str)
             .unwrap_or_default()
             .to_owned(),
+        ..pb::Reading::default()
     }
 }
 
@@ -125,7 +126,10 @@ fn find<'a>(book: &'a BookDays, place: &MeterPlace) -> Option<(&'a SeriesDays, F
         return Some((days, Found::Known(newest)));
     }
     let outcomes = fold.outcomes;
-    let levels = matches!(days.key.series.kind, Kind::Register | Kind::Gauge);
+    let levels = matches!(
+        days.key.series.kind,
+        Kind::Register | Kind::DailyCounter | Kind::Gauge
+    );
     // Only where every reading of the day counted is its last register the last reading, flagged N.
     let plain = outcomes.invalid == 0 && outcomes.manual == 0 && outcomes.glitches == 0;
     match fold.last.filter(|_| levels && plain) {

@@ -48,7 +48,7 @@ fn of_enterprise(park: &ParkDays, enterprise: &EnterpriseId, range: DayRange) ->
     let consumed = |series: &Series, days: DayRange| {
         let parts = known.get(series).map_or(&[][..], Vec::as_slice);
         let meters = &park.registry.meters;
-        let traits = meters.traits(enterprise, series, range.last().year());
+        let traits = meters.traits(enterprise, series);
         let corrections = park.registry.corrections(enterprise, series);
         let corrected = consume_corrected(parts, &traits, days, corrections);
         corrected.consumption.amount

@@ -15,18 +15,21 @@
 //! | `engine`, `table`, `reader`, `decode`, `scan` | DataFusion over a snapshot |
 //! | `registry`, [`statistics`] | dated entries and declarations |
 //! | `measure`, `consumption`, `deflator`, `figure`, `progress`, `comparison`, `scorecard` | figures, pure |
+//! | [`assessment`] | what the assessment deducts: the rules and the ledger of certificates |
 //! | `counting`, `sides`, `corrections`, `population` | which consumption counts, and whose, pure |
 //! | `materials`, `leakage` | the water balance and the waste ledger, pure |
-//! | [`factors`], [`plans`], [`carbon`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
+//! | [`factors`], [`plans`], [`carbon`], [`footprint`], [`bulk`], `fields`, `data` | files of data, all mistakes told at once |
 //! | `letters` | dead letters: filters, names, what was sent again |
 //! | [`quality`] | indices against thresholds, and findings by name |
 //! | `explain`, [`recompute`] | what a figure stands on, and the figure again from its readings |
 //! | `extract` | files and manifests for auditors |
 
+pub mod assessment;
 pub mod bulk;
 pub mod carbon;
 pub mod error;
 pub mod factors;
+pub mod footprint;
 pub mod metrics;
 pub mod name;
 pub mod plans;
@@ -51,6 +54,7 @@ mod explain;
 mod extract;
 mod fields;
 mod figure;
+mod implausible;
 mod latest;
 mod leakage;
 mod letters;
@@ -68,6 +72,7 @@ mod rpc;
 mod scan;
 mod scorecard;
 mod sides;
+mod soundness;
 mod table;
 
 pub use fields::{FileError, Mistake, Mistakes};

@@ -112,7 +112,7 @@ fn stretches<'a>(
     range: DayRange,
 ) -> Vec<Stretch<'a>> {
     let meters = &park.registry.meters;
-    let traits = meters.traits(enterprise, series, range.last().year());
+    let traits = meters.traits(enterprise, series);
     let meter = meters.get(enterprise, series);
     let ranges = park.counting(enterprise, series, range).days;
     let corrections = park.registry.corrections(enterprise, series);
@@ -205,10 +205,7 @@ fn unread(population: &Population<'_>, range: DayRange) -> BTreeSet<String> {
                 .filter(registered)
                 .collect();
             let told = |(series, parts): (&&Series, &Vec<&SeriesDays>)| {
-                let traits = park
-                    .registry
-                    .meters
-                    .traits(enterprise, series, range.last().year());
+                let traits = park.registry.meters.traits(enterprise, series);
                 let corrections = park.registry.corrections(enterprise, series);
                 let is_it = series.meter == key.meter && series.quantity == key.quantity;
                 is_it

@@ -1,5 +1,6 @@
 //! What enterprises consumed in a range, by quantity and factors, with how much of it is certain. Pure.
 
+mod completeness;
 mod doubts;
 mod factors;
 
@@ -27,12 +28,14 @@ use rust_decimal::Decimal;
 use crate::{
     books::SeriesDays,
     corrections::{Corrected, Correction, consume_corrected},
+    implausible::{self, Implausible},
     park_days::ParkDays,
     quality::QualityRules,
     sides::Sides,
     statistics::Series,
 };
 
+pub(crate) use completeness::Completeness;
 pub(crate) use factors::{By, Coal};
 
 /// The data that factors and categories are taken from.
@@ -73,6 +76,8 @@ pub(crate) struct Part {
     /// What of it was set by hand.
     pub(crate) manual: Sum,
     pub(crate) counted_manual: Sum,
+    /// What counts of meters without a registry entry.
+    pub(crate) counted_unregistered: Sum,
 }
 
 /// What some enterprises consumed.
@@ -114,6 +119,10 @@ pub(crate) struct Measured {
     pub(crate) conflicts: u64,
     /// Days that are not sealed.
     pub(crate) open: BTreeSet<CivilDay>,
+    /// How much is known of what was due.
+    pub(crate) completeness_due: Completeness,
+    /// Amounts that meters cannot or hardly can have measured. A verdict cannot stand on them.
+    pub(crate) implausible: Vec<Implausible>,
 }
 
 impl Question<'_> {
@@ -202,6 +211,20 @@ pub(crate) fn measure(
             measured.take(question, of);
         }
     }
+    let counts = |quantity, days| {
+        let pieces = sides.pieces(quantity, days).into_iter();
+        pieces
+            .filter(|(_, sign)| *sign != 0)
+            .map(|(days, _)| days)
+            .collect()
+    };
+    let whose = completeness::Whose {
+        park,
+        enterprise,
+        known: &known,
+        counts: &counts,
+    };
+    measured.completeness_due = Completeness::of(question, whose);
     let name = format!("parks/{}/enterprises/{enterprise}", park.park);
     measured.note_sides(sides, &name);
     if !measured.is_known() {
@@ -230,7 +253,7 @@ fn missing_days(
     corrections: &[Correction],
 ) -> i32 {
     let known_in = |range: DayRange| {
-        if kind != Kind::Register {
+        if !matches!(kind, Kind::Register | Kind::DailyCounter) {
             let days = parts.iter().map(|part| {
                 let until = |day| part.days.partition_point(|(of, _)| *of < day);
                 until(range.last().next()) - until(range.first())
@@ -276,7 +299,7 @@ impl Measured {
         } = of;
         let range = question.range;
         let meters = &park.registry.meters;
-        let traits = meters.traits(enterprise, series, range.last().year());
+        let traits = meters.traits(enterprise, series);
         let meter = meters.get(enterprise, series);
         let medium = series.quantity.medium;
         let name = || {
@@ -288,9 +311,21 @@ impl Measured {
         };
         let counting = park.counting(enterprise, series, range);
         self.note_kinds(&of, &counting, range, &name);
+        let found = implausible::of(
+            parts,
+            &traits,
+            series.kind,
+            (&counting.days, question.rules.quality.times()),
+        );
+        self.implausible
+            .extend(found.into_iter().map(|found| Implausible {
+                meter: name(),
+                quantity: series.quantity,
+                found,
+            }));
         let (mut readings, mut by_hand) = (0, false);
         for counted in counting.days {
-            let entry = meter.and_then(|meter| meter.on(counted.first()));
+            let entry = meter.and_then(|meter| meter.nearest(counted.first()));
             let source = entry.and_then(|entry| entry.body.particulars.water_source);
             match question.takes_source(medium, source) {
                 Some(true) => {}
@@ -316,7 +351,10 @@ impl Measured {
                     .iter()
                     .map(|told| format!("{}, {told}", name()));
                 self.corrections.extend(told);
-                self.book(question, (series.quantity, by, sign), &corrected);
+                self.book(question, (series.quantity, by.clone(), sign), &corrected);
+                if meter.is_none() {
+                    self.note_unregistered((series.quantity, by, sign), &corrected);
+                }
             }
             self.note_repeats(parts, counted);
         }
@@ -417,6 +455,7 @@ impl Measured {
             sum.counted_estimated += part.counted_estimated;
             sum.manual += part.manual;
             sum.counted_manual += part.counted_manual;
+            sum.counted_unregistered += part.counted_unregistered;
         }
         self.without_factor.extend(other.without_factor);
         self.unregistered.extend(other.unregistered);
@@ -438,5 +477,7 @@ impl Measured {
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
         self.open.extend(other.open);
+        self.completeness_due.add(other.completeness_due);
+        self.implausible.extend(other.implausible);
     }
 }

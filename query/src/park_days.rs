@@ -1,6 +1,8 @@
 //! What a question about one park stands on: its registry and the days of the books that the range
 //! touches, as far as the scope permits.
 
+mod late;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -9,6 +11,7 @@ use std::{
 use greenpark_model::{
     day::DayRange,
     id::{EnterpriseId, ParkId},
+    limits::DECIDED_BY_DAYS,
     reading::{Kind, Series},
 };
 
@@ -18,6 +21,8 @@ use crate::{
     registry::{self, Registry},
     scope::Scope,
 };
+
+pub(crate) use late::Came;
 
 /// One park, for one range and one asker.
 #[derive(Debug)]
@@ -46,9 +51,12 @@ impl ParkDays {
         for &year in years.iter().filter(|year| (first..=last).contains(*year)) {
             loaded.extend(books.days(park, year, &at_park, as_of).await?);
         }
-        let begins =
-            |series: &SeriesDays| series.span().is_some_and(|(day, _)| day < range.first());
-        let ends = |series: &SeriesDays| series.span().is_some_and(|(_, day)| day > range.last());
+        let (early, late) = (
+            range.first().plus(-DECIDED_BY_DAYS),
+            range.last().plus(DECIDED_BY_DAYS),
+        );
+        let begins = |series: &SeriesDays| series.span().is_some_and(|(day, _)| day < early);
+        let ends = |series: &SeriesDays| series.span().is_some_and(|(_, day)| day > late);
         if lacks(&loaded, first, begins)
             && let Some(&year) = years.iter().rev().find(|year| **year < first)
         {
@@ -128,12 +136,16 @@ impl ParkDays {
     }
 }
 
+fn is_counter(series: &SeriesDays) -> bool {
+    matches!(series.key.series.kind, Kind::Register | Kind::DailyCounter)
+}
+
 /// Whether the book of `year` is missing, or a counter in it has no day that `reaches` over the range.
 fn lacks(books: &[Arc<BookDays>], year: i16, reaches: impl Fn(&SeriesDays) -> bool) -> bool {
     let book = books.iter().find(|book| book.snapshot.year == year);
     book.is_none_or(|book| {
         book.series
             .iter()
-            .any(|series| series.key.series.kind == Kind::Register && !reaches(series))
+            .any(|series| is_counter(series) && !reaches(series))
     })
 }

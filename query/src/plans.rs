@@ -8,6 +8,7 @@
 use std::{path::PathBuf, str::FromStr as _};
 
 use greenpark_model::{
+    assessment::{BasisOfAssessment, UnknownBasisOfAssessment},
     coal::Basis,
     declared::{self, Declared, Scale},
     indicator::Indicator,
@@ -53,6 +54,8 @@ struct Terms {
     price_base: PriceBase,
     /// The basis of electricity that its targets are set at, where the plan says so.
     basis: Option<Basis>,
+    /// The basis of assessment that its energy target means, where the plan says so.
+    basis_of_assessment: Option<BasisOfAssessment>,
     declared: Vec<Declared>,
 }
 
@@ -74,6 +77,13 @@ impl Plans {
     #[must_use]
     pub fn basis(&self, id: &str) -> Option<Basis> {
         self.place(id).ok().and_then(|at| self.terms[at].basis)
+    }
+
+    /// The basis of assessment that the energy target of the plan `id` means; `None` where it does not say.
+    #[must_use]
+    pub fn basis_of_assessment(&self, id: &str) -> Option<BasisOfAssessment> {
+        let place = self.place(id).ok();
+        place.and_then(|at| self.terms[at].basis_of_assessment)
     }
 
     /// The declared indicators of the plan `id`, in the order of its file; none of an unknown plan.
@@ -136,6 +146,10 @@ fn load_beside(shipped: &[(&str, &str)], files: &[PathBuf]) -> Result<Plans, Fil
 fn parse(text: &str, path: &str) -> Result<(Plan, Terms), FileError> {
     let mut document = Document::parse(text).map_err(FileError::parse("plans", path))?;
     let head = head(&mut document.head());
+    let basis_of_assessment = document.head().optional("basis_of_assessment", |text| {
+        text.parse()
+            .map_err(|error: UnknownBasisOfAssessment| error.to_string())
+    });
     let targets = document.list("target", target);
     let declared = document.list("declared", declared);
     for (place, (number, entry)) in declared.iter().enumerate() {
@@ -154,6 +168,7 @@ fn parse(text: &str, path: &str) -> Result<(Plan, Terms), FileError> {
         let terms = Terms {
             price_base,
             basis,
+            basis_of_assessment,
             declared,
         };
         (plan, terms)

@@ -19,7 +19,7 @@ const ABOVE_DESIGNATED_SIZE: &str = "above-designated-size";
 /// The rule where no enterprise is registered.
 const EVERY: &str = "every-enterprise";
 /// The rule for an enterprise that is asked by its name.
-const NAMED: &str = "named";
+pub(crate) const NAMED: &str = "named";
 
 /// One enterprise, whatever its size.
 pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_> {
@@ -40,6 +40,29 @@ pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_>
 }
 
 impl<'a> Population<'a> {
+    /// The same members in other states of the same parks.
+    pub(crate) fn among<'b>(&self, parks: &'b [ParkDays]) -> Population<'b> {
+        let of = |park: &ParkDays| parks.iter().find(|of| of.park == park.park);
+        let members = self.members.iter();
+        Population {
+            rule: self.rule,
+            members: members
+                .filter_map(|(park, enterprise)| Some((of(park)?, enterprise.clone())))
+                .collect(),
+            partial: self.partial.clone(),
+            parks: parks.iter().collect(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Without those who were not there on any day of `range`: neither registered, nor read, nor declared for. A
+    /// panel of another year names them all the same.
+    pub(crate) fn there(mut self, range: DayRange) -> Self {
+        self.members
+            .retain(|(park, enterprise)| was_there(park, enterprise, range));
+        self
+    }
+
     /// The days of `range` on which a member counts.
     pub(crate) fn days_of(
         &self,
@@ -152,6 +175,26 @@ impl<'a> Population<'a> {
         }
         self
     }
+}
+
+/// Whether an entry of the registry covers a day of `range`, or something was read or declared of it.
+fn was_there(park: &ParkDays, enterprise: &EnterpriseId, range: DayRange) -> bool {
+    let registry = &park.registry;
+    let registered = registry.enterprises.get(enterprise).is_some_and(|dated| {
+        let mut parts = dated.parts(range).into_iter();
+        parts.any(|part| dated.on(part.first()).is_some())
+    });
+    let declared = || {
+        let all = registry.statistics.get(enterprise).into_iter().flatten();
+        all.map(|of| of.period.range())
+            .any(|days| days.overlaps(range))
+    };
+    let read = || {
+        let series = park.series(enterprise);
+        let mut days = series.values().flatten().flat_map(|part| &part.days);
+        days.any(|(day, _)| range.contains(*day))
+    };
+    registered || declared() || read()
 }
 
 /// Just these enterprises, whether or not they are in the population of `range`: each with the days on which it is

@@ -8,7 +8,7 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
 
-use crate::figure::Told;
+use crate::{figure::Told, soundness::on_wire};
 
 /// Decimal places of rates when they are told.
 const PLACES: u32 = 4;
@@ -38,8 +38,30 @@ pub(crate) fn judge(target: Target, years: Years<'_>) -> pb::TargetProgress {
     }
 }
 
+/// A target on the wire, as it is asked of `year`: of one beyond the plan's end nothing is.
+pub(crate) fn target_of(plan: &Plan, year: i16, target: Target) -> pb::Target {
+    let declared = self::target(target);
+    if year <= plan.end_year {
+        return declared;
+    }
+    pb::Target {
+        indicator: declared.indicator,
+        ..pb::Target::default()
+    }
+}
+
+/// What to know of a year that a plan has no target for; `None` where it has one.
+pub(crate) fn beyond(plan: &Plan, year: i16) -> Option<String> {
+    (year > plan.end_year).then(|| {
+        format!(
+            "no target declared for {year}: plan '{}' ended in {}",
+            plan.id, plan.end_year
+        )
+    })
+}
+
 /// A target on the wire.
-pub(crate) fn target(target: Target) -> pb::Target {
+fn target(target: Target) -> pb::Target {
     let (form, percent) = match target.form {
         Form::Fall(percent) => ("fall", percent),
         Form::Floor(percent) => ("floor", percent),
@@ -60,7 +82,26 @@ pub(crate) fn plan(plan: &Plan) -> pb::Plan {
         base_year: plan.base_year.into(),
         end_year: plan.end_year.into(),
         targets: plan.targets.iter().map(|&t| target(t)).collect(),
+        ..pb::Plan::default()
     }
+}
+
+/// The figures on the basis of assessment that `target` is not judged on.
+pub(crate) fn other_basis(
+    target: Target,
+    plan: &Plan,
+    figures: Vec<(i16, Told)>,
+) -> Option<pb::OtherBasis> {
+    let told = judge(target, Years { plan, figures });
+    let current = told.current?;
+    Some(pb::OtherBasis {
+        basis_of_assessment: current.basis_of_assessment,
+        base_value: told.base.map(|base| base.value).unwrap_or_default(),
+        value: current.value,
+        change_percent: told.change_percent,
+        progress_percent: told.progress_percent,
+        years: told.years,
+    })
 }
 
 fn point(year: i16, told: &Told) -> pb::YearPoint {
@@ -68,15 +109,29 @@ fn point(year: i16, told: &Told) -> pb::YearPoint {
         year: year.into(),
         value: told.figure.value.clone(),
         status: told.figure.status,
+        unsound: on_wire(&told.unsound, year),
         ..pb::YearPoint::default()
     }
 }
 
-/// Why figures that have a value cannot be judged, a sentence a year.
-fn doubts<'a>(figures: impl Iterator<Item = &'a (i16, Told)>) -> Vec<String> {
+/// The reasons against figures, each with its year.
+pub(crate) fn reasons<'a>(
+    figures: impl IntoIterator<Item = &'a (i16, Told)>,
+) -> Vec<pb::UnsoundReason> {
+    let figures = figures.into_iter();
     figures
-        .filter(|(_, told)| told.ratio.is_some() && !told.unsound.is_empty())
-        .map(|(year, told)| format!("{year} cannot be judged: {}", told.unsound.join("; ")))
+        .flat_map(|(year, told)| on_wire(&told.unsound, *year))
+        .collect()
+}
+
+/// Why figures cannot be judged, a sentence a year.
+fn doubts<'a>(figures: impl Iterator<Item = &'a (i16, Told)>) -> Vec<String> {
+    let unsound = figures.filter(|(_, told)| !told.unsound.is_empty());
+    unsound
+        .map(|(year, told)| {
+            let reasons: Vec<String> = told.unsound.iter().map(ToString::to_string).collect();
+            format!("{year} cannot be judged: {}", reasons.join("; "))
+        })
         .collect()
 }
 
@@ -94,18 +149,23 @@ fn other_population(base: (i16, &Told), last: (i16, &Told)) -> Option<String> {
     })
 }
 
+/// The fall that the plan's even pace has made in `year`: of one beyond its end none, never that of its last.
+fn even_pace(plan: &Plan, asked: Decimal, year: i16) -> Option<Decimal> {
+    let elapsed = year.saturating_sub(plan.base_year);
+    let due = scheduled(asked, elapsed, plan.years()).ok();
+    due.filter(|_| year <= plan.end_year)
+}
+
 fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetProgress {
     let Years { plan, mut figures } = years;
-    let base = figures.first().and_then(|(_, told)| told.ratio);
+    let base = figures.first().and_then(|(_, told)| told.sound());
     let fall = |ratio: Option<Ratio>| ratio.zip(base).and_then(|(r, b)| r.fall_since(&b).ok());
-    let even = |year: i16| scheduled(asked, year.saturating_sub(plan.base_year), plan.years()).ok();
+    let even = |year| even_pace(plan, asked, year);
     let points = figures
         .iter()
         .map(|(year, told)| pb::YearPoint {
-            change_percent: fall(told.ratio).map(|f| percent(-f)).unwrap_or_default(),
-            scheduled_percent: even((*year).min(plan.end_year))
-                .map(|s| percent(-s))
-                .unwrap_or_default(),
+            change_percent: fall(told.sound()).map(|f| percent(-f)).unwrap_or_default(),
+            scheduled_percent: even(*year).map(|s| percent(-s)).unwrap_or_default(),
             ..point(*year, told)
         })
         .collect();
@@ -114,16 +174,16 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
         figures.last().filter(|_| figures.len() > 1),
     ];
     let mut notes = doubts(ends.into_iter().flatten());
-    let sound = notes.is_empty();
+    let unsound = reasons(ends.into_iter().flatten());
     let Some((year, last)) = figures.pop() else {
         return pb::TargetProgress::default();
     };
-    let reached = fall(last.ratio);
-    let due = even(year.min(plan.end_year));
+    let reached = fall(last.sound());
+    let due = even(year);
     let pace = reached
         .filter(|_| year < plan.end_year)
         .and_then(|reached| required_pace(reached, asked, plan.end_year.saturating_sub(year)).ok());
-    if reached.is_none() {
+    if reached.is_none() && unsound.is_empty() {
         notes.push(format!(
             "{} and {year} do not both have a figure to compare",
             plan.base_year
@@ -137,11 +197,13 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
     if let Some(base) = &base {
         notes.extend(other_population((plan.base_year, base), (year, &last)));
     }
+    notes.extend(beyond(plan, year));
     pb::TargetProgress {
-        target: Some(self::target(target)),
+        target: Some(target_of(plan, year, target)),
         change_percent: reached.map(|r| percent(-r)).unwrap_or_default(),
         scheduled_percent: due.map(|d| percent(-d)).unwrap_or_default(),
         progress_percent: reached
+            .filter(|_| due.is_some())
             .and_then(|reached| progress(reached, asked).ok())
             .map(percent)
             .unwrap_or_default(),
@@ -149,16 +211,14 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
         verdict: verdict(
             plan,
             year,
-            reached
-                .zip(due)
-                .filter(|_| sound)
-                .map(|(reached, due)| reached >= due),
+            reached.zip(due).map(|(reached, due)| reached >= due),
         )
         .into(),
         base: Some(base.map_or_else(|| last.figure.clone(), |told| told.figure)),
         current: Some(last.figure),
         years: points,
         notes,
+        unsound,
         ..pb::TargetProgress::default()
     }
 }
@@ -169,21 +229,27 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
         .iter()
         .map(|(year, told)| point(*year, told))
         .collect();
-    // The floor binds from the year after the base.
-    let bound = || figures.iter().filter(|(year, _)| *year > plan.base_year);
-    let is_told = |told: &Told| told.ratio.is_some() && told.unsound.is_empty();
+    // The floor binds from the year after the base to the plan's end.
+    let binds = (plan.base_year.saturating_add(1))..=plan.end_year;
+    let bound = || figures.iter().filter(|(year, _)| binds.contains(year));
+    let is_below = |told: &Told| told.sound().is_some_and(|r| r.value.get() < floor);
     let below: Vec<String> = bound()
-        .filter(|(_, told)| is_told(told) && told.ratio.is_some_and(|r| r.value < floor))
+        .filter(|(_, told)| is_below(told))
         .map(|(year, _)| year.to_string())
         .collect();
     let unknown: Vec<String> = bound()
-        .filter(|(_, told)| !is_told(told))
+        .filter(|(_, told)| told.sound().is_none())
         .map(|(year, _)| year.to_string())
         .collect();
     let held = if !below.is_empty() {
         Some(false)
     } else {
         (unknown.is_empty() && bound().next().is_some()).then_some(true)
+    };
+    let unsound = match held {
+        None => reasons(bound()),
+        // One sound year below the floor is enough to have missed it.
+        Some(_) => Vec::new(),
     };
     let mut notes = doubts(bound());
     if !below.is_empty() {
@@ -199,18 +265,21 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
     let Some((year, last)) = figures.pop() else {
         return pb::TargetProgress::default();
     };
+    notes.extend(beyond(plan, year));
     pb::TargetProgress {
-        target: Some(self::target(target)),
+        target: Some(target_of(plan, year, target)),
         current: Some(last.figure),
         verdict: verdict(plan, year, held).into(),
         years: points,
         notes,
+        unsound,
         ..pb::TargetProgress::default()
     }
 }
 
 /// What is said in `year` of what is asked, if it is known whether that is kept.
 pub(crate) fn verdict(plan: &Plan, year: i16, kept: Option<bool>) -> pb::Verdict {
+    let kept = kept.filter(|_| year <= plan.end_year);
     match (kept, year >= plan.end_year) {
         (None, _) => pb::Verdict::Unknown,
         (Some(true), true) => pb::Verdict::Met,
@@ -221,124 +290,4 @@ pub(crate) fn verdict(plan: &Plan, year: i16, kept: Option<bool>) -> pb::Verdict
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use greenpark_model::{
-        coal::Basis,
-        indicator::{Indicator, Key},
-        money::PriceBase,
-    };
-
-    use super::*;
-
-    /// A plan that asks nothing of 2021 to 2025.
-    pub(crate) fn five_years() -> Plan {
-        Plan {
-            id: "p".into(),
-            title: String::new(),
-            source: String::new(),
-            base_year: 2020,
-            end_year: 2025,
-            targets: Vec::new(),
-        }
-    }
-
-    fn told(indicator: Indicator, value: &str) -> Told {
-        let key = Key {
-            indicator,
-            basis: Some(Basis::Calorific),
-            media: greenpark_model::coal::Media::Excluded,
-            price_base: Some(PriceBase::Constant(2020)),
-        };
-        let ratio = value.parse().ok().map(|value| Ratio { key, value });
-        let value = ratio.map(|r| r.told().to_string()).unwrap_or_default();
-        Told {
-            figure: pb::Figure {
-                value,
-                ..pb::Figure::default()
-            },
-            ratio,
-            parts: (Decimal::ZERO, Decimal::ZERO),
-            unsound: Vec::new(),
-        }
-    }
-
-    fn judged(form: Form, values: &[&str]) -> pb::TargetProgress {
-        let indicator = Indicator::EnergyIntensity;
-        let plan = five_years();
-        let figures = (2020..)
-            .zip(values.iter().map(|v| told(indicator, v)))
-            .collect();
-        judge(
-            Target { indicator, form },
-            Years {
-                plan: &plan,
-                figures,
-            },
-        )
-    }
-
-    /// METHOD (b): −9.933 % is the even pace of −16 % after three years.
-    #[test]
-    fn a_fall_is_judged_by_the_even_pace_and_progress_by_logarithms() {
-        let sixteen = Form::Fall(Decimal::from(16));
-        let kept = judged(sixteen, &["1", "0.98", "0.95", "0.9"]);
-        assert_eq!(kept.change_percent, "-10.0000");
-        assert_eq!(kept.scheduled_percent, "-9.9326");
-        assert_eq!(kept.progress_percent, "60.4293");
-        assert_eq!(kept.required_pace_percent, "3.3908");
-        assert_eq!(kept.verdict(), pb::Verdict::OnSchedule);
-        assert_eq!(kept.years.len(), 4);
-        let late = judged(sixteen, &["1", "0.98", "0.95", "0.91"]);
-        assert_eq!(late.verdict(), pb::Verdict::Behind);
-        let met = judged(sixteen, &["1", "1", "1", "1", "1", "0.84"]);
-        assert_eq!(
-            (met.verdict(), met.progress_percent.as_str()),
-            (pb::Verdict::Met, "100.0000")
-        );
-        assert_eq!(met.required_pace_percent, "");
-        let missed = judged(sixteen, &["1", "1", "1", "1", "1", "0.841"]);
-        assert_eq!(missed.verdict(), pb::Verdict::Missed);
-        let unknown = judged(sixteen, &["", "1", "1", "1", "1", "0.841"]);
-        assert_eq!(unknown.verdict(), pb::Verdict::Unknown);
-    }
-
-    #[test]
-    fn a_figure_of_unlike_days_or_enterprises_is_not_judged() {
-        let plan = five_years();
-        let indicator = Indicator::WasteUtilization;
-        for form in [
-            Form::Fall(Decimal::from(16)),
-            Form::Floor(Decimal::from(70)),
-        ] {
-            let mut last = told(indicator, "80");
-            last.unsound.push("days of the period are still open");
-            let figures = vec![(2020, told(indicator, "100")), (2021, last)];
-            let years = Years {
-                plan: &plan,
-                figures,
-            };
-            let judged = judge(Target { indicator, form }, years);
-            assert_eq!(judged.verdict(), pb::Verdict::Unknown);
-            assert!(judged.notes[0].contains("still open"), "{:?}", judged.notes);
-        }
-    }
-
-    #[test]
-    fn a_floor_must_hold_in_every_year_after_the_base() {
-        let seventy = Form::Floor(Decimal::from(70));
-        let held = judged(seventy, &["60", "70", "71", "72", "73", "74"]);
-        assert_eq!(held.verdict(), pb::Verdict::Met);
-        assert!(held.base.is_none() && held.change_percent.is_empty());
-        let broken = judged(seventy, &["80", "70", "69.999999", "72", "73", "74"]);
-        assert_eq!(broken.verdict(), pb::Verdict::Missed);
-        assert_eq!(broken.notes, ["below 70 % in 2022"]);
-        assert_eq!(
-            judged(seventy, &["80", "70", ""]).verdict(),
-            pb::Verdict::Unknown
-        );
-        assert_eq!(
-            judged(seventy, &["80", "70"]).verdict(),
-            pb::Verdict::OnSchedule
-        );
-    }
-}
+pub(crate) mod tests;

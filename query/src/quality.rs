@@ -5,6 +5,7 @@
 //! of meter data have. Thresholds are data.
 
 mod checks;
+mod counts;
 mod declared;
 mod delivery;
 pub(crate) mod letters;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use greenpark_archive::{dated::Dated, meters::Meter};
 use greenpark_model::{
     amount::Sum,
+    compose::Consumption,
     day::{CivilDay, DayRange},
     id::EnterpriseId,
     reading::{Kind, Series},
@@ -23,6 +25,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     books::SeriesDays,
+    consumption::consume,
     park_days::ParkDays,
     statistics::{self, total_of},
 };
@@ -170,8 +173,8 @@ impl<'a> Subject<'a> {
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         let mut due: BTreeSet<CivilDay> = BTreeSet::new();
-        for (_, parts) in self.series() {
-            self.count_readings(&parts, &mut tally);
+        for (series, parts) in self.series() {
+            self.count_readings(series, &parts, &mut tally);
         }
         self.count_expected(&mut tally, &mut due);
         self.count_days(&due, &mut tally);
@@ -184,19 +187,21 @@ impl<'a> Subject<'a> {
     }
 
     /// Readings, and those that say nothing.
-    fn count_readings(&self, parts: &[&SeriesDays], tally: &mut Tally) {
+    fn count_readings(&self, series: &Series, parts: &[&SeriesDays], tally: &mut Tally) {
         let days = parts.iter().flat_map(|part| &part.days);
         for (_, fold) in days.filter(|(day, _)| self.range.contains(*day)) {
-            let outcomes = fold.outcomes;
-            let wrong = [
-                outcomes.glitches,
-                outcomes.invalid,
-                outcomes.resets,
-                outcomes.jumps,
-            ];
             tally.received += u64::from(fold.readings);
-            tally.wrong += wrong.into_iter().map(u64::from).sum::<u64>();
         }
+        // Steps over midnights are decided with the days around them.
+        let outcomes = self.joined(series, parts).outcomes;
+        let wrong = [
+            outcomes.glitches,
+            outcomes.invalid,
+            outcomes.implausible,
+            outcomes.resets,
+            outcomes.jumps,
+        ];
+        tally.wrong += wrong.into_iter().map(u64::from).sum::<u64>();
         let repeats = parts.iter().flat_map(|part| &part.repeats);
         for (_, duplicates, conflicts) in repeats.filter(|(day, ..)| self.range.contains(*day)) {
             tally.received += u64::from(*duplicates);
@@ -300,6 +305,13 @@ impl<'a> Subject<'a> {
         days.map(|days| park.consumed(of, series, parts, days))
             .map(|corrected| corrected.consumption.amount)
             .sum()
+    }
+
+    /// The series in the range as it was measured, with what was come across.
+    fn joined(&self, series: &Series, parts: &[&SeriesDays]) -> Consumption {
+        let meters = &self.park.registry.meters;
+        let traits = meters.traits(self.enterprise, series);
+        consume(parts, &traits, self.range)
     }
 
     /// Months within the range of which the books tell a consumption: what they tell, the sum of the days,

@@ -5,6 +5,7 @@
 //! into maps by park; it does no I/O.
 
 pub(crate) mod body;
+mod by_hand;
 mod take;
 
 use std::{
@@ -27,6 +28,7 @@ use greenpark_model::{
 };
 
 use crate::{
+    assessment::ledger::Ledger,
     corrections::Correction,
     deflator::Deflator,
     error::QueryError,
@@ -37,7 +39,7 @@ use crate::{
 };
 
 /// What is registered and declared in one park.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Park {
     pub(crate) enterprises: BTreeMap<EnterpriseId, Dated<Enterprise>>,
     pub(crate) meters: Meters,
@@ -55,6 +57,8 @@ pub(crate) struct Park {
     pub(crate) deflators: Vec<Deflator>,
     /// Changes when the traits of a meter do, and then folds made with the old ones are void.
     pub(crate) traits_digest: u64,
+    /// What was recorded of corrections by hand, in order.
+    by_hand: Vec<by_hand::ByHand>,
 }
 
 /// A measured net calorific value (实测低位发热量).
@@ -74,6 +78,8 @@ pub(crate) struct Registry {
     pub(crate) as_of: Option<Instant>,
     /// Values of plans' declared indicators, by the name they are of, plan and indicator.
     declared: BTreeMap<(String, String, String), Values>,
+    /// Certificates of non-fossil electricity and declared bases of assessment.
+    pub(crate) ledger: Ledger,
     parks: BTreeMap<ParkId, Arc<Park>>,
 }
 
@@ -84,6 +90,7 @@ impl Default for Registry {
             version: i64::MIN,
             as_of: None,
             declared: BTreeMap::new(),
+            ledger: Ledger::default(),
             parks: BTreeMap::new(),
         }
     }
@@ -100,8 +107,16 @@ impl Registry {
             ))
         };
         let mut declared: BTreeMap<(String, String, String), Values> = BTreeMap::new();
-        let mut of_all = Vec::new();
+        let (mut of_all, mut ledger) = (Vec::new(), Ledger::default());
         for entry in &snapshot.entries {
+            if Ledger::is_of(&entry.kind) {
+                let whose = ledger.take(entry).map_err(|p| broken(entry, &p))?;
+                // A park is known by its entries, whatever they are of.
+                if let Some(park) = whose.park() {
+                    parks.entry(park.clone()).or_default();
+                }
+                continue;
+            }
             if entry.kind == body::DEFLATOR && entry.subject == Name::Parks.to_string() {
                 let deflator = body::Deflation::read(&entry.body, false);
                 of_all.push(deflator.map_err(|problem| broken(entry, &problem))?);
@@ -128,6 +143,7 @@ impl Registry {
             park.traits_digest = meters.digest();
             park.meters = meters;
         }
+        by_hand::keep(&mut parks, snapshot);
         for park in parks.values_mut() {
             park.deflators.splice(0..0, of_all.iter().cloned());
             park.corrected = park.series_of_corrections();
@@ -140,6 +156,7 @@ impl Registry {
             version: snapshot.version,
             as_of: None,
             declared,
+            ledger,
             parks,
         })
     }
@@ -188,19 +205,7 @@ pub(crate) fn known_at(
 /// The kind that a meter is registered as on `day`; where no entry covers it, that of the entry before, or of the
 /// first one after.
 pub(crate) fn kind_on(meter: &Dated<Meter>, day: CivilDay) -> Option<Kind> {
-    let before = || {
-        let over = meter.entries().iter();
-        over.filter(|entry| entry.valid_to.is_some_and(|last| last < day))
-            .max_by_key(|entry| entry.valid_to)
-    };
-    let after = || {
-        let to_come = meter.entries().iter();
-        to_come
-            .filter(|entry| day < entry.valid_from)
-            .min_by_key(|entry| entry.valid_from)
-    };
-    let entry = meter.on(day).or_else(before).or_else(after);
-    entry.map(|entry| entry.body.kind)
+    meter.nearest(day).map(|entry| entry.body.kind)
 }
 
 /// Ranges in order, those that follow each other joined.
@@ -224,7 +229,7 @@ impl Park {
     }
 
     /// The parts of `range` in which the meter of `series` counts with readings of this kind; it does where
-    /// nothing says that it does not.
+    /// nothing says that it does not. What its entries say first and last is so before and after them.
     pub(crate) fn counted(
         &self,
         enterprise: &EnterpriseId,
@@ -237,9 +242,8 @@ impl Park {
                 .parts(range)
                 .into_iter()
                 .filter(|part| {
-                    let entry = meter.on(part.first());
-                    entry.is_none_or(|entry| entry.body.counted)
-                        && kind_on(meter, part.first()) == Some(series.kind)
+                    let entry = meter.nearest(part.first());
+                    entry.is_none_or(|entry| entry.body.counted && entry.body.kind == series.kind)
                 })
                 .collect(),
         }

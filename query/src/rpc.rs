@@ -1,5 +1,6 @@
 //! The gRPC methods: each reads its request, asks, and tells.
 
+mod assessment;
 mod corrections;
 mod declare;
 mod explain;
@@ -150,4 +151,7 @@ unaffected!(
     pb::DeclareSidesResponse,
     pb::WithdrawResponse,
     pb::ListStatisticsResponse,
+    pb::DeclareCertificatesResponse,
+    pb::ListCertificatesResponse,
+    pb::AssessmentBasis,
 );

@@ -22,6 +22,7 @@ use greenpark_model::{
     day::{CivilDay, DayRange, Instant},
     id::{EnterpriseId, MeterId, ParkId},
     reading::Flag,
+    ticket::Ticket,
 };
 
 use crate::{
@@ -36,7 +37,8 @@ use crate::{
 };
 
 /// Columns of the result, in order.
-const COLUMNS: &str = "meter, quantity, kind, instant, value, flag";
+const COLUMNS: &str =
+    "meter, quantity, kind, instant, value, flag, ticket, late_received, late_gateway";
 
 /// Whose readings, and of which days.
 #[derive(Debug, Clone)]
@@ -175,7 +177,8 @@ impl Scan {
         let meter = self.meter_filter();
         format!(
             "SELECT {COLUMNS} FROM sealed WHERE enterprise = '{}' AND NOT superseded{meter} \
-             UNION ALL SELECT {COLUMNS} FROM open ORDER BY meter, quantity, kind, instant",
+             UNION ALL SELECT {COLUMNS} FROM open \
+             ORDER BY meter, quantity, kind, instant, ticket NULLS FIRST",
             self.selection.enterprise
         )
     }
@@ -259,6 +262,17 @@ fn batch(rows: &Rows, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let quantities: DictionaryArray<Int32Type> =
         kept.iter().map(|&row| names[place(row)].as_str()).collect();
     let flag = |row: usize| Flag::from_code(rows.flags[row]).map_or("", Flag::as_str);
+    let tickets: DictionaryArray<Int32Type> = kept
+        .iter()
+        .map(|&row| rows.ticket(row).map(Ticket::as_str))
+        .collect();
+    let late = || kept.iter().map(|&row| rows.late(row));
+    let received: TimestampMillisecondArray = late()
+        .map(|late| late.map(|late| late.received.0))
+        .collect();
+    let gateways: DictionaryArray<Int32Type> = late()
+        .map(|late| late.map(|late| late.gateway.as_str()))
+        .collect();
     let instants = kept.iter().map(|&row| rows.instants[row]);
     let values = kept.iter().map(|&row| i128::from(rows.values[row]));
     RecordBatch::try_new(
@@ -270,6 +284,9 @@ fn batch(rows: &Rows, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
             Arc::new(TimestampMillisecondArray::from_iter_values(instants).with_timezone("UTC")),
             Arc::new(Decimal128Array::from_iter_values(values).with_precision_and_scale(18, 6)?),
             Arc::new(texts(&flag)),
+            Arc::new(tickets),
+            Arc::new(received.with_timezone("UTC")),
+            Arc::new(gateways),
         ],
     )
 }

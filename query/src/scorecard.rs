@@ -13,7 +13,10 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
 
-use crate::progress::verdict;
+use crate::{
+    figure::Told,
+    progress::{beyond, reasons, verdict},
+};
 
 /// Decimal places of progress.
 const PLACES: u32 = 4;
@@ -41,24 +44,44 @@ pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
         value: current.value,
         source: String::new(),
         notes: progress.notes.clone(),
-        unsound: Vec::new(),
+        basis_of_assessment: progress.basis_of_assessment.clone(),
+        basis_source: progress.basis_source.clone(),
+        other_basis: progress.other_basis.clone(),
+        assessment: current.assessment,
+        change_percent: progress.change_percent.clone(),
+        unsound: progress.unsound.clone(),
     }
 }
 
-/// A declared indicator in `year` as a line. `values` were declared; `figure` is the measured value of
-/// the year where the indicator is one that meters tell.
+/// A declared indicator in `year` as a line. `values` were declared; `figures` are those of the base and the judged
+/// year where the indicator is one that meters tell. What was declared counts where the judged year's figure is not
+/// sound; where nothing was, the line says why it is not.
 pub(crate) fn declared(
     plan: &Plan,
     year: i16,
     of: &Declared,
-    (values, figure): (&Values, Option<(Option<Decimal>, Decimal)>),
+    (values, figures): (&Values, Option<&[(i16, Told); 2]>),
 ) -> pb::ScorecardLine {
-    let (form, asked) = form(of.form);
+    let beyond = beyond(plan, year);
+    let (form, asked) = match beyond {
+        None => form(of.form),
+        Some(_) => ("", String::new()),
+    };
     let told = values.get(&year).copied();
     let base = values.get(&plan.base_year).copied();
+    let sound = |of: &(i16, Told)| of.1.sound().map(|ratio| ratio.told());
+    let figure = figures.and_then(|[base, current]| Some((sound(base), sound(current)?)));
     let (base, value) = match figure {
         Some((base, current)) => (base, Some(current)),
         None => (base, told),
+    };
+    let changes = matches!(of.form, Form::YearlyGrowth(_) | Form::Fall(_));
+    let unsound = match (figures, figure) {
+        (Some([base, _]), Some(_)) if changes => reasons([base]),
+        (Some([base, current]), None) if told.is_none() => {
+            reasons(changes.then_some(base).into_iter().chain([current]))
+        }
+        _ => Vec::new(),
     };
     let mut line = pb::ScorecardLine {
         id: of.id.clone(),
@@ -77,8 +100,18 @@ pub(crate) fn declared(
         .to_owned(),
         status: pb::PeriodStatus::Unspecified.into(),
         source: of.source.clone(),
+        unsound,
         ..pb::ScorecardLine::default()
     };
+    if let Some(beyond) = beyond {
+        line.notes.push(beyond);
+        return line;
+    }
+    let doubts = line
+        .unsound
+        .iter()
+        .map(|of| format!("{}: {}", of.year, of.detail));
+    line.notes.extend(doubts.collect::<Vec<_>>());
     let Some(value) = value else {
         line.notes.push(format!(
             "nothing is declared for {year}; declare it with DeclareIndicators"
@@ -157,6 +190,24 @@ mod tests {
         assert_eq!(told(2023, "17").0, pb::Verdict::Behind);
         assert_eq!(told(2025, "30").0, pb::Verdict::Met);
         assert_eq!(told(2025, "29").0, pb::Verdict::Missed);
+    }
+
+    #[test]
+    fn a_year_beyond_the_plans_end_asks_nothing() {
+        let parks = line(Form::Count(30), 2026, &[(2026, "30")]);
+        assert_eq!(parks.verdict(), pb::Verdict::Unknown);
+        assert_eq!(
+            (
+                parks.form.as_str(),
+                parks.asked.as_str(),
+                parks.value.as_str()
+            ),
+            ("", "", "30")
+        );
+        assert_eq!(
+            parks.notes,
+            ["no target declared for 2026: plan 'p' ended in 2025"]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 use greenpark_model::carbon::Region;
 use serde::{Deserialize, Serialize};
 
-use crate::{bulk, carbon, factors, plans, quality, scope};
+use crate::{assessment, bulk, carbon, factors, plans, quality, scope};
 
 /// Settings of the query service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct Settings {
     /// A file of quality thresholds, instead of the shipped one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality_file: Option<PathBuf>,
+    /// A file of the rules by which the assessment deducts energy, instead of the shipped one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assessment_file: Option<PathBuf>,
     /// Further files of plans; one with the id of a built-in plan replaces it.
     pub plan_files: Vec<PathBuf>,
     /// Who may read what. Without any, everyone may read and declare everything.
@@ -85,6 +88,7 @@ impl Default for Settings {
             waste_files: Vec::new(),
             waste_set: bulk::DEFAULT.to_owned(),
             quality_file: None,
+            assessment_file: None,
             plan_files: Vec::new(),
             grants: Vec::new(),
         }
@@ -128,6 +132,9 @@ impl Settings {
         }
         if let Err(error) = quality::load(self.quality_file.as_deref()) {
             problems.push(format!("query.quality_file: {}", with_causes(&error)));
+        }
+        if let Err(error) = assessment::load(self.assessment_file.as_deref()) {
+            problems.push(format!("query.assessment_file: {}", with_causes(&error)));
         }
         if let Err(error) = plans::load(&self.plan_files) {
             problems.push(format!("query.plan_files: {}", with_causes(&error)));

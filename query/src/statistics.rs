@@ -17,7 +17,7 @@ use greenpark_model::{
     day::{DayRange, Instant},
     id,
     money::{PriceBase, prorate},
-    quantity::Quantity,
+    quantity::{Medium, MediumClass, Quantity},
 };
 
 use crate::limits::YEARS;
@@ -36,6 +36,8 @@ pub enum Series {
     Product(String),
     /// What meters of a quantity should sum to, by the books of the enterprise (报表消费量), in its unit.
     Consumption(Quantity),
+    /// An energy used as raw material (原料用能), in the canonical unit of its medium.
+    RawMaterial(Medium),
 }
 
 /// The period of a declaration.
@@ -91,8 +93,8 @@ pub struct Total {
 /// A text that names no series.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no series; write value_added, gross_output, product:NAME as in product:crude_steel, or \
-     consumption:QUANTITY as in consumption:electricity"
+    "'{0}' is no series; write value_added, gross_output, product:NAME as in product:crude_steel, \
+     consumption:QUANTITY as in consumption:electricity, or raw_material:ENERGY as in raw_material:natural_gas"
 )]
 pub struct UnknownSeries(pub String);
 
@@ -104,7 +106,17 @@ impl Series {
             Self::ValueAdded | Self::GrossOutput => "10k-yuan",
             Self::Product(_) => "t",
             Self::Consumption(quantity) => quantity.medium.unit().symbol(),
+            Self::RawMaterial(medium) => medium.unit().symbol(),
         }
+    }
+
+    /// Whether a figure may be divided by it.
+    #[must_use]
+    pub const fn is_output(&self) -> bool {
+        matches!(
+            self,
+            Self::ValueAdded | Self::GrossOutput | Self::Product(_)
+        )
     }
 
     /// Whether it is told at prices.
@@ -121,6 +133,7 @@ impl fmt::Display for Series {
             Self::GrossOutput => f.write_str("gross_output"),
             Self::Product(name) => write!(f, "product:{name}"),
             Self::Consumption(quantity) => write!(f, "consumption:{quantity}"),
+            Self::RawMaterial(medium) => write!(f, "raw_material:{}", medium.as_str()),
         }
     }
 }
@@ -139,6 +152,10 @@ impl FromStr for Series {
                 .parse()
                 .map(Self::Consumption)
                 .map_err(|_| unknown()),
+            Some(("raw_material", medium)) => Medium::from_name(medium)
+                .filter(|medium| medium.class() == MediumClass::Energy)
+                .map(Self::RawMaterial)
+                .ok_or_else(unknown),
             _ => Err(unknown()),
         }
     }

@@ -76,7 +76,7 @@ fn register() -> DataType {
     DataType::Decimal128(18, 6)
 }
 
-/// The columns within a readings file.
+/// The columns within a readings file. The last three are in few files; in others they read as null.
 pub(crate) fn readings_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("enterprise", text(), false),
@@ -87,6 +87,9 @@ pub(crate) fn readings_schema() -> SchemaRef {
         Field::new("value", register(), false),
         Field::new("flag", text(), false),
         Field::new("superseded", DataType::Boolean, false),
+        Field::new("ticket", text(), true),
+        Field::new("late_received", instant(), true),
+        Field::new("late_gateway", text(), true),
     ]))
 }
 

@@ -47,6 +47,26 @@ done
 echo '-- a client that knows only reflection'
 "$venv/bin/python" tests/golden/ask.py "127.0.0.1:$grpc_port" parks/demo 2025
 
+echo '-- certificates and raw material of the demo, for the assessment basis'
+cat >"$work/certificates.csv" <<'CSV'
+id,mwh,generated,region,kind,enterprise,year,retired_on
+PV-2020,1200,2020-06,chongqing,self_use,jiangbei-steel,2020,
+PV-2025,5400.25,2025-06,chongqing,self_use,jiangbei-steel,2025,
+GPT-2025,2100,2025-05,sichuan,trade,,2025,
+GEC-2025-1,90000,2025-03,sichuan,certificate,jiangbei-steel,2025,2025-12-20
+GEC-2025-2,5000000,2025-03,guizhou,certificate,,2025,2025-12-20
+CSV
+printf '%s\n' enterprise,series,period,amount,price_base,final \
+  jiangbei-steel,raw_material:natural_gas,2025,81000.5,,true >"$work/raw.csv"
+"$binary" import --park demo --certificates "$work/certificates.csv" --statistics "$work/raw.csv" \
+  --recorded-by golden --evidence 'run.sh' --grpc "127.0.0.1:$grpc_port"
+if "$binary" import --park other --certificates "$work/certificates.csv" --recorded-by golden \
+  --evidence 'run.sh' --grpc "127.0.0.1:$grpc_port" 2>"$work/refused"; then
+  echo 'certificates were used twice' >&2
+  exit 1
+fi
+grep -q 'parks/demo/enterprises/jiangbei-steel' "$work/refused"
+
 echo '-- every figure of the demo, computed again from its raw readings by the method alone'
 "$venv/bin/python" tests/golden/oracle/check.py "$work/data/lake" "127.0.0.1:$grpc_port" demo
 

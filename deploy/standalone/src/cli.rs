@@ -1,7 +1,9 @@
 //! The command line: what can be asked of `greenpark`, and nothing of how it is done.
 
+pub mod assessment;
 pub mod config;
 pub mod identity;
+pub mod import;
 pub mod letters;
 pub mod statement;
 
@@ -9,7 +11,10 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::config::{ConfigArgs, ConfigCommand};
+pub use self::{
+    config::{ConfigArgs, ConfigCommand},
+    import::ImportArgs,
+};
 use crate::doctor::DoctorArgs;
 
 /// Where the demo and `up` keep their data, if nothing else is said.
@@ -53,6 +58,8 @@ pub enum Command {
     Progress(ProgressArgs),
     /// Ask a plan's whole scorecard: its targets and what it asks beyond meters.
     Scorecard(ProgressArgs),
+    /// List the certificates of non-fossil electricity in force.
+    Certificates(assessment::CertificatesArgs),
     /// Write the readings or daily totals of an enterprise to one file, with a manifest.
     Extract(ExtractArgs),
     /// Ask water by source, reuse and leakage.
@@ -184,51 +191,6 @@ pub enum Format {
     Csv,
     /// The table as a workbook; redirect it to a file.
     Xlsx,
-}
-
-/// Arguments of `import`. A file is CSV (UTF-8, UTF-16 or GBK; separated by commas, semicolons or tabs) or the
-/// first sheet of a workbook (.xlsx, .xls, .ods).
-#[derive(Debug, Clone, Args)]
-pub struct ImportArgs {
-    /// The park.
-    #[arg(long)]
-    pub park: String,
-    /// Columns: enterprise,title,industry,above_designated_size,valid_from,valid_to.
-    #[arg(long, value_name = "FILE")]
-    pub enterprises: Option<PathBuf>,
-    /// Columns: enterprise,meter,title,quantity,kind,interval_s,modulus,rated_per_hour,headroom,multiplier,counted,valid_from,valid_to,parent,verified_until,water_source,waste_code.
-    #[arg(long, value_name = "FILE")]
-    pub meters: Option<PathBuf>,
-    /// Columns: enterprise,meter,quantity,at,old_final,new_initial,multiplier.
-    #[arg(long, value_name = "FILE")]
-    pub meter_changes: Option<PathBuf>,
-    /// Columns: enterprise,series,period,amount,price_base,final.
-    #[arg(long, value_name = "FILE")]
-    pub statistics: Option<PathBuf>,
-    /// Columns: enterprise,medium,kj_per_unit,valid_from,valid_to.
-    #[arg(long, value_name = "FILE")]
-    pub calorific_values: Option<PathBuf>,
-    /// Columns: enterprise,meter,quantity,kind,first,last,amount,reason.
-    #[arg(long, value_name = "FILE")]
-    pub corrections: Option<PathBuf>,
-    /// Columns: form,year,base,value,industry.
-    #[arg(long, value_name = "FILE")]
-    pub deflators: Option<PathBuf>,
-    /// Columns: plan,indicator,year,value.
-    #[arg(long, value_name = "FILE")]
-    pub indicators: Option<PathBuf>,
-    /// Sides of balances and withdrawals.
-    #[command(flatten)]
-    pub statements: statement::StatementFiles,
-    /// Who says so.
-    #[arg(long, value_name = "WHO")]
-    pub recorded_by: String,
-    /// On what evidence, such as the number of a form.
-    #[arg(long, value_name = "TEXT")]
-    pub evidence: String,
-    /// Where to.
-    #[command(flatten)]
-    pub client: ClientArgs,
 }
 
 /// An indicator.

@@ -1,5 +1,6 @@
 //! Commands that ask the query service: the answer on standard output, all else on standard error.
 
+pub mod assessment;
 pub mod explain;
 pub mod extract;
 pub mod import;
@@ -13,5 +14,6 @@ pub mod reasons;
 pub mod recompute;
 pub mod scorecard;
 pub mod sheet;
+pub mod soundness;
 pub mod statement;
 pub mod wire;

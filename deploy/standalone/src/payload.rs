@@ -70,12 +70,12 @@ impl Columns {
         self.close(events.len());
     }
 
-    /// Adds values at instants of their own, each value as JSON number text.
+    /// Adds values at instants of their own, each value as JSON number text, with their tickets.
     pub fn add_listed<'a>(
         &mut self,
         head: Head<'_>,
         flag: Flag,
-        readings: impl Iterator<Item = (i64, &'a str)> + Clone,
+        readings: impl Iterator<Item = (i64, &'a str, Option<&'a str>)> + Clone,
     ) {
         self.open(head);
         if flag != Flag::Normal {
@@ -85,13 +85,23 @@ impl Columns {
             );
         }
         self.text.extend_from_slice(b"\"at\":[");
-        for (at, _) in readings.clone() {
+        for (at, ..) in readings.clone() {
             put(&mut self.text, format_args!("{at},"));
         }
         self.text.pop();
+        if readings.clone().any(|(.., ticket)| ticket.is_some()) {
+            self.text.extend_from_slice(b"],\"ticket\":[");
+            for (.., ticket) in readings.clone() {
+                match ticket {
+                    Some(ticket) => put(&mut self.text, format_args!("\"{ticket}\",")),
+                    None => self.text.extend_from_slice(b"null,"),
+                }
+            }
+            self.text.pop();
+        }
         self.text.extend_from_slice(b"],\"value\":[");
         let mut count = 0;
-        for (_, value) in readings {
+        for (_, value, _) in readings {
             put(&mut self.text, format_args!("{value},"));
             count += 1;
         }
@@ -131,14 +141,17 @@ impl Columns {
     }
 }
 
-/// A payload of one reading, its value as JSON number text.
+/// A payload of one reading, its value as JSON number text, with its ticket.
 #[must_use]
-pub fn single(head: Head<'_>, at_ms: i64, value: &str, flag: Flag) -> Bytes {
+pub fn single(head: Head<'_>, at_ms: i64, value: &str, flag: Flag, ticket: Option<&str>) -> Bytes {
     let mut text = Vec::with_capacity(160);
     write_head(&mut text, head);
     put(&mut text, format_args!("\"at\":{at_ms},\"value\":{value}"));
     if flag != Flag::Normal {
         put(&mut text, format_args!(",\"flag\":\"{}\"", flag.as_str()));
+    }
+    if let Some(ticket) = ticket {
+        put(&mut text, format_args!(",\"ticket\":\"{ticket}\""));
     }
     text.push(b'}');
     Bytes::from(text)
@@ -254,7 +267,11 @@ mod tests {
             &[amount("1.5"), amount("2")],
         );
         columns.add_steps(head, 0, 1, &[]);
-        columns.add_listed(ASH, Flag::Manual, [(5, "30.25"), (9, "28")].into_iter());
+        columns.add_listed(
+            ASH,
+            Flag::Manual,
+            [(5, "30.25", Some("WB-1")), (9, "28", None)].into_iter(),
+        );
         columns.add_events(ASH, &[(7, amount("12.5"))]);
         columns.add_events(ASH, &[]);
         assert_eq!(columns.readings(), 5);
@@ -263,13 +280,13 @@ mod tests {
             {"meter": "e-1", "quantity": "electricity", "kind": "register", "unit": "MWh",
              "from": 1_577_808_000_000_i64, "step": 3_600_000, "value": [1.5, 2]},
             {"meter": "ash-1", "quantity": "fly_ash.utilized", "kind": "event", "unit": "t",
-             "flag": "S", "at": [5, 9], "value": [30.25, 28]},
+             "flag": "S", "at": [5, 9], "ticket": ["WB-1", null], "value": [30.25, 28]},
             {"meter": "ash-1", "quantity": "fly_ash.utilized", "kind": "event", "unit": "t",
              "at": [7], "value": [12.5]},
         ]});
         assert_eq!(json, expected);
         assert_eq!(
-            single(ASH, 7, "30.25", Flag::Normal),
+            single(ASH, 7, "30.25", Flag::Normal, None),
             &br#"{"meter":"ash-1","quantity":"fly_ash.utilized","kind":"event","unit":"t","at":7,"value":30.25}"#[..]
         );
     }

@@ -74,7 +74,7 @@ pub struct Settings {
     pub login: Login,
     /// How long attempts go on without an acknowledgement before the publisher gives up.
     pub patience: Duration,
-    /// Whether the messages were sent before: they say so, and are never late.
+    /// What is published is old on purpose, so that the server does not take it for late.
     pub replays: bool,
 }
 
@@ -160,6 +160,7 @@ struct Window {
     held: Vec<usize>,
     /// Why the server refuses a message.
     refusal: Option<PubAckReason>,
+    /// Whether messages are marked as a replay.
     replays: bool,
 }
 
@@ -436,7 +437,8 @@ impl Window {
     }
 }
 
-/// The user properties that tell a message's number, and that it is a replay; nothing where there are none.
+/// The user properties that tell a message's number, and that it is a replay; none where there is nothing to
+/// tell.
 fn properties(numbered: Option<Numbered>, replays: bool) -> Option<PublishProperties> {
     let pair = |name: &str, value: u64| (name.to_owned(), value.to_string());
     let mut user_properties = Vec::new();
@@ -447,7 +449,8 @@ fn properties(numbered: Option<Numbered>, replays: bool) -> Option<PublishProper
     if replays {
         user_properties.push(pair("replay", 1));
     }
-    (!user_properties.is_empty()).then(|| PublishProperties {
+    let told = !user_properties.is_empty();
+    told.then(|| PublishProperties {
         user_properties,
         ..PublishProperties::default()
     })

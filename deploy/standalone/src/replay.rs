@@ -258,8 +258,9 @@ fn encode(rows: &Rows, order: &[u32], mapping: &Mapping) -> Bytes {
             instant,
             value,
             meter,
+            ticket,
         } = rows.row(*only);
-        return payload::single(mapping.head(meter), instant, value, mapping.flag);
+        return payload::single(mapping.head(meter), instant, value, mapping.flag, ticket);
     }
     let mut columns = Columns::default();
     let of_meter = |index: u32| {
@@ -270,7 +271,7 @@ fn encode(rows: &Rows, order: &[u32], mapping: &Mapping) -> Bytes {
             .map(|&row| rows.row(row))
     };
     for (index, meter) in (0u32..).zip(rows.meters()) {
-        let readings = of_meter(index).map(|row| (row.instant, row.value));
+        let readings = of_meter(index).map(|row| (row.instant, row.value, row.ticket));
         if readings.clone().next().is_some() {
             columns.add_listed(mapping.head(meter), mapping.flag, readings);
         }

@@ -14,8 +14,8 @@ use crate::{
         Cli, Command, ConfigCommand, DemoArgs, PlaceArgs, RecomputeArgs, letters::LettersCommand,
     },
     client::{
-        explain, extract, import, indicators, letters, materials, quality, recompute, scorecard,
-        sheet, statement,
+        assessment, explain, extract, import, indicators, letters, materials, quality, recompute,
+        scorecard, sheet, statement,
     },
     demo,
     doctor::{self, DoctorArgs},
@@ -82,6 +82,10 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Scorecard(args) => {
             quiet()?;
             scorecard::scorecard(&args).await
+        }
+        Command::Certificates(args) => {
+            quiet()?;
+            assessment::certificates(&args).await
         }
         Command::Extract(args) => {
             quiet()?;

@@ -2,12 +2,13 @@
 //!
 //! A series gives its instants as `at` (one for each value) or as `from` and `step`. A `null` value is a
 //! reading that the gateway has not got; it is passed over. Readings are numbered through the payload
-//! from zero, nulls included.
+//! from zero, nulls included. `nan` and the like are a null that a program printed, and counted as missing.
 
 use greenpark_model::{
     letter::LetterCode,
     limits::BATCH_READINGS_MAX,
     reading::{Flag, Reading},
+    ticket::Ticket,
 };
 
 use super::{
@@ -15,15 +16,16 @@ use super::{
     fault::Fault,
     fields::{Fields, Key, wrong},
     instant,
-    json::{amount, flag, instant_ms},
+    json::{amount, flag, instant_ms, ticket},
     scan::{Scanner, SyntaxError, Token},
+    timing::Timing,
 };
 
 /// Where the readings of a payload go.
 struct Sink<'a> {
     series: &'a mut SeriesTable,
     to: &'a mut Decoded,
-    now_ms: i64,
+    timing: &'a Timing<'a>,
 }
 
 /// Where the instants of a series come from.
@@ -42,7 +44,7 @@ enum Flags<'a> {
 pub(super) fn decode(
     fields: &Fields<'_>,
     series: &mut SeriesTable,
-    now_ms: i64,
+    timing: &Timing<'_>,
     to: &mut Decoded,
 ) -> Result<(), Fault> {
     fields.check(&Key::OF_A_SERIES)?;
@@ -50,7 +52,7 @@ pub(super) fn decode(
         Token::Array(text) => text,
         other => return Err(wrong(Key::Series, other, "an array")),
     };
-    let mut sink = Sink { series, to, now_ms };
+    let mut sink = Sink { series, to, timing };
     let mut first = 0;
     let mut scanner = Scanner::new(list);
     let element = |scanner: &mut Scanner<'_>| {
@@ -104,7 +106,7 @@ fn one_series(
     sink: &mut Sink<'_>,
 ) -> Result<(), Fault> {
     fields.check(&[Key::Series])?;
-    let Sink { series, to, now_ms } = sink;
+    let Sink { series, to, timing } = sink;
     let of = series.find(fields.name()?)?;
     match fields.required(Key::Value)? {
         Token::Array(_) if values.is_empty() => {
@@ -113,44 +115,69 @@ fn one_series(
         Token::Array(_) => {}
         other => return Err(wrong(Key::Value, other, "an array")),
     }
-    let instants = instants(fields, values.len())?;
+    let instants = instants(fields, values.len(), timing)?;
     let flags = flags(fields, values.len())?;
-    let scale = series.scale(of);
-    for (index, value) in values
-        .iter()
-        .enumerate()
-        .filter(|(_, value)| **value != Token::Null)
-    {
-        match one_reading(value, scale, instants.at(index), flags.at(index), *now_ms) {
-            Ok(reading) => to.readings.push((of, reading)),
+    let tickets = tickets(fields, values.len())?;
+    let (ratio, kind) = (series.ratio(of), series.kind(of));
+    for (index, value) in values.iter().enumerate() {
+        match value {
+            Token::Null => continue,
+            Token::NoNumber(_) => {
+                to.missing += 1;
+                continue;
+            }
+            _ => {}
+        }
+        let reading = || -> Result<Reading, Fault> {
+            Ok(Reading {
+                instant: instant::check(instants.at(index, timing)?, timing)
+                    .map_err(|e| e.at("\"at\""))?,
+                value: amount(value, ratio)?,
+                flag: flags.at(index)?,
+            })
+        };
+        let ticketed = |reading| -> Result<(Reading, Option<Ticket>), Fault> {
+            let token = tickets.get(index);
+            let ticket = token.map_or(Ok(None), |token| ticket(token, kind))?;
+            Ok((reading, ticket))
+        };
+        match reading().and_then(ticketed) {
+            Ok((reading, ticket)) => to.take((of, reading, ticket)),
             Err(reason) => to.refuse(first + index, 1, reason),
         }
     }
     Ok(())
 }
 
-fn one_reading(
-    value: &Token<'_>,
-    scale: i32,
-    ms: Result<i64, Fault>,
-    flag: Result<Flag, Fault>,
-    now_ms: i64,
-) -> Result<Reading, Fault> {
-    Ok(Reading {
-        instant: instant::check(ms?, now_ms).map_err(|e| e.at("\"at\""))?,
-        value: amount(value, scale)?,
-        flag: flag?,
-    })
+/// One ticket for each value, or none at all.
+fn tickets<'a>(fields: &Fields<'a>, count: usize) -> Result<Vec<Token<'a>>, Fault> {
+    let listed = match fields.optional(Key::Ticket) {
+        None => return Ok(Vec::new()),
+        Some(Token::Array(text)) => elements(text).map_err(|e| e.to_string())?,
+        Some(other) => return Err(wrong(Key::Ticket, other, "an array")),
+    };
+    if listed.len() != count {
+        let words = format!(
+            "{count} values but {} tickets; write null where an event has none",
+            listed.len()
+        );
+        return Err(Fault::new(LetterCode::BadField, words));
+    }
+    Ok(listed)
 }
 
-fn instants<'a>(fields: &Fields<'a>, count: usize) -> Result<Instants<'a>, Fault> {
+fn instants<'a>(
+    fields: &Fields<'a>,
+    count: usize,
+    timing: &Timing<'_>,
+) -> Result<Instants<'a>, Fault> {
     let stepped = fields.has(Key::From) || fields.has(Key::Step);
     if fields.has(Key::At) && stepped {
         let words = "give \"at\", or \"from\" and \"step\", not both";
         return Err(Fault::new(LetterCode::BadInstant, words));
     }
     if stepped {
-        let from = instant_ms(Key::From, fields.required(Key::From)?)?;
+        let from = instant_ms(Key::From, fields.required(Key::From)?, timing)?;
         let step = match fields.required(Key::Step)? {
             Token::Number(digits) => digits.parse().ok().filter(|&step: &i64| step > 0),
             _ => None,
@@ -185,9 +212,9 @@ fn flags<'s>(fields: &'s Fields<'_>, count: usize) -> Result<Flags<'s>, Fault> {
 }
 
 impl Instants<'_> {
-    fn at(&self, index: usize) -> Result<i64, Fault> {
+    fn at(&self, index: usize, timing: &Timing<'_>) -> Result<i64, Fault> {
         match self {
-            Self::Listed(listed) => instant_ms(Key::At, &listed[index]),
+            Self::Listed(listed) => instant_ms(Key::At, &listed[index], timing),
             Self::Stepped { from, step } => {
                 // OK because an index is below 2^20; what saturates is refused as the future.
                 let index = i64::try_from(index).unwrap_or(i64::MAX);

@@ -5,13 +5,14 @@ use std::str;
 use super::{
     fields::{Fields, Key},
     scan::Scanner,
+    text,
 };
 
 /// The reading at `index` of a payload that is a list of readings in the native JSON, as it stands there: a
 /// payload of its own. `None` where it cannot be cut out.
 #[must_use]
 pub fn cut_reading(payload: &[u8], index: u32) -> Option<&[u8]> {
-    let text = str::from_utf8(payload).ok()?;
+    let text = str::from_utf8(text::trim(payload)).ok()?;
     let mut scanner = Scanner::new(text);
     let (mut at, mut found) = (0, None);
     let read = scanner.array(|scanner| {
@@ -41,6 +42,8 @@ mod tests {
         let cut = cut_reading(list, 1).expect("a reading");
         assert_eq!(cut, br#"{"meter":"b","quantity":"x", "value":1.50}"#);
         assert_eq!(cut_reading(list, 2), None);
+        let padded = [&b"\xef\xbb\xbf"[..], &list[..], b"\0\0"].concat();
+        assert_eq!(cut_reading(&padded, 1), Some(cut));
     }
 
     #[test]

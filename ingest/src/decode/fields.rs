@@ -25,12 +25,13 @@ pub(super) enum Key {
     Flag,
     From,
     Step,
+    Ticket,
     Series,
 }
 
-const KEYS: usize = 10;
+const KEYS: usize = 11;
 const NAMES: [&str; KEYS] = [
-    "meter", "quantity", "kind", "at", "value", "unit", "flag", "from", "step", "series",
+    "meter", "quantity", "kind", "at", "value", "unit", "flag", "from", "step", "ticket", "series",
 ];
 
 /// The members of one object.
@@ -52,6 +53,7 @@ impl Key {
         Self::Flag,
         Self::From,
         Self::Step,
+        Self::Ticket,
     ];
 
     fn from_name(name: &str) -> Option<Self> {
@@ -65,6 +67,7 @@ impl Key {
             "flag" => Self::Flag,
             "from" => Self::From,
             "step" => Self::Step,
+            "ticket" => Self::Ticket,
             "series" => Self::Series,
             _ => return None,
         })

@@ -1,9 +1,11 @@
 //! The line protocol of InfluxDB: `measurement,tag=text field=1.5,other=3i 1556813561098000000`.
 //!
-//! A line is right or wrong by itself. Only what is escaped is copied. A map names a field, or
-//! `measurement/field`; the device is the tag that the rule names.
+//! A line is right or wrong by itself. A quote means something only where a field's value begins with one;
+//! everywhere else it is a letter. A text may hold a line feed, unless what follows it is a line of its own:
+//! then its quote was never closed, which spoils one line and no other. Only what is escaped is copied. A
+//! map names a field, or `measurement/field`; the device is the tag that the rule names.
 
-use std::{borrow::Cow, str};
+use std::borrow::Cow;
 
 use greenpark_model::reading::Flag;
 
@@ -16,67 +18,121 @@ use crate::settings::TimeUnit;
 
 /// Reads one line from front to back.
 struct Line<'a> {
+    /// From the line's start on, as far as a text in it may reach.
     text: &'a str,
     at: usize,
 }
 
-/// Decodes `payload` into `sink`; an error refuses the payload as a whole.
-pub(super) fn decode(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
-    let text = str::from_utf8(payload)
-        .map_err(|e| format!("not line protocol: not UTF-8 at byte {}", e.valid_up_to()))?;
+/// How often all lines may be looked at for the ends of texts that are not closed on theirs.
+const LOOKS_MAX: usize = 64;
+
+/// Decodes `text` into `sink`; an error refuses the payload as a whole.
+pub(super) fn decode(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
     let mut rest = text;
+    let mut looks = text.len().saturating_mul(LOOKS_MAX);
     while !rest.is_empty() {
-        let (line, behind) = rest.split_at(end_of_line(rest));
-        rest = behind.strip_prefix('\n').unwrap_or(behind);
-        let line = line.trim_matches([' ', '\r', '\t']);
-        if line.is_empty() || line.starts_with('#') {
+        let first = rest.find('\n').unwrap_or(rest.len());
+        let line = rest[..first].trim_start_matches([' ', '\t', '\r']);
+        let start = first - line.len();
+        if line.trim_end().is_empty() || line.starts_with('#') {
+            rest = rest.get(first + 1..).unwrap_or_default();
             continue;
         }
-        if let Err(reason) = read(Line { text: line, at: 0 }, sink) {
-            sink.refuse_element(format!("not line protocol: {reason}"));
-        }
+        let used = match read(&rest[start..first], sink) {
+            Err(Wrong::Open) => longer(&rest[start..], first - start, &mut looks)
+                .and_then(|end| Some((end, read(&rest[start..start + end], sink).ok()?)))
+                .map_or(Err(Wrong::Open), |(end, ())| Ok(start + end)),
+            other => other.map(|()| first),
+        };
+        let end = used.unwrap_or_else(|wrong| {
+            sink.refuse_element(format!("not line protocol: {}", wrong.reason()));
+            first
+        });
+        rest = rest.get(end + 1..).unwrap_or_default();
     }
     Ok(())
 }
 
-/// Where the line ends: at a line feed that is not within a string.
-fn end_of_line(text: &str) -> usize {
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => quoted = !quoted,
-            b'\n' if !quoted => return at,
-            _ => {}
+/// Why a line is none.
+#[derive(Debug, PartialEq, Eq)]
+enum Wrong {
+    /// A text that is a field's value has no end on the line.
+    Open,
+    Because(String),
+}
+
+impl Wrong {
+    fn reason(self) -> String {
+        match self {
+            Self::Open => "the text of a field has no closing quote".to_owned(),
+            Self::Because(reason) => reason,
         }
-    }
-    // A quote that is never closed spoils its own line alone.
-    if quoted {
-        text.find('\n').unwrap_or(text.len())
-    } else {
-        text.len()
     }
 }
 
-fn read(mut line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), String> {
-    let measurement = line.name(b", ")?;
-    let mut device = Cow::Borrowed("");
-    while line.skip(b',') {
-        let tag = line.name(b"=, ")?;
-        if !line.skip(b'=') {
-            return Err("a tag has no '='".to_owned());
+impl From<String> for Wrong {
+    fn from(reason: String) -> Self {
+        Self::Because(reason)
+    }
+}
+
+/// Where the line ends of which the first `first` bytes of `text` end within a text; none if what follows is
+/// a line of its own, or nothing closes it. `looks` bounds the bytes looked at, over all lines of a payload.
+fn longer(text: &str, first: usize, looks: &mut usize) -> Option<usize> {
+    let mut end = first;
+    while end < text.len() {
+        let next = text[end + 1..]
+            .find('\n')
+            .map_or(text.len(), |at| end + 1 + at);
+        *looks = looks.checked_sub(next)?;
+        if is_line(&text[end + 1..next]) {
+            return None;
         }
-        let value = line.name(b", ")?;
-        if sink.mapping.device_tag() == Some(&*tag) {
-            device = value;
+        end = next;
+        match check(&text[..end]) {
+            Ok(()) => return Some(end),
+            Err(Wrong::Open) => {}
+            Err(Wrong::Because(_)) => return None,
         }
     }
-    line.space()?;
+    None
+}
+
+/// Whether a text is a whole line, or a comment.
+fn is_line(text: &str) -> bool {
+    let line = text.trim_start_matches([' ', '\t', '\r']);
+    line.starts_with('#') || check(line).is_ok()
+}
+
+/// Whether `text` is one line, whatever it says.
+fn check(text: &str) -> Result<(), Wrong> {
+    let mut line = Line::of(text);
+    line.series(|_, _| ())?;
+    line.fields(|_, _| ())?;
+    match line.timestamp()? {
+        Some(digits) if digits.parse::<i64>().is_err() => {
+            Err(Wrong::Because("its instant is no number".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read(text: &str, sink: &mut Sink<'_>) -> Result<(), Wrong> {
+    let mut line = Line::of(text);
+    let mut device = Cow::Borrowed("");
+    let tag = sink.mapping.device_tag();
+    let measurement = line.series(|name, value| {
+        if tag == Some(name) {
+            device = value;
+        }
+    })?;
     let fields = line.at;
     line.fields(|_, _| ())?;
-    let at = line.timestamp(sink.mapping.unit_or(TimeUnit::Ns))?;
+    let digits = line.timestamp()?;
+    let unit = sink.mapping.unit_or(TimeUnit::Ns);
+    let at = digits.map(|digits| moment::of_digits(digits, unit, sink.timing));
     line.at = fields;
+    let beside = |name: &str| ticket(text, name);
     line.fields(|field, value| {
         sink.put(Sample {
             device: &device,
@@ -85,11 +141,64 @@ fn read(mut line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), String> {
             value,
             when: when(at.as_ref()),
             flag: Flag::Normal,
+            beside: &beside,
         });
     })
 }
 
+/// The text of the field or the tag `name` of a line that was read before.
+fn ticket(text: &str, name: &str) -> Option<String> {
+    let (mut found, mut tag) = (None, None);
+    let mut line = Line::of(text);
+    let series = line.series(|own, value| {
+        if own == name {
+            tag = Some(value.into_owned());
+        }
+    });
+    series.ok()?;
+    let start = line.at;
+    let mut quoted = false;
+    let fields = line.fields(|field, value| {
+        if field == name {
+            match value {
+                Value::Digits(digits) => found = Some(digits.to_owned()),
+                _ => quoted = true,
+            }
+        }
+    });
+    fields.ok()?;
+    if quoted {
+        let fields = Line {
+            text: line.text,
+            at: start,
+        };
+        found = fields.quoted(name);
+    }
+    found.or(tag)
+}
+
 impl<'a> Line<'a> {
+    fn of(text: &'a str) -> Self {
+        Self {
+            text: text.trim_end_matches([' ', '\t', '\r']),
+            at: 0,
+        }
+    }
+
+    /// Reads the measurement and the tags, and the space behind them.
+    fn series(&mut self, mut on: impl FnMut(&str, Cow<'a, str>)) -> Result<Cow<'a, str>, Wrong> {
+        let measurement = self.name(b", ")?;
+        while self.skip(b',') {
+            let tag = self.name(b"=, ")?;
+            if !self.skip(b'=') {
+                return Err(Wrong::Because("a tag has no '='".to_owned()));
+            }
+            on(&tag, self.name(b", ")?);
+        }
+        self.space()?;
+        Ok(measurement)
+    }
+
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -143,14 +252,12 @@ impl<'a> Line<'a> {
     }
 
     /// Calls `on` with every field of the line.
-    fn fields(&mut self, mut on: impl FnMut(&str, Value<'_>)) -> Result<(), String> {
+    fn fields(&mut self, mut on: impl FnMut(&str, Value<'_>)) -> Result<(), Wrong> {
         loop {
             let field = self.name(b"=, ")?;
             if !self.skip(b'=') {
-                return Err(format!(
-                    "the field '{}' has no '='",
-                    super::series::clip(&field)
-                ));
+                let field = super::series::clip(&field);
+                return Err(Wrong::Because(format!("the field '{field}' has no '='")));
             }
             on(&field, self.value()?);
             if !self.skip(b',') {
@@ -159,23 +266,51 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn value(&mut self) -> Result<Value<'a>, String> {
-        if self.skip(b'"') {
-            while let Some(byte) = self.byte() {
-                self.at += 1;
-                match byte {
-                    b'"' => return Ok(Value::Other("a string")),
-                    b'\\' => self.at += 1,
-                    _ => {}
+    /// Reads a text to its closing quote; a backslash makes a quote or a backslash plain, and nothing else.
+    fn text(&mut self) -> Result<&'a str, Wrong> {
+        let start = self.at;
+        while let Some(byte) = self.byte() {
+            let next = self.text.as_bytes().get(self.at + 1);
+            match byte {
+                b'"' => {
+                    self.at += 1;
+                    // OK because both ends are ASCII.
+                    return Ok(&self.text[start..self.at - 1]);
                 }
+                b'\\' if matches!(next, Some(b'"' | b'\\')) => self.at += 2,
+                _ => self.at += 1,
             }
-            return Err("a string has no end".to_owned());
+        }
+        Err(Wrong::Open)
+    }
+
+    /// The text that is the value of the field `name`, from the first field on.
+    fn quoted(mut self, name: &str) -> Option<String> {
+        loop {
+            let field = self.name(b"=, ").ok()?;
+            self.skip(b'=').then_some(())?;
+            if field == name && self.skip(b'"') {
+                let text = self.text().ok()?;
+                return Some(text.replace("\\\"", "\"").replace("\\\\", "\\"));
+            }
+            self.value().ok()?;
+            self.skip(b',').then_some(())?;
+        }
+    }
+
+    fn value(&mut self) -> Result<Value<'a>, Wrong> {
+        if self.skip(b'"') {
+            self.text()?;
+            return Ok(Value::Other("a string"));
         }
         let rest = &self.text[self.at..];
         let text = &rest[..rest.find([',', ' ']).unwrap_or(rest.len())];
         self.at += text.len();
         match text {
-            "" => Err(format!("a value is missing at byte {}", self.at)),
+            "" => Err(Wrong::Because(format!(
+                "a value is missing at byte {}",
+                self.at
+            ))),
             "t" | "T" | "true" | "True" | "TRUE" | "f" | "F" | "false" | "False" | "FALSE" => {
                 Ok(Value::Other("true or false"))
             }
@@ -186,12 +321,15 @@ impl<'a> Line<'a> {
     }
 
     /// Reads the instant, if there is one, to the end.
-    fn timestamp(&mut self, unit: TimeUnit) -> Result<Option<Result<i64, String>>, String> {
+    fn timestamp(&mut self) -> Result<Option<&'a str>, Wrong> {
         let rest = &self.text[self.at.min(self.text.len())..];
         let digits = rest.trim_matches(' ');
         if !rest.is_empty() && !rest.starts_with(' ') {
-            return Err(format!("a space is missing at byte {}", self.at));
+            return Err(Wrong::Because(format!(
+                "a space is missing at byte {}",
+                self.at
+            )));
         }
-        Ok((!digits.is_empty()).then(|| moment::of_digits(digits, unit)))
+        Ok((!digits.is_empty()).then_some(digits))
     }
 }

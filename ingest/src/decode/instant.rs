@@ -1,47 +1,145 @@
-//! Instants of a reading: RFC 3339 text or UTC milliseconds.
+//! Instants of a reading: RFC 3339 text, text in the form that a rule says, or a count since 1970.
 //!
 //! The form that gateways send, `2026-11-23T08:00:00+08:00` or `…Z` with up to nine digits of fraction,
 //! is read here in a few nanoseconds; anything else is left to the model, which asks jiff. A property
-//! test holds the two to each other.
+//! test holds the two to each other. An instant that no reading can have is refused with what it would be
+//! in another unit, because that is the usual mistake.
 
 use greenpark_model::{
     day::Instant,
     letter::LetterCode,
     limits::{FUTURE_MS_MAX, INSTANT_MS_MIN},
+    stamp::Stamps,
 };
 
-use super::fault::Fault;
+use super::{fault::Fault, timing::Timing};
+use crate::settings::TimeUnit;
 
-/// Reads RFC 3339 text.
-pub(super) fn parse(text: &str) -> Result<Instant, Fault> {
+/// An hour, in milliseconds.
+const HOUR_MS: i64 = 3_600_000;
+
+/// Reads a text by the form of `stamps`, or as RFC 3339.
+pub(super) fn parse(text: &str, stamps: &Stamps) -> Result<Instant, Fault> {
     match parse_fast(text.as_bytes()) {
         Some(instant) => Ok(instant),
-        None => text.parse().map_err(|e: greenpark_model::day::TimeError| {
-            Fault::new(LetterCode::BadInstant, e.to_string())
-        }),
+        None => match stamps.parse(text) {
+            Ok(ms) => Ok(Instant(ms)),
+            Err(reason) => Err(Fault::new(LetterCode::BadInstant, reason)),
+        },
     }
 }
 
 /// Checks that `ms` lies in the time that readings may come from.
-pub(super) fn check(ms: i64, now_ms: i64) -> Result<Instant, Fault> {
-    if ms > now_ms.saturating_add(FUTURE_MS_MAX) {
-        let ahead_s = ms.saturating_sub(now_ms) / 1000;
+pub(super) fn check(ms: i64, timing: &Timing<'_>) -> Result<Instant, Fault> {
+    if is_taken(ms, timing) {
+        return Ok(Instant(ms));
+    }
+    Err(refusal(ms, ms, TimeUnit::Ms, timing))
+}
+
+/// The same for a count of `unit` since 1970, which is `ms` milliseconds.
+pub(super) fn check_count(
+    count: i64,
+    ms: i64,
+    unit: TimeUnit,
+    timing: &Timing<'_>,
+) -> Result<i64, Fault> {
+    if is_taken(ms, timing) {
+        return Ok(ms);
+    }
+    Err(refusal(count, ms, unit, timing))
+}
+
+fn is_taken(ms: i64, timing: &Timing<'_>) -> bool {
+    ms >= timing.floor_ms() && ms <= timing.now_ms.saturating_add(FUTURE_MS_MAX)
+}
+
+/// Why no reading is taken with an instant of `ms`, which was sent as `count` of `unit`.
+#[cold]
+fn refusal(count: i64, ms: i64, unit: TimeUnit, timing: &Timing<'_>) -> Fault {
+    let at = Instant(ms);
+    if (INSTANT_MS_MIN..timing.floor_ms()).contains(&ms) {
         let words = format!(
-            "{} is {ahead_s} s ahead of this server's clock (at most {} s are allowed): set the gateway's clock and time zone",
-            Instant(ms),
-            FUTURE_MS_MAX / 1000,
+            "late: {at} is before {}, too far behind the newest reading of this gateway: set the gateway's clock; \
+             send what is old on purpose with the user property replay = 1",
+            Instant(timing.floor_ms()),
         );
-        return Err(Fault::new(LetterCode::FutureInstant, words));
+        return Fault::new(LetterCode::TooLate, words);
+    }
+    let code = if ms < INSTANT_MS_MIN {
+        LetterCode::BadInstant
+    } else {
+        LetterCode::FutureInstant
+    };
+    if let Some(meant) = meant(count, unit, timing.now_ms) {
+        let words = format!("{count} is {at} as {}: {meant}", name(unit));
+        return Fault::new(code, words);
     }
     if ms < INSTANT_MS_MIN {
         let words = format!(
-            "{} is before {}: the gateway's clock was never set, or its instants are seconds instead of milliseconds",
-            Instant(ms),
+            "{at} is before {}: the gateway's clock was never set; set it and its time zone",
             Instant(INSTANT_MS_MIN),
         );
-        return Err(Fault::new(LetterCode::BadInstant, words));
+        return Fault::new(code, words);
     }
-    Ok(Instant(ms))
+    let ahead_ms = ms.saturating_sub(timing.now_ms);
+    let hours = ahead_ms.saturating_add(HOUR_MS / 2) / HOUR_MS;
+    let off_ms = (ahead_ms - hours * HOUR_MS).abs();
+    let zone = if (1..=14).contains(&hours) && off_ms <= FUTURE_MS_MAX {
+        format!(" (as if local time of UTC+{hours} were sent as UTC)")
+    } else {
+        String::new()
+    };
+    let words = format!(
+        "{at} is {} s ahead of this server's clock{zone} (at most {} s are allowed): set the gateway's clock and time zone",
+        ahead_ms / 1000,
+        FUTURE_MS_MAX / 1000,
+    );
+    Fault::new(code, words)
+}
+
+/// The likely cause, where `count` is a sensible instant in another unit.
+fn meant(count: i64, unit: TimeUnit, now_ms: i64) -> Option<String> {
+    let sensible = |ms: i64| (INSTANT_MS_MIN..=now_ms.saturating_add(FUTURE_MS_MAX)).contains(&ms);
+    for other in [TimeUnit::Ms, TimeUnit::S, TimeUnit::Us, TimeUnit::Ns] {
+        let Some(ms) = other.to_ms(count).filter(|&ms| sensible(ms)) else {
+            continue;
+        };
+        let (sent, wanted) = (name(other), name(unit));
+        return Some(format!(
+            "it looks like {sent} where {wanted} are meant ({}): send {wanted} (of a dialect's rule, at_unit = \"{}\" says so)",
+            Instant(ms),
+            other.key(),
+        ));
+    }
+    excel_day(count, sensible)
+}
+
+/// The likely cause, where `count` is a day number of Excel.
+pub(super) fn excel_day(count: i64, sensible: impl Fn(i64) -> bool) -> Option<String> {
+    if !(30_000..80_000).contains(&count) {
+        return None;
+    }
+    // Day 25,569 is 1970-01-01; a spreadsheet counts in local time, here UTC+8.
+    let ms = (count - 25_569) * 24 * HOUR_MS - 8 * HOUR_MS;
+    let plausible = sensible(ms);
+    plausible.then(|| {
+        format!(
+            "it looks like a day number of Excel ({}): send the date as text such as 2026-11-23T08:00:00+08:00",
+            Instant(ms).day()
+        )
+    })
+}
+
+/// What a unit is called.
+pub(super) fn name(unit: TimeUnit) -> &'static str {
+    match unit {
+        TimeUnit::S => "seconds",
+        TimeUnit::Ms => "milliseconds",
+        TimeUnit::Us => "microseconds",
+        TimeUnit::Ns => "nanoseconds",
+        TimeUnit::SOrMs => "seconds or milliseconds",
+    }
 }
 
 /// Reads the usual form from 1971 on, or says `None`.
@@ -138,8 +236,18 @@ mod tests {
 
     use super::*;
 
+    const NOW: i64 = 1_800_000_000_000;
+
+    fn parse(text: &str) -> Result<Instant, Fault> {
+        super::parse(text, &Stamps::default())
+    }
+
+    fn check(ms: i64) -> Result<Instant, Fault> {
+        super::check(ms, &Timing::live(NOW, &Stamps::default()))
+    }
+
     fn slow(text: &str) -> Option<i64> {
-        text.parse::<Instant>().ok().map(|i| i.0)
+        Stamps::default().parse(text).ok()
     }
 
     #[test]
@@ -175,23 +283,84 @@ mod tests {
 
     #[test]
     fn the_future_and_the_far_past_are_refused_in_words() {
-        let now = 1_800_000_000_000;
-        assert_eq!(
-            check(now + FUTURE_MS_MAX, now),
-            Ok(Instant(now + FUTURE_MS_MAX))
-        );
+        assert_eq!(check(NOW + FUTURE_MS_MAX), Ok(Instant(NOW + FUTURE_MS_MAX)));
+        let future = check(NOW + FUTURE_MS_MAX + 1).expect_err("future");
         assert!(
-            check(now + FUTURE_MS_MAX + 1, now)
-                .expect_err("future")
-                .contains("clock")
+            future.contains("clock") && !future.contains("UTC+"),
+            "{future}"
         );
+        let local = check(NOW + 8 * HOUR_MS - 3_000).expect_err("future");
         assert!(
-            check(1_700_000_000, now)
-                .expect_err("seconds")
-                .contains("milliseconds")
+            local.contains("local time of UTC+8 were sent as UTC"),
+            "{local}"
         );
-        assert_eq!(check(INSTANT_MS_MIN, now), Ok(Instant(INSTANT_MS_MIN)));
-        assert!(check(i64::MAX, now).is_err() && check(i64::MIN, now).is_err());
+        let unset = check(86_400_000 * 400).expect_err("the past");
+        assert!(unset.contains("never set"), "{unset}");
+        assert_eq!(check(INSTANT_MS_MIN), Ok(Instant(INSTANT_MS_MIN)));
+        assert!(check(i64::MAX).is_err() && check(i64::MIN).is_err());
+    }
+
+    #[test]
+    fn the_likely_cause_of_a_wrong_count_is_named() {
+        let stamps = Stamps::default();
+        let timing = Timing::live(NOW, &stamps);
+        let reason = |count: i64, unit: TimeUnit| {
+            let ms = unit.to_ms(count).unwrap_or(i64::MAX);
+            check_count(count, ms, unit, &timing).expect_err("refused")
+        };
+        for (count, unit, words) in [
+            (
+                1_789_794_453_948,
+                TimeUnit::S,
+                "milliseconds where seconds are meant",
+            ),
+            (
+                1_789_794_453,
+                TimeUnit::Ms,
+                "seconds where milliseconds are meant",
+            ),
+            (
+                1_789_794_453_948_000,
+                TimeUnit::Ms,
+                "microseconds where milliseconds are meant",
+            ),
+            (
+                1_789_794_453_948_000_000,
+                TimeUnit::Ms,
+                "nanoseconds where milliseconds are meant",
+            ),
+            (
+                1_789_794_453_948_000_000,
+                TimeUnit::Us,
+                "nanoseconds where microseconds are meant",
+            ),
+            (
+                1_789_794_453,
+                TimeUnit::Ns,
+                "seconds where nanoseconds are meant",
+            ),
+            (
+                1_789_794_453_948,
+                TimeUnit::Ns,
+                "milliseconds where nanoseconds are meant",
+            ),
+            (46_000, TimeUnit::Ms, "day number of Excel (2025-12-09)"),
+            (46_000, TimeUnit::S, "day number of Excel (2025-12-09)"),
+        ] {
+            let reason = reason(count, unit);
+            assert!(reason.contains(words), "{count}: {reason}");
+            assert!(reason.contains(&count.to_string()), "{reason}");
+        }
+        assert!(reason(5, TimeUnit::Ms).contains("never set"));
+        let late = timing.of(crate::decode::timing::Arrival::Live, NOW - 7 * 24 * HOUR_MS);
+        assert!(super::check(NOW - 7 * 24 * HOUR_MS, &late).is_ok());
+        let reason = super::check(NOW - 8 * 24 * HOUR_MS, &late).expect_err("late");
+        assert!(
+            reason.code == LetterCode::TooLate
+                && reason.words.starts_with("late: ")
+                && reason.contains("replay"),
+            "{reason}"
+        );
     }
 
     proptest! {

@@ -3,13 +3,12 @@
 //! Numbers go from their text into exact amounts. An unknown key is refused by name, so that a
 //! misspelt `untis` is not silently another unit.
 
-use std::str;
-
 use greenpark_model::{
     amount::Amount,
-    day::Instant,
     letter::LetterCode,
-    reading::{Flag, Reading},
+    reading::{Flag, Kind, Reading},
+    ticket::Ticket,
+    unit::Ratio,
 };
 
 use super::{
@@ -19,17 +18,20 @@ use super::{
     instant,
     scan::{Scanner, SyntaxError, Token},
     series::clip,
+    timing::Timing,
 };
+use crate::settings::TimeUnit;
 
-/// Decodes `payload` into `to`; an error refuses the payload as a whole.
+/// A reading of a series, and the ticket that it may have.
+type Taken = (u32, Reading, Option<Ticket>);
+
+/// Decodes `text` into `to`; an error refuses the payload as a whole.
 pub(super) fn decode(
-    payload: &[u8],
+    text: &str,
     series: &mut SeriesTable,
-    now_ms: i64,
+    timing: &Timing<'_>,
     to: &mut Decoded,
 ) -> Result<(), Fault> {
-    let text = str::from_utf8(payload)
-        .map_err(|e| format!("not JSON: not UTF-8 at byte {}", e.valid_up_to()))?;
     let mut scanner = Scanner::new(text);
     let syntax = |e: SyntaxError| e.to_string();
     match scanner.peek() {
@@ -37,16 +39,16 @@ pub(super) fn decode(
             let fields = Fields::read(&mut scanner).map_err(syntax)?;
             scanner.end().map_err(syntax)?;
             if fields.has(Key::Series) {
-                return columnar::decode(&fields, series, now_ms, to);
+                return columnar::decode(&fields, series, timing, to);
             }
-            to.readings.push(reading(&fields, series, now_ms)?);
+            to.take(reading(&fields, series, timing)?);
         }
         Some(b'[') => {
             let mut index = 0;
             let element = |scanner: &mut Scanner<'_>| {
-                let outcome = element(scanner, series, now_ms)?;
+                let outcome = element(scanner, series, timing)?;
                 match outcome {
-                    Ok(reading) => to.readings.push(reading),
+                    Ok(taken) => to.take(taken),
                     Err(reason) => to.refuse(index, 1, reason),
                 }
                 index += 1;
@@ -63,47 +65,49 @@ pub(super) fn decode(
     Ok(())
 }
 
-type Outcome = Result<(u32, Reading), Fault>;
+type Outcome = Result<Taken, Fault>;
 
 fn element(
     scanner: &mut Scanner<'_>,
     series: &mut SeriesTable,
-    now_ms: i64,
+    timing: &Timing<'_>,
 ) -> Result<Outcome, SyntaxError> {
     if scanner.peek() == Some(b'{') {
-        return Ok(reading(&Fields::read(scanner)?, series, now_ms));
+        return Ok(reading(&Fields::read(scanner)?, series, timing));
     }
     let other = scanner.value()?;
     let words = format!("a reading is {}, not an object", other.describe());
     Ok(Err(words.into()))
 }
 
-fn reading(fields: &Fields<'_>, series: &mut SeriesTable, now_ms: i64) -> Outcome {
+fn reading(fields: &Fields<'_>, series: &mut SeriesTable, timing: &Timing<'_>) -> Outcome {
     fields.check(&[Key::From, Key::Step, Key::Series])?;
     let of = series.find(fields.name()?)?;
-    let ms = instant_ms(Key::At, fields.required(Key::At)?)?;
+    let ms = instant_ms(Key::At, fields.required(Key::At)?, timing)?;
     let reading = Reading {
-        instant: instant::check(ms, now_ms).map_err(|e| e.at("\"at\""))?,
-        value: amount(fields.required(Key::Value)?, series.scale(of))?,
+        instant: instant::check(ms, timing).map_err(|e| e.at("\"at\""))?,
+        value: amount(fields.required(Key::Value)?, series.ratio(of))?,
         flag: flag(fields.text_or(Key::Flag, "N")?)?,
     };
-    Ok((of, reading))
+    let ticket = match fields.optional(Key::Ticket) {
+        None => None,
+        Some(token) => ticket(token, series.kind(of))?,
+    };
+    Ok((of, reading, ticket))
 }
 
 /// UTC milliseconds of RFC 3339 text or an integer.
-pub(super) fn instant_ms(key: Key, value: &Token<'_>) -> Result<i64, Fault> {
+pub(super) fn instant_ms(key: Key, value: &Token<'_>, timing: &Timing<'_>) -> Result<i64, Fault> {
     match value {
-        Token::Text(text) => match instant::parse(text) {
-            Ok(Instant(ms)) => Ok(ms),
+        Token::Text(text) => match instant::parse(text, timing.stamps) {
+            Ok(at) => Ok(at.0),
             Err(reason) => Err(reason.at("\"at\"")),
         },
-        Token::Number(digits) => digits.parse().map_err(|_| {
-            let words = format!(
-                "\"at\": {} is no whole number of UTC milliseconds",
-                clip(digits)
-            );
-            Fault::new(LetterCode::BadInstant, words)
-        }),
+        Token::Number(digits) => match digits.parse() {
+            Ok(ms) => instant::check_count(ms, ms, TimeUnit::Ms, timing)
+                .map_err(|reason| reason.at("\"at\"")),
+            Err(_) => Err(Fault::new(LetterCode::BadInstant, not_whole(digits))),
+        },
         other => Err(wrong(
             key,
             other,
@@ -112,17 +116,56 @@ pub(super) fn instant_ms(key: Key, value: &Token<'_>) -> Result<i64, Fault> {
     }
 }
 
+fn not_whole(digits: &str) -> String {
+    let whole = digits.split_once('.').map_or(digits, |(whole, _)| whole);
+    let excel = whole.parse().ok();
+    let excel = excel.and_then(|day| instant::excel_day(day, |_| true));
+    let cause = excel.map_or(String::new(), |cause| format!(": {cause}"));
+    format!(
+        "\"at\": {} is no whole number of UTC milliseconds{cause}",
+        clip(digits)
+    )
+}
+
 /// The exact amount of a number or a string.
-pub(super) fn amount(value: &Token<'_>, scale: i32) -> Result<Amount, Fault> {
+pub(super) fn amount(value: &Token<'_>, ratio: Ratio) -> Result<Amount, Fault> {
     let digits = match value {
         Token::Number(digits) => digits,
         Token::Text(text) => text.as_ref(),
+        Token::NoNumber(word) => {
+            let words = format!(
+                "\"value\" is {}, which is no number: leave the reading out",
+                clip(word)
+            );
+            return Err(Fault::new(LetterCode::BadValue, words));
+        }
         other => return Err(wrong(Key::Value, other, "a decimal number")),
     };
-    Amount::parse_scaled(digits.as_bytes(), scale).map_err(|e| {
+    Amount::parse_by(digits.as_bytes(), ratio).map_err(|e| {
         let words = format!("\"value\": '{}' is {e}", clip(digits));
         Fault::new(fault::of_amount(&e), words)
     })
+}
+
+/// The ticket that a token names; none where it is null.
+pub(super) fn ticket(token: &Token<'_>, kind: Kind) -> Result<Option<Ticket>, Fault> {
+    let text = match token {
+        Token::Null => return Ok(None),
+        Token::Number(digits) => digits,
+        Token::Text(text) => text.as_ref(),
+        other => return Err(wrong(Key::Ticket, other, "the number on a ticket")),
+    };
+    if kind != Kind::Event {
+        let words = format!(
+            "\"ticket\": a {} has none, only an event does; leave it out, or write kind \"event\"",
+            kind.as_str()
+        );
+        return Err(Fault::new(LetterCode::BadField, words));
+    }
+    let ticket = Ticket::new(text);
+    ticket
+        .map(Some)
+        .map_err(|e| Fault::new(LetterCode::BadField, format!("\"ticket\": {e}")))
 }
 
 /// The data flag that a letter means.

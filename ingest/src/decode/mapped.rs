@@ -2,15 +2,17 @@
 //! object.
 //!
 //! The payload is checked once and then walked: no tree is built, and a field costs no allocation. The
-//! fields are the members of the object at the rule's `fields`; a field that is an object is its member
-//! `value`, with the instant of its member `time`, or else an object with fields of its own, whose
-//! names are pointers.
+//! fields are the members of the object at the rule's `fields`. A field that the map names is a scalar, an
+//! object with the rule's member `value` and its own `time`, or an array of such objects, which are its
+//! history; in another shape it is refused. A field that it does not name may be an object or an array with
+//! fields of its own, whose names are pointers.
 
-use std::{borrow::Cow, str};
+use std::borrow::Cow;
 
-use greenpark_model::reading::Flag;
+use greenpark_model::{letter::LetterCode, reading::Flag};
 
 use super::{
+    fault::Fault,
     moment,
     pointer::{self, Beside, Shape, Step},
     scan::{Scanner, Token},
@@ -18,19 +20,16 @@ use super::{
 };
 use crate::settings::TimeUnit;
 
-/// Checks that `payload` is JSON.
-pub(super) fn text(payload: &[u8]) -> Result<&str, String> {
-    let text = str::from_utf8(payload)
-        .map_err(|e| format!("not JSON: not UTF-8 at byte {}", e.valid_up_to()))?;
+/// Checks that `text` is JSON.
+pub(super) fn check(text: &str) -> Result<(), String> {
     let mut scanner = Scanner::new(text);
     let checked = scanner.value().and_then(|_| scanner.end());
-    checked.map_err(|e| e.to_string())?;
-    Ok(text)
+    checked.map_err(|e| e.to_string())
 }
 
-/// Decodes `payload` into `sink`; an error refuses the payload as a whole.
-pub(super) fn decode(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
-    let text = text(payload)?;
+/// Decodes `text` into `sink`; an error refuses the payload as a whole.
+pub(super) fn decode(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
+    check(text)?;
     let mapping = sink.mapping;
     let mut walk = Walk {
         shape: mapping.shape(),
@@ -39,6 +38,7 @@ pub(super) fn decode(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> 
         found: false,
         path: String::new(),
         around: vec![text],
+        fields: "",
     };
     walk.descend(text, &mapping.shape().fields);
     if walk.found {
@@ -46,6 +46,9 @@ pub(super) fn decode(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> 
     }
     Err("the payload has no object where the rule's \"fields\" points".to_owned())
 }
+
+/// What an array of values consists of, for a sentence.
+const ELEMENT: &str = "an element of its array";
 
 struct Walk<'w, 's, 'a> {
     shape: &'w Shape,
@@ -55,19 +58,27 @@ struct Walk<'w, 's, 'a> {
     path: String,
     /// The payload, and the element of every star on the way.
     around: Vec<&'a str>,
+    /// The object that the fields are members of.
+    fields: &'a str,
 }
 
-impl<'a> Walk<'_, '_, 'a> {
+/// What a member of an object of fields holds.
+enum Held<'a> {
+    /// A value, with its own instant if it has one.
+    Value(Token<'a>, Option<Result<i64, Fault>>),
+    /// An object without a value.
+    Fields(&'a str),
+}
+
+impl<'s, 'a> Walk<'_, 's, 'a> {
     /// Goes on by `steps` from `text`, and takes the fields where they end.
     fn descend(&mut self, text: &'a str, steps: &[Step]) {
         let Some((first, rest)) = steps.split_first() else {
-            return self.fields(text);
+            return self.take(text);
         };
         if *first != Step::Any {
-            if let Some(Token::Object(inner) | Token::Array(inner)) =
-                pointer::find(text, std::slice::from_ref(first))
-            {
-                self.descend(inner, rest);
+            if let Some(token) = pointer::find(text, std::slice::from_ref(first)) {
+                self.enter(token, rest);
             }
             return;
         }
@@ -80,13 +91,29 @@ impl<'a> Walk<'_, '_, 'a> {
         });
     }
 
+    /// Goes on in what a step led to; a scalar where fields should be is refused, but for null.
+    fn enter(&mut self, token: Token<'a>, rest: &[Step]) {
+        match token {
+            Token::Object(inner) | Token::Array(inner) => self.descend(inner, rest),
+            Token::Null => {}
+            other => {
+                self.found = true;
+                self.sink.refuse_element(format!(
+                    "the rule's \"fields\" points to {}, not to an object with the fields",
+                    other.describe()
+                ));
+            }
+        }
+    }
+
     fn beside(&self, place: Option<&Beside>) -> Option<Token<'a>> {
         let place = place?;
         pointer::find(self.around.get(place.stars)?, &place.steps)
     }
 
-    fn fields(&mut self, text: &'a str) {
+    fn take(&mut self, text: &'a str) {
         self.found = true;
+        self.fields = text;
         let device = match self.beside(self.shape.device.as_ref()) {
             Some(Token::Text(name)) => name,
             Some(Token::Number(digits)) => Cow::Borrowed(digits),
@@ -94,7 +121,7 @@ impl<'a> Walk<'_, '_, 'a> {
         };
         let at = self.beside(self.shape.at.as_ref());
         let at = at.filter(|token| *token != Token::Null);
-        let at = at.map(|token| moment::of_token(&token, self.unit));
+        let at = at.map(|token| moment::of_token(&token, self.unit, self.sink.timing));
         self.path.clear();
         self.members(text, &device, when(at.as_ref()));
     }
@@ -104,47 +131,127 @@ impl<'a> Walk<'_, '_, 'a> {
             let length = self.path.len();
             pointer::push_key(&mut self.path, key);
             match token {
-                Token::Object(inner) => match self.valued(inner) {
-                    Some((value, own)) => self.put(
-                        device,
-                        &value,
-                        own.as_ref().map_or(at, |own| when(Some(own))),
-                    ),
-                    None => self.members(inner, device, at),
+                Token::Object(inner) => match self.held(inner) {
+                    Held::Value(value, own) => self.put(device, &value, own.as_ref(), at),
+                    Held::Fields(_) if self.is_named() => self.refuse(device, "it", &token),
+                    Held::Fields(inner) => self.members(inner, device, at),
                 },
+                Token::Array(inner) if self.is_named() => self.history(inner, device, at),
                 Token::Array(inner) => self.members(inner, device, at),
-                scalar => self.put(device, &scalar, at),
+                scalar => self.put(device, &scalar, None, at),
             }
             self.path.truncate(length);
         });
     }
 
-    /// The value of a field that is an object, and its instant if it has one.
-    fn valued(&self, text: &'a str) -> Option<(Token<'a>, Option<Result<i64, String>>)> {
-        let value = pointer::member(text, self.shape.value.as_deref()?)?;
+    fn is_named(&self) -> bool {
+        self.sink.mapping.names(&self.path)
+    }
+
+    /// Takes the elements of an array as the values of one field: each has an instant of its own, unless
+    /// there is one element alone.
+    fn history(&mut self, text: &'a str, device: &str, at: When<'_>) {
+        let mut count = 0usize;
+        pointer::each(text, |_, _| count += 1);
+        if count == 0 {
+            // The sender says that it has no value.
+            return self.put(device, &Token::Null, None, at);
+        }
+        pointer::each(text, |_, token| {
+            let Token::Object(inner) = token else {
+                return match token {
+                    Token::Null | Token::NoNumber(_) => self.put(device, &token, None, at),
+                    other => self.refuse(device, ELEMENT, &other),
+                };
+            };
+            match self.held(inner) {
+                Held::Value(value, None) if count > 1 => {
+                    let words = "an element of an array has no instant of its own, so nobody knows \
+                                 which value was when";
+                    let none = Err(Fault::new(LetterCode::BadInstant, words));
+                    self.put(device, &value, Some(&none), at);
+                }
+                Held::Value(value, own) => self.put(device, &value, own.as_ref(), at),
+                Held::Fields(_) => self.refuse(device, ELEMENT, &token),
+            }
+        });
+    }
+
+    /// What an object holds that is the value of a field, or has fields of its own.
+    fn held(&self, text: &'a str) -> Held<'a> {
+        let value = self.shape.value.as_deref();
+        let Some(value) = value.and_then(|value| pointer::member(text, value)) else {
+            return Held::Fields(text);
+        };
         let time = self.shape.time.as_deref();
         let time = time.and_then(|time| pointer::member(text, time));
         let time = time.filter(|token| *token != Token::Null);
-        Some((value, time.map(|token| moment::of_token(&token, self.unit))))
+        let own = time.map(|token| moment::of_token(&token, self.unit, self.sink.timing));
+        Held::Value(value, own)
     }
 
-    fn put(&mut self, device: &str, value: &Token<'_>, when: When<'_>) {
-        self.sink.put(Sample {
+    fn put(
+        &mut self,
+        device: &str,
+        value: &Token<'_>,
+        own: Option<&Result<i64, Fault>>,
+        at: When<'_>,
+    ) {
+        let when = own.map_or(at, |own| when(Some(own)));
+        self.with_sample(device, Value::of(value), when, Sink::put);
+    }
+
+    /// Refuses a field that the map names and that has none of the shapes that are read.
+    fn refuse(&mut self, device: &str, what: &str, token: &Token<'_>) {
+        let wanted = match (what, self.shape.value.as_deref()) {
+            (ELEMENT, Some(value)) => format!("an object with \"{value}\" and its instant"),
+            (ELEMENT, None) => {
+                "read, because the rule does not say which of its members is the value".into()
+            }
+            (_, Some(value)) => {
+                format!("a number, an object with \"{value}\" or an array of such objects")
+            }
+            _ => "a number".to_owned(),
+        };
+        let reason = format!("{what} is {}, not {wanted}", token.describe());
+        let fault = Fault::new(LetterCode::BadValue, reason);
+        let refuse = |sink: &mut Sink<'s>, sample: Sample<'_>| sink.refuse(&sample, fault);
+        self.with_sample(device, Value::Missing, When::Received, refuse);
+    }
+
+    fn with_sample(
+        &mut self,
+        device: &str,
+        value: Value<'_>,
+        when: When<'_>,
+        on: impl FnOnce(&mut Sink<'s>, Sample<'_>),
+    ) {
+        let (fields, value_key) = (self.fields, self.shape.value.as_deref());
+        let beside = |field: &str| {
+            let found = pointer::find(fields, &Shape::steps_of(field))?;
+            match (found, value_key) {
+                (Token::Object(inner), Some(key)) => pointer::member_text(inner, key),
+                (other, _) => pointer::text_of(other),
+            }
+        };
+        let sample = Sample {
             device,
             group: "",
             field: &self.path,
-            value: Value::of(value),
+            value,
             when,
             flag: Flag::Normal,
-        });
+            beside: &beside,
+        };
+        on(self.sink, sample);
     }
 }
 
 /// The instant of a field, from what its place held.
-pub(super) fn when(at: Option<&Result<i64, String>>) -> When<'_> {
+pub(super) fn when(at: Option<&Result<i64, Fault>>) -> When<'_> {
     match at {
         None => When::Received,
         Some(Ok(ms)) => When::At(*ms),
-        Some(Err(reason)) => When::Wrong(reason),
+        Some(Err(fault)) => When::Wrong(fault.code, &fault.words),
     }
 }

@@ -1,51 +1,78 @@
 //! Instants as other dialects write them: a count since 1970 in some unit, or text.
 
-use super::{instant, scan::Token, series::clip};
+use greenpark_model::letter::LetterCode;
+
+use super::{fault::Fault, instant, scan::Token, series::clip, timing::Timing};
 use crate::settings::TimeUnit;
 
 /// UTC milliseconds of a JSON token.
-pub(super) fn of_token(token: &Token<'_>, unit: TimeUnit) -> Result<i64, String> {
+pub(super) fn of_token(
+    token: &Token<'_>,
+    unit: TimeUnit,
+    timing: &Timing<'_>,
+) -> Result<i64, Fault> {
     match token {
-        Token::Number(digits) => of_digits(digits, unit),
-        Token::Text(text) => of_text(text, unit),
-        other => Err(format!(
-            "its instant is {}, not a number or text",
-            other.describe()
-        )),
+        Token::Number(digits) => of_digits(digits, unit, timing),
+        Token::Text(text) => of_text(text, unit, timing),
+        other => {
+            let words = format!("its instant is {}, not a number or text", other.describe());
+            Err(Fault::new(LetterCode::BadInstant, words))
+        }
     }
 }
 
 /// UTC milliseconds of a whole number.
-pub(super) fn of_digits(digits: &str, unit: TimeUnit) -> Result<i64, String> {
-    let wrong = || {
-        format!(
-            "its instant '{}' is no whole number of its unit",
-            clip(digits)
-        )
-    };
-    let count: i64 = digits.parse().map_err(|_| wrong())?;
-    match unit {
-        TimeUnit::SOrMs if digits.len() <= 10 => count.checked_mul(1000),
-        TimeUnit::S => count.checked_mul(1000),
-        TimeUnit::Ms | TimeUnit::SOrMs => Some(count),
-        TimeUnit::Us => Some(count.div_euclid(1000)),
-        TimeUnit::Ns => Some(count.div_euclid(1_000_000)),
+pub(super) fn of_digits(digits: &str, unit: TimeUnit, timing: &Timing<'_>) -> Result<i64, Fault> {
+    if timing.stamps.has_format() {
+        return stamped(digits, timing);
     }
-    .ok_or_else(wrong)
+    let Ok(count) = digits.parse::<i64>() else {
+        return Err(Fault::new(LetterCode::BadInstant, no_count(digits, unit)));
+    };
+    let unit = match unit {
+        TimeUnit::SOrMs if digits.len() <= 10 => TimeUnit::S,
+        TimeUnit::SOrMs => TimeUnit::Ms,
+        other => other,
+    };
+    let ms = unit
+        .to_ms(count)
+        .unwrap_or(if count < 0 { i64::MIN } else { i64::MAX });
+    let checked = instant::check_count(count, ms, unit, timing);
+    checked.map_err(|reason| reason.at("its instant"))
 }
 
-/// UTC milliseconds of RFC 3339 text, of the short form `20261123T000000Z`, or of a number in quotes.
-fn of_text(text: &str, unit: TimeUnit) -> Result<i64, String> {
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        return of_digits(text, unit);
+/// Why a text is no count of a unit.
+fn no_count(digits: &str, unit: TimeUnit) -> String {
+    let whole = digits.split_once('.').map_or(digits, |(whole, _)| whole);
+    let excel = whole
+        .parse()
+        .ok()
+        .and_then(|day| instant::excel_day(day, |_| true));
+    let cause = excel.map_or(String::new(), |cause| format!(": {cause}"));
+    format!(
+        "its instant '{}' is no whole number of {}{cause}",
+        clip(digits),
+        instant::name(unit)
+    )
+}
+
+/// UTC milliseconds of text in the rule's form, in RFC 3339, of the short form `20261123T000000Z`, or of a
+/// number in quotes.
+fn of_text(text: &str, unit: TimeUnit, timing: &Timing<'_>) -> Result<i64, Fault> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return of_digits(text, unit, timing);
     }
-    let parsed = match short(text) {
-        Some(long) => instant::parse(&long),
-        None => instant::parse(text),
-    };
+    match short(text) {
+        Some(long) if !timing.stamps.has_format() => stamped(&long, timing),
+        _ => stamped(text, timing),
+    }
+}
+
+fn stamped(text: &str, timing: &Timing<'_>) -> Result<i64, Fault> {
+    let parsed = instant::parse(text, timing.stamps);
     parsed
         .map(|instant| instant.0)
-        .map_err(|reason| format!("its instant: {reason}"))
+        .map_err(|reason| reason.at("its instant"))
 }
 
 /// The usual spelling of `20261123T000000Z`.
@@ -67,7 +94,44 @@ fn short(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use greenpark_model::stamp::{Spec, Stamps};
+
     use super::*;
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    fn of_digits(digits: &str, unit: TimeUnit) -> Result<i64, Fault> {
+        super::of_digits(digits, unit, &Timing::live(NOW, &Stamps::default()))
+    }
+
+    fn of_text(text: &str, unit: TimeUnit) -> Result<i64, Fault> {
+        super::of_text(text, unit, &Timing::live(NOW, &Stamps::default()))
+    }
+
+    #[test]
+    fn a_stamp_is_read_as_the_rule_says() {
+        let spec = Spec {
+            format: Some("%Y%m%d%H%M%S"),
+            zone: Some("+08:00"),
+            ..Spec::default()
+        };
+        let stamps = Stamps::of(&spec, |key, reason| panic!("{key}: {reason}")).expect("stamps");
+        let timing = Timing::live(NOW, &stamps);
+        for token in [
+            Token::Number("20210714012629"),
+            Token::Text("20210714012629".into()),
+            Token::Text("2021-07-14T01:26:29+08:00".into()),
+        ] {
+            let ms = of_token(&token, TimeUnit::Ms, &timing);
+            assert_eq!(ms, Ok(1_626_197_189_000), "{token:?}");
+        }
+    }
+
+    #[test]
+    fn a_day_number_with_a_fraction_is_known_as_excels() {
+        let reason = of_digits("45992.333", TimeUnit::Ms).expect_err("no count");
+        assert!(reason.contains("Excel (2025-12-01)"), "{reason}");
+    }
 
     #[test]
     fn instants_are_read_in_every_unit() {

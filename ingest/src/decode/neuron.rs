@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use greenpark_model::reading::Flag;
 
 use super::{
-    mapped::{text, when},
+    fault::Fault,
+    mapped::{check, when},
     moment, pointer,
     scan::Token,
-    sink::{Sample, Sink, Value, When},
+    sink::{Beside, Sample, Sink, Value, When},
 };
 use crate::settings::TimeUnit;
 
@@ -19,30 +20,36 @@ use crate::settings::TimeUnit;
 struct Upload<'a> {
     node: Cow<'a, str>,
     group: Cow<'a, str>,
-    at: Option<Result<i64, String>>,
+    at: Option<Result<i64, Fault>>,
 }
 
-/// Decodes the values form of `payload` into `sink`; an error refuses the payload as a whole.
-pub(super) fn values(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
-    let (upload, body) = upload(payload)?;
+/// Decodes the values form of `text` into `sink`; an error refuses the payload as a whole.
+pub(super) fn values(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
+    let (upload, body) = upload(text, sink)?;
     match pointer::member(body, "values") {
-        Some(Token::Object(values)) => pointer::each(values, |tag, token| {
-            upload.put(tag, Value::of(&token), sink);
-        }),
+        Some(Token::Object(values)) => {
+            let beside = |tag: &str| pointer::member_text(values, tag);
+            pointer::each(values, |tag, token| {
+                upload.put(tag, Value::of(&token), &beside, sink);
+            });
+        }
         _ => return Err("\"values\" is missing or no object: not Neuron's values format".into()),
     }
     if let Some(Token::Object(errors)) = pointer::member(body, "errors") {
-        pointer::each(errors, |tag, _| upload.put(tag, Value::Missing, sink));
+        pointer::each(errors, |tag, _| {
+            upload.put(tag, Value::Missing, &|_| None, sink);
+        });
     }
     Ok(())
 }
 
-/// Decodes the tags form or the ECP form of `payload` into `sink`.
-pub(super) fn tags(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
-    let (upload, body) = upload(payload)?;
+/// Decodes the tags form or the ECP form of `text` into `sink`.
+pub(super) fn tags(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
+    let (upload, body) = upload(text, sink)?;
     let Some(Token::Array(tags)) = pointer::member(body, "tags") else {
         return Err("\"tags\" is missing or no array: not Neuron's tags or ECP format".into());
     };
+    let beside = |name: &str| tag_value(tags, name);
     pointer::each(tags, |_, token| {
         let Token::Object(tag) = token else {
             return sink.refuse_element(format!("a tag is {}, not an object", token.describe()));
@@ -55,14 +62,29 @@ pub(super) fn tags(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
         upload.put(
             &name,
             value.as_ref().map_or(Value::Missing, Value::of),
+            &beside,
             sink,
         );
     });
     Ok(())
 }
 
-fn upload(payload: &[u8]) -> Result<(Upload<'_>, &str), String> {
-    let Some(Token::Object(body)) = pointer::token(text(payload)?) else {
+/// The value of the tag `name`, as text.
+fn tag_value(tags: &str, name: &str) -> Option<String> {
+    let mut found = None;
+    pointer::each(tags, |_, token| {
+        if let Token::Object(tag) = token
+            && pointer::member_text(tag, "name").as_deref() == Some(name)
+        {
+            found = pointer::member_text(tag, "value");
+        }
+    });
+    found
+}
+
+fn upload<'a>(text: &'a str, sink: &Sink<'_>) -> Result<(Upload<'a>, &'a str), String> {
+    check(text)?;
+    let Some(Token::Object(body)) = pointer::token(text) else {
         return Err("the payload is no JSON object".to_owned());
     };
     let name = |key: &str| match pointer::member(body, key) {
@@ -73,13 +95,13 @@ fn upload(payload: &[u8]) -> Result<(Upload<'_>, &str), String> {
     let upload = Upload {
         node: name("node"),
         group: name("group"),
-        at: at.map(|token| moment::of_token(&token, TimeUnit::Ms)),
+        at: at.map(|token| moment::of_token(&token, TimeUnit::Ms, sink.timing)),
     };
     Ok((upload, body))
 }
 
 impl Upload<'_> {
-    fn put(&self, tag: &str, value: Value<'_>, sink: &mut Sink<'_>) {
+    fn put(&self, tag: &str, value: Value<'_>, beside: Beside<'_>, sink: &mut Sink<'_>) {
         let when: When<'_> = when(self.at.as_ref());
         sink.put(Sample {
             device: &self.node,
@@ -88,6 +110,7 @@ impl Upload<'_> {
             value,
             when,
             flag: Flag::Normal,
+            beside,
         });
     }
 }

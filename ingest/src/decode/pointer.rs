@@ -53,6 +53,11 @@ impl Shape {
         }
     }
 
+    /// Where a field of that name is below the fields' object.
+    pub(super) fn steps_of(field: &str) -> Vec<Step> {
+        parse(&Self::path_of(field)).unwrap_or_default()
+    }
+
     /// The path of a field under the fields' object; a name without a slash is a member of it.
     pub(super) fn path_of(field: &str) -> String {
         if field.starts_with('/') {
@@ -119,6 +124,21 @@ pub(super) fn member<'a>(text: &'a str, key: &str) -> Option<Token<'a>> {
         }
     });
     found
+}
+
+/// The text of a scalar, as a ticket is read; what is no scalar is named.
+pub(super) fn text_of(token: Token<'_>) -> Option<String> {
+    match token {
+        Token::Null => None,
+        Token::Text(text) => Some(text.into_owned()),
+        Token::Number(digits) => Some(digits.to_owned()),
+        other => Some(other.describe().to_owned()),
+    }
+}
+
+/// The text of the member `key` of an object.
+pub(super) fn member_text(text: &str, key: &str) -> Option<String> {
+    member(text, key).and_then(text_of)
 }
 
 /// Calls `on` with every member or element of a text that was checked to be JSON.

@@ -5,10 +5,14 @@
 //! that are no such message, columns that do not fit together, and more than a record holds refuse the
 //! payload as a whole.
 
+use std::iter::Peekable;
+
 use greenpark_model::{
     letter::LetterCode,
     limits::{BATCH_READINGS_MAX, BATCH_SERIES_MAX},
     reading::{Flag, Kind, Reading},
+    ticket::Ticket,
+    unit::Ratio,
 };
 use greenpark_proto::{
     reading_batch,
@@ -16,7 +20,7 @@ use greenpark_proto::{
 };
 use prost::Message as _;
 
-use super::{Decoded, SeriesTable, fault::Fault, instant, series::Name};
+use super::{Decoded, SeriesTable, fault::Fault, instant, series::Name, timing::Timing};
 
 /// One row of the columns.
 struct Row {
@@ -30,7 +34,7 @@ struct Row {
 pub(super) fn decode(
     payload: &[u8],
     series: &mut SeriesTable,
-    now_ms: i64,
+    timing: &Timing<'_>,
     to: &mut Decoded,
 ) -> Result<(), Fault> {
     let batch = ReadingBatch::decode(payload)
@@ -41,6 +45,7 @@ pub(super) fn decode(
         .map(|(at, entry)| find(entry, series).map_err(|e| e.at(&format!("series {at}"))))
         .collect();
     let mut ms = 0i64;
+    let mut tickets = batch.ticket_rows.iter().zip(&batch.tickets).peekable();
     let columns = batch.instant_ms_delta.iter().zip(&batch.value_micro);
     for (index, (delta, &micro)) in columns.enumerate() {
         // The encoder's subtraction wraps around, too, so one wild instant does not shift the others.
@@ -58,10 +63,17 @@ pub(super) fn decode(
         match usize::try_from(row.of).ok().and_then(|of| found.get(of)) {
             None => to.refuse(index, 1, no_series(row.of)),
             Some(Err(reason)) => to.refuse(index, 1, reason),
-            Some(&Ok(of)) => match reading(&row, series.scale(of), now_ms) {
-                Ok(reading) => to.readings.push((of, reading)),
-                Err(reason) => to.refuse(index, 1, reason),
-            },
+            Some(&Ok(of)) => {
+                let ticketed = |reading| {
+                    let ticket = ticket(&mut tickets, index, series.kind(of))?;
+                    Ok((of, reading, ticket))
+                };
+                let taken = reading(&row, series.ratio(of), timing).and_then(ticketed);
+                match taken {
+                    Ok(taken) => to.take(taken),
+                    Err(reason) => to.refuse(index, 1, reason),
+                }
+            }
         }
     }
     Ok(())
@@ -82,6 +94,21 @@ fn check_columns(batch: &ReadingBatch) -> Result<(), Fault> {
     }
     let instants = batch.instant_ms_delta.len();
     let (series, flags) = (batch.series_of.len(), batch.flags.len());
+    let (ticket_rows, tickets) = (&batch.ticket_rows, batch.tickets.len());
+    let ascending = ticket_rows.windows(2).all(|pair| pair[0] < pair[1]);
+    if ticket_rows.len() != tickets || !ascending {
+        let words = format!(
+            "the tickets do not fit: {tickets} in tickets, {} in ticket_rows, which must be ascending",
+            ticket_rows.len()
+        );
+        return Err(Fault::new(LetterCode::BadField, words));
+    }
+    if let Some(&row) = ticket_rows.last()
+        && usize::try_from(row).map_or(true, |row| row >= rows)
+    {
+        let words = format!("ticket_rows names reading {row}, and there are {rows}");
+        return Err(Fault::new(LetterCode::BadField, words));
+    }
     let series_fit = series == rows || (series == 0 && table <= 1);
     if instants == rows && series_fit && (flags == rows || flags == 0) {
         return Ok(());
@@ -100,8 +127,10 @@ fn find(entry: &Series, series: &mut SeriesTable) -> Result<u32, Fault> {
         WireKind::Interval => Kind::Interval,
         WireKind::Event => Kind::Event,
         WireKind::Gauge => Kind::Gauge,
+        WireKind::DailyCounter => Kind::DailyCounter,
         WireKind::Unspecified => {
-            let words = "\"kind\": missing or unknown; say register, interval, event or gauge";
+            let words = "\"kind\": missing or unknown; say register, interval, event, gauge or \
+                 daily_counter";
             return Err(Fault::new(LetterCode::UnknownKind, words));
         }
     };
@@ -113,14 +142,38 @@ fn find(entry: &Series, series: &mut SeriesTable) -> Result<u32, Fault> {
     })
 }
 
+/// The ticket of the reading `index`, if it has one; `tickets` come with the rows of their readings, ascending.
+fn ticket<'b>(
+    tickets: &mut Peekable<impl Iterator<Item = (&'b u32, &'b String)>>,
+    index: usize,
+    kind: Kind,
+) -> Result<Option<Ticket>, Fault> {
+    let here = |row: &u32| usize::try_from(*row).is_ok_and(|row| row == index);
+    let behind = |row: &u32| usize::try_from(*row).is_ok_and(|row| row < index);
+    // Readings that were refused leave their tickets behind.
+    while tickets.next_if(|(row, _)| behind(row)).is_some() {}
+    let Some((_, text)) = tickets.next_if(|(row, _)| here(row)) else {
+        return Ok(None);
+    };
+    if kind != Kind::Event {
+        let kind = kind.as_str();
+        let words = format!("its ticket: a {kind} has none, only an event does");
+        return Err(Fault::new(LetterCode::BadField, words));
+    }
+    let ticket = Ticket::new(text);
+    ticket
+        .map(Some)
+        .map_err(|reason| Fault::new(LetterCode::BadField, format!("its ticket: {reason}")))
+}
+
 fn no_series(of: u32) -> String {
     format!("its series is {of}, which the batch does not list")
 }
 
-fn reading(row: &Row, scale: i32, now_ms: i64) -> Result<Reading, Fault> {
-    let value = reading_batch::rescale(row.micro, scale);
+fn reading(row: &Row, ratio: Ratio, timing: &Timing<'_>) -> Result<Reading, Fault> {
+    let value = reading_batch::rescale(row.micro, ratio);
     Ok(Reading {
-        instant: instant::check(row.ms, now_ms).map_err(|e| e.at("its instant"))?,
+        instant: instant::check(row.ms, timing).map_err(|e| e.at("its instant"))?,
         value: value.ok_or_else(|| {
             let micro = row.micro;
             let words = format!(

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
+use greenpark_model::stamp::Stamps;
+
 use super::{mapping::Mapping, sparkplug::Edges};
-use crate::settings::Format;
+use crate::{
+    settings::{DecoderRule, Encoding, Format},
+    topic::Sender,
+};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -12,6 +17,10 @@ pub(crate) struct Reader {
     pub(crate) format: Format,
     /// What its fields mean; none where a payload names its readings itself.
     pub(crate) mapping: Option<Mapping>,
+    /// How its texts are encoded.
+    pub(crate) encoding: Encoding,
+    /// How its stamps are read, and which end of an interval they are.
+    pub(crate) stamps: Arc<Stamps>,
     /// The topic, which in Sparkplug says what a message is.
     pub(crate) topic: Box<str>,
     /// The Sparkplug edge nodes that are known.
@@ -21,22 +30,28 @@ pub(crate) struct Reader {
 impl Reader {
     /// A reader of a format that names its readings itself.
     pub(crate) fn native(format: Format) -> Self {
+        Self::of(&DecoderRule::new("#", format), &Arc::default())
+    }
+
+    /// A reader for the topics of a rule that was checked.
+    pub(crate) fn of(rule: &DecoderRule, edges: &Arc<Edges>) -> Self {
         Self {
-            format,
-            mapping: None,
+            format: rule.format,
+            mapping: (!rule.format.is_native()).then(|| Mapping::of(rule, |_, _| ())),
+            encoding: rule.encoding,
+            stamps: Arc::new(rule.stamps(|_, _| ()).unwrap_or_default()),
             topic: Box::default(),
-            edges: Arc::default(),
+            edges: Arc::clone(edges),
         }
     }
 
-    /// The same on one topic, whose levels meters may be named after.
-    pub(crate) fn at_topic(&self, topic: &str) -> Result<Self, String> {
-        let mapping = self.mapping.as_ref().map(|m| m.at_topic(topic));
+    /// The same on one topic and of one sender, after whom meters may be named.
+    pub(crate) fn at_topic(&self, topic: &str, sender: &Sender) -> Result<Self, String> {
+        let mapping = self.mapping.as_ref().map(|m| m.at_topic(topic, sender));
         Ok(Self {
-            format: self.format,
             mapping: mapping.transpose()?,
             topic: topic.into(),
-            edges: Arc::clone(&self.edges),
+            ..self.clone()
         })
     }
 }

@@ -1,13 +1,14 @@
 //! The series of one gateway, remembered so that a known one costs a comparison.
 //!
 //! A payload names its series as texts; the table knows each combination of texts that was right before,
-//! with the series it means and the power of ten of its unit. It is bounded, and forgets all when full.
+//! with the series it means and the ratio of its unit. It is bounded, and forgets all when full.
 
 use greenpark_model::{
     id::MeterId,
     letter::LetterCode,
     quantity::Quantity,
     reading::{Kind, Series},
+    unit::Ratio,
 };
 use rustc_hash::FxHashMap;
 
@@ -29,8 +30,10 @@ pub(super) struct Name<'a> {
 pub(crate) struct Known {
     key: Box<[u8]>,
     pub(crate) series: Series,
-    /// The power of ten that turns its values into the canonical unit.
-    scale: i32,
+    /// How many canonical units its unit is.
+    ratio: Ratio,
+    /// For events: the first entry of the same series, which may be named with another unit.
+    first: u32,
     /// The batch it was last added to, and its index there.
     pub(crate) placed: Option<(u64, u32)>,
 }
@@ -42,6 +45,8 @@ pub(crate) struct SeriesTable {
     by_key: FxHashMap<Box<[u8]>, u32>,
     last: u32,
     key: Vec<u8>,
+    /// The first entry of each series of events.
+    events: FxHashMap<Series, u32>,
 }
 
 impl SeriesTable {
@@ -57,8 +62,23 @@ impl SeriesTable {
         &mut self.known[index as usize]
     }
 
-    pub(super) fn scale(&self, index: u32) -> i32 {
-        self.known[index as usize].scale
+    pub(super) fn ratio(&self, index: u32) -> Ratio {
+        self.known[index as usize].ratio
+    }
+
+    pub(super) fn kind(&self, index: u32) -> Kind {
+        self.known[index as usize].series.kind
+    }
+
+    /// Whether the gateway has named a series of events.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Which series of events it is, whatever unit it is named with; `None` for other kinds.
+    pub(super) fn event(&self, index: u32) -> Option<u32> {
+        let known = &self.known[index as usize];
+        (known.series.kind == Kind::Event).then_some(known.first)
     }
 
     /// The index of the series that `name` means.
@@ -85,15 +105,20 @@ impl SeriesTable {
     }
 
     fn add(&mut self, name: Name<'_>) -> Result<u32, Fault> {
-        let (series, scale) = parse(name)?;
+        let (series, ratio) = parse(name)?;
         let index = u32::try_from(self.known.len())
             .map_err(|_| Fault::new(LetterCode::TooLarge, "too many series"))?;
         let key: Box<[u8]> = self.key.as_slice().into();
         self.by_key.insert(key.clone(), index);
+        let first = match series.kind {
+            Kind::Event => *self.events.entry(series.clone()).or_insert(index),
+            _ => index,
+        };
         self.known.push(Known {
             key,
             series,
-            scale,
+            ratio,
+            first,
             placed: None,
         });
         self.last = index;
@@ -101,7 +126,7 @@ impl SeriesTable {
     }
 }
 
-fn parse(name: Name<'_>) -> Result<(Series, i32), Fault> {
+fn parse(name: Name<'_>) -> Result<(Series, Ratio), Fault> {
     let meter = MeterId::new(name.meter)
         .map_err(|e| Fault::new(LetterCode::BadMeter, format!("\"meter\": {e}")))?;
     let quantity: Quantity = name
@@ -110,22 +135,15 @@ fn parse(name: Name<'_>) -> Result<(Series, i32), Fault> {
         .map_err(|e| Fault::new(LetterCode::UnknownQuantity, format!("\"quantity\": {e}")))?;
     let kind = Kind::from_name(name.kind).ok_or_else(|| {
         let words = format!(
-            "\"kind\": unknown kind '{}'; write register, interval, event or gauge",
-            clip(name.kind)
+            "\"kind\": unknown kind '{}'; write {}",
+            clip(name.kind),
+            kinds()
         );
         Fault::new(LetterCode::UnknownKind, words)
     })?;
-    let unit = quantity.medium.unit();
-    let scale = match name.unit {
-        "" => Some(0),
-        symbol => unit.scale_from(symbol),
-    };
-    let scale = scale.ok_or_else(|| {
-        let canonical = unit.symbol();
-        let words = format!(
-            "\"unit\": '{}' does not measure {quantity}; write {canonical}, or leave it out",
-            clip(name.unit)
-        );
+    let ratio = quantity.medium.ratio_of(name.unit);
+    let ratio = ratio.map_err(|reason| {
+        let words = format!("\"unit\": {reason}, or leave it out");
         Fault::new(LetterCode::UnknownUnit, words)
     })?;
     Ok((
@@ -134,8 +152,14 @@ fn parse(name: Name<'_>) -> Result<(Series, i32), Fault> {
             quantity,
             kind,
         },
-        scale,
+        ratio,
     ))
+}
+
+/// The names of all kinds, for a sentence.
+pub(super) fn kinds() -> String {
+    let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+    names.join(", ")
 }
 
 /// The start of a text that a client made up.
@@ -161,7 +185,8 @@ mod tests {
         let other = table.find(Name { unit: "", ..NAME }).expect("a series");
         assert_ne!(first, other);
         assert_eq!(table.find(NAME), Ok(first));
-        assert_eq!((table.scale(first), table.scale(other)), (3, 0));
+        assert_eq!(table.ratio(first), Ratio::power_of_ten(3));
+        assert_eq!(table.ratio(other), Ratio::ONE);
     }
 
     #[test]

@@ -2,18 +2,20 @@
 //! instant are ones.
 
 use greenpark_model::{
-    amount::{Amount, AmountError},
+    amount::Amount,
     letter::LetterCode,
     reading::{Flag, Reading},
+    ticket::Ticket,
 };
 
 use super::{
     Decoded, SeriesTable,
     fault::{self, Fault},
     instant,
-    mapping::{Entry, Mapping},
-    scan::Token,
+    mapping::Mapping,
+    scan::{Token, is_no_number},
     series::clip,
+    timing::Timing,
 };
 
 /// The value of a field.
@@ -34,11 +36,14 @@ pub(super) enum When<'a> {
     /// The payload has none: it is the one of its arrival.
     Received,
     /// Why it is none.
-    Wrong(&'a str),
+    Wrong(LetterCode, &'a str),
 }
 
+/// Finds the text of another field of the same object, by the dialect's name of it.
+pub(super) type Beside<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// One field.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Sample<'a> {
     pub(super) device: &'a str,
     /// What qualifies the field's name: a map may name `group/field`, or the field alone.
@@ -47,6 +52,8 @@ pub(super) struct Sample<'a> {
     pub(super) value: Value<'a>,
     pub(super) when: When<'a>,
     pub(super) flag: Flag,
+    /// What stands beside it, which may be its ticket.
+    pub(super) beside: Beside<'a>,
 }
 
 /// See the module.
@@ -55,7 +62,7 @@ pub(super) struct Sink<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) series: &'a mut SeriesTable,
     pub(super) to: &'a mut Decoded,
-    pub(super) now_ms: i64,
+    pub(super) timing: &'a Timing<'a>,
     index: usize,
     meter: String,
     full: String,
@@ -67,7 +74,7 @@ impl<'a> Value<'a> {
         match token {
             Token::Number(digits) => Self::Digits(digits),
             Token::Text(text) => Self::Digits(text),
-            Token::Null => Self::Missing,
+            Token::Null | Token::NoNumber(_) => Self::Missing,
             other => Self::Other(other.describe()),
         }
     }
@@ -77,14 +84,14 @@ impl<'a> Sink<'a> {
     pub(super) fn new(
         mapping: &'a Mapping,
         series: &'a mut SeriesTable,
-        now_ms: i64,
+        timing: &'a Timing<'a>,
         to: &'a mut Decoded,
     ) -> Self {
         Self {
             mapping,
             series,
             to,
-            now_ms,
+            timing,
             index: 0,
             meter: String::new(),
             full: String::new(),
@@ -93,27 +100,37 @@ impl<'a> Sink<'a> {
 
     /// Takes a field, refuses it, or counts it as missing or ignored.
     pub(super) fn put(&mut self, sample: Sample<'_>) {
-        if let Value::Missing = sample.value {
+        let missing = match sample.value {
+            Value::Missing => true,
+            Value::Digits(digits) => is_no_number(digits),
+            Value::Other(_) => false,
+        };
+        if missing {
             self.to.missing += 1;
             self.index += 1;
             return;
         }
         let Some(at) = self.find(&sample) else {
-            if self.mapping.ignores_others() {
-                self.to.ignored += 1;
-                self.index += 1;
-                return;
-            }
-            let words = "no entry of the rule's map names it";
-            return self.refuse(&sample, Fault::new(LetterCode::UnmappedField, words));
+            return self.pass(&sample);
         };
         match self.reading(&sample, at) {
-            Ok((of, reading)) => {
-                self.to.readings.push((of, reading));
+            Ok(taken) => {
+                self.to.take(taken);
                 self.index += 1;
             }
             Err(reason) => self.refuse(&sample, reason),
         }
+    }
+
+    /// Passes over a field that no entry names, or refuses it.
+    fn pass(&mut self, sample: &Sample<'_>) {
+        if self.mapping.is_ticket(sample.field) || self.mapping.ignores_others() {
+            self.to.ignored += 1;
+            self.index += 1;
+            return;
+        }
+        let words = "no entry of the rule's map names it";
+        self.refuse(sample, Fault::new(LetterCode::UnmappedField, words));
     }
 
     /// Refuses what cannot be read.
@@ -126,7 +143,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Refuses an element that is no field.
-    pub(super) fn refuse_element(&mut self, reason: String) {
+    pub(super) fn refuse_element(&mut self, reason: impl Into<Fault>) {
         self.to.refuse(self.index, 1, reason);
         self.index += 1;
     }
@@ -144,7 +161,11 @@ impl<'a> Sink<'a> {
         self.mapping.find(sample.device, sample.field)
     }
 
-    fn reading(&mut self, sample: &Sample<'_>, at: usize) -> Result<(u32, Reading), Fault> {
+    fn reading(
+        &mut self,
+        sample: &Sample<'_>,
+        at: usize,
+    ) -> Result<(u32, Reading, Option<Ticket>), Fault> {
         let name = self.mapping.name(at, sample.device, &mut self.meter);
         let of = self.series.find(name)?;
         let entry = self.mapping.entry(at);
@@ -155,8 +176,8 @@ impl<'a> Sink<'a> {
                     "the payload has no instant, and an amount that comes twice would count twice";
                 return Err(Fault::new(LetterCode::BadInstant, words));
             }
-            When::Received => self.now_ms,
-            When::Wrong(reason) => return Err(Fault::new(LetterCode::BadInstant, reason)),
+            When::Received => self.timing.stamp()?,
+            When::Wrong(code, reason) => return Err(Fault::new(code, reason)),
         };
         let digits = match sample.value {
             Value::Digits(digits) => digits,
@@ -166,26 +187,30 @@ impl<'a> Sink<'a> {
             }
             Value::Missing => return Err(Fault::new(LetterCode::BadValue, "it has no value")),
         };
+        let ticket = match &entry.ticket {
+            Some(field) => ticket(field, sample.beside)?,
+            None => None,
+        };
+        let value = Amount::parse_by(digits.as_bytes(), entry.ratio);
         let reading = Reading {
-            instant: instant::check(ms, self.now_ms)?,
-            value: amount(digits, self.series.scale(of), entry)?,
+            instant: instant::check(ms, self.timing)?,
+            value: value.map_err(|e| {
+                let words = format!("'{}' is {e}", clip(digits));
+                Fault::new(fault::of_amount(&e), words)
+            })?,
             flag: sample.flag,
         };
-        Ok((of, reading))
+        Ok((of, reading, ticket))
     }
 }
 
-/// The exact amount of `digits` by the entry's scale; where the scale is no power of ten, what it
-/// multiplies is rounded to the sixth place first.
-fn amount(digits: &str, unit_scale: i32, entry: &Entry) -> Result<Amount, Fault> {
-    let scale = entry.scale;
-    let wrong = |e: AmountError| {
-        let words = format!("'{}' is {e}", clip(digits));
-        Fault::new(fault::of_amount(&e), words)
+/// The ticket that `field` holds; none if it is not there.
+fn ticket(field: &str, beside: Beside<'_>) -> Result<Option<Ticket>, Fault> {
+    let Some(text) = beside(field) else {
+        return Ok(None);
     };
-    let one = Amount::parse_scaled(digits.as_bytes(), unit_scale + scale.exponent());
-    let one = one.map_err(wrong)?;
-    let micro = i128::from(one.micro()) * i128::from(scale.value());
-    let micro = i64::try_from(micro).unwrap_or(i64::MAX);
-    Amount::from_micro(micro).map_err(wrong)
+    Ticket::new(&text).map(Some).map_err(|reason| {
+        let words = format!("its ticket in '{}': {reason}", clip(field));
+        Fault::new(LetterCode::BadField, words)
+    })
 }

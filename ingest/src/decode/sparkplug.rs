@@ -17,7 +17,7 @@ use prost::Message as _;
 
 pub(crate) use self::edges::Edges;
 use self::{
-    edges::{Device, edge},
+    edges::{Device, Edge, edge},
     payload::{Metric, Payload, Value as Wire},
 };
 use super::{
@@ -80,7 +80,10 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
     let edge = edge(&mut held, &name);
     match topic.verb {
         "NBIRTH" => edge.born(&payload, birth_death(&payload)),
-        "NDEATH" => edge.die(birth_death(&payload)),
+        "NDEATH" => {
+            let of = death(&payload, edge);
+            edge.die(of);
+        }
         "DBIRTH" | "NDATA" | "DDATA" | "DDEATH" => edge.follow(payload.seq),
         other => {
             let other = clip(other);
@@ -96,7 +99,7 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
     let dead = matches!(topic.verb, "NDEATH" | "DDEATH");
     if !dead
         && (edge.broken || !edge.is_born() || edge.device(topic.device).is_none())
-        && edge.may_ask(sink.now_ms)
+        && edge.may_ask(sink.timing.now_ms)
     {
         sink.to
             .asks
@@ -144,9 +147,40 @@ pub(crate) fn is_state(topic: &str) -> bool {
     rest.starts_with("STATE/") && topic.split('/').count() <= 3
 }
 
-fn birth_death(payload: &Payload) -> Option<u64> {
+/// The number of a session, with its alias where the birth gives it one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct BirthDeath {
+    pub(super) number: Option<u64>,
+    pub(super) alias: Option<u64>,
+}
+
+fn birth_death(payload: &Payload) -> BirthDeath {
     let named = |metric: &&Metric| metric.name.as_deref() == Some(BIRTH_DEATH);
-    match payload.metrics.iter().find(named)?.value {
+    let metric = payload.metrics.iter().find(named);
+    BirthDeath {
+        number: metric.and_then(session),
+        alias: metric.and_then(|metric| metric.alias),
+    }
+}
+
+/// Which session a death ends: the number by its name, by the alias that the birth gave it, or the only
+/// metric there is, as a death has no other.
+fn death(payload: &Payload, edge: &Edge) -> Option<u64> {
+    let named = birth_death(payload).number;
+    let nameless = |metric: &&Metric| metric.name.as_deref().unwrap_or_default().is_empty();
+    let by_alias = |metric: &&Metric| {
+        nameless(metric) && metric.alias.is_some() && metric.alias == edge.birth_death.alias
+    };
+    let only = match payload.metrics.as_slice() {
+        [only] => Some(only).filter(nameless),
+        _ => None,
+    };
+    let metrics = &payload.metrics;
+    named.or_else(|| metrics.iter().find(by_alias).or(only).and_then(session))
+}
+
+fn session(metric: &Metric) -> Option<u64> {
+    match metric.value {
         Some(Wire::Long(number)) => Some(number),
         Some(Wire::Int(number)) => Some(u64::from(number)),
         _ => None,
@@ -157,6 +191,7 @@ fn take(payload: &Payload, topic: &Topic<'_>, of: (&Device, bool), sink: &mut Si
     let (device, broken) = of;
     let birth = topic.verb.ends_with("BIRTH");
     let mut digits = String::new();
+    let beside = |name: &str| ticket(payload, name);
     for metric in &payload.metrics {
         let own = metric.name.as_deref().filter(|name| !name.is_empty());
         let known = metric
@@ -177,10 +212,16 @@ fn take(payload: &Payload, topic: &Topic<'_>, of: (&Device, bool), sink: &mut Si
             value: value(metric, datatype, &mut digits),
             when: when(metric, payload),
             flag: flag(metric),
+            beside: &beside,
         };
         if name.is_none() {
             let alias = metric.alias.unwrap_or_default();
-            let reason = format!("birth unknown: the alias {alias} cannot be trusted to be known");
+            let reason = match device.is_ambiguous(alias) && !broken {
+                true => format!(
+                    "birth unknown: its birth gave the alias {alias} to two metrics, so it names none; give each its own"
+                ),
+                false => format!("birth unknown: the alias {alias} cannot be trusted to be known"),
+            };
             sink.refuse(&sample, Fault::new(LetterCode::BirthUnknown, reason));
         } else {
             sink.put(sample);
@@ -200,29 +241,43 @@ fn when(metric: &Metric, payload: &Payload) -> When<'static> {
     {
         // What is beyond an i64 is refused as the future.
         Some(ms) => When::At(i64::try_from(ms).unwrap_or(i64::MAX)),
-        None if historical => When::Wrong("it is historical and has no instant"),
+        None if historical => When::Wrong(
+            LetterCode::BadInstant,
+            "it is historical and has no instant",
+        ),
         None => When::Received,
     }
 }
 
-/// The number of a metric, written to `digits`; what is signed comes in two's complement.
+/// The text of the metric `name`, which may be a ticket.
+fn ticket(payload: &Payload, name: &str) -> Option<String> {
+    let named = |metric: &&Metric| metric.name.as_deref() == Some(name);
+    let metric = payload.metrics.iter().find(named)?;
+    match (&metric.value, metric.is_null) {
+        (_, Some(true)) | (None, _) => None,
+        (Some(Wire::Text(text)), _) => Some(text.clone()),
+        (Some(Wire::Int(number)), _) => Some(number.to_string()),
+        (Some(Wire::Long(number)), _) => Some(number.to_string()),
+        (Some(other), _) => Some(format!("{other:?}")),
+    }
+}
+
+/// The number of a metric, written to `digits`; what is signed comes in two's complement, in whichever of the
+/// two fields for integers a client puts it.
 fn value<'d>(metric: &Metric, datatype: u32, digits: &'d mut String) -> Value<'d> {
     if metric.is_null == Some(true) {
         return Value::Missing;
     }
     // Writing to a String does not fail. A float's shortest text is what the meter meant.
     let written = match &metric.value {
-        Some(Wire::Int(bits)) => match datatype {
-            1 => write!(digits, "{}", bits.to_le_bytes()[0].cast_signed()),
-            2 => {
-                let [low, high, ..] = bits.to_le_bytes();
-                write!(digits, "{}", i16::from_le_bytes([low, high]))
-            }
-            3 => write!(digits, "{}", bits.cast_signed()),
-            _ => write!(digits, "{bits}"),
+        Some(Wire::Int(bits)) => match signed(u64::from(*bits), datatype, 32) {
+            Some(number) => write!(digits, "{number}"),
+            None => write!(digits, "{bits}"),
         },
-        Some(Wire::Long(bits)) if datatype == 4 => write!(digits, "{}", bits.cast_signed()),
-        Some(Wire::Long(bits)) => write!(digits, "{bits}"),
+        Some(Wire::Long(bits)) => match signed(*bits, datatype, 64) {
+            Some(number) => write!(digits, "{number}"),
+            None => write!(digits, "{bits}"),
+        },
         Some(Wire::Float(number)) => write!(digits, "{number}"),
         Some(Wire::Double(number)) => write!(digits, "{number}"),
         Some(Wire::Boolean(_)) => return Value::Other("true or false"),
@@ -233,6 +288,21 @@ fn value<'d>(metric: &Metric, datatype: u32, digits: &'d mut String) -> Value<'d
         Ok(()) => Value::Digits(digits),
         Err(_) => Value::Other("not to be written"),
     }
+}
+
+/// The number that `bits` are in a signed type, Int8 to Int64 (1 to 4), of which a field holds `width`; `None`
+/// for other types.
+fn signed(bits: u64, datatype: u32, width: u32) -> Option<i64> {
+    let own = match datatype {
+        1 => 8,
+        2 => 16,
+        3 => 32,
+        4 => 64,
+        _ => return None,
+    };
+    let unused = 64 - width.min(own);
+    // The sign is shifted to the top and back.
+    Some((bits << unused).cast_signed() >> unused)
 }
 
 /// The flag of a metric's `Quality`: 0 is bad, 192 good, 500 stale.

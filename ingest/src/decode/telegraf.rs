@@ -6,16 +6,17 @@ use std::borrow::Cow;
 use greenpark_model::reading::Flag;
 
 use super::{
-    mapped::{text, when},
+    mapped::{check, when},
     moment, pointer,
     scan::Token,
     sink::{Sample, Sink, Value},
 };
 use crate::settings::TimeUnit;
 
-/// Decodes `payload` into `sink`; an error refuses the payload as a whole.
-pub(super) fn decode(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
-    let Some(Token::Object(body)) = pointer::token(text(payload)?) else {
+/// Decodes `text` into `sink`; an error refuses the payload as a whole.
+pub(super) fn decode(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
+    check(text)?;
+    let Some(Token::Object(body)) = pointer::token(text) else {
         return Err("the payload is no JSON object".to_owned());
     };
     match pointer::member(body, "metrics") {
@@ -46,12 +47,18 @@ fn metric(body: &str, sink: &mut Sink<'_>) -> Result<(), String> {
         Some(Token::Text(name)) => name,
         _ => Cow::Borrowed(""),
     };
-    let device = match (sink.mapping.device_tag(), pointer::member(body, "tags")) {
-        (Some(tag), Some(Token::Object(tags))) => text(pointer::member(tags, tag)),
-        _ => String::new(),
+    let tags = match pointer::member(body, "tags") {
+        Some(Token::Object(tags)) => tags,
+        _ => "",
     };
+    let device = sink.mapping.device_tag();
+    let device = text(device.and_then(|tag| pointer::member(tags, tag)));
+    // A ticket is a text, which some plugins write as a tag.
+    let beside =
+        |key: &str| pointer::member_text(fields, key).or_else(|| pointer::member_text(tags, key));
     let unit = sink.mapping.unit_or(TimeUnit::S);
-    let at = pointer::member(body, "timestamp").map(|token| moment::of_token(&token, unit));
+    let at =
+        pointer::member(body, "timestamp").map(|token| moment::of_token(&token, unit, sink.timing));
     pointer::each(fields, |field, token| {
         sink.put(Sample {
             device: &device,
@@ -60,6 +67,7 @@ fn metric(body: &str, sink: &mut Sink<'_>) -> Result<(), String> {
             value: Value::of(&token),
             when: when(at.as_ref()),
             flag: Flag::Normal,
+            beside: &beside,
         });
     });
     Ok(())

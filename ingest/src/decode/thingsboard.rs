@@ -4,24 +4,26 @@
 use greenpark_model::reading::Flag;
 
 use super::{
-    mapped::{text, when},
+    mapped::{check, when},
     moment, pointer,
     scan::Token,
     sink::{Sample, Sink, Value},
 };
 use crate::settings::TimeUnit;
 
-/// Decodes a device's `payload` into `sink`; an error refuses the payload as a whole.
-pub(super) fn device(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
-    let token = pointer::token(text(payload)?);
+/// Decodes a device's `text` into `sink`; an error refuses the payload as a whole.
+pub(super) fn device(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
+    check(text)?;
+    let token = pointer::token(text);
     let token = token.ok_or("the payload is empty")?;
     entries(&token, "", sink);
     Ok(())
 }
 
-/// Decodes a gateway's `payload` into `sink`; an error refuses the payload as a whole.
-pub(super) fn gateway(payload: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
-    match pointer::token(text(payload)?) {
+/// Decodes a gateway's `text` into `sink`; an error refuses the payload as a whole.
+pub(super) fn gateway(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
+    check(text)?;
+    match pointer::token(text) {
         Some(Token::Object(devices)) => {
             pointer::each(devices, |device, token| entries(&token, device, sink));
             Ok(())
@@ -41,11 +43,19 @@ fn entry(token: &Token<'_>, device: &str, sink: &mut Sink<'_>) {
     let Token::Object(entry) = token else {
         return sink.refuse_element(format!("an entry is {}, not an object", token.describe()));
     };
+    let ts = pointer::member(entry, "ts");
     let (ts, values) = match pointer::member(entry, "values") {
-        Some(Token::Object(values)) => (pointer::member(entry, "ts"), values),
+        Some(Token::Object(values)) => (ts, values),
+        Some(other) if ts.is_some() => {
+            let other = other.describe();
+            return sink.refuse_element(format!(
+                "\"values\" is {other}, not an object with the keys"
+            ));
+        }
         _ => (None, *entry),
     };
-    let ts = ts.map(|token| moment::of_token(&token, TimeUnit::Ms));
+    let ts = ts.map(|token| moment::of_token(&token, TimeUnit::Ms, sink.timing));
+    let beside = |key: &str| pointer::member_text(values, key);
     pointer::each(values, |field, token| {
         sink.put(Sample {
             device,
@@ -54,6 +64,7 @@ fn entry(token: &Token<'_>, device: &str, sink: &mut Sink<'_>) {
             value: Value::of(&token),
             when: when(ts.as_ref()),
             flag: Flag::Normal,
+            beside: &beside,
         });
     });
 }

@@ -2,8 +2,10 @@
 
 use greenpark_model::numbers::Numbered;
 
+use crate::decode::timing::Arrival;
+
 /// A publish as it came.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Message<'a> {
     pub(crate) topic: &'a str,
     pub(crate) payload: &'a [u8],
@@ -17,6 +19,19 @@ pub(crate) struct Message<'a> {
     pub(crate) retain: bool,
     /// A broker may have kept it while we were away, so that the moment of its arrival says nothing.
     pub(crate) queued: bool,
+    /// It is sent again on purpose, whatever its age: the user property `replay` is `1`.
+    pub(crate) replay: bool,
+}
+
+impl Message<'_> {
+    /// Whether the moment of its arrival is when it was read.
+    pub(super) fn arrival(&self) -> Arrival {
+        match (self.retain, self.queued) {
+            (true, _) => Arrival::Retained,
+            (false, true) => Arrival::Queued,
+            (false, false) => Arrival::Live,
+        }
+    }
 }
 
 /// Whether a publish was taken.

@@ -9,7 +9,7 @@ use greenpark_log::{ContentType, Record};
 use greenpark_model::{limits::RECORD_BYTES_MAX, numbers::Numbered};
 use greenpark_proto::reading_batch;
 
-use super::{Gateway, Gather, Lane, Message, record};
+use super::{Gateway, Gather, Lane, Message, record::record};
 use crate::limits::{ENCODED_NUMBER_BYTES_MAX, RUNS_EACH_MAX};
 
 impl Gather {

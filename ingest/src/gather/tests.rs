@@ -1,19 +1,23 @@
 //! Goal: what goes in comes out once, as records, letters and acknowledgements. Method: gathers filled by
 //! hand, sealed, and their records decoded again.
 
+mod arrival;
 mod numbering;
 
 use std::fmt::Write;
 
-use greenpark_model::{letter::LetterCode, limits::DEAD_LETTER_BYTES_MAX};
-use greenpark_proto::telemetry::v1::DeadLetter;
+use greenpark_model::{
+    batch::Batch,
+    letter::LetterCode,
+    limits::{DEAD_LETTER_BYTES_MAX, RECORD_BYTES_MAX},
+};
+use greenpark_proto::{reading_batch, telemetry::v1::DeadLetter};
 use prost::Message as _;
 
 use super::*;
 use crate::{
     held::Pool,
     limits::{OVERSIZE_BYTES_KEPT, REASON_BYTES_MAX},
-    settings::DecodeSettings,
 };
 
 const NOW: i64 = 1_800_000_000_000;
@@ -42,6 +46,7 @@ fn take(gather: &mut Gather, topic: &str, payload: &str, packet_id: u16) {
             numbered: None,
             retain: false,
             queued: false,
+            replay: false,
         },
         NOW,
     );
@@ -232,6 +237,7 @@ fn a_reason_that_repeats_what_was_sent_fits_the_log() {
         numbered: None,
         retain: false,
         queued: false,
+        replay: false,
     };
     let mut sizes = Vec::new();
     for reason in ["é".repeat(40_000), "short".to_owned()] {

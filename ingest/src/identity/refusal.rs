@@ -2,7 +2,7 @@
 
 use prometheus_client::encoding::EncodeLabelValue;
 
-use crate::wire::Version;
+use crate::wire::Reason;
 
 /// A reason; each is a label of the metrics, so there are few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue, thiserror::Error)]
@@ -32,17 +32,13 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The code of CONNACK.
-    pub(crate) fn connack(self, version: Version) -> u8 {
-        let (v4, v5) = match self {
-            Self::BadCredentials => (0x04, 0x86),
-            Self::ClientId => (0x02, 0x85),
-            Self::Busy => (0x03, 0x89),
-            _ => (0x05, 0x87),
-        };
-        match version {
-            Version::V4 => v4,
-            Version::V5 => v5,
+    /// The reason that CONNACK gives.
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Self::BadCredentials => Reason::BadCredentials,
+            Self::ClientId => Reason::ClientIdInvalid,
+            Self::Busy => Reason::ServerBusy,
+            _ => Reason::NotAuthorized,
         }
     }
 }

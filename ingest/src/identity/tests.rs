@@ -6,7 +6,10 @@ use super::{
     access::Access,
     password::{self, Users},
 };
-use crate::{settings::DecodeSettings, topic::Routes};
+use crate::{
+    settings::DecodeSettings,
+    topic::{Routes, Sender},
+};
 
 #[test]
 fn a_password_is_that_of_its_user_only() {
@@ -89,7 +92,11 @@ fn an_access_list_binds_a_name_to_its_gateways() {
                 [[rule]]\nusers = [\"bridge\"]\npublish = [\"p2/e1/+\", \"p3/%u-works/g1\"]\n";
     let access = Access::parse(list).expect("an access list");
     let routes = Routes::new(&DecodeSettings::default());
-    let may = |name: &str, topic: &str| access.grant(name).covers(&routes.resolve(topic).origin);
+    let nobody = Sender::default();
+    let may = |name: &str, topic: &str| {
+        let origin = routes.resolve(topic, &nobody).origin;
+        access.grant(name).covers(&origin)
+    };
     for (name, topic, expected) in [
         ("g1", "park/p1/e1/g1/up/readings", true),
         ("g1", "park/p1/e2/g1/up/anything", true),

@@ -6,7 +6,7 @@
 
 use std::{
     future::poll_fn,
-    io, mem,
+    io,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -30,7 +30,7 @@ use tracing::{debug, info, warn};
 use super::{
     Shared,
     handshake::Greeted,
-    intake::{Filled, Intake, Stop},
+    intake::{Filled, Intake, Stop, Terms},
     session::Place,
     socket::Socket,
     watches::{self, Whom},
@@ -41,10 +41,9 @@ use crate::{
     limits::{CLOSE_BYTES, REPLY_BYTES_MAX, WRITE_STALL_SECONDS},
     metrics::Closed,
     pipeline::Append,
-    wire::{self, Version, Will},
+    wire::{self, Reason, Version, Will},
 };
 
-/// See [`WRITE_STALL_SECONDS`].
 const WRITE_STALL: Duration = Duration::from_secs(WRITE_STALL_SECONDS);
 
 /// How long a closing connection is read from, so that the peer sees DISCONNECT and not a reset.
@@ -60,8 +59,8 @@ const CHECK: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Copy)]
 struct Ending {
     reason: Closed,
-    /// The reason code of DISCONNECT; zero once it is said, or to say nothing.
-    code: u8,
+    /// The reason that DISCONNECT gives; `None` once it is said, or to say nothing.
+    farewell: Option<Reason>,
 }
 
 /// See the module.
@@ -147,7 +146,7 @@ impl Connection {
         let silence_max = (keep_alive_ms > 0).then(|| Duration::from_millis(keep_alive_ms));
         let check = silence_max.map_or(CHECK, |silence| silence.min(CHECK));
         Self {
-            intake: Intake::new(connect.version, shared.pipeline.clone(), grant, rest),
+            intake: Intake::new(Terms::of(&connect), shared.pipeline.clone(), grant, rest),
             socket,
             peer,
             told: false,
@@ -194,7 +193,7 @@ impl Connection {
             self.ending
                 .map_or(Closed::ConnectionLost, |ending| ending.reason),
         );
-        debug!(peer = %self.peer, client_id = %self.place.client_id, ending = ?self.ending, "connection ended");
+        debug!(peer = %self.peer, client_id = ?self.place.client_id, ending = ?self.ending, "connection ended");
         let shutdown = self
             .ending
             .is_some_and(|ending| ending.reason == Closed::Shutdown);
@@ -216,7 +215,7 @@ impl Connection {
     /// Whether the connection is ending and nothing is left to wait for.
     fn is_done(&self) -> bool {
         let idle = self.intake.gather.is_empty() && self.append.is_none();
-        let said = self.ending.is_some_and(|ending| ending.code == 0);
+        let said = self.ending.is_some_and(|ending| ending.farewell.is_none());
         let written = self.written == self.out.len() && !self.socket.is_behind();
         said && idle && written && self.intake.replies.is_empty()
     }
@@ -268,21 +267,21 @@ impl Connection {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Alone => self.place.former = None,
-            Event::Kicked => self.end(Closed::TakenOver, 0x8e),
-            Event::Draining => self.end(Closed::Shutdown, 0x8b),
+            Event::Kicked => self.end(Closed::TakenOver, Some(Reason::SessionTakenOver)),
+            Event::Draining => self.end(Closed::Shutdown, Some(Reason::ShuttingDown)),
             Event::Receipt(done) => self.receipt(done),
             Event::Read(Ok(filled)) => {
                 self.active = Instant::now();
                 match filled {
                     Filled::Bytes => {}
-                    Filled::End => self.end(Closed::ConnectionLost, 0),
+                    Filled::End => self.end(Closed::ConnectionLost, None),
                     Filled::Stop(stop) => self.stop(stop),
                 }
                 self.tell_foreign();
             }
             Event::Read(Err(error)) => {
                 debug!(peer = %self.peer, %error, "connection lost");
-                self.end(Closed::ConnectionLost, 0);
+                self.end(Closed::ConnectionLost, None);
             }
             Event::Writable | Event::Lingered => {}
             Event::ReceiptsDue if self.out.len() < REPLY_BYTES_MAX => self.intake.tell(Whom::All),
@@ -302,31 +301,29 @@ impl Connection {
 
     /// The log did not take a gather: the client must send it, and all after it, again.
     fn fail(&mut self, error: &AppendError) {
-        warn!(client_id = %self.place.client_id, error = error as &dyn std::error::Error, "append failed; the client will send again");
+        warn!(client_id = ?self.place.client_id, error = error as &dyn std::error::Error, "append failed; the client will send again");
         self.append = None;
         self.intake.gather.discard();
         self.will = None;
-        self.end(Closed::LogFailed, 0x89);
+        self.end(Closed::LogFailed, Some(Reason::ServerBusy));
     }
 
     fn stop(&mut self, stop: Stop) {
         match stop {
-            // 0x04: disconnect, and publish the will all the same.
-            Stop::Disconnect(reason) => {
-                if reason != 0x04 {
+            Stop::Disconnect { with_will } => {
+                if !with_will {
                     self.will = None;
                 }
-                self.end(Closed::Client, 0);
+                self.end(Closed::Client, None);
             }
-            Stop::Malformed(error) => {
-                info!(peer = %self.peer, client_id = %self.place.client_id, %error, "closed a connection");
-                self.end(Closed::Protocol, 0x81);
+            Stop::Violation(violation) => {
+                info!(peer = %self.peer, client_id = ?self.place.client_id, %violation, "closed a connection");
+                self.end(Closed::Protocol, Some(violation.reason));
             }
-            Stop::Unexpected => self.end(Closed::Protocol, 0x82),
-            Stop::Unauthorized => self.end(Closed::Unauthorized, 0x87),
+            Stop::Unauthorized => self.end(Closed::Unauthorized, Some(Reason::NotAuthorized)),
             Stop::TooLarge => {
-                info!(peer = %self.peer, client_id = %self.place.client_id, "closed a connection: packet too large");
-                self.end(Closed::PacketTooLarge, 0x95);
+                info!(peer = %self.peer, client_id = ?self.place.client_id, "closed a connection: packet too large");
+                self.end(Closed::PacketTooLarge, Some(Reason::PacketTooLarge));
             }
         }
     }
@@ -340,12 +337,12 @@ impl Connection {
     }
 
     /// Begins the end, once.
-    fn end(&mut self, reason: Closed, code: u8) {
+    fn end(&mut self, reason: Closed, farewell: Option<Reason>) {
         if self.ending.is_some() {
             return;
         }
         let will = self.will.take().filter(|_| reason != Closed::Shutdown);
-        self.ending = Some(Ending { reason, code });
+        self.ending = Some(Ending { reason, farewell });
         if let Some(will) = will.filter(|will| self.intake.gather.has_decoder(&will.topic)) {
             let Will {
                 topic,
@@ -360,7 +357,7 @@ impl Connection {
                 packet_id: 0,
                 numbered: None,
                 retain: *retain,
-                queued: false,
+                ..Message::default()
             };
             self.intake
                 .gather
@@ -396,10 +393,10 @@ impl Connection {
     fn say_goodbye(&mut self) {
         if let Some(ending) = &mut self.ending
             && self.append.is_none()
-            && ending.code != 0
+            && let Some(reason) = ending.farewell.take()
         {
             self.out.append(&mut self.intake.replies);
-            wire::disconnect(mem::take(&mut ending.code), self.version, &mut self.out);
+            wire::farewell(reason, self.version, &mut self.out);
         }
     }
 
@@ -423,7 +420,7 @@ impl Connection {
                     return;
                 }
                 Err(_) => {
-                    self.end(Closed::ConnectionLost, 0);
+                    self.end(Closed::ConnectionLost, None);
                     return self.give_up_writing();
                 }
             }
@@ -436,7 +433,7 @@ impl Connection {
                 self.stalled.get_or_insert_with(Instant::now);
             }
             Err(_) => {
-                self.end(Closed::ConnectionLost, 0);
+                self.end(Closed::ConnectionLost, None);
                 self.give_up_writing();
             }
         }
@@ -452,12 +449,12 @@ impl Connection {
     fn check(&mut self) {
         let now = Instant::now();
         if self.ending.is_some() {
-            warn!(client_id = %self.place.client_id, "closed a connection whose receipts did not come in time");
+            warn!(client_id = ?self.place.client_id, "closed a connection whose receipts did not come in time");
             self.abandon();
             return;
         }
         if self.stalled.is_some_and(|since| now >= since + WRITE_STALL) {
-            self.end(Closed::WriteStalled, 0);
+            self.end(Closed::WriteStalled, None);
             return self.give_up_writing();
         }
         if !self.may_read() {
@@ -467,7 +464,7 @@ impl Connection {
         let mut next = now + CHECK;
         if let Some(silence) = self.silence_max {
             if now >= self.active + silence {
-                return self.end(Closed::KeepAlive, 0x8d);
+                return self.end(Closed::KeepAlive, Some(Reason::KeepAliveTimeout));
             }
             next = next.min(self.active + silence);
         }

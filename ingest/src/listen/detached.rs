@@ -7,8 +7,8 @@ use std::future::Future;
 
 use greenpark_log::AppendError;
 
-use super::intake::Intake;
-use crate::{pipeline::Pipeline, wire::Version};
+use super::intake::{Intake, Terms};
+use crate::{identity::Bearer, pipeline::Pipeline, wire::Version};
 
 /// A session behind CONNECT.
 #[derive(Debug)]
@@ -31,8 +31,13 @@ impl Detached {
     }
 
     fn of(version: Version, pipeline: &Pipeline) -> Self {
+        let terms = Terms {
+            version,
+            packet_bytes_max: usize::MAX,
+            expiry: false,
+        };
         Self {
-            intake: Intake::new(version, pipeline.clone(), None, Vec::new()),
+            intake: Intake::new(terms, pipeline.clone(), Bearer::default(), Vec::new()),
             pipeline: pipeline.clone(),
         }
     }

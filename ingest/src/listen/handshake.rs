@@ -10,13 +10,17 @@ use tokio::{
 
 use super::{Shared, session::Place, socket::Socket};
 use crate::{
-    identity::{Admitted, Doors, Grant, Refusal, Shown},
+    identity::{Admitted, Bearer, Doors, Refusal, Shown},
     limits::{CONNECT_BYTES_MAX, CONNECT_SECONDS, NAME_LOGGED_MAX},
-    wire::{self, Connack, Connect, ConnectError, Malformed, Split},
+    topic::Sender,
+    wire::{self, Connack, Connect, ConnectError, Kind, Split},
 };
 
 /// The first byte of a TLS handshake, which no MQTT client begins with.
 const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Bytes of a CONNECT that say its version, at the longest name.
+const NAME_AND_LEVEL: usize = 2 + 6 + 1;
 
 /// An accepted client.
 #[derive(Debug)]
@@ -24,8 +28,8 @@ pub(super) struct Greeted {
     pub(super) socket: Socket,
     pub(super) peer: SocketAddr,
     pub(super) connect: Connect,
-    /// For whom it may publish; anyone, if nobody has to prove a name.
-    pub(super) grant: Option<Arc<Grant>>,
+    /// Who it is, and for whom it may publish.
+    pub(super) grant: Bearer,
     pub(super) place: Place,
     /// What came behind CONNECT.
     pub(super) rest: Vec<u8>,
@@ -42,6 +46,8 @@ pub(super) enum GreetError {
     Refused(#[from] ConnectError),
     #[error("its CONNECT is refused: {refusal}; it calls itself {name:?}")]
     Denied { refusal: Refusal, name: String },
+    #[error("it accepts packets of {0} bytes, which are less than CONNACK needs")]
+    TakesNoConnack(usize),
     #[error("it speaks TLS, and this port does not; set listen.tls, or have the client not use it")]
     SpeaksTls,
     #[error("its TLS handshake failed: {0}")]
@@ -77,9 +83,11 @@ pub(super) async fn greet(
     let hello = time::timeout_at(deadline, read_connect(&mut socket)).await;
     let (mut connect, rest) = match hello.map_err(|_| GreetError::Silent)? {
         Err(GreetError::Refused(error)) => {
-            let mut answer = Vec::new();
-            wire::refuse(&error, &mut answer);
-            socket.write_all(&answer).await?;
+            if let Some((version, reason)) = error.answer() {
+                let mut answer = Vec::new();
+                wire::refuse(reason, version, &mut answer);
+                socket.write_all(&answer).await?;
+            }
             close(&mut socket).await;
             return Err(error.into());
         }
@@ -92,6 +100,7 @@ pub(super) async fn greet(
         Ok(admitted) => admitted,
         Err(refusal) => return deny(socket, connect, refusal).await,
     };
+    let grant = bearer(&connect, admitted.as_ref(), shared);
     let assigned = connect.client_id.is_empty();
     if assigned {
         let (now_ms, number) = (shared.pipeline.now_ms(), shared.sessions.number());
@@ -109,18 +118,33 @@ pub(super) async fn greet(
         version: connect.version,
         assigned: assigned.then_some(id.as_str()),
         no_session: connect.wants_session,
+        packet_bytes_max: connect.packet_bytes_max,
     };
-    wire::connack(accept, &mut answer);
+    if !wire::connack(accept, &mut answer) {
+        close(&mut socket).await;
+        return Err(GreetError::TakesNoConnack(connect.packet_bytes_max));
+    }
     let place = take_place(key, shared).await;
     let greeted = Greeted {
         socket,
         peer,
         connect,
-        grant: admitted.map(|admitted| admitted.grant),
+        grant,
         place,
         rest,
     };
     accept_client(greeted, answer, shared).await
+}
+
+/// Who a client is: by the name that it proved, or the one that it gave where nobody has to prove any.
+fn bearer(connect: &Connect, admitted: Option<&Admitted>, shared: &Shared) -> Bearer {
+    let proved = admitted.map(|admitted| admitted.name.as_str());
+    let user = proved.or(connect.username.as_deref());
+    let sender = Sender::new(user, Some(&connect.client_id));
+    Bearer {
+        grant: admitted.map(|admitted| Arc::clone(&admitted.grant)),
+        sender: Arc::new(sender.replaying(&shared.settings.replay_users)),
+    }
 }
 
 /// Answers CONNACK; a client that is gone by then leaves its place.
@@ -155,10 +179,8 @@ async fn admit(
         client_id: &connect.client_id,
     };
     let admitted = shared.gate.admit(doors, shown).await?;
-    let grant = admitted
-        .as_ref()
-        .map(|admitted| Arc::clone(&admitted.grant));
-    let gather = shared.pipeline.gather().bound_to(grant);
+    let bearer = bearer(connect, admitted.as_ref(), shared);
+    let gather = shared.pipeline.gather().bound_to(bearer);
     match &connect.will {
         Some(will) if !gather.may_publish(&will.topic) => Err(Refusal::Will),
         _ => Ok(admitted),
@@ -172,8 +194,7 @@ async fn deny(
     refusal: Refusal,
 ) -> Result<Greeted, GreetError> {
     let mut answer = Vec::new();
-    let code = refusal.connack(connect.version);
-    wire::refuse_with(code, connect.version, &mut answer);
+    wire::refuse(refusal.reason(), connect.version, &mut answer);
     socket.write_all(&answer).await?;
     close(&mut socket).await;
     let name = connect.username.unwrap_or_default();
@@ -205,16 +226,16 @@ async fn read_connect(socket: &mut Socket) -> Result<(Connect, Vec<u8>), GreetEr
         if buffer[0] == TLS_HANDSHAKE {
             return Err(GreetError::SpeaksTls);
         }
-        if buffer[0] != 0x10 {
+        if wire::kind(buffer[0]) != Kind::Connect {
             return Err(ConnectError::NotMqtt.into());
         }
-        match wire::split(&buffer, CONNECT_BYTES_MAX).map_err(ConnectError::from)? {
+        // A length of five bytes says no version to answer in.
+        match wire::split(&buffer, CONNECT_BYTES_MAX).map_err(|_| ConnectError::NotMqtt)? {
             Split::Partial => {}
-            Split::TooLarge(_) => {
-                return Err(ConnectError::from(Malformed("a CONNECT of more than 256 KiB")).into());
-            }
+            Split::TooLarge(frame) if frame.body.len() < NAME_AND_LEVEL => {}
+            Split::TooLarge(frame) => return Err(wire::connect_too_large(frame).into()),
             Split::Whole(frame) => {
-                let connect = wire::connect(frame.first, frame.body)?;
+                let connect = wire::connect(frame)?;
                 let rest = buffer.split_off(frame.size);
                 return Ok((connect, rest));
             }

@@ -11,23 +11,24 @@ use std::{
     cell::RefCell,
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use greenpark_model::limits::PACKET_BYTES_MAX;
+use rustc_hash::FxHashSet;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
+    aliases::Aliases,
     socket::Socket,
     watches::{Watches, Whom},
 };
 use crate::{
     gather::{Gather, Message, Taken},
-    identity::{Grant, Refusal},
+    identity::{Bearer, Refusal},
     limits::{OVERSIZE_BYTES_KEPT, READ_BYTES, TOPIC_LOGGED_MAX},
     pipeline::Pipeline,
-    wire::{self, Frame, Kind, Malformed, Publish, Split, Version},
+    wire::{self, Connect, Frame, Kind, Publish, Reason, Split, Subscribe, Version, Violation},
 };
 
 /// Room for the packet under way, in front of what is read.
@@ -54,15 +55,33 @@ pub(super) enum Filled {
     Stop(Stop),
 }
 
+/// The terms on which CONNECT and CONNACK agreed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) version: Version,
+    /// The largest packet that the client accepts.
+    pub(super) packet_bytes_max: usize,
+    /// The client asked for a session that outlives its connection, and may ask so again.
+    pub(super) expiry: bool,
+}
+
+impl Terms {
+    pub(super) fn of(connect: &Connect) -> Self {
+        Self {
+            version: connect.version,
+            packet_bytes_max: connect.packet_bytes_max,
+            expiry: connect.wants_session,
+        }
+    }
+}
+
 /// Why nothing more is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// DISCONNECT, with its reason.
-    Disconnect(u8),
-    /// Bytes that are no packet.
-    Malformed(Malformed),
-    /// A packet that a client does not send here.
-    Unexpected,
+    /// DISCONNECT; whether the will is to be published all the same.
+    Disconnect { with_will: bool },
+    /// A packet that breaks the standard.
+    Violation(Violation),
     /// A packet beyond the limit, in a version whose clients are told of it, or none that is published.
     TooLarge,
     /// A PUBLISH that the client may not make, in the version that has no word for it.
@@ -90,27 +109,33 @@ pub(super) struct Intake {
     pub(super) watches: Watches,
     /// The first topic or filter that the client may not use, for its one log line.
     pub(super) foreign: Option<String>,
-    version: Version,
+    terms: Terms,
+    aliases: Aliases,
+    /// Packet ids of QoS 2 whose PUBREL has not come.
+    unreleased: FxHashSet<u16>,
     pipeline: Pipeline,
     stash: Vec<u8>,
     oversized: Option<Oversized>,
 }
 
+impl From<Violation> for Stop {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
 impl Intake {
     /// Starts with `rest`, which came behind CONNECT.
-    pub(super) fn new(
-        version: Version,
-        pipeline: Pipeline,
-        grant: Option<Arc<Grant>>,
-        rest: Vec<u8>,
-    ) -> Self {
-        let gather = pipeline.gather().bound_to(grant);
+    pub(super) fn new(terms: Terms, pipeline: Pipeline, bearer: Bearer, rest: Vec<u8>) -> Self {
+        let gather = pipeline.gather().bound_to(bearer);
         Self {
             gather,
             replies: Vec::new(),
-            watches: Watches::new(version),
+            watches: Watches::new(terms),
             foreign: None,
-            version,
+            terms,
+            aliases: Aliases::default(),
+            unreleased: FxHashSet::default(),
             pipeline,
             stash: rest,
             oversized: None,
@@ -194,52 +219,105 @@ impl Intake {
                         return (bytes.len(), Some(stop));
                     }
                 }
-                Err(malformed) => return (bytes.len(), Some(Stop::Malformed(malformed))),
+                Err(violation) => return (bytes.len(), Some(violation.into())),
             }
         }
     }
 
     fn packet(&mut self, frame: Frame<'_>, now_ms: i64) -> Result<(), Stop> {
         let Frame { first, body, .. } = frame;
-        let version = self.version;
+        let version = self.terms.version;
+        frame.check(version)?;
         match frame.kind() {
-            Kind::Publish => {
-                let publish = wire::publish(first, body, version).map_err(Stop::Malformed)?;
-                if self.gather.take(message(publish), now_ms) == Taken::Foreign {
-                    return self.refuse(publish);
-                }
-            }
+            Kind::Publish => self.publish(wire::publish(first, body, version)?, now_ms)?,
             Kind::Pubrel => {
-                let packet_id = wire::pubrel(first, body).map_err(Stop::Malformed)?;
-                wire::pubcomp(packet_id, &mut self.replies);
+                let packet_id = wire::pubrel(body, version)?.packet_id;
+                let known = self.unreleased.remove(&packet_id);
+                wire::pubcomp(packet_id, known, version, &mut self.replies);
             }
-            Kind::Pingreq => wire::pingresp(&mut self.replies),
-            Kind::Subscribe => {
-                let (packet_id, filters) =
-                    wire::subscribe(first, body, version).map_err(Stop::Malformed)?;
-                let foreign = filters.iter().find(|f| !self.gather.may_subscribe(f));
-                if let Some(filter) = foreign {
-                    self.note_foreign(Refusal::Subscription, filter);
+            Kind::Pubrec => {
+                let answer = wire::puback(body, version)?;
+                if !answer.failed {
+                    wire::pubrel_unknown(answer.packet_id, version, &mut self.replies);
                 }
-                let gather = &self.gather;
-                let codes = self
-                    .watches
-                    .subscribe(&filters, |filter| gather.may_subscribe(filter));
-                wire::suback(packet_id, &codes, version, &mut self.replies);
-                self.tell(Whom::New);
             }
+            // Answers to messages that we never sent, after which nothing more is exchanged.
+            Kind::Puback => _ = wire::puback(body, version)?,
+            Kind::Pubcomp => _ = wire::pubrel(body, version)?,
+            Kind::Pingreq => {
+                wire::pingreq(body)?;
+                wire::pingresp(&mut self.replies);
+            }
+            Kind::Subscribe => self.subscribe(&wire::subscribe(body, version)?)?,
             Kind::Unsubscribe => {
-                let (packet_id, filters) =
-                    wire::unsubscribe(first, body, version).map_err(Stop::Malformed)?;
+                let (packet_id, filters) = wire::unsubscribe(body, version)?;
                 let codes = self.watches.unsubscribe(&filters);
+                let start = self.replies.len();
                 wire::unsuback(packet_id, &codes, version, &mut self.replies);
+                self.keep_if_small(start)?;
             }
-            Kind::Disconnect => return Err(Stop::Disconnect(wire::disconnect_reason(body))),
-            // Answers to publishes that we never sent harm nobody.
-            Kind::Answer => {}
-            Kind::Connect | Kind::Foreign => return Err(Stop::Unexpected),
+            Kind::Disconnect => {
+                let with_will = wire::disconnect(body, version, self.terms.expiry)?;
+                return Err(Stop::Disconnect { with_will });
+            }
+            Kind::Auth if version.is_v5() => return Err(wire::auth(body).into()),
+            Kind::Auth | Kind::Reserved => {
+                return Err(Violation::malformed("a packet type that is reserved").into());
+            }
+            Kind::Connect => return Err(Violation::protocol("a second CONNECT").into()),
+            Kind::OfServers => {
+                return Err(Violation::protocol("a packet that only servers send").into());
+            }
         }
         Ok(())
+    }
+
+    fn publish(&mut self, publish: Publish<'_>, now_ms: i64) -> Result<(), Stop> {
+        let publish = self.aliases.resolve(publish)?;
+        let (qos, packet_id) = (publish.qos, publish.packet_id);
+        // Section 4.7.2: topics with a $ are the server's own, but for those that the rules of the settings name.
+        let reserved = self.terms.version.is_v5()
+            && publish.topic.starts_with('$')
+            && !self.gather.has_decoder(publish.topic);
+        if reserved || self.gather.take(message(publish), now_ms) == Taken::Foreign {
+            let topic = publish.topic.to_owned();
+            return self.refuse(&topic, qos, packet_id);
+        }
+        if qos == 2 {
+            self.unreleased.insert(packet_id);
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), Stop> {
+        let filters = subscribe.subscriptions.iter().map(|s| s.filter);
+        let foreign = filters.clone().find(|f| !self.gather.may_subscribe(f));
+        if let Some(filter) = foreign {
+            self.note_foreign(Refusal::Subscription, filter);
+        }
+        let gather = &self.gather;
+        let codes = self
+            .watches
+            .subscribe(subscribe, |filter| gather.may_subscribe(filter));
+        let start = self.replies.len();
+        let version = self.terms.version;
+        wire::suback(subscribe.packet_id, &codes, version, &mut self.replies);
+        self.keep_if_small(start)?;
+        self.tell(Whom::New);
+        Ok(())
+    }
+
+    /// Takes back the reply from `start` on if the client does not accept so large a packet: `[MQTT-3.1.2-24]`. The
+    /// connection ends, because without the reply its request would stay open.
+    fn keep_if_small(&mut self, start: usize) -> Result<(), Violation> {
+        if self.replies.len() - start <= self.terms.packet_bytes_max {
+            return Ok(());
+        }
+        self.replies.truncate(start);
+        Err(Violation {
+            reason: Reason::PacketTooLarge,
+            what: "a request whose answer is larger than the client accepts",
+        })
     }
 
     /// Writes receipts to the client's subscriptions.
@@ -249,15 +327,13 @@ impl Intake {
     }
 
     /// Refuses a PUBLISH, in words or by an end.
-    fn refuse(&mut self, publish: Publish<'_>) -> Result<(), Stop> {
-        self.note_foreign(Refusal::Publish, publish.topic);
-        match self.version {
-            Version::V4 => Err(Stop::Unauthorized),
-            Version::V5 => {
-                self.gather.refuse(publish.qos, publish.packet_id);
-                Ok(())
-            }
+    fn refuse(&mut self, topic: &str, qos: u8, packet_id: u16) -> Result<(), Stop> {
+        self.note_foreign(Refusal::Publish, topic);
+        if !self.terms.version.is_v5() {
+            return Err(Stop::Unauthorized);
         }
+        self.gather.refuse(qos, packet_id, Reason::NotAuthorized);
+        Ok(())
     }
 
     /// Counts a refusal, and keeps the first topic of a connection for its log line.
@@ -269,10 +345,14 @@ impl Intake {
 
     /// Keeps the start of a packet that is too large, of which `here` bytes have been read.
     fn begin_oversized(&mut self, frame: Frame<'_>, here: usize) -> Result<(), Stop> {
-        let Frame { first, body, size } = frame;
+        let Frame {
+            first, body, size, ..
+        } = frame;
         // OK because the caller waits until there is so much of it, and the limit is higher.
         let start = &body[..OVERSIZE_START];
-        if frame.kind() != Kind::Publish || wire::publish_start(first, start).is_none() {
+        let version = self.terms.version;
+        frame.check(version)?;
+        if frame.kind() != Kind::Publish || wire::publish_start(first, start, version).is_none() {
             return Err(Stop::TooLarge);
         }
         self.oversized = Some(Oversized {
@@ -298,19 +378,22 @@ impl Intake {
         let Some(whole) = self.oversized.take() else {
             return Ok(passed);
         };
-        if let Some(start) = wire::publish_start(whole.first, &whole.start) {
+        let version = self.terms.version;
+        if let Some(start) = wire::publish_start(whole.first, &whole.start, version) {
             let taken = self
                 .gather
                 .take_oversized(message(start), whole.size, now_ms);
-            if taken == Taken::Foreign {
-                self.refuse(start)?;
+            match taken {
+                Taken::Foreign => self.refuse(start.topic, start.qos, start.packet_id)?,
+                Taken::Yes if start.qos == 2 => _ = self.unreleased.insert(start.packet_id),
+                Taken::Yes => {}
             }
         }
-        match self.version {
-            // A client of version 3.1.1 was told of no limit.
-            Version::V4 => Ok(passed),
+        match version.is_v5() {
+            // A client of version 3.1 or 3.1.1 was told of no limit.
+            false => Ok(passed),
             // The standard has the connection closed: section 4.13.1.
-            Version::V5 => Err(Stop::TooLarge),
+            true => Err(Stop::TooLarge),
         }
     }
 }
@@ -323,6 +406,8 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         payload,
         numbered,
         retain,
+        alias: _,
+        replay,
     } = publish;
     Message {
         topic,
@@ -332,5 +417,6 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         numbered,
         retain,
         queued: false,
+        replay,
     }
 }

@@ -4,11 +4,14 @@
 
 mod clients;
 mod endings;
+mod flows;
 mod identity;
 mod pressure;
 mod rate;
 mod receipts;
 mod refusals;
+mod senders;
+mod statements;
 
 use std::time::Duration;
 
@@ -153,6 +156,8 @@ async fn until(fact: impl Fn() -> bool) {
 /// A client that writes bytes by hand.
 struct Client {
     stream: TcpStream,
+    /// The subscription identifier of the receipt that came last.
+    identifier: Option<u8>,
 }
 
 impl Client {
@@ -161,6 +166,7 @@ impl Client {
             stream: TcpStream::connect(address)
                 .await
                 .expect("the listener accepts"),
+            identifier: None,
         }
     }
 

@@ -11,13 +11,17 @@ use crate::{
     limits::{RECEIPT_MS, REPLY_BYTES_MAX, SUBSCRIPTIONS_MAX},
     receipts::Receipts,
     topic::Origin,
-    wire::{self, Retained, Version},
+    wire::{self, Delivery, Reason, RetainHandling, Subscribe, Subscription, Version},
 };
+
+use super::intake::Terms;
 
 /// The subscriptions of a connection.
 #[derive(Debug)]
 pub(super) struct Watches {
     version: Version,
+    /// The largest packet that the client accepts.
+    packet_bytes_max: usize,
     watches: Vec<Watch>,
 }
 
@@ -33,10 +37,20 @@ pub(super) enum Whom {
 #[derive(Debug)]
 struct Watch {
     origin: Origin,
+    options: Options,
     /// The change that was told last; 0 before the first.
     told: u64,
     /// The subscription is new, or was made again: what there is now is to be told.
     fresh: bool,
+    /// The client does not want the retained receipt: the one that exists now is not sent.
+    skips: bool,
+}
+
+/// How a subscription wants its messages.
+#[derive(Debug, Clone, Copy)]
+struct Options {
+    identifier: Option<u32>,
+    retain_as_published: bool,
 }
 
 /// When to look for changes.
@@ -48,10 +62,11 @@ pub(super) fn looks() -> Interval {
 }
 
 impl Watches {
-    /// None yet, of a client of `version`.
-    pub(super) fn new(version: Version) -> Self {
+    /// None yet.
+    pub(super) fn new(terms: Terms) -> Self {
         Self {
-            version,
+            version: terms.version,
+            packet_bytes_max: terms.packet_bytes_max,
             watches: Vec::new(),
         }
     }
@@ -62,13 +77,19 @@ impl Watches {
 
     /// Takes the filters that are the receipt topic of a gateway, where the client `may` have it, and returns
     /// the codes of SUBACK.
-    pub(super) fn subscribe(&mut self, filters: &[&str], may: impl Fn(&str) -> bool) -> Vec<u8> {
+    pub(super) fn subscribe(
+        &mut self,
+        subscribe: &Subscribe<'_>,
+        may: impl Fn(&str) -> bool,
+    ) -> Vec<u8> {
         let version = self.version;
-        let codes = filters.iter().map(|filter| {
+        let codes = subscribe.subscriptions.iter().map(|subscription| {
+            let filter = subscription.filter;
             let allowed = Origin::of_receipts(filter).filter(|_| may(filter));
-            let taken = allowed.is_some_and(|origin| self.watch(origin));
+            let identifier = subscribe.identifier;
+            let taken = allowed.is_some_and(|origin| self.watch(origin, subscription, identifier));
             match taken {
-                true => wire::GRANTED,
+                true => wire::granted(),
                 false => wire::not_granted(version),
             }
         });
@@ -76,18 +97,32 @@ impl Watches {
     }
 
     /// Watches `origin`, from now on or still; not if there are too many.
-    fn watch(&mut self, origin: Origin) -> bool {
+    fn watch(
+        &mut self,
+        origin: Origin,
+        subscription: &Subscription<'_>,
+        identifier: Option<u32>,
+    ) -> bool {
+        let options = Options {
+            identifier,
+            retain_as_published: subscription.retain_as_published,
+        };
         let known = self.watches.iter_mut().find(|w| w.origin == origin);
         if let Some(watch) = known {
-            (watch.told, watch.fresh) = (0, true);
+            watch.options = options;
+            if subscription.retain_handling == RetainHandling::Always {
+                (watch.told, watch.fresh) = (0, true);
+            }
             return true;
         }
         let room = self.watches.len() < SUBSCRIPTIONS_MAX;
         if room {
             self.watches.push(Watch {
                 origin,
+                options,
                 told: 0,
                 fresh: true,
+                skips: subscription.retain_handling == RetainHandling::Never,
             });
         }
         room
@@ -99,11 +134,11 @@ impl Watches {
             let before = self.watches.len();
             let origin = Origin::of_receipts(filter);
             self.watches.retain(|w| Some(&w.origin) != origin.as_ref());
-            if self.watches.len() < before {
-                0x00
-            } else {
-                0x11
-            }
+            let reason = match self.watches.len() < before {
+                true => Reason::Success,
+                false => Reason::NoSubscriptionExisted,
+            };
+            reason.code()
         });
         codes.collect()
     }
@@ -120,12 +155,28 @@ impl Watches {
             if whom == Whom::New && !watch.fresh {
                 continue;
             }
-            let fresh = mem::take(&mut watch.fresh);
+            let (fresh, skips) = (mem::take(&mut watch.fresh), mem::take(&mut watch.skips));
             if let Some(told) = receipts.of(&watch.origin, watch.told, now_ms) {
                 watch.told = told.change;
-                let retained = if fresh { Retained::Yes } else { Retained::No };
-                let what = (told.topic.as_str(), &told.payload[..]);
-                wire::deliver(what, retained, self.version, out);
+                if skips {
+                    continue;
+                }
+                let Options {
+                    identifier,
+                    retain_as_published,
+                } = watch.options;
+                let how = Delivery {
+                    version: self.version,
+                    // Receipts are published with the flag; section 3.3.1.3 says who sees it.
+                    retain: fresh || retain_as_published,
+                    identifier,
+                };
+                let start = out.len();
+                wire::deliver((&told.topic, &told.payload), how, out);
+                if out.len() - start > self.packet_bytes_max {
+                    // [MQTT-3.1.2-25]: as if it had been sent.
+                    out.truncate(start);
+                }
             }
         }
         self.watches.rotate_left(seen);

@@ -1,12 +1,13 @@
 //! One rule of decoding: which topics, which dialect, who sent it, and what its fields mean.
 
-use std::fmt;
+use greenpark_model::stamp::{Spec, Stamps};
+use greenpark_settings::span::Span;
+use serde::{Deserialize, Serialize};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
+use super::scale::Scale;
 use crate::{
     decode::mapping::Mapping,
-    topic::{Filter, Identity},
+    topic::{Filter, GRAMMAR, Identity},
 };
 
 /// One rule of [`DecodeSettings`](super::DecodeSettings).
@@ -18,7 +19,8 @@ pub struct DecoderRule {
     /// What payloads on these topics are.
     pub format: Format,
     /// The park, where the topic is not `park/{park}/{enterprise}/{gateway}/up/{stream}`: a fixed id, or
-    /// one with levels of the topic in it, `{0}` being the first.
+    /// one with levels of the topic in it, `{0}` being the first, or with who publishes, `{user}` or
+    /// `{client}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub park: Option<String>,
     /// The enterprise, likewise.
@@ -43,6 +45,24 @@ pub struct DecoderRule {
     /// What instants that are numbers count; each dialect's own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_unit: Option<TimeUnit>,
+    /// How text is encoded.
+    #[serde(default, skip_serializing_if = "Encoding::is_utf8")]
+    pub encoding: Encoding,
+    /// Which end of an interval its stamp is; the start when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<StampAt>,
+    /// How long an interval is, where its stamp is the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Span>,
+    /// The zone of stamps that name none, such as `+08:00`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// How stamps are written, in the letters of strptime; RFC 3339 and its usual relatives when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_format: Option<String>,
+    /// The time of day that stands for 24:00 of its day, such as `00:00`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prints_24_as: Option<String>,
     /// `mapped`: the JSON pointer of the device's name; `influx` and `telegraf`: the tag with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
@@ -67,7 +87,7 @@ pub struct FieldMap {
     pub meter: String,
     /// What the meter measures.
     pub quantity: String,
-    /// `register`, `interval`, `event` or `gauge`.
+    /// `register`, `interval`, `event`, `gauge` or `daily_counter`.
     #[serde(default = "register")]
     pub kind: String,
     /// The unit of its values; the quantity's own when left out.
@@ -76,6 +96,9 @@ pub struct FieldMap {
     /// What its values are multiplied with, such as 0.01 or the ratio of a current transformer.
     #[serde(default, skip_serializing_if = "Scale::is_one")]
     pub scale: Scale,
+    /// Of an event: the field with the number of its ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
 
 fn register() -> String {
@@ -109,6 +132,64 @@ pub enum TimeUnit {
     SOrMs,
 }
 
+/// How the text of a payload is encoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Encoding {
+    /// UTF-8, with or without a byte order mark.
+    #[default]
+    #[serde(rename = "utf-8", alias = "utf8", alias = "UTF-8")]
+    Utf8,
+    /// GBK, and what GB 18030 adds to it.
+    #[serde(
+        rename = "gbk",
+        alias = "GBK",
+        alias = "gb18030",
+        alias = "GB18030",
+        alias = "gb2312"
+    )]
+    Gbk,
+}
+
+impl Encoding {
+    fn is_utf8(&self) -> bool {
+        *self == Self::Utf8
+    }
+}
+
+/// Which end of an interval its stamp is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StampAt {
+    /// The moment from which on it measures.
+    Start,
+    /// The moment at which it has been measured.
+    End,
+}
+
+impl TimeUnit {
+    /// UTC milliseconds of `count`; `None` beyond what they can say, or where the unit is not known.
+    pub(crate) fn to_ms(self, count: i64) -> Option<i64> {
+        match self {
+            Self::S => count.checked_mul(1000),
+            Self::Ms => Some(count),
+            Self::Us => Some(count.div_euclid(1000)),
+            Self::Ns => Some(count.div_euclid(1_000_000)),
+            Self::SOrMs => None,
+        }
+    }
+
+    /// How a rule writes it.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::S => "s",
+            Self::Ms => "ms",
+            Self::Us => "us",
+            Self::Ns => "ns",
+            Self::SOrMs => "s_or_ms",
+        }
+    }
+}
+
 /// The form of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -137,105 +218,6 @@ pub enum Format {
     Sparkplug,
 }
 
-/// A factor, exactly as it is written: `value × 10^exponent`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scale {
-    value: i64,
-    exponent: i32,
-}
-
-impl Default for Scale {
-    fn default() -> Self {
-        Self {
-            value: 1,
-            exponent: 0,
-        }
-    }
-}
-
-impl Scale {
-    /// Reads a decimal such as `0.01` or `40`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let digits = format!("{whole}{fraction}");
-        let plain = digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit());
-        let mut value: i64 = digits.parse().ok().filter(|&value| plain && value > 0)?;
-        let mut exponent = -i32::try_from(fraction.len()).ok()?;
-        while value % 10 == 0 {
-            (value, exponent) = (value / 10, exponent + 1);
-        }
-        Some(Self { value, exponent })
-    }
-
-    /// The factor without its trailing zeros.
-    pub(crate) fn value(self) -> i64 {
-        self.value
-    }
-
-    /// The power of ten that belongs to [`Scale::value`].
-    pub(crate) fn exponent(self) -> i32 {
-        self.exponent
-    }
-
-    fn is_one(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl fmt::Display for Scale {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.value.to_string();
-        let places = usize::try_from(-self.exponent).unwrap_or(0);
-        if places == 0 {
-            let zeros = usize::try_from(self.exponent).unwrap_or(0);
-            return write!(f, "{digits}{}", "0".repeat(zeros));
-        }
-        let digits = format!("{digits:0>width$}", width = places + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - places);
-        write!(f, "{whole}.{fraction}")
-    }
-}
-
-impl Serialize for Scale {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&self.to_string())
-    }
-}
-
-impl<'de> Deserialize<'de> for Scale {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ScaleText)
-    }
-}
-
-/// Takes a factor as a number or as text; the shortest text of a float is what was written.
-struct ScaleText;
-
-impl de::Visitor<'_> for ScaleText {
-    type Value = Scale;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a decimal above zero of at most 15 digits, such as 0.01 or 40")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Scale, E> {
-        Scale::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scale, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Scale, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Scale, E> {
-        self.visit_str(&value.to_string())
-    }
-}
-
 impl DecoderRule {
     /// A rule for a payload that names its readings itself, on topics that name their sender.
     #[must_use]
@@ -251,6 +233,12 @@ impl DecoderRule {
             time: None,
             at: None,
             at_unit: None,
+            encoding: Encoding::Utf8,
+            stamp: None,
+            interval: None,
+            zone: None,
+            time_format: None,
+            prints_24_as: None,
             device: None,
             others: Others::Refuse,
             map: Vec::new(),
@@ -259,29 +247,75 @@ impl DecoderRule {
 
     /// Adds a sentence to `problems` for everything that is wrong; `place` is what the rule is called.
     pub(super) fn check(&self, place: &str, problems: &mut Vec<String>) {
-        if let Err(reason) = Filter::parse(&self.filter) {
-            problems.push(format!("{place}.filter: {reason}"));
-        }
-        Identity::of(self, |field, reason| {
+        let mut wrong = |field: &str, reason: String| {
             problems.push(format!("{place}.{field}: {reason}"));
-        });
-        self.check_keys(place, problems);
+        };
+        match Filter::parse(&self.filter) {
+            Err(reason) => wrong("filter", reason),
+            Ok(filter) if !self.has_identity() && !filter.reaches_grammar() => wrong(
+                "filter",
+                format!(
+                    "its topics are not {GRAMMAR}, so they name nobody; give park, enterprise and gateway, with a \
+                     level such as {{1}}, {{user}} or {{client}} where clients share the rule"
+                ),
+            ),
+            Ok(_) => {}
+        }
+        Identity::of(self, &mut wrong);
+        self.stamps(&mut wrong);
+        self.check_keys(&mut wrong);
         if !self.format.is_native() {
             if self.map.is_empty() && self.others == Others::Refuse {
-                problems.push(format!(
-                    "{place}.map: is empty, so every field would be a dead letter; name the fields"
-                ));
+                wrong(
+                    "map",
+                    "is empty, so every field would be a dead letter; name the fields".into(),
+                );
             }
-            Mapping::of(self, |field, reason| {
-                problems.push(format!("{place}.{field}: {reason}"));
-            });
+            let mapping = Mapping::of(self, &mut wrong);
+            if self.stamp.is_some() && !mapping.has_intervals() {
+                wrong(
+                    "stamp",
+                    "only intervals have two ends, and no entry of the map is of kind interval"
+                        .into(),
+                );
+            }
         }
     }
 
+    fn has_identity(&self) -> bool {
+        [&self.park, &self.enterprise, &self.gateway]
+            .iter()
+            .any(|text| text.is_some())
+    }
+
+    /// How stamps are read, or none after `wrong` has heard what is wrong.
+    pub(crate) fn stamps(&self, mut wrong: impl FnMut(&str, String)) -> Option<Stamps> {
+        let is_end = self.stamp == Some(StampAt::End);
+        if self.interval.is_some() && !is_end {
+            wrong(
+                "interval",
+                "has no meaning unless stamp = \"end\"".to_owned(),
+            );
+        }
+        let interval = self.interval.map(|Span(span)| span.as_millis());
+        let spec = Spec {
+            format: self.time_format.as_deref(),
+            zone: self.zone.as_deref(),
+            is_end,
+            interval_ms: interval.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+            prints_24_as: self.prints_24_as.as_deref(),
+        };
+        Stamps::of(&spec, |key, reason| {
+            let key = if key == "format" { "time_format" } else { key };
+            wrong(key, reason);
+        })
+    }
+
     /// Names every key that its format has no use for.
-    fn check_keys(&self, place: &str, problems: &mut Vec<String>) {
+    fn check_keys(&self, wrong: &mut impl FnMut(&str, String)) {
         let (mapped, native) = (self.format == Format::Mapped, self.format.is_native());
         let tagged = matches!(self.format, Format::Influx | Format::Telegraf);
+        let texts = !matches!(self.format, Format::Protobuf | Format::Sparkplug);
         let keys = [
             ("fields", self.fields.is_some(), mapped),
             ("value", self.value.is_some(), mapped),
@@ -289,12 +323,16 @@ impl DecoderRule {
             ("at", self.at.is_some(), mapped),
             ("device", self.device.is_some(), mapped || tagged),
             ("at_unit", self.at_unit.is_some(), mapped || tagged),
+            ("encoding", self.encoding != Encoding::Utf8, texts),
+            ("zone", self.zone.is_some(), texts),
+            ("time_format", self.time_format.is_some(), texts),
+            ("prints_24_as", self.prints_24_as.is_some(), texts),
             ("others", self.others == Others::Ignore, !native),
             ("map", !self.map.is_empty(), !native),
         ];
         for (key, given, useful) in keys {
             if given && !useful {
-                problems.push(format!("{place}.{key}: has no meaning for this format"));
+                wrong(key, "has no meaning for this format".to_owned());
             }
         }
     }
@@ -310,23 +348,6 @@ impl Format {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_scale_is_what_was_written() {
-        for (text, value, exponent) in [("0.01", 1, -2), ("40", 4, 1), ("1", 1, 0), ("2.5", 25, -1)]
-        {
-            let scale = Scale::parse(text).expect("a factor");
-            assert_eq!((scale.value, scale.exponent), (value, exponent));
-            assert_eq!(scale.to_string(), text);
-        }
-        for bad in ["", "0", "-1", "1e3", "NaN", "1.2.3", "12345678901234567"] {
-            assert_eq!(Scale::parse(bad), None, "{bad}");
-        }
-        let read = |text: &str| serde_json::from_str::<Scale>(text).ok();
-        assert_eq!(read("0.1"), read("\"0.1\""));
-        assert_eq!(read("0.1"), Scale::parse("0.1"));
-        assert!(read("120").is_some() && read("-2").is_none() && read("true").is_none());
-    }
 
     #[test]
     fn every_mistake_of_a_rule_is_named_with_its_place() {
@@ -357,9 +378,82 @@ mod tests {
             );
         }
         problems.clear();
-        let native = r#"{"filter":"a","format":"json","others":"ignore","at":"/t","device":"d"}"#;
+        let native =
+            r#"{"filter":"park/#","format":"json","others":"ignore","at":"/t","device":"d"}"#;
         let rule: DecoderRule = serde_json::from_str(native).expect("a rule");
         rule.check("r", &mut problems);
         assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    fn problems(rule: &str) -> Vec<String> {
+        let rule: DecoderRule = serde_json::from_str(rule).expect("a rule");
+        let mut problems = Vec::new();
+        rule.check("r", &mut problems);
+        problems
+    }
+
+    #[test]
+    fn a_rule_that_names_nobody_says_what_to_write() {
+        for filter in [
+            "v1/devices/me/telemetry",
+            "a/#",
+            "park/+/+/+/down/x",
+            "park/p/e/g/up",
+        ] {
+            let found = problems(&format!(r#"{{"filter":"{filter}","format":"json"}}"#));
+            assert!(
+                found[0].starts_with("r.filter: ") && found[0].contains("{user}"),
+                "{found:?}"
+            );
+        }
+        for filter in [
+            "#",
+            "+/#",
+            "park/#",
+            "park/p/+/+/up/readings",
+            "park/+/+/+/+/a/b",
+            "+/+/+/+/+/+",
+        ] {
+            let found = problems(&format!(r#"{{"filter":"{filter}","format":"json"}}"#));
+            assert!(found.is_empty(), "{filter}: {found:?}");
+        }
+        let named =
+            r#"{"filter":"t","format":"json","park":"p","enterprise":"e","gateway":"{user}"}"#;
+        assert_eq!(problems(named), Vec::<String>::new());
+    }
+
+    #[test]
+    fn stamps_and_encodings_are_checked_with_their_rule() {
+        let rule = |more: &str| {
+            problems(&format!(
+                r#"{{"filter":"park/#","format":"thingsboard",{more},
+                "map":[{{"field":"v","meter":"m","quantity":"electricity","kind":"interval"}}]}}"#
+            ))
+        };
+        let all = r#""stamp":"end","interval":"15m","zone":"+08:00","time_format":"%Y%m%d%H%M%S","encoding":"gbk""#;
+        assert_eq!(rule(all), Vec::<String>::new());
+        for (more, place) in [
+            (r#""stamp":"end""#, "r.interval: "),
+            (r#""interval":"15m""#, "r.interval: "),
+            (r#""zone":"8""#, "r.zone: "),
+            (r#""time_format":"""#, "r.time_format: "),
+            (r#""prints_24_as":"24""#, "r.prints_24_as: "),
+        ] {
+            let found = rule(more);
+            assert!(found.len() == 1 && found[0].starts_with(place), "{found:?}");
+        }
+        let register = r#"{"filter":"park/#","format":"influx","stamp":"end","interval":"1h",
+            "map":[{"field":"v","meter":"m","quantity":"electricity","ticket":"no"}]}"#;
+        let found = problems(register);
+        assert!(
+            found.iter().any(|p| p.starts_with("r.stamp: ")),
+            "{found:?}"
+        );
+        assert!(
+            found.iter().any(|p| p.starts_with("r.map[0].ticket: ")),
+            "{found:?}"
+        );
+        let sparkplug = r#"{"filter":"park/#","format":"sparkplug","others":"ignore","encoding":"gbk","zone":"Z"}"#;
+        assert_eq!(problems(sparkplug).len(), 2);
     }
 }

@@ -17,7 +17,10 @@ use rumqttc::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
             QoS,
-            v5::{Filter, Packet, Publish, PublishProperties, SubAck, SubscribeReasonCode},
+            v5::{
+                Filter, Packet, Publish, PublishProperties, RetainForwardRule, SubAck,
+                SubscribeReasonCode,
+            },
         },
     },
 };
@@ -28,7 +31,7 @@ use tokio::{
 };
 use tracing::{error, info};
 
-use super::state::State;
+use super::{backlog::Backlog, state::State};
 use crate::{
     acks::Released,
     decode::sparkplug,
@@ -62,6 +65,8 @@ enum Arrival {
         session_present: bool,
     },
     Publish(Handed),
+    /// A SUBSCRIBE is answered, and granted.
+    Subscribed,
     Refused(String),
     /// Nothing more comes.
     Ended,
@@ -75,6 +80,7 @@ struct Handed {
     packet_id: u16,
     numbered: Option<Numbered>,
     retain: bool,
+    replay: bool,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -99,6 +105,7 @@ pub(super) struct Session<'a> {
     ended: Arc<OnceLock<String>>,
     poller: AbortHandle,
     gather: Gather,
+    backlog: Backlog,
     /// The one append under way, so that records and acknowledgements keep the order of arrival.
     append: Option<Append>,
     linger: Pin<Box<Sleep>>,
@@ -135,7 +142,7 @@ impl Poller {
                 },
                 Ok(Ok(Event::Incoming(Packet::SubAck(suback)))) => match refusals(&suback) {
                     Some(refused) => Arrival::Refused(refused),
-                    None => continue,
+                    None => Arrival::Subscribed,
                 },
                 Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => {
                     self.end("disconnected".to_owned())
@@ -185,14 +192,16 @@ impl Poller {
                     ..
                 } = publish;
                 let qos = qos as u8;
-                let numbered = properties.and_then(|properties| numbered(&properties));
+                let count = properties.map(|properties| count(&properties));
+                let count = count.unwrap_or_default();
                 Some(Arrival::Publish(Handed {
                     topic,
                     payload,
                     qos,
                     packet_id,
-                    numbered,
+                    numbered: count.numbered(),
                     retain,
+                    replay: count.is_replay(),
                     _room: room,
                 }))
             }
@@ -238,6 +247,7 @@ impl<'a> Session<'a> {
             ended,
             poller: tokio::spawn(poller.run()).abort_handle(),
             gather: pipeline.gather(),
+            backlog: Backlog::new(),
             append: None,
             linger: Box::pin(time::sleep(Duration::ZERO)),
             linger_until: None,
@@ -331,7 +341,8 @@ impl<'a> Session<'a> {
                     packet_id: handed.packet_id,
                     numbered: handed.numbered,
                     retain: handed.retain,
-                    queued: false,
+                    queued: self.backlog.receive(handed.qos),
+                    replay: handed.replay,
                 };
                 self.gather.take(message, now_ms);
             }
@@ -342,13 +353,11 @@ impl<'a> Session<'a> {
                     broker,
                     client_id, session_present, "connected to the broker"
                 );
-                let filters = self.settings.filters.iter();
-                let filters = filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
-                self.client
-                    .try_subscribe_many(filters)
-                    .map_err(|e| e.to_string())?;
+                self.backlog.begin(session_present);
+                self.subscribe()?;
                 self.say_state(true)?;
             }
+            Arrival::Subscribed => self.backlog.answer(),
             Arrival::Refused(filters) => {
                 self.accepted = false;
                 error!(
@@ -360,6 +369,17 @@ impl<'a> Session<'a> {
             Arrival::Ended => return Err("the polling task has ended".to_owned()),
         }
         Ok(())
+    }
+
+    /// Subscribes to the filters of the settings. Retained messages come once, when a subscription is new, and are
+    /// the only ones with the retain flag: what was published with it and reaches us live comes without.
+    fn subscribe(&self) -> Result<(), String> {
+        let filters = self.settings.filters.iter().map(|filter| Filter {
+            retain_forward_rule: RetainForwardRule::OnNewSubscribe,
+            ..Filter::new(filter, QoS::AtLeastOnce)
+        });
+        let asked = self.client.try_subscribe_many(filters);
+        asked.map_err(|e| e.to_string())
     }
 
     fn say_state(&self, online: bool) -> Result<(), String> {
@@ -381,7 +401,11 @@ impl<'a> Session<'a> {
             publish.pkid = ack.packet_id;
             self.client.try_ack(&publish).map_err(|e| e.to_string())?;
         }
-        Ok(())
+        let count = released.iter().count() as u64;
+        match self.backlog.acknowledge(count) {
+            true => self.subscribe(),
+            false => Ok(()),
+        }
     }
 
     fn append_due(&mut self) {
@@ -421,13 +445,13 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The number that the user properties of a publish say.
-fn numbered(properties: &PublishProperties) -> Option<Numbered> {
+/// What the user properties of a publish say.
+fn count(properties: &PublishProperties) -> Count {
     let mut count = Count::default();
     for (name, value) in &properties.user_properties {
         count.take(name, value);
     }
-    count.numbered()
+    count
 }
 
 /// The codes of a SUBACK that refuses, if any does.

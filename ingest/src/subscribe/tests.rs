@@ -317,3 +317,24 @@ async fn a_missing_file_of_the_settings_is_named() {
     let error = Subscriber::new(settings, pipeline).expect_err("no file");
     assert!(error.to_string().contains("no/such/file"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retained_messages_are_asked_for_only_where_a_subscription_is_new() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let settings = SubscribeSettings {
+        broker: listener.local_addr().expect("bound").to_string(),
+        filters: vec!["park/#".to_owned()],
+        ..SubscribeSettings::default()
+    };
+    let running = Running::start(settings, &MemoryLog::new(1)).await;
+    let (mut peer, _) = within(listener.accept()).await.expect("a connection");
+    let mut buffer = [0; 512];
+    assert!(peer.read(&mut buffer).await.expect("CONNECT") > 0);
+    peer.write_all(&[0x20, 3, 1, 0, 0]).await.expect("CONNACK");
+    let count = within(peer.read(&mut buffer)).await.expect("SUBSCRIBE");
+    // QoS 1, retain handling 1, the flag only of what is retained.
+    let subscribe = &buffer[..count];
+    assert!(subscribe.ends_with(b"park/#\x11"), "{subscribe:02x?}");
+    drop(peer);
+    running.stopped().await;
+}

@@ -3,11 +3,14 @@
 use std::fmt;
 
 use super::{
-    Version,
-    cursor::{Cursor, Malformed},
+    Frame, Reason, Version, Violation,
+    cursor::Cursor,
+    property::{
+        self, AUTHENTICATION_DATA, AUTHENTICATION_METHOD, PACKET_BYTES_MAX, SESSION_EXPIRY, Value,
+    },
 };
 
-/// What a client says of itself.
+/// The parts of a CONNECT that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Connect {
     pub(crate) version: Version,
@@ -20,6 +23,8 @@ pub(crate) struct Connect {
     pub(crate) password: Option<Password>,
     /// The client asks for a session that outlives the connection.
     pub(crate) wants_session: bool,
+    /// The largest packet that the client accepts, in bytes.
+    pub(crate) packet_bytes_max: usize,
 }
 
 /// A password, which shows itself to nobody.
@@ -32,7 +37,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What is to be published when the client goes without a word.
+/// The message to publish when the client goes without DISCONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Will {
     pub(crate) topic: String,
@@ -41,103 +46,229 @@ pub(crate) struct Will {
     pub(crate) retain: bool,
 }
 
-/// Why a CONNECT cannot be taken.
+/// Why a CONNECT is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConnectError {
-    /// It is not CONNECT, or not MQTT.
+    /// It is not CONNECT, or not MQTT, or too broken to say its version.
     #[error("not an MQTT CONNECT packet")]
     NotMqtt,
+    /// A protocol name that is not MQTT's, in a packet of version 5 otherwise.
+    #[error("a protocol name that is neither MQTT nor MQIsdp")]
+    Name,
     /// A version that is not spoken here, with the bit of a bridge if it is one.
-    #[error("protocol level {0}; 4 (MQTT 3.1.1) and 5 are spoken here")]
+    #[error("protocol level {0}; 3 (MQTT 3.1), 4 (3.1.1) and 5 are spoken here")]
     Level(u8),
-    /// Broken.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// It asks for an exchange of AUTH packets.
-    #[error("an authentication method is asked for; none is offered")]
-    Authentication(Version),
-    /// Its client id may not be empty.
-    #[error("an empty client id needs a clean session")]
-    ClientId(Version),
+    /// Broken, or against the rules of its version.
+    #[error("{1}")]
+    Violation(Version, Violation),
 }
 
-/// Set in the protocol level by Mosquitto's bridges of 3.1.1, to tell a broker of their kind what they are.
-pub(super) const BRIDGE: u8 = 0x80;
+impl ConnectError {
+    /// The version and the reason of the CONNACK that refuses; `None` where the version is not known.
+    pub(crate) fn answer(&self) -> Option<(Version, Reason)> {
+        match *self {
+            Self::NotMqtt => None,
+            Self::Name => Some((Version::V5, Reason::UnsupportedVersion)),
+            Self::Level(level) if level & !BRIDGE > 5 => {
+                Some((Version::V5, Reason::UnsupportedVersion))
+            }
+            Self::Level(_) => Some((Version::V4, Reason::UnsupportedVersion)),
+            Self::Violation(version, Violation { reason, .. }) => Some((version, reason)),
+        }
+    }
+}
 
-/// Reads the body of a CONNECT.
-pub(crate) fn connect(first: u8, body: &[u8]) -> Result<Connect, ConnectError> {
-    let mut cursor = Cursor(body);
-    let name = cursor.text().map_err(|_| ConnectError::NotMqtt)?;
-    if first != 0x10 || !(name == "MQTT" || name == "MQIsdp") {
-        return Err(ConnectError::NotMqtt);
+/// Set in the protocol level by Mosquitto's bridges of 3.1 and 3.1.1, to say to a broker of their kind that they are bridges.
+const BRIDGE: u8 = 0x80;
+
+/// The flags of CONNECT.
+#[derive(Debug, Clone, Copy)]
+struct Flags(u8);
+
+impl Flags {
+    fn clean(self) -> bool {
+        self.0 & 0x02 != 0
     }
-    let version = match cursor.u8()? {
-        level if level & !BRIDGE == 4 && name == "MQTT" => Version::V4,
-        5 if name == "MQTT" => Version::V5,
-        level => return Err(ConnectError::Level(level)),
-    };
-    let flags = cursor.u8()?;
-    if flags & 1 != 0 {
-        return Err(Malformed("the reserved flag of CONNECT is set").into());
+
+    fn will(self) -> bool {
+        self.0 & 0x04 != 0
     }
-    let clean = flags & 0x02 != 0;
+
+    fn will_qos(self) -> u8 {
+        (self.0 >> 3) & 3
+    }
+
+    fn will_retain(self) -> bool {
+        self.0 & 0x20 != 0
+    }
+
+    fn password(self) -> bool {
+        self.0 & 0x40 != 0
+    }
+
+    fn username(self) -> bool {
+        self.0 & 0x80 != 0
+    }
+
+    fn check(self, version: Version) -> Result<(), Violation> {
+        // MQTT 3.1 has the server pass over all of these but the last.
+        if version != Version::V3 {
+            if self.0 & 1 != 0 {
+                return Err(Violation::malformed("the reserved flag of CONNECT is set"));
+            }
+            if !self.will() && (self.will_qos() != 0 || self.will_retain()) {
+                return Err(Violation::malformed("will flags without a will"));
+            }
+        }
+        if self.will() && self.will_qos() == 3 {
+            return Err(Violation::malformed(
+                "a will with a quality of service of 3",
+            ));
+        }
+        if self.password() && !self.username() && !version.is_v5() {
+            return Err(Violation::protocol("a password without a user name"));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a CONNECT.
+pub(crate) fn connect(frame: Frame<'_>) -> Result<Connect, ConnectError> {
+    let mut cursor = Cursor(frame.body);
+    let version = version(&mut cursor)?;
+    let fail = |violation| ConnectError::Violation(version, violation);
+    frame.check(version).map_err(fail)?;
+    fields(&mut cursor, version).map_err(fail)
+}
+
+/// Refuses a CONNECT that is too large, of which `frame` has the start.
+pub(crate) fn connect_too_large(frame: Frame<'_>) -> ConnectError {
+    match version(&mut Cursor(frame.body)) {
+        Ok(version) => {
+            let violation = Violation {
+                reason: Reason::PacketTooLarge,
+                what: "a CONNECT larger than is taken before it is admitted",
+            };
+            ConnectError::Violation(version, violation)
+        }
+        Err(error) => error,
+    }
+}
+
+/// Reads the protocol's name and level.
+fn version(cursor: &mut Cursor<'_>) -> Result<Version, ConnectError> {
+    let name = cursor.binary().map_err(|_| ConnectError::NotMqtt)?;
+    let level = cursor.u8().map_err(|_| ConnectError::NotMqtt)?;
+    match (name, level, level & !BRIDGE) {
+        (b"MQTT", 5, _) => Ok(Version::V5),
+        (b"MQTT", _, 4) => Ok(Version::V4),
+        (b"MQIsdp", _, 3) => Ok(Version::V3),
+        (b"MQTT" | b"MQIsdp", ..) => Err(ConnectError::Level(level)),
+        (_, 5, _) => Err(ConnectError::Name),
+        _ => Err(ConnectError::NotMqtt),
+    }
+}
+
+/// Reads all behind the protocol's level.
+fn fields(cursor: &mut Cursor<'_>, version: Version) -> Result<Connect, Violation> {
+    let flags = Flags(cursor.u8()?);
+    flags.check(version)?;
     let keep_alive_s = cursor.u16()?;
-    let (mut expiry_s, mut authentication) = (0, false);
-    if version == Version::V5 {
-        cursor.properties(|id, value| match id {
-            0x11 => expiry_s = value,
-            0x15 => authentication = true,
-            _ => {}
-        })?;
-    }
+    let asked = match version.is_v5() {
+        true => Asked::read(cursor)?,
+        false => Asked::default(),
+    };
     let client_id = cursor.text()?.to_owned();
-    let will = will(flags, version, &mut cursor)?;
+    let will = match flags.will() {
+        true => Some(will(flags, version, cursor)?),
+        false => None,
+    };
+    // Section 3.1 of MQTT 3.1: where the packet ends early, neither is there, whatever the flags say.
+    let left_out = |cursor: &Cursor<'_>| version == Version::V3 && cursor.is_empty();
     let (mut username, mut password) = (None, None);
-    if flags & 0x80 != 0 {
+    if flags.username() && !left_out(cursor) {
         username = Some(cursor.text()?.to_owned());
     }
-    if flags & 0x40 != 0 {
+    if flags.password() && !left_out(cursor) {
         password = Some(Password(cursor.binary()?.to_vec()));
     }
-    if authentication {
-        return Err(ConnectError::Authentication(version));
+    cursor.end()?;
+    if let Some(violation) = asked.refused {
+        return Err(violation);
     }
-    if client_id.is_empty() && version == Version::V4 && !clean {
-        return Err(ConnectError::ClientId(version));
+    let may_be_empty = match version {
+        Version::V3 => false,
+        Version::V4 => flags.clean(),
+        Version::V5 => true,
+    };
+    if client_id.is_empty() && !may_be_empty {
+        return Err(Violation {
+            reason: Reason::ClientIdInvalid,
+            what: "an empty client id needs a clean session of MQTT 3.1.1 or 5",
+        });
     }
-    let wants_session = expiry_s > 0 || (version == Version::V4 && !clean);
     Ok(Connect {
         version,
         client_id,
-        clean,
+        clean: flags.clean(),
         keep_alive_s,
         will,
         username,
         password,
-        wants_session,
+        wants_session: asked.expiry_s > 0 || (!version.is_v5() && !flags.clean()),
+        packet_bytes_max: asked.packet_bytes_max.unwrap_or(usize::MAX),
     })
 }
 
-fn will(flags: u8, version: Version, cursor: &mut Cursor<'_>) -> Result<Option<Will>, Malformed> {
-    let qos = (flags >> 3) & 3;
-    if flags & 0x04 == 0 {
-        return match flags & 0x38 {
-            0 => Ok(None),
-            _ => Err(Malformed("will flags without a will")),
+/// The requests in the properties of CONNECT.
+#[derive(Debug, Default)]
+struct Asked {
+    expiry_s: u32,
+    packet_bytes_max: Option<usize>,
+    /// An exchange of AUTH packets, which is not offered.
+    refused: Option<Violation>,
+}
+
+impl Asked {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Violation> {
+        let mut asked = Self::default();
+        let (mut method, mut data) = (false, false);
+        property::read(cursor, property::OF_CONNECT, |id, value| {
+            match (id, value) {
+                (SESSION_EXPIRY, Value::Number(seconds)) => asked.expiry_s = seconds,
+                (PACKET_BYTES_MAX, Value::Number(bytes)) => {
+                    asked.packet_bytes_max = usize::try_from(bytes).ok();
+                }
+                (AUTHENTICATION_METHOD, _) => method = true,
+                (AUTHENTICATION_DATA, _) => data = true,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        asked.refused = match (method, data) {
+            (true, _) => Some(Violation {
+                reason: Reason::BadAuthenticationMethod,
+                what: "an authentication method is asked for; none is offered",
+            }),
+            (false, true) => Some(Violation::protocol("authentication data without a method")),
+            (false, false) => None,
         };
+        Ok(asked)
     }
-    if qos == 3 {
-        return Err(Malformed("a quality of service of 3"));
+}
+
+fn will(flags: Flags, version: Version, cursor: &mut Cursor<'_>) -> Result<Will, Violation> {
+    if version.is_v5() {
+        property::read(cursor, property::OF_WILL, |_, _| Ok(()))?;
     }
-    if version == Version::V5 {
-        cursor.properties(|_, _| {})?;
+    let topic = cursor.topic()?.to_owned();
+    if topic.is_empty() {
+        return Err(Violation::malformed("a will without a topic"));
     }
-    let topic = cursor.text()?.to_owned();
-    let payload = cursor.binary()?.to_vec();
-    Ok(Some(Will {
+    Ok(Will {
         topic,
-        payload,
-        qos,
-        retain: flags & 0x20 != 0,
-    }))
+        payload: cursor.binary()?.to_vec(),
+        qos: flags.will_qos(),
+        retain: flags.will_retain(),
+    })
 }

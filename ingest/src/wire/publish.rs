@@ -3,14 +3,18 @@
 use greenpark_model::numbers::Numbered;
 
 use super::{
-    Version,
-    cursor::{Cursor, Malformed},
+    Version, Violation,
+    cursor::Cursor,
+    property::{self, SUBSCRIPTION_ID, TOPIC_ALIAS, Value},
 };
 
 /// A PUBLISH in its buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Publish<'a> {
+    /// Empty only where an alias stands for it.
     pub(crate) topic: &'a str,
+    /// The number that stands for the topic, or is to stand for it from now on; never zero.
+    pub(crate) alias: Option<u16>,
     pub(crate) qos: u8,
     /// Zero for QoS 0.
     pub(crate) packet_id: u16,
@@ -19,13 +23,16 @@ pub(crate) struct Publish<'a> {
     pub(crate) numbered: Option<Numbered>,
     /// The retain flag of the fixed header.
     pub(crate) retain: bool,
+    /// It is sent again on purpose, as a user property of version 5 tells.
+    pub(crate) replay: bool,
 }
 
-/// The user properties that number a message.
+/// The user properties that number a message, and the one that calls it a replay.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Count {
     epoch: u64,
     sequence: u64,
+    replay: bool,
 }
 
 impl Count {
@@ -34,9 +41,18 @@ impl Count {
         let place = match name {
             "epoch" => &mut self.epoch,
             "sequence" => &mut self.sequence,
+            "replay" => {
+                self.replay = value == "1";
+                return;
+            }
             _ => return,
         };
         *place = value.parse().unwrap_or(0);
+    }
+
+    /// Whether they call the message a replay.
+    pub(crate) fn is_replay(self) -> bool {
+        self.replay
     }
 
     /// What they say together: nothing unless both are there and in range.
@@ -46,52 +62,72 @@ impl Count {
 }
 
 /// Reads the body of a PUBLISH.
-pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publish<'_>, Malformed> {
+pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publish<'_>, Violation> {
     let mut cursor = Cursor(body);
-    let (qos, topic, packet_id) = head(first, &mut cursor)?;
-    let mut count = Count::default();
-    if version == Version::V5 {
-        let mut aliased = false;
-        cursor.properties_and_pairs(
-            |id, _| aliased |= id == 0x23,
-            |name, value| count.take(name, value),
-        )?;
-        if aliased {
-            return Err(Malformed("a topic alias, though none is offered"));
-        }
+    let (qos, topic, packet_id) = head(first, &mut cursor, version)?;
+    let (mut count, mut alias) = (Count::default(), None);
+    if version.is_v5() {
+        property::read(&mut cursor, property::OF_PUBLISH, |id, value| {
+            match (id, value) {
+                (TOPIC_ALIAS, Value::Number(number)) => alias = u16::try_from(number).ok(),
+                (SUBSCRIPTION_ID, _) => {
+                    return Err(Violation::protocol(
+                        "a subscription identifier in a PUBLISH",
+                    ));
+                }
+                (_, Value::Pair(name, value)) => count.take(name, value),
+                _ => {}
+            }
+            Ok(())
+        })?;
+    }
+    if topic.is_empty() && alias.is_none() {
+        return Err(Violation::protocol("a PUBLISH without a topic"));
     }
     Ok(Publish {
         topic,
+        alias,
         qos,
         packet_id,
         payload: cursor.0,
         numbered: count.numbered(),
         retain: first & 1 != 0,
+        replay: count.is_replay(),
     })
 }
 
 /// Reads as much as there is of a PUBLISH that is too large: `None` until its topic and packet id are there.
 /// Properties, if any, are left at the front of the payload.
-pub(crate) fn publish_start(first: u8, start: &[u8]) -> Option<Publish<'_>> {
+pub(crate) fn publish_start(first: u8, start: &[u8], version: Version) -> Option<Publish<'_>> {
     let mut cursor = Cursor(start);
-    let (qos, topic, packet_id) = head(first, &mut cursor).ok()?;
-    Some(Publish {
+    let (qos, topic, packet_id) = head(first, &mut cursor, version).ok()?;
+    (!topic.is_empty()).then_some(Publish {
         topic,
+        alias: None,
         qos,
         packet_id,
         payload: cursor.0,
         numbered: None,
         retain: first & 1 != 0,
+        replay: false,
     })
 }
 
-fn head<'a>(first: u8, cursor: &mut Cursor<'a>) -> Result<(u8, &'a str, u16), Malformed> {
+fn head<'a>(
+    first: u8,
+    cursor: &mut Cursor<'a>,
+    version: Version,
+) -> Result<(u8, &'a str, u16), Violation> {
     let qos = (first >> 1) & 3;
-    let topic = cursor.text()?;
+    // MQTT 3.1 says only that the flag applies to the others.
+    if qos == 0 && first & 0x08 != 0 && version != Version::V3 {
+        return Err(Violation::malformed("a repeat of QoS 0"));
+    }
+    let topic = cursor.topic()?;
     let packet_id = match qos {
         0 => 0,
         1 | 2 => cursor.packet_id()?,
-        _ => return Err(Malformed("a quality of service of 3")),
+        _ => return Err(Violation::malformed("a quality of service of 3")),
     };
     Ok((qos, topic, packet_id))
 }

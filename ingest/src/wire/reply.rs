@@ -1,8 +1,15 @@
-//! What a server answers. PUBACK and PUBREC are not here: they are made in `acks`, with a receipt.
+//! The answers of a server. PUBACK and PUBREC are not here: they are made in `acks`, with a receipt.
 
 use greenpark_model::limits::PACKET_BYTES_MAX;
 
-use super::{ConnectError, Version, connect::BRIDGE};
+use super::{
+    Reason, Version,
+    property::{
+        self, ASSIGNED_CLIENT_ID, RECEIVE_MAXIMUM, SESSION_EXPIRY, SHARED_AVAILABLE,
+        SUBSCRIPTION_ID, TOPIC_ALIAS_MAXIMUM,
+    },
+};
+use crate::limits::TOPIC_ALIASES_MAX;
 
 /// The parts of a CONNACK that accepts, which depend on the client.
 #[derive(Debug, Clone, Copy)]
@@ -12,56 +19,51 @@ pub(crate) struct Connack<'a> {
     pub(crate) assigned: Option<&'a str>,
     /// The client asked for a session, and is told that there is none.
     pub(crate) no_session: bool,
+    /// The largest packet that the client accepts.
+    pub(crate) packet_bytes_max: usize,
 }
 
-/// Accepts. What version 5 may announce is announced: a window as large as it gets (clients that ignore
-/// it are held back by TCP), no topic aliases, no wildcards or other kinds of subscription, the packet size. Retained
-/// messages are not refused, because a gateway that sets the flag means no harm.
-pub(crate) fn connack(accept: Connack<'_>, out: &mut Vec<u8>) {
-    if accept.version == Version::V4 {
+/// Accepts; whether there is a CONNACK that the client accepts. Version 5 is sent a window as large as it gets
+/// (clients that ignore it are held back by TCP), the packet size, topic aliases, and that subscriptions
+/// are not shared. A client that accepts only small packets gets the properties that the standard asks for.
+pub(crate) fn connack(accept: Connack<'_>, out: &mut Vec<u8>) -> bool {
+    if !accept.version.is_v5() {
         out.extend_from_slice(&[0x20, 2, 0, 0]);
-        return;
+        return true;
     }
-    let mut properties = Vec::with_capacity(80);
+    let mut needed = Vec::with_capacity(80);
     if accept.no_session {
-        properties.extend_from_slice(&[0x11, 0, 0, 0, 0]);
+        needed.extend_from_slice(&[SESSION_EXPIRY, 0, 0, 0, 0]);
     }
-    properties.extend_from_slice(&[0x21, 0xff, 0xff]);
+    if let Some(id) = accept.assigned {
+        needed.push(ASSIGNED_CLIENT_ID);
+        put_text(id, &mut needed);
+    }
+    let mut all = needed.clone();
+    all.extend_from_slice(&[RECEIVE_MAXIMUM, 0xff, 0xff]);
     // OK because the limit is 2^20.
     let size = u32::try_from(PACKET_BYTES_MAX).unwrap_or(u32::MAX);
-    properties.push(0x27);
-    properties.extend_from_slice(&size.to_be_bytes());
-    if let Some(id) = accept.assigned {
-        properties.push(0x12);
-        put_text(id, &mut properties);
-    }
-    properties.extend_from_slice(&[0x22, 0, 0, 0x28, 0, 0x29, 0, 0x2a, 0]);
-    // OK because the properties are below 128 bytes: an id that we choose has at most 48.
+    all.push(property::PACKET_BYTES_MAX);
+    all.extend_from_slice(&size.to_be_bytes());
+    let [high, low] = TOPIC_ALIASES_MAX.to_be_bytes();
+    all.extend_from_slice(&[TOPIC_ALIAS_MAXIMUM, high, low, SHARED_AVAILABLE, 0]);
+    let fits = |properties: &Vec<u8>| properties.len() + 5 <= accept.packet_bytes_max;
+    let Some(properties) = [all, needed].into_iter().find(fits) else {
+        return false;
+    };
+    // OK because the properties are below 120 bytes: an id that we choose has at most 48.
     let length = u8::try_from(properties.len()).unwrap_or(0x7f);
     out.extend_from_slice(&[0x20, length + 3, 0, 0, length]);
     out.extend_from_slice(&properties);
+    true
 }
 
-/// Refuses a CONNECT, in the version it spoke or the nearest one.
-pub(crate) fn refuse(error: &ConnectError, out: &mut Vec<u8>) {
-    let (version, v4, v5) = match error {
-        ConnectError::NotMqtt | ConnectError::Malformed(_) => return,
-        ConnectError::Level(level) if level & !BRIDGE > 5 => (Version::V5, 0x01, 0x84),
-        ConnectError::Level(_) => (Version::V4, 0x01, 0x84),
-        ConnectError::Authentication(version) => (*version, 0x05, 0x8c),
-        ConnectError::ClientId(version) => (*version, 0x02, 0x85),
-    };
-    match version {
-        Version::V4 => out.extend_from_slice(&[0x20, 2, 0, v4]),
-        Version::V5 => out.extend_from_slice(&[0x20, 3, 0, v5, 0]),
-    }
-}
-
-/// Refuses a CONNECT with a code of its version.
-pub(crate) fn refuse_with(code: u8, version: Version, out: &mut Vec<u8>) {
-    match version {
-        Version::V4 => out.extend_from_slice(&[0x20, 2, 0, code]),
-        Version::V5 => out.extend_from_slice(&[0x20, 3, 0, code, 0]),
+/// Refuses a CONNECT. MQTT 3.1 and 3.1.1 have no word for some reasons: then nothing is written.
+pub(crate) fn refuse(reason: Reason, version: Version, out: &mut Vec<u8>) {
+    if version.is_v5() {
+        out.extend_from_slice(&[0x20, 3, 0, reason.code(), 0]);
+    } else if let Some(code) = reason.return_code() {
+        out.extend_from_slice(&[0x20, 2, 0, code]);
     }
 }
 
@@ -70,18 +72,42 @@ pub(crate) fn pingresp(out: &mut Vec<u8>) {
     out.extend_from_slice(&[0xd0, 0]);
 }
 
-/// Answers PUBREL, whether or not its packet id was known.
-pub(crate) fn pubcomp(packet_id: u16, out: &mut Vec<u8>) {
+/// Answers PUBREL. An id that is not `known` is answered, too, because a client may have lost the answer; MQTT 5 has
+/// a code for it.
+pub(crate) fn pubcomp(packet_id: u16, known: bool, version: Version, out: &mut Vec<u8>) {
     let [high, low] = packet_id.to_be_bytes();
-    out.extend_from_slice(&[0x70, 2, high, low]);
+    if known || !version.is_v5() {
+        out.extend_from_slice(&[0x70, 2, high, low]);
+    } else {
+        let code = Reason::PacketIdNotFound.code();
+        out.extend_from_slice(&[0x70, 3, high, low, code]);
+    }
+}
+
+/// Answers PUBREC, which is always for a message that we never sent.
+pub(crate) fn pubrel_unknown(packet_id: u16, version: Version, out: &mut Vec<u8>) {
+    let [high, low] = packet_id.to_be_bytes();
+    if version.is_v5() {
+        let code = Reason::PacketIdNotFound.code();
+        out.extend_from_slice(&[0x62, 3, high, low, code]);
+    } else {
+        out.extend_from_slice(&[0x62, 2, high, low]);
+    }
 }
 
 /// The code of SUBACK for a subscription that is taken, whose messages come with QoS 0.
-pub(crate) const GRANTED: u8 = 0x00;
+pub(crate) fn granted() -> u8 {
+    Reason::Success.code()
+}
 
-/// The code of SUBACK for a filter that is not taken.
+/// The code of SUBACK for a filter that is not taken. MQTT 3.1 has none: its server acknowledges all the same
+/// (section 3.8 there), and nothing comes.
 pub(crate) fn not_granted(version: Version) -> u8 {
-    if version == Version::V5 { 0x87 } else { 0x80 }
+    match version {
+        Version::V3 => granted(),
+        Version::V4 => Reason::Unspecified.code(),
+        Version::V5 => Reason::NotAuthorized.code(),
+    }
 }
 
 /// Answers SUBSCRIBE with a code for each filter.
@@ -89,42 +115,45 @@ pub(crate) fn suback(packet_id: u16, codes: &[u8], version: Version, out: &mut V
     put_codes((0x90, packet_id), version, codes, out);
 }
 
-/// Answers UNSUBSCRIBE; `codes` tell for each filter whether there was such a subscription, which MQTT
-/// 3.1.1 does not ask.
+/// Answers UNSUBSCRIBE; `codes` say for each filter whether there was such a subscription, which only MQTT 5 asks.
 pub(crate) fn unsuback(packet_id: u16, codes: &[u8], version: Version, out: &mut Vec<u8>) {
-    let codes = if version == Version::V5 { codes } else { &[] };
+    let codes = if version.is_v5() { codes } else { &[] };
     put_codes((0xb0, packet_id), version, codes, out);
 }
 
-/// How a message stands to what the receiver subscribed to.
+/// How a message is sent to a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Retained {
-    /// It was there when the subscription came.
-    Yes,
-    /// It is news.
-    No,
+pub(crate) struct Delivery {
+    pub(crate) version: Version,
+    pub(crate) retain: bool,
+    /// The number that the subscription gave, in MQTT 5.
+    pub(crate) identifier: Option<u32>,
 }
 
 /// A PUBLISH of ours, QoS 0.
-pub(crate) fn deliver(
-    (topic, payload): (&str, &[u8]),
-    retained: Retained,
-    version: Version,
-    out: &mut Vec<u8>,
-) {
-    let properties = usize::from(version == Version::V5);
-    out.push(0x30 | u8::from(retained == Retained::Yes));
-    put_length(2 + topic.len() + properties + payload.len(), out);
+pub(crate) fn deliver((topic, payload): (&str, &[u8]), how: Delivery, out: &mut Vec<u8>) {
+    let mut properties = Vec::new();
+    if how.version.is_v5() {
+        let mut inner = Vec::new();
+        if let Some(identifier) = how.identifier {
+            inner.push(SUBSCRIPTION_ID);
+            put_length(identifier as usize, &mut inner);
+        }
+        put_length(inner.len(), &mut properties);
+        properties.extend_from_slice(&inner);
+    }
+    out.push(0x30 | u8::from(how.retain));
+    put_length(2 + topic.len() + properties.len() + payload.len(), out);
     put_text(topic, out);
-    out.extend(std::iter::repeat_n(0, properties));
+    out.extend_from_slice(&properties);
     out.extend_from_slice(payload);
 }
 
-/// Says why the connection is closed; MQTT 3.1.1 has no words for it.
-pub(crate) fn disconnect(reason: u8, version: Version, out: &mut Vec<u8>) {
-    if version == Version::V5 {
+/// Says why the connection is closed; MQTT 3.1 and 3.1.1 have no words for it.
+pub(crate) fn farewell(reason: Reason, version: Version, out: &mut Vec<u8>) {
+    if version.is_v5() {
         // The empty properties might be left out, but rumqttc 0.25 does not read it without.
-        out.extend_from_slice(&[0xe0, 2, reason, 0]);
+        out.extend_from_slice(&[0xe0, 2, reason.code(), 0]);
     }
 }
 
@@ -136,7 +165,7 @@ fn put_text(text: &str, out: &mut Vec<u8>) {
 }
 
 fn put_codes((first, packet_id): (u8, u16), version: Version, codes: &[u8], out: &mut Vec<u8>) {
-    let properties = usize::from(version == Version::V5);
+    let properties = usize::from(version.is_v5());
     out.push(first);
     put_length(2 + properties + codes.len(), out);
     out.extend_from_slice(&packet_id.to_be_bytes());

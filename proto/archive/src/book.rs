@@ -51,6 +51,9 @@ pub(crate) static READINGS: Shape = Shape {
         ("flag", "string", Null::Never),
         ("superseded", "boolean", Null::Never),
         ("day", "date", Null::Never),
+        ("ticket", "string", Null::Allowed),
+        ("late_received", "timestamp", Null::Allowed),
+        ("late_gateway", "string", Null::Allowed),
     ],
     partition: &["day"],
 };
@@ -376,6 +379,7 @@ impl Book {
             totals::sort(&mut rows);
             let bytes = totals::encode_totals(&rows)?;
             let name = totals::file_name(seal, &Sha256::digest(&bytes).into());
+            let more_columns = totals::more_columns(&rows);
             let stats = format!("{{\"numRecords\":{}}}", rows.len());
             Ok::<_, EncodeError>((
                 NewData {
@@ -383,6 +387,7 @@ impl Book {
                     day: None,
                     size: bytes.len() as u64,
                     stats,
+                    more_columns,
                 },
                 bytes,
             ))

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use greenpark_model::ticket::Ticket;
+
 use crate::{
-    merge::Sink,
-    rows::{Merged, SeriesKey},
+    merge::{Marks, Sink},
+    rows::{Again, Late, Merged, SeriesKey},
 };
 
 /// Takes readings of one park and civil day in the order of the log and sorts them.
@@ -19,6 +21,17 @@ pub struct RowsBuilder {
     instants: Vec<i64>,
     values: Vec<i64>,
     flags: Vec<u8>,
+    /// What few readings have besides, by row.
+    marks: HashMap<u32, Marked>,
+    until: u64,
+}
+
+/// What one reading has besides.
+#[derive(Debug, Default)]
+struct Marked {
+    ticket: Option<Ticket>,
+    late: Option<Late>,
+    again: Option<Again>,
 }
 
 impl RowsBuilder {
@@ -47,6 +60,27 @@ impl RowsBuilder {
         self.instants.push(instant);
         self.values.push(value);
         self.flags.push(flag);
+    }
+
+    /// Says that the reading which was pushed after `row` others has a ticket.
+    pub fn ticket(&mut self, row: u32, ticket: Ticket) {
+        self.marks.entry(row).or_default().ticket = Some(ticket);
+    }
+
+    /// Says that the reading which was pushed after `row` others came late.
+    pub fn late(&mut self, row: u32, late: Late) {
+        self.marks.entry(row).or_default().late = Some(late);
+    }
+
+    /// Says that the reading which was pushed after `row` others may only have been sent again.
+    pub fn again(&mut self, row: u32) {
+        self.marks.entry(row).or_default().again = Some(Again);
+    }
+
+    /// Says that the readings are all those of the log's records before this offset, see
+    /// [`Rows::until`](crate::rows::Rows::until).
+    pub fn reach(&mut self, until: u64) {
+        self.until = until;
     }
 
     /// Readings taken so far, duplicates included.
@@ -78,12 +112,22 @@ impl RowsBuilder {
                 group.sort_by_key(|&row| instant(row));
             }
             for &row in &*group {
-                let row = row as usize;
-                sink.push(self.instants[row], self.values[row], self.flags[row], false);
+                let at = row as usize;
+                sink.push(self.instants[at], self.values[at], self.flags[at], false);
+                if !self.marks.is_empty()
+                    && let Some(marked) = self.marks.get(&row)
+                {
+                    sink.mark(Marks {
+                        ticket: marked.ticket.as_ref(),
+                        late: marked.late.as_ref(),
+                        again: marked.again,
+                    });
+                }
             }
-            sink.close(keys[key as usize].take().expect("a series is closed once"));
+            let key = keys[key as usize].take();
+            sink.close(key.expect("a series is closed once"), 0);
         }
-        sink.finish()
+        sink.finish(self.until)
     }
 
     /// Rows by series: a stable counting sort.

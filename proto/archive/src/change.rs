@@ -84,6 +84,7 @@ pub(crate) fn new_data(file: &NewFile) -> NewData {
         day: Some(file.day.to_string()),
         size: encoded.bytes.len() as u64,
         stats,
+        more_columns: encoded.more_columns.clone(),
     }
 }
 

@@ -9,15 +9,24 @@
 //! | `value` | DECIMAL(18,6) in INT64, in the medium's canonical unit | DELTA_BINARY_PACKED |
 //! | `flag` | UTF8, HJ 212-2017 table 8 | dictionary |
 //! | `superseded` | BOOLEAN | PLAIN |
+//! | `ticket` | UTF8, nullable: an event's number, or `#2` … for its place in its message | dictionary |
+//! | `late_received` | TIMESTAMP(ms, UTC), nullable: when a late reading was received | DELTA_BINARY_PACKED |
+//! | `late_gateway` | UTF8, nullable: from which gateway | dictionary |
+//!
+//! A file has the last three only where one of its readings has them: in others they read as null.
 //!
 //! `day` is the partition column and is in the path alone. A file is one row group sorted by series and
 //! instant; the sorting columns it declares are the ones that hold as texts: `quantity` is sorted by
 //! its code, so a file whose meters have several quantities may declare enterprise and meter only.
 //!
 //! Pages of small files are stored as they are, for compressing bytes that fill less than a disk block
-//! saves nothing; large ones are zstd. The footer names park, day, kind, counts and rules.
+//! saves nothing; large ones are zstd. The footer names park, day, kind, counts and rules; `repeats` lists, by the first row of a series, how
+//! many of its readings were dropped as repeats, and `again` the rows of a hot file that may only have been sent
+//! again.
 
-use std::{collections::BTreeMap, ops::Range, sync::LazyLock};
+mod chunks;
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 
 use bytes::Bytes;
 use greenpark_model::{
@@ -26,8 +35,6 @@ use greenpark_model::{
     reading::Flag,
 };
 use parquet::{
-    basic::{Compression, Encoding, PageType, ZstdLevel},
-    column::page::{CompressedPage, Page, PageWriter as _},
     data_type::ByteArray,
     file::{
         metadata::{
@@ -35,7 +42,7 @@ use parquet::{
             RowGroupMetaData, SortingColumn,
         },
         statistics::Statistics,
-        writer::{SerializedPageWriter, TrackedWrite},
+        writer::TrackedWrite,
     },
     schema::{
         parser::parse_message_type,
@@ -45,39 +52,57 @@ use parquet::{
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
-pub use crate::{
-    decode::{Outline, decode_readings},
-    error::{DecodeError, EncodeError},
-};
 use crate::{
+    columns::chunks::{ChunkWriter, Optional},
     file::FileKind,
     pages::{self, Run},
     rows::Rows,
 };
+pub use crate::{
+    decode::{Outline, decode_readings},
+    error::{DecodeError, EncodeError},
+};
 
-/// Rows to a data page: decoders hold one page of each column at a time.
-const PAGE_ROWS: usize = 65_536;
-/// From this many rows on, pages are compressed.
-const COMPRESS_ROWS_MIN: usize = 2_048;
 /// What wrote the file.
 const CREATED_BY: &str = concat!("greenpark-archive version ", env!("CARGO_PKG_VERSION"));
 /// The rules that the rows obey; a rule that changes gets a new number.
-const RULES: &str = "identity/1 merge/1 sort/1";
+const RULES: &str = "identity/2 merge/2 sort/2";
 
-static SCHEMA: LazyLock<SchemaDescPtr> = LazyLock::new(|| {
-    let message = "message readings {
-        required binary enterprise (STRING);
-        required binary meter (STRING);
-        required binary quantity (STRING);
-        required binary kind (STRING);
-        required int64 instant (TIMESTAMP(MILLIS,true));
-        required int64 value (DECIMAL(18,6));
-        required binary flag (STRING);
-        required boolean superseded;
-    }";
-    let schema = parse_message_type(message).expect("the message type is well-formed");
-    Arc::new(SchemaDescriptor::new(Arc::new(schema)))
+/// The columns of every file.
+const USUAL: &str = "
+    required binary enterprise (STRING);
+    required binary meter (STRING);
+    required binary quantity (STRING);
+    required binary kind (STRING);
+    required int64 instant (TIMESTAMP(MILLIS,true));
+    required int64 value (DECIMAL(18,6));
+    required binary flag (STRING);
+    required boolean superseded;";
+/// The column of files with tickets.
+const TICKET: &str = "optional binary ticket (STRING);";
+/// The columns of files with late readings.
+const LATE: &str = "
+    optional int64 late_received (TIMESTAMP(MILLIS,true));
+    optional binary late_gateway (STRING);";
+/// The names of the columns that few files have, as the table's schema has them.
+pub(crate) const TICKET_COLUMNS: &[&str] = &["ticket"];
+/// See [`TICKET_COLUMNS`].
+pub(crate) const LATE_COLUMNS: &[&str] = &["late_received", "late_gateway"];
+
+/// The schemas of files without and with tickets, and each without and with late readings.
+static SCHEMAS: LazyLock<[SchemaDescPtr; 4]> = LazyLock::new(|| {
+    [("", ""), ("", LATE), (TICKET, ""), (TICKET, LATE)].map(|(tickets, late)| {
+        let message = format!("message readings {{ {USUAL} {tickets} {late} }}");
+        let schema = parse_message_type(&message).expect("the message type is well-formed");
+        Arc::new(SchemaDescriptor::new(Arc::new(schema)))
+    })
 });
+
+/// The schema of the file of `rows`.
+fn schema(rows: &Rows) -> &'static SchemaDescPtr {
+    let (tickets, late) = (!rows.tickets.is_empty(), !rows.late.is_empty());
+    &SCHEMAS[usize::from(tickets) * 2 + usize::from(late)]
+}
 
 /// What a file says of itself in its footer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,10 +115,6 @@ pub struct FileFacts {
     pub kind: FileKind,
     /// The partition, first offset and next offset of the records that the readings came from.
     pub offsets: Option<(u32, u64, u64)>,
-    /// Readings that were dropped as duplicates on the way here.
-    pub duplicates: u64,
-    /// Readings that are superseded.
-    pub conflicts: u64,
 }
 
 /// A Parquet file in memory.
@@ -109,6 +130,8 @@ pub struct EncodedFile {
     pub instants: (i64, i64),
     /// The first and last enterprise.
     pub enterprises: (EnterpriseId, EnterpriseId),
+    /// The columns it has beyond those of every file.
+    pub more_columns: Vec<&'static str>,
 }
 
 /// Makes a Parquet file of `rows`. The same rows and facts give the same bytes.
@@ -127,12 +150,13 @@ pub fn encode_readings(rows: &Rows, facts: &FileFacts) -> Result<EncodedFile, En
     std::io::Write::write_all(&mut sink, b"PAR1")
         .map_err(|source| EncodeError::Parquet(source.into()))?;
     let instants = extremes(&rows.instants);
+    let schema = schema(rows);
     let chunks = write_chunks(rows, instants, &mut sink)?;
     let uncompressed = chunks
         .iter()
         .map(ColumnChunkMetaData::uncompressed_size)
         .sum();
-    let group = RowGroupMetaData::builder(Arc::clone(&SCHEMA))
+    let group = RowGroupMetaData::builder(Arc::clone(schema))
         .set_num_rows(rows.len() as i64)
         .set_total_byte_size(uncompressed)
         .set_sorting_columns(Some(sorting(rows)))
@@ -146,7 +170,7 @@ pub fn encode_readings(rows: &Rows, facts: &FileFacts) -> Result<EncodedFile, En
         rows.len() as i64,
         Some(CREATED_BY.to_owned()),
         Some(footer(rows, facts)),
-        Arc::clone(&SCHEMA),
+        Arc::clone(schema),
         None,
     );
     let metadata = ParquetMetaData::new(file, vec![group]);
@@ -162,7 +186,14 @@ pub fn encode_readings(rows: &Rows, facts: &FileFacts) -> Result<EncodedFile, En
         rows: rows.len() as u64,
         instants,
         enterprises,
+        more_columns: more_columns(rows),
     })
+}
+
+fn more_columns(rows: &Rows) -> Vec<&'static str> {
+    let tickets = TICKET_COLUMNS.iter().filter(|_| !rows.tickets.is_empty());
+    let late = LATE_COLUMNS.iter().filter(|_| !rows.late.is_empty());
+    tickets.chain(late).copied().collect()
 }
 
 fn extremes(instants: &[i64]) -> (i64, i64) {
@@ -191,14 +222,14 @@ impl Texts {
         Self { texts, runs }
     }
 
-    fn statistics(&self) -> Option<Statistics> {
+    fn statistics(&self, nulls: u64) -> Option<Statistics> {
         let bytes = |text: &String| ByteArray::from(text.as_str());
         let (least, most) = (self.texts.iter().min()?, self.texts.iter().max()?);
         Some(Statistics::byte_array(
             Some(bytes(least)),
             Some(bytes(most)),
             None,
-            Some(0),
+            Some(nulls),
             false,
         ))
     }
@@ -227,12 +258,8 @@ fn write_chunks(
         ),
         Texts::new(keys().map(|(key, length)| (key.series.kind.as_str(), length))),
     ];
-    let mut writer = ChunkWriter {
-        sink,
-        rows: rows.len(),
-        compress: rows.len() >= COMPRESS_ROWS_MIN,
-    };
-    let mut chunks = Vec::with_capacity(8);
+    let mut writer = ChunkWriter::new(schema(rows), rows.len(), sink);
+    let mut chunks = Vec::with_capacity(11);
     for (column, texts) in columns.iter().enumerate() {
         chunks.push(writer.texts(column, texts)?);
     }
@@ -241,6 +268,20 @@ fn write_chunks(
     chunks.push(writer.integers(5, &rows.values, None)?);
     chunks.push(writer.texts(6, &flags(&rows.flags)?)?);
     chunks.push(writer.booleans(7, &rows.superseded)?);
+    if !rows.tickets.is_empty() {
+        let at = Optional::new(rows.len(), rows.tickets.iter().map(|(row, _)| *row));
+        let tickets = rows.tickets.iter();
+        let texts = Texts::new(tickets.map(|(_, ticket)| (ticket.as_str(), 1)));
+        chunks.push(writer.optional_texts(chunks.len(), &texts, &at)?);
+    }
+    if !rows.late.is_empty() {
+        let at = Optional::new(rows.len(), rows.late.iter().map(|(row, _)| *row));
+        let late = || rows.late.iter().map(|(_, late)| late);
+        let received: Vec<i64> = late().map(|late| late.received.0).collect();
+        chunks.push(writer.optional_integers(chunks.len(), &received, &at)?);
+        let gateways = Texts::new(late().map(|late| (late.gateway.as_str(), 1)));
+        chunks.push(writer.optional_texts(chunks.len(), &gateways, &at)?);
+    }
     Ok(chunks)
 }
 
@@ -251,155 +292,6 @@ fn flags(codes: &[u8]) -> Result<Texts, EncodeError> {
         runs.push((flag.as_str(), run.len() as u32));
     }
     Ok(Texts::new(runs.into_iter()))
-}
-
-/// Writes column chunks one after the other.
-struct ChunkWriter<'a> {
-    sink: &'a mut TrackedWrite<Vec<u8>>,
-    rows: usize,
-    compress: bool,
-}
-
-impl ChunkWriter<'_> {
-    fn texts(&mut self, column: usize, texts: &Texts) -> Result<ColumnChunkMetaData, EncodeError> {
-        let dictionary = Page::DictionaryPage {
-            buf: pages::dictionary(texts.texts.iter().map(String::as_str)).into(),
-            num_values: texts.texts.len() as u32,
-            encoding: Encoding::PLAIN,
-            is_sorted: false,
-        };
-        let body = |range: Range<usize>| {
-            pages::indices(&pages::cut(&texts.runs, range), texts.texts.len())
-        };
-        let chunk = Chunk {
-            column,
-            encoding: Encoding::RLE_DICTIONARY,
-            dictionary: Some(dictionary),
-            statistics: texts.statistics(),
-        };
-        self.chunk(chunk, body)
-    }
-
-    fn integers(
-        &mut self,
-        column: usize,
-        values: &[i64],
-        statistics: Option<Statistics>,
-    ) -> Result<ColumnChunkMetaData, EncodeError> {
-        let encoding = Encoding::DELTA_BINARY_PACKED;
-        let chunk = Chunk {
-            column,
-            encoding,
-            dictionary: None,
-            statistics,
-        };
-        self.chunk(chunk, |range| pages::deltas(&values[range]))
-    }
-
-    fn booleans(
-        &mut self,
-        column: usize,
-        values: &[bool],
-    ) -> Result<ColumnChunkMetaData, EncodeError> {
-        let chunk = Chunk {
-            column,
-            encoding: Encoding::PLAIN,
-            dictionary: None,
-            statistics: None,
-        };
-        self.chunk(chunk, |range| pages::booleans(&values[range]))
-    }
-
-    fn chunk(
-        &mut self,
-        chunk: Chunk,
-        body: impl Fn(Range<usize>) -> Vec<u8>,
-    ) -> Result<ColumnChunkMetaData, EncodeError> {
-        let Chunk {
-            column,
-            encoding,
-            dictionary,
-            statistics,
-        } = chunk;
-        let parquet = |source: parquet::errors::ParquetError| EncodeError::Parquet(source.into());
-        let (mut sizes, mut first_data) = ((0, 0), None);
-        let start = self.sink.bytes_written() as i64;
-        let dictionary_at = dictionary.is_some().then_some(start);
-        let data = (0..self.rows).step_by(PAGE_ROWS).map(|from| {
-            let range = from..self.rows.min(from + PAGE_ROWS);
-            let num_values = range.len() as u32;
-            Page::DataPage {
-                buf: body(range).into(),
-                num_values,
-                encoding,
-                def_level_encoding: Encoding::RLE,
-                rep_level_encoding: Encoding::RLE,
-                statistics: None,
-            }
-        });
-        for page in dictionary.into_iter().chain(data) {
-            let page = if self.compress {
-                compressed(page)?
-            } else {
-                stored(page)
-            };
-            let spec = SerializedPageWriter::new(self.sink)
-                .write_page(page)
-                .map_err(parquet)?;
-            sizes.0 += spec.compressed_size as i64;
-            sizes.1 += spec.uncompressed_size as i64;
-            if spec.page_type != PageType::DICTIONARY_PAGE {
-                first_data.get_or_insert(spec.offset as i64);
-            }
-        }
-        let mut encodings = vec![encoding];
-        encodings.extend(dictionary_at.map(|_| Encoding::PLAIN));
-        let codec = if self.compress {
-            zstd()
-        } else {
-            Compression::UNCOMPRESSED
-        };
-        let mut builder = ColumnChunkMetaData::builder(SCHEMA.column(column))
-            .set_compression(codec)
-            .set_encodings(encodings)
-            .set_num_values(self.rows as i64)
-            .set_total_compressed_size(sizes.0)
-            .set_total_uncompressed_size(sizes.1)
-            .set_dictionary_page_offset(dictionary_at)
-            .set_data_page_offset(first_data.unwrap_or(start));
-        if let Some(statistics) = statistics {
-            builder = builder.set_statistics(statistics);
-        }
-        builder.build().map_err(parquet)
-    }
-}
-
-/// What a column chunk is besides its data pages.
-struct Chunk {
-    column: usize,
-    encoding: Encoding,
-    dictionary: Option<Page>,
-    statistics: Option<Statistics>,
-}
-
-fn zstd() -> Compression {
-    Compression::ZSTD(ZstdLevel::default())
-}
-
-fn stored(page: Page) -> CompressedPage {
-    let size = page.buffer().len();
-    CompressedPage::new(page, size)
-}
-
-fn compressed(mut page: Page) -> Result<CompressedPage, EncodeError> {
-    let (Page::DataPage { buf, .. }
-    | Page::DataPageV2 { buf, .. }
-    | Page::DictionaryPage { buf, .. }) = &mut page;
-    let size = buf.len();
-    *buf = pages::compress(buf)
-        .map_err(|source| EncodeError::Parquet(source.into()))?
-        .into();
-    Ok(CompressedPage::new(page, size))
 }
 
 /// The columns by which the rows are sorted as texts.
@@ -424,12 +316,14 @@ fn sorting(rows: &Rows) -> Vec<SortingColumn> {
 }
 
 fn footer(rows: &Rows, facts: &FileFacts) -> Vec<KeyValue> {
+    let duplicates: u64 = rows.repeats.iter().map(|(_, many)| u64::from(*many)).sum();
+    let conflicts = rows.superseded.iter().filter(|older| **older).count();
     let mut pairs = vec![
         ("park", facts.park.to_string()),
         ("day", facts.day.to_string()),
         ("readings", rows.len().to_string()),
-        ("duplicates", facts.duplicates.to_string()),
-        ("conflicts", facts.conflicts.to_string()),
+        ("duplicates", duplicates.to_string()),
+        ("conflicts", conflicts.to_string()),
         ("rules", RULES.to_owned()),
     ];
     match &facts.kind {
@@ -448,10 +342,28 @@ fn footer(rows: &Rows, facts: &FileFacts) -> Vec<KeyValue> {
         pairs.push(("first_offset", first.to_string()));
         pairs.push(("next_offset", next.to_string()));
     }
+    if !rows.repeats.is_empty() {
+        pairs.push(("repeats", repeats(rows)));
+    }
+    if !rows.again.is_empty() {
+        let again: Vec<String> = rows.again.iter().map(|(row, _)| row.to_string()).collect();
+        pairs.push(("again", again.join(",")));
+    }
     pairs
         .into_iter()
         .map(|(key, value)| KeyValue::new(format!("greenpark.{key}"), value))
         .collect()
+}
+
+/// `ROW:MANY,ROW:MANY`: how many readings were dropped as repeats, by the first row of their series.
+fn repeats(rows: &Rows) -> String {
+    let mut text = String::new();
+    for (key, many) in &rows.repeats {
+        let row = rows.series.partition_point(|series| series < key);
+        let comma = if text.is_empty() { "" } else { "," };
+        write!(text, "{comma}{row}:{many}").expect("a string takes all text");
+    }
+    text
 }
 
 #[cfg(test)]

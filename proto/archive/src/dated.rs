@@ -59,6 +59,25 @@ impl<T> Dated<T> {
         self.0.iter().rev().find(|entry| entry.covers(day))
     }
 
+    /// The one that holds on `day`, or the one that held last before it where nothing else does.
+    #[must_use]
+    pub fn holding(&self, day: CivilDay) -> Option<&Entry<T>> {
+        let before = self.0.iter().filter(|entry| entry.valid_from <= day);
+        self.on(day)
+            .or_else(|| before.max_by_key(|entry| entry.valid_to))
+    }
+
+    /// The one that holds on `day`, or held last before it, or is the first to hold: what is registered of a
+    /// thing first and last is so before and after it, where nothing else says.
+    #[must_use]
+    pub fn nearest(&self, day: CivilDay) -> Option<&Entry<T>> {
+        let first = || {
+            let from = self.0.iter().map(|entry| entry.valid_from).min()?;
+            self.on(from)
+        };
+        self.holding(day).or_else(first)
+    }
+
     /// The one recorded last.
     #[must_use]
     pub fn latest(&self) -> Option<&Entry<T>> {

@@ -2,55 +2,41 @@
 //!
 //! Texts stay dictionary indices until the series changes, so no row allocates. A file of ours is sorted
 //! and is taken as it is; one that another program compacted is sorted again.
+//! Columns that few files have are read where they are.
 
-use std::sync::{Arc, LazyLock};
+mod footer;
+
+use std::ops::Range;
 
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array, RecordBatch,
         StringArray,
     },
-    datatypes::{
-        DataType, Decimal128Type, Field, Int32Type, Schema, SchemaRef, TimeUnit,
-        TimestampMillisecondType,
-    },
+    datatypes::{Decimal128Type, Int32Type, TimestampMillisecondType},
 };
 use bytes::Bytes;
 use greenpark_model::{
-    id::{EnterpriseId, MeterId},
+    day::Instant,
+    id::{EnterpriseId, GatewayId, MeterId},
     quantity::Quantity,
     reading::{Flag, Kind, Series},
+    ticket::Ticket,
 };
 use parquet::arrow::{
     ProjectionMask,
-    arrow_reader::{
-        ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-    },
+    arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector},
 };
 
+use self::footer::{Footer, open};
 use crate::{
     builder::RowsBuilder,
     error::DecodeError,
-    rows::{Rows, SeriesKey},
+    rows::{Late, Rows, SeriesKey},
 };
 
 /// Rows decoded at a time: the columns of one batch fit the second-level cache.
 const BATCH_ROWS: usize = 16_384;
-
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let text = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let instant = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    Arc::new(Schema::new(vec![
-        Field::new("enterprise", text(), false),
-        Field::new("meter", text(), false),
-        Field::new("quantity", text(), false),
-        Field::new("kind", text(), false),
-        Field::new("instant", instant, false),
-        Field::new("value", DataType::Decimal128(18, 6), false),
-        Field::new("flag", text(), false),
-        Field::new("superseded", DataType::Boolean, false),
-    ]))
-});
 
 /// The rows of a file that [`encode_readings`](crate::columns::encode_readings) made.
 ///
@@ -59,7 +45,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 pub fn decode_readings(bytes: Bytes) -> Result<Rows, DecodeError> {
     let builder = open(bytes)?;
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-    take_all(builder, rows)
+    take_all(builder, 0..rows)
 }
 
 /// The rows of the enterprises from `first` to `last` alone; `outline` is that of the file.
@@ -72,17 +58,21 @@ pub(crate) fn decode_between(
     (first, last): (&EnterpriseId, &EnterpriseId),
 ) -> Result<Rows, DecodeError> {
     let wanted = |enterprise: &EnterpriseId| first <= enterprise && enterprise <= last;
-    let mut rows = 0;
+    let (mut before, mut rows) = (0, 0);
     let selectors = outline.runs.iter().map(|(enterprise, count)| {
         if wanted(enterprise) {
             rows += count;
             RowSelector::select(*count)
         } else {
+            before += if rows == 0 { *count } else { 0 };
             RowSelector::skip(*count)
         }
     });
     let selection: RowSelection = selectors.collect::<Vec<_>>().into();
-    take_all(open(bytes)?.with_row_selection(selection), rows)
+    take_all(
+        open(bytes)?.with_row_selection(selection),
+        before..before + rows,
+    )
 }
 
 /// Whose rows a file holds, in its order.
@@ -134,16 +124,13 @@ fn parquet(source: parquet::errors::ParquetError) -> DecodeError {
     DecodeError::Parquet(source.into())
 }
 
-fn open(bytes: Bytes) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, DecodeError> {
-    let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
-    ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options).map_err(parquet)
-}
-
-/// Takes what `builder` reads, `rows` rows.
+/// Takes what `builder` reads, the rows of a file in `range`.
 fn take_all(
     builder: ParquetRecordBatchReaderBuilder<Bytes>,
-    rows: usize,
+    range: Range<usize>,
 ) -> Result<Rows, DecodeError> {
+    let footer = Footer::read(builder.metadata());
+    let rows = range.len();
     let reader = builder
         .with_batch_size(BATCH_ROWS.min(rows.max(1)))
         .build()
@@ -153,7 +140,9 @@ fn take_all(
         let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
         taken.take(&Batch::new(&batch)?)?;
     }
-    Ok(taken.finish())
+    let mut rows = taken.finish(footer.until);
+    footer.give(range, &mut rows);
+    Ok(rows)
 }
 
 /// A text column of one batch.
@@ -199,6 +188,53 @@ impl<'a, T> Texts<'a, T> {
     }
 }
 
+/// The texts of a nullable column of one batch, by row.
+fn optional<T>(
+    batch: &RecordBatch,
+    name: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<(u32, T)>, DecodeError> {
+    let Some(column) = batch.column_by_name(name) else {
+        return Ok(Vec::new());
+    };
+    let array: &DictionaryArray<Int32Type> = column
+        .as_dictionary_opt()
+        .ok_or(DecodeError::Column(name))?;
+    let texts: &StringArray = array
+        .values()
+        .as_string_opt()
+        .ok_or(DecodeError::Column(name))?;
+    let mut found = Vec::new();
+    for (row, key) in (0u32..).zip(array.keys_iter()) {
+        let Some(text) = key.map(|key| texts.value(key)) else {
+            continue;
+        };
+        let value = parse(text).ok_or_else(|| DecodeError::Value {
+            column: name,
+            text: text.to_owned(),
+        })?;
+        found.push((row, value));
+    }
+    Ok(found)
+}
+
+/// The late readings of one batch, by row.
+fn late_of(batch: &RecordBatch) -> Result<Vec<(u32, Late)>, DecodeError> {
+    let gateways = optional(batch, "late_gateway", |text| GatewayId::new(text).ok())?;
+    if gateways.is_empty() {
+        return Ok(Vec::new());
+    }
+    let received = batch
+        .column_by_name("late_received")
+        .and_then(|column| column.as_primitive_opt::<TimestampMillisecondType>())
+        .ok_or(DecodeError::Column("late_received"))?;
+    let late = gateways.into_iter().map(|(row, gateway)| {
+        let received = Instant(received.value(row as usize));
+        (row, Late { received, gateway })
+    });
+    Ok(late.collect())
+}
+
 fn enterprises_of(column: &ArrayRef) -> Result<Texts<'_, EnterpriseId>, DecodeError> {
     Texts::new(column, "enterprise", |text| EnterpriseId::new(text).ok())
 }
@@ -213,6 +249,8 @@ struct Batch<'a> {
     values: &'a [i128],
     flags: Texts<'a, u8>,
     superseded: &'a BooleanArray,
+    tickets: Vec<(u32, Ticket)>,
+    late: Vec<(u32, Late)>,
 }
 
 impl<'a> Batch<'a> {
@@ -238,6 +276,8 @@ impl<'a> Batch<'a> {
                 Flag::from_name(text).map(Flag::code)
             })?,
             superseded,
+            tickets: optional(batch, "ticket", |text| Ticket::parse(text).ok())?,
+            late: late_of(batch)?,
         })
     }
 
@@ -287,6 +327,7 @@ impl Taken {
             values: Vec::with_capacity(rows),
             flags: Vec::with_capacity(rows),
             superseded: Vec::with_capacity(rows),
+            ..Rows::default()
         };
         Self {
             rows,
@@ -313,6 +354,14 @@ impl Taken {
         } else {
             out.superseded.extend(batch.superseded.values().iter());
         }
+        // OK because a file has fewer rows than 2^32.
+        let moved = |row: u32| row + before as u32;
+        let tickets = batch.tickets.iter();
+        out.tickets
+            .extend(tickets.map(|(row, ticket)| (moved(*row), ticket.clone())));
+        let late = batch.late.iter();
+        out.late
+            .extend(late.map(|(row, late)| (moved(*row), late.clone())));
         let mut start = 0;
         while start < batch.instants.len() {
             let end = batch.series_end(start);
@@ -337,19 +386,27 @@ impl Taken {
         out.series.resize(end, out.keys.len() as u32 - 1);
     }
 
-    fn finish(self) -> Rows {
+    fn finish(mut self, until: u64) -> Rows {
         if self.in_order {
+            self.rows.until = until;
             debug_assert!(self.rows.is_sound());
             return self.rows;
         }
         let rows = self.rows;
         let mut builder = RowsBuilder::new();
+        builder.reach(until);
         // What was superseded came earlier in the log, whatever order the file has it in.
         let (superseded, current): (Vec<_>, Vec<_>) =
             (0..rows.len()).partition(|&row| rows.superseded[row]);
-        for row in superseded.into_iter().chain(current) {
+        for (place, row) in (0u32..).zip(superseded.into_iter().chain(current)) {
             let key = builder.key(&rows.keys[rows.series[row] as usize]);
             builder.push(key, rows.instants[row], rows.values[row], rows.flags[row]);
+            if let Some(ticket) = rows.ticket(row) {
+                builder.ticket(place, ticket.clone());
+            }
+            if let Some(late) = rows.late(row) {
+                builder.late(place, late.clone());
+            }
         }
         builder.finish().rows
     }

@@ -4,6 +4,8 @@
 //! deltalake gives the actions, the log store and the checkpoints; the conflict checker, which would
 //! merge two writers, is what we must not use, for a book has one.
 
+mod schema;
+
 use std::{
     collections::{BTreeMap, HashMap, hash_map::RandomState},
     hash::{BuildHasher as _, Hasher as _},
@@ -16,9 +18,9 @@ use std::{
 
 use bytes::Bytes;
 use deltalake_core::{
-    DeltaTable, StructType,
+    DeltaTable,
     kernel::{
-        Action, Add, Protocol, Remove, Snapshot as DeltaSnapshot, Transaction, new_metadata,
+        Action, Add, Remove, Snapshot as DeltaSnapshot, Transaction,
         transaction::{CommitData, TransactionError},
     },
     logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore, get_actions},
@@ -92,6 +94,8 @@ pub(crate) struct NewData {
     pub(crate) day: Option<String>,
     pub(crate) size: u64,
     pub(crate) stats: String,
+    /// Columns that few files have, and that a table made by an earlier version may lack.
+    pub(crate) more_columns: Vec<&'static str>,
 }
 
 /// A file that a commit removes.
@@ -251,6 +255,7 @@ impl Table {
         let snapshot = snapshot.map_err(|source| self.broken(source))?;
         let mut state = TableState {
             version,
+            metadata: Some(snapshot.metadata().clone()),
             ..TableState::default()
         };
         check_protocol(self.root.as_ref(), snapshot.protocol())?;
@@ -359,6 +364,8 @@ impl Table {
         let mut actions = Vec::with_capacity(commit.add.len() + commit.remove.len() + 4);
         if state.version < 0 {
             actions.extend(self.birth()?);
+        } else if let Some(metadata) = self.evolved(state.metadata.as_ref(), &commit.add)? {
+            actions.push(Action::Metadata(metadata));
         }
         actions.extend(
             commit
@@ -395,24 +402,6 @@ impl Table {
         let data = CommitData::new(actions, operation, metadata, txns.collect());
         let bytes = data.get_bytes()?;
         Ok((data.actions, bytes))
-    }
-
-    /// The actions that make a table. History is evidence: nobody who honors the table's settings
-    /// deletes its log.
-    fn birth(&self) -> Result<[Action; 2], Cause> {
-        let fields: Vec<Value> = self.shape.columns.iter().map(|(name, kind, null)| {
-            json!({ "name": name, "type": kind, "nullable": *null == Null::Allowed, "metadata": {} })
-        }).collect();
-        let schema: StructType =
-            serde_json::from_value(json!({ "type": "struct", "fields": fields }))?;
-        let settings = [
-            ("delta.enableExpiredLogCleanup", "false"),
-            ("delta.checkpointInterval", "100"),
-        ];
-        let metadata = new_metadata(&schema, self.shape.partition.iter(), settings)?;
-        let protocol: Protocol =
-            serde_json::from_value(json!({ "minReaderVersion": 1, "minWriterVersion": 2 }))?;
-        Ok([Action::Protocol(protocol), Action::Metadata(metadata)])
     }
 
     /// A checkpoint spares readers the log; failing to write one harms nothing.

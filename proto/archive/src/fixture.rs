@@ -1,10 +1,11 @@
 //! Rows, files and books that tests are made of.
 
 use greenpark_model::{
-    day::CivilDay,
-    id::{EnterpriseId, MeterId, ParkId},
+    day::{CivilDay, Instant},
+    id::{EnterpriseId, GatewayId, MeterId, ParkId},
     quantity::{Medium, Quantity},
     reading::{Flag, Kind, Series},
+    ticket::Ticket,
 };
 use proptest::prelude::*;
 
@@ -13,7 +14,7 @@ use crate::{
     builder::RowsBuilder,
     columns::{FileFacts, encode_readings},
     file::FileKind,
-    rows::{Rows, SeriesKey},
+    rows::{Late, Rows, SeriesKey},
 };
 
 pub(crate) fn park() -> ParkId {
@@ -63,8 +64,6 @@ pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
         day,
         kind: kind.clone(),
         offsets: None,
-        duplicates: 0,
-        conflicts: 0,
     };
     NewFile {
         day,
@@ -125,6 +124,62 @@ pub(crate) fn build(log: &[(SeriesKey, i64, i64, u8)]) -> crate::rows::Merged {
     for (key, instant, value, flag) in log {
         let key = builder.key(key);
         builder.push(key, *instant, *value, *flag);
+    }
+    builder.finish()
+}
+
+/// A reading of few that collide, some of them with a ticket, late or sent again.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) key: SeriesKey,
+    pub(crate) instant: i64,
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) value: i64,
+    pub(crate) flag: u8,
+    pub(crate) late: Option<Late>,
+    pub(crate) again: bool,
+}
+
+/// Readings in the order of the log as [`log`], some of them with a ticket, late or sent again.
+pub(crate) fn marked_log() -> impl Strategy<Value = Vec<Sent>> {
+    let ticket = prop::option::weighted(0.4, prop::sample::select(vec!["#2", "7", "A-7"]));
+    let late = prop::option::weighted(0.2, (0i64..3, "g[12]"));
+    let marks = (ticket, late, prop::bool::weighted(0.2), log());
+    let one = prop::collection::vec(marks, 0..40);
+    one.prop_map(|many| {
+        let sent = many.into_iter().filter_map(|(ticket, late, again, log)| {
+            let (key, instant, value, flag) = log.into_iter().next()?;
+            Some(Sent {
+                key,
+                instant,
+                ticket: ticket.map(|text| Ticket::parse(text).expect("a ticket")),
+                value,
+                flag,
+                late: late.map(|(received, gateway)| Late {
+                    received: Instant(received),
+                    gateway: GatewayId::new(&gateway).expect("an id"),
+                }),
+                again,
+            })
+        });
+        sent.collect()
+    })
+}
+
+pub(crate) fn build_marked(log: &[Sent]) -> crate::rows::Merged {
+    let mut builder = RowsBuilder::new();
+    for (row, sent) in (0u32..).zip(log) {
+        let key = builder.key(&sent.key);
+        builder.push(key, sent.instant, sent.value, sent.flag);
+        if let Some(ticket) = &sent.ticket {
+            builder.ticket(row, ticket.clone());
+        }
+        if let Some(late) = &sent.late {
+            builder.late(row, late.clone());
+        }
+        if sent.again {
+            builder.again(row);
+        }
     }
     builder.finish()
 }

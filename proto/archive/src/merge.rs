@@ -1,11 +1,42 @@
 //! Putting readings together: what is the same is dropped, what contradicts is kept and superseded.
+//!
+//! Of one identity the reading that is latest in the log counts. That a value came before does not matter: 10,
+//! 12 and 10 again is 10, for somebody corrected a correction. What must be told from that is a record that is
+//! merely *read* again, after a kill between two commits of a flush: its rows stand in a file already. Parts
+//! therefore say how far into the log they reach, and are put in that order; each holds every record of its
+//! range, so the last value of an identity in the part that reaches furthest is the last one in the log.
+//! A record that was *sent* again, by a gateway that numbers its messages, is known by its numbers: its readings
+//! keep the place that they had.
+
+mod marked;
 
 use std::{collections::HashSet, ops::Range};
 
-use crate::rows::{Merged, Rows, SeriesKey};
+use greenpark_model::ticket::Ticket;
+
+use crate::rows::{Again, Late, Merged, Rows, SeriesKey, sparse};
 
 /// From this many readings of one identity on, a set finds repeats; below it, looking is faster.
 const LOOK_MAX: usize = 32;
+
+/// What few readings have besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Marks<'a> {
+    pub(crate) ticket: Option<&'a Ticket>,
+    pub(crate) late: Option<&'a Late>,
+    pub(crate) again: Option<Again>,
+}
+
+impl<'a> Marks<'a> {
+    /// Those of a row.
+    fn of(rows: &'a Rows, row: usize) -> Self {
+        Self {
+            ticket: rows.ticket(row),
+            late: rows.late(row),
+            again: rows.is_again(row).then_some(Again),
+        }
+    }
+}
 
 /// Rows under construction, one series after the other.
 #[derive(Debug, Default)]
@@ -22,6 +53,7 @@ impl Sink {
             values: Vec::with_capacity(rows),
             flags: Vec::with_capacity(rows),
             superseded: Vec::with_capacity(rows),
+            ..Rows::default()
         };
         Self {
             merged: Merged {
@@ -41,9 +73,37 @@ impl Sink {
         rows.superseded.push(superseded);
     }
 
+    /// Says what the reading that was appended last has besides.
+    pub(crate) fn mark(&mut self, marks: Marks<'_>) {
+        let rows = &mut self.merged.rows;
+        // OK because a day has fewer readings than 2^32.
+        let row = rows.instants.len() as u32 - 1;
+        rows.tickets.extend(marks.ticket.map(|t| (row, t.clone())));
+        rows.late.extend(marks.late.map(|late| (row, late.clone())));
+        rows.again.extend(marks.again.map(|again| (row, again)));
+    }
+
     /// Appends readings of the series that is under way.
     pub(crate) fn extend(&mut self, from: &Rows, range: Range<usize>) {
         let rows = &mut self.merged.rows;
+        // OK because a day has fewer readings than 2^32.
+        let start = rows.instants.len() as u32;
+        let moved = |row: u32| row + start;
+        rows.tickets.extend(
+            sparse::cut(&from.tickets, &range)
+                .into_iter()
+                .map(|(row, ticket)| (moved(row), ticket)),
+        );
+        rows.late.extend(
+            sparse::cut(&from.late, &range)
+                .into_iter()
+                .map(|(row, late)| (moved(row), late)),
+        );
+        rows.again.extend(
+            sparse::cut(&from.again, &range)
+                .into_iter()
+                .map(|(row, again)| (moved(row), again)),
+        );
         rows.instants
             .extend_from_slice(&from.instants[range.clone()]);
         rows.values.extend_from_slice(&from.values[range.clone()]);
@@ -52,8 +112,8 @@ impl Sink {
     }
 
     /// Ends the series that is under way: drops duplicates and marks what is superseded. Its readings
-    /// are sorted by instant, those of one instant in the order of the log.
-    pub(crate) fn close(&mut self, key: SeriesKey) {
+    /// are sorted by instant, those of one instant in the order of the log; `repeats` were dropped before.
+    pub(crate) fn close(&mut self, key: SeriesKey, repeats: u32) {
         let Merged {
             rows,
             duplicates,
@@ -65,49 +125,58 @@ impl Sink {
             instants.is_sorted(),
             "a series is closed in the order of its instants"
         );
+        let before = instants.len();
         if instants.windows(2).any(|pair| pair[0] == pair[1]) {
-            let (dropped, contradicted) = settle(rows, start);
-            *duplicates += dropped;
-            *conflicts += contradicted;
+            *conflicts += if marked::has_marks(rows, start) {
+                marked::settle(rows, start)
+            } else {
+                settle(rows, start)
+            };
         } else {
             rows.superseded[start..].fill(false);
         }
+        let dropped = before - (rows.instants.len() - start);
+        *duplicates += dropped as u64;
         // OK because a book has fewer series than 2^32.
         let index = rows.keys.len() as u32;
+        let repeats = u32::try_from(dropped)
+            .unwrap_or(u32::MAX)
+            .saturating_add(repeats);
+        if repeats > 0 {
+            rows.repeats.push((index, repeats));
+        }
         rows.series.resize(rows.instants.len(), index);
         rows.keys.push(key);
     }
 
-    pub(crate) fn finish(self) -> Merged {
+    /// What was made, of records before `until`.
+    pub(crate) fn finish(mut self, until: u64) -> Merged {
+        self.merged.rows.until = until;
         debug_assert!(self.merged.rows.is_sound());
         self.merged
     }
 }
 
-/// Settles the identities from row `start` on; returns how many rows it dropped and newly superseded.
-fn settle(rows: &mut Rows, start: usize) -> (u64, u64) {
+/// Settles the identities from row `start` on, none of which has a mark; returns how many rows
+/// it newly superseded.
+fn settle(rows: &mut Rows, start: usize) -> u64 {
     let end = rows.instants.len();
     let (mut read, mut write, mut superseded) = (start, start, 0u64);
     while read < end {
         let instant = rows.instants[read];
         let same = rows.instants[read..].partition_point(|&other| other == instant);
         let first = write;
-        let mut seen = HashSet::new();
-        for row in read..read + same {
-            let (value, flag) = (rows.values[row], rows.flags[row]);
-            let known = if same < LOOK_MAX {
-                (first..write).any(|kept| rows.values[kept] == value && rows.flags[kept] == flag)
-            } else {
-                !seen.insert((value, flag))
-            };
-            if !known {
-                rows.instants[write] = instant;
-                rows.values[write] = value;
-                rows.flags[write] = flag;
-                rows.superseded[write] = rows.superseded[row];
+        if same < LOOK_MAX {
+            for row in read..read + same {
+                write = keep(rows, first..write, row);
+            }
+        } else {
+            for row in last_of_each(&rows.values, &rows.flags, read..read + same) {
+                copy(rows, row, write);
                 write += 1;
             }
         }
+        rows.instants[first..write].fill(instant);
         let older = &mut rows.superseded[first..write - 1];
         superseded += older.iter().filter(|before| !**before).count() as u64;
         older.fill(true);
@@ -118,16 +187,53 @@ fn settle(rows: &mut Rows, start: usize) -> (u64, u64) {
     rows.values.truncate(write);
     rows.flags.truncate(write);
     rows.superseded.truncate(write);
-    ((end - write) as u64, superseded)
+    superseded
+}
+
+/// Puts `row` behind the `kept` ones of its identity, in the place of the one that says the same if there is
+/// one; returns where they end then.
+fn keep(rows: &mut Rows, kept: Range<usize>, row: usize) -> usize {
+    let (value, flag) = (rows.values[row], rows.flags[row]);
+    let same = |at: &usize| rows.values[*at] == value && rows.flags[*at] == flag;
+    let Some(at) = kept.clone().rev().find(same) else {
+        copy(rows, row, kept.end);
+        return kept.end + 1;
+    };
+    if at + 1 < kept.end {
+        let moved = at..kept.end;
+        rows.values[moved.clone()].rotate_left(1);
+        rows.flags[moved.clone()].rotate_left(1);
+        rows.superseded[moved].rotate_left(1);
+    }
+    kept.end
+}
+
+fn copy(rows: &mut Rows, from: usize, to: usize) {
+    rows.values[to] = rows.values[from];
+    rows.flags[to] = rows.flags[from];
+    rows.superseded[to] = rows.superseded[from];
+}
+
+/// The last row of each (value, flag) among `range`, in order.
+fn last_of_each(values: &[i64], flags: &[u8], range: Range<usize>) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    let mut kept: Vec<usize> = range
+        .rev()
+        .filter(|&row| seen.insert((values[row], flags[row])))
+        .collect();
+    kept.reverse();
+    kept
 }
 
 /// See [`Rows::merge`].
 pub(crate) fn merge(parts: &[&Rows]) -> Merged {
-    let parts: Vec<&Rows> = parts
+    let mut parts: Vec<&Rows> = parts
         .iter()
         .copied()
         .filter(|part| !part.is_empty())
         .collect();
+    parts.sort_by_key(|part| part.until);
+    let until = parts.last().map_or(0, |part| part.until);
     let mut keys: Vec<&SeriesKey> = parts.iter().flat_map(|part| &part.keys).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -135,20 +241,22 @@ pub(crate) fn merge(parts: &[&Rows]) -> Merged {
     let mut sink = Sink::with_capacity(total, keys.len());
     let mut cursors: Vec<_> = parts
         .iter()
-        .map(|part| (*part, part.spans().peekable()))
+        .map(|part| (*part, part.spans().enumerate().peekable()))
         .collect();
     let (mut slices, mut scratch) = (Vec::new(), Vec::new());
     for key in keys {
         slices.clear();
+        let mut repeats = 0u32;
         for (part, spans) in &mut cursors {
-            if let Some((_, span)) = spans.next_if(|(other, _)| *other == key) {
+            if let Some((at, (_, span))) = spans.next_if(|(_, (other, _))| *other == key) {
+                repeats = repeats.saturating_add(part.repeats_of(at));
                 slices.push((*part, span));
             }
         }
         gather(&mut sink, &slices, &mut scratch);
-        sink.close(key.clone());
+        sink.close(key.clone(), repeats);
     }
-    sink.finish()
+    sink.finish(until)
 }
 
 /// Appends the slices of one series to the sink, by instant and, within one, in the order of the slices.
@@ -177,6 +285,9 @@ fn gather(sink: &mut Sink, slices: &[(&Rows, Range<usize>)], scratch: &mut Vec<(
             part.flags[row],
             part.superseded[row],
         );
+        if !(part.tickets.is_empty() && part.late.is_empty() && part.again.is_empty()) {
+            sink.mark(Marks::of(part, row));
+        }
     }
 }
 

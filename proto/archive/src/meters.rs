@@ -6,12 +6,15 @@
 //! - kind [`METER`], `{"title":"…","quantity":"electricity","kind":"register","interval_s":3600,
 //!   "modulus":"1000000","rated_per_hour":"400","headroom":"1.2","multiplier":"12000","counted":true,
 //!   "parent":"main","verified_until":"2027-05-31","water_source":"municipal","waste_code":
-//!   "900-001-S02"}`; whatever follows `counted`,
+//!   "900-001-S02","bidirectional":true,"restart":"06:00"}`; whatever follows `counted`,
 //!   `modulus`, `rated_per_hour`, `headroom` (the k of the bound rated × Δt × k) and `multiplier` may be
-//!   absent. The multiplier of the meter's first day counts until a change.
+//!   absent. The multiplier of the meter's first day counts until a change. `restart` is the local time at which
+//!   a daily counter starts anew, midnight where it is absent.
 //! - kind [`METER_CHANGE`], `{"quantity":"electricity","at":"2026-03-05T10:30:00+08:00","old_final":"5012",
 //!   "new_initial":"3","multiplier":"8000"}`; a later one of the same instant replaces it, and a
 //!   [withdrawal](crate::withdrawal) of it takes it away.
+
+mod profile;
 
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
@@ -20,10 +23,9 @@ use std::{
 
 use greenpark_model::{
     amount::Amount,
-    day::{CivilDay, DayRange, Instant, TimeError},
-    fold::{MeterChange, Multiplier, Traits},
+    day::{CivilDay, Instant, TimeError},
+    fold::{MeterChange, Multiplier},
     id::{EnterpriseId, IdError, MeterId, ParkId},
-    limits::MICRO,
     quantity::{Quantity, UnknownQuantity},
     reading::{Kind, Series},
     waste_code::{WasteCode, WasteCodeError},
@@ -41,9 +43,6 @@ use crate::{
 pub const METER: &str = "meter";
 /// The kind of the entry of another meter in its place, or another multiplier.
 pub const METER_CHANGE: &str = "meter-change";
-/// The k of the bound rated × Δt × k where an entry gives none: a fifth above the rating.
-const HEADROOM_MICRO: i64 = 1_200_000;
-
 /// A meter as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meter {
@@ -65,6 +64,10 @@ pub struct Meter {
     pub multiplier: Multiplier,
     /// Whether it counts in the enterprise's consumption; a sub-meter does not.
     pub counted: bool,
+    /// Whether it measures both ways: import and export.
+    pub bidirectional: bool,
+    /// The minute of the day at which a daily counter starts anew; midnight where it is not given.
+    pub restart: Option<u16>,
     /// What else is known of it.
     pub particulars: Particulars,
 }
@@ -123,6 +126,9 @@ pub enum MeterError {
     /// An instant or a day is none.
     #[error("an instant or a day is none")]
     Instant(#[from] TimeError),
+    /// A time of the day is none.
+    #[error("'{0}' is no time of the day; write 06:30")]
+    Clock(String),
 }
 
 /// An entry that cannot be read.
@@ -151,6 +157,10 @@ struct Body {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     multiplier: Option<String>,
     counted: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    bidirectional: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restart: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,6 +169,10 @@ struct Body {
     water_source: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     waste_code: Option<String>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[derive(Serialize, Deserialize)]
@@ -200,6 +214,8 @@ impl Meter {
                 None => Multiplier::ONE,
             },
             counted: body.counted,
+            bidirectional: body.bidirectional,
+            restart: body.restart.as_deref().map(read_clock).transpose()?,
             particulars: Particulars {
                 parent: body.parent.as_deref().map(MeterId::new).transpose()?,
                 verified_until: body.verified_until.map(|day| day.parse()).transpose()?,
@@ -225,23 +241,14 @@ impl Meter {
             multiplier: (self.multiplier != Multiplier::ONE)
                 .then(|| self.multiplier.value().to_string()),
             counted: self.counted,
+            bidirectional: self.bidirectional,
+            restart: self.restart.map(write_clock),
             parent: of.parent.as_ref().map(ToString::to_string),
             verified_until: of.verified_until.map(|day| day.to_string()),
             water_source: of.water_source.map(|source| source.as_str().to_owned()),
             waste_code: of.waste_code.map(|code| code.to_string()),
         };
         serde_json::to_string(&body).expect("texts, numbers and flags are JSON")
-    }
-
-    /// Rated × k: the most that is believed of an hour.
-    fn bound_per_hour(&self) -> Option<Amount> {
-        let rated = i128::from(self.rated_per_hour?.micro());
-        let headroom = self.headroom.map_or(HEADROOM_MICRO, Amount::micro);
-        let bound = rated * i128::from(headroom) / i128::from(MICRO);
-        // A bound beyond what is stored binds nothing.
-        i64::try_from(bound)
-            .ok()
-            .and_then(|micro| Amount::from_micro(micro).ok())
     }
 }
 
@@ -351,31 +358,6 @@ impl Meters {
         changed.map(|c| c.multiplier).or(first)
     }
 
-    /// What the fold needs to know of the meter of `series`: modulus and bound as they were at the end of
-    /// `year`, the multiplier of its first day, and every change.
-    #[must_use]
-    pub fn traits(&self, enterprise: &EnterpriseId, series: &Series, year: i16) -> Traits {
-        let key = MeterKey {
-            enterprise: enterprise.clone(),
-            meter: series.meter.clone(),
-            quantity: series.quantity,
-        };
-        let Some(meter) = self.entries.get(&key) else {
-            return Traits::default();
-        };
-        let last = DayRange::year(year).map(DayRange::last);
-        let at_end = last.and_then(|day| meter.on(day));
-        match at_end.or_else(|| meter.latest()) {
-            Some(entry) if entry.body.kind == series.kind => Traits {
-                modulus: entry.body.modulus,
-                bound_per_hour: entry.body.bound_per_hour(),
-                multiplier: first_multiplier(meter).unwrap_or_default(),
-                changes: self.changes(&key).to_vec(),
-            },
-            _ => Traits::default(),
-        }
-    }
-
     /// Changes when the traits of a meter do: folds made before are void then.
     #[must_use]
     pub fn digest(&self) -> u64 {
@@ -385,13 +367,31 @@ impl Meters {
             for entry in meter.entries() {
                 (entry.valid_from, entry.valid_to).hash(&mut hasher);
                 let body = &entry.body;
-                (body.kind, body.modulus, body.bound_per_hour()).hash(&mut hasher);
-                body.multiplier.hash(&mut hasher);
+                (body.kind, body.profile(), body.multiplier).hash(&mut hasher);
             }
         }
         self.changes.hash(&mut hasher);
         hasher.finish()
     }
+}
+
+/// Reads a time of the day as minutes since midnight.
+///
+/// # Errors
+/// [`MeterError::Clock`] if it is none.
+pub fn read_clock(text: &str) -> Result<u16, MeterError> {
+    let minutes = || {
+        let (hours, minutes) = text.split_once(':').filter(|_| text.len() == 5)?;
+        let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+        (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
+    };
+    minutes().ok_or_else(|| MeterError::Clock(text.chars().take(40).collect()))
+}
+
+/// The text of a time of the day.
+#[must_use]
+pub fn write_clock(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
 /// The multiplier of a meter's first day.

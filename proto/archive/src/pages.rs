@@ -86,6 +86,21 @@ pub(crate) fn indices(runs: &[Run], dictionary: usize) -> Vec<u8> {
     body
 }
 
+/// What a data page of a nullable column begins with: the length of its levels in bytes, and these in runs,
+/// 1 where there is a value.
+pub(crate) fn levels(runs: &[Run]) -> Vec<u8> {
+    let mut body = vec![0; 4];
+    for run in runs {
+        varint(&mut body, u64::from(run.length) << 1);
+        // OK because a level is 0 or 1.
+        body.push(run.index as u8);
+    }
+    // OK because a page has at most 65,536 rows.
+    let length = (body.len() - 4) as u32;
+    body[..4].copy_from_slice(&length.to_le_bytes());
+    body
+}
+
 /// A data page's body of booleans in PLAIN: eight to a byte, the first in the lowest bit.
 pub(crate) fn booleans(values: &[bool]) -> Vec<u8> {
     let byte = |eight: &[bool]| {

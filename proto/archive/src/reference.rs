@@ -167,11 +167,30 @@ impl Reference {
     /// # Errors
     /// [`PublishError`]: unless it is [`Commit`](PublishError::Commit), nothing was appended.
     pub async fn append(&self, entries: Vec<ReferenceEntry>) -> Result<i64, PublishError> {
-        let bytes = encode(&entries)?;
+        self.append_checked(|_| Ok(entries.clone()))
+            .await
+            .map(|(version, _)| version)
+    }
+
+    /// Appends what `make` says of the entries as they stand, durably and all at once; returns the version
+    /// that holds them, and how many they are. Where another appends at the same time, `make` is called again
+    /// with what that one appended, so what it checks holds when its entries are committed.
+    ///
+    /// # Errors
+    /// What `make` refuses, or a [`PublishError`]: unless it is [`Commit`](PublishError::Commit), nothing was
+    /// appended.
+    pub async fn append_checked<E: From<PublishError>>(
+        &self,
+        make: impl Fn(&ReferenceSnapshot) -> Result<Vec<ReferenceEntry>, E> + Send + Sync,
+    ) -> Result<(i64, usize), E> {
         let mut known = self.known.lock().await;
         let mut attempt = 1;
-        loop {
-            let state = &mut self.refresh(&mut known).await?.state;
+        let count = loop {
+            let current = self.refresh(&mut known).await;
+            let current = current.map_err(PublishError::from)?;
+            let entries = make(&current.snapshot)?;
+            let bytes = encode(&entries).map_err(PublishError::from)?;
+            let state = &mut current.state;
             let data = new_data(state.version + 1, &bytes, entries.len());
             self.put(&data.path, &bytes).await?;
             let commit = Commit {
@@ -179,15 +198,16 @@ impl Reference {
                 ..Commit::default()
             };
             match self.table.commit(state, commit).await {
-                Ok(()) => break,
+                Ok(()) => break entries.len(),
                 Err(PublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => {
                     *known = None;
-                    return Err(error);
+                    return Err(error.into());
                 }
             }
-        }
-        let known = self.refresh(&mut known).await?;
+        };
+        let known = self.refresh(&mut known).await;
+        let known = known.map_err(PublishError::from)?;
         let version = known.state.version;
         if known.state.files.len() > FILES_MAX
             && let Err(error) = self.merge(known).await
@@ -197,7 +217,7 @@ impl Reference {
                 "reference files were not merged"
             );
         }
-        Ok(version)
+        Ok((version, count))
     }
 
     async fn put(&self, path: &str, bytes: &Bytes) -> Result<(), PublishError> {
@@ -295,6 +315,7 @@ fn new_data(version: i64, bytes: &Bytes, rows: usize) -> NewData {
         day: None,
         size: bytes.len() as u64,
         stats: format!("{{\"numRecords\":{rows}}}"),
+        more_columns: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use deltalake_core::kernel::{Action, Add, Protocol};
+use deltalake_core::kernel::{Action, Add, Metadata, Protocol};
 
 use crate::error::{Cause, ReadError};
 
@@ -26,6 +26,8 @@ pub(crate) struct TableState<F> {
     pub(crate) marks: BTreeMap<String, i64>,
     /// Paths removed since the state was loaded, oldest first.
     pub(crate) removed: Vec<String>,
+    /// Its newest metadata action, which has the schema; `None` while there is no table.
+    pub(crate) metadata: Option<Metadata>,
     /// Log entries since the last checkpoint.
     pub(crate) entries: usize,
     /// Their bytes.
@@ -39,6 +41,7 @@ impl<F> Default for TableState<F> {
             files: BTreeMap::new(),
             marks: BTreeMap::new(),
             removed: Vec::new(),
+            metadata: None,
             entries: 0,
             entry_bytes: 0,
         }
@@ -83,6 +86,7 @@ impl<F: TableFile> TableState<F> {
                 self.marks.insert(txn.app_id.clone(), txn.version);
             }
             Action::Protocol(protocol) => check_protocol(table, protocol)?,
+            Action::Metadata(metadata) => self.metadata = Some(metadata.clone()),
             _ => {}
         }
         Ok(())

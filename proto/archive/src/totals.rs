@@ -3,6 +3,8 @@
 //! A total counts only where its revision is the sealed file's; rows of older revisions stay, so that a
 //! figure as published on a date can be made again. Files are sorted by series, day and revision.
 
+pub mod odd;
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::{
@@ -11,7 +13,8 @@ use arrow::{
         Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
     },
     datatypes::{
-        Date32Type, Decimal128Type, Int32Type, Int64Type, SchemaRef, TimestampMillisecondType,
+        Date32Type, Decimal128Type, Int32Type, Int64Type, Schema, SchemaRef,
+        TimestampMillisecondType,
     },
 };
 use bytes::Bytes;
@@ -22,7 +25,12 @@ use greenpark_model::{
     id::{EnterpriseId, MeterId},
     reading::{Kind, Series},
 };
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::{
+    arrow::arrow_reader::{
+        ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    },
+    file::metadata::ParquetMetaDataReader,
+};
 
 use crate::{
     delta::{Null, Shape},
@@ -53,6 +61,39 @@ pub struct TotalsRow {
     pub duplicates: u32,
     /// Readings superseded.
     pub conflicts: u32,
+    /// Readings that count and came late.
+    pub late: u32,
+}
+
+impl TotalsRow {
+    /// A row that counts only repeats, `many` of them, which came when the day was sealed as `revision`. It has no
+    /// readings; whatever is said of the series and day, they are to be added to.
+    #[must_use]
+    pub fn repeats(
+        enterprise: EnterpriseId,
+        series: Series,
+        (day, revision): (CivilDay, u32),
+        many: u32,
+    ) -> Self {
+        Self {
+            enterprise,
+            series,
+            day,
+            revision,
+            sha256: [0; 32],
+            rules: "".into(),
+            fold: DayFold::default(),
+            duplicates: many,
+            conflicts: 0,
+            late: 0,
+        }
+    }
+
+    /// Whether the row counts only repeats that came after its revision was sealed.
+    #[must_use]
+    pub fn is_repeats(&self) -> bool {
+        self.fold.readings == 0
+    }
 }
 
 /// A file of a totals table.
@@ -69,8 +110,10 @@ pub struct TotalsFile {
 }
 
 /// Columns of the totals table. `consumption` is within the day: steps over midnight are made when days
-/// are joined. Registers are null where the day has none; `head` is the one after the first, `tail` the
-/// one before the last. `rules` tells the meter's traits that the row was folded by.
+/// are joined. Registers are null where the day has none; `head` is the first that differs from the first,
+/// `tail` the last that differs from the last. `rules` names the meter's traits that the row was folded by. A row without
+/// readings counts repeats that came after its revision was sealed. [`odd`] is what few days have and `late` counts
+/// readings that came late: only files that have some have these columns.
 pub(crate) static SHAPE: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),
@@ -101,16 +144,53 @@ pub(crate) static SHAPE: Shape = Shape {
         ("conflicts", "long", Null::Never),
         ("sha256", "string", Null::Never),
         ("rules", "string", Null::Never),
+        (ODD, "string", Null::Allowed),
+        (LATE, "long", Null::Allowed),
     ],
     partition: &[],
 };
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
+/// The column that only files with odd days have.
+const ODD: &str = "odd";
+/// The column that only files with late readings have.
+const LATE: &str = "late";
+/// The columns that not every file has.
+const MORE: [&str; 2] = [ODD, LATE];
 
-/// The columns of a totals file as Arrow reads them best: texts as dictionaries.
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
+/// The columns of a file without odd days and late readings.
+static USUAL: LazyLock<SchemaRef> = LazyLock::new(|| schema_of_more(&|_| false));
+
+/// The columns of a file that has those of [`MORE`] that `has` names.
+fn schema_with(has: impl Fn(&str) -> bool) -> SchemaRef {
+    if MORE.iter().any(|name| has(name)) {
+        schema_of_more(&has)
+    } else {
+        Arc::clone(&USUAL)
+    }
+}
+
+fn schema_of_more(has: &dyn Fn(&str) -> bool) -> SchemaRef {
+    let kept = |name: &str| !MORE.contains(&name) || has(name);
+    let fields = SCHEMA.fields().iter().filter(|field| kept(field.name()));
+    Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+}
+
+/// The columns of a totals file as Arrow reads them best: texts as dictionaries. `late` is there only in a file
+/// of which some readings came late.
 #[must_use]
 pub fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
+}
+
+/// The columns that the file of `rows` has beyond those of every file.
+pub(crate) fn more_columns(rows: &[TotalsRow]) -> Vec<&'static str> {
+    let odd = rows.iter().any(|row| odd::write_odd(&row.fold).is_some());
+    let late = rows.iter().any(|row| row.late > 0);
+    [(odd, ODD), (late, LATE)]
+        .into_iter()
+        .filter_map(|(any, name)| any.then_some(name))
+        .collect()
 }
 
 impl TableFile for TotalsFile {
@@ -136,13 +216,23 @@ pub(crate) fn file_name(seal: i64, sha256: &[u8; 32]) -> String {
     )
 }
 
-/// Sorts as files are sorted.
-pub(crate) fn sort(rows: &mut [TotalsRow]) {
+/// Sorts as files are sorted, and adds rows up that count only repeats of one series and day.
+pub(crate) fn sort(rows: &mut Vec<TotalsRow>) {
     rows.sort_by(|a, b| {
-        let key = |row: &TotalsRow| (row.day, row.revision);
+        let key = |row: &TotalsRow| (row.day, row.revision, row.is_repeats());
         (&a.enterprise, &a.series)
             .cmp(&(&b.enterprise, &b.series))
             .then_with(|| key(a).cmp(&key(b)))
+    });
+    rows.dedup_by(|next, row| {
+        let same = row.is_repeats()
+            && next.is_repeats()
+            && (row.day, row.revision) == (next.day, next.revision)
+            && (&row.enterprise, &row.series) == (&next.enterprise, &next.series);
+        if same {
+            row.duplicates = row.duplicates.saturating_add(next.duplicates);
+        }
+        same
     });
 }
 
@@ -154,7 +244,18 @@ pub fn encode_totals(rows: &[TotalsRow]) -> Result<Bytes, EncodeError> {
     if rows.is_empty() {
         return Err(EncodeError::Empty);
     }
-    tabular::write(&SCHEMA, columns(rows)?)
+    let mut columns = columns(rows)?;
+    let more = more_columns(rows);
+    if more.contains(&ODD) {
+        let texts: Vec<Option<String>> = rows.iter().map(|row| odd::write_odd(&row.fold)).collect();
+        let texts = texts.iter().map(Option::as_deref);
+        columns.push(Arc::new(texts.collect::<DictionaryArray<Int32Type>>()));
+    }
+    if more.contains(&LATE) {
+        let late = rows.iter().map(|row| i64::from(row.late));
+        columns.push(Arc::new(Int64Array::from_iter_values(late)));
+    }
+    tabular::write(&schema_with(|name| more.contains(&name)), columns)
 }
 
 fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> {
@@ -243,10 +344,17 @@ fn decimals(values: Vec<Option<i128>>, precision: u8) -> Result<Decimal128Array,
 /// # Errors
 /// [`DecodeError`] if the bytes are no such file.
 pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
-    let options = ArrowReaderOptions::new().with_schema(schema());
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
-        .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|source| DecodeError::Parquet(source.into()))?;
+    let parquet = |source: parquet::errors::ParquetError| DecodeError::Parquet(source.into());
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
+    let metadata = metadata.map_err(parquet)?;
+    let columns = metadata.file_metadata().schema_descr().root_schema();
+    let has = |name: &str| columns.get_fields().iter().any(|c| c.name() == name);
+    let schema = schema_with(has);
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(parquet)?;
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+        .build()
+        .map_err(parquet)?;
     let mut rows = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
@@ -302,6 +410,24 @@ impl<'a> TotalsColumns<'a> {
         u32::try_from(array.value(row)).map_err(|_| DecodeError::Column(name))
     }
 
+    /// The fold with what few days have: nothing where the file does not have the column.
+    fn with_odd(&self, fold: DayFold, row: usize) -> Result<DayFold, DecodeError> {
+        match self.batch.column_by_name(ODD) {
+            Some(column) if column.is_valid(row) => {
+                self.parsed(ODD, row, |text| odd::read_odd(text, fold.clone()))
+            }
+            _ => Ok(fold),
+        }
+    }
+
+    /// Readings that came late: none where the file does not have the column.
+    fn late(&self, row: usize) -> Result<u32, DecodeError> {
+        match self.batch.column_by_name(LATE) {
+            Some(column) if column.is_valid(row) => self.count(LATE, row),
+            _ => Ok(0),
+        }
+    }
+
     fn point(&self, names: [&'static str; 2], row: usize) -> Result<Option<Point>, DecodeError> {
         let [instant, register] = names;
         let instants = self
@@ -334,6 +460,25 @@ impl<'a> TotalsColumns<'a> {
             .as_primitive_opt::<Decimal128Type>();
         let within = within.ok_or(DecodeError::Column("consumption"))?.value(row);
         let count = |name| self.count(name, row);
+        let fold = DayFold {
+            readings: count("readings")?,
+            within: Sum(within),
+            first: self.point(["first_instant", "first_register"], row)?,
+            head: self.point(["head_instant", "head_register"], row)?,
+            tail: self.point(["tail_instant", "tail_register"], row)?,
+            last: self.point(["last_instant", "last_register"], row)?,
+            outcomes: Outcomes {
+                rollovers: count("rollovers")?,
+                replacements: count("replacements")?,
+                resets: count("resets")?,
+                jumps: count("jumps")?,
+                glitches: count("glitches")?,
+                invalid: count("invalid")?,
+                manual: count("manual")?,
+                ..Outcomes::default()
+            },
+            odd: None,
+        };
         Ok(TotalsRow {
             enterprise: self.parsed("enterprise", row, |text| EnterpriseId::new(text).ok())?,
             series: Series {
@@ -345,25 +490,10 @@ impl<'a> TotalsColumns<'a> {
             revision: u32::try_from(revision).map_err(|_| DecodeError::Column("revision"))?,
             sha256: self.parsed("sha256", row, unhex)?,
             rules: self.text("rules", row)?.into(),
-            fold: DayFold {
-                readings: count("readings")?,
-                within: Sum(within),
-                first: self.point(["first_instant", "first_register"], row)?,
-                head: self.point(["head_instant", "head_register"], row)?,
-                tail: self.point(["tail_instant", "tail_register"], row)?,
-                last: self.point(["last_instant", "last_register"], row)?,
-                outcomes: Outcomes {
-                    rollovers: count("rollovers")?,
-                    replacements: count("replacements")?,
-                    resets: count("resets")?,
-                    jumps: count("jumps")?,
-                    glitches: count("glitches")?,
-                    invalid: count("invalid")?,
-                    manual: count("manual")?,
-                },
-            },
+            fold: self.with_odd(fold, row)?,
             duplicates: count("duplicates")?,
             conflicts: count("conflicts")?,
+            late: self.late(row)?,
         })
     }
 }

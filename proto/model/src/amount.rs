@@ -16,7 +16,10 @@
 
 use std::{fmt, iter, ops, str::FromStr};
 
-use crate::limits::MICRO;
+use crate::{
+    limits::MICRO,
+    unit::{Ratio, divide_to_even},
+};
 
 /// An exact amount in millionths of its canonical unit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,14 +79,38 @@ impl Amount {
     /// # Errors
     /// [`AmountError`] if the text is no decimal or the result has more than eighteen digits.
     pub fn parse_scaled(text: &[u8], scale: i32) -> Result<Self, AmountError> {
-        let (negative, digits) = match text.split_first() {
-            Some((b'-', rest)) => (true, rest),
-            Some((b'+', rest)) => (false, rest),
-            _ => (false, text),
-        };
+        let (negative, digits) = split_sign(text);
         let magnitude = Digits::scan(digits)?.micro(scale)?;
         let micro = if negative { -magnitude } else { magnitude };
         Self::from_micro(micro)
+    }
+
+    /// Parses a decimal in a unit that is `ratio` canonical units: it is multiplied first and rounded once.
+    ///
+    /// ```
+    /// use greenpark_model::{amount::Amount, quantity::Medium};
+    /// let ratio = Medium::Heat.ratio_of("kWh").expect("3.6 MJ");
+    /// assert_eq!(Amount::parse_by(b"1.25", ratio).expect("a decimal").to_string(), "4.5");
+    /// ```
+    ///
+    /// # Errors
+    /// [`AmountError`] if the text is no decimal or the result has more than eighteen digits.
+    pub fn parse_by(text: &[u8], ratio: Ratio) -> Result<Self, AmountError> {
+        if let Some(power) = ratio.as_power_of_ten() {
+            return Self::parse_scaled(text, power);
+        }
+        let (negative, digits) = split_sign(text);
+        let magnitude = Digits::scan(digits)?.micro_by(ratio)?;
+        Self::from_micro(if negative { -magnitude } else { magnitude })
+    }
+}
+
+/// Whether a text is below zero, and what follows its sign.
+fn split_sign(text: &[u8]) -> (bool, &[u8]) {
+    match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
     }
 }
 
@@ -160,6 +187,29 @@ impl Digits {
         let tie_up = rest == half && (self.inexact || whole % 2 == 1);
         let rounded = whole + u64::from(rest > half || tie_up);
         i64::try_from(rounded).map_err(|_| AmountError::OutOfRange)
+    }
+}
+
+impl Digits {
+    /// As [`Digits::micro`], multiplied by `ratio`.
+    fn micro_by(&self, ratio: Ratio) -> Result<i64, AmountError> {
+        let out_of_range = || AmountError::OutOfRange;
+        // OK because 10^19 × 10^16 is below 2^127.
+        let product = i128::from(self.value) * i128::from(ratio.numerator());
+        let places = self
+            .exponent
+            .saturating_add(ratio.power())
+            .saturating_add(6);
+        let power = 10i128.checked_pow(places.unsigned_abs());
+        let micro = match power {
+            _ if product == 0 => 0,
+            Some(power) if places >= 0 => product.checked_mul(power).ok_or_else(out_of_range)?,
+            // What was cut after the nineteenth digit breaks a tie upwards.
+            Some(power) => divide_to_even(product * 2 + i128::from(self.inexact), power * 2),
+            None if places < 0 => 0,
+            None => return Err(AmountError::OutOfRange),
+        };
+        i64::try_from(micro).map_err(|_| AmountError::OutOfRange)
     }
 }
 

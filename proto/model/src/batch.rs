@@ -2,11 +2,14 @@
 //!
 //! Columns have one entry a reading; `series` says which of [`Batch::series_table`]'s entries the
 //! reading belongs to. A [`Batch`] always has columns of one length and indices that exist.
+//!
+//! Few readings have a ticket, and fewer are late, so both are lists of rows and empty in the usual batch.
 
 use crate::{
     day::Instant,
     limits::{BATCH_READINGS_MAX, BATCH_SERIES_MAX},
-    reading::{Flag, Reading, Series},
+    reading::{Flag, Kind, Reading, Series},
+    ticket::Ticket,
 };
 
 /// Readings in columns.
@@ -17,6 +20,9 @@ pub struct Batch {
     instants: Vec<i64>,
     values: Vec<i64>,
     flags: Vec<u8>,
+    tickets: Vec<(u32, Ticket)>,
+    late: Vec<u32>,
+    received: Option<Instant>,
 }
 
 /// Why columns are no batch.
@@ -40,6 +46,15 @@ pub enum BatchError {
     /// A flag that is no flag.
     #[error("{0} is no data flag")]
     Flag(u8),
+    /// Tickets or late readings out of order, twice, or of a reading that is not there.
+    #[error("the list of {0} names reading {1} out of order, or a reading that is not there")]
+    Sparse(&'static str, u32),
+    /// A ticket of a reading that is no event.
+    #[error("reading {0} has a ticket, but only events have one")]
+    TicketOfOther(u32),
+    /// Late readings of which nobody knows when they came.
+    #[error("a batch has late readings and does not say when they were received")]
+    Received,
 }
 
 /// The columns of a batch, one entry a reading.
@@ -53,6 +68,12 @@ pub struct Columns {
     pub values: Vec<i64>,
     /// Codes of [`Flag`].
     pub flags: Vec<u8>,
+    /// Tickets of events, by row, ascending.
+    pub tickets: Vec<(u32, Ticket)>,
+    /// Rows of late readings, ascending.
+    pub late: Vec<u32>,
+    /// When ingest received the late readings.
+    pub received: Option<Instant>,
 }
 
 impl Batch {
@@ -72,6 +93,9 @@ impl Batch {
             instants,
             values,
             flags,
+            tickets,
+            late,
+            received,
         } = columns;
         let rows = series.len();
         if instants.len() != rows || values.len() != rows || flags.len() != rows {
@@ -99,13 +123,31 @@ impl Batch {
         {
             return Err(BatchError::Value);
         }
-        Ok(Self {
+        check_rows("tickets", rows, tickets.iter().map(|(row, _)| *row))?;
+        check_rows("late readings", rows, late.iter().copied())?;
+        if !late.is_empty() && received.is_none() {
+            return Err(BatchError::Received);
+        }
+        let batch = Self {
             table,
             series,
             instants,
             values,
             flags,
-        })
+            tickets,
+            received: received.filter(|_| !late.is_empty()),
+            late,
+        };
+        let other = |(row, _): &&(u32, Ticket)| batch.kind_of(*row) != Some(Kind::Event);
+        match batch.tickets.iter().find(other) {
+            Some(&(row, _)) => Err(BatchError::TicketOfOther(row)),
+            None => Ok(batch),
+        }
+    }
+
+    fn kind_of(&self, row: u32) -> Option<Kind> {
+        let series = *self.series.get(usize::try_from(row).ok()?)?;
+        Some(self.table.get(usize::try_from(series).ok()?)?.kind)
     }
 
     /// Adds a series and returns its index; the caller keeps the index, the batch does not search.
@@ -139,6 +181,44 @@ impl Batch {
         Ok(())
     }
 
+    /// Appends an event with its ticket, sent or implied.
+    ///
+    /// # Errors
+    /// [`BatchError`] as [`Batch::push`], and if the series is not one of events.
+    pub fn push_ticketed(
+        &mut self,
+        series: u32,
+        reading: Reading,
+        ticket: Ticket,
+    ) -> Result<(), BatchError> {
+        // OK because a batch has at most BATCH_READINGS_MAX readings.
+        let row = u32::try_from(self.len()).map_err(|_| BatchError::TooManyReadings)?;
+        let of = usize::try_from(series).ok();
+        let event = |series: &Series| series.kind == Kind::Event;
+        if of
+            .and_then(|of| self.table.get(of))
+            .is_some_and(|s| !event(s))
+        {
+            return Err(BatchError::TicketOfOther(row));
+        }
+        self.push(series, reading)?;
+        self.tickets.push((row, ticket));
+        Ok(())
+    }
+
+    /// Marks the reading that was appended last as late; `received` is when it came. The batch keeps the
+    /// latest of them.
+    pub fn mark_last_late(&mut self, received: Instant) {
+        let Some(row) = self.len().checked_sub(1) else {
+            return;
+        };
+        let row = u32::try_from(row).expect("a batch has at most BATCH_READINGS_MAX readings");
+        if self.late.last() != Some(&row) {
+            self.late.push(row);
+        }
+        self.received = self.received.max(Some(received));
+    }
+
     /// Readings in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -163,6 +243,15 @@ impl Batch {
         self.instants.truncate(len);
         self.values.truncate(len);
         self.flags.truncate(len);
+        if self.tickets.is_empty() && self.late.is_empty() {
+            return;
+        }
+        let stays = |row: u32| usize::try_from(row).is_ok_and(|row| row < len);
+        self.tickets
+            .truncate(self.tickets.partition_point(|(row, _)| stays(*row)));
+        self.late
+            .truncate(self.late.partition_point(|row| stays(*row)));
+        self.received = self.received.filter(|_| !self.late.is_empty());
     }
 
     /// Forgets readings and series, keeping the room.
@@ -201,9 +290,47 @@ impl Batch {
         &self.flags
     }
 
+    /// The events that have a ticket: row and ticket, ascending. Empty in the usual batch.
+    #[must_use]
+    pub fn tickets(&self) -> &[(u32, Ticket)] {
+        &self.tickets
+    }
+
+    /// The readings that came late, by row, ascending. Empty in the usual batch.
+    #[must_use]
+    pub fn late(&self) -> &[u32] {
+        &self.late
+    }
+
+    /// When ingest received the late readings; `None` where there are none.
+    #[must_use]
+    pub fn received(&self) -> Option<Instant> {
+        self.received
+    }
+
     /// The latest instant, if there is a reading.
     #[must_use]
     pub fn latest(&self) -> Option<Instant> {
         self.instants.iter().max().map(|&ms| Instant(ms))
     }
 }
+
+/// Checks that `list` names rows of `rows`, each once and in order.
+fn check_rows(
+    name: &'static str,
+    rows: usize,
+    list: impl Iterator<Item = u32>,
+) -> Result<(), BatchError> {
+    let mut next = 0;
+    for row in list {
+        let there = usize::try_from(row).is_ok_and(|row| row < rows);
+        if row < next || !there {
+            return Err(BatchError::Sparse(name, row));
+        }
+        next = row.saturating_add(1);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,7 @@ use crate::{
     day::CivilDay,
     indicator::RatioError,
     money::PriceBase,
+    positive::Positive,
     quantity::Medium,
 };
 
@@ -182,7 +183,7 @@ pub struct CarbonRatio {
     /// What it was divided by.
     pub per: Denominator,
     /// tCO₂ per unit of the denominator, exact to 28 digits.
-    pub value: Decimal,
+    pub value: Positive,
 }
 
 impl Region {
@@ -383,15 +384,14 @@ impl CarbonRatio {
     /// The fall since `base` as a fraction (0.18 is 18 % less; negative is a rise).
     ///
     /// # Errors
-    /// [`RatioError::MixedBases`] if the denominators differ, [`RatioError::ZeroDenominator`] if the base
-    /// is zero, [`RatioError::OutOfRange`] beyond 28 digits.
+    /// [`RatioError::MixedBases`] if the denominators differ, [`RatioError::OutOfRange`] beyond 28 digits.
     pub fn fall_since(&self, base: &Self) -> Result<Decimal, RatioError> {
         if self.per != base.per {
             return Err(RatioError::MixedBases);
         }
-        let remaining = divide(self.value, base.value)?;
-        Decimal::ONE
-            .checked_sub(remaining)
+        let remaining = self.value.get().checked_div(base.value.get());
+        remaining
+            .and_then(|remaining| Decimal::ONE.checked_sub(remaining))
             .ok_or(RatioError::OutOfRange)
     }
 }
@@ -399,36 +399,27 @@ impl CarbonRatio {
 /// `tco2` tonnes of CO₂ per value added of `value_added` × 10⁴ yuan at `prices`.
 ///
 /// # Errors
-/// [`RatioError::ZeroDenominator`], [`RatioError::OutOfRange`].
+/// [`RatioError::OutOfRange`] beyond 28 digits.
 pub fn per_value_added(
-    tco2: Decimal,
-    value_added: Decimal,
+    tco2: Positive,
+    value_added: Positive,
     prices: PriceBase,
 ) -> Result<CarbonRatio, RatioError> {
     Ok(CarbonRatio {
         per: Denominator::ValueAdded(prices),
-        value: divide(tco2, value_added)?,
+        value: tco2.over(value_added).ok_or(RatioError::OutOfRange)?,
     })
 }
 
 /// `tco2` tonnes of CO₂ per `tce` tonnes of standard coal at `basis`.
 ///
 /// # Errors
-/// [`RatioError::ZeroDenominator`], [`RatioError::OutOfRange`].
-pub fn per_tce(tco2: Decimal, tce: Decimal, basis: Basis) -> Result<CarbonRatio, RatioError> {
+/// [`RatioError::OutOfRange`] beyond 28 digits.
+pub fn per_tce(tco2: Positive, tce: Positive, basis: Basis) -> Result<CarbonRatio, RatioError> {
     Ok(CarbonRatio {
         per: Denominator::StandardCoal(basis),
-        value: divide(tco2, tce)?,
+        value: tco2.over(tce).ok_or(RatioError::OutOfRange)?,
     })
-}
-
-fn divide(numerator: Decimal, denominator: Decimal) -> Result<Decimal, RatioError> {
-    if denominator.is_zero() {
-        return Err(RatioError::ZeroDenominator);
-    }
-    numerator
-        .checked_div(denominator)
-        .ok_or(RatioError::OutOfRange)
 }
 
 #[cfg(test)]

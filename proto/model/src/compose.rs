@@ -1,33 +1,40 @@
 //! Joining days into the consumption of a period.
 //!
-//! Each day's [`DayFold`] proves what happened between its first and last register. What happened from
-//! one day's last register to the next one's first is an *edge*. An edge is split at midnight by
-//! interpolation between the two registers; the part of each day is *estimated* unless a register stands
-//! within a minute of midnight. An edge over a gap of days is allocated over the gap in the same way:
+//! Each day's [`DayFold`] keeps the stretches of registers of which nothing is left to decide. What happened
+//! between and around them is decided here, on the stretches of all the days given, by the rules that a day
+//! decides by: so a period is what one fold of all its readings would be, wherever midnight falls.
+//!
+//! What was consumed from one day's last register to a later one's first is an *edge*. An edge is split at
+//! midnight by interpolation between the two registers; the part of each day is *estimated* unless a register
+//! stands within a minute of midnight. An edge over a gap of days is allocated over the gap in the same way:
 //! its energy is real and is never dropped. A gap of more than two hours is allocated by
 //! [like days](crate::like_days) where there are any.
 //!
-//! Where the two registers of an edge do not agree, the reading next to one of them may: a day's first
-//! reading that was a dip, or its last one that was a spike, is left out here, and what the day had
-//! booked for it is taken back. Otherwise the edge is a named reset or jump.
-//!
 //! The parts of an edge are differences of interpolated registers, so they sum to the edge exactly.
 
+use std::collections::BTreeMap;
+
 use crate::{
+    account::{Account, Piece, Place},
     amount::Sum,
     day::{CivilDay, DayRange, Instant},
-    fold::{DayFold, Outcomes, Point, Step, Traits, is_jitter},
+    fold::{DayFold, Life, Outcomes, Point, Step, Traits, explain},
     like_days::LikeDays,
-    limits::MIDNIGHT_MS_TOLERANCE,
+    limits::{GLITCH_MS_MAX, LEAP_TIMES, MIDNIGHT_MS_TOLERANCE},
+    usual::Usual,
 };
 
 /// The consumption of one series in a period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Consumption {
-    /// What was consumed.
+    /// What was consumed; of a meter of both ways, net.
     pub amount: Sum,
     /// The part of it that was allocated over a midnight or a gap without a register there.
     pub estimated: Sum,
+    /// What a meter of both ways measured below zero, as an amount above it: import is the amount and this.
+    pub export: Sum,
+    /// What was set aside as no consumption, as an amount above zero; outcomes say why.
+    pub set_aside: Sum,
     /// Distinct readings of the period.
     pub readings: u64,
     /// Days of the period with a reading.
@@ -37,7 +44,7 @@ pub struct Consumption {
 }
 
 /// Joins `days`, sorted by day and without repeats, into the consumption of `range`. Days outside the
-/// range serve as neighbours: give at least the nearest day with readings on either side.
+/// range serve as neighbours: give those that [`neighbours`] names.
 #[must_use]
 pub fn compose(traits: &Traits, range: DayRange, days: &[(CivilDay, DayFold)]) -> Consumption {
     compose_like(traits, range, days, &LikeDays::default())
@@ -52,20 +59,30 @@ pub fn compose_like(
     like: &LikeDays<'_>,
 ) -> Consumption {
     let mut total = Consumption::default();
-    let mut previous: Option<&DayFold> = None;
-    for (day, fold) in days {
-        if fold.first.is_some() {
-            if let Some(before) = previous {
-                total.add_edge(traits, range, (before, fold), like);
-            }
-            previous = Some(fold);
+    let within = |entry: usize| range.contains(days[entry].0);
+    each_piece(traits, days, like, |piece| match piece {
+        Piece::Within {
+            entry,
+            amount,
+            export,
+        } if within(entry) => {
+            total.amount += amount;
+            total.export += export;
         }
-        if range.contains(*day) {
-            total.amount += fold.within;
-            total.readings += u64::from(fold.readings);
-            total.days += u32::from(fold.readings > 0);
-            total.outcomes = total.outcomes.plus(fold.outcomes);
-        }
+        Piece::Came {
+            place,
+            outcomes,
+            set_aside,
+        } if is_within(place, range, within) => total.came(outcomes, set_aside),
+        Piece::Edge {
+            before,
+            after,
+            delta,
+        } => total.add_edge(&Edge::new(before, after, delta), range, like),
+        Piece::Within { .. } | Piece::Came { .. } => {}
+    });
+    for (_, fold) in days.iter().filter(|(day, _)| range.contains(*day)) {
+        total.count(fold);
     }
     total
 }
@@ -78,168 +95,322 @@ pub fn compose_daily(
     days: &[(CivilDay, DayFold)],
     like: &LikeDays<'_>,
 ) -> Vec<(CivilDay, Consumption)> {
-    let mut daily = Vec::new();
-    for day in range.iter() {
-        let Some(one) = DayRange::new(day, day) else {
+    let mut daily: BTreeMap<CivilDay, Consumption> = BTreeMap::new();
+    let day_of = |place: Place| match place {
+        Place::Entry(entry) => days[entry].0,
+        // A register at midnight belongs to the day that it closes.
+        Place::Over(instant) => Instant(instant.0.saturating_sub(1)).day(),
+    };
+    each_piece(traits, days, like, |piece| match piece {
+        Piece::Within {
+            entry,
+            amount,
+            export,
+        } => {
+            let total = daily.entry(days[entry].0).or_default();
+            total.amount += amount;
+            total.export += export;
+        }
+        Piece::Came {
+            place,
+            outcomes,
+            set_aside,
+        } => daily
+            .entry(day_of(place))
+            .or_default()
+            .came(outcomes, set_aside),
+        Piece::Edge {
+            before,
+            after,
+            delta,
+        } => {
+            let edge = Edge::new(before, after, delta);
+            let passed = DayRange::new(before.day(), after.day());
+            let passed = passed.and_then(|passed| passed.intersection(range));
+            for day in passed.into_iter().flat_map(DayRange::iter) {
+                if let Some(one) = DayRange::new(day, day) {
+                    daily.entry(day).or_default().add_edge(&edge, one, like);
+                }
+            }
+        }
+    });
+    for (day, fold) in days {
+        daily.entry(*day).or_default().count(fold);
+    }
+    let has_any =
+        |of: &(CivilDay, Consumption)| range.contains(of.0) && of.1 != Consumption::default();
+    daily.into_iter().filter(has_any).collect()
+}
+
+/// Joins the days of a counter into one fold, which serves wherever a range holds all of them.
+#[must_use]
+pub fn join<'a>(traits: &Traits, days: impl Iterator<Item = &'a DayFold>) -> DayFold {
+    crate::fold::counter::join(traits, days)
+}
+
+/// The part of `days` that decides what counts in `range`: its own days, and on either side as many as end in
+/// a run of registers that is too long to be a glitch, or all there are.
+#[must_use]
+pub fn neighbours<'a>(
+    traits: &Traits,
+    days: &'a [(CivilDay, DayFold)],
+    range: DayRange,
+) -> &'a [(CivilDay, DayFold)] {
+    let from = days.partition_point(|(day, _)| *day < range.first());
+    let to = days.partition_point(|(day, _)| *day <= range.last());
+    let before = anchored(traits, days[..from].iter().rev());
+    let after = anchored(traits, days[to..].iter());
+    &days[from - before..to + after]
+}
+
+/// How many of `days`, going away from a range, lead to the far end of a run that is certain.
+fn anchored<'a>(traits: &Traits, days: impl Iterator<Item = &'a (CivilDay, DayFold)>) -> usize {
+    /// Days at either end of a run, which neighbors may yet take a part of.
+    const ENDS: usize = 2;
+    let mut run: Vec<&DayFold> = Vec::new();
+    let mut count = 0;
+    for (_, fold) in days {
+        count += 1;
+        if fold.first.is_none() {
             continue;
-        };
-        let at = days.partition_point(|(d, _)| *d < day);
-        // The nearest registers stand in the neighbouring entries that have one.
-        let from = days[..at]
-            .iter()
-            .rposition(|(_, f)| f.last.is_some())
-            .unwrap_or(at);
-        let present = usize::from(days.get(at).is_some_and(|(d, _)| *d == day));
-        let after = days[at + present..]
-            .iter()
-            .position(|(_, f)| f.first.is_some());
-        let to = after.map_or(at + present, |n| at + present + n + 1);
-        let consumption = compose_like(traits, one, &days[from..to], like);
-        if consumption != Consumption::default() {
-            daily.push((day, consumption));
+        }
+        if !fold.is_plain() || run.last().is_some_and(|near| !is_calm(traits, near, fold)) {
+            run.clear();
+        }
+        if !fold.is_plain() {
+            continue;
+        }
+        run.push(fold);
+        if run.len() > 2 * ENDS && is_certain(run[ENDS], run[run.len() - ENDS]) {
+            return count;
         }
     }
-    daily
+    count
+}
+
+/// Whether the step between two days that follow each other, either one first, is a plain advance.
+fn is_calm(traits: &Traits, one: &DayFold, other: &DayFold) -> bool {
+    let (before, after) = in_order(one, other);
+    let Some((last, first)) = before.last.zip(after.first) else {
+        return false;
+    };
+    let advances = matches!(traits.step(last, first), Step::Advance(_));
+    advances && !may_leap(traits, before, after, (last, first))
+}
+
+/// Whether a run from one day to another shows too much for too long to be left out.
+fn is_certain(one: &DayFold, other: &DayFold) -> bool {
+    let (before, after) = in_order(one, other);
+    before.first.zip(after.last).is_some_and(|(first, last)| {
+        let ms = last.instant.0.saturating_sub(first.instant.0);
+        ms > GLITCH_MS_MAX && first.register != last.register
+    })
+}
+
+fn in_order<'a>(one: &'a DayFold, other: &'a DayFold) -> (&'a DayFold, &'a DayFold) {
+    let at = |fold: &DayFold| fold.first.map(|first| first.instant);
+    if at(one) <= at(other) {
+        (one, other)
+    } else {
+        (other, one)
+    }
+}
+
+/// Every piece of what `days` amount to.
+fn each_piece(
+    traits: &Traits,
+    days: &[(CivilDay, DayFold)],
+    like: &LikeDays<'_>,
+    mut take: impl FnMut(Piece),
+) {
+    for (entry, (_, fold)) in days.iter().enumerate() {
+        if fold.first.is_none() && (fold.within != Sum::ZERO || fold.odd.is_some()) {
+            take(Piece::Within {
+                entry,
+                amount: fold.within,
+                export: fold.export(),
+            });
+        }
+    }
+    if is_plain(traits, days) {
+        each_plain_piece(traits, days, take);
+        return;
+    }
+    let mut life = Life::new(traits);
+    for (entry, (_, fold)) in days.iter().enumerate() {
+        for stretch in fold.stretches() {
+            life.push(entry, &stretch);
+        }
+    }
+    let explanation = explain(&life);
+    let mut usual = Usual::new(traits, days, like);
+    let account = Account::new(&life, &explanation, |leap| usual.is_beyond(leap));
+    account.pieces.into_iter().for_each(take);
+}
+
+/// Whether nothing is to be decided of any day or of any step between two.
+fn is_plain(traits: &Traits, days: &[(CivilDay, DayFold)]) -> bool {
+    let mut rises = Rises::default();
+    let mut before: Option<&DayFold> = None;
+    for (_, fold) in days {
+        if !fold.is_plain() {
+            return false;
+        }
+        let Some((first, last)) = fold.first.zip(fold.last) else {
+            continue;
+        };
+        if let Some(last) = before.and_then(|fold| fold.last) {
+            let Step::Advance(_) = traits.step(last, first) else {
+                return false;
+            };
+            rises.add(last, first);
+        }
+        if traits.at(last.instant).bound_per_hour.is_none() {
+            rises.add_day(fold, first, last);
+        } else {
+            rises.hide();
+        }
+        if rises.may_leap {
+            return false;
+        }
+        before = Some(fold);
+    }
+    !rises.may_leap_at_the_end()
+}
+
+/// The rises between registers that differ, as far as days show them: whether one may be far above those beside
+/// it. Where more is hidden than days show, none is.
+#[derive(Debug, Default)]
+struct Rises {
+    /// The last two: none is hidden. At the beginning there are none.
+    last: [Option<i128>; 2],
+    count: usize,
+    may_leap: bool,
+}
+
+impl Rises {
+    fn add(&mut self, from: Point, to: Point) {
+        let rise = to.register.since(from.register).0;
+        if rise != 0 {
+            self.push(Some(rise));
+        }
+    }
+
+    fn hide(&mut self) {
+        self.push(None);
+    }
+
+    fn push(&mut self, rise: Option<i128>) {
+        self.may_leap |= self.count > 0 && self.leaps(rise);
+        self.last = [self.last[1], rise];
+        self.count += 1;
+    }
+
+    /// Whether the newest rise may be a leap, `next` being what follows it.
+    fn leaps(&self, next: Option<i128>) -> bool {
+        let [before, rise] = self.last;
+        let is_small = |beside: Option<i128>| {
+            let above = rise.zip(beside);
+            above.is_some_and(|(rise, beside)| rise >= beside.saturating_mul(LEAP_TIMES))
+        };
+        is_small(next) && (self.count == 1 || is_small(before))
+    }
+
+    fn may_leap_at_the_end(&self) -> bool {
+        self.count > 1 && self.leaps(Some(0))
+    }
+
+    fn add_day(&mut self, fold: &DayFold, first: Point, last: Point) {
+        let Some((head, tail)) = fold.head.zip(fold.tail) else {
+            return;
+        };
+        self.add(first, head);
+        if tail.instant < head.instant {
+            return;
+        }
+        if head.register != tail.register {
+            self.hide();
+        }
+        self.add(tail, last);
+    }
+}
+
+/// Whether a step over midnight stands out from those beside it, as far as they are known.
+fn may_leap(traits: &Traits, before: &DayFold, after: &DayFold, ends: (Point, Point)) -> bool {
+    let (last, first) = ends;
+    if traits.at(first.instant).bound_per_hour.is_some() {
+        return false;
+    }
+    let rise = first.register.since(last.register).0;
+    let small = |from: Option<Point>, to: Option<Point>| {
+        let beside = from
+            .zip(to)
+            .map(|(from, to)| to.register.since(from.register).0);
+        beside.is_none_or(|beside| rise >= beside.saturating_mul(LEAP_TIMES))
+    };
+    rise > 0 && small(before.tail, before.last) && small(after.first, after.head)
+}
+
+fn each_plain_piece(traits: &Traits, days: &[(CivilDay, DayFold)], mut take: impl FnMut(Piece)) {
+    let mut before: Option<Point> = None;
+    for (entry, (_, fold)) in days.iter().enumerate() {
+        let (Some(first), Some(last)) = (fold.first, fold.last) else {
+            continue;
+        };
+        if let Some(before) = before
+            && let Step::Advance(delta) = traits.step(before, first)
+        {
+            take(Piece::Edge {
+                before: before.instant,
+                after: first.instant,
+                delta,
+            });
+        }
+        take(Piece::Within {
+            entry,
+            amount: fold.within,
+            export: fold.export(),
+        });
+        before = Some(last);
+    }
+}
+
+/// Whether something was come across in `range`.
+fn is_within(place: Place, range: DayRange, within: impl Fn(usize) -> bool) -> bool {
+    match place {
+        Place::Entry(entry) => within(entry),
+        Place::Over(instant) => range.first().start() < instant && instant <= range.last().end(),
+    }
 }
 
 impl Consumption {
-    /// Adds the part of the edge between two days that lies in `range`.
-    fn add_edge(
-        &mut self,
-        traits: &Traits,
-        range: DayRange,
-        (before, after): (&DayFold, &DayFold),
-        like: &LikeDays<'_>,
-    ) {
-        let (Some(last), Some(first)) = (before.last, after.first) else {
-            return;
-        };
+    /// Counts what the readings of a day say for themselves.
+    fn count(&mut self, fold: &DayFold) {
+        self.readings += u64::from(fold.readings);
+        self.days += u32::from(fold.readings > 0);
+        self.outcomes = self.outcomes.plus(fold.outcomes.of_readings());
+        if fold.first.is_none() {
+            self.set_aside += fold.set_aside();
+        }
+    }
+
+    fn came(&mut self, outcomes: Outcomes, set_aside: Sum) {
+        self.outcomes = self.outcomes.plus(outcomes);
+        self.set_aside += set_aside;
+    }
+
+    /// Adds the part of an edge that lies in `range`.
+    fn add_edge(&mut self, edge: &Edge, range: DayRange, like: &LikeDays<'_>) {
         let (from, to) = (range.first().start(), range.last().end());
-        if first.instant.day() < range.first() || last.instant.day() > range.last() {
+        if edge.after <= from || to < edge.before {
             return;
         }
-        let joint = Joint::between(traits, before, after, (last, first));
-        if range.contains(last.instant.day()) {
-            self.amount = self.amount - joint.taken_back_before;
+        let part = edge.until(to, like) - edge.until(from, like);
+        self.amount += part;
+        self.estimated += edge.estimated(range, part);
+        if part < Sum::ZERO {
+            self.export += Sum(-part.0);
         }
-        if range.contains(first.instant.day()) {
-            self.amount = self.amount - joint.taken_back_after;
-        }
-        if from < first.instant && first.instant <= to {
-            self.outcomes = self.outcomes.plus(joint.outcomes);
-        }
-        if let Some(edge) = joint.edge {
-            let part = edge.until(to, like) - edge.until(from, like);
-            self.amount += part;
-            self.estimated += edge.estimated(range, part);
-        }
-    }
-}
-
-/// What two neighboring days say of each other.
-#[derive(Default)]
-struct Joint {
-    /// What was consumed between them; none where nothing can be said.
-    edge: Option<Edge>,
-    /// What the earlier day had booked for a last reading that is left out.
-    taken_back_before: Sum,
-    /// What the later day had booked for a first reading that is left out.
-    taken_back_after: Sum,
-    outcomes: Outcomes,
-}
-
-impl Joint {
-    fn between(
-        traits: &Traits,
-        before: &DayFold,
-        after: &DayFold,
-        (last, first): (Point, Point),
-    ) -> Self {
-        let mut joint = Self::default();
-        let step = traits.step(last, first);
-        let delta = match step {
-            Step::Advance(delta) => delta,
-            Step::Rollover(delta) => {
-                joint.outcomes.rollovers = 1;
-                delta
-            }
-            Step::Change(delta) => {
-                joint.outcomes.replacements = 1;
-                delta
-            }
-            Step::Excess | Step::Fall => {
-                if !joint.leaves_first_out(traits, after, (last, first))
-                    && !joint.leaves_last_out(traits, before, (last, first))
-                {
-                    joint.names(traits, step, (last, first));
-                }
-                return joint;
-            }
-        };
-        joint.edge = Some(Edge::new(last, first, delta));
-        joint
-    }
-
-    /// Whether the later day's first reading was off, for the one after it fits.
-    fn leaves_first_out(
-        &mut self,
-        traits: &Traits,
-        after: &DayFold,
-        (last, first): (Point, Point),
-    ) -> bool {
-        let Some(head) = after.head else { return false };
-        let Some(delta) = traits.step(last, head).onward() else {
-            return false;
-        };
-        self.taken_back_after = consumed(traits.step(first, head));
-        self.edge = Some(Edge::new(last, head, delta));
-        self.outcomes.leave_out(1);
-        true
-    }
-
-    /// Whether the earlier day's last reading was off, for the one before it fits.
-    fn leaves_last_out(
-        &mut self,
-        traits: &Traits,
-        before: &DayFold,
-        (last, first): (Point, Point),
-    ) -> bool {
-        let Some(tail) = before.tail else {
-            return false;
-        };
-        let Some(delta) = traits.step(tail, first).onward() else {
-            return false;
-        };
-        self.taken_back_before = consumed(traits.step(tail, last));
-        self.edge = Some(Edge::new(tail, first, delta));
-        self.outcomes.leave_out(1);
-        true
-    }
-
-    /// No reading beside them explains the step: it is named for what it is.
-    fn names(&mut self, traits: &Traits, step: Step, (last, first): (Point, Point)) {
-        // What a register trembled back is booked again when it comes on; what no meter could book again
-        // was never booked.
-        let multiplier = traits.multiplier_at(first.instant);
-        let delta = multiplier.between(last.register, first.register);
-        let trembled =
-            is_jitter(last, first) && traits.allows(Sum(-delta.0), last.instant, first.instant);
-        if step == Step::Excess {
-            self.outcomes.jumps = 1;
-        } else if trembled {
-            self.edge = Some(Edge::new(last, first, delta));
-            self.outcomes.leave_out(1);
-        } else {
-            self.outcomes.resets = 1;
-        }
-    }
-}
-
-/// What a fold booked for a step.
-fn consumed(step: Step) -> Sum {
-    match step {
-        Step::Advance(delta) | Step::Rollover(delta) | Step::Change(delta) => delta,
-        Step::Excess | Step::Fall => Sum::ZERO,
     }
 }
 
@@ -251,10 +422,10 @@ struct Edge {
 }
 
 impl Edge {
-    fn new(before: Point, after: Point, delta: Sum) -> Self {
+    fn new(before: Instant, after: Instant, delta: Sum) -> Self {
         Self {
-            before: before.instant,
-            after: after.instant,
+            before,
+            after,
             delta,
         }
     }
@@ -293,5 +464,7 @@ impl Edge {
     }
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

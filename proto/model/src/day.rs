@@ -15,6 +15,8 @@ use std::{fmt, str::FromStr};
 
 use jiff::{Timestamp, civil::Date, tz::Offset};
 
+use crate::stamp;
+
 /// UTC+8 in milliseconds.
 const OFFSET_MS: i64 = 8 * 3_600_000;
 /// A civil day without daylight saving, in milliseconds.
@@ -54,8 +56,11 @@ impl FromStr for Instant {
     type Err = TimeError;
     fn from_str(text: &str) -> Result<Self, TimeError> {
         text.parse::<Timestamp>()
+            .ok()
             .map(|t| Self(t.as_millisecond()))
-            .map_err(|_| TimeError::Instant(text.chars().take(40).collect()))
+            // 24:00:00 of a day is the next one's 00:00:00 (ISO 8601-1), which jiff does not read.
+            .or_else(|| stamp::next_day(text))
+            .ok_or_else(|| TimeError::Instant(text.chars().take(40).collect()))
     }
 }
 

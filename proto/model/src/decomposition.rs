@@ -8,25 +8,24 @@
 //! # What sums to what
 //!
 //! Every term is a multiple of 10⁻¹², so sums are exact and the order of members changes nothing. For a
-//! member, structure + efficiency + entered + left + unsplit is Δwᵢ exactly: the efficiency is made from
-//! the remainder. For the group, structure + efficiency + entered + left + unsplit + rounding is the
+//! member, structure + efficiency + entered + left is Δwᵢ exactly: the efficiency is made from
+//! the remainder. For the group, structure + efficiency + entered + left + rounding is the
 //! change exactly: wᵢ are rounded one by one, and what that leaves, at most 10⁻¹² a member, is booked
 //! under its own name and to nobody.
 //!
-//! # Zeros
+//! # Who comes and goes
 //!
-//! A member that was not there (neither consumed nor added value) has *entered* with all of its w, and
-//! one that is there no more has *left* with all of it. One that stopped or began to consume at a value
-//! added in both periods changed its efficiency alone, which is the limit of the formula. One that
-//! consumed without value added, or has a negative value, has no intensity to take a logarithm of: its
-//! change stays whole under *unsplit*. A group without value added is an error.
+//! A member that was not in the group has *entered* with all of its w, and one that is there no more has
+//! *left* with all of it. A member that is in the group has a consumption and a value added above zero: there is
+//! no logarithm of anything else, and no limit of the formula stands for it. Such a change is not split.
 //!
 //! ```
-//! use greenpark_model::decomposition::{Activity, Member, split};
-//! let at = |consumption: i64, value_added: i64| Activity {
-//!     consumption: consumption.into(),
-//!     value_added: value_added.into(),
-//! };
+//! use greenpark_model::{decomposition::{Activity, Member, split}, positive::Positive};
+//! let above = |value: i64| Positive::new(value.into()).expect("above zero");
+//! let at = |consumption: i64, value_added: i64| Some(Activity {
+//!     consumption: above(consumption),
+//!     value_added: above(value_added),
+//! });
 //! // Both members are as efficient as before; the heavy one has half of its share left.
 //! let heavy = Member { base: at(80, 40), current: at(40, 20) };
 //! let light = Member { base: at(30, 60), current: at(40, 80) };
@@ -37,6 +36,8 @@
 
 use rust_decimal::{Decimal, MathematicalOps, RoundingStrategy};
 
+use crate::positive::Positive;
+
 /// Decimal places of every term: a multiple of 10⁻¹² up to 10¹⁶ is exact in 28 digits.
 pub const TERM_PLACES: u32 = 12;
 
@@ -44,18 +45,18 @@ pub const TERM_PLACES: u32 = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Activity {
     /// tce for energy, m³ for water; the same for all members and both periods.
-    pub consumption: Decimal,
+    pub consumption: Positive,
     /// 10⁴ yuan, at the same constant prices in both periods.
-    pub value_added: Decimal,
+    pub value_added: Positive,
 }
 
-/// A member of the group in both periods; an absent one has zeros.
+/// A member of the group in both periods; `None` where it was not in the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
     /// In the base period.
-    pub base: Activity,
+    pub base: Option<Activity>,
     /// In the current period.
-    pub current: Activity,
+    pub current: Option<Activity>,
 }
 
 /// How a member's change was split.
@@ -63,16 +64,12 @@ pub struct Member {
 pub enum Case {
     /// Into structure and efficiency by the formula.
     Split,
-    /// It consumed in one period only, at a value added in both: efficiency alone.
-    ConsumedOnce,
-    /// It consumed in neither period: no change.
-    NeverConsumed,
     /// It was absent from the base period.
     Entered,
     /// It is absent from the current period.
     Left,
-    /// It consumed without value added, or a value is negative: no logarithm.
-    Unsplit,
+    /// It was in the group in neither period: no change.
+    Absent,
 }
 
 /// The terms of a change in consumption per value added, each a multiple of 10⁻¹².
@@ -84,10 +81,8 @@ pub struct Terms {
     pub efficiency: Decimal,
     /// From members that were absent from the base period.
     pub entered: Decimal,
-    /// From members that are absent from the current period; not positive for a consumer.
+    /// From members that are absent from the current period; not above zero.
     pub left: Decimal,
-    /// From members whose change has no logarithm.
-    pub unsplit: Decimal,
 }
 
 /// A group's change and its terms.
@@ -110,32 +105,32 @@ pub struct Split {
 /// Why a change cannot be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
-    /// The group added no value in the base period, or less than none.
-    #[error("the group has no value added in the base period")]
-    NoBaseValueAdded,
-    /// The group added no value in the current period, or less than none.
-    #[error("the group has no value added in the current period")]
-    NoCurrentValueAdded,
+    /// No member was in the group in the base period.
+    #[error("the group has no member in the base period")]
+    NoBase,
+    /// No member was in the group in the current period.
+    #[error("the group has no member in the current period")]
+    NoCurrent,
     /// Beyond 28 digits.
     #[error("a term beyond 28 digits")]
     OutOfRange,
 }
 
 impl Activity {
-    /// Neither consumed nor added value.
-    fn is_absent(&self) -> bool {
-        self.consumption.is_zero() && self.value_added.is_zero()
-    }
-
-    fn is_negative(&self) -> bool {
-        self.consumption < Decimal::ZERO || self.value_added < Decimal::ZERO
-    }
-
     /// Consumption per value added of `whole`.
-    fn weight(&self, whole: Decimal) -> Result<Decimal, SplitError> {
+    fn weight(&self, whole: Positive) -> Result<Decimal, SplitError> {
         self.consumption
-            .checked_div(whole)
+            .get()
+            .checked_div(whole.get())
             .ok_or(SplitError::OutOfRange)
+    }
+
+    fn and(self, other: Self) -> Result<Self, SplitError> {
+        let sum = |one: Positive, other| one.plus(other).ok_or(SplitError::OutOfRange);
+        Ok(Self {
+            consumption: sum(self.consumption, other.consumption)?,
+            value_added: sum(self.value_added, other.value_added)?,
+        })
     }
 }
 
@@ -145,7 +140,7 @@ impl Terms {
     /// # Errors
     /// [`SplitError::OutOfRange`] beyond 28 digits.
     pub fn sum(&self) -> Result<Decimal, SplitError> {
-        [self.efficiency, self.entered, self.left, self.unsplit]
+        [self.efficiency, self.entered, self.left]
             .into_iter()
             .try_fold(self.structure, plus)
     }
@@ -156,76 +151,61 @@ impl Terms {
             efficiency: plus(self.efficiency, other.efficiency)?,
             entered: plus(self.entered, other.entered)?,
             left: plus(self.left, other.left)?,
-            unsplit: plus(self.unsplit, other.unsplit)?,
         })
     }
 }
 
 impl Member {
-    fn case(&self) -> Case {
-        let (base, current) = (&self.base, &self.current);
-        let without_value = base.value_added.is_zero() || current.value_added.is_zero();
-        let once = base.consumption.is_zero() != current.consumption.is_zero();
-        if base.is_absent() && current.is_absent() {
-            Case::NeverConsumed
-        } else if base.is_absent() {
-            Case::Entered
-        } else if current.is_absent() {
-            Case::Left
-        } else if base.is_negative() || current.is_negative() {
-            Case::Unsplit
-        } else if base.consumption.is_zero() && current.consumption.is_zero() {
-            Case::NeverConsumed
-        } else if without_value {
-            Case::Unsplit
-        } else if once {
-            Case::ConsumedOnce
-        } else {
-            Case::Split
-        }
-    }
-
     /// The member's terms in a group that added `whole.0` in the base period and `whole.1` now.
-    fn terms(&self, whole: (Decimal, Decimal)) -> Result<(Case, Terms), SplitError> {
-        let weights = (self.base.weight(whole.0)?, self.current.weight(whole.1)?);
+    fn terms(&self, whole: (Positive, Positive)) -> Result<(Case, Terms), SplitError> {
+        let weight = |activity: Option<Activity>, whole| match activity {
+            Some(activity) => activity.weight(whole),
+            None => Ok(Decimal::ZERO),
+        };
+        let weights = (weight(self.base, whole.0)?, weight(self.current, whole.1)?);
         let change = minus(on_grid(weights.1)?, on_grid(weights.0)?)?;
         let mut terms = Terms::default();
-        let case = self.case();
-        match case {
-            Case::Split => {
-                terms.structure = on_grid(self.structure(weights, whole)?)?;
+        let case = match (self.base, self.current) {
+            (Some(base), Some(current)) => {
+                let structure = structure((base, current), weights, whole)?;
+                terms.structure = on_grid(structure)?;
                 terms.efficiency = minus(change, terms.structure)?;
+                Case::Split
             }
-            Case::ConsumedOnce => terms.efficiency = change,
-            Case::NeverConsumed => {}
-            Case::Entered => terms.entered = change,
-            Case::Left => terms.left = change,
-            Case::Unsplit => terms.unsplit = change,
-        }
+            (None, Some(_)) => {
+                terms.entered = change;
+                Case::Entered
+            }
+            (Some(_), None) => {
+                terms.left = change;
+                Case::Left
+            }
+            (None, None) => Case::Absent,
+        };
         Ok((case, terms))
-    }
-
-    /// L(w)·ln(s′ ÷ s), where every value is positive.
-    fn structure(
-        &self,
-        weights: (Decimal, Decimal),
-        whole: (Decimal, Decimal),
-    ) -> Result<Decimal, SplitError> {
-        let (base, current) = (&self.base, &self.current);
-        let value_added = growth(base.value_added, current.value_added)?;
-        let consumption = growth(base.consumption, current.consumption)?;
-        let group = growth(whole.0, whole.1)?;
-        // w = E ÷ V, so its logarithm grows by that of E less that of the group's V.
-        let mean = logarithmic_mean(weights, consumption.checked_sub(group))?;
-        value_added
-            .checked_sub(group)
-            .and_then(|share| mean.checked_mul(share))
-            .ok_or(SplitError::OutOfRange)
     }
 }
 
+/// L(w)·ln(s′ ÷ s).
+fn structure(
+    (base, current): (Activity, Activity),
+    weights: (Decimal, Decimal),
+    whole: (Positive, Positive),
+) -> Result<Decimal, SplitError> {
+    let value_added = growth(base.value_added, current.value_added)?;
+    let consumption = growth(base.consumption, current.consumption)?;
+    let group = growth(whole.0, whole.1)?;
+    // w = E ÷ V, so its logarithm grows by that of E less that of the group's V.
+    let mean = logarithmic_mean(weights, consumption.checked_sub(group))?;
+    value_added
+        .checked_sub(group)
+        .and_then(|share| mean.checked_mul(share))
+        .ok_or(SplitError::OutOfRange)
+}
+
 /// ln(to ÷ from) as a difference of logarithms, so that exchanging the periods only turns its sign.
-fn growth(from: Decimal, to: Decimal) -> Result<Decimal, SplitError> {
+fn growth(from: Positive, to: Positive) -> Result<Decimal, SplitError> {
+    let (from, to) = (from.get(), to.get());
     to.checked_ln()
         .zip(from.checked_ln())
         .and_then(|(to, from)| to.checked_sub(from))
@@ -288,30 +268,16 @@ fn exact(result: Option<Decimal>) -> Result<Decimal, SplitError> {
 /// Splits the change of the intensity of `members` together.
 ///
 /// # Errors
-/// [`SplitError::NoBaseValueAdded`] and [`SplitError::NoCurrentValueAdded`] where the group's value added
-/// is not positive, [`SplitError::OutOfRange`] beyond 28 digits.
+/// [`SplitError::NoBase`] and [`SplitError::NoCurrent`] where the group has no member,
+/// [`SplitError::OutOfRange`] beyond 28 digits.
 pub fn split(members: &[Member]) -> Result<Split, SplitError> {
-    let total = |of: fn(&Member) -> Decimal| {
-        members
-            .iter()
-            .map(of)
-            .try_fold(Decimal::ZERO, Decimal::checked_add)
-            .ok_or(SplitError::OutOfRange)
+    let total = |of: fn(&Member) -> Option<Activity>, none| {
+        let mut all = members.iter().filter_map(of);
+        let first = all.next().ok_or(none)?;
+        all.try_fold(first, Activity::and)
     };
-    let base = Activity {
-        consumption: total(|m| m.base.consumption)?,
-        value_added: total(|m| m.base.value_added)?,
-    };
-    let current = Activity {
-        consumption: total(|m| m.current.consumption)?,
-        value_added: total(|m| m.current.value_added)?,
-    };
-    if base.value_added <= Decimal::ZERO {
-        return Err(SplitError::NoBaseValueAdded);
-    }
-    if current.value_added <= Decimal::ZERO {
-        return Err(SplitError::NoCurrentValueAdded);
-    }
+    let base = total(|member| member.base, SplitError::NoBase)?;
+    let current = total(|member| member.current, SplitError::NoCurrent)?;
     let whole = (base.value_added, current.value_added);
     let members = members
         .iter()

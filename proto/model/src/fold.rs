@@ -1,40 +1,38 @@
 //! From a day's readings to what they prove by themselves.
 //!
 //! A [`DayFold`] depends on one series' readings of one civil day and on the meter's [`Traits`], and on
-//! nothing else: neither on its neighbors nor on when it was made. For a counter it holds the registers
-//! at the day's ends and what was consumed *between* them; the steps over midnight belong to
+//! nothing else: neither on its neighbors nor on when it was made. For a counter it holds the
+//! [stretches](Stretch) of registers of which nothing is left to decide, and the steps over midnight belong to
 //! [`compose`](crate::compose), which joins neighboring days. So a late reading changes the fold of its
 //! own day only, and for any counter
 //!
 //! > Σ days = last − first register, corrected by the named rollovers, changes, resets and jumps only.
 //!
+//! # One decision
+//! What was a dip, a spike, a reset or a jump is decided in one place ([`explain`](self)), on stretches. A day's
+//! own answer (its `within` and outcomes) is that decision on its own stretches; the answer of a period is that
+//! decision on the stretches of all its days. Where midnight falls is of no consequence to it.
+//!
 //! # Steps of a counter
 //! A register that does not fall, and rises by no more than the meter can measure, is an advance. One
-//! that *falls* is one of these, in this order:
-//! - a *change*, where the registry names one between the two readings;
-//! - a *rollover*, where the modulus is known and the way over it is within the meter's bound;
-//! - a *dip* of a rated meter: the register is back where it cannot have gone from where it fell to;
-//! - a *spike* before it: the register had leapt and came back to where it could have been;
-//! - a *dip*: later on the same day the register is back at or above the level it fell from, or was by the
-//!   change that the registry names;
-//! - *jitter*: a fall of at most [`JITTER_PERCENT`] per cent; it waits for the register to come back;
-//! - undecided, where it is the day's last reading, or its second: the neighboring day decides;
-//! - a *reset*: counted from the new value on.
-//!
-//! One that rises by *more than the meter can measure* is set aside with those that follow it, but for
-//! single ones that fit neither. If the register comes back, they were glitches; if at least two agree and
-//! it never does, it was a *jump*: counted from the new value on, so that the leap itself is no consumption.
+//! that *falls* is a *change* where the registry names one between the two readings, a *rollover* where the
+//! modulus is known and the way over it is within the meter's bound, and else part of a *dip* or a *spike*, which
+//! come back, a *tremble*, which counts below zero and is counted again when the register comes on, or a
+//! *reset*: counted from the new value on. One that rises by more than the meter can measure is part of a dip
+//! or a spike, or a *jump*: counted from the new value on, so that the leap itself is no consumption.
 //!
 //! What is left out is counted; none of it is ever silent.
+
+use std::sync::Arc;
 
 use crate::{
     amount::{Amount, Sum},
     day::Instant,
-    limits::{JITTER_PERCENT, LEAP_TIMES},
     reading::{Flag, Kind},
 };
 
-pub use crate::traits::{MeterChange, Multiplier, Point, Step, Traits};
+pub use crate::traits::{MeterChange, Multiplier, Point, Profile, Step, Traits};
+pub use life::Stretch;
 
 /// Counts of what a fold came across.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -45,10 +43,15 @@ pub struct Outcomes {
     pub replacements: u32,
     /// Registers that fell for good without a cause on record.
     pub resets: u32,
-    /// Registers that rose for good by more than the meter can measure, without a cause on record.
+    /// Registers that rose for good by more than the meter can measure, or than it did in its life, without a
+    /// cause on record.
     pub jumps: u32,
-    /// Readings left out because the register dipped or spiked and came back.
+    /// Dips and spikes left out: each counts once, however many readings it has.
     pub glitches: u32,
+    /// Those of them that showed nothing but a value that devices show instead of a register.
+    pub sentinels: u32,
+    /// Amounts left out because the meter cannot have measured them.
+    pub implausible: u32,
     /// Readings left out because their flag says that the instrument did not measure.
     pub invalid: u32,
     /// Readings set by hand.
@@ -56,7 +59,7 @@ pub struct Outcomes {
 }
 
 /// What one day's readings of one series prove by themselves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct DayFold {
     /// Distinct readings, left-out ones included.
     pub readings: u32,
@@ -65,15 +68,30 @@ pub struct DayFold {
     pub within: Sum,
     /// The first register of the day that counts (or gauge value).
     pub first: Option<Point>,
-    /// The one after it: what the day before needs to tell whether the first one was a dip.
+    /// The first one that differs from it.
     pub head: Option<Point>,
-    /// The one before the last, where the day has three or more: what the day after needs to tell
-    /// whether the last one was a spike.
+    /// The last one that differs from the last.
     pub tail: Option<Point>,
     /// The last one.
     pub last: Option<Point>,
     /// What was come across.
     pub outcomes: Outcomes,
+    /// What only few days have.
+    pub odd: Option<Arc<Odd>>,
+}
+
+/// What few days have: more than one stretch, something set aside, or a flow below zero.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Odd {
+    /// All the stretches of a counter's day, where there is more than one.
+    pub stretches: Vec<Stretch>,
+    /// What was set aside as no consumption: the rises of jumps, and amounts beyond what the meter can measure,
+    /// each as an amount above zero.
+    pub set_aside: Sum,
+    /// What a meter of both ways measured below zero, as an amount above it.
+    pub export: Sum,
+    /// The largest amount of an unrated meter's day, where it is far above all others of the day.
+    pub peak: Option<Sum>,
 }
 
 /// One series' distinct readings of a day in columns, sorted by instant.
@@ -100,42 +118,11 @@ impl DayColumns<'_> {
 #[must_use]
 pub fn fold_day(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayFold {
     match kind {
-        Kind::Register => {
-            plain::fold(traits, columns).unwrap_or_else(|| CounterFold::new(traits, columns).run())
+        Kind::Register | Kind::DailyCounter => {
+            plain::fold(traits, columns).unwrap_or_else(|| counter::fold(traits, columns))
         }
-        Kind::Interval | Kind::Event | Kind::Gauge => fold_amounts(kind, traits, columns),
+        Kind::Interval | Kind::Event | Kind::Gauge => amounts::fold(kind, traits, columns),
     }
-}
-
-fn fold_amounts(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayFold {
-    let mut fold = DayFold::default();
-    let direct = traits.is_direct();
-    let mut total = 0i128;
-    let rows = columns
-        .instants
-        .iter()
-        .zip(columns.values)
-        .zip(columns.flags);
-    for (((&instant, &value), &flag), &superseded) in rows.zip(columns.superseded) {
-        if superseded {
-            continue;
-        }
-        fold.readings = fold.readings.saturating_add(1);
-        if !fold.outcomes.take_flag(flag) {
-            continue;
-        }
-        if kind == Kind::Gauge {
-            let point = point(instant, value);
-            fold.first = fold.first.or(point);
-            fold.last = point;
-        } else if direct {
-            total += i128::from(value);
-        } else if let Some(at) = point(instant, value) {
-            total += traits.multiplier_at(at.instant).of(at.register).0;
-        }
-    }
-    fold.within = Sum(total);
-    fold
 }
 
 fn point(instant: i64, value: i64) -> Option<Point> {
@@ -146,10 +133,47 @@ fn point(instant: i64, value: i64) -> Option<Point> {
     })
 }
 
-/// Whether a register that fell from `level` to `point` only trembled.
-pub(crate) fn is_jitter(level: Point, point: Point) -> bool {
-    let fall = i128::from(level.register.micro()) - i128::from(point.register.micro());
-    fall >= 0 && fall * 100 <= i128::from(level.register.micro()) * JITTER_PERCENT
+impl DayFold {
+    /// What was set aside as no consumption.
+    #[must_use]
+    pub fn set_aside(&self) -> Sum {
+        self.odd.as_ref().map_or(Sum::ZERO, |odd| odd.set_aside)
+    }
+
+    /// What a meter of both ways measured below zero, as an amount above it.
+    #[must_use]
+    pub fn export(&self) -> Sum {
+        self.odd.as_ref().map_or(Sum::ZERO, |odd| odd.export)
+    }
+
+    /// The largest amount of an unrated meter's day, where it is far above all others of the day.
+    #[must_use]
+    pub fn peak(&self) -> Option<Sum> {
+        self.odd.as_ref().and_then(|odd| odd.peak)
+    }
+
+    /// Whether nothing was come across on the day that a decision could be about.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.odd.as_ref().is_none_or(|odd| odd.stretches.is_empty())
+    }
+
+    /// The stretches of a counter's day.
+    pub(crate) fn stretches(&self) -> Vec<Stretch> {
+        match &self.odd {
+            Some(odd) if !odd.stretches.is_empty() => odd.stretches.clone(),
+            _ => self.first.zip(self.last).map_or_else(Vec::new, |ends| {
+                let (first, last) = ends;
+                let (head, tail) = (self.head, self.tail);
+                vec![Stretch {
+                    first,
+                    head,
+                    tail,
+                    last,
+                    export: self.export(),
+                }]
+            }),
+        }
+    }
 }
 
 impl Outcomes {
@@ -167,9 +191,14 @@ impl Outcomes {
         valid
     }
 
-    /// Counts readings that are left out.
-    pub(crate) fn leave_out(&mut self, readings: u32) {
-        self.glitches = self.glitches.saturating_add(readings);
+    /// Of what readings themselves say, and no decision.
+    pub(crate) fn of_readings(self) -> Self {
+        Self {
+            implausible: self.implausible,
+            invalid: self.invalid,
+            manual: self.manual,
+            ..Self::default()
+        }
     }
 
     /// Both together.
@@ -181,15 +210,23 @@ impl Outcomes {
             resets: self.resets.saturating_add(other.resets),
             jumps: self.jumps.saturating_add(other.jumps),
             glitches: self.glitches.saturating_add(other.glitches),
+            sentinels: self.sentinels.saturating_add(other.sentinels),
+            implausible: self.implausible.saturating_add(other.implausible),
             invalid: self.invalid.saturating_add(other.invalid),
             manual: self.manual.saturating_add(other.manual),
         }
     }
 }
 
-mod counter;
+mod amounts;
+pub(crate) mod counter;
+mod explain;
+mod life;
 mod plain;
-use counter::CounterFold;
+pub(crate) use {
+    explain::{Explanation, explain},
+    life::{Life, Plateau},
+};
 
 #[cfg(test)]
 mod tests;

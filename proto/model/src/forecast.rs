@@ -17,8 +17,8 @@
 //! Logarithms and powers are computed in decimals of 28 digits, the same bits on every machine.
 //!
 //! ```
-//! use greenpark_model::forecast::{Point, forecast};
-//! let intensity = |text: &str| text.parse().expect("a decimal");
+//! use greenpark_model::{forecast::{Point, forecast}, positive::Positive};
+//! let intensity = |text: &str| Positive::new(text.parse().expect("a decimal")).expect("above zero");
 //! let points = [
 //!     Point { year: 2020, intensity: intensity("1") },
 //!     Point { year: 2021, intensity: intensity("0.9") },
@@ -31,13 +31,15 @@
 
 use rust_decimal::{Decimal, MathematicalOps};
 
+use crate::positive::Positive;
+
 /// The intensity of a year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
     /// The year.
     pub year: i16,
-    /// Consumption per value added, in any one unit; positive.
-    pub intensity: Decimal,
+    /// Consumption per value added, in any one unit.
+    pub intensity: Positive,
 }
 
 /// An intensity at the plan's end.
@@ -83,12 +85,6 @@ pub enum ForecastError {
         /// The year that is out of order.
         year: i16,
     },
-    /// There is no logarithm of zero or less.
-    #[error("the intensity of {year} is not positive, so it has no pace")]
-    NotPositive {
-        /// Its year.
-        year: i16,
-    },
     /// The last figure is of the end year or a later one: it stands for itself.
     #[error("the figures reach {last}, so there is nothing to forecast up to {end_year}")]
     NothingLeft {
@@ -117,8 +113,8 @@ fn tolerance() -> Decimal {
 /// Where the pace of `points` ends in `end_year`; the first point is the base.
 ///
 /// # Errors
-/// [`ForecastError`]: fewer than two points, years out of order, an intensity that is not positive, an
-/// end that is already reached, or values beyond 28 digits.
+/// [`ForecastError`]: fewer than two points, years out of order, an end that is already reached, or values
+/// beyond 28 digits.
 pub fn forecast(points: &[Point], end_year: i16) -> Result<Forecast, ForecastError> {
     let (Some(base), Some(last)) = (points.first(), points.last()) else {
         return Err(ForecastError::TooFewYears);
@@ -141,12 +137,10 @@ fn steps(points: &[Point]) -> Result<Vec<Step>, ForecastError> {
     let logarithm = |point: &Point| {
         point
             .intensity
+            .get()
             .checked_ln()
-            .ok_or(ForecastError::NotPositive { year: point.year })
+            .ok_or(ForecastError::OutOfRange)
     };
-    for point in points {
-        logarithm(point)?;
-    }
     points
         .iter()
         .zip(points.iter().skip(1))
@@ -178,8 +172,8 @@ fn project(base: &Point, last: &Point, steps: &[Step], years_left: i16) -> Optio
     let left = Decimal::from(years_left);
     let end = |pace: Decimal| {
         let factor = exp(pace.checked_mul(left)?)?;
-        let intensity = last.intensity.checked_mul(factor)?;
-        let fall = Decimal::ONE.checked_sub(intensity.checked_div(base.intensity)?)?;
+        let intensity = last.intensity.get().checked_mul(factor)?;
+        let fall = Decimal::ONE.checked_sub(intensity.checked_div(base.intensity.get())?)?;
         Some(End { intensity, fall })
     };
     let interval = if steps.len() < 2 {

@@ -8,8 +8,10 @@ use std::fmt;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::{
+    assessment::BasisOfAssessment,
     coal::{Basis, Media},
     money::PriceBase,
+    positive::Positive,
 };
 
 /// Decimal places of a ratio when it is told.
@@ -96,74 +98,66 @@ pub struct Key {
     pub indicator: Indicator,
     /// The basis of electricity; `None` where there is no energy in it.
     pub basis: Option<Basis>,
+    /// Whether the assessment's deductions are taken off: [`BasisOfAssessment::Gross`] for everything but an
+    /// energy intensity.
+    pub basis_of_assessment: BasisOfAssessment,
     /// The price base of the denominator; `None` where there is no money in it.
     pub price_base: Option<PriceBase>,
     /// The treatment of energy-carrying media.
     pub media: Media,
 }
 
-/// A ratio with its key.
+/// A ratio of two totals above zero, with its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ratio {
     /// What it stands on.
     pub key: Key,
     /// Its value, exact to 28 digits.
-    pub value: Decimal,
+    pub value: Positive,
 }
 
 /// Why there is no ratio, or no comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RatioError {
-    /// The denominator is zero.
-    #[error("the denominator is zero: nothing was declared or generated in the period")]
-    ZeroDenominator,
     /// Beyond 28 digits.
     #[error("a ratio beyond 28 digits")]
     OutOfRange,
     /// The two do not stand on the same.
-    #[error("figures on different bases cannot be compared; ask both at one basis and price base")]
+    #[error(
+        "figures on different bases cannot be compared; ask both at one basis, price base and basis of \
+             assessment"
+    )]
     MixedBases,
 }
 
 impl Ratio {
-    /// Makes the ratio of two totals.
+    /// Makes the ratio of two totals; one that is not above zero makes none.
     ///
     /// # Errors
-    /// [`RatioError::ZeroDenominator`], [`RatioError::OutOfRange`].
-    pub fn new(key: Key, numerator: Decimal, denominator: Decimal) -> Result<Self, RatioError> {
-        if denominator.is_zero() {
-            return Err(RatioError::ZeroDenominator);
-        }
-        let value = numerator
-            .checked_div(denominator)
-            .ok_or(RatioError::OutOfRange)?;
+    /// [`RatioError::OutOfRange`] beyond 28 digits.
+    pub fn new(key: Key, numerator: Positive, denominator: Positive) -> Result<Self, RatioError> {
+        let value = numerator.over(denominator).ok_or(RatioError::OutOfRange)?;
         Ok(Self { key, value })
     }
 
     /// The fall since `base` as a fraction (0.16 is 16 % less; negative is a rise).
     ///
     /// # Errors
-    /// [`RatioError::MixedBases`] if the keys differ, [`RatioError::ZeroDenominator`] if the base is zero.
+    /// [`RatioError::MixedBases`] if the keys differ, [`RatioError::OutOfRange`] beyond 28 digits.
     pub fn fall_since(&self, base: &Self) -> Result<Decimal, RatioError> {
         if self.key != base.key {
             return Err(RatioError::MixedBases);
         }
-        if base.value.is_zero() {
-            return Err(RatioError::ZeroDenominator);
-        }
-        let remaining = self
-            .value
-            .checked_div(base.value)
-            .ok_or(RatioError::OutOfRange)?;
-        Decimal::ONE
-            .checked_sub(remaining)
+        let remaining = self.value.get().checked_div(base.value.get());
+        remaining
+            .and_then(|remaining| Decimal::ONE.checked_sub(remaining))
             .ok_or(RatioError::OutOfRange)
     }
 
     /// The value as it is told: six places, half to even.
     #[must_use]
     pub fn told(&self) -> Decimal {
-        round(self.value, RATIO_PLACES)
+        round(self.value.get(), RATIO_PLACES)
     }
 }
 
@@ -183,23 +177,33 @@ mod tests {
         Key {
             indicator: Indicator::EnergyIntensity,
             basis: Some(basis),
+            basis_of_assessment: BasisOfAssessment::Gross,
             price_base: Some(PriceBase::Constant(2020)),
             media: Media::Excluded,
         }
     }
 
+    fn positive(value: i64) -> Positive {
+        Positive::new(value.into()).expect("above zero")
+    }
+
     #[test]
     fn a_comparison_across_bases_is_refused() {
-        let calorific =
-            Ratio::new(key(Basis::Calorific), Decimal::TEN, Decimal::TWO).expect("made");
-        let primary = Ratio::new(key(Basis::PrimaryEquivalent), Decimal::TEN, Decimal::TWO);
+        let calorific = Ratio::new(key(Basis::Calorific), positive(10), positive(2)).expect("made");
+        let primary = Ratio::new(key(Basis::PrimaryEquivalent), positive(10), positive(2));
         let refused = calorific.fall_since(&primary.expect("made"));
         assert_eq!(refused, Err(RatioError::MixedBases));
     }
 
     #[test]
-    fn a_zero_denominator_is_no_ratio() {
-        let ratio = Ratio::new(key(Basis::Calorific), Decimal::ONE, Decimal::ZERO);
-        assert_eq!(ratio, Err(RatioError::ZeroDenominator));
+    fn a_fall_is_what_is_missing_of_the_base() {
+        let of = |numerator, denominator| {
+            let (numerator, denominator) = (positive(numerator), positive(denominator));
+            Ratio::new(key(Basis::Calorific), numerator, denominator).expect("made")
+        };
+        let fall = of(84, 100).fall_since(&of(100, 100));
+        assert_eq!(fall, Ok(Decimal::new(16, 2)));
+        let rise = of(100, 100).fall_since(&of(50, 100));
+        assert_eq!(rise, Ok(-Decimal::ONE));
     }
 }

@@ -16,7 +16,9 @@
 //! assert_eq!(before.to_string(), "999984.0625");
 //! ```
 
+mod account;
 pub mod amount;
+pub mod assessment;
 pub mod balance;
 pub mod batch;
 pub mod carbon;
@@ -40,8 +42,13 @@ pub mod positive;
 pub mod progress;
 pub mod quantity;
 pub mod reading;
+pub mod sentinel;
 pub mod soundness;
+pub mod stamp;
+pub mod ticket;
 pub mod traits;
+pub mod unit;
+mod usual;
 pub mod waste;
 pub mod waste_code;
 pub mod water;

@@ -31,6 +31,11 @@ impl<'a> LikeDays<'a> {
         Self(runs)
     }
 
+    /// Where like days are looked for.
+    pub(crate) const fn runs(&self) -> &'a [&'a [(CivilDay, DayFold)]] {
+        self.0
+    }
+
     /// Which share of a gap from `from` to `to` had been consumed at `at`, as a part and a whole; `None` where
     /// it is spread evenly.
     pub(crate) fn share(&self, from: Instant, to: Instant, at: Instant) -> Option<(i128, i128)> {

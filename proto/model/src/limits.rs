@@ -5,6 +5,9 @@
 /// Longest id in bytes: four ids and the separators fit a topic of 300 bytes and a path of 255.
 pub const ID_BYTES_MAX: usize = 48;
 
+/// Longest ticket number of an event in bytes: as long as an id, and longer than any weighbridge prints.
+pub const TICKET_BYTES_MAX: usize = 48;
+
 /// Most readings in one record of the log: 65,536 readings encode to less than 1 MiB, Kafka's default
 /// for the largest message.
 pub const BATCH_READINGS_MAX: usize = 65_536;
@@ -39,13 +42,39 @@ pub const MICRO: i64 = 1_000_000;
 /// late must not look like a spike.
 pub const BOUND_MS_MIN: i64 = 15 * 60 * 1000;
 
-/// A register that falls by at most this many per cent trembles and was not reset (METHOD (h), cases 3
-/// and 6: falls of 0.05 and 0.07 per cent).
-pub const JITTER_PERCENT: i128 = 1;
+/// The longest time that a tremble of the register is counted over: falls beyond what the meter can measure
+/// in an hour are dips or resets, however long nobody read it.
+pub const TREMBLE_MS_MAX: i64 = 60 * 60 * 1000;
 
-/// A step is a leap if it is at least this many times all other steps of its day together (METHOD (h),
-/// case 7: a glitch of ×1000).
+/// A daily counter that still goes on so long after its declared restart has not restarted yet.
+pub const RESTART_EARLY_MS: i64 = 15 * 60 * 1000;
+
+/// A daily counter's fall so long after its declared restart is the restart.
+pub const RESTART_LATE_MS: i64 = 60 * 60 * 1000;
+
+/// A step of an unrated meter is a leap if it is at least this many times the steps on either side of it
+/// (METHOD (h), case 7: a glitch of ×1000).
 pub const LEAP_TIMES: i128 = 10;
+
+/// Registers that come back after more than ten days were no glitch but another meter.
+pub const GLITCH_MS_MAX: i64 = 10 * 24 * 60 * 60 * 1000;
+
+/// A register that repeats one odd value all the time is off for longer: a meter that is broken shows 0, or
+/// all ones, until somebody comes.
+pub const STUCK_MS_MAX: i64 = 93 * 24 * 60 * 60 * 1000;
+
+/// Days on either side of a period that mostly decide what its registers were: a glitch's longest, and some.
+pub const DECIDED_BY_DAYS: i32 = 14;
+
+/// Most stretches of registers that are left out together.
+pub const GLITCH_STRETCHES_MAX: usize = 64;
+
+/// So many readings of a year say what an unrated meter does in its life.
+pub const LIFE_READINGS_MIN: u64 = 24;
+
+/// What an unrated meter does in one step is beyond its life if it is more than this many of its largest days
+/// (METHOD (i), `implausible`).
+pub const LIFE_TIMES: i128 = 20;
 
 /// Gaps up to two hours are interpolated; longer ones are spread by like days (California's standards for
 /// validating, editing and estimating).

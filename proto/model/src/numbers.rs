@@ -88,6 +88,17 @@ impl Numbers {
         self.runs.get(at).is_some_and(|&(first, _)| first <= number)
     }
 
+    /// Whether all of `other` are among them.
+    #[must_use]
+    pub fn holds(&self, other: &Self) -> bool {
+        let among = |&(first, last): &(u64, u64)| {
+            let at = self.runs.partition_point(|&(_, end)| end < first);
+            let run = self.runs.get(at);
+            run.is_some_and(|&(begin, end)| begin <= first && last <= end)
+        };
+        other.runs.iter().all(among)
+    }
+
     /// Adds the numbers from `first` to `last`; 0 is none. Returns whether any of them is new.
     pub fn insert(&mut self, first: u64, last: u64) -> bool {
         let first = first.max(1);

@@ -36,23 +36,6 @@ impl Unit {
             Self::Megajoule => "MJ",
         }
     }
-
-    /// The power of ten that turns a value in the unit named `symbol` into this canonical unit, or
-    /// `None` if `symbol` measures something else or is unknown.
-    #[must_use]
-    pub fn scale_from(self, symbol: &str) -> Option<i32> {
-        let scale = match (self, symbol) {
-            (Self::KilowattHour, "Wh") | (Self::Tonne, "kg") | (Self::CubicMetre, "L" | "l") => -3,
-            (Self::KilowattHour, "kWh") | (Self::Tonne, "t") | (Self::Megajoule, "MJ") => 0,
-            (Self::CubicMetre, "m3" | "m³" | "Nm3") => 0,
-            (Self::KilowattHour, "MWh") | (Self::Megajoule, "GJ") => 3,
-            (Self::KilowattHour, "GWh") => 6,
-            (Self::Megajoule, "kJ") => -3,
-            (Self::Tonne, "g") => -6,
-            _ => return None,
-        };
-        Some(scale)
-    }
 }
 
 macro_rules! coded {
@@ -338,13 +321,5 @@ mod tests {
                 assert_eq!(named.ok(), allowed.then_some(quantity));
             }
         }
-    }
-
-    #[test]
-    fn units_of_another_dimension_are_refused() {
-        assert_eq!(Unit::KilowattHour.scale_from("MWh"), Some(3));
-        assert_eq!(Unit::Tonne.scale_from("kg"), Some(-3));
-        assert_eq!(Unit::KilowattHour.scale_from("m3"), None);
-        assert_eq!(Unit::CubicMetre.scale_from("gal"), None);
     }
 }

@@ -1,8 +1,8 @@
 //! A reading and its identity.
 //!
-//! The identity of a reading is (enterprise, meter, quantity, kind, instant). The same identity with the
-//! same value is a *duplicate*; with another value it is a *conflict*, and the one later in the log
-//! counts. A [`Series`] is the part of the identity that does not change from reading to reading.
+//! The identity of a reading is (enterprise, meter, quantity, kind, instant), and of an event also its
+//! [ticket](crate::ticket). The same identity with the same value is a *duplicate*; with another value it is
+//! a *conflict*, and the one later in the log counts, whether or not the same value came before it. A [`Series`] is the part of the identity that does not change from reading to reading.
 //!
 //! An interval's instant is its *start* and a reading belongs to the civil day of its instant; a
 //! register at exactly 00:00 opens its day and, as the neighbour, closes the day before.
@@ -25,6 +25,9 @@ coded! {
         Event = 3, "event", "事件量";
         /// A level, such as a stock or a power: never summed.
         Gauge = 4, "gauge", "瞬时量";
+        /// A register that starts anew each day at a declared local time: a day's consumption is the highest
+        /// value before it does.
+        DailyCounter = 5, "daily_counter", "日累计量";
     }
 }
 

@@ -4,20 +4,25 @@
 //! from a register reading on, not from a wall time: a [`MeterChange`] says what the old register stood
 //! at and what the new one began at, so the step that holds it is counted on both sides.
 //!
+//! Modulus, bound and direction are *dated*: a [`Profile`] holds from an instant on, and each step is judged by
+//! the one that holds for its later reading. So an entry that is recorded for July changes nothing in March.
+//!
 //! A step is *allowed* by the bound of METHOD (h), `0 ≤ Δ ≤ rated × Δt × k`, where the meter has a rating.
+//! A fall *trembles* where it is within what the meter can measure in so short a time; how high the register
+//! stands does not matter.
 
 use std::fmt;
 
 use crate::{
     amount::{Amount, AmountError, Sum},
     day::{CivilDay, Instant},
-    limits::{BOUND_MS_MIN, MICRO},
+    limits::{BOUND_MS_MIN, MICRO, RESTART_EARLY_MS, RESTART_LATE_MS, TREMBLE_MS_MAX},
     reading::Kind,
 };
 
-/// The version of the counters' fold. It is raised with each change after which any day of any counter can give
-/// another total, so that totals made before are not taken for its own.
-const COUNTER_FOLD: &str = "fold 2";
+/// The version of the fold. It is raised with each change after which any day can give another total, so that
+/// totals made before are not taken for its own.
+const FOLD: &str = "fold 3";
 
 /// A register at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,13 +50,28 @@ pub struct MeterChange {
     pub multiplier: Multiplier,
 }
 
-/// What the registry knows of a meter that the fold needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Traits {
+/// How the steps of a meter are judged while it holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Profile {
     /// The register's modulus: one more than its largest value.
     pub modulus: Option<Amount>,
     /// The most that can be consumed in an hour, headroom included, in the canonical unit.
     pub bound_per_hour: Option<Amount>,
+    /// Whether the meter measures both ways, so that a fall is consumption below zero.
+    pub bidirectional: bool,
+    /// The minute of the civil day at which a daily counter starts anew.
+    pub restart: Option<u16>,
+    /// Milliseconds that an interval lasts, where that is registered.
+    pub interval_ms: Option<i64>,
+}
+
+/// What the registry knows of a meter that the fold needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// What holds before the first of `dated`.
+    pub profile: Profile,
+    /// What holds from these instants on, in order.
+    pub dated: Vec<(Instant, Profile)>,
     /// The multiplier before the first change.
     pub multiplier: Multiplier,
     /// Changes, in order of their instants.
@@ -61,12 +81,16 @@ pub struct Traits {
 /// What a step of a counter was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// The register did not fall: this much was consumed.
+    /// The register went on: this much was consumed, below zero where a meter of both ways fell.
     Advance(Sum),
     /// It passed its modulus: this much was consumed.
     Rollover(Sum),
     /// The meter or its multiplier was changed: this much was consumed before and after.
     Change(Sum),
+    /// A daily counter started anew: this much was consumed since.
+    Restart(Sum),
+    /// It fell by no more than the meter can measure in so short a time: by this much, below zero.
+    Tremble(Sum),
     /// It rose by more than the meter can measure, and nothing explains it yet.
     Excess,
     /// It fell, and nothing explains it yet.
@@ -74,11 +98,13 @@ pub enum Step {
 }
 
 impl Step {
-    /// What was consumed, where the register went on or was changed on record.
+    /// What was consumed, where the step needs no explanation beyond itself.
     pub(crate) fn onward(self) -> Option<Sum> {
         match self {
-            Self::Advance(consumed) | Self::Change(consumed) => Some(consumed),
-            Self::Rollover(_) | Self::Excess | Self::Fall => None,
+            Self::Advance(sum) | Self::Rollover(sum) | Self::Change(sum) | Self::Restart(sum) => {
+                Some(sum)
+            }
+            Self::Tremble(_) | Self::Excess | Self::Fall => None,
         }
     }
 }
@@ -138,34 +164,70 @@ impl Multiplier {
 }
 
 impl Traits {
+    /// What is known of a meter whose `profile` always holds.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        Self {
+            profile,
+            ..Self::default()
+        }
+    }
+
+    /// How a step to a reading at `instant` is judged.
+    #[must_use]
+    pub fn at(&self, instant: Instant) -> Profile {
+        if self.dated.is_empty() {
+            return self.profile;
+        }
+        let after = self.dated.partition_point(|(from, _)| *from <= instant);
+        let last = after.checked_sub(1).map(|at| self.dated[at].1);
+        last.unwrap_or(self.profile)
+    }
+
+    /// Whether the same holds for every reading.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.changes.is_empty() && self.dated.is_empty()
+    }
+
     /// What the step from `before` to `after` was.
     #[must_use]
     pub fn step(&self, before: Point, after: Point) -> Step {
+        let profile = self.at(after.instant);
         if self.changes.is_empty() {
-            return self.plain_step(self.multiplier, before, after);
+            return profile.step(self.multiplier, before, after);
         }
-        let Some((consumed, falls)) = self.over_changes(before, after) else {
-            return self.plain_step(self.multiplier_at(before.instant), before, after);
+        let Some((consumed, falls)) = self.over_changes(profile, before, after) else {
+            return profile.step(self.multiplier_at(before.instant), before, after);
         };
         match consumed {
-            Some(sum) if self.allows(sum, before.instant, after.instant) => Step::Change(sum),
+            Some(sum) if profile.allows(sum, before.instant, after.instant) => Step::Change(sum),
             // A fall that the modulus does not explain stays one, as it is without a change.
             Some(_) if !falls => Step::Excess,
             _ => Step::Fall,
         }
     }
 
-    /// Whether the register did not fall between the two, neither before nor after a change.
-    pub(crate) fn rises(&self, before: Point, after: Point) -> bool {
-        match self.over_changes(before, after) {
-            Some((_, falls)) => !falls,
-            None => after.register >= before.register,
-        }
+    /// The first and the last change between the two.
+    pub(crate) fn changes_between(
+        &self,
+        before: Instant,
+        after: Instant,
+    ) -> Option<(&MeterChange, &MeterChange)> {
+        let within = |c: &&MeterChange| before < c.instant && c.instant <= after;
+        let first = self.changes.iter().find(within)?;
+        let last = self.changes.iter().rfind(within)?;
+        Some((first, last))
     }
 
     /// What was consumed between two registers over the changes between them, none where the register fell
     /// without passing a modulus; and whether it fell. None where nothing was changed.
-    fn over_changes(&self, before: Point, after: Point) -> Option<(Option<Sum>, bool)> {
+    fn over_changes(
+        &self,
+        profile: Profile,
+        before: Point,
+        after: Point,
+    ) -> Option<(Option<Sum>, bool)> {
         let within = |c: &&MeterChange| before.instant < c.instant && c.instant <= after.instant;
         let mut changes = self.changes.iter().filter(within).peekable();
         changes.peek()?;
@@ -173,18 +235,142 @@ impl Traits {
         let (mut from, mut consumed, mut falls) = (before.register, Some(Sum::ZERO), false);
         for change in changes {
             falls |= change.old_final < from;
-            let part = self.leg(multiplier, from, change.old_final);
+            let part = profile.leg(multiplier, from, change.old_final);
             consumed = consumed.zip(part).map(|(sum, part)| sum + part);
             (from, multiplier) = (change.new_initial, change.multiplier);
         }
         falls |= after.register < from;
-        let part = self.leg(multiplier, from, after.register);
+        let part = profile.leg(multiplier, from, after.register);
         Some((consumed.zip(part).map(|(sum, part)| sum + part), falls))
+    }
+
+    /// The multiplier that holds for a reading at `instant`.
+    #[must_use]
+    pub fn multiplier_at(&self, instant: Instant) -> Multiplier {
+        let last = self.changes.iter().rev().find(|c| c.instant <= instant);
+        last.map_or(self.multiplier, |change| change.multiplier)
+    }
+
+    /// What of it matters for readings of `day` alone: what the day begins with, and the day's own changes.
+    #[must_use]
+    pub fn on(&self, day: CivilDay) -> Self {
+        let (start, end) = (day.start(), day.end());
+        let of_day = |c: &&MeterChange| start < c.instant && c.instant <= end;
+        let later = |(from, _): &&(Instant, Profile)| start < *from && *from < end;
+        Self {
+            profile: self.at(start),
+            dated: self.dated.iter().filter(later).copied().collect(),
+            multiplier: self.multiplier_at(start),
+            changes: self.changes.iter().filter(of_day).copied().collect(),
+        }
+    }
+
+    /// What a total of a series of `kind` says that it was made by: the version of the fold, then the traits.
+    /// Equal texts mean equal totals of equal readings.
+    #[must_use]
+    pub fn rules(&self, kind: Kind) -> String {
+        let traits = self.to_string();
+        match kind {
+            Kind::Gauge => traits,
+            _ if traits.is_empty() => FOLD.to_owned(),
+            _ => format!("{FOLD}, {traits}"),
+        }
+    }
+
+    /// Whether values are read as they are, always.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.changes.is_empty() && self.multiplier == Multiplier::ONE
+    }
+}
+
+impl Profile {
+    /// A step without a change on record.
+    fn step(&self, multiplier: Multiplier, before: Point, after: Point) -> Step {
+        if let Some(minute) = self.restart {
+            return self.daily_step(minute, multiplier, before, after);
+        }
+        let delta = multiplier.between(before.register, after.register);
+        let allowed = |sum: Sum| self.allows(sum, before.instant, after.instant);
+        if self.bidirectional {
+            return self.either_way(multiplier, delta, (before, after));
+        }
+        if delta.0 >= 0 {
+            return if allowed(delta) {
+                Step::Advance(delta)
+            } else {
+                Step::Excess
+            };
+        }
+        if let Some(modulus) = self.modulus {
+            let over = multiplier.between(before.register, modulus) + multiplier.of(after.register);
+            if self.is_likely(before.register, after.register) && allowed(over) {
+                return Step::Rollover(over);
+            }
+        }
+        self.fall(delta, before.instant, after.instant)
+    }
+
+    /// A fall that nothing explains: whether the register only trembled.
+    fn fall(&self, delta: Sum, from: Instant, to: Instant) -> Step {
+        let soon = Instant(to.0.min(from.0.saturating_add(TREMBLE_MS_MAX)));
+        if self.bound_per_hour.is_some() && self.allows(Sum(-delta.0), from, soon) {
+            Step::Tremble(delta)
+        } else {
+            Step::Fall
+        }
+    }
+
+    /// A step of a meter of both ways: the shorter way, over the modulus or not.
+    fn either_way(&self, multiplier: Multiplier, delta: Sum, ends: (Point, Point)) -> Step {
+        let (before, after) = ends;
+        let round = self.modulus.map(|modulus| {
+            let whole = multiplier.of(modulus);
+            if delta.0 < 0 {
+                delta + whole
+            } else {
+                delta - whole
+            }
+        });
+        let size = |sum: Sum| Sum(sum.0.abs());
+        let allowed = |sum: Sum| self.allows(size(sum), before.instant, after.instant);
+        match round {
+            Some(round) if size(round) < size(delta) && allowed(round) => Step::Rollover(round),
+            _ if allowed(delta) => Step::Advance(delta),
+            _ if delta.0 >= 0 => Step::Excess,
+            _ => Step::Fall,
+        }
+    }
+
+    /// A step of a counter that starts anew each day at `minute`. A device whose clock is a little off restarts
+    /// a little late: until then its register goes on, and the fall that follows is the restart.
+    fn daily_step(&self, minute: u16, multiplier: Multiplier, before: Point, after: Point) -> Step {
+        let delta = multiplier.between(before.register, after.register);
+        let since = restart_before(minute, after.instant);
+        let passed = since > before.instant;
+        let goes_on = after.register >= before.register;
+        let soon = after.instant.0 - since.0 <= RESTART_EARLY_MS;
+        if goes_on && (!passed || soon) {
+            return if self.allows(delta, before.instant, after.instant) {
+                Step::Advance(delta)
+            } else {
+                Step::Excess
+            };
+        }
+        let late = before.instant.0 - restart_before(minute, before.instant).0 <= RESTART_LATE_MS;
+        let anew = multiplier.of(after.register);
+        if (passed || late) && anew.0 >= 0 {
+            return if self.allows(anew, since.min(before.instant), after.instant) {
+                Step::Restart(anew)
+            } else {
+                Step::Excess
+            };
+        }
+        self.fall(delta, before.instant, after.instant)
     }
 
     /// What was consumed on the way to or from a change: over the modulus where the register fell.
     fn leg(&self, multiplier: Multiplier, from: Amount, to: Amount) -> Option<Sum> {
-        if to >= from {
+        if to >= from || self.bidirectional {
             return Some(multiplier.between(from, to));
         }
         let modulus = self.modulus?;
@@ -203,66 +389,6 @@ impl Traits {
         })
     }
 
-    /// The multiplier that holds for a reading at `instant`.
-    #[must_use]
-    pub fn multiplier_at(&self, instant: Instant) -> Multiplier {
-        let last = self.changes.iter().rev().find(|c| c.instant <= instant);
-        last.map_or(self.multiplier, |change| change.multiplier)
-    }
-
-    /// What of it matters for readings of `day` alone: the multiplier that the day begins with, and the
-    /// day's own changes.
-    #[must_use]
-    pub fn on(&self, day: CivilDay) -> Self {
-        let (start, end) = (day.start(), day.end());
-        let of_day = |c: &&MeterChange| start < c.instant && c.instant <= end;
-        Self {
-            modulus: self.modulus,
-            bound_per_hour: self.bound_per_hour,
-            multiplier: self.multiplier_at(start),
-            changes: self.changes.iter().filter(of_day).copied().collect(),
-        }
-    }
-
-    /// What a total of a series of `kind` says that it was made by: for a counter the version of its fold, then
-    /// the traits. Equal texts mean equal totals of equal readings.
-    #[must_use]
-    pub fn rules(&self, kind: Kind) -> String {
-        let traits = self.to_string();
-        match kind {
-            Kind::Register if traits.is_empty() => COUNTER_FOLD.to_owned(),
-            Kind::Register => format!("{COUNTER_FOLD}, {traits}"),
-            Kind::Interval | Kind::Event | Kind::Gauge => traits,
-        }
-    }
-
-    /// Whether values are read as they are, always.
-    pub(crate) fn is_direct(&self) -> bool {
-        self.changes.is_empty() && self.multiplier == Multiplier::ONE
-    }
-
-    /// A step without a change on record.
-    fn plain_step(&self, multiplier: Multiplier, before: Point, after: Point) -> Step {
-        if after.register >= before.register {
-            let consumed = multiplier.between(before.register, after.register);
-            return if self.allows(consumed, before.instant, after.instant) {
-                Step::Advance(consumed)
-            } else {
-                Step::Excess
-            };
-        }
-        let Some(modulus) = self.modulus else {
-            return Step::Fall;
-        };
-        let consumed = multiplier.between(before.register, modulus) + multiplier.of(after.register);
-        let possible = self.is_likely(before.register, after.register);
-        if possible && self.allows(consumed, before.instant, after.instant) {
-            Step::Rollover(consumed)
-        } else {
-            Step::Fall
-        }
-    }
-
     /// Whether `consumed` is within the bound of the time from `from` to `to`.
     pub(crate) fn allows(&self, consumed: Sum, from: Instant, to: Instant) -> bool {
         let Some(bound) = self.bound_per_hour else {
@@ -275,14 +401,40 @@ impl Traits {
     }
 }
 
+/// The last instant not after `at` at which a counter that restarts at `minute` of each day does.
+pub(crate) fn restart_before(minute: u16, at: Instant) -> Instant {
+    let offset = i64::from(minute) * 60_000;
+    let today = at.day().start().0 + offset;
+    if today <= at.0 {
+        Instant(today)
+    } else {
+        Instant(at.day().previous().start().0 + offset)
+    }
+}
+
+impl fmt::Display for Profile {
+    /// `modulus 1000000, at most 480/h, both ways`; nothing where nothing is known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        parts.extend(self.modulus.map(|m| format!("modulus {m}")));
+        parts.extend(self.bound_per_hour.map(|b| format!("at most {b}/h")));
+        if self.bidirectional {
+            parts.push("both ways".to_owned());
+        }
+        let clock = |minute: u16| format!("anew at {:02}:{:02}", minute / 60, minute % 60);
+        parts.extend(self.restart.map(clock));
+        let every = self.interval_ms.filter(|_| self.bound_per_hour.is_some());
+        parts.extend(every.map(|ms| format!("every {} s", ms / 1_000)));
+        f.write_str(&parts.join(", "))
+    }
+}
+
 impl fmt::Display for Traits {
     /// What a total says that it was made by, nothing for a meter of which nothing is known:
     /// `modulus 1000000, at most 480/h, times 12000, from 2026-03-05T10:30:00+08:00 at 5012 on from 3 times
     /// 8000`. Equal texts mean equal traits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        parts.extend(self.modulus.map(|m| format!("modulus {m}")));
-        parts.extend(self.bound_per_hour.map(|b| format!("at most {b}/h")));
+        let mut parts = vec![self.profile.to_string()];
         if self.multiplier != Multiplier::ONE {
             parts.push(format!("times {}", self.multiplier.value()));
         }
@@ -293,122 +445,12 @@ impl fmt::Display for Traits {
                 c.multiplier.value()
             )
         }));
+        let dated = |(from, profile): &(Instant, Profile)| format!("since {from} {profile}");
+        parts.extend(self.dated.iter().map(dated));
+        parts.retain(|part| !part.is_empty());
         f.write_str(&parts.join(", "))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn amount(text: &str) -> Amount {
-        text.parse().expect("a decimal")
-    }
-
-    fn change(at: &str, multiplier: &str) -> MeterChange {
-        MeterChange {
-            instant: at.parse().expect("an instant"),
-            old_final: amount("5012"),
-            new_initial: amount("3"),
-            multiplier: Multiplier::new(amount(multiplier)).expect("positive"),
-        }
-    }
-
-    #[test]
-    fn a_days_traits_are_told_by_what_the_day_depends_on() {
-        let traits = Traits {
-            modulus: Some(amount("1000000")),
-            bound_per_hour: Some(amount("480")),
-            multiplier: Multiplier::new(amount("12000")).expect("positive"),
-            changes: vec![
-                change("2026-03-05T10:30:00+08:00", "8000"),
-                change("2026-07-01T00:00:00+08:00", "1"),
-            ],
-        };
-        let told = |day: &str| traits.on(day.parse().expect("a day")).to_string();
-        let always = "modulus 1000000, at most 480/h";
-        assert_eq!(told("2026-03-04"), format!("{always}, times 12000"));
-        assert_eq!(
-            told("2026-03-05"),
-            format!(
-                "{always}, times 12000, from 2026-03-05T10:30:00+08:00 at 5012 on from 3 times 8000"
-            )
-        );
-        assert_eq!(told("2026-03-06"), format!("{always}, times 8000"));
-        // A change at midnight belongs to the step that ends there.
-        assert_eq!(
-            told("2026-06-30"),
-            format!(
-                "{always}, times 8000, from 2026-07-01T00:00:00+08:00 at 5012 on from 3 times 1"
-            )
-        );
-        assert_eq!(told("2026-07-01"), always);
-        assert_eq!(Traits::default().to_string(), "");
-    }
-
-    #[test]
-    fn a_counters_total_says_by_which_fold_it_was_made() {
-        let modulus = Traits {
-            modulus: Some(amount("10000")),
-            ..Traits::default()
-        };
-        assert_eq!(Traits::default().rules(Kind::Register), "fold 2");
-        assert_eq!(modulus.rules(Kind::Register), "fold 2, modulus 10000");
-        assert_eq!(modulus.rules(Kind::Interval), "modulus 10000");
-        assert_eq!(Traits::default().rules(Kind::Event), "");
-    }
-
-    #[test]
-    fn a_fall_to_a_change_that_no_modulus_explains_stays_a_fall() {
-        let traits = Traits {
-            modulus: Some(amount("10000")),
-            bound_per_hour: Some(amount("5")),
-            multiplier: Multiplier::ONE,
-            changes: vec![change("2026-03-05T10:30:00+08:00", "2")],
-        };
-        let at = |instant: &str, register: &str| Point {
-            instant: instant.parse().expect("an instant"),
-            register: amount(register),
-        };
-        // A spike to 9,000 before the meter was changed at 5,012: the way over the modulus is 6,012.
-        let spike = at("2026-03-05T00:00:00+08:00", "9000");
-        let after = at("2026-03-05T12:00:00+08:00", "4");
-        assert_eq!(traits.step(spike, after), Step::Fall);
-        let level = at("2026-03-05T00:00:00+08:00", "5002");
-        assert_eq!(
-            traits.step(level, after),
-            Step::Change(Sum::from(amount("12")))
-        );
-        assert_eq!(
-            traits.step(at("2026-03-05T00:00:00+08:00", "4002"), after),
-            Step::Excess
-        );
-    }
-
-    #[test]
-    fn a_register_may_pass_its_modulus_on_the_way_to_a_change() {
-        let traits = Traits {
-            modulus: Some(amount("10000")),
-            bound_per_hour: Some(amount("500")),
-            multiplier: Multiplier::ONE,
-            changes: vec![change("2026-03-05T10:30:00+08:00", "2")],
-        };
-        let at = |instant: &str, register: &str| Point {
-            instant: instant.parse().expect("an instant"),
-            register: amount(register),
-        };
-        // From 9,990 over the modulus to 5,012, where the meter was changed, then from 3 to 13, twice.
-        let before = at("2026-03-05T00:00:00+08:00", "9990");
-        let after = at("2026-03-05T12:00:00+08:00", "13");
-        let consumed = Sum::from(amount("5042"));
-        assert_eq!(traits.step(before, after), Step::Change(consumed));
-    }
-
-    #[test]
-    fn a_multiplier_is_positive() {
-        assert!(Multiplier::new(Amount::ZERO).is_err());
-        assert!(Multiplier::new(amount("-1")).is_err());
-        assert!(Multiplier::new(amount("1000001")).is_err());
-        assert!(Multiplier::new(amount("0.001")).is_ok());
-    }
-}
+mod tests;

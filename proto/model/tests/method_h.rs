@@ -8,7 +8,7 @@ use greenpark_model::{
     amount::Amount,
     compose::{Consumption, compose, compose_daily},
     day::{DayRange, Instant},
-    fold::{DayColumns, MeterChange, Multiplier, Traits, fold_day},
+    fold::{DayColumns, MeterChange, Multiplier, Profile, Traits, fold_day},
     like_days::LikeDays,
     reading::{Flag, Kind},
 };
@@ -97,8 +97,11 @@ fn pair(amount: &str, estimated: &str) -> (String, String) {
 #[test]
 fn method_h_case_1_a_rollover_over_new_year_is_of_both_years() {
     let traits = Traits {
-        modulus: Some(amount("1000000")),
-        bound_per_hour: Some(amount("400")),
+        profile: Profile {
+            modulus: Some(amount("1000000")),
+            bound_per_hour: Some(amount("400")),
+            ..Profile::default()
+        },
         ..Traits::default()
     };
     let registers = [
@@ -212,7 +215,10 @@ fn method_h_case_5_outage_of_two_weeks_over_new_year_is_shared_by_its_days() {
 #[test]
 fn method_h_case_7_a_glitch_at_new_year_is_of_no_year() {
     let rated = Traits {
-        bound_per_hour: Some(amount("400")),
+        profile: Profile {
+            bound_per_hour: Some(amount("400")),
+            ..Profile::default()
+        },
         ..Traits::default()
     };
     let registers = [

@@ -22,11 +22,9 @@ fn wire_batch(unit: &str, values: Vec<i64>) -> Vec<u8> {
     };
     wire::ReadingBatch {
         series: vec![series],
-        series_of: Vec::new(),
         instant_ms_delta: vec![1; values.len()],
         value_micro: values,
-        flags: Vec::new(),
-        numbered: Vec::new(),
+        ..wire::ReadingBatch::default()
     }
     .encode_to_vec()
 }
@@ -37,6 +35,8 @@ fn units_become_canonical() {
     assert_eq!(kilo.values(), [1_500_000_000]);
     let milli = decode(&wire_batch("Wh", vec![1_500_000, 500, 1_500])).expect("a batch");
     assert_eq!(milli.values(), [1_500, 0, 2]);
+    let ten_thousand = decode(&wire_batch("万kWh", vec![1_500_000])).expect("a batch");
+    assert_eq!(ten_thousand.values(), [15_000_000_000]);
 }
 
 #[test]
@@ -67,16 +67,26 @@ fn ragged_columns_and_overflowing_instants_are_refused() {
 
 #[test]
 fn a_value_beyond_the_range_may_fit_in_the_canonical_unit() {
+    let ten = Ratio::power_of_ten;
     let watt_hours = 1_000_000_000_000_000_000;
-    assert_eq!(rescale(watt_hours, 0), None);
+    assert_eq!(rescale(watt_hours, ten(0)), None);
     assert_eq!(
-        rescale(watt_hours, -3).map(Amount::micro),
+        rescale(watt_hours, ten(-3)).map(Amount::micro),
         Some(1_000_000_000_000_000)
     );
-    assert_eq!(rescale(watt_hours, 3), None);
-    assert_eq!(rescale(i64::MIN, -19).map(Amount::micro), Some(-1));
-    assert_eq!(rescale(i64::MIN, -99).map(Amount::micro), Some(0));
-    assert_eq!(rescale(1, 99), None);
+    assert_eq!(rescale(watt_hours, ten(3)), None);
+    assert_eq!(rescale(i64::MIN, ten(-19)).map(Amount::micro), Some(-1));
+    assert_eq!(rescale(i64::MIN, ten(-99)).map(Amount::micro), Some(0));
+    assert_eq!(rescale(1, ten(99)), None);
+}
+
+fn sparse() -> impl Strategy<Value = (Option<Ticket>, bool)> {
+    let text = prop_oneof!["[A-Za-z0-9_.-]{0,20}[0-9]", "#[2-9]", "#[1-9][0-9]{1,4}"];
+    let ticket = text.prop_map(|text| Ticket::parse(&text).expect("a ticket"));
+    (
+        prop::option::weighted(0.3, ticket),
+        prop::bool::weighted(0.2),
+    )
 }
 
 proptest! {
@@ -90,13 +100,13 @@ proptest! {
         let micro = micro / 10i64.pow(shift);
         let text = Amount::from_micro(micro).expect("in range").to_string();
         let parsed = Amount::parse_scaled(text.as_bytes(), scale).ok();
-        prop_assert_eq!(rescale(micro, scale), parsed);
+        prop_assert_eq!(rescale(micro, Ratio::power_of_ten(scale)), parsed);
     }
 
     #[test]
     fn a_batch_is_read_back(
         rows in prop::collection::vec(
-            (0u32..3, 0i64..4_000_000_000_000, -1_000_000_000_000_000i64..1_000_000_000_000_000, 0usize..8),
+            (0u32..3, 0i64..4_000_000_000_000, -1_000_000_000_000_000i64..1_000_000_000_000_000, 0usize..8, sparse()),
             0..200,
         ),
     ) {
@@ -108,10 +118,16 @@ proptest! {
         ] {
             batch.add_series(s).expect("room");
         }
-        for (of, ms, value, flag) in rows {
+        for (of, ms, value, flag, (ticket, late)) in rows {
             let value = Amount::from_micro(value).expect("in range");
             let reading = Reading { instant: Instant(ms), value, flag: Flag::ALL[flag] };
-            batch.push(of, reading).expect("room");
+            match ticket.filter(|_| of == 1) {
+                Some(ticket) => batch.push_ticketed(of, reading, ticket).expect("an event"),
+                None => batch.push(of, reading).expect("room"),
+            }
+            if late {
+                batch.mark_last_late(Instant(1_795_000_000_000 + ms % 1_000));
+            }
         }
         prop_assert_eq!(decode(&encode(&batch)).expect("ours"), batch);
     }
@@ -136,4 +152,63 @@ fn a_record_tells_which_messages_end_in_it() {
     assert_eq!(encode(&Batch::new()).len(), 0);
     let none = decode_numbered(&bytes, 0).expect("ours").1;
     assert!(none.is_empty());
+}
+
+#[test]
+fn a_record_without_tickets_and_late_readings_has_the_bytes_that_it_had() {
+    let mut batch = Batch::new();
+    let of = batch
+        .add_series(series("m1", "raw_coal", Kind::Event))
+        .expect("room");
+    let reading = Reading {
+        instant: Instant(1_000),
+        value: Amount::from_micro(5).expect("in range"),
+        flag: Flag::Normal,
+    };
+    batch.push(of, reading).expect("room");
+    // The message as it was before there were any: series, instants and values.
+    let mut old = vec![0x0a, 18, 0x0a, 2];
+    old.extend(b"m1");
+    old.extend([0x12, 8]);
+    old.extend(b"raw_coal");
+    old.extend([0x18, 3]);
+    old[1] = u8::try_from(old.len() - 2).expect("short");
+    old.extend([0x1a, 2, 0xd0, 0x0f, 0x22, 1, 10]);
+    assert_eq!(encode(&batch), old);
+    assert_eq!(decode(&old).expect("an old record"), batch);
+    batch
+        .push_ticketed(of, reading, Ticket::new("7").expect("a number"))
+        .expect("an event");
+    batch.mark_last_late(Instant(9_000));
+    assert_eq!(decode(&encode(&batch)).expect("ours"), batch);
+}
+
+#[test]
+fn a_ticket_that_is_no_number_is_refused_by_its_place() {
+    let mut message = wire::ReadingBatch::decode(&*wire_batch("", vec![1, 2])).expect("ours");
+    message.series[0].set_kind(wire::Kind::Event);
+    message.ticket_rows = vec![0, 1];
+    message.tickets = vec!["17".to_owned(), "no number".to_owned()];
+    let error = decode(&message.encode_to_vec()).expect_err("a space");
+    assert!(
+        matches!(error, DecodeError::Ticket { index: 1, .. }),
+        "{error}"
+    );
+    message.tickets.truncate(1);
+    let error = decode(&message.encode_to_vec()).expect_err("ragged");
+    assert!(
+        matches!(error, DecodeError::Columns(BatchError::Ragged)),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_kind_is_read_back() {
+    for &kind in Kind::ALL {
+        let mut batch = Batch::new();
+        batch
+            .add_series(series("m", "electricity", kind))
+            .expect("room");
+        assert_eq!(decode(&encode(&batch)).expect("ours"), batch);
+    }
 }

@@ -7,15 +7,15 @@ use std::{
 
 use greenpark_archive::{file::ReadingsFile, rows::SeriesKey, snapshot::Snapshot};
 use greenpark_model::{
-    compose::compose,
-    day::{CivilDay, DayRange},
+    compose,
+    day::CivilDay,
     fold::{DayFold, Traits},
     id::EnterpriseId,
     reading::Kind,
 };
 
 use crate::{
-    books::{BookDays, DayFolds, Load, SeriesDays},
+    books::{BookDays, DayFolds, Load, OpenFold, SeriesDays},
     decode::Total,
 };
 
@@ -71,9 +71,7 @@ impl<'a> Sealed<'a> {
             let Some(sealed) = days.get_mut(&key.enterprise) else {
                 continue;
             };
-            let traits = registry
-                .meters
-                .traits(&key.enterprise, &key.series, snapshot.year);
+            let traits = registry.meters.traits(&key.enterprise, &key.series);
             let kind = key.series.kind;
             let rules = traits.rules(kind);
             for total in of_series {
@@ -84,7 +82,7 @@ impl<'a> Sealed<'a> {
                 if sealed.revision != total.revision {
                     continue;
                 }
-                let same = if traits.changes.is_empty() {
+                let same = if traits.is_constant() {
                     *total.rules == *rules
                 } else {
                     *total.rules == *traits.on(total.day).rules(kind)
@@ -166,7 +164,7 @@ pub(super) fn join(
             .iter()
             .filter(|t| sealed.counts(t) && !was_read(&t.day))
         {
-            joined.push(total.day, total.fold, total.duplicates, total.conflicts);
+            joined.push_total(total);
         }
         if !joined.days.is_empty() {
             series.insert(key, joined);
@@ -177,8 +175,7 @@ pub(super) fn join(
             let entry = series
                 .entry(&open.key)
                 .or_insert_with(|| SeriesDays::new(&open.key));
-            entry.push(*day, open.fold, open.duplicates, open.conflicts);
-            entry.newest = open.newest;
+            entry.push_open(*day, open);
         }
     }
     let mut open: BTreeMap<EnterpriseId, BTreeSet<CivilDay>> = BTreeMap::new();
@@ -191,11 +188,10 @@ pub(super) fn join(
         .into_values()
         .map(|mut days| {
             days.settle();
-            let traits =
-                registry
-                    .meters
-                    .traits(&days.key.enterprise, &days.key.series, snapshot.year);
-            days.join(&traits, snapshot.year);
+            let traits = registry
+                .meters
+                .traits(&days.key.enterprise, &days.key.series);
+            days.join(&traits);
             days
         })
         .collect();
@@ -228,9 +224,11 @@ impl SeriesDays {
             key: key.clone(),
             days: Vec::new(),
             repeats: Vec::new(),
+            late: Vec::new(),
             newest: None,
             whole: DayFold::default(),
             whole_days: 0,
+            most_readings: 0,
         }
     }
 
@@ -238,6 +236,29 @@ impl SeriesDays {
         self.days.push((day, fold));
         if duplicates > 0 || conflicts > 0 {
             self.repeats.push((day, duplicates, conflicts));
+        }
+    }
+
+    fn push_open(&mut self, day: CivilDay, open: &OpenFold) {
+        self.push(day, open.fold.clone(), open.duplicates, open.conflicts);
+        self.push_late(day, open.late);
+        self.newest = open.newest;
+    }
+
+    fn push_total(&mut self, total: &Total) {
+        self.push(
+            total.day,
+            total.fold.clone(),
+            total.duplicates,
+            total.conflicts,
+        );
+        self.push_late(total.day, total.late);
+    }
+
+    /// Says how many readings of a day that was pushed came late.
+    pub(crate) fn push_late(&mut self, day: CivilDay, late: u32) {
+        if late > 0 {
+            self.late.push((day, late));
         }
     }
 
@@ -251,6 +272,8 @@ impl SeriesDays {
             self.days.dedup_by_key(|(day, _)| *day);
             self.repeats.sort_by_key(|(day, ..)| *day);
             self.repeats.dedup_by_key(|(day, ..)| *day);
+            self.late.sort_by_key(|(day, _)| *day);
+            self.late.dedup_by_key(|(day, _)| *day);
             if self.days.last().map(|(day, _)| *day) != last_read {
                 self.newest = None;
             }
@@ -258,25 +281,14 @@ impl SeriesDays {
     }
 
     /// Joins the days into one fold, which serves wherever a range holds all of them.
-    pub(crate) fn join(&mut self, traits: &Traits, year: i16) {
-        let joined = match DayRange::year(year) {
-            Some(range) if self.key.series.kind != Kind::Gauge => {
-                compose(traits, range, &self.days)
-            }
-            _ => greenpark_model::compose::Consumption::default(),
-        };
-        let with_register = |(_, fold): &&(CivilDay, DayFold)| fold.first.is_some();
-        let begins = self.days.iter().find(with_register).map(|(_, fold)| fold);
-        let ends = self.days.iter().rfind(with_register).map(|(_, fold)| fold);
-        self.whole = DayFold {
-            readings: u32::try_from(joined.readings).unwrap_or(u32::MAX),
-            within: joined.amount,
-            first: begins.and_then(|fold| fold.first),
-            head: begins.and_then(|fold| fold.head),
-            tail: ends.and_then(|fold| fold.tail),
-            last: ends.and_then(|fold| fold.last),
-            outcomes: joined.outcomes,
-        };
-        self.whole_days = joined.days;
+    pub(crate) fn join(&mut self, traits: &Traits) {
+        if self.key.series.kind == Kind::Gauge {
+            return;
+        }
+        self.whole = compose::join(traits, self.days.iter().map(|(_, fold)| fold));
+        let read = self.days.iter().filter(|(_, fold)| fold.readings > 0);
+        self.whole_days = u32::try_from(read.count()).unwrap_or(u32::MAX);
+        let readings = self.days.iter().map(|(_, fold)| fold.readings);
+        self.most_readings = readings.max().unwrap_or(0);
     }
 }

@@ -158,7 +158,7 @@ impl Books {
             let known = |key: &SeriesKey| duplicates.get(&(key.clone(), wanted.day)).copied();
             let folds = DayFolds {
                 print: wanted.print,
-                folds: fold_rows(&parts, known, registry, snapshot.year),
+                folds: fold_rows(&parts, known, registry),
                 hot: hot.iter().flat_map(Rows::enterprises).cloned().collect(),
                 read,
             };
@@ -258,7 +258,6 @@ fn fold_rows(
     parts: &[&Rows],
     sealed_duplicates: impl Fn(&SeriesKey) -> Option<u32>,
     registry: &registry::Park,
-    year: i16,
 ) -> Vec<OpenFold> {
     let mut before: HashMap<&SeriesKey, usize> = HashMap::new();
     for (key, span) in parts.iter().flat_map(|rows| rows.spans()) {
@@ -269,18 +268,20 @@ fn fold_rows(
         .rows
         .spans()
         .map(|(key, span)| {
-            let traits = registry.meters.traits(&key.enterprise, &key.series, year);
+            let traits = registry.meters.traits(&key.enterprise, &key.series);
             let columns = merged.rows.columns(span.clone());
             let dropped = before
                 .get(key)
                 .map_or(0, |&count| count.saturating_sub(span.len()));
             let conflicts = columns.superseded.iter().filter(|s| **s).count();
+            let late = merged.rows.late_in(span.clone()).count();
             let newest = span.rev().find(|&row| !merged.rows.superseded[row]);
             OpenFold {
                 key: key.clone(),
                 fold: fold_day(key.series.kind, &traits, columns),
                 duplicates: count(dropped).saturating_add(sealed_duplicates(key).unwrap_or(0)),
                 conflicts: count(conflicts),
+                late: count(late),
                 newest: newest.and_then(|row| newest_of(&merged.rows, row)),
             }
         })

@@ -138,3 +138,42 @@ fn every_mistake_of_a_file_is_told_at_once() {
         Err(FileError::Parse { .. })
     ));
 }
+
+/// METHOD (j): a life-cycle factor is another quantity.
+#[test]
+fn method_j_a_carbon_footprint_factor_is_refused_as_a_grid_factor_by_name() {
+    let entry = |source: &str| {
+        format!(
+            "id = \"ours\"\n[[grid]]\nregion = \"national\"\nyear = 2024\nkg_per_kwh = \"0.5777\"\n\
+             valid_from = \"2024-01-01\"\nvalid_to = \"2024-12-31\"\npublished = \"2025-12-01\"\n\
+             status = \"C2\"\nsource = \"{source}\"\n"
+        )
+    };
+    assert!(parse(&entry("MEE and NBS, notice"), "c.toml").is_ok());
+    for source in [
+        "2024年全国电力平均碳足迹因子",
+        "national electricity carbon footprint factor",
+        "life cycle of electricity",
+    ] {
+        let told = parse(&entry(source), "c.toml").expect_err("refused");
+        let FileError::Wrong { mistakes, .. } = &told else {
+            panic!("a mistake of the file: {told}");
+        };
+        let mistake = &mistakes.all()[0];
+        assert_eq!(
+            (mistake.entry.as_str(), mistake.field.as_str()),
+            ("grid 1", "source")
+        );
+        assert!(mistake.problem.contains("[[grid]]"), "{mistake}");
+        assert!(
+            mistake.problem.contains("电力二氧化碳排放因子"),
+            "{mistake}"
+        );
+    }
+    let listed = "id = \"ours\"\n[[footprint]]\nkg_per_kwh = \"0.6205\"\n";
+    let told = parse(listed, "c.toml").expect_err("refused").to_string();
+    assert!(told.contains("footprint 1, footprint: names"), "{told}");
+    let named = entry("notice").replace("\"ours\"", "\"electricity-footprint-2024\"");
+    let told = parse(&named, "c.toml").expect_err("refused").to_string();
+    assert!(told.contains("id: names 'footprint'"), "{told}");
+}

@@ -73,6 +73,13 @@ pub(super) fn readings_schema() -> SchemaRef {
         Field::new("value", DataType::Decimal128(18, 6), false),
         Field::new("unit", text(), false),
         Field::new("flag", text(), false),
+        Field::new("ticket", text(), true),
+        Field::new(
+            "late_received",
+            DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            true,
+        ),
+        Field::new("late_gateway", text(), true),
     ]))
 }
 
@@ -109,6 +116,9 @@ pub(super) fn with_enterprise(
         column("value")?,
         Arc::new(units),
         column("flag")?,
+        column("ticket")?,
+        column("late_received")?,
+        column("late_gateway")?,
     ];
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(QueryError::Encode)
 }

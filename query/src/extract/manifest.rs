@@ -75,7 +75,7 @@ const READINGS_RULES: &[&str] = &[
 const TOTALS_RULES: &[&str] = &[
     "consumption of a counter is the difference of its registers times the multiplier, corrected by \
      rollovers, changes of the meter, resets and jumps",
-    "readings that dipped or spiked and came back are counted as glitches and left out",
+    "dips and spikes that came back are counted as glitches, one each, and left out",
     "the step over a midnight is split by interpolation between the two registers, over a gap of more than \
      two hours by like days; estimated is the part without a register within a minute of midnight",
     "corrections by hand are no part of it: figures tell them apart",

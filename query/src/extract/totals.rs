@@ -63,14 +63,10 @@ pub(super) async fn make(
         if series.kind == Kind::Gauge {
             continue;
         }
-        if series.kind == Kind::Register {
+        if matches!(series.kind, Kind::Register | Kind::DailyCounter) {
             stands_on.extend(neighbors(&parts, selection.range));
         }
-        let year = selection.range.last().year();
-        let traits = days
-            .registry
-            .meters
-            .traits(&selection.enterprise, series, year);
+        let traits = days.registry.meters.traits(&selection.enterprise, series);
         for (day, consumption) in consume_daily(&parts, &traits, selection.range) {
             rows.push(Row {
                 series,
@@ -220,7 +216,7 @@ pub(super) async fn digests(
             .session(Work::Scan, [("totals", LakeTable::totals(snapshot))])?;
         let sql = format!(
             "SELECT DISTINCT day, revision, sha256 FROM totals WHERE enterprise = '{}' \
-             AND day BETWEEN DATE '{first}' AND DATE '{last}'",
+             AND readings > 0 AND day BETWEEN DATE '{first}' AND DATE '{last}'",
             selection.enterprise,
         );
         let mut batches = engine::stream(&session, &sql).await?;

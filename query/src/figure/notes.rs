@@ -10,9 +10,10 @@ use greenpark_model::{
     indicator::{Indicator, round},
     waste::Ledger,
 };
+use rust_decimal::Decimal;
 
 use crate::{
-    figure::{Population, denominator::Denominator},
+    figure::{Population, denominator::Denominator, numerator::Numerator},
     measure::{Measured, Question},
     statistics::Series,
 };
@@ -33,7 +34,7 @@ pub(super) fn gather(
     question: &Question<'_>,
     population: &Population<'_>,
     measured: &Measured,
-    ledger: &Ledger,
+    numerator: &Numerator,
     denominator: &Denominator,
 ) -> Vec<String> {
     let mut notes = population.notes.clone();
@@ -41,11 +42,16 @@ pub(super) fn gather(
         notes.push(
             "there is no value: no meter of this indicator was read in the period".to_owned(),
         );
+    } else if numerator.total <= Decimal::ZERO {
+        let total = numerator.total.normalize();
+        notes.push(format!(
+            "there is no value: the numerator is {total}, and there is no ratio of what is not above zero"
+        ));
     }
     about_readings(question, measured, &mut notes);
     about_falls(measured, &mut notes);
     match question.indicator {
-        Indicator::WasteUtilization => about_waste(measured, ledger, &mut notes),
+        Indicator::WasteUtilization => about_waste(measured, &numerator.ledger, &mut notes),
         Indicator::CarbonPerEnergy => {}
         _ => about_declared(question, denominator, &mut notes),
     }
@@ -167,7 +173,8 @@ fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
         ),
         (
             outcomes.jumps,
-            "register(s) rose by more than the meter can measure and are counted from the new value",
+            "register(s) rose by more than the meter can measure or did in its life, and are counted from \
+             the new value",
         ),
         (outcomes.rollovers, "register(s) passed their modulus"),
         (
@@ -176,7 +183,11 @@ fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
         ),
         (
             outcomes.glitches,
-            "reading(s) dipped or spiked and came back, and are left out",
+            "dip(s) or spike(s) of a register came back, and are left out",
+        ),
+        (
+            outcomes.implausible,
+            "amount(s) are below zero or beyond what the meter can measure, and are left out",
         ),
         (
             outcomes.invalid,
@@ -220,6 +231,11 @@ fn about_declared(question: &Question<'_>, denominator: &Denominator, notes: &mu
     if denominator.amount.is_zero() {
         notes.push(format!(
             "there is no value: {what} is zero or not declared; declare statistics for the period"
+        ));
+    } else if denominator.amount < Decimal::ZERO {
+        let amount = denominator.amount.normalize();
+        notes.push(format!(
+            "there is no value: {what} is {amount}, and there is no ratio of what is not above zero"
         ));
     }
     if !denominator.deflated.is_empty() {

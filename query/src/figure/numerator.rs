@@ -1,6 +1,7 @@
 //! The numerator of a figure and what it is made of. Pure.
 
 use greenpark_model::{
+    amount::{AmountError, Sum},
     coal::tce_of_heat,
     indicator::{Indicator, round},
     quantity::{Flow, Quantity},
@@ -22,6 +23,7 @@ pub(super) struct Numerator {
     /// The parts that were estimated, and all parts, each without its sign.
     estimated: Decimal,
     manual: Decimal,
+    unregistered: Decimal,
     absolute: Decimal,
     /// Standard coal beside a numerator of carbon dioxide.
     pub(super) tce: Decimal,
@@ -34,6 +36,7 @@ struct Contribution {
     value: Decimal,
     estimated: Decimal,
     manual: Decimal,
+    unregistered: Decimal,
     unit: &'static str,
 }
 
@@ -53,6 +56,17 @@ impl Numerator {
             Ok(percent(part, self.absolute)?.unwrap_or_default())
         };
         Ok((share(self.estimated)?, share(self.manual)?))
+    }
+
+    /// The part that was estimated or set by hand, as a fraction of all parts; nothing where there is none.
+    pub(super) fn uncertain_share(&self) -> Option<Decimal> {
+        let part = self.estimated.checked_add(self.manual)?;
+        part.checked_div(self.absolute)
+    }
+
+    /// The part of meters without a registry entry, as a fraction of all parts; nothing where there is none.
+    pub(super) fn unregistered_share(&self) -> Option<Decimal> {
+        self.unregistered.checked_div(self.absolute)
     }
 
     fn take(
@@ -83,6 +97,7 @@ impl Numerator {
             self.absolute = plus(self.absolute, contribution.value.abs())?;
             self.estimated = plus(self.estimated, contribution.estimated.abs())?;
             self.manual = plus(self.manual, contribution.manual.abs())?;
+            self.unregistered = plus(self.unregistered, contribution.unregistered.abs())?;
         }
         let (factor, factor_source) = factor(question, by);
         self.components.push(pb::Component {
@@ -108,24 +123,45 @@ fn plus(one: Decimal, other: Decimal) -> Result<Decimal, QueryError> {
     one.checked_add(other).ok_or_else(out_of_range)
 }
 
-/// Tonnes of standard coal; none where no factor is known.
-fn tce(question: &Question<'_>, by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
+/// Tonnes of standard coal of `sum`; none where no factor is known.
+pub(super) fn tce_of(
+    question: &Question<'_>,
+    by: &By,
+    sum: Sum,
+) -> Option<Result<Decimal, AmountError>> {
     let set = question.rules.factors;
-    let of = |sum| match &by.coal {
+    match &by.coal {
         Coal::Set(place) => set.factors.get(*place).map(|factor| factor.tce(sum)),
         Coal::Measured { kj_per_unit, .. } => set
             .kj_per_kgce
             .map(|heat| tce_of_heat(sum, *kj_per_unit, heat)),
         Coal::Unneeded | Coal::Unknown => None,
-    };
-    let parts = [part.counted, part.counted_estimated, part.counted_manual];
-    let [Some(value), Some(estimated), Some(manual)] = parts.map(of) else {
+    }
+}
+
+/// Tonnes of standard coal; none where no factor is known.
+fn tce(question: &Question<'_>, by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
+    let of = |sum| tce_of(question, by, sum);
+    let parts = [
+        part.counted,
+        part.counted_estimated,
+        part.counted_manual,
+        part.counted_unregistered,
+    ];
+    let [
+        Some(value),
+        Some(estimated),
+        Some(manual),
+        Some(unregistered),
+    ] = parts.map(of)
+    else {
         return Ok(None);
     };
     Ok(Some(Contribution {
         value: value.map_err(|_| out_of_range())?,
         estimated: estimated.map_err(|_| out_of_range())?,
         manual: manual.map_err(|_| out_of_range())?,
+        unregistered: unregistered.map_err(|_| out_of_range())?,
         unit: "tce",
     }))
 }
@@ -135,7 +171,7 @@ fn tco2(by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
     let Some(emission) = &by.carbon else {
         return Ok(None);
     };
-    let of = |sum: greenpark_model::amount::Sum| {
+    let of = |sum: Sum| {
         let amount = sum.decimal().map_err(|_| out_of_range())?;
         let tonnes = amount.checked_mul(emission.tco2_per_unit);
         tonnes.map(|t| t.normalize()).ok_or_else(out_of_range)
@@ -144,6 +180,7 @@ fn tco2(by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
         value: of(part.counted)?,
         estimated: of(part.counted_estimated)?,
         manual: of(part.counted_manual)?,
+        unregistered: of(part.counted_unregistered)?,
         unit: "tCO2",
     }))
 }
@@ -164,17 +201,18 @@ fn utilized(flow: Flow, part: &Part) -> Result<Option<Contribution>, QueryError>
 }
 
 fn plain(part: &Part, unit: &'static str) -> Result<Contribution, QueryError> {
-    let decimal = |sum: greenpark_model::amount::Sum| sum.decimal().map_err(|_| out_of_range());
+    let decimal = |sum: Sum| sum.decimal().map_err(|_| out_of_range());
     Ok(Contribution {
         value: decimal(part.counted)?,
         estimated: decimal(part.counted_estimated)?,
         manual: decimal(part.counted_manual)?,
+        unregistered: decimal(part.counted_unregistered)?,
         unit,
     })
 }
 
 /// A factor and where it comes from, as texts.
-fn factor(question: &Question<'_>, by: &By) -> (String, String) {
+pub(super) fn factor(question: &Question<'_>, by: &By) -> (String, String) {
     if question.needs_carbon() {
         let Some(emission) = &by.carbon else {
             return (String::new(), String::new());
@@ -195,7 +233,7 @@ fn factor(question: &Question<'_>, by: &By) -> (String, String) {
             source,
         } => {
             let heat = question.rules.factors.kj_per_kgce.unwrap_or_default();
-            let kj = greenpark_model::amount::Sum::from(*kj_per_unit).decimal();
+            let kj = Sum::from(*kj_per_unit).decimal();
             let kgce = kj.ok().and_then(|kj| kj.checked_div(heat));
             let told = kgce.map(|kgce| round(kgce, PLACES).normalize().to_string());
             let source = format!("measured {kj_per_unit} kJ, {source}");

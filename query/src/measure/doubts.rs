@@ -1,9 +1,13 @@
 //! Doubts about what was measured: sides, kinds and repeats. Pure.
 
-use greenpark_model::{day::DayRange, quantity::Medium};
+use greenpark_model::{
+    amount::Sum,
+    day::DayRange,
+    quantity::{Medium, Quantity},
+};
 
-use super::{Measured, OneSeries};
-use crate::{books::SeriesDays, counting::Counting, sides::Sides};
+use super::{By, Measured, OneSeries};
+use crate::{books::SeriesDays, corrections::Corrected, counting::Counting, sides::Sides};
 
 impl Measured {
     /// Keeps what is uncertain about the sides of the energies of `name`.
@@ -42,6 +46,18 @@ impl Measured {
             .other_kinds(of.enterprise, of.series, of.parts, range);
         if !other.is_empty() {
             self.other_kind.insert(name());
+        }
+    }
+
+    /// Keeps that a meter without a registry entry measured what was booked.
+    pub(super) fn note_unregistered(
+        &mut self,
+        (quantity, by, sign): (Quantity, By, i8),
+        corrected: &Corrected,
+    ) {
+        if let Some(part) = self.parts.get_mut(&(quantity, by)) {
+            let amount = corrected.consumption.amount;
+            part.counted_unregistered += Sum(amount.0 * i128::from(sign));
         }
     }
 

@@ -8,7 +8,11 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use super::{QualityRules, Subject, off};
+use super::{
+    QualityRules, Subject,
+    counts::{counts, doubted},
+    off,
+};
 use crate::{books::SeriesDays, statistics};
 
 /// Weeks on either side in which like days are looked for.
@@ -180,7 +184,7 @@ fn gaps(course: &Course<'_>, kind: Kind, most: i32) -> Vec<(&'static str, DayRan
             continue;
         };
         let days = gap.days();
-        if kind != Kind::Register {
+        if !matches!(kind, Kind::Register | Kind::DailyCounter) {
             found.push(("missing", gap, format!("{days} days were not read")));
         } else if days > most {
             let detail = format!("{days} days are estimated from the registers around them");
@@ -206,57 +210,6 @@ fn gaps(course: &Course<'_>, kind: Kind, most: i32) -> Vec<(&'static str, DayRan
         ));
     }
     found
-}
-
-/// Counts of a range, one finding a kind.
-fn counts(parts: &[&SeriesDays], range: DayRange) -> Vec<(&'static str, String)> {
-    let folds = || {
-        let days = parts.iter().flat_map(|part| &part.days);
-        days.filter(|(day, _)| range.contains(*day))
-            .map(|(_, fold)| fold.outcomes)
-    };
-    let repeats = || {
-        let days = parts.iter().flat_map(|part| &part.repeats);
-        days.filter(|(day, ..)| range.contains(*day))
-    };
-    let sum = |of: fn(greenpark_model::fold::Outcomes) -> u32| folds().map(of).map(u64::from).sum();
-    let told: [(&'static str, u64, &str); 6] = [
-        (
-            "spike",
-            sum(|o| o.glitches),
-            "reading(s) dipped or spiked and came back",
-        ),
-        (
-            "negative",
-            sum(|o| o.resets),
-            "register(s) fell for good without a cause on record",
-        ),
-        (
-            "high-low",
-            sum(|o| o.jumps),
-            "register(s) rose by more than the meter can measure",
-        ),
-        (
-            "flag",
-            sum(|o| o.invalid),
-            "reading(s) are flagged as not measured",
-        ),
-        (
-            "duplicate",
-            repeats()
-                .map(|(_, duplicates, _)| u64::from(*duplicates))
-                .sum(),
-            "reading(s) came more than once",
-        ),
-        (
-            "conflict",
-            repeats().map(|(.., conflicts)| u64::from(*conflicts)).sum(),
-            "reading(s) came with another value",
-        ),
-    ];
-    let some = told.into_iter().filter(|(_, count, _)| *count > 0);
-    some.map(|(check, count, what)| (check, format!("{count} {what}")))
-        .collect()
 }
 
 impl Subject<'_> {
@@ -293,10 +246,14 @@ impl Subject<'_> {
         rules: &QualityRules,
     ) -> Vec<(&'static str, DayRange, String)> {
         let range = self.range;
-        let mut found: Vec<(&'static str, DayRange, String)> = counts(parts, range)
+        let traits = self.park.registry.meters.traits(self.enterprise, series);
+        let joined = self.joined(series, parts);
+        let mut found: Vec<(&'static str, DayRange, String)> = counts(parts, range, &joined)
             .into_iter()
             .map(|(check, detail)| (check, range, detail))
             .collect();
+        let times = rules.times();
+        found.extend(doubted(parts, &traits, series.kind, (range, times)));
         let Some(meter) = self.meter(series) else {
             let mut registered = self.park.registry.meters.of(self.enterprise);
             let of_another = registered.any(|(key, _)| key.meter == series.meter);

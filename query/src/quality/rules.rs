@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 
 use crate::fields::{Document, FileError};
 
@@ -12,6 +12,11 @@ const WHAT: &str = "quality thresholds";
 /// Every threshold that must be given.
 const NAMES: &[&str] = &[
     "completeness",
+    "estimated.share",
+    "unregistered.share",
+    "implausible.move",
+    "implausible.times",
+    "late-change.move",
     "deviation",
     "timeliness",
     "correctness",
@@ -26,6 +31,16 @@ const NAMES: &[&str] = &[
     "prolonged.days",
     "multiplier.tolerance",
     "declared.difference",
+];
+
+/// Those that decide whether a verdict is given on a figure.
+const SOUNDNESS: [&str; 6] = [
+    "completeness",
+    "estimated.share",
+    "unregistered.share",
+    "implausible.move",
+    "implausible.times",
+    "late-change.move",
 ];
 
 /// Thresholds with their sources.
@@ -45,6 +60,16 @@ impl QualityRules {
     /// The threshold of one of the names that every file has.
     pub(crate) fn of(&self, name: &str) -> Decimal {
         self.value(name).unwrap_or_default()
+    }
+
+    /// How many times the median of those like it an amount of an unrated meter may be.
+    pub(crate) fn times(&self) -> i128 {
+        self.of("implausible.times").to_i128().unwrap_or(i128::MAX)
+    }
+
+    /// The thresholds that soundness is judged by, in the order of [`SOUNDNESS`].
+    pub(crate) fn soundness(&self) -> impl Iterator<Item = (&'static str, Decimal)> {
+        SOUNDNESS.iter().map(|&name| (name, self.of(name)))
     }
 
     /// Where the threshold comes from, with its status.
@@ -109,6 +134,26 @@ mod tests {
             .map(|name| rules.of(name))
             .sum();
         assert_eq!(weights, Decimal::ONE);
+    }
+
+    #[test]
+    fn method_i_the_shipped_thresholds_of_soundness() {
+        let rules = load(None).expect("shipped");
+        let told: Vec<String> = rules
+            .soundness()
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "completeness 0.9",
+                "estimated.share 0.1",
+                "unregistered.share 0.05",
+                "implausible.move 0.005",
+                "implausible.times 20",
+                "late-change.move 0.001"
+            ]
+        );
     }
 
     #[test]

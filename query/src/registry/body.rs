@@ -17,7 +17,8 @@
 //! - `deflator`: `{"form":"price-index","year":2021,"base":"constant-2020","value":"1.05","industry":"C31"}`
 //!   or form `real-growth` in per cent, subject `parks/P` or `parks/-`, valid in its year;
 //! - `indicator`: `{"plan":"chongqing-parks-14fyp","indicator":"output-growth","year":2024,
-//!   "value":"113.4"}`, subject `parks/P` or `parks/-`, valid in its year.
+//!   "value":"113.4"}`, subject `parks/P` or `parks/-`, valid in its year;
+//! - `certificate` and `assessment-basis`: see [`crate::assessment::ledger`].
 
 use greenpark_archive::reference::ReferenceEntry;
 use greenpark_model::{

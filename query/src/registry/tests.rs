@@ -43,6 +43,8 @@ fn meter(modulus: Option<&str>, counted: bool) -> Meter {
         headroom: None,
         multiplier: Multiplier::ONE,
         counted,
+        bidirectional: false,
+        restart: None,
         particulars: Particulars::default(),
     }
 }
@@ -149,7 +151,8 @@ fn a_later_declaration_replaces_an_earlier_one_of_the_same_period_and_base() {
         .flatten()
         .map(|d| format!("{} {}", d.amount, d.price_base.expect("money")))
         .collect();
-    assert_eq!(told, ["3 constant-2020", "2 current"]);
+    // What was recorded last stands last.
+    assert_eq!(told, ["2 current", "3 constant-2020"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Requests that record something, checked whole: every mistake is named, and nothing is recorded if
 //! there is one. Pure.
 
+mod certificate;
 mod correction;
 mod indicator;
 mod meter;
@@ -197,6 +198,7 @@ impl Checks {
     }
 }
 
+pub(super) use certificate::{assessment_basis, certificates, settle as settle_certificates};
 pub(super) use correction::correction;
 pub(super) use indicator::indicators;
 pub(super) use meter::{change, meter};
@@ -366,6 +368,10 @@ fn declared(
         }
     };
     let amount = checks.amount(&field("amount"), &asked.amount);
+    if matches!(series, Some(Series::RawMaterial(_))) && amount.is_some_and(|a| a <= Amount::ZERO) {
+        let problem = "must be above zero, for it is deducted; withdraw what was not used";
+        checks.wrong(&field("amount"), problem);
+    }
     let prices = series.as_ref().is_none_or(Series::has_prices);
     let price_base = prices_of(checks, &field("price_base"), &asked.price_base, prices);
     let declared = Declared {

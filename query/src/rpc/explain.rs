@@ -14,6 +14,7 @@ use crate::{
     registry::known_at,
     rpc::{
         Ended, Sender,
+        assessment::Asker,
         indicators::{Asked, population_of},
         send,
     },
@@ -53,7 +54,11 @@ pub(super) async fn explain(
     let population = population_of(&name, &days, terms.range);
     let question = shared.question(&terms, &registry)?;
     let population = population.making(&question);
-    let told = crate::figure::tell(&question, name.to_string(), &population)?;
+    let mut told = crate::figure::tell(&question, name.to_string(), &population)?;
+    let asker = Asker::new(&scope, &registry, &name, &terms);
+    shared
+        .put_beside(asker, &question, &population, &mut told)
+        .await?;
     tell(&to, Part::Figure(told.figure)).await?;
     for (park, enterprise, questions) in population.questions(&question) {
         for question in &questions {

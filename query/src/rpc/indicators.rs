@@ -6,6 +6,7 @@ use greenpark_model::{
     day::DayRange,
     id::{EnterpriseId, ParkId},
     indicator::Indicator,
+    soundness::Reason,
 };
 use greenpark_proto::query::v1::{self as pb, indicators_server::Indicators};
 use tonic::{Request, Response, Status};
@@ -16,16 +17,18 @@ use crate::{
     name::Name,
     paging::Page,
     park_days::ParkDays,
-    population, progress,
+    population,
     registry::Registry,
     rpc::{
         IndicatorsRpc,
+        assessment::Asker,
         explain::explain,
         readings::Responses,
         terms::{Terms, Wishes, wishes},
     },
     scope::Scope,
     service::Shared,
+    soundness::on_wire,
 };
 
 /// A figure that is asked, and the registry that it is asked by.
@@ -62,7 +65,11 @@ impl Shared {
         let population = population_of(name, &days, terms.range);
         let question = self.question(terms, registry)?;
         let population = population.making(&question);
-        tell(&question, name.to_string(), &population).map(|told| told.figure)
+        let mut told = tell(&question, name.to_string(), &population)?;
+        let asker = Asker::new(scope, registry, name, terms);
+        self.put_beside(asker, &question, &population, &mut told)
+            .await?;
+        Ok(told.figure)
     }
 
     /// The days that a figure of `name` in `range` stands on, by park; an enterprise must exist.
@@ -214,6 +221,12 @@ impl Shared {
                 status: pb::PeriodStatus::Operational.into(),
                 as_of: Some(timestamp(self.moment(registry))),
                 notes: vec![format!("there is no value: {}", error.status().message())],
+                unsound: on_wire(
+                    &[Reason::Undeclared {
+                        enterprises: vec![child.to_string()],
+                    }],
+                    0,
+                ),
                 ..pb::Figure::default()
             }),
             told => told,
@@ -410,7 +423,8 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::ListPlansRequest>,
     ) -> Result<Response<pb::ListPlansResponse>, Status> {
-        let plans = self.0.plans.all().iter().map(progress::plan).collect();
+        let plans = self.0.plans.all().iter();
+        let plans = plans.map(|plan| self.0.plan(plan)).collect();
         let response = pb::ListPlansResponse { plans };
         let work = |_| futures::future::ready(Ok(response.clone()));
         self.0.answer("ListPlans", request.metadata(), work).await

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use greenpark_model::{
+    assessment::BasisOfAssessment,
     coal::Basis,
     day::DayRange,
     id::{EnterpriseId, ParkId},
@@ -114,7 +115,7 @@ impl Shared {
         let targets = asked.plan.targets.iter();
         Ok(pb::Progress {
             name: asked.name.to_string(),
-            plan: Some(progress::plan(asked.plan)),
+            plan: Some(self.plan(asked.plan)),
             year: asked.year.into(),
             targets: targets
                 .map(|&target| self.judge(&asked, &years, target))
@@ -129,30 +130,57 @@ impl Shared {
         years: &[Year],
         target: Target,
     ) -> Result<pb::TargetProgress, QueryError> {
-        let mut figures = Vec::with_capacity(years.len());
+        let (mut figures, mut assessed): (Vec<_>, Vec<_>) = (Vec::new(), Vec::new());
         for year in years {
             let terms = asked.terms(target, year.range);
             let question = self.question(&terms, asked.registry)?;
             let population = population_of(&asked.name, &year.days, year.range);
-            let told = tell(&question, asked.name.to_string(), &population)?;
+            let mut told = tell(&question, asked.name.to_string(), &population)?;
+            let base = figures.first().map(|(_, base)| base);
+            let (plan, registry) = ((asked.plan, target), asked.registry);
+            let of = (&question, &population);
+            let made = self.assessed_of_plan(plan, registry, of, (base, &mut told))?;
+            assessed.extend(made.map(|made| (year.year, made)));
             figures.push((year.year, told));
         }
+        let plan = asked.plan;
         let mut beside = pb::TargetProgress::default();
+        let mut basis = BasisOfAssessment::Gross;
+        if !assessed.is_empty() {
+            let of = (asked.registry, asked.year);
+            (basis, beside.basis_source) = self.basis_of_assessment(plan, &asked.name, of);
+            if basis == BasisOfAssessment::Assessed {
+                std::mem::swap(&mut figures, &mut assessed);
+            }
+            beside.basis_of_assessment = basis.to_string();
+            beside.other_basis = progress::other_basis(target, plan, assessed);
+        }
         if let (Form::Fall(percent), [base, .., current]) = (target.form, years) {
             let fall = percent / Decimal::ONE_HUNDRED;
-            match self.compare(asked, (target, fall), (base, current), &mut beside) {
+            // Members are split only where both figures of the group are sound.
+            beside.split_unsound =
+                progress::reasons(figures.first().into_iter().chain(figures.last()));
+            let of = (target, basis, fall);
+            match self.compare(asked, of, (base, current), &mut beside) {
                 // Who declared at other prices leaves nothing to compare; the figures themselves stand.
                 Err(QueryError::MixedPriceBases { .. }) => {}
                 compared => compared?,
             }
-            beside.forecast = comparison::forecast_of(asked.plan, &figures);
+            match comparison::forecast_of(plan, &figures) {
+                Ok(forecast) => beside.forecast = forecast,
+                Err(unsound) => beside.forecast_unsound = unsound,
+            }
         }
-        let plan = asked.plan;
         Ok(pb::TargetProgress {
             like_for_like: beside.like_for_like,
             fixed_panel: beside.fixed_panel,
             split: beside.split,
             forecast: beside.forecast,
+            split_unsound: beside.split_unsound,
+            forecast_unsound: beside.forecast_unsound,
+            basis_of_assessment: beside.basis_of_assessment,
+            basis_source: beside.basis_source,
+            other_basis: beside.other_basis,
             ..progress::judge(target, Years { plan, figures })
         })
     }
@@ -161,7 +189,7 @@ impl Shared {
     fn compare(
         &self,
         asked: &Asked<'_>,
-        (target, fall): (Target, Decimal),
+        (target, basis, fall): (Target, BasisOfAssessment, Decimal),
         (base, current): (&Year, &Year),
         to: &mut pb::TargetProgress,
     ) -> Result<(), QueryError> {
@@ -176,30 +204,65 @@ impl Shared {
             let terms = asked.terms(target, year.range);
             let question = self.question(&terms, asked.registry)?;
             let population = population::panel(&year.days, year.range, members, rule);
+            let population = population.there(year.range);
             tell(&question, asked.name.to_string(), &population)
         };
+        let asked_fall = (asked.year <= asked.plan.end_year).then_some(fall);
         let (then, now) = (members(base), members(current));
         for (rule, members) in [(LIKE_FOR_LIKE, &now), (FIXED_PANEL, &then)] {
-            let told = (tell(base, members, rule)?, tell(current, members, rule)?);
-            let made = comparison::comparison(rule, (&told.0, &told.1), fall);
+            let mut told = (tell(base, members, rule)?, tell(current, members, rule)?);
+            if basis == BasisOfAssessment::Assessed {
+                let panel = (target, members, rule);
+                told = self.assessed_pair(asked, panel, [base, current], told)?;
+            }
+            let (base, current) = ((base.year, told.0), (current.year, told.1));
+            let made = comparison::comparison(rule, (&base, &current), asked_fall);
             match rule {
                 LIKE_FOR_LIKE => to.like_for_like = Some(made),
                 _ => to.fixed_panel = Some(made),
             }
         }
-        let mut parts: Vec<(String, [Told; 2])> = Vec::new();
+        if !to.split_unsound.is_empty() {
+            return Ok(());
+        }
+        // What a park uses as a whole is of no member, so the change of the gross figure is split.
+        let mut parts: Vec<comparison::MemberYears> = Vec::new();
         for member in then.union(&now) {
             let alone = Members::from([member.clone()]);
-            let part = |year: &Year, there: &Members| match there.contains(member) {
-                true => tell(year, &alone, "named"),
-                // It was not in the group: it neither consumed nor added value there.
-                false => tell(year, &Members::new(), "named"),
+            let part = |year: &Year, there: &Members| {
+                let is_there = there.contains(member);
+                is_there.then(|| tell(year, &alone, "named")).transpose()
             };
             let name = Name::Enterprise(member.0.clone(), member.1.clone());
             parts.push((name.to_string(), [part(base, &then)?, part(current, &now)?]));
         }
-        to.split = comparison::split_of(target.indicator.unit(), &parts);
+        let years = [base.year, current.year];
+        match comparison::split_of(target.indicator.unit(), years, &parts) {
+            Ok(split) => to.split = split,
+            Err(unsound) => to.split_unsound = unsound,
+        }
         Ok(())
+    }
+
+    /// The assessed figures of two years of one panel, whose gross ones are `told`.
+    fn assessed_pair(
+        &self,
+        asked: &Asked<'_>,
+        (target, members, rule): (Target, &Members, &'static str),
+        years: [&Year; 2],
+        (mut base, mut current): (Told, Told),
+    ) -> Result<(Told, Told), QueryError> {
+        let assess = |year: &Year, base: Option<&Told>, told: &mut Told| {
+            let terms = asked.terms(target, year.range);
+            let question = self.question(&terms, asked.registry)?;
+            let population = population::panel(&year.days, year.range, members, rule);
+            let population = population.there(year.range);
+            let (plan, registry) = ((asked.plan, target), asked.registry);
+            self.assessed_of_plan(plan, registry, (&question, &population), (base, told))
+        };
+        let then = assess(years[0], None, &mut base)?;
+        let now = assess(years[1], Some(&base), &mut current)?;
+        Ok((then.unwrap_or(base), now.unwrap_or(current)))
     }
 
     pub(super) async fn scorecard(
@@ -219,11 +282,12 @@ impl Shared {
                 Ok(()) => registry.declared(&asked.name, &asked.plan.id, &of.id),
                 Err(_) => scorecard::Values::new(),
             };
-            let figure = match of.measured {
+            let figures = match of.measured {
                 Some(indicator) => self.measured(&asked, &years, indicator)?,
                 None => None,
             };
-            let mut line = scorecard::declared(asked.plan, asked.year, of, (&values, figure));
+            let mut line =
+                scorecard::declared(asked.plan, asked.year, of, (&values, figures.as_ref()));
             if of.scale.is_some() {
                 let binds = "binds only parks of the scale that its source names";
                 line.notes.push(binds.to_owned());
@@ -232,39 +296,32 @@ impl Shared {
         }
         Ok(pb::Scorecard {
             name: asked.name.to_string(),
-            plan: Some(progress::plan(asked.plan)),
+            plan: Some(self.plan(asked.plan)),
             year: asked.year.into(),
             lines,
             as_of: Some(timestamp(self.moment(&registry))),
         })
     }
 
-    /// The figures of the base and the judged year that meters tell, as far as they can be judged.
+    /// The figures of the base and the judged year that meters tell.
     fn measured(
         &self,
         asked: &Asked<'_>,
         years: &[Year],
         indicator: greenpark_model::indicator::Indicator,
-    ) -> Result<Option<(Option<Decimal>, Decimal)>, QueryError> {
+    ) -> Result<Option<[(i16, Told); 2]>, QueryError> {
         let form = Form::Floor(Decimal::ZERO);
         let figure = |year: &Year| {
             let terms = asked.terms(Target { indicator, form }, year.range);
             let population = population_of(&asked.name, &year.days, year.range);
-            tell(
-                &self.question(&terms, asked.registry)?,
-                asked.name.to_string(),
-                &population,
-            )
-        };
-        let sound = |told: Told| {
-            let ratio = told.ratio.filter(|_| told.unsound.is_empty());
-            ratio.map(|ratio| ratio.told())
+            let question = self.question(&terms, asked.registry)?;
+            let told = tell(&question, asked.name.to_string(), &population)?;
+            Ok::<_, QueryError>((year.year, told))
         };
         let (Some(base), Some(current)) = (years.first(), years.last()) else {
             return Ok(None);
         };
-        let base = sound(figure(base)?);
-        Ok(sound(figure(current)?).map(|current| (base, current)))
+        Ok(Some([figure(base)?, figure(current)?]))
     }
 }
 

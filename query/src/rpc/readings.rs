@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use arrow::{
-    array::RecordBatch,
+    array::{Array as _, RecordBatch},
     datatypes::{Decimal128Type, TimestampMillisecondType},
 };
 use futures::{Stream, TryStreamExt as _};
@@ -14,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
 
 use crate::{
-    decode::{Texts, numbers},
+    decode::{OptionalTexts, Texts, numbers},
     error::QueryError,
     extract::{self, Content, Format, Job},
     figure::timestamp,
@@ -188,6 +188,9 @@ fn readings(
     let flags = Texts::new(batch, "flag", |text| Some(text.to_owned()))?;
     let instants = numbers::<TimestampMillisecondType>(batch, "instant")?.values();
     let values = numbers::<Decimal128Type>(batch, "value")?.values();
+    let tickets = OptionalTexts::new(batch, "ticket", |text| Some(text.to_owned()))?;
+    let received = numbers::<TimestampMillisecondType>(batch, "late_received")?;
+    let gateways = OptionalTexts::new(batch, "late_gateway", |text| Some(text.to_owned()))?;
     for row in 0..batch.num_rows() {
         let quantity = quantities.get(row)?;
         let value = i64::try_from(values[row])
@@ -203,6 +206,11 @@ fn readings(
             value: value.to_string(),
             unit: quantity.medium.unit().symbol().to_owned(),
             flag: flags.get(row)?.clone(),
+            ticket: tickets.get(row)?.cloned().unwrap_or_default(),
+            late_received: received
+                .is_valid(row)
+                .then(|| timestamp(Instant(received.value(row)))),
+            late_gateway: gateways.get(row)?.cloned().unwrap_or_default(),
         });
     }
     Ok(())

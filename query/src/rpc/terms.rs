@@ -148,7 +148,7 @@ impl Shared {
                 format!("{indicator} has a denominator of its own; leave it empty"),
             );
         }
-        if matches!(per, Series::Consumption(_)) {
+        if !per.is_output() {
             take(
                 "denominator",
                 "is no output; ask per value_added, gross_output or product:NAME".to_owned(),

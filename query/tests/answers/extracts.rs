@@ -2,7 +2,11 @@
 
 use arrow::array::AsArray;
 use bytes::Bytes;
-use greenpark_model::reading::Kind;
+use greenpark_archive::{
+    builder::RowsBuilder,
+    rows::{Late, Rows, SeriesKey},
+};
+use greenpark_model::{day::Instant, reading::Kind, ticket::Ticket};
 use greenpark_proto::query::v1 as pb;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest as _, Sha256};
@@ -285,7 +289,77 @@ async fn daily_totals_sum_to_the_figure_and_csv_has_a_header() {
     let second = text.lines().nth(1).expect("a row");
     assert_eq!(
         second,
-        "e,a,fresh_water,interval,2023-12-29T17:00:00.000Z,1.500000,m3,N"
+        "e,a,fresh_water,interval,2023-12-29T17:00:00.000Z,1.500000,m3,N,,,"
+    );
+    world.stop().await;
+}
+
+/// A day of which two events share an instant, and one came late.
+fn tickets(the_day: greenpark_model::day::CivilDay) -> Rows {
+    let mut builder = RowsBuilder::new();
+    let key = builder.key(&SeriesKey {
+        enterprise: enterprise("e"),
+        series: series("scale", "raw_coal", Kind::Event),
+    });
+    for (hour, value) in [(8, "31.46"), (8, "28.9"), (9, "31.46")] {
+        builder.push(key, at(the_day, hour), micro(value), b'N');
+    }
+    builder.ticket(1, Ticket::implied(2).expect("a second one"));
+    builder.ticket(2, Ticket::new("A-17").expect("a number"));
+    let late = Late {
+        received: Instant(at(the_day, 24 * 20)),
+        gateway: "g1".parse().expect("an id"),
+    };
+    builder.late(2, late);
+    builder.finish().rows
+}
+
+#[tokio::test]
+async fn tickets_and_late_readings_are_shown_sealed_or_open() {
+    let mut world = filled().await;
+    let (sealed, open) = (day("2024-01-10"), day("2024-01-11"));
+    world
+        .seal(PARK, &[(sealed, tickets(sealed))], 1, With::Totals)
+        .await;
+    world.hot(PARK, open, 9, &tickets(open)).await;
+    let told = stream(&mut world, NAME).await;
+    let told: Vec<String> = told
+        .iter()
+        .filter(|r| r.meter.ends_with("/scale"))
+        .map(|r| {
+            let late = r.late_received.map_or(0, |at| at.seconds);
+            format!("{} '{}' {} {late}", r.value, r.ticket, r.late_gateway)
+        })
+        .collect();
+    let of = |day| {
+        let late = at(day, 24 * 20) / 1_000;
+        [
+            "31.46 ''  0".to_owned(),
+            "28.9 '#2'  0".to_owned(),
+            format!("31.46 'A-17' g1 {late}"),
+        ]
+    };
+    assert_eq!(told, [of(sealed), of(open)].concat());
+    let Extracted { file, .. } = extract(
+        &mut world,
+        pb::ExtractContent::Readings,
+        pb::ExtractFormat::Csv,
+    )
+    .await;
+    let text = String::from_utf8(file).expect("text");
+    let header = text.trim_start_matches('\u{feff}').lines().next();
+    assert_eq!(
+        header,
+        Some(
+            "enterprise,meter,quantity,kind,instant,value,unit,flag,ticket,late_received,late_gateway"
+        )
+    );
+    let late = text.lines().filter(|line| line.contains(",A-17,"));
+    let late: Vec<&str> = late.collect();
+    assert_eq!(late.len(), 2);
+    assert!(
+        late[0].ends_with(",t,N,A-17,2024-01-29T16:00:00.000Z,g1"),
+        "{late:?}"
     );
     world.stop().await;
 }

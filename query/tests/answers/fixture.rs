@@ -340,8 +340,6 @@ fn new_file(park: &ParkId, day: CivilDay, kind: FileKind, rows: &Rows) -> NewFil
         day,
         kind: kind.clone(),
         offsets: None,
-        duplicates: 0,
-        conflicts: 0,
     };
     NewFile {
         day,
@@ -353,7 +351,7 @@ fn new_file(park: &ParkId, day: CivilDay, kind: FileKind, rows: &Rows) -> NewFil
 fn totals(day: CivilDay, rows: &Rows, revision: u32, sha256: [u8; 32]) -> Vec<TotalsRow> {
     rows.spans()
         .map(|(key, span)| {
-            let columns = rows.columns(span);
+            let columns = rows.columns(span.clone());
             let conflicts = columns.superseded.iter().filter(|s| **s).count();
             TotalsRow {
                 enterprise: key.enterprise.clone(),
@@ -365,6 +363,7 @@ fn totals(day: CivilDay, rows: &Rows, revision: u32, sha256: [u8; 32]) -> Vec<To
                 fold: fold_day(key.series.kind, &Traits::default(), columns),
                 duplicates: 0,
                 conflicts: u32::try_from(conflicts).expect("few"),
+                late: u32::try_from(rows.late_in(span).count()).expect("few"),
             }
         })
         .collect()

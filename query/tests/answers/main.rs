@@ -1,6 +1,8 @@
 //! The service as its clients see it: a lake in a temporary folder, files published into it as the
 //! processor does, and real gRPC clients over TCP.
 
+mod assessment;
+mod assessment_ledger;
 mod books;
 mod by_hand;
 mod corrections;
@@ -19,7 +21,11 @@ mod materials_doubts;
 mod past;
 mod progress;
 mod quality;
+mod registers;
 mod registry;
 mod sides;
+mod sound_years;
+mod soundness;
+mod soundness_terms;
 mod statements;
 mod withdrawals;

@@ -5,7 +5,10 @@ use greenpark_proto::query::v1 as pb;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::fixture::*;
+use crate::{
+    fixture::*,
+    sound_years::{YEARLY, meter},
+};
 
 /// Years 2020 to 2025 of one enterprise: energy, water, and waste used of 100 t generated.
 async fn years(world: &mut World) {
@@ -41,6 +44,14 @@ async fn years(world: &mut World) {
             .await;
     }
     world.register_enterprise(PARK, "e", true).await;
+    for entry in [
+        meter("e", "m", "electricity", "interval", YEARLY),
+        meter("e", "w", "fresh_water", "interval", YEARLY),
+        meter("e", "s", "fly_ash.generated", "event", 0),
+        meter("e", "s", "fly_ash.utilized", "event", 0),
+    ] {
+        world.register_meter(entry).await;
+    }
 }
 
 async fn progress(world: &mut World, year: i32) -> Result<pb::Progress, tonic::Status> {
@@ -170,8 +181,8 @@ async fn progress_that_cannot_be_judged_is_unknown_and_impossible_questions_are_
 /// An enterprise beside [`years`]'s, in 2020 alone or from 2025 on.
 async fn another(world: &mut World, id: &str, of: i32, kwh: &str, value: &str) {
     let the_day = day(&format!("{of}-06-01"));
-    let meter = series("m", "electricity", Kind::Interval);
-    let file = rows(id, &[(meter, &[(at(the_day, 12), kwh)])]);
+    let of_meter = series("m", "electricity", Kind::Interval);
+    let file = rows(id, &[(of_meter, &[(at(the_day, 12), kwh)])]);
     world.seal(PARK, &[(the_day, file)], 1, With::Totals).await;
     world
         .declare(PARK, vec![value_added(PARK, id, year(of), value)])
@@ -192,6 +203,9 @@ async fn another(world: &mut World, id: &str, of: i32, kwh: &str, value: &str) {
     };
     let registered = world.registry.register_enterprise(request).await;
     registered.expect("registered");
+    world
+        .register_meter(meter(id, "m", "electricity", "interval", YEARLY))
+        .await;
 }
 
 #[tokio::test]

@@ -34,6 +34,12 @@ const WORDS: &[&[u8]] = &[
     b"\x80",
     b"\xed\xa0\x80",
     b"-9223372036854775808",
+    b"nan",
+    b"-inf",
+    b"24:00:00",
+    b"\xef\xbb\xbf",
+    b"\"ticket\":",
+    "万".as_bytes(),
 ];
 
 /// Bytes an input may have; longer ones find nothing that these do not.

@@ -3,6 +3,10 @@
 use std::cell::RefCell;
 
 use greenpark_ingest::{DecoderRule, Format, decode::Decoder, fuzzing};
+use greenpark_model::{
+    quantity::Medium,
+    stamp::{Spec, Stamps},
+};
 use greenpark_proto::reading_batch;
 
 const NOW: i64 = 1_800_000_000_000;
@@ -15,6 +19,8 @@ pub const TARGETS: &[Target] = &[
     ("json", |data| native(Format::Json, data)),
     ("protobuf", |data| native(Format::Protobuf, data)),
     ("mapped", |data| foreign(&MAPPED, data)),
+    ("stamp", stamp),
+    ("unit", unit),
     ("thingsboard", |data| foreign(&THINGSBOARD, data)),
     ("thingsboard_gateway", |data| {
         foreign(&THINGSBOARD_GATEWAY, data)
@@ -78,6 +84,7 @@ fn native(format: Format, data: &[u8]) {
 }
 
 fn rule(format: Format, field: &str) -> DecoderRule {
+    let ticket = |kind: &str| (kind == "event").then(|| "no".to_owned());
     let map = |field: &str, kind: &str| greenpark_ingest::FieldMap {
         field: field.to_owned(),
         device: None,
@@ -86,6 +93,7 @@ fn rule(format: Format, field: &str) -> DecoderRule {
         kind: kind.to_owned(),
         unit: "MWh".to_owned(),
         scale: greenpark_ingest::Scale::parse("0.4").expect("a factor"),
+        ticket: ticket(kind),
     };
     let id = || Some("x".to_owned());
     let mapped = format == Format::Mapped;
@@ -100,7 +108,14 @@ fn rule(format: Format, field: &str) -> DecoderRule {
         time: only("time"),
         at: only("/s/*/t"),
         device: only("/s/*/d").or_else(|| tagged.then(|| "d".to_owned())),
-        map: vec![map(field, "register"), map("i", "interval")],
+        zone: (format != Format::Sparkplug).then(|| "+08:00".to_owned()),
+        stamp: Some(greenpark_ingest::StampAt::End),
+        interval: Some("15m".parse().expect("a quarter")),
+        map: vec![
+            map(field, "register"),
+            map("i", "interval"),
+            map("e", "event"),
+        ],
         ..DecoderRule::new("#", format)
     }
 }
@@ -130,6 +145,31 @@ fn sparkplug(data: &[u8]) {
         decoder.turn_to(&topic).expect("no level is asked for");
         check(decoder, payload, true);
     });
+}
+
+/// Whatever a stamp says, it says it twice.
+fn stamp(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (format, text) = text.split_once('\n').unwrap_or(("", &text));
+    let spec = Spec {
+        format: (!format.is_empty()).then_some(format),
+        zone: Some("+08:00"),
+        ..Spec::default()
+    };
+    if let Some(stamps) = Stamps::of(&spec, |_, _| ()) {
+        assert_eq!(stamps.parse(text), stamps.parse(text));
+    }
+}
+
+/// A unit of a medium converts something, or is refused with what to write.
+fn unit(data: &[u8]) {
+    let symbol = String::from_utf8_lossy(data);
+    for &medium in Medium::ALL {
+        match medium.ratio_of(&symbol) {
+            Ok(ratio) => assert!(ratio.numerator() > 0),
+            Err(reason) => assert!(reason.to_string().contains("; write ")),
+        }
+    }
 }
 
 /// The first line is the filter, the rest the topic.

@@ -4,7 +4,7 @@
     v/bin/python tests/golden/oracle/check.py LAKE 127.0.0.1:50051 PARK
 
 Every enterprise and the park, every year of the parks' plan: amounts, intensities, waste rate, completeness, and
-carbon dioxide where the grid factor is published; the quality index of the last year; then progress, its schedule and the terms of the split.
+carbon dioxide where the grid factor is published; gross and assessed energy; the quality index of the last year; then progress, its schedule and the terms of the split.
 """
 
 import sys
@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+import assessment
 import method as m
 from ask import Asker
 
@@ -55,6 +56,28 @@ def figures(check: Check, ask: Asker, name: str, year: int, amounts, declared, q
     used, available = m.waste(amounts)
     rate = m.rounded(used * 100 / available, 6) if available else ""
     check.same(f"{name} {year} waste rate", told.value, rate)
+
+
+def both_bases(check: Check, ask: Asker, registry: Asker, name: str, sums_of, factors) -> None:
+    """Gross and assessed energy of every year, with the certificates and raw materials that the registry lists."""
+    certificates = registry.call("ListCertificates", parent=name, page_size=1000).certificates
+    parent = name if "/enterprises/" in name else f"{name}/enterprises/-"
+    statistics = registry.call("ListStatistics", parent=parent, page_size=1000).statistics
+    energy, value = sums_of(YEARS[0])
+    base = m.energy(energy, factors), value
+    for year in YEARS:
+        amounts, value = sums_of(year)
+        used = [c for c in certificates if c.year == year]
+        raw = sum(
+            (
+                Decimal(s.amount) * factors.of[s.series.split(":")[1]] / 1000
+                for s in statistics
+                if s.series.startswith("raw_material:") and s.period.year == year
+            ),
+            Decimal(0),
+        )
+        told = ask.call("GetEnergyIntensity", name=name, period={"year": year})
+        assessment.compare(check, told, m.energy(amounts, factors), value, base, used, raw)
 
 
 def carbon(check: Check, ask: Asker, name: str, year: int, amounts, declared, factors, emissions) -> None:
@@ -109,6 +132,8 @@ def main() -> int:
     factors = m.Factors(ROOT / "query/data/factors/gbt-2589-2020.toml")
     emissions = m.Carbon(ROOT / "query/data/carbon/ghg-2025.toml", "chongqing")
     quality_of = Asker(address, "park.query.v1.Quality")
+    registry = Asker(address, "park.query.v1.Registry")
+    totals: dict[int, tuple] = {}
     park = m.Park(lake, park_id, YEARS)
     by_year = {name: {} for name in TARGETS}
     activity: dict[str, dict] = {}
@@ -135,6 +160,7 @@ def main() -> int:
             carbon(check, ask, f"parks/{park_id}", year, sums, value, factors, emissions)
         if year == YEARS[-1]:
             complete(check, quality_of, f"parks/{park_id}", year, whole)
+        totals[year] = (sums, value)
         by_year["energy-intensity"][year] = m.energy(sums, factors) / value
         by_year["water-intensity"][year] = m.water(sums, factors) / value
     first, last = YEARS[0], YEARS[-1]
@@ -147,6 +173,11 @@ def main() -> int:
         for name, of in (("energy-intensity", m.energy), ("water-intensity", m.water))
     }
     progress(check, ask, f"parks/{park_id}", by_year, members)
+    both_bases(check, ask, registry, f"parks/{park_id}", lambda year: totals[year], factors)
+    for enterprise, years in activity.items():
+        if all(year in years for year in YEARS):
+            name = f"parks/{park_id}/enterprises/{enterprise}"
+            both_bases(check, ask, registry, name, years.__getitem__, factors)
     for line in check.wrong[:40]:
         print(line)
     print(f"{check.compared} figures compared, {len(check.wrong)} differ")

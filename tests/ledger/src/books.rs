@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use bytes::Bytes;
 use greenpark_archive::{
-    columns::decode_readings,
+    columns::{FileFacts, decode_readings, encode_readings},
+    file::FileKind,
     lake::Lake,
     rows::Rows,
     totals::{TotalsRow, decode_totals},
 };
-use greenpark_model::{day::CivilDay, numbers::Numbers};
+use greenpark_model::{day::CivilDay, id::ParkId, numbers::Numbers};
 use object_store::{ObjectStoreExt as _, path::Path};
 
 /// Bytes of a Parquet file's end: the footer's length and the magic.
@@ -24,7 +25,32 @@ pub struct SealedDay {
     /// Its rows.
     pub rows: Rows,
     /// Every byte before the footer: the magic and all column chunks.
-    pub chunks: Bytes,
+    chunks: Bytes,
+}
+
+impl SealedDay {
+    /// Every byte before the footer of its file; `None` where they cannot be made. Late readings are not marked
+    /// in them: where there are any, those of a file without the marks.
+    #[must_use]
+    pub fn chunks(&self) -> Option<Bytes> {
+        if self.rows.late.is_empty() {
+            return Some(self.chunks.clone());
+        }
+        let rows = Rows {
+            late: Vec::new(),
+            ..self.rows.clone()
+        };
+        let facts = FileFacts {
+            park: ParkId::new("any").ok()?,
+            day: CivilDay::from_epoch_days(0),
+            kind: FileKind::Hot {
+                partition: 0,
+                offset: 0,
+            },
+            offsets: None,
+        };
+        before_footer(&encode_readings(&rows, &facts).ok()?.bytes)
+    }
 }
 
 /// What is in force.

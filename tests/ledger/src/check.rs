@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use greenpark_model::{
     amount::Sum,
     day::{CivilDay, Instant},
+    reading::Kind,
+    ticket::Ticket,
 };
 
 use crate::{
-    books::Books,
+    books::{Books, SealedDay},
     gateway::{Record, number},
     letters::Archived,
     packets::EPOCH,
@@ -127,17 +129,18 @@ pub fn rows(plan: Plan, records: &[Record], books: &Books, verdict: &mut Verdict
                     && plan::enterprise(place.line) == *enterprise
                     && key.enterprise.as_str() == enterprise
                     && plan::meter(place.line, place.meter) == key.series.meter.as_str()
+                    && key.series.kind == plan::kind(place.line, place.meter)
+                    && sealed.rows.ticket(row).map(Ticket::as_str)
+                        == plan.ticket(serial).as_deref()
                     && Instant(at).day() == *day;
                 if !belongs {
                     verdict.note("phantom", told);
                     continue;
                 }
                 let first = matches!(named, Named::First(_));
-                let superseded = first && plan.is_corrected(serial);
-                if sealed.rows.superseded[row] != superseded {
-                    verdict.note("order", || {
-                        format!("{} superseded: {}", told(), !superseded)
-                    });
+                if sealed.rows.superseded[row] != plan.is_superseded(named) {
+                    let says = sealed.rows.superseded[row];
+                    verdict.note("order", || format!("{} superseded: {says}", told()));
                 }
                 let at = serial as usize + if first { 0 } else { readings };
                 seen[at] = seen[at].saturating_add(1);
@@ -155,6 +158,7 @@ pub fn rows(plan: Plan, records: &[Record], books: &Books, verdict: &mut Verdict
             }
             let corrected = match message {
                 Message::Correction(serial) => Some(readings + serial as usize),
+                Message::Restored(serial) => Some(serial as usize),
                 Message::Batch(_) | Message::Poison(_) => None,
             };
             let serials = plan.serials(line, message).map(|serial| serial as usize);
@@ -221,16 +225,21 @@ pub fn totals(plan: Plan, books: &Books, verdict: &mut Verdict) {
             plan::meter(place.line, place.meter),
             Instant(place.at).day(),
         );
-        *expected.entry(key).or_default() += i128::from(plan.counts(serial));
+        // Of what does not add up, how many readings there are.
+        *expected.entry(key).or_default() += match plan::adds(place.line, place.meter) {
+            true => i128::from(plan.counts(serial)),
+            false => 1,
+        };
     }
-    for row in &books.totals {
+    for row in books.totals.iter().filter(|row| !row.is_repeats()) {
         let key = (row.series.meter.to_string(), row.day);
         let sum = expected.remove(&key);
-        if sum != Some(row.fold.within.0) {
-            let sum = sum.map(Sum);
-            verdict.note("day-total", || {
-                format!("{key:?}: {} for {sum:?}", row.fold.within)
-            });
+        let told = match row.series.kind {
+            Kind::Interval | Kind::Event => row.fold.within.0,
+            _ => i128::from(row.fold.readings),
+        };
+        if sum != Some(told) {
+            verdict.note("day-total", || format!("{key:?}: {told} for {sum:?}"));
         }
     }
     for (key, sum) in expected {
@@ -239,23 +248,27 @@ pub fn totals(plan: Plan, books: &Books, verdict: &mut Verdict) {
 }
 
 /// Column chunks are those of a run without faults. Footers are not compared: they hold the revision, the
-/// offsets in the log and the count of repeats, which faults rightly change.
+/// offsets in the log and the count of repeats, which faults rightly change. Nor is what is said of late readings:
+/// when they were received, and what was the newest instant then.
 pub fn bytes(books: &Books, calm: &Books, verdict: &mut Verdict) {
     let keys: BTreeSet<_> = books.sealed.keys().chain(calm.sealed.keys()).collect();
     for key in keys {
-        let chunks = |books: &Books| books.sealed.get(key).map(|day| day.chunks.clone());
+        let chunks = |books: &Books| books.sealed.get(key).and_then(SealedDay::chunks);
         if chunks(books) != chunks(calm) {
             verdict.note("sealed-bytes", || format!("{} {}", key.0, key.1));
         }
     }
 }
 
-/// What each enterprise used in each year, in millionths, with its readings: the oracle of the answers.
+/// The electricity that each enterprise used in each year, in millionths, with its readings: the oracle of the answers.
 #[must_use]
 pub fn years(plan: Plan) -> BTreeMap<(String, i16), (i128, u64)> {
     let mut years: BTreeMap<_, (i128, u64)> = BTreeMap::new();
     for serial in 0..plan.readings() {
         let place = plan.place(serial);
+        if !plan::adds(place.line, place.meter) {
+            continue;
+        }
         let (park, enterprise) = (plan::park(place.line), plan::enterprise(place.line));
         let year = Instant(place.at).day().year();
         let name = format!("parks/{park}/enterprises/{enterprise}");

@@ -106,7 +106,7 @@ pub struct Gateway {
     /// Messages of the plan; corrections come behind them.
     planned: usize,
     next: usize,
-    /// Corrections whose forerunner is acknowledged.
+    /// Corrections, and what takes them back, whose forerunner is acknowledged.
     corrections: VecDeque<usize>,
     unacknowledged: BTreeMap<u16, (usize, bool)>,
     /// The numbers that receipts have named.
@@ -343,10 +343,17 @@ impl Gateway {
             return;
         }
         self.valve.acknowledged.fetch_add(1, Ordering::Relaxed);
-        let serials = self.plan.serials(self.line, record.messages[at]);
-        for serial in serials.filter(|&serial| self.plan.is_corrected(serial)) {
+        let message = record.messages[at];
+        let serials = self.plan.serials(self.line, message);
+        let corrected = serials.filter(|&serial| self.plan.is_corrected(serial));
+        let restored = match message {
+            Message::Correction(serial) if self.plan.is_restored(serial) => Some(serial),
+            _ => None,
+        };
+        let next = corrected.map(Message::Correction);
+        for message in next.chain(restored.map(Message::Restored)) {
             self.corrections.push_back(record.messages.len());
-            record.messages.push(Message::Correction(serial));
+            record.messages.push(message);
             record.acknowledged.push(false);
         }
     }

@@ -2,11 +2,15 @@
 //!
 //! Reading `serial` has the value `serial + 1` millionths of a kilowatt-hour, so a value names its
 //! reading. Some are sent wrong first and corrected later: the correction of `serial` has the value
-//! `readings + serial + 1`, must count, and its forerunner must be kept as superseded.
+//! `readings + serial + 1`, must count, and its forerunner must be kept as superseded. Every second correction is
+//! taken back: the first value is sent once more, must count, and the correction is superseded.
+//!
+//! The second meter of a gateway weighs two loads at each moment, which only their tickets tell apart. The last
+//! one is a counter of the day, or a register whose values may fall: what it has used is no sum.
 
 use std::io::Write as _;
 
-use greenpark_model::{day::CivilDay, limits::MICRO};
+use greenpark_model::{day::CivilDay, limits::MICRO, reading::Kind};
 
 /// Parks.
 pub const PARKS: u64 = 2;
@@ -20,6 +24,8 @@ pub const METERS: u64 = 4;
 pub const DAYS: u64 = 12;
 /// Gateways in all.
 pub const LINES: u64 = PARKS * ENTERPRISES * GATEWAYS;
+/// The meter of a gateway that weighs.
+const SCALE: u64 = 1;
 /// One reading in this many is corrected.
 const CORRECTED_EVERY: u64 = 499;
 /// Readings of one message of the gateways that gather.
@@ -63,6 +69,8 @@ pub enum Message {
     Batch(u64),
     /// The correction of this reading.
     Correction(u64),
+    /// The first value of this reading again, after its correction.
+    Restored(u64),
     /// An undecodable payload.
     Poison(u64),
 }
@@ -89,6 +97,23 @@ pub fn enterprise(line: u64) -> String {
 #[must_use]
 pub fn meter(line: u64, meter: u64) -> String {
     format!("g{line}-m{meter}")
+}
+
+/// What the values of a meter mean.
+#[must_use]
+pub fn kind(line: u64, meter: u64) -> Kind {
+    match meter {
+        SCALE => Kind::Event,
+        3 if line.is_multiple_of(2) => Kind::DailyCounter,
+        3 => Kind::Register,
+        _ => Kind::Interval,
+    }
+}
+
+/// Whether the values of a meter are amounts of electricity, which add up.
+#[must_use]
+pub fn adds(line: u64, meter: u64) -> bool {
+    matches!(kind(line, meter), Kind::Interval | Kind::Event)
 }
 
 /// The topic of a gateway.
@@ -151,6 +176,11 @@ impl Plan {
         let slots_a_day = self.count(line).div_ceil(METERS).div_ceil(DAYS);
         let (day, position) = (slot / slots_a_day, slot % slots_a_day);
         let step = (86_400_000 / slots_a_day).max(1);
+        // Two loads of the scale are weighed at a time.
+        let position = match nth % METERS {
+            SCALE => position & !1,
+            _ => position,
+        };
         // OK because there are twelve days, and a day has 86,400,000 milliseconds.
         let midnight = first_day().plus(day as i32).start().0;
         Place {
@@ -160,10 +190,31 @@ impl Plan {
         }
     }
 
+    /// The ticket of reading `serial`, if it has one.
+    #[must_use]
+    pub fn ticket(self, serial: u64) -> Option<String> {
+        (self.place(serial).meter == SCALE).then(|| format!("W-{serial}"))
+    }
+
+    /// Whether reading `serial` is corrected, and then its first value sent once more.
+    #[must_use]
+    pub fn is_restored(self, serial: u64) -> bool {
+        self.is_corrected(serial) && (serial / CORRECTED_EVERY).is_multiple_of(2)
+    }
+
     /// Whether reading `serial` is corrected.
     #[must_use]
     pub fn is_corrected(self, serial: u64) -> bool {
         serial % CORRECTED_EVERY == 7
+    }
+
+    /// Whether another value of the same reading counts instead.
+    #[must_use]
+    pub fn is_superseded(self, named: Named) -> bool {
+        match named {
+            Named::First(serial) => self.is_corrected(serial) && !self.is_restored(serial),
+            Named::Correction(serial) => self.is_restored(serial),
+        }
     }
 
     /// The value of the correction of `serial`, in millionths.
@@ -175,7 +226,7 @@ impl Plan {
     /// The value that counts of `serial`, in millionths.
     #[must_use]
     pub fn counts(self, serial: u64) -> i64 {
-        if self.is_corrected(serial) {
+        if self.is_corrected(serial) && !self.is_restored(serial) {
             self.corrected(serial)
         } else {
             (serial + 1) as i64
@@ -213,7 +264,7 @@ impl Plan {
                 let last = ((batch + 1) * size).min(self.count(line));
                 self.serial(line, batch * size)..self.serial(line, last)
             }
-            Message::Correction(_) | Message::Poison(_) => 0..0,
+            Message::Correction(_) | Message::Restored(_) | Message::Poison(_) => 0..0,
         }
     }
 
@@ -237,22 +288,32 @@ impl Plan {
                 }
             }
             Message::Correction(serial) => self.write_reading(serial, self.corrected(serial), out),
+            Message::Restored(serial) => self.write_reading(serial, (serial + 1) as i64, out),
             Message::Poison(nth) => put(out, format_args!("{{\"meter\":\"{}", poison(line, nth))),
         }
     }
 
     fn write_reading(self, serial: u64, micro: i64, out: &mut Vec<u8>) {
         let place = self.place(serial);
+        let quantity = match adds(place.line, place.meter) {
+            true => "electricity",
+            false => "fresh_water",
+        };
         put(
             out,
             format_args!(
-                "{{\"meter\":\"{}\",\"quantity\":\"electricity\",\"kind\":\"interval\",\"at\":{},\"value\":{}.{:06}}}",
+                "{{\"meter\":\"{}\",\"quantity\":\"{quantity}\",\"kind\":\"{}\",\"at\":{},\"value\":{}.{:06}",
                 meter(place.line, place.meter),
+                kind(place.line, place.meter).as_str(),
                 place.at,
                 micro / MICRO,
                 micro % MICRO
             ),
         );
+        if let Some(ticket) = self.ticket(serial) {
+            put(out, format_args!(",\"ticket\":\"{ticket}\""));
+        }
+        out.push(b'}');
     }
 }
 
@@ -280,7 +341,8 @@ mod tests {
             let mut days = BTreeSet::new();
             for serial in 0..readings {
                 let place = plan.place(serial);
-                assert!(identities.insert((place.line, place.meter, place.at)));
+                let ticket = plan.ticket(serial);
+                assert!(identities.insert((place.line, place.meter, place.at, ticket)));
                 days.insert(greenpark_model::day::Instant(place.at).day());
             }
             // Few readings do not fill the last day.

@@ -15,7 +15,7 @@ use greenpark_archive::{
     snapshot::Snapshot,
     totals::{TotalsRow, decode_totals},
 };
-use greenpark_model::{day::CivilDay, id::EnterpriseId};
+use greenpark_model::{day::CivilDay, id::EnterpriseId, reading::Kind};
 use object_store::{ObjectStoreExt as _, memory::InMemory, path::Path};
 use sha2::{Digest as _, Sha256};
 
@@ -39,8 +39,10 @@ pub(crate) struct Eye {
 pub(crate) struct Seen {
     /// Readings in effect.
     pub(crate) readings: BTreeSet<Id>,
-    /// Of these, the ones in sealed files, with the value that counts.
-    pub(crate) sealed: BTreeMap<Id, i64>,
+    /// Of these, the ones in sealed files, with the value that counts and whether it came late.
+    pub(crate) sealed: BTreeMap<Id, (i64, bool)>,
+    /// Readings of sealed files and repeats that their totals count, by meter and day.
+    pub(crate) accounted: BTreeMap<(String, CivilDay), u64>,
     pub(crate) hot_files: usize,
     /// Numbered messages that the lake knows.
     pub(crate) messages: ByPark,
@@ -120,11 +122,27 @@ impl Eye {
                         return Err(Violation::new("I3 counted at most once", what));
                     }
                     let of_file = totals.iter().flat_map(|rows| rows.iter());
-                    check_totals(&path, &rows, of_file.filter(|row| row.sha256 == digest))?;
+                    let of_file = of_file.filter(|row| row.sha256 == digest);
+                    check_totals(&path, &rows, of_file.clone())?;
+                    for (key, span) in rows.spans() {
+                        let of_day = (key.series.meter.to_string(), file.day);
+                        *seen.accounted.entry(of_day).or_insert(0) += span.len() as u64;
+                    }
+                    for row in of_file {
+                        let of_day = (row.series.meter.to_string(), file.day);
+                        let repeats = u64::from(row.duplicates);
+                        *seen.accounted.entry(of_day).or_insert(0) += repeats;
+                    }
                     seen.sealed.extend(&counting);
                 }
             }
             seen.readings.extend(counting.into_keys());
+        }
+        for row in totals.iter().flat_map(|rows| rows.iter()) {
+            if row.is_repeats() {
+                let of_day = (row.series.meter.to_string(), row.day);
+                *seen.accounted.entry(of_day).or_insert(0) += u64::from(row.duplicates);
+            }
         }
         Ok(())
     }
@@ -169,16 +187,23 @@ impl Eye {
 
 /// The readings of a file that count, each of which was sent as it stands, and counts once. Only what was
 /// corrected may be there and not count.
-fn check_rows(path: &str, rows: &Rows, oracle: &Oracle) -> Result<BTreeMap<Id, i64>, Violation> {
+fn check_rows(
+    path: &str,
+    rows: &Rows,
+    oracle: &Oracle,
+) -> Result<BTreeMap<Id, (i64, bool)>, Violation> {
     let mut counting = BTreeMap::new();
     for at in 0..rows.len() {
         let meter = rows.keys[rows.series[at] as usize].series.meter.as_str();
         let (value, superseded) = (rows.values[at], rows.superseded[at]);
-        let id = Id::of(meter, rows.instants[at]);
+        let id = Id::of(meter, rows.instants[at], rows.ticket(at));
+        let late = rows.late(at);
+        let gateway = |id: Id| format!("g{}", id.gateway);
+        let id = id.filter(|id| late.is_none_or(|late| late.gateway.as_str() == gateway(*id)));
         let sent = id.filter(|&id| oracle.was_sent((id, value)));
         match sent.filter(|&id| !superseded || oracle.is_corrected(id)) {
             Some(_) if superseded => {}
-            Some(id) if counting.insert(id, value).is_none() => {}
+            Some(id) if counting.insert(id, (value, late.is_some())).is_none() => {}
             Some(_) => {
                 let what = format!("{path} holds a reading twice");
                 return Err(Violation::new("I3 counted at most once", what));
@@ -198,17 +223,26 @@ fn check_totals<'a>(
     rows: &Rows,
     totals: impl Iterator<Item = &'a TotalsRow>,
 ) -> Result<(), Violation> {
+    // Of what is no amount, how many there are: its sum has no meaning.
+    let adds = |kind: Kind| matches!(kind, Kind::Interval | Kind::Event);
     let mut sums: BTreeMap<&str, i128> = BTreeMap::new();
     for at in 0..rows.len() {
         if rows.superseded[at] {
             continue;
         }
-        let meter = rows.keys[rows.series[at] as usize].series.meter.as_str();
-        *sums.entry(meter).or_insert(0) += i128::from(rows.values[at]);
+        let series = &rows.keys[rows.series[at] as usize].series;
+        let sum = sums.entry(series.meter.as_str()).or_insert(0);
+        *sum += match adds(series.kind) {
+            true => i128::from(rows.values[at]),
+            false => 1,
+        };
     }
     let mut told: BTreeMap<&str, i128> = BTreeMap::new();
     for row in totals {
-        *told.entry(row.series.meter.as_str()).or_insert(0) += row.fold.within.0;
+        *told.entry(row.series.meter.as_str()).or_insert(0) += match adds(row.series.kind) {
+            true => row.fold.within.0,
+            false => i128::from(row.fold.readings),
+        };
     }
     if sums != told {
         let what = format!("{path}: rows {sums:x?}, totals {told:x?}");

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use greenpark_ingest::{Pipeline, listen::Detached};
 use greenpark_log::AppendError;
+use greenpark_model::reading::Kind;
 
 use crate::{
     actor::{Actor, Turn},
-    oracle::{Oracle, Row},
+    oracle::{Oracle, Row, SCALE},
 };
 
 /// Gateways of the simulation, by park and enterprise: two share a park, and two an enterprise's name.
@@ -16,7 +17,7 @@ pub(crate) const PLACES: [(&str, &str); 3] = [("p0", "e0"), ("p0", "e1"), ("p1",
 const NUMBERING: [bool; 3] = [true, false, true];
 /// Their epoch.
 const EPOCH: u64 = 7;
-/// Meters of a gateway.
+/// Meters of a gateway that a usual publish has readings of.
 pub(crate) const METERS: u8 = 2;
 
 /// A publish that is not acknowledged yet.
@@ -43,6 +44,7 @@ pub(crate) struct Gateway {
     number: u8,
     next_packet_id: u16,
     next_sequence: u64,
+    next_ticket: u16,
     pub(crate) unacked: VecDeque<Publish>,
     session: Option<Session>,
     /// Sessions that are over and still have something to append, oldest first.
@@ -84,6 +86,7 @@ impl Gateway {
             number,
             next_packet_id: 1,
             next_sequence: 1,
+            next_ticket: 1,
             unacked: VecDeque::new(),
             session: None,
             former: VecDeque::new(),
@@ -102,6 +105,25 @@ impl Gateway {
             oracle.name(self.number, reading % METERS, at)
         });
         self.publish_rows(rows.collect(), poison);
+    }
+
+    /// Weighs so many loads at `instant` and publishes them in one message, each with its ticket or all without.
+    pub(crate) fn weigh(
+        &mut self,
+        oracle: &mut Oracle,
+        (loads, instant): (u8, i64),
+        tickets: bool,
+    ) {
+        let first = tickets.then_some(self.next_ticket);
+        self.next_ticket += u16::from(loads);
+        let rows = oracle.name_events(self.number, instant, (loads, first));
+        self.publish_rows(rows, None);
+    }
+
+    /// Publishes a reading of a meter that may fall: one of the last two.
+    pub(crate) fn measure(&mut self, oracle: &mut Oracle, meter: u8, instant: i64) {
+        let row = oracle.name(self.number, SCALE + 1 + meter % 2, instant);
+        self.publish_rows(row.into_iter().collect(), None);
     }
 
     /// Publishes another value for the reading that is `back` places before the latest.
@@ -247,9 +269,16 @@ impl Gateway {
 /// A reading as it is published.
 fn payload((id, value): &Row) -> String {
     let (whole, rest) = (value / 1_000_000, value % 1_000_000);
+    let ticket = id.ticket_sent();
+    let ticket = ticket.map_or_else(String::new, |ticket| format!(r#","ticket":"{ticket}""#));
+    let quantity = match id.kind() {
+        Kind::Event => "raw_coal",
+        _ => "electricity",
+    };
     format!(
-        r#"{{"meter":"{}","quantity":"electricity","kind":"interval","at":{},"value":{whole}.{rest:06}}}"#,
+        r#"{{"meter":"{}","quantity":"{quantity}","kind":"{}","at":{},"value":{whole}.{rest:06}{ticket}}}"#,
         id.meter_name(),
+        id.kind().as_str(),
         id.instant
     )
 }

@@ -58,21 +58,34 @@ fn gateway(random: &mut Random) -> u8 {
 
 /// What goes on without any trouble; whoever was killed is started again.
 fn work(random: &mut Random) -> Op {
-    match random.below(24) {
+    match random.below(28) {
         0..=5 => Op::Publish {
             gateway: gateway(random),
             readings: 1 + random.few(4),
-            days_late: if random.once_in(4) { random.few(3) } else { 0 },
+            days_late: match random.below(16) {
+                0..=2 => random.few(3),
+                3 => 8 + random.few(3),
+                _ => 0,
+            },
             poison: random.once_in(12),
         },
         6..=7 => Op::Connect {
             gateway: gateway(random),
             reversed: random.once_in(3),
         },
+        24..=25 => Op::Weigh {
+            gateway: gateway(random),
+            loads: 1,
+            tickets: false,
+        },
+        26..=27 => Op::Measure {
+            gateway: gateway(random),
+            meter: random.few(2),
+        },
         8 | 20 | 21 => Op::StartProcessor,
         22..=23 => Op::Correct {
             gateway: gateway(random),
-            back: random.few(6),
+            back: random.few(16),
         },
         9 => Op::Pass {
             ms: 1 + random.below(2_000),

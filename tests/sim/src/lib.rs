@@ -9,7 +9,8 @@
 //! An acknowledgement before the log has it; an offset stored before a power cut could not take what it
 //! stands for; a reading that was visible and is not; a published file that changes; a total that is not
 //! the sum of its rows; and, when all is quiet: an acknowledged reading that is in no sealed day, a
-//! sealed one that nobody sent, or anything that does not come to rest by itself. Each reading is a power
+//! sealed one that nobody sent, a value that counts though another came later in the log, a repeat that no total
+//! counts where nothing was read twice, or anything that does not come to rest by itself. Each reading is a power
 //! of two of its meter and day, so a wrong sum says which.
 //!
 //! # What is not
@@ -17,8 +18,7 @@
 //! was sent, not acknowledged, and counts all the same: its gateway sends it again, too.
 //!
 //! # What is not simulated
-//! Sockets and the waiting of connections, a corrected reading (whose order is the sender's), records
-//! lost by the log, and the deletion of files that no state names. Kafka is linked, for the log's crate
+//! Sockets and the waiting of connections, records lost by the log, and the deletion of files that no state names. Kafka is linked, for the log's crate
 //! has it, and never called; DataFusion is not.
 
 mod actor;

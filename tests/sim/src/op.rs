@@ -55,7 +55,24 @@ pub enum Op {
         /// Whether the publish also carries what cannot be read.
         poison: bool,
     },
-    /// A gateway publishes another value for a reading that it has published.
+    /// A gateway weighs loads at one moment and publishes them.
+    Weigh {
+        /// Which gateway.
+        gateway: u8,
+        /// How many loads.
+        loads: u8,
+        /// Whether each has a ticket of its own.
+        tickets: bool,
+    },
+    /// A gateway publishes a reading of a meter whose values may fall.
+    Measure {
+        /// Which gateway.
+        gateway: u8,
+        /// 0 for a counter of the day, 1 for a register that feeds in.
+        meter: u8,
+    },
+    /// A gateway publishes another value for a reading that it has published, or, if it has done so, the one
+    /// before.
     Correct {
         /// Which gateway.
         gateway: u8,
@@ -144,4 +161,19 @@ pub enum Op {
         /// To which park's partition.
         park: u8,
     },
+}
+
+impl Op {
+    /// Whether no processor is cut short by it, so that no record is read again.
+    pub(crate) fn is_calm(self) -> bool {
+        !matches!(
+            self,
+            Self::KillProcessor
+                | Self::Replace
+                | Self::PowerCut { .. }
+                | Self::Disk { .. }
+                | Self::Full { .. }
+                | Self::Log { .. }
+        )
+    }
 }

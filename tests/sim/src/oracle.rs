@@ -9,6 +9,8 @@ use greenpark_model::{
     day::{CivilDay, Instant},
     id::ParkId,
     numbers::Numbers,
+    reading::Kind,
+    ticket::Ticket,
 };
 use greenpark_proto::{reading_batch, telemetry::v1::DeadLetter};
 use prost::Message as _;
@@ -22,6 +24,18 @@ use crate::{
 const DAY_READINGS_MAX: u32 = 40;
 /// What a correction has beside the value that it corrects.
 const CORRECTED: i64 = 1 << DAY_READINGS_MAX;
+/// The kinds of a gateway's meters. The last two may fall, as what feeds in and what starts anew each day do.
+const KINDS: [Kind; 5] = [
+    Kind::Interval,
+    Kind::Interval,
+    Kind::Event,
+    Kind::DailyCounter,
+    Kind::Register,
+];
+/// The meter of a gateway that weighs.
+pub(crate) const SCALE: u8 = 2;
+/// What the ticket of an event that has none stands behind.
+const IMPLIED: u16 = 10_000;
 
 /// A reading's name: who measured it, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +43,8 @@ pub(crate) struct Id {
     pub(crate) gateway: u8,
     pub(crate) meter: u8,
     pub(crate) instant: i64,
+    /// The number of its ticket, 0 where it has none, and its place where it has none of several.
+    pub(crate) ticket: u16,
 }
 
 impl Id {
@@ -42,13 +58,34 @@ impl Id {
     }
 
     /// The reading of the meter with this name at `instant`.
-    pub(crate) fn of(meter: &str, instant: i64) -> Option<Self> {
+    pub(crate) fn of(meter: &str, instant: i64, ticket: Option<&Ticket>) -> Option<Self> {
         let (gateway, meter) = meter.strip_prefix('g')?.split_once('m')?;
+        let ticket = match ticket.map(Ticket::as_str) {
+            None => 0,
+            Some(text) => match text.split_at_checked(1)? {
+                ("T", number) => number.parse().ok()?,
+                ("#", place) => IMPLIED + place.parse::<u16>().ok()?,
+                _ => return None,
+            },
+        };
         Some(Self {
             gateway: gateway.parse().ok()?,
             meter: meter.parse().ok()?,
             instant,
+            ticket,
         })
+    }
+
+    /// What its values mean.
+    pub(crate) fn kind(self) -> Kind {
+        KINDS[usize::from(self.meter)]
+    }
+
+    /// The number on its ticket, if it has one.
+    pub(crate) fn ticket_sent(self) -> Option<String> {
+        (1..IMPLIED)
+            .contains(&self.ticket)
+            .then(|| format!("T{}", self.ticket))
     }
 }
 
@@ -62,7 +99,8 @@ pub(crate) type ByPark = BTreeMap<ParkId, Messages>;
 #[derive(Debug)]
 struct Logged {
     offset: u64,
-    rows: Vec<Row>,
+    /// With whether they came late.
+    rows: Vec<(Row, bool)>,
     /// Whose messages end in it, of which day, and which.
     numbered: Option<(ParkId, GatewayEpoch, CivilDay, Numbers)>,
 }
@@ -72,15 +110,20 @@ struct Logged {
 pub(crate) struct Oracle {
     /// Every reading ever sent, with its value in millionths before any correction.
     pub(crate) sent: BTreeMap<Id, i64>,
-    corrected: BTreeSet<Id>,
+    /// With the value that was sent last.
+    corrected: BTreeMap<Id, i64>,
     pub(crate) acked: BTreeSet<Id>,
     counts: BTreeMap<(u8, u8, CivilDay), u32>,
     /// What the log holds, by partition.
     log: BTreeMap<u32, Vec<Logged>>,
     logged: BTreeSet<Row>,
-    /// The value that counts of each reading in the log: the one that came there last, where one that comes
-    /// again keeps its place.
-    pub(crate) in_force: BTreeMap<Id, i64>,
+    /// The value that counts of each reading in the log, and whether it came late: the one that came there last,
+    /// where one of a message that was only sent again keeps its place.
+    pub(crate) in_force: BTreeMap<Id, (i64, bool)>,
+    /// Rows of the log, by meter and day.
+    pub(crate) received: BTreeMap<(String, CivilDay), u64>,
+    /// The numbers that have come.
+    come: BTreeMap<GatewayEpoch, Numbers>,
     /// Messages that are numbered in the log.
     pub(crate) numbered: ByPark,
     letters: BTreeSet<u32>,
@@ -95,27 +138,62 @@ impl Oracle {
             gateway,
             meter,
             instant,
+            ticket: 0,
         };
         while self.sent.contains_key(&id) {
             id.instant += 1;
         }
-        let count = self.counts.entry((gateway, meter, id.day())).or_insert(0);
+        self.value(id).map(|value| (id, value))
+    }
+
+    /// Names so many events of one instant near `instant`, each with a ticket from `first` on, or all without.
+    pub(crate) fn name_events(
+        &mut self,
+        gateway: u8,
+        instant: i64,
+        (many, first): (u8, Option<u16>),
+    ) -> Vec<Row> {
+        let mut at = instant;
+        let of = |at, ticket| Id {
+            gateway,
+            meter: SCALE,
+            instant: at,
+            ticket,
+        };
+        while self.sent.contains_key(&of(at, 0)) {
+            at += 1;
+        }
+        let ticket = |nth: u16| match first {
+            Some(first) => first + nth,
+            None if nth == 0 => 0,
+            None => IMPLIED + nth + 1,
+        };
+        let ids = (0..u16::from(many)).map(|nth| of(at, ticket(nth)));
+        ids.map_while(|id| self.value(id).map(|value| (id, value)))
+            .collect()
+    }
+
+    /// A value for a new reading; `None` where its meter has enough of that day.
+    fn value(&mut self, id: Id) -> Option<i64> {
+        let of_day = (id.gateway, id.meter, id.day());
+        let count = self.counts.entry(of_day).or_insert(0);
         if *count >= DAY_READINGS_MAX {
             return None;
         }
         let value = 1i64 << *count;
         *count += 1;
         self.sent.insert(id, value);
-        Some((id, value))
+        Some(value)
     }
 
-    /// Corrects one of the latest readings of a gateway, that which is `back` places before the last, if it
-    /// was not corrected before.
+    /// Corrects one of the latest readings of a gateway, that which is `back` places before the last: to another
+    /// value, and then back to the first one.
     pub(crate) fn correct(&mut self, gateway: u8, back: u8) -> Option<Row> {
         let of_gateway = self.sent.iter().filter(|(id, _)| id.gateway == gateway);
         let (&id, &value) = of_gateway.rev().nth(usize::from(back))?;
-        let fresh = self.corrected.insert(id);
-        fresh.then_some((id, value | CORRECTED))
+        let last = self.corrected.entry(id).or_insert(value);
+        *last ^= CORRECTED;
+        Some((id, *last))
     }
 
     /// Whether a reading was sent with this value.
@@ -125,7 +203,7 @@ impl Oracle {
 
     /// Whether a reading may be superseded.
     pub(crate) fn is_corrected(&self, id: Id) -> bool {
-        self.corrected.contains(&id)
+        self.corrected.contains_key(&id)
     }
 
     /// Takes what the log holds by now.
@@ -140,13 +218,18 @@ impl Oracle {
                 continue;
             }
             let record = Logged::read(entry)?;
-            for &(id, value) in &record.rows {
+            let again = record.is_again(&mut self.come);
+            for &((id, value), late) in &record.rows {
                 if !was_sent(&self.sent, &self.corrected, (id, value)) {
                     let what = format!("{value} of {id:?} is in the log");
                     return Err(Violation::new("phantom", what));
                 }
-                if self.logged.insert((id, value)) {
-                    self.in_force.insert(id, value);
+                let of_day = (id.meter_name(), id.day());
+                *self.received.entry(of_day).or_insert(0) += 1;
+                let new = self.logged.insert((id, value));
+                let in_force = self.in_force.get(&id).map(|(value, _)| *value);
+                if (new || !again) && in_force != Some(value) {
+                    self.in_force.insert(id, (value, late));
                 }
             }
             record.add_to(&mut self.numbered);
@@ -193,7 +276,7 @@ impl Oracle {
     /// Everything that the group has committed, which must be published.
     pub(crate) fn committed(&self, queue: &Queue) -> impl Iterator<Item = Id> {
         let records = self.records_committed(queue);
-        records.flat_map(|record| record.rows.iter().map(|(id, _)| *id))
+        records.flat_map(|record| record.rows.iter().map(|((id, _), _)| *id))
     }
 
     /// The numbers of what the group has committed, which must be in the lake's tables of messages.
@@ -243,6 +326,14 @@ impl Logged {
         Ok(logged)
     }
 
+    /// Whether all messages that end in it had come; now they have.
+    fn is_again(&self, come: &mut BTreeMap<GatewayEpoch, Numbers>) -> bool {
+        let Some((_, of, _, numbers)) = &self.numbered else {
+            return false;
+        };
+        !come.entry(of.clone()).or_default().join(numbers)
+    }
+
     fn add_to(&self, all: &mut ByPark) {
         if let Some((park, of, day, numbers)) = &self.numbered {
             let messages = all.entry(park.clone()).or_default();
@@ -260,21 +351,26 @@ pub(crate) fn holds(whole: &ByPark, part: &ByPark) -> bool {
     })
 }
 
-fn was_sent(sent: &BTreeMap<Id, i64>, corrected: &BTreeSet<Id>, (id, value): Row) -> bool {
+fn was_sent(sent: &BTreeMap<Id, i64>, corrected: &BTreeMap<Id, i64>, (id, value): Row) -> bool {
     let Some(&first) = sent.get(&id) else {
         return false;
     };
-    value == first || corrected.contains(&id) && value == first | CORRECTED
+    value == first || corrected.contains_key(&id) && value == first | CORRECTED
 }
 
-fn rows_of(batch: &Batch) -> Result<Vec<Row>, Violation> {
+fn rows_of(batch: &Batch) -> Result<Vec<(Row, bool)>, Violation> {
     let table = batch.series_table();
+    let tickets: BTreeMap<u32, &Ticket> = batch.tickets().iter().map(|(at, t)| (*at, t)).collect();
     let rows = batch.series().iter().zip(batch.instants());
-    rows.zip(batch.values())
-        .map(|((&series, &instant), &value)| {
-            let meter = table[series as usize].meter.as_str();
-            let id = Id::of(meter, instant);
-            id.map(|id| (id, value))
+    (0u32..)
+        .zip(rows.zip(batch.values()))
+        .map(|(row, ((&series, &instant), &value))| {
+            let series = &table[series as usize];
+            let meter = series.meter.as_str();
+            let id = Id::of(meter, instant, tickets.get(&row).copied());
+            let late = batch.late().contains(&row);
+            id.filter(|id| id.kind() == series.kind)
+                .map(|id| ((id, value), late))
                 .ok_or_else(|| Violation::new("phantom", format!("meter {meter} is in the log")))
         })
         .collect()

@@ -164,7 +164,7 @@ fn account(world: &World, seen: Seen) -> Result<Seen, Violation> {
     }
     for (id, value) in &seen.sealed {
         if let Some(last) = oracle.in_force.get(id).filter(|last| *last != value) {
-            let what = format!("{value} counts of {id:?}, and {last} came last");
+            let what = format!("{value:?} counts of {id:?}, and {last:?} came last");
             return Err(Violation::new("order", what));
         }
     }
@@ -179,6 +179,13 @@ fn account(world: &World, seen: Seen) -> Result<Seen, Violation> {
         days.retain(|_, (sealed, logged)| sealed != logged);
         let what = format!("sealed and logged readings differ: {days:?}");
         return Err(Violation::new("sealed = logged", what));
+    }
+    if world.calm && seen.accounted != oracle.received {
+        let what = format!(
+            "{:?} are sealed or counted as repeats, of {:?} in the log",
+            seen.accounted, oracle.received
+        );
+        return Err(Violation::new("stored + repeats = logged", what));
     }
     Ok(seen)
 }

@@ -48,6 +48,8 @@ pub(crate) struct World {
     kept: BTreeSet<Id>,
     kept_messages: ByPark,
     poison: u32,
+    /// Whether nothing happened by which a record may be read again.
+    pub(crate) calm: bool,
     /// Processors so far.
     started: u32,
     pub(crate) trace: String,
@@ -88,6 +90,7 @@ impl World {
             kept: BTreeSet::new(),
             kept_messages: ByPark::new(),
             poison: 0,
+            calm: true,
             started: 0,
             trace: String::new(),
             clock,
@@ -103,8 +106,11 @@ impl World {
     /// Does `op`, then checks what it can have broken.
     pub(crate) fn apply(&mut self, op: Op) -> Result<(), Violation> {
         self.tell(format_args!("{op:?}"));
+        self.calm &= op.is_calm();
         match op {
             Op::Publish { .. }
+            | Op::Weigh { .. }
+            | Op::Measure { .. }
             | Op::Correct { .. }
             | Op::Connect { .. }
             | Op::Resend { .. }
@@ -159,6 +165,17 @@ impl World {
                 let instant = now - i64::from(days_late) * DAY_MS;
                 let gateway = &mut self.gateways[usize::from(gateway)];
                 gateway.publish(&mut self.oracle, (readings, instant), poison);
+            }
+            Op::Weigh {
+                gateway,
+                loads,
+                tickets,
+            } => {
+                let gateway = &mut self.gateways[usize::from(gateway)];
+                gateway.weigh(&mut self.oracle, (loads, now), tickets);
+            }
+            Op::Measure { gateway, meter } => {
+                self.gateways[usize::from(gateway)].measure(&mut self.oracle, meter, now);
             }
             Op::Correct { gateway, back } => {
                 self.gateways[usize::from(gateway)].correct(&mut self.oracle, back);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     indicators::{amount_json, figure_json, stamp_json},
     question::request,
-    sheet,
+    sheet, soundness,
     wire::{Service, refusal},
 };
 use crate::cli::{ExplainArgs, Format};
@@ -83,6 +83,7 @@ impl Lineage {
             "{} of {}, {} to {}: {value} {}",
             figure.indicator, figure.name, period.first, period.last, figure.unit
         ));
+        root.below.push(self.soundness(shown));
         root.below.push(self.numerator(shown));
         root.below.push(self.denominator());
         root.below.push(self.books(shown));
@@ -93,6 +94,25 @@ impl Lineage {
             root.below.push(Branch::with("notes", notes.collect()));
         }
         root
+    }
+
+    /// Whether a verdict is given on the figure, and what would mend what is against it.
+    fn soundness(&self, shown: usize) -> Branch {
+        let figure = &self.figure;
+        let reasons = figure.unsound.iter().map(|reason| {
+            let names = reason.names.iter().cloned().map(Branch::new).collect();
+            let mut below = vec![Branch::new(format!("to mend it: {}", reason.mend))];
+            below.extend(cut(names, shown, "names"));
+            let name = soundness::name(reason);
+            Branch::with(format!("{name}: {}", reason.detail), below)
+        });
+        let mut below: Vec<Branch> = reasons.collect();
+        below.push(Branch::new(soundness::thresholds(figure)));
+        let text = match figure.unsound.is_empty() {
+            true => "sound: a verdict can be given on it",
+            false => "not sound: no verdict, comparison or forecast is given on it",
+        };
+        Branch::with(text, below)
     }
 
     fn numerator(&self, shown: usize) -> Branch {

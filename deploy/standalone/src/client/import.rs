@@ -1,5 +1,6 @@
 //! `import`: registry and declarations from CSV and workbooks, checked line by line before anything is written.
 
+mod assessment;
 mod cells;
 mod lines;
 mod statement;
@@ -41,6 +42,8 @@ struct Plan {
     deflators: Vec<api::Deflator>,
     corrections: Vec<api::Correction>,
     indicators: Vec<api::DeclaredValue>,
+    certificates: Vec<api::Certificate>,
+    assessment_bases: Vec<api::AssessmentBasis>,
     statements: Statements,
 }
 
@@ -67,6 +70,8 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         ("deflators", plan.deflators.len()),
         ("corrections", plan.corrections.len()),
         ("indicators", plan.indicators.len()),
+        ("certificates", plan.certificates.len()),
+        ("assessment_bases", plan.assessment_bases.len()),
         ("sides", plan.statements.sides.len()),
     ];
     if counts.iter().all(|(_, count)| *count == 0) {
@@ -105,6 +110,14 @@ fn read(args: &ImportArgs, problems: &mut Vec<String>) -> Plan {
             correction(park, l)
         }),
         indicators: lines(args.indicators.as_deref(), problems, indicator),
+        certificates: lines(args.ledger.certificates.as_deref(), problems, |l| {
+            assessment::certificate(park, l)
+        }),
+        assessment_bases: lines(
+            args.ledger.assessment_bases.as_deref(),
+            problems,
+            assessment::basis,
+        ),
         statements: Statements {
             sides: lines(args.statements.sides.as_deref(), problems, |l| {
                 statement::side(park, l)
@@ -310,9 +323,10 @@ async fn write(service: &Service, args: &ImportArgs, plan: Plan) -> anyhow::Resu
             evidence: evidence.clone(),
         };
         let answer = registry.declare_indicators(request).await.map_err(refusal);
-        answer.context("everything else was recorded, the indicators were not")?;
+        answer.context("all but the certificates was recorded, the indicators were not")?;
     }
-    Ok(())
+    let registry = service.registry();
+    assessment::declare(registry, args, &plan.certificates, plan.assessment_bases).await
 }
 
 /// Declares what turns amounts into others: calorific values and deflators.

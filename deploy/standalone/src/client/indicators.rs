@@ -5,11 +5,16 @@ use greenpark_proto::query::v1::{self as api, Verdict};
 use serde_json::{Value, json};
 
 use super::{
+    assessment::{
+        Judged, assessment_json, beside, both_bases, deductions, other_basis_json, print_beside,
+        tell_notes,
+    },
     question, reasons,
     sheet::Sheet,
+    soundness,
     wire::{Service, refusal},
 };
-use crate::cli::{Format, IndicatorName, IntensityArgs, ProgressArgs};
+use crate::cli::{IndicatorName, IntensityArgs, ProgressArgs};
 
 /// Figures of a page.
 const PAGE_SIZE: i32 = 1_000;
@@ -38,6 +43,7 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         "status",
         "received",
         "open days",
+        "unsound",
     ];
     let whole = Value::Array(figures.iter().map(figure_json).collect());
     let mut sheet = Sheet::new(&header, &[3, 5, 6, 8, 9], json!({ "figures": whole }));
@@ -46,8 +52,15 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
         for note in &figure.notes {
             crate::gauge::line(&format!("note: {}: {note}", figure.name));
         }
+        for reason in &figure.unsound {
+            let (detail, mend) = (&reason.detail, &reason.mend);
+            crate::gauge::line(&format!("unsound: {}: {detail}; {mend}", figure.name));
+        }
+        tell_notes(figure);
     }
-    sheet.print(args.client.format)
+    sheet.print(args.client.format)?;
+    let sheets = [beside(figures.iter()), deductions(figures.iter())];
+    print_beside(args.client.format, sheets)
 }
 
 async fn each(
@@ -106,11 +119,34 @@ pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
         for note in &target.notes {
             crate::gauge::line(&format!("note: {}: {note}", indicator(target)));
         }
+        if let Some(current) = &target.current {
+            tell_notes(current);
+            let (basis, source) = (&target.basis_of_assessment, &target.basis_source);
+            if !basis.is_empty() {
+                crate::gauge::line(&format!("judged on the {basis} basis: {source}"));
+            }
+        }
     }
     progress_sheet(&progress).print(args.client.format)?;
-    match reasons::sheet(&progress) {
-        Some(why) if args.client.format == Format::Table => why.print(Format::Table),
-        _ => Ok(()),
+    let bases = both_bases(progress.targets.iter().map(judged));
+    print_beside(args.client.format, [reasons::sheet(&progress), bases])
+}
+
+/// A target on the basis that it is judged on.
+fn judged(target: &api::TargetProgress) -> Judged<'_> {
+    fn value(figure: &Option<api::Figure>) -> &str {
+        figure.as_ref().map_or("", |f| f.value.as_str())
+    }
+    Judged {
+        indicator: indicator(target),
+        basis: &target.basis_of_assessment,
+        figures: [
+            value(&target.base),
+            value(&target.current),
+            &target.change_percent,
+            &target.progress_percent,
+        ],
+        other: target.other_basis.as_ref(),
     }
 }
 
@@ -127,6 +163,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
         "progress %",
         "needed %/a",
         "verdict",
+        "unsound",
     ];
     let mut sheet = Sheet::new(&header, &[2, 3, 4, 5, 6, 7], progress_json(progress));
     for target in &progress.targets {
@@ -147,6 +184,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
             target.progress_percent.clone(),
             target.required_pace_percent.clone(),
             verdict(target.verdict()).to_owned(),
+            soundness::cell(&target.unsound),
         ]);
     }
     sheet
@@ -158,10 +196,11 @@ pub fn indicator(target: &api::TargetProgress) -> &str {
     target.target.as_ref().map_or("", |t| &t.indicator)
 }
 
-/// What a target asks, such as `−16` or `≥ 70`.
+/// What a target asks, such as `−16` or `≥ 70`, or that none is declared.
 #[must_use]
 pub fn asked(target: &api::TargetProgress) -> String {
     match &target.target {
+        Some(t) if t.form.is_empty() => "none declared".to_owned(),
         Some(t) if t.form == "fall" => format!("-{}", t.percent),
         Some(t) => format!(">= {}", t.percent),
         None => String::new(),
@@ -207,6 +246,7 @@ fn figure_row(figure: &api::Figure) -> Vec<String> {
         status(figure.status()).to_owned(),
         coverage.received.to_string(),
         coverage.open_days.to_string(),
+        soundness::cell(&figure.unsound),
     ]
 }
 
@@ -256,8 +296,12 @@ pub(super) fn figure_json(figure: &api::Figure) -> Value {
         "water_sources": figure.water_sources,
         "coverage": figure.coverage.as_ref().map(coverage_json),
         "revisions": revisions,
+        "basis_of_assessment": figure.basis_of_assessment,
+        "assessment": assessment_json(figure.assessment.as_ref()),
         "partial": figure.partial.iter().map(partial_json).collect::<Vec<Value>>(),
         "notes": figure.notes,
+        "unsound": soundness::json(&figure.unsound),
+        "soundness": soundness::thresholds_json(figure),
     })
 }
 
@@ -315,6 +359,7 @@ fn progress_json(progress: &api::Progress) -> Value {
         json!({
             "id": plan.id, "title": plan.title, "source": plan.source,
             "base_year": plan.base_year, "end_year": plan.end_year,
+            "basis_of_assessment": plan.basis_of_assessment,
         })
     });
     json!({
@@ -337,6 +382,7 @@ fn target_json(target: &api::TargetProgress) -> Value {
                 "change_percent": point.change_percent,
                 "scheduled_percent": point.scheduled_percent,
                 "status": point.status().as_str_name(),
+                "unsound": soundness::json(&point.unsound),
             })
         })
         .collect();
@@ -354,7 +400,11 @@ fn target_json(target: &api::TargetProgress) -> Value {
         "required_pace_percent": target.required_pace_percent,
         "verdict": verdict(target.verdict()),
         "years": years,
+        "basis_of_assessment": target.basis_of_assessment,
+        "basis_source": target.basis_source,
+        "other_basis": other_basis_json(target.other_basis.as_ref()),
         "beside": reasons::json(target),
         "notes": target.notes,
+        "unsound": soundness::json(&target.unsound),
     })
 }

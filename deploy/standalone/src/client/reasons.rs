@@ -4,7 +4,7 @@
 use greenpark_proto::query::v1 as api;
 use serde_json::{Value, json};
 
-use super::{indicators::indicator, sheet::Sheet};
+use super::{indicators::indicator, sheet::Sheet, soundness};
 
 /// A row for each target that is a fall, if there is one.
 #[must_use]
@@ -18,6 +18,7 @@ pub fn sheet(progress: &api::Progress) -> Option<Sheet> {
         "entered",
         "left",
         "forecast %",
+        "unsound",
     ];
     let mut sheet = Sheet::new(&header, &[1, 2, 3, 4, 5, 6, 7], Value::Null);
     let falls = progress
@@ -43,10 +44,21 @@ pub fn sheet(progress: &api::Progress) -> Option<Sheet> {
             forecast.map_or(String::new(), |f| {
                 format!("{} in {}", f.change_percent, f.year)
             }),
+            soundness::cell(&withheld(target)),
         ]);
         rows += 1;
     }
     (rows > 0).then_some(sheet)
+}
+
+/// Why anything of it is withheld.
+fn withheld(target: &api::TargetProgress) -> Vec<api::UnsoundReason> {
+    let compared = [&target.like_for_like, &target.fixed_panel];
+    let compared = compared.into_iter().flatten();
+    let mut reasons: Vec<api::UnsoundReason> = compared.flat_map(|of| of.unsound.clone()).collect();
+    reasons.extend(target.split_unsound.iter().cloned());
+    reasons.extend(target.forecast_unsound.iter().cloned());
+    reasons
 }
 
 /// A term of a split without its last six digits, which people do not read.
@@ -69,6 +81,7 @@ pub fn json(target: &api::TargetProgress) -> Value {
             "change_percent": c.change_percent,
             "progress_percent": c.progress_percent,
             "notes": c.notes,
+            "unsound": soundness::json(&c.unsound),
         })
     };
     json!({
@@ -83,6 +96,8 @@ pub fn json(target: &api::TargetProgress) -> Value {
             "low_change_percent": f.low_change_percent,
             "high_change_percent": f.high_change_percent,
         })),
+        "split_unsound": soundness::json(&target.split_unsound),
+        "forecast_unsound": soundness::json(&target.forecast_unsound),
     })
 }
 

@@ -5,9 +5,11 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
+    assessment::{Judged, assessment_json, both_bases, other_basis_json, print_beside},
     indicators::verdict,
     question,
     sheet::Sheet,
+    soundness,
     wire::{Service, refusal},
 };
 use crate::cli::ProgressArgs;
@@ -27,7 +29,25 @@ pub async fn scorecard(args: &ProgressArgs) -> anyhow::Result<()> {
     for note in notes(&card.lines) {
         crate::gauge::line(&format!("note: {note}"));
     }
-    sheet(&card).print(args.client.format)
+    sheet(&card).print(args.client.format)?;
+    let bases = both_bases(card.lines.iter().map(judged));
+    print_beside(args.client.format, [bases])
+}
+
+/// A line on the basis that it is judged on.
+fn judged(line: &api::ScorecardLine) -> Judged<'_> {
+    let other = line.other_basis.as_ref();
+    Judged {
+        indicator: &line.id,
+        basis: &line.basis_of_assessment,
+        figures: [
+            &line.base_value,
+            &line.value,
+            &line.change_percent,
+            &line.progress_percent,
+        ],
+        other,
+    }
 }
 
 /// The notes of all lines: one that several lines have stands once, with their names behind it.
@@ -60,6 +80,7 @@ fn sheet(card: &api::Scorecard) -> Sheet {
         "of the way",
         "progress %",
         "verdict",
+        "unsound",
     ];
     let lines: Vec<Value> = card.lines.iter().map(line_json).collect();
     let whole = json!({
@@ -80,15 +101,17 @@ fn sheet(card: &api::Scorecard) -> Sheet {
             bar(way(line)),
             line.progress_percent.clone(),
             verdict(line.verdict()).to_owned(),
+            soundness::cell(&line.unsound),
         ]);
     }
     sheet
 }
 
-/// What a line asks, such as `−16 %`, `≥ 70` or `+6.5 %/a`.
+/// What a line asks, such as `−16 %`, `≥ 70` or `+6.5 %/a`, or that no target is declared.
 fn asked(line: &api::ScorecardLine) -> String {
     let asked = &line.asked;
     match line.form.as_str() {
+        "" => "none declared".to_owned(),
         "fall" => format!("-{asked} %"),
         "yearly-growth" => format!("+{asked} %/a"),
         "at-most" => format!("<= {asked}"),
@@ -133,11 +156,17 @@ fn line_json(line: &api::ScorecardLine) -> Value {
         "asked": line.asked,
         "base_value": line.base_value,
         "value": line.value,
+        "change_percent": line.change_percent,
         "progress_percent": line.progress_percent,
         "verdict": verdict(line.verdict()),
         "kind": line.kind,
         "source": line.source,
+        "basis_of_assessment": line.basis_of_assessment,
+        "basis_source": line.basis_source,
+        "other_basis": other_basis_json(line.other_basis.as_ref()),
+        "assessment": assessment_json(line.assessment.as_ref()),
         "notes": line.notes,
+        "unsound": soundness::json(&line.unsound),
     })
 }
 

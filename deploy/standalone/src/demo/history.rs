@@ -64,6 +64,7 @@ pub(super) async fn load(address: &str, latest: &Latest) -> anyhow::Result<Loade
             client_id: source.client_id(),
             inflight_max: INFLIGHT_MAX,
             patience: PATIENCE,
+            replays: true,
             ..publisher::Settings::default()
         };
         connections.spawn(publisher::publish(settings, receiver, Arc::clone(&tally)));

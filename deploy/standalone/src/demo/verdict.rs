@@ -83,10 +83,18 @@ fn row(target: &api::TargetProgress) -> Vec<String> {
         figure(&target.base),
         figure(&target.current),
         signed(&percent(&target.change_percent)),
-        signed(&format!("{} %", asked(target).replace(">=", "≥"))),
+        target_asked(target),
         percent(&target.progress_percent),
         format!("{} {}", sign(target.verdict()), verdict(target.verdict())),
     ]
+}
+
+fn target_asked(target: &api::TargetProgress) -> String {
+    let asked = asked(target);
+    match target.target.as_ref().map(|t| t.percent.as_str()) {
+        None | Some("") => asked,
+        Some(_) => signed(&format!("{} %", asked.replace(">=", "≥"))),
+    }
 }
 
 fn sign(verdict: Verdict) -> char {

@@ -12,6 +12,7 @@
 //! [columns]
 //! instant = "date"
 //! value = "Usage_kWh"
+//! # ticket = "no"              # of events: the column with the number on the ticket
 //! [time]
 //! format = "%d/%m/%Y %H:%M"
 //! offset = "+08:00"
@@ -28,9 +29,9 @@ use greenpark_model::{
     limits::BATCH_READINGS_MAX,
     quantity::Quantity,
     reading::{Flag, Kind},
+    stamp::{Spec, Stamps},
 };
 use greenpark_settings::span::Span;
-use jiff::{civil::Time, fmt::strtime, tz::Offset};
 use serde::Deserialize;
 
 use crate::payload::Head;
@@ -54,7 +55,7 @@ pub struct Mapping {
     pub batch: usize,
     /// The columns.
     pub columns: Columns,
-    time: Time24,
+    stamps: Stamps,
 }
 
 /// The columns that are read.
@@ -67,15 +68,8 @@ pub struct Columns {
     pub value: String,
     /// Which meter, where rows of several are mixed.
     pub meter: Option<String>,
-}
-
-/// How stamps are read.
-#[derive(Debug, Clone)]
-struct Time24 {
-    format: String,
-    offset: Offset,
-    shift_ms: i64,
-    midnight: Option<Time>,
+    /// The number on a ticket, where rows are events.
+    pub ticket: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -159,20 +153,21 @@ impl Mapping {
                 .push("meter: name one, or a column under [columns], not both".to_owned()),
         }
         let quantity = problems.that("quantity", file.quantity.parse::<Quantity>());
-        if let Some(quantity) = quantity.filter(|_| !file.unit.is_empty())
-            && quantity.medium.unit().scale_from(&file.unit).is_none()
-        {
-            problems
-                .0
-                .push(format!("unit: '{}' is no unit of {quantity}", file.unit));
+        if let Some(quantity) = quantity {
+            problems.that("unit", quantity.medium.ratio_of(&file.unit));
         }
         let kind = Kind::from_name(&file.kind).ok_or_else(|| {
             format!(
-                "'{}' is none of register, interval, event, gauge",
+                "'{}' is none of register, interval, event, gauge, daily_counter",
                 file.kind
             )
         });
         let kind = problems.that("kind", kind);
+        if file.columns.ticket.is_some() && kind.is_some_and(|kind| kind != Kind::Event) {
+            problems.0.push(
+                "columns.ticket: only events have tickets; write kind = \"event\"".to_owned(),
+            );
+        }
         let flag = file.flag.as_deref().unwrap_or("N");
         let flag =
             Flag::from_name(flag).ok_or_else(|| format!("'{flag}' is none of N F M S D C T B"));
@@ -185,9 +180,9 @@ impl Mapping {
         }
         problems.not_empty("columns.instant", &file.columns.instant);
         problems.not_empty("columns.value", &file.columns.value);
-        let time = Time24::check(&file.time, &mut problems);
-        match (quantity, kind, flag, time) {
-            (Some(quantity), Some(kind), Some(flag), Some(time)) if problems.0.is_empty() => {
+        let stamps = stamps(&file.time, &mut problems);
+        match (quantity, kind, flag, stamps) {
+            (Some(quantity), Some(kind), Some(flag), Some(stamps)) if problems.0.is_empty() => {
                 Ok(Self {
                     park: file.park,
                     enterprise: file.enterprise,
@@ -200,7 +195,7 @@ impl Mapping {
                     flag,
                     batch,
                     columns: file.columns,
-                    time,
+                    stamps,
                 })
             }
             _ => Err(problems.0),
@@ -241,87 +236,35 @@ impl Mapping {
     /// # Errors
     /// The stamp does not have the mapping's form.
     pub fn instant(&self, stamp: &str) -> Result<i64, String> {
-        self.time.instant(stamp)
+        let ms = self.stamps.parse(stamp)?;
+        Ok(ms.saturating_sub(self.stamps.shift_ms()))
     }
 }
 
-impl Time24 {
-    fn check(file: &TimeFile, problems: &mut Problems) -> Option<Self> {
-        problems.not_empty("time.format", &file.format);
-        let offset = problems.that("time.offset", parse_offset(&file.offset));
-        let interval_ms =
-            i64::try_from(file.interval.unwrap_or_default().0.as_millis()).unwrap_or(i64::MAX);
-        let shift_ms = match file.stamp.as_str() {
-            "" | "start" => 0,
-            "end" if interval_ms > 0 => interval_ms,
-            "end" => {
-                problems.0.push(
-                    "time.interval: is needed where a stamp is the end of its interval".to_owned(),
-                );
-                0
-            }
-            other => {
-                problems
-                    .0
-                    .push(format!("time.stamp: '{other}' is neither start nor end"));
-                0
-            }
-        };
-        let midnight = match &file.prints_24_as {
-            None => None,
-            Some(text) => {
-                let time = strtime::parse("%H:%M", text).and_then(|parts| parts.to_time());
-                Some(problems.that(
-                    "time.prints_24_as",
-                    time.map_err(|_| format!("'{text}' is not HH:MM")),
-                )?)
-            }
-        };
-        Some(Self {
-            format: file.format.clone(),
-            offset: offset?,
-            shift_ms,
-            midnight,
-        })
-    }
-
-    fn instant(&self, stamp: &str) -> Result<i64, String> {
-        let wrong =
-            |error: jiff::Error| format!("'{stamp}' is not of the form {}: {error}", self.format);
-        let parts = strtime::parse(&self.format, stamp).map_err(wrong)?;
-        let civil = parts.to_datetime().map_err(wrong)?;
-        let offset = parts.offset().unwrap_or(self.offset);
-        let ms = offset.to_timestamp(civil).map_err(wrong)?.as_millisecond();
-        let next_day = if self.midnight == Some(civil.time()) {
-            greenpark_model::day::DAY_MS
-        } else {
-            0
-        };
-        Ok(ms + next_day - self.shift_ms)
-    }
-}
-
-/// `+08:00`, `-03:30` or `Z`.
-fn parse_offset(text: &str) -> Result<Offset, String> {
-    let wrong = || format!("'{text}' is no offset; write +08:00 or Z");
-    if text == "Z" {
-        return Ok(Offset::UTC);
-    }
-    let (sign, rest) = match text.as_bytes().first() {
-        Some(b'+') => (1, &text[1..]),
-        Some(b'-') => (-1, &text[1..]),
-        _ => return Err(wrong()),
+/// Takes `[time]`, as a rule of `decode` takes its stamps.
+fn stamps(file: &TimeFile, problems: &mut Problems) -> Option<Stamps> {
+    let is_end = match file.stamp.as_str() {
+        "" | "start" => false,
+        "end" => true,
+        other => {
+            problems
+                .0
+                .push(format!("time.stamp: '{other}' is neither start nor end"));
+            return None;
+        }
     };
-    let (hours, minutes) = rest.split_once(':').ok_or_else(wrong)?;
-    let part = |text: &str, max: i32| {
-        let whole = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
-        text.parse::<i32>()
-            .ok()
-            .filter(|&n| whole && n <= max)
-            .ok_or_else(wrong)
+    let interval = file.interval.map(|Span(interval)| interval.as_millis());
+    let spec = Spec {
+        format: Some(&file.format),
+        zone: Some(&file.offset),
+        is_end,
+        interval_ms: interval.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+        prints_24_as: file.prints_24_as.as_deref(),
     };
-    let seconds = sign * (part(hours, 23)? * 3_600 + part(minutes, 59)? * 60);
-    Offset::from_seconds(seconds).map_err(|_| wrong())
+    Stamps::of(&spec, |key, reason| {
+        let key = if key == "zone" { "offset" } else { key };
+        problems.0.push(format!("time.{key}: {reason}"));
+    })
 }
 
 /// A mapping cannot be used.
@@ -392,17 +335,6 @@ mod tests {
                 .expect_err("unknown")
                 .to_string()
                 .contains("prak")
-        );
-    }
-
-    #[test]
-    fn offsets_are_read() {
-        assert_eq!(parse_offset("+08:00").map(Offset::seconds), Ok(28_800));
-        assert_eq!(parse_offset("-03:30").map(Offset::seconds), Ok(-12_600));
-        assert!(
-            ["", "8", "+8", "+08", "+24:00", "+0a:00"]
-                .iter()
-                .all(|t| parse_offset(t).is_err())
         );
     }
 }

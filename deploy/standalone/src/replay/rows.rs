@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use flate2::read::MultiGzDecoder;
-use greenpark_model::{amount::Amount, id};
+use greenpark_model::{amount::Amount, id, ticket::Ticket};
 
 use super::mapping::Mapping;
 use crate::{
@@ -30,6 +30,8 @@ pub struct Rows {
     ends: Vec<usize>,
     values: String,
     names: Vec<String>,
+    /// The tickets of rows, ascending; few or no rows have one.
+    tickets: Vec<(u32, Ticket)>,
     order: Vec<u32>,
     skipped: usize,
 }
@@ -43,6 +45,8 @@ pub struct Row<'a> {
     pub value: &'a str,
     /// The meter.
     pub meter: &'a str,
+    /// The number on its ticket, if it has one.
+    pub ticket: Option<&'a str>,
 }
 
 /// Where the columns of the mapping stand in the file.
@@ -50,6 +54,7 @@ struct Places {
     instant: usize,
     value: usize,
     meter: Option<usize>,
+    ticket: Option<usize>,
 }
 
 impl Rows {
@@ -144,6 +149,12 @@ impl Rows {
             None => 0,
             Some(column) => self.meter_index(cell(column), known)?,
         };
+        let ticket = places.ticket.map_or("", cell);
+        if !ticket.is_empty() {
+            let ticket = Ticket::new(ticket).map_err(|error| error.to_string())?;
+            // OK because ROWS_MAX fits.
+            self.tickets.push((self.instants.len() as u32, ticket));
+        }
         self.values.push_str(value);
         self.ends.push(self.values.len());
         self.instants.push(instant);
@@ -197,10 +208,12 @@ impl Rows {
     pub fn row(&self, row: u32) -> Row<'_> {
         let index = row as usize;
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let ticket = self.tickets.binary_search_by_key(&row, |(of, _)| *of).ok();
         Row {
             instant: self.instants[index],
             value: &self.values[start..self.ends[index]],
             meter: &self.names[self.meters[index] as usize],
+            ticket: ticket.map(|at| self.tickets[at].1.as_str()),
         }
     }
 
@@ -242,6 +255,7 @@ impl Places {
             instant: place(&mapping.columns.instant)?,
             value: place(&mapping.columns.value)?,
             meter: mapping.columns.meter.as_deref().map(place).transpose()?,
+            ticket: mapping.columns.ticket.as_deref().map(place).transpose()?,
         })
     }
 }

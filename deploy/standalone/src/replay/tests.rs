@@ -54,6 +54,29 @@ fn rows_become_columns_by_meter() {
 }
 
 #[test]
+fn a_column_of_tickets_goes_with_its_events() {
+    let csv = file(
+        ".csv",
+        b"t,v,m,no\n2026-01-01 00:00,31.46,a,WB-17\n2026-01-01 00:00,31.46,a,\n2026-01-01 24:00,5,a,18\n",
+    );
+    let events = TWO_METERS
+        .replace("fresh_water", "raw_coal")
+        .replace("register", "event")
+        .replace("[time]", "ticket = \"no\"\n[time]");
+    let mapping = mapping(&events);
+    let (rows, problems) = Rows::read(csv.path(), &mapping).expect("rows");
+    assert_eq!(problems, Vec::<String>::new());
+    let order = rows.batches(3).next().expect("a batch");
+    let json: serde_json::Value =
+        serde_json::from_slice(&encode(&rows, order, &mapping)).expect("JSON");
+    let series = &json["series"][0];
+    assert_eq!(series["ticket"], serde_json::json!(["WB-17", null, "18"]));
+    assert_eq!(series["at"][2], 1_767_283_200_000_i64);
+    let single = encode(&rows, &order[2..], &mapping);
+    assert!(single.ends_with(b"\"ticket\":\"18\"}"));
+}
+
+#[test]
 fn a_file_of_a_spreadsheet_is_read_and_its_lines_are_counted_as_an_editor_does() {
     let csv = file(
         ".csv",

@@ -66,8 +66,6 @@ fn file(day: CivilDay, kind: FileKind) -> NewFile {
         day,
         kind: kind.clone(),
         offsets: None,
-        duplicates: 0,
-        conflicts: 0,
     };
     let encoded = encode_readings(&builder.finish().rows, &facts).expect("sound rows");
     NewFile { day, kind, encoded }

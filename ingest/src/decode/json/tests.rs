@@ -1,7 +1,7 @@
 //! Goal: the native JSON is read exactly, in every spelling, and refused in words. Method: examples of
 //! each form, and a property against an oracle made of serde's derived structs over serde_json.
 
-use greenpark_model::{limits::FUTURE_MS_MAX, reading::Kind};
+use greenpark_model::{day::Instant, limits::FUTURE_MS_MAX, stamp::Stamps};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -17,7 +17,12 @@ type Refused = (Option<u32>, u32, String);
 
 fn read(text: &str) -> Result<(Vec<Flat>, Vec<Refused>), String> {
     let (mut series, mut to) = (SeriesTable::default(), Decoded::default());
-    decode(text.as_bytes(), &mut series, NOW, &mut to)?;
+    decode(
+        text,
+        &mut series,
+        &Timing::live(NOW, &Stamps::default()),
+        &mut to,
+    )?;
     let flat = |(of, reading): &(u32, Reading)| {
         let s = series.get_mut(*of).series.clone();
         let micro = reading.value.micro();
@@ -141,9 +146,6 @@ fn what_is_wrong_with_a_reading_is_said_in_words() {
         let reason = refused(&text);
         assert!(reason.contains(word), "{text}: {reason}");
     }
-    let (mut series, mut to) = (SeriesTable::default(), Decoded::default());
-    let reason = decode(b"{\"meter\":\"\xff\"}", &mut series, NOW, &mut to).expect_err("not UTF-8");
-    assert!(reason.contains("UTF-8"), "{reason}");
 }
 
 #[test]
@@ -207,6 +209,137 @@ fn a_wrong_series_takes_no_other_with_it() {
     assert!(refused(r#"{"series":7}"#).contains("an array"));
 }
 
+#[test]
+fn tickets_are_taken_as_text_or_number_and_of_events_alone() {
+    let with = |ticket: &str, kind: &str| {
+        let text = format!(
+            r#"{{"meter":"s1","quantity":"raw_coal","kind":"{kind}","at":1700000000000,"value":31.46,"ticket":{ticket}}}"#
+        );
+        let (mut series, mut to) = (SeriesTable::default(), Decoded::default());
+        let stamps = Stamps::default();
+        let timing = Timing::live(NOW, &stamps);
+        decode(&text, &mut series, &timing, &mut to)?;
+        Ok::<_, String>(
+            to.tickets
+                .iter()
+                .map(|(row, t)| (*row, t.to_string()))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let one = |text: &str| Ok(vec![(0, text.to_owned())]);
+    assert_eq!(with("\"WB-17\"", "event"), one("WB-17"));
+    assert_eq!(with("20261122017", "event"), one("20261122017"));
+    assert_eq!(with("null", "event"), Ok(vec![]));
+    assert_eq!(with("null", "register"), Ok(vec![]));
+    for (ticket, kind, words) in [
+        ("\"none\"", "event", "no digit"),
+        ("\"#2\"", "event", "'#'"),
+        ("true", "event", "number on a ticket"),
+        ("\"17\"", "register", "only an event"),
+    ] {
+        let reason = with(ticket, kind).expect_err("refused");
+        assert!(
+            reason.starts_with("\"ticket\"") && reason.contains(words),
+            "{reason}"
+        );
+    }
+    let columns = r#"{"series":[{"meter":"s1","quantity":"raw_coal","kind":"event",
+        "at":[1700000000000,1700000000000,1700000000001],"value":[1,2,3],"ticket":["A1",null,7]}]}"#;
+    let (mut series, mut to) = (SeriesTable::default(), Decoded::default());
+    let stamps = Stamps::default();
+    let timing = Timing::live(NOW, &stamps);
+    decode(columns, &mut series, &timing, &mut to).expect("columns");
+    let tickets: Vec<_> = to
+        .tickets
+        .iter()
+        .map(|(row, t)| (*row, t.as_str()))
+        .collect();
+    assert_eq!(tickets, [(0, "A1"), (2, "7")]);
+    let short = columns.replace(",null,7", "");
+    let (_, refusals) = read(&short).expect("columns");
+    assert!(refusals[0].2.contains("1 tickets"), "{refusals:?}");
+}
+
+#[test]
+fn what_a_program_prints_for_no_number_is_a_reading_less() {
+    let good = r#"{"meter":"m1","quantity":"electricity","at":1700000000000,"value":1}"#;
+    for word in ["nan", "NaN", "-nan", "inf", "Infinity", "1.#QNAN"] {
+        let bad = good.replace("\"value\":1", &format!("\"value\":{word}"));
+        assert!(refused(&bad).contains(word), "{word}");
+        let (readings, refusals) = read(&format!("[{bad},{good}]")).expect("an array");
+        assert_eq!((readings.len(), refusals.len()), (1, 1));
+        assert_eq!(refusals[0].0, Some(0));
+        let columns = format!(
+            r#"{{"series":[{{"meter":"m","quantity":"steam","from":1700000000000,"step":1,"value":[1,{word},3]}}]}}"#
+        );
+        let (readings, refusals) = read(&columns).expect("columns");
+        let values: Vec<_> = readings.iter().map(|r| (r.3 % 10, r.4)).collect();
+        assert_eq!(values, [(0, 1_000_000), (2, 3_000_000)]);
+        assert!(refusals.is_empty(), "{refusals:?}");
+    }
+}
+
+#[test]
+fn units_are_taken_as_people_write_them() {
+    let with = |quantity: &str, unit: &str| {
+        reading(&format!(
+            r#"{{"meter":"m","quantity":"{quantity}","at":1700000000000,"value":1.5,"unit":"{unit}"}}"#
+        ))
+        .4
+    };
+    assert_eq!(with("heat", "MWh"), 5_400_000_000);
+    assert_eq!(with("heat", "kWh"), 5_400_000);
+    assert_eq!(with("electricity", "度"), 1_500_000);
+    assert_eq!(with("electricity", "万kWh"), 15_000_000_000);
+    assert_eq!(with("fresh_water", "立方米"), 1_500_000);
+    assert_eq!(with("natural_gas", "Nm³"), 1_500_000);
+    assert_eq!(with("raw_coal", "吨"), 1_500_000);
+    let steam = r#"{"meter":"m","quantity":"steam","at":1700000000000,"value":1,"unit":"Nm³"}"#;
+    assert!(
+        refused(steam).contains("\"unit\": 'Nm³' of steam"),
+        "{}",
+        refused(steam)
+    );
+}
+
+#[test]
+fn seconds_and_day_numbers_are_named_as_the_likely_cause() {
+    let with = |at: &str| {
+        refused(&format!(
+            r#"{{"meter":"m","quantity":"steam","at":{at},"value":1}}"#
+        ))
+    };
+    for (at, words) in [
+        ("1700000000", "seconds where milliseconds are meant"),
+        (
+            "1700000000000000",
+            "microseconds where milliseconds are meant",
+        ),
+        (
+            "1700000000000000000",
+            "nanoseconds where milliseconds are meant",
+        ),
+        ("45992", "Excel"),
+        ("45992.5", "Excel"),
+        ("\"2023-11-14 08:00:00\"", "no zone"),
+    ] {
+        let reason = with(at);
+        assert!(
+            reason.starts_with("\"at\"") && reason.contains(words),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
+fn an_hour_of_24_is_the_next_days_start() {
+    let text = r#"{"meter":"m","quantity":"steam","at":"2026-01-01T24:00:00+08:00","value":1}"#;
+    assert_eq!(
+        Ok(Instant(reading(text).3)),
+        "2026-01-02T00:00:00+08:00".parse()
+    );
+}
+
 /// The oracle's reading: derived by serde, which refuses unknown and repeated keys.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -226,10 +359,7 @@ fn oracle(text: &str) -> Option<Flat> {
     let meter = greenpark_model::id::MeterId::new(&o.meter).ok()?;
     let quantity: greenpark_model::quantity::Quantity = o.quantity.parse().ok()?;
     let kind = Kind::from_name(o.kind.as_deref().unwrap_or("register"))?;
-    let scale = quantity
-        .medium
-        .unit()
-        .scale_from(o.unit.as_deref().unwrap_or(quantity.medium.unit().symbol()))?;
+    let ratio = quantity.medium.ratio_of(o.unit.as_deref().unwrap_or(""));
     let ms = match o.at {
         Value::Number(n) => n.as_i64()?,
         Value::String(s) => s.parse::<Instant>().ok()?.0,
@@ -241,9 +371,9 @@ fn oracle(text: &str) -> Option<Flat> {
         Value::String(s) => s,
         _ => return None,
     };
-    let value = Amount::parse_scaled(digits.as_bytes(), scale).ok()?;
+    let value = Amount::parse_by(digits.as_bytes(), ratio.ok()?).ok()?;
     let flag = Flag::from_name(o.flag.as_deref().unwrap_or("N"))?;
-    instant::check(ms, NOW).ok()?;
+    instant::check(ms, &Timing::live(NOW, &Stamps::default())).ok()?;
     Some((
         meter.to_string(),
         quantity.to_string(),
@@ -334,8 +464,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_decoder_fall_over(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        let (mut series, mut to) = (SeriesTable::default(), Decoded::default());
-        drop(decode(&bytes, &mut series, NOW, &mut to));
+    fn no_text_makes_the_decoder_fall_over(text in ".{0,64}") {
+        drop(read(&text));
     }
 }

@@ -1,6 +1,7 @@
 //! Goal: what is good in a stranger's batch is taken whatever stands beside it. Method: messages made by
 //! hand, with one thing wrong at a time; and batches of our own, which are taken as they are.
 
+use greenpark_model::stamp::Stamps;
 use greenpark_model::{
     amount::Amount,
     batch::Batch,
@@ -37,13 +38,66 @@ fn hundred() -> ReadingBatch {
             .collect(),
         value_micro: (0..100).collect(),
         flags: vec![b'N'; 100],
-        numbered: Vec::new(),
+        ..ReadingBatch::default()
     }
 }
 
 fn decoded(batch: &ReadingBatch) -> Result<Decoded, Fault> {
     let (mut table, mut to) = (SeriesTable::default(), Decoded::default());
-    decode(&batch.encode_to_vec(), &mut table, NOW, &mut to).map(|()| to)
+    decode(&batch.encode_to_vec(), &mut table, &mut to).map(|()| to)
+}
+
+fn decode(payload: &[u8], table: &mut SeriesTable, to: &mut Decoded) -> Result<(), Fault> {
+    super::decode(payload, table, &Timing::live(NOW, &Stamps::default()), to)
+}
+
+#[test]
+fn tickets_are_taken_from_events_and_a_wrong_one_refuses_its_reading() {
+    let event = |kind: WireKind| Series {
+        meter: "s1".into(),
+        quantity: "raw_coal".into(),
+        kind: kind.into(),
+        unit: "吨".into(),
+    };
+    let mut batch = ReadingBatch {
+        series: vec![event(WireKind::Event), event(WireKind::Register)],
+        series_of: vec![0, 0, 0, 1, 0],
+        instant_ms_delta: vec![START, 0, 0, 0, 0],
+        value_micro: vec![1, 2, 3, 4, 5],
+        ticket_rows: vec![0, 2, 3, 4],
+        tickets: ["A-1", "none", "A-3", "A-4"].map(str::to_owned).to_vec(),
+        // What a gateway says of lateness is not read.
+        late_rows: vec![0],
+        received_ms: 7,
+        ..ReadingBatch::default()
+    };
+    let to = decoded(&batch).expect("the good ones count");
+    let tickets: Vec<_> = to
+        .tickets
+        .iter()
+        .map(|(row, t)| (*row, t.as_str()))
+        .collect();
+    assert_eq!(
+        (to.readings.len(), tickets),
+        (3, vec![(0, "A-1"), (2, "A-4")])
+    );
+    let refusals = to.refusals.first();
+    let refused: Vec<_> = refusals
+        .iter()
+        .map(|r| (r.index, r.reason.as_str()))
+        .collect();
+    assert!(
+        refused[0].0 == Some(2) && refused[0].1.contains("no digit"),
+        "{refused:?}"
+    );
+    assert!(
+        refused[1].0 == Some(3) && refused[1].1.contains("only an event"),
+        "{refused:?}"
+    );
+    for rows in [vec![0, 2, 3], vec![0, 2, 2, 3], vec![0, 1, 2, 9]] {
+        batch.ticket_rows = rows;
+        assert!(decoded(&batch).expect_err("no fit").contains("ticket"));
+    }
 }
 
 /// Decodes a batch of which exactly the reading at `index` is refused, for a reason with `word` in it.
@@ -199,7 +253,7 @@ fn more_than_a_record_holds_is_refused_as_a_whole() {
 #[test]
 fn bytes_that_are_no_batch_are_refused_with_their_cause() {
     let (mut table, mut to) = (SeriesTable::default(), Decoded::default());
-    let reason = decode(b"\xff\xff\xff", &mut table, NOW, &mut to).expect_err("no batch");
+    let reason = decode(b"\xff\xff\xff", &mut table, &mut to).expect_err("no batch");
     assert!(reason.contains("ReadingBatch: "), "{reason}");
 }
 
@@ -224,7 +278,7 @@ fn a_batch_of_ours_is_taken_but_for_its_reading_of_the_future() {
         batch.push(of, reading).expect("room");
     }
     let (mut table, mut to) = (SeriesTable::default(), Decoded::default());
-    decode(&reading_batch::encode(&batch), &mut table, NOW, &mut to).expect("a batch");
+    decode(&reading_batch::encode(&batch), &mut table, &mut to).expect("a batch");
     let instants: Vec<_> = to.readings.iter().map(|(_, r)| r.instant.0).collect();
     assert_eq!(instants, [NOW - 1, NOW]);
     assert_eq!(to.refusals.parts(), 1);
@@ -235,6 +289,6 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let (mut table, mut to) = (SeriesTable::default(), Decoded::default());
-        let _unused = decode(&bytes, &mut table, NOW, &mut to);
+        let _unused = decode(&bytes, &mut table, &mut to);
     }
 }

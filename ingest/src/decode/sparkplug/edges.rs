@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use super::payload::Payload;
+use super::{BirthDeath, payload::Payload};
 use crate::limits::{EDGE_BYTES_MAX, EDGE_ENTRY_BYTES, EDGES_BYTES_MAX, EDGES_MAX, REBIRTH_MS};
 
 /// See the module.
@@ -24,7 +24,8 @@ pub(super) struct Edge {
     next: Option<u8>,
     /// A message was lost since the birth, which may have been another birth.
     pub(super) broken: bool,
-    birth_death: Option<u64>,
+    /// Which session its birth began.
+    pub(super) birth_death: BirthDeath,
     asked_ms: Option<i64>,
     /// Memory of what its births named.
     bytes: usize,
@@ -33,7 +34,8 @@ pub(super) struct Edge {
 /// What a birth named.
 #[derive(Debug, Default)]
 pub(super) struct Device {
-    by_alias: FxHashMap<u64, Box<str>>,
+    /// The name of each alias; none where the birth gave it to two.
+    by_alias: FxHashMap<u64, Option<Box<str>>>,
     types: FxHashMap<Box<str>, u32>,
     bytes: usize,
 }
@@ -65,7 +67,7 @@ pub(super) fn make_room(held: &mut Held<'_>, name: &str) {
 
 impl Edge {
     /// Begins anew with the birth of the node.
-    pub(super) fn born(&mut self, payload: &Payload, birth_death: Option<u64>) {
+    pub(super) fn born(&mut self, payload: &Payload, birth_death: BirthDeath) {
         let asked_ms = self.asked_ms;
         *self = Self {
             birth_death,
@@ -111,7 +113,11 @@ impl Edge {
                 .types
                 .insert(name.into(), metric.datatype.unwrap_or(0));
             if let Some(alias) = metric.alias {
-                learnt.by_alias.insert(alias, name.into());
+                let known = learnt.by_alias.entry(alias);
+                let known = known.or_insert_with(|| Some(name.into()));
+                if known.as_deref() != Some(name) {
+                    *known = None;
+                }
             }
         }
         self.bytes += learnt.bytes;
@@ -125,9 +131,10 @@ impl Edge {
         }
     }
 
-    /// Forgets the node that died, unless the death is of a session before its birth.
-    pub(super) fn die(&mut self, birth_death: Option<u64>) {
-        if self.birth_death.is_none() || birth_death.is_none() || self.birth_death == birth_death {
+    /// Forgets the node that died, unless the death is of another session than its birth.
+    pub(super) fn die(&mut self, of: Option<u64>) {
+        let born = self.birth_death.number;
+        if born.is_none() || of.is_none() || born == of {
             let asked_ms = self.asked_ms;
             *self = Self {
                 asked_ms,
@@ -160,7 +167,12 @@ impl Edge {
 impl Device {
     /// The name that an alias stands for.
     pub(super) fn name(&self, alias: u64) -> Option<&str> {
-        self.by_alias.get(&alias).map(|name| &**name)
+        self.by_alias.get(&alias)?.as_deref()
+    }
+
+    /// Whether the birth gave an alias to two metrics.
+    pub(super) fn is_ambiguous(&self, alias: u64) -> bool {
+        self.by_alias.get(&alias).is_some_and(Option::is_none)
     }
 
     /// The type of a metric, as the birth said.

@@ -379,3 +379,109 @@ fn nodes_whose_births_name_too_much_together_are_forgotten() {
         "the last is known"
     );
 }
+
+#[test]
+fn an_alias_that_a_birth_gives_twice_names_neither() {
+    let mut decoder = decoder();
+    let double = |name: &str, alias: u64| Metric {
+        datatype: Some(10),
+        ..metric(Some(name), Some(alias), Wire::Double(1.0))
+    };
+    let born = vec![metric(Some("bdSeq"), None, Wire::Long(3))];
+    assert_eq!(send(&mut decoder, "NBIRTH/e", 0, born), (0, vec![]));
+    let birth = vec![
+        double("Energy/Total", 8),
+        double("Other", 8),
+        double("Power", 9),
+    ];
+    assert_eq!(send(&mut decoder, "DBIRTH/e/d1", 1, birth).0, 1);
+    let by_alias = vec![metric(None, Some(8), Wire::Double(5.0))];
+    let (taken, reasons) = send(&mut decoder, "DDATA/e/d1", 2, by_alias);
+    assert_eq!(taken, 0, "neither has it");
+    assert!(
+        reasons[0].contains("the alias 8 to two metrics"),
+        "{reasons:?}"
+    );
+    assert!(
+        decoder.decoded.asks.is_empty(),
+        "another birth would say the same"
+    );
+    let by_name = vec![metric(Some("Energy/Total"), Some(8), Wire::Double(6.0))];
+    assert_eq!(send(&mut decoder, "DDATA/e/d1", 3, by_name).0, 1);
+}
+
+#[test]
+fn a_death_by_alias_alone_ends_only_its_own_session() {
+    let mut decoder = decoder();
+    let birth = |decoder: &mut Decoder, session: u64| {
+        let number = metric(Some("bdSeq"), Some(1), Wire::Long(session));
+        let steam = Metric {
+            datatype: Some(3),
+            ..metric(Some("Steam"), Some(7), Wire::Int(5))
+        };
+        assert_eq!(
+            send(decoder, "NBIRTH/e", 0, vec![number, steam]),
+            (1, vec![])
+        );
+    };
+    let death = |decoder: &mut Decoder, alias: Option<u64>, session: u64| {
+        let number = metric(None, alias, Wire::Long(session));
+        let payload = Payload {
+            metrics: vec![number],
+            ..Payload::default()
+        };
+        send_bytes(decoder, "NDEATH/e", &payload.encode_to_vec());
+    };
+    let data = || vec![metric(None, Some(7), Wire::Int(6))];
+    birth(&mut decoder, 4);
+    for alias in [Some(1), Some(99), None] {
+        death(&mut decoder, alias, 3);
+    }
+    assert_eq!(
+        send(&mut decoder, "NDATA/e", 1, data()),
+        (1, vec![]),
+        "a stale death"
+    );
+    death(&mut decoder, Some(1), 4);
+    let (taken, reasons) = send(&mut decoder, "NDATA/e", 2, data());
+    assert!(
+        taken == 0 && reasons[0].starts_with("birth unknown"),
+        "{reasons:?}"
+    );
+}
+
+#[test]
+fn a_signed_type_is_signed_in_either_field() {
+    for datatype in 1..=8 {
+        for (wire, width) in [
+            (Wire::Int(u32::MAX - 8), 32),
+            (Wire::Long(u64::MAX - 8), 64),
+        ] {
+            let metric = metric(Some("m"), None, wire.clone());
+            let mut digits = String::new();
+            let read = match value(&metric, datatype, &mut digits) {
+                Value::Digits(digits) => digits.to_owned(),
+                other => panic!("{other:?}"),
+            };
+            let expected = match (datatype, width) {
+                (1..=4, _) => "-9".to_owned(),
+                (_, 32) => (u32::MAX - 8).to_string(),
+                _ => (u64::MAX - 8).to_string(),
+            };
+            assert_eq!(read, expected, "type {datatype} in {width} bits");
+        }
+    }
+}
+
+#[test]
+fn a_metric_that_is_no_number_is_missing() {
+    let mut decoder = decoder();
+    birth(&mut decoder);
+    let data = vec![
+        metric(None, Some(8), Wire::Double(f64::NAN)),
+        metric(None, Some(8), Wire::Double(2.5)),
+        metric(None, Some(8), Wire::Float(f32::NEG_INFINITY)),
+    ];
+    assert_eq!(send(&mut decoder, "DDATA/e/d1", 2, data), (1, vec![]));
+    assert_eq!(decoder.decoded.missing, 2);
+}

@@ -15,6 +15,7 @@ fn take_numbered(gather: &mut Gather, topic: &str, payload: &str, (epoch, sequen
             numbered: Numbered::new(epoch, sequence),
             retain: false,
             queued: false,
+            replay: false,
         },
         NOW,
     );

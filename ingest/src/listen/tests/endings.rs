@@ -132,11 +132,15 @@ async fn a_will_is_published_unless_the_client_takes_leave() {
     drop(open(4, "gateways/gw1/status").await);
     drop(open(4, TOPIC).await);
     until(|| endpoint.values() == [9_000_000]).await;
-    // DISCONNECT 0x04 asks for the will.
-    let mut client = open(5, TOPIC).await;
-    client.send(&[0xe0, 1, 4]).await;
-    client.expect_end(&[]).await;
-    assert_eq!(endpoint.values(), [9_000_000; 2]);
+    // DISCONNECT 0x04 asks for the will, and any other reason but 0x00 leaves it.
+    for (code, count) in [(0x04, 2), (0x80, 3), (0x00, 3)] {
+        let mut client = open(5, TOPIC).await;
+        client.send(&[0xe0, 1, code]).await;
+        client.expect_end(&[]).await;
+        assert_eq!(endpoint.values(), vec![9_000_000; count]);
+    }
+    // The next connection of the id knows nothing of it.
+    drop(open(5, "gateways/gw1/status").await);
     assert!(endpoint.letters().is_empty());
     endpoint.stopped().await;
 }

@@ -76,6 +76,7 @@ async fn decoding_alone_at_a_rate() {
                 numbered: None,
                 retain: false,
                 queued: false,
+                replay: false,
             },
             NOW,
         );
@@ -125,6 +126,7 @@ async fn decoding_batches_at_a_rate() {
                 numbered: None,
                 retain: false,
                 queued: false,
+                replay: false,
             },
             NOW,
         );

@@ -30,10 +30,14 @@ fn numbered(packet_id: u16, (epoch, sequence): (u64, u64), payload: &[u8]) -> Ve
 /// A SUBSCRIBE to receipts.
 fn subscribe(version: u8) -> Vec<u8> {
     let properties = vec![0; usize::from(version == 5)];
+    subscribe_with(&properties, 1)
+}
+
+fn subscribe_with(properties: &[u8], options: u8) -> Vec<u8> {
     let filter = text(RECEIPTS.as_bytes());
     packet(
         0x82,
-        &[&[0, 9], &properties[..], &filter[..], &[1]].concat(),
+        &[&[0, 9], properties, &filter[..], &[options]].concat(),
     )
 }
 
@@ -56,7 +60,12 @@ impl Client {
             .expect("a body");
         let topic = text(RECEIPTS.as_bytes());
         assert_eq!(body[..topic.len()], topic[..]);
-        let payload = &body[topic.len() + usize::from(version == 5)..];
+        let mut payload = &body[topic.len()..];
+        if version == 5 {
+            let length = usize::from(payload[0]);
+            self.identifier = payload[1..=length].last().copied();
+            payload = &payload[1 + length..];
+        }
         (
             first & 1 == 1,
             serde_json::from_slice(payload).expect("JSON"),
@@ -175,6 +184,66 @@ async fn other_filters_are_refused_and_a_subscription_ends() {
     }
     client.send(&numbered(1, (7, 1), &reading(1))).await;
     client.expect(&puback(1)).await;
+    client.ping().await;
+    endpoint.stopped().await;
+}
+
+/// The options of a subscription of MQTT 5: QoS 0, retain as published, retain handling.
+const AS_PUBLISHED: u8 = 0x08;
+const IF_NEW: u8 = 0x10;
+const NEVER: u8 = 0x20;
+
+#[tokio::test]
+async fn a_subscription_says_how_it_wants_its_receipts() {
+    let endpoint = Endpoint::start().await;
+    let mut client = endpoint.client(5).await;
+    let granted = [0x90, 4, 0, 9, 0, 0];
+    client.send(&numbered(1, (7, 1), &reading(1))).await;
+    client.expect(&puback(1)).await;
+    // Not the one that is retained, but the next.
+    client.send(&subscribe_with(&[2, 0x0b, 5], NEVER)).await;
+    client.expect(&granted).await;
+    client.ping().await;
+    client.send(&numbered(2, (7, 2), &reading(2))).await;
+    client.expect(&puback(2)).await;
+    let (retained, told) = client.receipt(5).await;
+    assert_eq!((retained, client.identifier), (false, Some(5)));
+    assert_eq!(told["stored"]["upTo"], 2);
+    // The subscription is there already, and is replaced by one without an identifier.
+    client
+        .send(&subscribe_with(&[0], IF_NEW | AS_PUBLISHED))
+        .await;
+    client.expect(&granted).await;
+    client.ping().await;
+    client.send(&numbered(3, (7, 3), &reading(3))).await;
+    client.expect(&puback(3)).await;
+    let (retained, told) = client.receipt(5).await;
+    assert_eq!((retained, client.identifier), (true, None));
+    assert_eq!(told["stored"]["upTo"], 3);
+    client.send(&subscribe_with(&[0], 0)).await;
+    client.expect(&granted).await;
+    assert!(client.receipt(5).await.0);
+    // To a new subscription it is sent.
+    let mut client = endpoint.client(5).await;
+    client.send(&subscribe_with(&[2, 0x0b, 6], IF_NEW)).await;
+    client.expect(&granted).await;
+    assert!(client.receipt(5).await.0);
+    assert_eq!(client.identifier, Some(6));
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_receipt_larger_than_the_client_accepts_is_left_out() {
+    let endpoint = Endpoint::start().await;
+    let mut client = Client::open(endpoint.address).await;
+    let mut hello = connect(5, "small", 60, None).split_off(2);
+    hello.splice(10..11, [5, 0x27, 0, 0, 0, 60]);
+    client.send(&packet(0x10, &hello)).await;
+    client.connack(5).await;
+    client.send(&numbered(1, (7, 1), &reading(1))).await;
+    client.expect(&puback(1)).await;
+    client.send(&subscribe(5)).await;
+    client.expect(&[0x90, 4, 0, 9, 0, 0]).await;
     client.ping().await;
     endpoint.stopped().await;
 }

@@ -198,6 +198,8 @@ async fn a_client_that_cannot_be_served_is_told_why() {
     anonymous[9] = 0;
     for (hello, answer) in [
         (connect(3, "gw1", 60, None), &[0x20, 2, 0, 1][..]),
+        (connect(5, "gw\n1", 60, None), &[0x20, 3, 0, 0x81, 0]),
+        (connect(4, "gw\n1", 60, None), &[]),
         (connect(6, "gw1", 60, None), &[0x20, 3, 0, 0x84, 0]),
         (anonymous, &[0x20, 2, 0, 2]),
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), &[]),
@@ -237,7 +239,7 @@ async fn packets_against_the_protocol_end_the_connection_after_what_came_before(
         ),
         (
             packet(0x32, &[&text(TOPIC.as_bytes())[..], &[0, 0, 0]].concat()),
-            0x81,
+            0x82,
         ),
         (
             packet(0x32, &[&text(b"\xff\xff")[..], &[0, 1, 0]].concat()),

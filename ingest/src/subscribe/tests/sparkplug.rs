@@ -68,6 +68,7 @@ async fn a_sparkplug_node_is_asked_for_its_birth_and_told_of_its_host() {
     let (log, metrics) = (MemoryLog::new(1), Metrics::default());
     let decode = DecodeSettings {
         rules: vec![rule()],
+        ..DecodeSettings::default()
     };
     let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| NOW), metrics.clone());
     let settings = SubscribeSettings {

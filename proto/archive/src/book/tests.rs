@@ -3,6 +3,7 @@
 //! A store that fails on purpose stands in for the disk; a crash is a book that is dropped and opened
 //! again over the same store.
 
+mod evolution;
 mod faults;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ fn totals(day: CivilDay, name: &str, file: &NewFile, revision: u32) -> TotalsRow
         },
         duplicates: 0,
         conflicts: 0,
+        late: 0,
     }
 }
 

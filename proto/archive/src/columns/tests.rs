@@ -5,6 +5,7 @@ use greenpark_model::{
     id::MeterId,
     quantity::{Medium, Quantity},
     reading::{Flag, Kind},
+    ticket::Ticket,
 };
 use parquet::{
     file::reader::{FileReader as _, SerializedFileReader},
@@ -15,8 +16,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     decode::{decode_between, decode_outline},
-    fixture::{build, day, enterprise, key, log, park, registers},
-    rows::SeriesKey,
+    fixture::{build, build_marked, day, enterprise, key, log, marked_log, park, registers},
+    rows::{Late, SeriesKey},
 };
 
 fn facts() -> FileFacts {
@@ -28,8 +29,6 @@ fn facts() -> FileFacts {
             revision: 2,
         },
         offsets: Some((3, 100, 250)),
-        duplicates: 4,
-        conflicts: 1,
     }
 }
 
@@ -49,6 +48,10 @@ fn read_by_rows(bytes: Bytes) -> Vec<Vec<Field>> {
 
 fn round_trip(rows: &Rows) {
     let encoded = encode_readings(rows, &facts()).expect("sound rows");
+    let rows = &Rows {
+        until: 250,
+        ..rows.clone()
+    };
     assert_eq!(
         decode_readings(encoded.bytes.clone()).expect("our file"),
         *rows
@@ -71,6 +74,21 @@ fn round_trip(rows: &Rows) {
         let flag = Flag::from_code(rows.flags[row]).expect("a flag");
         assert_eq!(fields[6], Field::Str(flag.as_str().to_owned()));
         assert_eq!(fields[7], Field::Bool(rows.superseded[row]));
+        let text =
+            |text: Option<&str>| text.map_or(Field::Null, |text| Field::Str(text.to_owned()));
+        let mut more = fields[8..].iter();
+        if !rows.tickets.is_empty() {
+            let ticket = rows.ticket(row).map(Ticket::as_str);
+            assert_eq!(more.next(), Some(&text(ticket)));
+        }
+        if !rows.late.is_empty() {
+            let late = rows.late(row);
+            let received = late.map_or(Field::Null, |late| Field::TimestampMillis(late.received.0));
+            assert_eq!(more.next(), Some(&received));
+            let gateway = late.map(|late| late.gateway.as_str());
+            assert_eq!(more.next(), Some(&text(gateway)));
+        }
+        assert_eq!(more.next(), None);
     }
 }
 
@@ -109,6 +127,13 @@ proptest! {
     #[test]
     fn colliding_readings_are_read_back(log in log()) {
         let rows = build(&log).rows;
+        prop_assume!(!rows.is_empty());
+        round_trip(&rows);
+    }
+
+    #[test]
+    fn tickets_and_late_readings_are_read_back(log in marked_log()) {
+        let rows = build_marked(&log).rows;
         prop_assume!(!rows.is_empty());
         round_trip(&rows);
     }
@@ -157,6 +182,45 @@ fn a_file_of_several_pages_is_read_back() {
 }
 
 #[test]
+fn tickets_and_late_readings_are_read_back_over_several_pages() {
+    let mut rows = registers(day("2026-11-22"), &["glass", "steel"], 70_000);
+    let late = |received: i64, gateway: &str| Late {
+        received: greenpark_model::day::Instant(received),
+        gateway: gateway.parse().expect("an id"),
+    };
+    rows.tickets = (0..140_000u32)
+        .filter(|row| row % 977 == 5 || (65_500..65_600).contains(row))
+        .map(|row| (row, Ticket::new(&format!("T-{row}")).expect("a number")))
+        .collect();
+    rows.late = vec![(69_999, late(5, "g1")), (139_999, late(-7, "g2"))];
+    rows.repeats = vec![(1, 3)];
+    round_trip(&rows);
+    // The second page of late readings has none of them.
+    rows.late = vec![(0, late(1, "g1"))];
+    round_trip(&rows);
+}
+
+#[test]
+fn a_file_without_tickets_and_late_readings_has_the_columns_it_had() {
+    let rows = registers(day("2026-11-22"), &["steel"], 24);
+    let usual = encode_readings(&rows, &facts()).expect("sound rows");
+    assert_eq!(usual.more_columns, [] as [&str; 0]);
+    let mut rows = rows;
+    rows.tickets = vec![(3, Ticket::implied(2).expect("a second one"))];
+    let encoded = encode_readings(&rows, &facts()).expect("sound rows");
+    assert_eq!(encoded.more_columns, ["ticket"]);
+    let of = |bytes: Bytes| {
+        let reader = SerializedFileReader::new(bytes).expect("a file");
+        reader
+            .metadata()
+            .file_metadata()
+            .schema_descr()
+            .num_columns()
+    };
+    assert_eq!((of(usual.bytes), of(encoded.bytes)), (8, 9));
+}
+
+#[test]
 fn the_declared_sorting_holds_and_names_all_columns_where_it_can() {
     let one = registers(day("2026-11-22"), &["glass", "steel"], 10);
     assert_eq!(declared(&one), [0, 1, 2, 3, 4]);
@@ -194,7 +258,8 @@ fn declared(rows: &Rows) -> Vec<i32> {
 
 #[test]
 fn a_small_file_fits_a_disk_block_and_the_footer_says_what_it_is() {
-    let rows = registers(day("2026-11-22"), &["steel"], 170);
+    let mut rows = registers(day("2026-11-22"), &["steel"], 170);
+    rows.repeats = vec![(0, 6)];
     let encoded = encode_readings(&rows, &facts()).expect("sound rows");
     assert!(
         encoded.bytes.len() <= 4_096,
@@ -230,9 +295,9 @@ fn a_small_file_fits_a_disk_block_and_the_footer_says_what_it_is() {
     );
     assert_eq!(
         (value("readings"), value("duplicates")),
-        ("170".to_owned(), "4".to_owned())
+        ("170".to_owned(), "6".to_owned())
     );
-    assert!(value("rules").contains("merge/1"));
+    assert!(value("rules").contains("merge/2"));
 }
 
 #[test]

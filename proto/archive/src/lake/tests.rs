@@ -215,7 +215,7 @@ async fn a_file_tells_where_it_comes_from_and_that_it_was_changed() {
     let origin = lake.origin(&snapshot, file).await.expect("readable");
     assert!(origin.intact, "{origin:?}");
     assert!(file.path.contains(&origin.sha256[..16]));
-    assert!(origin.rules.contains("merge/1"));
+    assert!(origin.rules.contains("merge/2"));
     let place = folder.path().join(&origin.path);
     let mut bytes = std::fs::read(&place).expect("there");
     let middle = bytes.len() / 2;

@@ -362,5 +362,6 @@ fn new_data(enterprise: &EnterpriseId, version: i64, letters: &Letters, bytes: &
         day: None,
         size: bytes.len() as u64,
         stats: format!("{{\"numRecords\":{}}}", count + letters.gone.len()),
+        more_columns: Vec::new(),
     }
 }

@@ -284,5 +284,6 @@ fn new_data(month: &str, version: i64, messages: &Messages, bytes: &Bytes) -> Ne
              \"maxValues\":{{\"day\":\"{last}\"}},\"nullCount\":{{\"day\":0}}}}",
             messages.runs()
         ),
+        more_columns: Vec::new(),
     }
 }

@@ -16,6 +16,8 @@ fn entry(subject: &str, from: &str, quantity: &str, modulus: Option<&str>) -> Re
         headroom: None,
         multiplier: Multiplier::ONE,
         counted: true,
+        bidirectional: false,
+        restart: None,
         particulars: Particulars::default(),
     };
     ReferenceEntry {
@@ -39,36 +41,88 @@ fn read(entries: Vec<ReferenceEntry>) -> Meters {
     parks.remove("p").expect("a park")
 }
 
-fn modulus(meters: &Meters, quantity: &str, year: i16) -> Option<String> {
+fn modulus(meters: &Meters, quantity: &str, day: &str) -> Option<String> {
     let series = Series {
         meter: MeterId::new("m").expect("an id"),
         quantity: quantity.parse().expect("a quantity"),
         kind: Kind::Register,
     };
     let enterprise = EnterpriseId::new("e").expect("an id");
-    let traits = meters.traits(&enterprise, &series, year);
-    traits.modulus.map(|m| m.to_string())
+    let day: CivilDay = day.parse().expect("a day");
+    let profile = meters.traits(&enterprise, &series).at(day.start());
+    profile.modulus.map(|m| m.to_string())
 }
 
+/// FAULTS A3: before the first entry nothing bounds a step, and what the last one says goes on.
 #[test]
-fn traits_are_those_of_the_years_end_and_change_the_digest() {
+fn traits_are_dated_by_their_entries_and_change_the_digest() {
     let with = |later: &str| {
+        let mut last = entry(NAME, "2022-01-01", "electricity", Some(later));
+        last.valid_to = Some("2022-12-31".parse().expect("a day"));
         read(vec![
             entry(NAME, "2020-01-01", "electricity", Some("100000")),
-            entry(NAME, "2022-01-01", "electricity", Some(later)),
+            last,
         ])
     };
     let meters = with("1000000");
-    assert_eq!(
-        modulus(&meters, "electricity", 2021).as_deref(),
-        Some("100000")
-    );
-    assert_eq!(
-        modulus(&meters, "electricity", 2022).as_deref(),
-        Some("1000000")
-    );
+    let told = |day| modulus(&meters, "electricity", day);
+    assert_eq!(told("2019-12-31"), None);
+    assert_eq!(told("2020-01-01").as_deref(), Some("100000"));
+    assert_eq!(told("2021-12-31").as_deref(), Some("100000"));
+    assert_eq!(told("2022-01-01").as_deref(), Some("1000000"));
+    assert_eq!(told("2023-01-01").as_deref(), Some("100000"));
     assert_ne!(meters.digest(), with("9000000").digest());
     assert_eq!(meters.digest(), with("1000000").digest());
+}
+
+/// FAULTS A7: what the only entry says is so after it too.
+#[test]
+fn an_entry_that_ends_holds_until_another_one_does() {
+    let mut only = entry(NAME, "2022-01-01", "electricity", Some("1000"));
+    only.valid_to = Some("2022-01-31".parse().expect("a day"));
+    let meters = read(vec![only]);
+    assert_eq!(
+        modulus(&meters, "electricity", "2023-05-05").as_deref(),
+        Some("1000")
+    );
+    let dated = meters.get(&EnterpriseId::new("e").expect("an id"), &series());
+    let dated = dated.expect("registered");
+    for day in ["2021-05-05", "2022-01-15", "2024-05-05"] {
+        assert!(
+            dated.nearest(day.parse().expect("a day")).is_some(),
+            "{day}"
+        );
+    }
+}
+
+#[test]
+fn a_daily_counter_and_a_meter_of_both_ways_are_so_from_the_beginning() {
+    let mut meter =
+        Meter::read(&entry(NAME, "2022-01-01", "electricity", None).body).expect("read");
+    (meter.kind, meter.restart, meter.bidirectional) = (Kind::DailyCounter, Some(390), true);
+    assert!(
+        meter
+            .write()
+            .contains(r#""bidirectional":true,"restart":"06:30""#)
+    );
+    assert_eq!(Meter::read(&meter.write()).expect("read back"), meter);
+    let of = ReferenceEntry {
+        body: meter.write(),
+        ..entry(NAME, "2022-01-01", "electricity", None)
+    };
+    let series = Series {
+        kind: Kind::DailyCounter,
+        ..series()
+    };
+    let traits = read(vec![of]).traits(&EnterpriseId::new("e").expect("an id"), &series);
+    assert_eq!(
+        (traits.profile.restart, traits.profile.bidirectional),
+        (Some(390), true)
+    );
+    assert!(traits.is_constant());
+    for text in ["6:30", "24:00", "06:60", "", "noon!"] {
+        assert!(read_clock(text).is_err(), "{text}");
+    }
 }
 
 #[test]
@@ -77,8 +131,11 @@ fn each_quantity_of_a_meter_has_its_own_traits() {
         entry(NAME, "2020-01-01", "electricity", None),
         entry(NAME, "2020-01-01", "steam", Some("1000000")),
     ]);
-    assert_eq!(modulus(&meters, "electricity", 2020), None);
-    assert_eq!(modulus(&meters, "steam", 2020).as_deref(), Some("1000000"));
+    assert_eq!(modulus(&meters, "electricity", "2020-05-05"), None);
+    assert_eq!(
+        modulus(&meters, "steam", "2020-05-05").as_deref(),
+        Some("1000000")
+    );
 }
 
 fn series() -> Series {
@@ -113,7 +170,7 @@ fn changes_stand_in_order_and_a_later_word_of_one_replaces_it() {
         change("2021-01-01T00:00:00+08:00", "100"),
         change("2022-01-01T00:00:00+08:00", "250"),
     ]);
-    let traits = meters.traits(&enterprise, &series(), 2020);
+    let traits = meters.traits(&enterprise, &series());
     let told: Vec<String> = traits
         .changes
         .iter()

@@ -88,3 +88,24 @@ async fn nothing_to_append_is_refused() {
 fn no_park_can_lie_where_the_table_does() {
     assert!(greenpark_model::id::PARKS_RESERVED.contains(&ROOT));
 }
+
+#[tokio::test]
+async fn what_is_checked_holds_when_its_entries_are_committed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = (lake(folder.path()).await, lake(folder.path()).await);
+    // Two that know nothing of each other want the only place there is.
+    let claim = |number| {
+        move |known: &ReferenceSnapshot| match known.entries.is_empty() {
+            true => Ok(vec![entry(number)]),
+            false => Err(PublishError::from(EncodeError::Empty)),
+        }
+    };
+    let none = other.reference().entries().await.expect("readable");
+    assert_eq!(none.version, -1);
+    let first = one.reference().append_checked(claim(1)).await;
+    assert_eq!(first.expect("appended"), (0, 1));
+    let second = other.reference().append_checked(claim(2)).await;
+    assert!(second.is_err());
+    let read = other.reference().entries().await.expect("readable");
+    assert_eq!(read.entries, [entry(1)]);
+}

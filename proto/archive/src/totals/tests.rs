@@ -1,6 +1,9 @@
 //! Totals are read back as they were written.
 
-use greenpark_model::quantity::{Medium, Quantity};
+use greenpark_model::{
+    fold::{Odd, Stretch},
+    quantity::{Medium, Quantity},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -23,6 +26,8 @@ fn row() -> impl Strategy<Value = TotalsRow> {
         glitches: n[3],
         invalid: n[4],
         manual: n[5],
+        sentinels: n[0] % 3,
+        implausible: n[1] % 3,
     });
     let within = -(10i128.pow(38) - 1)..10i128.pow(38);
     let points = [point(), point(), point(), point()];
@@ -35,6 +40,18 @@ fn row() -> impl Strategy<Value = TotalsRow> {
             tail,
             last,
             outcomes,
+            odd: first.zip(last).filter(|_| readings % 2 == 0).map(|ends| {
+                let (first, last) = ends;
+                let stretch = |point| Stretch {
+                    last: point,
+                    ..Stretch::of(point)
+                };
+                Arc::new(Odd {
+                    stretches: vec![stretch(first), stretch(last)],
+                    set_aside: Sum(i128::from(readings)),
+                    ..Odd::default()
+                })
+            }),
         },
     );
     let medium = prop::sample::select(Medium::ALL);
@@ -47,26 +64,27 @@ fn row() -> impl Strategy<Value = TotalsRow> {
         any::<[u8; 32]>(),
         fold,
         any::<[u16; 3]>(),
+        prop_oneof![4 => Just(0u32), 1 => 1u32..9],
     )
-        .prop_map(
-            |(name, meter, medium, kind, sha256, fold, [revision, duplicates, conflicts])| {
-                TotalsRow {
-                    enterprise: enterprise(&name),
-                    series: Series {
-                        meter: MeterId::new(&meter).expect("an id"),
-                        quantity: Quantity::consumed(medium),
-                        kind,
-                    },
-                    day: day("2026-11-22").plus(i32::from(revision) % 400),
-                    revision: u32::from(revision),
-                    sha256,
-                    rules: format!("at most {duplicates}/h").into(),
-                    fold,
-                    duplicates: u32::from(duplicates),
-                    conflicts: u32::from(conflicts),
-                }
-            },
-        )
+        .prop_map(|(name, meter, medium, kind, sha256, fold, counts, late)| {
+            let [revision, duplicates, conflicts] = counts;
+            TotalsRow {
+                enterprise: enterprise(&name),
+                series: Series {
+                    meter: MeterId::new(&meter).expect("an id"),
+                    quantity: Quantity::consumed(medium),
+                    kind,
+                },
+                day: day("2026-11-22").plus(i32::from(revision) % 400),
+                revision: u32::from(revision),
+                sha256,
+                rules: format!("at most {duplicates}/h").into(),
+                fold,
+                duplicates: u32::from(duplicates),
+                conflicts: u32::from(conflicts),
+                late,
+            }
+        })
 }
 
 proptest! {
@@ -92,4 +110,36 @@ fn names_tell_the_seal() {
         Some(17)
     );
     assert_eq!(TotalsFile::parse("part-0.parquet", 1, 2), None);
+}
+
+#[test]
+fn only_a_file_with_late_readings_has_their_column() {
+    let mut rows = vec![TotalsRow {
+        enterprise: enterprise("steel"),
+        series: Series {
+            meter: MeterId::new("main").expect("an id"),
+            quantity: Quantity::consumed(Medium::Electricity),
+            kind: Kind::Register,
+        },
+        day: day("2026-11-22"),
+        revision: 1,
+        sha256: [7; 32],
+        rules: "".into(),
+        fold: DayFold::default(),
+        duplicates: 0,
+        conflicts: 0,
+        late: 0,
+    }];
+    let columns = |rows: &[TotalsRow]| {
+        let bytes = encode_totals(rows).expect("in range");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a file");
+        reader.parquet_schema().num_columns()
+    };
+    let usual = columns(&rows);
+    assert_eq!(more_columns(&rows), [] as [&str; 0]);
+    rows[0].late = 2;
+    assert_eq!(
+        (columns(&rows), more_columns(&rows)),
+        (usual + 1, vec!["late"])
+    );
 }

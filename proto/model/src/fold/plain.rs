@@ -1,11 +1,11 @@
 //! The fold of a counter's day on which nothing happened: every reading counts, and every step is an advance.
 //!
 //! Almost all days are such days. Whether one is takes a pass over the columns without a branch a reading;
-//! what the day proves then follows from its first two and last two registers, for the steps between them
+//! what the day proves then follows from its first two and last two registers that differ, for the steps between them
 //! sum to their difference. Any other day is left to the rules, step by step.
 
-use super::{Amount, DayColumns, DayFold, Flag, Multiplier, Traits, point};
-use crate::limits::{BOUND_MS_MIN, MICRO};
+use super::{Amount, DayColumns, DayFold, Flag, Multiplier, Profile, Traits, point};
+use crate::limits::{BOUND_MS_MIN, LEAP_TIMES, MICRO};
 
 /// The fold of the day, if nothing happened on it.
 pub(super) fn fold(traits: &Traits, columns: DayColumns<'_>) -> Option<DayFold> {
@@ -13,22 +13,35 @@ pub(super) fn fold(traits: &Traits, columns: DayColumns<'_>) -> Option<DayFold> 
         instants, values, ..
     } = columns;
     let last = values.len().checked_sub(1)?;
-    if !traits.changes.is_empty() || !all_count(columns) || !is_rising(values) {
+    let Profile {
+        bound_per_hour,
+        bidirectional,
+        restart,
+        ..
+    } = traits.profile;
+    if !traits.is_constant() || bidirectional || restart.is_some() || !all_count(columns) {
         return None;
     }
-    if let Some(bound) = traits.bound_per_hour
-        && !is_within(bound, traits.multiplier, columns)
-    {
+    let steps = Steps::of(values);
+    if !steps.is_rising {
         return None;
+    }
+    match bound_per_hour {
+        Some(bound) if !is_within(bound, traits.multiplier, columns) => return None,
+        None if !steps.are_even && leaps(values) => return None,
+        _ => {}
     }
     let at = |row: usize| point(instants[row], values[row]);
     let (begins, ends) = (at(0)?, at(last)?);
+    let differs = |from: usize| move |row: &usize| values[*row] != values[from];
+    let head = (0..=last).find(differs(0)).and_then(at);
+    let tail = (0..=last).rev().find(differs(last)).and_then(at);
     Some(DayFold {
         readings: u32::try_from(values.len()).unwrap_or(u32::MAX),
         within: traits.multiplier.between(begins.register, ends.register),
         first: Some(begins),
-        head: if last >= 1 { at(1) } else { None },
-        tail: if last >= 2 { at(last - 1) } else { None },
+        head,
+        tail,
         last: Some(ends),
         ..DayFold::default()
     })
@@ -45,16 +58,64 @@ fn all_count(columns: DayColumns<'_>) -> bool {
     odd == 0 && !superseded
 }
 
-/// Whether no value falls, each being far enough from the ends of an i64 for a difference not to wrap: one
-/// sign bit tells of all. What rises from an amount to an amount has amounts between them.
-fn is_rising(values: &[i64]) -> bool {
-    let far = |value: i64| (value ^ (value << 1)) | (value ^ (value << 2));
-    let ends = values.first().map_or(0, |first| far(*first));
-    let pairs = values.iter().zip(values.iter().skip(1));
-    let signs = pairs.fold(ends, |signs, (before, after)| {
-        signs | after.wrapping_sub(*before) | far(*after)
-    });
-    signs >= 0
+/// What a pass over the values shows.
+struct Steps {
+    /// No value falls. What rises from an amount to an amount has amounts between them.
+    is_rising: bool,
+    /// No step is more than nine times another: none can be a leap.
+    are_even: bool,
+}
+
+impl Steps {
+    /// One sign bit tells of all; each value is far enough from the ends of an i64 for a difference not to wrap.
+    fn of(values: &[i64]) -> Self {
+        /// Half of the values that are far from the ends: two bits above them are the sign's.
+        const FAR: i64 = 1 << 61;
+        let far = |value: i64| value.wrapping_add(FAR);
+        let mut pairs = values.iter().zip(values.iter().skip(1));
+        let (first, step) = match (values.first(), values.get(1)) {
+            (Some(first), Some(second)) => (*first, second.wrapping_sub(*first)),
+            (first, _) => (first.copied().unwrap_or(0), 0),
+        };
+        let (low, high) = (step.wrapping_div(3), step.saturating_mul(3));
+        let begin = (far(first), 0i64, 0i64);
+        let (ends, falls, uneven) = pairs.by_ref().fold(begin, |(ends, falls, uneven), pair| {
+            let step = pair.1.wrapping_sub(*pair.0);
+            (
+                ends | far(*pair.1),
+                falls | step,
+                uneven | step.wrapping_sub(low) | high.wrapping_sub(step),
+            )
+        });
+        Self {
+            is_rising: ends >> 62 == 0 && falls >= 0,
+            are_even: uneven >= 0,
+        }
+    }
+}
+
+/// Whether a step of rising values may be a leap: of those between values that differ, at least
+/// [`LEAP_TIMES`] the ones beside it. All steps of a day of three or fewer are seen when days are joined.
+fn leaps(values: &[i64]) -> bool {
+    let mut steps = [0i64; 2];
+    let (mut count, mut found) = (0usize, false);
+    let is_leap = |step: i64, beside: i64| i128::from(step) >= i128::from(beside) * LEAP_TIMES;
+    for pair in values.windows(2) {
+        let step = pair[1] - pair[0];
+        if step == 0 {
+            continue;
+        }
+        let [before, middle] = steps;
+        found |= match count {
+            0 => false,
+            1 => is_leap(middle, step),
+            _ => is_leap(middle, before) && is_leap(middle, step),
+        };
+        steps = [middle, step];
+        count += 1;
+    }
+    found |= count >= 2 && is_leap(steps[1], steps[0]);
+    found && count >= 3
 }
 
 /// Whether each step is within what the meter can measure in the shortest time between two readings. A day
@@ -95,7 +156,7 @@ mod tests {
     use super::*;
     use crate::{
         day::{CivilDay, Instant},
-        fold::{CounterFold, MeterChange},
+        fold::{MeterChange, counter},
     };
 
     /// Readings of a day that is plain or nearly so.
@@ -170,10 +231,14 @@ mod tests {
         let modulus = prop::option::of(Just(1_000_000_000i64));
         (multiplier, changes, bound, modulus).prop_map(
             move |(multiplier, changes, bound, modulus)| Traits {
-                modulus: modulus.map(amount),
-                bound_per_hour: bound.map(amount),
+                profile: Profile {
+                    modulus: modulus.map(amount),
+                    bound_per_hour: bound.map(amount),
+                    ..Profile::default()
+                },
                 multiplier: Multiplier::new(amount(multiplier)).expect("positive"),
                 changes,
+                ..Traits::default()
             },
         )
     }
@@ -185,7 +250,7 @@ mod tests {
         #[test]
         fn a_plain_day_is_what_the_rules_make_of_it(day in day(), traits in traits()) {
             if let Some(plain) = fold(&traits, day.columns()) {
-                prop_assert_eq!(plain, CounterFold::new(&traits, day.columns()).run());
+                prop_assert_eq!(plain, counter::fold(&traits, day.columns()));
             }
         }
     }
@@ -200,7 +265,10 @@ mod tests {
             superseded: vec![false; 24],
         };
         let traits = Traits {
-            bound_per_hour: Amount::from_micro(6_000_000).ok(),
+            profile: Profile {
+                bound_per_hour: Amount::from_micro(6_000_000).ok(),
+                ..Profile::default()
+            },
             ..Traits::default()
         };
         assert!(fold(&traits, day.columns()).is_some());

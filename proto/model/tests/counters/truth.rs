@@ -3,7 +3,7 @@
 use greenpark_model::{
     amount::{Amount, Sum},
     day::{CivilDay, Instant},
-    fold::{MeterChange, Multiplier, Traits},
+    fold::{MeterChange, Multiplier, Profile, Traits},
 };
 use proptest::{prelude::*, sample::Index};
 
@@ -60,10 +60,14 @@ impl Truth {
             }],
             steps: Vec::new(),
             traits: Traits {
-                modulus: plan.modulus.map(amount),
-                bound_per_hour: None,
+                profile: Profile {
+                    modulus: plan.modulus.map(amount),
+                    bound_per_hour: None,
+                    ..Profile::default()
+                },
                 multiplier: multiplier(plan.multiplier),
                 changes: Vec::new(),
+                ..Traits::default()
             },
         };
         let replaced = plan.replacement.map(|(at, initial, times)| {
@@ -100,7 +104,7 @@ impl Truth {
             });
         }
         let largest = plan.multiplier.max(times);
-        life.traits.bound_per_hour = Some(amount(RATED * largest + RATED * largest / 5));
+        life.traits.profile.bound_per_hour = Some(amount(RATED * largest + RATED * largest / 5));
         life
     }
 

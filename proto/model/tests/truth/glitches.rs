@@ -73,12 +73,12 @@ fn is_impossible(traits: &Traits, before: TrueReading, after: TrueReading) -> bo
     }
     let mut rise = i128::from(after.register - before.register);
     if rise < 0 {
-        let Some(modulus) = traits.modulus else {
+        let Some(modulus) = traits.profile.modulus else {
             return true;
         };
         rise += i128::from(modulus.micro());
     }
-    let Some(bound) = traits.bound_per_hour else {
+    let Some(bound) = traits.profile.bound_per_hour else {
         return false;
     };
     let ms = i128::from((after.instant - before.instant).max(900_000));
@@ -128,7 +128,7 @@ fn would_be_seen(truth: &Truth, from: usize, shown: &[TrueReading]) -> bool {
         |r: &TrueReading| r.register > after.register && !is_impossible(&truth.traits, *r, after);
     let impossible = shown.iter().all(|r| {
         // Without a rating anything can be reached, but not left again.
-        let left = truth.traits.bound_per_hour.is_none() && !reached;
+        let left = truth.traits.profile.bound_per_hour.is_none() && !reached;
         is_impossible(&truth.traits, before, *r)
             || (left && is_impossible(&truth.traits, *r, after))
     });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, DayRange, Instant},
-    fold::{MeterChange, Multiplier, Traits},
+    fold::{MeterChange, Multiplier, Profile, Traits},
 };
 use proptest::prelude::*;
 
@@ -222,10 +222,14 @@ fn live(build: Build, spans: &[Span]) -> Truth {
     }
     let amount = |micro| Amount::from_micro(micro).expect("in range");
     let traits = Traits {
-        modulus: modulus.map(amount),
-        bound_per_hour: build.is_rated.then(|| amount(build.rating)),
+        profile: Profile {
+            modulus: modulus.map(amount),
+            bound_per_hour: build.is_rated.then(|| amount(build.rating)),
+            ..Profile::default()
+        },
         multiplier: build.multiplier,
         changes,
+        ..Traits::default()
     };
     let replacements = u32::try_from(traits.changes.len()).expect("few");
     Truth {

@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 
 use greenpark_archive::{
-    meters::{METER, METER_CHANGE, Meter, MeterKey, Meters, Particulars, write_change},
+    meters::{METER, METER_CHANGE, Meter, MeterKey, Meters, Particulars, read_clock, write_change},
     reference::ReferenceEntry,
 };
 use greenpark_model::{
@@ -95,6 +95,21 @@ fn multiplier(checks: &mut Checks, field: &str, text: &str) -> Option<Multiplier
     made.ok()
 }
 
+/// The minute of the day at which a daily counter starts anew, or none where the text is empty.
+fn restart(checks: &mut Checks, kind: Option<Kind>, text: &str) -> Option<u16> {
+    if text.is_empty() {
+        return None;
+    }
+    if kind.is_some_and(|kind| kind != Kind::DailyCounter) {
+        checks.wrong("meter.restart", "fits a daily_counter only");
+    }
+    let minute = read_clock(text);
+    if let Err(error) = &minute {
+        checks.wrong("meter.restart", error.to_string());
+    }
+    minute.ok()
+}
+
 /// The entry of a meter.
 pub(in crate::rpc) fn meter(
     asked: Option<&pb::Meter>,
@@ -109,7 +124,7 @@ pub(in crate::rpc) fn meter(
     if kind.is_none() {
         checks.wrong(
             "meter.kind",
-            "is none of register, interval, event and gauge",
+            "is none of register, interval, event, gauge and daily_counter",
         );
     }
     let modulus = checks.positive("meter.modulus", &asked.modulus);
@@ -119,6 +134,7 @@ pub(in crate::rpc) fn meter(
     if modulus.is_some() && kind.is_some_and(|kind| kind != Kind::Register) {
         checks.wrong("meter.modulus", "fits a register only");
     }
+    let restart = restart(&mut checks, kind, &asked.restart);
     let (from, to) = checks.validity("meter", &asked.valid_from, &asked.valid_to);
     let of = place.as_ref().map(|(_, key)| key);
     let particulars = particulars(&mut checks, asked, of);
@@ -136,6 +152,8 @@ pub(in crate::rpc) fn meter(
             headroom,
             multiplier: Multiplier::ONE,
             counted: asked.counted,
+            bidirectional: asked.bidirectional,
+            restart,
             particulars,
         },
         key,

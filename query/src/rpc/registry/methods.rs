@@ -175,4 +175,37 @@ impl Registry for RegistryRpc {
             .answer("ListStatistics", request.metadata(), work)
             .await
     }
+
+    async fn declare_certificates(
+        &self,
+        request: Request<pb::DeclareCertificatesRequest>,
+    ) -> Result<Response<pb::DeclareCertificatesResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_certificates(scope, asked);
+        shared
+            .answer("DeclareCertificates", request.metadata(), work)
+            .await
+    }
+
+    async fn list_certificates(
+        &self,
+        request: Request<pb::ListCertificatesRequest>,
+    ) -> Result<Response<pb::ListCertificatesResponse>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_certificates(scope, asked);
+        shared
+            .answer("ListCertificates", request.metadata(), work)
+            .await
+    }
+
+    async fn declare_assessment_basis(
+        &self,
+        request: Request<pb::DeclareAssessmentBasisRequest>,
+    ) -> Result<Response<pb::AssessmentBasis>, Status> {
+        let (shared, asked) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_assessment_basis(scope, asked);
+        shared
+            .answer("DeclareAssessmentBasis", request.metadata(), work)
+            .await
+    }
 }

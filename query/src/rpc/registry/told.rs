@@ -1,6 +1,9 @@
 //! What is registered and declared, as it is told.
 
-use greenpark_archive::{dated::Entry, meters::Meter};
+use greenpark_archive::{
+    dated::Entry,
+    meters::{Meter, write_clock},
+};
 use greenpark_model::{
     day::CivilDay,
     fold::{MeterChange, Multiplier},
@@ -52,6 +55,8 @@ pub(super) fn meter(name: String, entry: &Entry<Meter>) -> pb::Meter {
         verified_until: text(of.verified_until.as_ref()),
         water_source: text(of.water_source.as_ref()),
         waste_code: text(of.waste_code.as_ref()),
+        bidirectional: entry.body.bidirectional,
+        restart: entry.body.restart.map(write_clock).unwrap_or_default(),
     }
 }
 

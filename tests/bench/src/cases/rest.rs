@@ -70,8 +70,6 @@ fn facts(day: CivilDay, kind: FileKind) -> FileFacts {
         day,
         kind,
         offsets: None,
-        duplicates: 0,
-        conflicts: 0,
     }
 }
 

@@ -38,6 +38,8 @@ const YEARS: [i16; 2] = [2020, 2021];
 const QUESTIONS: u64 = 10;
 /// Readings of each meter and day.
 const A_DAY: i64 = 4;
+/// Seconds of a day.
+const DAY_S: i64 = 86_400;
 
 /// The first scorecard of a process, which reads the totals of both years, and the ones after it.
 pub(crate) fn scorecard(runtime: &Runtime) {
@@ -86,7 +88,7 @@ fn enterprise(n: usize) -> String {
     format!("enterprise-{n:03}")
 }
 
-/// Registers the enterprises and declares their value added.
+/// Registers the enterprises and their meters, and declares their value added.
 async fn register(lake: &Lake) {
     let day = |text: &str| text.parse::<CivilDay>().expect("a day");
     let entry =
@@ -109,6 +111,18 @@ async fn register(lake: &Lake) {
             (day("2018-01-01"), None),
             title.to_owned(),
         ));
+        for (meter, quantity) in [("main", "electricity"), ("water", "fresh_water")] {
+            let body = format!(
+                "{{\"title\":\"\",\"quantity\":\"{quantity}\",\"kind\":\"register\",\"interval_s\":{},\
+                 \"counted\":true}}",
+                DAY_S / A_DAY
+            );
+            let of_meter = entry("meter", n, (day("2018-01-01"), None), body);
+            entries.push(ReferenceEntry {
+                subject: format!("{}/meters/{meter}", of_meter.subject),
+                ..of_meter
+            });
+        }
         for year in YEARS {
             let range = DayRange::year(year).expect("a year");
             let body = format!(
@@ -194,8 +208,6 @@ fn file(enterprise: &str, day: CivilDay, rows: &Rows) -> NewFile {
         day,
         kind: kind.clone(),
         offsets: None,
-        duplicates: 0,
-        conflicts: 0,
     };
     NewFile {
         day,
@@ -216,6 +228,7 @@ fn totals(rows: &Rows, day: CivilDay, sha256: [u8; 32]) -> Vec<TotalsRow> {
             fold: fold_day(key.series.kind, &Traits::default(), rows.columns(span)),
             duplicates: 0,
             conflicts: 0,
+            late: 0,
         })
         .collect()
 }

@@ -6,15 +6,24 @@
 
 use std::borrow::Cow;
 
-const DAYS: &[&str] = &["valid_from", "valid_to", "verified_until", "first", "last"];
-const TRUTHS: &[&str] = &["counted", "above_designated_size", "final"];
+const DAYS: &[&str] = &[
+    "valid_from",
+    "valid_to",
+    "verified_until",
+    "first",
+    "last",
+    "retired_on",
+];
+const TRUTHS: &[&str] = &["counted", "above_designated_size", "final", "withdrawn"];
 const NUMBERS: &[&str] = &[
     "amount",
     "headroom",
     "interval_s",
     "kj_per_unit",
     "modulus",
+    "mwh",
     "multiplier",
+    "mwh",
     "new_initial",
     "old_final",
     "rated_per_hour",
@@ -41,7 +50,7 @@ pub(super) fn canonical<'t>(column: &str, text: &'t str) -> Result<Cow<'t, str>,
     }
     Ok(match column {
         "at" => instant(text)?,
-        "period" => period(text),
+        "period" | "generated" => period(text),
         _ if TRUTHS.contains(&column) => truth(text),
         _ => Cow::Borrowed(text),
     })

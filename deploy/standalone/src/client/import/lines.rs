@@ -63,6 +63,10 @@ pub(super) struct MeterLine {
     water_source: String,
     #[serde(default)]
     waste_code: String,
+    #[serde(default)]
+    bidirectional: String,
+    #[serde(default)]
+    restart: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,7 +161,7 @@ impl Check {
         self.that(column, id::check(text));
     }
 
-    fn day(&mut self, column: &str, text: &str) -> Option<CivilDay> {
+    pub(super) fn day(&mut self, column: &str, text: &str) -> Option<CivilDay> {
         self.that(column, text.parse())
     }
 
@@ -195,7 +199,7 @@ impl Check {
         }
     }
 
-    fn yes(&mut self, column: &str, text: &str) -> bool {
+    pub(super) fn yes(&mut self, column: &str, text: &str) -> bool {
         match text {
             "true" | "yes" | "1" => true,
             "false" | "no" | "0" => false,
@@ -239,7 +243,7 @@ pub(super) fn meter(park: &str, line: MeterLine) -> Result<api::Meter, Vec<Strin
     check.that("quantity", line.quantity.parse::<Quantity>());
     if Kind::from_name(&line.kind).is_none() {
         check.0.push(format!(
-            "kind: '{}' is none of register, interval, event, gauge",
+            "kind: '{}' is none of register, interval, event, gauge, daily_counter",
             line.kind
         ));
     }
@@ -257,6 +261,10 @@ pub(super) fn meter(park: &str, line: MeterLine) -> Result<api::Meter, Vec<Strin
     check.known("verified_until", &line.verified_until, CivilDay::from_str);
     check.known("water_source", &line.water_source, WaterSource::from_str);
     check.known("waste_code", &line.waste_code, WasteCode::from_str);
+    let bidirectional = match line.bidirectional.as_str() {
+        "" => false,
+        text => check.yes("bidirectional", text),
+    };
     check.end(api::Meter {
         name: name::meter(park, &line.enterprise, &line.meter),
         title: line.title,
@@ -277,6 +285,8 @@ pub(super) fn meter(park: &str, line: MeterLine) -> Result<api::Meter, Vec<Strin
         verified_until: line.verified_until,
         water_source: line.water_source,
         waste_code: line.waste_code,
+        bidirectional,
+        restart: line.restart,
     })
 }
 

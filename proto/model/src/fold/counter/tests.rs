@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::{
+    amount::Amount,
     day::Instant,
-    fold::{MeterChange, Multiplier, fold_day},
-    reading::Kind,
+    fold::{MeterChange, Multiplier, Profile, fold_day},
+    reading::{Flag, Kind},
 };
 
 const QUARTER: i64 = 900_000;
@@ -30,7 +31,10 @@ fn units(units: i64) -> Amount {
 /// At most so many units in a quarter of an hour.
 fn rated(quarter: i64) -> Traits {
     Traits {
-        bound_per_hour: Some(units(quarter * 4)),
+        profile: Profile {
+            bound_per_hour: Some(units(quarter * 4)),
+            ..Profile::default()
+        },
         ..Traits::default()
     }
 }
@@ -63,10 +67,13 @@ fn a_dip_at_full_load_is_no_spike_before_it() {
     assert_eq!(said(&day), ("400".to_owned(), 1, 0, 0));
     // Nor is one of several readings, nor one before a rollover.
     let day = fold(&rated(120), &[0, 100, 1, 2, 200, 300, 400]);
-    assert_eq!(said(&day), ("400".to_owned(), 2, 0, 0));
+    assert_eq!(said(&day), ("400".to_owned(), 1, 0, 0));
     let traits = Traits {
-        modulus: Some(units(10_000)),
-        ..rated(120)
+        profile: Profile {
+            modulus: Some(units(10_000)),
+            ..rated(120).profile
+        },
+        ..Traits::default()
     };
     let day = fold(&traits, &[9_700, 9_800, 9_750, 0, 50]);
     assert_eq!(said(&day), ("350".to_owned(), 1, 0, 0));
@@ -93,8 +100,11 @@ fn a_first_reading_that_stands_alone_is_off() {
     assert_eq!(said(&day), ("30".to_owned(), 2, 0, 0));
     assert_eq!(day.first.map(|first| first.register), Some(units(1_000)));
     let traits = Traits {
-        modulus: Some(units(10_000)),
-        ..rated(120)
+        profile: Profile {
+            modulus: Some(units(10_000)),
+            ..rated(120).profile
+        },
+        ..Traits::default()
     };
     let day = fold(&traits, &[0, 9_900, 9_950, 20, 30]);
     assert_eq!(said(&day), ("130".to_owned(), 1, 0, 0));

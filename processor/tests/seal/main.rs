@@ -1,6 +1,8 @@
 //! The processor over an in-memory log and a lake on disk: what rests, after whatever order, repeat or
 //! restart. Each reading's value names it, so that a double count cannot hide.
 
+mod corrections;
+
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use greenpark_archive::{lake::Lake, rows::Rows, snapshot::Snapshot};

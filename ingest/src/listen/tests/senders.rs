@@ -1,0 +1,144 @@
+//! Goal: who publishes, how old it is and whether it was kept reaches the decoder. Method: clients on one device
+//! topic, with the flags and properties on the wire.
+
+use super::*;
+
+const DEVICE: &str = "v1/devices/me/telemetry";
+
+async fn start(gateway: &str) -> Endpoint {
+    let rule = format!(
+        r#"{{"filter":"{DEVICE}","format":"thingsboard","park":"p1","enterprise":"e1","gateway":"{gateway}",
+        "map":[{{"field":"v","meter":"m","quantity":"electricity"}}]}}"#
+    );
+    let mut decode = DecodeSettings::default();
+    decode
+        .rules
+        .push(serde_json::from_str(&rule).expect("a rule"));
+    let log = MemoryLog::new(1);
+    let clock = Arc::new(|| NOW);
+    let pipeline = Pipeline::new(&decode, log.writer(), clock, Metrics::default());
+    Endpoint::start_into(ListenSettings::default(), log, pipeline).await
+}
+
+async fn client(endpoint: &Endpoint, version: u8, id: &str) -> Client {
+    let mut client = Client::open(endpoint.address).await;
+    client.send(&connect(version, id, 60, None)).await;
+    client.connack(version).await;
+    client
+}
+
+fn gateways(endpoint: &Endpoint) -> Vec<String> {
+    let entries = endpoint.log.entries(Topic::Readings).into_iter();
+    let gateway = |entry: Entry| entry.record.expect("a record").headers.gateway.to_string();
+    entries.map(gateway).collect()
+}
+
+#[tokio::test]
+async fn clients_on_one_device_topic_are_gateways_of_their_own() {
+    let endpoint = start("tb-{client}").await;
+    for (id, value) in [("a", 1), ("b", 2)] {
+        let mut client = client(&endpoint, 4, id).await;
+        let payload = format!(r#"{{"v":{value}}}"#);
+        client.send(&publish(7, DEVICE, payload.as_bytes())).await;
+        client.expect(&puback(7)).await;
+    }
+    assert_eq!(gateways(&endpoint), ["tb-a", "tb-b"]);
+    // Without an id of its own a client is nobody.
+    let mut nameless = client(&endpoint, 4, "").await;
+    nameless.send(&publish(8, DEVICE, br#"{"v":3}"#)).await;
+    nameless.expect(&puback(8)).await;
+    let letters = endpoint.letters();
+    assert!(
+        letters[0].reason.contains("chose no client id"),
+        "{}",
+        letters[0].reason
+    );
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_second_client_of_a_gateway_that_is_one_is_refused_by_name() {
+    let endpoint = start("tb").await;
+    let mut first = client(&endpoint, 4, "meter-a").await;
+    let mut second = client(&endpoint, 4, "meter-b").await;
+    for id in [1, 2] {
+        first.send(&publish(id, DEVICE, br#"{"v":1}"#)).await;
+        first.expect(&puback(id)).await;
+        second.send(&publish(id, DEVICE, br#"{"v":900}"#)).await;
+        second.expect(&puback(id)).await;
+    }
+    assert_eq!(endpoint.values(), [1_000_000; 2]);
+    let letters = endpoint.letters();
+    assert_eq!(letters.len(), 2);
+    for name in ["'meter-a'", "'meter-b'", "{client}"] {
+        assert!(letters[0].reason.contains(name), "{}", letters[0].reason);
+    }
+    assert_eq!(
+        (
+            endpoint.metrics.received(),
+            endpoint.metrics.dead_lettered()
+        ),
+        (4, 2)
+    );
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn the_retain_flag_takes_the_instant_of_arrival_away() {
+    let endpoint = start("tb").await;
+    let mut client = client(&endpoint, 4, "meter-a").await;
+    let mut kept = publish(1, DEVICE, br#"{"v":1}"#);
+    kept[0] |= 1;
+    client.send(&kept).await;
+    client.expect(&puback(1)).await;
+    let mut dated = publish(2, DEVICE, br#"{"ts":1700000000000,"values":{"v":2}}"#);
+    dated[0] |= 1;
+    client.send(&dated).await;
+    client.expect(&puback(2)).await;
+    assert_eq!(endpoint.values(), [2_000_000]);
+    assert!(endpoint.letters()[0].reason.contains("retain flag"));
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_late_reading_is_named_unless_its_message_is_a_replay() {
+    let endpoint = start("tb").await;
+    let mut client = client(&endpoint, 5, "gw1").await;
+    let at = |id: u16, ms: i64, properties: &[u8]| {
+        let payload = format!(r#"{{"meter":"m","quantity":"electricity","at":{ms},"value":1}}"#);
+        let length = u8::try_from(properties.len()).expect("few");
+        let head = [
+            &text(TOPIC.as_bytes())[..],
+            &id.to_be_bytes(),
+            &[length],
+            properties,
+        ];
+        packet(0x32, &[&head.concat()[..], payload.as_bytes()].concat())
+    };
+    let replay = [&[0x26][..], &text(b"replay"), &text(b"1")].concat();
+    let year = 365 * 86_400_000;
+    for (id, ms, properties) in [
+        (1, NOW, &[][..]),
+        (2, NOW - year, &replay),
+        (3, NOW - year - 1, &[]),
+    ] {
+        client.send(&at(id, ms, properties)).await;
+        let [_, _, high, low] = puback(id);
+        client.expect(&[0x40, 2, high, low]).await;
+    }
+    assert_eq!(
+        (endpoint.metrics.accepted(), endpoint.metrics.late()),
+        (3, 1)
+    );
+    let late: Vec<_> = payloads(&endpoint.log, Topic::Readings)
+        .iter()
+        .map(|payload| {
+            reading_batch::decode(payload)
+                .expect("a batch")
+                .late()
+                .to_vec()
+        })
+        .collect();
+    assert_eq!(late, [vec![], vec![], vec![0]]);
+    endpoint.stopped().await;
+}

@@ -1,0 +1,75 @@
+//! Who sends on the topics of a rule that names its senders itself.
+
+use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+
+use super::{Origin, Sender};
+use crate::{decode::template::Template, settings::DecoderRule};
+
+/// Who sends on the topics of a rule, where the rule says so and not the grammar.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    park: Template,
+    enterprise: Template,
+    gateway: Template,
+}
+
+impl Identity {
+    /// Takes a rule's identity, or tells `wrong` what keeps it from having one; `None` where the topic says it.
+    pub(crate) fn of(rule: &DecoderRule, mut wrong: impl FnMut(&str, String)) -> Option<Self> {
+        let given = [
+            ("park", &rule.park),
+            ("enterprise", &rule.enterprise),
+            ("gateway", &rule.gateway),
+        ];
+        if given.iter().all(|(_, text)| text.is_none()) {
+            return None;
+        }
+        let mut read = |(name, text): (&str, &Option<String>)| {
+            let Some(text) = text else {
+                wrong(
+                    name,
+                    "is missing; give park, enterprise and gateway, or none of them".into(),
+                );
+                return None;
+            };
+            let template = Template::parse(text).and_then(|template| match template.has_device() {
+                true => Err(
+                    "'{device}' is for meters; a sender is named by the topic, {user} or {client}"
+                        .to_owned(),
+                ),
+                false => template.checked(),
+            });
+            template.map_err(|reason| wrong(name, reason)).ok()
+        };
+        let [park, enterprise, gateway] = given.map(&mut read);
+        Some(Self {
+            park: park?,
+            enterprise: enterprise?,
+            gateway: gateway?,
+        })
+    }
+
+    pub(super) fn origin(&self, topic: &str, sender: &Sender) -> Result<Origin, String> {
+        let text = |template: &Template| {
+            let levels = template.at_topic(topic, sender)?;
+            Ok::<_, String>(levels.fixed().unwrap_or_default().to_owned())
+        };
+        let wrong =
+            |what: &str, reason: &dyn std::fmt::Display| format!("the rule's {what}: {reason}");
+        Ok(Origin {
+            park: ParkId::new(&text(&self.park)?).map_err(|e| wrong("park", &e))?,
+            enterprise: EnterpriseId::new(&text(&self.enterprise)?)
+                .map_err(|e| wrong("enterprise", &e))?,
+            gateway: GatewayId::new(&text(&self.gateway)?).map_err(|e| wrong("gateway", &e))?,
+        })
+    }
+
+    /// Whether all clients of the rule are one gateway: nothing in it differs from client to client, nor with
+    /// a level for which `varies` holds.
+    pub(super) fn is_one_for_all(&self, varies: impl Fn(usize) -> bool) -> bool {
+        let parts = [&self.park, &self.enterprise, &self.gateway];
+        !parts
+            .iter()
+            .any(|part| part.has_sender() || part.has_level(&varies))
+    }
+}

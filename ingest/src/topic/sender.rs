@@ -1,0 +1,97 @@
+//! The client behind a connection, as far as it is known.
+
+/// See the module. The default is a client behind a broker, of which nothing is known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sender {
+    user: Option<String>,
+    client: Option<String>,
+    is_direct: bool,
+    replays: bool,
+}
+
+impl Sender {
+    /// A client of our own endpoint: the user name that it proved, or gave where nobody has to prove one, and
+    /// the client id that it chose.
+    pub(crate) fn new(user: Option<&str>, client: Option<&str>) -> Self {
+        let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+        Self {
+            user: given(user),
+            client: given(client),
+            is_direct: true,
+            replays: false,
+        }
+    }
+
+    /// The same, which sends again what is old if its name is one of `users`.
+    pub(crate) fn replaying(mut self, users: &[String]) -> Self {
+        self.replays = self.user.as_ref().is_some_and(|user| users.contains(user));
+        self
+    }
+
+    /// Whether it sends again, on purpose, what is old.
+    pub(crate) fn replays(&self) -> bool {
+        self.replays
+    }
+
+    /// Whether it is known who it is: behind a broker it is not.
+    pub(super) fn is_direct(&self) -> bool {
+        self.is_direct
+    }
+
+    /// The user name, for `{user}`.
+    pub(crate) fn user(&self) -> Result<&str, String> {
+        self.named(self.user.as_deref(), "{user}", "gave no user name")
+    }
+
+    /// The client id, for `{client}`.
+    pub(crate) fn client(&self) -> Result<&str, String> {
+        self.named(self.client.as_deref(), "{client}", "chose no client id")
+    }
+
+    fn named<'a>(
+        &self,
+        name: Option<&'a str>,
+        place: &str,
+        lacks: &str,
+    ) -> Result<&'a str, String> {
+        name.ok_or_else(|| match self.is_direct {
+            true => format!("the rule names the sender by {place}, and the client {lacks}"),
+            false => format!(
+                "the rule names the sender by {place}, and a broker does not say who published: have gateways \
+                 connect to ingest itself, or name the sender by a level of the topic"
+            ),
+        })
+    }
+
+    /// Whether it has the user name of `other`, or, where neither has one, its client id.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (&self.user, &other.user) {
+            (None, None) => self.client == other.client,
+            (one, other) => one == other,
+        }
+    }
+
+    /// Whether it is the same client, connected again.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.user == other.user && self.client.is_some() && self.client == other.client
+    }
+
+    /// What people call it.
+    pub(super) fn shown(&self) -> String {
+        let clip = |text: &str| {
+            text.chars()
+                .take(48)
+                .collect::<String>()
+                .escape_debug()
+                .to_string()
+        };
+        match (&self.client, &self.user) {
+            (Some(client), Some(user)) => {
+                format!("client '{}' of user '{}'", clip(client), clip(user))
+            }
+            (Some(client), None) => format!("client '{}'", clip(client)),
+            (None, Some(user)) => format!("user '{}'", clip(user)),
+            (None, None) => "a client without a name".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! How a table comes to its columns: all of them when it is made, and new ones when a file first has them.
+
+use std::collections::HashSet;
+
+use deltalake_core::{
+    StructType,
+    kernel::{Action, Metadata, Protocol, new_metadata},
+};
+use serde_json::{Value, json};
+
+use super::{NewData, Null, Table};
+use crate::error::Cause;
+
+impl Table {
+    /// The actions that make a table. History is evidence: nobody who honors the table's settings
+    /// deletes its log.
+    pub(super) fn birth(&self) -> Result<[Action; 2], Cause> {
+        let schema = structure(self.fields().collect())?;
+        let settings = [
+            ("delta.enableExpiredLogCleanup", "false"),
+            ("delta.checkpointInterval", "100"),
+        ];
+        let metadata = new_metadata(&schema, self.shape.partition.iter(), settings)?;
+        let protocol: Protocol =
+            serde_json::from_value(json!({ "minReaderVersion": 1, "minWriterVersion": 2 }))?;
+        Ok([Action::Protocol(protocol), Action::Metadata(metadata)])
+    }
+
+    /// The metadata of the table with every column of its shape, where it lacks one that a file of
+    /// `add` has: its identity, its settings and the columns that it has stay. Files that lack a column read as
+    /// null, so nothing is rewritten.
+    pub(super) fn evolved(
+        &self,
+        metadata: Option<&Metadata>,
+        add: &[NewData],
+    ) -> Result<Option<Metadata>, Cause> {
+        let mut needs = add.iter().flat_map(|file| &file.more_columns).peekable();
+        let (Some(metadata), Some(_)) = (metadata, needs.peek()) else {
+            return Ok(None);
+        };
+        let mut metadata = serde_json::to_value(metadata)?;
+        let schema = metadata.get("schemaString").and_then(Value::as_str);
+        let schema: Value = serde_json::from_str(schema.unwrap_or_default())?;
+        let has = schema.get("fields").and_then(Value::as_array);
+        let has = has.cloned().unwrap_or_default();
+        let names: HashSet<&str> = has.iter().filter_map(name_of).collect();
+        if needs.all(|name| names.contains(*name)) {
+            return Ok(None);
+        }
+        let new: Vec<Value> = self
+            .fields()
+            .filter(|field| name_of(field).is_some_and(|name| !names.contains(name)))
+            .collect();
+        let schema = structure(has.iter().cloned().chain(new).collect())?;
+        metadata["schemaString"] = Value::String(serde_json::to_string(&schema)?);
+        Ok(Some(serde_json::from_value(metadata)?))
+    }
+
+    /// The columns of the shape, as a schema lists them.
+    fn fields(&self) -> impl Iterator<Item = Value> {
+        self.shape.columns.iter().map(|(name, kind, null)| {
+            json!({ "name": name, "type": kind, "nullable": *null == Null::Allowed, "metadata": {} })
+        })
+    }
+}
+
+fn name_of(field: &Value) -> Option<&str> {
+    field.get("name")?.as_str()
+}
+
+fn structure(fields: Vec<Value>) -> Result<StructType, Cause> {
+    Ok(serde_json::from_value(
+        json!({ "type": "struct", "fields": fields }),
+    )?)
+}

@@ -1,0 +1,297 @@
+//! Registers that were answered wrongly once (FAULTS A11 to A15): around midnights, with and without a rating.
+
+use super::*;
+use crate::{
+    amount::Amount,
+    fold::{DayColumns, Profile, fold_day},
+    reading::{Flag, Kind},
+};
+
+const HOUR: i64 = 3_600_000;
+
+fn amount(units: i64) -> Amount {
+    Amount::from_micro(units * 1_000_000).expect("in range")
+}
+
+fn rated(bound: i64) -> Traits {
+    Traits::of(Profile {
+        bound_per_hour: Some(amount(bound)),
+        ..Profile::default()
+    })
+}
+
+fn day(text: &str) -> CivilDay {
+    text.parse().expect("a day")
+}
+
+fn period(first: &str, last: &str) -> DayRange {
+    DayRange::new(day(first), day(last)).expect("in order")
+}
+
+/// Folds hourly registers in millionths, from midnight of 2026-03-01 on.
+fn folds(kind: Kind, traits: &Traits, registers: &[i64]) -> Vec<(CivilDay, DayFold)> {
+    let start = day("2026-03-01").start().0;
+    let of_day = registers.chunks(24).zip(0i64..);
+    of_day
+        .map(|(values, days)| {
+            let first = start + days * 24 * HOUR;
+            let instants: Vec<i64> = (0i64..)
+                .map(|hour| first + hour * HOUR)
+                .take(values.len())
+                .collect();
+            let columns = DayColumns {
+                instants: &instants,
+                values,
+                flags: &vec![Flag::Normal.code(); values.len()],
+                superseded: &vec![false; values.len()],
+            };
+            let day = Instant(first).day();
+            (day, fold_day(kind, &traits.on(day), columns))
+        })
+        .collect()
+}
+
+/// A register that rises a unit an hour for 72 hours, from `height` on.
+fn steady(height: i64) -> Vec<i64> {
+    (0..=72).map(|hour| (height + hour) * 1_000_000).collect()
+}
+
+fn whole(traits: &Traits, registers: &[i64]) -> Consumption {
+    let folds = folds(Kind::Register, traits, registers);
+    let range = DayRange::new(folds[0].0, folds[folds.len() - 1].0).expect("in order");
+    let whole = compose(traits, range, &folds);
+    let daily = compose_daily(traits, range, &folds, &LikeDays::default());
+    let sum: Sum = daily.iter().map(|(_, day)| day.amount).sum();
+    assert_eq!(sum, whole.amount, "the days sum to the whole");
+    whole
+}
+
+/// FAULTS A11: 0, or all ones, for some readings that touch a midnight.
+#[test]
+fn sentinels_over_a_midnight_are_left_out_and_named() {
+    for traits in [Traits::default(), rated(5)] {
+        for shown in [
+            0,
+            429_496_729_500_000,
+            4_294_967_295_000_000,
+            65_535_000_000,
+        ] {
+            for from in 20..28 {
+                for rows in [1, 2, 3, 6, 30] {
+                    let mut registers = steady(1_000);
+                    registers[from..from + rows].fill(shown);
+                    let told = whole(&traits, &registers);
+                    assert_eq!(told.amount, Sum(72_000_000), "{shown} {from} {rows}");
+                    let named = (told.outcomes.glitches, told.outcomes.sentinels);
+                    assert_eq!(named, (1, 1), "{shown} {from} {rows}");
+                    assert_eq!((told.outcomes.resets, told.outcomes.jumps), (0, 0));
+                }
+            }
+        }
+    }
+}
+
+/// FAULTS A11: one sentinel before a midnight and another one after it.
+#[test]
+fn two_sentinels_in_a_row_are_left_out() {
+    for traits in [Traits::default(), rated(5)] {
+        let mut registers = steady(1_000);
+        registers[22..24].fill(4_294_967_295_000_000);
+        registers[24..27].fill(0);
+        let told = whole(&traits, &registers);
+        assert_eq!((told.amount, told.outcomes.sentinels), (Sum(72_000_000), 2));
+    }
+}
+
+/// FAULTS A12: another meter in an unrated one's place, which nobody recorded.
+#[test]
+fn what_an_unrated_meter_never_did_in_its_life_is_set_aside() {
+    for at in [5, 23, 24, 25, 40, 70] {
+        let mut registers = steady(72);
+        for register in &mut registers[at..] {
+            *register += 48_964_000_000;
+        }
+        let told = whole(&Traits::default(), &registers);
+        assert_eq!(told.amount, Sum(71_000_000), "{at}");
+        assert_eq!((told.outcomes.jumps, told.outcomes.resets), (1, 0), "{at}");
+        assert_eq!(told.set_aside, Sum(48_965_000_000), "{at}");
+    }
+}
+
+/// A busy hour of an unrated meter, or what it did while nobody read it, is no jump.
+#[test]
+fn what_an_unrated_meter_may_well_do_counts() {
+    let mut registers = steady(1_000);
+    for register in &mut registers[40..] {
+        *register += 100_000_000;
+    }
+    let told = whole(&Traits::default(), &registers);
+    assert_eq!((told.amount, told.outcomes.jumps), (Sum(172_000_000), 0));
+}
+
+/// FAULTS A13: hours of feed-in give the same figure at any height of the register.
+#[test]
+fn running_backwards_tells_the_same_at_any_height() {
+    let steps = [3i64, 2, 1, -1, -3, -4, -6, -4, -3, -1, 1, 2];
+    for traits in [Traits::default(), rated(10)] {
+        let mut told = Vec::new();
+        for height in [150, 5_000, 60_000, 9_000_000] {
+            let mut register = height * 1_000_000;
+            let registers: Vec<i64> = (0..60)
+                .map(|hour| {
+                    register += steps[hour % steps.len()] * 1_000_000;
+                    register
+                })
+                .collect();
+            told.push(whole(&traits, &registers));
+        }
+        assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
+    }
+}
+
+/// FAULTS A13: a meter of both ways gives net, import and export.
+#[test]
+fn a_meter_of_both_ways_gives_net_import_and_export() {
+    let traits = Traits::of(Profile {
+        bidirectional: true,
+        ..Profile::default()
+    });
+    for height in [10, 150, 5_000] {
+        let mut register = height * 1_000_000;
+        let registers: Vec<i64> = (0..73)
+            .map(|hour| {
+                register += if (8..16).contains(&(hour % 24)) {
+                    -3
+                } else {
+                    1
+                } * 1_000_000;
+                register
+            })
+            .collect();
+        let told = whole(&traits, &registers);
+        // Three days of 16 hours of draw and 8 of feed-in.
+        assert_eq!(told.amount, Sum(-24_000_000), "{height}");
+        assert_eq!(told.export, Sum(72_000_000), "{height}");
+        assert_eq!(told.amount + told.export, Sum(48_000_000), "{height}");
+        assert_eq!((told.outcomes.resets, told.outcomes.glitches), (0, 0));
+    }
+}
+
+/// FAULTS A15: a counter of today, which shows yesterday's last value at midnight or a little after it.
+#[test]
+fn a_daily_counter_tells_each_days_highest_value() {
+    let traits = Traits::of(Profile {
+        restart: Some(0),
+        ..Profile::default()
+    });
+    // At midnight the device shows the whole day that ends; an hour later, what the new one has had.
+    let registers: Vec<i64> = (0..=72)
+        .map(|hour: i64| if hour == 0 { 0 } else { (hour - 1) % 24 + 1 } * 1_000_000)
+        .collect();
+    let folds = folds(Kind::DailyCounter, &traits, &registers);
+    let daily = compose_daily(
+        &traits,
+        period("2026-03-01", "2026-03-03"),
+        &folds,
+        &LikeDays::default(),
+    );
+    let amounts: Vec<i128> = daily.iter().map(|(_, day)| day.amount.0).collect();
+    assert_eq!(amounts, [24_000_000; 3]);
+    assert_eq!(
+        daily
+            .iter()
+            .map(|(_, day)| day.outcomes.resets)
+            .sum::<u32>(),
+        0
+    );
+}
+
+/// A daily counter that is read at half past counts what it had when it was last read before it started anew.
+#[test]
+fn a_daily_counter_that_starts_anew_between_readings_counts_its_highest() {
+    let traits = Traits::of(Profile {
+        restart: Some(6 * 60),
+        ..Profile::default()
+    });
+    // From six in the morning on, half an hour later each: 0.5, 1.5 … 23.5.
+    let registers: Vec<i64> = (0..96)
+        .map(|hour: i64| ((hour + 18) % 24) * 1_000_000 + 500_000)
+        .collect();
+    let folds = folds(Kind::DailyCounter, &traits, &registers);
+    let told = compose(&traits, period("2026-03-02", "2026-03-03"), &folds);
+    assert_eq!(told.outcomes.resets, 0);
+    assert_eq!(told.amount, Sum(47_000_000));
+}
+
+/// FAULTS A9: amounts below zero, and beyond what the meter can measure, are left out and named.
+#[test]
+fn amounts_that_no_meter_measured_are_set_aside() {
+    let mut hours = vec![10_000_000; 72];
+    hours[5] = -3_000_000_000;
+    hours[30] = 900_000_000_000_000_000;
+    let traits = rated(12);
+    let folds_of = |traits: &Traits| folds(Kind::Interval, traits, &hours);
+    let told = compose(
+        &traits,
+        period("2026-03-01", "2026-03-03"),
+        &folds_of(&traits),
+    );
+    assert_eq!(
+        (told.amount, told.outcomes.implausible),
+        (Sum(700_000_000), 2)
+    );
+    assert_eq!(told.set_aside, Sum(900_000_003_000_000_000));
+    // Without a rating nothing is beyond it, but the day keeps its peak.
+    let unrated = folds_of(&Traits::default());
+    let told = compose(
+        &Traits::default(),
+        period("2026-03-01", "2026-03-03"),
+        &unrated,
+    );
+    assert_eq!(told.outcomes.implausible, 1);
+    assert_eq!(unrated[1].1.peak(), Some(Sum(900_000_000_000_000_000)));
+    assert_eq!(unrated[2].1.odd, None);
+    // A meter of both ways may well give back.
+    let both = Traits::of(Profile {
+        bidirectional: true,
+        bound_per_hour: Some(amount(4_000)),
+        ..Profile::default()
+    });
+    let told = compose(&both, period("2026-03-01", "2026-03-01"), &folds_of(&both));
+    assert_eq!(
+        (told.amount, told.export),
+        (Sum(-2_770_000_000), Sum(3_000_000_000))
+    );
+}
+
+/// FAULTS A3: a rating that holds from July on, or from November on, changes nothing in March.
+#[test]
+fn a_later_rating_changes_no_earlier_day() {
+    let registers: Vec<i64> = (0..72).map(|hour| hour * 500_000_000).collect();
+    for from in ["2026-07-01", "2026-11-01"] {
+        let traits = Traits {
+            dated: vec![(day(from).start(), rated(60).profile)],
+            ..Traits::default()
+        };
+        assert_eq!(
+            whole(&traits, &registers).amount,
+            Sum(35_500_000_000),
+            "{from}"
+        );
+    }
+}
+
+/// A dip that lasts from one day to the next is left out whichever of the days is asked for.
+#[test]
+fn a_day_asked_for_alone_is_decided_by_its_neighbors() {
+    let mut registers = steady(1_000);
+    registers[20..30].fill(0);
+    let folds = folds(Kind::Register, &Traits::default(), &registers);
+    let all = period("2026-03-01", "2026-03-03");
+    let daily = compose_daily(&Traits::default(), all, &folds, &LikeDays::default());
+    for (day, told) in daily {
+        let one = DayRange::new(day, day).expect("a day");
+        let near = neighbours(&Traits::default(), &folds, one);
+        assert_eq!(compose(&Traits::default(), one, near), told, "{day}");
+    }
+}

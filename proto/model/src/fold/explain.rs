@@ -1,0 +1,361 @@
+//! What happened to a counter: the explanation that leaves the least unexplained.
+//!
+//! A [`Life`](super::life::Life) falls into segments at the links that may be other than they seem. Each
+//! segment is believed or left out; what links those that are believed costs by how strange it is, and so does
+//! what is left out. The cheapest explanation counts. A segment that lasts longer than a glitch can is never
+//! left out, so what lies on either side of it is decided apart, and readings of long ago or of next year change
+//! nothing.
+//!
+//! - A *dip* or a *spike* is left out where the register goes on from before it to after it, and it lies below
+//!   the one or above the other.
+//! - A register that stands alone and fits neither side is left out, as is one at either end of a life, where
+//!   nobody knows yet.
+//! - A fall that stays is a *reset*, a rise beyond the bound that stays is a *jump*. A fall within what the meter
+//!   can measure in so short a time *trembles*: it counts below zero, and the register's way back counts again.
+
+use super::{
+    Amount, Point, Step,
+    life::{Life, Soft, Split},
+};
+use crate::{
+    limits::{GLITCH_MS_MAX, GLITCH_STRETCHES_MAX, STUCK_MS_MAX},
+    sentinel::is_all_ones,
+};
+
+/// What each part of an explanation costs. A dip or a spike is likelier than two strange steps, a reset or a
+/// jump is likelier than losing registers that agree with each other, and an end that stands alone says little.
+mod cost {
+    pub(super) const RESET: u64 = 3_000;
+    pub(super) const TREMBLE: u64 = 2_500;
+    pub(super) const LEFT_OUT: u64 = 2_000;
+    pub(super) const LEAP: u64 = 1_500;
+    pub(super) const ROLLOVER: u64 = 1_200;
+    pub(super) const WITHIN_RATING: u64 = 1_200;
+    pub(super) const AT_AN_END: u64 = 700;
+}
+
+/// Plateaus between two links that may be other than they seem.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    /// The first and the last plateau.
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
+
+/// A segment that is believed, and how the one before it that is believed leads to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Believed {
+    pub(crate) segment: usize,
+    pub(crate) step: Option<Step>,
+    /// Whether the step is a rise within no rating that stands out from those beside it.
+    pub(crate) leaps: bool,
+}
+
+/// An explanation.
+#[derive(Debug)]
+pub(crate) struct Explanation {
+    pub(crate) segments: Vec<Segment>,
+    /// In order; the other segments are left out.
+    pub(crate) believed: Vec<Believed>,
+}
+
+/// How a segment is best reached.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    cost: u64,
+    from: Option<usize>,
+    step: Option<Step>,
+}
+
+struct Explainer<'a> {
+    life: &'a Life<'a>,
+    segments: Vec<Segment>,
+    /// The splits between the segments.
+    splits: Vec<Split>,
+}
+
+/// Explains a life.
+pub(crate) fn explain(life: &Life<'_>) -> Explanation {
+    let mut segments = Vec::new();
+    let mut splits = Vec::new();
+    let mut from = 0;
+    for link in 0..life.links.len() {
+        let split = life.split(link);
+        if split != Split::None {
+            segments.push(Segment { from, to: link });
+            splits.push(split);
+            from = link + 1;
+        }
+    }
+    if let Some(to) = life.plateaus.len().checked_sub(1) {
+        segments.push(Segment { from, to });
+    }
+    let explainer = Explainer {
+        life,
+        segments,
+        splits,
+    };
+    let believed = explainer.believed();
+    Explanation {
+        segments: explainer.segments,
+        believed,
+    }
+}
+
+impl Segment {
+    /// Whether it shows one register only.
+    fn is_alone(self) -> bool {
+        self.from == self.to
+    }
+}
+
+impl Explainer<'_> {
+    fn believed(&self) -> Vec<Believed> {
+        let mut reached: Vec<Reached> = Vec::with_capacity(self.segments.len());
+        for to in 0..self.segments.len() {
+            let mut best = self.beginning(to);
+            for from in (to.saturating_sub(GLITCH_STRETCHES_MAX + 1)..to).rev() {
+                let Some((cost, step)) = self.way(from, to) else {
+                    continue;
+                };
+                let cost = reached[from].cost.saturating_add(cost);
+                if best.is_none_or(|best| cost < best.cost) {
+                    best = Some(Reached {
+                        cost,
+                        from: Some(from),
+                        step: Some(step),
+                    });
+                }
+            }
+            reached.push(best.expect("the segment before leads to each"));
+        }
+        let mut at = self.ending(&reached);
+        let mut chain = Vec::new();
+        while let Some(segment) = at {
+            let Reached { from, step, .. } = reached[segment];
+            let direct = from.is_some_and(|from| from + 1 == segment);
+            chain.push(Believed {
+                segment,
+                step,
+                leaps: direct && self.is_leap(segment - 1),
+            });
+            at = from;
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// Whether the link after a segment is a rise that may be a leap.
+    fn is_leap(&self, segment: usize) -> bool {
+        let Split::Soft(soft) = self.splits[segment] else {
+            return false;
+        };
+        (soft.comes_back || soft.falls_back || soft.leaps) && !self.is_rated(segment)
+    }
+
+    /// Whether the link after a segment is held against a rating.
+    fn is_rated(&self, segment: usize) -> bool {
+        let to = self.first(segment + 1).instant;
+        self.life.traits.at(to).bound_per_hour.is_some()
+    }
+
+    fn first(&self, segment: usize) -> Point {
+        self.life.plateaus[self.segments[segment].from].first
+    }
+
+    fn last(&self, segment: usize) -> Point {
+        self.life.plateaus[self.segments[segment].to].last
+    }
+
+    /// To begin with a segment, those before it being left out.
+    fn beginning(&self, at: usize) -> Option<Reached> {
+        let outer = (0..at).all(|before| {
+            let strange = matches!(self.splits[before], Split::Hard(_));
+            self.segments[before].is_alone() && strange
+        });
+        let few = at <= GLITCH_STRETCHES_MAX;
+        (outer && few).then(|| Reached {
+            cost: at_an_end(at),
+            from: None,
+            step: None,
+        })
+    }
+
+    /// The segment to end with, those after it being left out.
+    fn ending(&self, reached: &[Reached]) -> Option<usize> {
+        let end = self.segments.len().checked_sub(1)?;
+        let mut best: Option<(u64, usize)> = None;
+        for at in (end.saturating_sub(GLITCH_STRETCHES_MAX)..=end).rev() {
+            let soon = self.last(end).instant.0 - self.last(at).instant.0 <= STUCK_MS_MAX;
+            if at < end && !(soon && self.is_outer(at + 1)) {
+                break;
+            }
+            let cost = reached[at].cost.saturating_add(at_an_end(end - at));
+            if best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, at));
+            }
+        }
+        best.map(|(_, at)| at)
+    }
+
+    /// Whether a segment after which nothing is believed may be left out.
+    fn is_outer(&self, segment: usize) -> bool {
+        let alone = self.segments[segment].is_alone();
+        let strange = match self.splits[segment - 1] {
+            Split::Hard(_) => true,
+            Split::Soft(_) => is_all_ones(self.first(segment).register),
+            Split::None => false,
+        };
+        alone && strange
+    }
+
+    /// What it costs to go from a segment to a later one, and by which step.
+    fn way(&self, from: usize, to: usize) -> Option<(u64, Step)> {
+        let step = self.life.traits.step(self.last(from), self.first(to));
+        if to == from + 1 {
+            return self.direct(from);
+        }
+        let skipped = from + 1..to;
+        let (before, after) = (self.last(from), self.first(to));
+        let alone = skipped.clone().all(|of| self.segments[of].is_alone());
+        let most = if alone { STUCK_MS_MAX } else { GLITCH_MS_MAX };
+        if after.instant.0 - before.instant.0 > most {
+            return None;
+        }
+        let many = u64::try_from(skipped.len()).unwrap_or(u64::MAX);
+        if step.onward().is_some() {
+            let bridged = !self.is_open(from, to)
+                && skipped
+                    .clone()
+                    .all(|of| self.is_off(of, step, before, after));
+            let passed = if matches!(step, Step::Rollover(_)) {
+                cost::ROLLOVER
+            } else {
+                0
+            };
+            return bridged.then_some((cost::LEFT_OUT.saturating_mul(many) + 1 + passed, step));
+        }
+        let strange = (from..to)
+            .all(|split| matches!(self.splits[split], Split::Hard(Step::Fall | Step::Excess)));
+        (alone && strange).then(|| {
+            (
+                cost::LEFT_OUT.saturating_mul(many) + strange_cost(step),
+                step,
+            )
+        })
+    }
+
+    /// The link after a segment, taken for what it seems.
+    fn direct(&self, segment: usize) -> Option<(u64, Step)> {
+        let link = self.segments[segment].to;
+        let step = match self.life.links[link] {
+            super::life::Link::Step(step) => step,
+            _ => Step::Advance(self.life.consumed(link)),
+        };
+        match self.splits[segment] {
+            Split::None => None,
+            Split::Hard(step) => Some((strange_cost(step), step)),
+            Split::Soft(soft) => Some((self.soft_cost(segment, soft), step)),
+        }
+    }
+
+    fn soft_cost(&self, segment: usize, soft: Soft) -> u64 {
+        if soft.rolls {
+            return cost::ROLLOVER;
+        }
+        let Soft {
+            comes_back,
+            falls_back,
+            leaps,
+            ..
+        } = soft;
+        if comes_back || leaps || (falls_back && !self.is_rated(segment)) {
+            cost::LEAP
+        } else if falls_back {
+            cost::WITHIN_RATING
+        } else {
+            0
+        }
+    }
+
+    /// Whether the instants of an end of the way are not kept where days are joined: of the end of a dip, and of
+    /// the beginning of a spike, within a stretch of more.
+    fn is_open(&self, from: usize, to: usize) -> bool {
+        let alone = |segment: usize| self.segments[segment].is_alone();
+        let after = matches!(self.splits[from], Split::Soft(soft) if soft.comes_back);
+        let before = matches!(self.splits[to - 1], Split::Soft(soft) if soft.falls_back);
+        (after && !alone(from + 1)) || (before && !alone(to - 1))
+    }
+
+    /// Whether a segment lies beyond where the register went on the way from `before` to `after`.
+    fn is_off(&self, segment: usize, step: Step, before: Point, after: Point) -> bool {
+        let (first, last) = (self.first(segment), self.last(segment));
+        let modulus = self.life.traits.at(after.instant).modulus;
+        let no_register = modulus.is_some_and(|modulus| first.register >= modulus);
+        // Over the modulus, or where a counter starts anew, the way leads down and around.
+        let beyond = |low: Amount, high: Amount| {
+            let (under, over) = (last.register < low, high < first.register);
+            no_register
+                || if low <= high {
+                    under || over
+                } else {
+                    under && over
+                }
+        };
+        if let Some((one, other)) = self
+            .life
+            .traits
+            .changes_between(before.instant, after.instant)
+        {
+            return if last.instant < one.instant {
+                beyond(before.register, one.old_final)
+            } else if other.instant <= first.instant {
+                beyond(other.new_initial, after.register)
+            } else {
+                true
+            };
+        }
+        let alone = self.segments[segment].is_alone();
+        let over = alone && first.register > before.register.max(after.register);
+        let anew = matches!(step, Step::Restart(_)) && over;
+        anew || beyond(before.register, after.register)
+    }
+}
+
+/// What a step costs that does not go on.
+fn strange_cost(step: Step) -> u64 {
+    match step {
+        Step::Tremble(_) => cost::TREMBLE,
+        _ => cost::RESET,
+    }
+}
+
+/// What so many registers cost that are left out at an end.
+fn at_an_end(many: usize) -> u64 {
+    let Some(more) = many.checked_sub(1) else {
+        return 0;
+    };
+    let more = u64::try_from(more).unwrap_or(u64::MAX);
+    cost::LEFT_OUT
+        .saturating_mul(more)
+        .saturating_add(cost::AT_AN_END + 1)
+}
+
+impl Explanation {
+    /// The segments that are left out.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = Segment> {
+        let mut believed = self.believed.iter().map(|of| of.segment).peekable();
+        self.segments
+            .iter()
+            .enumerate()
+            .filter(move |(at, _)| believed.next_if_eq(at).is_none())
+            .map(|(_, segment)| *segment)
+    }
+
+    /// When the first register counts and when the last one does.
+    pub(crate) fn ends(&self, life: &Life<'_>) -> Option<(Point, Point)> {
+        let (first, last) = (self.believed.first()?, self.believed.last()?);
+        let (first, last) = (self.segments[first.segment], self.segments[last.segment]);
+        Some((life.plateaus[first.from].first, life.plateaus[last.to].last))
+    }
+}

@@ -1,0 +1,149 @@
+//! Where midnight falls is of no consequence: a hundred thousand lives of meters, cut into days and joined, against
+//! two oracles.
+//!
+//! [`life`] invents what a meter consumed and what befell it: dips, spikes, sentinels, exchanges with and without a
+//! record, rollovers; around midnights, for a reading, for several, for days. [`oracle`] decides about all the
+//! readings of a life at once, without any day, by the rules as they are written in the model's documentation and by
+//! none of its code but [`Traits::step`](greenpark_model::fold::Traits::step). The other oracle is the truth of the
+//! life, where what befell it is such that the right value is certain.
+//!
+//! A failing case prints its seed, from which the life can be made again.
+
+mod life;
+mod oracle;
+
+use greenpark_model::{
+    amount::Sum,
+    compose::{Consumption, compose, compose_daily, join, neighbours},
+    day::{CivilDay, DayRange},
+    fold::{DayColumns, DayFold, Outcomes, Point, Traits, fold_day},
+    like_days::LikeDays,
+    reading::{Flag, Kind},
+};
+use life::{Chance, Life};
+use proptest::prelude::*;
+
+fn fold(traits: &Traits, points: &[Point]) -> DayFold {
+    let instants: Vec<i64> = points.iter().map(|point| point.instant.0).collect();
+    let values: Vec<i64> = points.iter().map(|point| point.register.micro()).collect();
+    let columns = DayColumns {
+        instants: &instants,
+        values: &values,
+        flags: &vec![Flag::Normal.code(); points.len()],
+        superseded: &vec![false; points.len()],
+    };
+    fold_day(Kind::Register, traits, columns)
+}
+
+/// The folds of the civil days, as sealing makes them.
+fn days(life: &Life) -> Vec<(CivilDay, DayFold)> {
+    let of_days = life
+        .points
+        .chunk_by(|a, b| a.instant.day() == b.instant.day());
+    of_days
+        .map(|points| {
+            let day = points[0].instant.day();
+            (day, fold(&life.traits.on(day), points))
+        })
+        .collect()
+}
+
+fn whole(days: &[(CivilDay, DayFold)]) -> DayRange {
+    DayRange::new(days[0].0, days[days.len() - 1].0).expect("in order")
+}
+
+/// What was decided, without what readings say of themselves.
+fn decided(outcomes: Outcomes) -> [u32; 6] {
+    [
+        outcomes.rollovers,
+        outcomes.replacements,
+        outcomes.resets,
+        outcomes.jumps,
+        outcomes.glitches,
+        outcomes.sentinels,
+    ]
+}
+
+/// The same amounts on the same days. What an unrated meter did beyond its life is set aside only where days are
+/// known, so it is added again.
+fn amounts(life: &Life, days: &[(CivilDay, DayFold)]) -> Consumption {
+    let mut total = compose(&life.traits, whole(days), days);
+    if life.traits.profile.bound_per_hour.is_none() {
+        total.amount += total.set_aside;
+        (total.set_aside, total.outcomes.jumps) = (Sum::ZERO, 0);
+    }
+    total
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 0, ..ProptestConfig::with_cases(100_000) })]
+
+    /// Whatever befell a meter: its days joined are what all its readings are at once.
+    #[test]
+    fn a_fold_does_not_depend_on_where_midnight_falls(seed: u64) {
+        let life = Life::any(&mut Chance::new(seed));
+        let days = days(&life);
+        let joined = amounts(&life, &days);
+        let verdict = oracle::decide(&life.traits, &life.points);
+        prop_assert_eq!(joined.amount.0, verdict.total(), "{:?}", life);
+        prop_assert_eq!(decided(joined.outcomes), verdict.outcomes, "{:?}", life);
+        let once = fold(&life.traits, &life.points);
+        prop_assert_eq!((once.within, decided(once.outcomes)), (joined.amount, decided(joined.outcomes)));
+        if life.traits.profile.bound_per_hour.is_some() {
+            let daily = compose_daily(&life.traits, whole(&days), &days, &LikeDays::default());
+            let daily = daily.into_iter().map(|(day, of)| (day, of.amount.0));
+            let daily: Vec<_> = daily.filter(|(_, amount)| *amount != 0).collect();
+            prop_assert_eq!(daily, verdict.days(), "{:?}", life);
+        }
+    }
+
+    /// Where what befell a meter leaves no doubt, its total and its days are the truth.
+    #[test]
+    fn what_is_certain_is_told(seed: u64) {
+        let life = Life::certain(&mut Chance::new(seed));
+        let days = days(&life);
+        let total = compose(&life.traits, whole(&days), &days);
+        prop_assert_eq!(total.amount.0, life.total, "{:?}", life);
+        let named = (total.outcomes.resets, total.outcomes.jumps);
+        prop_assert_eq!(named, (life.lower, life.higher), "{:?}", life);
+        prop_assert!(total.outcomes.glitches >= life.sentinels, "{:?}", life);
+        prop_assert!(total.outcomes.sentinels >= life.sentinels, "{:?} {:?}", total, life);
+        let daily = compose_daily(&life.traits, whole(&days), &days, &LikeDays::default());
+        prop_assert_eq!(daily.iter().map(|(_, of)| of.amount.0).sum::<i128>(), life.total);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 0, ..ProptestConfig::with_cases(20_000) })]
+
+    /// Days joined into books, and days read with their neighbors only, are the same as all of them.
+    #[test]
+    fn books_and_neighbors_tell_the_same(seed: u64) {
+        let mut chance = Chance::new(seed);
+        let life = Life::long(&mut chance);
+        let days = days(&life);
+        let like = [days.as_slice()];
+        let like = LikeDays::new(&like);
+        let range = whole(&days);
+        let at = |chance: &mut Chance| usize::try_from(chance.below(days.len() as u64)).expect("small");
+        let mut cuts = [at(&mut chance), at(&mut chance)];
+        cuts.sort_unstable();
+        let books: Vec<(CivilDay, DayFold)> = [&days[..cuts[0]], &days[cuts[0]..cuts[1]], &days[cuts[1]..]]
+            .into_iter()
+            .filter(|book| !book.is_empty())
+            .map(|book| (book[0].0, join(&life.traits, book.iter().map(|(_, fold)| fold))))
+            .collect();
+        let total = greenpark_model::compose::compose_like(&life.traits, range, &days, &like);
+        let joined = greenpark_model::compose::compose_like(&life.traits, range, &books, &like);
+        prop_assert_eq!(
+            (joined.amount, joined.outcomes, joined.set_aside, joined.readings),
+            (total.amount, total.outcomes, total.set_aside, total.readings),
+            "{:?}", life
+        );
+        let part = DayRange::new(days[cuts[0]].0, days[cuts[1]].0).expect("in order");
+        let of_all = greenpark_model::compose::compose_like(&life.traits, part, &days, &like);
+        let near = neighbours(&life.traits, &days, part);
+        let of_near = greenpark_model::compose::compose_like(&life.traits, part, near, &like);
+        prop_assert_eq!(of_near, of_all, "{:?}", life);
+    }
+}

@@ -1,0 +1,346 @@
+//! The decision about all the readings of a life at once, as plainly as it can be written: no day, no stretch.
+
+use std::collections::BTreeMap;
+
+use greenpark_model::{
+    day::CivilDay,
+    fold::{Point, Step, Traits},
+    sentinel::is_sentinel,
+};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Registers that repeat: the first and the last of them.
+type Run = (Point, Point);
+
+/// What was decided.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    days: BTreeMap<CivilDay, i128>,
+    /// Rollovers, replacements, resets, jumps, glitches, sentinels.
+    pub(crate) outcomes: [u32; 6],
+}
+
+/// What a link between two runs may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Doubt {
+    hard: bool,
+    comes_back: bool,
+    falls_back: bool,
+    leaps: bool,
+    named: bool,
+}
+
+impl Verdict {
+    pub(crate) fn total(&self) -> i128 {
+        self.days.values().sum()
+    }
+
+    /// Days that consumed something.
+    pub(crate) fn days(&self) -> Vec<(CivilDay, i128)> {
+        let some = self.days.iter().filter(|(_, amount)| **amount != 0);
+        some.map(|(day, amount)| (*day, *amount)).collect()
+    }
+
+    /// Spreads an amount evenly over the days from one instant to another.
+    fn consume(&mut self, from: Point, to: Point, amount: i128) {
+        let (begin, end) = (from.instant.0, to.instant.0);
+        if from.instant.day() == to.instant.day() {
+            *self.days.entry(to.instant.day()).or_default() += amount;
+            return;
+        }
+        let until = |at: i64| {
+            let at = at.clamp(begin, end);
+            amount * i128::from(at - begin) / i128::from(end - begin)
+        };
+        let mut day = from.instant.day();
+        while day <= to.instant.day() {
+            let part = until(day.end().0) - until(day.start().0);
+            *self.days.entry(day).or_default() += part;
+            day = day.next();
+        }
+    }
+}
+
+struct Oracle<'a> {
+    traits: &'a Traits,
+    runs: Vec<Run>,
+    doubts: Vec<Option<Doubt>>,
+    /// The runs of each segment: the first and the last.
+    segments: Vec<(usize, usize)>,
+}
+
+pub(crate) fn decide(traits: &Traits, points: &[Point]) -> Verdict {
+    let mut runs: Vec<Run> = Vec::new();
+    for &point in points {
+        match runs.last_mut() {
+            Some(run) if run.1.register == point.register && !changed(traits, run.1, point) => {
+                run.1 = point;
+            }
+            _ => runs.push((point, point)),
+        }
+    }
+    let mut oracle = Oracle {
+        traits,
+        doubts: Vec::new(),
+        segments: Vec::new(),
+        runs,
+    };
+    let mut from = 0;
+    for link in 0..oracle.runs.len().saturating_sub(1) {
+        let doubt = oracle.doubt(link);
+        if doubt.is_some() {
+            oracle.segments.push((from, link));
+            from = link + 1;
+        }
+        oracle.doubts.push(doubt);
+    }
+    oracle.segments.push((from, oracle.runs.len() - 1));
+    oracle.verdict()
+}
+
+fn changed(traits: &Traits, from: Point, to: Point) -> bool {
+    let within = |at| from.instant < at && at <= to.instant;
+    traits.changes.iter().any(|change| within(change.instant))
+}
+
+fn goes_on(step: Step) -> Option<i128> {
+    match step {
+        Step::Advance(sum) | Step::Rollover(sum) | Step::Change(sum) | Step::Restart(sum) => {
+            Some(sum.0)
+        }
+        Step::Tremble(_) | Step::Excess | Step::Fall => None,
+    }
+}
+
+impl Oracle<'_> {
+    fn step(&self, link: usize) -> Step {
+        self.traits.step(self.runs[link].1, self.runs[link + 1].0)
+    }
+
+    /// By how much the register changes over a link; none over a change on record, or where there is no link.
+    fn rise(&self, link: Option<usize>) -> Option<i128> {
+        let link = link.filter(|link| link + 1 < self.runs.len())?;
+        if matches!(self.step(link), Step::Change(_)) {
+            return None;
+        }
+        let (from, to) = (self.runs[link].1, self.runs[link + 1].0);
+        Some(i128::from(to.register.micro()) - i128::from(from.register.micro()))
+    }
+
+    fn doubt(&self, link: usize) -> Option<Doubt> {
+        let none = Doubt::default();
+        let doubt = match self.step(link) {
+            Step::Excess | Step::Fall | Step::Tremble(_) => Doubt { hard: true, ..none },
+            Step::Rollover(_) | Step::Change(_) | Step::Restart(_) => Doubt {
+                named: true,
+                ..none
+            },
+            Step::Advance(_) => {
+                let rise = self.rise(Some(link))?;
+                let before = self.rise(link.checked_sub(1));
+                let after = self.rise(Some(link + 1));
+                let cancels =
+                    |fall: Option<i128>| fall.is_some_and(|fall| fall < 0 && rise + fall >= 0);
+                let small = |beside: Option<i128>| {
+                    beside.is_none_or(|beside| beside <= 0 || rise >= 10 * beside)
+                };
+                let rises = |beside: Option<i128>| beside.is_some_and(|beside| beside > 0);
+                let rated = self.traits.profile.bound_per_hour.is_some();
+                Doubt {
+                    comes_back: cancels(before),
+                    falls_back: cancels(after),
+                    leaps: !rated
+                        && (rises(before) || rises(after))
+                        && small(before)
+                        && small(after),
+                    ..none
+                }
+            }
+        };
+        (doubt != none).then_some(doubt)
+    }
+
+    fn alone(&self, segment: usize) -> bool {
+        self.segments[segment].0 == self.segments[segment].1
+    }
+
+    fn ends(&self, segment: usize) -> (Point, Point) {
+        let (from, to) = self.segments[segment];
+        (self.runs[from].0, self.runs[to].1)
+    }
+
+    /// What is between a segment and the next.
+    fn between(&self, segment: usize) -> Doubt {
+        self.doubts[self.segments[segment].1].expect("segments end at doubts")
+    }
+
+    fn strange(step: Step) -> u64 {
+        if matches!(step, Step::Tremble(_)) {
+            2_500
+        } else {
+            3_000
+        }
+    }
+
+    fn cost(&self, from: usize, to: usize) -> Option<u64> {
+        let (before, after) = (self.ends(from).1, self.ends(to).0);
+        let step = self.traits.step(before, after);
+        if to == from + 1 {
+            let doubt = self.between(from);
+            let rated = self.traits.profile.bound_per_hour.is_some();
+            return Some(match step {
+                Step::Rollover(_) => 1_200,
+                _ if doubt.hard => Self::strange(step),
+                _ if doubt.comes_back || doubt.leaps => 1_500,
+                _ if doubt.falls_back => {
+                    if rated {
+                        1_200
+                    } else {
+                        1_500
+                    }
+                }
+                _ => 0,
+            });
+        }
+        let many = (to - from - 1) as u64;
+        let all_alone = (from + 1..to).all(|of| self.alone(of));
+        let days = if all_alone { 93 } else { 10 };
+        if many > 64 || after.instant.0 - before.instant.0 > days * DAY_MS {
+            return None;
+        }
+        if goes_on(step).is_none() {
+            let hard = (from..to).all(|of| {
+                let (link, doubt) = (self.segments[of].1, self.between(of));
+                doubt.hard && !matches!(self.step(link), Step::Tremble(_))
+            });
+            return (all_alone && hard).then(|| 2_000 * many + Self::strange(step));
+        }
+        let open = [
+            self.between(from).comes_back && !self.alone(from + 1),
+            self.between(to - 1).falls_back && !self.alone(to - 1),
+        ];
+        if open.contains(&true) {
+            return None;
+        }
+        let off = (from + 1..to).all(|of| {
+            let (first, last) = self.ends(of);
+            let within = |at| before.instant < at && at <= after.instant;
+            let mut changes = self.traits.changes.iter().filter(|c| within(c.instant));
+            let (mut low, mut high) = (before.register, after.register);
+            if let Some(one) = changes.next() {
+                let other = changes.next_back().unwrap_or(one);
+                if last.instant < one.instant {
+                    high = one.old_final;
+                } else if first.instant >= other.instant {
+                    low = other.new_initial;
+                } else {
+                    return true;
+                }
+            }
+            let (under, over) = (last.register < low, first.register > high);
+            let modulus = self.traits.profile.modulus;
+            let wraps = low > high;
+            modulus.is_some_and(|modulus| first.register >= modulus)
+                || (wraps && under && over)
+                || (!wraps && (under || over))
+        });
+        let rolls = if matches!(step, Step::Rollover(_)) {
+            1_200
+        } else {
+            0
+        };
+        off.then_some(2_000 * many + 1 + rolls)
+    }
+
+    /// What leaving out all before the first that is believed costs, or all after the last.
+    fn outer(many: usize) -> u64 {
+        if many == 0 {
+            0
+        } else {
+            701 + 2_000 * (many as u64 - 1)
+        }
+    }
+
+    fn chain(&self) -> Vec<usize> {
+        let count = self.segments.len();
+        let mut best: Vec<(u64, Option<usize>)> = Vec::new();
+        for to in 0..count {
+            let leads = to <= 64 && (0..to).all(|of| self.alone(of) && self.between(of).hard);
+            let mut least = (if leads { Self::outer(to) } else { u64::MAX }, None);
+            for from in (0..to).rev() {
+                let cost = self.cost(from, to).map(|cost| cost + best[from].0);
+                if let Some(cost) = cost.filter(|cost| *cost < least.0) {
+                    least = (cost, Some(from));
+                }
+            }
+            best.push(least);
+        }
+        let mut least = (u64::MAX, 0);
+        for last in (0..count).rev() {
+            let all = |of: usize| {
+                let doubt = self.between(of - 1);
+                let first = self.ends(of).0.register.micro();
+                let mut ones = 4_294_967_295_i64 * 1_000_000_000;
+                let mut found = false;
+                while ones > 0 && ones % 10 == 0 {
+                    found |= first == ones;
+                    ones /= 10;
+                }
+                found |= first == ones;
+                self.alone(of) && (doubt.hard || found)
+            };
+            let soon =
+                self.ends(count - 1).1.instant.0 - self.ends(last).1.instant.0 <= 93 * DAY_MS;
+            let leads = count - 1 - last <= 64 && (last + 1..count).all(all);
+            if last + 1 < count && !(leads && soon) {
+                break;
+            }
+            let cost = best[last].0 + Self::outer(count - 1 - last);
+            if cost < least.0 {
+                least = (cost, last);
+            }
+        }
+        let mut chain = vec![least.1];
+        while let Some(from) = best[chain[chain.len() - 1]].1 {
+            chain.push(from);
+        }
+        chain.reverse();
+        chain
+    }
+
+    fn verdict(&self) -> Verdict {
+        let chain = self.chain();
+        let mut verdict = Verdict::default();
+        for (place, &segment) in chain.iter().enumerate() {
+            if let Some(before) = place.checked_sub(1).map(|place| chain[place]) {
+                let (from, to) = (self.ends(before).1, self.ends(segment).0);
+                let step = self.traits.step(from, to);
+                match step {
+                    Step::Rollover(_) => verdict.outcomes[0] += 1,
+                    Step::Change(_) => verdict.outcomes[1] += 1,
+                    Step::Fall => verdict.outcomes[2] += 1,
+                    Step::Excess => verdict.outcomes[3] += 1,
+                    Step::Tremble(_) => verdict.outcomes[4] += 1,
+                    Step::Advance(_) | Step::Restart(_) => {}
+                }
+                let amount = match step {
+                    Step::Tremble(sum) => Some(sum.0),
+                    step => goes_on(step),
+                };
+                verdict.consume(from, to, amount.unwrap_or(0));
+            }
+            let (from, to) = self.segments[segment];
+            for link in from..to {
+                let amount = goes_on(self.step(link)).expect("an advance");
+                verdict.consume(self.runs[link].1, self.runs[link + 1].0, amount);
+            }
+        }
+        for segment in (0..self.segments.len()).filter(|of| !chain.contains(of)) {
+            verdict.outcomes[4] += 1;
+            let sentinel = self.alone(segment) && is_sentinel(self.ends(segment).0.register);
+            verdict.outcomes[5] += u32::from(sentinel);
+        }
+        verdict
+    }
+}

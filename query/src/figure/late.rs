@@ -1,0 +1,106 @@
+//! What came for a period after it was final, and by how much it moves the figure. Pure.
+//!
+//! A period is final from the latest of its end and the instant at which the last final statistic in force was
+//! recorded that the figure divides by, or, where it divides by none, the value added of the period. To declare
+//! it once more is to confirm what came until then.
+
+use std::collections::BTreeSet;
+
+use greenpark_model::{
+    day::Instant,
+    id::EnterpriseId,
+    soundness::{Reason, Share},
+};
+use rust_decimal::Decimal;
+
+use super::{denominator, is_per_declared, numerator::Numerator, soundness::Case, together};
+use crate::{
+    error::QueryError,
+    park_days::{Came, ParkDays},
+    statistics::Finality,
+};
+
+impl Case<'_> {
+    /// What came after the period was final, where it moves the figure by more than the threshold.
+    pub(super) fn late_change(&self) -> Result<Option<Reason>, QueryError> {
+        let Some(since) = self.final_since() else {
+            return Ok(None);
+        };
+        let mut came = Came::default();
+        let members = |park: &ParkDays| -> BTreeSet<&EnterpriseId> {
+            let of_park = self.population.members.iter();
+            let of_park = of_park.filter(|(of, _)| of.park == park.park);
+            of_park.map(|(_, enterprise)| enterprise).collect()
+        };
+        let range = self.question.range;
+        let parks: Vec<ParkDays> = self
+            .population
+            .parks
+            .iter()
+            .map(|park| park.before(since, (&members(park), range), &mut came))
+            .collect();
+        if came.is_empty() {
+            return Ok(None);
+        }
+        let asked = self.threshold("late-change.move");
+        let found = self.moved_from(&parks)?;
+        let mut late = came.late;
+        late.final_since = Some(since);
+        Ok((found > asked).then(|| Reason::LateChange {
+            share: Share { found, asked },
+            late,
+            meters: came.meters.into_iter().collect(),
+        }))
+    }
+
+    /// Since when the period is final; `None` while it is not.
+    fn final_since(&self) -> Option<Instant> {
+        let Self {
+            question,
+            population,
+            measured,
+            denominator,
+            ..
+        } = self;
+        let is_open = !measured.open.is_empty();
+        if is_open || denominator.is_prorated() || denominator.is_preliminary() {
+            return None;
+        }
+        let members = population.members.iter();
+        let declared = members
+            .filter_map(|(park, enterprise)| park.registry.statistics.get(enterprise))
+            .flatten()
+            .filter(|of| of.series == *question.per && of.finality == Finality::Final)
+            .filter(|of| of.period.range().overlaps(question.range))
+            .map(|of| of.recorded_at)
+            .max();
+        match declared {
+            None if is_per_declared(question) => None,
+            declared => Some(declared.map_or(question.range.last().end(), |at| {
+                at.max(question.range.last().end())
+            })),
+        }
+    }
+
+    /// By what share of itself the numerator, or a denominator that meters make, differs from that of `parks`.
+    fn moved_from(&self, parks: &[ParkDays]) -> Result<Decimal, QueryError> {
+        let then = self.population.among(parks);
+        let measured = together(self.question, &then);
+        let numerator = Numerator::of(self.question, &measured)?;
+        let mut moved = share_moved(self.numerator.total, numerator.total);
+        if !is_per_declared(self.question) {
+            let denominator = denominator::of(self.question, &then, &numerator)?;
+            moved = moved.max(share_moved(self.denominator.amount, denominator.amount));
+        }
+        Ok(moved)
+    }
+}
+
+/// By what share of `now` it differs from `then`; all of it where there is nothing to divide by.
+fn share_moved(now: Decimal, then: Decimal) -> Decimal {
+    let moved = (now - then).abs();
+    match moved.is_zero() {
+        true => Decimal::ZERO,
+        false => moved.checked_div(now.abs()).unwrap_or(Decimal::ONE),
+    }
+}

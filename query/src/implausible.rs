@@ -1,0 +1,203 @@
+//! Amounts that a meter cannot have measured, or hardly can: set aside by the fold, or far above what days like
+//! theirs have. Pure.
+
+use greenpark_model::{
+    amount::Sum,
+    day::{CivilDay, DayRange},
+    fold::{DayFold, Traits},
+    quantity::Quantity,
+    reading::Kind,
+};
+
+use crate::{books::SeriesDays, consumption::consume};
+
+/// Weeks on either side in which like days are looked for.
+const WEEKS: i32 = 8;
+/// So many days of the same weekday are enough to compare with; with fewer, all days near it are.
+const LIKE_DAYS: usize = 3;
+
+/// Amounts of one meter and quantity that a verdict cannot stand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The days concerned: of what was set aside all that were asked for, of a suspicious amount its own.
+    pub(crate) days: DayRange,
+    /// How many readings or steps.
+    pub(crate) count: u32,
+    /// Their amounts together, above zero.
+    pub(crate) amount: Sum,
+    /// What days like theirs have; `None` where the amount was left out of the figure, and not only doubted.
+    pub(crate) usual: Option<Sum>,
+}
+
+/// The same, and of which meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Implausible {
+    pub(crate) meter: String,
+    pub(crate) quantity: Quantity,
+    pub(crate) found: Found,
+}
+
+/// What is implausible of a series in `ranges`: set aside by its fold, or of an unrated meter and more than `times`
+/// the median of those like it.
+pub(crate) fn of(
+    parts: &[&SeriesDays],
+    traits: &Traits,
+    kind: Kind,
+    (ranges, times): (&[DayRange], i128),
+) -> Vec<Found> {
+    let mut found = Vec::new();
+    for &days in ranges {
+        let consumption = consume(parts, traits, days);
+        let outcomes = consumption.outcomes;
+        let count = outcomes.implausible.saturating_add(outcomes.jumps);
+        if count > 0 {
+            found.push(Found {
+                days,
+                count,
+                amount: consumption.set_aside,
+                usual: None,
+            });
+        }
+    }
+    if matches!(kind, Kind::Interval | Kind::Event) {
+        let days: Vec<&(CivilDay, DayFold)> = parts.iter().flat_map(|part| &part.days).collect();
+        for (at, (day, fold)) in days.iter().enumerate() {
+            let unrated = traits.at(day.start()).bound_per_hour.is_none();
+            if unrated && ranges.iter().any(|range| range.contains(*day)) {
+                found.extend(suspicious(&days, at, (*day, fold), times));
+            }
+        }
+    }
+    found
+}
+
+/// A day, or its largest reading, that is far above those like it.
+fn suspicious(
+    days: &[&(CivilDay, DayFold)],
+    at: usize,
+    (day, fold): (CivilDay, &DayFold),
+    times: i128,
+) -> Option<Found> {
+    let peak = fold.peak();
+    // Most days are no larger than the days beside them: nothing is sorted for those.
+    let near = [at.checked_sub(1), at.checked_add(1)];
+    let near = near
+        .into_iter()
+        .flatten()
+        .filter_map(|place| days.get(place));
+    let calm = near
+        .clone()
+        .any(|(_, beside)| fold.within.0 <= beside.within.0.saturating_mul(times));
+    if peak.is_none() && calm {
+        return None;
+    }
+    let one = DayRange::new(day, day)?;
+    let found = |amount: Sum, usual: i128| Found {
+        days: one,
+        count: 1,
+        amount,
+        usual: Some(Sum(usual)),
+    };
+    let of_day = median(days, day, |fold| Some(fold.within.0));
+    if let Some(usual) = of_day.filter(|usual| fold.within.0 > usual.saturating_mul(times)) {
+        return Some(found(fold.within, usual));
+    }
+    let peak = peak?;
+    let largest = |fold: &DayFold| {
+        let mean = fold.within.0.checked_div(i128::from(fold.readings));
+        fold.peak().map(|peak| peak.0).or(mean)
+    };
+    let usual = median(days, day, largest)?;
+    (peak.0 > usual.saturating_mul(times)).then(|| found(peak, usual))
+}
+
+/// The median of what the days like `day` have, if it is above zero: of its weekday where there are enough.
+fn median(
+    days: &[&(CivilDay, DayFold)],
+    day: CivilDay,
+    of: impl Fn(&DayFold) -> Option<i128>,
+) -> Option<i128> {
+    let near = |other: &CivilDay| {
+        let away = other.days_since(day).abs();
+        (1..=WEEKS * 7).contains(&away)
+    };
+    let from = days.partition_point(|(other, _)| other.days_since(day) < -WEEKS * 7);
+    let around = days[from..]
+        .iter()
+        .take_while(|(other, _)| other.days_since(day) <= WEEKS * 7);
+    let read: Vec<(CivilDay, i128)> = around
+        .filter(|(other, fold)| near(other) && fold.readings > 0)
+        .filter_map(|(other, fold)| Some((*other, of(fold)?)))
+        .collect();
+    let weekday = |(other, _): &&(CivilDay, i128)| other.days_since(day) % 7 == 0;
+    let mut like: Vec<i128> = read
+        .iter()
+        .filter(weekday)
+        .map(|(_, amount)| *amount)
+        .collect();
+    if like.len() < LIKE_DAYS {
+        like = read.iter().map(|(_, amount)| *amount).collect();
+    }
+    like.sort_unstable();
+    let middle = like.get(like.len().checked_sub(1)? / 2)?;
+    Some(*middle).filter(|median| *median > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use greenpark_model::fold::Odd;
+
+    use super::*;
+
+    fn day(n: i32) -> CivilDay {
+        "2026-03-02".parse::<CivilDay>().expect("a day").plus(n)
+    }
+
+    /// Five weeks of 24 readings of ten a day, but for those that are `odd`.
+    fn weeks(odd: &[(i32, i128, Option<i128>)]) -> Vec<(CivilDay, DayFold)> {
+        let usual = (0..35).map(|n| {
+            let odd = odd.iter().find(|(of, ..)| *of == n);
+            let (amount, peak) = odd.map_or((240, None), |(_, amount, peak)| (*amount, *peak));
+            let fold = DayFold {
+                readings: 24,
+                within: Sum(amount),
+                odd: peak.map(|peak| {
+                    Arc::new(Odd {
+                        peak: Some(Sum(peak)),
+                        ..Odd::default()
+                    })
+                }),
+                ..DayFold::default()
+            };
+            (day(n), fold)
+        });
+        usual.collect()
+    }
+
+    fn found(days: &[(CivilDay, DayFold)]) -> Vec<(CivilDay, i128)> {
+        let days: Vec<&(CivilDay, DayFold)> = days.iter().collect();
+        let all = days.iter().enumerate();
+        let found = all.filter_map(|(at, (day, fold))| suspicious(&days, at, (*day, fold), 20));
+        found.map(|of| (of.days.first(), of.amount.0)).collect()
+    }
+
+    #[test]
+    fn a_day_or_an_hour_far_above_those_like_it_is_suspicious() {
+        assert_eq!(found(&weeks(&[])), []);
+        // A day of a million, an hour of a thousand, and one of fifty, which is five times the usual hour.
+        let odd = [
+            (9, 1_000_000, None),
+            (17, 1_230, Some(1_000)),
+            (20, 280, Some(50)),
+        ];
+        assert_eq!(found(&weeks(&odd)), [(day(9), 1_000_000), (day(17), 1_000)]);
+    }
+
+    #[test]
+    fn a_meter_that_runs_for_an_hour_each_monday_is_not_suspicious() {
+        let odd: Vec<_> = (0..5).map(|week| (week * 7, 1_230, Some(1_000))).collect();
+        assert_eq!(found(&weeks(&odd)), []);
+    }
+}

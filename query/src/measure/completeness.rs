@@ -1,0 +1,299 @@
+//! How much of what was due is known of the counted meters, weighed by the days that were due. Pure.
+//!
+//! - A registered meter with an interval: readings received, of a day no more than expected, ÷ expected.
+//! - A registered meter without one: days known ÷ days due. A day is known that was read, that lies between two
+//!   registers, or that somebody corrected by hand.
+//! - Meters that nothing is registered of, where the enterprise has no registered meter of the quantity: the days
+//!   on which any of them is known, for a meter that came in another's place goes on where that one ended.
+//!
+//! A registered meter is due on the days that its entries cover, and days to come never are. Tickets are due on no
+//! day: a day without one is a day without a delivery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use greenpark_archive::{dated::Dated, meters::Meter};
+use greenpark_model::{
+    day::{CivilDay, DayRange},
+    id::EnterpriseId,
+    quantity::Quantity,
+    reading::{Kind, Series},
+};
+use rust_decimal::Decimal;
+
+use super::Question;
+use crate::{books::SeriesDays, corrections::Correction, park_days::ParkDays};
+
+/// Seconds of a civil day.
+const DAY_S: u32 = 86_400;
+
+/// Days that were due, and what of them is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Completeness {
+    /// Days of meters, or of quantities of which no meter is registered.
+    due: u64,
+    /// What of them is known; a part of a day where some of its readings are.
+    known: Decimal,
+    /// Those that lack something, with the days due and known of each.
+    lacking: BTreeMap<String, (u64, Decimal)>,
+}
+
+/// An enterprise of which a question is asked.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) park: &'a ParkDays,
+    pub(super) enterprise: &'a EnterpriseId,
+    pub(super) known: &'a BTreeMap<&'a Series, Vec<&'a SeriesDays>>,
+    /// The parts of some days on which a quantity is on the side of its balance that counts.
+    pub(super) counts: &'a dyn Fn(Quantity, DayRange) -> Vec<DayRange>,
+}
+
+impl Completeness {
+    /// What is known of what was due of an enterprise until `question.now`.
+    pub(super) fn of(question: &Question<'_>, whose: Whose<'_>) -> Self {
+        let mut made = Self::default();
+        let range = question.range;
+        let yesterday = question.now.day().previous();
+        if let Some(due) = DayRange::new(range.first(), range.last().min(yesterday)) {
+            let registered = made.registered(question, whose, due);
+            made.unregistered(question, whose, (due, &registered));
+        }
+        made
+    }
+
+    /// Adds what is known of others.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.due += other.due;
+        self.known += other.known;
+        for (name, (due, known)) in other.lacking {
+            let sum = self.lacking.entry(name).or_default();
+            sum.0 += due;
+            sum.1 += known;
+        }
+    }
+
+    /// The share of what was due that is known; `None` where nothing was due.
+    pub(crate) fn share(&self) -> Option<Decimal> {
+        share(self.known, self.due)
+    }
+
+    /// The names of those whose own share is below `least`.
+    pub(crate) fn below(&self, least: Decimal) -> Vec<String> {
+        let low = |(due, known)| share(known, due).is_some_and(|share| share < least);
+        let lacking = self.lacking.iter().filter(|(_, of)| low(**of));
+        lacking.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn book(&mut self, name: String, due: u64, known: Decimal) {
+        self.due += due;
+        self.known += known;
+        if known < Decimal::from(due) {
+            let of = self.lacking.entry(name).or_default();
+            of.0 += due;
+            of.1 += known;
+        }
+    }
+
+    /// Books the registered meters; returns the quantities that have one.
+    fn registered(
+        &mut self,
+        question: &Question<'_>,
+        whose: Whose<'_>,
+        due: DayRange,
+    ) -> BTreeSet<Quantity> {
+        let mut quantities = BTreeSet::new();
+        let meters = &whose.park.registry.meters;
+        for (key, meter) in meters.of(whose.enterprise) {
+            if !question.concerns(key.quantity) {
+                continue;
+            }
+            for part in covered(meter, due) {
+                let Some(body) = meter.on(part.first()).map(|entry| &entry.body) else {
+                    continue;
+                };
+                let source = body.particulars.water_source;
+                let is_due = body.kind != Kind::Gauge
+                    && (body.kind != Kind::Event || body.interval_s > 0)
+                    && body.counted
+                    && question.takes_source(key.quantity.medium, source) == Some(true);
+                if !is_due {
+                    continue;
+                }
+                quantities.insert(key.quantity);
+                let series = Series {
+                    meter: key.meter.clone(),
+                    quantity: key.quantity,
+                    kind: body.kind,
+                };
+                for days in (whose.counts)(key.quantity, part) {
+                    let known = Known::of(whose, &series).within(days, body.interval_s);
+                    let name = whose.name(&format!("meters/{}", key.meter));
+                    self.book(name, u64::from(days.days().unsigned_abs()), known);
+                }
+            }
+        }
+        quantities
+    }
+
+    /// Books the quantities of which meters were heard and none is registered.
+    fn unregistered(
+        &mut self,
+        question: &Question<'_>,
+        whose: Whose<'_>,
+        (due, registered): (DayRange, &BTreeSet<Quantity>),
+    ) {
+        let mut heard: BTreeMap<Quantity, Vec<&Series>> = BTreeMap::new();
+        for &series in whose.known.keys() {
+            let quantity = series.quantity;
+            let is_due = !matches!(series.kind, Kind::Gauge | Kind::Event)
+                && question.concerns(quantity)
+                && question.takes_source(quantity.medium, None) == Some(true)
+                && !registered.contains(&quantity);
+            let meters = &whose.park.registry.meters;
+            if is_due && meters.get(whose.enterprise, series).is_none() {
+                heard.entry(quantity).or_default().push(series);
+            }
+        }
+        for (quantity, all) in heard {
+            for days in (whose.counts)(quantity, due) {
+                let known = match all[..] {
+                    [alone] => Known::of(whose, alone).within(days, 0),
+                    _ => {
+                        let each = all.iter().flat_map(|of| Known::of(whose, of).days(days));
+                        each.collect::<BTreeSet<CivilDay>>().len().into()
+                    }
+                };
+                let name = whose.name(&quantity.to_string());
+                self.book(name, u64::from(days.days().unsigned_abs()), known);
+            }
+        }
+    }
+}
+
+impl Whose<'_> {
+    fn name(&self, of: &str) -> String {
+        let Self {
+            park, enterprise, ..
+        } = self;
+        format!("parks/{}/enterprises/{enterprise}/{of}", park.park)
+    }
+}
+
+fn share(known: Decimal, due: u64) -> Option<Decimal> {
+    known.checked_div(Decimal::from(due))
+}
+
+/// The parts of `range` that an entry of `meter` covers.
+fn covered(meter: &Dated<Meter>, range: DayRange) -> Vec<DayRange> {
+    let parts = meter.parts(range).into_iter();
+    let covers = |part: &DayRange| meter.entries().iter().any(|of| of.covers(part.first()));
+    parts.filter(covers).collect()
+}
+
+/// What is known of the days of one series.
+struct Known<'a> {
+    parts: &'a [&'a SeriesDays],
+    /// The first and last day between which registers bridge every gap.
+    bridged: Option<DayRange>,
+    corrections: &'a [Correction],
+}
+
+impl<'a> Known<'a> {
+    fn of(whose: Whose<'a>, series: &Series) -> Self {
+        let parts = whose.known.get(series).map_or(&[][..], Vec::as_slice);
+        let spans = || parts.iter().filter_map(|part| part.span());
+        let first = spans().map(|(first, _)| first).min();
+        let last = spans().map(|(_, last)| last).max();
+        let bridged = first
+            .zip(last)
+            .filter(|_| series.kind == Kind::Register)
+            .and_then(|(first, last)| DayRange::new(first, last));
+        Self {
+            parts,
+            bridged,
+            corrections: whose.park.registry.corrections(whose.enterprise, series),
+        }
+    }
+
+    /// The days of `due` that were read, with their readings.
+    fn read(&self, due: DayRange) -> impl Iterator<Item = (CivilDay, u32)> {
+        self.parts.iter().flat_map(move |part| {
+            let until = |day| part.days.partition_point(|(of, _)| *of < day);
+            let days = &part.days[until(due.first())..until(due.last().next())];
+            let read = days.iter().map(|(day, fold)| (*day, fold.readings));
+            read.filter(|(_, readings)| *readings > 0)
+        })
+    }
+
+    /// The days of `due` that are known without readings: between two registers, or by hand.
+    fn settled(&self, due: DayRange) -> BTreeSet<CivilDay> {
+        let by_hand = self.corrections.iter().map(|of| of.days);
+        let days = by_hand.chain(self.bridged);
+        let within = days.filter_map(|days| days.intersection(due));
+        within.flat_map(DayRange::iter).collect()
+    }
+
+    fn days(&self, due: DayRange) -> BTreeSet<CivilDay> {
+        let mut days = self.settled(due);
+        days.extend(self.read(due).map(|(day, _)| day));
+        days
+    }
+
+    /// The days known of `due`; of a meter with an interval, by the readings that it should have given.
+    fn within(&self, due: DayRange, interval_s: u32) -> Decimal {
+        if !self.corrections.is_empty() {
+            return self.with_corrections(due, interval_s);
+        }
+        if interval_s == 0 {
+            let days = match self.bridged {
+                Some(days) => days.intersection(due).map_or(0, DayRange::days),
+                None => i32::try_from(self.read(due).count()).unwrap_or(i32::MAX),
+            };
+            return days.into();
+        }
+        let seconds = self.parts.iter().map(|part| seconds(part, due, interval_s));
+        let most = u64::from(due.days().unsigned_abs()) * u64::from(DAY_S);
+        days_of(seconds.sum::<u64>().min(most))
+    }
+
+    fn with_corrections(&self, due: DayRange, interval_s: u32) -> Decimal {
+        if interval_s == 0 {
+            return self.days(due).len().into();
+        }
+        let by_hand: BTreeSet<CivilDay> = Self {
+            bridged: None,
+            ..*self
+        }
+        .settled(due);
+        let read = self.read(due).filter(|(day, _)| !by_hand.contains(day));
+        let seconds = read.map(|(_, readings)| of_day(readings, interval_s));
+        let most = u64::from(due.days().unsigned_abs()) * u64::from(DAY_S);
+        let whole = by_hand.len() as u64 * u64::from(DAY_S);
+        days_of((seconds.sum::<u64>() + whole).min(most))
+    }
+}
+
+/// The seconds of `due` that the readings of `part` tell of.
+fn seconds(part: &SeriesDays, due: DayRange, interval_s: u32) -> u64 {
+    let whole = part
+        .span()
+        .is_some_and(|(first, last)| due.contains(first) && due.contains(last));
+    // The usual case: the whole book is asked, and no day has more readings than expected.
+    if whole && u64::from(part.most_readings) * u64::from(interval_s) <= u64::from(DAY_S) {
+        return u64::from(part.whole.readings) * u64::from(interval_s);
+    }
+    let within = part.days.iter().filter(|(day, _)| due.contains(*day));
+    within
+        .map(|(_, fold)| of_day(fold.readings, interval_s))
+        .sum()
+}
+
+/// The seconds that the readings of one day tell of: no more than a day, or than one reading's interval.
+fn of_day(readings: u32, interval_s: u32) -> u64 {
+    let most = u64::from(interval_s.max(DAY_S));
+    (u64::from(readings) * u64::from(interval_s)).min(most)
+}
+
+/// Seconds in days.
+fn days_of(seconds: u64) -> Decimal {
+    Decimal::from(seconds) / Decimal::from(DAY_S)
+}
