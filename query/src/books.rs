@@ -7,6 +7,7 @@
 //! (modulus, rating, multiplier, changes) than the registry has now: each total says by which.
 
 mod assemble;
+mod late;
 mod open;
 mod past;
 
@@ -24,6 +25,7 @@ use greenpark_model::{
     id::{EnterpriseId, ParkId},
 };
 
+use late::LateDay;
 pub(crate) use open::{hot_in_order, read_files};
 
 use crate::{
@@ -45,14 +47,14 @@ pub(crate) struct Newest {
 }
 
 /// One series' days of one book, in order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SeriesDays {
     pub(crate) key: SeriesKey,
     pub(crate) days: Vec<(CivilDay, DayFold)>,
     /// Days with duplicates or conflicts, and how many of each.
     pub(crate) repeats: Vec<(CivilDay, u32, u32)>,
-    /// Days with readings that came late, and how many of them count.
-    pub(crate) late: Vec<(CivilDay, u32)>,
+    /// Days with readings that came late.
+    pub(crate) late: Vec<Arc<LateDay>>,
     /// The last reading of the last day, if that day's rows were read.
     pub(crate) newest: Option<Newest>,
     /// All days joined into one fold.
@@ -106,7 +108,7 @@ struct OpenFold {
     fold: DayFold,
     duplicates: u32,
     conflicts: u32,
-    late: u32,
+    late: Option<Arc<LateDay>>,
     newest: Option<Newest>,
 }
 

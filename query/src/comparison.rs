@@ -157,7 +157,7 @@ pub(crate) fn forecast_of(
     let is_open = |told: &Told| told.unsound.iter().any(Reason::is_open);
     let runs = years.last().is_some_and(|(year, _)| *year < plan.end_year);
     let over = || years.iter().filter(|(_, told)| !is_open(told));
-    let last = over().last().filter(|_| over().count() > 1);
+    let last = over().next_back().filter(|_| over().count() > 1);
     let ends = [years.first(), last];
     let unsound = reasons(ends.into_iter().flatten());
     if runs && !unsound.is_empty() {

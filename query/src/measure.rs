@@ -28,7 +28,7 @@ use rust_decimal::Decimal;
 use crate::{
     books::SeriesDays,
     corrections::{Corrected, Correction, consume_corrected},
-    implausible::{self, Implausible},
+    implausible::Implausible,
     park_days::ParkDays,
     quality::QualityRules,
     sides::Sides,
@@ -311,18 +311,7 @@ impl Measured {
         };
         let counting = park.counting(enterprise, series, range);
         self.note_kinds(&of, &counting, range, &name);
-        let found = implausible::of(
-            parts,
-            &traits,
-            series.kind,
-            (&counting.days, question.rules.quality.times()),
-        );
-        self.implausible
-            .extend(found.into_iter().map(|found| Implausible {
-                meter: name(),
-                quantity: series.quantity,
-                found,
-            }));
+        self.note_implausible(question, &of, (&traits, &counting.days), &name);
         let (mut readings, mut by_hand) = (0, false);
         for counted in counting.days {
             let entry = meter.and_then(|meter| meter.nearest(counted.first()));

@@ -22,7 +22,7 @@ use crate::{
     scope::Scope,
 };
 
-pub(crate) use late::Came;
+pub(crate) use late::{Came, Concern};
 
 /// One park, for one range and one asker.
 #[derive(Debug)]

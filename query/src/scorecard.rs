@@ -75,12 +75,9 @@ pub(crate) fn declared(
         Some((base, current)) => (base, Some(current)),
         None => (base, told),
     };
-    let changes = matches!(of.form, Form::YearlyGrowth(_) | Form::Fall(_));
-    let unsound = match (figures, figure) {
-        (Some([base, _]), Some(_)) if changes => reasons([base]),
-        (Some([base, current]), None) if told.is_none() => {
-            reasons(changes.then_some(base).into_iter().chain([current]))
-        }
+    let unsound = match figures {
+        // What was declared is judged by what was declared.
+        Some(figures) if figure.is_some() || told.is_none() => against(of.form, figures),
         _ => Vec::new(),
     };
     let mut line = pb::ScorecardLine {
@@ -118,11 +115,28 @@ pub(crate) fn declared(
         ));
         return line;
     };
+    judge(of.form, (plan, year), (base, value), &mut line);
+    line
+}
+
+/// Why figures of the base and the judged year are not judged: the base year has a part in changes alone.
+fn against(form: Form, [base, current]: &[(i16, Told); 2]) -> Vec<pb::UnsoundReason> {
+    let changes = matches!(form, Form::YearlyGrowth(_) | Form::Fall(_));
+    reasons(changes.then_some(base).into_iter().chain([current]))
+}
+
+/// Judges `value` in a line, with the value of the base year where the form needs one.
+fn judge(
+    form: Form,
+    (plan, year): (&Plan, i16),
+    (base, value): (Option<Decimal>, Decimal),
+    line: &mut pb::ScorecardLine,
+) {
     let years = Years {
         elapsed: year.saturating_sub(plan.base_year),
         of: plan.years(),
     };
-    match of.form.judge(base, value, years) {
+    match form.judge(base, value, years) {
         Ok(standing) => {
             let progress = standing.progress;
             line.progress_percent = progress.map(percent).unwrap_or_default();
@@ -133,7 +147,6 @@ pub(crate) fn declared(
         }
         Err(error) => line.notes.push(error.to_string()),
     }
-    line
 }
 
 fn percent(part: Decimal) -> String {

@@ -111,7 +111,7 @@ async fn every_acknowledged_reading_is_in_the_log_across_restarts_of_the_endpoin
             let again = Endpoint::start(address, &log).await;
             *endpoint.lock().expect("not poisoned") = Some(again);
         }
-        let payload = payload::single(HEAD, START_MS + n * 1_000, "1.5", Flag::Normal);
+        let payload = payload::single(HEAD, START_MS + n * 1_000, "1.5", Flag::Normal, None);
         let message = Message {
             topic: Arc::from("park/p/e/g/up/readings"),
             payload,

@@ -26,7 +26,7 @@ enum Folded {
     No,
     /// They do.
     Yes,
-    /// They were folded by other traits of a meter than the registry has now.
+    /// They were folded by other traits of a meter than the registry has now, or from readings that came late.
     Unsure,
 }
 
@@ -87,7 +87,8 @@ impl<'a> Sealed<'a> {
                 } else {
                     *total.rules == *traits.on(total.day).rules(kind)
                 };
-                if !same {
+                // A day with late readings is read, so that it can be folded without them.
+                if !same || total.late > 0 {
                     sealed.folded = Folded::Unsure;
                 } else if sealed.folded == Folded::No {
                     sealed.folded = Folded::Yes;
@@ -241,7 +242,7 @@ impl SeriesDays {
 
     fn push_open(&mut self, day: CivilDay, open: &OpenFold) {
         self.push(day, open.fold.clone(), open.duplicates, open.conflicts);
-        self.push_late(day, open.late);
+        self.late.extend(open.late.clone());
         self.newest = open.newest;
     }
 
@@ -252,14 +253,6 @@ impl SeriesDays {
             total.duplicates,
             total.conflicts,
         );
-        self.push_late(total.day, total.late);
-    }
-
-    /// Says how many readings of a day that was pushed came late.
-    pub(crate) fn push_late(&mut self, day: CivilDay, late: u32) {
-        if late > 0 {
-            self.late.push((day, late));
-        }
     }
 
     /// Sorts what was pushed. A day stands once, unless totals were published twice for one revision;
@@ -272,8 +265,8 @@ impl SeriesDays {
             self.days.dedup_by_key(|(day, _)| *day);
             self.repeats.sort_by_key(|(day, ..)| *day);
             self.repeats.dedup_by_key(|(day, ..)| *day);
-            self.late.sort_by_key(|(day, _)| *day);
-            self.late.dedup_by_key(|(day, _)| *day);
+            self.late.sort_by_key(|of| of.day);
+            self.late.dedup_by_key(|of| of.day);
             if self.days.last().map(|(day, _)| *day) != last_read {
                 self.newest = None;
             }

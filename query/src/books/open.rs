@@ -20,7 +20,7 @@ use greenpark_model::{
 };
 
 use crate::{
-    books::{Books, DayFolds, Load, Newest, OpenFold, assemble::Sealed},
+    books::{Books, DayFolds, LateDay, Load, Newest, OpenFold, assemble::Sealed},
     cache,
     decode::{FileRows, READINGS_COLUMNS, Total},
     engine::{self, Engine, Work},
@@ -158,7 +158,7 @@ impl Books {
             let known = |key: &SeriesKey| duplicates.get(&(key.clone(), wanted.day)).copied();
             let folds = DayFolds {
                 print: wanted.print,
-                folds: fold_rows(&parts, known, registry),
+                folds: fold_rows(&parts, known, registry, wanted.day),
                 hot: hot.iter().flat_map(Rows::enterprises).cloned().collect(),
                 read,
             };
@@ -258,6 +258,7 @@ fn fold_rows(
     parts: &[&Rows],
     sealed_duplicates: impl Fn(&SeriesKey) -> Option<u32>,
     registry: &registry::Park,
+    day: CivilDay,
 ) -> Vec<OpenFold> {
     let mut before: HashMap<&SeriesKey, usize> = HashMap::new();
     for (key, span) in parts.iter().flat_map(|rows| rows.spans()) {
@@ -274,14 +275,14 @@ fn fold_rows(
                 .get(key)
                 .map_or(0, |&count| count.saturating_sub(span.len()));
             let conflicts = columns.superseded.iter().filter(|s| **s).count();
-            let late = merged.rows.late_in(span.clone()).count();
+            let late = LateDay::of(day, (key, &merged.rows, span.clone()), &traits);
             let newest = span.rev().find(|&row| !merged.rows.superseded[row]);
             OpenFold {
                 key: key.clone(),
                 fold: fold_day(key.series.kind, &traits, columns),
                 duplicates: count(dropped).saturating_add(sealed_duplicates(key).unwrap_or(0)),
                 conflicts: count(conflicts),
-                late: count(late),
+                late,
                 newest: newest.and_then(|row| newest_of(&merged.rows, row)),
             }
         })

@@ -40,7 +40,7 @@ impl Case<'_> {
         meters.sort();
         meters.dedup();
         let asked = self.threshold("implausible.move");
-        Ok((found > asked).then(|| Reason::Implausible {
+        Ok((found > asked).then_some(Reason::Implausible {
             share: Share { found, asked },
             readings,
             meters,

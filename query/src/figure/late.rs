@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use super::{denominator, is_per_declared, numerator::Numerator, soundness::Case, together};
 use crate::{
     error::QueryError,
-    park_days::{Came, ParkDays},
+    park_days::{Came, Concern, ParkDays},
     statistics::Finality,
 };
 
@@ -32,13 +32,17 @@ impl Case<'_> {
             let of_park = of_park.filter(|(of, _)| of.park == park.park);
             of_park.map(|(_, enterprise)| enterprise).collect()
         };
-        let range = self.question.range;
-        let parks: Vec<ParkDays> = self
-            .population
-            .parks
-            .iter()
-            .map(|park| park.before(since, (&members(park), range), &mut came))
-            .collect();
+        let quantities = |quantity| self.question.concerns(quantity);
+        let mut parks = Vec::new();
+        for park in &self.population.parks {
+            let members = members(park);
+            let concern = Concern {
+                members: &members,
+                quantities: &quantities,
+                range: self.question.range,
+            };
+            parks.push(park.before(since, concern, &mut came));
+        }
         if came.is_empty() {
             return Ok(None);
         }

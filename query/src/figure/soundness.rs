@@ -23,6 +23,9 @@ pub(super) struct Case<'a> {
     pub(super) denominator: &'a Denominator,
 }
 
+/// Makes a reason of the names concerned.
+type Naming = fn(Vec<String>) -> Reason;
+
 impl Case<'_> {
     /// Why no verdict is given on the figure, in the order of
     /// [`NAMES`](greenpark_model::soundness::NAMES); empty where it is sound.
@@ -118,7 +121,7 @@ impl Case<'_> {
         // An energy whose declared side has no meter was not read on the side that counts.
         silent.extend(measured.side_unmetered.keys().cloned());
         let prorated = denominator.prorated.clone();
-        let named: [(Vec<String>, fn(Vec<String>) -> Reason); 4] = [
+        let named: [(Vec<String>, Naming); 4] = [
             (prorated, |enterprises| Reason::Prorated { enterprises }),
             (undeclared.chain(incomplete).collect(), |enterprises| {
                 Reason::Undeclared { enterprises }

@@ -3,11 +3,18 @@
 use greenpark_model::{
     amount::Sum,
     day::DayRange,
+    fold::Traits,
     quantity::{Medium, Quantity},
 };
 
-use super::{By, Measured, OneSeries};
-use crate::{books::SeriesDays, corrections::Corrected, counting::Counting, sides::Sides};
+use super::{By, Measured, Metered, OneSeries, Question};
+use crate::{
+    books::SeriesDays,
+    corrections::Corrected,
+    counting::Counting,
+    implausible::{self, Implausible},
+    sides::Sides,
+};
 
 impl Measured {
     /// Keeps what is uncertain about the sides of the energies of `name`.
@@ -47,6 +54,25 @@ impl Measured {
         if !other.is_empty() {
             self.other_kind.insert(name());
         }
+    }
+
+    /// Keeps what the meter cannot, or hardly can, have measured on `days`.
+    pub(super) fn note_implausible(
+        &mut self,
+        question: &Question<'_>,
+        of: &OneSeries<'_>,
+        (traits, days): (&Traits, &[DayRange]),
+        name: &dyn Fn() -> String,
+    ) {
+        let Metered { quantity, kind, .. } = of.series;
+        let times = question.rules.quality.times();
+        let found = implausible::of(of.parts, traits, *kind, (days, times));
+        self.implausible
+            .extend(found.into_iter().map(|found| Implausible {
+                meter: name(),
+                quantity: *quantity,
+                found,
+            }));
     }
 
     /// Keeps that a meter without a registry entry measured what was booked.

@@ -12,6 +12,7 @@ use greenpark_archive::{
 use greenpark_model::{
     day::{DayRange, Instant},
     id::{EnterpriseId, MeterId, ParkId},
+    quantity::Quantity,
 };
 
 use super::{Park, body, take::take};
@@ -71,15 +72,16 @@ impl Park {
         made
     }
 
-    /// The corrections of a meter that are in force on a day of `range`.
+    /// The corrections of a meter's quantities that are in force on a day of `range`.
     pub(crate) fn corrections_in(
         &self,
         (enterprise, meter): (&EnterpriseId, &MeterId),
+        quantities: &dyn Fn(Quantity) -> bool,
         range: DayRange,
     ) -> Vec<&Correction> {
-        let of_meter = self
-            .all_corrections()
-            .filter(|(key, _)| key.enterprise == *enterprise && key.meter == *meter);
+        let of_meter = self.all_corrections().filter(|(key, _)| {
+            key.enterprise == *enterprise && key.meter == *meter && quantities(key.quantity)
+        });
         let all = of_meter.flat_map(|(_, corrections)| corrections);
         all.filter(|of| of.days.overlaps(range)).collect()
     }

@@ -26,6 +26,7 @@ mod registry;
 mod sides;
 mod sound_years;
 mod soundness;
+mod soundness_late;
 mod soundness_terms;
 mod statements;
 mod withdrawals;

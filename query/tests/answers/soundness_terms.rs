@@ -5,10 +5,16 @@ use greenpark_proto::query::v1::{self as pb, UnsoundKind, Verdict};
 
 use crate::{fixture::*, sound_years::*};
 
-/// `e` with these kWh and this value added in 2020 and 2025.
+/// `e` with these kWh, of a meter of both ways, and this value added in 2020 and 2025.
 async fn of(kwh: [&str; 2], added: [&str; 2]) -> World {
     let mut world = World::new().await;
-    world.register_yearly("e").await;
+    world.register_enterprise(PARK, "e", true).await;
+    let entry = meter("e", "electricity", "electricity", "interval", YEARLY);
+    let both_ways = pb::Meter {
+        bidirectional: true,
+        ..entry
+    };
+    world.register_meter(both_ways).await;
     for (of, kwh) in [2020, 2025].into_iter().zip(kwh) {
         world
             .seal_all(vec![june("e", of, &[("electricity", kwh)])])
@@ -342,4 +348,41 @@ async fn a_year_that_runs_is_forecast_from_the_years_that_are_over() {
         [(UnsoundKind::NotPositive, 2022)]
     );
     world.stop().await;
+}
+
+#[tokio::test]
+async fn an_amount_beyond_the_meter_withholds_the_verdict_where_it_would_move_the_figure() {
+    // Rated for 100 kWh an hour: 900 billion are set aside, and so is what is below zero of a meter of one way.
+    for (kwh, sound) in [("900000000000", false), ("-5000", false), ("-3000", true)] {
+        let mut world = World::new().await;
+        world.register_enterprise(PARK, "e", true).await;
+        let rated = pb::Meter {
+            rated_per_hour: "100".to_owned(),
+            ..meter("e", "electricity", "electricity", "interval", YEARLY)
+        };
+        world.register_meter(rated).await;
+        for (of, used) in [(2020, "800000"), (2025, "640000")] {
+            world
+                .seal_all(vec![june("e", of, &[("electricity", used)])])
+                .await;
+        }
+        let odd = one_day("e", day("2025-08-01"), &[("electricity", kwh)]);
+        world.seal_all(vec![odd]).await;
+        world
+            .declare_years("e", &[(2020, "1000"), (2025, "1000")])
+            .await;
+        let target = world.energy_target().await;
+        let figure = world.energy(NAME, year(2025)).await;
+        assert_eq!(value(&figure.components[0].amount), "640000");
+        if sound {
+            assert_eq!(target.unsound, []);
+        } else {
+            withheld(&target);
+            assert_eq!(told(&target.unsound), [(UnsoundKind::Implausible, 2025)]);
+            let reason = &target.unsound[0];
+            assert_eq!((reason.count, reason.threshold.as_str()), (1, "0.005"));
+            assert_eq!(reason.names, [format!("{NAME}/meters/electricity")]);
+        }
+        world.stop().await;
+    }
 }

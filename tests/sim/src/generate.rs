@@ -75,8 +75,8 @@ fn work(random: &mut Random) -> Op {
         },
         24..=25 => Op::Weigh {
             gateway: gateway(random),
-            loads: 1,
-            tickets: false,
+            loads: 1 + random.few(3),
+            tickets: random.once_in(2),
         },
         26..=27 => Op::Measure {
             gateway: gateway(random),

@@ -1,9 +1,14 @@
 //! Totals are read back as they were written.
 
 use greenpark_model::{
-    fold::{Odd, Stretch},
+    amount::{Amount, Sum},
+    day::Instant,
+    fold::{Odd, Outcomes, Stretch},
+    id::MeterId,
     quantity::{Medium, Quantity},
+    reading::Kind,
 };
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,111 @@
+//! Readings that came for a year after it was final (FAULTS A14): a gateway whose clock fell back.
+
+use greenpark_archive::{
+    builder::RowsBuilder,
+    rows::{Late, Rows, SeriesKey},
+};
+use greenpark_model::{
+    day::{CivilDay, Instant},
+    id::GatewayId,
+    reading::{Flag, Kind},
+};
+use greenpark_proto::query::v1::{UnsoundKind, Verdict};
+
+use crate::{fixture::*, sound_years::*};
+
+/// A reading of `e`'s meter that gateway `gw-late` sent `days` days after the fixture's now.
+fn late(of: CivilDay, kwh: &str, days: i32) -> (CivilDay, Rows) {
+    let mut builder = RowsBuilder::new();
+    let key = builder.key(&SeriesKey {
+        enterprise: enterprise("e"),
+        series: series("electricity", "electricity", Kind::Interval),
+    });
+    builder.push(key, at(of, 9), micro(kwh), Flag::Normal.code());
+    let received = day("2026-11-23").plus(days);
+    let late = Late {
+        received: Instant(at(received, 12)),
+        gateway: GatewayId::new("gw-late").expect("an id"),
+    };
+    builder.late(0, late);
+    (of, builder.finish().rows)
+}
+
+#[tokio::test]
+async fn readings_after_a_year_was_final_are_named_with_their_gateway_until_it_is_confirmed() {
+    for with in [With::Totals, With::NoTotals] {
+        let mut world = two_years().await;
+        world.set_now(day("2026-11-26"), 12);
+        let (first, second) = (day("2025-02-01"), day("2025-02-02"));
+        let came = [late(first, "500", 1), late(second, "500", 2)];
+        world.seal(PARK, &came, 1, with).await;
+        let target = world.energy_target().await;
+        withheld(&target);
+        let [reason] = &target.unsound[..] else {
+            panic!("one reason: {:?}", target.unsound)
+        };
+        assert_eq!(
+            (reason.kind(), reason.year),
+            (UnsoundKind::LateChange, 2025)
+        );
+        assert_eq!((reason.late_readings, reason.late_corrections), (2, 0));
+        assert_eq!(reason.gateways, ["gw-late"]);
+        assert_eq!(reason.names, [format!("{NAME}/meters/electricity")]);
+        // 1,000 of 801,000 kWh.
+        assert_eq!(reason.share, "0.001248");
+        let [first, last, since] = [
+            reason.first_arrived,
+            reason.last_arrived,
+            reason.final_since,
+        ]
+        .map(|stamp| stamp.expect("an instant").seconds);
+        assert_eq!((first - since, last - since), (86_400, 2 * 86_400));
+        for part in [
+            "2 late reading(s) from gw-late",
+            "after the period was final",
+        ] {
+            assert!(reason.detail.contains(part), "{}", reason.detail);
+        }
+        // They count all the same, and another year has no part in it.
+        let figure = world.energy(NAME, year(2025)).await;
+        assert_eq!(value(&figure.components[0].amount), "801000");
+        assert_eq!(world.energy(NAME, year(2020)).await.unsound, []);
+        world.declare_years("e", &[(2025, "1000")]).await;
+        let confirmed = world.energy_target().await;
+        assert_eq!(
+            (confirmed.verdict(), &confirmed.unsound),
+            (Verdict::Met, &Vec::new())
+        );
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn late_readings_before_a_year_was_final_or_of_little_change_no_verdict() {
+    let mut world = two_years().await;
+    let before = [late(day("2025-02-01"), "5000", -1)];
+    world.seal(PARK, &before, 1, With::Totals).await;
+    world.set_now(day("2026-11-26"), 12);
+    let little = [late(day("2025-02-02"), "800", 1)];
+    world.seal(PARK, &little, 1, With::Totals).await;
+    let target = world.energy_target().await;
+    assert_eq!(
+        (target.verdict(), &target.unsound),
+        (Verdict::Met, &Vec::new())
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_late_reading_that_is_not_sealed_yet_is_named_as_well() {
+    let mut world = two_years().await;
+    world.set_now(day("2026-11-26"), 12);
+    let (of, rows) = late(day("2025-02-01"), "50000", 1);
+    world.hot(PARK, of, 7, &rows).await;
+    let figure = world.energy(NAME, year(2025)).await;
+    // While the day is open the year is not final; once it is sealed again it says what came.
+    assert_eq!(kinds(&figure.unsound), [UnsoundKind::Open]);
+    world.seal(PARK, &[(of, rows)], 1, With::Totals).await;
+    let figure = world.energy(NAME, year(2025)).await;
+    assert_eq!(kinds(&figure.unsound), [UnsoundKind::LateChange]);
+    world.stop().await;
+}
