@@ -32,10 +32,10 @@ pub(crate) enum Room {
 }
 
 fn settings(room: Room) -> Settings {
-    let usual = Settings::default().memory;
+    let usual = Settings::default();
     Settings {
         memory: match room {
-            Room::Plenty => usual,
+            Room::Plenty => usual.memory,
             Room::Scarce => (128 << 20) + 16 * 384,
         },
         group: GROUP.to_owned(),
@@ -43,6 +43,7 @@ fn settings(room: Room) -> Settings {
         quiet: std::time::Duration::from_millis(100),
         flush_interval: std::time::Duration::from_millis(200),
         messages_interval: std::time::Duration::from_millis(900),
+        dead_letters: usual.dead_letters,
     }
 }
 

@@ -16,7 +16,7 @@ pub enum LettersCommand {
     /// Write dead letters with what was sent, one a line.
     Export(ExportArgs),
     /// Send dead letters again to an MQTT server, as they were sent, and record that they were.
-    Replay(ResendArgs),
+    Replay(Box<ResendArgs>),
 }
 
 /// Which dead letters.
