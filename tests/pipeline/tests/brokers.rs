@@ -93,7 +93,7 @@ async fn dead_letters_in_kafka_are_found_and_sent_again_once() {
         settings.kafka.prefix = own;
         settings.kafka.partitions = 2;
     });
-    letters::course(site.await).await;
+    Box::pin(letters::course(site.await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

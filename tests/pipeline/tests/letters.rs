@@ -4,5 +4,5 @@ use greenpark_tests_pipeline::{letters, site::Site};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_refused_is_found_mended_and_sent_again_once() {
-    letters::course(Site::start().await).await;
+    Box::pin(letters::course(Site::start().await)).await;
 }
