@@ -83,7 +83,8 @@ pub struct DayFold {
 /// What few days have: more than one stretch, something set aside, or a flow below zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Odd {
-    /// All the stretches of a counter's day, where there is more than one.
+    /// All the stretches of a counter's day, where there is more than one, or a register at an end of the only
+    /// one does not count as long as nothing is known of other days.
     pub stretches: Vec<Stretch>,
     /// What was set aside as no consumption: the rises of jumps, and amounts beyond what the meter can measure,
     /// each as an amount above zero.

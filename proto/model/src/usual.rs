@@ -65,16 +65,16 @@ impl<'a> Usual<'a> {
             }
             known
         });
-        let passed = leap
-            .after
-            .instant
-            .day()
-            .days_since(leap.before.instant.day());
+        let passed = days_between(leap.before, leap.after).max(1);
         known.readings >= LIFE_READINGS_MIN
-            && known.largest_beside(leap).is_some_and(|largest| {
-                leap.rise.0 > largest * LIFE_TIMES * i128::from(passed.max(1))
-            })
+            && known
+                .largest_beside(leap)
+                .is_some_and(|largest| leap.rise.0 > largest * LIFE_TIMES * passed)
     }
+}
+
+fn days_between(from: Point, to: Point) -> i128 {
+    i128::from(to.instant.day().days_since(from.instant.day()))
 }
 
 impl Year {
@@ -94,7 +94,7 @@ impl Year {
                 .multiplier_at(to.instant)
                 .between(from.register, to.register)
                 .0,
-            days: i128::from(to.instant.day().days_since(from.instant.day()).max(1)),
+            days: days_between(from, to).max(1),
         };
         let pairs = ends.windows(2).map(|pair| (pair[0].0, pair[1].0));
         let pairs = pairs.chain(ends.last().copied());
@@ -108,12 +108,18 @@ impl Year {
         let beside = self.paces.iter().map(|pace| {
             let holds =
                 pace.from.instant <= leap.before.instant && leap.after.instant <= pace.to.instant;
-            let rise = if holds { leap.rise.0 } else { 0 };
-            (pace.amount - rise) / pace.days
+            if holds {
+                // Neither what leaps nor the days that nobody read it in.
+                let days = pace.days - days_between(leap.before, leap.after);
+                (pace.amount - leap.rise.0) / days.max(1)
+            } else {
+                pace.amount / pace.days
+            }
         });
         let mut beside: Vec<i128> = beside.filter(|amount| *amount > 0).collect();
         beside.sort_unstable();
-        let middle = beside.len().checked_sub(2)?.div_ceil(2);
+        // One other day alone says little; of two, the larger says what the meter can do.
+        let middle = (beside.len() > 1).then_some(beside.len() / 2)?;
         let mut largest = *beside.get(middle)?;
         for amount in &beside[middle..] {
             if *amount > largest.saturating_mul(LIFE_TIMES) {

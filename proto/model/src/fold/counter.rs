@@ -67,13 +67,16 @@ fn decide(mut fold: DayFold, mut odd: Odd, life: &Life<'_>) -> DayFold {
             Piece::Edge { .. } => {}
         }
     }
-    if let Some((first, last)) = explanation.ends(life) {
+    let ends = explanation.ends(life);
+    if let Some((first, last)) = ends {
         (fold.first, fold.last) = (Some(first), Some(last));
     }
-    if let [only] = stretches.as_slice() {
-        (fold.head, fold.tail) = (only.head, only.tail);
-    } else {
-        odd.stretches = stretches;
+    // A register at an end that is left out for now is kept: whoever knows the days beside it may believe it.
+    match stretches.as_slice() {
+        [only] if ends == Some((only.first, only.last)) => {
+            (fold.head, fold.tail) = (only.head, only.tail);
+        }
+        _ => odd.stretches = stretches,
     }
     fold.odd = (odd != Odd::default()).then(|| Arc::new(odd));
     fold

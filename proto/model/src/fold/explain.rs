@@ -23,15 +23,17 @@ use crate::{
 };
 
 /// What each part of an explanation costs. A dip or a spike is likelier than two strange steps, a reset or a
-/// jump is likelier than losing registers that agree with each other, and an end that stands alone says little.
+/// jump is likelier than losing registers that agree with each other, and one reading at an end says little.
 mod cost {
     pub(super) const RESET: u64 = 3_000;
     pub(super) const TREMBLE: u64 = 2_500;
+    pub(super) const SEVERAL_LEFT_OUT: u64 = 2_600;
     pub(super) const LEFT_OUT: u64 = 2_000;
     pub(super) const LEAP: u64 = 1_500;
     pub(super) const ROLLOVER: u64 = 1_200;
     pub(super) const WITHIN_RATING: u64 = 1_200;
     pub(super) const AT_AN_END: u64 = 700;
+    pub(super) const CATCHES_UP: u64 = 100;
 }
 
 /// Plateaus between two links that may be other than they seem.
@@ -175,7 +177,7 @@ impl Explainer<'_> {
         });
         let few = at <= GLITCH_STRETCHES_MAX;
         (outer && few).then(|| Reached {
-            cost: at_an_end(at),
+            cost: self.at_an_end(at, 0),
             from: None,
             step: None,
         })
@@ -190,7 +192,7 @@ impl Explainer<'_> {
             if at < end && !(soon && self.is_outer(at + 1)) {
                 break;
             }
-            let cost = reached[at].cost.saturating_add(at_an_end(end - at));
+            let cost = reached[at].cost.saturating_add(self.at_an_end(end - at, end));
             if best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, at));
             }
@@ -209,6 +211,24 @@ impl Explainer<'_> {
         alone && strange
     }
 
+    /// What so many segments cost that are left out at an end, `outermost` being the first or the last of all.
+    /// One reading there says little, and all ones say nothing; a register that was read twice says as much as
+    /// any other.
+    fn at_an_end(&self, many: usize, outermost: usize) -> u64 {
+        let Some(more) = many.checked_sub(1) else {
+            return 0;
+        };
+        let (first, last) = (self.first(outermost), self.last(outermost));
+        let says_little = first.instant == last.instant || is_all_ones(first.register);
+        let cost = if says_little {
+            cost::AT_AN_END
+        } else {
+            cost::LEFT_OUT
+        };
+        let more = u64::try_from(more).unwrap_or(u64::MAX);
+        cost::LEFT_OUT.saturating_mul(more).saturating_add(cost + 1)
+    }
+
     /// What it costs to go from a segment to a later one, and by which step.
     fn way(&self, from: usize, to: usize) -> Option<(u64, Step)> {
         let step = self.life.traits.step(self.last(from), self.first(to));
@@ -222,7 +242,7 @@ impl Explainer<'_> {
         if after.instant.0 - before.instant.0 > most {
             return None;
         }
-        let many = u64::try_from(skipped.len()).unwrap_or(u64::MAX);
+        let left_out: u64 = skipped.clone().map(|of| self.left_out_cost(of)).sum();
         if step.onward().is_some() {
             let bridged = !self.is_open(from, to)
                 && skipped
@@ -233,16 +253,20 @@ impl Explainer<'_> {
             } else {
                 0
             };
-            return bridged.then_some((cost::LEFT_OUT.saturating_mul(many) + 1 + passed, step));
+            return bridged.then_some((left_out + 1 + passed, step));
         }
         let strange = (from..to)
             .all(|split| matches!(self.splits[split], Split::Hard(Step::Fall | Step::Excess)));
-        (alone && strange).then(|| {
-            (
-                cost::LEFT_OUT.saturating_mul(many) + strange_cost(step),
-                step,
-            )
-        })
+        (alone && strange).then(|| (left_out + strange_cost(step), step))
+    }
+
+    /// What it costs to leave out a segment.
+    fn left_out_cost(&self, segment: usize) -> u64 {
+        if self.segments[segment].is_alone() {
+            cost::LEFT_OUT
+        } else {
+            cost::SEVERAL_LEFT_OUT
+        }
     }
 
     /// The link after a segment, taken for what it seems.
@@ -267,12 +291,15 @@ impl Explainer<'_> {
             comes_back,
             falls_back,
             leaps,
-            ..
+            catches_up,
+            rolls: _,
         } = soft;
-        if comes_back || leaps || (falls_back && !self.is_rated(segment)) {
-            cost::LEAP
-        } else if falls_back {
+        if falls_back && self.is_rated(segment) {
             cost::WITHIN_RATING
+        } else if comes_back || leaps || falls_back {
+            cost::LEAP
+        } else if catches_up {
+            cost::CATCHES_UP
         } else {
             0
         }
@@ -282,9 +309,18 @@ impl Explainer<'_> {
     /// the beginning of a spike, within a stretch of more.
     fn is_open(&self, from: usize, to: usize) -> bool {
         let alone = |segment: usize| self.segments[segment].is_alone();
-        let after = matches!(self.splits[from], Split::Soft(soft) if soft.comes_back);
+        let after = matches!(self.splits[from], Split::Soft(soft) if soft.comes_back || soft.catches_up);
         let before = matches!(self.splits[to - 1], Split::Soft(soft) if soft.falls_back);
         (after && !alone(from + 1)) || (before && !alone(to - 1))
+    }
+
+    /// Whether a register that stands alone shows what the meter only came to later.
+    fn is_too_early(&self, segment: usize, before: Point) -> bool {
+        let caught_up =
+            matches!(self.splits.get(segment), Some(Split::Soft(soft)) if soft.catches_up);
+        caught_up
+            && self.segments[segment].is_alone()
+            && self.life.traits.step(before, self.first(segment)) == Step::Excess
     }
 
     /// Whether a segment lies beyond where the register went on the way from `before` to `after`.
@@ -318,7 +354,7 @@ impl Explainer<'_> {
         let alone = self.segments[segment].is_alone();
         let over = alone && first.register > before.register.max(after.register);
         let anew = matches!(step, Step::Restart(_)) && over;
-        anew || beyond(before.register, after.register)
+        anew || self.is_too_early(segment, before) || beyond(before.register, after.register)
     }
 }
 
@@ -328,17 +364,6 @@ fn strange_cost(step: Step) -> u64 {
         Step::Tremble(_) => cost::TREMBLE,
         _ => cost::RESET,
     }
-}
-
-/// What so many registers cost that are left out at an end.
-fn at_an_end(many: usize) -> u64 {
-    let Some(more) = many.checked_sub(1) else {
-        return 0;
-    };
-    let more = u64::try_from(more).unwrap_or(u64::MAX);
-    cost::LEFT_OUT
-        .saturating_mul(more)
-        .saturating_add(cost::AT_AN_END + 1)
 }
 
 impl Explanation {

@@ -11,6 +11,7 @@
 //!   record, a restart;
 //! - at a rise after a fall that goes back to at least where the register had been: the fall may have been a dip;
 //! - at a rise before a fall that comes back to no less than where the register had been: it may have been a spike;
+//! - at a rise after one beyond the bound where both together are within it: what lies between may have been off;
 //! - at a rise of an unrated meter of [`LEAP_TIMES`] the steps beside it.
 
 use super::{Point, Step, Sum, Traits};
@@ -77,6 +78,8 @@ pub(crate) struct Soft {
     pub(crate) leaps: bool,
     /// It passes the modulus.
     pub(crate) rolls: bool,
+    /// The register before a rise beyond the bound might have come here within it.
+    pub(crate) catches_up: bool,
 }
 
 /// What lies beyond the ends of a life.
@@ -258,12 +261,24 @@ impl<'a> Life<'a> {
             falls_back: after.is_some_and(|fall| fall < 0 && rise >= -fall),
             leaps: profile.bound_per_hour.is_none() && self.leaps(link, rise, beyond),
             rolls: false,
+            catches_up: self.catches_up(link),
         };
         if soft == Soft::default() {
             Split::None
         } else {
             Split::Soft(soft)
         }
+    }
+
+    /// Whether a rise follows one beyond the bound, and both together are within it: what lies between may be off.
+    fn catches_up(&self, link: usize) -> bool {
+        let excess = link
+            .checked_sub(1)
+            .filter(|before| self.links[*before] == Link::Step(Step::Excess));
+        excess.is_some_and(|before| {
+            let (from, to) = (self.plateaus[before].last, self.plateaus[link + 1].first);
+            matches!(self.traits.step(from, to), Step::Advance(_))
+        })
     }
 
     /// Whether a rise is far larger than those beside it, one of which there must be.

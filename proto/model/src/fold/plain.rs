@@ -95,7 +95,7 @@ impl Steps {
 }
 
 /// Whether a step of rising values may be a leap: of those between values that differ, at least
-/// [`LEAP_TIMES`] the ones beside it. All steps of a day of three or fewer are seen when days are joined.
+/// [`LEAP_TIMES`] the ones beside it. The last register of such a day may be left out.
 fn leaps(values: &[i64]) -> bool {
     let mut steps = [0i64; 2];
     let (mut count, mut found) = (0usize, false);
@@ -114,8 +114,7 @@ fn leaps(values: &[i64]) -> bool {
         steps = [middle, step];
         count += 1;
     }
-    found |= count >= 2 && is_leap(steps[1], steps[0]);
-    found && count >= 3
+    found | (count >= 2 && is_leap(steps[1], steps[0]))
 }
 
 /// Whether each step is within what the meter can measure in the shortest time between two readings. A day

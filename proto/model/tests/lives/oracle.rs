@@ -29,6 +29,7 @@ struct Doubt {
     falls_back: bool,
     leaps: bool,
     named: bool,
+    catches_up: bool,
 }
 
 impl Verdict {
@@ -104,6 +105,11 @@ fn changed(traits: &Traits, from: Point, to: Point) -> bool {
     traits.changes.iter().any(|change| within(change.instant))
 }
 
+/// All ones of 32 bits at any decimal scale.
+fn is_ones(point: Point) -> bool {
+    (0..10).any(|scale| point.register.micro() == 4_294_967_295 * 10_i64.pow(scale))
+}
+
 fn goes_on(step: Step) -> Option<i128> {
     match step {
         Step::Advance(sum) | Step::Rollover(sum) | Step::Change(sum) | Step::Restart(sum) => {
@@ -147,7 +153,13 @@ impl Oracle<'_> {
                 };
                 let rises = |beside: Option<i128>| beside.is_some_and(|beside| beside > 0);
                 let rated = self.traits.profile.bound_per_hour.is_some();
+                let excess = link.checked_sub(1).filter(|of| self.step(*of) == Step::Excess);
+                let catches_up = excess.is_some_and(|of| {
+                    let step = self.traits.step(self.runs[of].1, self.runs[link + 1].0);
+                    matches!(step, Step::Advance(_))
+                });
                 Doubt {
+                    catches_up,
                     comes_back: cancels(before),
                     falls_back: cancels(after),
                     leaps: !rated
@@ -192,18 +204,16 @@ impl Oracle<'_> {
             return Some(match step {
                 Step::Rollover(_) => 1_200,
                 _ if doubt.hard => Self::strange(step),
-                _ if doubt.comes_back || doubt.leaps => 1_500,
-                _ if doubt.falls_back => {
-                    if rated {
-                        1_200
-                    } else {
-                        1_500
-                    }
-                }
+                _ if doubt.falls_back && rated => 1_200,
+                _ if doubt.comes_back || doubt.leaps || doubt.falls_back => 1_500,
+                _ if doubt.catches_up => 100,
                 _ => 0,
             });
         }
         let many = (to - from - 1) as u64;
+        let left_out: u64 = (from + 1..to)
+            .map(|of| if self.alone(of) { 2_000 } else { 2_600 })
+            .sum();
         let all_alone = (from + 1..to).all(|of| self.alone(of));
         let days = if all_alone { 93 } else { 10 };
         if many > 64 || after.instant.0 - before.instant.0 > days * DAY_MS {
@@ -214,10 +224,10 @@ impl Oracle<'_> {
                 let (link, doubt) = (self.segments[of].1, self.between(of));
                 doubt.hard && !matches!(self.step(link), Step::Tremble(_))
             });
-            return (all_alone && hard).then(|| 2_000 * many + Self::strange(step));
+            return (all_alone && hard).then(|| left_out + Self::strange(step));
         }
         let open = [
-            self.between(from).comes_back && !self.alone(from + 1),
+            (self.between(from).comes_back || self.between(from).catches_up) && !self.alone(from + 1),
             self.between(to - 1).falls_back && !self.alone(to - 1),
         ];
         if open.contains(&true) {
@@ -241,7 +251,12 @@ impl Oracle<'_> {
             let (under, over) = (last.register < low, first.register > high);
             let modulus = self.traits.profile.modulus;
             let wraps = low > high;
-            modulus.is_some_and(|modulus| first.register >= modulus)
+            let early = of + 1 < self.segments.len()
+                && self.between(of).catches_up
+                && self.alone(of)
+                && self.traits.step(before, first) == Step::Excess;
+            early
+                || modulus.is_some_and(|modulus| first.register >= modulus)
                 || (wraps && under && over)
                 || (!wraps && (under || over))
         });
@@ -250,15 +265,18 @@ impl Oracle<'_> {
         } else {
             0
         };
-        off.then_some(2_000 * many + 1 + rolls)
+        off.then_some(left_out + 1 + rolls)
     }
 
-    /// What leaving out all before the first that is believed costs, or all after the last.
-    fn outer(many: usize) -> u64 {
-        if many == 0 {
-            0
-        } else {
-            701 + 2_000 * (many as u64 - 1)
+    /// What leaving out all before the first that is believed costs, or all after the last; `outermost` is left out
+    /// for less where it is one reading or all ones.
+    fn outer(&self, many: usize, outermost: usize) -> u64 {
+        let (first, last) = self.ends(outermost);
+        let little = first.instant == last.instant || is_ones(first);
+        match many as u64 {
+            0 => 0,
+            many if little => 701 + 2_000 * (many - 1),
+            many => 1 + 2_000 * many,
         }
     }
 
@@ -267,7 +285,7 @@ impl Oracle<'_> {
         let mut best: Vec<(u64, Option<usize>)> = Vec::new();
         for to in 0..count {
             let leads = to <= 64 && (0..to).all(|of| self.alone(of) && self.between(of).hard);
-            let mut least = (if leads { Self::outer(to) } else { u64::MAX }, None);
+            let mut least = (if leads { self.outer(to, 0) } else { u64::MAX }, None);
             for from in (0..to).rev() {
                 let cost = self.cost(from, to).map(|cost| cost + best[from].0);
                 if let Some(cost) = cost.filter(|cost| *cost < least.0) {
@@ -280,15 +298,7 @@ impl Oracle<'_> {
         for last in (0..count).rev() {
             let all = |of: usize| {
                 let doubt = self.between(of - 1);
-                let first = self.ends(of).0.register.micro();
-                let mut ones = 4_294_967_295_i64 * 1_000_000_000;
-                let mut found = false;
-                while ones > 0 && ones % 10 == 0 {
-                    found |= first == ones;
-                    ones /= 10;
-                }
-                found |= first == ones;
-                self.alone(of) && (doubt.hard || found)
+                self.alone(of) && (doubt.hard || is_ones(self.ends(of).0))
             };
             let soon =
                 self.ends(count - 1).1.instant.0 - self.ends(last).1.instant.0 <= 93 * DAY_MS;
@@ -296,7 +306,7 @@ impl Oracle<'_> {
             if last + 1 < count && !(leads && soon) {
                 break;
             }
-            let cost = best[last].0 + Self::outer(count - 1 - last);
+            let cost = best[last].0 + self.outer(count - 1 - last, count - 1);
             if cost < least.0 {
                 least = (cost, last);
             }

@@ -18,6 +18,9 @@
 //!   three of its own day, and one beside midnight has no other glitch on its day;
 //! - glitches in a row that agree with each other are a jump or a reset where the day ends before the
 //!   register comes back, or where it reaches them later on the day;
+//! - glitches in a row that differ, lie below the register and come back by no more than the meter can measure are
+//!   a reset: where midnight falls must not matter, so a rise is judged by the steps beside it and no others;
+//! - a rise of a meter without a rating that is far beyond what it did in its life is set aside (FAULTS A12);
 //! - a glitch beside midnight may have readings next to it left out too: the total is exact, the split at
 //!   midnight is interpolated over a longer edge.
 
