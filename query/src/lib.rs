@@ -3,7 +3,8 @@
 //! Closed days come from the `totals` table of a book, every other day from its readings by the same fold
 //! of the model, and both through DataFusion over exactly the files of one snapshot. A figure is a Σ
 //! over a Σ, divided once, in an envelope that says what it stands on. It reads the archive and records
-//! entries in its reference table. It deliberately neither ingests nor seals, and every question needs a [`Scope`](scope::Scope) of what its asker may read.
+//! entries in its reference table. It deliberately neither ingests nor seals, and every question
+//! needs a [`Scope`](scope::Scope) of what its asker may read.
 //!
 //! | module | what it holds |
 //! |---|---|
