@@ -102,11 +102,17 @@ impl Bench {
     }
 }
 
+/// The book once a processor has sealed `days` enterprise-days, so that no hot file is left.
+async fn seal(bench: &Bench, lake: &Lake, days: usize) -> Arc<Snapshot> {
+    let running = bench.start(lake).await;
+    let book = sealed(lake, 2026, days).await;
+    running.stop().await;
+    book
+}
+
 /// The rows of the sealed file of `e`, when no hot file is left.
 async fn sealed_rows(bench: &Bench, lake: &Lake) -> Rows {
-    let running = bench.start(lake).await;
-    let book = sealed(lake, 2026, 1).await;
-    running.stop().await;
+    let book = seal(bench, lake, 1).await;
     rows(lake, &book).await.remove(0)
 }
 
@@ -212,6 +218,7 @@ async fn tickets_of_one_instant_are_amounts_of_their_own_and_dropped_ones_are_co
     assert_eq!(counts(&rows).iter().sum::<i64>(), 123_280_000);
     bench.append(&[tickets()]).await;
     bench.publish(&lake, tickets()).await;
+    seal(&bench, &lake, 1).await;
     let rows = totals(&bench, &lake).await;
     let sum: i128 = rows.iter().map(|row| row.fold.within.0).sum();
     let dropped: u32 = rows.iter().map(|row| row.duplicates).sum();
@@ -234,9 +241,7 @@ async fn readings_that_came_three_times_are_counted_for_their_own_enterprise() {
     bench
         .append(&[hours("e", 24), hours("e", 24), hours("f", 24)])
         .await;
-    let running = bench.start(&lake).await;
-    let first = sealed(&lake, 2026, 2).await;
-    running.stop().await;
+    let first = seal(&bench, &lake, 2).await;
     let dropped = |rows: &[TotalsRow], of: &str| -> u32 {
         let of_it = rows.iter().filter(|row| row.enterprise.as_str() == of);
         of_it.map(|row| row.duplicates).sum()
@@ -244,7 +249,7 @@ async fn readings_that_came_three_times_are_counted_for_their_own_enterprise() {
     let rows = totals(&bench, &lake).await;
     assert_eq!((dropped(&rows, "e"), dropped(&rows, "f")), (24, 0));
     bench.publish(&lake, hours("e", 24)).await;
-    let again = snapshot(&lake, 2026).await.expect("a book");
+    let again = seal(&bench, &lake, 2).await;
     assert_eq!(again.files, first.files, "a repeat made a new revision");
     let rows = totals(&bench, &lake).await;
     assert_eq!((dropped(&rows, "e"), dropped(&rows, "f")), (48, 0));
@@ -253,6 +258,7 @@ async fn readings_that_came_three_times_are_counted_for_their_own_enterprise() {
     bench
         .publish(&lake, Message::of(&[(start + 1, 1_000)]))
         .await;
+    seal(&bench, &lake, 2).await;
     let rows = totals(&bench, &lake).await;
     let readings: u32 = rows.iter().map(|row| row.fold.readings).sum();
     assert_eq!(readings, 24 + 25);

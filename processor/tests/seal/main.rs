@@ -74,6 +74,8 @@ impl Bench {
         let settings = Settings {
             quiet: Duration::from_millis(100),
             flush_interval: Duration::from_millis(200),
+            // The group's offset waits for it.
+            messages_interval: Duration::from_millis(100),
             memory: self.memory,
             ..Settings::default()
         };
