@@ -27,11 +27,12 @@ use crate::{
 mod cost {
     pub(super) const RESET: u64 = 3_000;
     pub(super) const TREMBLE: u64 = 2_500;
-    pub(super) const SEVERAL_LEFT_OUT: u64 = 2_600;
+    pub(super) const SEVERAL_LEFT_OUT: u64 = 2_900;
     pub(super) const LEFT_OUT: u64 = 2_000;
     pub(super) const LEAP: u64 = 1_500;
     pub(super) const ROLLOVER: u64 = 1_200;
-    pub(super) const WITHIN_RATING: u64 = 1_200;
+    pub(super) const COMES_BACK: u64 = 300;
+    pub(super) const FALLS_BACK: u64 = 200;
     pub(super) const AT_AN_END: u64 = 700;
     pub(super) const CATCHES_UP: u64 = 100;
 }
@@ -223,7 +224,7 @@ impl Explainer<'_> {
         let cost = if says_little {
             cost::AT_AN_END
         } else {
-            cost::LEFT_OUT
+            cost::SEVERAL_LEFT_OUT
         };
         let more = u64::try_from(more).unwrap_or(u64::MAX);
         cost::LEFT_OUT.saturating_mul(more).saturating_add(cost + 1)
@@ -295,8 +296,10 @@ impl Explainer<'_> {
             rolls: _,
         } = soft;
         if falls_back && self.is_rated(segment) {
-            cost::WITHIN_RATING
-        } else if comes_back || leaps || falls_back {
+            cost::FALLS_BACK
+        } else if comes_back && !falls_back && self.is_rated(segment) {
+            cost::COMES_BACK
+        } else if comes_back || falls_back || leaps {
             cost::LEAP
         } else if catches_up {
             cost::CATCHES_UP

@@ -204,15 +204,16 @@ impl Oracle<'_> {
             return Some(match step {
                 Step::Rollover(_) => 1_200,
                 _ if doubt.hard => Self::strange(step),
-                _ if doubt.falls_back && rated => 1_200,
-                _ if doubt.comes_back || doubt.leaps || doubt.falls_back => 1_500,
+                _ if doubt.falls_back && rated => 200,
+                _ if doubt.comes_back && !doubt.falls_back && rated => 300,
+                _ if doubt.comes_back || doubt.falls_back || doubt.leaps => 1_500,
                 _ if doubt.catches_up => 100,
                 _ => 0,
             });
         }
         let many = (to - from - 1) as u64;
         let left_out: u64 = (from + 1..to)
-            .map(|of| if self.alone(of) { 2_000 } else { 2_600 })
+            .map(|of| if self.alone(of) { 2_000 } else { 2_900 })
             .sum();
         let all_alone = (from + 1..to).all(|of| self.alone(of));
         let days = if all_alone { 93 } else { 10 };
@@ -276,7 +277,7 @@ impl Oracle<'_> {
         match many as u64 {
             0 => 0,
             many if little => 701 + 2_000 * (many - 1),
-            many => 1 + 2_000 * many,
+            many => 2_901 + 2_000 * (many - 1),
         }
     }
 

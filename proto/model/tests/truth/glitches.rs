@@ -59,16 +59,16 @@ fn places(rows: impl Strategy<Value = usize>) -> impl Strategy<Value = Vec<Place
     prop::collection::vec(place, 1..6)
 }
 
+/// Whether the meter or its multiplier was changed between the two.
+fn is_changed(traits: &Traits, before: TrueReading, after: TrueReading) -> bool {
+    let within = |at: i64| before.instant < at && at <= after.instant;
+    traits.changes.iter().any(|c| within(c.instant.0))
+}
+
 /// Whether the meter cannot have shown `after` that long after `before`. A change between the two would
 /// excuse anything.
 fn is_impossible(traits: &Traits, before: TrueReading, after: TrueReading) -> bool {
-    let changed = |from: i64, to: i64| {
-        traits
-            .changes
-            .iter()
-            .any(|c| from < c.instant.0 && c.instant.0 <= to)
-    };
-    if changed(before.instant, after.instant) {
+    if is_changed(traits, before, after) {
         return false;
     }
     let mut rise = i128::from(after.register - before.register);
@@ -140,7 +140,9 @@ fn would_be_seen(truth: &Truth, from: usize, shown: &[TrueReading]) -> bool {
     let falls = truth.readings[from - 2..to + 2]
         .windows(2)
         .any(|r| r[1].register < r[0].register);
-    impossible && !shown.iter().any(may_dip) && told && !falls && of_day.len() >= shown.len() + 3
+    // What [`main`](crate) says of changes.
+    let changed = is_changed(&truth.traits, before, after);
+    impossible && !changed && !shown.iter().any(may_dip) && told && !falls && of_day.len() >= shown.len() + 3
 }
 
 /// Whether a reading is the first or the last of its day.
