@@ -193,7 +193,9 @@ impl Explainer<'_> {
             if at < end && !(soon && self.is_outer(at + 1)) {
                 break;
             }
-            let cost = reached[at].cost.saturating_add(self.at_an_end(end - at, end));
+            let cost = reached[at]
+                .cost
+                .saturating_add(self.at_an_end(end - at, end));
             if best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, at));
             }
@@ -312,7 +314,8 @@ impl Explainer<'_> {
     /// the beginning of a spike, within a stretch of more.
     fn is_open(&self, from: usize, to: usize) -> bool {
         let alone = |segment: usize| self.segments[segment].is_alone();
-        let after = matches!(self.splits[from], Split::Soft(soft) if soft.comes_back || soft.catches_up);
+        let after =
+            matches!(self.splits[from], Split::Soft(soft) if soft.comes_back || soft.catches_up);
         let before = matches!(self.splits[to - 1], Split::Soft(soft) if soft.falls_back);
         (after && !alone(from + 1)) || (before && !alone(to - 1))
     }

@@ -153,7 +153,9 @@ impl Oracle<'_> {
                 };
                 let rises = |beside: Option<i128>| beside.is_some_and(|beside| beside > 0);
                 let rated = self.traits.profile.bound_per_hour.is_some();
-                let excess = link.checked_sub(1).filter(|of| self.step(*of) == Step::Excess);
+                let excess = link
+                    .checked_sub(1)
+                    .filter(|of| self.step(*of) == Step::Excess);
                 let catches_up = excess.is_some_and(|of| {
                     let step = self.traits.step(self.runs[of].1, self.runs[link + 1].0);
                     matches!(step, Step::Advance(_))
@@ -228,7 +230,8 @@ impl Oracle<'_> {
             return (all_alone && hard).then(|| left_out + Self::strange(step));
         }
         let open = [
-            (self.between(from).comes_back || self.between(from).catches_up) && !self.alone(from + 1),
+            (self.between(from).comes_back || self.between(from).catches_up)
+                && !self.alone(from + 1),
             self.between(to - 1).falls_back && !self.alone(to - 1),
         ];
         if open.contains(&true) {

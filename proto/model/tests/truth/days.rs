@@ -21,7 +21,10 @@ use crate::{
 /// A rise of an unrated meter that is far beyond what it did in its life is set aside as a jump (FAULTS A12), and a
 /// meter that idles all its life but for one outage is such a one. What is set aside is a jump by name and is told
 /// to the last millionth: it is added again here, and no day is told. Of a rated meter nothing is set aside.
-pub(crate) fn ask(truth: &Truth, arrived: &[Delivery]) -> (Consumption, Option<BTreeMap<CivilDay, i128>>) {
+pub(crate) fn ask(
+    truth: &Truth,
+    arrived: &[Delivery],
+) -> (Consumption, Option<BTreeMap<CivilDay, i128>>) {
     let folds = fold_days(&truth.traits, arrived);
     let daily = compose_daily(&truth.traits, truth.range(), &folds, &LikeDays::default());
     let mut whole = compose(&truth.traits, truth.range(), &folds);

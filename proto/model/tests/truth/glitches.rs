@@ -142,7 +142,12 @@ fn would_be_seen(truth: &Truth, from: usize, shown: &[TrueReading]) -> bool {
         .any(|r| r[1].register < r[0].register);
     // What [`main`](crate) says of changes.
     let changed = is_changed(&truth.traits, before, after);
-    impossible && !changed && !shown.iter().any(may_dip) && told && !falls && of_day.len() >= shown.len() + 3
+    impossible
+        && !changed
+        && !shown.iter().any(may_dip)
+        && told
+        && !falls
+        && of_day.len() >= shown.len() + 3
 }
 
 /// Whether a reading is the first or the last of its day.
