@@ -203,9 +203,8 @@ impl LakeTable {
             ],
             None => Vec::new(),
         };
-        PartitionedFile::new(file.path.clone(), file.size)
-            .with_partition_values(values)
-            .with_arrow_schema(Arc::clone(self.schema.file_schema()))
+        // The columns of each file are those that its footer names: not every file has every column.
+        PartitionedFile::new(file.path.clone(), file.size).with_partition_values(values)
     }
 
     fn ordering(&self) -> Result<Vec<LexOrdering>> {

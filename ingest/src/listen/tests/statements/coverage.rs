@@ -283,7 +283,7 @@ const SOURCES: [&str; 9] = [
     include_str!("../identity/publishes.rs"),
     include_str!("../receipts.rs"),
     include_str!("../refusals.rs"),
-    include_str!("../../../topic.rs"),
+    include_str!("../../../topic/filter.rs"),
 ];
 
 fn all(sections: Sections) -> BTreeSet<String> {
