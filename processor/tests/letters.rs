@@ -229,8 +229,9 @@ async fn letters_survive_kills_without_doubles() {
         offsets(&lake, "p").await.len() as u64 > sent
     })
     .await;
-    assert_eq!(running.metrics.letters.get(), 1);
+    let metrics = running.metrics.clone();
     running.stop().await.expect("no error");
+    assert_eq!(metrics.letters.get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

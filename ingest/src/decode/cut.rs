@@ -2,6 +2,8 @@
 
 use std::str;
 
+use greenpark_model::reading::Kind;
+
 use super::{
     fields::{Fields, Key},
     scan::Scanner,
@@ -29,7 +31,10 @@ pub fn cut_reading(payload: &[u8], index: u32) -> Option<&[u8]> {
     };
     let fields = Fields::read(&mut Scanner::new(reading)).ok()?;
     let is_native = fields.has(Key::Meter) && fields.has(Key::Quantity) && !fields.has(Key::Series);
-    is_native.then_some(reading.as_bytes())
+    // Which event of several it is, its place says where it has no ticket.
+    let is_event = fields.text_or(Key::Kind, "register").ok()? == Kind::Event.as_str();
+    let stands_alone = !is_event || fields.has(Key::Ticket);
+    (is_native && stands_alone).then_some(reading.as_bytes())
 }
 
 #[cfg(test)]
@@ -58,5 +63,16 @@ mod tests {
         ] {
             assert_eq!(cut_reading(other, 0), None);
         }
+    }
+
+    #[test]
+    fn an_event_without_a_ticket_is_left_among_the_others() {
+        let event = |more: &str| {
+            format!(
+                r#"[{{"meter":"a","quantity":"raw_coal","kind":"event","at":1,"value":1{more}}}]"#
+            )
+        };
+        assert_eq!(cut_reading(event("").as_bytes(), 0), None);
+        assert!(cut_reading(event(r#","ticket":"B-7""#).as_bytes(), 0).is_some());
     }
 }
