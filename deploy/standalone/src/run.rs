@@ -112,12 +112,18 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Doctor(args) => run_doctor(&args).await,
         Command::Pki(args) => pki::pki(&args),
         Command::Passwd(args) => passwd::passwd(&args),
-        Command::Config(ConfigCommand::Check(args)) => {
+        Command::Config(command) => run_config(&command),
+    }
+}
+
+fn run_config(command: &ConfigCommand) -> anyhow::Result<()> {
+    match command {
+        ConfigCommand::Check(args) => {
             load(args.config.as_deref())?;
             line("the settings have no mistakes");
             Ok(())
         }
-        Command::Config(ConfigCommand::Print(args)) => sheet::answer(
+        ConfigCommand::Print(args) => sheet::answer(
             &load(args.config.as_deref())?
                 .to_toml()
                 .context("print the settings")?,

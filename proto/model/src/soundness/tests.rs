@@ -1,3 +1,5 @@
+//! Reasons by name, in words, and the share that they hold.
+
 use super::*;
 
 fn share(found: &str, asked: &str) -> Share {

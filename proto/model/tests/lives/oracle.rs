@@ -197,21 +197,26 @@ impl Oracle<'_> {
         }
     }
 
+    /// What it costs to believe the segment after `from` right behind it.
+    fn direct(&self, from: usize, step: Step) -> u64 {
+        let doubt = self.between(from);
+        let rated = self.traits.profile.bound_per_hour.is_some();
+        match step {
+            Step::Rollover(_) => 1_200,
+            _ if doubt.hard => Self::strange(step),
+            _ if doubt.falls_back && rated => 200,
+            _ if doubt.comes_back && !doubt.falls_back && rated => 300,
+            _ if doubt.comes_back || doubt.falls_back || doubt.leaps => 1_500,
+            _ if doubt.catches_up => 100,
+            _ => 0,
+        }
+    }
+
     fn cost(&self, from: usize, to: usize) -> Option<u64> {
         let (before, after) = (self.ends(from).1, self.ends(to).0);
         let step = self.traits.step(before, after);
         if to == from + 1 {
-            let doubt = self.between(from);
-            let rated = self.traits.profile.bound_per_hour.is_some();
-            return Some(match step {
-                Step::Rollover(_) => 1_200,
-                _ if doubt.hard => Self::strange(step),
-                _ if doubt.falls_back && rated => 200,
-                _ if doubt.comes_back && !doubt.falls_back && rated => 300,
-                _ if doubt.comes_back || doubt.falls_back || doubt.leaps => 1_500,
-                _ if doubt.catches_up => 100,
-                _ => 0,
-            });
+            return Some(self.direct(from, step));
         }
         let many = (to - from - 1) as u64;
         let left_out: u64 = (from + 1..to)

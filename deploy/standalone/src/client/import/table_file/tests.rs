@@ -1,3 +1,5 @@
+//! Encodings, separators, line numbers and workbooks.
+
 use super::*;
 
 fn table(bytes: &[u8]) -> TableFile {
