@@ -38,6 +38,18 @@ pub(crate) const TOTALS_COLUMNS: &str = "enterprise, meter, quantity, kind, day,
     tail_register, last_instant, last_register, rollovers, replacements, resets, jumps, glitches, \
     invalid, manual, duplicates, conflicts, rules, odd, late";
 
+/// The column `name` of texts in a dictionary, and the dictionary's texts.
+fn dictionary<'a>(
+    batch: &'a RecordBatch,
+    name: &'static str,
+) -> Result<(&'a DictionaryArray<Int32Type>, &'a StringArray), QueryError> {
+    let array: &DictionaryArray<Int32Type> = column(batch, name)?
+        .as_dictionary_opt()
+        .ok_or_else(|| unfit(name))?;
+    let texts = array.values().as_string_opt::<i32>();
+    Ok((array, texts.ok_or_else(|| unfit(name))?))
+}
+
 /// A text column: its distinct texts, parsed, and which of them each row has.
 pub(crate) struct Texts<'a, T> {
     indices: &'a [i32],
@@ -51,13 +63,7 @@ impl<'a, T> Texts<'a, T> {
         name: &'static str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Self, QueryError> {
-        let array: &DictionaryArray<Int32Type> = column(batch, name)?
-            .as_dictionary_opt()
-            .ok_or_else(|| unfit(name))?;
-        let texts = array
-            .values()
-            .as_string_opt::<i32>()
-            .ok_or_else(|| unfit(name))?;
+        let (array, texts) = dictionary(batch, name)?;
         if array.keys().null_count() > 0 {
             return Err(unfit(name));
         }
@@ -238,13 +244,7 @@ impl<'a, T> OptionalTexts<'a, T> {
         name: &'static str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Self, QueryError> {
-        let array: &DictionaryArray<Int32Type> = column(batch, name)?
-            .as_dictionary_opt()
-            .ok_or_else(|| unfit(name))?;
-        let texts = array
-            .values()
-            .as_string_opt::<i32>()
-            .ok_or_else(|| unfit(name))?;
+        let (array, texts) = dictionary(batch, name)?;
         let values = texts.iter().map(|text| text.and_then(&parse)).collect();
         Ok(Self {
             array,
@@ -351,11 +351,8 @@ struct Odd<'a>(&'a DictionaryArray<Int32Type>, &'a StringArray);
 
 impl<'a> Odd<'a> {
     fn new(batch: &'a RecordBatch) -> Result<Self, QueryError> {
-        let array: &DictionaryArray<Int32Type> = column(batch, "odd")?
-            .as_dictionary_opt()
-            .ok_or_else(|| unfit("odd"))?;
-        let texts = array.values().as_string_opt::<i32>();
-        Ok(Self(array, texts.ok_or_else(|| unfit("odd"))?))
+        let (array, texts) = dictionary(batch, "odd")?;
+        Ok(Self(array, texts))
     }
 
     fn of(&self, row: usize) -> Option<&'a str> {

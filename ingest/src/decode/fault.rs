@@ -7,7 +7,7 @@ use std::fmt;
 
 use greenpark_model::{amount::AmountError, letter::LetterCode};
 
-/// See the module.
+/// A reason for a dead letter: its code, and the words for a gateway engineer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) code: LetterCode,

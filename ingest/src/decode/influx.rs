@@ -53,7 +53,7 @@ pub(super) fn decode(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Why a line is none.
+/// Why a line cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 enum Wrong {
     /// A text that is a field's value has no end on the line.

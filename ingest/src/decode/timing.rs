@@ -16,7 +16,7 @@ pub(crate) enum Arrival {
     Queued,
 }
 
-/// See the module.
+/// How the stamps of one message are read, and which instants are accepted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing<'a> {
     /// When it came, in UTC milliseconds.

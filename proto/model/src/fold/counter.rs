@@ -71,7 +71,7 @@ fn decide(mut fold: DayFold, mut odd: Odd, life: &Life<'_>) -> DayFold {
     if let Some((first, last)) = ends {
         (fold.first, fold.last) = (Some(first), Some(last));
     }
-    // A register at an end that is left out for now is kept: whoever knows the days beside it may believe it.
+    // A register at an end that is left out is kept: composing may believe it once the days beside it are known.
     match stretches.as_slice() {
         [only] if ends == Some((only.first, only.last)) => {
             (fold.head, fold.tail) = (only.head, only.tail);
