@@ -3,7 +3,7 @@
 //! A figure may always be told with what it was made of. A verdict, a place in a ranking, a comparison, a
 //! split and a forecast need a figure that is *sound*: one against which no [`Reason`] holds. A reason names
 //! the enterprises and meters concerned and holds the number that was found beside the one that is asked.
-//! [`Display`](fmt::Display) is a sentence of what was found, [`Reason::mend`] one of what would mend it.
+//! [`Display`](std::fmt::Display) is a sentence of what was found, [`Reason::mend`] one of what would mend it.
 //!
 //! ```
 //! use greenpark_model::soundness::{Reason, Share};

@@ -170,14 +170,16 @@ fn offset(text: &str) -> Option<Offset> {
         _ => return None,
     };
     let digits: String = text.get(1..)?.replacen(':', "", 1);
-    let all = digits.bytes().all(|b| b.is_ascii_digit());
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
     let (hours, minutes) = match digits.len() {
         2 => (digits.as_str(), "0"),
         4 => digits.split_at(2),
         _ => return None,
     };
     let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
-    let sound = all && hours < 24 && minutes < 60;
+    let sound = hours < 24 && minutes < 60;
     Offset::from_seconds(sign * (hours * 3_600 + minutes * 60))
         .ok()
         .filter(|_| sound)

@@ -125,7 +125,12 @@ async fn two_years_are_the_sum_of_their_years_whatever_was_rated_when() {
     };
     world.register_meter(rated).await;
     let of = |first: &str, last: &str| days(first, last);
-    let part = |told: Vec<String>| told[0].parse::<f64>().expect("a number");
+    // Each calendar year is a part of its own where a factor of its own stands for it.
+    let part = |told: Vec<String>| -> f64 {
+        told.iter()
+            .map(|of| of.parse::<f64>().expect("a number"))
+            .sum()
+    };
     let both = part(amount(&world, of("2024-01-01", "2025-12-31")).await);
     let one = part(amount(&world, of("2024-01-01", "2024-12-31")).await);
     let other = part(amount(&world, of("2025-01-01", "2025-12-31")).await);

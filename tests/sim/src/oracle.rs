@@ -187,9 +187,11 @@ impl Oracle {
     }
 
     /// Corrects one of the latest readings of a gateway, that which is `back` places before the last: to another
-    /// value, and then back to the first one.
+    /// value, and then back to the first one. Of several events without a ticket only the first can be named by
+    /// a message of its own.
     pub(crate) fn correct(&mut self, gateway: u8, back: u8) -> Option<Row> {
-        let of_gateway = self.sent.iter().filter(|(id, _)| id.gateway == gateway);
+        let can_be_named = |id: &Id| id.gateway == gateway && id.ticket < IMPLIED;
+        let of_gateway = self.sent.iter().filter(|(id, _)| can_be_named(id));
         let (&id, &value) = of_gateway.rev().nth(usize::from(back))?;
         let last = self.corrected.entry(id).or_insert(value);
         *last ^= CORRECTED;

@@ -13,6 +13,8 @@
 //! - A fall that stays is a *reset*, a rise beyond the bound that stays is a *jump*. A fall within what the meter
 //!   can measure in so short a time *trembles*: it counts below zero, and the register's way back counts again.
 
+use std::ops::Range;
+
 use super::{
     Amount, Point, Step,
     life::{Life, Soft, Split},
@@ -29,7 +31,9 @@ mod cost {
     pub(super) const TREMBLE: u64 = 2_500;
     pub(super) const SEVERAL_LEFT_OUT: u64 = 2_900;
     pub(super) const LEFT_OUT: u64 = 2_000;
+    pub(super) const ALSO_LEFT_OUT: u64 = 1_000;
     pub(super) const LEAP: u64 = 1_500;
+    pub(super) const LEAPS_BACK: u64 = 1_501;
     pub(super) const ROLLOVER: u64 = 1_200;
     pub(super) const COMES_BACK: u64 = 300;
     pub(super) const FALLS_BACK: u64 = 200;
@@ -245,7 +249,6 @@ impl Explainer<'_> {
         if after.instant.0 - before.instant.0 > most {
             return None;
         }
-        let left_out: u64 = skipped.clone().map(|of| self.left_out_cost(of)).sum();
         if step.onward().is_some() {
             let bridged = !self.is_open(from, to)
                 && skipped
@@ -256,11 +259,25 @@ impl Explainer<'_> {
             } else {
                 0
             };
-            return bridged.then_some((left_out + 1 + passed, step));
+            return bridged.then(|| (self.bridged_cost(skipped, step) + 1 + passed, step));
         }
         let strange = (from..to)
             .all(|split| matches!(self.splits[split], Split::Hard(Step::Fall | Step::Excess)));
-        (alone && strange).then(|| (left_out + strange_cost(step), step))
+        let left_out = || skipped.map(|of| self.left_out_cost(of)).sum::<u64>();
+        (alone && strange).then(|| (left_out() + strange_cost(step), step))
+    }
+
+    /// What it costs to leave out segments over which the register goes on. Of a rated meter they are one dip or
+    /// one spike, whatever moved in it.
+    fn bridged_cost(&self, skipped: Range<usize>, step: Step) -> u64 {
+        let also = u64::try_from(skipped.len() - 1).unwrap_or(u64::MAX);
+        let is_one = matches!(step, Step::Advance(_)) && self.is_rated(skipped.end - 1);
+        let costs = skipped.map(|of| self.left_out_cost(of));
+        if is_one {
+            costs.max().unwrap_or_default() + cost::ALSO_LEFT_OUT.saturating_mul(also)
+        } else {
+            costs.sum()
+        }
     }
 
     /// What it costs to leave out a segment.
@@ -301,6 +318,8 @@ impl Explainer<'_> {
             cost::FALLS_BACK
         } else if comes_back && !falls_back && self.is_rated(segment) {
             cost::COMES_BACK
+        } else if comes_back && !falls_back {
+            cost::LEAPS_BACK
         } else if comes_back || falls_back || leaps {
             cost::LEAP
         } else if catches_up {

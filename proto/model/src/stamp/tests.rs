@@ -57,6 +57,8 @@ fn a_stamp_without_a_zone_is_read_in_the_one_that_is_known() {
         "2026-10-1008:00",
         "2026-10-10 08:00:00 CST",
         "yesterday",
+        "2026-03-01 00:00+钟5",
+        "2026-03-01 00:00-5钟",
     ] {
         assert!(known.parse(text).is_err(), "{text}");
     }

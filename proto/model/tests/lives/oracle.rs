@@ -206,6 +206,7 @@ impl Oracle<'_> {
             _ if doubt.hard => Self::strange(step),
             _ if doubt.falls_back && rated => 200,
             _ if doubt.comes_back && !doubt.falls_back && rated => 300,
+            _ if doubt.comes_back && !doubt.falls_back => 1_501,
             _ if doubt.comes_back || doubt.falls_back || doubt.leaps => 1_500,
             _ if doubt.catches_up => 100,
             _ => 0,
@@ -219,9 +220,7 @@ impl Oracle<'_> {
             return Some(self.direct(from, step));
         }
         let many = (to - from - 1) as u64;
-        let left_out: u64 = (from + 1..to)
-            .map(|of| if self.alone(of) { 2_000 } else { 2_900 })
-            .sum();
+        let left_out = (from + 1..to).map(|of| if self.alone(of) { 2_000 } else { 2_900 });
         let all_alone = (from + 1..to).all(|of| self.alone(of));
         let days = if all_alone { 93 } else { 10 };
         if many > 64 || after.instant.0 - before.instant.0 > days * DAY_MS {
@@ -232,7 +231,7 @@ impl Oracle<'_> {
                 let (link, doubt) = (self.segments[of].1, self.between(of));
                 doubt.hard && !matches!(self.step(link), Step::Tremble(_))
             });
-            return (all_alone && hard).then(|| left_out + Self::strange(step));
+            return (all_alone && hard).then(|| left_out.sum::<u64>() + Self::strange(step));
         }
         let open = [
             (self.between(from).comes_back || self.between(from).catches_up)
@@ -273,6 +272,12 @@ impl Oracle<'_> {
             1_200
         } else {
             0
+        };
+        let rated = self.traits.profile.bound_per_hour.is_some();
+        let left_out: u64 = if rated && matches!(step, Step::Advance(_)) {
+            left_out.max().expect("some are left out") + 1_000 * (many - 1)
+        } else {
+            left_out.sum()
         };
         off.then_some(left_out + 1 + rolls)
     }

@@ -120,7 +120,10 @@ fn would_be_seen(truth: &Truth, from: usize, shown: &[TrueReading]) -> bool {
         .filter(|row| truth.day(*row) == day)
         .collect();
     let passed = |row: &usize| truth.readings[*row].register >= shown[0].register;
-    let reached = shown[0].register > before.register && of_day.iter().any(passed);
+    let rest = &truth.readings[to..];
+    let next = rest.iter().find(|r| r.register != after.register);
+    let soon = next.is_some_and(|r| r.register >= shown[0].register);
+    let reached = shown[0].register > before.register && (soon || of_day.iter().any(passed));
     let inside = truth.day(from - 1) == day && truth.day(to) == day;
     let told = shown.len() == 1 || (inside && !reached);
     // Just below the modulus it may be a dip below zero, from which the register rolls over again.

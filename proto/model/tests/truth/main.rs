@@ -11,7 +11,7 @@
 //! - a register that passes its modulus twice between two readings, or in the step in which its meter is
 //!   changed, has more than one explanation;
 //! - a meter without a rating takes a rise for consumption, so there a rise is a glitch only if the register
-//!   does not reach it on that day and falls back at once;
+//!   does not reach it on that day, nor by its next step, and falls back at once;
 //! - a value that the meter could have shown by then is no glitch to anybody, nor is one beside a rollover
 //!   or a change;
 //! - which of two readings is off, a third one says: a glitch has two clean readings on either side and
