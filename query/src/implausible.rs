@@ -61,34 +61,34 @@ pub(crate) fn of(
     }
     if matches!(kind, Kind::Interval | Kind::Event) {
         let days: Vec<&(CivilDay, DayFold)> = parts.iter().flat_map(|part| &part.days).collect();
-        for (at, (day, fold)) in days.iter().enumerate() {
+        let calm = calm(&days, times);
+        for (at, (day, _)) in days.iter().enumerate() {
             let unrated = traits.at(day.start()).bound_per_hour.is_none();
             if unrated && ranges.iter().any(|range| range.contains(*day)) {
-                found.extend(suspicious(&days, at, (*day, fold), times));
+                found.extend(suspicious(&days, at, (times, calm)));
             }
         }
     }
     found
 }
 
+/// No median is below the smallest day with any, so no day up to this is above `times` its median.
+fn calm(days: &[&(CivilDay, DayFold)], times: i128) -> i128 {
+    let amounts = days.iter().map(|(_, fold)| fold.within.0);
+    let least = amounts.filter(|amount| *amount > 0).min();
+    least.map_or(0, |least| least.saturating_mul(times))
+}
+
 /// A day, or its largest reading, that is far above those like it.
 fn suspicious(
     days: &[&(CivilDay, DayFold)],
     at: usize,
-    (day, fold): (CivilDay, &DayFold),
-    times: i128,
+    (times, calm): (i128, i128),
 ) -> Option<Found> {
+    let (day, fold) = days.get(at).map(|of| (of.0, &of.1))?;
     let peak = fold.peak();
-    // Most days are no larger than the days beside them: nothing is sorted for those.
-    let near = [at.checked_sub(1), at.checked_add(1)];
-    let near = near
-        .into_iter()
-        .flatten()
-        .filter_map(|place| days.get(place));
-    let calm = near
-        .clone()
-        .any(|(_, beside)| fold.within.0 <= beside.within.0.saturating_mul(times));
-    if peak.is_none() && calm {
+    // Most days are no larger than usual: nothing is sorted for those.
+    if peak.is_none() && fold.within.0 <= calm {
         return None;
     }
     let one = DayRange::new(day, day)?;
@@ -111,7 +111,8 @@ fn suspicious(
     (peak.0 > usual.saturating_mul(times)).then(|| found(peak, usual))
 }
 
-/// The median of what the days like `day` have, if it is above zero: of its weekday where there are enough.
+/// The median of what the days like `day` have, of its weekday where there are enough; where that is zero, of all
+/// other days that have any.
 fn median(
     days: &[&(CivilDay, DayFold)],
     day: CivilDay,
@@ -139,8 +140,17 @@ fn median(
         like = read.iter().map(|(_, amount)| *amount).collect();
     }
     like.sort_unstable();
-    let middle = like.get(like.len().checked_sub(1)? / 2)?;
-    Some(*middle).filter(|median| *median > 0)
+    let middle = *like.get(like.len().checked_sub(1)? / 2)?;
+    if middle > 0 {
+        return Some(middle);
+    }
+    // Of a meter that mostly stands still, what it does when it runs.
+    let others = days.iter().filter(|(other, _)| *other != day);
+    let amounts = others.filter_map(|(_, fold)| of(fold));
+    let mut running: Vec<i128> = amounts.filter(|amount| *amount > 0).collect();
+    running.sort_unstable();
+    let middle = running.get(running.len().checked_sub(1)? / 2)?;
+    Some(*middle).filter(|_| running.len() >= LIKE_DAYS)
 }
 
 #[cfg(test)]
@@ -178,8 +188,8 @@ mod tests {
 
     fn found(days: &[(CivilDay, DayFold)]) -> Vec<(CivilDay, i128)> {
         let days: Vec<&(CivilDay, DayFold)> = days.iter().collect();
-        let all = days.iter().enumerate();
-        let found = all.filter_map(|(at, (day, fold))| suspicious(&days, at, (*day, fold), 20));
+        let calm = calm(&days, 20);
+        let found = (0..days.len()).filter_map(|at| suspicious(&days, at, (20, calm)));
         found.map(|of| (of.days.first(), of.amount.0)).collect()
     }
 
@@ -193,6 +203,22 @@ mod tests {
             (20, 280, Some(50)),
         ];
         assert_eq!(found(&weeks(&odd)), [(day(9), 1_000_000), (day(17), 1_000)]);
+    }
+
+    #[test]
+    fn suspicious_days_side_by_side_do_not_excuse_each_other() {
+        let odd: Vec<_> = (9..14).map(|n| (n, 1_000_000, None)).collect();
+        let all: Vec<_> = (9..14).map(|n| (day(n), 1_000_000)).collect();
+        assert_eq!(found(&weeks(&odd)), all);
+    }
+
+    #[test]
+    fn a_meter_that_mostly_stands_still_is_held_against_the_days_it_runs() {
+        let mut still: Vec<_> = (0..35).map(|n| (n, 0, None)).collect();
+        for (at, amount) in [(3, 240), (12, 200), (20, 260), (30, 90_000)] {
+            still[at].1 = amount;
+        }
+        assert_eq!(found(&weeks(&still)), [(day(30), 90_000)]);
     }
 
     #[test]

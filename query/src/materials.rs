@@ -74,7 +74,7 @@ pub(crate) struct Received {
     pub(crate) booked: Sum,
 }
 
-/// A part of a range in which one entry of a counted meter holds.
+/// A part of a range in which one entry of a counted meter holds, or is the nearest to hold.
 struct Stretch<'a> {
     park: &'a ParkDays,
     enterprise: &'a EnterpriseId,
@@ -123,7 +123,7 @@ fn stretches<'a>(
             enterprise,
             series,
             entry: meter
-                .and_then(|meter| meter.on(part.first()))
+                .and_then(|meter| meter.nearest(part.first()))
                 .map(|entry| &entry.body),
             corrected: consume_corrected(parts, &traits, part, corrections),
             repeats: repeats(parts, part),
@@ -143,6 +143,13 @@ fn repeats(parts: &[&SeriesDays], range: DayRange) -> Option<Repeats> {
             })
         })
         .reduce(Repeats::plus)
+}
+
+impl Water {
+    /// New water of every source.
+    pub(crate) fn total(&self) -> Sum {
+        self.intake.values().map(|of| of.amount).sum()
+    }
 }
 
 impl Repeats {

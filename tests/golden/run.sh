@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Other people's readers and clients against a running park: the demo's verdict asked by a Python client
 # that knows only server reflection, every figure of the demo held against an oracle that computes it from
-# the raw readings, and the steel plant's year (where the data is there) read by DuckDB, deltalake and Polars.
+# the raw readings, unclean parks of their own (oracle/unclean.py: when a verdict is given), and the steel plant's
+# year (where the data is there) read by DuckDB, deltalake and Polars.
 #
 #     tests/golden/run.sh PATH-OF-THE-BINARY
 set -euo pipefail
@@ -13,7 +14,9 @@ if ! [ -x "$venv/bin/pip" ]; then
   python3 -m venv --clear "$venv"
 fi
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-  duckdb polars deltalake pandas pyarrow grpcio grpcio-reflection protobuf
+  duckdb polars deltalake pandas pyarrow grpcio grpcio-reflection protobuf paho-mqtt
+
+export PYTHONDONTWRITEBYTECODE=1
 
 work=$(mktemp -d)
 server=
@@ -69,6 +72,9 @@ grep -q 'parks/demo/enterprises/jiangbei-steel' "$work/refused"
 
 echo '-- every figure of the demo, computed again from its raw readings by the method alone'
 "$venv/bin/python" tests/golden/oracle/check.py "$work/data/lake" "127.0.0.1:$grpc_port" demo
+
+echo '-- unclean parks, on a service of their own: a verdict exactly where the method gives one'
+"$venv/bin/python" tests/golden/oracle/unclean.py "$binary"
 
 echo '-- a year of the park made again from its raw readings, and what it stands on'
 "$binary" recompute parks/demo --of energy --period 2024 "${place[@]:0:2}" --grpc "127.0.0.1:$grpc_port"

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod demo;
 pub mod doctor;
+pub(crate) mod encoding;
 pub mod gauge;
 pub(crate) mod line_text;
 pub mod passwd;

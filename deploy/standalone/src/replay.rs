@@ -1,18 +1,23 @@
 //! `replay`: a CSV file of readings to an MQTT server, at any speed, over any number of connections.
 //!
 //! What is not acknowledged is sent again until it is, so a server may be killed and started again
-//! meanwhile; and what the gateway's receipt says is there is not sent, so the replay may be, too. Values go from the file into the payload as the text they are.
+//! meanwhile; and what the gateway's receipt says is there is not sent, so the replay may be, too. Values go
+//! from the file into the payload as the text they are. Events that only their places in a message tell apart
+//! travel in one message (`rows/order.rs`).
 
 pub(crate) mod login;
 pub mod mapping;
 mod resume;
 pub mod rows;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use greenpark_model::numbers::{Numbered, Numbers};
+use greenpark_model::{
+    limits::BATCH_READINGS_MAX,
+    numbers::{Numbered, Numbers},
+};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -36,6 +41,10 @@ use crate::{
 const QUEUE_MAX: usize = 1024;
 /// Bytes of a payload: servers take packets of 1 MiB, topic and header included.
 const PAYLOAD_BYTES_MAX: usize = 960 * 1024;
+/// Bytes of one meter's columns beside their instants and values, at most.
+const HEAD_BYTES_MAX: usize = 1024;
+/// Bytes of an instant with its comma, at most.
+const INSTANT_BYTES_MAX: usize = 21;
 /// Wrong lines that are shown; the rest are counted.
 const PROBLEMS_SHOWN_MAX: usize = 20;
 /// How often the gauge moves.
@@ -136,7 +145,8 @@ fn skipped(plan: &Plan, rows: &Rows, mapping: &Mapping) -> u64 {
 }
 
 fn read(args: &ReplayArgs, mapping: &Mapping) -> anyhow::Result<Rows> {
-    let (rows, problems) = Rows::read(&args.file, mapping)?;
+    let (rows, mut problems) = Rows::read(&args.file, mapping)?;
+    problems.extend(oversized(&rows, mapping, &args.file));
     if !problems.is_empty() {
         for problem in problems.iter().take(PROBLEMS_SHOWN_MAX) {
             line(problem);
@@ -158,6 +168,32 @@ fn read(args: &ReplayArgs, mapping: &Mapping) -> anyhow::Result<Rows> {
         bail!("{}: there is no reading in it", args.file.display());
     }
     Ok(rows)
+}
+
+/// What is wrong with tied rows that no message can hold, by the line of the first of them.
+fn oversized(rows: &Rows, mapping: &Mapping, file: &Path) -> Vec<String> {
+    let may_be_too_long = |tie: &[u32]| {
+        let bytes = |&row: &u32| rows.row(row).value.len() + 1 + INSTANT_BYTES_MAX;
+        HEAD_BYTES_MAX + tie.iter().map(bytes).sum::<usize>() > PAYLOAD_BYTES_MAX
+    };
+    let is_oversized = |tie: &&[u32]| {
+        let is_too_long =
+            || may_be_too_long(tie) && encode(rows, tie, mapping).len() > PAYLOAD_BYTES_MAX;
+        tie.len() > BATCH_READINGS_MAX || is_too_long()
+    };
+    let told = rows.ties().filter(is_oversized).map(|tie| {
+        let first = rows.row(tie[0]);
+        format!(
+            "{}:{}: {} events of meter '{}' have the instant of this one and no ticket, which are more than a \
+             message holds ({BATCH_READINGS_MAX} readings, {PAYLOAD_BYTES_MAX} bytes); name the column of \
+             their tickets in the mapping",
+            file.display(),
+            rows.line_of(tie[0]),
+            tie.len(),
+            first.meter,
+        )
+    });
+    told.collect()
 }
 
 type Connections = JoinSet<Result<(), PublishError>>;
@@ -239,13 +275,13 @@ async fn feed(
 }
 
 /// The payloads of some rows and how many readings each has: one, unless it were larger than servers
-/// take.
+/// take and there is a place to cut it.
 fn payloads(rows: &Rows, order: &[u32], mapping: &Mapping) -> Vec<(Bytes, u32)> {
     let payload = encode(rows, order, mapping);
-    if payload.len() <= PAYLOAD_BYTES_MAX || order.len() == 1 {
+    let is_too_long = payload.len() > PAYLOAD_BYTES_MAX;
+    let Some((first, second)) = rows.halves(order).filter(|_| is_too_long) else {
         return vec![(payload, u32::try_from(order.len()).unwrap_or(u32::MAX))];
-    }
-    let (first, second) = order.split_at(order.len() / 2);
+    };
     let mut halves = payloads(rows, first, mapping);
     halves.extend(payloads(rows, second, mapping));
     halves

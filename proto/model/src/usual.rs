@@ -78,13 +78,26 @@ fn days_between(from: Point, to: Point) -> i128 {
 }
 
 impl Year {
-    /// Adds what was consumed from each day's first register to the next one's.
+    /// Adds what was consumed from each day's first register to the next one's; of a counter that starts anew each
+    /// day, within each day.
     fn add(&mut self, traits: &Traits, year: i16, days: &[(CivilDay, DayFold)]) {
         let of_year = || days.iter().filter(|(day, _)| day.year() == year);
         let readings = of_year().map(|(_, fold)| u64::from(fold.readings));
         self.readings += readings.sum::<u64>();
-        let ends = of_year().filter_map(|(_, fold)| fold.first.zip(fold.last));
-        let ends: Vec<(Point, Point)> = ends.collect();
+        let anew = |from: Point| traits.at(from.instant).restart.is_some();
+        let mut ends: Vec<(Point, Point)> = Vec::new();
+        for (_, fold) in of_year() {
+            match fold.first.zip(fold.last) {
+                Some((from, to)) if anew(from) => self.paces.push(Pace {
+                    from,
+                    to,
+                    amount: fold.within.0,
+                    days: 1,
+                }),
+                Some(of_day) => ends.push(of_day),
+                None => {}
+            }
+        }
         let unchanged =
             |from: Point, to: Point| traits.changes_between(from.instant, to.instant).is_none();
         let pace = |from: Point, to: Point| Pace {

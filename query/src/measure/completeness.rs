@@ -6,8 +6,9 @@
 //! - Meters that nothing is registered of, where the enterprise has no registered meter of the quantity: the days
 //!   on which any of them is known, for a meter that came in another's place goes on where that one ended.
 //!
-//! A registered meter is due on the days that its entries cover, and days to come never are. Tickets are due on no
-//! day: a day without one is a day without a delivery.
+//! A registered meter is due on the days that its entries cover, and days to come never are. On days that no entry
+//! covers, meters that were read all the same are held as if nothing were registered of them: an entry that begins
+//! late or ends early makes no year whole. Tickets are due on no day: a day without one is a day without a delivery.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +56,7 @@ impl Completeness {
         let yesterday = question.now.day().previous();
         if let Some(due) = DayRange::new(range.first(), range.last().min(yesterday)) {
             let registered = made.registered(question, whose, due);
-            made.unregistered(question, whose, (due, &registered));
+            made.unregistered(question, whose, (due, registered));
         }
         made
     }
@@ -93,14 +94,14 @@ impl Completeness {
         }
     }
 
-    /// Books the registered meters; returns the quantities that have one.
+    /// Books the registered meters; returns the days that each quantity has one.
     fn registered(
         &mut self,
         question: &Question<'_>,
         whose: Whose<'_>,
         due: DayRange,
-    ) -> BTreeSet<Quantity> {
-        let mut quantities = BTreeSet::new();
+    ) -> BTreeMap<Quantity, Vec<DayRange>> {
+        let mut quantities: BTreeMap<Quantity, Vec<DayRange>> = BTreeMap::new();
         let meters = &whose.park.registry.meters;
         for (key, meter) in meters.of(whose.enterprise) {
             if !question.concerns(key.quantity) {
@@ -118,7 +119,7 @@ impl Completeness {
                 if !is_due {
                     continue;
                 }
-                quantities.insert(key.quantity);
+                quantities.entry(key.quantity).or_default().push(part);
                 let series = Series {
                     meter: key.meter.clone(),
                     quantity: key.quantity,
@@ -134,31 +135,33 @@ impl Completeness {
         quantities
     }
 
-    /// Books the quantities of which meters were heard and none is registered.
+    /// Books the quantities of which meters were read on days that no registered meter was due on.
     fn unregistered(
         &mut self,
         question: &Question<'_>,
         whose: Whose<'_>,
-        (due, registered): (DayRange, &BTreeSet<Quantity>),
+        (due, registered): (DayRange, BTreeMap<Quantity, Vec<DayRange>>),
     ) {
         let mut heard: BTreeMap<Quantity, Vec<&Series>> = BTreeMap::new();
         for &series in whose.known.keys() {
-            let quantity = series.quantity;
             let is_due = !matches!(series.kind, Kind::Gauge | Kind::Event)
-                && question.concerns(quantity)
-                && question.takes_source(quantity.medium, None) == Some(true)
-                && !registered.contains(&quantity);
-            let meters = &whose.park.registry.meters;
-            if is_due && meters.get(whose.enterprise, series).is_none() {
-                heard.entry(quantity).or_default().push(series);
+                && question.concerns(series.quantity);
+            if is_due {
+                heard.entry(series.quantity).or_default().push(series);
             }
         }
         for (quantity, all) in heard {
-            for days in (whose.counts)(quantity, due) {
-                let known = match all[..] {
+            let covered = registered.get(&quantity).map_or(&[][..], Vec::as_slice);
+            let mut each = all;
+            each.retain(|series| is_read_beside(question, whose, series, (due, covered)));
+            let open = beside(due, covered)
+                .into_iter()
+                .filter(|_| !each.is_empty());
+            for days in open.flat_map(|days| (whose.counts)(quantity, days)) {
+                let known = match each[..] {
                     [alone] => Known::of(whose, alone).within(days, 0),
                     _ => {
-                        let each = all.iter().flat_map(|of| Known::of(whose, of).days(days));
+                        let each = each.iter().flat_map(|of| Known::of(whose, of).days(days));
                         each.collect::<BTreeSet<CivilDay>>().len().into()
                     }
                 };
@@ -167,6 +170,48 @@ impl Completeness {
             }
         }
     }
+}
+
+/// Whether a meter counts on days of `due` beside those that are `covered`: nothing is registered of it where nothing
+/// at all is covered, or it was read there on more than the one day on which its entry has just ended.
+fn is_read_beside(
+    question: &Question<'_>,
+    whose: Whose<'_>,
+    series: &Series,
+    (due, covered): (DayRange, &[DayRange]),
+) -> bool {
+    let medium = series.quantity.medium;
+    let Some(meter) = whose.park.registry.meters.get(whose.enterprise, series) else {
+        return covered.is_empty() && question.takes_source(medium, None) == Some(true);
+    };
+    let known = Known::of(whose, series);
+    let open = beside(due, covered).into_iter();
+    let read = open.flat_map(|days| known.read(days)).take(2);
+    let read: Vec<CivilDay> = read.map(|(day, _)| day).collect();
+    let [first, _] = read[..] else {
+        return false;
+    };
+    meter.nearest(first).is_some_and(|entry| {
+        let body = &entry.body;
+        let source = body.particulars.water_source;
+        body.counted
+            && body.kind == series.kind
+            && question.takes_source(medium, source) == Some(true)
+    })
+}
+
+/// The parts of `range` that none of `covered` holds.
+fn beside(range: DayRange, covered: &[DayRange]) -> Vec<DayRange> {
+    let mut covered: Vec<DayRange> = covered.to_vec();
+    covered.sort_by_key(|of| of.first());
+    let mut from = range.first();
+    let mut parts = Vec::new();
+    for of in covered {
+        parts.extend(DayRange::new(from, of.first().previous()));
+        from = from.max(of.last().next());
+    }
+    parts.extend(DayRange::new(from, range.last()));
+    parts
 }
 
 impl Whose<'_> {

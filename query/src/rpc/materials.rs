@@ -11,6 +11,7 @@ use greenpark_proto::query::v1::{self as pb, Finding};
 use crate::{
     error::QueryError,
     figure::{self, amount, out_of_range, timestamp},
+    leakage::Families,
     materials::{self, Measured, Received, Waste, Water},
     name::Name,
     park_days::ParkDays,
@@ -20,11 +21,25 @@ use crate::{
     service::Shared,
 };
 
-/// `part` in per cent of `whole`; empty where that is nothing.
+/// Whether `part` has a ratio to `whole`: there is none to what is not above zero, nor of what is below it.
+fn has_ratio(part: Sum, whole: Sum) -> bool {
+    part >= Sum::ZERO && whole > Sum::ZERO
+}
+
+/// `part` in per cent of `whole`; empty where there is no ratio of these.
 fn percent(part: Sum, whole: Sum) -> Result<String, QueryError> {
+    if !has_ratio(part, whole) {
+        return Ok(String::new());
+    }
     let decimal = |sum: Sum| sum.decimal().map_err(|_| out_of_range());
     let percent = figure::percent(decimal(part)?, decimal(whole)?)?;
     Ok(percent.map(|p| p.to_string()).unwrap_or_default())
+}
+
+/// Why there is no `rate` of `part` in `whole`; `None` where there is one.
+fn without(rate: &str, (part, whole): (Sum, Sum), unit: &str) -> Option<String> {
+    (!has_ratio(part, whole))
+        .then(|| format!("there is no {rate}: {part} {unit} of {whole} {unit} is no ratio"))
 }
 
 /// Of whom materials are asked, in which range, and the days of them.
@@ -73,7 +88,7 @@ impl Shared {
         let question = self.question(&terms, &registry)?;
         let frame = figure::frame(&question, &population, "new water")?;
         let water = materials::water(&population, range);
-        let intake: Sum = water.intake.values().map(|of| of.amount).sum();
+        let intake = water.total();
         let told = |sum: Sum| Some(amount(sum, "m3"));
         let sources = water.intake.iter().map(|(source, of)| {
             let Measured { amount, estimated } = *of;
@@ -138,6 +153,7 @@ impl Shared {
             }
             rows.push(self.row(Some(*medium), *code, ledger, is_bulk)?);
             notes.extend(doubts(*medium, ledger));
+            notes.extend(without_rate((*medium, *code), asked.by_code, ledger));
         }
         // One enterprise alone has received what it has: who handed it over is not asked.
         if population.members.len() > 1 {
@@ -210,7 +226,11 @@ fn water_doubts(water: &Water) -> Vec<String> {
     if water.intake.contains_key(&None) {
         notes.push("some meters do not say where their water comes from".to_owned());
     }
-    if !water.knows_reuse {
+    let reused = water.reused.amount;
+    if water.knows_reuse {
+        let parts = (reused, water.total() + reused);
+        notes.extend(without("reuse rate", parts, "m3"));
+    } else {
         notes.push(
             "no meter of reused water was read in the period: its rate says nothing".to_owned(),
         );
@@ -220,11 +240,14 @@ fn water_doubts(water: &Water) -> Vec<String> {
         let names = figure::listed(&names);
         notes.push(format!("not read in the period: {names}"));
     }
-    let excess = water.families.map(|of| of.below - of.above);
-    if let Some(excess) = excess.filter(|excess| *excess > Sum::ZERO) {
-        notes.push(format!(
-            "sub-meters tell {excess} m3 more than the meters that they stand behind"
-        ));
+    if let Some(Families { above, below }) = water.families {
+        let excess = below - above;
+        match excess > Sum::ZERO {
+            true => notes.push(format!(
+                "sub-meters tell {excess} m3 more than the meters that they stand behind"
+            )),
+            false => notes.extend(without("leakage rate", (above - below, above), "m3")),
+        }
     }
     notes
 }
@@ -272,6 +295,25 @@ fn dropped(waste: &Waste) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// Why a row has no utilization rate. Where more is received than is used, [`doubts`] say so.
+fn without_rate(
+    (medium, code): (Medium, Option<WasteCode>),
+    by_code: bool,
+    ledger: &Ledger,
+) -> Option<String> {
+    let utilized = ledger.net_utilized();
+    if utilized < Sum::ZERO {
+        return None;
+    }
+    let what = medium.as_str();
+    let rate = match code {
+        Some(code) => format!("utilization rate of {what} {code}"),
+        None if by_code => format!("utilization rate of {what} without a code"),
+        None => format!("utilization rate of {what}"),
+    };
+    without(&rate, (utilized, ledger.available()), "t")
 }
 
 /// What a ledger cannot be.

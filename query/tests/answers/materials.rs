@@ -305,3 +305,72 @@ async fn method_d_the_ledger_is_told_by_code_and_its_gap_named() {
     }
     world.stop().await;
 }
+
+/// FAULTS A7: a source of water and a code of waste hold before and after the days of their only entry, as in the
+/// figures.
+#[tokio::test]
+async fn what_a_meter_is_registered_with_in_february_holds_all_year() {
+    let mut world = World::new().await;
+    let amounts = [
+        ("fresh_water", "10"),
+        ("fly_ash.generated", "5"),
+        ("fly_ash.stored", "5"),
+    ];
+    let read = ["2022-01-10", "2022-02-10", "2022-06-10"];
+    let days = read.map(|of| one_day("e", day(of), &amounts));
+    world.seal(PARK, &days, 1, With::Totals).await;
+    let february = |meter: &str, quantity: &str| pb::Meter {
+        name: format!("{NAME}/meters/{meter}"),
+        quantity: quantity.to_owned(),
+        kind: "interval".to_owned(),
+        valid_from: "2022-02-01".to_owned(),
+        valid_to: "2022-02-28".to_owned(),
+        ..counted()
+    };
+    let wells = pb::Meter {
+        water_source: "groundwater".to_owned(),
+        ..february("fresh_water", "fresh_water")
+    };
+    let ash = pb::Meter {
+        waste_code: "900-001-S02".to_owned(),
+        ..february("fly_ash-generated", "fly_ash.generated")
+    };
+    world.register_meter(wells).await;
+    world.register_meter(ash).await;
+    let asked = pb::GetIndicatorRequest {
+        water_sources: vec!["groundwater".to_owned()],
+        ..get(NAME, year(2022))
+    };
+    let figure = world.indicators.get_water_intensity(asked).await;
+    let figure = figure.expect("a figure").into_inner();
+    assert_eq!(value(&figure.numerator), "30");
+    let asked = pb::GetWaterBalanceRequest {
+        name: NAME.to_owned(),
+        period: period(year(2022)),
+        as_of: None,
+    };
+    let balance = world.indicators.get_water_balance(asked).await;
+    let balance = balance.expect("a balance").into_inner();
+    let sources = balance.sources.iter();
+    let sources: Vec<(&str, &str)> = sources
+        .map(|of| (of.source.as_str(), value(&of.amount)))
+        .collect();
+    assert_eq!(sources, [("groundwater", "30")]);
+    let unknown = |note: &String| note.contains("do not say where their water comes from");
+    assert!(!balance.notes.iter().any(unknown), "{:?}", balance.notes);
+    let told = ledger(&mut world, NAME, true).await;
+    let rows: Vec<(&str, &str, &str)> = told
+        .rows
+        .iter()
+        .map(|row| {
+            let (code, generated) = (row.code.as_str(), value(&row.generated));
+            (code, generated, value(&row.stored))
+        })
+        .collect();
+    assert_eq!(rows, [("", "0", "15"), ("900-001-S02", "15", "0")]);
+    // What is only stored has no rate, and its row is named.
+    let none = "no utilization rate of fly_ash without a code: 0 t of 0 t";
+    let noted = |note: &String| note.contains(none);
+    assert!(told.notes.iter().any(noted), "{:?}", told.notes);
+    world.stop().await;
+}

@@ -115,7 +115,7 @@ async fn sub_meters_that_tell_more_or_nothing_are_named() {
     let of = balance(&mut world, NAME, year(2022)).await;
     assert_eq!(
         (value(&of.unaccounted), of.leakage_percent.as_str()),
-        ("-30", "-3.000000")
+        ("-30", "")
     );
     assert!(
         told(&of.notes, &["sub-meters tell 30 m3 more"]),
@@ -218,5 +218,79 @@ async fn waste_that_is_received_and_handed_over_by_nobody_is_named() {
     let taker = ledger(&mut world, "parks/p/enterprises/f", year(2022)).await;
     assert_eq!(value(&taker.rows[0].identity_gap), "0");
     assert!(!told(&taker.notes, &["are received"]), "{:?}", taker.notes);
+    // It generated nothing that a rate could be of.
+    assert_eq!(taker.rows[0].utilization_percent, "");
+    let none = "no utilization rate of fly_ash: 0 t of 0 t";
+    assert!(told(&taker.notes, &[none]), "{:?}", taker.notes);
+    world.stop().await;
+}
+
+/// FAULTS A2: beside what is received and not used there is no rate below zero, in no row and no total.
+#[tokio::test]
+async fn more_received_than_used_is_no_rate() {
+    let mut world = World::new().await;
+    let amounts = [("fly_ash.generated", "100"), ("fly_ash.received", "10")];
+    let readings = one_day("e", day("2022-03-01"), &amounts);
+    world.seal(PARK, &[readings], 1, With::Totals).await;
+    let of = ledger(&mut world, NAME, year(2022)).await;
+    let row = &of.rows[0];
+    assert_eq!((value(&row.generated), value(&row.received)), ("100", "10"));
+    let totals = [&of.total, &of.bulk_total].map(|total| total.as_ref().expect("a total"));
+    for row in [row, totals[0], totals[1]] {
+        assert_eq!(row.utilization_percent, "", "{row:?}");
+    }
+    let why = "fly_ash: more is received from others than is used";
+    assert!(told(&of.notes, &[why]), "{:?}", of.notes);
+    world.stop().await;
+}
+
+/// FAULTS A2: meters of both ways can tell less than nothing, of the part and of the whole.
+#[tokio::test]
+async fn amounts_below_zero_are_told_without_a_rate() {
+    let mut world = World::new().await;
+    let of = day("2022-03-01");
+    let (main, hall) = ("main", "hall");
+    let amounts = [
+        (main, "fresh_water", "-10"),
+        (hall, "fresh_water", "-15"),
+        ("loop", "reused_water", "-30"),
+        ("scale", "fly_ash.generated", "-5"),
+        ("kiln", "fly_ash.utilized", "2"),
+    ];
+    let values = amounts.map(|(meter, quantity, amount)| {
+        let series = series(meter, quantity, Kind::Interval);
+        (series, [(at(of, 12), amount)])
+    });
+    let values = values.each_ref().map(|(s, v)| (s.clone(), &v[..]));
+    let readings = rows("e", &values);
+    world.seal(PARK, &[(of, readings)], 1, With::Totals).await;
+    for (meter, quantity, _) in amounts {
+        let parent = if meter == hall { main } else { "" };
+        let both_ways = pb::Meter {
+            quantity: quantity.to_owned(),
+            bidirectional: true,
+            ..water(meter, parent)
+        };
+        world.register_meter(both_ways).await;
+    }
+    let balance = balance(&mut world, NAME, year(2022)).await;
+    let amounts = [&balance.intake, &balance.reused, &balance.unaccounted].map(value);
+    assert_eq!(amounts, ["-10", "-30", "5"]);
+    let rates = (&balance.reuse_percent, &balance.leakage_percent);
+    assert_eq!((rates.0.as_str(), rates.1.as_str()), ("", ""));
+    for why in [
+        "there is no reuse rate: -30 m3 of -40 m3",
+        "there is no leakage rate: 5 m3 of -10 m3",
+    ] {
+        assert!(told(&balance.notes, &[why]), "{:?}", balance.notes);
+    }
+    let of = ledger(&mut world, NAME, year(2022)).await;
+    let row = &of.rows[0];
+    assert_eq!(
+        (value(&row.generated), row.utilization_percent.as_str()),
+        ("-5", "")
+    );
+    let why = "there is no utilization rate of fly_ash: 2 t of -5 t";
+    assert!(told(&of.notes, &[why]), "{:?}", of.notes);
     world.stop().await;
 }

@@ -274,3 +274,67 @@ async fn tickets_are_due_on_no_day() {
     );
     world.stop().await;
 }
+
+/// An entry that ends before, or begins after, what its meter was read makes no year whole.
+#[tokio::test]
+async fn a_year_beside_a_meters_entries_is_due_where_the_meter_was_read() {
+    for (valid_from, valid_to, short) in
+        [("2018-01-01", "2024-12-31", 2025), ("2025-01-01", "", 2020)]
+    {
+        let mut world = World::new().await;
+        world.register_enterprise(PARK, "e", true).await;
+        let entry = pb::Meter {
+            valid_from: valid_from.to_owned(),
+            valid_to: valid_to.to_owned(),
+            ..meter("e", "electricity", "electricity", "interval", DAILY)
+        };
+        world.register_meter(entry).await;
+        for of in [2020, 2025] {
+            let range = if of == short {
+                first_days(of, 20)
+            } else {
+                whole(of)
+            };
+            world
+                .seal_all(kwh_a_day("e", Kind::Interval, range, 100))
+                .await;
+        }
+        world
+            .declare_years("e", &[(2020, "100"), (2025, "100")])
+            .await;
+        let target = world.energy_target().await;
+        withheld(&target);
+        let found = target.unsound.iter();
+        let found = found.map(|of| (of.kind(), of.year, of.share.as_str()));
+        let share = if short == 2020 {
+            "0.054645"
+        } else {
+            "0.054795"
+        };
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            [(UnsoundKind::Coverage, i32::from(short), share)]
+        );
+        world.stop().await;
+    }
+}
+
+/// A reading at the end of an entry's last day makes no year of it.
+#[tokio::test]
+async fn a_meter_that_left_is_not_due_for_one_last_reading() {
+    let mut world = World::new().await;
+    world.register_enterprise(PARK, "e", true).await;
+    let entry = pb::Meter {
+        valid_to: "2025-06-30".to_owned(),
+        ..meter("e", "electricity", "electricity", "register", DAILY)
+    };
+    world.register_meter(entry).await;
+    let read = DayRange::new(day("2025-01-01"), day("2025-07-01")).expect("in order");
+    world
+        .seal_all(kwh_a_day("e", Kind::Register, read, 100))
+        .await;
+    world.declare_years("e", &[(2025, "100")]).await;
+    let figure = world.energy(NAME, year(2025)).await;
+    assert_eq!(figure.unsound, []);
+    world.stop().await;
+}

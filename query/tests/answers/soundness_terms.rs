@@ -1,6 +1,6 @@
 //! No ratio of a total that is not above zero (FAULTS A2), and shares, late changes and what is missing.
 
-use greenpark_model::reading::Kind;
+use greenpark_model::{day::DayRange, reading::Kind};
 use greenpark_proto::query::v1::{self as pb, UnsoundKind, Verdict};
 
 use crate::{fixture::*, sound_years::*};
@@ -385,4 +385,30 @@ async fn an_amount_beyond_the_meter_withholds_the_verdict_where_it_would_move_th
         }
         world.stop().await;
     }
+}
+
+/// FAULTS A9 of a meter without a rating: two odd days side by side do not excuse each other.
+#[tokio::test]
+async fn amounts_far_above_an_unrated_meters_like_days_withhold_the_verdict() {
+    let mut world = World::new().await;
+    world.register_enterprise(PARK, "e", true).await;
+    let entry = meter("e", "electricity", "electricity", "interval", DAILY);
+    world.register_meter(entry).await;
+    for of in [2020, 2025] {
+        let year = DayRange::year(of).expect("a year");
+        let mut days = kwh_a_day("e", Kind::Interval, year, 100);
+        for (day, rows) in &mut days {
+            if of == 2020 && (100..102).contains(&day.days_since(year.first())) {
+                rows.values.fill(900_000_000_000_000_000);
+            }
+        }
+        world.seal_all(days).await;
+    }
+    world
+        .declare_years("e", &[(2020, "100"), (2025, "100")])
+        .await;
+    let target = world.energy_target().await;
+    withheld(&target);
+    assert_eq!(told(&target.unsound), [(UnsoundKind::Implausible, 2020)]);
+    world.stop().await;
 }

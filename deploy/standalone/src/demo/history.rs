@@ -6,7 +6,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use greenpark_model::day::DAY_MS;
+use greenpark_model::{
+    day::DAY_MS,
+    quantity::{Medium, MediumClass},
+};
 use greenpark_runtime::clock;
 use tokio::{
     sync::mpsc,
@@ -152,8 +155,8 @@ pub(super) fn expected(until: i64) -> Expected {
     let mut expected = Expected::default();
     for index in (0..ENTERPRISES.len()).filter(|&i| ENTERPRISES[i].above_designated_size) {
         Source::new(index, 0).count(until, |spec, readings| {
-            use greenpark_model::quantity::MediumClass;
-            if spec.place != Place::Main {
+            // Water that is used again is taken in once.
+            if spec.place != Place::Main || spec.quantity.medium == Medium::ReusedWater {
                 return;
             }
             match spec.quantity.medium.class() {

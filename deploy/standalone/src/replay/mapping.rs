@@ -220,6 +220,13 @@ impl Mapping {
         )
     }
 
+    /// Whether rows are events: those of one meter and instant are told apart by their tickets or, without
+    /// any, by their places in one message.
+    #[must_use]
+    pub fn is_of_events(&self) -> bool {
+        self.kind == Kind::Event
+    }
+
     /// What the readings of `meter` have in common.
     #[must_use]
     pub fn head<'a>(&'a self, meter: &'a str) -> Head<'a> {

@@ -1,9 +1,11 @@
 //! The readings of a CSV file, in memory: instants, and values as the text they are.
 
+mod order;
+
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, Read},
     path::Path,
 };
 
@@ -13,7 +15,7 @@ use greenpark_model::{amount::Amount, id, ticket::Ticket};
 
 use super::mapping::Mapping;
 use crate::{
-    chance,
+    encoding::{Decoded, NotText},
     line_text::{self, UnifiedLines},
 };
 
@@ -34,6 +36,9 @@ pub struct Rows {
     tickets: Vec<(u32, Ticket)>,
     order: Vec<u32>,
     skipped: usize,
+    of_events: bool,
+    /// Of events: rows that do not stand in the line after that of the row before, with their lines.
+    lines: Vec<(u32, u64)>,
 }
 
 /// One row.
@@ -58,7 +63,8 @@ struct Places {
 }
 
 impl Rows {
-    /// Reads `file` (`.gz` is unpacked). The second part says what is wrong with which line.
+    /// Reads `file` (`.gz` is unpacked) in any encoding that spreadsheets save. The second part says what is
+    /// wrong with which line.
     ///
     /// # Errors
     /// The file cannot be read or lacks a column.
@@ -78,7 +84,7 @@ impl Rows {
         shown: &str,
         mapping: &Mapping,
     ) -> anyhow::Result<(Self, Vec<String>)> {
-        let mut input = BufReader::new(input);
+        let mut input = Decoded::new(input);
         let separator = separator(&mut input).with_context(|| format!("read {shown}"))?;
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
@@ -89,7 +95,10 @@ impl Rows {
             .with_context(|| format!("read {shown}"))?
             .clone();
         let places = Places::find(&header, shown, mapping)?;
-        let mut rows = Self::default();
+        let mut rows = Self {
+            of_events: mapping.is_of_events(),
+            ..Self::default()
+        };
         let mut known = HashMap::new();
         if let Some(meter) = &mapping.meter {
             rows.names.push(meter.clone());
@@ -106,10 +115,17 @@ impl Rows {
                         problems.push(format!("{shown}:{line}: {reason}"));
                     }
                 }
-                Err(error) if error.is_io_error() => {
-                    return Err(error).with_context(|| format!("read {shown}"));
-                }
-                Err(error) => problems.push(format!("{shown}: {error}")),
+                Err(error) => match not_text(&error) {
+                    Some(why) => {
+                        let broken = reader.position().line();
+                        problems.push(format!("{shown}:{broken}: {why}"));
+                        break;
+                    }
+                    None if error.is_io_error() => {
+                        return Err(error).with_context(|| format!("read {shown}"));
+                    }
+                    None => problems.push(format!("{shown}: {error}")),
+                },
             }
             if rows.instants.len() > ROWS_MAX {
                 bail!("{shown}: more than {ROWS_MAX} rows; split the file");
@@ -117,6 +133,7 @@ impl Rows {
         }
         // OK because ROWS_MAX fits.
         rows.order = (0..rows.instants.len() as u32).collect();
+        rows.gather();
         Ok((rows, problems))
     }
 
@@ -154,6 +171,9 @@ impl Rows {
             let ticket = Ticket::new(ticket).map_err(|error| error.to_string())?;
             // OK because ROWS_MAX fits.
             self.tickets.push((self.instants.len() as u32, ticket));
+        }
+        if self.of_events {
+            self.note_line(record.position().map_or(0, csv::Position::line));
         }
         self.values.push_str(value);
         self.ends.push(self.values.len());
@@ -208,28 +228,41 @@ impl Rows {
     pub fn row(&self, row: u32) -> Row<'_> {
         let index = row as usize;
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let ticket = self.tickets.binary_search_by_key(&row, |(of, _)| *of).ok();
         Row {
             instant: self.instants[index],
             value: &self.values[start..self.ends[index]],
             meter: &self.names[self.meters[index] as usize],
-            ticket: ticket.map(|at| self.tickets[at].1.as_str()),
+            ticket: self.ticket(row),
         }
     }
 
-    /// Puts the rows in an order that `seed` decides (Fisher–Yates over splitmix64).
-    pub fn shuffle(&mut self, seed: u64) {
-        for (step, last) in (1..self.order.len()).rev().enumerate() {
-            let chance = chance::number(seed, step as u64);
-            // OK because the remainder is at most `last`.
-            let other = (chance % (last as u64 + 1)) as usize;
-            self.order.swap(last, other);
-        }
+    fn ticket(&self, row: u32) -> Option<&str> {
+        let found = self.tickets.binary_search_by_key(&row, |(of, _)| *of).ok();
+        found.map(|at| self.tickets[at].1.as_str())
     }
 
-    /// The numbers of the rows in the order of sending, `size` at a time.
-    pub fn batches(&self, size: usize) -> impl Iterator<Item = &[u32]> {
-        self.order.chunks(size)
+    /// The line of an event in the file.
+    pub(super) fn line_of(&self, row: u32) -> u64 {
+        let known = self.lines.partition_point(|(from, _)| *from <= row);
+        let last = known.checked_sub(1).map(|at| self.lines[at]);
+        last.map_or(0, |(from, line)| line + u64::from(row - from))
+    }
+
+    /// Keeps the line of the event that is added next.
+    fn note_line(&mut self, line: u64) {
+        // OK because ROWS_MAX fits.
+        let row = self.instants.len() as u32;
+        if self.line_of(row) != line {
+            self.lines.push((row, line));
+        }
+    }
+}
+
+/// What is wrong with the text of the file, where that ended the reading.
+fn not_text(error: &csv::Error) -> Option<NotText> {
+    match error.kind() {
+        csv::ErrorKind::Io(error) => error.get_ref()?.downcast_ref::<NotText>().copied(),
+        _ => None,
     }
 }
 
@@ -244,10 +277,7 @@ fn separator(input: &mut impl BufRead) -> io::Result<u8> {
 impl Places {
     fn find(header: &csv::StringRecord, shown: &str, mapping: &Mapping) -> anyhow::Result<Self> {
         let place = |name: &str| {
-            // A byte order mark belongs to the file, not to the first column's name.
-            let found = header
-                .iter()
-                .position(|column| column.trim_start_matches('\u{feff}') == name);
+            let found = header.iter().position(|column| column == name);
             let columns = || header.iter().collect::<Vec<_>>().join(", ");
             found.with_context(|| format!("{shown} has no column '{name}'; it has {}", columns()))
         };

@@ -1,6 +1,9 @@
 //! Rows to payloads, and the real steel file where it is at hand.
 
-use std::{collections::BTreeSet, io::Write, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+};
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -74,6 +77,193 @@ fn a_column_of_tickets_goes_with_its_events() {
     assert_eq!(series["at"][2], 1_767_283_200_000_i64);
     let single = encode(&rows, &order[2..], &mapping);
     assert!(single.ends_with(b"\"ticket\":\"18\"}"));
+}
+
+/// Five loads on two weighbridges, none with a ticket: two of `a` at 08:00, two equal ones at 09:30.
+const LOADS: &[u8] =
+    b"t,v,m\n2026-01-01 08:00,31.46,a\n2026-01-01 09:30,31.46,a\n2026-01-01 08:00,7,b\n\
+    2026-01-01 08:00,28.9,a\n2026-01-01 09:30,31.46,a\n";
+
+fn events(batch: usize) -> Mapping {
+    let of_coal = TWO_METERS.replace("fresh_water", "raw_coal");
+    let events = of_coal.replace("register", "event");
+    mapping(&events.replace("batch = 3", &format!("batch = {batch}")))
+}
+
+fn rows(csv: &[u8], mapping: &Mapping) -> Rows {
+    let (rows, problems) = Rows::read(file(".csv", csv).path(), mapping).expect("rows");
+    assert_eq!(problems, Vec::<String>::new());
+    rows
+}
+
+/// What the lake has of all messages: an event is its meter, its instant and its place among those of its
+/// message, and counts once.
+fn lake(rows: &Rows, mapping: &Mapping) -> BTreeMap<(String, i64, u32), Amount> {
+    let mut lake = BTreeMap::new();
+    for (payload, _) in messages(rows, mapping) {
+        let json: serde_json::Value = serde_json::from_slice(&payload).expect("JSON");
+        let single = std::slice::from_ref(&json);
+        for series in json["series"].as_array().map_or(single, Vec::as_slice) {
+            let list = |key: &str| match &series[key] {
+                serde_json::Value::Array(list) => list.clone(),
+                only => vec![only.clone()],
+            };
+            let meter = series["meter"].as_str().expect("a meter");
+            let mut places = BTreeMap::new();
+            for (at, value) in list("at").iter().zip(list("value")) {
+                let at = at.as_i64().expect("an instant");
+                let place = places.entry(at).or_insert(0u32);
+                *place += 1;
+                let amount = value.to_string().parse().expect("a decimal");
+                lake.insert((meter.to_owned(), at, *place), amount);
+            }
+        }
+    }
+    lake
+}
+
+#[test]
+fn loads_of_one_minute_all_count_however_they_are_sent() {
+    let in_one = events(5);
+    let truth = lake(&rows(LOADS, &in_one), &in_one);
+    let of_a = truth.iter().filter(|((meter, ..), _)| meter == "a");
+    let tons: Sum = of_a.map(|(_, &amount)| Sum::from(amount)).sum();
+    assert_eq!(tons.to_string(), "123.28");
+    assert_eq!(truth.len(), 5);
+    for batch in 1..=5 {
+        let mapping = events(batch);
+        assert_eq!(lake(&rows(LOADS, &mapping), &mapping), truth);
+        for seed in 0..20 {
+            let mut rows = rows(LOADS, &mapping);
+            rows.shuffle(seed);
+            assert_eq!(lake(&rows, &mapping), truth, "batch {batch}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn only_events_without_a_ticket_stay_together() {
+    let lengths = |rows: &Rows, size: usize| -> Vec<usize> {
+        let batches = rows.batches(size);
+        batches.map(<[u32]>::len).collect()
+    };
+    let free: Vec<Vec<usize>> = (1..=4)
+        .map(|size| lengths(&rows(LOADS, &events(size)), size))
+        .collect();
+    assert_eq!(free, [vec![2, 2, 1], vec![2, 2, 1], vec![2, 3], vec![4, 1]]);
+    let registers = mapping(TWO_METERS);
+    let of_registers = lengths(&rows(LOADS, &registers), 2);
+    assert_eq!(of_registers, [2, 2, 1]);
+    let in_order = rows(LOADS, &registers);
+    assert!(in_order.batches(2).flatten().copied().eq(0..5));
+    let ticketed = String::from_utf8(LOADS.to_vec()).expect("text");
+    let ticketed = ticketed.replace(",a\n", ",a,7\n").replace(",b\n", ",b,8\n");
+    let ticketed = ticketed.replace("t,v,m", "t,v,m,no");
+    let with_tickets = TWO_METERS
+        .replace("register", "event")
+        .replace("[time]", "ticket = \"no\"\n[time]");
+    let of_tickets = lengths(&rows(ticketed.as_bytes(), &mapping(&with_tickets)), 1);
+    assert_eq!(of_tickets, [1; 5]);
+}
+
+#[test]
+fn a_cut_for_the_size_of_a_packet_is_between_minutes() {
+    let loads = |minute: &str, count: u32| -> String {
+        (0..count)
+            .map(|n| format!("2026-01-01 {minute},{n}.123456789012,m\n"))
+            .collect()
+    };
+    let csv = format!(
+        "t,v,m\n{}{}",
+        loads("00:00", 10_000),
+        loads("01:00", 25_000)
+    );
+    let mapping = events(40_000);
+    let rows = rows(csv.as_bytes(), &mapping);
+    assert_eq!(
+        oversized(&rows, &mapping, Path::new("loads.csv")),
+        Vec::<String>::new()
+    );
+    let sent: Vec<u32> = messages(&rows, &mapping).map(|(_, count)| count).collect();
+    assert_eq!(sent, [10_000, 25_000]);
+}
+
+#[test]
+fn more_loads_of_a_minute_than_a_message_holds_name_their_line() {
+    let mapping = events(1);
+    for (count, value) in [(BATCH_READINGS_MAX + 1, "1"), (40_000, "1.123456789012")] {
+        let loads = format!("2026-01-01 01:00,{value},m\n").repeat(count);
+        let csv = format!("t,v,m\n2026-01-01 00:00,1,m\n2026-01-01 00:30,,m\n{loads}");
+        let rows = rows(csv.as_bytes(), &mapping);
+        let problems = oversized(&rows, &mapping, Path::new("loads.csv"));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let told = format!("loads.csv:4: {count} events of meter 'm'");
+        assert!(problems[0].starts_with(&told), "{}", problems[0]);
+    }
+}
+
+#[test]
+fn a_column_of_tickets_makes_another_epoch() {
+    let csv = b"t,v,m,no\n2026-01-01 08:00,1,a,7\n2026-01-01 09:00,1,a,8\n";
+    let ticketed = TWO_METERS
+        .replace("register", "event")
+        .replace("[time]", "ticket = \"no\"\n[time]");
+    let (free, ticketed) = (
+        mapping(&TWO_METERS.replace("register", "event")),
+        mapping(&ticketed),
+    );
+    let epoch = |mapping: &Mapping| resume::epoch(&rows(csv, mapping), mapping);
+    assert_eq!(epoch(&free), epoch(&free));
+    assert_ne!(epoch(&free), epoch(&ticketed));
+}
+
+#[test]
+fn a_file_that_a_chinese_spreadsheet_saves_is_read() {
+    let text = "时间,电量,表\r\n2026-01-01 00:00,3.5,a\r\n2026-01-01 01:00,4,a\r\n";
+    let named = TWO_METERS
+        .replace("\"t\"", "\"时间\"")
+        .replace("\"v\"", "\"电量\"")
+        .replace("\"m\"", "\"表\"");
+    let mapping = mapping(&named);
+    let (gbk, ..) = encoding_rs::GBK.encode(text);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&gbk).expect("a vector");
+    let packed = packed.finish().expect("a vector");
+    let utf16 = text.replace(',', "\t");
+    let mut little: Vec<u8> = vec![0xff, 0xfe];
+    little.extend(utf16.encode_utf16().flat_map(u16::to_le_bytes));
+    let mut big: Vec<u8> = vec![0xfe, 0xff];
+    big.extend(utf16.encode_utf16().flat_map(u16::to_be_bytes));
+    let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+    let cases: [(&str, &[u8]); 5] = [
+        (".csv", &gbk),
+        (".csv.gz", &packed),
+        (".csv", &little),
+        (".csv", &big),
+        (".csv", &marked),
+    ];
+    for (suffix, bytes) in cases {
+        let (rows, problems) = Rows::read(file(suffix, bytes).path(), &mapping).expect("rows");
+        assert_eq!(problems, Vec::<String>::new());
+        let values: Vec<&str> = (0..2).map(|row| rows.row(row).value).collect();
+        assert_eq!((rows.len(), values), (2, vec!["3.5", "4"]));
+    }
+}
+
+#[test]
+fn a_broken_byte_names_its_line() {
+    let csv = [
+        "t,v,m,备注\n2026-01-01 00:00,1,a,好\n2026-01-01 01:00,2,a,".as_bytes(),
+        b"\xe5\xa5\n2026-01-01 02:00,3,a,\n",
+    ]
+    .concat();
+    let csv = file(".csv", &csv);
+    let (_, problems) = Rows::read(csv.path(), &mapping(TWO_METERS)).expect("a file");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0].contains(".csv:3: is neither UTF-8 nor GBK"),
+        "{problems:?}"
+    );
 }
 
 #[test]

@@ -206,6 +206,39 @@ fn a_daily_counter_tells_each_days_highest_value() {
     );
 }
 
+/// FAULTS A11 and A12 of a daily counter: all ones before it starts anew, and a leap that it never did, are named and
+/// count for nothing.
+#[test]
+fn a_daily_counter_is_held_against_its_other_days() {
+    let traits = Traits::of(Profile {
+        restart: Some(0),
+        ..Profile::default()
+    });
+    let hours = || (0..240i64).map(|hour| hour % 24 * 1_000_000 + 500_000);
+    let told = |registers: &[i64]| {
+        let folds = folds(Kind::DailyCounter, &traits, registers);
+        compose(&traits, period("2026-03-01", "2026-03-10"), &folds)
+    };
+    let registers: Vec<i64> = hours().collect();
+    let usual = told(&registers);
+    assert_eq!((usual.outcomes.jumps, usual.outcomes.glitches), (0, 0));
+    for at in [143, 142, 130] {
+        let mut ones = registers.clone();
+        ones[at] = 4_294_967_295_000_000;
+        let told = told(&ones);
+        assert!(usual.amount.0 - told.amount.0 <= 1_000_000, "{at} {told:?}");
+        assert!(told.amount <= usual.amount, "{at} {told:?}");
+        assert_eq!(told.outcomes.sentinels, 1, "{at} {told:?}");
+    }
+    let mut leap = registers.clone();
+    for register in &mut leap[132..144] {
+        *register += 49_000_000_000;
+    }
+    let told = told(&leap);
+    assert!(told.amount <= usual.amount, "{told:?}");
+    assert_eq!(told.outcomes.jumps, 1, "{told:?}");
+}
+
 /// A daily counter that is read at half past counts what it had when it was last read before it started anew.
 #[test]
 fn a_daily_counter_that_starts_anew_between_readings_counts_its_highest() {

@@ -13,8 +13,6 @@
 //! - A fall that stays is a *reset*, a rise beyond the bound that stays is a *jump*. A fall within what the meter
 //!   can measure in so short a time *trembles*: it counts below zero, and the register's way back counts again.
 
-use std::ops::Range;
-
 use super::{
     Amount, Point, Step,
     life::{Life, Soft, Split},
@@ -31,11 +29,12 @@ mod cost {
     pub(super) const TREMBLE: u64 = 2_500;
     pub(super) const SEVERAL_LEFT_OUT: u64 = 2_900;
     pub(super) const LEFT_OUT: u64 = 2_000;
-    pub(super) const ALSO_LEFT_OUT: u64 = 1_000;
     pub(super) const LEAP: u64 = 1_500;
+    pub(super) const ALL_ONES_LEFT_OUT: u64 = 1_400;
     pub(super) const LEAPS_BACK: u64 = 1_501;
     pub(super) const ROLLOVER: u64 = 1_200;
     pub(super) const COMES_BACK: u64 = 300;
+    pub(super) const BOTH_WAYS_BACK: u64 = 250;
     pub(super) const FALLS_BACK: u64 = 200;
     pub(super) const AT_AN_END: u64 = 700;
     pub(super) const CATCHES_UP: u64 = 100;
@@ -157,7 +156,7 @@ impl Explainer<'_> {
         let Split::Soft(soft) = self.splits[segment] else {
             return false;
         };
-        (soft.comes_back || soft.falls_back || soft.leaps) && !self.is_rated(segment)
+        soft.leaps && !self.is_rated(segment)
     }
 
     /// Whether the link after a segment is held against a rating.
@@ -249,6 +248,7 @@ impl Explainer<'_> {
         if after.instant.0 - before.instant.0 > most {
             return None;
         }
+        let left_out: u64 = skipped.clone().map(|of| self.left_out_cost(of)).sum();
         if step.onward().is_some() {
             let bridged = !self.is_open(from, to)
                 && skipped
@@ -259,30 +259,19 @@ impl Explainer<'_> {
             } else {
                 0
             };
-            return bridged.then(|| (self.bridged_cost(skipped, step) + 1 + passed, step));
+            return bridged.then_some((left_out + 1 + passed, step));
         }
         let strange = (from..to)
             .all(|split| matches!(self.splits[split], Split::Hard(Step::Fall | Step::Excess)));
-        let left_out = || skipped.map(|of| self.left_out_cost(of)).sum::<u64>();
-        (alone && strange).then(|| (left_out() + strange_cost(step), step))
-    }
-
-    /// What it costs to leave out segments over which the register goes on. Of a rated meter they are one dip or
-    /// one spike, whatever moved in it.
-    fn bridged_cost(&self, skipped: Range<usize>, step: Step) -> u64 {
-        let also = u64::try_from(skipped.len() - 1).unwrap_or(u64::MAX);
-        let is_one = matches!(step, Step::Advance(_)) && self.is_rated(skipped.end - 1);
-        let costs = skipped.map(|of| self.left_out_cost(of));
-        if is_one {
-            costs.max().unwrap_or_default() + cost::ALSO_LEFT_OUT.saturating_mul(also)
-        } else {
-            costs.sum()
-        }
+        (alone && strange).then(|| (left_out + strange_cost(step), step))
     }
 
     /// What it costs to leave out a segment.
     fn left_out_cost(&self, segment: usize) -> u64 {
-        if self.segments[segment].is_alone() {
+        let alone = self.segments[segment].is_alone();
+        if alone && is_all_ones(self.first(segment).register) {
+            cost::ALL_ONES_LEFT_OUT
+        } else if alone {
             cost::LEFT_OUT
         } else {
             cost::SEVERAL_LEFT_OUT
@@ -314,13 +303,15 @@ impl Explainer<'_> {
             catches_up,
             rolls: _,
         } = soft;
-        if falls_back && self.is_rated(segment) {
-            cost::FALLS_BACK
-        } else if comes_back && !falls_back && self.is_rated(segment) {
+        if comes_back && falls_back && self.is_rated(segment) {
+            cost::BOTH_WAYS_BACK
+        } else if comes_back && self.is_rated(segment) {
             cost::COMES_BACK
-        } else if comes_back && !falls_back {
+        } else if falls_back && self.is_rated(segment) {
+            cost::FALLS_BACK
+        } else if comes_back {
             cost::LEAPS_BACK
-        } else if comes_back || falls_back || leaps {
+        } else if falls_back || leaps {
             cost::LEAP
         } else if catches_up {
             cost::CATCHES_UP

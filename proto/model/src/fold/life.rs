@@ -338,9 +338,9 @@ impl<'a> Life<'a> {
         made.extend(last);
     }
 
-    /// Whether a stretch of these plateaus does not show all its links.
+    /// Whether a stretch of these plateaus does not show all their instants.
     fn may_leap(&self, from: usize, to: usize) -> bool {
-        to - from >= 3
+        to - from >= 2
     }
 
     /// Whether the rise over `link` would be a leap if only the step on its other side were small.

@@ -204,10 +204,11 @@ impl Oracle<'_> {
         match step {
             Step::Rollover(_) => 1_200,
             _ if doubt.hard => Self::strange(step),
+            _ if doubt.comes_back && doubt.falls_back && rated => 250,
+            _ if doubt.comes_back && rated => 300,
             _ if doubt.falls_back && rated => 200,
-            _ if doubt.comes_back && !doubt.falls_back && rated => 300,
-            _ if doubt.comes_back && !doubt.falls_back => 1_501,
-            _ if doubt.comes_back || doubt.falls_back || doubt.leaps => 1_500,
+            _ if doubt.comes_back => 1_501,
+            _ if doubt.falls_back || doubt.leaps => 1_500,
             _ if doubt.catches_up => 100,
             _ => 0,
         }
@@ -220,7 +221,13 @@ impl Oracle<'_> {
             return Some(self.direct(from, step));
         }
         let many = (to - from - 1) as u64;
-        let left_out = (from + 1..to).map(|of| if self.alone(of) { 2_000 } else { 2_900 });
+        let left_out: u64 = (from + 1..to)
+            .map(|of| match self.alone(of) {
+                true if is_ones(self.ends(of).0) => 1_400,
+                true => 2_000,
+                false => 2_900,
+            })
+            .sum();
         let all_alone = (from + 1..to).all(|of| self.alone(of));
         let days = if all_alone { 93 } else { 10 };
         if many > 64 || after.instant.0 - before.instant.0 > days * DAY_MS {
@@ -231,7 +238,7 @@ impl Oracle<'_> {
                 let (link, doubt) = (self.segments[of].1, self.between(of));
                 doubt.hard && !matches!(self.step(link), Step::Tremble(_))
             });
-            return (all_alone && hard).then(|| left_out.sum::<u64>() + Self::strange(step));
+            return (all_alone && hard).then(|| left_out + Self::strange(step));
         }
         let open = [
             (self.between(from).comes_back || self.between(from).catches_up)
@@ -272,12 +279,6 @@ impl Oracle<'_> {
             1_200
         } else {
             0
-        };
-        let rated = self.traits.profile.bound_per_hour.is_some();
-        let left_out: u64 = if rated && matches!(step, Step::Advance(_)) {
-            left_out.max().expect("some are left out") + 1_000 * (many - 1)
-        } else {
-            left_out.sum()
         };
         off.then_some(left_out + 1 + rolls)
     }

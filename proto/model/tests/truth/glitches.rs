@@ -39,7 +39,11 @@ impl Glitch {
         match self {
             Self::Zero => 0,
             Self::Thousandfold => register.saturating_mul(1_000).min(Amount::MAX.micro()),
-            Self::Dip(thousandths) => register - register / 1_000 * thousandths,
+            // Of a register that rises, so does what is shown.
+            Self::Dip(thousandths) => {
+                let less = i128::from(register) * i128::from(thousandths) / 1_000;
+                register - i64::try_from(less).expect("less than the register")
+            }
             Self::Jitter(by) => register - by.min(register / 200),
             Self::Spike(by) => register + by,
         }

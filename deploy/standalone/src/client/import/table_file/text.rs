@@ -1,19 +1,18 @@
-//! CSV: its encoding, its separator and its line numbers.
+//! CSV: its separator and its line numbers.
 
 use std::borrow::Cow;
 
 use csv::StringRecord;
-use encoding_rs::{GBK, UTF_16BE, UTF_16LE};
 
 use super::{Row, TableFile};
-use crate::line_text;
+use crate::{encoding, line_text};
 
 /// Reads CSV.
 ///
 /// # Errors
 /// The encoding is unknown, or there is no header.
 pub(super) fn read(bytes: &[u8]) -> Result<TableFile, String> {
-    let text = decode(bytes)?;
+    let text = encoding::decode(bytes).map_err(|broken| broken.to_string())?;
     let text = unify_line_ends(&text);
     let (separator, body, lines_before) = separator(&text);
     let mut reader = csv::ReaderBuilder::new()
@@ -67,54 +66,6 @@ impl<'t> LineCounter<'t> {
         self.counted = self.counted.max(until);
         self.last
     }
-}
-
-/// The text of `bytes`: UTF-8, UTF-16 with a mark, or GBK.
-fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
-    let marked = [(b"\xff\xfe", UTF_16LE), (b"\xfe\xff", UTF_16BE)];
-    for (mark, encoding) in marked {
-        if let Some(rest) = bytes.strip_prefix(mark) {
-            let decoded = encoding.decode_without_bom_handling_and_without_replacement(rest);
-            return decoded.ok_or_else(|| {
-                "begins as UTF-16 and does not go on as such; save it as \"CSV UTF-8\"".to_owned()
-            });
-        }
-    }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let wrong = match std::str::from_utf8(bytes) {
-        Ok(text) => return Ok(Cow::Borrowed(text)),
-        Err(error) => error.valid_up_to(),
-    };
-    let decoded = GBK.decode_without_bom_handling_and_without_replacement(bytes);
-    match decoded.filter(|_| !is_mostly_utf8(bytes)) {
-        Some(text) => Ok(text),
-        None => {
-            let line = 1 + unify_ends_count(&bytes[..wrong]);
-            Err(format!(
-                "line {line} is neither UTF-8 nor GBK; save it as \"CSV UTF-8\""
-            ))
-        }
-    }
-}
-
-/// Whether more characters beyond ASCII are UTF-8 than are not: such a text is UTF-8 with a broken byte.
-fn is_mostly_utf8(bytes: &[u8]) -> bool {
-    let (mut whole, mut broken) = (0usize, 0usize);
-    for chunk in bytes.utf8_chunks() {
-        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
-        broken += usize::from(!chunk.invalid().is_empty());
-    }
-    whole >= broken && whole > 0
-}
-
-/// How many lines end in `bytes`, whether with LF, CRLF or CR alone.
-fn unify_ends_count(bytes: &[u8]) -> usize {
-    let feeds = bytes.iter().filter(|&&byte| byte == b'\n').count();
-    let lone = bytes
-        .iter()
-        .zip(bytes.iter().skip(1).chain([&b'\n']))
-        .filter(|&(&byte, &next)| byte == b'\r' && next != b'\n');
-    feeds + lone.count()
 }
 
 /// `text` with LF alone at the end of each line.

@@ -1,0 +1,116 @@
+"""Lives with what METHOD (k) added to kinds and identities, and with what arrives after a year was final."""
+
+from datetime import date
+from decimal import Decimal
+
+from lives import CLEAN, Case, Step, against, changed, first_days, meter, one, yearly
+from meters import HOUR_MS, Correction, Meter, Reading, midnight, year_days
+from soundness import FIRST, LAST, WASTE, Enterprise
+
+YEARS = (FIRST, LAST)
+PLAN_YEARS = range(FIRST + 1, LAST + 1)
+MORNING, NOON = (midnight(date(2025, 3, 3)) + hour * HOUR_MS for hour in (8, 12))
+LOADS = [(MORNING, "31.46"), (MORNING, "28.9"), (NOON, "31.46"), (NOON, "31.46")]
+
+
+def load(at: int, tonnes: str, ticket: str | None = None) -> Reading:
+    return Reading(at, Decimal(tonnes), "event", ticket)
+
+
+def ash(name: str, *messages: list[Reading], a_day: str = "0.4", other_years: str = "120") -> list[Enterprise]:
+    """Ash that is weighed as it comes into being every day, and by tickets as it is used."""
+    made = Meter("ash", yearly(a_day, PLAN_YEARS), "fly_ash.generated")
+    before = [[load(midnight(date(year, 6, 1)), other_years, f"Y-{year}")] for year in range(FIRST + 1, LAST)]
+    return one(name, made, Meter("scale", [*before, *messages], "fly_ash.utilized", "event", 0))
+
+
+def tickets() -> list[Case]:
+    plain = [load(*of) for of in LOADS]
+    numbered = [load(*of, f"T-{n}") for n, of in enumerate(LOADS)]
+    huge = [*plain, load(NOON + HOUR_MS, "-900")]
+    short = one("ash-short",
+                Meter("ash", [*yearly("0.4", range(2021, 2025)), first_days(20, "0.4")], "fly_ash.generated"),
+                Meter("scale", yearly("0.3", PLAN_YEARS), "fly_ash.utilized"))
+    minus = [Meter("ash", yearly(10, PLAN_YEARS), "fly_ash.generated"),
+             Meter("used", yearly(-8, PLAN_YEARS), "fly_ash.utilized", bidirectional=True)]
+    of = dict(indicator=WASTE)
+    return [
+        Case("A10: four tickets in one message", ash("tickets", plain), **of),
+        Case("A10: four numbered tickets, a message each", ash("tickets-numbered", *[[r] for r in numbered]), **of),
+        Case("A10: the same message again", ash("tickets-again", plain, plain), **of),
+        Case("A10: without numbers, a message each",
+             ash("tickets-apart", *[[r] for r in plain], a_day="0.2", other_years="60"), **of),
+        Case("A10: a ticket weighed again", ash("tickets-twice", numbered, [load(MORNING, "30", "T-0")]), **of),
+        Case("waste, one year below the floor", ash("ash-missed", numbered[:2]), **of),
+        Case("waste, a ticket below zero", ash("ash-minus", huge), against("implausible"), **of),
+        Case("waste, 20 days of 365", short, against("coverage"), **of),
+        Case("A2: waste below zero", one("waste-minus", *minus), against("not_positive", *PLAN_YEARS), **of),
+    ]
+
+
+def daily(read_at: list[float], restart: float = 0) -> list[list[Reading]]:
+    """A counter of 4 an hour that starts anew at an hour of the day; its first reading is its start of the year."""
+    messages = []
+    for year in YEARS:
+        first = Reading(int(midnight(date(year, 1, 1)) + restart * HOUR_MS), Decimal(0), "daily_counter")
+        at = lambda day, hour: int(midnight(day) + (restart + hour) * HOUR_MS)
+        rows = [Reading(at(d, h), Decimal(str(h * 4)), "daily_counter") for d in year_days(year) for h in read_at]
+        messages.append([first, *rows])
+    return messages
+
+
+def daily_counters() -> list[Case]:
+    of = dict(kind="daily_counter", interval_s=21_600)
+    return [
+        Case("A15: a counter of the day, read before midnight", one("daily", meter(daily([6, 12, 18, 23]), **of))),
+        Case("A15: a counter of the day, read at midnight", one("daily-midnight", meter(daily([6, 12, 18, 24]), **of))),
+        Case("A15: a counter that starts anew at 06:30",
+             one("daily-630", meter(daily([5.5, 11.5, 17.5, 23.5], 6.5), restart="06:30", **of))),
+    ]
+
+
+def both_ways() -> list[Case]:
+    def swinging(start: int) -> Meter:
+        """Up by 150 and down by 36 in turn: a meter that runs backwards every other day."""
+        messages, at = [], Decimal(start)
+        for year in YEARS:
+            rows = []
+            for n, day in enumerate([*year_days(year), date(year + 1, 1, 1)]):
+                rows.append(Reading(midnight(day), at, "register"))
+                at += 150 if n % 2 == 0 else -36
+            at = rows[-1].value
+            messages.append(rows)
+        return meter(messages, kind="register", bidirectional=True)
+    fed = meter(changed(yearly(100), date(2025, 5, 5), -1500), bidirectional=True)
+    return [
+        Case("A13: both ways, near 5,000", one("both-ways-high", swinging(5000)), both_ways=True),
+        Case("A13: both ways, near 150", one("both-ways-low", swinging(150)), both_ways=True),
+        Case("A13: both ways, intervals", one("both-ways-interval", fed), both_ways=True),
+    ]
+
+
+def noon(value, n: int = 3) -> tuple[str, list[Reading]]:
+    """Further amounts at noon of the first days of April 2025."""
+    return "e-main", [Reading(midnight(date(2025, 4, 1 + i)) + 12 * HOUR_MS, Decimal(value)) for i in range(n)]
+
+
+OTHER_VALUE = ("e-main", [Reading(midnight(date(2025, 4, 1)), Decimal(150))])
+
+
+def late() -> list[Case]:
+    moved = against("late_change")
+    by_hand = Correction("e-main", date(2025, 4, 1), date(2025, 4, 2), Decimal(400))
+    before = one("late-withdrawn", corrections=[by_hand])
+    of_base = ("e-main", [Reading(midnight(date(2020, 4, 1)) + 12 * HOUR_MS, Decimal(150))])
+    confirm = Step("recorded as final once more", CLEAN, confirms=True)
+    return [
+        Case("A14: a clock a year back", one("late-readings"), steps=[Step("three readings", moved, [noon(50)]), confirm]),
+        Case("late, little", one("late-little"), steps=[Step("a reading of 36 kWh", CLEAN, [noon(36, 1)])]),
+        Case("late, another value", one("late-value"), steps=[Step("150 for 100 kWh", moved, [OTHER_VALUE])]),
+        Case("late of the base year", one("late-base"), steps=[
+            Step("a reading of 2020", against("late_change", FIRST), [of_base])]),
+        Case("by hand", before, steps=[Step("withdrawn after it was final", moved, withdraws=[by_hand])]),
+        Case("late by hand", one("late-hand"), steps=[
+            Step("a correction", moved, corrections=[by_hand]), Step("withdrawn", CLEAN, withdraws=[by_hand])]),
+        Case("preliminary", one("preliminary", final=False), steps=[Step("three readings", CLEAN, [noon(50)])]),
+    ]
