@@ -19,10 +19,10 @@ use greenpark_model::{
 
 use crate::{
     buffer::DayRows,
+    error::RunError,
     hot::files_to_merge,
     metrics::Metrics,
     portion::{Portion, portions_of},
-    run::RunError,
     seal::{DayToSeal, SealedDay, offset_of, seal_days},
 };
 
@@ -32,6 +32,12 @@ pub(crate) struct Offsets {
     pub(crate) partition: u32,
     pub(crate) first: u64,
     pub(crate) next: u64,
+    /// Everything before it is in the lake.
+    pub(crate) since: u64,
+    /// The fingerprint of the last record.
+    pub(crate) last: Option<u64>,
+    /// What makes an offset of the log one of the lake; the others are of the lake.
+    pub(crate) shift: u64,
 }
 
 /// One book's share of a flush.
@@ -83,6 +89,9 @@ impl BookFlush<'_> {
         change.consumed = self.offsets.map(|o| Consumed {
             partition: o.partition,
             next_offset: o.next,
+            since: Some(o.since),
+            last: o.last,
+            shift: o.shift,
         });
         published.extend(self.commit(change).await?);
         Ok(published)

@@ -49,6 +49,11 @@ impl GroupOffsets {
         }
     }
 
+    /// The reader goes back in `partition`: what was reached is reached again before it is stored.
+    pub(crate) fn rewind(&mut self, partition: u32) {
+        self.reached.remove(&partition);
+    }
+
     /// Another processor has `partition`.
     pub(crate) fn leave(&mut self, partition: u32) {
         self.reached.remove(&partition);
@@ -65,6 +70,9 @@ mod tests {
             partition: 3,
             first,
             next,
+            since: first,
+            last: None,
+            shift: 0,
         }
     }
 

@@ -17,9 +17,11 @@
 //! It deliberately knows nothing of MQTT, of indicators and of factors.
 
 mod archived;
+mod aside;
 mod buffer;
 mod clock;
 mod entry;
+mod error;
 mod flush;
 mod freshness;
 mod group;
@@ -27,6 +29,7 @@ mod hot;
 mod letters;
 pub mod metrics;
 mod numbered;
+mod origin;
 mod pace;
 mod park;
 mod portion;
@@ -38,10 +41,13 @@ mod watermark;
 
 pub use crate::{
     archived::{Archived, Listener},
+    aside::ParksAside,
     clock::Clock,
+    error::RunError,
     freshness::Freshness,
     letters::{LetterArchiver, LetterError, LetterSettings, letter_group},
     metrics::Metrics,
-    run::{Processor, RunError},
+    origin::{adopt, partitions_of},
+    run::Processor,
     settings::Settings,
 };

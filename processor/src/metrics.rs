@@ -10,6 +10,8 @@ use prometheus_client::{
 pub struct Metrics {
     /// Readings taken from the log.
     pub readings: Counter,
+    /// Readings of records that the books had consumed before: after a kill, or where a lake was restored.
+    pub passed_over: Counter,
     /// Records that could not be read and were passed over.
     pub unreadable: Counter,
     /// Readings that were dropped as repeats when files were made.
@@ -24,6 +26,8 @@ pub struct Metrics {
     pub commits: Counter,
     /// Rows buffered now.
     pub buffered: Gauge,
+    /// Parks that are set aside now.
+    pub parks_set_aside: Gauge,
     /// Dead letters kept in the lake.
     pub letters: Counter,
     /// Dead letters dropped from the lake, for their enterprise or park has too many.
@@ -44,6 +48,11 @@ impl Metrics {
             metrics.readings.clone(),
         );
         scope.register(
+            "passed_over",
+            "Readings of log records that the books had consumed before",
+            metrics.passed_over.clone(),
+        );
+        scope.register(
             "unreadable",
             "Log records passed over",
             metrics.unreadable.clone(),
@@ -62,6 +71,11 @@ impl Metrics {
         scope.register("hot_files", "Hot files written", metrics.hot_files.clone());
         scope.register("commits", "Commits to books", metrics.commits.clone());
         scope.register("buffered", "Rows buffered now", metrics.buffered.clone());
+        scope.register(
+            "parks_set_aside",
+            "Parks whose books cannot be read or written now",
+            metrics.parks_set_aside.clone(),
+        );
         metrics.register_letters(scope);
         metrics
     }

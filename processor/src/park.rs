@@ -14,10 +14,10 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     buffer::{DayRows, ParkBuffer},
+    error::RunError,
     flush::{BookFlush, Days, Offsets, is_over, over_at},
     metrics::Metrics,
     numbered::Numbered,
-    run::RunError,
     seal::revision_of,
     settings::{Settings, ms},
     traits::Registry,
@@ -48,7 +48,7 @@ pub(crate) struct Flush<'a> {
     pub(crate) now: Instant,
 }
 
-/// Proof that everything that was buffered is in the books. Only [`Flush::all`] can make one.
+/// Proof that everything that was buffered is in the books, but what parks had that failed. Only [`Flush::all`] can make one.
 #[must_use = "this is what allows to store the group's offsets"]
 #[derive(Debug)]
 pub(crate) struct Flushed {
@@ -58,14 +58,20 @@ pub(crate) struct Flushed {
 }
 
 impl Flush<'_> {
-    /// Publishes everything that is buffered and every day that has settled.
+    /// Publishes everything that is buffered and every day that has settled. Parks of which it cannot be are
+    /// added to `failed`.
     pub(crate) async fn all(
         mut self,
         parks: &mut BTreeMap<ParkId, Park>,
+        failed: &mut Vec<(ParkId, RunError)>,
     ) -> Result<Flushed, RunError> {
         let mut commits = Vec::new();
         for (name, park) in parks {
-            commits.extend(self.one(name, park).await?);
+            match self.one(name, park).await {
+                Ok(published) => commits.extend(published),
+                Err(error) if error.is_of_one_park() => failed.push((name.clone(), error)),
+                Err(error) => return Err(error),
+            }
         }
         Ok(Flushed { commits })
     }
@@ -99,6 +105,15 @@ impl Flush<'_> {
 }
 
 impl Park {
+    /// From now on the records that the open books have are passed over: the log is read again.
+    pub(crate) fn pass_over_what_is_there(&mut self) {
+        for (&year, book) in &self.books {
+            if let Some(next) = book.next_offset(self.partition) {
+                self.consumed.insert(year, next);
+            }
+        }
+    }
+
     /// Tells the days that wait apart, by year: over and settled, or hot.
     fn settle(&mut self, settings: &Settings, now: Instant) -> BTreeMap<i16, Days> {
         let window = ms(settings.quiet);

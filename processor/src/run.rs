@@ -1,111 +1,52 @@
 //! The processor's loop: read, buffer, flush, commit.
 
+mod asides;
+mod begin;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    error::Error as StdError,
     future::Future,
     pin::pin,
     time::Duration,
 };
 
-use greenpark_archive::{
-    columns::EncodeError,
-    error::{OpenError, PublishError, ReadError},
-    lake::Lake,
-};
-use greenpark_log::{CommitError, Delivered, Entry, LogReader, partition};
-use greenpark_model::{
-    day::{CivilDay, Instant},
-    id::ParkId,
-};
-use rustc_hash::FxHashMap;
+use greenpark_archive::lake::Lake;
+use greenpark_log::{CommitError, Delivered, Entry, LogReader};
+use greenpark_model::{day::Instant, id::ParkId};
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::{
     archived::{Listener, Telling},
-    buffer::{ParkBuffer, years},
+    aside::{Asides, ParksAside},
+    buffer::years,
     clock::Clock,
-    entry,
+    entry::{self, Arrival},
+    error::RunError,
     flush::Offsets,
     freshness::{Asks, Freshness},
     group::GroupOffsets,
     metrics::Metrics,
-    numbered::Numbered,
     pace::Pace,
     park::{Flush, Flushed, Park},
     settings::{READ_BYTES_MAX, Settings, ms},
     traits::Registry,
-    watermark::Pending,
 };
 
 /// The longest that the loop waits for records before it looks at the clock.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// Why the processor left.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The log cannot be read.
-    #[error("read the log")]
-    Log(#[from] greenpark_log::ReadError),
-    /// The group's offset cannot be stored.
-    #[error("store the group's offset")]
-    Commit(#[from] CommitError),
-    /// A book cannot be opened.
-    #[error("open a book")]
-    Open(#[from] OpenError),
-    /// A file cannot be read.
-    #[error("read from a book")]
-    Read(#[from] ReadError),
-    /// A file cannot be made.
-    #[error("encode a file")]
-    Encode(#[from] EncodeError),
-    /// A commit did not succeed; if another writer moved the book on, its processor goes on.
-    #[error("publish to a book")]
-    Publish(#[from] PublishError),
-    /// A book has consumed more than the log ever held: what the log holds would be passed over.
-    #[error(
-        "the book of {park} in {year} has consumed partition {partition} up to {consumed}, but the log ends \
-         at {end}: it is not the log that the lake was written from; restore that one, or start a new lake"
-    )]
-    AheadOfLog {
-        /// Whose book.
-        park: ParkId,
-        /// Its year.
-        year: i16,
-        /// The partition.
-        partition: u32,
-        /// The first offset that the book has not consumed.
-        consumed: u64,
-        /// The first offset that the log had not given out when the partition was assigned.
-        end: u64,
-    },
-    /// A book has consumed a partition that its park is not in: the count of partitions was changed, and
-    /// records would be read twice or passed over.
-    #[error(
-        "the book of {park} in {year} was written from partition {partition}, but of {partitions} partitions \
-         the park is in {home}: the count was changed; set it, and the topic, to what it was, or start a new lake"
-    )]
-    Moved {
-        /// Whose book.
-        park: ParkId,
-        /// Its year.
-        year: i16,
-        /// The partition that it has consumed.
-        partition: u32,
-        /// The partition of the park now.
-        home: u32,
-        /// Partitions of the log now.
-        partitions: u32,
-    },
-    /// A worker thread was lost.
-    #[error("run a worker")]
-    Worker(#[source] Box<dyn StdError + Send + Sync>),
-}
-
-impl RunError {
-    pub(crate) fn worker(error: tokio::task::JoinError) -> Self {
-        Self::Worker(Box::new(error))
-    }
+/// A partition that is ours. Offsets are of the lake.
+#[derive(Debug)]
+struct Owned {
+    /// Where it ended when it was assigned.
+    end: u64,
+    /// What makes an offset of the log one of the lake.
+    shift: u64,
+    /// The offset that is read next.
+    next: u64,
+    /// The record that was read last.
+    newest: Option<Entry>,
 }
 
 /// Rolls the log into books.
@@ -119,8 +60,10 @@ pub struct Processor {
     clock: Clock,
     metrics: Metrics,
     parks: BTreeMap<ParkId, Park>,
-    /// Where each partition ended when it was assigned.
-    ends: BTreeMap<u32, u64>,
+    /// The parks that are set aside.
+    asides: Asides,
+    /// The partitions that are ours.
+    owned: BTreeMap<u32, Owned>,
     /// What was read since the last flush, by partition.
     offsets: BTreeMap<u32, Offsets>,
     group: GroupOffsets,
@@ -153,7 +96,8 @@ impl Processor {
             clock,
             metrics: Metrics::default(),
             parks: BTreeMap::new(),
-            ends: BTreeMap::new(),
+            asides: Asides::default(),
+            owned: BTreeMap::new(),
             offsets: BTreeMap::new(),
             group: GroupOffsets::default(),
             pace,
@@ -185,6 +129,12 @@ impl Processor {
         self.asks.handle()
     }
 
+    /// What says which parks are set aside.
+    #[must_use]
+    pub fn parks_aside(&self) -> watch::Receiver<ParksAside> {
+        self.asides.watch()
+    }
+
     /// Runs until `shutdown` resolves, then flushes what is buffered and leaves.
     ///
     /// # Errors
@@ -214,10 +164,13 @@ impl Processor {
 
     /// How long to wait for records.
     fn wait(&self) -> Duration {
-        let due = [self.pace.due(), self.next_seal, self.next_messages]
-            .into_iter()
-            .flatten()
-            .min();
+        let due = [
+            self.pace.due(),
+            self.next_seal,
+            self.next_messages,
+            self.asides.next_try(),
+        ];
+        let due = due.into_iter().flatten().min();
         let now = self.clock.now();
         let ms = due.map(|at| at.0.saturating_sub(now.0).max(1));
         let ms = ms.and_then(|ms| u64::try_from(ms).ok());
@@ -238,6 +191,7 @@ impl Processor {
             || (self.asks.is_due(now) && !self.is_idle())
             || self.next_seal.is_some_and(|at| at <= now)
             || self.next_messages.is_some_and(|at| at <= now)
+            || self.asides.next_try().is_some_and(|at| at <= now)
             || self.parks.values().any(|p| p.numbered.is_full())
     }
 
@@ -245,12 +199,16 @@ impl Processor {
         for partition in delivered.revoked {
             self.leave(partition);
         }
+        let mut rewound = BTreeSet::new();
         for assigned in delivered.assigned {
-            self.ends.insert(assigned.partition, assigned.end);
-            self.recover(assigned.partition).await?;
+            if self.begin(assigned).await? {
+                rewound.insert(assigned.partition);
+            }
         }
         for entry in delivered.entries {
-            self.take_entry(entry).await?;
+            if !rewound.contains(&entry.position.partition) {
+                self.take_entry(entry).await?;
+            }
         }
         Ok(())
     }
@@ -260,103 +218,27 @@ impl Processor {
         info!(partition, "partition revoked");
         self.parks.retain(|_, park| park.partition != partition);
         self.offsets.remove(&partition);
+        self.owned.remove(&partition);
+        self.asides.leave(partition);
+        self.asides.count(&self.metrics);
         self.group.leave(partition);
     }
 
-    /// Takes up the days that an earlier processor of `partition` left unsealed.
-    async fn recover(&mut self, partition: u32) -> Result<(), RunError> {
-        let now = self.clock.now();
-        for park in self.lake.parks().await? {
-            if partition::of(&park, self.partitions) != partition {
-                continue;
-            }
-            for year in self.lake.years(&park).await? {
-                let Some(snapshot) = self.lake.snapshot(&park, year).await? else {
-                    continue;
-                };
-                let hot: BTreeSet<CivilDay> = snapshot
-                    .files
-                    .iter()
-                    .filter(|file| file.is_hot())
-                    .map(|file| file.day)
-                    .collect();
-                if hot.is_empty() {
-                    continue;
-                }
-                let state = self.open(&park, partition, &[year]).await?;
-                for day in hot {
-                    let pending = Pending::touch(state.buffer.pending.get(&day).copied(), now);
-                    state.buffer.pending.insert(day, pending);
-                }
-            }
-        }
-        self.next_seal = self.find_next_seal();
-        Ok(())
-    }
-
-    /// The state of `park` with the books of `years` open.
-    async fn open(
-        &mut self,
-        park: &ParkId,
-        partition: u32,
-        years: &[i16],
-    ) -> Result<&mut Park, RunError> {
-        let state = self.parks.entry(park.clone()).or_insert_with(|| Park {
-            partition,
-            buffer: ParkBuffer::default(),
-            books: BTreeMap::new(),
-            consumed: FxHashMap::default(),
-            numbered: Numbered::default(),
-        });
-        for &year in years {
-            if state.books.contains_key(&year) {
-                continue;
-            }
-            let book = self.lake.book(park, year).await?;
-            let home = partition::of(park, self.partitions);
-            if let Some(strange) = book.consumed().find(|one| one.partition != home) {
-                return Err(RunError::Moved {
-                    park: park.clone(),
-                    year,
-                    partition: strange.partition,
-                    home,
-                    partitions: self.partitions,
-                });
-            }
-            if let Some(next) = book.next_offset(partition) {
-                match self.ends.get(&partition) {
-                    Some(&end) if next > end => {
-                        return Err(RunError::AheadOfLog {
-                            park: park.clone(),
-                            year,
-                            partition,
-                            consumed: next,
-                            end,
-                        });
-                    }
-                    _ => {}
-                }
-                state.consumed.insert(year, next);
-            }
-            // Whoever had the partition may have published after it was handed over: its rows are passed
-            // over when they are read, and nothing else would say that their days wait.
-            for day in book.hot_days() {
-                let pending = &mut state.buffer.pending;
-                let touched = Pending::touch(pending.get(&day).copied(), self.clock.now());
-                pending.insert(day, touched);
-            }
-            state.books.insert(year, book);
-        }
-        Ok(state)
-    }
-
-    async fn take_entry(&mut self, entry: Entry) -> Result<(), RunError> {
+    async fn take_entry(&mut self, mut entry: Entry) -> Result<(), RunError> {
+        entry.position.offset += self.shift(entry.position.partition);
         let position = entry.position;
         let next = position.offset.saturating_add(1);
+        if let Some(owned) = self.owned.get_mut(&position.partition) {
+            // A payload is shared, so this copies nothing of it.
+            (owned.next, owned.newest) = (next, Some(entry.clone()));
+        }
         let offsets = self.offsets.entry(position.partition).or_insert(Offsets {
             partition: position.partition,
             first: position.offset,
             next,
+            since: position.offset,
+            last: None,
+            shift: 0,
         });
         offsets.next = next;
         let now = self.clock.now();
@@ -369,14 +251,31 @@ impl Processor {
                 return Ok(());
             }
         };
+        self.pace.arrive(now);
+        if self.asides.holds(&arrival.park) {
+            return Ok(());
+        }
+        match self.take_arrival(&mut arrival, position.partition).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.set_aside_if_alone(&arrival.park, position.partition, error),
+        }
+    }
+
+    async fn take_arrival(
+        &mut self,
+        arrival: &mut Arrival,
+        partition: u32,
+    ) -> Result<(), RunError> {
+        let now = self.clock.now();
         let years = years(&arrival.batch);
         let lake = self.lake.clone();
-        let park = self.open(&arrival.park, position.partition, &years).await?;
-        arrival.again = park.numbered.take(&arrival, &lake).await?;
-        let taken = park.buffer.take(&arrival, now, &park.consumed);
+        let park = self.open(&arrival.park, partition, &years).await?;
+        arrival.again = park.numbered.take(arrival, &lake).await?;
+        let taken = park.buffer.take(arrival, now, &park.consumed);
         self.metrics.readings.inc_by(taken as u64);
+        let passed_over = arrival.batch.len().saturating_sub(taken);
+        self.metrics.passed_over.inc_by(passed_over as u64);
         self.metrics.buffered.inc_by(taken as i64);
-        self.pace.arrive(now);
         Ok(())
     }
 
@@ -384,7 +283,10 @@ impl Processor {
     /// published, then stores the offsets.
     async fn flush(&mut self, messages: Messages) -> Result<(), RunError> {
         let now = self.clock.now();
-        let offsets = std::mem::take(&mut self.offsets);
+        let mut offsets = std::mem::take(&mut self.offsets);
+        for of in offsets.values_mut() {
+            self.mark(of);
+        }
         let flush = Flush {
             lake: &self.lake,
             registry: &mut self.registry,
@@ -393,17 +295,19 @@ impl Processor {
             offsets: &offsets,
             now,
         };
-        let flushed = flush.all(&mut self.parks).await?;
+        let mut failed = Vec::new();
+        let flushed = flush.all(&mut self.parks, &mut failed).await?;
+        for (park, error) in failed {
+            self.set_aside_in_flush(&park, &offsets, &error);
+        }
         self.write_messages(messages, now).await?;
         for offsets in offsets.into_values() {
             self.group.reach(offsets);
         }
-        let held = |partition| {
-            let parks = self.parks.values().filter(|p| p.partition == partition);
-            parks.filter_map(|p| p.numbered.first_offset()).min()
-        };
-        for (partition, next) in self.group.to_store(held) {
-            match commit(&mut *self.reader, (partition, next), &flushed).await {
+        let to_store = self.group.to_store(|partition| self.held(partition));
+        for (partition, next) in to_store {
+            let offset = next - self.shift(partition);
+            match commit(&mut *self.reader, (partition, offset), &flushed).await {
                 // Whoever has the partition now goes on from the books, which know what they hold.
                 Err(CommitError::Revoked(partition)) => self.leave(partition),
                 stored => {
@@ -417,22 +321,54 @@ impl Processor {
         self.asks.flushed(now);
         self.next_seal = self.find_next_seal();
         self.metrics.buffered.set(0);
-        Ok(())
+        self.try_asides().await
+    }
+
+    /// What the books are to say of `of` beside how far it was read.
+    fn mark(&self, of: &mut Offsets) {
+        let held = self.held(of.partition).unwrap_or(u64::MAX);
+        of.since = of.first.min(held);
+        let newest = self.owned.get(&of.partition);
+        let newest = newest.and_then(|owned| owned.newest.as_ref());
+        of.last = newest.map(Entry::fingerprint);
+        of.shift = self.shift(of.partition);
+    }
+
+    /// The first offset of a partition whose messages' numbers the lake does not hold yet, or whose park is set
+    /// aside.
+    fn held(&self, partition: u32) -> Option<u64> {
+        let parks = self.parks.values().filter(|p| p.partition == partition);
+        let numbered = parks.filter_map(|p| p.numbered.first_offset()).min();
+        [numbered, self.asides.held(partition)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What makes an offset of the log one of the lake.
+    fn shift(&self, partition: u32) -> u64 {
+        self.owned.get(&partition).map_or(0, |owned| owned.shift)
     }
 
     /// Tells what the books hold by now of messages that are numbered, and writes what is due of it.
     async fn write_messages(&mut self, messages: Messages, now: Instant) -> Result<(), RunError> {
         let later = Instant(now.0.saturating_add(ms(self.settings.messages_interval)));
         self.next_messages = None;
+        let mut failed = Vec::new();
         for (name, park) in &mut self.parks {
             let numbered = &mut park.numbered;
             numbered.published(name, &self.telling, later);
             let is_due = numbered.due().is_some_and(|at| at <= now);
-            if is_due || messages == Messages::All || numbered.is_full() {
-                numbered.write(&self.lake, name).await?;
+            if (is_due || messages == Messages::All || numbered.is_full())
+                && let Err(error) = numbered.write(&self.lake, name).await
+            {
+                failed.push((name.clone(), park.partition, RunError::Publish(error)));
             }
             let due = [self.next_messages, numbered.due()];
             self.next_messages = due.into_iter().flatten().min();
+        }
+        for (name, partition, error) in failed {
+            self.set_aside_if_alone(&name, partition, error)?;
         }
         Ok(())
     }

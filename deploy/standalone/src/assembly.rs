@@ -4,14 +4,19 @@
 //! before it has done anything. Order of start: lake, log, processor, query, ingest; a stop drains
 //! ingest first, so that everything acknowledged is in the log when the processor flushes it.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use greenpark_archive::lake::Lake;
 use greenpark_ingest::{Listener, Pipeline, Receipts, Subscriber, listen::BindError};
 use greenpark_log::{LogReader, LogWriter, embedded::EmbeddedLog, kafka::KafkaLog};
 use greenpark_model::day::Instant;
-use greenpark_processor::{Freshness, LetterArchiver, Processor, letter_group};
+use greenpark_processor::{LetterArchiver, Processor, letter_group};
 use greenpark_runtime::{
     clock,
     endpoint::Endpoint,
@@ -22,7 +27,10 @@ use greenpark_runtime::{
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use crate::settings::{LogKind, Settings};
+use crate::{
+    processing::{AtEnd, Newest, Processing},
+    settings::{LogKind, Settings},
+};
 
 /// The longest that a question waits for what the processor has yet to publish.
 const FRESH_WAIT: Duration = Duration::from_secs(5);
@@ -51,6 +59,7 @@ pub struct Running {
 }
 
 /// The log of a process, whichever it is.
+#[derive(Clone)]
 enum Log {
     Embedded(EmbeddedLog),
     Kafka(KafkaLog),
@@ -60,7 +69,7 @@ enum Log {
 #[derive(Default)]
 struct Bound {
     endpoint: Option<Endpoint>,
-    processor: Option<Processor>,
+    processing: Option<Processing>,
     letters: Option<LetterArchiver>,
     query: Option<(greenpark_query::Service, TcpListener)>,
     listener: Option<Listener>,
@@ -91,6 +100,9 @@ pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<Running>
                        [log], or run `greenpark up`";
         bail!(Mistakes(vec![mistake.to_owned()]));
     }
+    if roles.answers() {
+        refuse_strangers(&settings.query)?;
+    }
     let mut registry = Registry::default();
     let health = Health::default();
     let bound = bind(settings, roles, &mut registry, &health).await?;
@@ -110,6 +122,19 @@ pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<Running>
         mqtt,
         grpc,
     })
+}
+
+/// Refuses a query service that the network reaches and that asks nobody who they are.
+fn refuse_strangers(query: &greenpark_query::Settings) -> anyhow::Result<()> {
+    let address = query.address;
+    if address.ip().is_loopback() || !query.grants.is_empty() {
+        return Ok(());
+    }
+    let mistake = format!(
+        "query.grants: at {address} whoever reaches the query service could read and declare everything; add a \
+         [[query.grants]] with token_sha256 and names for each caller, or listen at 127.0.0.1 (query.address, --grpc)"
+    );
+    bail!(Mistakes(vec![mistake]))
 }
 
 async fn bind(
@@ -157,12 +182,22 @@ async fn bind(
             let metrics = greenpark_processor::Metrics::register(registry);
             let letters = letters(settings, log, lake.clone())?;
             bound.letters = Some(letters.with_metrics(metrics.clone()));
-            let processor = processor(settings, log, lake.clone())?.with_metrics(metrics);
-            freshness = Some(processor.freshness());
-            bound.processor = Some(match receipts {
-                Some(receipts) => processor.with_listener(telling(receipts)),
-                None => processor,
-            });
+            let at_end = match roles.ingests() {
+                true => AtEnd::StartAgain,
+                false => AtEnd::Leave,
+            };
+            let (settings, log, lake) = (settings.clone(), log.clone(), lake.clone());
+            let make = move || {
+                let processor = processor(&settings, &log, lake.clone())?;
+                let processor = processor.with_metrics(metrics.clone());
+                Ok(match &receipts {
+                    Some(receipts) => processor.with_listener(telling(receipts.clone())),
+                    None => processor,
+                })
+            };
+            let processing = Processing::new(Box::new(make), at_end)?;
+            freshness = Some(processing.newest());
+            bound.processing = Some(processing);
         }
         if let Some(socket) = grpc {
             let now = Arc::new(|| Instant(clock::now_ms()));
@@ -202,9 +237,10 @@ fn letters(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<LetterA
 }
 
 /// A question waits a little for what the processor of this process has yet to publish.
-fn waiting_for(freshness: Freshness) -> greenpark_query::Freshness {
+fn waiting_for(newest: Newest) -> greenpark_query::Freshness {
     Arc::new(move || {
-        let freshness = freshness.clone();
+        let newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let freshness = newest.clone();
         Box::pin(async move { freshness.catch_up(FRESH_WAIT).await })
     })
 }
@@ -223,15 +259,9 @@ fn run(bound: Bound, services: &mut Services, health: &Health) {
             Ok(endpoint.serve(shutdown).await?)
         });
     }
-    if let Some(processor) = bound.processor {
+    if let Some(processing) = bound.processing {
         let part = health.part("processor");
-        services.start("processor", |shutdown| async move {
-            part.ready();
-            let ended = processor.run(shutdown.cancelled_owned()).await;
-            part.unready("stopped");
-            ended?;
-            Ok(())
-        });
+        services.start("processor", |shutdown| processing.run(part, shutdown));
     }
     if let Some(letters) = bound.letters {
         let part = health.part("dead-letters");

@@ -5,6 +5,7 @@ pub mod config;
 pub mod identity;
 pub mod import;
 pub mod letters;
+pub mod log;
 pub mod statement;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
@@ -71,6 +72,9 @@ pub enum Command {
     /// List, show, export and send again what gateways sent and was not accepted.
     #[command(subcommand)]
     DeadLetters(letters::LettersCommand),
+    /// Tell a lake of the log that it goes on with.
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Show what a figure stands on: meters, files, the log, declarations and rules, as a tree.
     Explain(ExplainArgs),
     /// Make a figure again from the raw readings of the lake and compare it bit for bit.

@@ -4,6 +4,7 @@
 //! asks the query service as anyone may. Nothing here decodes, stores or computes: what is shown was
 //! asked over gRPC. [`run`] does what a command line says and gives the exit code.
 
+pub mod adopt;
 pub mod assembly;
 pub mod chance;
 pub mod cli;
@@ -16,6 +17,7 @@ pub(crate) mod line_text;
 pub mod passwd;
 pub mod payload;
 pub mod pki;
+mod processing;
 pub mod publisher;
 pub mod replay;
 pub mod run;

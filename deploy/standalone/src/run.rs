@@ -9,9 +9,11 @@ use greenpark_runtime::{clock, exit, logging, settings::Mistakes, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    adopt,
     assembly::{self, Roles},
     cli::{
         Cli, Command, ConfigCommand, DemoArgs, PlaceArgs, RecomputeArgs, letters::LettersCommand,
+        log::LogCommand,
     },
     client::{
         assessment, explain, extract, import, indicators, letters, materials, quality, recompute,
@@ -104,6 +106,12 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             quality::quality(&args).await
         }
         Command::DeadLetters(command) => run_letters(&command).await,
+        Command::Log(LogCommand::Adopt(args)) => {
+            quiet()?;
+            let mut settings = load(args.place.config.as_deref())?;
+            settings.place(&args.place);
+            adopt::adopt(&args, &settings).await
+        }
         Command::Explain(args) => {
             quiet()?;
             explain::explain(&args).await

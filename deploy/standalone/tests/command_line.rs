@@ -97,6 +97,21 @@ fn a_port_in_use_is_one_line_that_names_the_option() {
 }
 
 #[test]
+fn a_query_service_that_the_network_reaches_asks_who_calls() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().to_str().expect("text");
+    let open = ["up", "--data", data, "--mqtt", "127.0.0.1:0"];
+    let output = greenpark(&[&open[..], &["--grpc", "0.0.0.0:0"]].concat());
+    assert_eq!(output.status.code(), Some(64));
+    let said = said(&output);
+    assert!(
+        said.contains("query.grants") && said.contains("token_sha256"),
+        "{said}"
+    );
+    assert!(!folder.path().join("lake").exists(), "nothing was made");
+}
+
+#[test]
 fn a_client_without_a_service_says_what_to_do() {
     let holder = TcpListener::bind("127.0.0.1:0").expect("port 0 is free");
     let address = holder.local_addr().expect("a bound address").to_string();

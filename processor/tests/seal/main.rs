@@ -1,7 +1,9 @@
 //! The processor over an in-memory log and a lake on disk: what rests, after whatever order, repeat or
 //! restart. Each reading's value names it, so that a double count cannot hide.
 
+mod aside;
 mod corrections;
+mod origin;
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
@@ -69,8 +71,39 @@ impl Bench {
         self.start_of(lake, 1).await
     }
 
+    /// Moves the clock to `now`.
+    fn set(&self, now: &str) {
+        let now: Instant = now.parse().expect("an instant");
+        self.now.store(now.0, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Starts a processor that is told of `partitions`.
     async fn start_of(&self, lake: &Lake, partitions: u32) -> Running {
+        self.run(self.processor(lake, partitions))
+    }
+
+    /// Starts one that says which parks it has set aside.
+    async fn start_watched(
+        &self,
+        lake: &Lake,
+    ) -> (
+        Running,
+        tokio::sync::watch::Receiver<greenpark_processor::ParksAside>,
+    ) {
+        let processor = self.processor(lake, 1);
+        let asides = processor.parks_aside();
+        (self.run(processor), asides)
+    }
+
+    fn run(&self, processor: Processor) -> Running {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(processor.run(async move {
+            let _stopped = stopped.await;
+        }));
+        Running { stop, task }
+    }
+
+    fn processor(&self, lake: &Lake, partitions: u32) -> Processor {
         let settings = Settings {
             quiet: Duration::from_millis(100),
             flush_interval: Duration::from_millis(200),
@@ -86,15 +119,14 @@ impl Bench {
             Instant(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)
         });
         let reader = self.log.reader("test");
-        let processor = Processor::new(reader, partitions, lake.clone(), settings, clock);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(processor.run(async move {
-            let _stopped = stopped.await;
-        }));
-        Running { stop, task }
+        Processor::new(reader, partitions, lake.clone(), settings, clock)
     }
 
     async fn send(&self, readings: &[(&str, &str, i64, i64)]) {
+        self.send_of(&park(), readings).await;
+    }
+
+    async fn send_of(&self, park: &ParkId, readings: &[(&str, &str, i64, i64)]) {
         for &(enterprise, meter, instant, micro) in readings {
             let mut batch = Batch::new();
             let series = Series {
@@ -111,7 +143,7 @@ impl Bench {
             };
             batch.push(index, reading).expect("room");
             let record = Record {
-                park: park(),
+                park: park.clone(),
                 headers: Headers {
                     enterprise: EnterpriseId::new(enterprise).expect("an id"),
                     gateway: GatewayId::new("g").expect("an id"),

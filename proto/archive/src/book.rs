@@ -27,7 +27,7 @@ use tracing::info;
 
 pub use crate::change::{Change, Consumed, NewFile};
 use crate::{
-    change::{new_data, old_data, old_totals, partition_mark, partition_of_mark},
+    change::{consumed_of, marks_of, new_data, old_data, old_totals, partition_mark},
     decode::{Outline, decode_between, decode_outline, decode_readings},
     delta::{Commit, NewData, Null, OldData, Shape, Table},
     error::{DecodeError, EncodeError, OpenError, PublishError, ReadError},
@@ -170,15 +170,13 @@ impl Book {
         u64::try_from(*mark).ok()
     }
 
+    fn consumed_of(&self, partition: u32) -> Option<Consumed> {
+        self.consumed().find(|one| one.partition == partition)
+    }
+
     /// How far each partition has been consumed into this book: one, unless the park has moved.
     pub fn consumed(&self) -> impl Iterator<Item = Consumed> {
-        let marks = self.state.marks.iter();
-        marks.filter_map(|(name, &mark)| {
-            Some(Consumed {
-                partition: partition_of_mark(name)?,
-                next_offset: u64::try_from(mark).ok()?,
-            })
-        })
+        consumed_of(&self.state.marks).into_iter()
     }
 
     /// Every file, by day.
@@ -286,16 +284,9 @@ impl Book {
             files.push((self.readings.place(&data.path), file.encoded.bytes));
             commit.add.push(data);
         }
-        if let Some(Consumed {
-            partition,
-            next_offset,
-        }) = change.consumed
-        {
-            // After a kill the log is read again from before the mark. What the book has it has: the mark never
-            // goes back, for it says behind which files new rows stand.
-            let reached = self.next_offset(partition).unwrap_or(0);
-            let mark = i64::try_from(next_offset.max(reached)).unwrap_or(i64::MAX);
-            commit.marks.push((partition_mark(partition), mark));
+        if let Some(consumed) = change.consumed {
+            let known = self.consumed_of(consumed.partition);
+            commit.marks.extend(marks_of(consumed, known));
         }
         if let Some((data, bytes)) = &totals {
             files.push((self.totals.place(&data.path), bytes.clone()));
@@ -319,6 +310,19 @@ impl Book {
             version: self.state.version,
             next_offset,
         })
+    }
+
+    /// Says of which log and how far the book is from now on, where that is no less than it says already.
+    ///
+    /// # Errors
+    /// [`PublishError`], as [`publish`](Self::publish).
+    pub async fn adopt(&mut self, consumed: Consumed) -> Result<(), PublishError> {
+        let known = self.consumed_of(consumed.partition);
+        let commit = Commit {
+            marks: marks_of(consumed, known),
+            ..Commit::default()
+        };
+        self.readings.commit(&mut self.state, commit).await
     }
 
     /// Refuses a change that would leave the book unsound.

@@ -5,6 +5,7 @@
 //! merge two writers, is what we must not use, for a book has one.
 
 mod schema;
+mod torn;
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::RandomState},
@@ -203,6 +204,7 @@ impl Table {
         while let Some(entry) = self.entry(state.version + 1).await? {
             let version = u64::try_from(state.version + 1).unwrap_or(0);
             let actions = get_actions(version, &entry).map_err(|source| self.broken(source))?;
+            torn::check(version, &actions).map_err(|source| self.broken(source))?;
             state.apply(self.root.as_ref(), &actions, entry.len() as u64)?;
         }
         Ok(state.version > from)
@@ -382,7 +384,9 @@ impl Table {
         let mut marks = state.marks.clone();
         marks.extend(commit.marks.iter().cloned());
         let number = ENTRIES.fetch_add(1, Ordering::Relaxed);
-        let ours = json!({ "writer": *WRITER, "entry": number, "marks": marks });
+        let written = torn::written(actions.len() + commit.marks.len());
+        let ours =
+            json!({ "writer": *WRITER, "entry": number, "marks": marks, "actions": written });
         let txns = commit
             .marks
             .iter()

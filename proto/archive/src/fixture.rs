@@ -96,10 +96,7 @@ pub(crate) fn sealed(rows: &Rows, day: CivilDay, name: &str, revision: u32) -> N
 
 /// A flush: one hot file, with what it consumed.
 pub(crate) fn flush(file: NewFile, next_offset: u64) -> Change {
-    let consumed = Some(Consumed {
-        partition: 0,
-        next_offset,
-    });
+    let consumed = Some(Consumed::up_to(0, next_offset));
     Change {
         add: vec![file],
         consumed,

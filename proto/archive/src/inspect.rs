@@ -8,7 +8,7 @@ use object_store::path::Path;
 
 use crate::{
     book::{Consumed, tables},
-    change::partition_of_mark,
+    change::consumed_of,
     error::ReadError,
     lake::Lake,
     snapshot::{Reader, Snapshot},
@@ -58,14 +58,8 @@ impl Lake {
             return Ok(None);
         };
         let marks = readings.marks_at(snapshot.readings_version).await?;
-        let consumed = marks.into_iter().filter_map(|(name, mark)| {
-            Some(Consumed {
-                partition: partition_of_mark(&name)?,
-                next_offset: u64::try_from(mark).ok()?,
-            })
-        });
         Ok(Some(Inspection {
-            consumed: consumed.collect(),
+            consumed: consumed_of(&marks),
             committed_at: readings.made_at(snapshot.readings_version).await?,
             snapshot,
         }))
@@ -159,10 +153,7 @@ mod tests {
             found.expect("a book")
         };
         let found = inspect().await;
-        let consumed = Consumed {
-            partition: 0,
-            next_offset: 4,
-        };
+        let consumed = Consumed::up_to(0, 4);
         assert_eq!(found.consumed, [consumed]);
         assert!(found.committed_at > Instant(1_577_836_800_000));
         let astray = lake.astray(&found.snapshot).await.expect("listed");

@@ -12,7 +12,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _, path::Path, prefix::PrefixS
 use url::Url;
 
 use crate::{
-    book::Book,
+    book::{Book, Consumed, tables},
+    change::consumed_of,
     error::{OpenError, ReadError},
     file::ReadingsFile,
     letters::{self, LettersTable},
@@ -188,6 +189,23 @@ impl Lake {
     /// [`OpenError`] if its state cannot be read or repaired.
     pub async fn book(&self, park: &ParkId, year: i16) -> Result<Book, OpenError> {
         Book::open(&self.shared.storage, park, year).boxed().await
+    }
+
+    /// What every book of `park` says of how far the log was consumed into it.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a book's log cannot be read.
+    pub async fn consumed(&self, park: &ParkId) -> Result<Vec<Consumed>, ReadError> {
+        let mut consumed = Vec::new();
+        for year in self.years(park).await? {
+            let Some(snapshot) = self.snapshot(park, year).await? else {
+                continue;
+            };
+            let (readings, _) = tables(&self.shared.storage, park, year);
+            let marks = readings.marks_at(snapshot.readings_version).await?;
+            consumed.extend(consumed_of(&marks));
+        }
+        Ok(consumed)
     }
 
     /// The newest state of a book, `None` if there is no book. Asking again costs two looks into the log

@@ -53,6 +53,8 @@ pub trait LogWriter: fmt::Debug + Send + Sync + 'static {
 pub struct Assigned {
     /// The partition.
     pub partition: u32,
+    /// Where its reader starts: at the group's committed offset, or at the first record that is kept.
+    pub start: u64,
     /// Where it ended when it was assigned: no reader of any group had been handed this offset or a
     /// later one by then. In a log that nobody else writes to, it is the next record's offset. Whoever
     /// has kept a larger offset than this kept it of another log: one restored from an older copy, or
@@ -85,6 +87,21 @@ pub trait LogReader: fmt::Debug + Send + 'static {
         bytes_max: usize,
         wait: Duration,
     ) -> BoxFuture<'_, Result<Delivered, ReadError>>;
+
+    /// The record of an owned `partition` at `offset`; `None` if the log does not hold it (any more). What was
+    /// handed out and what comes next stay as they are.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the log did not answer.
+    fn find(
+        &mut self,
+        partition: u32,
+        offset: u64,
+    ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>>;
+
+    /// Hands out an owned `partition` from `offset` on, which may lie before what was handed out; from the first
+    /// record that is kept, where those before it are gone. The group's committed offset stays.
+    fn rewind(&mut self, partition: u32, offset: u64);
 
     /// Stores that everything of `partition` before `next_offset` is durable downstream; a later reader
     /// of the group starts there. Never moves backwards.

@@ -11,6 +11,7 @@
 
 mod assignment;
 mod consumer;
+mod find;
 pub mod inspect;
 mod reader;
 mod retention;

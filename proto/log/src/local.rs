@@ -128,7 +128,11 @@ impl<S: Shelf> LocalReader<S> {
                         handed: start,
                     },
                 );
-                self.assigned.push(Assigned { partition, end });
+                self.assigned.push(Assigned {
+                    partition,
+                    start,
+                    end,
+                });
             }
         }
     }
@@ -208,6 +212,17 @@ impl<S: Shelf> LocalReader<S> {
         Ok(self.deliver(bytes_max, &targets))
     }
 
+    async fn found(&self, partition: u32, offset: u64) -> Result<Option<Entry>, ReadError> {
+        let tail = self.tails.borrow().get(partition as usize).copied();
+        if tail.is_none_or(|tail| offset >= tail) {
+            return Ok(None);
+        }
+        let read = Arc::clone(&self.shelf).read(partition, offset, 1).await?;
+        Ok(read
+            .into_iter()
+            .find(|entry| entry.position.offset == offset))
+    }
+
     async fn store(&mut self, partition: u32, next_offset: u64) -> Result<(), CommitError> {
         let stint = self.shelf.owners().stint(&self.group, partition);
         if stint.is_none_or(|stint| stint.reader != self.id) {
@@ -232,6 +247,22 @@ impl<S: Shelf> LogReader for LocalReader<S> {
         wait: Duration,
     ) -> BoxFuture<'_, Result<Delivered, ReadError>> {
         self.next_delivered(bytes_max, wait).boxed()
+    }
+
+    fn find(
+        &mut self,
+        partition: u32,
+        offset: u64,
+    ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
+        self.found(partition, offset).boxed()
+    }
+
+    fn rewind(&mut self, partition: u32, offset: u64) {
+        if let Some(owned) = self.owned.get_mut(&partition) {
+            (owned.fetch, owned.handed) = (offset, offset);
+            self.ready
+                .retain(|entry| entry.position.partition != partition);
+        }
     }
 
     fn commit(

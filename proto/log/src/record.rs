@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use sha2::{Digest as _, Sha256};
 
 /// A topic of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,4 +97,22 @@ pub struct Entry {
     /// What it is, or why it could not be read (a foreign producer's record: bad key or headers). Such an
     /// entry is counted and passed over, never an error that stops the reader.
     pub record: Result<Record, String>,
+}
+
+impl Entry {
+    /// A number that tells this record from another one at the same offset: 63 bits of a SHA-256 of when the log
+    /// took it, its key and its payload. It is the same in every version of this program.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut digest = Sha256::new();
+        digest.update(self.appended_ms.to_le_bytes());
+        if let Ok(record) = &self.record {
+            digest.update(record.park.as_str());
+            digest.update([0]);
+            digest.update(&record.payload);
+        }
+        let digest = digest.finalize();
+        let first = digest.first_chunk::<8>().copied().unwrap_or_default();
+        u64::from_le_bytes(first) >> 1
+    }
 }

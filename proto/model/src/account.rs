@@ -1,9 +1,9 @@
 //! What an explanation of a counter's life amounts to, piece by piece, each at its place in time.
 
 use crate::{
-    amount::Sum,
+    amount::{Amount, Sum},
     day::Instant,
-    fold::{Explanation, Life, Outcomes, Plateau, Point, Step},
+    fold::{Explanation, Life, Outcomes, Plateau, Point, Step, Traits},
     sentinel::is_sentinel,
     traits::restart_before,
 };
@@ -39,6 +39,20 @@ pub(crate) enum Piece {
         outcomes: Outcomes,
         set_aside: Sum,
     },
+}
+
+impl Piece {
+    /// What a counter that starts anew each day consumed until its first register `first`.
+    pub(crate) fn from_restart(traits: &Traits, first: Point) -> Option<Self> {
+        let before = traits.began(first)?;
+        let multiplier = traits.multiplier_at(first.instant);
+        let delta = multiplier.between(Amount::ZERO, first.register);
+        (delta > Sum::ZERO).then_some(Self::Edge {
+            before,
+            after: first.instant,
+            delta,
+        })
+    }
 }
 
 /// A rise of an unrated meter that stands out from those beside it.
@@ -79,6 +93,11 @@ impl<'a> Account<'a> {
                 });
                 let jumps = believed.leaps && leap.is_some_and(&mut beyond);
                 account.step(ends, if jumps { Step::Excess } else { step });
+            } else {
+                let first = life.plateaus[segment.from].first;
+                account
+                    .pieces
+                    .extend(Piece::from_restart(life.traits, first));
             }
             account.segment(segment.from, segment.to);
             before = Some(segment.to);

@@ -365,6 +365,10 @@ fn each_plain_piece(traits: &Traits, days: &[(CivilDay, DayFold)], mut take: imp
                 after: first.instant,
                 delta,
             });
+        } else if before.is_none()
+            && let Some(begun) = Piece::from_restart(traits, first)
+        {
+            take(begun);
         }
         take(Piece::Within {
             entry,

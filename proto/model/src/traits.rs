@@ -412,6 +412,16 @@ pub(crate) fn restart_before(minute: u16, at: Instant) -> Instant {
     }
 }
 
+impl Traits {
+    /// When a counter that starts anew each day did so before its first register `first`, if what it shows is of that
+    /// day: soon after the restart it may still show the day before.
+    pub(crate) fn began(&self, first: Point) -> Option<Instant> {
+        let minute = self.at(first.instant).restart?;
+        let began = restart_before(minute, first.instant);
+        (first.instant.0 - began.0 > RESTART_LATE_MS).then_some(began)
+    }
+}
+
 impl fmt::Display for Profile {
     /// `modulus 1000000, at most 480/h, both ways`; nothing where nothing is known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -58,15 +58,24 @@ impl Numerator {
         Ok((share(self.estimated)?, share(self.manual)?))
     }
 
-    /// The part that was estimated or set by hand, as a fraction of all parts; nothing where there is none.
+    /// The part that was estimated or set by hand, as a fraction of the numerator; nothing where there is none.
     pub(super) fn uncertain_share(&self) -> Option<Decimal> {
         let part = self.estimated.checked_add(self.manual)?;
-        part.checked_div(self.absolute)
+        part.checked_div(self.whole())
     }
 
-    /// The part of meters without a registry entry, as a fraction of all parts; nothing where there is none.
+    /// The part of meters without a registry entry, as a fraction of the numerator; nothing where there is none.
     pub(super) fn unregistered_share(&self) -> Option<Decimal> {
-        self.unregistered.checked_div(self.absolute)
+        self.unregistered.checked_div(self.whole())
+    }
+
+    /// What a share is of: the numerator, or all parts without their signs where it is not above zero.
+    fn whole(&self) -> Decimal {
+        if self.total > Decimal::ZERO {
+            self.total
+        } else {
+            self.absolute
+        }
     }
 
     fn take(

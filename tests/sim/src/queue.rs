@@ -8,8 +8,8 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use greenpark_log::{
-    AppendError, CommitError, Delivered, LogReader, LogWriter, ReadError, Receipt, Record, Topic,
-    memory::MemoryLog,
+    AppendError, CommitError, Delivered, Entry, LogReader, LogWriter, ReadError, Receipt, Record,
+    Topic, memory::MemoryLog,
 };
 
 use crate::{actor::next_turn, clock::Clock, op::LogFault};
@@ -159,6 +159,18 @@ impl LogReader for Reader {
             }
         }
         .boxed()
+    }
+
+    fn find(
+        &mut self,
+        partition: u32,
+        offset: u64,
+    ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
+        self.inner.find(partition, offset)
+    }
+
+    fn rewind(&mut self, partition: u32, offset: u64) {
+        self.inner.rewind(partition, offset);
     }
 
     fn commit(

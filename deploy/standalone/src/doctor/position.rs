@@ -62,7 +62,9 @@ pub fn compare(books: &[Inspection], ends: &BTreeMap<u32, u64>, findings: &mut F
         let (park, year) = (&book.snapshot.park, book.snapshot.year);
         let home = partition::of(park, count);
         for consumed in &book.consumed {
-            let (from, next) = (consumed.partition, consumed.next_offset);
+            let from = consumed.partition;
+            // In offsets of the log that the lake has adopted, if it has adopted one.
+            let next = consumed.next_offset.saturating_sub(consumed.shift);
             if from != home {
                 moved.push(format!("{park} was in partition {from}, not {home}"));
                 continue;
@@ -93,7 +95,7 @@ pub fn compare(books: &[Inspection], ends: &BTreeMap<u32, u64>, findings: &mut F
         Some(first) => {
             let means = "it is not the log that the lake was written from: new records would be passed over, so the \
                          processor refuses";
-            let change = "restore that log, or a lake as old as this log; or start a new lake beside the old one";
+            let change = "restore that log, or go on with this one by `greenpark log adopt`, which reads all that it holds";
             let seen = format!("{first} ({} in all)", ahead.len());
             findings.add("position", Verdict::Fault, seen, [means, change]);
         }

@@ -120,10 +120,7 @@ impl Place {
         let book = lake.book(&park(), file.day.year()).await;
         let change = Change {
             add: vec![file],
-            consumed: Some(Consumed {
-                partition,
-                next_offset,
-            }),
+            consumed: Some(Consumed::up_to(partition, next_offset)),
             ..Change::default()
         };
         let published = book.expect("a book").publish(change).await;

@@ -5,6 +5,7 @@
 
 mod evolution;
 mod faults;
+mod torn;
 
 use std::sync::Arc;
 
@@ -106,10 +107,7 @@ async fn what_is_published_is_there_after_reopening() {
 async fn a_commit_of_offsets_alone_is_kept() {
     let (_folder, lake) = local().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
-    let consumed = Some(Consumed {
-        partition: 7,
-        next_offset: u64::MAX >> 1,
-    });
+    let consumed = Some(Consumed::up_to(7, u64::MAX >> 1));
     let _ = book
         .publish(Change {
             consumed,

@@ -42,6 +42,8 @@ pub(super) struct Owned {
     pub(super) end: End,
     /// A gap was met and told; one is enough for an operator.
     gap_told: bool,
+    /// Where it is to be fetched from next; what comes before that is dropped.
+    rewind: Option<u64>,
 }
 
 /// Records that are not in the log although the group has not read them.
@@ -113,10 +115,12 @@ impl State {
             committed: start.committed,
             end: End::Ahead,
             gap_told: false,
+            rewind: None,
         };
         self.owned.insert(start.partition, owned);
         self.assigned.push(Assigned {
             partition: start.partition,
+            start: seen,
             end: start.high,
         });
         gap
@@ -128,6 +132,9 @@ impl State {
         let position = entry.position;
         // A message of a partition that was taken away between poll and here.
         let owned = self.owned.get_mut(&position.partition)?;
+        if owned.rewind.is_some() {
+            return None;
+        }
         let gap = (position.offset > owned.seen && !owned.gap_told).then_some(Gap {
             partition: position.partition,
             from: owned.seen,
@@ -143,7 +150,8 @@ impl State {
 
     /// A fetch has met the end of `partition`.
     pub(super) fn reach_end(&mut self, partition: u32) {
-        let Some(owned) = self.owned.get_mut(&partition) else {
+        let owned = self.owned.get_mut(&partition);
+        let Some(owned) = owned.filter(|owned| owned.rewind.is_none()) else {
             return;
         };
         match owned.end {
@@ -172,6 +180,33 @@ impl State {
             owned.end = End::Doubted(high);
         }
         false
+    }
+
+    /// Lets `partition` be handed out from `offset` on.
+    pub(super) fn rewind(&mut self, partition: u32, offset: u64) {
+        let Some(owned) = self.owned.get_mut(&partition) else {
+            return;
+        };
+        owned.rewind = Some(offset);
+        (owned.seen, owned.handed, owned.end) = (offset, offset, End::Ahead);
+        self.entries
+            .retain(|entry| entry.position.partition != partition);
+        self.bytes = self.entries.iter().map(weight).sum();
+    }
+
+    /// The partitions that are to be fetched from elsewhere, with where from.
+    pub(super) fn rewound(&self) -> Vec<(u32, u64)> {
+        let rewound = |(&partition, owned): (&u32, &Owned)| Some((partition, owned.rewind?));
+        self.owned.iter().filter_map(rewound).collect()
+    }
+
+    /// `partition` is fetched from `offset` on, from now on.
+    pub(super) fn fetch_from(&mut self, partition: u32, offset: u64) {
+        if let Some(owned) = self.owned.get_mut(&partition)
+            && owned.rewind == Some(offset)
+        {
+            owned.rewind = None;
+        }
     }
 
     /// The partitions to be fetched again, with where from.
@@ -269,6 +304,7 @@ mod tests {
         assert_eq!(state.keep(entry(9)), None, "it was told already");
         let assigned = Assigned {
             partition: 0,
+            start: 9,
             end: 20,
         };
         assert_eq!(state.take(1, false).assigned, [assigned]);
@@ -321,6 +357,22 @@ mod tests {
             assert_eq!(state.take(1, false).entries.len(), 1);
             assert!(state.ends_at(0, state.owned[&0].handed, 6));
         }
+    }
+
+    #[test]
+    fn what_comes_before_a_rewound_partition_is_fetched_again_is_dropped() {
+        let mut state = at_end(5);
+        state.rewind(0, 2);
+        assert_eq!(state.rewound(), [(0, 2)]);
+        assert_eq!(state.keep(entry(5)), None);
+        state.reach_end(0);
+        assert!(state.take(1, false).entries.is_empty());
+        assert_eq!(state.owned[&0].end, End::Ahead);
+        state.fetch_from(0, 2);
+        assert!(state.rewound().is_empty());
+        assert_eq!(state.keep(entry(2)), None, "it follows");
+        assert_eq!(state.take(1, false).entries.len(), 1);
+        assert_eq!(state.owned[&0].handed, 3);
     }
 
     #[test]

@@ -117,6 +117,7 @@ fn partitions(list: &TopicPartitionList) -> Vec<u32> {
 pub(super) fn run(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
     let mut paused = false;
     loop {
+        fetch_rewound(consumer, shared);
         refetch_doubted(consumer, shared);
         let polled = consumer
             .poll(POLL)
@@ -202,6 +203,20 @@ fn refetch_doubted(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
             Ok(()) => shared.lock().refetch(partition),
             // The doubt stands, so it is tried again after the next poll.
             Err(cause) => debug!(%cause, partition, "kafka partition was not fetched again"),
+        }
+    }
+}
+
+/// Fetches from where the reader wants to begin again. A seek drops what was fetched before.
+fn fetch_rewound(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
+    let rewound = shared.lock().rewound();
+    for (partition, from) in rewound {
+        let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
+        // OK because Kafka's partitions are counted in an i32.
+        match consumer.seek(&shared.topic, partition as i32, offset, SEEK_TIMEOUT) {
+            Ok(()) => shared.lock().fetch_from(partition, from),
+            // Nothing is handed out of it before it is tried again, after the next poll.
+            Err(cause) => debug!(%cause, partition, "kafka partition was not rewound"),
         }
     }
 }

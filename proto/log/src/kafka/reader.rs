@@ -8,7 +8,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use rdkafka::{
-    Offset, TopicPartitionList,
+    ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::KafkaError,
     types::RDKafkaErrorCode,
@@ -20,12 +20,13 @@ use super::{
     KafkaSettings,
     assignment::End,
     consumer::{self, Shared, Watcher},
+    find,
     topics::Inquirer,
 };
 use crate::{
     contract::{Delivered, LogReader},
     error::{CommitError, OpenError, ReadError},
-    record::Topic,
+    record::{Entry, Topic},
 };
 
 /// How long a broker may take to say where a partition ends.
@@ -41,6 +42,8 @@ pub(super) struct KafkaReader {
     /// `None` only while dropping.
     consumer: Option<Arc<Consuming>>,
     shared: Arc<Shared>,
+    /// How to ask the brokers beside the group.
+    asking: ClientConfig,
     left: mpsc::Receiver<()>,
     /// The last answer said that everything was handed out.
     at_end: bool,
@@ -104,6 +107,7 @@ impl KafkaReader {
         Ok(Self {
             consumer: Some(consumer),
             shared,
+            asking: settings.with_properties(settings.client()),
             left,
             at_end: false,
         })
@@ -187,6 +191,15 @@ impl KafkaReader {
         }
     }
 
+    async fn found(&mut self, partition: u32, offset: u64) -> Result<Option<Entry>, ReadError> {
+        let (config, topic) = (self.asking.clone(), self.shared.topic.clone());
+        let ask = move || find::find(&config, &topic, partition, offset);
+        let asked = tokio::task::spawn_blocking(ask).await;
+        asked
+            .map_err(|error| ReadError::Read(Box::new(error)))?
+            .map_err(|error| ReadError::Read(Box::new(error)))
+    }
+
     async fn store(&mut self, partition: u32, next_offset: u64) -> Result<(), CommitError> {
         let known = self
             .shared
@@ -246,6 +259,19 @@ impl LogReader for KafkaReader {
         wait: Duration,
     ) -> BoxFuture<'_, Result<Delivered, ReadError>> {
         self.next_delivered(bytes_max, wait).boxed()
+    }
+
+    fn find(
+        &mut self,
+        partition: u32,
+        offset: u64,
+    ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
+        self.found(partition, offset).boxed()
+    }
+
+    fn rewind(&mut self, partition: u32, offset: u64) {
+        self.shared.lock().rewind(partition, offset);
+        self.at_end = false;
     }
 
     fn commit(

@@ -69,6 +69,8 @@ conformance!(
     a_new_reader_starts_at_the_committed_offset,
     uncommitted_records_come_again,
     a_commit_never_moves_backwards,
+    a_record_is_found_by_its_offset,
+    a_partition_is_read_again_from_where_it_is_asked_for,
     an_oversize_record_is_refused_with_its_call,
     an_empty_append_has_a_receipt,
     an_empty_log_answers_with_nothing,

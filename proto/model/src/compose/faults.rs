@@ -30,22 +30,30 @@ fn period(first: &str, last: &str) -> DayRange {
 
 /// Folds hourly registers in millionths, from midnight of 2026-03-01 on.
 fn folds(kind: Kind, traits: &Traits, registers: &[i64]) -> Vec<(CivilDay, DayFold)> {
-    let start = day("2026-03-01").start().0;
-    let of_day = registers.chunks(24).zip(0i64..);
+    folds_from(kind, traits, 0, registers)
+}
+
+/// The same from so many milliseconds after that midnight on.
+fn folds_from(
+    kind: Kind,
+    traits: &Traits,
+    after: i64,
+    registers: &[i64],
+) -> Vec<(CivilDay, DayFold)> {
+    let start = day("2026-03-01").start().0 + after;
+    let instants = (0i64..).map(|hour| start + hour * HOUR);
+    let rows: Vec<(i64, i64)> = instants.zip(registers.iter().copied()).collect();
+    let of_day = rows.chunk_by(|a, b| Instant(a.0).day() == Instant(b.0).day());
     of_day
-        .map(|(values, days)| {
-            let first = start + days * 24 * HOUR;
-            let instants: Vec<i64> = (0i64..)
-                .map(|hour| first + hour * HOUR)
-                .take(values.len())
-                .collect();
+        .map(|rows| {
+            let (instants, values): (Vec<i64>, Vec<i64>) = rows.iter().copied().unzip();
             let columns = DayColumns {
                 instants: &instants,
-                values,
+                values: &values,
                 flags: &vec![Flag::Normal.code(); values.len()],
                 superseded: &vec![false; values.len()],
             };
-            let day = Instant(first).day();
+            let day = Instant(instants[0]).day();
             (day, fold_day(kind, &traits.on(day), columns))
         })
         .collect()
@@ -204,6 +212,27 @@ fn a_daily_counter_tells_each_days_highest_value() {
             .sum::<u32>(),
         0
     );
+}
+
+/// A daily counter that is read for the first time has counted since it started anew, unless it shows the day before.
+#[test]
+fn a_daily_counter_counts_from_its_first_reading() {
+    let traits = Traits::of(Profile {
+        restart: Some(0),
+        ..Profile::default()
+    });
+    for first in [0i64, 1, 2, 6, 23] {
+        // At half past each hour of two days, from 0.5 to 23.5.
+        let registers: Vec<i64> = (first..48)
+            .map(|hour| hour % 24 * 1_000_000 + 500_000)
+            .collect();
+        let after = first * HOUR + HOUR / 2;
+        let folds = folds_from(Kind::DailyCounter, &traits, after, &registers);
+        let told = compose(&traits, period("2026-03-01", "2026-03-02"), &folds);
+        // What it shows within an hour after the restart may be of the day before.
+        let missing = if first == 0 { 500_000 } else { 0 };
+        assert_eq!(told.amount, Sum(47_000_000 - missing), "{first}");
+    }
 }
 
 /// FAULTS A11 and A12 of a daily counter: all ones before it starts anew, and a leap that it never did, are named and

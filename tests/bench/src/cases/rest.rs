@@ -93,10 +93,7 @@ pub(crate) fn hot_flush(runtime: &Runtime) {
                 kind,
                 encoded,
             }];
-            let consumed = Some(Consumed {
-                partition: 0,
-                next_offset: offset + 1,
-            });
+            let consumed = Some(Consumed::up_to(0, offset + 1));
             let change = Change {
                 add,
                 consumed,

@@ -1,0 +1,136 @@
+//! Of which log a lake was made, and how far: what the marks of its books say of a partition.
+//!
+//! A mark carries the fingerprint of the last record that was consumed. A log that holds another record at that
+//! offset is not the log that the lake was made from, or is an older copy of it that has gone another way since:
+//! what it holds before the mark would be passed over, so it is refused until somebody adopts it. Then its offsets
+//! count from where the lake had got to.
+//!
+//! A mark also says up to which offset everything was in the lake. The group's offset may lie beyond it, where the
+//! lake was restored from a copy: the reader goes back to the mark, and what the books have is passed over.
+
+use std::collections::BTreeMap;
+
+use greenpark_archive::{book::Consumed, error::ReadError, lake::Lake};
+use greenpark_log::{Assigned, LogReader};
+use greenpark_model::id::ParkId;
+
+use crate::error::RunError;
+
+/// What the books of a partition say.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The furthest mark: the first offset that was not consumed, and the fingerprint of the record before it.
+    top: Option<(u64, Option<u64>)>,
+    /// Everything before it is in the lake.
+    since: Option<u64>,
+    /// What is added to an offset of the log.
+    pub(crate) shift: u64,
+}
+
+impl Origin {
+    /// What the books of `parks` say of `partition`. Those that cannot be read are added to `failed`.
+    pub(crate) async fn of(
+        lake: &Lake,
+        partition: u32,
+        parks: &[ParkId],
+        failed: &mut Vec<(ParkId, RunError)>,
+    ) -> Self {
+        let mut origin = Self::default();
+        for park in parks {
+            match lake.consumed(park).await {
+                Ok(consumed) => {
+                    let consumed = consumed.into_iter();
+                    let of_partition = consumed.filter(|one| one.partition == partition);
+                    of_partition.for_each(|one| origin.add(one));
+                }
+                Err(error) => failed.push((park.clone(), error.into())),
+            }
+        }
+        origin
+    }
+
+    fn add(&mut self, one: Consumed) {
+        self.top = self.top.max(Some((one.next_offset, one.last)));
+        self.since = self.since.max(one.since);
+        self.shift = self.shift.max(one.shift);
+    }
+
+    /// Refuses a log that the lake was not made from. Says where the reader must begin, in offsets of the log.
+    pub(crate) async fn check(
+        &self,
+        reader: &mut dyn LogReader,
+        assigned: Assigned,
+    ) -> Result<u64, RunError> {
+        let partition = assigned.partition;
+        let end = assigned.end.saturating_add(self.shift);
+        if let Some((consumed, last)) = self.top {
+            if consumed > end {
+                return Err(RunError::ShorterLog {
+                    partition,
+                    consumed: consumed.saturating_sub(self.shift),
+                    end: assigned.end,
+                });
+            }
+            // The first record of the log, or one that it adopted, has none before it.
+            let before = consumed.checked_sub(1).filter(|at| *at >= self.shift);
+            if let Some((at, last)) = before.zip(last) {
+                let offset = at - self.shift;
+                let found = reader.find(partition, offset).await?;
+                // What is not kept any more says nothing.
+                if found.is_some_and(|entry| entry.fingerprint() != last) {
+                    return Err(RunError::OtherLog { partition, offset });
+                }
+            }
+        }
+        let since = match (self.top, self.since) {
+            // Nothing is there, so nothing of the log is.
+            (None, _) => 0,
+            // Books of before this was kept: the group is believed.
+            (Some(_), None) => assigned.start,
+            (Some(_), Some(since)) => since.saturating_sub(self.shift),
+        };
+        Ok(since.min(assigned.start))
+    }
+}
+
+/// How many offsets of each partition of its log a lake has consumed, over all logs that it adopted.
+///
+/// # Errors
+/// [`ReadError`] if a book cannot be read.
+pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<u32, u64>, ReadError> {
+    let mut tops = BTreeMap::new();
+    for park in lake.parks().await? {
+        for one in lake.consumed(&park).await? {
+            let top = tops.entry(one.partition).or_insert(0);
+            *top = one.next_offset.max(*top);
+        }
+    }
+    Ok(tops)
+}
+
+/// Lets the lake go on with whatever log comes next: its offsets count from where the lake has got to, so that all
+/// it holds is read. Nothing of the lake is removed; what is there already is a repeat.
+///
+/// # Errors
+/// [`RunError`] if a book cannot be opened or written.
+pub async fn adopt(lake: &Lake) -> Result<(), RunError> {
+    let tops = partitions_of(lake).await?;
+    for park in lake.parks().await? {
+        for year in lake.years(&park).await? {
+            let mut book = lake.book(&park, year).await?;
+            let marked: Vec<Consumed> = book.consumed().collect();
+            for one in marked {
+                let top = tops.get(&one.partition).copied().unwrap_or(0);
+                let adopted = Consumed {
+                    partition: one.partition,
+                    next_offset: top,
+                    since: Some(top),
+                    last: None,
+                    shift: top,
+                };
+                book.adopt(adopted).await?;
+            }
+        }
+    }
+    Ok(())
+}

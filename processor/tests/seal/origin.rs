@@ -1,0 +1,139 @@
+//! A lake knows the log that it was made from, and how far it was: another log is refused or adopted, and what a
+//! lake that was restored from a copy has not is read again.
+
+use std::{collections::BTreeMap, path::Path};
+
+use greenpark_log::memory::MemoryLog;
+
+use super::*;
+
+/// Hours of one day, each with a value of its own from `first` on.
+fn hours(from: i64, to: i64, first: i64) -> Vec<(&'static str, &'static str, i64, i64)> {
+    let start = day("2026-11-20").start().0;
+    (from..to)
+        .map(|h| ("e", "m", start + h * HOUR, first + h))
+        .collect()
+}
+
+/// Values in force by hour once there are `count`.
+async fn values(bench: &Bench, count: usize) -> BTreeMap<i64, i64> {
+    let lake = bench.lake().await;
+    until(|| async {
+        let book = snapshot(&lake, 2026).await?;
+        let start = day("2026-11-20").start().0;
+        let mut values = BTreeMap::new();
+        for rows in rows(&lake, &book).await {
+            for row in 0..rows.len() {
+                if !rows.superseded[row] {
+                    values.insert((rows.instants[row] - start) / HOUR, rows.values[row]);
+                }
+            }
+        }
+        (values.len() == count).then_some(values)
+    })
+    .await
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let (place, to) = (entry.path(), to.join(entry.file_name()));
+        match place.is_dir() {
+            true => copy(&place, &to),
+            false => drop(std::fs::copy(&place, &to).expect("copied")),
+        }
+    }
+}
+
+/// A bench with four readings of one log in the lake.
+async fn with_four() -> Bench {
+    let mut bench = Bench::new("2026-11-20T05:00:00Z");
+    bench.log = MemoryLog::with_clock(1, || 42);
+    bench.send(&hours(0, 4, 1)).await;
+    let running = bench.start(&bench.lake().await).await;
+    let _four = values(&bench, 4).await;
+    running.stop().await;
+    bench
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_log_is_refused_however_long_it_is_and_read_once_it_is_adopted() {
+    for longer in [1, 4, 9] {
+        let mut bench = with_four().await;
+        bench.log = MemoryLog::with_clock(1, || 42);
+        bench.send(&hours(4, 4 + longer, 100)).await;
+        let words = if longer < 4 {
+            "ends at 1"
+        } else {
+            "record 3 of partition 0"
+        };
+        let running = bench.start(&bench.lake().await).await;
+        running.refused(words).await;
+        let adopted = greenpark_processor::adopt(&bench.lake().await).await;
+        adopted.expect("adopted");
+        let running = bench.start(&bench.lake().await).await;
+        let count = usize::try_from(4 + longer).expect("small");
+        let all = values(&bench, count).await;
+        assert_eq!((all[&3], all[&4]), (4, 104));
+        running.stop().await;
+        // It is the log of the lake from now on.
+        bench.send(&hours(20, 21, 100)).await;
+        let running = bench.start(&bench.lake().await).await;
+        assert_eq!(values(&bench, count + 1).await[&20], 120);
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_copy_of_the_log_that_has_gone_on_is_refused() {
+    let mut bench = with_four().await;
+    bench.log = MemoryLog::with_clock(1, || 42);
+    bench.send(&hours(0, 2, 1)).await;
+    bench.send(&hours(5, 9, 1)).await;
+    let running = bench.start(&bench.lake().await).await;
+    running.refused("greenpark log adopt").await;
+    let adopted = greenpark_processor::adopt(&bench.lake().await).await;
+    adopted.expect("adopted");
+    let running = bench.start(&bench.lake().await).await;
+    let all = values(&bench, 8).await;
+    assert_eq!(
+        all.values().copied().collect::<Vec<_>>(),
+        [1, 2, 3, 4, 6, 7, 8, 9]
+    );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_restored_from_a_copy_reads_again_what_it_has_not() {
+    for killed in [false, true] {
+        let bench = with_four().await;
+        let kept = tempfile::tempdir().expect("a folder");
+        copy(bench.folder.path(), kept.path());
+        bench.send(&hours(4, 8, 1)).await;
+        let running = bench.start(&bench.lake().await).await;
+        let before = values(&bench, 8).await;
+        match killed {
+            true => running.kill().await,
+            false => running.stop().await,
+        }
+        for entry in std::fs::read_dir(bench.folder.path()).expect("a folder") {
+            std::fs::remove_dir_all(entry.expect("an entry").path()).expect("removed");
+        }
+        copy(kept.path(), bench.folder.path());
+        let running = bench.start(&bench.lake().await).await;
+        assert_eq!(values(&bench, 8).await, before);
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_that_is_gone_is_made_again_from_the_log() {
+    let bench = with_four().await;
+    for entry in std::fs::read_dir(bench.folder.path()).expect("a folder") {
+        std::fs::remove_dir_all(entry.expect("an entry").path()).expect("removed");
+    }
+    let running = bench.start(&bench.lake().await).await;
+    assert_eq!(values(&bench, 4).await.len(), 4);
+    running.stop().await;
+}

@@ -1,0 +1,44 @@
+//! An entry of a log that was cut short, as a power cut may leave it.
+
+use deltalake_core::kernel::Action;
+
+use super::OURS;
+
+/// Why an entry is not whole.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Torn {
+    #[error("entry {version} of its log is empty: it was cut short")]
+    Empty { version: u64 },
+    #[error("entry {version} of its log has {found} of {written} actions: it was cut short")]
+    Short {
+        version: u64,
+        found: usize,
+        written: usize,
+    },
+}
+
+/// How many actions an entry of `actions` has: they, and the one that says so.
+pub(super) const fn written(actions: usize) -> usize {
+    actions + 1
+}
+
+/// Refuses an entry that is empty or has fewer actions than its writer says. Entries of other programs, and ours of
+/// before, do not say.
+pub(super) fn check(version: u64, actions: &[Action]) -> Result<(), Torn> {
+    if actions.is_empty() {
+        return Err(Torn::Empty { version });
+    }
+    let said = actions.iter().find_map(|action| match action {
+        Action::CommitInfo(info) => info.info.get(OURS)?.get("actions")?.as_u64(),
+        _ => None,
+    });
+    let written = said.and_then(|said| usize::try_from(said).ok());
+    match written {
+        Some(written) if written != actions.len() => Err(Torn::Short {
+            version,
+            found: actions.len(),
+            written,
+        }),
+        _ => Ok(()),
+    }
+}
