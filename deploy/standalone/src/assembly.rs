@@ -182,20 +182,7 @@ async fn bind(
             let metrics = greenpark_processor::Metrics::register(registry);
             let letters = letters(settings, log, lake.clone())?;
             bound.letters = Some(letters.with_metrics(metrics.clone()));
-            let at_end = match roles.ingests() {
-                true => AtEnd::StartAgain,
-                false => AtEnd::Leave,
-            };
-            let (settings, log, lake) = (settings.clone(), log.clone(), lake.clone());
-            let make = move || {
-                let processor = processor(&settings, &log, lake.clone())?;
-                let processor = processor.with_metrics(metrics.clone());
-                Ok(match &receipts {
-                    Some(receipts) => processor.with_listener(telling(receipts.clone())),
-                    None => processor,
-                })
-            };
-            let processing = Processing::new(Box::new(make), at_end)?;
+            let processing = processing(settings, (log, &lake), metrics, receipts)?;
             freshness = Some(processing.newest());
             bound.processing = Some(processing);
         }
@@ -215,6 +202,29 @@ async fn bind(
         bound.endpoint = Some(endpoint.map_err(|e| taken(address, &e, "health under [process]"))?);
     }
     Ok(bound)
+}
+
+/// The processor, which is started again where ingest, whose `receipts` these are, runs beside it.
+fn processing(
+    settings: &Settings,
+    (log, lake): (&Log, &Lake),
+    metrics: greenpark_processor::Metrics,
+    receipts: Option<Receipts>,
+) -> anyhow::Result<Processing> {
+    let at_end = match receipts {
+        Some(_) => AtEnd::StartAgain,
+        None => AtEnd::Leave,
+    };
+    let (settings, log, lake) = (settings.clone(), log.clone(), lake.clone());
+    let make = move || {
+        let processor = processor(&settings, &log, lake.clone())?;
+        let processor = processor.with_metrics(metrics.clone());
+        Ok(match &receipts {
+            Some(receipts) => processor.with_listener(telling(receipts.clone())),
+            None => processor,
+        })
+    };
+    Processing::new(Box::new(make), at_end)
 }
 
 fn processor(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<Processor> {

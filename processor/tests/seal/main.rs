@@ -392,29 +392,6 @@ async fn a_conflict_is_kept_and_the_later_value_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_that_is_ahead_of_its_log_is_refused_and_nothing_is_passed_over() {
-    let bench = Bench::new("2026-06-01T12:00:00+08:00");
-    let lake = bench.lake().await;
-    bench.send(&year_of_hours("2026-03-01", 2)).await;
-    let running = bench.start(&lake).await;
-    let before = sealed(&lake, 2026, 2).await;
-    running.stop().await;
-    // Another log in the same place: its first offsets are ones that the book has consumed.
-    let other = Bench {
-        log: MemoryLog::new(1),
-        ..bench
-    };
-    other.send(&year_of_hours("2026-03-05", 1)).await;
-    let running = other.start(&lake).await;
-    running
-        .refused("not the log that the lake was written from")
-        .await;
-    let after = snapshot(&lake, 2026).await.expect("a book");
-    assert_eq!(after.files, before.files);
-    assert_eq!(other.log.committed("test", 0), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_partition_count_that_was_changed_is_refused_and_nothing_is_passed_over() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;

@@ -1,5 +1,7 @@
 //! The cases. Each gets a log of its own, empty, with three partitions.
 
+mod again;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -16,6 +18,10 @@ use greenpark_model::{
     limits::RECORD_BYTES_MAX,
 };
 use tokio::time::timeout;
+
+pub(crate) use again::{
+    a_partition_is_read_again_from_where_it_is_asked_for, a_record_is_found_by_its_offset,
+};
 
 use crate::subject::{PARTITIONS, Subject, WINDOW_BYTES};
 
@@ -240,39 +246,6 @@ pub(crate) async fn a_commit_never_moves_backwards(subject: &Subject) {
         sequences(&drain(&mut subject.reader("g"), 2).await, "park-1"),
         [8, 9]
     );
-}
-
-pub(crate) async fn a_record_is_found_by_its_offset(subject: &Subject) {
-    append(subject, (0..10).map(|n| record("park-1", n, 50)).collect()).await;
-    let mut reader = subject.reader("g");
-    let entries = drain(&mut reader, 10).await;
-    commit_all(&mut reader, &entries[..6]).await;
-    let Position { partition, offset } = entries[3].position;
-    let found = reader.find(partition, offset).await.expect("an answer");
-    let found = found.expect("the record");
-    assert_eq!(found.fingerprint(), entries[3].fingerprint());
-    assert_ne!(found.fingerprint(), entries[4].fingerprint());
-    let end = entries[9].position.offset + 1;
-    let none = reader.find(partition, end).await.expect("an answer");
-    assert!(none.is_none(), "{none:?}");
-    // Nothing is handed out again.
-    append(subject, vec![record("park-1", 10, 50)]).await;
-    assert_eq!(sequences(&drain(&mut reader, 1).await, "park-1"), [10]);
-}
-
-pub(crate) async fn a_partition_is_read_again_from_where_it_is_asked_for(subject: &Subject) {
-    append(subject, (0..10).map(|n| record("park-1", n, 50)).collect()).await;
-    let mut reader = subject.reader("g");
-    let entries = drain(&mut reader, 10).await;
-    commit_all(&mut reader, &entries).await;
-    let Position { partition, offset } = entries[4].position;
-    reader.rewind(partition, offset);
-    append(subject, vec![record("park-1", 10, 50)]).await;
-    let again = drain(&mut reader, 7).await;
-    assert_eq!(sequences(&again, "park-1"), [4, 5, 6, 7, 8, 9, 10]);
-    drop(reader);
-    let rest = drain(&mut subject.reader("g"), 1).await;
-    assert_eq!(sequences(&rest, "park-1"), [10], "the group stays");
 }
 
 pub(crate) async fn an_oversize_record_is_refused_with_its_call(subject: &Subject) {
