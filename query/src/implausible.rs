@@ -72,11 +72,17 @@ pub(crate) fn of(
     found
 }
 
-/// No median is below the smallest day with any, so no day up to this is above `times` its median.
+/// What no day is doubted up to: `times` the median of all days that have any. A meter that runs for a season is far
+/// above the weeks beside it, and does what it does.
 fn calm(days: &[&(CivilDay, DayFold)], times: i128) -> i128 {
     let amounts = days.iter().map(|(_, fold)| fold.within.0);
-    let least = amounts.filter(|amount| *amount > 0).min();
-    least.map_or(0, |least| least.saturating_mul(times))
+    let mut amounts: Vec<i128> = amounts.filter(|amount| *amount > 0).collect();
+    let middle = amounts.len() / 2;
+    if amounts.is_empty() {
+        return 0;
+    }
+    let (_, median, _) = amounts.select_nth_unstable(middle);
+    median.saturating_mul(times)
 }
 
 /// A day, or its largest reading, that is far above those like it.
@@ -87,8 +93,9 @@ fn suspicious(
 ) -> Option<Found> {
     let (day, fold) = days.get(at).map(|of| (of.0, &of.1))?;
     let peak = fold.peak();
+    let is_calm = fold.within.0 <= calm;
     // Most days are no larger than usual: nothing is sorted for those.
-    if peak.is_none() && fold.within.0 <= calm {
+    if peak.is_none() && is_calm {
         return None;
     }
     let one = DayRange::new(day, day)?;
@@ -99,6 +106,7 @@ fn suspicious(
         usual: Some(Sum(usual)),
     };
     let of_day = median(days, day, |fold| Some(fold.within.0));
+    let of_day = of_day.filter(|_| !is_calm);
     if let Some(usual) = of_day.filter(|usual| fold.within.0 > usual.saturating_mul(times)) {
         return Some(found(fold.within, usual));
     }
@@ -219,6 +227,14 @@ mod tests {
             still[at].1 = amount;
         }
         assert_eq!(found(&weeks(&still)), [(day(30), 90_000)]);
+    }
+
+    #[test]
+    fn a_meter_that_runs_for_a_season_is_not_suspicious() {
+        let season: Vec<_> = (0..35)
+            .map(|n| (n, if n < 20 { 6_000 } else { 240 }, None))
+            .collect();
+        assert_eq!(found(&weeks(&season)), []);
     }
 
     #[test]
