@@ -205,10 +205,16 @@ impl Processor {
                 rewound.insert(assigned.partition);
             }
         }
-        for entry in delivered.entries {
-            if !rewound.contains(&entry.position.partition) {
-                self.take_entry(entry).await?;
+        let mut entries = delivered.entries;
+        entries.retain(|entry| !rewound.contains(&entry.position.partition));
+        let of_one = |a: &Entry, b: &Entry| a.position.partition == b.position.partition;
+        for last in entries.chunk_by(of_one).filter_map(<[Entry]>::last) {
+            if let Some(owned) = self.owned.get_mut(&last.position.partition) {
+                owned.newest = Some(last.clone());
             }
+        }
+        for entry in entries {
+            self.take_entry(entry).await?;
         }
         Ok(())
     }
@@ -229,8 +235,7 @@ impl Processor {
         let position = entry.position;
         let next = position.offset.saturating_add(1);
         if let Some(owned) = self.owned.get_mut(&position.partition) {
-            // A payload is shared, so this copies nothing of it.
-            (owned.next, owned.newest) = (next, Some(entry.clone()));
+            owned.next = next;
         }
         let offsets = self.offsets.entry(position.partition).or_insert(Offsets {
             partition: position.partition,
