@@ -87,6 +87,7 @@ impl Decoded {
     }
 
     /// Takes a reading of a series, with the ticket that it may have.
+    #[inline]
     fn take(&mut self, (of, reading, ticket): (u32, Reading, Option<Ticket>)) {
         if let Some(ticket) = ticket {
             let row = u32::try_from(self.readings.len()).unwrap_or(u32::MAX);

@@ -67,32 +67,31 @@ impl ParkDays {
     }
 
     /// The kinds that the meter of `series` was heard as in the books that are loaded, and on how many days of
-    /// `year`; the one that counts in it first.
+    /// `year`; the one that counts in it first. Of a meter that was heard as one kind, no day is counted.
     fn heard(&self, enterprise: &EnterpriseId, series: &Series, year: i16) -> Vec<(Kind, usize)> {
+        let of_meter: Vec<(&SeriesDays, bool)> = self
+            .books()
+            .iter()
+            .flat_map(|book| {
+                let all = of_meter(book.of(enterprise), series);
+                all.map(|of| (of, book.snapshot.year == year))
+            })
+            .collect();
         let mut heard: Vec<(Kind, usize)> = Vec::new();
-        for book in self.books() {
-            // Series are in order of meter, quantity and kind.
-            let all = book.of(enterprise);
-            let from = all.partition_point(|of| {
-                let of = &of.key.series;
-                (&of.meter, of.quantity) < (&series.meter, series.quantity)
-            });
-            let of_meter = all[from..].iter().take_while(|of| {
-                let of = &of.key.series;
-                (&of.meter, of.quantity) == (&series.meter, series.quantity)
-            });
-            for of in of_meter.filter(|of| of.key.series.kind != Kind::Gauge) {
-                let read = of.days.iter().filter(|(_, fold)| fold.readings > 0);
-                let days = match book.snapshot.year == year {
-                    true => read.count(),
-                    false => 0,
-                };
-                let kind = of.key.series.kind;
-                match heard.iter_mut().find(|(known, _)| *known == kind) {
-                    Some((_, known)) => *known += days,
-                    None => heard.push((kind, days)),
-                }
+        for (of, _) in &of_meter {
+            let kind = of.key.series.kind;
+            if heard.iter().all(|(known, _)| *known != kind) {
+                heard.push((kind, 0));
             }
+        }
+        if heard.len() < 2 {
+            return heard;
+        }
+        for (kind, days) in &mut heard {
+            let of_kind = of_meter.iter().filter(|(of, _)| of.key.series.kind == *kind);
+            let in_year = of_kind.filter(|(_, in_year)| *in_year);
+            let read = in_year.flat_map(|(of, _)| &of.days);
+            *days = read.filter(|(_, fold)| fold.readings > 0).count();
         }
         heard.sort_by_key(|(kind, days)| (Reverse(*days), rank(*kind)));
         heard
@@ -148,6 +147,22 @@ impl ParkDays {
         }
         found
     }
+}
+
+/// The series of the meter of `series` among those of its enterprise, which are in order of meter, quantity and kind;
+/// without gauges.
+fn of_meter<'a>(
+    all: &'a [SeriesDays],
+    series: &Series,
+) -> impl Iterator<Item = &'a SeriesDays> + use<'a> {
+    let order = |of: &SeriesDays| {
+        let of = &of.key.series;
+        (&of.meter, of.quantity).cmp(&(&series.meter, series.quantity))
+    };
+    let from = all.partition_point(|of| order(of).is_lt());
+    let many = all[from..].partition_point(|of| order(of).is_eq());
+    let of_meter = all[from..from + many].iter();
+    of_meter.filter(|of| of.key.series.kind != Kind::Gauge)
 }
 
 /// `range` by calendar years.

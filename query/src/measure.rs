@@ -1,6 +1,7 @@
 //! What enterprises consumed in a range, by quantity and factors, with how much of it is certain. Pure.
 
 mod completeness;
+mod day_set;
 mod doubts;
 mod factors;
 

@@ -8,7 +8,6 @@ use greenpark_model::{
     letter::LetterCode,
     limits::BATCH_READINGS_MAX,
     reading::{Flag, Reading},
-    ticket::Ticket,
 };
 
 use super::{
@@ -136,14 +135,16 @@ fn one_series(
                 flag: flags.at(index)?,
             })
         };
-        let ticketed = |reading| -> Result<(Reading, Option<Ticket>), Fault> {
-            let token = tickets.get(index);
-            let ticket = token.map_or(Ok(None), |token| ticket(token, kind))?;
-            Ok((reading, ticket))
-        };
-        match reading().and_then(ticketed) {
-            Ok((reading, ticket)) => to.take((of, reading, ticket)),
-            Err(reason) => to.refuse(first + index, 1, reason),
+        let taken = reading().and_then(|reading| {
+            let ticket = match tickets.get(index) {
+                None => None,
+                Some(token) => ticket(token, kind)?,
+            };
+            to.take((of, reading, ticket));
+            Ok(())
+        });
+        if let Err(reason) = taken {
+            to.refuse(first + index, 1, reason);
         }
     }
     Ok(())

@@ -21,11 +21,9 @@ impl Aliases {
     /// [`Violation`] for an alias above what CONNACK offered, and for one that stands for no topic yet.
     pub(super) fn resolve<'a>(
         &'a mut self,
+        alias: u16,
         publish: Publish<'a>,
     ) -> Result<Publish<'a>, Violation> {
-        let Some(alias) = publish.alias else {
-            return Ok(publish);
-        };
         if alias > TOPIC_ALIASES_MAX {
             return Err(Violation {
                 reason: Reason::TopicAliasInvalid,

@@ -273,7 +273,10 @@ impl Intake {
     }
 
     fn publish(&mut self, publish: Publish<'_>, now_ms: i64) -> Result<(), Stop> {
-        let publish = self.aliases.resolve(publish)?;
+        let publish = match publish.alias {
+            None => publish,
+            Some(alias) => self.aliases.resolve(alias, publish)?,
+        };
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         // Section 4.7.2: topics with a $ are the server's own, but for those that the rules of the settings name.
         let reserved = self.terms.version.is_v5()

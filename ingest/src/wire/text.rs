@@ -7,6 +7,8 @@ use std::str;
 
 use super::Violation;
 
+const NOT_UTF8: Violation = Violation::malformed("a text is not UTF-8");
+
 /// A name with a wildcard, which only filters may have.
 const WILDCARD: Violation = Violation::malformed("a topic name with a wildcard");
 
@@ -17,7 +19,7 @@ const FILTER: Violation =
 /// Reads a text. Control characters and noncharacters are refused with U+0000: the standard says that they
 /// SHOULD NOT be sent, lets a receiver refuse them, and no meter's name has one.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Violation> {
-    let text = str::from_utf8(bytes).map_err(|_| Violation::malformed("a text is not UTF-8"))?;
+    let text = str::from_utf8(bytes).map_err(|_| NOT_UTF8)?;
     let special = bytes
         .iter()
         .fold(false, |found, &byte| found | !(0x20..0x7f).contains(&byte));
@@ -29,11 +31,12 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Violation> {
 
 /// Reads a topic name, which may be empty.
 pub(super) fn topic(bytes: &[u8]) -> Result<&str, Violation> {
-    let name = text(bytes)?;
-    let wild = bytes
-        .iter()
-        .fold(false, |found, &byte| found | matches!(byte, b'+' | b'#'));
-    match wild {
+    let plain = |byte: &u8| matches!(byte, 0x20..0x7f) & !matches!(byte, b'+' | b'#');
+    let name = match bytes.iter().fold(true, |all, byte| all & plain(byte)) {
+        true => return str::from_utf8(bytes).map_err(|_| NOT_UTF8),
+        false => text(bytes)?,
+    };
+    match name.contains(['+', '#']) {
         true => Err(WILDCARD),
         false => Ok(name),
     }

@@ -78,6 +78,7 @@ impl Amount {
     ///
     /// # Errors
     /// [`AmountError`] if the text is no decimal or the result has more than eighteen digits.
+    #[inline]
     pub fn parse_scaled(text: &[u8], scale: i32) -> Result<Self, AmountError> {
         let (negative, digits) = split_sign(text);
         let magnitude = Digits::scan(digits)?.micro(scale)?;
@@ -124,7 +125,22 @@ struct Digits {
     inexact: bool,
 }
 
+/// Ten to the power of `places` or, below zero, of `-places`; `None` beyond 64 bits.
+fn power_of_ten(places: i32) -> Option<u64> {
+    const POWERS: [u64; 20] = {
+        let mut powers = [1; 20];
+        let mut at = 1;
+        while at < powers.len() {
+            powers[at] = powers[at - 1] * 10;
+            at += 1;
+        }
+        powers
+    };
+    POWERS.get(places.unsigned_abs() as usize).copied()
+}
+
 impl Digits {
+    #[inline]
     fn scan(text: &[u8]) -> Result<Self, AmountError> {
         let mut digits = Self {
             value: 0,
@@ -171,15 +187,12 @@ impl Digits {
         }
         let places = self.exponent.saturating_add(scale).saturating_add(6);
         if places >= 0 {
-            let power = u32::try_from(places)
-                .ok()
-                .and_then(|p| 10u64.checked_pow(p));
-            let value = power.and_then(|p| self.value.checked_mul(p));
+            let value = power_of_ten(places).and_then(|p| self.value.checked_mul(p));
             return value
                 .and_then(|v| i64::try_from(v).ok())
                 .ok_or(AmountError::OutOfRange);
         }
-        let Some(power) = 10u64.checked_pow(places.unsigned_abs()) else {
+        let Some(power) = power_of_ten(places) else {
             return Ok(0);
         };
         let (whole, rest) = (self.value / power, self.value % power);

@@ -10,7 +10,7 @@
 //! covers, meters that were read all the same are held as if nothing were registered of them: an entry that begins
 //! late or ends early makes no year whole. Tickets are due on no day: a day without one is a day without a delivery.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use greenpark_archive::{dated::Dated, meters::Meter};
 use greenpark_model::{
@@ -21,7 +21,7 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use super::Question;
+use super::{Question, day_set::DaySet};
 use crate::{books::SeriesDays, corrections::Correction, park_days::ParkDays};
 
 /// Seconds of a civil day.
@@ -161,8 +161,11 @@ impl Completeness {
                 let known = match each[..] {
                     [alone] => Known::of(whose, alone).within(days, 0),
                     _ => {
-                        let each = each.iter().flat_map(|of| Known::of(whose, of).days(days));
-                        each.collect::<BTreeSet<CivilDay>>().len().into()
+                        let mut known = DaySet::within(days);
+                        for of in &each {
+                            Known::of(whose, of).add_to(&mut known);
+                        }
+                        known.count().into()
                     }
                 };
                 let name = whose.name(&quantity.to_string());
@@ -269,17 +272,26 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// The days of `due` that are known without readings: between two registers, or by hand.
-    fn settled(&self, due: DayRange) -> BTreeSet<CivilDay> {
+    /// Adds the days that were read, that registers bridge, or that somebody corrected by hand.
+    fn add_to(&self, known: &mut DaySet) {
         let by_hand = self.corrections.iter().map(|of| of.days);
-        let days = by_hand.chain(self.bridged);
-        let within = days.filter_map(|days| days.intersection(due));
-        within.flat_map(DayRange::iter).collect()
+        for days in by_hand.chain(self.bridged) {
+            known.add_all(days);
+        }
+        // Registers bridge every day between two that were read.
+        if self.bridged.is_none() {
+            for (day, _) in self.read(known.range) {
+                known.add(day);
+            }
+        }
     }
 
-    fn days(&self, due: DayRange) -> BTreeSet<CivilDay> {
-        let mut days = self.settled(due);
-        days.extend(self.read(due).map(|(day, _)| day));
+    /// The days of `due` that somebody corrected by hand.
+    fn by_hand(&self, due: DayRange) -> DaySet {
+        let mut days = DaySet::within(due);
+        for of in self.corrections {
+            days.add_all(of.days);
+        }
         days
     }
 
@@ -302,17 +314,15 @@ impl<'a> Known<'a> {
 
     fn with_corrections(&self, due: DayRange, interval_s: u32) -> Decimal {
         if interval_s == 0 {
-            return self.days(due).len().into();
+            let mut known = DaySet::within(due);
+            self.add_to(&mut known);
+            return known.count().into();
         }
-        let by_hand: BTreeSet<CivilDay> = Self {
-            bridged: None,
-            ..*self
-        }
-        .settled(due);
-        let read = self.read(due).filter(|(day, _)| !by_hand.contains(day));
+        let by_hand = self.by_hand(due);
+        let read = self.read(due).filter(|(day, _)| !by_hand.contains(*day));
         let seconds = read.map(|(_, readings)| of_day(readings, interval_s));
         let most = u64::from(due.days().unsigned_abs()) * u64::from(DAY_S);
-        let whole = by_hand.len() as u64 * u64::from(DAY_S);
+        let whole = u64::from(by_hand.count()) * u64::from(DAY_S);
         days_of((seconds.sum::<u64>() + whole).min(most))
     }
 }

@@ -1,0 +1,80 @@
+//! Some days of a range, a bit for each. Pure.
+
+use greenpark_model::day::{CivilDay, DayRange};
+
+/// Some days of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DaySet {
+    pub(crate) range: DayRange,
+    /// Bit `n` of word `w` is the day `64 w + n` after the first one.
+    words: Vec<u64>,
+}
+
+impl DaySet {
+    /// None of the days of `range`.
+    pub(crate) fn within(range: DayRange) -> Self {
+        let words = range.days().unsigned_abs().div_ceil(u64::BITS);
+        Self {
+            range,
+            words: vec![0; words as usize],
+        }
+    }
+
+    /// Adds a day; one outside the range is passed over.
+    pub(crate) fn add(&mut self, day: CivilDay) {
+        if let Some((word, bit)) = self.place(day) {
+            self.words[word] |= bit;
+        }
+    }
+
+    /// Adds the days of `days` that are in the range.
+    pub(crate) fn add_all(&mut self, days: DayRange) {
+        let within = self.range.intersection(days);
+        for day in within.into_iter().flat_map(DayRange::iter) {
+            self.add(day);
+        }
+    }
+
+    pub(crate) fn contains(&self, day: CivilDay) -> bool {
+        let place = self.place(day);
+        place.is_some_and(|(word, bit)| self.words[word] & bit != 0)
+    }
+
+    /// How many days it holds.
+    pub(crate) fn count(&self) -> u32 {
+        self.words.iter().map(|word| word.count_ones()).sum()
+    }
+
+    fn place(&self, day: CivilDay) -> Option<(usize, u64)> {
+        let days = self.range.contains(day);
+        let nth = days.then(|| day.days_since(self.range.first()).unsigned_abs())?;
+        Some(((nth / u64::BITS) as usize, 1 << (nth % u64::BITS)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use greenpark_model::day::{CivilDay, DayRange};
+
+    use super::DaySet;
+
+    /// Days after the first one of the epoch, both ends among them.
+    fn days(first: i32, last: i32) -> DayRange {
+        let day = CivilDay::from_epoch_days;
+        DayRange::new(day(first), day(last)).unwrap()
+    }
+
+    #[test]
+    fn each_day_counts_once_and_those_outside_do_not() {
+        let mut set = DaySet::within(days(10, 200));
+        set.add_all(days(0, 12));
+        set.add_all(days(12, 13));
+        for day in [9, 10, 73, 74, 200, 201] {
+            set.add(CivilDay::from_epoch_days(day));
+        }
+        assert_eq!(set.count(), 7);
+        let held = days(0, 300).iter().filter(|day| set.contains(*day));
+        let held: Vec<i32> = held.map(CivilDay::epoch_days).collect();
+        assert_eq!(held, [10, 11, 12, 13, 73, 74, 200]);
+    }
+}
