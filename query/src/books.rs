@@ -10,6 +10,7 @@ mod assemble;
 mod late;
 mod open;
 mod past;
+mod then;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -27,6 +28,7 @@ use greenpark_model::{
 
 use late::LateDay;
 pub(crate) use open::{hot_in_order, read_files};
+pub(crate) use then::Then;
 
 use crate::{
     cache::{self, Cache},

@@ -5,9 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use greenpark_model::{day::CivilDay, id::ParkId};
+use greenpark_model::{
+    day::{CivilDay, DayRange, Instant},
+    id::ParkId,
+};
 
-use crate::books::{BookDays, DayFolds, Totals};
+use crate::books::{BookDays, DayFolds, Then, Totals};
 
 /// Whose.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,6 +19,8 @@ pub(crate) enum Key {
     Book(ParkId, i16),
     /// The joined days of a book as it was at versions of its tables.
     Past(ParkId, i16, i64, i64),
+    /// What the days of a range were at an instant, against those of a version of the readings.
+    Then(ParkId, i16, (i64, Instant, DayRange)),
     /// The totals table of a book that still changes.
     Totals(ParkId, i16),
     /// The folds of an open day.
@@ -28,6 +33,8 @@ pub(crate) enum Entry {
     Book(Arc<BookDays>),
     Totals(Arc<Totals>),
     Day(Arc<DayFolds>),
+    /// With the digest of the traits that it was folded by.
+    Then(Option<Arc<Then>>, u64),
 }
 
 #[derive(Debug)]

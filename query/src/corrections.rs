@@ -34,6 +34,8 @@ pub(crate) struct Corrected {
     pub(crate) consumption: Consumption,
     /// The part of its amount that was set by hand.
     pub(crate) manual: Sum,
+    /// The same, each correction without its sign: one that takes off what another adds is no measurement.
+    pub(crate) manual_absolute: Sum,
     /// One sentence for each correction that counts.
     pub(crate) told: Vec<String>,
 }
@@ -75,6 +77,7 @@ pub(crate) fn consume_corrected(
         };
         starts.extend([part.first(), part.last().next()]);
         made.manual += amount;
+        made.manual_absolute += Sum(amount.0.abs());
         let measured = consume(parts, traits, part).amount;
         made.told.push(format!(
             "{} to {}: {amount} by hand, {measured} as measured ({}; recorded by {}, {})",

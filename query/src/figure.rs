@@ -34,6 +34,7 @@ use crate::{
 
 pub(crate) use assessed::{Asks, Claims, Grounds};
 pub(crate) use frame::frame;
+pub(crate) use late::declared_since;
 pub(crate) use notes::listed;
 
 /// Decimal places of tonnes of standard coal, shares and percentages.

@@ -76,6 +76,7 @@ pub(crate) struct Part {
     pub(crate) counted_estimated: Sum,
     /// What of it was set by hand.
     pub(crate) manual: Sum,
+    /// Of what counts, set by hand, every correction without its sign.
     pub(crate) counted_manual: Sum,
     /// What counts of meters without a registry entry.
     pub(crate) counted_unregistered: Sum,
@@ -378,7 +379,7 @@ impl Measured {
         part.manual += corrected.manual;
         part.counted += signed(consumption.amount);
         part.counted_estimated += signed(consumption.estimated);
-        part.counted_manual += signed(corrected.manual);
+        part.counted_manual += signed(corrected.manual_absolute);
         self.readings += consumption.readings;
         self.meter_days += u64::from(consumption.days);
         self.outcomes = self.outcomes.plus(consumption.outcomes);

@@ -9,20 +9,20 @@ use std::{
 };
 
 use greenpark_model::{
-    day::DayRange,
+    day::{DayRange, Instant},
     id::{EnterpriseId, ParkId},
     limits::DECIDED_BY_DAYS,
     reading::{Kind, Series},
 };
 
 use crate::{
-    books::{BookDays, Books, SeriesDays},
+    books::{BookDays, Books, SeriesDays, Then},
     error::QueryError,
     registry::{self, Registry},
     scope::Scope,
 };
 
-pub(crate) use late::{Came, Concern};
+pub(crate) use late::{Came, Concern, Witness};
 
 /// One park, for one range and one asker.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct ParkDays {
     pub(crate) registry: Arc<registry::Park>,
     /// The books touched, and their neighbours, in order of the year.
     books: Vec<Arc<BookDays>>,
+    /// Those that were others when a period was final.
+    then: Vec<Arc<Then>>,
     scope: Scope,
 }
 
@@ -76,8 +78,30 @@ impl ParkDays {
             park: park.clone(),
             registry: at_park,
             books: loaded,
+            then: Vec::new(),
             scope: scope.clone(),
         })
+    }
+
+    /// Loads what was known of `range` at `since`, where it was not what is known now.
+    pub(crate) async fn recall(
+        &mut self,
+        books: &Books,
+        since: Instant,
+        range: DayRange,
+    ) -> Result<(), QueryError> {
+        if self.then.iter().any(|then| then.since == since) {
+            return Ok(());
+        }
+        let years = range.first().year()..=range.last().year();
+        for book in &self.books {
+            if years.contains(&book.snapshot.year) {
+                let of = (since, range);
+                let then = books.then(&self.park, book, &self.registry, of);
+                self.then.extend(then.await?);
+            }
+        }
+        Ok(())
     }
 
     /// The books, in order of the year.

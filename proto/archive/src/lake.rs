@@ -249,6 +249,47 @@ impl Lake {
         Ok(then.map(Arc::new))
     }
 
+    /// When the newest commit to a book was made, as the clock of its writer said; `None` where there is no book.
+    /// Asks the last year of each park; a book that cannot be read says nothing.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the lake cannot be listed.
+    pub async fn newest_commit(&self) -> Result<Option<Instant>, ReadError> {
+        let mut newest = None;
+        for park in self.parks().await? {
+            if let Some(year) = self.years(&park).await?.into_iter().max() {
+                newest = newest.max(self.newest_of(&park, year).await.ok().flatten());
+            }
+        }
+        Ok(newest)
+    }
+
+    async fn newest_of(&self, park: &ParkId, year: i16) -> Result<Option<Instant>, ReadError> {
+        let Some(book) = self.snapshot(park, year).await? else {
+            return Ok(None);
+        };
+        let reader = Reader::new(&self.shared.storage, park, year);
+        reader.made_at(book.readings_version).await.map(Some)
+    }
+
+    /// When the first and the last of the commits that lead from the readings of `then` to those of `now` were
+    /// made.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read, or was cleaned by another program.
+    pub async fn changed_since(
+        &self,
+        then: &Snapshot,
+        now: &Snapshot,
+    ) -> Result<(Instant, Instant), ReadError> {
+        let reader = Reader::new(&self.shared.storage, &now.park, now.year);
+        let last = now.readings_version;
+        let first = reader
+            .made_at((then.readings_version + 1).min(last))
+            .await?;
+        Ok((first, reader.made_at(last).await?))
+    }
+
     /// Hot files of `snapshot` that are there no more: their readings rest in sealed files since. None is
     /// missing from a newest snapshot, nor from one that a reader has only just left behind.
     ///

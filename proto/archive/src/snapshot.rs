@@ -140,6 +140,11 @@ impl Reader {
         Ok(Some(self.snapshot(readings, totals.unwrap_or_default())))
     }
 
+    /// When a version of the readings was made.
+    pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
+        self.readings.made_at(version).await
+    }
+
     fn snapshot(
         &self,
         readings: TableState<ReadingsFile>,

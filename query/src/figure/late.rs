@@ -13,10 +13,13 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use super::{denominator, is_per_declared, numerator::Numerator, soundness::Case, together};
+use super::{
+    Population, denominator, is_per_declared, numerator::Numerator, soundness::Case, together,
+};
 use crate::{
     error::QueryError,
-    park_days::{Came, Concern, ParkDays},
+    measure::Question,
+    park_days::{Came, Concern, ParkDays, Witness},
     statistics::Finality,
 };
 
@@ -26,6 +29,21 @@ impl Case<'_> {
         let Some(since) = self.final_since() else {
             return Ok(None);
         };
+        let parks = &self.population.parks;
+        if parks.iter().any(|park| park.was_other(since)) {
+            let then = self.parks_at(since, Witness::Books);
+            let measured = together(self.question, &self.population.among(&then.0));
+            let known = measured.completeness_due.share();
+            // What was no whole year then was not judged, and to complete it moves nothing.
+            if known.is_some_and(|known| known >= self.threshold("completeness")) {
+                return self.moved_since(since, then);
+            }
+        }
+        self.moved_since(since, self.parks_at(since, Witness::Marks))
+    }
+
+    /// The parks as they were at `since`, and what came for the figure after it.
+    fn parks_at(&self, since: Instant, by: Witness) -> (Vec<ParkDays>, Came) {
         let mut came = Came::default();
         let members = |park: &ParkDays| -> BTreeSet<&EnterpriseId> {
             let of_park = self.population.members.iter();
@@ -41,8 +59,16 @@ impl Case<'_> {
                 quantities: &quantities,
                 range: self.question.range,
             };
-            parks.push(park.before(since, concern, &mut came));
+            parks.push(park.before((since, by), concern, &mut came));
         }
+        (parks, came)
+    }
+
+    fn moved_since(
+        &self,
+        since: Instant,
+        (parks, came): (Vec<ParkDays>, Came),
+    ) -> Result<Option<Reason>, QueryError> {
         if came.is_empty() {
             return Ok(None);
         }
@@ -59,31 +85,12 @@ impl Case<'_> {
 
     /// Since when the period is final; `None` while it is not.
     fn final_since(&self) -> Option<Instant> {
-        let Self {
-            question,
-            population,
-            measured,
-            denominator,
-            ..
-        } = self;
-        let is_open = !measured.open.is_empty();
+        let denominator = self.denominator;
+        let is_open = !self.measured.open.is_empty();
         if is_open || denominator.is_prorated() || denominator.is_preliminary() {
             return None;
         }
-        let members = population.members.iter();
-        let declared = members
-            .filter_map(|(park, enterprise)| park.registry.statistics.get(enterprise))
-            .flatten()
-            .filter(|of| of.series == *question.per && of.finality == Finality::Final)
-            .filter(|of| of.period.range().overlaps(question.range))
-            .map(|of| of.recorded_at)
-            .max();
-        match declared {
-            None if is_per_declared(question) => None,
-            declared => Some(declared.map_or(question.range.last().end(), |at| {
-                at.max(question.range.last().end())
-            })),
-        }
+        declared_since(self.question, self.population)
     }
 
     /// By what share of itself the numerator, or a denominator that meters make, differs from that of `parks`.
@@ -97,6 +104,25 @@ impl Case<'_> {
             moved = moved.max(share_moved(self.denominator.amount, denominator.amount));
         }
         Ok(moved)
+    }
+}
+
+/// Since when a period can be final, by what is declared of `population`.
+pub(crate) fn declared_since(
+    question: &Question<'_>,
+    population: &Population<'_>,
+) -> Option<Instant> {
+    let (end, members) = (question.range.last().end(), population.members.iter());
+    let declared = members
+        .filter_map(|(park, enterprise)| park.registry.statistics.get(enterprise))
+        .flatten()
+        .filter(|of| of.series == *question.per && of.finality == Finality::Final)
+        .filter(|of| of.period.range().overlaps(question.range))
+        .map(|of| of.recorded_at)
+        .max();
+    match declared {
+        None if is_per_declared(question) => None,
+        declared => Some(declared.map_or(end, |at| at.max(end))),
     }
 }
 

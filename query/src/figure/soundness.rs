@@ -69,9 +69,13 @@ impl Case<'_> {
             (Term::Numerator, self.numerator.total),
             (Term::Denominator, self.denominator.amount),
         ];
+        // What nobody declared is no number, and told as undeclared.
+        let denominator = self.denominator;
+        let is_told = !denominator.undeclared.is_empty() && denominator.amount.is_zero();
         let low = terms
             .into_iter()
-            .filter(|(_, value)| *value <= Decimal::ZERO);
+            .filter(|(_, value)| *value <= Decimal::ZERO)
+            .filter(move |(term, _)| *term != Term::Denominator || !is_told);
         low.map(|(term, value)| Reason::NotPositive {
             term,
             value,

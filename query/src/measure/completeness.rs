@@ -1,6 +1,7 @@
 //! How much of what was due is known of the counted meters, weighed by the days that were due. Pure.
 //!
-//! - A registered meter with an interval: readings received, of a day no more than expected, ÷ expected.
+//! - A registered meter with an interval: readings received, of a day no more than expected, ÷ expected. What was set
+//!   by hand was not received.
 //! - A registered meter without one: days known ÷ days due. A day is known that was read, that lies between two
 //!   registers, or that somebody corrected by hand.
 //! - Meters that nothing is registered of, where the enterprise has no registered meter of the quantity: the days
@@ -286,44 +287,24 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// The days of `due` that somebody corrected by hand.
-    fn by_hand(&self, due: DayRange) -> DaySet {
-        let mut days = DaySet::within(due);
-        for of in self.corrections {
-            days.add_all(of.days);
-        }
-        days
-    }
-
-    /// The days known of `due`; of a meter with an interval, by the readings that it should have given.
+    /// The days known of `due`; of a meter with an interval, by the readings that it should have given: what was
+    /// set by hand was not received.
     fn within(&self, due: DayRange, interval_s: u32) -> Decimal {
+        if interval_s > 0 {
+            let seconds = self.parts.iter().map(|part| seconds(part, due, interval_s));
+            let most = u64::from(due.days().unsigned_abs()) * u64::from(DAY_S);
+            return days_of(seconds.sum::<u64>().min(most));
+        }
         if !self.corrections.is_empty() {
-            return self.with_corrections(due, interval_s);
-        }
-        if interval_s == 0 {
-            let days = match self.bridged {
-                Some(days) => days.intersection(due).map_or(0, DayRange::days),
-                None => i32::try_from(self.read(due).count()).unwrap_or(i32::MAX),
-            };
-            return days.into();
-        }
-        let seconds = self.parts.iter().map(|part| seconds(part, due, interval_s));
-        let most = u64::from(due.days().unsigned_abs()) * u64::from(DAY_S);
-        days_of(seconds.sum::<u64>().min(most))
-    }
-
-    fn with_corrections(&self, due: DayRange, interval_s: u32) -> Decimal {
-        if interval_s == 0 {
             let mut known = DaySet::within(due);
             self.add_to(&mut known);
             return known.count().into();
         }
-        let by_hand = self.by_hand(due);
-        let read = self.read(due).filter(|(day, _)| !by_hand.contains(*day));
-        let seconds = read.map(|(_, readings)| of_day(readings, interval_s));
-        let most = u64::from(due.days().unsigned_abs()) * u64::from(DAY_S);
-        let whole = u64::from(by_hand.count()) * u64::from(DAY_S);
-        days_of((seconds.sum::<u64>() + whole).min(most))
+        let days = match self.bridged {
+            Some(days) => days.intersection(due).map_or(0, DayRange::days),
+            None => i32::try_from(self.read(due).count()).unwrap_or(i32::MAX),
+        };
+        days.into()
     }
 }
 

@@ -2,15 +2,20 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use greenpark_archive::rows::SeriesKey;
 use greenpark_model::{
-    day::{DayRange, Instant},
+    day::{CivilDay, DayRange, Instant},
     id::EnterpriseId,
     quantity::Quantity,
+    reading::Series,
     soundness::Late,
 };
 
 use super::ParkDays;
-use crate::{books::BookDays, registry};
+use crate::{
+    books::{BookDays, Then},
+    registry,
+};
 
 /// What came after a period was final, and the meters that it is of.
 #[derive(Debug, Default)]
@@ -27,6 +32,15 @@ pub(crate) struct Concern<'a> {
     pub(crate) range: DayRange,
 }
 
+impl Concern<'_> {
+    /// Whether a figure is made of a series' day.
+    fn holds(&self, key: &SeriesKey, day: CivilDay) -> bool {
+        self.members.contains(&key.enterprise)
+            && (self.quantities)(key.series.quantity)
+            && self.range.contains(day)
+    }
+}
+
 impl Came {
     fn arrive(&mut self, at: Instant, meter: String) {
         let (first, last) = self.late.arrived.unwrap_or((at, at));
@@ -40,49 +54,102 @@ impl Came {
     }
 }
 
+/// What tells which readings came after a period was final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Witness {
+    /// The books as they were then.
+    Books,
+    /// The marks of those that came late by their gateway's own clock.
+    Marks,
+}
+
 impl ParkDays {
+    /// Whether a book was another one at `since`.
+    pub(crate) fn was_other(&self, since: Instant) -> bool {
+        self.then.iter().any(|then| then.since == since)
+    }
+
     /// The park without what came of `concern` after `since`, which is added to `came`.
-    pub(crate) fn before(&self, since: Instant, concern: Concern<'_>, came: &mut Came) -> Self {
-        let books = self.books.iter();
+    pub(crate) fn before(
+        &self,
+        (since, by): (Instant, Witness),
+        concern: Concern<'_>,
+        came: &mut Came,
+    ) -> Self {
+        let mut books = Vec::with_capacity(self.books.len());
+        for book in &self.books {
+            let year = book.snapshot.year;
+            let other = |then: &&Arc<Then>| {
+                by == Witness::Books && (then.since, then.book.snapshot.year) == (since, year)
+            };
+            let marked = self.count_marked(book, since, concern, came);
+            books.push(match self.then.iter().find(other) {
+                Some(then) => {
+                    self.count_others(book, then, concern, came);
+                    Arc::clone(&then.book)
+                }
+                None if marked => Arc::new(book.before(since, &self.registry)),
+                None => Arc::clone(book),
+            });
+        }
         Self {
             park: self.park.clone(),
             registry: self.registry_before(since, concern, came),
-            books: books
-                .map(|book| self.book_before(book, since, concern, came))
-                .collect(),
+            books,
+            then: Vec::new(),
             scope: self.scope.clone(),
         }
     }
 
-    fn book_before(
+    /// Counts the readings of `book` that are marked as late and came after `since`; whether there is any.
+    fn count_marked(
         &self,
-        book: &Arc<BookDays>,
+        book: &BookDays,
         since: Instant,
         concern: Concern<'_>,
         came: &mut Came,
-    ) -> Arc<BookDays> {
-        if book.late_after(since).next().is_none() {
-            return Arc::clone(book);
-        }
-        let Concern {
-            members,
-            quantities,
-            range,
-        } = concern;
+    ) -> bool {
+        let mut marked = false;
         for (key, day, late) in book.late_after(since) {
-            let (enterprise, series) = (&key.enterprise, &key.series);
-            if members.contains(enterprise) && quantities(series.quantity) && range.contains(day) {
+            marked = true;
+            if concern.holds(key, day) {
                 came.late.readings += 1;
                 let gateway = late.gateway.to_string();
                 if !came.late.gateways.contains(&gateway) {
                     came.late.gateways.push(gateway);
                 }
-                let (park, meter) = (&self.park, &series.meter);
-                let name = format!("parks/{park}/enterprises/{enterprise}/meters/{meter}");
-                came.arrive(late.received, name);
+                came.arrive(late.received, self.name_of(&key.enterprise, &key.series));
             }
         }
-        Arc::new(book.before(since, &self.registry))
+        marked
+    }
+
+    /// Counts the readings of `book` by which its days are others than those of `then`, but for the marked ones.
+    fn count_others(&self, book: &BookDays, then: &Then, concern: Concern<'_>, came: &mut Came) {
+        for of in &book.series {
+            let marked = |day| of.late.iter().any(|late| late.day == day);
+            let days = of
+                .days
+                .iter()
+                .filter(|(day, _)| concern.holds(&of.key, *day));
+            for (day, fold) in days.filter(|(day, _)| !marked(*day)) {
+                let before = then.book.fold_of(&of.key, *day);
+                if before == Some(fold) {
+                    continue;
+                }
+                let read = before.map_or(0, |before| before.readings);
+                came.late.readings += u64::from(fold.readings.saturating_sub(read).max(1));
+                let (first, last) = then.changed;
+                let name = self.name_of(&of.key.enterprise, &of.key.series);
+                came.arrive(first, name.clone());
+                came.arrive(last, name);
+            }
+        }
+    }
+
+    fn name_of(&self, enterprise: &EnterpriseId, series: &Series) -> String {
+        let (park, meter) = (&self.park, &series.meter);
+        format!("parks/{park}/enterprises/{enterprise}/meters/{meter}")
     }
 
     fn registry_before(

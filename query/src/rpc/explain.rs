@@ -48,9 +48,10 @@ pub(super) async fn explain(
         terms,
     } = shared.asked_figure(indicator, &question).await?;
     // The figure and its lineage are of one state of the books, as of the same instant.
-    let days = shared
+    let mut days = shared
         .days_of(&scope, &registry, &name, terms.range)
         .await?;
+    shared.recall(&registry, &name, &terms, &mut days).await?;
     let population = population_of(&name, &days, terms.range);
     let question = shared.question(&terms, &registry)?;
     let population = population.making(&question);

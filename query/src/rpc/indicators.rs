@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     error::QueryError,
-    figure::{Population, tell, timestamp},
+    figure::{Population, declared_since, tell, timestamp},
     name::Name,
     paging::Page,
     park_days::ParkDays,
@@ -61,7 +61,8 @@ impl Shared {
         name: &Name,
         terms: &Terms,
     ) -> Result<pb::Figure, QueryError> {
-        let days = self.days_of(scope, registry, name, terms.range).await?;
+        let mut days = self.days_of(scope, registry, name, terms.range).await?;
+        self.recall(registry, name, terms, &mut days).await?;
         let population = population_of(name, &days, terms.range);
         let question = self.question(terms, registry)?;
         let population = population.making(&question);
@@ -102,6 +103,31 @@ impl Shared {
                 .await?;
         }
         Ok(days)
+    }
+
+    /// Adds to the days of a figure what was known of them when its period was final.
+    pub(super) async fn recall(
+        &self,
+        registry: &Registry,
+        name: &Name,
+        terms: &Terms,
+        days: &mut [ParkDays],
+    ) -> Result<(), QueryError> {
+        let range = terms.range;
+        if range.last().end() > self.moment(registry) {
+            return Ok(());
+        }
+        let since = {
+            let question = self.question(terms, registry)?;
+            let population = population_of(name, days, range).making(&question);
+            declared_since(&question, &population)
+        };
+        if let Some(since) = since {
+            for park in days {
+                park.recall(&self.books, since, range).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is `enterprise`: in the registry, or in any book of the park.

@@ -98,7 +98,12 @@ impl Shared {
         for year in asked.plan.base_year..=asked.year {
             let range = DayRange::year(year);
             let range = range.ok_or_else(|| QueryError::invalid("year", "is no year"))?;
-            let days = self.days_of(scope, registry, &asked.name, range).await?;
+            let mut days = self.days_of(scope, registry, &asked.name, range).await?;
+            for &target in &asked.plan.targets {
+                let terms = asked.terms(target, range);
+                self.recall(registry, &asked.name, &terms, &mut days)
+                    .await?;
+            }
             years.push(Year { year, range, days });
         }
         Ok(years)

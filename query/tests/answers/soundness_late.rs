@@ -109,3 +109,92 @@ async fn a_late_reading_that_is_not_sealed_yet_is_named_as_well() {
     assert_eq!(kinds(&figure.unsound), [UnsoundKind::LateChange]);
     world.stop().await;
 }
+
+/// A world whose clock is the one that commits are told by, with `e` read in June of 2020 and 2025.
+async fn told_by_commits() -> World {
+    let mut world = World::new().await;
+    world.go_on();
+    world.register_yearly("e").await;
+    for (of, kwh) in [(2020, "1000000"), (2025, "800000")] {
+        let read = june("e", of, &[("electricity", kwh)]);
+        world.seal_all(vec![read]).await;
+    }
+    world.go_on();
+    world
+        .declare_years("e", &[(2020, "1000"), (2025, "1000")])
+        .await;
+    world.go_on();
+    world
+}
+
+/// A reading without any mark: a backlog, a replay, the first message of a gateway.
+fn unmarked(of: CivilDay, kwh: &str) -> (CivilDay, Rows) {
+    one_day("e", of, &[("electricity", kwh)])
+}
+
+#[tokio::test]
+async fn what_came_after_a_year_was_final_is_named_whichever_way_it_came() {
+    // Readings of other days, and another value of the same one.
+    let cases = [
+        (vec![("2025-02-01", "500"), ("2025-02-02", "500")], 2),
+        (vec![("2025-06-01", "801000")], 1),
+    ];
+    for (came, readings) in cases {
+        let mut world = told_by_commits().await;
+        assert_eq!(world.energy_target().await.verdict(), Verdict::Met);
+        let came = came
+            .into_iter()
+            .map(|(of, kwh)| unmarked(day(of), kwh))
+            .collect::<Vec<_>>();
+        world.seal(PARK, &came, 2, With::Totals).await;
+        world.go_on();
+        let target = world.energy_target().await;
+        withheld(&target);
+        let [reason] = &target.unsound[..] else {
+            panic!("one reason: {:?}", target.unsound)
+        };
+        assert_eq!(
+            (reason.kind(), reason.year, reason.late_readings),
+            (UnsoundKind::LateChange, 2025, readings)
+        );
+        // 1,000 of 801,000 kWh.
+        assert_eq!(reason.share, "0.001248");
+        assert_eq!(reason.names, [format!("{NAME}/meters/electricity")]);
+        let at = |stamp: &Option<prost_types::Timestamp>| {
+            let stamp = stamp.expect("an instant");
+            (stamp.seconds, stamp.nanos)
+        };
+        assert!(at(&reason.first_arrived) > at(&reason.final_since));
+        let figure = world.energy(NAME, year(2025)).await;
+        assert_eq!(kinds(&figure.unsound), [UnsoundKind::LateChange]);
+        assert_eq!(world.energy(NAME, year(2020)).await.unsound, []);
+        world.declare_years("e", &[(2025, "1000")]).await;
+        assert_eq!(world.energy_target().await.verdict(), Verdict::Met);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn readings_that_came_first_after_the_year_was_declared_or_move_little_change_no_verdict() {
+    let mut world = World::new().await;
+    world.go_on();
+    world.register_yearly("e").await;
+    world
+        .declare_years("e", &[(2020, "1000"), (2025, "1000")])
+        .await;
+    for (of, kwh) in [(2020, "1000000"), (2025, "800000")] {
+        world.go_on();
+        world
+            .seal_all(vec![june("e", of, &[("electricity", kwh)])])
+            .await;
+    }
+    world.go_on();
+    assert_eq!(world.energy_target().await.verdict(), Verdict::Met);
+    world.declare_years("e", &[(2025, "1000")]).await;
+    world.go_on();
+    let little = [unmarked(day("2025-02-02"), "800")];
+    world.seal(PARK, &little, 1, With::Totals).await;
+    world.go_on();
+    assert_eq!(world.energy_target().await.verdict(), Verdict::Met);
+    world.stop().await;
+}

@@ -3,8 +3,10 @@
 from datetime import date
 from decimal import Decimal
 
-from lives import CLEAN, Case, Step, against, changed, first_days, meter, one, yearly
-from meters import HOUR_MS, Correction, Meter, Reading, midnight, year_days
+from lives import (
+    BASE_YEAR, CLEAN, Case, Step, against, amounts, changed, first_days, meter, one, value_added, without, yearly,
+)
+from meters import HOUR_MS, Correction, Meter, Reading, days, midnight, year_days
 from soundness import FIRST, LAST, WASTE, Enterprise
 
 YEARS = (FIRST, LAST)
@@ -107,10 +109,47 @@ def late() -> list[Case]:
         Case("A14: a clock a year back", one("late-readings"), steps=[Step("three readings", moved, [noon(50)]), confirm]),
         Case("late, little", one("late-little"), steps=[Step("a reading of 36 kWh", CLEAN, [noon(36, 1)])]),
         Case("late, another value", one("late-value"), steps=[Step("150 for 100 kWh", moved, [OTHER_VALUE])]),
+        Case("a backlog after final", one("backlog"), steps=[
+            Step("three readings of a new gateway", moved, [noon(50)], live=False)]),
+        Case("another value after final", one("backlog-value"), steps=[
+            Step("150 for 100 kWh", moved, [OTHER_VALUE], live=False)]),
         Case("late of the base year", one("late-base"), steps=[
             Step("a reading of 2020", against("late_change", FIRST), [of_base])]),
         Case("by hand", before, steps=[Step("withdrawn after it was final", moved, withdraws=[by_hand])]),
         Case("late by hand", one("late-hand"), steps=[
             Step("a correction", moved, corrections=[by_hand]), Step("withdrawn", CLEAN, withdraws=[by_hand])]),
         Case("preliminary", one("preliminary", final=False), steps=[Step("three readings", CLEAN, [noon(50)])]),
+    ]
+
+
+def by_hand_and_undeclared() -> list[Case]:
+    base, judged = value_added()
+    sixty = days(date(2025, 3, 1), date(2025, 4, 29))
+    dead = [Correction("e-main", sixty[0], sixty[-1], Decimal(3000))]
+    sold = [Correction("e-purchased", date(2025, 3, 1), date(2025, 3, 31), Decimal(3100))]
+    flows = lambda exported: ((flow, n) for flow, n in (("purchased", 100), ("exported", exported)))
+    balance = [Meter(f"e-{flow}", yearly(n), f"electricity.{flow}") for flow, n in flows(90)]
+    counter = lambda year: [
+        Reading(midnight(d) + h * HOUR_MS, Decimal(h * 4), "daily_counter") for d in year_days(year) for h in (6, 12, 18, 23)
+    ]
+    return [
+        # METHOD (k): consumption of a day is its highest value before the restart, also of the first day.
+        Case("A15: a counter of the day, from its first reading", one("daily-first", meter(
+            [counter(year) for year in YEARS], kind="daily_counter", interval_s=21_600))),
+        # METHOD (i): received / expected by registered interval; what was set by hand was not received.
+        Case("A5: 60 days dead and set by hand", one("hand-60", meter(
+            [BASE_YEAR, *without([amounts(100, year_days(LAST))], sixty)]), corrections=dead), against("coverage")),
+        # METHOD (i): estimated + manual of the numerator; 3,100 by hand stand beside a numerator of 3,650.
+        Case("by hand, beside what is sold", one("hand-sold", *balance, corrections=sold), against("estimated_share")),
+        # 5,000 for January and -5,000 for February are no measured year.
+        Case("by hand, up and down", one("hand-both", corrections=[
+            Correction("e-main", date(2025, 1, 1), date(2025, 1, 31), Decimal(5000)),
+            Correction("e-main", date(2025, 2, 1), date(2025, 2, 28), Decimal(-5000))]), against("estimated_share")),
+        # Of unregistered meters: 20 sold beside a numerator of 80.
+        Case("an unregistered meter of what is sold", one("stranger-sold", *(
+            Meter(f"e-{flow}", yearly(n), f"electricity.{flow}", registered=flow == "purchased")
+            for flow, n in flows(20))), against("unregistered_share", *YEARS)),
+        # Value added that nobody declared is not a number below or of zero.
+        Case("no value added of 2025", one("undeclared", declares=[base]), against("undeclared")),
+        Case("no value added of 2020", one("undeclared-base", declares=[judged]), against("undeclared", FIRST)),
     ]

@@ -28,7 +28,8 @@ from service import Service
 RPC = {s.ENERGY: "GetEnergyIntensity", s.WATER: "GetWaterIntensity", s.WASTE: "GetWasteUtilization"}
 PLAN = "chongqing-parks-14fyp"
 GROUPS = (lives.coverage, lives.estimated, lives.not_positive, lives.sides, lives.registry, lives.implausible,
-          lives.declarations, lives.running, kinds.tickets, kinds.daily_counters, kinds.both_ways, kinds.late)
+          lives.declarations, lives.running, kinds.tickets, kinds.daily_counters, kinds.both_ways, kinds.late,
+          kinds.by_hand_and_undeclared)
 
 
 def plain(value: Decimal) -> str:
