@@ -48,6 +48,11 @@ impl Held {
         Self { bytes: 0, of }
     }
 
+    /// Whether there is no room for more than `free`, of which each may have some whatever the others hold.
+    pub(crate) fn is_crowded(&self, free: usize) -> bool {
+        self.bytes > free && self.of.is_full()
+    }
+
     /// Says how much it is now.
     pub(crate) fn set(&mut self, bytes: usize) {
         if bytes >= self.bytes {

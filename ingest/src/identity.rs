@@ -13,6 +13,7 @@ use crate::topic::Sender;
 
 mod access;
 mod certificate;
+mod checks;
 mod gate;
 pub mod password;
 mod refusal;

@@ -33,6 +33,16 @@ pub(crate) const HELD_GATEWAY_BYTES: usize = 2_048;
 /// [`HAND_OFF_KIB_MAX`] from a broker, and what the log's client keeps beside the records.
 pub(crate) const RESERVED_BYTES: usize = 128 << 20;
 
+/// Packets that are not whole yet may take one part in so many of the memory for readings that wait for the log, for
+/// all connections together.
+pub(crate) const UNFINISHED_PART: usize = 4;
+
+/// So much of a packet that is not whole yet is kept of every connection, however much the others have sent.
+pub(crate) const UNFINISHED_FREE_BYTES: usize = 8 * 1024;
+
+/// Seconds within which a packet must be whole, once it has begun: 64 KiB at a kilobyte a second are.
+pub(crate) const PACKET_SECONDS: u64 = 120;
+
 /// The least memory for readings that wait for the log: a million single readings.
 pub(crate) const HELD_BYTES_MIN: usize = 32 << 20;
 
@@ -42,11 +52,17 @@ pub(crate) const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// Largest CONNECT: a will of 64 KiB, its topic, ids and properties.
 pub(crate) const CONNECT_BYTES_MAX: usize = 256 * 1024;
 
+/// The same where a password must be shown: nobody has proved anything before CONNECT is read.
+pub(crate) const CONNECT_BYTES_OF_STRANGERS: usize = 8 * 1024;
+
 /// Seconds within which a new connection must have sent CONNECT.
 pub(crate) const CONNECT_SECONDS: u64 = 10;
 
 /// Passwords that are checked at once: each takes one core for some 30 ms, and others have work, too.
 pub(crate) const PASSWORD_CHECKS_MAX: usize = 2;
+
+/// The same of names that nobody has, beside those.
+pub(crate) const PASSWORD_CHECKS_OF_STRANGERS: usize = 1;
 
 /// Seconds between two looks at the files of the listener: a user that is taken away is kept out soon, and
 /// a look is a few calls of the system.

@@ -6,12 +6,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use greenpark_model::{id::EnterpriseId, letter::LetterCode};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -51,6 +52,8 @@ pub(crate) enum Closed {
     TakenOver,
     LogFailed,
     PacketTooLarge,
+    PacketStalled,
+    Crowded,
     Protocol,
     Refused,
     Shutdown,
@@ -65,6 +68,28 @@ pub(crate) struct EnterpriseCounters {
     pub(crate) accepted: Counter,
     pub(crate) late: Counter,
     pub(crate) dead_lettered: Counter,
+}
+
+/// Upper bounds of the buckets of an append's duration, in seconds: from one fsync to a log that is nearly away.
+const APPEND_SECONDS: [f64; 11] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
+];
+
+/// How long appends took: what a gateway waits for its acknowledgement.
+#[derive(Debug, Clone)]
+pub(crate) struct AppendSeconds(Histogram);
+
+impl Default for AppendSeconds {
+    fn default() -> Self {
+        Self(Histogram::new(APPEND_SECONDS))
+    }
+}
+
+impl AppendSeconds {
+    /// An append that was begun at `began` has its receipt.
+    pub(crate) fn end(&self, began: Instant) {
+        self.0.observe(began.elapsed().as_secs_f64());
+    }
 }
 
 /// What ingest counts. Clones share their counters.
@@ -84,6 +109,7 @@ pub struct Metrics {
     pub(crate) takeovers: Counter,
     pub(crate) appends: Counter,
     pub(crate) append_failures: Counter,
+    pub(crate) append_seconds: AppendSeconds,
     pub(crate) payload_bytes: Counter,
     pub(crate) record_bytes: Counter,
     pub(crate) reconnects: Counter,
@@ -166,6 +192,11 @@ impl Metrics {
             "appends",
             "Appends to the log that brought a receipt",
             m.appends.clone(),
+        );
+        to.register(
+            "append_seconds",
+            "How long an append to the log took, which acknowledgements wait for",
+            m.append_seconds.0.clone(),
         );
         to.register(
             "append_failures",

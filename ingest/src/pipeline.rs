@@ -9,6 +9,7 @@ use crate::{
     acks::{Evidence, Released},
     gather::{Gather, Sealed, Tally},
     held::{Held, Pool},
+    limits::UNFINISHED_PART,
     metrics::Metrics,
     newest::Lateness,
     receipts::Receipts,
@@ -28,6 +29,7 @@ pub struct Pipeline {
     routes: Arc<Routes>,
     lateness: Arc<Lateness>,
     held: Arc<Pool>,
+    unfinished: Arc<Pool>,
     receipts: Receipts,
 }
 
@@ -53,13 +55,15 @@ impl Pipeline {
     ) -> Self {
         let routes = Arc::new(Routes::new(decode));
         let receipts = Receipts::new(clock());
+        let held_bytes = MemorySettings::default().held_bytes();
         Self {
             writer,
             clock,
             metrics,
             routes,
             lateness: Arc::new(Lateness::new(decode)),
-            held: Arc::new(Pool::new(MemorySettings::default().held_bytes())),
+            held: Arc::new(Pool::new(held_bytes)),
+            unfinished: Arc::new(Pool::new(held_bytes / UNFINISHED_PART)),
             receipts,
         }
     }
@@ -96,13 +100,25 @@ impl Pipeline {
     #[must_use]
     pub fn with_held_bytes_max(mut self, bytes_max: usize) -> Self {
         self.held = Arc::new(Pool::new(bytes_max));
+        self.unfinished = Arc::new(Pool::new(bytes_max / UNFINISHED_PART));
         self
+    }
+
+    /// What a connection's packets that are not whole yet are counted with.
+    pub(crate) fn unfinished(&self) -> Held {
+        Held::new(Arc::clone(&self.unfinished))
     }
 
     /// What all connections together hold.
     #[cfg(test)]
     pub(crate) fn held_bytes(&self) -> usize {
         self.held.bytes()
+    }
+
+    /// What all connections together keep of packets that are not whole.
+    #[cfg(test)]
+    pub(crate) fn unfinished_bytes(&self) -> usize {
+        self.unfinished.bytes()
     }
 
     /// Appends a gather; its acknowledgements come out when all of it is in the log.
@@ -168,7 +184,9 @@ async fn append_some(
         return Ok(evidence);
     }
     let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
+    let began = std::time::Instant::now();
     evidence.add(&writer.append(topic, records).await?);
+    metrics.append_seconds.end(began);
     metrics.appends.inc();
     metrics.record_bytes.inc_by(bytes as u64);
     Ok(evidence)

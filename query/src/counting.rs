@@ -88,7 +88,9 @@ impl ParkDays {
             return heard;
         }
         for (kind, days) in &mut heard {
-            let of_kind = of_meter.iter().filter(|(of, _)| of.key.series.kind == *kind);
+            let of_kind = of_meter
+                .iter()
+                .filter(|(of, _)| of.key.series.kind == *kind);
             let in_year = of_kind.filter(|(_, in_year)| *in_year);
             let read = in_year.flat_map(|(of, _)| &of.days);
             *days = read.filter(|(_, fold)| fold.readings > 0).count();

@@ -123,19 +123,26 @@ impl Answer for pb::Scorecard {
 
 /// These do not depend on what is in the log, or say when their readings are of.
 macro_rules! unaffected {
-    ($($answer:ty),* $(,)?) => {
+    ($reads_books:literal: $($answer:ty),* $(,)?) => {
         $(impl Answer for $answer {
+            const READS_BOOKS: bool = $reads_books;
+
             fn tell_behind(&mut self) {}
         })*
     };
 }
 
 unaffected!(
+    false:
     pb::ListDeadLettersResponse,
     pb::DeadLetterEntry,
     pb::CountDeadLettersResponse,
     pb::RecordDeadLetterReplayResponse,
     pb::ListPlansResponse,
+);
+
+unaffected!(
+    true:
     pb::ListParksResponse,
     pb::Enterprise,
     pb::ListEnterprisesResponse,

@@ -1,5 +1,7 @@
 //! The service as a value: made from a lake, settings and a clock, and served on a listener.
 
+mod serving;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -12,19 +14,8 @@ use greenpark_model::{
     id::ParkId,
     limits::INSTANT_MS_MIN,
 };
-use greenpark_proto::query::v1::{
-    dead_letters_server::DeadLettersServer, indicators_server::IndicatorsServer,
-    quality_server::QualityServer, readings_server::ReadingsServer,
-    registry_server::RegistryServer,
-};
-use tokio::{net::TcpListener, sync::Semaphore};
-use tokio_util::sync::CancellationToken;
-use tonic::{
-    Code, Response, Status,
-    codec::CompressionEncoding,
-    metadata::MetadataMap,
-    transport::{Server, server::TcpIncoming},
-};
+use tokio::sync::Semaphore;
+use tonic::{Code, Response, Status, metadata::MetadataMap};
 
 use crate::{
     books::Books,
@@ -37,7 +28,6 @@ use crate::{
     park_days::ParkDays,
     plans::{self, Plans},
     registry::Registry,
-    rpc::{DeadLettersRpc, IndicatorsRpc, QualityRpc, ReadingsRpc, RegistryRpc},
     scope::{Gate, Scope},
     settings::Settings,
 };
@@ -51,12 +41,12 @@ pub type Freshness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// An answer that can say that it may lack what was acknowledged last.
 pub(crate) trait Answer {
+    /// Whether it is made from books, so that what was acknowledged before it was asked must be in them.
+    const READS_BOOKS: bool = true;
+
     /// The books were behind the log when the answer was made.
     fn tell_behind(&mut self);
 }
-
-/// Idle connections are asked for a sign of life this often.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Why the service does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -132,81 +122,6 @@ impl Service {
         self
     }
 
-    /// Answers on `listener` until `shutdown` ends; then takes no further question and gives those under
-    /// way the settings' grace.
-    ///
-    /// # Errors
-    /// [`ServeError`] if a file of the settings is wrong, or the transport fails.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<(), ServeError> {
-        let grace = self.settings.drain_grace;
-        let limit = self.settings.message_max;
-        let streams =
-            u32::try_from(self.settings.concurrent_max.saturating_mul(8)).unwrap_or(u32::MAX);
-        let shared = Arc::new(self.share()?);
-        let (health, health_server) = tonic_health::server::health_reporter();
-        let gzip = CompressionEncoding::Gzip;
-        let indicators = IndicatorsServer::new(IndicatorsRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        let registry = RegistryServer::new(RegistryRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        let quality = QualityServer::new(QualityRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        let letters = DeadLettersServer::new(DeadLettersRpc(Arc::clone(&shared)));
-        let letters = letters.max_decoding_message_size(limit);
-        let readings = ReadingsServer::new(ReadingsRpc(shared))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        health
-            .set_serving::<IndicatorsServer<IndicatorsRpc>>()
-            .await;
-        health.set_serving::<RegistryServer<RegistryRpc>>().await;
-        health.set_serving::<QualityServer<QualityRpc>>().await;
-        health.set_serving::<ReadingsServer<ReadingsRpc>>().await;
-        health
-            .set_serving::<DeadLettersServer<DeadLettersRpc>>()
-            .await;
-        let stop = CancellationToken::new();
-        let router = Server::builder()
-            .max_concurrent_streams(Some(streams))
-            .http2_keepalive_interval(Some(KEEP_ALIVE))
-            .add_service(health_server)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?)
-            .add_service(indicators)
-            .add_service(registry)
-            .add_service(quality)
-            .add_service(letters.accept_compressed(gzip).send_compressed(gzip))
-            .add_service(readings);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
-        let mut serving = Box::pin(serving);
-        tokio::select! {
-            ended = &mut serving => return Ok(ended?),
-            () = shutdown => stop.cancel(),
-        }
-        health
-            .set_not_serving::<IndicatorsServer<IndicatorsRpc>>()
-            .await;
-        match tokio::time::timeout(grace, serving).await {
-            Ok(ended) => Ok(ended?),
-            Err(_) => {
-                tracing::warn!(grace_s = grace.as_secs(), "answers under way were cut off");
-                Ok(())
-            }
-        }
-    }
-
     /// What methods share, every day being folded from its readings.
     pub(crate) fn share_from_readings(self) -> Result<Shared, ServeError> {
         let shared = self.share()?;
@@ -235,12 +150,6 @@ impl Service {
     }
 }
 
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(greenpark_proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-}
-
 /// A question that was let in: it counts against the limit as long as this lives.
 pub(crate) struct Admitted {
     pub(crate) scope: Scope,
@@ -261,7 +170,7 @@ impl Shared {
         &self,
         metadata: &MetadataMap,
         permits: &Arc<Semaphore>,
-        span: Duration,
+        (span, reads_books): (Duration, bool),
     ) -> Result<Admitted, QueryError> {
         let scope = self.gate.admit(metadata)?;
         let until =
@@ -270,7 +179,7 @@ impl Shared {
         let Ok(Ok(permit)) = tokio::time::timeout_at(until, permit).await else {
             return Err(QueryError::Deadline);
         };
-        let fresh = match &self.freshness {
+        let fresh = match self.freshness.as_ref().filter(|_| reads_books) {
             Some(freshness) => match tokio::time::timeout_at(until, freshness()).await {
                 Ok(fresh) => fresh,
                 Err(_) => return Err(QueryError::Deadline),
@@ -307,7 +216,11 @@ impl Shared {
         let _under_way = self.metrics.begin();
         let answer = async {
             let admitted = self
-                .admit(metadata, &self.permits, self.settings.deadline)
+                .admit(
+                    metadata,
+                    &self.permits,
+                    (self.settings.deadline, T::READS_BOOKS),
+                )
                 .await?;
             let work = async {
                 match work(admitted.scope.clone()).await {

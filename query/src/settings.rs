@@ -21,6 +21,8 @@ pub struct Settings {
     pub stream_deadline: Duration,
     /// Questions answered at once, and as many streams; further ones wait within their deadline.
     pub concurrent_max: usize,
+    /// Connections at once; further ones are closed.
+    pub connections_max: usize,
     /// Memory that one question may use before its sorts go to disk.
     #[serde(with = "greenpark_settings::size")]
     pub memory: usize,
@@ -78,6 +80,7 @@ impl Default for Settings {
             deadline: Duration::from_secs(30),
             stream_deadline: Duration::from_secs(3_600),
             concurrent_max: 32,
+            connections_max: 256,
             memory: 256 << 20,
             cache: 128 << 20,
             message_max: 4 << 20,
@@ -108,6 +111,9 @@ impl Settings {
         }
         if self.concurrent_max == 0 {
             problems.push("query.concurrent_max: must be at least 1".into());
+        }
+        if self.connections_max == 0 {
+            problems.push("query.connections_max: must be at least 1".into());
         }
         if self.memory < 16 << 20 {
             problems.push("query.memory: must be at least 16MiB, or a sort cannot begin".into());
@@ -194,6 +200,7 @@ mod tests {
         let settings = Settings {
             deadline: Duration::ZERO,
             concurrent_max: 0,
+            connections_max: 0,
             memory: 1,
             message_max: 1,
             factor_files: vec!["/nowhere/factors.toml".into()],
@@ -205,7 +212,7 @@ mod tests {
             ..Settings::default()
         };
         settings.check(&mut problems);
-        assert_eq!(problems.len(), 8, "{problems:#?}");
+        assert_eq!(problems.len(), 9, "{problems:#?}");
     }
 
     #[test]

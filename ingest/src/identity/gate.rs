@@ -2,13 +2,13 @@
 
 use std::{
     fs, io,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::SystemTime,
 };
 
 use rustls::pki_types::CertificateDer;
-use tokio::{sync::Semaphore, task};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
@@ -16,9 +16,10 @@ use super::{
     ClientCertificate, Refusal,
     access::{Access, Grant},
     certificate,
+    checks::{Checks, Proved},
     password::{PasswordError, Users},
 };
-use crate::{limits::PASSWORD_CHECKS_MAX, settings::ListenSettings};
+use crate::settings::ListenSettings;
 
 /// A file of the identity settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +82,7 @@ pub(crate) struct Gate {
     settings: ListenSettings,
     doors: RwLock<Arc<Doors>>,
     seen: Mutex<Vec<Stamp>>,
-    checks: Arc<Semaphore>,
+    checks: Checks,
 }
 
 /// The files as they were read last.
@@ -90,6 +91,7 @@ pub(crate) struct Doors {
     /// Whether a certificate is asked for, and must be there.
     certificates: Option<ClientCertificate>,
     users: Option<Arc<Users>>,
+    proved: Arc<Proved>,
     access: Access,
 }
 
@@ -101,6 +103,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) username: Option<&'a str>,
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) client_id: &'a str,
+    /// From where.
+    pub(crate) address: IpAddr,
 }
 
 /// A client that has proved its name.
@@ -131,7 +135,7 @@ impl Gate {
             settings: settings.clone(),
             doors: RwLock::new(Arc::new(Doors::open(settings)?)),
             seen: Mutex::new(seen),
-            checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
+            checks: Checks::default(),
         })
     }
 
@@ -187,7 +191,9 @@ impl Gate {
         match (&doors.users, username) {
             (Some(users), Some(name)) => {
                 let password = shown.password.unwrap_or_default();
-                if !self.check(users, name.to_owned(), password).await? {
+                let of = (users, &doors.proved);
+                let asked = (name.to_owned(), password);
+                if !self.checks.check(of, asked, shown.address).await? {
                     return Err(Refusal::BadCredentials);
                 }
             }
@@ -208,26 +214,14 @@ impl Gate {
         let grant = Arc::new(doors.access.grant(&name));
         Ok(Some(Admitted { name, grant }))
     }
-
-    /// Checks a password on a thread that may take its time, few of them at once.
-    async fn check(
-        &self,
-        users: &Arc<Users>,
-        name: String,
-        password: Vec<u8>,
-    ) -> Result<bool, Refusal> {
-        let permit = Arc::clone(&self.checks).acquire_owned().await;
-        let (permit, users) = (permit.map_err(|_| Refusal::Busy)?, Arc::clone(users));
-        let checked = task::spawn_blocking(move || {
-            // Held to the end of the check, even if the client is gone before.
-            let _permit = permit;
-            users.verify(&name, &password)
-        });
-        checked.await.map_err(|_| Refusal::Busy)
-    }
 }
 
 impl Doors {
+    /// Whether clients have to show a password.
+    pub(crate) fn asks_for_passwords(&self) -> bool {
+        self.users.is_some()
+    }
+
     fn open(settings: &ListenSettings) -> Result<Self, GateError> {
         let tls = settings.tls.as_ref();
         let acceptor = tls.map(certificate::server_config).transpose()?;
@@ -249,6 +243,7 @@ impl Doors {
             tls: acceptor.map(|config| TlsAcceptor::from(Arc::new(config))),
             certificates,
             users: users.transpose()?.map(Arc::new),
+            proved: Arc::default(),
             access: access.transpose()?.unwrap_or_else(Access::own),
         })
     }

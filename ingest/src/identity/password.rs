@@ -158,6 +158,11 @@ impl Users {
         Ok(Self { by_name, stand_in })
     }
 
+    /// Whether there is a line of `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// Whether `password` is that of `name`. An empty one never is. Takes milliseconds.
     #[must_use]
     pub fn verify(&self, name: &str, password: &[u8]) -> bool {

@@ -21,7 +21,6 @@ use futures::{
 use greenpark_log::AppendError;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
     time::{self, Instant, Interval, Sleep},
 };
@@ -38,11 +37,14 @@ use super::{
 use crate::{
     acks::Released,
     gather::Message,
-    limits::{CLOSE_BYTES, REPLY_BYTES_MAX, WRITE_STALL_SECONDS},
+    limits::{PACKET_SECONDS, REPLY_BYTES_MAX, WRITE_STALL_SECONDS},
     metrics::Closed,
     pipeline::Append,
     wire::{self, Reason, Version, Will},
 };
+
+/// The longest that a packet is under way.
+const PACKET: Duration = Duration::from_secs(PACKET_SECONDS);
 
 const WRITE_STALL: Duration = Duration::from_secs(WRITE_STALL_SECONDS);
 
@@ -209,7 +211,7 @@ impl Connection {
             place.settle().await;
             shared.sessions.leave(&place);
         };
-        future::join(leave, close(socket, patience)).await;
+        future::join(leave, socket.close(patience)).await;
     }
 
     /// Whether the connection is ending and nothing is left to wait for.
@@ -324,6 +326,10 @@ impl Connection {
             Stop::TooLarge => {
                 info!(peer = %self.peer, client_id = ?self.place.client_id, "closed a connection: packet too large");
                 self.end(Closed::PacketTooLarge, Some(Reason::PacketTooLarge));
+            }
+            Stop::Crowded => {
+                info!(peer = %self.peer, client_id = ?self.place.client_id, "closed a connection: all connections together have too much of packets that are not whole");
+                self.end(Closed::Crowded, Some(Reason::QuotaExceeded));
             }
         }
     }
@@ -461,6 +467,13 @@ impl Connection {
             // Silence is ours while the client is held back.
             self.active = now;
         }
+        if self
+            .intake
+            .packet_since()
+            .is_some_and(|since| now >= since + PACKET)
+        {
+            return self.end(Closed::PacketStalled, Some(Reason::KeepAliveTimeout));
+        }
         let mut next = now + CHECK;
         if let Some(silence) = self.silence_max {
             if now >= self.active + silence {
@@ -477,23 +490,4 @@ impl Connection {
         self.intake.gather.discard();
         self.give_up_writing();
     }
-}
-
-/// Closes so that the peer reads what was written last: a socket closed with unread bytes is reset, and
-/// a reset overtakes DISCONNECT.
-async fn close(mut socket: Socket, patience: Duration) {
-    let drained = async {
-        socket.shutdown().await?;
-        let mut sink = vec![0; 16 * 1024];
-        let mut left = CLOSE_BYTES;
-        while left > 0 {
-            match socket.read(&mut sink).await? {
-                0 => break,
-                count => left = left.saturating_sub(count),
-            }
-        }
-        Ok::<_, io::Error>(())
-    };
-    // Whatever goes wrong here, the connection is over.
-    let _ = time::timeout(patience, drained).await;
 }

@@ -10,8 +10,12 @@ use tokio::{
 
 use super::{Shared, session::Place, socket::Socket};
 use crate::{
+    held::Held,
     identity::{Admitted, Bearer, Doors, Refusal, Shown},
-    limits::{CONNECT_BYTES_MAX, CONNECT_SECONDS, NAME_LOGGED_MAX},
+    limits::{
+        CONNECT_BYTES_MAX, CONNECT_BYTES_OF_STRANGERS, CONNECT_SECONDS, NAME_LOGGED_MAX,
+        UNFINISHED_FREE_BYTES,
+    },
     topic::Sender,
     wire::{self, Connack, Connect, ConnectError, Kind, Split},
 };
@@ -40,6 +44,8 @@ pub(super) struct Greeted {
 pub(super) enum GreetError {
     #[error("it sent no CONNECT within {CONNECT_SECONDS} s")]
     Silent,
+    #[error("all connections together have too much of packets that are not whole")]
+    Crowded,
     #[error("it went before it had sent CONNECT")]
     Gone,
     #[error("its CONNECT is refused: {0}")]
@@ -80,7 +86,8 @@ pub(super) async fn greet(
     let mut socket = opened
         .map_err(|_| GreetError::Silent)?
         .map_err(GreetError::Tls)?;
-    let hello = time::timeout_at(deadline, read_connect(&mut socket)).await;
+    let reading = read_connect(&mut socket, &doors, shared.pipeline.unfinished());
+    let hello = time::timeout_at(deadline, reading).await;
     let (mut connect, rest) = match hello.map_err(|_| GreetError::Silent)? {
         Err(GreetError::Refused(error)) => {
             if let Some((version, reason)) = error.answer() {
@@ -93,7 +100,7 @@ pub(super) async fn greet(
         }
         other => other?,
     };
-    let admission = admit(&socket, &mut connect, &doors, shared);
+    let admission = admit((&socket, peer), &mut connect, &doors, shared);
     // From here it is our time that is spent, on the passwords of others too.
     let admission = time::timeout(Duration::from_secs(CONNECT_SECONDS), admission).await;
     let admitted = match admission.unwrap_or(Err(Refusal::Busy)) {
@@ -167,7 +174,7 @@ async fn accept_client(
 
 /// Has the client prove who it is, where it must, and looks at what it would leave as its will.
 async fn admit(
-    socket: &Socket,
+    (socket, peer): (&Socket, SocketAddr),
     connect: &mut Connect,
     doors: &Doors,
     shared: &Shared,
@@ -177,6 +184,7 @@ async fn admit(
         username: connect.username.as_deref(),
         password: connect.password.take().map(|password| password.0),
         client_id: &connect.client_id,
+        address: peer.ip(),
     };
     let admitted = shared.gate.admit(doors, shown).await?;
     let bearer = bearer(connect, admitted.as_ref(), shared);
@@ -217,7 +225,15 @@ async fn close(socket: &mut Socket) {
     let _ = time::timeout(patience, socket.shutdown()).await;
 }
 
-async fn read_connect(socket: &mut Socket) -> Result<(Connect, Vec<u8>), GreetError> {
+async fn read_connect(
+    socket: &mut Socket,
+    doors: &Doors,
+    mut unfinished: Held,
+) -> Result<(Connect, Vec<u8>), GreetError> {
+    let bytes_max = match doors.asks_for_passwords() {
+        true => CONNECT_BYTES_OF_STRANGERS,
+        false => CONNECT_BYTES_MAX,
+    };
     let mut buffer = Vec::with_capacity(1024);
     loop {
         if socket.read_buf(&mut buffer).await? == 0 {
@@ -230,7 +246,11 @@ async fn read_connect(socket: &mut Socket) -> Result<(Connect, Vec<u8>), GreetEr
             return Err(ConnectError::NotMqtt.into());
         }
         // A length of five bytes says no version to answer in.
-        match wire::split(&buffer, CONNECT_BYTES_MAX).map_err(|_| ConnectError::NotMqtt)? {
+        unfinished.set(buffer.capacity());
+        if unfinished.is_crowded(UNFINISHED_FREE_BYTES) {
+            return Err(GreetError::Crowded);
+        }
+        match wire::split(&buffer, bytes_max).map_err(|_| ConnectError::NotMqtt)? {
             Split::Partial => {}
             Split::TooLarge(frame) if frame.body.len() < NAME_AND_LEVEL => {}
             Split::TooLarge(frame) => return Err(wire::connect_too_large(frame).into()),

@@ -16,7 +16,10 @@ use std::{
 
 use greenpark_model::limits::PACKET_BYTES_MAX;
 use rustc_hash::FxHashSet;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    time::Instant,
+};
 
 use super::{
     aliases::Aliases,
@@ -25,8 +28,9 @@ use super::{
 };
 use crate::{
     gather::{Gather, Message, Taken},
+    held::Held,
     identity::{Bearer, Refusal},
-    limits::{OVERSIZE_BYTES_KEPT, READ_BYTES, TOPIC_LOGGED_MAX},
+    limits::{OVERSIZE_BYTES_KEPT, READ_BYTES, TOPIC_LOGGED_MAX, UNFINISHED_FREE_BYTES},
     pipeline::Pipeline,
     wire::{self, Connect, Frame, Kind, Publish, Reason, Split, Subscribe, Version, Violation},
 };
@@ -86,6 +90,8 @@ pub(super) enum Stop {
     TooLarge,
     /// A PUBLISH that the client may not make, in the version that has no word for it.
     Unauthorized,
+    /// More of packets that are not whole than there is room for.
+    Crowded,
 }
 
 /// A PUBLISH beyond the limit, on its way in.
@@ -116,6 +122,10 @@ pub(super) struct Intake {
     pipeline: Pipeline,
     stash: Vec<u8>,
     oversized: Option<Oversized>,
+    /// Counts the two above.
+    unfinished: Held,
+    /// Since when the packet under way has been.
+    since: Option<Instant>,
 }
 
 impl From<Violation> for Stop {
@@ -128,6 +138,7 @@ impl Intake {
     /// Starts with `rest`, which came behind CONNECT.
     pub(super) fn new(terms: Terms, pipeline: Pipeline, bearer: Bearer, rest: Vec<u8>) -> Self {
         let gather = pipeline.gather().bound_to(bearer);
+        let unfinished = pipeline.unfinished();
         Self {
             gather,
             replies: Vec::new(),
@@ -139,7 +150,14 @@ impl Intake {
             pipeline,
             stash: rest,
             oversized: None,
+            unfinished,
+            since: None,
         }
+    }
+
+    /// Since when the packet under way has been; `None` between two packets.
+    pub(super) fn packet_since(&self) -> Option<Instant> {
+        self.since
     }
 
     /// Parses what came behind CONNECT.
@@ -176,15 +194,38 @@ impl Intake {
             let start = ROOM - self.stash.len();
             buffer[start..ROOM].copy_from_slice(&self.stash);
             let bytes = &buffer[start..ROOM + count];
+            let passing_over = self.oversized.is_some();
             let (used, stop) = self.parse(bytes);
-            self.keep(&bytes[used..]);
+            let ended = used > 0 && !(passing_over && self.oversized.is_some());
+            self.keep(&bytes[used..], ended);
             self.gather.account();
+            let stop = stop.or_else(|| self.count_unfinished());
             Poll::Ready(Ok(stop.map_or(Filled::Bytes, Filled::Stop)))
         })
     }
 
-    /// Keeps the start of a packet for the next read.
-    fn keep(&mut self, rest: &[u8]) {
+    /// Counts what is kept of packets that are not whole; no more is kept where others have taken all the room.
+    fn count_unfinished(&mut self) -> Option<Stop> {
+        let oversized = self.oversized.as_ref();
+        let start = oversized.map_or(0, |oversized| oversized.start.capacity());
+        self.unfinished.set(self.stash.capacity() + start);
+        if !self.unfinished.is_crowded(UNFINISHED_FREE_BYTES) {
+            return None;
+        }
+        // At once, however long the client takes to notice.
+        (self.stash, self.oversized) = (Vec::new(), None);
+        self.unfinished.set(0);
+        Some(Stop::Crowded)
+    }
+
+    /// Keeps the start of a packet for the next read; `another` than before, where one has ended since.
+    fn keep(&mut self, rest: &[u8], another: bool) {
+        let under_way = !rest.is_empty() || self.oversized.is_some();
+        if !under_way {
+            self.since = None;
+        } else if another || self.since.is_none() {
+            self.since = Some(Instant::now());
+        }
         self.stash.clear();
         if self.stash.capacity() > STASH_KEPT && rest.len() < STASH_KEPT {
             self.stash = Vec::new();

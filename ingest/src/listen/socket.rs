@@ -4,14 +4,18 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use rustls::pki_types::CertificateDer;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
+    time,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::limits::CLOSE_BYTES;
 
 /// See the module.
 #[derive(Debug)]
@@ -29,6 +33,25 @@ pub(super) struct Encrypted {
 }
 
 impl Socket {
+    /// Closes so that the peer reads what was written last: a socket closed with unread bytes is reset, and
+    /// a reset overtakes DISCONNECT.
+    pub(super) async fn close(mut self, patience: Duration) {
+        let drained = async {
+            self.shutdown().await?;
+            let mut sink = vec![0; 16 * 1024];
+            let mut left = CLOSE_BYTES;
+            while left > 0 {
+                match self.read(&mut sink).await? {
+                    0 => break,
+                    count => left = left.saturating_sub(count),
+                }
+            }
+            Ok::<_, io::Error>(())
+        };
+        // Whatever goes wrong here, the connection is over.
+        let _ = time::timeout(patience, drained).await;
+    }
+
     /// Makes the handshake, if there is one to make.
     pub(super) async fn open(stream: TcpStream, tls: Option<&TlsAcceptor>) -> io::Result<Self> {
         let Some(tls) = tls else {

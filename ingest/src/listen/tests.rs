@@ -125,8 +125,12 @@ impl Endpoint {
     }
 
     async fn client(&self, version: u8) -> Client {
+        self.client_named(version, "gw1").await
+    }
+
+    async fn client_named(&self, version: u8, client_id: &str) -> Client {
         let mut client = Client::open(self.address).await;
-        client.send(&connect(version, "gw1", 60, None)).await;
+        client.send(&connect(version, client_id, 60, None)).await;
         client.connack(version).await;
         client
     }

@@ -22,6 +22,7 @@ pub(crate) enum Reason {
     PacketIdNotFound = 0x92,
     TopicAliasInvalid = 0x94,
     PacketTooLarge = 0x95,
+    QuotaExceeded = 0x97,
     SharedSubscriptionsNotSupported = 0x9e,
 }
 

@@ -60,7 +60,7 @@ impl Shared {
     {
         let begun = std::time::Instant::now();
         let span = self.settings.stream_deadline;
-        let admitted = self.admit(metadata, &self.streams, span).await;
+        let admitted = self.admit(metadata, &self.streams, (span, true)).await;
         let admitted = admitted.map_err(QueryError::status)?;
         let (sender, receiver) = mpsc::channel(STREAM_PAGES_AHEAD);
         let shared = Arc::clone(self);

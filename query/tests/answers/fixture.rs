@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) registry: RegistryClient<Channel>,
     pub(crate) readings: ReadingsClient<Channel>,
     pub(crate) channel: Channel,
+    /// Where the service listens.
+    pub(crate) address: std::net::SocketAddr,
     now: Arc<AtomicI64>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
@@ -146,6 +148,7 @@ impl World {
             registry: RegistryClient::new(channel.clone()),
             readings: ReadingsClient::new(channel.clone()),
             channel,
+            address,
             now,
             stop: Some(stop),
             serving,

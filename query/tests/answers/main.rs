@@ -29,4 +29,5 @@ mod soundness;
 mod soundness_late;
 mod soundness_terms;
 mod statements;
+mod strangers;
 mod withdrawals;

@@ -144,6 +144,7 @@ async fn a_user_that_is_taken_away_is_kept_out() {
         username: Some("g1"),
         password: Some(b"one".to_vec()),
         client_id: "g1",
+        address: [192, 0, 2, 1].into(),
     };
     assert!(gate.admit(&gate.doors(), shown()).await.is_ok());
     let file = &settings.users.as_ref().expect("users").file;

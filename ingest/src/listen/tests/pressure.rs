@@ -7,7 +7,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::limits::{GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY, READ_BYTES};
+use crate::{
+    limits::{GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY, READ_BYTES, UNFINISHED_PART},
+    metrics::Closed,
+};
 
 /// Single readings that a client sends: more than twice what Linux lets a pair of sockets hold (4 MiB
 /// to send and 6 MiB received) and the gathers.
@@ -120,5 +123,39 @@ async fn all_connections_together_hold_no_more_than_they_should() {
     }
     // The clients are gone, and with them what their connections kept.
     until(|| endpoint.pipeline.held_bytes() == 0).await;
+    endpoint.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn packets_that_are_never_whole_take_their_part_of_memory_and_no_more() {
+    const SENT: usize = 96 * 1024;
+    let part = 4 << 20;
+    let endpoint = Endpoint::start_holding(part * UNFINISHED_PART).await;
+    let mut whole = publish(1, TOPIC, &reading(1));
+    // The header of a packet of 200,000 bytes, and then half of it.
+    let mut packet = vec![whole[0], 0xc0, 0x9a, 0x0c];
+    packet.resize(SENT, b'x');
+    packet[4..6].copy_from_slice(&[0, 1]);
+    let mut clients = Vec::new();
+    for _ in 0..120 {
+        let mut client = endpoint
+            .client_named(4, &format!("half-{}", clients.len()))
+            .await;
+        // One that was closed meanwhile takes no more.
+        let _lost = client.stream.write_all(&packet).await;
+        clients.push(client);
+        assert!(endpoint.pipeline.unfinished_bytes() <= part + 2 * SENT + READ_BYTES);
+    }
+    until(|| endpoint.metrics.closed(Closed::Crowded) > 0).await;
+    // Who sends whole packets notices nothing.
+    let mut client = endpoint.client_named(4, "right").await;
+    for number in 1..=100 {
+        whole = publish(packet_id(number), TOPIC, &reading(number));
+        client.send(&whole).await;
+        client.expect(&puback(packet_id(number))).await;
+    }
+    assert_eq!(endpoint.metrics.received(), 100);
+    drop(clients);
+    until(|| endpoint.pipeline.unfinished_bytes() == 0).await;
     endpoint.stopped().await;
 }
