@@ -19,6 +19,11 @@ use crate::{
     watermark::{Pending, PendingDays, Watermark},
 };
 
+/// Memory of a series that waits with its first row, in rows.
+const ROWS_OF_A_SERIES: usize = 8;
+/// Enterprises for which room is kept between two flushes.
+const ENTERPRISES_KEPT: usize = 10_000;
+
 /// One day's rows in columns.
 #[derive(Debug, Default)]
 pub(crate) struct DayRows {
@@ -119,15 +124,23 @@ impl ParkBuffer {
         ids.collect()
     }
 
-    /// Takes out every day that waits, with its rows in the order of the log.
-    pub(crate) fn drain(&mut self) -> BTreeMap<CivilDay, DayRows> {
-        self.rows = 0;
-        std::mem::take(&mut self.days)
+    /// What waits, in rows: a series that is new since the last flush counts as some.
+    pub(crate) fn weight(&self) -> usize {
+        self.rows + self.keys.len() * ROWS_OF_A_SERIES
     }
 
-    /// The series that the indices of [`DayRows`] refer to.
-    pub(crate) fn keys(&self) -> &[SeriesKey] {
-        &self.keys
+    /// Takes out every day that waits, with its rows in the order of the log, and the series that their indices
+    /// refer to. Nothing is kept of a series that sends no more.
+    pub(crate) fn drain(&mut self) -> (BTreeMap<CivilDay, DayRows>, Vec<SeriesKey>) {
+        self.rows = 0;
+        self.index.clear();
+        if self.index.capacity() > ENTERPRISES_KEPT {
+            self.index = FxHashMap::default();
+        }
+        (
+            std::mem::take(&mut self.days),
+            std::mem::take(&mut self.keys),
+        )
     }
 }
 
@@ -253,6 +266,13 @@ pub(crate) fn years(batch: &Batch) -> Vec<i16> {
 
 #[cfg(test)]
 mod tests {
+    use greenpark_model::{
+        amount::Amount,
+        id::{MeterId, ParkId},
+        numbers::Numbers,
+        reading::{Flag, Kind, Reading, Series},
+    };
+
     use super::*;
 
     #[test]
@@ -269,5 +289,64 @@ mod tests {
         assert_eq!(lengths, [2, 1, 1, 1]);
         let first = runs(&instants).next().expect("a run");
         assert_eq!(first.day.to_string(), "2025-12-31");
+    }
+
+    /// A batch of as many meters as `names`, with a reading of each.
+    fn arrival(names: Range<u32>) -> Arrival {
+        let at: Instant = "2026-03-01".parse::<CivilDay>().expect("a day").start();
+        let mut batch = Batch::new();
+        for name in names {
+            let series = Series {
+                meter: MeterId::new(&format!("m{name}")).expect("an id"),
+                quantity: "electricity".parse().expect("a quantity"),
+                kind: Kind::Interval,
+            };
+            let index = batch.add_series(series).expect("room");
+            let reading = Reading {
+                instant: at,
+                value: Amount::from_micro(i64::from(name)).expect("small"),
+                flag: Flag::Normal,
+            };
+            batch.push(index, reading).expect("room");
+        }
+        Arrival {
+            park: ParkId::new("p").expect("an id"),
+            enterprise: EnterpriseId::new("e").expect("an id"),
+            gateway: GatewayId::new("g").expect("an id"),
+            offset: 0,
+            appended: at,
+            batch,
+            epoch: 0,
+            numbers: Numbers::default(),
+            again: false,
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_series_that_send_no_more() {
+        let mut buffer = ParkBuffer::default();
+        let none = FxHashMap::default();
+        let mut meters = Vec::new();
+        for names in [0..1_000, 1_000..2_000, 500..501] {
+            let many = names.len();
+            let taken = buffer.take(&arrival(names), Instant(0), &none);
+            assert_eq!(
+                (taken, buffer.weight()),
+                (many, many * (1 + ROWS_OF_A_SERIES))
+            );
+            let (mut days, keys) = buffer.drain();
+            assert_eq!((keys.len(), buffer.weight()), (many, 0));
+            let (_, rows) = days.pop_first().expect("a day");
+            let merged = rows.merge(&keys, 1).rows;
+            meters.extend(
+                merged
+                    .keys
+                    .into_iter()
+                    .map(|key| key.series.meter.to_string()),
+            );
+        }
+        // The series are the right ones, whatever their indices were before.
+        assert_eq!(meters.len(), 2_001);
+        assert_eq!(meters.last().map(String::as_str), Some("m500"));
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     buffer::DayRows,
     error::RunError,
     hot::files_to_merge,
-    metrics::Metrics,
+    metrics::{Metrics, Step},
     portion::{Portion, portions_of},
     seal::{DayToSeal, SealedDay, offset_of, seal_days},
 };
@@ -219,10 +219,12 @@ impl BookFlush<'_> {
         if days.is_empty() {
             return Ok(Vec::new());
         }
+        let began = std::time::Instant::now();
         let (park, meters) = (self.park.clone(), Arc::clone(&self.meters));
         let sealed = tokio::task::spawn_blocking(move || seal_days(&park, &meters, days))
             .await
             .map_err(RunError::worker)??;
+        self.metrics.steps.end(Step::Seal, began);
         for day in &sealed {
             self.metrics.duplicates.inc_by(day.duplicates);
             self.metrics.conflicts.inc_by(day.conflicts);
@@ -292,7 +294,9 @@ impl BookFlush<'_> {
         if change.add.is_empty() && change.remove.is_empty() && change.totals.is_empty() {
             return Ok(None);
         }
+        let began = std::time::Instant::now();
         let published = self.book.publish(change).await?;
+        self.metrics.steps.end(Step::Commit, began);
         self.metrics.commits.inc();
         Ok(Some(published))
     }

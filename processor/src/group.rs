@@ -3,7 +3,9 @@
 //! Books keep offsets of their own, in the commits of their files; the group's says only where a reader
 //! begins, and may lag behind.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error};
+
+use tracing::warn;
 
 use crate::flush::Offsets;
 
@@ -59,6 +61,14 @@ impl GroupOffsets {
         self.reached.remove(&partition);
         self.stored.remove(&partition);
     }
+}
+
+/// Says that what of `partition` is published is told to the group with a later flush: the books know it already.
+pub(crate) fn put_off(partition: u32, error: &(dyn Error + 'static)) {
+    warn!(
+        partition,
+        error, "the group's offset cannot be stored now; it is with a later flush"
+    );
 }
 
 #[cfg(test)]

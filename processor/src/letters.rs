@@ -28,6 +28,7 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
+    group::put_off,
     metrics::Metrics,
     pace::Pace,
     settings::{READ_BYTES_MAX, ms},
@@ -309,6 +310,7 @@ impl LetterArchiver {
             match self.reader.commit(partition, next).await {
                 // Whoever has the partition now goes on from the tables, which know what they hold.
                 Err(CommitError::Revoked(partition)) => self.leave(partition),
+                Err(CommitError::NotNow(error)) => put_off(partition, &*error),
                 stored => stored?,
             }
         }

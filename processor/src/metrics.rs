@@ -1,9 +1,51 @@
 //! What the processor counts. Counters move per batch, never per reading.
 
+use std::time::Instant;
+
 use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+
+/// Upper bounds of the duration buckets, in seconds: from a commit on a fast disk to a day of a large park.
+const SECONDS: [f64; 11] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 60.0,
+];
+
+/// What takes time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(crate) enum Step {
+    /// All that was buffered, of all parks.
+    Flush,
+    /// The days that have settled, of one book.
+    Seal,
+    /// One commit to a book.
+    Commit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Taken {
+    step: Step,
+}
+
+/// How long steps took.
+#[derive(Debug, Clone)]
+pub struct Steps(Family<Taken, Histogram, fn() -> Histogram>);
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(|| Histogram::new(SECONDS)))
+    }
+}
+
+impl Steps {
+    /// A step that was begun at `began` has ended.
+    pub(crate) fn end(&self, step: Step, began: Instant) {
+        let seconds = began.elapsed().as_secs_f64();
+        self.0.get_or_create(&Taken { step }).observe(seconds);
+    }
+}
 
 /// The processor's counters.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +66,8 @@ pub struct Metrics {
     pub hot_files: Counter,
     /// Commits to books.
     pub commits: Counter,
+    /// How long flushes, seals and commits took.
+    pub steps: Steps,
     /// Rows buffered now.
     pub buffered: Gauge,
     /// Parks that are set aside now.
@@ -70,6 +114,11 @@ impl Metrics {
         scope.register("sealed", "Enterprise-days sealed", metrics.sealed.clone());
         scope.register("hot_files", "Hot files written", metrics.hot_files.clone());
         scope.register("commits", "Commits to books", metrics.commits.clone());
+        scope.register(
+            "step_seconds",
+            "How long a flush, a seal and a commit took",
+            metrics.steps.0.clone(),
+        );
         scope.register("buffered", "Rows buffered now", metrics.buffered.clone());
         scope.register(
             "parks_set_aside",

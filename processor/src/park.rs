@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use greenpark_archive::{
     book::{Book, Published},
     lake::Lake,
+    rows::SeriesKey,
 };
 use greenpark_model::{
     day::{CivilDay, Instant},
@@ -13,7 +14,7 @@ use greenpark_model::{
 use rustc_hash::FxHashMap;
 
 use crate::{
-    buffer::{DayRows, ParkBuffer},
+    buffer::ParkBuffer,
     error::RunError,
     flush::{BookFlush, Days, Offsets, is_over, over_at},
     metrics::Metrics,
@@ -78,8 +79,8 @@ impl Flush<'_> {
 
     async fn one(&mut self, name: &ParkId, park: &mut Park) -> Result<Vec<Published>, RunError> {
         let meters = self.registry.meters(self.lake, name).await?;
-        let by_year = park.settle(self.settings, self.now);
-        let keys = Arc::new(park.buffer.keys().to_vec());
+        let (by_year, keys) = park.settle(self.settings, self.now);
+        let keys = Arc::new(keys);
         let mut published = Vec::new();
         for (year, days) in by_year {
             let Some(book) = park.books.get_mut(&year) else {
@@ -114,11 +115,15 @@ impl Park {
         }
     }
 
-    /// Tells the days that wait apart, by year: over and settled, or hot.
-    fn settle(&mut self, settings: &Settings, now: Instant) -> BTreeMap<i16, Days> {
+    /// Tells the days that wait apart, by year: over and settled, or hot. Returns the series of their rows, too.
+    fn settle(
+        &mut self,
+        settings: &Settings,
+        now: Instant,
+    ) -> (BTreeMap<i16, Days>, Vec<SeriesKey>) {
         let window = ms(settings.quiet);
         let passed = self.buffer.watermark.passed(now, window);
-        let mut buffered: BTreeMap<CivilDay, DayRows> = self.buffer.drain();
+        let (mut buffered, keys) = self.buffer.drain();
         let mut by_year: BTreeMap<i16, Days> = BTreeMap::new();
         for (&day, pending) in &self.buffer.pending {
             let rows = buffered.remove(&day);
@@ -136,7 +141,7 @@ impl Park {
         }
         debug_assert!(buffered.is_empty(), "every buffered day is pending");
         by_year.retain(|_, days| !days.seal.is_empty() || !days.hot.is_empty());
-        by_year
+        (by_year, keys)
     }
 
     /// The highest sealed revision of a day; 0 where it was never sealed.

@@ -25,8 +25,8 @@ use crate::{
     error::RunError,
     flush::Offsets,
     freshness::{Asks, Freshness},
-    group::GroupOffsets,
-    metrics::Metrics,
+    group::{GroupOffsets, put_off},
+    metrics::{Metrics, Step},
     pace::Pace,
     park::{Flush, Flushed, Park},
     settings::{READ_BYTES_MAX, Settings, ms},
@@ -185,7 +185,7 @@ impl Processor {
 
     fn is_due(&self) -> bool {
         let now = self.clock.now();
-        let rows: usize = self.parks.values().map(|p| p.buffer.rows()).sum();
+        let rows: usize = self.parks.values().map(|p| p.buffer.weight()).sum();
         rows >= self.settings.buffer_rows()
             || self.pace.due().is_some_and(|at| at <= now)
             || (self.asks.is_due(now) && !self.is_idle())
@@ -300,8 +300,9 @@ impl Processor {
             offsets: &offsets,
             now,
         };
-        let mut failed = Vec::new();
+        let (mut failed, began) = (Vec::new(), std::time::Instant::now());
         let flushed = flush.all(&mut self.parks, &mut failed).await?;
+        self.metrics.steps.end(Step::Flush, began);
         for (park, error) in failed {
             self.set_aside_in_flush(&park, &offsets, &error);
         }
@@ -315,6 +316,7 @@ impl Processor {
             match commit(&mut *self.reader, (partition, offset), &flushed).await {
                 // Whoever has the partition now goes on from the books, which know what they hold.
                 Err(CommitError::Revoked(partition)) => self.leave(partition),
+                Err(CommitError::NotNow(error)) => put_off(partition, &*error),
                 stored => {
                     stored?;
                     self.group.store(partition, next);

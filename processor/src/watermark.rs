@@ -12,6 +12,11 @@ use rustc_hash::FxHashMap;
 
 use crate::settings::SEAL_WAIT_MS_MAX;
 
+/// Gateways of a park whose course is kept.
+const COURSES_KEPT: usize = 50_000;
+/// Those that were heard within an hour are kept before others.
+const HEARD_MS: i64 = 3_600_000;
+
 /// How far one gateway has come in event time.
 #[derive(Debug, Clone, Copy)]
 struct Course {
@@ -39,6 +44,7 @@ impl Watermark {
                 course.heard = now.0;
             }
             None => {
+                self.make_room(now);
                 let course = Course {
                     latest,
                     disorder: 0,
@@ -46,6 +52,17 @@ impl Watermark {
                 };
                 self.courses.insert(gateway.clone(), course);
             }
+        }
+    }
+
+    /// Forgets the gateways that were not heard for long, where there are many: somebody makes names up.
+    fn make_room(&mut self, now: Instant) {
+        if self.courses.len() >= COURSES_KEPT {
+            let lately = |course: &Course| now.0.saturating_sub(course.heard) <= HEARD_MS;
+            self.courses.retain(|_, course| lately(course));
+        }
+        if self.courses.len() >= COURSES_KEPT {
+            self.courses.clear();
         }
     }
 

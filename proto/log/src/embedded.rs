@@ -9,8 +9,11 @@
 //! never removed, nor are dead letters, where a group reads them.
 
 mod chunk;
+mod copy;
+mod groups;
 mod journal;
 mod letters;
+mod published;
 mod queue;
 mod store;
 
@@ -24,9 +27,11 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::{oneshot, watch};
 
+pub use self::groups::Standing;
 use self::{
-    journal::{Journal, Published},
+    journal::Journal,
     letters::Letters,
+    published::Published,
     queue::{Append, Commit, Queue},
     store::{LaneId, Store},
 };
@@ -209,11 +214,45 @@ impl EmbeddedLog {
         Ok(entries)
     }
 
+    /// Why the last write to the file did not succeed; `None` where it did.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.core.published.trouble()
+    }
+
     /// How many readings' records `group` has not committed yet.
     #[must_use]
     pub fn backlog(&self, group: &str) -> u64 {
         let tails = self.core.published.tails.borrow().clone();
-        let behind = |(partition, tail): (u32, u64)| {
+        self.backlog_to(group, &tails)
+    }
+
+    /// When the oldest record that `group` has not committed was appended, in UTC milliseconds; `None` where it has
+    /// all.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the file cannot be read.
+    pub async fn oldest_unread_ms(&self, group: &str) -> Result<Option<i64>, ReadError> {
+        let tails = self.core.published.tails.borrow().clone();
+        let mut oldest: Option<i64> = None;
+        for (partition, tail) in (0..).zip(tails) {
+            let from = self.core.published.committed(group, partition);
+            if from >= tail {
+                continue;
+            }
+            let lane = LaneId {
+                topic: Topic::Readings,
+                partition,
+            };
+            let read = Arc::clone(&self.core).read_lane(lane, from, 1).await?;
+            let first = read.first().map(|entry| entry.appended_ms);
+            oldest = oldest.into_iter().chain(first).min();
+        }
+        Ok(oldest)
+    }
+
+    fn backlog_to(&self, group: &str, tails: &[u64]) -> u64 {
+        let behind = |(partition, &tail): (u32, &u64)| {
             tail.saturating_sub(self.core.published.committed(group, partition))
         };
         (0..).zip(tails).map(behind).sum()

@@ -54,6 +54,19 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether it passes by itself: the cluster did not answer.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Kafka { cause, .. } => cause
+                .downcast_ref::<rdkafka::error::KafkaError>()
+                .is_some_and(crate::kafka::passes),
+            _ => false,
+        }
+    }
+}
+
 /// Records may or may not be in the log.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
@@ -91,4 +104,8 @@ pub enum CommitError {
     /// The partition belongs to another reader now.
     #[error("partition {0} is no longer ours")]
     Revoked(u32),
+    /// The group is being shared out anew, or nobody can be asked for a moment: nothing was stored, and the same or a
+    /// later offset may be stored with the next flush.
+    #[error("the group's offset cannot be stored at the moment")]
+    NotNow(#[source] Cause),
 }

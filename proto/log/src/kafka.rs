@@ -10,6 +10,7 @@
 //! What is gone all the same before a group has read it is logged as an error when the group meets it.
 
 mod assignment;
+mod away;
 mod consumer;
 mod find;
 pub mod inspect;
@@ -24,6 +25,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use rdkafka::ClientConfig;
 
+pub(crate) use self::away::passes;
 use self::{reader::KafkaReader, topics::Inquirer, writer::KafkaWriter};
 use crate::{
     contract::{LogReader, LogWriter},
@@ -148,6 +150,14 @@ impl KafkaLog {
     pub fn writer(&self) -> Arc<dyn LogWriter> {
         let writer: Arc<KafkaWriter> = Arc::clone(&self.writer);
         writer
+    }
+
+    /// Asks the cluster whether it answers.
+    ///
+    /// # Errors
+    /// [`OpenError::Kafka`]: it does not, and why.
+    pub async fn reach(&self) -> Result<(), OpenError> {
+        topics::reach(&self.settings, &self.inquirer).await
     }
 
     /// A new reader of `group`, among which Kafka shares the partitions out.

@@ -256,6 +256,59 @@ async fn what_every_group_has_committed_is_trimmed_to_the_bound() {
 }
 
 #[tokio::test]
+async fn a_group_that_is_gone_keeps_the_log_until_it_is_forgotten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings {
+        retain_bytes: 1 << 20,
+        ..Settings::default()
+    };
+    let batch = |round: u64| {
+        (round * 100..round * 100 + 100)
+            .map(|n| record(n, 10_000))
+            .collect()
+    };
+    let began = now_ms();
+    {
+        let log = open(folder.path(), settings);
+        append(&log, Topic::Readings, batch(0)).await;
+        let mut former = log.reader("former");
+        assert_eq!(read_all(&mut former).await.len(), 100);
+        former.commit(0, 50).await.expect("the log commits");
+        let mut own = log.reader("own");
+        for round in 1..10 {
+            append(&log, Topic::Readings, batch(round)).await;
+            let read = read_all(&mut own).await;
+            let last = read.last().expect("records").position.offset;
+            own.commit(0, last + 1).await.expect("the log commits");
+        }
+        let groups = log.groups().expect("they are told");
+        let each = groups.iter().map(|of| (of.group.as_str(), of.behind));
+        let told: Vec<_> = each.collect();
+        assert_eq!(told, [("former", 950), ("own", 0)]);
+        let seen = groups.iter().filter_map(|of| of.seen_ms);
+        assert_eq!(seen.filter(|ms| (began..=now_ms()).contains(ms)).count(), 2);
+        let oldest = log.oldest_unread_ms("former").await.expect("it is read");
+        assert!((began..=now_ms()).contains(&oldest.expect("there is one")));
+        assert_eq!(log.oldest_unread_ms("own").await.expect("it is read"), None);
+        let refused = EmbeddedLog::forget(folder.path(), settings, "former");
+        assert!(refused.is_err(), "the log is open");
+    }
+    let forget = |group| EmbeddedLog::forget(folder.path(), settings, group);
+    assert!(forget("former").expect("it is forgotten"));
+    assert!(!forget("former").expect("it was forgotten"));
+    let log = open(folder.path(), settings);
+    append(&log, Topic::Readings, batch(10)).await;
+    let held = read_all(&mut log.reader("late")).await.len() * 10_000;
+    assert!(held < 3 << 20, "{held} bytes are held");
+    assert_eq!(log.backlog("own"), 100, "the other group is where it was");
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.expect("after 1970").as_millis()).expect("in range")
+}
+
+#[tokio::test]
 async fn old_dead_letters_make_room() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = Settings {

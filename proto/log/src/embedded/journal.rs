@@ -5,19 +5,19 @@
 //! few chunks at a time, so that trimming never holds an append up for long.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use redb::{ReadableTable, Table};
-use tokio::sync::watch;
 use tracing::{error, info};
 
 use super::{
     Settings,
     chunk::Builder,
+    groups,
+    published::Published,
     queue::{Append, Commit, Group, Queue},
     store::{self, CHUNKS, COMMITTED, Contents, Key, LETTERS, Lane, LaneId, Store, StoreError},
 };
@@ -35,49 +35,6 @@ const CHUNK_BYTES: usize = 255 << 10;
 
 /// Most chunks that one transaction trims from a lane: at least twice what it can add.
 const TRIM_CHUNKS_MAX: usize = 160;
-
-/// What readers see of the writer's state.
-#[derive(Debug)]
-pub(super) struct Published {
-    /// The offset after the last durable record of each partition.
-    pub(super) tails: watch::Sender<Vec<u64>>,
-    committed: Mutex<BTreeMap<(String, u32), u64>>,
-    /// The offset after the last durable dead letter, alone.
-    pub(super) letter_tails: watch::Sender<Vec<u64>>,
-    letters: Mutex<BTreeMap<String, u64>>,
-}
-
-impl Published {
-    pub(super) fn new(contents: &Contents) -> Self {
-        let tails = contents.readings.iter().map(|lane| lane.next).collect();
-        let committed = Mutex::new(contents.committed.clone());
-        Self {
-            tails: watch::Sender::new(tails),
-            committed,
-            letter_tails: watch::Sender::new(vec![contents.dead.next]),
-            letters: Mutex::new(contents.letters.clone()),
-        }
-    }
-
-    /// Where `group` starts to read dead letters.
-    pub(super) fn letters_committed(&self, group: &str) -> u64 {
-        let letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
-        letters.get(group).copied().unwrap_or(0)
-    }
-
-    pub(super) fn committed(&self, group: &str, partition: u32) -> u64 {
-        self.lock()
-            .get(&(group.to_owned(), partition))
-            .copied()
-            .unwrap_or(0)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, u32), u64>> {
-        self.committed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Everything the thread needs.
 #[derive(Debug)]
@@ -133,7 +90,8 @@ impl Journal {
         match written {
             Ok(contents) => {
                 self.contents = contents;
-                self.publish();
+                self.published.show(&self.contents);
+                self.published.set_trouble(None);
                 for append in group.appends {
                     let _gone = append.done.send(Ok(Receipt::mint(append.records.len())));
                 }
@@ -147,6 +105,7 @@ impl Journal {
                     "log cannot be written"
                 );
                 self.unsure = true;
+                self.published.set_trouble(Some(chain(&cause)));
                 let shared = GroupError(Arc::new(cause));
                 let boxed = || -> Cause { Box::new(shared.clone()) };
                 for append in group.appends {
@@ -189,29 +148,10 @@ impl Journal {
         if self.unsure {
             self.contents = self.store.reopen()?;
             self.unsure = false;
-            self.publish();
+            self.published.show(&self.contents);
             info!("log can be written again");
         }
         Ok(())
-    }
-
-    fn publish(&self) {
-        self.published.lock().clone_from(&self.contents.committed);
-        let mut letters = self
-            .published
-            .letters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        letters.clone_from(&self.contents.letters);
-        drop(letters);
-        let tails: Vec<u64> = self
-            .contents
-            .readings
-            .iter()
-            .map(|lane| lane.next)
-            .collect();
-        move_tails(&self.published.tails, tails);
-        move_tails(&self.published.letter_tails, vec![self.contents.dead.next]);
     }
 
     /// Writes a group and returns what the file holds then.
@@ -240,6 +180,8 @@ impl Journal {
                 *offset = commit.next_offset.max(*offset);
                 committed.insert((commit.group.as_str(), commit.partition), *offset)?;
             }
+            let seen = commits.iter().map(|of| (of.topic, of.group.as_str()));
+            groups::see(transaction, seen)?;
             self.trim(&mut chunks, &mut contents)?;
             Ok(buffer)
         })?;
@@ -312,12 +254,16 @@ impl Journal {
     }
 }
 
-fn move_tails(to: &watch::Sender<Vec<u64>>, tails: Vec<u64>) {
-    to.send_if_modified(|published| {
-        let moved = *published != tails;
-        *published = tails;
-        moved
-    });
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
 }
 
 /// Cuts the appended records into chunks and inserts them. Returns the buffer for the next group.

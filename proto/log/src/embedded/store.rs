@@ -1,9 +1,10 @@
-//! The file: four tables of redb, and what a commit does to them.
+//! The file: five tables of redb, and what a commit does to them.
 //!
 //! ```text
 //! chunks     (topic u8, partition u32, offset of the first record u64) -> chunk
 //! committed  (group, partition u32) -> next offset u64, of readings
 //! letters    group -> next offset u64, of dead letters
+//! seen       (topic u8, group) -> UTC milliseconds u64 of its last commit
 //! meta       "format", "partitions" -> u64
 //! ```
 //!
@@ -25,7 +26,10 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 
-use super::chunk::{self, Damage};
+use super::{
+    chunk::{self, Damage},
+    groups::Seen,
+};
 use crate::{
     error::OpenError,
     record::{Entry, Position, Topic},
@@ -36,7 +40,8 @@ pub(super) const CHUNKS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new(
 pub(super) const COMMITTED: TableDefinition<'_, (&str, u32), u64> =
     TableDefinition::new("committed");
 pub(super) const LETTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("letters");
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const SEEN: TableDefinition<'_, (u8, &str), u64> = TableDefinition::new("seen");
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// The layout described above.
 const FORMAT: u64 = 1;
@@ -69,6 +74,7 @@ macro_rules! from_redb {
     )*};
 }
 from_redb!(
+    DatabaseError,
     TransactionError,
     TableError,
     StorageError,
@@ -255,7 +261,7 @@ impl Store {
         Ok(entries)
     }
 
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         job: impl FnOnce(&Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -269,6 +275,7 @@ impl Store {
             transaction.open_table(CHUNKS)?;
             transaction.open_table(COMMITTED)?;
             transaction.open_table(LETTERS)?;
+            transaction.open_table(SEEN)?;
             let mut meta = transaction.open_table(META)?;
             let format = meta.get("format")?.map(|guard| guard.value());
             let partitions = meta.get("partitions")?.map(|guard| guard.value());
@@ -281,6 +288,20 @@ impl Store {
                 format.unwrap_or(FORMAT),
                 u32::try_from(partitions).unwrap_or(u32::MAX),
             ))
+        })
+    }
+
+    /// When each group last committed.
+    pub(super) fn seen(&self) -> Result<Seen, StoreError> {
+        self.with(|database| {
+            let mut seen = Seen::new();
+            for pair in database.begin_read()?.open_table(SEEN)?.iter()? {
+                let (key, ms) = pair?;
+                let (topic, group) = key.value();
+                let ms = i64::try_from(ms.value()).unwrap_or(i64::MAX);
+                seen.insert((topic, group.to_owned()), ms);
+            }
+            Ok(seen)
         })
     }
 

@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 use super::{
     KafkaSettings,
     assignment::End,
+    away,
     consumer::{self, Shared, Watcher},
     find,
     topics::Inquirer,
@@ -235,6 +236,7 @@ impl KafkaReader {
                 Ok(())
             }
             Err(error) if is_fenced(&error) => Err(CommitError::Revoked(partition)),
+            Err(error) if away::passes(&error) => Err(CommitError::NotNow(Box::new(error))),
             Err(error) => Err(CommitError::Store(Box::new(error))),
         }
     }

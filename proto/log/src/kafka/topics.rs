@@ -39,6 +39,8 @@ enum Trouble {
     },
     #[error("topic {0} was created and is still unknown to the brokers; try again")]
     Unknown(String),
+    #[error("topic {0} is not there")]
+    Gone(String),
 }
 
 /// Leaves both topics there with the configured number of partitions. Returns the client that asked.
@@ -110,6 +112,20 @@ async fn counts(
         let count = found.partitions().len();
         (count > 0).then(|| u32::try_from(count).unwrap_or(u32::MAX))
     }))
+}
+
+/// Asks for our topics.
+pub(super) async fn reach(
+    settings: &KafkaSettings,
+    inquirer: &Arc<Inquirer>,
+) -> Result<(), OpenError> {
+    let counts = counts(settings, inquirer).await?;
+    for (topic, found) in TOPICS.into_iter().zip(counts) {
+        if found.is_none() {
+            return Err(settings.fault(Trouble::Gone(settings.topic(topic))));
+        }
+    }
+    Ok(())
 }
 
 /// A client that makes and describes topics.
