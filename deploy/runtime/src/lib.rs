@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod exit;
 pub mod health;
 pub mod logging;
+pub mod process;
 pub mod services;
 pub mod settings;
 pub mod signal;

@@ -14,13 +14,13 @@ use std::{
 use anyhow::{Context, bail};
 use greenpark_archive::lake::Lake;
 use greenpark_ingest::{Listener, Pipeline, Receipts, Subscriber, listen::BindError};
-use greenpark_log::{LogReader, LogWriter, embedded::EmbeddedLog, kafka::KafkaLog};
 use greenpark_model::day::Instant;
 use greenpark_processor::{LetterArchiver, Processor, letter_group};
 use greenpark_runtime::{
     clock,
     endpoint::Endpoint,
     health::Health,
+    process,
     services::{Services, StopError},
     settings::Mistakes,
 };
@@ -28,8 +28,11 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::{
+    gauges::Gauges,
+    log::Log,
     processing::{AtEnd, Newest, Processing},
     settings::{LogKind, Settings},
+    waiting::{self, Watched},
 };
 
 /// The longest that a question waits for what the processor has yet to publish.
@@ -58,22 +61,42 @@ pub struct Running {
     pub grpc: Option<SocketAddr>,
 }
 
-/// The log of a process, whichever it is.
-#[derive(Clone)]
-enum Log {
-    Embedded(EmbeddedLog),
-    Kafka(KafkaLog),
-}
-
 /// What was made before anything runs.
 #[derive(Default)]
 struct Bound {
-    endpoint: Option<Endpoint>,
+    watched: Watched,
     processing: Option<Processing>,
     letters: Option<LetterArchiver>,
     query: Option<(greenpark_query::Service, TcpListener)>,
     listener: Option<Listener>,
     subscriber: Option<Subscriber>,
+}
+
+/// What the process and each service count into.
+struct Counted {
+    gauges: Gauges,
+    ingest: Option<greenpark_ingest::Metrics>,
+    processor: Option<greenpark_processor::Metrics>,
+    query: Option<greenpark_query::Metrics>,
+}
+
+impl Counted {
+    /// Registers what the services of `roles` count.
+    fn of(settings: &Settings, roles: Roles, registry: &mut Registry) -> Self {
+        process::register(registry);
+        Self {
+            gauges: Gauges::of(settings, registry),
+            ingest: roles
+                .ingests()
+                .then(|| greenpark_ingest::Metrics::new(registry)),
+            processor: roles
+                .processes()
+                .then(|| greenpark_processor::Metrics::register(registry)),
+            query: roles
+                .answers()
+                .then(|| greenpark_query::Metrics::new(registry)),
+        }
+    }
 }
 
 impl Roles {
@@ -100,12 +123,46 @@ pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<Running>
                        [log], or run `greenpark up`";
         bail!(Mistakes(vec![mistake.to_owned()]));
     }
-    if roles.answers() {
-        refuse_strangers(&settings.query)?;
+    refuse_strangers(settings, roles)?;
+    let mut services = Services::new(settings.process.grace.0);
+    match Box::pin(start_all(settings, roles, &mut services)).await {
+        Ok((mqtt, grpc)) => Ok(Running {
+            services,
+            mqtt,
+            grpc,
+        }),
+        Err(error) => {
+            // What could not start is what is told.
+            let _stopped = services.stop().await;
+            Err(error)
+        }
     }
-    let mut registry = Registry::default();
+}
+
+/// Starts what `roles` names among `services`; returns where gateways connect and where the query service listens.
+async fn start_all(
+    settings: &Settings,
+    roles: Roles,
+    services: &mut Services,
+) -> anyhow::Result<(Option<SocketAddr>, Option<SocketAddr>)> {
     let health = Health::default();
-    let bound = bind(settings, roles, &mut registry, &health).await?;
+    // Not ready until all parts have been asked.
+    let starting = health.part("start");
+    let mut registry = Registry::default();
+    let metrics = Counted::of(settings, roles, &mut registry);
+    let grpc = match roles.answers() {
+        true => Some(listen(settings.query.address, "--grpc").await?),
+        false => None,
+    };
+    // First, so that it can be asked what a start waits for.
+    if let Some(address) = settings.process.health {
+        let endpoint = Endpoint::bind(address, Arc::new(registry), health.clone()).await;
+        let endpoint = endpoint.map_err(|e| taken(address, &e, "health under [process]"))?;
+        services.start("health", |shutdown| async move {
+            Ok(endpoint.serve(shutdown).await?)
+        });
+    }
+    let bound = bind(settings, roles, (metrics, grpc), &health).await?;
     let mqtt = bound.listener.as_ref().map(Listener::local_addr);
     let grpc = match &bound.query {
         Some((_, socket)) => Some(
@@ -115,46 +172,58 @@ pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<Running>
         ),
         None => None,
     };
-    let mut services = Services::new(settings.process.grace.0);
-    run(bound, &mut services, &health);
-    Ok(Running {
-        services,
-        mqtt,
-        grpc,
-    })
+    run(bound, services, &health);
+    starting.ready();
+    Ok((mqtt, grpc))
 }
 
-/// Refuses a query service that the network reaches and that asks nobody who they are.
-fn refuse_strangers(query: &greenpark_query::Settings) -> anyhow::Result<()> {
-    let address = query.address;
-    if address.ip().is_loopback() || !query.grants.is_empty() {
-        return Ok(());
+/// Refuses services that the network reaches and that ask nobody who they are, or let everybody do everything.
+fn refuse_strangers(settings: &Settings, roles: Roles) -> Result<(), Mistakes> {
+    let (query, listen) = (&settings.query, &settings.listen);
+    let mut mistakes = Vec::new();
+    if roles.answers() && !query.address.ip().is_loopback() && query.grants.is_empty() {
+        mistakes.push(format!(
+            "query.grants: at {} whoever reaches the query service could read and declare everything; add a \
+             [[query.grants]] with token_sha256 and names for each caller, or listen at 127.0.0.1 (query.address, --grpc)",
+            query.address
+        ));
     }
-    let mistake = format!(
-        "query.grants: at {address} whoever reaches the query service could read and declare everything; add a \
-         [[query.grants]] with token_sha256 and names for each caller, or listen at 127.0.0.1 (query.address, --grpc)"
-    );
-    bail!(Mistakes(vec![mistake]))
+    if roles.ingests() && !listen.address.ip().is_loopback() && listen.access.is_none() {
+        mistakes.push(format!(
+            "listen.access: at {} whoever reaches the listener could publish for any park and enterprise; name a file \
+             that says who may publish for whom (listen.access.file) and how clients prove their names (listen.users or \
+             listen.tls.client_ca), or listen at 127.0.0.1 (listen.address, --mqtt)",
+            listen.address
+        ));
+    }
+    match mistakes.is_empty() {
+        true => Ok(()),
+        false => Err(Mistakes(mistakes)),
+    }
 }
 
 async fn bind(
     settings: &Settings,
     roles: Roles,
-    registry: &mut Registry,
+    (counted, grpc): (Counted, Option<TcpListener>),
     health: &Health,
 ) -> anyhow::Result<Bound> {
     let mut bound = Bound::default();
-    let grpc = match roles.answers() {
-        true => Some(listen(settings.query.address, "--grpc").await?),
+    let log = match roles.ingests() || roles.processes() {
+        true => Some(waiting::open_log(settings, health).await?),
         false => None,
     };
-    let log = match roles.ingests() || roles.processes() {
-        true => Some(Log::open(settings).await?),
+    let lake = match roles.processes() || roles.answers() {
+        true => Some(waiting::open_lake(settings, health).await?),
         false => None,
+    };
+    bound.watched = Watched {
+        log: log.clone(),
+        lake: lake.clone(),
+        gauges: counted.gauges,
     };
     let mut receipts = None;
-    if let Some(log) = log.as_ref().filter(|_| roles.ingests()) {
-        let metrics = greenpark_ingest::Metrics::new(registry);
+    if let (Some(log), Some(metrics)) = (&log, counted.ingest) {
         let pipeline = Pipeline::new(
             &settings.decode,
             log.writer(),
@@ -172,34 +241,23 @@ async fn bind(
             other => other.into(),
         })?);
     }
-    if roles.processes() || roles.answers() {
+    if let Some(lake) = lake {
         let mut freshness = None;
-        let root = &settings.lake.root;
-        let lake = Lake::open(root)
-            .await
-            .with_context(|| format!("open the lake at {root}"))?;
-        if let Some(log) = log.as_ref().filter(|_| roles.processes()) {
-            let metrics = greenpark_processor::Metrics::register(registry);
+        if let (Some(log), Some(metrics)) = (&log, counted.processor) {
             let letters = letters(settings, log, lake.clone())?;
             bound.letters = Some(letters.with_metrics(metrics.clone()));
             let processing = processing(settings, (log, &lake), metrics, receipts)?;
             freshness = Some(processing.newest());
             bound.processing = Some(processing);
         }
-        if let Some(socket) = grpc {
+        if let (Some(socket), Some(metrics)) = (grpc, counted.query) {
             let now = Arc::new(|| Instant(clock::now_ms()));
-            let metrics = greenpark_query::Metrics::new(registry);
             let mut service = greenpark_query::Service::new(lake, settings.query.clone(), now);
             if let Some(freshness) = freshness {
                 service = service.with_freshness(waiting_for(freshness));
             }
             bound.query = Some((service.with_metrics(metrics), socket));
         }
-    }
-    if let Some(address) = settings.process.health {
-        let shown = Arc::new(std::mem::take(registry));
-        let endpoint = Endpoint::bind(address, shown, health.clone()).await;
-        bound.endpoint = Some(endpoint.map_err(|e| taken(address, &e, "health under [process]"))?);
     }
     Ok(bound)
 }
@@ -264,11 +322,11 @@ fn telling(receipts: Receipts) -> greenpark_processor::Listener {
 }
 
 fn run(bound: Bound, services: &mut Services, health: &Health) {
-    if let Some(endpoint) = bound.endpoint {
-        services.start("health", |shutdown| async move {
-            Ok(endpoint.serve(shutdown).await?)
-        });
-    }
+    let of_all = health.clone();
+    services.start("watch", |shutdown| async move {
+        waiting::look(bound.watched, of_all, shutdown).await;
+        Ok(())
+    });
     if let Some(processing) = bound.processing {
         let part = health.part("processor");
         services.start("processor", |shutdown| processing.run(part, shutdown));
@@ -325,41 +383,6 @@ impl Running {
     /// A service failed, or did not drain in time.
     pub async fn stop(self) -> Result<(), StopError> {
         self.services.stop().await
-    }
-}
-
-impl Log {
-    async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        Ok(match settings.log.kind {
-            LogKind::Embedded => {
-                let embedded = &settings.embedded_log;
-                let (folder, tuned) = (embedded.folder.clone(), embedded.to_log());
-                let open = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned));
-                Self::Embedded(open.await.context("open the log")??)
-            }
-            LogKind::Kafka => Self::Kafka(KafkaLog::open(settings.kafka.to_log()).await?),
-        })
-    }
-
-    fn writer(&self) -> Arc<dyn LogWriter> {
-        match self {
-            Self::Embedded(log) => log.writer(),
-            Self::Kafka(log) => log.writer(),
-        }
-    }
-
-    fn letter_reader(&self, group: &str) -> anyhow::Result<Box<dyn LogReader>> {
-        Ok(match self {
-            Self::Embedded(log) => log.letter_reader(group),
-            Self::Kafka(log) => log.letter_reader(group)?,
-        })
-    }
-
-    fn reader(&self, group: &str) -> anyhow::Result<Box<dyn LogReader>> {
-        Ok(match self {
-            Self::Embedded(log) => log.reader(group),
-            Self::Kafka(log) => log.reader(group)?,
-        })
     }
 }
 

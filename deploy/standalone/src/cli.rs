@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `greenpark`, and nothing of how it is done.
 
 pub mod assessment;
+pub mod backup;
 pub mod config;
 pub mod identity;
 pub mod import;
@@ -75,6 +76,10 @@ pub enum Command {
     /// Tell a lake of the log that it goes on with.
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Copy the lake, also while it is written to, and the embedded log where nothing has it open.
+    Backup(backup::BackupArgs),
+    /// Make a lake and a log of a backup, where there is none.
+    Restore(backup::RestoreArgs),
     /// Show what a figure stands on: meters, files, the log, declarations and rules, as a tree.
     Explain(ExplainArgs),
     /// Make a figure again from the raw readings of the lake and compare it bit for bit.

@@ -6,6 +6,7 @@
 
 pub mod adopt;
 pub mod assembly;
+pub mod backup;
 pub mod chance;
 pub mod cli;
 pub mod client;
@@ -13,7 +14,10 @@ pub mod demo;
 pub mod doctor;
 pub(crate) mod encoding;
 pub mod gauge;
+mod gauges;
+pub mod groups;
 pub(crate) mod line_text;
+mod log;
 pub mod passwd;
 pub mod payload;
 pub mod pki;
@@ -22,3 +26,4 @@ pub mod publisher;
 pub mod replay;
 pub mod run;
 pub mod settings;
+mod waiting;

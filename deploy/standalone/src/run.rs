@@ -11,8 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     adopt,
     assembly::{self, Roles},
+    backup,
     cli::{
-        Cli, Command, ConfigCommand, DemoArgs, PlaceArgs, RecomputeArgs, letters::LettersCommand,
+        Cli, Command, ConfigCommand, DemoArgs, PlaceArgs, RecomputeArgs,
+        backup::{BackupArgs, RestoreArgs},
+        letters::LettersCommand,
         log::LogCommand,
     },
     client::{
@@ -22,7 +25,7 @@ use crate::{
     demo,
     doctor::{self, DoctorArgs},
     gauge::line,
-    passwd, pki,
+    groups, passwd, pki,
     replay::{self, mapping::MappingError},
     settings::Settings,
 };
@@ -51,6 +54,33 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             let usage = error.is::<Mistakes>() || error.is::<MappingError>();
             if usage { exit::USAGE } else { exit::FAILURE }
         }
+    }
+}
+
+async fn run_backup(args: &BackupArgs) -> anyhow::Result<()> {
+    quiet()?;
+    backup::backup(&args.folder, &placed(&args.place)?).await
+}
+
+async fn run_restore(args: &RestoreArgs) -> anyhow::Result<()> {
+    quiet()?;
+    let settings = placed(&args.place)?;
+    backup::restore(&args.folder, &settings, !args.without_log).await
+}
+
+/// The settings of a place.
+fn placed(place: &PlaceArgs) -> anyhow::Result<Settings> {
+    let mut settings = load(place.config.as_deref())?;
+    settings.place(place);
+    Ok(settings)
+}
+
+async fn run_log(command: &LogCommand) -> anyhow::Result<()> {
+    quiet()?;
+    match command {
+        LogCommand::Adopt(args) => adopt::adopt(args, &placed(&args.place)?).await,
+        LogCommand::Groups(args) => groups::list(&placed(&args.place)?).await,
+        LogCommand::Forget(args) => groups::forget(&args.group, &placed(&args.place)?).await,
     }
 }
 
@@ -106,12 +136,9 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             quality::quality(&args).await
         }
         Command::DeadLetters(command) => run_letters(&command).await,
-        Command::Log(LogCommand::Adopt(args)) => {
-            quiet()?;
-            let mut settings = load(args.place.config.as_deref())?;
-            settings.place(&args.place);
-            adopt::adopt(&args, &settings).await
-        }
+        Command::Log(command) => run_log(&command).await,
+        Command::Backup(args) => run_backup(&args).await,
+        Command::Restore(args) => run_restore(&args).await,
         Command::Explain(args) => {
             quiet()?;
             explain::explain(&args).await
@@ -198,7 +225,11 @@ async fn serve(place: &PlaceArgs, roles: Roles) -> anyhow::Result<()> {
     settings.place(place);
     logs(&settings.logs)?;
     let shutdown = shutdown()?;
-    let mut running = assembly::start(&settings, roles).await?;
+    // What a start waits for may take long.
+    let mut running = tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        running = assembly::start(&settings, roles) => running?,
+    };
     let addresses = [("MQTT", running.mqtt), ("gRPC", running.grpc)];
     for (name, address) in addresses.into_iter().filter_map(|(n, a)| Some((n, a?))) {
         line(&format!("{name} at {address}"));

@@ -112,6 +112,22 @@ fn a_query_service_that_the_network_reaches_asks_who_calls() {
 }
 
 #[test]
+fn a_listener_that_the_network_reaches_has_a_list_of_who_may_publish_for_whom() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().to_str().expect("text");
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        // Every mistake at once.
+        let output = greenpark(&["up", "--data", data, "--mqtt", address, "--grpc", address]);
+        assert_eq!(output.status.code(), Some(64));
+        let said = said(&output);
+        for part in ["listen.access", "listen.users", "query.grants"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!folder.path().join("lake").exists(), "nothing was made");
+    }
+}
+
+#[test]
 fn a_client_without_a_service_says_what_to_do() {
     let holder = TcpListener::bind("127.0.0.1:0").expect("port 0 is free");
     let address = holder.local_addr().expect("a bound address").to_string();

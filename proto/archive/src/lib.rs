@@ -25,6 +25,7 @@ pub mod dated;
 pub mod error;
 pub mod file;
 pub mod inspect;
+pub mod inventory;
 pub mod lake;
 pub mod letters;
 pub mod lineage;

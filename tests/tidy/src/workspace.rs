@@ -24,7 +24,10 @@ impl Workspace {
     /// If cargo does not answer with metadata; a test cannot go on without.
     #[must_use]
     pub fn read() -> Self {
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+        // As cargo says now: a test that was built for another clone looks at this one.
+        let here = std::env::var("CARGO_MANIFEST_DIR");
+        let here = here.unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+        let manifest = format!("{here}/../../Cargo.toml");
         let output = Command::new(env!("CARGO"))
             .args([
                 "metadata",
@@ -33,7 +36,7 @@ impl Workspace {
                 "--no-deps",
                 "--offline",
             ])
-            .args(["--manifest-path", manifest])
+            .args(["--manifest-path", &manifest])
             .output()
             .expect("cargo runs, since it runs this test");
         assert!(

@@ -9,6 +9,28 @@ use super::PlaceArgs;
 pub enum LogCommand {
     /// Let the lake go on with another log, or with an older copy of its own: all that it holds is read.
     Adopt(AdoptArgs),
+    /// List who reads the embedded log: what a group has not read is kept for it.
+    Groups(GroupsArgs),
+    /// Let go of a group that reads no more, so that the embedded log is trimmed again.
+    Forget(ForgetArgs),
+}
+
+/// Arguments of `log groups`.
+#[derive(Debug, Clone, Args)]
+pub struct GroupsArgs {
+    /// Where the log is.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Arguments of `log forget`.
+#[derive(Debug, Clone, Args)]
+pub struct ForgetArgs {
+    /// The group, as `log groups` names it.
+    pub group: String,
+    /// Where the log is.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// Arguments of `log adopt`.

@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use greenpark_archive::inspect::Inspection;
-use greenpark_log::{embedded::EmbeddedLog, partition};
+use greenpark_log::{
+    embedded::{EmbeddedLog, Standing},
+    partition,
+};
+use greenpark_model::day::Instant;
+use greenpark_processor::letter_group;
 
 use super::report::{Findings, Verdict, chain};
 use crate::settings::Settings;
@@ -41,7 +46,42 @@ pub async fn embedded(settings: &Settings, books: &[Inspection], findings: &mut 
     let waiting = log.backlog(group);
     let seen = format!("it opens; {waiting} records wait for the processor");
     findings.ok("file", seen, "");
+    match log.groups() {
+        Ok(groups) => kept_for_others(&groups, group, findings),
+        Err(error) => return refused(&chain(&error), findings),
+    }
     compare(books, &ends, findings);
+}
+
+/// Names the groups besides `own` for which records are kept.
+fn kept_for_others(groups: &[Standing], own: &str, findings: &mut Findings) {
+    let own_letters = letter_group(own);
+    let others = groups.iter().filter(|of| {
+        let is_own = of.group == own || of.group == own_letters;
+        !is_own && of.behind > 0
+    });
+    let others: Vec<String> = others
+        .map(|of| {
+            let seen = of.seen_ms.map_or_else(
+                || "before this release".to_owned(),
+                |ms| Instant(ms).to_string(),
+            );
+            let Standing { group, behind, .. } = of;
+            format!("{group} has {behind} records to read and was last there {seen}")
+        })
+        .collect();
+    if others.is_empty() {
+        return findings.ok("groups", "nothing is kept for another group", "");
+    }
+    let means = "what a group has not read is never removed, so the log grows for as long as it does not read";
+    let change =
+        "start its reader, or stop greenpark and let it go with `greenpark log forget GROUP`";
+    findings.add(
+        "groups",
+        Verdict::Warning,
+        others.join("; "),
+        [means, change],
+    );
 }
 
 fn refused(why: &str, findings: &mut Findings) {

@@ -49,10 +49,16 @@ impl Place {
         }
     }
 
-    pub(crate) fn start(&self) -> Child {
+    /// The command that runs the whole here.
+    pub(crate) fn up(&self) -> Command {
         let mut command = command("up");
         command.arg("--data").arg(&self.data);
         command.args(["--mqtt", &self.mqtt, "--grpc", &self.grpc]);
+        command
+    }
+
+    pub(crate) fn start(&self) -> Child {
+        let mut command = self.up();
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("the binary starts")
     }

@@ -1,0 +1,124 @@
+//! What a process tells of its log and its disks, besides what its services count.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use greenpark_runtime::clock;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use crate::{
+    log::Log,
+    settings::{LogKind, Settings},
+};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Place {
+    place: &'static str,
+}
+
+/// See the module. Clones show the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gauges {
+    records_behind: Gauge,
+    oldest_unread_seconds: Gauge,
+    log_bytes: Gauge,
+    disk_free_bytes: Family<Place, Gauge>,
+    disk_size_bytes: Family<Place, Gauge>,
+    group: String,
+    /// The folders on this machine.
+    folders: BTreeMap<&'static str, PathBuf>,
+}
+
+impl Gauges {
+    /// Gauges of the places that `settings` name, shown by `registry`.
+    pub(crate) fn of(settings: &Settings, registry: &mut Registry) -> Self {
+        let mut folders = BTreeMap::new();
+        if settings.log.kind == LogKind::Embedded {
+            folders.insert("log", settings.embedded_log.folder.clone());
+        }
+        // A lake elsewhere has no disk of ours.
+        if !settings.lake.root.contains("://") {
+            folders.insert("lake", PathBuf::from(&settings.lake.root));
+        }
+        let gauges = Self {
+            group: settings.processor.group.clone(),
+            folders,
+            ..Self::default()
+        };
+        gauges.register(registry);
+        gauges
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        if self.folders.contains_key("log") {
+            let to = registry.sub_registry_with_prefix("greenpark_log");
+            to.register(
+                "records_behind",
+                "Records that the processor has not committed",
+                self.records_behind.clone(),
+            );
+            to.register(
+                "oldest_unread_seconds",
+                "Age of the oldest record that the processor has not committed; 0 where it has all",
+                self.oldest_unread_seconds.clone(),
+            );
+            to.register("bytes", "Size of the log's file", self.log_bytes.clone());
+        }
+        let to = registry.sub_registry_with_prefix("greenpark_disk");
+        to.register(
+            "free_bytes",
+            "Room on the disk that a folder is on",
+            self.disk_free_bytes.clone(),
+        );
+        to.register(
+            "size_bytes",
+            "Size of the disk that a folder is on",
+            self.disk_size_bytes.clone(),
+        );
+    }
+
+    /// The folder of a place, if it is on this machine.
+    pub(crate) fn folder(&self, place: &str) -> Option<&Path> {
+        self.folders.get(place).map(PathBuf::as_path)
+    }
+
+    /// How far the processor is behind an embedded log; Kafka tells that of its groups itself.
+    pub(crate) async fn look_at_log(&self, log: &Log) {
+        let Log::Embedded(log) = log else {
+            return;
+        };
+        self.records_behind.set(whole(log.backlog(&self.group)));
+        if let Ok(oldest) = log.oldest_unread_ms(&self.group).await {
+            let age_ms = oldest.map_or(0, |at| clock::now_ms().saturating_sub(at));
+            self.oldest_unread_seconds.set(age_ms.max(0) / 1_000);
+        }
+        let file = self.folder("log").map(|folder| folder.join("log.redb"));
+        if let Some(Ok(found)) = file.map(std::fs::metadata) {
+            self.log_bytes.set(whole(found.len()));
+        }
+    }
+
+    /// How much room there is.
+    pub(crate) fn look_at_disks(&self) {
+        for (&place, folder) in &self.folders {
+            if let Ok(found) = rustix::fs::statvfs(folder) {
+                let of = Place { place };
+                let bytes = |blocks: u64| whole(blocks.saturating_mul(found.f_frsize));
+                let free = self.disk_free_bytes.get_or_create(&of);
+                free.set(bytes(found.f_bavail));
+                let size = self.disk_size_bytes.get_or_create(&of);
+                size.set(bytes(found.f_blocks));
+            }
+        }
+    }
+}
+
+fn whole(of: u64) -> i64 {
+    i64::try_from(of).unwrap_or(i64::MAX)
+}

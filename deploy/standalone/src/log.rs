@@ -1,0 +1,63 @@
+//! The log of a process, whichever it is.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use greenpark_log::{LogReader, LogWriter, embedded::EmbeddedLog, kafka::KafkaLog};
+
+use crate::settings::{LogKind, Settings};
+
+/// See the module.
+#[derive(Clone)]
+pub(crate) enum Log {
+    Embedded(EmbeddedLog),
+    Kafka(KafkaLog),
+}
+
+impl Log {
+    /// Why it cannot be used now; `None` where it can.
+    pub(crate) async fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Embedded(log) => log.trouble(),
+            Self::Kafka(log) => {
+                let reached = log.reach().await;
+                reached
+                    .err()
+                    .map(|error| format!("{:#}", anyhow::Error::from(error)))
+            }
+        }
+    }
+
+    pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(match settings.log.kind {
+            LogKind::Embedded => {
+                let embedded = &settings.embedded_log;
+                let (folder, tuned) = (embedded.folder.clone(), embedded.to_log());
+                let open = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned));
+                Self::Embedded(open.await.context("open the log")??)
+            }
+            LogKind::Kafka => Self::Kafka(KafkaLog::open(settings.kafka.to_log()).await?),
+        })
+    }
+
+    pub(crate) fn writer(&self) -> Arc<dyn LogWriter> {
+        match self {
+            Self::Embedded(log) => log.writer(),
+            Self::Kafka(log) => log.writer(),
+        }
+    }
+
+    pub(crate) fn letter_reader(&self, group: &str) -> anyhow::Result<Box<dyn LogReader>> {
+        Ok(match self {
+            Self::Embedded(log) => log.letter_reader(group),
+            Self::Kafka(log) => log.letter_reader(group)?,
+        })
+    }
+
+    pub(crate) fn reader(&self, group: &str) -> anyhow::Result<Box<dyn LogReader>> {
+        Ok(match self {
+            Self::Embedded(log) => log.reader(group),
+            Self::Kafka(log) => log.reader(group)?,
+        })
+    }
+}

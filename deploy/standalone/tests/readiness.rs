@@ -1,0 +1,158 @@
+//! Goal: a start waits for what is away, says so in `/readyz` and goes on by itself (FAULTS C7, C8). Method: the real
+//! binary with a Kafka that is not there, a lake whose newest commit is of tomorrow, and a lake that is moved away.
+
+mod place;
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use greenpark_tests_load::ports;
+use place::{Place, command, number};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `/readyz` says; nothing while nobody answers.
+fn readiness(health: SocketAddr) -> String {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(health)?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().unwrap_or_default()
+}
+
+/// Waits until `/readyz` says what is wanted.
+fn until(health: SocketAddr, what: &str, is_so: impl Fn(&str) -> bool) {
+    let began = Instant::now();
+    loop {
+        let said = readiness(health);
+        if is_so(&said) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what}: {said}");
+        std::thread::yield_now();
+    }
+}
+
+fn is_ready(said: &str) -> bool {
+    said.starts_with("HTTP/1.1 200")
+}
+
+fn waits_for(said: &str, part: &str) -> bool {
+    said.starts_with("HTTP/1.1 503") && said.contains(&format!("{part}: "))
+}
+
+/// Ends a process as a service manager does, and says whether it left in order.
+fn stopped(mut process: Child) -> bool {
+    let pid = process.id().to_string();
+    let mut kill = std::process::Command::new("kill");
+    assert!(
+        kill.args(["-TERM", &pid])
+            .status()
+            .expect("kill runs")
+            .success()
+    );
+    process.wait().expect("it was ours").success()
+}
+
+fn up(place: &Place, health: SocketAddr) -> Child {
+    let mut command = place.up();
+    command.env("GREENPARK__PROCESS__HEALTH", health.to_string());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("the binary starts")
+}
+
+/// The newest log entry of a readings table below `folder`.
+fn newest_entry(folder: &Path) -> PathBuf {
+    let (mut folders, mut entries) = (vec![folder.to_owned()], Vec::new());
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let within = path.to_string_lossy().contains("readings/_delta_log/");
+            match path.is_dir() {
+                true => folders.push(path),
+                false if within && path.extension().is_some_and(|e| e == "json") => {
+                    entries.push(path);
+                }
+                false => {}
+            }
+        }
+    }
+    entries.into_iter().max().expect("a table")
+}
+
+/// An entry of Delta with the instant at which it was made one day later.
+fn of_tomorrow(entry: &str) -> String {
+    let lines = entry.lines().map(|line| {
+        let mut action: serde_json::Value = serde_json::from_str(line).expect("an action");
+        if let Some(at) = action.pointer_mut("/commitInfo/timestamp") {
+            *at = (at.as_i64().expect("an instant") + 86_400_000).into();
+        }
+        action.to_string()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_start_without_its_kafka_waits_and_can_be_stopped() {
+    let [health, kafka, mqtt] = ports::free();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = command("up");
+    command.arg("--data").arg(folder.path());
+    command.args(["--mqtt", &mqtt.to_string(), "--grpc", "127.0.0.1:0"]);
+    command.env("GREENPARK__PROCESS__HEALTH", health.to_string());
+    command.env("GREENPARK__LOG__KIND", "kafka");
+    command.env("GREENPARK__KAFKA__BROKERS", kafka.to_string());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let process = command.spawn().expect("the binary starts");
+    until(health, "it waits for Kafka", |said| {
+        waits_for(said, "log") && said.contains("connect to Kafka")
+    });
+    assert!(stopped(process), "it left in order");
+}
+
+#[test]
+fn a_clock_behind_the_lake_and_a_lake_that_is_away_are_named_until_they_are_right() {
+    let place = Place::new();
+    let [health] = ports::free();
+    let process = place.start();
+    let sent = place
+        .replay("max")
+        .recv_timeout(PATIENCE)
+        .expect("the replay ends");
+    assert!(sent.status.success());
+    let began = Instant::now();
+    while number(&place.figure(), "received").unwrap_or(0) == 0 {
+        assert!(began.elapsed() < PATIENCE, "readings come");
+    }
+    assert!(stopped(process), "it left in order");
+    let process = up(&place, health);
+    until(health, "all is there", is_ready);
+    let (lake, away) = (place.data.join("lake"), place.data.join("away"));
+    fs::rename(&lake, &away).expect("moved");
+    until(health, "the lake is away", |said| waits_for(said, "lake"));
+    fs::rename(&away, &lake).expect("moved back");
+    until(health, "the lake is back", is_ready);
+    assert!(stopped(process), "it left in order");
+
+    let entry = newest_entry(&lake);
+    let text = fs::read_to_string(&entry).expect("an entry");
+    fs::write(&entry, of_tomorrow(&text)).expect("written");
+    let process = up(&place, health);
+    until(health, "the clock is behind", |said| {
+        waits_for(said, "clock") && said.contains("set this machine's clock")
+    });
+    assert!(stopped(process), "it left in order");
+    fs::write(&entry, text).expect("written");
+    let process = up(&place, health);
+    until(health, "the clock is right", is_ready);
+    assert!(stopped(process), "it left in order");
+}

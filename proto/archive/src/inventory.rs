@@ -1,0 +1,99 @@
+//! Every file of a lake, for who copies it while others write to it.
+//!
+//! Data files are never written over, and a log entry is made after what it names: so the entries that are there
+//! before, and all other files behind them, are a lake. What was removed between the two is found by
+//! [`Lake::astray_anywhere`] on the copy; then later entries are copied, too.
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use object_store::path::Path;
+
+use crate::{error::ReadError, inspect::Astray, lake::Lake};
+
+/// A file of a lake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The path within the lake.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Stored {
+    /// In which order files are copied: the entries of readings before those of what was committed before them, and
+    /// data behind all entries.
+    #[must_use]
+    pub fn rank(&self) -> u8 {
+        match (
+            self.path.contains("/_delta_log/"),
+            self.path.contains("/readings/"),
+        ) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => 2,
+        }
+    }
+
+    /// Whether it is written over, and so no part of a copy: nothing but a hint where to begin to read.
+    #[must_use]
+    pub fn is_hint(&self) -> bool {
+        self.path.ends_with("/_last_checkpoint")
+    }
+}
+
+impl Lake {
+    /// Every file, in the order in which files are copied.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the lake cannot be listed.
+    pub async fn inventory(&self) -> Result<Vec<Stored>, ReadError> {
+        let listed = self.store().list(None).map_ok(|found| Stored {
+            path: found.location.to_string(),
+            size: found.size,
+        });
+        let listed: Result<Vec<Stored>, _> = listed.try_collect().await;
+        let mut files = listed.map_err(|source| ReadError::Store {
+            path: String::new(),
+            source,
+        })?;
+        files.retain(|file| !file.is_hint());
+        files.sort_by(|a, b| (a.rank(), &a.path).cmp(&(b.rank(), &b.path)));
+        Ok(files)
+    }
+
+    /// The bytes of a file; `None` if it is gone by now.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store does not answer.
+    pub async fn bytes_of(&self, path: &str) -> Result<Option<Bytes>, ReadError> {
+        match self.storage().read(&Path::from(path)).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(ReadError::Store {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// What any table of the lake names and that is gone or has another size.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a log or the registry cannot be read whole.
+    pub async fn astray_anywhere(&self) -> Result<Vec<Astray>, ReadError> {
+        self.reference().entries().await?;
+        let mut astray = Vec::new();
+        for park in self.parks().await? {
+            for year in self.years(&park).await? {
+                if let Some(book) = self.inspect(&park, year).await? {
+                    astray.extend(self.astray(&book.snapshot).await?);
+                }
+            }
+            astray.extend(self.astray_messages(&park).await?.1);
+        }
+        for park in self.letter_parks().await? {
+            astray.extend(self.astray_letters(&park).await?.1);
+        }
+        Ok(astray)
+    }
+}
