@@ -1,5 +1,5 @@
-//! What the process uses: memory, CPU time and descriptors, by the names that Prometheus gives them. Read from `/proc`
-//! when metrics are asked for; where there is none, nothing is told.
+//! Metrics of the process: memory, CPU time and descriptors, by the names that Prometheus gives them. They are read
+//! from `/proc` when metrics are asked for; a system without `/proc` has none of them.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ struct Used {
     max_fds: f64,
 }
 
-/// Adds the process to what is told.
+/// Adds the metrics of the process to `registry`.
 pub fn register(registry: &mut Registry) {
     registry.register_collector(Box::new(Process));
 }

@@ -132,7 +132,7 @@ pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<Running>
             grpc,
         }),
         Err(error) => {
-            // What could not start is what is told.
+            // The caller needs the first error, not those of the stop.
             let _stopped = services.stop().await;
             Err(error)
         }

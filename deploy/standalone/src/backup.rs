@@ -142,7 +142,7 @@ impl Copying<'_> {
     }
 }
 
-/// Copies the embedded log; `None` where there is none of this machine, or another process has it open.
+/// Copies the embedded log; `None` if the log is in Kafka, does not exist yet, or is open in another process.
 async fn copy_log(
     folder: &Path,
     settings: &Settings,

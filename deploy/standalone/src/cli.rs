@@ -78,7 +78,7 @@ pub enum Command {
     Log(log::LogCommand),
     /// Copy the lake, also while it is written to, and the embedded log where nothing has it open.
     Backup(backup::BackupArgs),
-    /// Make a lake and a log of a backup, where there is none.
+    /// Make a lake and a log from a backup, in a place that has neither.
     Restore(backup::RestoreArgs),
     /// Show what a figure stands on: meters, files, the log, declarations and rules, as a tree.
     Explain(ExplainArgs),

@@ -22,7 +22,7 @@ struct Place {
     place: &'static str,
 }
 
-/// See the module. Clones show the same.
+/// Gauges of the log and the disks. Clones share their values.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gauges {
     records_behind: Gauge,

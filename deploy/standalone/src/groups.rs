@@ -16,7 +16,7 @@ use crate::{
 /// Tells every group, what it has not read and when it was last there.
 ///
 /// # Errors
-/// The log is none of this machine, is open elsewhere, or cannot be read.
+/// The log is in Kafka, another process has it open, or it cannot be read.
 pub async fn list(settings: &Settings) -> anyhow::Result<()> {
     let log = open(settings).await?;
     let groups = log.groups().context("read the log")?;
@@ -24,7 +24,11 @@ pub async fn list(settings: &Settings) -> anyhow::Result<()> {
         line("no group has read the log yet");
     }
     for standing in &groups {
-        line(&told(standing, settings));
+        let whose = match is_own(&standing.group, settings) {
+            true => "the group of the settings",
+            false => "not the group of the settings",
+        };
+        line(&format!("{}; {whose}", standing_of(standing)));
     }
     Ok(())
 }
@@ -32,14 +36,14 @@ pub async fn list(settings: &Settings) -> anyhow::Result<()> {
 /// Lets go of `group` and of its reader of dead letters.
 ///
 /// # Errors
-/// The settings name the group, there is none of this name, or the log is none of this machine, is open elsewhere or
-/// cannot be written.
+/// The settings name the group, no group has this name, the log is in Kafka, another process has it open, or it cannot
+/// be written.
 pub async fn forget(group: &str, settings: &Settings) -> anyhow::Result<()> {
-    let of_settings = &settings.processor.group;
     ensure!(
-        group != of_settings && group != letter_group(of_settings),
-        "{group} is the group of the settings (processor.group = \"{of_settings}\"), which would begin again at the \
-         first record: set another name first, or forget another group"
+        !is_own(group, settings),
+        "{group} is the group of the settings (processor.group = \"{}\"), which would begin again at the \
+         first record: set another name first, or forget another group",
+        settings.processor.group
     );
     let known = open(settings).await?.groups().context("read the log")?;
     let names: Vec<&str> = known.iter().map(|of| of.group.as_str()).collect();
@@ -62,23 +66,24 @@ pub async fn forget(group: &str, settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One line about a group.
-fn told(standing: &Standing, settings: &Settings) -> String {
+/// Whether a group is that of the settings, or its reader of dead letters.
+pub(crate) fn is_own(group: &str, settings: &Settings) -> bool {
+    let own = &settings.processor.group;
+    group == own || group == letter_group(own)
+}
+
+/// What a group has not read, and when it was last there.
+pub(crate) fn standing_of(standing: &Standing) -> String {
     let what = match standing.topic {
         Topic::Readings => "records",
         Topic::DeadLetters => "dead letters",
     };
     let seen = standing.seen_ms.map_or_else(
-        || "last there before this release".to_owned(),
-        |ms| format!("last there at {}", Instant(ms)),
+        || "before this release".to_owned(),
+        |ms| format!("at {}", Instant(ms)),
     );
     let Standing { group, behind, .. } = standing;
-    let of_settings = &settings.processor.group;
-    let whose = match *group == *of_settings || *group == letter_group(of_settings) {
-        true => "the group of the settings",
-        false => "not the group of the settings",
-    };
-    format!("{group}: {behind} {what} to read, {seen}; {whose}")
+    format!("{group} has {behind} {what} to read and was last there {seen}")
 }
 
 async fn open(settings: &Settings) -> anyhow::Result<EmbeddedLog> {

@@ -80,6 +80,18 @@ fn settled(place: &Place) -> String {
     }
 }
 
+/// A place with all readings stored and sealed, at rest.
+fn filled() -> Place {
+    let place = Place::new();
+    let process = place.start();
+    let replay = place.replay("max");
+    let sent = replay.recv_timeout(PATIENCE).expect("the replay ends");
+    assert!(sent.status.success(), "{}", said(&sent));
+    settled(&place);
+    end(process);
+    place
+}
+
 /// Every file of a folder with its bytes, by its path.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut folders, mut found) = (vec![folder.to_owned()], Vec::new());
@@ -150,14 +162,8 @@ fn what_came_after_a_backup_is_read_again_from_the_log() {
 
 #[test]
 fn a_killed_backup_leaves_the_one_before_and_a_killed_restore_is_done_again() {
-    let place = Place::new();
+    let place = filled();
     let kept = tempfile::tempdir().expect("a folder");
-    let process = place.start();
-    let replay = place.replay("max");
-    let sent = replay.recv_timeout(PATIENCE).expect("the replay ends");
-    assert!(sent.status.success(), "{}", said(&sent));
-    settled(&place);
-    end(process);
     let lake = contents(&place.data.join("lake"));
     let bare = |lake: &[(PathBuf, Vec<u8>)]| -> Vec<(PathBuf, Vec<u8>)> {
         let hint = |path: &Path| path.ends_with("_last_checkpoint");
@@ -205,14 +211,8 @@ fn a_killed_backup_leaves_the_one_before_and_a_killed_restore_is_done_again() {
 
 #[test]
 fn a_changed_backup_is_refused_with_the_name_of_its_file() {
-    let place = Place::new();
+    let place = filled();
     let kept = tempfile::tempdir().expect("a folder");
-    let process = place.start();
-    let replay = place.replay("max");
-    let sent = replay.recv_timeout(PATIENCE).expect("the replay ends");
-    assert!(sent.status.success(), "{}", said(&sent));
-    settled(&place);
-    end(process);
     let folder = kept.path().join("backup");
     succeeds(backup(&folder, &place.data));
     let data = kept.path().join("restored");

@@ -25,7 +25,7 @@ pub(super) struct Copied {
     pub(super) sha256: String,
 }
 
-/// See the module.
+/// The list of a backup's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
@@ -62,7 +62,7 @@ impl Copied {
 }
 
 impl Manifest {
-    /// The manifest of the backup in `folder`; `None` where there is none yet.
+    /// Reads the manifest in `folder`; `None` if there is no backup yet.
     pub(super) fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
         let place = folder.join(NAME);
         let text = match std::fs::read_to_string(&place) {

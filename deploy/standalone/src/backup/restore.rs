@@ -1,4 +1,4 @@
-//! `restore`: a backup becomes a lake and a log where there is none.
+//! `restore`: makes a lake and a log from a backup, in folders that hold neither.
 
 use std::{
     fs,

@@ -7,11 +7,9 @@ use greenpark_log::{
     embedded::{EmbeddedLog, Standing},
     partition,
 };
-use greenpark_model::day::Instant;
-use greenpark_processor::letter_group;
 
 use super::report::{Findings, Verdict, chain};
-use crate::settings::Settings;
+use crate::{groups, settings::Settings};
 
 /// How long a log that is open may take to name its ends.
 const WAIT: Duration = Duration::from_secs(1);
@@ -47,29 +45,18 @@ pub async fn embedded(settings: &Settings, books: &[Inspection], findings: &mut 
     let seen = format!("it opens; {waiting} records wait for the processor");
     findings.ok("file", seen, "");
     match log.groups() {
-        Ok(groups) => kept_for_others(&groups, group, findings),
+        Ok(known) => kept_for_others(&known, settings, findings),
         Err(error) => return refused(&chain(&error), findings),
     }
     compare(books, &ends, findings);
 }
 
-/// Names the groups besides `own` for which records are kept.
-fn kept_for_others(groups: &[Standing], own: &str, findings: &mut Findings) {
-    let own_letters = letter_group(own);
-    let others = groups.iter().filter(|of| {
-        let is_own = of.group == own || of.group == own_letters;
-        !is_own && of.behind > 0
-    });
-    let others: Vec<String> = others
-        .map(|of| {
-            let seen = of.seen_ms.map_or_else(
-                || "before this release".to_owned(),
-                |ms| Instant(ms).to_string(),
-            );
-            let Standing { group, behind, .. } = of;
-            format!("{group} has {behind} records to read and was last there {seen}")
-        })
-        .collect();
+/// Names the groups besides that of the settings for which records are kept.
+fn kept_for_others(known: &[Standing], settings: &Settings, findings: &mut Findings) {
+    let others = known
+        .iter()
+        .filter(|of| of.behind > 0 && !groups::is_own(&of.group, settings));
+    let others: Vec<String> = others.map(groups::standing_of).collect();
     if others.is_empty() {
         return findings.ok("groups", "nothing is kept for another group", "");
     }
