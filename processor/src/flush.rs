@@ -11,6 +11,7 @@ use greenpark_archive::{
     file::{FileKind, ReadingsFile},
     meters::Meters,
     rows::{Merged, Rows, SeriesKey},
+    written::Commits,
 };
 use greenpark_model::{
     day::{CivilDay, Instant},
@@ -51,6 +52,8 @@ pub(crate) struct BookFlush<'a> {
     pub(crate) metrics: &'a Metrics,
     /// Rows that are put together at once.
     pub(crate) seal_rows: u64,
+    /// The commits of the partition's other tables.
+    pub(crate) commits_beside: Commits,
 }
 
 /// The days of a book's flush, told apart.
@@ -93,6 +96,7 @@ impl BookFlush<'_> {
             last: o.last,
             shift: o.shift,
         });
+        change.commits_beside = std::mem::take(&mut self.commits_beside);
         published.extend(self.commit(change).await?);
         Ok(published)
     }

@@ -7,14 +7,20 @@
 //! A loop of its own, beside that of readings and with a group of its own: a flood of letters holds no
 //! reading up. It deliberately does not judge letters; it keeps them, within bounds.
 
-use std::{collections::BTreeMap, future::Future, pin::pin, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map},
+    future::Future,
+    pin::pin,
+    time::Duration,
+};
 
 use greenpark_archive::{
+    book::Consumed,
     error::{PublishError, ReadError},
     lake::Lake,
     letters::{Bounds, Letter, LetterId, LettersTable},
 };
-use greenpark_log::{CommitError, ContentType, Delivered, Entry, LogReader, Record};
+use greenpark_log::{Assigned, CommitError, ContentType, Delivered, Entry, LogReader, Record};
 use greenpark_model::{
     day::{DAY_MS, Instant},
     id::ParkId,
@@ -28,8 +34,10 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
+    error::RunError,
     group::put_off,
     metrics::Metrics,
+    origin::Origin,
     pace::Pace,
     settings::{READ_BYTES_MAX, ms},
 };
@@ -115,25 +123,20 @@ pub enum LetterError {
     /// A table cannot be written.
     #[error("keep dead letters in the lake")]
     Publish(#[from] PublishError),
-    /// The lake holds letters that the log never had: those that come would be passed over.
-    #[error(
-        "the lake has dead letters of {park} up to offset {consumed} of partition {partition}, but the log's end \
-         at {end}: it is not the log that they came from; restore that one, or move dead-letters/{park} out of \
-         the lake"
-    )]
-    AheadOfLog {
-        /// Whose letters.
-        park: ParkId,
-        /// The partition.
-        partition: u32,
-        /// The first offset that the table has not consumed.
-        consumed: u64,
-        /// The first offset that the log had not given out when the partition was assigned.
-        end: u64,
-    },
+    /// The log is not the one that the lake's letters came from: those that come would be passed over.
+    #[error("know the log of dead letters again")]
+    Origin(#[source] Box<RunError>),
 }
 
-/// Keeps the log's dead letters in the lake.
+/// Letters of a park that are not written yet.
+#[derive(Debug, Default)]
+struct Held {
+    letters: Vec<Letter>,
+    /// The fingerprint of the last one's record.
+    last: Option<u64>,
+}
+
+/// Keeps the log's dead letters in the lake. All offsets that it keeps are of the lake.
 #[derive(Debug)]
 pub struct LetterArchiver {
     reader: Box<dyn LogReader>,
@@ -143,12 +146,12 @@ pub struct LetterArchiver {
     metrics: Metrics,
     tables: BTreeMap<ParkId, LettersTable>,
     /// What was read and is not written, by park and partition, in the order of the log.
-    held: BTreeMap<(ParkId, u32), Vec<Letter>>,
+    held: BTreeMap<(ParkId, u32), Held>,
     held_bytes: usize,
-    /// The offset after the last letter that was read, by partition.
-    read: BTreeMap<u32, u64>,
-    /// Where each partition ended when it was assigned.
-    ends: BTreeMap<u32, u64>,
+    /// The first letter that was read since the last flush, and the offset after the last one, by partition.
+    read: BTreeMap<u32, (u64, u64)>,
+    /// What makes an offset of the log one of the lake, by partition.
+    shifts: BTreeMap<u32, u64>,
     pace: Pace,
 }
 
@@ -178,7 +181,7 @@ impl LetterArchiver {
             held: BTreeMap::new(),
             held_bytes: 0,
             read: BTreeMap::new(),
-            ends: BTreeMap::new(),
+            shifts: BTreeMap::new(),
             pace,
         }
     }
@@ -210,7 +213,7 @@ impl LetterArchiver {
                 () = &mut shutdown => break,
                 delivered = self.reader.next(READ_BYTES_MAX, wait) => delivered?,
             };
-            self.take(delivered);
+            self.take(delivered).await?;
             let now = self.clock.now();
             let is_due = self.pace.due().is_some_and(|at| at <= now);
             if is_due || self.held_bytes >= HELD_BYTES_MAX {
@@ -227,31 +230,74 @@ impl LetterArchiver {
         due.map_or(WAIT_MAX, |ms| Duration::from_millis(ms).min(WAIT_MAX))
     }
 
-    fn take(&mut self, delivered: Delivered) {
+    async fn take(&mut self, delivered: Delivered) -> Result<(), LetterError> {
         for partition in delivered.revoked {
             self.leave(partition);
         }
+        let mut entries = delivered.entries;
         for assigned in delivered.assigned {
-            self.ends.insert(assigned.partition, assigned.end);
+            if self.begin(assigned).await? {
+                entries.retain(|entry| entry.position.partition != assigned.partition);
+            }
         }
-        for entry in delivered.entries {
+        for entry in entries {
             self.take_entry(entry);
         }
+        Ok(())
+    }
+
+    /// Begins with a partition where the lake needs it to. Says whether that lies before what was delivered.
+    async fn begin(&mut self, assigned: Assigned) -> Result<bool, LetterError> {
+        let partition = assigned.partition;
+        let (mut origin, mut may_be_another) = (Origin::default(), false);
+        for table in self.tables.values_mut() {
+            origin.add(partition, table.consumed().await?);
+            may_be_another |= table.may_be_another(partition).await?;
+        }
+        let checked = origin.check(&mut *self.reader, assigned).await;
+        let adopted = match &checked {
+            Err(RunError::ShorterLog { .. } | RunError::OtherLog { .. }) if may_be_another => {
+                Some(origin.adopted(partition))
+            }
+            _ => None,
+        };
+        let begin = match adopted {
+            Some(_) => 0,
+            None => checked.map_err(|error| LetterError::Origin(Box::new(error)))?,
+        };
+        if may_be_another {
+            for table in self.tables.values_mut() {
+                table.settle(partition, adopted).await?;
+            }
+        }
+        let shift = adopted.map_or(origin.shift, |adopted| adopted.shift);
+        self.shifts.insert(partition, shift);
+        let is_rewound = begin < assigned.start;
+        if is_rewound {
+            self.reader.rewind(partition, begin);
+        }
+        Ok(is_rewound)
+    }
+
+    fn shift(&self, partition: u32) -> u64 {
+        self.shifts.get(&partition).copied().unwrap_or(0)
     }
 
     /// Drops what is held of a partition that another archiver has.
     fn leave(&mut self, partition: u32) {
         info!(partition, "partition of dead letters revoked");
         self.held.retain(|(_, of), _| *of != partition);
-        let held = self.held.values().flatten();
+        let held = self.held.values().flat_map(|held| &held.letters);
         self.held_bytes = held.map(|letter| letter.payload.len()).sum();
         self.read.remove(&partition);
     }
 
     fn take_entry(&mut self, entry: Entry) {
-        let position = entry.position;
-        let next = position.offset.saturating_add(1);
-        self.read.insert(position.partition, next);
+        let last = entry.fingerprint();
+        let mut position = entry.position;
+        position.offset += self.shift(position.partition);
+        let read = self.read.entry(position.partition);
+        read.or_insert((position.offset, 0)).1 = position.offset.saturating_add(1);
         self.pace.arrive(self.clock.now());
         let appended = Instant(entry.appended_ms);
         let id = LetterId {
@@ -266,7 +312,8 @@ impl LetterArchiver {
                 let park = self.home(park);
                 self.held_bytes += letter.payload.len() + letter.words.len();
                 let held = self.held.entry((park, position.partition)).or_default();
-                held.push(letter);
+                held.letters.push(letter);
+                held.last = Some(last);
             }
             Err(reason) => {
                 warn!(?position, reason, "dead letter passed over");
@@ -285,29 +332,29 @@ impl LetterArchiver {
 
     /// Writes what is held, then stores the offsets.
     async fn flush(&mut self) -> Result<(), LetterError> {
-        for ((park, partition), letters) in std::mem::take(&mut self.held) {
-            let entry = self.tables.entry(park.clone());
-            let table = entry.or_insert_with(|| self.lake.letters(&park));
-            let consumed = table.next_offset(partition).await?;
-            let end = self.ends.get(&partition).copied().unwrap_or(u64::MAX);
-            let read = self.read.get(&partition).copied().unwrap_or(0);
-            // What came since the assignment moves the end on.
-            let end = end.max(read);
-            if consumed > end {
-                return Err(LetterError::AheadOfLog {
-                    park,
-                    partition,
-                    consumed,
-                    end,
-                });
-            }
-            let added = table.add(partition, letters, &self.bounds).await?;
+        for ((park, partition), held) in std::mem::take(&mut self.held) {
+            let consumed = Consumed {
+                since: self.read.get(&partition).map(|(first, _)| *first),
+                last: held.last,
+                shift: self.shift(partition),
+                ..Consumed::up_to(partition, 0)
+            };
+            let entry = self.tables.entry(park);
+            let table = match entry {
+                btree_map::Entry::Occupied(known) => known.into_mut(),
+                btree_map::Entry::Vacant(new) => {
+                    let table = self.lake.letters(new.key());
+                    new.insert(table)
+                }
+            };
+            let added = table.add(consumed, held.letters, &self.bounds).await?;
             self.metrics.letters.inc_by(added.letters);
             self.metrics.letters_dropped.inc_by(added.dropped);
         }
         self.held_bytes = 0;
-        for (partition, next) in std::mem::take(&mut self.read) {
-            match self.reader.commit(partition, next).await {
+        for (partition, (_, next)) in std::mem::take(&mut self.read) {
+            let offset = next - self.shift(partition);
+            match self.reader.commit(partition, offset).await {
                 // Whoever has the partition now goes on from the tables, which know what they hold.
                 Err(CommitError::Revoked(partition)) => self.leave(partition),
                 Err(CommitError::NotNow(error)) => put_off(partition, &*error),

@@ -20,6 +20,7 @@ mod archived;
 mod aside;
 mod buffer;
 mod clock;
+mod commits;
 mod entry;
 mod error;
 mod flush;

@@ -46,6 +46,15 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
+    /// Those of a park whose records are read again from the first: which of them were only sent again is told by
+    /// what is read, for the table may know numbers of rows that a book has lost.
+    pub(crate) fn read_anew() -> Self {
+        Self {
+            come: Some(FxHashMap::default()),
+            ..Self::default()
+        }
+    }
+
     /// Takes the numbers of a batch, if there are any. Returns whether all of them had come before.
     ///
     /// # Errors
@@ -106,18 +115,24 @@ impl Numbered {
         self.first_offset
     }
 
-    /// Writes what the books hold to the table.
-    pub(crate) async fn write(&mut self, lake: &Lake, park: &ParkId) -> Result<(), PublishError> {
+    /// Writes what the books hold to the table. Returns how many commits it has, where something was written.
+    pub(crate) async fn write(
+        &mut self,
+        lake: &Lake,
+        park: &ParkId,
+    ) -> Result<Option<u64>, PublishError> {
+        let mut commits = None;
         if !self.published.is_empty() {
             let table = self.table.get_or_insert_with(|| lake.messages(park));
             table.add(&self.published).await?;
+            commits = Some(table.commits().await?);
         }
         self.published = Messages::default();
         self.due = None;
         if self.waiting.is_empty() {
             self.first_offset = None;
         }
-        Ok(())
+        Ok(commits)
     }
 }
 

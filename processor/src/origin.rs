@@ -6,7 +6,9 @@
 //! count from where the lake had got to.
 //!
 //! A mark also says up to which offset everything was in the lake. The group's offset may lie beyond it, where the
-//! lake was restored from a copy: the reader goes back to the mark, and what the books have is passed over.
+//! lake was restored from a copy: the reader goes back to the mark, and what the books have is passed over. Where a
+//! single table is behind what the marks of the others tell, it goes back to the log's first record: see
+//! [`commits`](crate::commits).
 
 use std::collections::BTreeMap;
 
@@ -38,21 +40,29 @@ impl Origin {
         let mut origin = Self::default();
         for park in parks {
             match lake.consumed(park).await {
-                Ok(consumed) => {
-                    let consumed = consumed.into_iter();
-                    let of_partition = consumed.filter(|one| one.partition == partition);
-                    of_partition.for_each(|one| origin.add(one));
-                }
+                Ok(consumed) => origin.add(partition, consumed),
                 Err(error) => failed.push((park.clone(), error.into())),
             }
         }
         origin
     }
 
-    fn add(&mut self, one: Consumed) {
+    /// Takes what a table says of `partition`.
+    pub(crate) fn add(&mut self, partition: u32, consumed: Vec<Consumed>) {
+        let consumed = consumed.into_iter();
+        let of_partition = consumed.filter(|one| one.partition == partition);
+        of_partition.for_each(|one| self.add_one(one));
+    }
+
+    fn add_one(&mut self, one: Consumed) {
         self.top = self.top.max(Some((one.next_offset, one.last)));
         self.since = self.since.max(one.since);
         self.shift = self.shift.max(one.shift);
+    }
+
+    /// The mark of `partition` once its log is another.
+    pub(crate) fn adopted(&self, partition: u32) -> Consumed {
+        adopted(partition, self.top.map_or(0, |(next, _)| next))
     }
 
     /// Refuses a log that the lake was not made from. Says where the reader must begin, in offsets of the log.
@@ -121,16 +131,32 @@ pub async fn adopt(lake: &Lake) -> Result<(), RunError> {
             let marked: Vec<Consumed> = book.consumed().collect();
             for one in marked {
                 let top = tops.get(&one.partition).copied().unwrap_or(0);
-                let adopted = Consumed {
-                    partition: one.partition,
-                    next_offset: top,
-                    since: Some(top),
-                    last: None,
-                    shift: top,
-                };
-                book.adopt(adopted).await?;
+                book.adopt(adopted(one.partition, top)).await?;
             }
         }
     }
+    adopt_letters(lake).await
+}
+
+/// Dead letters have a topic of their own, which may be the same as before: it would be read twice. Whoever reads it
+/// finds out.
+async fn adopt_letters(lake: &Lake) -> Result<(), RunError> {
+    for park in lake.letter_parks().await? {
+        let mut table = lake.letters(&park);
+        for one in table.consumed().await? {
+            table.permit_another(one.partition).await?;
+        }
+    }
     Ok(())
+}
+
+/// The mark of a partition whose log is another from now on.
+fn adopted(partition: u32, top: u64) -> Consumed {
+    Consumed {
+        partition,
+        next_offset: top,
+        since: Some(top),
+        last: None,
+        shift: top,
+    }
 }

@@ -6,6 +6,7 @@ use greenpark_archive::{
     book::{Book, Published},
     lake::Lake,
     rows::SeriesKey,
+    written::WrittenTable,
 };
 use greenpark_model::{
     day::{CivilDay, Instant},
@@ -15,6 +16,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     buffer::ParkBuffer,
+    commits::Known,
     error::RunError,
     flush::{BookFlush, Days, Offsets, is_over, over_at},
     metrics::Metrics,
@@ -46,6 +48,7 @@ pub(crate) struct Flush<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) metrics: &'a Metrics,
     pub(crate) offsets: &'a BTreeMap<u32, Offsets>,
+    pub(crate) commits: &'a mut BTreeMap<u32, Known>,
     pub(crate) now: Instant,
 }
 
@@ -79,6 +82,7 @@ impl Flush<'_> {
 
     async fn one(&mut self, name: &ParkId, park: &mut Park) -> Result<Vec<Published>, RunError> {
         let meters = self.registry.meters(self.lake, name).await?;
+        let commits = self.commits.entry(park.partition).or_default();
         let (by_year, keys) = park.settle(self.settings, self.now);
         let keys = Arc::new(keys);
         let mut published = Vec::new();
@@ -86,17 +90,20 @@ impl Flush<'_> {
             let Some(book) = park.books.get_mut(&year) else {
                 continue;
             };
+            let table = WrittenTable::Book(year);
             let sealed: Vec<CivilDay> = days.seal.iter().map(|(day, _)| *day).collect();
             let flush = BookFlush {
                 park: name,
-                book,
+                book: &mut *book,
                 keys: Arc::clone(&keys),
                 meters: Arc::clone(&meters),
                 offsets: self.offsets.get(&park.partition).copied(),
                 metrics: self.metrics,
                 seal_rows: self.settings.seal_rows(),
+                commits_beside: commits.beside(name, table),
             };
             published.extend(flush.publish(days).await?);
+            commits.note(name, table, book.commits());
             for day in sealed {
                 park.buffer.pending.remove(&day);
             }

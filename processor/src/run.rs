@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use greenpark_archive::lake::Lake;
+use greenpark_archive::{lake::Lake, written::WrittenTable};
 use greenpark_log::{CommitError, Delivered, Entry, LogReader};
 use greenpark_model::{day::Instant, id::ParkId};
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ use crate::{
     aside::{Asides, ParksAside},
     buffer::years,
     clock::Clock,
+    commits::Known,
     entry::{self, Arrival},
     error::RunError,
     flush::Offsets,
@@ -64,6 +65,8 @@ pub struct Processor {
     asides: Asides,
     /// The partitions that are ours.
     owned: BTreeMap<u32, Owned>,
+    /// The commits of the lake's tables, by partition.
+    commits: BTreeMap<u32, Known>,
     /// What was read since the last flush, by partition.
     offsets: BTreeMap<u32, Offsets>,
     group: GroupOffsets,
@@ -74,6 +77,8 @@ pub struct Processor {
     next_messages: Option<Instant>,
     registry: Registry,
     telling: Telling,
+    /// Whether the log was read and is the lake's.
+    begun: watch::Sender<bool>,
 }
 
 impl Processor {
@@ -98,6 +103,7 @@ impl Processor {
             parks: BTreeMap::new(),
             asides: Asides::default(),
             owned: BTreeMap::new(),
+            commits: BTreeMap::new(),
             offsets: BTreeMap::new(),
             group: GroupOffsets::default(),
             pace,
@@ -106,6 +112,7 @@ impl Processor {
             next_messages: None,
             registry: Registry::default(),
             telling: Telling::default(),
+            begun: watch::Sender::new(false),
         }
     }
 
@@ -127,6 +134,12 @@ impl Processor {
     #[must_use]
     pub fn freshness(&self) -> Freshness {
         self.asks.handle()
+    }
+
+    /// What says whether the log answers and, as far as partitions of it were assigned, is the one of the lake.
+    #[must_use]
+    pub fn begun(&self) -> watch::Receiver<bool> {
+        self.begun.subscribe()
     }
 
     /// What says which parks are set aside.
@@ -152,6 +165,8 @@ impl Processor {
             };
             let caught_up = delivered.caught_up;
             self.take(delivered).await?;
+            self.begun
+                .send_if_modified(|begun| !std::mem::replace(begun, true));
             self.asks.read_on(caught_up);
             if self.is_due() {
                 self.flush(Messages::Due).await?;
@@ -223,6 +238,7 @@ impl Processor {
     fn leave(&mut self, partition: u32) {
         info!(partition, "partition revoked");
         self.parks.retain(|_, park| park.partition != partition);
+        self.commits.remove(&partition);
         self.offsets.remove(&partition);
         self.owned.remove(&partition);
         self.asides.leave(partition);
@@ -298,6 +314,7 @@ impl Processor {
             settings: &self.settings,
             metrics: &self.metrics,
             offsets: &offsets,
+            commits: &mut self.commits,
             now,
         };
         let (mut failed, began) = (Vec::new(), std::time::Instant::now());
@@ -366,10 +383,17 @@ impl Processor {
             let numbered = &mut park.numbered;
             numbered.published(name, &self.telling, later);
             let is_due = numbered.due().is_some_and(|at| at <= now);
-            if (is_due || messages == Messages::All || numbered.is_full())
-                && let Err(error) = numbered.write(&self.lake, name).await
-            {
-                failed.push((name.clone(), park.partition, RunError::Publish(error)));
+            if is_due || messages == Messages::All || numbered.is_full() {
+                match numbered.write(&self.lake, name).await {
+                    Ok(Some(written)) => {
+                        let commits = self.commits.entry(park.partition).or_default();
+                        commits.note(name, WrittenTable::Messages, written);
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        failed.push((name.clone(), park.partition, RunError::Publish(error)));
+                    }
+                }
             }
             let due = [self.next_messages, numbered.due()];
             self.next_messages = due.into_iter().flatten().min();

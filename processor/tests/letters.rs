@@ -274,16 +274,95 @@ async fn a_log_that_never_had_the_lakes_letters_is_refused() {
     })
     .await;
     running.stop().await.expect("no error");
+    // As long as the lake's, and longer; then the lake goes on with it.
+    for many in [1, 9, 12] {
+        let another = MemoryLog::new(1);
+        let some = (100..100 + many).map(|number| record("p", "e", number));
+        append(&another.writer(), some.collect()).await;
+        let running = Running::start(&lake, another.letter_reader("test"));
+        let ended = running.task.await.expect("no panic");
+        let Err(LetterError::Origin(why)) = ended else {
+            panic!("{ended:?}");
+        };
+        assert!(why.to_string().contains("greenpark log adopt"), "{why}");
+        if many < 12 {
+            continue;
+        }
+        let adopted = greenpark_processor::adopt(&lake).await;
+        adopted.expect("adopted");
+        for more in [0, 3] {
+            let some = (0..more).map(|number| record("p", "e", 200 + number));
+            append(&another.writer(), some.collect()).await;
+            let running = Running::start(&lake, another.letter_reader("test"));
+            let all: Vec<u64> = (0..21 + more).collect();
+            until("all are kept", async || offsets(&lake, "p").await == all).await;
+            running.stop().await.expect("no error");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_of_the_same_log_are_not_read_twice_where_another_log_was_adopted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = MemoryLog::new(1);
+    // The topic of readings alone was made anew, then a letter comes, and later another log of letters.
+    for many in [4, 5] {
+        let lake = lake(&folder).await;
+        let some = (0..many - offsets(&lake, "p").await.len() as u64).map(|n| record("p", "e", n));
+        append(&log.writer(), some.collect()).await;
+        let running = Running::start(&lake, log.letter_reader("test"));
+        let all: Vec<u64> = (0..many).collect();
+        until("all are kept", async || offsets(&lake, "p").await == all).await;
+        running.stop().await.expect("no error");
+        assert_eq!(offsets(&lake, "p").await, all);
+        let adopted = greenpark_processor::adopt(&lake).await;
+        adopted.expect("adopted");
+    }
+    let lake = lake(&folder).await;
+    let running = Running::start(&lake, log.letter_reader("test"));
+    append(&log.writer(), vec![record("p", "e", 9)]).await;
+    until("the next is kept", async || {
+        offsets(&lake, "p").await.len() == 6
+    })
+    .await;
+    running.stop().await.expect("no error");
+    // That it may be another log was said of the next one, which was the same.
     let another = MemoryLog::new(1);
     append(&another.writer(), vec![record("p", "e", 0)]).await;
     let running = Running::start(&lake, another.letter_reader("test"));
-    let error = running
-        .task
-        .await
-        .expect("no panic")
-        .expect_err("another log");
-    let LetterError::AheadOfLog { consumed, end, .. } = error else {
-        panic!("{error}");
-    };
-    assert_eq!((consumed, end), (9, 1));
+    let ended = running.task.await.expect("no panic");
+    assert!(matches!(ended, Err(LetterError::Origin(_))), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_that_a_restored_lake_has_not_are_read_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = MemoryLog::new(1);
+    let mut entries = Vec::new();
+    for numbers in [0..4, 4..9] {
+        let lake = lake(&folder).await;
+        let some = numbers.clone().map(|number| record("p", "e", number));
+        append(&log.writer(), some.collect()).await;
+        let running = Running::start(&lake, log.letter_reader("test"));
+        let all: Vec<u64> = (0..numbers.end).collect();
+        until("all are kept", async || offsets(&lake, "p").await == all).await;
+        running.stop().await.expect("no error");
+        let names = std::fs::read_dir(folder.path().join("lake/dead-letters/p/_delta_log"));
+        let names = names
+            .expect("a folder")
+            .map(|file| file.expect("a file").path());
+        entries.push(names.collect::<std::collections::BTreeSet<_>>());
+    }
+    for newer in entries[1].difference(&entries[0]) {
+        std::fs::remove_file(newer).expect("removed");
+    }
+    let lake = lake(&folder).await;
+    assert_eq!(offsets(&lake, "p").await.len(), 4);
+    let running = Running::start(&lake, log.letter_reader("test"));
+    let all: Vec<u64> = (0..9).collect();
+    until("all are kept again", async || {
+        offsets(&lake, "p").await == all
+    })
+    .await;
+    running.stop().await.expect("no error");
 }

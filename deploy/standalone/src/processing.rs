@@ -75,7 +75,6 @@ impl Processing {
             let ended = match made {
                 Ok(processor) => {
                     self.show(processor.freshness());
-                    part.ready();
                     run_one(processor, &part, shutdown.clone()).await
                 }
                 Err(error) => Err(error),
@@ -108,17 +107,23 @@ async fn run_one(
     part: &Part,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let asides = processor.parks_aside();
+    let (begun, asides) = (processor.begun(), processor.parks_aside());
     let run = processor.run(shutdown.cancelled_owned());
     tokio::select! {
         ended = run => Ok(ended?),
-        () = name_asides(part, asides) => Ok(()),
+        () = tell(part, begun, asides) => Ok(()),
     }
 }
 
-/// Says which parks the processor has set aside, for good.
-async fn name_asides(part: &Part, mut asides: watch::Receiver<ParksAside>) {
-    while asides.changed().await.is_ok() {
+/// Says that the processor reads its log, and which parks it has set aside, for good.
+async fn tell(
+    part: &Part,
+    mut begun: watch::Receiver<bool>,
+    mut asides: watch::Receiver<ParksAside>,
+) {
+    // What ends before it has begun is told by its end.
+    let mut goes_on = begun.wait_for(|begun| *begun).await.is_ok();
+    while goes_on {
         let parks = asides.borrow_and_update().clone();
         let reasons = parks
             .iter()
@@ -127,6 +132,7 @@ async fn name_asides(part: &Part, mut asides: watch::Receiver<ParksAside>) {
             [] => part.ready(),
             reasons => part.unready(&reasons.join("; ")),
         }
+        goes_on = asides.changed().await.is_ok();
     }
     std::future::pending().await
 }

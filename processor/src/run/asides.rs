@@ -53,21 +53,35 @@ impl Processor {
         self.asides.count(&self.metrics);
     }
 
+    /// Opens the books of `park` again. Says whether a table has fewer commits than it had.
+    async fn try_again(&mut self, park: &ParkId, partition: u32) -> Result<bool, RunError> {
+        self.recover(park, partition).await?;
+        let now = self.lake.commits(park).await?;
+        let known = self.commits.entry(partition).or_default();
+        Ok(known.take(park, now))
+    }
+
     /// Goes on with parks that were set aside, if their books can be opened by now. Everything that was read is in
     /// the books of the others.
     pub(super) async fn try_asides(&mut self) -> Result<(), RunError> {
         for (park, partition) in self.asides.due(self.clock.now()) {
-            if let Err(error) = self.recover(&park, partition).await {
-                if !error.is_of_one_park() {
-                    return Err(error);
+            let has_lost = match self.try_again(&park, partition).await {
+                Ok(has_lost) => has_lost,
+                Err(error) if error.is_of_one_park() => {
+                    self.parks.remove(&park);
+                    let now = self.clock.now();
+                    self.asides.failed(&park, &error, now);
+                    continue;
                 }
-                self.parks.remove(&park);
-                let now = self.clock.now();
-                self.asides.failed(&park, &error, now);
-                continue;
-            }
+                Err(error) => return Err(error),
+            };
             let from = self.asides.remove(&park, self.clock.now());
             self.asides.count(&self.metrics);
+            let first = self.shift(partition);
+            let from = from.map(|from| if has_lost { first } else { from });
+            if from == Some(first) {
+                self.read_anew(&park, partition).await?;
+            }
             let Some((from, owned)) = from.zip(self.owned.get_mut(&partition)) else {
                 continue;
             };

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use greenpark_archive::written::WrittenTable;
 use greenpark_log::{Assigned, partition};
 use greenpark_model::{day::CivilDay, id::ParkId};
 use rustc_hash::FxHashMap;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Owned, Processor};
 use crate::{
-    buffer::ParkBuffer, error::RunError, numbered::Numbered, origin::Origin, park::Park,
-    watermark::Pending,
+    buffer::ParkBuffer, commits::Told, error::RunError, numbered::Numbered, origin::Origin,
+    park::Park, watermark::Pending,
 };
 
 impl Processor {
@@ -21,7 +22,11 @@ impl Processor {
         parks.retain(|park| partition::of(park, self.partitions) == partition);
         let mut failed = Vec::new();
         let origin = Origin::of(&self.lake, partition, &parks, &mut failed).await;
-        let begin = origin.check(&mut *self.reader, assigned).await?;
+        let mut begin = origin.check(&mut *self.reader, assigned).await?;
+        let lacking = self.count_commits(partition, &parks, &mut failed).await;
+        if !lacking.is_empty() {
+            begin = 0;
+        }
         let owned = Owned {
             end: assigned.end.saturating_add(origin.shift),
             shift: origin.shift,
@@ -30,13 +35,25 @@ impl Processor {
         };
         self.owned.insert(partition, owned);
         for (park, error) in failed {
-            self.set_aside(&park, (partition, None), &error);
+            // Nothing says how far its books had come.
+            self.set_aside(&park, (partition, Some(origin.shift)), &error);
         }
         for park in parks {
             if !self.asides.holds(&park)
                 && let Err(error) = self.recover(&park, partition).await
             {
                 self.set_aside_if_alone(&park, partition, error)?;
+            }
+        }
+        for park in &lacking {
+            warn!(
+                partition,
+                %park,
+                "a table has fewer commits than it had: an entry of its log is gone, or it was restored alone from an \
+                 older copy; all that the log keeps is read again"
+            );
+            if !self.asides.holds(park) {
+                self.read_anew(park, partition).await?;
             }
         }
         self.next_seal = self.find_next_seal();
@@ -50,6 +67,45 @@ impl Processor {
             self.reader.rewind(partition, begin);
         }
         Ok(is_rewound)
+    }
+
+    /// Counts the commits of the tables of `parks`, and returns the parks that have fewer than the books of others
+    /// say. Those that cannot be read are added to `failed`.
+    async fn count_commits(
+        &mut self,
+        partition: u32,
+        parks: &[ParkId],
+        failed: &mut Vec<(ParkId, RunError)>,
+    ) -> BTreeSet<ParkId> {
+        let mut told = Told::default();
+        let known = self.commits.entry(partition).or_default();
+        for park in parks {
+            let (now, others) = (self.lake.commits(park), self.lake.told_commits(park));
+            match now.await {
+                Ok(now) => drop(known.take(park, now)),
+                Err(error) if failed.iter().all(|(other, _)| other != park) => {
+                    failed.push((park.clone(), error.into()));
+                }
+                Err(_) => {}
+            }
+            // Whoever cannot be read was told of above.
+            for (next, commits) in others.await.unwrap_or_default() {
+                told.add(next, commits);
+            }
+        }
+        let mut lacking = known.fewer_than(told);
+        lacking.retain(|park| failed.iter().all(|(other, _)| other != park));
+        lacking
+    }
+
+    /// The records of `park` are read again from the first.
+    pub(super) async fn read_anew(
+        &mut self,
+        park: &ParkId,
+        partition: u32,
+    ) -> Result<(), RunError> {
+        self.open(park, partition, &[]).await?.numbered = Numbered::read_anew();
+        Ok(())
     }
 
     /// Takes up the days of `park` that an earlier processor left unsealed.
@@ -128,6 +184,8 @@ impl Processor {
                 let touched = Pending::touch(pending.get(&day).copied(), self.clock.now());
                 pending.insert(day, touched);
             }
+            let commits = self.commits.entry(partition).or_default();
+            commits.note(park, WrittenTable::Book(year), book.commits());
             state.books.insert(year, book);
         }
         Ok(state)

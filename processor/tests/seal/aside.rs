@@ -1,7 +1,7 @@
 //! One park's trouble is its own: its damaged book is set aside, the others go on, and once it is whole again
 //! nothing is missing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 
@@ -9,14 +9,32 @@ fn other() -> ParkId {
     ParkId::new("q").expect("an id")
 }
 
-/// Readings of hours `from` to `to` for park `p` and park `q`.
+/// Readings of hours `from` to `to` for park `p` and park `q`, each a numbered message.
 async fn send_both(bench: &Bench, from: i64, to: i64) {
+    for hour in from..to {
+        send_numbered(bench, &park(), (hour, hour + 1)).await;
+        send_numbered(bench, &other(), (hour, hour + 1)).await;
+    }
+}
+
+/// The same for one park.
+async fn send_numbered(bench: &Bench, park: &ParkId, (from, to): (i64, i64)) {
     let start = day("2026-11-20").start().0;
     for hour in from..to {
-        let of_hour = [("e", "m", start + hour * HOUR, hour + 1)];
-        bench.send(&of_hour).await;
-        bench.send_of(&other(), &of_hour).await;
+        let mut number = Numbers::default();
+        let nth = u64::try_from(hour + 1).expect("small");
+        number.insert(nth, nth);
+        let reading = ("e", "m", start + hour * HOUR, hour + 1);
+        bench.send_one(park, reading, &number).await;
     }
+}
+
+/// Numbered messages that the lake knows of `park`.
+async fn messages_of(bench: &Bench, park: &ParkId) -> u64 {
+    let messages = bench.lake().await.messages(park).read().await;
+    let messages = messages.expect("readable");
+    let runs = messages.iter().flat_map(|(.., numbers)| numbers.runs());
+    runs.map(|(first, last)| last - first + 1).sum()
 }
 
 /// Readings that the newest book of `park` holds; `None` if it cannot be read.
@@ -25,38 +43,63 @@ async fn count(bench: &Bench, park: &ParkId) -> Option<u64> {
     Some(snapshot.files.iter().map(|file| file.rows).sum())
 }
 
-/// The newest entry of a park's book, or its first hot file.
-fn damaged(bench: &Bench, park: &ParkId, entry: bool) -> PathBuf {
-    let table = bench
-        .folder
-        .path()
-        .join(park.as_str())
-        .join("2026/readings");
-    let (folder, end) = match entry {
-        true => (table.join("_delta_log"), ".json"),
-        false => (table.join("day=2026-11-20"), ".parquet"),
-    };
+/// Waits until the lake has so many readings and messages of `park`.
+async fn has(bench: &Bench, park: &ParkId, all: u64) {
+    until(|| async { (count(bench, park).await? == all).then_some(()) }).await;
+    until(|| async { (messages_of(bench, park).await == all).then_some(()) }).await;
+}
+
+/// Part of a park's tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    /// The newest entry of its book.
+    Entry,
+    /// Its first hot file.
+    File,
+    /// The newest entry of its messages.
+    Messages,
+}
+
+impl Piece {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Entry | Self::File => "2026/readings",
+            Self::Messages => "messages",
+        }
+    }
+
+    fn path(self, bench: &Bench, park: &ParkId) -> PathBuf {
+        let table = bench.folder.path().join(park.as_str()).join(self.table());
+        match self {
+            Self::File => files_in(&table.join("day=2026-11-20"), ".parquet").remove(0),
+            Self::Entry | Self::Messages => {
+                let mut entries = files_in(&table.join("_delta_log"), ".json");
+                entries.pop().expect("an entry")
+            }
+        }
+    }
+}
+
+/// The files in `folder` with this ending, by name.
+fn files_in(folder: &Path, end: &str) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).expect("a folder");
     let mut files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
     files.retain(|file| file.to_str().is_some_and(|name| name.ends_with(end)));
     files.sort();
-    match entry {
-        true => files.pop().expect("an entry"),
-        false => files.remove(0),
-    }
+    files
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_book_is_set_aside_and_misses_nothing_once_it_is_whole() {
-    for entry in [true, false] {
+    for piece in [Piece::Entry, Piece::File, Piece::Messages] {
         let bench = Bench::new("2026-11-20T05:00:00Z");
         send_both(&bench, 0, 4).await;
         let running = bench.start(&bench.lake().await).await;
         for park in [park(), other()] {
-            until(|| async { (count(&bench, &park).await? == 4).then_some(()) }).await;
+            has(&bench, &park, 4).await;
         }
         running.stop().await;
-        let path = damaged(&bench, &park(), entry);
+        let path = piece.path(&bench, &park());
         let whole = std::fs::read(&path).expect("a file");
         std::fs::write(&path, &whole[..whole.len() / 2]).expect("written");
         // Over the day's end, so that its hot files are read to be sealed.
@@ -65,12 +108,12 @@ async fn a_damaged_book_is_set_aside_and_misses_nothing_once_it_is_whole() {
         let (running, mut asides) = bench.start_watched(&bench.lake().await).await;
         let named = asides.wait_for(|asides| asides.contains_key(&park())).await;
         let reason = named.expect("the processor runs")[&park()].clone();
-        assert!(reason.contains("p/2026/readings"), "{reason}");
+        assert!(reason.contains(&format!("p/{}", piece.table())), "{reason}");
         until(|| async { (count(&bench, &other()).await? == 8).then_some(()) }).await;
         // What comes meanwhile is kept for it.
         send_both(&bench, 8, 10).await;
         until(|| async { (count(&bench, &other()).await? == 10).then_some(()) }).await;
-        if entry {
+        if piece != Piece::File {
             let committed = bench.log.committed("test", 0);
             assert!(committed <= 8, "the log keeps what it needs: {committed}");
         }
@@ -80,6 +123,36 @@ async fn a_damaged_book_is_set_aside_and_misses_nothing_once_it_is_whole() {
             until(|| async { (count(&bench, &park).await? == 10).then_some(()) }).await;
         }
         until(|| async { (bench.log.committed("test", 0) == 20).then_some(()) }).await;
+        running.stop().await;
+    }
+}
+
+/// What is lost of a park that shares its partition with another: the newest entry of its book or of its messages, or
+/// the whole book.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_lost_beside_another_park_is_made_again_from_the_log() {
+    for lost in [Some(Piece::Entry), Some(Piece::Messages), None] {
+        let bench = Bench::new("2026-11-20T05:00:00Z");
+        let running = bench.start(&bench.lake().await).await;
+        // Something of the table is left, and the other park goes on alone afterwards: its marks lie behind all that.
+        for (from, to, alone) in [(0, 4, false), (4, 8, false), (8, 9, true), (9, 10, true)] {
+            match alone {
+                true => send_numbered(&bench, &other(), (from, to)).await,
+                false => send_both(&bench, from, to).await,
+            }
+            for (park, all) in [(park(), to.min(8)), (other(), to)] {
+                has(&bench, &park, u64::try_from(all).expect("small")).await;
+            }
+        }
+        running.stop().await;
+        let removed = match lost {
+            Some(piece) => std::fs::remove_file(piece.path(&bench, &park())),
+            None => std::fs::remove_dir_all(bench.folder.path().join("p/2026")),
+        };
+        removed.expect("removed");
+        let running = bench.start(&bench.lake().await).await;
+        has(&bench, &park(), 8).await;
+        has(&bench, &other(), 10).await;
         running.stop().await;
     }
 }

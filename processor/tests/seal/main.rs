@@ -14,6 +14,7 @@ use greenpark_model::{
     batch::Batch,
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
 use greenpark_processor::{Clock, Processor, Settings};
@@ -127,39 +128,47 @@ impl Bench {
     }
 
     async fn send_of(&self, park: &ParkId, readings: &[(&str, &str, i64, i64)]) {
-        for &(enterprise, meter, instant, micro) in readings {
-            let mut batch = Batch::new();
-            let series = Series {
-                meter: MeterId::new(meter).expect("an id"),
-                quantity: "electricity".parse().expect("a quantity"),
-                kind: Kind::Interval,
-            };
-            let index = batch.add_series(series).expect("room");
-            let value = Amount::from_micro(micro).expect("in range");
-            let reading = Reading {
-                instant: Instant(instant),
-                value,
-                flag: Flag::Normal,
-            };
-            batch.push(index, reading).expect("room");
-            let record = Record {
-                park: park.clone(),
-                headers: Headers {
-                    enterprise: EnterpriseId::new(enterprise).expect("an id"),
-                    gateway: GatewayId::new("g").expect("an id"),
-                    epoch: 0,
-                    sequence: 0,
-                    content_type: ContentType::ReadingBatch,
-                },
-                payload: reading_batch::encode(&batch),
-            };
-            let receipt = self
-                .log
-                .writer()
-                .append(Topic::Readings, vec![record])
-                .await;
-            assert_eq!(receipt.expect("appended").records(), 1);
+        for reading in readings {
+            self.send_one(park, *reading, &Numbers::default()).await;
         }
+    }
+
+    /// Sends a reading in whose record the messages `numbers` end.
+    async fn send_one(
+        &self,
+        park: &ParkId,
+        (enterprise, meter, instant, micro): (&str, &str, i64, i64),
+        numbers: &Numbers,
+    ) {
+        let mut batch = Batch::new();
+        let series = Series {
+            meter: MeterId::new(meter).expect("an id"),
+            quantity: "electricity".parse().expect("a quantity"),
+            kind: Kind::Interval,
+        };
+        let index = batch.add_series(series).expect("room");
+        let value = Amount::from_micro(micro).expect("in range");
+        let reading = Reading {
+            instant: Instant(instant),
+            value,
+            flag: Flag::Normal,
+        };
+        batch.push(index, reading).expect("room");
+        let sequence = numbers.runs().first().map_or(0, |run| run.0);
+        let record = Record {
+            park: park.clone(),
+            headers: Headers {
+                enterprise: EnterpriseId::new(enterprise).expect("an id"),
+                gateway: GatewayId::new("g").expect("an id"),
+                epoch: if sequence > 0 { 7 } else { 0 },
+                sequence,
+                content_type: ContentType::ReadingBatch,
+            },
+            payload: reading_batch::encode_numbered(&batch, numbers),
+        };
+        let writer = self.log.writer();
+        let receipt = writer.append(Topic::Readings, vec![record]).await;
+        assert_eq!(receipt.expect("appended").records(), 1);
     }
 }
 

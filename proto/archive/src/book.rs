@@ -27,7 +27,7 @@ use tracing::info;
 
 pub use crate::change::{Change, Consumed, NewFile};
 use crate::{
-    change::{consumed_of, marks_of, new_data, old_data, old_totals, partition_mark},
+    change::{consumed_of, mark_of, marks_of, new_data, old_data, old_totals, partition_mark},
     decode::{Outline, decode_between, decode_outline, decode_readings},
     delta::{Commit, NewData, Null, OldData, Shape, Table},
     error::{DecodeError, EncodeError, OpenError, PublishError, ReadError},
@@ -37,6 +37,7 @@ use crate::{
     store::Storage,
     table::{TableFile, TableState},
     totals::{self, TotalsFile, TotalsRow},
+    written::{commits_at, commits_mark},
 };
 
 /// Columns of the readings table; see [`columns`](crate::columns).
@@ -161,6 +162,12 @@ impl Book {
     #[must_use]
     pub fn version(&self) -> i64 {
         self.state.version
+    }
+
+    /// How many commits its readings have.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        commits_at(self.state.version)
     }
 
     /// The first offset of a partition that was not consumed into this book.
@@ -288,6 +295,10 @@ impl Book {
             let known = self.consumed_of(consumed.partition);
             commit.marks.extend(marks_of(consumed, known));
         }
+        let beside = change.commits_beside.iter();
+        let marks = beside.map(|(table, many)| (commits_mark(table), mark_of(*many)));
+        let marks = marks.filter(|(name, mark)| self.state.marks.get(name) != Some(mark));
+        commit.marks.extend(marks);
         if let Some((data, bytes)) = &totals {
             files.push((self.totals.place(&data.path), bytes.clone()));
             commit.marks.push((SEALS.to_owned(), seal));

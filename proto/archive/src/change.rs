@@ -9,6 +9,7 @@ use crate::{
     delta::{NewData, OldData},
     file::{FileKind, ReadingsFile},
     totals::{TotalsFile, TotalsRow},
+    written::Commits,
 };
 
 /// A file to be published.
@@ -64,6 +65,8 @@ pub struct Change {
     pub totals: Vec<TotalsRow>,
     /// What was consumed. A book that has consumed more keeps its own mark.
     pub consumed: Option<Consumed>,
+    /// How many commits the other tables of the partition have.
+    pub commits_beside: Commits,
 }
 
 pub(crate) fn partition_mark(partition: u32) -> String {
@@ -104,24 +107,28 @@ pub(crate) fn consumed_of(marks: &BTreeMap<String, i64>) -> Vec<Consumed> {
     each.collect()
 }
 
+/// A mark that says a number.
+pub(crate) fn mark_of(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// The marks that say `new` in a book which says `known`. What a book has it has: after a kill the log is read again
 /// from before its mark, and the mark never goes back, for it says behind which files new rows stand.
 pub(crate) fn marks_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i64)> {
-    let mark = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let partition = new.partition;
     let mut marks = Vec::with_capacity(4);
     if known.is_none_or(|known| known.next_offset <= new.next_offset) {
-        marks.push((partition_mark(partition), mark(new.next_offset)));
+        marks.push((partition_mark(partition), mark_of(new.next_offset)));
         if new.last.is_some() || known.is_some_and(|known| known.last.is_some()) {
             // A number below zero is none.
-            marks.push((last_mark(partition), new.last.map_or(-1, mark)));
+            marks.push((last_mark(partition), new.last.map_or(-1, mark_of)));
         }
     }
     if let Some(since) = new.since.max(known.and_then(|known| known.since)) {
-        marks.push((since_mark(partition), mark(since)));
+        marks.push((since_mark(partition), mark_of(since)));
     }
     if new.shift > 0 {
-        marks.push((shift_mark(partition), mark(new.shift)));
+        marks.push((shift_mark(partition), mark_of(new.shift)));
     }
     marks
 }

@@ -1,7 +1,7 @@
 //! The folder, or the place in an object store, that holds every book.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -21,6 +21,7 @@ use crate::{
     reference::Reference,
     snapshot::{Reader, Snapshot},
     store::{Disk, LocalStore, Storage},
+    written::{Commits, WrittenTable, commits_at, told_commits},
 };
 
 /// Books whose state is kept for readers: seven years of eighteen parks, some tens of megabytes.
@@ -196,16 +197,52 @@ impl Lake {
     /// # Errors
     /// [`ReadError`] if a book's log cannot be read.
     pub async fn consumed(&self, park: &ParkId) -> Result<Vec<Consumed>, ReadError> {
-        let mut consumed = Vec::new();
+        let marks = self.marks(park).await?;
+        Ok(marks.iter().flat_map(consumed_of).collect())
+    }
+
+    /// What the books of `park` say of how many commits other tables had, each with the offset up to which it had
+    /// consumed its partition then.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a book's log cannot be read.
+    pub async fn told_commits(&self, park: &ParkId) -> Result<Vec<(u64, Commits)>, ReadError> {
+        let marks = self.marks(park).await?;
+        let each = marks.iter().map(|marks| {
+            let consumed = consumed_of(marks).into_iter();
+            let next = consumed.map(|one| one.next_offset).max();
+            (next.unwrap_or(0), told_commits(marks))
+        });
+        Ok(each.collect())
+    }
+
+    /// How many commits each table of `park` has that is written from the log.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a table's log cannot be read.
+    pub async fn commits(&self, park: &ParkId) -> Result<Commits, ReadError> {
+        let mut commits = Commits::new();
         for year in self.years(park).await? {
-            let Some(snapshot) = self.snapshot(park, year).await? else {
-                continue;
-            };
-            let (readings, _) = tables(&self.shared.storage, park, year);
-            let marks = readings.marks_at(snapshot.readings_version).await?;
-            consumed.extend(consumed_of(&marks));
+            if let Some(snapshot) = self.snapshot(park, year).await? {
+                let many = commits_at(snapshot.readings_version);
+                commits.insert((park.clone(), WrittenTable::Book(year)), many);
+            }
         }
-        Ok(consumed)
+        let messages = self.messages(park).commits().await?;
+        commits.insert((park.clone(), WrittenTable::Messages), messages);
+        Ok(commits)
+    }
+
+    /// What the marks of the books of `park` say.
+    async fn marks(&self, park: &ParkId) -> Result<Vec<BTreeMap<String, i64>>, ReadError> {
+        let mut marks = Vec::new();
+        for year in self.years(park).await? {
+            if let Some(snapshot) = self.snapshot(park, year).await? {
+                let (readings, _) = tables(&self.shared.storage, park, year);
+                marks.push(readings.marks_at(snapshot.readings_version).await?);
+            }
+        }
+        Ok(marks)
     }
 
     /// The newest state of a book, `None` if there is no book. Asking again costs two looks into the log

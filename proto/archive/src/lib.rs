@@ -37,6 +37,7 @@ pub mod snapshot;
 pub mod store;
 pub mod totals;
 pub mod withdrawal;
+pub mod written;
 
 mod change;
 mod decode;

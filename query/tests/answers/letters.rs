@@ -1,6 +1,9 @@
 //! What was not accepted, asked over gRPC: filters, pages and scopes.
 
-use greenpark_archive::letters::{Bounds, Letter, LetterId};
+use greenpark_archive::{
+    book::Consumed,
+    letters::{Bounds, Letter, LetterId},
+};
 use greenpark_model::{
     day::Instant,
     id::{GatewayId, ParkId},
@@ -46,7 +49,8 @@ async fn keep(world: &World, park: &str, letters: Vec<Letter>) {
 
 pub(crate) async fn keep_within(world: &World, park: &str, letters: Vec<Letter>, bounds: &Bounds) {
     let mut table = world.lake.letters(&ParkId::new(park).expect("an id"));
-    table.add(0, letters, bounds).await.expect("kept");
+    let consumed = Consumed::up_to(0, 0);
+    table.add(consumed, letters, bounds).await.expect("kept");
 }
 
 /// Letters of two enterprises of `p`, one of `q`, and one of nobody.

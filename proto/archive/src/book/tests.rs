@@ -45,6 +45,7 @@ fn seal(book: &Book, day: CivilDay, rows: &Rows, revision: u32) -> Change {
         remove: book.day_files(day).cloned().collect(),
         add: vec![file],
         consumed: None,
+        ..Change::default()
     }
 }
 

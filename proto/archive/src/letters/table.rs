@@ -16,6 +16,7 @@ use super::{
     columns::{SHAPE, decode, encode},
 };
 use crate::{
+    change::{Consumed, consumed_of, marks_of},
     delta::{Commit, NewData, OldData, Table},
     error::{PublishError, ReadError},
     expired::Expired,
@@ -26,6 +27,8 @@ use crate::{
 
 /// Times that a write is begun again because another writer was there first.
 const ATTEMPTS_MAX: usize = 8;
+/// What the mark of a partition began with, in tables of before 2026-12.
+const FORMER_MARK: &str = "consumed/p";
 
 /// A file of the table: letters of one enterprise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,13 +159,55 @@ impl LettersTable {
         }
     }
 
-    /// The first offset of `partition` that the table has not consumed; 0 if it has none of it.
+    /// How far each partition of dead letters has been consumed into the table.
     ///
     /// # Errors
     /// [`ReadError`] if the table's log cannot be read.
-    pub async fn next_offset(&mut self, partition: u32) -> Result<u64, ReadError> {
+    pub async fn consumed(&mut self) -> Result<Vec<Consumed>, ReadError> {
         self.follow().await?;
-        Ok(self.mark(partition))
+        Ok(self.marked())
+    }
+
+    /// Whether a log of `partition` may be another one than the table's.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the table's log cannot be read.
+    pub async fn may_be_another(&mut self, partition: u32) -> Result<bool, ReadError> {
+        self.follow().await?;
+        let state = self.state.as_ref();
+        Ok(state.is_some_and(|state| state.mark(&another_mark(partition)) > 0))
+    }
+
+    /// Lets the next log of `partition` be another one.
+    ///
+    /// # Errors
+    /// [`PublishError`] if that cannot be committed.
+    pub async fn permit_another(&mut self, partition: u32) -> Result<(), PublishError> {
+        self.mark(vec![(another_mark(partition), 1)]).await
+    }
+
+    /// Ends that permission. Where the log is another one, its offsets count from where `adopted` says.
+    ///
+    /// # Errors
+    /// [`PublishError`] if that cannot be committed.
+    pub async fn settle(
+        &mut self,
+        partition: u32,
+        adopted: Option<Consumed>,
+    ) -> Result<(), PublishError> {
+        self.follow().await?;
+        let mut marks = adopted.map_or_else(Vec::new, |adopted| self.marks_of(adopted));
+        marks.push((another_mark(partition), 0));
+        self.mark(marks).await
+    }
+
+    async fn mark(&mut self, marks: Vec<(String, i64)>) -> Result<(), PublishError> {
+        self.refresh().await?;
+        let commit = Commit {
+            marks,
+            ..Commit::default()
+        };
+        self.commit(commit, Vec::new()).await
     }
 
     /// The paths within the table and the sizes of its files.
@@ -179,20 +224,21 @@ impl LettersTable {
         self.table.root().to_string()
     }
 
-    /// Adds `letters`, all that `partition` has of the park up to the last of them, durably and at once. Those
-    /// that the table has consumed are passed over.
+    /// Adds `letters`, all that a partition has of the park up to the last of them, durably and at once. Those
+    /// that the table has consumed are passed over. `consumed` says of which log they are; how far it was consumed
+    /// is told by the last letter.
     ///
     /// # Errors
     /// [`PublishError`]: some of them may not be in the table; add them again.
     pub async fn add(
         &mut self,
-        partition: u32,
+        consumed: Consumed,
         letters: Vec<Letter>,
         bounds: &Bounds,
     ) -> Result<Added, PublishError> {
         let mut attempt = 1;
         loop {
-            match self.add_once(partition, &letters, bounds).await {
+            match self.add_once(consumed, &letters, bounds).await {
                 Ok(added) => {
                     self.expire_removed();
                     self.expired.delete_due(&self.storage).await;
@@ -209,12 +255,12 @@ impl LettersTable {
 
     async fn add_once(
         &mut self,
-        partition: u32,
+        of: Consumed,
         letters: &[Letter],
         bounds: &Bounds,
     ) -> Result<Added, PublishError> {
         self.refresh().await?;
-        let consumed = self.mark(partition);
+        let consumed = self.next_offset(of.partition);
         let is_new = |letter: &&Letter| letter.id.offset >= consumed;
         let new: Vec<&Letter> = letters.iter().filter(is_new).collect();
         let (Some(state), Some(last)) = (&self.state, new.last()) else {
@@ -243,8 +289,10 @@ impl LettersTable {
             commit.add.push(data);
         }
         added.dropped = (before + added.letters).saturating_sub(before - went + came);
-        let next = i64::try_from(next).unwrap_or(i64::MAX);
-        commit.marks.push((mark_of(partition), next));
+        commit.marks = self.marks_of(Consumed {
+            next_offset: next,
+            ..of
+        });
         self.commit(commit, files).await?;
         Ok(added)
     }
@@ -278,12 +326,34 @@ impl LettersTable {
         }
     }
 
-    fn mark(&self, partition: u32) -> u64 {
-        let mark = self
-            .state
-            .as_ref()
-            .map(|state| state.mark(&mark_of(partition)));
-        mark.and_then(|mark| u64::try_from(mark).ok()).unwrap_or(0)
+    /// The first offset of `partition` that the table has not consumed; 0 if it has none of it.
+    fn next_offset(&self, partition: u32) -> u64 {
+        let marked = self.marked().into_iter();
+        let mut of_partition = marked.filter(|one| one.partition == partition);
+        of_partition.next().map_or(0, |one| one.next_offset)
+    }
+
+    /// What the marks say of each partition. Before the log was known again there was one mark alone.
+    fn marked(&self) -> Vec<Consumed> {
+        let Some(state) = &self.state else {
+            return Vec::new();
+        };
+        let mut marked = consumed_of(&state.marks);
+        for (name, mark) in &state.marks {
+            let partition = name.strip_prefix(FORMER_MARK).and_then(|p| p.parse().ok());
+            let former = partition.zip(u64::try_from(*mark).ok());
+            marked.extend(
+                former
+                    .filter(|(partition, _)| marked.iter().all(|one| one.partition != *partition))
+                    .map(|(partition, next)| Consumed::up_to(partition, next)),
+            );
+        }
+        marked
+    }
+
+    fn marks_of(&self, new: Consumed) -> Vec<(String, i64)> {
+        let mut known = self.marked().into_iter();
+        marks_of(new, known.find(|one| one.partition == new.partition))
     }
 
     async fn follow(&mut self) -> Result<(), ReadError> {
@@ -317,9 +387,9 @@ impl LettersTable {
     }
 }
 
-/// How far a partition was consumed, among the marks of the table.
-fn mark_of(partition: u32) -> String {
-    format!("consumed/p{partition}")
+/// Whether the next log of a partition may be another one.
+fn another_mark(partition: u32) -> String {
+    format!("greenpark.another.p{partition}")
 }
 
 /// The letters of each enterprise, those of too many as [`OTHER`]'s.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    book::Consumed,
     fixture::{enterprise, park},
     lake::Lake,
 };
@@ -82,7 +83,10 @@ async fn letters_are_read_as_they_were_written_with_and_without_their_payloads()
     let mut table = lake.letters(&park());
     assert!(table.files().await.expect("no table").is_empty());
     let letters: Vec<Letter> = (0..7).map(|offset| letter("steel.works", offset)).collect();
-    let added = table.add(0, letters.clone(), &BOUNDS).await.expect("added");
+    let added = table
+        .add(Consumed::up_to(0, 0), letters.clone(), &BOUNDS)
+        .await
+        .expect("added");
     assert_eq!((added.letters, added.dropped), (7, 0));
     let found = all(&lake).await;
     assert_eq!(found[&enterprise("steel.works")].kept, letters);
@@ -110,28 +114,35 @@ async fn what_was_consumed_is_passed_over_by_every_writer() {
     let lake = lake();
     let (mut one, mut other) = (lake.letters(&park()), lake.letters(&park()));
     let letters: Vec<Letter> = (0..10).map(|offset| letter("steel", offset)).collect();
-    one.add(0, letters[..4].to_vec(), &BOUNDS)
+    one.add(Consumed::up_to(0, 0), letters[..4].to_vec(), &BOUNDS)
         .await
         .expect("added");
     // The other began before that, and has read further.
     let added = other
-        .add(0, letters[..8].to_vec(), &BOUNDS)
+        .add(Consumed::up_to(0, 0), letters[..8].to_vec(), &BOUNDS)
         .await
         .expect("added");
     assert_eq!(added.letters, 4);
     let added = one
-        .add(0, letters[2..].to_vec(), &BOUNDS)
+        .add(Consumed::up_to(0, 0), letters[2..].to_vec(), &BOUNDS)
         .await
         .expect("added");
     assert_eq!(added.letters, 2);
-    let added = one.add(0, letters.clone(), &BOUNDS).await.expect("added");
+    let added = one
+        .add(Consumed::up_to(0, 0), letters.clone(), &BOUNDS)
+        .await
+        .expect("added");
     assert_eq!(added, Added::default());
     // Another partition has offsets of its own.
     let mut elsewhere = letter("steel", 0);
     elsewhere.id.partition = 3;
-    let added = other.add(3, vec![elsewhere], &BOUNDS).await.expect("added");
+    let added = other
+        .add(Consumed::up_to(3, 0), vec![elsewhere], &BOUNDS)
+        .await
+        .expect("added");
     assert_eq!(added.letters, 1);
-    assert_eq!(one.next_offset(0).await.expect("readable"), 10);
+    let consumed = one.consumed().await.expect("readable");
+    assert_eq!(consumed[0].next_offset, 10);
     let found = all(&lake).await;
     assert_eq!(
         offsets(&found[&enterprise("steel")]),
@@ -144,7 +155,7 @@ async fn one_enterprises_flood_does_not_push_out_anothers_letters() {
     let lake = lake();
     let mut table = lake.letters(&park());
     table
-        .add(0, vec![letter("quiet", 0)], &BOUNDS)
+        .add(Consumed::up_to(0, 0), vec![letter("quiet", 0)], &BOUNDS)
         .await
         .expect("added");
     let (mut next, mut dropped, mut sizes) = (1, 0, Vec::new());
@@ -153,7 +164,11 @@ async fn one_enterprises_flood_does_not_push_out_anothers_letters() {
             .map(|offset| letter("loud", offset))
             .collect();
         next += size;
-        dropped += table.add(0, flood, &BOUNDS).await.expect("added").dropped;
+        dropped += table
+            .add(Consumed::up_to(0, 0), flood, &BOUNDS)
+            .await
+            .expect("added")
+            .dropped;
         sizes.push(all(&lake).await[&enterprise("loud")].kept.len());
     }
     let found = all(&lake).await;
@@ -177,7 +192,7 @@ async fn a_steady_flood_keeps_seven_eighths_of_its_bound_in_few_files() {
     let mut table = lake.letters(&park());
     for offset in 0..1_500 {
         table
-            .add(0, vec![letter("loud", offset)], &BOUNDS)
+            .add(Consumed::up_to(0, 0), vec![letter("loud", offset)], &BOUNDS)
             .await
             .expect("added");
     }
@@ -215,7 +230,10 @@ async fn of_a_park_that_has_too_much_the_one_with_the_most_gives_first() {
             });
             let letters: Vec<Letter> = letters.filter(|_| round % 4 == 0 || of == "loud").collect();
             next += many;
-            table.add(0, letters, &bounds).await.expect("added");
+            table
+                .add(Consumed::up_to(0, 0), letters, &bounds)
+                .await
+                .expect("added");
         }
     }
     let found = all(&lake).await;
@@ -233,7 +251,7 @@ async fn enterprises_that_a_sender_makes_up_share_a_home() {
     let many = ENTERPRISES_MAX as u64 + 50;
     let letters = (0..many).map(|offset| letter(&format!("e{offset}"), offset));
     table
-        .add(0, letters.collect(), &BOUNDS)
+        .add(Consumed::up_to(0, 0), letters.collect(), &BOUNDS)
         .await
         .expect("added");
     let found = all(&lake).await;
@@ -274,7 +292,7 @@ proptest! {
                 end = end.max(from + many);
                 let of = |offset: u64| if offset.is_multiple_of(4) { "one" } else { "two" };
                 let letters = (from..from + many).map(|offset| letter(of(offset), offset));
-                table.add(0, letters.collect(), &bounds).await.expect("added");
+                table.add(Consumed::up_to(0, 0), letters.collect(), &bounds).await.expect("added");
             }
             let found = all(&lake).await;
             let total: u64 = found.values().map(|of| of.kept.len() as u64 + gone(of)).sum();

@@ -19,6 +19,7 @@ use crate::{
     file::content_id,
     store::Storage,
     table::{TableFile, TableState},
+    written::commits_at,
 };
 
 /// Times that a write is begun again because another writer was there first.
@@ -88,6 +89,16 @@ impl MessagesTable {
             messages.join(&decoded);
         }
         Ok(messages)
+    }
+
+    /// How many commits the table has.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the table cannot be read.
+    pub async fn commits(&mut self) -> Result<u64, ReadError> {
+        self.follow().await?;
+        let version = self.state.as_ref().map_or(-1, |state| state.version);
+        Ok(commits_at(version))
     }
 
     /// The paths within the table and the sizes of its files.
