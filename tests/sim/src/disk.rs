@@ -43,6 +43,8 @@ struct State {
     full: u8,
     slow: u8,
     changes: u64,
+    /// Entries that were cut short.
+    damaged: Vec<String>,
 }
 
 /// The simulated disk.
@@ -70,6 +72,19 @@ fn failed(why: &'static str) -> Error {
 
 fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The entries of the log of one of the tables that are written from the log, oldest first.
+fn entries_of(state: &State, table: u8) -> Vec<String> {
+    let is_entry = |path: &&String| {
+        let from_log = path.contains("/readings/") || path.contains("/messages/");
+        from_log && path.contains("/_delta_log/") && path.ends_with(".json")
+    };
+    let entries: Vec<&String> = state.written.keys().filter(is_entry).collect();
+    let mut tables = entries.chunk_by(|a, b| folder_of(a) == folder_of(b));
+    let many = tables.clone().count().max(1);
+    let of_table = tables.nth(usize::from(table) % many).unwrap_or_default();
+    of_table.iter().map(|path| (*path).clone()).collect()
 }
 
 /// Puts into a store in memory, which never waits.
@@ -181,20 +196,83 @@ impl SimDisk {
                 _ => Some(file.bytes),
             };
             match left {
-                Some(bytes) => {
-                    keep(&self.written, &path, &bytes);
-                    keep(&self.synced, &path, &bytes);
-                    state.synced.insert(path.clone(), bytes.clone());
-                    let synced = true;
-                    state.written.insert(path, File { bytes, synced });
-                }
-                None => {
-                    state.written.remove(&path);
-                    let gone = self.written.delete(&Path::from(path)).now_or_never();
-                    gone.expect("memory does not wait")
-                        .expect("memory deletes what it has");
-                }
+                Some(bytes) => self.replace(&mut state, &path, bytes),
+                None => self.remove(&mut state, &path),
             }
+        }
+    }
+
+    /// What a power cut would leave, for a copy.
+    pub(crate) fn copy(&self) -> BTreeMap<String, Bytes> {
+        self.lock().synced.clone()
+    }
+
+    /// Puts `copy` in the place of everything.
+    pub(crate) fn restore(&self, copy: &BTreeMap<String, Bytes>) {
+        let mut state = self.lock();
+        state.damaged.clear();
+        let written: Vec<String> = state.written.keys().cloned().collect();
+        for path in written.iter().filter(|path| !copy.contains_key(*path)) {
+            self.remove(&mut state, path);
+        }
+        for (path, bytes) in copy {
+            self.replace(&mut state, path, bytes.clone());
+        }
+    }
+
+    /// Removes the newest `entries` of a table's log.
+    pub(crate) fn lose_entries(&self, table: u8, entries: u8) {
+        let mut state = self.lock();
+        let log = entries_of(&state, table);
+        for path in log.iter().rev().take(entries.into()) {
+            self.remove(&mut state, path);
+        }
+    }
+
+    /// Cuts the newest entry of a table's log short.
+    pub(crate) fn damage_entry(&self, table: u8) {
+        let mut state = self.lock();
+        if let Some(path) = entries_of(&state, table).pop()
+            && let Some(file) = state.written.get(&path)
+        {
+            let half = file.bytes.slice(..file.bytes.len() / 2);
+            self.replace(&mut state, &path, half);
+            state.damaged.push(path);
+        }
+    }
+
+    /// Moves away what was cut short.
+    pub(crate) fn move_damaged_away(&self) {
+        let mut state = self.lock();
+        for path in std::mem::take(&mut state.damaged) {
+            self.remove(&mut state, &path);
+        }
+    }
+
+    /// Whether an entry is cut short, so that its table cannot be read.
+    pub(crate) fn is_damaged(&self) -> bool {
+        !self.lock().damaged.is_empty()
+    }
+
+    fn replace(&self, state: &mut State, path: &str, bytes: Bytes) {
+        state.changes += 1;
+        keep(&self.written, path, &bytes);
+        keep(&self.synced, path, &bytes);
+        state.synced.insert(path.to_owned(), bytes.clone());
+        let synced = true;
+        state
+            .written
+            .insert(path.to_owned(), File { bytes, synced });
+    }
+
+    fn remove(&self, state: &mut State, path: &str) {
+        state.changes += 1;
+        state.written.remove(path);
+        state.synced.remove(path);
+        for store in [&self.written, &self.synced] {
+            // What was never synced is in one of them only.
+            let gone = store.delete(&Path::from(path)).now_or_never();
+            drop(gone.expect("memory does not wait"));
         }
     }
 

@@ -38,9 +38,10 @@ enum Trouble {
     Log,
     Time,
     Strangers,
+    Copies,
 }
 
-const TROUBLES: [Trouble; 9] = [
+const TROUBLES: [Trouble; 10] = [
     Trouble::Network,
     Trouble::Ingest,
     Trouble::Processor,
@@ -50,6 +51,7 @@ const TROUBLES: [Trouble; 9] = [
     Trouble::Log,
     Trouble::Time,
     Trouble::Strangers,
+    Trouble::Copies,
 ];
 
 fn gateway(random: &mut Random) -> u8 {
@@ -145,6 +147,21 @@ fn trouble(kind: Trouble, random: &mut Random) -> Op {
         },
         Trouble::Strangers => Op::Foreign {
             park: gateway(random),
+        },
+        Trouble::Copies => copy_trouble(random),
+    }
+}
+
+fn copy_trouble(random: &mut Random) -> Op {
+    let table = random.few(8);
+    match random.below(6) {
+        0 => Op::CopyLake,
+        1 => Op::RestoreLake,
+        2 => Op::DamageEntry { table },
+        3 => Op::MoveDamagedAway,
+        _ => Op::LoseEntries {
+            table,
+            entries: 1 + random.few(3),
         },
     }
 }

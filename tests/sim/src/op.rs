@@ -156,6 +156,24 @@ pub enum Op {
     PauseLog,
     /// Appends go on.
     ResumeLog,
+    /// Somebody copies the lake, as it would be after a power cut.
+    CopyLake,
+    /// Everything of the lake stops, and the copy takes its place, if there is one.
+    RestoreLake,
+    /// Everything of the lake stops, and the newest entries of a table are gone.
+    LoseEntries {
+        /// Which table.
+        table: u8,
+        /// How many.
+        entries: u8,
+    },
+    /// Everything of the lake stops, and half of the newest entry of a table is gone.
+    DamageEntry {
+        /// Which table.
+        table: u8,
+    },
+    /// The operator moves away every damaged entry.
+    MoveDamagedAway,
     /// Another producer appends a record that is none of ours.
     Foreign {
         /// To which park's partition.
@@ -174,6 +192,9 @@ impl Op {
                 | Self::Disk { .. }
                 | Self::Full { .. }
                 | Self::Log { .. }
+                | Self::RestoreLake
+                | Self::LoseEntries { .. }
+                | Self::DamageEntry { .. }
         )
     }
 }

@@ -97,6 +97,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// No more faults: gateways resend, a processor runs, days pass, until nothing is left to do.
 fn come_to_rest(world: &mut World) -> Result<Seen, Violation> {
     world.tell("quiet");
+    world.move_damaged_away();
     world.disk.heal();
     world.queue.heal();
     world.look_again();

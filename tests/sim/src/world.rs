@@ -1,7 +1,13 @@
 //! The machine, the gateways and the log, and what each [`Op`] does to them.
 
-use std::{collections::BTreeSet, error::Error, fmt::Write as _, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    fmt::Write as _,
+    sync::Arc,
+};
 
+use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 use greenpark_ingest::{DecodeSettings, Metrics, Pipeline};
 use greenpark_log::{ContentType, Headers, Record, Topic};
@@ -48,6 +54,10 @@ pub(crate) struct World {
     kept: BTreeSet<Id>,
     kept_messages: ByPark,
     poison: u32,
+    /// A copy of the lake.
+    copy: Option<BTreeMap<String, Bytes>>,
+    /// Whether the lake lost what the log has, and reads it again.
+    is_restored: bool,
     /// Whether nothing happened by which a record may be read again.
     pub(crate) calm: bool,
     /// Processors so far.
@@ -90,6 +100,8 @@ impl World {
             kept: BTreeSet::new(),
             kept_messages: ByPark::new(),
             poison: 0,
+            copy: None,
+            is_restored: false,
             calm: true,
             started: 0,
             trace: String::new(),
@@ -147,6 +159,11 @@ impl World {
             Op::PauseLog => self.queue.log.pause(),
             Op::ResumeLog => self.queue.log.resume(),
             Op::Foreign { park } => self.foreign(park),
+            Op::CopyLake
+            | Op::RestoreLake
+            | Op::LoseEntries { .. }
+            | Op::DamageEntry { .. }
+            | Op::MoveDamagedAway => self.at_lake(op),
         }
         self.check().map(|_| ())
     }
@@ -187,6 +204,42 @@ impl World {
             Op::Cut { gateway } => self.gateways[usize::from(gateway)].cut(),
             _ => {}
         }
+    }
+
+    fn at_lake(&mut self, op: Op) {
+        match op {
+            Op::CopyLake if !self.disk.is_damaged() => self.copy = Some(self.disk.copy()),
+            Op::MoveDamagedAway => self.move_damaged_away(),
+            Op::RestoreLake => {
+                if let Some(copy) = self.copy.clone() {
+                    self.stop_lake();
+                    self.disk.restore(&copy);
+                }
+            }
+            Op::LoseEntries { table, entries } if !self.disk.is_damaged() => {
+                self.stop_lake();
+                self.disk.lose_entries(table, entries);
+            }
+            Op::DamageEntry { table } if !self.disk.is_damaged() => {
+                self.stop_lake();
+                self.disk.damage_entry(table);
+            }
+            _ => {}
+        }
+    }
+
+    /// Nobody writes, and what was seen of the lake may not be there any more.
+    fn stop_lake(&mut self) {
+        (self.processor, self.zombie) = (None, None);
+        self.is_restored = true;
+        self.running.forget();
+        self.durable.forget();
+        self.published.clear();
+    }
+
+    /// Moves away every damaged entry.
+    pub(crate) fn move_damaged_away(&mut self) {
+        self.disk.move_damaged_away();
     }
 
     fn kill_ingest(&mut self) {
@@ -315,6 +368,9 @@ impl World {
     /// Checks the log, and the lake from both sides where it has changed.
     pub(crate) fn check(&mut self) -> Result<Option<Seen>, Violation> {
         self.oracle.read_log(&self.queue)?;
+        if self.disk.is_damaged() {
+            return Ok(None);
+        }
         let changed = self.looked_at != Some(self.disk.changes());
         let mut seen = None;
         if changed {
@@ -329,6 +385,10 @@ impl World {
             let durable = self.wait_for(|world| world.durable.look(&world.oracle).boxed())?;
             (self.kept, seen) = (durable.readings, Some(running));
             self.kept_messages = durable.messages;
+        }
+        if self.is_restored {
+            // The account at the end says whether all of it came back.
+            return Ok(seen);
         }
         let numbers = self.oracle.numbers_committed(&self.queue);
         if !holds(&self.kept_messages, &numbers) {
