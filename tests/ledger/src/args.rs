@@ -42,6 +42,10 @@ pub struct Args {
     /// Gateways believe receipts alone, and not what a broker acknowledges; then Mosquitto is killed, too.
     #[arg(long)]
     pub receipts: bool,
+    /// How often something is restored from an older copy, lost or damaged: the lake, the log, an entry, a file. A log
+    /// in Kafka behind Mosquitto needs --receipts with it, for what Mosquitto acknowledged the log may not have had.
+    #[arg(long, value_name = "TIMES", default_value_t = 0)]
+    pub restores: u32,
     /// Only kills at random moments, as where there is no strace.
     #[arg(long)]
     pub random_only: bool,

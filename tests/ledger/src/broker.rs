@@ -99,6 +99,20 @@ impl Running {
         self.run(&mut Command::new(self.scripts.join("stop.sh")))
     }
 
+    /// Does `work` on the data of a Kafka that stands still.
+    ///
+    /// # Errors
+    /// It does not stop or start, or the work fails.
+    pub fn at_rest(
+        &mut self,
+        work: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.restarts.0 += 1;
+        self.down()?;
+        work(&self.folder.join("data"))?;
+        self.up()
+    }
+
     /// Stops it and starts it on its folder.
     ///
     /// # Errors

@@ -13,8 +13,9 @@ use crate::{
     books::{Books, SealedDay},
     gateway::{Record, number},
     letters::Archived,
+    losses::Losses,
     packets::EPOCH,
-    plan::{self, Message, Named, Plan},
+    plan::{self, Message, Missing, Named, Plan},
 };
 
 /// Examples that a finding keeps.
@@ -102,8 +103,32 @@ impl Verdict {
     }
 }
 
+/// What gateways were told, and what was truly lost of it.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// What was sent.
+    pub plan: Plan,
+    /// What was acknowledged.
+    pub records: &'a [Record],
+    /// What no part held any more when one was lost.
+    pub losses: &'a Losses,
+    /// What of it did not come again.
+    pub missing: Missing,
+}
+
+impl Told<'_> {
+    /// Days of enterprises of which something is missing.
+    fn days_missing(&self) -> impl Iterator<Item = (String, CivilDay)> {
+        self.missing.serials().map(|serial| {
+            let place = self.plan.place(serial);
+            (plan::enterprise(place.line), Instant(place.at).day())
+        })
+    }
+}
+
 /// Holds the sealed rows against what gateways were told.
-pub fn rows(plan: Plan, records: &[Record], books: &Books, verdict: &mut Verdict) {
+pub fn rows(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
+    let plan = told.plan;
     let readings = plan.readings() as usize;
     let mut seen = vec![0u8; 2 * readings];
     for ((enterprise, day), sealed) in &books.sealed {
@@ -118,9 +143,9 @@ pub fn rows(plan: Plan, records: &[Record], books: &Books, verdict: &mut Verdict
         for (key, span) in sealed.rows.spans() {
             for row in span {
                 let (at, value) = (sealed.rows.instants[row], sealed.rows.values[row]);
-                let told = || format!("{enterprise} {} at {at}: {value}", key.series.meter);
+                let name = || format!("{enterprise} {} at {at}: {value}", key.series.meter);
                 let Some(named) = plan.named(value) else {
-                    verdict.note("phantom", told);
+                    verdict.note("phantom", name);
                     continue;
                 };
                 let (Named::First(serial) | Named::Correction(serial)) = named;
@@ -134,26 +159,36 @@ pub fn rows(plan: Plan, records: &[Record], books: &Books, verdict: &mut Verdict
                         == plan.ticket(serial).as_deref()
                     && Instant(at).day() == *day;
                 if !belongs {
-                    verdict.note("phantom", told);
+                    verdict.note("phantom", name);
                     continue;
                 }
                 let first = matches!(named, Named::First(_));
-                if sealed.rows.superseded[row] != plan.is_superseded(named) {
-                    let says = sealed.rows.superseded[row];
-                    verdict.note("order", || format!("{} superseded: {says}", told()));
+                let says = sealed.rows.superseded[row];
+                if says == (plan.in_force(serial, &told.missing) == Some(named)) {
+                    verdict.note("order", || format!("{} superseded: {says}", name()));
                 }
                 let at = serial as usize + if first { 0 } else { readings };
                 seen[at] = seen[at].saturating_add(1);
                 if seen[at] > 1 {
-                    verdict.note("duplicate", told);
+                    verdict.note("duplicate", name);
                 }
             }
         }
     }
-    for (line, record) in (0..).zip(records) {
-        for (&message, &acknowledged) in record.messages.iter().zip(&record.acknowledged) {
+    acknowledged(told, &seen, verdict);
+}
+
+/// What was acknowledged and is not lost is among the rows that were `seen`: first values, then corrections.
+fn acknowledged(told: &Told<'_>, seen: &[u8], verdict: &mut Verdict) {
+    let (plan, readings) = (told.plan, told.plan.readings() as usize);
+    for (line, record) in (0..).zip(told.records) {
+        let each = record.messages.iter().zip(&record.acknowledged);
+        for (at, (&message, &acknowledged)) in each.enumerate() {
             if !acknowledged {
                 verdict.note("unfinished", || format!("gateway {line}: {message:?}"));
+                continue;
+            }
+            if told.losses.is_gone(line, at) {
                 continue;
             }
             let corrected = match message {
@@ -174,11 +209,13 @@ pub fn rows(plan: Plan, records: &[Record], books: &Books, verdict: &mut Verdict
 }
 
 /// Undecodable payloads that were acknowledged are dead letters.
-pub fn letters(records: &[Record], found: &BTreeSet<(u64, u64)>, verdict: &mut Verdict) {
-    for (line, record) in (0..).zip(records) {
-        for (&message, &acknowledged) in record.messages.iter().zip(&record.acknowledged) {
+pub fn letters(told: &Told<'_>, found: &BTreeSet<(u64, u64)>, verdict: &mut Verdict) {
+    for (line, record) in (0..).zip(told.records) {
+        let each = record.messages.iter().zip(&record.acknowledged);
+        for (at, (&message, &acknowledged)) in each.enumerate() {
             if let Message::Poison(nth) = message
                 && acknowledged
+                && !told.losses.is_gone(line, at)
                 && !found.contains(&(line, nth))
             {
                 verdict.note("dead-letter", || plan::poison(line, nth));
@@ -188,19 +225,21 @@ pub fn letters(records: &[Record], found: &BTreeSet<(u64, u64)>, verdict: &mut V
 }
 
 /// They are in the lake, too, and no letter of the log is there twice.
-pub fn archived(records: &[Record], archived: &Archived, verdict: &mut Verdict) {
-    letters(records, &archived.names, verdict);
+pub fn archived(told: &Told<'_>, archived: &Archived, verdict: &mut Verdict) {
+    letters(told, &archived.names, verdict);
     for double in &archived.doubles {
         verdict.note("dead-letter", || format!("{double} is in the lake twice"));
     }
 }
 
-/// The lake knows every message that was acknowledged, by its number, and none that was not sent.
-pub fn messages(records: &[Record], books: &Books, verdict: &mut Verdict) {
-    for (line, record) in records.iter().enumerate() {
+/// The lake knows every message that was acknowledged, by its number, and none that was not sent: what is gone is
+/// missing among them.
+pub fn messages(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
+    for (line, record) in (0..).zip(told.records) {
         let known = books.messages.get(&(format!("g{line}"), EPOCH));
         for (at, _) in record.acknowledged.iter().enumerate().filter(|(_, a)| **a) {
-            if !known.is_some_and(|known| known.contains(number(at))) {
+            let is_lost = told.losses.is_gone(line, at) || told.losses.is_nameless(line, at);
+            if !is_lost && !known.is_some_and(|known| known.contains(number(at))) {
                 verdict.note("message", || format!("g{line}: {} is missing", number(at)));
             }
         }
@@ -217,9 +256,13 @@ pub fn messages(records: &[Record], books: &Books, verdict: &mut Verdict) {
 }
 
 /// The totals in force are the oracle's, to the millionth.
-pub fn totals(plan: Plan, books: &Books, verdict: &mut Verdict) {
+pub fn totals(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
+    let plan = told.plan;
     let mut expected: BTreeMap<(String, CivilDay), i128> = BTreeMap::new();
     for serial in 0..plan.readings() {
+        let Some(value) = plan.counts(serial, &told.missing) else {
+            continue;
+        };
         let place = plan.place(serial);
         let key = (
             plan::meter(place.line, place.meter),
@@ -227,19 +270,19 @@ pub fn totals(plan: Plan, books: &Books, verdict: &mut Verdict) {
         );
         // Of what does not add up, how many readings there are.
         *expected.entry(key).or_default() += match plan::adds(place.line, place.meter) {
-            true => i128::from(plan.counts(serial)),
+            true => i128::from(value),
             false => 1,
         };
     }
     for row in books.totals.iter().filter(|row| !row.is_repeats()) {
         let key = (row.series.meter.to_string(), row.day);
         let sum = expected.remove(&key);
-        let told = match row.series.kind {
+        let says = match row.series.kind {
             Kind::Interval | Kind::Event => row.fold.within.0,
             _ => i128::from(row.fold.readings),
         };
-        if sum != Some(told) {
-            verdict.note("day-total", || format!("{key:?}: {told} for {sum:?}"));
+        if sum != Some(says) {
+            verdict.note("day-total", || format!("{key:?}: {says} for {sum:?}"));
         }
     }
     for (key, sum) in expected {
@@ -249,10 +292,11 @@ pub fn totals(plan: Plan, books: &Books, verdict: &mut Verdict) {
 
 /// Column chunks are those of a run without faults. Footers are not compared: they hold the revision, the
 /// offsets in the log and the count of repeats, which faults rightly change. Nor is what is said of late readings:
-/// when they were received, and what was the newest instant then.
-pub fn bytes(books: &Books, calm: &Books, verdict: &mut Verdict) {
+/// when they were received, and what was the newest instant then. Nor are days of which something was truly lost.
+pub fn bytes(told: &Told<'_>, books: &Books, calm: &Books, verdict: &mut Verdict) {
     let keys: BTreeSet<_> = books.sealed.keys().chain(calm.sealed.keys()).collect();
-    for key in keys {
+    let missing: BTreeSet<_> = told.days_missing().collect();
+    for key in keys.into_iter().filter(|key| !missing.contains(*key)) {
         let chunks = |books: &Books| books.sealed.get(key).and_then(SealedDay::chunks);
         if chunks(books) != chunks(calm) {
             verdict.note("sealed-bytes", || format!("{} {}", key.0, key.1));
@@ -262,18 +306,21 @@ pub fn bytes(books: &Books, calm: &Books, verdict: &mut Verdict) {
 
 /// The electricity that each enterprise used in each year, in millionths, with its readings: the oracle of the answers.
 #[must_use]
-pub fn years(plan: Plan) -> BTreeMap<(String, i16), (i128, u64)> {
+pub fn years(plan: Plan, missing: &Missing) -> BTreeMap<(String, i16), (i128, u64)> {
     let mut years: BTreeMap<_, (i128, u64)> = BTreeMap::new();
     for serial in 0..plan.readings() {
         let place = plan.place(serial);
-        if !plan::adds(place.line, place.meter) {
+        let Some(value) = plan
+            .counts(serial, missing)
+            .filter(|_| plan::adds(place.line, place.meter))
+        else {
             continue;
-        }
+        };
         let (park, enterprise) = (plan::park(place.line), plan::enterprise(place.line));
         let year = Instant(place.at).day().year();
         let name = format!("parks/{park}/enterprises/{enterprise}");
         let sum = years.entry((name, year)).or_default();
-        sum.0 += i128::from(plan.counts(serial));
+        sum.0 += i128::from(value);
         sum.1 += 1;
     }
     years

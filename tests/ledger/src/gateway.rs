@@ -151,6 +151,12 @@ impl Gateway {
         }
     }
 
+    /// What it was told so far, for who looks meanwhile.
+    #[must_use]
+    pub fn record(&self) -> Arc<Mutex<Record>> {
+        Arc::clone(&self.record)
+    }
+
     /// Sends until everything is acknowledged or the valve says stop; then what was acknowledged.
     #[must_use]
     pub fn run(mut self) -> Record {

@@ -1,8 +1,13 @@
 //! Which undecodable payloads are in the dead-letter topic, and in the lake.
 
-use std::{collections::BTreeSet, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use greenpark_archive::{lake::Lake, letters::Payloads};
 use greenpark_log::embedded::{EmbeddedLog, Settings};
 
@@ -56,6 +61,33 @@ pub fn kafka(jars: &str, brokers: &str) -> anyhow::Result<Vec<u8>> {
         "no dead letter was read from Kafka"
     );
     Ok(output.stdout)
+}
+
+/// The class path of the Kafka that the script fetched.
+///
+/// # Errors
+/// There is none.
+pub fn jars(sources: &Path) -> anyhow::Result<String> {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let cache = cache
+        .or_else(home)
+        .context("HOME is not set")?
+        .join("greenpark/kafka");
+    let pom = fs::read_to_string(sources.join("deploy/kafka/pom.xml"))?;
+    let version = pom
+        .split("<kafka.version>")
+        .nth(1)
+        .and_then(|rest| rest.split('<').next());
+    let version = version.context("the pom names no version")?;
+    for entry in fs::read_dir(&cache)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&format!("{version}-")) {
+            return Ok(format!("{}/*", path.display()));
+        }
+    }
+    anyhow::bail!("no Kafka {version} in {}", cache.display())
 }
 
 /// The dead letters of a lake.

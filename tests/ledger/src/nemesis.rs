@@ -11,9 +11,10 @@ use anyhow::Context as _;
 use rustix::process::Signal;
 
 use crate::{
-    gateway::{Valve, WHOLE},
+    gateway::WHOLE,
     process::{End, Process, Wound},
     progress::Progress,
+    restore::Operator,
     schedule::{Broker, Fault, Link, Part},
     site::Site,
     wait,
@@ -72,9 +73,10 @@ impl Done {
 pub fn run(
     site: &mut Site,
     faults: &[Fault],
-    valve: &Valve,
+    operator: &mut Operator<'_>,
     progress: &mut Progress,
 ) -> anyhow::Result<Done> {
+    let valve = operator.valve;
     // Gateways are held to a trickle, so that every fault meets messages on their way.
     let (target, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let step = WHOLE / (faults.len() as u64 + 1) / STEPS + 1;
@@ -87,7 +89,7 @@ pub fn run(
                 wait::pause(STEP);
             }
         });
-        let done = perform_all(site, faults, (valve, &target), progress);
+        let done = perform_all(site, faults, (operator, &target), progress);
         over.store(true, Ordering::Relaxed);
         done
     })
@@ -96,7 +98,7 @@ pub fn run(
 fn perform_all(
     site: &mut Site,
     faults: &[Fault],
-    (valve, target): (&Valve, &AtomicU64),
+    (operator, target): (&mut Operator<'_>, &AtomicU64),
     progress: &mut Progress,
 ) -> anyhow::Result<Done> {
     let mut done = Done::default();
@@ -104,12 +106,12 @@ fn perform_all(
     for (nth, &fault) in faults.iter().enumerate() {
         let share = WHOLE * (nth as u64 + 1) / (faults.len() as u64 + 1);
         let open = || target.store(share, Ordering::Relaxed);
-        let told = perform(site, fault, &mut done, open)
+        let told = perform(site, fault, (&mut done, operator), open)
             .with_context(|| format!("fault {}: {fault}", nth + 1))?;
         let seconds = began.elapsed().as_secs_f64();
         done.lines
             .push(format!("{:>4}  {seconds:>8.1} s  {fault}{told}", nth + 1));
-        let acknowledged = valve.acknowledged.load(Ordering::Relaxed);
+        let acknowledged = operator.valve.acknowledged.load(Ordering::Relaxed);
         progress.tell(
             nth + 1,
             &format!("{acknowledged} messages acknowledged, {fault}{told}"),
@@ -121,10 +123,21 @@ fn perform_all(
 fn perform(
     site: &mut Site,
     fault: Fault,
-    done: &mut Done,
+    (done, operator): (&mut Done, &mut Operator<'_>),
     open: impl Fn(),
 ) -> anyhow::Result<&'static str> {
     match fault {
+        Fault::Copy => {
+            open();
+            operator.copy(site)?;
+            Ok("")
+        }
+        Fault::Restore(what) => {
+            open();
+            let told = operator.restore(site, what)?;
+            *done.others.entry(what.to_string()).or_default() += 1;
+            Ok(told)
+        }
         Fault::Kill(part, ms) => {
             site.ensure(None)?;
             open();
@@ -170,7 +183,7 @@ fn disturb(site: &mut Site, fault: Fault, open: impl Fn()) -> anyhow::Result<&'s
     open();
     wait::pause(CALM);
     match fault {
-        Fault::Kill(..) | Fault::DieAt(..) => {}
+        Fault::Kill(..) | Fault::DieAt(..) | Fault::Copy | Fault::Restore(_) => {}
         Fault::Freeze(part, ms) => freeze(site.part(part)?, Duration::from_millis(ms)),
         Fault::Zombie => zombie(site)?,
         Fault::Stall(link, ms) => proxy(site, link)?.hold(Duration::from_millis(ms)),

@@ -5,10 +5,12 @@
 //! `readings + serial + 1`, must count, and its forerunner must be kept as superseded. Every second correction is
 //! taken back: the first value is sent once more, must count, and the correction is superseded.
 //!
+//! What was truly lost with a log is [`Missing`]; of what is left, what was sent last counts.
+//!
 //! The second meter of a gateway weighs two loads at each moment, which only their tickets tell apart. The last
 //! one is a counter of the day, or a register whose values may fall: what it has used is no sum.
 
-use std::io::Write as _;
+use std::{collections::BTreeSet, io::Write as _};
 
 use greenpark_model::{day::CivilDay, limits::MICRO, reading::Kind};
 
@@ -60,6 +62,35 @@ pub enum Named {
     First(u64),
     /// The correction of reading `0`.
     Correction(u64),
+}
+
+/// What was truly lost with a log, by reading.
+#[derive(Debug, Clone, Default)]
+pub struct Missing {
+    /// Readings whose first value is.
+    pub first: BTreeSet<u64>,
+    /// Those whose correction is.
+    pub corrections: BTreeSet<u64>,
+    /// Those whose first value is where it came once more.
+    pub restored: BTreeSet<u64>,
+}
+
+impl Missing {
+    /// Adds what a message of `line` holds.
+    pub fn add(&mut self, plan: Plan, line: u64, message: Message) {
+        self.first.extend(plan.serials(line, message));
+        match message {
+            Message::Correction(serial) => drop(self.corrections.insert(serial)),
+            Message::Restored(serial) => drop(self.restored.insert(serial)),
+            Message::Batch(_) | Message::Poison(_) => {}
+        }
+    }
+
+    /// Every reading of which something is missing.
+    pub fn serials(&self) -> impl Iterator<Item = u64> {
+        let later = self.corrections.iter().chain(&self.restored);
+        self.first.iter().chain(later).copied()
+    }
 }
 
 /// A message of a gateway.
@@ -208,12 +239,16 @@ impl Plan {
         serial % CORRECTED_EVERY == 7
     }
 
-    /// Whether another value of the same reading counts instead.
+    /// Which value of reading `serial` counts where `missing` did not come; `None` where none came.
     #[must_use]
-    pub fn is_superseded(self, named: Named) -> bool {
-        match named {
-            Named::First(serial) => self.is_corrected(serial) && !self.is_restored(serial),
-            Named::Correction(serial) => self.is_restored(serial),
+    pub fn in_force(self, serial: u64, missing: &Missing) -> Option<Named> {
+        let first = !missing.first.contains(&serial);
+        let corrected = self.is_corrected(serial) && !missing.corrections.contains(&serial);
+        let restored = self.is_restored(serial) && !missing.restored.contains(&serial);
+        match (first, corrected, restored) {
+            (_, _, true) | (true, false, _) => Some(Named::First(serial)),
+            (_, true, false) => Some(Named::Correction(serial)),
+            (false, false, false) => None,
         }
     }
 
@@ -223,14 +258,13 @@ impl Plan {
         (self.readings + serial + 1) as i64
     }
 
-    /// The value that counts of `serial`, in millionths.
+    /// The value that counts of `serial`, in millionths, where `missing` did not come; `None` where none came.
     #[must_use]
-    pub fn counts(self, serial: u64) -> i64 {
-        if self.is_corrected(serial) && !self.is_restored(serial) {
-            self.corrected(serial)
-        } else {
-            (serial + 1) as i64
-        }
+    pub fn counts(self, serial: u64, missing: &Missing) -> Option<i64> {
+        self.in_force(serial, missing).map(|named| match named {
+            Named::First(serial) => (serial + 1) as i64,
+            Named::Correction(serial) => self.corrected(serial),
+        })
     }
 
     /// What a stored value names; `None` for one that was never sent.
@@ -329,8 +363,6 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
@@ -353,6 +385,32 @@ mod tests {
             });
             assert!(sent.eq(0..readings));
         }
+    }
+
+    #[test]
+    fn what_was_sent_last_of_what_is_left_counts() {
+        let plan = Plan::new(1_000);
+        // Reading 7 is restored, reading 506 corrected alone.
+        let [first, corrected] = [Named::First(7), Named::Correction(7)];
+        let of = |gone: &[Message]| {
+            let mut missing = Missing::default();
+            gone.iter()
+                .for_each(|message| missing.add(plan, 0, *message));
+            plan.in_force(7, &missing)
+        };
+        assert_eq!(of(&[]), Some(first));
+        assert_eq!(of(&[Message::Restored(7)]), Some(corrected));
+        assert_eq!(
+            of(&[Message::Batch(7), Message::Restored(7)]),
+            Some(corrected)
+        );
+        let later = [Message::Correction(7), Message::Restored(7)];
+        assert_eq!(of(&later), Some(first));
+        assert_eq!(of(&[later[0], later[1], Message::Batch(7)]), None);
+        assert_eq!(
+            plan.counts(506, &Missing::default()),
+            Some(plan.corrected(506))
+        );
     }
 
     #[test]

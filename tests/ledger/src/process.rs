@@ -1,7 +1,8 @@
 //! A process under test: started, killed at a moment or at a system call, stopped and continued.
 
 use std::{
-    fs::File,
+    fs::{self, File},
+    io,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -110,6 +111,27 @@ impl Process {
         self.child = Some(started.with_context(|| format!("start {}", self.name))?);
         self.started += 1;
         Ok(())
+    }
+
+    /// All that it has said so far.
+    ///
+    /// # Errors
+    /// Its output cannot be read.
+    pub fn said(&self) -> io::Result<String> {
+        let said = fs::read(&self.output)?;
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// Starts it, if it does not run.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.end();
+        match self.is_up() {
+            true => Ok(()),
+            false => self.start(Wound::None),
+        }
     }
 
     /// Whether it runs; notes it if it has ended.

@@ -14,6 +14,7 @@ use crate::{
     args::{Args, Front, Log},
     check::{NAMES, Verdict},
     gateway::{Belief, Record, Valve},
+    losses::Losses,
     nemesis::Done,
     schedule::Means,
     site::Site,
@@ -28,6 +29,10 @@ pub struct Told<'a> {
     pub means: Means,
     /// What was done.
     pub done: &'a Done,
+    /// What no part held any more when one was lost.
+    pub losses: &'a Losses,
+    /// How often a lake refused a log and adopted it.
+    pub adopted: u32,
     /// What was found.
     pub verdict: &'a Verdict,
     /// What gateways were told.
@@ -129,12 +134,33 @@ fn head(told: &Told<'_>, text: &mut String) {
         "| kills of Greenpark's processes | {} |",
         told.done.total()
     );
+    lost(told, text);
     line!(text, "| took | {} s |", told.took.as_secs());
     if !told.means.points {
         line!(text, "\nNo strace here: kills at random moments only.");
     }
     if !told.means.disk {
         line!(text, "\nNo disk could be mounted here: no full disk.");
+    }
+}
+
+/// What was lost with parts that were restored.
+fn lost(told: &Told<'_>, text: &mut String) {
+    if told.args.restores > 0 {
+        let (gone, nameless) = (told.losses.gone(), told.losses.nameless());
+        line!(
+            text,
+            "| messages that no part held any more, and that are named as missing | {gone} |"
+        );
+        line!(
+            text,
+            "| messages whose readings are held and whose number was lost with the log | {nameless} |"
+        );
+        line!(
+            text,
+            "| logs that were refused and adopted | {} |",
+            told.adopted
+        );
     }
 }
 

@@ -19,11 +19,14 @@ use crate::{
     books::{self, Books},
     check::{self, Verdict},
     gateway::{Belief, Gateway, Record, Valve, WHOLE},
-    letters, nemesis,
-    plan::{LINES, Plan},
+    letters,
+    losses::Records,
+    nemesis,
+    plan::{LINES, Missing, Plan},
     process,
     progress::Progress,
     report::{self, Told},
+    restore::Operator,
     schedule::{Means, schedule},
     site::{self, Form, Site},
     wait,
@@ -52,20 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
         .sources
         .clone()
         .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
-    let mosquitto = args.front() == Front::Mosquitto;
-    ensure!(
-        args.log == Log::Kafka || !mosquitto,
-        "--front mosquitto goes with --log kafka"
-    );
-    let points = !args.random_only && process::can_inject();
-    let means = Means {
-        log: args.log,
-        mosquitto,
-        receipts: args.receipts,
-        points,
-        disk: site::can_mount(),
-        partition_ms: args.partition.saturating_mul(1_000),
-    };
+    let means = means(args)?;
     let faults = schedule(args.seed, args.kills, means);
     let plan = Plan::new(args.readings);
     let runtime = Runtime::new()?;
@@ -74,30 +64,38 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
         greenpark: &greenpark,
         sources: &sources,
         log: args.log,
-        mosquitto,
+        mosquitto: means.mosquitto,
         disk: means.disk,
     };
     let mut site = Site::new(&fresh(&folder, "faults")?, form)?;
     site.open()?;
-    let (valve, gateways) = gateways(plan, Belief::of(args), args.seed, &site);
-    let done = nemesis::run(&mut site, &faults, &valve, &mut progress)?;
+    let (valve, gateways, now) = gateways(plan, Belief::of(args), args.seed, &site);
+    let mut operator = Operator::new(plan, &now, &valve, &runtime);
+    let done = nemesis::run(&mut site, &faults, &mut operator, &mut progress)?;
+    let (losses, adopted) = (operator.losses, operator.adopted);
     progress.stage("the nemesis rests: draining and sealing");
     let mut verdict = Verdict::new();
     let records = rest(&mut site, (&valve, gateways), plan, &runtime, &mut verdict)?;
     progress.stage("checking");
-    answers(plan, &site, &runtime, &mut verdict);
-    let dead = dead_letters(&mut site, &sources, &runtime)?;
-    let books = runtime.block_on(books::read(&site.lake()))?;
-    check::rows(plan, &records, &books, &mut verdict);
-    check::messages(&records, &books, &mut verdict);
-    check::totals(plan, &books, &mut verdict);
-    check::letters(&records, &letters::names(&dead), &mut verdict);
-    let archived = runtime.block_on(letters::archived(&site.lake()))?;
-    check::archived(&records, &archived, &mut verdict);
+    let mut held = check::Told {
+        plan,
+        records: &records,
+        losses: &losses,
+        missing: Missing::default(),
+    };
+    let books = examine(
+        &mut site,
+        &sources,
+        (&mut held, adopted),
+        &runtime,
+        &mut verdict,
+    )?;
     progress.stage("the same readings without faults");
     let calm = calm(plan, args.seed, &fresh(&folder, "calm")?, form, &runtime)?;
-    check::bytes(&books, &calm, &mut verdict);
+    check::bytes(&held, &books, &calm, &mut verdict);
     let told = Told {
+        losses: &losses,
+        adopted,
         args,
         means,
         done: &done,
@@ -109,6 +107,29 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
     };
     report::write(&told)?;
     Ok(verdict)
+}
+
+/// What the command line asks for and the place allows.
+fn means(args: &Args) -> anyhow::Result<Means> {
+    let mosquitto = args.front() == Front::Mosquitto;
+    ensure!(
+        args.log == Log::Kafka || !mosquitto,
+        "--front mosquitto goes with --log kafka"
+    );
+    ensure!(
+        args.restores == 0 || args.receipts || !mosquitto,
+        "--restores behind Mosquitto goes with --receipts"
+    );
+    let points = !args.random_only && process::can_inject();
+    Ok(Means {
+        log: args.log,
+        mosquitto,
+        receipts: args.receipts,
+        points,
+        disk: site::can_mount(),
+        partition_ms: args.partition.saturating_mul(1_000),
+        restores: args.restores,
+    })
 }
 
 fn binary(args: &Args) -> anyhow::Result<PathBuf> {
@@ -138,14 +159,16 @@ fn gateways(
     belief: Belief,
     seed: u64,
     site: &Site,
-) -> (Arc<Valve>, Vec<JoinHandle<Record>>) {
+) -> (Arc<Valve>, Vec<JoinHandle<Record>>, Records) {
     let valve = Arc::new(Valve::default());
+    let mut records = Records::new();
     let start = |line| {
         let gateway = Gateway::new(plan, (line, belief), seed, site.mqtt, Arc::clone(&valve));
+        records.push(gateway.record());
         thread::spawn(move || gateway.run())
     };
     let gateways = (0..LINES).map(start).collect();
-    (valve, gateways)
+    (valve, gateways, records)
 }
 
 /// Everything runs unharmed until all is acknowledged and every day is sealed, or patience ends.
@@ -190,9 +213,37 @@ fn rest(
     Ok(records)
 }
 
+/// Holds what rests and what is answered against what gateways were told; returns what rests. A log was adopted so
+/// often.
+fn examine(
+    site: &mut Site,
+    sources: &Path,
+    (told, adopted): (&mut check::Told<'_>, u32),
+    runtime: &Runtime,
+    verdict: &mut Verdict,
+) -> anyhow::Result<Books> {
+    // What stops writes what still waits.
+    let dead = dead_letters(site, sources, runtime)?;
+    let books = runtime.block_on(books::read(&site.lake()))?;
+    told.missing = told.losses.missing(told.plan, told.records, &books);
+    site.ensure(None)?;
+    answers(told, site, runtime, verdict);
+    site.halt()?;
+    check::rows(told, &books, verdict);
+    check::messages(told, &books, verdict);
+    check::totals(told, &books, verdict);
+    let archived = runtime.block_on(letters::archived(&site.lake()))?;
+    // A log that came in the place of a lost one has only what came since; the lake has them all.
+    if adopted == 0 {
+        check::letters(told, &letters::names(&dead), verdict);
+    }
+    check::archived(told, &archived, verdict);
+    Ok(books)
+}
+
 /// What the service answers is the oracle's.
-fn answers(plan: Plan, site: &Site, runtime: &Runtime, verdict: &mut Verdict) {
-    for ((name, year), (micro, readings)) in check::years(plan) {
+fn answers(told: &check::Told<'_>, site: &Site, runtime: &Runtime, verdict: &mut Verdict) {
+    for ((name, year), (micro, readings)) in check::years(told.plan, &told.missing) {
         let expected = Sum(micro).to_string();
         match runtime.block_on(ask::electricity(site.grpc, &name, year)) {
             Ok((Some(told), received)) if told == expected && received == readings => {}
@@ -211,32 +262,8 @@ fn dead_letters(site: &mut Site, sources: &Path, runtime: &Runtime) -> anyhow::R
     }
     match site.kafka {
         None => runtime.block_on(letters::embedded(&site.log())),
-        Some(kafka) => letters::kafka(&jars(sources)?, &kafka.to_string()),
+        Some(kafka) => letters::kafka(&letters::jars(sources)?, &kafka.to_string()),
     }
-}
-
-/// The class path of the Kafka that the script fetched.
-fn jars(sources: &Path) -> anyhow::Result<String> {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-    let cache = cache
-        .or_else(home)
-        .context("HOME is not set")?
-        .join("greenpark/kafka");
-    let pom = fs::read_to_string(sources.join("deploy/kafka/pom.xml"))?;
-    let version = pom
-        .split("<kafka.version>")
-        .nth(1)
-        .and_then(|rest| rest.split('<').next());
-    let version = version.context("the pom names no version")?;
-    for entry in fs::read_dir(&cache)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(&format!("{version}-")) {
-            return Ok(format!("{}/*", path.display()));
-        }
-    }
-    anyhow::bail!("no Kafka {version} in {}", cache.display())
 }
 
 /// The books of the same readings, sent to an installation that nobody disturbs.
@@ -255,7 +282,7 @@ fn calm(
     };
     let mut site = Site::new(folder, form)?;
     // Another order of delivery than that of the run with faults.
-    let (valve, gateways) = gateways(plan, Belief::Puback, seed.wrapping_add(1), &site);
+    let (valve, gateways, _) = gateways(plan, Belief::Puback, seed.wrapping_add(1), &site);
     let mut verdict = Verdict::new();
     rest(&mut site, (&valve, gateways), plan, runtime, &mut verdict)?;
     ensure!(

@@ -65,6 +65,36 @@ pub enum Point {
     Length,
 }
 
+/// What is restored, lost or damaged while everything stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// The lake, from an older copy.
+    Lake,
+    /// The log, from an older copy.
+    Log,
+    /// The log is gone; Kafka's topic of readings is made anew.
+    LogLost,
+    /// Half of the newest entry of a park's book is gone; later it is moved away.
+    Entry,
+    /// The same of a park's messages.
+    Messages,
+    /// Half of a hot file is gone; later it is whole again, as from a copy.
+    HotFile,
+    /// The processor has another group from now on.
+    Group,
+}
+
+/// In the order in which they come.
+const RESTORES: [Restore; 7] = [
+    Restore::Lake,
+    Restore::Entry,
+    Restore::Log,
+    Restore::Group,
+    Restore::Messages,
+    Restore::LogLost,
+    Restore::HotFile,
+];
+
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -88,6 +118,10 @@ pub enum Fault {
     FullDisk(u64),
     /// Every sync of a part takes so many milliseconds longer.
     SlowDisk(Part, u64),
+    /// Copies are taken.
+    Copy,
+    /// Something is restored, lost or damaged.
+    Restore(Restore),
 }
 
 /// What the place allows.
@@ -105,6 +139,8 @@ pub struct Means {
     pub disk: bool,
     /// Milliseconds for which each link is held once; 0 for none of that.
     pub partition_ms: u64,
+    /// How often something is restored, lost or damaged.
+    pub restores: u32,
 }
 
 /// The faults of a run: `kills` kills, and others between them.
@@ -137,7 +173,32 @@ pub fn schedule(seed: u64, kills: u32, means: Means) -> Vec<Fault> {
             faults.insert(at, Fault::Stall(*link, means.partition_ms));
         }
     }
-    faults
+    with_restores(faults, means.restores as usize)
+}
+
+/// The faults with so many restores spread over them, half of the way before each of which copies are taken.
+fn with_restores(faults: Vec<Fault>, restores: usize) -> Vec<Fault> {
+    let many = faults.len();
+    let at = |nth: usize, halves: usize| (2 * nth + halves) * many / (2 * restores + 1);
+    let mut all = Vec::with_capacity(many + 2 * restores);
+    let mut next = 0;
+    for (place, fault) in faults.into_iter().enumerate() {
+        while next < 2 * restores && at(next / 2, next % 2 + 1) <= place {
+            all.push(with_copy(next));
+            next += 1;
+        }
+        all.push(fault);
+    }
+    all.extend((next..2 * restores).map(with_copy));
+    all
+}
+
+/// Copies and restores in turn.
+fn with_copy(nth: usize) -> Fault {
+    match nth % 2 {
+        0 => Fault::Copy,
+        _ => Fault::Restore(RESTORES[nth / 2 % RESTORES.len()]),
+    }
 }
 
 /// Between which parts nothing may pass.
@@ -294,6 +355,20 @@ impl fmt::Display for Point {
     }
 }
 
+impl fmt::Display for Restore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lake => "restore the lake from a copy",
+            Self::Log => "restore the log from a copy",
+            Self::LogLost => "lose the log",
+            Self::Entry => "damage the newest entry of a book",
+            Self::Messages => "damage the newest entry of a park's messages",
+            Self::HotFile => "damage a hot file",
+            Self::Group => "change the group",
+        })
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -307,6 +382,8 @@ impl fmt::Display for Fault {
             Self::KillBroker(broker) => write!(f, "kill {broker:?}"),
             Self::FullDisk(ms) => write!(f, "disk full for {ms} ms"),
             Self::SlowDisk(part, ms) => write!(f, "syncs of {part} take {ms} ms longer"),
+            Self::Copy => f.write_str("copy the lake and the log"),
+            Self::Restore(what) => write!(f, "{what}"),
         }
     }
 }
@@ -324,6 +401,7 @@ mod tests {
             points: true,
             disk: true,
             partition_ms: 0,
+            restores: 0,
         };
         let first = schedule(5, 120, means);
         assert_eq!(first, schedule(5, 120, means));
@@ -345,6 +423,18 @@ mod tests {
             !first.contains(&dies),
             "what it acknowledged is its to lose"
         );
+        let means = Means {
+            restores: 9,
+            ..means
+        };
+        let restored = schedule(5, 40, means);
+        let is_restore = |f: &&Fault| matches!(f, Fault::Restore(_));
+        assert_eq!(restored.iter().filter(is_restore).count(), 9);
+        for what in RESTORES {
+            assert!(restored.contains(&Fault::Restore(what)));
+        }
+        let copies = restored.iter().filter(|f| **f == Fault::Copy).count();
+        assert_eq!(copies, 9);
         let means = Means {
             receipts: true,
             ..means

@@ -3,29 +3,40 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write as _,
-    net::SocketAddr,
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use greenpark_log::Topic;
 use greenpark_tests_load::ports;
 
 use crate::{
     args::Log,
-    broker,
+    broker, letters,
     process::Process,
     proxy::Proxy,
+    restore::remove,
     schedule::{Broker, Link, Part},
     wait,
 };
 
 /// Size of the disk that can be filled.
 const DISK: &str = "size=2g";
+/// What every processor is set to, and the end of its settings.
+const PROCESSOR: &str =
+    "[processor]\nquiet = \"1s\"\nflush_interval = \"1s\"\nmessages_interval = \"5s\"\n";
+/// How long a part may take to say how it is.
+const ANSWERS: Duration = Duration::from_secs(2);
 /// How long the first subscription may take.
 const SUBSCRIBE: Duration = Duration::from_secs(60);
+/// Partitions of a log in Kafka.
+pub const PARTITIONS: u32 = 4;
+/// The group of processors, as the settings have it before it is changed.
+const GROUP: &str = "greenpark-processor";
 /// Bytes written at once to fill it.
 const BALLAST: usize = 1 << 20;
 
@@ -61,6 +72,12 @@ pub struct Site {
     pub grpc: SocketAddr,
     /// Kafka, past every proxy.
     pub kafka: Option<SocketAddr>,
+    /// Where the part that reads the log tells how it is.
+    health: SocketAddr,
+    greenpark: PathBuf,
+    sources: PathBuf,
+    folder: PathBuf,
+    group: String,
     data: PathBuf,
     // Unmounted last, when the processes are gone.
     disk: Option<Disk>,
@@ -105,7 +122,7 @@ impl Site {
         let data = folder.join("data");
         fs::create_dir_all(&data)?;
         let disk = form.disk.then(|| Disk::mount(&data)).flatten();
-        let [listener, grpc] = ports::free();
+        let [listener, grpc, health] = ports::free();
         let mut site = Self {
             parts: BTreeMap::new(),
             second: None,
@@ -114,6 +131,11 @@ impl Site {
             mqtt: listener,
             grpc,
             kafka: None,
+            health,
+            greenpark: form.greenpark.to_owned(),
+            sources: form.sources.to_owned(),
+            folder: folder.to_owned(),
+            group: GROUP.to_owned(),
             data,
             disk,
         };
@@ -128,7 +150,8 @@ impl Site {
     }
 
     fn embedded(&mut self, folder: &Path, form: Form<'_>, mqtt: SocketAddr) -> anyhow::Result<()> {
-        let arguments = self.arguments("up", folder, mqtt, "")?;
+        let settings = with_health("", self.health);
+        let arguments = self.arguments("up", folder, mqtt, &settings)?;
         let up = Process::new(
             "up",
             form.greenpark,
@@ -142,7 +165,8 @@ impl Site {
 
     fn services(&mut self, folder: &Path, form: Form<'_>, mqtt: SocketAddr) -> anyhow::Result<()> {
         let [kafka, controller, mosquitto] = ports::free();
-        let [for_ingest, for_processor, health, other] = ports::free();
+        let [for_ingest, for_processor, other] = ports::free();
+        let health = self.health;
         let producer = Proxy::start(for_ingest)?;
         let consumer = Proxy::start(for_processor)?;
         let through = [
@@ -206,9 +230,7 @@ impl Site {
     ) -> anyhow::Result<Vec<String>> {
         fs::create_dir_all(folder)?;
         let file = folder.join(format!("{role}.toml"));
-        let common =
-            "[processor]\nquiet = \"1s\"\nflush_interval = \"1s\"\nmessages_interval = \"5s\"\n";
-        fs::write(&file, format!("{settings}{common}"))?;
+        fs::write(&file, format!("{settings}{PROCESSOR}"))?;
         let text = |path: &Path| path.display().to_string();
         Ok(vec![
             role.to_owned(),
@@ -263,6 +285,153 @@ impl Site {
             .with_context(|| format!("there is no {part}"))
     }
 
+    /// Where copies are kept, beside the data.
+    #[must_use]
+    pub fn copies(&self) -> PathBuf {
+        self.folder.join("copies")
+    }
+
+    /// The folder of the lake.
+    #[must_use]
+    pub fn lake_folder(&self) -> PathBuf {
+        self.data.join("lake")
+    }
+
+    /// Which part reads the log.
+    #[must_use]
+    pub fn reads_log(&self) -> Part {
+        match self.kafka {
+            None => Part::Up,
+            Some(_) => Part::Processor,
+        }
+    }
+
+    /// How long it may take to have its partitions, and so to know its log.
+    #[must_use]
+    pub fn begins_within(&self) -> Duration {
+        Duration::from_secs(if self.kafka.is_some() { 12 } else { 4 })
+    }
+
+    /// Stops everything that acknowledges or writes: killed, but for a processor in Kafka's group, which leaves it.
+    ///
+    /// # Errors
+    /// The processor does not end.
+    pub fn halt(&mut self) -> anyhow::Result<()> {
+        for (part, process) in &mut self.parts {
+            match part {
+                Part::Processor => process.stop()?,
+                Part::Up | Part::Ingest | Part::Query => drop(process.kill()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts every part that does not run, whether it answers or not.
+    ///
+    /// # Errors
+    /// A program cannot be run.
+    pub fn start_all(&mut self) -> anyhow::Result<()> {
+        let mut parts = self.parts.values_mut();
+        parts.try_for_each(Process::start_again)
+    }
+
+    /// Runs a command of the binary on the lake and the log of this installation.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn command(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let config = self.folder.join(format!("{}.toml", self.reads_log()));
+        let run = Command::new(&self.greenpark)
+            .args(arguments)
+            .arg("--config")
+            .arg(config)
+            .arg("--data")
+            .arg(&self.data)
+            .stdin(Stdio::null())
+            .output()?;
+        let said = String::from_utf8_lossy(&run.stderr);
+        ensure!(run.status.success(), "greenpark {arguments:?}: {said}");
+        Ok(())
+    }
+
+    /// Does `work` on the log's folder while nothing has it open.
+    ///
+    /// # Errors
+    /// The work fails, or a broker does not stop and start.
+    pub fn with_log_at_rest(
+        &mut self,
+        work: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        match self.brokers.get_mut(&Broker::Kafka) {
+            Some(kafka) => kafka.at_rest(work),
+            None => work(&self.log()),
+        }
+    }
+
+    /// Loses the log: its folder, or Kafka's topic, which is made anew.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn lose_log(&mut self) -> anyhow::Result<()> {
+        let Some(kafka) = self.kafka else {
+            return remove(&self.log());
+        };
+        let tool = "org.apache.kafka.tools.TopicCommand";
+        let removed = Command::new("java")
+            .args(["-cp", &letters::jars(&self.sources)?, tool])
+            .args(["--bootstrap-server", &kafka.to_string()])
+            .args(["--delete", "--topic", Topic::Readings.as_str()])
+            .output()?;
+        let said = String::from_utf8_lossy(&removed.stderr);
+        ensure!(removed.status.success(), "the topic is not removed: {said}");
+        Ok(())
+    }
+
+    /// Gives the processor another group from its next start on, and lets go of the one before.
+    ///
+    /// # Errors
+    /// The settings cannot be written, or the log does not forget.
+    pub fn set_group(&mut self, group: &str) -> anyhow::Result<()> {
+        for place in ["up.toml", "processor.toml", "second/processor.toml"] {
+            let place = self.folder.join(place);
+            let Ok(settings) = fs::read_to_string(&place) else {
+                continue;
+            };
+            let (before, _) = settings.split_once("[processor]").context("a processor")?;
+            fs::write(&place, format!("{before}{PROCESSOR}group = \"{group}\"\n"))?;
+        }
+        let former = std::mem::replace(&mut self.group, group.to_owned());
+        match self.kafka {
+            None => match self.command(&["log", "forget", &former]) {
+                // It never read this log, which came in the place of a lost one.
+                Err(error) if error.to_string().contains("knows no group") => Ok(()),
+                forgotten => forgotten,
+            },
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// What the part that reads the log says of how it is; `None` while it does not answer.
+    #[must_use]
+    pub fn readiness(&self) -> Option<String> {
+        let ask = || -> io::Result<String> {
+            let mut stream = TcpStream::connect_timeout(&self.health, ANSWERS)?;
+            stream.set_read_timeout(Some(ANSWERS))?;
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        ask().ok()
+    }
+
+    /// Whether it is ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let said = self.readiness();
+        said.is_some_and(|said| said.starts_with("HTTP/1.1 200"))
+    }
+
     /// The lake.
     #[must_use]
     pub fn lake(&self) -> String {
@@ -297,7 +466,7 @@ impl Site {
 
 fn kafka_settings(brokers: SocketAddr) -> String {
     format!(
-        "[log]\nkind = \"kafka\"\n[kafka]\nbrokers = \"{brokers}\"\npartitions = 4\n\
+        "[log]\nkind = \"kafka\"\n[kafka]\nbrokers = \"{brokers}\"\npartitions = {PARTITIONS}\n\
          session_timeout = \"6s\"\ndelivery_timeout = \"20s\"\n"
     )
 }
