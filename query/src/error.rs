@@ -66,6 +66,11 @@ pub enum QueryError {
     /// The token does not reach this name.
     #[error("the token does not reach '{0}'")]
     Denied(String),
+    /// The token is for reading.
+    #[error(
+        "the token may read and not declare; its grant ([[query.grants]]) needs holder and declares = true for that"
+    )]
+    MayNotDeclare,
     /// The deadline passed.
     #[error("the deadline passed; ask a shorter period, or allow more time")]
     Deadline,
@@ -131,7 +136,7 @@ impl QueryError {
                 Status::with_error_details(Code::FailedPrecondition, self.to_string(), details)
             }
             Self::Unauthenticated => Status::unauthenticated(self.to_string()),
-            Self::Denied(_) => Status::permission_denied(self.to_string()),
+            Self::Denied(_) | Self::MayNotDeclare => Status::permission_denied(self.to_string()),
             Self::Deadline => Status::deadline_exceeded(self.to_string()),
             Self::TooLarge => Status::resource_exhausted(self.to_string()),
             Self::FileReplaced => Status::unavailable(self.to_string()),

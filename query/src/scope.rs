@@ -3,8 +3,9 @@
 //! A [`Scope`] is made from a request's metadata and nothing else; every question to the books takes
 //! one, so what it does not permit is never planned.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
+use greenpark_archive::reference::ReferenceEntry;
 use greenpark_model::id::{EnterpriseId, ParkId};
 use sha2::{Digest, Sha256};
 use tonic::metadata::MetadataMap;
@@ -18,7 +19,12 @@ use crate::{
 
 /// What a bearer may read and declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope(Vec<Name>);
+pub struct Scope {
+    names: Vec<Name>,
+    /// Whose grant it is of; `None` where everyone may everything.
+    holder: Option<Arc<str>>,
+    declares: bool,
+}
 
 /// Makes scopes of requests.
 #[derive(Debug)]
@@ -32,13 +38,17 @@ impl Scope {
     /// Everything.
     #[must_use]
     pub fn everything() -> Self {
-        Self(vec![Name::Parks])
+        Self {
+            names: vec![Name::Parks],
+            holder: None,
+            declares: true,
+        }
     }
 
     /// Whether every enterprise of `park` is permitted.
     #[must_use]
     pub fn permits_park(&self, park: &ParkId) -> bool {
-        self.0.iter().any(|name| match name {
+        self.names.iter().any(|name| match name {
             Name::Parks => true,
             Name::Park(p) => p == park,
             _ => false,
@@ -50,7 +60,7 @@ impl Scope {
     pub fn permits(&self, park: &ParkId, enterprise: &EnterpriseId) -> bool {
         self.permits_park(park)
             || self
-                .0
+                .names
                 .iter()
                 .any(|name| matches!(name, Name::Enterprise(p, e) if p == park && e == enterprise))
     }
@@ -58,7 +68,7 @@ impl Scope {
     /// Whether anything of `park` is permitted.
     #[must_use]
     pub fn sees(&self, park: &ParkId) -> bool {
-        self.permits_park(park) || self.0.iter().any(|name| name.park() == Some(park))
+        self.permits_park(park) || self.names.iter().any(|name| name.park() == Some(park))
     }
 
     /// Refuses `name` unless all of it is permitted.
@@ -80,11 +90,24 @@ impl Scope {
 }
 
 impl Scope {
+    /// Lets its bearer declare, and says in every entry whose grant that is by.
+    pub(crate) fn sign(&self, entries: &mut [ReferenceEntry]) -> Result<(), QueryError> {
+        if !self.declares {
+            return Err(QueryError::MayNotDeclare);
+        }
+        if let Some(holder) = &self.holder {
+            for entry in entries {
+                entry.recorded_by = format!("{} (grant of {holder})", entry.recorded_by);
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses `name` unless all of it is permitted, and every park where it is all parks: what is said
     /// or told of them together is nobody's part.
     pub(crate) fn check_whole(&self, name: &Name) -> Result<(), QueryError> {
         match name {
-            Name::Parks if !self.0.contains(&Name::Parks) => {
+            Name::Parks if !self.names.contains(&Name::Parks) => {
                 Err(QueryError::Denied(name.to_string()))
             }
             _ => self.check(name),
@@ -105,7 +128,12 @@ impl Gate {
                     .iter()
                     .filter_map(|n| Name::parse("names", n).ok())
                     .collect();
-                (grant.token_sha256.to_lowercase(), Scope(names))
+                let scope = Scope {
+                    names,
+                    holder: Some(grant.holder.as_str().into()),
+                    declares: grant.declares,
+                };
+                (grant.token_sha256.to_lowercase(), scope)
             })
             .collect();
         Self {
@@ -136,6 +164,14 @@ pub(crate) fn check_grant(grant: &Grant, place: &str, problems: &mut Vec<String>
     if unhex(&grant.token_sha256).is_none_or(|digest| digest.len() != 32) {
         problems.push(format!("{place}.token_sha256: is not a SHA-256 in hex"));
     }
+    if grant.declares && grant.holder.trim().is_empty() {
+        problems.push(format!(
+            "{place}.holder: is empty; say whose token it is, for what is declared with it is recorded under that name"
+        ));
+    }
+    if grant.holder.chars().any(char::is_control) {
+        problems.push(format!("{place}.holder: holds what is no text"));
+    }
     if grant.names.is_empty() {
         problems.push(format!(
             "{place}.names: is empty, so the token would reach nothing"
@@ -163,6 +199,8 @@ mod tests {
         let grant = |token: &str, name: &str| Grant {
             token_sha256: hex(&Sha256::digest(token.as_bytes())),
             names: vec![name.to_owned()],
+            holder: "tests".to_owned(),
+            declares: false,
         };
         let gate = Gate::new(&[grant("a", "parks/p"), grant("b", "parks/p/enterprises/e")]);
         let admit = |token: &str| {

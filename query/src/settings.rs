@@ -54,7 +54,7 @@ pub struct Settings {
     pub assessment_file: Option<PathBuf>,
     /// Further files of plans; one with the id of a built-in plan replaces it.
     pub plan_files: Vec<PathBuf>,
-    /// Who may read what. Without any, everyone may read and declare everything.
+    /// Who may read and declare what. Without any, everyone may read and declare everything.
     pub grants: Vec<Grant>,
 }
 
@@ -66,6 +66,12 @@ pub struct Grant {
     pub token_sha256: String,
     /// `parks/-`, `parks/P` or `parks/P/enterprises/E`.
     pub names: Vec<String>,
+    /// Whose token it is: every entry that is recorded with it says so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub holder: String,
+    /// Whether its bearer may declare, too, and not only read.
+    #[serde(default)]
+    pub declares: bool,
 }
 
 /// The parks of the built-in plan are Chongqing's.
@@ -208,11 +214,13 @@ mod tests {
             grants: vec![Grant {
                 token_sha256: "secret".into(),
                 names: vec!["park/x".into()],
+                holder: String::new(),
+                declares: true,
             }],
             ..Settings::default()
         };
         settings.check(&mut problems);
-        assert_eq!(problems.len(), 9, "{problems:#?}");
+        assert_eq!(problems.len(), 10, "{problems:#?}");
     }
 
     #[test]

@@ -184,7 +184,8 @@ fn refuse_strangers(settings: &Settings, roles: Roles) -> Result<(), Mistakes> {
     if roles.answers() && !query.address.ip().is_loopback() && query.grants.is_empty() {
         mistakes.push(format!(
             "query.grants: at {} whoever reaches the query service could read and declare everything; add a \
-             [[query.grants]] with token_sha256 and names for each caller, or listen at 127.0.0.1 (query.address, --grpc)",
+             [[query.grants]] with token_sha256 and names for each caller (and holder and declares = true for who \
+             declares), or listen at 127.0.0.1 (query.address, --grpc)",
             query.address
         ));
     }

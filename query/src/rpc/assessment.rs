@@ -214,7 +214,7 @@ impl Shared {
         let (parent, basis) = (&asked.parent, asked.basis.as_ref());
         let (name, entry) = declare::assessment_basis(parent, basis, &self.plans, says)?;
         scope.check_whole(&name)?;
-        self.record(vec![entry]).await?;
+        self.record(&scope, vec![entry]).await?;
         Ok(pb::AssessmentBasis {
             recorded_at: Some(timestamp(says.at)),
             ..asked.basis.clone().unwrap_or_default()

@@ -28,7 +28,8 @@ impl Shared {
         let park = registry.park(&stated.park);
         stated.check_kind(&park.meters)?;
         let known = park.corrections(&stated.enterprise, &stated.series);
-        self.record(vec![stated.settle(known, says)?]).await?;
+        self.record(&scope, vec![stated.settle(known, says)?])
+            .await?;
         let answer = asked.correction.clone().unwrap_or_default();
         Ok(pb::Correction {
             recorded_at: Some(timestamp(says.at)),

@@ -248,7 +248,7 @@ impl Shared {
                 });
             }
         }
-        self.record(declare::replays(&names, says)).await?;
+        self.record(&scope, declare::replays(&names, says)).await?;
         Ok(pb::RecordDeadLetterReplayResponse {
             recorded: u32::try_from(names.len()).unwrap_or(u32::MAX),
         })

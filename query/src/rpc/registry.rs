@@ -42,11 +42,13 @@ impl Shared {
         }
     }
 
-    /// Appends entries to the reference table; how many they are.
+    /// Appends entries to the reference table, as `scope` permits; how many they are.
     pub(super) async fn record(
         &self,
-        entries: Vec<greenpark_archive::reference::ReferenceEntry>,
+        scope: &Scope,
+        mut entries: Vec<greenpark_archive::reference::ReferenceEntry>,
     ) -> Result<u32, QueryError> {
+        scope.sign(&mut entries)?;
         let count = entries.len() as u64;
         let version = self.books.lake.reference().append(entries).await?;
         self.metrics.entries_recorded.inc_by(count);
@@ -63,7 +65,7 @@ impl Shared {
         let (park, id, entry) = declare::enterprise(asked.enterprise.as_ref(), says)?;
         let name = Name::Enterprise(park, id);
         scope.check(&name)?;
-        self.record(vec![entry]).await?;
+        self.record(&scope, vec![entry]).await?;
         let answer = asked.enterprise.clone().unwrap_or_default();
         Ok(pb::Enterprise {
             recorded_at: Some(timestamp(says.at)),
@@ -82,7 +84,7 @@ impl Shared {
         let registry = self.registry().await?;
         let park = registry.park(&stated.park);
         let entry = stated.settle(&park.meters, says)?;
-        self.record(vec![entry]).await?;
+        self.record(&scope, vec![entry]).await?;
         let answer = asked.meter.clone().unwrap_or_default();
         Ok(pb::Meter {
             latest: None,
@@ -102,7 +104,8 @@ impl Shared {
         scope.check(&name)?;
         let registry = self.registry().await?;
         let change = stated.settle(&registry.park(&stated.park).meters)?;
-        self.record(vec![stated.entry(change, says)]).await?;
+        self.record(&scope, vec![stated.entry(change, says)])
+            .await?;
         Ok(told::change(
             &name.to_string(),
             stated.key.quantity,
@@ -123,7 +126,7 @@ impl Shared {
         if !scope.sees(&park) {
             return Err(QueryError::Denied(asked.parent.clone()));
         }
-        let recorded = self.record(entries).await?;
+        let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareStatisticsResponse { recorded })
     }
 
@@ -140,7 +143,7 @@ impl Shared {
         if !scope.sees(&park) {
             return Err(QueryError::Denied(asked.parent.clone()));
         }
-        let recorded = self.record(entries).await?;
+        let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareCalorificValuesResponse { recorded })
     }
 
@@ -152,7 +155,7 @@ impl Shared {
         let says = self.says(&asked.recorded_by, &asked.evidence);
         let (name, entries) = declare::deflators(&asked.parent, &asked.deflators, says)?;
         scope.check_whole(&name)?;
-        let recorded = self.record(entries).await?;
+        let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareDeflatorsResponse { recorded })
     }
 

@@ -26,7 +26,7 @@ impl Shared {
         if !scope.sees(&park) {
             return Err(QueryError::Denied(asked.parent.clone()));
         }
-        let recorded = self.record(entries).await?;
+        let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareSidesResponse { recorded })
     }
 
@@ -69,7 +69,7 @@ impl Shared {
             let message = format!("nothing was withdrawn: {}", problems.join("; "));
             return Err(QueryError::Precondition("NOTHING_TO_WITHDRAW", message));
         }
-        let recorded = self.record(entries).await?;
+        let recorded = self.record(&scope, entries).await?;
         Ok(pb::WithdrawResponse { recorded, notes })
     }
 }

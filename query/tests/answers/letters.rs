@@ -320,6 +320,8 @@ fn granted() -> Settings {
     let grant = |token: &str, name: &str| Grant {
         token_sha256: sha256(token.as_bytes()),
         names: vec![name.to_owned()],
+        holder: "tests".to_owned(),
+        declares: true,
     };
     Settings {
         grants: vec![

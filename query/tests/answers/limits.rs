@@ -119,6 +119,8 @@ async fn a_token_reaches_its_own_park_and_no_other() {
     let grant = Grant {
         token_sha256: digest,
         names: vec!["parks/p".to_owned()],
+        holder: "tests".to_owned(),
+        declares: true,
     };
     let mut world = World::with(Settings {
         grants: vec![grant],
@@ -240,6 +242,8 @@ async fn what_is_said_of_all_parks_together_needs_all_parks() {
     let grant = Grant {
         token_sha256,
         names: vec!["parks/p".to_owned()],
+        holder: "tests".to_owned(),
+        declares: true,
     };
     let mut world = World::with(Settings {
         grants: vec![grant],
@@ -265,5 +269,57 @@ async fn what_is_said_of_all_parks_together_needs_all_parks() {
         let code = answer.err().map(|status| status.code());
         assert_eq!(code, refused.then_some(Code::PermissionDenied), "{parent}");
     }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_only_read_declares_nothing_and_who_declares_is_named() {
+    let token_sha256 = |token: &str| {
+        let digest = Sha256::digest(token.as_bytes());
+        digest.iter().map(|b| format!("{b:02x}")).collect()
+    };
+    let grant = |token: &str, declares| Grant {
+        token_sha256: token_sha256(token),
+        names: vec!["parks/p/enterprises/e".to_owned()],
+        holder: "steel works".to_owned(),
+        declares,
+    };
+    let mut world = World::with(Settings {
+        grants: vec![grant("reads", false), grant("declares", true)],
+        ..Settings::default()
+    })
+    .await;
+    for (token, refused) in [("reads", true), ("declares", false)] {
+        let mut request = Request::new(pb::DeclareStatisticsRequest {
+            parent: "parks/p".to_owned(),
+            statistics: vec![value_added("p", "e", pb::period::Period::Year(2024), "100")],
+            // Whoever asks can say this of itself.
+            recorded_by: "Municipal Bureau of Statistics".to_owned(),
+            evidence: "a letter".to_owned(),
+        });
+        let bearer = format!("Bearer {token}").parse().expect("ascii");
+        request.metadata_mut().insert("authorization", bearer);
+        let answer = world.registry.declare_statistics(request).await;
+        let status = answer.err();
+        let code = status.as_ref().map(tonic::Status::code);
+        assert_eq!(
+            code,
+            refused.then_some(Code::PermissionDenied),
+            "{status:?}"
+        );
+        if let Some(status) = status {
+            assert!(status.message().contains("declares = true"), "{status}");
+        }
+    }
+    let entries = world.lake.reference().entries().await.expect("readable");
+    let by: Vec<&str> = entries
+        .entries
+        .iter()
+        .map(|e| e.recorded_by.as_str())
+        .collect();
+    assert_eq!(
+        by,
+        ["Municipal Bureau of Statistics (grant of steel works)"]
+    );
     world.stop().await;
 }

@@ -16,6 +16,8 @@ fn guarded() -> Settings {
         grants: vec![Grant {
             token_sha256: digest.iter().map(|b| format!("{b:02x}")).collect(),
             names: vec!["parks/-".to_owned()],
+            holder: "tests".to_owned(),
+            declares: true,
         }],
         ..Settings::default()
     }

@@ -115,7 +115,7 @@ impl Registry for RegistryRpc {
             let (parent, values) = (&asked.parent, &asked.values);
             let (name, entries) = declare::indicators(parent, values, &shared.plans, says)?;
             scope.check_whole(&name)?;
-            let recorded = shared.record(entries).await?;
+            let recorded = shared.record(&scope, entries).await?;
             Ok(pb::DeclareIndicatorsResponse { recorded })
         };
         shared
