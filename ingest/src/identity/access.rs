@@ -1,15 +1,14 @@
 //! The access list: for which gateways each user may publish.
 //!
 //! A TOML file of rules; all that name a user count together. A gateway is written
-//! `park/enterprise/gateway`; `+` stands for any one id and `%u` for the user's own name, so that one
-//! line binds every gateway to the topics of its name:
+//! `park/enterprise/gateway`; `+` stands for any one id and `%u` for the user's own name:
 //!
 //! ```toml
 //! client_id = "%u"                       # optional: the client id that a user must have
 //!
 //! [[rule]]
-//! users = ["*"]
-//! publish = ["demo/+/%u"]
+//! users = ["gw-1"]
+//! publish = ["demo/steel-01/gw-1"]
 //!
 //! [[rule]]
 //! users = ["bridge"]

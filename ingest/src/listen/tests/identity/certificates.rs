@@ -278,6 +278,9 @@ async fn many_publishes_over_tls_are_acknowledged_in_order() {
 /// The sample's files, with the paths of a test.
 fn sample(port: u16, folder: &std::path::Path) -> String {
     let acl = include_str!("../../../../../deploy/mosquitto/gateways.acl");
+    let acl = acl
+        .replace("demo/steel-01/gw-1", "p1/e1/g1")
+        .replace("user gw-1", "user g1");
     fs::write(folder.join("gateways.acl"), acl).expect("written");
     let folder = folder.display().to_string();
     let conf = include_str!("../../../../../deploy/mosquitto/gateways.conf");
@@ -319,7 +322,12 @@ async fn mosquitto_with_the_sample_refuses_a_foreign_topic() {
     let mut rest = vec![0; usize::from(head[1])];
     within(tls.read_exact(&mut rest)).await.expect("a CONNACK");
     assert_eq!((head[0], rest[1]), (0x20, 0));
-    for (topic, code) in [(TOPIC, 0x10), ("park/p1/e1/g2/up/readings", 0x87)] {
+    for (topic, code) in [
+        (TOPIC, 0x10),
+        ("park/p1/e1/g2/up/readings", 0x87),
+        ("park/p1/e2/g1/up/readings", 0x87),
+        ("park/p2/e1/g1/up/readings", 0x87),
+    ] {
         // 0x10: taken, and nobody is subscribed.
         let body = [&text(topic.as_bytes())[..], &[0, 7, 0], &reading(1)].concat();
         let answer = ask(&mut tls, &packet(0x32, &body), 5).await;
