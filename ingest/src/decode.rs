@@ -42,7 +42,7 @@ pub(crate) use self::{fault::Fault, refusals::Refusals, series::SeriesTable, tim
 use self::{ordinals::Seen, reader::Reader, sink::Sink};
 use crate::{
     DecodeSettings, DecoderRule,
-    limits::DECODED_READINGS_KEPT,
+    limits::{DECODED_READINGS_KEPT, MESSAGE_DAYS_MAX},
     settings::Format,
     topic::{Routes, Sender},
 };
@@ -241,6 +241,12 @@ pub(crate) fn decode(
             let words = "the payload has no reading";
             to.refuse_all(Fault::new(LetterCode::Empty, words));
         }
+        Ok(()) if of_too_many_days(to) => {
+            let words = format!(
+                "readings of more than {MESSAGE_DAYS_MAX} days in one message; send them in several"
+            );
+            to.refuse_all(Fault::new(LetterCode::TooLarge, words));
+        }
         Ok(()) => {}
     }
     if reader.stamps.shift_ms() != 0 {
@@ -249,6 +255,19 @@ pub(crate) fn decode(
     if series.has_events() {
         ordinals::imply(to, series);
     }
+}
+
+/// Whether the readings are of more days than those of one message may be: each becomes a file.
+fn of_too_many_days(to: &Decoded) -> bool {
+    // The usual message has fewer readings.
+    if to.readings.len() <= MESSAGE_DAYS_MAX {
+        return false;
+    }
+    let days = to.readings.iter().map(|(_, reading)| reading.instant.day());
+    let mut days: Vec<_> = days.collect();
+    days.sort_unstable();
+    days.dedup();
+    days.len() > MESSAGE_DAYS_MAX
 }
 
 /// Moves the stamps of intervals from their ends to their starts.
@@ -301,6 +320,34 @@ mod tests {
         let counts = decoder.decode(payload.as_bytes(), 0);
         assert_eq!((counts.accepted, counts.refused), (0, 500_001));
         assert!(decoder.decoded.refusals.first().len() < 10);
+    }
+
+    #[test]
+    fn a_message_has_no_more_days_than_one_may_have() {
+        for (days, taken) in [(1_000, 1_000), (1_001, 0), (9_905, 0)] {
+            let mut decoder = Decoder::new(Format::Json);
+            let values = vec!["1"; days].join(",");
+            let payload = format!(
+                r#"{{"series":[{{"meter":"m1","quantity":"steam","from":1000000000000,"step":86400000,"value":[{values}]}}]}}"#
+            );
+            let counts = decoder.decode(payload.as_bytes(), 1_900_000_000_000);
+            assert_eq!(counts.accepted, taken, "{days}");
+            let (_, reasons) = decoder.outcome();
+            let told = reasons.first().map_or("", String::as_str);
+            assert_eq!(told.contains("1000 days"), taken == 0, "{told}");
+        }
+        // Ten thousand readings of one day are one file.
+        let mut decoder = Decoder::new(Format::Json);
+        let values = vec!["1"; 10_000].join(",");
+        let payload = format!(
+            r#"{{"series":[{{"meter":"m1","quantity":"steam","from":1000000000000,"step":1,"value":[{values}]}}]}}"#
+        );
+        assert_eq!(
+            decoder
+                .decode(payload.as_bytes(), 1_900_000_000_000)
+                .accepted,
+            10_000
+        );
     }
 
     #[test]

@@ -186,6 +186,12 @@ pub(crate) const EDGE_ENTRY_BYTES: usize = 96;
 /// What a compressed Sparkplug message may inflate to: as much as a packet may be.
 pub(crate) const INFLATED_BYTES_MAX: u64 = 1 << 20;
 
+/// Metrics of a Sparkplug message: one of two bytes takes a hundred times as much in memory.
+pub(crate) const METRICS_MAX: usize = 16_384;
+
+/// Days that the readings of one message may be of: each becomes a file of its own.
+pub(crate) const MESSAGE_DAYS_MAX: usize = 1_000;
+
 /// Milliseconds between two requests for the birth of one edge node: a birth of a large node over a
 /// mobile network takes seconds.
 pub(crate) const REBIRTH_MS: i64 = 10_000;

@@ -7,16 +7,21 @@
 use std::io::Read;
 
 use flate2::read::{GzDecoder, ZlibDecoder};
-use prost::Message as _;
+use prost::{
+    Message as _,
+    encoding::{DecodeContext, decode_key, skip_field},
+};
 
 use super::{
     super::series::clip,
     payload::{Payload, Value},
 };
-use crate::limits::INFLATED_BYTES_MAX;
+use crate::limits::{INFLATED_BYTES_MAX, METRICS_MAX};
 
 /// What the outer message has as its `uuid`.
 const COMPRESSED: &str = "SPBV1.0_COMPRESSED";
+/// The field of a message's metrics.
+const METRICS_TAG: u32 = 2;
 
 /// Reads a message, and the one within where it is compressed.
 pub(super) fn read(bytes: &[u8]) -> Result<Payload, String> {
@@ -38,7 +43,32 @@ pub(super) fn read(bytes: &[u8]) -> Result<Payload, String> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Payload, String> {
+    if has_too_many_metrics(bytes) {
+        return Err(format!(
+            "more than {METRICS_MAX} metrics in one message; send them in several"
+        ));
+    }
     Payload::decode(bytes).map_err(|e| format!("not Sparkplug B: {e}"))
+}
+
+/// Whether a message has more than [`METRICS_MAX`] metrics, without making any of them. What cannot be read is for the
+/// decoder to say.
+fn has_too_many_metrics(mut bytes: &[u8]) -> bool {
+    // A metric has two bytes at least.
+    if bytes.len() <= 2 * METRICS_MAX {
+        return false;
+    }
+    let mut metrics = 0;
+    while let Ok((tag, wire_type)) = decode_key(&mut bytes) {
+        metrics += usize::from(tag == METRICS_TAG);
+        if metrics > METRICS_MAX {
+            return true;
+        }
+        if skip_field(wire_type, tag, &mut bytes, DecodeContext::default()).is_err() {
+            return false;
+        }
+    }
+    false
 }
 
 fn is_packed(payload: &Payload) -> bool {
@@ -67,5 +97,23 @@ fn inflate(from: impl Read) -> Result<Vec<u8>, String> {
         Err(format!(
             "its compressed body has more than {INFLATED_BYTES_MAX} bytes"
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_too_many_metrics_is_refused_before_one_is_made() {
+        // Each metric is two bytes: it says nothing.
+        let metrics = |many: usize| [0x12, 0].repeat(many);
+        let taken = parse(&metrics(METRICS_MAX)).expect("as many as there may be");
+        assert_eq!(taken.metrics.len(), METRICS_MAX);
+        let refused = parse(&metrics(METRICS_MAX + 1)).expect_err("one more");
+        assert!(refused.contains("more than 16384 metrics"), "{refused}");
+        // What is no message is for the decoder to say.
+        let torn = [metrics(METRICS_MAX - 1), vec![0x12, 0xff, 0xff]].concat();
+        assert!(parse(&torn).expect_err("torn").contains("not Sparkplug B"));
     }
 }
