@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use greenpark_archive::lake::Lake;
 use greenpark_runtime::clock;
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -30,6 +31,9 @@ pub(crate) struct Gauges {
     log_bytes: Gauge,
     disk_free_bytes: Family<Place, Gauge>,
     disk_size_bytes: Family<Place, Gauge>,
+    lake_bytes: Gauge,
+    lake_files: Gauge,
+    lake_entries: Gauge,
     group: String,
     /// The folders on this machine.
     folders: BTreeMap<&'static str, PathBuf>,
@@ -70,6 +74,20 @@ impl Gauges {
             );
             to.register("bytes", "Size of the log's file", self.log_bytes.clone());
         }
+        if self.folders.contains_key("lake") {
+            let to = registry.sub_registry_with_prefix("greenpark_lake");
+            to.register(
+                "bytes",
+                "Size of all files of the lake",
+                self.lake_bytes.clone(),
+            );
+            to.register("files", "Files of the lake", self.lake_files.clone());
+            to.register(
+                "entries",
+                "Entries in the logs of the lake's tables",
+                self.lake_entries.clone(),
+            );
+        }
         let to = registry.sub_registry_with_prefix("greenpark_disk");
         to.register(
             "free_bytes",
@@ -102,6 +120,22 @@ impl Gauges {
         if let Some(Ok(found)) = file.map(std::fs::metadata) {
             self.log_bytes.set(whole(found.len()));
         }
+    }
+
+    /// How large a lake on this machine is. Lists every file, so it is asked seldom.
+    pub(crate) async fn look_at_lake(&self, lake: &Lake) {
+        if self.folder("lake").is_none() {
+            return;
+        }
+        // One that is away is told by who looks whether it is there.
+        let Ok(files) = lake.inventory().await else {
+            return;
+        };
+        self.lake_bytes
+            .set(whole(files.iter().map(|file| file.size).sum()));
+        self.lake_files.set(whole(files.len() as u64));
+        let entries = files.iter().filter(|file| file.is_entry()).count();
+        self.lake_entries.set(whole(entries as u64));
     }
 
     /// How much room there is.

@@ -25,6 +25,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(1);
 /// Between two looks at what was there.
 const LOOK: Duration = Duration::from_secs(5);
+/// Looks from one at how large the lake is to the next, ten minutes: its every file is listed.
+const LOOKS_TO_A_LISTING: u32 = 120;
 
 /// Says once that a part is away, and once that it is back.
 struct Telling {
@@ -128,6 +130,7 @@ pub(crate) async fn look(watched: Watched, health: Health, shutdown: Cancellatio
     let Watched { log, lake, gauges } = watched;
     let mut of_log = log.map(|log| (log, Telling::of(&health, "log")));
     let mut of_lake = lake.map(|lake| (lake, Telling::of(&health, "lake")));
+    let mut looks = 0u32;
     loop {
         if let Some((log, telling)) = &mut of_log {
             match log.trouble().await {
@@ -143,6 +146,13 @@ pub(crate) async fn look(watched: Watched, health: Health, shutdown: Cancellatio
                 Err(error) => telling.away(&format!("{error:#}")),
             }
         }
+        if let Some((lake, _)) = &of_lake
+            && looks.is_multiple_of(LOOKS_TO_A_LISTING)
+        {
+            let (lake, gauges) = (lake.clone(), gauges.clone());
+            tokio::spawn(async move { gauges.look_at_lake(&lake).await });
+        }
+        looks = looks.wrapping_add(1);
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}

@@ -22,8 +22,7 @@ pub struct Stored {
 impl Stored {
     /// In which order files are copied: the entries of readings before those of what was committed before them, and
     /// data behind all entries.
-    #[must_use]
-    pub fn rank(&self) -> u8 {
+    fn rank(&self) -> u8 {
         match (
             self.path.contains("/_delta_log/"),
             self.path.contains("/readings/"),
@@ -34,9 +33,14 @@ impl Stored {
         }
     }
 
-    /// Whether it is written over, and so no part of a copy: nothing but a hint where to begin to read.
+    /// Whether it is an entry of a table's log.
     #[must_use]
-    pub fn is_hint(&self) -> bool {
+    pub fn is_entry(&self) -> bool {
+        self.path.contains("/_delta_log/") && self.path.ends_with(".json")
+    }
+
+    /// Whether it is written over, and so no part of a copy: nothing but a hint where to begin to read.
+    fn is_hint(&self) -> bool {
         self.path.ends_with("/_last_checkpoint")
     }
 }

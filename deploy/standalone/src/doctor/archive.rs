@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use greenpark_archive::{file::ReadingsFile, inspect::Inspection, lake::Lake, snapshot::Snapshot};
+use greenpark_archive::{inspect::Inspection, lake::Lake};
 use greenpark_model::{day::Instant, id::ParkId};
 
 use super::{
@@ -100,9 +100,9 @@ async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
     match broken.first() {
         None => findings.ok("books", whole, ""),
         Some(_) => {
-            let means = "the processor stops at such a book, and questions about it are refused";
+            let means = "its park is set aside, and questions about it are refused";
             let change = "restore the named file or table of _delta_log from a copy; a last entry that is empty or \
-                          cut short was never acknowledged: move it away";
+                          cut short is read again from the log once it is gone: move it away while no processor runs";
             let seen = format!("{}; {whole}", told(&broken));
             findings.add("books", Verdict::Fault, seen, [means, change]);
         }
@@ -168,7 +168,7 @@ async fn files(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
 }
 
 async fn digests(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
-    let sealed: Vec<(&Snapshot, &ReadingsFile)> = books
+    let (hot, sealed): (Vec<_>, Vec<_>) = books
         .iter()
         .flat_map(|book| {
             book.snapshot
@@ -176,12 +176,12 @@ async fn digests(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
                 .iter()
                 .map(|file| (&book.snapshot, file))
         })
-        .filter(|(_, file)| !file.is_hot())
-        .collect();
+        .partition(|(_, file)| file.is_hot());
     let step = sealed.len().div_ceil(SAMPLED).max(1);
     let (mut read, mut damaged) = (0, Vec::new());
-    // From the newest back, evenly.
-    for (snapshot, file) in sealed.iter().rev().step_by(step) {
+    // Hot files all, for one that is damaged holds its day up; sealed ones from the newest back, evenly.
+    let sampled = sealed.iter().rev().step_by(step);
+    for (snapshot, file) in hot.iter().chain(sampled) {
         // What is gone is told among the files.
         let Ok(origin) = lake.origin(snapshot, file).await else {
             continue;
@@ -191,7 +191,8 @@ async fn digests(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
             damaged.push(origin.path);
         }
     }
-    let seen = format!("{read} of {} sealed files were read", sealed.len());
+    let all = hot.len() + sealed.len();
+    let seen = format!("{read} of {all} files were read");
     if damaged.is_empty() {
         let means = "their sha256 is the one that their names tell";
         return findings.ok("digests", seen, means);

@@ -92,6 +92,22 @@ async fn files_that_are_gone_torn_or_changed_are_faults() {
 }
 
 #[tokio::test]
+async fn a_hot_file_that_was_changed_is_a_fault() {
+    let place = Place::sound().await;
+    place.publish_hot("2026-03-02", 0, RECORDS).await;
+    let folder = fs::read_dir(place.readings().join("day=2026-03-02")).expect("a day");
+    let mut files = folder.map(|file| file.expect("a file").path());
+    let file = files.next().expect("a hot file");
+    let mut changed = fs::read(&file).expect("there");
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    fs::write(&file, changed).expect("written");
+    let report = place.examined().await;
+    let words = ["2 of 2 files were read", "hot.p0", "restore"];
+    assert_check(&report, ("archive", "digests"), Verdict::Fault, &words);
+}
+
+#[tokio::test]
 async fn a_book_whose_log_is_torn_is_a_fault() {
     let place = Place::sound().await;
     let entry = place
