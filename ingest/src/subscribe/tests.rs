@@ -151,11 +151,11 @@ async fn what_is_published_while_we_are_away_is_received() {
         .filter(|(_, n)| **n > 1)
         .map(|(v, _)| *v)
         .collect();
-    // The last words are about the last messages, and are said in their order.
-    let mut last: Vec<i64> = (1..=500).rev().take(repeated.len()).collect();
-    last.reverse();
-    assert_eq!(repeated, last);
-    assert!(repeated.len() < 500 && counts.values().all(|n| *n <= 2));
+    // Mosquitto has 20 in flight.
+    assert!(
+        repeated.len() <= 20 && counts.values().all(|n| *n <= 2),
+        "{repeated:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
