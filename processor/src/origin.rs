@@ -12,11 +12,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::RunError;
 use greenpark_archive::{book::Consumed, error::ReadError, lake::Lake};
 use greenpark_log::{Assigned, LogReader};
-use greenpark_model::id::ParkId;
-
-use crate::error::RunError;
 
 /// What the books of a partition say.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +28,6 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// What the books of `parks` say of `partition`. Those that cannot be read are added to `failed`.
-    pub(crate) async fn of(
-        lake: &Lake,
-        partition: u32,
-        parks: &[ParkId],
-        failed: &mut Vec<(ParkId, RunError)>,
-    ) -> Self {
-        let mut origin = Self::default();
-        for park in parks {
-            match lake.consumed(park).await {
-                Ok(consumed) => origin.add(partition, consumed),
-                Err(error) => failed.push((park.clone(), error.into())),
-            }
-        }
-        origin
-    }
-
     /// Takes what a table says of `partition`.
     pub(crate) fn add(&mut self, partition: u32, consumed: Vec<Consumed>) {
         let consumed = consumed.into_iter();

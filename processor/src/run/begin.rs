@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use greenpark_archive::written::WrittenTable;
+use greenpark_archive::{lake::Marks, written::WrittenTable};
 use greenpark_log::{Assigned, partition};
 use greenpark_model::{day::CivilDay, id::ParkId};
 use rustc_hash::FxHashMap;
@@ -21,9 +21,8 @@ impl Processor {
         let mut parks = self.lake.parks().await?;
         parks.retain(|park| partition::of(park, self.partitions) == partition);
         let mut failed = Vec::new();
-        let origin = Origin::of(&self.lake, partition, &parks, &mut failed).await;
+        let (origin, lacking) = self.read_marks(partition, &parks, &mut failed).await;
         let mut begin = origin.check(&mut *self.reader, assigned).await?;
-        let lacking = self.count_commits(partition, &parks, &mut failed).await;
         if !lacking.is_empty() {
             begin = 0;
         }
@@ -69,33 +68,41 @@ impl Processor {
         Ok(is_rewound)
     }
 
-    /// Counts the commits of the tables of `parks`, and returns the parks that have fewer than the books of others
-    /// say. Those that cannot be read are added to `failed`.
-    async fn count_commits(
+    /// What the books of `parks` say of `partition`, and the parks of which a table has fewer commits than the books of
+    /// others say. Those that cannot be read are added to `failed`.
+    async fn read_marks(
         &mut self,
         partition: u32,
         parks: &[ParkId],
         failed: &mut Vec<(ParkId, RunError)>,
-    ) -> BTreeSet<ParkId> {
-        let mut told = Told::default();
+    ) -> (Origin, BTreeSet<ParkId>) {
+        let (mut origin, mut told) = (Origin::default(), Told::default());
         let known = self.commits.entry(partition).or_default();
         for park in parks {
-            let (now, others) = (self.lake.commits(park), self.lake.told_commits(park));
-            match now.await {
-                Ok(now) => drop(known.take(park, now)),
-                Err(error) if failed.iter().all(|(other, _)| other != park) => {
+            let marks = match self.lake.marks(park).await {
+                Ok(marks) => marks,
+                Err(error) => {
                     failed.push((park.clone(), error.into()));
+                    continue;
                 }
-                Err(_) => {}
+            };
+            for Marks {
+                consumed,
+                commits_beside,
+            } in marks
+            {
+                let next = consumed.iter().map(|one| one.next_offset).max();
+                told.add(next.unwrap_or(0), commits_beside);
+                origin.add(partition, consumed);
             }
-            // Whoever cannot be read was told of above.
-            for (next, commits) in others.await.unwrap_or_default() {
-                told.add(next, commits);
+            match self.lake.commits(park).await {
+                Ok(now) => drop(known.take(park, now)),
+                Err(error) => failed.push((park.clone(), error.into())),
             }
         }
         let mut lacking = known.fewer_than(told);
         lacking.retain(|park| failed.iter().all(|(other, _)| other != park));
-        lacking
+        (origin, lacking)
     }
 
     /// The records of `park` are read again from the first.

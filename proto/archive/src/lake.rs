@@ -1,7 +1,7 @@
 //! The folder, or the place in an object store, that holds every book.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -21,11 +21,20 @@ use crate::{
     reference::Reference,
     snapshot::{Reader, Snapshot},
     store::{Disk, LocalStore, Storage},
-    written::{Commits, WrittenTable, commits_at, told_commits},
+    written::{Commits, WrittenTable, commits_at, commits_of},
 };
 
 /// Books whose state is kept for readers: seven years of eighteen parks, some tens of megabytes.
 const SNAPSHOTS_MAX: usize = 128;
+
+/// What the marks of a book say.
+#[derive(Debug, Clone, Default)]
+pub struct Marks {
+    /// How far each partition of the log was consumed into it.
+    pub consumed: Vec<Consumed>,
+    /// How many commits the other tables of the partition had when it was written last.
+    pub commits_beside: Commits,
+}
 
 /// A lake. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -197,23 +206,8 @@ impl Lake {
     /// # Errors
     /// [`ReadError`] if a book's log cannot be read.
     pub async fn consumed(&self, park: &ParkId) -> Result<Vec<Consumed>, ReadError> {
-        let marks = self.marks(park).await?;
-        Ok(marks.iter().flat_map(consumed_of).collect())
-    }
-
-    /// What the books of `park` say of how many commits other tables had, each with the offset up to which it had
-    /// consumed its partition then.
-    ///
-    /// # Errors
-    /// [`ReadError`] if a book's log cannot be read.
-    pub async fn told_commits(&self, park: &ParkId) -> Result<Vec<(u64, Commits)>, ReadError> {
-        let marks = self.marks(park).await?;
-        let each = marks.iter().map(|marks| {
-            let consumed = consumed_of(marks).into_iter();
-            let next = consumed.map(|one| one.next_offset).max();
-            (next.unwrap_or(0), told_commits(marks))
-        });
-        Ok(each.collect())
+        let marks = self.marks(park).await?.into_iter();
+        Ok(marks.flat_map(|marks| marks.consumed).collect())
     }
 
     /// How many commits each table of `park` has that is written from the log.
@@ -233,13 +227,20 @@ impl Lake {
         Ok(commits)
     }
 
-    /// What the marks of the books of `park` say.
-    async fn marks(&self, park: &ParkId) -> Result<Vec<BTreeMap<String, i64>>, ReadError> {
+    /// What the marks of every book of `park` say.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a book's log cannot be read.
+    pub async fn marks(&self, park: &ParkId) -> Result<Vec<Marks>, ReadError> {
         let mut marks = Vec::new();
         for year in self.years(park).await? {
             if let Some(snapshot) = self.snapshot(park, year).await? {
                 let (readings, _) = tables(&self.shared.storage, park, year);
-                marks.push(readings.marks_at(snapshot.readings_version).await?);
+                let of_book = readings.marks_at(snapshot.readings_version).await?;
+                marks.push(Marks {
+                    consumed: consumed_of(&of_book),
+                    commits_beside: commits_of(&of_book),
+                });
             }
         }
         Ok(marks)

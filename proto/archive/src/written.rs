@@ -33,7 +33,7 @@ pub(crate) fn commits_mark((park, table): &(ParkId, WrittenTable)) -> String {
 }
 
 /// What the marks of a book say of other tables.
-pub(crate) fn told_commits(marks: &BTreeMap<String, i64>) -> Commits {
+pub(crate) fn commits_of(marks: &BTreeMap<String, i64>) -> Commits {
     let each = marks.iter().filter_map(|(name, mark)| {
         let (park, table) = name.strip_prefix(MARK)?.rsplit_once('.')?;
         let table = match table {
@@ -74,6 +74,6 @@ mod tests {
         });
         let mut marks: BTreeMap<String, i64> = marks.collect();
         marks.insert("greenpark.since.p3".to_owned(), 7);
-        assert_eq!(told_commits(&marks), commits);
+        assert_eq!(commits_of(&marks), commits);
     }
 }
