@@ -267,7 +267,7 @@ impl LetterArchiver {
         };
         if may_be_another {
             for table in self.tables.values_mut() {
-                table.settle(partition, adopted).await?;
+                table.end_permission(partition, adopted).await?;
             }
         }
         let shift = adopted.map_or(origin.shift, |adopted| adopted.shift);

@@ -46,8 +46,8 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
-    /// Those of a park whose records are read again from the first: which of them were only sent again is told by
-    /// what is read, for the table may know numbers of rows that a book has lost.
+    /// The numbers of a park whose records are all read again. What is read says which records were only sent again,
+    /// and not the table: it may know the numbers of rows that a book has lost.
     pub(crate) fn read_anew() -> Self {
         Self {
             come: Some(FxHashMap::default()),
@@ -125,7 +125,7 @@ impl Numbered {
         if !self.published.is_empty() {
             let table = self.table.get_or_insert_with(|| lake.messages(park));
             table.add(&self.published).await?;
-            commits = Some(table.commits().await?);
+            commits = Some(table.known_commits());
         }
         self.published = Messages::default();
         self.due = None;

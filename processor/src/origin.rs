@@ -119,8 +119,8 @@ pub async fn adopt(lake: &Lake) -> Result<(), RunError> {
     adopt_letters(lake).await
 }
 
-/// Dead letters have a topic of their own, which may be the same as before: it would be read twice. Whoever reads it
-/// finds out.
+/// Permits another log of dead letters. Their topic may be the same as before, and then must not be read twice: the
+/// archiver compares when it reads it.
 async fn adopt_letters(lake: &Lake) -> Result<(), RunError> {
     for park in lake.letter_parks().await? {
         let mut table = lake.letters(&park);

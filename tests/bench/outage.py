@@ -25,13 +25,14 @@ import datetime
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
+
+from ports import free_ports
 
 HERE = Path(__file__).resolve().parents[2]
 ENTERPRISES = 4
@@ -57,14 +58,6 @@ BOUNDS_MIB = {"ingest": 256, "processor": 512}
 CHINA = datetime.timezone(datetime.timedelta(hours=8))
 BEFORE_S = 30  # of live load before the outage
 AFTER_S = 30  # of live load that comes after it, beside the backlog
-
-
-def free_ports(count):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
 
 
 def write_rows(path, seconds, meters):

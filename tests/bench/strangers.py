@@ -33,6 +33,8 @@ import threading
 import time
 from pathlib import Path
 
+from ports import free_ports
+
 HERE = Path(__file__).resolve().parents[2]
 SLACK_MIB = 64
 INGEST_MIB, PROCESSOR_MIB, QUERY_MIB, CACHE_MIB = 192, 256, 64, 16
@@ -61,14 +63,6 @@ map = [{ field = "Energy", meter = "m", quantity = "electricity" }]
 filter = "park/+/+/+/up/readings"
 format = "json"
 """
-
-
-def free_ports(count):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
 
 
 def text(of):

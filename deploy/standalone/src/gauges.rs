@@ -127,7 +127,7 @@ impl Gauges {
         if self.folder("lake").is_none() {
             return;
         }
-        // One that is away is told by who looks whether it is there.
+        // `look` reports a lake that cannot be reached.
         let Ok(files) = lake.inventory().await else {
             return;
         };

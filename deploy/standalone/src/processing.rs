@@ -111,17 +111,17 @@ async fn run_one(
     let run = processor.run(shutdown.cancelled_owned());
     tokio::select! {
         ended = run => Ok(ended?),
-        () = tell(part, begun, asides) => Ok(()),
+        () = report(part, begun, asides) => Ok(()),
     }
 }
 
 /// Says that the processor reads its log, and which parks it has set aside, for good.
-async fn tell(
+async fn report(
     part: &Part,
     mut begun: watch::Receiver<bool>,
     mut asides: watch::Receiver<ParksAside>,
 ) {
-    // What ends before it has begun is told by its end.
+    // A processor that ends before it has begun reports its error itself.
     let mut goes_on = begun.wait_for(|begun| *begun).await.is_ok();
     while goes_on {
         let parks = asides.borrow_and_update().clone();

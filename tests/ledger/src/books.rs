@@ -12,7 +12,6 @@ use greenpark_archive::{
     totals::{TotalsRow, decode_totals},
 };
 use greenpark_model::{day::CivilDay, id::ParkId, numbers::Numbers};
-use object_store::{ObjectStoreExt as _, path::Path};
 
 /// Bytes of a Parquet file's end: the footer's length and the magic.
 const TAIL: usize = 8;
@@ -87,7 +86,6 @@ pub async fn progress(lake: &Lake) -> anyhow::Result<(usize, u64)> {
 /// A file cannot be read, or is none of ours.
 pub async fn read(root: &str) -> anyhow::Result<Books> {
     let lake = Lake::open(root).await?;
-    let store = lake.store();
     let mut books = Books::default();
     for park in lake.parks().await? {
         for (of, _, numbers) in lake.messages(&park).read().await?.iter() {
@@ -102,18 +100,19 @@ pub async fn read(root: &str) -> anyhow::Result<Books> {
                 let Some((enterprise, revision)) = file.sealed() else {
                     continue;
                 };
-                let path = Path::from(format!("{}/{}", snapshot.readings_root(), file.path));
-                let bytes = store.get(&path).await?.bytes().await?;
+                let path = format!("{}/{}", snapshot.readings_root(), file.path);
+                let bytes = lake.bytes_of(&path).await?.with_context(|| path.clone())?;
                 let day = SealedDay {
                     revision,
                     rows: decode_readings(bytes.clone())?,
-                    chunks: before_footer(&bytes).with_context(|| path.to_string())?,
+                    chunks: before_footer(&bytes).with_context(|| path)?,
                 };
                 books.sealed.insert((enterprise.to_string(), file.day), day);
             }
             for file in &snapshot.totals_files {
-                let path = Path::from(format!("{}/{}", snapshot.totals_root(), file.path));
-                let rows = decode_totals(store.get(&path).await?.bytes().await?)?;
+                let path = format!("{}/{}", snapshot.totals_root(), file.path);
+                let bytes = lake.bytes_of(&path).await?.with_context(|| path)?;
+                let rows = decode_totals(bytes)?;
                 books.totals.extend(rows.into_iter().filter(|row| {
                     let revision = snapshot.sealed_revision(row.day, &row.enterprise);
                     revision == Some(row.revision)

@@ -162,10 +162,7 @@ impl Process {
     pub fn ensure(&mut self) -> anyhow::Result<()> {
         let mut failed = None;
         let up = wait::until(START, || {
-            self.end();
-            if !self.is_up() {
-                failed = self.start(Wound::None).err();
-            }
+            failed = self.start_again().err();
             (failed.is_some() || self.is_answering()).then_some(())
         });
         if let Some(error) = failed {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use greenpark_archive::{columns::decode_readings, lake::Lake};
 use greenpark_log::{
     LogReader, Record,
@@ -15,7 +15,6 @@ use greenpark_log::{
     kafka::{KafkaLog, KafkaSettings},
 };
 use greenpark_proto::reading_batch;
-use object_store::{ObjectStoreExt as _, path as store};
 
 use crate::{
     letters,
@@ -56,15 +55,9 @@ impl Survivors {
                 let Some(snapshot) = lake.snapshot(&park, year).await? else {
                     continue;
                 };
-                // Read as others read it: who opens a book for writing may repair it.
                 for file in &snapshot.files {
                     let path = format!("{}/{}", snapshot.readings_root(), file.path);
-                    let bytes = lake
-                        .store()
-                        .get(&store::Path::from(path))
-                        .await?
-                        .bytes()
-                        .await?;
+                    let bytes = lake.bytes_of(&path).await?.with_context(|| path)?;
                     self.values.extend(decode_readings(bytes)?.values);
                 }
             }

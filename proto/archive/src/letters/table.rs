@@ -190,7 +190,7 @@ impl LettersTable {
     ///
     /// # Errors
     /// [`PublishError`] if that cannot be committed.
-    pub async fn settle(
+    pub async fn end_permission(
         &mut self,
         partition: u32,
         adopted: Option<Consumed>,

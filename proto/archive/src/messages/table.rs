@@ -97,8 +97,13 @@ impl MessagesTable {
     /// [`ReadError`] if the table cannot be read.
     pub async fn commits(&mut self) -> Result<u64, ReadError> {
         self.follow().await?;
-        let version = self.state.as_ref().map_or(-1, |state| state.version);
-        Ok(commits_at(version))
+        Ok(self.known_commits())
+    }
+
+    /// How many commits it had when it was read or written last.
+    #[must_use]
+    pub fn known_commits(&self) -> u64 {
+        commits_at(self.state.as_ref().map_or(-1, |state| state.version))
     }
 
     /// The paths within the table and the sizes of its files.
