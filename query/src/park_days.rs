@@ -1,6 +1,7 @@
 //! What a question about one park stands on: its registry and the days of the books that the range
 //! touches, as far as the scope permits.
 
+mod around;
 mod late;
 
 use std::{
@@ -21,6 +22,8 @@ use crate::{
     registry::{self, Registry},
     scope::Scope,
 };
+
+use around::Around;
 
 pub(crate) use late::{Came, Concern, Witness};
 
@@ -69,6 +72,15 @@ impl ParkDays {
         {
             loaded.extend(books.days(park, year, &at_park, as_of).await?);
         }
+        let around = Around {
+            books,
+            park,
+            registry: &at_park,
+            as_of,
+            years: &years,
+            range,
+        };
+        around.load(&mut loaded).await?;
         if let Some(at) = as_of {
             for book in &loaded {
                 book.stands(park, range, at)?;

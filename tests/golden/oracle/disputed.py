@@ -3,19 +3,15 @@
 A case leaves this file when METHOD says another thing or the service does."""
 
 from kinds import LOADS, ash, load
-from lives import BASE_YEAR, Case, amounts, first_days, meter, one, over_years, value_added, yearly, against
+from lives import BASE_YEAR, Case, amounts, first_days, meter, one
 from meters import Meter, year_days
-from soundness import FIRST, LAST, WASTE, Enterprise
+from soundness import FIRST, LAST, WASTE
 
 
 def disputed() -> list[Case]:
     hours = tuple(range(24))
     hourly = lambda over: amounts(1, over, hours=hours)
     return [
-        # METHOD (h): what a register rose in a gap is real, whatever other meters of the park did meanwhile.
-        Case("a gap of years, beside a meter that was read", over_years("gap-years", Enterprise(
-            "reads", [meter(yearly(100, range(FIRST, LAST + 1)))], value_added())), against("estimated_share"),
-             park="unclean-beside"),
         # METHOD (i): hourly and daily readings are readings; 8,780 of 9,125 were received.
         Case("an hourly meter beside a dead daily one", one("hourly-dead",
              meter([hourly(year_days(FIRST)), hourly(year_days(LAST))], interval_s=3600),

@@ -187,6 +187,8 @@ def estimated() -> list[Case]:
         Case("a gap over the year's end, 30 days", one("gap-30", over_the_end(date(2025, 12, 3)))),
         Case("a gap over the year's end, 41 days", one("gap-41", over_the_end(date(2025, 11, 22))), much),
         Case("a gap of years", over_years("gap-years"), much, park="unclean-gap"),
+        Case("a gap of years, beside a meter that was read", over_years("gap-years", Enterprise(
+            "reads", [meter(yearly(100, range(FIRST, LAST + 1)))], value_added())), much, park="unclean-beside"),
         Case("30 days estimated and 22 by hand", one("gap-hand", over_the_end(date(2025, 12, 3)), corrections=june), much),
     ]
 

@@ -185,6 +185,30 @@ fn a_meter_of_both_ways_gives_net_import_and_export() {
     }
 }
 
+/// The same where joined days stand behind a gap in which the register stood still: what was fed in stays theirs.
+#[test]
+fn a_meter_of_both_ways_keeps_its_export_behind_a_gap() {
+    let traits = Traits::of(Profile {
+        bidirectional: true,
+        ..Profile::default()
+    });
+    let swings = [5, 9, 5].map(|register| register * 1_000_000);
+    let gap = 24 * 400;
+    let joined = |after: i64| {
+        let days = folds_from(Kind::Register, &traits, after * HOUR, &swings);
+        (days[0].0, join(&traits, days.iter().map(|(_, fold)| fold)))
+    };
+    let days = [joined(0), joined(gap)];
+    for (day, _) in &days {
+        let range = DayRange::new(*day, *day).expect("in order");
+        let told = compose(&traits, range, &days);
+        assert_eq!((told.amount, told.export), (Sum(0), Sum(4_000_000)), "{day}");
+        let daily = compose_daily(&traits, range, &days, &LikeDays::default());
+        assert_eq!(daily.len(), 1);
+        assert_eq!((daily[0].1.amount, daily[0].1.export), (Sum(0), Sum(4_000_000)));
+    }
+}
+
 /// FAULTS A15: a counter of today, which shows yesterday's last value at midnight or a little after it.
 #[test]
 fn a_daily_counter_tells_each_days_highest_value() {

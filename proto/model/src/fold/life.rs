@@ -151,7 +151,9 @@ impl Stretch {
                 }
             }
         }
-        plateaus[0].export = self.export;
+        // OK because every arm makes a plateau. The last one is of this entry alone, the first may be an earlier one's.
+        let last = plateaus.len() - 1;
+        plateaus[last].export = self.export;
         (plateaus, links)
     }
 }
