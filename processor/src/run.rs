@@ -345,7 +345,21 @@ impl Processor {
         self.asks.flushed(now);
         self.next_seal = self.find_next_seal();
         self.metrics.buffered.set(0);
+        if messages == Messages::Due {
+            self.pack().await;
+        }
         self.try_asides().await
+    }
+
+    /// Packs what is due of the books' logs, now that no question waits for what was read.
+    async fn pack(&mut self) {
+        let books = self
+            .parks
+            .values_mut()
+            .flat_map(|park| park.books.values_mut());
+        for book in books {
+            book.pack_if_due().await;
+        }
     }
 
     /// What the books are to say of `of` beside how far it was read.

@@ -17,8 +17,8 @@ use crate::books::{BookDays, DayFolds, Then, Totals};
 pub(crate) enum Key {
     /// The joined days of a book.
     Book(ParkId, i16),
-    /// The joined days of a book as it was at versions of its tables.
-    Past(ParkId, i16, i64, i64),
+    /// The joined days of a book as it was at versions of its tables, and for how many open days of then a name stands.
+    Past(ParkId, i16, (i64, i64), usize),
     /// What the days of a range were at an instant, against those of a version of the readings.
     Then(ParkId, i16, (i64, Instant, DayRange)),
     /// The totals table of a book that still changes.

@@ -91,7 +91,11 @@ impl Copying<'_> {
     async fn until_whole(&mut self) -> anyhow::Result<()> {
         let mut missing = String::new();
         for _round in 0..ROUNDS_MAX {
-            self.round().await?;
+            if let Some(packed) = self.round().await? {
+                // Behind entries that were packed meanwhile a newer checkpoint stands, which was not listed.
+                missing = format!("{packed} is gone");
+                continue;
+            }
             let copy = Lake::open(&self.folder.display().to_string()).await?;
             // An entry may be missing between two others that were listed while it was made.
             missing = match copy.astray_anywhere().await {
@@ -106,21 +110,25 @@ impl Copying<'_> {
         )
     }
 
-    async fn round(&mut self) -> anyhow::Result<()> {
+    /// Copies what is listed and not copied yet; returns what of a log went meanwhile, if anything did.
+    async fn round(&mut self) -> anyhow::Result<Option<String>> {
         let files = self.lake.inventory().await.context("list the lake")?;
         let new = files
             .iter()
             .filter(|file| !self.copied.contains_key(&file.path));
         let new: Vec<&Stored> = new.collect();
+        let mut packed = None;
         let mut gauge = Gauge::new("copying the lake", new.len() as u64);
         for (done, file) in (1..).zip(new) {
-            if let Some(copied) = self.copy(file).await? {
-                self.copied.insert(file.path.clone(), copied);
+            match self.copy(file).await? {
+                Some(copied) => drop(self.copied.insert(file.path.clone(), copied)),
+                None if file.is_of_log() => packed = Some(file.path.clone()),
+                None => {}
             }
             gauge.set(done);
         }
         gauge.finish();
-        Ok(())
+        Ok(packed)
     }
 
     /// Copies a file, or takes it from an earlier backup; `None` where it is gone by now.

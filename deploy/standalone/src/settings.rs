@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use greenpark_archive::store::LogBounds;
 use greenpark_ingest::{DecodeSettings, ListenSettings, MemorySettings, SubscribeSettings};
 use greenpark_log::{embedded, kafka::KafkaSettings};
 use greenpark_runtime::{
@@ -16,6 +17,9 @@ use greenpark_settings::{size::Size, span::Span};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{DATA_DIR, PlaceArgs};
+
+/// Fewer entries of a log are never left.
+const KEPT_ENTRIES_MIN: u32 = 8;
 
 /// Everything that may be set.
 #[derive(Debug, Clone, Serialize)]
@@ -64,6 +68,21 @@ pub struct ProcessSettings {
 pub struct LakeSettings {
     /// Its folder.
     pub root: String,
+    /// Newest commits of a table that stay entries of its log; older ones are packed into one file.
+    pub kept_entries: u32,
+    /// How old a commit is at least when it is packed.
+    pub kept_age: Span,
+}
+
+impl LakeSettings {
+    /// How long the logs of its tables grow.
+    pub(crate) fn log_bounds(&self) -> LogBounds {
+        LogBounds {
+            kept_entries: self.kept_entries.into(),
+            kept_ms: i64::try_from(self.kept_age.0.as_millis()).unwrap_or(i64::MAX),
+            ..LogBounds::default()
+        }
+    }
 }
 
 /// Which log readings queue in.
@@ -144,6 +163,8 @@ impl Default for LakeSettings {
     fn default() -> Self {
         Self {
             root: format!("{DATA_DIR}/lake"),
+            kept_entries: 4_096,
+            kept_age: Span(std::time::Duration::from_secs(3_600)),
         }
     }
 }
@@ -232,6 +253,11 @@ impl Settings {
         self.query.check(problems);
         if self.lake.root.is_empty() {
             problems.push("lake.root: is empty; name a folder".to_owned());
+        }
+        if self.lake.kept_entries < KEPT_ENTRIES_MIN {
+            problems.push(format!(
+                "lake.kept_entries: must be at least {KEPT_ENTRIES_MIN}, for readers follow a log entry by entry"
+            ));
         }
         if self.process.grace.0.is_zero() {
             problems.push(

@@ -94,7 +94,8 @@ pub(crate) async fn open_lake(settings: &Settings, health: &Health) -> anyhow::R
     let root = &settings.lake.root;
     let lake = Lake::open(root)
         .await
-        .with_context(|| format!("open the lake at {root}"))?;
+        .with_context(|| format!("open the lake at {root}"))?
+        .with_log_bounds(settings.lake.log_bounds());
     let (mut of_lake, mut of_clock) = (Telling::of(health, "lake"), Telling::of(health, "clock"));
     loop {
         let now = Instant(clock::now_ms());

@@ -25,14 +25,14 @@ use object_store::path::Path;
 use sha2::{Digest as _, Sha256};
 use tracing::info;
 
-pub use crate::change::{Change, Consumed, NewFile};
+pub use crate::change::{Change, Consumed, NewFile, WrittenFile};
 use crate::{
     change::{consumed_of, mark_of, marks_of, new_data, old_data, old_totals, partition_mark},
     decode::{Outline, decode_between, decode_outline, decode_readings},
-    delta::{Commit, NewData, Null, OldData, Shape, Table},
+    delta::{Commit, NewData, Null, OldData, Past, Shape, Table},
     error::{DecodeError, EncodeError, OpenError, PublishError, ReadError},
     expired::Expired,
-    file::{FileKind, ReadingsFile, day_folder},
+    file::{FileKind, ReadingsFile, day_folder, stand_in_of},
     rows::Rows,
     store::Storage,
     table::{TableFile, TableState},
@@ -57,6 +57,7 @@ pub(crate) static READINGS: Shape = Shape {
         ("late_gateway", "string", Null::Allowed),
     ],
     partition: &["day"],
+    past: Past::Kept,
 };
 
 /// The mark that numbers seals, in both tables.
@@ -105,6 +106,10 @@ impl TableFile for ReadingsFile {
     fn parse(path: &str, size: u64, rows: u64) -> Option<Self> {
         Self::parse(path, size, rows)
     }
+
+    fn stand_in(&self) -> Option<String> {
+        self.is_hot().then(|| stand_in_of(self.day))
+    }
 }
 
 /// The two tables of a book.
@@ -135,6 +140,8 @@ impl Book {
                 totals_state: totals.load().await?,
                 expired: Expired::default(),
             };
+            book.readings.check_whole(book.state.version).await?;
+            book.totals.check_whole(book.totals_state.version).await?;
             book.readings.make_durable(book.state.version).await?;
             book.totals.make_durable(book.totals_state.version).await?;
             book.expire_removed();
@@ -286,6 +293,8 @@ impl Book {
             remove: change.remove.iter().map(old_data).collect(),
             ..Commit::default()
         };
+        let written = change.written.into_iter().map(|file| file.data);
+        commit.add.extend(written);
         for file in change.add {
             let data = new_data(&file);
             files.push((self.readings.place(&data.path), file.encoded.bytes));
@@ -303,14 +312,7 @@ impl Book {
             files.push((self.totals.place(&data.path), bytes.clone()));
             commit.marks.push((SEALS.to_owned(), seal));
         }
-        let table = || self.readings.root().to_string();
-        self.storage
-            .put_together(files)
-            .await
-            .map_err(|source| PublishError::Write {
-                table: table(),
-                source: source.into(),
-            })?;
+        self.put(files).await?;
         if let Some((data, _)) = totals {
             self.commit_totals(data, seal).await?;
         }
@@ -320,6 +322,34 @@ impl Book {
         Ok(Published {
             version: self.state.version,
             next_offset,
+        })
+    }
+
+    /// Writes files into the book's folder, durably, for a change that has more of them than memory has room for. Nobody
+    /// knows of them until that is published; if it never is, they are written over by those of the next attempt.
+    ///
+    /// # Errors
+    /// [`PublishError::Write`]: some of them may be there.
+    pub async fn write_ahead(&self, files: Vec<NewFile>) -> Result<Vec<WrittenFile>, PublishError> {
+        let (mut written, mut bytes) = (Vec::new(), Vec::new());
+        for file in files {
+            let data = new_data(&file);
+            bytes.push((self.readings.place(&data.path), file.encoded.bytes));
+            written.push(WrittenFile {
+                day: file.day,
+                kind: file.kind,
+                data,
+            });
+        }
+        self.put(bytes).await?;
+        Ok(written)
+    }
+
+    async fn put(&self, files: Vec<(Path, Bytes)>) -> Result<(), PublishError> {
+        let put = self.storage.put_together(files).await;
+        put.map_err(|source| PublishError::Write {
+            table: self.readings.root().to_string(),
+            source: source.into(),
         })
     }
 
@@ -353,17 +383,23 @@ impl Book {
             });
         }
         let mut sealed = HashSet::new();
-        for file in &change.add {
-            if file.day.year() != self.year {
+        let written = change.written.iter();
+        let written = written.map(|file| (file.day, &file.kind, file.data.path.clone()));
+        let add = change.add.iter().map(|file| {
+            let path = file.kind.path(file.day, &file.encoded.sha256);
+            (file.day, &file.kind, path)
+        });
+        for (day, kind, path) in written.chain(add) {
+            if day.year() != self.year {
                 return Err(PublishError::OtherYear {
-                    day: file.day,
+                    day,
                     year: self.year,
                 });
             }
-            let FileKind::Sealed { enterprise, .. } = &file.kind else {
+            let FileKind::Sealed { enterprise, .. } = kind else {
                 continue;
             };
-            let before = self.day_files(file.day).find(|old| {
+            let before = self.day_files(day).find(|old| {
                 old.sealed().is_some_and(|(whose, _)| whose == enterprise)
                     && !removed.contains(old.path.as_str())
             });
@@ -372,8 +408,7 @@ impl Book {
                     path: before.path.clone(),
                 });
             }
-            if !sealed.insert((file.day, enterprise)) {
-                let path = file.kind.path(file.day, &file.encoded.sha256);
+            if !sealed.insert((day, enterprise)) {
                 return Err(PublishError::SealedTwice { path });
             }
         }

@@ -23,6 +23,15 @@ pub struct NewFile {
     pub encoded: EncodedFile,
 }
 
+/// A file that lies in the book's folder, durably, and of which no version of the book knows: only
+/// [`Book::write_ahead`](crate::book::Book::write_ahead) can make one.
+#[derive(Debug, Clone)]
+pub struct WrittenFile {
+    pub(crate) day: CivilDay,
+    pub(crate) kind: FileKind,
+    pub(crate) data: NewData,
+}
+
 /// How far a partition of the log has been consumed into a book, and of which log. Offsets are those of the lake:
 /// an offset of the log and `shift`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +68,9 @@ impl Consumed {
 pub struct Change {
     /// Files that join the book.
     pub add: Vec<NewFile>,
+    /// Files that join it, too, and that were written before: what does not fit into memory at once is published at
+    /// once.
+    pub written: Vec<WrittenFile>,
     /// Files that leave it. Hot ones are deleted later; sealed ones stay on disk.
     pub remove: Vec<ReadingsFile>,
     /// Totals of the sealed files among `add`.

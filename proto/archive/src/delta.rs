@@ -4,6 +4,9 @@
 //! deltalake gives the actions, the log store and the checkpoints; the conflict checker, which would
 //! merge two writers, is what we must not use, for a book has one.
 
+mod checkpoint;
+mod pack;
+mod packed;
 mod schema;
 mod torn;
 
@@ -19,19 +22,20 @@ use std::{
 
 use bytes::Bytes;
 use deltalake_core::{
-    DeltaTable,
     kernel::{
         Action, Add, Remove, Snapshot as DeltaSnapshot, Transaction,
         transaction::{CommitData, TransactionError},
     },
     logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore, get_actions},
-    protocol::{DeltaOperation, SaveMode, checkpoints::create_checkpoint},
+    protocol::{DeltaOperation, SaveMode},
 };
 use futures::TryStreamExt as _;
 use object_store::{path::Path, prefix::PrefixStore};
 use serde_json::{Value, json};
-use tracing::{info, warn};
+use tracing::info;
 use url::Url;
+
+pub use pack::LogBounds;
 
 use crate::{
     error::{Cause, PublishError, ReadError},
@@ -39,12 +43,6 @@ use crate::{
     table::{TableFile, TableState, check_protocol},
 };
 
-/// Entries between checkpoints of a small table.
-const CHECKPOINT_ENTRIES: usize = 100;
-/// A table waits so many entries longer for each so many files: a checkpoint writes all of them again.
-const CHECKPOINT_FILES: usize = 10_000;
-/// Bytes of log entries after which a checkpoint comes early: they parse in some tens of milliseconds.
-const CHECKPOINT_BYTES: u64 = 8 << 20;
 /// Our part of an entry's commitInfo.
 const OURS: &str = "greenpark";
 
@@ -60,6 +58,16 @@ static ENTRIES: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Shape {
     pub(crate) columns: &'static [(&'static str, &'static str, Null)],
     pub(crate) partition: &'static [&'static str],
+    pub(crate) past: Past,
+}
+
+/// Whether it is asked what a table was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// It is: entries of its log are deleted only once what they say is packed.
+    Kept,
+    /// It is not: entries of its log go where a checkpoint is far enough behind them.
+    Let,
 }
 
 /// Whether a column may be null.
@@ -89,7 +97,7 @@ pub(crate) enum Nature {
 }
 
 /// A file that a commit adds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NewData {
     pub(crate) path: String,
     pub(crate) day: Option<String>,
@@ -163,9 +171,18 @@ impl Table {
         }
     }
 
-    /// Whether an entry after `version` is there already.
+    /// Whether there is a version after `version` already.
     pub(crate) async fn has_moved_past(&self, version: i64) -> Result<bool, ReadError> {
-        self.entry(version + 1).await.map(|entry| entry.is_some())
+        Ok(self.entry(version + 1).await?.is_some() || self.is_packed_past(version).await?)
+    }
+
+    /// Whether entries after `version` may have been packed: there is a checkpoint of a later one, or the entry itself is
+    /// gone, which it is only then.
+    async fn is_packed_past(&self, version: i64) -> Result<bool, ReadError> {
+        match self.hint().await? {
+            Some(hint) => Ok(hint > version),
+            None => Ok(version >= 0 && self.entry(version).await?.is_none()),
+        }
     }
 
     /// Makes the entry of `version` durable. A writer that was killed may have left it named and not
@@ -195,7 +212,8 @@ impl Table {
         Ok(state)
     }
 
-    /// Takes every entry after the state's version; whether there was one.
+    /// Takes every entry after the state's version, or the state anew where they are packed by now; whether there was
+    /// one.
     pub(crate) async fn follow<F: TableFile>(
         &self,
         state: &mut TableState<F>,
@@ -207,44 +225,10 @@ impl Table {
             torn::check(version, &actions).map_err(|source| self.broken(source))?;
             state.apply(self.root.as_ref(), &actions, entry.len() as u64)?;
         }
+        if self.is_packed_past(state.version).await? {
+            *state = Box::pin(self.load()).await?;
+        }
         Ok(state.version > from)
-    }
-
-    /// The version of the newest checkpoint, as its hint names it.
-    async fn checkpoint_version(&self) -> Result<Option<i64>, ReadError> {
-        let hint = match self
-            .storage
-            .read(&self.place("_delta_log/_last_checkpoint"))
-            .await
-        {
-            Ok(bytes) => bytes,
-            Err(object_store::Error::NotFound { .. }) => return self.version_without_start().await,
-            Err(source) => {
-                let path = format!("{}/_delta_log/_last_checkpoint", self.root);
-                return Err(ReadError::Store { path, source });
-            }
-        };
-        let hint: Value = serde_json::from_slice(&hint).map_err(|source| self.broken(source))?;
-        Ok(hint.get("version").and_then(Value::as_i64))
-    }
-
-    /// A log without hint and without its first entry was cleaned by another program; deltalake finds
-    /// where it starts.
-    async fn version_without_start(&self) -> Result<Option<i64>, ReadError> {
-        if self.entry(0).await?.is_some() {
-            return Ok(None);
-        }
-        let folder = self.place("_delta_log");
-        let listed = self.storage.store().list(Some(&folder)).try_next().await;
-        let path = folder.to_string();
-        match listed.map_err(|source| ReadError::Store { path, source })? {
-            None => Ok(None),
-            Some(_) => {
-                let found = DeltaSnapshot::try_new(self.log.as_ref(), None).await;
-                let found = found.map_err(|source| self.broken(source))?;
-                Ok(i64::try_from(found.version()).ok())
-            }
-        }
     }
 
     /// The state at `version` by deltalake, which reads every kind of checkpoint.
@@ -275,12 +259,15 @@ impl Table {
         Ok(state)
     }
 
-    /// The marks at `version`: each entry of ours repeats all of them, so that nothing depends on how
-    /// long others keep transactions.
-    pub(crate) async fn marks_at(&self, version: i64) -> Result<BTreeMap<String, i64>, ReadError> {
-        for version in (0..=version).rev() {
+    /// The marks at `newest`: each entry of ours repeats all of them, so that nothing depends on how long others keep
+    /// transactions. Without them nobody knows what is sealed, nor how far the log was read.
+    pub(crate) async fn marks_at(&self, newest: i64) -> Result<BTreeMap<String, i64>, ReadError> {
+        for version in (0..=newest).rev() {
             let Some(entry) = self.entry(version).await? else {
-                break;
+                return Err(self.broken(format!(
+                    "entry {version} is gone, although there is a checkpoint of it or of a later one: restore it from \
+                     a copy; only where no later entry is there, move that checkpoint and _last_checkpoint away instead"
+                )));
             };
             let first = entry
                 .split(|&byte| byte == b'\n')
@@ -311,6 +298,13 @@ impl Table {
     ) -> Result<(), PublishError> {
         let version = state.version + 1;
         let table = || self.root.to_string();
+        // A version that is packed would be there no more to refuse a writer that has slept.
+        if self.is_packed_past(state.version).await? {
+            return Err(PublishError::Fenced {
+                table: table(),
+                version: state.version,
+            });
+        }
         let lost = |source: Cause| PublishError::Commit {
             table: table(),
             version,
@@ -406,27 +400,6 @@ impl Table {
         let data = CommitData::new(actions, operation, metadata, txns.collect());
         let bytes = data.get_bytes()?;
         Ok((data.actions, bytes))
-    }
-
-    /// A checkpoint spares readers the log; failing to write one harms nothing.
-    async fn checkpoint_if_due<F>(&self, state: &mut TableState<F>) {
-        let interval = CHECKPOINT_ENTRIES * (1 + state.files.len() / CHECKPOINT_FILES);
-        let due = state.entries >= interval || state.entry_bytes > CHECKPOINT_BYTES;
-        if !due {
-            return;
-        }
-        let version = u64::try_from(state.version).unwrap_or(0);
-        let checkpoint = async {
-            let mut table = DeltaTable::new(Arc::clone(&self.log));
-            table.load_version(version).await?;
-            create_checkpoint(&table, None).await
-        };
-        match Box::pin(checkpoint).await {
-            Ok(()) => (state.entries, state.entry_bytes) = (0, 0),
-            Err(error) => {
-                warn!(table = %self.root, version, error = &error as &dyn std::error::Error, "checkpoint failed");
-            }
-        }
     }
 }
 

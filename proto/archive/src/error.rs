@@ -59,6 +59,17 @@ pub enum ReadError {
         #[source]
         source: Cause,
     },
+    /// An entry of a table's log that tells of the past is gone.
+    #[error(
+        "entry {version} of the log of table '{table}' is missing: it was cleaned by another program, and what it told \
+         of the past is gone"
+    )]
+    Cleaned {
+        /// Which table.
+        table: String,
+        /// Which entry.
+        version: i64,
+    },
     /// Another program has upgraded the table to features that we do not know.
     #[error(
         "table '{table}' was upgraded by another program to {feature}, which Greenpark does not read; restore it to an earlier version"

@@ -70,6 +70,12 @@ impl ReadingsFile {
         matches!(self.kind, FileKind::Hot { .. })
     }
 
+    /// Whether it is the name that stands for hot files that are deleted, and no file.
+    #[must_use]
+    pub fn is_stand_in(&self) -> bool {
+        self.is_hot() && self.path == stand_in_of(self.day)
+    }
+
     /// The enterprise and revision of a sealed file.
     #[must_use]
     pub fn sealed(&self) -> Option<(&EnterpriseId, u32)> {
@@ -125,6 +131,15 @@ impl FileKind {
 #[must_use]
 pub fn day_folder(day: CivilDay) -> String {
     format!("day={day}/")
+}
+
+/// The name that stands for the hot files of `day` that are deleted: no content has this digest.
+pub(crate) fn stand_in_of(day: CivilDay) -> String {
+    let kind = FileKind::Hot {
+        partition: 0,
+        offset: 0,
+    };
+    kind.path(day, &[0; 32])
 }
 
 /// The part of a digest that names hold.

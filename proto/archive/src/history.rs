@@ -1,8 +1,8 @@
 //! What a table was at an instant: the last version that had been committed by then.
 //!
-//! Every entry of a log tells when it was made, and no log of ours is cleaned. Versions are searched by
-//! halves, so a year of flushes costs some fifteen looks. A writer's clock that was set back makes two
-//! versions' instants overlap; the search then ends at one of them.
+//! Every entry of a log tells when it was made, and what is [packed](crate::delta) of older entries tells it of each
+//! change. Versions are searched by halves, so some thousand entries cost twelve looks. A writer's clock that was set
+//! back makes two versions' instants overlap; the search then ends at one of them.
 
 use greenpark_model::day::Instant;
 use serde_json::Value;
@@ -15,47 +15,95 @@ use crate::{
 
 impl Table {
     /// The state that the table had at `at`, of which `newest` is the newest version; `None` if there was
-    /// none yet.
+    /// none yet. Of an instant whose entries are packed it has the version of the last change that is told.
     pub(crate) async fn load_as_of<F: TableFile>(
         &self,
         newest: i64,
         at: Instant,
     ) -> Result<Option<TableState<F>>, ReadError> {
-        match self.version_as_of(newest, at).await? {
+        let first = self.packed_upto().await?.max(0);
+        if first > 0 && at < self.entry_made_at(first).await? {
+            return self.packed_as_of(at).await;
+        }
+        match self.version_as_of((first, newest), at).await? {
             Some(version) => Ok(Some(Box::pin(self.load_at(version)).await?)),
             None => Ok(None),
         }
     }
 
-    /// The last version that was committed at or before `at`, from 0 to `newest`.
-    pub(crate) async fn version_as_of(
+    async fn packed_as_of<F: TableFile>(
         &self,
-        newest: i64,
+        at: Instant,
+    ) -> Result<Option<TableState<F>>, ReadError> {
+        let packed = self.packed().await?;
+        if packed.as_ref().is_some_and(|packed| packed.is_unclear(at)) {
+            return Err(self.broken(format!(
+                "the clock of its writer was set back or forth about {at}, so that nobody can say what was there then"
+            )));
+        }
+        let Some((version, files)) = packed.as_ref().and_then(|packed| packed.as_of(at)) else {
+            return Ok(None);
+        };
+        let mut state = TableState {
+            version,
+            ..TableState::default()
+        };
+        for (path, file) in files {
+            state.insert(self.root().as_ref(), path, file.size, file.rows)?;
+        }
+        Ok(Some(state))
+    }
+
+    /// The last version that was committed at or before `at`, of those from `first` to `newest`.
+    async fn version_as_of(
+        &self,
+        (first, newest): (i64, i64),
         at: Instant,
     ) -> Result<Option<i64>, ReadError> {
         // All versions below `low` were there; none from `high` on was.
-        let (mut low, mut high) = (0, newest + 1);
+        let (mut low, mut high) = (first, newest + 1);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.made_at(middle).await? <= at {
+            if self.entry_made_at(middle).await? <= at {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        Ok((low > 0).then(|| low - 1))
+        Ok((low > first).then(|| low - 1))
     }
 
-    /// When a version was made, by its entry.
+    /// When a version was made; of a packed one, when the first change from it on was.
     pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
+        if let Some(entry) = self.entry(version).await? {
+            return self.told_by(version, &entry);
+        }
+        if let Some(packed) = self.packed().await?
+            && version < packed.upto()
+        {
+            return match packed.made_at(version) {
+                Some(made_at) => Ok(made_at),
+                None => self.entry_made_at(packed.upto()).await,
+            };
+        }
+        Err(self.gone(version))
+    }
+
+    /// When the version of an entry that is there was made.
+    pub(crate) async fn entry_made_at(&self, version: i64) -> Result<Instant, ReadError> {
         let entry = self.entry(version).await?;
-        let entry = entry.ok_or_else(|| {
-            let message = format!(
-                "entry {version} is missing: the log was cleaned by another program, and what it told \
-                 of the past is gone"
-            );
-            self.broken(message)
-        })?;
+        let entry = entry.ok_or_else(|| self.gone(version))?;
+        self.told_by(version, &entry)
+    }
+
+    fn gone(&self, version: i64) -> ReadError {
+        ReadError::Cleaned {
+            table: self.root().to_string(),
+            version,
+        }
+    }
+
+    fn told_by(&self, version: i64, entry: &[u8]) -> Result<Instant, ReadError> {
         let told = entry
             .split(|&byte| byte == b'\n')
             .filter_map(|line| serde_json::from_slice::<Value>(line).ok())

@@ -65,6 +65,17 @@ impl Lake {
         }))
     }
 
+    /// Reads what is packed of the logs of a book: a question of what it was is told from it.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is gone or damaged.
+    pub async fn check_packed(&self, park: &ParkId, year: i16) -> Result<(), ReadError> {
+        let (readings, totals) = tables(self.storage(), park, year);
+        readings.packed().await?;
+        totals.packed().await?;
+        Ok(())
+    }
+
     /// The files of `snapshot` that are gone or have another size than it says. The store is listed once.
     ///
     /// # Errors

@@ -23,20 +23,23 @@ impl Stored {
     /// In which order files are copied: the entries of readings before those of what was committed before them, and
     /// data behind all entries.
     fn rank(&self) -> u8 {
-        match (
-            self.path.contains("/_delta_log/"),
-            self.path.contains("/readings/"),
-        ) {
+        match (self.is_of_log(), self.path.contains("/readings/")) {
             (true, true) => 0,
             (true, false) => 1,
             (false, _) => 2,
         }
     }
 
+    /// Whether it is of a table's log: an entry, a checkpoint, or what is packed.
+    #[must_use]
+    pub fn is_of_log(&self) -> bool {
+        self.path.contains("/_delta_log/")
+    }
+
     /// Whether it is an entry of a table's log.
     #[must_use]
     pub fn is_entry(&self) -> bool {
-        self.path.contains("/_delta_log/") && self.path.ends_with(".json")
+        self.is_of_log() && self.path.ends_with(".json")
     }
 
     /// Whether it is written over, and so no part of a copy: nothing but a hint where to begin to read.

@@ -20,7 +20,7 @@ use crate::{
     messages::MessagesTable,
     reference::Reference,
     snapshot::{Reader, Snapshot},
-    store::{Disk, LocalStore, Storage},
+    store::{Disk, LocalStore, LogBounds, Storage},
     written::{Commits, WrittenTable, commits_at, commits_of},
 };
 
@@ -105,6 +105,12 @@ impl Lake {
     #[must_use]
     pub fn on(disk: Arc<dyn Disk>) -> Self {
         Self::with(Storage::disk(disk))
+    }
+
+    /// The same lake, the logs of its tables grow as `bounds` say.
+    #[must_use]
+    pub fn with_log_bounds(&self, bounds: LogBounds) -> Self {
+        Self::with(self.shared.storage.clone().with_log_bounds(bounds))
     }
 
     fn with(storage: Storage) -> Self {

@@ -31,7 +31,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use crate::{
-    delta::{Commit, Nature, NewData, Null, OldData, Shape, Table},
+    delta::{Commit, Nature, NewData, Null, OldData, Past, Shape, Table},
     error::{DecodeError, EncodeError, PublishError, ReadError},
     file::content_id,
     store::Storage,
@@ -57,6 +57,7 @@ static SHAPE: Shape = Shape {
         ("body", "string", Null::Never),
     ],
     partition: &[],
+    past: Past::Let,
 };
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {

@@ -50,6 +50,13 @@ impl Snapshot {
         &self.files[from..from + many]
     }
 
+    /// How many days were open of which hot files are deleted and packed away: a name stands for those of each.
+    #[must_use]
+    pub fn stand_ins(&self) -> usize {
+        let stand_ins = self.files.iter().filter(|file| file.is_stand_in());
+        stand_ins.count()
+    }
+
     /// The revision in force of an enterprise's sealed day.
     #[must_use]
     pub fn sealed_revision(&self, day: CivilDay, enterprise: &EnterpriseId) -> Option<u32> {

@@ -27,6 +27,7 @@ use object_store::{
 };
 
 pub use self::disk::Disk;
+pub use crate::delta::LogBounds;
 
 /// Up to this many files are synced one by one; more are cheaper to sync with their whole file system.
 const FSYNC_FILES_MAX: usize = 16;
@@ -336,6 +337,7 @@ fn sync_folders<'a>(root: &FsPath, paths: impl IntoIterator<Item = &'a FsPath>) 
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     disk: Option<Arc<dyn Disk>>,
+    log_bounds: LogBounds,
 }
 
 impl Storage {
@@ -344,11 +346,25 @@ impl Storage {
         Self {
             store,
             disk: Some(disk),
+            log_bounds: LogBounds::default(),
         }
     }
 
     pub(crate) fn remote(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, disk: None }
+        Self {
+            store,
+            disk: None,
+            log_bounds: LogBounds::default(),
+        }
+    }
+
+    pub(crate) fn with_log_bounds(self, log_bounds: LogBounds) -> Self {
+        Self { log_bounds, ..self }
+    }
+
+    /// How long the logs of its tables grow.
+    pub(crate) fn log_bounds(&self) -> LogBounds {
+        self.log_bounds
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {

@@ -13,6 +13,12 @@ use crate::error::{Cause, ReadError};
 pub(crate) trait TableFile: Sized + Clone + Send + Sync + 'static {
     /// The file with this path, or `None` if another program wrote it.
     fn parse(path: &str, size: u64, rows: u64) -> Option<Self>;
+
+    /// Where the file is deleted once its table has removed it: a name of no file, the same for all files that stand
+    /// for the same readings.
+    fn stand_in(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The state of a table at a version.
@@ -32,6 +38,8 @@ pub(crate) struct TableState<F> {
     pub(crate) entries: usize,
     /// Their bytes.
     pub(crate) entry_bytes: u64,
+    /// The version from which on another pack of the log is worth its while.
+    pub(crate) pack_at: i64,
 }
 
 impl<F> Default for TableState<F> {
@@ -44,6 +52,7 @@ impl<F> Default for TableState<F> {
             metadata: None,
             entries: 0,
             entry_bytes: 0,
+            pack_at: 0,
         }
     }
 }
@@ -139,7 +148,7 @@ pub(crate) fn check_protocol(table: &str, protocol: &Protocol) -> Result<(), Rea
 }
 
 /// The `numRecords` of a file's statistics; 0 if there are none.
-fn row_count(add: &Add) -> u64 {
+pub(crate) fn row_count(add: &Add) -> u64 {
     const KEY: &str = "\"numRecords\":";
     let text = add.stats.as_deref().unwrap_or_default();
     // Our own statistics begin with the count; those of other programs are parsed.

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use self::read::decode_totals;
 use crate::{
-    delta::{Null, Shape},
+    delta::{Null, Past, Shape},
     error::EncodeError,
     file::hex,
     table::TableFile,
@@ -139,6 +139,7 @@ pub(crate) static SHAPE: Shape = Shape {
         (LATE, "long", Null::Allowed),
     ],
     partition: &[],
+    past: Past::Kept,
 };
 
 /// The column that only files with odd days have.

@@ -33,7 +33,7 @@ impl Books {
             return Ok(None);
         };
         let versions = (snapshot.readings_version, snapshot.totals_version);
-        let key = cache::Key::Past(park.clone(), year, versions.0, versions.1);
+        let key = cache::Key::Past(park.clone(), year, versions, snapshot.stand_ins());
         if let Some(cache::Entry::Book(book)) = self.cache.get(&key)
             && book.traits_digest == registry.traits_digest
         {

@@ -68,7 +68,7 @@ impl Books {
             Ok(Some(then)) => then,
             Ok(None) => return Ok(None),
             // Another program has cleaned the log: of the past only the marks of late readings are left.
-            Err(error @ ReadError::Log { .. }) => {
+            Err(error @ ReadError::Cleaned { .. }) => {
                 let error = &error as &dyn std::error::Error;
                 warn!(%park, year, error, "what came after the year was final cannot be told whole");
                 return Ok(None);

@@ -6,6 +6,7 @@ mod query;
 mod rest;
 mod scorecard;
 mod travel;
+mod year;
 
 use tokio::runtime::Runtime;
 
@@ -57,5 +58,9 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "scorecard",
         run: scorecard::scorecard,
+    },
+    Case {
+        name: "year",
+        run: year::year,
     },
 ];

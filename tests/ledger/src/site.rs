@@ -26,9 +26,9 @@ use crate::{
 
 /// Size of the disk that can be filled.
 const DISK: &str = "size=2g";
-/// What every processor is set to, and the end of its settings.
-const PROCESSOR: &str =
-    "[processor]\nquiet = \"1s\"\nflush_interval = \"1s\"\nmessages_interval = \"5s\"\n";
+/// What every processor is set to, and the end of its settings: logs of tables are packed all the time.
+const PROCESSOR: &str = "[lake]\nkept_entries = 16\nkept_age = \"0s\"\n[processor]\nquiet = \"1s\"\n\
+    flush_interval = \"1s\"\nmessages_interval = \"5s\"\n";
 /// How long a part may take to say how it is.
 const ANSWERS: Duration = Duration::from_secs(2);
 /// How long the first subscription may take.
@@ -397,7 +397,7 @@ impl Site {
             let Ok(settings) = fs::read_to_string(&place) else {
                 continue;
             };
-            let (before, _) = settings.split_once("[processor]").context("a processor")?;
+            let (before, _) = settings.split_once(PROCESSOR).context("a processor")?;
             fs::write(&place, format!("{before}{PROCESSOR}group = \"{group}\"\n"))?;
         }
         let former = std::mem::replace(&mut self.group, group.to_owned());

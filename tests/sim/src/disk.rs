@@ -15,7 +15,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt as _, StreamExt as _, stream::BoxStream};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    stream::{self, BoxStream},
+};
 use greenpark_archive::store::Disk;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
@@ -225,7 +228,7 @@ impl SimDisk {
         let mut state = self.lock();
         let log = entries_of(&state, table);
         for path in log.iter().rev().take(entries.into()) {
-            self.remove(&mut state, path);
+            self.remove_entry(&mut state, path);
         }
     }
 
@@ -245,7 +248,7 @@ impl SimDisk {
     pub(crate) fn move_damaged_away(&self) {
         let mut state = self.lock();
         for path in std::mem::take(&mut state.damaged) {
-            self.remove(&mut state, &path);
+            self.remove_entry(&mut state, &path);
         }
     }
 
@@ -263,6 +266,14 @@ impl SimDisk {
         state
             .written
             .insert(path.to_owned(), File { bytes, synced });
+    }
+
+    /// Removes an entry with its checkpoint, if it has one, and the hint that may name that.
+    fn remove_entry(&self, state: &mut State, path: &str) {
+        self.remove(state, path);
+        let checkpoint = path.strip_suffix(".json").unwrap_or(path);
+        self.remove(state, &format!("{checkpoint}.checkpoint.parquet"));
+        self.remove(state, &format!("{}/_last_checkpoint", folder_of(path)));
     }
 
     fn remove(&self, state: &mut State, path: &str) {
@@ -440,7 +451,19 @@ impl ObjectStore for SimDisk {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        locations.boxed()
+        let delete = |location: Result<Path>| {
+            let location = location?;
+            if location.as_ref().contains("/_delta_log/") {
+                self.remove(&mut self.lock(), location.as_ref());
+            }
+            Ok(location)
+        };
+        let deleted: Vec<_> = locations
+            .collect::<Vec<_>>()
+            .now_or_never()
+            .unwrap_or_default();
+        let deleted: Vec<Result<Path>> = deleted.into_iter().map(delete).collect();
+        stream::iter(deleted).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

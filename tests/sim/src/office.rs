@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use greenpark_archive::lake::Lake;
+use greenpark_archive::{lake::Lake, store::LogBounds};
 use greenpark_model::day::Instant;
 use greenpark_processor::{Clock as ProcessorClock, Processor, RunError, Settings};
 use tokio::sync::oneshot;
@@ -47,6 +47,14 @@ fn settings(room: Room) -> Settings {
     }
 }
 
+/// Logs of tables are packed while a seed runs.
+const LOG_BOUNDS: LogBounds = LogBounds {
+    checkpoint_entries: 4,
+    kept_entries: 8,
+    kept_ms: 0,
+    packed_at_once: 16,
+};
+
 impl Office {
     /// Starts a processor, which takes every partition over.
     pub(crate) fn start(
@@ -57,7 +65,7 @@ impl Office {
     ) -> Self {
         let wall = Arc::clone(clock);
         let clock = ProcessorClock::new(move || Instant(wall.wall_ms()));
-        let lake = Lake::on(Arc::clone(disk) as _);
+        let lake = Lake::on(Arc::clone(disk) as _).with_log_bounds(LOG_BOUNDS);
         let processor = Processor::new(queue.reader(), PARTITIONS, lake, settings(room), clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let run = processor.run(async move {

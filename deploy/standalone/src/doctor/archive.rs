@@ -71,7 +71,7 @@ pub async fn check(settings: &Settings, now: Instant, findings: &mut Findings) -
 }
 
 async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
-    let (mut books, mut broken) = (Vec::new(), Vec::new());
+    let (mut books, mut broken, mut past) = (Vec::new(), Vec::new(), Vec::new());
     let parks = match lake.parks().await {
         Ok(parks) => parks,
         Err(error) => {
@@ -89,6 +89,9 @@ async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
                 Ok(found) => books.extend(found),
                 Err(error) => broken.push(format!("{park} {year}: {}", chain(&error))),
             }
+            if let Err(error) = lake.check_packed(park, year).await {
+                past.push(format!("{park} {year}: {}", chain(&error)));
+            }
         }
     }
     let named: usize = books.iter().map(|book| book.snapshot.files.len()).sum();
@@ -102,10 +105,15 @@ async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
         Some(_) => {
             let means = "its park is set aside, and questions about it are refused";
             let change = "restore the named file or table of _delta_log from a copy; a last entry that is empty or \
-                          cut short is read again from the log once it is gone: move it away while no processor runs";
+                          cut short is read again from the log once it is gone: move it away while no processor runs, and with \
+                          it the checkpoint of its number, if there is one, and _last_checkpoint";
             let seen = format!("{}; {whole}", told(&broken));
             findings.add("books", Verdict::Fault, seen, [means, change]);
         }
+    }
+    if !past.is_empty() {
+        let means = "questions of what a book was at an earlier instant are refused; those of now are not touched";
+        findings.add("history", Verdict::Fault, told(&past), [means, RESTORE]);
     }
     books
 }

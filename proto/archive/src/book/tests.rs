@@ -5,6 +5,7 @@
 
 mod evolution;
 mod faults;
+mod packed;
 mod torn;
 
 use std::sync::Arc;

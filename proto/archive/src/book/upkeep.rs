@@ -42,6 +42,12 @@ impl Book {
         }
     }
 
+    /// Packs older entries of its logs, if enough came since they were packed last.
+    pub async fn pack_if_due(&mut self) {
+        self.readings.pack_if_due(&mut self.state).await;
+        self.totals.pack_if_due(&mut self.totals_state).await;
+    }
+
     async fn merge_totals(&mut self) -> Result<(), PublishError> {
         let files = self.totals_state.files.values();
         let all: u64 = files.clone().map(|file| file.rows).sum();

@@ -13,12 +13,18 @@ use crate::error::Cause;
 
 impl Table {
     /// The actions that make a table. History is evidence: nobody who honors the table's settings
-    /// deletes its log.
+    /// deletes its log. Files that were removed are told by the log and by what is packed of it, so checkpoints need not
+    /// repeat each for a week.
     pub(super) fn birth(&self) -> Result<[Action; 2], Cause> {
         let schema = structure(self.fields().collect())?;
+        let kept = self.storage.log_bounds().kept_ms / 1_000;
         let settings = [
-            ("delta.enableExpiredLogCleanup", "false"),
-            ("delta.checkpointInterval", "100"),
+            ("delta.enableExpiredLogCleanup", "false".to_owned()),
+            ("delta.checkpointInterval", "100".to_owned()),
+            (
+                "delta.deletedFileRetentionDuration",
+                format!("interval {kept} seconds"),
+            ),
         ];
         let metadata = new_metadata(&schema, self.shape.partition.iter(), settings)?;
         let protocol: Protocol =

@@ -22,7 +22,7 @@ use parquet::arrow::{
 
 use super::{Gone, Letter, LetterId, Letters, Payloads};
 use crate::{
-    delta::{Null, Shape},
+    delta::{Null, Past, Shape},
     error::{DecodeError, EncodeError},
     tabular,
 };
@@ -46,6 +46,7 @@ pub(super) static SHAPE: Shape = Shape {
         (PAYLOAD, "binary", Null::Allowed),
     ],
     partition: &[],
+    past: Past::Let,
 };
 
 const PAYLOAD: &str = "payload";

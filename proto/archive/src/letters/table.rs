@@ -242,6 +242,9 @@ impl LettersTable {
                 Ok(added) => {
                     self.expire_removed();
                     self.expired.delete_due(&self.storage).await;
+                    if let Some(state) = &mut self.state {
+                        self.table.pack_if_due(state).await;
+                    }
                     return Ok(added);
                 }
                 Err(PublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,

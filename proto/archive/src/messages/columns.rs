@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 
 use super::{GatewayEpoch, Messages};
 use crate::{
-    delta::{Null, Shape},
+    delta::{Null, Past, Shape},
     error::{DecodeError, EncodeError},
     tabular,
 };
@@ -31,6 +31,7 @@ pub(super) static SHAPE: Shape = Shape {
         ("last", "long", Null::Never),
     ],
     partition: &[],
+    past: Past::Let,
 };
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));

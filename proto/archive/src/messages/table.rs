@@ -162,6 +162,9 @@ impl MessagesTable {
         }
         self.expire_removed();
         self.expired.delete_due(&self.storage).await;
+        if let Some(state) = &mut self.state {
+            self.table.pack_if_due(state).await;
+        }
         Ok(true)
     }
 

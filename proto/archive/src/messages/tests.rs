@@ -9,6 +9,7 @@ use super::{columns, *};
 use crate::{
     fixture::{day, enterprise, park},
     lake::Lake,
+    store::LogBounds,
 };
 
 fn of(gateway: &str, epoch: u64) -> GatewayEpoch {
@@ -199,5 +200,59 @@ proptest! {
         });
         prop_assert_eq!(single.collect::<BTreeSet<_>>(), naive);
         prop_assert_eq!(read.runs(), messages.iter().map(|(.., n)| n.runs().len()).sum::<usize>());
+    }
+}
+
+/// The names in the folder of the table's log.
+fn log_names(folder: &FsPath) -> BTreeSet<String> {
+    let names = std::fs::read_dir(folder.join("east/messages/_delta_log")).expect("a log");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("a file").file_name();
+    names
+        .map(|entry| name(entry).into_string().expect("text"))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_log_stays_short_and_only_where_a_checkpoint_says_the_same() {
+    let bounds = LogBounds {
+        checkpoint_entries: 5,
+        kept_entries: 16,
+        kept_ms: 0,
+        packed_at_once: 40,
+    };
+    for damaged in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().to_str().expect("text");
+        let lake = Lake::open(root)
+            .await
+            .expect("a lake")
+            .with_log_bounds(bounds);
+        let mut table = lake.messages(&park());
+        for n in 1..=80u64 {
+            let one = messages(&[("g1", 7, "2026-11-29", (n, n))]);
+            assert!(table.add(&one).await.expect("added"));
+            if damaged {
+                for name in log_names(folder.path()) {
+                    if name.ends_with(".checkpoint.parquet") {
+                        let path = folder.path().join("east/messages/_delta_log").join(name);
+                        std::fs::write(path, "no checkpoint").expect("written");
+                    }
+                }
+            }
+        }
+        let entries = log_names(folder.path());
+        let entries = entries
+            .iter()
+            .filter(|name| name.ends_with(".json"))
+            .count();
+        match damaged {
+            true => assert_eq!(entries, 80),
+            false => assert!(entries <= 16 + 5 + 2, "{entries} entries"),
+        }
+        if !damaged {
+            let mut anew = Lake::open(root).await.expect("a lake").messages(&park());
+            let all = messages(&[("g1", 7, "2026-11-29", (1, 80))]);
+            assert_eq!(anew.read().await.expect("readable"), all);
+        }
     }
 }

@@ -1,0 +1,88 @@
+//! Where the replay of a log begins, and what spares readers the entries before it.
+
+use std::sync::Arc;
+
+use deltalake_core::{
+    DeltaTable, kernel::Snapshot as DeltaSnapshot, protocol::checkpoints::create_checkpoint,
+};
+use serde_json::Value;
+use tracing::warn;
+
+use super::{Table, pack::Folder};
+use crate::{error::ReadError, table::TableState};
+
+/// A table waits so many times the entries longer for each so many files: a checkpoint writes all of them again.
+const FILES: usize = 10_000;
+/// Bytes of log entries after which a checkpoint comes early: they parse in some tens of milliseconds.
+const BYTES: u64 = 8 << 20;
+
+impl Table {
+    /// The version of the newest checkpoint: as its hint names it, or where there is none, as the folder shows it.
+    pub(super) async fn checkpoint_version(&self) -> Result<Option<i64>, ReadError> {
+        if let Some(hint) = self.hint().await? {
+            return Ok(Some(hint));
+        }
+        let folder = Folder::list(self).await?;
+        if let Some(&newest) = folder.checkpoints.last() {
+            return Ok(Some(newest));
+        }
+        if folder.is_empty() || folder.entries.first() == Some(&0) {
+            return Ok(None);
+        }
+        // Another program has cleaned the log; deltalake finds where it starts.
+        let found = DeltaSnapshot::try_new(self.log.as_ref(), None).await;
+        let found = found.map_err(|source| self.broken(source))?;
+        Ok(i64::try_from(found.version()).ok())
+    }
+
+    /// The version that `_last_checkpoint` names.
+    pub(super) async fn hint(&self) -> Result<Option<i64>, ReadError> {
+        let place = self.place("_delta_log/_last_checkpoint");
+        let hint = match self.storage.read(&place).await {
+            Ok(bytes) => bytes,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(source) => {
+                let path = place.to_string();
+                return Err(ReadError::Store { path, source });
+            }
+        };
+        // One that cannot be read is none, as it is to others: it spares a look at the folder, no more.
+        let hint: Option<Value> = serde_json::from_slice(&hint).ok();
+        Ok(hint.and_then(|hint| hint.get("version")?.as_i64()))
+    }
+
+    /// Refuses a log in which an entry is missing before later ones: what those say was read would never be again.
+    pub(crate) async fn check_whole(&self, newest: i64) -> Result<(), ReadError> {
+        let last = Folder::list(self).await?.entries.last().copied();
+        let has_hole = last.is_some_and(|last| last > newest + 1);
+        if has_hole && self.entry(newest + 1).await?.is_none() {
+            let missing = newest + 1;
+            return Err(self.broken(format!(
+                "entry {missing} is missing and there are later ones: restore it from a copy"
+            )));
+        }
+        Ok(())
+    }
+
+    /// A checkpoint spares readers the log; failing to write one harms nothing.
+    pub(super) async fn checkpoint_if_due<F>(&self, state: &mut TableState<F>) {
+        let entries = self.storage.log_bounds().checkpoint_entries;
+        let interval = entries * (1 + state.files.len() / FILES);
+        let due = state.entries >= interval || state.entry_bytes > BYTES;
+        if !due {
+            return;
+        }
+        let version = u64::try_from(state.version).unwrap_or(0);
+        let checkpoint = async {
+            let mut table = DeltaTable::new(Arc::clone(&self.log));
+            table.load_version(version).await?;
+            create_checkpoint(&table, None).await
+        };
+        match Box::pin(checkpoint).await {
+            Ok(()) => (state.entries, state.entry_bytes) = (0, 0),
+            Err(error) => {
+                warn!(table = %self.root, version, error = &error as &dyn std::error::Error, "checkpoint failed");
+            }
+        }
+    }
+}

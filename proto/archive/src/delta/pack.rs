@@ -1,0 +1,411 @@
+//! The older entries of a log, packed into one file, so that a log of many small commits stays short.
+//!
+//! # The order of a pack
+//! 1. The entries up to a checkpoint are replayed, from where the last pack ended.
+//! 2. What they lead to is held against the checkpoint: an entry is deleted only where both say the same. Of a table
+//!    of which no past is kept, what the checkpoint leads to is held against what its writer knows.
+//! 3. What is kept of them is made durable: `_delta_log/_packed/upto-<version>.<id>.zst`.
+//! 4. Entries and checkpoints before that checkpoint are deleted.
+//!
+//! A pack that is killed leaves more files than it needs, and the next one deletes them. Who follows the log and finds
+//! the next entry gone finds a checkpoint behind it, and loads the table anew.
+
+use deltalake_core::{kernel::Action, logstore::get_actions};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use greenpark_model::day::Instant;
+use object_store::{ObjectStoreExt as _, path::Path};
+use sha2::{Digest as _, Sha256};
+use tracing::{info, warn};
+
+use super::{
+    Past, Table, now_ms,
+    packed::{Packed, PackedChange, PackedFile},
+    torn,
+};
+use crate::{
+    error::ReadError,
+    file::content_id,
+    table::{TableFile, TableState, row_count},
+};
+
+/// The folder of what is packed, in that of the log.
+const FOLDER: &str = "_packed";
+/// How hard it is compressed: digests in names hardly are.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Entries that are read at once.
+const READS: usize = 16;
+
+/// How long a log grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBounds {
+    /// Entries between checkpoints of a table of few files.
+    pub checkpoint_entries: usize,
+    /// Entries behind which others are packed: readers that are further behind load the table anew.
+    pub kept_entries: i64,
+    /// How old an entry is at least when it is packed, in milliseconds.
+    pub kept_ms: i64,
+    /// Entries that are packed at once, if there is a checkpoint behind no more of them.
+    pub packed_at_once: i64,
+}
+
+impl Default for LogBounds {
+    fn default() -> Self {
+        Self {
+            checkpoint_entries: 100,
+            kept_entries: 4_096,
+            kept_ms: 3_600_000,
+            packed_at_once: 16_384,
+        }
+    }
+}
+
+/// What lies in the folder of a log.
+#[derive(Debug, Default)]
+pub(super) struct Folder {
+    /// Versions of entries, in order.
+    pub(super) entries: Vec<i64>,
+    /// Versions of checkpoints of one file, in order.
+    pub(super) checkpoints: Vec<i64>,
+    /// Files of packed entries by the last version, in order.
+    packed: Vec<(i64, Path)>,
+}
+
+impl Folder {
+    pub(super) async fn list(table: &Table) -> Result<Self, ReadError> {
+        let mut folder = Self::default();
+        for name in names(table, "_delta_log").await? {
+            let Some((version, kind)) = name.filename().and_then(|name| name.split_once('.'))
+            else {
+                continue;
+            };
+            if let Some(version) = version.strip_prefix("upto-") {
+                folder
+                    .packed
+                    .extend(version.parse().ok().map(|upto| (upto, name.clone())));
+            } else if let Ok(version) = version.parse() {
+                match kind {
+                    "json" => folder.entries.push(version),
+                    "checkpoint.parquet" => folder.checkpoints.push(version),
+                    _ => {}
+                }
+            }
+        }
+        folder.entries.sort_unstable();
+        folder.checkpoints.sort_unstable();
+        folder.packed.sort_unstable();
+        Ok(folder)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.checkpoints.is_empty()
+    }
+}
+
+async fn names(table: &Table, folder: &str) -> Result<Vec<Path>, ReadError> {
+    let folder = table.place(folder);
+    let listed = table.storage.store().list(Some(&folder));
+    let names: Result<Vec<Path>, _> = listed.map_ok(|found| found.location).try_collect().await;
+    names.map_err(|source| ReadError::Store {
+        path: folder.to_string(),
+        source,
+    })
+}
+
+impl<F> TableState<F> {
+    /// Whether so many entries came since the last pack that another one is worth its while.
+    pub(crate) fn is_pack_due(&self, bounds: &LogBounds) -> bool {
+        let many = bounds.kept_entries.max(1);
+        self.version >= many && self.version >= self.pack_at
+    }
+}
+
+impl Table {
+    /// Packs what is due of the log of which `state` is the state; failing to harms nothing.
+    pub(crate) async fn pack_if_due<F: TableFile>(&self, state: &mut TableState<F>) {
+        let bounds = self.storage.log_bounds();
+        if !state.is_pack_due(&bounds) {
+            return;
+        }
+        state.pack_at = state.version + (bounds.kept_entries / 32).max(1);
+        match Box::pin(self.pack(state, &bounds)).await {
+            Ok(Some(upto)) => info!(table = %self.root, upto, "entries of its log were packed"),
+            Ok(None) => {}
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(table = %self.root, error, "entries of its log were not packed");
+            }
+        }
+    }
+
+    /// Packs entries that lie far enough behind the newest; returns up to which version, if any.
+    async fn pack<F: TableFile>(
+        &self,
+        state: &TableState<F>,
+        bounds: &LogBounds,
+    ) -> Result<Option<i64>, ReadError> {
+        let folder = Folder::list(self).await?;
+        let Some(upto) = self.pack_upto(&folder, state.version, bounds).await? else {
+            return Ok(None);
+        };
+        let kept = match self.shape.past {
+            Past::Kept => self.keep::<F>(&folder, upto).await?,
+            Past::Let => self.leads_to(state, upto).await?.then_some(upto),
+        };
+        let Some(kept) = kept else {
+            return Ok(None);
+        };
+        self.delete_before(upto, kept, &folder).await;
+        Ok(Some(upto))
+    }
+
+    /// Keeps what the entries up to `upto` say, unless it is kept already; returns the version of the packed file that
+    /// was read for it, and none where entries are missing: what they told of the past is gone, and what is left stays.
+    async fn keep<F: TableFile>(
+        &self,
+        folder: &Folder,
+        upto: i64,
+    ) -> Result<Option<i64>, ReadError> {
+        let mut past = Packed::nothing();
+        for (_, place) in folder.packed.iter().rev() {
+            match self.read_packed(place).await {
+                Ok(packed) => {
+                    past = packed;
+                    break;
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(table = %self.root, error, "a file of packed entries is passed over");
+                }
+            }
+        }
+        let read = past.upto;
+        if read >= upto {
+            return Ok(Some(read));
+        }
+        let first = folder.entries.first();
+        if first.is_none_or(|first| *first > read + 1) {
+            warn!(table = %self.root, after = read, "entries of its log are missing, so it is not packed");
+            return Ok(None);
+        }
+        self.replay(&mut past, upto).await?;
+        past.settle::<F>();
+        self.hold_against_checkpoint::<F>(&past).await?;
+        self.write_packed(&past).await?;
+        Ok(Some(read))
+    }
+
+    /// Whether the checkpoint and the entries after it lead to what `state` says; false also where another writer has
+    /// gone on meanwhile.
+    async fn leads_to<F: TableFile>(
+        &self,
+        state: &TableState<F>,
+        checkpoint: i64,
+    ) -> Result<bool, ReadError> {
+        let mut found: TableState<F> = Box::pin(self.load_at(checkpoint)).await?;
+        self.follow(&mut found).await?;
+        if found.version != state.version {
+            return Ok(false);
+        }
+        if found.files.keys().eq(state.files.keys()) && found.marks == state.marks {
+            return Ok(true);
+        }
+        let message = format!(
+            "its checkpoint {checkpoint} leads to {} files, and its entries to {}",
+            found.files.len(),
+            state.files.len()
+        );
+        Err(self.broken(message))
+    }
+
+    /// The checkpoint before which all is packed.
+    async fn pack_upto(
+        &self,
+        folder: &Folder,
+        newest: i64,
+        bounds: &LogBounds,
+    ) -> Result<Option<i64>, ReadError> {
+        let Some(first) = folder.entries.first() else {
+            return Ok(None);
+        };
+        let hint = self.hint().await?.unwrap_or(-1);
+        let behind = newest.saturating_sub(bounds.kept_entries).min(hint);
+        let far = folder
+            .checkpoints
+            .iter()
+            .copied()
+            .filter(|c| *c <= behind && c > first);
+        let far: Vec<i64> = far.collect();
+        let at_once = far
+            .iter()
+            .rposition(|c| *c <= first.saturating_add(bounds.packed_at_once))
+            .unwrap_or(0);
+        let old = Instant(now_ms().saturating_sub(bounds.kept_ms));
+        // Halving, for each look reads an entry.
+        let far = &far[..far.len().min(at_once + 1)];
+        let (mut low, mut high) = (0, far.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.entry_made_at(far[middle]).await? <= old {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low.checked_sub(1).map(|at| far[at]))
+    }
+
+    /// Adds the changes of the entries up to `upto`.
+    async fn replay(&self, past: &mut Packed, upto: i64) -> Result<(), ReadError> {
+        let entries = stream::iter(past.upto + 1..=upto)
+            .map(|version| async move { (version, self.entry(version).await) });
+        let mut entries = entries.buffered(READS);
+        while let Some((version, entry)) = entries.next().await {
+            let gone = || self.broken(format!("entry {version} of its log is gone"));
+            let entry = entry?.ok_or_else(gone)?;
+            let number = u64::try_from(version).unwrap_or(0);
+            let actions = get_actions(number, &entry).map_err(|source| self.broken(source))?;
+            torn::check(number, &actions).map_err(|source| self.broken(source))?;
+            let untold = || self.broken(format!("entry {version} does not tell when it was made"));
+            let change = change_of(actions).ok_or_else(untold)?;
+            past.changes.insert(version, change);
+        }
+        past.upto = upto;
+        Ok(())
+    }
+
+    /// Refuses changes that do not lead to what the checkpoint says.
+    async fn hold_against_checkpoint<F: TableFile>(&self, past: &Packed) -> Result<(), ReadError> {
+        let state: TableState<F> = Box::pin(self.load_at(past.upto)).await?;
+        let files = past.as_of(Instant(i64::MAX)).map(|(_, files)| files);
+        let files = files.unwrap_or_default();
+        if state
+            .files
+            .keys()
+            .map(String::as_str)
+            .eq(files.keys().copied())
+        {
+            return Ok(());
+        }
+        let message = format!(
+            "its checkpoint {} names {} files, and the entries before it {}",
+            past.upto,
+            state.files.len(),
+            files.len()
+        );
+        Err(self.broken(message))
+    }
+
+    async fn write_packed(&self, past: &Packed) -> Result<(), ReadError> {
+        let text = past.to_text().map_err(|source| self.broken(source))?;
+        let bytes = tokio::task::spawn_blocking(move || zstd::encode_all(&*text, ZSTD_LEVEL)).await;
+        let bytes = bytes.map_err(|source| self.broken(source))?;
+        let bytes = bytes.map_err(|source| self.broken(source))?;
+        let id = content_id(&Sha256::digest(&bytes).into());
+        let place = self.place(&format!(
+            "_delta_log/{FOLDER}/upto-{:020}.{id}.zst",
+            past.upto
+        ));
+        let path = place.to_string();
+        // In one step: a file of this name that was cut short would be taken for it.
+        match self.storage.store().put(&place, bytes.into()).await {
+            Ok(_) => Ok(()),
+            Err(source) => Err(ReadError::Store { path, source }),
+        }
+    }
+
+    async fn read_packed(&self, place: &Path) -> Result<Packed, ReadError> {
+        let path = place.to_string();
+        let bytes = match self.storage.read(place).await {
+            Ok(bytes) => bytes,
+            Err(source) => return Err(ReadError::Store { path, source }),
+        };
+        let id = content_id(&Sha256::digest(&bytes).into());
+        if !path.ends_with(&format!(".{id}.zst")) {
+            return Err(self.broken(format!(
+                "{path} is damaged: its digest is not the one of its name"
+            )));
+        }
+        let text = tokio::task::spawn_blocking(move || zstd::decode_all(&*bytes)).await;
+        let text = text.map_err(|source| self.broken(source))?;
+        let text = text.map_err(|source| self.broken(source))?;
+        Packed::from_text(&text).map_err(|source| self.broken(source))
+    }
+
+    /// The last version that is packed; −1 where none is.
+    pub(crate) async fn packed_upto(&self) -> Result<i64, ReadError> {
+        let last = self.newest_packed().await?;
+        Ok(last.map_or(-1, |(upto, _)| upto))
+    }
+
+    async fn newest_packed(&self) -> Result<Option<(i64, Path)>, ReadError> {
+        let names = names(self, &format!("_delta_log/{FOLDER}")).await?;
+        let each = names.into_iter().filter_map(|place| {
+            let name = place.filename()?.strip_prefix("upto-")?;
+            let upto = name.split_once('.')?.0.parse().ok()?;
+            Some((upto, place))
+        });
+        Ok(each.max())
+    }
+
+    /// What is packed of the past; `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is gone or damaged.
+    pub(crate) async fn packed(&self) -> Result<Option<Packed>, ReadError> {
+        match self.newest_packed().await? {
+            Some((_, place)) => Ok(Some(self.read_packed(&place).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Deletes what the checkpoint `upto` stands for, and packed files before `kept`, which stays beside a newer one: a
+    /// copy may be under way.
+    async fn delete_before(&self, upto: i64, kept: i64, folder: &Folder) {
+        let entries = folder.entries.iter().take_while(|version| **version < upto);
+        let entries = entries.map(|version| format!("{version:020}.json"));
+        let checkpoints = folder
+            .checkpoints
+            .iter()
+            .take_while(|version| **version < upto);
+        let checkpoints = checkpoints.map(|version| format!("{version:020}.checkpoint.parquet"));
+        let log = entries.chain(checkpoints);
+        let log = log.map(|name| self.place(&format!("_delta_log/{name}")));
+        let packed = folder.packed.iter().filter(|(last, _)| *last < kept);
+        let packed = packed.map(|(_, place)| place.clone());
+        let places: Vec<_> = log.chain(packed).map(Ok).collect();
+        let mut deleted = self
+            .storage
+            .store()
+            .delete_stream(stream::iter(places).boxed());
+        while let Some(result) = deleted.next().await {
+            match result {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(table = %self.root, error, "a packed entry was not deleted");
+                }
+            }
+        }
+    }
+}
+
+/// What an entry changed; `None` if it does not tell when.
+fn change_of(actions: Vec<Action>) -> Option<PackedChange> {
+    let mut change = PackedChange::default();
+    let mut made_at = None;
+    for action in actions {
+        match action {
+            Action::CommitInfo(info) => made_at = info.timestamp,
+            Action::Add(add) => change.add.push(PackedFile {
+                rows: row_count(&add),
+                size: u64::try_from(add.size).unwrap_or(0),
+                path: add.path,
+            }),
+            Action::Remove(remove) => change.remove.push(remove.path),
+            _ => {}
+        }
+    }
+    change.made_at = made_at?;
+    Some(change)
+}

@@ -1,0 +1,212 @@
+//! What is kept of a log's entries once they are packed: which files came and went, and when.
+//!
+//! A file that is deleted once its table has removed it can be read no more, so of such files nothing is kept but a
+//! *stand-in*: a name of no file, from when the first of a day came to when the last of it went. Whoever asks for the
+//! table of an instant in between finds the stand-in, and finds that it is gone. All other files are told exactly.
+//!
+//! The text of it is lines of JSON: a head, then a change a line.
+
+use std::collections::{BTreeMap, HashMap};
+
+use greenpark_model::day::Instant;
+use serde::{Deserialize, Serialize};
+
+use crate::table::TableFile;
+
+/// The form of the text.
+const FORMAT: u32 = 1;
+
+/// The changes of the versions from 0 up to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Packed {
+    /// The last version of which the changes are here.
+    pub(super) upto: i64,
+    /// By version; the first version is always among them.
+    pub(super) changes: BTreeMap<i64, PackedChange>,
+}
+
+/// What a version changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PackedChange {
+    /// When it was made, in milliseconds.
+    pub(super) made_at: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) add: Vec<PackedFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) remove: Vec<String>,
+}
+
+/// A file that came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PackedFile {
+    pub(super) path: String,
+    pub(crate) size: u64,
+    pub(crate) rows: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    format: u32,
+    upto: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    version: i64,
+    #[serde(flatten)]
+    change: PackedChange,
+}
+
+/// From one version to another, with the instants of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Span {
+    from: (i64, i64),
+    to: (i64, i64),
+}
+
+impl Packed {
+    /// Of a log of which nothing is packed yet.
+    pub(super) const fn nothing() -> Self {
+        Self {
+            upto: -1,
+            changes: BTreeMap::new(),
+        }
+    }
+
+    /// Puts stand-ins in the place of the files that came and went and are deleted.
+    pub(super) fn settle<F: TableFile>(&mut self) {
+        let stand_in = |path: &str| F::parse(path, 0, 0).and_then(|file| file.stand_in());
+        let mut came: HashMap<String, (i64, i64)> = HashMap::new();
+        let mut gone: BTreeMap<String, Vec<Span>> = BTreeMap::new();
+        let mut of_gone: HashMap<String, i64> = HashMap::new();
+        for (&version, change) in &self.changes {
+            let at = (version, change.made_at);
+            for path in &change.remove {
+                if let Some((from, stand_in)) = came.remove(path).zip(stand_in(path)) {
+                    let span = Span { from, to: at };
+                    gone.entry(stand_in).or_default().push(span);
+                    of_gone.insert(path.clone(), version);
+                }
+            }
+            let passing = change.add.iter().filter(|f| stand_in(&f.path).is_some());
+            for file in passing {
+                came.entry(file.path.clone()).or_insert(at);
+            }
+        }
+        for (&version, change) in &mut self.changes {
+            // Those that are still there stay, also where one of the same name went before.
+            change
+                .add
+                .retain(|file| of_gone.get(&file.path).is_none_or(|went| *went <= version));
+            change.remove.retain(|path| !of_gone.contains_key(path));
+        }
+        for (path, spans) in gone {
+            for span in joined(spans) {
+                self.change_at(span.from).add.push(PackedFile {
+                    path: path.clone(),
+                    size: 0,
+                    rows: 0,
+                });
+                self.change_at(span.to).remove.push(path.clone());
+            }
+        }
+        let first = self.changes.first_key_value().map(|(first, _)| *first);
+        self.changes.retain(|version, change| {
+            Some(*version) == first || !change.add.is_empty() || !change.remove.is_empty()
+        });
+    }
+
+    fn change_at(&mut self, (version, made_at): (i64, i64)) -> &mut PackedChange {
+        self.changes.entry(version).or_insert(PackedChange {
+            made_at,
+            ..PackedChange::default()
+        })
+    }
+
+    /// The last change at or before `at`, and the files that were there after it; `None` before the first one.
+    pub(crate) fn as_of(&self, at: Instant) -> Option<(i64, BTreeMap<&str, &PackedFile>)> {
+        let mut files = BTreeMap::new();
+        let mut last = None;
+        for (version, change) in &self.changes {
+            if change.made_at > at.0 {
+                break;
+            }
+            for path in &change.remove {
+                files.remove(path.as_str());
+            }
+            files.extend(change.add.iter().map(|file| (file.path.as_str(), file)));
+            last = Some(*version);
+        }
+        last.map(|version| (version, files))
+    }
+
+    /// Whether the clock of the writer ran so that nobody can say what was there at `at`: a change that was made later
+    /// stands before one that was made by then.
+    pub(crate) fn is_unclear(&self, at: Instant) -> bool {
+        let mut later = self
+            .changes
+            .values()
+            .skip_while(|change| change.made_at <= at.0);
+        later.any(|change| change.made_at <= at.0)
+    }
+
+    /// The last version of which the changes are here.
+    pub(crate) const fn upto(&self) -> i64 {
+        self.upto
+    }
+
+    /// When the first change at or behind `version` was made; `None` if there is none.
+    pub(crate) fn made_at(&self, version: i64) -> Option<Instant> {
+        let (_, change) = self.changes.range(version..).next()?;
+        Some(Instant(change.made_at))
+    }
+
+    pub(super) fn to_text(&self) -> serde_json::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let head = Head {
+            format: FORMAT,
+            upto: self.upto,
+        };
+        serde_json::to_writer(&mut text, &head)?;
+        text.push(b'\n');
+        for (&version, change) in &self.changes {
+            let change = change.clone();
+            serde_json::to_writer(&mut text, &Line { version, change })?;
+            text.push(b'\n');
+        }
+        Ok(text)
+    }
+
+    pub(super) fn from_text(text: &[u8]) -> serde_json::Result<Self> {
+        let mut lines = text
+            .split(|&byte| byte == b'\n')
+            .filter(|line| !line.is_empty());
+        let head: Head = serde_json::from_slice(lines.next().unwrap_or_default())?;
+        if head.format != FORMAT {
+            let message = format!("its form is {}, and {FORMAT} is known", head.format);
+            return Err(serde::de::Error::custom(message));
+        }
+        let mut changes = BTreeMap::new();
+        for line in lines {
+            let line: Line = serde_json::from_slice(line)?;
+            changes.insert(line.version, line.change);
+        }
+        Ok(Self {
+            upto: head.upto,
+            changes,
+        })
+    }
+}
+
+/// Spans that touch as one.
+fn joined(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    let mut joined: Vec<Span> = Vec::new();
+    for span in spans {
+        match joined.last_mut() {
+            Some(last) if span.from.0 <= last.to.0 => last.to = last.to.max(span.to),
+            _ => joined.push(span),
+        }
+    }
+    joined
+}

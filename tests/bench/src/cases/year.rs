@@ -1,0 +1,258 @@
+//! A year of small commits to one book, as it lies on the disk and as it opens.
+//!
+//! Ten readings a second make a commit every three seconds, and a question a second makes one every second; a commit a
+//! day is what both are held against, for a year of sealed files is read by whoever opens a year. The year
+//! is simulated: a day has few of its commits, and the bounds of the log are as much smaller; each commit is a real one,
+//! of real files, on a file system in memory.
+
+#![expect(clippy::print_stdout, reason = "its output is what a bench is for")]
+
+use std::{collections::HashSet, path::Path, time::Instant};
+
+use greenpark_archive::{
+    book::{Book, Change, Consumed, NewFile},
+    builder::RowsBuilder,
+    columns::{FileFacts, encode_readings},
+    file::{FileKind, ReadingsFile},
+    lake::Lake,
+    rows::SeriesKey,
+    store::LogBounds,
+    totals::TotalsRow,
+};
+use greenpark_model::{
+    day::CivilDay,
+    fold::DayFold,
+    id::EnterpriseId,
+    reading::{Flag, Kind, Series},
+};
+use tokio::runtime::Runtime;
+
+use crate::fixture::{block_on, park};
+
+/// Commits of a day, of which three stand for 2,400.
+const PACES: [(&str, u32); 3] = [
+    ("of a commit a day", 1),
+    ("without questions", 36),
+    ("with a question a second", 108),
+];
+/// Hot files of a day that are joined.
+const HOT_FILES: usize = 12;
+const ENTERPRISES: [&str; 3] = ["glass", "paper", "steel"];
+const DAYS: i64 = 365;
+/// Times that a book is opened; the median counts.
+const OPENED: usize = 31;
+
+/// What lies in the folder of a book, and how long it takes to open.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    entries: usize,
+    files: usize,
+    bytes: u64,
+    open_ms: f64,
+}
+
+/// A year with and without questions against a day of each.
+pub(crate) fn year(runtime: &Runtime) {
+    println!(
+        "{:<34} {:>9} {:>9} {:>9} {:>9}",
+        "a year of small commits", "entries", "files", "MiB", "open ms"
+    );
+    let of_paces = PACES.map(|(pace, commits)| block_on(runtime, of_pace(pace, commits)));
+    let [_, without, with] = of_paces.map(|(_, year)| year);
+    for (day, year) in &of_paces[1..] {
+        assert!(
+            year.entries as f64 <= 1.1 * day.entries as f64,
+            "a year has a day's entries"
+        );
+    }
+    assert!(
+        with.entries as f64 <= 1.1 * without.entries as f64,
+        "questions leave no entries"
+    );
+    assert!(
+        with.files as f64 <= 1.1 * without.files as f64,
+        "questions leave no files"
+    );
+}
+
+/// The book after its second day, and after a year.
+async fn of_pace(pace: &str, commits: u32) -> (Found, Found) {
+    let in_memory = Path::new("/dev/shm");
+    let folder = match in_memory.is_dir() {
+        true => tempfile::tempdir_in(in_memory),
+        false => tempfile::tempdir(),
+    };
+    let folder = folder.expect("a folder");
+    let bounds = LogBounds::default();
+    let bounds = LogBounds {
+        checkpoint_entries: 10,
+        kept_entries: 40,
+        kept_ms: 0,
+        ..bounds
+    };
+    let lake = Lake::open(folder.path().to_str().expect("UTF-8")).await;
+    let lake = lake.expect("a lake").with_log_bounds(bounds);
+    let first: CivilDay = "2026-01-01".parse().expect("a day");
+    let mut book = lake.book(&park(), first.year()).await.expect("a book");
+    let (mut of, mut after_a_day) = (first, None);
+    for day in 0..DAYS {
+        for _ in 0..commits {
+            let change = flush(&book, of).await;
+            drop(book.publish(change).await.expect("published"));
+            book.pack_if_due().await;
+        }
+        let change = seal(&book, of);
+        drop(book.publish(change).await.expect("published"));
+        of = of.next();
+        if day == 1 {
+            after_a_day = Some(find(folder.path(), &format!("two days {pace}")).await);
+        }
+    }
+    let year = find(folder.path(), &format!("a year {pace}")).await;
+    (after_a_day.expect("two days passed"), year)
+}
+
+/// A hot file of thirty readings, joined with the others when they are many.
+async fn flush(book: &Book, of: CivilDay) -> Change {
+    let offset = book.commits();
+    let mut builder = RowsBuilder::new();
+    for name in ENTERPRISES {
+        let key = builder.key(&key(name));
+        let at = of.start().0 + i64::try_from(offset).expect("small") % 86_400 * 1_000;
+        (0..10).for_each(|n| builder.push(key, at + n, n, Flag::Normal.code()));
+    }
+    let hot: Vec<ReadingsFile> = book.day_files(of).cloned().collect();
+    let remove = if hot.len() < HOT_FILES {
+        Vec::new()
+    } else {
+        hot
+    };
+    let kind = FileKind::Hot {
+        partition: 0,
+        offset,
+    };
+    Change {
+        add: vec![new_file(builder, of, kind)],
+        remove,
+        consumed: Some(Consumed::up_to(0, offset + 1)),
+        ..Change::default()
+    }
+}
+
+fn seal(book: &Book, of: CivilDay) -> Change {
+    let mut change = Change {
+        remove: book.day_files(of).cloned().collect(),
+        ..Change::default()
+    };
+    for name in ENTERPRISES {
+        let mut builder = RowsBuilder::new();
+        let index = builder.key(&key(name));
+        (0..96).for_each(|n| {
+            builder.push(index, of.start().0 + n * 900_000, n, Flag::Normal.code());
+        });
+        let kind = FileKind::Sealed {
+            enterprise: EnterpriseId::new(name).expect("an id"),
+            revision: 1,
+        };
+        let file = new_file(builder, of, kind);
+        change.totals.push(TotalsRow {
+            enterprise: EnterpriseId::new(name).expect("an id"),
+            series: key(name).series,
+            day: of,
+            revision: 1,
+            sha256: file.encoded.sha256,
+            rules: "".into(),
+            fold: DayFold::default(),
+            duplicates: 0,
+            conflicts: 0,
+            late: 0,
+        });
+        change.add.push(file);
+    }
+    change
+}
+
+fn key(enterprise: &str) -> SeriesKey {
+    SeriesKey {
+        enterprise: EnterpriseId::new(enterprise).expect("an id"),
+        series: Series {
+            meter: "main".parse().expect("an id"),
+            quantity: "electricity".parse().expect("a quantity"),
+            kind: Kind::Register,
+        },
+    }
+}
+
+fn new_file(builder: RowsBuilder, day: CivilDay, kind: FileKind) -> NewFile {
+    let facts = FileFacts {
+        park: park(),
+        day,
+        kind: kind.clone(),
+        offsets: None,
+    };
+    NewFile {
+        day,
+        kind,
+        encoded: encode_readings(&builder.finish().rows, &facts).expect("sound rows"),
+    }
+}
+
+async fn find(root: &Path, name: &str) -> Found {
+    let mut found = Found {
+        entries: 0,
+        files: 0,
+        bytes: 0,
+        open_ms: 0.0,
+    };
+    let lake = Lake::open(root.to_str().expect("UTF-8"))
+        .await
+        .expect("a lake");
+    let now = lake
+        .snapshot(&park(), 2026)
+        .await
+        .expect("readable")
+        .expect("a book");
+    let named: HashSet<&str> = now.files.iter().map(|file| file.path.as_str()).collect();
+    count(root, &named, &mut found);
+    let mut opened = Vec::with_capacity(OPENED);
+    for _ in 0..OPENED {
+        let began = Instant::now();
+        let lake = Lake::open(root.to_str().expect("UTF-8"))
+            .await
+            .expect("a lake");
+        let snapshot = lake.snapshot(&park(), 2026).await.expect("readable");
+        assert!(snapshot.is_some_and(|snapshot| !snapshot.files.is_empty()));
+        opened.push(began.elapsed().as_secs_f64() * 1_000.0);
+    }
+    opened.sort_by(f64::total_cmp);
+    found.open_ms = opened[OPENED / 2];
+    println!(
+        "{name:<34} {:>9} {:>9} {:>9.1} {:>9.1}",
+        found.entries,
+        found.files,
+        found.bytes as f64 / f64::from(1 << 20),
+        found.open_ms
+    );
+    found
+}
+
+/// Counts what lies in a folder, but for hot files that the book has removed: they are deleted after a minute, in which
+/// months of this year pass.
+fn count(folder: &Path, named: &HashSet<&str>, found: &mut Found) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            count(&path, named, found);
+            continue;
+        }
+        let text = path.to_string_lossy();
+        let of_day = text.rfind("day=").map(|at| &text[at..]);
+        if of_day.is_some_and(|path| path.contains("/hot.") && !named.contains(path)) {
+            continue;
+        }
+        found.files += 1;
+        found.bytes += std::fs::metadata(&path).map_or(0, |file| file.len());
+        let is_entry = path.extension().is_some_and(|ext| ext == "json");
+        found.entries += usize::from(is_entry && text.contains("/readings/"));
+    }
+}
