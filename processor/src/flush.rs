@@ -66,12 +66,13 @@ pub(crate) struct Days {
 }
 
 impl BookFlush<'_> {
-    /// Makes the files and publishes them. Settled days go first, in commits of bounded size; the last
-    /// commit carries the hot files and the consumed offset. A crash between two of them repeats rows
-    /// that are sealed already, and sealing drops repeats.
+    /// Makes the files and publishes them. Settled days go first, each whole: what of one does not fit into memory is
+    /// written ahead of its commit, so that no reader finds a reading sealed and hot at once. The last commit carries
+    /// the hot files and the consumed offset. A crash between two commits repeats rows that are sealed already, and
+    /// sealing drops repeats.
     pub(crate) async fn publish(mut self, days: Days) -> Result<Vec<Published>, RunError> {
         let mut published = Vec::new();
-        let mut open = Vec::new();
+        let (mut open, mut change) = (Vec::new(), Change::default());
         let mut rows = 0;
         for (day, buffered) in days.seal {
             let mut fresh = self.fresh(day, buffered).await?;
@@ -79,7 +80,13 @@ impl BookFlush<'_> {
                 // Before the next one, so that the last commit has one: it carries the offset.
                 if rows > 0 && rows + portion.rows > self.seal_rows {
                     let sealed = self.seal(std::mem::take(&mut open)).await?;
-                    published.extend(self.commit(change_of(sealed)).await?);
+                    add_sealed(&mut change, sealed);
+                    if portion.is_first {
+                        published.extend(self.commit(std::mem::take(&mut change)).await?);
+                    } else {
+                        let files = std::mem::take(&mut change.add);
+                        change.written.extend(self.book.write_ahead(files).await?);
+                    }
                     rows = 0;
                 }
                 let to_seal = self.gather(&mut fresh, &portion).await?;
@@ -87,7 +94,7 @@ impl BookFlush<'_> {
                 open.push(to_seal);
             }
         }
-        let mut change = change_of(self.seal(open).await?);
+        add_sealed(&mut change, self.seal(open).await?);
         self.add_hot(&mut change, days.hot).await?;
         change.consumed = self.offsets.map(|o| Consumed {
             partition: o.partition,
@@ -195,8 +202,7 @@ impl BookFlush<'_> {
                 sealed.insert(enterprise.clone(), (file.clone(), rows));
             }
         }
-        // Hot files go with the last portion: after a crash between two commits the day is sealed again,
-        // and what is sealed already is a repeat.
+        // Hot files go with the last portion, in the commit of the whole day.
         let (hot, duplicates, conflicts) = match portion.is_last {
             true => {
                 let Merged {
@@ -295,7 +301,8 @@ impl BookFlush<'_> {
     }
 
     async fn commit(&mut self, change: Change) -> Result<Option<Published>, RunError> {
-        if change.add.is_empty() && change.remove.is_empty() && change.totals.is_empty() {
+        let nothing = change.add.is_empty() && change.written.is_empty();
+        if nothing && change.remove.is_empty() && change.totals.is_empty() {
             return Ok(None);
         }
         let began = std::time::Instant::now();
@@ -330,14 +337,12 @@ async fn merge_rows(
         .map_err(RunError::worker)
 }
 
-fn change_of(sealed: Vec<SealedDay>) -> Change {
-    let mut change = Change::default();
+fn add_sealed(change: &mut Change, sealed: Vec<SealedDay>) {
     for day in sealed {
         change.add.extend(day.add);
         change.remove.extend(day.remove);
         change.totals.extend(day.totals);
     }
-    change
 }
 
 /// Whether a day's end and the grace are over.

@@ -11,6 +11,8 @@ pub(crate) struct Portion {
     pub(crate) between: Option<(EnterpriseId, EnterpriseId)>,
     /// Rows it has at most.
     pub(crate) rows: u64,
+    /// Whether no portion of the day came before.
+    pub(crate) is_first: bool,
     /// Whether no further portion of the day comes.
     pub(crate) is_last: bool,
 }
@@ -21,6 +23,7 @@ impl Portion {
         Self {
             between: None,
             rows,
+            is_first: true,
             is_last: true,
         }
     }
@@ -44,6 +47,7 @@ pub(crate) fn portions_of(rows: BTreeMap<EnterpriseId, u64>, rows_max: u64) -> V
         .map(|(at, (first, last, rows))| Portion {
             between: Some((first, last)),
             rows,
+            is_first: at == 0,
             is_last: at + 1 == count,
         })
         .collect()
