@@ -166,6 +166,11 @@ impl Gather {
         self.covers(&self.routes.resolve(topic, &self.sender).origin)
     }
 
+    /// Whether what the sender publishes on `topic` is what the gateway `of` would publish there.
+    pub(crate) fn is_of(&self, topic: &str, of: &str) -> bool {
+        self.routes.is_of(topic, &self.sender, of)
+    }
+
     fn covers(&self, origin: &Origin) -> bool {
         let grant = self.grant.as_ref();
         grant.is_none_or(|grant| grant.covers(origin))
@@ -309,7 +314,7 @@ impl Gather {
     fn begin(&mut self, message: &Message<'_>) -> Option<Lane> {
         let lane = match self.lanes.find(message.topic) {
             Some(lane) => lane,
-            None => self.open(message.topic)?,
+            None => self.open(message)?,
         };
         self.count += 1;
         self.messages.add(message);
@@ -326,7 +331,8 @@ impl Gather {
         Some(lane)
     }
 
-    fn open(&mut self, topic: &str) -> Option<Lane> {
+    fn open(&mut self, message: &Message<'_>) -> Option<Lane> {
+        let topic = message.topic;
         let route = self.routes.resolve(topic, &self.sender);
         if !self.covers(&route.origin) {
             return None;
@@ -344,6 +350,10 @@ impl Gather {
             }
         };
         let reader = route.reader.map_err(Arc::from);
+        if message.replay && self.routes.is_claimed(topic) {
+            // Who sends again what a client sent is not that client, and does not take its place.
+            return Some(Lane { gateway, reader });
+        }
         if let Err(fault) = self.routes.claim(topic, &self.sender) {
             // Not remembered, because the client that holds it may leave.
             let reader = Err(Arc::new(fault));

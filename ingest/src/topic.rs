@@ -21,6 +21,7 @@ pub(crate) use self::{filter::Filter, identity::Identity, sender::Sender};
 use crate::{
     decode::{
         Fault,
+        mapping::Mapping,
         reader::Reader,
         sparkplug::{Edges, is_state},
     },
@@ -145,9 +146,10 @@ impl Rule {
         let identity = Identity::of(rule, |_, _| ());
         let reader = Reader::of(rule, edges);
         let varies = |level: usize| filter.varies(level);
-        let one = |identity: &Identity| identity.is_one_for_all(varies);
-        let claims = identity.as_ref().is_some_and(one).then(Claims::default);
         let mapping = reader.mapping.as_ref();
+        let own_meters = mapping.is_some_and(Mapping::names_senders);
+        let one = |identity: &Identity| !own_meters && identity.is_one_for_all(varies);
+        let claims = identity.as_ref().is_some_and(one).then(Claims::default);
         let by_topic = mapping.is_some_and(|mapping| mapping.tells_topics_apart(varies));
         Some(Self {
             filter,
@@ -220,6 +222,34 @@ impl Routes {
         let claims = rule.claims.as_ref();
         let claimed = claims.map_or(Ok(()), |claims| claims.claim(what, sender));
         claimed.map_err(|words| Fault::new(LetterCode::NotAllowed, words))
+    }
+
+    /// Whether what `sender` publishes on `topic` is what the gateway `of` would publish there, which is a park, an
+    /// enterprise and a gateway with slashes between. Where meters are named after the sender, a gateway does not say
+    /// after which.
+    pub(crate) fn is_of(&self, topic: &str, sender: &Sender, of: &str) -> bool {
+        let Some(rule) = self.rule(topic) else {
+            return true;
+        };
+        let mapping = rule.reader.mapping.as_ref();
+        if mapping.is_some_and(Mapping::has_sender) {
+            return false;
+        }
+        if !rule.identity.as_ref().is_some_and(Identity::has_sender) {
+            return true;
+        }
+        let Origin {
+            park,
+            enterprise,
+            gateway,
+        } = self.resolve(topic, sender).origin;
+        let parts = [park.as_str(), enterprise.as_str(), gateway.as_str()];
+        of.split('/').eq(parts)
+    }
+
+    /// Whether one client at a time may publish on `topic`.
+    pub(crate) fn is_claimed(&self, topic: &str) -> bool {
+        self.rule(topic).is_some_and(|rule| rule.claims.is_some())
     }
 
     fn no_decoder(&self) -> Fault {

@@ -57,6 +57,9 @@ pub struct Message {
     pub readings: u32,
     /// Its place in the gateway's own count, for receipts.
     pub numbered: Option<Numbered>,
+    /// Of which gateway it is sent again, as park, enterprise and gateway with slashes between: a server whose rule
+    /// takes it for another's refuses it.
+    pub replay_of: Option<String>,
 }
 
 /// Where and how to publish.
@@ -326,7 +329,7 @@ impl Window {
             topic: Bytes::copy_from_slice(message.topic.as_bytes()),
             pkid,
             payload: message.payload,
-            properties: properties(message.numbered, self.replays),
+            properties: properties(message.numbered, self.replays, message.replay_of),
             ..Publish::default()
         };
         publish
@@ -437,9 +440,13 @@ impl Window {
     }
 }
 
-/// The user properties that tell a message's number, and that it is a replay; none where there is nothing to
-/// tell.
-fn properties(numbered: Option<Numbered>, replays: bool) -> Option<PublishProperties> {
+/// The user properties that tell a message's number, that it is a replay, and of which gateway; none where there is
+/// nothing to tell.
+fn properties(
+    numbered: Option<Numbered>,
+    replays: bool,
+    replay_of: Option<String>,
+) -> Option<PublishProperties> {
     let pair = |name: &str, value: u64| (name.to_owned(), value.to_string());
     let mut user_properties = Vec::new();
     if let Some(numbered) = numbered {
@@ -449,6 +456,7 @@ fn properties(numbered: Option<Numbered>, replays: bool) -> Option<PublishProper
     if replays {
         user_properties.push(pair("replay", 1));
     }
+    user_properties.extend(replay_of.map(|of| ("replay-of".to_owned(), of)));
     let told = !user_properties.is_empty();
     told.then(|| PublishProperties {
         user_properties,

@@ -261,6 +261,7 @@ async fn feed(
             payload,
             readings,
             numbered: Numbered::new(plan.epoch, number),
+            replay_of: None,
         };
         let sender = turn.next().expect("there is a connection at least");
         let sent = tokio::select! {

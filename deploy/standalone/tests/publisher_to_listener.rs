@@ -117,6 +117,7 @@ async fn every_acknowledged_reading_is_in_the_log_across_restarts_of_the_endpoin
             payload,
             readings: 1,
             numbered: None,
+            replay_of: None,
         };
         sender.send(message).await.expect("the publisher takes all");
     }

@@ -116,6 +116,16 @@ impl Mapping {
         })
     }
 
+    /// Whether the sender is a part of a meter's name.
+    pub(crate) fn has_sender(&self) -> bool {
+        self.meters.iter().any(Template::has_sender)
+    }
+
+    /// Whether the sender is a part of every meter's name.
+    pub(crate) fn names_senders(&self) -> bool {
+        !self.meters.is_empty() && self.meters.iter().all(Template::has_sender)
+    }
+
     /// Whether all meters are named after something that differs from client to client, or a level of the
     /// topic for which `varies` holds.
     pub(crate) fn tells_topics_apart(&self, varies: impl Fn(usize) -> bool) -> bool {

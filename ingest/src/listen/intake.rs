@@ -323,7 +323,12 @@ impl Intake {
         let reserved = self.terms.version.is_v5()
             && publish.topic.starts_with('$')
             && !self.gather.has_decoder(publish.topic);
-        if reserved || self.gather.take(message(publish), now_ms) == Taken::Foreign {
+        // What one sent is not taken as what another sends: the rule of its topic may name who publishes.
+        let other = publish
+            .replay_of
+            .filter(|of| !self.gather.is_of(publish.topic, of));
+        let refused = reserved || other.is_some();
+        if refused || self.gather.take(message(publish), now_ms) == Taken::Foreign {
             let topic = publish.topic.to_owned();
             return self.refuse(&topic, qos, packet_id);
         }
@@ -452,6 +457,7 @@ fn message(publish: Publish<'_>) -> Message<'_> {
         retain,
         alias: _,
         replay,
+        replay_of: _,
     } = publish;
     Message {
         topic,

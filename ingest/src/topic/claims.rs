@@ -84,7 +84,8 @@ impl Claim {
     fn refusal(&self, sender: &Sender) -> String {
         format!(
             "two clients, one gateway: the rule of this topic takes all for one, which {} is, so {} is refused; \
-             write {{user}} or {{client}} into the rule's gateway, or give each client a topic of its own",
+             write {{user}} or {{client}} into the rule's gateway and into the names of its meters, or give each \
+             client a topic of its own",
             self.holder.shown(),
             sender.shown()
         )

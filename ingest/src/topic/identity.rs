@@ -64,12 +64,16 @@ impl Identity {
         })
     }
 
+    /// Whether the sender is a part of it.
+    pub(super) fn has_sender(&self) -> bool {
+        let parts = [&self.park, &self.enterprise, &self.gateway];
+        parts.iter().any(|part| part.has_sender())
+    }
+
     /// Whether all clients of the rule are one gateway: nothing in it differs from client to client, nor with
     /// a level for which `varies` holds.
     pub(super) fn is_one_for_all(&self, varies: impl Fn(usize) -> bool) -> bool {
         let parts = [&self.park, &self.enterprise, &self.gateway];
-        !parts
-            .iter()
-            .any(|part| part.has_sender() || part.has_level(&varies))
+        !self.has_sender() && !parts.iter().any(|part| part.has_level(&varies))
     }
 }

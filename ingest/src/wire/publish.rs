@@ -25,6 +25,8 @@ pub(crate) struct Publish<'a> {
     pub(crate) retain: bool,
     /// It is sent again on purpose, as a user property of version 5 tells.
     pub(crate) replay: bool,
+    /// Of which gateway it is sent again, if a user property tells: park, enterprise and gateway with slashes between.
+    pub(crate) replay_of: Option<&'a str>,
 }
 
 /// The user properties that number a message, and the one that calls it a replay.
@@ -65,7 +67,7 @@ impl Count {
 pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publish<'_>, Violation> {
     let mut cursor = Cursor(body);
     let (qos, topic, packet_id) = head(first, &mut cursor, version)?;
-    let (mut count, mut alias) = (Count::default(), None);
+    let (mut count, mut alias, mut replay_of) = (Count::default(), None, None);
     if version.is_v5() {
         property::read(&mut cursor, property::OF_PUBLISH, |id, value| {
             match (id, value) {
@@ -75,6 +77,7 @@ pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publis
                         "a subscription identifier in a PUBLISH",
                     ));
                 }
+                (_, Value::Pair("replay-of", value)) => replay_of = Some(value),
                 (_, Value::Pair(name, value)) => count.take(name, value),
                 _ => {}
             }
@@ -93,6 +96,7 @@ pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publis
         numbered: count.numbered(),
         retain: first & 1 != 0,
         replay: count.is_replay(),
+        replay_of,
     })
 }
 
@@ -110,6 +114,7 @@ pub(crate) fn publish_start(first: u8, start: &[u8], version: Version) -> Option
         numbered: None,
         retain: first & 1 != 0,
         replay: false,
+        replay_of: None,
     })
 }
 

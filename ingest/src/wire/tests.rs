@@ -34,6 +34,7 @@ fn a_publish_of_either_version_is_read() {
         numbered: None,
         retain: false,
         replay: false,
+        replay_of: None,
     };
     assert_eq!(wire_publish(f, Version::V4), Ok(expected));
 

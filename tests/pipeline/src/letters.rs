@@ -44,6 +44,7 @@ async fn publish(site: &Site, stream: &str, payload: String) {
         payload: payload.into(),
         readings: 1,
         numbered: None,
+        replay_of: None,
     };
     sender.send(message).await.expect("there is room");
     drop(sender);
@@ -117,6 +118,7 @@ fn resend(site: &Site) -> ResendArgs {
         },
         letter: Vec::new(),
         again: false,
+        as_user: false,
         dry_run: false,
         recorded_by: Some("li".to_owned()),
         evidence: "ticket 7".to_owned(),

@@ -45,6 +45,7 @@ async fn send(site: &Site, day: CivilDay, numbers: impl IntoIterator<Item = u64>
             payload: payload.into(),
             readings: 1,
             numbered: Numbered::new(EPOCH, number),
+            replay_of: None,
         };
         sender.send(message).await.expect("the publisher listens");
     }

@@ -100,6 +100,9 @@ pub struct ResendArgs {
     /// Those that were sent again before, too.
     #[arg(long)]
     pub again: bool,
+    /// Where the rule of a topic names who sends, send as this user what another gateway sent; it is refused otherwise.
+    #[arg(long)]
+    pub as_user: bool,
     /// Say what would be sent, and send nothing.
     #[arg(long)]
     pub dry_run: bool,

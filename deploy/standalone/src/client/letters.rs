@@ -14,6 +14,7 @@ pub use self::replay::replay;
 use self::told::{counts_sheet, letter_sheet, list_sheet};
 use super::{
     question::timestamp,
+    sheet::BYTE_ORDER_MARK,
     wire::{Service, refusal},
 };
 use crate::{
@@ -109,6 +110,8 @@ pub async fn export(args: &ExportArgs) -> anyhow::Result<()> {
     };
     let mut count = 0_u64;
     if as_csv {
+        // By which a Chinese Excel knows that it is UTF-8.
+        out.write_all(BYTE_ORDER_MARK.as_bytes())?;
         let mut writer = csv::Writer::from_writer(&mut out);
         writer.write_record(told::COLUMNS)?;
         while let Some(letter) = letters.message().await.map_err(refusal)? {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::cli::Format;
 
 /// Begins each CSV file: a spreadsheet on a Chinese machine reads a file without it as GBK.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// Decimal digits that a spreadsheet keeps of a number.
 const SPREADSHEET_DIGITS: usize = 15;
 

@@ -118,6 +118,7 @@ async fn feed(mut gateways: Vec<(Source, mpsc::Sender<Message>)>, until: i64) {
                 payload: columns.finish(),
                 readings,
                 numbered: None,
+                replay_of: None,
             };
             if sender.send(message).await.is_err() {
                 // The connection gave up and says why.

@@ -89,6 +89,7 @@ fn publish(gateways: &mut [(Source, Arc<str>, mpsc::Sender<Message>)], now: i64)
                 payload: columns.finish(),
                 readings,
                 numbered: None,
+                replay_of: None,
             });
         }
     }

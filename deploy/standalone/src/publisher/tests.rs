@@ -95,6 +95,7 @@ fn number(n: u32) -> Message {
         payload,
         readings: 10,
         numbered: None,
+        replay_of: None,
     }
 }
 

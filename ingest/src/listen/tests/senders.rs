@@ -6,9 +6,13 @@ use super::*;
 const DEVICE: &str = "v1/devices/me/telemetry";
 
 async fn start(gateway: &str) -> Endpoint {
+    start_with(gateway, "m").await
+}
+
+async fn start_with(gateway: &str, meter: &str) -> Endpoint {
     let rule = format!(
         r#"{{"filter":"{DEVICE}","format":"thingsboard","park":"p1","enterprise":"e1","gateway":"{gateway}",
-        "map":[{{"field":"v","meter":"m","quantity":"electricity"}}]}}"#
+        "map":[{{"field":"v","meter":"{meter}","quantity":"electricity"}}]}}"#
     );
     let mut decode = DecodeSettings::default();
     decode
@@ -81,6 +85,76 @@ async fn a_second_client_of_a_gateway_that_is_one_is_refused_by_name() {
         (4, 2)
     );
     endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn meters_that_are_named_after_their_clients_are_taken_side_by_side() {
+    let endpoint = start_with("tb", "{client}-m").await;
+    let mut both = [
+        client(&endpoint, 4, "a").await,
+        client(&endpoint, 4, "b").await,
+    ];
+    for (id, client) in (1..).zip(&mut both) {
+        client.send(&publish(id, DEVICE, br#"{"v":1}"#)).await;
+        client.expect(&puback(id)).await;
+    }
+    assert_eq!(endpoint.values().len(), 2);
+    assert!(endpoint.letters().is_empty());
+    endpoint.stopped().await;
+}
+
+/// A PUBLISH of QoS 1 with user properties.
+fn publish_with(id: u16, payload: &[u8], properties: &[(&str, &str)]) -> Vec<u8> {
+    let pairs = properties.iter().flat_map(|(name, value)| {
+        [&[0x26][..], &text(name.as_bytes()), &text(value.as_bytes())].concat()
+    });
+    let pairs: Vec<u8> = pairs.collect();
+    let length = u8::try_from(pairs.len()).expect("few");
+    let topic = text(DEVICE.as_bytes());
+    let head = [&topic[..], &id.to_be_bytes(), &[length], &pairs].concat();
+    packet(0x32, &[&head[..], payload].concat())
+}
+
+#[tokio::test]
+async fn who_sends_again_neither_takes_a_gateways_place_nor_is_refused_for_it() {
+    let endpoint = start("tb").await;
+    let replay = [("replay", "1"), ("replay-of", "p1/e1/tb")];
+    let mut office = client(&endpoint, 5, "office").await;
+    office.send(&publish_with(1, br#"{"v":1}"#, &replay)).await;
+    office.expect(&[0x40, 2, 0, 1]).await;
+    let mut meter = client(&endpoint, 4, "meter-a").await;
+    meter.send(&publish(1, DEVICE, br#"{"v":2}"#)).await;
+    meter.expect(&puback(1)).await;
+    office.send(&publish_with(2, br#"{"v":3}"#, &replay)).await;
+    office.expect(&[0x40, 2, 0, 2]).await;
+    assert_eq!(endpoint.values(), [1_000_000, 2_000_000, 3_000_000]);
+    // What is not sent again is of a second client.
+    office.send(&publish_with(3, br#"{"v":4}"#, &[])).await;
+    office.expect(&[0x40, 2, 0, 3]).await;
+    assert_eq!(endpoint.letters().len(), 1);
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn what_one_gateway_sent_is_not_taken_as_what_another_sends() {
+    for (gateway, meter, of) in [
+        ("{client}", "m", "p1/e1/meter-a"),
+        ("tb", "{client}-m", "p1/e1/tb"),
+    ] {
+        let endpoint = start_with(gateway, meter).await;
+        let mut office = client(&endpoint, 5, "office").await;
+        let replay = [("replay", "1"), ("replay-of", of)];
+        let payload = br#"{"v":1}"#;
+        office.send(&publish_with(1, payload, &replay)).await;
+        office.expect(&[0x40, 3, 0, 1, 0x87]).await;
+        assert!(endpoint.values().is_empty() && endpoint.letters().is_empty());
+        office
+            .send(&publish_with(2, payload, &[("replay", "1")]))
+            .await;
+        office.expect(&[0x40, 2, 0, 2]).await;
+        assert_eq!(endpoint.values(), [1_000_000]);
+        endpoint.stopped().await;
+    }
 }
 
 #[tokio::test]

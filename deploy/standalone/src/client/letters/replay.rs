@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use greenpark_ingest::decode::cut_reading;
 use greenpark_proto::query::v1 as api;
+use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -26,7 +27,7 @@ use crate::{
         wire::{Service, refusal},
     },
     gauge::line,
-    publisher::{self, Message, Tally},
+    publisher::{self, Message, PublishError, Tally},
     replay::login,
 };
 
@@ -39,6 +40,11 @@ const INFLIGHT: u16 = 100;
 /// Letters that were not sent which are named.
 const SKIPPED_SHOWN: usize = 20;
 
+/// Why a server that takes the user refuses a message.
+const OF_ANOTHER: &str = "this user may not publish on the letter's topic, or the rule of the topic names who sends \
+    ({user}, {client}) and this is not the gateway that the letter came from: log in as that gateway with --user and \
+    --client-id, or say --as-user if what it sent is this user's from now on";
+
 /// A message that stands for letters.
 #[derive(Debug)]
 struct Resend {
@@ -47,6 +53,8 @@ struct Resend {
     /// `whole`, or `reading 3`.
     part: String,
     readings: u32,
+    /// The gateway it came from, as park, enterprise and gateway with slashes between, where the topic said so.
+    of: Option<String>,
     letters: Vec<String>,
 }
 
@@ -68,6 +76,7 @@ impl Plan {
             return;
         }
         self.letters += 1;
+        let of = gateway_of(&letter);
         let cut = letter.index.filter(|_| letter.readings == 1);
         let cut = cut.and_then(|index| Some((index, cut_reading(&letter.payload, index)?)));
         let (payload, part) = match cut {
@@ -75,8 +84,13 @@ impl Plan {
             None => (letter.payload, "whole".to_owned()),
         };
         let mut digest = Sha256::new();
-        digest.update(letter.topic.as_bytes());
-        digest.update([0]);
+        for part in [
+            letter.topic.as_bytes(),
+            of.as_deref().unwrap_or_default().as_bytes(),
+        ] {
+            digest.update(part);
+            digest.update([0]);
+        }
         digest.update(&payload);
         let content: [u8; 32] = digest.finalize().into();
         let readings = u32::try_from(letter.readings).unwrap_or(u32::MAX);
@@ -93,6 +107,7 @@ impl Plan {
             payload,
             part,
             readings,
+            of,
             letters: vec![letter.name],
         });
     }
@@ -100,6 +115,16 @@ impl Plan {
     fn is_full(&self) -> bool {
         self.letters >= BATCH || self.bytes >= BATCH_BYTES
     }
+}
+
+/// The gateway that a letter came from; none where its topic did not say.
+fn gateway_of(letter: &api::DeadLetterEntry) -> Option<String> {
+    let mut parts = letter.name.split('/');
+    let (_, park, _, enterprise) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let of = [park, enterprise, &letter.gateway];
+    // An id that begins so stands for those that nobody knows.
+    let is_known = of.iter().all(|id| !id.is_empty() && !id.starts_with('_'));
+    is_known.then(|| of.join("/"))
 }
 
 /// Why a letter is not sent.
@@ -206,9 +231,11 @@ impl Sent {
         };
         let (messages, letters) = (plan.sends.len(), names().count());
         if messages > 0 && !args.dry_run {
-            publish(server, &plan.sends).await.with_context(|| {
-                format!("{} letter(s) were sent and recorded before", self.letters)
-            })?;
+            publish(server, &plan.sends, args.as_user)
+                .await
+                .with_context(|| {
+                    format!("{} letter(s) were sent and recorded before", self.letters)
+                })?;
             let request = api::RecordDeadLetterReplayRequest {
                 names: names().collect(),
                 recorded_by: args.recorded_by.clone().unwrap_or_default(),
@@ -263,8 +290,13 @@ impl Sent {
     }
 }
 
-/// Publishes messages and returns when the server has acknowledged all.
-async fn publish(server: &publisher::Settings, sends: &[Resend]) -> anyhow::Result<()> {
+/// Publishes messages and returns when the server has acknowledged all; as those of the user that sends them now, if
+/// `as_user` says so, and otherwise of who sent them first.
+async fn publish(
+    server: &publisher::Settings,
+    sends: &[Resend],
+    as_user: bool,
+) -> anyhow::Result<()> {
     let (sender, receiver) = mpsc::channel(sends.len());
     for send in sends {
         let message = Message {
@@ -272,6 +304,7 @@ async fn publish(server: &publisher::Settings, sends: &[Resend]) -> anyhow::Resu
             payload: send.payload.clone(),
             readings: send.readings,
             numbered: None,
+            replay_of: send.of.clone().filter(|_| !as_user),
         };
         let room = sender.try_send(message).is_ok();
         debug_assert!(room, "the channel has room for all");
@@ -287,7 +320,13 @@ async fn publish(server: &publisher::Settings, sends: &[Resend]) -> anyhow::Resu
     match tokio::time::timeout(longest, published).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
-            let advice = login::advice(&error, &server.login).map(str::to_owned);
+            let advice = match &error {
+                PublishError::Message {
+                    reason: PubAckReason::NotAuthorized,
+                    ..
+                } => Some(OF_ANOTHER.to_owned()),
+                _ => login::advice(&error, &server.login).map(str::to_owned),
+            };
             let error = anyhow::Error::from(error);
             Err(match advice {
                 Some(advice) => error.context(advice),
