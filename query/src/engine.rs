@@ -1,4 +1,5 @@
-//! DataFusion set up for one lake: a session a question, each with a memory pool of its own.
+//! DataFusion set up for one lake: a session a question. Sorts share the memory of the service in equal parts, and wait
+//! for one; scans take rows as they come and hold few.
 //!
 //! No session lists folders or infers schemas, so nothing that DataFusion caches can be out of date.
 
@@ -9,14 +10,16 @@ use datafusion::{
     error::DataFusionError,
     execution::{
         SendableRecordBatchStream, SessionState, SessionStateBuilder,
-        memory_pool::FairSpillPool,
+        memory_pool::{FairSpillPool, GreedyMemoryPool, MemoryPool},
         object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry, ObjectStoreUrl},
         runtime_env::RuntimeEnvBuilder,
     },
+    physical_plan::stream::RecordBatchStreamAdapter,
     prelude::{SessionConfig, SessionContext},
 };
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use object_store::ObjectStore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::table::LakeTable;
 
@@ -25,13 +28,27 @@ const STORE_URL: &str = "greenpark-lake://books";
 
 /// Threads of one question at most: questions run beside each other.
 const THREADS_MAX: usize = 4;
+/// Sorts that share the memory, where it is enough for them.
+const SORTS_MAX: usize = 8;
+/// With less memory a sort cannot begin.
+pub(crate) const SORT_MEMORY_MIN: usize = 16 << 20;
 
 /// Plans and runs statements over tables of a lake.
 pub(crate) struct Engine {
     scanning: SessionState,
     sorting: SessionState,
     stores: Arc<dyn ObjectStoreRegistry>,
-    memory: usize,
+    /// Memory of one sort.
+    sort_memory: usize,
+    /// A permit is the memory of one sort.
+    sorts: Arc<Semaphore>,
+    scans: Arc<dyn MemoryPool>,
+}
+
+/// The memory of one sort.
+#[derive(Debug)]
+pub(crate) struct Room {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// What a statement does with the rows it scans.
@@ -71,18 +88,30 @@ fn state(work: Work, memory: usize, threads: usize) -> SessionState {
 }
 
 impl Engine {
-    /// An engine over `store`, which is rooted at the lake; a question may use `memory` bytes.
+    /// An engine over `store`, which is rooted at the lake; all sorts together use `memory` bytes.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, memory: usize) -> Self {
         let stores: Arc<dyn ObjectStoreRegistry> = Arc::new(DefaultObjectStoreRegistry::new());
         stores.register_store(store_url().as_ref(), store);
         let threads = available_parallelism()
             .map_or(1, usize::from)
             .min(THREADS_MAX);
+        let sort_memory = (memory / SORTS_MAX).max(SORT_MEMORY_MIN);
+        let sorts = (memory / sort_memory).max(1);
         Self {
             scanning: state(Work::Scan, memory, threads),
-            sorting: state(Work::Sort, memory, 1),
+            sorting: state(Work::Sort, sort_memory, 1),
             stores,
-            memory,
+            sort_memory,
+            sorts: Arc::new(Semaphore::new(sorts)),
+            scans: Arc::new(GreedyMemoryPool::new(memory)),
+        }
+    }
+
+    /// Waits for the memory of a sort, whose result holds it: see [`Room::hold`].
+    pub(crate) async fn room(&self) -> Room {
+        let permit = Arc::clone(&self.sorts).acquire_owned().await;
+        Room {
+            _permit: permit.expect("nobody closes it"),
         }
     }
 
@@ -93,7 +122,10 @@ impl Engine {
         tables: impl IntoIterator<Item = (&'static str, LakeTable)>,
     ) -> Result<SessionContext, DataFusionError> {
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(self.memory)))
+            .with_memory_pool(match work {
+                Work::Scan => Arc::clone(&self.scans),
+                Work::Sort => Arc::new(FairSpillPool::new(self.sort_memory)),
+            })
             .with_object_store_registry(Arc::clone(&self.stores))
             .with_object_list_cache_limit(0)
             .build_arc()?;
@@ -119,6 +151,15 @@ impl Engine {
     }
 }
 
+impl Room {
+    /// The stream of a sort's result, at whose end the memory is free for another one.
+    pub(crate) fn hold(self, stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        let schema = stream.schema();
+        let held = stream.inspect(move |_| _ = &self);
+        Box::pin(RecordBatchStreamAdapter::new(schema, held))
+    }
+}
+
 /// Runs a statement. Boxed here, once: DataFusion's futures are deep, and every future that held one would
 /// be checked down to its bottom by the compiler, again for every method of the service.
 pub(crate) fn stream<'a>(
@@ -131,7 +172,7 @@ pub(crate) fn stream<'a>(
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
-            .field("memory", &self.memory)
+            .field("sorts", &self.sorts)
             .finish_non_exhaustive()
     }
 }
@@ -148,6 +189,31 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+
+    #[tokio::test]
+    async fn sorts_have_no_more_memory_together_than_there_is() {
+        for (memory, sorts, each) in [(256, 8, 32), (64, 4, 16), (16, 1, 16), (1_024, 8, 128)] {
+            let engine = Engine::new(Arc::new(InMemory::new()), memory << 20);
+            assert_eq!(engine.sort_memory, each << 20, "{memory} MiB");
+            let mut rooms = Vec::new();
+            while let Some(room) = engine.room().now_or_never() {
+                rooms.push(room);
+            }
+            assert_eq!(rooms.len(), sorts, "{memory} MiB");
+            let session = engine.session(Work::Sort, []).expect("a session");
+            let stream = stream(&session, "SELECT 1").await.expect("a statement");
+            let mut held = rooms.pop().expect("a room").hold(stream);
+            assert!(
+                engine.room().now_or_never().is_none(),
+                "a result is not read yet"
+            );
+            while let Some(batch) = held.next().await {
+                assert_eq!(batch.expect("a row").num_rows(), 1);
+            }
+            drop(held);
+            assert!(engine.room().now_or_never().is_some());
+        }
+    }
 
     #[tokio::test]
     async fn what_comes_from_two_tables_is_sorted_once() {

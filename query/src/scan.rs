@@ -164,12 +164,13 @@ impl Scan {
                 .map(|(snapshot, file)| Source::new(snapshot, file)),
         );
         sources.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
+        let room = books.engine.room().await;
         let session = books
             .engine
             .session(Work::Sort, [("sealed", LakeTable::readings(closed))])?;
         session.register_table("open", Arc::new(MemTable::try_new(schema, vec![batches])?))?;
         let stream = engine::stream(&session, &self.sql()).await?;
-        Ok((stream, sources))
+        Ok((room.hold(stream), sources))
     }
 
     /// Ids hold letters, digits, '-', '_' and '.' only, so they stand in a statement as they are.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 use greenpark_model::carbon::Region;
 use serde::{Deserialize, Serialize};
 
-use crate::{assessment, bulk, carbon, factors, plans, quality, scope};
+use crate::{assessment, bulk, carbon, engine::SORT_MEMORY_MIN, factors, plans, quality, scope};
 
 /// Settings of the query service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,8 @@ pub struct Settings {
     pub concurrent_max: usize,
     /// Connections at once; further ones are closed.
     pub connections_max: usize,
-    /// Memory that one question may use before its sorts go to disk.
+    /// Memory of the sorts of all questions: eight at once, or as many as have 16 MiB each. A sort of more rows goes to
+    /// disk, and further ones wait.
     #[serde(with = "greenpark_settings::size")]
     pub memory: usize,
     /// Memory for folded totals, shared by all questions.
@@ -121,7 +122,7 @@ impl Settings {
         if self.connections_max == 0 {
             problems.push("query.connections_max: must be at least 1".into());
         }
-        if self.memory < 16 << 20 {
+        if self.memory < SORT_MEMORY_MIN {
             problems.push("query.memory: must be at least 16MiB, or a sort cannot begin".into());
         }
         if self.message_max < 64 << 10 {

@@ -1,6 +1,6 @@
 //! `park.query.v1.Readings`: streams that go no faster than they are read.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use arrow::{
     array::{Array as _, RecordBatch},
@@ -41,9 +41,15 @@ impl<E: Into<QueryError>> From<E> for Ended {
     }
 }
 
+/// How long a client may take nothing of a stream, which holds memory that others wait for.
+const STALL_MAX: Duration = Duration::from_secs(120);
+
 /// Sends `message` when there is room for it.
 pub(crate) async fn send<T>(to: &Sender<T>, message: T) -> Result<(), Ended> {
-    to.send(Ok(message)).await.map_err(|_| Ended::Gone)
+    match tokio::time::timeout(STALL_MAX, to.send(Ok(message))).await {
+        Ok(sent) => sent.map_err(|_| Ended::Gone),
+        Err(_) => Err(Ended::Failed(QueryError::Deadline)),
+    }
 }
 
 impl Shared {
