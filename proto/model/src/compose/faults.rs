@@ -202,10 +202,17 @@ fn a_meter_of_both_ways_keeps_its_export_behind_a_gap() {
     for (day, _) in &days {
         let range = DayRange::new(*day, *day).expect("in order");
         let told = compose(&traits, range, &days);
-        assert_eq!((told.amount, told.export), (Sum(0), Sum(4_000_000)), "{day}");
+        assert_eq!(
+            (told.amount, told.export),
+            (Sum(0), Sum(4_000_000)),
+            "{day}"
+        );
         let daily = compose_daily(&traits, range, &days, &LikeDays::default());
         assert_eq!(daily.len(), 1);
-        assert_eq!((daily[0].1.amount, daily[0].1.export), (Sum(0), Sum(4_000_000)));
+        assert_eq!(
+            (daily[0].1.amount, daily[0].1.export),
+            (Sum(0), Sum(4_000_000))
+        );
     }
 }
 
