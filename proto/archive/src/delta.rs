@@ -5,6 +5,7 @@
 //! merge two writers, is what we must not use, for a book has one.
 
 mod checkpoint;
+mod folder;
 mod pack;
 mod packed;
 mod schema;

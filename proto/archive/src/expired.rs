@@ -5,9 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt as _, stream};
 use object_store::path::Path;
-use tracing::warn;
 
 use crate::store::Storage;
 
@@ -49,17 +47,8 @@ impl Expired {
         if due == 0 {
             return;
         }
-        let paths: Vec<_> = self.files.drain(..due).map(|(_, path)| Ok(path)).collect();
-        let mut deleted = storage.store().delete_stream(stream::iter(paths).boxed());
-        while let Some(result) = deleted.next().await {
-            match result {
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(error, "removed file was not deleted");
-                }
-            }
-        }
+        let paths = self.files.drain(..due).map(|(_, path)| path);
+        storage.delete(paths.collect()).await;
     }
 
     /// Lets files stay no longer than it takes to ask for it.

@@ -15,7 +15,7 @@ use crate::{
 
 impl Table {
     /// The state that the table had at `at`, of which `newest` is the newest version; `None` if there was
-    /// none yet. Of an instant whose entries are packed it has the version of the last change that is told.
+    /// none yet. Where the entries of `at` are packed, its version is that of the last packed change.
     pub(crate) async fn load_as_of<F: TableFile>(
         &self,
         newest: i64,
@@ -76,7 +76,7 @@ impl Table {
     /// When a version was made; of a packed one, when the first change from it on was.
     pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
         if let Some(entry) = self.entry(version).await? {
-            return self.told_by(version, &entry);
+            return self.made_at_of(version, &entry);
         }
         if let Some(packed) = self.packed().await?
             && version < packed.upto()
@@ -93,7 +93,7 @@ impl Table {
     pub(crate) async fn entry_made_at(&self, version: i64) -> Result<Instant, ReadError> {
         let entry = self.entry(version).await?;
         let entry = entry.ok_or_else(|| self.gone(version))?;
-        self.told_by(version, &entry)
+        self.made_at_of(version, &entry)
     }
 
     fn gone(&self, version: i64) -> ReadError {
@@ -103,7 +103,8 @@ impl Table {
         }
     }
 
-    fn told_by(&self, version: i64, entry: &[u8]) -> Result<Instant, ReadError> {
+    /// The instant that an entry says it was made at.
+    fn made_at_of(&self, version: i64, entry: &[u8]) -> Result<Instant, ReadError> {
         let told = entry
             .split(|&byte| byte == b'\n')
             .filter_map(|line| serde_json::from_slice::<Value>(line).ok())

@@ -65,7 +65,7 @@ impl Lake {
         }))
     }
 
-    /// Reads what is packed of the logs of a book: a question of what it was is told from it.
+    /// Reads the packed entries of the logs of a book, from which its past is answered.
     ///
     /// # Errors
     /// [`ReadError`] if it is gone or damaged.

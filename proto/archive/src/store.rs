@@ -25,6 +25,7 @@ use object_store::{
     ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, RenameOptions, Result, UploadPart, local::LocalFileSystem, path::Path,
 };
+use tracing::warn;
 
 pub use self::disk::Disk;
 pub use crate::delta::LogBounds;
@@ -384,6 +385,21 @@ impl Storage {
             .buffer_unordered(REMOTE_PUTS_MAX)
             .try_collect()
             .await
+    }
+
+    /// Deletes files, those that are there. One that is not deleted harms nothing.
+    pub(crate) async fn delete(&self, paths: Vec<Path>) {
+        let paths = stream::iter(paths).map(Ok).boxed();
+        let mut deleted = self.store.delete_stream(paths);
+        while let Some(result) = deleted.next().await {
+            match result {
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, "a file that is needed no more was not deleted");
+                }
+            }
+        }
     }
 
     /// Makes a file that is there, and the folders that lead to it, durable.

@@ -2,10 +2,20 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use greenpark_archive::{lake::Lake, snapshot::Snapshot};
+use greenpark_archive::{
+    book::NewFile,
+    columns::{FileFacts, encode_readings},
+    file::FileKind,
+    lake::Lake,
+    rows::Rows,
+    snapshot::Snapshot,
+};
 use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
 use greenpark_log::{LogWriter, embedded::EmbeddedLog};
-use greenpark_model::{day::Instant, id::ParkId};
+use greenpark_model::{
+    day::{CivilDay, Instant},
+    id::ParkId,
+};
 use greenpark_processor::{Clock, Processor, Settings};
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
@@ -30,6 +40,21 @@ pub(crate) struct Task {
 
 pub(crate) fn park() -> ParkId {
     ParkId::new("bench").expect("an id")
+}
+
+/// A file of `rows` that can be published.
+pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
+    let facts = FileFacts {
+        park: park(),
+        day,
+        kind: kind.clone(),
+        offsets: None,
+    };
+    NewFile {
+        day,
+        kind,
+        encoded: encode_readings(rows, &facts).expect("sound rows"),
+    }
 }
 
 impl Place {

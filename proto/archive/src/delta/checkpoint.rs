@@ -8,7 +8,7 @@ use deltalake_core::{
 use serde_json::Value;
 use tracing::warn;
 
-use super::{Table, pack::Folder};
+use super::{Table, folder::Folder};
 use crate::{error::ReadError, table::TableState};
 
 /// A table waits so many times the entries longer for each so many files: a checkpoint writes all of them again.
@@ -17,7 +17,7 @@ const FILES: usize = 10_000;
 const BYTES: u64 = 8 << 20;
 
 impl Table {
-    /// The version of the newest checkpoint: as its hint names it, or where there is none, as the folder shows it.
+    /// The version of the newest checkpoint: the hint names it. Without a hint the folder is listed.
     pub(super) async fn checkpoint_version(&self) -> Result<Option<i64>, ReadError> {
         if let Some(hint) = self.hint().await? {
             return Ok(Some(hint));
@@ -46,12 +46,13 @@ impl Table {
                 return Err(ReadError::Store { path, source });
             }
         };
-        // One that cannot be read is none, as it is to others: it spares a look at the folder, no more.
+        // A hint that cannot be parsed counts as none: without it the folder is listed.
         let hint: Option<Value> = serde_json::from_slice(&hint).ok();
         Ok(hint.and_then(|hint| hint.get("version")?.as_i64()))
     }
 
-    /// Refuses a log in which an entry is missing before later ones: what those say was read would never be again.
+    /// Refuses a log in which an entry is missing before later ones. The later ones say that the log was read up to
+    /// them, so what the missing one had added would never be read again.
     pub(crate) async fn check_whole(&self, newest: i64) -> Result<(), ReadError> {
         let last = Folder::list(self).await?.entries.last().copied();
         let has_hole = last.is_some_and(|last| last > newest + 1);

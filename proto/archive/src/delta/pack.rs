@@ -11,14 +11,16 @@
 //! the next entry gone finds a checkpoint behind it, and loads the table anew.
 
 use deltalake_core::{kernel::Action, logstore::get_actions};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use greenpark_model::day::Instant;
 use object_store::{ObjectStoreExt as _, path::Path};
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
 use super::{
-    Past, Table, now_ms,
+    Past, Table,
+    folder::{self, Folder},
+    now_ms,
     packed::{Packed, PackedChange, PackedFile},
     torn,
 };
@@ -28,8 +30,6 @@ use crate::{
     table::{TableFile, TableState, row_count},
 };
 
-/// The folder of what is packed, in that of the log.
-const FOLDER: &str = "_packed";
 /// How hard it is compressed: digests in names hardly are.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -58,58 +58,6 @@ impl Default for LogBounds {
             packed_at_once: 16_384,
         }
     }
-}
-
-/// What lies in the folder of a log.
-#[derive(Debug, Default)]
-pub(super) struct Folder {
-    /// Versions of entries, in order.
-    pub(super) entries: Vec<i64>,
-    /// Versions of checkpoints of one file, in order.
-    pub(super) checkpoints: Vec<i64>,
-    /// Files of packed entries by the last version, in order.
-    packed: Vec<(i64, Path)>,
-}
-
-impl Folder {
-    pub(super) async fn list(table: &Table) -> Result<Self, ReadError> {
-        let mut folder = Self::default();
-        for name in names(table, "_delta_log").await? {
-            let Some((version, kind)) = name.filename().and_then(|name| name.split_once('.'))
-            else {
-                continue;
-            };
-            if let Some(version) = version.strip_prefix("upto-") {
-                folder
-                    .packed
-                    .extend(version.parse().ok().map(|upto| (upto, name.clone())));
-            } else if let Ok(version) = version.parse() {
-                match kind {
-                    "json" => folder.entries.push(version),
-                    "checkpoint.parquet" => folder.checkpoints.push(version),
-                    _ => {}
-                }
-            }
-        }
-        folder.entries.sort_unstable();
-        folder.checkpoints.sort_unstable();
-        folder.packed.sort_unstable();
-        Ok(folder)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.checkpoints.is_empty()
-    }
-}
-
-async fn names(table: &Table, folder: &str) -> Result<Vec<Path>, ReadError> {
-    let folder = table.place(folder);
-    let listed = table.storage.store().list(Some(&folder));
-    let names: Result<Vec<Path>, _> = listed.map_ok(|found| found.location).try_collect().await;
-    names.map_err(|source| ReadError::Store {
-        path: folder.to_string(),
-        source,
-    })
 }
 
 impl<F> TableState<F> {
@@ -189,7 +137,7 @@ impl Table {
             return Ok(None);
         }
         self.replay(&mut past, upto).await?;
-        past.settle::<F>();
+        past.stand_in::<F>();
         self.hold_against_checkpoint::<F>(&past).await?;
         self.write_packed(&past).await?;
         Ok(Some(read))
@@ -302,10 +250,7 @@ impl Table {
         let bytes = bytes.map_err(|source| self.broken(source))?;
         let bytes = bytes.map_err(|source| self.broken(source))?;
         let id = content_id(&Sha256::digest(&bytes).into());
-        let place = self.place(&format!(
-            "_delta_log/{FOLDER}/upto-{:020}.{id}.zst",
-            past.upto
-        ));
+        let place = self.place(&folder::packed_name(past.upto, &id));
         let path = place.to_string();
         // In one step: a file of this name that was cut short would be taken for it.
         match self.storage.store().put(&place, bytes.into()).await {
@@ -334,18 +279,8 @@ impl Table {
 
     /// The last version that is packed; −1 where none is.
     pub(crate) async fn packed_upto(&self) -> Result<i64, ReadError> {
-        let last = self.newest_packed().await?;
-        Ok(last.map_or(-1, |(upto, _)| upto))
-    }
-
-    async fn newest_packed(&self) -> Result<Option<(i64, Path)>, ReadError> {
-        let names = names(self, &format!("_delta_log/{FOLDER}")).await?;
-        let each = names.into_iter().filter_map(|place| {
-            let name = place.filename()?.strip_prefix("upto-")?;
-            let upto = name.split_once('.')?.0.parse().ok()?;
-            Some((upto, place))
-        });
-        Ok(each.max())
+        let packed = folder::list_packed(self).await?;
+        Ok(packed.last().map_or(-1, |(upto, _)| *upto))
     }
 
     /// What is packed of the past; `None` where nothing is.
@@ -353,8 +288,8 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if it is gone or damaged.
     pub(crate) async fn packed(&self) -> Result<Option<Packed>, ReadError> {
-        match self.newest_packed().await? {
-            Some((_, place)) => Ok(Some(self.read_packed(&place).await?)),
+        match folder::list_packed(self).await?.last() {
+            Some((_, place)) => Ok(Some(self.read_packed(place).await?)),
             None => Ok(None),
         }
     }
@@ -373,20 +308,7 @@ impl Table {
         let log = log.map(|name| self.place(&format!("_delta_log/{name}")));
         let packed = folder.packed.iter().filter(|(last, _)| *last < kept);
         let packed = packed.map(|(_, place)| place.clone());
-        let places: Vec<_> = log.chain(packed).map(Ok).collect();
-        let mut deleted = self
-            .storage
-            .store()
-            .delete_stream(stream::iter(places).boxed());
-        while let Some(result) = deleted.next().await {
-            match result {
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(table = %self.root, error, "a packed entry was not deleted");
-                }
-            }
-        }
+        self.storage.delete(log.chain(packed).collect()).await;
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is kept of a log's entries once they are packed: which files came and went, and when.
 //!
-//! A file that is deleted once its table has removed it can be read no more, so of such files nothing is kept but a
-//! *stand-in*: a name of no file, from when the first of a day came to when the last of it went. Whoever asks for the
-//! table of an instant in between finds the stand-in, and finds that it is gone. All other files are told exactly.
+//! Hot files are deleted soon after their table removes them, so nobody can read them again. In their place one
+//! *stand-in* a day is kept: a name that no file has. It is in the table from the first hot file of the day to the last.
+//! Who asks for an instant in between finds the stand-in missing, as it would find the hot files missing. All other files
+//! are kept exactly.
 //!
-//! The text of it is lines of JSON: a head, then a change a line.
+//! The text is lines of JSON: a head, then a change a line.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -73,8 +74,8 @@ impl Packed {
         }
     }
 
-    /// Puts stand-ins in the place of the files that came and went and are deleted.
-    pub(super) fn settle<F: TableFile>(&mut self) {
+    /// Replaces the files that were added, removed and deleted by stand-ins.
+    pub(super) fn stand_in<F: TableFile>(&mut self) {
         let stand_in = |path: &str| F::parse(path, 0, 0).and_then(|file| file.stand_in());
         let mut came: HashMap<String, (i64, i64)> = HashMap::new();
         let mut gone: BTreeMap<String, Vec<Span>> = BTreeMap::new();
@@ -155,7 +156,7 @@ impl Packed {
         self.upto
     }
 
-    /// When the first change at or behind `version` was made; `None` if there is none.
+    /// When the first change of `version` or a later one was made; `None` if there is none.
     pub(crate) fn made_at(&self, version: i64) -> Option<Instant> {
         let (_, change) = self.changes.range(version..).next()?;
         Some(Instant(change.made_at))

@@ -13,8 +13,8 @@ use crate::error::Cause;
 
 impl Table {
     /// The actions that make a table. History is evidence: nobody who honors the table's settings
-    /// deletes its log. Files that were removed are told by the log and by what is packed of it, so checkpoints need not
-    /// repeat each for a week.
+    /// deletes its log. Checkpoints name a removed file only as long as its entry stays in the log; by default they name
+    /// it for a week.
     pub(super) fn birth(&self) -> Result<[Action; 2], Cause> {
         let schema = structure(self.fields().collect())?;
         let kept = self.storage.log_bounds().kept_ms / 1_000;

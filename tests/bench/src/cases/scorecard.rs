@@ -5,7 +5,6 @@ use std::{net::Ipv4Addr, sync::Arc};
 use greenpark_archive::{
     book::{Change, NewFile},
     builder::RowsBuilder,
-    columns::{FileFacts, encode_readings},
     file::FileKind,
     lake::Lake,
     reference::ReferenceEntry,
@@ -26,7 +25,7 @@ use greenpark_query::{service::Service, settings::Settings};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::{
-    fixture::{NOW_MS, Place, park},
+    fixture::{NOW_MS, Place, new_file, park},
     measure::Measure,
 };
 
@@ -203,17 +202,7 @@ fn file(enterprise: &str, day: CivilDay, rows: &Rows) -> NewFile {
         enterprise: EnterpriseId::new(enterprise).expect("an id"),
         revision: 1,
     };
-    let facts = FileFacts {
-        park: park(),
-        day,
-        kind: kind.clone(),
-        offsets: None,
-    };
-    NewFile {
-        day,
-        kind,
-        encoded: encode_readings(rows, &facts).expect("sound rows"),
-    }
+    new_file(rows, day, kind)
 }
 
 fn totals(rows: &Rows, day: CivilDay, sha256: [u8; 32]) -> Vec<TotalsRow> {

@@ -10,9 +10,8 @@
 use std::{collections::HashSet, path::Path, time::Instant};
 
 use greenpark_archive::{
-    book::{Book, Change, Consumed, NewFile},
+    book::{Book, Change, Consumed},
     builder::RowsBuilder,
-    columns::{FileFacts, encode_readings},
     file::{FileKind, ReadingsFile},
     lake::Lake,
     rows::SeriesKey,
@@ -27,7 +26,7 @@ use greenpark_model::{
 };
 use tokio::runtime::Runtime;
 
-use crate::fixture::{block_on, park};
+use crate::fixture::{block_on, new_file, park};
 
 /// Commits of a day, of which three stand for 2,400.
 const PACES: [(&str, u32); 3] = [
@@ -132,7 +131,7 @@ async fn flush(book: &Book, of: CivilDay) -> Change {
         offset,
     };
     Change {
-        add: vec![new_file(builder, of, kind)],
+        add: vec![new_file(&builder.finish().rows, of, kind)],
         remove,
         consumed: Some(Consumed::up_to(0, offset + 1)),
         ..Change::default()
@@ -154,7 +153,7 @@ fn seal(book: &Book, of: CivilDay) -> Change {
             enterprise: EnterpriseId::new(name).expect("an id"),
             revision: 1,
         };
-        let file = new_file(builder, of, kind);
+        let file = new_file(&builder.finish().rows, of, kind);
         change.totals.push(TotalsRow {
             enterprise: EnterpriseId::new(name).expect("an id"),
             series: key(name).series,
@@ -180,20 +179,6 @@ fn key(enterprise: &str) -> SeriesKey {
             quantity: "electricity".parse().expect("a quantity"),
             kind: Kind::Register,
         },
-    }
-}
-
-fn new_file(builder: RowsBuilder, day: CivilDay, kind: FileKind) -> NewFile {
-    let facts = FileFacts {
-        park: park(),
-        day,
-        kind: kind.clone(),
-        offsets: None,
-    };
-    NewFile {
-        day,
-        kind,
-        encoded: encode_readings(&builder.finish().rows, &facts).expect("sound rows"),
     }
 }
 

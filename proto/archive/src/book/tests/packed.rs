@@ -92,7 +92,7 @@ async fn a_packed_book_is_what_it_is_and_was() {
         book.pack_if_due().await;
         let found = lake.inspect(&park(), 2026).await.expect("readable");
         let found = found.expect("a book");
-        // Of versions of one millisecond the last is told.
+        // Of several versions of one millisecond, as-of answers the last.
         known.retain(|(at, _)| *at != found.committed_at);
         known.push((found.committed_at, found.snapshot));
     }

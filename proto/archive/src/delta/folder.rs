@@ -1,0 +1,84 @@
+//! What lies in the folder of a log, by name.
+
+use futures::TryStreamExt as _;
+use object_store::path::Path;
+
+use super::Table;
+use crate::error::ReadError;
+
+const LOG: &str = "_delta_log";
+/// The folder of what is packed, in that of the log.
+const PACKED: &str = "_delta_log/_packed";
+/// What the name of a packed file begins with, before the last version that it tells of.
+const UPTO: &str = "upto-";
+
+/// What lies in the folder of a log.
+#[derive(Debug, Default)]
+pub(super) struct Folder {
+    /// Versions of entries, in order.
+    pub(super) entries: Vec<i64>,
+    /// Versions of checkpoints of one file, in order.
+    pub(super) checkpoints: Vec<i64>,
+    /// Files of packed entries by the last version, in order.
+    pub(super) packed: Vec<(i64, Path)>,
+}
+
+impl Folder {
+    pub(super) async fn list(table: &Table) -> Result<Self, ReadError> {
+        let mut folder = Self::default();
+        for name in names(table, LOG).await? {
+            if let Some(upto) = packed_upto(&name) {
+                folder.packed.push((upto, name));
+                continue;
+            }
+            let parts = name.filename().and_then(|name| name.split_once('.'));
+            let Some((Ok(version), kind)) = parts.map(|(of, kind)| (of.parse(), kind)) else {
+                continue;
+            };
+            match kind {
+                "json" => folder.entries.push(version),
+                "checkpoint.parquet" => folder.checkpoints.push(version),
+                _ => {}
+            }
+        }
+        folder.entries.sort_unstable();
+        folder.checkpoints.sort_unstable();
+        folder.packed.sort_unstable();
+        Ok(folder)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.checkpoints.is_empty()
+    }
+}
+
+/// The packed files alone, by the last version, in order.
+pub(super) async fn list_packed(table: &Table) -> Result<Vec<(i64, Path)>, ReadError> {
+    let names = names(table, PACKED).await?.into_iter();
+    let mut packed: Vec<_> = names
+        .filter_map(|name| Some((packed_upto(&name)?, name)))
+        .collect();
+    packed.sort_unstable();
+    Ok(packed)
+}
+
+/// The path within the table of a packed file that tells of the versions up to `upto`, and whose digest begins so.
+pub(super) fn packed_name(upto: i64, id: &str) -> String {
+    format!("{PACKED}/{UPTO}{upto:020}.{id}.zst")
+}
+
+/// The last version that a packed file of this name tells of.
+fn packed_upto(name: &Path) -> Option<i64> {
+    let version = name.filename()?.strip_prefix(UPTO)?;
+    version.split_once('.')?.0.parse().ok()
+}
+
+async fn names(table: &Table, folder: &str) -> Result<Vec<Path>, ReadError> {
+    let folder = table.place(folder);
+    let listed = table.storage.store().list(Some(&folder));
+    let names: Result<Vec<Path>, _> = listed.map_ok(|found| found.location).try_collect().await;
+    names.map_err(|source| ReadError::Store {
+        path: folder.to_string(),
+        source,
+    })
+}
