@@ -135,16 +135,16 @@ fn one_series(
                 flag: flags.at(index)?,
             })
         };
-        let taken = reading().and_then(|reading| {
-            let ticket = match tickets.get(index) {
-                None => None,
-                Some(token) => ticket(token, kind)?,
-            };
-            to.take((of, reading, ticket));
-            Ok(())
-        });
-        if let Err(reason) = taken {
-            to.refuse(first + index, 1, reason);
+        // A reading without a ticket, as nearly all are, goes straight to its place.
+        match reading() {
+            Err(reason) => to.refuse(first + index, 1, reason),
+            Ok(reading) => match tickets.get(index) {
+                None => to.readings.push((of, reading)),
+                Some(token) => match ticket(token, kind) {
+                    Err(reason) => to.refuse(first + index, 1, reason),
+                    Ok(ticket) => to.take((of, reading, ticket)),
+                },
+            },
         }
     }
     Ok(())
