@@ -86,14 +86,20 @@ impl Decoded {
         self.readings.is_empty() && self.refusals.is_empty() && !passed
     }
 
-    /// Takes a reading of a series, with the ticket that it may have.
+    /// Takes a reading of a series.
     #[inline]
-    fn take(&mut self, (of, reading, ticket): (u32, Reading, Option<Ticket>)) {
+    fn take(&mut self, of: u32, reading: Reading) {
+        self.readings.push((of, reading));
+    }
+
+    /// Takes a reading with the ticket that it may have.
+    #[inline]
+    fn take_ticketed(&mut self, of: u32, reading: Reading, ticket: Option<Ticket>) {
         if let Some(ticket) = ticket {
             let row = u32::try_from(self.readings.len()).unwrap_or(u32::MAX);
             self.tickets.push((row, ticket));
         }
-        self.readings.push((of, reading));
+        self.take(of, reading);
     }
 
     /// Refuses `count` readings from `index` on.
@@ -227,9 +233,10 @@ pub(crate) fn decode(
     to.clear();
     let outcome = match (&reader.mapping, reader.format) {
         (None, Format::Protobuf) => protobuf::decode(payload, series, timing, to),
-        (None, _) => text::read(payload, reader.encoding)
-            .map_err(|reason| not_text("JSON", &reason))
-            .and_then(|text| json::decode(&text, series, timing, to)),
+        (None, _) => match text::read(payload, reader.encoding) {
+            Ok(text) => json::decode(&text, series, timing, to),
+            Err(reason) => Err(not_text("JSON", &reason)),
+        },
         (Some(mapping), _) => {
             let mut sink = Sink::new(mapping, series, timing, to);
             foreign(reader, payload, &mut sink)

@@ -139,10 +139,10 @@ fn one_series(
         match reading() {
             Err(reason) => to.refuse(first + index, 1, reason),
             Ok(reading) => match tickets.get(index) {
-                None => to.readings.push((of, reading)),
+                None => to.take(of, reading),
                 Some(token) => match ticket(token, kind) {
                     Err(reason) => to.refuse(first + index, 1, reason),
-                    Ok(ticket) => to.take((of, reading, ticket)),
+                    Ok(ticket) => to.take_ticketed(of, reading, ticket),
                 },
             },
         }

@@ -22,9 +22,6 @@ use super::{
 };
 use crate::settings::TimeUnit;
 
-/// A reading of a series, and the ticket that it may have.
-type Taken = (u32, Reading, Option<Ticket>);
-
 /// Decodes `text` into `to`; an error refuses the payload as a whole.
 pub(super) fn decode(
     text: &str,
@@ -41,15 +38,13 @@ pub(super) fn decode(
             if fields.has(Key::Series) {
                 return columnar::decode(&fields, series, timing, to);
             }
-            to.take(reading(&fields, series, timing)?);
+            take(&fields, series, timing, to)?;
         }
         Some(b'[') => {
             let mut index = 0;
             let element = |scanner: &mut Scanner<'_>| {
-                let outcome = element(scanner, series, timing)?;
-                match outcome {
-                    Ok(taken) => to.take(taken),
-                    Err(reason) => to.refuse(index, 1, reason),
+                if let Err(reason) = element(scanner, series, timing, to)? {
+                    to.refuse(index, 1, reason);
                 }
                 index += 1;
                 Ok(())
@@ -65,22 +60,28 @@ pub(super) fn decode(
     Ok(())
 }
 
-type Outcome = Result<Taken, Fault>;
-
+/// Takes an element of an array; the outer error is of the payload, the inner of the element.
 fn element(
     scanner: &mut Scanner<'_>,
     series: &mut SeriesTable,
     timing: &Timing<'_>,
-) -> Result<Outcome, SyntaxError> {
+    to: &mut Decoded,
+) -> Result<Result<(), Fault>, SyntaxError> {
     if scanner.peek() == Some(b'{') {
-        return Ok(reading(&Fields::read(scanner)?, series, timing));
+        return Ok(take(&Fields::read(scanner)?, series, timing, to));
     }
     let other = scanner.value()?;
     let words = format!("a reading is {}, not an object", other.describe());
     Ok(Err(words.into()))
 }
 
-fn reading(fields: &Fields<'_>, series: &mut SeriesTable, timing: &Timing<'_>) -> Outcome {
+/// Takes the reading that an object is.
+fn take(
+    fields: &Fields<'_>,
+    series: &mut SeriesTable,
+    timing: &Timing<'_>,
+    to: &mut Decoded,
+) -> Result<(), Fault> {
     fields.check(&[Key::From, Key::Step, Key::Series])?;
     let of = series.find(fields.name()?)?;
     let ms = instant_ms(Key::At, fields.required(Key::At)?, timing)?;
@@ -89,11 +90,11 @@ fn reading(fields: &Fields<'_>, series: &mut SeriesTable, timing: &Timing<'_>) -
         value: amount(fields.required(Key::Value)?, series.ratio(of))?,
         flag: flag(fields.text_or(Key::Flag, "N")?)?,
     };
-    let ticket = match fields.optional(Key::Ticket) {
-        None => None,
-        Some(token) => ticket(token, series.kind(of))?,
-    };
-    Ok((of, reading, ticket))
+    match fields.optional(Key::Ticket) {
+        None => to.take(of, reading),
+        Some(token) => to.take_ticketed(of, reading, ticket(token, series.kind(of))?),
+    }
+    Ok(())
 }
 
 /// UTC milliseconds of RFC 3339 text or an integer.

@@ -64,14 +64,14 @@ pub(super) fn decode(
             None => to.refuse(index, 1, no_series(row.of)),
             Some(Err(reason)) => to.refuse(index, 1, reason),
             Some(&Ok(of)) => {
-                let ticketed = |reading| {
+                let mut take = || -> Result<(), Fault> {
+                    let reading = reading(&row, series.ratio(of), timing)?;
                     let ticket = ticket(&mut tickets, index, series.kind(of))?;
-                    Ok((of, reading, ticket))
+                    to.take_ticketed(of, reading, ticket);
+                    Ok(())
                 };
-                let taken = reading(&row, series.ratio(of), timing).and_then(ticketed);
-                match taken {
-                    Ok(taken) => to.take(taken),
-                    Err(reason) => to.refuse(index, 1, reason),
+                if let Err(reason) = take() {
+                    to.refuse(index, 1, reason);
                 }
             }
         }

@@ -113,11 +113,8 @@ impl<'a> Sink<'a> {
         let Some(at) = self.find(&sample) else {
             return self.pass(&sample);
         };
-        match self.reading(&sample, at) {
-            Ok(taken) => {
-                self.to.take(taken);
-                self.index += 1;
-            }
+        match self.take(&sample, at) {
+            Ok(()) => self.index += 1,
             Err(reason) => self.refuse(&sample, reason),
         }
     }
@@ -161,11 +158,8 @@ impl<'a> Sink<'a> {
         self.mapping.find(sample.device, sample.field)
     }
 
-    fn reading(
-        &mut self,
-        sample: &Sample<'_>,
-        at: usize,
-    ) -> Result<(u32, Reading, Option<Ticket>), Fault> {
+    /// Takes the reading of a field that the entry `at` names.
+    fn take(&mut self, sample: &Sample<'_>, at: usize) -> Result<(), Fault> {
         let name = self.mapping.name(at, sample.device, &mut self.meter);
         let of = self.series.find(name)?;
         let entry = self.mapping.entry(at);
@@ -200,7 +194,8 @@ impl<'a> Sink<'a> {
             })?,
             flag: sample.flag,
         };
-        Ok((of, reading, ticket))
+        self.to.take_ticketed(of, reading, ticket);
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::settings::Encoding;
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The text of `payload`; only what is not UTF-8 is copied.
+#[inline]
 pub(super) fn read(payload: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, String> {
     let bytes = trim(payload);
     match encoding {
@@ -29,6 +30,7 @@ pub(super) fn read(payload: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, S
 }
 
 /// Cuts the mark at the front, and NULs and white space at the end.
+#[inline]
 pub(super) fn trim(payload: &[u8]) -> &[u8] {
     let payload = payload.strip_prefix(MARK).unwrap_or(payload);
     let blank = |byte: &u8| matches!(byte, 0 | b' ' | b'\t' | b'\r' | b'\n');

@@ -68,13 +68,13 @@ impl Gateway {
     /// Adds what a message that came at `now_ms` brought; `records` takes a batch that is full.
     pub(super) fn take(
         &mut self,
-        decoded: &mut Decoded,
+        decoded: &Decoded,
         floors: Floors,
         now_ms: i64,
         records: &mut Vec<Record>,
     ) {
         let mut latest = i64::MIN;
-        let mut tickets = decoded.tickets.drain(..).peekable();
+        let mut tickets = decoded.tickets.iter().peekable();
         for (row, &(of, reading)) in (0u32..).zip(&decoded.readings) {
             let ms = reading.instant.0;
             latest = latest.max(ms);
@@ -94,7 +94,7 @@ impl Gateway {
         &mut self,
         of: u32,
         reading: Reading,
-        ticket: Option<Ticket>,
+        ticket: Option<&Ticket>,
         records: &mut Vec<Record>,
     ) {
         let known = self.series.get_mut(of);
@@ -118,7 +118,7 @@ impl Gateway {
                 None => self.batch.push(index, reading),
                 Some(ticket) => {
                     self.encoded_bytes_max += ENCODED_TICKET_BYTES_MAX;
-                    self.batch.push_ticketed(index, reading, ticket)
+                    self.batch.push_ticketed(index, reading, ticket.clone())
                 }
             }
         });

@@ -5,7 +5,7 @@
 
 use crate::{
     limits::TOPIC_ALIASES_MAX,
-    wire::{Publish, Reason, Violation},
+    wire::{Reason, Violation},
 };
 
 /// The topics that a client has given numbers.
@@ -15,15 +15,15 @@ pub(super) struct Aliases {
 }
 
 impl Aliases {
-    /// Gives an alias its topic, or a publish the topic of its alias.
+    /// The topic that `alias` stands for: `topic` from now on, or what it was given before where that is empty.
     ///
     /// # Errors
     /// [`Violation`] for an alias above what CONNACK offered, and for one that stands for no topic yet.
     pub(super) fn resolve<'a>(
         &'a mut self,
         alias: u16,
-        publish: Publish<'a>,
-    ) -> Result<Publish<'a>, Violation> {
+        topic: &'a str,
+    ) -> Result<&'a str, Violation> {
         if alias > TOPIC_ALIASES_MAX {
             return Err(Violation {
                 reason: Reason::TopicAliasInvalid,
@@ -31,17 +31,16 @@ impl Aliases {
             });
         }
         let index = usize::from(alias) - 1;
-        if publish.topic.is_empty() {
+        if topic.is_empty() {
             let known = self.topics.get(index).and_then(Option::as_deref);
-            let topic = known.ok_or(Violation::protocol(
+            return known.ok_or(Violation::protocol(
                 "a topic alias that stands for no topic",
-            ))?;
-            return Ok(Publish { topic, ..publish });
+            ));
         }
         if self.topics.len() <= index {
             self.topics.resize(index + 1, None);
         }
-        self.topics[index] = Some(publish.topic.into());
-        Ok(publish)
+        self.topics[index] = Some(topic.into());
+        Ok(topic)
     }
 }

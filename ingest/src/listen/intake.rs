@@ -270,7 +270,7 @@ impl Intake {
         let version = self.terms.version;
         frame.check(version)?;
         match frame.kind() {
-            Kind::Publish => self.publish(wire::publish(first, body, version)?, now_ms)?,
+            Kind::Publish => self.publish(&wire::publish(first, body, version)?, now_ms)?,
             Kind::Pubrel => {
                 let packet_id = wire::pubrel(body, version)?.packet_id;
                 let known = self.unreleased.remove(&packet_id);
@@ -313,23 +313,20 @@ impl Intake {
         Ok(())
     }
 
-    fn publish(&mut self, publish: Publish<'_>, now_ms: i64) -> Result<(), Stop> {
-        let publish = match publish.alias {
-            None => publish,
-            Some(alias) => self.aliases.resolve(alias, publish)?,
+    fn publish(&mut self, publish: &Publish<'_>, now_ms: i64) -> Result<(), Stop> {
+        let topic = match publish.alias {
+            None => publish.topic,
+            Some(alias) => self.aliases.resolve(alias, publish.topic)?,
         };
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         // Section 4.7.2: topics with a $ are the server's own, but for those that the rules of the settings name.
-        let reserved = self.terms.version.is_v5()
-            && publish.topic.starts_with('$')
-            && !self.gather.has_decoder(publish.topic);
+        let reserved =
+            self.terms.version.is_v5() && topic.starts_with('$') && !self.gather.has_decoder(topic);
         // What one sent is not taken as what another sends: the rule of its topic may name who publishes.
-        let other = publish
-            .replay_of
-            .filter(|of| !self.gather.is_of(publish.topic, of));
+        let other = publish.replay_of.filter(|of| !self.gather.is_of(topic, of));
         let refused = reserved || other.is_some();
-        if refused || self.gather.take(message(publish), now_ms) == Taken::Foreign {
-            let topic = publish.topic.to_owned();
+        if refused || self.gather.take(message(publish, topic), now_ms) == Taken::Foreign {
+            let topic = topic.to_owned();
             return self.refuse(&topic, qos, packet_id);
         }
         if qos == 2 {
@@ -429,9 +426,9 @@ impl Intake {
         };
         let version = self.terms.version;
         if let Some(start) = wire::publish_start(whole.first, &whole.start, version) {
-            let taken = self
-                .gather
-                .take_oversized(message(start), whole.size, now_ms);
+            let taken =
+                self.gather
+                    .take_oversized(message(&start, start.topic), whole.size, now_ms);
             match taken {
                 Taken::Foreign => self.refuse(start.topic, start.qos, start.packet_id)?,
                 Taken::Yes if start.qos == 2 => _ = self.unreleased.insert(start.packet_id),
@@ -447,26 +444,16 @@ impl Intake {
     }
 }
 
-fn message(publish: Publish<'_>) -> Message<'_> {
-    let Publish {
-        topic,
-        qos,
-        packet_id,
-        payload,
-        numbered,
-        retain,
-        alias: _,
-        replay,
-        replay_of: _,
-    } = publish;
+/// The message that a PUBLISH brings on `topic`, which is its own or that of its alias.
+fn message<'a>(publish: &Publish<'a>, topic: &'a str) -> Message<'a> {
     Message {
         topic,
-        payload,
-        qos,
-        packet_id,
-        numbered,
-        retain,
+        payload: publish.payload,
+        qos: publish.qos,
+        packet_id: publish.packet_id,
+        numbered: publish.numbered,
+        retain: publish.retain,
         queued: false,
-        replay,
+        replay: publish.replay,
     }
 }

@@ -118,6 +118,7 @@ pub(crate) fn publish_start(first: u8, start: &[u8], version: Version) -> Option
     })
 }
 
+#[inline]
 fn head<'a>(
     first: u8,
     cursor: &mut Cursor<'a>,
