@@ -173,13 +173,15 @@ impl BookDays {
     fn bytes(&self) -> usize {
         let days: usize = self.series.iter().map(|s| s.days.len()).sum();
         let sealed: usize = self.sealed.values().map(Vec::len).sum();
-        days * size_of::<(CivilDay, DayFold)>()
+        self.snapshot.bytes()
+            + days * size_of::<(CivilDay, DayFold)>()
             + self.series.len() * size_of::<SeriesDays>()
             + sealed * size_of::<(CivilDay, u32)>()
     }
 }
 
 impl Books {
+    /// Books that keep `cache` bytes between questions.
     pub(crate) fn new(lake: Lake, engine: Engine, cache: usize, metrics: Metrics) -> Self {
         let cache = Cache::new(cache);
         Self {
@@ -236,13 +238,22 @@ impl Books {
         Ok(Some(book))
     }
 
+    /// Takes note of what the registry and its entries take of the same memory.
+    pub(crate) fn keep_registry(&self, bytes: usize) {
+        self.cache.keep_elsewhere(bytes);
+        self.tell_cache();
+    }
+
+    fn tell_cache(&self) {
+        let bytes = i64::try_from(self.cache.bytes()).unwrap_or(i64::MAX);
+        self.metrics.cache_bytes.set(bytes);
+    }
+
     fn keep(&self, key: cache::Key, book: &Arc<BookDays>) {
         let bytes = book.bytes();
         self.cache
             .put(key, cache::Entry::Book(Arc::clone(book)), bytes);
-        self.metrics
-            .cache_bytes
-            .set(i64::try_from(self.cache.bytes()).unwrap_or(i64::MAX));
+        self.tell_cache();
     }
 
     fn cached_book(

@@ -47,7 +47,9 @@ struct Slot {
 #[derive(Debug, Default)]
 struct Slots {
     slots: HashMap<Key, Slot>,
+    /// Bytes of all slots, and of what is kept elsewhere.
     bytes: usize,
+    elsewhere: usize,
     clock: u64,
 }
 
@@ -56,6 +58,20 @@ struct Slots {
 pub(crate) struct Cache {
     capacity: usize,
     slots: Mutex<Slots>,
+}
+
+impl Slots {
+    /// Forgets what was not asked for longest until at most `bytes` are held.
+    fn make_room(&mut self, bytes: usize) {
+        while self.bytes > bytes {
+            let oldest = self.slots.iter().min_by_key(|(_, slot)| slot.used);
+            let oldest = oldest.map(|(key, _)| key.clone());
+            let Some(slot) = oldest.and_then(|key| self.slots.remove(&key)) else {
+                break;
+            };
+            self.bytes -= slot.bytes;
+        }
+    }
 }
 
 impl Cache {
@@ -82,24 +98,22 @@ impl Cache {
         if let Some(old) = slots.slots.remove(&key) {
             slots.bytes -= old.bytes;
         }
-        if bytes > self.capacity {
+        if bytes > self.capacity.saturating_sub(slots.elsewhere) {
             return;
         }
-        while slots.bytes + bytes > self.capacity {
-            let oldest = slots
-                .slots
-                .iter()
-                .min_by_key(|(_, slot)| slot.used)
-                .map(|(k, _)| k.clone());
-            let Some(slot) = oldest.and_then(|key| slots.slots.remove(&key)) else {
-                break;
-            };
-            slots.bytes -= slot.bytes;
-        }
+        slots.make_room(self.capacity - bytes);
         slots.clock += 1;
         let used = slots.clock;
         slots.bytes += bytes;
         slots.slots.insert(key, Slot { entry, bytes, used });
+    }
+
+    /// Takes note of what is kept elsewhere, and of the same bound.
+    pub(crate) fn keep_elsewhere(&self, bytes: usize) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.bytes = slots.bytes - slots.elsewhere + bytes;
+        slots.elsewhere = bytes;
+        slots.make_room(self.capacity);
     }
 
     /// Bytes held.
@@ -138,5 +152,22 @@ mod tests {
         cache.put(key(4), entry(), 101);
         assert!(cache.get(&key(4)).is_none());
         assert_eq!(cache.bytes(), 90);
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_takes_room() {
+        let cache = Cache::new(100);
+        cache.put(key(1), entry(), 40);
+        cache.put(key(2), entry(), 40);
+        cache.keep_elsewhere(30);
+        assert!(cache.get(&key(1)).is_none() && cache.get(&key(2)).is_some());
+        assert_eq!(cache.bytes(), 70);
+        cache.put(key(3), entry(), 71);
+        assert!(cache.get(&key(3)).is_none());
+        cache.keep_elsewhere(10);
+        cache.put(key(3), entry(), 50);
+        assert!(cache.get(&key(2)).is_some() && cache.get(&key(3)).is_some());
+        cache.keep_elsewhere(1_000);
+        assert_eq!(cache.bytes(), 1_000);
     }
 }

@@ -77,6 +77,11 @@ pub enum QueryError {
     /// The question needs more memory than one may have.
     #[error("the question needs more than its share of memory; ask a shorter period")]
     TooLarge,
+    /// Others hold the memory of streams.
+    #[error(
+        "as many streams and extracts are being read as query.memory has room for; ask again in a moment"
+    )]
+    Crowded,
     /// A file of the snapshot is gone: a newer snapshot has its readings elsewhere.
     #[error("a file was replaced while it was read; ask again")]
     FileReplaced,
@@ -138,7 +143,7 @@ impl QueryError {
             Self::Unauthenticated => Status::unauthenticated(self.to_string()),
             Self::Denied(_) | Self::MayNotDeclare => Status::permission_denied(self.to_string()),
             Self::Deadline => Status::deadline_exceeded(self.to_string()),
-            Self::TooLarge => Status::resource_exhausted(self.to_string()),
+            Self::TooLarge | Self::Crowded => Status::resource_exhausted(self.to_string()),
             Self::FileReplaced => Status::unavailable(self.to_string()),
             Self::Scan(error) if is_out_of_memory(error) => {
                 tracing::warn!(error = %with_causes(&self), "a question outgrew its memory");

@@ -163,6 +163,8 @@ async fn rows_of(
         .iter()
         .filter(|file| file.sealed().is_some_and(|(e, _)| of_series(e)));
     let files: Vec<_> = sealed.chain(hot_in_order(files)).collect();
+    let readings = files.iter().map(|file| file.rows).sum();
+    let _room = books.engine.fold_room(readings).await;
     let read = read_files(&books.engine, snapshot, &files).await?;
     let parts: Vec<&Rows> = read.values().map(|merged| &merged.rows).collect();
     Ok(Rows::merge(&parts).rows)

@@ -37,7 +37,7 @@ pub(crate) const EXTRACT_ROW_GROUP_ROWS: usize = 262_144;
 /// small part of the work.
 pub(crate) const FILES_A_SCAN: usize = 256;
 
-/// Readings of open days that one question may hold in memory: about 1 GiB of columns.
+/// Readings of open days that one question may read at once: 1.5 GiB of columns and their copies.
 pub(crate) const OPEN_READINGS_MAX: u64 = 24_000_000;
 
 /// Bytes read from the end of a file at once to find its footer: sealed files are a few KiB, so one read

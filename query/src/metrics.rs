@@ -116,7 +116,7 @@ impl Metrics {
         );
         to.register(
             "cache_bytes",
-            "Bytes of folded days held",
+            "Bytes of folded days and of the registry held",
             m.cache_bytes.clone(),
         );
         metrics

@@ -140,7 +140,17 @@ impl Scan {
         &self,
         books: &Books,
     ) -> Result<(SendableRecordBatchStream, Vec<Source>), QueryError> {
-        let (hot_rows, mut sources) = self.read(books, &self.hot()).await?;
+        // Also of sealed days beside open ones, of which it is not known yet which are read.
+        let hot = self.hot();
+        let days: BTreeSet<CivilDay> = hot.iter().map(|(_, file)| file.day).collect();
+        let mine = self
+            .files()
+            .filter(|(_, file)| file.is_hot() || (days.contains(&file.day) && self.is_mine(file)));
+        let mut room = books
+            .engine
+            .sort_room(mine.map(|(_, file)| file.rows).sum())
+            .await?;
+        let (hot_rows, mut sources) = self.read(books, &hot).await?;
         let open: BTreeSet<CivilDay> = hot_rows.iter().map(|(day, _)| *day).collect();
         let mine = self.files().filter(|(_, file)| self.is_mine(file));
         let (sealed, closed): (Vec<_>, Vec<_>) =
@@ -158,13 +168,15 @@ impl Scan {
             let merged = Rows::merge(&parts);
             batches.push(batch(&merged.rows, &schema).map_err(QueryError::Encode)?);
         }
+        drop((hot_rows, sealed_rows));
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        books.engine.shrink(&mut room, rows as u64);
         sources.extend(
             closed
                 .iter()
                 .map(|(snapshot, file)| Source::new(snapshot, file)),
         );
         sources.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
-        let room = books.engine.room().await;
         let session = books
             .engine
             .session(Work::Sort, [("sealed", LakeTable::readings(closed))])?;

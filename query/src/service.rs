@@ -133,6 +133,7 @@ impl Service {
 
     fn share(self) -> Result<Shared, ServeError> {
         let engine = Engine::new(self.lake.store(), self.settings.memory);
+        self.lake.bound_snapshots(self.settings.memory / 4);
         let books = Books::new(self.lake, engine, self.settings.cache, self.metrics.clone());
         Ok(Shared {
             books,
@@ -273,6 +274,8 @@ impl Shared {
             return Ok(known);
         }
         let read = Arc::new(Registry::read(&entries)?);
+        // The entries by file and in order, and the registry that is made of them.
+        self.books.keep_registry(3 * entries.bytes());
         *self.registry.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&read);
         Ok(read)
     }

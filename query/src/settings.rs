@@ -23,11 +23,12 @@ pub struct Settings {
     pub concurrent_max: usize,
     /// Connections at once; further ones are closed.
     pub connections_max: usize,
-    /// Memory of the sorts of all questions: eight at once, or as many as have 16 MiB each. A sort of more rows goes to
-    /// disk, and further ones wait.
+    /// Memory of all questions together: a quarter for figures, which read the readings of open days; a quarter for the
+    /// lists of the lake's files; the rest for streams and extracts, eight at once, or as many as have 16 MiB each. A
+    /// sort of more rows goes to disk; who finds no room waits.
     #[serde(with = "greenpark_settings::size")]
     pub memory: usize,
-    /// Memory for folded totals, shared by all questions.
+    /// Memory for what is kept between questions: folded totals and the registry.
     #[serde(with = "greenpark_settings::size")]
     pub cache: usize,
     /// The largest message that is read.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use futures::FutureExt as _;
@@ -49,11 +49,21 @@ struct Shared {
     reference: Reference,
 }
 
-/// Snapshots by book, with when each was last asked for.
-#[derive(Debug, Default)]
+/// Snapshots by book. What was not asked for longest goes first.
+#[derive(Debug)]
 struct Snapshots {
+    bytes_max: usize,
+    bytes: usize,
     asked: u64,
-    slots: HashMap<(ParkId, i16), (u64, Arc<Slot>)>,
+    slots: HashMap<(ParkId, i16), Kept>,
+}
+
+/// A book's slot, with when it was last asked for and what its snapshot takes.
+#[derive(Debug)]
+struct Kept {
+    asked: u64,
+    bytes: usize,
+    slot: Arc<Slot>,
 }
 
 /// One book's newest known snapshot; locked while it is refreshed, so that readers that come together
@@ -61,7 +71,63 @@ struct Snapshots {
 #[derive(Debug)]
 struct Slot {
     reader: Reader,
-    newest: tokio::sync::Mutex<Option<Arc<Snapshot>>>,
+    newest: tokio::sync::Mutex<Newest>,
+}
+
+/// A snapshot, which lives on where it is in use even when it is not kept here any more.
+#[derive(Debug, Default)]
+struct Newest {
+    kept: Option<Arc<Snapshot>>,
+    known: Weak<Snapshot>,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self {
+            bytes_max: usize::MAX,
+            bytes: 0,
+            asked: 0,
+            slots: HashMap::new(),
+        }
+    }
+}
+
+impl Snapshots {
+    /// Takes note of what a book's snapshot takes, and gives others up until all are within the bound.
+    fn note(&mut self, key: &(ParkId, i16), bytes: usize) {
+        let Some(kept) = self.slots.get_mut(key) else {
+            return;
+        };
+        self.bytes = self.bytes - kept.bytes + bytes;
+        kept.bytes = bytes;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        if self.bytes <= self.bytes_max {
+            return;
+        }
+        let mut oldest: Vec<&mut Kept> = self.slots.values_mut().collect();
+        oldest.sort_unstable_by_key(|kept| kept.asked);
+        for kept in oldest {
+            // One that is being refreshed stays: it is asked for now.
+            if self.bytes > self.bytes_max
+                && let Ok(mut newest) = kept.slot.newest.try_lock()
+            {
+                newest.kept = None;
+                self.bytes -= std::mem::take(&mut kept.bytes);
+            }
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.slots.iter().min_by_key(|(_, kept)| kept.asked);
+        if let Some(oldest) = oldest.map(|(key, _)| key.clone())
+            && let Some(kept) = self.slots.remove(&oldest)
+        {
+            self.bytes -= kept.bytes;
+        }
+    }
 }
 
 impl Lake {
@@ -111,6 +177,19 @@ impl Lake {
     #[must_use]
     pub fn with_log_bounds(&self, bounds: LogBounds) -> Self {
         Self::with(self.shared.storage.clone().with_log_bounds(bounds))
+    }
+
+    /// Keeps snapshots of no more than `bytes` together, but for one that is larger: what is in use nowhere is read again
+    /// when it is asked for.
+    pub fn bound_snapshots(&self, bytes: usize) {
+        let mut snapshots = self.snapshots();
+        snapshots.bytes_max = bytes;
+        snapshots.make_room();
+    }
+
+    fn snapshots(&self) -> MutexGuard<'_, Snapshots> {
+        let snapshots = self.shared.snapshots.lock();
+        snapshots.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with(storage: Storage) -> Self {
@@ -264,14 +343,24 @@ impl Lake {
     ) -> Result<Option<Arc<Snapshot>>, ReadError> {
         let slot = self.slot(park, year);
         let mut newest = slot.newest.lock().await;
-        let found = match newest.as_deref() {
+        let known = newest.known.upgrade();
+        let found = match &known {
             Some(old) => slot.reader.follow(old).boxed().await?,
             None => slot.reader.load().boxed().await?,
         };
-        if let Some(found) = found {
-            *newest = Some(Arc::new(found));
+        let Some(now) = found.map(Arc::new).or(known) else {
+            return Ok(None);
+        };
+        let is_kept = newest
+            .kept
+            .as_ref()
+            .is_some_and(|kept| Arc::ptr_eq(kept, &now));
+        if !is_kept {
+            newest.known = Arc::downgrade(&now);
+            newest.kept = Some(Arc::clone(&now));
+            self.snapshots().note(&(park.clone(), year), now.bytes());
         }
-        Ok(newest.clone())
+        Ok(Some(now))
     }
 
     /// The state that a book had at `at`; `None` if there was no book yet. Files that were hot then may
@@ -359,30 +448,28 @@ impl Lake {
     }
 
     fn slot(&self, park: &ParkId, year: i16) -> Arc<Slot> {
-        let mut snapshots = self
-            .shared
-            .snapshots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut snapshots = self.snapshots();
         snapshots.asked += 1;
         let asked = snapshots.asked;
         let key = (park.clone(), year);
-        if let Some((last, slot)) = snapshots.slots.get_mut(&key) {
-            *last = asked;
-            return Arc::clone(slot);
+        if let Some(kept) = snapshots.slots.get_mut(&key) {
+            kept.asked = asked;
+            return Arc::clone(&kept.slot);
         }
         if snapshots.slots.len() >= SNAPSHOTS_MAX {
-            let oldest = snapshots.slots.iter().min_by_key(|(_, (last, _))| *last);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                snapshots.slots.remove(&oldest);
-            }
+            snapshots.forget_oldest();
         }
         let reader = Reader::new(&self.shared.storage, park, year);
         let slot = Arc::new(Slot {
             reader,
             newest: tokio::sync::Mutex::default(),
         });
-        snapshots.slots.insert(key, (asked, Arc::clone(&slot)));
+        let kept = Kept {
+            asked,
+            bytes: 0,
+            slot: Arc::clone(&slot),
+        };
+        snapshots.slots.insert(key, kept);
         slot
     }
 }

@@ -104,6 +104,25 @@ pub struct ReferenceSnapshot {
     pub entries: Vec<ReferenceEntry>,
 }
 
+impl ReferenceSnapshot {
+    /// Bytes that it takes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = self.entries.iter().map(|entry| {
+            let ReferenceEntry {
+                kind,
+                subject,
+                recorded_by,
+                evidence,
+                body,
+                ..
+            } = entry;
+            kind.len() + subject.len() + recorded_by.len() + evidence.len() + body.len()
+        });
+        texts.sum::<usize>() + self.entries.len() * size_of::<ReferenceEntry>()
+    }
+}
+
 /// The reference table of a lake.
 #[derive(Debug)]
 pub struct Reference {

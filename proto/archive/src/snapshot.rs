@@ -42,6 +42,16 @@ impl Snapshot {
         format!("{}/{:04}/totals", self.park, self.year)
     }
 
+    /// Bytes that it takes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let readings = self.files.iter().map(|file| file.path.len());
+        let totals = self.totals_files.iter().map(|file| file.path.len());
+        readings.chain(totals).sum::<usize>()
+            + self.files.len() * size_of::<ReadingsFile>()
+            + self.totals_files.len() * size_of::<TotalsFile>()
+    }
+
     /// The files of one day.
     #[must_use]
     pub fn day_files(&self, day: CivilDay) -> &[ReadingsFile] {

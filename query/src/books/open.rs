@@ -30,22 +30,17 @@ use crate::{
     table::LakeTable,
 };
 
-/// Readings of the days that are read in one pass.
-const READINGS_A_PASS: u64 = 4_000_000;
-
 /// A day that must be read.
 struct Wanted<'a> {
     day: CivilDay,
     hot: Vec<&'a ReadingsFile>,
+    /// Readings that are read in any case: of hot files, and of the sealed ones of `unfolded`.
+    readings: u64,
+    /// Readings of all its files, of which those of the enterprises with hot readings are read, too.
+    readings_max: u64,
     /// Enterprises whose sealed rows are wanted whether or not they have hot ones.
     unfolded: BTreeSet<&'a EnterpriseId>,
     print: u64,
-}
-
-impl Wanted<'_> {
-    fn readings(&self) -> u64 {
-        self.hot.iter().map(|file| file.rows).sum()
-    }
 }
 
 /// The rows of `files`, by their place in `files`.
@@ -100,7 +95,9 @@ impl Books {
             }
         }
         let duplicates = duplicates_of(load.totals, sealed, &missing);
-        for pass in passes(&missing) {
+        for pass in passes(&missing, self.engine.readings_a_pass()) {
+            let readings = pass.iter().map(|wanted| wanted.readings_max).sum();
+            let _room = self.engine.fold_room(readings).await;
             for (day, folds) in self.fold_pass(load, sealed, pass, &duplicates).await? {
                 let bytes = folds.folds.len() * size_of::<OpenFold>() + size_of::<DayFolds>();
                 let key = cache::Key::Day(park.clone(), day);
@@ -206,6 +203,10 @@ fn wanted<'a>(load: Load<'a>, sealed: &Sealed<'a>) -> Vec<Wanted<'a>> {
         .map(|day| {
             let files = snapshot.day_files(day);
             let unfolded: BTreeSet<&EnterpriseId> = sealed.unfolded(day).collect();
+            let is_read = |file: &&ReadingsFile| {
+                let sealed = file.sealed();
+                sealed.is_none_or(|(enterprise, _)| unfolded.contains(enterprise))
+            };
             let mut hasher = DefaultHasher::new();
             for file in files {
                 file.path.hash(&mut hasher);
@@ -214,6 +215,8 @@ fn wanted<'a>(load: Load<'a>, sealed: &Sealed<'a>) -> Vec<Wanted<'a>> {
             Wanted {
                 day,
                 hot: hot_in_order(files),
+                readings: files.iter().filter(is_read).map(|file| file.rows).sum(),
+                readings_max: files.iter().map(|file| file.rows).sum(),
                 unfolded,
                 print: hasher.finish(),
             }
@@ -221,16 +224,16 @@ fn wanted<'a>(load: Load<'a>, sealed: &Sealed<'a>) -> Vec<Wanted<'a>> {
         .collect()
 }
 
-/// Cuts days into passes of few enough files and readings; a pass has at least one day.
-fn passes<'a, 'b>(days: &'a [Wanted<'b>]) -> Vec<&'a [Wanted<'b>]> {
+/// Cuts days into passes of few enough files and of at most so many readings; a pass has at least one day.
+fn passes<'a, 'b>(days: &'a [Wanted<'b>], readings_max: u64) -> Vec<&'a [Wanted<'b>]> {
     let mut passes = Vec::new();
     let mut rest = days;
     while !rest.is_empty() {
         let (mut files, mut readings) = (0, 0);
         let fits = rest.iter().take_while(|wanted| {
             files += wanted.hot.len() + wanted.unfolded.len();
-            readings += wanted.readings();
-            files <= FILES_A_SCAN && readings <= READINGS_A_PASS
+            readings += wanted.readings;
+            files <= FILES_A_SCAN && readings <= readings_max
         });
         let (pass, left) = rest.split_at(fits.count().max(1));
         passes.push(pass);

@@ -154,6 +154,46 @@ async fn more_books_than_are_kept_can_be_read() {
 }
 
 #[tokio::test]
+async fn snapshots_are_kept_within_their_bytes_and_read_again_behind_them() {
+    let (_folder, lake) = lake().await;
+    let years = [2024, 2025, 2026];
+    let mut whole = 0;
+    for year in years {
+        let mut book = lake.book(&park(), year).await.expect("a book");
+        let day = day(&format!("{year}-11-22"));
+        let rows = registers(day, &["steel"], 1);
+        let _ = book
+            .publish(flush(hot(&rows, day, 1), 2))
+            .await
+            .expect("published");
+        let snapshot = lake.snapshot(&park(), year).await.expect("readable");
+        whole += snapshot.expect("a book").bytes();
+    }
+    let kept = |lake: &Lake| {
+        let snapshots = lake.snapshots();
+        let bytes = snapshots.slots.values().map(|kept| kept.bytes).sum();
+        assert_eq!(snapshots.bytes, bytes);
+        bytes
+    };
+    assert_eq!(kept(&lake), whole);
+    lake.bound_snapshots(whole / 2);
+    for year in years.into_iter().cycle().take(9) {
+        let snapshot = lake.snapshot(&park(), year).await.expect("readable");
+        assert_eq!(snapshot.expect("a book").files.len(), 1, "{year}");
+    }
+    assert!((1..=whole / 2).contains(&kept(&lake)));
+    // What is in use is not read again.
+    let mut in_use = Vec::new();
+    for year in years.into_iter().chain(years) {
+        in_use.push(lake.snapshot(&park(), year).await.expect("readable"));
+    }
+    for (first, again) in in_use[..3].iter().zip(&in_use[3..]) {
+        let [first, again] = [first, again].map(|found| found.as_ref().expect("a book"));
+        assert!(Arc::ptr_eq(first, again));
+    }
+}
+
+#[tokio::test]
 async fn a_book_is_told_as_it_was_at_an_instant() {
     let (_folder, lake) = lake().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
