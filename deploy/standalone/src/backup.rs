@@ -14,7 +14,10 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use greenpark_archive::{inventory::Stored, lake::Lake};
+use greenpark_archive::{
+    inventory::{Stored, tables_with_gaps},
+    lake::Lake,
+};
 use greenpark_log::embedded::EmbeddedLog;
 use greenpark_model::day::Instant;
 use greenpark_runtime::clock;
@@ -99,7 +102,10 @@ impl Copying<'_> {
             let copy = Lake::open(&self.folder.display().to_string()).await?;
             // An entry may be missing between two others that were listed while it was made.
             missing = match copy.astray_anywhere().await {
-                Ok(astray) if astray.is_empty() => return Ok(()),
+                Ok(astray) if astray.is_empty() => match self.lost_past().await? {
+                    None => return Ok(()),
+                    Some(lost) => lost,
+                },
                 Ok(astray) => astray[0].to_string(),
                 Err(error) => format!("{:#}", anyhow::Error::from(error)),
             };
@@ -108,6 +114,19 @@ impl Copying<'_> {
             "the lake changed while it was copied, {ROUNDS_MAX} times over, or it is damaged ({missing}): try again, \
              and ask `greenpark doctor` if it stays so"
         )
+    }
+
+    /// A table of whose past the copy tells less than the lake does: entries may have been packed while it was listed, so
+    /// that neither they nor the packed file are in the list.
+    async fn lost_past(&self) -> anyhow::Result<Option<String>> {
+        let of_copy = tables_with_gaps(self.copied.keys().map(String::as_str));
+        if of_copy.is_empty() {
+            return Ok(None);
+        }
+        let files = self.lake.inventory().await.context("list the lake")?;
+        let of_lake = tables_with_gaps(files.iter().map(|file| file.path.as_str()));
+        let lost = of_copy.difference(&of_lake).next();
+        Ok(lost.map(|table| format!("entries of {table} were packed meanwhile")))
     }
 
     /// Copies what is listed and not copied yet; returns what of a log went meanwhile, if anything did.

@@ -31,12 +31,15 @@ use deltalake_core::{
     protocol::{DeltaOperation, SaveMode},
 };
 use futures::TryStreamExt as _;
-use object_store::{path::Path, prefix::PrefixStore};
+use object_store::{ObjectStoreExt as _, path::Path, prefix::PrefixStore};
 use serde_json::{Value, json};
 use tracing::info;
 use url::Url;
 
+pub(crate) use folder::with_gaps;
 pub use pack::LogBounds;
+
+use folder::Folder;
 
 use crate::{
     error::{Cause, PublishError, ReadError},
@@ -181,8 +184,21 @@ impl Table {
     /// gone, which it is only then.
     async fn is_packed_past(&self, version: i64) -> Result<bool, ReadError> {
         match self.hint().await? {
-            Some(hint) => Ok(hint > version),
-            None => Ok(version >= 0 && self.entry(version).await?.is_none()),
+            Some(hint) if hint > version => Ok(true),
+            // A hint may be of a writer that was fenced, and go back.
+            _ => Ok(version >= 0 && !self.has_entry(version).await?),
+        }
+    }
+
+    async fn has_entry(&self, version: i64) -> Result<bool, ReadError> {
+        let place = self.place(&format!("_delta_log/{version:020}.json"));
+        match self.storage.store().head(&place).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(ReadError::Store {
+                path: place.to_string(),
+                source,
+            }),
         }
     }
 
@@ -206,7 +222,14 @@ impl Table {
     /// The newest state: the last checkpoint's, then every entry after it.
     pub(crate) async fn load<F: TableFile>(&self) -> Result<TableState<F>, ReadError> {
         let mut state = match self.checkpoint_version().await? {
-            Some(version) => Box::pin(self.load_at(version)).await?,
+            Some(version) => match Box::pin(self.load_at(version)).await {
+                Ok(state) => state,
+                // A writer that was fenced may have written its hint last, and that checkpoint is packed since.
+                Err(error) => match Folder::list(self).await?.checkpoints.last() {
+                    Some(&newest) if newest > version => Box::pin(self.load_at(newest)).await?,
+                    _ => return Err(error),
+                },
+            },
             None => TableState::default(),
         };
         self.follow(&mut state).await?;

@@ -65,15 +65,14 @@ impl Lake {
         }))
     }
 
-    /// Reads the packed entries of the logs of a book, from which its past is answered.
+    /// Checks the packed entries of the logs of a book, from which its past is answered with those that are not packed.
     ///
     /// # Errors
-    /// [`ReadError`] if it is gone or damaged.
-    pub async fn check_packed(&self, park: &ParkId, year: i16) -> Result<(), ReadError> {
+    /// [`ReadError`] if any is gone or damaged.
+    pub async fn check_past(&self, park: &ParkId, year: i16) -> Result<(), ReadError> {
         let (readings, totals) = tables(self.storage(), park, year);
-        readings.packed().await?;
-        totals.packed().await?;
-        Ok(())
+        readings.check_past().await?;
+        totals.check_past().await
     }
 
     /// The files of `snapshot` that are gone or have another size than it says. The store is listed once.

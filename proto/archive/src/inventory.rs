@@ -4,11 +4,13 @@
 //! before, and all other files behind them, are a lake. What was removed between the two is found by
 //! [`Lake::astray_anywhere`] on the copy; then later entries are copied, too.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 
-use crate::{error::ReadError, inspect::Astray, lake::Lake};
+use crate::{delta, error::ReadError, inspect::Astray, lake::Lake};
 
 /// A file of a lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,12 @@ impl Stored {
     fn is_hint(&self) -> bool {
         self.path.ends_with("/_last_checkpoint")
     }
+}
+
+/// The tables of which a version is told by none of `paths`, neither by an entry nor by what is packed, though a later
+/// one is. Entries may be packed while a lake is listed, so that neither is in the list.
+pub fn tables_with_gaps<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    delta::with_gaps(paths)
 }
 
 impl Lake {
@@ -102,5 +110,38 @@ impl Lake {
             astray.extend(self.astray_letters(&park).await?.1);
         }
         Ok(astray)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_what_was_packed_meanwhile_has_a_gap() {
+        let entries = |table: &str, of: std::ops::Range<i64>| -> Vec<String> {
+            of.map(|version| format!("{table}/_delta_log/{version:020}.json"))
+                .collect()
+        };
+        let packed =
+            |upto: i64| format!("a/2026/readings/_delta_log/_packed/upto-{upto:020}.0f.zst");
+        for (first, packed, gap) in [
+            (0, None, false),
+            (7, Some(packed(6)), false),
+            (4, Some(packed(6)), false),
+            (8, Some(packed(6)), true),
+            (7, None, true),
+        ] {
+            let mut paths = entries("a/2026/readings", first..12);
+            paths.extend(packed);
+            paths.extend(entries("b/2026/readings", 0..3));
+            let found = tables_with_gaps(paths.iter().map(String::as_str));
+            assert_eq!(found.contains("a/2026/readings"), gap, "{first}");
+            assert!(!found.contains("b/2026/readings"));
+        }
+        let mut paths = entries("a/2026/readings", 0..3);
+        paths.extend(entries("a/2026/readings", 5..9));
+        let found = tables_with_gaps(paths.iter().map(String::as_str));
+        assert_eq!(found, BTreeSet::from(["a/2026/readings"]));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use greenpark_archive::{inspect::Inspection, lake::Lake};
+use greenpark_archive::{error::ReadError, inspect::Inspection, lake::Lake};
 use greenpark_model::{day::Instant, id::ParkId};
 
 use super::{
@@ -71,7 +71,8 @@ pub async fn check(settings: &Settings, now: Instant, findings: &mut Findings) -
 }
 
 async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
-    let (mut books, mut broken, mut past) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut books, mut broken) = (Vec::new(), Vec::new());
+    let (mut past, mut cleaned) = (Vec::new(), Vec::new());
     let parks = match lake.parks().await {
         Ok(parks) => parks,
         Err(error) => {
@@ -89,8 +90,12 @@ async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
                 Ok(found) => books.extend(found),
                 Err(error) => broken.push(format!("{park} {year}: {}", chain(&error))),
             }
-            if let Err(error) = lake.check_packed(park, year).await {
-                past.push(format!("{park} {year}: {}", chain(&error)));
+            if let Err(error) = lake.check_past(park, year).await {
+                let of = match error {
+                    ReadError::Cleaned { .. } => &mut cleaned,
+                    _ => &mut past,
+                };
+                of.push(format!("{park} {year}: {}", chain(&error)));
             }
         }
     }
@@ -114,6 +119,11 @@ async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
     if !past.is_empty() {
         let means = "questions of what a book was at an earlier instant are refused; those of now are not touched";
         findings.add("history", Verdict::Fault, told(&past), [means, RESTORE]);
+    }
+    if !cleaned.is_empty() {
+        let means = "questions of what a book was before that entry are refused; later ones and those of now are not touched";
+        let change = "restore the entries from a copy of the lake, if there is one; keep other programs from cleaning the logs                       of the lake, greenpark packs them itself";
+        findings.add("history", Verdict::Warning, told(&cleaned), [means, change]);
     }
     books
 }

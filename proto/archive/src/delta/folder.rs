@@ -1,5 +1,7 @@
 //! What lies in the folder of a log, by name.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 
@@ -25,8 +27,26 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) async fn list(table: &Table) -> Result<Self, ReadError> {
+        Ok(names(table, LOG).await?.into_iter().collect())
+    }
+
+    /// The first version of which there is neither an entry nor what is packed of it, though there is a later one.
+    pub(super) fn gap(&self) -> Option<i64> {
+        let next = self.packed.last().map_or(0, |(upto, _)| upto + 1);
+        let later = self.entries.iter().filter(|version| **version >= next);
+        let holes = (next..).zip(later).find(|(due, found)| due != *found);
+        holes.map(|(due, _)| due)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.checkpoints.is_empty()
+    }
+}
+
+impl FromIterator<Path> for Folder {
+    fn from_iter<I: IntoIterator<Item = Path>>(names: I) -> Self {
         let mut folder = Self::default();
-        for name in names(table, LOG).await? {
+        for name in names {
             if let Some(upto) = packed_upto(&name) {
                 folder.packed.push((upto, name));
                 continue;
@@ -44,12 +64,25 @@ impl Folder {
         folder.entries.sort_unstable();
         folder.checkpoints.sort_unstable();
         folder.packed.sort_unstable();
-        Ok(folder)
+        folder
     }
+}
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.checkpoints.is_empty()
+/// The tables of which a version is told by none of `paths`, though a later one is.
+pub(crate) fn with_gaps<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut logs: BTreeMap<&str, Vec<Path>> = BTreeMap::new();
+    for path in paths {
+        if let Some((table, _)) = path.split_once("/_delta_log/") {
+            logs.entry(table).or_default().push(Path::from(path));
+        }
     }
+    let folders = logs
+        .into_iter()
+        .map(|(table, names)| (table, Folder::from_iter(names)));
+    folders
+        .filter(|(_, folder)| folder.gap().is_some())
+        .map(|(table, _)| table)
+        .collect()
 }
 
 /// The packed files alone, by the last version, in order.

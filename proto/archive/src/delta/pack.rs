@@ -294,6 +294,28 @@ impl Table {
         }
     }
 
+    /// Reads what is packed, and refuses a log of which entries are neither there nor packed.
+    pub(crate) async fn check_past(&self) -> Result<(), ReadError> {
+        // Listed before: what is packed meanwhile is told by the packed file, which is there before entries go.
+        let mut folder = Folder::list(self).await?;
+        folder.packed = folder::list_packed(self).await?;
+        let packed = match folder.packed.last() {
+            Some((_, place)) => Some(self.read_packed(place).await?),
+            None => None,
+        };
+        match folder.gap() {
+            None => Ok(()),
+            // We pack before we delete.
+            Some(version) if packed.is_none() => Err(ReadError::Cleaned {
+                table: self.root.to_string(),
+                version,
+            }),
+            Some(version) => Err(self.broken(format!(
+                "entry {version} of its log is gone, and it is not packed"
+            ))),
+        }
+    }
+
     /// Deletes what the checkpoint `upto` stands for, and packed files before `kept`, which stays beside a newer one: a
     /// copy may be under way.
     async fn delete_before(&self, upto: i64, kept: i64, folder: &Folder) {

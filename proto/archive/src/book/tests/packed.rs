@@ -238,3 +238,60 @@ async fn a_packed_file_that_is_damaged_is_an_error_of_the_past_alone() {
     let said = std::error::Error::source(&error).map(ToString::to_string);
     assert!(said.unwrap_or_default().contains("is damaged"), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_hint_that_goes_back_behind_what_is_packed_is_passed_over() {
+    let (folder, lake) = packing().await;
+    let mut book = lake.book(&park(), 2026).await.expect("a book");
+    commits(&mut book, 12).await;
+    let hint = folder
+        .path()
+        .join("east/2026/readings/_delta_log/_last_checkpoint");
+    let old = std::fs::read(&hint).expect("a hint");
+    // A writer and a reader that sleep here.
+    let mut asleep = lake.book(&park(), 2026).await.expect("a book");
+    let reader = anew(folder.path()).await;
+    let _of_then = newest(&reader).await;
+    commits(&mut book, 60).await;
+    book.pack_if_due().await;
+    let now = newest(&lake).await;
+    std::fs::write(&hint, old).expect("written");
+    assert_eq!(newest(&reader).await, now);
+    assert_eq!(newest(&anew(folder.path()).await).await, now);
+    let of = day("2026-03-01");
+    let rows = registers(of, &["steel"], 3);
+    let fenced = asleep.publish(flush(hot(&rows, of, 13), 14)).await;
+    assert!(
+        matches!(fenced, Err(PublishError::Fenced { .. })),
+        "{fenced:?}"
+    );
+    commits(&mut book, 1).await;
+}
+
+#[tokio::test]
+async fn entries_that_are_neither_there_nor_packed_are_told() {
+    let (folder, lake) = packing().await;
+    let mut book = lake.book(&park(), 2026).await.expect("a book");
+    commits(&mut book, 60).await;
+    book.pack_if_due().await;
+    let east = park();
+    let check = || lake.check_past(&east, 2026);
+    check().await.expect("whole");
+    let files = log_files(folder.path());
+    let entries = ending(&files, ".json");
+    // The first is that of the last version that is packed.
+    for entry in &entries[..2] {
+        std::fs::remove_file(entry).expect("an entry");
+    }
+    let error = check().await.expect_err("entries are gone");
+    let said = std::error::Error::source(&error).map(ToString::to_string);
+    assert!(
+        said.unwrap_or_default().contains("is not packed"),
+        "{error:?}"
+    );
+    // Another program has cleaned a log of which nothing was packed.
+    let packed = folder.path().join("east/2026/readings/_delta_log/_packed");
+    std::fs::remove_dir_all(packed).expect("removed");
+    let error = check().await.expect_err("entries are gone");
+    assert!(matches!(error, ReadError::Cleaned { .. }), "{error:?}");
+}
