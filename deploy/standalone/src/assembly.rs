@@ -85,7 +85,7 @@ impl Counted {
     fn of(settings: &Settings, roles: Roles, registry: &mut Registry) -> Self {
         process::register(registry);
         Self {
-            gauges: Gauges::of(settings, registry),
+            gauges: Gauges::of(settings, roles, registry),
             ingest: roles
                 .ingests()
                 .then(|| greenpark_ingest::Metrics::new(registry)),
@@ -104,7 +104,7 @@ impl Roles {
         matches!(self, Self::All | Self::Ingest)
     }
 
-    fn processes(self) -> bool {
+    pub(crate) fn processes(self) -> bool {
         matches!(self, Self::All | Self::Processor)
     }
 

@@ -13,7 +13,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use tracing::debug;
+
 use crate::{
+    assembly::Roles,
     log::Log,
     settings::{LogKind, Settings},
 };
@@ -34,14 +37,15 @@ pub(crate) struct Gauges {
     lake_bytes: Gauge,
     lake_files: Gauge,
     lake_entries: Gauge,
-    group: String,
+    /// The processor's group in the log, where this process can tell how far it is behind.
+    group: Option<String>,
     /// The folders on this machine.
     folders: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Gauges {
-    /// Gauges of the places that `settings` name, shown by `registry`.
-    pub(crate) fn of(settings: &Settings, registry: &mut Registry) -> Self {
+    /// Gauges of the places that `settings` name, shown by `registry`; of Kafka only where the processor runs here.
+    pub(crate) fn of(settings: &Settings, roles: Roles, registry: &mut Registry) -> Self {
         let mut folders = BTreeMap::new();
         if settings.log.kind == LogKind::Embedded {
             folders.insert("log", settings.embedded_log.folder.clone());
@@ -50,8 +54,9 @@ impl Gauges {
         if !settings.lake.root.contains("://") {
             folders.insert("lake", PathBuf::from(&settings.lake.root));
         }
+        let tells = settings.log.kind == LogKind::Embedded || roles.processes();
         let gauges = Self {
-            group: settings.processor.group.clone(),
+            group: tells.then(|| settings.processor.group.clone()),
             folders,
             ..Self::default()
         };
@@ -60,7 +65,7 @@ impl Gauges {
     }
 
     fn register(&self, registry: &mut Registry) {
-        if self.folders.contains_key("log") {
+        if self.group.is_some() {
             let to = registry.sub_registry_with_prefix("greenpark_log");
             to.register(
                 "records_behind",
@@ -72,6 +77,9 @@ impl Gauges {
                 "Age of the oldest record that the processor has not committed; 0 where it has all",
                 self.oldest_unread_seconds.clone(),
             );
+        }
+        if self.folders.contains_key("log") {
+            let to = registry.sub_registry_with_prefix("greenpark_log");
             to.register("bytes", "Size of the log's file", self.log_bytes.clone());
         }
         if self.folders.contains_key("lake") {
@@ -106,20 +114,42 @@ impl Gauges {
         self.folders.get(place).map(PathBuf::as_path)
     }
 
-    /// How far the processor is behind an embedded log; Kafka tells that of its groups itself.
+    /// How far the processor is behind, and how large the file of an embedded log is. Kafka takes some seconds to answer.
     pub(crate) async fn look_at_log(&self, log: &Log) {
-        let Log::Embedded(log) = log else {
+        let Some(group) = &self.group else {
             return;
         };
-        self.records_behind.set(whole(log.backlog(&self.group)));
-        if let Ok(oldest) = log.oldest_unread_ms(&self.group).await {
-            let age_ms = oldest.map_or(0, |at| clock::now_ms().saturating_sub(at));
-            self.oldest_unread_seconds.set(age_ms.max(0) / 1_000);
+        match log {
+            Log::Embedded(log) => {
+                if let Ok(oldest_ms) = log.oldest_unread_ms(group).await {
+                    self.tell_lag(log.backlog(group), oldest_ms);
+                }
+            }
+            // `look` reports a log that cannot be reached.
+            Log::Kafka(log) => {
+                match log.lag(group).await {
+                    // Nobody could tell how old it is; what was told before is nearer than nothing.
+                    Ok(lag) if lag.records > 0 && lag.oldest_ms.is_none() => {
+                        self.records_behind.set(whole(lag.records));
+                    }
+                    Ok(lag) => self.tell_lag(lag.records, lag.oldest_ms),
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        debug!(error, "how far the processor is behind could not be asked");
+                    }
+                }
+            }
         }
         let file = self.folder("log").map(|folder| folder.join("log.redb"));
         if let Some(Ok(found)) = file.map(std::fs::metadata) {
             self.log_bytes.set(whole(found.len()));
         }
+    }
+
+    fn tell_lag(&self, records: u64, oldest_ms: Option<i64>) {
+        self.records_behind.set(whole(records));
+        let age_ms = oldest_ms.map_or(0, |at| clock::now_ms().saturating_sub(at));
+        self.oldest_unread_seconds.set(age_ms.max(0) / 1_000);
     }
 
     /// How large a lake on this machine is. Lists every file, so it is asked seldom.

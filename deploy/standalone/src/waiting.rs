@@ -12,6 +12,7 @@ use greenpark_runtime::{
     clock,
     health::{Health, Part},
 };
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -25,6 +26,9 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(1);
 /// Between two looks at what was there.
 const LOOK: Duration = Duration::from_secs(5);
+/// Looks from one at how far Kafka's group is behind to the next, a minute: brokers are asked, and a record of each
+/// partition is read.
+const LOOKS_TO_A_LAG: u32 = 12;
 /// Looks from one at how large the lake is to the next, ten minutes: its every file is listed.
 const LOOKS_TO_A_LISTING: u32 = 120;
 
@@ -132,13 +136,24 @@ pub(crate) async fn look(watched: Watched, health: Health, shutdown: Cancellatio
     let mut of_log = log.map(|log| (log, Telling::of(&health, "log")));
     let mut of_lake = lake.map(|lake| (lake, Telling::of(&health, "lake")));
     let mut looks = 0u32;
+    let mut asking: Option<JoinHandle<()>> = None;
     loop {
         if let Some((log, telling)) = &mut of_log {
             match log.trouble().await {
                 None => telling.there(),
                 Some(reason) => telling.away(&reason),
             }
-            gauges.look_at_log(log).await;
+            match log {
+                Log::Embedded(_) => gauges.look_at_log(log).await,
+                Log::Kafka(_) => {
+                    let is_asked = asking.as_ref().is_some_and(|asking| !asking.is_finished());
+                    if looks.is_multiple_of(LOOKS_TO_A_LAG) && !is_asked {
+                        let (log, gauges) = (log.clone(), gauges.clone());
+                        let ask = async move { gauges.look_at_log(&log).await };
+                        asking = Some(tokio::spawn(ask));
+                    }
+                }
+            }
         }
         gauges.look_at_disks();
         if let Some((lake, telling)) = &mut of_lake {

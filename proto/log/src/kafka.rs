@@ -160,6 +160,14 @@ impl KafkaLog {
         topics::reach(&self.settings, &self.inquirer).await
     }
 
+    /// How far `group` is behind in the topic of readings. Asks the brokers, for some seconds if they are slow.
+    ///
+    /// # Errors
+    /// [`OpenError::Kafka`]: no broker answers.
+    pub async fn lag(&self, group: &str) -> Result<inspect::Lag, OpenError> {
+        inspect::lag(&self.settings, group).await
+    }
+
     /// A new reader of `group`, among which Kafka shares the partitions out.
     ///
     /// # Errors

@@ -228,6 +228,12 @@ async fn a_real_broker_is_inspected_and_tried() {
     assert_eq!((partition.replicas, partition.in_sync), (1, 1));
     assert_eq!(partition.committed, Some(4));
     assert!(partition.oldest_unread_ms.is_some(), "{partition:?}");
+    let lag = log.lag("g").await.expect("it answers");
+    assert_eq!(lag.records, 6);
+    assert_eq!(lag.oldest_ms, partition.oldest_unread_ms);
+    reader.commit(0, 10).await.expect("the log commits");
+    let none = log.lag("g").await.expect("it answers");
+    assert_eq!(none, inspect::Lag::default());
     let kept = found.readings.settings.get("retention.ms");
     assert_eq!(kept.map(String::as_str), Some("-1"));
     let trial = inspect::try_produce(&settings, "test")

@@ -214,14 +214,12 @@ fn retention(topic: &TopicState) -> Told {
 
 /// What the group has not read, against how long it will stay.
 fn lag(topic: &TopicState, now: Instant) -> Told {
-    let mut lost = 0;
-    let (mut waiting, mut oldest) = (0, None::<i64>);
-    for found in &topic.partitions {
+    let lost = topic.partitions.iter().map(|found| {
         let committed = found.committed.unwrap_or(0);
-        lost += found.first.saturating_sub(committed);
-        waiting += found.end.saturating_sub(committed.max(found.first));
-        oldest = oldest.into_iter().chain(found.oldest_unread_ms).min();
-    }
+        found.first.saturating_sub(committed)
+    });
+    let lost: u64 = lost.sum();
+    let waiting = topic.lag();
     if lost > 0 {
         let advice = [
             "they are lost to the archive",
@@ -230,14 +228,15 @@ fn lag(topic: &TopicState, now: Instant) -> Told {
         let seen = format!("{lost} records were removed before the processor had read them");
         return (Verdict::Fault, seen, advice);
     }
-    let Some(oldest) = oldest else {
-        let seen = format!("{waiting} records wait for the processor");
+    let Some(oldest) = waiting.oldest_ms else {
+        let seen = format!("{} records wait for the processor", waiting.records);
         return (Verdict::Ok, seen, RETENTION);
     };
     let age = now.0 - oldest;
     let kept = setting(topic, "retention.ms").and_then(|ms| ms.parse::<i64>().ok());
     let seen = format!(
-        "{waiting} records wait for the processor, the oldest since {}",
+        "{} records wait for the processor, the oldest since {}",
+        waiting.records,
         said(age)
     );
     let advice = [

@@ -12,7 +12,7 @@ use rdkafka::{
     admin::{AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     metadata::Metadata,
     producer::{FutureProducer, FutureRecord},
 };
@@ -70,6 +70,34 @@ pub struct Inspection {
     pub dead_letters: TopicState,
 }
 
+/// How far a group is behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Records that are there and that it has not committed.
+    pub records: u64,
+    /// When the first of them came to the brokers, in UTC milliseconds; `None` where it has all, or nobody could tell.
+    pub oldest_ms: Option<i64>,
+}
+
+impl TopicState {
+    /// How far the group is behind.
+    #[must_use]
+    pub fn lag(&self) -> Lag {
+        lag_of(&self.partitions)
+    }
+}
+
+fn lag_of(partitions: &[PartitionState]) -> Lag {
+    let unread = partitions.iter().map(|of| {
+        let from = of.committed.unwrap_or(0).max(of.first);
+        of.end.saturating_sub(from)
+    });
+    Lag {
+        records: unread.sum(),
+        oldest_ms: partitions.iter().filter_map(|of| of.oldest_unread_ms).min(),
+    }
+}
+
 /// What became of records of ours on a topic of their own.
 #[derive(Debug, Clone)]
 pub struct Trial {
@@ -86,13 +114,7 @@ pub struct Trial {
 /// # Errors
 /// [`OpenError::Kafka`]: no broker answers, or a property is wrong.
 pub async fn inspect(settings: &KafkaSettings, group: &str) -> Result<Inspection, OpenError> {
-    let mut config = settings.client();
-    config
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .set("allow.auto.create.topics", "false");
-    let created = settings.with_properties(config).create();
-    let asked: Arc<BaseConsumer> = Arc::new(created.map_err(|error| settings.fault(error))?);
+    let asked = Arc::new(asking(settings, group)?);
     let names = [Topic::Readings, Topic::DeadLetters].map(|topic| settings.topic(topic));
     let (consumer, of) = (Arc::clone(&asked), names.clone());
     let ask = move || -> Result<_, KafkaError> {
@@ -113,6 +135,43 @@ pub async fn inspect(settings: &KafkaSettings, group: &str) -> Result<Inspection
         readings: state(settings, readings_name, readings).await?,
         dead_letters: state(settings, dead_name, dead_letters).await?,
     })
+}
+
+/// Asks how far `group` is behind in the topic of readings.
+///
+/// # Errors
+/// [`OpenError::Kafka`]: no broker answers, or a property is wrong.
+pub(super) async fn lag(settings: &KafkaSettings, group: &str) -> Result<Lag, OpenError> {
+    let consumer = asking(settings, group)?;
+    let name = settings.topic(Topic::Readings);
+    let ask = move || -> Result<Lag, KafkaError> {
+        let metadata = consumer.fetch_metadata(Some(&name), ANSWER_TIMEOUT)?;
+        let mut readings = partitions(&consumer, &metadata, &name)?;
+        if readings.is_empty() {
+            return Err(KafkaError::MetadataFetch(
+                RDKafkaErrorCode::UnknownTopicOrPartition,
+            ));
+        }
+        standing(&consumer, &name, &mut readings)?;
+        Ok(lag_of(&readings))
+    };
+    let found = tokio::task::spawn_blocking(ask).await;
+    let found = found.map_err(|error| settings.fault(error))?;
+    found.map_err(|error| settings.fault(error))
+}
+
+/// A consumer that asks where `group` stands, and is no member of it. Of the records that a group has not read it wants
+/// the first ones, so it holds few.
+fn asking(settings: &KafkaSettings, group: &str) -> Result<BaseConsumer, OpenError> {
+    let mut config = settings.client();
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("allow.auto.create.topics", "false")
+        .set("queued.max.messages.kbytes", "1024")
+        .set("fetch.message.max.bytes", "65536");
+    let created = settings.with_properties(config).create();
+    created.map_err(|error| settings.fault(error))
 }
 
 async fn state(
@@ -197,7 +256,10 @@ fn standing(
         let Some(polled) = consumer.poll(Duration::from_millis(200)) else {
             continue;
         };
-        let message = polled?;
+        // Of a broker that is down, for one; librdkafka goes on by itself.
+        let Ok(message) = polled else {
+            continue;
+        };
         let mut all = partitions.iter_mut();
         let of = all.find(|found| number(found) == message.partition());
         if let Some(of) = of.filter(|of| of.oldest_unread_ms.is_none()) {
