@@ -40,9 +40,6 @@ pub(crate) const UNFINISHED_PART: usize = 4;
 /// So much of a packet that is not whole yet is kept of every connection, however much the others have sent.
 pub(crate) const UNFINISHED_FREE_BYTES: usize = 8 * 1024;
 
-/// Seconds within which a packet must be whole, once it has begun: 64 KiB at a kilobyte a second are.
-pub(crate) const PACKET_SECONDS: u64 = 120;
-
 /// The least memory for readings that wait for the log: a million single readings.
 pub(crate) const HELD_BYTES_MIN: usize = 32 << 20;
 

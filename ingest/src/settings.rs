@@ -68,6 +68,9 @@ pub struct ListenSettings {
     /// a client that keeps 20 messages in flight sends 20 for each such wait and append.
     #[serde(with = "greenpark_settings::span")]
     pub linger: Duration,
+    /// How long a packet may be under way, once it has begun: 64 KiB at a kilobyte a second are whole by then.
+    #[serde(with = "greenpark_settings::span")]
+    pub packet_deadline: Duration,
     /// How long a shutdown waits for receipts under way.
     #[serde(with = "greenpark_settings::span")]
     pub drain_grace: Duration,
@@ -152,6 +155,7 @@ impl Default for ListenSettings {
             replay_users: Vec::new(),
             connections_max: 10_000,
             linger: Duration::from_millis(4),
+            packet_deadline: Duration::from_secs(120),
             drain_grace: Duration::from_secs(10),
             tls: None,
             users: None,
@@ -230,6 +234,12 @@ impl ListenSettings {
         if self.linger > Duration::from_secs(1) {
             problems
                 .push("listen.linger: more than 1s makes clients wait too long for PUBACK".into());
+        }
+        if self.packet_deadline < Duration::from_secs(1) {
+            problems.push(
+                "listen.packet_deadline: must be at least 1s, or packets on slow lines are never whole"
+                    .into(),
+            );
         }
         let (tls, users) = (self.tls.as_ref(), self.users.as_ref());
         identity::check(tls, users, self.access.as_ref(), problems);

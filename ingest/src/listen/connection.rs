@@ -37,14 +37,11 @@ use super::{
 use crate::{
     acks::Released,
     gather::Message,
-    limits::{PACKET_SECONDS, REPLY_BYTES_MAX, WRITE_STALL_SECONDS},
+    limits::{REPLY_BYTES_MAX, WRITE_STALL_SECONDS},
     metrics::Closed,
     pipeline::Append,
     wire::{self, Reason, Version, Will},
 };
-
-/// The longest that a packet is under way.
-const PACKET: Duration = Duration::from_secs(PACKET_SECONDS);
 
 const WRITE_STALL: Duration = Duration::from_secs(WRITE_STALL_SECONDS);
 
@@ -146,7 +143,8 @@ impl Connection {
         }
         let keep_alive_ms = u64::from(connect.keep_alive_s) * 1500;
         let silence_max = (keep_alive_ms > 0).then(|| Duration::from_millis(keep_alive_ms));
-        let check = silence_max.map_or(CHECK, |silence| silence.min(CHECK));
+        let look = CHECK.min(shared.settings.packet_deadline);
+        let check = silence_max.map_or(look, |silence| silence.min(look));
         Self {
             intake: Intake::new(Terms::of(&connect), shared.pipeline.clone(), grant, rest),
             socket,
@@ -466,15 +464,17 @@ impl Connection {
         if !self.may_read() {
             // Silence is ours while the client is held back.
             self.active = now;
+            self.intake.excuse_packet(now);
         }
+        let packet_deadline = self.shared.settings.packet_deadline;
         if self
             .intake
             .packet_since()
-            .is_some_and(|since| now >= since + PACKET)
+            .is_some_and(|since| now >= since + packet_deadline)
         {
             return self.end(Closed::PacketStalled, Some(Reason::KeepAliveTimeout));
         }
-        let mut next = now + CHECK;
+        let mut next = now + CHECK.min(packet_deadline);
         if let Some(silence) = self.silence_max {
             if now >= self.active + silence {
                 return self.end(Closed::KeepAlive, Some(Reason::KeepAliveTimeout));

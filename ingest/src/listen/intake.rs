@@ -160,6 +160,11 @@ impl Intake {
         self.since
     }
 
+    /// Lets the packet under way begin `now`: so far its client was held back.
+    pub(super) fn excuse_packet(&mut self, now: Instant) {
+        self.since = self.since.map(|_| now);
+    }
+
     /// Parses what came behind CONNECT.
     pub(super) fn begin(&mut self) -> Option<Stop> {
         let rest = std::mem::take(&mut self.stash);

@@ -1,6 +1,7 @@
 //! How connections end: by the client, by another, by silence, by the log, by the shutdown.
 
 use super::*;
+use crate::metrics::Closed;
 
 #[tokio::test]
 async fn a_failed_append_closes_the_connection_and_the_resend_arrives() {
@@ -164,6 +165,27 @@ async fn a_will_is_published_where_an_acknowledgement_finds_the_client_gone() {
     let published = until(|| endpoint.values() == [1_000_000, 9_000_000]);
     let in_time = time::timeout(grace / 2, published).await;
     in_time.expect("the will is published before the ending is given up");
+    endpoint.stopped().await;
+}
+
+#[tokio::test]
+async fn a_packet_that_is_not_whole_in_time_ends_the_connection() {
+    let endpoint = Endpoint::start_with(ListenSettings {
+        packet_deadline: Duration::from_millis(200),
+        ..ListenSettings::default()
+    })
+    .await;
+    let whole = publish(1, TOPIC, &reading(1));
+    let mut between_two = endpoint.client_named(4, "between-two").await;
+    between_two.send(&whole).await;
+    between_two.expect(&puback(1)).await;
+    for (version, goodbye) in [(4, &[][..]), (5, &[0xe0, 2, 0x8d, 0][..])] {
+        let mut client = endpoint.client(version).await;
+        client.send(&whole[..5]).await;
+        client.expect_end(goodbye).await;
+    }
+    assert_eq!(endpoint.metrics.closed(Closed::PacketStalled), 2);
+    between_two.ping().await;
     endpoint.stopped().await;
 }
 
