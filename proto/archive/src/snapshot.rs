@@ -104,7 +104,10 @@ impl Reader {
             return Ok(None);
         }
         // After the readings, so that their totals are there.
-        let totals = self.totals.load().await?;
+        let totals: TableState<TotalsFile> = self.totals.load().await?;
+        // What is before a hole is no newest state.
+        self.readings.check_whole(readings.version).await?;
+        self.totals.check_whole(totals.version).await?;
         Ok(Some(self.snapshot(readings, totals)))
     }
 

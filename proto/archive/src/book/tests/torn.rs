@@ -39,3 +39,35 @@ async fn an_entry_that_is_empty_or_cut_short_is_an_error_and_no_commit() {
     let book = lake.book(&park(), 2026).await.expect("whole again");
     assert_eq!(book.next_offset(0), Some(4));
 }
+
+#[tokio::test]
+async fn what_stands_before_a_hole_is_told_to_nobody_as_the_newest() {
+    let (folder, lake) = local().await;
+    let mut book = lake.book(&park(), 2026).await.expect("a book");
+    let day = day("2026-11-22");
+    for offset in 1..=4 {
+        let rows = registers(day, &["steel"], 20 + i64::try_from(offset).expect("small"));
+        let _published = book
+            .publish(flush(hot(&rows, day, offset), offset + 1))
+            .await
+            .expect("published");
+    }
+    drop(book);
+    let entry = folder
+        .path()
+        .join("east/2026/readings/_delta_log/00000000000000000002.json");
+    let bytes = std::fs::read(&entry).expect("an entry");
+    std::fs::remove_file(&entry).expect("removed");
+    let root = folder.path().to_str().expect("text");
+    let lake = Lake::open(root).await.expect("a lake");
+    let read = lake.snapshot(&park(), 2026).await;
+    let error = read.expect_err("an entry is missing before the last one");
+    let said = std::error::Error::source(&error).map(ToString::to_string);
+    assert!(
+        said.unwrap_or_default().contains("entry 2 is missing"),
+        "{error:?}"
+    );
+    std::fs::write(&entry, bytes).expect("written");
+    let found = lake.snapshot(&park(), 2026).await.expect("whole again");
+    assert_eq!(found.expect("a book").files.len(), 4);
+}
