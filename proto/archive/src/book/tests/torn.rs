@@ -2,19 +2,24 @@
 
 use super::*;
 
-#[tokio::test]
-async fn an_entry_that_is_empty_or_cut_short_is_an_error_and_no_commit() {
+/// A lake with a book of so many entries, a hot file each.
+async fn with_entries(many: u64) -> tempfile::TempDir {
     let (folder, lake) = local().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
     let day = day("2026-11-22");
-    for offset in 1..=3 {
+    for offset in 1..=many {
         let rows = registers(day, &["steel"], 20 + i64::try_from(offset).expect("small"));
         let _published = book
             .publish(flush(hot(&rows, day, offset), offset + 1))
             .await
             .expect("published");
     }
-    drop(book);
+    folder
+}
+
+#[tokio::test]
+async fn an_entry_that_is_empty_or_cut_short_is_an_error_and_no_commit() {
+    let folder = with_entries(3).await;
     let newest = folder
         .path()
         .join("east/2026/readings/_delta_log/00000000000000000002.json");
@@ -41,18 +46,8 @@ async fn an_entry_that_is_empty_or_cut_short_is_an_error_and_no_commit() {
 }
 
 #[tokio::test]
-async fn what_stands_before_a_hole_is_told_to_nobody_as_the_newest() {
-    let (folder, lake) = local().await;
-    let mut book = lake.book(&park(), 2026).await.expect("a book");
-    let day = day("2026-11-22");
-    for offset in 1..=4 {
-        let rows = registers(day, &["steel"], 20 + i64::try_from(offset).expect("small"));
-        let _published = book
-            .publish(flush(hot(&rows, day, offset), offset + 1))
-            .await
-            .expect("published");
-    }
-    drop(book);
+async fn a_reader_refuses_a_log_with_a_hole() {
+    let folder = with_entries(4).await;
     let entry = folder
         .path()
         .join("east/2026/readings/_delta_log/00000000000000000002.json");
