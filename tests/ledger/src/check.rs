@@ -210,18 +210,24 @@ fn acknowledged(told: &Told<'_>, seen: &[u8], verdict: &mut Verdict) {
 
 /// Undecodable payloads that were acknowledged are dead letters.
 pub fn letters(told: &Told<'_>, found: &BTreeSet<(u64, u64)>, verdict: &mut Verdict) {
-    for (line, record) in (0..).zip(told.records) {
-        let each = record.messages.iter().zip(&record.acknowledged);
-        for (at, (&message, &acknowledged)) in each.enumerate() {
-            if let Message::Poison(nth) = message
-                && acknowledged
-                && !told.losses.is_gone(line, at)
-                && !found.contains(&(line, nth))
-            {
-                verdict.note("dead-letter", || plan::poison(line, nth));
-            }
-        }
+    for (line, nth) in letters_due(told).filter(|name| !found.contains(name)) {
+        verdict.note("dead-letter", || plan::poison(line, nth));
     }
+}
+
+/// The undecodable payloads that were acknowledged and that some part holds.
+pub fn letters_due(told: &Told<'_>) -> impl Iterator<Item = (u64, u64)> {
+    let each = (0..).zip(told.records).flat_map(|(line, record)| {
+        let each = record.messages.iter().zip(&record.acknowledged);
+        each.enumerate()
+            .map(move |(at, (message, told))| (line, at, *message, *told))
+    });
+    each.filter_map(|(line, at, message, acknowledged)| match message {
+        Message::Poison(nth) => {
+            (acknowledged && !told.losses.is_gone(line, at)).then_some((line, nth))
+        }
+        _ => None,
+    })
 }
 
 /// They are in the lake, too, and no letter of the log is there twice.

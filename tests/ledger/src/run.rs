@@ -83,6 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<Verdict> {
         losses: &losses,
         missing: Missing::default(),
     };
+    wait_for_letters(&mut site, &held, &runtime)?;
     let books = examine(
         &mut site,
         &sources,
@@ -211,6 +212,33 @@ fn rest(
         verdict.note("unfinished", || "days that are not sealed".to_owned());
     }
     Ok(records)
+}
+
+/// Waits until the lake has the dead letters that are due: they have a reader of their own, which a kill sets back by
+/// as long as Kafka holds a member of its group for alive. What is lost never comes: the check tells it.
+fn wait_for_letters(
+    site: &mut Site,
+    told: &check::Told<'_>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let mut result = Ok(());
+    wait::until(QUIET, || {
+        wait::pause(Duration::from_millis(200));
+        let names = site
+            .ensure(None)
+            .and_then(|()| runtime.block_on(letters::archived(&site.lake())))
+            .map(|archived| archived.names);
+        match names {
+            Ok(names) => check::letters_due(told)
+                .all(|name| names.contains(&name))
+                .then_some(()),
+            Err(error) => {
+                result = Err(error);
+                Some(())
+            }
+        }
+    });
+    result
 }
 
 /// Holds what rests and what is answered against what gateways were told; returns what rests. A log was adopted so
