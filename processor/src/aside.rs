@@ -92,6 +92,11 @@ impl Asides {
             .collect()
     }
 
+    /// From which record on `park` is to be read again.
+    pub(crate) fn begins(&self, park: &ParkId) -> Option<u64> {
+        self.parks.get(park).map(|aside| aside.from)
+    }
+
     /// When the next one is.
     pub(crate) fn next_try(&self) -> Option<Instant> {
         self.parks.values().map(|aside| aside.next_try).min()

@@ -47,10 +47,11 @@ pub(crate) struct Numbered {
 
 impl Numbered {
     /// The numbers of a park whose records are all read again. What is read says which records were only sent again,
-    /// and not the table: it may know the numbers of rows that a book has lost.
-    pub(crate) fn read_anew() -> Self {
+    /// and not the table: it may know the numbers of rows that a book has lost. But what came `before`, by another log,
+    /// can only have been sent again over this one.
+    pub(crate) fn read_anew(before: &Messages) -> Self {
         Self {
-            come: Some(FxHashMap::default()),
+            come: Some(numbers_of(before)),
             ..Self::default()
         }
     }
@@ -115,16 +116,17 @@ impl Numbered {
         self.first_offset
     }
 
-    /// Writes what the books hold to the table. Returns how many commits it has, where something was written.
+    /// Writes what the books hold to the table, which came by `log`. Returns how many commits it has, where something
+    /// was written.
     pub(crate) async fn write(
         &mut self,
         lake: &Lake,
-        park: &ParkId,
+        (park, log): (&ParkId, u64),
     ) -> Result<Option<u64>, PublishError> {
         let mut commits = None;
         if !self.published.is_empty() {
             let table = self.table.get_or_insert_with(|| lake.messages(park));
-            table.add(&self.published).await?;
+            table.add(&self.published, log).await?;
             commits = Some(table.known_commits());
         }
         self.published = Messages::default();

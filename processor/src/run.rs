@@ -398,7 +398,9 @@ impl Processor {
             numbered.published(name, &self.telling, later);
             let is_due = numbered.due().is_some_and(|at| at <= now);
             if is_due || messages == Messages::All || numbered.is_full() {
-                match numbered.write(&self.lake, name).await {
+                let owned = self.owned.get(&park.partition);
+                let log = owned.map_or(0, |owned| owned.shift);
+                match numbered.write(&self.lake, (name, log)).await {
                     Ok(Some(written)) => {
                         let commits = self.commits.entry(park.partition).or_default();
                         commits.note(name, WrittenTable::Messages, written);

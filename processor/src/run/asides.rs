@@ -58,7 +58,11 @@ impl Processor {
         self.recover(park, partition).await?;
         let now = self.lake.commits(park).await?;
         let known = self.commits.entry(partition).or_default();
-        Ok(known.take(park, now))
+        let has_lost = known.take(park, now);
+        if has_lost || self.asides.begins(park) == Some(self.shift(partition)) {
+            self.read_anew(park, partition).await?;
+        }
+        Ok(has_lost)
     }
 
     /// Goes on with parks that were set aside, if their books can be opened by now. Everything that was read is in
@@ -79,9 +83,6 @@ impl Processor {
             self.asides.count(&self.metrics);
             let first = self.shift(partition);
             let from = from.map(|from| if has_lost { first } else { from });
-            if from == Some(first) {
-                self.read_anew(&park, partition).await?;
-            }
             let Some((from, owned)) = from.zip(self.owned.get_mut(&partition)) else {
                 continue;
             };

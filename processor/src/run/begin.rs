@@ -51,8 +51,10 @@ impl Processor {
                 "a table has fewer commits than it had: an entry of its log is gone, or it was restored alone from an \
                  older copy; all that the log keeps is read again"
             );
-            if !self.asides.holds(park) {
-                self.read_anew(park, partition).await?;
+            if !self.asides.holds(park)
+                && let Err(error) = self.read_anew(park, partition).await
+            {
+                self.set_aside_if_alone(park, partition, error)?;
             }
         }
         self.next_seal = self.find_next_seal();
@@ -111,7 +113,9 @@ impl Processor {
         park: &ParkId,
         partition: u32,
     ) -> Result<(), RunError> {
-        self.open(park, partition, &[]).await?.numbered = Numbered::read_anew();
+        let mut messages = self.lake.messages(park);
+        let before = messages.read_beside(self.shift(partition)).await?;
+        self.open(park, partition, &[]).await?.numbered = Numbered::read_anew(&before);
         Ok(())
     }
 

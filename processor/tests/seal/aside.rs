@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use greenpark_log::memory::MemoryLog;
+
 use super::*;
 
 fn other() -> ParkId {
@@ -46,6 +48,11 @@ async fn count(bench: &Bench, park: &ParkId) -> Option<u64> {
 /// Waits until the lake has so many readings and messages of `park`.
 async fn has(bench: &Bench, park: &ParkId, all: u64) {
     until(|| async { (count(bench, park).await? == all).then_some(()) }).await;
+    told(bench, park, all).await;
+}
+
+/// Waits until the lake has so many messages of `park`.
+async fn told(bench: &Bench, park: &ParkId, all: u64) {
     until(|| async { (messages_of(bench, park).await == all).then_some(()) }).await;
 }
 
@@ -155,4 +162,52 @@ async fn a_commit_that_is_lost_beside_another_park_is_made_again_from_the_log() 
         has(&bench, &other(), 10).await;
         running.stop().await;
     }
+}
+
+/// Messages of which a gateway heard nothing are sent again: over another log than the one that had them, too. They
+/// keep the place that they had, also where that log is read from its first record on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_over_another_log_does_not_replace_its_correction() {
+    let mut bench = Bench::new("2026-11-20T05:00:00Z");
+    bench.log = MemoryLog::with_clock(1, || 42);
+    let start = day("2026-11-20").start().0;
+    let messages = [(1, 0, 10), (2, 0, 12), (3, 1, 7)];
+    let send = async |bench: &Bench, (nth, hour, micro): (u64, i64, i64)| {
+        let mut number = Numbers::default();
+        number.insert(nth, nth);
+        let reading = ("e", "m", start + hour * HOUR, micro);
+        bench.send_one(&park(), reading, &number).await;
+    };
+    for message in [messages[0], messages[1]] {
+        send(&bench, message).await;
+    }
+    let running = bench.start(&bench.lake().await).await;
+    told(&bench, &park(), 2).await;
+    running.stop().await;
+    // The log is gone. The other park goes on alone afterwards: its marks lie behind all that this one wrote.
+    bench.log = MemoryLog::with_clock(1, || 43);
+    let adopted = greenpark_processor::adopt(&bench.lake().await).await;
+    adopted.expect("adopted");
+    let running = bench.start(&bench.lake().await).await;
+    for message in [messages[0], messages[2]] {
+        send(&bench, message).await;
+    }
+    told(&bench, &park(), 3).await;
+    for hour in 0..2 {
+        send_numbered(&bench, &other(), (hour, hour + 1)).await;
+        told(&bench, &other(), u64::try_from(hour + 1).expect("small")).await;
+    }
+    running.stop().await;
+    std::fs::remove_file(Piece::Entry.path(&bench, &park())).expect("removed");
+    // Over the day's end, so that it is sealed.
+    bench.set("2026-11-21T05:00:00Z");
+    let lake = bench.lake().await;
+    let running = bench.start(&lake).await;
+    told(&bench, &park(), 3).await;
+    let book = sealed(&lake, 2026, 1).await;
+    let rows = rows(&lake, &book).await.remove(0);
+    let in_force = (0..rows.len()).filter(|row| !rows.superseded[*row]);
+    let values: Vec<i64> = in_force.map(|row| rows.values[row]).collect();
+    assert_eq!(values, [12, 7]);
+    running.stop().await;
 }

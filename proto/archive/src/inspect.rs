@@ -197,7 +197,7 @@ mod tests {
         numbers.insert(1, 5);
         let mut messages = Messages::default();
         messages.insert(&of, day("2026-11-22"), &numbers);
-        let added = lake.messages(&park()).add(&messages).await;
+        let added = lake.messages(&park()).add(&messages, 0).await;
         assert!(added.expect("added"));
         let whole = lake.astray_messages(&park()).await.expect("readable");
         assert_eq!(whole, (1, Vec::new()));

@@ -4,10 +4,10 @@
 //! a run of consecutive numbers whose records are of one civil day: that of the latest reading of their
 //! record. A number may stand under two days, where its message was sent twice.
 //!
-//! The table has one file a month. A write joins what is new to what the month's file holds and puts the
-//! whole in its place, in one commit, so a set that is written twice changes nothing, and writers that do not
-//! know of each other lose nothing: whoever is overtaken joins again. History is not kept: unlike readings,
-//! numbers are only ever added.
+//! The table has one file a month, and after a log was lost and another adopted one for each of the two. A write joins
+//! what is new to what that file holds and puts the whole in its place, in one commit, so a set that is written twice
+//! changes nothing, and writers that do not know of each other lose nothing: whoever is overtaken joins again. History
+//! is not kept: unlike readings, numbers are only ever added.
 //!
 //! ```
 //! use greenpark_archive::messages::{GatewayEpoch, Messages};
@@ -39,6 +39,14 @@ use greenpark_model::{
 };
 
 pub use self::table::MessagesTable;
+
+/// Which messages a file of the table holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct FileOf {
+    month: String,
+    /// By which log they came: the offset of the lake that its first record has. That of the first log is 0.
+    log: u64,
+}
 
 /// One count of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,11 +119,12 @@ impl Messages {
         self.by_epoch.iter()
     }
 
-    /// The same, month by month.
-    fn by_month(&self) -> BTreeMap<String, Self> {
-        let mut months: BTreeMap<String, Self> = BTreeMap::new();
+    /// The same by the files that hold what came by `log`: month by month.
+    fn by_file(&self, log: u64) -> BTreeMap<FileOf, Self> {
+        let mut months: BTreeMap<FileOf, Self> = BTreeMap::new();
         for (of, day, numbers) in self.iter() {
-            let month = months.entry(month_of(day)).or_default();
+            let month = month_of(day);
+            let month = months.entry(FileOf { month, log }).or_default();
             month.insert(of, day, numbers);
         }
         months

@@ -236,7 +236,7 @@ async fn number(world: &World, enterprise: &str, runs: &[(&str, u64, u64)]) {
         messages.insert(&of, day(on), &numbers);
     }
     let park: ParkId = PARK.parse().expect("an id");
-    let added = world.lake.messages(&park).add(&messages).await;
+    let added = world.lake.messages(&park).add(&messages, 0).await;
     assert!(added.expect("written"));
 }
 

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use super::{
-    Messages,
+    FileOf, Messages,
     columns::{SHAPE, decode, encode},
 };
 use crate::{
@@ -29,13 +29,16 @@ const RUNS_MAX: usize = 1 << 17;
 /// Files of more rows are joined on a thread of their own.
 const JOIN_ROWS_INLINE: u64 = 4_096;
 
-/// A file of the table: all messages of a month.
+/// Between a month and a log that is not the first one, in a file's name.
+const AFTER: &str = "-after-";
+
+/// A file of the table: all messages of a month that came by one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MessagesFile {
     path: String,
     size: u64,
     rows: u64,
-    month: String,
+    of: FileOf,
 }
 
 impl TableFile for MessagesFile {
@@ -43,11 +46,18 @@ impl TableFile for MessagesFile {
         let mut parts = path.strip_suffix(".parquet")?.split('.');
         let (month, version, _id) = (parts.next()?, parts.next()?, parts.next()?);
         version.parse::<i64>().ok()?;
+        let (month, log) = match month.split_once(AFTER) {
+            Some((month, log)) => (month, log.parse().ok()?),
+            None => (month, 0),
+        };
         parts.next().is_none().then(|| Self {
             path: path.to_owned(),
             size,
             rows,
-            month: month.to_owned(),
+            of: FileOf {
+                month: month.to_owned(),
+                log,
+            },
         })
     }
 }
@@ -81,9 +91,24 @@ impl MessagesTable {
     /// [`ReadError`] if the table cannot be read; a file that is not found was replaced meanwhile: read
     /// again.
     pub async fn read(&mut self) -> Result<Messages, ReadError> {
+        self.read_where(|_| true).await
+    }
+
+    /// Those of them that came by other logs than `log`, which is named as in [`add`](Self::add).
+    ///
+    /// # Errors
+    /// As of [`read`](Self::read).
+    pub async fn read_beside(&mut self, log: u64) -> Result<Messages, ReadError> {
+        self.read_where(|of| of.log != log).await
+    }
+
+    async fn read_where(
+        &mut self,
+        wanted: impl Fn(&FileOf) -> bool,
+    ) -> Result<Messages, ReadError> {
         self.follow().await?;
         let mut messages = Messages::default();
-        for file in self.files() {
+        for file in self.files().filter(|file| wanted(&file.of)) {
             let (path, bytes) = read(&self.table, &self.storage, file).await?;
             let decoded = decode(bytes).map_err(|source| ReadError::Decode { path, source })?;
             messages.join(&decoded);
@@ -134,13 +159,14 @@ impl MessagesTable {
         Ok(())
     }
 
-    /// Adds `messages`, durably and all at once. Returns whether any of them was new; if not, nothing is
+    /// Adds `messages` that came by `log`, durably and all at once. A log is named by the offset of the lake that its
+    /// first record has: 0 unless another one was adopted. Returns whether any of them was new; if not, nothing is
     /// committed, and what is there already is durable.
     ///
     /// # Errors
     /// [`PublishError`]: some of them may not be in the table; add them again.
-    pub async fn add(&mut self, messages: &Messages) -> Result<bool, PublishError> {
-        let months = messages.by_month();
+    pub async fn add(&mut self, messages: &Messages, log: u64) -> Result<bool, PublishError> {
+        let months = messages.by_file(log);
         let mut attempt = 1;
         loop {
             let (commit, files) = match self.joined(&months).await {
@@ -171,15 +197,15 @@ impl MessagesTable {
     /// What has to be committed so that the newest state holds `months`, with the bytes of its files.
     async fn joined(
         &mut self,
-        months: &BTreeMap<String, Messages>,
+        months: &BTreeMap<FileOf, Messages>,
     ) -> Result<(Commit, Vec<(Path, Bytes)>), PublishError> {
         self.refresh().await?;
         let (mut commit, mut files) = (Commit::default(), Vec::new());
         let Some(state) = &self.state else {
             return Ok((commit, files));
         };
-        for (month, new) in months {
-            let of_month = state.files.values().filter(|file| file.month == *month);
+        for (of, new) in months {
+            let of_month = state.files.values().filter(|file| file.of == *of);
             let old: Vec<MessagesFile> = of_month.cloned().collect();
             let mut parts = Vec::with_capacity(old.len());
             for file in &old {
@@ -197,7 +223,7 @@ impl MessagesTable {
             let Some((messages, bytes)) = joined else {
                 continue;
             };
-            let data = new_data(month, state.version + 1, &messages, &bytes);
+            let data = new_data(of, state.version + 1, &messages, &bytes);
             files.push((self.table.place(&data.path), bytes));
             commit.add.push(data);
             commit.remove.extend(old.into_iter().map(|file| OldData {
@@ -289,13 +315,18 @@ fn join(
     Ok(Some((joined, bytes)))
 }
 
-fn new_data(month: &str, version: i64, messages: &Messages, bytes: &Bytes) -> NewData {
+fn new_data(of: &FileOf, version: i64, messages: &Messages, bytes: &Bytes) -> NewData {
     let id = content_id(&Sha256::digest(bytes).into());
     let days = || messages.iter().map(|(_, day, _)| day);
     let day = |day: Option<CivilDay>| day.map(|day| day.to_string()).unwrap_or_default();
     let (first, last) = (day(days().min()), day(days().max()));
+    let FileOf { month, log } = of;
+    let after = match log {
+        0 => String::new(),
+        log => format!("{AFTER}{log}"),
+    };
     NewData {
-        path: format!("{month}.{version:012}.{id}.parquet"),
+        path: format!("{month}{after}.{version:012}.{id}.parquet"),
         day: None,
         size: bytes.len() as u64,
         stats: format!(

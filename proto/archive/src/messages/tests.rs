@@ -58,9 +58,9 @@ async fn a_set_written_twice_changes_nothing_and_each_month_has_one_file() {
         ("g1", 7, "2026-12-01", (10, 12)),
         ("g2", 8, "2026-11-30", (1, 1)),
     ]);
-    assert!(table.add(&first).await.expect("added"));
+    assert!(table.add(&first, 0).await.expect("added"));
     assert_eq!(months(folder.path()), ["2026-11", "2026-12"]);
-    assert!(!table.add(&first).await.expect("nothing to add"));
+    assert!(!table.add(&first, 0).await.expect("nothing to add"));
     let version = |n: u32| {
         let entry = format!("east/messages/_delta_log/{n:020}.json");
         folder.path().join(entry).exists()
@@ -72,7 +72,7 @@ async fn a_set_written_twice_changes_nothing_and_each_month_has_one_file() {
         ("g1", 7, "2026-12-02", (16, 16)),
     ]);
     table.hurry();
-    assert!(table.add(&more).await.expect("added"));
+    assert!(table.add(&more, 0).await.expect("added"));
     assert_eq!(
         months(folder.path()),
         ["2026-11", "2026-12"],
@@ -85,7 +85,7 @@ async fn a_set_written_twice_changes_nothing_and_each_month_has_one_file() {
     let mut opened = lake.messages(&park());
     assert_eq!(opened.read().await.expect("readable"), all);
     assert_eq!(table.read().await.expect("readable"), all);
-    assert!(!opened.add(&all).await.expect("nothing to add"));
+    assert!(!opened.add(&all, 0).await.expect("nothing to add"));
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn writers_that_do_not_know_of_each_other_lose_nothing() {
     for n in 1..=6 {
         let some = messages(&[("g1", 7, "2026-11-22", (10 * n, 10 * n + 5))]);
         let table = if n % 2 == 0 { &mut old } else { &mut new };
-        assert!(table.add(&some).await.expect("added"));
+        assert!(table.add(&some, 0).await.expect("added"));
         all.join(&some);
     }
     assert_eq!(old.read().await.expect("readable"), all);
@@ -110,12 +110,12 @@ async fn a_late_number_stands_under_its_own_day() {
         ("g1", 7, "2026-11-22", (1, 9)),
         ("g1", 7, "2026-11-23", (11, 12)),
     ]);
-    assert!(table.add(&first).await.expect("added"));
+    assert!(table.add(&first, 0).await.expect("added"));
     let late = messages(&[
         ("g1", 7, "2025-01-31", (10, 10)),
         ("g1", 7, "2026-11-23", (9, 9)),
     ]);
-    assert!(table.add(&late).await.expect("added"));
+    assert!(table.add(&late, 0).await.expect("added"));
     let read = table.read().await.expect("readable");
     let days: Vec<String> = read
         .iter()
@@ -230,7 +230,7 @@ async fn the_log_stays_short_and_only_where_a_checkpoint_says_the_same() {
         let mut table = lake.messages(&park());
         for n in 1..=80u64 {
             let one = messages(&[("g1", 7, "2026-11-29", (n, n))]);
-            assert!(table.add(&one).await.expect("added"));
+            assert!(table.add(&one, 0).await.expect("added"));
             if damaged {
                 for name in log_names(folder.path()) {
                     if name.ends_with(".checkpoint.parquet") {
