@@ -2,6 +2,7 @@
 
 mod fold;
 mod log;
+mod park;
 mod query;
 mod rest;
 mod scorecard;
@@ -54,6 +55,10 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "query",
         run: query::intensity,
+    },
+    Case {
+        name: "park",
+        run: park::parks,
     },
     Case {
         name: "scorecard",

@@ -6,6 +6,7 @@
 mod cases;
 mod fixture;
 mod load;
+mod made;
 mod measure;
 
 use std::process::ExitCode;

@@ -1,0 +1,232 @@
+//! Questions about a whole park of hourly readings of eight meters an enterprise, to a `greenpark up` that is started
+//! anew for each: the first one, and the median of the next.
+//!
+//! `--park=150x2` names how many enterprises and years; it may be given more than once.
+
+#![expect(clippy::print_stdout, reason = "its output is what a bench is for")]
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use greenpark_archive::lake::Lake;
+use greenpark_model::reading::Kind;
+use greenpark_proto::query::v1::{
+    Days, GetIndicatorRequest, GetProgressRequest, ListIndicatorsRequest, Period,
+    indicators_client::IndicatorsClient, period,
+};
+use greenpark_tests_load::ports;
+use tokio::runtime::Runtime;
+use tonic::transport::Channel;
+
+use crate::made::{MadePark, enterprise};
+
+/// Questions after the first.
+const QUESTIONS: usize = 20;
+/// What is measured where nothing is named.
+const DEFAULT: &str = "50x2";
+/// Largest answer: a ranking of a thousand enterprises.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How long the process may take to answer at all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const METERS: [(&str, &str, Kind); 8] = [
+    ("main", "electricity", Kind::Register),
+    ("hall", "electricity", Kind::Register),
+    ("furnace", "natural_gas", Kind::Register),
+    ("boiler", "natural_gas", Kind::Register),
+    ("water", "fresh_water", Kind::Register),
+    ("cooling", "fresh_water", Kind::Register),
+    ("ash", "fly_ash.generated", Kind::Event),
+    ("ash-used", "fly_ash.utilized", Kind::Event),
+];
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+enum Ask {
+    Park,
+    Ranking,
+    Enterprise,
+    Day,
+    Month,
+    Progress,
+}
+
+const ASKS: [(&str, Ask); 6] = [
+    ("park's year", Ask::Park),
+    ("ranking", Ask::Ranking),
+    ("enterprise's year", Ask::Enterprise),
+    ("enterprise's day", Ask::Day),
+    ("park's month", Ask::Month),
+    ("progress", Ask::Progress),
+];
+
+/// The process that is asked; it ends with this.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Every park that is named, or one of fifty enterprises.
+pub(crate) fn parks(runtime: &Runtime) {
+    let named: Vec<String> = env::args()
+        .filter_map(|arg| Some(arg.strip_prefix("--park=")?.to_owned()))
+        .collect();
+    let named = if named.is_empty() {
+        vec![DEFAULT.to_owned()]
+    } else {
+        named
+    };
+    for name in named {
+        let size = name.split_once('x').and_then(|(enterprises, years)| {
+            Some((enterprises.parse().ok()?, years.parse().ok()?))
+        });
+        let (enterprises, years) = size.expect("--park=ENTERPRISESxYEARS");
+        park(runtime, (enterprises, years));
+    }
+}
+
+fn park(runtime: &Runtime, (enterprises, years): (usize, i16)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let all: Vec<i16> = (2020..2020 + years).collect();
+    let made = MadePark {
+        enterprises,
+        years: &all,
+        meters: &METERS,
+        a_day: 24,
+    };
+    let path = folder.path().join("lake");
+    fs::create_dir(&path).expect("a folder");
+    runtime.block_on(async {
+        let lake = Lake::open(path.to_str().expect("UTF-8")).await;
+        let lake = lake.expect("a lake");
+        made.register(&lake).await;
+        made.fill(&lake).await;
+    });
+    println!(
+        "{:<34} {:>12} {:>9} {:>14}",
+        format!("{enterprises} enterprises, {years} years"),
+        "first ms",
+        "next ms",
+        "RSS MiB"
+    );
+    for (name, ask) in ASKS {
+        runtime.block_on(measure(folder.path(), (name, ask), years));
+    }
+}
+
+async fn measure(folder: &Path, (name, ask): (&str, Ask), years: i16) {
+    let [mqtt, grpc] = ports::free::<2>();
+    let up = start(folder, mqtt, grpc);
+    let mut client = connect(grpc).await;
+    let mut took = Vec::new();
+    for _question in 0..=QUESTIONS {
+        let began = Instant::now();
+        put(&mut client, ask, years).await;
+        took.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    let first = took.remove(0);
+    took.sort_by(f64::total_cmp);
+    let median = took[took.len() / 2];
+    let rss = rss_mib(up.0.id());
+    println!("{name:<34} {first:>12.1} {median:>9.2} {rss:>14}");
+}
+
+fn start(folder: &Path, mqtt: SocketAddr, grpc: SocketAddr) -> Up {
+    let binary = env::current_exe()
+        .expect("a path")
+        .with_file_name("greenpark");
+    let child = Command::new(binary)
+        .arg("up")
+        .arg("--data")
+        .arg(folder)
+        .args(["--mqtt", &mqtt.to_string(), "--grpc", &grpc.to_string()])
+        .env("RUST_LOG", "error")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Up(child.expect("cargo build --release -p greenpark"))
+}
+
+async fn connect(grpc: SocketAddr) -> IndicatorsClient<Channel> {
+    let until = Instant::now() + PATIENCE;
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    loop {
+        tick.tick().await;
+        match IndicatorsClient::connect(format!("http://{grpc}")).await {
+            Ok(client) => return client.max_decoding_message_size(ANSWER_BYTES_MAX),
+            Err(error) if Instant::now() > until => panic!("{error}"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Asks, and holds that there is an answer.
+async fn put(client: &mut IndicatorsClient<Channel>, ask: Ask, years: i16) {
+    let year = 2020 + i32::from(years) - 1;
+    let period = |period| {
+        Some(Period {
+            period: Some(period),
+        })
+    };
+    let of_year = period(period::Period::Year(year));
+    let of = |name: &str, period: Option<Period>| GetIndicatorRequest {
+        name: name.to_owned(),
+        period,
+        ..Default::default()
+    };
+    let one = format!("parks/bench/enterprises/{}", enterprise(7));
+    let request = match ask {
+        Ask::Park => of("parks/bench", of_year),
+        Ask::Enterprise => of(&one, of_year),
+        Ask::Day => {
+            let day = format!("{year}-06-17");
+            let (first, last) = (day.clone(), day);
+            of(&one, period(period::Period::Days(Days { first, last })))
+        }
+        Ask::Month => of(
+            "parks/bench",
+            period(period::Period::Month(format!("{year}-06"))),
+        ),
+        Ask::Ranking => {
+            let request = ListIndicatorsRequest {
+                parent: "parks/bench".to_owned(),
+                period: of_year,
+                page_size: 1_000,
+                ..Default::default()
+            };
+            let ranked = client.list_energy_intensities(request).await;
+            let figures = ranked.expect("a ranking").into_inner().figures;
+            assert!(figures.iter().all(|figure| !figure.value.is_empty()));
+            return;
+        }
+        Ask::Progress => {
+            let request = GetProgressRequest {
+                name: "parks/bench".to_owned(),
+                year,
+                ..Default::default()
+            };
+            let progress = client.get_progress(request).await.expect("progress");
+            assert!(!progress.into_inner().targets.is_empty());
+            return;
+        }
+    };
+    let figure = client.get_energy_intensity(request).await;
+    let figure = figure.expect("a figure").into_inner();
+    assert!(!figure.components.is_empty(), "{figure:?}");
+}
+
+fn rss_mib(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kib.expect("a resident size") / 1024
+}

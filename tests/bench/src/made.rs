@@ -1,0 +1,187 @@
+//! A park that is made up: enterprises with the same meters, registered, declared for and sealed for whole years.
+
+use greenpark_archive::{
+    book::{Change, NewFile},
+    builder::RowsBuilder,
+    file::FileKind,
+    lake::Lake,
+    reference::ReferenceEntry,
+    rows::{Rows, SeriesKey},
+    totals::TotalsRow,
+};
+use greenpark_model::{
+    day::{CivilDay, DayRange, Instant},
+    fold::{Traits, fold_day},
+    id::{EnterpriseId, MeterId},
+    quantity::Quantity,
+    reading::{Flag, Kind, Series},
+};
+
+use crate::fixture::{NOW_MS, new_file, park};
+
+/// Seconds of a day.
+const DAY_S: i64 = 86_400;
+/// Days whose files are published at once.
+const DAYS_AT_ONCE: usize = 31;
+
+/// What every enterprise of the park has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MadePark<'a> {
+    pub(crate) enterprises: usize,
+    pub(crate) years: &'a [i16],
+    /// Each meter's name, quantity and kind.
+    pub(crate) meters: &'a [(&'a str, &'a str, Kind)],
+    /// Readings of each meter and day.
+    pub(crate) a_day: i64,
+}
+
+/// The name of the enterprise with this number.
+pub(crate) fn enterprise(n: usize) -> String {
+    format!("enterprise-{n:03}")
+}
+
+fn day(text: &str) -> CivilDay {
+    text.parse().expect("a day")
+}
+
+impl MadePark<'_> {
+    /// Registers the enterprises and the meters that count energy or water, and declares their value added.
+    pub(crate) async fn register(&self, lake: &Lake) {
+        let entries = (0..self.enterprises).flat_map(|n| self.entries(n));
+        let _version = lake
+            .reference()
+            .append(entries.collect())
+            .await
+            .expect("recorded");
+    }
+
+    fn entries(&self, n: usize) -> Vec<ReferenceEntry> {
+        let of_enterprise = format!("parks/bench/enterprises/{}", enterprise(n));
+        let entry = |kind: &str, subject: String, valid: (CivilDay, Option<CivilDay>), body| {
+            ReferenceEntry {
+                kind: kind.to_owned(),
+                subject,
+                valid_from: valid.0,
+                valid_to: valid.1,
+                recorded_at: Instant(NOW_MS - 1_000),
+                recorded_by: "bench".to_owned(),
+                evidence: "none".to_owned(),
+                body,
+            }
+        };
+        let always = (day("2018-01-01"), None);
+        let title = "{\"title\":\"\",\"industry\":\"C31\",\"above_designated_size\":true}";
+        let mut entries = vec![entry(
+            "enterprise",
+            of_enterprise.clone(),
+            always,
+            title.to_owned(),
+        )];
+        let registers = self
+            .meters
+            .iter()
+            .filter(|(.., kind)| *kind == Kind::Register);
+        for (meter, quantity, _) in registers {
+            let body = format!(
+                "{{\"title\":\"\",\"quantity\":\"{quantity}\",\"kind\":\"register\",\"interval_s\":{},\
+                 \"counted\":true}}",
+                DAY_S / self.a_day
+            );
+            entries.push(entry(
+                "meter",
+                format!("{of_enterprise}/meters/{meter}"),
+                always,
+                body,
+            ));
+        }
+        for &year in self.years {
+            let range = DayRange::year(year).expect("a year");
+            let body = format!(
+                "{{\"series\":\"value_added\",\"period\":\"{year}\",\"amount\":\"{}\",\
+                 \"price_base\":\"constant-2020\",\"final\":true}}",
+                1_000 + n
+            );
+            let whole = (range.first(), Some(range.last()));
+            entries.push(entry("statistic", of_enterprise.clone(), whole, body));
+        }
+        entries
+    }
+
+    /// Seals every day of every enterprise.
+    pub(crate) async fn fill(&self, lake: &Lake) {
+        for &year in self.years {
+            let mut book = lake.book(&park(), year).await.expect("a book");
+            let range = DayRange::year(year).expect("a year");
+            let days: Vec<CivilDay> = range.iter().collect();
+            for days in days.chunks(DAYS_AT_ONCE) {
+                let _published = book.publish(self.change(days)).await.expect("published");
+            }
+        }
+    }
+
+    fn change(&self, days: &[CivilDay]) -> Change {
+        let mut change = Change::default();
+        for &day in days {
+            for n in 0..self.enterprises {
+                let rows = self.rows(n, day);
+                let file = file(&enterprise(n), day, &rows);
+                change
+                    .totals
+                    .extend(totals(&rows, day, file.encoded.sha256));
+                change.add.push(file);
+            }
+        }
+        change
+    }
+
+    fn rows(&self, n: usize, day: CivilDay) -> Rows {
+        let mut builder = RowsBuilder::new();
+        for &(meter, quantity, kind) in self.meters {
+            let quantity: Quantity = quantity.parse().expect("a quantity");
+            let key = builder.key(&SeriesKey {
+                enterprise: EnterpriseId::new(&enterprise(n)).expect("an id"),
+                series: Series {
+                    meter: MeterId::new(meter).expect("an id"),
+                    quantity,
+                    kind,
+                },
+            });
+            for step in 0..self.a_day {
+                let since = i64::from(day.epoch_days()) * self.a_day + step;
+                let value = if kind == Kind::Register {
+                    since * 1_000_000
+                } else {
+                    1_000_000
+                };
+                let instant = day.start().0 + step * DAY_S * 1_000 / self.a_day;
+                builder.push(key, instant, value, Flag::Normal.code());
+            }
+        }
+        builder.finish().rows
+    }
+}
+
+fn file(enterprise: &str, day: CivilDay, rows: &Rows) -> NewFile {
+    let kind = FileKind::Sealed {
+        enterprise: EnterpriseId::new(enterprise).expect("an id"),
+        revision: 1,
+    };
+    new_file(rows, day, kind)
+}
+
+fn totals(rows: &Rows, day: CivilDay, sha256: [u8; 32]) -> Vec<TotalsRow> {
+    rows.spans()
+        .map(|(key, span)| TotalsRow {
+            enterprise: key.enterprise.clone(),
+            series: key.series.clone(),
+            day,
+            revision: 1,
+            sha256,
+            rules: Traits::default().rules(key.series.kind).into(),
+            fold: fold_day(key.series.kind, &Traits::default(), rows.columns(span)),
+            duplicates: 0,
+            conflicts: 0,
+            late: 0,
+        })
+        .collect()
+}
