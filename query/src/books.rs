@@ -7,18 +7,21 @@
 //! (modulus, rating, multiplier, changes) than the registry has now: each total says by which.
 
 mod assemble;
+mod day_set;
+mod gathered;
 mod late;
+mod load;
 mod open;
+mod packed;
 mod past;
 mod then;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::TryStreamExt as _;
-use greenpark_archive::{lake::Lake, rows::SeriesKey, snapshot::Snapshot};
+use greenpark_archive::{file::ReadingsFile, lake::Lake, rows::SeriesKey, snapshot::Snapshot};
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, Instant},
@@ -26,18 +29,20 @@ use greenpark_model::{
     id::{EnterpriseId, ParkId},
 };
 
+pub(crate) use day_set::DaySet;
+pub(crate) use gathered::{Gathered, third_quartile};
 use late::LateDay;
 pub(crate) use open::{hot_in_order, read_files};
+use packed::PackedDays;
 pub(crate) use then::Then;
 
 use crate::{
     cache::{self, Cache},
-    decode::{self, Total},
-    engine::{self, Engine, Work},
+    decode::Total,
+    engine::Engine,
     error::QueryError,
     metrics::Metrics,
     registry,
-    table::LakeTable,
 };
 
 /// The last reading of a series, where its rows were read.
@@ -48,11 +53,11 @@ pub(crate) struct Newest {
     pub(crate) flag: u8,
 }
 
-/// One series' days of one book, in order.
+/// One series' days of one book.
 #[derive(Debug, Clone)]
 pub(crate) struct SeriesDays {
     pub(crate) key: SeriesKey,
-    pub(crate) days: Vec<(CivilDay, DayFold)>,
+    pub(crate) days: PackedDays,
     /// Days with duplicates or conflicts, and how many of each.
     pub(crate) repeats: Vec<(CivilDay, u32, u32)>,
     /// Days with readings that came late.
@@ -65,6 +70,18 @@ pub(crate) struct SeriesDays {
     pub(crate) whole_days: u32,
     /// The most readings that a day has.
     pub(crate) most_readings: u32,
+    /// What the days of a series of amounts have.
+    pub(crate) amounts: Amounts,
+}
+
+/// What the days of a book have of a series of amounts, as far as it says that no day is far above the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Amounts {
+    pub(crate) largest: i128,
+    /// The third quartile of the days that have any; `None` where none has.
+    pub(crate) quartile: Option<i128>,
+    /// Whether an amount of a day is far above the others of that day.
+    pub(crate) peaks: bool,
 }
 
 /// The days of a book at one state.
@@ -114,15 +131,6 @@ struct OpenFold {
     newest: Option<Newest>,
 }
 
-/// A book that is being loaded.
-#[derive(Clone, Copy)]
-struct Load<'a> {
-    park: &'a ParkId,
-    snapshot: &'a Arc<Snapshot>,
-    totals: &'a [Total],
-    registry: &'a registry::Park,
-}
-
 /// One loads a book at a time; the others wait and find it loaded. There is a lock a book.
 type Locks = HashMap<(ParkId, i16), Arc<tokio::sync::Mutex<()>>>;
 
@@ -149,7 +157,15 @@ pub(crate) enum Folding {
 impl SeriesDays {
     /// The first and last day with a fold.
     pub(crate) fn span(&self) -> Option<(CivilDay, CivilDay)> {
-        Some((self.days.first()?.0, self.days.last()?.0))
+        self.days.span()
+    }
+
+    fn bytes(&self) -> usize {
+        let late: usize = self.late.iter().map(|of| of.bytes()).sum();
+        size_of::<Self>()
+            + self.days.bytes()
+            + self.repeats.len() * size_of::<(CivilDay, u32, u32)>()
+            + late
     }
 }
 
@@ -171,12 +187,9 @@ impl BookDays {
     }
 
     fn bytes(&self) -> usize {
-        let days: usize = self.series.iter().map(|s| s.days.len()).sum();
+        let series: usize = self.series.iter().map(SeriesDays::bytes).sum();
         let sealed: usize = self.sealed.values().map(Vec::len).sum();
-        self.snapshot.bytes()
-            + days * size_of::<(CivilDay, DayFold)>()
-            + self.series.len() * size_of::<SeriesDays>()
-            + sealed * size_of::<(CivilDay, u32)>()
+        self.snapshot.bytes() + series + sealed * size_of::<(CivilDay, u32)>()
     }
 }
 
@@ -238,13 +251,48 @@ impl Books {
         Ok(Some(book))
     }
 
+    /// The enterprises with readings in the book of `park` and `year`, as it is now or as it was.
+    pub(crate) async fn enterprises(
+        &self,
+        park: &ParkId,
+        year: i16,
+        registry: &registry::Park,
+        as_of: Option<Instant>,
+    ) -> Result<Arc<BTreeSet<EnterpriseId>>, QueryError> {
+        if as_of.is_none()
+            && let Some(snapshot) = self.lake.snapshot(park, year).await?
+        {
+            let key = cache::Key::Enterprises(park.clone(), year);
+            if let Some(cache::Entry::Enterprises(known, version)) = self.cache.get(&key)
+                && version == snapshot.readings_version
+            {
+                return Ok(known);
+            }
+            // The files of a book at rest say whose they are.
+            let sealed = snapshot.files.iter().map(ReadingsFile::sealed);
+            let sealed: Option<HashSet<_>> = sealed.map(|of| Some(of?.0)).collect();
+            if let Some(sealed) = sealed {
+                let known: BTreeSet<EnterpriseId> = sealed.into_iter().cloned().collect();
+                let bytes = known.len() * size_of::<EnterpriseId>();
+                let known = Arc::new(known);
+                let entry =
+                    cache::Entry::Enterprises(Arc::clone(&known), snapshot.readings_version);
+                self.cache.put(key, entry, bytes);
+                return Ok(known);
+            }
+        }
+        let book = self.days(park, year, registry, as_of).await?;
+        let known = book.iter().flat_map(|book| book.enterprises());
+        Ok(Arc::new(known.cloned().collect()))
+    }
+
     /// Takes note of what the registry and its entries take of the same memory.
     pub(crate) fn keep_registry(&self, bytes: usize) {
         self.cache.keep_elsewhere(bytes);
-        self.tell_cache();
+        self.set_cache_bytes();
     }
 
-    fn tell_cache(&self) {
+    fn set_cache_bytes(&self) {
         let bytes = i64::try_from(self.cache.bytes()).unwrap_or(i64::MAX);
         self.metrics.cache_bytes.set(bytes);
     }
@@ -253,7 +301,7 @@ impl Books {
         let bytes = book.bytes();
         self.cache
             .put(key, cache::Entry::Book(Arc::clone(book)), bytes);
-        self.tell_cache();
+        self.set_cache_bytes();
     }
 
     fn cached_book(
@@ -274,64 +322,5 @@ impl Books {
             registry.traits_digest,
         );
         (state == now).then_some(book)
-    }
-
-    async fn load(
-        &self,
-        park: &ParkId,
-        snapshot: &Arc<Snapshot>,
-        registry: &registry::Park,
-    ) -> Result<BookDays, QueryError> {
-        self.metrics.book_loaded.inc();
-        let totals = match self.folding {
-            Folding::Totals => self.totals(park, snapshot).await?,
-            Folding::Readings => Arc::default(),
-        };
-        let load = Load {
-            park,
-            snapshot,
-            totals: &totals.rows,
-            registry,
-        };
-        let sealed = assemble::Sealed::new(load);
-        let days = self.open_days(load, &sealed).await?;
-        Ok(assemble::join(load, &sealed, &days))
-    }
-
-    /// The rows of the totals table. They are kept apart from the joined days only while the book has hot
-    /// files: a book at rest is not joined again.
-    async fn totals(&self, park: &ParkId, snapshot: &Snapshot) -> Result<Arc<Totals>, QueryError> {
-        let key = cache::Key::Totals(park.clone(), snapshot.year);
-        if let Some(cache::Entry::Totals(totals)) = self.cache.get(&key)
-            && totals.version == snapshot.totals_version
-        {
-            return Ok(totals);
-        }
-        let mut rows = Vec::new();
-        if !snapshot.totals_files.is_empty() {
-            let table = LakeTable::totals(snapshot);
-            let session = self.engine.session(Work::Scan, [("totals", table)])?;
-            let sql = format!("SELECT {} FROM totals", decode::TOTALS_COLUMNS);
-            let mut batches = engine::stream(&session, &sql).await?;
-            while let Some(batch) = batches.try_next().await? {
-                decode::totals(&batch, &mut rows)?;
-            }
-        }
-        rows.sort_by(|a, b| (&a.key, a.day, a.revision).cmp(&(&b.key, b.day, b.revision)));
-        decode::add_repeats(&mut rows);
-        let totals = Arc::new(Totals {
-            version: snapshot.totals_version,
-            rows,
-        });
-        if snapshot
-            .files
-            .iter()
-            .any(greenpark_archive::file::ReadingsFile::is_hot)
-        {
-            let bytes = totals.rows.len() * size_of::<Total>();
-            self.cache
-                .put(key, cache::Entry::Totals(Arc::clone(&totals)), bytes);
-        }
-        Ok(totals)
     }
 }

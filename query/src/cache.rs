@@ -1,13 +1,13 @@
 //! What was folded, kept within a bound of bytes; what was not asked for longest goes first.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use greenpark_model::{
     day::{CivilDay, DayRange, Instant},
-    id::ParkId,
+    id::{EnterpriseId, ParkId},
 };
 
 use crate::books::{BookDays, DayFolds, Then, Totals};
@@ -25,6 +25,8 @@ pub(crate) enum Key {
     Totals(ParkId, i16),
     /// The folds of an open day.
     Day(ParkId, CivilDay),
+    /// The enterprises with readings in a book at rest.
+    Enterprises(ParkId, i16),
 }
 
 /// What.
@@ -33,6 +35,8 @@ pub(crate) enum Entry {
     Book(Arc<BookDays>),
     Totals(Arc<Totals>),
     Day(Arc<DayFolds>),
+    /// With the version of the readings that tell them.
+    Enterprises(Arc<BTreeSet<EnterpriseId>>, i64),
     /// With the digest of the traits that it was folded by.
     Then(Option<Arc<Then>>, u64),
 }

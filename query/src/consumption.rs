@@ -8,6 +8,8 @@
 //! where that book has too few, the whole nearest book before or after serves. A gap is therefore bridged however
 //! long it is, unless the series is missing from the whole of that neighbouring book.
 
+use std::cell::OnceCell;
+
 use greenpark_model::{
     compose::{Consumption, compose_daily, compose_like, neighbours},
     day::{CivilDay, DayRange},
@@ -17,10 +19,13 @@ use greenpark_model::{
 
 use crate::books::SeriesDays;
 
+/// Days around a range that are unpacked with it: nearly always more than decide what counts in it.
+const AROUND: i32 = 31;
+
 /// The consumption of one series in `range`; `parts` are its days by book, in order of the year.
 #[must_use]
 pub(crate) fn consume(parts: &[&SeriesDays], traits: &Traits, range: DayRange) -> Consumption {
-    let mut days: Vec<(CivilDay, DayFold)> = Vec::new();
+    let mut days: Vec<(CivilDay, DayFold)> = Vec::with_capacity(parts.len());
     let mut joined_days = 0;
     for part in parts {
         let Some((first, last)) = part.span() else {
@@ -38,13 +43,39 @@ pub(crate) fn consume(parts: &[&SeriesDays], traits: &Traits, range: DayRange) -
             days.push((first, part.whole.clone()));
             break;
         } else {
-            days.extend_from_slice(neighbours(traits, &part.days, range));
+            take_neighbours(part, traits, range, &mut days);
         }
     }
-    let runs = runs(parts);
+    // Few questions need like days: those that cut a gap of days, or an odd day.
+    let runs = OnceCell::new();
+    let runs = || runs.get_or_init(|| runs_of(parts)).as_slice();
     let mut consumption = compose_like(traits, range, &days, &LikeDays::new(&runs));
     consumption.days = consumption.days.saturating_add(joined_days);
     consumption
+}
+
+/// Adds the days of `part` that decide what counts in `range`.
+fn take_neighbours(
+    part: &SeriesDays,
+    traits: &Traits,
+    range: DayRange,
+    to: &mut Vec<(CivilDay, DayFold)>,
+) {
+    let around = DayRange::new(range.first().plus(-AROUND), range.last().plus(AROUND));
+    let near = part.days.near(around.unwrap_or(range));
+    let decide = neighbours(traits, &near, range);
+    let ends =
+        |days: &[(CivilDay, DayFold)]| days.first().zip(days.last()).map(|(a, b)| (a.0, b.0));
+    let (Some(decide_ends), Some(near_ends)) = (ends(decide), ends(&near)) else {
+        return to.extend_from_slice(neighbours(traits, &part.days.all(), range));
+    };
+    let span = part.span().unwrap_or(near_ends);
+    // Where they reach to the end of what was unpacked, more may decide.
+    let is_open = |end: CivilDay, near: CivilDay, last: CivilDay| end == near && near != last;
+    if is_open(decide_ends.0, near_ends.0, span.0) || is_open(decide_ends.1, near_ends.1, span.1) {
+        return to.extend_from_slice(neighbours(traits, &part.days.all(), range));
+    }
+    to.extend_from_slice(decide);
 }
 
 /// The same by day: only days with any.
@@ -54,16 +85,16 @@ pub(crate) fn consume_daily(
     traits: &Traits,
     range: DayRange,
 ) -> Vec<(CivilDay, Consumption)> {
-    let days: Vec<(CivilDay, DayFold)> =
-        parts.iter().flat_map(|p| p.days.iter().cloned()).collect();
-    let runs = runs(parts);
+    let runs = runs_of(parts);
+    let days = runs.concat();
+    let runs = || runs.as_slice();
     let like = LikeDays::new(&runs);
     compose_daily(traits, range, neighbours(traits, &days, range), &like)
 }
 
 /// All days of the books, for the like days of a gap.
-fn runs<'a>(parts: &[&'a SeriesDays]) -> Vec<&'a [(CivilDay, DayFold)]> {
-    parts.iter().map(|part| part.days.as_slice()).collect()
+fn runs_of(parts: &[&SeriesDays]) -> Vec<Vec<(CivilDay, DayFold)>> {
+    parts.iter().map(|part| part.days.all()).collect()
 }
 
 #[cfg(test)]
@@ -80,6 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::books::Gathered;
 
     /// The books of a counter that read `registers`, six hours apart from noon of 2020-12-30 on.
     fn books(traits: &Traits, registers: &[i64]) -> Vec<SeriesDays> {
@@ -107,10 +139,10 @@ mod tests {
                 kind: Kind::Register,
             },
         };
-        let mut books: Vec<(i16, SeriesDays)> = Vec::new();
+        let mut books: Vec<(i16, Gathered)> = Vec::new();
         for (day, instants, values) in days {
             if books.last().is_none_or(|(year, _)| *year != day.year()) {
-                books.push((day.year(), SeriesDays::new(&key)));
+                books.push((day.year(), Gathered::new(&key)));
             }
             let columns = DayColumns {
                 instants: &instants,
@@ -125,10 +157,8 @@ mod tests {
                 .1
                 .push(day, fold, 0, 0);
         }
-        for (_, book) in &mut books {
-            book.join(traits);
-        }
-        books.into_iter().map(|(_, book)| book).collect()
+        let books = books.into_iter();
+        books.map(|(_, book)| book.join(traits)).collect()
     }
 
     proptest! {
@@ -153,9 +183,10 @@ mod tests {
             let start: CivilDay = "2020-12-29".parse().expect("a day");
             let range = DayRange::new(start.plus(first), start.plus(first + length)).expect("in order");
             let parts: Vec<&SeriesDays> = books.iter().collect();
-            let days: Vec<_> = books.iter().flat_map(|b| b.days.iter().cloned()).collect();
+            let days: Vec<_> = books.iter().flat_map(|b| b.days.all()).collect();
             let whole = consume(&parts, &traits, range);
-            let runs = [days.as_slice()];
+            let runs = [days.clone()];
+            let runs = || runs.as_slice();
             let like = LikeDays::new(&runs);
             prop_assert_eq!(whole, compose_like(&traits, range, &days, &like));
             let daily: i128 =

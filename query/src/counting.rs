@@ -92,8 +92,7 @@ impl ParkDays {
                 .iter()
                 .filter(|(of, _)| of.key.series.kind == *kind);
             let in_year = of_kind.filter(|(_, in_year)| *in_year);
-            let read = in_year.flat_map(|(of, _)| &of.days);
-            *days = read.filter(|(_, fold)| fold.readings > 0).count();
+            *days = in_year.map(|(of, _)| of.whole_days as usize).sum();
         }
         heard.sort_by_key(|(kind, days)| (Reverse(*days), rank(*kind)));
         heard
@@ -130,21 +129,18 @@ impl ParkDays {
             let Some(registered) = registered.filter(|kind| *kind != series.kind) else {
                 continue;
             };
-            let read = || {
-                let days = parts.iter().flat_map(|of| &of.days);
-                days.filter(|(day, fold)| part.contains(*day) && fold.readings > 0)
+            let read = || parts.iter().flat_map(|of| of.days.read_in(part));
+            let ends = read().min().zip(read().max());
+            let days = ends.and_then(|(first, last)| DayRange::new(first, last));
+            let readings = || {
+                let days = parts.iter().flat_map(|of| of.days.near(part));
+                let within = days.filter(|(day, _)| part.contains(*day));
+                within.map(|(_, fold)| u64::from(fold.readings)).sum()
             };
-            let (first, last) = (
-                read().map(|(day, _)| *day).min(),
-                read().map(|(day, _)| *day).max(),
-            );
-            let days = first
-                .zip(last)
-                .and_then(|(first, last)| DayRange::new(first, last));
             found.extend(days.map(|days| OtherKind {
                 days,
                 registered,
-                readings: read().map(|(_, fold)| u64::from(fold.readings)).sum(),
+                readings: readings(),
             }));
         }
         found

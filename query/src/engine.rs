@@ -36,7 +36,7 @@ const SORTS_MAX: usize = 8;
 /// With less memory a sort cannot begin.
 pub(crate) const SORT_MEMORY_MIN: usize = 16 << 20;
 /// Bytes of a reading of an open day while it is read, merged and folded: its columns, and a copy of them.
-const READING_BYTES: usize = 64;
+pub(crate) const READING_BYTES: usize = 64;
 /// Bytes of a permit.
 const PERMIT_BYTES: usize = 1 << 16;
 /// How long a stream waits for room, which slow readers of others may hold for as long as a stream may take.

@@ -16,7 +16,7 @@ use greenpark_archive::{
 use greenpark_model::{
     amount::Sum,
     day::{CivilDay, DayRange},
-    fold::{Point, Traits},
+    fold::{DayFold, Point, Traits},
     id::EnterpriseId,
     reading::{Flag, Kind, Series},
 };
@@ -90,12 +90,13 @@ fn meter(
         return None;
     }
     let name = Name::Meter(park.park.clone(), enterprise.clone(), series.meter.clone()).to_string();
-    let within = || {
-        let all = parts.iter().flat_map(|part| &part.days);
-        all.filter(|(day, _)| range.contains(*day))
-    };
-    let first = within().find_map(|(_, fold)| fold.first);
-    let last = within().rev().find_map(|(_, fold)| fold.last);
+    let all = parts.iter().flat_map(|part| part.days.near(range));
+    let within: Vec<DayFold> = all
+        .filter(|(day, _)| range.contains(*day))
+        .map(|(_, fold)| fold)
+        .collect();
+    let first = within.iter().find_map(|fold| fold.first);
+    let last = within.iter().rev().find_map(|fold| fold.last);
     let unit = series.quantity.medium.unit().symbol();
     let reading = |point: Option<Point>| {
         let newest = point.map(|Point { instant, register }| Newest {

@@ -28,7 +28,7 @@ use rust_decimal::Decimal;
 use crate::{
     error::QueryError,
     figure::{denominator::Denominator, numerator::Numerator},
-    measure::{Measured, Question, measure},
+    measure::{Measured, Question},
     park_days::ParkDays,
 };
 
@@ -108,16 +108,21 @@ pub(crate) fn percent(part: Decimal, whole: Decimal) -> Result<Option<Decimal>, 
 fn together(question: &Question<'_>, population: &Population<'_>) -> Measured {
     let mut measured = Measured::default();
     for (park, enterprise, questions) in population.questions(question) {
+        // The usual case: a member counts throughout.
+        if let [question] = &questions[..] {
+            measured.add(&park.measured(question, enterprise));
+            continue;
+        }
         let mut of_member = Measured::default();
         for question in &questions {
-            of_member.add(measure(question, park, enterprise));
+            of_member.add(&park.measured(question, enterprise));
         }
         // One that was read in a run of its days was read.
         match of_member.is_known() {
             true => of_member.silent.clear(),
             false => of_member.silent.dedup(),
         }
-        measured.add(of_member);
+        measured.add(&of_member);
     }
     measured
 }

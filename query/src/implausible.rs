@@ -9,7 +9,10 @@ use greenpark_model::{
     reading::Kind,
 };
 
-use crate::{books::SeriesDays, consumption::consume};
+use crate::{
+    books::{SeriesDays, third_quartile},
+    consumption::consume,
+};
 
 /// Weeks on either side in which like days are looked for.
 const WEEKS: i32 = 8;
@@ -59,8 +62,10 @@ pub(crate) fn of(
             });
         }
     }
-    if matches!(kind, Kind::Interval | Kind::Event) {
-        let days: Vec<&(CivilDay, DayFold)> = parts.iter().flat_map(|part| &part.days).collect();
+    if matches!(kind, Kind::Interval | Kind::Event) && !is_calm(parts, times) {
+        let days: Vec<(CivilDay, DayFold)> =
+            parts.iter().flat_map(|part| part.days.all()).collect();
+        let days: Vec<&(CivilDay, DayFold)> = days.iter().collect();
         let calm = calm(&days, times);
         for (at, (day, _)) in days.iter().enumerate() {
             let unrated = traits.at(day.start()).bound_per_hour.is_none();
@@ -72,16 +77,20 @@ pub(crate) fn of(
     found
 }
 
+/// Whether no day of `parts` can be doubted, as their largest days and third quartiles tell: that of all days together
+/// is no less than the least of theirs.
+fn is_calm(parts: &[&SeriesDays], times: i128) -> bool {
+    let amounts = || parts.iter().map(|part| part.amounts);
+    let least = amounts().filter_map(|of| of.quartile).min().unwrap_or(0);
+    let calm = least.saturating_mul(times);
+    amounts().all(|of| !of.peaks && of.largest <= calm)
+}
+
 /// What no day is doubted up to: `times` the third quartile of all days that have any. A meter that runs for a season
 /// is far above the weeks beside it, and does what it does.
 fn calm(days: &[&(CivilDay, DayFold)], times: i128) -> i128 {
-    let amounts = days.iter().map(|(_, fold)| fold.within.0);
-    let mut amounts: Vec<i128> = amounts.filter(|amount| *amount > 0).collect();
-    let Some(last) = amounts.len().checked_sub(1) else {
-        return 0;
-    };
-    let (_, quartile, _) = amounts.select_nth_unstable(last * 3 / 4);
-    quartile.saturating_mul(times)
+    let quartile = third_quartile(days.iter().map(|(_, fold)| fold.within.0));
+    quartile.unwrap_or(0).saturating_mul(times)
 }
 
 /// A day, or its largest reading, that is far above those like it.

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use greenpark_archive::{rows::Rows, snapshot::Snapshot};
 use greenpark_model::{
     amount::Amount,
-    day::{CivilDay, Instant},
+    day::{CivilDay, DayRange, Instant},
     id::{EnterpriseId, ParkId},
     reading::{Flag, Kind, Series},
 };
@@ -120,11 +120,13 @@ fn find<'a>(book: &'a BookDays, place: &MeterPlace) -> Option<(&'a SeriesDays, F
         .of(enterprise)
         .iter()
         .filter(|days| days.key.series.meter == *meter && days.key.series.quantity == *quantity);
-    let days = of_meter.max_by_key(|days| days.days.last().map(|(day, _)| *day))?;
-    let (day, fold) = days.days.last()?;
+    let days = of_meter.max_by_key(|days| days.span().map(|(_, last)| last))?;
+    let (_, day) = days.span()?;
     if let Some(newest) = days.newest {
         return Some((days, Found::Known(newest)));
     }
+    let last = days.days.near(DayRange::new(day, day)?);
+    let (_, fold) = last.last()?;
     let outcomes = fold.outcomes;
     let levels = matches!(
         days.key.series.kind,
@@ -142,7 +144,7 @@ fn find<'a>(book: &'a BookDays, place: &MeterPlace) -> Option<(&'a SeriesDays, F
             };
             Some((days, Found::Known(newest)))
         }
-        None => Some((days, Found::On(&book.snapshot, *day))),
+        None => Some((days, Found::On(&book.snapshot, day))),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What enterprises consumed in a range, by quantity and factors, with how much of it is certain. Pure.
 
 mod completeness;
-mod day_set;
 mod doubts;
 mod factors;
+mod memo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +38,7 @@ use crate::{
 
 pub(crate) use completeness::Completeness;
 pub(crate) use factors::{By, Coal};
+pub(crate) use memo::Memo;
 
 /// The data that factors and categories are taken from.
 #[derive(Debug, Clone, Copy)]
@@ -189,11 +190,7 @@ impl Question<'_> {
 }
 
 /// Measures `enterprise` of `park`.
-pub(crate) fn measure(
-    question: &Question<'_>,
-    park: &ParkDays,
-    enterprise: &EnterpriseId,
-) -> Measured {
+fn measure(question: &Question<'_>, park: &ParkDays, enterprise: &EnterpriseId) -> Measured {
     let mut measured = Measured::default();
     let today = question.now.day();
     let known = park.series(enterprise);
@@ -232,7 +229,7 @@ pub(crate) fn measure(
     if !measured.is_known() {
         measured.silent.push(name);
     }
-    measured.expect(question, park, enterprise);
+    measured.expect(question, (park, enterprise), &known);
     let range = question.range;
     let hot = park
         .books()
@@ -256,11 +253,8 @@ fn missing_days(
 ) -> i32 {
     let known_in = |range: DayRange| {
         if !matches!(kind, Kind::Register | Kind::DailyCounter) {
-            let days = parts.iter().map(|part| {
-                let until = |day| part.days.partition_point(|(of, _)| *of < day);
-                until(range.last().next()) - until(range.first())
-            });
-            return i32::try_from(days.sum::<usize>()).unwrap_or(i32::MAX);
+            let days = parts.iter().map(|part| part.days.count_of(range));
+            return i32::try_from(days.sum::<u32>()).unwrap_or(i32::MAX);
         }
         let spans = || parts.iter().filter_map(|part| part.span());
         let first = spans().map(|(first, _)| first).min();
@@ -401,8 +395,12 @@ impl Measured {
     }
 
     /// Counts the readings that the registered meters should have given until now.
-    fn expect(&mut self, question: &Question<'_>, park: &ParkDays, of: &EnterpriseId) {
-        let known = park.series(of);
+    fn expect(
+        &mut self,
+        question: &Question<'_>,
+        (park, of): (&ParkDays, &EnterpriseId),
+        known: &BTreeMap<&Metered, Vec<&SeriesDays>>,
+    ) {
         let meters = park.registry.meters.of(of);
         let meters = meters.filter(|(key, _)| question.concerns(key.quantity));
         for (key, meter) in meters {
@@ -437,9 +435,9 @@ impl Measured {
     }
 
     /// Adds what others consumed.
-    pub(crate) fn add(&mut self, other: Self) {
-        for (key, part) in other.parts {
-            let sum = self.parts.entry(key).or_default();
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (key, part) in &other.parts {
+            let sum = self.parts.entry(key.clone()).or_default();
             sum.amount += part.amount;
             sum.estimated += part.estimated;
             sum.counted += part.counted;
@@ -448,16 +446,18 @@ impl Measured {
             sum.counted_manual += part.counted_manual;
             sum.counted_unregistered += part.counted_unregistered;
         }
-        self.without_factor.extend(other.without_factor);
-        self.unregistered.extend(other.unregistered);
-        self.unsourced.extend(other.unsourced);
-        self.both_sides.extend(other.both_sides);
-        self.side_undeclared.extend(other.side_undeclared);
-        self.side_unmetered.extend(other.side_unmetered);
-        self.kind_conflict.extend(other.kind_conflict);
-        self.other_kind.extend(other.other_kind);
-        self.silent.extend(other.silent);
-        self.corrections.extend(other.corrections);
+        self.without_factor
+            .extend(other.without_factor.iter().copied());
+        self.unregistered.extend(other.unregistered.iter().cloned());
+        self.unsourced.extend(other.unsourced.iter().cloned());
+        self.both_sides.extend(other.both_sides.clone());
+        self.side_undeclared.extend(other.side_undeclared.clone());
+        self.side_unmetered.extend(other.side_unmetered.clone());
+        self.kind_conflict
+            .extend(other.kind_conflict.iter().cloned());
+        self.other_kind.extend(other.other_kind.iter().cloned());
+        self.silent.extend(other.silent.iter().cloned());
+        self.corrections.extend(other.corrections.iter().cloned());
         self.due_days += other.due_days;
         self.missing_days += other.missing_days;
         self.outcomes = self.outcomes.plus(other.outcomes);
@@ -467,8 +467,8 @@ impl Measured {
         self.meter_days += other.meter_days;
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
-        self.open.extend(other.open);
-        self.completeness_due.add(other.completeness_due);
-        self.implausible.extend(other.implausible);
+        self.open.extend(other.open.iter().copied());
+        self.completeness_due.add(&other.completeness_due);
+        self.implausible.extend(other.implausible.iter().cloned());
     }
 }

@@ -19,6 +19,7 @@ use greenpark_model::{
 use crate::{
     books::{BookDays, Books, SeriesDays, Then},
     error::QueryError,
+    measure::Memo,
     registry::{self, Registry},
     scope::Scope,
 };
@@ -37,6 +38,7 @@ pub(crate) struct ParkDays {
     /// Those that were others when a period was final.
     then: Vec<Arc<Then>>,
     scope: Scope,
+    pub(crate) memo: Memo,
 }
 
 impl ParkDays {
@@ -92,6 +94,7 @@ impl ParkDays {
             books: loaded,
             then: Vec::new(),
             scope: scope.clone(),
+            memo: Memo::default(),
         })
     }
 
@@ -132,17 +135,11 @@ impl ParkDays {
     /// Permitted enterprises with readings on a day of `range`.
     pub(crate) fn with_readings_in(&self, range: DayRange) -> BTreeSet<EnterpriseId> {
         let all = self.books.iter().flat_map(|book| &book.series);
-        all.filter(|series| {
-            let from = series.days.partition_point(|(day, _)| *day < range.first());
-            series
-                .days
-                .get(from)
-                .is_some_and(|(day, _)| *day <= range.last())
-        })
-        .map(|series| &series.key.enterprise)
-        .filter(|e| self.scope.permits(&self.park, e))
-        .cloned()
-        .collect()
+        all.filter(|series| series.days.count_of(range) > 0)
+            .map(|series| &series.key.enterprise)
+            .filter(|e| self.scope.permits(&self.park, e))
+            .cloned()
+            .collect()
     }
 
     /// Whether the scope permits `enterprise`.

@@ -191,8 +191,8 @@ fn was_there(park: &ParkDays, enterprise: &EnterpriseId, range: DayRange) -> boo
     };
     let read = || {
         let series = park.series(enterprise);
-        let mut days = series.values().flatten().flat_map(|part| &part.days);
-        days.any(|(day, _)| range.contains(*day))
+        let mut parts = series.values().flatten();
+        parts.any(|part| part.days.count_of(range) > 0)
     };
     registered || declared() || read()
 }

@@ -188,7 +188,7 @@ impl<'a> Subject<'a> {
 
     /// Readings, and those that say nothing.
     fn count_readings(&self, series: &Series, parts: &[&SeriesDays], tally: &mut Tally) {
-        let days = parts.iter().flat_map(|part| &part.days);
+        let days = parts.iter().flat_map(|part| part.days.near(self.range));
         for (_, fold) in days.filter(|(day, _)| self.range.contains(*day)) {
             tally.received += u64::from(fold.readings);
         }
@@ -231,11 +231,13 @@ impl<'a> Subject<'a> {
                 };
                 let parts = known.get(&series).map_or(&[][..], Vec::as_slice);
                 let a_day = u64::from(86_400 / body.interval_s.min(86_400));
-                for day in part.iter() {
-                    due.insert(day);
-                    tally.expected += a_day;
-                    tally.complete += u64::from(readings_on(parts, day)).min(a_day);
-                }
+                due.extend(part.iter());
+                tally.expected += a_day * u64::from(part.days().unsigned_abs());
+                // A day is in one book.
+                let days = parts.iter().flat_map(|of| of.days.near(part));
+                let within = days.filter(|(day, _)| part.contains(*day));
+                let complete = within.map(|(_, fold)| u64::from(fold.readings).min(a_day));
+                tally.complete += complete.sum::<u64>();
             }
         }
     }
@@ -351,14 +353,6 @@ impl<'a> Subject<'a> {
 fn off(one: Sum, other: Sum) -> Option<Decimal> {
     let difference = (one - other).decimal().ok()?.abs();
     difference.checked_div(other.decimal().ok()?.abs())
-}
-
-fn readings_on(parts: &[&SeriesDays], day: CivilDay) -> u32 {
-    let on = |part: &&SeriesDays| {
-        let at = part.days.binary_search_by_key(&day, |(of, _)| *of).ok()?;
-        Some(part.days[at].1.readings)
-    };
-    parts.iter().filter_map(on).sum()
 }
 
 #[cfg(test)]

@@ -243,7 +243,7 @@ fn each_piece(
         }
     }
     let explanation = explain(&life);
-    let mut usual = Usual::new(traits, days, like);
+    let mut usual = Usual::new(traits, days, *like);
     let account = Account::new(&life, &explanation, |leap| usual.is_beyond(leap));
     account.pieces.into_iter().for_each(take);
 }

@@ -9,6 +9,8 @@
 //!
 //! The parts of a gap are differences of one cumulated share of it, so they sum to it exactly.
 
+use std::fmt;
+
 use crate::{
     amount::Sum,
     day::{CivilDay, Instant},
@@ -20,20 +22,35 @@ const DAY_MS: i128 = 86_400_000;
 /// Bits that a weight may have, so that a sum times a weight fits an i128.
 const WEIGHT_BITS: u32 = 44;
 
+/// Runs of days of one counter, each sorted by day.
+type Runs<'a> = &'a [Vec<(CivilDay, DayFold)>];
+
 /// The days of one counter, in order: where like days are looked for.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LikeDays<'a>(&'a [&'a [(CivilDay, DayFold)]]);
+#[derive(Clone, Copy)]
+pub struct LikeDays<'a>(&'a dyn Fn() -> Runs<'a>);
+
+impl fmt::Debug for LikeDays<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LikeDays").finish_non_exhaustive()
+    }
+}
+
+impl Default for LikeDays<'_> {
+    fn default() -> Self {
+        Self(&|| &[])
+    }
+}
 
 impl<'a> LikeDays<'a> {
-    /// Looks in these runs of days, each sorted by day.
+    /// Looks in the runs of days that `runs` gives, where one is needed at all: few questions need it.
     #[must_use]
-    pub const fn new(runs: &'a [&'a [(CivilDay, DayFold)]]) -> Self {
+    pub const fn new(runs: &'a dyn Fn() -> Runs<'a>) -> Self {
         Self(runs)
     }
 
     /// Where like days are looked for.
-    pub(crate) const fn runs(&self) -> &'a [&'a [(CivilDay, DayFold)]] {
-        self.0
+    pub(crate) fn runs(&self) -> Runs<'a> {
+        (self.0)()
     }
 
     /// Which share of a gap from `from` to `to` had been consumed at `at`, as a part and a whole; `None` where
@@ -86,7 +103,7 @@ impl<'a> LikeDays<'a> {
 
     /// What `day` consumed in a whole day at its own pace, if its registers span nearly all of it.
     fn measured(&self, day: CivilDay) -> Option<i128> {
-        let fold = self.0.iter().find_map(|run| {
+        let fold = self.runs().iter().find_map(|run| {
             let at = run.binary_search_by_key(&day, |(of, _)| *of).ok()?;
             Some(&run[at].1)
         })?;
@@ -149,7 +166,8 @@ mod tests {
 
     fn of_day(days: &[(CivilDay, DayFold)], of: &str) -> i128 {
         let range = DayRange::new(day(of), day(of)).expect("in order");
-        let runs = [days];
+        let runs = [days.to_vec()];
+        let runs = || runs.as_slice();
         compose_like(&Traits::default(), range, days, &LikeDays::new(&runs))
             .amount
             .0
@@ -170,7 +188,8 @@ mod tests {
         assert!(evenly > 4 * amounts[1], "{evenly}");
         let whole = DayRange::new(days[0].0, days[days.len() - 1].0).expect("in order");
         let total = compose(&Traits::default(), whole, &days).amount;
-        let runs = [days.as_slice()];
+        let runs = [days.clone()];
+        let runs = || runs.as_slice();
         let daily = compose_daily(&Traits::default(), whole, &days, &LikeDays::new(&runs));
         let sum: Sum = daily
             .iter()
@@ -196,7 +215,8 @@ mod tests {
                 });
             }
         }
-        let runs = [days.as_slice()];
+        let runs = [days.clone()];
+        let runs = || runs.as_slice();
         let like = LikeDays::new(&runs);
         let (from, to) = (day("2026-03-20").start(), day("2026-03-23").end());
         assert_eq!(like.share(from, to, to), None);
@@ -224,7 +244,8 @@ mod tests {
                 }
             }
             let range = DayRange::new(first, first.plus(39)).expect("in order");
-            let runs = [days.as_slice()];
+            let runs = [days.clone()];
+            let runs = || runs.as_slice();
             let like = LikeDays::new(&runs);
             let total = compose(&Traits::default(), range, &days).amount;
             let parts = range.cut([first.plus(cut)]);

@@ -27,19 +27,19 @@ struct Year {
 }
 
 /// What a meter did in each year, found when it is asked for.
-pub(crate) struct Usual<'a> {
+pub(crate) struct Usual<'a, 'l> {
     traits: &'a Traits,
     days: &'a [(CivilDay, DayFold)],
-    like: &'a LikeDays<'a>,
+    like: LikeDays<'l>,
     years: BTreeMap<i16, Year>,
 }
 
-impl<'a> Usual<'a> {
+impl<'a, 'l> Usual<'a, 'l> {
     /// Looks at the days that serve as like days, or at `days` where there are none.
     pub(crate) const fn new(
         traits: &'a Traits,
         days: &'a [(CivilDay, DayFold)],
-        like: &'a LikeDays<'a>,
+        like: LikeDays<'l>,
     ) -> Self {
         Self {
             traits,

@@ -6,18 +6,10 @@ use std::{
 };
 
 use greenpark_archive::{file::ReadingsFile, rows::SeriesKey, snapshot::Snapshot};
-use greenpark_model::{
-    compose,
-    day::CivilDay,
-    fold::{DayFold, Traits},
-    id::EnterpriseId,
-    reading::Kind,
-};
+use greenpark_model::{day::CivilDay, id::EnterpriseId};
 
-use crate::{
-    books::{BookDays, DayFolds, Load, OpenFold, SeriesDays},
-    decode::Total,
-};
+use super::{BookDays, DayFolds, Gathered, SeriesDays, load::Load};
+use crate::{decode::Total, registry};
 
 /// Whether the totals of a sealed day count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,18 +34,11 @@ struct SealedDay<'a> {
 pub(super) struct Sealed<'a> {
     /// In order of the day.
     days: HashMap<&'a EnterpriseId, Vec<SealedDay<'a>>>,
-    /// Sealed days that must be folded from their rows.
-    unfolded: BTreeMap<CivilDay, BTreeSet<&'a EnterpriseId>>,
 }
 
 impl<'a> Sealed<'a> {
-    pub(super) fn new(load: Load<'a>) -> Self {
-        let Load {
-            snapshot,
-            totals,
-            registry,
-            ..
-        } = load;
+    /// Those of `snapshot`, none of which has totals yet.
+    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
         let mut days: HashMap<&EnterpriseId, Vec<SealedDay<'_>>> = HashMap::new();
         for file in &snapshot.files {
             if let Some((enterprise, revision)) = file.sealed() {
@@ -66,9 +51,14 @@ impl<'a> Sealed<'a> {
                 days.entry(enterprise).or_default().push(sealed);
             }
         }
+        Self { days }
+    }
+
+    /// Takes what the totals of some enterprises tell; they are sorted by key.
+    pub(super) fn take(&mut self, totals: &[Total], registry: &registry::Park) {
         for of_series in totals.chunk_by(|a, b| a.key == b.key) {
             let key = &of_series[0].key;
-            let Some(sealed) = days.get_mut(&key.enterprise) else {
+            let Some(sealed) = self.days.get_mut(&key.enterprise) else {
                 continue;
             };
             let traits = registry.meters.traits(&key.enterprise, &key.series);
@@ -95,13 +85,30 @@ impl<'a> Sealed<'a> {
                 }
             }
         }
+    }
+
+    /// The enterprises with sealed days, in order.
+    pub(super) fn enterprises(&self) -> Vec<&'a EnterpriseId> {
+        let mut all: Vec<&EnterpriseId> = self.days.keys().copied().collect();
+        all.sort();
+        all
+    }
+
+    /// Whether totals tell every sealed day of `enterprise`.
+    pub(super) fn is_told(&self, enterprise: &EnterpriseId) -> bool {
+        let mut days = self.days.get(enterprise).into_iter().flatten();
+        days.all(|sealed| sealed.folded == Folded::Yes)
+    }
+
+    /// Sealed days that must be folded from their rows, and whose.
+    pub(super) fn unfolded(&self) -> BTreeMap<CivilDay, BTreeSet<&'a EnterpriseId>> {
         let mut unfolded: BTreeMap<CivilDay, BTreeSet<&EnterpriseId>> = BTreeMap::new();
-        for (&enterprise, sealed) in &days {
+        for (&enterprise, sealed) in &self.days {
             for sealed in sealed.iter().filter(|sealed| sealed.folded != Folded::Yes) {
                 unfolded.entry(sealed.day).or_default().insert(enterprise);
             }
         }
-        Self { days, unfolded }
+        unfolded
     }
 
     fn find(&self, enterprise: &EnterpriseId, day: CivilDay) -> Option<&SealedDay<'a>> {
@@ -124,84 +131,72 @@ impl<'a> Sealed<'a> {
         let sealed = self.find(&total.key.enterprise, total.day);
         sealed.is_some_and(|sealed| sealed.revision == total.revision)
     }
-
-    /// The enterprises of `day` whose sealed rows must be folded.
-    pub(super) fn unfolded(&self, day: CivilDay) -> impl Iterator<Item = &'a EnterpriseId> {
-        self.unfolded.get(&day).into_iter().flatten().copied()
-    }
-
-    /// Days on which any must be.
-    pub(super) fn unfolded_days(&self) -> impl Iterator<Item = CivilDay> {
-        self.unfolded.keys().copied()
-    }
 }
 
-/// Joins what counts of `totals` with the days that were read.
+/// Joins what counts of `totals` with the days that were read; the series in order.
 pub(super) fn join(
     load: Load<'_>,
     sealed: &Sealed<'_>,
-    days: &[(CivilDay, Arc<DayFolds>)],
-) -> BookDays {
-    let Load {
-        snapshot,
-        totals,
-        registry,
-        ..
-    } = load;
+    (totals, days): (&[Total], &[(CivilDay, Arc<DayFolds>)]),
+) -> Vec<SeriesDays> {
     let read: BTreeMap<CivilDay, &DayFolds> = days
         .iter()
         .map(|(day, folds)| (*day, folds.as_ref()))
         .collect();
-    let mut series: BTreeMap<&SeriesKey, SeriesDays> = BTreeMap::new();
+    let mut series: BTreeMap<&SeriesKey, Gathered> = BTreeMap::new();
     for of_series in totals.chunk_by(|a, b| a.key == b.key) {
         let key = &of_series[0].key;
         let was_read = |day: &CivilDay| {
             read.get(day)
                 .is_some_and(|folds| folds.read.contains(&key.enterprise))
         };
-        let mut joined = SeriesDays::new(key);
-        joined.days.reserve_exact(of_series.len());
+        let mut gathered = Gathered::new(key);
+        gathered.days.reserve_exact(of_series.len());
         for total in of_series
             .iter()
             .filter(|t| sealed.counts(t) && !was_read(&t.day))
         {
-            joined.push_total(total);
+            gathered.push_total(total);
         }
-        if !joined.days.is_empty() {
-            series.insert(key, joined);
+        if !gathered.days.is_empty() {
+            series.insert(key, gathered);
         }
     }
     for (day, folds) in days {
         for open in &folds.folds {
             let entry = series
                 .entry(&open.key)
-                .or_insert_with(|| SeriesDays::new(&open.key));
+                .or_insert_with(|| Gathered::new(&open.key));
             entry.push_open(*day, open);
         }
     }
+    let meters = &load.registry.meters;
+    let series = series.into_values().map(|mut gathered| {
+        gathered.settle();
+        let traits = meters.traits(&gathered.key.enterprise, &gathered.key.series);
+        gathered.join(&traits)
+    });
+    series.collect()
+}
+
+/// The book of `series`, some of whose days were read.
+pub(super) fn book(
+    load: Load<'_>,
+    series: Vec<SeriesDays>,
+    days: &[(CivilDay, Arc<DayFolds>)],
+) -> BookDays {
     let mut open: BTreeMap<EnterpriseId, BTreeSet<CivilDay>> = BTreeMap::new();
     for (day, folds) in days {
         for enterprise in &folds.hot {
             open.entry(enterprise.clone()).or_default().insert(*day);
         }
     }
-    let series = series
-        .into_values()
-        .map(|mut days| {
-            days.settle();
-            let traits = registry
-                .meters
-                .traits(&days.key.enterprise, &days.key.series);
-            days.join(&traits);
-            days
-        })
-        .collect();
     BookDays {
-        snapshot: Arc::clone(snapshot),
-        traits_digest: registry.traits_digest,
+        snapshot: Arc::clone(load.snapshot),
+        traits_digest: load.registry.traits_digest,
         series,
         open,
-        sealed: sealed_days(snapshot),
+        sealed: sealed_days(load.snapshot),
         lost: BTreeSet::new(),
     }
 }
@@ -217,71 +212,4 @@ fn sealed_days(snapshot: &Snapshot) -> BTreeMap<EnterpriseId, Vec<(CivilDay, u32
         }
     }
     sealed
-}
-
-impl SeriesDays {
-    pub(crate) fn new(key: &SeriesKey) -> Self {
-        Self {
-            key: key.clone(),
-            days: Vec::new(),
-            repeats: Vec::new(),
-            late: Vec::new(),
-            newest: None,
-            whole: DayFold::default(),
-            whole_days: 0,
-            most_readings: 0,
-        }
-    }
-
-    pub(crate) fn push(&mut self, day: CivilDay, fold: DayFold, duplicates: u32, conflicts: u32) {
-        self.days.push((day, fold));
-        if duplicates > 0 || conflicts > 0 {
-            self.repeats.push((day, duplicates, conflicts));
-        }
-    }
-
-    fn push_open(&mut self, day: CivilDay, open: &OpenFold) {
-        self.push(day, open.fold.clone(), open.duplicates, open.conflicts);
-        self.late.extend(open.late.clone());
-        self.newest = open.newest;
-    }
-
-    fn push_total(&mut self, total: &Total) {
-        self.push(
-            total.day,
-            total.fold.clone(),
-            total.duplicates,
-            total.conflicts,
-        );
-    }
-
-    /// Sorts what was pushed. A day stands once, unless totals were published twice for one revision;
-    /// they are equal then.
-    fn settle(&mut self) {
-        if !self.days.is_sorted_by(|a, b| a.0 < b.0) {
-            // The newest reading is known only if the last day was among those read.
-            let last_read = self.days.last().map(|(day, _)| *day);
-            self.days.sort_by_key(|(day, _)| *day);
-            self.days.dedup_by_key(|(day, _)| *day);
-            self.repeats.sort_by_key(|(day, ..)| *day);
-            self.repeats.dedup_by_key(|(day, ..)| *day);
-            self.late.sort_by_key(|of| of.day);
-            self.late.dedup_by_key(|of| of.day);
-            if self.days.last().map(|(day, _)| *day) != last_read {
-                self.newest = None;
-            }
-        }
-    }
-
-    /// Joins the days into one fold, which serves wherever a range holds all of them.
-    pub(crate) fn join(&mut self, traits: &Traits) {
-        if self.key.series.kind == Kind::Gauge {
-            return;
-        }
-        self.whole = compose::join(traits, self.days.iter().map(|(_, fold)| fold));
-        let read = self.days.iter().filter(|(_, fold)| fold.readings > 0);
-        self.whole_days = u32::try_from(read.count()).unwrap_or(u32::MAX);
-        let readings = self.days.iter().map(|(_, fold)| fold.readings);
-        self.most_readings = readings.max().unwrap_or(0);
-    }
 }

@@ -14,8 +14,8 @@ use greenpark_model::{
     fold::{DayFold, Traits, fold_day},
 };
 
-use super::{BookDays, SeriesDays};
-use crate::registry;
+use super::{BookDays, Gathered, SeriesDays};
+use crate::{engine::READING_BYTES, registry};
 
 /// One series' day with readings that came late.
 #[derive(Debug)]
@@ -41,6 +41,11 @@ impl LateDay {
             traits: traits.clone(),
             rows: select(key, rows, span, |_| true),
         }))
+    }
+
+    /// The memory that it takes, roughly: an instant, a value and marks of each reading.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.rows.len() * READING_BYTES
     }
 
     /// The late readings that were received after `since` and count.
@@ -91,13 +96,19 @@ impl BookDays {
     /// The book as it would be without them.
     pub(crate) fn before(&self, since: Instant, registry: &registry::Park) -> Self {
         let series = self.series.iter().map(|days| {
-            let mut days = days.clone();
-            if days.leave_out(since) {
-                let (enterprise, series) = (&days.key.enterprise, &days.key.series);
-                let traits = registry.meters.traits(enterprise, series);
-                days.join(&traits);
+            let came = |of: &Arc<LateDay>| of.after(since).next().is_some();
+            if !days.late.iter().any(came) {
+                let late = Vec::new();
+                return SeriesDays {
+                    late,
+                    ..days.clone()
+                };
             }
-            days
+            let mut days = days.gathered();
+            days.leave_out(since);
+            let (enterprise, series) = (&days.key.enterprise, &days.key.series);
+            let traits = registry.meters.traits(enterprise, series);
+            days.join(&traits)
         });
         Self {
             snapshot: Arc::clone(&self.snapshot),
@@ -110,13 +121,11 @@ impl BookDays {
     }
 }
 
-impl SeriesDays {
-    /// Folds days without what was received after `since`; whether there was any.
-    fn leave_out(&mut self, since: Instant) -> bool {
+impl Gathered {
+    /// Folds days without what was received after `since`.
+    fn leave_out(&mut self, since: Instant) {
         let late = std::mem::take(&mut self.late);
-        let mut left_out = false;
         for of in late.iter().filter(|of| of.after(since).next().is_some()) {
-            left_out = true;
             let place = self.days.binary_search_by_key(&of.day, |(day, _)| *day);
             match (place, of.before(since)) {
                 (Ok(place), Some(fold)) => self.days[place].1 = fold,
@@ -126,7 +135,6 @@ impl SeriesDays {
                 (Err(_), _) => {}
             }
         }
-        left_out
     }
 }
 

@@ -20,7 +20,7 @@ use greenpark_model::{
 };
 
 use crate::{
-    books::{Books, DayFolds, LateDay, Load, Newest, OpenFold, assemble::Sealed},
+    books::{Books, DayFolds, LateDay, Newest, OpenFold, assemble::Sealed, load::Load},
     cache,
     decode::{FileRows, READINGS_COLUMNS, Total},
     engine::{self, Engine, Work},
@@ -81,6 +81,7 @@ impl Books {
     pub(super) async fn open_days(
         &self,
         load: Load<'_>,
+        totals: &[Total],
         sealed: &Sealed<'_>,
     ) -> Result<Vec<(CivilDay, Arc<DayFolds>)>, QueryError> {
         let park = load.park;
@@ -94,7 +95,7 @@ impl Books {
                 _ => missing.push(wanted),
             }
         }
-        let duplicates = duplicates_of(load.totals, sealed, &missing);
+        let duplicates = duplicates_of(totals, sealed, &missing);
         for pass in passes(&missing, self.engine.readings_a_pass()) {
             let readings = pass.iter().map(|wanted| wanted.readings_max).sum();
             let _room = self.engine.fold_room(readings).await;
@@ -198,11 +199,12 @@ fn wanted<'a>(load: Load<'a>, sealed: &Sealed<'a>) -> Vec<Wanted<'a>> {
         .iter()
         .filter(|file| file.is_hot())
         .map(|file| file.day);
-    let days: BTreeSet<CivilDay> = hot_days.chain(sealed.unfolded_days()).collect();
+    let mut unfolded = sealed.unfolded();
+    let days: BTreeSet<CivilDay> = hot_days.chain(unfolded.keys().copied()).collect();
     days.into_iter()
         .map(|day| {
             let files = snapshot.day_files(day);
-            let unfolded: BTreeSet<&EnterpriseId> = sealed.unfolded(day).collect();
+            let unfolded = unfolded.remove(&day).unwrap_or_default();
             let is_read = |file: &&ReadingsFile| {
                 let sealed = file.sealed();
                 sealed.is_none_or(|(enterprise, _)| unfolded.contains(enterprise))
@@ -225,7 +227,7 @@ fn wanted<'a>(load: Load<'a>, sealed: &Sealed<'a>) -> Vec<Wanted<'a>> {
 }
 
 /// Cuts days into passes of few enough files and of at most so many readings; a pass has at least one day.
-fn passes<'a, 'b>(days: &'a [Wanted<'b>], readings_max: u64) -> Vec<&'a [Wanted<'b>]> {
+fn passes<'a, 'b>(days: &'a [Wanted<'b>], readings_a_pass: u64) -> Vec<&'a [Wanted<'b>]> {
     let mut passes = Vec::new();
     let mut rest = days;
     while !rest.is_empty() {
@@ -233,7 +235,7 @@ fn passes<'a, 'b>(days: &'a [Wanted<'b>], readings_max: u64) -> Vec<&'a [Wanted<
         let fits = rest.iter().take_while(|wanted| {
             files += wanted.hot.len() + wanted.unfolded.len();
             readings += wanted.readings;
-            files <= FILES_A_SCAN && readings <= readings_max
+            files <= FILES_A_SCAN && readings <= readings_a_pass
         });
         let (pass, left) = rest.split_at(fits.count().max(1));
         passes.push(pass);

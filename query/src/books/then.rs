@@ -9,14 +9,13 @@ use greenpark_archive::{
     error::ReadError, file::ReadingsFile, rows::SeriesKey, snapshot::Snapshot,
 };
 use greenpark_model::{
-    day::{CivilDay, DayRange, Instant},
-    fold::DayFold,
+    day::{DayRange, Instant},
     id::ParkId,
 };
 
 use tracing::warn;
 
-use super::{BookDays, Books, SeriesDays};
+use super::{BookDays, Books, Gathered, SeriesDays};
 use crate::{cache, error::QueryError, registry};
 
 /// What is kept of one book and instant, besides the days of the book.
@@ -100,12 +99,10 @@ fn sealed(of: &Snapshot, range: DayRange) -> impl Iterator<Item = &str> {
 }
 
 impl BookDays {
-    /// The fold of a series' day; `None` where it was not read.
-    pub(crate) fn fold_of(&self, key: &SeriesKey, day: CivilDay) -> Option<&DayFold> {
+    /// The days of a series; `None` where it was not read.
+    pub(crate) fn series_of(&self, key: &SeriesKey) -> Option<&SeriesDays> {
         let at = self.series.binary_search_by(|of| of.key.cmp(key)).ok()?;
-        let days = &self.series[at].days;
-        let at = days.binary_search_by_key(&day, |(of, _)| *of).ok()?;
-        Some(&days[at].1)
+        Some(&self.series[at])
     }
 
     /// The book with the days that it has lost as they are in `now`.
@@ -113,14 +110,16 @@ impl BookDays {
         let mut series: BTreeMap<&SeriesKey, SeriesDays> =
             self.series.iter().map(|of| (&of.key, of.clone())).collect();
         for of in &now.series {
-            let known = series.entry(&of.key);
-            let known = known.or_insert_with(|| SeriesDays::new(&of.key));
+            let known = series.get(&of.key).map(SeriesDays::gathered);
+            let mut known = known.unwrap_or_else(|| Gathered::new(&of.key));
             known.days.retain(|(day, _)| !self.lost.contains(day));
-            let lost = of.days.iter().filter(|(day, _)| self.lost.contains(day));
-            known.days.extend(lost.cloned());
+            let all = of.days.all().into_iter();
+            known
+                .days
+                .extend(all.filter(|(day, _)| self.lost.contains(day)));
             known.days.sort_by_key(|(day, _)| *day);
             let traits = registry.meters.traits(&of.key.enterprise, &of.key.series);
-            known.join(&traits);
+            series.insert(&of.key, known.join(&traits));
         }
         Self {
             snapshot: Arc::clone(&self.snapshot),

@@ -17,6 +17,7 @@ use greenpark_archive::{file::ReadingsFile, snapshot::Snapshot};
 use greenpark_model::{
     compose::Consumption,
     day::{CivilDay, DayRange},
+    fold::DayFold,
     reading::{Kind, Series},
 };
 
@@ -88,10 +89,15 @@ pub(super) async fn make(
 
 /// The days on either side of `range` whose registers its first and last midnight are split by.
 fn neighbors(parts: &[&SeriesDays], range: DayRange) -> impl Iterator<Item = CivilDay> {
-    let days = || parts.iter().flat_map(|part| &part.days);
-    let before = days().rfind(|(day, fold)| *day < range.first() && fold.last.is_some());
-    let after = days().find(|(day, fold)| *day > range.last() && fold.first.is_some());
-    before.into_iter().chain(after).map(|(day, _)| *day)
+    let days: Vec<(CivilDay, DayFold)> = parts.iter().flat_map(|part| part.days.all()).collect();
+    let before = days
+        .iter()
+        .rfind(|(day, fold)| *day < range.first() && fold.last.is_some());
+    let after = days
+        .iter()
+        .find(|(day, fold)| *day > range.last() && fold.first.is_some());
+    let both = before.into_iter().chain(after).map(|(day, _)| *day);
+    both.collect::<Vec<_>>().into_iter()
 }
 
 fn revision(days: &ParkDays, job: &Job, day: CivilDay) -> u32 {

@@ -22,8 +22,12 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use super::{Question, day_set::DaySet};
-use crate::{books::SeriesDays, corrections::Correction, park_days::ParkDays};
+use super::Question;
+use crate::{
+    books::{DaySet, SeriesDays},
+    corrections::Correction,
+    park_days::ParkDays,
+};
 
 /// Seconds of a civil day.
 const DAY_S: u32 = 86_400;
@@ -63,13 +67,13 @@ impl Completeness {
     }
 
     /// Adds what is known of others.
-    pub(crate) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.due += other.due;
         self.known += other.known;
-        for (name, (due, known)) in other.lacking {
-            let sum = self.lacking.entry(name).or_default();
-            sum.0 += due;
-            sum.1 += known;
+        for (name, (due, known)) in &other.lacking {
+            let sum = self.lacking.entry(name.clone()).or_default();
+            sum.0 += *due;
+            sum.1 += *known;
         }
     }
 
@@ -85,11 +89,11 @@ impl Completeness {
         lacking.map(|(name, _)| name.clone()).collect()
     }
 
-    fn book(&mut self, name: String, due: u64, known: Decimal) {
+    fn book(&mut self, name: impl FnOnce() -> String, due: u64, known: Decimal) {
         self.due += due;
         self.known += known;
         if known < Decimal::from(due) {
-            let of = self.lacking.entry(name).or_default();
+            let of = self.lacking.entry(name()).or_default();
             of.0 += due;
             of.1 += known;
         }
@@ -128,7 +132,7 @@ impl Completeness {
                 };
                 for days in (whose.counts)(key.quantity, part) {
                     let known = Known::of(whose, &series).within(days, body.interval_s);
-                    let name = whose.name(&format!("meters/{}", key.meter));
+                    let name = || whose.name(&format!("meters/{}", key.meter));
                     self.book(name, u64::from(days.days().unsigned_abs()), known);
                 }
             }
@@ -169,7 +173,7 @@ impl Completeness {
                         known.count().into()
                     }
                 };
-                let name = whose.name(&quantity.to_string());
+                let name = || whose.name(&quantity.to_string());
                 self.book(name, u64::from(days.days().unsigned_abs()), known);
             }
         }
@@ -191,7 +195,7 @@ fn is_read_beside(
     let known = Known::of(whose, series);
     let open = beside(due, covered).into_iter();
     let read = open.flat_map(|days| known.read(days)).take(2);
-    let read: Vec<CivilDay> = read.map(|(day, _)| day).collect();
+    let read: Vec<CivilDay> = read.collect();
     let [first, _] = read[..] else {
         return false;
     };
@@ -263,14 +267,11 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// The days of `due` that were read, with their readings.
-    fn read(&self, due: DayRange) -> impl Iterator<Item = (CivilDay, u32)> {
-        self.parts.iter().flat_map(move |part| {
-            let until = |day| part.days.partition_point(|(of, _)| *of < day);
-            let days = &part.days[until(due.first())..until(due.last().next())];
-            let read = days.iter().map(|(day, fold)| (*day, fold.readings));
-            read.filter(|(_, readings)| *readings > 0)
-        })
+    /// The days of `due` that were read.
+    fn read(&self, due: DayRange) -> impl Iterator<Item = CivilDay> {
+        self.parts
+            .iter()
+            .flat_map(move |part| part.days.read_in(due))
     }
 
     /// Adds the days that were read, that registers bridge, or that somebody corrected by hand.
@@ -281,7 +282,7 @@ impl<'a> Known<'a> {
         }
         // Registers bridge every day between two that were read.
         if self.bridged.is_none() {
-            for (day, _) in self.read(known.range) {
+            for day in self.read(known.range) {
                 known.add(day);
             }
         }
@@ -302,7 +303,10 @@ impl<'a> Known<'a> {
         }
         let days = match self.bridged {
             Some(days) => days.intersection(due).map_or(0, DayRange::days),
-            None => i32::try_from(self.read(due).count()).unwrap_or(i32::MAX),
+            None => {
+                let days = self.parts.iter().map(|part| part.days.count_read(due));
+                i32::try_from(days.sum::<u32>()).unwrap_or(i32::MAX)
+            }
         };
         days.into()
     }
@@ -317,7 +321,8 @@ fn seconds(part: &SeriesDays, due: DayRange, interval_s: u32) -> u64 {
     if whole && u64::from(part.most_readings) * u64::from(interval_s) <= u64::from(DAY_S) {
         return u64::from(part.whole.readings) * u64::from(interval_s);
     }
-    let within = part.days.iter().filter(|(day, _)| due.contains(*day));
+    let days = part.days.near(due).into_iter();
+    let within = days.filter(|(day, _)| due.contains(*day));
     within
         .map(|(_, fold)| of_day(fold.readings, interval_s))
         .sum()

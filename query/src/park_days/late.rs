@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use greenpark_archive::rows::SeriesKey;
 use greenpark_model::{
-    day::{CivilDay, DayRange, Instant},
+    day::{DayRange, Instant},
     id::EnterpriseId,
     quantity::Quantity,
     reading::Series,
@@ -14,6 +14,7 @@ use greenpark_model::{
 use super::ParkDays;
 use crate::{
     books::{BookDays, Then},
+    measure::Memo,
     registry,
 };
 
@@ -33,11 +34,9 @@ pub(crate) struct Concern<'a> {
 }
 
 impl Concern<'_> {
-    /// Whether a figure is made of a series' day.
-    fn holds(&self, key: &SeriesKey, day: CivilDay) -> bool {
-        self.members.contains(&key.enterprise)
-            && (self.quantities)(key.series.quantity)
-            && self.range.contains(day)
+    /// Whether a figure is made of a series.
+    fn is_of(&self, key: &SeriesKey) -> bool {
+        self.members.contains(&key.enterprise) && (self.quantities)(key.series.quantity)
     }
 }
 
@@ -98,6 +97,7 @@ impl ParkDays {
             books,
             then: Vec::new(),
             scope: self.scope.clone(),
+            memo: Memo::default(),
         }
     }
 
@@ -112,7 +112,7 @@ impl ParkDays {
         let mut marked = false;
         for (key, day, late) in book.late_after(since) {
             marked = true;
-            if concern.holds(key, day) {
+            if concern.is_of(key) && concern.range.contains(day) {
                 came.late.readings += 1;
                 let gateway = late.gateway.to_string();
                 if !came.late.gateways.contains(&gateway) {
@@ -127,14 +127,18 @@ impl ParkDays {
     /// Counts the readings of `book` by which its days are others than those of `then`, but for the marked ones.
     fn count_others(&self, book: &BookDays, then: &Then, concern: Concern<'_>, came: &mut Came) {
         for of in &book.series {
+            if !concern.is_of(&of.key) {
+                continue;
+            }
             let marked = |day| of.late.iter().any(|late| late.day == day);
-            let days = of
-                .days
-                .iter()
-                .filter(|(day, _)| concern.holds(&of.key, *day));
+            let then_days = then.book.series_of(&of.key);
+            let then_days = then_days.map_or_else(Vec::new, |of| of.days.all());
+            let days = of.days.all().into_iter();
+            let days = days.filter(|(day, _)| concern.range.contains(*day));
             for (day, fold) in days.filter(|(day, _)| !marked(*day)) {
-                let before = then.book.fold_of(&of.key, *day);
-                if before == Some(fold) {
+                let at = then_days.binary_search_by_key(&day, |(of, _)| *of);
+                let before = at.ok().map(|at| &then_days[at].1);
+                if before == Some(&fold) {
                     continue;
                 }
                 let read = before.map_or(0, |before| before.readings);

@@ -272,8 +272,10 @@ impl Subject<'_> {
         if interval == 0 {
             return found;
         }
+        let days: Vec<(CivilDay, DayFold)> =
+            parts.iter().flat_map(|part| part.days.all()).collect();
         let course = Course {
-            days: parts.iter().flat_map(|part| &part.days).collect(),
+            days: days.iter().collect(),
             range,
             a_day: 86_400 / interval.min(86_400),
         };

@@ -53,17 +53,16 @@ pub(super) fn population_of<'a>(
 }
 
 impl Shared {
-    /// The figure of `name`.
+    /// The figure of `name`, which stands on `days`.
     async fn figure(
         &self,
         scope: &Scope,
         registry: &Registry,
-        name: &Name,
-        terms: &Terms,
+        (name, terms): (&Name, &Terms),
+        days: &mut [ParkDays],
     ) -> Result<pb::Figure, QueryError> {
-        let mut days = self.days_of(scope, registry, name, terms.range).await?;
-        self.recall(registry, name, terms, &mut days).await?;
-        let population = population_of(name, &days, terms.range);
+        self.recall(registry, name, terms, days).await?;
+        let population = population_of(name, days, terms.range);
         let question = self.question(terms, registry)?;
         let population = population.making(&question);
         let mut told = tell(&question, name.to_string(), &population)?;
@@ -181,7 +180,9 @@ impl Shared {
             registry,
             terms,
         } = self.asked_figure(indicator, request).await?;
-        self.figure(&scope, &registry, &name, &terms).await
+        let mut days = self.days_of(&scope, &registry, &name, terms.range).await?;
+        self.figure(&scope, &registry, (&name, &terms), &mut days)
+            .await
     }
 
     async fn list(
@@ -219,8 +220,20 @@ impl Shared {
         };
         let (children, next_page_token) = page.cut(children, Name::to_string);
         let mut figures = Vec::with_capacity(children.len());
+        // The days of a park serve for all its enterprises.
+        let mut days = match (&parent, children.is_empty()) {
+            (Name::Park(_), false) => {
+                self.days_of(&scope, &registry, &parent, terms.range)
+                    .await?
+            }
+            _ => Vec::new(),
+        };
         for child in children {
-            figures.push(self.child(&scope, &registry, &child, &terms).await?);
+            if let Name::Park(_) = child {
+                days = self.days_of(&scope, &registry, &child, terms.range).await?;
+            }
+            let asked = (&child, &terms);
+            figures.push(self.child(&scope, &registry, asked, &mut days).await?);
         }
         Ok(pb::ListIndicatorsResponse {
             figures,
@@ -234,10 +247,10 @@ impl Shared {
         &self,
         scope: &Scope,
         registry: &Registry,
-        child: &Name,
-        terms: &Terms,
+        (child, terms): (&Name, &Terms),
+        days: &mut [ParkDays],
     ) -> Result<pb::Figure, QueryError> {
-        match self.figure(scope, registry, child, terms).await {
+        match self.figure(scope, registry, (child, terms), days).await {
             Err(error @ QueryError::MixedPriceBases { .. }) => Ok(pb::Figure {
                 name: child.to_string(),
                 indicator: terms.indicator.to_string(),
@@ -269,13 +282,10 @@ impl Shared {
         let registered = registry.park(park);
         let mut all = registered.known_enterprises();
         for year in self.books.lake.years(park).await? {
-            if let Some(book) = self
+            let found = self
                 .books
-                .days(park, year, &registered, registry.as_of)
-                .await?
-            {
-                all.extend(book.enterprises().cloned());
-            }
+                .enterprises(park, year, &registered, registry.as_of);
+            all.extend(found.await?.iter().cloned());
         }
         Ok(all.into_iter().filter(|e| scope.permits(park, e)).collect())
     }

@@ -122,8 +122,9 @@ proptest! {
         let mut chance = Chance::new(seed);
         let life = Life::long(&mut chance);
         let days = days(&life);
-        let like = [days.as_slice()];
-        let like = LikeDays::new(&like);
+        let runs = [days.clone()];
+        let runs = || runs.as_slice();
+        let like = LikeDays::new(&runs);
         let range = whole(&days);
         let at = |chance: &mut Chance| usize::try_from(chance.below(days.len() as u64)).expect("small");
         let mut cuts = [at(&mut chance), at(&mut chance)];
