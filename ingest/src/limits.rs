@@ -26,8 +26,9 @@ pub(crate) const GATHER_BYTES_MAX: usize = 4 << 20;
 /// Memory that a gathered reading holds: its columns, and a part of its series.
 pub(crate) const HELD_READING_BYTES: usize = 24;
 
-/// Memory of a gateway that a sender speaks for: who it is, its counters, columns and first series.
-pub(crate) const HELD_GATEWAY_BYTES: usize = 2_048;
+/// Memory of a gateway that a sender speaks for: who it is, its counters, columns and first
+/// series, and what it sent before.
+pub(crate) const HELD_GATEWAY_BYTES: usize = 3_072;
 
 /// Memory of ingest that readings waiting for the log do not take: the process itself, its connections,
 /// [`HAND_OFF_KIB_MAX`] from a broker, and what the log's client keeps beside the records.
@@ -146,6 +147,10 @@ pub(crate) const EPOCHS_KNOWN_MAX: usize = 3;
 /// Runs of numbers without a gap that are known of an epoch, 64 KiB: a gateway with four connections of a
 /// thousand messages in flight has no more.
 pub(crate) const RUNS_EACH_MAX: usize = 4_096;
+
+/// Of these, how many a connection keeps of a gateway, 1 KiB, to tell what is sent again from what is new. What is
+/// forgotten is taken for new.
+pub(crate) const CAME_RUNS_MAX: usize = 64;
 
 /// The same once all gateways together have [`RUNS_MAX`].
 pub(crate) const RUNS_EACH_MIN: usize = 64;

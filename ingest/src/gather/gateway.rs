@@ -36,6 +36,10 @@ pub(super) struct Gateway {
     pub(super) epoch: u64,
     /// The same of the batches that this gather has finished.
     pub(super) entered: Vec<(u64, Numbers)>,
+    /// Whether the messages that end in the batch had come before.
+    pub(super) again: bool,
+    /// Messages of an epoch that came before, over any connection.
+    pub(super) came: Option<(u64, Numbers)>,
     pub(super) accepted: u64,
     /// Of the accepted, those that are late.
     pub(super) late: u64,
@@ -54,6 +58,8 @@ impl Gateway {
             encoded_bytes_max: 0,
             numbers: Numbers::default(),
             epoch: 0,
+            again: false,
+            came: None,
             entered: Vec::new(),
             accepted: 0,
             late: 0,

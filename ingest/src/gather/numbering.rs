@@ -2,6 +2,11 @@
 //!
 //! Many messages share a record, and a message may be cut over several: its number stands in the last. So
 //! whoever has read the log up to a record has read all of every message that is numbered there.
+//!
+//! A message that was sent again shares no record with a new one: by its numbers a record says as a whole that it came
+//! before, and its readings then keep the place that they had. A broker that was killed sends again what it had long
+//! handed over, and a reading that was corrected meanwhile must not count again. What came before is what this process
+//! knows; after it began anew, such a record may say that it is new.
 
 use std::mem;
 
@@ -10,7 +15,10 @@ use greenpark_model::{limits::RECORD_BYTES_MAX, numbers::Numbered};
 use greenpark_proto::reading_batch;
 
 use super::{Gateway, Gather, Lane, Message, record::record};
-use crate::limits::{ENCODED_NUMBER_BYTES_MAX, RUNS_EACH_MAX};
+use crate::{
+    limits::{CAME_RUNS_MAX, ENCODED_NUMBER_BYTES_MAX, RUNS_EACH_MAX},
+    receipts::Receipts,
+};
 
 impl Gather {
     /// Takes a publish and enters its number, unless its topic does not say whose number it is.
@@ -26,7 +34,7 @@ impl Gather {
             return self.take_payload(lane, message, now_ms);
         }
         self.numbers += 1;
-        self.gateways[gateway].turn_epoch(numbered, &mut self.records);
+        self.gateways[gateway].turn(numbered, &self.receipts, &mut self.records);
         let letters = self.letters.len();
         self.take_payload(lane, message, now_ms);
         self.letters.number(letters, numbered);
@@ -35,11 +43,26 @@ impl Gather {
 }
 
 impl Gateway {
-    /// A record has one epoch: a batch with numbers of another one is finished first.
-    fn turn_epoch(&mut self, numbered: Numbered, records: &mut Vec<Record>) {
-        if self.epoch != numbered.epoch() && !self.numbers.is_empty() {
+    /// A record has one epoch, and its messages all came before or none of them: a batch of others is finished first.
+    fn turn(&mut self, numbered: Numbered, receipts: &Receipts, records: &mut Vec<Record>) {
+        let (epoch, number) = (numbered.epoch(), numbered.sequence());
+        let came = match &mut self.came {
+            Some((of, came)) if *of == epoch => came,
+            other => {
+                let mut known = receipts.known(&self.origin, epoch);
+                known.forget_beyond(CAME_RUNS_MAX);
+                &mut other.insert((epoch, known)).1
+            }
+        };
+        let again = came.contains(number);
+        if !again {
+            came.insert(number, number);
+            came.forget_beyond(CAME_RUNS_MAX);
+        }
+        if (self.epoch != epoch || self.again != again) && !self.numbers.is_empty() {
             self.finish(records);
         }
+        self.again = again;
     }
 
     /// Enters a message whose readings have been taken: it ends in this batch. A batch without a reading

@@ -4,6 +4,7 @@ use greenpark_log::Headers;
 use greenpark_model::numbers::{NUMBER_MAX, Numbered};
 
 use super::*;
+use crate::receipts::Receipts;
 
 fn take_numbered(gather: &mut Gather, topic: &str, payload: &str, (epoch, sequence): (u64, u64)) {
     gather.take(
@@ -44,7 +45,7 @@ fn entered(sealed: &Sealed) -> Vec<(u64, Vec<(u64, u64)>)> {
 #[test]
 fn messages_share_a_record_and_keep_their_numbers() {
     let mut gather = gather();
-    for sequence in [5, 3, 4, 8, 3] {
+    for sequence in [5, 3, 4, 8] {
         take_numbered(
             &mut gather,
             TOPIC,
@@ -58,12 +59,42 @@ fn messages_share_a_record_and_keep_their_numbers() {
     assert_eq!(numbers(&sealed), [(7, vec![(3, 5), (8, 8)])]);
     assert_eq!(entered(&sealed), numbers(&sealed));
     assert_eq!(sealed.readings[0].headers.sequence, 3);
-    assert_eq!(batches(&sealed)[0].len(), 10);
+    assert_eq!(batches(&sealed)[0].len(), 8);
     // The next gather begins anew.
     take(&mut gather, TOPIC, &reading(1, 1_700_000_000_000), 1);
     let sealed = gather.seal();
     assert_eq!(numbers(&sealed), [(0, vec![])]);
     assert!(sealed.numbered.is_empty());
+}
+
+#[test]
+fn what_is_sent_again_shares_no_record_with_what_is_new() {
+    let receipts = Receipts::new(0);
+    let payload = reading(1, 1_700_000_000_000);
+    let mut before = gather().with_receipts(receipts.clone());
+    for sequence in [1, 2, 9] {
+        take_numbered(&mut before, TOPIC, &payload, (7, sequence));
+    }
+    receipts.stored(&before.seal().numbered);
+    // Over a connection of its own, and once more over the same.
+    let mut gather = gather().with_receipts(receipts);
+    for sequence in [1, 2, 3, 4, 9, 3, 5, 5] {
+        take_numbered(&mut gather, TOPIC, &payload, (7, sequence));
+    }
+    let sealed = gather.seal();
+    let runs: Vec<_> = numbers(&sealed).into_iter().map(|(_, runs)| runs).collect();
+    let expected = [
+        vec![(1, 2)],
+        vec![(3, 4)],
+        vec![(3, 3), (9, 9)],
+        vec![(5, 5)],
+        vec![(5, 5)],
+    ];
+    assert_eq!(runs, expected);
+    // Of another epoch nothing came.
+    take_numbered(&mut gather, TOPIC, &payload, (8, 1));
+    take_numbered(&mut gather, TOPIC, &payload, (8, 2));
+    assert_eq!(numbers(&gather.seal()), [(8, vec![(1, 2)])]);
 }
 
 #[test]
