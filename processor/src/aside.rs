@@ -97,6 +97,13 @@ impl Asides {
         self.parks.get(park).map(|aside| aside.from)
     }
 
+    /// `park` is read again from the record at `first` on, if it is not from an earlier one.
+    pub(crate) fn reach_back(&mut self, park: &ParkId, first: u64) {
+        if let Some(aside) = self.parks.get_mut(park) {
+            aside.from = aside.from.min(first);
+        }
+    }
+
     /// When the next one is.
     pub(crate) fn next_try(&self) -> Option<Instant> {
         self.parks.values().map(|aside| aside.next_try).min()

@@ -53,24 +53,28 @@ impl Processor {
         self.asides.count(&self.metrics);
     }
 
-    /// Opens the books of `park` again. Says whether a table has fewer commits than it had.
-    async fn try_again(&mut self, park: &ParkId, partition: u32) -> Result<bool, RunError> {
-        self.recover(park, partition).await?;
+    /// Opens the books of `park` again. Where a table has fewer commits than it had, all records are read again, also
+    /// where this try does not work.
+    async fn try_again(&mut self, park: &ParkId, partition: u32) -> Result<(), RunError> {
+        let first = self.shift(partition);
         let now = self.lake.commits(park).await?;
         let known = self.commits.entry(partition).or_default();
-        let has_lost = known.take(park, now);
-        if has_lost || self.asides.begins(park) == Some(self.shift(partition)) {
+        if known.take(park, now) {
+            self.asides.reach_back(park, first);
+        }
+        self.recover(park, partition).await?;
+        if self.asides.begins(park).is_some_and(|from| from <= first) {
             self.read_anew(park, partition).await?;
         }
-        Ok(has_lost)
+        Ok(())
     }
 
     /// Goes on with parks that were set aside, if their books can be opened by now. Everything that was read is in
     /// the books of the others.
     pub(super) async fn try_asides(&mut self) -> Result<(), RunError> {
         for (park, partition) in self.asides.due(self.clock.now()) {
-            let has_lost = match self.try_again(&park, partition).await {
-                Ok(has_lost) => has_lost,
+            match self.try_again(&park, partition).await {
+                Ok(()) => {}
                 Err(error) if error.is_of_one_park() => {
                     self.parks.remove(&park);
                     let now = self.clock.now();
@@ -78,11 +82,9 @@ impl Processor {
                     continue;
                 }
                 Err(error) => return Err(error),
-            };
+            }
             let from = self.asides.remove(&park, self.clock.now());
             self.asides.count(&self.metrics);
-            let first = self.shift(partition);
-            let from = from.map(|from| if has_lost { first } else { from });
             let Some((from, owned)) = from.zip(self.owned.get_mut(&partition)) else {
                 continue;
             };
