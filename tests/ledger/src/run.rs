@@ -38,6 +38,8 @@ const DRAIN: Duration = Duration::from_secs(600);
 const SEAL: Duration = Duration::from_secs(900);
 /// After how long without a new row, and with every day sealed, no more rows come.
 const QUIET: Duration = Duration::from_secs(60);
+/// How long dead letters may take to the lake when all rows are there.
+const LETTERS: Duration = Duration::from_secs(60);
 
 /// Runs what `args` say, and writes the report.
 ///
@@ -222,7 +224,7 @@ fn wait_for_letters(
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let mut result = Ok(());
-    wait::until(QUIET, || {
+    wait::until(LETTERS, || {
         wait::pause(Duration::from_millis(200));
         let names = site
             .ensure(None)
