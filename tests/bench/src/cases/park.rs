@@ -8,7 +8,7 @@
 use std::{
     env, fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -85,6 +85,10 @@ pub(crate) fn parks(runtime: &Runtime) {
     } else {
         named
     };
+    if !binary().is_file() {
+        println!("park: first cargo build --release -p greenpark");
+        return;
+    }
     for name in named {
         let size = name.split_once('x').and_then(|(enterprises, years)| {
             Some((enterprises.parse().ok()?, years.parse().ok()?))
@@ -141,10 +145,7 @@ async fn measure(folder: &Path, (name, ask): (&str, Ask), years: i16) {
 }
 
 fn start(folder: &Path, mqtt: SocketAddr, grpc: SocketAddr) -> Up {
-    let binary = env::current_exe()
-        .expect("a path")
-        .with_file_name("greenpark");
-    let child = Command::new(binary)
+    let child = Command::new(binary())
         .arg("up")
         .arg("--data")
         .arg(folder)
@@ -153,7 +154,14 @@ fn start(folder: &Path, mqtt: SocketAddr, grpc: SocketAddr) -> Up {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    Up(child.expect("cargo build --release -p greenpark"))
+    Up(child.expect("started"))
+}
+
+/// The one beside this.
+fn binary() -> PathBuf {
+    env::current_exe()
+        .expect("a path")
+        .with_file_name("greenpark")
 }
 
 async fn connect(grpc: SocketAddr) -> IndicatorsClient<Channel> {
@@ -205,7 +213,7 @@ async fn put(client: &mut IndicatorsClient<Channel>, ask: Ask, years: i16) {
             };
             let ranked = client.list_energy_intensities(request).await;
             let figures = ranked.expect("a ranking").into_inner().figures;
-            assert!(figures.iter().all(|figure| !figure.value.is_empty()));
+            assert!(!figures.is_empty() && figures.iter().all(|of| !of.value.is_empty()));
             return;
         }
         Ask::Progress => {
