@@ -162,6 +162,38 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// A part of a long book is what all its days tell, though few of them are unpacked.
+        #[test]
+        fn a_part_of_a_long_book_is_what_all_days_tell(
+            steps in prop::collection::vec(prop_oneof![6 => Just(5i64), 2 => 0i64..9, 1 => -400i64..900], 500..1_300),
+            still in (0usize..1_300, 0usize..400),
+            (first, length) in (0i32..330, 0i32..70),
+        ) {
+            let traits = Traits::default();
+            let mut register = 1_000_000;
+            let registers: Vec<i64> = (0..)
+                .zip(&steps)
+                .map(|(at, step)| {
+                    let stands = (still.0..still.0 + still.1).contains(&at);
+                    register += if stands { 0 } else { *step };
+                    register
+                })
+                .collect();
+            let books = books(&traits, &registers);
+            let start: CivilDay = "2020-12-29".parse().expect("a day");
+            let range = DayRange::new(start.plus(first), start.plus(first + length)).expect("in order");
+            let parts: Vec<&SeriesDays> = books.iter().collect();
+            let runs: Vec<Vec<_>> = books.iter().map(|book| book.days.all()).collect();
+            let days = runs.concat();
+            let runs = || runs.as_slice();
+            let like = LikeDays::new(&runs);
+            prop_assert_eq!(consume(&parts, &traits, range), compose_like(&traits, range, &days, &like));
+        }
+    }
+
+    proptest! {
         /// Whatever the range, joining books gives what composing all days does.
         #[test]
         fn joined_books_are_the_sum_of_their_days(

@@ -62,7 +62,7 @@ pub(crate) fn of(
             });
         }
     }
-    if matches!(kind, Kind::Interval | Kind::Event) && !is_calm(parts, times) {
+    if matches!(kind, Kind::Interval | Kind::Event) && !has_no_suspect(parts, times) {
         let days: Vec<(CivilDay, DayFold)> =
             parts.iter().flat_map(|part| part.days.all()).collect();
         let days: Vec<&(CivilDay, DayFold)> = days.iter().collect();
@@ -79,7 +79,7 @@ pub(crate) fn of(
 
 /// Whether no day of `parts` can be doubted, as their largest days and third quartiles tell: that of all days together
 /// is no less than the least of theirs.
-fn is_calm(parts: &[&SeriesDays], times: i128) -> bool {
+fn has_no_suspect(parts: &[&SeriesDays], times: i128) -> bool {
     let amounts = || parts.iter().map(|part| part.amounts);
     let least = amounts().filter_map(|of| of.quartile).min().unwrap_or(0);
     let calm = least.saturating_mul(times);
@@ -173,9 +173,16 @@ fn median(
 mod tests {
     use std::sync::Arc;
 
-    use greenpark_model::fold::Odd;
+    use greenpark_archive::rows::SeriesKey;
+    use greenpark_model::{
+        fold::Odd,
+        id::{EnterpriseId, MeterId},
+        reading::Series,
+    };
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::books::Gathered;
 
     fn day(n: i32) -> CivilDay {
         "2026-03-02".parse::<CivilDay>().expect("a day").plus(n)
@@ -219,6 +226,42 @@ mod tests {
             (20, 280, Some(50)),
         ];
         assert_eq!(found(&weeks(&odd)), [(day(9), 1_000_000), (day(17), 1_000)]);
+    }
+
+    proptest! {
+        /// Where the books' largest days and quartiles say that nothing is doubted, nothing is.
+        #[test]
+        fn what_has_no_suspect_has_none(
+            amounts in prop::collection::vec(prop_oneof![Just(0i128), 1i128..50, 1i128..5_000], 1..90),
+            cut in 0usize..90,
+        ) {
+            let days: Vec<(CivilDay, DayFold)> = (0..)
+                .zip(&amounts)
+                .map(|(n, amount)| {
+                    let fold = DayFold { readings: 24, within: Sum(*amount), ..DayFold::default() };
+                    (day(n), fold)
+                })
+                .collect();
+            let key = SeriesKey {
+                enterprise: EnterpriseId::new("e").expect("an id"),
+                series: Series {
+                    meter: MeterId::new("m").expect("an id"),
+                    quantity: "electricity".parse().expect("a quantity"),
+                    kind: Kind::Interval,
+                },
+            };
+            let book = |days: &[(CivilDay, DayFold)]| {
+                let mut book = Gathered::new(&key);
+                for (day, fold) in days {
+                    book.push(*day, fold.clone(), 0, 0);
+                }
+                book.join(&Traits::default())
+            };
+            let (before, after) = days.split_at(cut.min(days.len()));
+            let books = [book(before), book(after)];
+            let books: Vec<&SeriesDays> = books.iter().collect();
+            prop_assert!(!has_no_suspect(&books, 20) || found(&days).is_empty());
+        }
     }
 
     #[test]

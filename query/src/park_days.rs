@@ -119,6 +119,11 @@ impl ParkDays {
         Ok(())
     }
 
+    /// Forgets what was known when periods were final: of another figure it is another instant.
+    pub(crate) fn forget_then(&mut self) {
+        self.then.clear();
+    }
+
     /// The books, in order of the year.
     pub(crate) fn books(&self) -> &[Arc<BookDays>] {
         &self.books

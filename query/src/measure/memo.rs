@@ -1,5 +1,6 @@
 //! What enterprises were measured to have consumed, kept while one question is answered: progress and scorecards ask
-//! the same of a member for its group, its panels and its own part.
+//! the same of a member for its group, its panels and its own part. Of a range that is not over each of them is asked at
+//! an instant of its own, so that nothing is found again.
 
 use std::{
     collections::HashMap,
@@ -7,8 +8,8 @@ use std::{
 };
 
 use greenpark_model::{
-    coal::Media,
-    day::{DayRange, Instant},
+    coal::{Basis, Media},
+    day::{CivilDay, DayRange, Instant},
     id::EnterpriseId,
     indicator::Indicator,
     water::WaterSource,
@@ -21,15 +22,19 @@ use crate::park_days::ParkDays;
 #[derive(Debug, Default)]
 pub(crate) struct Memo(Mutex<HashMap<(EnterpriseId, Asked), Arc<Measured>>>);
 
-/// What of a question tells what is measured; what a figure divides by does not.
+/// What of a question tells what is measured; what a figure divides by does not. The registry and the service's data are
+/// the same for all questions of a park's days.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Asked {
     indicator: Indicator,
+    basis: Basis,
     range: DayRange,
     media: Media,
     sources: Vec<WaterSource>,
     factors: String,
-    /// When it is asked, of a range that is not over then.
+    /// When it is asked: factors are those that were published then.
+    today: CivilDay,
+    /// The same of a range that is not over then.
     now: Option<Instant>,
 }
 
@@ -37,10 +42,12 @@ impl Asked {
     fn new(question: &Question<'_>) -> Self {
         Self {
             indicator: question.indicator,
+            basis: question.basis,
             range: question.range,
             media: question.media,
             sources: question.sources.to_vec(),
             factors: question.rules.factors.id.clone(),
+            today: question.now.day(),
             now: Some(question.now).filter(|now| *now < question.range.last().end()),
         }
     }

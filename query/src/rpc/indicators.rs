@@ -232,6 +232,7 @@ impl Shared {
             if let Name::Park(_) = child {
                 days = self.days_of(&scope, &registry, &child, terms.range).await?;
             }
+            days.iter_mut().for_each(ParkDays::forget_then);
             let asked = (&child, &terms);
             figures.push(self.child(&scope, &registry, asked, &mut days).await?);
         }
