@@ -2,8 +2,8 @@
 //!
 //! A meter does much the same each day: it is read at the same times and its registers go on where they were. So a day
 //! is kept as what differs from the day before it, in numbers of few bytes: ten to twenty of them for a day of an
-//! hourly register, where a [`DayFold`] takes 160. Of every [`STEP`]th day everything is kept, so that a few days can
-//! be had without those before them. A day on which something was come across is kept as it is.
+//! hourly register, where a [`DayFold`] takes 160. Every [`STEP`]th day is kept against nothing, so that a few days can
+//! be had without those before them. A day on which something was come across is kept as it is, in a list beside.
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -13,7 +13,7 @@ use greenpark_model::{
 
 use super::DaySet;
 
-/// So many days are kept each by what differs from the day before.
+/// So many days are packed together: the first against nothing, each other one against the day before it.
 const STEP: usize = 32;
 
 /// What of a day is kept, by bits of its first byte.
@@ -41,7 +41,7 @@ pub(crate) struct PackedDays {
     unread: Box<[CivilDay]>,
 }
 
-/// Where days begin of which the first one is kept by itself.
+/// Where days begin that are packed together.
 #[derive(Debug, Clone, Copy)]
 struct Begin {
     day: CivilDay,

@@ -1,4 +1,4 @@
-//! The table of one park's messages: read as a whole, and joined month by month.
+//! The table of one park's messages: read as a whole or but for those of one log, and joined by month and log.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use crate::{
 
 /// Times that a write is begun again because another writer was there first.
 const ATTEMPTS_MAX: usize = 8;
-/// Runs of one gateway that a month's file holds: more than two gaps a minute, half a megabyte.
+/// Runs of one gateway that a file holds: more than two gaps a minute, half a megabyte.
 const RUNS_MAX: usize = 1 << 17;
 /// Files of more rows are joined on a thread of their own.
 const JOIN_ROWS_INLINE: u64 = 4_096;
@@ -291,7 +291,7 @@ async fn read(
     }
 }
 
-/// A month's files and what is new in one; `None` if nothing is.
+/// The files of a month and log and what is new in one; `None` if nothing is.
 fn join(
     parts: Vec<(String, Bytes)>,
     new: Messages,
