@@ -161,6 +161,20 @@ mod tests {
         books.map(|(_, book)| book.join(traits)).collect()
     }
 
+    /// So many days from a day before the first book's on, and the one behind them.
+    fn range(first: i32, length: i32) -> DayRange {
+        let start: CivilDay = "2020-12-29".parse().expect("a day");
+        DayRange::new(start.plus(first), start.plus(first + length)).expect("in order")
+    }
+
+    /// What is told where every day of the books is composed.
+    fn all_days_tell(parts: &[&SeriesDays], traits: &Traits, range: DayRange) -> Consumption {
+        let runs = runs_of(parts);
+        let days = runs.concat();
+        let runs = || runs.as_slice();
+        compose_like(traits, range, &days, &LikeDays::new(&runs))
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -182,14 +196,9 @@ mod tests {
                 })
                 .collect();
             let books = books(&traits, &registers);
-            let start: CivilDay = "2020-12-29".parse().expect("a day");
-            let range = DayRange::new(start.plus(first), start.plus(first + length)).expect("in order");
+            let range = range(first, length);
             let parts: Vec<&SeriesDays> = books.iter().collect();
-            let runs: Vec<Vec<_>> = books.iter().map(|book| book.days.all()).collect();
-            let days = runs.concat();
-            let runs = || runs.as_slice();
-            let like = LikeDays::new(&runs);
-            prop_assert_eq!(consume(&parts, &traits, range), compose_like(&traits, range, &days, &like));
+            prop_assert_eq!(consume(&parts, &traits, range), all_days_tell(&parts, &traits, range));
         }
     }
 
@@ -212,15 +221,10 @@ mod tests {
                 })
                 .collect();
             let books = books(&traits, &registers);
-            let start: CivilDay = "2020-12-29".parse().expect("a day");
-            let range = DayRange::new(start.plus(first), start.plus(first + length)).expect("in order");
+            let range = range(first, length);
             let parts: Vec<&SeriesDays> = books.iter().collect();
-            let days: Vec<_> = books.iter().flat_map(|b| b.days.all()).collect();
             let whole = consume(&parts, &traits, range);
-            let runs = [days.clone()];
-            let runs = || runs.as_slice();
-            let like = LikeDays::new(&runs);
-            prop_assert_eq!(whole, compose_like(&traits, range, &days, &like));
+            prop_assert_eq!(whole, all_days_tell(&parts, &traits, range));
             let daily: i128 =
                 consume_daily(&parts, &traits, range).iter().map(|(_, c)| c.amount.0).sum();
             prop_assert_eq!(daily, whole.amount.0);

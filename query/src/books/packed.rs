@@ -35,7 +35,7 @@ pub(crate) struct PackedDays {
     /// Days that are kept as they are.
     whole: Box<[DayFold]>,
     steps: Box<[Begin]>,
-    /// The days there are; `None` where there is none.
+    /// Which days are packed; `None` where none is.
     days: Option<DaySet>,
     /// Those of them without a reading.
     unread: Box<[CivilDay]>,

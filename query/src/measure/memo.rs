@@ -18,7 +18,7 @@ use greenpark_model::{
 use super::{Measured, Question, measure};
 use crate::park_days::ParkDays;
 
-/// See the module.
+/// What was measured so far, by whose it is and what was asked.
 #[derive(Debug, Default)]
 pub(crate) struct Memo(Mutex<HashMap<(EnterpriseId, Asked), Arc<Measured>>>);
 
