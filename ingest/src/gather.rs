@@ -40,7 +40,7 @@ use crate::{
     },
     metrics::{EnterpriseCounters, Metrics},
     newest::Lateness,
-    receipts::{Entered, Receipts},
+    receipts::Entered,
     settings::DecodeSettings,
     topic::{Origin, Routes, Sender},
     wire::Reason,
@@ -92,8 +92,6 @@ pub(crate) struct Gather {
     grant: Option<Arc<Grant>>,
     sender: Arc<Sender>,
     lateness: Arc<Lateness>,
-    /// What the log is known to have.
-    receipts: Receipts,
     metrics: Metrics,
     lanes: Lanes,
     gateways: Vec<Gateway>,
@@ -126,7 +124,6 @@ impl Gather {
             grant: None,
             sender: Arc::default(),
             lateness: Arc::new(Lateness::new(&DecodeSettings::default())),
-            receipts: Receipts::new(0),
             metrics,
             lanes: Lanes::default(),
             gateways: Vec::new(),
@@ -144,12 +141,6 @@ impl Gather {
             numbers: 0,
             held,
         }
-    }
-
-    /// The same, which knows what the log has by `receipts`.
-    pub(crate) fn with_receipts(mut self, receipts: Receipts) -> Self {
-        self.receipts = receipts;
-        self
     }
 
     /// The same for a sender that is known, and may publish only what its grant covers.

@@ -131,11 +131,11 @@ pub(crate) const PACKET_IDS: usize = 65_535;
 pub(crate) const HAND_OFF_KIB_MAX: u32 = 64 * 1024;
 
 /// Bytes that a numbered message may add to a record: how many numbers are here and how many are not, each
-/// in as many as ten bytes.
-pub(crate) const ENCODED_NUMBER_BYTES_MAX: usize = 20;
+/// in as many as ten bytes, and a run of messages, in fewer than those.
+pub(crate) const ENCODED_NUMBER_BYTES_MAX: usize = 40;
 
-/// Memory of a gathered message's number: a run of its own.
-pub(crate) const HELD_NUMBER_BYTES: usize = 16;
+/// Memory of a gathered message's number: a run of numbers and one of messages.
+pub(crate) const HELD_NUMBER_BYTES: usize = 40;
 
 /// Gateways whose numbers are known at once. With one more the half that was silent longest is forgotten,
 /// which makes their receipts say less and nothing wrong.
@@ -147,10 +147,6 @@ pub(crate) const EPOCHS_KNOWN_MAX: usize = 3;
 /// Runs of numbers without a gap that are known of an epoch, 64 KiB: a gateway with four connections of a
 /// thousand messages in flight has no more.
 pub(crate) const RUNS_EACH_MAX: usize = 4_096;
-
-/// Of these, how many a connection keeps of a gateway, 1 KiB, to tell what is sent again from what is new. What is
-/// forgotten is taken for new.
-pub(crate) const CAME_RUNS_MAX: usize = 64;
 
 /// The same once all gateways together have [`RUNS_MAX`].
 pub(crate) const RUNS_EACH_MIN: usize = 64;

@@ -86,7 +86,6 @@ impl Pipeline {
         let held = Held::new(Arc::clone(&self.held));
         Gather::new(Arc::clone(&self.routes), self.metrics.clone(), held)
             .with_lateness(Arc::clone(&self.lateness))
-            .with_receipts(self.receipts.clone())
     }
 
     /// Whether all connections together hold as much as they should.

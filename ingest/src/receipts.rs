@@ -95,14 +95,6 @@ impl Receipts {
         }
     }
 
-    /// What the log is known to have of an epoch of `origin`.
-    pub(crate) fn known(&self, origin: &Origin, epoch: u64) -> Numbers {
-        let table = self.lock();
-        let epochs = table.get(origin).map(|known| &known.epochs);
-        let of_epoch = epochs.into_iter().flatten().find(|of| of.epoch == epoch);
-        of_epoch.map_or_else(Numbers::default, |of| of.stored.clone())
-    }
-
     /// Enters that the archive has these messages of a gateway, and therefore the log.
     pub fn archived(
         &self,

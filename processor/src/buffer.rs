@@ -83,10 +83,8 @@ impl ParkBuffer {
                 continue;
             }
             let day = self.days.entry(run.day).or_default();
+            day.mark_again(&arrival.again, run);
             day.extend(batch, run, &ids, &arrival.gateway);
-            if arrival.again {
-                day.mark_again(run.to - run.from);
-            }
             let pending = Pending::touch(self.pending.get(&run.day).copied(), now);
             self.pending.insert(run.day, pending);
             taken += run.to - run.from;
@@ -160,11 +158,17 @@ impl DayRows {
         self.flags.extend_from_slice(&batch.flags()[range]);
     }
 
-    /// Says that the rows which were appended last, so many, may only have been sent again.
-    fn mark_again(&mut self, many: usize) {
-        // OK because a day that waits has fewer rows than 2^32.
-        let end = self.series.len() as u32;
-        self.again.push(end - many as u32..end);
+    /// Says which of the readings that are about to be appended may only have been sent again: those of `again`.
+    fn mark_again(&mut self, again: &[Range<u32>], run: Run) {
+        // OK because a day that waits, and a batch, have fewer rows than 2^32.
+        let (start, from, to) = (self.series.len() as u32, run.from as u32, run.to as u32);
+        let first = again.partition_point(|rows| rows.end <= from);
+        let met = again[first..].iter().take_while(|rows| rows.start < to);
+        let moved = met.map(|rows| {
+            let (begin, end) = (rows.start.max(from) - from, rows.end.min(to) - from);
+            start + begin..start + end
+        });
+        self.again.extend(moved);
     }
 
     /// Takes the tickets and late marks of the readings that are about to be appended.
@@ -269,7 +273,7 @@ mod tests {
     use greenpark_model::{
         amount::Amount,
         id::{MeterId, ParkId},
-        numbers::Numbers,
+        messages::BatchMessages,
         reading::{Flag, Kind, Reading, Series},
     };
 
@@ -317,8 +321,8 @@ mod tests {
             appended: at,
             batch,
             epoch: 0,
-            numbers: Numbers::default(),
-            again: false,
+            messages: BatchMessages::default(),
+            again: Vec::new(),
         }
     }
 

@@ -1,11 +1,13 @@
 //! A log entry as a batch.
 
+use std::ops::Range;
+
 use greenpark_log::{ContentType, Entry};
 use greenpark_model::{
     batch::Batch,
     day::Instant,
     id::{EnterpriseId, GatewayId, ParkId},
-    numbers::Numbers,
+    messages::BatchMessages,
 };
 use greenpark_proto::reading_batch;
 
@@ -19,11 +21,11 @@ pub(crate) struct Arrival {
     /// When the log took it.
     pub(crate) appended: Instant,
     pub(crate) batch: Batch,
-    /// Which of the gateway's numbered messages end in the batch, and of which epoch.
+    /// The batch's messages, of those that the gateway numbers, and of which epoch they are.
     pub(crate) epoch: u64,
-    pub(crate) numbers: Numbers,
-    /// Every message that ends in the batch had come before: it was only sent again.
-    pub(crate) again: bool,
+    pub(crate) messages: BatchMessages,
+    /// Rows of messages that had come before, in order: they were only sent again.
+    pub(crate) again: Vec<Range<u32>>,
 }
 
 /// Reads `entry`; otherwise why it is passed over. Ingest checks all that it appends, so such an entry
@@ -35,7 +37,7 @@ pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {
     }
     let sequence = record.headers.sequence;
     let decoded = reading_batch::decode_numbered(&record.payload, sequence);
-    let (batch, numbers) = decoded.map_err(|error| error.to_string())?;
+    let (batch, messages) = decoded.map_err(|error| error.to_string())?;
     Ok(Arrival {
         park: record.park,
         enterprise: record.headers.enterprise,
@@ -44,7 +46,7 @@ pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {
         appended: Instant(entry.appended_ms),
         batch,
         epoch: record.headers.epoch,
-        numbers,
-        again: false,
+        messages,
+        again: Vec::new(),
     })
 }

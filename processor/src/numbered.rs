@@ -7,17 +7,17 @@
 //! over, and its numbers are taken once more. A park that is dropped because another processor has its
 //! partition takes its numbers with it.
 //!
-//! The numbers say, too, which records were only sent again: each message that ends in one had come before. What
-//! came before is what the table holds and what was read since, for where reading begins the table has all.
+//! The numbers say, too, which readings were only sent again: those of messages that had come before. What came
+//! before is what the table holds and what was read since, for where reading begins the table has all.
 
-use std::mem;
+use std::{mem, ops::Range};
 
 use greenpark_archive::{
     error::{PublishError, ReadError},
     lake::Lake,
     messages::{GatewayEpoch, Messages, MessagesTable},
 };
-use greenpark_model::{day::Instant, id::ParkId, numbers::Numbers};
+use greenpark_model::{day::Instant, id::ParkId, messages::BatchMessages, numbers::Numbers};
 use rustc_hash::FxHashMap;
 
 use crate::{archived::Telling, entry::Arrival};
@@ -46,8 +46,8 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
-    /// The numbers of a park whose records are all read again. What is read says which records were only sent again,
-    /// and not the table: it may know the numbers of rows that a book has lost. But what came `before`, by another log,
+    /// The numbers of a park whose records are all read again. What is read says what was only sent again, and not
+    /// the table: it may know the numbers of rows that a book has lost. But what came `before`, by another log,
     /// can only have been sent again over this one.
     pub(crate) fn read_anew(before: &Messages) -> Self {
         Self {
@@ -56,13 +56,17 @@ impl Numbered {
         }
     }
 
-    /// Takes the numbers of a batch, if there are any. Returns whether all of them had come before.
+    /// Takes the numbers of a batch, if there are any. Returns the rows of the messages that had come before.
     ///
     /// # Errors
     /// [`ReadError`] if the lake's table cannot be read.
-    pub(crate) async fn take(&mut self, arrival: &Arrival, lake: &Lake) -> Result<bool, ReadError> {
-        if arrival.numbers.is_empty() {
-            return Ok(false);
+    pub(crate) async fn take(
+        &mut self,
+        arrival: &Arrival,
+        lake: &Lake,
+    ) -> Result<Vec<Range<u32>>, ReadError> {
+        if arrival.messages.is_empty() {
+            return Ok(Vec::new());
         }
         let of = GatewayEpoch {
             enterprise: arrival.enterprise.clone(),
@@ -71,7 +75,7 @@ impl Numbered {
         };
         // A function of the log alone, so that a record that is read again says the same.
         let day = arrival.batch.latest().unwrap_or(arrival.appended).day();
-        self.waiting.insert(&of, day, &arrival.numbers);
+        self.waiting.insert(&of, day, arrival.messages.ended());
         if !self.waiting.is_empty() {
             self.first_offset.get_or_insert(arrival.offset);
         }
@@ -83,11 +87,7 @@ impl Numbered {
             }
         };
         let come = come.entry(of).or_default();
-        let again = come.holds(&arrival.numbers);
-        if !again && come.runs().len() < COME_RUNS_MAX {
-            come.join(&arrival.numbers);
-        }
-        Ok(again)
+        Ok(rows_again(&arrival.messages, arrival.batch.len(), come))
     }
 
     /// Everything of the park that was read is in the books: tells what waited for that.
@@ -136,6 +136,35 @@ impl Numbered {
         }
         Ok(commits)
     }
+}
+
+/// Those of `rows` readings that came in messages of which `come` knows, which learns of the others.
+fn rows_again(messages: &BatchMessages, rows: usize, come: &mut Numbers) -> Vec<Range<u32>> {
+    if messages.runs().is_empty() {
+        // A record of before says only which messages end in it: all of it came again, or none.
+        let again = come.holds(messages.ended());
+        if !again && come.runs().len() < COME_RUNS_MAX {
+            come.join(messages.ended());
+        }
+        // OK because a batch has fewer rows than 2^32.
+        return again.then_some(0..rows as u32).into_iter().collect();
+    }
+    let mut again = Vec::new();
+    for run in messages.runs() {
+        let (first, last) = run.numbers();
+        match come.count_in(first, last) {
+            0 => {}
+            all if all == last - first + 1 => again.push(run.rows()),
+            _ => again.extend(
+                run.each()
+                    .filter_map(|(number, rows)| come.contains(number).then_some(rows)),
+            ),
+        }
+        if run.is_ended() && come.runs().len() < COME_RUNS_MAX {
+            come.insert(first, last);
+        }
+    }
+    again
 }
 
 /// The numbers of each epoch, whatever their days.

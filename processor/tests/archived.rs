@@ -61,7 +61,7 @@ fn record(values: &[i64], epoch: u64, numbers: &Numbers) -> Record {
             sequence: numbers.runs().first().map_or(0, |run| run.0),
             content_type: ContentType::ReadingBatch,
         },
-        payload: reading_batch::encode_numbered(&batch, numbers),
+        payload: reading_batch::encode_numbered(&batch, &numbers.clone().into()),
     }
 }
 

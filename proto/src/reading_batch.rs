@@ -1,8 +1,9 @@
 //! A batch of readings to protobuf and back.
 //!
 //! Columns are packed: an instant is the difference to the reading before, a value its millionths, and
-//! flags are left out where all are normal; tickets and late readings are lists of rows, empty as a rule. What is decoded is checked as if a stranger had sent it, and
-//! is taken whole or not at all: a record of the log is ours, so a mistake in it is a mistake of ours.
+//! flags are left out where all are normal; tickets and late readings are lists of rows, empty as a rule. What is
+//! decoded is checked as if a stranger had sent it, and is taken whole or not at all: a record of the log is ours,
+//! so a mistake in it is a mistake of ours.
 //! Ingest, which takes the good readings of a stranger's batch beside the bad, reads the message itself
 //! and shares [`rescale`].
 //!
@@ -19,6 +20,7 @@ use greenpark_model::{
     batch::{Batch, BatchError, Columns},
     day::Instant,
     id::{IdError, MeterId},
+    messages::BatchMessages,
     numbers::Numbers,
     quantity::{Quantity, UnknownQuantity},
     reading::{Flag, Kind, Series},
@@ -104,13 +106,13 @@ pub enum DecodeError {
 /// Encodes `batch` as a `park.telemetry.v1.ReadingBatch`.
 #[must_use]
 pub fn encode(batch: &Batch) -> Bytes {
-    encode_numbered(batch, &Numbers::default())
+    encode_numbered(batch, &BatchMessages::default())
 }
 
-/// Encodes `batch` for a record of the log, with the numbers of the messages that end in it. The lowest of
-/// them is the record's `sequence` header.
+/// Encodes `batch` for a record of the log, with its numbered messages. The lowest number of those that end in it
+/// is the record's `sequence` header.
 #[must_use]
-pub fn encode_numbered(batch: &Batch, numbers: &Numbers) -> Bytes {
+pub fn encode_numbered(batch: &Batch, messages: &BatchMessages) -> Bytes {
     let series = batch.series_table().iter().map(to_wire).collect();
     let single = batch.series_table().len() <= 1;
     let mut before = 0i64;
@@ -134,7 +136,7 @@ pub fn encode_numbered(batch: &Batch, numbers: &Numbers) -> Bytes {
         } else {
             batch.flags().to_vec()
         },
-        numbered: numbers.turns(),
+        numbered: messages.ended().turns(),
         ticket_rows: batch.tickets().iter().map(|(row, _)| *row).collect(),
         tickets: batch
             .tickets()
@@ -143,6 +145,7 @@ pub fn encode_numbered(batch: &Batch, numbers: &Numbers) -> Bytes {
             .collect(),
         late_rows: batch.late().to_vec(),
         received_ms: batch.received().map_or(0, |at| at.0),
+        message_runs: messages.run_list(),
     };
     message.encode_to_vec().into()
 }
@@ -171,15 +174,17 @@ pub fn decode(bytes: &[u8]) -> Result<Batch, DecodeError> {
     decode_numbered(bytes, 0).map(|(batch, _)| batch)
 }
 
-/// Decodes a record of the log with its `sequence` header: the batch, and which numbered messages end in
-/// it. There are none where the header is 0, or where they say nonsense: the readings count all the same.
+/// Decodes a record of the log with its `sequence` header: the batch, and its numbered messages. None ends in it
+/// where the header is 0, or where they say nonsense: the readings count all the same.
 ///
 /// # Errors
 /// [`DecodeError`] as [`decode`].
-pub fn decode_numbered(bytes: &[u8], sequence: u64) -> Result<(Batch, Numbers), DecodeError> {
+pub fn decode_numbered(bytes: &[u8], sequence: u64) -> Result<(Batch, BatchMessages), DecodeError> {
     let message = wire::ReadingBatch::decode(bytes).map_err(DecodeError::Protobuf)?;
-    let numbers = Numbers::from_turns(sequence, &message.numbered).unwrap_or_default();
-    to_batch(message).map(|batch| (batch, numbers))
+    let ended = Numbers::from_turns(sequence, &message.numbered).unwrap_or_default();
+    let rows = message.value_micro.len();
+    let messages = BatchMessages::from_run_list(ended, &message.message_runs, rows);
+    to_batch(message).map(|batch| (batch, messages))
 }
 
 fn to_batch(message: wire::ReadingBatch) -> Result<Batch, DecodeError> {

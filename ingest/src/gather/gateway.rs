@@ -2,8 +2,8 @@
 
 use greenpark_log::{ContentType, Record};
 use greenpark_model::{
-    batch::Batch, day::Instant, limits::RECORD_BYTES_MAX, numbers::Numbers, reading::Reading,
-    ticket::Ticket,
+    batch::Batch, day::Instant, limits::RECORD_BYTES_MAX, messages::BatchMessages,
+    numbers::Numbers, reading::Reading, ticket::Ticket,
 };
 use greenpark_proto::reading_batch;
 
@@ -31,15 +31,13 @@ pub(super) struct Gateway {
     pub(super) batch_number: u64,
     /// No less than the batch's encoded size.
     pub(super) encoded_bytes_max: usize,
-    /// Which messages end in the batch, of those that are numbered, and in which epoch.
-    pub(super) numbers: Numbers,
+    /// The batch's messages, of those that are numbered, and their epoch.
+    pub(super) messages: BatchMessages,
     pub(super) epoch: u64,
-    /// The same of the batches that this gather has finished.
+    /// The number of the message that is being taken, and its first row in the batch.
+    pub(super) taking: Option<(u64, u32)>,
+    /// Which messages end in the batches that this gather has finished, by epoch.
     pub(super) entered: Vec<(u64, Numbers)>,
-    /// Whether the messages that end in the batch had come before.
-    pub(super) again: bool,
-    /// Messages of an epoch that came before, over any connection.
-    pub(super) came: Option<(u64, Numbers)>,
     pub(super) accepted: u64,
     /// Of the accepted, those that are late.
     pub(super) late: u64,
@@ -56,10 +54,9 @@ impl Gateway {
             batch: Batch::new(),
             batch_number: 0,
             encoded_bytes_max: 0,
-            numbers: Numbers::default(),
+            messages: BatchMessages::default(),
             epoch: 0,
-            again: false,
-            came: None,
+            taking: None,
             entered: Vec::new(),
             accepted: 0,
             late: 0,
@@ -135,7 +132,8 @@ impl Gateway {
 
     /// Makes a record of the batch and begins another.
     pub(super) fn finish(&mut self, records: &mut Vec<Record>) {
-        if !self.numbers.is_empty() {
+        self.leave_message();
+        if !self.messages.is_empty() {
             records.push(self.numbered_record());
         } else if !self.batch.is_empty() {
             let payload = reading_batch::encode(&self.batch);

@@ -1,12 +1,8 @@
-//! Messages that their gateway numbers: which of them end in which record.
+//! Messages that their gateway numbers: which of them end in which record, and which readings they brought.
 //!
 //! Many messages share a record, and a message may be cut over several: its number stands in the last. So
-//! whoever has read the log up to a record has read all of every message that is numbered there.
-//!
-//! A message that was sent again shares no record with a new one: by its numbers a record says as a whole that it came
-//! before, and its readings then keep the place that they had. A broker that was killed sends again what it had long
-//! handed over, and a reading that was corrected meanwhile must not count again. What came before is what this process
-//! knows; after it began anew, such a record may say that it is new.
+//! whoever has read the log up to a record has read all of every message that is numbered there. A record says of
+//! each reading in which message it came, so that its reader tells what was only sent again from what is new.
 
 use std::mem;
 
@@ -15,10 +11,7 @@ use greenpark_model::{limits::RECORD_BYTES_MAX, numbers::Numbered};
 use greenpark_proto::reading_batch;
 
 use super::{Gateway, Gather, Lane, Message, record::record};
-use crate::{
-    limits::{CAME_RUNS_MAX, ENCODED_NUMBER_BYTES_MAX, RUNS_EACH_MAX},
-    receipts::Receipts,
-};
+use crate::limits::{ENCODED_NUMBER_BYTES_MAX, RUNS_EACH_MAX};
 
 impl Gather {
     /// Takes a publish and enters its number, unless its topic does not say whose number it is.
@@ -34,60 +27,66 @@ impl Gather {
             return self.take_payload(lane, message, now_ms);
         }
         self.numbers += 1;
-        self.gateways[gateway].turn(numbered, &self.receipts, &mut self.records);
+        self.gateways[gateway].begin_message(numbered, &mut self.records);
         let letters = self.letters.len();
         self.take_payload(lane, message, now_ms);
         self.letters.number(letters, numbered);
-        self.gateways[gateway].number(numbered, &mut self.records);
+        self.gateways[gateway].end_message(&mut self.records);
     }
 }
 
 impl Gateway {
-    /// A record has one epoch, and its messages all came before or none of them: a batch of others is finished first.
-    fn turn(&mut self, numbered: Numbered, receipts: &Receipts, records: &mut Vec<Record>) {
-        let (epoch, number) = (numbered.epoch(), numbered.sequence());
-        let came = match &mut self.came {
-            Some((of, came)) if *of == epoch => came,
-            other => {
-                let mut known = receipts.known(&self.origin, epoch);
-                known.forget_beyond(CAME_RUNS_MAX);
-                &mut other.insert((epoch, known)).1
-            }
-        };
-        let again = came.contains(number);
-        if !again {
-            came.insert(number, number);
-            came.forget_beyond(CAME_RUNS_MAX);
-        }
-        if (self.epoch != epoch || self.again != again) && !self.numbers.is_empty() {
+    /// Begins a message. A record has one epoch: a batch of another is finished first.
+    fn begin_message(&mut self, numbered: Numbered, records: &mut Vec<Record>) {
+        if self.epoch != numbered.epoch() && !self.messages.is_empty() {
             self.finish(records);
         }
-        self.again = again;
+        self.epoch = numbered.epoch();
+        self.taking = Some((numbered.sequence(), self.next_row()));
     }
 
-    /// Enters a message whose readings have been taken: it ends in this batch. A batch without a reading
-    /// is a record, too, where a message was refused as a whole, so that whoever reads the log knows that
-    /// nothing more is to come of it.
-    fn number(&mut self, numbered: Numbered, records: &mut Vec<Record>) {
-        self.epoch = numbered.epoch();
-        self.numbers
-            .insert(numbered.sequence(), numbered.sequence());
+    /// Ends the message whose readings have been taken, in this batch. A batch without a reading is a record, too,
+    /// where a message was refused as a whole, so that whoever reads the log knows that nothing more is to come of
+    /// it.
+    fn end_message(&mut self, records: &mut Vec<Record>) {
+        let Some((number, from)) = self.taking.take() else {
+            return;
+        };
+        self.messages.end(number, from..self.next_row());
         self.encoded_bytes_max += ENCODED_NUMBER_BYTES_MAX;
         // Numbers without any order are entered at the price of a move of all runs behind them.
-        let scattered = self.numbers.runs().len() >= RUNS_EACH_MAX;
+        let scattered = self.messages.ended().runs().len() >= RUNS_EACH_MAX;
         if scattered || self.encoded_bytes_max + ENCODED_NUMBER_BYTES_MAX > RECORD_BYTES_MAX {
             self.finish(records);
         }
     }
 
-    /// The record of the batch, with the numbers of what ends in it.
+    /// The batch is about to be finished: a message that is being taken goes on in the next.
+    pub(super) fn leave_message(&mut self) {
+        let end = self.next_row();
+        if let Some((number, from)) = &mut self.taking {
+            if *from < end {
+                self.messages.leave(*number, *from..end);
+            }
+            *from = 0;
+        }
+    }
+
+    /// The record of the batch, with its messages.
     pub(super) fn numbered_record(&mut self) -> Record {
-        let payload = reading_batch::encode_numbered(&self.batch, &self.numbers);
+        let messages = mem::take(&mut self.messages);
+        let payload = reading_batch::encode_numbered(&self.batch, &messages);
         let mut record = record(&self.origin, ContentType::ReadingBatch, payload);
         record.headers.epoch = self.epoch;
-        record.headers.sequence = self.numbers.runs()[0].0;
-        self.entered
-            .push((self.epoch, mem::take(&mut self.numbers)));
+        if let Some(&(lowest, _)) = messages.ended().runs().first() {
+            record.headers.sequence = lowest;
+            self.entered.push((self.epoch, messages.into_ended()));
+        }
         record
+    }
+
+    fn next_row(&self) -> u32 {
+        // OK because a batch has few readings.
+        self.batch.len() as u32
     }
 }

@@ -164,6 +164,65 @@ async fn a_commit_that_is_lost_beside_another_park_is_made_again_from_the_log() 
     }
 }
 
+/// A park that is set aside turns out to have lost a commit, and the numbers that are needed to read it anew cannot be
+/// read at that moment: the loss is not forgotten at the next try.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_that_is_found_while_a_park_is_set_aside_is_not_forgotten() {
+    let mut bench = Bench::new("2026-11-20T05:00:00Z");
+    bench.log = MemoryLog::with_clock(1, || 42);
+    send_both(&bench, 0, 2).await;
+    let running = bench.start(&bench.lake().await).await;
+    for park in [park(), other()] {
+        has(&bench, &park, 2).await;
+    }
+    running.stop().await;
+    // Of an earlier log the numbers are kept, and are read where the present one is read anew.
+    bench.log = MemoryLog::with_clock(1, || 43);
+    let adopted = greenpark_processor::adopt(&bench.lake().await).await;
+    adopted.expect("adopted");
+    let running = bench.start(&bench.lake().await).await;
+    // Something of the table is left, and the other park goes on alone.
+    for (from, to) in [(2, 4), (4, 6)] {
+        send_both(&bench, from, to).await;
+        for park in [park(), other()] {
+            has(&bench, &park, u64::try_from(to).expect("small")).await;
+        }
+    }
+    send_numbered(&bench, &other(), (6, 7)).await;
+    has(&bench, &other(), 7).await;
+    running.stop().await;
+
+    let entry = Piece::Entry.path(&bench, &park());
+    let whole = std::fs::read(&entry).expect("a file");
+    std::fs::write(&entry, &whole[..whole.len() / 2]).expect("written");
+    let (running, mut asides) = bench.start_watched(&bench.lake().await).await;
+    let mut names = async |what: &str| {
+        let found = asides.wait_for(|asides| {
+            let reason = asides.get(&park());
+            reason.is_some_and(|reason| reason.contains(what))
+        });
+        drop(found.await.expect("the processor runs"));
+    };
+    names("p/2026/readings").await;
+    let files = files_in(&bench.folder.path().join("p/messages"), ".parquet");
+    let numbers: Vec<_> = files
+        .iter()
+        .map(|file| (file, std::fs::read(file).expect("a file")))
+        .collect();
+    for (file, bytes) in &numbers {
+        std::fs::write(file, &bytes[..bytes.len() / 2]).expect("written");
+    }
+    std::fs::remove_file(&entry).expect("removed");
+    names("p/messages").await;
+    for (file, bytes) in &numbers {
+        std::fs::write(file, bytes).expect("written");
+    }
+    let _none = asides.wait_for(|asides| asides.is_empty()).await;
+    has(&bench, &park(), 6).await;
+    has(&bench, &other(), 7).await;
+    running.stop().await;
+}
+
 /// Messages of which a gateway heard nothing are sent again: over another log than the one that had them, too. They
 /// keep the place that they had, also where that log is read from its first record on.
 #[tokio::test(flavor = "multi_thread")]

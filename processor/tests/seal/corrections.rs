@@ -2,7 +2,7 @@
 //! and late readings, across flushes, seals and restarts.
 
 use greenpark_archive::totals::{TotalsRow, decode_totals};
-use greenpark_model::{numbers::Numbers, ticket::Ticket};
+use greenpark_model::{messages::BatchMessages, ticket::Ticket};
 
 use super::*;
 
@@ -38,6 +38,15 @@ impl Message {
 
     fn record(&self) -> Record {
         let mut batch = Batch::new();
+        self.add_to(&mut batch);
+        let mut messages = BatchMessages::default();
+        if let Some(number) = self.number {
+            messages.end(number, 0..self.readings.len() as u32);
+        }
+        self.record_of(&batch, &messages)
+    }
+
+    fn add_to(&self, batch: &mut Batch) {
         let series = Series {
             meter: MeterId::new("m").expect("an id"),
             quantity: "raw_coal".parse().expect("a quantity"),
@@ -59,19 +68,20 @@ impl Message {
                 batch.mark_last_late(received);
             }
         }
-        let mut numbers = Numbers::default();
-        let number = self.number.unwrap_or(0);
-        numbers.insert(number, number);
+    }
+
+    /// The record of `batch`, from the sender of this message.
+    fn record_of(&self, batch: &Batch, messages: &BatchMessages) -> Record {
         Record {
             park: park(),
             headers: Headers {
                 enterprise: EnterpriseId::new(self.enterprise).expect("an id"),
                 gateway: GatewayId::new("g").expect("an id"),
                 epoch: 7,
-                sequence: number,
+                sequence: messages.ended().runs().first().map_or(0, |run| run.0),
                 content_type: ContentType::ReadingBatch,
             },
-            payload: reading_batch::encode_numbered(&batch, &numbers),
+            payload: reading_batch::encode_numbered(batch, messages),
         }
     }
 }
@@ -80,11 +90,14 @@ impl Bench {
     /// Appends each message as a record of its own.
     async fn append(&self, messages: &[Message]) {
         for message in messages {
-            let record = message.record();
-            let writer = self.log.writer();
-            let receipt = writer.append(Topic::Readings, vec![record]).await;
-            assert_eq!(receipt.expect("appended").records(), 1);
+            self.append_record(message.record()).await;
         }
+    }
+
+    async fn append_record(&self, record: Record) {
+        let writer = self.log.writer();
+        let receipt = writer.append(Topic::Readings, vec![record]).await;
+        assert_eq!(receipt.expect("appended").records(), 1);
     }
 
     /// Appends a message, lets a processor publish it and stops that.
@@ -196,6 +209,68 @@ async fn a_numbered_message_that_is_sent_again_corrects_nothing() {
         let rows = sealed_rows(&bench, &lake).await;
         assert_eq!(counts(&rows), [10], "flushed: {flushed}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_is_told_from_what_is_new_in_the_same_record() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    let at = day("2026-03-01").start().0;
+    let hour = |nth: i64| at + nth * HOUR;
+    let messages = [
+        Message::numbered(1, &[(hour(0), 10), (hour(1), 20)]),
+        Message::numbered(2, &[(hour(0), 12), (hour(1), 22), (hour(2), 30)]),
+    ];
+    for message in messages {
+        bench.publish(&lake, message).await;
+    }
+    // The first one comes again, between two that are new, and one of these twice; nobody numbered the last.
+    let together = [
+        Message::numbered(3, &[(hour(3), 40)]),
+        Message::numbered(1, &[(hour(0), 10), (hour(1), 20)]),
+        Message::numbered(4, &[(hour(2), 31), (hour(3), 41)]),
+        Message::numbered(3, &[(hour(3), 40)]),
+        Message::of(&[(hour(4), 50)]),
+    ];
+    let (mut batch, mut told) = (Batch::new(), BatchMessages::default());
+    for message in &together {
+        let from = batch.len() as u32;
+        message.add_to(&mut batch);
+        if let Some(number) = message.number {
+            told.end(number, from..batch.len() as u32);
+        }
+    }
+    let record = together[0].record_of(&batch, &told);
+    bench.append_record(record).await;
+    // A message that is cut over two records is known by its number in both.
+    let cut = Message::numbered(2, &[(hour(0), 12), (hour(1), 22)]);
+    let (mut batch, mut told) = (Batch::new(), BatchMessages::default());
+    cut.add_to(&mut batch);
+    told.leave(2, 0..2);
+    let corrects = Message::numbered(5, &[(hour(1), 23)]);
+    bench.append(&[corrects]).await;
+    bench.append_record(cut.record_of(&batch, &told)).await;
+    bench.publish(&lake, Message::of(&[(hour(5), 60)])).await;
+    let rows = sealed_rows(&bench, &lake).await;
+    assert_eq!(counts(&rows), [12, 23, 31, 41, 50, 60]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_says_only_which_messages_end_in_it_came_as_a_whole() {
+    let bench = Bench::new("2026-06-01T12:00:00+08:00");
+    let lake = bench.lake().await;
+    let at = day("2026-03-01").start().0;
+    for (number, micro) in [(1, 10), (2, 12), (1, 10)] {
+        let message = Message::numbered(number, &[(at, micro)]);
+        let mut batch = Batch::new();
+        message.add_to(&mut batch);
+        let mut told = BatchMessages::default();
+        told.end(number, 0..1);
+        let told = BatchMessages::from(told.into_ended());
+        bench.append_record(message.record_of(&batch, &told)).await;
+    }
+    let rows = sealed_rows(&bench, &lake).await;
+    assert_eq!(counts(&rows), [12]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -164,7 +164,7 @@ impl Bench {
                 sequence,
                 content_type: ContentType::ReadingBatch,
             },
-            payload: reading_batch::encode_numbered(&batch, numbers),
+            payload: reading_batch::encode_numbered(&batch, &numbers.clone().into()),
         };
         let writer = self.log.writer();
         let receipt = writer.append(Topic::Readings, vec![record]).await;

@@ -35,6 +35,7 @@ pub mod invariants;
 pub mod letter;
 pub mod like_days;
 pub mod limits;
+pub mod messages;
 pub mod money;
 pub mod numbers;
 pub mod plan;

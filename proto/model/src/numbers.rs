@@ -88,6 +88,17 @@ impl Numbers {
         self.runs.get(at).is_some_and(|&(first, _)| first <= number)
     }
 
+    /// How many of the numbers from `first` to `last` are among them.
+    #[must_use]
+    pub fn count_in(&self, first: u64, last: u64) -> u64 {
+        let at = self.runs.partition_point(|&(_, end)| end < first);
+        let met = self.runs[at..]
+            .iter()
+            .take_while(|&&(begin, _)| begin <= last);
+        met.map(|&(begin, end)| end.min(last) - begin.max(first) + 1)
+            .sum()
+    }
+
     /// Whether all of `other` are among them.
     #[must_use]
     pub fn holds(&self, other: &Self) -> bool {

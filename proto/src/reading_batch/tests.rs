@@ -140,13 +140,21 @@ proptest! {
 
 #[test]
 fn a_record_tells_which_messages_end_in_it() {
-    let mut numbers = Numbers::default();
-    numbers.insert(7, 9);
-    numbers.insert(12, 12);
-    let bytes = encode_numbered(&Batch::new(), &numbers);
+    let mut messages = BatchMessages::default();
+    for number in [7, 9, 8, 12] {
+        messages.end(number, 0..0);
+    }
+    let bytes = encode_numbered(&Batch::new(), &messages);
     assert_eq!(
         decode_numbered(&bytes, 7).expect("ours"),
-        (Batch::new(), numbers)
+        (Batch::new(), messages.clone())
+    );
+    // A record of before says which messages end in it, and not which readings they brought.
+    let before = BatchMessages::from(messages.ended().clone());
+    let bytes = encode_numbered(&Batch::new(), &before);
+    assert_eq!(
+        decode_numbered(&bytes, 7).expect("ours"),
+        (Batch::new(), before)
     );
     // A gateway that is not numbered has the bytes that it had before.
     assert_eq!(encode(&Batch::new()).len(), 0);

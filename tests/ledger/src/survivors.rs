@@ -101,9 +101,9 @@ impl Survivors {
         for record in all_of(reader).await? {
             let sequence = record.headers.sequence;
             let decoded = reading_batch::decode_numbered(&record.payload, sequence);
-            if let Ok((batch, numbers)) = decoded {
+            if let Ok((batch, messages)) = decoded {
                 self.values.extend(batch.values());
-                self.add_numbers(record.headers.gateway.as_str(), numbers.runs());
+                self.add_numbers(record.headers.gateway.as_str(), messages.ended().runs());
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ use greenpark_model::{
     batch::Batch,
     day::{CivilDay, Instant},
     id::ParkId,
+    messages::BatchMessages,
     numbers::Numbers,
     reading::Kind,
     ticket::Ticket,
@@ -101,8 +102,8 @@ struct Logged {
     offset: u64,
     /// With whether they came late.
     rows: Vec<(Row, bool)>,
-    /// Whose messages end in it, of which day, and which.
-    numbered: Option<(ParkId, GatewayEpoch, CivilDay, Numbers)>,
+    /// Whose messages they are, of which day, and which.
+    numbered: Option<(ParkId, GatewayEpoch, CivilDay, BatchMessages)>,
 }
 
 /// See the module.
@@ -220,8 +221,8 @@ impl Oracle {
                 continue;
             }
             let record = Logged::read(entry)?;
-            let again = record.is_again(&mut self.come);
-            for &((id, value), late) in &record.rows {
+            let again = record.again(&mut self.come);
+            for (&((id, value), late), again) in record.rows.iter().zip(again) {
                 if !was_sent(&self.sent, &self.corrected, (id, value)) {
                     let what = format!("{value} of {id:?} is in the log");
                     return Err(Violation::new("phantom", what));
@@ -312,34 +313,45 @@ impl Logged {
         };
         let sequence = record.headers.sequence;
         let decoded = reading_batch::decode_numbered(&record.payload, sequence);
-        let Ok((batch, numbers)) = decoded else {
+        let Ok((batch, messages)) = decoded else {
             return Ok(logged);
         };
         logged.rows = rows_of(&batch)?;
-        if !numbers.is_empty() {
+        if !messages.is_empty() {
             let of = GatewayEpoch {
                 enterprise: record.headers.enterprise,
                 gateway: record.headers.gateway,
                 epoch: record.headers.epoch,
             };
             let latest = batch.latest().unwrap_or(Instant(entry.appended_ms));
-            logged.numbered = Some((record.park, of, latest.day(), numbers));
+            logged.numbered = Some((record.park, of, latest.day(), messages));
         }
         Ok(logged)
     }
 
-    /// Whether all messages that end in it had come; now they have.
-    fn is_again(&self, come: &mut BTreeMap<GatewayEpoch, Numbers>) -> bool {
-        let Some((_, of, _, numbers)) = &self.numbered else {
-            return false;
+    /// Of each row whether its message had come; now it has.
+    fn again(&self, come: &mut BTreeMap<GatewayEpoch, Numbers>) -> Vec<bool> {
+        let mut again = vec![false; self.rows.len()];
+        let Some((_, of, _, messages)) = &self.numbered else {
+            return again;
         };
-        !come.entry(of.clone()).or_default().join(numbers)
+        let come = come.entry(of.clone()).or_default();
+        for run in messages.runs() {
+            for (number, rows) in run.each() {
+                let had_come = come.contains(number);
+                rows.for_each(|row| again[row as usize] = had_come);
+                if run.is_ended() {
+                    come.insert(number, number);
+                }
+            }
+        }
+        again
     }
 
     fn add_to(&self, all: &mut ByPark) {
-        if let Some((park, of, day, numbers)) = &self.numbered {
+        if let Some((park, of, day, came)) = &self.numbered {
             let messages = all.entry(park.clone()).or_default();
-            messages.insert(of, *day, numbers);
+            messages.insert(of, *day, came.ended());
         }
     }
 }

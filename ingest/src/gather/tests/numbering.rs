@@ -1,10 +1,13 @@
 //! Goal: whoever has read the log up to a record with a number has read all of that message.
 
-use greenpark_log::Headers;
-use greenpark_model::numbers::{NUMBER_MAX, Numbered};
+use std::ops::Range;
+
+use greenpark_model::{
+    messages::BatchMessages,
+    numbers::{NUMBER_MAX, Numbered},
+};
 
 use super::*;
-use crate::receipts::Receipts;
 
 fn take_numbered(gather: &mut Gather, topic: &str, payload: &str, (epoch, sequence): (u64, u64)) {
     gather.take(
@@ -22,17 +25,26 @@ fn take_numbered(gather: &mut Gather, topic: &str, payload: &str, (epoch, sequen
     );
 }
 
+fn read(record: &Record) -> (Batch, BatchMessages) {
+    let decoded = reading_batch::decode_numbered(&record.payload, record.headers.sequence);
+    decoded.expect("our own batch")
+}
+
 /// Epoch and numbers of every record of readings.
 fn numbers(sealed: &Sealed) -> Vec<(u64, Vec<(u64, u64)>)> {
     let of = |record: &Record| {
-        let Headers {
-            epoch, sequence, ..
-        } = record.headers;
-        let decoded = reading_batch::decode_numbered(&record.payload, sequence);
-        let (_, numbers) = decoded.expect("our own batch");
-        (epoch, numbers.runs().to_vec())
+        let (_, messages) = read(record);
+        (record.headers.epoch, messages.ended().runs().to_vec())
     };
     sealed.readings.iter().map(of).collect()
+}
+
+/// Each numbered message of a record with its rows.
+fn rows(record: &Record) -> Vec<(u64, Range<u32>)> {
+    let (_, messages) = read(record);
+    let runs = messages.runs().iter();
+    runs.flat_map(|run| run.each().collect::<Vec<_>>())
+        .collect()
 }
 
 /// What is entered when the receipt is there.
@@ -60,6 +72,8 @@ fn messages_share_a_record_and_keep_their_numbers() {
     assert_eq!(entered(&sealed), numbers(&sealed));
     assert_eq!(sealed.readings[0].headers.sequence, 3);
     assert_eq!(batches(&sealed)[0].len(), 8);
+    let expected = [(5, 0..1), (3, 2..3), (4, 4..5), (8, 6..7)];
+    assert_eq!(rows(&sealed.readings[0]), expected);
     // The next gather begins anew.
     take(&mut gather, TOPIC, &reading(1, 1_700_000_000_000), 1);
     let sealed = gather.seal();
@@ -68,33 +82,16 @@ fn messages_share_a_record_and_keep_their_numbers() {
 }
 
 #[test]
-fn what_is_sent_again_shares_no_record_with_what_is_new() {
-    let receipts = Receipts::new(0);
+fn what_is_sent_again_is_named_beside_what_is_new() {
+    let mut gather = gather();
     let payload = reading(1, 1_700_000_000_000);
-    let mut before = gather().with_receipts(receipts.clone());
-    for sequence in [1, 2, 9] {
-        take_numbered(&mut before, TOPIC, &payload, (7, sequence));
-    }
-    receipts.stored(&before.seal().numbered);
-    // Over a connection of its own, and once more over the same.
-    let mut gather = gather().with_receipts(receipts);
-    for sequence in [1, 2, 3, 4, 9, 3, 5, 5] {
+    for sequence in [1, 2, 9, 1] {
         take_numbered(&mut gather, TOPIC, &payload, (7, sequence));
     }
     let sealed = gather.seal();
-    let runs: Vec<_> = numbers(&sealed).into_iter().map(|(_, runs)| runs).collect();
-    let expected = [
-        vec![(1, 2)],
-        vec![(3, 4)],
-        vec![(3, 3), (9, 9)],
-        vec![(5, 5)],
-        vec![(5, 5)],
-    ];
-    assert_eq!(runs, expected);
-    // Of another epoch nothing came.
-    take_numbered(&mut gather, TOPIC, &payload, (8, 1));
-    take_numbered(&mut gather, TOPIC, &payload, (8, 2));
-    assert_eq!(numbers(&gather.seal()), [(8, vec![(1, 2)])]);
+    assert_eq!(numbers(&sealed), [(7, vec![(1, 2), (9, 9)])]);
+    let expected = [(1, 0..1), (2, 1..2), (9, 2..3), (1, 3..4)];
+    assert_eq!(rows(&sealed.readings[0]), expected);
 }
 
 #[test]
@@ -147,6 +144,20 @@ fn a_message_cut_over_two_records_is_numbered_in_the_last() {
     assert!(before.iter().all(|r| r.payload.len() <= RECORD_BYTES_MAX));
     let first = all.iter().position(|(_, runs)| runs == &[(1, 1)]);
     assert_eq!(first, Some(0), "{all:?}");
+    // In every record each reading is its message's.
+    for record in &sealed.readings {
+        let (batch, _) = read(record);
+        let mut named = 0;
+        for (number, rows) in rows(record) {
+            named += rows.len();
+            for row in rows {
+                let of = &batch.series_table()[batch.series()[row as usize] as usize];
+                assert_eq!(of.meter.as_str(), format!("m{number}"));
+            }
+        }
+        assert_eq!(named, batch.len());
+        assert_eq!(record.headers.epoch, 7);
+    }
 }
 
 #[test]
