@@ -81,7 +81,7 @@ impl BatchMessages {
         &self.ended
     }
 
-    /// The same, which is all that is kept.
+    /// The numbers of the messages that end in the batch, without their rows.
     #[must_use]
     pub fn into_ended(self) -> Numbers {
         self.ended
