@@ -141,7 +141,7 @@ impl Numbered {
 /// Those of `rows` readings that came in messages of which `come` knows, which learns of the others.
 fn rows_again(messages: &BatchMessages, rows: usize, come: &mut Numbers) -> Vec<Range<u32>> {
     if messages.runs().is_empty() {
-        // A record of before says only which messages end in it: all of it came again, or none.
+        // A record of an earlier version says only which messages end in it: all of it came again, or none.
         let again = come.holds(messages.ended());
         if !again && come.runs().len() < COME_RUNS_MAX {
             come.join(messages.ended());
@@ -154,6 +154,8 @@ fn rows_again(messages: &BatchMessages, rows: usize, come: &mut Numbers) -> Vec<
         let (first, last) = run.numbers();
         match come.count_in(first, last) {
             0 => {}
+            // A message that was refused brought none.
+            _ if run.rows().is_empty() => {}
             all if all == last - first + 1 => again.push(run.rows()),
             _ => again.extend(
                 run.each()

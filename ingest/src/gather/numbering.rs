@@ -1,7 +1,7 @@
 //! Messages that their gateway numbers: which of them end in which record, and which readings they brought.
 //!
 //! Many messages share a record, and a message may be cut over several: its number stands in the last. So
-//! whoever has read the log up to a record has read all of every message that is numbered there. A record says of
+//! who has read the log up to a record has read all of every message that is numbered there. A record says of
 //! each reading in which message it came, so that its reader tells what was only sent again from what is new.
 
 use std::mem;
@@ -46,7 +46,7 @@ impl Gateway {
     }
 
     /// Ends the message whose readings have been taken, in this batch. A batch without a reading is a record, too,
-    /// where a message was refused as a whole, so that whoever reads the log knows that nothing more is to come of
+    /// where a message was refused as a whole, so that a reader of the log knows that nothing more is to come of
     /// it.
     fn end_message(&mut self, records: &mut Vec<Record>) {
         let Some((number, from)) = self.taking.take() else {

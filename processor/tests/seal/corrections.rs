@@ -212,7 +212,7 @@ async fn a_numbered_message_that_is_sent_again_corrects_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_sent_again_is_told_from_what_is_new_in_the_same_record() {
+async fn a_record_may_hold_readings_that_are_sent_again_beside_new_ones() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
     let at = day("2026-03-01").start().0;

@@ -102,11 +102,7 @@ impl Numbers {
     /// Whether all of `other` are among them.
     #[must_use]
     pub fn holds(&self, other: &Self) -> bool {
-        let among = |&(first, last): &(u64, u64)| {
-            let at = self.runs.partition_point(|&(_, end)| end < first);
-            let run = self.runs.get(at);
-            run.is_some_and(|&(begin, end)| begin <= first && last <= end)
-        };
+        let among = |&(first, last): &(u64, u64)| self.count_in(first, last) == last - first + 1;
         other.runs.iter().all(among)
     }
 
