@@ -13,6 +13,7 @@ use greenpark_model::{
     id::ParkId,
 };
 use rustc_hash::FxHashMap;
+use tracing::warn;
 
 use crate::{
     buffer::ParkBuffer,
@@ -104,6 +105,12 @@ impl Flush<'_> {
             };
             published.extend(flush.publish(days).await?);
             commits.note(name, table, book.commits());
+            if book.is_roll_up_due()
+                && let Err(error) = Box::pin(book.roll_up(&meters)).await
+            {
+                let error = &error as &dyn std::error::Error;
+                warn!(park = %name, year, error, "months were not rolled up");
+            }
             for day in sealed {
                 park.buffer.pending.remove(&day);
             }

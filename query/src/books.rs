@@ -1,6 +1,8 @@
 //! The days of every series of a book: closed days from the `totals` table, every other day by folding
 //! its readings, with the one fold of the model.
 //!
+//! Rollups tell months of days at once, with the days in few bytes; where they do not tell, totals do.
+//!
 //! A row of totals counts only where its revision is that of the sealed file in the same snapshot. A day
 //! with hot files, or a sealed file without such totals, is folded from its rows: sealed and hot,
 //! merged in the order of the log. So is a sealed day whose totals were folded by other traits of a meter
@@ -12,16 +14,19 @@ mod gathered;
 mod late;
 mod load;
 mod open;
-mod packed;
 mod past;
+mod rolled_days;
 mod then;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    panic,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use greenpark_archive::{file::ReadingsFile, lake::Lake, rows::SeriesKey, snapshot::Snapshot};
+use greenpark_archive::{
+    file::ReadingsFile, lake::Lake, rollups::PackedDays, rows::SeriesKey, snapshot::Snapshot,
+};
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, Instant},
@@ -29,18 +34,21 @@ use greenpark_model::{
     id::{EnterpriseId, ParkId},
 };
 
+use tokio::task::JoinSet;
+
 pub(crate) use day_set::DaySet;
 pub(crate) use gathered::{Gathered, third_quartile};
 use late::LateDay;
+use load::{Load, warn_of_rollups};
 pub(crate) use open::{hot_in_order, read_files};
-use packed::PackedDays;
 pub(crate) use then::Then;
 
 use crate::{
     cache::{self, Cache},
-    decode::Total,
+    decode::{RolledMonth, Total},
     engine::Engine,
     error::QueryError,
+    measure::{MeasuredBooks, Memo},
     metrics::Metrics,
     registry,
 };
@@ -100,11 +108,17 @@ pub(crate) struct BookDays {
     pub(crate) lost: BTreeSet<CivilDay>,
 }
 
-/// The rows of a totals table.
+/// What was measured on the same books takes no more than this part of the cache.
+const MEASURED_PART: usize = 8;
+
+/// What tells the sealed days of a book.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
-    version: i64,
-    /// Sorted by key and day.
+    /// Of which versions of the totals and the rollups, and by which traits.
+    of: ((i64, i64), u64),
+    /// Sorted by key and month.
+    months: Vec<RolledMonth>,
+    /// Days that are in none of them; sorted by key and day.
     rows: Vec<Total>,
 }
 
@@ -139,8 +153,10 @@ type Locks = HashMap<(ParkId, i16), Arc<tokio::sync::Mutex<()>>>;
 pub(crate) struct Books {
     pub(crate) lake: Lake,
     pub(crate) engine: Engine,
-    cache: Cache,
+    pub(crate) cache: Cache,
     loading: Mutex<Locks>,
+    /// Books that rollups and what came since do not tell, by the version of these and the digest of the traits.
+    whole: Mutex<HashMap<(ParkId, i16), (i64, u64)>>,
     metrics: Metrics,
     folding: Folding,
 }
@@ -202,9 +218,14 @@ impl Books {
             engine,
             cache,
             loading: Mutex::default(),
+            whole: Mutex::default(),
             metrics,
             folding: Folding::Totals,
         }
+    }
+
+    fn whole(&self) -> MutexGuard<'_, HashMap<(ParkId, i16), (i64, u64)>> {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same books, every day folded from its readings.
@@ -227,7 +248,7 @@ impl Books {
         if let Some(at) = as_of {
             return self.days_as_of(park, year, registry, at).await;
         }
-        let Some(snapshot) = self.lake.snapshot(park, year).await? else {
+        let Some(snapshot) = self.lake.brief(park, year).await? else {
             return Ok(None);
         };
         if let Some(book) = self.cached_book(park, &snapshot, registry) {
@@ -242,13 +263,57 @@ impl Books {
         let book = match self.cached_book(park, &snapshot, registry) {
             Some(book) => book,
             None => {
-                let book = Arc::new(self.load(park, &snapshot, registry).await?);
+                let load = Load {
+                    park,
+                    snapshot: &snapshot,
+                    registry,
+                };
+                let of = (snapshot.rollups_version, registry.traits_digest);
+                let is_known = self.whole().get(&(park.clone(), year)) == Some(&of);
+                let in_brief = match is_known {
+                    true => None,
+                    false => self.load_in_brief(load).await?,
+                };
+                let book = match in_brief {
+                    Some(book) => Arc::new(book),
+                    None => {
+                        self.whole().insert((park.clone(), year), of);
+                        let snapshot = self.lake.whole(&snapshot).await?;
+                        Arc::new(self.load(park, &snapshot, registry).await?)
+                    }
+                };
                 let key = cache::Key::Book(park.clone(), snapshot.year);
                 self.keep(key, &book);
                 book
             }
         };
         Ok(Some(book))
+    }
+
+    /// The days of the books of `years` that there are, in order, loaded beside each other.
+    pub(crate) async fn of_years(
+        self: &Arc<Self>,
+        park: &ParkId,
+        years: Vec<i16>,
+        registry: &Arc<registry::Park>,
+        as_of: Option<Instant>,
+    ) -> Result<Vec<Arc<BookDays>>, QueryError> {
+        let mut loading = JoinSet::new();
+        for year in years {
+            let (books, park, registry) = (Arc::clone(self), park.clone(), Arc::clone(registry));
+            loading.spawn(async move { books.days(&park, year, &registry, as_of).await });
+        }
+        let mut loaded = Vec::with_capacity(loading.len());
+        while let Some(ended) = loading.join_next().await {
+            match ended {
+                Ok(book) => loaded.extend(book?),
+                Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+                // Only this function could abort it.
+                Err(_) => return Err(QueryError::Deadline),
+            }
+        }
+        loaded.sort_by_key(|book| book.snapshot.year);
+        Ok(loaded)
     }
 
     /// The enterprises with readings in the book of `park` and `year`, as it is now or as it was.
@@ -260,7 +325,7 @@ impl Books {
         as_of: Option<Instant>,
     ) -> Result<Arc<BTreeSet<EnterpriseId>>, QueryError> {
         if as_of.is_none()
-            && let Some(snapshot) = self.lake.snapshot(park, year).await?
+            && let Some(snapshot) = self.lake.brief(park, year).await?
         {
             let key = cache::Key::Enterprises(park.clone(), year);
             if let Some(cache::Entry::Enterprises(known, version)) = self.cache.get(&key)
@@ -268,11 +333,20 @@ impl Books {
             {
                 return Ok(known);
             }
-            // The files of a book at rest say whose they are.
-            let sealed = snapshot.files.iter().map(ReadingsFile::sealed);
-            let sealed: Option<HashSet<_>> = sealed.map(|of| Some(of?.0)).collect();
-            if let Some(sealed) = sealed {
-                let known: BTreeSet<EnterpriseId> = sealed.into_iter().cloned().collect();
+            // The files of a book at rest say whose they are, and so do its rollups.
+            let sealed = |snapshot: &Snapshot| -> Option<BTreeSet<EnterpriseId>> {
+                let sealed = snapshot.files.iter().map(ReadingsFile::sealed);
+                sealed.map(|of| Some(of?.0.clone())).collect()
+            };
+            if let Some(mut known) = sealed(&snapshot) {
+                match self.rolled_enterprises(&snapshot).await {
+                    Ok(rolled) => known.extend(rolled),
+                    Err(error) => {
+                        warn_of_rollups(&error, &snapshot);
+                        let whole = self.lake.whole(&snapshot).await?;
+                        known = sealed(&whole).unwrap_or_default();
+                    }
+                }
                 let bytes = known.len() * size_of::<EnterpriseId>();
                 let known = Arc::new(known);
                 let entry =
@@ -284,6 +358,28 @@ impl Books {
         let book = self.days(park, year, registry, as_of).await?;
         let known = book.iter().flat_map(|book| book.enterprises());
         Ok(Arc::new(known.cloned().collect()))
+    }
+
+    /// What questions have measured on `books` of `park` so far, which the next one goes on with.
+    pub(crate) fn measured(
+        &self,
+        park: &ParkId,
+        books: &[Arc<BookDays>],
+        registry: &Arc<registry::Park>,
+    ) -> Memo {
+        let years = books.iter().map(|book| book.snapshot.year).collect();
+        let key = cache::Key::Measured(park.clone(), years);
+        let known = match self.cache.get(&key) {
+            Some(cache::Entry::Measured(known)) if known.is_of(books, registry) => Some(known),
+            _ => None,
+        };
+        let bytes_max = self.cache.capacity() / MEASURED_PART;
+        let anew = || Arc::new(MeasuredBooks::new(books, registry, bytes_max));
+        let measured = known.unwrap_or_else(anew);
+        let memo = measured.memo();
+        let bytes = measured.bytes();
+        self.cache.put(key, cache::Entry::Measured(measured), bytes);
+        memo
     }
 
     /// Takes note of what the registry and its entries take of the same memory.

@@ -7,10 +7,14 @@ use std::{
 
 use greenpark_model::{
     day::{CivilDay, DayRange, Instant},
+    decomposition::{Member, Split},
     id::{EnterpriseId, ParkId},
 };
 
-use crate::books::{BookDays, DayFolds, Then, Totals};
+use crate::{
+    books::{BookDays, DayFolds, Then, Totals},
+    measure::MeasuredBooks,
+};
 
 /// Whose.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,10 +27,16 @@ pub(crate) enum Key {
     Then(ParkId, i16, (i64, Instant, DayRange)),
     /// The totals table of a book that still changes.
     Totals(ParkId, i16),
+    /// The same in brief: its rollups, and the totals that are in none of them.
+    Rolled(ParkId, i16),
     /// The folds of an open day.
     Day(ParkId, CivilDay),
     /// The enterprises with readings in a book at rest.
     Enterprises(ParkId, i16),
+    /// What was measured on the books of these years.
+    Measured(ParkId, Vec<i16>),
+    /// The split of a change among members that have this digest.
+    Split(u64),
 }
 
 /// What.
@@ -39,6 +49,8 @@ pub(crate) enum Entry {
     Enterprises(Arc<BTreeSet<EnterpriseId>>, i64),
     /// With the digest of the traits that it was folded by.
     Then(Option<Arc<Then>>, u64),
+    Measured(Arc<MeasuredBooks>),
+    Split(Arc<(Vec<Member>, Arc<Split>)>),
 }
 
 #[derive(Debug)]
@@ -85,6 +97,11 @@ impl Cache {
             capacity,
             slots: Mutex::default(),
         }
+    }
+
+    /// The bytes that it may hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<Entry> {

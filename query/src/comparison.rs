@@ -1,6 +1,11 @@
 //! Like with like: two years of one set of enterprises, why a figure changed, and where its pace leads.
 //! Pure.
 
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
+
 use greenpark_model::{
     decomposition::{Activity, Member, Split, Terms, split},
     forecast::{End, Point, forecast},
@@ -14,6 +19,7 @@ use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
 
 use crate::{
+    cache::{Cache, Entry, Key},
     figure::Told,
     progress::{percent, reasons},
     soundness::on_wire,
@@ -59,29 +65,29 @@ pub(crate) fn comparison(
     }
 }
 
-/// A member's figures of the base and the judged year, by its name; `None` of a year in which it was not in the
-/// group.
-pub(crate) type MemberYears = (String, [Option<Told>; 2]);
+/// What a member consumed and what that is divided by, in the base and the judged year, by its name; `None` of a year in
+/// which it was not in the group.
+pub(crate) type MemberYears = (String, [Option<(Decimal, Decimal)>; 2]);
 
 /// Splits the change of a group's figure.
 ///
 /// # Errors
 /// The reasons against it: a member that is in the group has no consumption or no value added above zero.
 pub(crate) fn split_of(
-    unit: &str,
-    years: [i16; 2],
+    cache: &Cache,
+    (unit, years): (&str, [i16; 2]),
     members: &[MemberYears],
 ) -> Result<Option<pb::Split>, Vec<pb::UnsoundReason>> {
     let mut unsound = Vec::new();
     for (place, year) in years.into_iter().enumerate() {
-        let told = members.iter().map(|(name, told)| (name, &told[place]));
-        unsound.extend(on_wire(&not_positive(told), year));
+        let parts = members.iter().map(|(name, years)| (name, &years[place]));
+        unsound.extend(on_wire(&not_positive(parts), year));
     }
     if !unsound.is_empty() {
         return Err(unsound);
     }
-    let activity = |told: &Option<Told>| {
-        let (consumption, value_added) = told.as_ref()?.parts;
+    let activity = |parts: &Option<(Decimal, Decimal)>| {
+        let (consumption, value_added) = (*parts)?;
         Some(Activity {
             consumption: Positive::new(consumption).ok()?,
             value_added: Positive::new(value_added).ok()?,
@@ -94,16 +100,37 @@ pub(crate) fn split_of(
             current: activity(current),
         })
         .collect();
-    Ok(split(&both)
-        .ok()
-        .map(|made| told_split(unit, members, &made)))
+    let made = split_once(cache, both);
+    Ok(made.map(|made| told_split(unit, members, &made)))
+}
+
+/// The split of `members`, made once as long as it is kept: logarithms in decimals take their time.
+fn split_once(cache: &Cache, members: Vec<Member>) -> Option<Arc<Split>> {
+    let mut hasher = DefaultHasher::new();
+    for activity in members.iter().flat_map(|of| [of.base, of.current]) {
+        let parts = activity.map(|of| (of.consumption.get(), of.value_added.get()));
+        parts.hash(&mut hasher);
+    }
+    let key = Key::Split(hasher.finish());
+    if let Some(Entry::Split(kept)) = cache.get(&key)
+        && kept.0 == members
+    {
+        return Some(Arc::clone(&kept.1));
+    }
+    let made = Arc::new(split(&members).ok()?);
+    let bytes = members.len() * size_of::<(Member, Terms)>();
+    let entry = Entry::Split(Arc::new((members, Arc::clone(&made))));
+    cache.put(key, entry, bytes);
+    Some(made)
 }
 
 /// The terms of members that are not above zero: there is no logarithm of them.
-fn not_positive<'a>(members: impl Iterator<Item = (&'a String, &'a Option<Told>)>) -> Vec<Reason> {
+fn not_positive<'a>(
+    members: impl Iterator<Item = (&'a String, &'a Option<(Decimal, Decimal)>)>,
+) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    for (name, told) in members {
-        let Some((consumption, value_added)) = told.as_ref().map(|told| told.parts) else {
+    for (name, parts) in members {
+        let Some((consumption, value_added)) = *parts else {
             continue;
         };
         let terms = [

@@ -1,42 +1,35 @@
 //! From record batches to the archive's rows and to the model's folds.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod folds;
+
+use std::collections::BTreeMap;
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray},
     datatypes::{
-        ArrowPrimitiveType, Date32Type, Decimal128Type, Int32Type, Int64Type,
-        TimestampMillisecondType, UInt32Type,
+        ArrowPrimitiveType, Decimal128Type, Int32Type, TimestampMillisecondType, UInt32Type,
     },
 };
 use greenpark_archive::{
     builder::RowsBuilder,
     rows::{Late, Merged, SeriesKey},
-    totals::odd::read_odd,
 };
 use greenpark_model::{
-    amount::{Amount, Sum},
-    day::{CivilDay, Instant},
-    fold::{DayFold, Outcomes, Point},
+    day::Instant,
     id::{EnterpriseId, GatewayId, MeterId},
     quantity::Quantity,
     reading::{Flag, Kind, Series},
     ticket::Ticket,
 };
 
-use crate::{
-    error::QueryError,
-    table::{FILE_COLUMN, TOTALS_COUNTS},
+pub(crate) use self::folds::{
+    RolledMonth, Total, add_repeats, add_repeats_over, rollups, rollups_columns, totals,
+    totals_columns,
 };
+use crate::{error::QueryError, table::FILE_COLUMN};
 
 /// The columns of readings that [`FileRows`] takes.
 pub(crate) const READINGS_COLUMNS: &str = "enterprise, meter, quantity, kind, instant, value, flag, file, ticket, late_received, late_gateway";
-
-/// The columns of totals that [`totals`] takes.
-pub(crate) const TOTALS_COLUMNS: &str = "enterprise, meter, quantity, kind, day, revision, readings, \
-    consumption, first_instant, first_register, head_instant, head_register, tail_instant, \
-    tail_register, last_instant, last_register, rollovers, replacements, resets, jumps, glitches, \
-    invalid, manual, duplicates, conflicts, rules, odd, late";
 
 /// The column `name` of texts in a dictionary, and the dictionary's texts.
 fn dictionary<'a>(
@@ -82,6 +75,14 @@ impl<'a, T> Texts<'a, T> {
             .and_then(|index| self.values.get(index)?.as_ref())
             .ok_or_else(|| unfit(self.name))
     }
+}
+
+/// The enterprises of a batch.
+pub(crate) fn enterprises(batch: &RecordBatch) -> Result<Vec<EnterpriseId>, QueryError> {
+    let texts = Texts::new(batch, "enterprise", |text| EnterpriseId::new(text).ok())?;
+    (0..batch.num_rows())
+        .map(|row| texts.get(row).cloned())
+        .collect()
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a ArrayRef, QueryError> {
@@ -263,147 +264,5 @@ impl<'a, T> OptionalTexts<'a, T> {
         }
         let value = self.values.get(index).and_then(Option::as_ref);
         value.map(Some).ok_or_else(|| unfit(self.name))
-    }
-}
-
-/// A row of totals.
-#[derive(Debug, Clone)]
-pub(crate) struct Total {
-    pub(crate) key: SeriesKey,
-    pub(crate) day: CivilDay,
-    pub(crate) revision: u32,
-    /// The traits that it was folded by, as text.
-    pub(crate) rules: Arc<str>,
-    pub(crate) fold: DayFold,
-    pub(crate) duplicates: u32,
-    pub(crate) conflicts: u32,
-    /// Readings that count and came late.
-    pub(crate) late: u32,
-}
-
-/// Appends the rows of a batch of totals to `totals`.
-pub(crate) fn totals(batch: &RecordBatch, totals: &mut Vec<Total>) -> Result<(), QueryError> {
-    let keys = Keys::new(batch)?;
-    let days = numbers::<Date32Type>(batch, "day")?.values();
-    let revisions = numbers::<Int32Type>(batch, "revision")?.values();
-    let readings = numbers::<Int64Type>(batch, "readings")?.values();
-    let consumption = numbers::<Decimal128Type>(batch, "consumption")?.values();
-    let first = Points::new(batch, "first_instant", "first_register")?;
-    let head = Points::new(batch, "head_instant", "head_register")?;
-    let tail = Points::new(batch, "tail_instant", "tail_register")?;
-    let last = Points::new(batch, "last_instant", "last_register")?;
-    let rules = Texts::new(batch, "rules", |text| Some(Arc::<str>::from(text)))?;
-    let counts = TOTALS_COUNTS
-        .iter()
-        .map(|&name| Ok(numbers::<Int64Type>(batch, name)?.values().as_ref()))
-        .collect::<Result<Vec<&[i64]>, QueryError>>()?;
-    let odd = Odd::new(batch)?;
-    let late = numbers::<Int64Type>(batch, "late")?;
-    let mut key = None;
-    totals.reserve(batch.num_rows());
-    for row in 0..batch.num_rows() {
-        if !keys.follows(row) {
-            key = Some(keys.get(row)?);
-        }
-        let count = |column: usize| u32::try_from(counts[column][row]).unwrap_or(u32::MAX);
-        let outcomes = Outcomes {
-            rollovers: count(0),
-            replacements: count(1),
-            resets: count(2),
-            jumps: count(3),
-            glitches: count(4),
-            invalid: count(5),
-            manual: count(6),
-            ..Outcomes::default()
-        };
-        let fold = DayFold {
-            readings: u32::try_from(readings[row]).map_err(|_| unfit("readings"))?,
-            within: Sum(consumption[row]),
-            first: first.get(row)?,
-            head: head.get(row)?,
-            tail: tail.get(row)?,
-            last: last.get(row)?,
-            outcomes,
-            odd: None,
-        };
-        totals.push(Total {
-            key: key.clone().ok_or_else(|| unfit("meter"))?,
-            day: CivilDay::from_epoch_days(days[row]),
-            revision: u32::try_from(revisions[row]).map_err(|_| unfit("revision"))?,
-            rules: Arc::clone(rules.get(row)?),
-            fold: match odd.of(row) {
-                Some(text) => read_odd(text, fold).ok_or_else(|| unfit("odd"))?,
-                None => fold,
-            },
-            duplicates: count(7),
-            conflicts: count(8),
-            late: match late.is_valid(row) {
-                true => u32::try_from(late.value(row)).unwrap_or(u32::MAX),
-                false => 0,
-            },
-        });
-    }
-    Ok(())
-}
-
-/// What few days have, as text; null where a day has nothing of it or its file has no such column.
-struct Odd<'a>(&'a DictionaryArray<Int32Type>, &'a StringArray);
-
-impl<'a> Odd<'a> {
-    fn new(batch: &'a RecordBatch) -> Result<Self, QueryError> {
-        let (array, texts) = dictionary(batch, "odd")?;
-        Ok(Self(array, texts))
-    }
-
-    fn of(&self, row: usize) -> Option<&'a str> {
-        self.0.key(row).map(|key| self.1.value(key))
-    }
-}
-
-/// Adds the rows that count only repeats, which have no readings, to the others of their series and day, and
-/// takes them out. `totals` are sorted by key and day.
-pub(crate) fn add_repeats(totals: &mut Vec<Total>) {
-    let is_repeats = |total: &Total| total.fold.readings == 0;
-    if !totals.iter().any(is_repeats) {
-        return;
-    }
-    for of_day in totals.chunk_by_mut(|a, b| (&a.key, a.day) == (&b.key, b.day)) {
-        let repeats = of_day.iter().filter(|total| is_repeats(total));
-        let many: u32 = repeats.fold(0u32, |sum, total| sum.saturating_add(total.duplicates));
-        for total in of_day.iter_mut().filter(|total| !is_repeats(total)) {
-            total.duplicates = total.duplicates.saturating_add(many);
-        }
-    }
-    totals.retain(|total| !is_repeats(total));
-}
-
-/// Two nullable columns that make a register at an instant.
-struct Points<'a> {
-    instants: &'a PrimitiveArray<TimestampMillisecondType>,
-    registers: &'a PrimitiveArray<Decimal128Type>,
-}
-
-impl<'a> Points<'a> {
-    fn new(
-        batch: &'a RecordBatch,
-        instant: &'static str,
-        register: &'static str,
-    ) -> Result<Self, QueryError> {
-        Ok(Self {
-            instants: numbers(batch, instant)?,
-            registers: numbers(batch, register)?,
-        })
-    }
-
-    fn get(&self, row: usize) -> Result<Option<Point>, QueryError> {
-        if self.instants.is_null(row) || self.registers.is_null(row) {
-            return Ok(None);
-        }
-        let micro = i64::try_from(self.registers.value(row)).map_err(|_| unfit("register"))?;
-        let register = Amount::from_micro(micro).map_err(|_| unfit("register"))?;
-        Ok(Some(Point {
-            instant: Instant(self.instants.value(row)),
-            register,
-        }))
     }
 }

@@ -184,6 +184,16 @@ pub(crate) fn tell(
     })
 }
 
+/// What `population` consumed and what that is divided by: the parts of its figure alone.
+pub(crate) fn parts(
+    question: &Question<'_>,
+    population: &Population<'_>,
+) -> Result<(Decimal, Decimal), QueryError> {
+    let numerator = Numerator::of(question, &together(question, population))?;
+    let denominator = denominator::of(question, population, &numerator)?;
+    Ok((numerator.total, denominator.amount))
+}
+
 /// Standard coal is told at six places as everywhere; declared amounts and tonnes are exact.
 fn told_denominator(question: &Question<'_>, denominator: &Denominator) -> Decimal {
     match question.indicator {

@@ -76,7 +76,7 @@ enum Found<'a> {
 }
 
 /// The series whose latest readings stand in the rows of a day, with their places in the answer.
-type Unread<'a> = (&'a Snapshot, Vec<(usize, &'a SeriesDays)>);
+type Unread<'a> = (&'a Arc<Snapshot>, Vec<(usize, &'a SeriesDays)>);
 
 /// The latest reading of each of `places`, in their order.
 pub(crate) async fn readings(
@@ -151,10 +151,11 @@ fn find<'a>(book: &'a BookDays, place: &MeterPlace) -> Option<(&'a SeriesDays, F
 /// The merged rows of `day` of the enterprises of `series`.
 async fn rows_of(
     books: &Books,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     day: CivilDay,
     series: &[(usize, &SeriesDays)],
 ) -> Result<Rows, QueryError> {
+    let snapshot = &books.lake.whole(snapshot).await?;
     let files = snapshot.day_files(day);
     let of_series = |enterprise: &EnterpriseId| {
         series

@@ -38,7 +38,7 @@ use crate::{
 
 pub(crate) use completeness::Completeness;
 pub(crate) use factors::{By, Coal};
-pub(crate) use memo::Memo;
+pub(crate) use memo::{MeasuredBooks, Memo};
 
 /// The data that factors and categories are taken from.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +82,9 @@ pub(crate) struct Part {
     /// What counts of meters without a registry entry.
     pub(crate) counted_unregistered: Sum,
 }
+
+/// A name of an enterprise's energy, about.
+const NAME_BYTES: usize = 64;
 
 /// What some enterprises consumed.
 #[derive(Debug, Default)]
@@ -384,6 +387,26 @@ impl Measured {
     pub(crate) fn completeness(&self) -> Option<Decimal> {
         let share = Decimal::from(self.awaited).checked_div(Decimal::from(self.expected))?;
         Some(share.min(Decimal::ONE))
+    }
+
+    /// Bytes that it takes, about.
+    fn bytes(&self) -> usize {
+        let names = [&self.silent, &self.corrections].into_iter().flatten();
+        let sets = [
+            &self.unregistered,
+            &self.unsourced,
+            &self.kind_conflict,
+            &self.other_kind,
+        ];
+        let sides = [&self.both_sides, &self.side_unmetered].map(BTreeMap::len);
+        let sides = sides.into_iter().sum::<usize>() + self.side_undeclared.len();
+        let names = names.chain(sets.into_iter().flatten());
+        size_of::<Self>()
+            + self.parts.len() * size_of::<((Quantity, By), Part)>()
+            + names.map(String::len).sum::<usize>()
+            + sides * (size_of::<Balance>() + NAME_BYTES)
+            + self.open.len() * size_of::<CivilDay>()
+            + self.implausible.len() * size_of::<Implausible>()
     }
 
     /// Whether carbon dioxide was told by another year's or region's factor.

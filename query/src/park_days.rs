@@ -44,7 +44,7 @@ pub(crate) struct ParkDays {
 impl ParkDays {
     /// Loads what `range` needs of `park`.
     pub(crate) async fn load(
-        books: &Books,
+        books: &Arc<Books>,
         scope: &Scope,
         registry: &Registry,
         park: &ParkId,
@@ -53,27 +53,7 @@ impl ParkDays {
         let as_of = registry.as_of;
         let at_park = registry.park(park);
         let years = books.lake.years(park).await?;
-        let (first, last) = (range.first().year(), range.last().year());
-        let mut loaded = Vec::new();
-        for &year in years.iter().filter(|year| (first..=last).contains(*year)) {
-            loaded.extend(books.days(park, year, &at_park, as_of).await?);
-        }
-        let (early, late) = (
-            range.first().plus(-DECIDED_BY_DAYS),
-            range.last().plus(DECIDED_BY_DAYS),
-        );
-        let begins = |series: &SeriesDays| series.span().is_some_and(|(day, _)| day < early);
-        let ends = |series: &SeriesDays| series.span().is_some_and(|(_, day)| day > late);
-        if lacks(&loaded, first, begins)
-            && let Some(&year) = years.iter().rev().find(|year| **year < first)
-        {
-            loaded.splice(0..0, books.days(park, year, &at_park, as_of).await?);
-        }
-        if lacks(&loaded, last, ends)
-            && let Some(&year) = years.iter().find(|year| **year > last)
-        {
-            loaded.extend(books.days(park, year, &at_park, as_of).await?);
-        }
+        let mut loaded = touched(books, (park, &at_park, as_of), &years, range).await?;
         let around = Around {
             books,
             park,
@@ -88,13 +68,18 @@ impl ParkDays {
                 book.stands(park, range, at)?;
             }
         }
+        let memo = match as_of {
+            None => books.measured(park, &loaded, &at_park),
+            // A registry of the past is made for one question.
+            Some(_) => Memo::default(),
+        };
         Ok(Self {
             park: park.clone(),
             registry: at_park,
             books: loaded,
             then: Vec::new(),
             scope: scope.clone(),
-            memo: Memo::default(),
+            memo,
         })
     }
 
@@ -172,6 +157,50 @@ impl ParkDays {
         }
         series
     }
+}
+
+/// The books that `range` touches of those of `years`, and the nearest on either side where a counter needs it.
+async fn touched(
+    books: &Arc<Books>,
+    (park, registry, as_of): (&ParkId, &Arc<registry::Park>, Option<Instant>),
+    years: &[i16],
+    range: DayRange,
+) -> Result<Vec<Arc<BookDays>>, QueryError> {
+    let (first, last) = (range.first().year(), range.last().year());
+    let (early, late) = (
+        range.first().plus(-DECIDED_BY_DAYS),
+        range.last().plus(DECIDED_BY_DAYS),
+    );
+    // What a counter did before the range and after it decides what counts in it.
+    let before = years.iter().rev().find(|year| **year < first).copied();
+    let after = years.iter().find(|year| **year > last).copied();
+    let within = years.iter().copied();
+    let within = within.filter(|year| (first..=last).contains(year));
+    let ahead = before.filter(|_| early.year() < first).into_iter();
+    let behind = after.filter(|_| late.year() > last).into_iter();
+    let wanted = ahead.chain(within).chain(behind).collect();
+    let mut loaded = books.of_years(park, wanted, registry, as_of).await?;
+    let begins = |series: &SeriesDays| series.span().is_some_and(|(day, _)| day < early);
+    let ends = |series: &SeriesDays| series.span().is_some_and(|(_, day)| day > late);
+    match before {
+        Some(year) if !lacks(&loaded, first, begins) => {
+            loaded.retain(|book| book.snapshot.year != year);
+        }
+        Some(year) if early.year() == first => {
+            loaded.splice(0..0, books.days(park, year, registry, as_of).await?);
+        }
+        _ => {}
+    }
+    match after {
+        Some(year) if !lacks(&loaded, last, ends) => {
+            loaded.retain(|book| book.snapshot.year != year);
+        }
+        Some(year) if late.year() == last => {
+            loaded.extend(books.days(park, year, registry, as_of).await?);
+        }
+        _ => {}
+    }
+    Ok(loaded)
 }
 
 fn is_counter(series: &SeriesDays) -> bool {

@@ -81,7 +81,7 @@ impl std::fmt::Debug for Service {
 
 /// What every method shares.
 pub(crate) struct Shared {
-    pub(crate) books: Books,
+    pub(crate) books: Arc<Books>,
     pub(crate) data: Data,
     pub(crate) plans: Plans,
     pub(crate) settings: Settings,
@@ -124,19 +124,20 @@ impl Service {
 
     /// What methods share, every day being folded from its readings.
     pub(crate) fn share_from_readings(self) -> Result<Shared, ServeError> {
-        let shared = self.share()?;
-        Ok(Shared {
-            books: shared.books.folded_again(),
-            ..shared
-        })
+        self.share_by(Books::folded_again)
     }
 
     fn share(self) -> Result<Shared, ServeError> {
+        self.share_by(|books| books)
+    }
+
+    /// What methods share, with the books made what `of` makes of them.
+    fn share_by(self, of: impl FnOnce(Books) -> Books) -> Result<Shared, ServeError> {
         let engine = Engine::new(self.lake.store(), self.settings.memory);
         self.lake.bound_snapshots(self.settings.memory / 4);
         let books = Books::new(self.lake, engine, self.settings.cache, self.metrics.clone());
         Ok(Shared {
-            books,
+            books: Arc::new(of(books)),
             data: Data::load(&self.settings)?,
             plans: plans::load_all(&self.settings.plan_files)?,
             gate: Gate::new(&self.settings.grants),

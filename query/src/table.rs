@@ -136,24 +136,43 @@ impl LakeTable {
         }
     }
 
-    /// The totals of `snapshot`.
-    pub(crate) fn totals(snapshot: &Snapshot) -> Self {
-        let root = snapshot.totals_root();
-        let files = snapshot
-            .totals_files
-            .iter()
-            .map(|file| TableFile {
-                path: format!("{root}/{}", file.path),
-                size: file.size,
-                rows: file.rows,
-                place: None,
-                enterprise: None,
-            })
-            .collect();
-        let schema = TableSchema::from(greenpark_archive::totals::schema());
+    /// The totals of `snapshot` that were made with a seal after number `after`.
+    pub(crate) fn totals(snapshot: &Snapshot, after: i64) -> Self {
+        let files = snapshot.totals_files.iter();
+        let files = files.filter(|file| file.seal > after);
+        Self::of(
+            greenpark_archive::totals::schema(),
+            &snapshot.totals_root(),
+            files.map(|file| (file.path.as_str(), file.size, file.rows)),
+        )
+    }
+
+    /// The rollups of `snapshot`.
+    pub(crate) fn rollups(snapshot: &Snapshot) -> Self {
+        let files = snapshot.rollups_files.iter();
+        Self::of(
+            greenpark_archive::rollups::schema(),
+            &snapshot.rollups_root(),
+            files.map(|file| (file.path.as_str(), file.size, file.rows)),
+        )
+    }
+
+    /// Files, each with its size and rows, below `root`, of which names say nothing of use.
+    fn of<'a>(
+        schema: SchemaRef,
+        root: &str,
+        files: impl Iterator<Item = (&'a str, u64, u64)>,
+    ) -> Self {
+        let files = files.map(|(path, size, rows)| TableFile {
+            path: format!("{root}/{path}"),
+            size,
+            rows,
+            place: None,
+            enterprise: None,
+        });
         Self {
-            schema,
-            files,
+            schema: TableSchema::from(schema),
+            files: files.collect(),
             sorted_by: &[],
         }
     }

@@ -31,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const LOOKS_TO_A_LAG: u32 = 12;
 /// Looks from one at how large the lake is to the next, ten minutes: its every file is listed.
 const LOOKS_TO_A_LISTING: u32 = 120;
+/// The look of them that lists, half a minute after the start, when the first questions are answered.
+const LISTING_LOOK: u32 = 6;
 
 /// Says once that a part is away, and once that it is back.
 struct Telling {
@@ -163,7 +165,7 @@ pub(crate) async fn look(watched: Watched, health: Health, shutdown: Cancellatio
             }
         }
         if let Some((lake, _)) = &of_lake
-            && looks.is_multiple_of(LOOKS_TO_A_LISTING)
+            && looks % LOOKS_TO_A_LISTING == LISTING_LOOK
         {
             let (lake, gauges) = (lake.clone(), gauges.clone());
             tokio::spawn(async move { gauges.look_at_lake(&lake).await });

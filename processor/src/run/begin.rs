@@ -123,7 +123,7 @@ impl Processor {
     pub(super) async fn recover(&mut self, park: &ParkId, partition: u32) -> Result<(), RunError> {
         let now = self.clock.now();
         for year in self.lake.years(park).await? {
-            let Some(snapshot) = self.lake.snapshot(park, year).await? else {
+            let Some(snapshot) = self.lake.brief(park, year).await? else {
                 continue;
             };
             let hot: BTreeSet<CivilDay> = snapshot

@@ -10,6 +10,8 @@
 //! whoever opens the book next removes them, after a commit to the readings that shuts out a writer
 //! which may still be between the two. So nothing has to be made again by hand.
 //!
+//! Rollups are made of totals right afterwards; see [`rollups`](crate::rollups).
+//!
 //! # One writer
 //! Every commit is the version after the one we know. If that is taken, another writer has the book:
 //! [`PublishError::Fenced`], and everything held for it must be dropped.
@@ -25,14 +27,16 @@ use object_store::path::Path;
 use sha2::{Digest as _, Sha256};
 use tracing::info;
 
+pub(crate) use self::tables::Tables;
 pub use crate::change::{Change, Consumed, NewFile, WrittenFile};
 use crate::{
     change::{consumed_of, mark_of, marks_of, new_data, old_data, old_totals, partition_mark},
     decode::{Outline, decode_between, decode_outline, decode_readings},
-    delta::{Commit, NewData, Null, OldData, Past, Shape, Table},
+    delta::{Commit, NewData, OldData, Table},
     error::{DecodeError, EncodeError, OpenError, PublishError, ReadError},
     expired::Expired,
     file::{FileKind, ReadingsFile, day_folder, stand_in_of},
+    rollups::RollupsFile,
     rows::Rows,
     store::Storage,
     table::{TableFile, TableState},
@@ -40,28 +44,8 @@ use crate::{
     written::{commits_at, commits_mark},
 };
 
-/// Columns of the readings table; see [`columns`](crate::columns).
-pub(crate) static READINGS: Shape = Shape {
-    columns: &[
-        ("enterprise", "string", Null::Never),
-        ("meter", "string", Null::Never),
-        ("quantity", "string", Null::Never),
-        ("kind", "string", Null::Never),
-        ("instant", "timestamp", Null::Never),
-        ("value", "decimal(18,6)", Null::Never),
-        ("flag", "string", Null::Never),
-        ("superseded", "boolean", Null::Never),
-        ("day", "date", Null::Never),
-        ("ticket", "string", Null::Allowed),
-        ("late_received", "timestamp", Null::Allowed),
-        ("late_gateway", "string", Null::Allowed),
-    ],
-    partition: &["day"],
-    past: Past::Kept,
-};
-
-/// The mark that numbers seals, in both tables.
-const SEALS: &str = "greenpark.seals";
+/// The mark that numbers seals, in all tables: of rollups, the last one whose totals are in them.
+pub(crate) const SEALS: &str = "greenpark.seals";
 /// Files of more rows are decoded on a thread of their own.
 const DECODE_ROWS_INLINE: u64 = 4_096;
 /// Times that opening a book is begun again because another writer is still leaving it.
@@ -97,8 +81,12 @@ pub struct Book {
     storage: Storage,
     readings: Table,
     totals: Table,
+    rollups: Table,
     state: TableState<ReadingsFile>,
     totals_state: TableState<TotalsFile>,
+    rollups_state: TableState<RollupsFile>,
+    /// Whether the rollups could be read: else they stay as they are.
+    rolls_up: bool,
     expired: Expired,
 }
 
@@ -112,32 +100,31 @@ impl TableFile for ReadingsFile {
     }
 }
 
-/// The two tables of a book.
-pub(crate) fn tables(storage: &Storage, park: &ParkId, year: i16) -> (Table, Table) {
-    let root = |table: &str| Path::from(format!("{park}/{year:04}/{table}"));
-    (
-        Table::new(storage, root("readings"), &READINGS),
-        Table::new(storage, root("totals"), &totals::SHAPE),
-    )
-}
-
 impl Book {
     pub(crate) async fn open(
         storage: &Storage,
         park: &ParkId,
         year: i16,
     ) -> Result<Self, OpenError> {
-        let (readings, totals) = tables(storage, park, year);
+        let tables = Tables::of(storage, park, year);
+        let Tables {
+            readings, totals, ..
+        } = &tables;
         let mut attempt = 1;
         loop {
+            // Before the others: what is rolled up meanwhile is in them, and nothing seems to be ahead.
+            let rollups_state = tables.rollups_of_writer().await?;
             let mut book = Self {
                 park: park.clone(),
                 year,
                 storage: storage.clone(),
                 readings: readings.clone(),
                 totals: totals.clone(),
+                rollups: tables.rollups.clone(),
                 state: readings.load().await?,
                 totals_state: totals.load().await?,
+                rolls_up: rollups_state.is_some(),
+                rollups_state: rollups_state.unwrap_or_default(),
                 expired: Expired::default(),
             };
             book.readings.check_whole(book.state.version).await?;
@@ -466,8 +453,9 @@ impl Book {
         self.totals.commit(&mut self.totals_state, commit).await
     }
 
-    /// Removes totals of a seal that never reached the readings.
+    /// Removes totals of a seal that never reached the readings, and rollups of them.
     async fn repair(&mut self) -> Result<(), PublishError> {
+        self.forget_rollups_ahead().await?;
         let sealed = self.state.mark(SEALS);
         let files = self.totals_state.files.values();
         let orphans: Vec<OldData> = files
@@ -492,6 +480,8 @@ impl Book {
     }
 }
 
+mod rollups;
+mod tables;
 mod upkeep;
 
 #[cfg(test)]

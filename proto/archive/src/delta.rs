@@ -43,12 +43,10 @@ use folder::Folder;
 
 use crate::{
     error::{Cause, PublishError, ReadError},
+    ours::{MARKS, NOTE, OURS, marks_of, ours_in},
     store::Storage,
     table::{TableFile, TableState, check_protocol},
 };
-
-/// Our part of an entry's commitInfo.
-const OURS: &str = "greenpark";
 
 /// Names this process in the log, so that an entry is known to be ours after an error.
 static WRITER: LazyLock<String> =
@@ -87,6 +85,8 @@ pub(crate) struct Commit {
     pub(crate) add: Vec<NewData>,
     pub(crate) remove: Vec<OldData>,
     pub(crate) marks: Vec<(String, i64)>,
+    /// What stands beside the marks from now on, if it is to change.
+    pub(crate) note: Option<Value>,
     pub(crate) nature: Nature,
 }
 
@@ -182,7 +182,7 @@ impl Table {
 
     /// Whether entries after `version` may have been packed: there is a checkpoint of a later one, or the entry itself is
     /// gone, which it is only then.
-    async fn is_packed_past(&self, version: i64) -> Result<bool, ReadError> {
+    pub(crate) async fn is_packed_past(&self, version: i64) -> Result<bool, ReadError> {
         match self.hint().await? {
             Some(hint) if hint > version => Ok(true),
             // A hint may be of a writer that was fenced, and go back.
@@ -243,16 +243,27 @@ impl Table {
         state: &mut TableState<F>,
     ) -> Result<bool, ReadError> {
         let from = state.version;
-        while let Some(entry) = self.entry(state.version + 1).await? {
-            let version = u64::try_from(state.version + 1).unwrap_or(0);
-            let actions = get_actions(version, &entry).map_err(|source| self.broken(source))?;
-            torn::check(version, &actions).map_err(|source| self.broken(source))?;
-            state.apply(self.root.as_ref(), &actions, entry.len() as u64)?;
+        while let Some((actions, bytes)) = self.actions(state.version + 1).await? {
+            state.apply(self.root.as_ref(), &actions, bytes)?;
         }
         if self.is_packed_past(state.version).await? {
             *state = Box::pin(self.load()).await?;
         }
         Ok(state.version > from)
+    }
+
+    /// The actions of the entry of `version`, and its bytes.
+    pub(crate) async fn actions(
+        &self,
+        version: i64,
+    ) -> Result<Option<(Vec<Action>, u64)>, ReadError> {
+        let Some(entry) = self.entry(version).await? else {
+            return Ok(None);
+        };
+        let version = u64::try_from(version).map_err(|source| self.broken(source))?;
+        let actions = get_actions(version, &entry).map_err(|source| self.broken(source))?;
+        torn::check(version, &actions).map_err(|source| self.broken(source))?;
+        Ok(Some((actions, entry.len() as u64)))
     }
 
     /// The state at `version` by deltalake, which reads every kind of checkpoint.
@@ -279,13 +290,20 @@ impl Table {
             let rows = view.num_records().unwrap_or(0) as u64;
             state.insert(self.root.as_ref(), &view.path(), size, rows)?;
         }
-        state.marks = self.marks_at(version).await?;
+        let ours = self.ours_at(version).await?;
+        (state.marks, state.note) = (marks_of(&ours), ours.get(NOTE).cloned());
         Ok(state)
     }
 
-    /// The marks at `newest`: each entry of ours repeats all of them, so that nothing depends on how long others keep
-    /// transactions. Without them nobody knows what is sealed, nor how far the log was read.
+    /// The marks at `newest`.
     pub(crate) async fn marks_at(&self, newest: i64) -> Result<BTreeMap<String, i64>, ReadError> {
+        Ok(marks_of(&self.ours_at(newest).await?))
+    }
+
+    /// What its writer says at `newest`, the marks and a note: each entry of ours repeats all of it, so that nothing
+    /// depends on how long others keep transactions. Without the marks nobody knows what is sealed, nor how far the log
+    /// was read.
+    async fn ours_at(&self, newest: i64) -> Result<Value, ReadError> {
         for version in (0..=newest).rev() {
             let Some(entry) = self.entry(version).await? else {
                 return Err(self.broken(format!(
@@ -293,23 +311,11 @@ impl Table {
                      a copy; only where no later entry is there, move that checkpoint and _last_checkpoint away instead"
                 )));
             };
-            let first = entry
-                .split(|&byte| byte == b'\n')
-                .next()
-                .unwrap_or_default();
-            let info: Value =
-                serde_json::from_slice(first).map_err(|source| self.broken(source))?;
-            let marks = info
-                .get("commitInfo")
-                .and_then(|info| info.get(OURS)?.get("marks")?.as_object());
-            if let Some(marks) = marks {
-                return Ok(marks
-                    .iter()
-                    .filter_map(|(k, v)| Some((k.clone(), v.as_i64()?)))
-                    .collect());
+            if let Some(ours) = ours_in(&entry).map_err(|source| self.broken(source))? {
+                return Ok(ours);
             }
         }
-        Ok(BTreeMap::new())
+        Ok(Value::Null)
     }
 
     /// Commits as the version after the state's, durably, and brings the state there.
@@ -403,8 +409,11 @@ impl Table {
         marks.extend(commit.marks.iter().cloned());
         let number = ENTRIES.fetch_add(1, Ordering::Relaxed);
         let written = torn::written(actions.len() + commit.marks.len());
-        let ours =
-            json!({ "writer": *WRITER, "entry": number, "marks": marks, "actions": written });
+        let mut ours =
+            json!({ "writer": *WRITER, "entry": number, (MARKS): marks, "actions": written });
+        if let Some(note) = commit.note.or_else(|| state.note.clone()) {
+            ours[NOTE] = note;
+        }
         let txns = commit
             .marks
             .iter()

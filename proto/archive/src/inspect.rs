@@ -7,11 +7,11 @@ use greenpark_model::{day::Instant, id::ParkId};
 use object_store::path::Path;
 
 use crate::{
-    book::{Consumed, tables},
+    book::{Consumed, Tables},
     change::consumed_of,
     error::ReadError,
     lake::Lake,
-    snapshot::{Reader, Snapshot},
+    snapshot::{Extent, Reader, Snapshot},
 };
 
 /// A book as its log tells it.
@@ -53,8 +53,11 @@ impl Lake {
     /// # Errors
     /// [`ReadError`] if its log cannot be read.
     pub async fn inspect(&self, park: &ParkId, year: i16) -> Result<Option<Inspection>, ReadError> {
-        let (readings, _) = tables(self.storage(), park, year);
-        let Some(snapshot) = Reader::new(self.storage(), park, year).load().await? else {
+        let readings = Tables::of(self.storage(), park, year).readings;
+        let Some(snapshot) = Reader::new(self.storage(), park, year)
+            .load(Extent::Whole)
+            .await?
+        else {
             return Ok(None);
         };
         let marks = readings.marks_at(snapshot.readings_version).await?;
@@ -70,9 +73,10 @@ impl Lake {
     /// # Errors
     /// [`ReadError`] if any is gone or damaged.
     pub async fn check_past(&self, park: &ParkId, year: i16) -> Result<(), ReadError> {
-        let (readings, totals) = tables(self.storage(), park, year);
-        readings.check_past().await?;
-        totals.check_past().await
+        let tables = Tables::of(self.storage(), park, year);
+        tables.readings.check_past().await?;
+        tables.totals.check_past().await?;
+        tables.rollups.check_past().await
     }
 
     /// The files of `snapshot` that are gone or have another size than it says. The store is listed once.
@@ -85,6 +89,9 @@ impl Lake {
         let totals = totals.map(|file| (&file.path, file.size));
         let mut astray = self.compare(snapshot.readings_root(), readings).await?;
         astray.extend(self.compare(snapshot.totals_root(), totals).await?);
+        let rollups = snapshot.rollups_files.iter();
+        let rollups = rollups.map(|file| (&file.path, file.size));
+        astray.extend(self.compare(snapshot.rollups_root(), rollups).await?);
         Ok(astray)
     }
 

@@ -1,9 +1,10 @@
 //! The folder, or the place in an object store, that holds every book.
 
+mod kept;
+
 use std::{
-    collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::FutureExt as _;
@@ -11,21 +12,20 @@ use greenpark_model::{day::Instant, id::ParkId};
 use object_store::{ObjectStore, ObjectStoreExt as _, path::Path, prefix::PrefixStore};
 use url::Url;
 
+use kept::Snapshots;
+
 use crate::{
-    book::{Book, Consumed, tables},
+    book::{Book, Consumed, Tables},
     change::consumed_of,
     error::{OpenError, ReadError},
     file::ReadingsFile,
     letters::{self, LettersTable},
     messages::MessagesTable,
     reference::Reference,
-    snapshot::{Reader, Snapshot},
+    snapshot::{Extent, Reader, Snapshot},
     store::{Disk, LocalStore, LogBounds, Storage},
     written::{Commits, WrittenTable, commits_at, commits_of},
 };
-
-/// Books whose state is kept for readers: seven years of eighteen parks, some tens of megabytes.
-const SNAPSHOTS_MAX: usize = 128;
 
 /// What the marks of a book say.
 #[derive(Debug, Clone, Default)]
@@ -47,87 +47,6 @@ struct Shared {
     storage: Storage,
     snapshots: Mutex<Snapshots>,
     reference: Reference,
-}
-
-/// Snapshots by book. What was not asked for longest goes first.
-#[derive(Debug)]
-struct Snapshots {
-    bytes_max: usize,
-    bytes: usize,
-    asked: u64,
-    slots: HashMap<(ParkId, i16), Kept>,
-}
-
-/// A book's slot, with when it was last asked for and what its snapshot takes.
-#[derive(Debug)]
-struct Kept {
-    asked: u64,
-    bytes: usize,
-    slot: Arc<Slot>,
-}
-
-/// One book's newest known snapshot; locked while it is refreshed, so that readers that come together
-/// read the log once.
-#[derive(Debug)]
-struct Slot {
-    reader: Reader,
-    newest: tokio::sync::Mutex<Newest>,
-}
-
-/// A snapshot, which lives on where it is in use even when it is not kept here any more.
-#[derive(Debug, Default)]
-struct Newest {
-    kept: Option<Arc<Snapshot>>,
-    known: Weak<Snapshot>,
-}
-
-impl Default for Snapshots {
-    fn default() -> Self {
-        Self {
-            bytes_max: usize::MAX,
-            bytes: 0,
-            asked: 0,
-            slots: HashMap::new(),
-        }
-    }
-}
-
-impl Snapshots {
-    /// Takes note of what a book's snapshot takes, and gives others up until all are within the bound.
-    fn note(&mut self, key: &(ParkId, i16), bytes: usize) {
-        let Some(kept) = self.slots.get_mut(key) else {
-            return;
-        };
-        self.bytes = self.bytes - kept.bytes + bytes;
-        kept.bytes = bytes;
-        self.make_room();
-    }
-
-    fn make_room(&mut self) {
-        if self.bytes <= self.bytes_max {
-            return;
-        }
-        let mut oldest: Vec<&mut Kept> = self.slots.values_mut().collect();
-        oldest.sort_unstable_by_key(|kept| kept.asked);
-        for kept in oldest {
-            // One that is being refreshed stays: it is asked for now.
-            if self.bytes > self.bytes_max
-                && let Ok(mut newest) = kept.slot.newest.try_lock()
-            {
-                newest.kept = None;
-                self.bytes -= std::mem::take(&mut kept.bytes);
-            }
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        let oldest = self.slots.iter().min_by_key(|(_, kept)| kept.asked);
-        if let Some(oldest) = oldest.map(|(key, _)| key.clone())
-            && let Some(kept) = self.slots.remove(&oldest)
-        {
-            self.bytes -= kept.bytes;
-        }
-    }
 }
 
 impl Lake {
@@ -182,9 +101,7 @@ impl Lake {
     /// Keeps snapshots of no more than `bytes` together, but for one that is larger: what is in use nowhere is read again
     /// when it is asked for.
     pub fn bound_snapshots(&self, bytes: usize) {
-        let mut snapshots = self.snapshots();
-        snapshots.bytes_max = bytes;
-        snapshots.make_room();
+        self.snapshots().bound(bytes);
     }
 
     fn snapshots(&self) -> MutexGuard<'_, Snapshots> {
@@ -302,7 +219,7 @@ impl Lake {
     pub async fn commits(&self, park: &ParkId) -> Result<Commits, ReadError> {
         let mut commits = Commits::new();
         for year in self.years(park).await? {
-            if let Some(snapshot) = self.snapshot(park, year).await? {
+            if let Some(snapshot) = self.brief(park, year).await? {
                 let many = commits_at(snapshot.readings_version);
                 commits.insert((park.clone(), WrittenTable::Book(year)), many);
             }
@@ -319,8 +236,8 @@ impl Lake {
     pub async fn marks(&self, park: &ParkId) -> Result<Vec<Marks>, ReadError> {
         let mut marks = Vec::new();
         for year in self.years(park).await? {
-            if let Some(snapshot) = self.snapshot(park, year).await? {
-                let (readings, _) = tables(&self.shared.storage, park, year);
+            if let Some(snapshot) = self.brief(park, year).await? {
+                let readings = Tables::of(&self.shared.storage, park, year).readings;
                 let of_book = readings.marks_at(snapshot.readings_version).await?;
                 marks.push(Marks {
                     consumed: consumed_of(&of_book),
@@ -341,12 +258,51 @@ impl Lake {
         park: &ParkId,
         year: i16,
     ) -> Result<Option<Arc<Snapshot>>, ReadError> {
-        let slot = self.slot(park, year);
+        self.newest(park, year, Extent::Whole).await
+    }
+
+    /// The newest state of a book [in brief](Snapshot::is_brief), which costs what came since it was rolled up
+    /// last, and not what its days are; `None` if there is no book.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub async fn brief(
+        &self,
+        park: &ParkId,
+        year: i16,
+    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+        self.newest(park, year, Extent::Brief).await
+    }
+
+    /// The state that `of` is of, every file named.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub async fn whole(&self, of: &Arc<Snapshot>) -> Result<Arc<Snapshot>, ReadError> {
+        if !of.is_brief() {
+            return Ok(Arc::clone(of));
+        }
+        let newest = self.snapshot(&of.park, of.year).await?;
+        if let Some(newest) = newest.filter(|now| now.readings_version == of.readings_version) {
+            return Ok(newest);
+        }
+        let reader = Reader::new(&self.shared.storage, &of.park, of.year);
+        Ok(Arc::new(reader.whole(of).boxed().await?))
+    }
+
+    async fn newest(
+        &self,
+        park: &ParkId,
+        year: i16,
+        extent: Extent,
+    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+        let key = (park.clone(), year, extent);
+        let slot = self.snapshots().slot(&key, &self.shared.storage);
         let mut newest = slot.newest.lock().await;
         let known = newest.known.upgrade();
         let found = match &known {
-            Some(old) => slot.reader.follow(old).boxed().await?,
-            None => slot.reader.load().boxed().await?,
+            Some(old) => slot.reader.follow(old, extent).boxed().await?,
+            None => slot.reader.load(extent).boxed().await?,
         };
         let Some(now) = found.map(Arc::new).or(known) else {
             return Ok(None);
@@ -358,7 +314,7 @@ impl Lake {
         if !is_kept {
             newest.known = Arc::downgrade(&now);
             newest.kept = Some(Arc::clone(&now));
-            self.snapshots().note(&(park.clone(), year), now.bytes());
+            self.snapshots().note(&key, now.bytes());
         }
         Ok(Some(now))
     }
@@ -374,7 +330,7 @@ impl Lake {
         year: i16,
         at: Instant,
     ) -> Result<Option<Arc<Snapshot>>, ReadError> {
-        let Some(newest) = self.snapshot(park, year).await? else {
+        let Some(newest) = self.brief(park, year).await? else {
             return Ok(None);
         };
         let reader = Reader::new(&self.shared.storage, park, year);
@@ -398,11 +354,19 @@ impl Lake {
     }
 
     async fn newest_of(&self, park: &ParkId, year: i16) -> Result<Option<Instant>, ReadError> {
-        let Some(book) = self.snapshot(park, year).await? else {
+        let Some(book) = self.brief(park, year).await? else {
             return Ok(None);
         };
-        let reader = Reader::new(&self.shared.storage, park, year);
-        reader.made_at(book.readings_version).await.map(Some)
+        self.changed_at(&book).await.map(Some)
+    }
+
+    /// When the commit that led to `snapshot` was made, as the clock of its writer said.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub async fn changed_at(&self, snapshot: &Snapshot) -> Result<Instant, ReadError> {
+        let reader = Reader::new(&self.shared.storage, &snapshot.park, snapshot.year);
+        reader.made_at(snapshot.readings_version).await
     }
 
     /// When the first and the last of the commits that lead from the readings of `then` to those of `now` were
@@ -445,32 +409,6 @@ impl Lake {
             }
         }
         Ok(missing)
-    }
-
-    fn slot(&self, park: &ParkId, year: i16) -> Arc<Slot> {
-        let mut snapshots = self.snapshots();
-        snapshots.asked += 1;
-        let asked = snapshots.asked;
-        let key = (park.clone(), year);
-        if let Some(kept) = snapshots.slots.get_mut(&key) {
-            kept.asked = asked;
-            return Arc::clone(&kept.slot);
-        }
-        if snapshots.slots.len() >= SNAPSHOTS_MAX {
-            snapshots.forget_oldest();
-        }
-        let reader = Reader::new(&self.shared.storage, park, year);
-        let slot = Arc::new(Slot {
-            reader,
-            newest: tokio::sync::Mutex::default(),
-        });
-        let kept = Kept {
-            asked,
-            bytes: 0,
-            slot: Arc::clone(&slot),
-        };
-        snapshots.slots.insert(key, kept);
-        slot
     }
 }
 

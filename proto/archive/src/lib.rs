@@ -1,6 +1,6 @@
 //! How telemetry *rests*: books that anyone can read.
 //!
-//! A *book* is one park's year: `<lake>/<park>/<year>/` with two Delta tables, `readings` and `totals`.
+//! A *book* is one park's year: `<lake>/<park>/<year>/` with three Delta tables, `readings`, `totals` and `rollups`.
 //! A [`Book`](book::Book) is its one writer; a [`Snapshot`](snapshot::Snapshot) is what a reader sees.
 //! Beside its books lies `<lake>/<park>/messages/`, a Delta table of the numbered messages that they hold.
 //! `<lake>/dead-letters/` has a Delta table a park of what could not be accepted.
@@ -32,7 +32,9 @@ pub mod lineage;
 pub mod messages;
 pub mod meters;
 pub mod reference;
+pub mod rollups;
 pub mod rows;
+pub mod sealed_sum;
 pub mod snapshot;
 pub mod store;
 pub mod totals;
@@ -45,7 +47,10 @@ mod delta;
 mod expired;
 mod history;
 mod merge;
+mod ours;
+mod packed;
 mod pages;
+mod rolled_at;
 mod table;
 mod tabular;
 

@@ -1,14 +1,35 @@
 //! What a reader sees of a book: one version of each of its tables, and nothing that changes.
 
+use std::collections::{BTreeMap, HashSet};
+
 use greenpark_model::{
     day::{CivilDay, Instant},
     id::{EnterpriseId, ParkId},
 };
 
 use crate::{
-    book::tables, delta::Table, error::ReadError, file::ReadingsFile, store::Storage,
-    table::TableState, totals::TotalsFile,
+    book::{SEALS, Tables},
+    error::ReadError,
+    file::ReadingsFile,
+    rolled_at::{self, RolledAt},
+    rollups::RollupsFile,
+    sealed_sum::SealedSum,
+    store::Storage,
+    table::TableState,
+    totals::TotalsFile,
 };
+
+/// Times that a book is loaded while its rollups go on.
+const LOADS: usize = 3;
+
+/// Which files a snapshot names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Extent {
+    /// All.
+    Whole,
+    /// Not those that were sealed when rollups were made which tell of their days; all where there is nothing to go by.
+    Brief,
+}
 
 /// The files of a book at one moment.
 ///
@@ -23,10 +44,21 @@ pub struct Snapshot {
     pub readings_version: i64,
     /// The version of the totals table; −1 while there is none.
     pub totals_version: i64,
-    /// Files of the readings table, sorted by day and path.
+    /// Files of the readings table, sorted by day and path: all of them, or those that are named in brief.
     pub files: Vec<ReadingsFile>,
+    /// In brief, the sum over the sealed days whose files are not named, which is that over the days of the rollups;
+    /// nothing where every file is named.
+    pub unnamed: Option<SealedSum>,
     /// Files of the totals table, oldest first.
     pub totals_files: Vec<TotalsFile>,
+    /// The version of the rollups table; −1 while there is none. They may be older than the totals.
+    pub rollups_version: i64,
+    /// Files of the rollups table, by month.
+    pub rollups_files: Vec<RollupsFile>,
+    /// The number of the last seal whose totals are in the rollups.
+    pub rolled_up: i64,
+    /// The number of the last seal.
+    pub sealed: i64,
 }
 
 impl Snapshot {
@@ -42,14 +74,28 @@ impl Snapshot {
         format!("{}/{:04}/totals", self.park, self.year)
     }
 
+    /// The path of the rollups table in the lake.
+    #[must_use]
+    pub fn rollups_root(&self) -> String {
+        format!("{}/{:04}/rollups", self.park, self.year)
+    }
+
+    /// Whether it does not name all sealed files.
+    #[must_use]
+    pub fn is_brief(&self) -> bool {
+        self.unnamed.is_some()
+    }
+
     /// Bytes that it takes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let readings = self.files.iter().map(|file| file.path.len());
         let totals = self.totals_files.iter().map(|file| file.path.len());
-        readings.chain(totals).sum::<usize>()
+        let rollups = self.rollups_files.iter().map(|file| file.path.len());
+        readings.chain(totals).chain(rollups).sum::<usize>()
             + self.files.len() * size_of::<ReadingsFile>()
             + self.totals_files.len() * size_of::<TotalsFile>()
+            + self.rollups_files.len() * size_of::<RollupsFile>()
     }
 
     /// The files of one day.
@@ -82,63 +128,139 @@ impl Snapshot {
 pub(crate) struct Reader {
     park: ParkId,
     year: i16,
-    readings: Table,
-    totals: Table,
+    tables: Tables,
 }
 
 impl Reader {
     pub(crate) fn new(storage: &Storage, park: &ParkId, year: i16) -> Self {
-        let (readings, totals) = tables(storage, park, year);
         Self {
             park: park.clone(),
             year,
-            readings,
-            totals,
+            tables: Tables::of(storage, park, year),
         }
     }
 
     /// The newest state from nothing; `None` if there is no book.
-    pub(crate) async fn load(&self) -> Result<Option<Snapshot>, ReadError> {
-        let readings: TableState<ReadingsFile> = self.readings.load().await?;
+    pub(crate) async fn load(&self, extent: Extent) -> Result<Option<Snapshot>, ReadError> {
+        for _ in 0..LOADS {
+            // Before the others, so that nothing is rolled up that is not in them.
+            let Some(rollups) = self.tables.load_rollups().await else {
+                break;
+            };
+            let version = rollups.version;
+            let snapshot = self.load_with(rollups, extent).await?;
+            if !self.tables.rollups.has_moved_past(version).await? {
+                return Ok(snapshot);
+            }
+            // Totals that they now have may be in one file with such as they had before: none may count twice.
+        }
+        // Totals tell all by themselves.
+        self.load_with(TableState::default(), Extent::Whole).await
+    }
+
+    async fn load_with(
+        &self,
+        rollups: TableState<RollupsFile>,
+        extent: Extent,
+    ) -> Result<Option<Snapshot>, ReadError> {
+        let rolled_at = rollups.note.as_ref().and_then(RolledAt::read);
+        if extent == Extent::Brief
+            && let Some(rolled_at) = rolled_at
+        {
+            let unnamed = Some(rolled_at.sealed);
+            // What cannot be read in brief is read whole, or says so there.
+            let readings = rolled_at.follow(&self.tables.readings).await;
+            if let Ok(Some(readings)) = readings
+                && rollups.mark(SEALS) <= readings.mark(SEALS)
+            {
+                let totals = self.load_totals(readings.version).await?;
+                let snapshot = self.snapshot(readings, totals, rollups);
+                return Ok(Some(Snapshot {
+                    unnamed,
+                    ..snapshot
+                }));
+            }
+        }
+        let readings: TableState<ReadingsFile> = self.tables.readings.load().await?;
         if readings.version < 0 {
             return Ok(None);
         }
-        // After the readings, so that their totals are there.
-        let totals: TableState<TotalsFile> = self.totals.load().await?;
+        let totals = self.load_totals(readings.version).await?;
+        Ok(Some(self.snapshot(readings, totals, rollups)))
+    }
+
+    /// After the readings of `version`, so that their totals are there.
+    async fn load_totals(&self, version: i64) -> Result<TableState<TotalsFile>, ReadError> {
+        let totals: TableState<TotalsFile> = self.tables.totals.load().await?;
         // What is before a hole is no newest state.
-        self.readings.check_whole(readings.version).await?;
-        self.totals.check_whole(totals.version).await?;
-        Ok(Some(self.snapshot(readings, totals)))
+        self.tables.readings.check_whole(version).await?;
+        self.tables.totals.check_whole(totals.version).await?;
+        Ok(totals)
     }
 
     /// The newest state from an older one; `None` if that is the newest.
-    pub(crate) async fn follow(&self, old: &Snapshot) -> Result<Option<Snapshot>, ReadError> {
-        let moved = self.readings.has_moved_past(old.readings_version).await?
-            || self.totals.has_moved_past(old.totals_version).await?;
+    pub(crate) async fn follow(
+        &self,
+        old: &Snapshot,
+        extent: Extent,
+    ) -> Result<Option<Snapshot>, ReadError> {
+        let Tables {
+            readings, totals, ..
+        } = &self.tables;
+        let moved = readings.has_moved_past(old.readings_version).await?
+            || totals.has_moved_past(old.totals_version).await?;
         if !moved {
             return Ok(None);
         }
-        let mut readings = TableState {
-            version: old.readings_version,
-            files: old
-                .files
-                .iter()
-                .map(|file| (file.path.clone(), file.clone()))
-                .collect(),
-            ..TableState::default()
+        let sealed = |seal: i64| BTreeMap::from([(SEALS.to_owned(), seal)]);
+        let mut of_rollups = TableState {
+            marks: sealed(old.rolled_up),
+            ..state_of(old.rollups_version, &old.rollups_files, |file| &file.path)
         };
-        let mut totals = TableState {
-            version: old.totals_version,
-            files: old
-                .totals_files
-                .iter()
-                .map(|file| (file.path.clone(), file.clone()))
-                .collect(),
-            ..TableState::default()
+        let followed = self.tables.rollups.follow(&mut of_rollups).await;
+        let is_rolled_anew = match followed {
+            Ok(_) => of_rollups.version != old.rollups_version,
+            // Where they could not be read before either, nothing is new.
+            Err(_) => old.rollups_version >= 0,
         };
-        self.readings.follow(&mut readings).await?;
-        self.totals.follow(&mut totals).await?;
-        Ok(Some(self.snapshot(readings, totals)))
+        if extent == Extent::Brief && is_rolled_anew {
+            // There may be less to name by now.
+            return self.load(extent).await;
+        }
+        if followed.is_err() {
+            of_rollups = TableState::default();
+        }
+        let rolled = of_rollups.version;
+        let mut of_readings = TableState {
+            marks: sealed(old.sealed),
+            ..state_of(old.readings_version, &old.files, |file| &file.path)
+        };
+        if !old.is_brief() {
+            readings.follow(&mut of_readings).await?;
+        } else if !rolled_at::follow(readings, &mut of_readings).await? {
+            return self.load(extent).await;
+        }
+        let mut of_totals = state_of(old.totals_version, &old.totals_files, |file| &file.path);
+        totals.follow(&mut of_totals).await?;
+        if followed.is_ok() && self.tables.rollups.has_moved_past(rolled).await? {
+            return self.load(extent).await;
+        }
+        let snapshot = self.snapshot(of_readings, of_totals, of_rollups);
+        Ok(Some(Snapshot {
+            unnamed: old.unnamed,
+            ..snapshot
+        }))
+    }
+
+    /// The state that `brief` is of, every file named.
+    pub(crate) async fn whole(&self, brief: &Snapshot) -> Result<Snapshot, ReadError> {
+        let readings = self.tables.readings.load_at(brief.readings_version);
+        let readings: TableState<ReadingsFile> = readings.await?;
+        Ok(Snapshot {
+            files: readings.files.into_values().collect(),
+            unnamed: None,
+            ..brief.clone()
+        })
     }
 
     /// The state that the book had at `at`, of which `newest` is the newest one; `None` if there was no
@@ -148,35 +270,75 @@ impl Reader {
         newest: &Snapshot,
         at: Instant,
     ) -> Result<Option<Snapshot>, ReadError> {
-        let readings = self
-            .readings
-            .load_as_of(newest.readings_version, at)
-            .await?;
-        let Some(readings) = readings else {
+        let Tables {
+            readings,
+            totals,
+            rollups,
+        } = &self.tables;
+        let Some(readings) = readings.load_as_of(newest.readings_version, at).await? else {
             return Ok(None);
         };
         // The totals of a seal are committed before its readings, so those of that instant are there.
-        let totals = self.totals.load_as_of(newest.totals_version, at).await?;
-        Ok(Some(self.snapshot(readings, totals.unwrap_or_default())))
+        let totals = totals.load_as_of(newest.totals_version, at).await?;
+        // Without rollups the same is told by totals: where their files are gone since, for they were made again, or it
+        // is not known any more up to which seal they had them.
+        let rollups = rollups.load_as_of(newest.rollups_version, at).await;
+        let there: HashSet<&str> = newest
+            .rollups_files
+            .iter()
+            .map(|of| of.path.as_str())
+            .collect();
+        let are_there = |of: &TableState<RollupsFile>| {
+            let mut files = of.files.keys();
+            of.marks.contains_key(SEALS) && files.all(|path| there.contains(path.as_str()))
+        };
+        let rollups = rollups.ok().flatten().filter(are_there);
+        let rollups = rollups.unwrap_or_default();
+        Ok(Some(self.snapshot(
+            readings,
+            totals.unwrap_or_default(),
+            rollups,
+        )))
     }
 
     /// When a version of the readings was made.
     pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
-        self.readings.made_at(version).await
+        self.tables.readings.made_at(version).await
     }
 
     fn snapshot(
         &self,
         readings: TableState<ReadingsFile>,
         totals: TableState<TotalsFile>,
+        mut rollups: TableState<RollupsFile>,
     ) -> Snapshot {
+        let sealed = readings.mark(SEALS);
+        if rollups.mark(SEALS) > sealed {
+            // Of a lake that was ahead of this one: the writer removes them when it opens the book.
+            rollups = TableState::default();
+        }
         Snapshot {
             park: self.park.clone(),
             year: self.year,
             readings_version: readings.version,
             totals_version: totals.version,
+            rollups_version: rollups.version,
+            rolled_up: rollups.mark(SEALS),
+            sealed,
             files: readings.files.into_values().collect(),
+            unnamed: None,
             totals_files: totals.files.into_values().collect(),
+            rollups_files: rollups.files.into_values().collect(),
         }
+    }
+}
+
+/// The state of a table that has `files` at `version`.
+fn state_of<F: Clone>(version: i64, files: &[F], path: impl Fn(&F) -> &String) -> TableState<F> {
+    let files = files.iter().map(|file| (path(file).clone(), file.clone()));
+    TableState {
+        version,
+        files: files.collect(),
+        ..TableState::default()
     }
 }

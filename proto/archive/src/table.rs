@@ -6,8 +6,12 @@
 use std::collections::BTreeMap;
 
 use deltalake_core::kernel::{Action, Add, Metadata, Protocol};
+use serde_json::Value;
 
-use crate::error::{Cause, ReadError};
+use crate::{
+    error::{Cause, ReadError},
+    ours::{NOTE, OURS},
+};
 
 /// A file as its table's log names it.
 pub(crate) trait TableFile: Sized + Clone + Send + Sync + 'static {
@@ -30,6 +34,8 @@ pub(crate) struct TableState<F> {
     pub(crate) files: BTreeMap<String, F>,
     /// Application transactions: how far what was consumed or sealed has come.
     pub(crate) marks: BTreeMap<String, i64>,
+    /// What its writer noted beside the marks; `None` where it noted nothing.
+    pub(crate) note: Option<Value>,
     /// Paths removed since the state was loaded, oldest first.
     pub(crate) removed: Vec<String>,
     /// Its newest metadata action, which has the schema; `None` while there is no table.
@@ -48,6 +54,7 @@ impl<F> Default for TableState<F> {
             version: -1,
             files: BTreeMap::new(),
             marks: BTreeMap::new(),
+            note: None,
             removed: Vec::new(),
             metadata: None,
             entries: 0,
@@ -96,6 +103,12 @@ impl<F: TableFile> TableState<F> {
             }
             Action::Protocol(protocol) => check_protocol(table, protocol)?,
             Action::Metadata(metadata) => self.metadata = Some(metadata.clone()),
+            // Each entry of ours repeats it, as it does the marks.
+            Action::CommitInfo(info) => {
+                if let Some(ours) = info.info.get(OURS) {
+                    self.note = ours.get(NOTE).cloned();
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -130,9 +143,7 @@ pub(crate) fn check_protocol(table: &str, protocol: &Protocol) -> Result<(), Rea
         source,
     };
     let value = serde_json::to_value(protocol).map_err(|source| log(source.into()))?;
-    let reader = value
-        .get("minReaderVersion")
-        .and_then(serde_json::Value::as_i64);
+    let reader = value.get("minReaderVersion").and_then(Value::as_i64);
     if reader == Some(1) {
         return Ok(());
     }
@@ -161,7 +172,7 @@ pub(crate) fn row_count(add: &Add) -> u64 {
             .unwrap_or(rest.len());
         return rest[..digits].parse().unwrap_or(0);
     }
-    let stats: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let stats: Option<Value> = serde_json::from_str(text).ok();
     stats
         .and_then(|stats| stats.get("numRecords")?.as_u64())
         .unwrap_or(0)

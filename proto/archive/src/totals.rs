@@ -4,7 +4,7 @@
 //! figure as published on a date can be made again. Files are sorted by series, day and revision.
 
 pub mod odd;
-mod read;
+pub(crate) mod read;
 
 use std::sync::{Arc, LazyLock};
 
@@ -250,7 +250,8 @@ pub fn encode_totals(rows: &[TotalsRow]) -> Result<Bytes, EncodeError> {
     tabular::write(&schema_with(|name| more.contains(&name)), columns)
 }
 
-fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> {
+/// The columns of every file, in the order of [`SHAPE`].
+pub(crate) fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> {
     let text = |name: &dyn Fn(&TotalsRow) -> String| -> ArrayRef {
         Arc::new(
             rows.iter()

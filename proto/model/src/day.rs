@@ -136,6 +136,16 @@ impl CivilDay {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The days of its month.
+    #[must_use]
+    pub fn month(self) -> DayRange {
+        let date = self.date();
+        DayRange {
+            first: Self::from_date(date.first_of_month()),
+            last: Self::from_date(date.last_of_month()),
+        }
+    }
+
     /// The day `days` later.
     #[must_use]
     pub const fn plus(self, days: i32) -> Self {

@@ -15,7 +15,7 @@ use std::fmt;
 
 use crate::{
     amount::{Amount, AmountError, Sum},
-    day::{CivilDay, Instant},
+    day::{CivilDay, DayRange, Instant},
     limits::{BOUND_MS_MIN, MICRO, RESTART_EARLY_MS, RESTART_LATE_MS, TREMBLE_MS_MAX},
     reading::Kind,
 };
@@ -254,14 +254,24 @@ impl Traits {
     /// What of it matters for readings of `day` alone: what the day begins with, and the day's own changes.
     #[must_use]
     pub fn on(&self, day: CivilDay) -> Self {
-        let (start, end) = (day.start(), day.end());
-        let of_day = |c: &&MeterChange| start < c.instant && c.instant <= end;
+        self.between(day.start(), day.end())
+    }
+
+    /// What of it matters for readings of `range` alone, and for joining its days. Of equal ones the traits
+    /// [on](Self::on) each day are equal, too.
+    #[must_use]
+    pub fn over(&self, range: DayRange) -> Self {
+        self.between(range.first().start(), range.last().end())
+    }
+
+    fn between(&self, start: Instant, end: Instant) -> Self {
+        let changed = |c: &&MeterChange| start < c.instant && c.instant <= end;
         let later = |(from, _): &&(Instant, Profile)| start < *from && *from < end;
         Self {
             profile: self.at(start),
             dated: self.dated.iter().filter(later).copied().collect(),
             multiplier: self.multiplier_at(start),
-            changes: self.changes.iter().filter(of_day).copied().collect(),
+            changes: self.changes.iter().filter(changed).copied().collect(),
         }
     }
 

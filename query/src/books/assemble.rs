@@ -1,15 +1,29 @@
 //! Joining totals and folds into the days of a book. Pure.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
-use greenpark_archive::{file::ReadingsFile, rows::SeriesKey, snapshot::Snapshot};
+use greenpark_archive::{
+    file::ReadingsFile,
+    rollups::unusual_of,
+    rows::SeriesKey,
+    sealed_sum::{EnterprisePart, SealedSum},
+    snapshot::Snapshot,
+};
 use greenpark_model::{day::CivilDay, id::EnterpriseId};
+use tracing::warn;
 
-use super::{BookDays, DayFolds, Gathered, SeriesDays, load::Load};
-use crate::{decode::Total, registry};
+use super::{
+    BookDays, DayFolds, Gathered, SeriesDays,
+    load::Load,
+    rolled_days::{RolledDays, RulesNow},
+};
+use crate::{
+    decode::{RolledMonth, Total},
+    registry,
+};
 
 /// Whether the totals of a sealed day count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,18 +36,43 @@ enum Folded {
     Unsure,
 }
 
-/// One sealed file.
+/// One sealed day of an enterprise.
 struct SealedDay<'a> {
     day: CivilDay,
     revision: u32,
-    file: &'a ReadingsFile,
+    /// Its file, where the snapshot names it.
+    file: Option<&'a ReadingsFile>,
     folded: Folded,
 }
 
-/// The sealed files of a book and which of them have totals that count.
+impl<'a> SealedDay<'a> {
+    fn new(day: CivilDay, revision: u32, file: Option<&'a ReadingsFile>) -> Self {
+        Self {
+            day,
+            revision,
+            file,
+            folded: Folded::No,
+        }
+    }
+
+    /// Something tells of the day. A day with late readings is read, so that it can be folded without them.
+    fn told(&mut self, is_unsure: bool) {
+        if is_unsure {
+            self.folded = Folded::Unsure;
+        } else if self.folded == Folded::No {
+            self.folded = Folded::Yes;
+        }
+    }
+}
+
+/// The sealed days of a book and which of them have totals that count.
 pub(super) struct Sealed<'a> {
     /// In order of the day.
     days: HashMap<&'a EnterpriseId, Vec<SealedDay<'a>>>,
+    /// Those with rollups by other traits than the registry has now.
+    distrusted: BTreeSet<&'a EnterpriseId>,
+    /// Months of which days were sealed again or since they were rolled up; unknown where every file is named.
+    changed: Option<HashSet<(&'a EnterpriseId, CivilDay)>>,
 }
 
 impl<'a> Sealed<'a> {
@@ -42,16 +81,92 @@ impl<'a> Sealed<'a> {
         let mut days: HashMap<&EnterpriseId, Vec<SealedDay<'_>>> = HashMap::new();
         for file in &snapshot.files {
             if let Some((enterprise, revision)) = file.sealed() {
-                let sealed = SealedDay {
-                    day: file.day,
+                days.entry(enterprise).or_default().push(SealedDay::new(
+                    file.day,
                     revision,
-                    file,
-                    folded: Folded::No,
-                };
-                days.entry(enterprise).or_default().push(sealed);
+                    Some(file),
+                ));
             }
         }
-        Self { days }
+        Self {
+            days,
+            distrusted: BTreeSet::new(),
+            changed: None,
+        }
+    }
+
+    /// Those of a snapshot that does not name all: `months`, which are sorted by key, tell of the others. Nothing where they
+    /// tell of other days than were sealed when they were made, or not for sure.
+    pub(super) fn in_brief(load: Load<'a>, months: &'a [RolledMonth]) -> Option<Self> {
+        let mut sum = SealedSum::default();
+        let (mut days, mut changed) = (HashMap::new(), HashSet::new());
+        for of in months.chunk_by(|a, b| a.key.enterprise == b.key.enterprise) {
+            let enterprise = &of[0].key.enterprise;
+            let part = EnterprisePart::of(enterprise);
+            let mut rolled: Vec<SealedDay<'_>> = Vec::new();
+            for (first, month) in RolledDays::of(of, load.registry)? {
+                for day in month.each(first) {
+                    let revision = month.resealed.get(&day).copied().unwrap_or(1);
+                    sum.add(part, day, revision);
+                    let folded = Folded::Yes;
+                    rolled.push(SealedDay {
+                        folded,
+                        ..SealedDay::new(day, revision, None)
+                    });
+                }
+                if !month.resealed.is_empty() {
+                    changed.insert((enterprise, first));
+                }
+            }
+            days.insert(enterprise, rolled);
+        }
+        if load.snapshot.unnamed != Some(sum) {
+            warn!(park = %load.park, year = load.snapshot.year, "rollups tell of other days than are sealed");
+            return None;
+        }
+        for file in &load.snapshot.files {
+            if let Some((enterprise, revision)) = file.sealed() {
+                let of: &mut Vec<SealedDay<'_>> = days.entry(enterprise).or_default();
+                let sealed = SealedDay::new(file.day, revision, Some(file));
+                match of.binary_search_by_key(&file.day, |sealed| sealed.day) {
+                    Ok(at) => of[at] = sealed,
+                    Err(at) => of.insert(at, sealed),
+                }
+                changed.insert((enterprise, file.day.month().first()));
+            }
+        }
+        Some(Self {
+            days,
+            distrusted: BTreeSet::new(),
+            changed: Some(changed),
+        })
+    }
+
+    /// Whether `month` is known to tell of none but the sealed days of its enterprise, in their revisions.
+    fn is_as_rolled(&self, month: &RolledMonth) -> bool {
+        let changed = self.changed.as_ref();
+        changed.is_some_and(|changed| !changed.contains(&(&month.key.enterprise, month.first)))
+    }
+
+    /// Whether every sealed day is told for sure, and none has hot readings beside a file that is not named.
+    pub(super) fn is_all_told(&self, snapshot: &Snapshot) -> bool {
+        let hot = snapshot.files.iter().filter(|file| file.is_hot());
+        let hot: BTreeSet<CivilDay> = hot.map(|file| file.day).collect();
+        let mut days = self.days.values().flatten();
+        self.distrusted.is_empty()
+            && days.all(|sealed| {
+                let is_read = hot.contains(&sealed.day);
+                sealed.folded == Folded::Yes && (sealed.file.is_some() || !is_read)
+            })
+    }
+
+    /// The sealed days of each enterprise and their revisions.
+    pub(super) fn revisions(&self) -> BTreeMap<EnterpriseId, Vec<(CivilDay, u32)>> {
+        let days = self.days.iter().map(|(&enterprise, days)| {
+            let days = days.iter().map(|sealed| (sealed.day, sealed.revision));
+            (enterprise.clone(), days.collect())
+        });
+        days.collect()
     }
 
     /// Takes what the totals of some enterprises tell; they are sorted by key.
@@ -77,24 +192,69 @@ impl<'a> Sealed<'a> {
                 } else {
                     *total.rules == *traits.on(total.day).rules(kind)
                 };
-                // A day with late readings is read, so that it can be folded without them.
-                if !same || total.late > 0 {
-                    sealed.folded = Folded::Unsure;
-                } else if sealed.folded == Folded::No {
-                    sealed.folded = Folded::Yes;
+                sealed.told(!same || total.late > 0);
+            }
+        }
+    }
+
+    /// Takes what rollups tell; they are sorted by key.
+    pub(super) fn take_months(&mut self, months: &[RolledMonth], registry: &registry::Park) {
+        for of_series in months.chunk_by(|a, b| a.key == b.key) {
+            let key = &of_series[0].key;
+            let Some((&enterprise, _)) = self.days.get_key_value(&key.enterprise) else {
+                continue;
+            };
+            let rules = RulesNow::new(key, registry);
+            for month in of_series {
+                let same = rules.are_those_of(month);
+                // Of a day of revision 0 the rollup tells nothing, though there are totals.
+                let is_whole = month.unusual.iter().all(|of| of.revision > 0);
+                if !same || !is_whole {
+                    self.distrusted.insert(enterprise);
+                    continue;
+                }
+                for (day, sealed) in self.sealed_in(month) {
+                    if let Some(sealed) = sealed {
+                        sealed.told(unusual_of(&month.unusual, day).late > 0);
+                    }
                 }
             }
         }
     }
 
-    /// The enterprises with sealed days, in order.
-    pub(super) fn enterprises(&self) -> Vec<&'a EnterpriseId> {
-        let mut all: Vec<&EnterpriseId> = self.days.keys().copied().collect();
-        all.sort();
-        all
+    /// The days of `month`, each with its sealed file, where that is of the revision that the month has.
+    fn sealed_in<'s>(
+        &'s mut self,
+        month: &'s RolledMonth,
+    ) -> impl Iterator<Item = (CivilDay, Option<&'s mut SealedDay<'a>>)> {
+        let sealed = self.days.get_mut(&month.key.enterprise);
+        let sealed = sealed.map(Vec::as_mut_slice).unwrap_or_default();
+        let from = sealed.partition_point(|sealed| sealed.day < month.first);
+        // Both are in order.
+        let mut sealed = sealed[from..].iter_mut().peekable();
+        month.days.each().map(move |day| {
+            while sealed.next_if(|sealed| sealed.day < day).is_some() {}
+            let revision = unusual_of(&month.unusual, day).revision;
+            let found = sealed.next_if(|sealed| sealed.day == day);
+            (day, found.filter(|sealed| sealed.revision == revision))
+        })
     }
 
-    /// Whether totals tell every sealed day of `enterprise`.
+    /// The enterprises of which totals are to be asked: they have sealed days of which nothing tells so far, or rollups
+    /// by other traits than the registry has now. In order.
+    pub(super) fn untold(&self) -> BTreeSet<&'a EnterpriseId> {
+        let is_untold = |days: &[SealedDay<'_>]| days.iter().any(|of| of.folded == Folded::No);
+        let untold = self.days.iter().filter(|(_, days)| is_untold(days));
+        let untold = untold.map(|(enterprise, _)| *enterprise);
+        untold.chain(self.distrusted.iter().copied()).collect()
+    }
+
+    /// How many enterprises have sealed days.
+    pub(super) fn len(&self) -> usize {
+        self.days.len()
+    }
+
+    /// Whether every sealed day of `enterprise` is told for sure.
     pub(super) fn is_told(&self, enterprise: &EnterpriseId) -> bool {
         let mut days = self.days.get(enterprise).into_iter().flatten();
         days.all(|sealed| sealed.folded == Folded::Yes)
@@ -123,51 +283,84 @@ impl<'a> Sealed<'a> {
         enterprise: &EnterpriseId,
         day: CivilDay,
     ) -> Option<&'a ReadingsFile> {
-        self.find(enterprise, day).map(|sealed| sealed.file)
+        self.find(enterprise, day)?.file
     }
 
     /// Whether `total` is of the sealed file that is in the book.
     pub(super) fn counts(&self, total: &Total) -> bool {
-        let sealed = self.find(&total.key.enterprise, total.day);
-        sealed.is_some_and(|sealed| sealed.revision == total.revision)
+        self.has(&total.key.enterprise, total.day, total.revision)
+    }
+
+    /// Whether the sealed file of `enterprise` and `day` that is in the book has this revision.
+    pub(super) fn has(&self, enterprise: &EnterpriseId, day: CivilDay, revision: u32) -> bool {
+        let sealed = self.find(enterprise, day);
+        sealed.is_some_and(|sealed| sealed.revision == revision)
     }
 }
 
-/// Joins what counts of `totals` with the days that were read; the series in order.
-pub(super) fn join(
-    load: Load<'_>,
-    sealed: &Sealed<'_>,
-    (totals, days): (&[Total], &[(CivilDay, Arc<DayFolds>)]),
-) -> Vec<SeriesDays> {
-    let read: BTreeMap<CivilDay, &DayFolds> = days
+/// What tells of days: months, further totals, and days that were read.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Told<'a> {
+    /// Sorted by key and month.
+    pub(super) months: &'a [RolledMonth],
+    /// Sorted by key, day and revision.
+    pub(super) totals: &'a [Total],
+    pub(super) read: &'a [(CivilDay, Arc<DayFolds>)],
+}
+
+/// Joins what counts of what is told; the series in order.
+pub(super) fn join(load: Load<'_>, sealed: &mut Sealed<'_>, told: Told<'_>) -> Vec<SeriesDays> {
+    let read: BTreeMap<CivilDay, &DayFolds> = told
+        .read
         .iter()
         .map(|(day, folds)| (*day, folds.as_ref()))
         .collect();
+    let was_read = |enterprise: &EnterpriseId, day: CivilDay| {
+        read.get(&day)
+            .is_some_and(|folds| folds.read.contains(enterprise))
+    };
     let mut series: BTreeMap<&SeriesKey, Gathered> = BTreeMap::new();
-    for of_series in totals.chunk_by(|a, b| a.key == b.key) {
+    for of_series in told.totals.chunk_by(|a, b| a.key == b.key) {
         let key = &of_series[0].key;
-        let was_read = |day: &CivilDay| {
-            read.get(day)
-                .is_some_and(|folds| folds.read.contains(&key.enterprise))
-        };
         let mut gathered = Gathered::new(key);
-        gathered.days.reserve_exact(of_series.len());
-        for total in of_series
-            .iter()
-            .filter(|t| sealed.counts(t) && !was_read(&t.day))
-        {
-            gathered.push_total(total);
+        for total in of_series {
+            if sealed.counts(total) && !was_read(&key.enterprise, total.day) {
+                gathered.push_total(total);
+            }
         }
-        if !gathered.days.is_empty() {
+        if !gathered.is_empty() {
             series.insert(key, gathered);
         }
     }
-    for (day, folds) in days {
+    for (day, folds) in told.read {
         for open in &folds.folds {
             let entry = series
                 .entry(&open.key)
                 .or_insert_with(|| Gathered::new(&open.key));
             entry.push_open(*day, open);
+        }
+    }
+    for of_series in told.months.chunk_by(|a, b| a.key == b.key) {
+        let key = &of_series[0].key;
+        let mut gathered = series.remove(key).unwrap_or_else(|| Gathered::new(key));
+        for month in of_series {
+            let mut out = Vec::new();
+            let range = month.first.month();
+            let mut of_month = read.range(range.first()..=range.last());
+            let is_read = of_month.any(|(_, folds)| folds.read.contains(&key.enterprise));
+            if !is_read && sealed.is_as_rolled(month) {
+                gathered.push_month(month, &out);
+                continue;
+            }
+            for (day, sealed) in sealed.sealed_in(month) {
+                if sealed.is_none() || was_read(&key.enterprise, day) {
+                    out.push(day);
+                }
+            }
+            gathered.push_month(month, &out);
+        }
+        if !gathered.is_empty() {
+            series.insert(key, gathered);
         }
     }
     let meters = &load.registry.meters;
@@ -182,9 +375,10 @@ pub(super) fn join(
 /// The book of `series`, some of whose days were read.
 pub(super) fn book(
     load: Load<'_>,
-    series: Vec<SeriesDays>,
+    (mut series, sealed): (Vec<SeriesDays>, &Sealed<'_>),
     days: &[(CivilDay, Arc<DayFolds>)],
 ) -> BookDays {
+    series.sort_by(|a, b| a.key.cmp(&b.key));
     let mut open: BTreeMap<EnterpriseId, BTreeSet<CivilDay>> = BTreeMap::new();
     for (day, folds) in days {
         for enterprise in &folds.hot {
@@ -196,20 +390,10 @@ pub(super) fn book(
         traits_digest: load.registry.traits_digest,
         series,
         open,
-        sealed: sealed_days(load.snapshot),
+        sealed: sealed.revisions(),
         lost: BTreeSet::new(),
     }
 }
 
-fn sealed_days(snapshot: &Snapshot) -> BTreeMap<EnterpriseId, Vec<(CivilDay, u32)>> {
-    let mut sealed: BTreeMap<EnterpriseId, Vec<(CivilDay, u32)>> = BTreeMap::new();
-    for file in &snapshot.files {
-        if let Some((enterprise, revision)) = file.sealed() {
-            sealed
-                .entry(enterprise.clone())
-                .or_default()
-                .push((file.day, revision));
-        }
-    }
-    sealed
-}
+#[cfg(test)]
+mod tests;

@@ -40,33 +40,6 @@ impl DaySet {
         self.words.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// How many days of `range` it holds.
-    pub(crate) fn count_of(&self, range: DayRange) -> u32 {
-        if range.contains(self.range.first()) && range.contains(self.range.last()) {
-            return self.count();
-        }
-        let days = self.days_of(range).count();
-        u32::try_from(days).unwrap_or(u32::MAX)
-    }
-
-    /// The days of `range` that it holds, in order.
-    pub(crate) fn days_of(&self, range: DayRange) -> impl Iterator<Item = CivilDay> {
-        let within = self.range.intersection(range);
-        let days = within.into_iter().flat_map(DayRange::iter);
-        days.filter(|day| self.contains(*day))
-    }
-
-    /// Whether it holds `day`.
-    pub(crate) fn contains(&self, day: CivilDay) -> bool {
-        let place = self.place(day);
-        place.is_some_and(|(word, bit)| self.words[word] & bit != 0)
-    }
-
-    /// The memory that it takes beside itself.
-    pub(crate) fn bytes(&self) -> usize {
-        self.words.len() * size_of::<u64>()
-    }
-
     fn place(&self, day: CivilDay) -> Option<(usize, u64)> {
         let days = self.range.contains(day);
         let nth = days.then(|| day.days_since(self.range.first()).unsigned_abs())?;
@@ -95,13 +68,5 @@ mod tests {
             set.add(CivilDay::from_epoch_days(day));
         }
         assert_eq!(set.count(), 7);
-        let day = CivilDay::from_epoch_days;
-        let some = [11, 12, 13, 73].map(day);
-        assert!(set.days_of(days(11, 73)).eq(some));
-        assert_eq!(
-            (set.count_of(days(11, 73)), set.count_of(days(0, 500))),
-            (4, 7)
-        );
-        assert!(set.contains(day(74)) && !set.contains(day(75)) && !set.contains(day(9)));
     }
 }

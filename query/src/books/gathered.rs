@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use greenpark_archive::rows::SeriesKey;
+use greenpark_archive::{rollups::PackedDays, rows::SeriesKey};
 use greenpark_model::{
     compose,
     day::CivilDay,
@@ -10,23 +10,35 @@ use greenpark_model::{
     reading::Kind,
 };
 
-use super::{Amounts, Newest, OpenFold, SeriesDays, late::LateDay, packed::PackedDays};
-use crate::decode::Total;
+use super::{Amounts, Newest, OpenFold, SeriesDays, late::LateDay};
+use crate::decode::{RolledMonth, Total};
 
 /// Days of one series of one book.
 #[derive(Debug, Clone)]
 pub(crate) struct Gathered {
     pub(super) key: SeriesKey,
+    /// Days that are taken a month at a time, in order. None of their months is among `days`.
+    months: Vec<Month>,
     pub(super) days: Vec<(CivilDay, DayFold)>,
     pub(super) repeats: Vec<(CivilDay, u32, u32)>,
     pub(super) late: Vec<Arc<LateDay>>,
-    pub(super) newest: Option<Newest>,
+    /// The last reading of a day whose rows were read, the last of those days, and that day.
+    pub(super) newest: Option<(CivilDay, Newest)>,
+}
+
+/// The days of a month, and all of them joined.
+#[derive(Debug, Clone)]
+struct Month {
+    first: CivilDay,
+    fold: DayFold,
+    days: PackedDays,
 }
 
 impl Gathered {
     pub(crate) fn new(key: &SeriesKey) -> Self {
         Self {
             key: key.clone(),
+            months: Vec::new(),
             days: Vec::new(),
             repeats: Vec::new(),
             late: Vec::new(),
@@ -44,7 +56,10 @@ impl Gathered {
     pub(super) fn push_open(&mut self, day: CivilDay, open: &OpenFold) {
         self.push(day, open.fold.clone(), open.duplicates, open.conflicts);
         self.late.extend(open.late.clone());
-        self.newest = open.newest;
+        let known = self.newest.as_ref().map(|(day, _)| *day);
+        if known <= Some(day) {
+            self.newest = open.newest.map(|newest| (day, newest));
+        }
     }
 
     pub(super) fn push_total(&mut self, total: &Total) {
@@ -56,51 +71,91 @@ impl Gathered {
         );
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.months.is_empty() && self.days.is_empty()
+    }
+
+    /// Takes the days of a month but those that are `out`: the month as it is, where no other day of it was taken.
+    pub(super) fn push_month(&mut self, month: &RolledMonth, out: &[CivilDay]) {
+        for of in month.unusual.iter().filter(|of| !out.contains(&of.day)) {
+            let duplicates = of.duplicates.saturating_add(of.repeats);
+            if duplicates > 0 || of.conflicts > 0 {
+                self.repeats.push((of.day, duplicates, of.conflicts));
+            }
+        }
+        let range = month.first.month();
+        if out.is_empty() && !self.days.iter().any(|(day, _)| range.contains(*day)) {
+            self.months.push(Month {
+                first: month.first,
+                fold: month.fold.clone(),
+                days: month.days.clone(),
+            });
+            return;
+        }
+        let days = month.days.all().into_iter();
+        self.days.extend(days.filter(|(day, _)| !out.contains(day)));
+    }
+
     /// Sorts what was pushed. A day stands once, unless totals were published twice for one revision;
     /// they are equal then.
     pub(super) fn settle(&mut self) {
-        if !self.days.is_sorted_by(|a, b| a.0 < b.0) {
-            // The newest reading is known only if the last day was among those read.
-            let last_read = self.days.last().map(|(day, _)| *day);
-            self.days.sort_by_key(|(day, _)| *day);
-            self.days.dedup_by_key(|(day, _)| *day);
-            self.repeats.sort_by_key(|(day, ..)| *day);
-            self.repeats.dedup_by_key(|(day, ..)| *day);
-            self.late.sort_by_key(|of| of.day);
-            self.late.dedup_by_key(|of| of.day);
-            if self.days.last().map(|(day, _)| *day) != last_read {
-                self.newest = None;
-            }
-        }
+        self.days.sort_by_key(|(day, _)| *day);
+        self.days.dedup_by_key(|(day, _)| *day);
+        self.repeats.sort_by_key(|(day, ..)| *day);
+        self.repeats.dedup_by_key(|(day, ..)| *day);
+        self.late.sort_by_key(|of| of.day);
+        self.late.dedup_by_key(|of| of.day);
+        // The newest reading is known only if the last day was among those read.
+        let last = self.days.last().map(|(day, _)| *day);
+        let last_rolled = self.months.iter().filter_map(|month| month.days.span());
+        let last = last.max(last_rolled.map(|(_, last)| last).max());
+        self.newest.take_if(|(day, _)| Some(*day) != last);
     }
 
     /// Joins the days into one fold, which serves wherever a range holds all of them, and packs them.
     pub(crate) fn join(self, traits: &Traits) -> SeriesDays {
-        let days = &self.days;
-        let mut joined = SeriesDays {
-            days: PackedDays::new(days),
+        let kind = self.key.series.kind;
+        let whole = match kind {
+            Kind::Gauge => DayFold::default(),
+            _ => compose::join(traits, self.folds()),
+        };
+        let rest = PackedDays::new(&self.days);
+        let months = self.months.into_iter().map(|month| month.days);
+        let days = PackedDays::together(months.chain([rest]));
+        let amounts = match kind {
+            Kind::Interval | Kind::Event => Amounts::of(&days.all()),
+            Kind::Register | Kind::DailyCounter | Kind::Gauge => Amounts::default(),
+        };
+        let (whole_days, most_readings) = match kind {
+            Kind::Gauge => (0, 0),
+            _ => (days.count_all_read(), days.most_readings()),
+        };
+        SeriesDays {
+            key: self.key,
+            days,
             repeats: self.repeats,
             late: self.late,
-            newest: self.newest,
-            whole: DayFold::default(),
-            whole_days: 0,
-            most_readings: 0,
-            amounts: Amounts::default(),
-            key: self.key,
-        };
-        let kind = joined.key.series.kind;
-        if kind == Kind::Gauge {
-            return joined;
+            newest: self.newest.map(|(_, newest)| newest),
+            whole,
+            whole_days,
+            most_readings,
+            amounts,
         }
-        joined.whole = compose::join(traits, days.iter().map(|(_, fold)| fold));
-        let read = days.iter().filter(|(_, fold)| fold.readings > 0);
-        joined.whole_days = u32::try_from(read.count()).unwrap_or(u32::MAX);
-        let readings = days.iter().map(|(_, fold)| fold.readings);
-        joined.most_readings = readings.max().unwrap_or(0);
-        if matches!(kind, Kind::Interval | Kind::Event) {
-            joined.amounts = Amounts::of(days);
-        }
-        joined
+    }
+
+    /// The folds of months and days, in order.
+    fn folds(&self) -> impl Iterator<Item = &DayFold> {
+        let (mut months, mut days) = (self.months.iter().peekable(), self.days.iter().peekable());
+        std::iter::from_fn(move || {
+            let is_month = match (months.peek(), days.peek()) {
+                (Some(month), Some((day, _))) => month.first < *day,
+                (month, _) => month.is_some(),
+            };
+            match is_month {
+                true => months.next().map(|month| &month.fold),
+                false => days.next().map(|(_, fold)| fold),
+            }
+        })
     }
 }
 
@@ -109,10 +164,11 @@ impl SeriesDays {
     pub(super) fn gathered(&self) -> Gathered {
         Gathered {
             key: self.key.clone(),
+            months: Vec::new(),
             days: self.days.all(),
             repeats: self.repeats.clone(),
             late: self.late.clone(),
-            newest: self.newest,
+            newest: self.span().map(|(_, last)| last).zip(self.newest),
         }
     }
 }

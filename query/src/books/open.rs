@@ -20,9 +20,13 @@ use greenpark_model::{
 };
 
 use crate::{
-    books::{Books, DayFolds, LateDay, Newest, OpenFold, assemble::Sealed, load::Load},
+    books::{
+        Books, DayFolds, LateDay, Newest, OpenFold,
+        assemble::{Sealed, Told},
+        load::Load,
+    },
     cache,
-    decode::{FileRows, READINGS_COLUMNS, Total},
+    decode::{FileRows, READINGS_COLUMNS},
     engine::{self, Engine, Work},
     error::QueryError,
     limits::{FILES_A_SCAN, OPEN_READINGS_MAX},
@@ -81,7 +85,7 @@ impl Books {
     pub(super) async fn open_days(
         &self,
         load: Load<'_>,
-        totals: &[Total],
+        told: Told<'_>,
         sealed: &Sealed<'_>,
     ) -> Result<Vec<(CivilDay, Arc<DayFolds>)>, QueryError> {
         let park = load.park;
@@ -95,7 +99,7 @@ impl Books {
                 _ => missing.push(wanted),
             }
         }
-        let duplicates = duplicates_of(totals, sealed, &missing);
+        let duplicates = duplicates_of(told, sealed, &missing);
         for pass in passes(&missing, self.engine.readings_a_pass()) {
             let readings = pass.iter().map(|wanted| wanted.readings_max).sum();
             let _room = self.engine.fold_room(readings).await;
@@ -246,16 +250,24 @@ fn passes<'a, 'b>(days: &'a [Wanted<'b>], readings_a_pass: u64) -> Vec<&'a [Want
 
 /// Duplicates that sealing dropped, of the days that are read again.
 fn duplicates_of(
-    totals: &[Total],
+    told: Told<'_>,
     sealed: &Sealed<'_>,
     days: &[Wanted<'_>],
 ) -> HashMap<(SeriesKey, CivilDay), u32> {
     let days: BTreeSet<CivilDay> = days.iter().map(|wanted| wanted.day).collect();
-    totals
-        .iter()
-        .filter(|t| t.duplicates > 0 && days.contains(&t.day) && sealed.counts(t))
-        .map(|t| ((t.key.clone(), t.day), t.duplicates))
-        .collect()
+    let months = told.months.iter().flat_map(|month| {
+        let of = month.unusual.iter().filter(|of| {
+            days.contains(&of.day) && sealed.has(&month.key.enterprise, of.day, of.revision)
+        });
+        of.map(|of| {
+            let many = of.duplicates.saturating_add(of.repeats);
+            ((month.key.clone(), of.day), many)
+        })
+    });
+    let totals = told.totals.iter();
+    let totals = totals.filter(|t| days.contains(&t.day) && sealed.counts(t));
+    let totals = totals.map(|t| ((t.key.clone(), t.day), t.duplicates));
+    months.chain(totals).filter(|(_, many)| *many > 0).collect()
 }
 
 /// Folds the rows of one day, given in the order of the log.

@@ -63,6 +63,9 @@ impl Books {
         (since, range): (Instant, DayRange),
     ) -> Result<Option<Then>, QueryError> {
         let year = now.snapshot.year;
+        if self.lake.changed_at(&now.snapshot).await? <= since {
+            return Ok(None);
+        }
         let then = match self.lake.snapshot_as_of(park, year, since).await {
             Ok(Some(then)) => then,
             Ok(None) => return Ok(None),
@@ -74,7 +77,8 @@ impl Books {
             }
             Err(error) => return Err(error.into()),
         };
-        if sealed(&then, range).eq(sealed(&now.snapshot, range)) {
+        let whole = self.lake.whole(&now.snapshot).await?;
+        if sealed(&then, range).eq(sealed(&whole, range)) {
             return Ok(None);
         }
         let changed = self.lake.changed_since(&then, &now.snapshot).await?;

@@ -82,7 +82,10 @@ pub(super) async fn make(
         .books()
         .iter()
         .filter(|book| years.contains(&book.snapshot.year));
-    let snapshots: Vec<Arc<Snapshot>> = books.map(|book| Arc::clone(&book.snapshot)).collect();
+    let mut snapshots: Vec<Arc<Snapshot>> = Vec::new();
+    for book in books {
+        snapshots.push(shared.books.lake.whole(&book.snapshot).await?);
+    }
     let batch = batch(job, &rows).map_err(QueryError::Encode)?;
     Ok((batch, sources(job, &snapshots, &stands_on), snapshots))
 }
@@ -219,7 +222,7 @@ pub(super) async fn digests(
         }
         let session = books
             .engine
-            .session(Work::Scan, [("totals", LakeTable::totals(snapshot))])?;
+            .session(Work::Scan, [("totals", LakeTable::totals(snapshot, 0))])?;
         let sql = format!(
             "SELECT DISTINCT day, revision, sha256 FROM totals WHERE enterprise = '{}' \
              AND readings > 0 AND day BETWEEN DATE '{first}' AND DATE '{last}'",

@@ -1,10 +1,12 @@
-//! What enterprises were measured to have consumed, kept while one question is answered: progress and scorecards ask
-//! the same of a member for its group, its panels and its own part. Of a range that is not over each of them is asked at
-//! an instant of its own, so that nothing is found again.
+//! What enterprises were measured to have consumed, so that it is measured once: progress and scorecards ask the same of
+//! a member for its group, its panels and its own part, and a control centre asks again and again.
+//!
+//! What was measured of a range that is over is kept between questions, as long as the books and the registry are the
+//! same. Of a range that is not over each question asks at an instant of its own.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use greenpark_model::{
@@ -16,11 +18,93 @@ use greenpark_model::{
 };
 
 use super::{Measured, Question, measure};
-use crate::park_days::ParkDays;
+use crate::{books::BookDays, park_days::ParkDays, registry};
 
 /// What was measured so far, by whose it is and what was asked.
 #[derive(Debug, Default)]
-pub(crate) struct Memo(Mutex<HashMap<(EnterpriseId, Asked), Arc<Measured>>>);
+pub(crate) struct Memo {
+    /// Of ranges that are over.
+    kept: Arc<Kept>,
+    /// Of others, and of whom the asker may not see.
+    here: Kept,
+}
+
+#[derive(Debug)]
+struct Kept(Mutex<Entries>);
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::bounded(usize::MAX)
+    }
+}
+
+#[derive(Debug)]
+struct Entries {
+    /// It keeps no more than that.
+    bytes_max: usize,
+    measured: HashMap<(EnterpriseId, Asked), Arc<Measured>>,
+    /// Bytes of all of them.
+    bytes: usize,
+}
+
+/// What was measured on the same books and registry, kept between questions.
+#[derive(Debug)]
+pub(crate) struct MeasuredBooks {
+    books: Vec<Weak<BookDays>>,
+    registry: Weak<registry::Park>,
+    kept: Arc<Kept>,
+}
+
+impl MeasuredBooks {
+    /// Nothing yet of these books and this registry, and no more than some bytes later.
+    pub(crate) fn new(
+        books: &[Arc<BookDays>],
+        registry: &Arc<registry::Park>,
+        bytes_max: usize,
+    ) -> Self {
+        Self {
+            books: books.iter().map(Arc::downgrade).collect(),
+            registry: Arc::downgrade(registry),
+            kept: Arc::new(Kept::bounded(bytes_max)),
+        }
+    }
+
+    /// Whether these are the books and the registry.
+    pub(crate) fn is_of(&self, books: &[Arc<BookDays>], registry: &Arc<registry::Park>) -> bool {
+        // What a weak pointer points to is not made anew in its place.
+        let same = |(known, book): (&Weak<_>, &Arc<_>)| Weak::as_ptr(known) == Arc::as_ptr(book);
+        self.books.len() == books.len()
+            && self.books.iter().zip(books).all(same)
+            && Weak::as_ptr(&self.registry) == Arc::as_ptr(registry)
+    }
+
+    /// The memo of a question that goes on with it.
+    pub(crate) fn memo(&self) -> Memo {
+        Memo {
+            kept: Arc::clone(&self.kept),
+            here: Kept::default(),
+        }
+    }
+
+    /// Bytes of what was measured.
+    pub(crate) fn bytes(&self) -> usize {
+        self.kept.lock().bytes + size_of::<Self>()
+    }
+}
+
+impl Kept {
+    fn bounded(bytes_max: usize) -> Self {
+        Self(Mutex::new(Entries {
+            bytes_max,
+            measured: HashMap::new(),
+            bytes: 0,
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What of a question tells what is measured; what a figure divides by does not. The registry and the service's data are
 /// the same for all questions of a park's days.
@@ -61,12 +145,23 @@ impl ParkDays {
         enterprise: &EnterpriseId,
     ) -> Arc<Measured> {
         let key = (enterprise.clone(), Asked::new(question));
-        let memo = || self.memo.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = memo().get(&key) {
+        let is_kept = key.1.now.is_none() && self.permits(enterprise);
+        let memo = match is_kept {
+            true => &self.memo.kept,
+            false => &self.memo.here,
+        };
+        if let Some(known) = memo.lock().measured.get(&key) {
             return Arc::clone(known);
         }
         let measured = Arc::new(measure(question, self, enterprise));
-        memo().insert(key, Arc::clone(&measured));
+        let bytes = size_of_val(&key) + measured.bytes();
+        let mut memo = memo.lock();
+        if memo.bytes + bytes > memo.bytes_max {
+            // Others may be asked from now on.
+            (memo.measured, memo.bytes) = (HashMap::new(), 0);
+        }
+        memo.bytes += bytes;
+        memo.measured.insert(key, Arc::clone(&measured));
         measured
     }
 }

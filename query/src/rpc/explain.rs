@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use greenpark_model::{id::EnterpriseId, indicator::Indicator};
+use greenpark_model::{day::DayRange, id::EnterpriseId, indicator::Indicator};
 use greenpark_proto::query::v1::{self as pb, explain_part::Part};
 
 use crate::{
+    books::BookDays,
     error::QueryError,
     explain,
     figure::Population,
@@ -72,8 +73,8 @@ pub(super) async fn explain(
     let mut rules = BTreeSet::new();
     for park in &days {
         let members = members_of(park, &population);
-        for book in park.books() {
-            let snapshot = &book.snapshot;
+        for book in near(park, terms.range) {
+            let snapshot = &shared.books.lake.whole(&book.snapshot).await?;
             for file in explain::files(snapshot, terms.range, &members) {
                 let origin = shared.books.lake.origin(snapshot, file).await?;
                 listed += 1;
@@ -105,6 +106,13 @@ pub(super) async fn explain(
 
 async fn tell(to: &Sender<pb::ExplainPart>, part: Part) -> Result<(), Ended> {
     send(to, pb::ExplainPart { part: Some(part) }).await
+}
+
+/// The books of `park` that have files of `range` or of the midnights at its ends.
+fn near(park: &ParkDays, range: DayRange) -> impl Iterator<Item = &Arc<BookDays>> {
+    let years = range.first().previous().year()..=range.last().next().year();
+    let books = park.books().iter();
+    books.filter(move |book| years.contains(&book.snapshot.year))
 }
 
 /// The members of a population that are in `park`.

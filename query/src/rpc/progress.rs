@@ -16,12 +16,12 @@ use rust_decimal::Decimal;
 use crate::{
     comparison::{self, FIXED_PANEL, LIKE_FOR_LIKE},
     error::QueryError,
-    figure::{Told, tell, timestamp},
+    figure::{Told, parts, tell, timestamp},
     limits::YEARS,
     name::Name,
     park_days::ParkDays,
     plans::DEFAULT,
-    population,
+    population::{self, NAMED},
     progress::{self, Years},
     registry::Registry,
     rpc::{basis, indicators::population_of, terms::Terms},
@@ -231,18 +231,23 @@ impl Shared {
             return Ok(());
         }
         // What a park uses as a whole is of no member, so the change of the gross figure is split.
-        let mut parts: Vec<comparison::MemberYears> = Vec::new();
+        let mut of_members: Vec<comparison::MemberYears> = Vec::new();
         for member in then.union(&now) {
             let alone = Members::from([member.clone()]);
             let part = |year: &Year, there: &Members| {
-                let is_there = there.contains(member);
-                is_there.then(|| tell(year, &alone, "named")).transpose()
+                if !there.contains(member) {
+                    return Ok(None);
+                }
+                let terms = asked.terms(target, year.range);
+                let question = self.question(&terms, asked.registry)?;
+                let population = population::panel(&year.days, year.range, &alone, NAMED);
+                parts(&question, &population.there(year.range)).map(Some)
             };
             let name = Name::Enterprise(member.0.clone(), member.1.clone());
-            parts.push((name.to_string(), [part(base, &then)?, part(current, &now)?]));
+            of_members.push((name.to_string(), [part(base, &then)?, part(current, &now)?]));
         }
-        let years = [base.year, current.year];
-        match comparison::split_of(target.indicator.unit(), years, &parts) {
+        let of = (target.indicator.unit(), [base.year, current.year]);
+        match comparison::split_of(&self.books.cache, of, &of_members) {
             Ok(split) => to.split = split,
             Err(unsound) => to.split_unsound = unsound,
         }

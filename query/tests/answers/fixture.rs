@@ -270,6 +270,10 @@ impl World {
             change.add.push(file);
         }
         let _published = book.publish(change).await.expect("published");
+        // So that what is sealed again is in no rollup yet.
+        if revision == 1 {
+            crate::rollups::roll_up(&self.lake, &mut book).await;
+        }
     }
 
     /// Publishes hot files.

@@ -23,6 +23,7 @@ mod progress;
 mod quality;
 mod registers;
 mod registry;
+mod rollups;
 mod sides;
 mod sound_years;
 mod soundness;

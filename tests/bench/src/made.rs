@@ -1,10 +1,13 @@
 //! A park that is made up: enterprises with the same meters, registered, declared for and sealed for whole years.
 
+use std::sync::Arc;
+
 use greenpark_archive::{
     book::{Change, NewFile},
     builder::RowsBuilder,
     file::FileKind,
     lake::Lake,
+    meters::Meters,
     reference::ReferenceEntry,
     rows::{Rows, SeriesKey},
     totals::TotalsRow,
@@ -109,12 +112,18 @@ impl MadePark<'_> {
 
     /// Seals every day of every enterprise.
     pub(crate) async fn fill(&self, lake: &Lake) {
+        let entries = lake.reference().entries().await.expect("readable");
+        let meters = Meters::read(&entries)
+            .expect("readable")
+            .remove(park().as_str());
+        let meters = Arc::new(meters.unwrap_or_default());
         for &year in self.years {
             let mut book = lake.book(&park(), year).await.expect("a book");
             let range = DayRange::year(year).expect("a year");
             let days: Vec<CivilDay> = range.iter().collect();
             for days in days.chunks(DAYS_AT_ONCE) {
                 let _published = book.publish(self.change(days)).await.expect("published");
+                book.roll_up(&meters).await.expect("rolled up");
             }
         }
     }

@@ -5,7 +5,7 @@
 //! callers: the system's time (`commitInfo.timestamp`, `add.modificationTime`,
 //! `remove.deletionTimestamp`, `txn.lastUpdated`, `metaData.createdTime`), the table's random id
 //! (`metaData.id`), and the writer's name and the count of its entries (`commitInfo.greenpark.writer` and
-//! `.entry`). Checkpoints and their hint say again what the entries say, and count by their names.
+//! `.entry`), and the digest of an entry with all that (`commitInfo.greenpark.note.entry`). Checkpoints and their hint say again what the entries say, and count by their names.
 
 use std::collections::BTreeMap;
 
@@ -50,6 +50,9 @@ fn canonical(line: &[u8]) -> String {
             fields.iter().for_each(|field| drop(body.remove(*field)));
             if let Some(ours) = body.get_mut("greenpark").and_then(Value::as_object_mut) {
                 drop((ours.remove("writer"), ours.remove("entry")));
+                if let Some(note) = ours.get_mut("note").and_then(Value::as_object_mut) {
+                    drop(note.remove("entry"));
+                }
             }
         }
     }

@@ -9,8 +9,9 @@ use std::{
 use bytes::Bytes;
 use greenpark_archive::{
     columns::decode_readings,
-    file::FileKind,
+    file::{FileKind, ReadingsFile},
     lake::Lake,
+    rollups::decode_rollups,
     rows::Rows,
     snapshot::Snapshot,
     totals::{TotalsRow, decode_totals},
@@ -143,6 +144,80 @@ impl Eye {
                 let of_day = (row.series.meter.to_string(), row.day);
                 *seen.accounted.entry(of_day).or_insert(0) += u64::from(row.duplicates);
             }
+        }
+        self.look_at_rollups(book, &totals).await
+    }
+
+    /// The rollups of a book have every day whose totals were sealed up to the seal that they name, as its total in
+    /// force has it. `totals` are those of each file of the book.
+    async fn look_at_rollups(
+        &mut self,
+        book: &Snapshot,
+        totals: &[Arc<Vec<TotalsRow>>],
+    ) -> Result<(), Violation> {
+        let mut rolled = HashMap::new();
+        for file in &book.rollups_files {
+            let path = format!("{}/{}", book.rollups_root(), file.path);
+            let (bytes, _) = self.bytes(&path).await?;
+            let rollups = decode_rollups(bytes);
+            let rollups = rollups.map_err(|e| broken("a published file is whole")(&e))?;
+            for rollup in rollups {
+                for (fold, of) in rollup.days() {
+                    let key = (rollup.enterprise.clone(), rollup.series.clone(), of.day);
+                    rolled.insert(key, (of.revision, fold));
+                }
+            }
+        }
+        let files = book.totals_files.iter().zip(totals);
+        let files = files.filter(|(file, _)| file.seal <= book.rolled_up);
+        for row in files.flat_map(|(_, rows)| rows.iter()) {
+            if row.is_repeats()
+                || book.sealed_revision(row.day, &row.enterprise) != Some(row.revision)
+            {
+                continue;
+            }
+            let key = (row.enterprise.clone(), row.series.clone(), row.day);
+            let has = rolled.get(&key);
+            if has.is_none_or(|(revision, fold)| *revision != row.revision || *fold != row.fold) {
+                let what = format!(
+                    "{} of {} on {}: {has:?}",
+                    row.series.meter, row.enterprise, row.day
+                );
+                return Err(Violation::new("rollups are what their totals are", what));
+            }
+        }
+        let mut revisions = BTreeMap::new();
+        for ((enterprise, _, day), (revision, _)) in rolled {
+            let known = revisions.entry((enterprise, day)).or_insert(0);
+            *known = revision.max(*known);
+        }
+        self.look_in_brief(book, revisions).await
+    }
+
+    /// A snapshot in brief has what the whole one has, with the days that rollups tell of; `revisions` are those.
+    async fn look_in_brief(
+        &self,
+        whole: &Snapshot,
+        mut revisions: BTreeMap<(EnterpriseId, CivilDay), u32>,
+    ) -> Result<(), Violation> {
+        let fail = broken("a book can be read in brief");
+        let brief = self.lake.brief(&whole.park, whole.year).await;
+        let Some(brief) = brief.map_err(|e| fail(&e))?.filter(|of| of.is_brief()) else {
+            return Ok(());
+        };
+        let sealed = |of: &ReadingsFile| {
+            let (enterprise, revision) = of.sealed()?;
+            Some(((enterprise.clone(), of.day), revision))
+        };
+        revisions.extend(brief.files.iter().filter_map(sealed));
+        let all: BTreeMap<_, _> = whole.files.iter().filter_map(sealed).collect();
+        let hot = |of: &Snapshot| -> Vec<ReadingsFile> {
+            let hot = of.files.iter().filter(|file| file.is_hot());
+            hot.cloned().collect()
+        };
+        if revisions != all || hot(&brief) != hot(whole) {
+            let what = format!("{brief:?} with {revisions:?}, and {all:?}");
+            return Err(Violation::new("a book in brief is the whole book", what));
         }
         Ok(())
     }

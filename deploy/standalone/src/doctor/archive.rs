@@ -146,7 +146,8 @@ async fn files(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
     let mut astray = Vec::new();
     let mut count = 0;
     for Inspection { snapshot, .. } in books {
-        count += snapshot.files.len() + snapshot.totals_files.len();
+        count += snapshot.files.len();
+        count += snapshot.totals_files.len() + snapshot.rollups_files.len();
         match lake.astray(snapshot).await {
             Ok(found) => astray.extend(found.iter().map(ToString::to_string)),
             Err(error) => astray.push(chain(&error)),

@@ -3,9 +3,11 @@
 //! A store that fails on purpose stands in for the disk; a crash is a book that is dropped and opened
 //! again over the same store.
 
+mod brief;
 mod evolution;
 mod faults;
 mod packed;
+mod rollups;
 mod torn;
 
 use std::sync::Arc;

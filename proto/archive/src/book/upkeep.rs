@@ -3,12 +3,12 @@
 use tracing::warn;
 
 use crate::{
-    book::Book,
+    book::{Book, SEALS},
     change::old_totals,
     delta::{Commit, Nature},
-    error::{PublishError, ReadError},
+    error::PublishError,
     file::ReadingsFile,
-    totals::{self, TotalsFile},
+    totals::TotalsFile,
 };
 
 /// Totals files beyond this many are merged.
@@ -21,7 +21,7 @@ const TOTALS_MERGED_MAX: u64 = 1 << 18;
 const TOTALS_LARGE_ROWS: u64 = 1 << 16;
 
 impl Book {
-    /// Notes removed hot files for deletion.
+    /// Notes removed hot files for deletion, and rollups that were made again.
     pub(super) fn expire_removed(&mut self) {
         for path in self.state.removed.drain(..) {
             if ReadingsFile::parse(&path, 0, 0).is_some_and(|file| file.is_hot()) {
@@ -29,6 +29,12 @@ impl Book {
             }
         }
         self.totals_state.removed.clear();
+        for path in self.rollups_state.removed.drain(..) {
+            // The same totals may have made the same file once more.
+            if !self.rollups_state.files.contains_key(&path) {
+                self.expired.note(self.rollups.place(&path));
+            }
+        }
     }
 
     /// What keeps a book small and may fail without harm.
@@ -44,12 +50,25 @@ impl Book {
 
     /// Packs older entries of its logs, if enough came since they were packed last.
     pub async fn pack_if_due(&mut self) {
+        // Before the entries that readers in brief begin with are packed.
+        self.note_if_due().await;
         self.readings.pack_if_due(&mut self.state).await;
         self.totals.pack_if_due(&mut self.totals_state).await;
+        self.rollups.pack_if_due(&mut self.rollups_state).await;
     }
 
     async fn merge_totals(&mut self) -> Result<(), PublishError> {
+        if !self.rolls_up {
+            // Nobody knows which of them are rolled up.
+            return Ok(());
+        }
+        // Files that are rolled up are not mixed with others: a total is rolled up once.
+        let rolled = self.rollups_state.mark(SEALS);
+        let is_rolled = |file: &&TotalsFile| file.seal <= rolled;
+        let many = self.totals_state.files.values().filter(is_rolled).count();
+        let side = 2 * many >= self.totals_state.files.len();
         let files = self.totals_state.files.values();
+        let files = files.filter(|file| is_rolled(file) == side);
         let all: u64 = files.clone().map(|file| file.rows).sum();
         let small = |file: &&TotalsFile| all <= TOTALS_ROWS_MAX || file.rows < TOTALS_LARGE_ROWS;
         let merged = few_rows(files.filter(small).cloned().collect());
@@ -59,14 +78,7 @@ impl Book {
         }
         let mut rows = Vec::new();
         for file in &merged {
-            let place = self.totals.place(&file.path);
-            let path = place.to_string();
-            let bytes = match self.storage.read(&place).await {
-                Ok(bytes) => bytes,
-                Err(source) => return Err(ReadError::Store { path, source }.into()),
-            };
-            let decoded = totals::decode_totals(bytes);
-            rows.extend(decoded.map_err(|source| ReadError::Decode { path, source })?);
+            rows.extend(self.totals_of(file).await?);
         }
         let Some(seal) = merged.iter().map(|file| file.seal).max() else {
             return Ok(());
@@ -108,7 +120,7 @@ fn few_rows(mut files: Vec<TotalsFile>) -> Vec<TotalsFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::TableFile as _;
+    use crate::{table::TableFile as _, totals};
 
     #[test]
     fn no_more_rows_are_merged_at_once_than_memory_is_for() {

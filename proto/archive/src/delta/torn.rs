@@ -2,7 +2,7 @@
 
 use deltalake_core::kernel::Action;
 
-use super::OURS;
+use crate::ours::OURS;
 
 /// Why an entry is not whole.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch, StringArray},
-    datatypes::{Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMillisecondType},
+    datatypes::{
+        Date32Type, Decimal128Type, Int32Type, Int64Type, SchemaRef, TimestampMillisecondType,
+    },
 };
 use bytes::Bytes;
 use greenpark_model::{
@@ -29,40 +31,48 @@ use crate::error::DecodeError;
 /// # Errors
 /// [`DecodeError`] if the bytes are no such file.
 pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
-    let parquet = |source: parquet::errors::ParquetError| DecodeError::Parquet(source.into());
-    let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
-    let metadata = metadata.map_err(parquet)?;
-    let columns = metadata.file_metadata().schema_descr().root_schema();
-    let has = |name: &str| columns.get_fields().iter().any(|c| c.name() == name);
-    let schema = schema_with(has);
-    let options = ArrowReaderOptions::new().with_schema(schema);
-    let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(parquet)?;
-    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
-        .build()
-        .map_err(parquet)?;
     let mut rows = Vec::new();
-    for batch in reader {
-        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
-        let columns = TotalsColumns { batch: &batch };
+    for batch in batches(bytes, |has| schema_with(has))? {
+        let batch = batch?;
+        let columns = FoldColumns { batch: &batch };
         for row in 0..batch.num_rows() {
-            rows.push(columns.row(row)?);
+            rows.push(columns.total(row)?);
         }
     }
     Ok(rows)
 }
 
-struct TotalsColumns<'a> {
-    batch: &'a RecordBatch,
+/// The batches of a file, of whose columns `schema_of` makes the schema to read by.
+pub(crate) fn batches(
+    bytes: Bytes,
+    schema_of: impl Fn(&dyn Fn(&str) -> bool) -> SchemaRef,
+) -> Result<impl Iterator<Item = Result<RecordBatch, DecodeError>>, DecodeError> {
+    let parquet = |source: parquet::errors::ParquetError| DecodeError::Parquet(source.into());
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
+    let metadata = metadata.map_err(parquet)?;
+    let columns = metadata.file_metadata().schema_descr().root_schema();
+    let schema = schema_of(&|name| columns.get_fields().iter().any(|c| c.name() == name));
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(parquet)?;
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+        .build()
+        .map_err(parquet)?;
+    Ok(reader.map(|batch| batch.map_err(|source| DecodeError::Parquet(source.into()))))
 }
 
-impl<'a> TotalsColumns<'a> {
-    fn column(&self, name: &'static str) -> Result<&'a ArrayRef, DecodeError> {
+/// The columns of a batch that say whose a fold is, and what it proves.
+pub(crate) struct FoldColumns<'a> {
+    pub(crate) batch: &'a RecordBatch,
+}
+
+impl<'a> FoldColumns<'a> {
+    pub(crate) fn column(&self, name: &'static str) -> Result<&'a ArrayRef, DecodeError> {
         self.batch
             .column_by_name(name)
             .ok_or(DecodeError::Column(name))
     }
 
-    fn text(&self, name: &'static str, row: usize) -> Result<&'a str, DecodeError> {
+    pub(crate) fn text(&self, name: &'static str, row: usize) -> Result<&'a str, DecodeError> {
         let missing = DecodeError::Column(name);
         let Some(array) = self.column(name)?.as_dictionary_opt::<Int32Type>() else {
             return Err(missing);
@@ -87,7 +97,7 @@ impl<'a> TotalsColumns<'a> {
         })
     }
 
-    fn count(&self, name: &'static str, row: usize) -> Result<u32, DecodeError> {
+    pub(crate) fn count(&self, name: &'static str, row: usize) -> Result<u32, DecodeError> {
         let array = self
             .column(name)?
             .as_primitive_opt::<Int64Type>()
@@ -133,13 +143,23 @@ impl<'a> TotalsColumns<'a> {
         }))
     }
 
-    fn row(&self, row: usize) -> Result<TotalsRow, DecodeError> {
-        let day = self
-            .column("day")?
-            .as_primitive_opt::<Date32Type>()
-            .ok_or(DecodeError::Column("day"))?;
-        let revision = self.column("revision")?.as_primitive_opt::<Int32Type>();
-        let revision = revision.ok_or(DecodeError::Column("revision"))?.value(row);
+    pub(crate) fn day(&self, name: &'static str, row: usize) -> Result<CivilDay, DecodeError> {
+        let days = self.column(name)?.as_primitive_opt::<Date32Type>();
+        let days = days.ok_or(DecodeError::Column(name))?;
+        Ok(CivilDay::from_epoch_days(days.value(row)))
+    }
+
+    pub(crate) fn key(&self, row: usize) -> Result<(EnterpriseId, Series), DecodeError> {
+        let enterprise = self.parsed("enterprise", row, |text| EnterpriseId::new(text).ok())?;
+        let series = Series {
+            meter: self.parsed("meter", row, |text| MeterId::new(text).ok())?,
+            quantity: self.parsed("quantity", row, |text| text.parse().ok())?,
+            kind: self.parsed("kind", row, Kind::from_name)?,
+        };
+        Ok((enterprise, series))
+    }
+
+    pub(crate) fn fold(&self, row: usize) -> Result<DayFold, DecodeError> {
         let within = self
             .column("consumption")?
             .as_primitive_opt::<Decimal128Type>();
@@ -164,20 +184,23 @@ impl<'a> TotalsColumns<'a> {
             },
             odd: None,
         };
+        self.with_odd(fold, row)
+    }
+
+    fn total(&self, row: usize) -> Result<TotalsRow, DecodeError> {
+        let revision = self.column("revision")?.as_primitive_opt::<Int32Type>();
+        let revision = revision.ok_or(DecodeError::Column("revision"))?.value(row);
+        let (enterprise, series) = self.key(row)?;
         Ok(TotalsRow {
-            enterprise: self.parsed("enterprise", row, |text| EnterpriseId::new(text).ok())?,
-            series: Series {
-                meter: self.parsed("meter", row, |text| MeterId::new(text).ok())?,
-                quantity: self.parsed("quantity", row, |text| text.parse().ok())?,
-                kind: self.parsed("kind", row, Kind::from_name)?,
-            },
-            day: CivilDay::from_epoch_days(day.value(row)),
+            enterprise,
+            series,
+            day: self.day("day", row)?,
             revision: u32::try_from(revision).map_err(|_| DecodeError::Column("revision"))?,
             sha256: self.parsed("sha256", row, unhex)?,
             rules: self.text("rules", row)?.into(),
-            fold: self.with_odd(fold, row)?,
-            duplicates: count("duplicates")?,
-            conflicts: count("conflicts")?,
+            fold: self.fold(row)?,
+            duplicates: self.count("duplicates", row)?,
+            conflicts: self.count("conflicts", row)?,
             late: self.late(row)?,
         })
     }

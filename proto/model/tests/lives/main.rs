@@ -14,7 +14,7 @@ mod oracle;
 
 use greenpark_model::{
     amount::Sum,
-    compose::{Consumption, compose, compose_daily, join, neighbours},
+    compose::{Consumption, compose, compose_daily, compose_like, join, neighbours},
     day::{CivilDay, DayRange},
     fold::{DayColumns, DayFold, Outcomes, Point, Traits, fold_day},
     like_days::LikeDays,
@@ -113,6 +113,27 @@ proptest! {
     }
 }
 
+/// Days joined, what they are joined into joined, and so on: as months of days, and books of months.
+fn joined_again(
+    traits: &Traits,
+    chance: &mut Chance,
+    days: &[(CivilDay, DayFold)],
+) -> Vec<(CivilDay, DayFold)> {
+    let mut folds = days.to_vec();
+    for _ in 0..3 {
+        let mut rest = folds.as_slice();
+        let mut joined = Vec::new();
+        while let Some((first, _)) = rest.first() {
+            let many = 1 + usize::try_from(chance.below(4)).expect("small");
+            let (group, after) = rest.split_at(many.min(rest.len()));
+            joined.push((*first, join(traits, group.iter().map(|(_, fold)| fold))));
+            rest = after;
+        }
+        folds = joined;
+    }
+    folds
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 0, ..ProptestConfig::with_cases(20_000) })]
 
@@ -134,17 +155,23 @@ proptest! {
             .filter(|book| !book.is_empty())
             .map(|book| (book[0].0, join(&life.traits, book.iter().map(|(_, fold)| fold))))
             .collect();
-        let total = greenpark_model::compose::compose_like(&life.traits, range, &days, &like);
-        let joined = greenpark_model::compose::compose_like(&life.traits, range, &books, &like);
+        let total = compose_like(&life.traits, range, &days, &like);
+        let joined = compose_like(&life.traits, range, &books, &like);
         prop_assert_eq!(
             (joined.amount, joined.outcomes, joined.set_aside, joined.readings),
             (total.amount, total.outcomes, total.set_aside, total.readings),
             "{:?}", life
         );
+        let again = compose_like(&life.traits, range, &joined_again(&life.traits, &mut chance, &days), &like);
+        prop_assert_eq!(
+            (again.amount, again.outcomes, again.set_aside, again.readings),
+            (total.amount, total.outcomes, total.set_aside, total.readings),
+            "joined again, {:?}", life
+        );
         let part = DayRange::new(days[cuts[0]].0, days[cuts[1]].0).expect("in order");
-        let of_all = greenpark_model::compose::compose_like(&life.traits, part, &days, &like);
+        let of_all = compose_like(&life.traits, part, &days, &like);
         let near = neighbours(&life.traits, &days, part);
-        let of_near = greenpark_model::compose::compose_like(&life.traits, part, near, &like);
+        let of_near = compose_like(&life.traits, part, near, &like);
         prop_assert_eq!(of_near, of_all, "{:?}", life);
     }
 }

@@ -1,7 +1,8 @@
 //! Questions about a whole park of hourly readings of eight meters an enterprise, to a `greenpark up` that is started
 //! anew for each: the first one, and the median of the next.
 //!
-//! `--park=150x2` names how many enterprises and years; it may be given more than once.
+//! `--park=150x2` names how many enterprises and years; it may be given more than once. `--lakes=FOLDER` keeps the lakes
+//! that are made, and takes those that are there.
 
 #![expect(clippy::print_stdout, reason = "its output is what a bench is for")]
 
@@ -99,7 +100,10 @@ pub(crate) fn parks(runtime: &Runtime) {
 }
 
 fn park(runtime: &Runtime, (enterprises, years): (usize, i16)) {
-    let folder = tempfile::tempdir().expect("a folder");
+    let passing = tempfile::tempdir().expect("a folder");
+    let kept = env::args().find_map(|arg| Some(arg.strip_prefix("--lakes=")?.to_owned()));
+    let kept = kept.map(|lakes| Path::new(&lakes).join(format!("{enterprises}x{years}")));
+    let folder = kept.as_deref().unwrap_or(passing.path());
     let all: Vec<i16> = (2020..2020 + years).collect();
     let made = MadePark {
         enterprises,
@@ -107,14 +111,16 @@ fn park(runtime: &Runtime, (enterprises, years): (usize, i16)) {
         meters: &METERS,
         a_day: 24,
     };
-    let path = folder.path().join("lake");
-    fs::create_dir(&path).expect("a folder");
-    runtime.block_on(async {
-        let lake = Lake::open(path.to_str().expect("UTF-8")).await;
-        let lake = lake.expect("a lake");
-        made.register(&lake).await;
-        made.fill(&lake).await;
-    });
+    let path = folder.join("lake");
+    if !path.is_dir() {
+        fs::create_dir_all(&path).expect("a folder");
+        runtime.block_on(async {
+            let lake = Lake::open(path.to_str().expect("UTF-8")).await;
+            let lake = lake.expect("a lake");
+            made.register(&lake).await;
+            made.fill(&lake).await;
+        });
+    }
     println!(
         "{:<34} {:>12} {:>9} {:>14}",
         format!("{enterprises} enterprises, {years} years"),
@@ -123,7 +129,7 @@ fn park(runtime: &Runtime, (enterprises, years): (usize, i16)) {
         "RSS MiB"
     );
     for (name, ask) in ASKS {
-        runtime.block_on(measure(folder.path(), (name, ask), years));
+        runtime.block_on(measure(folder, (name, ask), years));
     }
 }
 

@@ -1,0 +1,150 @@
+//! The version of the readings at which all that was sealed was in the rollups.
+//!
+//! It is noted with the commit that rolls up, with the hot files of that version. From there on a reader follows the
+//! log of the readings, and need not know the names of the files that were sealed before: a book of a year has as many as
+//! its enterprises have days.
+
+use std::collections::HashSet;
+
+use deltalake_core::kernel::Action;
+use greenpark_model::{day::CivilDay, id::EnterpriseId};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    delta::Table,
+    error::ReadError,
+    file::{ReadingsFile, content_id},
+    ours::{marks_of, ours_in},
+    sealed_sum::SealedSum,
+    table::TableState,
+};
+
+/// A version of the readings, all of whose sealed files are told by rollups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RolledAt {
+    /// The version.
+    pub(crate) version: i64,
+    /// What its entry is known by, should a restored log have another one of that version.
+    entry: String,
+    /// The hot files of that version.
+    hot: Vec<ReadingsFile>,
+    /// The sum over the sealed days of that version, which is that over the days of the rollups.
+    pub(crate) sealed: SealedSum,
+}
+
+impl RolledAt {
+    /// That of a state; `None` where the entry of its version is gone.
+    pub(crate) async fn of(
+        readings: &Table,
+        state: &TableState<ReadingsFile>,
+    ) -> Result<Option<Self>, ReadError> {
+        let entry = readings.entry(state.version).await?;
+        let hot = state.files.values().filter(|file| file.is_hot());
+        let sealed = state.files.values().filter_map(|file| {
+            let (enterprise, revision) = file.sealed()?;
+            Some((enterprise, file.day, revision))
+        });
+        Ok(entry.map(|entry| Self {
+            version: state.version,
+            entry: content_id(&Sha256::digest(&entry).into()),
+            hot: hot.cloned().collect(),
+            sealed: SealedSum::of(sealed),
+        }))
+    }
+
+    /// As a note.
+    pub(crate) fn write(&self) -> Value {
+        let hot = self.hot.iter();
+        let hot: Vec<Value> = hot
+            .map(|file| json!([file.path, file.size, file.rows]))
+            .collect();
+        json!({ "readings": self.version, "entry": self.entry, "hot": hot, "sealed": self.sealed.0 })
+    }
+
+    /// What a note says; `None` if it is no such note.
+    pub(crate) fn read(note: &Value) -> Option<Self> {
+        let file = |of: &Value| {
+            let (size, rows) = (of.get(1)?.as_u64()?, of.get(2)?.as_u64()?);
+            ReadingsFile::parse(of.get(0)?.as_str()?, size, rows).filter(ReadingsFile::is_hot)
+        };
+        let hot = note.get("hot")?.as_array()?.iter().map(file);
+        Some(Self {
+            version: note
+                .get("readings")?
+                .as_i64()
+                .filter(|version| *version >= 0)?,
+            entry: note.get("entry")?.as_str()?.to_owned(),
+            hot: hot.collect::<Option<Vec<_>>>()?,
+            sealed: SealedSum(note.get("sealed")?.as_u64()?),
+        })
+    }
+
+    /// The newest state of the readings, without the files that were sealed at this version; `None` where its entry is
+    /// gone, or another, or the ones after it are.
+    pub(crate) async fn follow(
+        self,
+        readings: &Table,
+    ) -> Result<Option<TableState<ReadingsFile>>, ReadError> {
+        let Some(entry) = readings.entry(self.version).await? else {
+            return Ok(None);
+        };
+        if content_id(&Sha256::digest(&entry).into()) != self.entry {
+            return Ok(None);
+        }
+        let ours = ours_in(&entry).map_err(|source| readings.broken(source))?;
+        let hot = self.hot.into_iter();
+        let mut state = TableState {
+            version: self.version,
+            files: hot.map(|file| (file.path.clone(), file)).collect(),
+            marks: marks_of(&ours.unwrap_or_default()),
+            ..TableState::default()
+        };
+        let is_known = follow(readings, &mut state).await?;
+        Ok(is_known.then_some(state))
+    }
+}
+
+/// Takes every entry after the version of `state`, which does not name all sealed files; whether none was missed, and
+/// each sealed file that went has another in its place.
+pub(crate) async fn follow(
+    readings: &Table,
+    state: &mut TableState<ReadingsFile>,
+) -> Result<bool, ReadError> {
+    while let Some((actions, bytes)) = readings.actions(state.version + 1).await? {
+        if !are_replaced(state, &actions) {
+            return Ok(false);
+        }
+        state.apply(readings.root().as_ref(), &actions, bytes)?;
+    }
+    Ok(!readings.is_packed_past(state.version).await?)
+}
+
+/// Whether in the place of every sealed file that goes another one comes, and every other file that goes is named in
+/// `state`.
+fn are_replaced(state: &TableState<ReadingsFile>, actions: &[Action]) -> bool {
+    let sealed = |path: &str| {
+        let file = ReadingsFile::parse(path, 0, 0)?;
+        let (enterprise, _) = file.sealed()?;
+        Some((file.day, enterprise.clone()))
+    };
+    let mut gone = HashSet::new();
+    for action in actions {
+        if let Action::Remove(remove) = action {
+            match sealed(&remove.path) {
+                Some(of) => drop(gone.insert(of)),
+                None if state.files.contains_key(&remove.path) => {}
+                None => return false,
+            }
+        }
+    }
+    if gone.is_empty() {
+        return true;
+    }
+    let came = actions.iter().filter_map(|action| match action {
+        Action::Add(add) => sealed(&add.path),
+        _ => None,
+    });
+    let came: HashSet<(CivilDay, EnterpriseId)> = came.collect();
+    gone.is_subset(&came)
+}
