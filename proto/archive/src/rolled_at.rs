@@ -20,7 +20,7 @@ use crate::{
     table::TableState,
 };
 
-/// A version of the readings, all of whose sealed files are told by rollups.
+/// A version of the readings at which the rollups have every sealed day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RolledAt {
     /// The version.

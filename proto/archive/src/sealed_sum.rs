@@ -28,7 +28,7 @@ impl EnterprisePart {
 impl SealedSum {
     /// Adds a day that is sealed in `revision`.
     pub fn add(&mut self, enterprise: EnterprisePart, day: CivilDay, revision: u32) {
-        // OK because the bits of a day's number are told apart whatever its sign.
+        // OK because the cast keeps the bits: different days stay different numbers.
         let day = u64::from(day.epoch_days() as u32);
         self.0 = self
             .0

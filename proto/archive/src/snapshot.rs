@@ -51,7 +51,7 @@ pub struct Snapshot {
     pub unnamed: Option<SealedSum>,
     /// Files of the totals table, oldest first.
     pub totals_files: Vec<TotalsFile>,
-    /// The version of the rollups table; −1 while there is none. They may be older than the totals.
+    /// The version of the rollups table; −1 while there is none. The rollups may be older than the totals.
     pub rollups_version: i64,
     /// Files of the rollups table, by month.
     pub rollups_files: Vec<RollupsFile>,

@@ -148,7 +148,7 @@ impl<'a> Sealed<'a> {
         changed.is_some_and(|changed| !changed.contains(&(&month.key.enterprise, month.first)))
     }
 
-    /// Whether every sealed day is told for sure, and none has hot readings beside a file that is not named.
+    /// Whether the totals of every sealed day count, and no day has hot readings beside a sealed file without a name.
     pub(super) fn is_all_told(&self, snapshot: &Snapshot) -> bool {
         let hot = snapshot.files.iter().filter(|file| file.is_hot());
         let hot: BTreeSet<CivilDay> = hot.map(|file| file.day).collect();
