@@ -42,7 +42,7 @@ pub struct Rollup {
     /// The first day of the month.
     pub month: CivilDay,
     /// The meter's traits over the month that its days were folded and joined by, as
-    /// [`Traits`](greenpark_model::fold::Traits) tells them.
+    /// [`Traits`] tells them.
     pub rules: Arc<str>,
     /// All its days joined into one fold; nothing of a gauge.
     pub fold: DayFold,
