@@ -37,8 +37,12 @@ pub(crate) struct Offsets {
     pub(crate) since: u64,
     /// The fingerprint of the last record.
     pub(crate) last: Option<u64>,
+    /// When the log took the newest record, but no later than that was read.
+    pub(crate) taken: Option<Instant>,
     /// What makes an offset of the log one of the lake; the others are of the lake.
     pub(crate) shift: u64,
+    /// What the log took no later is a copy of what had come by the logs before it.
+    pub(crate) before: Option<Instant>,
 }
 
 /// One book's share of a flush.
@@ -101,7 +105,9 @@ impl BookFlush<'_> {
             next_offset: o.next,
             since: Some(o.since),
             last: o.last,
+            taken: o.taken,
             shift: o.shift,
+            before: o.before,
         });
         change.commits_beside = std::mem::take(&mut self.commits_beside);
         published.extend(self.commit(change).await?);

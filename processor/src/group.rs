@@ -82,7 +82,9 @@ mod tests {
             next,
             since: first,
             last: None,
+            taken: None,
             shift: 0,
+            before: None,
         }
     }
 

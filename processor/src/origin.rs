@@ -3,7 +3,8 @@
 //! A mark carries the fingerprint of the last record that was consumed. A log that holds another record at that
 //! offset is not the log that the lake was made from, or is an older copy of it that has gone another way since:
 //! what it holds before the mark would be passed over, so it is refused until somebody adopts it. Then its offsets
-//! count from where the lake had got to.
+//! count from where the lake had got to. What of it is a copy of records that the lake has consumed is told by when
+//! the log took them: no later than the last of these. Their readings are only read again, and keep their place.
 //!
 //! A mark also says up to which offset everything was in the lake. The group's offset may lie beyond it, where the
 //! lake was restored from a copy: the reader goes back to the mark, and what the books have is passed over. Where a
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use crate::error::RunError;
 use greenpark_archive::{book::Consumed, error::ReadError, lake::Lake};
 use greenpark_log::{Assigned, LogReader};
+use greenpark_model::day::Instant;
 
 /// What the books of a partition say.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +25,12 @@ pub(crate) struct Origin {
     top: Option<(u64, Option<u64>)>,
     /// Everything before it is in the lake.
     since: Option<u64>,
+    /// When the newest record that the lake knows of was taken.
+    pub(crate) taken: Option<Instant>,
     /// What is added to an offset of the log.
     pub(crate) shift: u64,
+    /// When the last record of the logs before this one was taken.
+    pub(crate) before: Option<Instant>,
 }
 
 impl Origin {
@@ -38,12 +44,28 @@ impl Origin {
     fn add_one(&mut self, one: Consumed) {
         self.top = self.top.max(Some((one.next_offset, one.last)));
         self.since = self.since.max(one.since);
+        self.taken = self.taken.max(one.taken);
         self.shift = self.shift.max(one.shift);
+        self.before = self.before.max(one.before);
+    }
+
+    /// How many offsets of its log the lake has consumed, over all logs that it adopted.
+    fn consumed(&self) -> u64 {
+        self.top.map_or(0, |(next, _)| next)
     }
 
     /// The mark of `partition` once its log is another.
     pub(crate) fn adopted(&self, partition: u32) -> Consumed {
-        adopted(partition, self.top.map_or(0, |(next, _)| next))
+        let top = self.consumed();
+        Consumed {
+            partition,
+            next_offset: top,
+            since: Some(top),
+            last: None,
+            taken: None,
+            shift: top,
+            before: self.taken.max(self.before),
+        }
     }
 
     /// Refuses a log that the lake was not made from. Says where the reader must begin, in offsets of the log.
@@ -89,14 +111,21 @@ impl Origin {
 /// # Errors
 /// [`ReadError`] if a book cannot be read.
 pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<u32, u64>, ReadError> {
-    let mut tops = BTreeMap::new();
+    let origins = origins_of(lake).await?.into_iter();
+    Ok(origins
+        .map(|(partition, origin)| (partition, origin.consumed()))
+        .collect())
+}
+
+/// What the books of a lake say of each partition.
+async fn origins_of(lake: &Lake) -> Result<BTreeMap<u32, Origin>, ReadError> {
+    let mut origins: BTreeMap<u32, Origin> = BTreeMap::new();
     for park in lake.parks().await? {
         for one in lake.consumed(&park).await? {
-            let top = tops.entry(one.partition).or_insert(0);
-            *top = one.next_offset.max(*top);
+            origins.entry(one.partition).or_default().add_one(one);
         }
     }
-    Ok(tops)
+    Ok(origins)
 }
 
 /// Lets the lake go on with whatever log comes next: its offsets count from where the lake has got to, so that all
@@ -105,14 +134,14 @@ pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<u32, u64>, ReadError>
 /// # Errors
 /// [`RunError`] if a book cannot be opened or written.
 pub async fn adopt(lake: &Lake) -> Result<(), RunError> {
-    let tops = partitions_of(lake).await?;
+    let origins = origins_of(lake).await?;
     for park in lake.parks().await? {
         for year in lake.years(&park).await? {
             let mut book = lake.book(&park, year).await?;
-            let marked: Vec<Consumed> = book.consumed().collect();
-            for one in marked {
-                let top = tops.get(&one.partition).copied().unwrap_or(0);
-                book.adopt(adopted(one.partition, top)).await?;
+            let marked: Vec<u32> = book.consumed().map(|one| one.partition).collect();
+            for partition in marked {
+                let origin = origins.get(&partition).copied().unwrap_or_default();
+                book.adopt(origin.adopted(partition)).await?;
             }
         }
     }
@@ -129,15 +158,4 @@ async fn adopt_letters(lake: &Lake) -> Result<(), RunError> {
         }
     }
     Ok(())
-}
-
-/// The mark of a partition whose log is another from now on.
-fn adopted(partition: u32, top: u64) -> Consumed {
-    Consumed {
-        partition,
-        next_offset: top,
-        since: Some(top),
-        last: None,
-        shift: top,
-    }
 }

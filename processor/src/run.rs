@@ -48,6 +48,10 @@ struct Owned {
     next: u64,
     /// The record that was read last.
     newest: Option<Entry>,
+    /// When the log took the newest one that the lake knows of, but no later than that was read.
+    taken: Option<Instant>,
+    /// What the log took no later is a copy of what had come by the logs before it.
+    before: Option<Instant>,
 }
 
 /// Rolls the log into books.
@@ -225,6 +229,8 @@ impl Processor {
         let of_one = |a: &Entry, b: &Entry| a.position.partition == b.position.partition;
         for last in entries.chunk_by(of_one).filter_map(<[Entry]>::last) {
             if let Some(owned) = self.owned.get_mut(&last.position.partition) {
+                let now = self.clock.now();
+                owned.taken = owned.taken.max(Some(Instant(last.appended_ms).min(now)));
                 owned.newest = Some(last.clone());
             }
         }
@@ -259,7 +265,9 @@ impl Processor {
             next,
             since: position.offset,
             last: None,
+            taken: None,
             shift: 0,
+            before: None,
         });
         offsets.next = next;
         let now = self.clock.now();
@@ -290,8 +298,12 @@ impl Processor {
         let now = self.clock.now();
         let years = years(&arrival.batch);
         let lake = self.lake.clone();
+        let before = self.owned.get(&partition).and_then(|owned| owned.before);
         let park = self.open(&arrival.park, partition, &years).await?;
         arrival.again = park.numbered.take(arrival, &lake).await?;
+        if before.is_some_and(|before| arrival.appended <= before) {
+            arrival.came_before();
+        }
         let taken = park.buffer.take(arrival, now, &park.consumed);
         self.metrics.readings.inc_by(taken as u64);
         let passed_over = arrival.batch.len().saturating_sub(taken);
@@ -366,10 +378,13 @@ impl Processor {
     fn mark(&self, of: &mut Offsets) {
         let held = self.held(of.partition).unwrap_or(u64::MAX);
         of.since = of.first.min(held);
-        let newest = self.owned.get(&of.partition);
-        let newest = newest.and_then(|owned| owned.newest.as_ref());
-        of.last = newest.map(Entry::fingerprint);
-        of.shift = self.shift(of.partition);
+        let Some(owned) = self.owned.get(&of.partition) else {
+            return;
+        };
+        of.last = owned.newest.as_ref().map(Entry::fingerprint);
+        of.taken = owned.taken;
+        of.shift = owned.shift;
+        of.before = owned.before;
     }
 
     /// The first offset of a partition whose messages' numbers the lake does not hold yet, or whose park is set

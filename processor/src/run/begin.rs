@@ -31,6 +31,8 @@ impl Processor {
             shift: origin.shift,
             next: begin.saturating_add(origin.shift),
             newest: None,
+            taken: origin.taken,
+            before: origin.before,
         };
         self.owned.insert(partition, owned);
         for (park, error) in failed {

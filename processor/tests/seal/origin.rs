@@ -1,7 +1,11 @@
 //! A lake knows the log that it was made from, and how far it was: another log is refused or adopted, and what a
 //! lake that was restored from a copy has not is read again.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use greenpark_log::memory::MemoryLog;
 
@@ -101,6 +105,49 @@ async fn an_older_copy_of_the_log_that_has_gone_on_is_refused() {
         all.values().copied().collect::<Vec<_>>(),
         [1, 2, 3, 4, 6, 7, 8, 9]
     );
+    running.stop().await;
+}
+
+/// The copy holds a first value and not its correction, which the lake has: that stays in force. What is sent after the
+/// copy was restored is newer again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_copy_of_the_log_does_not_undo_a_correction() {
+    let mut bench = Bench::new("2026-11-20T05:00:00Z");
+    let start = day("2026-11-20").start().0;
+    let of = |hour: i64, value| [("e", "m", start + hour * HOUR, value)];
+    bench.log = MemoryLog::with_clock(1, || 42);
+    for value in [10, 12] {
+        bench.send(&of(0, value)).await;
+    }
+    let running = bench.start(&bench.lake().await).await;
+    assert_eq!(values(&bench, 1).await[&0], 12);
+    running.stop().await;
+    let time = Arc::new(AtomicI64::new(42));
+    let clock = Arc::clone(&time);
+    bench.log = MemoryLog::with_clock(1, move || clock.load(Ordering::Relaxed));
+    bench.send(&of(0, 10)).await;
+    time.store(43, Ordering::Relaxed);
+    bench.send(&of(1, 7)).await;
+    let running = bench.start(&bench.lake().await).await;
+    running.refused("greenpark log adopt").await;
+    let adopted = greenpark_processor::adopt(&bench.lake().await).await;
+    adopted.expect("adopted");
+    // Over the day's end, so that it is sealed.
+    bench.set("2026-11-21T05:00:00Z");
+    let lake = bench.lake().await;
+    let in_force = async |files: usize| {
+        let book = sealed(&lake, 2026, files).await;
+        let rows = rows(&lake, &book).await.remove(0);
+        let kept = (0..rows.len()).filter(|row| !rows.superseded[*row]);
+        kept.map(|row| rows.values[row]).collect::<Vec<i64>>()
+    };
+    let running = bench.start(&lake).await;
+    assert_eq!(in_force(1).await, [12, 7]);
+    // Started again it still knows what is a copy; and the correction is corrected back.
+    running.stop().await;
+    bench.send(&of(0, 10)).await;
+    let running = bench.start(&lake).await;
+    until(|| async { (in_force(1).await == [10, 7]).then_some(()) }).await;
     running.stop().await;
 }
 

@@ -45,8 +45,13 @@ pub struct Consumed {
     pub since: Option<u64>,
     /// The fingerprint of the record before `next_offset`, by which the log is known again.
     pub last: Option<u64>,
+    /// When the log took the newest record before `next_offset`; `None` in a book of before this was kept.
+    pub taken: Option<Instant>,
     /// What is added to an offset of the log: where the lake had got to when it adopted this log.
     pub shift: u64,
+    /// When the last record of the logs before this one was taken. What an adopted log took no later, it holds as an
+    /// older copy of one of them.
+    pub before: Option<Instant>,
 }
 
 impl Consumed {
@@ -58,7 +63,9 @@ impl Consumed {
             next_offset,
             since: None,
             last: None,
+            taken: None,
             shift: 0,
+            before: None,
         }
     }
 }
@@ -94,8 +101,16 @@ fn last_mark(partition: u32) -> String {
     format!("greenpark.last.p{partition}")
 }
 
+fn taken_mark(partition: u32) -> String {
+    format!("greenpark.taken.p{partition}")
+}
+
 fn shift_mark(partition: u32) -> String {
     format!("greenpark.shift.p{partition}")
+}
+
+fn before_mark(partition: u32) -> String {
+    format!("greenpark.before.p{partition}")
 }
 
 /// The partition whose mark has this name, if it is one.
@@ -106,6 +121,7 @@ pub(crate) fn partition_of_mark(name: &str) -> Option<u32> {
 /// What the marks of a book say of each partition.
 pub(crate) fn consumed_of(marks: &BTreeMap<String, i64>) -> Vec<Consumed> {
     let number = |name: &str| marks.get(name).and_then(|mark| u64::try_from(*mark).ok());
+    let instant = |name: &str| marks.get(name).map(|mark| Instant(*mark));
     let each = marks.keys().filter_map(|name| {
         let partition = partition_of_mark(name)?;
         Some(Consumed {
@@ -113,7 +129,9 @@ pub(crate) fn consumed_of(marks: &BTreeMap<String, i64>) -> Vec<Consumed> {
             next_offset: number(name)?,
             since: number(&since_mark(partition)),
             last: number(&last_mark(partition)),
+            taken: instant(&taken_mark(partition)),
             shift: number(&shift_mark(partition)).unwrap_or(0),
+            before: instant(&before_mark(partition)),
         })
     });
     each.collect()
@@ -128,19 +146,23 @@ pub(crate) fn mark_of(number: u64) -> i64 {
 /// from before its mark, and the mark never goes back, for it says behind which files new rows stand.
 pub(crate) fn marks_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i64)> {
     let partition = new.partition;
-    let mut marks = Vec::with_capacity(4);
+    let mut marks = Vec::with_capacity(6);
     if known.is_none_or(|known| known.next_offset <= new.next_offset) {
         marks.push((partition_mark(partition), mark_of(new.next_offset)));
         if new.last.is_some() || known.is_some_and(|known| known.last.is_some()) {
             // A number below zero is none.
             marks.push((last_mark(partition), new.last.map_or(-1, mark_of)));
         }
+        marks.extend(new.taken.map(|at| (taken_mark(partition), at.0)));
     }
     if let Some(since) = new.since.max(known.and_then(|known| known.since)) {
         marks.push((since_mark(partition), mark_of(since)));
     }
     if new.shift > 0 {
         marks.push((shift_mark(partition), mark_of(new.shift)));
+    }
+    if let Some(before) = new.before.max(known.and_then(|known| known.before)) {
+        marks.push((before_mark(partition), before.0));
     }
     marks
 }
