@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     entry::Arrival,
+    park::InBook,
     watermark::{Pending, PendingDays, Watermark},
 };
 
@@ -64,26 +65,30 @@ impl ParkBuffer {
         self.rows
     }
 
-    /// Takes the readings of `arrival` that fall into a book which has not consumed its offset yet;
-    /// `consumed` tells up to which offset the book of a year has. Returns how many were taken.
+    /// Takes the readings of `arrival` that fall into a book which has not consumed its offset yet, as only sent again
+    /// where it is a copy of what the book has; `consumed` tells that of the book of each year. Returns how many were
+    /// taken.
     pub(crate) fn take(
         &mut self,
         arrival: &Arrival,
         now: Instant,
-        consumed: &FxHashMap<i16, u64>,
+        consumed: &FxHashMap<i16, InBook>,
     ) -> usize {
         let batch = &arrival.batch;
         let ids = self.intern(&arrival.enterprise, batch);
+        // OK because a batch has fewer rows than 2^32.
+        let all = 0..batch.len() as u32;
         let mut taken = 0;
         for run in runs(batch.instants()) {
-            let behind = consumed
-                .get(&run.day.year())
-                .is_some_and(|&next| arrival.offset < next);
-            if behind {
+            let book = consumed.get(&run.day.year()).copied().unwrap_or_default();
+            if arrival.offset < book.next_offset {
                 continue;
             }
             let day = self.days.entry(run.day).or_default();
-            day.mark_again(&arrival.again, run);
+            match book.is_copy(arrival.appended) {
+                true => day.mark_again(std::slice::from_ref(&all), run),
+                false => day.mark_again(&arrival.again, run),
+            }
             day.extend(batch, run, &ids, &arrival.gateway);
             let pending = Pending::touch(self.pending.get(&run.day).copied(), now);
             self.pending.insert(run.day, pending);

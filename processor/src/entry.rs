@@ -28,14 +28,6 @@ pub(crate) struct Arrival {
     pub(crate) again: Vec<Range<u32>>,
 }
 
-impl Arrival {
-    /// All of it had come before.
-    pub(crate) fn came_before(&mut self) {
-        // OK because a batch has fewer rows than 2^32.
-        self.again = vec![0..self.batch.len() as u32];
-    }
-}
-
 /// Reads `entry`; otherwise why it is passed over. Ingest checks all that it appends, so such an entry
 /// was written by another producer; it stays in the log.
 pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {

@@ -41,8 +41,6 @@ pub(crate) struct Offsets {
     pub(crate) taken: Option<Instant>,
     /// What makes an offset of the log one of the lake; the others are of the lake.
     pub(crate) shift: u64,
-    /// What the log took no later is a copy of what had come by the logs before it.
-    pub(crate) before: Option<Instant>,
 }
 
 /// One book's share of a flush.
@@ -107,7 +105,7 @@ impl BookFlush<'_> {
             last: o.last,
             taken: o.taken,
             shift: o.shift,
-            before: o.before,
+            copies_until: None,
         });
         change.commits_beside = std::mem::take(&mut self.commits_beside);
         published.extend(self.commit(change).await?);

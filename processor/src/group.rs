@@ -84,7 +84,6 @@ mod tests {
             last: None,
             taken: None,
             shift: 0,
-            before: None,
         }
     }
 

@@ -3,8 +3,8 @@
 //! A mark carries the fingerprint of the last record that was consumed. A log that holds another record at that
 //! offset is not the log that the lake was made from, or is an older copy of it that has gone another way since:
 //! what it holds before the mark would be passed over, so it is refused until somebody adopts it. Then its offsets
-//! count from where the lake had got to. What of it is a copy of records that the lake has consumed is told by when
-//! the log took them: no later than the last of these. Their readings are only read again, and keep their place.
+//! count from where the lake had got to. What of it is a copy of records that a book has consumed is told by when
+//! the log took them: no later than the newest of these. Their readings are only read again, and keep their place.
 //!
 //! A mark also says up to which offset everything was in the lake. The group's offset may lie beyond it, where the
 //! lake was restored from a copy: the reader goes back to the mark, and what the books have is passed over. Where a
@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use crate::error::RunError;
 use greenpark_archive::{book::Consumed, error::ReadError, lake::Lake};
 use greenpark_log::{Assigned, LogReader};
-use greenpark_model::day::Instant;
 
 /// What the books of a partition say.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +24,8 @@ pub(crate) struct Origin {
     top: Option<(u64, Option<u64>)>,
     /// Everything before it is in the lake.
     since: Option<u64>,
-    /// When the newest record that the lake knows of was taken.
-    pub(crate) taken: Option<Instant>,
     /// What is added to an offset of the log.
     pub(crate) shift: u64,
-    /// When the last record of the logs before this one was taken.
-    pub(crate) before: Option<Instant>,
 }
 
 impl Origin {
@@ -44,9 +39,7 @@ impl Origin {
     fn add_one(&mut self, one: Consumed) {
         self.top = self.top.max(Some((one.next_offset, one.last)));
         self.since = self.since.max(one.since);
-        self.taken = self.taken.max(one.taken);
         self.shift = self.shift.max(one.shift);
-        self.before = self.before.max(one.before);
     }
 
     /// How many offsets of its log the lake has consumed, over all logs that it adopted.
@@ -64,7 +57,7 @@ impl Origin {
             last: None,
             taken: None,
             shift: top,
-            before: self.taken.max(self.before),
+            copies_until: None,
         }
     }
 
@@ -138,10 +131,14 @@ pub async fn adopt(lake: &Lake) -> Result<(), RunError> {
     for park in lake.parks().await? {
         for year in lake.years(&park).await? {
             let mut book = lake.book(&park, year).await?;
-            let marked: Vec<u32> = book.consumed().map(|one| one.partition).collect();
-            for partition in marked {
-                let origin = origins.get(&partition).copied().unwrap_or_default();
-                book.adopt(origin.adopted(partition)).await?;
+            let marked: Vec<Consumed> = book.consumed().collect();
+            for one in marked {
+                let origin = origins.get(&one.partition).copied().unwrap_or_default();
+                let adopted = Consumed {
+                    copies_until: one.taken.max(one.copies_until),
+                    ..origin.adopted(one.partition)
+                };
+                book.adopt(adopted).await?;
             }
         }
     }

@@ -34,11 +34,29 @@ pub(crate) struct Park {
     pub(crate) partition: u32,
     pub(crate) buffer: ParkBuffer,
     pub(crate) books: BTreeMap<i16, Book>,
-    /// Up to which offset each open book has consumed the partition.
-    pub(crate) consumed: FxHashMap<i16, u64>,
+    /// What each open book has of the partition, by year.
+    pub(crate) consumed: FxHashMap<i16, InBook>,
     /// Numbered messages whose rows wait in `buffer` or are in the books, and that the lake's table does not
     /// hold yet.
     pub(crate) numbered: Numbered,
+}
+
+/// What a book has of its partition.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct InBook {
+    /// The first offset that it has not consumed.
+    pub(crate) next_offset: u64,
+    /// What the log took no later came by a log before it.
+    pub(crate) copies_until: Option<Instant>,
+}
+
+impl InBook {
+    /// Whether a record that the log took then is a copy of one that the book has consumed.
+    pub(crate) fn is_copy(&self, appended: Instant) -> bool {
+        // A record without a time is of 0.
+        let until = self.copies_until.filter(|_| appended > Instant(0));
+        until.is_some_and(|until| appended <= until)
+    }
 }
 
 /// What a flush of all parks needs.
@@ -105,14 +123,15 @@ impl Flush<'_> {
             };
             published.extend(flush.publish(days).await?);
             commits.note(name, table, book.commits());
-            if book.is_roll_up_due()
+            for day in sealed {
+                park.buffer.pending.remove(&day);
+            }
+            let rests = !park.buffer.pending.keys().any(|day| day.year() == year);
+            if book.is_roll_up_due(rests)
                 && let Err(error) = Box::pin(book.roll_up(&meters)).await
             {
                 let error = &error as &dyn std::error::Error;
                 warn!(park = %name, year, error, "months were not rolled up");
-            }
-            for day in sealed {
-                park.buffer.pending.remove(&day);
             }
         }
         Ok(published)
@@ -124,7 +143,8 @@ impl Park {
     pub(crate) fn pass_over_what_is_there(&mut self) {
         for (&year, book) in &self.books {
             if let Some(next) = book.next_offset(self.partition) {
-                self.consumed.insert(year, next);
+                let consumed = self.consumed.entry(year).or_default();
+                consumed.next_offset = next;
             }
         }
     }

@@ -48,10 +48,8 @@ struct Owned {
     next: u64,
     /// The record that was read last.
     newest: Option<Entry>,
-    /// When the log took the newest one that the lake knows of, but no later than that was read.
+    /// When the log took the newest record since the reader last began or went back, but no later than it was read.
     taken: Option<Instant>,
-    /// What the log took no later is a copy of what had come by the logs before it.
-    before: Option<Instant>,
 }
 
 /// Rolls the log into books.
@@ -229,8 +227,6 @@ impl Processor {
         let of_one = |a: &Entry, b: &Entry| a.position.partition == b.position.partition;
         for last in entries.chunk_by(of_one).filter_map(<[Entry]>::last) {
             if let Some(owned) = self.owned.get_mut(&last.position.partition) {
-                let now = self.clock.now();
-                owned.taken = owned.taken.max(Some(Instant(last.appended_ms).min(now)));
                 owned.newest = Some(last.clone());
             }
         }
@@ -256,9 +252,8 @@ impl Processor {
         entry.position.offset += self.shift(entry.position.partition);
         let position = entry.position;
         let next = position.offset.saturating_add(1);
-        if let Some(owned) = self.owned.get_mut(&position.partition) {
-            owned.next = next;
-        }
+        let now = self.clock.now();
+        let appended = Instant(entry.appended_ms).min(now);
         let offsets = self.offsets.entry(position.partition).or_insert(Offsets {
             partition: position.partition,
             first: position.offset,
@@ -267,10 +262,12 @@ impl Processor {
             last: None,
             taken: None,
             shift: 0,
-            before: None,
         });
         offsets.next = next;
-        let now = self.clock.now();
+        if let Some(owned) = self.owned.get_mut(&position.partition) {
+            owned.next = next;
+            owned.taken = owned.taken.max(Some(appended));
+        }
         let mut arrival = match entry::read(entry) {
             Ok(arrival) => arrival,
             Err(reason) => {
@@ -298,12 +295,8 @@ impl Processor {
         let now = self.clock.now();
         let years = years(&arrival.batch);
         let lake = self.lake.clone();
-        let before = self.owned.get(&partition).and_then(|owned| owned.before);
         let park = self.open(&arrival.park, partition, &years).await?;
         arrival.again = park.numbered.take(arrival, &lake).await?;
-        if before.is_some_and(|before| arrival.appended <= before) {
-            arrival.came_before();
-        }
         let taken = park.buffer.take(arrival, now, &park.consumed);
         self.metrics.readings.inc_by(taken as u64);
         let passed_over = arrival.batch.len().saturating_sub(taken);
@@ -384,7 +377,6 @@ impl Processor {
         of.last = owned.newest.as_ref().map(Entry::fingerprint);
         of.taken = owned.taken;
         of.shift = owned.shift;
-        of.before = owned.before;
     }
 
     /// The first offset of a partition whose messages' numbers the lake does not hold yet, or whose park is set

@@ -30,7 +30,8 @@ pub async fn adopt(args: &AdoptArgs, settings: &Settings) -> anyhow::Result<()> 
     }
     line(
         "whatever log comes next is read from its first record on. Nothing of the lake is removed; a reading that \
-         it has already counts once, and where the log holds another value of it, that one is taken for newer.",
+         it has already counts once, and where the log holds another value of it, that one is taken for newer, but \
+         for what the log took before the newest record that the lake has: of that it is an older copy.",
     );
     if !args.yes {
         line("nothing was done; stop the processor and say it again with --yes");

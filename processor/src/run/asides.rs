@@ -93,6 +93,7 @@ impl Processor {
                 self.reader
                     .rewind(partition, from.saturating_sub(owned.shift));
                 self.group.rewind(partition);
+                owned.taken = None;
                 let parks = self.parks.values_mut();
                 parks
                     .filter(|park| park.partition == partition)

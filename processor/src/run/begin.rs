@@ -10,8 +10,13 @@ use tracing::{info, warn};
 
 use super::{Owned, Processor};
 use crate::{
-    buffer::ParkBuffer, commits::Told, error::RunError, numbered::Numbered, origin::Origin,
-    park::Park, watermark::Pending,
+    buffer::ParkBuffer,
+    commits::Told,
+    error::RunError,
+    numbered::Numbered,
+    origin::Origin,
+    park::{InBook, Park},
+    watermark::Pending,
 };
 
 impl Processor {
@@ -31,8 +36,7 @@ impl Processor {
             shift: origin.shift,
             next: begin.saturating_add(origin.shift),
             newest: None,
-            taken: origin.taken,
-            before: origin.before,
+            taken: None,
         };
         self.owned.insert(partition, owned);
         for (park, error) in failed {
@@ -188,7 +192,13 @@ impl Processor {
                     }
                     _ => {}
                 }
-                state.consumed.insert(year, next);
+                let mut consumed = book.consumed();
+                let copies_until = consumed.find_map(|of| of.copies_until);
+                let in_book = InBook {
+                    next_offset: next,
+                    copies_until,
+                };
+                state.consumed.insert(year, in_book);
             }
             // Whoever had the partition may have published after it was handed over: its rows are passed
             // over when they are read, and nothing else would say that their days wait.

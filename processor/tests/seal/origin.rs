@@ -151,6 +151,59 @@ async fn an_older_copy_of_the_log_does_not_undo_a_correction() {
     running.stop().await;
 }
 
+/// A copy is what a book has consumed, and not what its partition has: a book that is lost after another log was adopted
+/// is made anew with the last value of each reading.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_book_that_is_lost_takes_nothing_of_the_log_for_a_copy() {
+    let mut bench = Bench::new("2026-11-21T05:00:00Z");
+    let other = ParkId::new("q").expect("an id");
+    let start = day("2026-11-20").start().0;
+    let of = |hour: i64, value| [("e", "m", start + hour * HOUR, value)];
+    let in_force = async |bench: &Bench, park: &ParkId| {
+        let lake = bench.lake().await;
+        until(|| async {
+            let book = lake.snapshot(park, 2026).await.ok()??;
+            let [file] = &book.files[..] else {
+                return None;
+            };
+            let writer = lake.book(park, 2026).await.expect("a book");
+            let rows = writer.read(file).await.ok()?;
+            let kept = (0..rows.len()).filter(|row| !rows.superseded[*row]);
+            let kept: Vec<i64> = kept.map(|row| rows.values[row]).collect();
+            (!file.is_hot()).then_some(kept)
+        })
+        .await
+    };
+    let time = Arc::new(AtomicI64::new(42));
+    for hours in [1, 2] {
+        let clock = Arc::clone(&time);
+        time.store(42, Ordering::Relaxed);
+        bench.log = MemoryLog::with_clock(1, move || clock.load(Ordering::Relaxed));
+        for value in [10, 12, 10] {
+            bench.send_of(&park(), &of(0, value)).await;
+        }
+        // The copy has not what the other park sent, which goes on.
+        time.store(41 + hours, Ordering::Relaxed);
+        bench.send_of(&other, &of(hours, 7)).await;
+        if hours == 2 {
+            let adopted = greenpark_processor::adopt(&bench.lake().await).await;
+            adopted.expect("adopted");
+        }
+        let running = bench.start(&bench.lake().await).await;
+        assert_eq!(in_force(&bench, &park()).await, [10]);
+        until(|| async {
+            let values = in_force(&bench, &other).await;
+            (values.len() as i64 == hours).then_some(())
+        })
+        .await;
+        running.stop().await;
+    }
+    std::fs::remove_dir_all(bench.folder.path().join("p/2026")).expect("removed");
+    let running = bench.start(&bench.lake().await).await;
+    assert_eq!(in_force(&bench, &park()).await, [10]);
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lake_restored_from_a_copy_reads_again_what_it_has_not() {
     for killed in [false, true] {

@@ -45,13 +45,12 @@ pub struct Consumed {
     pub since: Option<u64>,
     /// The fingerprint of the record before `next_offset`, by which the log is known again.
     pub last: Option<u64>,
-    /// When the log took the newest record before `next_offset`; `None` in a book of before this was kept.
+    /// When the newest record was taken by its log that the book had consumed; `None` in one of before this was kept.
     pub taken: Option<Instant>,
     /// What is added to an offset of the log: where the lake had got to when it adopted this log.
     pub shift: u64,
-    /// When the last record of the logs before this one was taken. What an adopted log took no later, it holds as an
-    /// older copy of one of them.
-    pub before: Option<Instant>,
+    /// The same of the logs before this one. What this log took no later, it holds as a copy of one of them.
+    pub copies_until: Option<Instant>,
 }
 
 impl Consumed {
@@ -65,7 +64,7 @@ impl Consumed {
             last: None,
             taken: None,
             shift: 0,
-            before: None,
+            copies_until: None,
         }
     }
 }
@@ -109,8 +108,8 @@ fn shift_mark(partition: u32) -> String {
     format!("greenpark.shift.p{partition}")
 }
 
-fn before_mark(partition: u32) -> String {
-    format!("greenpark.before.p{partition}")
+fn copies_mark(partition: u32) -> String {
+    format!("greenpark.copies.p{partition}")
 }
 
 /// The partition whose mark has this name, if it is one.
@@ -131,7 +130,7 @@ pub(crate) fn consumed_of(marks: &BTreeMap<String, i64>) -> Vec<Consumed> {
             last: number(&last_mark(partition)),
             taken: instant(&taken_mark(partition)),
             shift: number(&shift_mark(partition)).unwrap_or(0),
-            before: instant(&before_mark(partition)),
+            copies_until: instant(&copies_mark(partition)),
         })
     });
     each.collect()
@@ -153,7 +152,8 @@ pub(crate) fn marks_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i
             // A number below zero is none.
             marks.push((last_mark(partition), new.last.map_or(-1, mark_of)));
         }
-        marks.extend(new.taken.map(|at| (taken_mark(partition), at.0)));
+        let taken = new.taken.max(known.and_then(|known| known.taken));
+        marks.extend(taken.map(|at| (taken_mark(partition), at.0)));
     }
     if let Some(since) = new.since.max(known.and_then(|known| known.since)) {
         marks.push((since_mark(partition), mark_of(since)));
@@ -161,8 +161,11 @@ pub(crate) fn marks_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i
     if new.shift > 0 {
         marks.push((shift_mark(partition), mark_of(new.shift)));
     }
-    if let Some(before) = new.before.max(known.and_then(|known| known.before)) {
-        marks.push((before_mark(partition), before.0));
+    if let Some(at) = new
+        .copies_until
+        .max(known.and_then(|known| known.copies_until))
+    {
+        marks.push((copies_mark(partition), at.0));
     }
     marks
 }

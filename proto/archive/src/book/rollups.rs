@@ -1,4 +1,5 @@
-//! The months of a book's series, made of its totals. That may fail without harm: it is tried again with a later seal.
+//! The months of a book's series, made of its totals some seals at a time. That may fail without harm: it is tried
+//! again with a later flush.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,16 +20,29 @@ use crate::{
 
 /// Versions of the readings after which is noted anew what readers in brief begin with: so many entries they read.
 const NOTED_EVERY: i64 = 256;
+/// Days of all series, and files of totals, that wait to be rolled up together: each time their whole month is written
+/// anew, and readers take the totals of what waits.
+const WAITING_DAYS: u64 = 4;
+const WAITING_FILES: usize = 16;
 /// Rows of totals that are rolled up at once, some hundred bytes each.
 const ROWS_AT_ONCE: u64 = 1 << 17;
 
 impl Book {
-    /// Whether totals are in no rollup yet.
+    /// Whether totals are in no rollup yet that are to be rolled up now: any where the book `rests`, for no day of its
+    /// year waits to be sealed, and otherwise once they are worth it.
     #[must_use]
-    pub fn is_roll_up_due(&self) -> bool {
-        let rolled = self.rollups_state.mark(SEALS);
-        let mut files = self.totals_state.files.values();
-        self.rolls_up && files.any(|file| file.seal > rolled)
+    pub fn is_roll_up_due(&self, rests: bool) -> bool {
+        let waiting = self.waiting();
+        if waiting.is_empty() || !self.rolls_up {
+            return false;
+        }
+        let rows: u64 = waiting.iter().map(|file| file.rows).sum();
+        let newest = self.rollups_state.files.values().max_by_key(|of| of.month);
+        let series = newest.map_or(0, |month| month.rows);
+        rests
+            || waiting.len() >= WAITING_FILES
+            || rows >= WAITING_DAYS * series
+            || self.state.version - self.noted_version() >= NOTED_EVERY
     }
 
     /// Makes rollups of all totals that are in none yet, with the traits of `meters`.
@@ -65,7 +79,7 @@ impl Book {
     /// Notes anew what readers in brief begin with, if many commits came since; failing to harms nothing.
     pub(super) async fn note_if_due(&mut self) {
         let noted = self.noted_version();
-        if noted < 0 || self.state.version - noted < NOTED_EVERY || self.is_roll_up_due() {
+        if noted < 0 || self.state.version - noted < NOTED_EVERY || !self.waiting().is_empty() {
             return;
         }
         let noted = async {

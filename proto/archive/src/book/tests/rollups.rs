@@ -39,26 +39,34 @@ async fn what_is_sealed_is_rolled_up_and_again_when_it_is_resealed() {
     let (_folder, lake) = local().await;
     let meters = Arc::new(Meters::default());
     let mut book = lake.book(&park(), 2026).await.expect("a book");
-    assert!(!book.is_roll_up_due());
+    assert!(!book.is_roll_up_due(false));
     for of in ["2026-01-30", "2026-01-31"] {
         seal_day(&mut book, day(of), 1).await;
-        assert!(book.is_roll_up_due(), "{of}");
+        assert!(book.is_roll_up_due(false), "{of}");
     }
     assert_eq!(rolled(&lake).await, []);
     book.roll_up(&meters).await.expect("rolled up");
-    assert!(!book.is_roll_up_due());
+    assert!(!book.is_roll_up_due(false));
     let january = |revisions: &[u32]| ("2026-01-01".to_owned(), revisions.to_vec());
     assert_eq!(rolled(&lake).await, [january(&[1, 1])]);
 
     // Another writer goes on from there.
     drop(book);
     let mut book = lake.book(&park(), 2026).await.expect("a book");
-    assert!(!book.is_roll_up_due());
+    assert!(!book.is_roll_up_due(false));
     seal_day(&mut book, day("2026-02-01"), 1).await;
     seal_day(&mut book, day("2026-01-30"), 2).await;
     book.roll_up(&meters).await.expect("rolled up");
     let february = ("2026-02-01".to_owned(), vec![1]);
     assert_eq!(rolled(&lake).await, [january(&[2, 1]), february]);
+    // Few days wait for others, if others may come.
+    for (of, is_due) in [(2, false), (3, false), (4, false), (5, true)] {
+        seal_day(&mut book, day("2026-02-01").plus(of - 1), 1).await;
+        assert_eq!(book.is_roll_up_due(false), is_due, "{of}");
+        assert!(book.is_roll_up_due(true));
+    }
+    book.roll_up(&meters).await.expect("rolled up");
+    assert!(!book.is_roll_up_due(true));
 }
 
 #[tokio::test]
