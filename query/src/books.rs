@@ -145,6 +145,14 @@ struct OpenFold {
     newest: Option<Newest>,
 }
 
+/// In which state a book was not told by its rollups: the version of these, the last seal, the digest of the traits.
+#[derive(Debug, PartialEq, Eq)]
+struct Untold {
+    rollups: i64,
+    seal: i64,
+    traits: u64,
+}
+
 /// One loads a book at a time; the others wait and find it loaded. There is a lock a book.
 type Locks = HashMap<(ParkId, i16), Arc<tokio::sync::Mutex<()>>>;
 
@@ -155,8 +163,8 @@ pub(crate) struct Books {
     pub(crate) engine: Engine,
     pub(crate) cache: Cache,
     loading: Mutex<Locks>,
-    /// Books that rollups and what came since do not tell, by the version of these and the digest of the traits.
-    whole: Mutex<HashMap<(ParkId, i16), (i64, u64)>>,
+    /// Books that rollups and what came since do not tell.
+    whole: Mutex<HashMap<(ParkId, i16), Untold>>,
     metrics: Metrics,
     folding: Folding,
 }
@@ -224,7 +232,7 @@ impl Books {
         }
     }
 
-    fn whole(&self) -> MutexGuard<'_, HashMap<(ParkId, i16), (i64, u64)>> {
+    fn whole(&self) -> MutexGuard<'_, HashMap<(ParkId, i16), Untold>> {
         self.whole.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -268,7 +276,11 @@ impl Books {
                     snapshot: &snapshot,
                     registry,
                 };
-                let of = (snapshot.rollups_version, registry.traits_digest);
+                let of = Untold {
+                    rollups: snapshot.rollups_version,
+                    seal: snapshot.sealed,
+                    traits: registry.traits_digest,
+                };
                 let is_known = self.whole().get(&(park.clone(), year)) == Some(&of);
                 let in_brief = match is_known {
                     true => None,

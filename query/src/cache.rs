@@ -14,6 +14,7 @@ use greenpark_model::{
 use crate::{
     books::{BookDays, DayFolds, Then, Totals},
     measure::MeasuredBooks,
+    rpc::Kept,
 };
 
 /// Whose.
@@ -37,6 +38,8 @@ pub(crate) enum Key {
     Measured(ParkId, Vec<i16>),
     /// The split of a change among members that have this digest.
     Split(u64),
+    /// The answer to a question, by the digest of what is asked, of whom and by whom.
+    Answer([u8; 32]),
 }
 
 /// What.
@@ -51,6 +54,7 @@ pub(crate) enum Entry {
     Then(Option<Arc<Then>>, u64),
     Measured(Arc<MeasuredBooks>),
     Split(Arc<(Vec<Member>, Arc<Split>)>),
+    Answer(Arc<Kept>),
 }
 
 #[derive(Debug)]

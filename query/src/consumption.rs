@@ -139,7 +139,7 @@ mod tests {
                 kind: Kind::Register,
             },
         };
-        let mut books: Vec<(i16, Gathered)> = Vec::new();
+        let mut books: Vec<(i16, Gathered<'_>)> = Vec::new();
         for (day, instants, values) in days {
             if books.last().is_none_or(|(year, _)| *year != day.year()) {
                 books.push((day.year(), Gathered::new(&key)));

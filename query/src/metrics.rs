@@ -32,6 +32,7 @@ pub struct Metrics {
     pub(crate) under_way: Gauge,
     pub(crate) retried: Counter,
     pub(crate) behind: Counter,
+    pub(crate) answer_kept: Counter,
     pub(crate) book_found: Counter,
     pub(crate) book_loaded: Counter,
     pub(crate) readings_folded: Counter,
@@ -49,6 +50,7 @@ impl Default for Metrics {
             under_way: Gauge::default(),
             retried: Counter::default(),
             behind: Counter::default(),
+            answer_kept: Counter::default(),
             book_found: Counter::default(),
             book_loaded: Counter::default(),
             readings_folded: Counter::default(),
@@ -83,6 +85,11 @@ impl Metrics {
             "behind",
             "Questions answered from books behind the log",
             m.behind.clone(),
+        );
+        to.register(
+            "answers_kept",
+            "Answers given again, for nothing that they stand on had changed",
+            m.answer_kept.clone(),
         );
         to.register(
             "books_found",

@@ -43,6 +43,6 @@ pub async fn recompute(
 ) -> Result<pb::Figure, RecomputeError> {
     let shared = Service::new(lake, settings, clock).share_from_readings()?;
     let shared = Arc::new(shared);
-    let answer = shared.get(Scope::everything(), indicator, question).await;
+    let answer = Box::pin(shared.get(Scope::everything(), indicator, question)).await;
     answer.map_err(|error: QueryError| RecomputeError::Question(error.status()))
 }

@@ -1,10 +1,12 @@
 //! The gRPC methods: each reads its request, asks, and tells.
 
 mod assessment;
+mod beside;
 mod corrections;
 mod declare;
 mod explain;
 mod indicators;
+mod kept;
 mod letters;
 mod materials;
 mod progress;
@@ -25,6 +27,7 @@ use crate::{
 };
 
 pub(crate) use {
+    kept::Kept,
     readings::{Ended, Sender, send},
     registry::MeterPlace,
 };

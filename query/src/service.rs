@@ -19,6 +19,7 @@ use tonic::{Code, Response, Status, metadata::MetadataMap};
 
 use crate::{
     books::Books,
+    cache::Cache,
     data::Data,
     engine::Engine,
     error::QueryError,
@@ -31,6 +32,9 @@ use crate::{
     scope::{Gate, Scope},
     settings::Settings,
 };
+
+/// The part of the cache that answers take.
+const ANSWERS_PART: usize = 8;
 
 /// Time as a value: when it is now.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -82,6 +86,8 @@ impl std::fmt::Debug for Service {
 /// What every method shares.
 pub(crate) struct Shared {
     pub(crate) books: Arc<Books>,
+    /// Apart from books, of which a question about all parks may read more than there is room for.
+    pub(crate) answers: Cache,
     pub(crate) data: Data,
     pub(crate) plans: Plans,
     pub(crate) settings: Settings,
@@ -135,8 +141,11 @@ impl Service {
     fn share_by(self, of: impl FnOnce(Books) -> Books) -> Result<Shared, ServeError> {
         let engine = Engine::new(self.lake.store(), self.settings.memory);
         self.lake.bound_snapshots(self.settings.memory / 4);
-        let books = Books::new(self.lake, engine, self.settings.cache, self.metrics.clone());
+        let answers = self.settings.cache / ANSWERS_PART;
+        let cache = self.settings.cache - answers;
+        let books = Books::new(self.lake, engine, cache, self.metrics.clone());
         Ok(Shared {
+            answers: Cache::new(answers),
             books: Arc::new(of(books)),
             data: Data::load(&self.settings)?,
             plans: plans::load_all(&self.settings.plan_files)?,

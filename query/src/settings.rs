@@ -28,7 +28,7 @@ pub struct Settings {
     /// sort of more rows goes to disk; who finds no room waits.
     #[serde(with = "greenpark_settings::size")]
     pub memory: usize,
-    /// Memory for what is kept between questions: folded totals and the registry.
+    /// Memory for what is kept between questions: folded totals and the registry, and answers in an eighth of it.
     #[serde(with = "greenpark_settings::size")]
     pub cache: usize,
     /// The largest message that is read.

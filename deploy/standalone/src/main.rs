@@ -3,6 +3,11 @@
 use std::{process::ExitCode, thread};
 
 use greenpark_runtime::{exit, tls};
+use mimalloc::MiMalloc;
+
+/// Questions allocate a lot on several threads at once, for which the C library's allocator takes a fifth of their time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     tls::install();

@@ -164,11 +164,11 @@ impl PackedDays {
 
     /// The days of all `parts`, of which no two have days of one month.
     #[must_use]
-    pub fn together(parts: impl Iterator<Item = Self>) -> Self {
-        let parts: Vec<Self> = parts.collect();
-        let bytes = parts.iter().map(|part| part.bytes.len()).sum();
-        let (mut bytes, mut months) = (Vec::with_capacity(bytes), Vec::new());
-        for part in &parts {
+    pub fn together<'a>(parts: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let bytes = parts.clone().map(|part| part.bytes.len()).sum();
+        let many = parts.clone().map(|part| part.months.len()).sum();
+        let (mut bytes, mut months) = (Vec::with_capacity(bytes), Vec::with_capacity(many));
+        for part in parts {
             let place = bytes.len() as u32;
             months.extend(part.months.iter().map(|month| Month {
                 byte: month.byte + place,

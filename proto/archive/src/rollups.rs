@@ -381,7 +381,7 @@ pub fn encode_rollups(rollups: &[Rollup]) -> Result<Bytes, EncodeError> {
     let folds: Option<Vec<Vec<u8>>> = folds.collect();
     let folds = folds.ok_or(EncodeError::Range)?;
     columns.push(Arc::new(BinaryArray::from_iter_values(folds)));
-    tabular::write(&schema(), columns)
+    tabular::write_short(&schema(), columns, FOLDS)
 }
 
 /// The row of a totals table that a rollup would be, if its month were a day.

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use parquet::{
     arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
     basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
+    file::properties::{WriterProperties, WriterPropertiesBuilder},
+    schema::types::ColumnPath,
 };
 
 use crate::{
@@ -44,11 +45,42 @@ pub(crate) fn schema_of(shape: &Shape) -> SchemaRef {
 /// # Errors
 /// [`EncodeError`] if the columns are not those of `schema`.
 pub(crate) fn write(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Bytes, EncodeError> {
+    let zstd = Compression::ZSTD(ZstdLevel::default());
+    write_as(
+        schema,
+        columns,
+        WriterProperties::builder().set_compression(zstd),
+    )
+}
+
+/// The same, but of all columns `only` is compressed: whoever reads a file makes a decompressor for each column that
+/// is, which takes longer than to read a short one.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn write_short(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    only: &str,
+) -> Result<Bytes, EncodeError> {
+    let zstd = Compression::ZSTD(ZstdLevel::default());
+    let properties = WriterProperties::builder().set_compression(Compression::UNCOMPRESSED);
+    write_as(
+        schema,
+        columns,
+        properties.set_column_compression(ColumnPath::from(only), zstd),
+    )
+}
+
+fn write_as(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    properties: WriterPropertiesBuilder,
+) -> Result<Bytes, EncodeError> {
     let parquet = |source: parquet::errors::ParquetError| EncodeError::Parquet(source.into());
     let batch = RecordBatch::try_new(Arc::clone(schema), columns)
         .map_err(|source| EncodeError::Parquet(source.into()))?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+    let properties = properties
         .set_created_by(concat!("greenpark-archive version ", env!("CARGO_PKG_VERSION")).to_owned())
         .build();
     let options = ArrowWriterOptions::new()

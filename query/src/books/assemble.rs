@@ -319,7 +319,7 @@ pub(super) fn join(load: Load<'_>, sealed: &mut Sealed<'_>, told: Told<'_>) -> V
         read.get(&day)
             .is_some_and(|folds| folds.read.contains(enterprise))
     };
-    let mut series: BTreeMap<&SeriesKey, Gathered> = BTreeMap::new();
+    let mut series: BTreeMap<&SeriesKey, Gathered<'_>> = BTreeMap::new();
     for of_series in told.totals.chunk_by(|a, b| a.key == b.key) {
         let key = &of_series[0].key;
         let mut gathered = Gathered::new(key);

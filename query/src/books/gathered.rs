@@ -15,10 +15,10 @@ use crate::decode::{RolledMonth, Total};
 
 /// Days of one series of one book.
 #[derive(Debug, Clone)]
-pub(crate) struct Gathered {
+pub(crate) struct Gathered<'a> {
     pub(super) key: SeriesKey,
     /// Days that are taken a month at a time, in order. None of their months is among `days`.
-    months: Vec<Month>,
+    months: Vec<&'a RolledMonth>,
     pub(super) days: Vec<(CivilDay, DayFold)>,
     pub(super) repeats: Vec<(CivilDay, u32, u32)>,
     pub(super) late: Vec<Arc<LateDay>>,
@@ -26,15 +26,7 @@ pub(crate) struct Gathered {
     pub(super) newest: Option<(CivilDay, Newest)>,
 }
 
-/// The days of a month, and all of them joined.
-#[derive(Debug, Clone)]
-struct Month {
-    first: CivilDay,
-    fold: DayFold,
-    days: PackedDays,
-}
-
-impl Gathered {
+impl<'a> Gathered<'a> {
     pub(crate) fn new(key: &SeriesKey) -> Self {
         Self {
             key: key.clone(),
@@ -76,7 +68,7 @@ impl Gathered {
     }
 
     /// Takes the days of a month but those that are `out`: the month as it is, where no other day of it was taken.
-    pub(super) fn push_month(&mut self, month: &RolledMonth, out: &[CivilDay]) {
+    pub(super) fn push_month(&mut self, month: &'a RolledMonth, out: &[CivilDay]) {
         for of in month.unusual.iter().filter(|of| !out.contains(&of.day)) {
             let duplicates = of.duplicates.saturating_add(of.repeats);
             if duplicates > 0 || of.conflicts > 0 {
@@ -85,11 +77,7 @@ impl Gathered {
         }
         let range = month.first.month();
         if out.is_empty() && !self.days.iter().any(|(day, _)| range.contains(*day)) {
-            self.months.push(Month {
-                first: month.first,
-                fold: month.fold.clone(),
-                days: month.days.clone(),
-            });
+            self.months.push(month);
             return;
         }
         let days = month.days.all().into_iter();
@@ -120,8 +108,8 @@ impl Gathered {
             _ => compose::join(traits, self.folds()),
         };
         let rest = PackedDays::new(&self.days);
-        let months = self.months.into_iter().map(|month| month.days);
-        let days = PackedDays::together(months.chain([rest]));
+        let months = self.months.iter().map(|month| &month.days);
+        let days = PackedDays::together(months.chain([&rest]));
         let amounts = match kind {
             Kind::Interval | Kind::Event => Amounts::of(&days.all()),
             Kind::Register | Kind::DailyCounter | Kind::Gauge => Amounts::default(),
@@ -161,7 +149,7 @@ impl Gathered {
 
 impl SeriesDays {
     /// The same days, to be changed and joined again.
-    pub(super) fn gathered(&self) -> Gathered {
+    pub(super) fn gathered(&self) -> Gathered<'static> {
         Gathered {
             key: self.key.clone(),
             months: Vec::new(),

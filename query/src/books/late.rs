@@ -121,7 +121,7 @@ impl BookDays {
     }
 }
 
-impl Gathered {
+impl Gathered<'_> {
     /// Folds days without what was received after `since`.
     fn leave_out(&mut self, since: Instant) {
         let late = std::mem::take(&mut self.late);

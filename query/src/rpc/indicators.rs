@@ -1,15 +1,17 @@
-//! `park.query.v1.Indicators`.
+//! Figures of parks and enterprises, one and many.
+
+mod methods;
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use greenpark_model::{
     day::DayRange,
     id::{EnterpriseId, ParkId},
     indicator::Indicator,
     soundness::Reason,
 };
-use greenpark_proto::query::v1::{self as pb, indicators_server::Indicators};
-use tonic::{Request, Response, Status};
+use greenpark_proto::query::v1 as pb;
 
 use crate::{
     error::QueryError,
@@ -20,16 +22,18 @@ use crate::{
     population,
     registry::Registry,
     rpc::{
-        IndicatorsRpc,
         assessment::Asker,
-        explain::explain,
-        readings::Responses,
+        beside::beside,
+        kept::Asking,
         terms::{Terms, Wishes, wishes},
     },
     scope::Scope,
     service::Shared,
     soundness::on_wire,
 };
+
+/// Parks whose books are read beside each other.
+const PARKS_AT_ONCE: usize = 2;
 
 /// A figure that is asked, and the registry that it is asked by.
 pub(super) struct Asked {
@@ -84,11 +88,12 @@ impl Shared {
         let mut days = Vec::new();
         match name {
             Name::Parks => {
-                for park in self.parks(scope, registry).await? {
-                    if scope.permits_park(&park) {
-                        days.push(self.park_days(scope, registry, &park, range).await?);
-                    }
+                let parks = self.permitted_parks(scope, registry).await?;
+                let mut loading = Vec::new();
+                for park in &parks {
+                    loading.push(self.park_days(scope, registry, park, range).boxed());
                 }
+                days = beside(loading, PARKS_AT_ONCE).await?;
             }
             Name::Park(park) | Name::Enterprise(park, _) => {
                 days.push(self.park_days(scope, registry, park, range).await?);
@@ -102,6 +107,17 @@ impl Shared {
                 .await?;
         }
         Ok(days)
+    }
+
+    /// The parks of which every enterprise is permitted, in order.
+    pub(super) async fn permitted_parks(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+    ) -> Result<Vec<ParkId>, QueryError> {
+        let mut parks = self.parks(scope, registry).await?;
+        parks.retain(|park| scope.permits_park(park));
+        Ok(parks)
     }
 
     /// Adds to the days of a figure what was known of them when its period was final.
@@ -180,9 +196,20 @@ impl Shared {
             registry,
             terms,
         } = self.asked_figure(indicator, request).await?;
-        let mut days = self.days_of(&scope, &registry, &name, terms.range).await?;
-        self.figure(&scope, &registry, (&name, &terms), &mut days)
-            .await
+        scope.check(&name)?;
+        let asking = Asking {
+            what: format!("figure {terms:?}"),
+            name: &name,
+            last: terms.range.last(),
+            scope: &scope,
+            registry: &registry,
+        };
+        let make = async {
+            let mut days = self.days_of(&scope, &registry, &name, terms.range).await?;
+            self.figure(&scope, &registry, (&name, &terms), &mut days)
+                .await
+        };
+        self.once(asking, make).await
     }
 
     async fn list(
@@ -201,12 +228,8 @@ impl Shared {
         scope.check(&parent)?;
         let children: Vec<Name> = match &parent {
             Name::Parks => {
-                let parks = self.parks(&scope, &registry).await?;
-                parks
-                    .into_iter()
-                    .filter(|p| scope.permits_park(p))
-                    .map(Name::Park)
-                    .collect()
+                let parks = self.permitted_parks(&scope, &registry).await?;
+                parks.into_iter().map(Name::Park).collect()
             }
             Name::Park(park) => {
                 self.known_park(&scope, &registry, park).await?;
@@ -219,27 +242,68 @@ impl Shared {
             _ => return Err(parent.unfit("parent", "parks/- or parks/P")),
         };
         let (children, next_page_token) = page.cut(children, Name::to_string);
-        let mut figures = Vec::with_capacity(children.len());
-        // The days of a park serve for all its enterprises.
-        let mut days = match (&parent, children.is_empty()) {
-            (Name::Park(_), false) => {
-                self.days_of(&scope, &registry, &parent, terms.range)
-                    .await?
-            }
-            _ => Vec::new(),
+        let asking = |name, what| Asking {
+            what,
+            name,
+            last: terms.range.last(),
+            scope: &scope,
+            registry: &registry,
         };
-        for child in children {
-            if let Name::Park(_) = child {
-                days = self.days_of(&scope, &registry, &child, terms.range).await?;
+        let figures = match &parent {
+            Name::Parks => {
+                let mut making = Vec::new();
+                for park in &children {
+                    let asking = asking(park, format!("figure among parks {terms:?}"));
+                    let park = std::slice::from_ref(park);
+                    making.push(self.figures(asking, &terms, park).boxed());
+                }
+                let figures = beside(making, PARKS_AT_ONCE).await?;
+                figures.into_iter().flatten().collect()
             }
-            days.iter_mut().for_each(ParkDays::forget_then);
-            let asked = (&child, &terms);
-            figures.push(self.child(&scope, &registry, asked, &mut days).await?);
-        }
+            // Who is listed was told before the answer is, and may be others by then.
+            parent => {
+                let names: Vec<String> = children.iter().map(Name::to_string).collect();
+                let asking = asking(parent, format!("figures {terms:?} of {}", names.join(" ")));
+                self.figures(asking, &terms, &children).await?
+            }
+        };
         Ok(pb::ListIndicatorsResponse {
             figures,
             next_page_token,
         })
+    }
+
+    /// The figures of `names`, which are what is asked or its enterprises.
+    async fn figures(
+        &self,
+        asking: Asking<'_>,
+        terms: &Terms,
+        names: &[Name],
+    ) -> Result<Vec<pb::Figure>, QueryError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Asking {
+            scope, registry, ..
+        } = asking;
+        let make = async {
+            let mut figures = Vec::new();
+            // The days of a park serve for all its enterprises.
+            let days = self.days_of(scope, registry, asking.name, terms.range);
+            let mut days = days.await?;
+            for name in names {
+                days.iter_mut().for_each(ParkDays::forget_then);
+                figures.push(
+                    self.child(scope, registry, (name, terms), &mut days)
+                        .await?,
+                );
+            }
+            Ok(pb::ListIndicatorsResponse {
+                figures,
+                next_page_token: String::new(),
+            })
+        };
+        Ok(self.once(asking, make).await?.figures)
     }
 
     /// The figure of one child. One that declared at other prices than asked has no value and a note, so
@@ -289,181 +353,5 @@ impl Shared {
             all.extend(found.await?.iter().cloned());
         }
         Ok(all.into_iter().filter(|e| scope.permits(park, e)).collect())
-    }
-}
-
-impl IndicatorsRpc {
-    async fn get(
-        &self,
-        method: &'static str,
-        indicator: Indicator,
-        request: Request<pb::GetIndicatorRequest>,
-    ) -> Result<Response<pb::Figure>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.get(scope, indicator, asked);
-        shared.answer(method, request.metadata(), work).await
-    }
-
-    async fn list(
-        &self,
-        method: &'static str,
-        indicator: Indicator,
-        request: Request<pb::ListIndicatorsRequest>,
-    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list(scope, indicator, asked);
-        shared.answer(method, request.metadata(), work).await
-    }
-}
-
-#[tonic::async_trait]
-impl Indicators for IndicatorsRpc {
-    type ExplainStream = Responses<pb::ExplainPart>;
-
-    async fn explain(
-        &self,
-        request: Request<pb::ExplainRequest>,
-    ) -> Result<Response<Self::ExplainStream>, Status> {
-        let (metadata, _, asked) = request.into_parts();
-        let work = |shared, scope, to| explain(shared, scope, asked, to);
-        let response = self.0.stream("Explain", &metadata, work).await?;
-        Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ExplainPart>))
-    }
-
-    async fn get_energy_intensity(
-        &self,
-        request: Request<pb::GetIndicatorRequest>,
-    ) -> Result<Response<pb::Figure>, Status> {
-        self.get("GetEnergyIntensity", Indicator::EnergyIntensity, request)
-            .await
-    }
-
-    async fn list_energy_intensities(
-        &self,
-        request: Request<pb::ListIndicatorsRequest>,
-    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        self.list("ListEnergyIntensities", Indicator::EnergyIntensity, request)
-            .await
-    }
-
-    async fn get_water_intensity(
-        &self,
-        request: Request<pb::GetIndicatorRequest>,
-    ) -> Result<Response<pb::Figure>, Status> {
-        self.get("GetWaterIntensity", Indicator::WaterIntensity, request)
-            .await
-    }
-
-    async fn list_water_intensities(
-        &self,
-        request: Request<pb::ListIndicatorsRequest>,
-    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        self.list("ListWaterIntensities", Indicator::WaterIntensity, request)
-            .await
-    }
-
-    async fn get_waste_utilization(
-        &self,
-        request: Request<pb::GetIndicatorRequest>,
-    ) -> Result<Response<pb::Figure>, Status> {
-        self.get("GetWasteUtilization", Indicator::WasteUtilization, request)
-            .await
-    }
-
-    async fn list_waste_utilizations(
-        &self,
-        request: Request<pb::ListIndicatorsRequest>,
-    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        self.list(
-            "ListWasteUtilizations",
-            Indicator::WasteUtilization,
-            request,
-        )
-        .await
-    }
-
-    async fn get_carbon_intensity(
-        &self,
-        request: Request<pb::GetIndicatorRequest>,
-    ) -> Result<Response<pb::Figure>, Status> {
-        self.get("GetCarbonIntensity", Indicator::CarbonIntensity, request)
-            .await
-    }
-
-    async fn list_carbon_intensities(
-        &self,
-        request: Request<pb::ListIndicatorsRequest>,
-    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        self.list("ListCarbonIntensities", Indicator::CarbonIntensity, request)
-            .await
-    }
-
-    async fn get_carbon_per_energy(
-        &self,
-        request: Request<pb::GetIndicatorRequest>,
-    ) -> Result<Response<pb::Figure>, Status> {
-        self.get("GetCarbonPerEnergy", Indicator::CarbonPerEnergy, request)
-            .await
-    }
-
-    async fn list_carbon_per_energies(
-        &self,
-        request: Request<pb::ListIndicatorsRequest>,
-    ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        self.list("ListCarbonPerEnergies", Indicator::CarbonPerEnergy, request)
-            .await
-    }
-
-    async fn get_water_balance(
-        &self,
-        request: Request<pb::GetWaterBalanceRequest>,
-    ) -> Result<Response<pb::WaterBalance>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.water_balance(scope, asked);
-        shared
-            .answer("GetWaterBalance", request.metadata(), work)
-            .await
-    }
-
-    async fn get_waste_ledger(
-        &self,
-        request: Request<pb::GetWasteLedgerRequest>,
-    ) -> Result<Response<pb::WasteLedger>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.waste_ledger(scope, asked);
-        shared
-            .answer("GetWasteLedger", request.metadata(), work)
-            .await
-    }
-
-    async fn get_progress(
-        &self,
-        request: Request<pb::GetProgressRequest>,
-    ) -> Result<Response<pb::Progress>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.progress(scope, asked);
-        shared.answer("GetProgress", request.metadata(), work).await
-    }
-
-    async fn get_scorecard(
-        &self,
-        request: Request<pb::GetProgressRequest>,
-    ) -> Result<Response<pb::Scorecard>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.scorecard(scope, asked);
-        shared
-            .answer("GetScorecard", request.metadata(), work)
-            .await
-    }
-
-    async fn list_plans(
-        &self,
-        request: Request<pb::ListPlansRequest>,
-    ) -> Result<Response<pb::ListPlansResponse>, Status> {
-        let plans = self.0.plans.all().iter();
-        let plans = plans.map(|plan| self.0.plan(plan)).collect();
-        let response = pb::ListPlansResponse { plans };
-        let work = |_| futures::future::ready(Ok(response.clone()));
-        self.0.answer("ListPlans", request.metadata(), work).await
     }
 }

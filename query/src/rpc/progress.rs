@@ -24,7 +24,7 @@ use crate::{
     population::{self, NAMED},
     progress::{self, Years},
     registry::Registry,
-    rpc::{basis, indicators::population_of, terms::Terms},
+    rpc::{basis, indicators::population_of, kept::Asking, terms::Terms},
     scope::Scope,
     scorecard,
     service::Shared,
@@ -58,6 +58,32 @@ impl Asked<'_> {
             ..Terms::plain(target.indicator, range)
         }
     }
+
+    /// The question as one that may have been answered before.
+    fn asking<'a>(
+        &'a self,
+        what: &'static str,
+        scope: &'a Scope,
+    ) -> Result<Asking<'a>, QueryError> {
+        let Self {
+            plan,
+            price_base,
+            basis,
+            year,
+            ..
+        } = self;
+        Ok(Asking {
+            what: format!("{what} {} {price_base} {basis} {year}", plan.id),
+            name: &self.name,
+            last: whole_year(*year)?.last(),
+            scope,
+            registry: self.registry,
+        })
+    }
+}
+
+fn whole_year(year: i16) -> Result<DayRange, QueryError> {
+    DayRange::year(year).ok_or_else(|| QueryError::invalid("year", "is no year"))
 }
 
 impl Shared {
@@ -96,15 +122,34 @@ impl Shared {
     ) -> Result<Vec<Year>, QueryError> {
         let mut years = Vec::new();
         for year in asked.plan.base_year..=asked.year {
-            let range = DayRange::year(year);
-            let range = range.ok_or_else(|| QueryError::invalid("year", "is no year"))?;
-            let mut days = self.days_of(scope, registry, &asked.name, range).await?;
-            for &target in &asked.plan.targets {
-                let terms = asked.terms(target, range);
-                self.recall(registry, &asked.name, &terms, &mut days)
-                    .await?;
+            years.push(Year {
+                year,
+                range: whole_year(year)?,
+                days: Vec::new(),
+            });
+        }
+        match asked.name {
+            // A park after the other, for its years have books in common.
+            Name::Parks => {
+                for park in self.permitted_parks(scope, registry).await? {
+                    for year in &mut years {
+                        let days = self.park_days(scope, registry, &park, year.range);
+                        year.days.push(days.await?);
+                    }
+                }
             }
-            years.push(Year { year, range, days });
+            _ => {
+                for year in &mut years {
+                    let days = self.days_of(scope, registry, &asked.name, year.range);
+                    year.days = days.await?;
+                }
+            }
+        }
+        for Year { range, days, .. } in &mut years {
+            for &target in &asked.plan.targets {
+                let terms = asked.terms(target, *range);
+                self.recall(registry, &asked.name, &terms, days).await?;
+            }
         }
         Ok(years)
     }
@@ -116,17 +161,22 @@ impl Shared {
     ) -> Result<pb::Progress, QueryError> {
         let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         let asked = self.asked(request, &registry)?;
-        let years = self.years(&scope, &registry, &asked).await?;
-        let targets = asked.plan.targets.iter();
-        Ok(pb::Progress {
-            name: asked.name.to_string(),
-            plan: Some(self.plan(asked.plan)),
-            year: asked.year.into(),
-            targets: targets
-                .map(|&target| self.judge(&asked, &years, target))
-                .collect::<Result<_, _>>()?,
-            as_of: Some(timestamp(self.moment(&registry))),
-        })
+        scope.check(&asked.name)?;
+        let asking = asked.asking("progress", &scope)?;
+        let make = async {
+            let years = self.years(&scope, &registry, &asked).await?;
+            let targets = asked.plan.targets.iter();
+            Ok(pb::Progress {
+                name: asked.name.to_string(),
+                plan: Some(self.plan(asked.plan)),
+                year: asked.year.into(),
+                targets: targets
+                    .map(|&target| self.judge(&asked, &years, target))
+                    .collect::<Result<_, _>>()?,
+                as_of: Some(timestamp(self.moment(&registry))),
+            })
+        };
+        self.once(asking, make).await
     }
 
     fn judge(
@@ -282,10 +332,17 @@ impl Shared {
     ) -> Result<pb::Scorecard, QueryError> {
         let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         let asked = self.asked(request, &registry)?;
-        let years = self.years(&scope, &registry, &asked).await?;
+        scope.check(&asked.name)?;
+        let asking = asked.asking("scorecard", &scope)?;
+        self.once(asking, self.lines(&scope, &asked)).await
+    }
+
+    async fn lines(&self, scope: &Scope, asked: &Asked<'_>) -> Result<pb::Scorecard, QueryError> {
+        let registry = asked.registry;
+        let years = self.years(scope, registry, asked).await?;
         let mut lines = Vec::new();
         for &target in &asked.plan.targets {
-            lines.push(scorecard::measured(&self.judge(&asked, &years, target)?));
+            lines.push(scorecard::measured(&self.judge(asked, &years, target)?));
         }
         for of in self.plans.declared(&asked.plan.id) {
             let values = match scope.check_whole(&asked.name) {
@@ -293,7 +350,7 @@ impl Shared {
                 Err(_) => scorecard::Values::new(),
             };
             let figures = match of.measured {
-                Some(indicator) => self.measured(&asked, &years, indicator)?,
+                Some(indicator) => self.measured(asked, &years, indicator)?,
                 None => None,
             };
             let mut line =
@@ -309,7 +366,7 @@ impl Shared {
             plan: Some(self.plan(asked.plan)),
             year: asked.year.into(),
             lines,
-            as_of: Some(timestamp(self.moment(&registry))),
+            as_of: Some(timestamp(self.moment(registry))),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Closed days from totals, open days from readings, and the borders between days, months and books.
 
-use greenpark_archive::rows::Rows;
-use greenpark_model::{day::CivilDay, reading::Kind};
+use greenpark_archive::{book::Change, file::FileKind, rows::Rows};
+use greenpark_model::{day::CivilDay, id::ParkId, reading::Kind};
 use greenpark_proto::query::v1 as pb;
 
 use crate::fixture::*;
@@ -384,4 +384,29 @@ async fn questions_asked_at_once_do_not_disturb_each_other() {
         answer.await.expect("answered");
     }
     world.stop().await;
+}
+
+impl World {
+    /// Publishes first sealed files and leaves every hot file where it is.
+    pub(crate) async fn seal_beside(&self, park: &str, days: &[(CivilDay, Rows)]) {
+        let park = ParkId::new(park).expect("an id");
+        let mut book = self
+            .lake
+            .book(&park, days[0].0.year())
+            .await
+            .expect("a book");
+        let mut change = Change::default();
+        for (day, rows) in days {
+            let kind = FileKind::Sealed {
+                enterprise: rows.keys[0].enterprise.clone(),
+                revision: 1,
+            };
+            let file = new_file(&park, *day, kind, rows);
+            change
+                .totals
+                .extend(totals(*day, rows, 1, file.encoded.sha256));
+            change.add.push(file);
+        }
+        let _published = book.publish(change).await.expect("published");
+    }
 }

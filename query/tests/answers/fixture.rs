@@ -25,7 +25,8 @@ use greenpark_proto::query::v1::{
     self as pb, indicators_client::IndicatorsClient, readings_client::ReadingsClient,
     registry_client::RegistryClient,
 };
-use greenpark_query::{Service, Settings};
+use greenpark_query::{Metrics, Service, Settings};
+use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::Channel;
 
@@ -42,6 +43,8 @@ pub(crate) struct World {
     /// Where the service listens.
     pub(crate) address: std::net::SocketAddr,
     now: Arc<AtomicI64>,
+    /// What the service counts.
+    pub(crate) metrics: Registry,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
     folder: tempfile::TempDir,
@@ -131,7 +134,9 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let clock = Arc::new(move || Instant(clock.load(Ordering::SeqCst)));
+        let mut metrics = Registry::default();
         let service = Service::new(lake.clone(), settings, clock);
+        let service = service.with_metrics(Metrics::new(&mut metrics));
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             let shutdown = async {
@@ -150,6 +155,7 @@ impl World {
             channel,
             address,
             now,
+            metrics,
             stop: Some(stop),
             serving,
             folder,
@@ -344,7 +350,7 @@ impl World {
     }
 }
 
-fn new_file(park: &ParkId, day: CivilDay, kind: FileKind, rows: &Rows) -> NewFile {
+pub(crate) fn new_file(park: &ParkId, day: CivilDay, kind: FileKind, rows: &Rows) -> NewFile {
     let facts = FileFacts {
         park: park.clone(),
         day,
@@ -358,7 +364,12 @@ fn new_file(park: &ParkId, day: CivilDay, kind: FileKind, rows: &Rows) -> NewFil
     }
 }
 
-fn totals(day: CivilDay, rows: &Rows, revision: u32, sha256: [u8; 32]) -> Vec<TotalsRow> {
+pub(crate) fn totals(
+    day: CivilDay,
+    rows: &Rows,
+    revision: u32,
+    sha256: [u8; 32],
+) -> Vec<TotalsRow> {
     rows.spans()
         .map(|(key, span)| {
             let columns = rows.columns(span.clone());
@@ -438,31 +449,6 @@ pub(crate) fn daily(
     days.zip(values)
         .map(|(day, value)| (day, rows(id, &[(of.clone(), &[(at(day, 12), value)])])))
         .collect()
-}
-
-impl World {
-    /// Publishes first sealed files and leaves every hot file where it is.
-    pub(crate) async fn seal_beside(&self, park: &str, days: &[(CivilDay, Rows)]) {
-        let park = ParkId::new(park).expect("an id");
-        let mut book = self
-            .lake
-            .book(&park, days[0].0.year())
-            .await
-            .expect("a book");
-        let mut change = Change::default();
-        for (day, rows) in days {
-            let kind = FileKind::Sealed {
-                enterprise: rows.keys[0].enterprise.clone(),
-                revision: 1,
-            };
-            let file = new_file(&park, *day, kind, rows);
-            change
-                .totals
-                .extend(totals(*day, rows, 1, file.encoded.sha256));
-            change.add.push(file);
-        }
-        let _published = book.publish(change).await.expect("published");
-    }
 }
 
 /// The first instant of `day` on the wire.

@@ -11,6 +11,7 @@ mod energy;
 mod extracts;
 mod figures;
 mod fixture;
+mod kept;
 mod kinds;
 mod latency;
 mod letters;

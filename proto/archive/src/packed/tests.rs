@@ -103,7 +103,8 @@ proptest! {
         let all = resting.iter().map(|(first, bytes)| (*first, &bytes[..]));
         prop_assert_eq!(PackedDays::from_months(all.clone()), Some(packed.clone()));
         let each = all.rev().map(|of| PackedDays::from_months([of].into_iter()).expect("ours"));
-        let together = PackedDays::together(each);
+        let each: Vec<PackedDays> = each.collect();
+        let together = PackedDays::together(each.iter());
         prop_assert_eq!(&together.all(), &days);
         prop_assert!(together.each().eq(days.iter().map(|(day, _)| *day)));
         prop_assert_eq!(together.count_all_read(), packed.count_all_read());
