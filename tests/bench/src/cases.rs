@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod callers;
 mod fold;
 mod log;
 mod park;
@@ -59,6 +60,10 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "park",
         run: park::parks,
+    },
+    Case {
+        name: "callers",
+        run: callers::callers,
     },
     Case {
         name: "scorecard",

@@ -48,9 +48,11 @@ fn day(text: &str) -> CivilDay {
 }
 
 impl MadePark<'_> {
-    /// Registers the enterprises and the meters that count energy or water, and declares their value added.
-    pub(crate) async fn register(&self, lake: &Lake) {
-        let entries = (0..self.enterprises).flat_map(|n| self.entries(n));
+    /// Registers the enterprises of `parks` and the meters that count energy or water, and declares their value added.
+    pub(crate) async fn register(&self, lake: &Lake, parks: &[String]) {
+        let entries = parks
+            .iter()
+            .flat_map(|park| (0..self.enterprises).flat_map(|n| self.entries(park, n)));
         let _version = lake
             .reference()
             .append(entries.collect())
@@ -58,8 +60,8 @@ impl MadePark<'_> {
             .expect("recorded");
     }
 
-    fn entries(&self, n: usize) -> Vec<ReferenceEntry> {
-        let of_enterprise = format!("parks/bench/enterprises/{}", enterprise(n));
+    fn entries(&self, park: &str, n: usize) -> Vec<ReferenceEntry> {
+        let of_enterprise = format!("parks/{park}/enterprises/{}", enterprise(n));
         let entry = |kind: &str, subject: String, valid: (CivilDay, Option<CivilDay>), body| {
             ReferenceEntry {
                 kind: kind.to_owned(),
@@ -110,7 +112,7 @@ impl MadePark<'_> {
         entries
     }
 
-    /// Seals every day of every enterprise.
+    /// Seals every day of every enterprise of the first park.
     pub(crate) async fn fill(&self, lake: &Lake) {
         let entries = lake.reference().entries().await.expect("readable");
         let meters = Meters::read(&entries)

@@ -1,8 +1,8 @@
 //! Questions about a whole park of hourly readings of eight meters an enterprise, to a `greenpark up` that is started
 //! anew for each: the first one, and the median of the next.
 //!
-//! `--park=150x2` names how many enterprises and years; it may be given more than once. `--lakes=FOLDER` keeps the lakes
-//! that are made, and takes those that are there.
+//! `--park=150x2` names how many enterprises and years; it may be given more than once. `--park=150x5x47` is a province of
+//! so many such parks. `--lakes=FOLDER` keeps the lakes that are made, and takes those that are there.
 
 #![expect(clippy::print_stdout, reason = "its output is what a bench is for")]
 
@@ -24,7 +24,10 @@ use greenpark_tests_load::ports;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
-use crate::made::{MadePark, enterprise};
+use crate::{
+    fixture::park as park_id,
+    made::{MadePark, enterprise},
+};
 
 /// Questions after the first.
 const QUESTIONS: usize = 20;
@@ -35,7 +38,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long the process may take to answer at all.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const METERS: [(&str, &str, Kind); 8] = [
+pub(super) const METERS: [(&str, &str, Kind); 8] = [
     ("main", "electricity", Kind::Register),
     ("hall", "electricity", Kind::Register),
     ("furnace", "natural_gas", Kind::Register),
@@ -48,16 +51,18 @@ const METERS: [(&str, &str, Kind); 8] = [
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
-enum Ask {
+pub(super) enum Ask {
     Park,
     Ranking,
     Enterprise,
     Day,
     Month,
     Progress,
+    Parks,
+    ProgressOfParks,
 }
 
-const ASKS: [(&str, Ask); 6] = [
+pub(super) const ASKS: [(&str, Ask); 6] = [
     ("park's year", Ask::Park),
     ("ranking", Ask::Ranking),
     ("enterprise's year", Ask::Enterprise),
@@ -66,8 +71,15 @@ const ASKS: [(&str, Ask); 6] = [
     ("progress", Ask::Progress),
 ];
 
+/// What is asked of more parks than one.
+const ASKS_OF_PARKS: [(&str, Ask); 3] = [
+    ("ranking of parks", Ask::Parks),
+    ("progress of a park", Ask::Progress),
+    ("progress of all parks", Ask::ProgressOfParks),
+];
+
 /// The process that is asked; it ends with this.
-struct Up(Child);
+pub(super) struct Up(Child);
 
 impl Drop for Up {
     fn drop(&mut self) {
@@ -91,19 +103,25 @@ pub(crate) fn parks(runtime: &Runtime) {
         return;
     }
     for name in named {
-        let size = name.split_once('x').and_then(|(enterprises, years)| {
-            Some((enterprises.parse().ok()?, years.parse().ok()?))
-        });
-        let (enterprises, years) = size.expect("--park=ENTERPRISESxYEARS");
-        park(runtime, (enterprises, years));
+        let size: Option<Vec<usize>> = name.split('x').map(|part| part.parse().ok()).collect();
+        match size.as_deref() {
+            Some(&[enterprises, years]) => park(runtime, (enterprises, years), 1),
+            Some(&[enterprises, years, parks]) => park(runtime, (enterprises, years), parks),
+            _ => panic!("--park=ENTERPRISESxYEARS or --park=ENTERPRISESxYEARSxPARKS"),
+        }
     }
 }
 
-fn park(runtime: &Runtime, (enterprises, years): (usize, i16)) {
+fn park(runtime: &Runtime, (enterprises, years): (usize, usize), parks: usize) {
     let passing = tempfile::tempdir().expect("a folder");
     let kept = env::args().find_map(|arg| Some(arg.strip_prefix("--lakes=")?.to_owned()));
-    let kept = kept.map(|lakes| Path::new(&lakes).join(format!("{enterprises}x{years}")));
+    let name = match parks {
+        1 => format!("{enterprises}x{years}"),
+        _ => format!("{enterprises}x{years}x{parks}"),
+    };
+    let kept = kept.map(|lakes| Path::new(&lakes).join(name));
     let folder = kept.as_deref().unwrap_or(passing.path());
+    let years = i16::try_from(years).expect("few years");
     let all: Vec<i16> = (2020..2020 + years).collect();
     let made = MadePark {
         enterprises,
@@ -111,25 +129,47 @@ fn park(runtime: &Runtime, (enterprises, years): (usize, i16)) {
         meters: &METERS,
         a_day: 24,
     };
+    let first = park_id().to_string();
+    let others = (1..parks).map(|nth| format!("{first}-{nth:02}"));
+    let names: Vec<String> = [first.clone()].into_iter().chain(others).collect();
     let path = folder.join("lake");
     if !path.is_dir() {
         fs::create_dir_all(&path).expect("a folder");
         runtime.block_on(async {
             let lake = Lake::open(path.to_str().expect("UTF-8")).await;
             let lake = lake.expect("a lake");
-            made.register(&lake).await;
+            made.register(&lake, &names).await;
             made.fill(&lake).await;
         });
+        for other in &names[1..] {
+            link_tables(&path.join(&first), &path.join(other));
+        }
     }
     println!(
-        "{:<34} {:>12} {:>9} {:>14}",
-        format!("{enterprises} enterprises, {years} years"),
+        "{:<34} {:>12} {:>9} {:>9} {:>14}",
+        format!("{parks} parks of {enterprises}, {years} years"),
         "first ms",
         "next ms",
+        "p95 ms",
         "RSS MiB"
     );
-    for (name, ask) in ASKS {
-        runtime.block_on(measure(folder, (name, ask), years));
+    let asks: &[_] = if parks == 1 { &ASKS } else { &ASKS_OF_PARKS };
+    for ask in asks {
+        runtime.block_on(measure(folder, *ask, years));
+    }
+}
+
+/// Links the tables of a park, without the sealed files: no question reads one, and no file is ever changed.
+fn link_tables(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let (name, path) = (entry.file_name(), entry.path());
+        match path.is_dir() {
+            true if name.to_string_lossy().starts_with("day=") => {}
+            true => link_tables(&path, &to.join(name)),
+            false => fs::hard_link(&path, to.join(name)).expect("linked"),
+        }
     }
 }
 
@@ -145,12 +185,12 @@ async fn measure(folder: &Path, (name, ask): (&str, Ask), years: i16) {
     }
     let first = took.remove(0);
     took.sort_by(f64::total_cmp);
-    let median = took[took.len() / 2];
+    let (median, late) = (took[took.len() / 2], took[took.len() * 95 / 100]);
     let rss = rss_mib(up.0.id());
-    println!("{name:<34} {first:>12.1} {median:>9.2} {rss:>14}");
+    println!("{name:<34} {first:>12.1} {median:>9.2} {late:>9.2} {rss:>14}");
 }
 
-fn start(folder: &Path, mqtt: SocketAddr, grpc: SocketAddr) -> Up {
+pub(super) fn start(folder: &Path, mqtt: SocketAddr, grpc: SocketAddr) -> Up {
     let child = Command::new(binary())
         .arg("up")
         .arg("--data")
@@ -164,13 +204,13 @@ fn start(folder: &Path, mqtt: SocketAddr, grpc: SocketAddr) -> Up {
 }
 
 /// The one beside this.
-fn binary() -> PathBuf {
+pub(super) fn binary() -> PathBuf {
     env::current_exe()
         .expect("a path")
         .with_file_name("greenpark")
 }
 
-async fn connect(grpc: SocketAddr) -> IndicatorsClient<Channel> {
+pub(super) async fn connect(grpc: SocketAddr) -> IndicatorsClient<Channel> {
     let until = Instant::now() + PATIENCE;
     let mut tick = tokio::time::interval(Duration::from_millis(5));
     loop {
@@ -184,7 +224,7 @@ async fn connect(grpc: SocketAddr) -> IndicatorsClient<Channel> {
 }
 
 /// Asks, and holds that there is an answer.
-async fn put(client: &mut IndicatorsClient<Channel>, ask: Ask, years: i16) {
+pub(super) async fn put(client: &mut IndicatorsClient<Channel>, ask: Ask, years: i16) {
     let year = 2020 + i32::from(years) - 1;
     let period = |period| {
         Some(Period {
@@ -210,21 +250,30 @@ async fn put(client: &mut IndicatorsClient<Channel>, ask: Ask, years: i16) {
             "parks/bench",
             period(period::Period::Month(format!("{year}-06"))),
         ),
-        Ask::Ranking => {
+        Ask::Ranking | Ask::Parks => {
+            let parent = match ask {
+                Ask::Ranking => "parks/bench",
+                _ => "parks/-",
+            };
             let request = ListIndicatorsRequest {
-                parent: "parks/bench".to_owned(),
+                parent: parent.to_owned(),
                 period: of_year,
                 page_size: 1_000,
                 ..Default::default()
             };
             let ranked = client.list_energy_intensities(request).await;
             let figures = ranked.expect("a ranking").into_inner().figures;
-            assert!(!figures.is_empty() && figures.iter().all(|of| !of.value.is_empty()));
+            // One that only sends has no value added declared.
+            assert!(figures.iter().any(|of| !of.value.is_empty()));
             return;
         }
-        Ask::Progress => {
+        Ask::Progress | Ask::ProgressOfParks => {
+            let name = match ask {
+                Ask::Progress => "parks/bench",
+                _ => "parks/-",
+            };
             let request = GetProgressRequest {
-                name: "parks/bench".to_owned(),
+                name: name.to_owned(),
                 year,
                 ..Default::default()
             };

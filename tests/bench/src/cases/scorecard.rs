@@ -10,7 +10,7 @@ use greenpark_query::{service::Service, settings::Settings};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::{
-    fixture::{NOW_MS, Place},
+    fixture::{NOW_MS, Place, park},
     made::MadePark,
     measure::Measure,
 };
@@ -36,7 +36,7 @@ pub(crate) fn scorecard(runtime: &Runtime) {
     runtime.block_on(async {
         let place = Place::new();
         let lake = place.lake().await;
-        PARK.register(&lake).await;
+        PARK.register(&lake, &[park().to_string()]).await;
         PARK.fill(&lake).await;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
