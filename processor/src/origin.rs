@@ -3,8 +3,8 @@
 //! A mark carries the fingerprint of the last record that was consumed. A log that holds another record at that
 //! offset is not the log that the lake was made from, or is an older copy of it that has gone another way since:
 //! what it holds before the mark would be passed over, so it is refused until somebody adopts it. Then its offsets
-//! count from where the lake had got to. What of it is a copy of records that a book has consumed is told by when
-//! the log took them: no later than the newest of these. Their readings are only read again, and keep their place.
+//! count from where the lake had got to. A record that it took no later than the newest one that a book has consumed
+//! is a copy of one of the book's: its readings are only read again, and keep their place.
 //!
 //! A mark also says up to which offset everything was in the lake. The group's offset may lie beyond it, where the
 //! lake was restored from a copy: the reader goes back to the mark, and what the books have is passed over. Where a
@@ -51,13 +51,9 @@ impl Origin {
     pub(crate) fn adopted(&self, partition: u32) -> Consumed {
         let top = self.consumed();
         Consumed {
-            partition,
-            next_offset: top,
             since: Some(top),
-            last: None,
-            taken: None,
             shift: top,
-            copies_until: None,
+            ..Consumed::up_to(partition, top)
         }
     }
 

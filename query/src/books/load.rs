@@ -12,7 +12,7 @@ use greenpark_archive::{file::ReadingsFile, rows::SeriesKey, snapshot::Snapshot}
 use greenpark_model::id::{EnterpriseId, ParkId};
 
 use super::{
-    BookDays, Books, Folding, Totals,
+    BookDays, Books, Folding, SeriesDays, Totals,
     assemble::{self, Sealed, Told},
 };
 use crate::{
@@ -56,7 +56,10 @@ impl Books {
         if self.folding == Folding::Totals {
             let is_hot = snapshot.files.iter().any(ReadingsFile::is_hot);
             waiting = match is_hot {
-                true => self.kept_totals(load).await?,
+                true => {
+                    let key = cache::Key::Totals(park.clone(), snapshot.year);
+                    self.kept(key, load, self.told(load)).await?
+                }
                 false => Arc::new(self.rolled(load).await?),
             };
             sealed.take_months(&waiting.months, registry);
@@ -84,13 +87,23 @@ impl Books {
             totals: &waiting.rows,
             read: &[],
         };
-        let days = self.open_days(load, told, &sealed).await?;
+        self.complete(load, (&mut sealed, series), told).await
+    }
+
+    /// The book of the `series` that are joined, of what is `told`, and of the days that nothing tells.
+    async fn complete(
+        &self,
+        load: Load<'_>,
+        (sealed, mut series): (&mut Sealed<'_>, Vec<SeriesDays>),
+        told: Told<'_>,
+    ) -> Result<BookDays, QueryError> {
+        let days = self.open_days(load, told, sealed).await?;
         let told = Told {
             read: &days,
             ..told
         };
-        series.extend(assemble::join(load, &mut sealed, told));
-        Ok(assemble::book(load, (series, &sealed), &days))
+        series.extend(assemble::join(load, sealed, told));
+        Ok(assemble::book(load, (series, sealed), &days))
     }
 
     /// The days of the book `snapshot`, which does not name all files; nothing where that takes the others.
@@ -106,7 +119,10 @@ impl Books {
         }
         let is_hot = snapshot.files.iter().any(ReadingsFile::is_hot);
         let rolled = match is_hot {
-            true => self.kept_rolled(load).await?,
+            true => {
+                let key = cache::Key::Rolled(load.park.clone(), snapshot.year);
+                self.kept(key, load, self.rolled(load)).await?
+            }
             false => Arc::new(self.rolled(load).await?),
         };
         if rolled.months.is_empty() {
@@ -125,51 +141,34 @@ impl Books {
             totals: &rolled.rows,
             read: &[],
         };
-        let days = self.open_days(load, told, &sealed).await?;
-        let told = Told {
-            read: &days,
-            ..told
-        };
-        let series = assemble::join(load, &mut sealed, told);
-        Ok(Some(assemble::book(load, (series, &sealed), &days)))
+        let book = self.complete(load, (&mut sealed, Vec::new()), told).await?;
+        Ok(Some(book))
     }
 
-    /// The rollups of a book that still changes; they are kept.
-    async fn kept_rolled(&self, load: Load<'_>) -> Result<Arc<Totals>, QueryError> {
-        let (key, of) = (
-            cache::Key::Rolled(load.park.clone(), load.snapshot.year),
-            of_totals(load),
-        );
+    /// What a book that still changes keeps under `key`, or what `make` makes where that was of another state.
+    async fn kept(
+        &self,
+        key: cache::Key,
+        load: Load<'_>,
+        make: impl Future<Output = Result<Totals, QueryError>>,
+    ) -> Result<Arc<Totals>, QueryError> {
+        let of = of_totals(load);
         if let Some(cache::Entry::Totals(totals)) = self.cache.get(&key)
             && totals.of == of
         {
             return Ok(totals);
         }
-        let totals = Arc::new(Totals {
-            of,
-            ..self.rolled(load).await?
-        });
+        let totals = Arc::new(Totals { of, ..make.await? });
         let entry = cache::Entry::Totals(Arc::clone(&totals));
         self.cache.put(key, entry, totals.bytes());
         Ok(totals)
     }
 
-    /// What tells the sealed days of a book that still changes, as far as anything does; it is kept.
-    async fn kept_totals(&self, load: Load<'_>) -> Result<Arc<Totals>, QueryError> {
+    /// What tells the sealed days of a book, as far as anything does.
+    async fn told(&self, load: Load<'_>) -> Result<Totals, QueryError> {
         let Load {
-            park,
-            snapshot,
-            registry,
+            snapshot, registry, ..
         } = load;
-        let (key, of) = (
-            cache::Key::Totals(park.clone(), snapshot.year),
-            of_totals(load),
-        );
-        if let Some(cache::Entry::Totals(totals)) = self.cache.get(&key)
-            && totals.of == of
-        {
-            return Ok(totals);
-        }
         let rolled = self.rolled(load).await?;
         let mut sealed = Sealed::new(snapshot);
         sealed.take_months(&rolled.months, registry);
@@ -179,13 +178,7 @@ impl Books {
             true => Vec::new(),
             false => self.totals_of(snapshot, &untold).await?,
         };
-        let totals = Arc::new(Totals {
-            of,
-            ..rolled.but_for(&untold, rest)
-        });
-        let entry = cache::Entry::Totals(Arc::clone(&totals));
-        self.cache.put(key, entry, totals.bytes());
-        Ok(totals)
+        Ok(rolled.but_for(&untold, rest))
     }
 
     /// The rollups of a book, and the totals that are in none of them.
