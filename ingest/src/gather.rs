@@ -391,7 +391,7 @@ impl Gather {
         self.asks.clear();
         let readings = mem::take(&mut self.records);
         let (letters, letter_counts) = self.letters.take();
-        let acks = self.acks.take(readings.len() + letters.len());
+        let acks = self.acks.take();
         (self.count, self.readings) = (0, 0);
         (self.tickets, self.numbers) = (0, 0);
         Sealed {

@@ -21,6 +21,7 @@ mod held;
 mod identity;
 mod limits;
 pub mod listen;
+mod measured_log;
 mod metrics;
 #[cfg(test)]
 mod mosquitto;

@@ -2,14 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use futures::future::{self, BoxFuture, FutureExt, TryFutureExt};
-use greenpark_log::{AppendError, LogWriter, Record, Topic};
+use futures::future::{BoxFuture, FutureExt};
+use greenpark_log::{self as log, AppendError, LogWriter};
 
 use crate::{
-    acks::{Evidence, Released},
+    acks::Released,
     gather::{Gather, Sealed, Tally},
     held::{Held, Pool},
     limits::UNFINISHED_PART,
+    measured_log::MeasuredLog,
     metrics::Metrics,
     newest::Lateness,
     receipts::Receipts,
@@ -23,7 +24,7 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 /// What the front ends put their publishes into. Clones share it.
 #[derive(Clone)]
 pub struct Pipeline {
-    writer: Arc<dyn LogWriter>,
+    writer: LogWriter,
     clock: Clock,
     metrics: Metrics,
     routes: Arc<Routes>,
@@ -47,17 +48,16 @@ pub(crate) type Append = BoxFuture<'static, Result<Released, AppendError>>;
 impl Pipeline {
     /// A pipeline that reads payloads as `decode` says (checked before) and appends with `writer`.
     #[must_use]
-    pub fn new(
-        decode: &DecodeSettings,
-        writer: Arc<dyn LogWriter>,
-        clock: Clock,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(decode: &DecodeSettings, writer: LogWriter, clock: Clock, metrics: Metrics) -> Self {
         let routes = Arc::new(Routes::new(decode));
         let receipts = Receipts::new(clock());
         let held_bytes = MemorySettings::default().held_bytes();
+        let measured = MeasuredLog {
+            log: writer,
+            metrics: metrics.clone(),
+        };
         Self {
-            writer,
+            writer: LogWriter::new(Arc::new(measured)),
             clock,
             metrics,
             routes,
@@ -142,54 +142,29 @@ impl Pipeline {
         self.metrics.payload_bytes.inc_by(messages.bytes as u64);
         self.metrics.fields_ignored.inc_by(messages.ignored);
         self.metrics.fields_missing.inc_by(messages.missing);
-        let (writer, metrics) = (Arc::clone(&self.writer), self.metrics.clone());
+        let (writer, metrics) = (self.writer.clone(), self.metrics.clone());
         let receipts = (!numbered.is_empty()).then(|| self.receipts.clone());
+        let mut append = log::Append::owing(acks)
+            .readings(readings)
+            .dead_letters(letters);
+        if receipts.is_some() {
+            append = append.dead_letters_first();
+        }
         async move {
             let _held = held;
-            let readings = append_some(&writer, Topic::Readings, readings, &metrics);
-            let letters = append_some(&writer, Topic::DeadLetters, letters, &metrics);
-            let appended = match receipts {
-                None => future::try_join(readings, letters).await,
-                // Who reads a number in the log may believe that its dead letters are there, too.
-                Some(_) => {
-                    letters
-                        .and_then(|letters| readings.map_ok(|r| (r, letters)))
-                        .await
-                }
-            };
-            let (mut evidence, letters) = appended.inspect_err(|_| {
+            let appended = writer.append_all(append).await;
+            let receipt = appended.inspect_err(|_| {
                 metrics.append_failures.inc();
             })?;
-            evidence.join(letters);
             tallies.iter().for_each(count);
             metrics.count_letters(&letter_counts);
-            let released = acks.release(evidence);
-            if let Some((receipts, _)) = receipts.zip(released.as_ref()) {
+            if let Some(receipts) = receipts {
                 receipts.stored(&numbered);
             }
-            released.ok_or_else(|| AppendError::Write("the receipts cover too few records".into()))
+            Ok(Released::by(receipt))
         }
         .boxed()
     }
-}
-
-async fn append_some(
-    writer: &Arc<dyn LogWriter>,
-    topic: Topic,
-    records: Vec<Record>,
-    metrics: &Metrics,
-) -> Result<Evidence, AppendError> {
-    let mut evidence = Evidence::default();
-    if records.is_empty() {
-        return Ok(evidence);
-    }
-    let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
-    let began = std::time::Instant::now();
-    evidence.add(&writer.append(topic, records).await?);
-    metrics.append_seconds.end(began);
-    metrics.appends.inc();
-    metrics.record_bytes.inc_by(bytes as u64);
-    Ok(evidence)
 }
 
 fn count(tally: &Tally) {

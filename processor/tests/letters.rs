@@ -1,7 +1,7 @@
 //! Goal: every dead letter of the log comes to rest once, whoever is killed, and a log that is not the lake's is
 //! refused. Method: archivers over the log in memory and the embedded log, killed and started again.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use greenpark_archive::{
@@ -49,7 +49,7 @@ fn record(park: &str, enterprise: &str, number: u64) -> Record {
     }
 }
 
-async fn append(writer: &Arc<dyn LogWriter>, records: Vec<Record>) {
+async fn append(writer: &LogWriter, records: Vec<Record>) {
     let count = records.len();
     let receipt = writer.append(Topic::DeadLetters, records).await;
     assert_eq!(receipt.expect("appended").records(), count);

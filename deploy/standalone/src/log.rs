@@ -40,7 +40,7 @@ impl Log {
         })
     }
 
-    pub(crate) fn writer(&self) -> Arc<dyn LogWriter> {
+    pub(crate) fn writer(&self) -> LogWriter {
         match self {
             Self::Embedded(log) => log.writer(),
             Self::Kafka(log) => log.writer(),

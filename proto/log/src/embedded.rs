@@ -36,7 +36,8 @@ use self::{
     store::{LaneId, Store},
 };
 use crate::{
-    contract::{LogReader, LogWriter, Receipt},
+    append::{DurableLog, LogWriter},
+    contract::LogReader,
     error::{AppendError, CommitError, OpenError, ReadError},
     local::{LocalReader, Shelf},
     owners::Owners,
@@ -158,8 +159,8 @@ impl EmbeddedLog {
 
     /// The one that appends.
     #[must_use]
-    pub fn writer(&self) -> Arc<dyn LogWriter> {
-        Arc::new(self.clone())
+    pub fn writer(&self) -> LogWriter {
+        LogWriter::new(Arc::new(self.clone()))
     }
 
     /// A new reader of `group`, which takes every partition over from an older one.
@@ -266,7 +267,7 @@ impl Core {
         records: Vec<Record>,
         bytes: usize,
         held: Held,
-    ) -> oneshot::Receiver<Result<Receipt, AppendError>> {
+    ) -> oneshot::Receiver<Result<(), AppendError>> {
         let (done, settled) = oneshot::channel();
         self.queue.append(Append {
             topic,
@@ -292,18 +293,14 @@ impl Core {
     }
 }
 
-impl LogWriter for EmbeddedLog {
-    fn append(
-        &self,
-        topic: Topic,
-        records: Vec<Record>,
-    ) -> BoxFuture<'_, Result<Receipt, AppendError>> {
+impl DurableLog for EmbeddedLog {
+    fn append(&self, topic: Topic, records: Vec<Record>) -> BoxFuture<'_, Result<(), AppendError>> {
         let bytes = match window::weigh(&records) {
             Ok(bytes) => bytes,
             Err(error) => return futures::future::err(error).boxed(),
         };
         if records.is_empty() {
-            return futures::future::ok(Receipt::mint(0)).boxed();
+            return futures::future::ok(()).boxed();
         }
         if let Some(held) = self.core.window.try_enter(bytes) {
             let settled = self.core.submit(topic, records, bytes, held);

@@ -28,7 +28,8 @@ use rdkafka::ClientConfig;
 pub(crate) use self::away::passes;
 use self::{reader::KafkaReader, topics::Inquirer, writer::KafkaWriter};
 use crate::{
-    contract::{LogReader, LogWriter},
+    append::{DurableLog, LogWriter},
+    contract::LogReader,
     error::OpenError,
     record::Topic,
 };
@@ -147,9 +148,8 @@ impl KafkaLog {
 
     /// The one that appends.
     #[must_use]
-    pub fn writer(&self) -> Arc<dyn LogWriter> {
-        let writer: Arc<KafkaWriter> = Arc::clone(&self.writer);
-        writer
+    pub fn writer(&self) -> LogWriter {
+        LogWriter::new(Arc::clone(&self.writer) as Arc<dyn DurableLog>)
     }
 
     /// Asks the cluster whether it answers.

@@ -1,6 +1,6 @@
 //! How telemetry *queues*.
 //!
-//! A [`LogWriter`] appends records and returns a [`Receipt`], which only this crate can mint: to hold a
+//! A [`LogWriter`] appends records and returns a [`Receipt`], which only it can make: to hold a
 //! receipt is to know that the records survive a crash of everything, and that they stay until every
 //! group has committed them. Kafka does not wait for groups, so there they stay as long as the topic's
 //! retention says: for good unless the operator sets less, and [`kafka`] refuses less than 30 days. A [`LogReader`] hands records out
@@ -10,6 +10,7 @@
 //! Three logs stand behind the one pair of traits: [`kafka`], [`embedded`] (one machine, redb, fsync)
 //! and [`memory`] (tests and simulation).
 
+pub mod append;
 pub mod contract;
 pub mod embedded;
 pub mod error;
@@ -23,7 +24,8 @@ mod owners;
 mod window;
 
 pub use crate::{
-    contract::{Assigned, Delivered, LogReader, LogWriter, Receipt},
+    append::{Append, DurableLog, LogWriter, Receipt},
+    contract::{Assigned, Delivered, LogReader},
     error::{AppendError, CommitError, OpenError, ReadError},
     record::{ContentType, Entry, Headers, Position, Record, Topic},
 };

@@ -17,7 +17,8 @@ use tokio::sync::watch;
 
 use self::letters::Letters;
 use crate::{
-    contract::{LogReader, LogWriter, Receipt},
+    append::{DurableLog, LogWriter},
+    contract::LogReader,
     error::{AppendError, CommitError, ReadError},
     local::{LocalReader, PastEnd, Shelf},
     owners::Owners,
@@ -159,8 +160,8 @@ impl MemoryLog {
 
     /// The one that appends.
     #[must_use]
-    pub fn writer(&self) -> Arc<dyn LogWriter> {
-        Arc::new(self.clone())
+    pub fn writer(&self) -> LogWriter {
+        LogWriter::new(Arc::new(self.clone()))
     }
 
     /// A new reader of `group`, which takes every partition over.
@@ -235,12 +236,8 @@ fn system_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-impl LogWriter for MemoryLog {
-    fn append(
-        &self,
-        topic: Topic,
-        records: Vec<Record>,
-    ) -> BoxFuture<'_, Result<Receipt, AppendError>> {
+impl DurableLog for MemoryLog {
+    fn append(&self, topic: Topic, records: Vec<Record>) -> BoxFuture<'_, Result<(), AppendError>> {
         let bytes = match window::weigh(&records) {
             Ok(bytes) => bytes,
             Err(error) => return futures::future::err(error).boxed(),
@@ -273,7 +270,7 @@ impl MemoryShelf {
         topic: Topic,
         records: Vec<Record>,
         _held: Held,
-    ) -> Result<Receipt, AppendError> {
+    ) -> Result<(), AppendError> {
         let mut paused = self.paused.subscribe();
         paused
             .wait_for(|paused| !paused)
@@ -282,7 +279,7 @@ impl MemoryShelf {
         self.put(topic, records)
     }
 
-    fn put(&self, topic: Topic, records: Vec<Record>) -> Result<Receipt, AppendError> {
+    fn put(&self, topic: Topic, records: Vec<Record>) -> Result<(), AppendError> {
         let mut state = self.lock();
         if state.failures > 0 {
             state.failures -= 1;
@@ -303,7 +300,6 @@ impl MemoryShelf {
             return Err(AppendError::Write(Box::new(Full)));
         }
         let appended_ms = (self.clock)();
-        let count = records.len();
         for record in records {
             let (partition, lane) = match topic {
                 Topic::Readings => {
@@ -327,7 +323,7 @@ impl MemoryShelf {
         // Under the lock, so that tails never go back.
         self.tails.send_replace(tails);
         self.letter_tails.send_replace(vec![state.dead.tail()]);
-        Ok(Receipt::mint(count))
+        Ok(())
     }
 
     /// The offset below which every group has committed.

@@ -73,7 +73,7 @@ impl Place {
     }
 
     /// Starts the listener over the embedded log.
-    pub(crate) async fn listen(&self, writer: Arc<dyn LogWriter>) -> (SocketAddr, Task) {
+    pub(crate) async fn listen(&self, writer: LogWriter) -> (SocketAddr, Task) {
         let metrics = Metrics::new(&mut Registry::default());
         let clock = Arc::new(|| NOW_MS);
         let pipeline = Pipeline::new(&DecodeSettings::default(), writer, clock, metrics);

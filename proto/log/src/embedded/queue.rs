@@ -11,7 +11,6 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    contract::Receipt,
     error::{AppendError, CommitError},
     record::{Record, Topic},
     window::Held,
@@ -29,7 +28,7 @@ pub(super) struct Append {
     pub(super) topic: Topic,
     pub(super) records: Vec<Record>,
     pub(super) bytes: usize,
-    pub(super) done: oneshot::Sender<Result<Receipt, AppendError>>,
+    pub(super) done: oneshot::Sender<Result<(), AppendError>>,
     /// What the caller holds of the window until the append is settled.
     pub(super) _held: Held,
 }

@@ -24,7 +24,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{KafkaSettings, trouble::Troubles, wire};
 use crate::{
-    contract::{LogWriter, Receipt},
+    append::DurableLog,
     error::{AppendError, OpenError},
     partition,
     record::{Record, Topic},
@@ -34,14 +34,13 @@ use crate::{
 /// One call of append, until its last record is settled.
 pub(super) struct Call {
     left: AtomicUsize,
-    records: usize,
     settled: Mutex<Settled>,
     _held: Held,
 }
 
 #[derive(Default)]
 struct Settled {
-    done: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
+    done: Option<oneshot::Sender<Result<(), AppendError>>>,
     error: Option<KafkaError>,
 }
 
@@ -60,7 +59,7 @@ impl Call {
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         let result = match settled.error.take() {
             Some(error) => Err(AppendError::Write(Box::new(error))),
-            None => Ok(Receipt::mint(self.records)),
+            None => Ok(()),
         };
         if let Some(done) = settled.done.take() {
             // A caller that has gone needs no answer.
@@ -229,7 +228,6 @@ impl KafkaWriter {
         let (done, settled) = oneshot::channel();
         let call = Arc::new(Call {
             left: AtomicUsize::new(records.len()),
-            records: records.len(),
             settled: Mutex::new(Settled {
                 done: Some(done),
                 error: None,
@@ -251,7 +249,7 @@ impl KafkaWriter {
         Ok(Started { settled, rest })
     }
 
-    async fn finish(&self, started: Started) -> Result<Receipt, AppendError> {
+    async fn finish(&self, started: Started) -> Result<(), AppendError> {
         if let Some(mut rest) = started.rest {
             while !rest.records.is_empty() {
                 let delivered = rest.producer.context().delivered.notified();
@@ -272,7 +270,7 @@ impl KafkaWriter {
 
 /// An append that has begun.
 struct Started {
-    settled: oneshot::Receiver<Result<Receipt, AppendError>>,
+    settled: oneshot::Receiver<Result<(), AppendError>>,
     rest: Option<Rest>,
 }
 
@@ -317,18 +315,14 @@ fn create(settings: &KafkaSettings) -> Result<Producing, KafkaError> {
     config(settings).create_with_context(Reports::default())
 }
 
-impl LogWriter for KafkaWriter {
-    fn append(
-        &self,
-        topic: Topic,
-        records: Vec<Record>,
-    ) -> BoxFuture<'_, Result<Receipt, AppendError>> {
+impl DurableLog for KafkaWriter {
+    fn append(&self, topic: Topic, records: Vec<Record>) -> BoxFuture<'_, Result<(), AppendError>> {
         let bytes = match window::weigh(&records) {
             Ok(bytes) => bytes,
             Err(error) => return futures::future::err(error).boxed(),
         };
         if records.is_empty() {
-            return futures::future::ok(Receipt::mint(0)).boxed();
+            return futures::future::ok(()).boxed();
         }
         if let Some(held) = self.window.try_enter(bytes) {
             let started = self.start(topic, records, held);

@@ -1,6 +1,6 @@
 //! The logs under test, all with three partitions and small windows.
 
-use std::{env, io::Write, path::Path, sync::Arc, time::Duration};
+use std::{env, io::Write, path::Path, time::Duration};
 
 use greenpark_log::{
     LogReader, LogWriter, Topic,
@@ -75,7 +75,7 @@ impl Subject {
         }
     }
 
-    pub(crate) fn writer(&self) -> Arc<dyn LogWriter> {
+    pub(crate) fn writer(&self) -> LogWriter {
         match &self.log {
             Log::Memory(log) => log.writer(),
             Log::Embedded(log, _) => log.writer(),
