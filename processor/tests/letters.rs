@@ -8,11 +8,8 @@ use greenpark_archive::{
     lake::Lake,
     letters::{Letter, Payloads},
 };
-use greenpark_log::{
-    ContentType, Headers, LogReader, LogWriter, Record, Topic,
-    embedded::{EmbeddedLog, Settings},
-    memory::MemoryLog,
-};
+use greenpark_log::{ContentType, Headers, LogReader, LogWriter, Record, Topic, memory::MemoryLog};
+use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::{
     day::Instant,
     id::{EnterpriseId, GatewayId, ParkId},
@@ -112,7 +109,7 @@ async fn lake(folder: &tempfile::TempDir) -> Lake {
 async fn open(folder: &tempfile::TempDir) -> EmbeddedLog {
     let mut log = None;
     until("the log opens", async || {
-        log = EmbeddedLog::open(&folder.path().join("log"), Settings::default()).ok();
+        log = EmbeddedLog::open(&folder.path().join("log"), LogFileSettings::default()).ok();
         log.is_some()
     })
     .await;

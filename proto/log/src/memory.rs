@@ -20,11 +20,11 @@ use crate::{
     append::{DurableLog, LogWriter},
     contract::LogReader,
     error::{AppendError, CommitError, ReadError},
-    local::{LocalReader, PastEnd, Shelf},
-    owners::Owners,
+    inflight::{self, Held, Window},
+    local_reader::{LocalReader, PartitionStore, PastEnd},
+    ownership::Owners,
     partition,
     record::{Entry, Position, Record, Topic},
-    window::{self, Held, Window},
 };
 
 /// Most bytes of payload that the log keeps: what a test machine can spare.
@@ -39,7 +39,7 @@ type Clock = Box<dyn Fn() -> i64 + Send + Sync>;
 /// A log in memory. Clones are the same log.
 #[derive(Debug, Clone)]
 pub struct MemoryLog {
-    shelf: Arc<MemoryShelf>,
+    shelf: Arc<MemoryPartitionStore>,
 }
 
 /// Records of one partition.
@@ -96,7 +96,7 @@ struct State {
     failures: u32,
 }
 
-struct MemoryShelf {
+struct MemoryPartitionStore {
     partitions: u32,
     state: Mutex<State>,
     tails: watch::Sender<Vec<u64>>,
@@ -108,9 +108,9 @@ struct MemoryShelf {
     clock: Clock,
 }
 
-impl fmt::Debug for MemoryShelf {
+impl fmt::Debug for MemoryPartitionStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryShelf")
+        f.debug_struct("MemoryPartitionStore")
             .field("partitions", &self.partitions)
             .finish_non_exhaustive()
     }
@@ -139,7 +139,7 @@ impl MemoryLog {
         let partitions = partitions.max(1);
         let readings: Vec<Lane> = (0..partitions).map(|_| Lane::default()).collect();
         let tails = watch::Sender::new(vec![0; readings.len()]);
-        let shelf = MemoryShelf {
+        let shelf = MemoryPartitionStore {
             partitions,
             state: Mutex::new(State {
                 readings,
@@ -147,9 +147,9 @@ impl MemoryLog {
             }),
             tails,
             letter_tails: watch::Sender::new(vec![0]),
-            letter_owners: Arc::new(Owners::new()),
+            letter_owners: Arc::new(Owners::default()),
             paused: watch::Sender::new(false),
-            owners: Owners::new(),
+            owners: Owners::default(),
             window: Window::new(INFLIGHT_BYTES),
             clock: Box::new(clock),
         };
@@ -238,7 +238,7 @@ fn system_ms() -> i64 {
 
 impl DurableLog for MemoryLog {
     fn append(&self, topic: Topic, records: Vec<Record>) -> BoxFuture<'_, Result<(), AppendError>> {
-        let bytes = match window::weigh(&records) {
+        let bytes = match inflight::weigh(&records) {
             Ok(bytes) => bytes,
             Err(error) => return futures::future::err(error).boxed(),
         };
@@ -260,7 +260,7 @@ impl DurableLog for MemoryLog {
     }
 }
 
-impl MemoryShelf {
+impl MemoryPartitionStore {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -344,7 +344,7 @@ impl MemoryShelf {
     }
 }
 
-impl Shelf for MemoryShelf {
+impl PartitionStore for MemoryPartitionStore {
     fn owners(&self) -> &Owners {
         &self.owners
     }

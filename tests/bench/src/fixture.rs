@@ -11,7 +11,8 @@ use greenpark_archive::{
     snapshot::Snapshot,
 };
 use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
-use greenpark_log::{LogWriter, embedded::EmbeddedLog};
+use greenpark_log::LogWriter;
+use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::{
     day::{CivilDay, Instant},
     id::ParkId,
@@ -60,7 +61,7 @@ pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
 impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let settings = greenpark_log::embedded::Settings::default();
+        let settings = LogFileSettings::default();
         let log = EmbeddedLog::open(&folder.path().join("log"), settings).expect("a log");
         Self { folder, log }
     }
