@@ -35,6 +35,7 @@ pub mod invariants;
 pub mod letter;
 pub mod like_days;
 pub mod limits;
+pub mod log_position;
 pub mod messages;
 pub mod money;
 pub mod numbers;
@@ -53,3 +54,5 @@ mod usual;
 pub mod waste;
 pub mod waste_code;
 pub mod water;
+
+pub use log_position::{Offset, OffsetRange, Partition};
