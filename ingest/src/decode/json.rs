@@ -8,7 +8,7 @@ use greenpark_model::{
     letter::LetterCode,
     reading::{Flag, Kind, Reading},
     ticket::Ticket,
-    unit::Ratio,
+    unit::UnitRatio,
 };
 
 use super::{
@@ -129,7 +129,7 @@ fn not_whole(digits: &str) -> String {
 }
 
 /// The exact amount of a number or a string.
-pub(super) fn amount(value: &Token<'_>, ratio: Ratio) -> Result<Amount, Fault> {
+pub(super) fn amount(value: &Token<'_>, ratio: UnitRatio) -> Result<Amount, Fault> {
     let digits = match value {
         Token::Number(digits) => digits,
         Token::Text(text) => text.as_ref(),
