@@ -1,9 +1,9 @@
-"""Cases in which the service and METHOD, read by its letter, do not agree. They are asked with `--disputed` alone.
+"""Cases in which the service contradicts the literal text of METHOD. They run only with `--disputed`.
 
-A case leaves this file when METHOD says another thing or the service does."""
+A case is removed when METHOD or the service changes."""
 
 from kinds import LOADS, ash, load
-from lives import BASE_YEAR, Case, amounts, first_days, meter, one
+from scenarios import BASE_YEAR, Case, amounts, first_days, meter, one
 from meters import Meter, year_days
 from soundness import FIRST, LAST, WASTE
 
