@@ -21,11 +21,11 @@ def saving(target: Decimal, base_energy: Decimal, base_value: Decimal, value: De
     return target * base_energy * value / base_value
 
 
-def assessed(gross: Decimal, certificates: list, raw_material: Decimal, asked: Decimal) -> Decimal:
+def assessed(gross: Decimal, certificates: list, raw_material: Decimal, required: Decimal) -> Decimal:
     """E_gross less raw material and recognized non-fossil electricity; a certificate is (kind, region, tce)."""
     others = sum((tce for kind, region, tce in certificates if kind == "certificate" and region != HOME), Decimal(0))
     rest = sum((tce for kind, region, tce in certificates if kind != "certificate" or region == HOME), Decimal(0))
-    return gross - raw_material - rest - min(others, asked / 2)
+    return gross - raw_material - rest - min(others, required / 2)
 
 
 def compare(check, answer, gross: Decimal, value: Decimal, base: tuple, certificates: list, raw_material: Decimal) -> None:
@@ -50,14 +50,14 @@ def compare(check, answer, gross: Decimal, value: Decimal, base: tuple, certific
 def vectors() -> None:
     base, year = Decimal(1000), Decimal(1100)
     fall = lambda left: rounded((1 - left / year) * 100, 4)
-    asked = saving(TARGET, base, base, year)
+    required = saving(TARGET, base, base, year)
     assert fall(base) == "9.0909"
-    assert fall(assessed(base, [("self_use", HOME, Decimal(60))], Decimal(40), asked)) == "18.1818"
-    assert asked == 176
+    assert fall(assessed(base, [("self_use", HOME, Decimal(60))], Decimal(40), required)) == "18.1818"
+    assert required == 176
     other = [("certificate", "sichuan", Decimal(200))]
-    left = assessed(base, other, Decimal(40), asked)
+    left = assessed(base, other, Decimal(40), required)
     assert rounded(left / year, 6) == "0.792727" and fall(left) == "20.7273"
-    assert assessed(base, [], Decimal(0), asked) is not None and assessed(base, [], Decimal(0), asked) == base
+    assert assessed(base, [], Decimal(0), required) is not None and assessed(base, [], Decimal(0), required) == base
 
 
 if __name__ == "__main__":

@@ -101,19 +101,19 @@ def progress(check: Check, ask: ReflectionClient, name: str, by_year, members) -
     answer = ask.call("GetProgress", name=name, plan="chongqing-parks-14fyp")
     first, last = YEARS[0], YEARS[-1]
     for target in answer.targets:
-        asked = TARGETS.get(target.target.indicator)
-        if asked is None:
+        required = TARGETS.get(target.target.indicator)
+        if required is None:
             continue
         values = by_year[target.target.indicator]
         for point in target.years:
             fall = 1 - values[point.year] / values[first]
-            scheduled = 1 - (((1 - asked).ln() * (point.year - first)) / (last - first)).exp()
+            scheduled = 1 - (((1 - required).ln() * (point.year - first)) / (last - first)).exp()
             what = f"{name} {target.target.indicator} {point.year}"
             check.same(f"{what} change", point.change_percent, m.rounded(-fall * 100, 4).replace("-0.0000", "0.0000"))
             due = m.rounded(-scheduled * 100, 4).replace("-0.0000", "0.0000")
             check.same(f"{what} schedule", point.scheduled_percent, due)
         fall = 1 - values[last] / values[first]
-        reached = (1 - fall).ln() / (1 - asked).ln()
+        reached = (1 - fall).ln() / (1 - required).ln()
         check.same(f"{name} {target.target.indicator} progress", target.progress_percent, m.rounded(reached * 100, 4))
         terms = [target.split.structure, target.split.efficiency, target.split.entered, target.split.left,
                  target.split.unsplit, target.split.rounding]

@@ -16,7 +16,7 @@ def disputed() -> list[Case]:
         Case("an hourly meter beside a dead daily one", one("hourly-dead",
              meter([hourly(year_days(FIRST)), hourly(year_days(LAST))], interval_s=3600),
              Meter("e-daily", [BASE_YEAR, first_days(20)]))),
-        # METHOD (k): 1 to 48 letters, digits, `-_.`; no digit is asked for.
+        # METHOD (k): 1 to 48 letters, digits, `-_.`; a digit is not required.
         Case("a ticket without a digit", ash("ticket-letters", [load(*LOADS[0], "A"), load(*LOADS[1], "B"),
              load(*LOADS[2], "C"), load(*LOADS[3], "D")]), indicator=WASTE),
     ]

@@ -141,11 +141,11 @@ def concerns(indicator: str, meter: Meter) -> bool:
 def figure(indicator: str, members: list[Enterprise], year: int, named: bool, month: int | None = None) -> Figure:
     """The figure of a year or a month. A member of a park counts on the days on which it is above designated size; an
     enterprise that is queried by name counts on every day."""
-    asked = [d for d in year_days(year) if month in (None, d.month)]
+    whole_period = [d for d in year_days(year) if month in (None, d.month)]
     result = Figure(indicator, year, ZERO, None, [])
     lacks: dict[str, set] = {"undeclared": set(), "prorated": set(), "silent": set()}
     for enterprise in members:
-        period = asked if named else enterprise.member_days(asked)
+        period = whole_period if named else enterprise.member_days(whole_period)
         if not period:
             continue
         add_enterprise(result, enterprise, period)
@@ -171,8 +171,8 @@ def figure(indicator: str, members: list[Enterprise], year: int, named: bool, mo
 
 def add_enterprise(result: Figure, enterprise: Enterprise, period: list[date]) -> None:
     """Adds the parts of an enterprise's meters; meters on the other side of a balance are listed but do not count."""
-    chosen, said = counts(enterprise, result.year)
-    result.reasons += said if result.indicator == ENERGY else []
+    chosen, side_reasons = counts(enterprise, result.year)
+    result.reasons += side_reasons if result.indicator == ENERGY else []
     for meter in enterprise.meters:
         if not meter.counted or not concerns(result.indicator, meter):
             continue
@@ -210,10 +210,10 @@ def coverage(result: Figure) -> list[Reason]:
     registered = [p for p in result.parts if p.meter.registered and p.meter.kind != "event"]
     of = {p.meter.name: (p.received, p.expected) for p in registered if p.expected}
     of = of or {p.meter.name: (p.known, p.due) for p in registered if p.due}
-    asked = sum(due for _, due in of.values())
-    if not asked:
+    total_due = sum(due for _, due in of.values())
+    if not total_due:
         return []
-    share = Decimal(sum(got for got, _ in of.values())) / asked
+    share = Decimal(sum(got for got, _ in of.values())) / total_due
     short = frozenset(name for name, (got, due) in of.items() if due and Decimal(got) / due < COMPLETENESS)
     return [result.against("coverage", names=short, share=rounded(share, 6))] if share < COMPLETENESS else []
 

@@ -71,8 +71,8 @@ def compare_reasons(diff: Differences, where: str, answer, expected: list, kind_
 
 def compare_figure(diff: Differences, where: str, answer, due: s.Figure, status: str) -> None:
     diff.same(f"{where} value", answer.value, "" if due.value is None else rounded(due.value, 6))
-    as_told = rounded(due.numerator, 6) if due.indicator == s.ENERGY else plain(due.numerator)
-    diff.same(f"{where} numerator", answer.numerator.value, as_told)
+    numerator = rounded(due.numerator, 6) if due.indicator == s.ENERGY else plain(due.numerator)
+    diff.same(f"{where} numerator", answer.numerator.value, numerator)
     if due.denominator is not None:
         diff.same(f"{where} denominator", answer.denominator.value, plain(due.denominator))
     for part in answer.components:
@@ -118,19 +118,19 @@ class Run:
         years = [self.figure(case, members, year) for year in case.years]
         for now, then in zip(years, late.then if late else []):
             now.reasons += s.late_change(then, now, late.names)
-        asked = s.judge_target(case.indicator, years)
-        diff.same("the oracle beside the table", sorted({(r.kind, r.year) for r in asked.reasons}), sorted(expects))
+        expected = s.judge_target(case.indicator, years)
+        diff.same("the oracle beside the table", sorted({(r.kind, r.year) for r in expected.reasons}), sorted(expects))
         for due in years:
             self.compare(diff, case, due, {"year": due.year}, str(due.year))
         if case.by_month:
             self.months(diff, case, members)
             self.running(diff, case)
-        self.progress(diff, case, asked)
+        self.progress(diff, case, expected)
         self.beside(diff, case, members)
         if late:
             self.as_before(diff, case, late)
-        self.print_case(title, asked, diff)
-        return asked
+        self.print_case(title, expected, diff)
+        return expected
 
     def compare(self, diff: Differences, case: scenarios.Case, due: s.Figure, period: dict, where: str) -> None:
         answer = self.ask(case, period)
@@ -157,24 +157,24 @@ class Run:
         diff.same("open days of this year", len(open_days) == 1 and open_days[0] - left in (0, 1), True)
         diff.same("status of this year", self.service.name_of("PeriodStatus", "PERIOD_STATUS_", answer.status), "operational")
 
-    def progress(self, diff: Differences, case: scenarios.Case, asked: s.Progress) -> None:
+    def progress(self, diff: Differences, case: scenarios.Case, expected: s.Progress) -> None:
         verdict = lambda of: self.service.name_of("Verdict", "VERDICT_", of.verdict)
         of_plan = dict(name=case.subject, plan=PLAN, year=case.judged)
         answer = self.service.indicators.call("GetProgress", **of_plan)
         target = next(t for t in answer.targets if t.target.indicator == case.indicator)
-        diff.same("verdict", verdict(target), asked.verdict)
-        compare_reasons(diff, "progress", target.unsound, asked.reasons, self.kind_of)
+        diff.same("verdict", verdict(target), expected.verdict)
+        compare_reasons(diff, "progress", target.unsound, expected.reasons, self.kind_of)
         card = self.service.indicators.call("GetScorecard", **of_plan)
         line = next(line for line in card.lines if line.id == case.indicator)
-        diff.same("verdict of the scorecard", verdict(line), asked.verdict)
+        diff.same("verdict of the scorecard", verdict(line), expected.verdict)
         if case.indicator == s.WASTE:
             return
-        is_sound = asked.verdict != "unknown"
+        is_sound = expected.verdict != "unknown"
         compared = {"progress": target, "like for like": target.like_for_like, "fixed panel": target.fixed_panel}
         for what, of in compared.items():
-            diff.same(f"{what} change", of.change_percent, asked.change)
-            diff.same(f"{what} progress", of.progress_percent, asked.progress)
-        diff.same("progress of the scorecard", line.progress_percent, asked.progress)
+            diff.same(f"{what} change", of.change_percent, expected.change)
+            diff.same(f"{what} progress", of.progress_percent, expected.progress)
+        diff.same("progress of the scorecard", line.progress_percent, expected.progress)
         is_split = is_sound and not case.split_withheld
         diff.same("a split", target.HasField("split"), is_split)
         diff.same("reasons against a split", bool(target.split_unsound), not is_split)
@@ -205,9 +205,9 @@ class Run:
                 diff.same("net", of.amount.value, plain(part.amount))
                 diff.same("export", of.export.value, plain(part.exported))
 
-    def print_case(self, title: str, asked: s.Progress, diff: Differences) -> None:
-        why = ", ".join(f"{r.kind} {r.year} {r.share or r.value}".strip() for r in asked.reasons)
-        self.line(f"{title}: {asked.verdict} {why or asked.change}".rstrip(), diff)
+    def print_case(self, title: str, expected: s.Progress, diff: Differences) -> None:
+        why = ", ".join(f"{r.kind} {r.year} {r.share or r.value}".strip() for r in expected.reasons)
+        self.line(f"{title}: {expected.verdict} {why or expected.change}".rstrip(), diff)
 
     def line(self, title: str, diff: Differences) -> None:
         self.cases += 1
@@ -236,8 +236,8 @@ def run(made: Run, cases: list) -> None:
     service.declare(cases)
     state = {}
     for case in cases:
-        asked = made.check(case, case.title, case.enterprises, case.expects)
-        state[case.title] = (case.enterprises, case.enterprises, asked)
+        expected = made.check(case, case.title, case.enterprises, case.expects)
+        state[case.title] = (case.enterprises, case.enterprises, expected)
     for nth in range(max((len(case.steps) for case in cases), default=0)):
         due, until = [case for case in cases if len(case.steps) > nth], int(time.time()) + 1
         # A whole second separates everything recorded before from everything that follows.
@@ -250,8 +250,8 @@ def run(made: Run, cases: list) -> None:
             then = now if step.confirms else then
             names = frozenset([m for m, _ in step.sends] or [c.meter for c in step.corrections + step.withdraws])
             late = Late([made.figure(case, then, year) for year in case.years], names, before, until)
-            asked = made.check(case, f"{case.title}, then {step.title}", now, step.expects, late)
-            state[case.title] = (then, now, asked)
+            expected = made.check(case, f"{case.title}, then {step.title}", now, step.expects, late)
+            state[case.title] = (then, now, expected)
 
 
 def main() -> int:
