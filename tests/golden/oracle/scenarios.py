@@ -1,6 +1,6 @@
-"""Small enterprises, each with one fault of METHOD (i) or with none, and what METHOD says of each.
+"""Cases: small enterprises, each with one fault of METHOD (i) or none, and the verdict of METHOD on each.
 
-What is expected here is written by hand, as METHOD's table reads; the numbers are the oracle's.
+The expected reasons are written by hand from METHOD's table; the oracle computes the numbers.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ ALONE = "unclean"
 
 @dataclass
 class Step:
-    """What happens after the figure was final."""
+    """A change after the figure was final."""
 
     title: str
     expects: frozenset
@@ -26,7 +26,7 @@ class Step:
     corrections: list[Correction] = field(default_factory=list)
     withdraws: list[Correction] = field(default_factory=list)
     confirms: bool = False
-    live: bool = True  # the gateway's clock was right before: what it sends is late
+    live: bool = True  # the gateway's clock was right before, so its readings count as late
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Case:
 
     @property
     def years(self) -> list[int]:
-        """The years that a verdict stands on: a floor is held in every one of the plan."""
+        """The years behind a verdict: a floor must be kept in every year of the plan."""
         return list(range(FIRST + 1, self.judged + 1)) if self.indicator == WASTE else [FIRST, self.judged]
 
 
@@ -62,24 +62,24 @@ def against(kind: str, *years: int) -> frozenset:
 
 
 def amounts(value, over: list[date], kind: str = "interval", hours: tuple = (0,)) -> list[Reading]:
-    """The same amount at the same hours of every day."""
+    """Readings of the same amount at the same hours of every day."""
     value = Decimal(str(value))
     return [Reading(midnight(d) + h * HOUR_MS, value, kind) for d in over for h in hours]
 
 
 def registers(a_day, over: list[date], start=1000) -> list[Reading]:
-    """A counter that is read at every midnight, the one after the last day included."""
+    """A register that is read at every midnight, including the one after the last day."""
     a_day, of = Decimal(str(a_day)), [*over, over[-1] + timedelta(1)]
     return [Reading(midnight(d), start + a_day * n, "register") for n, d in enumerate(of)]
 
 
 def yearly(a_day, years=YEARS, **more) -> list[list[Reading]]:
-    """A message a year of daily amounts."""
+    """One message of daily amounts for each year."""
     return [amounts(a_day, year_days(year), **more) for year in years]
 
 
 def counters(a_day, years=YEARS) -> list[list[Reading]]:
-    """A register through two years that are read, with nothing consumed in the years between."""
+    """A register that is read in these years, without consumption in the years between."""
     messages, start = [], Decimal(1000)
     for year in years:
         messages.append(registers(a_day, year_days(year), start))
@@ -88,7 +88,7 @@ def counters(a_day, years=YEARS) -> list[list[Reading]]:
 
 
 def changed(messages: list[list[Reading]], at: date, value) -> list[list[Reading]]:
-    """The same, but for the amount of one day."""
+    """The same messages with another amount on one day."""
     new = Decimal(str(value))
     replace = lambda r: Reading(r.at, new, r.kind) if r.at == midnight(at) else r
     return [[replace(r) for r in message] for message in messages]
@@ -168,7 +168,7 @@ def estimated() -> list[Case]:
     much, january = against("estimated_share"), (JANUARY[0], JANUARY[-1])
     by_hand = lambda amount: [Correction("e-main", *january, Decimal(str(amount)))]
     year, march = year_days(LAST), days(date(2025, 3, 1), date(2025, 3, 31))
-    # 334 days of 90 are 30,060: 3,340 beside them are a tenth of the whole.
+    # 334 days of 90 are 30,060; 3,340 by hand are then a tenth of the whole.
     ninety = lambda: meter([amounts(90, year_days(FIRST)), amounts(90, year)])
     dead = lambda gap: meter([BASE_YEAR, *without([amounts(100, year)], gap)])
     of_march = lambda amount: [Correction("e-main", march[0], march[-1], Decimal(amount))]
@@ -254,7 +254,7 @@ def registry() -> list[Case]:
         Case("unregistered, exactly 0.05", one("stranger-5", meter(yearly(95)), foreign(5))),
         Case("unregistered, a hair more", one("stranger-over", meter(yearly(95)), foreign("5.0001")), much),
         Case("unregistered alone", one("stranger-alone", foreign(100)), much),
-        # 0.001 t of diesel beside 100 kWh is 1.4571 kgce beside 12.29.
+        # 0.001 t of diesel and 100 kWh are 1.4571 kgce and 12.29 kgce.
         Case("unregistered diesel, by standard coal", one("stranger-diesel", meter(), diesel), much),
     ]
 
@@ -302,7 +302,7 @@ def declarations() -> list[Case]:
     return [
         Case("one member without value added", lacks, against("undeclared"), park="unclean-lacks"),
         Case("one member without a reading", silent, against("silent", *YEARS), park="unclean-silent"),
-        # 184 of 365 days of 146 are 73.6: METHOD does not say how a part is rounded.
+        # 184 of 365 days of 146 are 73.6: METHOD does not define how a part is rounded.
         Case("above size since July, a yearly figure", one("half", above=half, declares=value_added(100, 146)),
              against("prorated"), park="unclean-half"),
         Case("above size since July, monthly figures", one("half", above=half, declares=[base, *monthly(2025, 11)]),
@@ -316,7 +316,7 @@ def declarations() -> list[Case]:
 
 
 def running() -> list[Case]:
-    """Plans that run: whether a year is on schedule, and a forecast where the figure is sound."""
+    """Running plans: whether a year is on schedule, and a forecast if the figure is sound."""
     every = range(FIRST, 2025)
     short = [*yearly(100, range(FIRST, 2024)), first_days(20, year=2024)]
     declares = lambda judged: [(str(year), Decimal(100 + (judged - 100) * (year - FIRST) / 4)) for year in every]
