@@ -10,7 +10,7 @@
 //! whoever opens the book next removes them, after a commit to the readings that shuts out a writer
 //! which may still be between the two. So nothing has to be made again by hand.
 //!
-//! Rollups are made of totals right afterwards; see [`rollups`](crate::rollups).
+//! Rollups are made of totals right afterwards; see [`rollups`](crate::tables::rollups).
 //!
 //! # One writer
 //! Every commit is the version after the one we know. If that is taken, another writer has the book:
@@ -27,21 +27,29 @@ use object_store::path::Path;
 use sha2::{Digest as _, Sha256};
 use tracing::info;
 
+pub use self::change::{Change, NewFile, WrittenFile};
+use self::change::{new_data, old_data, old_totals};
 pub(crate) use self::tables::Tables;
-pub use crate::change::{Change, Consumed, NewFile, WrittenFile};
+pub use crate::tables::consumed::Consumed;
 use crate::{
-    change::{consumed_of, mark_of, marks_of, new_data, old_data, old_totals, partition_mark},
-    decode::{Outline, decode_between, decode_outline, decode_readings},
-    delta::{Commit, NewData, OldData, Table},
+    delta::{
+        Commit, NewData, OldData, Table,
+        expired::Expired,
+        state::{TableFile, TableState},
+    },
     error::{DecodeError, EncodeError, OpenError, PublishError, ReadError},
-    expired::Expired,
-    file::{FileKind, ReadingsFile, day_folder, stand_in_of},
-    rollups::RollupsFile,
+    readings::{
+        decode::{Outline, decode_between, decode_outline, decode_readings},
+        file::{FileKind, ReadingsFile, day_folder, stand_in_of},
+    },
     rows::Rows,
     store::Storage,
-    table::{TableFile, TableState},
-    totals::{self, TotalsFile, TotalsRow},
-    written::{commits_at, commits_mark},
+    tables::{
+        consumed::{consumed_of, mark_of, marks_of, partition_mark},
+        rollups::RollupsFile,
+        totals::{self, TotalsFile, TotalsRow},
+        written::{commits_at, commits_mark},
+    },
 };
 
 /// The mark that numbers seals, in all tables: of rollups, the last one whose totals are in them.
@@ -480,7 +488,10 @@ impl Book {
     }
 }
 
+mod change;
+pub(crate) mod rolled_at;
 mod rollups;
+pub mod sealed_sum;
 mod tables;
 mod upkeep;
 

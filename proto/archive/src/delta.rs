@@ -5,10 +5,14 @@
 //! merge two writers, is what we must not use, for a book has one.
 
 mod checkpoint;
+pub(crate) mod commit_info;
+pub(crate) mod expired;
 mod folder;
+mod history;
 mod pack;
 mod packed;
 mod schema;
+pub(crate) mod state;
 mod torn;
 
 use std::{
@@ -37,15 +41,16 @@ use tracing::info;
 use url::Url;
 
 pub(crate) use folder::with_gaps;
-pub use pack::LogBounds;
 
 use folder::Folder;
 
 use crate::{
+    delta::{
+        commit_info::{MARKS, NOTE, OURS, marks_of, ours_in},
+        state::{TableFile, TableState, check_protocol},
+    },
     error::{Cause, PublishError, ReadError},
-    ours::{MARKS, NOTE, OURS, marks_of, ours_in},
     store::Storage,
-    table::{TableFile, TableState, check_protocol},
 };
 
 /// Names this process in the log, so that an entry is known to be ours after an error.

@@ -11,10 +11,11 @@ use proptest::prelude::*;
 
 use crate::{
     book::{Change, Consumed, NewFile},
-    builder::RowsBuilder,
-    columns::{FileFacts, encode_readings},
-    file::FileKind,
-    rows::{Late, Rows, SeriesKey},
+    readings::{
+        columns::{FileFacts, encode_readings},
+        file::FileKind,
+    },
+    rows::{Late, Rows, SeriesKey, builder::RowsBuilder},
 };
 
 pub(crate) fn park() -> ParkId {

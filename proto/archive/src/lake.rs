@@ -1,6 +1,8 @@
 //! The folder, or the place in an object store, that holds every book.
 
-mod kept;
+pub mod inspect;
+pub mod inventory;
+mod snapshot_cache;
 
 use std::{
     path::PathBuf,
@@ -12,19 +14,21 @@ use greenpark_model::{day::Instant, id::ParkId};
 use object_store::{ObjectStore, ObjectStoreExt as _, path::Path, prefix::PrefixStore};
 use url::Url;
 
-use kept::Snapshots;
+use snapshot_cache::Snapshots;
 
 use crate::{
     book::{Book, Consumed, Tables},
-    change::consumed_of,
     error::{OpenError, ReadError},
-    file::ReadingsFile,
-    letters::{self, LettersTable},
-    messages::MessagesTable,
+    readings::file::ReadingsFile,
     reference::Reference,
     snapshot::{Extent, Reader, Snapshot},
     store::{Disk, LocalStore, LogBounds, Storage},
-    written::{Commits, WrittenTable, commits_at, commits_of},
+    tables::{
+        consumed::consumed_of,
+        dead_letters::{self, LettersTable},
+        messages::MessagesTable,
+        written::{Commits, WrittenTable, commits_at, commits_of},
+    },
 };
 
 /// What the marks of a book say.
@@ -154,7 +158,7 @@ impl Lake {
     /// # Errors
     /// [`ReadError`] if the lake cannot be listed.
     pub async fn letter_parks(&self) -> Result<Vec<ParkId>, ReadError> {
-        let names = self.folders(Some(Path::from(letters::ROOT))).await?;
+        let names = self.folders(Some(Path::from(dead_letters::ROOT))).await?;
         Ok(names.iter().filter_map(|n| ParkId::new(n).ok()).collect())
     }
 

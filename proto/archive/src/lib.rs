@@ -19,40 +19,24 @@
 //! entry are synced.
 
 pub mod book;
-pub mod builder;
-pub mod columns;
-pub mod dated;
 pub mod error;
-pub mod file;
-pub mod inspect;
-pub mod inventory;
 pub mod lake;
-pub mod letters;
 pub mod lineage;
-pub mod messages;
-pub mod meters;
 pub mod reference;
-pub mod rollups;
 pub mod rows;
-pub mod sealed_sum;
 pub mod snapshot;
 pub mod store;
-pub mod totals;
-pub mod withdrawal;
-pub mod written;
 
-mod change;
-mod decode;
 mod delta;
-mod expired;
-mod history;
-mod merge;
-mod ours;
-mod packed;
-mod pages;
-mod rolled_at;
-mod table;
-mod tabular;
+mod readings;
+mod tables;
+
+pub use book::sealed_sum;
+pub use lake::{inspect, inventory};
+pub use readings::{columns, file};
+pub use reference::{dated, meters, withdrawal};
+pub use rows::builder;
+pub use tables::{dead_letters as letters, messages, rollups, totals, written};
 
 #[cfg(test)]
 mod fixture;

@@ -10,9 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{DecodeError, ReadError},
-    file::{ReadingsFile, content_id, hex},
     lake::Lake,
+    readings::file::ReadingsFile,
     snapshot::Snapshot,
+    store::digest::{content_id, hex},
 };
 
 /// What is found of a file of readings.

@@ -2,6 +2,10 @@
 //!
 //! An entry is never changed; a correction is a later entry. Entries are read in the order of recording.
 
+pub mod dated;
+pub mod meters;
+pub mod withdrawal;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
@@ -31,11 +35,12 @@ use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use crate::{
-    delta::{Commit, Nature, NewData, Null, OldData, Past, Shape, Table},
+    delta::{
+        Commit, Nature, NewData, Null, OldData, Past, Shape, Table,
+        state::{TableFile, TableState},
+    },
     error::{DecodeError, EncodeError, PublishError, ReadError},
-    file::content_id,
-    store::Storage,
-    table::{TableFile, TableState},
+    store::{Storage, digest::content_id},
 };
 
 /// The table's folder in the lake.

@@ -1,5 +1,8 @@
 //! Readings in columns, as files hold them.
 
+pub mod builder;
+mod merge;
+
 use std::ops::Range;
 
 use greenpark_model::{
@@ -9,8 +12,6 @@ use greenpark_model::{
     reading::Series,
     ticket::Ticket,
 };
-
-use crate::merge;
 
 /// Whose series.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

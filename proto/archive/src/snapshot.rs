@@ -8,15 +8,16 @@ use greenpark_model::{
 };
 
 use crate::{
-    book::{SEALS, Tables},
+    book::{
+        SEALS, Tables,
+        rolled_at::{self, RolledAt},
+        sealed_sum::SealedSum,
+    },
+    delta::state::TableState,
     error::ReadError,
-    file::ReadingsFile,
-    rolled_at::{self, RolledAt},
-    rollups::RollupsFile,
-    sealed_sum::SealedSum,
+    readings::file::ReadingsFile,
     store::Storage,
-    table::TableState,
-    totals::TotalsFile,
+    tables::{rollups::RollupsFile, totals::TotalsFile},
 };
 
 /// Times that a book is loaded while its rollups go on.

@@ -4,6 +4,7 @@
 //! an acknowledged commit. [`LocalStore`] syncs every file it puts, the folders it made for it, and
 //! makes the many files of one commit durable together.
 
+pub(crate) mod digest;
 mod disk;
 
 use std::{
@@ -28,7 +29,6 @@ use object_store::{
 use tracing::warn;
 
 pub use self::disk::Disk;
-pub use crate::delta::LogBounds;
 
 /// Up to this many files are synced one by one; more are cheaper to sync with their whole file system.
 const FSYNC_FILES_MAX: usize = 16;
@@ -331,6 +331,30 @@ fn sync_folders<'a>(root: &FsPath, paths: impl IntoIterator<Item = &'a FsPath>) 
     folders
         .into_iter()
         .try_for_each(|folder| File::open(folder)?.sync_all())
+}
+
+/// How long a log grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBounds {
+    /// Entries between checkpoints of a table of few files.
+    pub checkpoint_entries: usize,
+    /// Entries behind which others are packed: readers that are further behind load the table anew.
+    pub kept_entries: i64,
+    /// How old an entry is at least when it is packed, in milliseconds.
+    pub kept_ms: i64,
+    /// Entries that are packed at once, if there is a checkpoint behind no more of them.
+    pub packed_at_once: i64,
+}
+
+impl Default for LogBounds {
+    fn default() -> Self {
+        Self {
+            checkpoint_entries: 100,
+            kept_entries: 4_096,
+            kept_ms: 3_600_000,
+            packed_at_once: 16_384,
+        }
+    }
 }
 
 /// Where a lake lies.

@@ -10,12 +10,14 @@ use tracing::warn;
 
 use super::{Book, SEALS};
 use crate::{
+    book::rolled_at::RolledAt,
     delta::{Commit, Nature, NewData, OldData},
     error::{EncodeError, PublishError, ReadError},
-    meters::Meters,
-    rolled_at::RolledAt,
-    rollups::{self, Rollup, RollupsFile},
-    totals::{TotalsFile, TotalsRow, decode_totals},
+    reference::meters::Meters,
+    tables::{
+        rollups::{self, Rollup, RollupsFile},
+        totals::{TotalsFile, TotalsRow, decode_totals},
+    },
 };
 
 /// Versions of the readings after which is noted anew what readers in brief begin with: so many entries they read.

@@ -5,15 +5,16 @@ use object_store::path::Path;
 use tracing::warn;
 
 use crate::{
-    delta::{Null, Past, Shape, Table},
+    delta::{Null, Past, Shape, Table, state::TableState},
     error::ReadError,
-    rollups::{self, RollupsFile},
     store::Storage,
-    table::TableState,
-    totals,
+    tables::{
+        rollups::{self, RollupsFile},
+        totals,
+    },
 };
 
-/// Columns of the readings table; see [`columns`](crate::columns).
+/// Columns of the readings table; see [`columns`](crate::readings::columns).
 pub(crate) static READINGS: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),

@@ -3,12 +3,11 @@
 use tracing::warn;
 
 use crate::{
-    book::{Book, SEALS},
-    change::old_totals,
+    book::{Book, SEALS, change::old_totals},
     delta::{Commit, Nature},
     error::PublishError,
-    file::ReadingsFile,
-    totals::TotalsFile,
+    readings::file::ReadingsFile,
+    tables::totals::TotalsFile,
 };
 
 /// Totals files beyond this many are merged.
@@ -120,7 +119,7 @@ fn few_rows(mut files: Vec<TotalsFile>) -> Vec<TotalsFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{table::TableFile as _, totals};
+    use crate::{delta::state::TableFile as _, tables::totals};
 
     #[test]
     fn no_more_rows_are_merged_at_once_than_memory_is_for() {

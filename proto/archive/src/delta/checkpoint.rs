@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::{Table, folder::Folder};
-use crate::{error::ReadError, table::TableState};
+use crate::{delta::state::TableState, error::ReadError};
 
 /// A table waits so many times the entries longer for each so many files: a checkpoint writes all of them again.
 const FILES: usize = 10_000;

@@ -25,9 +25,9 @@ use super::{
     torn,
 };
 use crate::{
+    delta::state::{TableFile, TableState, row_count},
     error::ReadError,
-    file::content_id,
-    table::{TableFile, TableState, row_count},
+    store::{LogBounds, digest::content_id},
 };
 
 /// How hard it is compressed: digests in names hardly are.
@@ -35,30 +35,6 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Entries that are read at once.
 const READS: usize = 16;
-
-/// How long a log grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogBounds {
-    /// Entries between checkpoints of a table of few files.
-    pub checkpoint_entries: usize,
-    /// Entries behind which others are packed: readers that are further behind load the table anew.
-    pub kept_entries: i64,
-    /// How old an entry is at least when it is packed, in milliseconds.
-    pub kept_ms: i64,
-    /// Entries that are packed at once, if there is a checkpoint behind no more of them.
-    pub packed_at_once: i64,
-}
-
-impl Default for LogBounds {
-    fn default() -> Self {
-        Self {
-            checkpoint_entries: 100,
-            kept_entries: 4_096,
-            kept_ms: 3_600_000,
-            packed_at_once: 16_384,
-        }
-    }
-}
 
 impl<F> TableState<F> {
     /// Whether so many entries came since the last pack that another one is worth its while.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use greenpark_model::day::Instant;
 use serde::{Deserialize, Serialize};
 
-use crate::table::TableFile;
+use crate::delta::state::TableFile;
 
 /// The form of the text.
 const FORMAT: u32 = 1;

@@ -2,7 +2,7 @@
 
 use deltalake_core::kernel::Action;
 
-use crate::ours::OURS;
+use crate::delta::commit_info::OURS;
 
 /// Why an entry is not whole.
 #[derive(Debug, thiserror::Error)]

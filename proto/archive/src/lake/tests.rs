@@ -1,6 +1,6 @@
 //! What readers see of books, and when.
 
-use super::{kept::SNAPSHOTS_MAX, *};
+use super::{snapshot_cache::SNAPSHOTS_MAX, *};
 use crate::{
     book::Change,
     fixture::{day, enterprise, flush, hot, park, registers, sealed},

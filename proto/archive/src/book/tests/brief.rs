@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{rollups::seal_day, *};
 use crate::{
-    delta::LogBounds, meters::Meters, rollups::decode_rollups, sealed_sum::SealedSum,
-    snapshot::Snapshot,
+    book::sealed_sum::SealedSum, reference::meters::Meters, snapshot::Snapshot, store::LogBounds,
+    tables::rollups::decode_rollups,
 };
 
 /// The snapshot in brief and the whole one.

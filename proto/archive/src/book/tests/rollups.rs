@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{meters::Meters, rollups::decode_rollups};
+use crate::{reference::meters::Meters, tables::rollups::decode_rollups};
 
 /// What the rollups of the lake say: of each month the days with their revisions.
 async fn rolled(lake: &Lake) -> Vec<(String, Vec<u32>)> {

@@ -12,7 +12,7 @@ use greenpark_model::{
 };
 
 use super::{Meter, MeterKey, Meters, first_multiplier};
-use crate::dated::Dated;
+use crate::reference::dated::Dated;
 
 /// The k of the bound rated × Δt × k where an entry gives none: a fifth above the rating.
 const HEADROOM_MICRO: i64 = 1_200_000;

@@ -13,13 +13,14 @@ use super::{
     columns::{SHAPE, decode, encode},
 };
 use crate::{
-    delta::{Commit, NewData, OldData, Table},
+    delta::{
+        Commit, NewData, OldData, Table,
+        expired::Expired,
+        state::{TableFile, TableState},
+    },
     error::{PublishError, ReadError},
-    expired::Expired,
-    file::content_id,
-    store::Storage,
-    table::{TableFile, TableState},
-    written::commits_at,
+    store::{Storage, digest::content_id},
+    tables::written::commits_at,
 };
 
 /// Times that a write is begun again because another writer was there first.

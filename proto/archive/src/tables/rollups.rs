@@ -7,6 +7,8 @@
 //! [`PackedDays`] are the column `folds`. The column `unusual` lists the days of which more is to be said than that
 //! they were sealed once: `day revision duplicates repeats conflicts late`, one after another with `; ` between them.
 
+mod packed_days;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
@@ -22,14 +24,15 @@ use greenpark_model::{
     reading::{Kind, Series},
 };
 
-pub use crate::packed::PackedDays;
+pub use self::packed_days::PackedDays;
 use crate::{
-    delta::{Null, Past, Shape},
+    delta::{Null, Past, Shape, state::TableFile},
     error::{DecodeError, EncodeError},
-    meters::Meters,
-    table::TableFile,
-    tabular,
-    totals::{self, TotalsRow, odd::write_odd, read::FoldColumns},
+    reference::meters::Meters,
+    tables::{
+        tabular,
+        totals::{self, TotalsRow, odd::write_odd, read::FoldColumns},
+    },
 };
 
 /// The rollup of one series and month.
@@ -147,7 +150,7 @@ pub(crate) fn file_name(month: CivilDay, seal: i64, sha256: &[u8; 32]) -> String
     let month = day.strip_suffix("-01").unwrap_or(&day);
     format!(
         "{month}.{seal:012}.{}.parquet",
-        crate::file::content_id(sha256)
+        crate::store::digest::content_id(sha256)
     )
 }
 

@@ -30,15 +30,14 @@ use parquet::arrow::{
 
 use self::footer::{Footer, open};
 use crate::{
-    builder::RowsBuilder,
     error::DecodeError,
-    rows::{Late, Rows, SeriesKey},
+    rows::{Late, Rows, SeriesKey, builder::RowsBuilder},
 };
 
 /// Rows decoded at a time: the columns of one batch fit the second-level cache.
 const BATCH_ROWS: usize = 16_384;
 
-/// The rows of a file that [`encode_readings`](crate::columns::encode_readings) made.
+/// The rows of a file that [`encode_readings`](crate::readings::columns::encode_readings) made.
 ///
 /// # Errors
 /// [`DecodeError`] if the bytes are no such file.

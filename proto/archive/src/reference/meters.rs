@@ -12,7 +12,7 @@
 //!   a daily counter starts anew, midnight where it is absent.
 //! - kind [`METER_CHANGE`], `{"quantity":"electricity","at":"2026-03-05T10:30:00+08:00","old_final":"5012",
 //!   "new_initial":"3","multiplier":"8000"}`; a later one of the same instant replaces it, and a
-//!   [withdrawal](crate::withdrawal) of it takes it away.
+//!   [withdrawal](crate::reference::withdrawal) of it takes it away.
 
 mod profile;
 
@@ -33,9 +33,9 @@ use greenpark_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use crate::reference::{
+    ReferenceEntry, ReferenceSnapshot,
     dated::{Dated, Entry},
-    reference::{ReferenceEntry, ReferenceSnapshot},
     withdrawal::{WITHDRAWAL, Withdrawal, Withdrawn},
 };
 

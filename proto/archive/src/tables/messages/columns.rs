@@ -17,7 +17,7 @@ use super::{GatewayEpoch, Messages};
 use crate::{
     delta::{Null, Past, Shape},
     error::{DecodeError, EncodeError},
-    tabular,
+    tables::tabular,
 };
 
 /// Columns of the table: a row is the run from `first` to `last`, both of them in it.

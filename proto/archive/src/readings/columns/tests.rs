@@ -15,8 +15,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    decode::{decode_between, decode_outline},
     fixture::{build, build_marked, day, enterprise, key, log, marked_log, park, registers},
+    readings::decode::{decode_between, decode_outline},
     rows::{Late, SeriesKey},
 };
 

@@ -24,7 +24,7 @@ use super::{Gone, Letter, LetterId, Letters, Payloads};
 use crate::{
     delta::{Null, Past, Shape},
     error::{DecodeError, EncodeError},
-    tabular,
+    tables::tabular,
 };
 
 /// Columns of the table: a row is a letter, or, without an offset, letters of a day and reason that are gone.

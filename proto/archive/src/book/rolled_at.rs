@@ -12,12 +12,15 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    delta::Table,
+    book::sealed_sum::SealedSum,
+    delta::{
+        Table,
+        commit_info::{marks_of, ours_in},
+        state::TableState,
+    },
     error::ReadError,
-    file::{ReadingsFile, content_id},
-    ours::{marks_of, ours_in},
-    sealed_sum::SealedSum,
-    table::TableState,
+    readings::file::ReadingsFile,
+    store::digest::content_id,
 };
 
 /// A version of the readings at which the rollups have every sealed day.

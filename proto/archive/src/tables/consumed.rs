@@ -1,36 +1,8 @@
-//! What one publish changes, and how a log entry says it.
+//! How far the log has been consumed into a table, as its Delta transaction identifiers record it.
 
 use std::collections::BTreeMap;
 
-use greenpark_model::day::{CivilDay, Instant};
-
-use crate::{
-    columns::EncodedFile,
-    delta::{NewData, OldData},
-    file::{FileKind, ReadingsFile},
-    totals::{TotalsFile, TotalsRow},
-    written::Commits,
-};
-
-/// A file to be published.
-#[derive(Debug, Clone)]
-pub struct NewFile {
-    /// The civil day of its readings.
-    pub day: CivilDay,
-    /// What it is.
-    pub kind: FileKind,
-    /// Its content.
-    pub encoded: EncodedFile,
-}
-
-/// A file that lies in the book's folder, durably, and of which no version of the book knows: only
-/// [`Book::write_ahead`](crate::book::Book::write_ahead) can make one.
-#[derive(Debug, Clone)]
-pub struct WrittenFile {
-    pub(crate) day: CivilDay,
-    pub(crate) kind: FileKind,
-    pub(crate) data: NewData,
-}
+use greenpark_model::day::Instant;
 
 /// How far a partition of the log has been consumed into a book, and of which log. Offsets are those of the lake:
 /// an offset of the log and `shift`.
@@ -67,24 +39,6 @@ impl Consumed {
             copies_until: None,
         }
     }
-}
-
-/// What one publish changes; readers see all of it or nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Change {
-    /// Files that join the book.
-    pub add: Vec<NewFile>,
-    /// Files that join it, too, and that were written before: what does not fit into memory at once is published at
-    /// once.
-    pub written: Vec<WrittenFile>,
-    /// Files that leave it. Hot ones are deleted later; sealed ones stay on disk.
-    pub remove: Vec<ReadingsFile>,
-    /// Totals of the sealed files among `add`.
-    pub totals: Vec<TotalsRow>,
-    /// What was consumed. A book that has consumed more keeps its own mark.
-    pub consumed: Option<Consumed>,
-    /// How many commits the other tables of the partition have.
-    pub commits_beside: Commits,
 }
 
 pub(crate) fn partition_mark(partition: u32) -> String {
@@ -168,54 +122,4 @@ pub(crate) fn marks_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i
         marks.push((copies_mark(partition), at.0));
     }
     marks
-}
-
-pub(crate) fn old_data(file: &ReadingsFile) -> OldData {
-    OldData {
-        path: file.path.clone(),
-        day: Some(file.day.to_string()),
-        size: file.size,
-    }
-}
-
-pub(crate) fn old_totals(file: &TotalsFile) -> OldData {
-    OldData {
-        path: file.path.clone(),
-        day: None,
-        size: file.size,
-    }
-}
-
-/// A file's entry, with what lets readers skip it: its count, its instants and its enterprises.
-pub(crate) fn new_data(file: &NewFile) -> NewData {
-    let encoded = &file.encoded;
-    let ((from, to), (first, last)) = (encoded.instants, &encoded.enterprises);
-    let stats = format!(
-        "{{\"numRecords\":{},\"minValues\":{{\"enterprise\":\"{first}\",\"instant\":\"{}\"}},\
-         \"maxValues\":{{\"enterprise\":\"{last}\",\"instant\":\"{}\"}},\
-         \"nullCount\":{{\"enterprise\":0,\"instant\":0}}}}",
-        encoded.rows,
-        utc(from),
-        utc(to),
-    );
-    NewData {
-        path: file.kind.path(file.day, &encoded.sha256),
-        day: Some(file.day.to_string()),
-        size: encoded.bytes.len() as u64,
-        stats,
-        more_columns: encoded.more_columns.clone(),
-    }
-}
-
-/// `2026-11-22T16:00:00.000Z`, as Delta statistics write instants.
-fn utc(ms: i64) -> String {
-    // A civil day of UTC is one of Shanghai's eight hours later.
-    let shifted = Instant(ms - 8 * 3_600_000);
-    let day = shifted.day();
-    let ms = shifted.0 - day.start().0;
-    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-    format!(
-        "{day}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z",
-        ms % 1_000
-    )
 }

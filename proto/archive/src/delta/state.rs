@@ -9,8 +9,8 @@ use deltalake_core::kernel::{Action, Add, Metadata, Protocol};
 use serde_json::Value;
 
 use crate::{
+    delta::commit_info::{NOTE, OURS},
     error::{Cause, ReadError},
-    ours::{NOTE, OURS},
 };
 
 /// A file as its table's log names it.

@@ -16,13 +16,14 @@ use super::{
     columns::{SHAPE, decode, encode},
 };
 use crate::{
-    change::{Consumed, consumed_of, marks_of},
-    delta::{Commit, NewData, OldData, Table},
+    delta::{
+        Commit, NewData, OldData, Table,
+        expired::Expired,
+        state::{TableFile, TableState},
+    },
     error::{PublishError, ReadError},
-    expired::Expired,
-    file::content_id,
-    store::Storage,
-    table::{TableFile, TableState},
+    store::{Storage, digest::content_id},
+    tables::consumed::{Consumed, consumed_of, marks_of},
 };
 
 /// Times that a write is begun again because another writer was there first.

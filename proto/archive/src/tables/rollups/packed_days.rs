@@ -3,7 +3,7 @@
 //! A meter does much the same each day: it is read at the same times and its registers go on where they were. So a day
 //! is kept as what differs from the day before it, in numbers of few bytes: ten to twenty of them for a day of an
 //! hourly register, where a [`DayFold`] takes 160. The first day of each month is kept against nothing, so that a month
-//! can be had without those before it, and rests by itself in a [rollup](crate::rollups).
+//! can be had without those before it, and rests by itself in a [rollup](crate::tables::rollups).
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -11,7 +11,7 @@ use greenpark_model::{
     fold::{DayFold, Outcomes, Point},
 };
 
-use crate::totals::odd::{read_odd, write_odd};
+use crate::tables::totals::odd::{read_odd, write_odd};
 
 /// What [`PackedDays::month`] begins with; other numbers are other forms.
 const FORM: u8 = 1;

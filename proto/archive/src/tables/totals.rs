@@ -10,11 +10,10 @@ use std::sync::{Arc, LazyLock};
 
 pub use self::read::decode_totals;
 use crate::{
-    delta::{Null, Past, Shape},
+    delta::{Null, Past, Shape, state::TableFile},
     error::EncodeError,
-    file::hex,
-    table::TableFile,
-    tabular,
+    store::digest::hex,
+    tables::tabular,
 };
 use arrow::{
     array::{
@@ -204,7 +203,7 @@ impl TableFile for TotalsFile {
 pub(crate) fn file_name(seal: i64, sha256: &[u8; 32]) -> String {
     format!(
         "totals.{seal:012}.{}.parquet",
-        crate::file::content_id(sha256)
+        crate::store::digest::content_id(sha256)
     )
 }
 

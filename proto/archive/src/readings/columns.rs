@@ -52,15 +52,17 @@ use parquet::{
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
-use crate::{
-    columns::chunks::{ChunkWriter, Optional},
-    file::FileKind,
-    pages::{self, Run},
-    rows::Rows,
-};
+use self::chunks::{ChunkWriter, Optional};
 pub use crate::{
-    decode::{Outline, decode_readings},
     error::{DecodeError, EncodeError},
+    readings::decode::{Outline, decode_readings},
+};
+use crate::{
+    readings::{
+        file::FileKind,
+        pages::{self, Run},
+    },
+    rows::Rows,
 };
 
 /// What wrote the file.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use greenpark_model::ticket::Ticket;
 
-use crate::{
+use crate::rows::{
+    Again, Late, Merged, SeriesKey,
     merge::{Marks, Sink},
-    rows::{Again, Late, Merged, SeriesKey},
 };
 
 /// Takes readings of one park and civil day in the order of the log and sorts them.

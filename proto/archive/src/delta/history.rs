@@ -8,9 +8,11 @@ use greenpark_model::day::Instant;
 use serde_json::Value;
 
 use crate::{
-    delta::Table,
+    delta::{
+        Table,
+        state::{TableFile, TableState},
+    },
     error::ReadError,
-    table::{TableFile, TableState},
 };
 
 impl Table {

@@ -8,10 +8,10 @@ use object_store::path::Path;
 
 use crate::{
     book::{Consumed, Tables},
-    change::consumed_of,
     error::ReadError,
     lake::Lake,
     snapshot::{Extent, Reader, Snapshot},
+    tables::consumed::consumed_of,
 };
 
 /// A book as its log tells it.
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
     use crate::{
         fixture::{day, enterprise, flush, hot, park, registers},
-        messages::{GatewayEpoch, Messages},
+        tables::messages::{GatewayEpoch, Messages},
     };
 
     #[tokio::test]

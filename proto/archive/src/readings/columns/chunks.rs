@@ -17,7 +17,7 @@ use parquet::{
 use super::Texts;
 use crate::{
     error::EncodeError,
-    pages::{self, Run},
+    readings::pages::{self, Run},
 };
 
 /// Rows to a data page: decoders hold one page of each column at a time.

@@ -3,9 +3,9 @@
 //! `day=2026-11-22/hot.p3.000000012345.<id>.parquet` and `day=2026-11-22/<enterprise>.r1.<id>.parquet`;
 //! `<id>` is the start of the content's sha256, so a name never stands for two contents.
 
-use std::fmt::Write as _;
-
 use greenpark_model::{day::CivilDay, id::EnterpriseId};
+
+use crate::store::digest::{ID_DIGITS, content_id};
 
 /// What a readings file is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,9 +40,6 @@ pub struct ReadingsFile {
     /// How many readings it holds.
     pub rows: u64,
 }
-
-/// How many hex digits of the sha256 a name holds.
-pub const ID_DIGITS: usize = 16;
 
 impl ReadingsFile {
     /// The file with this path, or `None` if the path is none of ours.
@@ -140,22 +137,6 @@ pub(crate) fn stand_in_of(day: CivilDay) -> String {
         offset: 0,
     };
     kind.path(day, &[0; 32])
-}
-
-/// The part of a digest that names hold.
-#[must_use]
-pub fn content_id(sha256: &[u8; 32]) -> String {
-    hex(&sha256[..ID_DIGITS / 2])
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a string takes all text");
-            text
-        })
 }
 
 fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {

@@ -10,7 +10,11 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 
-use crate::{delta, error::ReadError, inspect::Astray, lake::Lake};
+use crate::{
+    delta,
+    error::ReadError,
+    lake::{Lake, inspect::Astray},
+};
 
 /// A file of a lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
