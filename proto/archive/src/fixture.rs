@@ -1,4 +1,4 @@
-//! Rows, files and books that tests are made of.
+//! Rows, files and books for tests.
 
 use greenpark_model::{
     day::{CivilDay, Instant},
@@ -41,7 +41,7 @@ pub(crate) fn key(enterprise: &str, meter: &str, medium: Medium) -> SeriesKey {
     }
 }
 
-/// A day of registers of one meter of each enterprise, `many` readings each.
+/// A day of registers, one meter for each enterprise, `many` readings each.
 pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> Rows {
     let mut builder = RowsBuilder::new();
     for name in enterprises {
@@ -126,7 +126,7 @@ pub(crate) fn build(log: &[(SeriesKey, i64, i64, u8)]) -> crate::rows::Merged {
     builder.finish()
 }
 
-/// A reading of few that collide, some of them with a ticket, late or sent again.
+/// One of few readings that collide, some of them with a ticket, late or sent again.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) key: SeriesKey,
@@ -138,12 +138,12 @@ pub(crate) struct Sent {
     pub(crate) again: bool,
 }
 
-/// Readings in the order of the log as [`log`], some of them with a ticket, late or sent again.
-pub(crate) fn marked_log() -> impl Strategy<Value = Vec<Sent>> {
+/// Readings in the order of the log, like [`log`], some of them with a ticket, late or sent again.
+pub(crate) fn annotated_log() -> impl Strategy<Value = Vec<Sent>> {
     let ticket = prop::option::weighted(0.4, prop::sample::select(vec!["#2", "7", "A-7"]));
     let late = prop::option::weighted(0.2, (0i64..3, "g[12]"));
-    let marks = (ticket, late, prop::bool::weighted(0.2), log());
-    let one = prop::collection::vec(marks, 0..40);
+    let annotated = (ticket, late, prop::bool::weighted(0.2), log());
+    let one = prop::collection::vec(annotated, 0..40);
     one.prop_map(|many| {
         let sent = many.into_iter().filter_map(|(ticket, late, again, log)| {
             let (key, instant, value, flag) = log.into_iter().next()?;
@@ -164,7 +164,7 @@ pub(crate) fn marked_log() -> impl Strategy<Value = Vec<Sent>> {
     })
 }
 
-pub(crate) fn build_marked(log: &[Sent]) -> crate::rows::Merged {
+pub(crate) fn build_annotated(log: &[Sent]) -> crate::rows::Merged {
     let mut builder = RowsBuilder::new();
     for (row, sent) in (0u32..).zip(log) {
         let key = builder.key(&sent.key);

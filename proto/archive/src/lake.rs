@@ -1,4 +1,4 @@
-//! The folder, or the place in an object store, that holds every book.
+//! The lake: the folder, or the location in an object store, that holds every book.
 
 pub mod inspect;
 pub mod inventory;
@@ -31,12 +31,12 @@ use crate::{
     },
 };
 
-/// What the marks of a book say.
+/// What the Delta transactions of a book record.
 #[derive(Debug, Clone, Default)]
-pub struct Marks {
+pub struct BookTxns {
     /// How far each partition of the log was consumed into it.
     pub consumed: Vec<Consumed>,
-    /// How many commits the other tables of the partition had when it was written last.
+    /// The number of commits of the other tables of the partition at its last commit.
     pub commits_beside: Commits,
 }
 
@@ -54,10 +54,10 @@ struct Shared {
 }
 
 impl Lake {
-    /// The lake at `root`: a folder, which is made if it is missing, or the URL of an object store.
+    /// Opens the lake at `root`: a folder, which is created if it is missing, or the URL of an object store.
     ///
     /// # Errors
-    /// [`OpenError`] if the place cannot be used.
+    /// [`OpenError`] if the location cannot be used.
     pub async fn open(root: &str) -> Result<Self, OpenError> {
         let folder = match Url::parse(root) {
             Ok(url) if url.scheme() == "file" => {
@@ -84,26 +84,26 @@ impl Lake {
         Ok(Self::over(Arc::new(PrefixStore::new(store, path))))
     }
 
-    /// The lake in `store`, which must keep what it has taken and refuse to create what is there.
+    /// The lake in `store`, which must keep every object and refuse to create an existing one.
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>) -> Self {
         Self::with(Storage::remote(store))
     }
 
-    /// The lake on `disk`, which makes durable what it is asked to.
+    /// The lake on `disk`, which makes files durable on request.
     #[must_use]
     pub fn on(disk: Arc<dyn Disk>) -> Self {
         Self::with(Storage::disk(disk))
     }
 
-    /// The same lake, the logs of its tables grow as `bounds` say.
+    /// The same lake, with `bounds` on the logs of its tables.
     #[must_use]
     pub fn with_log_bounds(&self, bounds: LogBounds) -> Self {
         Self::with(self.shared.storage.clone().with_log_bounds(bounds))
     }
 
-    /// Keeps snapshots of no more than `bytes` together, but for one that is larger: what is in use nowhere is read again
-    /// when it is asked for.
+    /// Bounds the cached snapshots to `bytes` together, except for a single larger one. A snapshot that is not
+    /// cached and nowhere in use is read again on request.
     pub fn bound_snapshots(&self, bytes: usize) {
         self.snapshots().bound(bytes);
     }
@@ -153,7 +153,7 @@ impl Lake {
         LettersTable::new(&self.shared.storage, park)
     }
 
-    /// The parks that have dead letters, sorted, be they parks or not.
+    /// The parks that have dead letters, sorted. Some of the names may be no parks.
     ///
     /// # Errors
     /// [`ReadError`] if the lake cannot be listed.
@@ -198,8 +198,8 @@ impl Lake {
         Ok(names)
     }
 
-    /// Opens a book for its writer, repairing what a crash left half done. Tables are made by the first
-    /// publish.
+    /// Opens a book for its writer and repairs what a crash left half done. The first publish creates the
+    /// tables.
     ///
     /// # Errors
     /// [`OpenError`] if its state cannot be read or repaired.
@@ -207,16 +207,16 @@ impl Lake {
         Book::open(&self.shared.storage, park, year).boxed().await
     }
 
-    /// What every book of `park` says of how far the log was consumed into it.
+    /// How far the log was consumed into every book of `park`.
     ///
     /// # Errors
     /// [`ReadError`] if a book's log cannot be read.
     pub async fn consumed(&self, park: &ParkId) -> Result<Vec<Consumed>, ReadError> {
-        let marks = self.marks(park).await?.into_iter();
-        Ok(marks.flat_map(|marks| marks.consumed).collect())
+        let txns = self.txns(park).await?.into_iter();
+        Ok(txns.flat_map(|txns| txns.consumed).collect())
     }
 
-    /// How many commits each table of `park` has that is written from the log.
+    /// The number of commits of each table of `park` that is written from the log.
     ///
     /// # Errors
     /// [`ReadError`] if a table's log cannot be read.
@@ -233,27 +233,27 @@ impl Lake {
         Ok(commits)
     }
 
-    /// What the marks of every book of `park` say.
+    /// What the Delta transactions of every book of `park` record.
     ///
     /// # Errors
     /// [`ReadError`] if a book's log cannot be read.
-    pub async fn marks(&self, park: &ParkId) -> Result<Vec<Marks>, ReadError> {
-        let mut marks = Vec::new();
+    pub async fn txns(&self, park: &ParkId) -> Result<Vec<BookTxns>, ReadError> {
+        let mut txns = Vec::new();
         for year in self.years(park).await? {
             if let Some(snapshot) = self.brief(park, year).await? {
                 let readings = Tables::of(&self.shared.storage, park, year).readings;
-                let of_book = readings.marks_at(snapshot.readings_version).await?;
-                marks.push(Marks {
+                let of_book = readings.txns_at(snapshot.readings_version).await?;
+                txns.push(BookTxns {
                     consumed: consumed_of(&of_book),
                     commits_beside: commits_of(&of_book),
                 });
             }
         }
-        Ok(marks)
+        Ok(txns)
     }
 
-    /// The newest state of a book, `None` if there is no book. Asking again costs two looks into the log
-    /// when nothing has changed, and otherwise what has changed.
+    /// The newest state of a book; `None` if there is no book. A repeated call costs two reads of the log if
+    /// nothing has changed, and otherwise reads what has changed.
     ///
     /// # Errors
     /// [`ReadError`] if the log cannot be read.
@@ -265,8 +265,8 @@ impl Lake {
         self.newest(park, year, Extent::Whole).await
     }
 
-    /// The newest state of a book [in brief](Snapshot::is_brief), which costs what came since it was rolled up
-    /// last, and not what its days are; `None` if there is no book.
+    /// The newest state of a book [in brief](Snapshot::is_brief); `None` if there is no book. Its cost grows
+    /// with what was added since the last rollup, not with the number of sealed days.
     ///
     /// # Errors
     /// [`ReadError`] if the log cannot be read.
@@ -278,7 +278,7 @@ impl Lake {
         self.newest(park, year, Extent::Brief).await
     }
 
-    /// The state that `of` is of, every file named.
+    /// The state of `of` with every file named.
     ///
     /// # Errors
     /// [`ReadError`] if the log cannot be read.
@@ -323,8 +323,8 @@ impl Lake {
         Ok(Some(now))
     }
 
-    /// The state that a book had at `at`; `None` if there was no book yet. Files that were hot then may
-    /// be gone: see [`missing`](Self::missing).
+    /// The state of a book at `at`; `None` if there was no book yet. Files that were hot then may be gone: see
+    /// [`missing`](Self::missing).
     ///
     /// # Errors
     /// [`ReadError`] if the log cannot be read, or was cleaned by another program.
@@ -342,8 +342,8 @@ impl Lake {
         Ok(then.map(Arc::new))
     }
 
-    /// When the newest commit to a book was made, as the clock of its writer said; `None` where there is no book.
-    /// Asks the last year of each park; a book that cannot be read says nothing.
+    /// When the newest commit to a book was made, by the clock of its writer; `None` if there is no book. Reads
+    /// the last year of each park; ignores a book that cannot be read.
     ///
     /// # Errors
     /// [`ReadError`] if the lake cannot be listed.
@@ -364,7 +364,7 @@ impl Lake {
         self.changed_at(&book).await.map(Some)
     }
 
-    /// When the commit that led to `snapshot` was made, as the clock of its writer said.
+    /// When the commit that led to `snapshot` was made, by the clock of its writer.
     ///
     /// # Errors
     /// [`ReadError`] if the log cannot be read.
@@ -373,8 +373,7 @@ impl Lake {
         reader.made_at(snapshot.readings_version).await
     }
 
-    /// When the first and the last of the commits that lead from the readings of `then` to those of `now` were
-    /// made.
+    /// When the first and the last commit between the readings of `then` and those of `now` were made.
     ///
     /// # Errors
     /// [`ReadError`] if the log cannot be read, or was cleaned by another program.
@@ -391,8 +390,8 @@ impl Lake {
         Ok((first, reader.made_at(last).await?))
     }
 
-    /// Hot files of `snapshot` that are there no more: their readings rest in sealed files since. None is
-    /// missing from a newest snapshot, nor from one that a reader has only just left behind.
+    /// Hot files of `snapshot` that no longer exist: their readings are in sealed files now. None is missing
+    /// from the newest snapshot, nor from one that was the newest just before.
     ///
     /// # Errors
     /// [`ReadError`] if the store does not answer.

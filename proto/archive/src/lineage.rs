@@ -1,4 +1,4 @@
-//! Where a file comes from, and whether it is still what it was: its digest, and what its footer says.
+//! Where a file comes from, and whether it is unchanged: its digest and its footer.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -16,26 +16,26 @@ use crate::{
     store::digest::{content_id, hex},
 };
 
-/// What is found of a file of readings.
+/// The origin of a file of readings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The path within the lake.
     pub path: String,
     /// The sha256 of its bytes, in hex.
     pub sha256: String,
-    /// Whether the digest is the one that its name begins to tell.
+    /// True if its name begins its digest.
     pub intact: bool,
     /// The partition, the first offset and the next offset of the log's records that it was made from.
     pub offsets: Option<(u32, u64, u64)>,
-    /// The rules that its rows obey.
+    /// The rules that its rows follow.
     pub rules: String,
 }
 
 impl Lake {
-    /// Reads a file of `snapshot` whole and tells where it comes from.
+    /// Reads a file of `snapshot` completely and reports its origin.
     ///
     /// # Errors
-    /// [`ReadError`] if it cannot be read, or is no Parquet file any more.
+    /// [`ReadError`] if it cannot be read, or is not a Parquet file any more.
     pub async fn origin(
         &self,
         snapshot: &Snapshot,
@@ -50,7 +50,7 @@ impl Lake {
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
         let named = file.path.strip_suffix(".parquet");
         let intact = named.is_some_and(|name| name.ends_with(&content_id(&digest)));
-        // A damaged file is told as such, not as one without a footer.
+        // A damaged file is reported as such, not as one without a footer.
         let footer = match footer(bytes) {
             Ok(footer) => footer,
             Err(_) if !intact => Vec::new(),

@@ -1,4 +1,4 @@
-//! Readings files: their names, their Parquet columns, and both ways between these and
+//! Readings files: their names, their Parquet columns, and the conversion to and from
 //! [`Rows`](crate::rows::Rows).
 
 pub mod columns;

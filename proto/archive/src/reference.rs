@@ -1,4 +1,4 @@
-//! Registry and declarations: an append-only table of who said what, when, and on what evidence.
+//! The registry and the declarations: an append-only table of statements, with their author, time and evidence.
 //!
 //! An entry is never changed; a correction is a later entry. Entries are read in the order of recording.
 
@@ -45,7 +45,7 @@ use crate::{
 
 /// The table's folder in the lake.
 pub(crate) const ROOT: &str = "reference";
-/// Times that an append is tried again because others append, too.
+/// Attempts to append while others append, too.
 const ATTEMPTS_MAX: usize = 32;
 /// Files beyond this many are merged.
 const FILES_MAX: usize = 64;
@@ -62,7 +62,7 @@ static SHAPE: Shape = Shape {
         ("body", "string", Null::Never),
     ],
     partition: &[],
-    past: Past::Let,
+    past: Past::Dropped,
 };
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -79,24 +79,24 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ))
 });
 
-/// One statement about something, with its times.
+/// A statement about a subject, with its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceEntry {
-    /// What kind of statement it is.
+    /// The kind of statement.
     pub kind: String,
     /// The resource it is about.
     pub subject: String,
-    /// The first civil day it holds.
+    /// The first civil day on which it holds.
     pub valid_from: CivilDay,
-    /// The last civil day it holds; `None` while it holds.
+    /// The last civil day on which it holds; `None` if it has no end.
     pub valid_to: Option<CivilDay>,
     /// When it was recorded.
     pub recorded_at: Instant,
     /// Who recorded it.
     pub recorded_by: String,
-    /// On what evidence.
+    /// The evidence for it.
     pub evidence: String,
-    /// What it says, as JSON.
+    /// The statement, as JSON.
     pub body: String,
 }
 
@@ -110,7 +110,7 @@ pub struct ReferenceSnapshot {
 }
 
 impl ReferenceSnapshot {
-    /// Bytes that it takes in memory.
+    /// Its size in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let texts = self.entries.iter().map(|entry| {
@@ -187,7 +187,7 @@ impl Reference {
         Ok(Arc::clone(&known.snapshot))
     }
 
-    /// Appends entries, durably and all at once, and returns the version that holds them.
+    /// Appends entries durably and all at once; returns the version that holds them.
     ///
     /// # Errors
     /// [`PublishError`]: unless it is [`Commit`](PublishError::Commit), nothing was appended.
@@ -197,12 +197,12 @@ impl Reference {
             .map(|(version, _)| version)
     }
 
-    /// Appends what `make` says of the entries as they stand, durably and all at once; returns the version
-    /// that holds them, and how many they are. Where another appends at the same time, `make` is called again
-    /// with what that one appended, so what it checks holds when its entries are committed.
+    /// Appends the entries that `make` returns for the current entries, durably and all at once. Returns the
+    /// version that holds them, and their number. If another writer appends at the same time, `make` is called
+    /// again with that writer's entries, so that its checks hold when its entries are committed.
     ///
     /// # Errors
-    /// What `make` refuses, or a [`PublishError`]: unless it is [`Commit`](PublishError::Commit), nothing was
+    /// The error of `make`, or a [`PublishError`]: unless it is [`Commit`](PublishError::Commit), nothing was
     /// appended.
     pub async fn append_checked<E: From<PublishError>>(
         &self,
@@ -256,7 +256,7 @@ impl Reference {
         })
     }
 
-    /// Brings what is known to the newest version.
+    /// Updates `known` to the newest version.
     async fn refresh<'a>(&self, known: &'a mut Option<Known>) -> Result<&'a mut Known, ReadError> {
         let known = match known {
             Some(known) => {
@@ -392,12 +392,12 @@ fn decode(bytes: Bytes) -> Result<Vec<ReferenceEntry>, DecodeError> {
     let mut entries = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
-        take(&batch, &mut entries)?;
+        decode_batch(&batch, &mut entries)?;
     }
     Ok(entries)
 }
 
-fn take(batch: &RecordBatch, entries: &mut Vec<ReferenceEntry>) -> Result<(), DecodeError> {
+fn decode_batch(batch: &RecordBatch, entries: &mut Vec<ReferenceEntry>) -> Result<(), DecodeError> {
     let column = |name: &'static str| batch.column_by_name(name).ok_or(DecodeError::Column(name));
     let texts = |name| {
         column(name)?

@@ -1,5 +1,5 @@
-//! The tables of a lake beside readings and registry: totals, rollups, numbered messages and dead letters, and what
-//! the tables that are written from the log record of it.
+//! The tables of a lake other than readings and registry: totals, rollups, numbered messages and dead letters.
+//! Also the progress that the tables written from the log record.
 
 pub(crate) mod consumed;
 pub mod dead_letters;

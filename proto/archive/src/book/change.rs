@@ -1,4 +1,4 @@
-//! What one publish changes, and how a log entry says it.
+//! What one publish changes, and the log entry that records it.
 
 use greenpark_model::day::{CivilDay, Instant};
 
@@ -20,14 +20,14 @@ use crate::{
 pub struct NewFile {
     /// The civil day of its readings.
     pub day: CivilDay,
-    /// What it is.
+    /// Hot or sealed.
     pub kind: FileKind,
     /// Its content.
     pub encoded: EncodedFile,
 }
 
-/// A file that lies in the book's folder, durably, and of which no version of the book knows: only
-/// [`Book::write_ahead`](crate::book::Book::write_ahead) can make one.
+/// A file that is durable in the book's folder and that no version of the book names yet. Only
+/// [`Book::write_ahead`](crate::book::Book::write_ahead) creates one.
 #[derive(Debug, Clone)]
 pub struct WrittenFile {
     pub(crate) day: CivilDay,
@@ -35,21 +35,20 @@ pub struct WrittenFile {
     pub(crate) data: NewData,
 }
 
-/// What one publish changes; readers see all of it or nothing.
+/// The change of one publish. Readers see all of it or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
-    /// Files that join the book.
+    /// Files to add to the book.
     pub add: Vec<NewFile>,
-    /// Files that join it, too, and that were written before: what does not fit into memory at once is published at
-    /// once.
+    /// Files to add that are written already, because they do not fit into memory together.
     pub written: Vec<WrittenFile>,
-    /// Files that leave it. Hot ones are deleted later; sealed ones stay on disk.
+    /// Files to remove. Hot files are deleted later; sealed files stay on disk.
     pub remove: Vec<ReadingsFile>,
     /// Totals of the sealed files among `add`.
     pub totals: Vec<TotalsRow>,
-    /// What was consumed. A book that has consumed more keeps its own mark.
+    /// How far the log was consumed. A book that has consumed more keeps its own offset.
     pub consumed: Option<Consumed>,
-    /// How many commits the other tables of the partition have.
+    /// The number of commits of the other tables of the partition.
     pub commits_beside: Commits,
 }
 
@@ -69,7 +68,8 @@ pub(crate) fn old_totals(file: &TotalsFile) -> OldData {
     }
 }
 
-/// A file's entry, with what lets readers skip it: its count, its instants and its enterprises.
+/// The log entry of a file, with the statistics by which readers skip it: its count, its instants and its
+/// enterprises.
 pub(crate) fn new_data(file: &NewFile) -> NewData {
     let encoded = &file.encoded;
     let ((from, to), (first, last)) = (encoded.instants, &encoded.enterprises);
@@ -90,7 +90,7 @@ pub(crate) fn new_data(file: &NewFile) -> NewData {
     }
 }
 
-/// `2026-11-22T16:00:00.000Z`, as Delta statistics write instants.
+/// Formats an instant as `2026-11-22T16:00:00.000Z`, as Delta statistics write it.
 fn utc(ms: i64) -> String {
     // A civil day of UTC is one of Shanghai's eight hours later.
     let shifted = Instant(ms - 8 * 3_600_000);

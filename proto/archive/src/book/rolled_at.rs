@@ -1,8 +1,8 @@
-//! The version of the readings at which all that was sealed was in the rollups.
+//! The version of the readings up to which the rollups hold all sealed days.
 //!
-//! It is noted with the commit that rolls up, with the hot files of that version. From there on a reader follows the
-//! log of the readings, and need not know the names of the files that were sealed before: a book of a year has as many as
-//! its enterprises have days.
+//! It is recorded as a note in the commit of the rollups, with the hot files of that version. A reader starts
+//! there and follows the log of the readings. It need not know the names of the files that were sealed before:
+//! in a book of a year there is one for each enterprise and day.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use crate::{
     book::sealed_sum::SealedSum,
     delta::{
         Table,
-        commit_info::{marks_of, ours_in},
+        commit_info::{ours_in, txns_of},
         state::TableState,
     },
     error::ReadError,
@@ -28,16 +28,16 @@ use crate::{
 pub(crate) struct RolledAt {
     /// The version.
     pub(crate) version: i64,
-    /// What its entry is known by, should a restored log have another one of that version.
+    /// Identifies its log entry, in case a restored log has another entry of that version.
     entry: String,
     /// The hot files of that version.
     hot: Vec<ReadingsFile>,
-    /// The sum over the sealed days of that version, which is that over the days of the rollups.
+    /// The sum over the sealed days of that version, which equals the sum over the days of the rollups.
     pub(crate) sealed: SealedSum,
 }
 
 impl RolledAt {
-    /// That of a state; `None` where the entry of its version is gone.
+    /// That of a state; `None` if the entry of its version is gone.
     pub(crate) async fn of(
         readings: &Table,
         state: &TableState<ReadingsFile>,
@@ -56,7 +56,7 @@ impl RolledAt {
         }))
     }
 
-    /// As a note.
+    /// Encodes it as a note.
     pub(crate) fn write(&self) -> Value {
         let hot = self.hot.iter();
         let hot: Vec<Value> = hot
@@ -65,7 +65,7 @@ impl RolledAt {
         json!({ "readings": self.version, "entry": self.entry, "hot": hot, "sealed": self.sealed.0 })
     }
 
-    /// What a note says; `None` if it is no such note.
+    /// Decodes a note; `None` if the note has another form.
     pub(crate) fn read(note: &Value) -> Option<Self> {
         let file = |of: &Value| {
             let (size, rows) = (of.get(1)?.as_u64()?, of.get(2)?.as_u64()?);
@@ -83,8 +83,8 @@ impl RolledAt {
         })
     }
 
-    /// The newest state of the readings, without the files that were sealed at this version; `None` where its entry is
-    /// gone, or another, or the ones after it are.
+    /// The newest state of the readings, without the files that were sealed at this version. `None` if its
+    /// entry is gone or another one, or if later entries are gone.
     pub(crate) async fn follow(
         self,
         readings: &Table,
@@ -100,7 +100,7 @@ impl RolledAt {
         let mut state = TableState {
             version: self.version,
             files: hot.map(|file| (file.path.clone(), file)).collect(),
-            marks: marks_of(&ours.unwrap_or_default()),
+            txns: txns_of(&ours.unwrap_or_default()),
             ..TableState::default()
         };
         let is_known = follow(readings, &mut state).await?;
@@ -108,8 +108,8 @@ impl RolledAt {
     }
 }
 
-/// Takes every entry after the version of `state`, which does not name all sealed files; whether none was missed, and
-/// each sealed file that went has another in its place.
+/// Applies every entry after the version of `state`, which does not name all sealed files. Returns true if no
+/// entry was missed and each removed sealed file was replaced by another one.
 pub(crate) async fn follow(
     readings: &Table,
     state: &mut TableState<ReadingsFile>,
@@ -123,8 +123,8 @@ pub(crate) async fn follow(
     Ok(!readings.is_packed_past(state.version).await?)
 }
 
-/// Whether in the place of every sealed file that goes another one comes, and every other file that goes is named in
-/// `state`.
+/// Returns true if every removed sealed file is replaced by another one, and every other removed file is named
+/// in `state`.
 fn are_replaced(state: &TableState<ReadingsFile>, actions: &[Action]) -> bool {
     let sealed = |path: &str| {
         let file = ReadingsFile::parse(path, 0, 0)?;

@@ -1,22 +1,23 @@
-//! Which days of which enterprises are sealed in which revision, as one number.
+//! A checksum of which days of which enterprises are sealed, and in which revision.
 //!
-//! It is noted with rollups, and made again of the days that these tell: where both differ a day is missing in one of them.
+//! It is recorded with the rollups and computed again from the days that the rollups hold. If the two differ, a
+//! day is missing in one of them.
 
 use std::collections::HashMap;
 
 use greenpark_model::{day::CivilDay, id::EnterpriseId};
 use sha2::{Digest as _, Sha256};
 
-/// The sum over some sealed days, whatever their order.
+/// The sum over some sealed days; their order does not matter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SealedSum(pub(crate) u64);
 
-/// What an enterprise stands with in a [`SealedSum`].
+/// The share of an enterprise in a [`SealedSum`].
 #[derive(Debug, Clone, Copy)]
 pub struct EnterprisePart(u64);
 
 impl EnterprisePart {
-    /// That of `enterprise`.
+    /// The share of `enterprise`.
     #[must_use]
     pub fn of(enterprise: &EnterpriseId) -> Self {
         let digest = Sha256::digest(enterprise.as_str());
@@ -84,7 +85,7 @@ mod tests {
             again[at].2 += 1;
             assert_ne!(sum(&again), whole);
         }
-        // A day of one is not a day of the other.
+        // The same day of two enterprises counts differently.
         let mut swapped = days[..400].to_vec();
         swapped[7].0 = days[400].0.clone();
         assert_ne!(sum(&swapped), sum(&days[..400]));

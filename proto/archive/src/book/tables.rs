@@ -1,4 +1,4 @@
-//! The tables of a book.
+//! The three tables of a book.
 
 use greenpark_model::id::ParkId;
 use object_store::path::Path;
@@ -52,7 +52,8 @@ impl Tables {
         }
     }
 
-    /// The state of the rollups for who writes them; none where their log is damaged, so that nothing is built on it.
+    /// The state of the rollups for their writer; `None` if their log is damaged, so that nothing is built on
+    /// it.
     pub(crate) async fn rollups_of_writer(
         &self,
     ) -> Result<Option<TableState<RollupsFile>>, ReadError> {
@@ -67,7 +68,7 @@ impl Tables {
         }
     }
 
-    /// The state of the rollups; none where it cannot be read, for the totals say the same.
+    /// The state of the rollups; `None` if it cannot be read, because the totals hold the same figures.
     pub(crate) async fn load_rollups(&self) -> Option<TableState<RollupsFile>> {
         let loaded = async {
             let state: TableState<RollupsFile> = self.rollups.load().await?;

@@ -1,7 +1,7 @@
-//! Publishing, being overtaken, and dying in between.
+//! Publishing, being fenced, and crashing in between.
 //!
-//! A store that fails on purpose stands in for the disk; a crash is a book that is dropped and opened
-//! again over the same store.
+//! A store that fails on purpose stands in for the disk. A crash is a book that is dropped and opened again
+//! over the same store.
 
 mod brief;
 mod evolution;
@@ -40,7 +40,7 @@ fn totals(day: CivilDay, name: &str, file: &NewFile, revision: u32) -> TotalsRow
     }
 }
 
-/// A change that seals steel's day as `revision` in place of everything the book has of that day.
+/// A change that seals steel's day as `revision` and replaces everything the book has of that day.
 fn seal(book: &Book, day: CivilDay, rows: &Rows, revision: u32) -> Change {
     let file = sealed(rows, day, "steel", revision);
     Change {
@@ -143,7 +143,7 @@ async fn what_a_book_has_consumed_never_goes_back() {
 }
 
 #[tokio::test]
-async fn two_writers_of_one_book_are_told_apart() {
+async fn a_second_writer_fences_the_first() {
     let (_folder, lake) = local().await;
     let day = day("2026-11-22");
     let rows = registers(day, &["steel"], 24);
@@ -327,7 +327,7 @@ async fn many_totals_files_are_merged_without_losing_a_row() {
     assert_eq!(rows_of_totals(&lake).await.len(), 41);
 }
 
-/// A hot day that is about to be sealed, in a store that fails when told to.
+/// A hot day that is about to be sealed, in a store that can be made to fail.
 async fn before_a_seal() -> (Arc<FaultyStore>, Lake, Book, Change) {
     let store = Arc::new(FaultyStore::new(InMemory::new()));
     let lake = Lake::over(Arc::clone(&store) as _);
@@ -385,14 +385,14 @@ async fn a_book_that_failed_can_publish_again_by_itself() {
 }
 
 #[tokio::test]
-async fn two_writers_who_say_the_same_at_once_write_different_entries() {
+async fn two_writers_of_the_same_commit_at_once_write_different_entries() {
     let (_folder, lake) = local().await;
     let book = lake.book(&park(), 2026).await.expect("a book");
     let entry = || {
         let entry = book.readings.entry_of(&book.state, Commit::default());
         entry.expect("an entry").1
     };
-    // Some of so many pairs fall into one millisecond.
+    // Some of so many pairs have the same millisecond.
     for _ in 0..1_000 {
         assert_ne!(entry(), entry());
     }

@@ -1,17 +1,17 @@
-//! Our part of an entry's commitInfo: the marks, and a note beside them. Each entry repeats all of both.
+//! Our part of an entry's commitInfo: the transactions, and a note beside them. Each entry repeats both.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What it is called.
+/// The key of our part.
 pub(crate) const OURS: &str = "greenpark";
-/// What the marks in it are called.
-pub(crate) const MARKS: &str = "marks";
-/// What the note in it is called.
+/// The key of the transactions in it.
+pub(crate) const TXNS: &str = "marks";
+/// The key of the note in it.
 pub(crate) const NOTE: &str = "note";
 
-/// Our part of the commitInfo with which an entry begins; `None` where another program wrote it.
+/// Our part of the commitInfo with which an entry begins; `None` if another program wrote it.
 pub(crate) fn ours_in(entry: &[u8]) -> Result<Option<Value>, serde_json::Error> {
     let first = entry.split(|&byte| byte == b'\n').next();
     let mut info: Value = serde_json::from_slice(first.unwrap_or_default())?;
@@ -19,15 +19,14 @@ pub(crate) fn ours_in(entry: &[u8]) -> Result<Option<Value>, serde_json::Error> 
         .get_mut("commitInfo")
         .and_then(|info| info.get_mut(OURS));
     Ok(ours
-        .filter(|ours| ours.get(MARKS).is_some_and(Value::is_object))
+        .filter(|ours| ours.get(TXNS).is_some_and(Value::is_object))
         .map(Value::take))
 }
 
-/// The marks in our part of an entry.
-pub(crate) fn marks_of(ours: &Value) -> BTreeMap<String, i64> {
-    let marks = ours.get(MARKS).and_then(Value::as_object);
-    let marks = marks.into_iter().flatten();
-    marks
-        .filter_map(|(name, mark)| Some((name.clone(), mark.as_i64()?)))
+/// The transactions in our part of an entry.
+pub(crate) fn txns_of(ours: &Value) -> BTreeMap<String, i64> {
+    let txns = ours.get(TXNS).and_then(Value::as_object);
+    let txns = txns.into_iter().flatten();
+    txns.filter_map(|(name, version)| Some((name.clone(), version.as_i64()?)))
         .collect()
 }

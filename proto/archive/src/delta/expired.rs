@@ -1,4 +1,4 @@
-//! Files that their table has removed: they stay a while for readers that still know them.
+//! Files that their table has removed. They stay for a while, for readers that still know them.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,7 @@ use crate::store::Storage;
 
 /// How long a removed file stays.
 const LINGER: Duration = Duration::from_secs(60);
-/// Files deleted at once, so that whoever publishes never waits long for the disk.
+/// Files deleted at once, so that a publish never waits long for the disk.
 const DELETES_MAX: usize = 1_024;
 
 /// Removed files, oldest first.
@@ -31,12 +31,12 @@ impl Default for Expired {
 }
 
 impl Expired {
-    /// Notes a file that was removed just now.
+    /// Adds a file that was removed just now.
     pub(crate) fn note(&mut self, place: Path) {
         self.files.push_back((Instant::now(), place));
     }
 
-    /// Deletes those that have stayed long enough. A file that is not deleted harms nothing.
+    /// Deletes the files that have stayed long enough. A file that is not deleted does no harm.
     pub(crate) async fn delete_due(&mut self, storage: &Storage) {
         let due = self
             .files
@@ -51,7 +51,7 @@ impl Expired {
         storage.delete(paths.collect()).await;
     }
 
-    /// Lets files stay no longer than it takes to ask for it.
+    /// Makes removed files due for deletion at once.
     #[cfg(test)]
     pub(crate) fn hurry(&mut self) {
         self.linger = Duration::ZERO;

@@ -1,8 +1,8 @@
-//! What a table was at an instant: the last version that had been committed by then.
+//! The state of a table at an instant: the last version that had been committed by then.
 //!
-//! Every entry of a log tells when it was made, and what is [packed](crate::delta) of older entries tells it of each
-//! change. Versions are searched by halves, so some thousand entries cost twelve looks. A writer's clock that was set
-//! back makes two versions' instants overlap; the search then ends at one of them.
+//! Every log entry records when it was made, and the [packed](crate::delta) form of older entries records it of
+//! each change. Versions are found by binary search: 12 reads for some thousand entries. If a writer's clock
+//! was set back, two versions' instants overlap; the search then ends at one of them.
 
 use greenpark_model::day::Instant;
 use serde_json::Value;
@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl Table {
-    /// The state that the table had at `at`, of which `newest` is the newest version; `None` if there was
-    /// none yet. Where the entries of `at` are packed, its version is that of the last packed change.
+    /// The state of the table at `at`; `newest` is its newest version. `None` if there was no table yet. If the
+    /// entries of `at` are packed, the state's version is that of the last packed change.
     pub(crate) async fn load_as_of<F: TableFile>(
         &self,
         newest: i64,
@@ -62,7 +62,7 @@ impl Table {
         (first, newest): (i64, i64),
         at: Instant,
     ) -> Result<Option<i64>, ReadError> {
-        // All versions below `low` were there; none from `high` on was.
+        // All versions below `low` existed; none from `high` on did.
         let (mut low, mut high) = (first, newest + 1);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -75,7 +75,7 @@ impl Table {
         Ok((low > first).then(|| low - 1))
     }
 
-    /// When a version was made; of a packed one, when the first change from it on was.
+    /// When a version was made; for a packed one, when the first change from it on was.
     pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
         if let Some(entry) = self.entry(version).await? {
             return self.made_at_of(version, &entry);
@@ -91,7 +91,7 @@ impl Table {
         Err(self.gone(version))
     }
 
-    /// When the version of an entry that is there was made.
+    /// When the version of an existing entry was made.
     pub(crate) async fn entry_made_at(&self, version: i64) -> Result<Instant, ReadError> {
         let entry = self.entry(version).await?;
         let entry = entry.ok_or_else(|| self.gone(version))?;
@@ -105,13 +105,14 @@ impl Table {
         }
     }
 
-    /// The instant that an entry says it was made at.
+    /// The instant at which an entry was made, as it records.
     fn made_at_of(&self, version: i64, entry: &[u8]) -> Result<Instant, ReadError> {
-        let told = entry
+        let made_at = entry
             .split(|&byte| byte == b'\n')
             .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
             .find_map(|action| action.get("commitInfo")?.get("timestamp")?.as_i64());
-        told.map(Instant)
+        made_at
+            .map(Instant)
             .ok_or_else(|| self.broken(format!("entry {version} does not tell when it was made")))
     }
 }

@@ -1,4 +1,4 @@
-//! How a table comes to its columns: all of them when it is made, and new ones when a file first has them.
+//! How a table gets its columns: all of them when it is created, and new ones when a file first has them.
 
 use std::collections::HashSet;
 
@@ -12,9 +12,9 @@ use super::{NewData, Null, Table};
 use crate::error::Cause;
 
 impl Table {
-    /// The actions that make a table. History is evidence: nobody who honors the table's settings
-    /// deletes its log. Checkpoints name a removed file only as long as its entry stays in the log; by default they name
-    /// it for a week.
+    /// The actions that create a table. History is evidence: a program that honors the table's settings does
+    /// not delete its log. Checkpoints name a removed file only as long as its entry stays in the log; by
+    /// default they name it for a week.
     pub(super) fn birth(&self) -> Result<[Action; 2], Cause> {
         let schema = structure(self.fields().collect())?;
         let kept = self.storage.log_bounds().kept_ms / 1_000;
@@ -32,9 +32,9 @@ impl Table {
         Ok([Action::Protocol(protocol), Action::Metadata(metadata)])
     }
 
-    /// The metadata of the table with every column of its shape, where it lacks one that a file of
-    /// `add` has: its identity, its settings and the columns that it has stay. Files that lack a column read as
-    /// null, so nothing is rewritten.
+    /// The table's metadata with every column of its shape, if it lacks one that a file of `add` has. Its
+    /// identity, its settings and its columns stay. Files that lack a column read as null, so nothing is
+    /// rewritten.
     pub(super) fn evolved(
         &self,
         metadata: Option<&Metadata>,

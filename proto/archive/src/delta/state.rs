@@ -1,7 +1,7 @@
-//! What we keep of a Delta table: its version, its files and its marks.
+//! The state that we keep of a Delta table: its version, its files and its transactions.
 //!
-//! deltalake's own snapshot keeps every action with its statistics and grows with every update; a book
-//! needs names and sizes.
+//! deltalake's own snapshot keeps every action with its statistics and grows with every update; a book needs
+//! names and sizes.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,11 @@ use crate::{
 
 /// A file as its table's log names it.
 pub(crate) trait TableFile: Sized + Clone + Send + Sync + 'static {
-    /// The file with this path, or `None` if another program wrote it.
+    /// Parses the file with this path; `None` if another program wrote it.
     fn parse(path: &str, size: u64, rows: u64) -> Option<Self>;
 
-    /// Where the file is deleted once its table has removed it: a name of no file, the same for all files that stand
-    /// for the same readings.
+    /// For a file that is deleted once its table has removed it: a name of no file, the same for all files that
+    /// stand for the same readings.
     fn stand_in(&self) -> Option<String> {
         None
     }
@@ -28,23 +28,23 @@ pub(crate) trait TableFile: Sized + Clone + Send + Sync + 'static {
 /// The state of a table at a version.
 #[derive(Debug, Clone)]
 pub(crate) struct TableState<F> {
-    /// The version, −1 while there is no table.
+    /// The version; −1 while there is no table.
     pub(crate) version: i64,
     /// Its files by path.
     pub(crate) files: BTreeMap<String, F>,
-    /// Application transactions: how far what was consumed or sealed has come.
-    pub(crate) marks: BTreeMap<String, i64>,
-    /// What its writer noted beside the marks; `None` where it noted nothing.
+    /// Delta application transactions: how far the log was consumed, and which seal is in.
+    pub(crate) txns: BTreeMap<String, i64>,
+    /// The writer's note beside the transactions, if any.
     pub(crate) note: Option<Value>,
     /// Paths removed since the state was loaded, oldest first.
     pub(crate) removed: Vec<String>,
-    /// Its newest metadata action, which has the schema; `None` while there is no table.
+    /// Its newest metadata action, which holds the schema; `None` while there is no table.
     pub(crate) metadata: Option<Metadata>,
     /// Log entries since the last checkpoint.
     pub(crate) entries: usize,
     /// Their bytes.
     pub(crate) entry_bytes: u64,
-    /// The version from which on another pack of the log is worth its while.
+    /// The version from which on another pack of the log is worthwhile.
     pub(crate) pack_at: i64,
 }
 
@@ -53,7 +53,7 @@ impl<F> Default for TableState<F> {
         Self {
             version: -1,
             files: BTreeMap::new(),
-            marks: BTreeMap::new(),
+            txns: BTreeMap::new(),
             note: None,
             removed: Vec::new(),
             metadata: None,
@@ -65,7 +65,7 @@ impl<F> Default for TableState<F> {
 }
 
 impl<F: TableFile> TableState<F> {
-    /// Takes the actions of the next version.
+    /// Applies the actions of the next version.
     pub(crate) fn apply(
         &mut self,
         table: &str,
@@ -73,7 +73,7 @@ impl<F: TableFile> TableState<F> {
         bytes: u64,
     ) -> Result<(), ReadError> {
         for action in actions {
-            self.take(table, action)?;
+            self.apply_action(table, action)?;
         }
         self.version += 1;
         self.entries += 1;
@@ -81,7 +81,7 @@ impl<F: TableFile> TableState<F> {
         Ok(())
     }
 
-    fn take(&mut self, table: &str, action: &Action) -> Result<(), ReadError> {
+    fn apply_action(&mut self, table: &str, action: &Action) -> Result<(), ReadError> {
         match action {
             Action::Add(add) => {
                 if add.deletion_vector.is_some() {
@@ -99,11 +99,11 @@ impl<F: TableFile> TableState<F> {
                 self.removed.push(remove.path.clone());
             }
             Action::Txn(txn) => {
-                self.marks.insert(txn.app_id.clone(), txn.version);
+                self.txns.insert(txn.app_id.clone(), txn.version);
             }
             Action::Protocol(protocol) => check_protocol(table, protocol)?,
             Action::Metadata(metadata) => self.metadata = Some(metadata.clone()),
-            // Each entry of ours repeats it, as it does the marks.
+            // Each entry of ours repeats it, like the transactions.
             Action::CommitInfo(info) => {
                 if let Some(ours) = info.info.get(OURS) {
                     self.note = ours.get(NOTE).cloned();
@@ -114,7 +114,7 @@ impl<F: TableFile> TableState<F> {
         Ok(())
     }
 
-    /// Takes a file as it stands in the table.
+    /// Adds a file of the table.
     pub(crate) fn insert(
         &mut self,
         table: &str,
@@ -130,13 +130,13 @@ impl<F: TableFile> TableState<F> {
         Ok(())
     }
 
-    /// The mark of this name; 0 if it was never set.
-    pub(crate) fn mark(&self, name: &str) -> i64 {
-        self.marks.get(name).copied().unwrap_or(0)
+    /// The version of the transaction with this name; 0 if it was never set.
+    pub(crate) fn txn(&self, name: &str) -> i64 {
+        self.txns.get(name).copied().unwrap_or(0)
     }
 }
 
-/// Refuses a table that needs more of its readers than we know.
+/// Refuses a table whose protocol needs more than we implement.
 pub(crate) fn check_protocol(table: &str, protocol: &Protocol) -> Result<(), ReadError> {
     let log = |source: Cause| ReadError::Log {
         table: table.to_owned(),
@@ -158,7 +158,7 @@ pub(crate) fn check_protocol(table: &str, protocol: &Protocol) -> Result<(), Rea
     })
 }
 
-/// The `numRecords` of a file's statistics; 0 if there are none.
+/// The `numRecords` in a file's statistics; 0 if there are none.
 pub(crate) fn row_count(add: &Add) -> u64 {
     const KEY: &str = "\"numRecords\":";
     let text = add.stats.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a check of a lake asks of a book. Nothing is repaired and nothing is written.
+//! Checks of a lake's books. Nothing is repaired and nothing is written.
 
 use std::{collections::HashMap, fmt};
 
@@ -14,24 +14,24 @@ use crate::{
     tables::consumed::consumed_of,
 };
 
-/// A book as its log tells it.
+/// A book as its log records it.
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// Its files.
     pub snapshot: Snapshot,
-    /// How far each partition of the log has been consumed into it. More than one is a park that has
+    /// How far each partition of the log has been consumed into it. More than one means that the park has
     /// moved.
     pub consumed: Vec<Consumed>,
     /// When its newest version was made, by the clock of its writer.
     pub committed_at: Instant,
 }
 
-/// A file that a book names, and that is not what the book says.
+/// A file that a book names and that is missing or has another size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Astray {
     /// The path within the lake.
     pub path: String,
-    /// The size that the book tells, in bytes.
+    /// The size in bytes that the book records.
     pub size: u64,
     /// The size it has; `None` if it is gone.
     pub found: Option<u64>,
@@ -48,7 +48,7 @@ impl fmt::Display for Astray {
 }
 
 impl Lake {
-    /// The newest state of a book, read from its log anew; `None` if there is no book.
+    /// Reads the newest state of a book from its log anew; `None` if there is no book.
     ///
     /// # Errors
     /// [`ReadError`] if its log cannot be read.
@@ -60,15 +60,16 @@ impl Lake {
         else {
             return Ok(None);
         };
-        let marks = readings.marks_at(snapshot.readings_version).await?;
+        let txns = readings.txns_at(snapshot.readings_version).await?;
         Ok(Some(Inspection {
-            consumed: consumed_of(&marks),
+            consumed: consumed_of(&txns),
             committed_at: readings.made_at(snapshot.readings_version).await?,
             snapshot,
         }))
     }
 
-    /// Checks the packed entries of the logs of a book, from which its past is answered with those that are not packed.
+    /// Checks the packed entries of a book's logs. Its past is read from them and from the entries that are not
+    /// packed.
     ///
     /// # Errors
     /// [`ReadError`] if any is gone or damaged.
@@ -79,7 +80,7 @@ impl Lake {
         tables.rollups.check_past().await
     }
 
-    /// The files of `snapshot` that are gone or have another size than it says. The store is listed once.
+    /// The files of `snapshot` that are gone or have another size than it records. The store is listed once.
     ///
     /// # Errors
     /// [`ReadError`] if the store cannot be listed.
@@ -95,7 +96,7 @@ impl Lake {
         Ok(astray)
     }
 
-    /// How many files the numbered messages of a park have, and those that are gone or have another size.
+    /// The number of files of a park's numbered messages, and those that are gone or have another size.
     ///
     /// # Errors
     /// [`ReadError`] if the table cannot be read, or the store cannot be listed.
@@ -107,7 +108,7 @@ impl Lake {
         Ok((named.len(), astray))
     }
 
-    /// The same of the dead letters of a park.
+    /// The same for the dead letters of a park.
     ///
     /// # Errors
     /// [`ReadError`] if the table cannot be read, or the store cannot be listed.
@@ -152,7 +153,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn a_book_tells_what_it_consumed_and_which_files_are_astray() {
+    async fn a_book_reports_what_it_consumed_and_which_files_are_astray() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().to_str().expect("text");
         let lake = Lake::open(root).await.expect("a lake");

@@ -1,8 +1,8 @@
-//! Every file of a lake, for who copies it while others write to it.
+//! Lists every file of a lake, to copy it while others write to it.
 //!
-//! Data files are never written over, and a log entry is made after what it names: so the entries that are there
-//! before, and all other files behind them, are a lake. What was removed between the two is found by
-//! [`Lake::astray_anywhere`] on the copy; then later entries are copied, too.
+//! Data files are never overwritten, and a log entry is made after the files that it names. So the entries of
+//! one moment and all other files listed afterwards form a lake. Files that were removed between the two are
+//! found by [`Lake::astray_anywhere`] on the copy; then later entries are copied, too.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +26,8 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// In which order files are copied: the entries of readings before those of what was committed before them, and
-    /// data behind all entries.
+    /// The order in which files are copied: entries of readings, then entries that were committed before them,
+    /// then data files.
     fn rank(&self) -> u8 {
         match (self.is_of_log(), self.path.contains("/readings/")) {
             (true, true) => 0,
@@ -36,26 +36,27 @@ impl Stored {
         }
     }
 
-    /// Whether it is of a table's log: an entry, a checkpoint, or what is packed.
+    /// Returns true for a file of a table's log: an entry, a checkpoint, or a packed file.
     #[must_use]
     pub fn is_of_log(&self) -> bool {
         self.path.contains("/_delta_log/")
     }
 
-    /// Whether it is an entry of a table's log.
+    /// Returns true for an entry of a table's log.
     #[must_use]
     pub fn is_entry(&self) -> bool {
         self.is_of_log() && self.path.ends_with(".json")
     }
 
-    /// Whether it is written over, and so no part of a copy: nothing but a hint where to begin to read.
+    /// Returns true for a file that is overwritten and therefore not copied: it only hints where to begin
+    /// reading.
     fn is_hint(&self) -> bool {
         self.path.ends_with("/_last_checkpoint")
     }
 }
 
-/// The tables of which a version is told by none of `paths`, neither by an entry nor by what is packed, though a later
-/// one is. Entries may be packed while a lake is listed, so that neither is in the list.
+/// The tables that lack a version in `paths`, as an entry and packed, although a later one is there. Entries
+/// may be packed while a lake is listed, so that the list has neither.
 pub fn tables_with_gaps<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
     delta::with_gaps(paths)
 }
@@ -95,10 +96,10 @@ impl Lake {
         }
     }
 
-    /// What any table of the lake names and that is gone or has another size.
+    /// The files that any table of the lake names and that are gone or have another size.
     ///
     /// # Errors
-    /// [`ReadError`] if a log or the registry cannot be read whole.
+    /// [`ReadError`] if a log or the registry cannot be read completely.
     pub async fn astray_anywhere(&self) -> Result<Vec<Astray>, ReadError> {
         self.reference().entries().await?;
         let mut astray = Vec::new();

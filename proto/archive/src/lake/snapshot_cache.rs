@@ -1,4 +1,4 @@
-//! The newest snapshots of books, kept for readers within a bound of bytes; what was not asked for longest goes first.
+//! Caches the newest snapshots of books within a bound of bytes; the least recently used is dropped first.
 
 use std::{
     collections::HashMap,
@@ -12,40 +12,40 @@ use crate::{
     store::Storage,
 };
 
-/// Books whose state is kept for readers, whole and in brief: five years of a hundred parks.
+/// Books whose state is cached, whole and in brief: five years of a hundred parks.
 pub(super) const SNAPSHOTS_MAX: usize = 1_024;
-/// Bytes that these take, unless a service says so itself.
+/// The bound of their bytes, unless a service sets another one.
 const SNAPSHOTS_BYTES: usize = 256 << 20;
 
 /// A book, and which of its files are named.
 pub(super) type Key = (ParkId, i16, Extent);
 
-/// Snapshots by book. What was not asked for longest goes first.
+/// Snapshots by book. The least recently used is dropped first.
 #[derive(Debug)]
 pub(super) struct Snapshots {
     bytes_max: usize,
     pub(super) bytes: usize,
-    asked: u64,
+    used: u64,
     pub(super) slots: HashMap<Key, Kept>,
 }
 
-/// A book's slot, with when it was last asked for and what its snapshot takes.
+/// A book's slot, with its last use and the bytes of its snapshot.
 #[derive(Debug)]
 pub(super) struct Kept {
-    asked: u64,
+    used: u64,
     pub(super) bytes: usize,
     slot: Arc<Slot>,
 }
 
-/// One book's newest known snapshot; locked while it is refreshed, so that readers that come together
-/// read the log once.
+/// One book's newest known snapshot. It is locked while it is refreshed, so that concurrent readers read the
+/// log once.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) reader: Reader,
     pub(super) newest: tokio::sync::Mutex<Newest>,
 }
 
-/// A snapshot, which lives on where it is in use even when it is not kept here any more.
+/// A snapshot. It can be in use elsewhere although it is not cached here any more.
 #[derive(Debug, Default)]
 pub(super) struct Newest {
     pub(super) kept: Option<Arc<Snapshot>>,
@@ -57,14 +57,14 @@ impl Default for Snapshots {
         Self {
             bytes_max: SNAPSHOTS_BYTES,
             bytes: 0,
-            asked: 0,
+            used: 0,
             slots: HashMap::new(),
         }
     }
 }
 
 impl Snapshots {
-    /// Takes note of what a book's snapshot takes, and gives others up until all are within the bound.
+    /// Records the size of a book's snapshot, and drops others until all are within the bound.
     pub(super) fn note(&mut self, key: &Key, bytes: usize) {
         let Some(kept) = self.slots.get_mut(key) else {
             return;
@@ -79,9 +79,9 @@ impl Snapshots {
             return;
         }
         let mut oldest: Vec<&mut Kept> = self.slots.values_mut().collect();
-        oldest.sort_unstable_by_key(|kept| kept.asked);
+        oldest.sort_unstable_by_key(|kept| kept.used);
         for kept in oldest {
-            // One that is being refreshed stays: it is asked for now.
+            // A snapshot that is being refreshed stays: it is in use now.
             if self.bytes > self.bytes_max
                 && let Ok(mut newest) = kept.slot.newest.try_lock()
             {
@@ -93,10 +93,10 @@ impl Snapshots {
 
     /// The slot of a book in `storage`.
     pub(super) fn slot(&mut self, key: &Key, storage: &Storage) -> Arc<Slot> {
-        self.asked += 1;
-        let asked = self.asked;
+        self.used += 1;
+        let used = self.used;
         if let Some(kept) = self.slots.get_mut(key) {
-            kept.asked = asked;
+            kept.used = used;
             return Arc::clone(&kept.slot);
         }
         if self.slots.len() >= SNAPSHOTS_MAX {
@@ -107,7 +107,7 @@ impl Snapshots {
             newest: tokio::sync::Mutex::default(),
         });
         let kept = Kept {
-            asked,
+            used,
             bytes: 0,
             slot: Arc::clone(&slot),
         };
@@ -115,14 +115,14 @@ impl Snapshots {
         slot
     }
 
-    /// Keeps no more than `bytes`, but for a snapshot that alone is larger.
+    /// Bounds the cache to `bytes`, except for a single larger snapshot.
     pub(super) fn bound(&mut self, bytes: usize) {
         self.bytes_max = bytes;
         self.make_room();
     }
 
     fn forget_oldest(&mut self) {
-        let oldest = self.slots.iter().min_by_key(|(_, kept)| kept.asked);
+        let oldest = self.slots.iter().min_by_key(|(_, kept)| kept.used);
         if let Some(oldest) = oldest.map(|(key, _)| key.clone())
             && let Some(kept) = self.slots.remove(&oldest)
         {

@@ -13,16 +13,16 @@
 //! | `late_received` | TIMESTAMP(ms, UTC), nullable: when a late reading was received | DELTA_BINARY_PACKED |
 //! | `late_gateway` | UTF8, nullable: from which gateway | dictionary |
 //!
-//! A file has the last three only where one of its readings has them: in others they read as null.
+//! A file has the last three columns only if one of its readings has them; in other files they read as null.
 //!
 //! `day` is the partition column and is in the path alone. A file is one row group sorted by series and
-//! instant; the sorting columns it declares are the ones that hold as texts: `quantity` is sorted by
-//! its code, so a file whose meters have several quantities may declare enterprise and meter only.
+//! instant. It declares only the sorting columns that hold as texts: `quantity` is sorted by its code, so a
+//! file whose meters have several quantities may declare enterprise and meter only.
 //!
-//! Pages of small files are stored as they are, for compressing bytes that fill less than a disk block
-//! saves nothing; large ones are zstd. The footer names park, day, kind, counts and rules; `repeats` lists, by the first row of a series, how
-//! many of its readings were dropped as repeats, and `again` the rows of a hot file that may only have been sent
-//! again.
+//! Pages of small files are stored uncompressed, because compressing bytes that fill less than a disk block
+//! saves nothing; pages of large files are zstd. The footer holds park, day, kind, counts and rules. Its
+//! `repeats` lists, by the first row of a series, how many of its readings were dropped as repeats; `again`
+//! lists the rows of a hot file that may only have been sent again.
 
 mod chunks;
 
@@ -65,9 +65,9 @@ use crate::{
     rows::Rows,
 };
 
-/// What wrote the file.
+/// The program that wrote the file.
 const CREATED_BY: &str = concat!("greenpark-archive version ", env!("CARGO_PKG_VERSION"));
-/// The rules that the rows obey; a rule that changes gets a new number.
+/// The rules that the rows follow; a rule that changes gets a new number.
 const RULES: &str = "identity/2 merge/2 sort/2";
 
 /// The columns of every file.
@@ -106,7 +106,7 @@ fn schema(rows: &Rows) -> &'static SchemaDescPtr {
     &SCHEMAS[usize::from(tickets) * 2 + usize::from(late)]
 }
 
-/// What a file says of itself in its footer.
+/// The contents of a file's footer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFacts {
     /// The park.
@@ -124,7 +124,7 @@ pub struct FileFacts {
 pub struct EncodedFile {
     /// The file.
     pub bytes: Bytes,
-    /// Its digest, which names it.
+    /// Its digest, which is part of its name.
     pub sha256: [u8; 32],
     /// How many rows it holds.
     pub rows: u64,
@@ -132,14 +132,14 @@ pub struct EncodedFile {
     pub instants: (i64, i64),
     /// The first and last enterprise.
     pub enterprises: (EnterpriseId, EnterpriseId),
-    /// The columns it has beyond those of every file.
+    /// The columns beyond those of every file.
     pub more_columns: Vec<&'static str>,
 }
 
-/// Makes a Parquet file of `rows`. The same rows and facts give the same bytes.
+/// Encodes `rows` as a Parquet file. The same rows and facts give the same bytes.
 ///
 /// # Errors
-/// [`EncodeError`] if there is no row or the columns are unsound.
+/// [`EncodeError`] if there is no row or the columns are inconsistent.
 pub fn encode_readings(rows: &Rows, facts: &FileFacts) -> Result<EncodedFile, EncodeError> {
     let (Some(first), Some(last)) = (rows.keys.first(), rows.keys.last()) else {
         return Err(EncodeError::Empty);
@@ -203,7 +203,7 @@ fn extremes(instants: &[i64]) -> (i64, i64) {
     (least, instants.iter().copied().max().unwrap_or(0))
 }
 
-/// One dictionary column: its texts in order of first use and its runs.
+/// A dictionary column: its texts in order of first use, and its runs.
 struct Texts {
     texts: Vec<String>,
     runs: Vec<Run>,
@@ -357,7 +357,7 @@ fn footer(rows: &Rows, facts: &FileFacts) -> Vec<KeyValue> {
         .collect()
 }
 
-/// `ROW:MANY,ROW:MANY`: how many readings were dropped as repeats, by the first row of their series.
+/// `ROW:MANY,ROW:MANY`: the number of readings dropped as repeats, by the first row of their series.
 fn repeats(rows: &Rows) -> String {
     let mut text = String::new();
     for (key, many) in &rows.repeats {

@@ -1,8 +1,8 @@
-//! From a readings file to [`Rows`], column by column.
+//! Decodes a readings file to [`Rows`], column by column.
 //!
-//! Texts stay dictionary indices until the series changes, so no row allocates. A file of ours is sorted
-//! and is taken as it is; one that another program compacted is sorted again.
-//! Columns that few files have are read where they are.
+//! Texts stay dictionary indices until the series changes, so no row allocates. A file of ours is sorted and is
+//! decoded as it is; one that another program compacted is sorted again. Columns that few files have are read
+//! where they exist.
 
 mod footer;
 
@@ -37,20 +37,20 @@ use crate::{
 /// Rows decoded at a time: the columns of one batch fit the second-level cache.
 const BATCH_ROWS: usize = 16_384;
 
-/// The rows of a file that [`encode_readings`](crate::readings::columns::encode_readings) made.
+/// Decodes a file that [`encode_readings`](crate::readings::columns::encode_readings) made.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are no such file.
+/// [`DecodeError`] if the bytes are not such a file.
 pub fn decode_readings(bytes: Bytes) -> Result<Rows, DecodeError> {
     let builder = open(bytes)?;
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-    take_all(builder, 0..rows)
+    decode_all(builder, 0..rows)
 }
 
-/// The rows of the enterprises from `first` to `last` alone; `outline` is that of the file.
+/// Decodes only the rows of the enterprises from `first` to `last`; `outline` is that of the file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are no such file.
+/// [`DecodeError`] if the bytes are not such a file.
 pub(crate) fn decode_between(
     bytes: Bytes,
     outline: &Outline,
@@ -68,20 +68,20 @@ pub(crate) fn decode_between(
         }
     });
     let selection: RowSelection = selectors.collect::<Vec<_>>().into();
-    take_all(
+    decode_all(
         open(bytes)?.with_row_selection(selection),
         before..before + rows,
     )
 }
 
-/// Whose rows a file holds, in its order.
+/// The enterprises of a file's rows, in the file's order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outline {
     runs: Vec<(EnterpriseId, usize)>,
 }
 
 impl Outline {
-    /// Runs of rows of one enterprise; in a file of ours each has one.
+    /// Runs of rows of one enterprise. In a file of ours each enterprise has one run.
     pub fn runs(&self) -> impl Iterator<Item = (&EnterpriseId, usize)> {
         self.runs
             .iter()
@@ -96,10 +96,10 @@ impl Outline {
     }
 }
 
-/// Reads whose rows a file holds, and nothing else of it.
+/// Reads only which enterprises a file's rows belong to.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are no such file.
+/// [`DecodeError`] if the bytes are not such a file.
 pub(crate) fn decode_outline(bytes: Bytes) -> Result<Outline, DecodeError> {
     let builder = open(bytes)?;
     let enterprises = ProjectionMask::roots(builder.parquet_schema(), [0]);
@@ -123,8 +123,8 @@ fn parquet(source: parquet::errors::ParquetError) -> DecodeError {
     DecodeError::Parquet(source.into())
 }
 
-/// Takes what `builder` reads, the rows of a file in `range`.
-fn take_all(
+/// Decodes everything that `builder` reads: the rows of a file in `range`.
+fn decode_all(
     builder: ParquetRecordBatchReaderBuilder<Bytes>,
     range: Range<usize>,
 ) -> Result<Rows, DecodeError> {
@@ -134,13 +134,13 @@ fn take_all(
         .with_batch_size(BATCH_ROWS.min(rows.max(1)))
         .build()
         .map_err(parquet)?;
-    let mut taken = Taken::with_capacity(rows);
+    let mut decoded = DecodedRows::with_capacity(rows);
     for batch in reader {
         let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
-        taken.take(&Batch::new(&batch)?)?;
+        decoded.append_batch(&Batch::new(&batch)?)?;
     }
-    let mut rows = taken.finish(footer.until);
-    footer.give(range, &mut rows);
+    let mut rows = decoded.finish(footer.until);
+    footer.apply(range, &mut rows);
     Ok(rows)
 }
 
@@ -291,7 +291,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Whether rows `a` and `b` are of one series.
+    /// Returns true if rows `a` and `b` belong to one series.
     fn one_series(&self, a: usize, b: usize) -> bool {
         let same = |indices: &[i32]| indices[a] == indices[b];
         same(self.meters.indices)
@@ -311,13 +311,13 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Rows taken from batches.
-struct Taken {
+/// Rows decoded from batches.
+struct DecodedRows {
     rows: Rows,
     in_order: bool,
 }
 
-impl Taken {
+impl DecodedRows {
     fn with_capacity(rows: usize) -> Self {
         let rows = Rows {
             keys: Vec::new(),
@@ -334,7 +334,7 @@ impl Taken {
         }
     }
 
-    fn take(&mut self, batch: &Batch<'_>) -> Result<(), DecodeError> {
+    fn append_batch(&mut self, batch: &Batch<'_>) -> Result<(), DecodeError> {
         let out = &mut self.rows;
         let before = out.instants.len();
         out.instants.extend_from_slice(batch.instants);
@@ -364,14 +364,14 @@ impl Taken {
         let mut start = 0;
         while start < batch.instants.len() {
             let end = batch.series_end(start);
-            self.take_series(batch.key(start), before + end);
+            self.append_series(batch.key(start), before + end);
             start = end;
         }
         Ok(())
     }
 
-    /// Rows up to `end` are of series `key`.
-    fn take_series(&mut self, key: SeriesKey, end: usize) {
+    /// Assigns the rows up to `end` to the series `key`.
+    fn append_series(&mut self, key: SeriesKey, end: usize) {
         let out = &mut self.rows;
         let start = out.series.len();
         let goes_on = out.keys.last() == Some(&key);
@@ -394,7 +394,7 @@ impl Taken {
         let rows = self.rows;
         let mut builder = RowsBuilder::new();
         builder.reach(until);
-        // What was superseded came earlier in the log, whatever order the file has it in.
+        // Superseded readings came earlier in the log, in whatever order the file has them.
         let (superseded, current): (Vec<_>, Vec<_>) =
             (0..rows.len()).partition(|&row| rows.superseded[row]);
         for (place, row) in (0u32..).zip(superseded.into_iter().chain(current)) {

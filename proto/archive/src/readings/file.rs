@@ -1,27 +1,30 @@
-//! Names of readings files, and what they say.
+//! Names of readings files, and the facts that they hold.
 //!
-//! `day=2026-11-22/hot.p3.000000012345.<id>.parquet` and `day=2026-11-22/<enterprise>.r1.<id>.parquet`;
-//! `<id>` is the start of the content's sha256, so a name never stands for two contents.
+//! `day=2026-11-22/hot.p3.000000012345.<id>.parquet` and `day=2026-11-22/<enterprise>.r1.<id>.parquet`; `<id>`
+//! is the start of the content's sha256, so a name never stands for two contents.
 
 use greenpark_model::{day::CivilDay, id::EnterpriseId};
 
-use crate::store::digest::{ID_DIGITS, content_id};
+use crate::{
+    delta::state::TableFile,
+    store::digest::{ID_DIGITS, content_id},
+};
 
-/// What a readings file is.
+/// The kind of a readings file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FileKind {
     /// Readings of one flush, of many enterprises.
     Hot {
-        /// The partition of the log they came from.
+        /// The partition of the log that they came from.
         partition: u32,
-        /// The offset of the first record they came from.
+        /// The offset of the first record that they came from.
         offset: u64,
     },
     /// All readings of one enterprise and day, deduplicated and sorted.
     Sealed {
-        /// Whose.
+        /// The enterprise.
         enterprise: EnterpriseId,
-        /// 1 for the first seal, one more for each reseal.
+        /// 1 for the first seal, incremented by each reseal.
         revision: u32,
     },
 }
@@ -33,16 +36,16 @@ pub struct ReadingsFile {
     pub path: String,
     /// The civil day of its readings.
     pub day: CivilDay,
-    /// What it is.
+    /// Hot or sealed.
     pub kind: FileKind,
     /// Its size in bytes.
     pub size: u64,
-    /// How many readings it holds.
+    /// The number of readings in it.
     pub rows: u64,
 }
 
 impl ReadingsFile {
-    /// The file with this path, or `None` if the path is none of ours.
+    /// Parses the path of a file; `None` if the path is not one of ours.
     #[must_use]
     pub fn parse(path: &str, size: u64, rows: u64) -> Option<Self> {
         let (folder, name) = path.split_once('/')?;
@@ -61,13 +64,13 @@ impl ReadingsFile {
         })
     }
 
-    /// Whether it is a hot file.
+    /// Returns true for a hot file.
     #[must_use]
     pub fn is_hot(&self) -> bool {
         matches!(self.kind, FileKind::Hot { .. })
     }
 
-    /// Whether it is the name that stands for hot files that are deleted, and no file.
+    /// Returns true for a name that stands for deleted hot files, which is no file.
     #[must_use]
     pub fn is_stand_in(&self) -> bool {
         self.is_hot() && self.path == stand_in_of(self.day)
@@ -83,6 +86,16 @@ impl ReadingsFile {
             } => Some((enterprise, *revision)),
             FileKind::Hot { .. } => None,
         }
+    }
+}
+
+impl TableFile for ReadingsFile {
+    fn parse(path: &str, size: u64, rows: u64) -> Option<Self> {
+        Self::parse(path, size, rows)
+    }
+
+    fn stand_in(&self) -> Option<String> {
+        self.is_hot().then(|| stand_in_of(self.day))
     }
 }
 
@@ -124,13 +137,13 @@ impl FileKind {
     }
 }
 
-/// The folder of `day` with its slash, which begins the path of each of its files.
+/// The folder of `day` with its slash: the prefix of each of its files' paths.
 #[must_use]
 pub fn day_folder(day: CivilDay) -> String {
     format!("day={day}/")
 }
 
-/// The name that stands for the hot files of `day` that are deleted: no content has this digest.
+/// The name that stands for the deleted hot files of `day`: no content has this digest.
 pub(crate) fn stand_in_of(day: CivilDay) -> String {
     let kind = FileKind::Hot {
         partition: 0,

@@ -1,8 +1,8 @@
-//! Parquet encodings, as far as readings need them.
+//! The Parquet encodings that readings need.
 //!
-//! Readings are columns already, and the texts of a series repeat in runs: writing pages from runs costs
-//! a few nanoseconds a reading, where a general writer hashes every text of every row. Page headers and
-//! footers are the `parquet` crate's.
+//! Readings are columns already, and the texts of a series repeat in runs: writing pages from runs costs a few
+//! nanoseconds a reading, while a general writer hashes every text of every row. Page headers and footers come
+//! from the `parquet` crate.
 
 use std::{cell::RefCell, ops::Range};
 
@@ -13,15 +13,15 @@ pub(crate) struct Run {
     pub(crate) index: u32,
 }
 
-/// Values of a DELTA_BINARY_PACKED block and of a miniblock; every reader takes 128 and 32.
+/// Values of a DELTA_BINARY_PACKED block and of a miniblock; every reader accepts 128 and 32.
 const BLOCK: usize = 128;
 const MINIBLOCK: usize = 32;
-/// Below this many rows to a run, indices are packed by bits.
+/// Below this many rows per run, indices are bit-packed.
 const RUN_ROWS_MIN: usize = 4;
-/// Least level of zstd: more costs time and saves little on packed integers.
+/// The lowest level of zstd: a higher one costs time and saves little on packed integers.
 const ZSTD_LEVEL: i32 = 1;
 
-/// The runs of `index` over `rows`.
+/// Joins neighboring (index, length) pairs of equal index to runs.
 pub(crate) fn runs_of(indices: impl Iterator<Item = (u32, u32)>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (index, length) in indices {
@@ -86,8 +86,8 @@ pub(crate) fn indices(runs: &[Run], dictionary: usize) -> Vec<u8> {
     body
 }
 
-/// What a data page of a nullable column begins with: the length of its levels in bytes, and these in runs,
-/// 1 where there is a value.
+/// The start of a nullable column's data page: the length of its levels in bytes, and the levels in runs, 1
+/// where there is a value.
 pub(crate) fn levels(runs: &[Run]) -> Vec<u8> {
     let mut body = vec![0; 4];
     for run in runs {
@@ -157,7 +157,7 @@ fn delta_block(block: &[i64], mut before: i64, body: &mut Vec<u8>) {
     }
 }
 
-/// Packs values of `width` bits (1 to 64), lowest bit first. What is left of the last byte is zero.
+/// Packs values of `width` bits (1 to 64), lowest bit first. The rest of the last byte is zero.
 fn pack(values: impl Iterator<Item = u64>, width: u32, body: &mut Vec<u8>) {
     let (mut word, mut filled) = (0u64, 0u32);
     for value in values {
@@ -193,7 +193,8 @@ fn varint(body: &mut Vec<u8>, mut value: u64) {
     body.push(value as u8);
 }
 
-/// Compresses a page's body, with one compressor kept per thread: making one costs more than a page.
+/// Compresses a page's body. Each thread keeps one compressor, because making one costs more than compressing a
+/// page.
 pub(crate) fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
     thread_local! {
         static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };

@@ -1,20 +1,20 @@
-//! Statements with a valid time and a recorded time: what holds on a day is what was recorded last of
-//! what covers it.
+//! Statements with a valid time and a recorded time. Of the statements that cover a day, the one recorded last
+//! holds.
 
 use greenpark_model::day::{CivilDay, DayRange, Instant};
 
 use crate::reference::ReferenceEntry;
 
-/// A statement and the days it holds.
+/// A statement and the days on which it holds.
 #[derive(Debug, Clone)]
 pub struct Entry<T> {
-    /// The first day it holds.
+    /// The first day on which it holds.
     pub valid_from: CivilDay,
-    /// The last day it holds; `None` while it holds.
+    /// The last day on which it holds; `None` if it has no end.
     pub valid_to: Option<CivilDay>,
     /// When it was recorded.
     pub recorded_at: Instant,
-    /// What it says.
+    /// The statement.
     pub body: T,
 }
 
@@ -29,7 +29,7 @@ impl<T> Default for Dated<T> {
 }
 
 impl<T> Entry<T> {
-    /// Whether it covers `day`.
+    /// Returns true if it covers `day`.
     #[must_use]
     pub fn covers(&self, day: CivilDay) -> bool {
         self.valid_from <= day && self.valid_to.is_none_or(|last| day <= last)
@@ -37,7 +37,7 @@ impl<T> Entry<T> {
 }
 
 impl<T> Dated<T> {
-    /// Adds what `entry` says, which was recorded after everything before.
+    /// Adds the statement of `entry`, which was recorded after all others.
     pub fn record(&mut self, entry: &ReferenceEntry, body: T) {
         self.0.push(Entry {
             valid_from: entry.valid_from,
@@ -53,13 +53,13 @@ impl<T> Dated<T> {
         &self.0
     }
 
-    /// The one that holds on `day`.
+    /// The statement that holds on `day`.
     #[must_use]
     pub fn on(&self, day: CivilDay) -> Option<&Entry<T>> {
         self.0.iter().rev().find(|entry| entry.covers(day))
     }
 
-    /// The one that holds on `day`, or the one that held last before it where nothing else does.
+    /// The statement that holds on `day`; if there is none, the one that held last before it.
     #[must_use]
     pub fn holding(&self, day: CivilDay) -> Option<&Entry<T>> {
         let before = self.0.iter().filter(|entry| entry.valid_from <= day);
@@ -67,8 +67,8 @@ impl<T> Dated<T> {
             .or_else(|| before.max_by_key(|entry| entry.valid_to))
     }
 
-    /// The one that holds on `day`, or held last before it, or is the first to hold: what is registered of a
-    /// thing first and last is so before and after it, where nothing else says.
+    /// The statement that holds on `day`, or the last one before it, or the first one of all: the first and
+    /// last statements about a subject also hold before and after their days, unless another one does.
     #[must_use]
     pub fn nearest(&self, day: CivilDay) -> Option<&Entry<T>> {
         let first = || {
@@ -78,13 +78,13 @@ impl<T> Dated<T> {
         self.holding(day).or_else(first)
     }
 
-    /// The one recorded last.
+    /// The statement recorded last.
     #[must_use]
     pub fn latest(&self) -> Option<&Entry<T>> {
         self.0.last()
     }
 
-    /// `range` cut where another statement begins to hold, so that one holds throughout each part.
+    /// Cuts `range` wherever another statement begins to hold, so that one holds throughout each part.
     #[must_use]
     pub fn parts(&self, range: DayRange) -> Vec<DayRange> {
         let changes = self.0.iter().flat_map(|entry| {

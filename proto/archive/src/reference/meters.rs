@@ -1,18 +1,18 @@
-//! What the reference table says of meters: the one reading of it for those who seal and those who ask.
+//! The meters in the reference table, as both the processor and queries read them.
 //!
-//! Entries have the subject `parks/P/enterprises/E/meters/M` and a JSON body, a contract with whoever
-//! reads the table. Amounts are decimal text in the canonical unit; a meter that measures two quantities
+//! Entries have the subject `parks/P/enterprises/E/meters/M` and a JSON body, which is a contract with every
+//! reader of the table. Amounts are decimal text in the canonical unit; a meter that measures two quantities
 //! has entries for each.
 //! - kind [`METER`], `{"title":"…","quantity":"electricity","kind":"register","interval_s":3600,
 //!   "modulus":"1000000","rated_per_hour":"400","headroom":"1.2","multiplier":"12000","counted":true,
 //!   "parent":"main","verified_until":"2027-05-31","water_source":"municipal","waste_code":
-//!   "900-001-S02","bidirectional":true,"restart":"06:00"}`; whatever follows `counted`,
-//!   `modulus`, `rated_per_hour`, `headroom` (the k of the bound rated × Δt × k) and `multiplier` may be
-//!   absent. The multiplier of the meter's first day counts until a change. `restart` is the local time at which
-//!   a daily counter starts anew, midnight where it is absent.
+//!   "900-001-S02","bidirectional":true,"restart":"06:00"}`; the fields after `counted`, and `modulus`,
+//!   `rated_per_hour`, `headroom` (the k of the bound rated × Δt × k) and `multiplier` may be absent. The
+//!   multiplier of the meter's first day counts until a change. `restart` is the local time at which a daily
+//!   counter restarts; midnight if it is absent.
 //! - kind [`METER_CHANGE`], `{"quantity":"electricity","at":"2026-03-05T10:30:00+08:00","old_final":"5012",
 //!   "new_initial":"3","multiplier":"8000"}`; a later one of the same instant replaces it, and a
-//!   [withdrawal](crate::reference::withdrawal) of it takes it away.
+//!   [withdrawal](crate::reference::withdrawal) of it removes it.
 
 mod profile;
 
@@ -41,71 +41,71 @@ use crate::reference::{
 
 /// The kind of a meter's entry.
 pub const METER: &str = "meter";
-/// The kind of the entry of another meter in its place, or another multiplier.
+/// The kind of an entry for a replaced meter or a new multiplier.
 pub const METER_CHANGE: &str = "meter-change";
 /// A meter as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meter {
-    /// What people call it.
+    /// Its display name.
     pub title: String,
-    /// What it measures.
+    /// The quantity that it measures.
     pub quantity: Quantity,
-    /// How its values are meant.
+    /// The kind of its readings.
     pub kind: Kind,
-    /// Seconds between two readings; 0 where none are expected.
+    /// Seconds between two readings; 0 if none are expected.
     pub interval_s: u32,
     /// The register's modulus: one more than its largest value.
     pub modulus: Option<Amount>,
-    /// What it is rated to measure in an hour.
+    /// Its rating: the most that it measures in an hour.
     pub rated_per_hour: Option<Amount>,
-    /// How many times the rating is still believed; a fifth above it where it is not given.
+    /// The multiple of the rating that is still believed; 1.2 if absent.
     pub headroom: Option<Amount>,
     /// CT ratio × PT ratio.
     pub multiplier: Multiplier,
-    /// Whether it counts in the enterprise's consumption; a sub-meter does not.
+    /// True if it counts in the enterprise's consumption; a sub-meter does not.
     pub counted: bool,
-    /// Whether it measures both ways: import and export.
+    /// True if it measures import and export.
     pub bidirectional: bool,
-    /// The minute of the day at which a daily counter starts anew; midnight where it is not given.
+    /// The minute of the day at which a daily counter restarts; midnight if absent.
     pub restart: Option<u16>,
-    /// What else is known of it.
+    /// Further facts about it.
     pub particulars: Particulars,
 }
 
-/// What is known of a meter beyond how it counts.
+/// Facts about a meter that do not affect how it counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Particulars {
-    /// The meter of the same quantity that measures all that this one does, and more.
+    /// The meter of the same quantity that measures everything this one does, and more.
     pub parent: Option<MeterId>,
-    /// The last day that its verification (检定) is valid.
+    /// The last day on which its verification (检定) is valid.
     pub verified_until: Option<CivilDay>,
-    /// Where the water that it measures comes from.
+    /// The source of the water that it measures.
     pub water_source: Option<WaterSource>,
     /// The code of the waste that it weighs.
     pub waste_code: Option<WasteCode>,
 }
 
-/// Which meter, measuring what.
+/// A meter and a quantity that it measures.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MeterKey {
-    /// Whose.
+    /// The enterprise.
     pub enterprise: EnterpriseId,
     /// The meter.
     pub meter: MeterId,
-    /// What it measures.
+    /// The quantity.
     pub quantity: Quantity,
 }
 
-/// Why an entry says nothing of a meter.
+/// Why an entry describes no meter.
 #[derive(Debug, thiserror::Error)]
 pub enum MeterError {
-    /// The subject is no meter's resource name.
+    /// The subject is not a meter's resource name.
     #[error("subject '{0}' is not parks/P/enterprises/E/meters/M")]
     Subject(String),
-    /// An id is none.
+    /// An id is invalid.
     #[error("an id is none")]
     Id(#[from] IdError),
-    /// The body is no JSON of this form.
+    /// The body is not JSON of this form.
     #[error("the body is not what a meter's entry has")]
     Body(#[from] serde_json::Error),
     /// The quantity is unknown.
@@ -114,19 +114,19 @@ pub enum MeterError {
     /// The kind is unknown.
     #[error("'{0}' is no kind of reading")]
     Kind(String),
-    /// An amount is none.
+    /// An amount is invalid.
     #[error("an amount is no decimal, or out of range")]
     Amount(#[from] greenpark_model::amount::AmountError),
     /// A source of water is unknown.
     #[error("the source of water is unknown")]
     WaterSource(#[from] UnknownWaterSource),
-    /// A waste's code is none.
+    /// A waste's code is invalid.
     #[error("the code of the waste is none")]
     WasteCode(#[from] WasteCodeError),
-    /// An instant or a day is none.
+    /// An instant or a day is invalid.
     #[error("an instant or a day is none")]
     Instant(#[from] TimeError),
-    /// A time of the day is none.
+    /// A time of the day is invalid.
     #[error("'{0}' is no time of the day; write 06:30")]
     Clock(String),
 }
@@ -135,9 +135,9 @@ pub enum MeterError {
 #[derive(Debug, thiserror::Error)]
 #[error("what is recorded of '{subject}' cannot be read")]
 pub struct Unreadable {
-    /// What the entry is about.
+    /// The subject of the entry.
     pub subject: String,
-    /// Why.
+    /// The cause.
     #[source]
     pub problem: MeterError,
 }
@@ -188,17 +188,17 @@ struct ChangeBody {
 #[derive(Debug, Clone, Default)]
 pub struct Meters {
     entries: BTreeMap<MeterKey, Dated<Meter>>,
-    /// The keys of each enterprise, in the order of their recording.
+    /// The keys of each enterprise, in the order of recording.
     of: BTreeMap<EnterpriseId, Vec<MeterKey>>,
-    /// In order of their instants.
+    /// In the order of their instants.
     changes: BTreeMap<MeterKey, Vec<MeterChange>>,
 }
 
 impl Meter {
-    /// Reads the body of an entry.
+    /// Parses the body of an entry.
     ///
     /// # Errors
-    /// [`MeterError`] says what is wrong with it.
+    /// [`MeterError`] if it is invalid.
     pub fn read(json: &str) -> Result<Self, MeterError> {
         let body: Body = serde_json::from_str(json)?;
         let amount = |text: Option<String>| text.as_deref().map(str::parse::<Amount>).transpose();
@@ -252,10 +252,10 @@ impl Meter {
     }
 }
 
-/// Reads the body of a change, and what it is a change of.
+/// Parses the body of a change: the quantity and the change.
 ///
 /// # Errors
-/// [`MeterError`] says what is wrong with it.
+/// [`MeterError`] if it is invalid.
 pub fn read_change(json: &str) -> Result<(Quantity, MeterChange), MeterError> {
     let body: ChangeBody = serde_json::from_str(json)?;
     let change = MeterChange {
@@ -281,14 +281,14 @@ pub fn write_change(quantity: Quantity, change: MeterChange) -> String {
 }
 
 impl Meters {
-    /// The meters of each park. Entries of other kinds are passed over.
+    /// The meters of each park. Entries of other kinds are ignored.
     ///
     /// # Errors
     /// [`Unreadable`] names the first entry that cannot be read.
     pub fn read(snapshot: &ReferenceSnapshot) -> Result<BTreeMap<ParkId, Self>, Unreadable> {
         let mut parks: BTreeMap<ParkId, Self> = BTreeMap::new();
         for entry in &snapshot.entries {
-            take(&mut parks, entry).map_err(|problem| Unreadable {
+            apply(&mut parks, entry).map_err(|problem| Unreadable {
                 subject: entry.subject.clone(),
                 problem,
             })?;
@@ -310,7 +310,7 @@ impl Meters {
         keys.filter_map(|key| self.entries.get_key_value(key))
     }
 
-    /// What is registered of the meter of `series`.
+    /// The entries of the meter of `series`.
     #[must_use]
     pub fn get(&self, enterprise: &EnterpriseId, series: &Series) -> Option<&Dated<Meter>> {
         self.entries.get(&MeterKey {
@@ -320,33 +320,33 @@ impl Meters {
         })
     }
 
-    /// All that is registered of the meter of `key`, in the order of recording.
+    /// All entries of the meter of `key`, in the order of recording.
     #[must_use]
     pub fn entries(&self, key: &MeterKey) -> &[Entry<Meter>] {
         self.entries.get(key).map_or(&[], Dated::entries)
     }
 
-    /// Changes of the meter of `key`, in order of their instants.
+    /// The changes of the meter of `key`, in the order of their instants.
     #[must_use]
     pub fn changes(&self, key: &MeterKey) -> &[MeterChange] {
         self.changes.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// The first day that anything is registered of the meter of `key`.
+    /// The first day on which the meter of `key` is registered.
     #[must_use]
     pub fn first_day(&self, key: &MeterKey) -> Option<CivilDay> {
         let entries = self.entries.get(key)?.entries();
         entries.iter().map(|entry| entry.valid_from).min()
     }
 
-    /// The multiplier that was registered of the meter of `key` for `day`, before any change.
+    /// The multiplier registered for the meter of `key` on `day`, before any change.
     #[must_use]
     pub fn initial_multiplier(&self, key: &MeterKey, day: CivilDay) -> Option<Multiplier> {
         let entry = self.entries.get(key)?.on(day)?;
         Some(entry.body.multiplier)
     }
 
-    /// The multiplier of the meter of `key` at `instant`; `None` where it is not registered.
+    /// The multiplier of the meter of `key` at `instant`; `None` if it is not registered.
     #[must_use]
     pub fn multiplier(&self, key: &MeterKey, instant: Instant) -> Option<Multiplier> {
         let changed = self
@@ -358,7 +358,7 @@ impl Meters {
         changed.map(|c| c.multiplier).or(first)
     }
 
-    /// Changes when the traits of a meter do: folds made before are void then.
+    /// A digest of all meters' traits: folds made under another digest are void.
     #[must_use]
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -375,10 +375,10 @@ impl Meters {
     }
 }
 
-/// Reads a time of the day as minutes since midnight.
+/// Parses a time of the day as minutes since midnight.
 ///
 /// # Errors
-/// [`MeterError::Clock`] if it is none.
+/// [`MeterError::Clock`] if it is invalid.
 pub fn read_clock(text: &str) -> Result<u16, MeterError> {
     let minutes = || {
         let (hours, minutes) = text.split_once(':').filter(|_| text.len() == 5)?;
@@ -400,7 +400,7 @@ fn first_multiplier(meter: &Dated<Meter>) -> Option<Multiplier> {
     meter.on(first).map(|entry| entry.body.multiplier)
 }
 
-fn take(parks: &mut BTreeMap<ParkId, Meters>, entry: &ReferenceEntry) -> Result<(), MeterError> {
+fn apply(parks: &mut BTreeMap<ParkId, Meters>, entry: &ReferenceEntry) -> Result<(), MeterError> {
     match entry.kind.as_str() {
         METER => {
             let (park, enterprise, meter) = subject(&entry.subject)?;
@@ -432,14 +432,14 @@ fn take(parks: &mut BTreeMap<ParkId, Meters>, entry: &ReferenceEntry) -> Result<
                 Err(place) => changes.insert(place, change),
             }
         }
-        WITHDRAWAL => withdraw(parks, entry)?,
+        WITHDRAWAL => apply_withdrawal(parks, entry)?,
         _ => {}
     }
     Ok(())
 }
 
-/// Takes away the change that `entry` withdraws, if it withdraws one.
-fn withdraw(
+/// Removes the change that `entry` withdraws, if it withdraws one.
+fn apply_withdrawal(
     parks: &mut BTreeMap<ParkId, Meters>,
     entry: &ReferenceEntry,
 ) -> Result<(), MeterError> {
@@ -460,7 +460,7 @@ fn withdraw(
     Ok(())
 }
 
-/// Reads `parks/P/enterprises/E/meters/M`.
+/// Parses `parks/P/enterprises/E/meters/M`.
 fn subject(name: &str) -> Result<(ParkId, EnterpriseId, MeterId), MeterError> {
     let parts: Vec<&str> = name.split('/').collect();
     let ["parks", park, "enterprises", enterprise, "meters", meter] = parts.as_slice() else {

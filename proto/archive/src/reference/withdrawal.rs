@@ -1,13 +1,13 @@
-//! Withdrawals: entries that end an earlier statement which was wrong, with a reason.
+//! Withdrawals: entries that end an earlier, wrong statement, with a reason.
 //!
-//! The entry has the subject of what it withdraws and the days of that; who withdrew it, when and on what evidence
-//! stand in the entry as in any other. The withdrawn entry stays: an answer as of an instant between the two is
-//! made with it. Afterwards the same may be recorded again.
+//! The entry has the subject and the days of the statement that it withdraws; its author, time and evidence are
+//! recorded as in any other entry. The withdrawn entry stays: an answer as of an instant between the two still
+//! uses it. Afterwards the same statement may be recorded again.
 //!
 //! The body is JSON of kind [`WITHDRAWAL`]:
 //! - `{"of":"statistic","series":"value_added","period":"2024-Q1","price_base":"constant-2020","reason":"…"}`;
 //! - `{"of":"meter-change","quantity":"electricity","at":"2026-03-05T10:30:00+08:00","reason":"…"}`;
-//! - `{"of":"correction","quantity":"electricity","reason":"…"}`, of the days that the entry is valid on.
+//! - `{"of":"correction","quantity":"electricity","reason":"…"}`, of the days on which the entry is valid.
 //!
 //! ```
 //! use greenpark_archive::withdrawal::{Withdrawal, Withdrawn};
@@ -31,7 +31,7 @@ pub struct Withdrawal {
     pub reason: String,
 }
 
-/// The statement that a withdrawal ends; names, days and amounts as they stand in its entry.
+/// The statement that a withdrawal ends; names, days and amounts as in its entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "kebab-case")]
 pub enum Withdrawn {
@@ -41,28 +41,28 @@ pub enum Withdrawn {
         series: String,
         /// Its period: a year, a quarter or a month.
         period: String,
-        /// Its price base; empty for what is no money.
+        /// Its price base; empty if it is not money.
         price_base: String,
     },
     /// A change of a meter.
     MeterChange {
-        /// What the meter measures.
+        /// The quantity that the meter measures.
         quantity: String,
         /// The instant of the change, in RFC 3339.
         at: String,
     },
     /// A correction by hand.
     Correction {
-        /// What the meter measures.
+        /// The quantity that the meter measures.
         quantity: String,
     },
 }
 
 impl Withdrawal {
-    /// Reads the body of an entry.
+    /// Parses the body of an entry.
     ///
     /// # Errors
-    /// The body is no JSON of one of these forms.
+    /// The body is not JSON of one of these forms.
     pub fn read(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
     }

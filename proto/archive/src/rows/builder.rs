@@ -1,4 +1,4 @@
-//! From readings in the order of the log to [`Rows`](crate::rows::Rows).
+//! Builds [`Rows`](crate::rows::Rows) from readings in the order of the log.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use greenpark_model::ticket::Ticket;
 
 use crate::rows::{
     Again, Late, Merged, SeriesKey,
-    merge::{Marks, Sink},
+    merge::{Annotations, Sink},
 };
 
-/// Takes readings of one park and civil day in the order of the log and sorts them.
+/// Collects readings of one park and civil day in the order of the log, and sorts them.
 ///
-/// Sorting is by counting the series and then, only where a series came out of order, by instant; no
-/// step costs more than a few nanoseconds a reading while series arrive in their own order.
+/// Sorting counts the series and then sorts by instant only the series that arrived out of order. No step costs
+/// more than a few nanoseconds a reading while series arrive in their own order.
 #[derive(Debug, Default)]
 pub struct RowsBuilder {
     keys: Vec<SeriesKey>,
@@ -21,21 +21,21 @@ pub struct RowsBuilder {
     instants: Vec<i64>,
     values: Vec<i64>,
     flags: Vec<u8>,
-    /// What few readings have besides, by row.
-    marks: HashMap<u32, Marked>,
+    /// Annotations of the few readings that have any, by row.
+    annotations: HashMap<u32, Annotated>,
     until: u64,
 }
 
-/// What one reading has besides.
+/// The annotations of one reading.
 #[derive(Debug, Default)]
-struct Marked {
+struct Annotated {
     ticket: Option<Ticket>,
     late: Option<Late>,
     again: Option<Again>,
 }
 
 impl RowsBuilder {
-    /// A builder without readings.
+    /// Creates an empty builder.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -62,40 +62,40 @@ impl RowsBuilder {
         self.flags.push(flag);
     }
 
-    /// Says that the reading which was pushed after `row` others has a ticket.
+    /// Sets the ticket of the reading that was pushed after `row` others.
     pub fn ticket(&mut self, row: u32, ticket: Ticket) {
-        self.marks.entry(row).or_default().ticket = Some(ticket);
+        self.annotations.entry(row).or_default().ticket = Some(ticket);
     }
 
-    /// Says that the reading which was pushed after `row` others came late.
+    /// Marks the reading that was pushed after `row` others as late.
     pub fn late(&mut self, row: u32, late: Late) {
-        self.marks.entry(row).or_default().late = Some(late);
+        self.annotations.entry(row).or_default().late = Some(late);
     }
 
-    /// Says that the reading which was pushed after `row` others may only have been sent again.
+    /// Marks the reading that was pushed after `row` others as possibly only sent again.
     pub fn again(&mut self, row: u32) {
-        self.marks.entry(row).or_default().again = Some(Again);
+        self.annotations.entry(row).or_default().again = Some(Again);
     }
 
-    /// Says that the readings are all those of the log's records before this offset, see
+    /// Declares that the readings are all those of the log's records before this offset; see
     /// [`Rows::until`](crate::rows::Rows::until).
     pub fn reach(&mut self, until: u64) {
         self.until = until;
     }
 
-    /// Readings taken so far, duplicates included.
+    /// The number of readings so far, duplicates included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// Whether no reading was taken.
+    /// Returns true if there are no readings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
 
-    /// Sorts, drops what is the same and marks what is superseded.
+    /// Sorts the readings, drops duplicates and marks superseded ones.
     ///
     /// # Panics
     /// If a reading was pushed with an index that [`key`](Self::key) did not return.
@@ -114,13 +114,13 @@ impl RowsBuilder {
             for &row in &*group {
                 let at = row as usize;
                 sink.push(self.instants[at], self.values[at], self.flags[at], false);
-                if !self.marks.is_empty()
-                    && let Some(marked) = self.marks.get(&row)
+                if !self.annotations.is_empty()
+                    && let Some(annotated) = self.annotations.get(&row)
                 {
-                    sink.mark(Marks {
-                        ticket: marked.ticket.as_ref(),
-                        late: marked.late.as_ref(),
-                        again: marked.again,
+                    sink.annotate(Annotations {
+                        ticket: annotated.ticket.as_ref(),
+                        late: annotated.late.as_ref(),
+                        again: annotated.again,
                     });
                 }
             }
@@ -163,7 +163,7 @@ impl RowsBuilder {
 
 /// Rows grouped by series.
 struct Groups {
-    /// The series that occur, sorted by key.
+    /// The series in these rows, sorted by key.
     order: Vec<u32>,
     /// Where each series' rows start.
     starts: Vec<usize>,

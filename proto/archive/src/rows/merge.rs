@@ -1,14 +1,14 @@
-//! Putting readings together: what is the same is dropped, what contradicts is kept and superseded.
+//! Merges readings: duplicates are dropped, contradictions are kept as superseded.
 //!
-//! Of one identity the reading that is latest in the log counts. That a value came before does not matter: 10,
-//! 12 and 10 again is 10, for somebody corrected a correction. What must be told from that is a record that is
-//! merely *read* again, after a kill between two commits of a flush: its rows stand in a file already. Parts
-//! therefore say how far into the log they reach, and are put in that order; each holds every record of its
-//! range, so the last value of an identity in the part that reaches furthest is the last one in the log.
-//! A record that was *sent* again, by a gateway that numbers its messages, is known by its numbers: its readings
-//! keep the place that they had.
+//! Of the readings of one identity the latest in the log counts. It does not matter that a value came before:
+//! 10, 12 and 10 again is 10, because somebody corrected a correction. This must be distinguished from a record
+//! that is merely *read* again, after a kill between two commits of a flush: its rows are in a file already.
+//! Parts therefore record how far into the log they reach, and are merged in that order. Each part holds every
+//! record of its range, so the last value of an identity in the part that reaches furthest is the last one in
+//! the log. A record that was *sent* again, by a gateway that numbers its messages, is recognized by its
+//! numbers: its readings keep their place.
 
-mod marked;
+mod annotated;
 
 use std::{collections::HashSet, ops::Range};
 
@@ -16,19 +16,19 @@ use greenpark_model::ticket::Ticket;
 
 use crate::rows::{Again, Late, Merged, Rows, SeriesKey, sparse};
 
-/// From this many readings of one identity on, a set finds repeats; below it, looking is faster.
-const LOOK_MAX: usize = 32;
+/// From this many readings of one identity on, a set finds repeats; below it, a scan is faster.
+const SCAN_MAX: usize = 32;
 
-/// What few readings have besides.
+/// The optional facts about a reading, which few readings have.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Marks<'a> {
+pub(crate) struct Annotations<'a> {
     pub(crate) ticket: Option<&'a Ticket>,
     pub(crate) late: Option<&'a Late>,
     pub(crate) again: Option<Again>,
 }
 
-impl<'a> Marks<'a> {
-    /// Those of a row.
+impl<'a> Annotations<'a> {
+    /// The annotations of a row.
     fn of(rows: &'a Rows, row: usize) -> Self {
         Self {
             ticket: rows.ticket(row),
@@ -64,7 +64,7 @@ impl Sink {
         }
     }
 
-    /// Appends a reading of the series that is under way.
+    /// Appends a reading to the current series.
     pub(crate) fn push(&mut self, instant: i64, value: i64, flag: u8, superseded: bool) {
         let rows = &mut self.merged.rows;
         rows.instants.push(instant);
@@ -73,17 +73,20 @@ impl Sink {
         rows.superseded.push(superseded);
     }
 
-    /// Says what the reading that was appended last has besides.
-    pub(crate) fn mark(&mut self, marks: Marks<'_>) {
+    /// Annotates the reading that was appended last.
+    pub(crate) fn annotate(&mut self, annotations: Annotations<'_>) {
         let rows = &mut self.merged.rows;
         // OK because a day has fewer readings than 2^32.
         let row = rows.instants.len() as u32 - 1;
-        rows.tickets.extend(marks.ticket.map(|t| (row, t.clone())));
-        rows.late.extend(marks.late.map(|late| (row, late.clone())));
-        rows.again.extend(marks.again.map(|again| (row, again)));
+        rows.tickets
+            .extend(annotations.ticket.map(|t| (row, t.clone())));
+        rows.late
+            .extend(annotations.late.map(|late| (row, late.clone())));
+        rows.again
+            .extend(annotations.again.map(|again| (row, again)));
     }
 
-    /// Appends readings of the series that is under way.
+    /// Appends readings to the current series.
     pub(crate) fn extend(&mut self, from: &Rows, range: Range<usize>) {
         let rows = &mut self.merged.rows;
         // OK because a day has fewer readings than 2^32.
@@ -111,8 +114,8 @@ impl Sink {
         rows.superseded.extend_from_slice(&from.superseded[range]);
     }
 
-    /// Ends the series that is under way: drops duplicates and marks what is superseded. Its readings
-    /// are sorted by instant, those of one instant in the order of the log; `repeats` were dropped before.
+    /// Ends the current series: drops duplicates and marks superseded readings. Its readings are sorted by
+    /// instant, those of one instant in the order of the log; `repeats` were dropped before.
     pub(crate) fn close(&mut self, key: SeriesKey, repeats: u32) {
         let Merged {
             rows,
@@ -127,10 +130,10 @@ impl Sink {
         );
         let before = instants.len();
         if instants.windows(2).any(|pair| pair[0] == pair[1]) {
-            *conflicts += if marked::has_marks(rows, start) {
-                marked::settle(rows, start)
+            *conflicts += if annotated::is_annotated(rows, start) {
+                annotated::resolve(rows, start)
             } else {
-                settle(rows, start)
+                resolve(rows, start)
             };
         } else {
             rows.superseded[start..].fill(false);
@@ -149,7 +152,7 @@ impl Sink {
         rows.keys.push(key);
     }
 
-    /// What was made, of records before `until`.
+    /// The merged rows of records before `until`.
     pub(crate) fn finish(mut self, until: u64) -> Merged {
         self.merged.rows.until = until;
         debug_assert!(self.merged.rows.is_sound());
@@ -157,16 +160,16 @@ impl Sink {
     }
 }
 
-/// Settles the identities from row `start` on, none of which has a mark; returns how many rows
-/// it newly superseded.
-fn settle(rows: &mut Rows, start: usize) -> u64 {
+/// Resolves the identities from row `start` on, none of which is annotated; returns the number of newly
+/// superseded rows.
+fn resolve(rows: &mut Rows, start: usize) -> u64 {
     let end = rows.instants.len();
     let (mut read, mut write, mut superseded) = (start, start, 0u64);
     while read < end {
         let instant = rows.instants[read];
         let same = rows.instants[read..].partition_point(|&other| other == instant);
         let first = write;
-        if same < LOOK_MAX {
+        if same < SCAN_MAX {
             for row in read..read + same {
                 write = keep(rows, first..write, row);
             }
@@ -190,8 +193,8 @@ fn settle(rows: &mut Rows, start: usize) -> u64 {
     superseded
 }
 
-/// Puts `row` behind the `kept` ones of its identity, in the place of the one that says the same if there is
-/// one; returns where they end then.
+/// Moves `row` behind the `kept` ones of its identity, in place of an equal one if there is one; returns their
+/// new end.
 fn keep(rows: &mut Rows, kept: Range<usize>, row: usize) -> usize {
     let (value, flag) = (rows.values[row], rows.flags[row]);
     let same = |at: &usize| rows.values[*at] == value && rows.flags[*at] == flag;
@@ -253,14 +256,18 @@ pub(crate) fn merge(parts: &[&Rows]) -> Merged {
                 slices.push((*part, span));
             }
         }
-        gather(&mut sink, &slices, &mut scratch);
+        append_slices(&mut sink, &slices, &mut scratch);
         sink.close(key.clone(), repeats);
     }
     sink.finish(until)
 }
 
 /// Appends the slices of one series to the sink, by instant and, within one, in the order of the slices.
-fn gather(sink: &mut Sink, slices: &[(&Rows, Range<usize>)], scratch: &mut Vec<(i64, u32, usize)>) {
+fn append_slices(
+    sink: &mut Sink,
+    slices: &[(&Rows, Range<usize>)],
+    scratch: &mut Vec<(i64, u32, usize)>,
+) {
     let follow = slices.windows(2).all(|pair| {
         let ((before, a), (after, b)) = (&pair[0], &pair[1]);
         before.instants[a.end - 1] <= after.instants[b.start]
@@ -275,7 +282,7 @@ fn gather(sink: &mut Sink, slices: &[(&Rows, Range<usize>)], scratch: &mut Vec<(
     for ((part, span), index) in slices.iter().zip(0u32..) {
         scratch.extend(span.clone().map(|row| (part.instants[row], index, row)));
     }
-    // Stable and fast on the sorted runs it is given.
+    // Stable, and fast on the sorted runs of the parts.
     scratch.sort_by_key(|(instant, _, _)| *instant);
     for &(instant, index, row) in scratch.iter() {
         let part = slices[index as usize].0;
@@ -286,7 +293,7 @@ fn gather(sink: &mut Sink, slices: &[(&Rows, Range<usize>)], scratch: &mut Vec<(
             part.superseded[row],
         );
         if !(part.tickets.is_empty() && part.late.is_empty() && part.again.is_empty()) {
-            sink.mark(Marks::of(part, row));
+            sink.annotate(Annotations::of(part, row));
         }
     }
 }

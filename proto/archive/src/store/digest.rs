@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// How many hex digits of the sha256 a name holds.
+/// Hex digits of the sha256 in a name.
 pub(crate) const ID_DIGITS: usize = 16;
 
 /// The part of a digest that names hold.

@@ -1,32 +1,33 @@
-//! How far the log has been consumed into a table, as its Delta transaction identifiers record it.
+//! How far the log has been consumed into a table, as its Delta transactions record it.
 
 use std::collections::BTreeMap;
 
 use greenpark_model::day::Instant;
 
-/// How far a partition of the log has been consumed into a book, and of which log. Offsets are those of the lake:
-/// an offset of the log and `shift`.
+/// How far a partition of the log has been consumed into a book, and of which log. Offsets are those of the
+/// lake: an offset of the log plus `shift`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consumed {
     /// The partition.
     pub partition: u32,
     /// The first offset that was not consumed.
     pub next_offset: u64,
-    /// Everything before this offset was in the lake when the change was made, whatever book it belongs to; `None`
-    /// in a book of before this was kept.
+    /// Every record before this offset was in the lake when the change was made, in whichever book; `None` in a
+    /// book from before this was recorded.
     pub since: Option<u64>,
-    /// The fingerprint of the record before `next_offset`, by which the log is known again.
+    /// The fingerprint of the record before `next_offset`, by which the log is recognized.
     pub last: Option<u64>,
-    /// When the newest record was taken by its log that the book had consumed; `None` in one of before this was kept.
+    /// The timestamp in the log of the newest record that the book had consumed; `None` in a book from before
+    /// this was recorded.
     pub taken: Option<Instant>,
-    /// What is added to an offset of the log: where the lake had got to when it adopted this log.
+    /// Added to an offset of the log: the offset that the lake had reached when it adopted this log.
     pub shift: u64,
-    /// The same of the logs before this one. What this log took no later, it holds as a copy of one of them.
+    /// The newest such timestamp of earlier logs. Records of this log that are not later are copies of theirs.
     pub copies_until: Option<Instant>,
 }
 
 impl Consumed {
-    /// Consumed up to `next_offset`, and nothing else is known.
+    /// Consumed up to `next_offset`; nothing else is known.
     #[must_use]
     pub const fn up_to(partition: u32, next_offset: u64) -> Self {
         Self {
@@ -41,85 +42,89 @@ impl Consumed {
     }
 }
 
-pub(crate) fn partition_mark(partition: u32) -> String {
+pub(crate) fn partition_txn(partition: u32) -> String {
     format!("greenpark.p{partition}")
 }
 
-/// The marks that stand beside [`partition_mark`].
-fn since_mark(partition: u32) -> String {
+/// The transactions beside [`partition_txn`].
+fn since_txn(partition: u32) -> String {
     format!("greenpark.since.p{partition}")
 }
 
-fn last_mark(partition: u32) -> String {
+fn last_txn(partition: u32) -> String {
     format!("greenpark.last.p{partition}")
 }
 
-fn taken_mark(partition: u32) -> String {
+fn taken_txn(partition: u32) -> String {
     format!("greenpark.taken.p{partition}")
 }
 
-fn shift_mark(partition: u32) -> String {
+fn shift_txn(partition: u32) -> String {
     format!("greenpark.shift.p{partition}")
 }
 
-fn copies_mark(partition: u32) -> String {
+fn copies_txn(partition: u32) -> String {
     format!("greenpark.copies.p{partition}")
 }
 
-/// The partition whose mark has this name, if it is one.
-pub(crate) fn partition_of_mark(name: &str) -> Option<u32> {
+/// The partition whose transaction has this name, if it is such a name.
+pub(crate) fn partition_of_txn(name: &str) -> Option<u32> {
     name.strip_prefix("greenpark.p")?.parse().ok()
 }
 
-/// What the marks of a book say of each partition.
-pub(crate) fn consumed_of(marks: &BTreeMap<String, i64>) -> Vec<Consumed> {
-    let number = |name: &str| marks.get(name).and_then(|mark| u64::try_from(*mark).ok());
-    let instant = |name: &str| marks.get(name).map(|mark| Instant(*mark));
-    let each = marks.keys().filter_map(|name| {
-        let partition = partition_of_mark(name)?;
+/// The progress of each partition in a table's transactions.
+pub(crate) fn consumed_of(txns: &BTreeMap<String, i64>) -> Vec<Consumed> {
+    let number = |name: &str| {
+        txns.get(name)
+            .and_then(|version| u64::try_from(*version).ok())
+    };
+    let instant = |name: &str| txns.get(name).map(|version| Instant(*version));
+    let each = txns.keys().filter_map(|name| {
+        let partition = partition_of_txn(name)?;
         Some(Consumed {
             partition,
             next_offset: number(name)?,
-            since: number(&since_mark(partition)),
-            last: number(&last_mark(partition)),
-            taken: instant(&taken_mark(partition)),
-            shift: number(&shift_mark(partition)).unwrap_or(0),
-            copies_until: instant(&copies_mark(partition)),
+            since: number(&since_txn(partition)),
+            last: number(&last_txn(partition)),
+            taken: instant(&taken_txn(partition)),
+            shift: number(&shift_txn(partition)).unwrap_or(0),
+            copies_until: instant(&copies_txn(partition)),
         })
     });
     each.collect()
 }
 
-/// A mark that says a number.
-pub(crate) fn mark_of(number: u64) -> i64 {
+/// A number as the version of a transaction.
+pub(crate) fn txn_version(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The marks that say `new` in a book which says `known`. What a book has it has: after a kill the log is read again
-/// from before its mark, and the mark never goes back, for it says behind which files new rows stand.
-pub(crate) fn marks_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i64)> {
+/// The transactions that record `new` in a table that recorded `known`. Progress never goes back: after a kill
+/// the log is read again from an earlier offset, and the recorded offset determines which files new rows come
+/// after.
+pub(crate) fn txns_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i64)> {
     let partition = new.partition;
-    let mut marks = Vec::with_capacity(6);
+    let mut txns = Vec::with_capacity(6);
     if known.is_none_or(|known| known.next_offset <= new.next_offset) {
-        marks.push((partition_mark(partition), mark_of(new.next_offset)));
+        txns.push((partition_txn(partition), txn_version(new.next_offset)));
         if new.last.is_some() || known.is_some_and(|known| known.last.is_some()) {
-            // A number below zero is none.
-            marks.push((last_mark(partition), new.last.map_or(-1, mark_of)));
+            // A negative number means none.
+            txns.push((last_txn(partition), new.last.map_or(-1, txn_version)));
         }
         let taken = new.taken.max(known.and_then(|known| known.taken));
-        marks.extend(taken.map(|at| (taken_mark(partition), at.0)));
+        txns.extend(taken.map(|at| (taken_txn(partition), at.0)));
     }
     if let Some(since) = new.since.max(known.and_then(|known| known.since)) {
-        marks.push((since_mark(partition), mark_of(since)));
+        txns.push((since_txn(partition), txn_version(since)));
     }
     if new.shift > 0 {
-        marks.push((shift_mark(partition), mark_of(new.shift)));
+        txns.push((shift_txn(partition), txn_version(new.shift)));
     }
     if let Some(at) = new
         .copies_until
         .max(known.and_then(|known| known.copies_until))
     {
-        marks.push((copies_mark(partition), at.0));
+        txns.push((copies_txn(partition), at.0));
     }
-    marks
+    txns
 }

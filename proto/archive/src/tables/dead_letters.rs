@@ -1,18 +1,21 @@
-//! Dead letters, kept for people: `<lake>/dead-letters/<park>/`, one Delta table a park.
+//! Dead letters, kept for people: `<lake>/dead-letters/<park>/`, one Delta table per park.
 //!
-//! They lie beside the parks' own folders and not in them: a sender can make up the name of a park in a letter,
-//! and that makes no park. Letters whose topic does not say whose they are have the park `_unknown`.
+//! The tables lie beside the parks' own folders and not in them: a sender can invent the name of a park in a
+//! letter, and that must not create a park. Letters whose topic does not name their owner have the park
+//! `_unknown`.
 //!
-//! A file holds letters of one enterprise in the order of the log, so a scope of one enterprise reads no other's
-//! bytes, and the bounds of one enterprise take from no other. Beyond its bounds an enterprise's oldest files go;
-//! how many letters of which day and reason they held stays, as rows without an offset, so that what is counted
-//! never falls. Of a park that has too much altogether the enterprise with the most gives first.
+//! A file holds letters of one enterprise in the order of the log. So a reader with the scope of one enterprise
+//! reads no other's bytes, and the bounds of one enterprise cost no other anything. Beyond its bounds an
+//! enterprise's oldest files are dropped. The number of their letters by day and reason stays, as rows without
+//! an offset, so that counts never fall. If a park exceeds its bound, the enterprise with the most bytes loses
+//! files first.
 //!
-//! How far the log was consumed travels in the commit of the letters, as in a book: a letter is there once,
-//! whoever is killed, and two writers that do not know of each other add it once.
+//! Progress is recorded in the commit of the letters, as in a book: a letter is added once, whatever is killed,
+//! and two writers that do not know of each other add it once.
 
 mod bounds;
 mod columns;
+mod file;
 mod table;
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -26,20 +29,21 @@ use greenpark_model::{
 
 pub use self::{
     bounds::Bounds,
-    table::{Added, LettersFile, LettersTable, Payloads},
+    file::LettersFile,
+    table::{Added, LettersTable},
 };
 
-/// The folder of the tables in the lake, which no park's can be.
+/// The tables' folder in the lake; no park can have this name.
 pub(crate) const ROOT: &str = "dead-letters";
 
 /// The enterprise that stands for all beyond [`ENTERPRISES_MAX`].
 pub const OTHER: &str = "_other";
 
-/// Enterprises of a park whose letters are kept apart: a park has hundreds, and a sender that makes up more
-/// must not make a file for each. Letters of further ones are kept as those of [`OTHER`].
+/// Enterprises of a park whose letters are kept apart. A park has hundreds, and a sender that invents more must
+/// not cause a file for each. Letters of further ones are kept as those of [`OTHER`].
 pub const ENTERPRISES_MAX: usize = 1_000;
 
-/// Where a letter stands in the log's topic of dead letters; it is the letter's id.
+/// The place of a letter in the log's topic of dead letters; it is the letter's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LetterId {
     /// The partition.
@@ -48,7 +52,7 @@ pub struct LetterId {
     pub offset: u64,
 }
 
-/// The text is no id of a letter.
+/// The text is not the id of a letter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no dead letter's id, which is a partition and an offset, as in 0-17")]
 pub struct NoLetterId(String);
@@ -84,27 +88,27 @@ pub struct Letter {
     pub enterprise: EnterpriseId,
     /// The gateway.
     pub gateway: GatewayId,
-    /// When it came.
+    /// When it was received.
     pub received: Instant,
-    /// The MQTT topic it came on.
+    /// The MQTT topic of its message.
     pub topic: String,
-    /// Why it was refused, to count and filter by.
+    /// The reason of the refusal, to count and filter by.
     pub code: LetterCode,
-    /// Why, in words.
+    /// The reason, in words.
     pub words: String,
-    /// Which reading of the payload, where the rest was accepted.
+    /// The index of the refused reading in the payload, if the rest was accepted.
     pub index: Option<u32>,
-    /// How many readings it refuses.
+    /// The number of readings refused.
     pub readings: u64,
-    /// The bytes that were sent; none where they were not asked for.
+    /// The payload; empty if payloads were not read.
     pub payload: Bytes,
-    /// How many there are.
+    /// The length of the payload.
     pub bytes: u64,
-    /// The payload was longer than what the letter keeps.
+    /// True if the payload was longer than the letter keeps.
     pub truncated: bool,
 }
 
-/// Letters of a day and reason that are gone, by number.
+/// The number of dropped letters of a day and reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gone {
     /// Letters.
@@ -113,24 +117,33 @@ pub struct Gone {
     pub readings: u64,
 }
 
-/// What a file holds, of one enterprise.
+/// The contents of a file, all of one enterprise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Letters {
     /// In the order of the log.
     pub kept: Vec<Letter>,
-    /// What stands for letters that were dropped, by the civil day on which they came.
+    /// Counts of dropped letters, by the civil day on which they were received.
     pub gone: BTreeMap<(CivilDay, LetterCode), Gone>,
 }
 
+/// Whether payloads are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payloads {
+    /// With payloads.
+    Taken,
+    /// Without payloads: the rest of a letter is small.
+    Left,
+}
+
 impl Letters {
-    /// Forgets the first `count` letters, all but their number.
+    /// Drops the first `count` letters and counts them.
     fn drop_first(&mut self, count: usize) {
         for letter in self.kept.drain(..count.min(self.kept.len())) {
             count_gone(&mut self.gone, &letter);
         }
     }
 
-    /// Adds what `other`, which is dropped altogether, held.
+    /// Counts all letters of `other`, which is dropped.
     fn absorb(&mut self, other: Self) {
         for letter in &other.kept {
             count_gone(&mut self.gone, letter);
@@ -146,7 +159,7 @@ impl Letters {
         }
     }
 
-    /// Adds what comes after it in the log.
+    /// Appends letters that are later in the log.
     fn extend(&mut self, later: Self) {
         self.kept.extend(later.kept);
         self.absorb_gone(later.gone);
@@ -157,7 +170,7 @@ impl Letters {
     }
 }
 
-/// Roughly what a letter takes before it is compressed.
+/// The approximate size of a letter before compression.
 fn weight(letter: &Letter) -> u64 {
     let texts = letter.topic.len() + letter.words.len() + letter.payload.len();
     // OK because a letter is below 1 MB.

@@ -1,13 +1,13 @@
-//! Which numbered messages the books hold: `<lake>/<park>/messages/`, one Delta table a park.
+//! The numbered messages that the books hold: `<lake>/<park>/messages/`, one Delta table per park.
 //!
-//! A gateway may number its messages within an *epoch* (`proto/decisions/0007-gateway-receipts.md`). A row is
-//! a run of consecutive numbers whose records are of one civil day: that of the latest reading of their
-//! record. A number may stand under two days, where its message was sent twice.
+//! A gateway may number its messages within an *epoch* (`proto/decisions/0007-gateway-receipts.md`). A row is a
+//! run of consecutive numbers whose records are of one civil day: that of the latest reading of their record. A
+//! number may be under two days if its message was sent twice.
 //!
-//! The table has one file a month, and after a log was lost and another adopted one for each of the two. A write joins
-//! what is new to what that file holds and puts the whole in its place, in one commit, so a set that is written twice
-//! changes nothing, and writers that do not know of each other lose nothing: whoever is overtaken joins again. History
-//! is not kept: unlike readings, numbers are only ever added.
+//! The table has one file per month. After a log was lost and another adopted, it has one for each of the two
+//! logs. A write joins the new numbers to those of that file and replaces it, in one commit. So a set that is
+//! written twice changes nothing, and writers that do not know of each other lose nothing: a writer that is
+//! overtaken joins again. History is not kept: unlike readings, numbers are only ever added.
 //!
 //! ```
 //! use greenpark_archive::messages::{GatewayEpoch, Messages};
@@ -40,11 +40,11 @@ use greenpark_model::{
 
 pub use self::table::MessagesTable;
 
-/// Which messages a file of the table holds.
+/// The key of a file: the month and log of its messages.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct FileOf {
     month: String,
-    /// By which log they came: the offset of the lake that its first record has. That of the first log is 0.
+    /// The log that the messages came by: the lake's offset of its first record. That of the first log is 0.
     log: u64,
 }
 
@@ -55,7 +55,7 @@ pub struct GatewayEpoch {
     pub enterprise: EnterpriseId,
     /// The gateway.
     pub gateway: GatewayId,
-    /// Which of its counts.
+    /// The number of the count.
     pub epoch: u64,
 }
 
@@ -67,20 +67,20 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// Whether there are none.
+    /// Returns true if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.runs == 0
     }
 
-    /// How many runs there are, each a row of the table.
+    /// The number of runs, each a row of the table.
     #[must_use]
     pub fn runs(&self) -> usize {
         self.runs
     }
 
-    /// Adds `numbers` of a day. Returns whether any of them is new there. An epoch that no gateway can have
-    /// is passed over: another program wrote its record.
+    /// Adds `numbers` of a day. Returns true if any of them is new there. Ignores an epoch that no gateway can
+    /// have: another program wrote its record.
     pub fn insert(&mut self, of: &GatewayEpoch, day: CivilDay, numbers: &Numbers) -> bool {
         if numbers.is_empty() || Numbered::new(of.epoch, 1).is_none() {
             return false;
@@ -99,7 +99,7 @@ impl Messages {
         grew
     }
 
-    /// Adds all of `other`. Returns whether any of them is new.
+    /// Adds all of `other`. Returns true if any of them is new.
     pub fn join(&mut self, other: &Self) -> bool {
         let mut grew = false;
         for (of, day, numbers) in other.iter() {
@@ -119,7 +119,7 @@ impl Messages {
         self.by_epoch.iter()
     }
 
-    /// The same by the files that hold what came by `log`: month by month.
+    /// Splits the messages, which came by `log`, by the files that hold them: by month.
     fn by_file(&self, log: u64) -> BTreeMap<FileOf, Self> {
         let mut months: BTreeMap<FileOf, Self> = BTreeMap::new();
         for (of, day, numbers) in self.iter() {
@@ -130,9 +130,9 @@ impl Messages {
         months
     }
 
-    /// Lets no gateway have more than about `runs_max` runs: of each of its days and epochs the lowest runs
-    /// but the first are forgotten, and epochs beyond the half of that, the lowest first. What is forgotten
-    /// is a gap. Returns whether anything was.
+    /// Bounds each gateway to about `runs_max` runs. Of each of its days and epochs the lowest runs but the
+    /// first are forgotten, and epochs beyond half of that bound, the lowest first. Forgotten numbers appear as
+    /// a gap. Returns true if anything was forgotten.
     fn forget_beyond(&mut self, runs_max: usize) -> bool {
         let mut of_gateway: BTreeMap<(EnterpriseId, GatewayId), usize> = BTreeMap::new();
         for (of, _, numbers) in self.iter() {
@@ -167,7 +167,7 @@ impl Messages {
     }
 }
 
-/// `2026-11` of a day in it.
+/// Formats the month of a day as `2026-11`.
 fn month_of(day: CivilDay) -> String {
     let text = day.to_string();
     text.rsplit_once('-')

@@ -1,11 +1,12 @@
-//! One row per series and month: what the totals of its days compose to, and these days in few bytes.
+//! The rollups table: one row per series and month with the composed totals of its days, and these days packed.
 //!
-//! A rollup is made of totals and says nothing that they do not: a question about years reads months instead of days.
-//! It holds a day as long as the day's sealed file has the revision that the rollup says, and its meter the traits
-//! that it says; where it does not, the totals are asked. So a rollup may be old, or missing, and no figure changes.
+//! A rollup is made of totals and holds nothing that they do not: a query about years reads months instead of
+//! days. A day of it is valid while the day's sealed file has the revision in the rollup, and its meter the
+//! traits in the rollup; otherwise the totals are read. So a rollup may be old, or missing, and no figure
+//! changes.
 //!
-//! [`PackedDays`] are the column `folds`. The column `unusual` lists the days of which more is to be said than that
-//! they were sealed once: `day revision duplicates repeats conflicts late`, one after another with `; ` between them.
+//! [`PackedDays`] are the column `folds`. The column `unusual` lists the days that were not simply sealed once:
+//! `day revision duplicates repeats conflicts late`, separated by `; `.
 
 mod packed_days;
 
@@ -38,24 +39,23 @@ use crate::{
 /// The rollup of one series and month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollup {
-    /// Whose.
+    /// The enterprise.
     pub enterprise: EnterpriseId,
     /// The meter, quantity and kind.
     pub series: Series,
     /// The first day of the month.
     pub month: CivilDay,
-    /// The meter's traits over the month that its days were folded and joined by, as
-    /// [`Traits`] tells them.
+    /// The meter's traits over the month by which its days were folded and joined, as [`Traits`] formats them.
     pub rules: Arc<str>,
-    /// All its days joined into one fold; nothing of a gauge.
+    /// All its days joined into one fold; empty for a gauge.
     pub fold: DayFold,
     /// The days.
     pub days: PackedDays,
-    /// Those of them of which more is to be said than that they were sealed once.
+    /// The days that were not simply sealed once.
     pub unusual: Vec<Unusual>,
 }
 
-/// What a day of a rollup has beside its fold.
+/// The facts about a day of a rollup beside its fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unusual {
     /// The day.
@@ -64,11 +64,11 @@ pub struct Unusual {
     pub revision: u32,
     /// Readings dropped as duplicates when it was sealed.
     pub duplicates: u32,
-    /// Repeats that came afterwards.
+    /// Repeats that came after it was sealed.
     pub repeats: u32,
     /// Readings superseded.
     pub conflicts: u32,
-    /// Readings that count and came late.
+    /// Late readings that count.
     pub late: u32,
 }
 
@@ -79,7 +79,7 @@ pub struct RollupsFile {
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
-    /// How many rows it holds.
+    /// The number of rows in it.
     pub rows: u64,
     /// The first day of the month.
     pub month: CivilDay,
@@ -127,7 +127,7 @@ const MONTH: &str = "month";
 const UNUSUAL: &str = "unusual";
 const FOLDS: &str = "folds";
 
-/// The columns of totals that rollups do not have: they are of a day.
+/// The columns of totals that rollups lack, because they are of a day.
 const OF_A_DAY: [&str; 2] = ["revision", "sha256"];
 
 impl TableFile for RollupsFile {
@@ -144,7 +144,7 @@ impl TableFile for RollupsFile {
     }
 }
 
-/// The name of the file of a month, made with the seal of this number.
+/// The name of the file of a month, made up to the seal of this number.
 pub(crate) fn file_name(month: CivilDay, seal: i64, sha256: &[u8; 32]) -> String {
     let day = month.to_string();
     let month = day.strip_suffix("-01").unwrap_or(&day);
@@ -166,7 +166,7 @@ impl Unusual {
         self.revision == 1 && counts == [0; 4]
     }
 
-    /// What is said of days, as text; [`None`] where nothing is.
+    /// Formats unusual days as text; [`None`] if there are none.
     fn write(all: &[Self]) -> Option<String> {
         let texts = all.iter().map(|of| {
             format!(
@@ -177,7 +177,7 @@ impl Unusual {
         (!all.is_empty()).then(|| texts.collect::<Vec<_>>().join("; "))
     }
 
-    /// What a text says of days; [`None`] if it is no such text.
+    /// Parses the text of unusual days; [`None`] if it has another form.
     #[must_use]
     pub fn read(text: &str) -> Option<Vec<Self>> {
         let one = |text: &str| {
@@ -197,22 +197,22 @@ impl Unusual {
     }
 }
 
-/// A month of a series, as its totals tell it.
-struct Course {
+/// A month of a series, from its totals.
+struct SeriesMonth {
     traits: Traits,
     kind: Kind,
-    /// What totals say that they were folded by, where it is the same for all days.
+    /// The traits by which totals were folded, if they are the same on all days.
     rules: Option<String>,
     days: BTreeMap<CivilDay, Day>,
 }
 
-/// A day of a series, as its totals tell it.
+/// A day of a series, from its totals.
 struct Day {
     fold: DayFold,
     of: Unusual,
 }
 
-impl Course {
+impl SeriesMonth {
     fn new(enterprise: &EnterpriseId, series: &Series, meters: &Meters) -> Self {
         let (traits, kind) = (meters.traits(enterprise, series), series.kind);
         let rules = traits.is_constant().then(|| traits.rules(kind));
@@ -224,24 +224,24 @@ impl Course {
         }
     }
 
-    fn take(&mut self, row: TotalsRow) {
+    fn add(&mut self, row: TotalsRow) {
         let known = self.days.get(&row.day).map(|day| day.of);
         let repeats = known.map_or(0, |of| of.repeats);
         if row.is_repeats() {
             let day = self.days.entry(row.day);
-            let day = day.or_insert_with(|| Day::untold(row.day, 0));
+            let day = day.or_insert_with(|| Day::repeats_only(row.day, 0));
             day.of.repeats = repeats.saturating_add(row.duplicates);
         } else if known.is_none_or(|of| of.revision <= row.revision) {
-            let day = row.day;
-            let told = match self.is_folded_by(&row) {
+            let row_day = row.day;
+            let day = match self.is_folded_by(&row) {
                 true => Day::of(row, repeats),
-                false => Day::untold(day, repeats),
+                false => Day::repeats_only(row_day, repeats),
             };
-            self.days.insert(day, told);
+            self.days.insert(row_day, day);
         }
     }
 
-    /// Whether a total was folded by the traits that the meter has now.
+    /// Returns true if a total was folded by the traits that the meter has now.
     fn is_folded_by(&self, row: &TotalsRow) -> bool {
         match &self.rules {
             Some(rules) => *row.rules == **rules,
@@ -251,37 +251,38 @@ impl Course {
 }
 
 impl Rollup {
-    /// The rollups of a month from those that it has and further totals of its days, `rows`, sorted by the number of
-    /// their seals. Of days that were folded by other traits than `meters` has nothing is told but repeats.
+    /// Makes the rollups of a month from its `known` ones and further totals of its days, `rows`, sorted by the
+    /// number of their seals. For days that were folded by other traits than those in `meters`, only repeats
+    /// are counted.
     #[must_use]
     pub fn with_totals(known: Vec<Self>, rows: Vec<TotalsRow>, meters: &Meters) -> Vec<Self> {
-        let mut courses: BTreeMap<(EnterpriseId, Series), Course> = BTreeMap::new();
+        let mut months: BTreeMap<(EnterpriseId, Series), SeriesMonth> = BTreeMap::new();
         for rollup in known {
-            let mut course = Course::new(&rollup.enterprise, &rollup.series, meters);
-            let rules = rules(&course.traits, rollup.series.kind, rollup.month.month());
+            let mut month = SeriesMonth::new(&rollup.enterprise, &rollup.series, meters);
+            let rules = rules(&month.traits, rollup.series.kind, rollup.month.month());
             let same = *rollup.rules == *rules;
             let days = rollup.days().map(|(fold, of)| match same {
                 true => (of.day, Day { fold, of }),
-                false => (of.day, Day::untold(of.day, of.repeats)),
+                false => (of.day, Day::repeats_only(of.day, of.repeats)),
             });
-            course.days = days.collect();
-            courses.insert((rollup.enterprise, rollup.series), course);
+            month.days = days.collect();
+            months.insert((rollup.enterprise, rollup.series), month);
         }
         for row in rows {
-            let course = courses.entry((row.enterprise.clone(), row.series.clone()));
+            let month = months.entry((row.enterprise.clone(), row.series.clone()));
             let new = |(enterprise, series): &(EnterpriseId, Series)| {
-                Course::new(enterprise, series, meters)
+                SeriesMonth::new(enterprise, series, meters)
             };
-            course.or_insert_with_key(new).take(row);
+            month.or_insert_with_key(new).add(row);
         }
-        courses
+        months
             .into_iter()
             .map(|((enterprise, series), of)| Self::of(enterprise, series, of))
             .collect()
     }
 
-    fn of(enterprise: EnterpriseId, series: Series, course: Course) -> Self {
-        let Course { traits, days, .. } = course;
+    fn of(enterprise: EnterpriseId, series: Series, folded: SeriesMonth) -> Self {
+        let SeriesMonth { traits, days, .. } = folded;
         let of: Vec<Unusual> = days.values().map(|day| day.of).collect();
         let folds = days.into_iter().map(|(day, of)| (day, of.fold));
         let folds: Vec<(CivilDay, DayFold)> = folds.collect();
@@ -301,18 +302,18 @@ impl Rollup {
         }
     }
 
-    /// Each day with what is said of it.
+    /// Each day with the facts about it.
     pub fn days(&self) -> impl Iterator<Item = (DayFold, Unusual)> {
         let days = self.days.all().into_iter();
         days.map(|(day, fold)| (fold, unusual_of(&self.unusual, day)))
     }
 }
 
-/// What is said of `day` by a rollup that lists `unusual` days.
+/// The facts about `day` in a rollup that lists `unusual` days.
 #[must_use]
 pub fn unusual_of(unusual: &[Unusual], day: CivilDay) -> Unusual {
-    let said = unusual.iter().find(|of| of.day == day).copied();
-    said.unwrap_or(Unusual {
+    let found = unusual.iter().find(|of| of.day == day).copied();
+    found.unwrap_or(Unusual {
         day,
         revision: 1,
         duplicates: 0,
@@ -322,15 +323,15 @@ pub fn unusual_of(unusual: &[Unusual], day: CivilDay) -> Unusual {
     })
 }
 
-/// What a rollup of days of `range` says that it was made by.
+/// The traits by which a rollup of the days of `range` is made, as text.
 #[must_use]
 pub fn rules(traits: &Traits, kind: Kind, range: DayRange) -> String {
     traits.over(range).rules(kind)
 }
 
 impl Day {
-    /// A day of which a rollup tells only how many repeats came: it has revision 0, which no file has.
-    fn untold(day: CivilDay, repeats: u32) -> Self {
+    /// A day of which a rollup holds only the number of repeats: it has revision 0, which no file has.
+    fn repeats_only(day: CivilDay, repeats: u32) -> Self {
         Self {
             fold: DayFold::default(),
             of: Unusual {
@@ -356,10 +357,10 @@ impl Day {
     }
 }
 
-/// Makes a Parquet file of `rollups`, which are sorted.
+/// Encodes `rollups`, which are sorted, as a Parquet file.
 ///
 /// # Errors
-/// [`EncodeError`] if there is none or a fold is beyond DECIMAL(38,6).
+/// [`EncodeError`] if there is none or a fold exceeds DECIMAL(38,6).
 pub fn encode_rollups(rollups: &[Rollup]) -> Result<Bytes, EncodeError> {
     if rollups.is_empty() {
         return Err(EncodeError::Empty);
@@ -387,7 +388,7 @@ pub fn encode_rollups(rollups: &[Rollup]) -> Result<Bytes, EncodeError> {
     tabular::write_short(&schema(), columns, FOLDS)
 }
 
-/// The row of a totals table that a rollup would be, if its month were a day.
+/// A rollup as a row of a totals table, as if its month were a day.
 fn as_total(rollup: &Rollup) -> TotalsRow {
     let sum = |count: fn(&Unusual) -> u32| {
         let counts = rollup.unusual.iter().map(count);
@@ -407,10 +408,10 @@ fn as_total(rollup: &Rollup) -> TotalsRow {
     }
 }
 
-/// The rollups of a file.
+/// Decodes the rollups of a file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are no such file.
+/// [`DecodeError`] if the bytes are not such a file.
 pub fn decode_rollups(bytes: Bytes) -> Result<Vec<Rollup>, DecodeError> {
     let mut rollups = Vec::new();
     for batch in totals::read::batches(bytes, |_| schema())? {
@@ -423,7 +424,7 @@ pub fn decode_rollups(bytes: Bytes) -> Result<Vec<Rollup>, DecodeError> {
             let (enterprise, series) = columns.key(row)?;
             let month = columns.day(MONTH, row)?;
             let days = PackedDays::from_months([(month, folds.value(row))].into_iter());
-            let said = match unusual.is_valid(row) {
+            let found = match unusual.is_valid(row) {
                 true => Unusual::read(columns.text(UNUSUAL, row)?),
                 false => Some(Vec::new()),
             };
@@ -434,7 +435,7 @@ pub fn decode_rollups(bytes: Bytes) -> Result<Vec<Rollup>, DecodeError> {
                 rules: columns.text("rules", row)?.into(),
                 fold: columns.fold(row)?,
                 days: days.ok_or(DecodeError::Column(FOLDS))?,
-                unusual: said.ok_or(DecodeError::Column(UNUSUAL))?,
+                unusual: found.ok_or(DecodeError::Column(UNUSUAL))?,
             });
         }
     }

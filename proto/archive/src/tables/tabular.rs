@@ -1,4 +1,4 @@
-//! Files of the tables whose rows are made by Arrow: the schema of a [`Shape`], and one way to write.
+//! Files of the tables whose rows Arrow encodes: the Arrow schema of a [`Shape`], and the writer.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(crate) fn schema_of(shape: &Shape) -> SchemaRef {
     ))
 }
 
-/// A Parquet file of `columns`. The same columns give the same bytes.
+/// Encodes `columns` as a Parquet file. The same columns give the same bytes.
 ///
 /// # Errors
 /// [`EncodeError`] if the columns are not those of `schema`.
@@ -53,11 +53,11 @@ pub(crate) fn write(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Bytes,
     )
 }
 
-/// The same, but of all columns `only` is compressed: whoever reads a file makes a decompressor for each column that
-/// is, which takes longer than to read a short one.
+/// Like [`write`], but only the column `only` is compressed: a reader creates a decompressor for each
+/// compressed column, which takes longer than reading a short one.
 ///
 /// # Errors
-/// As [`write`].
+/// As for [`write`].
 pub(crate) fn write_short(
     schema: &SchemaRef,
     columns: Vec<ArrayRef>,

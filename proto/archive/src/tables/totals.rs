@@ -1,7 +1,7 @@
-//! One row per series and day: what a sealed file's readings prove by themselves.
+//! The totals table: one row per series and day, folded from the readings of a sealed file alone.
 //!
-//! A total counts only where its revision is the sealed file's; rows of older revisions stay, so that a
-//! figure as published on a date can be made again. Files are sorted by series, day and revision.
+//! A total counts only if its revision is the sealed file's. Rows of older revisions stay, so that a figure as
+//! published on a date can be computed again. Files are sorted by series, day and revision.
 
 pub mod odd;
 pub(crate) mod read;
@@ -33,7 +33,7 @@ use greenpark_model::{
 /// The total of one series and day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TotalsRow {
-    /// Whose.
+    /// The enterprise.
     pub enterprise: EnterpriseId,
     /// The meter, quantity and kind.
     pub series: Series,
@@ -43,21 +43,21 @@ pub struct TotalsRow {
     pub revision: u32,
     /// The digest of the sealed file.
     pub sha256: [u8; 32],
-    /// The meter's traits that it was folded by, as [`Traits`](greenpark_model::fold::Traits) tells them.
+    /// The meter's traits by which it was folded, as [`Traits`](greenpark_model::fold::Traits) formats them.
     pub rules: Arc<str>,
-    /// What its readings prove.
+    /// The fold of its readings.
     pub fold: DayFold,
     /// Readings dropped as duplicates.
     pub duplicates: u32,
     /// Readings superseded.
     pub conflicts: u32,
-    /// Readings that count and came late.
+    /// Late readings that count.
     pub late: u32,
 }
 
 impl TotalsRow {
-    /// A row that counts only repeats, `many` of them, which came when the day was sealed as `revision`. It has no
-    /// readings; whatever is said of the series and day, they are to be added to.
+    /// A row that counts only repeats, `many` of them, which came when the day was sealed as `revision`. It has
+    /// no readings; its repeats are added to the other counts of the series and day.
     #[must_use]
     pub fn repeats(
         enterprise: EnterpriseId,
@@ -79,7 +79,7 @@ impl TotalsRow {
         }
     }
 
-    /// Whether the row counts only repeats that came after its revision was sealed.
+    /// Returns true if the row counts only repeats that came after its revision was sealed.
     #[must_use]
     pub fn is_repeats(&self) -> bool {
         self.fold.readings == 0
@@ -93,17 +93,17 @@ pub struct TotalsFile {
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
-    /// How many rows it holds.
+    /// The number of rows in it.
     pub rows: u64,
     /// The number of the latest seal in it.
     pub seal: i64,
 }
 
-/// Columns of the totals table. `consumption` is within the day: steps over midnight are made when days
-/// are joined. Registers are null where the day has none; `head` is the first that differs from the first,
-/// `tail` the last that differs from the last. `rules` names the meter's traits that the row was folded by. A row without
-/// readings counts repeats that came after its revision was sealed. [`odd`] is what few days have and `late` counts
-/// readings that came late: only files that have some have these columns.
+/// Columns of the totals table. `consumption` is within the day: steps over midnight are made when days are
+/// joined. Registers are null if the day has none; `head` is the first that differs from the first, `tail` the
+/// last that differs from the last. `rules` names the meter's traits by which the row was folded. A row without
+/// readings counts repeats that came after its revision was sealed. [`odd`] holds facts that few days have and
+/// `late` counts late readings: only files that have some have these columns.
 pub(crate) static SHAPE: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),
@@ -152,7 +152,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE)
 /// The columns of a file without odd days and late readings.
 static USUAL: LazyLock<SchemaRef> = LazyLock::new(|| schema_of_more(&|_| false));
 
-/// The columns of a file that has those of [`MORE`] that `has` names.
+/// The columns of a file that has the columns of [`MORE`] for which `has` returns true.
 fn schema_with(has: impl Fn(&str) -> bool) -> SchemaRef {
     if MORE.iter().any(|name| has(name)) {
         schema_of_more(&has)
@@ -167,14 +167,14 @@ fn schema_of_more(has: &dyn Fn(&str) -> bool) -> SchemaRef {
     Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
 }
 
-/// The columns of a totals file as Arrow reads them best: texts as dictionaries. `late` is there only in a file
-/// of which some readings came late.
+/// The columns of a totals file as Arrow reads them best: texts as dictionaries. Only a file with late readings
+/// has `late`.
 #[must_use]
 pub fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// The columns that the file of `rows` has beyond those of every file.
+/// The columns of the file of `rows` beyond those of every file.
 pub(crate) fn more_columns(rows: &[TotalsRow]) -> Vec<&'static str> {
     let odd = rows.iter().any(|row| odd::write_odd(&row.fold).is_some());
     let late = rows.iter().any(|row| row.late > 0);
@@ -199,7 +199,7 @@ impl TableFile for TotalsFile {
     }
 }
 
-/// The name of a file whose latest seal has this number.
+/// The name of a file; `seal` is the number of its latest seal.
 pub(crate) fn file_name(seal: i64, sha256: &[u8; 32]) -> String {
     format!(
         "totals.{seal:012}.{}.parquet",
@@ -207,7 +207,7 @@ pub(crate) fn file_name(seal: i64, sha256: &[u8; 32]) -> String {
     )
 }
 
-/// Sorts as files are sorted, and adds rows up that count only repeats of one series and day.
+/// Sorts rows as in files, and adds up rows that count only repeats of one series and day.
 pub(crate) fn sort(rows: &mut Vec<TotalsRow>) {
     rows.sort_by(|a, b| {
         let key = |row: &TotalsRow| (row.day, row.revision, row.is_repeats());
@@ -227,10 +227,10 @@ pub(crate) fn sort(rows: &mut Vec<TotalsRow>) {
     });
 }
 
-/// Makes a Parquet file of `rows`.
+/// Encodes `rows` as a Parquet file.
 ///
 /// # Errors
-/// [`EncodeError`] if there is no row or a total is beyond DECIMAL(38,6).
+/// [`EncodeError`] if there is no row or a total exceeds DECIMAL(38,6).
 pub fn encode_totals(rows: &[TotalsRow]) -> Result<Bytes, EncodeError> {
     if rows.is_empty() {
         return Err(EncodeError::Empty);

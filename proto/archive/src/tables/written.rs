@@ -1,7 +1,8 @@
-//! The tables of parks that are written from the log, and how many commits each has.
+//! The tables of parks that are written from the log, and their numbers of commits.
 //!
-//! A book says in its marks how many commits the *other* tables of its partition had when it was written. Where one
-//! has fewer, it has lost some: its newest entry is gone, or it was restored alone from an older copy.
+//! A book records in its transactions how many commits the *other* tables of its partition had when it was
+//! written. If a table has fewer, it has lost some: its newest entry is gone, or it was restored alone from an
+//! older copy.
 
 use std::collections::BTreeMap;
 
@@ -16,37 +17,37 @@ pub enum WrittenTable {
     Messages,
 }
 
-/// How many commits tables have.
+/// The number of commits of each table.
 pub type Commits = BTreeMap<(ParkId, WrittenTable), u64>;
 
-/// What the names of the marks begin with.
-const MARK: &str = "greenpark.commits.";
-/// What the name of a table of messages ends with; that of a book with its year.
+/// The prefix of the transactions' names.
+const PREFIX: &str = "greenpark.commits.";
+/// The end of the name for a table of messages; that of a book ends with its year.
 const MESSAGES: &str = "messages";
 
-/// The name of the mark of a table.
-pub(crate) fn commits_mark((park, table): &(ParkId, WrittenTable)) -> String {
+/// The name of a table's transaction.
+pub(crate) fn commits_txn((park, table): &(ParkId, WrittenTable)) -> String {
     match table {
-        WrittenTable::Book(year) => format!("{MARK}{park}.{year:04}"),
-        WrittenTable::Messages => format!("{MARK}{park}.{MESSAGES}"),
+        WrittenTable::Book(year) => format!("{PREFIX}{park}.{year:04}"),
+        WrittenTable::Messages => format!("{PREFIX}{park}.{MESSAGES}"),
     }
 }
 
-/// What the marks of a book say of other tables.
-pub(crate) fn commits_of(marks: &BTreeMap<String, i64>) -> Commits {
-    let each = marks.iter().filter_map(|(name, mark)| {
-        let (park, table) = name.strip_prefix(MARK)?.rsplit_once('.')?;
+/// The commit counts that a book's transactions record for other tables.
+pub(crate) fn commits_of(txns: &BTreeMap<String, i64>) -> Commits {
+    let each = txns.iter().filter_map(|(name, version)| {
+        let (park, table) = name.strip_prefix(PREFIX)?.rsplit_once('.')?;
         let table = match table {
             MESSAGES => WrittenTable::Messages,
             year => WrittenTable::Book(year.parse().ok()?),
         };
         let park = ParkId::new(park).ok()?;
-        Some(((park, table), u64::try_from(*mark).ok()?))
+        Some(((park, table), u64::try_from(*version).ok()?))
     });
     each.collect()
 }
 
-/// How many commits a table of this version has.
+/// The number of commits of a table at this version.
 pub(crate) fn commits_at(version: i64) -> u64 {
     u64::try_from(version.saturating_add(1)).unwrap_or(0)
 }
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_names_its_table() {
+    fn a_txn_names_its_table() {
         let tables = [
             ("p", WrittenTable::Book(2026)),
             ("park.east-2", WrittenTable::Messages),
@@ -68,12 +69,12 @@ mod tests {
                 commits.insert((park, table), many);
             }
         }
-        let marks = commits.iter().map(|(table, many)| {
+        let txns = commits.iter().map(|(table, many)| {
             let many = i64::try_from(*many).expect("small");
-            (commits_mark(table), many)
+            (commits_txn(table), many)
         });
-        let mut marks: BTreeMap<String, i64> = marks.collect();
-        marks.insert("greenpark.since.p3".to_owned(), 7);
-        assert_eq!(commits_of(&marks), commits);
+        let mut txns: BTreeMap<String, i64> = txns.collect();
+        txns.insert("greenpark.since.p3".to_owned(), 7);
+        assert_eq!(commits_of(&txns), commits);
     }
 }

@@ -1,4 +1,4 @@
-//! Column chunks of a readings file, one after the other.
+//! Writes the column chunks of a readings file.
 
 use std::ops::Range;
 
@@ -22,17 +22,17 @@ use crate::{
 
 /// Rows to a data page: decoders hold one page of each column at a time.
 const PAGE_ROWS: usize = 65_536;
-/// From this many rows on, pages are compressed.
+/// Pages are compressed in files of at least this many rows.
 const COMPRESS_ROWS_MIN: usize = 2_048;
 
-/// Which rows of a nullable column have a value.
+/// The rows of a nullable column that have a value.
 pub(super) struct Optional {
     rows: Vec<u32>,
     all: usize,
 }
 
 impl Optional {
-    /// Of `all` rows those named by `rows`, which ascend.
+    /// Of `all` rows, `rows` have a value; they ascend.
     pub(super) fn new(all: usize, rows: impl Iterator<Item = u32>) -> Self {
         Self {
             rows: rows.collect(),
@@ -44,13 +44,13 @@ impl Optional {
         (self.all - self.rows.len()) as u64
     }
 
-    /// The places among the values of those that `range` has.
+    /// The places, among the values, of the rows in `range`.
     fn values(&self, range: &Range<usize>) -> Range<usize> {
         let before = |end: usize| self.rows.partition_point(|&row| (row as usize) < end);
         before(range.start)..before(range.end)
     }
 
-    /// The definition levels of `range`, as a data page begins with.
+    /// The definition levels of `range`, with which a data page begins.
     fn levels(&self, range: &Range<usize>) -> Vec<u8> {
         let mut runs: Vec<Run> = Vec::new();
         let mut next = range.start;
@@ -250,7 +250,7 @@ impl<'a> ChunkWriter<'a> {
     }
 }
 
-/// What a column chunk is besides its data pages.
+/// The description of a column chunk, without its data pages.
 struct Chunk {
     column: usize,
     encoding: Encoding,

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    fixture::{build, build_marked, day, enterprise, key, log, marked_log, park, registers},
+    fixture::{annotated_log, build, build_annotated, day, enterprise, key, log, park, registers},
     readings::decode::{decode_between, decode_outline},
     rows::{Late, SeriesKey},
 };
@@ -32,7 +32,7 @@ fn facts() -> FileFacts {
     }
 }
 
-/// What the library's own row reader makes of a file, which knows nothing of ours.
+/// Reads a file with the library's own row reader, which does not depend on our code.
 fn read_by_rows(bytes: Bytes) -> Vec<Vec<Field>> {
     let reader = SerializedFileReader::new(bytes).expect("a file");
     let rows = reader.get_row_iter(None).expect("rows");
@@ -92,7 +92,7 @@ fn round_trip(rows: &Rows) {
     }
 }
 
-/// The outline tells whose rows a file has, and with it any neighbours are read alone.
+/// The outline lists the enterprises of a file's rows; with it, neighboring enterprises are read alone.
 fn parts_are_read_back(rows: &Rows, bytes: &Bytes) {
     let outline = decode_outline(bytes.clone()).expect("our file");
     let of: Vec<_> = rows.count_enterprises().collect();
@@ -132,8 +132,8 @@ proptest! {
     }
 
     #[test]
-    fn tickets_and_late_readings_are_read_back(log in marked_log()) {
-        let rows = build_marked(&log).rows;
+    fn tickets_and_late_readings_are_read_back(log in annotated_log()) {
+        let rows = build_annotated(&log).rows;
         prop_assume!(!rows.is_empty());
         round_trip(&rows);
     }
@@ -195,7 +195,7 @@ fn tickets_and_late_readings_are_read_back_over_several_pages() {
     rows.late = vec![(69_999, late(5, "g1")), (139_999, late(-7, "g2"))];
     rows.repeats = vec![(1, 3)];
     round_trip(&rows);
-    // The second page of late readings has none of them.
+    // The second page of late readings contains none.
     rows.late = vec![(0, late(1, "g1"))];
     round_trip(&rows);
 }

@@ -1,4 +1,4 @@
-//! Opening a readings file: its columns, and what its footer says of its rows.
+//! Opens a readings file: its columns, and the facts in its footer.
 
 use std::{
     ops::Range,
@@ -55,7 +55,7 @@ pub(super) fn open(bytes: Bytes) -> Result<ParquetRecordBatchReaderBuilder<Bytes
     ))
 }
 
-/// How the columns of a file are read.
+/// The Arrow schema by which a file is read.
 fn schema_of(metadata: &ParquetMetaData) -> SchemaRef {
     let columns = metadata.file_metadata().schema_descr().root_schema();
     let columns = columns.get_fields();
@@ -73,7 +73,7 @@ fn schema_of(metadata: &ParquetMetaData) -> SchemaRef {
     Arc::new(Schema::new(usual.chain(more).collect::<Vec<_>>()))
 }
 
-/// What a footer says of the file's rows.
+/// The facts in a file's footer about its rows.
 #[derive(Debug, Default)]
 pub(super) struct Footer {
     /// How far into the log they reach.
@@ -106,9 +106,9 @@ impl Footer {
         }
     }
 
-    /// Gives `rows`, which are those of the file in `range`, what the footer says of them. A file that another
-    /// program made has other rows, and a footer that says nothing.
-    pub(super) fn give(self, range: Range<usize>, rows: &mut Rows) {
+    /// Adds the facts of the footer to `rows`, which are those of the file in `range`. A file that another
+    /// program made has other rows, and a footer without these facts.
+    pub(super) fn apply(self, range: Range<usize>, rows: &mut Rows) {
         for (row, many) in self.repeats {
             if range.contains(&row) {
                 rows.repeats.push((rows.series[row - range.start], many));

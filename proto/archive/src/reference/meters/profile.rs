@@ -1,4 +1,4 @@
-//! How the steps and amounts of registered meters are judged, from when on.
+//! How the steps and amounts of registered meters are judged, and since when.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use greenpark_model::{
 use super::{Meter, MeterKey, Meters, first_multiplier};
 use crate::reference::dated::Dated;
 
-/// The k of the bound rated × Δt × k where an entry gives none: a fifth above the rating.
+/// The k of the bound rated × Δt × k if an entry has none: a fifth above the rating.
 const HEADROOM_MICRO: i64 = 1_200_000;
 
 impl Meter {
@@ -35,7 +35,7 @@ impl Meter {
         let rated = i128::from(self.rated_per_hour?.micro());
         let headroom = self.headroom.map_or(HEADROOM_MICRO, Amount::micro);
         let bound = rated * i128::from(headroom) / i128::from(MICRO);
-        // A bound beyond what is stored binds nothing.
+        // A bound beyond the range of amounts binds nothing.
         i64::try_from(bound)
             .ok()
             .and_then(|micro| Amount::from_micro(micro).ok())
@@ -43,10 +43,10 @@ impl Meter {
 }
 
 impl Meters {
-    /// What the fold needs to know of the meter of `series`: its modulus, bound and direction as entries date
-    /// them, the multiplier of its first day, and every change. What an entry says last holds until another one
-    /// does. Before the first entry nothing bounds a step; in which direction and from when on a day's counter
-    /// counts is so from the beginning.
+    /// The traits that the fold needs of the meter of `series`: its modulus, bound and direction as its entries
+    /// date them, the multiplier of its first day, and every change. The last entry holds until another one
+    /// does. Before the first entry nothing bounds a step; but the direction, and the time at which a daily
+    /// counter restarts, hold from the beginning.
     #[must_use]
     pub fn traits(&self, enterprise: &EnterpriseId, series: &Series) -> Traits {
         let key = MeterKey {

@@ -1,4 +1,4 @@
-//! What entries say, in the order of their recording.
+//! Entries apply in the order of their recording.
 
 use super::*;
 use crate::reference::ReferenceEntry;
@@ -53,7 +53,7 @@ fn modulus(meters: &Meters, quantity: &str, day: &str) -> Option<String> {
     profile.modulus.map(|m| m.to_string())
 }
 
-/// FAULTS A3: before the first entry nothing bounds a step, and what the last one says goes on.
+/// FAULTS A3: before the first entry nothing bounds a step, and the last one continues to hold.
 #[test]
 fn traits_are_dated_by_their_entries_and_change_the_digest() {
     let with = |later: &str| {
@@ -65,17 +65,17 @@ fn traits_are_dated_by_their_entries_and_change_the_digest() {
         ])
     };
     let meters = with("1000000");
-    let told = |day| modulus(&meters, "electricity", day);
-    assert_eq!(told("2019-12-31"), None);
-    assert_eq!(told("2020-01-01").as_deref(), Some("100000"));
-    assert_eq!(told("2021-12-31").as_deref(), Some("100000"));
-    assert_eq!(told("2022-01-01").as_deref(), Some("1000000"));
-    assert_eq!(told("2023-01-01").as_deref(), Some("100000"));
+    let of_day = |day| modulus(&meters, "electricity", day);
+    assert_eq!(of_day("2019-12-31"), None);
+    assert_eq!(of_day("2020-01-01").as_deref(), Some("100000"));
+    assert_eq!(of_day("2021-12-31").as_deref(), Some("100000"));
+    assert_eq!(of_day("2022-01-01").as_deref(), Some("1000000"));
+    assert_eq!(of_day("2023-01-01").as_deref(), Some("100000"));
     assert_ne!(meters.digest(), with("9000000").digest());
     assert_eq!(meters.digest(), with("1000000").digest());
 }
 
-/// FAULTS A7: what the only entry says is so after it too.
+/// FAULTS A7: the only entry holds after its end, too.
 #[test]
 fn an_entry_that_ends_holds_until_another_one_does() {
     let mut only = entry(NAME, "2022-01-01", "electricity", Some("1000"));
@@ -162,7 +162,7 @@ fn change(at: &str, multiplier: &str) -> ReferenceEntry {
 }
 
 #[test]
-fn changes_stand_in_order_and_a_later_word_of_one_replaces_it() {
+fn changes_are_in_order_and_a_later_entry_of_one_replaces_it() {
     let enterprise = EnterpriseId::new("e").expect("an id");
     let meters = read(vec![
         entry(NAME, "2020-01-01", "electricity", None),
@@ -171,13 +171,13 @@ fn changes_stand_in_order_and_a_later_word_of_one_replaces_it() {
         change("2022-01-01T00:00:00+08:00", "250"),
     ]);
     let traits = meters.traits(&enterprise, &series());
-    let told: Vec<String> = traits
+    let of_day: Vec<String> = traits
         .changes
         .iter()
         .map(|c| format!("{} {}", c.instant, c.multiplier.value()))
         .collect();
     assert_eq!(
-        told,
+        of_day,
         [
             "2021-01-01T00:00:00+08:00 100",
             "2022-01-01T00:00:00+08:00 250"
@@ -231,10 +231,10 @@ fn a_bound_is_the_rating_and_its_headroom() {
     let mut meter = Meter::read(&entry(NAME, "2020-01-01", "steam", None).body).expect("read");
     assert_eq!(meter.bound_per_hour(), None);
     meter.rated_per_hour = Some("400".parse().expect("a decimal"));
-    let told = |meter: &Meter| meter.bound_per_hour().map(|b| b.to_string());
-    assert_eq!(told(&meter).as_deref(), Some("480"));
+    let of_day = |meter: &Meter| meter.bound_per_hour().map(|b| b.to_string());
+    assert_eq!(of_day(&meter).as_deref(), Some("480"));
     meter.headroom = Some("1.05".parse().expect("a decimal"));
-    assert_eq!(told(&meter).as_deref(), Some("420"));
+    assert_eq!(of_day(&meter).as_deref(), Some("420"));
     let back = Meter::read(&meter.write()).expect("read back");
     assert_eq!(back, meter);
 }

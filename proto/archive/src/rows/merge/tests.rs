@@ -1,5 +1,5 @@
-//! Merging against the naive oracle: walk the log, keep each distinct (value, flag) of an identity in the
-//! order it last came, and let the last one count.
+//! Merging against the naive oracle: walk the log, keep each distinct (value, flag) of an identity in the order
+//! it last came, and let the last one count.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use greenpark_model::{quantity::Medium, ticket::Ticket};
 use proptest::prelude::*;
 
 use crate::{
-    fixture::{Sent, build, build_marked, day, key, log, marked_log, registers},
+    fixture::{Sent, annotated_log, build, build_annotated, day, key, log, registers},
     rows::{Again, Late, Merged, Rows, SeriesKey},
 };
 
 type Log = Vec<(SeriesKey, i64, i64, u8)>;
-/// What was said of an identity: value and flag, whether it came late, and whether it was only sent again.
-type Said = Vec<((i64, u8), Option<Late>, bool)>;
+/// The readings of an identity: value and flag, whether it was late, and whether it was only sent again.
+type Recorded = Vec<((i64, u8), Option<Late>, bool)>;
 
 fn oracle(log: &Log) -> Merged {
     let sent = log.iter().map(|(key, instant, value, flag)| Sent {
@@ -25,31 +25,31 @@ fn oracle(log: &Log) -> Merged {
         late: None,
         again: false,
     });
-    marked_oracle(&sent.collect::<Vec<_>>())
+    annotated_oracle(&sent.collect::<Vec<_>>())
 }
 
-fn marked_oracle(log: &[Sent]) -> Merged {
-    let mut identities: BTreeMap<(SeriesKey, i64, Option<Ticket>), Said> = BTreeMap::new();
+fn annotated_oracle(log: &[Sent]) -> Merged {
+    let mut identities: BTreeMap<(SeriesKey, i64, Option<Ticket>), Recorded> = BTreeMap::new();
     let mut repeats: BTreeMap<SeriesKey, u32> = BTreeMap::new();
     let mut merged = Merged::default();
     for sent in log {
         let identity = (sent.key.clone(), sent.instant, sent.ticket.clone());
-        let said = identities.entry(identity).or_default();
+        let recorded = identities.entry(identity).or_default();
         let value = (sent.value, sent.flag);
         let what = (value, sent.late.clone(), sent.again);
-        match said.iter().position(|(before, ..)| *before == value) {
+        match recorded.iter().position(|(before, ..)| *before == value) {
             Some(_) if sent.again => {}
-            Some(last) if last + 1 == said.len() => {
-                if said[last].2 {
-                    said[last] = what;
+            Some(last) if last + 1 == recorded.len() => {
+                if recorded[last].2 {
+                    recorded[last] = what;
                 }
             }
             Some(before) => {
-                said.remove(before);
-                said.push(what);
+                recorded.remove(before);
+                recorded.push(what);
             }
             None => {
-                said.push(what);
+                recorded.push(what);
                 continue;
             }
         }
@@ -57,15 +57,15 @@ fn marked_oracle(log: &[Sent]) -> Merged {
         merged.duplicates += 1;
     }
     let rows = &mut merged.rows;
-    for ((key, instant, ticket), said) in identities {
+    for ((key, instant, ticket), recorded) in identities {
         if rows.keys.last() != Some(&key) {
             let index = rows.keys.len() as u32;
             rows.repeats
                 .extend(repeats.get(&key).map(|many| (index, *many)));
             rows.keys.push(key);
         }
-        let many = said.len();
-        for (place, ((value, flag), late, again)) in said.into_iter().enumerate() {
+        let many = recorded.len();
+        for (place, ((value, flag), late, again)) in recorded.into_iter().enumerate() {
             let row = rows.series.len() as u32;
             rows.series.push(rows.keys.len() as u32 - 1);
             rows.instants.push(instant);
@@ -82,19 +82,19 @@ fn marked_oracle(log: &[Sent]) -> Merged {
     merged
 }
 
-/// What merging `parts` gives, and what the oracle gives of the whole.
+/// The result of merging `parts`, and the oracle's result for the whole.
 fn both(parts: &[Vec<Sent>]) -> (Rows, Rows) {
-    let built: Vec<Merged> = parts.iter().map(|part| build_marked(part)).collect();
+    let built: Vec<Merged> = parts.iter().map(|part| build_annotated(part)).collect();
     let rows: Vec<&Rows> = built.iter().map(|part| &part.rows).collect();
     let merged = Rows::merge(&rows).rows;
     assert!(merged.is_sound());
-    (merged, marked_oracle(&parts.concat()).rows)
+    (merged, annotated_oracle(&parts.concat()).rows)
 }
 
-/// A reading that counts: its series, instant and ticket, its value and flag, and whether it came late.
+/// A reading that counts: its series, instant and ticket, its value and flag, and whether it was late.
 type Counting<'a> = ((u32, i64, Option<&'a Ticket>), (i64, u8), Option<&'a Late>);
 
-/// Rows without what is said of those that do not count.
+/// Rows without the readings that do not count.
 fn counting(rows: &Rows) -> Vec<Counting<'_>> {
     let kept = (0..rows.len()).filter(|&row| !rows.superseded[row]);
     kept.map(|row| {
@@ -113,8 +113,8 @@ proptest! {
     }
 
     #[test]
-    fn a_builder_keeps_tickets_apart_and_marks_with_their_readings(log in marked_log()) {
-        prop_assert_eq!(build_marked(&log), marked_oracle(&log));
+    fn a_builder_keeps_tickets_apart_and_annotations_with_their_readings(log in annotated_log()) {
+        prop_assert_eq!(build_annotated(&log), annotated_oracle(&log));
     }
 
     #[test]
@@ -131,21 +131,21 @@ proptest! {
 
     #[test]
     fn merging_parts_with_late_readings_gives_what_the_whole_log_gives(
-        mut parts in prop::collection::vec(marked_log(), 0..4),
+        mut parts in prop::collection::vec(annotated_log(), 0..4),
     ) {
         for sent in parts.iter_mut().flatten() {
             sent.again = false;
         }
         let (merged, whole) = both(&parts);
         prop_assert_eq!(counting(&merged), counting(&whole));
-        // Of what does not count, only who said it first may be forgotten.
+        // Of readings that do not count, only the lateness of the first may be lost.
         let bare = |rows: &Rows| Rows { late: Vec::new(), ..rows.clone() };
         prop_assert_eq!(bare(&merged), bare(&whole));
     }
 
     #[test]
     fn merging_parts_that_were_sent_again_gives_what_the_whole_log_gives(
-        mut parts in prop::collection::vec(marked_log(), 0..4),
+        mut parts in prop::collection::vec(annotated_log(), 0..4),
     ) {
         for sent in parts.iter_mut().flatten() {
             sent.late = None;
@@ -164,8 +164,8 @@ proptest! {
         prop_assert!(twice.rows.are_those_of(&once));
     }
 
-    /// Whatever a killed flush left behind and in whatever order it is given: parts that say how far they reach
-    /// make the same rows.
+    /// Parts that record how far they reach make the same rows, in any order, whatever a killed flush left
+    /// behind.
     #[test]
     fn a_record_that_is_read_again_is_no_correction(
         log in log(),
@@ -191,8 +191,8 @@ proptest! {
     }
 
     #[test]
-    fn enterprises_taken_apart_and_merged_are_the_whole(log in marked_log()) {
-        let rows = build_marked(&log).rows;
+    fn enterprises_taken_apart_and_merged_are_the_whole(log in annotated_log()) {
+        let rows = build_annotated(&log).rows;
         let parts: Vec<Rows> = rows.enterprises().map(|e| rows.select_enterprise(e)).collect();
         prop_assert!(parts.iter().all(Rows::is_sound));
         prop_assert_eq!(Rows::merge(&parts.iter().collect::<Vec<_>>()).rows, rows);
@@ -200,7 +200,7 @@ proptest! {
 }
 
 #[test]
-fn many_values_of_one_instant_are_told_apart() {
+fn many_values_of_one_instant_are_kept_apart() {
     let key = key("steel", "main", Medium::Electricity);
     let log: Log = (0..200).map(|n| (key.clone(), 7, n % 150, 78)).collect();
     let merged = build(&log);
@@ -246,16 +246,16 @@ fn a_value_that_was_only_sent_again_keeps_its_place() {
     let counts = |log: &[Sent]| {
         let files: Vec<Rows> = log
             .iter()
-            .map(|one| build_marked(std::slice::from_ref(one)).rows)
+            .map(|one| build_annotated(std::slice::from_ref(one)).rows)
             .collect();
         let apart = Rows::merge(&files.iter().collect::<Vec<_>>()).rows;
-        assert_eq!(apart, build_marked(log).rows);
+        assert_eq!(apart, build_annotated(log).rows);
         let last = apart.superseded.iter().position(|older| !older);
         apart.values[last.expect("one counts")]
     };
     let again = [sent(10, false), sent(12, false), sent(10, true)];
     assert_eq!(counts(&again), 12);
-    // What did not come before counts, and what is said once more by itself does, too.
+    // A value that did not come before counts, and so does one that comes once more by itself.
     assert_eq!(counts(&[sent(12, false), sent(10, true)]), 10);
     assert_eq!(counts(&[&again[..], &[sent(10, false)]].concat()), 10);
 }
@@ -279,7 +279,7 @@ fn events_of_one_instant_with_tickets_are_amounts_of_their_own() {
         sent(Some(3), 31_460_000),
         sent(Some(4), 31_460_000),
     ];
-    let rows = build_marked(&log).rows;
+    let rows = build_annotated(&log).rows;
     let sum: i64 = rows.values.iter().sum();
     assert_eq!((rows.len(), sum), (4, 123_280_000));
     let again = Rows::merge(&[&rows, &rows]).rows;

@@ -1,16 +1,16 @@
-//! Which files of a park's letters are joined and which are dropped. Pure.
+//! Decides which files of a park's letters are joined and which are dropped. Pure.
 //!
-//! Files grow by joining what is new to the newest of them, as long as these are small, so a letter is written
-//! a few times and an enterprise has a few files. None grows beyond an eighth of the bound: what is dropped
-//! are whole files, and seven eighths of the bound stay.
+//! New letters are joined to the newest files as long as these are small. So a letter is written a few times,
+//! and an enterprise has a few files. None grows beyond an eighth of the bound: whole files are dropped, so
+//! seven eighths of the bound stay.
 
 use std::collections::BTreeMap;
 
 use greenpark_model::id::EnterpriseId;
 
-use super::{Letters, table::LettersFile};
+use super::{Letters, file::LettersFile};
 
-/// What may be kept. An enterprise always keeps its newest file.
+/// The bounds on kept letters. An enterprise always keeps its newest file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Letters of one enterprise.
@@ -21,29 +21,29 @@ pub struct Bounds {
     pub park_bytes: u64,
 }
 
-/// Files are joined up to this share of the bounds of an enterprise.
+/// A joined file has at most this fraction of an enterprise's bounds.
 const SHARES: u64 = 8;
 
-/// What becomes of the letters of one enterprise.
+/// The plan for the letters of one enterprise.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// What is new.
+    /// New letters.
     pub(super) new: Letters,
-    /// Files to be joined with it, the oldest first.
+    /// Files to join with them, the oldest first.
     pub(super) join: Vec<LettersFile>,
-    /// Files of which only numbers stay.
+    /// Files to drop; only their counts stay.
     pub(super) drop: Vec<LettersFile>,
-    /// Files that stay as they are, the oldest first.
+    /// Files that stay unchanged, the oldest first.
     keep: Vec<LettersFile>,
 }
 
 impl Plan {
-    /// Whether anything is to be written.
+    /// Returns true if nothing is to be written.
     pub(super) fn is_idle(&self) -> bool {
         self.new.kept.is_empty() && self.drop.is_empty()
     }
 
-    /// Letters and bytes that will be there.
+    /// The letters and bytes after the plan.
     fn size(&self) -> (u64, u64) {
         let files = self.keep.iter().chain(&self.join);
         let start = (self.new.kept.len() as u64, self.new.bytes());
@@ -52,7 +52,7 @@ impl Plan {
         })
     }
 
-    /// Moves the oldest file that holds letters to those that are dropped; whether there is one.
+    /// Moves the oldest file with letters to those that are dropped; returns false if there is none.
     fn drop_oldest(&mut self) -> bool {
         for files in [&mut self.keep, &mut self.join] {
             if let Some(oldest) = files.iter().position(|file| file.letters > 0) {
@@ -63,7 +63,7 @@ impl Plan {
         false
     }
 
-    /// Whether letters are left when one more file goes.
+    /// Returns true if letters are left after one more file is dropped.
     fn has_several(&self) -> bool {
         let files = self.keep.iter().chain(&self.join);
         let holding = files.filter(|file| file.letters > 0).count();
@@ -89,7 +89,7 @@ impl Plan {
         while let Some(file) = files.pop_if(|file| {
             let fits = letters + file.letters <= bounds.enterprise_letters / SHARES
                 && bytes + file.size <= bounds.enterprise_bytes / SHARES;
-            // A file that holds nothing but numbers goes along.
+            // A file that holds nothing but counts is joined, too.
             fits && file.letters <= letters.saturating_mul(2)
         }) {
             letters += file.letters;
@@ -112,7 +112,7 @@ fn exceeds((letters, bytes): (u64, u64), bounds: &Bounds) -> bool {
     letters > bounds.enterprise_letters || bytes > bounds.enterprise_bytes
 }
 
-/// What becomes of `new` letters and of the `files` that are there, by enterprise.
+/// Plans, for each enterprise, the changes for `new` letters and the existing `files`.
 pub(super) fn plan(
     mut new: BTreeMap<EnterpriseId, Letters>,
     files: impl Iterator<Item = LettersFile>,

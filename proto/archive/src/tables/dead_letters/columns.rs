@@ -1,4 +1,4 @@
-//! Letters of one enterprise as a Parquet file and back.
+//! Encodes the letters of one enterprise as a Parquet file, and decodes it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -27,7 +27,8 @@ use crate::{
     tables::tabular,
 };
 
-/// Columns of the table: a row is a letter, or, without an offset, letters of a day and reason that are gone.
+/// Columns of the table: a row is a letter or, without an offset, the count of dropped letters of a day and
+/// reason.
 pub(super) static SHAPE: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),
@@ -46,14 +47,14 @@ pub(super) static SHAPE: Shape = Shape {
         (PAYLOAD, "binary", Null::Allowed),
     ],
     partition: &[],
-    past: Past::Let,
+    past: Past::Dropped,
 };
 
 const PAYLOAD: &str = "payload";
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
 
-/// A row of the file: numbers of what is gone come first.
+/// A row of the file: counts of dropped letters come first.
 enum Row<'a> {
     Gone(CivilDay, LetterCode, Gone),
     Kept(&'a Letter),
@@ -89,7 +90,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Makes a Parquet file of `letters` of `enterprise`.
+/// Encodes `letters` of `enterprise` as a Parquet file.
 ///
 /// # Errors
 /// [`EncodeError`] if there are none.
@@ -146,10 +147,10 @@ fn columns(enterprise: &EnterpriseId, rows: &[Row<'_>]) -> Result<Vec<ArrayRef>,
     ])
 }
 
-/// The letters of a file.
+/// Decodes the letters of a file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are no such file.
+/// [`DecodeError`] if the bytes are not such a file.
 pub(super) fn decode(bytes: Bytes, payloads: Payloads) -> Result<Letters, DecodeError> {
     let parquet = |source: parquet::errors::ParquetError| DecodeError::Parquet(source.into());
     let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
@@ -164,12 +165,12 @@ pub(super) fn decode(bytes: Bytes, payloads: Payloads) -> Result<Letters, Decode
     let mut letters = Letters::default();
     for batch in builder.build().map_err(parquet)? {
         let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
-        Columns::of(&batch)?.take(&mut letters)?;
+        Columns::of(&batch)?.append_to(&mut letters)?;
     }
     Ok(letters)
 }
 
-/// The columns of a batch, each of its type.
+/// The typed columns of a batch.
 struct Columns<'a> {
     batch: &'a RecordBatch,
     offsets: &'a Int64Array,
@@ -238,10 +239,10 @@ impl<'a> Columns<'a> {
         u64::try_from(self.counts[which].value(row)).unwrap_or(0)
     }
 
-    fn take(&self, to: &mut Letters) -> Result<(), DecodeError> {
+    fn append_to(&self, to: &mut Letters) -> Result<(), DecodeError> {
         for row in 0..self.batch.num_rows() {
             let received = Instant(self.received.value(row));
-            // A later release may know more codes.
+            // A later release may define more codes.
             let code = LetterCode::from_name(self.text("code", row)?);
             let code = code.unwrap_or(LetterCode::Unspecified);
             if self.offsets.is_null(row) {

@@ -1,118 +1,40 @@
-//! The table of one park's letters: added to by its writers, read file by file.
+//! The table of one park's letters: writers append to it, readers read it file by file.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use greenpark_model::{
-    day::Instant,
-    id::{EnterpriseId, ParkId},
-};
+use greenpark_model::id::{EnterpriseId, ParkId};
 use object_store::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Bounds, ENTERPRISES_MAX, Letter, Letters, OTHER, ROOT,
+    Bounds, ENTERPRISES_MAX, Letter, Letters, OTHER, Payloads, ROOT,
     bounds::{self, Plan},
     columns::{SHAPE, decode, encode},
+    file::LettersFile,
 };
 use crate::{
-    delta::{
-        Commit, NewData, OldData, Table,
-        expired::Expired,
-        state::{TableFile, TableState},
-    },
+    delta::{Commit, NewData, Table, expired::Expired, state::TableState},
     error::{PublishError, ReadError},
     store::{Storage, digest::content_id},
-    tables::consumed::{Consumed, consumed_of, marks_of},
+    tables::consumed::{Consumed, consumed_of, txns_of},
 };
 
-/// Times that a write is begun again because another writer was there first.
+/// Attempts to write while another writer commits first.
 const ATTEMPTS_MAX: usize = 8;
-/// What the mark of a partition began with, in tables of before 2026-12.
-const FORMER_MARK: &str = "consumed/p";
+/// The prefix of a partition's transaction in tables from before 2026-12.
+const FORMER_TXN: &str = "consumed/p";
 
-/// A file of the table: letters of one enterprise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LettersFile {
-    path: String,
-    pub(super) size: u64,
-    pub(super) enterprise: EnterpriseId,
-    pub(super) letters: u64,
-    pub(super) version: i64,
-    received: (Instant, Instant),
-}
-
-/// Whether payloads are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Payloads {
-    /// With what was sent.
-    Taken,
-    /// Without it: the rest of a letter is small.
-    Left,
-}
-
-/// What an addition did.
+/// The result of an addition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Added {
-    /// Letters that were new to the table.
+    /// The number of letters that were new to the table.
     pub letters: u64,
-    /// Letters that the bounds dropped, some of which may have been new.
+    /// The number of letters that the bounds dropped; some may have been new.
     pub dropped: u64,
 }
 
-impl LettersFile {
-    /// Whose letters they are.
-    #[must_use]
-    pub fn enterprise(&self) -> &EnterpriseId {
-        &self.enterprise
-    }
-
-    /// How many letters it holds, beside numbers of those that are gone.
-    #[must_use]
-    pub fn letters(&self) -> u64 {
-        self.letters
-    }
-
-    /// When the earliest and the latest of its letters came.
-    #[must_use]
-    pub fn received(&self) -> (Instant, Instant) {
-        self.received
-    }
-
-    /// Sorts files by enterprise and, within it, by the order of the log.
-    #[must_use]
-    pub fn place(&self) -> (EnterpriseId, i64) {
-        (self.enterprise.clone(), self.version)
-    }
-
-    fn old(&self) -> OldData {
-        OldData {
-            path: self.path.clone(),
-            day: None,
-            size: self.size,
-        }
-    }
-}
-
-impl TableFile for LettersFile {
-    /// `<enterprise>.<letters>.<first ms>-<last ms>.<version>.<id>.parquet`; an enterprise may have dots.
-    fn parse(path: &str, size: u64, _rows: u64) -> Option<Self> {
-        let mut parts = path.strip_suffix(".parquet")?.rsplitn(5, '.');
-        let (_id, version, received) = (parts.next()?, parts.next()?, parts.next()?);
-        let (letters, enterprise) = (parts.next()?, parts.next()?);
-        let (first, last) = received.split_once('-')?;
-        Some(Self {
-            path: path.to_owned(),
-            size,
-            enterprise: enterprise.parse().ok()?,
-            letters: letters.parse().ok()?,
-            version: version.parse().ok()?,
-            received: (Instant(first.parse().ok()?), Instant(last.parse().ok()?)),
-        })
-    }
-}
-
-/// One park's dead letters, for whoever reads or adds them. Nothing is read before it is asked for.
+/// One park's dead letters, for readers and writers. Nothing is read before a method needs it.
 #[derive(Debug)]
 pub struct LettersTable {
     table: Table,
@@ -135,7 +57,7 @@ impl LettersTable {
         }
     }
 
-    /// The files as they are now.
+    /// The current files.
     ///
     /// # Errors
     /// [`ReadError`] if the table's log cannot be read.
@@ -145,10 +67,11 @@ impl LettersTable {
         Ok(files.cloned().collect())
     }
 
-    /// What `file` holds.
+    /// Reads the letters of `file`.
     ///
     /// # Errors
-    /// [`ReadError`] if it cannot be read; one that is not found was replaced meanwhile: ask for the files again.
+    /// [`ReadError`] if it cannot be read; a file that is not found was replaced meanwhile: list the files
+    /// again.
     pub async fn read(&self, file: &LettersFile, payloads: Payloads) -> Result<Letters, ReadError> {
         let place = self.table.place(&file.path);
         let path = place.to_string();
@@ -166,28 +89,28 @@ impl LettersTable {
     /// [`ReadError`] if the table's log cannot be read.
     pub async fn consumed(&mut self) -> Result<Vec<Consumed>, ReadError> {
         self.follow().await?;
-        Ok(self.marked())
+        Ok(self.all_consumed())
     }
 
-    /// Whether a log of `partition` may be another one than the table's.
+    /// Returns true if the log of `partition` may differ from the one that the table was written from.
     ///
     /// # Errors
     /// [`ReadError`] if the table's log cannot be read.
     pub async fn may_be_another(&mut self, partition: u32) -> Result<bool, ReadError> {
         self.follow().await?;
         let state = self.state.as_ref();
-        Ok(state.is_some_and(|state| state.mark(&another_mark(partition)) > 0))
+        Ok(state.is_some_and(|state| state.txn(&another_txn(partition)) > 0))
     }
 
-    /// Lets the next log of `partition` be another one.
+    /// Permits the next log of `partition` to be a different one.
     ///
     /// # Errors
     /// [`PublishError`] if that cannot be committed.
     pub async fn permit_another(&mut self, partition: u32) -> Result<(), PublishError> {
-        self.mark(vec![(another_mark(partition), 1)]).await
+        self.commit_txns(vec![(another_txn(partition), 1)]).await
     }
 
-    /// Ends that permission. Where the log is another one, its offsets count from where `adopted` says.
+    /// Ends that permission. If the log is a different one, its offsets count from those in `adopted`.
     ///
     /// # Errors
     /// [`PublishError`] if that cannot be committed.
@@ -197,15 +120,15 @@ impl LettersTable {
         adopted: Option<Consumed>,
     ) -> Result<(), PublishError> {
         self.follow().await?;
-        let mut marks = adopted.map_or_else(Vec::new, |adopted| self.marks_of(adopted));
-        marks.push((another_mark(partition), 0));
-        self.mark(marks).await
+        let mut txns = adopted.map_or_else(Vec::new, |adopted| self.txns_of(adopted));
+        txns.push((another_txn(partition), 0));
+        self.commit_txns(txns).await
     }
 
-    async fn mark(&mut self, marks: Vec<(String, i64)>) -> Result<(), PublishError> {
+    async fn commit_txns(&mut self, txns: Vec<(String, i64)>) -> Result<(), PublishError> {
         self.refresh().await?;
         let commit = Commit {
-            marks,
+            txns,
             ..Commit::default()
         };
         self.commit(commit, Vec::new()).await
@@ -225,9 +148,9 @@ impl LettersTable {
         self.table.root().to_string()
     }
 
-    /// Adds `letters`, all that a partition has of the park up to the last of them, durably and at once. Those
-    /// that the table has consumed are passed over. `consumed` says of which log they are; how far it was consumed
-    /// is told by the last letter.
+    /// Adds `letters`, durably and at once: all letters of the park in a partition up to the last of them.
+    /// Letters that the table has consumed are skipped. `consumed` identifies their log; the last letter
+    /// determines how far it was consumed.
     ///
     /// # Errors
     /// [`PublishError`]: some of them may not be in the table; add them again.
@@ -293,7 +216,7 @@ impl LettersTable {
             commit.add.push(data);
         }
         added.dropped = (before + added.letters).saturating_sub(before - went + came);
-        commit.marks = self.marks_of(Consumed {
+        commit.txns = self.txns_of(Consumed {
             next_offset: next,
             ..of
         });
@@ -301,7 +224,7 @@ impl LettersTable {
         Ok(added)
     }
 
-    /// What a plan leaves to be written.
+    /// The letters to write for a plan.
     async fn carried_out(&self, plan: Plan) -> Result<Letters, ReadError> {
         let mut letters = Letters::default();
         for file in &plan.drop {
@@ -330,34 +253,35 @@ impl LettersTable {
         }
     }
 
-    /// The first offset of `partition` that the table has not consumed; 0 if it has none of it.
+    /// The first offset of `partition` that the table has not consumed; 0 if it has consumed none.
     fn next_offset(&self, partition: u32) -> u64 {
-        let marked = self.marked().into_iter();
-        let mut of_partition = marked.filter(|one| one.partition == partition);
+        let consumed = self.all_consumed().into_iter();
+        let mut of_partition = consumed.filter(|one| one.partition == partition);
         of_partition.next().map_or(0, |one| one.next_offset)
     }
 
-    /// What the marks say of each partition. Before the log was known again there was one mark alone.
-    fn marked(&self) -> Vec<Consumed> {
+    /// The progress of each partition. Older tables have only one transaction for a partition, which does not
+    /// identify the log.
+    fn all_consumed(&self) -> Vec<Consumed> {
         let Some(state) = &self.state else {
             return Vec::new();
         };
-        let mut marked = consumed_of(&state.marks);
-        for (name, mark) in &state.marks {
-            let partition = name.strip_prefix(FORMER_MARK).and_then(|p| p.parse().ok());
-            let former = partition.zip(u64::try_from(*mark).ok());
-            marked.extend(
+        let mut consumed = consumed_of(&state.txns);
+        for (name, version) in &state.txns {
+            let partition = name.strip_prefix(FORMER_TXN).and_then(|p| p.parse().ok());
+            let former = partition.zip(u64::try_from(*version).ok());
+            consumed.extend(
                 former
-                    .filter(|(partition, _)| marked.iter().all(|one| one.partition != *partition))
+                    .filter(|(partition, _)| consumed.iter().all(|one| one.partition != *partition))
                     .map(|(partition, next)| Consumed::up_to(partition, next)),
             );
         }
-        marked
+        consumed
     }
 
-    fn marks_of(&self, new: Consumed) -> Vec<(String, i64)> {
-        let mut known = self.marked().into_iter();
-        marks_of(new, known.find(|one| one.partition == new.partition))
+    fn txns_of(&self, new: Consumed) -> Vec<(String, i64)> {
+        let mut known = self.all_consumed().into_iter();
+        txns_of(new, known.find(|one| one.partition == new.partition))
     }
 
     async fn follow(&mut self) -> Result<(), ReadError> {
@@ -370,8 +294,8 @@ impl LettersTable {
         Ok(())
     }
 
-    /// Brings the state to the newest version, which is durable when this returns: what another writer has
-    /// consumed is not written again.
+    /// Updates the state to the newest version, which is durable when this returns: letters that another writer
+    /// has consumed are not written again.
     async fn refresh(&mut self) -> Result<(), ReadError> {
         self.follow().await?;
         let version = self.state.as_ref().map_or(-1, |state| state.version);
@@ -391,12 +315,12 @@ impl LettersTable {
     }
 }
 
-/// Whether the next log of a partition may be another one.
-fn another_mark(partition: u32) -> String {
+/// Records that the next log of a partition may be a different one.
+fn another_txn(partition: u32) -> String {
     format!("greenpark.another.p{partition}")
 }
 
-/// The letters of each enterprise, those of too many as [`OTHER`]'s.
+/// The letters of each enterprise; those of too many enterprises belong to [`OTHER`].
 fn by_enterprise(
     state: &TableState<LettersFile>,
     letters: &[&Letter],

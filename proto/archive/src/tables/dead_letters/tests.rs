@@ -1,5 +1,5 @@
-//! Goal: a letter is in the table once, whoever writes it and however often; and an enterprise's flood takes
-//! from nobody but itself. Method: tables in a folder and in memory, written by one or two writers.
+//! Goal: a letter is in the table once, whichever writer adds it and however often; and an enterprise's flood
+//! costs no other anything. Method: tables in a folder and in memory, written by one or two writers.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ fn lake() -> Lake {
     Lake::over(Arc::new(InMemory::new()))
 }
 
-/// Everything that the table holds, by enterprise, in the order of the log.
+/// Everything in the table, by enterprise, in the order of the log.
 async fn all(lake: &Lake) -> BTreeMap<EnterpriseId, Letters> {
     let mut table = lake.letters(&park());
     let mut files = table.files().await.expect("readable");
@@ -176,7 +176,7 @@ async fn one_enterprises_flood_does_not_push_out_anothers_letters() {
     assert_eq!(gone(&found[&enterprise("quiet")]), 0);
     let loud = &found[&enterprise("loud")];
     assert!(sizes.iter().all(|&size| size <= 800), "{sizes:?}");
-    // The newest are there, without a hole, and the number of those that are gone stays.
+    // The newest are there, without a hole, and the dropped ones are counted.
     let kept = offsets(loud);
     assert_eq!(kept, (next - kept.len() as u64..next).collect::<Vec<_>>());
     assert!(kept.len() >= 80, "{}", kept.len());
@@ -245,7 +245,7 @@ async fn of_a_park_that_has_too_much_the_one_with_the_most_gives_first() {
 }
 
 #[tokio::test]
-async fn enterprises_that_a_sender_makes_up_share_a_home() {
+async fn enterprises_that_a_sender_makes_up_are_kept_together() {
     let lake = lake();
     let mut table = lake.letters(&park());
     let many = ENTERPRISES_MAX as u64 + 50;
@@ -278,16 +278,16 @@ fn an_id_has_one_spelling() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Whatever comes in which portions, repeated or not: every letter is kept or counted, once.
+    /// In whatever batches letters come, repeated or not, every letter is kept or counted, once.
     #[test]
-    fn letters_are_kept_or_counted_once(portions in proptest::collection::vec((0_u64..60, 0_u64..80), 1..12)) {
+    fn letters_are_kept_or_counted_once(batches in proptest::collection::vec((0_u64..60, 0_u64..80), 1..12)) {
         let bounds = Bounds { enterprise_letters: 100, enterprise_bytes: 1 << 20, park_bytes: 64 << 20 };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             let lake = lake();
             let mut table = lake.letters(&park());
             let mut end = 0_u64;
-            for (back, many) in portions {
+            for (back, many) in batches {
                 let from = end.saturating_sub(back);
                 end = end.max(from + many);
                 let of = |offset: u64| if offset.is_multiple_of(4) { "one" } else { "two" };

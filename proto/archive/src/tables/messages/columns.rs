@@ -1,4 +1,4 @@
-//! A month's messages as a Parquet file and back.
+//! Encodes a month's messages as a Parquet file, and decodes it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +20,7 @@ use crate::{
     tables::tabular,
 };
 
-/// Columns of the table: a row is the run from `first` to `last`, both of them in it.
+/// Columns of the table: a row is the run from `first` to `last`, both included.
 pub(super) static SHAPE: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),
@@ -31,12 +31,12 @@ pub(super) static SHAPE: Shape = Shape {
         ("last", "long", Null::Never),
     ],
     partition: &[],
-    past: Past::Let,
+    past: Past::Dropped,
 };
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| tabular::schema_of(&SHAPE));
 
-/// Makes a Parquet file of `messages`.
+/// Encodes `messages` as a Parquet file.
 ///
 /// # Errors
 /// [`EncodeError`] if there are none.
@@ -47,7 +47,7 @@ pub(super) fn encode(messages: &Messages) -> Result<Bytes, EncodeError> {
     tabular::write(&SCHEMA, columns(messages)?)
 }
 
-/// A run of numbers, as a row of the file has it.
+/// A run of numbers, as a row of the file.
 type Row<'a> = (&'a GatewayEpoch, CivilDay, u64, u64);
 
 fn columns(messages: &Messages) -> Result<Vec<ArrayRef>, EncodeError> {
@@ -77,10 +77,10 @@ fn columns(messages: &Messages) -> Result<Vec<ArrayRef>, EncodeError> {
     ])
 }
 
-/// The messages of a file.
+/// Decodes the messages of a file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are no such file.
+/// [`DecodeError`] if the bytes are not such a file.
 pub(super) fn decode(bytes: Bytes) -> Result<Messages, DecodeError> {
     let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
@@ -89,12 +89,12 @@ pub(super) fn decode(bytes: Bytes) -> Result<Messages, DecodeError> {
     let mut messages = Messages::default();
     for batch in reader {
         let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
-        take(&batch, &mut messages)?;
+        decode_batch(&batch, &mut messages)?;
     }
     Ok(messages)
 }
 
-fn take(batch: &RecordBatch, messages: &mut Messages) -> Result<(), DecodeError> {
+fn decode_batch(batch: &RecordBatch, messages: &mut Messages) -> Result<(), DecodeError> {
     let column = |name: &'static str| batch.column_by_name(name).ok_or(DecodeError::Column(name));
     let longs = |name| {
         let column = column(name)?.as_primitive_opt::<Int64Type>();

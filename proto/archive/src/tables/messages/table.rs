@@ -1,4 +1,4 @@
-//! The table of one park's messages: read as a whole or but for those of one log, and joined by month and log.
+//! The table of one park's messages: read as a whole or without those of one log, and joined by month and log.
 
 use std::collections::BTreeMap;
 
@@ -23,14 +23,14 @@ use crate::{
     tables::written::commits_at,
 };
 
-/// Times that a write is begun again because another writer was there first.
+/// Attempts to write while another writer commits first.
 const ATTEMPTS_MAX: usize = 8;
-/// Runs of one gateway that a file holds: more than two gaps a minute, half a megabyte.
+/// Runs of one gateway in a file: more than two gaps a minute, half a megabyte.
 const RUNS_MAX: usize = 1 << 17;
-/// Files of more rows are joined on a thread of their own.
+/// Files with more rows than this are joined on a blocking thread.
 const JOIN_ROWS_INLINE: u64 = 4_096;
 
-/// Between a month and a log that is not the first one, in a file's name.
+/// Separates a month and a log other than the first, in a file's name.
 const AFTER: &str = "-after-";
 
 /// A file of the table: all messages of a month that came by one log.
@@ -63,7 +63,7 @@ impl TableFile for MessagesFile {
     }
 }
 
-/// One park's messages, for whoever reads or writes them. Nothing is read before it is asked for.
+/// One park's messages, for readers and writers. Nothing is read before a method needs it.
 #[derive(Debug)]
 pub struct MessagesTable {
     table: Table,
@@ -86,19 +86,18 @@ impl MessagesTable {
         }
     }
 
-    /// All messages of the park, as they are now.
+    /// Reads all current messages of the park.
     ///
     /// # Errors
-    /// [`ReadError`] if the table cannot be read; a file that is not found was replaced meanwhile: read
-    /// again.
+    /// [`ReadError`] if the table cannot be read; a file that is not found was replaced meanwhile: read again.
     pub async fn read(&mut self) -> Result<Messages, ReadError> {
         self.read_where(|_| true).await
     }
 
-    /// Those of them that came by other logs than `log`, which is named as in [`add`](Self::add).
+    /// Reads the messages that came by other logs than `log`, which is named as in [`add`](Self::add).
     ///
     /// # Errors
-    /// As of [`read`](Self::read).
+    /// As for [`read`](Self::read).
     pub async fn read_beside(&mut self, log: u64) -> Result<Messages, ReadError> {
         self.read_where(|of| of.log != log).await
     }
@@ -117,7 +116,7 @@ impl MessagesTable {
         Ok(messages)
     }
 
-    /// How many commits the table has.
+    /// The number of the table's commits.
     ///
     /// # Errors
     /// [`ReadError`] if the table cannot be read.
@@ -126,7 +125,7 @@ impl MessagesTable {
         Ok(self.known_commits())
     }
 
-    /// How many commits it had when it was read or written last.
+    /// The number of its commits when it was last read or written.
     #[must_use]
     pub fn known_commits(&self) -> u64 {
         commits_at(self.state.as_ref().map_or(-1, |state| state.version))
@@ -149,7 +148,7 @@ impl MessagesTable {
         state.flat_map(|state| state.files.values())
     }
 
-    /// Brings the state to the newest version.
+    /// Updates the state to the newest version.
     async fn follow(&mut self) -> Result<(), ReadError> {
         match &mut self.state {
             Some(state) => {
@@ -160,9 +159,9 @@ impl MessagesTable {
         Ok(())
     }
 
-    /// Adds `messages` that came by `log`, durably and all at once. A log is named by the offset of the lake that its
-    /// first record has: 0 unless another one was adopted. Returns whether any of them was new; if not, nothing is
-    /// committed, and what is there already is durable.
+    /// Adds `messages` that came by `log`, durably and all at once. A log is named by the lake's offset of its
+    /// first record: 0 unless another log was adopted. Returns true if any of them was new; if not, nothing is
+    /// committed, and the existing state is durable.
     ///
     /// # Errors
     /// [`PublishError`]: some of them may not be in the table; add them again.
@@ -195,7 +194,7 @@ impl MessagesTable {
         Ok(true)
     }
 
-    /// What has to be committed so that the newest state holds `months`, with the bytes of its files.
+    /// The commit after which the newest state holds `months`, with the bytes of its files.
     async fn joined(
         &mut self,
         months: &BTreeMap<FileOf, Messages>,
@@ -252,8 +251,8 @@ impl MessagesTable {
         }
     }
 
-    /// Brings the state to the newest version, which is durable when this returns: another writer may have
-    /// named it and not synced it yet, and what it holds is not written again.
+    /// Updates the state to the newest version, which is durable when this returns: another writer may have
+    /// named it without syncing it yet, and its numbers are not written again.
     async fn refresh(&mut self) -> Result<(), ReadError> {
         self.follow().await?;
         let version = self.state.as_ref().map_or(-1, |state| state.version);
@@ -272,7 +271,7 @@ impl MessagesTable {
         }
     }
 
-    /// Lets removed files go at once.
+    /// Deletes removed files at once.
     #[cfg(test)]
     pub(super) fn hurry(&mut self) {
         self.expired.hurry();
@@ -292,7 +291,7 @@ async fn read(
     }
 }
 
-/// The files of a month and log and what is new in one; `None` if nothing is.
+/// Joins the files of a month and log with the new messages; `None` if nothing is new.
 fn join(
     parts: Vec<(String, Bytes)>,
     new: Messages,

@@ -1,4 +1,4 @@
-//! Goal: whatever is written in whatever order, and by whomever, the table holds the union, one file a month.
+//! Goal: whatever is written, in any order and by any writer, the table holds the union, one file per month.
 
 use std::{collections::BTreeSet, path::Path as FsPath, sync::Arc};
 
@@ -80,7 +80,7 @@ async fn a_set_written_twice_changes_nothing_and_each_month_has_one_file() {
     );
     let mut all = first;
     all.join(&more);
-    // The run of a day goes on; what is missing stays so.
+    // The run of a day grows; missing numbers stay missing.
     assert_eq!(all.runs(), 5);
     let mut opened = lake.messages(&park());
     assert_eq!(opened.read().await.expect("readable"), all);
@@ -103,7 +103,7 @@ async fn writers_that_do_not_know_of_each_other_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_late_number_stands_under_its_own_day() {
+async fn a_late_number_is_kept_under_its_own_day() {
     let lake = Lake::over(Arc::new(InMemory::new()));
     let mut table = lake.messages(&park());
     let first = messages(&[
@@ -156,12 +156,12 @@ fn a_gateway_without_order_is_bounded_and_others_are_not_touched() {
     let first = runs(&messages, of("g1", 4)).expect("the epoch");
     assert_eq!((first[0], first[1], first.len()), ((2, 2), (24, 24), 10));
     assert_eq!(runs(&messages, of("g2", 1)), Some(vec![(1, 3), (5, 5)]));
-    // What was forgotten and comes again is forgotten again.
+    // Numbers that were forgotten and come again are forgotten again.
     let mut again = messages.clone();
     again.join(&whole);
     again.forget_beyond(40);
     assert_eq!(again, messages);
-    // Epochs without end: the newest are kept.
+    // With epochs without end, the newest are kept.
     assert!(messages.forget_beyond(4));
     assert_eq!(runs(&messages, of("g1", 2)), None);
     assert_eq!(runs(&messages, of("g1", 4)).map(|runs| runs.len()), Some(2));
@@ -178,7 +178,7 @@ fn an_epoch_that_no_gateway_can_have_is_passed_over() {
 
 proptest! {
     #[test]
-    fn a_file_says_what_it_was_made_of(
+    fn a_file_is_read_back_as_it_was_written(
         rows in prop::collection::vec((0..3_u8, 1..4_u64, 0..70_i32, 1..200_u64, 0..20_u64), 1..60),
     ) {
         let mut messages = Messages::default();

@@ -1,9 +1,10 @@
-//! The days of a series in few bytes. Pure.
+//! Packs the days of a series into few bytes. Pure.
 //!
-//! A meter does much the same each day: it is read at the same times and its registers go on where they were. So a day
-//! is kept as what differs from the day before it, in numbers of few bytes: ten to twenty of them for a day of an
-//! hourly register, where a [`DayFold`] takes 160. The first day of each month is kept against nothing, so that a month
-//! can be had without those before it, and rests by itself in a [rollup](crate::tables::rollups).
+//! A meter behaves much the same each day: it is read at the same times and its registers continue where they
+//! were. So a day is stored as its difference from the day before, in numbers of few bytes: ten to twenty of
+//! them for a day of an hourly register, while a [`DayFold`] has 160. The first day of each month is stored
+//! against zero, so that a month can be read without those before it, and is stored by itself in a
+//! [rollup](crate::tables::rollups).
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -13,20 +14,20 @@ use greenpark_model::{
 
 use crate::tables::totals::odd::{read_odd, write_odd};
 
-/// What [`PackedDays::month`] begins with; other numbers are other forms.
+/// The first byte of [`PackedDays::month`]; other numbers are other forms.
 const FORM: u8 = 1;
 /// The most days that a month has.
 const MONTH_DAYS: usize = 31;
 
-/// What of a day is kept, by bits of its first byte.
-mod mark {
+/// The bits of a day's first byte: which fields follow.
+mod flag {
     /// The day has its first, head, tail and last register.
     pub(super) const POINTS: [u8; 4] = [1, 2, 4, 8];
     /// Its registers were read at the times of the day before.
     pub(super) const SAME_TIMES: u8 = 16;
-    /// It consumed what lies between its first and last register.
+    /// Its consumption is the difference of its first and last register.
     pub(super) const BETWEEN: u8 = 32;
-    /// Something was come across.
+    /// It has outcomes.
     pub(super) const OUTCOMES: u8 = 64;
 }
 
@@ -37,20 +38,21 @@ pub struct PackedDays {
     months: Box<[Month]>,
 }
 
-/// Where the days of a month are.
+/// The place and extent of a month's days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Month {
     first: CivilDay,
-    /// The place of its first day in the bytes.
+    /// The offset of its first day in the bytes.
     byte: u32,
-    /// Bit `n` is the day `n` after the first: whether it is there, and whether it has no reading.
+    /// Bit `n` stands for the day `n` after the first: set in `days` if the day exists, in `unread` if it has
+    /// no reading.
     days: u32,
     unread: u32,
-    /// The most readings that a day has.
+    /// The largest number of readings of a day.
     most: u32,
 }
 
-/// What the next day is kept against.
+/// The values that the next day is stored against.
 #[derive(Debug, Clone, Copy, Default)]
 struct Before {
     readings: u32,
@@ -75,7 +77,7 @@ impl Month {
         self.first.plus(MONTH_DAYS as i32 - 1)
     }
 
-    /// Those of `bits` whose days are in `range`.
+    /// The bits in `bits` whose days are in `range`.
     fn within(&self, bits: u32, range: DayRange) -> u32 {
         let days = MONTH_DAYS as i32;
         let from = range.first().days_since(self.first).clamp(0, days);
@@ -112,7 +114,7 @@ impl PackedDays {
                     month.unread |= bit;
                 }
                 month.most = month.most.max(fold.readings);
-                put(&mut bytes, (*day, fold), &mut before);
+                pack_day(&mut bytes, (*day, fold), &mut before);
             }
             months.push(month);
         }
@@ -122,7 +124,7 @@ impl PackedDays {
         }
     }
 
-    /// Days of one month in the form in which they rest; `None` where they are of several, or there is none.
+    /// The stored form of days of one month; `None` if they are of several months, or there are none.
     #[must_use]
     pub fn month(&self) -> Option<Vec<u8>> {
         let [month] = *self.months else {
@@ -131,22 +133,22 @@ impl PackedDays {
         let mut resting = Vec::with_capacity(12 + self.bytes.len());
         resting.push(FORM);
         for number in [month.days, month.unread, month.most] {
-            put_unsigned(&mut resting, number.into());
+            write_unsigned(&mut resting, number.into());
         }
         resting.extend_from_slice(&self.bytes);
         Some(resting)
     }
 
-    /// Months from the form in which they rest, each with its first day; in order and without repeats. `None` where it
-    /// is another form.
+    /// Decodes months from their stored form, each with its first day; they must be in order and unique. `None`
+    /// if the form is another one.
     #[must_use]
     pub fn from_months<'a>(resting: impl Iterator<Item = (CivilDay, &'a [u8])>) -> Option<Self> {
         let (mut bytes, mut months) = (Vec::new(), Vec::new());
         for (first, mut of_month) in resting {
-            if take_byte(&mut of_month) != FORM {
+            if read_byte(&mut of_month) != FORM {
                 return None;
             }
-            let mut number = || u32::try_from(take_unsigned(&mut of_month)).ok();
+            let mut number = || u32::try_from(read_unsigned(&mut of_month)).ok();
             let (days, unread, most) = (number()?, number()?, number()?);
             months.push(Month {
                 days: days & !(1 << MONTH_DAYS),
@@ -162,7 +164,7 @@ impl PackedDays {
         })
     }
 
-    /// The days of all `parts`, of which no two have days of one month.
+    /// Joins `parts`, of which no two have days of one month.
     #[must_use]
     pub fn together<'a>(parts: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let bytes = parts.clone().map(|part| part.bytes.len()).sum();
@@ -193,7 +195,7 @@ impl PackedDays {
         Some((first.first.plus(from as i32), last.first.plus(to as i32)))
     }
 
-    /// How many days of `range` there are.
+    /// The number of days in `range`.
     #[must_use]
     pub fn count_of(&self, range: DayRange) -> u32 {
         let months = self.months_of(range).iter();
@@ -202,7 +204,7 @@ impl PackedDays {
             .sum()
     }
 
-    /// How many days of `range` have a reading.
+    /// The number of days in `range` with a reading.
     #[must_use]
     pub fn count_read(&self, range: DayRange) -> u32 {
         let months = self.months_of(range).iter();
@@ -211,7 +213,7 @@ impl PackedDays {
             .sum()
     }
 
-    /// How many days have a reading.
+    /// The number of days with a reading.
     #[must_use]
     pub fn count_all_read(&self) -> u32 {
         let read = self.months.iter().map(|month| month.days & !month.unread);
@@ -232,12 +234,12 @@ impl PackedDays {
         })
     }
 
-    /// The first day of each month, and which of its days are here: bit `n` is the day `n` after it.
+    /// The first day of each month, and its days: bit `n` is the day `n` after the first.
     pub fn months(&self) -> impl Iterator<Item = (CivilDay, u32)> {
         self.months.iter().map(|month| (month.first, month.days))
     }
 
-    /// The most readings that a day has.
+    /// The largest number of readings of a day.
     #[must_use]
     pub fn most_readings(&self) -> u32 {
         self.months
@@ -247,7 +249,7 @@ impl PackedDays {
             .unwrap_or(0)
     }
 
-    /// The days that there are in `range`, with as many beside it as come with them.
+    /// The days in `range`, and the other days of their months.
     #[must_use]
     pub fn near(&self, range: DayRange) -> Vec<(CivilDay, DayFold)> {
         self.unpack(self.months_of(range))
@@ -259,7 +261,7 @@ impl PackedDays {
         self.unpack(&self.months)
     }
 
-    /// The memory that they take beside this.
+    /// Their size in memory beside this struct.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.len() + self.months.len() * size_of::<Month>()
@@ -282,7 +284,7 @@ impl PackedDays {
             let mut bytes = self.bytes.get(month.byte as usize..).unwrap_or_default();
             let mut before = Before::default();
             for day in month.each(month.days) {
-                days.push((day, take(&mut bytes, day, &mut before)));
+                days.push((day, unpack_day(&mut bytes, day, &mut before)));
             }
         }
         days
@@ -293,55 +295,55 @@ fn points(fold: &DayFold) -> [Option<Point>; 4] {
     [fold.first, fold.head, fold.tail, fold.last]
 }
 
-/// What lies between the first and the last register.
+/// The difference of the first and last register.
 fn between(first: Option<Point>, last: Option<Point>) -> Option<Sum> {
     Some(last?.register.since(first?.register))
 }
 
-fn put(bytes: &mut Vec<u8>, (day, fold): (CivilDay, &DayFold), before: &mut Before) {
+fn pack_day(bytes: &mut Vec<u8>, (day, fold): (CivilDay, &DayFold), before: &mut Before) {
     let start = day.start().0;
     let points = points(fold);
-    let mut marks = mark::SAME_TIMES;
+    let mut flags = flag::SAME_TIMES;
     let mut times = before.times;
     for (nth, point) in points.iter().enumerate() {
         if let Some(point) = point {
-            marks |= mark::POINTS[nth];
+            flags |= flag::POINTS[nth];
             times[nth] = point.instant.0.wrapping_sub(start);
         }
     }
     if times != before.times {
-        marks &= !mark::SAME_TIMES;
+        flags &= !flag::SAME_TIMES;
     }
     if between(fold.first, fold.last) == Some(fold.within) {
-        marks |= mark::BETWEEN;
+        flags |= flag::BETWEEN;
     }
     if fold.odd.is_some() || fold.outcomes != Outcomes::default() {
-        marks |= mark::OUTCOMES;
+        flags |= flag::OUTCOMES;
     }
-    bytes.push(marks);
-    put_signed(bytes, i64::from(fold.readings) - i64::from(before.readings));
+    bytes.push(flags);
+    write_signed(bytes, i64::from(fold.readings) - i64::from(before.readings));
     before.readings = fold.readings;
     for (nth, point) in points.iter().enumerate() {
         let Some(point) = point else { continue };
-        if marks & mark::SAME_TIMES == 0 {
-            put_signed(bytes, times[nth].wrapping_sub(before.times[nth]));
+        if flags & flag::SAME_TIMES == 0 {
+            write_signed(bytes, times[nth].wrapping_sub(before.times[nth]));
         }
         let register = point.register.micro();
-        put_signed(bytes, register.wrapping_sub(before.register));
+        write_signed(bytes, register.wrapping_sub(before.register));
         before.register = register;
     }
     before.times = times;
-    if marks & mark::BETWEEN == 0 {
+    if flags & flag::BETWEEN == 0 {
         let Sum(within) = fold.within;
-        put_unsigned(bytes, ((within << 1) ^ (within >> 127)).cast_unsigned());
+        write_unsigned(bytes, ((within << 1) ^ (within >> 127)).cast_unsigned());
     }
-    if marks & mark::OUTCOMES != 0 {
-        put_outcomes(bytes, fold);
+    if flags & flag::OUTCOMES != 0 {
+        pack_outcomes(bytes, fold);
     }
 }
 
-/// The counts that have a column of their own in a file of totals.
-fn put_outcomes(bytes: &mut Vec<u8>, fold: &DayFold) {
+/// Packs the counts that have a column of their own in a file of totals.
+fn pack_outcomes(bytes: &mut Vec<u8>, fold: &DayFold) {
     let of = fold.outcomes;
     let counts = [
         of.rollovers,
@@ -353,28 +355,28 @@ fn put_outcomes(bytes: &mut Vec<u8>, fold: &DayFold) {
         of.manual,
     ];
     for count in counts {
-        put_unsigned(bytes, count.into());
+        write_unsigned(bytes, count.into());
     }
     let text = write_odd(fold).unwrap_or_default();
-    put_unsigned(bytes, text.len() as u128);
+    write_unsigned(bytes, text.len() as u128);
     bytes.extend_from_slice(text.as_bytes());
 }
 
-/// What [`put`] has put.
-fn take(bytes: &mut &[u8], day: CivilDay, before: &mut Before) -> DayFold {
+/// Reads back a day that [`pack_day`] wrote.
+fn unpack_day(bytes: &mut &[u8], day: CivilDay, before: &mut Before) -> DayFold {
     let start = day.start().0;
-    let marks = take_byte(bytes);
-    let readings = i64::from(before.readings) + take_signed(bytes);
+    let flags = read_byte(bytes);
+    let readings = i64::from(before.readings) + read_signed(bytes);
     before.readings = u32::try_from(readings).unwrap_or_default();
     let mut points = [None; 4];
     for (nth, point) in points.iter_mut().enumerate() {
-        if marks & mark::POINTS[nth] == 0 {
+        if flags & flag::POINTS[nth] == 0 {
             continue;
         }
-        if marks & mark::SAME_TIMES == 0 {
-            before.times[nth] = before.times[nth].wrapping_add(take_signed(bytes));
+        if flags & flag::SAME_TIMES == 0 {
+            before.times[nth] = before.times[nth].wrapping_add(read_signed(bytes));
         }
-        before.register = before.register.wrapping_add(take_signed(bytes));
+        before.register = before.register.wrapping_add(read_signed(bytes));
         let register = Amount::from_micro(before.register).ok();
         *point = register.map(|register| Point {
             instant: Instant(start.wrapping_add(before.times[nth])),
@@ -382,9 +384,9 @@ fn take(bytes: &mut &[u8], day: CivilDay, before: &mut Before) -> DayFold {
         });
     }
     let [first, head, tail, last] = points;
-    let within = match marks & mark::BETWEEN {
+    let within = match flags & flag::BETWEEN {
         0 => {
-            let within = take_unsigned(bytes);
+            let within = read_unsigned(bytes);
             Sum((within >> 1).cast_signed() ^ -(within & 1).cast_signed())
         }
         _ => between(first, last).unwrap_or_default(),
@@ -399,15 +401,15 @@ fn take(bytes: &mut &[u8], day: CivilDay, before: &mut Before) -> DayFold {
         outcomes: Outcomes::default(),
         odd: None,
     };
-    match marks & mark::OUTCOMES {
+    match flags & flag::OUTCOMES {
         0 => fold,
-        _ => take_outcomes(bytes, fold),
+        _ => unpack_outcomes(bytes, fold),
     }
 }
 
-/// Adds what [`put_outcomes`] has put.
-fn take_outcomes(bytes: &mut &[u8], mut fold: DayFold) -> DayFold {
-    let mut count = || u32::try_from(take_unsigned(bytes)).unwrap_or(u32::MAX);
+/// Adds the outcomes that [`pack_outcomes`] wrote.
+fn unpack_outcomes(bytes: &mut &[u8], mut fold: DayFold) -> DayFold {
+    let mut count = || u32::try_from(read_unsigned(bytes)).unwrap_or(u32::MAX);
     fold.outcomes = Outcomes {
         rollovers: count(),
         replacements: count(),
@@ -418,7 +420,7 @@ fn take_outcomes(bytes: &mut &[u8], mut fold: DayFold) -> DayFold {
         manual: count(),
         ..Outcomes::default()
     };
-    let length = usize::try_from(take_unsigned(bytes)).unwrap_or(usize::MAX);
+    let length = usize::try_from(read_unsigned(bytes)).unwrap_or(usize::MAX);
     let (text, rest) = bytes.split_at(length.min(bytes.len()));
     *bytes = rest;
     match std::str::from_utf8(text) {
@@ -427,20 +429,20 @@ fn take_outcomes(bytes: &mut &[u8], mut fold: DayFold) -> DayFold {
     }
 }
 
-fn put_signed(bytes: &mut Vec<u8>, value: i64) {
-    put_unsigned(
+fn write_signed(bytes: &mut Vec<u8>, value: i64) {
+    write_unsigned(
         bytes,
         u128::from(((value << 1) ^ (value >> 63)).cast_unsigned()),
     );
 }
 
-fn take_signed(bytes: &mut &[u8]) -> i64 {
-    let value = take_unsigned(bytes) as u64;
+fn read_signed(bytes: &mut &[u8]) -> i64 {
+    let value = read_unsigned(bytes) as u64;
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-/// Puts seven bits a byte, the lowest first; the highest bit says that more follow.
-fn put_unsigned(bytes: &mut Vec<u8>, mut value: u128) {
+/// Writes seven bits per byte, the lowest first; the highest bit is set if more follow.
+fn write_unsigned(bytes: &mut Vec<u8>, mut value: u128) {
     while value >= 0x80 {
         bytes.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -448,11 +450,11 @@ fn put_unsigned(bytes: &mut Vec<u8>, mut value: u128) {
     bytes.push(value as u8);
 }
 
-fn take_unsigned(bytes: &mut &[u8]) -> u128 {
+fn read_unsigned(bytes: &mut &[u8]) -> u128 {
     // Most numbers fit a machine word.
     let (mut value, mut shift) = (0u64, 0);
     while shift < 63 {
-        let byte = take_byte(bytes);
+        let byte = read_byte(bytes);
         value |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
             return u128::from(value);
@@ -461,7 +463,7 @@ fn take_unsigned(bytes: &mut &[u8]) -> u128 {
     }
     let (mut value, mut shift) = (u128::from(value), shift);
     loop {
-        let byte = take_byte(bytes);
+        let byte = read_byte(bytes);
         value |= u128::from(byte & 0x7f) << shift;
         shift += 7;
         if byte & 0x80 == 0 || shift >= u128::BITS {
@@ -470,7 +472,7 @@ fn take_unsigned(bytes: &mut &[u8]) -> u128 {
     }
 }
 
-fn take_byte(bytes: &mut &[u8]) -> u8 {
+fn read_byte(bytes: &mut &[u8]) -> u8 {
     let Some((first, rest)) = bytes.split_first() else {
         return 0;
     };

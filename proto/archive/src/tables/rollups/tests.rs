@@ -1,4 +1,4 @@
-//! Goal: a rollup is what the totals of its days compose to, in whatever order and however often they are added.
+//! Goal: a rollup is the composition of its days' totals, in whatever order and however often they are added.
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -20,14 +20,14 @@ fn series(meter: &str, kind: Kind) -> Series {
     }
 }
 
-/// Readings of a register, or amounts, of a day: how far it rises, or falls.
+/// A day's readings of a register, or amounts: how far it rises or falls.
 type Made = (u8, u32, i64, Option<u32>);
 
 fn month() -> CivilDay {
     "2026-02-01".parse().expect("a day")
 }
 
-/// Totals of two meters: each of a day of February and a revision; some count only repeats.
+/// Totals of two meters, each of a day of February and a revision; some count only repeats.
 fn totals() -> impl Strategy<Value = Vec<TotalsRow>> {
     let made = (
         0u8..28,
@@ -73,24 +73,30 @@ fn totals() -> impl Strategy<Value = Vec<TotalsRow>> {
     prop::collection::vec(prop_oneof![register, amounts], 1..60)
 }
 
-/// What is said of a series and a day: the last of the highest revision, and all repeats that came behind a total.
-fn told(rows: &[TotalsRow], series: &Series, day: CivilDay) -> Option<(DayFold, Unusual)> {
-    let mut told: Option<(DayFold, Unusual)> = None;
+/// The expected day of a series: the last total of the highest revision, and all repeats that came after a
+/// total.
+fn expected_day(rows: &[TotalsRow], series: &Series, day: CivilDay) -> Option<(DayFold, Unusual)> {
+    let mut expected: Option<(DayFold, Unusual)> = None;
     for row in rows
         .iter()
         .filter(|row| (&row.series, row.day) == (series, day))
     {
-        match (&mut told, row.is_repeats()) {
+        match (&mut expected, row.is_repeats()) {
             (Some((_, of)), true) => of.repeats += row.duplicates,
-            (None, true) => told = Some((DayFold::default(), Day::untold(day, row.duplicates).of)),
+            (None, true) => {
+                expected = Some((
+                    DayFold::default(),
+                    Day::repeats_only(day, row.duplicates).of,
+                ))
+            }
             (Some((_, of)), false) if of.revision > row.revision => {}
             (known, false) => {
                 let repeats = known.as_ref().map_or(0, |(_, of)| of.repeats);
-                told = Some((row.fold.clone(), Day::of(row.clone(), repeats).of));
+                expected = Some((row.fold.clone(), Day::of(row.clone(), repeats).of));
             }
         }
     }
-    told
+    expected
 }
 
 proptest! {
@@ -100,7 +106,7 @@ proptest! {
         let at_once = Rollup::with_totals(Vec::new(), rows.clone(), &meters);
         for rollup in &at_once {
             let days = month().month().iter();
-            let days: Vec<_> = days.filter_map(|day| told(&rows, &rollup.series, day)).collect();
+            let days: Vec<_> = days.filter_map(|day| expected_day(&rows, &rollup.series, day)).collect();
             prop_assert_eq!(&rollup.days().collect::<Vec<_>>(), &days);
             let folds = days.iter().map(|(fold, _)| fold);
             prop_assert_eq!(&rollup.fold, &compose::join(&Traits::default(), folds));
@@ -108,7 +114,7 @@ proptest! {
         let of_series = |series: &Series| at_once.iter().any(|rollup| rollup.series == *series);
         let is_total = |row: &&TotalsRow| !row.is_repeats();
         prop_assert!(rows.iter().filter(is_total).all(|row| of_series(&row.series)));
-        // The same in portions, each written and read between.
+        // The same in several steps, written and read between them.
         let mut known = Vec::new();
         let mut rest = &rows[..];
         for cut in cuts {
@@ -126,7 +132,7 @@ proptest! {
 }
 
 #[test]
-fn a_file_says_its_month() {
+fn a_file_name_holds_its_month() {
     let name = file_name(month(), 7, &[3; 32]);
     let file = RollupsFile::parse(&name, 10, 2).expect("ours");
     assert_eq!((file.month, file.rows), (month(), 2));

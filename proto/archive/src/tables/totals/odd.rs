@@ -1,10 +1,10 @@
-//! The text of what few days have, in the column `odd` of the totals table.
+//! The text of facts that few days have, in the column `odd` of the totals table.
 //!
-//! Fields separated by a semicolon, those there are, in this order:
-//! `implausible 2; sentinels 1; set aside 4294967295; export 36; peak 900; stretches A B C`. A stretch is the
-//! registers that it keeps, joined by `~`, each `register@instant` with the instant in UTC milliseconds: the first
-//! and the last, or the first, the first that differs, the last that differs from the last, and the last; with
-//! `-export` behind it where a meter of both ways measured below zero in it.
+//! The fields that exist, separated by a semicolon, in this order: `implausible 2; sentinels 1; set aside
+//! 4294967295; export 36; peak 900; stretches A B C`. A stretch is the registers that it keeps, joined by `~`,
+//! each `register@instant` with the instant in UTC milliseconds: the first and the last, or the first, the
+//! first that differs, the last that differs from the last, and the last. `-export` follows if a bidirectional
+//! meter measured below zero in it.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -14,7 +14,7 @@ use greenpark_model::{
     fold::{DayFold, Odd, Point, Stretch},
 };
 
-/// The text of a fold; none where the day has nothing that few days have.
+/// Formats the facts of a fold that few days have; `None` if it has none.
 #[must_use]
 pub fn write_odd(fold: &DayFold) -> Option<String> {
     let mut parts = Vec::new();
@@ -37,7 +37,7 @@ pub fn write_odd(fold: &DayFold) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-/// Adds what a text says to a fold; `None` if it is no such text.
+/// Adds the facts in a text to a fold; `None` if the text has another form.
 #[must_use]
 pub fn read_odd(text: &str, mut fold: DayFold) -> Option<DayFold> {
     let mut odd = Odd::default();

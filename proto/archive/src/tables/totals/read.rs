@@ -1,4 +1,4 @@
-//! From a totals file to its rows.
+//! Decodes a totals file to its rows.
 
 use std::sync::Arc;
 
@@ -26,10 +26,10 @@ use parquet::{
 use super::{LATE, ODD, TotalsRow, odd, schema_with};
 use crate::error::DecodeError;
 
-/// The rows of a totals file.
+/// Decodes the rows of a totals file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are no such file.
+/// [`DecodeError`] if the bytes are not such a file.
 pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
     let mut rows = Vec::new();
     for batch in batches(bytes, |has| schema_with(has))? {
@@ -42,7 +42,7 @@ pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
     Ok(rows)
 }
 
-/// The batches of a file, of whose columns `schema_of` makes the schema to read by.
+/// The batches of a file, read by the schema that `schema_of` makes of its columns.
 pub(crate) fn batches(
     bytes: Bytes,
     schema_of: impl Fn(&dyn Fn(&str) -> bool) -> SchemaRef,
@@ -60,7 +60,7 @@ pub(crate) fn batches(
     Ok(reader.map(|batch| batch.map_err(|source| DecodeError::Parquet(source.into()))))
 }
 
-/// The columns of a batch that say whose a fold is, and what it proves.
+/// The columns of a batch that hold a fold and its series.
 pub(crate) struct FoldColumns<'a> {
     pub(crate) batch: &'a RecordBatch,
 }
@@ -105,7 +105,7 @@ impl<'a> FoldColumns<'a> {
         u32::try_from(array.value(row)).map_err(|_| DecodeError::Column(name))
     }
 
-    /// The fold with what few days have: nothing where the file does not have the column.
+    /// Adds the facts that few days have; nothing if the file lacks the column.
     fn with_odd(&self, fold: DayFold, row: usize) -> Result<DayFold, DecodeError> {
         match self.batch.column_by_name(ODD) {
             Some(column) if column.is_valid(row) => {
@@ -115,7 +115,7 @@ impl<'a> FoldColumns<'a> {
         }
     }
 
-    /// Readings that came late: none where the file does not have the column.
+    /// The number of late readings; 0 if the file lacks the column.
     fn late(&self, row: usize) -> Result<u32, DecodeError> {
         match self.batch.column_by_name(LATE) {
             Some(column) if column.is_valid(row) => self.count(LATE, row),

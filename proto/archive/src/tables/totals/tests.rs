@@ -107,7 +107,7 @@ fn no_rows_and_damaged_bytes_are_refused() {
 }
 
 #[test]
-fn names_tell_the_seal() {
+fn names_hold_the_seal() {
     let name = file_name(17, &[0xab; 32]);
     assert_eq!(name, "totals.000000000017.abababababababab.parquet");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Goal: days come back as they were, all of them, some, or a month by itself.
+//! Goal: days are unpacked as they were packed: all of them, some, or a month by itself.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A day ahead of the one before, what it has besides its registers, these as offset and value, and what it consumed
-/// where that is not what lies between them.
+/// A day: its distance from the one before, its fold without registers, these as offset and value, and its
+/// consumption if that is not their difference.
 type Made = (i32, DayFold, [Option<(i64, i64)>; 4], Option<i128>);
 
 fn point() -> impl Strategy<Value = Option<(i64, i64)>> {
@@ -40,7 +40,7 @@ prop_compose! {
     }
 }
 
-/// The days that steps ahead make.
+/// Builds the days from their distances.
 fn days(of: Vec<Made>) -> Vec<(CivilDay, DayFold)> {
     let mut day: CivilDay = "2021-01-01".parse().expect("a day");
     let mut days = Vec::new();
@@ -70,7 +70,7 @@ fn days(of: Vec<Made>) -> Vec<(CivilDay, DayFold)> {
 }
 
 proptest! {
-    /// What is packed is unpacked as it was, all of it or some.
+    /// All or some packed days are unpacked as they were.
     #[test]
     fn days_come_back_as_they_were(
         of in prop::collection::vec(day(), 0..120),
@@ -86,7 +86,7 @@ proptest! {
             days.iter().filter(|(day, _)| range.contains(*day)).cloned().collect()
         };
         prop_assert_eq!(within(&near), within(&days));
-        // They are a run of the days.
+        // They are a contiguous run of the days.
         let at = near.first().and_then(|of| days.iter().position(|day| day == of));
         prop_assert_eq!(&days[at.unwrap_or(0)..][..near.len()], &near[..]);
         let read = || days.iter().filter(|(day, fold)| range.contains(*day) && fold.readings > 0);
@@ -95,7 +95,7 @@ proptest! {
         prop_assert_eq!(packed.count_of(range) as usize, within(&days).len());
         prop_assert_eq!(packed.most_readings(), days.iter().map(|(_, fold)| fold.readings).max().unwrap_or(0));
         prop_assert_eq!(packed.span(), days.first().zip(days.last()).map(|(first, last)| (first.0, last.0)));
-        // Month by month they rest, and come back together.
+        // They are stored month by month, and joined again.
         let months = days.chunk_by(|a, b| a.0.month() == b.0.month());
         let resting: Vec<(CivilDay, Vec<u8>)> = months
             .map(|of| (of[0].0.month().first(), PackedDays::new(of).month().expect("one month")))

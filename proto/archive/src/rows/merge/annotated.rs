@@ -1,5 +1,5 @@
-//! Settling a series of which some readings have a ticket, came late or were sent again: the few, taken row by
-//! row.
+//! Resolves a series in which some readings have a ticket, were late or were sent again. There are few of them,
+//! so they are resolved row by row.
 
 use std::collections::HashMap;
 
@@ -18,26 +18,26 @@ struct Reading {
     again: Option<Again>,
 }
 
-/// What is kept of one value of an identity: the reading that gives it its place, and the one that says whether
-/// it was late.
+/// One value of an identity: the reading that determines its place, and the one that determines whether it was
+/// late.
 struct Kept {
     place: usize,
     late: usize,
     again: Option<Again>,
 }
 
-/// Whether any reading from row `start` on has a mark.
-pub(super) fn has_marks(rows: &Rows, start: usize) -> bool {
+/// Returns true if any reading from row `start` on is annotated.
+pub(super) fn is_annotated(rows: &Rows, start: usize) -> bool {
     let after = |last: Option<u32>| last.is_some_and(|row| row as usize >= start);
     after(rows.tickets.last().map(|(row, _)| *row))
         || after(rows.late.last().map(|(row, _)| *row))
         || after(rows.again.last().map(|(row, _)| *row))
 }
 
-/// Settles the identities from row `start` on; returns how many rows it newly superseded. Readings of one
+/// Resolves the identities from row `start` on; returns the number of newly superseded rows. Readings of one
 /// instant are sorted by ticket, those without one first.
-pub(super) fn settle(rows: &mut Rows, start: usize) -> u64 {
-    let mut readings = take(rows, start);
+pub(super) fn resolve(rows: &mut Rows, start: usize) -> u64 {
+    let mut readings = remove_from(rows, start);
     // Stable, so that those of one identity stay in the order of the log.
     readings.sort_by(|a, b| (a.instant, &a.ticket).cmp(&(b.instant, &b.ticket)));
     let one = |a: &Reading, b: &Reading| a.instant == b.instant && a.ticket == b.ticket;
@@ -49,15 +49,15 @@ pub(super) fn settle(rows: &mut Rows, start: usize) -> u64 {
             let reading = &identity[kept.place];
             superseded += u64::from(nth < newest && !reading.superseded);
             let late = identity[kept.late].late.as_ref();
-            give(rows, reading, nth < newest, (late, kept.again));
+            append(rows, reading, nth < newest, (late, kept.again));
         }
     }
     superseded
 }
 
-/// The values of an identity in the order in which they count, the last one in the end. A value that comes back
-/// goes behind the others, unless it was only sent again; where it came several times without another between,
-/// its first coming says whether it was late.
+/// The values of an identity in the order in which they count, the last one at the end. A value that comes back
+/// moves behind the others, unless it was only sent again. If it came several times without another value
+/// between, its first reading determines whether it was late.
 fn keep(identity: &[Reading]) -> Vec<Kept> {
     let first = |place: usize| Kept {
         place,
@@ -90,8 +90,8 @@ fn keep(identity: &[Reading]) -> Vec<Kept> {
     kept
 }
 
-/// Takes the readings from row `start` on out of `rows`.
-fn take(rows: &mut Rows, start: usize) -> Vec<Reading> {
+/// Removes the readings from row `start` on from `rows`.
+fn remove_from(rows: &mut Rows, start: usize) -> Vec<Reading> {
     let end = rows.instants.len();
     let reading = |row: usize| Reading {
         instant: rows.instants[row],
@@ -117,7 +117,7 @@ fn take(rows: &mut Rows, start: usize) -> Vec<Reading> {
     readings
 }
 
-fn give(
+fn append(
     rows: &mut Rows,
     reading: &Reading,
     superseded: bool,
