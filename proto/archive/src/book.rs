@@ -14,7 +14,7 @@
 //!
 //! # One writer
 //! Every commit is the version after the one we know. If that version exists already, another writer has the
-//! book: the commit fails with [`PublishError::Fenced`], and everything held for the book must be dropped.
+//! book: the commit fails with [`LakePublishError::Fenced`], and everything held for the book must be dropped.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -33,12 +33,12 @@ pub(crate) use self::tables::Tables;
 pub use crate::tables::consumed::Consumed;
 use crate::{
     delta::{Commit, NewData, OldData, Table, expired::Expired, state::TableState},
-    error::{DecodeError, EncodeError, OpenError, PublishError, ReadError},
+    error::{EncodeError, FileDecodeError, LakeOpenError, LakePublishError, LakeReadError},
     readings::{
         decode::{Outline, decode_between, decode_outline, decode_readings},
         file::{FileKind, ReadingsFile, day_folder},
     },
-    rows::Rows,
+    rows::ReadingRows,
     store::Storage,
     tables::{
         consumed::{consumed_of, partition_txn, txn_version, txns_of},
@@ -100,7 +100,7 @@ impl Book {
         storage: &Storage,
         park: &ParkId,
         year: i16,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, LakeOpenError> {
         let tables = Tables::of(storage, park, year);
         let Tables {
             readings, totals, ..
@@ -130,8 +130,8 @@ impl Book {
             book.expire_removed();
             match book.repair().await {
                 Ok(()) => return Ok(book),
-                Err(PublishError::Fenced { .. }) if attempt < OPEN_ATTEMPTS => attempt += 1,
-                Err(error) => return Err(OpenError::Repair(error)),
+                Err(LakePublishError::Fenced { .. }) if attempt < OPEN_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(LakeOpenError::Repair(error)),
             }
         }
     }
@@ -206,30 +206,30 @@ impl Book {
     /// Reads the readings of a file.
     ///
     /// # Errors
-    /// [`ReadError`] if it is gone or damaged.
-    pub async fn read(&self, file: &ReadingsFile) -> Result<Rows, ReadError> {
+    /// [`LakeReadError`] if it is gone or damaged.
+    pub async fn read(&self, file: &ReadingsFile) -> Result<ReadingRows, LakeReadError> {
         self.decode(file, decode_readings).await
     }
 
     /// Reads which enterprises a file holds readings of.
     ///
     /// # Errors
-    /// [`ReadError`] if it is gone or damaged.
-    pub async fn outline(&self, file: &ReadingsFile) -> Result<Outline, ReadError> {
+    /// [`LakeReadError`] if it is gone or damaged.
+    pub async fn outline(&self, file: &ReadingsFile) -> Result<Outline, LakeReadError> {
         self.decode(file, decode_outline).await
     }
 
     /// Reads the readings of the enterprises from `first` to `last`; `outline` is that of `file`.
     ///
     /// # Errors
-    /// [`ReadError`] if it is gone or damaged.
+    /// [`LakeReadError`] if it is gone or damaged.
     pub async fn read_between(
         &self,
         file: &ReadingsFile,
         outline: &Arc<Outline>,
         first: &EnterpriseId,
         last: &EnterpriseId,
-    ) -> Result<Rows, ReadError> {
+    ) -> Result<ReadingRows, LakeReadError> {
         let (outline, first, last) = (Arc::clone(outline), first.clone(), last.clone());
         self.decode(file, move |bytes| {
             decode_between(bytes, &outline, (&first, &last))
@@ -240,29 +240,29 @@ impl Book {
     async fn decode<T: Send + 'static>(
         &self,
         file: &ReadingsFile,
-        decode: impl FnOnce(Bytes) -> Result<T, DecodeError> + Send + 'static,
-    ) -> Result<T, ReadError> {
+        decode: impl FnOnce(Bytes) -> Result<T, FileDecodeError> + Send + 'static,
+    ) -> Result<T, LakeReadError> {
         let place = self.readings.place(&file.path);
         let path = place.to_string();
         let bytes = match self.storage.read(&place).await {
             Ok(bytes) => bytes,
-            Err(source) => return Err(ReadError::Store { path, source }),
+            Err(source) => return Err(LakeReadError::Store { path, source }),
         };
         let decoded = if file.rows <= DECODE_ROWS_INLINE {
             decode(bytes)
         } else {
             let decoded = tokio::task::spawn_blocking(move || decode(bytes)).await;
-            decoded.map_err(|_| ReadError::Interrupted { path: path.clone() })?
+            decoded.map_err(|_| LakeReadError::Interrupted { path: path.clone() })?
         };
-        decoded.map_err(|source| ReadError::Decode { path, source })
+        decoded.map_err(|source| LakeReadError::Decode { path, source })
     }
 
     /// Publishes a change. When this returns, the change survives any crash.
     ///
     /// # Errors
-    /// [`PublishError`]: after [`Fenced`](PublishError::Fenced) the caller must drop everything and leave;
-    /// after [`Write`](PublishError::Write) nothing is in the book and the change may be published again.
-    pub async fn publish(&mut self, change: Change) -> Result<Published, PublishError> {
+    /// [`LakePublishError`]: after [`Fenced`](LakePublishError::Fenced) the caller must drop everything and leave;
+    /// after [`Write`](LakePublishError::Write) nothing is in the book and the change may be published again.
+    pub async fn publish(&mut self, change: Change) -> Result<Published, LakePublishError> {
         self.check(&change)?;
         self.repair().await?;
         let next_offset = change.consumed.map(|consumed| consumed.next_offset);
@@ -313,8 +313,11 @@ impl Book {
     /// overwrites them.
     ///
     /// # Errors
-    /// [`PublishError::Write`]: some of the files may have been written.
-    pub async fn write_ahead(&self, files: Vec<NewFile>) -> Result<Vec<WrittenFile>, PublishError> {
+    /// [`LakePublishError::Write`]: some of the files may have been written.
+    pub async fn write_ahead(
+        &self,
+        files: Vec<NewFile>,
+    ) -> Result<Vec<WrittenFile>, LakePublishError> {
         let (mut written, mut bytes) = (Vec::new(), Vec::new());
         for file in files {
             let data = new_data(&file);
@@ -329,9 +332,9 @@ impl Book {
         Ok(written)
     }
 
-    async fn put(&self, files: Vec<(Path, Bytes)>) -> Result<(), PublishError> {
+    async fn put(&self, files: Vec<(Path, Bytes)>) -> Result<(), LakePublishError> {
         let put = self.storage.put_together(files).await;
-        put.map_err(|source| PublishError::Write {
+        put.map_err(|source| LakePublishError::Write {
             table: self.readings.root().to_string(),
             source: source.into(),
         })
@@ -341,8 +344,8 @@ impl Book {
     /// goes back.
     ///
     /// # Errors
-    /// [`PublishError`], as for [`publish`](Self::publish).
-    pub async fn adopt(&mut self, consumed: Consumed) -> Result<(), PublishError> {
+    /// [`LakePublishError`], as for [`publish`](Self::publish).
+    pub async fn adopt(&mut self, consumed: Consumed) -> Result<(), LakePublishError> {
         let known = self.consumed_of(consumed.partition);
         let commit = Commit {
             txns: txns_of(consumed, known),
@@ -352,7 +355,7 @@ impl Book {
     }
 
     /// Refuses a change that would leave the book inconsistent.
-    fn check(&self, change: &Change) -> Result<(), PublishError> {
+    fn check(&self, change: &Change) -> Result<(), LakePublishError> {
         let removed: HashSet<&str> = change
             .remove
             .iter()
@@ -363,7 +366,7 @@ impl Book {
             .iter()
             .find(|file| !self.state.files.contains_key(&file.path))
         {
-            return Err(PublishError::NotThere {
+            return Err(LakePublishError::NotThere {
                 path: file.path.clone(),
             });
         }
@@ -376,7 +379,7 @@ impl Book {
         });
         for (day, kind, path) in written.chain(add) {
             if day.year() != self.year {
-                return Err(PublishError::OtherYear {
+                return Err(LakePublishError::OtherYear {
                     day,
                     year: self.year,
                 });
@@ -389,12 +392,12 @@ impl Book {
                     && !removed.contains(old.path.as_str())
             });
             if let Some(before) = before {
-                return Err(PublishError::SealedTwice {
+                return Err(LakePublishError::SealedTwice {
                     path: before.path.clone(),
                 });
             }
             if !sealed.insert((day, enterprise)) {
-                return Err(PublishError::SealedTwice { path });
+                return Err(LakePublishError::SealedTwice { path });
             }
         }
         Ok(())
@@ -409,7 +412,7 @@ impl Book {
         &self,
         mut rows: Vec<TotalsRow>,
         seal: i64,
-    ) -> Result<(NewData, Bytes), PublishError> {
+    ) -> Result<(NewData, Bytes), LakePublishError> {
         let encoded = tokio::task::spawn_blocking(move || {
             totals::sort(&mut rows);
             let bytes = totals::encode_totals(&rows)?;
@@ -427,17 +430,17 @@ impl Book {
                 bytes,
             ))
         });
-        let interrupted = |_| ReadError::Interrupted {
+        let interrupted = |_| LakeReadError::Interrupted {
             path: self.totals.root().to_string(),
         };
         Ok(encoded.await.map_err(interrupted)??)
     }
 
-    async fn commit_totals(&mut self, data: NewData, seal: i64) -> Result<(), PublishError> {
+    async fn commit_totals(&mut self, data: NewData, seal: i64) -> Result<(), LakePublishError> {
         // A writer that has lost the readings should leave no totals behind.
         if self.readings.has_moved_past(self.state.version).await? {
             let table = self.readings.root().to_string();
-            return Err(PublishError::Fenced {
+            return Err(LakePublishError::Fenced {
                 table,
                 version: self.state.version,
             });
@@ -452,7 +455,7 @@ impl Book {
     }
 
     /// Removes totals of a seal that never reached the readings, and rollups of them.
-    async fn repair(&mut self) -> Result<(), PublishError> {
+    async fn repair(&mut self) -> Result<(), LakePublishError> {
         self.forget_rollups_ahead().await?;
         let sealed = self.state.txn(SEALS);
         let files = self.totals_state.files.values();

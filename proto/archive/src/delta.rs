@@ -49,7 +49,7 @@ use crate::{
         commit_info::{NOTE, OURS, TXNS, ours_in, txns_of},
         state::{TableFile, TableState, check_protocol},
     },
-    error::{Cause, PublishError, ReadError},
+    error::{LakePublishError, LakeReadError, LibraryError},
     store::Storage,
 };
 
@@ -160,20 +160,20 @@ impl Table {
         Path::from(format!("{}/{file}", self.root))
     }
 
-    pub(crate) fn broken(&self, source: impl Into<Cause>) -> ReadError {
-        ReadError::Log {
+    pub(crate) fn broken(&self, source: impl Into<LibraryError>) -> LakeReadError {
+        LakeReadError::Log {
             table: self.root.to_string(),
             source: source.into(),
         }
     }
 
     /// The bytes of an entry of the log.
-    pub(crate) async fn entry(&self, version: i64) -> Result<Option<Bytes>, ReadError> {
+    pub(crate) async fn entry(&self, version: i64) -> Result<Option<Bytes>, LakeReadError> {
         let place = self.place(&format!("_delta_log/{version:020}.json"));
         match self.storage.read(&place).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(source) => Err(ReadError::Store {
+            Err(source) => Err(LakeReadError::Store {
                 path: place.to_string(),
                 source,
             }),
@@ -181,13 +181,13 @@ impl Table {
     }
 
     /// Returns true if a version after `version` exists already.
-    pub(crate) async fn has_moved_past(&self, version: i64) -> Result<bool, ReadError> {
+    pub(crate) async fn has_moved_past(&self, version: i64) -> Result<bool, LakeReadError> {
         Ok(self.entry(version + 1).await?.is_some() || self.is_packed_past(version).await?)
     }
 
     /// Returns true if entries after `version` may have been packed: there is a checkpoint of a later version,
     /// or the entry itself is gone, which happens only then.
-    pub(crate) async fn is_packed_past(&self, version: i64) -> Result<bool, ReadError> {
+    pub(crate) async fn is_packed_past(&self, version: i64) -> Result<bool, LakeReadError> {
         match self.hint().await? {
             Some(hint) if hint > version => Ok(true),
             // A hint may come from a writer that was fenced, and point back.
@@ -195,12 +195,12 @@ impl Table {
         }
     }
 
-    async fn has_entry(&self, version: i64) -> Result<bool, ReadError> {
+    async fn has_entry(&self, version: i64) -> Result<bool, LakeReadError> {
         let place = self.place(&format!("_delta_log/{version:020}.json"));
         match self.storage.store().head(&place).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(source) => Err(ReadError::Store {
+            Err(source) => Err(LakeReadError::Store {
                 path: place.to_string(),
                 source,
             }),
@@ -209,7 +209,7 @@ impl Table {
 
     /// Makes the entry of `version` durable. A writer that was killed may have left it named but not synced: a
     /// power cut could still remove it after others have built on it.
-    pub(crate) async fn make_durable(&self, version: i64) -> Result<(), ReadError> {
+    pub(crate) async fn make_durable(&self, version: i64) -> Result<(), LakeReadError> {
         if version < 0 {
             return Ok(());
         }
@@ -217,7 +217,7 @@ impl Table {
         match self.storage.sync(&place).await {
             // Another program cleaned the log up to a checkpoint, long after the entry was written.
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(ReadError::Store {
+            Err(source) => Err(LakeReadError::Store {
                 path: place.to_string(),
                 source,
             }),
@@ -225,7 +225,7 @@ impl Table {
     }
 
     /// The newest state: the last checkpoint, then every entry after it.
-    pub(crate) async fn load<F: TableFile>(&self) -> Result<TableState<F>, ReadError> {
+    pub(crate) async fn load<F: TableFile>(&self) -> Result<TableState<F>, LakeReadError> {
         let mut state = match self.checkpoint_version().await? {
             Some(version) => match Box::pin(self.load_at(version)).await {
                 Ok(state) => state,
@@ -247,7 +247,7 @@ impl Table {
     pub(crate) async fn follow<F: TableFile>(
         &self,
         state: &mut TableState<F>,
-    ) -> Result<bool, ReadError> {
+    ) -> Result<bool, LakeReadError> {
         let from = state.version;
         while let Some((actions, bytes)) = self.actions(state.version + 1).await? {
             state.apply(self.root.as_ref(), &actions, bytes)?;
@@ -262,7 +262,7 @@ impl Table {
     pub(crate) async fn actions(
         &self,
         version: i64,
-    ) -> Result<Option<(Vec<Action>, u64)>, ReadError> {
+    ) -> Result<Option<(Vec<Action>, u64)>, LakeReadError> {
         let Some(entry) = self.entry(version).await? else {
             return Ok(None);
         };
@@ -276,7 +276,7 @@ impl Table {
     pub(crate) async fn load_at<F: TableFile>(
         &self,
         version: i64,
-    ) -> Result<TableState<F>, ReadError> {
+    ) -> Result<TableState<F>, LakeReadError> {
         let wanted = u64::try_from(version).map_err(|source| self.broken(source))?;
         let snapshot = DeltaSnapshot::try_new(self.log.as_ref(), Some(wanted)).await;
         let snapshot = snapshot.map_err(|source| self.broken(source))?;
@@ -302,14 +302,17 @@ impl Table {
     }
 
     /// The transactions at `newest`.
-    pub(crate) async fn txns_at(&self, newest: i64) -> Result<BTreeMap<String, i64>, ReadError> {
+    pub(crate) async fn txns_at(
+        &self,
+        newest: i64,
+    ) -> Result<BTreeMap<String, i64>, LakeReadError> {
         Ok(txns_of(&self.ours_at(newest).await?))
     }
 
     /// Our part of the commitInfo at `newest`: the transactions and a note. Each entry of ours repeats all of
     /// it, so that nothing depends on how long other programs keep transactions. Without them nobody knows what
     /// is sealed, nor how far the log was consumed.
-    async fn ours_at(&self, newest: i64) -> Result<Value, ReadError> {
+    async fn ours_at(&self, newest: i64) -> Result<Value, LakeReadError> {
         for version in (0..=newest).rev() {
             let Some(entry) = self.entry(version).await? else {
                 return Err(self.broken(format!(
@@ -331,17 +334,17 @@ impl Table {
         &self,
         state: &mut TableState<F>,
         commit: Commit,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), LakePublishError> {
         let version = state.version + 1;
         let table = || self.root.to_string();
         // A packed version would no longer be there to refuse a writer that has slept.
         if self.is_packed_past(state.version).await? {
-            return Err(PublishError::Fenced {
+            return Err(LakePublishError::Fenced {
                 table: table(),
                 version: state.version,
             });
         }
-        let lost = |source: Cause| PublishError::Commit {
+        let lost = |source: LibraryError| LakePublishError::Commit {
             table: table(),
             version,
             source,
@@ -366,13 +369,13 @@ impl Table {
                     info!(table = %self.root, version, "commit had landed although its answer was lost");
                 }
                 Ok(Some(_)) => {
-                    return Err(PublishError::Fenced {
+                    return Err(LakePublishError::Fenced {
                         table: table(),
                         version: state.version,
                     });
                 }
                 Err(_) if taken => {
-                    return Err(PublishError::Fenced {
+                    return Err(LakePublishError::Fenced {
                         table: table(),
                         version: state.version,
                     });
@@ -390,13 +393,15 @@ impl Table {
         &self,
         state: &TableState<F>,
         commit: Commit,
-    ) -> Result<(Vec<Action>, Bytes), Cause> {
+    ) -> Result<(Vec<Action>, Bytes), LibraryError> {
         let now = now_ms();
         let changes = commit.nature == Nature::Change;
         let mut actions = Vec::with_capacity(commit.add.len() + commit.remove.len() + 4);
         if state.version < 0 {
-            actions.extend(self.birth()?);
-        } else if let Some(metadata) = self.evolved(state.metadata.as_ref(), &commit.add)? {
+            actions.extend(self.creation_actions()?);
+        } else if let Some(metadata) =
+            self.evolved_metadata(state.metadata.as_ref(), &commit.add)?
+        {
             actions.push(Action::Metadata(metadata));
         }
         actions.extend(

@@ -3,11 +3,11 @@
 use greenpark_model::day::CivilDay;
 
 /// The error of a library below us; its type is not part of our interface.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub type LibraryError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A lake or a book could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum LakeOpenError {
     /// The location is neither a folder nor a supported object store.
     #[error(
         "'{location}' is no place for a lake; give a folder or the URL of an object store this build supports"
@@ -17,7 +17,7 @@ pub enum OpenError {
         location: String,
         /// The cause.
         #[source]
-        source: Cause,
+        source: LibraryError,
     },
     /// The folder cannot be made or used.
     #[error(
@@ -32,15 +32,15 @@ pub enum OpenError {
     },
     /// The book's state cannot be read.
     #[error("the book cannot be read")]
-    Read(#[from] ReadError),
+    Read(#[from] LakeReadError),
     /// A state that a crash left half done cannot be repaired.
     #[error("what a crash left half done cannot be repaired now; open the book again")]
-    Repair(#[source] PublishError),
+    Repair(#[source] LakePublishError),
 }
 
 /// Something in the lake could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub enum LakeReadError {
     /// The store did not return a file.
     #[error("'{path}' cannot be read from the lake")]
     Store {
@@ -57,7 +57,7 @@ pub enum ReadError {
         table: String,
         /// The cause.
         #[source]
-        source: Cause,
+        source: LibraryError,
     },
     /// An entry of a table's log that records the past is gone.
     #[error(
@@ -97,7 +97,7 @@ pub enum ReadError {
         path: String,
         /// The cause.
         #[source]
-        source: DecodeError,
+        source: FileDecodeError,
     },
     /// Work on another thread did not return.
     #[error("reading '{path}' was interrupted; try again")]
@@ -109,7 +109,7 @@ pub enum ReadError {
 
 /// A change was not published, or it is unknown whether it was.
 #[derive(Debug, thiserror::Error)]
-pub enum PublishError {
+pub enum LakePublishError {
     /// Another writer has committed to the table: drop everything held for it and leave.
     #[error(
         "another writer has moved '{table}' past version {version}; drop what is held for it and open it again"
@@ -127,7 +127,7 @@ pub enum PublishError {
         table: String,
         /// The cause.
         #[source]
-        source: Cause,
+        source: LibraryError,
     },
     /// The log entry was not found after it was sent; it may still appear.
     #[error(
@@ -140,7 +140,7 @@ pub enum PublishError {
         version: i64,
         /// The cause.
         #[source]
-        source: Cause,
+        source: LibraryError,
     },
     /// A file of the change belongs to another book.
     #[error("{day} does not belong in the book of {year}; publish it to its own year's book")]
@@ -167,7 +167,7 @@ pub enum PublishError {
     Encode(#[from] EncodeError),
     /// The table could not be read.
     #[error("the table cannot be read")]
-    Read(#[from] ReadError),
+    Read(#[from] LakeReadError),
 }
 
 /// Rows could not be encoded into a file.
@@ -176,7 +176,7 @@ pub enum EncodeError {
     /// There are no rows.
     #[error("a file needs at least one row")]
     Empty,
-    /// The columns break an invariant of [`Rows`](crate::rows::Rows).
+    /// The columns break an invariant of [`ReadingRows`](crate::rows::ReadingRows).
     #[error("columns of a file must have one length and name keys and flags that exist")]
     Columns,
     /// A value exceeds its column's type.
@@ -184,15 +184,15 @@ pub enum EncodeError {
     Range,
     /// The Parquet library refused.
     #[error("parquet refused the rows")]
-    Parquet(#[source] Cause),
+    Parquet(#[source] LibraryError),
 }
 
 /// A file could not be decoded into rows.
 #[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
+pub enum FileDecodeError {
     /// Not a Parquet file, or a damaged one.
     #[error("not a parquet file that can be read")]
-    Parquet(#[source] Cause),
+    Parquet(#[source] LibraryError),
     /// A column is missing or of another type.
     #[error("column '{0}' is missing or of another type")]
     Column(&'static str),

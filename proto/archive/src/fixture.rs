@@ -15,7 +15,7 @@ use crate::{
         columns::{FileFacts, encode_readings},
         file::FileKind,
     },
-    rows::{Late, Rows, SeriesKey, builder::RowsBuilder},
+    rows::{LateArrival, ReadingRows, SeriesKey, builder::RowsBuilder},
 };
 
 pub(crate) fn park() -> ParkId {
@@ -42,7 +42,7 @@ pub(crate) fn key(enterprise: &str, meter: &str, medium: Medium) -> SeriesKey {
 }
 
 /// A day of registers, one meter for each enterprise, `many` readings each.
-pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> Rows {
+pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> ReadingRows {
     let mut builder = RowsBuilder::new();
     for name in enterprises {
         let key = builder.key(&key(name, "main", Medium::Electricity));
@@ -59,7 +59,7 @@ pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> Rows 
     builder.finish().rows
 }
 
-pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
+pub(crate) fn new_file(rows: &ReadingRows, day: CivilDay, kind: FileKind) -> NewFile {
     let facts = FileFacts {
         park: park(),
         day,
@@ -73,7 +73,7 @@ pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
     }
 }
 
-pub(crate) fn hot(rows: &Rows, day: CivilDay, offset: u64) -> NewFile {
+pub(crate) fn hot(rows: &ReadingRows, day: CivilDay, offset: u64) -> NewFile {
     new_file(
         rows,
         day,
@@ -84,7 +84,7 @@ pub(crate) fn hot(rows: &Rows, day: CivilDay, offset: u64) -> NewFile {
     )
 }
 
-pub(crate) fn sealed(rows: &Rows, day: CivilDay, name: &str, revision: u32) -> NewFile {
+pub(crate) fn sealed(rows: &ReadingRows, day: CivilDay, name: &str, revision: u32) -> NewFile {
     new_file(
         rows,
         day,
@@ -134,7 +134,7 @@ pub(crate) struct Sent {
     pub(crate) ticket: Option<Ticket>,
     pub(crate) value: i64,
     pub(crate) flag: u8,
-    pub(crate) late: Option<Late>,
+    pub(crate) late: Option<LateArrival>,
     pub(crate) again: bool,
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn annotated_log() -> impl Strategy<Value = Vec<Sent>> {
                 ticket: ticket.map(|text| Ticket::parse(text).expect("a ticket")),
                 value,
                 flag,
-                late: late.map(|(received, gateway)| Late {
+                late: late.map(|(received, gateway)| LateArrival {
                     received: Instant(received),
                     gateway: GatewayId::new(&gateway).expect("an id"),
                 }),

@@ -18,7 +18,7 @@ use snapshot_cache::Snapshots;
 
 use crate::{
     book::{Book, Consumed, Tables},
-    error::{OpenError, ReadError},
+    error::{LakeOpenError, LakeReadError},
     readings::file::ReadingsFile,
     reference::Reference,
     snapshot::{Extent, Reader, Snapshot},
@@ -57,8 +57,8 @@ impl Lake {
     /// Opens the lake at `root`: a folder, which is created if it is missing, or the URL of an object store.
     ///
     /// # Errors
-    /// [`OpenError`] if the location cannot be used.
-    pub async fn open(root: &str) -> Result<Self, OpenError> {
+    /// [`LakeOpenError`] if the location cannot be used.
+    pub async fn open(root: &str) -> Result<Self, LakeOpenError> {
         let folder = match Url::parse(root) {
             Ok(url) if url.scheme() == "file" => {
                 url.to_file_path().unwrap_or_else(|()| root.into())
@@ -69,18 +69,19 @@ impl Lake {
         };
         let opened = tokio::task::spawn_blocking(move || LocalStore::open(&folder)).await;
         let local = opened.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        let local = local.map_err(|source| OpenError::Folder {
+        let local = local.map_err(|source| LakeOpenError::Folder {
             folder: root.to_owned(),
             source,
         })?;
         Ok(Self::on(Arc::new(local)))
     }
 
-    fn at_url(root: &str, url: &Url) -> Result<Self, OpenError> {
-        let (store, path) = object_store::parse_url(url).map_err(|source| OpenError::Location {
-            location: root.to_owned(),
-            source: source.into(),
-        })?;
+    fn at_url(root: &str, url: &Url) -> Result<Self, LakeOpenError> {
+        let (store, path) =
+            object_store::parse_url(url).map_err(|source| LakeOpenError::Location {
+                location: root.to_owned(),
+                source: source.into(),
+            })?;
         Ok(Self::over(Arc::new(PrefixStore::new(store, path))))
     }
 
@@ -156,8 +157,8 @@ impl Lake {
     /// The parks that have dead letters, sorted. Some of the names may be no parks.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake cannot be listed.
-    pub async fn letter_parks(&self) -> Result<Vec<ParkId>, ReadError> {
+    /// [`LakeReadError`] if the lake cannot be listed.
+    pub async fn letter_parks(&self) -> Result<Vec<ParkId>, LakeReadError> {
         let names = self.folders(Some(Path::from(dead_letters::ROOT))).await?;
         Ok(names.iter().filter_map(|n| ParkId::new(n).ok()).collect())
     }
@@ -165,8 +166,8 @@ impl Lake {
     /// The parks that have a folder, sorted.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake cannot be listed.
-    pub async fn parks(&self) -> Result<Vec<ParkId>, ReadError> {
+    /// [`LakeReadError`] if the lake cannot be listed.
+    pub async fn parks(&self) -> Result<Vec<ParkId>, LakeReadError> {
         let names = self.folders(None).await?;
         // The lake's own tables have names that no park can have.
         Ok(names.iter().filter_map(|n| ParkId::new(n).ok()).collect())
@@ -175,13 +176,13 @@ impl Lake {
     /// The years of a park that have a folder, sorted.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake cannot be listed.
-    pub async fn years(&self, park: &ParkId) -> Result<Vec<i16>, ReadError> {
+    /// [`LakeReadError`] if the lake cannot be listed.
+    pub async fn years(&self, park: &ParkId) -> Result<Vec<i16>, LakeReadError> {
         let names = self.folders(Some(Path::from(park.as_str()))).await?;
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    async fn folders(&self, within: Option<Path>) -> Result<Vec<String>, ReadError> {
+    async fn folders(&self, within: Option<Path>) -> Result<Vec<String>, LakeReadError> {
         let listed = self
             .shared
             .storage
@@ -189,7 +190,7 @@ impl Lake {
             .list_with_delimiter(within.as_ref())
             .await;
         let path = within.map(String::from).unwrap_or_default();
-        let listed = listed.map_err(|source| ReadError::Store { path, source })?;
+        let listed = listed.map_err(|source| LakeReadError::Store { path, source })?;
         let folders = listed.common_prefixes.iter();
         let mut names: Vec<String> = folders
             .filter_map(|path| Some(path.filename()?.to_owned()))
@@ -202,16 +203,16 @@ impl Lake {
     /// tables.
     ///
     /// # Errors
-    /// [`OpenError`] if its state cannot be read or repaired.
-    pub async fn book(&self, park: &ParkId, year: i16) -> Result<Book, OpenError> {
+    /// [`LakeOpenError`] if its state cannot be read or repaired.
+    pub async fn book(&self, park: &ParkId, year: i16) -> Result<Book, LakeOpenError> {
         Book::open(&self.shared.storage, park, year).boxed().await
     }
 
     /// How far the log was consumed into every book of `park`.
     ///
     /// # Errors
-    /// [`ReadError`] if a book's log cannot be read.
-    pub async fn consumed(&self, park: &ParkId) -> Result<Vec<Consumed>, ReadError> {
+    /// [`LakeReadError`] if a book's log cannot be read.
+    pub async fn consumed(&self, park: &ParkId) -> Result<Vec<Consumed>, LakeReadError> {
         let txns = self.txns(park).await?.into_iter();
         Ok(txns.flat_map(|txns| txns.consumed).collect())
     }
@@ -219,8 +220,8 @@ impl Lake {
     /// The number of commits of each table of `park` that is written from the log.
     ///
     /// # Errors
-    /// [`ReadError`] if a table's log cannot be read.
-    pub async fn commits(&self, park: &ParkId) -> Result<Commits, ReadError> {
+    /// [`LakeReadError`] if a table's log cannot be read.
+    pub async fn commits(&self, park: &ParkId) -> Result<Commits, LakeReadError> {
         let mut commits = Commits::new();
         for year in self.years(park).await? {
             if let Some(snapshot) = self.brief(park, year).await? {
@@ -236,8 +237,8 @@ impl Lake {
     /// What the Delta transactions of every book of `park` record.
     ///
     /// # Errors
-    /// [`ReadError`] if a book's log cannot be read.
-    pub async fn txns(&self, park: &ParkId) -> Result<Vec<BookTxns>, ReadError> {
+    /// [`LakeReadError`] if a book's log cannot be read.
+    pub async fn txns(&self, park: &ParkId) -> Result<Vec<BookTxns>, LakeReadError> {
         let mut txns = Vec::new();
         for year in self.years(park).await? {
             if let Some(snapshot) = self.brief(park, year).await? {
@@ -256,12 +257,12 @@ impl Lake {
     /// nothing has changed, and otherwise reads what has changed.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read.
+    /// [`LakeReadError`] if the log cannot be read.
     pub async fn snapshot(
         &self,
         park: &ParkId,
         year: i16,
-    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+    ) -> Result<Option<Arc<Snapshot>>, LakeReadError> {
         self.newest(park, year, Extent::Whole).await
     }
 
@@ -269,20 +270,20 @@ impl Lake {
     /// with what was added since the last rollup, not with the number of sealed days.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read.
+    /// [`LakeReadError`] if the log cannot be read.
     pub async fn brief(
         &self,
         park: &ParkId,
         year: i16,
-    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+    ) -> Result<Option<Arc<Snapshot>>, LakeReadError> {
         self.newest(park, year, Extent::Brief).await
     }
 
     /// The state of `of` with every file named.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read.
-    pub async fn whole(&self, of: &Arc<Snapshot>) -> Result<Arc<Snapshot>, ReadError> {
+    /// [`LakeReadError`] if the log cannot be read.
+    pub async fn whole(&self, of: &Arc<Snapshot>) -> Result<Arc<Snapshot>, LakeReadError> {
         if !of.is_brief() {
             return Ok(Arc::clone(of));
         }
@@ -299,7 +300,7 @@ impl Lake {
         park: &ParkId,
         year: i16,
         extent: Extent,
-    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+    ) -> Result<Option<Arc<Snapshot>>, LakeReadError> {
         let key = (park.clone(), year, extent);
         let slot = self.snapshots().slot(&key, &self.shared.storage);
         let mut newest = slot.newest.lock().await;
@@ -327,13 +328,13 @@ impl Lake {
     /// [`missing`](Self::missing).
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read, or was cleaned by another program.
+    /// [`LakeReadError`] if the log cannot be read, or was cleaned by another program.
     pub async fn snapshot_as_of(
         &self,
         park: &ParkId,
         year: i16,
         at: Instant,
-    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+    ) -> Result<Option<Arc<Snapshot>>, LakeReadError> {
         let Some(newest) = self.brief(park, year).await? else {
             return Ok(None);
         };
@@ -346,8 +347,8 @@ impl Lake {
     /// the last year of each park; ignores a book that cannot be read.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake cannot be listed.
-    pub async fn newest_commit(&self) -> Result<Option<Instant>, ReadError> {
+    /// [`LakeReadError`] if the lake cannot be listed.
+    pub async fn newest_commit(&self) -> Result<Option<Instant>, LakeReadError> {
         let mut newest = None;
         for park in self.parks().await? {
             if let Some(year) = self.years(&park).await?.into_iter().max() {
@@ -357,7 +358,7 @@ impl Lake {
         Ok(newest)
     }
 
-    async fn newest_of(&self, park: &ParkId, year: i16) -> Result<Option<Instant>, ReadError> {
+    async fn newest_of(&self, park: &ParkId, year: i16) -> Result<Option<Instant>, LakeReadError> {
         let Some(book) = self.brief(park, year).await? else {
             return Ok(None);
         };
@@ -367,8 +368,8 @@ impl Lake {
     /// When the commit that led to `snapshot` was made, by the clock of its writer.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read.
-    pub async fn changed_at(&self, snapshot: &Snapshot) -> Result<Instant, ReadError> {
+    /// [`LakeReadError`] if the log cannot be read.
+    pub async fn changed_at(&self, snapshot: &Snapshot) -> Result<Instant, LakeReadError> {
         let reader = Reader::new(&self.shared.storage, &snapshot.park, snapshot.year);
         reader.made_at(snapshot.readings_version).await
     }
@@ -376,12 +377,12 @@ impl Lake {
     /// When the first and the last commit between the readings of `then` and those of `now` were made.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read, or was cleaned by another program.
+    /// [`LakeReadError`] if the log cannot be read, or was cleaned by another program.
     pub async fn changed_since(
         &self,
         then: &Snapshot,
         now: &Snapshot,
-    ) -> Result<(Instant, Instant), ReadError> {
+    ) -> Result<(Instant, Instant), LakeReadError> {
         let reader = Reader::new(&self.shared.storage, &now.park, now.year);
         let last = now.readings_version;
         let first = reader
@@ -394,11 +395,11 @@ impl Lake {
     /// from the newest snapshot, nor from one that was the newest just before.
     ///
     /// # Errors
-    /// [`ReadError`] if the store does not answer.
+    /// [`LakeReadError`] if the store does not answer.
     pub async fn missing<'a>(
         &self,
         snapshot: &'a Snapshot,
-    ) -> Result<Vec<&'a ReadingsFile>, ReadError> {
+    ) -> Result<Vec<&'a ReadingsFile>, LakeReadError> {
         let mut missing = Vec::new();
         for file in snapshot.files.iter().filter(|file| file.is_hot()) {
             let place = Path::from(format!("{}/{}", snapshot.readings_root(), file.path));
@@ -407,7 +408,7 @@ impl Lake {
                 Err(object_store::Error::NotFound { .. }) => missing.push(file),
                 Err(source) => {
                     let path = place.to_string();
-                    return Err(ReadError::Store { path, source });
+                    return Err(LakeReadError::Store { path, source });
                 }
             }
         }

@@ -17,7 +17,7 @@
 //! # Rooms
 //! - [`lake`], [`snapshot`], [`lineage`]: open a lake, read a book's state, check and copy files.
 //! - [`book`]: publish changes to a park's year.
-//! - `tables`: [`totals`], [`rollups`], [`messages`], [`letters`] (dead letters), and the progress that tables
+//! - `tables`: [`totals`], [`rollups`], [`messages`], [`dead_letters`], and the progress that tables
 //!   written from the log record.
 //! - [`mod@reference`]: the registry, with [`meters`] and [`withdrawal`].
 //! - `readings` and [`rows`]: readings as Parquet files and in memory.
@@ -45,7 +45,7 @@ pub use lake::{inspect, inventory};
 pub use readings::{columns, file};
 pub use reference::{dated, meters, withdrawal};
 pub use rows::builder;
-pub use tables::{dead_letters as letters, messages, rollups, totals, written};
+pub use tables::{dead_letters, messages, rollups, totals, written};
 
 #[cfg(test)]
 mod fixture;

@@ -9,7 +9,7 @@ use parquet::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    error::{DecodeError, ReadError},
+    error::{FileDecodeError, LakeReadError},
     lake::Lake,
     readings::file::ReadingsFile,
     snapshot::Snapshot,
@@ -35,17 +35,17 @@ impl Lake {
     /// Reads a file of `snapshot` completely and reports its origin.
     ///
     /// # Errors
-    /// [`ReadError`] if it cannot be read, or is not a Parquet file any more.
+    /// [`LakeReadError`] if it cannot be read, or is not a Parquet file any more.
     pub async fn origin(
         &self,
         snapshot: &Snapshot,
         file: &ReadingsFile,
-    ) -> Result<Origin, ReadError> {
+    ) -> Result<Origin, LakeReadError> {
         let path = format!("{}/{}", snapshot.readings_root(), file.path);
         let bytes = self.storage().read(&Path::from(path.as_str())).await;
         let bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(source) => return Err(ReadError::Store { path, source }),
+            Err(source) => return Err(LakeReadError::Store { path, source }),
         };
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
         let named = file.path.strip_suffix(".parquet");
@@ -54,7 +54,7 @@ impl Lake {
         let footer = match footer(bytes) {
             Ok(footer) => footer,
             Err(_) if !intact => Vec::new(),
-            Err(source) => return Err(ReadError::Decode { path, source }),
+            Err(source) => return Err(LakeReadError::Decode { path, source }),
         };
         let text = |key: &str| {
             let key = format!("greenpark.{key}");
@@ -76,10 +76,10 @@ impl Lake {
     }
 }
 
-fn footer(bytes: Bytes) -> Result<Vec<KeyValue>, DecodeError> {
+fn footer(bytes: Bytes) -> Result<Vec<KeyValue>, FileDecodeError> {
     let options = ArrowReaderOptions::new();
     let metadata = ArrowReaderMetadata::load(&bytes, options)
-        .map_err(|source| DecodeError::Parquet(source.into()))?;
+        .map_err(|source| FileDecodeError::Parquet(source.into()))?;
     let pairs = metadata.metadata().file_metadata().key_value_metadata();
     Ok(pairs.cloned().unwrap_or_default())
 }

@@ -1,5 +1,5 @@
 //! Readings files: their names, their Parquet columns, and the conversion to and from
-//! [`Rows`](crate::rows::Rows).
+//! [`ReadingRows`](crate::rows::ReadingRows).
 
 pub mod columns;
 pub(crate) mod decode;

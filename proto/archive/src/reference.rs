@@ -39,7 +39,7 @@ use crate::{
         Commit, Nature, NewData, Null, OldData, Past, Shape, Table,
         state::{TableFile, TableState},
     },
-    error::{DecodeError, EncodeError, PublishError, ReadError},
+    error::{EncodeError, FileDecodeError, LakePublishError, LakeReadError},
     store::{Storage, digest::content_id},
 };
 
@@ -180,8 +180,8 @@ impl Reference {
     /// All entries; cached until the table moves on.
     ///
     /// # Errors
-    /// [`ReadError`] if the table cannot be read.
-    pub async fn entries(&self) -> Result<Arc<ReferenceSnapshot>, ReadError> {
+    /// [`LakeReadError`] if the table cannot be read.
+    pub async fn entries(&self) -> Result<Arc<ReferenceSnapshot>, LakeReadError> {
         let mut known = self.known.lock().await;
         let known = self.refresh(&mut known).boxed().await?;
         Ok(Arc::clone(&known.snapshot))
@@ -190,8 +190,8 @@ impl Reference {
     /// Appends entries durably and all at once; returns the version that holds them.
     ///
     /// # Errors
-    /// [`PublishError`]: unless it is [`Commit`](PublishError::Commit), nothing was appended.
-    pub async fn append(&self, entries: Vec<ReferenceEntry>) -> Result<i64, PublishError> {
+    /// [`LakePublishError`]: unless it is [`Commit`](LakePublishError::Commit), nothing was appended.
+    pub async fn append(&self, entries: Vec<ReferenceEntry>) -> Result<i64, LakePublishError> {
         self.append_checked(|_| Ok(entries.clone()))
             .await
             .map(|(version, _)| version)
@@ -202,9 +202,9 @@ impl Reference {
     /// again with that writer's entries, so that its checks hold when its entries are committed.
     ///
     /// # Errors
-    /// The error of `make`, or a [`PublishError`]: unless it is [`Commit`](PublishError::Commit), nothing was
+    /// The error of `make`, or a [`LakePublishError`]: unless it is [`Commit`](LakePublishError::Commit), nothing was
     /// appended.
-    pub async fn append_checked<E: From<PublishError>>(
+    pub async fn append_checked<E: From<LakePublishError>>(
         &self,
         make: impl Fn(&ReferenceSnapshot) -> Result<Vec<ReferenceEntry>, E> + Send + Sync,
     ) -> Result<(i64, usize), E> {
@@ -212,9 +212,9 @@ impl Reference {
         let mut attempt = 1;
         let count = loop {
             let current = self.refresh(&mut known).await;
-            let current = current.map_err(PublishError::from)?;
+            let current = current.map_err(LakePublishError::from)?;
             let entries = make(&current.snapshot)?;
-            let bytes = encode(&entries).map_err(PublishError::from)?;
+            let bytes = encode(&entries).map_err(LakePublishError::from)?;
             let state = &mut current.state;
             let data = new_data(state.version + 1, &bytes, entries.len());
             self.put(&data.path, &bytes).await?;
@@ -224,7 +224,7 @@ impl Reference {
             };
             match self.table.commit(state, commit).await {
                 Ok(()) => break entries.len(),
-                Err(PublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(LakePublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => {
                     *known = None;
                     return Err(error.into());
@@ -232,7 +232,7 @@ impl Reference {
             }
         };
         let known = self.refresh(&mut known).await;
-        let known = known.map_err(PublishError::from)?;
+        let known = known.map_err(LakePublishError::from)?;
         let version = known.state.version;
         if known.state.files.len() > FILES_MAX
             && let Err(error) = self.merge(known).await
@@ -245,19 +245,22 @@ impl Reference {
         Ok((version, count))
     }
 
-    async fn put(&self, path: &str, bytes: &Bytes) -> Result<(), PublishError> {
+    async fn put(&self, path: &str, bytes: &Bytes) -> Result<(), LakePublishError> {
         let put = self
             .storage
             .put_together(vec![(self.table.place(path), bytes.clone())])
             .await;
-        put.map_err(|source| PublishError::Write {
+        put.map_err(|source| LakePublishError::Write {
             table: ROOT.to_owned(),
             source: source.into(),
         })
     }
 
     /// Updates `known` to the newest version.
-    async fn refresh<'a>(&self, known: &'a mut Option<Known>) -> Result<&'a mut Known, ReadError> {
+    async fn refresh<'a>(
+        &self,
+        known: &'a mut Option<Known>,
+    ) -> Result<&'a mut Known, LakeReadError> {
         let known = match known {
             Some(known) => {
                 self.table.follow(&mut known.state).await?;
@@ -301,16 +304,16 @@ impl Reference {
         Ok(known)
     }
 
-    async fn read(&self, path: &str) -> Result<Vec<ReferenceEntry>, ReadError> {
+    async fn read(&self, path: &str) -> Result<Vec<ReferenceEntry>, LakeReadError> {
         let place = self.table.place(path);
         let path = place.to_string();
         match self.storage.read(&place).await {
-            Ok(bytes) => decode(bytes).map_err(|source| ReadError::Decode { path, source }),
-            Err(source) => Err(ReadError::Store { path, source }),
+            Ok(bytes) => decode(bytes).map_err(|source| LakeReadError::Decode { path, source }),
+            Err(source) => Err(LakeReadError::Store { path, source }),
         }
     }
 
-    async fn merge(&self, known: &mut Known) -> Result<(), PublishError> {
+    async fn merge(&self, known: &mut Known) -> Result<(), LakePublishError> {
         let bytes = encode(&known.snapshot.entries)?;
         let files = known.state.files.values();
         let Some(newest) = files.clone().map(|file| file.version).max() else {
@@ -384,33 +387,40 @@ fn encode(entries: &[ReferenceEntry]) -> Result<Bytes, EncodeError> {
     Ok(bytes.into())
 }
 
-fn decode(bytes: Bytes) -> Result<Vec<ReferenceEntry>, DecodeError> {
+fn decode(bytes: Bytes) -> Result<Vec<ReferenceEntry>, FileDecodeError> {
     let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
         .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|source| DecodeError::Parquet(source.into()))?;
+        .map_err(|source| FileDecodeError::Parquet(source.into()))?;
     let mut entries = Vec::new();
     for batch in reader {
-        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
+        let batch = batch.map_err(|source| FileDecodeError::Parquet(source.into()))?;
         decode_batch(&batch, &mut entries)?;
     }
     Ok(entries)
 }
 
-fn decode_batch(batch: &RecordBatch, entries: &mut Vec<ReferenceEntry>) -> Result<(), DecodeError> {
-    let column = |name: &'static str| batch.column_by_name(name).ok_or(DecodeError::Column(name));
+fn decode_batch(
+    batch: &RecordBatch,
+    entries: &mut Vec<ReferenceEntry>,
+) -> Result<(), FileDecodeError> {
+    let column = |name: &'static str| {
+        batch
+            .column_by_name(name)
+            .ok_or(FileDecodeError::Column(name))
+    };
     let texts = |name| {
         column(name)?
             .as_string_opt::<i32>()
-            .ok_or(DecodeError::Column(name))
+            .ok_or(FileDecodeError::Column(name))
     };
     let days = |name| {
         column(name)?
             .as_primitive_opt::<Date32Type>()
-            .ok_or(DecodeError::Column(name))
+            .ok_or(FileDecodeError::Column(name))
     };
     let recorded = column("recorded_at")?.as_primitive_opt::<TimestampMillisecondType>();
-    let recorded = recorded.ok_or(DecodeError::Column("recorded_at"))?;
+    let recorded = recorded.ok_or(FileDecodeError::Column("recorded_at"))?;
     let (kind, subject, body) = (texts("kind")?, texts("subject")?, texts("body")?);
     let (by, evidence) = (texts("recorded_by")?, texts("evidence")?);
     let (from, to) = (days("valid_from")?, days("valid_to")?);

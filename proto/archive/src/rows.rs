@@ -24,7 +24,7 @@ pub struct SeriesKey {
 
 /// Marks a reading that was received long after the newest one of its gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Late {
+pub struct LateArrival {
     /// When ingest received it.
     pub received: Instant,
     /// The gateway that sent it.
@@ -43,7 +43,7 @@ pub struct Again;
 /// `tickets`, `late` and `again` name rows, `repeats` names keys, each ascending and unique; all of them are
 /// empty in most files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rows {
+pub struct ReadingRows {
     /// The series in these rows.
     pub keys: Vec<SeriesKey>,
     /// For each reading, its index into `keys`.
@@ -59,7 +59,7 @@ pub struct Rows {
     /// Tickets of events, by row.
     pub tickets: Vec<(u32, Ticket)>,
     /// Late readings, by row.
-    pub late: Vec<(u32, Late)>,
+    pub late: Vec<(u32, LateArrival)>,
     /// Readings that do not count if the same value came before, by row. Empty in a sealed file.
     pub again: Vec<(u32, Again)>,
     /// The number of readings dropped because the value that counted came again, by key.
@@ -73,14 +73,14 @@ pub struct Rows {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merged {
     /// The distinct readings.
-    pub rows: Rows,
+    pub rows: ReadingRows,
     /// The number of readings dropped because the same identity, value and flag existed already.
     pub duplicates: u64,
     /// The number of newly superseded readings.
     pub conflicts: u64,
 }
 
-impl Rows {
+impl ReadingRows {
     /// The number of readings.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -150,12 +150,12 @@ impl Rows {
 
     /// When and from which gateway a late reading was received.
     #[must_use]
-    pub fn late(&self, row: usize) -> Option<&Late> {
+    pub fn late(&self, row: usize) -> Option<&LateArrival> {
         sparse::get(&self.late, row)
     }
 
     /// The late readings in a range that count.
-    pub fn late_in(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Late)> {
+    pub fn late_in(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &LateArrival)> {
         let late = self.late[sparse::places(&self.late, &range)].iter();
         late.map(|(row, late)| (*row as usize, late))
             .filter(|(row, _)| !self.superseded[*row])

@@ -14,7 +14,7 @@ use crate::{
         sealed_sum::SealedSum,
     },
     delta::state::TableState,
-    error::ReadError,
+    error::LakeReadError,
     readings::file::ReadingsFile,
     store::Storage,
     tables::{rollups::RollupsFile, totals::TotalsFile},
@@ -144,7 +144,7 @@ impl Reader {
     }
 
     /// Loads the newest state from scratch; `None` if there is no book.
-    pub(crate) async fn load(&self, extent: Extent) -> Result<Option<Snapshot>, ReadError> {
+    pub(crate) async fn load(&self, extent: Extent) -> Result<Option<Snapshot>, LakeReadError> {
         for _ in 0..LOADS {
             // Loaded before the others, so that everything rolled up is in them.
             let Some(rollups) = self.tables.load_rollups().await else {
@@ -166,7 +166,7 @@ impl Reader {
         &self,
         rollups: TableState<RollupsFile>,
         extent: Extent,
-    ) -> Result<Option<Snapshot>, ReadError> {
+    ) -> Result<Option<Snapshot>, LakeReadError> {
         let rolled_at = rollups.note.as_ref().and_then(RolledAt::read);
         if extent == Extent::Brief
             && let Some(rolled_at) = rolled_at
@@ -194,7 +194,7 @@ impl Reader {
     }
 
     /// Loads the totals after the readings of `version`, so that their totals are there.
-    async fn load_totals(&self, version: i64) -> Result<TableState<TotalsFile>, ReadError> {
+    async fn load_totals(&self, version: i64) -> Result<TableState<TotalsFile>, LakeReadError> {
         let totals: TableState<TotalsFile> = self.tables.totals.load().await?;
         // A state before a hole is not the newest.
         self.tables.readings.check_whole(version).await?;
@@ -207,7 +207,7 @@ impl Reader {
         &self,
         old: &Snapshot,
         extent: Extent,
-    ) -> Result<Option<Snapshot>, ReadError> {
+    ) -> Result<Option<Snapshot>, LakeReadError> {
         let Tables {
             readings, totals, ..
         } = &self.tables;
@@ -257,7 +257,7 @@ impl Reader {
     }
 
     /// The state of `brief` with every file named.
-    pub(crate) async fn whole(&self, brief: &Snapshot) -> Result<Snapshot, ReadError> {
+    pub(crate) async fn whole(&self, brief: &Snapshot) -> Result<Snapshot, LakeReadError> {
         let readings = self.tables.readings.load_at(brief.readings_version);
         let readings: TableState<ReadingsFile> = readings.await?;
         Ok(Snapshot {
@@ -272,7 +272,7 @@ impl Reader {
         &self,
         newest: &Snapshot,
         at: Instant,
-    ) -> Result<Option<Snapshot>, ReadError> {
+    ) -> Result<Option<Snapshot>, LakeReadError> {
         let Tables {
             readings,
             totals,
@@ -305,7 +305,7 @@ impl Reader {
     }
 
     /// When a version of the readings was made.
-    pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
+    pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, LakeReadError> {
         self.tables.readings.made_at(version).await
     }
 

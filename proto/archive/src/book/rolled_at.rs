@@ -18,7 +18,7 @@ use crate::{
         commit_info::{ours_in, txns_of},
         state::TableState,
     },
-    error::ReadError,
+    error::LakeReadError,
     readings::file::ReadingsFile,
     store::digest::content_id,
 };
@@ -37,11 +37,11 @@ pub(crate) struct RolledAt {
 }
 
 impl RolledAt {
-    /// That of a state; `None` if the entry of its version is gone.
+    /// That of a state; `None` if the entry of its version is removed.
     pub(crate) async fn of(
         readings: &Table,
         state: &TableState<ReadingsFile>,
-    ) -> Result<Option<Self>, ReadError> {
+    ) -> Result<Option<Self>, LakeReadError> {
         let entry = readings.entry(state.version).await?;
         let hot = state.files.values().filter(|file| file.is_hot());
         let sealed = state.files.values().filter_map(|file| {
@@ -84,11 +84,11 @@ impl RolledAt {
     }
 
     /// The newest state of the readings, without the files that were sealed at this version. `None` if its
-    /// entry is gone or another one, or if later entries are gone.
+    /// entry is removed or another one, or if later entries are removed.
     pub(crate) async fn follow(
         self,
         readings: &Table,
-    ) -> Result<Option<TableState<ReadingsFile>>, ReadError> {
+    ) -> Result<Option<TableState<ReadingsFile>>, LakeReadError> {
         let Some(entry) = readings.entry(self.version).await? else {
             return Ok(None);
         };
@@ -113,7 +113,7 @@ impl RolledAt {
 pub(crate) async fn follow(
     readings: &Table,
     state: &mut TableState<ReadingsFile>,
-) -> Result<bool, ReadError> {
+) -> Result<bool, LakeReadError> {
     while let Some((actions, bytes)) = readings.actions(state.version + 1).await? {
         if !are_replaced(state, &actions) {
             return Ok(false);
@@ -131,23 +131,23 @@ fn are_replaced(state: &TableState<ReadingsFile>, actions: &[Action]) -> bool {
         let (enterprise, _) = file.sealed()?;
         Some((file.day, enterprise.clone()))
     };
-    let mut gone = HashSet::new();
+    let mut removed = HashSet::new();
     for action in actions {
         if let Action::Remove(remove) = action {
             match sealed(&remove.path) {
-                Some(of) => drop(gone.insert(of)),
+                Some(of) => drop(removed.insert(of)),
                 None if state.files.contains_key(&remove.path) => {}
                 None => return false,
             }
         }
     }
-    if gone.is_empty() {
+    if removed.is_empty() {
         return true;
     }
-    let came = actions.iter().filter_map(|action| match action {
+    let added = actions.iter().filter_map(|action| match action {
         Action::Add(add) => sealed(&add.path),
         _ => None,
     });
-    let came: HashSet<(CivilDay, EnterpriseId)> = came.collect();
-    gone.is_subset(&came)
+    let added: HashSet<(CivilDay, EnterpriseId)> = added.collect();
+    removed.is_subset(&added)
 }

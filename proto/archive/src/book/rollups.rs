@@ -12,7 +12,7 @@ use super::{Book, SEALS};
 use crate::{
     book::rolled_at::RolledAt,
     delta::{Commit, Nature, NewData, OldData},
-    error::{EncodeError, PublishError, ReadError},
+    error::{EncodeError, LakePublishError, LakeReadError},
     reference::meters::Meters,
     tables::{
         rollups::{self, Rollup, RollupsFile},
@@ -31,10 +31,10 @@ const WAITING_FILES: usize = 16;
 const ROWS_AT_ONCE: u64 = 1 << 17;
 
 impl Book {
-    /// Returns true if totals should be rolled up now: any totals if the book `rests`, because no day of its
-    /// year waits to be sealed; otherwise once there are enough of them.
+    /// Returns true if totals should be rolled up now: any totals if the book `is_idle`, which means that no day
+    /// of its year waits to be sealed; otherwise once there are enough of them.
     #[must_use]
-    pub fn is_roll_up_due(&self, rests: bool) -> bool {
+    pub fn is_roll_up_due(&self, is_idle: bool) -> bool {
         let waiting = self.waiting();
         if waiting.is_empty() || !self.rolls_up {
             return false;
@@ -42,7 +42,7 @@ impl Book {
         let rows: u64 = waiting.iter().map(|file| file.rows).sum();
         let newest = self.rollups_state.files.values().max_by_key(|of| of.month);
         let series = newest.map_or(0, |month| month.rows);
-        rests
+        is_idle
             || waiting.len() >= WAITING_FILES
             || rows >= WAITING_DAYS * series
             || self.state.version - self.noted_version() >= NOTED_EVERY
@@ -51,8 +51,8 @@ impl Book {
     /// Rolls up all totals that are in no rollup yet, with the traits of `meters`.
     ///
     /// # Errors
-    /// [`PublishError`]: some rollups may be made. Another call makes the missing ones.
-    pub async fn roll_up(&mut self, meters: &Arc<Meters>) -> Result<(), PublishError> {
+    /// [`LakePublishError`]: some rollups may be made. Another call makes the missing ones.
+    pub async fn roll_up(&mut self, meters: &Arc<Meters>) -> Result<(), LakePublishError> {
         while self.rolls_up {
             let mut rows = 0;
             let mut waiting = self.waiting();
@@ -71,7 +71,7 @@ impl Book {
 
     /// The note for rollups up to `seal`: where a reader starts that needs no names of files sealed before.
     /// Null if totals of sealed days are in no rollup yet.
-    async fn rolled_at(&self, seal: i64) -> Result<Value, ReadError> {
+    async fn rolled_at(&self, seal: i64) -> Result<Value, LakeReadError> {
         if seal != self.state.txn(SEALS) {
             return Ok(Value::Null);
         }
@@ -109,7 +109,7 @@ impl Book {
         note.and_then(RolledAt::read).map_or(-1, |of| of.version)
     }
 
-    async fn commit_rollups(&mut self, commit: Commit) -> Result<(), PublishError> {
+    async fn commit_rollups(&mut self, commit: Commit) -> Result<(), LakePublishError> {
         let committed = self.rollups.commit(&mut self.rollups_state, commit).await;
         if committed.is_err() {
             // Another writer may have committed first, while it still had the book.
@@ -134,7 +134,7 @@ impl Book {
         seal: i64,
         files: &[TotalsFile],
         meters: &Arc<Meters>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), LakePublishError> {
         let mut months: BTreeMap<CivilDay, Vec<TotalsRow>> = BTreeMap::new();
         for file in files {
             let rows = self.totals_of(file).await?;
@@ -176,9 +176,10 @@ impl Book {
                     }
                 }
             });
-            let made: Result<_, EncodeError> = made.await.map_err(|_| ReadError::Interrupted {
-                path: self.rollups.root().to_string(),
-            })?;
+            let made: Result<_, EncodeError> =
+                made.await.map_err(|_| LakeReadError::Interrupted {
+                    path: self.rollups.root().to_string(),
+                })?;
             let Some((encoded, rows)) = made? else {
                 continue;
             };
@@ -198,29 +199,33 @@ impl Book {
         self.commit_rollups(commit).await
     }
 
-    async fn rollups_of(&self, file: &RollupsFile) -> Result<Vec<Rollup>, ReadError> {
+    async fn rollups_of(&self, file: &RollupsFile) -> Result<Vec<Rollup>, LakeReadError> {
         let place = self.rollups.place(&file.path);
         let path = place.to_string();
         match self.storage.read(&place).await {
-            Ok(bytes) => {
-                rollups::decode_rollups(bytes).map_err(|source| ReadError::Decode { path, source })
-            }
-            Err(source) => Err(ReadError::Store { path, source }),
+            Ok(bytes) => rollups::decode_rollups(bytes)
+                .map_err(|source| LakeReadError::Decode { path, source }),
+            Err(source) => Err(LakeReadError::Store { path, source }),
         }
     }
 
-    pub(super) async fn totals_of(&self, file: &TotalsFile) -> Result<Vec<TotalsRow>, ReadError> {
+    pub(super) async fn totals_of(
+        &self,
+        file: &TotalsFile,
+    ) -> Result<Vec<TotalsRow>, LakeReadError> {
         let place = self.totals.place(&file.path);
         let path = place.to_string();
         match self.storage.read(&place).await {
-            Ok(bytes) => decode_totals(bytes).map_err(|source| ReadError::Decode { path, source }),
-            Err(source) => Err(ReadError::Store { path, source }),
+            Ok(bytes) => {
+                decode_totals(bytes).map_err(|source| LakeReadError::Decode { path, source })
+            }
+            Err(source) => Err(LakeReadError::Store { path, source }),
         }
     }
 
     /// Removes rollups of seals or of a version that never reached the readings: those of a lake that was ahead
     /// of this one.
-    pub(super) async fn forget_rollups_ahead(&mut self) -> Result<(), PublishError> {
+    pub(super) async fn forget_rollups_ahead(&mut self) -> Result<(), LakePublishError> {
         let version = self.noted_version();
         let is_ahead = self.rollups_state.txn(SEALS) > self.state.txn(SEALS);
         if !self.rolls_up || !is_ahead && version <= self.state.version {
@@ -229,7 +234,7 @@ impl Book {
         self.forget_rollups().await
     }
 
-    async fn forget_rollups(&mut self) -> Result<(), PublishError> {
+    async fn forget_rollups(&mut self) -> Result<(), LakePublishError> {
         let commit = Commit {
             remove: self.rollups_state.files.values().map(old_rollups).collect(),
             txns: vec![(SEALS.to_owned(), 0)],
@@ -241,10 +246,12 @@ impl Book {
 }
 
 /// Returns true if a file of rollups is gone or damaged: its contents are made again.
-fn is_damaged(error: &ReadError) -> bool {
+fn is_damaged(error: &LakeReadError) -> bool {
     match error {
-        ReadError::Decode { .. } => true,
-        ReadError::Store { source, .. } => matches!(source, object_store::Error::NotFound { .. }),
+        LakeReadError::Decode { .. } => true,
+        LakeReadError::Store { source, .. } => {
+            matches!(source, object_store::Error::NotFound { .. })
+        }
         _ => false,
     }
 }

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use crate::{
     delta::{Null, Past, Shape, Table, state::TableState},
-    error::ReadError,
+    error::LakeReadError,
     store::Storage,
     tables::{
         rollups::{self, RollupsFile},
@@ -56,10 +56,10 @@ impl Tables {
     /// it.
     pub(crate) async fn rollups_of_writer(
         &self,
-    ) -> Result<Option<TableState<RollupsFile>>, ReadError> {
+    ) -> Result<Option<TableState<RollupsFile>>, LakeReadError> {
         match self.rollups.load().await {
             Ok(state) => Ok(Some(state)),
-            Err(error @ ReadError::Store { .. }) => Err(error),
+            Err(error @ LakeReadError::Store { .. }) => Err(error),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 warn!(table = %self.rollups.root(), error, "nothing is rolled up: move the table's folder away");
@@ -73,7 +73,7 @@ impl Tables {
         let loaded = async {
             let state: TableState<RollupsFile> = self.rollups.load().await?;
             self.rollups.check_whole(state.version).await?;
-            Ok::<_, ReadError>(state)
+            Ok::<_, LakeReadError>(state)
         };
         loaded
             .await

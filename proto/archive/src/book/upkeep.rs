@@ -5,7 +5,7 @@ use tracing::warn;
 use crate::{
     book::{Book, SEALS, change::old_totals},
     delta::{Commit, Nature},
-    error::PublishError,
+    error::LakePublishError,
     readings::file::ReadingsFile,
     tables::totals::TotalsFile,
 };
@@ -56,7 +56,7 @@ impl Book {
         self.rollups.pack_if_due(&mut self.rollups_state).await;
     }
 
-    async fn merge_totals(&mut self) -> Result<(), PublishError> {
+    async fn merge_totals(&mut self) -> Result<(), LakePublishError> {
         if !self.rolls_up {
             // It is unknown which of them are rolled up.
             return Ok(());
@@ -70,7 +70,7 @@ impl Book {
         let files = files.filter(|file| is_rolled(file) == side);
         let all: u64 = files.clone().map(|file| file.rows).sum();
         let small = |file: &&TotalsFile| all <= TOTALS_ROWS_MAX || file.rows < TOTALS_LARGE_ROWS;
-        let merged = few_rows(files.filter(small).cloned().collect());
+        let merged = smallest_files(files.filter(small).cloned().collect());
         if merged.len() < 2 {
             // A single file would be replaced by itself.
             return Ok(());
@@ -87,7 +87,7 @@ impl Book {
         self.storage
             .put_together(vec![(self.totals.place(&data.path), bytes)])
             .await
-            .map_err(|source| PublishError::Write {
+            .map_err(|source| LakePublishError::Write {
                 table: table(),
                 source: source.into(),
             })?;
@@ -105,7 +105,7 @@ impl Book {
 }
 
 /// The files with the fewest rows, at most [`TOTALS_MERGED_MAX`] rows together, in the order of their names.
-fn few_rows(mut files: Vec<TotalsFile>) -> Vec<TotalsFile> {
+fn smallest_files(mut files: Vec<TotalsFile>) -> Vec<TotalsFile> {
     files.sort_by_key(|file| file.rows);
     let mut rows = 0;
     files.retain(|file| {
@@ -129,7 +129,7 @@ mod tests {
         };
         let merged = |rows: &[u64]| {
             let files = (1..).zip(rows.iter().copied()).map(file).collect();
-            let few = few_rows(files);
+            let few = smallest_files(files);
             few.iter().map(|file| file.rows).collect::<Vec<_>>()
         };
         let large = TOTALS_LARGE_ROWS - 1;

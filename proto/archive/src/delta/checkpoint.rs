@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::{Table, folder::Folder};
-use crate::{delta::state::TableState, error::ReadError};
+use crate::{delta::state::TableState, error::LakeReadError};
 
 /// For each so many files the interval between checkpoints grows by one: a checkpoint rewrites all of them.
 const FILES: usize = 10_000;
@@ -18,7 +18,7 @@ const BYTES: u64 = 8 << 20;
 
 impl Table {
     /// The version of the newest checkpoint, which the hint names. Without a hint the folder is listed.
-    pub(super) async fn checkpoint_version(&self) -> Result<Option<i64>, ReadError> {
+    pub(super) async fn checkpoint_version(&self) -> Result<Option<i64>, LakeReadError> {
         if let Some(hint) = self.hint().await? {
             return Ok(Some(hint));
         }
@@ -36,14 +36,14 @@ impl Table {
     }
 
     /// The version that `_last_checkpoint` names.
-    pub(super) async fn hint(&self) -> Result<Option<i64>, ReadError> {
+    pub(super) async fn hint(&self) -> Result<Option<i64>, LakeReadError> {
         let place = self.place("_delta_log/_last_checkpoint");
         let hint = match self.storage.read(&place).await {
             Ok(bytes) => bytes,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(source) => {
                 let path = place.to_string();
-                return Err(ReadError::Store { path, source });
+                return Err(LakeReadError::Store { path, source });
             }
         };
         // A hint that cannot be parsed is ignored: without it the folder is listed.
@@ -53,7 +53,7 @@ impl Table {
 
     /// Refuses a log in which an entry is missing before later ones. The later ones record that the log was
     /// consumed up to them, so the records of the missing one would never be consumed again.
-    pub(crate) async fn check_whole(&self, newest: i64) -> Result<(), ReadError> {
+    pub(crate) async fn check_whole(&self, newest: i64) -> Result<(), LakeReadError> {
         let last = Folder::list(self).await?.entries.last().copied();
         let has_hole = last.is_some_and(|last| last > newest + 1);
         if has_hole

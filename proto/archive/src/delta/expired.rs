@@ -53,7 +53,7 @@ impl Expired {
 
     /// Makes removed files due for deletion at once.
     #[cfg(test)]
-    pub(crate) fn hurry(&mut self) {
+    pub(crate) fn expire_now(&mut self) {
         self.linger = Duration::ZERO;
     }
 }

@@ -6,7 +6,7 @@ use futures::TryStreamExt as _;
 use object_store::path::Path;
 
 use super::Table;
-use crate::error::ReadError;
+use crate::error::LakeReadError;
 
 const LOG: &str = "_delta_log";
 /// The folder of packed entries, within that of the log.
@@ -26,7 +26,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    pub(super) async fn list(table: &Table) -> Result<Self, ReadError> {
+    pub(super) async fn list(table: &Table) -> Result<Self, LakeReadError> {
         Ok(names(table, LOG).await?.into_iter().collect())
     }
 
@@ -86,7 +86,7 @@ pub(crate) fn with_gaps<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeSe
 }
 
 /// The packed files alone, by their last version, in order.
-pub(super) async fn list_packed(table: &Table) -> Result<Vec<(i64, Path)>, ReadError> {
+pub(super) async fn list_packed(table: &Table) -> Result<Vec<(i64, Path)>, LakeReadError> {
     let names = names(table, PACKED).await?.into_iter();
     let mut packed: Vec<_> = names
         .filter_map(|name| Some((packed_upto(&name)?, name)))
@@ -106,11 +106,11 @@ fn packed_upto(name: &Path) -> Option<i64> {
     version.split_once('.')?.0.parse().ok()
 }
 
-async fn names(table: &Table, folder: &str) -> Result<Vec<Path>, ReadError> {
+async fn names(table: &Table, folder: &str) -> Result<Vec<Path>, LakeReadError> {
     let folder = table.place(folder);
     let listed = table.storage.store().list(Some(&folder));
     let names: Result<Vec<Path>, _> = listed.map_ok(|found| found.location).try_collect().await;
-    names.map_err(|source| ReadError::Store {
+    names.map_err(|source| LakeReadError::Store {
         path: folder.to_string(),
         source,
     })

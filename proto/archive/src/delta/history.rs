@@ -12,7 +12,7 @@ use crate::{
         Table,
         state::{TableFile, TableState},
     },
-    error::ReadError,
+    error::LakeReadError,
 };
 
 impl Table {
@@ -22,7 +22,7 @@ impl Table {
         &self,
         newest: i64,
         at: Instant,
-    ) -> Result<Option<TableState<F>>, ReadError> {
+    ) -> Result<Option<TableState<F>>, LakeReadError> {
         let first = self.packed_upto().await?.max(0);
         if first > 0 && at < self.entry_made_at(first).await? {
             return self.packed_as_of(at).await;
@@ -36,7 +36,7 @@ impl Table {
     async fn packed_as_of<F: TableFile>(
         &self,
         at: Instant,
-    ) -> Result<Option<TableState<F>>, ReadError> {
+    ) -> Result<Option<TableState<F>>, LakeReadError> {
         let packed = self.packed().await?;
         if packed.as_ref().is_some_and(|packed| packed.is_unclear(at)) {
             return Err(self.broken(format!(
@@ -61,7 +61,7 @@ impl Table {
         &self,
         (first, newest): (i64, i64),
         at: Instant,
-    ) -> Result<Option<i64>, ReadError> {
+    ) -> Result<Option<i64>, LakeReadError> {
         // All versions below `low` existed; none from `high` on did.
         let (mut low, mut high) = (first, newest + 1);
         while low < high {
@@ -76,7 +76,7 @@ impl Table {
     }
 
     /// When a version was made; for a packed one, when the first change from it on was.
-    pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
+    pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, LakeReadError> {
         if let Some(entry) = self.entry(version).await? {
             return self.made_at_of(version, &entry);
         }
@@ -92,21 +92,21 @@ impl Table {
     }
 
     /// When the version of an existing entry was made.
-    pub(crate) async fn entry_made_at(&self, version: i64) -> Result<Instant, ReadError> {
+    pub(crate) async fn entry_made_at(&self, version: i64) -> Result<Instant, LakeReadError> {
         let entry = self.entry(version).await?;
         let entry = entry.ok_or_else(|| self.gone(version))?;
         self.made_at_of(version, &entry)
     }
 
-    fn gone(&self, version: i64) -> ReadError {
-        ReadError::Cleaned {
+    fn gone(&self, version: i64) -> LakeReadError {
+        LakeReadError::Cleaned {
             table: self.root().to_string(),
             version,
         }
     }
 
     /// The instant at which an entry was made, as it records.
-    fn made_at_of(&self, version: i64, entry: &[u8]) -> Result<Instant, ReadError> {
+    fn made_at_of(&self, version: i64, entry: &[u8]) -> Result<Instant, LakeReadError> {
         let made_at = entry
             .split(|&byte| byte == b'\n')
             .filter_map(|line| serde_json::from_slice::<Value>(line).ok())

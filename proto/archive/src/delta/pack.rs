@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     delta::state::{TableFile, TableState, row_count},
-    error::ReadError,
+    error::LakeReadError,
     store::{LogBounds, digest::content_id},
 };
 
@@ -67,7 +67,7 @@ impl Table {
         &self,
         state: &TableState<F>,
         bounds: &LogBounds,
-    ) -> Result<Option<i64>, ReadError> {
+    ) -> Result<Option<i64>, LakeReadError> {
         let folder = Folder::list(self).await?;
         let Some(upto) = self.pack_upto(&folder, state.version, bounds).await? else {
             return Ok(None);
@@ -90,7 +90,7 @@ impl Table {
         &self,
         folder: &Folder,
         upto: i64,
-    ) -> Result<Option<i64>, ReadError> {
+    ) -> Result<Option<i64>, LakeReadError> {
         let mut past = Packed::nothing();
         for (_, place) in folder.packed.iter().rev() {
             match self.read_packed(place).await {
@@ -126,7 +126,7 @@ impl Table {
         &self,
         state: &TableState<F>,
         checkpoint: i64,
-    ) -> Result<bool, ReadError> {
+    ) -> Result<bool, LakeReadError> {
         let mut found: TableState<F> = Box::pin(self.load_at(checkpoint)).await?;
         self.follow(&mut found).await?;
         if found.version != state.version {
@@ -149,7 +149,7 @@ impl Table {
         folder: &Folder,
         newest: i64,
         bounds: &LogBounds,
-    ) -> Result<Option<i64>, ReadError> {
+    ) -> Result<Option<i64>, LakeReadError> {
         let Some(first) = folder.entries.first() else {
             return Ok(None);
         };
@@ -181,7 +181,7 @@ impl Table {
     }
 
     /// Adds the changes of the entries up to `upto`.
-    async fn replay(&self, past: &mut Packed, upto: i64) -> Result<(), ReadError> {
+    async fn replay(&self, past: &mut Packed, upto: i64) -> Result<(), LakeReadError> {
         let entries = stream::iter(past.upto + 1..=upto)
             .map(|version| async move { (version, self.entry(version).await) });
         let mut entries = entries.buffered(READS);
@@ -200,7 +200,10 @@ impl Table {
     }
 
     /// Refuses changes that do not lead to the state of the checkpoint.
-    async fn compare_with_checkpoint<F: TableFile>(&self, past: &Packed) -> Result<(), ReadError> {
+    async fn compare_with_checkpoint<F: TableFile>(
+        &self,
+        past: &Packed,
+    ) -> Result<(), LakeReadError> {
         let state: TableState<F> = Box::pin(self.load_at(past.upto)).await?;
         let files = past.as_of(Instant(i64::MAX)).map(|(_, files)| files);
         let files = files.unwrap_or_default();
@@ -221,7 +224,7 @@ impl Table {
         Err(self.broken(message))
     }
 
-    async fn write_packed(&self, past: &Packed) -> Result<(), ReadError> {
+    async fn write_packed(&self, past: &Packed) -> Result<(), LakeReadError> {
         let text = past.to_text().map_err(|source| self.broken(source))?;
         let bytes = tokio::task::spawn_blocking(move || zstd::encode_all(&*text, ZSTD_LEVEL)).await;
         let bytes = bytes.map_err(|source| self.broken(source))?;
@@ -232,15 +235,15 @@ impl Table {
         // In one step: a torn file of this name would be mistaken for it.
         match self.storage.store().put(&place, bytes.into()).await {
             Ok(_) => Ok(()),
-            Err(source) => Err(ReadError::Store { path, source }),
+            Err(source) => Err(LakeReadError::Store { path, source }),
         }
     }
 
-    async fn read_packed(&self, place: &Path) -> Result<Packed, ReadError> {
+    async fn read_packed(&self, place: &Path) -> Result<Packed, LakeReadError> {
         let path = place.to_string();
         let bytes = match self.storage.read(place).await {
             Ok(bytes) => bytes,
-            Err(source) => return Err(ReadError::Store { path, source }),
+            Err(source) => return Err(LakeReadError::Store { path, source }),
         };
         let id = content_id(&Sha256::digest(&bytes).into());
         if !path.ends_with(&format!(".{id}.zst")) {
@@ -255,7 +258,7 @@ impl Table {
     }
 
     /// The last version that is packed; −1 if none is.
-    pub(crate) async fn packed_upto(&self) -> Result<i64, ReadError> {
+    pub(crate) async fn packed_upto(&self) -> Result<i64, LakeReadError> {
         let packed = folder::list_packed(self).await?;
         Ok(packed.last().map_or(-1, |(upto, _)| *upto))
     }
@@ -263,8 +266,8 @@ impl Table {
     /// The packed past; `None` if nothing is packed.
     ///
     /// # Errors
-    /// [`ReadError`] if it is gone or damaged.
-    pub(crate) async fn packed(&self) -> Result<Option<Packed>, ReadError> {
+    /// [`LakeReadError`] if it is gone or damaged.
+    pub(crate) async fn packed(&self) -> Result<Option<Packed>, LakeReadError> {
         match folder::list_packed(self).await?.last() {
             Some((_, place)) => Ok(Some(self.read_packed(place).await?)),
             None => Ok(None),
@@ -272,7 +275,7 @@ impl Table {
     }
 
     /// Reads the packed past, and refuses a log with entries that are neither present nor packed.
-    pub(crate) async fn check_past(&self) -> Result<(), ReadError> {
+    pub(crate) async fn check_past(&self) -> Result<(), LakeReadError> {
         // Listed first: the packed file holds what is packed meanwhile, and exists before entries are deleted.
         let mut folder = Folder::list(self).await?;
         folder.packed = folder::list_packed(self).await?;
@@ -283,7 +286,7 @@ impl Table {
         match folder.gap() {
             None => Ok(()),
             // We pack before we delete.
-            Some(version) if packed.is_none() => Err(ReadError::Cleaned {
+            Some(version) if packed.is_none() => Err(LakeReadError::Cleaned {
                 table: self.root.to_string(),
                 version,
             }),

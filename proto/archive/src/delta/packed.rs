@@ -77,31 +77,33 @@ impl Packed {
     /// Replaces files that were added, removed and deleted with stand-ins.
     pub(super) fn stand_in<F: TableFile>(&mut self) {
         let stand_in = |path: &str| F::parse(path, 0, 0).and_then(|file| file.stand_in());
-        let mut came: HashMap<String, (i64, i64)> = HashMap::new();
-        let mut gone: BTreeMap<String, Vec<Span>> = BTreeMap::new();
-        let mut of_gone: HashMap<String, i64> = HashMap::new();
+        let mut added: HashMap<String, (i64, i64)> = HashMap::new();
+        let mut spans: BTreeMap<String, Vec<Span>> = BTreeMap::new();
+        let mut removed_in: HashMap<String, i64> = HashMap::new();
         for (&version, change) in &self.changes {
             let at = (version, change.made_at);
             for path in &change.remove {
-                if let Some((from, stand_in)) = came.remove(path).zip(stand_in(path)) {
+                if let Some((from, stand_in)) = added.remove(path).zip(stand_in(path)) {
                     let span = Span { from, to: at };
-                    gone.entry(stand_in).or_default().push(span);
-                    of_gone.insert(path.clone(), version);
+                    spans.entry(stand_in).or_default().push(span);
+                    removed_in.insert(path.clone(), version);
                 }
             }
-            let passing = change.add.iter().filter(|f| stand_in(&f.path).is_some());
-            for file in passing {
-                came.entry(file.path.clone()).or_insert(at);
+            let transient = change.add.iter().filter(|f| stand_in(&f.path).is_some());
+            for file in transient {
+                added.entry(file.path.clone()).or_insert(at);
             }
         }
         for (&version, change) in &mut self.changes {
             // Files that still exist stay, even if one of the same name was removed before.
-            change
-                .add
-                .retain(|file| of_gone.get(&file.path).is_none_or(|went| *went <= version));
-            change.remove.retain(|path| !of_gone.contains_key(path));
+            change.add.retain(|file| {
+                removed_in
+                    .get(&file.path)
+                    .is_none_or(|went| *went <= version)
+            });
+            change.remove.retain(|path| !removed_in.contains_key(path));
         }
-        for (path, spans) in gone {
+        for (path, spans) in spans {
             for span in joined(spans) {
                 self.change_at(span.from).add.push(PackedFile {
                     path: path.clone(),

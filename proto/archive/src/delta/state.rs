@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     delta::commit_info::{NOTE, OURS},
-    error::{Cause, ReadError},
+    error::{LakeReadError, LibraryError},
 };
 
 /// A file as its table's log names it.
@@ -71,7 +71,7 @@ impl<F: TableFile> TableState<F> {
         table: &str,
         actions: &[Action],
         bytes: u64,
-    ) -> Result<(), ReadError> {
+    ) -> Result<(), LakeReadError> {
         for action in actions {
             self.apply_action(table, action)?;
         }
@@ -81,12 +81,12 @@ impl<F: TableFile> TableState<F> {
         Ok(())
     }
 
-    fn apply_action(&mut self, table: &str, action: &Action) -> Result<(), ReadError> {
+    fn apply_action(&mut self, table: &str, action: &Action) -> Result<(), LakeReadError> {
         match action {
             Action::Add(add) => {
                 if add.deletion_vector.is_some() {
                     let feature = "deletion vectors".to_owned();
-                    return Err(ReadError::Feature {
+                    return Err(LakeReadError::Feature {
                         table: table.to_owned(),
                         feature,
                     });
@@ -121,8 +121,8 @@ impl<F: TableFile> TableState<F> {
         path: &str,
         size: u64,
         rows: u64,
-    ) -> Result<(), ReadError> {
-        let file = F::parse(path, size, rows).ok_or_else(|| ReadError::Name {
+    ) -> Result<(), LakeReadError> {
+        let file = F::parse(path, size, rows).ok_or_else(|| LakeReadError::Name {
             table: table.to_owned(),
             path: path.to_owned(),
         })?;
@@ -137,8 +137,8 @@ impl<F: TableFile> TableState<F> {
 }
 
 /// Refuses a table whose protocol needs more than we implement.
-pub(crate) fn check_protocol(table: &str, protocol: &Protocol) -> Result<(), ReadError> {
-    let log = |source: Cause| ReadError::Log {
+pub(crate) fn check_protocol(table: &str, protocol: &Protocol) -> Result<(), LakeReadError> {
+    let log = |source: LibraryError| LakeReadError::Log {
         table: table.to_owned(),
         source,
     };
@@ -152,7 +152,7 @@ pub(crate) fn check_protocol(table: &str, protocol: &Protocol) -> Result<(), Rea
         .map(ToString::to_string)
         .unwrap_or_default();
     let feature = format!("reader version {} {features}", reader.unwrap_or(0));
-    Err(ReadError::Feature {
+    Err(LakeReadError::Feature {
         table: table.to_owned(),
         feature,
     })

@@ -8,7 +8,7 @@ use object_store::path::Path;
 
 use crate::{
     book::{Consumed, Tables},
-    error::ReadError,
+    error::LakeReadError,
     lake::Lake,
     snapshot::{Extent, Reader, Snapshot},
     tables::consumed::consumed_of,
@@ -16,7 +16,7 @@ use crate::{
 
 /// A book as its log records it.
 #[derive(Debug, Clone)]
-pub struct Inspection {
+pub struct BookInspection {
     /// Its files.
     pub snapshot: Snapshot,
     /// How far each partition of the log has been consumed into it. More than one means that the park has
@@ -51,8 +51,12 @@ impl Lake {
     /// Reads the newest state of a book from its log anew; `None` if there is no book.
     ///
     /// # Errors
-    /// [`ReadError`] if its log cannot be read.
-    pub async fn inspect(&self, park: &ParkId, year: i16) -> Result<Option<Inspection>, ReadError> {
+    /// [`LakeReadError`] if its log cannot be read.
+    pub async fn inspect(
+        &self,
+        park: &ParkId,
+        year: i16,
+    ) -> Result<Option<BookInspection>, LakeReadError> {
         let readings = Tables::of(self.storage(), park, year).readings;
         let Some(snapshot) = Reader::new(self.storage(), park, year)
             .load(Extent::Whole)
@@ -61,7 +65,7 @@ impl Lake {
             return Ok(None);
         };
         let txns = readings.txns_at(snapshot.readings_version).await?;
-        Ok(Some(Inspection {
+        Ok(Some(BookInspection {
             consumed: consumed_of(&txns),
             committed_at: readings.made_at(snapshot.readings_version).await?,
             snapshot,
@@ -72,8 +76,8 @@ impl Lake {
     /// packed.
     ///
     /// # Errors
-    /// [`ReadError`] if any is gone or damaged.
-    pub async fn check_past(&self, park: &ParkId, year: i16) -> Result<(), ReadError> {
+    /// [`LakeReadError`] if any is gone or damaged.
+    pub async fn check_past(&self, park: &ParkId, year: i16) -> Result<(), LakeReadError> {
         let tables = Tables::of(self.storage(), park, year);
         tables.readings.check_past().await?;
         tables.totals.check_past().await?;
@@ -83,8 +87,8 @@ impl Lake {
     /// The files of `snapshot` that are gone or have another size than it records. The store is listed once.
     ///
     /// # Errors
-    /// [`ReadError`] if the store cannot be listed.
-    pub async fn astray(&self, snapshot: &Snapshot) -> Result<Vec<Astray>, ReadError> {
+    /// [`LakeReadError`] if the store cannot be listed.
+    pub async fn astray(&self, snapshot: &Snapshot) -> Result<Vec<Astray>, LakeReadError> {
         let readings = snapshot.files.iter().map(|file| (&file.path, file.size));
         let totals = snapshot.totals_files.iter();
         let totals = totals.map(|file| (&file.path, file.size));
@@ -99,10 +103,13 @@ impl Lake {
     /// The number of files of a park's numbered messages, and those that are gone or have another size.
     ///
     /// # Errors
-    /// [`ReadError`] if the table cannot be read, or the store cannot be listed.
-    pub async fn astray_messages(&self, park: &ParkId) -> Result<(usize, Vec<Astray>), ReadError> {
+    /// [`LakeReadError`] if the table cannot be read, or the store cannot be listed.
+    pub async fn astray_messages(
+        &self,
+        park: &ParkId,
+    ) -> Result<(usize, Vec<Astray>), LakeReadError> {
         let mut table = self.messages(park);
-        let named = table.named().await?;
+        let named = table.file_sizes().await?;
         let each = named.iter().map(|(path, size)| (path, *size));
         let astray = self.compare(table.root(), each).await?;
         Ok((named.len(), astray))
@@ -111,10 +118,13 @@ impl Lake {
     /// The same for the dead letters of a park.
     ///
     /// # Errors
-    /// [`ReadError`] if the table cannot be read, or the store cannot be listed.
-    pub async fn astray_letters(&self, park: &ParkId) -> Result<(usize, Vec<Astray>), ReadError> {
+    /// [`LakeReadError`] if the table cannot be read, or the store cannot be listed.
+    pub async fn astray_letters(
+        &self,
+        park: &ParkId,
+    ) -> Result<(usize, Vec<Astray>), LakeReadError> {
         let mut table = self.letters(park);
-        let named = table.named().await?;
+        let named = table.file_sizes().await?;
         let each = named.iter().map(|(path, size)| (path, *size));
         let astray = self.compare(table.root(), each).await?;
         Ok((named.len(), astray))
@@ -124,12 +134,12 @@ impl Lake {
         &self,
         root: String,
         named: impl Iterator<Item = (&'a String, u64)>,
-    ) -> Result<Vec<Astray>, ReadError> {
+    ) -> Result<Vec<Astray>, LakeReadError> {
         let listed = self.store().list(Some(&Path::from(root.as_str())));
         let listed = listed
             .map_ok(|found| (found.location.to_string(), found.size))
             .try_collect::<HashMap<String, u64>>();
-        let listed = listed.await.map_err(|source| ReadError::Store {
+        let listed = listed.await.map_err(|source| LakeReadError::Store {
             path: root.clone(),
             source,
         })?;

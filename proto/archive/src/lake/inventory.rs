@@ -12,7 +12,7 @@ use object_store::path::Path;
 
 use crate::{
     delta,
-    error::ReadError,
+    error::LakeReadError,
     lake::{Lake, inspect::Astray},
 };
 
@@ -65,14 +65,14 @@ impl Lake {
     /// Every file, in the order in which files are copied.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake cannot be listed.
-    pub async fn inventory(&self) -> Result<Vec<Stored>, ReadError> {
+    /// [`LakeReadError`] if the lake cannot be listed.
+    pub async fn inventory(&self) -> Result<Vec<Stored>, LakeReadError> {
         let listed = self.store().list(None).map_ok(|found| Stored {
             path: found.location.to_string(),
             size: found.size,
         });
         let listed: Result<Vec<Stored>, _> = listed.try_collect().await;
-        let mut files = listed.map_err(|source| ReadError::Store {
+        let mut files = listed.map_err(|source| LakeReadError::Store {
             path: String::new(),
             source,
         })?;
@@ -84,12 +84,12 @@ impl Lake {
     /// The bytes of a file; `None` if it is gone by now.
     ///
     /// # Errors
-    /// [`ReadError`] if the store does not answer.
-    pub async fn bytes_of(&self, path: &str) -> Result<Option<Bytes>, ReadError> {
+    /// [`LakeReadError`] if the store does not answer.
+    pub async fn bytes_of(&self, path: &str) -> Result<Option<Bytes>, LakeReadError> {
         match self.storage().read(&Path::from(path)).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(source) => Err(ReadError::Store {
+            Err(source) => Err(LakeReadError::Store {
                 path: path.to_owned(),
                 source,
             }),
@@ -99,8 +99,8 @@ impl Lake {
     /// The files that any table of the lake names and that are gone or have another size.
     ///
     /// # Errors
-    /// [`ReadError`] if a log or the registry cannot be read completely.
-    pub async fn astray_anywhere(&self) -> Result<Vec<Astray>, ReadError> {
+    /// [`LakeReadError`] if a log or the registry cannot be read completely.
+    pub async fn astray_anywhere(&self) -> Result<Vec<Astray>, LakeReadError> {
         self.reference().entries().await?;
         let mut astray = Vec::new();
         for park in self.parks().await? {

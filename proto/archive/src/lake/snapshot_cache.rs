@@ -26,12 +26,12 @@ pub(super) struct Snapshots {
     bytes_max: usize,
     pub(super) bytes: usize,
     used: u64,
-    pub(super) slots: HashMap<Key, Kept>,
+    pub(super) slots: HashMap<Key, CachedSlot>,
 }
 
 /// A book's slot, with its last use and the bytes of its snapshot.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct CachedSlot {
     used: u64,
     pub(super) bytes: usize,
     slot: Arc<Slot>,
@@ -78,7 +78,7 @@ impl Snapshots {
         if self.bytes <= self.bytes_max {
             return;
         }
-        let mut oldest: Vec<&mut Kept> = self.slots.values_mut().collect();
+        let mut oldest: Vec<&mut CachedSlot> = self.slots.values_mut().collect();
         oldest.sort_unstable_by_key(|kept| kept.used);
         for kept in oldest {
             // A snapshot that is being refreshed stays: it is in use now.
@@ -106,7 +106,7 @@ impl Snapshots {
             reader: Reader::new(storage, &key.0, key.1),
             newest: tokio::sync::Mutex::default(),
         });
-        let kept = Kept {
+        let kept = CachedSlot {
             used,
             bytes: 0,
             slot: Arc::clone(&slot),

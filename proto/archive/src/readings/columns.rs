@@ -54,7 +54,7 @@ use std::sync::Arc;
 
 use self::chunks::{ChunkWriter, Optional};
 pub use crate::{
-    error::{DecodeError, EncodeError},
+    error::{EncodeError, FileDecodeError},
     readings::decode::{Outline, decode_readings},
 };
 use crate::{
@@ -62,7 +62,7 @@ use crate::{
         file::FileKind,
         pages::{self, Run},
     },
-    rows::Rows,
+    rows::ReadingRows,
 };
 
 /// The program that wrote the file.
@@ -101,7 +101,7 @@ static SCHEMAS: LazyLock<[SchemaDescPtr; 4]> = LazyLock::new(|| {
 });
 
 /// The schema of the file of `rows`.
-fn schema(rows: &Rows) -> &'static SchemaDescPtr {
+fn schema(rows: &ReadingRows) -> &'static SchemaDescPtr {
     let (tickets, late) = (!rows.tickets.is_empty(), !rows.late.is_empty());
     &SCHEMAS[usize::from(tickets) * 2 + usize::from(late)]
 }
@@ -140,7 +140,7 @@ pub struct EncodedFile {
 ///
 /// # Errors
 /// [`EncodeError`] if there is no row or the columns are inconsistent.
-pub fn encode_readings(rows: &Rows, facts: &FileFacts) -> Result<EncodedFile, EncodeError> {
+pub fn encode_readings(rows: &ReadingRows, facts: &FileFacts) -> Result<EncodedFile, EncodeError> {
     let (Some(first), Some(last)) = (rows.keys.first(), rows.keys.last()) else {
         return Err(EncodeError::Empty);
     };
@@ -192,7 +192,7 @@ pub fn encode_readings(rows: &Rows, facts: &FileFacts) -> Result<EncodedFile, En
     })
 }
 
-fn more_columns(rows: &Rows) -> Vec<&'static str> {
+fn more_columns(rows: &ReadingRows) -> Vec<&'static str> {
     let tickets = TICKET_COLUMNS.iter().filter(|_| !rows.tickets.is_empty());
     let late = LATE_COLUMNS.iter().filter(|_| !rows.late.is_empty());
     tickets.chain(late).copied().collect()
@@ -238,7 +238,7 @@ impl Texts {
 }
 
 fn write_chunks(
-    rows: &Rows,
+    rows: &ReadingRows,
     instants: (i64, i64),
     sink: &mut TrackedWrite<Vec<u8>>,
 ) -> Result<Vec<ColumnChunkMetaData>, EncodeError> {
@@ -297,7 +297,7 @@ fn flags(codes: &[u8]) -> Result<Texts, EncodeError> {
 }
 
 /// The columns by which the rows are sorted as texts.
-fn sorting(rows: &Rows) -> Vec<SortingColumn> {
+fn sorting(rows: &ReadingRows) -> Vec<SortingColumn> {
     let by_text = rows.keys.is_sorted_by_key(|key| {
         let series = &key.series;
         (
@@ -317,7 +317,7 @@ fn sorting(rows: &Rows) -> Vec<SortingColumn> {
         .collect()
 }
 
-fn footer(rows: &Rows, facts: &FileFacts) -> Vec<KeyValue> {
+fn footer(rows: &ReadingRows, facts: &FileFacts) -> Vec<KeyValue> {
     let duplicates: u64 = rows.repeats.iter().map(|(_, many)| u64::from(*many)).sum();
     let conflicts = rows.superseded.iter().filter(|older| **older).count();
     let mut pairs = vec![
@@ -358,7 +358,7 @@ fn footer(rows: &Rows, facts: &FileFacts) -> Vec<KeyValue> {
 }
 
 /// `ROW:MANY,ROW:MANY`: the number of readings dropped as repeats, by the first row of their series.
-fn repeats(rows: &Rows) -> String {
+fn repeats(rows: &ReadingRows) -> String {
     let mut text = String::new();
     for (key, many) in &rows.repeats {
         let row = rows.series.partition_point(|series| series < key);

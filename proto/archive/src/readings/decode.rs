@@ -1,4 +1,4 @@
-//! Decodes a readings file to [`Rows`], column by column.
+//! Decodes a readings file to [`ReadingRows`], column by column.
 //!
 //! Texts stay dictionary indices until the series changes, so no row allocates. A file of ours is sorted and is
 //! decoded as it is; one that another program compacted is sorted again. Columns that few files have are read
@@ -30,8 +30,8 @@ use parquet::arrow::{
 
 use self::footer::{Footer, open};
 use crate::{
-    error::DecodeError,
-    rows::{Late, Rows, SeriesKey, builder::RowsBuilder},
+    error::FileDecodeError,
+    rows::{LateArrival, ReadingRows, SeriesKey, builder::RowsBuilder},
 };
 
 /// Rows decoded at a time: the columns of one batch fit the second-level cache.
@@ -40,8 +40,8 @@ const BATCH_ROWS: usize = 16_384;
 /// Decodes a file that [`encode_readings`](crate::readings::columns::encode_readings) made.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are not such a file.
-pub fn decode_readings(bytes: Bytes) -> Result<Rows, DecodeError> {
+/// [`FileDecodeError`] if the bytes are not such a file.
+pub fn decode_readings(bytes: Bytes) -> Result<ReadingRows, FileDecodeError> {
     let builder = open(bytes)?;
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
     decode_all(builder, 0..rows)
@@ -50,12 +50,12 @@ pub fn decode_readings(bytes: Bytes) -> Result<Rows, DecodeError> {
 /// Decodes only the rows of the enterprises from `first` to `last`; `outline` is that of the file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are not such a file.
+/// [`FileDecodeError`] if the bytes are not such a file.
 pub(crate) fn decode_between(
     bytes: Bytes,
     outline: &Outline,
     (first, last): (&EnterpriseId, &EnterpriseId),
-) -> Result<Rows, DecodeError> {
+) -> Result<ReadingRows, FileDecodeError> {
     let wanted = |enterprise: &EnterpriseId| first <= enterprise && enterprise <= last;
     let (mut before, mut rows) = (0, 0);
     let selectors = outline.runs.iter().map(|(enterprise, count)| {
@@ -99,8 +99,8 @@ impl Outline {
 /// Reads only which enterprises a file's rows belong to.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are not such a file.
-pub(crate) fn decode_outline(bytes: Bytes) -> Result<Outline, DecodeError> {
+/// [`FileDecodeError`] if the bytes are not such a file.
+pub(crate) fn decode_outline(bytes: Bytes) -> Result<Outline, FileDecodeError> {
     let builder = open(bytes)?;
     let enterprises = ProjectionMask::roots(builder.parquet_schema(), [0]);
     let reader = builder
@@ -109,7 +109,7 @@ pub(crate) fn decode_outline(bytes: Bytes) -> Result<Outline, DecodeError> {
         .build();
     let mut outline = Outline::default();
     for batch in reader.map_err(parquet)? {
-        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
+        let batch = batch.map_err(|source| FileDecodeError::Parquet(source.into()))?;
         let enterprises = enterprises_of(batch.column(0))?;
         for run in enterprises.indices.chunk_by(|a, b| a == b) {
             // OK because indices of a valid dictionary array are not negative.
@@ -119,15 +119,15 @@ pub(crate) fn decode_outline(bytes: Bytes) -> Result<Outline, DecodeError> {
     Ok(outline)
 }
 
-fn parquet(source: parquet::errors::ParquetError) -> DecodeError {
-    DecodeError::Parquet(source.into())
+fn parquet(source: parquet::errors::ParquetError) -> FileDecodeError {
+    FileDecodeError::Parquet(source.into())
 }
 
 /// Decodes everything that `builder` reads: the rows of a file in `range`.
 fn decode_all(
     builder: ParquetRecordBatchReaderBuilder<Bytes>,
     range: Range<usize>,
-) -> Result<Rows, DecodeError> {
+) -> Result<ReadingRows, FileDecodeError> {
     let footer = Footer::read(builder.metadata());
     let rows = range.len();
     let reader = builder
@@ -136,7 +136,7 @@ fn decode_all(
         .map_err(parquet)?;
     let mut decoded = DecodedRows::with_capacity(rows);
     for batch in reader {
-        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
+        let batch = batch.map_err(|source| FileDecodeError::Parquet(source.into()))?;
         decoded.append_batch(&Batch::new(&batch)?)?;
     }
     let mut rows = decoded.finish(footer.until);
@@ -155,21 +155,21 @@ impl<'a, T> Texts<'a, T> {
         column: &'a ArrayRef,
         name: &'static str,
         parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Self, DecodeError> {
+    ) -> Result<Self, FileDecodeError> {
         let array: &DictionaryArray<Int32Type> = column
             .as_dictionary_opt()
-            .ok_or(DecodeError::Column(name))?;
+            .ok_or(FileDecodeError::Column(name))?;
         let texts: &StringArray = array
             .values()
             .as_string_opt()
-            .ok_or(DecodeError::Column(name))?;
+            .ok_or(FileDecodeError::Column(name))?;
         let keys: &Int32Array = array.keys();
         if keys.null_count() > 0 {
-            return Err(DecodeError::Column(name));
+            return Err(FileDecodeError::Column(name));
         }
         let value = |text: Option<&str>| {
             let text = text.unwrap_or_default();
-            parse(text).ok_or_else(|| DecodeError::Value {
+            parse(text).ok_or_else(|| FileDecodeError::Value {
                 column: name,
                 text: text.to_owned(),
             })
@@ -192,23 +192,23 @@ fn optional<T>(
     batch: &RecordBatch,
     name: &'static str,
     parse: impl Fn(&str) -> Option<T>,
-) -> Result<Vec<(u32, T)>, DecodeError> {
+) -> Result<Vec<(u32, T)>, FileDecodeError> {
     let Some(column) = batch.column_by_name(name) else {
         return Ok(Vec::new());
     };
     let array: &DictionaryArray<Int32Type> = column
         .as_dictionary_opt()
-        .ok_or(DecodeError::Column(name))?;
+        .ok_or(FileDecodeError::Column(name))?;
     let texts: &StringArray = array
         .values()
         .as_string_opt()
-        .ok_or(DecodeError::Column(name))?;
+        .ok_or(FileDecodeError::Column(name))?;
     let mut found = Vec::new();
     for (row, key) in (0u32..).zip(array.keys_iter()) {
         let Some(text) = key.map(|key| texts.value(key)) else {
             continue;
         };
-        let value = parse(text).ok_or_else(|| DecodeError::Value {
+        let value = parse(text).ok_or_else(|| FileDecodeError::Value {
             column: name,
             text: text.to_owned(),
         })?;
@@ -218,7 +218,7 @@ fn optional<T>(
 }
 
 /// The late readings of one batch, by row.
-fn late_of(batch: &RecordBatch) -> Result<Vec<(u32, Late)>, DecodeError> {
+fn late_of(batch: &RecordBatch) -> Result<Vec<(u32, LateArrival)>, FileDecodeError> {
     let gateways = optional(batch, "late_gateway", |text| GatewayId::new(text).ok())?;
     if gateways.is_empty() {
         return Ok(Vec::new());
@@ -226,15 +226,15 @@ fn late_of(batch: &RecordBatch) -> Result<Vec<(u32, Late)>, DecodeError> {
     let received = batch
         .column_by_name("late_received")
         .and_then(|column| column.as_primitive_opt::<TimestampMillisecondType>())
-        .ok_or(DecodeError::Column("late_received"))?;
+        .ok_or(FileDecodeError::Column("late_received"))?;
     let late = gateways.into_iter().map(|(row, gateway)| {
         let received = Instant(received.value(row as usize));
-        (row, Late { received, gateway })
+        (row, LateArrival { received, gateway })
     });
     Ok(late.collect())
 }
 
-fn enterprises_of(column: &ArrayRef) -> Result<Texts<'_, EnterpriseId>, DecodeError> {
+fn enterprises_of(column: &ArrayRef) -> Result<Texts<'_, EnterpriseId>, FileDecodeError> {
     Texts::new(column, "enterprise", |text| EnterpriseId::new(text).ok())
 }
 
@@ -249,21 +249,21 @@ struct Batch<'a> {
     flags: Texts<'a, u8>,
     superseded: &'a BooleanArray,
     tickets: Vec<(u32, Ticket)>,
-    late: Vec<(u32, Late)>,
+    late: Vec<(u32, LateArrival)>,
 }
 
 impl<'a> Batch<'a> {
-    fn new(batch: &'a RecordBatch) -> Result<Self, DecodeError> {
+    fn new(batch: &'a RecordBatch) -> Result<Self, FileDecodeError> {
         let column = |index: usize| batch.column(index);
         let instants = column(4)
             .as_primitive_opt::<TimestampMillisecondType>()
-            .ok_or(DecodeError::Column("instant"))?;
+            .ok_or(FileDecodeError::Column("instant"))?;
         let values = column(5)
             .as_primitive_opt::<Decimal128Type>()
-            .ok_or(DecodeError::Column("value"))?;
+            .ok_or(FileDecodeError::Column("value"))?;
         let superseded = column(7)
             .as_boolean_opt()
-            .ok_or(DecodeError::Column("superseded"))?;
+            .ok_or(FileDecodeError::Column("superseded"))?;
         Ok(Self {
             enterprises: enterprises_of(column(0))?,
             meters: Texts::new(column(1), "meter", |text| MeterId::new(text).ok())?,
@@ -313,20 +313,20 @@ impl<'a> Batch<'a> {
 
 /// Rows decoded from batches.
 struct DecodedRows {
-    rows: Rows,
+    rows: ReadingRows,
     in_order: bool,
 }
 
 impl DecodedRows {
     fn with_capacity(rows: usize) -> Self {
-        let rows = Rows {
+        let rows = ReadingRows {
             keys: Vec::new(),
             series: Vec::with_capacity(rows),
             instants: Vec::with_capacity(rows),
             values: Vec::with_capacity(rows),
             flags: Vec::with_capacity(rows),
             superseded: Vec::with_capacity(rows),
-            ..Rows::default()
+            ..ReadingRows::default()
         };
         Self {
             rows,
@@ -334,7 +334,7 @@ impl DecodedRows {
         }
     }
 
-    fn append_batch(&mut self, batch: &Batch<'_>) -> Result<(), DecodeError> {
+    fn append_batch(&mut self, batch: &Batch<'_>) -> Result<(), FileDecodeError> {
         let out = &mut self.rows;
         let before = out.instants.len();
         out.instants.extend_from_slice(batch.instants);
@@ -385,7 +385,7 @@ impl DecodedRows {
         out.series.resize(end, out.keys.len() as u32 - 1);
     }
 
-    fn finish(mut self, until: u64) -> Rows {
+    fn finish(mut self, until: u64) -> ReadingRows {
         if self.in_order {
             self.rows.until = until;
             debug_assert!(self.rows.is_sound());

@@ -7,7 +7,7 @@ use crate::reference::ReferenceEntry;
 
 /// A statement and the days on which it holds.
 #[derive(Debug, Clone)]
-pub struct Entry<T> {
+pub struct DatedEntry<T> {
     /// The first day on which it holds.
     pub valid_from: CivilDay,
     /// The last day on which it holds; `None` if it has no end.
@@ -20,7 +20,7 @@ pub struct Entry<T> {
 
 /// Statements about one subject in the order of their recording.
 #[derive(Debug, Clone)]
-pub struct Dated<T>(Vec<Entry<T>>);
+pub struct Dated<T>(Vec<DatedEntry<T>>);
 
 impl<T> Default for Dated<T> {
     fn default() -> Self {
@@ -28,7 +28,7 @@ impl<T> Default for Dated<T> {
     }
 }
 
-impl<T> Entry<T> {
+impl<T> DatedEntry<T> {
     /// Returns true if it covers `day`.
     #[must_use]
     pub fn covers(&self, day: CivilDay) -> bool {
@@ -39,7 +39,7 @@ impl<T> Entry<T> {
 impl<T> Dated<T> {
     /// Adds the statement of `entry`, which was recorded after all others.
     pub fn record(&mut self, entry: &ReferenceEntry, body: T) {
-        self.0.push(Entry {
+        self.0.push(DatedEntry {
             valid_from: entry.valid_from,
             valid_to: entry.valid_to,
             recorded_at: entry.recorded_at,
@@ -49,19 +49,19 @@ impl<T> Dated<T> {
 
     /// All statements.
     #[must_use]
-    pub fn entries(&self) -> &[Entry<T>] {
+    pub fn entries(&self) -> &[DatedEntry<T>] {
         &self.0
     }
 
     /// The statement that holds on `day`.
     #[must_use]
-    pub fn on(&self, day: CivilDay) -> Option<&Entry<T>> {
+    pub fn on(&self, day: CivilDay) -> Option<&DatedEntry<T>> {
         self.0.iter().rev().find(|entry| entry.covers(day))
     }
 
     /// The statement that holds on `day`; if there is none, the one that held last before it.
     #[must_use]
-    pub fn holding(&self, day: CivilDay) -> Option<&Entry<T>> {
+    pub fn holding(&self, day: CivilDay) -> Option<&DatedEntry<T>> {
         let before = self.0.iter().filter(|entry| entry.valid_from <= day);
         self.on(day)
             .or_else(|| before.max_by_key(|entry| entry.valid_to))
@@ -70,7 +70,7 @@ impl<T> Dated<T> {
     /// The statement that holds on `day`, or the last one before it, or the first one of all: the first and
     /// last statements about a subject also hold before and after their days, unless another one does.
     #[must_use]
-    pub fn nearest(&self, day: CivilDay) -> Option<&Entry<T>> {
+    pub fn nearest(&self, day: CivilDay) -> Option<&DatedEntry<T>> {
         let first = || {
             let from = self.0.iter().map(|entry| entry.valid_from).min()?;
             self.on(from)
@@ -80,7 +80,7 @@ impl<T> Dated<T> {
 
     /// The statement recorded last.
     #[must_use]
-    pub fn latest(&self) -> Option<&Entry<T>> {
+    pub fn latest(&self) -> Option<&DatedEntry<T>> {
         self.0.last()
     }
 

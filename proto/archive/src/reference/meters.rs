@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reference::{
     ReferenceEntry, ReferenceSnapshot,
-    dated::{Dated, Entry},
+    dated::{Dated, DatedEntry},
     withdrawal::{WITHDRAWAL, Withdrawal, Withdrawn},
 };
 
@@ -45,7 +45,7 @@ pub const METER: &str = "meter";
 pub const METER_CHANGE: &str = "meter-change";
 /// A meter as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meter {
+pub struct RegisteredMeter {
     /// Its display name.
     pub title: String,
     /// The quantity that it measures.
@@ -187,14 +187,14 @@ struct ChangeBody {
 /// The meters of one park.
 #[derive(Debug, Clone, Default)]
 pub struct Meters {
-    entries: BTreeMap<MeterKey, Dated<Meter>>,
+    entries: BTreeMap<MeterKey, Dated<RegisteredMeter>>,
     /// The keys of each enterprise, in the order of recording.
     of: BTreeMap<EnterpriseId, Vec<MeterKey>>,
     /// In the order of their instants.
     changes: BTreeMap<MeterKey, Vec<MeterChange>>,
 }
 
-impl Meter {
+impl RegisteredMeter {
     /// Parses the body of an entry.
     ///
     /// # Errors
@@ -297,7 +297,7 @@ impl Meters {
     }
 
     /// Every meter, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&MeterKey, &Dated<Meter>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&MeterKey, &Dated<RegisteredMeter>)> {
         self.entries.iter()
     }
 
@@ -305,14 +305,18 @@ impl Meters {
     pub fn of(
         &self,
         enterprise: &EnterpriseId,
-    ) -> impl Iterator<Item = (&MeterKey, &Dated<Meter>)> {
+    ) -> impl Iterator<Item = (&MeterKey, &Dated<RegisteredMeter>)> {
         let keys = self.of.get(enterprise).into_iter().flatten();
         keys.filter_map(|key| self.entries.get_key_value(key))
     }
 
     /// The entries of the meter of `series`.
     #[must_use]
-    pub fn get(&self, enterprise: &EnterpriseId, series: &Series) -> Option<&Dated<Meter>> {
+    pub fn get(
+        &self,
+        enterprise: &EnterpriseId,
+        series: &Series,
+    ) -> Option<&Dated<RegisteredMeter>> {
         self.entries.get(&MeterKey {
             enterprise: enterprise.clone(),
             meter: series.meter.clone(),
@@ -322,7 +326,7 @@ impl Meters {
 
     /// All entries of the meter of `key`, in the order of recording.
     #[must_use]
-    pub fn entries(&self, key: &MeterKey) -> &[Entry<Meter>] {
+    pub fn entries(&self, key: &MeterKey) -> &[DatedEntry<RegisteredMeter>] {
         self.entries.get(key).map_or(&[], Dated::entries)
     }
 
@@ -395,7 +399,7 @@ pub fn write_clock(minute: u16) -> String {
 }
 
 /// The multiplier of a meter's first day.
-fn first_multiplier(meter: &Dated<Meter>) -> Option<Multiplier> {
+fn first_multiplier(meter: &Dated<RegisteredMeter>) -> Option<Multiplier> {
     let first = meter.entries().iter().map(|entry| entry.valid_from).min()?;
     meter.on(first).map(|entry| entry.body.multiplier)
 }
@@ -404,7 +408,7 @@ fn apply(parks: &mut BTreeMap<ParkId, Meters>, entry: &ReferenceEntry) -> Result
     match entry.kind.as_str() {
         METER => {
             let (park, enterprise, meter) = subject(&entry.subject)?;
-            let body = Meter::read(&entry.body)?;
+            let body = RegisteredMeter::read(&entry.body)?;
             let key = MeterKey {
                 enterprise,
                 meter,

@@ -80,7 +80,7 @@ async fn nothing_to_append_is_refused() {
     let refused = lake.reference().append(Vec::new()).await;
     assert!(matches!(
         refused,
-        Err(PublishError::Encode(EncodeError::Empty))
+        Err(LakePublishError::Encode(EncodeError::Empty))
     ));
 }
 
@@ -97,7 +97,7 @@ async fn what_is_checked_holds_when_its_entries_are_committed() {
     let claim = |number| {
         move |known: &ReferenceSnapshot| match known.entries.is_empty() {
             true => Ok(vec![entry(number)]),
-            false => Err(PublishError::from(EncodeError::Empty)),
+            false => Err(LakePublishError::from(EncodeError::Empty)),
         }
     };
     let none = other.reference().entries().await.expect("readable");

@@ -1,11 +1,11 @@
-//! Builds [`Rows`](crate::rows::Rows) from readings in the order of the log.
+//! Builds [`ReadingRows`](crate::rows::ReadingRows) from readings in the order of the log.
 
 use std::collections::HashMap;
 
 use greenpark_model::ticket::Ticket;
 
 use crate::rows::{
-    Again, Late, Merged, SeriesKey,
+    Again, LateArrival, Merged, SeriesKey,
     merge::{Annotations, Sink},
 };
 
@@ -30,7 +30,7 @@ pub struct RowsBuilder {
 #[derive(Debug, Default)]
 struct Annotated {
     ticket: Option<Ticket>,
-    late: Option<Late>,
+    late: Option<LateArrival>,
     again: Option<Again>,
 }
 
@@ -68,7 +68,7 @@ impl RowsBuilder {
     }
 
     /// Marks the reading that was pushed after `row` others as late.
-    pub fn late(&mut self, row: u32, late: Late) {
+    pub fn late(&mut self, row: u32, late: LateArrival) {
         self.annotations.entry(row).or_default().late = Some(late);
     }
 
@@ -78,7 +78,7 @@ impl RowsBuilder {
     }
 
     /// Declares that the readings are all those of the log's records before this offset; see
-    /// [`Rows::until`](crate::rows::Rows::until).
+    /// [`ReadingRows::until`](crate::rows::ReadingRows::until).
     pub fn reach(&mut self, until: u64) {
         self.until = until;
     }

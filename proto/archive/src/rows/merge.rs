@@ -14,7 +14,7 @@ use std::{collections::HashSet, ops::Range};
 
 use greenpark_model::ticket::Ticket;
 
-use crate::rows::{Again, Late, Merged, Rows, SeriesKey, sparse};
+use crate::rows::{Again, LateArrival, Merged, ReadingRows, SeriesKey, sparse};
 
 /// From this many readings of one identity on, a set finds repeats; below it, a scan is faster.
 const SCAN_MAX: usize = 32;
@@ -23,13 +23,13 @@ const SCAN_MAX: usize = 32;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Annotations<'a> {
     pub(crate) ticket: Option<&'a Ticket>,
-    pub(crate) late: Option<&'a Late>,
+    pub(crate) late: Option<&'a LateArrival>,
     pub(crate) again: Option<Again>,
 }
 
 impl<'a> Annotations<'a> {
     /// The annotations of a row.
-    fn of(rows: &'a Rows, row: usize) -> Self {
+    fn of(rows: &'a ReadingRows, row: usize) -> Self {
         Self {
             ticket: rows.ticket(row),
             late: rows.late(row),
@@ -46,14 +46,14 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) fn with_capacity(rows: usize, keys: usize) -> Self {
-        let rows = Rows {
+        let rows = ReadingRows {
             keys: Vec::with_capacity(keys),
             series: Vec::with_capacity(rows),
             instants: Vec::with_capacity(rows),
             values: Vec::with_capacity(rows),
             flags: Vec::with_capacity(rows),
             superseded: Vec::with_capacity(rows),
-            ..Rows::default()
+            ..ReadingRows::default()
         };
         Self {
             merged: Merged {
@@ -87,7 +87,7 @@ impl Sink {
     }
 
     /// Appends readings to the current series.
-    pub(crate) fn extend(&mut self, from: &Rows, range: Range<usize>) {
+    pub(crate) fn extend(&mut self, from: &ReadingRows, range: Range<usize>) {
         let rows = &mut self.merged.rows;
         // OK because a day has fewer readings than 2^32.
         let start = rows.instants.len() as u32;
@@ -162,7 +162,7 @@ impl Sink {
 
 /// Resolves the identities from row `start` on, none of which is annotated; returns the number of newly
 /// superseded rows.
-fn resolve(rows: &mut Rows, start: usize) -> u64 {
+fn resolve(rows: &mut ReadingRows, start: usize) -> u64 {
     let end = rows.instants.len();
     let (mut read, mut write, mut superseded) = (start, start, 0u64);
     while read < end {
@@ -195,7 +195,7 @@ fn resolve(rows: &mut Rows, start: usize) -> u64 {
 
 /// Moves `row` behind the `kept` ones of its identity, in place of an equal one if there is one; returns their
 /// new end.
-fn keep(rows: &mut Rows, kept: Range<usize>, row: usize) -> usize {
+fn keep(rows: &mut ReadingRows, kept: Range<usize>, row: usize) -> usize {
     let (value, flag) = (rows.values[row], rows.flags[row]);
     let same = |at: &usize| rows.values[*at] == value && rows.flags[*at] == flag;
     let Some(at) = kept.clone().rev().find(same) else {
@@ -211,7 +211,7 @@ fn keep(rows: &mut Rows, kept: Range<usize>, row: usize) -> usize {
     kept.end
 }
 
-fn copy(rows: &mut Rows, from: usize, to: usize) {
+fn copy(rows: &mut ReadingRows, from: usize, to: usize) {
     rows.values[to] = rows.values[from];
     rows.flags[to] = rows.flags[from];
     rows.superseded[to] = rows.superseded[from];
@@ -228,9 +228,9 @@ fn last_of_each(values: &[i64], flags: &[u8], range: Range<usize>) -> Vec<usize>
     kept
 }
 
-/// See [`Rows::merge`].
-pub(crate) fn merge(parts: &[&Rows]) -> Merged {
-    let mut parts: Vec<&Rows> = parts
+/// See [`ReadingRows::merge`].
+pub(crate) fn merge(parts: &[&ReadingRows]) -> Merged {
+    let mut parts: Vec<&ReadingRows> = parts
         .iter()
         .copied()
         .filter(|part| !part.is_empty())
@@ -265,7 +265,7 @@ pub(crate) fn merge(parts: &[&Rows]) -> Merged {
 /// Appends the slices of one series to the sink, by instant and, within one, in the order of the slices.
 fn append_slices(
     sink: &mut Sink,
-    slices: &[(&Rows, Range<usize>)],
+    slices: &[(&ReadingRows, Range<usize>)],
     scratch: &mut Vec<(i64, u32, usize)>,
 ) {
     let follow = slices.windows(2).all(|pair| {

@@ -42,7 +42,7 @@ pub use self::table::MessagesTable;
 
 /// The key of a file: the month and log of its messages.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct FileOf {
+struct FileKey {
     month: String,
     /// The log that the messages came by: the lake's offset of its first record. That of the first log is 0.
     log: u64,
@@ -120,11 +120,11 @@ impl Messages {
     }
 
     /// Splits the messages, which came by `log`, by the files that hold them: by month.
-    fn by_file(&self, log: u64) -> BTreeMap<FileOf, Self> {
-        let mut months: BTreeMap<FileOf, Self> = BTreeMap::new();
+    fn by_file(&self, log: u64) -> BTreeMap<FileKey, Self> {
+        let mut months: BTreeMap<FileKey, Self> = BTreeMap::new();
         for (of, day, numbers) in self.iter() {
             let month = month_of(day);
-            let month = months.entry(FileOf { month, log }).or_default();
+            let month = months.entry(FileKey { month, log }).or_default();
             month.insert(of, day, numbers);
         }
         months

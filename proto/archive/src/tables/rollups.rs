@@ -28,7 +28,7 @@ use greenpark_model::{
 pub use self::packed_days::PackedDays;
 use crate::{
     delta::{Null, Past, Shape, state::TableFile},
-    error::{DecodeError, EncodeError},
+    error::{EncodeError, FileDecodeError},
     reference::meters::Meters,
     tables::{
         tabular,
@@ -411,14 +411,14 @@ fn as_total(rollup: &Rollup) -> TotalsRow {
 /// Decodes the rollups of a file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are not such a file.
-pub fn decode_rollups(bytes: Bytes) -> Result<Vec<Rollup>, DecodeError> {
+/// [`FileDecodeError`] if the bytes are not such a file.
+pub fn decode_rollups(bytes: Bytes) -> Result<Vec<Rollup>, FileDecodeError> {
     let mut rollups = Vec::new();
     for batch in totals::read::batches(bytes, |_| schema())? {
         let batch = batch?;
         let columns = FoldColumns { batch: &batch };
         let folds = columns.column(FOLDS)?.as_binary_opt::<i32>();
-        let folds = folds.ok_or(DecodeError::Column(FOLDS))?;
+        let folds = folds.ok_or(FileDecodeError::Column(FOLDS))?;
         let unusual = columns.column(UNUSUAL)?;
         for row in 0..batch.num_rows() {
             let (enterprise, series) = columns.key(row)?;
@@ -434,8 +434,8 @@ pub fn decode_rollups(bytes: Bytes) -> Result<Vec<Rollup>, DecodeError> {
                 month,
                 rules: columns.text("rules", row)?.into(),
                 fold: columns.fold(row)?,
-                days: days.ok_or(DecodeError::Column(FOLDS))?,
-                unusual: found.ok_or(DecodeError::Column(UNUSUAL))?,
+                days: days.ok_or(FileDecodeError::Column(FOLDS))?,
+                unusual: found.ok_or(FileDecodeError::Column(UNUSUAL))?,
             });
         }
     }

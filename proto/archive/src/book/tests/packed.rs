@@ -151,7 +151,7 @@ async fn a_writer_far_behind_finds_the_newest_state_and_may_not_write() {
     let rows = registers(of, &["steel"], 2);
     let refused = sleeping.publish(flush(hot(&rows, of, 900), 901)).await;
     assert!(
-        matches!(refused, Err(PublishError::Fenced { .. })),
+        matches!(refused, Err(LakePublishError::Fenced { .. })),
         "{refused:?}"
     );
     assert_eq!(newest(&anew(folder.path()).await).await, found);
@@ -265,7 +265,7 @@ async fn a_hint_that_goes_back_behind_what_is_packed_is_passed_over() {
     let rows = registers(of, &["steel"], 3);
     let fenced = asleep.publish(flush(hot(&rows, of, 13), 14)).await;
     assert!(
-        matches!(fenced, Err(PublishError::Fenced { .. })),
+        matches!(fenced, Err(LakePublishError::Fenced { .. })),
         "{fenced:?}"
     );
     commits(&mut book, 1).await;
@@ -296,5 +296,5 @@ async fn entries_that_are_neither_there_nor_packed_are_reported() {
     let packed = folder.path().join("east/2026/readings/_delta_log/_packed");
     std::fs::remove_dir_all(packed).expect("removed");
     let error = check().await.expect_err("entries are gone");
-    assert!(matches!(error, ReadError::Cleaned { .. }), "{error:?}");
+    assert!(matches!(error, LakeReadError::Cleaned { .. }), "{error:?}");
 }

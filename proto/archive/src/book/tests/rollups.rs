@@ -167,7 +167,7 @@ async fn rollups_that_were_made_again_are_deleted() {
     let (folder, lake) = local().await;
     let meters = Arc::new(Meters::default());
     let mut book = lake.book(&park(), 2026).await.expect("a book");
-    book.expired.hurry();
+    book.expired.expire_now();
     for of in 1..=9 {
         seal_day(&mut book, day(&format!("2026-01-{of:02}")), 1).await;
         book.roll_up(&meters).await.expect("rolled up");

@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     fixture::{annotated_log, build, build_annotated, day, enterprise, key, log, park, registers},
     readings::decode::{decode_between, decode_outline},
-    rows::{Late, SeriesKey},
+    rows::{LateArrival, SeriesKey},
 };
 
 fn facts() -> FileFacts {
@@ -46,9 +46,9 @@ fn read_by_rows(bytes: Bytes) -> Vec<Vec<Field>> {
     .collect()
 }
 
-fn round_trip(rows: &Rows) {
+fn round_trip(rows: &ReadingRows) {
     let encoded = encode_readings(rows, &facts()).expect("sound rows");
-    let rows = &Rows {
+    let rows = &ReadingRows {
         until: 250,
         ..rows.clone()
     };
@@ -93,7 +93,7 @@ fn round_trip(rows: &Rows) {
 }
 
 /// The outline lists the enterprises of a file's rows; with it, neighboring enterprises are read alone.
-fn parts_are_read_back(rows: &Rows, bytes: &Bytes) {
+fn parts_are_read_back(rows: &ReadingRows, bytes: &Bytes) {
     let outline = decode_outline(bytes.clone()).expect("our file");
     let of: Vec<_> = rows.count_enterprises().collect();
     assert_eq!(outline.runs().collect::<Vec<_>>(), of);
@@ -184,7 +184,7 @@ fn a_file_of_several_pages_is_read_back() {
 #[test]
 fn tickets_and_late_readings_are_read_back_over_several_pages() {
     let mut rows = registers(day("2026-11-22"), &["glass", "steel"], 70_000);
-    let late = |received: i64, gateway: &str| Late {
+    let late = |received: i64, gateway: &str| LateArrival {
         received: greenpark_model::day::Instant(received),
         gateway: gateway.parse().expect("an id"),
     };
@@ -233,7 +233,7 @@ fn the_declared_sorting_holds_and_names_all_columns_where_it_can() {
 }
 
 /// The sorting columns of the rows' file, checked against what a row reader sees.
-fn declared(rows: &Rows) -> Vec<i32> {
+fn declared(rows: &ReadingRows) -> Vec<i32> {
     let bytes = encode_readings(rows, &facts()).expect("sound rows").bytes;
     let reader = SerializedFileReader::new(bytes.clone()).expect("a file");
     assert_eq!(reader.num_row_groups(), 1);
@@ -314,19 +314,22 @@ fn a_regular_register_costs_less_than_two_bytes_a_reading() {
 #[test]
 fn unsound_rows_are_refused() {
     let rows = registers(day("2026-11-22"), &["steel"], 3);
-    let refuse = |rows: &Rows| encode_readings(rows, &facts()).expect_err("unsound");
-    assert!(matches!(refuse(&Rows::default()), EncodeError::Empty));
-    let ragged = Rows {
+    let refuse = |rows: &ReadingRows| encode_readings(rows, &facts()).expect_err("unsound");
+    assert!(matches!(
+        refuse(&ReadingRows::default()),
+        EncodeError::Empty
+    ));
+    let ragged = ReadingRows {
         flags: vec![78],
         ..rows.clone()
     };
     assert!(matches!(refuse(&ragged), EncodeError::Columns));
-    let no_flag = Rows {
+    let no_flag = ReadingRows {
         flags: vec![1; 3],
         ..rows.clone()
     };
     assert!(matches!(refuse(&no_flag), EncodeError::Columns));
-    let unsorted = Rows {
+    let unsorted = ReadingRows {
         instants: vec![2, 1, 3],
         ..rows
     };

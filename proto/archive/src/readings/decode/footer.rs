@@ -16,8 +16,8 @@ use parquet::{
 
 use super::parquet as failed;
 use crate::{
-    error::DecodeError,
-    rows::{Again, Rows},
+    error::FileDecodeError,
+    rows::{Again, ReadingRows},
 };
 
 /// The columns of every file.
@@ -45,7 +45,9 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// Opens a file.
-pub(super) fn open(bytes: Bytes) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, DecodeError> {
+pub(super) fn open(
+    bytes: Bytes,
+) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, FileDecodeError> {
     let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
     let metadata = metadata.map_err(failed)?;
     let options = ArrowReaderOptions::new().with_schema(schema_of(&metadata));
@@ -108,7 +110,7 @@ impl Footer {
 
     /// Adds the facts of the footer to `rows`, which are those of the file in `range`. A file that another
     /// program made has other rows, and a footer without these facts.
-    pub(super) fn apply(self, range: Range<usize>, rows: &mut Rows) {
+    pub(super) fn apply(self, range: Range<usize>, rows: &mut ReadingRows) {
         for (row, many) in self.repeats {
             if range.contains(&row) {
                 rows.repeats.push((rows.series[row - range.start], many));

@@ -11,13 +11,13 @@ use greenpark_model::{
     reading::{Kind, Series},
 };
 
-use super::{Meter, MeterKey, Meters, first_multiplier};
+use super::{MeterKey, Meters, RegisteredMeter, first_multiplier};
 use crate::reference::dated::Dated;
 
 /// The k of the bound rated × Δt × k if an entry has none: a fifth above the rating.
 const HEADROOM_MICRO: i64 = 1_200_000;
 
-impl Meter {
+impl RegisteredMeter {
     /// How steps and amounts of the meter are judged while the entry holds.
     pub(super) fn profile(&self) -> Profile {
         let every = i64::from(self.interval_s) * 1_000;
@@ -58,7 +58,7 @@ impl Meters {
             restart: (series.kind == Kind::DailyCounter).then_some(0),
             ..Profile::default()
         };
-        let of_kind = |meter: &&Dated<Meter>| {
+        let of_kind = |meter: &&Dated<RegisteredMeter>| {
             meter
                 .entries()
                 .iter()

@@ -6,7 +6,7 @@ use crate::reference::ReferenceEntry;
 const NAME: &str = "parks/p/enterprises/e/meters/m";
 
 fn entry(subject: &str, from: &str, quantity: &str, modulus: Option<&str>) -> ReferenceEntry {
-    let meter = Meter {
+    let meter = RegisteredMeter {
         title: "main".to_owned(),
         quantity: quantity.parse().expect("a quantity"),
         kind: Kind::Register,
@@ -98,14 +98,17 @@ fn an_entry_that_ends_holds_until_another_one_does() {
 #[test]
 fn a_daily_counter_and_a_meter_of_both_ways_are_so_from_the_beginning() {
     let mut meter =
-        Meter::read(&entry(NAME, "2022-01-01", "electricity", None).body).expect("read");
+        RegisteredMeter::read(&entry(NAME, "2022-01-01", "electricity", None).body).expect("read");
     (meter.kind, meter.restart, meter.bidirectional) = (Kind::DailyCounter, Some(390), true);
     assert!(
         meter
             .write()
             .contains(r#""bidirectional":true,"restart":"06:30""#)
     );
-    assert_eq!(Meter::read(&meter.write()).expect("read back"), meter);
+    assert_eq!(
+        RegisteredMeter::read(&meter.write()).expect("read back"),
+        meter
+    );
     let of = ReferenceEntry {
         body: meter.write(),
         ..entry(NAME, "2022-01-01", "electricity", None)
@@ -228,14 +231,15 @@ fn a_withdrawn_change_is_gone_until_it_is_recorded_again() {
 
 #[test]
 fn a_bound_is_the_rating_and_its_headroom() {
-    let mut meter = Meter::read(&entry(NAME, "2020-01-01", "steam", None).body).expect("read");
+    let mut meter =
+        RegisteredMeter::read(&entry(NAME, "2020-01-01", "steam", None).body).expect("read");
     assert_eq!(meter.bound_per_hour(), None);
     meter.rated_per_hour = Some("400".parse().expect("a decimal"));
-    let of_day = |meter: &Meter| meter.bound_per_hour().map(|b| b.to_string());
+    let of_day = |meter: &RegisteredMeter| meter.bound_per_hour().map(|b| b.to_string());
     assert_eq!(of_day(&meter).as_deref(), Some("480"));
     meter.headroom = Some("1.05".parse().expect("a decimal"));
     assert_eq!(of_day(&meter).as_deref(), Some("420"));
-    let back = Meter::read(&meter.write()).expect("read back");
+    let back = RegisteredMeter::read(&meter.write()).expect("read back");
     assert_eq!(back, meter);
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use greenpark_model::ticket::Ticket;
 
-use crate::rows::{Again, Late, Rows, sparse};
+use crate::rows::{Again, LateArrival, ReadingRows, sparse};
 
 /// One reading of a series.
 struct Reading {
@@ -14,7 +14,7 @@ struct Reading {
     value: i64,
     flag: u8,
     superseded: bool,
-    late: Option<Late>,
+    late: Option<LateArrival>,
     again: Option<Again>,
 }
 
@@ -27,7 +27,7 @@ struct Kept {
 }
 
 /// Returns true if any reading from row `start` on is annotated.
-pub(super) fn is_annotated(rows: &Rows, start: usize) -> bool {
+pub(super) fn is_annotated(rows: &ReadingRows, start: usize) -> bool {
     let after = |last: Option<u32>| last.is_some_and(|row| row as usize >= start);
     after(rows.tickets.last().map(|(row, _)| *row))
         || after(rows.late.last().map(|(row, _)| *row))
@@ -36,7 +36,7 @@ pub(super) fn is_annotated(rows: &Rows, start: usize) -> bool {
 
 /// Resolves the identities from row `start` on; returns the number of newly superseded rows. Readings of one
 /// instant are sorted by ticket, those without one first.
-pub(super) fn resolve(rows: &mut Rows, start: usize) -> u64 {
+pub(super) fn resolve(rows: &mut ReadingRows, start: usize) -> u64 {
     let mut readings = remove_from(rows, start);
     // Stable, so that those of one identity stay in the order of the log.
     readings.sort_by(|a, b| (a.instant, &a.ticket).cmp(&(b.instant, &b.ticket)));
@@ -91,7 +91,7 @@ fn keep(identity: &[Reading]) -> Vec<Kept> {
 }
 
 /// Removes the readings from row `start` on from `rows`.
-fn remove_from(rows: &mut Rows, start: usize) -> Vec<Reading> {
+fn remove_from(rows: &mut ReadingRows, start: usize) -> Vec<Reading> {
     let end = rows.instants.len();
     let reading = |row: usize| Reading {
         instant: rows.instants[row],
@@ -118,10 +118,10 @@ fn remove_from(rows: &mut Rows, start: usize) -> Vec<Reading> {
 }
 
 fn append(
-    rows: &mut Rows,
+    rows: &mut ReadingRows,
     reading: &Reading,
     superseded: bool,
-    (late, again): (Option<&Late>, Option<Again>),
+    (late, again): (Option<&LateArrival>, Option<Again>),
 ) {
     // OK because a day has fewer readings than 2^32.
     let row = rows.instants.len() as u32;

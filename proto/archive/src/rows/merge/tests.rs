@@ -8,12 +8,12 @@ use proptest::prelude::*;
 
 use crate::{
     fixture::{Sent, annotated_log, build, build_annotated, day, key, log, registers},
-    rows::{Again, Late, Merged, Rows, SeriesKey},
+    rows::{Again, LateArrival, Merged, ReadingRows, SeriesKey},
 };
 
 type Log = Vec<(SeriesKey, i64, i64, u8)>;
 /// The readings of an identity: value and flag, whether it was late, and whether it was only sent again.
-type Recorded = Vec<((i64, u8), Option<Late>, bool)>;
+type Recorded = Vec<((i64, u8), Option<LateArrival>, bool)>;
 
 fn oracle(log: &Log) -> Merged {
     let sent = log.iter().map(|(key, instant, value, flag)| Sent {
@@ -83,19 +83,23 @@ fn annotated_oracle(log: &[Sent]) -> Merged {
 }
 
 /// The result of merging `parts`, and the oracle's result for the whole.
-fn both(parts: &[Vec<Sent>]) -> (Rows, Rows) {
+fn both(parts: &[Vec<Sent>]) -> (ReadingRows, ReadingRows) {
     let built: Vec<Merged> = parts.iter().map(|part| build_annotated(part)).collect();
-    let rows: Vec<&Rows> = built.iter().map(|part| &part.rows).collect();
-    let merged = Rows::merge(&rows).rows;
+    let rows: Vec<&ReadingRows> = built.iter().map(|part| &part.rows).collect();
+    let merged = ReadingRows::merge(&rows).rows;
     assert!(merged.is_sound());
     (merged, annotated_oracle(&parts.concat()).rows)
 }
 
 /// A reading that counts: its series, instant and ticket, its value and flag, and whether it was late.
-type Counting<'a> = ((u32, i64, Option<&'a Ticket>), (i64, u8), Option<&'a Late>);
+type Counting<'a> = (
+    (u32, i64, Option<&'a Ticket>),
+    (i64, u8),
+    Option<&'a LateArrival>,
+);
 
 /// Rows without the readings that do not count.
-fn counting(rows: &Rows) -> Vec<Counting<'_>> {
+fn counting(rows: &ReadingRows) -> Vec<Counting<'_>> {
     let kept = (0..rows.len()).filter(|&row| !rows.superseded[row]);
     kept.map(|row| {
         let (instant, value) = (rows.instants[row], rows.values[row]);
@@ -120,8 +124,8 @@ proptest! {
     #[test]
     fn merging_parts_gives_what_the_whole_log_gives(parts in prop::collection::vec(log(), 0..5)) {
         let built: Vec<Merged> = parts.iter().map(|part| build(part)).collect();
-        let rows: Vec<&Rows> = built.iter().map(|part| &part.rows).collect();
-        let merged = Rows::merge(&rows);
+        let rows: Vec<&ReadingRows> = built.iter().map(|part| &part.rows).collect();
+        let merged = ReadingRows::merge(&rows);
         let whole = oracle(&parts.concat());
         let before = |count: fn(&Merged) -> u64| built.iter().map(count).sum::<u64>();
         prop_assert_eq!(merged.duplicates + before(|part| part.duplicates), whole.duplicates);
@@ -139,7 +143,7 @@ proptest! {
         let (merged, whole) = both(&parts);
         prop_assert_eq!(counting(&merged), counting(&whole));
         // Of readings that do not count, only the lateness of the first may be lost.
-        let bare = |rows: &Rows| Rows { late: Vec::new(), ..rows.clone() };
+        let bare = |rows: &ReadingRows| ReadingRows { late: Vec::new(), ..rows.clone() };
         prop_assert_eq!(bare(&merged), bare(&whole));
     }
 
@@ -157,8 +161,8 @@ proptest! {
     #[test]
     fn merging_again_changes_nothing(log in log()) {
         let once = build(&log).rows;
-        prop_assert_eq!(Rows::merge(&[&once]), Merged { rows: once.clone(), ..Merged::default() });
-        let twice = Rows::merge(&[&once, &once]);
+        prop_assert_eq!(ReadingRows::merge(&[&once]), Merged { rows: once.clone(), ..Merged::default() });
+        let twice = ReadingRows::merge(&[&once, &once]);
         prop_assert_eq!(twice.duplicates, once.len() as u64);
         prop_assert_eq!(twice.conflicts, 0);
         prop_assert!(twice.rows.are_those_of(&once));
@@ -181,10 +185,10 @@ proptest! {
         // Hot files up to `cuts[0]`; sealed up to `cuts[2]`, and not noted; read again up to `cuts[1]`.
         let (hot, sealed) = (part(0, cuts[0]), part(0, cuts[2]));
         let again = part(cuts[0], cuts[1]);
-        let merged = Rows::merge(&[&sealed, &hot, &again]).rows;
+        let merged = ReadingRows::merge(&[&sealed, &hot, &again]).rows;
         prop_assert!(merged.are_those_of(&sealed), "{merged:?} is not {sealed:?}");
         let rest = part(cuts[0], log.len());
-        let merged = Rows::merge(&[&rest, &sealed, &hot]).rows;
+        let merged = ReadingRows::merge(&[&rest, &sealed, &hot]).rows;
         let whole = part(0, log.len());
         prop_assert_eq!(counting(&merged), counting(&whole));
         prop_assert_eq!(merged.until, if log.is_empty() { 0 } else { whole.until });
@@ -193,9 +197,9 @@ proptest! {
     #[test]
     fn enterprises_taken_apart_and_merged_are_the_whole(log in annotated_log()) {
         let rows = build_annotated(&log).rows;
-        let parts: Vec<Rows> = rows.enterprises().map(|e| rows.select_enterprise(e)).collect();
-        prop_assert!(parts.iter().all(Rows::is_sound));
-        prop_assert_eq!(Rows::merge(&parts.iter().collect::<Vec<_>>()).rows, rows);
+        let parts: Vec<ReadingRows> = rows.enterprises().map(|e| rows.select_enterprise(e)).collect();
+        prop_assert!(parts.iter().all(ReadingRows::is_sound));
+        prop_assert_eq!(ReadingRows::merge(&parts.iter().collect::<Vec<_>>()).rows, rows);
     }
 }
 
@@ -221,11 +225,11 @@ fn a_value_that_comes_back_counts_again() {
         (vec![12, 10], vec![true, false])
     );
     // The same, each in a file of its own.
-    let files: Vec<Rows> = log
+    let files: Vec<ReadingRows> = log
         .iter()
         .map(|one| build(std::slice::from_ref(one)).rows)
         .collect();
-    let rows = Rows::merge(&files.iter().collect::<Vec<_>>()).rows;
+    let rows = ReadingRows::merge(&files.iter().collect::<Vec<_>>()).rows;
     assert_eq!(
         (rows.values, rows.superseded),
         (vec![12, 10], vec![true, false])
@@ -244,11 +248,11 @@ fn a_value_that_was_only_sent_again_keeps_its_place() {
         again,
     };
     let counts = |log: &[Sent]| {
-        let files: Vec<Rows> = log
+        let files: Vec<ReadingRows> = log
             .iter()
             .map(|one| build_annotated(std::slice::from_ref(one)).rows)
             .collect();
-        let apart = Rows::merge(&files.iter().collect::<Vec<_>>()).rows;
+        let apart = ReadingRows::merge(&files.iter().collect::<Vec<_>>()).rows;
         assert_eq!(apart, build_annotated(log).rows);
         let last = apart.superseded.iter().position(|older| !older);
         apart.values[last.expect("one counts")]
@@ -282,7 +286,7 @@ fn events_of_one_instant_with_tickets_are_amounts_of_their_own() {
     let rows = build_annotated(&log).rows;
     let sum: i64 = rows.values.iter().sum();
     assert_eq!((rows.len(), sum), (4, 123_280_000));
-    let again = Rows::merge(&[&rows, &rows]).rows;
+    let again = ReadingRows::merge(&[&rows, &rows]).rows;
     assert_eq!((again.len(), again.repeats_of(0)), (4, 4));
 }
 
@@ -292,13 +296,13 @@ fn a_later_value_supersedes_across_parts_and_is_counted_once() {
     let first = registers(day, &["steel"], 24);
     let mut second = first.clone();
     second.values[3] += 1;
-    let merged = Rows::merge(&[&first, &second]);
+    let merged = ReadingRows::merge(&[&first, &second]);
     assert_eq!(
         (merged.duplicates, merged.conflicts, merged.rows.len()),
         (23, 1, 25)
     );
     assert_eq!(merged.rows.repeats, [(0, 23)]);
-    let again = Rows::merge(&[&merged.rows, &second]);
+    let again = ReadingRows::merge(&[&merged.rows, &second]);
     assert_eq!((again.duplicates, again.conflicts), (24, 0));
     assert_eq!(again.rows.repeats, [(0, 47)]);
     assert!(again.rows.are_those_of(&merged.rows));
@@ -306,6 +310,9 @@ fn a_later_value_supersedes_across_parts_and_is_counted_once() {
 
 #[test]
 fn nothing_merged_is_nothing() {
-    assert_eq!(Rows::merge(&[]), Merged::default());
-    assert_eq!(Rows::merge(&[&Rows::default()]), Merged::default());
+    assert_eq!(ReadingRows::merge(&[]), Merged::default());
+    assert_eq!(
+        ReadingRows::merge(&[&ReadingRows::default()]),
+        Merged::default()
+    );
 }

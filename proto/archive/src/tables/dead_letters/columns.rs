@@ -23,7 +23,7 @@ use parquet::arrow::{
 use super::{Gone, Letter, LetterId, Letters, Payloads};
 use crate::{
     delta::{Null, Past, Shape},
-    error::{DecodeError, EncodeError},
+    error::{EncodeError, FileDecodeError},
     tables::tabular,
 };
 
@@ -150,9 +150,9 @@ fn columns(enterprise: &EnterpriseId, rows: &[Row<'_>]) -> Result<Vec<ArrayRef>,
 /// Decodes the letters of a file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are not such a file.
-pub(super) fn decode(bytes: Bytes, payloads: Payloads) -> Result<Letters, DecodeError> {
-    let parquet = |source: parquet::errors::ParquetError| DecodeError::Parquet(source.into());
+/// [`FileDecodeError`] if the bytes are not such a file.
+pub(super) fn decode(bytes: Bytes, payloads: Payloads) -> Result<Letters, FileDecodeError> {
+    let parquet = |source: parquet::errors::ParquetError| FileDecodeError::Parquet(source.into());
     let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options);
     let mut builder = builder.map_err(parquet)?;
@@ -164,7 +164,7 @@ pub(super) fn decode(bytes: Bytes, payloads: Payloads) -> Result<Letters, Decode
     }
     let mut letters = Letters::default();
     for batch in builder.build().map_err(parquet)? {
-        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
+        let batch = batch.map_err(|source| FileDecodeError::Parquet(source.into()))?;
         Columns::of(&batch)?.append_to(&mut letters)?;
     }
     Ok(letters)
@@ -182,12 +182,12 @@ struct Columns<'a> {
     payloads: Option<&'a BinaryArray>,
 }
 
-fn missing(name: &'static str) -> DecodeError {
-    DecodeError::Column(name)
+fn missing(name: &'static str) -> FileDecodeError {
+    FileDecodeError::Column(name)
 }
 
 impl<'a> Columns<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, DecodeError> {
+    fn of(batch: &'a RecordBatch) -> Result<Self, FileDecodeError> {
         let column = |name: &'static str| batch.column_by_name(name).ok_or(missing(name));
         let longs = |name| {
             let array = column(name)?.as_primitive_opt::<Int64Type>();
@@ -212,7 +212,7 @@ impl<'a> Columns<'a> {
         })
     }
 
-    fn text(&self, name: &'static str, row: usize) -> Result<&'a str, DecodeError> {
+    fn text(&self, name: &'static str, row: usize) -> Result<&'a str, FileDecodeError> {
         let array = self.batch.column_by_name(name);
         let array = array.and_then(|column| column.as_dictionary_opt::<Int32Type>());
         let array = array.ok_or(missing(name))?;
@@ -227,9 +227,9 @@ impl<'a> Columns<'a> {
         &self,
         name: &'static str,
         row: usize,
-    ) -> Result<T, DecodeError> {
+    ) -> Result<T, FileDecodeError> {
         let text = self.text(name, row)?;
-        text.parse().map_err(|_| DecodeError::Value {
+        text.parse().map_err(|_| FileDecodeError::Value {
             column: name,
             text: text.to_owned(),
         })
@@ -239,7 +239,7 @@ impl<'a> Columns<'a> {
         u64::try_from(self.counts[which].value(row)).unwrap_or(0)
     }
 
-    fn append_to(&self, to: &mut Letters) -> Result<(), DecodeError> {
+    fn append_to(&self, to: &mut Letters) -> Result<(), FileDecodeError> {
         for row in 0..self.batch.num_rows() {
             let received = Instant(self.received.value(row));
             // A later release may define more codes.

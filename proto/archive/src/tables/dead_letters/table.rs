@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     delta::{Commit, NewData, Table, expired::Expired, state::TableState},
-    error::{PublishError, ReadError},
+    error::{LakePublishError, LakeReadError},
     store::{Storage, digest::content_id},
     tables::consumed::{Consumed, consumed_of, txns_of},
 };
@@ -60,8 +60,8 @@ impl LettersTable {
     /// The current files.
     ///
     /// # Errors
-    /// [`ReadError`] if the table's log cannot be read.
-    pub async fn files(&mut self) -> Result<Vec<LettersFile>, ReadError> {
+    /// [`LakeReadError`] if the table's log cannot be read.
+    pub async fn files(&mut self) -> Result<Vec<LettersFile>, LakeReadError> {
         self.follow().await?;
         let files = self.state.iter().flat_map(|state| state.files.values());
         Ok(files.cloned().collect())
@@ -70,24 +70,28 @@ impl LettersTable {
     /// Reads the letters of `file`.
     ///
     /// # Errors
-    /// [`ReadError`] if it cannot be read; a file that is not found was replaced meanwhile: list the files
+    /// [`LakeReadError`] if it cannot be read; a file that is not found was replaced meanwhile: list the files
     /// again.
-    pub async fn read(&self, file: &LettersFile, payloads: Payloads) -> Result<Letters, ReadError> {
+    pub async fn read(
+        &self,
+        file: &LettersFile,
+        payloads: Payloads,
+    ) -> Result<Letters, LakeReadError> {
         let place = self.table.place(&file.path);
         let path = place.to_string();
         match self.storage.read(&place).await {
             Ok(bytes) => {
-                decode(bytes, payloads).map_err(|source| ReadError::Decode { path, source })
+                decode(bytes, payloads).map_err(|source| LakeReadError::Decode { path, source })
             }
-            Err(source) => Err(ReadError::Store { path, source }),
+            Err(source) => Err(LakeReadError::Store { path, source }),
         }
     }
 
     /// How far each partition of dead letters has been consumed into the table.
     ///
     /// # Errors
-    /// [`ReadError`] if the table's log cannot be read.
-    pub async fn consumed(&mut self) -> Result<Vec<Consumed>, ReadError> {
+    /// [`LakeReadError`] if the table's log cannot be read.
+    pub async fn consumed(&mut self) -> Result<Vec<Consumed>, LakeReadError> {
         self.follow().await?;
         Ok(self.all_consumed())
     }
@@ -95,8 +99,8 @@ impl LettersTable {
     /// Returns true if the log of `partition` may differ from the one that the table was written from.
     ///
     /// # Errors
-    /// [`ReadError`] if the table's log cannot be read.
-    pub async fn may_be_another(&mut self, partition: u32) -> Result<bool, ReadError> {
+    /// [`LakeReadError`] if the table's log cannot be read.
+    pub async fn may_be_another(&mut self, partition: u32) -> Result<bool, LakeReadError> {
         self.follow().await?;
         let state = self.state.as_ref();
         Ok(state.is_some_and(|state| state.txn(&another_txn(partition)) > 0))
@@ -105,27 +109,27 @@ impl LettersTable {
     /// Permits the next log of `partition` to be a different one.
     ///
     /// # Errors
-    /// [`PublishError`] if that cannot be committed.
-    pub async fn permit_another(&mut self, partition: u32) -> Result<(), PublishError> {
+    /// [`LakePublishError`] if that cannot be committed.
+    pub async fn permit_another(&mut self, partition: u32) -> Result<(), LakePublishError> {
         self.commit_txns(vec![(another_txn(partition), 1)]).await
     }
 
     /// Ends that permission. If the log is a different one, its offsets count from those in `adopted`.
     ///
     /// # Errors
-    /// [`PublishError`] if that cannot be committed.
+    /// [`LakePublishError`] if that cannot be committed.
     pub async fn end_permission(
         &mut self,
         partition: u32,
         adopted: Option<Consumed>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), LakePublishError> {
         self.follow().await?;
         let mut txns = adopted.map_or_else(Vec::new, |adopted| self.txns_of(adopted));
         txns.push((another_txn(partition), 0));
         self.commit_txns(txns).await
     }
 
-    async fn commit_txns(&mut self, txns: Vec<(String, i64)>) -> Result<(), PublishError> {
+    async fn commit_txns(&mut self, txns: Vec<(String, i64)>) -> Result<(), LakePublishError> {
         self.refresh().await?;
         let commit = Commit {
             txns,
@@ -135,7 +139,7 @@ impl LettersTable {
     }
 
     /// The paths within the table and the sizes of its files.
-    pub(crate) async fn named(&mut self) -> Result<Vec<(String, u64)>, ReadError> {
+    pub(crate) async fn file_sizes(&mut self) -> Result<Vec<(String, u64)>, LakeReadError> {
         let files = self.files().await?;
         Ok(files
             .into_iter()
@@ -153,13 +157,13 @@ impl LettersTable {
     /// determines how far it was consumed.
     ///
     /// # Errors
-    /// [`PublishError`]: some of them may not be in the table; add them again.
+    /// [`LakePublishError`]: some of them may not be in the table; add them again.
     pub async fn add(
         &mut self,
         consumed: Consumed,
         letters: Vec<Letter>,
         bounds: &Bounds,
-    ) -> Result<Added, PublishError> {
+    ) -> Result<Added, LakePublishError> {
         let mut attempt = 1;
         loop {
             match self.add_once(consumed, &letters, bounds).await {
@@ -171,7 +175,7 @@ impl LettersTable {
                     }
                     return Ok(added);
                 }
-                Err(PublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(LakePublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => {
                     self.state = None;
                     return Err(error);
@@ -185,7 +189,7 @@ impl LettersTable {
         of: Consumed,
         letters: &[Letter],
         bounds: &Bounds,
-    ) -> Result<Added, PublishError> {
+    ) -> Result<Added, LakePublishError> {
         self.refresh().await?;
         let consumed = self.next_offset(of.partition);
         let is_new = |letter: &&Letter| letter.id.offset >= consumed;
@@ -203,19 +207,20 @@ impl LettersTable {
         let version = state.version + 1;
         let plans = bounds::plan(new, state.files.values().cloned(), bounds);
         let (mut commit, mut files) = (Commit::default(), Vec::new());
-        let (mut came, mut went) = (0, 0);
+        let (mut added_letters, mut removed_letters) = (0, 0);
         for (enterprise, plan) in plans {
             let old = plan.join.iter().chain(&plan.drop);
-            went += old.clone().map(|file| file.letters).sum::<u64>();
+            removed_letters += old.clone().map(|file| file.letters).sum::<u64>();
             commit.remove.extend(old.map(LettersFile::old));
-            let letters = self.carried_out(plan).await?;
-            came += letters.kept.len() as u64;
+            let letters = self.letters_of_plan(plan).await?;
+            added_letters += letters.kept.len() as u64;
             let bytes = encode(&enterprise, &letters)?;
             let data = new_data(&enterprise, version, &letters, &bytes);
             files.push((self.table.place(&data.path), bytes));
             commit.add.push(data);
         }
-        added.dropped = (before + added.letters).saturating_sub(before - went + came);
+        added.dropped =
+            (before + added.letters).saturating_sub(before - removed_letters + added_letters);
         commit.txns = self.txns_of(Consumed {
             next_offset: next,
             ..of
@@ -225,7 +230,7 @@ impl LettersTable {
     }
 
     /// The letters to write for a plan.
-    async fn carried_out(&self, plan: Plan) -> Result<Letters, ReadError> {
+    async fn letters_of_plan(&self, plan: Plan) -> Result<Letters, LakeReadError> {
         let mut letters = Letters::default();
         for file in &plan.drop {
             letters.absorb(self.read(file, Payloads::Left).await?);
@@ -241,9 +246,9 @@ impl LettersTable {
         &mut self,
         commit: Commit,
         files: Vec<(Path, Bytes)>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), LakePublishError> {
         let put = self.storage.put_together(files).await;
-        put.map_err(|source| PublishError::Write {
+        put.map_err(|source| LakePublishError::Write {
             table: self.root(),
             source: source.into(),
         })?;
@@ -284,7 +289,7 @@ impl LettersTable {
         txns_of(new, known.find(|one| one.partition == new.partition))
     }
 
-    async fn follow(&mut self) -> Result<(), ReadError> {
+    async fn follow(&mut self) -> Result<(), LakeReadError> {
         match &mut self.state {
             Some(state) => {
                 Box::pin(self.table.follow(state)).await?;
@@ -296,7 +301,7 @@ impl LettersTable {
 
     /// Updates the state to the newest version, which is durable when this returns: letters that another writer
     /// has consumed are not written again.
-    async fn refresh(&mut self) -> Result<(), ReadError> {
+    async fn refresh(&mut self) -> Result<(), LakeReadError> {
         self.follow().await?;
         let version = self.state.as_ref().map_or(-1, |state| state.version);
         if version != self.durable {

@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use super::{GatewayEpoch, Messages};
 use crate::{
     delta::{Null, Past, Shape},
-    error::{DecodeError, EncodeError},
+    error::{EncodeError, FileDecodeError},
     tables::tabular,
 };
 
@@ -80,28 +80,32 @@ fn columns(messages: &Messages) -> Result<Vec<ArrayRef>, EncodeError> {
 /// Decodes the messages of a file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are not such a file.
-pub(super) fn decode(bytes: Bytes) -> Result<Messages, DecodeError> {
+/// [`FileDecodeError`] if the bytes are not such a file.
+pub(super) fn decode(bytes: Bytes) -> Result<Messages, FileDecodeError> {
     let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
         .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|source| DecodeError::Parquet(source.into()))?;
+        .map_err(|source| FileDecodeError::Parquet(source.into()))?;
     let mut messages = Messages::default();
     for batch in reader {
-        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
+        let batch = batch.map_err(|source| FileDecodeError::Parquet(source.into()))?;
         decode_batch(&batch, &mut messages)?;
     }
     Ok(messages)
 }
 
-fn decode_batch(batch: &RecordBatch, messages: &mut Messages) -> Result<(), DecodeError> {
-    let column = |name: &'static str| batch.column_by_name(name).ok_or(DecodeError::Column(name));
+fn decode_batch(batch: &RecordBatch, messages: &mut Messages) -> Result<(), FileDecodeError> {
+    let column = |name: &'static str| {
+        batch
+            .column_by_name(name)
+            .ok_or(FileDecodeError::Column(name))
+    };
     let longs = |name| {
         let column = column(name)?.as_primitive_opt::<Int64Type>();
-        column.ok_or(DecodeError::Column(name))
+        column.ok_or(FileDecodeError::Column(name))
     };
     let days = column("day")?.as_primitive_opt::<Date32Type>();
-    let days = days.ok_or(DecodeError::Column("day"))?;
+    let days = days.ok_or(FileDecodeError::Column("day"))?;
     let (epochs, firsts, lasts) = (longs("epoch")?, longs("first")?, longs("last")?);
     for row in 0..batch.num_rows() {
         let of = GatewayEpoch {
@@ -113,7 +117,7 @@ fn decode_batch(batch: &RecordBatch, messages: &mut Messages) -> Result<(), Deco
         let last = number(lasts.value(row), "last")?;
         let mut numbers = Numbers::default();
         if !numbers.insert(first, last) {
-            return Err(DecodeError::Column("last"));
+            return Err(FileDecodeError::Column("last"));
         }
         messages.insert(&of, CivilDay::from_epoch_days(days.value(row)), &numbers);
     }
@@ -124,8 +128,8 @@ fn id<T: std::str::FromStr>(
     batch: &RecordBatch,
     name: &'static str,
     row: usize,
-) -> Result<T, DecodeError> {
-    let missing = DecodeError::Column(name);
+) -> Result<T, FileDecodeError> {
+    let missing = FileDecodeError::Column(name);
     let array = batch
         .column_by_name(name)
         .and_then(|column| column.as_dictionary_opt::<Int32Type>());
@@ -136,14 +140,14 @@ fn id<T: std::str::FromStr>(
         return Err(missing);
     };
     let text = texts.value(key);
-    text.parse().map_err(|_| DecodeError::Value {
+    text.parse().map_err(|_| FileDecodeError::Value {
         column: name,
         text: text.to_owned(),
     })
 }
 
-fn number(value: i64, name: &'static str) -> Result<u64, DecodeError> {
+fn number(value: i64, name: &'static str) -> Result<u64, FileDecodeError> {
     let number = u64::try_from(value).ok();
     let number = number.filter(|number| (1..=NUMBER_MAX).contains(number));
-    number.ok_or(DecodeError::Column(name))
+    number.ok_or(FileDecodeError::Column(name))
 }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use super::{
-    FileOf, Messages,
+    FileKey, Messages,
     columns::{SHAPE, decode, encode},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         expired::Expired,
         state::{TableFile, TableState},
     },
-    error::{PublishError, ReadError},
+    error::{LakePublishError, LakeReadError},
     store::{Storage, digest::content_id},
     tables::written::commits_at,
 };
@@ -39,7 +39,7 @@ pub(crate) struct MessagesFile {
     path: String,
     size: u64,
     rows: u64,
-    of: FileOf,
+    of: FileKey,
 }
 
 impl TableFile for MessagesFile {
@@ -55,7 +55,7 @@ impl TableFile for MessagesFile {
             path: path.to_owned(),
             size,
             rows,
-            of: FileOf {
+            of: FileKey {
                 month: month.to_owned(),
                 log,
             },
@@ -89,8 +89,8 @@ impl MessagesTable {
     /// Reads all current messages of the park.
     ///
     /// # Errors
-    /// [`ReadError`] if the table cannot be read; a file that is not found was replaced meanwhile: read again.
-    pub async fn read(&mut self) -> Result<Messages, ReadError> {
+    /// [`LakeReadError`] if the table cannot be read; a file that is not found was replaced meanwhile: read again.
+    pub async fn read(&mut self) -> Result<Messages, LakeReadError> {
         self.read_where(|_| true).await
     }
 
@@ -98,19 +98,19 @@ impl MessagesTable {
     ///
     /// # Errors
     /// As for [`read`](Self::read).
-    pub async fn read_beside(&mut self, log: u64) -> Result<Messages, ReadError> {
+    pub async fn read_beside(&mut self, log: u64) -> Result<Messages, LakeReadError> {
         self.read_where(|of| of.log != log).await
     }
 
     async fn read_where(
         &mut self,
-        wanted: impl Fn(&FileOf) -> bool,
-    ) -> Result<Messages, ReadError> {
+        wanted: impl Fn(&FileKey) -> bool,
+    ) -> Result<Messages, LakeReadError> {
         self.follow().await?;
         let mut messages = Messages::default();
         for file in self.files().filter(|file| wanted(&file.of)) {
             let (path, bytes) = read(&self.table, &self.storage, file).await?;
-            let decoded = decode(bytes).map_err(|source| ReadError::Decode { path, source })?;
+            let decoded = decode(bytes).map_err(|source| LakeReadError::Decode { path, source })?;
             messages.join(&decoded);
         }
         Ok(messages)
@@ -119,8 +119,8 @@ impl MessagesTable {
     /// The number of the table's commits.
     ///
     /// # Errors
-    /// [`ReadError`] if the table cannot be read.
-    pub async fn commits(&mut self) -> Result<u64, ReadError> {
+    /// [`LakeReadError`] if the table cannot be read.
+    pub async fn commits(&mut self) -> Result<u64, LakeReadError> {
         self.follow().await?;
         Ok(self.known_commits())
     }
@@ -132,7 +132,7 @@ impl MessagesTable {
     }
 
     /// The paths within the table and the sizes of its files.
-    pub(crate) async fn named(&mut self) -> Result<Vec<(String, u64)>, ReadError> {
+    pub(crate) async fn file_sizes(&mut self) -> Result<Vec<(String, u64)>, LakeReadError> {
         self.follow().await?;
         let files = self.files();
         Ok(files.map(|file| (file.path.clone(), file.size)).collect())
@@ -149,7 +149,7 @@ impl MessagesTable {
     }
 
     /// Updates the state to the newest version.
-    async fn follow(&mut self) -> Result<(), ReadError> {
+    async fn follow(&mut self) -> Result<(), LakeReadError> {
         match &mut self.state {
             Some(state) => {
                 Box::pin(self.table.follow(state)).await?;
@@ -164,8 +164,8 @@ impl MessagesTable {
     /// committed, and the existing state is durable.
     ///
     /// # Errors
-    /// [`PublishError`]: some of them may not be in the table; add them again.
-    pub async fn add(&mut self, messages: &Messages, log: u64) -> Result<bool, PublishError> {
+    /// [`LakePublishError`]: some of them may not be in the table; add them again.
+    pub async fn add(&mut self, messages: &Messages, log: u64) -> Result<bool, LakePublishError> {
         let months = messages.by_file(log);
         let mut attempt = 1;
         loop {
@@ -179,7 +179,7 @@ impl MessagesTable {
             };
             match self.commit(commit, files).await {
                 Ok(()) => break,
-                Err(PublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(LakePublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => {
                     self.state = None;
                     return Err(error);
@@ -197,8 +197,8 @@ impl MessagesTable {
     /// The commit after which the newest state holds `months`, with the bytes of its files.
     async fn joined(
         &mut self,
-        months: &BTreeMap<FileOf, Messages>,
-    ) -> Result<(Commit, Vec<(Path, Bytes)>), PublishError> {
+        months: &BTreeMap<FileKey, Messages>,
+    ) -> Result<(Commit, Vec<(Path, Bytes)>), LakePublishError> {
         self.refresh().await?;
         let (mut commit, mut files) = (Commit::default(), Vec::new());
         let Some(state) = &self.state else {
@@ -216,7 +216,7 @@ impl MessagesTable {
             let joined = if rows + new.runs() as u64 <= JOIN_ROWS_INLINE {
                 join(parts, new)?
             } else {
-                let interrupted = |_| ReadError::Interrupted { path: self.root() };
+                let interrupted = |_| LakeReadError::Interrupted { path: self.root() };
                 let joined = tokio::task::spawn_blocking(move || join(parts, new)).await;
                 joined.map_err(interrupted)??
             };
@@ -239,9 +239,9 @@ impl MessagesTable {
         &mut self,
         commit: Commit,
         files: Vec<(Path, Bytes)>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), LakePublishError> {
         let put = self.storage.put_together(files).await;
-        put.map_err(|source| PublishError::Write {
+        put.map_err(|source| LakePublishError::Write {
             table: self.root(),
             source: source.into(),
         })?;
@@ -253,7 +253,7 @@ impl MessagesTable {
 
     /// Updates the state to the newest version, which is durable when this returns: another writer may have
     /// named it without syncing it yet, and its numbers are not written again.
-    async fn refresh(&mut self) -> Result<(), ReadError> {
+    async fn refresh(&mut self) -> Result<(), LakeReadError> {
         self.follow().await?;
         let version = self.state.as_ref().map_or(-1, |state| state.version);
         if version != self.durable {
@@ -273,8 +273,8 @@ impl MessagesTable {
 
     /// Deletes removed files at once.
     #[cfg(test)]
-    pub(super) fn hurry(&mut self) {
-        self.expired.hurry();
+    pub(super) fn expire_now(&mut self) {
+        self.expired.expire_now();
     }
 }
 
@@ -282,12 +282,12 @@ async fn read(
     table: &Table,
     storage: &Storage,
     file: &MessagesFile,
-) -> Result<(String, Bytes), ReadError> {
+) -> Result<(String, Bytes), LakeReadError> {
     let place = table.place(&file.path);
     let path = place.to_string();
     match storage.read(&place).await {
         Ok(bytes) => Ok((path, bytes)),
-        Err(source) => Err(ReadError::Store { path, source }),
+        Err(source) => Err(LakeReadError::Store { path, source }),
     }
 }
 
@@ -295,10 +295,10 @@ async fn read(
 fn join(
     parts: Vec<(String, Bytes)>,
     new: Messages,
-) -> Result<Option<(Messages, Bytes)>, PublishError> {
+) -> Result<Option<(Messages, Bytes)>, LakePublishError> {
     let mut old = Messages::default();
     for (path, bytes) in parts {
-        let decoded = decode(bytes).map_err(|source| ReadError::Decode { path, source })?;
+        let decoded = decode(bytes).map_err(|source| LakeReadError::Decode { path, source })?;
         old.join(&decoded);
     }
     let mut joined = old.clone();
@@ -315,12 +315,12 @@ fn join(
     Ok(Some((joined, bytes)))
 }
 
-fn new_data(of: &FileOf, version: i64, messages: &Messages, bytes: &Bytes) -> NewData {
+fn new_data(of: &FileKey, version: i64, messages: &Messages, bytes: &Bytes) -> NewData {
     let id = content_id(&Sha256::digest(bytes).into());
     let days = || messages.iter().map(|(_, day, _)| day);
     let day = |day: Option<CivilDay>| day.map(|day| day.to_string()).unwrap_or_default();
     let (first, last) = (day(days().min()), day(days().max()));
-    let FileOf { month, log } = of;
+    let FileKey { month, log } = of;
     let after = match log {
         0 => String::new(),
         log => format!("{AFTER}{log}"),

@@ -71,7 +71,7 @@ async fn a_set_written_twice_changes_nothing_and_each_month_has_one_file() {
         ("g1", 7, "2026-12-01", (13, 14)),
         ("g1", 7, "2026-12-02", (16, 16)),
     ]);
-    table.hurry();
+    table.expire_now();
     assert!(table.add(&more, 0).await.expect("added"));
     assert_eq!(
         months(folder.path()),

@@ -24,13 +24,13 @@ use parquet::{
 };
 
 use super::{LATE, ODD, TotalsRow, odd, schema_with};
-use crate::error::DecodeError;
+use crate::error::FileDecodeError;
 
 /// Decodes the rows of a totals file.
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are not such a file.
-pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
+/// [`FileDecodeError`] if the bytes are not such a file.
+pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, FileDecodeError> {
     let mut rows = Vec::new();
     for batch in batches(bytes, |has| schema_with(has))? {
         let batch = batch?;
@@ -46,8 +46,8 @@ pub fn decode_totals(bytes: Bytes) -> Result<Vec<TotalsRow>, DecodeError> {
 pub(crate) fn batches(
     bytes: Bytes,
     schema_of: impl Fn(&dyn Fn(&str) -> bool) -> SchemaRef,
-) -> Result<impl Iterator<Item = Result<RecordBatch, DecodeError>>, DecodeError> {
-    let parquet = |source: parquet::errors::ParquetError| DecodeError::Parquet(source.into());
+) -> Result<impl Iterator<Item = Result<RecordBatch, FileDecodeError>>, FileDecodeError> {
+    let parquet = |source: parquet::errors::ParquetError| FileDecodeError::Parquet(source.into());
     let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
     let metadata = metadata.map_err(parquet)?;
     let columns = metadata.file_metadata().schema_descr().root_schema();
@@ -57,7 +57,7 @@ pub(crate) fn batches(
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
         .build()
         .map_err(parquet)?;
-    Ok(reader.map(|batch| batch.map_err(|source| DecodeError::Parquet(source.into()))))
+    Ok(reader.map(|batch| batch.map_err(|source| FileDecodeError::Parquet(source.into()))))
 }
 
 /// The columns of a batch that hold a fold and its series.
@@ -66,14 +66,14 @@ pub(crate) struct FoldColumns<'a> {
 }
 
 impl<'a> FoldColumns<'a> {
-    pub(crate) fn column(&self, name: &'static str) -> Result<&'a ArrayRef, DecodeError> {
+    pub(crate) fn column(&self, name: &'static str) -> Result<&'a ArrayRef, FileDecodeError> {
         self.batch
             .column_by_name(name)
-            .ok_or(DecodeError::Column(name))
+            .ok_or(FileDecodeError::Column(name))
     }
 
-    pub(crate) fn text(&self, name: &'static str, row: usize) -> Result<&'a str, DecodeError> {
-        let missing = DecodeError::Column(name);
+    pub(crate) fn text(&self, name: &'static str, row: usize) -> Result<&'a str, FileDecodeError> {
+        let missing = FileDecodeError::Column(name);
         let Some(array) = self.column(name)?.as_dictionary_opt::<Int32Type>() else {
             return Err(missing);
         };
@@ -89,24 +89,24 @@ impl<'a> FoldColumns<'a> {
         name: &'static str,
         row: usize,
         parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, DecodeError> {
+    ) -> Result<T, FileDecodeError> {
         let text = self.text(name, row)?;
-        parse(text).ok_or_else(|| DecodeError::Value {
+        parse(text).ok_or_else(|| FileDecodeError::Value {
             column: name,
             text: text.to_owned(),
         })
     }
 
-    pub(crate) fn count(&self, name: &'static str, row: usize) -> Result<u32, DecodeError> {
+    pub(crate) fn count(&self, name: &'static str, row: usize) -> Result<u32, FileDecodeError> {
         let array = self
             .column(name)?
             .as_primitive_opt::<Int64Type>()
-            .ok_or(DecodeError::Column(name))?;
-        u32::try_from(array.value(row)).map_err(|_| DecodeError::Column(name))
+            .ok_or(FileDecodeError::Column(name))?;
+        u32::try_from(array.value(row)).map_err(|_| FileDecodeError::Column(name))
     }
 
     /// Adds the facts that few days have; nothing if the file lacks the column.
-    fn with_odd(&self, fold: DayFold, row: usize) -> Result<DayFold, DecodeError> {
+    fn with_odd(&self, fold: DayFold, row: usize) -> Result<DayFold, FileDecodeError> {
         match self.batch.column_by_name(ODD) {
             Some(column) if column.is_valid(row) => {
                 self.parsed(ODD, row, |text| odd::read_odd(text, fold.clone()))
@@ -116,40 +116,44 @@ impl<'a> FoldColumns<'a> {
     }
 
     /// The number of late readings; 0 if the file lacks the column.
-    fn late(&self, row: usize) -> Result<u32, DecodeError> {
+    fn late(&self, row: usize) -> Result<u32, FileDecodeError> {
         match self.batch.column_by_name(LATE) {
             Some(column) if column.is_valid(row) => self.count(LATE, row),
             _ => Ok(0),
         }
     }
 
-    fn point(&self, names: [&'static str; 2], row: usize) -> Result<Option<Point>, DecodeError> {
+    fn point(
+        &self,
+        names: [&'static str; 2],
+        row: usize,
+    ) -> Result<Option<Point>, FileDecodeError> {
         let [instant, register] = names;
         let instants = self
             .column(instant)?
             .as_primitive_opt::<TimestampMillisecondType>();
-        let instants = instants.ok_or(DecodeError::Column(instant))?;
+        let instants = instants.ok_or(FileDecodeError::Column(instant))?;
         let registers = self.column(register)?.as_primitive_opt::<Decimal128Type>();
-        let registers = registers.ok_or(DecodeError::Column(register))?;
+        let registers = registers.ok_or(FileDecodeError::Column(register))?;
         if instants.is_null(row) || registers.is_null(row) {
             return Ok(None);
         }
         let micro = i64::try_from(registers.value(row)).ok();
         let register = micro.and_then(|micro| Amount::from_micro(micro).ok());
-        let register = register.ok_or(DecodeError::Column(names[1]))?;
+        let register = register.ok_or(FileDecodeError::Column(names[1]))?;
         Ok(Some(Point {
             instant: Instant(instants.value(row)),
             register,
         }))
     }
 
-    pub(crate) fn day(&self, name: &'static str, row: usize) -> Result<CivilDay, DecodeError> {
+    pub(crate) fn day(&self, name: &'static str, row: usize) -> Result<CivilDay, FileDecodeError> {
         let days = self.column(name)?.as_primitive_opt::<Date32Type>();
-        let days = days.ok_or(DecodeError::Column(name))?;
+        let days = days.ok_or(FileDecodeError::Column(name))?;
         Ok(CivilDay::from_epoch_days(days.value(row)))
     }
 
-    pub(crate) fn key(&self, row: usize) -> Result<(EnterpriseId, Series), DecodeError> {
+    pub(crate) fn key(&self, row: usize) -> Result<(EnterpriseId, Series), FileDecodeError> {
         let enterprise = self.parsed("enterprise", row, |text| EnterpriseId::new(text).ok())?;
         let series = Series {
             meter: self.parsed("meter", row, |text| MeterId::new(text).ok())?,
@@ -159,11 +163,13 @@ impl<'a> FoldColumns<'a> {
         Ok((enterprise, series))
     }
 
-    pub(crate) fn fold(&self, row: usize) -> Result<DayFold, DecodeError> {
+    pub(crate) fn fold(&self, row: usize) -> Result<DayFold, FileDecodeError> {
         let within = self
             .column("consumption")?
             .as_primitive_opt::<Decimal128Type>();
-        let within = within.ok_or(DecodeError::Column("consumption"))?.value(row);
+        let within = within
+            .ok_or(FileDecodeError::Column("consumption"))?
+            .value(row);
         let count = |name| self.count(name, row);
         let fold = DayFold {
             readings: count("readings")?,
@@ -187,15 +193,17 @@ impl<'a> FoldColumns<'a> {
         self.with_odd(fold, row)
     }
 
-    fn total(&self, row: usize) -> Result<TotalsRow, DecodeError> {
+    fn total(&self, row: usize) -> Result<TotalsRow, FileDecodeError> {
         let revision = self.column("revision")?.as_primitive_opt::<Int32Type>();
-        let revision = revision.ok_or(DecodeError::Column("revision"))?.value(row);
+        let revision = revision
+            .ok_or(FileDecodeError::Column("revision"))?
+            .value(row);
         let (enterprise, series) = self.key(row)?;
         Ok(TotalsRow {
             enterprise,
             series,
             day: self.day("day", row)?,
-            revision: u32::try_from(revision).map_err(|_| DecodeError::Column("revision"))?,
+            revision: u32::try_from(revision).map_err(|_| FileDecodeError::Column("revision"))?,
             sha256: self.parsed("sha256", row, unhex)?,
             rules: self.text("rules", row)?.into(),
             fold: self.fold(row)?,
