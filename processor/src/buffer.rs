@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use greenpark_archive::{
     builder::RowsBuilder,
-    rows::{Late, Merged, SeriesKey},
+    rows::{LateArrival, Merged, SeriesKey},
 };
 use greenpark_model::{
     batch::Batch,
@@ -35,7 +35,7 @@ pub(crate) struct DayRows {
     /// Few readings have one, by row.
     tickets: Vec<(u32, Ticket)>,
     /// Few readings came late, by row.
-    late: Vec<(u32, Late)>,
+    late: Vec<(u32, LateArrival)>,
     /// Runs of rows that may only have been sent again.
     again: Vec<Range<u32>>,
 }
@@ -193,7 +193,7 @@ impl DayRows {
         };
         let late = batch.late().iter().filter_map(|&row| {
             let gateway = gateway.clone();
-            Some((moved(row)?, Late { received, gateway }))
+            Some((moved(row)?, LateArrival { received, gateway }))
         });
         self.late.extend(late);
     }

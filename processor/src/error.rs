@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use greenpark_archive::{
     columns::EncodeError,
-    error::{OpenError, PublishError, ReadError},
+    error::{LakeOpenError, LakePublishError, LakeReadError},
 };
 use greenpark_log::CommitError;
 use greenpark_model::id::ParkId;
@@ -20,16 +20,16 @@ pub enum RunError {
     Commit(#[from] CommitError),
     /// A book cannot be opened.
     #[error("open a book")]
-    Open(#[from] OpenError),
+    Open(#[from] LakeOpenError),
     /// A file cannot be read.
     #[error("read from a book")]
-    Read(#[from] ReadError),
+    Read(#[from] LakeReadError),
     /// A file cannot be made.
     #[error("encode a file")]
     Encode(#[from] EncodeError),
     /// A commit did not succeed; if another writer moved the book on, its processor goes on.
     #[error("publish to a book")]
-    Publish(#[from] PublishError),
+    Publish(#[from] LakePublishError),
     /// A book has consumed more than the log ever held: what the log holds would be passed over.
     #[error(
         "the book of {park} in {year} has consumed partition {partition} up to {consumed}, but the log ends \
@@ -100,9 +100,9 @@ impl RunError {
     /// Whether it is of one park, so that the others can go on without it.
     pub(crate) fn is_of_one_park(&self) -> bool {
         match self {
-            Self::Open(OpenError::Folder { .. } | OpenError::Location { .. }) => false,
-            Self::Open(OpenError::Repair(error)) | Self::Publish(error) => {
-                !matches!(error, PublishError::Fenced { .. })
+            Self::Open(LakeOpenError::Folder { .. } | LakeOpenError::Location { .. }) => false,
+            Self::Open(LakeOpenError::Repair(error)) | Self::Publish(error) => {
+                !matches!(error, LakePublishError::Fenced { .. })
             }
             Self::Open(_) | Self::Read(_) | Self::Encode(_) => true,
             Self::Log(_)

@@ -10,7 +10,7 @@ use greenpark_archive::{
     columns::{FileFacts, Outline, encode_readings},
     file::{FileKind, ReadingsFile},
     meters::Meters,
-    rows::{Merged, Rows, SeriesKey},
+    rows::{Merged, ReadingRows, SeriesKey},
     written::Commits,
 };
 use greenpark_model::{
@@ -193,7 +193,7 @@ impl BookFlush<'_> {
         });
         parts.retain(|rows| !rows.is_empty());
         let enterprises: BTreeSet<&EnterpriseId> =
-            parts.iter().flat_map(Rows::enterprises).collect();
+            parts.iter().flat_map(ReadingRows::enterprises).collect();
         let mut sealed = BTreeMap::new();
         for file in self.book.day_files(fresh.day) {
             let FileKind::Sealed { enterprise, .. } = &file.kind else {
@@ -296,7 +296,7 @@ impl BookFlush<'_> {
             parts.push(self.book.read(file).await?);
         }
         parts.push(new.rows);
-        let mut merged = Rows::merge(&parts.iter().collect::<Vec<_>>());
+        let mut merged = ReadingRows::merge(&parts.iter().collect::<Vec<_>>());
         merged.duplicates += new.duplicates;
         merged.conflicts += new.conflicts;
         Ok(merged)

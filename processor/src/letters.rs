@@ -16,9 +16,9 @@ use std::{
 
 use greenpark_archive::{
     book::Consumed,
-    error::{PublishError, ReadError},
+    dead_letters::{Bounds, Letter, LetterId, LettersTable},
+    error::{LakePublishError, LakeReadError},
     lake::Lake,
-    letters::{Bounds, Letter, LetterId, LettersTable},
 };
 use greenpark_log::{Assigned, CommitError, ContentType, Delivered, Entry, LogReader, Record};
 use greenpark_model::{
@@ -119,10 +119,10 @@ pub enum LetterError {
     Commit(#[from] CommitError),
     /// A table cannot be read.
     #[error("read dead letters from the lake")]
-    Read(#[from] ReadError),
+    Read(#[from] LakeReadError),
     /// A table cannot be written.
     #[error("keep dead letters in the lake")]
-    Publish(#[from] PublishError),
+    Publish(#[from] LakePublishError),
     /// The log is not the one that the lake's letters came from: those that come would be passed over.
     #[error("know the log of dead letters again")]
     Origin(#[source] Box<RunError>),

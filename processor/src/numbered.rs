@@ -13,7 +13,7 @@
 use std::{mem, ops::Range};
 
 use greenpark_archive::{
-    error::{PublishError, ReadError},
+    error::{LakePublishError, LakeReadError},
     lake::Lake,
     messages::{GatewayEpoch, Messages, MessagesTable},
 };
@@ -59,12 +59,12 @@ impl Numbered {
     /// Takes the numbers of a batch, if there are any. Returns the rows of the messages that had come before.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake's table cannot be read.
+    /// [`LakeReadError`] if the lake's table cannot be read.
     pub(crate) async fn take(
         &mut self,
         arrival: &Arrival,
         lake: &Lake,
-    ) -> Result<Vec<Range<u32>>, ReadError> {
+    ) -> Result<Vec<Range<u32>>, LakeReadError> {
         if arrival.messages.is_empty() {
             return Ok(Vec::new());
         }
@@ -122,7 +122,7 @@ impl Numbered {
         &mut self,
         lake: &Lake,
         (park, log): (&ParkId, u64),
-    ) -> Result<Option<u64>, PublishError> {
+    ) -> Result<Option<u64>, LakePublishError> {
         let mut commits = None;
         if !self.published.is_empty() {
             let table = self.table.get_or_insert_with(|| lake.messages(park));

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::RunError;
-use greenpark_archive::{book::Consumed, error::ReadError, lake::Lake};
+use greenpark_archive::{book::Consumed, error::LakeReadError, lake::Lake};
 use greenpark_log::{Assigned, LogReader};
 
 /// What the books of a partition say.
@@ -98,8 +98,8 @@ impl Origin {
 /// How many offsets of each partition of its log a lake has consumed, over all logs that it adopted.
 ///
 /// # Errors
-/// [`ReadError`] if a book cannot be read.
-pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<u32, u64>, ReadError> {
+/// [`LakeReadError`] if a book cannot be read.
+pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<u32, u64>, LakeReadError> {
     let origins = origins_of(lake).await?.into_iter();
     Ok(origins
         .map(|(partition, origin)| (partition, origin.consumed()))
@@ -107,7 +107,7 @@ pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<u32, u64>, ReadError>
 }
 
 /// What the books of a lake say of each partition.
-async fn origins_of(lake: &Lake) -> Result<BTreeMap<u32, Origin>, ReadError> {
+async fn origins_of(lake: &Lake) -> Result<BTreeMap<u32, Origin>, LakeReadError> {
     let mut origins: BTreeMap<u32, Origin> = BTreeMap::new();
     for park in lake.parks().await? {
         for one in lake.consumed(&park).await? {

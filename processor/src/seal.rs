@@ -7,7 +7,7 @@ use greenpark_archive::{
     columns::{EncodeError, FileFacts, encode_readings},
     file::{FileKind, ReadingsFile},
     meters::Meters,
-    rows::{Rows, SeriesKey},
+    rows::{ReadingRows, SeriesKey},
     totals::TotalsRow,
 };
 use greenpark_model::{
@@ -21,11 +21,11 @@ use greenpark_model::{
 pub(crate) struct DayToSeal {
     pub(crate) day: CivilDay,
     /// Rows in the order of the log: hot files by offset, then what was buffered.
-    pub(crate) parts: Vec<Rows>,
+    pub(crate) parts: Vec<ReadingRows>,
     /// The hot files that the sealed ones replace; none while a portion of the day is still to come.
     pub(crate) hot: Vec<ReadingsFile>,
     /// The sealed files in force, of the enterprises that have new rows.
-    pub(crate) sealed: BTreeMap<EnterpriseId, (ReadingsFile, Rows)>,
+    pub(crate) sealed: BTreeMap<EnterpriseId, (ReadingsFile, ReadingRows)>,
     /// Which offsets of the log the flush consumed.
     pub(crate) offsets: Option<(u32, u64, u64)>,
     /// Repeats and conflicts already found among the buffered rows.
@@ -39,7 +39,7 @@ impl DayToSeal {
         let sealed = self.sealed.values().map(|(_, rows)| rows.len());
         self.parts
             .iter()
-            .map(Rows::len)
+            .map(ReadingRows::len)
             .chain(sealed)
             .sum::<usize>() as u64
     }
@@ -68,8 +68,8 @@ pub(crate) fn seal_day(
     };
     sealed.duplicates = to_seal.duplicates;
     sealed.conflicts = to_seal.conflicts;
-    let parts: Vec<&Rows> = to_seal.parts.iter().collect();
-    let merged = Rows::merge(&parts);
+    let parts: Vec<&ReadingRows> = to_seal.parts.iter().collect();
+    let merged = ReadingRows::merge(&parts);
     sealed.duplicates += merged.duplicates;
     sealed.conflicts += merged.conflicts;
     let mut in_force = to_seal.sealed;
@@ -84,7 +84,7 @@ pub(crate) fn seal_day(
                     true => unsealed(&parts, before).select_enterprise(enterprise),
                     false => fresh(),
                 };
-                let both = Rows::merge(&[before, &fresh]);
+                let both = ReadingRows::merge(&[before, &fresh]);
                 sealed.duplicates += both.duplicates;
                 if both.rows.are_those_of(before) {
                     let repeats = repeats_of(&both.rows, before, file);
@@ -127,26 +127,26 @@ pub(crate) fn seal_day(
 
 /// Whether any of `parts` has only records that the sealed rows have: a flush was cut short between two of its
 /// commits, and its records are read again.
-fn is_read_again(parts: &[&Rows], sealed: &Rows) -> bool {
+fn is_read_again(parts: &[&ReadingRows], sealed: &ReadingRows) -> bool {
     parts.iter().any(|part| is_sealed(part, sealed))
 }
 
-fn is_sealed(part: &Rows, sealed: &Rows) -> bool {
+fn is_sealed(part: &ReadingRows, sealed: &ReadingRows) -> bool {
     part.until > 0 && part.until <= sealed.until
 }
 
 /// The rows of `parts` that the sealed ones do not have for sure.
-fn unsealed(parts: &[&Rows], sealed: &Rows) -> Rows {
-    let rest: Vec<&Rows> = parts
+fn unsealed(parts: &[&ReadingRows], sealed: &ReadingRows) -> ReadingRows {
+    let rest: Vec<&ReadingRows> = parts
         .iter()
         .copied()
         .filter(|part| !is_sealed(part, sealed))
         .collect();
-    Rows::merge(&rest).rows
+    ReadingRows::merge(&rest).rows
 }
 
 /// The repeats that came after `file` was sealed, as rows of totals of their own.
-fn repeats_of(both: &Rows, sealed: &Rows, file: &ReadingsFile) -> Vec<TotalsRow> {
+fn repeats_of(both: &ReadingRows, sealed: &ReadingRows, file: &ReadingsFile) -> Vec<TotalsRow> {
     let revision = revision_of(file);
     let each = both.keys.iter().enumerate().filter_map(|(at, key)| {
         let many = both.repeats_of(at).saturating_sub(sealed.repeats_of(at));
@@ -161,7 +161,7 @@ fn repeats_of(both: &Rows, sealed: &Rows, file: &ReadingsFile) -> Vec<TotalsRow>
 /// The totals of rows that rest in a sealed file with `sha256`.
 fn totals_of(
     meters: &Meters,
-    rows: &Rows,
+    rows: &ReadingRows,
     day: CivilDay,
     revision: u32,
     sha256: [u8; 32],

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use greenpark_archive::{error::ReadError, lake::Lake, meters::Meters};
+use greenpark_archive::{error::LakeReadError, lake::Lake, meters::Meters};
 use greenpark_model::id::ParkId;
 use tracing::error;
 
@@ -20,7 +20,7 @@ impl Registry {
         &mut self,
         lake: &Lake,
         park: &ParkId,
-    ) -> Result<Arc<Meters>, ReadError> {
+    ) -> Result<Arc<Meters>, LakeReadError> {
         let snapshot = lake.reference().entries().await?;
         if self.version != Some(snapshot.version) {
             self.version = Some(snapshot.version);

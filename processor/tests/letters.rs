@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use greenpark_archive::{
+    dead_letters::{Letter, Payloads},
     lake::Lake,
-    letters::{Letter, Payloads},
 };
 use greenpark_log::{ContentType, Headers, LogReader, LogWriter, Record, Topic, memory::MemoryLog};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};

@@ -12,7 +12,7 @@ use arrow::{
 };
 use greenpark_archive::{
     builder::RowsBuilder,
-    rows::{Late, Merged, SeriesKey},
+    rows::{LateArrival, Merged, SeriesKey},
 };
 use greenpark_model::{
     day::Instant,
@@ -222,7 +222,7 @@ impl<'a> Marks<'a> {
             builder.ticket(place, ticket.clone());
         }
         if let Some(gateway) = self.gateways.get(row)? {
-            let late = Late {
+            let late = LateArrival {
                 received: Instant(self.received.value(row)),
                 gateway: gateway.clone(),
             };

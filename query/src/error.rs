@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use datafusion::error::DataFusionError;
-use greenpark_archive::error::{PublishError, ReadError};
+use greenpark_archive::error::{LakePublishError, LakeReadError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -87,10 +87,10 @@ pub enum QueryError {
     FileReplaced,
     /// Reading the archive.
     #[error("reading the archive")]
-    Read(#[from] ReadError),
+    Read(#[from] LakeReadError),
     /// Writing the reference table.
     #[error("recording the entries")]
-    Record(#[from] PublishError),
+    Record(#[from] LakePublishError),
     /// Planning or running a scan.
     #[error("scanning the files")]
     Scan(#[source] DataFusionError),
@@ -150,7 +150,7 @@ impl QueryError {
                 Self::TooLarge.status()
             }
             Self::Scan(_) | Self::Read(_) if self.is_file_replaced() => Self::FileReplaced.status(),
-            Self::Record(PublishError::Fenced { .. }) => Status::unavailable(
+            Self::Record(LakePublishError::Fenced { .. }) => Status::unavailable(
                 "someone else recorded entries at the same time; send them again",
             ),
             Self::Read(_) | Self::Record(_) | Self::Scan(_) | Self::Encode(_) | Self::Broken(_) => {

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use greenpark_archive::{rows::Rows, snapshot::Snapshot};
+use greenpark_archive::{rows::ReadingRows, snapshot::Snapshot};
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, DayRange, Instant},
@@ -154,7 +154,7 @@ async fn rows_of(
     snapshot: &Arc<Snapshot>,
     day: CivilDay,
     series: &[(usize, &SeriesDays)],
-) -> Result<Rows, QueryError> {
+) -> Result<ReadingRows, QueryError> {
     let snapshot = &books.lake.whole(snapshot).await?;
     let files = snapshot.day_files(day);
     let of_series = |enterprise: &EnterpriseId| {
@@ -169,11 +169,11 @@ async fn rows_of(
     let readings = files.iter().map(|file| file.rows).sum();
     let _room = books.engine.fold_room(readings).await;
     let read = read_files(&books.engine, snapshot, &files).await?;
-    let parts: Vec<&Rows> = read.values().map(|merged| &merged.rows).collect();
-    Ok(Rows::merge(&parts).rows)
+    let parts: Vec<&ReadingRows> = read.values().map(|merged| &merged.rows).collect();
+    Ok(ReadingRows::merge(&parts).rows)
 }
 
-fn newest_at(rows: &Rows, row: usize) -> Option<Newest> {
+fn newest_at(rows: &ReadingRows, row: usize) -> Option<Newest> {
     let value = Amount::from_micro(rows.values[row]).ok()?;
     Some(Newest {
         instant: Instant(rows.instants[row]),

@@ -3,7 +3,7 @@
 //! Only days count on which a counted meter has a sub-meter registered. A sub-meter of a sub-meter is part of
 //! what that one told, and no part of it is taken twice.
 
-use greenpark_archive::meters::Meter;
+use greenpark_archive::meters::RegisteredMeter;
 use greenpark_model::{
     amount::Sum,
     day::DayRange,
@@ -25,7 +25,7 @@ pub(crate) struct Families {
 struct Holding<'a> {
     series: Series,
     days: DayRange,
-    meter: &'a Meter,
+    meter: &'a RegisteredMeter,
 }
 
 /// The families of a population in `range`; `None` where no meter of new water has a sub-meter.

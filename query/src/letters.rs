@@ -8,7 +8,7 @@ mod filter;
 use std::collections::{BTreeMap, BTreeSet};
 
 use greenpark_archive::{
-    letters::{Letter, LetterId, Letters},
+    dead_letters::{Letter, LetterId, Letters},
     reference::ReferenceSnapshot,
 };
 use greenpark_model::{
@@ -61,7 +61,7 @@ impl LetterName {
             return Err(unfit());
         };
         let id = id.parse();
-        let id = id.map_err(|error: greenpark_archive::letters::NoLetterId| {
+        let id = id.map_err(|error: greenpark_archive::dead_letters::NoLetterId| {
             QueryError::invalid(field, error.to_string())
         })?;
         Ok(Self {

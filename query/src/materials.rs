@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use greenpark_archive::meters::Meter;
+use greenpark_archive::meters::RegisteredMeter;
 use greenpark_model::{
     amount::Sum,
     day::DayRange,
@@ -79,7 +79,7 @@ struct Stretch<'a> {
     park: &'a ParkDays,
     enterprise: &'a EnterpriseId,
     series: &'a Series,
-    entry: Option<&'a Meter>,
+    entry: Option<&'a RegisteredMeter>,
     corrected: Corrected,
     repeats: Option<Repeats>,
 }

@@ -13,7 +13,7 @@ mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use greenpark_archive::{dated::Dated, meters::Meter};
+use greenpark_archive::{dated::Dated, meters::RegisteredMeter};
 use greenpark_model::{
     amount::Sum,
     compose::Consumption,
@@ -165,7 +165,7 @@ impl<'a> Subject<'a> {
         all.filter(|(series, _)| series.kind != Kind::Gauge)
     }
 
-    fn meter(&self, series: &Series) -> Option<&'a Dated<Meter>> {
+    fn meter(&self, series: &Series) -> Option<&'a Dated<RegisteredMeter>> {
         self.park.registry.meters.get(self.enterprise, series)
     }
 

@@ -14,8 +14,8 @@ use std::{
 };
 
 use greenpark_archive::{
-    dated::{Dated, Entry},
-    meters::{Meter, MeterKey, Meters},
+    dated::{Dated, DatedEntry},
+    meters::{MeterKey, Meters, RegisteredMeter},
     reference::{ReferenceEntry, ReferenceSnapshot},
 };
 use greenpark_model::{
@@ -204,7 +204,7 @@ pub(crate) fn known_at(
 
 /// The kind that a meter is registered as on `day`; where no entry covers it, that of the entry before, or of the
 /// first one after.
-pub(crate) fn kind_on(meter: &Dated<Meter>, day: CivilDay) -> Option<Kind> {
+pub(crate) fn kind_on(meter: &Dated<RegisteredMeter>, day: CivilDay) -> Option<Kind> {
     meter.nearest(day).map(|entry| entry.body.kind)
 }
 
@@ -321,8 +321,9 @@ impl Park {
 
     /// Enterprises above designated size on any day of `range`.
     pub(crate) fn above_designated_size(&self, range: DayRange) -> BTreeSet<EnterpriseId> {
-        let above =
-            |entry: Option<&Entry<Enterprise>>| entry.is_some_and(|e| e.body.above_designated_size);
+        let above = |entry: Option<&DatedEntry<Enterprise>>| {
+            entry.is_some_and(|e| e.body.above_designated_size)
+        };
         self.enterprises
             .iter()
             .filter(|(_, dated)| {

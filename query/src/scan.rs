@@ -15,7 +15,7 @@ use datafusion::{datasource::MemTable, physical_plan::SendableRecordBatchStream}
 use futures::TryStreamExt as _;
 use greenpark_archive::{
     file::ReadingsFile,
-    rows::{Rows, SeriesKey},
+    rows::{ReadingRows, SeriesKey},
     snapshot::Snapshot,
 };
 use greenpark_model::{
@@ -161,11 +161,11 @@ impl Scan {
         let mut batches = Vec::with_capacity(open.len());
         for day in open {
             let all = sealed_rows.iter().chain(&hot_rows);
-            let parts: Vec<&Rows> = all
+            let parts: Vec<&ReadingRows> = all
                 .filter(|(d, _)| *d == day)
                 .map(|(_, rows)| rows)
                 .collect();
-            let merged = Rows::merge(&parts);
+            let merged = ReadingRows::merge(&parts);
             batches.push(batch(&merged.rows, &schema).map_err(QueryError::Encode)?);
         }
         drop((hot_rows, sealed_rows));
@@ -208,7 +208,7 @@ impl Scan {
         &self,
         books: &Books,
         files: &[(&Snapshot, &ReadingsFile)],
-    ) -> Result<(Vec<(CivilDay, Rows)>, Vec<Source>), QueryError> {
+    ) -> Result<(Vec<(CivilDay, ReadingRows)>, Vec<Source>), QueryError> {
         let mut taken = FileRows::default();
         if files.is_empty() {
             return Ok((Vec::new(), Vec::new()));
@@ -254,7 +254,7 @@ pub(crate) fn selected_schema() -> Result<SchemaRef, QueryError> {
 }
 
 /// The readings of `rows` that are not superseded.
-fn batch(rows: &Rows, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+fn batch(rows: &ReadingRows, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let kept: Vec<usize> = (0..rows.len())
         .filter(|&row| !rows.superseded[row])
         .collect();

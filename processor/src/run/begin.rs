@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use greenpark_archive::{lake::Marks, written::WrittenTable};
+use greenpark_archive::{lake::BookTxns, written::WrittenTable};
 use greenpark_log::{Assigned, partition};
 use greenpark_model::{day::CivilDay, id::ParkId};
 use rustc_hash::FxHashMap;
@@ -87,14 +87,14 @@ impl Processor {
         let (mut origin, mut told) = (Origin::default(), Told::default());
         let known = self.commits.entry(partition).or_default();
         for park in parks {
-            let marks = match self.lake.marks(park).await {
+            let marks = match self.lake.txns(park).await {
                 Ok(marks) => marks,
                 Err(error) => {
                     failed.push((park.clone(), error.into()));
                     continue;
                 }
             };
-            for Marks {
+            for BookTxns {
                 consumed,
                 commits_beside,
             } in marks

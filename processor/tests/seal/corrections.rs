@@ -124,13 +124,13 @@ async fn seal(bench: &Bench, lake: &Lake, days: usize) -> Arc<Snapshot> {
 }
 
 /// The rows of the sealed file of `e`, when no hot file is left.
-async fn sealed_rows(bench: &Bench, lake: &Lake) -> Rows {
+async fn sealed_rows(bench: &Bench, lake: &Lake) -> ReadingRows {
     let book = seal(bench, lake, 1).await;
     rows(lake, &book).await.remove(0)
 }
 
 /// What is said of the one identity that counts.
-fn counts(rows: &Rows) -> Vec<i64> {
+fn counts(rows: &ReadingRows) -> Vec<i64> {
     let kept = (0..rows.len()).filter(|&row| !rows.superseded[row]);
     kept.map(|row| rows.values[row]).collect()
 }

@@ -7,7 +7,7 @@ mod origin;
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
-use greenpark_archive::{lake::Lake, rows::Rows, snapshot::Snapshot};
+use greenpark_archive::{lake::Lake, rows::ReadingRows, snapshot::Snapshot};
 use greenpark_log::{ContentType, Headers, Record, Topic, memory::MemoryLog, partition};
 use greenpark_model::{
     amount::Amount,
@@ -222,7 +222,7 @@ async fn sealed(lake: &Lake, year: i16, days: usize) -> Arc<Snapshot> {
     .await
 }
 
-async fn rows(lake: &Lake, book: &Snapshot) -> Vec<Rows> {
+async fn rows(lake: &Lake, book: &Snapshot) -> Vec<ReadingRows> {
     let writer = lake.book(&park(), book.year).await.expect("a book");
     let mut rows = Vec::new();
     for file in &book.files {
@@ -439,7 +439,7 @@ async fn a_partition_taken_away_and_given_back_goes_on() {
 
 /// Forty enterprises' day, in five hot files and a part that comes when the day is over; the sealed rows and
 /// the commits that sealed files came with.
-async fn seal_a_large_day(memory: usize) -> (Vec<Rows>, usize) {
+async fn seal_a_large_day(memory: usize) -> (Vec<ReadingRows>, usize) {
     let names: Vec<String> = (0..40).map(|n| format!("e{n:02}")).collect();
     let mut bench = Bench::new("2026-03-01T23:00:00+08:00");
     bench.memory = memory;
@@ -488,6 +488,6 @@ async fn a_day_of_more_rows_than_memory_has_room_for_is_sealed_in_portions_to_th
     // Room for 500 rows, of the day's 2,400.
     let (portions, commits) = seal_a_large_day((128 << 20) + 500 * 384).await;
     assert_eq!(portions, whole);
-    assert_eq!(whole.iter().map(Rows::len).sum::<usize>(), 2_400);
+    assert_eq!(whole.iter().map(ReadingRows::len).sum::<usize>(), 2_400);
     assert_eq!((once, commits), (1, 1), "a day is published at once");
 }

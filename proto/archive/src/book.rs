@@ -1,20 +1,20 @@
-//! One park's year, and its one writer.
+//! The writer of one park's year.
 //!
 //! # The order of a publish
 //! 1. The change's files are made durable together.
 //! 2. Its totals are committed, under the number of a new *seal*.
 //! 3. Its readings are committed, with the offset that was consumed and the number of the seal.
 //!
-//! Totals go first so that no reader ever finds a sealed day without them: a total of a revision that is
-//! not sealed (yet) does not count. A crash between 2 and 3 leaves totals of a seal that never was;
-//! whoever opens the book next removes them, after a commit to the readings that shuts out a writer
-//! which may still be between the two. So nothing has to be made again by hand.
+//! Totals go first so that no reader ever finds a sealed day without them: a total of a revision that is not
+//! sealed (yet) does not count. A crash between 2 and 3 leaves totals of a seal that never reached the
+//! readings. The next writer that opens the book removes them, after a commit to the readings that fences a
+//! writer which may still be between the two. So nothing has to be repaired by hand.
 //!
-//! Rollups are made of totals right afterwards; see [`rollups`](crate::rollups).
+//! Rollups are made of totals right afterwards; see [`rollups`](crate::tables::rollups).
 //!
 //! # One writer
-//! Every commit is the version after the one we know. If that is taken, another writer has the book:
-//! [`PublishError::Fenced`], and everything held for it must be dropped.
+//! Every commit is the version after the one we know. If that version exists already, another writer has the
+//! book: the commit fails with [`LakePublishError::Fenced`], and everything held for the book must be dropped.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -27,31 +27,36 @@ use object_store::path::Path;
 use sha2::{Digest as _, Sha256};
 use tracing::info;
 
+pub use self::change::{Change, NewFile, WrittenFile};
+use self::change::{new_data, old_data, old_totals};
 pub(crate) use self::tables::Tables;
-pub use crate::change::{Change, Consumed, NewFile, WrittenFile};
+pub use crate::tables::consumed::Consumed;
 use crate::{
-    change::{consumed_of, mark_of, marks_of, new_data, old_data, old_totals, partition_mark},
-    decode::{Outline, decode_between, decode_outline, decode_readings},
-    delta::{Commit, NewData, OldData, Table},
-    error::{DecodeError, EncodeError, OpenError, PublishError, ReadError},
-    expired::Expired,
-    file::{FileKind, ReadingsFile, day_folder, stand_in_of},
-    rollups::RollupsFile,
-    rows::Rows,
+    delta::{Commit, NewData, OldData, Table, expired::Expired, state::TableState},
+    error::{EncodeError, FileDecodeError, LakeOpenError, LakePublishError, LakeReadError},
+    readings::{
+        decode::{Outline, decode_between, decode_outline, decode_readings},
+        file::{FileKind, ReadingsFile, day_folder},
+    },
+    rows::ReadingRows,
     store::Storage,
-    table::{TableFile, TableState},
-    totals::{self, TotalsFile, TotalsRow},
-    written::{commits_at, commits_mark},
+    tables::{
+        consumed::{consumed_of, partition_txn, txn_version, txns_of},
+        rollups::RollupsFile,
+        totals::{self, TotalsFile, TotalsRow},
+        written::{commits_at, commits_txn},
+    },
 };
 
-/// The mark that numbers seals, in all tables: of rollups, the last one whose totals are in them.
+/// The Delta transaction that numbers seals, in all tables. In the rollups it is the last seal whose totals are
+/// rolled up.
 pub(crate) const SEALS: &str = "greenpark.seals";
-/// Files of more rows are decoded on a thread of their own.
+/// Files with more rows than this are decoded on a blocking thread.
 const DECODE_ROWS_INLINE: u64 = 4_096;
-/// Times that opening a book is begun again because another writer is still leaving it.
+/// Attempts to open a book while another writer is still leaving it.
 const OPEN_ATTEMPTS: usize = 4;
 
-/// Proof that a change is in the book, durably. Only [`Book::publish`] can make one.
+/// Proof that a change is durably in the book. Only [`Book::publish`] creates one.
 #[must_use = "this is what allows to commit what was consumed"]
 #[derive(Debug)]
 pub struct Published {
@@ -66,7 +71,7 @@ impl Published {
         self.version
     }
 
-    /// The offset up to which the change says that records were consumed.
+    /// The offset up to which the change consumed records.
     #[must_use]
     pub fn next_offset(&self) -> Option<u64> {
         self.next_offset
@@ -85,19 +90,9 @@ pub struct Book {
     state: TableState<ReadingsFile>,
     totals_state: TableState<TotalsFile>,
     rollups_state: TableState<RollupsFile>,
-    /// Whether the rollups could be read: else they stay as they are.
+    /// False if the rollups could not be read: then they stay as they are.
     rolls_up: bool,
     expired: Expired,
-}
-
-impl TableFile for ReadingsFile {
-    fn parse(path: &str, size: u64, rows: u64) -> Option<Self> {
-        Self::parse(path, size, rows)
-    }
-
-    fn stand_in(&self) -> Option<String> {
-        self.is_hot().then(|| stand_in_of(self.day))
-    }
 }
 
 impl Book {
@@ -105,14 +100,15 @@ impl Book {
         storage: &Storage,
         park: &ParkId,
         year: i16,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, LakeOpenError> {
         let tables = Tables::of(storage, park, year);
         let Tables {
             readings, totals, ..
         } = &tables;
         let mut attempt = 1;
         loop {
-            // Before the others: what is rolled up meanwhile is in them, and nothing seems to be ahead.
+            // Loaded before the others: they then hold everything that is rolled up meanwhile, and the rollups
+            // never seem to be ahead.
             let rollups_state = tables.rollups_of_writer().await?;
             let mut book = Self {
                 park: park.clone(),
@@ -134,8 +130,8 @@ impl Book {
             book.expire_removed();
             match book.repair().await {
                 Ok(()) => return Ok(book),
-                Err(PublishError::Fenced { .. }) if attempt < OPEN_ATTEMPTS => attempt += 1,
-                Err(error) => return Err(OpenError::Repair(error)),
+                Err(LakePublishError::Fenced { .. }) if attempt < OPEN_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(LakeOpenError::Repair(error)),
             }
         }
     }
@@ -158,7 +154,7 @@ impl Book {
         self.state.version
     }
 
-    /// How many commits its readings have.
+    /// The number of commits to its readings.
     #[must_use]
     pub fn commits(&self) -> u64 {
         commits_at(self.state.version)
@@ -167,20 +163,20 @@ impl Book {
     /// The first offset of a partition that was not consumed into this book.
     #[must_use]
     pub fn next_offset(&self, partition: u32) -> Option<u64> {
-        let mark = self.state.marks.get(&partition_mark(partition))?;
-        u64::try_from(*mark).ok()
+        let version = self.state.txns.get(&partition_txn(partition))?;
+        u64::try_from(*version).ok()
     }
 
     fn consumed_of(&self, partition: u32) -> Option<Consumed> {
         self.consumed().find(|one| one.partition == partition)
     }
 
-    /// How far each partition has been consumed into this book: one, unless the park has moved.
+    /// How far each partition has been consumed into this book: one partition, unless the park has moved.
     pub fn consumed(&self) -> impl Iterator<Item = Consumed> {
-        consumed_of(&self.state.marks).into_iter()
+        consumed_of(&self.state.txns).into_iter()
     }
 
-    /// Every file, by day.
+    /// All files, by day.
     pub fn files(&self) -> impl Iterator<Item = &ReadingsFile> {
         self.state.files.values()
     }
@@ -207,33 +203,33 @@ impl Book {
         days
     }
 
-    /// The readings of a file.
+    /// Reads the readings of a file.
     ///
     /// # Errors
-    /// [`ReadError`] if it is gone or damaged.
-    pub async fn read(&self, file: &ReadingsFile) -> Result<Rows, ReadError> {
+    /// [`LakeReadError`] if it is gone or damaged.
+    pub async fn read(&self, file: &ReadingsFile) -> Result<ReadingRows, LakeReadError> {
         self.decode(file, decode_readings).await
     }
 
-    /// Whose readings a file holds.
+    /// Reads which enterprises a file holds readings of.
     ///
     /// # Errors
-    /// [`ReadError`] if it is gone or damaged.
-    pub async fn outline(&self, file: &ReadingsFile) -> Result<Outline, ReadError> {
+    /// [`LakeReadError`] if it is gone or damaged.
+    pub async fn outline(&self, file: &ReadingsFile) -> Result<Outline, LakeReadError> {
         self.decode(file, decode_outline).await
     }
 
-    /// The readings of the enterprises from `first` to `last` in a file of which `outline` is the outline.
+    /// Reads the readings of the enterprises from `first` to `last`; `outline` is that of `file`.
     ///
     /// # Errors
-    /// [`ReadError`] if it is gone or damaged.
+    /// [`LakeReadError`] if it is gone or damaged.
     pub async fn read_between(
         &self,
         file: &ReadingsFile,
         outline: &Arc<Outline>,
         first: &EnterpriseId,
         last: &EnterpriseId,
-    ) -> Result<Rows, ReadError> {
+    ) -> Result<ReadingRows, LakeReadError> {
         let (outline, first, last) = (Arc::clone(outline), first.clone(), last.clone());
         self.decode(file, move |bytes| {
             decode_between(bytes, &outline, (&first, &last))
@@ -244,29 +240,29 @@ impl Book {
     async fn decode<T: Send + 'static>(
         &self,
         file: &ReadingsFile,
-        decode: impl FnOnce(Bytes) -> Result<T, DecodeError> + Send + 'static,
-    ) -> Result<T, ReadError> {
+        decode: impl FnOnce(Bytes) -> Result<T, FileDecodeError> + Send + 'static,
+    ) -> Result<T, LakeReadError> {
         let place = self.readings.place(&file.path);
         let path = place.to_string();
         let bytes = match self.storage.read(&place).await {
             Ok(bytes) => bytes,
-            Err(source) => return Err(ReadError::Store { path, source }),
+            Err(source) => return Err(LakeReadError::Store { path, source }),
         };
         let decoded = if file.rows <= DECODE_ROWS_INLINE {
             decode(bytes)
         } else {
             let decoded = tokio::task::spawn_blocking(move || decode(bytes)).await;
-            decoded.map_err(|_| ReadError::Interrupted { path: path.clone() })?
+            decoded.map_err(|_| LakeReadError::Interrupted { path: path.clone() })?
         };
-        decoded.map_err(|source| ReadError::Decode { path, source })
+        decoded.map_err(|source| LakeReadError::Decode { path, source })
     }
 
-    /// Publishes a change: when this returns, it survives a crash of everything.
+    /// Publishes a change. When this returns, the change survives any crash.
     ///
     /// # Errors
-    /// [`PublishError`]: [`Fenced`](PublishError::Fenced) means to drop everything and leave; after
-    /// [`Write`](PublishError::Write) nothing is in the book and the change may be published again.
-    pub async fn publish(&mut self, change: Change) -> Result<Published, PublishError> {
+    /// [`LakePublishError`]: after [`Fenced`](LakePublishError::Fenced) the caller must drop everything and leave;
+    /// after [`Write`](LakePublishError::Write) nothing is in the book and the change may be published again.
+    pub async fn publish(&mut self, change: Change) -> Result<Published, LakePublishError> {
         self.check(&change)?;
         self.repair().await?;
         let next_offset = change.consumed.map(|consumed| consumed.next_offset);
@@ -289,15 +285,15 @@ impl Book {
         }
         if let Some(consumed) = change.consumed {
             let known = self.consumed_of(consumed.partition);
-            commit.marks.extend(marks_of(consumed, known));
+            commit.txns.extend(txns_of(consumed, known));
         }
         let beside = change.commits_beside.iter();
-        let marks = beside.map(|(table, many)| (commits_mark(table), mark_of(*many)));
-        let marks = marks.filter(|(name, mark)| self.state.marks.get(name) != Some(mark));
-        commit.marks.extend(marks);
+        let txns = beside.map(|(table, many)| (commits_txn(table), txn_version(*many)));
+        let txns = txns.filter(|(name, version)| self.state.txns.get(name) != Some(version));
+        commit.txns.extend(txns);
         if let Some((data, bytes)) = &totals {
             files.push((self.totals.place(&data.path), bytes.clone()));
-            commit.marks.push((SEALS.to_owned(), seal));
+            commit.txns.push((SEALS.to_owned(), seal));
         }
         self.put(files).await?;
         if let Some((data, _)) = totals {
@@ -312,12 +308,16 @@ impl Book {
         })
     }
 
-    /// Writes files into the book's folder, durably, for a change that has more of them than memory has room for. Nobody
-    /// knows of them until that is published; if it never is, they are written over by those of the next attempt.
+    /// Writes files durably into the book's folder, for a change with more files than fit into memory. No
+    /// version of the book names them until that change is published. If it never is, the next attempt
+    /// overwrites them.
     ///
     /// # Errors
-    /// [`PublishError::Write`]: some of them may be there.
-    pub async fn write_ahead(&self, files: Vec<NewFile>) -> Result<Vec<WrittenFile>, PublishError> {
+    /// [`LakePublishError::Write`]: some of the files may have been written.
+    pub async fn write_ahead(
+        &self,
+        files: Vec<NewFile>,
+    ) -> Result<Vec<WrittenFile>, LakePublishError> {
         let (mut written, mut bytes) = (Vec::new(), Vec::new());
         for file in files {
             let data = new_data(&file);
@@ -332,29 +332,30 @@ impl Book {
         Ok(written)
     }
 
-    async fn put(&self, files: Vec<(Path, Bytes)>) -> Result<(), PublishError> {
+    async fn put(&self, files: Vec<(Path, Bytes)>) -> Result<(), LakePublishError> {
         let put = self.storage.put_together(files).await;
-        put.map_err(|source| PublishError::Write {
+        put.map_err(|source| LakePublishError::Write {
             table: self.readings.root().to_string(),
             source: source.into(),
         })
     }
 
-    /// Says of which log and how far the book is from now on, where that is no less than it says already.
+    /// Records from which log, and how far, the book is consumed from now on. What the book has recorded never
+    /// goes back.
     ///
     /// # Errors
-    /// [`PublishError`], as [`publish`](Self::publish).
-    pub async fn adopt(&mut self, consumed: Consumed) -> Result<(), PublishError> {
+    /// [`LakePublishError`], as for [`publish`](Self::publish).
+    pub async fn adopt(&mut self, consumed: Consumed) -> Result<(), LakePublishError> {
         let known = self.consumed_of(consumed.partition);
         let commit = Commit {
-            marks: marks_of(consumed, known),
+            txns: txns_of(consumed, known),
             ..Commit::default()
         };
         self.readings.commit(&mut self.state, commit).await
     }
 
-    /// Refuses a change that would leave the book unsound.
-    fn check(&self, change: &Change) -> Result<(), PublishError> {
+    /// Refuses a change that would leave the book inconsistent.
+    fn check(&self, change: &Change) -> Result<(), LakePublishError> {
         let removed: HashSet<&str> = change
             .remove
             .iter()
@@ -365,7 +366,7 @@ impl Book {
             .iter()
             .find(|file| !self.state.files.contains_key(&file.path))
         {
-            return Err(PublishError::NotThere {
+            return Err(LakePublishError::NotThere {
                 path: file.path.clone(),
             });
         }
@@ -378,7 +379,7 @@ impl Book {
         });
         for (day, kind, path) in written.chain(add) {
             if day.year() != self.year {
-                return Err(PublishError::OtherYear {
+                return Err(LakePublishError::OtherYear {
                     day,
                     year: self.year,
                 });
@@ -391,27 +392,27 @@ impl Book {
                     && !removed.contains(old.path.as_str())
             });
             if let Some(before) = before {
-                return Err(PublishError::SealedTwice {
+                return Err(LakePublishError::SealedTwice {
                     path: before.path.clone(),
                 });
             }
             if !sealed.insert((day, enterprise)) {
-                return Err(PublishError::SealedTwice { path });
+                return Err(LakePublishError::SealedTwice { path });
             }
         }
         Ok(())
     }
 
-    /// The number of the next seal: above every number that either table has seen.
+    /// The number of the next seal: above every number in either table.
     fn next_seal(&self) -> i64 {
-        self.state.mark(SEALS).max(self.totals_state.mark(SEALS)) + 1
+        self.state.txn(SEALS).max(self.totals_state.txn(SEALS)) + 1
     }
 
     async fn totals_data(
         &self,
         mut rows: Vec<TotalsRow>,
         seal: i64,
-    ) -> Result<(NewData, Bytes), PublishError> {
+    ) -> Result<(NewData, Bytes), LakePublishError> {
         let encoded = tokio::task::spawn_blocking(move || {
             totals::sort(&mut rows);
             let bytes = totals::encode_totals(&rows)?;
@@ -429,34 +430,34 @@ impl Book {
                 bytes,
             ))
         });
-        let interrupted = |_| ReadError::Interrupted {
+        let interrupted = |_| LakeReadError::Interrupted {
             path: self.totals.root().to_string(),
         };
         Ok(encoded.await.map_err(interrupted)??)
     }
 
-    async fn commit_totals(&mut self, data: NewData, seal: i64) -> Result<(), PublishError> {
+    async fn commit_totals(&mut self, data: NewData, seal: i64) -> Result<(), LakePublishError> {
         // A writer that has lost the readings should leave no totals behind.
         if self.readings.has_moved_past(self.state.version).await? {
             let table = self.readings.root().to_string();
-            return Err(PublishError::Fenced {
+            return Err(LakePublishError::Fenced {
                 table,
                 version: self.state.version,
             });
         }
-        let marks = vec![(SEALS.to_owned(), seal)];
+        let txns = vec![(SEALS.to_owned(), seal)];
         let commit = Commit {
             add: vec![data],
-            marks,
+            txns,
             ..Commit::default()
         };
         self.totals.commit(&mut self.totals_state, commit).await
     }
 
     /// Removes totals of a seal that never reached the readings, and rollups of them.
-    async fn repair(&mut self) -> Result<(), PublishError> {
+    async fn repair(&mut self) -> Result<(), LakePublishError> {
         self.forget_rollups_ahead().await?;
-        let sealed = self.state.mark(SEALS);
+        let sealed = self.state.txn(SEALS);
         let files = self.totals_state.files.values();
         let orphans: Vec<OldData> = files
             .filter(|file| file.seal > sealed)
@@ -468,7 +469,7 @@ impl Book {
         info!(park = %self.park, year = self.year, "removing totals of a seal that was cut short");
         // The fence: a writer that is about to commit the readings of that seal finds its version taken.
         let fence = Commit {
-            marks: vec![(SEALS.to_owned(), sealed)],
+            txns: vec![(SEALS.to_owned(), sealed)],
             ..Commit::default()
         };
         self.readings.commit(&mut self.state, fence).await?;
@@ -480,7 +481,10 @@ impl Book {
     }
 }
 
+mod change;
+pub(crate) mod rolled_at;
 mod rollups;
+pub mod sealed_sum;
 mod tables;
 mod upkeep;
 

@@ -1,14 +1,18 @@
 //! A Delta table's log: replayed, followed, appended to and checkpointed.
 //!
-//! Appending is one conditional put of the next version: whoever finds it taken has been overtaken.
-//! deltalake gives the actions, the log store and the checkpoints; the conflict checker, which would
-//! merge two writers, is what we must not use, for a book has one.
+//! Appending is one conditional put of the next version: a writer that finds it taken has been overtaken.
+//! deltalake provides the actions, the log store and the checkpoints. We must not use its conflict checker,
+//! which would merge the commits of two writers, because a book has one.
 
 mod checkpoint;
+pub(crate) mod commit_info;
+pub(crate) mod expired;
 mod folder;
+mod history;
 mod pack;
 mod packed;
 mod schema;
+pub(crate) mod state;
 mod torn;
 
 use std::{
@@ -37,22 +41,23 @@ use tracing::info;
 use url::Url;
 
 pub(crate) use folder::with_gaps;
-pub use pack::LogBounds;
 
 use folder::Folder;
 
 use crate::{
-    error::{Cause, PublishError, ReadError},
-    ours::{MARKS, NOTE, OURS, marks_of, ours_in},
+    delta::{
+        commit_info::{NOTE, OURS, TXNS, ours_in, txns_of},
+        state::{TableFile, TableState, check_protocol},
+    },
+    error::{LakePublishError, LakeReadError, LibraryError},
     store::Storage,
-    table::{TableFile, TableState, check_protocol},
 };
 
-/// Names this process in the log, so that an entry is known to be ours after an error.
+/// Names this process in the log, so that we recognize our own entry after an error.
 static WRITER: LazyLock<String> =
     LazyLock::new(|| format!("{:016x}", RandomState::new().build_hasher().finish()));
-/// Numbers this process's entries: two writers of one process that say the same in the same millisecond
-/// must not take each other's entry for their own.
+/// Numbers this process's entries: two writers of one process that commit the same in the same millisecond must
+/// not mistake each other's entry for their own.
 static ENTRIES: AtomicU64 = AtomicU64::new(0);
 
 /// Columns of a table, as Delta names their types, and its partition columns.
@@ -63,13 +68,13 @@ pub(crate) struct Shape {
     pub(crate) past: Past,
 }
 
-/// Whether it is asked what a table was.
+/// Whether past states of a table can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Past {
-    /// It is: entries of its log are deleted only once what they say is packed.
+    /// They can: entries of its log are deleted only after their changes are packed.
     Kept,
-    /// It is not: entries of its log go where a checkpoint is far enough behind them.
-    Let,
+    /// They cannot: entries of its log are deleted once a checkpoint is far enough behind them.
+    Dropped,
 }
 
 /// Whether a column may be null.
@@ -79,21 +84,21 @@ pub(crate) enum Null {
     Allowed,
 }
 
-/// What a commit does.
+/// The contents of a commit.
 #[derive(Debug, Default)]
 pub(crate) struct Commit {
     pub(crate) add: Vec<NewData>,
     pub(crate) remove: Vec<OldData>,
-    pub(crate) marks: Vec<(String, i64)>,
-    /// What stands beside the marks from now on, if it is to change.
+    pub(crate) txns: Vec<(String, i64)>,
+    /// Replaces the note beside the transactions, if present.
     pub(crate) note: Option<Value>,
     pub(crate) nature: Nature,
 }
 
-/// Whether a commit changes what the table says.
+/// Whether a commit changes the rows of the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Nature {
-    /// Rows come or go.
+    /// Rows are added or removed.
     #[default]
     Change,
     /// The same rows in other files.
@@ -132,8 +137,8 @@ impl Table {
     pub(crate) fn new(storage: &Storage, root: Path, shape: &'static Shape) -> Self {
         let store = Arc::clone(storage.store());
         let prefixed = Arc::new(PrefixStore::new(Arc::clone(&store), root.clone()));
-        // The store is rooted at the lake, so the URL's path is the table's path in it. The scheme is of
-        // no service that deltalake knows, so that it asks nobody but this store.
+        // The store is rooted at the lake, so the URL's path is the table's path in it. No service of deltalake
+        // has this scheme, so it uses this store alone.
         let mut url = Url::parse("lake:///").expect("a constant URL");
         url.set_path(&format!("/{root}/"));
         let log = default_logstore(prefixed, store, &url, &StorageConfig::default());
@@ -155,76 +160,77 @@ impl Table {
         Path::from(format!("{}/{file}", self.root))
     }
 
-    pub(crate) fn broken(&self, source: impl Into<Cause>) -> ReadError {
-        ReadError::Log {
+    pub(crate) fn broken(&self, source: impl Into<LibraryError>) -> LakeReadError {
+        LakeReadError::Log {
             table: self.root.to_string(),
             source: source.into(),
         }
     }
 
     /// The bytes of an entry of the log.
-    pub(crate) async fn entry(&self, version: i64) -> Result<Option<Bytes>, ReadError> {
+    pub(crate) async fn entry(&self, version: i64) -> Result<Option<Bytes>, LakeReadError> {
         let place = self.place(&format!("_delta_log/{version:020}.json"));
         match self.storage.read(&place).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(source) => Err(ReadError::Store {
+            Err(source) => Err(LakeReadError::Store {
                 path: place.to_string(),
                 source,
             }),
         }
     }
 
-    /// Whether there is a version after `version` already.
-    pub(crate) async fn has_moved_past(&self, version: i64) -> Result<bool, ReadError> {
+    /// Returns true if a version after `version` exists already.
+    pub(crate) async fn has_moved_past(&self, version: i64) -> Result<bool, LakeReadError> {
         Ok(self.entry(version + 1).await?.is_some() || self.is_packed_past(version).await?)
     }
 
-    /// Whether entries after `version` may have been packed: there is a checkpoint of a later one, or the entry itself is
-    /// gone, which it is only then.
-    pub(crate) async fn is_packed_past(&self, version: i64) -> Result<bool, ReadError> {
+    /// Returns true if entries after `version` may have been packed: there is a checkpoint of a later version,
+    /// or the entry itself is gone, which happens only then.
+    pub(crate) async fn is_packed_past(&self, version: i64) -> Result<bool, LakeReadError> {
         match self.hint().await? {
             Some(hint) if hint > version => Ok(true),
-            // A hint may be of a writer that was fenced, and go back.
+            // A hint may come from a writer that was fenced, and point back.
             _ => Ok(version >= 0 && !self.has_entry(version).await?),
         }
     }
 
-    async fn has_entry(&self, version: i64) -> Result<bool, ReadError> {
+    async fn has_entry(&self, version: i64) -> Result<bool, LakeReadError> {
         let place = self.place(&format!("_delta_log/{version:020}.json"));
         match self.storage.store().head(&place).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(source) => Err(ReadError::Store {
+            Err(source) => Err(LakeReadError::Store {
                 path: place.to_string(),
                 source,
             }),
         }
     }
 
-    /// Makes the entry of `version` durable. A writer that was killed may have left it named and not
-    /// synced: a power cut could still take it from whoever builds on it.
-    pub(crate) async fn make_durable(&self, version: i64) -> Result<(), ReadError> {
+    /// Makes the entry of `version` durable. A writer that was killed may have left it named but not synced: a
+    /// power cut could still remove it after others have built on it.
+    pub(crate) async fn make_durable(&self, version: i64) -> Result<(), LakeReadError> {
         if version < 0 {
             return Ok(());
         }
         let place = self.place(&format!("_delta_log/{version:020}.json"));
         match self.storage.sync(&place).await {
-            // Another program has cleaned the log up to a checkpoint, long after it was written.
+            // Another program cleaned the log up to a checkpoint, long after the entry was written.
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(ReadError::Store {
+            Err(source) => Err(LakeReadError::Store {
                 path: place.to_string(),
                 source,
             }),
         }
     }
 
-    /// The newest state: the last checkpoint's, then every entry after it.
-    pub(crate) async fn load<F: TableFile>(&self) -> Result<TableState<F>, ReadError> {
+    /// The newest state: the last checkpoint, then every entry after it.
+    pub(crate) async fn load<F: TableFile>(&self) -> Result<TableState<F>, LakeReadError> {
         let mut state = match self.checkpoint_version().await? {
             Some(version) => match Box::pin(self.load_at(version)).await {
                 Ok(state) => state,
-                // A writer that was fenced may have written its hint last, and that checkpoint is packed since.
+                // A writer that was fenced may have written its hint last, and its checkpoint may be packed by
+                // now.
                 Err(error) => match Folder::list(self).await?.checkpoints.last() {
                     Some(&newest) if newest > version => Box::pin(self.load_at(newest)).await?,
                     _ => return Err(error),
@@ -236,12 +242,12 @@ impl Table {
         Ok(state)
     }
 
-    /// Takes every entry after the state's version, or the state anew where they are packed by now; whether there was
-    /// one.
+    /// Applies every entry after the state's version, or loads the state anew if they are packed by now.
+    /// Returns true if the version changed.
     pub(crate) async fn follow<F: TableFile>(
         &self,
         state: &mut TableState<F>,
-    ) -> Result<bool, ReadError> {
+    ) -> Result<bool, LakeReadError> {
         let from = state.version;
         while let Some((actions, bytes)) = self.actions(state.version + 1).await? {
             state.apply(self.root.as_ref(), &actions, bytes)?;
@@ -252,11 +258,11 @@ impl Table {
         Ok(state.version > from)
     }
 
-    /// The actions of the entry of `version`, and its bytes.
+    /// The actions of the entry of `version`, and its size in bytes.
     pub(crate) async fn actions(
         &self,
         version: i64,
-    ) -> Result<Option<(Vec<Action>, u64)>, ReadError> {
+    ) -> Result<Option<(Vec<Action>, u64)>, LakeReadError> {
         let Some(entry) = self.entry(version).await? else {
             return Ok(None);
         };
@@ -266,11 +272,11 @@ impl Table {
         Ok(Some((actions, entry.len() as u64)))
     }
 
-    /// The state at `version` by deltalake, which reads every kind of checkpoint.
+    /// Loads the state at `version` with deltalake, which reads every kind of checkpoint.
     pub(crate) async fn load_at<F: TableFile>(
         &self,
         version: i64,
-    ) -> Result<TableState<F>, ReadError> {
+    ) -> Result<TableState<F>, LakeReadError> {
         let wanted = u64::try_from(version).map_err(|source| self.broken(source))?;
         let snapshot = DeltaSnapshot::try_new(self.log.as_ref(), Some(wanted)).await;
         let snapshot = snapshot.map_err(|source| self.broken(source))?;
@@ -291,19 +297,22 @@ impl Table {
             state.insert(self.root.as_ref(), &view.path(), size, rows)?;
         }
         let ours = self.ours_at(version).await?;
-        (state.marks, state.note) = (marks_of(&ours), ours.get(NOTE).cloned());
+        (state.txns, state.note) = (txns_of(&ours), ours.get(NOTE).cloned());
         Ok(state)
     }
 
-    /// The marks at `newest`.
-    pub(crate) async fn marks_at(&self, newest: i64) -> Result<BTreeMap<String, i64>, ReadError> {
-        Ok(marks_of(&self.ours_at(newest).await?))
+    /// The transactions at `newest`.
+    pub(crate) async fn txns_at(
+        &self,
+        newest: i64,
+    ) -> Result<BTreeMap<String, i64>, LakeReadError> {
+        Ok(txns_of(&self.ours_at(newest).await?))
     }
 
-    /// What its writer says at `newest`, the marks and a note: each entry of ours repeats all of it, so that nothing
-    /// depends on how long others keep transactions. Without the marks nobody knows what is sealed, nor how far the log
-    /// was read.
-    async fn ours_at(&self, newest: i64) -> Result<Value, ReadError> {
+    /// Our part of the commitInfo at `newest`: the transactions and a note. Each entry of ours repeats all of
+    /// it, so that nothing depends on how long other programs keep transactions. Without them nobody knows what
+    /// is sealed, nor how far the log was consumed.
+    async fn ours_at(&self, newest: i64) -> Result<Value, LakeReadError> {
         for version in (0..=newest).rev() {
             let Some(entry) = self.entry(version).await? else {
                 return Err(self.broken(format!(
@@ -318,24 +327,24 @@ impl Table {
         Ok(Value::Null)
     }
 
-    /// Commits as the version after the state's, durably, and brings the state there.
+    /// Commits durably as the version after the state's, and updates the state.
     ///
-    /// After an error the entry is read back: the store may have taken it and lost only the answer.
+    /// After an error the entry is read back: the store may have stored it and lost only the answer.
     pub(crate) async fn commit<F: TableFile>(
         &self,
         state: &mut TableState<F>,
         commit: Commit,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), LakePublishError> {
         let version = state.version + 1;
         let table = || self.root.to_string();
-        // A version that is packed would be there no more to refuse a writer that has slept.
+        // A packed version would no longer be there to refuse a writer that has slept.
         if self.is_packed_past(state.version).await? {
-            return Err(PublishError::Fenced {
+            return Err(LakePublishError::Fenced {
                 table: table(),
                 version: state.version,
             });
         }
-        let lost = |source: Cause| PublishError::Commit {
+        let lost = |source: LibraryError| LakePublishError::Commit {
             table: table(),
             version,
             source,
@@ -351,7 +360,7 @@ impl Table {
             let taken = matches!(error, TransactionError::VersionAlreadyExists(_));
             match self.entry(version).await {
                 Ok(Some(found)) if found == bytes => {
-                    // It is there, but what failed may have been to make it durable.
+                    // It is there, but the error may have come from making it durable.
                     let place = self.place(&format!("_delta_log/{version:020}.json"));
                     self.storage
                         .sync(&place)
@@ -360,13 +369,13 @@ impl Table {
                     info!(table = %self.root, version, "commit had landed although its answer was lost");
                 }
                 Ok(Some(_)) => {
-                    return Err(PublishError::Fenced {
+                    return Err(LakePublishError::Fenced {
                         table: table(),
                         version: state.version,
                     });
                 }
                 Err(_) if taken => {
-                    return Err(PublishError::Fenced {
+                    return Err(LakePublishError::Fenced {
                         table: table(),
                         version: state.version,
                     });
@@ -379,18 +388,20 @@ impl Table {
         Ok(())
     }
 
-    /// The actions of a commit and the bytes of its entry, which no other call gives.
+    /// The actions of a commit and the bytes of its entry. No other call returns the same bytes.
     pub(crate) fn entry_of<F>(
         &self,
         state: &TableState<F>,
         commit: Commit,
-    ) -> Result<(Vec<Action>, Bytes), Cause> {
+    ) -> Result<(Vec<Action>, Bytes), LibraryError> {
         let now = now_ms();
         let changes = commit.nature == Nature::Change;
         let mut actions = Vec::with_capacity(commit.add.len() + commit.remove.len() + 4);
         if state.version < 0 {
-            actions.extend(self.birth()?);
-        } else if let Some(metadata) = self.evolved(state.metadata.as_ref(), &commit.add)? {
+            actions.extend(self.creation_actions()?);
+        } else if let Some(metadata) =
+            self.evolved_metadata(state.metadata.as_ref(), &commit.add)?
+        {
             actions.push(Action::Metadata(metadata));
         }
         actions.extend(
@@ -405,19 +416,19 @@ impl Table {
                 .into_iter()
                 .map(|file| Action::Add(file.action(now, changes))),
         );
-        let mut marks = state.marks.clone();
-        marks.extend(commit.marks.iter().cloned());
+        let mut txns = state.txns.clone();
+        txns.extend(commit.txns.iter().cloned());
         let number = ENTRIES.fetch_add(1, Ordering::Relaxed);
-        let written = torn::written(actions.len() + commit.marks.len());
+        let written = torn::written(actions.len() + commit.txns.len());
         let mut ours =
-            json!({ "writer": *WRITER, "entry": number, (MARKS): marks, "actions": written });
+            json!({ "writer": *WRITER, "entry": number, (TXNS): txns, "actions": written });
         if let Some(note) = commit.note.or_else(|| state.note.clone()) {
             ours[NOTE] = note;
         }
-        let txns = commit
-            .marks
+        let transactions = commit
+            .txns
             .iter()
-            .map(|(name, mark)| Transaction::new_with_last_update(name, *mark, Some(now)));
+            .map(|(name, version)| Transaction::new_with_last_update(name, *version, Some(now)));
         let partition = self
             .shape
             .partition
@@ -430,7 +441,7 @@ impl Table {
             predicate: None,
         };
         let metadata = HashMap::from([(OURS.to_owned(), ours)]);
-        let data = CommitData::new(actions, operation, metadata, txns.collect());
+        let data = CommitData::new(actions, operation, metadata, transactions.collect());
         let bytes = data.get_bytes()?;
         Ok((data.actions, bytes))
     }

@@ -1,83 +1,83 @@
-//! What can go wrong with the archive, one enum an operation.
+//! The errors of the archive, one enum per operation.
 
 use greenpark_model::day::CivilDay;
 
 /// The error of a library below us; its type is not part of our interface.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub type LibraryError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A lake or a book could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The location is neither a folder nor an object store that this build knows.
+pub enum LakeOpenError {
+    /// The location is neither a folder nor a supported object store.
     #[error(
         "'{location}' is no place for a lake; give a folder or the URL of an object store this build supports"
     )]
     Location {
-        /// What was given.
+        /// The location that was given.
         location: String,
-        /// Why.
+        /// The cause.
         #[source]
-        source: Cause,
+        source: LibraryError,
     },
     /// The folder cannot be made or used.
     #[error(
         "the folder '{folder}' cannot be used for a lake; check that it exists and may be written"
     )]
     Folder {
-        /// Which.
+        /// The folder.
         folder: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
     /// The book's state cannot be read.
     #[error("the book cannot be read")]
-    Read(#[from] ReadError),
-    /// What a crash left half done cannot be repaired.
+    Read(#[from] LakeReadError),
+    /// A state that a crash left half done cannot be repaired.
     #[error("what a crash left half done cannot be repaired now; open the book again")]
-    Repair(#[source] PublishError),
+    Repair(#[source] LakePublishError),
 }
 
 /// Something in the lake could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The store did not give a file.
+pub enum LakeReadError {
+    /// The store did not return a file.
     #[error("'{path}' cannot be read from the lake")]
     Store {
-        /// Which file or folder.
+        /// The file or folder.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: object_store::Error,
     },
-    /// A table's log does not make sense.
+    /// A table's log is inconsistent.
     #[error("the log of table '{table}' cannot be read")]
     Log {
-        /// Which table.
+        /// The table.
         table: String,
-        /// Why.
+        /// The cause.
         #[source]
-        source: Cause,
+        source: LibraryError,
     },
-    /// An entry of a table's log that tells of the past is gone.
+    /// An entry of a table's log that records the past is gone.
     #[error(
         "entry {version} of the log of table '{table}' is missing: it was cleaned by another program, and what it told \
          of the past is gone"
     )]
     Cleaned {
-        /// Which table.
+        /// The table.
         table: String,
-        /// Which entry.
+        /// The version of the entry.
         version: i64,
     },
-    /// Another program has upgraded the table to features that we do not know.
+    /// Another program has upgraded the table to features that we do not support.
     #[error(
         "table '{table}' was upgraded by another program to {feature}, which Greenpark does not read; restore it to an earlier version"
     )]
     Feature {
-        /// Which table.
+        /// The table.
         table: String,
-        /// What is not known.
+        /// The unsupported feature.
         feature: String,
     },
     /// A file of the table was not written by us.
@@ -85,37 +85,37 @@ pub enum ReadError {
         "'{path}' in table '{table}' has no name of ours; another program wrote it, restore the table to an earlier version"
     )]
     Name {
-        /// Which table.
+        /// The table.
         table: String,
-        /// Which file.
+        /// The file.
         path: String,
     },
-    /// A file's contents do not make sense.
+    /// A file's contents are damaged.
     #[error("'{path}' is damaged; restore it from a copy, its name holds the start of its sha256")]
     Decode {
-        /// Which file.
+        /// The file.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
-        source: DecodeError,
+        source: FileDecodeError,
     },
-    /// Work handed to another thread did not come back.
+    /// Work on another thread did not return.
     #[error("reading '{path}' was interrupted; try again")]
     Interrupted {
-        /// Which file.
+        /// The file.
         path: String,
     },
 }
 
-/// A change was not published, or it is not known that it was.
+/// A change was not published, or it is unknown whether it was.
 #[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// Another writer has moved the table on: drop everything held for it and leave.
+pub enum LakePublishError {
+    /// Another writer has committed to the table: drop everything held for it and leave.
     #[error(
         "another writer has moved '{table}' past version {version}; drop what is held for it and open it again"
     )]
     Fenced {
-        /// Which table.
+        /// The table.
         table: String,
         /// The version that we held.
         version: i64,
@@ -123,24 +123,24 @@ pub enum PublishError {
     /// The files of the change could not be made durable; nothing was committed.
     #[error("files for '{table}' cannot be made durable; check the disk, then publish again")]
     Write {
-        /// Which table.
+        /// The table.
         table: String,
-        /// Why.
+        /// The cause.
         #[source]
-        source: Cause,
+        source: LibraryError,
     },
     /// The log entry was not found after it was sent; it may still appear.
     #[error(
         "version {version} of '{table}' could not be committed; open the table again and compare"
     )]
     Commit {
-        /// Which table.
+        /// The table.
         table: String,
         /// The version that was to be written.
         version: i64,
-        /// Why.
+        /// The cause.
         #[source]
-        source: Cause,
+        source: LibraryError,
     },
     /// A file of the change belongs to another book.
     #[error("{day} does not belong in the book of {year}; publish it to its own year's book")]
@@ -167,41 +167,41 @@ pub enum PublishError {
     Encode(#[from] EncodeError),
     /// The table could not be read.
     #[error("the table cannot be read")]
-    Read(#[from] ReadError),
+    Read(#[from] LakeReadError),
 }
 
-/// Rows could not be made into a file.
+/// Rows could not be encoded into a file.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
-    /// A file without rows says nothing.
+    /// There are no rows.
     #[error("a file needs at least one row")]
     Empty,
-    /// The columns break an invariant of [`Rows`](crate::rows::Rows).
+    /// The columns break an invariant of [`ReadingRows`](crate::rows::ReadingRows).
     #[error("columns of a file must have one length and name keys and flags that exist")]
     Columns,
-    /// A value beyond its column's type.
+    /// A value exceeds its column's type.
     #[error("a value is beyond its column's type")]
     Range,
     /// The Parquet library refused.
     #[error("parquet refused the rows")]
-    Parquet(#[source] Cause),
+    Parquet(#[source] LibraryError),
 }
 
-/// A file could not be made into rows.
+/// A file could not be decoded into rows.
 #[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    /// No Parquet file, or a damaged one.
+pub enum FileDecodeError {
+    /// Not a Parquet file, or a damaged one.
     #[error("not a parquet file that can be read")]
-    Parquet(#[source] Cause),
+    Parquet(#[source] LibraryError),
     /// A column is missing or of another type.
     #[error("column '{0}' is missing or of another type")]
     Column(&'static str),
-    /// A name in a column is none that we know.
+    /// A name in a column is unknown.
     #[error("column '{column}' holds '{text}', which is none of its names")]
     Value {
-        /// Which column.
+        /// The column.
         column: &'static str,
-        /// What it holds.
+        /// The unknown name.
         text: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Rows, files and books that tests are made of.
+//! Rows, files and books for tests.
 
 use greenpark_model::{
     day::{CivilDay, Instant},
@@ -11,10 +11,11 @@ use proptest::prelude::*;
 
 use crate::{
     book::{Change, Consumed, NewFile},
-    builder::RowsBuilder,
-    columns::{FileFacts, encode_readings},
-    file::FileKind,
-    rows::{Late, Rows, SeriesKey},
+    readings::{
+        columns::{FileFacts, encode_readings},
+        file::FileKind,
+    },
+    rows::{LateArrival, ReadingRows, SeriesKey, builder::RowsBuilder},
 };
 
 pub(crate) fn park() -> ParkId {
@@ -40,8 +41,8 @@ pub(crate) fn key(enterprise: &str, meter: &str, medium: Medium) -> SeriesKey {
     }
 }
 
-/// A day of registers of one meter of each enterprise, `many` readings each.
-pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> Rows {
+/// A day of registers, one meter for each enterprise, `many` readings each.
+pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> ReadingRows {
     let mut builder = RowsBuilder::new();
     for name in enterprises {
         let key = builder.key(&key(name, "main", Medium::Electricity));
@@ -58,7 +59,7 @@ pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> Rows 
     builder.finish().rows
 }
 
-pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
+pub(crate) fn new_file(rows: &ReadingRows, day: CivilDay, kind: FileKind) -> NewFile {
     let facts = FileFacts {
         park: park(),
         day,
@@ -72,7 +73,7 @@ pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
     }
 }
 
-pub(crate) fn hot(rows: &Rows, day: CivilDay, offset: u64) -> NewFile {
+pub(crate) fn hot(rows: &ReadingRows, day: CivilDay, offset: u64) -> NewFile {
     new_file(
         rows,
         day,
@@ -83,7 +84,7 @@ pub(crate) fn hot(rows: &Rows, day: CivilDay, offset: u64) -> NewFile {
     )
 }
 
-pub(crate) fn sealed(rows: &Rows, day: CivilDay, name: &str, revision: u32) -> NewFile {
+pub(crate) fn sealed(rows: &ReadingRows, day: CivilDay, name: &str, revision: u32) -> NewFile {
     new_file(
         rows,
         day,
@@ -125,7 +126,7 @@ pub(crate) fn build(log: &[(SeriesKey, i64, i64, u8)]) -> crate::rows::Merged {
     builder.finish()
 }
 
-/// A reading of few that collide, some of them with a ticket, late or sent again.
+/// One of few readings that collide, some of them with a ticket, late or sent again.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) key: SeriesKey,
@@ -133,16 +134,16 @@ pub(crate) struct Sent {
     pub(crate) ticket: Option<Ticket>,
     pub(crate) value: i64,
     pub(crate) flag: u8,
-    pub(crate) late: Option<Late>,
+    pub(crate) late: Option<LateArrival>,
     pub(crate) again: bool,
 }
 
-/// Readings in the order of the log as [`log`], some of them with a ticket, late or sent again.
-pub(crate) fn marked_log() -> impl Strategy<Value = Vec<Sent>> {
+/// Readings in the order of the log, like [`log`], some of them with a ticket, late or sent again.
+pub(crate) fn annotated_log() -> impl Strategy<Value = Vec<Sent>> {
     let ticket = prop::option::weighted(0.4, prop::sample::select(vec!["#2", "7", "A-7"]));
     let late = prop::option::weighted(0.2, (0i64..3, "g[12]"));
-    let marks = (ticket, late, prop::bool::weighted(0.2), log());
-    let one = prop::collection::vec(marks, 0..40);
+    let annotated = (ticket, late, prop::bool::weighted(0.2), log());
+    let one = prop::collection::vec(annotated, 0..40);
     one.prop_map(|many| {
         let sent = many.into_iter().filter_map(|(ticket, late, again, log)| {
             let (key, instant, value, flag) = log.into_iter().next()?;
@@ -152,7 +153,7 @@ pub(crate) fn marked_log() -> impl Strategy<Value = Vec<Sent>> {
                 ticket: ticket.map(|text| Ticket::parse(text).expect("a ticket")),
                 value,
                 flag,
-                late: late.map(|(received, gateway)| Late {
+                late: late.map(|(received, gateway)| LateArrival {
                     received: Instant(received),
                     gateway: GatewayId::new(&gateway).expect("an id"),
                 }),
@@ -163,7 +164,7 @@ pub(crate) fn marked_log() -> impl Strategy<Value = Vec<Sent>> {
     })
 }
 
-pub(crate) fn build_marked(log: &[Sent]) -> crate::rows::Merged {
+pub(crate) fn build_annotated(log: &[Sent]) -> crate::rows::Merged {
     let mut builder = RowsBuilder::new();
     for (row, sent) in (0u32..).zip(log) {
         let key = builder.key(&sent.key);

@@ -1,6 +1,8 @@
-//! The folder, or the place in an object store, that holds every book.
+//! The lake: the folder, or the location in an object store, that holds every book.
 
-mod kept;
+pub mod inspect;
+pub mod inventory;
+mod snapshot_cache;
 
 use std::{
     path::PathBuf,
@@ -12,27 +14,29 @@ use greenpark_model::{day::Instant, id::ParkId};
 use object_store::{ObjectStore, ObjectStoreExt as _, path::Path, prefix::PrefixStore};
 use url::Url;
 
-use kept::Snapshots;
+use snapshot_cache::Snapshots;
 
 use crate::{
     book::{Book, Consumed, Tables},
-    change::consumed_of,
-    error::{OpenError, ReadError},
-    file::ReadingsFile,
-    letters::{self, LettersTable},
-    messages::MessagesTable,
+    error::{LakeOpenError, LakeReadError},
+    readings::file::ReadingsFile,
     reference::Reference,
     snapshot::{Extent, Reader, Snapshot},
     store::{Disk, LocalStore, LogBounds, Storage},
-    written::{Commits, WrittenTable, commits_at, commits_of},
+    tables::{
+        consumed::consumed_of,
+        dead_letters::{self, LettersTable},
+        messages::MessagesTable,
+        written::{Commits, WrittenTable, commits_at, commits_of},
+    },
 };
 
-/// What the marks of a book say.
+/// What the Delta transactions of a book record.
 #[derive(Debug, Clone, Default)]
-pub struct Marks {
+pub struct BookTxns {
     /// How far each partition of the log was consumed into it.
     pub consumed: Vec<Consumed>,
-    /// How many commits the other tables of the partition had when it was written last.
+    /// The number of commits of the other tables of the partition at its last commit.
     pub commits_beside: Commits,
 }
 
@@ -50,11 +54,11 @@ struct Shared {
 }
 
 impl Lake {
-    /// The lake at `root`: a folder, which is made if it is missing, or the URL of an object store.
+    /// Opens the lake at `root`: a folder, which is created if it is missing, or the URL of an object store.
     ///
     /// # Errors
-    /// [`OpenError`] if the place cannot be used.
-    pub async fn open(root: &str) -> Result<Self, OpenError> {
+    /// [`LakeOpenError`] if the location cannot be used.
+    pub async fn open(root: &str) -> Result<Self, LakeOpenError> {
         let folder = match Url::parse(root) {
             Ok(url) if url.scheme() == "file" => {
                 url.to_file_path().unwrap_or_else(|()| root.into())
@@ -65,41 +69,42 @@ impl Lake {
         };
         let opened = tokio::task::spawn_blocking(move || LocalStore::open(&folder)).await;
         let local = opened.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        let local = local.map_err(|source| OpenError::Folder {
+        let local = local.map_err(|source| LakeOpenError::Folder {
             folder: root.to_owned(),
             source,
         })?;
         Ok(Self::on(Arc::new(local)))
     }
 
-    fn at_url(root: &str, url: &Url) -> Result<Self, OpenError> {
-        let (store, path) = object_store::parse_url(url).map_err(|source| OpenError::Location {
-            location: root.to_owned(),
-            source: source.into(),
-        })?;
+    fn at_url(root: &str, url: &Url) -> Result<Self, LakeOpenError> {
+        let (store, path) =
+            object_store::parse_url(url).map_err(|source| LakeOpenError::Location {
+                location: root.to_owned(),
+                source: source.into(),
+            })?;
         Ok(Self::over(Arc::new(PrefixStore::new(store, path))))
     }
 
-    /// The lake in `store`, which must keep what it has taken and refuse to create what is there.
+    /// The lake in `store`, which must keep every object and refuse to create an existing one.
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>) -> Self {
         Self::with(Storage::remote(store))
     }
 
-    /// The lake on `disk`, which makes durable what it is asked to.
+    /// The lake on `disk`, which makes files durable on request.
     #[must_use]
     pub fn on(disk: Arc<dyn Disk>) -> Self {
         Self::with(Storage::disk(disk))
     }
 
-    /// The same lake, the logs of its tables grow as `bounds` say.
+    /// The same lake, with `bounds` on the logs of its tables.
     #[must_use]
     pub fn with_log_bounds(&self, bounds: LogBounds) -> Self {
         Self::with(self.shared.storage.clone().with_log_bounds(bounds))
     }
 
-    /// Keeps snapshots of no more than `bytes` together, but for one that is larger: what is in use nowhere is read again
-    /// when it is asked for.
+    /// Bounds the cached snapshots to `bytes` together, except for a single larger one. A snapshot that is not
+    /// cached and nowhere in use is read again on request.
     pub fn bound_snapshots(&self, bytes: usize) {
         self.snapshots().bound(bytes);
     }
@@ -149,20 +154,20 @@ impl Lake {
         LettersTable::new(&self.shared.storage, park)
     }
 
-    /// The parks that have dead letters, sorted, be they parks or not.
+    /// The parks that have dead letters, sorted. Some of the names may be no parks.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake cannot be listed.
-    pub async fn letter_parks(&self) -> Result<Vec<ParkId>, ReadError> {
-        let names = self.folders(Some(Path::from(letters::ROOT))).await?;
+    /// [`LakeReadError`] if the lake cannot be listed.
+    pub async fn letter_parks(&self) -> Result<Vec<ParkId>, LakeReadError> {
+        let names = self.folders(Some(Path::from(dead_letters::ROOT))).await?;
         Ok(names.iter().filter_map(|n| ParkId::new(n).ok()).collect())
     }
 
     /// The parks that have a folder, sorted.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake cannot be listed.
-    pub async fn parks(&self) -> Result<Vec<ParkId>, ReadError> {
+    /// [`LakeReadError`] if the lake cannot be listed.
+    pub async fn parks(&self) -> Result<Vec<ParkId>, LakeReadError> {
         let names = self.folders(None).await?;
         // The lake's own tables have names that no park can have.
         Ok(names.iter().filter_map(|n| ParkId::new(n).ok()).collect())
@@ -171,13 +176,13 @@ impl Lake {
     /// The years of a park that have a folder, sorted.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake cannot be listed.
-    pub async fn years(&self, park: &ParkId) -> Result<Vec<i16>, ReadError> {
+    /// [`LakeReadError`] if the lake cannot be listed.
+    pub async fn years(&self, park: &ParkId) -> Result<Vec<i16>, LakeReadError> {
         let names = self.folders(Some(Path::from(park.as_str()))).await?;
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    async fn folders(&self, within: Option<Path>) -> Result<Vec<String>, ReadError> {
+    async fn folders(&self, within: Option<Path>) -> Result<Vec<String>, LakeReadError> {
         let listed = self
             .shared
             .storage
@@ -185,7 +190,7 @@ impl Lake {
             .list_with_delimiter(within.as_ref())
             .await;
         let path = within.map(String::from).unwrap_or_default();
-        let listed = listed.map_err(|source| ReadError::Store { path, source })?;
+        let listed = listed.map_err(|source| LakeReadError::Store { path, source })?;
         let folders = listed.common_prefixes.iter();
         let mut names: Vec<String> = folders
             .filter_map(|path| Some(path.filename()?.to_owned()))
@@ -194,29 +199,29 @@ impl Lake {
         Ok(names)
     }
 
-    /// Opens a book for its writer, repairing what a crash left half done. Tables are made by the first
-    /// publish.
+    /// Opens a book for its writer and repairs what a crash left half done. The first publish creates the
+    /// tables.
     ///
     /// # Errors
-    /// [`OpenError`] if its state cannot be read or repaired.
-    pub async fn book(&self, park: &ParkId, year: i16) -> Result<Book, OpenError> {
+    /// [`LakeOpenError`] if its state cannot be read or repaired.
+    pub async fn book(&self, park: &ParkId, year: i16) -> Result<Book, LakeOpenError> {
         Book::open(&self.shared.storage, park, year).boxed().await
     }
 
-    /// What every book of `park` says of how far the log was consumed into it.
+    /// How far the log was consumed into every book of `park`.
     ///
     /// # Errors
-    /// [`ReadError`] if a book's log cannot be read.
-    pub async fn consumed(&self, park: &ParkId) -> Result<Vec<Consumed>, ReadError> {
-        let marks = self.marks(park).await?.into_iter();
-        Ok(marks.flat_map(|marks| marks.consumed).collect())
+    /// [`LakeReadError`] if a book's log cannot be read.
+    pub async fn consumed(&self, park: &ParkId) -> Result<Vec<Consumed>, LakeReadError> {
+        let txns = self.txns(park).await?.into_iter();
+        Ok(txns.flat_map(|txns| txns.consumed).collect())
     }
 
-    /// How many commits each table of `park` has that is written from the log.
+    /// The number of commits of each table of `park` that is written from the log.
     ///
     /// # Errors
-    /// [`ReadError`] if a table's log cannot be read.
-    pub async fn commits(&self, park: &ParkId) -> Result<Commits, ReadError> {
+    /// [`LakeReadError`] if a table's log cannot be read.
+    pub async fn commits(&self, park: &ParkId) -> Result<Commits, LakeReadError> {
         let mut commits = Commits::new();
         for year in self.years(park).await? {
             if let Some(snapshot) = self.brief(park, year).await? {
@@ -229,56 +234,56 @@ impl Lake {
         Ok(commits)
     }
 
-    /// What the marks of every book of `park` say.
+    /// What the Delta transactions of every book of `park` record.
     ///
     /// # Errors
-    /// [`ReadError`] if a book's log cannot be read.
-    pub async fn marks(&self, park: &ParkId) -> Result<Vec<Marks>, ReadError> {
-        let mut marks = Vec::new();
+    /// [`LakeReadError`] if a book's log cannot be read.
+    pub async fn txns(&self, park: &ParkId) -> Result<Vec<BookTxns>, LakeReadError> {
+        let mut txns = Vec::new();
         for year in self.years(park).await? {
             if let Some(snapshot) = self.brief(park, year).await? {
                 let readings = Tables::of(&self.shared.storage, park, year).readings;
-                let of_book = readings.marks_at(snapshot.readings_version).await?;
-                marks.push(Marks {
+                let of_book = readings.txns_at(snapshot.readings_version).await?;
+                txns.push(BookTxns {
                     consumed: consumed_of(&of_book),
                     commits_beside: commits_of(&of_book),
                 });
             }
         }
-        Ok(marks)
+        Ok(txns)
     }
 
-    /// The newest state of a book, `None` if there is no book. Asking again costs two looks into the log
-    /// when nothing has changed, and otherwise what has changed.
+    /// The newest state of a book; `None` if there is no book. A repeated call costs two reads of the log if
+    /// nothing has changed, and otherwise reads what has changed.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read.
+    /// [`LakeReadError`] if the log cannot be read.
     pub async fn snapshot(
         &self,
         park: &ParkId,
         year: i16,
-    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+    ) -> Result<Option<Arc<Snapshot>>, LakeReadError> {
         self.newest(park, year, Extent::Whole).await
     }
 
-    /// The newest state of a book [in brief](Snapshot::is_brief), which costs what came since it was rolled up
-    /// last, and not what its days are; `None` if there is no book.
+    /// The newest state of a book [in brief](Snapshot::is_brief); `None` if there is no book. Its cost grows
+    /// with what was added since the last rollup, not with the number of sealed days.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read.
+    /// [`LakeReadError`] if the log cannot be read.
     pub async fn brief(
         &self,
         park: &ParkId,
         year: i16,
-    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+    ) -> Result<Option<Arc<Snapshot>>, LakeReadError> {
         self.newest(park, year, Extent::Brief).await
     }
 
-    /// The state that `of` is of, every file named.
+    /// The state of `of` with every file named.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read.
-    pub async fn whole(&self, of: &Arc<Snapshot>) -> Result<Arc<Snapshot>, ReadError> {
+    /// [`LakeReadError`] if the log cannot be read.
+    pub async fn whole(&self, of: &Arc<Snapshot>) -> Result<Arc<Snapshot>, LakeReadError> {
         if !of.is_brief() {
             return Ok(Arc::clone(of));
         }
@@ -295,7 +300,7 @@ impl Lake {
         park: &ParkId,
         year: i16,
         extent: Extent,
-    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+    ) -> Result<Option<Arc<Snapshot>>, LakeReadError> {
         let key = (park.clone(), year, extent);
         let slot = self.snapshots().slot(&key, &self.shared.storage);
         let mut newest = slot.newest.lock().await;
@@ -319,17 +324,17 @@ impl Lake {
         Ok(Some(now))
     }
 
-    /// The state that a book had at `at`; `None` if there was no book yet. Files that were hot then may
-    /// be gone: see [`missing`](Self::missing).
+    /// The state of a book at `at`; `None` if there was no book yet. Files that were hot then may be gone: see
+    /// [`missing`](Self::missing).
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read, or was cleaned by another program.
+    /// [`LakeReadError`] if the log cannot be read, or was cleaned by another program.
     pub async fn snapshot_as_of(
         &self,
         park: &ParkId,
         year: i16,
         at: Instant,
-    ) -> Result<Option<Arc<Snapshot>>, ReadError> {
+    ) -> Result<Option<Arc<Snapshot>>, LakeReadError> {
         let Some(newest) = self.brief(park, year).await? else {
             return Ok(None);
         };
@@ -338,12 +343,12 @@ impl Lake {
         Ok(then.map(Arc::new))
     }
 
-    /// When the newest commit to a book was made, as the clock of its writer said; `None` where there is no book.
-    /// Asks the last year of each park; a book that cannot be read says nothing.
+    /// When the newest commit to a book was made, by the clock of its writer; `None` if there is no book. Reads
+    /// the last year of each park; ignores a book that cannot be read.
     ///
     /// # Errors
-    /// [`ReadError`] if the lake cannot be listed.
-    pub async fn newest_commit(&self) -> Result<Option<Instant>, ReadError> {
+    /// [`LakeReadError`] if the lake cannot be listed.
+    pub async fn newest_commit(&self) -> Result<Option<Instant>, LakeReadError> {
         let mut newest = None;
         for park in self.parks().await? {
             if let Some(year) = self.years(&park).await?.into_iter().max() {
@@ -353,32 +358,31 @@ impl Lake {
         Ok(newest)
     }
 
-    async fn newest_of(&self, park: &ParkId, year: i16) -> Result<Option<Instant>, ReadError> {
+    async fn newest_of(&self, park: &ParkId, year: i16) -> Result<Option<Instant>, LakeReadError> {
         let Some(book) = self.brief(park, year).await? else {
             return Ok(None);
         };
         self.changed_at(&book).await.map(Some)
     }
 
-    /// When the commit that led to `snapshot` was made, as the clock of its writer said.
+    /// When the commit that led to `snapshot` was made, by the clock of its writer.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read.
-    pub async fn changed_at(&self, snapshot: &Snapshot) -> Result<Instant, ReadError> {
+    /// [`LakeReadError`] if the log cannot be read.
+    pub async fn changed_at(&self, snapshot: &Snapshot) -> Result<Instant, LakeReadError> {
         let reader = Reader::new(&self.shared.storage, &snapshot.park, snapshot.year);
         reader.made_at(snapshot.readings_version).await
     }
 
-    /// When the first and the last of the commits that lead from the readings of `then` to those of `now` were
-    /// made.
+    /// When the first and the last commit between the readings of `then` and those of `now` were made.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read, or was cleaned by another program.
+    /// [`LakeReadError`] if the log cannot be read, or was cleaned by another program.
     pub async fn changed_since(
         &self,
         then: &Snapshot,
         now: &Snapshot,
-    ) -> Result<(Instant, Instant), ReadError> {
+    ) -> Result<(Instant, Instant), LakeReadError> {
         let reader = Reader::new(&self.shared.storage, &now.park, now.year);
         let last = now.readings_version;
         let first = reader
@@ -387,15 +391,15 @@ impl Lake {
         Ok((first, reader.made_at(last).await?))
     }
 
-    /// Hot files of `snapshot` that are there no more: their readings rest in sealed files since. None is
-    /// missing from a newest snapshot, nor from one that a reader has only just left behind.
+    /// Hot files of `snapshot` that no longer exist: their readings are in sealed files now. None is missing
+    /// from the newest snapshot, nor from one that was the newest just before.
     ///
     /// # Errors
-    /// [`ReadError`] if the store does not answer.
+    /// [`LakeReadError`] if the store does not answer.
     pub async fn missing<'a>(
         &self,
         snapshot: &'a Snapshot,
-    ) -> Result<Vec<&'a ReadingsFile>, ReadError> {
+    ) -> Result<Vec<&'a ReadingsFile>, LakeReadError> {
         let mut missing = Vec::new();
         for file in snapshot.files.iter().filter(|file| file.is_hot()) {
             let place = Path::from(format!("{}/{}", snapshot.readings_root(), file.path));
@@ -404,7 +408,7 @@ impl Lake {
                 Err(object_store::Error::NotFound { .. }) => missing.push(file),
                 Err(source) => {
                     let path = place.to_string();
-                    return Err(ReadError::Store { path, source });
+                    return Err(LakeReadError::Store { path, source });
                 }
             }
         }

@@ -1,6 +1,10 @@
-//! Registry and declarations: an append-only table of who said what, when, and on what evidence.
+//! The registry and the declarations: an append-only table of statements, with their author, time and evidence.
 //!
 //! An entry is never changed; a correction is a later entry. Entries are read in the order of recording.
+
+pub mod dated;
+pub mod meters;
+pub mod withdrawal;
 
 use std::{
     collections::BTreeMap,
@@ -31,16 +35,17 @@ use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use crate::{
-    delta::{Commit, Nature, NewData, Null, OldData, Past, Shape, Table},
-    error::{DecodeError, EncodeError, PublishError, ReadError},
-    file::content_id,
-    store::Storage,
-    table::{TableFile, TableState},
+    delta::{
+        Commit, Nature, NewData, Null, OldData, Past, Shape, Table,
+        state::{TableFile, TableState},
+    },
+    error::{EncodeError, FileDecodeError, LakePublishError, LakeReadError},
+    store::{Storage, digest::content_id},
 };
 
 /// The table's folder in the lake.
 pub(crate) const ROOT: &str = "reference";
-/// Times that an append is tried again because others append, too.
+/// Attempts to append while others append, too.
 const ATTEMPTS_MAX: usize = 32;
 /// Files beyond this many are merged.
 const FILES_MAX: usize = 64;
@@ -57,7 +62,7 @@ static SHAPE: Shape = Shape {
         ("body", "string", Null::Never),
     ],
     partition: &[],
-    past: Past::Let,
+    past: Past::Dropped,
 };
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -74,24 +79,24 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ))
 });
 
-/// One statement about something, with its times.
+/// A statement about a subject, with its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceEntry {
-    /// What kind of statement it is.
+    /// The kind of statement.
     pub kind: String,
     /// The resource it is about.
     pub subject: String,
-    /// The first civil day it holds.
+    /// The first civil day on which it holds.
     pub valid_from: CivilDay,
-    /// The last civil day it holds; `None` while it holds.
+    /// The last civil day on which it holds; `None` if it has no end.
     pub valid_to: Option<CivilDay>,
     /// When it was recorded.
     pub recorded_at: Instant,
     /// Who recorded it.
     pub recorded_by: String,
-    /// On what evidence.
+    /// The evidence for it.
     pub evidence: String,
-    /// What it says, as JSON.
+    /// The statement, as JSON.
     pub body: String,
 }
 
@@ -105,7 +110,7 @@ pub struct ReferenceSnapshot {
 }
 
 impl ReferenceSnapshot {
-    /// Bytes that it takes in memory.
+    /// Its size in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let texts = self.entries.iter().map(|entry| {
@@ -175,31 +180,31 @@ impl Reference {
     /// All entries; cached until the table moves on.
     ///
     /// # Errors
-    /// [`ReadError`] if the table cannot be read.
-    pub async fn entries(&self) -> Result<Arc<ReferenceSnapshot>, ReadError> {
+    /// [`LakeReadError`] if the table cannot be read.
+    pub async fn entries(&self) -> Result<Arc<ReferenceSnapshot>, LakeReadError> {
         let mut known = self.known.lock().await;
         let known = self.refresh(&mut known).boxed().await?;
         Ok(Arc::clone(&known.snapshot))
     }
 
-    /// Appends entries, durably and all at once, and returns the version that holds them.
+    /// Appends entries durably and all at once; returns the version that holds them.
     ///
     /// # Errors
-    /// [`PublishError`]: unless it is [`Commit`](PublishError::Commit), nothing was appended.
-    pub async fn append(&self, entries: Vec<ReferenceEntry>) -> Result<i64, PublishError> {
+    /// [`LakePublishError`]: unless it is [`Commit`](LakePublishError::Commit), nothing was appended.
+    pub async fn append(&self, entries: Vec<ReferenceEntry>) -> Result<i64, LakePublishError> {
         self.append_checked(|_| Ok(entries.clone()))
             .await
             .map(|(version, _)| version)
     }
 
-    /// Appends what `make` says of the entries as they stand, durably and all at once; returns the version
-    /// that holds them, and how many they are. Where another appends at the same time, `make` is called again
-    /// with what that one appended, so what it checks holds when its entries are committed.
+    /// Appends the entries that `make` returns for the current entries, durably and all at once. Returns the
+    /// version that holds them, and their number. If another writer appends at the same time, `make` is called
+    /// again with that writer's entries, so that its checks hold when its entries are committed.
     ///
     /// # Errors
-    /// What `make` refuses, or a [`PublishError`]: unless it is [`Commit`](PublishError::Commit), nothing was
+    /// The error of `make`, or a [`LakePublishError`]: unless it is [`Commit`](LakePublishError::Commit), nothing was
     /// appended.
-    pub async fn append_checked<E: From<PublishError>>(
+    pub async fn append_checked<E: From<LakePublishError>>(
         &self,
         make: impl Fn(&ReferenceSnapshot) -> Result<Vec<ReferenceEntry>, E> + Send + Sync,
     ) -> Result<(i64, usize), E> {
@@ -207,9 +212,9 @@ impl Reference {
         let mut attempt = 1;
         let count = loop {
             let current = self.refresh(&mut known).await;
-            let current = current.map_err(PublishError::from)?;
+            let current = current.map_err(LakePublishError::from)?;
             let entries = make(&current.snapshot)?;
-            let bytes = encode(&entries).map_err(PublishError::from)?;
+            let bytes = encode(&entries).map_err(LakePublishError::from)?;
             let state = &mut current.state;
             let data = new_data(state.version + 1, &bytes, entries.len());
             self.put(&data.path, &bytes).await?;
@@ -219,7 +224,7 @@ impl Reference {
             };
             match self.table.commit(state, commit).await {
                 Ok(()) => break entries.len(),
-                Err(PublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(LakePublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => {
                     *known = None;
                     return Err(error.into());
@@ -227,7 +232,7 @@ impl Reference {
             }
         };
         let known = self.refresh(&mut known).await;
-        let known = known.map_err(PublishError::from)?;
+        let known = known.map_err(LakePublishError::from)?;
         let version = known.state.version;
         if known.state.files.len() > FILES_MAX
             && let Err(error) = self.merge(known).await
@@ -240,19 +245,22 @@ impl Reference {
         Ok((version, count))
     }
 
-    async fn put(&self, path: &str, bytes: &Bytes) -> Result<(), PublishError> {
+    async fn put(&self, path: &str, bytes: &Bytes) -> Result<(), LakePublishError> {
         let put = self
             .storage
             .put_together(vec![(self.table.place(path), bytes.clone())])
             .await;
-        put.map_err(|source| PublishError::Write {
+        put.map_err(|source| LakePublishError::Write {
             table: ROOT.to_owned(),
             source: source.into(),
         })
     }
 
-    /// Brings what is known to the newest version.
-    async fn refresh<'a>(&self, known: &'a mut Option<Known>) -> Result<&'a mut Known, ReadError> {
+    /// Updates `known` to the newest version.
+    async fn refresh<'a>(
+        &self,
+        known: &'a mut Option<Known>,
+    ) -> Result<&'a mut Known, LakeReadError> {
         let known = match known {
             Some(known) => {
                 self.table.follow(&mut known.state).await?;
@@ -296,16 +304,16 @@ impl Reference {
         Ok(known)
     }
 
-    async fn read(&self, path: &str) -> Result<Vec<ReferenceEntry>, ReadError> {
+    async fn read(&self, path: &str) -> Result<Vec<ReferenceEntry>, LakeReadError> {
         let place = self.table.place(path);
         let path = place.to_string();
         match self.storage.read(&place).await {
-            Ok(bytes) => decode(bytes).map_err(|source| ReadError::Decode { path, source }),
-            Err(source) => Err(ReadError::Store { path, source }),
+            Ok(bytes) => decode(bytes).map_err(|source| LakeReadError::Decode { path, source }),
+            Err(source) => Err(LakeReadError::Store { path, source }),
         }
     }
 
-    async fn merge(&self, known: &mut Known) -> Result<(), PublishError> {
+    async fn merge(&self, known: &mut Known) -> Result<(), LakePublishError> {
         let bytes = encode(&known.snapshot.entries)?;
         let files = known.state.files.values();
         let Some(newest) = files.clone().map(|file| file.version).max() else {
@@ -379,33 +387,40 @@ fn encode(entries: &[ReferenceEntry]) -> Result<Bytes, EncodeError> {
     Ok(bytes.into())
 }
 
-fn decode(bytes: Bytes) -> Result<Vec<ReferenceEntry>, DecodeError> {
+fn decode(bytes: Bytes) -> Result<Vec<ReferenceEntry>, FileDecodeError> {
     let options = ArrowReaderOptions::new().with_schema(Arc::clone(&SCHEMA));
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
         .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|source| DecodeError::Parquet(source.into()))?;
+        .map_err(|source| FileDecodeError::Parquet(source.into()))?;
     let mut entries = Vec::new();
     for batch in reader {
-        let batch = batch.map_err(|source| DecodeError::Parquet(source.into()))?;
-        take(&batch, &mut entries)?;
+        let batch = batch.map_err(|source| FileDecodeError::Parquet(source.into()))?;
+        decode_batch(&batch, &mut entries)?;
     }
     Ok(entries)
 }
 
-fn take(batch: &RecordBatch, entries: &mut Vec<ReferenceEntry>) -> Result<(), DecodeError> {
-    let column = |name: &'static str| batch.column_by_name(name).ok_or(DecodeError::Column(name));
+fn decode_batch(
+    batch: &RecordBatch,
+    entries: &mut Vec<ReferenceEntry>,
+) -> Result<(), FileDecodeError> {
+    let column = |name: &'static str| {
+        batch
+            .column_by_name(name)
+            .ok_or(FileDecodeError::Column(name))
+    };
     let texts = |name| {
         column(name)?
             .as_string_opt::<i32>()
-            .ok_or(DecodeError::Column(name))
+            .ok_or(FileDecodeError::Column(name))
     };
     let days = |name| {
         column(name)?
             .as_primitive_opt::<Date32Type>()
-            .ok_or(DecodeError::Column(name))
+            .ok_or(FileDecodeError::Column(name))
     };
     let recorded = column("recorded_at")?.as_primitive_opt::<TimestampMillisecondType>();
-    let recorded = recorded.ok_or(DecodeError::Column("recorded_at"))?;
+    let recorded = recorded.ok_or(FileDecodeError::Column("recorded_at"))?;
     let (kind, subject, body) = (texts("kind")?, texts("subject")?, texts("body")?);
     let (by, evidence) = (texts("recorded_by")?, texts("evidence")?);
     let (from, to) = (days("valid_from")?, days("valid_to")?);

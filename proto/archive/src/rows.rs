@@ -1,5 +1,8 @@
 //! Readings in columns, as files hold them.
 
+pub mod builder;
+mod merge;
+
 use std::ops::Range;
 
 use greenpark_model::{
@@ -10,9 +13,7 @@ use greenpark_model::{
     ticket::Ticket,
 };
 
-use crate::merge;
-
-/// Whose series.
+/// A series of an enterprise.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesKey {
     /// The enterprise.
@@ -21,28 +22,29 @@ pub struct SeriesKey {
     pub series: Series,
 }
 
-/// That a reading came long after the newest one of its gateway.
+/// Marks a reading that was received long after the newest one of its gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Late {
+pub struct LateArrival {
     /// When ingest received it.
     pub received: Instant,
-    /// Which gateway sent it.
+    /// The gateway that sent it.
     pub gateway: GatewayId,
 }
 
-/// That a reading's record may only have been sent again: each message that ends in it had come before.
+/// Marks a reading whose record may only have been sent again: each message in the record had been received
+/// before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Again;
 
-/// Readings of one park and civil day in columns, sorted by (series key, instant, ticket); readings of one
-/// identity stand in the order of the log, the one that counts last.
+/// Readings of one park and civil day in columns, sorted by (series key, instant, ticket). Readings of one
+/// identity are in the order of the log; the last one counts.
 ///
-/// `keys` is sorted and without repeats, `series` is non-decreasing and indexes it, and all columns have
-/// one length. `tickets`, `late` and `again` name rows, `repeats` keys, each ascending and once; all of them
-/// are empty in the usual file.
+/// `keys` is sorted and unique, `series` is non-decreasing and indexes it, and all columns have one length.
+/// `tickets`, `late` and `again` name rows, `repeats` names keys, each ascending and unique; all of them are
+/// empty in most files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rows {
-    /// The series that occur.
+pub struct ReadingRows {
+    /// The series in these rows.
     pub keys: Vec<SeriesKey>,
     /// For each reading, its index into `keys`.
     pub series: Vec<u32>,
@@ -52,59 +54,58 @@ pub struct Rows {
     pub values: Vec<i64>,
     /// Codes of [`greenpark_model::reading::Flag`].
     pub flags: Vec<u8>,
-    /// A later reading of the same identity has another value, and counts instead.
+    /// True if a later reading of the same identity has another value and counts instead.
     pub superseded: Vec<bool>,
     /// Tickets of events, by row.
     pub tickets: Vec<(u32, Ticket)>,
-    /// Readings that came late, by row.
-    pub late: Vec<(u32, Late)>,
-    /// Readings that do not count where what they say came before, by row. None in a sealed file.
+    /// Late readings, by row.
+    pub late: Vec<(u32, LateArrival)>,
+    /// Readings that do not count if the same value came before, by row. Empty in a sealed file.
     pub again: Vec<(u32, Again)>,
-    /// Readings dropped on the way here because the value that counted then came again, by key.
+    /// The number of readings dropped because the value that counted came again, by key.
     pub repeats: Vec<(u32, u32)>,
-    /// The first offset of the log that these readings cannot come from: every record before it that has
-    /// readings of them is among them. 0 where nobody knows.
+    /// The offset of the log up to which these rows are complete: they include every record before it that has
+    /// readings of them. 0 if unknown.
     pub until: u64,
 }
 
-/// What putting readings together gave.
+/// The result of merging readings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merged {
     /// The distinct readings.
-    pub rows: Rows,
-    /// Readings dropped, because the same identity, value and flag was there already.
+    pub rows: ReadingRows,
+    /// The number of readings dropped because the same identity, value and flag existed already.
     pub duplicates: u64,
-    /// Readings that were superseded by this, and were not before.
+    /// The number of newly superseded readings.
     pub conflicts: u64,
 }
 
-impl Rows {
-    /// Readings.
+impl ReadingRows {
+    /// The number of readings.
     #[must_use]
     pub fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no readings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
 
-    /// Puts `parts` together in the order of the log: by the offsets that they reach, and as given where these
-    /// are equal. Of readings of one identity the latest in the log counts, whatever came before it; the
-    /// others are kept once for each value and flag, as superseded, in the order in which they last came. One
-    /// that was only sent [`Again`] keeps the place that it had. So merging again, or merging merged parts,
-    /// changes nothing.
+    /// Merges `parts` in the order of the log: by the offsets that they reach, or in the given order if these
+    /// are equal. Of the readings of one identity the latest in the log counts. The others are kept as
+    /// superseded, once for each value and flag, in the order in which they last came. A reading that was only
+    /// sent [`Again`] keeps its place. So merging again, or merging merged parts, changes nothing.
     ///
-    /// Linear in the readings where parts follow each other in time or do not share series.
+    /// Linear in the readings if parts follow each other in time or do not share series.
     #[must_use]
     pub fn merge(parts: &[&Self]) -> Merged {
         merge::merge(parts)
     }
 
-    /// Whether these are the readings of `other`; how many were dropped, and how far the log was read, does
-    /// not matter.
+    /// Returns true if `other` has the same readings; how many were dropped, and how far the log was consumed,
+    /// may differ.
     #[must_use]
     pub fn are_those_of(&self, other: &Self) -> bool {
         self.keys == other.keys
@@ -127,10 +128,10 @@ impl Rows {
         })
     }
 
-    /// The columns of a range of readings, as a fold takes them.
+    /// The columns of a range of readings, as a fold accepts them.
     ///
     /// # Panics
-    /// If `range` is beyond the readings.
+    /// If `range` is out of bounds.
     #[must_use]
     pub fn columns(&self, range: Range<usize>) -> DayColumns<'_> {
         DayColumns {
@@ -147,32 +148,32 @@ impl Rows {
         sparse::get(&self.tickets, row)
     }
 
-    /// When and from whom a reading came late, if it did.
+    /// When and from which gateway a late reading was received.
     #[must_use]
-    pub fn late(&self, row: usize) -> Option<&Late> {
+    pub fn late(&self, row: usize) -> Option<&LateArrival> {
         sparse::get(&self.late, row)
     }
 
-    /// The late ones among a range of readings that count.
-    pub fn late_in(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Late)> {
+    /// The late readings in a range that count.
+    pub fn late_in(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &LateArrival)> {
         let late = self.late[sparse::places(&self.late, &range)].iter();
         late.map(|(row, late)| (*row as usize, late))
             .filter(|(row, _)| !self.superseded[*row])
     }
 
-    /// Whether a reading may only have been sent again.
+    /// Returns true if a reading may only have been sent again.
     #[must_use]
     pub fn is_again(&self, row: usize) -> bool {
         sparse::get(&self.again, row).is_some()
     }
 
-    /// Readings of the series at place `key` that were dropped as repeats.
+    /// The number of readings of the series at place `key` that were dropped as repeats.
     #[must_use]
     pub fn repeats_of(&self, key: usize) -> u32 {
         sparse::get(&self.repeats, key).copied().unwrap_or(0)
     }
 
-    /// The enterprises that occur, in order.
+    /// The enterprises in these rows, in order.
     pub fn enterprises(&self) -> impl Iterator<Item = &EnterpriseId> {
         self.keys
             .chunk_by(|a, b| a.enterprise == b.enterprise)
@@ -193,7 +194,7 @@ impl Rows {
         self.select_keys(from..from + many)
     }
 
-    /// The readings of each enterprise, in order.
+    /// The number of readings of each enterprise, in order.
     pub fn count_enterprises(&self) -> impl Iterator<Item = (&EnterpriseId, usize)> {
         let mut start = 0;
         self.keys
@@ -233,7 +234,7 @@ impl Rows {
         }
     }
 
-    /// Whether the invariants of the type hold; for assertions and for rows that others built.
+    /// Returns true if the invariants of the type hold; for assertions, and for rows that other code built.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let n = self.len();
@@ -258,11 +259,11 @@ impl Rows {
     }
 }
 
-/// Lists of few things by their place, ascending.
+/// Short lists of values by place, ascending.
 pub(crate) mod sparse {
     use std::ops::Range;
 
-    /// What `list` has at `place`.
+    /// The value at `place`.
     pub(crate) fn get<T>(list: &[(u32, T)], place: usize) -> Option<&T> {
         let at = list
             .binary_search_by_key(&place, |(of, _)| *of as usize)
@@ -270,7 +271,7 @@ pub(crate) mod sparse {
         Some(&list[at].1)
     }
 
-    /// Where `list` has the places of `range`.
+    /// The part of `list` whose places are in `range`.
     pub(crate) fn places<T>(list: &[(u32, T)], range: &Range<usize>) -> Range<usize> {
         let before = |end: usize| list.partition_point(|(of, _)| (*of as usize) < end);
         if list.is_empty() {
@@ -279,7 +280,7 @@ pub(crate) mod sparse {
         before(range.start)..before(range.end)
     }
 
-    /// What `list` has in `range`, by the place within it.
+    /// The values of `list` in `range`, by their place within it.
     pub(crate) fn cut<T: Clone>(list: &[(u32, T)], range: &Range<usize>) -> Vec<(u32, T)> {
         // OK because places are counted by u32.
         let base = range.start as u32;
@@ -287,7 +288,7 @@ pub(crate) mod sparse {
         part.map(|(of, what)| (of - base, what.clone())).collect()
     }
 
-    /// Whether the places of `list` ascend and are below `end`.
+    /// Returns true if the places of `list` ascend and are below `end`.
     pub(crate) fn is_sound<T>(list: &[(u32, T)], end: usize) -> bool {
         list.is_sorted_by(|(a, _), (b, _)| a < b)
             && list.last().is_none_or(|(last, _)| (*last as usize) < end)

@@ -1,4 +1,4 @@
-//! What a reader sees of a book: one version of each of its tables, and nothing that changes.
+//! A reader's view of a book: one version of each of its tables. It never changes.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,32 +8,34 @@ use greenpark_model::{
 };
 
 use crate::{
-    book::{SEALS, Tables},
-    error::ReadError,
-    file::ReadingsFile,
-    rolled_at::{self, RolledAt},
-    rollups::RollupsFile,
-    sealed_sum::SealedSum,
+    book::{
+        SEALS, Tables,
+        rolled_at::{self, RolledAt},
+        sealed_sum::SealedSum,
+    },
+    delta::state::TableState,
+    error::LakeReadError,
+    readings::file::ReadingsFile,
     store::Storage,
-    table::TableState,
-    totals::TotalsFile,
+    tables::{rollups::RollupsFile, totals::TotalsFile},
 };
 
-/// Times that a book is loaded while its rollups go on.
+/// Attempts to load a book while its rollups move on.
 const LOADS: usize = 3;
 
 /// Which files a snapshot names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Extent {
-    /// All.
+    /// All files.
     Whole,
-    /// Not those that were sealed when rollups were made which tell of their days; all where there is nothing to go by.
+    /// All but the files that were sealed before the rollups which hold their days; all files if there is
+    /// nothing to start from.
     Brief,
 }
 
 /// The files of a book at one moment.
 ///
-/// The totals are never older than the readings: each sealed file's are among them.
+/// The totals are never older than the readings: they include those of each sealed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The park.
@@ -44,10 +46,10 @@ pub struct Snapshot {
     pub readings_version: i64,
     /// The version of the totals table; −1 while there is none.
     pub totals_version: i64,
-    /// Files of the readings table, sorted by day and path: all of them, or those that are named in brief.
+    /// Files of the readings table, sorted by day and path: all of them, or those that a brief snapshot names.
     pub files: Vec<ReadingsFile>,
-    /// In brief, the sum over the sealed days whose files are not named, which is that over the days of the rollups;
-    /// nothing where every file is named.
+    /// In a brief snapshot, the sum over the sealed days whose files are not named, which equals the sum over
+    /// the days of the rollups; `None` if every file is named.
     pub unnamed: Option<SealedSum>,
     /// Files of the totals table, oldest first.
     pub totals_files: Vec<TotalsFile>,
@@ -80,13 +82,13 @@ impl Snapshot {
         format!("{}/{:04}/rollups", self.park, self.year)
     }
 
-    /// Whether it does not name all sealed files.
+    /// Returns true if it does not name all sealed files.
     #[must_use]
     pub fn is_brief(&self) -> bool {
         self.unnamed.is_some()
     }
 
-    /// Bytes that it takes in memory.
+    /// Its size in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let readings = self.files.iter().map(|file| file.path.len());
@@ -106,7 +108,8 @@ impl Snapshot {
         &self.files[from..from + many]
     }
 
-    /// How many days were open of which hot files are deleted and packed away: a name stands for those of each.
+    /// The number of open days whose hot files are deleted and packed: one name stands for the files of each
+    /// day.
     #[must_use]
     pub fn stand_ins(&self) -> usize {
         let stand_ins = self.files.iter().filter(|file| file.is_stand_in());
@@ -140,10 +143,10 @@ impl Reader {
         }
     }
 
-    /// The newest state from nothing; `None` if there is no book.
-    pub(crate) async fn load(&self, extent: Extent) -> Result<Option<Snapshot>, ReadError> {
+    /// Loads the newest state from scratch; `None` if there is no book.
+    pub(crate) async fn load(&self, extent: Extent) -> Result<Option<Snapshot>, LakeReadError> {
         for _ in 0..LOADS {
-            // Before the others, so that nothing is rolled up that is not in them.
+            // Loaded before the others, so that everything rolled up is in them.
             let Some(rollups) = self.tables.load_rollups().await else {
                 break;
             };
@@ -152,9 +155,10 @@ impl Reader {
             if !self.tables.rollups.has_moved_past(version).await? {
                 return Ok(snapshot);
             }
-            // Totals that they now have may be in one file with such as they had before: none may count twice.
+            // Totals that are in the rollups now may share a file with totals that were in them before: none
+            // may count twice.
         }
-        // Totals tell all by themselves.
+        // The totals are complete by themselves.
         self.load_with(TableState::default(), Extent::Whole).await
     }
 
@@ -162,16 +166,16 @@ impl Reader {
         &self,
         rollups: TableState<RollupsFile>,
         extent: Extent,
-    ) -> Result<Option<Snapshot>, ReadError> {
+    ) -> Result<Option<Snapshot>, LakeReadError> {
         let rolled_at = rollups.note.as_ref().and_then(RolledAt::read);
         if extent == Extent::Brief
             && let Some(rolled_at) = rolled_at
         {
             let unnamed = Some(rolled_at.sealed);
-            // What cannot be read in brief is read whole, or says so there.
+            // If a brief read fails, the whole read succeeds or reports the error.
             let readings = rolled_at.follow(&self.tables.readings).await;
             if let Ok(Some(readings)) = readings
-                && rollups.mark(SEALS) <= readings.mark(SEALS)
+                && rollups.txn(SEALS) <= readings.txn(SEALS)
             {
                 let totals = self.load_totals(readings.version).await?;
                 let snapshot = self.snapshot(readings, totals, rollups);
@@ -189,21 +193,21 @@ impl Reader {
         Ok(Some(self.snapshot(readings, totals, rollups)))
     }
 
-    /// After the readings of `version`, so that their totals are there.
-    async fn load_totals(&self, version: i64) -> Result<TableState<TotalsFile>, ReadError> {
+    /// Loads the totals after the readings of `version`, so that their totals are there.
+    async fn load_totals(&self, version: i64) -> Result<TableState<TotalsFile>, LakeReadError> {
         let totals: TableState<TotalsFile> = self.tables.totals.load().await?;
-        // What is before a hole is no newest state.
+        // A state before a hole is not the newest.
         self.tables.readings.check_whole(version).await?;
         self.tables.totals.check_whole(totals.version).await?;
         Ok(totals)
     }
 
-    /// The newest state from an older one; `None` if that is the newest.
+    /// Updates an older state to the newest; `None` if it is the newest already.
     pub(crate) async fn follow(
         &self,
         old: &Snapshot,
         extent: Extent,
-    ) -> Result<Option<Snapshot>, ReadError> {
+    ) -> Result<Option<Snapshot>, LakeReadError> {
         let Tables {
             readings, totals, ..
         } = &self.tables;
@@ -214,17 +218,17 @@ impl Reader {
         }
         let sealed = |seal: i64| BTreeMap::from([(SEALS.to_owned(), seal)]);
         let mut of_rollups = TableState {
-            marks: sealed(old.rolled_up),
+            txns: sealed(old.rolled_up),
             ..state_of(old.rollups_version, &old.rollups_files, |file| &file.path)
         };
         let followed = self.tables.rollups.follow(&mut of_rollups).await;
         let is_rolled_anew = match followed {
             Ok(_) => of_rollups.version != old.rollups_version,
-            // Where they could not be read before either, nothing is new.
+            // If they could not be read before either, nothing is new.
             Err(_) => old.rollups_version >= 0,
         };
         if extent == Extent::Brief && is_rolled_anew {
-            // There may be less to name by now.
+            // There may be fewer files to name by now.
             return self.load(extent).await;
         }
         if followed.is_err() {
@@ -232,7 +236,7 @@ impl Reader {
         }
         let rolled = of_rollups.version;
         let mut of_readings = TableState {
-            marks: sealed(old.sealed),
+            txns: sealed(old.sealed),
             ..state_of(old.readings_version, &old.files, |file| &file.path)
         };
         if !old.is_brief() {
@@ -252,8 +256,8 @@ impl Reader {
         }))
     }
 
-    /// The state that `brief` is of, every file named.
-    pub(crate) async fn whole(&self, brief: &Snapshot) -> Result<Snapshot, ReadError> {
+    /// The state of `brief` with every file named.
+    pub(crate) async fn whole(&self, brief: &Snapshot) -> Result<Snapshot, LakeReadError> {
         let readings = self.tables.readings.load_at(brief.readings_version);
         let readings: TableState<ReadingsFile> = readings.await?;
         Ok(Snapshot {
@@ -263,13 +267,12 @@ impl Reader {
         })
     }
 
-    /// The state that the book had at `at`, of which `newest` is the newest one; `None` if there was no
-    /// book yet.
+    /// The state of the book at `at`; `newest` is its newest state. `None` if there was no book yet.
     pub(crate) async fn load_as_of(
         &self,
         newest: &Snapshot,
         at: Instant,
-    ) -> Result<Option<Snapshot>, ReadError> {
+    ) -> Result<Option<Snapshot>, LakeReadError> {
         let Tables {
             readings,
             totals,
@@ -278,10 +281,10 @@ impl Reader {
         let Some(readings) = readings.load_as_of(newest.readings_version, at).await? else {
             return Ok(None);
         };
-        // The totals of a seal are committed before its readings, so those of that instant are there.
+        // The totals of a seal are committed before its readings, so those of that instant exist.
         let totals = totals.load_as_of(newest.totals_version, at).await?;
-        // Without rollups the same is told by totals: where their files are gone since, for they were made again, or it
-        // is not known any more up to which seal they had them.
+        // Without rollups the totals hold the same. The rollups are not used if their files are gone, because
+        // they were made again, or if it is unknown which seal they reached.
         let rollups = rollups.load_as_of(newest.rollups_version, at).await;
         let there: HashSet<&str> = newest
             .rollups_files
@@ -290,7 +293,7 @@ impl Reader {
             .collect();
         let are_there = |of: &TableState<RollupsFile>| {
             let mut files = of.files.keys();
-            of.marks.contains_key(SEALS) && files.all(|path| there.contains(path.as_str()))
+            of.txns.contains_key(SEALS) && files.all(|path| there.contains(path.as_str()))
         };
         let rollups = rollups.ok().flatten().filter(are_there);
         let rollups = rollups.unwrap_or_default();
@@ -302,7 +305,7 @@ impl Reader {
     }
 
     /// When a version of the readings was made.
-    pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, ReadError> {
+    pub(crate) async fn made_at(&self, version: i64) -> Result<Instant, LakeReadError> {
         self.tables.readings.made_at(version).await
     }
 
@@ -312,8 +315,8 @@ impl Reader {
         totals: TableState<TotalsFile>,
         mut rollups: TableState<RollupsFile>,
     ) -> Snapshot {
-        let sealed = readings.mark(SEALS);
-        if rollups.mark(SEALS) > sealed {
+        let sealed = readings.txn(SEALS);
+        if rollups.txn(SEALS) > sealed {
             // Of a lake that was ahead of this one: the writer removes them when it opens the book.
             rollups = TableState::default();
         }
@@ -323,7 +326,7 @@ impl Reader {
             readings_version: readings.version,
             totals_version: totals.version,
             rollups_version: rollups.version,
-            rolled_up: rollups.mark(SEALS),
+            rolled_up: rollups.txn(SEALS),
             sealed,
             files: readings.files.into_values().collect(),
             unnamed: None,
@@ -333,7 +336,7 @@ impl Reader {
     }
 }
 
-/// The state of a table that has `files` at `version`.
+/// The state of a table with `files` at `version`.
 fn state_of<F: Clone>(version: i64, files: &[F], path: impl Fn(&F) -> &String) -> TableState<F> {
     let files = files.iter().map(|file| (path(file).clone(), file.clone()));
     TableState {

@@ -1,9 +1,10 @@
-//! Files that are on the disk before anything is built on them.
+//! Makes files durable before anything is built on them.
 //!
-//! object_store's local store does not sync (until 0.14): a crash could leave an empty log entry behind
-//! an acknowledged commit. [`LocalStore`] syncs every file it puts, the folders it made for it, and
+//! object_store's local store does not sync (until 0.14): a crash could leave an empty log entry behind an
+//! acknowledged commit. [`LocalStore`] syncs every file that it puts and the folders that it made for it, and
 //! makes the many files of one commit durable together.
 
+pub(crate) mod digest;
 mod disk;
 
 use std::{
@@ -28,13 +29,12 @@ use object_store::{
 use tracing::warn;
 
 pub use self::disk::Disk;
-pub use crate::delta::LogBounds;
 
 /// Up to this many files are synced one by one; more are cheaper to sync with their whole file system.
 const FSYNC_FILES_MAX: usize = 16;
-/// Puts to a remote store that are under way at once.
+/// Concurrent puts to a remote store.
 const REMOTE_PUTS_MAX: usize = 32;
-/// What an error of this module names as its store.
+/// The store that errors of this module name.
 const STORE: &str = "LocalStore";
 
 /// A folder as an object store whose files survive a power cut once they are put.
@@ -51,10 +51,10 @@ impl fmt::Display for LocalStore {
 }
 
 impl LocalStore {
-    /// The store in `root`, which is made if it is missing.
+    /// Opens the store in `root`, which is created if it is missing.
     ///
     /// # Errors
-    /// If the folder cannot be made or used.
+    /// If the folder cannot be created or used.
     pub fn open(root: &FsPath) -> io::Result<Self> {
         fs::create_dir_all(root)?;
         let root = root.canonicalize()?;
@@ -62,10 +62,10 @@ impl LocalStore {
         Ok(Self { files, root })
     }
 
-    /// Puts all `files`, which name their content, and makes them durable together.
+    /// Puts all `files`, whose names depend on their content, and makes them durable together.
     ///
     /// # Errors
-    /// If any of them could not be written or synced; some may be there.
+    /// If any of them could not be written or synced; some may have been.
     pub async fn put_together(&self, files: Vec<(Path, Bytes)>) -> Result<()> {
         let root = self.root.clone();
         blocking(move || write_together(&root, &files)).await
@@ -170,7 +170,7 @@ impl ObjectStore for LocalStore {
     }
 }
 
-/// Listings of a Delta log are read in order, as every store but a file system gives them.
+/// Listings of a Delta log must be in order, as every store but a file system returns them.
 fn sorted(
     listing: BoxStream<'static, Result<ObjectMeta>>,
 ) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -226,7 +226,7 @@ async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Res
     }
 }
 
-/// Puts one file under its name at once and durably, after the folders that lead to it.
+/// Puts one file under its name atomically and durably, after the folders above it.
 fn put_durably(
     root: &FsPath,
     path: &FsPath,
@@ -256,7 +256,7 @@ fn put_durably(
     sync_folders(root, [path])
 }
 
-/// The name that a file has until it is whole: listings of object_store leave such names out.
+/// The name of a file until it is complete: listings of object_store omit such names.
 fn stage_name(path: &FsPath) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -298,8 +298,8 @@ fn sync_file_system(_folder: &File) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Writes a file whose name stands for its content: one that is whole already is left alone, for it may
-/// be published and a published file never changes; one that a crash left in part is replaced.
+/// Writes a file whose name depends on its content. A complete one is left alone, because it may be published
+/// and a published file never changes; one that a crash left in part is replaced.
 fn write_named_by_content(path: &FsPath, bytes: &Bytes) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(mut file) => file.write_all(bytes),
@@ -333,7 +333,31 @@ fn sync_folders<'a>(root: &FsPath, paths: impl IntoIterator<Item = &'a FsPath>) 
         .try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
-/// Where a lake lies.
+/// Bounds on the length of a table's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBounds {
+    /// Entries between checkpoints of a table with few files.
+    pub checkpoint_entries: usize,
+    /// The newest entries, which are not packed: readers that are further behind load the table anew.
+    pub kept_entries: i64,
+    /// The minimum age of an entry that is packed, in milliseconds.
+    pub kept_ms: i64,
+    /// Entries that are packed at once, if a checkpoint lies within so many.
+    pub packed_at_once: i64,
+}
+
+impl Default for LogBounds {
+    fn default() -> Self {
+        Self {
+            checkpoint_entries: 100,
+            kept_entries: 4_096,
+            kept_ms: 3_600_000,
+            packed_at_once: 16_384,
+        }
+    }
+}
+
+/// The storage of a lake.
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
@@ -363,7 +387,7 @@ impl Storage {
         Self { log_bounds, ..self }
     }
 
-    /// How long the logs of its tables grow.
+    /// The bounds on its tables' logs.
     pub(crate) fn log_bounds(&self) -> LogBounds {
         self.log_bounds
     }
@@ -372,7 +396,7 @@ impl Storage {
         &self.store
     }
 
-    /// Makes all `files` durable, before which nothing may be built on them.
+    /// Makes all `files` durable; nothing may be built on them before.
     pub(crate) async fn put_together(&self, files: Vec<(Path, Bytes)>) -> Result<()> {
         if let Some(disk) = &self.disk {
             return disk.put_together(files).await;
@@ -387,7 +411,7 @@ impl Storage {
             .await
     }
 
-    /// Deletes files, those that are there. One that is not deleted harms nothing.
+    /// Deletes the files that exist. One that is not deleted does no harm.
     pub(crate) async fn delete(&self, paths: Vec<Path>) {
         let paths = stream::iter(paths).map(Ok).boxed();
         let mut deleted = self.store.delete_stream(paths);
@@ -402,7 +426,7 @@ impl Storage {
         }
     }
 
-    /// Makes a file that is there, and the folders that lead to it, durable.
+    /// Makes an existing file, and the folders above it, durable.
     pub(crate) async fn sync(&self, path: &Path) -> Result<()> {
         match &self.disk {
             Some(disk) => disk.sync(path).await,
@@ -410,7 +434,7 @@ impl Storage {
         }
     }
 
-    /// The whole of a file.
+    /// Reads a whole file.
     pub(crate) async fn read(&self, path: &Path) -> Result<Bytes> {
         match &self.disk {
             Some(disk) => disk.read(path).await,

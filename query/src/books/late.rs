@@ -7,7 +7,7 @@ use std::{ops::Range, sync::Arc};
 
 use greenpark_archive::{
     builder::RowsBuilder,
-    rows::{Late, Rows, SeriesKey},
+    rows::{LateArrival, ReadingRows, SeriesKey},
 };
 use greenpark_model::{
     day::{CivilDay, Instant},
@@ -24,14 +24,14 @@ pub(crate) struct LateDay {
     key: SeriesKey,
     traits: MeterProfile,
     /// All readings of the day.
-    rows: Rows,
+    rows: ReadingRows,
 }
 
 impl LateDay {
     /// The day of the series in `span` of `rows`; `None` in the usual case, where nothing came late.
     pub(super) fn of(
         day: CivilDay,
-        (key, rows, span): (&SeriesKey, &Rows, Range<usize>),
+        (key, rows, span): (&SeriesKey, &ReadingRows, Range<usize>),
         traits: &MeterProfile,
     ) -> Option<Arc<Self>> {
         rows.late_in(span.clone()).next()?;
@@ -49,7 +49,7 @@ impl LateDay {
     }
 
     /// The late readings that were received after `since` and count.
-    pub(crate) fn after(&self, since: Instant) -> impl Iterator<Item = &Late> {
+    pub(crate) fn after(&self, since: Instant) -> impl Iterator<Item = &LateArrival> {
         let late = self.rows.late_in(0..self.rows.len());
         late.map(|(_, late)| late)
             .filter(move |late| late.received > since)
@@ -67,7 +67,12 @@ impl LateDay {
 }
 
 /// The rows of one series that `keeps` holds for, in the order of the log.
-fn select(key: &SeriesKey, rows: &Rows, span: Range<usize>, keeps: impl Fn(usize) -> bool) -> Rows {
+fn select(
+    key: &SeriesKey,
+    rows: &ReadingRows,
+    span: Range<usize>,
+    keeps: impl Fn(usize) -> bool,
+) -> ReadingRows {
     let mut builder = RowsBuilder::new();
     let series = builder.key(key);
     for (place, row) in (0u32..).zip(span.filter(|row| keeps(*row))) {
@@ -88,7 +93,7 @@ impl BookDays {
     pub(crate) fn late_after(
         &self,
         since: Instant,
-    ) -> impl Iterator<Item = (&SeriesKey, CivilDay, &Late)> {
+    ) -> impl Iterator<Item = (&SeriesKey, CivilDay, &LateArrival)> {
         let days = self.series.iter().flat_map(|series| &series.late);
         days.flat_map(move |of| of.after(since).map(move |late| (&of.key, of.day, late)))
     }
@@ -148,8 +153,8 @@ mod tests {
 
     use super::*;
 
-    fn late(received: i64) -> Late {
-        Late {
+    fn late(received: i64) -> LateArrival {
+        LateArrival {
             received: Instant(received),
             gateway: GatewayId::new("gw").expect("an id"),
         }

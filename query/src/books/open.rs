@@ -9,7 +9,7 @@ use std::{
 use futures::TryStreamExt as _;
 use greenpark_archive::{
     file::{FileKind, ReadingsFile},
-    rows::{Merged, Rows, SeriesKey},
+    rows::{Merged, ReadingRows, SeriesKey},
     snapshot::Snapshot,
 };
 use greenpark_model::{
@@ -141,7 +141,7 @@ impl Books {
             .iter()
             .flat_map(|(day, of_day)| of_day.iter().filter_map(|e| sealed.file(e, *day)))
             .collect();
-        let mut sealed_rows: BTreeMap<CivilDay, Vec<Rows>> = BTreeMap::new();
+        let mut sealed_rows: BTreeMap<CivilDay, Vec<ReadingRows>> = BTreeMap::new();
         for files in sealed_files.chunks(FILES_A_SCAN) {
             for (day, rows) in self.read_by_day(snapshot, files).await? {
                 sealed_rows.entry(day).or_default().extend(rows);
@@ -150,7 +150,7 @@ impl Books {
         let mut folded = Vec::with_capacity(pass.len());
         for wanted in pass {
             let hot = hot.get(&wanted.day).map_or(&[][..], Vec::as_slice);
-            let parts: Vec<&Rows> = sealed_rows
+            let parts: Vec<&ReadingRows> = sealed_rows
                 .get(&wanted.day)
                 .into_iter()
                 .flatten()
@@ -161,7 +161,11 @@ impl Books {
             let folds = DayFolds {
                 print: wanted.print,
                 folds: fold_rows(&parts, known, registry, wanted.day),
-                hot: hot.iter().flat_map(Rows::enterprises).cloned().collect(),
+                hot: hot
+                    .iter()
+                    .flat_map(ReadingRows::enterprises)
+                    .cloned()
+                    .collect(),
                 read,
             };
             folded.push((wanted.day, Arc::new(folds)));
@@ -174,8 +178,8 @@ impl Books {
         &self,
         snapshot: &Snapshot,
         files: &[&ReadingsFile],
-    ) -> Result<BTreeMap<CivilDay, Vec<Rows>>, QueryError> {
-        let mut by_day: BTreeMap<CivilDay, Vec<Rows>> = BTreeMap::new();
+    ) -> Result<BTreeMap<CivilDay, Vec<ReadingRows>>, QueryError> {
+        let mut by_day: BTreeMap<CivilDay, Vec<ReadingRows>> = BTreeMap::new();
         let read = read_files(&self.engine, snapshot, files).await?;
         for (file, place) in files.iter().zip(0u32..) {
             let Some(merged) = read.get(&place) else {
@@ -272,7 +276,7 @@ fn duplicates_of(
 
 /// Folds the rows of one day, given in the order of the log.
 fn fold_rows(
-    parts: &[&Rows],
+    parts: &[&ReadingRows],
     sealed_duplicates: impl Fn(&SeriesKey) -> Option<u32>,
     registry: &registry::Park,
     day: CivilDay,
@@ -281,7 +285,7 @@ fn fold_rows(
     for (key, span) in parts.iter().flat_map(|rows| rows.spans()) {
         *before.entry(key).or_default() += span.len();
     }
-    let merged = Rows::merge(parts);
+    let merged = ReadingRows::merge(parts);
     merged
         .rows
         .spans()
@@ -306,7 +310,7 @@ fn fold_rows(
         .collect()
 }
 
-fn newest_of(rows: &Rows, row: usize) -> Option<Newest> {
+fn newest_of(rows: &ReadingRows, row: usize) -> Option<Newest> {
     let value = Amount::from_micro(rows.values[row]).ok()?;
     Some(Newest {
         instant: Instant(rows.instants[row]),

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use greenpark_archive::{
-    error::ReadError, file::ReadingsFile, rows::SeriesKey, snapshot::Snapshot,
+    error::LakeReadError, file::ReadingsFile, rows::SeriesKey, snapshot::Snapshot,
 };
 use greenpark_model::{
     day::{DayRange, Instant},
@@ -70,7 +70,7 @@ impl Books {
             Ok(Some(then)) => then,
             Ok(None) => return Ok(None),
             // Another program has cleaned the log: of the past only the marks of late readings are left.
-            Err(error @ ReadError::Cleaned { .. }) => {
+            Err(error @ LakeReadError::Cleaned { .. }) => {
                 let error = &error as &dyn std::error::Error;
                 warn!(%park, year, error, "what came after the year was final cannot be told whole");
                 return Ok(None);

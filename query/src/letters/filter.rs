@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use greenpark_archive::letters::{Letter, LettersFile};
+use greenpark_archive::dead_letters::{Letter, LettersFile};
 use greenpark_model::{
     day::{CivilDay, DAY_MS, DayRange, Instant},
     id::{EnterpriseId, GatewayId, ParkId},

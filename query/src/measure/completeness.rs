@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use greenpark_archive::{dated::Dated, meters::Meter};
+use greenpark_archive::{dated::Dated, meters::RegisteredMeter};
 use greenpark_model::{
     day::{CivilDay, DayRange},
     id::EnterpriseId,
@@ -236,7 +236,7 @@ fn share(known: Decimal, due: u64) -> Option<Decimal> {
 }
 
 /// The parts of `range` that an entry of `meter` covers.
-fn covered(meter: &Dated<Meter>, range: DayRange) -> Vec<DayRange> {
+fn covered(meter: &Dated<RegisteredMeter>, range: DayRange) -> Vec<DayRange> {
     let parts = meter.parts(range).into_iter();
     let covers = |part: &DayRange| meter.entries().iter().any(|of| of.covers(part.first()));
     parts.filter(covers).collect()

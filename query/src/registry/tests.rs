@@ -1,6 +1,6 @@
 //! Dated entries: what holds on a day, and what counts in a range.
 
-use greenpark_archive::meters::{METER, Meter, Particulars};
+use greenpark_archive::meters::{METER, Particulars, RegisteredMeter};
 use greenpark_model::{
     day::CivilDay,
     fold::Multiplier,
@@ -32,8 +32,8 @@ fn entry(kind: &str, subject: &str, from: &str, to: Option<&str>, body: String) 
     }
 }
 
-fn meter(modulus: Option<&str>, counted: bool) -> Meter {
-    Meter {
+fn meter(modulus: Option<&str>, counted: bool) -> RegisteredMeter {
+    RegisteredMeter {
         title: "main".to_owned(),
         quantity: Quantity::consumed(Medium::Electricity),
         kind: Kind::Register,

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use greenpark_archive::letters::{Letter, LettersFile, LettersTable, Payloads};
+use greenpark_archive::dead_letters::{Letter, LettersFile, LettersTable, Payloads};
 use greenpark_model::id::{EnterpriseId, ParkId};
 use greenpark_proto::query::v1::{self as pb, dead_letters_server::DeadLetters};
 use tonic::{Request, Response, Status};

@@ -1,6 +1,6 @@
 //! Closed days from totals, open days from readings, and the borders between days, months and books.
 
-use greenpark_archive::{book::Change, file::FileKind, rows::Rows};
+use greenpark_archive::{book::Change, file::FileKind, rows::ReadingRows};
 use greenpark_model::{day::CivilDay, id::ParkId, reading::Kind};
 use greenpark_proto::query::v1 as pb;
 
@@ -9,7 +9,7 @@ use crate::fixture::*;
 const NAME: &str = "parks/p/enterprises/e";
 
 /// The register of a meter that uses 2 kWh an hour from 2020-12-01 on, read at half past each even hour.
-fn registers(of: CivilDay) -> (CivilDay, Rows) {
+fn registers(of: CivilDay) -> (CivilDay, ReadingRows) {
     let start = day("2020-12-01").start().0;
     let readings: Vec<(i64, String)> = (0..12)
         .map(|n| {
@@ -83,7 +83,7 @@ async fn a_late_reading_is_in_the_next_answer_and_a_reseal_closes_the_day_again(
     assert_eq!(amount(&figure), "65");
     assert_eq!(figure.status(), pb::PeriodStatus::Operational);
     assert_eq!(figure.coverage.as_ref().expect("coverage").open_days, 1);
-    let merged = Rows::merge(&[&sealed[1].1, &late]).rows;
+    let merged = ReadingRows::merge(&[&sealed[1].1, &late]).rows;
     world
         .seal(PARK, &[(the_day, merged)], 2, With::Totals)
         .await;
@@ -388,7 +388,7 @@ async fn questions_asked_at_once_do_not_disturb_each_other() {
 
 impl World {
     /// Publishes first sealed files and leaves every hot file where it is.
-    pub(crate) async fn seal_beside(&self, park: &str, days: &[(CivilDay, Rows)]) {
+    pub(crate) async fn seal_beside(&self, park: &str, days: &[(CivilDay, ReadingRows)]) {
         let park = ParkId::new(park).expect("an id");
         let mut book = self
             .lake

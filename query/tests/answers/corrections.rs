@@ -1,6 +1,6 @@
 //! Gaps spread by like days, and corrections by hand.
 
-use greenpark_archive::rows::Rows;
+use greenpark_archive::rows::ReadingRows;
 use greenpark_model::{day::CivilDay, reading::Kind};
 use greenpark_proto::query::v1 as pb;
 use tonic::Code;
@@ -13,7 +13,7 @@ const NAME: &str = "parks/p/enterprises/e";
 
 /// A register's days from 2025-03-03, a Monday, on: 230 kWh between half past midnight and half past eleven
 /// on work days and 23 at week-ends; those of `lost` are not read.
-fn weeks(many: i32, lost: &[i32]) -> Vec<(CivilDay, Rows)> {
+fn weeks(many: i32, lost: &[i32]) -> Vec<(CivilDay, ReadingRows)> {
     let main = series("main", "electricity", Kind::Register);
     let (mut register, mut days) = (0, Vec::new());
     for n in 0..many * 7 {

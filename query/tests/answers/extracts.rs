@@ -4,7 +4,7 @@ use arrow::array::AsArray;
 use bytes::Bytes;
 use greenpark_archive::{
     builder::RowsBuilder,
-    rows::{Late, Rows, SeriesKey},
+    rows::{LateArrival, ReadingRows, SeriesKey},
 };
 use greenpark_model::{day::Instant, reading::Kind, ticket::Ticket};
 use greenpark_proto::query::v1 as pb;
@@ -295,7 +295,7 @@ async fn daily_totals_sum_to_the_figure_and_csv_has_a_header() {
 }
 
 /// A day of which two events share an instant, and one came late.
-fn tickets(the_day: greenpark_model::day::CivilDay) -> Rows {
+fn tickets(the_day: greenpark_model::day::CivilDay) -> ReadingRows {
     let mut builder = RowsBuilder::new();
     let key = builder.key(&SeriesKey {
         enterprise: enterprise("e"),
@@ -306,7 +306,7 @@ fn tickets(the_day: greenpark_model::day::CivilDay) -> Rows {
     }
     builder.ticket(1, Ticket::implied(2).expect("a second one"));
     builder.ticket(2, Ticket::new("A-17").expect("a number"));
-    let late = Late {
+    let late = LateArrival {
         received: Instant(at(the_day, 24 * 20)),
         gateway: "g1".parse().expect("an id"),
     };

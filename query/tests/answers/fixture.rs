@@ -11,7 +11,7 @@ use greenpark_archive::{
     columns::{FileFacts, encode_readings},
     file::FileKind,
     lake::Lake,
-    rows::{Rows, SeriesKey},
+    rows::{ReadingRows, SeriesKey},
     totals::TotalsRow,
 };
 use greenpark_model::{
@@ -75,7 +75,7 @@ pub(crate) fn series(meter: &str, quantity: &str, kind: Kind) -> Series {
 pub(crate) type Values<'a> = &'a [(i64, &'a str)];
 
 /// Rows of one enterprise.
-pub(crate) fn rows(id: &str, of: &[(Series, Values<'_>)]) -> Rows {
+pub(crate) fn rows(id: &str, of: &[(Series, Values<'_>)]) -> ReadingRows {
     let mut builder = RowsBuilder::new();
     for (series, values) in of {
         let key = builder.key(&SeriesKey {
@@ -239,7 +239,7 @@ impl World {
     pub(crate) async fn seal(
         &self,
         park: &str,
-        days: &[(CivilDay, Rows)],
+        days: &[(CivilDay, ReadingRows)],
         revision: u32,
         with: With,
     ) {
@@ -283,7 +283,7 @@ impl World {
     }
 
     /// Publishes hot files.
-    pub(crate) async fn hot(&self, park: &str, day: CivilDay, offset: u64, rows: &Rows) {
+    pub(crate) async fn hot(&self, park: &str, day: CivilDay, offset: u64, rows: &ReadingRows) {
         let park = ParkId::new(park).expect("an id");
         let mut book = self.lake.book(&park, day.year()).await.expect("a book");
         let kind = FileKind::Hot {
@@ -350,7 +350,12 @@ impl World {
     }
 }
 
-pub(crate) fn new_file(park: &ParkId, day: CivilDay, kind: FileKind, rows: &Rows) -> NewFile {
+pub(crate) fn new_file(
+    park: &ParkId,
+    day: CivilDay,
+    kind: FileKind,
+    rows: &ReadingRows,
+) -> NewFile {
     let facts = FileFacts {
         park: park.clone(),
         day,
@@ -366,7 +371,7 @@ pub(crate) fn new_file(park: &ParkId, day: CivilDay, kind: FileKind, rows: &Rows
 
 pub(crate) fn totals(
     day: CivilDay,
-    rows: &Rows,
+    rows: &ReadingRows,
     revision: u32,
     sha256: [u8; 32],
 ) -> Vec<TotalsRow> {
@@ -444,7 +449,7 @@ pub(crate) fn daily(
     of: &Series,
     first: CivilDay,
     values: &[String],
-) -> Vec<(CivilDay, Rows)> {
+) -> Vec<(CivilDay, ReadingRows)> {
     let days = (0..).map(|n| first.plus(n));
     days.zip(values)
         .map(|(day, value)| (day, rows(id, &[(of.clone(), &[(at(day, 12), value)])])))
@@ -467,7 +472,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// One day of an enterprise with an amount of each quantity.
-pub(crate) fn one_day(id: &str, of: CivilDay, amounts: &[(&str, &str)]) -> (CivilDay, Rows) {
+pub(crate) fn one_day(id: &str, of: CivilDay, amounts: &[(&str, &str)]) -> (CivilDay, ReadingRows) {
     let values: Vec<(Series, [(i64, &str); 1])> = amounts
         .iter()
         .map(|(quantity, amount)| {

@@ -1,6 +1,6 @@
 //! Meters that are heard as two kinds, and tickets of a ledger that do not count.
 
-use greenpark_archive::rows::Rows;
+use greenpark_archive::rows::ReadingRows;
 use greenpark_model::{day::CivilDay, reading::Kind};
 use greenpark_proto::query::v1::{self as pb, UnsoundKind, quality_client::QualityClient};
 
@@ -15,12 +15,12 @@ use crate::{
 const NAME: &str = "parks/p/enterprises/e";
 
 /// A day on which a meter's register rose by 230, and the same hours as intervals.
-fn both(of: CivilDay) -> (CivilDay, Rows) {
+fn both(of: CivilDay) -> (CivilDay, ReadingRows) {
     both_of("electricity", of, &[])
 }
 
 /// The same of any quantity, beside amounts of other quantities that are heard as intervals alone.
-fn both_of(quantity: &str, of: CivilDay, beside: &[(&str, &str)]) -> (CivilDay, Rows) {
+fn both_of(quantity: &str, of: CivilDay, beside: &[(&str, &str)]) -> (CivilDay, ReadingRows) {
     let register = series("m", quantity, Kind::Register);
     let interval = series("m", quantity, Kind::Interval);
     let registers: Vec<(i64, String)> = (0..24)
@@ -315,7 +315,7 @@ async fn a_meter_of_fresh_water_that_is_not_registered_counts_once_and_is_not_ju
 }
 
 /// A day on which 460 t came into being and 230 t of these were used, by registers and by intervals.
-fn used(of: &str) -> (CivilDay, Rows) {
+fn used(of: &str) -> (CivilDay, ReadingRows) {
     both_of("fly_ash.utilized", day(of), &[("fly_ash.generated", "460")])
 }
 

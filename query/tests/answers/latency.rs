@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use greenpark_archive::rows::Rows;
+use greenpark_archive::rows::ReadingRows;
 use greenpark_model::{day::CivilDay, reading::Kind};
 use greenpark_proto::query::v1 as pb;
 
@@ -12,7 +12,7 @@ use crate::fixture::*;
 const ENTERPRISES: usize = 10;
 const METERS: usize = 10;
 
-fn sealed_day(of: CivilDay, n: i64, id: &str) -> (CivilDay, Rows) {
+fn sealed_day(of: CivilDay, n: i64, id: &str) -> (CivilDay, ReadingRows) {
     let readings: Vec<(i64, String)> = (0..2)
         .map(|half| (at(of, 12 * half), format!("{}", n * 20 + half * 10)))
         .collect();

@@ -2,7 +2,7 @@
 
 use greenpark_archive::{
     book::Consumed,
-    letters::{Bounds, Letter, LetterId},
+    dead_letters::{Bounds, Letter, LetterId},
 };
 use greenpark_model::{
     day::Instant,

@@ -1,6 +1,6 @@
 //! What was not accepted: sent again, counted, and named beside quality.
 
-use greenpark_archive::letters::Bounds;
+use greenpark_archive::dead_letters::Bounds;
 use greenpark_model::letter::LetterCode;
 use greenpark_proto::query::v1::{self as pb, quality_client::QualityClient};
 use greenpark_query::Settings;

@@ -1,6 +1,6 @@
 //! Figures as they were, what they stand on, and figures made again from raw readings.
 
-use greenpark_archive::rows::Rows;
+use greenpark_archive::rows::ReadingRows;
 use greenpark_model::{day::CivilDay, indicator::Indicator, reading::Kind};
 use greenpark_proto::query::v1::{self as pb, explain_part::Part};
 use greenpark_query::{Settings, recompute::recompute};
@@ -14,7 +14,7 @@ use crate::fixture::{
 const NAME: &str = "parks/p/enterprises/e";
 
 /// Two days of a counter that rises by `rise` an hour.
-fn two_days(rise: i64) -> Vec<(CivilDay, Rows)> {
+fn two_days(rise: i64) -> Vec<(CivilDay, ReadingRows)> {
     let main = series("main", "electricity", Kind::Register);
     let first = day("2025-03-01");
     (0..2)

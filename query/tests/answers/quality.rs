@@ -2,7 +2,7 @@
 
 use greenpark_archive::{
     messages::{GatewayEpoch, Messages},
-    rows::Rows,
+    rows::ReadingRows,
 };
 use greenpark_model::{day::CivilDay, id::ParkId, numbers::Numbers, reading::Kind};
 use greenpark_proto::query::v1::{self as pb, quality_client::QualityClient};
@@ -17,7 +17,7 @@ fn month(text: &str) -> pb::period::Period {
 }
 
 /// April 2025, a register every hour but for the hours of a day that are lost.
-fn april(lost: impl Fn(i32, i64) -> bool) -> Vec<(CivilDay, Rows)> {
+fn april(lost: impl Fn(i32, i64) -> bool) -> Vec<(CivilDay, ReadingRows)> {
     let main = series("main", "electricity", Kind::Register);
     (0..30)
         .map(|n| {

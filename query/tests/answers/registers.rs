@@ -1,6 +1,6 @@
 //! Registers and amounts that were answered wrongly once, asked over gRPC (FAULTS A3, A7, A9, A11, A12, A13, A15).
 
-use greenpark_archive::rows::Rows;
+use greenpark_archive::rows::ReadingRows;
 use greenpark_model::{day::CivilDay, reading::Kind};
 use greenpark_proto::query::v1::{self as pb, quality_client::QualityClient};
 
@@ -12,7 +12,7 @@ const NAME: &str = "parks/p/enterprises/e";
 async fn seal(world: &World, kind: Kind, first: &str, values: &[String]) {
     let (first, main) = (day(first), series("main", "electricity", kind));
     let of_day = values.chunks(24).zip(0i32..);
-    let sealed: Vec<(CivilDay, Rows)> = of_day
+    let sealed: Vec<(CivilDay, ReadingRows)> = of_day
         .map(|(values, n)| {
             let of = first.plus(n);
             let said: Vec<(i64, &str)> = (0i64..)

@@ -1,6 +1,6 @@
 //! Which side of an energy's balance counts: the declared one, or the larger one of the calendar year.
 
-use greenpark_archive::rows::Rows;
+use greenpark_archive::rows::ReadingRows;
 use greenpark_model::{day::CivilDay, reading::Kind};
 use greenpark_proto::query::v1 as pb;
 use tonic::Code;
@@ -13,7 +13,7 @@ use crate::{
 const NAME: &str = "parks/p/enterprises/e";
 
 /// Every day of 2025 with 100,000 kWh bought, and one day on which a kettle was heard with 1 kWh.
-fn bought_and_kettle() -> Vec<(CivilDay, Rows)> {
+fn bought_and_kettle() -> Vec<(CivilDay, ReadingRows)> {
     let bought = series("grid", "electricity.purchased", Kind::Interval);
     let kettle = series("kettle", "electricity", Kind::Interval);
     (0..365)

@@ -1,6 +1,6 @@
 //! Years of one enterprise that are sound, and what tests change of them.
 
-use greenpark_archive::rows::Rows;
+use greenpark_archive::rows::ReadingRows;
 use greenpark_model::{
     day::{CivilDay, DayRange},
     reading::Kind,
@@ -31,7 +31,7 @@ pub(crate) fn meter(id: &str, of: &str, quantity: &str, kind: &str, interval_s: 
 }
 
 /// A reading at noon of 1 June of `of`, of a meter that is read once a year.
-pub(crate) fn june(id: &str, of: i32, amounts: &[(&str, &str)]) -> (CivilDay, Rows) {
+pub(crate) fn june(id: &str, of: i32, amounts: &[(&str, &str)]) -> (CivilDay, ReadingRows) {
     one_day(id, day(&format!("{of}-06-01")), amounts)
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn kwh_a_day(
     kind: Kind,
     range: DayRange,
     amount: i64,
-) -> Vec<(CivilDay, Rows)> {
+) -> Vec<(CivilDay, ReadingRows)> {
     let of = series("electricity", "electricity", kind);
     let since = day("2020-01-01");
     let value = |day: CivilDay| match kind {
@@ -68,7 +68,7 @@ pub(crate) fn first_days(of: i16, many: i32) -> DayRange {
 
 impl World {
     /// Seals days of several years.
-    pub(crate) async fn seal_all(&self, days: Vec<(CivilDay, Rows)>) {
+    pub(crate) async fn seal_all(&self, days: Vec<(CivilDay, ReadingRows)>) {
         for of_year in days.chunk_by(|a, b| a.0.year() == b.0.year()) {
             self.seal(PARK, of_year, 1, With::Totals).await;
         }

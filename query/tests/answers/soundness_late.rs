@@ -2,7 +2,7 @@
 
 use greenpark_archive::{
     builder::RowsBuilder,
-    rows::{Late, Rows, SeriesKey},
+    rows::{LateArrival, ReadingRows, SeriesKey},
 };
 use greenpark_model::{
     day::{CivilDay, Instant},
@@ -14,7 +14,7 @@ use greenpark_proto::query::v1::{UnsoundKind, Verdict};
 use crate::{fixture::*, sound_years::*};
 
 /// A reading of `e`'s meter that gateway `gw-late` sent `days` days after the fixture's now.
-fn late(of: CivilDay, kwh: &str, days: i32) -> (CivilDay, Rows) {
+fn late(of: CivilDay, kwh: &str, days: i32) -> (CivilDay, ReadingRows) {
     let mut builder = RowsBuilder::new();
     let key = builder.key(&SeriesKey {
         enterprise: enterprise("e"),
@@ -22,7 +22,7 @@ fn late(of: CivilDay, kwh: &str, days: i32) -> (CivilDay, Rows) {
     });
     builder.push(key, at(of, 9), micro(kwh), Flag::Normal.code());
     let received = day("2026-11-23").plus(days);
-    let late = Late {
+    let late = LateArrival {
         received: Instant(at(received, 12)),
         gateway: GatewayId::new("gw-late").expect("an id"),
     };
@@ -128,7 +128,7 @@ async fn told_by_commits() -> World {
 }
 
 /// A reading without any mark: a backlog, a replay, the first message of a gateway.
-fn unmarked(of: CivilDay, kwh: &str) -> (CivilDay, Rows) {
+fn unmarked(of: CivilDay, kwh: &str) -> (CivilDay, ReadingRows) {
     one_day("e", of, &[("electricity", kwh)])
 }
 

@@ -7,7 +7,7 @@ use greenpark_archive::{
     columns::{FileFacts, encode_readings},
     file::FileKind,
     lake::Lake,
-    rows::Rows,
+    rows::ReadingRows,
     snapshot::Snapshot,
 };
 use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
@@ -44,7 +44,7 @@ pub(crate) fn park() -> ParkId {
 }
 
 /// A file of `rows` that can be published.
-pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
+pub(crate) fn new_file(rows: &ReadingRows, day: CivilDay, kind: FileKind) -> NewFile {
     let facts = FileFacts {
         park: park(),
         day,

@@ -9,7 +9,7 @@ use greenpark_archive::{
     lake::Lake,
     meters::Meters,
     reference::ReferenceEntry,
-    rows::{Rows, SeriesKey},
+    rows::{ReadingRows, SeriesKey},
     totals::TotalsRow,
 };
 use greenpark_model::{
@@ -145,7 +145,7 @@ impl MadePark<'_> {
         change
     }
 
-    fn rows(&self, n: usize, day: CivilDay) -> Rows {
+    fn rows(&self, n: usize, day: CivilDay) -> ReadingRows {
         let mut builder = RowsBuilder::new();
         for &(meter, quantity, kind) in self.meters {
             let quantity: Quantity = quantity.parse().expect("a quantity");
@@ -172,7 +172,7 @@ impl MadePark<'_> {
     }
 }
 
-fn file(enterprise: &str, day: CivilDay, rows: &Rows) -> NewFile {
+fn file(enterprise: &str, day: CivilDay, rows: &ReadingRows) -> NewFile {
     let kind = FileKind::Sealed {
         enterprise: EnterpriseId::new(enterprise).expect("an id"),
         revision: 1,
@@ -180,7 +180,7 @@ fn file(enterprise: &str, day: CivilDay, rows: &Rows) -> NewFile {
     new_file(rows, day, kind)
 }
 
-fn totals(rows: &Rows, day: CivilDay, sha256: [u8; 32]) -> Vec<TotalsRow> {
+fn totals(rows: &ReadingRows, day: CivilDay, sha256: [u8; 32]) -> Vec<TotalsRow> {
     rows.spans()
         .map(|(key, span)| TotalsRow {
             enterprise: key.enterprise.clone(),

@@ -8,7 +8,7 @@ use greenpark_archive::{
     columns::{FileFacts, decode_readings, encode_readings},
     file::FileKind,
     lake::Lake,
-    rows::Rows,
+    rows::ReadingRows,
     totals::{TotalsRow, decode_totals},
 };
 use greenpark_model::{day::CivilDay, id::ParkId, numbers::Numbers};
@@ -22,7 +22,7 @@ pub struct SealedDay {
     /// Its revision.
     pub revision: u32,
     /// Its rows.
-    pub rows: Rows,
+    pub rows: ReadingRows,
     /// Every byte before the footer: the magic and all column chunks.
     chunks: Bytes,
 }
@@ -35,7 +35,7 @@ impl SealedDay {
         if self.rows.late.is_empty() {
             return Some(self.chunks.clone());
         }
-        let rows = Rows {
+        let rows = ReadingRows {
             late: Vec::new(),
             ..self.rows.clone()
         };

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use greenpark_archive::{lake::Lake, letters::Payloads};
+use greenpark_archive::{dead_letters::Payloads, lake::Lake};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 
 use crate::plan::{self, BURST, BURSTS, LINES};

@@ -12,7 +12,7 @@ use greenpark_archive::{
     file::{FileKind, ReadingsFile},
     lake::Lake,
     rollups::decode_rollups,
-    rows::Rows,
+    rows::ReadingRows,
     snapshot::Snapshot,
     totals::{TotalsRow, decode_totals},
 };
@@ -31,7 +31,7 @@ pub(crate) struct Eye {
     lake: Lake,
     store: Arc<InMemory>,
     digests: HashMap<String, [u8; 32]>,
-    readings: HashMap<String, Arc<Rows>>,
+    readings: HashMap<String, Arc<ReadingRows>>,
     totals: HashMap<String, Arc<Vec<TotalsRow>>>,
 }
 
@@ -237,7 +237,7 @@ impl Eye {
         Ok((bytes, digest))
     }
 
-    async fn rows_of(&mut self, path: &str) -> Result<([u8; 32], Arc<Rows>), Violation> {
+    async fn rows_of(&mut self, path: &str) -> Result<([u8; 32], Arc<ReadingRows>), Violation> {
         let (bytes, digest) = self.bytes(path).await?;
         if let Some(rows) = self.readings.get(path) {
             return Ok((digest, Arc::clone(rows)));
@@ -264,7 +264,7 @@ impl Eye {
 /// corrected may be there and not count.
 fn check_rows(
     path: &str,
-    rows: &Rows,
+    rows: &ReadingRows,
     oracle: &Oracle,
 ) -> Result<BTreeMap<Id, (i64, bool)>, Violation> {
     let mut counting = BTreeMap::new();
@@ -295,7 +295,7 @@ fn check_rows(
 /// The totals of a sealed file say what its rows say.
 fn check_totals<'a>(
     path: &str,
-    rows: &Rows,
+    rows: &ReadingRows,
     totals: impl Iterator<Item = &'a TotalsRow>,
 ) -> Result<(), Violation> {
     // Of what is no amount, how many there are: its sum has no meaning.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use greenpark_archive::{error::ReadError, inspect::Inspection, lake::Lake};
+use greenpark_archive::{error::LakeReadError, inspect::BookInspection, lake::Lake};
 use greenpark_model::{day::Instant, id::ParkId};
 
 use super::{
@@ -38,7 +38,11 @@ fn folder(root: &str) -> Option<PathBuf> {
 }
 
 /// Checks the lake of `settings` at `now`; gives its books for those who ask more of them.
-pub async fn check(settings: &Settings, now: Instant, findings: &mut Findings) -> Vec<Inspection> {
+pub async fn check(
+    settings: &Settings,
+    now: Instant,
+    findings: &mut Findings,
+) -> Vec<BookInspection> {
     let root = &settings.lake.root;
     if let Some(folder) = folder(root) {
         disk::check(&folder, findings);
@@ -70,7 +74,7 @@ pub async fn check(settings: &Settings, now: Instant, findings: &mut Findings) -
     books
 }
 
-async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
+async fn books(lake: &Lake, findings: &mut Findings) -> Vec<BookInspection> {
     let (mut books, mut broken) = (Vec::new(), Vec::new());
     let (mut past, mut cleaned) = (Vec::new(), Vec::new());
     let parks = match lake.parks().await {
@@ -92,7 +96,7 @@ async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
             }
             if let Err(error) = lake.check_past(park, year).await {
                 let of = match error {
-                    ReadError::Cleaned { .. } => &mut cleaned,
+                    LakeReadError::Cleaned { .. } => &mut cleaned,
                     _ => &mut past,
                 };
                 of.push(format!("{park} {year}: {}", chain(&error)));
@@ -142,10 +146,10 @@ fn told(all: &[String]) -> String {
     text
 }
 
-async fn files(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
+async fn files(lake: &Lake, books: &[BookInspection], findings: &mut Findings) {
     let mut astray = Vec::new();
     let mut count = 0;
-    for Inspection { snapshot, .. } in books {
+    for BookInspection { snapshot, .. } in books {
         count += snapshot.files.len();
         count += snapshot.totals_files.len() + snapshot.rollups_files.len();
         match lake.astray(snapshot).await {
@@ -186,7 +190,7 @@ async fn files(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
     findings.add("files", Verdict::Fault, seen, [means, RESTORE]);
 }
 
-async fn digests(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
+async fn digests(lake: &Lake, books: &[BookInspection], findings: &mut Findings) {
     let (hot, sealed): (Vec<_>, Vec<_>) = books
         .iter()
         .flat_map(|book| {
@@ -221,7 +225,7 @@ async fn digests(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
     findings.add("digests", Verdict::Fault, seen, [means, RESTORE]);
 }
 
-fn sealing(books: &[Inspection], settings: &Settings, now: Instant, findings: &mut Findings) {
+fn sealing(books: &[BookInspection], settings: &Settings, now: Instant, findings: &mut Findings) {
     let grace = i64::try_from(settings.processor.grace.as_millis()).unwrap_or(i64::MAX);
     let due = now.0.saturating_sub(grace).saturating_sub(SEAL_MS_MAX);
     let mut overdue = Vec::new();
@@ -243,7 +247,7 @@ fn sealing(books: &[Inspection], settings: &Settings, now: Instant, findings: &m
     findings.add("sealing", Verdict::Warning, told(&overdue), [means, change]);
 }
 
-fn clock(books: &[Inspection], now: Instant, findings: &mut Findings) {
+fn clock(books: &[BookInspection], now: Instant, findings: &mut Findings) {
     const NAME: &str = "clock";
     let change = "synchronise the clock: systemd-timesyncd or chrony (timedatectl set-ntp true)";
     if now.0 < NOW_MS_MIN {

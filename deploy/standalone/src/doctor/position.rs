@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use greenpark_archive::inspect::Inspection;
+use greenpark_archive::inspect::BookInspection;
 use greenpark_log::partition;
 use greenpark_log_embedded::{EmbeddedLog, GroupProgress};
 
@@ -13,7 +13,7 @@ use crate::{groups, settings::Settings};
 const WAIT: Duration = Duration::from_secs(1);
 
 /// Checks the log on this machine, and the books against it.
-pub async fn embedded(settings: &Settings, books: &[Inspection], findings: &mut Findings) {
+pub async fn embedded(settings: &Settings, books: &[BookInspection], findings: &mut Findings) {
     let section = &settings.embedded_log;
     // To open a log that is not there would make one.
     if !section.folder.join("log.redb").exists() {
@@ -80,7 +80,7 @@ fn refused(why: &str, findings: &mut Findings) {
 }
 
 /// Compares what the books consumed with `ends`, the next offset of each partition.
-pub fn compare(books: &[Inspection], ends: &BTreeMap<u32, u64>, findings: &mut Findings) {
+pub fn compare(books: &[BookInspection], ends: &BTreeMap<u32, u64>, findings: &mut Findings) {
     let count = u32::try_from(ends.len()).unwrap_or(u32::MAX);
     let (mut moved, mut ahead) = (Vec::new(), Vec::new());
     for book in books {

@@ -1,5 +1,5 @@
-//! The months of a book's series, made of its totals some seals at a time. That may fail without harm: it is tried
-//! again with a later flush.
+//! Makes the monthly rollups of a book's series from its totals, several seals at a time. A failure does no
+//! harm: a later flush tries again.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,28 +10,31 @@ use tracing::warn;
 
 use super::{Book, SEALS};
 use crate::{
+    book::rolled_at::RolledAt,
     delta::{Commit, Nature, NewData, OldData},
-    error::{EncodeError, PublishError, ReadError},
-    meters::Meters,
-    rolled_at::RolledAt,
-    rollups::{self, Rollup, RollupsFile},
-    totals::{TotalsFile, TotalsRow, decode_totals},
+    error::{EncodeError, LakePublishError, LakeReadError},
+    reference::meters::Meters,
+    tables::{
+        rollups::{self, Rollup, RollupsFile},
+        totals::{TotalsFile, TotalsRow, decode_totals},
+    },
 };
 
-/// Versions of the readings after which is noted anew what readers in brief begin with: so many entries they read.
+/// Versions of the readings after which the start of brief readers is recorded anew: they read so many entries
+/// at most.
 const NOTED_EVERY: i64 = 256;
-/// Days of all series, and files of totals, that wait to be rolled up together: each time their whole month is written
-/// anew, and readers take the totals of what waits.
+/// Days of all series, and files of totals, that wait to be rolled up together. Each time their whole month is
+/// rewritten; until then readers read the totals of what waits.
 const WAITING_DAYS: u64 = 4;
 const WAITING_FILES: usize = 16;
 /// Rows of totals that are rolled up at once, some hundred bytes each.
 const ROWS_AT_ONCE: u64 = 1 << 17;
 
 impl Book {
-    /// Whether totals are in no rollup yet that are to be rolled up now: any where the book `rests`, for no day of its
-    /// year waits to be sealed, and otherwise once they are worth it.
+    /// Returns true if totals should be rolled up now: any totals if the book `is_idle`, which means that no day
+    /// of its year waits to be sealed; otherwise once there are enough of them.
     #[must_use]
-    pub fn is_roll_up_due(&self, rests: bool) -> bool {
+    pub fn is_roll_up_due(&self, is_idle: bool) -> bool {
         let waiting = self.waiting();
         if waiting.is_empty() || !self.rolls_up {
             return false;
@@ -39,17 +42,17 @@ impl Book {
         let rows: u64 = waiting.iter().map(|file| file.rows).sum();
         let newest = self.rollups_state.files.values().max_by_key(|of| of.month);
         let series = newest.map_or(0, |month| month.rows);
-        rests
+        is_idle
             || waiting.len() >= WAITING_FILES
             || rows >= WAITING_DAYS * series
             || self.state.version - self.noted_version() >= NOTED_EVERY
     }
 
-    /// Makes rollups of all totals that are in none yet, with the traits of `meters`.
+    /// Rolls up all totals that are in no rollup yet, with the traits of `meters`.
     ///
     /// # Errors
-    /// [`PublishError`]: some may be made. What is missing is made when this is called again.
-    pub async fn roll_up(&mut self, meters: &Arc<Meters>) -> Result<(), PublishError> {
+    /// [`LakePublishError`]: some rollups may be made. Another call makes the missing ones.
+    pub async fn roll_up(&mut self, meters: &Arc<Meters>) -> Result<(), LakePublishError> {
         while self.rolls_up {
             let mut rows = 0;
             let mut waiting = self.waiting();
@@ -66,24 +69,24 @@ impl Book {
         Ok(())
     }
 
-    /// What is noted with rollups up to `seal`: where a reader begins that needs no names of what was sealed before;
-    /// nothing where totals of what is sealed are in none of them.
-    async fn rolled_at(&self, seal: i64) -> Result<Value, ReadError> {
-        if seal != self.state.mark(SEALS) {
+    /// The note for rollups up to `seal`: where a reader starts that needs no names of files sealed before.
+    /// Null if totals of sealed days are in no rollup yet.
+    async fn rolled_at(&self, seal: i64) -> Result<Value, LakeReadError> {
+        if seal != self.state.txn(SEALS) {
             return Ok(Value::Null);
         }
         let rolled_at = RolledAt::of(&self.readings, &self.state).await?;
         Ok(rolled_at.map_or(Value::Null, |of| of.write()))
     }
 
-    /// Notes anew what readers in brief begin with, if many commits came since; failing to harms nothing.
+    /// Records the start of brief readers anew after many commits; a failure does no harm.
     pub(super) async fn note_if_due(&mut self) {
         let noted = self.noted_version();
         if noted < 0 || self.state.version - noted < NOTED_EVERY || !self.waiting().is_empty() {
             return;
         }
         let noted = async {
-            let seal = self.rollups_state.mark(SEALS);
+            let seal = self.rollups_state.txn(SEALS);
             let commit = Commit {
                 note: Some(self.rolled_at(seal).await?),
                 nature: Nature::Rearrangement,
@@ -100,16 +103,16 @@ impl Book {
         warn!(park = %self.park, year = self.year, error, "{what}");
     }
 
-    /// The version of the readings that is noted with the rollups; −1 where none is.
+    /// The version of the readings that is recorded with the rollups; −1 if there is none.
     fn noted_version(&self) -> i64 {
         let note = self.rollups_state.note.as_ref();
         note.and_then(RolledAt::read).map_or(-1, |of| of.version)
     }
 
-    async fn commit_rollups(&mut self, commit: Commit) -> Result<(), PublishError> {
+    async fn commit_rollups(&mut self, commit: Commit) -> Result<(), LakePublishError> {
         let committed = self.rollups.commit(&mut self.rollups_state, commit).await;
         if committed.is_err() {
-            // Another writer may have been there first, while it still had the book.
+            // Another writer may have committed first, while it still had the book.
             self.rollups_state = self.rollups.load().await?;
         }
         self.expire_removed();
@@ -118,7 +121,7 @@ impl Book {
 
     /// Files of totals that are in no rollup yet, in the order of their seals.
     fn waiting(&self) -> Vec<TotalsFile> {
-        let rolled = self.rollups_state.mark(SEALS);
+        let rolled = self.rollups_state.txn(SEALS);
         let files = self.totals_state.files.values();
         let mut waiting: Vec<TotalsFile> =
             files.filter(|file| file.seal > rolled).cloned().collect();
@@ -131,7 +134,7 @@ impl Book {
         seal: i64,
         files: &[TotalsFile],
         meters: &Arc<Meters>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), LakePublishError> {
         let mut months: BTreeMap<CivilDay, Vec<TotalsRow>> = BTreeMap::new();
         for file in files {
             let rows = self.totals_of(file).await?;
@@ -141,7 +144,7 @@ impl Book {
             }
         }
         let mut commit = Commit {
-            marks: vec![(SEALS.to_owned(), seal)],
+            txns: vec![(SEALS.to_owned(), seal)],
             note: Some(self.rolled_at(seal).await?),
             ..Commit::default()
         };
@@ -173,9 +176,10 @@ impl Book {
                     }
                 }
             });
-            let made: Result<_, EncodeError> = made.await.map_err(|_| ReadError::Interrupted {
-                path: self.rollups.root().to_string(),
-            })?;
+            let made: Result<_, EncodeError> =
+                made.await.map_err(|_| LakeReadError::Interrupted {
+                    path: self.rollups.root().to_string(),
+                })?;
             let Some((encoded, rows)) = made? else {
                 continue;
             };
@@ -187,7 +191,7 @@ impl Book {
                 more_columns: Vec::new(),
             };
             bytes.push((self.rollups.place(&data.path), encoded));
-            // The same totals once more make the same file.
+            // The same totals produce the same file.
             commit.remove.retain(|old| old.path != data.path);
             commit.add.push(data);
         }
@@ -195,41 +199,45 @@ impl Book {
         self.commit_rollups(commit).await
     }
 
-    async fn rollups_of(&self, file: &RollupsFile) -> Result<Vec<Rollup>, ReadError> {
+    async fn rollups_of(&self, file: &RollupsFile) -> Result<Vec<Rollup>, LakeReadError> {
         let place = self.rollups.place(&file.path);
         let path = place.to_string();
         match self.storage.read(&place).await {
-            Ok(bytes) => {
-                rollups::decode_rollups(bytes).map_err(|source| ReadError::Decode { path, source })
-            }
-            Err(source) => Err(ReadError::Store { path, source }),
+            Ok(bytes) => rollups::decode_rollups(bytes)
+                .map_err(|source| LakeReadError::Decode { path, source }),
+            Err(source) => Err(LakeReadError::Store { path, source }),
         }
     }
 
-    pub(super) async fn totals_of(&self, file: &TotalsFile) -> Result<Vec<TotalsRow>, ReadError> {
+    pub(super) async fn totals_of(
+        &self,
+        file: &TotalsFile,
+    ) -> Result<Vec<TotalsRow>, LakeReadError> {
         let place = self.totals.place(&file.path);
         let path = place.to_string();
         match self.storage.read(&place).await {
-            Ok(bytes) => decode_totals(bytes).map_err(|source| ReadError::Decode { path, source }),
-            Err(source) => Err(ReadError::Store { path, source }),
+            Ok(bytes) => {
+                decode_totals(bytes).map_err(|source| LakeReadError::Decode { path, source })
+            }
+            Err(source) => Err(LakeReadError::Store { path, source }),
         }
     }
 
-    /// Forgets rollups of seals or of a version that never reached the readings: those of a lake that was ahead of this
-    /// one.
-    pub(super) async fn forget_rollups_ahead(&mut self) -> Result<(), PublishError> {
+    /// Removes rollups of seals or of a version that never reached the readings: those of a lake that was ahead
+    /// of this one.
+    pub(super) async fn forget_rollups_ahead(&mut self) -> Result<(), LakePublishError> {
         let version = self.noted_version();
-        let is_ahead = self.rollups_state.mark(SEALS) > self.state.mark(SEALS);
+        let is_ahead = self.rollups_state.txn(SEALS) > self.state.txn(SEALS);
         if !self.rolls_up || !is_ahead && version <= self.state.version {
             return Ok(());
         }
         self.forget_rollups().await
     }
 
-    async fn forget_rollups(&mut self) -> Result<(), PublishError> {
+    async fn forget_rollups(&mut self) -> Result<(), LakePublishError> {
         let commit = Commit {
             remove: self.rollups_state.files.values().map(old_rollups).collect(),
-            marks: vec![(SEALS.to_owned(), 0)],
+            txns: vec![(SEALS.to_owned(), 0)],
             note: Some(Value::Null),
             ..Commit::default()
         };
@@ -237,11 +245,13 @@ impl Book {
     }
 }
 
-/// Whether a file of rollups is gone or no such file: what it said is made again.
-fn is_damaged(error: &ReadError) -> bool {
+/// Returns true if a file of rollups is gone or damaged: its contents are made again.
+fn is_damaged(error: &LakeReadError) -> bool {
     match error {
-        ReadError::Decode { .. } => true,
-        ReadError::Store { source, .. } => matches!(source, object_store::Error::NotFound { .. }),
+        LakeReadError::Decode { .. } => true,
+        LakeReadError::Store { source, .. } => {
+            matches!(source, object_store::Error::NotFound { .. })
+        }
         _ => false,
     }
 }

@@ -1,19 +1,20 @@
-//! The tables of a book.
+//! The three tables of a book.
 
 use greenpark_model::id::ParkId;
 use object_store::path::Path;
 use tracing::warn;
 
 use crate::{
-    delta::{Null, Past, Shape, Table},
-    error::ReadError,
-    rollups::{self, RollupsFile},
+    delta::{Null, Past, Shape, Table, state::TableState},
+    error::LakeReadError,
     store::Storage,
-    table::TableState,
-    totals,
+    tables::{
+        rollups::{self, RollupsFile},
+        totals,
+    },
 };
 
-/// Columns of the readings table; see [`columns`](crate::columns).
+/// Columns of the readings table; see [`columns`](crate::readings::columns).
 pub(crate) static READINGS: Shape = Shape {
     columns: &[
         ("enterprise", "string", Null::Never),
@@ -51,13 +52,14 @@ impl Tables {
         }
     }
 
-    /// The state of the rollups for who writes them; none where their log is damaged, so that nothing is built on it.
+    /// The state of the rollups for their writer; `None` if their log is damaged, so that nothing is built on
+    /// it.
     pub(crate) async fn rollups_of_writer(
         &self,
-    ) -> Result<Option<TableState<RollupsFile>>, ReadError> {
+    ) -> Result<Option<TableState<RollupsFile>>, LakeReadError> {
         match self.rollups.load().await {
             Ok(state) => Ok(Some(state)),
-            Err(error @ ReadError::Store { .. }) => Err(error),
+            Err(error @ LakeReadError::Store { .. }) => Err(error),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 warn!(table = %self.rollups.root(), error, "nothing is rolled up: move the table's folder away");
@@ -66,12 +68,12 @@ impl Tables {
         }
     }
 
-    /// The state of the rollups; none where it cannot be read, for the totals say the same.
+    /// The state of the rollups; `None` if it cannot be read, because the totals hold the same figures.
     pub(crate) async fn load_rollups(&self) -> Option<TableState<RollupsFile>> {
         let loaded = async {
             let state: TableState<RollupsFile> = self.rollups.load().await?;
             self.rollups.check_whole(state.version).await?;
-            Ok::<_, ReadError>(state)
+            Ok::<_, LakeReadError>(state)
         };
         loaded
             .await

@@ -1,7 +1,7 @@
-//! Publishing, being overtaken, and dying in between.
+//! Publishing, being fenced, and crashing in between.
 //!
-//! A store that fails on purpose stands in for the disk; a crash is a book that is dropped and opened
-//! again over the same store.
+//! A store that fails on purpose stands in for the disk. A crash is a book that is dropped and opened again
+//! over the same store.
 
 mod brief;
 mod evolution;
@@ -40,8 +40,8 @@ fn totals(day: CivilDay, name: &str, file: &NewFile, revision: u32) -> TotalsRow
     }
 }
 
-/// A change that seals steel's day as `revision` in place of everything the book has of that day.
-fn seal(book: &Book, day: CivilDay, rows: &Rows, revision: u32) -> Change {
+/// A change that seals steel's day as `revision` and replaces everything the book has of that day.
+fn seal(book: &Book, day: CivilDay, rows: &ReadingRows, revision: u32) -> Change {
     let file = sealed(rows, day, "steel", revision);
     Change {
         totals: vec![totals(day, "steel", &file, revision)],
@@ -143,7 +143,7 @@ async fn what_a_book_has_consumed_never_goes_back() {
 }
 
 #[tokio::test]
-async fn two_writers_of_one_book_are_told_apart() {
+async fn a_second_writer_fences_the_first() {
     let (_folder, lake) = local().await;
     let day = day("2026-11-22");
     let rows = registers(day, &["steel"], 24);
@@ -155,13 +155,13 @@ async fn two_writers_of_one_book_are_told_apart() {
         .expect("published");
     let fenced = old.publish(flush(hot(&rows, day, 1), 2)).await;
     assert!(
-        matches!(fenced, Err(PublishError::Fenced { .. })),
+        matches!(fenced, Err(LakePublishError::Fenced { .. })),
         "even of the same change"
     );
     let sealing = seal(&old, day, &rows, 1);
     assert!(matches!(
         old.publish(sealing).await,
-        Err(PublishError::Fenced { .. })
+        Err(LakePublishError::Fenced { .. })
     ));
     assert!(
         rows_of_totals(&lake).await.is_empty(),
@@ -191,7 +191,7 @@ async fn late_readings_make_a_new_revision_and_the_old_file_stays() {
         (book.hot_days(), book.day_files(day).count()),
         (vec![day], 2)
     );
-    let merged = Rows::merge(&[&rows, &late]).rows;
+    let merged = ReadingRows::merge(&[&rows, &late]).rows;
     let change = seal(&book, day, &merged, 2);
     let _ = book.publish(change).await.expect("published");
     assert!(book.hot_days().is_empty());
@@ -234,17 +234,17 @@ async fn changes_that_would_leave_the_book_unsound_are_refused() {
     let twice = book
         .publish(add(vec![one.clone(), sealed(&rows, day, "steel", 2)]))
         .await;
-    assert!(matches!(twice, Err(PublishError::SealedTwice { .. })));
+    assert!(matches!(twice, Err(LakePublishError::SealedTwice { .. })));
     let _ = book.publish(add(vec![one])).await.expect("published");
     let twice = book
         .publish(add(vec![sealed(&rows, day, "steel", 2)]))
         .await;
-    assert!(matches!(twice, Err(PublishError::SealedTwice { .. })));
+    assert!(matches!(twice, Err(LakePublishError::SealedTwice { .. })));
     let other = crate::fixture::day("2025-12-31");
     let wrong = book
         .publish(add(vec![hot(&registers(other, &["steel"], 2), other, 1)]))
         .await;
-    assert!(matches!(wrong, Err(PublishError::OtherYear { .. })));
+    assert!(matches!(wrong, Err(LakePublishError::OtherYear { .. })));
     let gone = ReadingsFile {
         path: "day=2026-01-01/x".to_owned(),
         ..book.files().next().cloned().expect("one")
@@ -255,7 +255,7 @@ async fn changes_that_would_leave_the_book_unsound_are_refused() {
             ..Change::default()
         })
         .await;
-    assert!(matches!(gone, Err(PublishError::NotThere { .. })));
+    assert!(matches!(gone, Err(LakePublishError::NotThere { .. })));
     assert_eq!(book.version(), 0);
 }
 
@@ -284,7 +284,7 @@ async fn removed_hot_files_are_deleted_after_a_while_and_sealed_ones_never() {
     let change = seal(&book, day, &late, 2);
     let _ = book.publish(change).await.expect("published");
     assert!(on_disk(&hot_file), "readers may still hold it");
-    book.expired.hurry();
+    book.expired.expire_now();
     let _ = book.publish(Change::default()).await.expect("published");
     assert!(!on_disk(&hot_file));
     assert!(on_disk(&first));
@@ -327,7 +327,7 @@ async fn many_totals_files_are_merged_without_losing_a_row() {
     assert_eq!(rows_of_totals(&lake).await.len(), 41);
 }
 
-/// A hot day that is about to be sealed, in a store that fails when told to.
+/// A hot day that is about to be sealed, in a store that can be made to fail.
 async fn before_a_seal() -> (Arc<FaultyStore>, Lake, Book, Change) {
     let store = Arc::new(FaultyStore::new(InMemory::new()));
     let lake = Lake::over(Arc::clone(&store) as _);
@@ -385,14 +385,14 @@ async fn a_book_that_failed_can_publish_again_by_itself() {
 }
 
 #[tokio::test]
-async fn two_writers_who_say_the_same_at_once_write_different_entries() {
+async fn two_writers_of_the_same_commit_at_once_write_different_entries() {
     let (_folder, lake) = local().await;
     let book = lake.book(&park(), 2026).await.expect("a book");
     let entry = || {
         let entry = book.readings.entry_of(&book.state, Commit::default());
         entry.expect("an entry").1
     };
-    // Some of so many pairs fall into one millisecond.
+    // Some of so many pairs have the same millisecond.
     for _ in 0..1_000 {
         assert_ne!(entry(), entry());
     }
@@ -409,7 +409,7 @@ async fn a_writer_between_its_two_commits_is_shut_out_by_the_next() {
     let mut new = lake.book(&park(), 2026).await.expect("a book");
     assert!(rows_of_totals(&lake).await.is_empty());
     let fenced = old.publish(change.clone()).await;
-    assert!(matches!(fenced, Err(PublishError::Fenced { .. })));
+    assert!(matches!(fenced, Err(LakePublishError::Fenced { .. })));
     let _ = new.publish(change).await.expect("published");
     assert_eq!(rows_of_totals(&lake).await.len(), 1);
 }
@@ -423,5 +423,8 @@ async fn a_file_of_another_program_is_named() {
     let place = "east/2026/readings/_delta_log/00000000000000000001.json".into();
     lake.store().put(&place, entry.into()).await.expect("put");
     let refused = lake.book(&park(), 2026).await.expect_err("not ours");
-    assert!(matches!(refused, OpenError::Read(ReadError::Name { .. })));
+    assert!(matches!(
+        refused,
+        LakeOpenError::Read(LakeReadError::Name { .. })
+    ));
 }

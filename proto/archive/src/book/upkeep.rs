@@ -1,27 +1,26 @@
-//! What keeps a book small and may fail without harm.
+//! Upkeep that keeps a book small. A failure does no harm.
 
 use tracing::warn;
 
 use crate::{
-    book::{Book, SEALS},
-    change::old_totals,
+    book::{Book, SEALS, change::old_totals},
     delta::{Commit, Nature},
-    error::PublishError,
-    file::ReadingsFile,
-    totals::TotalsFile,
+    error::LakePublishError,
+    readings::file::ReadingsFile,
+    tables::totals::TotalsFile,
 };
 
 /// Totals files beyond this many are merged.
 const TOTALS_FILES_MAX: usize = 32;
 /// Totals files are merged whole up to this many rows; beyond it, large ones are left alone.
 const TOTALS_ROWS_MAX: u64 = 1 << 18;
-/// Rows that are merged at once, so that memory does not grow with a book: some hundred bytes each.
+/// Rows that are merged at once, some hundred bytes each, so that memory does not grow with a book.
 const TOTALS_MERGED_MAX: u64 = 1 << 18;
-/// A large totals file.
+/// Rows of a large totals file.
 const TOTALS_LARGE_ROWS: u64 = 1 << 16;
 
 impl Book {
-    /// Notes removed hot files for deletion, and rollups that were made again.
+    /// Schedules removed hot files, and rollups that were made again, for deletion.
     pub(super) fn expire_removed(&mut self) {
         for path in self.state.removed.drain(..) {
             if ReadingsFile::parse(&path, 0, 0).is_some_and(|file| file.is_hot()) {
@@ -30,14 +29,14 @@ impl Book {
         }
         self.totals_state.removed.clear();
         for path in self.rollups_state.removed.drain(..) {
-            // The same totals may have made the same file once more.
+            // The same totals may have made the same file again.
             if !self.rollups_state.files.contains_key(&path) {
                 self.expired.note(self.rollups.place(&path));
             }
         }
     }
 
-    /// What keeps a book small and may fail without harm.
+    /// Deletes expired files and merges totals files. A failure does no harm.
     pub(super) async fn tidy(&mut self) {
         self.expired.delete_due(&self.storage).await;
         if self.totals_state.files.len() > TOTALS_FILES_MAX
@@ -48,22 +47,22 @@ impl Book {
         }
     }
 
-    /// Packs older entries of its logs, if enough came since they were packed last.
+    /// Packs older entries of its logs, if enough were added since the last pack.
     pub async fn pack_if_due(&mut self) {
-        // Before the entries that readers in brief begin with are packed.
+        // Before the entries are packed from which brief readers start.
         self.note_if_due().await;
         self.readings.pack_if_due(&mut self.state).await;
         self.totals.pack_if_due(&mut self.totals_state).await;
         self.rollups.pack_if_due(&mut self.rollups_state).await;
     }
 
-    async fn merge_totals(&mut self) -> Result<(), PublishError> {
+    async fn merge_totals(&mut self) -> Result<(), LakePublishError> {
         if !self.rolls_up {
-            // Nobody knows which of them are rolled up.
+            // It is unknown which of them are rolled up.
             return Ok(());
         }
         // Files that are rolled up are not mixed with others: a total is rolled up once.
-        let rolled = self.rollups_state.mark(SEALS);
+        let rolled = self.rollups_state.txn(SEALS);
         let is_rolled = |file: &&TotalsFile| file.seal <= rolled;
         let many = self.totals_state.files.values().filter(is_rolled).count();
         let side = 2 * many >= self.totals_state.files.len();
@@ -71,9 +70,9 @@ impl Book {
         let files = files.filter(|file| is_rolled(file) == side);
         let all: u64 = files.clone().map(|file| file.rows).sum();
         let small = |file: &&TotalsFile| all <= TOTALS_ROWS_MAX || file.rows < TOTALS_LARGE_ROWS;
-        let merged = few_rows(files.filter(small).cloned().collect());
+        let merged = smallest_files(files.filter(small).cloned().collect());
         if merged.len() < 2 {
-            // One file merged with none would be replaced by itself.
+            // A single file would be replaced by itself.
             return Ok(());
         }
         let mut rows = Vec::new();
@@ -88,7 +87,7 @@ impl Book {
         self.storage
             .put_together(vec![(self.totals.place(&data.path), bytes)])
             .await
-            .map_err(|source| PublishError::Write {
+            .map_err(|source| LakePublishError::Write {
                 table: table(),
                 source: source.into(),
             })?;
@@ -105,8 +104,8 @@ impl Book {
     }
 }
 
-/// Those with the fewest rows, which are at most [`TOTALS_MERGED_MAX`] together, in the order of their names.
-fn few_rows(mut files: Vec<TotalsFile>) -> Vec<TotalsFile> {
+/// The files with the fewest rows, at most [`TOTALS_MERGED_MAX`] rows together, in the order of their names.
+fn smallest_files(mut files: Vec<TotalsFile>) -> Vec<TotalsFile> {
     files.sort_by_key(|file| file.rows);
     let mut rows = 0;
     files.retain(|file| {
@@ -120,7 +119,7 @@ fn few_rows(mut files: Vec<TotalsFile>) -> Vec<TotalsFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{table::TableFile as _, totals};
+    use crate::{delta::state::TableFile as _, tables::totals};
 
     #[test]
     fn no_more_rows_are_merged_at_once_than_memory_is_for() {
@@ -130,7 +129,7 @@ mod tests {
         };
         let merged = |rows: &[u64]| {
             let files = (1..).zip(rows.iter().copied()).map(file).collect();
-            let few = few_rows(files);
+            let few = smallest_files(files);
             few.iter().map(|file| file.rows).collect::<Vec<_>>()
         };
         let large = TOTALS_LARGE_ROWS - 1;

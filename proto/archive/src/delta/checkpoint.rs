@@ -1,4 +1,4 @@
-//! Where the replay of a log begins, and what spares readers the entries before it.
+//! Checkpoints: where the replay of a log begins, so that readers need not read the entries before it.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::{Table, folder::Folder};
-use crate::{error::ReadError, table::TableState};
+use crate::{delta::state::TableState, error::LakeReadError};
 
-/// A table waits so many times the entries longer for each so many files: a checkpoint writes all of them again.
+/// For each so many files the interval between checkpoints grows by one: a checkpoint rewrites all of them.
 const FILES: usize = 10_000;
-/// Bytes of log entries after which a checkpoint comes early: they parse in some tens of milliseconds.
+/// Bytes of log entries after which a checkpoint is written early: they parse in some tens of milliseconds.
 const BYTES: u64 = 8 << 20;
 
 impl Table {
-    /// The version of the newest checkpoint: the hint names it. Without a hint the folder is listed.
-    pub(super) async fn checkpoint_version(&self) -> Result<Option<i64>, ReadError> {
+    /// The version of the newest checkpoint, which the hint names. Without a hint the folder is listed.
+    pub(super) async fn checkpoint_version(&self) -> Result<Option<i64>, LakeReadError> {
         if let Some(hint) = self.hint().await? {
             return Ok(Some(hint));
         }
@@ -29,31 +29,31 @@ impl Table {
         if folder.is_empty() || folder.entries.first() == Some(&0) {
             return Ok(None);
         }
-        // Another program has cleaned the log; deltalake finds where it starts.
+        // Another program cleaned the log; deltalake finds where it starts.
         let found = DeltaSnapshot::try_new(self.log.as_ref(), None).await;
         let found = found.map_err(|source| self.broken(source))?;
         Ok(i64::try_from(found.version()).ok())
     }
 
     /// The version that `_last_checkpoint` names.
-    pub(super) async fn hint(&self) -> Result<Option<i64>, ReadError> {
+    pub(super) async fn hint(&self) -> Result<Option<i64>, LakeReadError> {
         let place = self.place("_delta_log/_last_checkpoint");
         let hint = match self.storage.read(&place).await {
             Ok(bytes) => bytes,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(source) => {
                 let path = place.to_string();
-                return Err(ReadError::Store { path, source });
+                return Err(LakeReadError::Store { path, source });
             }
         };
-        // A hint that cannot be parsed counts as none: without it the folder is listed.
+        // A hint that cannot be parsed is ignored: without it the folder is listed.
         let hint: Option<Value> = serde_json::from_slice(&hint).ok();
         Ok(hint.and_then(|hint| hint.get("version")?.as_i64()))
     }
 
-    /// Refuses a log in which an entry is missing before later ones. The later ones say that the log was read up to
-    /// them, so what the missing one had added would never be read again.
-    pub(crate) async fn check_whole(&self, newest: i64) -> Result<(), ReadError> {
+    /// Refuses a log in which an entry is missing before later ones. The later ones record that the log was
+    /// consumed up to them, so the records of the missing one would never be consumed again.
+    pub(crate) async fn check_whole(&self, newest: i64) -> Result<(), LakeReadError> {
         let last = Folder::list(self).await?.entries.last().copied();
         let has_hole = last.is_some_and(|last| last > newest + 1);
         if has_hole
@@ -68,7 +68,7 @@ impl Table {
         Ok(())
     }
 
-    /// A checkpoint spares readers the log; failing to write one harms nothing.
+    /// Writes a checkpoint if one is due. It saves readers from replaying the log; a failure does no harm.
     pub(super) async fn checkpoint_if_due<F>(&self, state: &mut TableState<F>) {
         let entries = self.storage.log_bounds().checkpoint_entries;
         let interval = entries * (1 + state.files.len() / FILES);

@@ -1,4 +1,4 @@
-//! What lies in the folder of a log, by name.
+//! The contents of a log's folder, by file name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use futures::TryStreamExt as _;
 use object_store::path::Path;
 
 use super::Table;
-use crate::error::ReadError;
+use crate::error::LakeReadError;
 
 const LOG: &str = "_delta_log";
-/// The folder of what is packed, in that of the log.
+/// The folder of packed entries, within that of the log.
 const PACKED: &str = "_delta_log/_packed";
-/// What the name of a packed file begins with, before the last version that it tells of.
+/// The prefix of a packed file's name, before the last version that it holds.
 const UPTO: &str = "upto-";
 
-/// What lies in the folder of a log.
+/// The contents of a log's folder.
 #[derive(Debug, Default)]
 pub(super) struct Folder {
     /// Versions of entries, in order.
@@ -26,11 +26,11 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    pub(super) async fn list(table: &Table) -> Result<Self, ReadError> {
+    pub(super) async fn list(table: &Table) -> Result<Self, LakeReadError> {
         Ok(names(table, LOG).await?.into_iter().collect())
     }
 
-    /// The first version of which there is neither an entry nor what is packed of it, though there is a later one.
+    /// The first version that is neither an entry nor packed, although a later one is.
     pub(super) fn gap(&self) -> Option<i64> {
         let next = self.packed.last().map_or(0, |(upto, _)| upto + 1);
         let later = self.entries.iter().filter(|version| **version >= next);
@@ -68,7 +68,7 @@ impl FromIterator<Path> for Folder {
     }
 }
 
-/// The tables of which a version is told by none of `paths`, though a later one is.
+/// The tables that lack a version in `paths`, although a later one is there.
 pub(crate) fn with_gaps<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
     let mut logs: BTreeMap<&str, Vec<Path>> = BTreeMap::new();
     for path in paths {
@@ -85,8 +85,8 @@ pub(crate) fn with_gaps<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeSe
         .collect()
 }
 
-/// The packed files alone, by the last version, in order.
-pub(super) async fn list_packed(table: &Table) -> Result<Vec<(i64, Path)>, ReadError> {
+/// The packed files alone, by their last version, in order.
+pub(super) async fn list_packed(table: &Table) -> Result<Vec<(i64, Path)>, LakeReadError> {
     let names = names(table, PACKED).await?.into_iter();
     let mut packed: Vec<_> = names
         .filter_map(|name| Some((packed_upto(&name)?, name)))
@@ -95,22 +95,22 @@ pub(super) async fn list_packed(table: &Table) -> Result<Vec<(i64, Path)>, ReadE
     Ok(packed)
 }
 
-/// The path within the table of a packed file that tells of the versions up to `upto`, and whose digest begins so.
+/// The path within the table of a packed file with the versions up to `upto`; `id` is the start of its digest.
 pub(super) fn packed_name(upto: i64, id: &str) -> String {
     format!("{PACKED}/{UPTO}{upto:020}.{id}.zst")
 }
 
-/// The last version that a packed file of this name tells of.
+/// The last version in a packed file of this name.
 fn packed_upto(name: &Path) -> Option<i64> {
     let version = name.filename()?.strip_prefix(UPTO)?;
     version.split_once('.')?.0.parse().ok()
 }
 
-async fn names(table: &Table, folder: &str) -> Result<Vec<Path>, ReadError> {
+async fn names(table: &Table, folder: &str) -> Result<Vec<Path>, LakeReadError> {
     let folder = table.place(folder);
     let listed = table.storage.store().list(Some(&folder));
     let names: Result<Vec<Path>, _> = listed.map_ok(|found| found.location).try_collect().await;
-    names.map_err(|source| ReadError::Store {
+    names.map_err(|source| LakeReadError::Store {
         path: folder.to_string(),
         source,
     })

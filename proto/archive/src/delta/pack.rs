@@ -1,14 +1,14 @@
-//! The older entries of a log, packed into one file, so that a log of many small commits stays short.
+//! Packs the older entries of a log into one file, so that a log of many small commits stays short.
 //!
 //! # The order of a pack
 //! 1. The entries up to a checkpoint are replayed, from where the last pack ended.
-//! 2. What they lead to is held against the checkpoint: an entry is deleted only where both say the same. Of a table
-//!    of which no past is kept, what the checkpoint leads to is held against what its writer knows.
-//! 3. What is kept of them is made durable: `_delta_log/_packed/upto-<version>.<id>.zst`.
+//! 2. The result is compared with the checkpoint: an entry is deleted only if both agree. For a table whose
+//!    past is not kept, the state from the checkpoint is compared with the writer's state.
+//! 3. The packed form is made durable: `_delta_log/_packed/upto-<version>.<id>.zst`.
 //! 4. Entries and checkpoints before that checkpoint are deleted.
 //!
-//! A pack that is killed leaves more files than it needs, and the next one deletes them. Who follows the log and finds
-//! the next entry gone finds a checkpoint behind it, and loads the table anew.
+//! A pack that is killed leaves more files than needed, and the next one deletes them. A reader that follows
+//! the log and finds the next entry gone finds a checkpoint after it, and loads the table anew.
 
 use deltalake_core::{kernel::Action, logstore::get_actions};
 use futures::{StreamExt as _, stream};
@@ -25,43 +25,19 @@ use super::{
     torn,
 };
 use crate::{
-    error::ReadError,
-    file::content_id,
-    table::{TableFile, TableState, row_count},
+    delta::state::{TableFile, TableState, row_count},
+    error::LakeReadError,
+    store::{LogBounds, digest::content_id},
 };
 
-/// How hard it is compressed: digests in names hardly are.
+/// The compression level. Digests in names hardly compress.
 const ZSTD_LEVEL: i32 = 3;
 
 /// Entries that are read at once.
 const READS: usize = 16;
 
-/// How long a log grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogBounds {
-    /// Entries between checkpoints of a table of few files.
-    pub checkpoint_entries: usize,
-    /// Entries behind which others are packed: readers that are further behind load the table anew.
-    pub kept_entries: i64,
-    /// How old an entry is at least when it is packed, in milliseconds.
-    pub kept_ms: i64,
-    /// Entries that are packed at once, if there is a checkpoint behind no more of them.
-    pub packed_at_once: i64,
-}
-
-impl Default for LogBounds {
-    fn default() -> Self {
-        Self {
-            checkpoint_entries: 100,
-            kept_entries: 4_096,
-            kept_ms: 3_600_000,
-            packed_at_once: 16_384,
-        }
-    }
-}
-
 impl<F> TableState<F> {
-    /// Whether so many entries came since the last pack that another one is worth its while.
+    /// Returns true if enough entries were added since the last pack for another one.
     pub(crate) fn is_pack_due(&self, bounds: &LogBounds) -> bool {
         let many = bounds.kept_entries.max(1);
         self.version >= many && self.version >= self.pack_at
@@ -69,7 +45,7 @@ impl<F> TableState<F> {
 }
 
 impl Table {
-    /// Packs what is due of the log of which `state` is the state; failing to harms nothing.
+    /// Packs the entries that are due; `state` is the state of the table. A failure does no harm.
     pub(crate) async fn pack_if_due<F: TableFile>(&self, state: &mut TableState<F>) {
         let bounds = self.storage.log_bounds();
         if !state.is_pack_due(&bounds) {
@@ -86,19 +62,19 @@ impl Table {
         }
     }
 
-    /// Packs entries that lie far enough behind the newest; returns up to which version, if any.
+    /// Packs entries far enough behind the newest; returns the version up to which it packed, if any.
     async fn pack<F: TableFile>(
         &self,
         state: &TableState<F>,
         bounds: &LogBounds,
-    ) -> Result<Option<i64>, ReadError> {
+    ) -> Result<Option<i64>, LakeReadError> {
         let folder = Folder::list(self).await?;
         let Some(upto) = self.pack_upto(&folder, state.version, bounds).await? else {
             return Ok(None);
         };
         let kept = match self.shape.past {
             Past::Kept => self.keep::<F>(&folder, upto).await?,
-            Past::Let => self.leads_to(state, upto).await?.then_some(upto),
+            Past::Dropped => self.leads_to(state, upto).await?.then_some(upto),
         };
         let Some(kept) = kept else {
             return Ok(None);
@@ -107,13 +83,14 @@ impl Table {
         Ok(Some(upto))
     }
 
-    /// Keeps what the entries up to `upto` say, unless it is kept already; returns the version of the packed file that
-    /// was read for it, and none where entries are missing: what they told of the past is gone, and what is left stays.
+    /// Packs the changes of the entries up to `upto`, unless they are packed already. Returns the version of
+    /// the packed file that it started from. Returns `None` if entries are missing: then their part of the past
+    /// is lost, and the remaining entries stay.
     async fn keep<F: TableFile>(
         &self,
         folder: &Folder,
         upto: i64,
-    ) -> Result<Option<i64>, ReadError> {
+    ) -> Result<Option<i64>, LakeReadError> {
         let mut past = Packed::nothing();
         for (_, place) in folder.packed.iter().rev() {
             match self.read_packed(place).await {
@@ -138,24 +115,24 @@ impl Table {
         }
         self.replay(&mut past, upto).await?;
         past.stand_in::<F>();
-        self.hold_against_checkpoint::<F>(&past).await?;
+        self.compare_with_checkpoint::<F>(&past).await?;
         self.write_packed(&past).await?;
         Ok(Some(read))
     }
 
-    /// Whether the checkpoint and the entries after it lead to what `state` says; false also where another writer has
-    /// gone on meanwhile.
+    /// Returns true if the checkpoint and the entries after it lead to `state`; false also if another writer
+    /// has committed meanwhile.
     async fn leads_to<F: TableFile>(
         &self,
         state: &TableState<F>,
         checkpoint: i64,
-    ) -> Result<bool, ReadError> {
+    ) -> Result<bool, LakeReadError> {
         let mut found: TableState<F> = Box::pin(self.load_at(checkpoint)).await?;
         self.follow(&mut found).await?;
         if found.version != state.version {
             return Ok(false);
         }
-        if found.files.keys().eq(state.files.keys()) && found.marks == state.marks {
+        if found.files.keys().eq(state.files.keys()) && found.txns == state.txns {
             return Ok(true);
         }
         let message = format!(
@@ -166,13 +143,13 @@ impl Table {
         Err(self.broken(message))
     }
 
-    /// The checkpoint before which all is packed.
+    /// The checkpoint before which everything is to be packed.
     async fn pack_upto(
         &self,
         folder: &Folder,
         newest: i64,
         bounds: &LogBounds,
-    ) -> Result<Option<i64>, ReadError> {
+    ) -> Result<Option<i64>, LakeReadError> {
         let Some(first) = folder.entries.first() else {
             return Ok(None);
         };
@@ -189,7 +166,7 @@ impl Table {
             .rposition(|c| *c <= first.saturating_add(bounds.packed_at_once))
             .unwrap_or(0);
         let old = Instant(now_ms().saturating_sub(bounds.kept_ms));
-        // Halving, for each look reads an entry.
+        // Binary search, because each step reads an entry.
         let far = &far[..far.len().min(at_once + 1)];
         let (mut low, mut high) = (0, far.len());
         while low < high {
@@ -204,7 +181,7 @@ impl Table {
     }
 
     /// Adds the changes of the entries up to `upto`.
-    async fn replay(&self, past: &mut Packed, upto: i64) -> Result<(), ReadError> {
+    async fn replay(&self, past: &mut Packed, upto: i64) -> Result<(), LakeReadError> {
         let entries = stream::iter(past.upto + 1..=upto)
             .map(|version| async move { (version, self.entry(version).await) });
         let mut entries = entries.buffered(READS);
@@ -214,16 +191,19 @@ impl Table {
             let number = u64::try_from(version).unwrap_or(0);
             let actions = get_actions(number, &entry).map_err(|source| self.broken(source))?;
             torn::check(number, &actions).map_err(|source| self.broken(source))?;
-            let untold = || self.broken(format!("entry {version} does not tell when it was made"));
-            let change = change_of(actions).ok_or_else(untold)?;
+            let undated = || self.broken(format!("entry {version} does not tell when it was made"));
+            let change = change_of(actions).ok_or_else(undated)?;
             past.changes.insert(version, change);
         }
         past.upto = upto;
         Ok(())
     }
 
-    /// Refuses changes that do not lead to what the checkpoint says.
-    async fn hold_against_checkpoint<F: TableFile>(&self, past: &Packed) -> Result<(), ReadError> {
+    /// Refuses changes that do not lead to the state of the checkpoint.
+    async fn compare_with_checkpoint<F: TableFile>(
+        &self,
+        past: &Packed,
+    ) -> Result<(), LakeReadError> {
         let state: TableState<F> = Box::pin(self.load_at(past.upto)).await?;
         let files = past.as_of(Instant(i64::MAX)).map(|(_, files)| files);
         let files = files.unwrap_or_default();
@@ -244,7 +224,7 @@ impl Table {
         Err(self.broken(message))
     }
 
-    async fn write_packed(&self, past: &Packed) -> Result<(), ReadError> {
+    async fn write_packed(&self, past: &Packed) -> Result<(), LakeReadError> {
         let text = past.to_text().map_err(|source| self.broken(source))?;
         let bytes = tokio::task::spawn_blocking(move || zstd::encode_all(&*text, ZSTD_LEVEL)).await;
         let bytes = bytes.map_err(|source| self.broken(source))?;
@@ -252,18 +232,18 @@ impl Table {
         let id = content_id(&Sha256::digest(&bytes).into());
         let place = self.place(&folder::packed_name(past.upto, &id));
         let path = place.to_string();
-        // In one step: a file of this name that was cut short would be taken for it.
+        // In one step: a torn file of this name would be mistaken for it.
         match self.storage.store().put(&place, bytes.into()).await {
             Ok(_) => Ok(()),
-            Err(source) => Err(ReadError::Store { path, source }),
+            Err(source) => Err(LakeReadError::Store { path, source }),
         }
     }
 
-    async fn read_packed(&self, place: &Path) -> Result<Packed, ReadError> {
+    async fn read_packed(&self, place: &Path) -> Result<Packed, LakeReadError> {
         let path = place.to_string();
         let bytes = match self.storage.read(place).await {
             Ok(bytes) => bytes,
-            Err(source) => return Err(ReadError::Store { path, source }),
+            Err(source) => return Err(LakeReadError::Store { path, source }),
         };
         let id = content_id(&Sha256::digest(&bytes).into());
         if !path.ends_with(&format!(".{id}.zst")) {
@@ -277,26 +257,26 @@ impl Table {
         Packed::from_text(&text).map_err(|source| self.broken(source))
     }
 
-    /// The last version that is packed; −1 where none is.
-    pub(crate) async fn packed_upto(&self) -> Result<i64, ReadError> {
+    /// The last version that is packed; −1 if none is.
+    pub(crate) async fn packed_upto(&self) -> Result<i64, LakeReadError> {
         let packed = folder::list_packed(self).await?;
         Ok(packed.last().map_or(-1, |(upto, _)| *upto))
     }
 
-    /// What is packed of the past; `None` where nothing is.
+    /// The packed past; `None` if nothing is packed.
     ///
     /// # Errors
-    /// [`ReadError`] if it is gone or damaged.
-    pub(crate) async fn packed(&self) -> Result<Option<Packed>, ReadError> {
+    /// [`LakeReadError`] if it is gone or damaged.
+    pub(crate) async fn packed(&self) -> Result<Option<Packed>, LakeReadError> {
         match folder::list_packed(self).await?.last() {
             Some((_, place)) => Ok(Some(self.read_packed(place).await?)),
             None => Ok(None),
         }
     }
 
-    /// Reads what is packed, and refuses a log of which entries are neither there nor packed.
-    pub(crate) async fn check_past(&self) -> Result<(), ReadError> {
-        // Listed before: what is packed meanwhile is told by the packed file, which is there before entries go.
+    /// Reads the packed past, and refuses a log with entries that are neither present nor packed.
+    pub(crate) async fn check_past(&self) -> Result<(), LakeReadError> {
+        // Listed first: the packed file holds what is packed meanwhile, and exists before entries are deleted.
         let mut folder = Folder::list(self).await?;
         folder.packed = folder::list_packed(self).await?;
         let packed = match folder.packed.last() {
@@ -306,7 +286,7 @@ impl Table {
         match folder.gap() {
             None => Ok(()),
             // We pack before we delete.
-            Some(version) if packed.is_none() => Err(ReadError::Cleaned {
+            Some(version) if packed.is_none() => Err(LakeReadError::Cleaned {
                 table: self.root.to_string(),
                 version,
             }),
@@ -316,8 +296,8 @@ impl Table {
         }
     }
 
-    /// Deletes what the checkpoint `upto` stands for, and packed files before `kept`, which stays beside a newer one: a
-    /// copy may be under way.
+    /// Deletes everything before the checkpoint `upto`, and packed files before `kept`. That one stays beside a
+    /// newer one, because a copy may be under way.
     async fn delete_before(&self, upto: i64, kept: i64, folder: &Folder) {
         let entries = folder.entries.iter().take_while(|version| **version < upto);
         let entries = entries.map(|version| format!("{version:020}.json"));
@@ -334,7 +314,7 @@ impl Table {
     }
 }
 
-/// What an entry changed; `None` if it does not tell when.
+/// The change of an entry; `None` if it does not record when it was made.
 fn change_of(actions: Vec<Action>) -> Option<PackedChange> {
     let mut change = PackedChange::default();
     let mut made_at = None;

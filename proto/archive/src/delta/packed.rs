@@ -1,32 +1,32 @@
-//! What is kept of a log's entries once they are packed: which files came and went, and when.
+//! The packed form of a log's entries: which files were added and removed, and when.
 //!
 //! Hot files are deleted soon after their table removes them, so nobody can read them again. In their place one
-//! *stand-in* a day is kept: a name that no file has. It is in the table from the first hot file of the day to the last.
-//! Who asks for an instant in between finds the stand-in missing, as it would find the hot files missing. All other files
-//! are kept exactly.
+//! *stand-in* per day is kept: a name that no file has. It is in the table from the first hot file of the day
+//! to the last. A reader of an instant in between finds the stand-in missing, as it would find the hot files
+//! missing. All other files are kept exactly.
 //!
-//! The text is lines of JSON: a head, then a change a line.
+//! The text is lines of JSON: a head, then one change per line.
 
 use std::collections::{BTreeMap, HashMap};
 
 use greenpark_model::day::Instant;
 use serde::{Deserialize, Serialize};
 
-use crate::table::TableFile;
+use crate::delta::state::TableFile;
 
-/// The form of the text.
+/// The format of the text.
 const FORMAT: u32 = 1;
 
 /// The changes of the versions from 0 up to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packed {
-    /// The last version of which the changes are here.
+    /// The last version whose changes are here.
     pub(super) upto: i64,
     /// By version; the first version is always among them.
     pub(super) changes: BTreeMap<i64, PackedChange>,
 }
 
-/// What a version changed.
+/// The change of one version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PackedChange {
     /// When it was made, in milliseconds.
@@ -37,7 +37,7 @@ pub(super) struct PackedChange {
     pub(super) remove: Vec<String>,
 }
 
-/// A file that came.
+/// A file that was added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PackedFile {
     pub(super) path: String,
@@ -58,7 +58,7 @@ struct Line {
     change: PackedChange,
 }
 
-/// From one version to another, with the instants of both.
+/// A range of versions, each with its instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Span {
     from: (i64, i64),
@@ -66,7 +66,7 @@ struct Span {
 }
 
 impl Packed {
-    /// Of a log of which nothing is packed yet.
+    /// The packed form of a log of which nothing is packed yet.
     pub(super) const fn nothing() -> Self {
         Self {
             upto: -1,
@@ -74,34 +74,36 @@ impl Packed {
         }
     }
 
-    /// Replaces the files that were added, removed and deleted by stand-ins.
+    /// Replaces files that were added, removed and deleted with stand-ins.
     pub(super) fn stand_in<F: TableFile>(&mut self) {
         let stand_in = |path: &str| F::parse(path, 0, 0).and_then(|file| file.stand_in());
-        let mut came: HashMap<String, (i64, i64)> = HashMap::new();
-        let mut gone: BTreeMap<String, Vec<Span>> = BTreeMap::new();
-        let mut of_gone: HashMap<String, i64> = HashMap::new();
+        let mut added: HashMap<String, (i64, i64)> = HashMap::new();
+        let mut spans: BTreeMap<String, Vec<Span>> = BTreeMap::new();
+        let mut removed_in: HashMap<String, i64> = HashMap::new();
         for (&version, change) in &self.changes {
             let at = (version, change.made_at);
             for path in &change.remove {
-                if let Some((from, stand_in)) = came.remove(path).zip(stand_in(path)) {
+                if let Some((from, stand_in)) = added.remove(path).zip(stand_in(path)) {
                     let span = Span { from, to: at };
-                    gone.entry(stand_in).or_default().push(span);
-                    of_gone.insert(path.clone(), version);
+                    spans.entry(stand_in).or_default().push(span);
+                    removed_in.insert(path.clone(), version);
                 }
             }
-            let passing = change.add.iter().filter(|f| stand_in(&f.path).is_some());
-            for file in passing {
-                came.entry(file.path.clone()).or_insert(at);
+            let transient = change.add.iter().filter(|f| stand_in(&f.path).is_some());
+            for file in transient {
+                added.entry(file.path.clone()).or_insert(at);
             }
         }
         for (&version, change) in &mut self.changes {
-            // Those that are still there stay, also where one of the same name went before.
-            change
-                .add
-                .retain(|file| of_gone.get(&file.path).is_none_or(|went| *went <= version));
-            change.remove.retain(|path| !of_gone.contains_key(path));
+            // Files that still exist stay, even if one of the same name was removed before.
+            change.add.retain(|file| {
+                removed_in
+                    .get(&file.path)
+                    .is_none_or(|went| *went <= version)
+            });
+            change.remove.retain(|path| !removed_in.contains_key(path));
         }
-        for (path, spans) in gone {
+        for (path, spans) in spans {
             for span in joined(spans) {
                 self.change_at(span.from).add.push(PackedFile {
                     path: path.clone(),
@@ -124,7 +126,7 @@ impl Packed {
         })
     }
 
-    /// The last change at or before `at`, and the files that were there after it; `None` before the first one.
+    /// The last change at or before `at`, and the files after it; `None` before the first change.
     pub(crate) fn as_of(&self, at: Instant) -> Option<(i64, BTreeMap<&str, &PackedFile>)> {
         let mut files = BTreeMap::new();
         let mut last = None;
@@ -141,8 +143,8 @@ impl Packed {
         last.map(|version| (version, files))
     }
 
-    /// Whether the clock of the writer ran so that nobody can say what was there at `at`: a change that was made later
-    /// stands before one that was made by then.
+    /// Returns true if the writer's clock makes the state at `at` unknowable: a change that was made later
+    /// comes before one that was made by then.
     pub(crate) fn is_unclear(&self, at: Instant) -> bool {
         let mut later = self
             .changes
@@ -151,7 +153,7 @@ impl Packed {
         later.any(|change| change.made_at <= at.0)
     }
 
-    /// The last version of which the changes are here.
+    /// The last version whose changes are here.
     pub(crate) const fn upto(&self) -> i64 {
         self.upto
     }
@@ -199,7 +201,7 @@ impl Packed {
     }
 }
 
-/// Spans that touch as one.
+/// Joins spans that touch.
 fn joined(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_unstable();
     let mut joined: Vec<Span> = Vec::new();

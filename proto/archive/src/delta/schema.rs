@@ -1,4 +1,4 @@
-//! How a table comes to its columns: all of them when it is made, and new ones when a file first has them.
+//! How a table gets its columns: all of them when it is created, and new ones when a file first has them.
 
 use std::collections::HashSet;
 
@@ -9,13 +9,13 @@ use deltalake_core::{
 use serde_json::{Value, json};
 
 use super::{NewData, Null, Table};
-use crate::error::Cause;
+use crate::error::LibraryError;
 
 impl Table {
-    /// The actions that make a table. History is evidence: nobody who honors the table's settings
-    /// deletes its log. Checkpoints name a removed file only as long as its entry stays in the log; by default they name
-    /// it for a week.
-    pub(super) fn birth(&self) -> Result<[Action; 2], Cause> {
+    /// The actions that create a table. History is evidence: a program that honors the table's settings does
+    /// not delete its log. Checkpoints name a removed file only as long as its entry stays in the log; by
+    /// default they name it for a week.
+    pub(super) fn creation_actions(&self) -> Result<[Action; 2], LibraryError> {
         let schema = structure(self.fields().collect())?;
         let kept = self.storage.log_bounds().kept_ms / 1_000;
         let settings = [
@@ -32,14 +32,14 @@ impl Table {
         Ok([Action::Protocol(protocol), Action::Metadata(metadata)])
     }
 
-    /// The metadata of the table with every column of its shape, where it lacks one that a file of
-    /// `add` has: its identity, its settings and the columns that it has stay. Files that lack a column read as
-    /// null, so nothing is rewritten.
-    pub(super) fn evolved(
+    /// The table's metadata with every column of its shape, if it lacks one that a file of `add` has. Its
+    /// identity, its settings and its columns stay. Files that lack a column read as null, so nothing is
+    /// rewritten.
+    pub(super) fn evolved_metadata(
         &self,
         metadata: Option<&Metadata>,
         add: &[NewData],
-    ) -> Result<Option<Metadata>, Cause> {
+    ) -> Result<Option<Metadata>, LibraryError> {
         let mut needs = add.iter().flat_map(|file| &file.more_columns).peekable();
         let (Some(metadata), Some(_)) = (metadata, needs.peek()) else {
             return Ok(None);
@@ -74,7 +74,7 @@ fn name_of(field: &Value) -> Option<&str> {
     field.get("name")?.as_str()
 }
 
-fn structure(fields: Vec<Value>) -> Result<StructType, Cause> {
+fn structure(fields: Vec<Value>) -> Result<StructType, LibraryError> {
     Ok(serde_json::from_value(
         json!({ "type": "struct", "fields": fields }),
     )?)

@@ -1,6 +1,6 @@
 //! What readers see of books, and when.
 
-use super::{kept::SNAPSHOTS_MAX, *};
+use super::{snapshot_cache::SNAPSHOTS_MAX, *};
 use crate::{
     book::Change,
     fixture::{day, enterprise, flush, hot, park, registers, sealed},
@@ -194,7 +194,7 @@ async fn snapshots_are_kept_within_their_bytes_and_read_again_behind_them() {
 }
 
 #[tokio::test]
-async fn a_book_is_told_as_it_was_at_an_instant() {
+async fn a_book_is_read_as_it_was_at_an_instant() {
     let (_folder, lake) = lake().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
     let day = day("2026-11-22");
@@ -212,10 +212,10 @@ async fn a_book_is_told_as_it_was_at_an_instant() {
         tick();
     }
     for (at, then) in &known {
-        let told = lake.snapshot_as_of(&park(), 2026, *at).await;
-        let told = told.expect("readable").expect("a book");
-        assert_eq!(told, *then);
-        let missing = lake.missing(&told).await.expect("answers");
+        let found = lake.snapshot_as_of(&park(), 2026, *at).await;
+        let found = found.expect("readable").expect("a book");
+        assert_eq!(found, *then);
+        let missing = lake.missing(&found).await.expect("answers");
         assert!(missing.is_empty());
     }
     let too_early = Instant(before.0 - 1);
@@ -225,7 +225,7 @@ async fn a_book_is_told_as_it_was_at_an_instant() {
     assert_eq!(other.expect("readable"), None);
 }
 
-/// Now, by the clock that commits are told by.
+/// Now, by the clock that dates commits.
 fn now() -> Instant {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let ms = since.expect("after 1970").as_millis();
@@ -241,7 +241,7 @@ fn tick() {
 }
 
 #[tokio::test]
-async fn a_file_tells_where_it_comes_from_and_that_it_was_changed() {
+async fn a_file_records_where_it_comes_from_and_that_it_was_changed() {
     let (folder, lake) = lake().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
     let day = day("2026-11-22");

@@ -1,4 +1,4 @@
-//! Entries are kept in the order of recording, whoever appends.
+//! Entries are kept in the order of recording, whichever writer appends them.
 
 use std::path::Path as FsPath;
 
@@ -80,7 +80,7 @@ async fn nothing_to_append_is_refused() {
     let refused = lake.reference().append(Vec::new()).await;
     assert!(matches!(
         refused,
-        Err(PublishError::Encode(EncodeError::Empty))
+        Err(LakePublishError::Encode(EncodeError::Empty))
     ));
 }
 
@@ -93,11 +93,11 @@ fn no_park_can_lie_where_the_table_does() {
 async fn what_is_checked_holds_when_its_entries_are_committed() {
     let folder = tempfile::tempdir().expect("a folder");
     let (one, other) = (lake(folder.path()).await, lake(folder.path()).await);
-    // Two that know nothing of each other want the only place there is.
+    // Two writers that do not know of each other claim the only place.
     let claim = |number| {
         move |known: &ReferenceSnapshot| match known.entries.is_empty() {
             true => Ok(vec![entry(number)]),
-            false => Err(PublishError::from(EncodeError::Empty)),
+            false => Err(LakePublishError::from(EncodeError::Empty)),
         }
     };
     let none = other.reference().entries().await.expect("readable");

@@ -1,4 +1,4 @@
-//! What a lake asks of a disk beyond an object store: to make files durable, and to say when they are.
+//! The operations that a lake needs of a disk beyond an object store: making files durable.
 
 use bytes::Bytes;
 use object_store::{ObjectStore, Result, path::Path};
@@ -7,26 +7,26 @@ use super::LocalStore;
 
 /// A store whose plain puts are durable when they return, and which can make files durable together.
 ///
-/// [`LocalStore`] is the one that runs in production; a simulation brings its own, whose crashes drop
-/// what was not made durable.
+/// [`LocalStore`] runs in production; a simulation has its own, whose crashes drop everything that was not made
+/// durable.
 #[async_trait::async_trait]
 pub trait Disk: ObjectStore {
-    /// Puts all `files`, which name their content, and makes them durable together.
+    /// Puts all `files`, whose names depend on their content, and makes them durable together.
     ///
     /// # Errors
-    /// If any of them could not be written or synced; some may be there.
+    /// If any of them could not be written or synced; some may have been.
     async fn put_together(&self, files: Vec<(Path, Bytes)>) -> Result<()>;
 
-    /// Makes a file that is there, and the folders that lead to it, durable.
+    /// Makes an existing file, and the folders above it, durable.
     ///
     /// # Errors
-    /// If it is not there or cannot be synced.
+    /// If it does not exist or cannot be synced.
     async fn sync(&self, path: &Path) -> Result<()>;
 
-    /// The whole of a file.
+    /// Reads a whole file.
     ///
     /// # Errors
-    /// If it is not there or cannot be read.
+    /// If it does not exist or cannot be read.
     async fn read(&self, path: &Path) -> Result<Bytes>;
 }
 

@@ -1,4 +1,4 @@
-//! What is put is whole, under its name alone, and never put twice.
+//! A put file is complete, under its name alone, and never put twice.
 
 use super::*;
 

@@ -3,7 +3,7 @@
 
 use greenpark_archive::{
     file::FileKind,
-    meters::{METER, Meter, Meters, Particulars},
+    meters::{METER, Meters, Particulars, RegisteredMeter},
     reference::{ReferenceEntry, ReferenceSnapshot},
     rollups::Rollup,
     sealed_sum::{EnterprisePart, SealedSum},
@@ -85,7 +85,7 @@ fn registry(with: bool) -> registry::Park {
         recorded_at: Instant(0),
         recorded_by: "test".to_owned(),
         evidence: "none".to_owned(),
-        body: Meter {
+        body: RegisteredMeter {
             title: "main".to_owned(),
             quantity: all_series()[0].quantity,
             kind: Kind::Register,

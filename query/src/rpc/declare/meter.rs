@@ -3,7 +3,10 @@
 use std::str::FromStr as _;
 
 use greenpark_archive::{
-    meters::{METER, METER_CHANGE, Meter, MeterKey, Meters, Particulars, read_clock, write_change},
+    meters::{
+        METER, METER_CHANGE, MeterKey, Meters, Particulars, RegisteredMeter, read_clock,
+        write_change,
+    },
     reference::ReferenceEntry,
 };
 use greenpark_model::{
@@ -29,7 +32,7 @@ pub(in crate::rpc) struct NewMeter {
     /// Without one, the meter keeps the one it has.
     multiplier: Option<Multiplier>,
     valid: (CivilDay, Option<CivilDay>),
-    body: Meter,
+    body: RegisteredMeter,
 }
 
 /// A change that is to be recorded; without a multiplier it keeps the one before.
@@ -142,7 +145,7 @@ pub(in crate::rpc) fn meter(
     let made = place.zip(kind).zip(from);
     let made = made.map(|(((park, key), kind), valid_from)| NewMeter {
         park,
-        body: Meter {
+        body: RegisteredMeter {
             title: asked.title.clone(),
             quantity: key.quantity,
             kind,

@@ -1,6 +1,6 @@
 //! Dead letters that were sent again, as they are recorded.
 
-use greenpark_archive::{letters::LetterId, reference::ReferenceEntry};
+use greenpark_archive::{dead_letters::LetterId, reference::ReferenceEntry};
 use greenpark_proto::query::v1 as pb;
 
 use super::{Checks, Says};

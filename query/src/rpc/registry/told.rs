@@ -1,8 +1,8 @@
 //! What is registered and declared, as it is told.
 
 use greenpark_archive::{
-    dated::Entry,
-    meters::{Meter, write_clock},
+    dated::DatedEntry,
+    meters::{RegisteredMeter, write_clock},
 };
 use greenpark_model::{
     day::CivilDay,
@@ -21,7 +21,7 @@ fn day_text(day: Option<CivilDay>) -> String {
     day.map(|day| day.to_string()).unwrap_or_default()
 }
 
-pub(super) fn enterprise(name: String, entry: &Entry<Enterprise>) -> pb::Enterprise {
+pub(super) fn enterprise(name: String, entry: &DatedEntry<Enterprise>) -> pb::Enterprise {
     pb::Enterprise {
         name,
         title: entry.body.title.clone(),
@@ -33,7 +33,7 @@ pub(super) fn enterprise(name: String, entry: &Entry<Enterprise>) -> pb::Enterpr
     }
 }
 
-pub(super) fn meter(name: String, entry: &Entry<Meter>) -> pb::Meter {
+pub(super) fn meter(name: String, entry: &DatedEntry<RegisteredMeter>) -> pb::Meter {
     let of = &entry.body.particulars;
     pb::Meter {
         name,

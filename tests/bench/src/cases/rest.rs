@@ -5,7 +5,7 @@ use greenpark_archive::{
     builder::RowsBuilder,
     columns::{FileFacts, encode_readings},
     file::FileKind,
-    rows::{Rows, SeriesKey},
+    rows::{ReadingRows, SeriesKey},
 };
 use greenpark_log::{ContentType, Headers, Record, Topic};
 use greenpark_model::{
@@ -49,7 +49,7 @@ fn series(meter: usize) -> Series {
 }
 
 /// A day's registers of `meters` of each of `enterprises`, `step` minutes apart.
-fn day_rows(enterprises: usize, meters: usize, step: i64, day: CivilDay) -> Rows {
+fn day_rows(enterprises: usize, meters: usize, step: i64, day: CivilDay) -> ReadingRows {
     let mut builder = RowsBuilder::new();
     for enterprise in 0..enterprises {
         for meter in 0..meters {

@@ -1,14 +1,15 @@
-//! A snapshot in brief, with the days that rollups tell, is the whole one; and where it cannot be, it is whole.
+//! A brief snapshot together with the days of the rollups equals the whole snapshot. Where that is impossible,
+//! the snapshot is whole.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{rollups::seal_day, *};
 use crate::{
-    delta::LogBounds, meters::Meters, rollups::decode_rollups, sealed_sum::SealedSum,
-    snapshot::Snapshot,
+    book::sealed_sum::SealedSum, reference::meters::Meters, snapshot::Snapshot, store::LogBounds,
+    tables::rollups::decode_rollups,
 };
 
-/// The snapshot in brief and the whole one.
+/// The brief snapshot and the whole one.
 async fn both(lake: &Lake) -> (Arc<Snapshot>, Arc<Snapshot>) {
     let brief = lake.brief(&park(), 2026).await.expect("readable");
     let whole = lake.snapshot(&park(), 2026).await.expect("readable");
@@ -20,7 +21,7 @@ fn paths(of: &Snapshot) -> Vec<&str> {
     of.files.iter().map(|file| file.path.as_str()).collect()
 }
 
-/// The revision of each day of steel that the rollups of a snapshot tell of.
+/// The revision of each day of steel that the rollups of a snapshot hold.
 async fn rolled(lake: &Lake, of: &Snapshot) -> BTreeMap<CivilDay, u32> {
     let mut days = BTreeMap::new();
     for file in &of.rollups_files {
@@ -34,7 +35,7 @@ async fn rolled(lake: &Lake, of: &Snapshot) -> BTreeMap<CivilDay, u32> {
     days
 }
 
-/// Holds that what a reader in brief knows is what the whole snapshot says, whether it follows or comes anew.
+/// Asserts that a brief reader knows what the whole snapshot holds, whether it follows or starts anew.
 async fn agree(reader: &Lake, root: &str) {
     for lake in [reader, &Lake::open(root).await.expect("a lake")] {
         let (brief, whole) = both(lake).await;
@@ -95,7 +96,7 @@ async fn a_snapshot_in_brief_names_what_came_since_the_rollups() {
     flush_day(&mut book, day("2026-02-03"), 2).await;
     agree(&lake, root).await;
     assert_eq!(both(&lake).await.0.files.len(), 2);
-    // Hot readings go where their day is sealed, and come for a day that is.
+    // Hot readings go when their day is sealed, and come for a day that is.
     seal_day(&mut book, day("2026-02-02"), 1).await;
     flush_day(&mut book, day("2026-01-31"), 3).await;
     agree(&lake, root).await;
@@ -116,7 +117,7 @@ async fn where_there_is_nothing_to_go_by_a_snapshot_in_brief_is_whole() {
     let log = folder.path().join("east/2026/readings/_delta_log");
     let entry = log.join("00000000000000000001.json");
     let text = std::fs::read_to_string(&entry).expect("there");
-    // Of a log that went on otherwise, as where an older copy of the lake was restored.
+    // A log that went on differently, as after an older copy of the lake was restored.
     let other = text.replacen("\"entry\":", "\"entry\":1", 1);
     assert_ne!(other, text);
     std::fs::write(&entry, other).expect("written");
@@ -124,7 +125,7 @@ async fn where_there_is_nothing_to_go_by_a_snapshot_in_brief_is_whole() {
     agree(&lake, root).await;
     std::fs::write(&entry, text).expect("written");
     assert!(both(&anew().await).await.0.is_brief());
-    // A sealed file goes, and none comes in its place.
+    // A sealed file is removed without a replacement.
     let gone = book.files().next().cloned().expect("a file");
     let change = Change {
         remove: vec![gone.clone()],

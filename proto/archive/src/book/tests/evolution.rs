@@ -1,4 +1,4 @@
-//! A book that an earlier version began gets the columns that files of this one have.
+//! A book that an earlier version began gets the columns of this version's files.
 
 use serde_json::Value;
 
@@ -6,8 +6,8 @@ use super::*;
 use crate::fixture::registers;
 use greenpark_model::ticket::Ticket;
 
-/// The columns of the metadata action in an entry of the readings' log, and the table's id; `None` where the
-/// entry has none.
+/// The columns in the metadata action of an entry of the readings' log, and the table's id; `None` if the entry
+/// has no such action.
 fn metadata(folder: &std::path::Path, version: i64) -> Option<(Vec<String>, String)> {
     let path = format!("east/2026/readings/_delta_log/{version:020}.json");
     let entry = std::fs::read_to_string(folder.join(path)).expect("an entry");
@@ -25,7 +25,7 @@ fn metadata(folder: &std::path::Path, version: i64) -> Option<(Vec<String>, Stri
     Some((names.collect(), id))
 }
 
-/// Makes the table's first entry that of a version which knew no tickets and no late readings.
+/// Rewrites the table's first entry to that of a version without tickets and late readings.
 fn age(folder: &std::path::Path) {
     let path = folder.join("east/2026/readings/_delta_log/00000000000000000000.json");
     let entry = std::fs::read_to_string(&path).expect("an entry");
@@ -58,7 +58,7 @@ async fn an_older_table_gets_its_new_columns_with_the_first_file_that_has_them()
     let (old, id) = metadata(folder.path(), 0).expect("a table begins with one");
     assert!(!old.contains(&"ticket".to_owned()), "{old:?}");
 
-    // Files as ever need nothing.
+    // Files with the old columns need nothing.
     let lake = Lake::open(folder.path().to_str().expect("text"))
         .await
         .expect("a lake");
@@ -83,7 +83,7 @@ async fn an_older_table_gets_its_new_columns_with_the_first_file_that_has_them()
     );
     assert_eq!(same, id);
 
-    // Once, and whoever opens the table anew knows it.
+    // Only once, and a newly opened table knows it.
     let mut book = lake.book(&park(), 2026).await.expect("a book");
     let mut more = ticketed.clone();
     more.values[0] += 1;

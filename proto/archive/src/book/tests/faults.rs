@@ -20,7 +20,7 @@ use object_store::{
 pub(super) enum Fault {
     /// Nothing is stored.
     Refused,
-    /// It is stored, and the answer says otherwise.
+    /// It is stored, but the answer is an error.
     AnswerLost,
 }
 
@@ -40,13 +40,13 @@ impl FaultyStore {
         }
     }
 
-    /// Lets the put after `puts` more fail.
+    /// Makes the put after `puts` more fail.
     pub(super) fn fail(&self, fault: Fault, puts: u32) {
         *self.fault.lock().expect("no panic") = Some((fault, puts));
         self.failed.store(false, Ordering::Relaxed);
     }
 
-    /// Lets every put succeed again; whether one has failed.
+    /// Makes every put succeed again; returns true if one has failed.
     pub(super) fn heal(&self) -> bool {
         *self.fault.lock().expect("no panic") = None;
         self.failed.load(Ordering::Relaxed)
@@ -79,7 +79,7 @@ impl fmt::Display for FaultyStore {
 fn failure() -> Error {
     Error::Generic {
         store: "FaultyStore",
-        source: "told to fail".into(),
+        source: "made to fail".into(),
     }
 }
 
@@ -95,8 +95,8 @@ impl ObjectStore for FaultyStore {
         if due == Some(Fault::Refused) {
             return Err(failure());
         }
-        // A put of a file that names its content is repeated by its writer, so its answer matters not;
-        // log entries are what must not be misjudged.
+        // The writer repeats a put of a file named by its content, so the answer does not matter. Log entries
+        // are what must not be misjudged.
         let entry = location.extension() == Some("json");
         let put = self.inner.put_opts(location, payload, opts).await?;
         if due == Some(Fault::AnswerLost) && entry {

@@ -1,4 +1,4 @@
-//! A book whose log is packed: what it is and was, who follows it, and what damage does.
+//! A book whose log is packed: its present and past states, its followers, and damage.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use greenpark_model::day::Instant;
 use super::*;
 use crate::{snapshot::Snapshot, store::LogBounds};
 
-/// So small that some dozens of commits are packed.
+/// Small enough that some dozens of commits are packed.
 const BOUNDS: LogBounds = LogBounds {
     checkpoint_entries: 5,
     kept_entries: 16,
@@ -34,8 +34,8 @@ async fn newest(lake: &Lake) -> Snapshot {
     snapshot.expect("a book").as_ref().clone()
 }
 
-/// Commits hot files of one day after the other; each seventh commit seals the day, and each third one joins what is
-/// hot.
+/// Commits hot files of one day after the other. Each seventh commit seals the day, and each third one replaces
+/// the hot files.
 async fn commits(book: &mut Book, many: u64) {
     let mut of = day("2026-01-05");
     for _ in 0..many {
@@ -72,7 +72,7 @@ fn ending<'a>(files: &'a [PathBuf], end: &str) -> Vec<&'a PathBuf> {
     files.iter().filter(ends).collect()
 }
 
-/// Days that were open, and the sealed files.
+/// The days that were open, and the sealed files.
 fn of_days(snapshot: &Snapshot) -> (BTreeSet<CivilDay>, BTreeSet<&str>) {
     let hot = snapshot.files.iter().filter(|file| file.is_hot());
     let sealed = snapshot.files.iter().filter(|file| !file.is_hot());
@@ -92,7 +92,7 @@ async fn a_packed_book_is_what_it_is_and_was() {
         book.pack_if_due().await;
         let found = lake.inspect(&park(), 2026).await.expect("readable");
         let found = found.expect("a book");
-        // Of several versions of one millisecond, as-of answers the last.
+        // Of several versions of one millisecond, an as-of read returns the last.
         known.retain(|(at, _)| *at != found.committed_at);
         known.push((found.committed_at, found.snapshot));
     }
@@ -108,20 +108,20 @@ async fn a_packed_book_is_what_it_is_and_was() {
     assert_eq!(now, known.last().expect("some").1);
     let mut stood_in = 0;
     for (at, then) in &known {
-        let told = lake.snapshot_as_of(&park(), 2026, *at).await;
-        let told = told.expect("readable").expect("a book");
-        assert_eq!(of_days(&told), of_days(then), "as of {at}");
-        assert_eq!(told.totals_files, then.totals_files, "as of {at}");
-        if told.stand_ins() > 0 {
+        let found = lake.snapshot_as_of(&park(), 2026, *at).await;
+        let found = found.expect("readable").expect("a book");
+        assert_eq!(of_days(&found), of_days(then), "as of {at}");
+        assert_eq!(found.totals_files, then.totals_files, "as of {at}");
+        if found.stand_ins() > 0 {
             stood_in += 1;
-            let missing = lake.missing(&told).await.expect("answers");
+            let missing = lake.missing(&found).await.expect("answers");
             assert!(missing.iter().all(|file| file.is_stand_in()));
         } else {
-            assert_eq!(told.files, then.files, "as of {at}");
+            assert_eq!(found.files, then.files, "as of {at}");
         }
-        let (first, last) = lake.changed_since(&told, &now).await.expect("told");
+        let (first, last) = lake.changed_since(&found, &now).await.expect("dated");
         assert!(
-            first >= *at || told.files == now.files,
+            first >= *at || found.files == now.files,
             "{first} after {at}"
         );
         assert_eq!(last, known.last().expect("some").0);
@@ -133,7 +133,7 @@ async fn a_packed_book_is_what_it_is_and_was() {
 }
 
 #[tokio::test]
-async fn who_is_far_behind_finds_the_newest_state_and_may_not_write() {
+async fn a_writer_far_behind_finds_the_newest_state_and_may_not_write() {
     let (folder, lake) = packing().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
     commits(&mut book, 3).await;
@@ -151,7 +151,7 @@ async fn who_is_far_behind_finds_the_newest_state_and_may_not_write() {
     let rows = registers(of, &["steel"], 2);
     let refused = sleeping.publish(flush(hot(&rows, of, 900), 901)).await;
     assert!(
-        matches!(refused, Err(PublishError::Fenced { .. })),
+        matches!(refused, Err(LakePublishError::Fenced { .. })),
         "{refused:?}"
     );
     assert_eq!(newest(&anew(folder.path()).await).await, found);
@@ -170,7 +170,7 @@ async fn a_pack_that_was_cut_short_is_ended_by_the_next() {
     book.pack_if_due().await;
     let packed = log_files(folder.path());
     assert!(packed.len() < whole.len());
-    // What was deleted is back, as if the pack had been killed before, and the packed file is cut short.
+    // Deleted files are back, as if the pack had been killed before, and the packed file is torn.
     let folder_of_packed = folder.path().join("east/2026/readings/_delta_log/_packed");
     for path in std::fs::read_dir(&folder_of_packed).expect("packed") {
         let path = path.expect("a file").path();
@@ -202,7 +202,7 @@ async fn nothing_is_deleted_where_a_checkpoint_says_other_than_the_entries() {
     commits(&mut book, 40).await;
     let files = log_files(folder.path());
     let checkpoints = ending(&files, ".checkpoint.parquet");
-    // Each checkpoint says what the one before it says, or nothing at all.
+    // Each checkpoint holds what the one before it holds, or nothing at all.
     for (at, path) in checkpoints.iter().enumerate().rev() {
         let bytes = match at {
             0 => b"no parquet".to_vec(),
@@ -233,10 +233,13 @@ async fn a_packed_file_that_is_damaged_is_an_error_of_the_past_alone() {
     std::fs::write(&packed, bytes).expect("written");
     let lake = anew(folder.path()).await;
     assert_eq!(newest(&lake).await, now);
-    let told = lake.snapshot_as_of(&park(), 2026, at).await;
-    let error = told.expect_err("damaged");
-    let said = std::error::Error::source(&error).map(ToString::to_string);
-    assert!(said.unwrap_or_default().contains("is damaged"), "{error:?}");
+    let found = lake.snapshot_as_of(&park(), 2026, at).await;
+    let error = found.expect_err("damaged");
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
+    assert!(
+        cause.unwrap_or_default().contains("is damaged"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -248,7 +251,7 @@ async fn a_hint_that_goes_back_behind_what_is_packed_is_passed_over() {
         .path()
         .join("east/2026/readings/_delta_log/_last_checkpoint");
     let old = std::fs::read(&hint).expect("a hint");
-    // A writer and a reader that sleep here.
+    // A writer and a reader that sleep from here on.
     let mut asleep = lake.book(&park(), 2026).await.expect("a book");
     let reader = anew(folder.path()).await;
     let _of_then = newest(&reader).await;
@@ -262,14 +265,14 @@ async fn a_hint_that_goes_back_behind_what_is_packed_is_passed_over() {
     let rows = registers(of, &["steel"], 3);
     let fenced = asleep.publish(flush(hot(&rows, of, 13), 14)).await;
     assert!(
-        matches!(fenced, Err(PublishError::Fenced { .. })),
+        matches!(fenced, Err(LakePublishError::Fenced { .. })),
         "{fenced:?}"
     );
     commits(&mut book, 1).await;
 }
 
 #[tokio::test]
-async fn entries_that_are_neither_there_nor_packed_are_told() {
+async fn entries_that_are_neither_there_nor_packed_are_reported() {
     let (folder, lake) = packing().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
     commits(&mut book, 60).await;
@@ -279,19 +282,19 @@ async fn entries_that_are_neither_there_nor_packed_are_told() {
     check().await.expect("whole");
     let files = log_files(folder.path());
     let entries = ending(&files, ".json");
-    // The first is that of the last version that is packed.
+    // The first of them is the last version that is packed.
     for entry in &entries[..2] {
         std::fs::remove_file(entry).expect("an entry");
     }
     let error = check().await.expect_err("entries are gone");
-    let said = std::error::Error::source(&error).map(ToString::to_string);
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
     assert!(
-        said.unwrap_or_default().contains("is not packed"),
+        cause.unwrap_or_default().contains("is not packed"),
         "{error:?}"
     );
-    // Another program has cleaned a log of which nothing was packed.
+    // Another program cleaned a log of which nothing was packed.
     let packed = folder.path().join("east/2026/readings/_delta_log/_packed");
     std::fs::remove_dir_all(packed).expect("removed");
     let error = check().await.expect_err("entries are gone");
-    assert!(matches!(error, ReadError::Cleaned { .. }), "{error:?}");
+    assert!(matches!(error, LakeReadError::Cleaned { .. }), "{error:?}");
 }

@@ -1,11 +1,11 @@
-//! Rollups follow the totals, are made again where a day is resealed, and are never ahead of the readings.
+//! Rollups follow the totals, are made again when a day is resealed, and are never ahead of the readings.
 
 use std::sync::Arc;
 
 use super::*;
-use crate::{meters::Meters, rollups::decode_rollups};
+use crate::{reference::meters::Meters, tables::rollups::decode_rollups};
 
-/// What the rollups of the lake say: of each month the days with their revisions.
+/// The rollups of the lake: for each month the revisions of its days.
 async fn rolled(lake: &Lake) -> Vec<(String, Vec<u32>)> {
     let book = lake.inspect(&park(), 2026).await.expect("readable");
     let snapshot = book.expect("a book").snapshot;
@@ -22,7 +22,7 @@ async fn rolled(lake: &Lake) -> Vec<(String, Vec<u32>)> {
     months
 }
 
-/// Seals a day of steel as `revision`, with totals by the traits that a meter without an entry has.
+/// Seals a day of steel as `revision`, with totals by the traits of a meter without an entry.
 pub(super) async fn seal_day(book: &mut Book, day: CivilDay, revision: u32) {
     let rows = registers(day, &["steel"], 20 + i64::from(revision));
     let mut change = seal(book, day, &rows, revision);
@@ -50,7 +50,7 @@ async fn what_is_sealed_is_rolled_up_and_again_when_it_is_resealed() {
     let january = |revisions: &[u32]| ("2026-01-01".to_owned(), revisions.to_vec());
     assert_eq!(rolled(&lake).await, [january(&[1, 1])]);
 
-    // Another writer goes on from there.
+    // Another writer continues from there.
     drop(book);
     let mut book = lake.book(&park(), 2026).await.expect("a book");
     assert!(!book.is_roll_up_due(false));
@@ -59,7 +59,7 @@ async fn what_is_sealed_is_rolled_up_and_again_when_it_is_resealed() {
     book.roll_up(&meters).await.expect("rolled up");
     let february = ("2026-02-01".to_owned(), vec![1]);
     assert_eq!(rolled(&lake).await, [january(&[2, 1]), february]);
-    // Few days wait for others, if others may come.
+    // A few days wait for more, if more may come.
     for (of, is_due) in [(2, false), (3, false), (4, false), (5, true)] {
         seal_day(&mut book, day("2026-02-01").plus(of - 1), 1).await;
         assert_eq!(book.is_roll_up_due(false), is_due, "{of}");
@@ -108,7 +108,7 @@ async fn rollups_of_a_lake_that_was_ahead_are_forgotten() {
     seal_day(&mut book, day("2026-01-30"), 1).await;
     seal_day(&mut book, day("2026-01-31"), 1).await;
     book.roll_up(&meters).await.expect("rolled up");
-    // The readings and totals lose their last entry, as where an older copy of them is restored.
+    // The readings and totals lose their last entry, as after an older copy of them was restored.
     for table in ["readings", "totals"] {
         let log = folder
             .path()
@@ -128,7 +128,7 @@ async fn rollups_of_a_lake_that_was_ahead_are_forgotten() {
     assert_eq!(rolled(&lake).await, [("2026-01-01".to_owned(), vec![1, 1])]);
 }
 
-/// The files of rollups that lie in the lake's folder.
+/// The files of rollups in the lake's folder.
 fn on_disk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let files = std::fs::read_dir(folder.join(format!("{}/2026/rollups", park())));
     let files = files.expect("a folder").map(|file| file.expect("a file"));
@@ -167,12 +167,12 @@ async fn rollups_that_were_made_again_are_deleted() {
     let (folder, lake) = local().await;
     let meters = Arc::new(Meters::default());
     let mut book = lake.book(&park(), 2026).await.expect("a book");
-    book.expired.hurry();
+    book.expired.expire_now();
     for of in 1..=9 {
         seal_day(&mut book, day(&format!("2026-01-{of:02}")), 1).await;
         book.roll_up(&meters).await.expect("rolled up");
     }
-    // The last one that was replaced goes with the next publish.
+    // The last one that was replaced is deleted with the next publish.
     assert_eq!(on_disk(folder.path()).len(), 2);
     assert_eq!(rolled(&lake).await, [("2026-01-01".to_owned(), vec![1; 9])]);
 }

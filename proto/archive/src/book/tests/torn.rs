@@ -1,8 +1,8 @@
-//! Entries of a book's log that a power cut left empty or in part.
+//! Entries of a book's log that a power cut left empty or torn.
 
 use super::*;
 
-/// A lake with a book of so many entries, a hot file each.
+/// A lake with a book of `many` entries, one hot file each.
 async fn with_entries(many: u64) -> tempfile::TempDir {
     let (folder, lake) = local().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
@@ -57,9 +57,9 @@ async fn a_reader_refuses_a_log_with_a_hole() {
     let lake = Lake::open(root).await.expect("a lake");
     let read = lake.snapshot(&park(), 2026).await;
     let error = read.expect_err("an entry is missing before the last one");
-    let said = std::error::Error::source(&error).map(ToString::to_string);
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
     assert!(
-        said.unwrap_or_default().contains("entry 2 is missing"),
+        cause.unwrap_or_default().contains("entry 2 is missing"),
         "{error:?}"
     );
     std::fs::write(&entry, bytes).expect("written");
