@@ -19,7 +19,7 @@ use greenpark_ingest::{
 };
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_proto::reading_batch;
-use greenpark_tests_load::minutes::{Meter, Minutes};
+use greenpark_tests_load::minutes::{Minutes, ReplayedMeter};
 use tempfile::TempDir;
 use tokio::{
     task::{JoinHandle, spawn_blocking},
@@ -28,7 +28,7 @@ use tokio::{
 
 const READINGS: usize = 1_000;
 /// Its gateway is `replay`, and so is the user that may publish for it.
-const METER: Meter = Meter {
+const METER: ReplayedMeter = ReplayedMeter {
     park: "guarded",
     enterprise: "works",
     kind: "interval",

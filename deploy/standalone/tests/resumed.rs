@@ -14,12 +14,12 @@ use std::{
 use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_proto::reading_batch;
-use greenpark_tests_load::minutes::{Meter, Minutes};
+use greenpark_tests_load::minutes::{Minutes, ReplayedMeter};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::task::spawn_blocking;
 
 const READINGS: usize = 6_000;
-const METER: Meter = Meter {
+const METER: ReplayedMeter = ReplayedMeter {
     park: "resumed",
     enterprise: "works",
     kind: "interval",

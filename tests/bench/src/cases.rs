@@ -1,4 +1,4 @@
-//! What is measured.
+//! The cases of the bench.
 
 mod callers;
 mod fold;
@@ -12,14 +12,14 @@ mod year;
 
 use tokio::runtime::Runtime;
 
-/// A case: it runs, asserts its answer and prints its lines.
+/// A case: it runs, asserts its result and prints its lines.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&Runtime),
 }
 
-/// Every case, in the order of a reading's way.
+/// All cases, roughly in the order of a reading's way.
 pub(crate) const ALL: &[Case] = &[
     Case {
         name: "decode",

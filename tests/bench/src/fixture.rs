@@ -1,4 +1,4 @@
-//! The parts of a standalone process, put together for measuring, on a folder that goes away.
+//! The components of a standalone process, assembled for measuring on a temporary folder.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,17 +22,17 @@ use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
-/// The bench's present: far enough after the load's history for every day of it to be over.
+/// The current time of the bench: after the history of the load, so that all its days are over.
 pub(crate) const NOW_MS: i64 = 1_795_000_000_000;
 
-/// A folder with a log and a lake.
+/// A temporary folder with a log and a lake.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct BenchNode {
     folder: TempDir,
     pub(crate) log: EmbeddedLog,
 }
 
-/// A task that ends when it is told to.
+/// A task that can be stopped.
 #[derive(Debug)]
 pub(crate) struct Task {
     stop: oneshot::Sender<()>,
@@ -43,7 +43,7 @@ pub(crate) fn park() -> ParkId {
     ParkId::new("bench").expect("an id")
 }
 
-/// A file of `rows` that can be published.
+/// A file of `rows`, ready to be published.
 pub(crate) fn new_file(rows: &ReadingRows, day: CivilDay, kind: FileKind) -> NewFile {
     let facts = FileFacts {
         park: park(),
@@ -58,7 +58,7 @@ pub(crate) fn new_file(rows: &ReadingRows, day: CivilDay, kind: FileKind) -> New
     }
 }
 
-impl Place {
+impl BenchNode {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let settings = LogFileSettings::default();

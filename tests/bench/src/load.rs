@@ -1,5 +1,5 @@
-//! A lean MQTT 3.1.1 publisher: its cost is part of what is measured, so it does no more than a good
-//! gateway would. Payloads are made as they are sent; acknowledgements are counted as they come.
+//! A lean MQTT 3.1.1 publisher. Its cost is part of the measurement, so it does no more than a good gateway. It
+//! generates payloads while sending, and counts acknowledgements as they arrive.
 
 use std::{
     io::{Read, Write},
@@ -7,9 +7,9 @@ use std::{
     thread,
 };
 
-use greenpark_tests_load::mqtt::{self, Answers, Said};
+use greenpark_tests_load::mqtt::{self, PacketReader, ServerPacket};
 
-/// Publishes that may wait for their acknowledgement, on each connection.
+/// Maximum number of unacknowledged publishes on each connection.
 const WINDOW: u64 = 20_000;
 /// Bytes written at once.
 const WRITE_BYTES: usize = 64 << 10;
@@ -17,7 +17,7 @@ const WRITE_BYTES: usize = 64 << 10;
 /// Writes the payload of message `index` of connection `connection`.
 pub(crate) type Payload = fn(&mut Vec<u8>, connection: u64, index: u64);
 
-/// What to publish.
+/// The messages to publish.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
@@ -50,12 +50,12 @@ impl Load {
         let topic = format!("park/bench/e{}/g{connection}/up/readings", connection % 12);
         let (mut sent, mut acknowledged) = (0, 0);
         let (mut out, mut payload) = (Vec::with_capacity(2 * WRITE_BYTES), Vec::new());
-        let mut answers = Answers::default();
+        let mut reader = PacketReader::default();
         while acknowledged < self.messages {
             while sent < self.messages && sent - acknowledged < WINDOW && out.len() < WRITE_BYTES {
                 payload.clear();
                 (self.payload)(&mut payload, connection, sent);
-                // Packet ids run from 1 to 65,535; the window is smaller, so none is used twice at a time.
+                // Packet ids run from 1 to 65,535. The window is smaller, so no id is used twice at a time.
                 let id = (sent % 65_535 + 1) as u16;
                 mqtt::publish(&mut out, &topic, (id, false), &payload);
                 sent += 1;
@@ -63,8 +63,11 @@ impl Load {
             stream.write_all(&out).expect("connected");
             out.clear();
             if sent == self.messages || sent - acknowledged >= WINDOW {
-                let read = answers.read(&mut stream, |said| {
-                    assert!(matches!(said, Said::Taken(_)), "not a PUBACK: {said:?}");
+                let read = reader.read(&mut stream, |packet| {
+                    assert!(
+                        matches!(packet, ServerPacket::Acknowledged(_)),
+                        "not a PUBACK: {packet:?}"
+                    );
                     acknowledged += 1;
                 });
                 read.expect("the listener stays connected");
@@ -75,7 +78,7 @@ impl Load {
     }
 }
 
-/// A register of one of eight meters, a second apart, as most gateways send it.
+/// Writes a register of one of eight meters, one second apart, as most gateways send it.
 pub(crate) fn single_json(out: &mut Vec<u8>, connection: u64, index: u64) {
     let meter = index % 8;
     let at = HISTORY_MS + (index / 8) * 1_000;
@@ -94,7 +97,7 @@ pub(crate) fn single_json(out: &mut Vec<u8>, connection: u64, index: u64) {
     out.extend_from_slice(b",\"unit\":\"kWh\"}");
 }
 
-/// A hundred registers of one of eight meters, a second apart, in one columnar message.
+/// Writes a hundred registers of one of eight meters, one second apart, in one columnar message.
 pub(crate) fn batch_json(out: &mut Vec<u8>, connection: u64, index: u64) {
     let meter = index % 8;
     let first = (index / 8) * 100;
@@ -124,5 +127,5 @@ pub(crate) fn batch_json(out: &mut Vec<u8>, connection: u64, index: u64) {
     out.extend_from_slice(b"]}]}");
 }
 
-/// 2026-01-01T00:00+08:00, when the load's history begins.
+/// 2026-01-01T00:00+08:00, the start of the history of the load.
 pub(crate) const HISTORY_MS: u64 = 1_767_196_800_000;

@@ -1,13 +1,13 @@
-//! Measures the whole and its parts: `cargo run --release -p greenpark-tests-bench [NAME…]`.
+//! Measures Greenpark and its parts: `cargo run --release -p greenpark-tests-bench [NAME…]`.
 //!
-//! Every case asserts its answer, prints readings a second and CPU-seconds per million readings of the
-//! whole process, load generator included, and takes its inputs from a seed.
+//! Every case asserts its result, prints readings a second and CPU-seconds per million readings of the whole
+//! process including the load generator, and has deterministic inputs.
 
 mod cases;
 mod fixture;
 mod load;
-mod made;
 mod measure;
+mod synthetic_park;
 
 use std::process::ExitCode;
 
@@ -28,8 +28,9 @@ fn main() -> ExitCode {
     };
     measure::print_head();
     for case in cases::ALL {
-        let asked = wanted.is_empty() || wanted.iter().any(|w| case.name.starts_with(w.as_str()));
-        if asked {
+        let is_wanted =
+            wanted.is_empty() || wanted.iter().any(|w| case.name.starts_with(w.as_str()));
+        if is_wanted {
             (case.run)(&runtime);
         }
     }

@@ -1,10 +1,10 @@
-//! Wall time, CPU time and memory of this process.
+//! Measures wall time, CPU time and memory of this process.
 
 #![expect(clippy::print_stdout, reason = "its output is what a bench is for")]
 
 use std::{fs, time::Instant};
 
-/// Ticks of `/proc/self/stat` in a second, which Linux fixes at 100 for every user-space reader.
+/// Ticks a second in `/proc/self/stat`, which Linux fixes at 100 for user space.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A measurement under way.
@@ -23,7 +23,7 @@ pub(crate) fn print_head() {
 }
 
 impl Measure {
-    /// Begins to measure the case `name`.
+    /// Begins the measurement of the case `name`.
     pub(crate) fn begin(name: &'static str) -> Self {
         Self {
             name,
@@ -32,7 +32,7 @@ impl Measure {
         }
     }
 
-    /// Ends it and prints its line.
+    /// Ends the measurement and prints its line.
     pub(crate) fn end(self, readings: u64) {
         let wall = self.began.elapsed().as_secs_f64();
         let cpu = cpu_seconds() - self.cpu;
@@ -47,10 +47,10 @@ impl Measure {
     }
 }
 
-/// User and system time of every thread of this process.
+/// User and system time of all threads of this process.
 fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux tells a process of itself");
-    // The second field is the name in parentheses and may hold blanks; utime is the 14th, stime the 15th.
+    let stat = fs::read_to_string("/proc/self/stat").expect("Linux has /proc");
+    // The second field is the name in parentheses and may contain spaces; utime is the 14th field, stime the 15th.
     let rest = stat.rsplit(')').next().expect("stat has a name");
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let ticks = |at: usize| fields[at].parse::<f64>().expect("a number of ticks");
@@ -59,7 +59,7 @@ fn cpu_seconds() -> f64 {
 
 /// Resident memory in MiB.
 fn rss_mib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux tells a process of itself");
+    let status = fs::read_to_string("/proc/self/status").expect("Linux has /proc");
     let line = status
         .lines()
         .find(|l| l.starts_with("VmRSS:"))

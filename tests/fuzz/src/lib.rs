@@ -1,17 +1,17 @@
-//! Bytes that nobody would send, for everything that reads bytes from outside.
+//! Fuzz targets for everything that reads bytes from outside.
 //!
-//! A target must not panic and must keep its invariant; each has a corpus of small files under
-//! `corpus/`, from which [`mutate::Mutator`] makes others: the same seed makes the same ones.
+//! A target must not panic and must keep its invariant. Each has a corpus of small files under `corpus/`, from
+//! which [`mutate::Mutator`] makes inputs; the same seed makes the same inputs.
 
 pub mod mutate;
 pub mod targets;
 
 use std::{fs, path::PathBuf};
 
-/// The files of a target's corpus, in the order of their names.
+/// Reads the files of a target's corpus, in the order of their names.
 ///
 /// # Panics
-/// If there are none: a target without a corpus tests next to nothing.
+/// If there are none, because a target without a corpus tests next to nothing.
 #[must_use]
 pub fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -1,4 +1,4 @@
-//! `greenpark-fuzz TARGET COUNT [SEED]`: feeds a target, and says the input on which it fails.
+//! `greenpark-fuzz TARGET COUNT [SEED]`: feeds inputs to a target, and prints the first one on which it fails.
 
 use std::{env, io::Write as _, panic, process::ExitCode};
 

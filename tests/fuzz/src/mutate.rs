@@ -1,6 +1,6 @@
-//! Inputs made of others: bits flipped, bytes set, parts repeated, cut and spliced, words put in.
+//! Makes inputs from others: flips bits, sets bytes, repeats, cuts and splices parts, inserts words.
 
-/// Words that some reader takes for more than text.
+/// Words with a special meaning to some reader.
 const WORDS: &[&[u8]] = &[
     b"{",
     b"}",
@@ -42,7 +42,7 @@ const WORDS: &[&[u8]] = &[
     "万".as_bytes(),
 ];
 
-/// Bytes an input may have; longer ones find nothing that these do not.
+/// Maximum length of an input; longer inputs find nothing more.
 const LENGTH_MAX: usize = 4_096;
 
 /// Makes inputs; the same seed makes the same ones.
@@ -53,7 +53,7 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// A mutator with a seed.
+    /// A mutator with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -62,19 +62,19 @@ impl Mutator {
         }
     }
 
-    /// An input made of `corpus`.
+    /// Makes an input from `corpus`.
     pub fn make(&mut self, corpus: &[Vec<u8>]) -> &[u8] {
         let from = self.below(corpus.len());
         self.out.clear();
         self.out.extend_from_slice(&corpus[from]);
         for _ in 0..=self.below(6) {
-            self.change(corpus);
+            self.mutate(corpus);
         }
         self.out.truncate(LENGTH_MAX);
         &self.out
     }
 
-    fn change(&mut self, corpus: &[Vec<u8>]) {
+    fn mutate(&mut self, corpus: &[Vec<u8>]) {
         let at = self.below(self.out.len() + 1);
         let length = self.below(16);
         match self.below(7) {
@@ -109,7 +109,7 @@ impl Mutator {
         }
     }
 
-    /// Xorshift: enough to spread inputs, and the same on every machine.
+    /// Xorshift: good enough to spread inputs, and the same on every machine.
     fn next(&mut self) -> u64 {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;

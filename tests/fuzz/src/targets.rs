@@ -1,4 +1,4 @@
-//! What is fed, and what must hold: no panic, and that what was taken is told.
+//! The fuzz targets. A target must not panic, and a decoder must account for everything in a payload.
 
 use std::cell::RefCell;
 
@@ -11,11 +11,11 @@ use greenpark_proto::reading_batch;
 
 const NOW: i64 = 1_800_000_000_000;
 
-/// A target: its name, which is its corpus's, and what takes the bytes.
-pub type Target = (&'static str, fn(&[u8]));
+/// A target: its name, which is also that of its corpus, and the function that reads the bytes.
+pub type FuzzTarget = (&'static str, fn(&[u8]));
 
-/// Every target.
-pub const TARGETS: &[Target] = &[
+/// All targets.
+pub const TARGETS: &[FuzzTarget] = &[
     ("json", |data| native(Format::Json, data)),
     ("protobuf", |data| native(Format::Protobuf, data)),
     ("mapped", |data| foreign(&MAPPED, data)),
@@ -48,8 +48,8 @@ thread_local! {
     static DECODERS: RefCell<Vec<(Format, Decoder)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `on` with this thread's decoder of `format`, which is made once.
-fn with(format: Format, make: impl Fn() -> Decoder, on: impl FnOnce(&mut Decoder)) {
+/// Calls `on` with the decoder of `format` of this thread, which is made once.
+fn with_decoder(format: Format, make: impl Fn() -> Decoder, on: impl FnOnce(&mut Decoder)) {
     DECODERS.with_borrow_mut(|decoders| {
         let found = decoders.iter().position(|(of, _)| *of == format);
         let at = found.unwrap_or_else(|| {
@@ -60,23 +60,24 @@ fn with(format: Format, make: impl Fn() -> Decoder, on: impl FnOnce(&mut Decoder
     });
 }
 
-/// What was decoded is told: each reading taken is there, and a payload is never nothing.
-fn check(decoder: &mut Decoder, data: &[u8], silent: bool) {
+/// Checks that the decoder returns as many readings as it counts, that it decodes a payload twice in the same way,
+/// and that every payload counts as something, unless `may_be_silent`.
+fn check(decoder: &mut Decoder, data: &[u8], may_be_silent: bool) {
     let counts = decoder.decode(data, NOW);
     let (readings, reasons) = decoder.outcome();
     assert_eq!(readings.len() as u64, counts.accepted);
     assert_eq!(reasons.is_empty(), counts.refused == 0);
     let all = counts.accepted + counts.refused + counts.ignored + counts.missing;
-    assert!(silent || all > 0, "a payload left no trace");
+    assert!(may_be_silent || all > 0, "a payload left no trace");
     let again = decoder.decode(data, NOW);
     assert!(
-        silent || counts == again,
-        "the same payload was read in two ways"
+        may_be_silent || counts == again,
+        "the same payload was decoded in two ways"
     );
 }
 
 fn native(format: Format, data: &[u8]) {
-    with(
+    with_decoder(
         format,
         || Decoder::new(format),
         |decoder| check(decoder, data, false),
@@ -122,10 +123,10 @@ fn rule(format: Format, field: &str) -> DecoderRule {
 
 fn foreign(&(format, field): &Case, data: &[u8]) {
     let make = || Decoder::of_rule(&rule(format, field), "t").expect("a decoder");
-    with(format, make, |decoder| check(decoder, data, false));
+    with_decoder(format, make, |decoder| check(decoder, data, false));
 }
 
-/// The first byte chooses the message type, so that births and data meet.
+/// The first byte chooses the message type, so that data messages follow births.
 fn sparkplug(data: &[u8]) {
     let Some((&first, payload)) = data.split_first() else {
         return;
@@ -141,13 +142,15 @@ fn sparkplug(data: &[u8]) {
     let topic = format!("spBv1.0/g/{}", topics[usize::from(first) % topics.len()]);
     let make =
         || Decoder::of_rule(&rule(Format::Sparkplug, "v"), "spBv1.0/g/NDATA/e").expect("a decoder");
-    with(Format::Sparkplug, make, |decoder| {
-        decoder.turn_to(&topic).expect("no level is asked for");
+    with_decoder(Format::Sparkplug, make, |decoder| {
+        decoder
+            .turn_to(&topic)
+            .expect("the rule needs no topic level");
         check(decoder, payload, true);
     });
 }
 
-/// Whatever a stamp says, it says it twice.
+/// A timestamp is parsed twice in the same way.
 fn stamp(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (format, text) = text.split_once('\n').unwrap_or(("", &text));
@@ -161,7 +164,7 @@ fn stamp(data: &[u8]) {
     }
 }
 
-/// A unit of a medium converts something, or is refused with what to write.
+/// A unit of a medium has a positive ratio, or is refused with a suggestion.
 fn unit(data: &[u8]) {
     let symbol = String::from_utf8_lossy(data);
     for &medium in Medium::ALL {
@@ -172,7 +175,7 @@ fn unit(data: &[u8]) {
     }
 }
 
-/// The first line is the filter, the rest the topic.
+/// The first line is the filter, the rest is the topic.
 fn topic(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (filter, topic) = text.split_once('\n').unwrap_or((&text, &text));
@@ -181,16 +184,16 @@ fn topic(data: &[u8]) {
         assert_eq!(
             fuzzing::matches(filter, filter),
             Some(true),
-            "a filter without wildcards is its topic"
+            "a filter without wildcards matches itself"
         );
     }
 }
 
-/// What is a batch is the same batch after it was written and read again.
+/// A batch stays the same when it is encoded and decoded again.
 fn batch(data: &[u8]) {
     if let Ok(batch) = reading_batch::decode(data) {
         let bytes = reading_batch::encode(&batch);
-        let again = reading_batch::decode(&bytes).expect("what we wrote is a batch");
+        let again = reading_batch::decode(&bytes).expect("an encoded batch is decodable");
         assert_eq!(reading_batch::encode(&again), bytes);
     }
 }

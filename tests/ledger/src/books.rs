@@ -1,4 +1,4 @@
-//! The sealed files of a lake and the messages that it knows, as they rest.
+//! Reads the sealed files of a lake, the totals in force and the known messages.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use greenpark_archive::{
 };
 use greenpark_model::{day::CivilDay, id::ParkId, numbers::Numbers};
 
-/// Bytes of a Parquet file's end: the footer's length and the magic.
+/// Bytes at the end of a Parquet file: the length of the footer and the magic.
 const TAIL: usize = 8;
 
-/// One enterprise's sealed day.
+/// A sealed day of an enterprise.
 #[derive(Debug)]
 pub struct SealedDay {
-    /// Its revision.
+    /// The revision.
     pub revision: u32,
-    /// Its rows.
+    /// The rows.
     pub rows: ReadingRows,
-    /// Every byte before the footer: the magic and all column chunks.
+    /// All bytes before the footer: the magic and the column chunks.
     chunks: Bytes,
 }
 
 impl SealedDay {
-    /// Every byte before the footer of its file; `None` where they cannot be made. Late readings are not marked
-    /// in them: where there are any, those of a file without the marks.
+    /// All bytes before the footer of the file. If the file marks late readings, the bytes of the same file without
+    /// the marks, or `None` if it cannot be encoded.
     #[must_use]
     pub fn chunks(&self) -> Option<Bytes> {
         if self.rows.late.is_empty() {
@@ -52,7 +52,7 @@ impl SealedDay {
     }
 }
 
-/// What is in force.
+/// The content of a lake in force.
 #[derive(Debug, Default)]
 pub struct Books {
     /// Sealed days by enterprise and day.
@@ -63,7 +63,7 @@ pub struct Books {
     pub messages: BTreeMap<(String, u64), Numbers>,
 }
 
-/// Hot files and rows of a lake; for a wait.
+/// Counts the hot files and the rows of a lake.
 ///
 /// # Errors
 /// The lake cannot be read.
@@ -80,10 +80,10 @@ pub async fn progress(lake: &Lake) -> anyhow::Result<(usize, u64)> {
     Ok((hot, rows))
 }
 
-/// Reads everything that is in force.
+/// Reads the content of a lake in force.
 ///
 /// # Errors
-/// A file cannot be read, or is none of ours.
+/// A file cannot be read, or it is not in the format of the lake.
 pub async fn read(root: &str) -> anyhow::Result<Books> {
     let lake = Lake::open(root).await?;
     let mut books = Books::default();

@@ -1,4 +1,4 @@
-//! Real brokers, started and stopped by the scripts of `deploy`.
+//! Real brokers, started and stopped by the scripts in `deploy`.
 
 use std::{
     fs,
@@ -13,23 +13,23 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{schedule::Broker, wait};
 
-/// How long a killed broker may take to be gone.
-const GONE: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long a killed broker may take to close its port; also the timeout of a connection.
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// A broker in a folder.
+/// A running broker and its folder.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningBroker {
     scripts: PathBuf,
     folder: PathBuf,
     kind: Broker,
     arguments: Vec<String>,
-    /// How often it was stopped in order, and killed.
+    /// Number of times that it was stopped in order, and that it was killed.
     pub restarts: (u32, u32),
 }
 
-impl Running {
-    /// Starts a Kafka on the ports of node and controller; `through` is port and advertised address of its
-    /// further listeners.
+impl RunningBroker {
+    /// Starts a Kafka on the ports of the node and the controller; `through` has the port and the advertised
+    /// address of each further listener.
     ///
     /// # Errors
     /// It does not start.
@@ -74,16 +74,16 @@ impl Running {
             arguments,
             restarts: (0, 0),
         };
-        running.up()?;
+        running.run_start_script()?;
         Ok(running)
     }
 
-    fn up(&self) -> anyhow::Result<()> {
+    fn run_start_script(&self) -> anyhow::Result<()> {
         let mut script = Command::new(self.scripts.join("start.sh"));
-        self.run(script.args(&self.arguments))
+        self.run_script(script.args(&self.arguments))
     }
 
-    fn run(&self, script: &mut Command) -> anyhow::Result<()> {
+    fn run_script(&self, script: &mut Command) -> anyhow::Result<()> {
         let status = script
             .arg("--dir")
             .arg(&self.folder)
@@ -95,35 +95,35 @@ impl Running {
         Ok(())
     }
 
-    fn down(&self) -> anyhow::Result<()> {
-        self.run(&mut Command::new(self.scripts.join("stop.sh")))
+    fn run_stop_script(&self) -> anyhow::Result<()> {
+        self.run_script(&mut Command::new(self.scripts.join("stop.sh")))
     }
 
-    /// Does `work` on the data of a Kafka that stands still.
+    /// Runs `work` on the data of a Kafka while it is stopped.
     ///
     /// # Errors
-    /// It does not stop or start, or the work fails.
+    /// The broker does not stop or start, or the work fails.
     pub fn at_rest(
         &mut self,
         work: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         self.restarts.0 += 1;
-        self.down()?;
+        self.run_stop_script()?;
         work(&self.folder.join("data"))?;
-        self.up()
+        self.run_start_script()
     }
 
-    /// Stops it and starts it on its folder.
+    /// Stops the broker and starts it again on its folder.
     ///
     /// # Errors
-    /// It does not.
+    /// The broker does not stop or start.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.restarts.0 += 1;
-        self.down()?;
-        self.up()
+        self.run_stop_script()?;
+        self.run_start_script()
     }
 
-    /// Kills it and starts it on its folder.
+    /// Kills the broker and starts it again on its folder.
     ///
     /// # Errors
     /// It does not start.
@@ -137,23 +137,23 @@ impl Running {
         let id: i32 = fs::read_to_string(&file)?.trim().parse()?;
         let pid = Pid::from_raw(id).context("a process id")?;
         kill_process(pid, Signal::KILL)?;
-        // Its files are closed after it is no more to be seen, so the port tells.
+        // The process may vanish from the process table before its files are closed, so wait for the port.
         let port: u16 = self.arguments[1].parse()?;
-        let gone = wait::until(GONE, || TcpStream::connect(("127.0.0.1", port)).err());
+        let gone = wait::until(TIMEOUT, || TcpStream::connect(("127.0.0.1", port)).err());
         ensure!(gone.is_some(), "{:?} is not gone after SIGKILL", self.kind);
         fs::remove_file(file)?;
-        self.up()
+        self.run_start_script()
     }
 }
 
-/// Whether somebody is subscribed at the broker to what gateways publish: before the first subscription
-/// a broker holds nothing for anybody, and acknowledges all the same. Version 5 tells it.
+/// Returns true if the broker has a subscriber to the topics of gateways. Without one a broker acknowledges
+/// messages but keeps none. The PUBACK of MQTT 5 has a reason code for that.
 ///
 /// # Errors
 /// The broker does not answer.
 pub fn has_subscriber(address: SocketAddr) -> io::Result<bool> {
-    let mut stream = TcpStream::connect_timeout(&address, GONE)?;
-    stream.set_read_timeout(Some(GONE))?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"\x10\x0d\0\x04MQTT\x05\x02\0\x3c\0\0\0")?;
     packet(&mut stream)?;
     let topic = b"park/ledger-probe/e/g/up/readings";
@@ -175,9 +175,9 @@ fn packet(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-impl Drop for Running {
+impl Drop for RunningBroker {
     fn drop(&mut self) {
-        // What does not stop was told by the script.
-        let _ = self.down();
+        // The script reports a broker that does not stop.
+        let _ = self.run_stop_script();
     }
 }

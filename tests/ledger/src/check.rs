@@ -1,4 +1,4 @@
-//! The checker: what was acknowledged against what rests, by Jepsen's names.
+//! The checker: compares the acknowledged messages with the books, and names findings as Jepsen does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,37 +11,37 @@ use greenpark_model::{
 
 use crate::{
     books::{Books, SealedDay},
-    gateway::{Record, number},
-    letters::Archived,
+    dead_letters::ArchivedDeadLetters,
+    gateway::{DeliveryRecord, number},
     losses::Losses,
     packets::EPOCH,
-    plan::{self, Message, Missing, Named, Plan},
+    plan::{self, LoadPlan, Missing, PlannedMessage, ValueOrigin},
 };
 
-/// Examples that a finding keeps.
-const EXAMPLES: usize = 5;
+/// Maximum number of examples of a finding.
+const EXAMPLES_MAX: usize = 5;
 
-/// One kind of finding.
+/// The findings of one kind.
 #[derive(Debug, Clone, Default)]
 pub struct Finding {
-    /// How many.
+    /// Number of findings.
     pub count: u64,
-    /// The first of them.
+    /// The first findings.
     pub examples: Vec<String>,
 }
 
-/// What was found.
+/// The result of the checks.
 #[derive(Debug, Clone, Default)]
-pub struct Verdict {
-    /// Findings by name, those without any included.
+pub struct LedgerVerdict {
+    /// Findings by kind; kinds without findings are included.
     pub findings: BTreeMap<&'static str, Finding>,
-    /// Rows in sealed files.
+    /// Number of rows in sealed files.
     pub rows: u64,
-    /// Sealed enterprise-days, and the highest revision.
+    /// Number of sealed enterprise-days, and the highest revision.
     pub sealed: (usize, u32),
 }
 
-/// Every finding, and what it means.
+/// Every kind of finding, and its meaning.
 pub const NAMES: [(&str, &str); 10] = [
     ("lost-acked", "acknowledged, and in no sealed file"),
     ("duplicate", "more than once in the sealed files"),
@@ -76,8 +76,8 @@ pub const NAMES: [(&str, &str); 10] = [
     ),
 ];
 
-impl Verdict {
-    /// One without findings.
+impl LedgerVerdict {
+    /// A verdict without findings.
     #[must_use]
     pub fn new() -> Self {
         let findings = NAMES.map(|(name, _)| (name, Finding::default()));
@@ -87,48 +87,51 @@ impl Verdict {
         }
     }
 
-    /// Whether nothing was found.
+    /// Returns true if there are no findings.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.findings.values().all(|finding| finding.count == 0)
     }
 
-    /// Notes a finding.
+    /// Adds a finding.
     pub fn note(&mut self, name: &'static str, what: impl FnOnce() -> String) {
         let finding = self.findings.entry(name).or_default();
         finding.count += 1;
-        if finding.examples.len() < EXAMPLES {
+        if finding.examples.len() < EXAMPLES_MAX {
             finding.examples.push(what());
         }
     }
 }
 
-/// What gateways were told, and what was truly lost of it.
+/// The oracle: what was sent and acknowledged, and what was lost together with a part of the installation.
 #[derive(Debug)]
-pub struct Told<'a> {
-    /// What was sent.
-    pub plan: Plan,
-    /// What was acknowledged.
-    pub records: &'a [Record],
-    /// What no part held any more when one was lost.
+pub struct Oracle<'a> {
+    /// The readings of the run.
+    pub plan: LoadPlan,
+    /// The messages of each gateway, and which of them are acknowledged.
+    pub records: &'a [DeliveryRecord],
+    /// Messages that nothing held any more after a loss.
     pub losses: &'a Losses,
-    /// What of it did not come again.
+    /// The lost values that did not come again.
     pub missing: Missing,
 }
 
-impl Told<'_> {
-    /// Days of enterprises of which something is missing.
+impl Oracle<'_> {
+    /// Enterprise-days with missing readings.
     fn days_missing(&self) -> impl Iterator<Item = (String, CivilDay)> {
         self.missing.serials().map(|serial| {
-            let place = self.plan.place(serial);
-            (plan::enterprise(place.line), Instant(place.at).day())
+            let identity = self.plan.identity(serial);
+            (
+                plan::enterprise(identity.gateway),
+                Instant(identity.at).day(),
+            )
         })
     }
 }
 
-/// Holds the sealed rows against what gateways were told.
-pub fn rows(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
-    let plan = told.plan;
+/// Compares the sealed rows with the oracle.
+pub fn rows(oracle: &Oracle<'_>, books: &Books, verdict: &mut LedgerVerdict) {
+    let plan = oracle.plan;
     let readings = plan.readings() as usize;
     let mut seen = vec![0u8; 2 * readings];
     for ((enterprise, day), sealed) in &books.sealed {
@@ -144,17 +147,17 @@ pub fn rows(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
             for row in span {
                 let (at, value) = (sealed.rows.instants[row], sealed.rows.values[row]);
                 let name = || format!("{enterprise} {} at {at}: {value}", key.series.meter);
-                let Some(named) = plan.named(value) else {
+                let Some(origin) = plan.origin(value) else {
                     verdict.note("phantom", name);
                     continue;
                 };
-                let (Named::First(serial) | Named::Correction(serial)) = named;
-                let place = plan.place(serial);
-                let belongs = place.at == at
-                    && plan::enterprise(place.line) == *enterprise
+                let (ValueOrigin::First(serial) | ValueOrigin::Correction(serial)) = origin;
+                let identity = plan.identity(serial);
+                let belongs = identity.at == at
+                    && plan::enterprise(identity.gateway) == *enterprise
                     && key.enterprise.as_str() == enterprise
-                    && plan::meter(place.line, place.meter) == key.series.meter.as_str()
-                    && key.series.kind == plan::kind(place.line, place.meter)
+                    && plan::meter(identity.gateway, identity.meter) == key.series.meter.as_str()
+                    && key.series.kind == plan::kind(identity.gateway, identity.meter)
                     && sealed.rows.ticket(row).map(Ticket::as_str)
                         == plan.ticket(serial).as_deref()
                     && Instant(at).day() == *day;
@@ -162,10 +165,10 @@ pub fn rows(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
                     verdict.note("phantom", name);
                     continue;
                 }
-                let first = matches!(named, Named::First(_));
-                let says = sealed.rows.superseded[row];
-                if says == (plan.in_force(serial, &told.missing) == Some(named)) {
-                    verdict.note("order", || format!("{} superseded: {says}", name()));
+                let first = matches!(origin, ValueOrigin::First(_));
+                let superseded = sealed.rows.superseded[row];
+                if superseded == (plan.in_force(serial, &oracle.missing) == Some(origin)) {
+                    verdict.note("order", || format!("{} superseded: {superseded}", name()));
                 }
                 let at = serial as usize + if first { 0 } else { readings };
                 seen[at] = seen[at].saturating_add(1);
@@ -175,32 +178,33 @@ pub fn rows(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
             }
         }
     }
-    acknowledged(told, &seen, verdict);
+    acknowledged(oracle, &seen, verdict);
 }
 
-/// What was acknowledged and is not lost is among the rows that were `seen`: first values, then corrections.
-fn acknowledged(told: &Told<'_>, seen: &[u8], verdict: &mut Verdict) {
-    let (plan, readings) = (told.plan, told.plan.readings() as usize);
-    for (line, record) in (0..).zip(told.records) {
+/// Checks that every acknowledged reading that is not lost is in the sealed rows. `seen` counts the rows of each
+/// first value, then of each correction.
+fn acknowledged(oracle: &Oracle<'_>, seen: &[u8], verdict: &mut LedgerVerdict) {
+    let (plan, readings) = (oracle.plan, oracle.plan.readings() as usize);
+    for (gateway, record) in (0..).zip(oracle.records) {
         let each = record.messages.iter().zip(&record.acknowledged);
         for (at, (&message, &acknowledged)) in each.enumerate() {
             if !acknowledged {
-                verdict.note("unfinished", || format!("gateway {line}: {message:?}"));
+                verdict.note("unfinished", || format!("gateway {gateway}: {message:?}"));
                 continue;
             }
-            if told.losses.is_gone(line, at) {
+            if oracle.losses.is_content_lost(gateway, at) {
                 continue;
             }
             let corrected = match message {
-                Message::Correction(serial) => Some(readings + serial as usize),
-                Message::Restored(serial) => Some(serial as usize),
-                Message::Batch(_) | Message::Poison(_) => None,
+                PlannedMessage::Correction(serial) => Some(readings + serial as usize),
+                PlannedMessage::Restored(serial) => Some(serial as usize),
+                PlannedMessage::Batch(_) | PlannedMessage::Poison(_) => None,
             };
-            let serials = plan.serials(line, message).map(|serial| serial as usize);
+            let serials = plan.serials(gateway, message).map(|serial| serial as usize);
             for at in serials.chain(corrected) {
                 if seen[at] == 0 {
                     verdict.note("lost-acked", || {
-                        format!("gateway {line}: {message:?}, {at}")
+                        format!("gateway {gateway}: {message:?}, {at}")
                     });
                 }
             }
@@ -208,45 +212,54 @@ fn acknowledged(told: &Told<'_>, seen: &[u8], verdict: &mut Verdict) {
     }
 }
 
-/// Undecodable payloads that were acknowledged are dead letters.
-pub fn letters(told: &Told<'_>, found: &BTreeSet<(u64, u64)>, verdict: &mut Verdict) {
-    for (line, nth) in letters_due(told).filter(|name| !found.contains(name)) {
-        verdict.note("dead-letter", || plan::poison(line, nth));
+/// Checks that acknowledged undecodable payloads are among the dead letters.
+pub fn dead_letters(
+    oracle: &Oracle<'_>,
+    found: &BTreeSet<(u64, u64)>,
+    verdict: &mut LedgerVerdict,
+) {
+    for (gateway, nth) in dead_letters_due(oracle).filter(|name| !found.contains(name)) {
+        verdict.note("dead-letter", || plan::poison(gateway, nth));
     }
 }
 
-/// The undecodable payloads that were acknowledged and that some part holds.
-pub fn letters_due(told: &Told<'_>) -> impl Iterator<Item = (u64, u64)> {
-    let each = (0..).zip(told.records).flat_map(|(line, record)| {
+/// The undecodable payloads that were acknowledged and not lost.
+pub fn dead_letters_due(oracle: &Oracle<'_>) -> impl Iterator<Item = (u64, u64)> {
+    let each = (0..).zip(oracle.records).flat_map(|(gateway, record)| {
         let each = record.messages.iter().zip(&record.acknowledged);
         each.enumerate()
-            .map(move |(at, (message, told))| (line, at, *message, *told))
+            .map(move |(at, (message, acked))| (gateway, at, *message, *acked))
     });
-    each.filter_map(|(line, at, message, acknowledged)| match message {
-        Message::Poison(nth) => {
-            (acknowledged && !told.losses.is_gone(line, at)).then_some((line, nth))
+    each.filter_map(|(gateway, at, message, acknowledged)| match message {
+        PlannedMessage::Poison(nth) => {
+            (acknowledged && !oracle.losses.is_content_lost(gateway, at)).then_some((gateway, nth))
         }
         _ => None,
     })
 }
 
-/// They are in the lake, too, and no letter of the log is there twice.
-pub fn archived(told: &Told<'_>, archived: &Archived, verdict: &mut Verdict) {
-    letters(told, &archived.names, verdict);
-    for double in &archived.doubles {
-        verdict.note("dead-letter", || format!("{double} is in the lake twice"));
+/// Checks that the dead letters are in the lake, too, and that none is there twice.
+pub fn archived(oracle: &Oracle<'_>, archived: &ArchivedDeadLetters, verdict: &mut LedgerVerdict) {
+    dead_letters(oracle, &archived.names, verdict);
+    for duplicate in &archived.duplicates {
+        verdict.note("dead-letter", || {
+            format!("{duplicate} is in the lake twice")
+        });
     }
 }
 
-/// The lake knows every message that was acknowledged, by its number, and none that was not sent: what is gone is
-/// missing among them.
-pub fn messages(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
-    for (line, record) in (0..).zip(told.records) {
-        let known = books.messages.get(&(format!("g{line}"), EPOCH));
+/// Checks that the lake knows the number of every acknowledged message that is not lost, and no number that was
+/// not sent.
+pub fn messages(oracle: &Oracle<'_>, books: &Books, verdict: &mut LedgerVerdict) {
+    for (gateway, record) in (0..).zip(oracle.records) {
+        let known = books.messages.get(&(format!("g{gateway}"), EPOCH));
         for (at, _) in record.acknowledged.iter().enumerate().filter(|(_, a)| **a) {
-            let is_lost = told.losses.is_gone(line, at) || told.losses.is_nameless(line, at);
+            let is_lost = oracle.losses.is_content_lost(gateway, at)
+                || oracle.losses.is_number_lost(gateway, at);
             if !is_lost && !known.is_some_and(|known| known.contains(number(at))) {
-                verdict.note("message", || format!("g{line}: {} is missing", number(at)));
+                verdict.note("message", || {
+                    format!("g{gateway}: {} is missing", number(at))
+                });
             }
         }
         let sent = record.messages.len() as u64;
@@ -255,27 +268,27 @@ pub fn messages(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
             .filter(|up_to| *up_to > sent)
         {
             verdict.note("message", || {
-                format!("g{line}: {beyond} of {sent} were sent")
+                format!("g{gateway}: {beyond} of {sent} were sent")
             });
         }
     }
 }
 
-/// The totals in force are the oracle's, to the millionth.
-pub fn totals(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
-    let plan = told.plan;
+/// Checks that the totals in force equal those of the oracle, to the millionth.
+pub fn totals(oracle: &Oracle<'_>, books: &Books, verdict: &mut LedgerVerdict) {
+    let plan = oracle.plan;
     let mut expected: BTreeMap<(String, CivilDay), i128> = BTreeMap::new();
     for serial in 0..plan.readings() {
-        let Some(value) = plan.counts(serial, &told.missing) else {
+        let Some(value) = plan.counts(serial, &oracle.missing) else {
             continue;
         };
-        let place = plan.place(serial);
+        let identity = plan.identity(serial);
         let key = (
-            plan::meter(place.line, place.meter),
-            Instant(place.at).day(),
+            plan::meter(identity.gateway, identity.meter),
+            Instant(identity.at).day(),
         );
-        // Of what does not add up, how many readings there are.
-        *expected.entry(key).or_default() += match plan::adds(place.line, place.meter) {
+        // Values that do not add up are counted instead.
+        *expected.entry(key).or_default() += match plan::adds(identity.gateway, identity.meter) {
             true => i128::from(value),
             false => 1,
         };
@@ -283,12 +296,12 @@ pub fn totals(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
     for row in books.totals.iter().filter(|row| !row.is_repeats()) {
         let key = (row.series.meter.to_string(), row.day);
         let sum = expected.remove(&key);
-        let says = match row.series.kind {
+        let total = match row.series.kind {
             Kind::Interval | Kind::Event => row.fold.within.0,
             _ => i128::from(row.fold.readings),
         };
-        if sum != Some(says) {
-            verdict.note("day-total", || format!("{key:?}: {says} for {sum:?}"));
+        if sum != Some(total) {
+            verdict.note("day-total", || format!("{key:?}: {total} for {sum:?}"));
         }
     }
     for (key, sum) in expected {
@@ -296,34 +309,38 @@ pub fn totals(told: &Told<'_>, books: &Books, verdict: &mut Verdict) {
     }
 }
 
-/// Column chunks are those of a run without faults. Footers are not compared: they hold the revision, the
-/// offsets in the log and the count of repeats, which faults rightly change. Nor is what is said of late readings:
-/// when they were received, and what was the newest instant then. Nor are days of which something was truly lost.
-pub fn bytes(told: &Told<'_>, books: &Books, calm: &Books, verdict: &mut Verdict) {
-    let keys: BTreeSet<_> = books.sealed.keys().chain(calm.sealed.keys()).collect();
-    let missing: BTreeSet<_> = told.days_missing().collect();
+/// Checks that the column chunks equal those of a run without faults. It does not compare footers, because they
+/// hold the revision, the offsets in the log and the count of repeats, which faults may change; nor the columns
+/// about late readings (time of arrival, newest instant at that time); nor days with lost readings.
+pub fn bytes(oracle: &Oracle<'_>, books: &Books, faultless: &Books, verdict: &mut LedgerVerdict) {
+    let sealed = books.sealed.keys().chain(faultless.sealed.keys());
+    let keys: BTreeSet<_> = sealed.collect();
+    let missing: BTreeSet<_> = oracle.days_missing().collect();
     for key in keys.into_iter().filter(|key| !missing.contains(*key)) {
         let chunks = |books: &Books| books.sealed.get(key).and_then(SealedDay::chunks);
-        if chunks(books) != chunks(calm) {
+        if chunks(books) != chunks(faultless) {
             verdict.note("sealed-bytes", || format!("{} {}", key.0, key.1));
         }
     }
 }
 
-/// The electricity that each enterprise used in each year, in millionths, with its readings: the oracle of the answers.
+/// The electricity of each enterprise and year in millionths of a kWh, and the number of its readings.
 #[must_use]
-pub fn years(plan: Plan, missing: &Missing) -> BTreeMap<(String, i16), (i128, u64)> {
+pub fn years(plan: LoadPlan, missing: &Missing) -> BTreeMap<(String, i16), (i128, u64)> {
     let mut years: BTreeMap<_, (i128, u64)> = BTreeMap::new();
     for serial in 0..plan.readings() {
-        let place = plan.place(serial);
+        let identity = plan.identity(serial);
         let Some(value) = plan
             .counts(serial, missing)
-            .filter(|_| plan::adds(place.line, place.meter))
+            .filter(|_| plan::adds(identity.gateway, identity.meter))
         else {
             continue;
         };
-        let (park, enterprise) = (plan::park(place.line), plan::enterprise(place.line));
-        let year = Instant(place.at).day().year();
+        let (park, enterprise) = (
+            plan::park(identity.gateway),
+            plan::enterprise(identity.gateway),
+        );
+        let year = Instant(identity.at).day().year();
         let name = format!("parks/{park}/enterprises/{enterprise}");
         let sum = years.entry((name, year)).or_default();
         sum.0 += i128::from(value);

@@ -1,11 +1,11 @@
-//! A gateway: one MQTT 5 connection at a time, QoS 1, resending what is not acknowledged. It numbers its
-//! messages by their place in its record.
+//! A gateway: one MQTT 5 connection at a time, QoS 1, resending unacknowledged messages. It numbers its
+//! messages by their index in its record.
 //!
-//! It keeps the exact record of what was acknowledged. It delivers badly on purpose: a part of its
-//! readings late, near ones in another order, some twice, and resends with DUP.
+//! It records exactly which messages were acknowledged. It delivers badly on purpose: some readings late,
+//! neighboring ones in another order, some twice, and resends with DUP.
 //!
-//! What acknowledges is the broker's PUBACK, or, for a gateway that [believes](Belief) receipts, only the
-//! receipt that the log has it: then the broker may lose what it took over.
+//! A message is acknowledged by the broker's PUBACK or, with [`AckSource::Receipt`], only by the receipt that
+//! names it as stored in the log. In the second case the broker may lose messages.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,46 +19,48 @@ use std::{
 };
 
 use greenpark_model::numbers::Numbers;
-use greenpark_tests_load::mqtt::{self, Answers, Said};
+use greenpark_tests_load::{
+    mqtt::{self, PacketReader, ServerPacket},
+    random::Random,
+};
 
 use crate::{
     args::Args,
-    chance::Chance,
     packets,
-    plan::{BURST, BURSTS, Message, Plan},
+    plan::{BURST, BURSTS, LoadPlan, PlannedMessage},
     wait,
 };
 
-/// Messages that may wait for their acknowledgement.
+/// Maximum number of unacknowledged messages.
 const WINDOW: usize = 400;
-/// How long a read waits before there is a look at what may be sent.
+/// How long a read waits before the gateway checks what it may send.
 const TICK: Duration = Duration::from_millis(20);
-/// After how long without an acknowledgement a gateway connects again.
+/// Time without an acknowledgement after which a gateway reconnects.
 const SILENCE: Duration = Duration::from_secs(10);
-/// After how long without a receipt a message that the broker took over is sent again. An ingest that was
-/// killed is back by then, and what the broker still held has passed it.
+/// Time after which a message that the broker has acknowledged is resent if no receipt names it. By then a
+/// killed ingest is back and has received the messages that the broker still held.
 const OVERDUE: Duration = Duration::from_secs(12);
-/// How far near messages change places.
+/// Messages within windows of this size are shuffled.
 const REORDER: usize = 8;
-/// One message in this many comes late, after all others.
+/// One message in this many is sent late, after all others.
 const LATE_EVERY: u64 = 50;
-/// One message in this many is sent twice at once.
+/// One message in this many is sent twice in a row.
 const TWICE_EVERY: u64 = 40;
 
-/// How much of the load may be sent by now, in millionths of it.
+/// The whole load, in the unit of [`LoadControl::permitted`].
 pub const WHOLE: u64 = 1_000_000;
 
-/// What acknowledges a message to a gateway.
+/// The packet that counts as the acknowledgement of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Belief {
+pub enum AckSource {
     /// PUBACK.
     Puback,
     /// The receipt on the gateway's own topic.
     Receipt,
 }
 
-impl Belief {
-    /// That of all gateways.
+impl AckSource {
+    /// The source that all gateways use.
     #[must_use]
     pub fn of(args: &Args) -> Self {
         if args.receipts {
@@ -69,26 +71,26 @@ impl Belief {
     }
 }
 
-/// What gateways share.
+/// Shared by all gateways: how much they may send, and their counters.
 #[derive(Debug, Default)]
-pub struct Valve {
-    /// Of [`WHOLE`], how much may be sent.
-    pub open: AtomicU64,
-    /// Gateways give up.
+pub struct LoadControl {
+    /// The share of the load that may be sent, in millionths.
+    pub permitted: AtomicU64,
+    /// Tells gateways to stop before everything is acknowledged.
     pub stop: AtomicBool,
-    /// Messages acknowledged, of all gateways.
+    /// Number of acknowledged messages.
     pub acknowledged: AtomicU64,
-    /// Messages sent again.
+    /// Number of resent messages.
     pub resent: AtomicU64,
-    /// Connections made.
+    /// Number of connections.
     pub connections: AtomicU64,
 }
 
-/// What a gateway was told is safe.
+/// The messages of a gateway, and which of them are acknowledged.
 #[derive(Debug, Clone, Default)]
-pub struct Record {
-    /// Its messages, in the order in which it means to send them.
-    pub messages: Vec<Message>,
+pub struct DeliveryRecord {
+    /// Its messages, in the intended order of sending.
+    pub messages: Vec<PlannedMessage>,
     /// Whether each was acknowledged.
     pub acknowledged: Vec<bool>,
 }
@@ -96,51 +98,51 @@ pub struct Record {
 /// One gateway.
 #[derive(Debug)]
 pub struct Gateway {
-    plan: Plan,
-    line: u64,
-    belief: Belief,
+    plan: LoadPlan,
+    gateway: u64,
+    ack_source: AckSource,
     address: SocketAddr,
-    valve: Arc<Valve>,
-    record: Arc<Mutex<Record>>,
-    chance: Chance,
-    /// Messages of the plan; corrections come behind them.
+    control: Arc<LoadControl>,
+    record: Arc<Mutex<DeliveryRecord>>,
+    random: Random,
+    /// Number of planned messages; corrections follow them in the record.
     planned: usize,
     next: usize,
-    /// Corrections, and what takes them back, whose forerunner is acknowledged.
+    /// Corrections and restored values whose predecessor is acknowledged, so that they may be sent.
     corrections: VecDeque<usize>,
     unacknowledged: BTreeMap<u16, (usize, bool)>,
-    /// The numbers that receipts have named.
+    /// Message numbers that receipts have named.
     receipted: Numbers,
-    /// What the broker took over and no receipt names, and since when.
+    /// Messages that the broker has acknowledged and no receipt names, and since when.
     unreceipted: BTreeMap<usize, Instant>,
     packet: u16,
 }
 
 impl Gateway {
-    /// Gateway `line` of `plan`, which connects to `address`.
+    /// Gateway `gateway` of `plan`, which connects to `address`.
     #[must_use]
     pub fn new(
-        plan: Plan,
-        (line, belief): (u64, Belief),
+        plan: LoadPlan,
+        (gateway, ack_source): (u64, AckSource),
         seed: u64,
         address: SocketAddr,
-        valve: Arc<Valve>,
+        control: Arc<LoadControl>,
     ) -> Self {
-        let mut chance = Chance::new(seed, 1_000 + line);
-        let messages = messages(plan, line, &mut chance);
+        let mut random = Random::with_purpose(seed, 1_000 + gateway);
+        let messages = messages(plan, gateway, &mut random);
         let planned = messages.len();
-        let record = Record {
+        let record = DeliveryRecord {
             acknowledged: vec![false; planned],
             messages,
         };
         Self {
             plan,
-            line,
-            belief,
+            gateway,
+            ack_source,
             address,
-            valve,
+            control,
             record: Arc::new(Mutex::new(record)),
-            chance,
+            random,
             planned,
             next: 0,
             corrections: VecDeque::new(),
@@ -151,17 +153,17 @@ impl Gateway {
         }
     }
 
-    /// What it was told so far, for who looks meanwhile.
+    /// The shared record, which can be read while the gateway runs.
     #[must_use]
-    pub fn record(&self) -> Arc<Mutex<Record>> {
+    pub fn record(&self) -> Arc<Mutex<DeliveryRecord>> {
         Arc::clone(&self.record)
     }
 
-    /// Sends until everything is acknowledged or the valve says stop; then what was acknowledged.
+    /// Sends until everything is acknowledged or it is told to stop. Returns the record.
     #[must_use]
-    pub fn run(mut self) -> Record {
-        while !self.is_done() && !self.valve.stop.load(Ordering::Relaxed) {
-            // Whatever ended the connection, the next one goes on from the record.
+    pub fn run(mut self) -> DeliveryRecord {
+        while !self.is_done() && !self.control.stop.load(Ordering::Relaxed) {
+            // After any error the next connection continues from the record.
             if self.connection().is_err() {
                 wait::pause(TICK);
             }
@@ -171,17 +173,17 @@ impl Gateway {
     }
 
     fn is_done(&self) -> bool {
-        self.next == self.planned && self.corrections.is_empty() && self.on_their_way() == 0
+        self.next == self.planned && self.corrections.is_empty() && self.in_flight() == 0
     }
 
-    /// Messages that are sent and not acknowledged.
-    fn on_their_way(&self) -> usize {
+    /// Number of messages that are sent and not acknowledged.
+    fn in_flight(&self) -> usize {
         self.unacknowledged.len() + self.unreceipted.len()
     }
 
     fn permitted(&self) -> usize {
-        let open = self.valve.open.load(Ordering::Relaxed).min(WHOLE);
-        (self.planned as u64 * open).div_ceil(WHOLE) as usize
+        let share = self.control.permitted.load(Ordering::Relaxed).min(WHOLE);
+        (self.planned as u64 * share).div_ceil(WHOLE) as usize
     }
 
     fn connection(&mut self) -> io::Result<()> {
@@ -189,27 +191,27 @@ impl Gateway {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.set_write_timeout(Some(SILENCE))?;
-        stream.write_all(&packets::connect(self.line))?;
+        stream.write_all(&packets::connect(self.gateway))?;
         let mut answer = [0; 2];
         stream.read_exact(&mut answer)?;
-        let mut said = vec![0; usize::from(answer[1])];
-        stream.read_exact(&mut said)?;
-        if answer[0] != 0x20 || said.get(1) != Some(&0) {
+        let mut connack = vec![0; usize::from(answer[1])];
+        stream.read_exact(&mut connack)?;
+        if answer[0] != 0x20 || connack.get(1) != Some(&0) {
             return Err(io::Error::other("refused"));
         }
         stream.set_read_timeout(Some(TICK))?;
-        self.valve.connections.fetch_add(1, Ordering::Relaxed);
+        self.control.connections.fetch_add(1, Ordering::Relaxed);
         let mut out = Vec::new();
-        if self.belief == Belief::Receipt {
+        if self.ack_source == AckSource::Receipt {
             let id = self.next_packet();
-            out = packets::subscribe(self.line, id);
+            out = packets::subscribe(self.gateway, id);
         }
         self.resend(&mut out);
-        let mut answers = Answers::default();
+        let mut reader = PacketReader::default();
         let (mut heard, mut pinged) = (Instant::now(), Instant::now());
-        while !self.is_done() && !self.valve.stop.load(Ordering::Relaxed) {
-            self.repeat_overdue(&mut out);
-            self.fill(&mut out);
+        while !self.is_done() && !self.control.stop.load(Ordering::Relaxed) {
+            self.resend_overdue(&mut out);
+            self.send_permitted(&mut out);
             if self.unacknowledged.is_empty() {
                 heard = Instant::now();
                 if pinged.elapsed() > SILENCE {
@@ -219,7 +221,7 @@ impl Gateway {
             }
             stream.write_all(&out)?;
             out.clear();
-            if self.receive(&mut stream, &mut answers)? {
+            if self.receive(&mut stream, &mut reader)? {
                 heard = Instant::now();
             } else if heard.elapsed() > SILENCE {
                 return Err(io::Error::other("nobody acknowledges"));
@@ -228,41 +230,41 @@ impl Gateway {
         stream.write_all(&mqtt::DISCONNECT)
     }
 
-    /// What the connection before left unacknowledged, in the order in which it was sent. It may have ended
-    /// because the broker died, with all that no receipt names.
+    /// Resends all messages that the previous connection left unacknowledged, in their order. The broker may have
+    /// died, so messages that no receipt names are resent, too.
     fn resend(&mut self, out: &mut Vec<u8>) {
         let unacknowledged = std::mem::take(&mut self.unacknowledged).into_values();
         let first = unacknowledged.filter(|(_, first)| *first);
         let mut again: Vec<_> = first.map(|(at, _)| at).collect();
         again.extend(std::mem::take(&mut self.unreceipted).into_keys());
-        // Positions are in the order of sending, and a correction stands behind what it corrects.
+        // Indices are in the order of sending, and a correction has a higher index than the corrected message.
         again.sort_unstable();
         again.dedup();
-        self.repeat(&again, true, out);
+        self.resend_messages(&again, true, out);
     }
 
-    /// What the broker took over so long ago that it has lost it, or handed it to nobody.
-    fn repeat_overdue(&mut self, out: &mut Vec<u8>) {
+    /// Resends messages that the broker has acknowledged so long ago that it must have lost them.
+    fn resend_overdue(&mut self, out: &mut Vec<u8>) {
         let since = self.unreceipted.iter();
         let overdue = since.filter(|(_, since)| since.elapsed() > OVERDUE);
         let overdue: Vec<_> = overdue.map(|(at, _)| *at).collect();
         self.unreceipted
             .retain(|at, _| overdue.binary_search(at).is_err());
-        self.repeat(&overdue, false, out);
+        self.resend_messages(&overdue, false, out);
     }
 
-    fn repeat(&mut self, again: &[usize], dup: bool, out: &mut Vec<u8>) {
-        let resent = &self.valve.resent;
+    fn resend_messages(&mut self, again: &[usize], dup: bool, out: &mut Vec<u8>) {
+        let resent = &self.control.resent;
         resent.fetch_add(again.len() as u64, Ordering::Relaxed);
         for &at in again {
             self.send(at, true, dup, out);
         }
     }
 
-    /// Sends what the window and the valve allow.
-    fn fill(&mut self, out: &mut Vec<u8>) {
+    /// Sends as many messages as the window and the load control permit.
+    fn send_permitted(&mut self, out: &mut Vec<u8>) {
         let permitted = self.permitted();
-        while self.on_their_way() < WINDOW {
+        while self.in_flight() < WINDOW {
             if let Some(at) = self.corrections.pop_front() {
                 self.send(at, true, false, out);
                 continue;
@@ -273,7 +275,7 @@ impl Gateway {
             let at = self.next;
             self.next += 1;
             self.send(at, true, false, out);
-            if self.chance.one_in(TWICE_EVERY) {
+            if self.random.one_in(TWICE_EVERY) {
                 self.send(at, false, true, out);
             }
         }
@@ -284,14 +286,14 @@ impl Gateway {
         let record = self.record.lock();
         let message = record.unwrap_or_else(PoisonError::into_inner).messages[at];
         let mut payload = Vec::new();
-        self.plan.write(self.line, message, &mut payload);
-        let body = packets::numbered(self.line, id, number(at), &payload);
+        self.plan.write(self.gateway, message, &mut payload);
+        let body = packets::publish_body(self.gateway, id, number(at), &payload);
         mqtt::publish_head(out, dup, body.len());
         out.extend_from_slice(&body);
         self.unacknowledged.insert(id, (at, first));
     }
 
-    /// A packet id that is free.
+    /// The next free packet id.
     fn next_packet(&mut self) -> u16 {
         loop {
             self.packet = self.packet.checked_add(1).unwrap_or(1);
@@ -301,12 +303,12 @@ impl Gateway {
         }
     }
 
-    /// Takes acknowledgements; whether the server said anything.
-    fn receive(&mut self, stream: &mut TcpStream, answers: &mut Answers) -> io::Result<bool> {
-        let read = answers.read(stream, |said| match said {
-            Said::Taken(packet) => self.taken(packet),
-            Said::Published(published) => self.receipt(published),
-            Said::Other => {}
+    /// Reads acknowledgements. Returns true if the server has sent anything.
+    fn receive(&mut self, stream: &mut TcpStream, reader: &mut PacketReader) -> io::Result<bool> {
+        let read = reader.read(stream, |packet| match packet {
+            ServerPacket::Acknowledged(id) => self.on_puback(id),
+            ServerPacket::Published(published) => self.on_receipt(published),
+            ServerPacket::Other => {}
         });
         match read {
             Ok(packets) => Ok(packets > 0),
@@ -317,23 +319,23 @@ impl Gateway {
         }
     }
 
-    /// The broker took a message over.
-    fn taken(&mut self, packet: u16) {
-        let Some((at, _)) = self.unacknowledged.remove(&packet) else {
+    /// Handles the PUBACK of a message.
+    fn on_puback(&mut self, id: u16) {
+        let Some((at, _)) = self.unacknowledged.remove(&id) else {
             return;
         };
-        match self.belief {
-            Belief::Receipt if !self.receipted.contains(number(at)) => {
+        match self.ack_source {
+            AckSource::Receipt if !self.receipted.contains(number(at)) => {
                 self.unreceipted.entry(at).or_insert_with(Instant::now);
             }
-            Belief::Puback | Belief::Receipt => self.acknowledge(at),
+            AckSource::Puback | AckSource::Receipt => self.acknowledge(at),
         }
     }
 
-    /// The log has what a receipt names.
-    fn receipt(&mut self, published: &[u8]) {
-        let stored = packets::stored(published).expect("a receipt is told on its topic");
-        // What was told once holds, also where an ingest that began anew does not know it any more.
+    /// Handles a receipt: the messages that it names are in the log.
+    fn on_receipt(&mut self, published: &[u8]) {
+        let stored = packets::parse_receipt(published).expect("a receipt comes on its topic");
+        // Earlier receipts remain valid, even if a restarted ingest no longer knows their numbers.
         self.receipted.join(&stored);
         let receipted = |at: &usize| self.receipted.contains(number(*at));
         let named: Vec<_> = self.unreceipted.keys().copied().filter(receipted).collect();
@@ -348,16 +350,16 @@ impl Gateway {
         if std::mem::replace(&mut record.acknowledged[at], true) {
             return;
         }
-        self.valve.acknowledged.fetch_add(1, Ordering::Relaxed);
+        self.control.acknowledged.fetch_add(1, Ordering::Relaxed);
         let message = record.messages[at];
-        let serials = self.plan.serials(self.line, message);
+        let serials = self.plan.serials(self.gateway, message);
         let corrected = serials.filter(|&serial| self.plan.is_corrected(serial));
         let restored = match message {
-            Message::Correction(serial) if self.plan.is_restored(serial) => Some(serial),
+            PlannedMessage::Correction(serial) if self.plan.is_restored(serial) => Some(serial),
             _ => None,
         };
-        let next = corrected.map(Message::Correction);
-        for message in next.chain(restored.map(Message::Restored)) {
+        let next = corrected.map(PlannedMessage::Correction);
+        for message in next.chain(restored.map(PlannedMessage::Restored)) {
             self.corrections.push_back(record.messages.len());
             record.messages.push(message);
             record.acknowledged.push(false);
@@ -365,30 +367,30 @@ impl Gateway {
     }
 }
 
-/// What a gateway sends, in its order.
-fn messages(plan: Plan, line: u64, chance: &mut Chance) -> Vec<Message> {
+/// The planned messages of a gateway, in their order of sending.
+fn messages(plan: LoadPlan, gateway: u64, random: &mut Random) -> Vec<PlannedMessage> {
     let (mut late, mut in_time) = (Vec::new(), Vec::new());
-    for batch in 0..plan.batches(line) {
-        if chance.one_in(LATE_EVERY) {
-            late.push(Message::Batch(batch));
+    for batch in 0..plan.batches(gateway) {
+        if random.one_in(LATE_EVERY) {
+            late.push(PlannedMessage::Batch(batch));
         } else {
-            in_time.push(Message::Batch(batch));
+            in_time.push(PlannedMessage::Batch(batch));
         }
     }
     for near in in_time.chunks_mut(REORDER) {
-        chance.shuffle(near);
+        random.shuffle(near);
     }
     let mut messages = Vec::with_capacity(in_time.len() + late.len() + (BURSTS * BURST) as usize);
     let every = in_time.len() / BURSTS as usize + 1;
     for (nth, part) in (0..).zip(in_time.chunks(every)) {
         messages.extend_from_slice(part);
-        messages.extend((0..BURST).map(|poison| Message::Poison(nth * BURST + poison)));
+        messages.extend((0..BURST).map(|poison| PlannedMessage::Poison(nth * BURST + poison)));
     }
     messages.extend(late);
     messages
 }
 
-/// The number of the message at this place of a gateway's record.
+/// The number of the message at this index of a gateway's record.
 #[must_use]
 pub fn number(at: usize) -> u64 {
     at as u64 + 1

@@ -1,21 +1,23 @@
-//! The ledger: every reading that a gateway was told is safe is found in the books, once.
+//! The ledger: checks that every acknowledged reading is in the books exactly once.
 //!
-//! A generator ([`gateway`]) sends readings whose values name them ([`plan`]) over MQTT and keeps what
-//! was acknowledged. A nemesis ([`nemesis`]) kills, stops, starves and cuts off the processes of a
-//! [`site`] by a [`schedule`] that a seed decides. When it rests and every day is sealed, the checker
-//! ([`check`]) reads the sealed files and asks the service, and a [`report`] says what it found by
+//! Generators ([`gateway`]) send readings whose values identify them ([`plan`]) over MQTT and record which
+//! were acknowledged. A nemesis ([`nemesis`]) kills, stops, starves and disconnects the processes of an
+//! [`installation`] by a [`schedule`] made from a seed. When it rests and every day is sealed, the checker
+//! ([`check`]) reads the sealed files and queries the service, and a [`report`] lists its findings by
 //! Jepsen's names.
 //!
-//! The product has no code for it: fail points are system calls, at which `strace` kills the process.
+//! The product contains no code for these tests: fail points are system calls at which `strace` kills the
+//! process.
 
 pub mod args;
-pub mod ask;
 pub mod books;
 pub mod broker;
-pub mod chance;
+pub mod query;
+
 pub mod check;
+pub mod dead_letters;
 pub mod gateway;
-pub mod letters;
+pub mod installation;
 pub mod losses;
 pub mod nemesis;
 pub mod packets;
@@ -27,6 +29,5 @@ pub mod report;
 pub mod restore;
 pub mod run;
 pub mod schedule;
-pub mod site;
 pub mod survivors;
 pub mod wait;

@@ -1,4 +1,4 @@
-//! What was lost with a part that was restored or damaged, as the parts that are left tell it.
+//! The messages that were lost when the lake or the log was restored, lost or damaged.
 
 use std::{
     collections::BTreeSet,
@@ -7,98 +7,105 @@ use std::{
 
 use crate::{
     books::Books,
-    gateway::{Record, number},
+    gateway::{DeliveryRecord, number},
     packets::EPOCH,
-    plan::{Message, Missing, Named, Plan},
+    plan::{LoadPlan, Missing, PlannedMessage, ValueOrigin},
     survivors::Survivors,
 };
 
-/// The record of each gateway, as it is now.
-pub type Records = Vec<Arc<Mutex<Record>>>;
+/// The record of each gateway, which changes while the gateway runs.
+pub type DeliveryRecords = Vec<Arc<Mutex<DeliveryRecord>>>;
 
-/// Messages that were acknowledged and that no part holds any more, by gateway and place in its record.
+/// Acknowledged messages that neither the lake nor the log holds any more, by gateway and index in its record.
 #[derive(Debug, Default)]
 pub struct Losses {
-    /// Those whose content is gone.
-    gone: BTreeSet<(u64, usize)>,
-    /// Those whose content is held and whose number is gone: the lake names them as missing all the same.
-    nameless: BTreeSet<(u64, usize)>,
+    /// Messages whose content is lost.
+    content_lost: BTreeSet<(u64, usize)>,
+    /// Messages whose content is held but whose number is lost; the lake reports them as missing anyway.
+    number_lost: BTreeSet<(u64, usize)>,
 }
 
 impl Losses {
-    /// Takes what `left` does not hold of what gateways were told is safe. Nobody acknowledges anything meanwhile.
-    pub fn take(&mut self, plan: Plan, records: &Records, left: &Survivors) {
-        for (line, record) in (0..).zip(records) {
+    /// Notes the acknowledged messages that `left` does not hold. No message may be acknowledged meanwhile.
+    pub fn note(&mut self, plan: LoadPlan, records: &DeliveryRecords, left: &Survivors) {
+        for (gateway, record) in (0..).zip(records) {
             let record = record.lock().unwrap_or_else(PoisonError::into_inner);
             let each = record.messages.iter().zip(&record.acknowledged);
-            for (at, (&message, _)) in each.enumerate().filter(|(_, (_, told))| **told) {
-                let known = left.knows(line, number(at));
-                // A dead letter rests beside its number, each in a topic of its own.
-                let is_letter = matches!(message, Message::Poison(_));
-                match (known, left.holds(plan, line, message)) {
+            for (at, (&message, _)) in each.enumerate().filter(|(_, (_, acked))| **acked) {
+                let known = left.knows(gateway, number(at));
+                // A dead letter and its number are in different topics and can be lost independently.
+                let is_letter = matches!(message, PlannedMessage::Poison(_));
+                match (known, left.holds(plan, gateway, message)) {
                     (true, true) => {}
                     (true, false) if !is_letter => {}
-                    (false, true) => drop(self.nameless.insert((line, at))),
-                    (_, false) => drop(self.gone.insert((line, at))),
+                    (false, true) => drop(self.number_lost.insert((gateway, at))),
+                    (_, false) => drop(self.content_lost.insert((gateway, at))),
                 }
             }
         }
     }
 
-    /// Messages that are gone.
+    /// Number of messages whose content is lost.
     #[must_use]
-    pub fn gone(&self) -> usize {
-        self.gone.len()
+    pub fn content_lost(&self) -> usize {
+        self.content_lost.len()
     }
 
-    /// Messages of which only the number is.
+    /// Number of messages of which only the number is lost.
     #[must_use]
-    pub fn nameless(&self) -> usize {
-        self.nameless.len()
+    pub fn number_lost(&self) -> usize {
+        self.number_lost.len()
     }
 
-    /// Whether the content of a message is gone.
+    /// Returns true if the content of a message is lost.
     #[must_use]
-    pub fn is_gone(&self, line: u64, at: usize) -> bool {
-        self.gone.contains(&(line, at))
+    pub fn is_content_lost(&self, gateway: u64, at: usize) -> bool {
+        self.content_lost.contains(&(gateway, at))
     }
 
-    /// Whether only the number of a message is gone.
+    /// Returns true if only the number of a message is lost.
     #[must_use]
-    pub fn is_nameless(&self, line: u64, at: usize) -> bool {
-        self.nameless.contains(&(line, at))
+    pub fn is_number_lost(&self, gateway: u64, at: usize) -> bool {
+        self.number_lost.contains(&(gateway, at))
     }
 
-    /// What is missing in `books`: what is gone and did not come again, as what is sent twice may.
+    /// The values that are missing in `books`: those of lost messages that did not come again. A message may come
+    /// again because some are sent twice.
     #[must_use]
-    pub fn missing(&self, plan: Plan, records: &[Record], books: &Books) -> Missing {
+    pub fn missing(&self, plan: LoadPlan, records: &[DeliveryRecord], books: &Books) -> Missing {
         let mut missing = Missing::default();
         let back = self.first_values_in_force(plan, books);
-        for &(line, at) in &self.gone {
-            let known = books.messages.get(&(format!("g{line}"), EPOCH));
+        for &(gateway, at) in &self.content_lost {
+            let known = books.messages.get(&(format!("g{gateway}"), EPOCH));
             let came = known.is_some_and(|known| known.contains(number(at)));
-            let Some(record) = records.get(line as usize).filter(|_| !came) else {
+            let Some(record) = records.get(gateway as usize).filter(|_| !came) else {
                 continue;
             };
             match record.messages[at] {
-                // Where its number was lost alone, that the first value counts is all that tells.
-                Message::Restored(serial) if back.contains(&serial) => {}
-                message => missing.add(plan, line, message),
+                // If only its number is lost, the first value in force is the only sign that it came.
+                PlannedMessage::Restored(serial) if back.contains(&serial) => {}
+                message => missing.add(plan, gateway, message),
             }
         }
         missing
     }
 
-    /// Corrected readings whose first value counts.
-    fn first_values_in_force(&self, plan: Plan, books: &Books) -> BTreeSet<u64> {
+    /// Corrected readings whose first value is in force.
+    fn first_values_in_force(&self, plan: LoadPlan, books: &Books) -> BTreeSet<u64> {
         let mut first = BTreeSet::new();
-        for day in books.sealed.values().filter(|_| !self.gone.is_empty()) {
+        for day in books
+            .sealed
+            .values()
+            .filter(|_| !self.content_lost.is_empty())
+        {
             let rows = day.rows.values.iter().zip(&day.rows.superseded);
             let named = rows.filter(|(_, superseded)| !**superseded);
-            let named = named.filter_map(|(value, _)| plan.named(*value));
+            let named = named.filter_map(|(value, _)| plan.origin(*value));
             first.extend(named.filter_map(|named| match named {
-                Named::First(serial) => Some(serial).filter(|serial| plan.is_restored(*serial)),
-                Named::Correction(_) => None,
+                ValueOrigin::First(serial) => {
+                    Some(serial).filter(|serial| plan.is_restored(*serial))
+                }
+                ValueOrigin::Correction(_) => None,
             }));
         }
         first

@@ -1,4 +1,4 @@
-//! `greenpark-ledger`: kills Greenpark while readings stream in, and checks that nothing is lost or twice.
+//! `greenpark-ledger`: kills Greenpark while readings stream in, and checks that none is lost or counted twice.
 
 use std::process::ExitCode;
 

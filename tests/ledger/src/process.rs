@@ -1,4 +1,4 @@
-//! A process under test: started, killed at a moment or at a system call, stopped and continued.
+//! A process under test: it can be started, killed at a moment or at a system call, stopped and continued.
 
 use std::{
     fs::{self, File},
@@ -12,84 +12,84 @@ use std::{
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{schedule::Point, wait};
+use crate::{schedule::FailPoint, wait};
 
-/// How long a process may take until it answers; under strace everything is slower.
+/// How long a process may take to answer; under strace everything is slower.
 const START: Duration = Duration::from_secs(60);
 
-/// What is done to a process from outside, by `strace`.
+/// What `strace` does to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wound {
+pub enum Injection {
     /// Nothing.
     None,
-    /// It dies at its `nth` call of the point, counted by thread.
-    DieAt(Point, u64),
-    /// Its every sync takes this many milliseconds longer.
+    /// Kills it at the nth call of the fail point, counted per thread.
+    DieAt(FailPoint, u64),
+    /// Delays each of its syncs by this many milliseconds.
     SlowSync(u64),
 }
 
-/// A program, its arguments and where it answers.
+/// A program, its arguments and the addresses on which it listens.
 #[derive(Debug)]
 pub struct Process {
     name: &'static str,
     program: PathBuf,
     arguments: Vec<String>,
-    output: PathBuf,
-    answers: Vec<SocketAddr>,
+    log_file: PathBuf,
+    listens_on: Vec<SocketAddr>,
     child: Option<Child>,
-    /// How often it ended by itself.
+    /// Number of times that it ended by itself.
     pub ended: u32,
-    /// How often it was started.
+    /// Number of times that it was started.
     pub started: u32,
 }
 
-/// How a life ended.
+/// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// SIGKILL at the system call.
-    AtPoint,
-    /// It ended by itself.
-    ByItself,
+pub enum ProcessEnd {
+    /// By SIGKILL at a system call.
+    Killed,
+    /// By itself.
+    Exited,
 }
 
 impl Process {
-    /// A process that is not running yet.
+    /// A process that is not yet started.
     #[must_use]
     pub fn new(
         name: &'static str,
         program: &Path,
         arguments: Vec<String>,
         folder: &Path,
-        answers: Vec<SocketAddr>,
+        listens_on: Vec<SocketAddr>,
     ) -> Self {
         Self {
             name,
             program: program.to_owned(),
             arguments,
-            output: folder.join(format!("{name}.log")),
-            answers,
+            log_file: folder.join(format!("{name}.log")),
+            listens_on,
             child: None,
             ended: 0,
             started: 0,
         }
     }
 
-    /// Its name.
+    /// The name of the process.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Starts it with `wound`.
+    /// Starts the process with `injection`.
     ///
     /// # Errors
     /// The program cannot be run.
-    pub fn start(&mut self, wound: Wound) -> anyhow::Result<()> {
+    pub fn start(&mut self, injection: Injection) -> anyhow::Result<()> {
         let output = File::options()
             .create(true)
             .append(true)
-            .open(&self.output)?;
-        let mut command = match inject(wound) {
+            .open(&self.log_file)?;
+        let mut command = match strace_options(injection) {
             None => Command::new(&self.program),
             Some(options) => {
                 let mut strace = Command::new("strace");
@@ -113,89 +113,89 @@ impl Process {
         Ok(())
     }
 
-    /// All that it has said so far.
+    /// Everything that it has written to standard output and error so far.
     ///
     /// # Errors
     /// Its output cannot be read.
-    pub fn said(&self) -> io::Result<String> {
-        let said = fs::read(&self.output)?;
-        Ok(String::from_utf8_lossy(&said).into_owned())
+    pub fn output(&self) -> io::Result<String> {
+        let output = fs::read(&self.log_file)?;
+        Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
-    /// Starts it, if it does not run.
+    /// Starts the process if it does not run.
     ///
     /// # Errors
     /// The program cannot be run.
-    pub fn start_again(&mut self) -> anyhow::Result<()> {
-        self.end();
-        match self.is_up() {
+    pub fn ensure_started(&mut self) -> anyhow::Result<()> {
+        self.poll_end();
+        match self.is_running() {
             true => Ok(()),
-            false => self.start(Wound::None),
+            false => self.start(Injection::None),
         }
     }
 
-    /// Whether it runs; notes it if it has ended.
-    pub fn end(&mut self) -> Option<End> {
+    /// Returns how the process has ended, once after each end.
+    pub fn poll_end(&mut self) -> Option<ProcessEnd> {
         use std::os::unix::process::ExitStatusExt as _;
         let status = self.child.as_mut()?.try_wait().ok().flatten()?;
         self.child = None;
         Some(match status.signal() {
-            Some(9) => End::AtPoint,
+            Some(9) => ProcessEnd::Killed,
             _ => {
                 self.ended += 1;
-                End::ByItself
+                ProcessEnd::Exited
             }
         })
     }
 
-    /// Whether there is a life that has not been seen to end.
+    /// Returns true if the process was started and its end was not yet seen.
     #[must_use]
-    pub fn is_up(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.child.is_some()
     }
 
-    /// Runs it unharmed, if it does not run, and returns when it answers. What ends by itself meanwhile
-    /// is started again, as a service manager does.
+    /// Starts the process without injection if it does not run, and returns when it answers. If it ends by
+    /// itself meanwhile, it is started again, as a service manager does.
     ///
     /// # Errors
     /// It does not answer within a minute.
     pub fn ensure(&mut self) -> anyhow::Result<()> {
         let mut failed = None;
         let up = wait::until(START, || {
-            failed = self.start_again().err();
+            failed = self.ensure_started().err();
             (failed.is_some() || self.is_answering()).then_some(())
         });
         if let Some(error) = failed {
             return Err(error);
         }
-        let log = self.output.display();
+        let log = self.log_file.display();
         ensure!(up.is_some(), "{} does not answer; see {log}", self.name);
         Ok(())
     }
 
     fn is_answering(&self) -> bool {
         let answer = |address| TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok();
-        self.answers.iter().all(answer)
+        self.listens_on.iter().all(answer)
     }
 
-    /// Kills it, if it runs. Whether it did.
+    /// Kills the process if it runs. Returns true if it did.
     pub fn kill(&mut self) -> bool {
-        self.end();
+        self.poll_end();
         let Some(mut child) = self.child.take() else {
             return false;
         };
-        // One that has just ended cannot be killed.
+        // Both fail if the process has just ended.
         let _ = child.kill();
         let _ = child.wait();
         true
     }
 
-    /// Asks it to end and waits until it has.
+    /// Sends SIGTERM and waits until the process ends.
     ///
     /// # Errors
     /// It does not end within a minute.
     pub fn stop(&mut self) -> anyhow::Result<()> {
-        if self.end().is_some() || !self.is_up() {
+        if self.poll_end().is_some() || !self.is_running() {
             return Ok(());
         }
         self.signal(Signal::TERM);
@@ -212,11 +212,11 @@ impl Process {
         Ok(())
     }
 
-    /// Sends a signal, if it runs.
+    /// Sends a signal if the process runs.
     pub fn signal(&self, signal: Signal) {
         let id = self.child.as_ref().map(Child::id);
         if let Some(pid) = id.and_then(|id| Pid::from_raw(id.cast_signed())) {
-            // A child that was not waited for keeps its id, so this meets nobody else.
+            // A child that was not waited for keeps its id, so the signal reaches no other process.
             let _ = kill_process(pid, signal);
         }
     }
@@ -229,11 +229,11 @@ impl Drop for Process {
     }
 }
 
-/// The options of `strace` that make a wound.
-fn inject(wound: Wound) -> Option<Vec<String>> {
-    match wound {
-        Wound::None => None,
-        Wound::DieAt(point, nth) => {
+/// The options of `strace` for an injection.
+fn strace_options(injection: Injection) -> Option<Vec<String>> {
+    match injection {
+        Injection::None => None,
+        Injection::DieAt(point, nth) => {
             // strace 6.1 delivers no signal together with --seccomp-bpf, so every call is traced.
             let calls = point.calls();
             let inject = format!("inject={calls}:signal=SIGKILL:when={nth}");
@@ -244,8 +244,8 @@ fn inject(wound: Wound) -> Option<Vec<String>> {
                 inject,
             ])
         }
-        Wound::SlowSync(ms) => {
-            let calls = Point::Sync.calls();
+        Injection::SlowSync(ms) => {
+            let calls = FailPoint::Sync.calls();
             let inject = format!("inject={calls}:delay_enter={ms}ms");
             let trace = format!("trace={calls}");
             Some(vec![
@@ -259,17 +259,17 @@ fn inject(wound: Wound) -> Option<Vec<String>> {
     }
 }
 
-/// Whether `strace` is there and may kill what it starts.
+/// Returns true if `strace` is installed and may kill the processes that it starts.
 #[must_use]
 pub fn can_inject() -> bool {
-    let tried = Command::new("strace")
+    let trial = Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=write"])
         .args(["-e", "inject=write:signal=SIGKILL:when=1", "echo"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
-    // strace ends as what it traced did: killed, or with 128 and the signal.
-    tried.is_ok_and(|status| !status.success())
+    // strace ends like the process that it traced: killed, or with 128 plus the signal.
+    trial.is_ok_and(|status| !status.success())
         && Command::new("strace")
             .arg("-V")
             .stdout(Stdio::null())

@@ -1,4 +1,4 @@
-//! How far a run is, on standard error: a bar on a terminal, plain lines elsewhere.
+//! The progress of a run on standard error: a bar on a terminal, plain lines elsewhere.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -10,15 +10,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// The pause between two plain lines.
 const LINE_PAUSE: Duration = Duration::from_secs(10);
 
-/// A run's progress.
+/// The progress of a run.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
-    told: Instant,
+    last_line: Instant,
 }
 
 impl Progress {
-    /// A run of `faults`.
+    /// The progress of a run with so many `faults`.
     #[must_use]
     pub fn new(faults: usize) -> Self {
         let style = ProgressStyle::with_template("{bar:40.cyan/dim} {pos} of {len} faults  {msg}");
@@ -28,35 +28,35 @@ impl Progress {
             .then(|| ProgressBar::new(faults as u64).with_style(style));
         Self {
             bar,
-            told: Instant::now(),
+            last_line: Instant::now(),
         }
     }
 
-    /// `done` faults are over, and this goes on.
-    pub fn tell(&mut self, done: usize, what: &str) {
+    /// Shows that `done` faults are over, with a text.
+    pub fn update(&mut self, done: usize, text: &str) {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(done as u64);
-                bar.set_message(what.to_owned());
+                bar.set_message(text.to_owned());
             }
-            None if self.told.elapsed() >= LINE_PAUSE => {
-                self.told = Instant::now();
-                line(&format!("{done} faults: {what}"));
+            None if self.last_line.elapsed() >= LINE_PAUSE => {
+                self.last_line = Instant::now();
+                print_line(&format!("{done} faults: {text}"));
             }
             None => {}
         }
     }
 
-    /// Another part of the run begins.
-    pub fn stage(&mut self, what: &str) {
+    /// Shows the name of the next stage of the run.
+    pub fn begin_stage(&mut self, name: &str) {
         match &self.bar {
-            Some(bar) => bar.set_message(what.to_owned()),
-            None => line(what),
+            Some(bar) => bar.set_message(name.to_owned()),
+            None => print_line(name),
         }
     }
 }
 
-/// A line on standard error; one that cannot be written has nobody to read it.
-pub fn line(text: &str) {
+/// Prints a line on standard error. An error is ignored, because nobody would read it.
+fn print_line(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }

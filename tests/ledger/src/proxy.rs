@@ -1,4 +1,4 @@
-//! A small TCP proxy that can hold everything back, or close everything and accept nothing.
+//! A small TCP proxy that can hold back all bytes, or close all connections and accept none.
 
 use std::{
     io::{Read, Write},
@@ -13,17 +13,18 @@ use std::{
 
 use crate::wait;
 
-/// How often a copier that has nothing to copy looks at the state.
-const LOOK: Duration = Duration::from_millis(20);
+/// The pause between two checks of the state while bytes are held back.
+const POLL: Duration = Duration::from_millis(20);
 
+// The states of a proxy.
 const OPEN: u8 = 0;
 const HELD: u8 = 1;
 const CUT: u8 = 2;
 
-/// A proxy, for as long as the process runs.
+/// A proxy that runs until the process ends.
 #[derive(Debug, Clone)]
 pub struct Proxy {
-    /// Where it listens.
+    /// Address on which it listens.
     pub address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -36,7 +37,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// A proxy on a free port, before `target`.
+    /// Starts a proxy to `target` on a free port.
     ///
     /// # Errors
     /// There is no free port.
@@ -59,14 +60,14 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Nothing passes for `span`; afterwards connections go on as if nothing had been.
+    /// Holds back all bytes for `span`; afterwards the connections continue.
     pub fn hold(&self, span: Duration) {
         self.shared.state.store(HELD, Ordering::SeqCst);
         wait::pause(span);
         self.shared.state.store(OPEN, Ordering::SeqCst);
     }
 
-    /// Every connection is closed, and none made for `span`.
+    /// Closes every connection, and accepts none for `span`.
     pub fn cut(&self, span: Duration) {
         self.shared.state.store(CUT, Ordering::SeqCst);
         self.shared.close();
@@ -83,7 +84,7 @@ impl Shared {
     fn close(&self) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         for stream in streams.drain(..) {
-            // One that is closed already is as it should be.
+            // A stream that is already closed needs nothing.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -116,11 +117,11 @@ impl Shared {
 
     fn copy(&self, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 64 << 10];
-        // Without the delay of small packets, as the parts themselves have it.
+        // Without delay of small packets, as on the connections of the processes themselves.
         let _ = to.set_nodelay(true);
         while let Ok(got) = from.read(&mut buffer) {
             while self.state() == HELD {
-                wait::pause(LOOK);
+                wait::pause(POLL);
             }
             if got == 0 || to.write_all(&buffer[..got]).is_err() {
                 break;

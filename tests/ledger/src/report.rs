@@ -1,4 +1,4 @@
-//! The report in Markdown.
+//! The report of a run in Markdown.
 
 use std::{
     fmt::Write as _,
@@ -12,95 +12,98 @@ use greenpark_model::day::Instant;
 
 use crate::{
     args::{Args, Front, Log},
-    check::{NAMES, Verdict},
-    gateway::{Belief, Record, Valve},
+    check::{LedgerVerdict, NAMES},
+    gateway::{AckSource, DeliveryRecord, LoadControl},
+    installation::TestInstallation,
     losses::Losses,
-    nemesis::Done,
-    schedule::Means,
-    site::Site,
+    nemesis::FaultLog,
+    schedule::FaultOptions,
 };
 
-/// Everything that a report tells.
+/// The content of a report.
 #[derive(Debug)]
-pub struct Told<'a> {
-    /// The command line.
+pub struct RunReport<'a> {
+    /// The command line of the run.
     pub args: &'a Args,
-    /// What the place allowed.
-    pub means: Means,
-    /// What was done.
-    pub done: &'a Done,
-    /// What no part held any more when one was lost.
+    /// What the command line requested and the machine allowed.
+    pub fault_options: FaultOptions,
+    /// The executed faults.
+    pub fault_log: &'a FaultLog,
+    /// Messages that nothing held any more after a loss.
     pub losses: &'a Losses,
-    /// How often a lake refused a log and adopted it.
+    /// Number of times that a lake refused a log and then adopted it.
     pub adopted: u32,
-    /// What was found.
-    pub verdict: &'a Verdict,
-    /// What gateways were told.
-    pub records: &'a [Record],
-    /// What gateways counted.
-    pub valve: &'a Valve,
-    /// Where.
-    pub site: &'a Site,
-    /// How long it took.
+    /// The findings.
+    pub verdict: &'a LedgerVerdict,
+    /// The messages of each gateway, and which of them are acknowledged.
+    pub records: &'a [DeliveryRecord],
+    /// The counters of the gateways.
+    pub control: &'a LoadControl,
+    /// The installation.
+    pub installation: &'a TestInstallation,
+    /// The duration of the run.
     pub took: Duration,
 }
 
-/// Writes the report to where the command line says.
+/// Writes the report to the file of the command line, or to standard output.
 ///
 /// # Errors
-/// It cannot be written.
-pub fn write(told: &Told<'_>) -> io::Result<()> {
+/// The report cannot be written.
+pub fn write(report: &RunReport<'_>) -> io::Result<()> {
     let mut text = String::new();
-    head(told, &mut text);
-    results(told.verdict, &mut text);
-    faults(told, &mut text);
-    match &told.args.report {
+    head(report, &mut text);
+    results(report.verdict, &mut text);
+    faults(report, &mut text);
+    match &report.args.report {
         Some(file) => fs::write(file, text),
         None => io::stdout().write_all(text.as_bytes()),
     }
 }
 
-/// A string takes every line.
+/// Writes a line to a string.
 macro_rules! line {
     ($text:expr, $($part:tt)*) => {
         writeln!($text, $($part)*).expect("a string takes all text")
     };
 }
 
-/// The way of a reading.
-fn way(args: &Args) -> String {
-    let parts = match (args.log, args.front()) {
+/// The installation in words.
+fn setup(args: &Args) -> String {
+    let setup = match (args.log, args.front()) {
         (Log::Embedded, _) => "own endpoint, embedded log, one process",
         (Log::Kafka, Front::Listener) => "own endpoint, Kafka, a process for each service",
         (Log::Kafka, Front::Mosquitto) => "Mosquitto, Kafka, a process for each service",
     };
-    match Belief::of(args) {
-        Belief::Puback => parts.to_owned(),
-        Belief::Receipt => format!("{parts}, receipts alone believed"),
+    match AckSource::of(args) {
+        AckSource::Puback => setup.to_owned(),
+        AckSource::Receipt => format!("{setup}, receipts alone believed"),
     }
 }
 
-fn head(told: &Told<'_>, text: &mut String) {
-    let args = told.args;
-    let verdict = if told.verdict.holds() {
+fn head(report: &RunReport<'_>, text: &mut String) {
+    let args = report.args;
+    let verdict = if report.verdict.holds() {
         "holds"
     } else {
         "DOES NOT HOLD"
     };
-    line!(text, "# Ledger: {}: {verdict}\n", way(args));
+    line!(text, "# Ledger: {}: {verdict}\n", setup(args));
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let now = Instant(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let messages: usize = told
+    let messages: usize = report
         .records
         .iter()
         .map(|record| record.messages.len())
         .sum();
-    let acknowledged = told.records.iter().flat_map(|record| &record.acknowledged);
+    let acknowledged = report
+        .records
+        .iter()
+        .flat_map(|record| &record.acknowledged);
     let acknowledged = acknowledged.filter(|&&acknowledged| acknowledged).count();
-    let valve = told.valve;
+    let control = report.control;
     line!(text, "| | |\n|---|---|");
     line!(text, "| date | {} |", now.day());
     line!(
@@ -109,22 +112,22 @@ fn head(told: &Told<'_>, text: &mut String) {
         memory()
     );
     line!(text, "| seed | {} |", args.seed);
-    let belief = match Belief::of(args) {
-        Belief::Puback => "PUBACK",
-        Belief::Receipt => "receipts alone",
+    let ack_source = match AckSource::of(args) {
+        AckSource::Puback => "PUBACK",
+        AckSource::Receipt => "receipts alone",
     };
-    line!(text, "| gateways believe | {belief} |");
+    line!(text, "| gateways believe | {ack_source} |");
     line!(text, "| unique readings | {} |", args.readings);
     line!(
         text,
         "| messages, of which acknowledged | {messages}, {acknowledged} |"
     );
-    let resent = valve.resent.load(Ordering::Relaxed);
+    let resent = control.resent.load(Ordering::Relaxed);
     line!(text, "| messages sent again | {resent} |");
-    let connections = valve.connections.load(Ordering::Relaxed);
+    let connections = control.connections.load(Ordering::Relaxed);
     line!(text, "| connections of gateways | {connections} |");
-    line!(text, "| rows in sealed files | {} |", told.verdict.rows);
-    let (days, revision) = told.verdict.sealed;
+    line!(text, "| rows in sealed files | {} |", report.verdict.rows);
+    let (days, revision) = report.verdict.sealed;
     line!(
         text,
         "| sealed enterprise-days, highest revision | {days}, {revision} |"
@@ -132,39 +135,40 @@ fn head(told: &Told<'_>, text: &mut String) {
     line!(
         text,
         "| kills of Greenpark's processes | {} |",
-        told.done.total()
+        report.fault_log.total_kills()
     );
-    lost(told, text);
-    line!(text, "| took | {} s |", told.took.as_secs());
-    if !told.means.points {
+    losses(report, text);
+    line!(text, "| took | {} s |", report.took.as_secs());
+    if !report.fault_options.fail_points {
         line!(text, "\nNo strace here: kills at random moments only.");
     }
-    if !told.means.disk {
+    if !report.fault_options.disk {
         line!(text, "\nNo disk could be mounted here: no full disk.");
     }
 }
 
-/// What was lost with parts that were restored.
-fn lost(told: &Told<'_>, text: &mut String) {
-    if told.args.restores > 0 {
-        let (gone, nameless) = (told.losses.gone(), told.losses.nameless());
+/// The lines about losses, for a run with restores.
+fn losses(report: &RunReport<'_>, text: &mut String) {
+    if report.args.restores > 0 {
+        let (content_lost, number_lost) =
+            (report.losses.content_lost(), report.losses.number_lost());
         line!(
             text,
-            "| messages that no part held any more, and that are named as missing | {gone} |"
+            "| messages that no part held any more, and that are named as missing | {content_lost} |"
         );
         line!(
             text,
-            "| messages whose readings are held and whose number was lost with the log | {nameless} |"
+            "| messages whose readings are held and whose number was lost with the log | {number_lost} |"
         );
         line!(
             text,
             "| logs that were refused and adopted | {} |",
-            told.adopted
+            report.adopted
         );
     }
 }
 
-fn results(verdict: &Verdict, text: &mut String) {
+fn results(verdict: &LedgerVerdict, text: &mut String) {
     line!(
         text,
         "\n## Found\n\n| name | found | meaning |\n|---|---:|---|"
@@ -183,24 +187,24 @@ fn results(verdict: &Verdict, text: &mut String) {
     }
 }
 
-fn faults(told: &Told<'_>, text: &mut String) {
+fn faults(report: &RunReport<'_>, text: &mut String) {
     line!(
         text,
         "\n## Kills\n\n| process | where | kills |\n|---|---|---:|"
     );
-    for ((process, point), count) in &told.done.kills {
-        let point = match point.as_str() {
+    for ((process, fail_point), count) in &report.fault_log.kills {
+        let fail_point = match fail_point.as_str() {
             "random" => "at a random moment".to_owned(),
             calls => format!("`{calls}`"),
         };
-        line!(text, "| {process} | {point} | {count} |");
+        line!(text, "| {process} | {fail_point} | {count} |");
     }
-    for (broker, running) in &told.site.brokers {
+    for (broker, running) in &report.installation.brokers {
         let (stopped, killed) = running.restarts;
         line!(text, "| {broker:?} | stopped and started | {stopped} |");
         line!(text, "| {broker:?} | killed and started | {killed} |");
     }
-    for process in told.site.parts.values() {
+    for process in report.installation.processes.values() {
         let name = process.name();
         line!(
             text,
@@ -209,16 +213,16 @@ fn faults(told: &Told<'_>, text: &mut String) {
         );
     }
     line!(text, "\n## Schedule\n\n```text");
-    for line in &told.done.lines {
+    for line in &report.fault_log.lines {
         line!(text, "{line}");
     }
     line!(text, "```");
 }
 
-/// Memory of this machine in GiB, as Linux tells it.
+/// Memory of this machine in GiB.
 fn memory() -> u64 {
-    let told = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = told.lines().find(|line| line.starts_with("MemTotal:"));
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find(|line| line.starts_with("MemTotal:"));
     let kib = total.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
     kib.unwrap_or(0).div_ceil(1 << 20)
 }

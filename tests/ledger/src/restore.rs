@@ -1,7 +1,8 @@
-//! Copies that are taken, and parts that are restored from them, lost or damaged.
+//! The operator: copies the lake and the log, and restores, loses or damages them.
 //!
-//! Everything stands still meanwhile, as an operator would have it, and what the parts that are left hold is noted
-//! before anything goes on. A lake that does not know its log any more refuses it, and is told to adopt it.
+//! All processes are stopped meanwhile, as an operator would do it. Before they start again, the operator notes
+//! which messages nothing holds any more. A lake that no longer knows its log refuses it; then the operator runs
+//! the command that adopts it.
 
 use std::{
     fs,
@@ -14,120 +15,129 @@ use anyhow::{Context as _, ensure};
 use tokio::runtime::Runtime;
 
 use crate::{
-    ask,
-    gateway::{Valve, WHOLE},
-    losses::{Losses, Records},
-    plan::{self, LINES, Plan},
+    gateway::{LoadControl, WHOLE},
+    installation::{PARTITIONS, TestInstallation},
+    losses::{DeliveryRecords, Losses},
+    plan::{self, GATEWAYS, LoadPlan},
+    query,
     schedule::Restore,
-    site::{PARTITIONS, Site},
     survivors::Survivors,
     wait,
 };
 
-/// How long a part may take to say that it is ready, that it refuses its log, or what it has set aside.
-const SAYS: Duration = Duration::from_secs(90);
-/// How long other gateways may take to get something acknowledged while a park is set aside.
-const GOES_ON: Duration = Duration::from_secs(30);
-/// How long a file of readings is given to be needed, for it is only when its day is sealed.
-const IF_NEEDED: Duration = Duration::from_secs(15);
-/// What a processor says of a log that is not its lake's.
+/// How long a process may take to report that it is ready, or which park it has set aside.
+const STATUS_WAIT: Duration = Duration::from_secs(90);
+/// How long gateways may take to get a message acknowledged while a park is set aside.
+const PROGRESS_WAIT: Duration = Duration::from_secs(30);
+/// How long to wait until a damaged readings file is read; a sealed file is read only when its day is sealed again.
+const FILE_READ_WAIT: Duration = Duration::from_secs(15);
+/// Part of the message with which a processor refuses a log that is not the log of its lake.
 const REFUSAL: &str = "greenpark log adopt";
 
-/// What restores are made of and held against.
+/// Performs restores, and keeps account of losses.
 #[derive(Debug)]
 pub struct Operator<'a> {
-    /// What is sent.
-    pub plan: Plan,
-    /// The record of each gateway.
-    pub records: &'a Records,
-    /// What gateways share.
-    pub valve: &'a Valve,
-    /// What was lost so far.
+    /// The readings of the run.
+    pub plan: LoadPlan,
+    /// The messages of each gateway, and which of them are acknowledged.
+    pub records: &'a DeliveryRecords,
+    /// The shared state of the gateways.
+    pub control: &'a LoadControl,
+    /// Messages lost so far.
     pub losses: Losses,
-    /// How often a log was refused and adopted.
+    /// Number of times that a log was refused and adopted.
     pub adopted: u32,
-    /// For the lake's tables.
+    /// Runtime for reading the tables of the lake.
     pub runtime: &'a Runtime,
-    /// Groups so far.
+    /// Number of consumer groups so far.
     groups: u32,
-    /// Looks into Kafka so far.
-    looks: u32,
+    /// Number of times that Kafka was read so far.
+    kafka_reads: u32,
 }
 
 impl<'a> Operator<'a> {
-    /// One that nothing was lost on.
+    /// An operator without losses.
     #[must_use]
-    pub fn new(plan: Plan, records: &'a Records, valve: &'a Valve, runtime: &'a Runtime) -> Self {
+    pub fn new(
+        plan: LoadPlan,
+        records: &'a DeliveryRecords,
+        control: &'a LoadControl,
+        runtime: &'a Runtime,
+    ) -> Self {
         Self {
             plan,
             records,
-            valve,
+            control,
             losses: Losses::default(),
             adopted: 0,
             runtime,
             groups: 0,
-            looks: 0,
+            kafka_reads: 0,
         }
     }
 
-    /// Takes a copy of the lake while it is written to, and one of the log while it stands still.
+    /// Copies the lake while it is written to, and the log while all processes are stopped.
     ///
     /// # Errors
     /// The lake cannot be copied.
-    pub fn copy(&mut self, site: &mut Site) -> anyhow::Result<()> {
-        site.ensure(None)?;
-        let backup = site.copies().join("backup");
-        site.command(&["backup", &backup.display().to_string()])?;
-        site.halt()?;
-        let log = site.copies().join("log");
+    pub fn copy(&mut self, installation: &mut TestInstallation) -> anyhow::Result<()> {
+        installation.ensure(None)?;
+        let backup = installation.copies().join("backup");
+        installation.command(&["backup", &backup.display().to_string()])?;
+        installation.halt()?;
+        let log = installation.copies().join("log");
         remove(&log)?;
-        site.with_log_at_rest(|place| copy_folder(place, &log))?;
-        site.ensure(None)
+        installation.with_log_at_rest(|path| copy_folder(path, &log))?;
+        installation.ensure(None)
     }
 
-    /// Restores, loses or damages a part, and goes on when the lake has what is left, or reads it.
+    /// Restores, loses or damages the lake or the log, and starts all processes again.
     ///
     /// # Errors
-    /// What must be said is not, or a part does not go on.
-    pub fn restore(&mut self, site: &mut Site, what: Restore) -> anyhow::Result<&'static str> {
-        site.ensure(None)?;
-        site.halt()?;
+    /// A process does not report the expected state, or does not continue.
+    pub fn restore(
+        &mut self,
+        installation: &mut TestInstallation,
+        what: Restore,
+    ) -> anyhow::Result<&'static str> {
+        installation.ensure(None)?;
+        installation.halt()?;
         let mut repair = None;
         match what {
-            Restore::Lake => self.restore_lake(site)?,
+            Restore::Lake => self.restore_lake(installation)?,
             Restore::Log => {
-                let copy = site.copies().join("log");
+                let copy = installation.copies().join("log");
                 if !copy.exists() {
                     return Ok(": no copy");
                 }
-                site.with_log_at_rest(|place| {
-                    remove(place)?;
-                    copy_folder(&copy, place)
+                installation.with_log_at_rest(|path| {
+                    remove(path)?;
+                    copy_folder(&copy, path)
                 })?;
             }
-            Restore::LogLost => site.lose_log()?,
+            Restore::LogLost => installation.lose_log()?,
             Restore::Entry | Restore::Messages => {
                 let table = match what {
                     Restore::Messages => "/messages/",
                     _ => "/readings/",
                 };
-                let Some(path) = newest(&site.lake_folder(), |path| {
+                let Some(path) = newest(&installation.lake_folder(), |path| {
                     path.contains(table) && path.contains("/_delta_log/") && path.ends_with(".json")
                 })?
                 else {
                     return Ok(": no entry");
                 };
-                // What the entry named is read from the log again, or gone.
+                // The records behind the entry are read from the log again, or they are lost.
                 let whole = fs::read(&path)?;
                 fs::remove_file(&path)?;
-                self.note_losses(site)?;
+                self.note_losses(installation)?;
                 fs::write(&path, &whole[..whole.len() / 2])?;
                 repair = Some((path, None));
             }
             Restore::HotFile => {
                 let is_file = |path: &str| path.contains("/readings/day=");
                 let is_hot = |path: &str| is_file(path) && path.contains("/hot");
-                let folder = site.lake_folder();
+                let folder = installation.lake_folder();
                 let path = match newest(&folder, is_hot)? {
                     Some(path) => Some(path),
                     None => newest(&folder, is_file)?,
@@ -141,152 +151,161 @@ impl<'a> Operator<'a> {
             }
             Restore::Group => {
                 self.groups += 1;
-                site.set_group(&format!("ledger-{}", self.groups))?;
+                installation.set_group(&format!("ledger-{}", self.groups))?;
             }
         }
         if let Some((path, whole)) = repair {
-            return self.set_aside(site, &path, whole);
+            return self.expect_set_aside(installation, &path, whole);
         }
-        self.note_losses(site)?;
-        self.go_on(site)
+        self.note_losses(installation)?;
+        self.resume(installation)
     }
 
-    fn restore_lake(&mut self, site: &mut Site) -> anyhow::Result<()> {
-        let backup = site.copies().join("backup");
+    fn restore_lake(&mut self, installation: &mut TestInstallation) -> anyhow::Result<()> {
+        let backup = installation.copies().join("backup");
         if !backup.join("manifest.json").exists() {
             return Ok(());
         }
-        remove(&site.lake_folder())?;
-        site.command(&["restore", &backup.display().to_string(), "--without-log"])?;
+        remove(&installation.lake_folder())?;
+        installation.command(&["restore", &backup.display().to_string(), "--without-log"])?;
         Ok(())
     }
 
-    /// Notes what nothing holds any more of what gateways were told is safe.
-    fn note_losses(&mut self, site: &Site) -> anyhow::Result<()> {
+    /// Notes which acknowledged messages nothing holds any more.
+    fn note_losses(&mut self, installation: &TestInstallation) -> anyhow::Result<()> {
         let mut left = Survivors::default();
-        self.runtime.block_on(left.add_lake(&site.lake()))?;
-        match site.kafka {
+        self.runtime.block_on(left.add_lake(&installation.lake()))?;
+        match installation.kafka {
             Some(kafka) => {
-                self.looks += 1;
-                let looked = left.add_kafka(kafka, PARTITIONS, self.looks);
-                self.runtime.block_on(looked)?;
+                self.kafka_reads += 1;
+                let read = left.add_kafka(kafka, PARTITIONS, self.kafka_reads);
+                self.runtime.block_on(read)?;
             }
-            None if site.log().exists() => {
-                let copy = site.copies().join("look");
+            None if installation.log().exists() => {
+                let copy = installation.copies().join("look");
                 remove(&copy)?;
-                copy_folder(&site.log(), &copy)?;
+                copy_folder(&installation.log(), &copy)?;
                 self.runtime.block_on(left.add_embedded(&copy))?;
                 remove(&copy)?;
             }
             None => {}
         }
-        self.losses.take(self.plan, self.records, &left);
+        self.losses.note(self.plan, self.records, &left);
         Ok(())
     }
 
-    /// Starts everything; if the lake refuses the log, lets it adopt that.
-    fn go_on(&mut self, site: &mut Site) -> anyhow::Result<&'static str> {
-        let part = site.reads_log();
-        let heard = site.part(part)?.said()?.len();
-        site.start_all()?;
-        let refused = wait::until(site.begins_within(), || {
-            // What ends by itself is started again, as a service manager does.
-            let _ = site.start_all();
-            let said = site.part(part).ok()?.said().ok()?;
-            said[heard.min(said.len())..]
+    /// Starts all processes. If the lake refuses the log, adopts the log first.
+    fn resume(&mut self, installation: &mut TestInstallation) -> anyhow::Result<&'static str> {
+        let role = installation.log_reader();
+        let output_before = installation.process(role)?.output()?.len();
+        installation.start_all()?;
+        let refused = wait::until(installation.assignment_wait(), || {
+            // Processes that end by themselves are started again, as a service manager does.
+            let _ = installation.start_all();
+            let output = installation.process(role).ok()?.output().ok()?;
+            output[output_before.min(output.len())..]
                 .contains(REFUSAL)
                 .then_some(())
         });
-        let mut how = "";
+        let mut note = "";
         if refused.is_some() {
-            site.halt()?;
-            site.command(&["log", "adopt", "--yes"])?;
+            installation.halt()?;
+            installation.command(&["log", "adopt", "--yes"])?;
             self.adopted += 1;
-            how = ": refused and adopted";
+            note = ": refused and adopted";
         }
-        self.becomes_ready(site)?;
-        Ok(how)
+        self.wait_ready(installation)?;
+        Ok(note)
     }
 
-    fn becomes_ready(&self, site: &mut Site) -> anyhow::Result<()> {
-        let ready = wait::until(SAYS, || {
-            let _ = site.start_all();
-            site.is_ready().then_some(())
+    fn wait_ready(&self, installation: &mut TestInstallation) -> anyhow::Result<()> {
+        let ready = wait::until(STATUS_WAIT, || {
+            let _ = installation.start_all();
+            installation.is_ready().then_some(())
         });
-        ensure!(ready.is_some(), "not ready: {:?}", site.readiness());
+        ensure!(ready.is_some(), "not ready: {:?}", installation.readiness());
         Ok(())
     }
 
-    /// A park whose file at `path` is damaged is set aside and the other goes on, until the file is whole or gone.
-    fn set_aside(
+    /// Checks that the park of the damaged file at `path` is set aside while the other park continues. Then makes
+    /// the file whole again, or removes it, and waits until everything is ready.
+    fn expect_set_aside(
         &mut self,
-        site: &mut Site,
+        installation: &mut TestInstallation,
         path: &Path,
         whole: Option<Vec<u8>>,
     ) -> anyhow::Result<&'static str> {
-        let lake = site.lake_folder();
+        let lake = installation.lake_folder();
         let park = path.strip_prefix(&lake)?.iter().next();
         let park = park.context("a park")?.to_string_lossy().into_owned();
-        site.start_all()?;
-        let patience = if whole.is_some() { IF_NEEDED } else { SAYS };
-        let told = wait::until(patience, || {
-            let _ = site.start_all();
-            site.readiness().filter(|said| said.contains(&park))
+        installation.start_all()?;
+        let patience = match whole.is_some() {
+            true => FILE_READ_WAIT,
+            false => STATUS_WAIT,
+        };
+        let report = wait::until(patience, || {
+            let _ = installation.start_all();
+            let report = installation.readiness();
+            report.filter(|report| report.contains(&park))
         });
-        let mut how = ": set aside";
-        match told {
-            Some(_) => self.others_go_on(site, &park)?,
-            // A sealed file is read when its day is sealed anew; nobody may have needed this one.
-            None if whole.is_some() => how = ": not met",
+        let mut note = ": set aside";
+        match report {
+            Some(_) => self.expect_others_continue(installation, &park)?,
+            // A sealed file is read only when its day is sealed again, so it may not have been read.
+            None if whole.is_some() => note = ": not met",
             None => anyhow::bail!("{park} is not set aside for {}", path.display()),
         }
         match whole {
             Some(whole) => fs::write(path, whole)?,
             None => fs::remove_file(path)?,
         }
-        self.becomes_ready(site)
+        self.wait_ready(installation)
             .with_context(|| format!("{park} does not go on once it is whole"))?;
-        Ok(how)
+        Ok(note)
     }
 
-    /// Gateways get their acknowledgements, and the other park's figures are told.
-    fn others_go_on(&mut self, site: &mut Site, park: &str) -> anyhow::Result<()> {
+    /// Checks that gateways get acknowledgements, and that the other park is answered.
+    fn expect_others_continue(
+        &mut self,
+        installation: &mut TestInstallation,
+        park: &str,
+    ) -> anyhow::Result<()> {
         let acknowledged = || {
-            let acknowledged = &self.valve.acknowledged;
+            let acknowledged = &self.control.acknowledged;
             acknowledged.load(Ordering::Relaxed)
         };
         let before = acknowledged();
         let is_over = || {
-            let open = self.valve.open.load(Ordering::Relaxed);
-            open >= WHOLE
+            let permitted = self.control.permitted.load(Ordering::Relaxed);
+            permitted >= WHOLE
         };
-        let on = wait::until(GOES_ON, || {
+        let progress = wait::until(PROGRESS_WAIT, || {
             (acknowledged() > before || is_over()).then_some(())
         });
         ensure!(
-            on.is_some(),
+            progress.is_some(),
             "nothing is acknowledged while {park} is set aside"
         );
-        let other = (0..LINES).find(|line| plan::park(*line) != park);
+        let other = (0..GATEWAYS).find(|gateway| plan::park(*gateway) != park);
         let other = other.context("another park")?;
         let name = format!(
             "parks/{}/enterprises/{}",
             plan::park(other),
             plan::enterprise(other)
         );
-        let told = wait::until(GOES_ON, || {
-            let answer = ask::electricity(site.grpc, &name, 2025);
+        let answered = wait::until(PROGRESS_WAIT, || {
+            let answer = query::electricity(installation.grpc, &name, 2025);
             self.runtime.block_on(answer).ok()
         });
         ensure!(
-            told.is_some(),
+            answered.is_some(),
             "{name} is not answered while {park} is set aside"
         );
         Ok(())
     }
 }
 
-/// Removes a folder, if it is there.
+/// Removes a folder if it exists.
 pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -298,16 +317,16 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
         let entry = entry?;
-        let place = to.join(entry.file_name());
+        let path = to.join(entry.file_name());
         match entry.file_type()?.is_dir() {
-            true => copy_folder(&entry.path(), &place)?,
-            false => drop(fs::copy(entry.path(), place)?),
+            true => copy_folder(&entry.path(), &path)?,
+            false => drop(fs::copy(entry.path(), path)?),
         }
     }
     Ok(())
 }
 
-/// The file below `folder` that was written last, of those whose path `is_wanted`.
+/// The newest file below `folder` whose path `is_wanted`.
 fn newest(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> anyhow::Result<Option<PathBuf>> {
     let (mut folders, mut found) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {

@@ -1,4 +1,4 @@
-//! A run: load and faults, rest, check, report.
+//! A run: send readings during faults, let the system come to rest, check, report.
 
 use std::{
     env, fs,
@@ -15,105 +15,106 @@ use tokio::runtime::Runtime;
 
 use crate::{
     args::{Args, Front, Log},
-    ask,
     books::{self, Books},
-    check::{self, Verdict},
-    gateway::{Belief, Gateway, Record, Valve, WHOLE},
-    letters,
-    losses::Records,
+    check::{self, LedgerVerdict, Oracle},
+    dead_letters,
+    gateway::{AckSource, DeliveryRecord, Gateway, LoadControl, WHOLE},
+    installation::{self, InstallationOptions, TestInstallation},
+    losses::DeliveryRecords,
     nemesis,
-    plan::{LINES, Missing, Plan},
+    plan::{GATEWAYS, LoadPlan, Missing},
     process,
     progress::Progress,
-    report::{self, Told},
+    query,
+    report::{self, RunReport},
     restore::Operator,
-    schedule::{Means, schedule},
-    site::{self, Form, Site},
+    schedule::{FaultOptions, schedule},
     wait,
 };
 
-/// How long gateways may take to get everything acknowledged when the nemesis rests.
+/// How long gateways may take to get everything acknowledged after the last fault.
 const DRAIN: Duration = Duration::from_secs(600);
-/// How long sealing may take then; a day that was revised often waits for up to ten minutes.
+/// How long sealing may take after that; a day that was revised often waits for up to ten minutes.
 const SEAL: Duration = Duration::from_secs(900);
-/// After how long without a new row, and with every day sealed, no more rows come.
+/// Time without a new row, and with every day sealed, after which no more rows are expected.
 const QUIET: Duration = Duration::from_secs(60);
-/// How long dead letters may take to the lake when all rows are there.
-const LETTERS: Duration = Duration::from_secs(60);
+/// How long dead letters may take to reach the lake after all rows.
+const DEAD_LETTERS_WAIT: Duration = Duration::from_secs(60);
 
-/// Runs what `args` say, and writes the report.
+/// Executes the run that `args` describe, and writes the report.
 ///
 /// # Errors
-/// The run could not be made. What it found is in the verdict.
-pub fn run(args: &Args) -> anyhow::Result<Verdict> {
+/// The run cannot be executed. Findings are not errors; they are in the verdict.
+pub fn run(args: &Args) -> anyhow::Result<LedgerVerdict> {
     let began = Instant::now();
     let temporary = tempfile::tempdir()?;
-    let folder = args
-        .folder
-        .clone()
-        .unwrap_or_else(|| temporary.path().to_owned());
+    let folder = args.folder.as_deref().unwrap_or(temporary.path());
     let greenpark = binary(args)?;
-    let sources = args
-        .sources
-        .clone()
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
-    let means = means(args)?;
-    let faults = schedule(args.seed, args.kills, means);
-    let plan = Plan::new(args.readings);
+    let sources = sources(args);
+    let fault_options = fault_options(args)?;
+    let faults = schedule(args.seed, args.kills, fault_options);
+    let plan = LoadPlan::new(args.readings);
     let runtime = Runtime::new()?;
     let mut progress = Progress::new(faults.len());
-    let form = Form {
+    let options = InstallationOptions {
         greenpark: &greenpark,
         sources: &sources,
         log: args.log,
-        mosquitto: means.mosquitto,
-        disk: means.disk,
+        mosquitto: fault_options.mosquitto,
+        disk: fault_options.disk,
     };
-    let mut site = Site::new(&fresh(&folder, "faults")?, form)?;
-    site.open()?;
-    let (valve, gateways, now) = gateways(plan, Belief::of(args), args.seed, &site);
-    let mut operator = Operator::new(plan, &now, &valve, &runtime);
-    let done = nemesis::run(&mut site, &faults, &mut operator, &mut progress)?;
+    let mut installation = TestInstallation::new(&fresh(folder, "faults")?, options)?;
+    installation.open()?;
+    let (control, gateways, now) = gateways(plan, AckSource::of(args), args.seed, &installation);
+    let mut operator = Operator::new(plan, &now, &control, &runtime);
+    let fault_log = nemesis::run(&mut installation, &faults, &mut operator, &mut progress)?;
     let (losses, adopted) = (operator.losses, operator.adopted);
-    progress.stage("the nemesis rests: draining and sealing");
-    let mut verdict = Verdict::new();
-    let records = rest(&mut site, (&valve, gateways), plan, &runtime, &mut verdict)?;
-    progress.stage("checking");
-    let mut held = check::Told {
+    progress.begin_stage("the nemesis rests: draining and sealing");
+    let mut verdict = LedgerVerdict::new();
+    let records = come_to_rest(
+        &mut installation,
+        (&control, gateways),
+        plan,
+        &runtime,
+        &mut verdict,
+    )?;
+    progress.begin_stage("checking");
+    let mut oracle = Oracle {
         plan,
         records: &records,
         losses: &losses,
         missing: Missing::default(),
     };
-    wait_for_letters(&mut site, &held, &runtime)?;
+    wait_for_dead_letters(&mut installation, &oracle, &runtime)?;
     let books = examine(
-        &mut site,
+        &mut installation,
         &sources,
-        (&mut held, adopted),
+        (&mut oracle, adopted),
         &runtime,
         &mut verdict,
     )?;
-    progress.stage("the same readings without faults");
-    let calm = calm(plan, args.seed, &fresh(&folder, "calm")?, form, &runtime)?;
-    check::bytes(&held, &books, &calm, &mut verdict);
-    let told = Told {
+    progress.begin_stage("the same readings without faults");
+    let faultless =
+        run_without_faults(plan, args.seed, &fresh(folder, "calm")?, options, &runtime)?;
+    check::bytes(&oracle, &books, &faultless, &mut verdict);
+    let report = RunReport {
         losses: &losses,
         adopted,
         args,
-        means,
-        done: &done,
+        fault_options,
+        fault_log: &fault_log,
         verdict: &verdict,
         records: &records,
-        valve: &valve,
-        site: &site,
+        control: &control,
+        installation: &installation,
         took: began.elapsed(),
     };
-    report::write(&told)?;
+    report::write(&report)?;
     Ok(verdict)
 }
 
-/// What the command line asks for and the place allows.
-fn means(args: &Args) -> anyhow::Result<Means> {
+/// Combines what the command line requests and what the machine allows.
+fn fault_options(args: &Args) -> anyhow::Result<FaultOptions> {
     let mosquitto = args.front() == Front::Mosquitto;
     ensure!(
         args.log == Log::Kafka || !mosquitto,
@@ -123,16 +124,22 @@ fn means(args: &Args) -> anyhow::Result<Means> {
         args.restores == 0 || args.receipts || !mosquitto,
         "--restores behind Mosquitto goes with --receipts"
     );
-    let points = !args.random_only && process::can_inject();
-    Ok(Means {
+    let fail_points = !args.random_only && process::can_inject();
+    Ok(FaultOptions {
         log: args.log,
         mosquitto,
         receipts: args.receipts,
-        points,
-        disk: site::can_mount(),
+        fail_points,
+        disk: installation::can_mount(),
         partition_ms: args.partition.saturating_mul(1_000),
         restores: args.restores,
     })
+}
+
+/// The source tree, by default the one that this was built from.
+fn sources(args: &Args) -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    args.sources.clone().unwrap_or_else(default)
 }
 
 fn binary(args: &Args) -> anyhow::Result<PathBuf> {
@@ -151,62 +158,73 @@ fn binary(args: &Args) -> anyhow::Result<PathBuf> {
 }
 
 fn fresh(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    let place = folder.join(name);
-    ensure!(!place.exists(), "{} is there already", place.display());
-    fs::create_dir_all(&place)?;
-    Ok(place.canonicalize()?)
+    let path = folder.join(name);
+    ensure!(!path.exists(), "{} is there already", path.display());
+    fs::create_dir_all(&path)?;
+    Ok(path.canonicalize()?)
 }
 
 fn gateways(
-    plan: Plan,
-    belief: Belief,
+    plan: LoadPlan,
+    ack_source: AckSource,
     seed: u64,
-    site: &Site,
-) -> (Arc<Valve>, Vec<JoinHandle<Record>>, Records) {
-    let valve = Arc::new(Valve::default());
-    let mut records = Records::new();
-    let start = |line| {
-        let gateway = Gateway::new(plan, (line, belief), seed, site.mqtt, Arc::clone(&valve));
+    installation: &TestInstallation,
+) -> (
+    Arc<LoadControl>,
+    Vec<JoinHandle<DeliveryRecord>>,
+    DeliveryRecords,
+) {
+    let control = Arc::new(LoadControl::default());
+    let mut records = DeliveryRecords::new();
+    let start = |number| {
+        let gateway = Gateway::new(
+            plan,
+            (number, ack_source),
+            seed,
+            installation.mqtt,
+            Arc::clone(&control),
+        );
         records.push(gateway.record());
         thread::spawn(move || gateway.run())
     };
-    let gateways = (0..LINES).map(start).collect();
-    (valve, gateways, records)
+    let gateways = (0..GATEWAYS).map(start).collect();
+    (control, gateways, records)
 }
 
-/// Everything runs unharmed until all is acknowledged and every day is sealed, or patience ends.
-fn rest(
-    site: &mut Site,
-    (valve, gateways): (&Valve, Vec<JoinHandle<Record>>),
-    plan: Plan,
+/// Lets everything run without faults until all messages are acknowledged and every day is sealed, or until the
+/// time is over.
+fn come_to_rest(
+    installation: &mut TestInstallation,
+    (control, gateways): (&LoadControl, Vec<JoinHandle<DeliveryRecord>>),
+    plan: LoadPlan,
     runtime: &Runtime,
-    verdict: &mut Verdict,
-) -> anyhow::Result<Vec<Record>> {
-    site.ensure(None)?;
-    valve.open.store(WHOLE, Ordering::Relaxed);
+    verdict: &mut LedgerVerdict,
+) -> anyhow::Result<Vec<DeliveryRecord>> {
+    installation.ensure(None)?;
+    control.permitted.store(WHOLE, Ordering::Relaxed);
     wait::until(DRAIN, || {
-        // A service manager would start what ends by itself; what cannot is told by the check.
-        let up = site.ensure(None).is_ok();
+        // A service manager would restart processes that end by themselves. The check finds lasting failures.
+        let up = installation.ensure(None).is_ok();
         (up && gateways.iter().all(JoinHandle::is_finished)).then_some(())
     });
-    valve.stop.store(true, Ordering::Relaxed);
+    control.stop.store(true, Ordering::Relaxed);
     let joined = gateways.into_iter().map(JoinHandle::join);
-    let records: Result<Vec<Record>, _> = joined.collect();
+    let records: Result<Vec<DeliveryRecord>, _> = joined.collect();
     let records = records.map_err(|_| anyhow::anyhow!("a gateway panicked"))?;
     let corrections = (0..plan.readings())
         .filter(|&s| plan.is_corrected(s))
         .count() as u64;
     let whole = plan.readings() + corrections;
-    let lake = runtime.block_on(Lake::open(&site.lake()))?;
+    let lake = runtime.block_on(Lake::open(&installation.lake()))?;
     let mut last = (0, Instant::now());
     let sealed = wait::until(SEAL, || {
-        let up = site.ensure(None).is_ok();
+        let up = installation.ensure(None).is_ok();
         let (hot, rows) = runtime.block_on(books::progress(&lake)).ok()?;
         if last.0 != rows || hot > 0 {
             last = (rows, Instant::now());
         }
         wait::pause(Duration::from_millis(200));
-        // What is lost never comes: the check tells it.
+        // Lost rows never come; the check reports them.
         let settled = rows >= whole || last.1.elapsed() > QUIET;
         (up && hot == 0 && settled).then_some(())
     });
@@ -216,22 +234,22 @@ fn rest(
     Ok(records)
 }
 
-/// Waits until the lake has the dead letters that are due: they have a reader of their own, which a kill sets back by
-/// as long as Kafka holds a member of its group for alive. What is lost never comes: the check tells it.
-fn wait_for_letters(
-    site: &mut Site,
-    told: &check::Told<'_>,
+/// Waits until the lake has the expected dead letters. They have their own reader, which a kill delays by the
+/// session timeout of Kafka. Lost dead letters never come; the check reports them.
+fn wait_for_dead_letters(
+    installation: &mut TestInstallation,
+    oracle: &Oracle<'_>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let mut result = Ok(());
-    wait::until(LETTERS, || {
+    wait::until(DEAD_LETTERS_WAIT, || {
         wait::pause(Duration::from_millis(200));
-        let names = site
+        let names = installation
             .ensure(None)
-            .and_then(|()| runtime.block_on(letters::archived(&site.lake())))
+            .and_then(|()| runtime.block_on(dead_letters::archived(&installation.lake())))
             .map(|archived| archived.names);
         match names {
-            Ok(names) => check::letters_due(told)
+            Ok(names) => check::dead_letters_due(oracle)
                 .all(|name| names.contains(&name))
                 .then_some(()),
             Err(error) => {
@@ -243,84 +261,101 @@ fn wait_for_letters(
     result
 }
 
-/// Holds what rests and what is answered against what gateways were told; returns what rests. A log was adopted so
-/// often.
+/// Compares the lake and the answers with the oracle, and returns the books. A log was adopted `adopted` times.
 fn examine(
-    site: &mut Site,
+    installation: &mut TestInstallation,
     sources: &Path,
-    (told, adopted): (&mut check::Told<'_>, u32),
+    (oracle, adopted): (&mut Oracle<'_>, u32),
     runtime: &Runtime,
-    verdict: &mut Verdict,
+    verdict: &mut LedgerVerdict,
 ) -> anyhow::Result<Books> {
-    // What stops writes what still waits.
-    let dead = dead_letters(site, sources, runtime)?;
-    let books = runtime.block_on(books::read(&site.lake()))?;
-    told.missing = told.losses.missing(told.plan, told.records, &books);
-    site.ensure(None)?;
-    answers(told, site, runtime, verdict);
-    site.halt()?;
-    check::rows(told, &books, verdict);
-    check::messages(told, &books, verdict);
-    check::totals(told, &books, verdict);
-    let archived = runtime.block_on(letters::archived(&site.lake()))?;
-    // A log that came in the place of a lost one has only what came since; the lake has them all.
+    // Stopping the processes makes them write everything that still waits.
+    let dead_letter_bytes = read_dead_letters(installation, sources, runtime)?;
+    let books = runtime.block_on(books::read(&installation.lake()))?;
+    oracle.missing = oracle.losses.missing(oracle.plan, oracle.records, &books);
+    installation.ensure(None)?;
+    check_answers(oracle, installation, runtime, verdict);
+    installation.halt()?;
+    check::rows(oracle, &books, verdict);
+    check::messages(oracle, &books, verdict);
+    check::totals(oracle, &books, verdict);
+    let archived = runtime.block_on(dead_letters::archived(&installation.lake()))?;
+    // An adopted log has only the dead letters since the loss of its predecessor; the lake has all of them.
     if adopted == 0 {
-        check::letters(told, &letters::names(&dead), verdict);
+        let names = dead_letters::names(&dead_letter_bytes);
+        check::dead_letters(oracle, &names, verdict);
     }
-    check::archived(told, &archived, verdict);
+    check::archived(oracle, &archived, verdict);
     Ok(books)
 }
 
-/// What the service answers is the oracle's.
-fn answers(told: &check::Told<'_>, site: &Site, runtime: &Runtime, verdict: &mut Verdict) {
-    for ((name, year), (micro, readings)) in check::years(told.plan, &told.missing) {
+/// Compares the answers of the query service with the oracle.
+fn check_answers(
+    oracle: &Oracle<'_>,
+    installation: &TestInstallation,
+    runtime: &Runtime,
+    verdict: &mut LedgerVerdict,
+) {
+    for ((name, year), (micro, readings)) in check::years(oracle.plan, &oracle.missing) {
         let expected = Sum(micro).to_string();
-        match runtime.block_on(ask::electricity(site.grpc, &name, year)) {
-            Ok((Some(told), received)) if told == expected && received == readings => {}
-            Ok(told) => verdict.note("unseen", || {
-                format!("{name} {year}: {told:?} for {expected} of {readings}")
+        match runtime.block_on(query::electricity(installation.grpc, &name, year)) {
+            Ok((Some(kwh), received)) if kwh == expected && received == readings => {}
+            Ok(answer) => verdict.note("unseen", || {
+                format!("{name} {year}: {answer:?} for {expected} of {readings}")
             }),
             Err(error) => verdict.note("unseen", || format!("{name} {year}: {error:#}")),
         }
     }
 }
 
-/// Ends the processes and reads every dead letter.
-fn dead_letters(site: &mut Site, sources: &Path, runtime: &Runtime) -> anyhow::Result<Vec<u8>> {
-    for process in site.parts.values_mut() {
+/// Stops the processes and reads every dead letter of the log.
+fn read_dead_letters(
+    installation: &mut TestInstallation,
+    sources: &Path,
+    runtime: &Runtime,
+) -> anyhow::Result<Vec<u8>> {
+    for process in installation.processes.values_mut() {
         process.stop()?;
     }
-    match site.kafka {
-        None => runtime.block_on(letters::embedded(&site.log())),
-        Some(kafka) => letters::kafka(&letters::jars(sources)?, &kafka.to_string()),
+    match installation.kafka {
+        None => runtime.block_on(dead_letters::embedded(&installation.log())),
+        Some(kafka) => dead_letters::kafka(&dead_letters::jars(sources)?, &kafka.to_string()),
     }
 }
 
-/// The books of the same readings, sent to an installation that nobody disturbs.
-fn calm(
-    plan: Plan,
+/// Sends the same readings to an installation without faults, and returns its books.
+fn run_without_faults(
+    plan: LoadPlan,
     seed: u64,
     folder: &Path,
-    form: Form<'_>,
+    options: InstallationOptions<'_>,
     runtime: &Runtime,
 ) -> anyhow::Result<Books> {
-    let form = Form {
+    let options = InstallationOptions {
         log: Log::Embedded,
         mosquitto: false,
         disk: false,
-        ..form
+        ..options
     };
-    let mut site = Site::new(folder, form)?;
-    // Another order of delivery than that of the run with faults.
-    let (valve, gateways, _) = gateways(plan, Belief::Puback, seed.wrapping_add(1), &site);
-    let mut verdict = Verdict::new();
-    rest(&mut site, (&valve, gateways), plan, runtime, &mut verdict)?;
+    let mut installation = TestInstallation::new(folder, options)?;
+    // The order of delivery differs from that of the run with faults.
+    let (control, gateways, _) =
+        gateways(plan, AckSource::Puback, seed.wrapping_add(1), &installation);
+    let mut verdict = LedgerVerdict::new();
+    come_to_rest(
+        &mut installation,
+        (&control, gateways),
+        plan,
+        runtime,
+        &mut verdict,
+    )?;
     ensure!(
         verdict.holds(),
         "the run without faults did not come to its end"
     );
-    site.parts
+    installation
+        .processes
         .values_mut()
         .try_for_each(|process| process.stop())?;
-    runtime.block_on(books::read(&site.lake()))
+    runtime.block_on(books::read(&installation.lake()))
 }

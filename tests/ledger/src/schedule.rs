@@ -1,16 +1,18 @@
-//! Which fault comes when: a pure function of the seed.
+//! The schedule of faults: a pure function of the seed.
 
 use std::fmt;
 
-use crate::{args::Log, chance::Chance};
+use greenpark_tests_load::random::Random;
 
-/// One other fault comes after this many kills.
+use crate::args::Log;
+
+/// One other fault follows after this many kills.
 const KILLS_TO_A_FAULT: u32 = 6;
 
-/// A part of the installation.
+/// The role of a process in the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// Everything in one process.
+pub enum Role {
+    /// All services in one process.
     Up,
     /// Ingest alone.
     Ingest,
@@ -29,7 +31,7 @@ pub enum Broker {
     Kafka,
 }
 
-/// A connection between parts that a proxy of ours carries.
+/// A connection between processes that passes through a proxy of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
     /// Gateways to what they connect to.
@@ -42,49 +44,49 @@ pub enum Link {
     Consumer,
 }
 
-/// System calls around which a process dies.
+/// The system calls at which a process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Point {
-    /// Bytes to a file at a place.
+pub enum FailPoint {
+    /// Writes to a file at a position.
     WriteAt,
-    /// Bytes to a file or a wake-up.
+    /// Writes to a file or a wake-up descriptor.
     Write,
-    /// Bytes to a socket: acknowledgements, records, answers.
+    /// Sends to a socket: acknowledgements, records, answers.
     Send,
-    /// A name given or taken.
+    /// Renames or links a file.
     Rename,
-    /// A file, folder or file system made durable.
+    /// Syncs a file, folder or file system.
     Sync,
-    /// A file opened or made.
+    /// Opens or creates a file.
     Open,
-    /// A folder made.
+    /// Creates a folder.
     Folder,
-    /// A name removed.
+    /// Removes a name.
     Unlink,
-    /// A file's length set.
+    /// Sets the length of a file.
     Length,
 }
 
-/// What is restored, lost or damaged while everything stands still.
+/// What is restored, lost or damaged while all processes are stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restore {
-    /// The lake, from an older copy.
+    /// The lake is restored from an older copy.
     Lake,
-    /// The log, from an older copy.
+    /// The log is restored from an older copy.
     Log,
-    /// The log is gone; Kafka's topic of readings is made anew.
+    /// The log is lost; Kafka's topic of readings is created again.
     LogLost,
-    /// Half of the newest entry of a park's book is gone; later it is moved away.
+    /// The newest log entry of a park's book is cut to half; later it is moved away.
     Entry,
-    /// The same of a park's messages.
+    /// The same for the table of a park's messages.
     Messages,
-    /// Half of a hot file is gone; later it is whole again, as from a copy.
+    /// A hot file is cut to half; later it is whole again, as from a copy.
     HotFile,
-    /// The processor has another group from now on.
+    /// The processor uses another consumer group from now on.
     Group,
 }
 
-/// In the order in which they come.
+/// All restores, in their order in a schedule.
 const RESTORES: [Restore; 7] = [
     Restore::Lake,
     Restore::Entry,
@@ -95,88 +97,88 @@ const RESTORES: [Restore; 7] = [
     Restore::HotFile,
 ];
 
-/// What happens.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// SIGKILL after so many milliseconds.
-    Kill(Part, u64),
-    /// SIGKILL at the nth such call of a thread.
-    DieAt(Part, Point, u64),
-    /// SIGSTOP for so many milliseconds, then SIGCONT.
-    Freeze(Part, u64),
-    /// The processor is stopped past its session while a second one takes over, and comes back.
+    /// SIGKILL after this many milliseconds.
+    Kill(Role, u64),
+    /// SIGKILL at the nth call of the fail point in a thread.
+    DieAt(Role, FailPoint, u64),
+    /// SIGSTOP for this many milliseconds, then SIGCONT.
+    Freeze(Role, u64),
+    /// The processor is stopped past its session while a second one takes over, and then continues.
     Zombie,
-    /// Nothing passes for so many milliseconds; afterwards the connections go on.
+    /// No bytes pass for this many milliseconds; afterwards the connections continue.
     Stall(Link, u64),
-    /// Every connection is closed, and none made for so many milliseconds.
+    /// Every connection is closed, and none is accepted for this many milliseconds.
     Cut(Link, u64),
-    /// A broker is stopped and started on its folder.
+    /// A broker is stopped and started again on its folder.
     Restart(Broker),
-    /// A broker is killed and started on its folder.
+    /// A broker is killed and started again on its folder.
     KillBroker(Broker),
-    /// The disk is full for so many milliseconds.
+    /// The disk is full for this many milliseconds.
     FullDisk(u64),
-    /// Every sync of a part takes so many milliseconds longer.
-    SlowDisk(Part, u64),
-    /// Copies are taken.
+    /// Every sync of a process takes this many milliseconds longer.
+    SlowDisk(Role, u64),
+    /// The lake and the log are copied.
     Copy,
     /// Something is restored, lost or damaged.
     Restore(Restore),
 }
 
-/// What the place allows.
+/// What the command line requests and the machine allows.
 #[derive(Debug, Clone, Copy)]
-pub struct Means {
-    /// The log, and so the parts.
+pub struct FaultOptions {
+    /// The log, which decides the processes.
     pub log: Log,
     /// Whether there is a Mosquitto.
     pub mosquitto: bool,
-    /// Whether gateways believe receipts alone, so that Mosquitto may die.
+    /// Whether gateways count only receipts as acknowledgements, so that Mosquitto may be killed.
     pub receipts: bool,
-    /// Whether system calls can be injected into.
-    pub points: bool,
+    /// Whether `strace` can kill a process at a system call.
+    pub fail_points: bool,
     /// Whether the disk can be filled.
     pub disk: bool,
-    /// Milliseconds for which each link is held once; 0 for none of that.
+    /// Milliseconds for which each link is held once; 0 for no such partition.
     pub partition_ms: u64,
-    /// How often something is restored, lost or damaged.
+    /// Number of restores.
     pub restores: u32,
 }
 
 /// The faults of a run: `kills` kills, and others between them.
 #[must_use]
-pub fn schedule(seed: u64, kills: u32, means: Means) -> Vec<Fault> {
-    let mut chance = Chance::new(seed, 1);
-    let others = others(means);
+pub fn schedule(seed: u64, kills: u32, fault_options: FaultOptions) -> Vec<Fault> {
+    let mut random = Random::with_purpose(seed, 1);
+    let others = others(fault_options);
     let mut faults = Vec::new();
     for kill in 0..kills {
-        let part = part(means.log, &mut chance);
-        // Three of four at a fail point; the query service writes nothing but answers.
-        let fault = if means.points && !chance.one_in(4) {
-            let points = part.points();
-            let point = points[chance.below(points.len() as u64) as usize];
-            Fault::DieAt(part, point, chance.spread(1, point.most()))
+        let role = role(fault_options.log, &mut random);
+        // Three of four kills are at a fail point. The query service writes nothing but answers.
+        let fault = if fault_options.fail_points && !random.one_in(4) {
+            let points = role.fail_points();
+            let point = points[random.below(points.len() as u64) as usize];
+            Fault::DieAt(role, point, random.spread(1, point.calls_max()))
         } else {
-            Fault::Kill(part, chance.spread(1, part.life_ms()))
+            Fault::Kill(role, random.spread(1, role.life_ms()))
         };
         faults.push(fault);
         if kill % KILLS_TO_A_FAULT == KILLS_TO_A_FAULT - 1 {
             let nth = (kill / KILLS_TO_A_FAULT) as usize;
-            // Each in turn, so that a run of some length has all of them.
-            faults.push(vary(others[nth % others.len()], &mut chance));
+            // The other faults follow in turn, so that a long run has all of them.
+            faults.push(vary(others[nth % others.len()], &mut random));
         }
     }
-    if means.partition_ms > 0 {
-        let links = links(means);
+    if fault_options.partition_ms > 0 {
+        let links = links(fault_options);
         for (nth, link) in links.iter().enumerate() {
             let at = (nth + 1) * faults.len() / (links.len() + 1);
-            faults.insert(at, Fault::Stall(*link, means.partition_ms));
+            faults.insert(at, Fault::Stall(*link, fault_options.partition_ms));
         }
     }
-    with_restores(faults, means.restores as usize)
+    with_restores(faults, fault_options.restores as usize)
 }
 
-/// The faults with so many restores spread over them, half of the way before each of which copies are taken.
+/// Spreads `restores` restores evenly over the faults, each with a copy halfway before it.
 fn with_restores(faults: Vec<Fault>, restores: usize) -> Vec<Fault> {
     let many = faults.len();
     let at = |nth: usize, halves: usize| (2 * nth + halves) * many / (2 * restores + 1);
@@ -184,48 +186,48 @@ fn with_restores(faults: Vec<Fault>, restores: usize) -> Vec<Fault> {
     let mut next = 0;
     for (place, fault) in faults.into_iter().enumerate() {
         while next < 2 * restores && at(next / 2, next % 2 + 1) <= place {
-            all.push(with_copy(next));
+            all.push(copy_or_restore(next));
             next += 1;
         }
         all.push(fault);
     }
-    all.extend((next..2 * restores).map(with_copy));
+    all.extend((next..2 * restores).map(copy_or_restore));
     all
 }
 
 /// Copies and restores in turn.
-fn with_copy(nth: usize) -> Fault {
+fn copy_or_restore(nth: usize) -> Fault {
     match nth % 2 {
         0 => Fault::Copy,
         _ => Fault::Restore(RESTORES[nth / 2 % RESTORES.len()]),
     }
 }
 
-/// Between which parts nothing may pass.
-fn links(means: Means) -> Vec<Link> {
+/// The links of an installation.
+fn links(fault_options: FaultOptions) -> Vec<Link> {
     let mut links = vec![Link::Gateways];
-    if means.mosquitto {
+    if fault_options.mosquitto {
         links.push(Link::Subscriber);
     }
-    if means.log == Log::Kafka {
+    if fault_options.log == Log::Kafka {
         links.extend([Link::Producer, Link::Consumer]);
     }
     links
 }
 
-fn part(log: Log, chance: &mut Chance) -> Part {
-    match (log, chance.below(5)) {
-        (Log::Embedded, _) => Part::Up,
-        (Log::Kafka, 0 | 1) => Part::Ingest,
-        (Log::Kafka, 2 | 3) => Part::Processor,
-        (Log::Kafka, _) => Part::Query,
+fn role(log: Log, random: &mut Random) -> Role {
+    match (log, random.below(5)) {
+        (Log::Embedded, _) => Role::Up,
+        (Log::Kafka, 0 | 1) => Role::Ingest,
+        (Log::Kafka, 2 | 3) => Role::Processor,
+        (Log::Kafka, _) => Role::Query,
     }
 }
 
-fn others(means: Means) -> Vec<Fault> {
-    let mut faults = match means.log {
+fn others(fault_options: FaultOptions) -> Vec<Fault> {
+    let mut faults = match fault_options.log {
         Log::Embedded => vec![
-            Fault::Freeze(Part::Up, 3_000),
+            Fault::Freeze(Role::Up, 3_000),
             Fault::Stall(Link::Gateways, 4_000),
             Fault::Cut(Link::Gateways, 1_000),
         ],
@@ -235,49 +237,49 @@ fn others(means: Means) -> Vec<Fault> {
             Fault::Cut(Link::Producer, 5_000),
             Fault::Restart(Broker::Kafka),
             Fault::Stall(Link::Consumer, 15_000),
-            Fault::Freeze(Part::Ingest, 5_000),
+            Fault::Freeze(Role::Ingest, 5_000),
             Fault::Stall(Link::Gateways, 5_000),
             Fault::Stall(Link::Producer, 40_000),
         ],
     };
-    if means.mosquitto {
+    if fault_options.mosquitto {
         faults.insert(1, Fault::Restart(Broker::Mosquitto));
         faults.insert(3, Fault::Cut(Link::Subscriber, 2_000));
-        if means.receipts {
-            // More often than the others, since it is what the receipts are for.
+        if fault_options.receipts {
+            // More often than the others, because this is the purpose of receipts.
             faults.insert(faults.len() / 2, Fault::KillBroker(Broker::Mosquitto));
             faults.insert(0, Fault::KillBroker(Broker::Mosquitto));
         }
     }
-    if means.points {
-        let part = match means.log {
-            Log::Embedded => Part::Up,
-            Log::Kafka => Part::Processor,
+    if fault_options.fail_points {
+        let role = match fault_options.log {
+            Log::Embedded => Role::Up,
+            Log::Kafka => Role::Processor,
         };
-        faults.insert(2, Fault::SlowDisk(part, 50));
+        faults.insert(2, Fault::SlowDisk(role, 50));
     }
-    if means.disk {
+    if fault_options.disk {
         faults.insert(1, Fault::FullDisk(3_000));
     }
     faults
 }
 
-/// The same fault with a length between a half and the whole of its own.
-fn vary(fault: Fault, chance: &mut Chance) -> Fault {
-    let mut length = |ms: u64| ms / 2 + chance.below(ms / 2 + 1);
+/// The same fault with a duration from half to all of its own.
+fn vary(fault: Fault, random: &mut Random) -> Fault {
+    let mut length = |ms: u64| ms / 2 + random.below(ms / 2 + 1);
     match fault {
-        Fault::Freeze(part, ms) => Fault::Freeze(part, length(ms)),
+        Fault::Freeze(role, ms) => Fault::Freeze(role, length(ms)),
         Fault::Stall(link, ms) => Fault::Stall(link, length(ms)),
         Fault::Cut(link, ms) => Fault::Cut(link, length(ms)),
         Fault::FullDisk(ms) => Fault::FullDisk(length(ms)),
-        Fault::SlowDisk(part, ms) => Fault::SlowDisk(part, length(ms)),
+        Fault::SlowDisk(role, ms) => Fault::SlowDisk(role, length(ms)),
         other => other,
     }
 }
 
-impl Part {
-    /// The longest that it lives before a kill at a random moment; a processor waits for the session of the
-    /// one before to run out.
+impl Role {
+    /// The longest time before a kill at a random moment. A processor first waits until the session of its
+    /// predecessor expires.
     fn life_ms(self) -> u64 {
         match self {
             Self::Processor => 12_000,
@@ -285,30 +287,30 @@ impl Part {
         }
     }
 
-    /// Where it may die.
-    fn points(self) -> &'static [Point] {
+    /// The fail points of the process.
+    fn fail_points(self) -> &'static [FailPoint] {
         match self {
             Self::Up | Self::Processor => &[
-                Point::WriteAt,
-                Point::Write,
-                Point::Send,
-                Point::Rename,
-                Point::Sync,
-                Point::Open,
-                Point::Folder,
-                Point::Unlink,
-                Point::Length,
-                Point::WriteAt,
-                Point::Rename,
-                Point::Sync,
+                FailPoint::WriteAt,
+                FailPoint::Write,
+                FailPoint::Send,
+                FailPoint::Rename,
+                FailPoint::Sync,
+                FailPoint::Open,
+                FailPoint::Folder,
+                FailPoint::Unlink,
+                FailPoint::Length,
+                FailPoint::WriteAt,
+                FailPoint::Rename,
+                FailPoint::Sync,
             ],
-            Self::Ingest | Self::Query => &[Point::Write, Point::Send],
+            Self::Ingest | Self::Query => &[FailPoint::Write, FailPoint::Send],
         }
     }
 }
 
-impl Point {
-    /// Its system calls, as `strace` names them.
+impl FailPoint {
+    /// The system calls, as `strace` names them.
     #[must_use]
     pub fn calls(self) -> &'static str {
         match self {
@@ -324,8 +326,8 @@ impl Point {
         }
     }
 
-    /// How many of these calls a thread makes within some seconds, about.
-    fn most(self) -> u64 {
+    /// About the number of these calls that a thread makes within some seconds.
+    fn calls_max(self) -> u64 {
         match self {
             Self::WriteAt => 300,
             Self::Write => 200,
@@ -338,7 +340,7 @@ impl Point {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Up => "up",
@@ -349,7 +351,7 @@ impl fmt::Display for Part {
     }
 }
 
-impl fmt::Display for Point {
+impl fmt::Display for FailPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.calls())
     }
@@ -372,16 +374,16 @@ impl fmt::Display for Restore {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kill(part, ms) => write!(f, "kill {part} after {ms} ms"),
-            Self::DieAt(part, point, nth) => write!(f, "kill {part} at {point} {nth}"),
-            Self::Freeze(part, ms) => write!(f, "stop {part} for {ms} ms"),
+            Self::Kill(role, ms) => write!(f, "kill {role} after {ms} ms"),
+            Self::DieAt(role, point, nth) => write!(f, "kill {role} at {point} {nth}"),
+            Self::Freeze(role, ms) => write!(f, "stop {role} for {ms} ms"),
             Self::Zombie => f.write_str("stop the processor while a second one takes over"),
             Self::Stall(link, ms) => write!(f, "hold {link:?} for {ms} ms"),
             Self::Cut(link, ms) => write!(f, "cut {link:?} for {ms} ms"),
             Self::Restart(broker) => write!(f, "restart {broker:?}"),
             Self::KillBroker(broker) => write!(f, "kill {broker:?}"),
             Self::FullDisk(ms) => write!(f, "disk full for {ms} ms"),
-            Self::SlowDisk(part, ms) => write!(f, "syncs of {part} take {ms} ms longer"),
+            Self::SlowDisk(role, ms) => write!(f, "syncs of {role} take {ms} ms longer"),
             Self::Copy => f.write_str("copy the lake and the log"),
             Self::Restore(what) => write!(f, "{what}"),
         }
@@ -394,40 +396,40 @@ mod tests {
 
     #[test]
     fn a_seed_decides_the_schedule_and_a_long_one_has_every_kind() {
-        let means = Means {
+        let fault_options = FaultOptions {
             log: Log::Kafka,
             mosquitto: true,
             receipts: false,
-            points: true,
+            fail_points: true,
             disk: true,
             partition_ms: 0,
             restores: 0,
         };
-        let first = schedule(5, 120, means);
-        assert_eq!(first, schedule(5, 120, means));
-        assert_ne!(first, schedule(6, 120, means));
+        let first = schedule(5, 120, fault_options);
+        assert_eq!(first, schedule(5, 120, fault_options));
+        assert_ne!(first, schedule(6, 120, fault_options));
         let kills = |f: &&Fault| matches!(f, Fault::Kill(..) | Fault::DieAt(..));
         assert_eq!(first.iter().filter(kills).count(), 120);
         assert_eq!(first.iter().filter(|f| !kills(f)).count(), 20);
         assert!(first.contains(&Fault::Zombie));
-        let means = Means {
+        let fault_options = FaultOptions {
             partition_ms: 150_000,
-            ..means
+            ..fault_options
         };
         let long = |f: &&Fault| matches!(f, Fault::Stall(_, 150_000));
-        let with = schedule(5, 120, means);
+        let with = schedule(5, 120, fault_options);
         assert_eq!(with.iter().filter(long).count(), 4);
         assert_eq!(with.len(), first.len() + 4);
         let dies = Fault::KillBroker(Broker::Mosquitto);
         assert!(
             !first.contains(&dies),
-            "what it acknowledged is its to lose"
+            "without receipts, Mosquitto may lose acknowledged messages"
         );
-        let means = Means {
+        let fault_options = FaultOptions {
             restores: 9,
-            ..means
+            ..fault_options
         };
-        let restored = schedule(5, 40, means);
+        let restored = schedule(5, 40, fault_options);
         let is_restore = |f: &&Fault| matches!(f, Fault::Restore(_));
         assert_eq!(restored.iter().filter(is_restore).count(), 9);
         for what in RESTORES {
@@ -435,10 +437,10 @@ mod tests {
         }
         let copies = restored.iter().filter(|f| **f == Fault::Copy).count();
         assert_eq!(copies, 9);
-        let means = Means {
+        let fault_options = FaultOptions {
             receipts: true,
-            ..means
+            ..fault_options
         };
-        assert!(schedule(5, 12, means).contains(&dies));
+        assert!(schedule(5, 12, fault_options).contains(&dies));
     }
 }

@@ -1,4 +1,4 @@
-//! What the parts that are left hold, after one was lost: the lake's tables and the log.
+//! The content that remains in the lake and the log after a loss.
 
 use std::{
     collections::BTreeSet,
@@ -15,31 +15,31 @@ use greenpark_log_kafka::{KafkaLog, KafkaSettings};
 use greenpark_proto::reading_batch;
 
 use crate::{
-    letters,
-    plan::{Message, Named, Plan},
+    dead_letters,
+    plan::{LoadPlan, PlannedMessage, ValueOrigin},
 };
 
 /// Bytes of records read at once.
-const READ: usize = 8 << 20;
-/// How long a log may take to be read.
-const PATIENCE: Duration = Duration::from_secs(120);
+const READ_BYTES: usize = 8 << 20;
+/// How long reading a log may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The group that looks.
+/// The consumer group that reads the log.
 const GROUP: &str = "survivors";
 
-/// Everything that is left.
+/// The remaining content.
 #[derive(Debug, Default)]
 pub struct Survivors {
     /// Values of readings, in millionths.
     values: BTreeSet<i64>,
-    /// Numbers of messages by gateway.
+    /// Numbers of messages, by gateway.
     numbers: BTreeSet<(String, u64)>,
     /// Undecodable payloads, by gateway and number.
-    letters: BTreeSet<(u64, u64)>,
+    dead_letters: BTreeSet<(u64, u64)>,
 }
 
 impl Survivors {
-    /// Takes what the lake at `root` holds.
+    /// Adds the content of the lake at `root`.
     ///
     /// # Errors
     /// It cannot be read.
@@ -60,24 +60,27 @@ impl Survivors {
                 }
             }
         }
-        self.letters.extend(letters::archived(root).await?.names);
+        self.dead_letters
+            .extend(dead_letters::archived(root).await?.names);
         Ok(())
     }
 
-    /// Takes what the embedded log in `folder` holds, which nothing has open. Reading makes a group: give a copy.
+    /// Adds the content of the embedded log in `folder`, which no process may have open. Reading creates a group in
+    /// it, so `folder` must be a copy.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The log cannot be read.
     pub async fn add_embedded(&mut self, folder: &Path) -> anyhow::Result<()> {
         let log = EmbeddedLog::open(folder, LogFileSettings::default())?;
         self.add_readings(log.reader(GROUP)).await?;
         self.add_letters(log.letter_reader(GROUP)).await
     }
 
-    /// Takes what Kafka holds. Whoever asks anew gives another `nth`: a group begins at the first record once.
+    /// Adds the content of Kafka. Every call needs a new `nth`, because a group starts at the first record only
+    /// once.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// Kafka cannot be read.
     pub async fn add_kafka(
         &mut self,
         kafka: SocketAddr,
@@ -96,7 +99,7 @@ impl Survivors {
     }
 
     async fn add_readings(&mut self, reader: Box<dyn LogReader>) -> anyhow::Result<()> {
-        for record in all_of(reader).await? {
+        for record in read_all(reader).await? {
             let sequence = record.headers.sequence;
             let decoded = reading_batch::decode_numbered(&record.payload, sequence);
             if let Ok((batch, messages)) = decoded {
@@ -108,8 +111,9 @@ impl Survivors {
     }
 
     async fn add_letters(&mut self, reader: Box<dyn LogReader>) -> anyhow::Result<()> {
-        for record in all_of(reader).await? {
-            self.letters.extend(letters::names(&record.payload));
+        for record in read_all(reader).await? {
+            self.dead_letters
+                .extend(dead_letters::names(&record.payload));
         }
         Ok(())
     }
@@ -121,40 +125,45 @@ impl Survivors {
         }
     }
 
-    /// Whether the number of a message is known.
+    /// Returns true if the number of a message remains.
     #[must_use]
-    pub fn knows(&self, line: u64, number: u64) -> bool {
-        self.numbers.contains(&(format!("g{line}"), number))
+    pub fn knows(&self, gateway: u64, number: u64) -> bool {
+        self.numbers.contains(&(format!("g{gateway}"), number))
     }
 
-    /// Whether the content of a message is held, whatever is known of its number. A value that came once more is not
-    /// told from the first one.
+    /// Returns true if the content of a message remains. A value that was sent once more cannot be distinguished
+    /// from the first one, so it counts as lost.
     #[must_use]
-    pub fn holds(&self, plan: Plan, line: u64, message: Message) -> bool {
-        let has = |named: Named| match named {
-            Named::First(serial) => self.values.contains(&((serial + 1) as i64)),
-            Named::Correction(serial) => self.values.contains(&plan.corrected(serial)),
+    pub fn holds(&self, plan: LoadPlan, gateway: u64, message: PlannedMessage) -> bool {
+        let has = |named: ValueOrigin| match named {
+            ValueOrigin::First(serial) => self.values.contains(&((serial + 1) as i64)),
+            ValueOrigin::Correction(serial) => self.values.contains(&plan.corrected(serial)),
         };
         match message {
-            Message::Batch(_) => plan.serials(line, message).all(|s| has(Named::First(s))),
-            Message::Correction(serial) => has(Named::Correction(serial)),
-            Message::Restored(_) => false,
-            Message::Poison(nth) => self.letters.contains(&(line, nth)),
+            PlannedMessage::Batch(_) => plan
+                .serials(gateway, message)
+                .all(|s| has(ValueOrigin::First(s))),
+            PlannedMessage::Correction(serial) => has(ValueOrigin::Correction(serial)),
+            PlannedMessage::Restored(_) => false,
+            PlannedMessage::Poison(nth) => self.dead_letters.contains(&(gateway, nth)),
         }
     }
 }
 
-/// Every record that a new group is handed.
-async fn all_of(mut reader: Box<dyn LogReader>) -> anyhow::Result<Vec<Record>> {
+/// Reads every record of a log with a new group.
+async fn read_all(mut reader: Box<dyn LogReader>) -> anyhow::Result<Vec<Record>> {
     let (mut all, mut assigned, began) = (Vec::new(), 0, Instant::now());
     loop {
-        let delivered = reader.next(READ, Duration::from_millis(200)).await?;
+        let delivered = reader.next(READ_BYTES, Duration::from_millis(200)).await?;
         assigned += delivered.assigned.len();
         let is_empty = delivered.entries.is_empty();
         all.extend(delivered.entries.into_iter().filter_map(|e| e.record.ok()));
         if delivered.caught_up && is_empty && assigned > 0 {
             return Ok(all);
         }
-        ensure!(began.elapsed() < PATIENCE, "the log is not read to its end");
+        ensure!(
+            began.elapsed() < READ_TIMEOUT,
+            "the log is not read to its end"
+        );
     }
 }

@@ -1,30 +1,30 @@
-//! Moments of the schedule, and waiting for what comes true.
+//! Pauses of the schedule, and waiting for a condition.
 
 use std::{
     sync::mpsc,
     time::{Duration, Instant},
 };
 
-/// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(10);
+/// The pause between two checks of a condition.
+const POLL: Duration = Duration::from_millis(10);
 
-/// Lets `span` pass: faults have a duration, which is no condition to wait for.
+/// Waits for `span`: the duration of a fault, for which there is no condition to wait for.
 pub fn pause(span: Duration) {
-    let (_held, never) = mpsc::channel::<()>();
-    // It can only time out, because the sender is held.
+    let (_sender, never) = mpsc::channel::<()>();
+    // It can only time out, because the sender is alive.
     let _ = never.recv_timeout(span);
 }
 
-/// Looks until `found` gives something; `None` after `patience`.
-pub fn until<T>(patience: Duration, mut found: impl FnMut() -> Option<T>) -> Option<T> {
+/// Polls `condition` until it returns a value. Returns `None` after `patience`.
+pub fn until<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + patience;
     loop {
-        if let Some(found) = found() {
-            return Some(found);
+        if let Some(value) = condition() {
+            return Some(value);
         }
         if Instant::now() >= deadline {
             return None;
         }
-        pause(LOOK);
+        pause(POLL);
     }
 }

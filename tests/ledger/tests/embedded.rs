@@ -1,13 +1,13 @@
-//! A short run over the own endpoint and the embedded log: Greenpark is killed while readings stream in,
-//! and nothing is lost, doubled or made up. Needs the binary beside the tests, as the workspace's build
-//! makes it; with `strace` it is killed at system calls too.
+//! Goal: nothing is lost, doubled or made up when Greenpark is killed while readings stream in. Method: a short
+//! run with its own listener and the embedded log. It needs the `greenpark` binary beside the tests, where the
+//! build of the workspace puts it; with `strace` it also kills at system calls.
 
 use std::{env, path::PathBuf};
 
 use clap::Parser as _;
 use greenpark_ledger::{args::Args, run};
 
-/// The binary that the workspace's tests build, two folders above this test.
+/// The binary that the build of the workspace puts two folders above this test.
 fn greenpark() -> Option<PathBuf> {
     let test = env::current_exe().ok()?;
     let binary = test.parent()?.parent()?.join("greenpark");
@@ -15,10 +15,10 @@ fn greenpark() -> Option<PathBuf> {
 }
 
 #[test]
-fn killed_while_readings_stream_in_it_loses_and_doubles_nothing() {
+fn kills_while_readings_stream_in_lose_and_double_nothing() {
     let Some(binary) = greenpark() else {
         eprintln!(
-            "left out: there is no greenpark beside this test; build it, or test the workspace"
+            "skipped: there is no greenpark beside this test; build it, or test the workspace"
         );
         return;
     };
@@ -36,6 +36,6 @@ fn killed_while_readings_stream_in_it_loses_and_doubles_nothing() {
     args.greenpark = Some(binary);
     args.report = Some(report.clone());
     let verdict = run::run(&args).expect("the run comes to its end");
-    let told = std::fs::read_to_string(report).expect("there is a report");
-    assert!(verdict.holds(), "{told}");
+    let report = std::fs::read_to_string(report).expect("there is a report");
+    assert!(verdict.holds(), "{report}");
 }

@@ -1,8 +1,9 @@
-//! What tests send to a park, written once: a meter's minutes as a file for the replay, the packets of a
-//! lean publisher, and free ports for whoever is to receive them.
+//! Shared by tests that send readings to a park: a CSV file of minutes for the replay, MQTT packets, random
+//! numbers and free ports.
 //!
-//! Nothing of ours is used here, so that a mistake of the product cannot be a mistake of its tests, too.
+//! This crate uses no other crate of Greenpark, so that a bug of the product cannot hide itself in its tests.
 
 pub mod minutes;
 pub mod mqtt;
 pub mod ports;
+pub mod random;

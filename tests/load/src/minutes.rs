@@ -1,4 +1,4 @@
-//! A meter's minutes as a CSV file, and the mapping by which `greenpark replay` reads it.
+//! A CSV file of one reading a minute, and the mapping with which `greenpark replay` reads it.
 
 use std::{
     fmt::Write as _,
@@ -6,32 +6,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Whose the readings of a file are.
+/// The meter and messages that a file is replayed as.
 #[derive(Debug, Clone, Copy)]
-pub struct Meter {
+pub struct ReplayedMeter {
     /// The park's id.
     pub park: &'static str,
     /// The enterprise's id.
     pub enterprise: &'static str,
-    /// What a reading tells: `interval` or `register`.
+    /// Kind of the readings: `interval` or `register`.
     pub kind: &'static str,
-    /// Readings of a message.
+    /// Readings in a message.
     pub batch: usize,
 }
 
-/// A file of minutes, each with another value for any hundred thousand in a row.
+/// A file of minutes. The values repeat only after about a hundred thousand minutes.
 #[derive(Debug, Clone)]
 pub struct Minutes {
     /// The CSV file.
     pub file: PathBuf,
     /// The mapping.
     pub map: PathBuf,
-    /// What the readings sum to, in thousandths of a kWh.
+    /// Sum of the readings in thousandths of a kWh.
     pub thousandths: u64,
 }
 
-impl Meter {
-    /// The mapping of a CSV file with the columns `at`, to the minute, and `kwh`.
+impl ReplayedMeter {
+    /// The mapping of a CSV file with the columns `at` (to the minute) and `kwh`.
     #[must_use]
     pub fn map(&self) -> String {
         let Self {
@@ -68,9 +68,9 @@ impl Minutes {
     /// Writes the first `readings` minutes of January 2025 under `folder`.
     ///
     /// # Panics
-    /// If they are more than the month has, or cannot be written.
+    /// If the month has fewer minutes, or a file cannot be written.
     #[must_use]
-    pub fn write(folder: &Path, meter: Meter, readings: u64) -> Self {
+    pub fn write(folder: &Path, meter: ReplayedMeter, readings: u64) -> Self {
         assert!(readings <= 31 * 1_440, "January has no {readings} minutes");
         let (mut csv, mut thousandths) = (String::from("at,kwh\n"), 0);
         for reading in 0..readings {
@@ -95,7 +95,7 @@ impl Minutes {
         }
     }
 
-    /// What the readings sum to in kWh, as figures tell it.
+    /// Sum of the readings in kWh, formatted as in figures.
     #[must_use]
     pub fn kwh(&self) -> String {
         let exact = format!(

@@ -1,5 +1,5 @@
-//! A year of a meter's quarters of an hour as a CSV file: the real one where it is there, and one that
-//! is made, with the same trap: the quarter that ends at 24:00 is printed as 00:00 of the same day.
+//! A year of quarter-hourly readings as a CSV file: a real one if the data is there, and a generated one. Both
+//! have the same trap: the quarter that ends at 24:00 is printed as 00:00 of the same day.
 
 use std::{
     fmt::Write as _,
@@ -9,30 +9,30 @@ use std::{
 
 use jiff::civil::{Date, Time};
 
-/// A file, how to read it and what it holds.
+/// A CSV file, its mapping and its expected figures.
 #[derive(Debug, Clone)]
 pub struct MeterYear {
     /// The CSV file.
     pub file: PathBuf,
     /// The mapping.
     pub map: PathBuf,
-    /// Its park, and the resource name of its enterprise.
+    /// The resource name of its park.
     pub park: &'static str,
     /// The resource name of its enterprise.
     pub enterprise: &'static str,
     /// The year.
     pub year: i16,
-    /// Days of the year.
+    /// Number of days.
     pub days: usize,
-    /// Readings.
+    /// Number of readings.
     pub readings: u64,
-    /// What it sums to, in kWh.
+    /// Sum of the readings in kWh.
     pub kwh: String,
-    /// The same in tce at 0.1229 kgce/kWh, six places; where it is known.
+    /// The same in tce at 0.1229 kgce/kWh with six decimals, if it is known.
     pub tce: Option<&'static str>,
 }
 
-/// The steel plant's 2018, if the data is there; otherwise says so.
+/// The year 2018 of a steel plant. If the data is not there, prints a message and returns `None`.
 #[must_use]
 pub fn steel() -> Option<MeterYear> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
@@ -57,12 +57,12 @@ pub fn steel() -> Option<MeterYear> {
     })
 }
 
-/// Makes the year 2019 of a meter whose every quarter has another value, under `folder`.
+/// Generates the year 2019 of a meter under `folder`; every quarter has a different value.
 ///
 /// # Panics
 /// If the files cannot be written.
 #[must_use]
-pub fn made(folder: &Path) -> MeterYear {
+pub fn generate(folder: &Path) -> MeterYear {
     let mut csv = String::from("date,Usage_kWh\n");
     let first = Date::constant(2019, 1, 1);
     let (mut hundredths, mut readings) = (0u64, 0u64);
@@ -88,7 +88,7 @@ pub fn made(folder: &Path) -> MeterYear {
     }
     let (file, map) = (folder.join("made.csv"), folder.join("made.toml"));
     fs::write(&file, csv).expect("written");
-    fs::write(&map, MADE_MAP).expect("written");
+    fs::write(&map, GENERATED_MAP).expect("written");
     let kwh = greenpark_model::amount::Sum(i128::from(hundredths) * 10_000).to_string();
     MeterYear {
         file,
@@ -103,7 +103,7 @@ pub fn made(folder: &Path) -> MeterYear {
     }
 }
 
-const MADE_MAP: &str = r#"
+const GENERATED_MAP: &str = r#"
 park = "made"
 enterprise = "works"
 gateway = "replay"

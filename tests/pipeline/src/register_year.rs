@@ -1,5 +1,5 @@
-//! A year of a plant's loads on a cumulative register, as meters and gateways deliver it: with gaps of hours
-//! and days, steps backward, blips, a thousandfold value, repeats and rows out of order.
+//! A year of a cumulative register as meters and gateways deliver it: with gaps of hours and days, steps
+//! backward, blips, a thousandfold value, repeats and rows out of order.
 
 use std::{
     fmt::Write as _,
@@ -9,47 +9,47 @@ use std::{
 };
 
 use flate2::read::GzDecoder;
-use greenpark_tests_load::minutes::Meter;
+use greenpark_tests_load::minutes::ReplayedMeter;
 use jiff::{ToSpan as _, civil::DateTime};
 
 use crate::meter_year;
 
-/// Quarters of an hour in 2018.
+/// Number of quarter-hours in 2018.
 const QUARTERS: usize = 365 * 96;
 /// The register at the start of the year, in hundredths of a kWh: eight digits and two decimals.
 const START: u64 = 123_456_789;
 
-/// Whose it is.
-const METER: Meter = Meter {
+/// The meter of the register.
+const METER: ReplayedMeter = ReplayedMeter {
     park: "steel",
     enterprise: "gwangyang",
     kind: "register",
     batch: 1,
 };
 
-/// The register's file, how to read it and what is true of it.
+/// A CSV file of the register, its mapping and its true consumption.
 #[derive(Debug, Clone)]
 pub struct RegisterYear {
     /// The CSV file.
     pub file: PathBuf,
     /// The mapping.
     pub map: PathBuf,
-    /// Hundredths of a kWh consumed in each month: differences of true registers at the months' ends.
+    /// Hundredths of a kWh consumed in each month: differences of the true registers at the ends of the months.
     pub months: [u64; 12],
-    /// Rows of the file that a distinct reading was made of.
+    /// Number of rows in the file, without repeats.
     pub readings: u64,
 }
 
 impl RegisterYear {
-    /// The year's last register less its first.
+    /// The last register of the year less its first.
     #[must_use]
     pub fn hundredths(&self) -> u64 {
         self.months.iter().sum()
     }
 }
 
-/// The steel plant's quarters of 2018 where the data is there (it says so where not), made ones elsewhere; in
-/// hundredths of a kWh.
+/// The load of each quarter of 2018 in hundredths of a kWh: that of the steel plant if the data is there, else a
+/// generated one.
 fn loads() -> Vec<u64> {
     let Some(steel) = meter_year::steel() else {
         return (1..=QUARTERS as u64).map(|n| n * 7 % 10_007).collect();
@@ -67,18 +67,19 @@ fn loads() -> Vec<u64> {
         let number = |text: &str| text.parse::<u64>().expect("digits");
         number(whole) * 100 + number(&part)
     };
-    // A day's last quarter is printed as 00:00 of the same day and still stands last: the file's order is right.
+    // The last quarter of a day is printed as 00:00 of the same day, but it is last in the file, so the order of
+    // the file is correct.
     text.lines().skip(1).map(hundredths).collect()
 }
 
-/// Quarters from the year's start to `month`/`day` at `hour`:00.
+/// Number of quarters from the start of the year to `month`/`day` at `hour`:00.
 fn quarter(month: i8, day: i8, hour: i8) -> usize {
     let date = jiff::civil::date(2018, month, day);
     (usize::from(date.day_of_year().unsigned_abs()) - 1) * 96 + usize::from(hour.unsigned_abs()) * 4
 }
 
-/// Whether the register at this quarter was never delivered: an hour and a half, a night, nine days over the end
-/// of a month, and a midnight between two months.
+/// Returns true if the register at this quarter was never delivered. The gaps are an hour and a half, a night, nine
+/// days across the end of a month, and a midnight between two months.
 fn is_lost(at: usize) -> bool {
     let gaps = [
         quarter(2, 6, 10)..quarter(2, 6, 11) + 2,
@@ -89,10 +90,10 @@ fn is_lost(at: usize) -> bool {
     gaps.iter().any(|gap| gap.contains(&at))
 }
 
-/// What is delivered where the register truly is `level`: a step back that trembles, blips to zero, a register of
-/// two hours before, one a thousand times too large.
-fn spoilt(at: usize, registers: &[u64]) -> u64 {
-    let level = registers[at];
+/// The delivered register at a quarter. It differs from the true one by small steps back, blips to zero, a register
+/// from two hours before, and one that is a thousand times too large.
+fn delivered(at: usize, registers: &[u64]) -> u64 {
+    let register = registers[at];
     let is = |month, day, hour| at == quarter(month, day, hour);
     if is(1, 17, 9) || is(4, 2, 0) {
         registers[at - 1] - 3
@@ -101,9 +102,9 @@ fn spoilt(at: usize, registers: &[u64]) -> u64 {
     } else if is(9, 12, 15) {
         registers[at - 8]
     } else if is(10, 20, 4) {
-        level * 1000
+        register * 1000
     } else {
-        level
+        register
     }
 }
 
@@ -122,7 +123,7 @@ pub fn write(folder: &Path) -> RegisterYear {
     let mut rows = Vec::new();
     for at in (0..registers.len()).filter(|&at| !is_lost(at)) {
         let stamp = start + (15 * i64::try_from(at).expect("a year")).minutes();
-        let value = spoilt(at, &registers);
+        let value = delivered(at, &registers);
         let mut row = String::new();
         let (whole, part) = (value / 100, value % 100);
         write!(
@@ -134,9 +135,9 @@ pub fn write(folder: &Path) -> RegisterYear {
         rows.push(row);
     }
     let readings = rows.len() as u64;
-    // What a gateway sends again after it lost its link: three hours once more, older rows after newer ones.
-    let again: Vec<String> = rows[20_000..20_012].to_vec();
-    rows.splice(20_030..20_030, again);
+    // A gateway that lost its link resends three hours: older rows after newer ones.
+    let repeats: Vec<String> = rows[20_000..20_012].to_vec();
+    rows.splice(20_030..20_030, repeats);
     rows[9_000..9_040].reverse();
     let (file, map) = (folder.join("register.csv"), folder.join("register.toml"));
     fs::write(&file, format!("at,kwh\n{}\n", rows.join("\n"))).expect("written");

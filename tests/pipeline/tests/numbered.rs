@@ -1,5 +1,5 @@
-//! Goal: what a gateway numbered and never sent is missing from the quality figures, and no longer when it is
-//! sent late. Method: a whole park on embedded defaults, a publisher of MQTT 5, and questions over gRPC.
+//! Goal: a message that a gateway numbered and did not send is reported as missing until it is sent late.
+//! Method: a whole park with the embedded defaults, an MQTT 5 publisher, and queries over gRPC.
 
 use std::{
     sync::Arc,
@@ -14,13 +14,13 @@ use greenpark_model::{
 use greenpark_proto::query::v1::{
     Days, GetQualityRequest, Period, QualityReport, period, quality_client::QualityClient,
 };
-use greenpark_tests_pipeline::site::Site;
+use greenpark_tests_pipeline::test_park::TestPark;
 use tokio::sync::mpsc;
 use tonic::transport::Channel;
 
 const EPOCH: u64 = 1_795_392_000;
 
-/// Yesterday in the park.
+/// The civil day before today in the park.
 fn yesterday() -> CivilDay {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let ms = since.expect("after 1970").as_millis();
@@ -28,10 +28,10 @@ fn yesterday() -> CivilDay {
     now.day().previous()
 }
 
-/// Publishes messages of `day` with `numbers`, each of one reading, and waits for their acknowledgements.
-async fn send(site: &Site, day: CivilDay, numbers: impl IntoIterator<Item = u64>) {
+/// Publishes a message with one reading of `day` for each of `numbers`, and waits for their acknowledgements.
+async fn send(park: &TestPark, day: CivilDay, numbers: impl IntoIterator<Item = u64>) {
     let settings = Settings {
-        address: site.mqtt(),
+        address: park.mqtt(),
         ..Settings::default()
     };
     let (sender, receiver) = mpsc::channel(64);
@@ -56,7 +56,7 @@ async fn send(site: &Site, day: CivilDay, numbers: impl IntoIterator<Item = u64>
 
 async fn quality(client: &mut QualityClient<Channel>, day: CivilDay) -> QualityReport {
     let day = day.to_string();
-    let asked = GetQualityRequest {
+    let request = GetQualityRequest {
         name: "parks/p/enterprises/works".to_owned(),
         period: Some(Period {
             period: Some(period::Period::Days(Days {
@@ -67,16 +67,16 @@ async fn quality(client: &mut QualityClient<Channel>, day: CivilDay) -> QualityR
         by_day: false,
         as_of: None,
     };
-    let report = client.get_quality(asked).await;
+    let report = client.get_quality(request).await;
     report.expect("a report").into_inner()
 }
 
-/// Asks until completeness is `wanted`, and returns what is told of missing messages then.
-async fn until_complete(site: &Site, day: CivilDay, wanted: &str) -> Vec<String> {
-    let client = QualityClient::connect(format!("http://{}", site.grpc())).await;
+/// Queries until completeness is `wanted`, and returns the findings about missing messages.
+async fn wait_for_completeness(park: &TestPark, day: CivilDay, wanted: &str) -> Vec<String> {
+    let client = QualityClient::connect(format!("http://{}", park.grpc())).await;
     let mut client = client.expect("the service answers");
     let mut tick = tokio::time::interval(Duration::from_millis(50));
-    let asking = async {
+    let wait = async {
         loop {
             tick.tick().await;
             let report = quality(&mut client, day).await;
@@ -89,36 +89,40 @@ async fn until_complete(site: &Site, day: CivilDay, wanted: &str) -> Vec<String>
             }
         }
     };
-    let in_time = tokio::time::timeout(Duration::from_secs(60), asking).await;
+    let in_time = tokio::time::timeout(Duration::from_secs(60), wait).await;
     in_time.unwrap_or_else(|_| panic!("completeness is {wanted} in a minute"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_was_never_sent_lowers_completeness_until_it_comes() {
-    let site = Site::start_with(|settings| {
+    let park = TestPark::start_with(|settings| {
         settings.processor.messages_interval = Duration::from_millis(100);
     })
     .await;
     let day = yesterday();
-    send(&site, day, (1..=10).filter(|number| *number != 6)).await;
-    let missing = until_complete(&site, day, "0.900000").await;
-    let told = format!("1 message(s) of gateway gw-1, epoch {EPOCH}, did not come: 6 ({day})");
-    assert_eq!(missing, [told]);
-    // What is known outlives the process.
-    let site = site.restart().await;
-    assert_eq!(until_complete(&site, day, "0.900000").await.len(), 1);
-    send(&site, day, [6]).await;
-    assert!(until_complete(&site, day, "1.000000").await.is_empty());
-    site.stop().await;
+    send(&park, day, (1..=10).filter(|number| *number != 6)).await;
+    let missing = wait_for_completeness(&park, day, "0.900000").await;
+    let finding = format!("1 message(s) of gateway gw-1, epoch {EPOCH}, did not come: 6 ({day})");
+    assert_eq!(missing, [finding]);
+    // The lake keeps the numbers across a restart.
+    let park = park.restart().await;
+    assert_eq!(wait_for_completeness(&park, day, "0.900000").await.len(), 1);
+    send(&park, day, [6]).await;
+    assert!(
+        wait_for_completeness(&park, day, "1.000000")
+            .await
+            .is_empty()
+    );
+    park.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_writes_what_waits() {
-    // A minute between two writes, as by default; the process that is stopped writes at once.
-    let site = Site::start().await;
+async fn a_stopped_process_writes_waiting_message_numbers() {
+    // By default there is a minute between two writes; a process that is stopped writes at once.
+    let park = TestPark::start().await;
     let day = yesterday();
-    send(&site, day, [1, 2, 4]).await;
-    let site = site.restart().await;
-    assert_eq!(until_complete(&site, day, "0.750000").await.len(), 1);
-    site.stop().await;
+    send(&park, day, [1, 2, 4]).await;
+    let park = park.restart().await;
+    assert_eq!(wait_for_completeness(&park, day, "0.750000").await.len(), 1);
+    park.stop().await;
 }

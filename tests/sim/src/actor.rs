@@ -1,7 +1,7 @@
-//! Who runs when: futures that the simulation polls itself, one turn at a time.
+//! Futures that the simulation polls itself, one turn at a time.
 //!
-//! Nothing is spawned. A turn is one poll; between two turns anything else may happen, and dropping an
-//! actor between two of them is a kill at an await point.
+//! Nothing is spawned. A turn is one poll. Between two turns anything else may happen, and dropping an actor
+//! between two turns is a kill at an await point.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use std::{
 
 use futures::future::BoxFuture;
 
-/// Whether somebody was woken since its last turn.
+/// Whether an actor was woken since its last turn.
 #[derive(Debug)]
 struct Woken(AtomicBool);
 
@@ -26,7 +26,7 @@ impl Wake for Woken {
     }
 }
 
-/// A future with its turn.
+/// A future that runs turn by turn.
 pub(crate) struct Actor<T> {
     future: BoxFuture<'static, T>,
     woken: Arc<Woken>,
@@ -40,14 +40,14 @@ impl<T> fmt::Debug for Actor<T> {
     }
 }
 
-/// What a turn came to.
+/// The outcome of a turn.
 #[derive(Debug)]
 pub(crate) enum Turn<T> {
-    /// It is over.
+    /// The future is done.
     Done(T),
-    /// It has more to do.
+    /// The future was woken and can continue.
     Going,
-    /// It waits for somebody else, or for time.
+    /// The future waits for another actor or for time.
     Asleep,
 }
 
@@ -59,8 +59,8 @@ impl<T> Actor<T> {
         }
     }
 
-    /// Gives it a turn if it was woken. `barrier` waits for the threads that work for it, so that their
-    /// wakes are never a matter of chance.
+    /// Polls the future once if it was woken. `barrier` waits for its blocking threads, so that their wakes
+    /// come at a deterministic point.
     pub(crate) fn turn(&mut self, barrier: impl FnOnce()) -> Turn<T> {
         if !self.woken.0.swap(false, Ordering::SeqCst) {
             return Turn::Asleep;
@@ -80,12 +80,12 @@ impl<T> Actor<T> {
     }
 }
 
-/// Ends the turn of whoever awaits it.
+/// Ends the turn of the actor that awaits it.
 pub(crate) fn next_turn() -> NextTurn {
     NextTurn(false)
 }
 
-/// See [`next_turn`].
+/// The future of [`next_turn`].
 #[derive(Debug)]
 pub(crate) struct NextTurn(bool);
 

@@ -1,11 +1,14 @@
-//! The digest of a lake, in a form that two runs of one seed share.
+//! The digest of a lake: equal for two runs of the same seed.
 //!
-//! Data files count by their bytes. An entry of a table's log counts as JSON with sorted keys, for Delta
-//! keeps some of it in hash maps, and without what the archive takes from the process and not from its
-//! callers: the system's time (`commitInfo.timestamp`, `add.modificationTime`,
-//! `remove.deletionTimestamp`, `txn.lastUpdated`, `metaData.createdTime`), the table's random id
-//! (`metaData.id`), and the writer's name and the count of its entries (`commitInfo.greenpark.writer` and
-//! `.entry`), and the digest of an entry with all that (`commitInfo.greenpark.note.entry`). Checkpoints and their hint say again what the entries say, and count by their names.
+//! The digest covers the bytes of each data file. It covers a log entry of a table as JSON with sorted keys,
+//! because Delta keeps parts of it in hash maps, and without the fields that come from the process:
+//! - the system time (`commitInfo.timestamp`, `add.modificationTime`, `remove.deletionTimestamp`,
+//!   `txn.lastUpdated`, `metaData.createdTime`),
+//! - the random id of the table (`metaData.id`),
+//! - the name of the writer and the count of its entries (`commitInfo.greenpark.writer` and `.entry`),
+//! - the digest of an entry with those fields (`commitInfo.greenpark.note.entry`).
+//!
+//! It covers only the names of checkpoints and their hints, because they repeat the entries.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::run::hex;
 
-/// What is left out, by action.
-const LEFT_OUT: [(&str, &[&str]); 5] = [
+/// The fields that the digest leaves out, by action.
+const LEFT_OUT_FIELDS: [(&str, &[&str]); 5] = [
     ("commitInfo", &["timestamp"]),
     ("add", &["modificationTime"]),
     ("remove", &["deletionTimestamp"]),
@@ -24,7 +27,7 @@ const LEFT_OUT: [(&str, &[&str]); 5] = [
     ("metaData", &["id", "createdTime"]),
 ];
 
-/// The digest of `files`, by path.
+/// Computes the digest of `files`, a map from path to content.
 pub(crate) fn digest_lake(files: &BTreeMap<String, Bytes>) -> String {
     let mut digest = Sha256::new();
     for (path, bytes) in files {
@@ -40,12 +43,12 @@ pub(crate) fn digest_lake(files: &BTreeMap<String, Bytes>) -> String {
     hex(&digest.finalize())
 }
 
-/// A line of an entry without what is left out; keys are sorted, for a JSON map of ours is.
+/// A line of a log entry without the fields that are left out, with sorted keys.
 fn canonical(line: &[u8]) -> String {
     let Ok(mut action) = serde_json::from_slice::<Value>(line) else {
         return String::from_utf8_lossy(line).into_owned();
     };
-    for (name, fields) in LEFT_OUT {
+    for (name, fields) in LEFT_OUT_FIELDS {
         if let Some(body) = action.get_mut(name).and_then(Value::as_object_mut) {
             fields.iter().for_each(|field| drop(body.remove(*field)));
             if let Some(ours) = body.get_mut("greenpark").and_then(Value::as_object_mut) {
@@ -57,12 +60,12 @@ fn canonical(line: &[u8]) -> String {
         }
     }
     let mut text = String::new();
-    sorted(&action, &mut text);
+    write_sorted(&action, &mut text);
     text
 }
 
-/// Writes `value` with the keys of every object in order, whatever order the map keeps.
-fn sorted(value: &Value, text: &mut String) {
+/// Writes `value` with sorted keys, independent of the order that the map keeps.
+fn write_sorted(value: &Value, text: &mut String) {
     match value {
         Value::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();
@@ -70,12 +73,12 @@ fn sorted(value: &Value, text: &mut String) {
             for key in keys {
                 text.push_str(key);
                 text.push(':');
-                sorted(&map[key], text);
+                write_sorted(&map[key], text);
                 text.push(',');
             }
         }
         Value::Array(items) => items.iter().for_each(|item| {
-            sorted(item, text);
+            write_sorted(item, text);
             text.push(';');
         }),
         other => text.push_str(&other.to_string()),

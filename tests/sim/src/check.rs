@@ -1,5 +1,4 @@
-//! Whether the lake keeps its promises: as a running system sees it, and as the worst power cut would
-//! leave it.
+//! Checks the promises of the lake: as a running system sees it, and as the worst power cut would leave it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -21,13 +20,13 @@ use object_store::{ObjectStoreExt as _, memory::InMemory, path::Path};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    oracle::{ByPark, Id, Oracle, holds},
-    violation::Violation,
+    oracle::{MessagesByPark, Oracle, ReadingId, holds},
+    promise::{BrokenPromise, error_chain},
 };
 
-/// One side of the disk, and what is known of it.
+/// The lake on one side of the disk: its files as last read.
 #[derive(Debug)]
-pub(crate) struct Eye {
+pub(crate) struct LakeView {
     lake: Lake,
     store: Arc<InMemory>,
     digests: HashMap<String, [u8; 32]>,
@@ -35,33 +34,37 @@ pub(crate) struct Eye {
     totals: HashMap<String, Arc<Vec<TotalsRow>>>,
 }
 
-/// What a look brought.
+/// A meter and a civil day.
+pub(crate) type MeterDay = (String, CivilDay);
+
+/// The rows of a meter and day in the sealed files.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
-    /// Readings in effect.
-    pub(crate) readings: BTreeSet<Id>,
-    /// Of these, the ones in sealed files, with the value that counts and whether it came late.
-    pub(crate) sealed: BTreeMap<Id, (i64, bool)>,
-    /// Readings of sealed files and repeats that their totals count, by meter and day.
-    pub(crate) accounted: BTreeMap<(String, CivilDay), u64>,
+pub(crate) struct AccountedRows {
+    /// Distinct rows in sealed files.
+    pub(crate) stored: u64,
+    /// Repeats that the totals count.
+    pub(crate) repeats: u64,
+}
+
+/// The content of the lake.
+#[derive(Debug, Default)]
+pub(crate) struct LakeContent {
+    /// Readings in force.
+    pub(crate) readings: BTreeSet<ReadingId>,
+    /// The readings among them that are in sealed files, with their value and whether it is marked late.
+    pub(crate) sealed: BTreeMap<ReadingId, (i64, bool)>,
+    /// Rows of sealed files and the repeats that their totals count.
+    pub(crate) accounted: BTreeMap<MeterDay, AccountedRows>,
     pub(crate) hot_files: usize,
     /// Numbered messages that the lake knows.
-    pub(crate) messages: ByPark,
+    pub(crate) messages: MessagesByPark,
 }
 
-fn broken(promise: &'static str) -> impl Fn(&dyn std::error::Error) -> Violation {
-    move |error| {
-        let mut what = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            what = format!("{what}: {inner}");
-            source = inner.source();
-        }
-        Violation::new(promise, what)
-    }
+fn broken(promise: &'static str) -> impl Fn(&dyn std::error::Error) -> BrokenPromise {
+    move |error| BrokenPromise::new(promise, error_chain(error))
 }
 
-impl Eye {
+impl LakeView {
     pub(crate) fn new(store: Arc<InMemory>) -> Self {
         Self {
             lake: Lake::over(Arc::clone(&store) as _),
@@ -72,39 +75,42 @@ impl Eye {
         }
     }
 
-    /// After a power cut what was only written may be gone: states that were seen may never have been.
+    /// Forgets all files. After a power cut unsynced files may be gone, so earlier content proves nothing.
     pub(crate) fn forget(&mut self) {
         *self = Self::new(Arc::clone(&self.store));
     }
 
-    /// Looks at every book.
-    pub(crate) async fn look(&mut self, oracle: &Oracle) -> Result<Seen, Violation> {
+    /// Reads and checks every book.
+    pub(crate) async fn read(&mut self, oracle: &Oracle) -> Result<LakeContent, BrokenPromise> {
         let fail = broken("the lake can be read");
-        let mut seen = Seen::default();
+        let mut content = LakeContent::default();
         for park in self.lake.parks().await.map_err(|e| fail(&e))? {
             let messages = self.lake.messages(&park).read().await;
             let messages = messages.map_err(|e| fail(&e))?;
-            seen.messages.insert(park.clone(), messages);
+            content.messages.insert(park.clone(), messages);
             for year in self.lake.years(&park).await.map_err(|e| fail(&e))? {
                 let snapshot = self.lake.snapshot(&park, year).await;
                 if let Some(book) = snapshot.map_err(|e| fail(&e))? {
-                    self.look_at(&book, oracle, &mut seen).await?;
+                    self.read_book(&book, oracle, &mut content).await?;
                 }
             }
         }
-        if !holds(&oracle.numbered, &seen.messages) {
-            let what = format!("the lake has {:?}", seen.messages);
-            return Err(Violation::new("a message of the lake is in the log", what));
+        if !holds(&oracle.numbered, &content.messages) {
+            let detail = format!("the lake has {:?}", content.messages);
+            return Err(BrokenPromise::new(
+                "a message of the lake is in the log",
+                detail,
+            ));
         }
-        Ok(seen)
+        Ok(content)
     }
 
-    async fn look_at(
+    async fn read_book(
         &mut self,
         book: &Snapshot,
         oracle: &Oracle,
-        seen: &mut Seen,
-    ) -> Result<(), Violation> {
+        content: &mut LakeContent,
+    ) -> Result<(), BrokenPromise> {
         let mut totals: Vec<Arc<Vec<TotalsRow>>> = Vec::new();
         for file in &book.totals_files {
             let path = format!("{}/{}", book.totals_root(), file.path);
@@ -116,45 +122,45 @@ impl Eye {
             let (digest, rows) = self.rows_of(&path).await?;
             let counting = check_rows(&path, &rows, oracle)?;
             match &file.kind {
-                FileKind::Hot { .. } => seen.hot_files += 1,
+                FileKind::Hot { .. } => content.hot_files += 1,
                 FileKind::Sealed { enterprise, .. } => {
                     if !sealed.insert((file.day, enterprise.clone())) {
-                        let what = format!("two sealed files of {enterprise} on {}", file.day);
-                        return Err(Violation::new("I3 counted at most once", what));
+                        let detail = format!("two sealed files of {enterprise} on {}", file.day);
+                        return Err(BrokenPromise::new("I3 counted at most once", detail));
                     }
                     let of_file = totals.iter().flat_map(|rows| rows.iter());
                     let of_file = of_file.filter(|row| row.sha256 == digest);
                     check_totals(&path, &rows, of_file.clone())?;
                     for (key, span) in rows.spans() {
                         let of_day = (key.series.meter.to_string(), file.day);
-                        *seen.accounted.entry(of_day).or_insert(0) += span.len() as u64;
+                        content.accounted.entry(of_day).or_default().stored += span.len() as u64;
                     }
                     for row in of_file {
                         let of_day = (row.series.meter.to_string(), file.day);
-                        let repeats = u64::from(row.duplicates);
-                        *seen.accounted.entry(of_day).or_insert(0) += repeats;
+                        let rows = content.accounted.entry(of_day).or_default();
+                        rows.repeats += u64::from(row.duplicates);
                     }
-                    seen.sealed.extend(&counting);
+                    content.sealed.extend(&counting);
                 }
             }
-            seen.readings.extend(counting.into_keys());
+            content.readings.extend(counting.into_keys());
         }
         for row in totals.iter().flat_map(|rows| rows.iter()) {
             if row.is_repeats() {
                 let of_day = (row.series.meter.to_string(), row.day);
-                *seen.accounted.entry(of_day).or_insert(0) += u64::from(row.duplicates);
+                content.accounted.entry(of_day).or_default().repeats += u64::from(row.duplicates);
             }
         }
-        self.look_at_rollups(book, &totals).await
+        self.check_rollups(book, &totals).await
     }
 
-    /// The rollups of a book have every day whose totals were sealed up to the seal that they name, as its total in
-    /// force has it. `totals` are those of each file of the book.
-    async fn look_at_rollups(
+    /// Checks that the rollups of a book hold the total in force of every day whose totals were sealed up to the
+    /// seal that the rollups name. `totals` are the rows of each totals file of the book.
+    async fn check_rollups(
         &mut self,
         book: &Snapshot,
         totals: &[Arc<Vec<TotalsRow>>],
-    ) -> Result<(), Violation> {
+    ) -> Result<(), BrokenPromise> {
         let mut rolled = HashMap::new();
         for file in &book.rollups_files {
             let path = format!("{}/{}", book.rollups_root(), file.path);
@@ -179,11 +185,14 @@ impl Eye {
             let key = (row.enterprise.clone(), row.series.clone(), row.day);
             let has = rolled.get(&key);
             if has.is_none_or(|(revision, fold)| *revision != row.revision || *fold != row.fold) {
-                let what = format!(
+                let detail = format!(
                     "{} of {} on {}: {has:?}",
                     row.series.meter, row.enterprise, row.day
                 );
-                return Err(Violation::new("rollups are what their totals are", what));
+                return Err(BrokenPromise::new(
+                    "rollups are detail their totals are",
+                    detail,
+                ));
             }
         }
         let mut revisions = BTreeMap::new();
@@ -191,15 +200,16 @@ impl Eye {
             let known = revisions.entry((enterprise, day)).or_insert(0);
             *known = revision.max(*known);
         }
-        self.look_in_brief(book, revisions).await
+        self.check_brief_snapshot(book, revisions).await
     }
 
-    /// A snapshot in brief has what the whole one has, with the days that rollups tell of; `revisions` are those.
-    async fn look_in_brief(
+    /// Checks that the brief snapshot of a book, completed by the days in its rollups, equals the whole one.
+    /// `revisions` are the revisions of the days in the rollups.
+    async fn check_brief_snapshot(
         &self,
         whole: &Snapshot,
         mut revisions: BTreeMap<(EnterpriseId, CivilDay), u32>,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), BrokenPromise> {
         let fail = broken("a book can be read in brief");
         let brief = self.lake.brief(&whole.park, whole.year).await;
         let Some(brief) = brief.map_err(|e| fail(&e))?.filter(|of| of.is_brief()) else {
@@ -216,14 +226,17 @@ impl Eye {
             hot.cloned().collect()
         };
         if revisions != all || hot(&brief) != hot(whole) {
-            let what = format!("{brief:?} with {revisions:?}, and {all:?}");
-            return Err(Violation::new("a book in brief is the whole book", what));
+            let detail = format!("{brief:?} with {revisions:?}, and {all:?}");
+            return Err(BrokenPromise::new(
+                "a book in brief is the whole book",
+                detail,
+            ));
         }
         Ok(())
     }
 
-    /// The bytes of a published file, which never change.
-    async fn bytes(&mut self, path: &str) -> Result<(Bytes, [u8; 32]), Violation> {
+    /// Reads a published file, whose bytes must never change.
+    async fn bytes(&mut self, path: &str) -> Result<(Bytes, [u8; 32]), BrokenPromise> {
         let fail = broken("a published file is there");
         let got = self.store.get(&Path::from(path)).await;
         let bytes = got.map_err(|e| fail(&e))?.bytes().await;
@@ -231,13 +244,16 @@ impl Eye {
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
         let known = self.digests.entry(path.to_owned()).or_insert(digest);
         if *known != digest {
-            let what = format!("{path} has other bytes than before");
-            return Err(Violation::new("I8 a published file never changes", what));
+            let detail = format!("{path} has other bytes than before");
+            return Err(BrokenPromise::new(
+                "I8 a published file never changes",
+                detail,
+            ));
         }
         Ok((bytes, digest))
     }
 
-    async fn rows_of(&mut self, path: &str) -> Result<([u8; 32], Arc<ReadingRows>), Violation> {
+    async fn rows_of(&mut self, path: &str) -> Result<([u8; 32], Arc<ReadingRows>), BrokenPromise> {
         let (bytes, digest) = self.bytes(path).await?;
         if let Some(rows) = self.readings.get(path) {
             return Ok((digest, Arc::clone(rows)));
@@ -248,7 +264,7 @@ impl Eye {
         Ok((digest, rows))
     }
 
-    async fn totals_of(&mut self, path: &str) -> Result<Arc<Vec<TotalsRow>>, Violation> {
+    async fn totals_of(&mut self, path: &str) -> Result<Arc<Vec<TotalsRow>>, BrokenPromise> {
         let (bytes, _) = self.bytes(path).await?;
         if let Some(rows) = self.totals.get(path) {
             return Ok(Arc::clone(rows));
@@ -260,45 +276,45 @@ impl Eye {
     }
 }
 
-/// The readings of a file that count, each of which was sent as it stands, and counts once. Only what was
-/// corrected may be there and not count.
+/// Returns the readings of a file that are in force. Checks that each was sent with its value and counts once,
+/// and that only corrected readings are superseded.
 fn check_rows(
     path: &str,
     rows: &ReadingRows,
     oracle: &Oracle,
-) -> Result<BTreeMap<Id, (i64, bool)>, Violation> {
+) -> Result<BTreeMap<ReadingId, (i64, bool)>, BrokenPromise> {
     let mut counting = BTreeMap::new();
     for at in 0..rows.len() {
         let meter = rows.keys[rows.series[at] as usize].series.meter.as_str();
         let (value, superseded) = (rows.values[at], rows.superseded[at]);
-        let id = Id::of(meter, rows.instants[at], rows.ticket(at));
+        let id = ReadingId::parse(meter, rows.instants[at], rows.ticket(at));
         let late = rows.late(at);
-        let gateway = |id: Id| format!("g{}", id.gateway);
+        let gateway = |id: ReadingId| format!("g{}", id.gateway);
         let id = id.filter(|id| late.is_none_or(|late| late.gateway.as_str() == gateway(*id)));
         let sent = id.filter(|&id| oracle.was_sent((id, value)));
         match sent.filter(|&id| !superseded || oracle.is_corrected(id)) {
             Some(_) if superseded => {}
             Some(id) if counting.insert(id, (value, late.is_some())).is_none() => {}
             Some(_) => {
-                let what = format!("{path} holds a reading twice");
-                return Err(Violation::new("I3 counted at most once", what));
+                let detail = format!("{path} holds a reading twice");
+                return Err(BrokenPromise::new("I3 counted at most once", detail));
             }
             None => {
-                let what = format!("{path} holds {meter} at {}", rows.instants[at]);
-                return Err(Violation::new("phantom", what));
+                let detail = format!("{path} holds {meter} at {}", rows.instants[at]);
+                return Err(BrokenPromise::new("phantom", detail));
             }
         }
     }
     Ok(counting)
 }
 
-/// The totals of a sealed file say what its rows say.
+/// Checks that the totals of a sealed file are the sums of its rows.
 fn check_totals<'a>(
     path: &str,
     rows: &ReadingRows,
     totals: impl Iterator<Item = &'a TotalsRow>,
-) -> Result<(), Violation> {
-    // Of what is no amount, how many there are: its sum has no meaning.
+) -> Result<(), BrokenPromise> {
+    // The values of other kinds are not amounts and have no meaningful sum, so their rows are counted.
     let adds = |kind: Kind| matches!(kind, Kind::Interval | Kind::Event);
     let mut sums: BTreeMap<&str, i128> = BTreeMap::new();
     for at in 0..rows.len() {
@@ -312,16 +328,19 @@ fn check_totals<'a>(
             false => 1,
         };
     }
-    let mut told: BTreeMap<&str, i128> = BTreeMap::new();
+    let mut totalled: BTreeMap<&str, i128> = BTreeMap::new();
     for row in totals {
-        *told.entry(row.series.meter.as_str()).or_insert(0) += match adds(row.series.kind) {
+        *totalled.entry(row.series.meter.as_str()).or_insert(0) += match adds(row.series.kind) {
             true => row.fold.within.0,
             false => i128::from(row.fold.readings),
         };
     }
-    if sums != told {
-        let what = format!("{path}: rows {sums:x?}, totals {told:x?}");
-        return Err(Violation::new("totals are the sum of their rows", what));
+    if sums != totalled {
+        let detail = format!("{path}: rows {sums:x?}, totals {totalled:x?}");
+        return Err(BrokenPromise::new(
+            "totals are the sum of their rows",
+            detail,
+        ));
     }
     Ok(())
 }

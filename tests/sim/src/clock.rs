@@ -1,4 +1,4 @@
-//! The two clocks of the simulated machine, and who sleeps by them.
+//! The two clocks of the simulated machine, and the tasks that sleep until a time.
 
 use std::{
     future::poll_fn,
@@ -11,14 +11,14 @@ use std::{
 
 use greenpark_model::day::Instant;
 
-/// How far the wall clock may be set back behind what it has shown: less than ingest allows readings to
-/// lie in the future.
+/// How far the wall clock may be set back behind its latest time: less than ingest allows readings to lie
+/// in the future.
 const BACK_MS_MAX: i64 = 5 * 60 * 1000;
 
-/// A clock that only moves on, a wall clock that may be set, and a bell that wakes all sleepers.
+/// A monotonic clock, a wall clock that can be set, and a bell that wakes all sleepers.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    passed: AtomicI64,
+    elapsed: AtomicI64,
     wall: AtomicI64,
     latest: AtomicI64,
     rung: AtomicU64,
@@ -28,7 +28,7 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn new(wall: Instant) -> Self {
         Self {
-            passed: AtomicI64::new(0),
+            elapsed: AtomicI64::new(0),
             wall: AtomicI64::new(wall.0),
             latest: AtomicI64::new(wall.0),
             rung: AtomicU64::new(0),
@@ -41,14 +41,14 @@ impl Clock {
         self.wall.load(Ordering::SeqCst)
     }
 
-    /// Milliseconds since the start, whatever the wall clock says.
-    pub(crate) fn passed_ms(&self) -> i64 {
-        self.passed.load(Ordering::SeqCst)
+    /// Milliseconds since the start, independent of the wall clock.
+    pub(crate) fn elapsed_ms(&self) -> i64 {
+        self.elapsed.load(Ordering::SeqCst)
     }
 
-    /// Lets time pass.
-    pub(crate) fn pass(&self, ms: i64) {
-        self.passed.fetch_add(ms, Ordering::SeqCst);
+    /// Moves both clocks forward.
+    pub(crate) fn advance(&self, ms: i64) {
+        self.elapsed.fetch_add(ms, Ordering::SeqCst);
         self.set(self.wall_ms() + ms);
     }
 
@@ -64,7 +64,7 @@ impl Clock {
         self.wake();
     }
 
-    /// Wakes whoever sleeps, whatever the time.
+    /// Wakes all sleepers before their time.
     pub(crate) fn ring(&self) {
         self.rung.fetch_add(1, Ordering::SeqCst);
         self.wake();
@@ -75,11 +75,11 @@ impl Clock {
         sleepers.drain(..).for_each(Waker::wake);
     }
 
-    /// Sleeps until `passed_ms` or the bell.
-    pub(crate) async fn sleep_until(&self, passed_ms: i64) {
+    /// Sleeps until `elapsed_ms` or until the bell rings.
+    pub(crate) async fn sleep_until(&self, elapsed_ms: i64) {
         let rung = self.rung.load(Ordering::SeqCst);
         poll_fn(|context| {
-            if self.passed_ms() >= passed_ms || self.rung.load(Ordering::SeqCst) != rung {
+            if self.elapsed_ms() >= elapsed_ms || self.rung.load(Ordering::SeqCst) != rung {
                 return Poll::Ready(());
             }
             self.sleepers

@@ -1,11 +1,12 @@
-//! A disk that keeps what is written and what is synced apart.
+//! A disk that keeps written and synced content apart.
 //!
-//! It does what the local store does to a file system, step by step, with a turn between the steps: a
-//! plain put writes and syncs a file aside, gives it its name, and syncs the folder; files put together
-//! are written under their names, then all synced. A kill leaves what was *written*, as a page cache
-//! does. A power cut leaves what was *synced*; of the rest each file is dropped, kept, or torn.
+//! It performs the steps that the local store performs on a file system, with a turn between the steps: a
+//! plain put writes and syncs a temporary file, renames it, and syncs the folder; files put together are
+//! written under their names, then all synced. A kill leaves the *written* content, as a page cache does. A
+//! power cut leaves the *synced* content; each other file is dropped, kept, or torn.
 //!
-//! Deletes take no effect: they only clear away files that no state names, after a minute of real time.
+//! Deletes take effect on table logs only. The archive deletes data files that no snapshot names after a
+//! minute of real time, which would make a run depend on its speed.
 
 use std::{
     collections::BTreeMap,
@@ -34,7 +35,7 @@ const STORE: &str = "SimulatedDisk";
 #[derive(Debug, Clone)]
 struct File {
     bytes: Bytes,
-    /// Whether its content is on the disk; its name is when its folder is synced.
+    /// Whether its content is on the disk. Its name is on the disk once its folder is synced.
     synced: bool,
 }
 
@@ -46,16 +47,16 @@ struct State {
     full: u8,
     slow: u8,
     changes: u64,
-    /// Entries that were cut short.
+    /// Log entries that were cut short, with their whole content.
     damaged: Vec<(String, Bytes)>,
 }
 
 /// The simulated disk.
 #[derive(Debug)]
 pub(crate) struct SimDisk {
-    /// What a running system sees, to read and list.
+    /// The written content, to read and list.
     written: Arc<InMemory>,
-    /// What the worst power cut would leave.
+    /// The content that the worst power cut would leave.
     synced: Arc<InMemory>,
     state: Mutex<State>,
 }
@@ -77,29 +78,29 @@ fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The entries of the log of one of the tables that are written from the log, oldest first.
-fn entries_of(state: &State, table: u8) -> Vec<String> {
+/// The log entries of one table of readings or messages, oldest first.
+fn log_entries(state: &State, table: u8) -> Vec<String> {
     let is_entry = |path: &&String| {
         let from_log = path.contains("/readings/") || path.contains("/messages/");
         from_log && path.contains("/_delta_log/") && path.ends_with(".json")
     };
     let entries: Vec<&String> = state.written.keys().filter(is_entry).collect();
     let mut tables = entries.chunk_by(|a, b| folder_of(a) == folder_of(b));
-    let many = tables.clone().count().max(1);
-    let of_table = tables.nth(usize::from(table) % many).unwrap_or_default();
-    of_table.iter().map(|path| (*path).clone()).collect()
+    let count = tables.clone().count().max(1);
+    let entries = tables.nth(usize::from(table) % count).unwrap_or_default();
+    entries.iter().map(|path| (*path).clone()).collect()
 }
 
-/// Puts into a store in memory, which never waits.
-fn keep(store: &InMemory, path: &str, bytes: &Bytes) {
+/// Puts a file into an in-memory store, which never waits.
+fn put_in_memory(store: &InMemory, path: &str, bytes: &Bytes) {
     let path = Path::from(path);
     let put = store.put(&path, bytes.clone().into());
     let done = put.now_or_never().expect("memory does not wait");
-    done.expect("memory takes every put");
+    done.expect("memory accepts every put");
 }
 
 impl State {
-    /// Whether a call of this kind fails now.
+    /// Returns true if a call of this kind fails now, and disarms the fault.
     fn strikes(&mut self, fault: DiskFault) -> bool {
         let Some(at) = self.faults.iter().position(|(armed, _)| *armed == fault) else {
             return false;
@@ -132,22 +133,22 @@ impl SimDisk {
         })
     }
 
-    /// What a running system sees.
+    /// The store of the written content.
     pub(crate) fn written(&self) -> Arc<InMemory> {
         Arc::clone(&self.written)
     }
 
-    /// What the worst power cut would leave.
+    /// The store of the synced content.
     pub(crate) fn synced(&self) -> Arc<InMemory> {
         Arc::clone(&self.synced)
     }
 
-    /// A number that moves with every change.
+    /// A number that grows with every change.
     pub(crate) fn changes(&self) -> u64 {
         self.lock().changes
     }
 
-    /// Every file that is written, by path.
+    /// Every written file, by path.
     pub(crate) fn files(&self) -> BTreeMap<String, Bytes> {
         let state = self.lock();
         let files = state.written.iter();
@@ -178,7 +179,7 @@ impl SimDisk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Power is lost and comes back.
+    /// Cuts the power: `luck` decides the fate of each file whose synced content differs from the written one.
     pub(crate) fn power_cut(&self, luck: u64) {
         let mut luck = Random::new(luck);
         let mut state = self.lock();
@@ -205,12 +206,12 @@ impl SimDisk {
         }
     }
 
-    /// What a power cut would leave, for a copy.
+    /// A copy of the synced content.
     pub(crate) fn copy(&self) -> BTreeMap<String, Bytes> {
         self.lock().synced.clone()
     }
 
-    /// Puts `copy` in the place of everything.
+    /// Replaces all files by `copy`.
     pub(crate) fn restore(&self, copy: &BTreeMap<String, Bytes>) {
         let mut state = self.lock();
         state.damaged.clear();
@@ -223,19 +224,19 @@ impl SimDisk {
         }
     }
 
-    /// Removes the newest `entries` of a table's log.
+    /// Removes the newest `entries` log entries of a table.
     pub(crate) fn lose_entries(&self, table: u8, entries: u8) {
         let mut state = self.lock();
-        let log = entries_of(&state, table);
+        let log = log_entries(&state, table);
         for path in log.iter().rev().take(entries.into()) {
             self.remove_entry(&mut state, path);
         }
     }
 
-    /// Cuts the newest entry of a table's log short.
+    /// Cuts the newest log entry of a table to half.
     pub(crate) fn damage_entry(&self, table: u8) {
         let mut state = self.lock();
-        if let Some(path) = entries_of(&state, table).pop()
+        if let Some(path) = log_entries(&state, table).pop()
             && let Some(file) = state.written.get(&path)
         {
             let whole = file.bytes.clone();
@@ -245,8 +246,8 @@ impl SimDisk {
         }
     }
 
-    /// Moves away what was cut short and is the last of its table. Where a checkpoint spared the writer the entry, it has
-    /// gone on, and the entry comes from a copy.
+    /// Removes each damaged entry that is the last of its table. If the table has newer entries, because a
+    /// checkpoint spared the writer the damaged one, restores its whole content as from a copy.
     pub(crate) fn move_damaged_away(&self) {
         let mut state = self.lock();
         for (path, whole) in std::mem::take(&mut state.damaged) {
@@ -260,15 +261,15 @@ impl SimDisk {
         }
     }
 
-    /// Whether an entry is cut short, so that its table cannot be read.
+    /// Returns true if a log entry is damaged, so that its table cannot be read.
     pub(crate) fn is_damaged(&self) -> bool {
         !self.lock().damaged.is_empty()
     }
 
     fn replace(&self, state: &mut State, path: &str, bytes: Bytes) {
         state.changes += 1;
-        keep(&self.written, path, &bytes);
-        keep(&self.synced, path, &bytes);
+        put_in_memory(&self.written, path, &bytes);
+        put_in_memory(&self.synced, path, &bytes);
         state.synced.insert(path.to_owned(), bytes.clone());
         let synced = true;
         state
@@ -276,7 +277,7 @@ impl SimDisk {
             .insert(path.to_owned(), File { bytes, synced });
     }
 
-    /// Removes an entry with its checkpoint, if it has one, and the hint that may name that.
+    /// Removes a log entry, its checkpoint if there is one, and the hint that may name the checkpoint.
     fn remove_entry(&self, state: &mut State, path: &str) {
         self.remove(state, path);
         let checkpoint = path.strip_suffix(".json").unwrap_or(path);
@@ -289,14 +290,14 @@ impl SimDisk {
         state.written.remove(path);
         state.synced.remove(path);
         for store in [&self.written, &self.synced] {
-            // What was never synced is in one of them only.
+            // A file that was never synced is in the written store only.
             let gone = store.delete(&Path::from(path)).now_or_never();
             drop(gone.expect("memory does not wait"));
         }
     }
 
-    /// The time that a call takes.
-    async fn turns(&self) {
+    /// Waits for the turns that a call takes.
+    async fn wait_turns(&self) {
         let turns = self.lock().slow;
         for _ in 0..=turns {
             next_turn().await;
@@ -306,13 +307,13 @@ impl SimDisk {
     fn write(&self, path: &str, bytes: Bytes, synced: bool) {
         let mut state = self.lock();
         state.changes += 1;
-        keep(&self.written, path, &bytes);
+        put_in_memory(&self.written, path, &bytes);
         state
             .written
             .insert(path.to_owned(), File { bytes, synced });
     }
 
-    /// The content of each file and the names in their folders reach the disk.
+    /// Syncs the content of each file and the names in its folder.
     fn sync_files<'a>(&self, paths: impl Iterator<Item = &'a str>) {
         let mut state = self.lock();
         state.changes += 1;
@@ -329,7 +330,7 @@ impl SimDisk {
                 .collect();
             for (path, bytes) in named {
                 if state.synced.get(&path) != Some(&bytes) {
-                    keep(&self.synced, &path, &bytes);
+                    put_in_memory(&self.synced, &path, &bytes);
                     state.synced.insert(path, bytes);
                 }
             }
@@ -345,7 +346,7 @@ impl SimDisk {
 impl Disk for SimDisk {
     async fn put_together(&self, files: Vec<(Path, Bytes)>) -> Result<()> {
         for (path, bytes) in &files {
-            self.turns().await;
+            self.wait_turns().await;
             if self.lock().strikes(DiskFault::PutRefused) {
                 return Err(failed("the put was refused"));
             }
@@ -353,12 +354,12 @@ impl Disk for SimDisk {
                 self.write(path.as_ref(), bytes.slice(..bytes.len() / 2), false);
                 return Err(failed("no space left on the disk"));
             }
-            // A file that is whole is left alone, as the local store does.
+            // The local store does not write a file again whose content is already there.
             if self.file(path.as_ref()).as_ref() != Some(bytes) {
                 self.write(path.as_ref(), bytes.clone(), false);
             }
         }
-        self.turns().await;
+        self.wait_turns().await;
         if self.lock().strikes(DiskFault::AnswerLost) {
             return Err(failed("the sync failed"));
         }
@@ -368,7 +369,7 @@ impl Disk for SimDisk {
     }
 
     async fn sync(&self, path: &Path) -> Result<()> {
-        self.turns().await;
+        self.wait_turns().await;
         if self.lock().strikes(DiskFault::AnswerLost) {
             return Err(failed("the sync failed"));
         }
@@ -380,7 +381,7 @@ impl Disk for SimDisk {
     }
 
     async fn read(&self, path: &Path) -> Result<Bytes> {
-        self.turns().await;
+        self.wait_turns().await;
         if self.lock().strikes(DiskFault::ReadFails) {
             return Err(failed("the read failed"));
         }
@@ -411,7 +412,7 @@ impl ObjectStore for SimDisk {
         opts: PutOptions,
     ) -> Result<PutResult> {
         let (path, bytes) = (location.as_ref(), Bytes::from(payload));
-        self.turns().await;
+        self.wait_turns().await;
         if self.lock().strikes(DiskFault::PutRefused) {
             return Err(failed("the put was refused"));
         }
@@ -446,12 +447,12 @@ impl ObjectStore for SimDisk {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.turns().await;
+        self.wait_turns().await;
         self.written.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.turns().await;
+        self.wait_turns().await;
         self.written.get_ranges(location, ranges).await
     }
 
@@ -479,7 +480,7 @@ impl ObjectStore for SimDisk {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.turns().await;
+        self.wait_turns().await;
         self.written.list_with_delimiter(prefix).await
     }
 

@@ -1,4 +1,4 @@
-//! A gateway that keeps what is not acknowledged, and its sessions at ingest.
+//! A gateway that keeps unacknowledged publishes and resends them, and its sessions at ingest.
 
 use std::collections::VecDeque;
 
@@ -11,34 +11,34 @@ use crate::{
     oracle::{Oracle, Row, SCALE},
 };
 
-/// Gateways of the simulation, by park and enterprise: two share a park, and two an enterprise's name.
-pub(crate) const PLACES: [(&str, &str); 3] = [("p0", "e0"), ("p0", "e1"), ("p1", "e0")];
-/// Gateways that speak MQTT 5 and number their messages, each in one epoch.
-const NUMBERING: [bool; 3] = [true, false, true];
-/// Their epoch.
+/// Park and enterprise of each gateway: two share a park, and two share an enterprise's name.
+pub(crate) const GATEWAYS: [(&str, &str); 3] = [("p0", "e0"), ("p0", "e1"), ("p1", "e0")];
+/// Whether each gateway speaks MQTT 5 and numbers its messages.
+const NUMBERS_MESSAGES: [bool; 3] = [true, false, true];
+/// Epoch of the numbered messages.
 const EPOCH: u64 = 7;
-/// Meters of a gateway that a usual publish has readings of.
+/// Meters of a gateway that an ordinary publish holds readings of.
 pub(crate) const METERS: u8 = 2;
 
-/// A publish that is not acknowledged yet.
+/// A publish that is not yet acknowledged.
 #[derive(Debug)]
 pub(crate) struct Publish {
     packet_id: u16,
-    /// Its place in the count of a gateway that numbers.
+    /// Number of the message, if the gateway numbers its messages.
     sequence: Option<u64>,
     payload: String,
     pub(crate) rows: Vec<Row>,
     pub(crate) poison: Option<u32>,
 }
 
-/// One connection's side at ingest.
+/// The ingest side of one connection.
 #[derive(Debug)]
 struct Session {
     detached: Detached,
     append: Option<Actor<Result<Vec<u8>, AppendError>>>,
 }
 
-/// See the module.
+/// A simulated gateway.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     number: u8,
@@ -47,20 +47,20 @@ pub(crate) struct Gateway {
     next_ticket: u16,
     pub(crate) unacked: VecDeque<Publish>,
     session: Option<Session>,
-    /// Sessions that are over and still have something to append, oldest first.
-    former: VecDeque<Session>,
+    /// Closed sessions that still have records to append, oldest first.
+    former_sessions: VecDeque<Session>,
 }
 
-/// What a turn of a gateway's sessions brought.
+/// The outcome of one turn of a gateway's sessions.
 #[derive(Debug, Default)]
-pub(crate) struct Brought {
+pub(crate) struct SessionTurn {
     pub(crate) acked: Vec<Publish>,
     pub(crate) failed: bool,
     pub(crate) going: bool,
 }
 
 impl Session {
-    /// Gives its append a turn; the acknowledgements if it is done.
+    /// Gives its append a turn. Returns the acknowledgements when the append is done.
     fn turn(&mut self, barrier: impl FnOnce()) -> Turn<Result<Vec<u8>, AppendError>> {
         if self.append.is_none() && !self.detached.is_empty() {
             self.append = Some(Actor::new(self.detached.append()));
@@ -89,11 +89,11 @@ impl Gateway {
             next_ticket: 1,
             unacked: VecDeque::new(),
             session: None,
-            former: VecDeque::new(),
+            former_sessions: VecDeque::new(),
         }
     }
 
-    /// Measures `readings` around `instant`, publishes them and keeps them.
+    /// Publishes new `readings` taken around `instant`, and keeps the publish until it is acknowledged.
     pub(crate) fn publish(
         &mut self,
         oracle: &mut Oracle,
@@ -102,12 +102,12 @@ impl Gateway {
     ) {
         let rows = (0..readings).filter_map(|reading| {
             let at = instant + i64::from(reading) * 700;
-            oracle.name(self.number, reading % METERS, at)
+            oracle.new_reading(self.number, reading % METERS, at)
         });
         self.publish_rows(rows.collect(), poison);
     }
 
-    /// Weighs so many loads at `instant` and publishes them in one message, each with its ticket or all without.
+    /// Weighs `loads` loads at `instant` and publishes them in one message, either all with tickets or all without.
     pub(crate) fn weigh(
         &mut self,
         oracle: &mut Oracle,
@@ -116,17 +116,17 @@ impl Gateway {
     ) {
         let first = tickets.then_some(self.next_ticket);
         self.next_ticket += u16::from(loads);
-        let rows = oracle.name_events(self.number, instant, (loads, first));
+        let rows = oracle.new_events(self.number, instant, (loads, first));
         self.publish_rows(rows, None);
     }
 
-    /// Publishes a reading of a meter that may fall: one of the last two.
+    /// Publishes a reading of one of the last two meters, whose values may fall.
     pub(crate) fn measure(&mut self, oracle: &mut Oracle, meter: u8, instant: i64) {
-        let row = oracle.name(self.number, SCALE + 1 + meter % 2, instant);
+        let row = oracle.new_reading(self.number, SCALE + 1 + meter % 2, instant);
         self.publish_rows(row.into_iter().collect(), None);
     }
 
-    /// Publishes another value for the reading that is `back` places before the latest.
+    /// Publishes another value for the reading `back` places before the latest one.
     pub(crate) fn correct(&mut self, oracle: &mut Oracle, back: u8) {
         let row = oracle.correct(self.number, back);
         self.publish_rows(row.into_iter().collect(), None);
@@ -142,7 +142,7 @@ impl Gateway {
         }
         let publish = Publish {
             packet_id: self.next_packet_id,
-            sequence: self.numbers().then_some(self.next_sequence),
+            sequence: self.numbers_messages().then_some(self.next_sequence),
             payload: format!("[{}]", parts.join(",")),
             rows,
             poison,
@@ -154,7 +154,7 @@ impl Gateway {
         self.send(&bytes);
     }
 
-    /// Resends what is not acknowledged, on whatever connection there is.
+    /// Resends all unacknowledged publishes on the current connection, if there is one.
     pub(crate) fn resend(&mut self, reversed: bool) {
         let mut packets: Vec<Vec<u8>> = self
             .unacked
@@ -167,11 +167,11 @@ impl Gateway {
         self.send(&packets.concat());
     }
 
-    /// Connects anew and resends.
+    /// Opens a new connection and resends.
     pub(crate) fn connect(&mut self, pipeline: &Pipeline, reversed: bool) {
         self.cut();
         self.session = Some(Session {
-            detached: match self.numbers() {
+            detached: match self.numbers_messages() {
                 true => Detached::new_v5(pipeline),
                 false => Detached::new(pipeline),
             },
@@ -184,15 +184,15 @@ impl Gateway {
         self.session.is_some()
     }
 
-    /// The connection is lost; ingest goes on with what it has taken.
+    /// Loses the connection. Ingest still appends what it has received.
     pub(crate) fn cut(&mut self) {
-        self.former.extend(self.session.take());
+        self.former_sessions.extend(self.session.take());
     }
 
-    /// Ingest is gone.
+    /// Drops all sessions, because ingest was killed.
     pub(crate) fn kill(&mut self) {
         self.session = None;
-        self.former.clear();
+        self.former_sessions.clear();
     }
 
     fn send(&mut self, bytes: &[u8]) {
@@ -203,13 +203,13 @@ impl Gateway {
         }
     }
 
-    fn numbers(&self) -> bool {
-        NUMBERING[usize::from(self.number)]
+    fn numbers_messages(&self) -> bool {
+        NUMBERS_MESSAGES[usize::from(self.number)]
     }
 
-    /// A PUBLISH of QoS 1, MQTT 3.1.1, or 5 where it is numbered.
+    /// A PUBLISH packet at QoS 1: of MQTT 5 if the gateway numbers its messages, else of MQTT 3.1.1.
     fn packet(&self, publish: &Publish, again: bool) -> Vec<u8> {
-        let (park, enterprise) = PLACES[usize::from(self.number)];
+        let (park, enterprise) = GATEWAYS[usize::from(self.number)];
         let topic = format!("park/{park}/{enterprise}/g{}/up/readings", self.number);
         let mut body = text(&topic);
         body.extend(publish.packet_id.to_be_bytes());
@@ -226,47 +226,45 @@ impl Gateway {
         [vec![first], length(body.len()), body].concat()
     }
 
-    /// Gives the oldest session that has something to append a turn: as on real connections, a newer one
-    /// appends when those before it append nothing more.
-    pub(crate) fn turn(&mut self, barrier: impl FnOnce()) -> Brought {
-        let mut brought = Brought::default();
-        if let Some(former) = self.former.front_mut() {
+    /// Gives a turn to the oldest session that has records to append. As on real connections, a newer session
+    /// appends only after the older ones are done.
+    pub(crate) fn turn(&mut self, barrier: impl FnOnce()) -> SessionTurn {
+        let mut turn = SessionTurn::default();
+        if let Some(former) = self.former_sessions.front_mut() {
             match former.turn(barrier) {
-                // Nobody is there to be told, and what failed is sent again.
-                Turn::Done(Err(_)) => drop(self.former.pop_front()),
-                Turn::Asleep if !former.is_idle() => return brought,
+                // The connection is gone, so nobody receives the error; the gateway resends.
+                Turn::Done(Err(_)) => drop(self.former_sessions.pop_front()),
+                Turn::Asleep if !former.is_idle() => return turn,
                 Turn::Done(Ok(_)) | Turn::Going if !former.is_idle() => {}
-                _ => drop(self.former.pop_front()),
+                _ => drop(self.former_sessions.pop_front()),
             }
-            brought.going = true;
-            return brought;
+            turn.going = true;
+            return turn;
         }
         let Some(session) = &mut self.session else {
-            return brought;
+            return turn;
         };
         match session.turn(barrier) {
             Turn::Done(Ok(acknowledgements)) => {
-                brought.going = true;
+                turn.going = true;
                 for puback in acknowledgements.chunks_exact(4) {
                     let packet_id = u16::from_be_bytes([puback[2], puback[3]]);
                     let at = self.unacked.iter().position(|p| p.packet_id == packet_id);
-                    brought
-                        .acked
-                        .extend(at.and_then(|at| self.unacked.remove(at)));
+                    turn.acked.extend(at.and_then(|at| self.unacked.remove(at)));
                 }
             }
             Turn::Done(Err(_)) => {
-                brought.failed = true;
+                turn.failed = true;
                 self.session = None;
             }
-            Turn::Going => brought.going = true,
+            Turn::Going => turn.going = true,
             Turn::Asleep => {}
         }
-        brought
+        turn
     }
 }
 
-/// A reading as it is published.
+/// The JSON of a reading.
 fn payload((id, value): &Row) -> String {
     let (whole, rest) = (value / 1_000_000, value % 1_000_000);
     let ticket = id.ticket_sent();
@@ -283,20 +281,20 @@ fn payload((id, value): &Row) -> String {
     )
 }
 
-/// A text behind its length.
+/// A UTF-8 string of MQTT: two bytes of length, then the text.
 fn text(text: &str) -> Vec<u8> {
     let length = u16::try_from(text.len()).expect("a short text");
     [&length.to_be_bytes()[..], text.as_bytes()].concat()
 }
 
-/// A length in digits of seven bits.
-fn length(mut left: usize) -> Vec<u8> {
+/// A variable byte integer of MQTT: seven bits in each byte.
+fn length(mut remaining: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
-        let (digit, rest) = ((left % 128) as u8, left / 128);
+        let (digit, rest) = ((remaining % 128) as u8, remaining / 128);
         bytes.push(if rest > 0 { digit | 0x80 } else { digit });
-        left = rest;
-        if left == 0 {
+        remaining = rest;
+        if remaining == 0 {
             return bytes;
         }
     }

@@ -1,24 +1,27 @@
-//! Ops from a seed.
+//! Generates the ops of a run from a seed.
 
 use crate::{
-    gateway::PLACES,
-    op::{DiskFault, LogFault, Op, Who},
+    gateway::GATEWAYS,
+    op::{Component, DiskFault, LogFault, Op},
     random::Random,
 };
 
-/// The ops of `seed`. Most seeds see a few kinds of trouble only, so that what they do has time to work.
+/// Returns the ops of `seed`. Most seeds have only a few kinds of faults, so that runs also make progress.
 #[must_use]
 pub fn generate(seed: u64, steps: usize) -> Vec<Op> {
     let mut random = Random::new(seed);
-    let troubles: Vec<Trouble> = TROUBLES.into_iter().filter(|_| random.once_in(2)).collect();
+    let kinds: Vec<FaultKind> = FAULT_KINDS
+        .into_iter()
+        .filter(|_| random.once_in(2))
+        .collect();
     let mut ops = Vec::with_capacity(steps + 1);
     ops.push(Op::StartProcessor);
-    // Trouble comes seldom in some seeds and often in others.
-    let often = 2 + random.below(10);
+    // Faults are rare in some seeds and frequent in others.
+    let period = 2 + random.below(10);
     while ops.len() <= steps {
-        if !troubles.is_empty() && random.once_in(often) {
-            let which = random.below(u32::try_from(troubles.len()).unwrap_or(1));
-            ops.push(trouble(troubles[which as usize], &mut random));
+        if !kinds.is_empty() && random.once_in(period) {
+            let which = random.below(u32::try_from(kinds.len()).unwrap_or(1));
+            ops.push(fault(kinds[which as usize], &mut random));
         } else {
             ops.push(work(&mut random));
         }
@@ -26,9 +29,9 @@ pub fn generate(seed: u64, steps: usize) -> Vec<Op> {
     ops
 }
 
-/// A kind of trouble.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy)]
-enum Trouble {
+enum FaultKind {
     Network,
     Ingest,
     Processor,
@@ -41,24 +44,24 @@ enum Trouble {
     Copies,
 }
 
-const TROUBLES: [Trouble; 10] = [
-    Trouble::Network,
-    Trouble::Ingest,
-    Trouble::Processor,
-    Trouble::Zombie,
-    Trouble::Power,
-    Trouble::Disk,
-    Trouble::Log,
-    Trouble::Time,
-    Trouble::Strangers,
-    Trouble::Copies,
+const FAULT_KINDS: [FaultKind; 10] = [
+    FaultKind::Network,
+    FaultKind::Ingest,
+    FaultKind::Processor,
+    FaultKind::Zombie,
+    FaultKind::Power,
+    FaultKind::Disk,
+    FaultKind::Log,
+    FaultKind::Time,
+    FaultKind::Strangers,
+    FaultKind::Copies,
 ];
 
 fn gateway(random: &mut Random) -> u8 {
-    random.few(u8::try_from(PLACES.len()).unwrap_or(1))
+    random.few(u8::try_from(GATEWAYS.len()).unwrap_or(1))
 }
 
-/// What goes on without any trouble; whoever was killed is started again.
+/// An op of normal operation; it also starts a killed processor again.
 fn work(random: &mut Random) -> Op {
     match random.below(28) {
         0..=5 => Op::Publish {
@@ -103,7 +106,7 @@ fn work(random: &mut Random) -> Op {
         _ => {
             let most = if random.once_in(3) { 8 } else { 60 };
             Op::Run {
-                who: who(random),
+                who: component(random),
                 // OK because it is far below a u16.
                 turns: 1 + random.below(most) as u16,
             }
@@ -111,48 +114,48 @@ fn work(random: &mut Random) -> Op {
     }
 }
 
-fn who(random: &mut Random) -> Who {
+fn component(random: &mut Random) -> Component {
     match random.below(8) {
-        0..=1 => Who::Ingest,
-        2..=3 => Who::Processor,
-        4 => Who::Zombie,
-        _ => Who::All,
+        0..=1 => Component::Ingest,
+        2..=3 => Component::Processor,
+        4 => Component::Zombie,
+        _ => Component::All,
     }
 }
 
-fn trouble(kind: Trouble, random: &mut Random) -> Op {
+fn fault(kind: FaultKind, random: &mut Random) -> Op {
     match kind {
-        Trouble::Network if random.once_in(2) => Op::Cut {
+        FaultKind::Network if random.once_in(2) => Op::Cut {
             gateway: gateway(random),
         },
-        Trouble::Network => Op::Resend {
+        FaultKind::Network => Op::Resend {
             gateway: gateway(random),
         },
-        Trouble::Ingest => Op::KillIngest,
-        Trouble::Processor if random.once_in(4) => Op::StopProcessor,
-        Trouble::Processor => Op::KillProcessor,
-        Trouble::Zombie if random.once_in(5) => Op::KillZombie,
-        Trouble::Zombie => Op::Replace,
-        Trouble::Power => Op::PowerCut {
+        FaultKind::Ingest => Op::KillIngest,
+        FaultKind::Processor if random.once_in(4) => Op::StopProcessor,
+        FaultKind::Processor => Op::KillProcessor,
+        FaultKind::Zombie if random.once_in(5) => Op::KillZombie,
+        FaultKind::Zombie => Op::Replace,
+        FaultKind::Power => Op::PowerCut {
             luck: random.next(),
         },
-        Trouble::Disk => disk_trouble(random),
-        Trouble::Log => log_trouble(random),
-        Trouble::Time => Op::Jump {
+        FaultKind::Disk => disk_fault(random),
+        FaultKind::Log => log_fault(random),
+        FaultKind::Time => Op::Jump {
             ms: match random.below(3) {
                 0 => -30_000,
                 1 => 7_200_000,
                 _ => -1,
             },
         },
-        Trouble::Strangers => Op::Foreign {
+        FaultKind::Strangers => Op::Foreign {
             park: gateway(random),
         },
-        Trouble::Copies => copy_trouble(random),
+        FaultKind::Copies => lake_fault(random),
     }
 }
 
-fn copy_trouble(random: &mut Random) -> Op {
+fn lake_fault(random: &mut Random) -> Op {
     let table = random.few(8);
     match random.below(6) {
         0 => Op::CopyLake,
@@ -166,7 +169,7 @@ fn copy_trouble(random: &mut Random) -> Op {
     }
 }
 
-fn disk_trouble(random: &mut Random) -> Op {
+fn disk_fault(random: &mut Random) -> Op {
     let after = random.few(6);
     let fault = match random.below(5) {
         0 => DiskFault::PutRefused,
@@ -186,14 +189,14 @@ fn disk_trouble(random: &mut Random) -> Op {
     Op::Disk { fault, after }
 }
 
-fn log_trouble(random: &mut Random) -> Op {
+fn log_fault(random: &mut Random) -> Op {
     let fault = match random.below(9) {
         0 => LogFault::AppendRefused,
         1 => LogFault::AppendAnswerLost,
         2 => LogFault::ReadFails,
         3 => LogFault::CommitRefused,
         4 => LogFault::CommitAnswerLost,
-        5..=6 => LogFault::ReadsLittle,
+        5..=6 => LogFault::ReadsShort,
         7 => return Op::PauseLog,
         _ => return Op::ResumeLog,
     };

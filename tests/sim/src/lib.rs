@@ -1,25 +1,27 @@
-//! Nothing lost, nothing twice, whatever happens: the pipeline under a seed.
+//! Runs the pipeline under a seed and checks that nothing is lost and nothing counts twice.
 //!
-//! Ingest's gather, append and acknowledgements, the processor with its seal, and the archive are the real
-//! ones. Around them everything is simulated: gateways that resend what is not acknowledged, a log in
-//! memory that loses answers, a disk that loses what was not synced, two clocks. A run is a sequence of
-//! [`Op`]s and nothing else; [`generate`] makes one of a seed.
+//! The batching, appending and acknowledging of ingest, the processor with its sealing, and the archive are
+//! the real code. Everything around them is simulated: gateways that resend unacknowledged publishes, an
+//! in-memory log that loses answers, a disk that loses unsynced bytes, and two clocks. A run is a sequence of
+//! [`Op`]s and nothing else; [`generate`] makes one from a seed.
 //!
-//! # What is a failure
-//! An acknowledgement before the log has it; an offset stored before a power cut could not take what it
-//! stands for; a reading that was visible and is not; a published file that changes; a total that is not
-//! the sum of its rows; and, when all is quiet: an acknowledged reading that is in no sealed day, a
-//! sealed one that nobody sent, a value that counts though another came later in the log, a repeat that no total
-//! counts where nothing was read twice, or anything that does not come to rest by itself. Each reading is a power
-//! of two of its meter and day, so a wrong sum says which.
+//! # What counts as a failure
+//! At any time: a publish is acknowledged before the log holds it; an offset is committed while a power cut
+//! could still lose its records; a visible reading disappears; a published file changes; a total is not the
+//! sum of its rows.
+//! At the end, when no more faults occur: an acknowledged reading is in no sealed day; a sealed reading was
+//! never sent; a value counts although another came later in the log; no total counts a repeat although no
+//! record was read twice; the system does not come to rest by itself. The value of each reading is a distinct
+//! power of two within its meter and day, so a wrong sum identifies the readings.
 //!
-//! # What is not
-//! A processor that leaves because a fault or another writer made it: it is started again. A reading that
-//! was sent, not acknowledged, and counts all the same: its gateway sends it again, too.
+//! # What does not count as a failure
+//! A processor ends because of a fault or another writer: it is started again. An unacknowledged reading
+//! counts: its gateway resends it anyway.
 //!
 //! # What is not simulated
-//! Sockets and the waiting of connections, records lost by the log, and the deletion of files that no state names. Kafka is linked, for the log's crate
-//! has it, and never called; DataFusion is not.
+//! Sockets, connections that wait, a log that loses records, and the deletion of data files that no snapshot
+//! names. rdkafka is linked because `greenpark-log` contains the Kafka log, but it is never called; DataFusion is
+//! not linked.
 
 mod actor;
 pub mod canonical;
@@ -28,21 +30,21 @@ mod clock;
 mod disk;
 mod gateway;
 mod generate;
-mod office;
+mod log;
 mod op;
 mod oracle;
-mod queue;
+mod processor;
+mod promise;
 mod random;
 pub mod reproductions;
 mod run;
 mod shrink;
-mod violation;
 mod world;
 
 pub use crate::{
     generate::generate,
-    op::{DiskFault, LogFault, Op, Who},
-    run::{Broken, Outcome, run, run_seed},
+    op::{Component, DiskFault, LogFault, Op},
+    promise::BrokenPromise,
+    run::{FailedRun, Outcome, Readings, run, run_seed},
     shrink::shrink,
-    violation::Violation,
 };

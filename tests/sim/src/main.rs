@@ -1,4 +1,4 @@
-//! `cargo run --release -p greenpark-sim -- --seed 1 --steps 80`, or `--seeds 1..1000`.
+//! The command `cargo run --release -p greenpark-sim -- --seed 1 --steps 80`, or `--seeds 1..1000`.
 
 mod command;
 

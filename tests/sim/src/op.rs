@@ -1,24 +1,24 @@
-//! What can happen. A run is a sequence of these and nothing else: every choice is in them.
+//! The operations of a run. A run is a sequence of these and nothing else: they hold every random choice.
 
-/// Which part of the system is given turns.
+/// The part of the system that gets turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    /// The gateways' sessions and their appends.
+pub enum Component {
+    /// The sessions of the gateways and their appends.
     Ingest,
-    /// The processor in office.
+    /// The current processor.
     Processor,
-    /// The processor that was replaced and does not know it.
+    /// The replaced processor, which does not know that it was replaced.
     Zombie,
-    /// Each of them, in turn.
+    /// Each of them, one after the other.
     All,
 }
 
 /// A fault of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFault {
-    /// A put fails before it does anything.
+    /// A put fails and has no effect.
     PutRefused,
-    /// A put takes effect, is not synced, and reports an error.
+    /// A put is written but not synced, and reports an error.
     AnswerLost,
     /// A file cannot be read.
     ReadFails,
@@ -33,77 +33,77 @@ pub enum LogFault {
     AppendAnswerLost,
     /// A read fails.
     ReadFails,
-    /// The next reads bring one record each, as where a broker answers slowly.
-    ReadsLittle,
-    /// The offset is not stored, and an error says so.
+    /// The next reads return one record each, as from a slow broker.
+    ReadsShort,
+    /// A commit fails and stores no offset.
     CommitRefused,
-    /// The offset is stored and an error says that it is not.
+    /// A commit stores the offset and reports an error.
     CommitAnswerLost,
 }
 
-/// One thing that happens.
+/// One operation of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
-    /// A gateway measures and publishes; offline it keeps the publish for later.
+    /// A gateway publishes new readings; while it is offline it keeps the publish for later.
     Publish {
         /// Which gateway.
         gateway: u8,
-        /// Readings of the publish.
+        /// Number of readings in the publish.
         readings: u8,
-        /// How many days ago they were measured.
+        /// Age of the readings in days.
         days_late: u8,
-        /// Whether the publish also carries what cannot be read.
+        /// Whether the publish also contains an undecodable element.
         poison: bool,
     },
-    /// A gateway weighs loads at one moment and publishes them.
+    /// A gateway weighs several loads at one instant and publishes them.
     Weigh {
         /// Which gateway.
         gateway: u8,
-        /// How many loads.
+        /// Number of loads.
         loads: u8,
-        /// Whether each has a ticket of its own.
+        /// Whether each load has its own ticket.
         tickets: bool,
     },
     /// A gateway publishes a reading of a meter whose values may fall.
     Measure {
         /// Which gateway.
         gateway: u8,
-        /// 0 for a counter of the day, 1 for a register that feeds in.
+        /// 0 for a daily counter, 1 for a register that may run backwards.
         meter: u8,
     },
-    /// A gateway publishes another value for a reading that it has published, or, if it has done so, the one
-    /// before.
+    /// A gateway corrects a reading that it has published: to another value, or back to the first value if it
+    /// was corrected before.
     Correct {
         /// Which gateway.
         gateway: u8,
-        /// Which reading: so many places before its latest.
+        /// The reading to correct: this many places before the latest one.
         back: u8,
     },
-    /// A gateway connects, anew if it is connected, and resends what is not acknowledged.
+    /// A gateway opens a new connection and resends all unacknowledged publishes.
     Connect {
         /// Which gateway.
         gateway: u8,
-        /// Whether the newest is resent first.
+        /// Whether the newest publish is resent first.
         reversed: bool,
     },
-    /// A gateway resends on the connection that it has.
+    /// A gateway resends on its current connection.
     Resend {
         /// Which gateway.
         gateway: u8,
     },
-    /// The network drops a gateway's connection; acknowledgements under way are lost.
+    /// The network drops a gateway's connection; acknowledgements in flight are lost.
     Cut {
         /// Which gateway.
         gateway: u8,
     },
-    /// Somebody is given turns: polls, each up to the next await that does not resolve at once.
+    /// A component gets turns. A turn is one poll: it runs to the next await that does not resolve at once.
     Run {
-        /// Who.
-        who: Who,
-        /// At most so many.
+        /// The component.
+        who: Component,
+        /// Maximum number of turns.
         turns: u16,
     },
-    /// Time passes on every clock.
+    /// Time passes on both clocks.
     Pass {
         /// Milliseconds.
         ms: u32,
@@ -117,72 +117,72 @@ pub enum Op {
     KillIngest,
     /// The processor is killed.
     KillProcessor,
-    /// A processor is started if none is in office.
+    /// A processor is started if none runs.
     StartProcessor,
-    /// The processor is asked to stop; it flushes and leaves.
+    /// The processor is requested to stop; it flushes and ends.
     StopProcessor,
-    /// A new processor takes office while the old one lives on.
+    /// A new processor takes over while the former one keeps running.
     Replace,
-    /// The processor that was replaced is killed.
+    /// The replaced processor is killed.
     KillZombie,
-    /// The machine loses power: everything stops, and what was not synced is at luck's mercy.
+    /// The machine loses power: everything stops, and each unsynced file is dropped, kept or torn.
     PowerCut {
-        /// Decides what becomes of each file that was not synced.
+        /// Seed that decides the fate of each unsynced file.
         luck: u64,
     },
-    /// A call of the disk will fail.
+    /// A later disk call fails.
     Disk {
         /// How.
         fault: DiskFault,
-        /// After so many calls of its kind that do not.
+        /// Number of calls of this kind that succeed before.
         after: u8,
     },
-    /// The disk is full for some puts.
+    /// The disk is full for the next puts.
     Full {
-        /// How many.
+        /// Number of puts.
         puts: u8,
     },
-    /// Every call of the disk takes so many more turns from now on.
+    /// Every disk call takes more turns from now on.
     Slow {
-        /// How many.
+        /// Number of additional turns.
         turns: u8,
     },
-    /// The log's next call of the fault's kind fails.
+    /// The next log call of the fault's kind fails.
     Log {
         /// How.
         fault: LogFault,
     },
-    /// Appends wait.
+    /// Appends wait until [`Op::ResumeLog`].
     PauseLog,
-    /// Appends go on.
+    /// Waiting appends continue.
     ResumeLog,
-    /// Somebody copies the lake, as it would be after a power cut.
+    /// An operator copies the synced state of the lake.
     CopyLake,
-    /// Everything of the lake stops, and the copy takes its place, if there is one.
+    /// All processors stop, and the lake is replaced by its copy, if there is one.
     RestoreLake,
-    /// Everything of the lake stops, and the newest entries of a table are gone.
+    /// All processors stop, and the newest log entries of a table are lost.
     LoseEntries {
         /// Which table.
         table: u8,
-        /// How many.
+        /// Number of entries.
         entries: u8,
     },
-    /// Everything of the lake stops, and half of the newest entry of a table is gone.
+    /// All processors stop, and the newest log entry of a table is cut to half.
     DamageEntry {
         /// Which table.
         table: u8,
     },
-    /// The operator moves away every damaged entry.
+    /// An operator moves away every damaged entry.
     MoveDamagedAway,
-    /// Another producer appends a record that is none of ours.
+    /// A foreign producer appends a record that ingest never writes.
     Foreign {
-        /// To which park's partition.
+        /// The park whose partition receives the record.
         park: u8,
     },
 }
 
 impl Op {
-    /// Whether no processor is cut short by it, so that no record is read again.
+    /// Returns true if the op interrupts no processor, so that no record is read again.
     pub(crate) fn is_calm(self) -> bool {
         !matches!(
             self,

@@ -1,4 +1,4 @@
-//! What should be: every reading that was sent, acknowledged and logged, kept as plainly as can be.
+//! The expected state: every reading that was sent, acknowledged and logged, in plain maps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,15 +17,17 @@ use greenpark_proto::{reading_batch, telemetry::v1::DeadLetter};
 use prost::Message as _;
 
 use crate::{
-    queue::{GROUP, PARTITIONS, Queue},
-    violation::Violation,
+    check::MeterDay,
+    log::{GROUP, PARTITIONS, SimLog},
+    promise::BrokenPromise,
 };
 
-/// The most readings of one meter and day: each has a power of two for its value.
+/// Maximum number of readings of one meter and day. The value of each is a distinct power of two.
 const DAY_READINGS_MAX: u32 = 40;
-/// What a correction has beside the value that it corrects.
+/// The bit that a correction adds to the value that it corrects.
 const CORRECTED: i64 = 1 << DAY_READINGS_MAX;
-/// The kinds of a gateway's meters. The last two may fall, as what feeds in and what starts anew each day do.
+/// The kinds of a gateway's meters. The values of the last two may fall: a counter that restarts daily, and a
+/// register that feeds in.
 const KINDS: [Kind; 5] = [
     Kind::Interval,
     Kind::Interval,
@@ -33,39 +35,40 @@ const KINDS: [Kind; 5] = [
     Kind::DailyCounter,
     Kind::Register,
 ];
-/// The meter of a gateway that weighs.
+/// The meter that weighs loads.
 pub(crate) const SCALE: u8 = 2;
-/// What the ticket of an event that has none stands behind.
-const IMPLIED: u16 = 10_000;
+/// Ticket numbers from here on mark events that were sent without a ticket.
+const IMPLIED_TICKET: u16 = 10_000;
 
-/// A reading's name: who measured it, and when.
+/// The identity of a reading: its meter, instant and ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Id {
+pub(crate) struct ReadingId {
     pub(crate) gateway: u8,
     pub(crate) meter: u8,
     pub(crate) instant: i64,
-    /// The number of its ticket, 0 where it has none, and its place where it has none of several.
+    /// The number of its ticket. Without a ticket it is 0, or, for a later one of several events of an
+    /// instant, [`IMPLIED_TICKET`] plus its place.
     pub(crate) ticket: u16,
 }
 
-impl Id {
+impl ReadingId {
     pub(crate) fn day(self) -> CivilDay {
         Instant(self.instant).day()
     }
 
-    /// The name of its meter.
+    /// The name of the meter.
     pub(crate) fn meter_name(self) -> String {
         format!("g{}m{}", self.gateway, self.meter)
     }
 
-    /// The reading of the meter with this name at `instant`.
-    pub(crate) fn of(meter: &str, instant: i64, ticket: Option<&Ticket>) -> Option<Self> {
+    /// Parses the identity from the name of the meter, the instant and the ticket.
+    pub(crate) fn parse(meter: &str, instant: i64, ticket: Option<&Ticket>) -> Option<Self> {
         let (gateway, meter) = meter.strip_prefix('g')?.split_once('m')?;
         let ticket = match ticket.map(Ticket::as_str) {
             None => 0,
             Some(text) => match text.split_at_checked(1)? {
                 ("T", number) => number.parse().ok()?,
-                ("#", place) => IMPLIED + place.parse::<u16>().ok()?,
+                ("#", place) => IMPLIED_TICKET + place.parse::<u16>().ok()?,
                 _ => return None,
             },
         };
@@ -77,65 +80,67 @@ impl Id {
         })
     }
 
-    /// What its values mean.
+    /// The kind of the meter.
     pub(crate) fn kind(self) -> Kind {
         KINDS[usize::from(self.meter)]
     }
 
-    /// The number on its ticket, if it has one.
+    /// The ticket that was sent, if there was one.
     pub(crate) fn ticket_sent(self) -> Option<String> {
-        (1..IMPLIED)
+        (1..IMPLIED_TICKET)
             .contains(&self.ticket)
             .then(|| format!("T{}", self.ticket))
     }
 }
 
-/// A reading with a value that it was sent with, in millionths.
-pub(crate) type Row = (Id, i64);
+/// A reading and a value that it was sent with, in millionths.
+pub(crate) type Row = (ReadingId, i64);
 
-/// Numbered messages by park.
-pub(crate) type ByPark = BTreeMap<ParkId, Messages>;
+/// Numbered messages of each park.
+pub(crate) type MessagesByPark = BTreeMap<ParkId, Messages>;
 
 /// A record of the log.
 #[derive(Debug)]
-struct Logged {
+struct LoggedRecord {
     offset: u64,
-    /// With whether they came late.
+    /// Each row, and whether it is marked late.
     rows: Vec<(Row, bool)>,
-    /// Whose messages they are, of which day, and which.
+    /// Park, gateway, day and numbers of its messages, if they are numbered.
     numbered: Option<(ParkId, GatewayEpoch, CivilDay, BatchMessages)>,
 }
 
-/// See the module.
+/// The expected state.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
-    /// Every reading ever sent, with its value in millionths before any correction.
-    pub(crate) sent: BTreeMap<Id, i64>,
-    /// With the value that was sent last.
-    corrected: BTreeMap<Id, i64>,
-    pub(crate) acked: BTreeSet<Id>,
+    /// Every reading ever sent, with its first value in millionths.
+    pub(crate) sent: BTreeMap<ReadingId, i64>,
+    /// Corrected readings, with the value that was sent last.
+    corrected: BTreeMap<ReadingId, i64>,
+    pub(crate) acked: BTreeSet<ReadingId>,
     counts: BTreeMap<(u8, u8, CivilDay), u32>,
-    /// What the log holds, by partition.
-    log: BTreeMap<u32, Vec<Logged>>,
+    /// The records of the log, by partition.
+    records: BTreeMap<u32, Vec<LoggedRecord>>,
     logged: BTreeSet<Row>,
-    /// The value that counts of each reading in the log, and whether it came late: the one that came there last,
-    /// where one of a message that was only sent again keeps its place.
-    pub(crate) in_force: BTreeMap<Id, (i64, bool)>,
+    /// The value in force of each reading in the log, and whether it is marked late. The last value in the log
+    /// counts, but a value of a resent message keeps its first place.
+    pub(crate) in_force: BTreeMap<ReadingId, (i64, bool)>,
     /// Rows of the log, by meter and day.
-    pub(crate) received: BTreeMap<(String, CivilDay), u64>,
-    /// The numbers that have come.
-    come: BTreeMap<GatewayEpoch, Numbers>,
-    /// Messages that are numbered in the log.
-    pub(crate) numbered: ByPark,
-    letters: BTreeSet<u32>,
-    letters_read: usize,
+    pub(crate) received: BTreeMap<MeterDay, u64>,
+    /// The message numbers in the log so far.
+    numbers: BTreeMap<GatewayEpoch, Numbers>,
+    /// Numbered messages in the log.
+    pub(crate) numbered: MessagesByPark,
+    /// Numbers of the undecodable elements among the dead letters.
+    dead_letters: BTreeSet<u32>,
+    dead_letters_read: usize,
 }
 
 impl Oracle {
-    /// Names a new reading near `instant`; `None` where its meter has enough of that day. Each has a power
-    /// of two that no other of its meter and day has, so that a sum says which readings are in it.
-    pub(crate) fn name(&mut self, gateway: u8, meter: u8, instant: i64) -> Option<(Id, i64)> {
-        let mut id = Id {
+    /// Creates a new reading at or after `instant`. Returns `None` if its meter has enough readings of that day.
+    /// Its value is a power of two that no other reading of its meter and day has, so that a sum identifies
+    /// its readings.
+    pub(crate) fn new_reading(&mut self, gateway: u8, meter: u8, instant: i64) -> Option<Row> {
+        let mut id = ReadingId {
             gateway,
             meter,
             instant,
@@ -144,38 +149,38 @@ impl Oracle {
         while self.sent.contains_key(&id) {
             id.instant += 1;
         }
-        self.value(id).map(|value| (id, value))
+        self.assign_value(id).map(|value| (id, value))
     }
 
-    /// Names so many events of one instant near `instant`, each with a ticket from `first` on, or all without.
-    pub(crate) fn name_events(
+    /// Creates `count` events of one instant at or after `instant`: with tickets from `first` on, or without.
+    pub(crate) fn new_events(
         &mut self,
         gateway: u8,
         instant: i64,
-        (many, first): (u8, Option<u16>),
+        (count, first): (u8, Option<u16>),
     ) -> Vec<Row> {
         let mut at = instant;
-        let of = |at, ticket| Id {
+        let event = |at, ticket| ReadingId {
             gateway,
             meter: SCALE,
             instant: at,
             ticket,
         };
-        while self.sent.contains_key(&of(at, 0)) {
+        while self.sent.contains_key(&event(at, 0)) {
             at += 1;
         }
         let ticket = |nth: u16| match first {
             Some(first) => first + nth,
             None if nth == 0 => 0,
-            None => IMPLIED + nth + 1,
+            None => IMPLIED_TICKET + nth + 1,
         };
-        let ids = (0..u16::from(many)).map(|nth| of(at, ticket(nth)));
-        ids.map_while(|id| self.value(id).map(|value| (id, value)))
+        let ids = (0..u16::from(count)).map(|nth| event(at, ticket(nth)));
+        ids.map_while(|id| self.assign_value(id).map(|value| (id, value)))
             .collect()
     }
 
-    /// A value for a new reading; `None` where its meter has enough of that day.
-    fn value(&mut self, id: Id) -> Option<i64> {
+    /// Assigns a value to a new reading. Returns `None` if its meter has enough readings of that day.
+    fn assign_value(&mut self, id: ReadingId) -> Option<i64> {
         let of_day = (id.gateway, id.meter, id.day());
         let count = self.counts.entry(of_day).or_insert(0);
         if *count >= DAY_READINGS_MAX {
@@ -187,11 +192,11 @@ impl Oracle {
         Some(value)
     }
 
-    /// Corrects one of the latest readings of a gateway, that which is `back` places before the last: to another
-    /// value, and then back to the first one. Of several events without a ticket only the first can be named by
-    /// a message of its own.
+    /// Corrects the reading of a gateway that is `back` places before the last one: to another value, and then
+    /// back to the first. Of several events without tickets only the first can be corrected, because a message
+    /// of its own can identify only that one.
     pub(crate) fn correct(&mut self, gateway: u8, back: u8) -> Option<Row> {
-        let can_be_named = |id: &Id| id.gateway == gateway && id.ticket < IMPLIED;
+        let can_be_named = |id: &ReadingId| id.gateway == gateway && id.ticket < IMPLIED_TICKET;
         let of_gateway = self.sent.iter().filter(|(id, _)| can_be_named(id));
         let (&id, &value) = of_gateway.rev().nth(usize::from(back))?;
         let last = self.corrected.entry(id).or_insert(value);
@@ -199,110 +204,113 @@ impl Oracle {
         Some((id, *last))
     }
 
-    /// Whether a reading was sent with this value.
+    /// Returns true if a reading was sent with this value.
     pub(crate) fn was_sent(&self, row: Row) -> bool {
         was_sent(&self.sent, &self.corrected, row)
     }
 
-    /// Whether a reading may be superseded.
-    pub(crate) fn is_corrected(&self, id: Id) -> bool {
+    /// Returns true if a reading was corrected and may therefore be superseded.
+    pub(crate) fn is_corrected(&self, id: ReadingId) -> bool {
         self.corrected.contains_key(&id)
     }
 
-    /// Takes what the log holds by now.
-    pub(crate) fn read_log(&mut self, queue: &Queue) -> Result<(), Violation> {
-        for entry in queue.log.entries(Topic::Readings) {
+    /// Reads the new records and dead letters of the log.
+    pub(crate) fn read_log(&mut self, log: &SimLog) -> Result<(), BrokenPromise> {
+        for entry in log.memory.entries(Topic::Readings) {
             let position = entry.position;
-            let lane = self.log.entry(position.partition).or_default();
-            if lane
+            let records = self.records.entry(position.partition).or_default();
+            if records
                 .last()
                 .is_some_and(|last| last.offset >= position.offset)
             {
                 continue;
             }
-            let record = Logged::read(entry)?;
-            let again = record.again(&mut self.come);
-            for (&((id, value), late), again) in record.rows.iter().zip(again) {
+            let record = LoggedRecord::decode(entry)?;
+            let repeats = record.add_numbers(&mut self.numbers);
+            for (&((id, value), late), is_repeat) in record.rows.iter().zip(repeats) {
                 if !was_sent(&self.sent, &self.corrected, (id, value)) {
-                    let what = format!("{value} of {id:?} is in the log");
-                    return Err(Violation::new("phantom", what));
+                    let detail = format!("{value} of {id:?} is in the log");
+                    return Err(BrokenPromise::new("phantom", detail));
                 }
                 let of_day = (id.meter_name(), id.day());
                 *self.received.entry(of_day).or_insert(0) += 1;
-                let new = self.logged.insert((id, value));
+                let is_new = self.logged.insert((id, value));
                 let in_force = self.in_force.get(&id).map(|(value, _)| *value);
-                if (new || !again) && in_force != Some(value) {
+                if (is_new || !is_repeat) && in_force != Some(value) {
                     self.in_force.insert(id, (value, late));
                 }
             }
             record.add_to(&mut self.numbered);
-            lane.push(record);
+            records.push(record);
         }
-        let letters = queue.log.entries(Topic::DeadLetters);
-        for entry in letters.iter().skip(self.letters_read) {
+        let dead_letters = log.memory.entries(Topic::DeadLetters);
+        for entry in dead_letters.iter().skip(self.dead_letters_read) {
             let record = entry.record.as_ref().ok();
-            let letter = record.and_then(|r| DeadLetter::decode(r.payload.clone()).ok());
-            if let Some(letter) = letter {
-                self.letters.extend(marks_of(&letter.payload));
+            let dead_letter = record.and_then(|r| DeadLetter::decode(r.payload.clone()).ok());
+            if let Some(dead_letter) = dead_letter {
+                self.dead_letters
+                    .extend(poison_numbers(&dead_letter.payload));
             }
         }
-        self.letters_read = letters.len();
+        self.dead_letters_read = dead_letters.len();
         Ok(())
     }
 
-    /// Takes an acknowledgement, which must not come before the log has what it is for.
+    /// Records an acknowledgement, which must not come before the log holds its rows and dead letters.
     pub(crate) fn acknowledge(
         &mut self,
         rows: &[Row],
         poison: Option<u32>,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), BrokenPromise> {
         if let Some(lost) = rows.iter().find(|row| !self.logged.contains(*row)) {
-            let what = format!("{lost:?} was acknowledged and is not in the log");
-            return Err(Violation::new("I1 acknowledged means logged", what));
+            let detail = format!("{lost:?} was acknowledged and is not in the log");
+            return Err(BrokenPromise::new("I1 acknowledged means logged", detail));
         }
-        if let Some(mark) = poison.filter(|mark| !self.letters.contains(mark)) {
-            let what = format!("poison {mark} was acknowledged and is not among the dead letters");
-            return Err(Violation::new("I1 acknowledged means logged", what));
+        if let Some(number) = poison.filter(|number| !self.dead_letters.contains(number)) {
+            let detail =
+                format!("poison {number} was acknowledged and is not among the dead letters");
+            return Err(BrokenPromise::new("I1 acknowledged means logged", detail));
         }
         self.acked.extend(rows.iter().map(|(id, _)| *id));
         Ok(())
     }
 
-    fn records_committed(&self, queue: &Queue) -> impl Iterator<Item = &Logged> {
+    fn records_committed(&self, log: &SimLog) -> impl Iterator<Item = &LoggedRecord> {
         (0..PARTITIONS).flat_map(move |partition| {
-            let next = queue.log.committed(GROUP, partition);
-            let lane = self.log.get(&partition).into_iter().flatten();
-            lane.take_while(move |record| record.offset < next)
+            let next = log.memory.committed(GROUP, partition);
+            let records = self.records.get(&partition).into_iter().flatten();
+            records.take_while(move |record| record.offset < next)
         })
     }
 
-    /// Everything that the group has committed, which must be published.
-    pub(crate) fn committed(&self, queue: &Queue) -> impl Iterator<Item = Id> {
-        let records = self.records_committed(queue);
+    /// The readings that the group has committed, which must be published.
+    pub(crate) fn committed(&self, log: &SimLog) -> impl Iterator<Item = ReadingId> {
+        let records = self.records_committed(log);
         records.flat_map(|record| record.rows.iter().map(|((id, _), _)| *id))
     }
 
-    /// The numbers of what the group has committed, which must be in the lake's tables of messages.
-    pub(crate) fn numbers_committed(&self, queue: &Queue) -> ByPark {
-        let mut numbers = ByPark::new();
-        for record in self.records_committed(queue) {
+    /// The messages that the group has committed, whose numbers must be in the lake.
+    pub(crate) fn numbers_committed(&self, log: &SimLog) -> MessagesByPark {
+        let mut numbers = MessagesByPark::new();
+        for record in self.records_committed(log) {
             record.add_to(&mut numbers);
         }
         numbers
     }
 
-    /// Whether the group has committed all that the log holds.
-    pub(crate) fn is_consumed(&self, queue: &Queue) -> bool {
-        self.log.iter().all(|(&partition, lane)| {
-            lane.last()
-                .is_none_or(|last| queue.log.committed(GROUP, partition) > last.offset)
+    /// Returns true if the group has committed all records of the log.
+    pub(crate) fn is_consumed(&self, log: &SimLog) -> bool {
+        self.records.iter().all(|(&partition, records)| {
+            records
+                .last()
+                .is_none_or(|last| log.memory.committed(GROUP, partition) > last.offset)
         })
     }
 }
 
-impl Logged {
-    /// What a record says; nothing if it is a stranger's.
-    fn read(entry: Entry) -> Result<Self, Violation> {
+impl LoggedRecord {
+    /// Decodes a record. A foreign record has no rows.
+    fn decode(entry: Entry) -> Result<Self, BrokenPromise> {
         let mut logged = Self {
             offset: entry.position.offset,
             rows: Vec::new(),
@@ -318,46 +326,46 @@ impl Logged {
         };
         logged.rows = rows_of(&batch)?;
         if !messages.is_empty() {
-            let of = GatewayEpoch {
+            let gateway_epoch = GatewayEpoch {
                 enterprise: record.headers.enterprise,
                 gateway: record.headers.gateway,
                 epoch: record.headers.epoch,
             };
             let latest = batch.latest().unwrap_or(Instant(entry.appended_ms));
-            logged.numbered = Some((record.park, of, latest.day(), messages));
+            logged.numbered = Some((record.park, gateway_epoch, latest.day(), messages));
         }
         Ok(logged)
     }
 
-    /// Of each row whether its message had come; now it has.
-    fn again(&self, come: &mut BTreeMap<GatewayEpoch, Numbers>) -> Vec<bool> {
-        let mut again = vec![false; self.rows.len()];
-        let Some((_, of, _, messages)) = &self.numbered else {
-            return again;
+    /// Adds the numbers of its messages to `seen`. Returns for each row whether its message had come before.
+    fn add_numbers(&self, seen: &mut BTreeMap<GatewayEpoch, Numbers>) -> Vec<bool> {
+        let mut repeats = vec![false; self.rows.len()];
+        let Some((_, gateway_epoch, _, messages)) = &self.numbered else {
+            return repeats;
         };
-        let come = come.entry(of.clone()).or_default();
+        let seen = seen.entry(gateway_epoch.clone()).or_default();
         for run in messages.runs() {
             for (number, rows) in run.each() {
-                let had_come = come.contains(number);
-                rows.for_each(|row| again[row as usize] = had_come);
+                let is_repeat = seen.contains(number);
+                rows.for_each(|row| repeats[row as usize] = is_repeat);
                 if run.is_ended() {
-                    come.insert(number, number);
+                    seen.insert(number, number);
                 }
             }
         }
-        again
+        repeats
     }
 
-    fn add_to(&self, all: &mut ByPark) {
-        if let Some((park, of, day, came)) = &self.numbered {
+    fn add_to(&self, all: &mut MessagesByPark) {
+        if let Some((park, gateway_epoch, day, batch)) = &self.numbered {
             let messages = all.entry(park.clone()).or_default();
-            messages.insert(of, *day, came.ended());
+            messages.insert(gateway_epoch, *day, batch.ended());
         }
     }
 }
 
-/// Whether `part` is in `whole`.
-pub(crate) fn holds(whole: &ByPark, part: &ByPark) -> bool {
+/// Returns true if `whole` contains all messages of `part`.
+pub(crate) fn holds(whole: &MessagesByPark, part: &MessagesByPark) -> bool {
     let mut all = whole.clone();
     let each = part.iter();
     each.fold(true, |held, (park, messages)| {
@@ -365,14 +373,18 @@ pub(crate) fn holds(whole: &ByPark, part: &ByPark) -> bool {
     })
 }
 
-fn was_sent(sent: &BTreeMap<Id, i64>, corrected: &BTreeMap<Id, i64>, (id, value): Row) -> bool {
+fn was_sent(
+    sent: &BTreeMap<ReadingId, i64>,
+    corrected: &BTreeMap<ReadingId, i64>,
+    (id, value): Row,
+) -> bool {
     let Some(&first) = sent.get(&id) else {
         return false;
     };
     value == first || corrected.contains_key(&id) && value == first | CORRECTED
 }
 
-fn rows_of(batch: &Batch) -> Result<Vec<(Row, bool)>, Violation> {
+fn rows_of(batch: &Batch) -> Result<Vec<(Row, bool)>, BrokenPromise> {
     let table = batch.series_table();
     let tickets: BTreeMap<u32, &Ticket> = batch.tickets().iter().map(|(at, t)| (*at, t)).collect();
     let rows = batch.series().iter().zip(batch.instants());
@@ -381,19 +393,23 @@ fn rows_of(batch: &Batch) -> Result<Vec<(Row, bool)>, Violation> {
         .map(|(row, ((&series, &instant), &value))| {
             let series = &table[series as usize];
             let meter = series.meter.as_str();
-            let id = Id::of(meter, instant, tickets.get(&row).copied());
+            let id = ReadingId::parse(meter, instant, tickets.get(&row).copied());
             let late = batch.late().contains(&row);
             id.filter(|id| id.kind() == series.kind)
                 .map(|id| ((id, value), late))
-                .ok_or_else(|| Violation::new("phantom", format!("meter {meter} is in the log")))
+                .ok_or_else(|| {
+                    BrokenPromise::new("phantom", format!("meter {meter} is in the log"))
+                })
         })
         .collect()
 }
 
-/// What a payload says of poison: `{"poison":7}`.
-fn marks_of(payload: &[u8]) -> Vec<u32> {
+/// The numbers of the undecodable elements in a payload, as 7 in `{"poison":7}`.
+fn poison_numbers(payload: &[u8]) -> Vec<u32> {
     let text = String::from_utf8_lossy(payload);
-    let marks = text.split("{\"poison\":").skip(1);
-    let digits = marks.filter_map(|rest| rest.split_once('}'));
-    digits.filter_map(|(mark, _)| mark.parse().ok()).collect()
+    let parts = text.split("{\"poison\":").skip(1);
+    let numbers = parts.filter_map(|rest| rest.split_once('}'));
+    numbers
+        .filter_map(|(number, _)| number.parse().ok())
+        .collect()
 }

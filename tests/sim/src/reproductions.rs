@@ -1,21 +1,25 @@
-//! Every run that ever broke a promise, as small as it could be made, kept so that it never does again.
+//! Every run that once broke a promise, shrunk and kept as a regression test.
 
-use crate::op::{DiskFault, LogFault, Op, Who};
+use crate::op::{Component, DiskFault, LogFault, Op};
 
-/// A run by name: what went wrong in it.
+/// A run that once broke a promise.
 #[derive(Debug)]
 pub struct Reproduction {
-    /// What was broken.
+    /// The behavior that the run checks.
     pub name: &'static str,
-    /// What happens.
+    /// The ops of the run.
     pub ops: &'static [Op],
 }
 
-/// All of them, oldest first.
-pub const ALL: &[Reproduction] = &[FORMER_PUBLISHES, ENTRY_NOT_SYNCED, MARK_WENT_BACK];
+/// All reproductions, oldest first.
+pub const ALL: &[Reproduction] = &[
+    REPLACED_PROCESSOR_PUBLISHES,
+    ENTRY_NOT_SYNCED,
+    OFFSET_WENT_BACK,
+];
 
-const FORMER_PUBLISHES: Reproduction = Reproduction {
-    name: "a day that the former processor published after it was replaced is sealed",
+const REPLACED_PROCESSOR_PUBLISHES: Reproduction = Reproduction {
+    name: "a day is sealed that a replaced processor still published to",
     ops: &[
         publish(2, 1),
         publish(0, 3),
@@ -33,45 +37,45 @@ const FORMER_PUBLISHES: Reproduction = Reproduction {
         },
         Op::Replace,
         Op::Pass { ms: 14_400_000 },
-        run(Who::All, 23),
+        run(Component::All, 23),
         Op::StopProcessor,
         Op::Replace,
         Op::Pass { ms: 250 },
-        run(Who::Zombie, 20),
-        run(Who::Processor, 3),
+        run(Component::Zombie, 20),
+        run(Component::Processor, 3),
     ],
 };
 
 const ENTRY_NOT_SYNCED: Reproduction = Reproduction {
-    name: "no offset is stored on the strength of a log entry that a power cut can still take",
+    name: "no offset is committed while a power cut can still lose the log entry behind it",
     ops: &[
         lost_answer(2),
         publish(2, 4),
         connect(2),
         Op::Replace,
         Op::Pass { ms: 120_000 },
-        run(Who::All, 43),
+        run(Component::All, 43),
         Op::Pass { ms: 14_400_000 },
         lost_answer(0),
-        run(Who::All, 48),
+        run(Component::All, 48),
     ],
 };
 
-const MARK_WENT_BACK: Reproduction = Reproduction {
-    name: "a correction counts that comes while the log is read again and an older day is sealed",
+const OFFSET_WENT_BACK: Reproduction = Reproduction {
+    name: "a correction counts although it arrives while the log is read again and an older day is sealed",
     ops: &[
         connect(2),
         Op::StartProcessor,
         publish(0, 3),
         publish(2, 1),
         Op::Pass { ms: 120_000 },
-        run(Who::All, 48),
+        run(Component::All, 48),
         connect(0),
         Op::Log {
-            fault: LogFault::ReadsLittle,
+            fault: LogFault::ReadsShort,
         },
         Op::Pass { ms: 250 },
-        run(Who::All, 17),
+        run(Component::All, 17),
         publish(0, 3),
         Op::Publish {
             gateway: 0,
@@ -80,9 +84,9 @@ const MARK_WENT_BACK: Reproduction = Reproduction {
             poison: false,
         },
         Op::Pass { ms: 1_693 },
-        run(Who::All, 21),
+        run(Component::All, 21),
         Op::Replace,
-        run(Who::All, 12),
+        run(Component::All, 12),
         Op::Pass { ms: 1_316 },
         Op::Correct {
             gateway: 0,
@@ -114,6 +118,6 @@ const fn connect(gateway: u8) -> Op {
     }
 }
 
-const fn run(who: Who, turns: u16) -> Op {
+const fn run(who: Component, turns: u16) -> Op {
     Op::Run { who, turns }
 }

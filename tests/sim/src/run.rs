@@ -1,89 +1,105 @@
-//! A run: ops one after the other, then quiet, then the account.
+//! A run: applies the ops, lets the system come to rest without faults, then checks the final account.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use greenpark_archive::messages::Messages;
+use greenpark_model::invariants::stored_are_distinct;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     canonical::digest_lake,
-    check::Seen,
+    check::{AccountedRows, LakeContent, MeterDay},
     generate::generate,
-    op::{Op, Who},
-    oracle::{ByPark, holds},
-    violation::Violation,
+    op::{Component, Op},
+    oracle::{MessagesByPark, holds},
+    promise::BrokenPromise,
     world::World,
 };
 
-/// Rounds of quiet after which everything must have come to rest.
+/// Maximum number of fault-free rounds until the system comes to rest.
 const QUIET_ROUNDS_MAX: u32 = 80;
-/// Turns of a round; more than any honest flush takes.
+/// Maximum number of turns in a round; more than any correct flush needs.
 const ROUND_TURNS_MAX: u32 = 20_000;
 
-/// What a run left behind.
+/// The result of a run that breaks no promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The digest of everything that happened, in order.
-    pub trace: String,
-    /// The digest of the lake, see [`crate::canonical`].
-    pub lake: String,
-    /// Readings that were sent, acknowledged and sealed.
-    pub readings: (usize, usize, usize),
-    /// Messages that were numbered, and that the lake knows.
+    /// Digest of the trace.
+    pub trace_digest: String,
+    /// Digest of the lake, see [`crate::canonical`].
+    pub lake_digest: String,
+    /// Number of readings by how far they came.
+    pub readings: Readings,
+    /// Numbered messages that the lake knows.
     pub messages: u64,
-    /// What happened, one line each.
-    pub lines: String,
+    /// All events in order, one line each.
+    pub trace: String,
 }
 
-/// A promise was broken.
+/// Number of readings by how far they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readings {
+    /// Sent by a gateway.
+    pub sent: usize,
+    /// Acknowledged to the gateway.
+    pub acknowledged: usize,
+    /// In a sealed file.
+    pub sealed: usize,
+}
+
+/// A run that breaks a promise.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("after op {at}: {violation}")]
-pub struct Broken {
-    /// How many ops had been done.
+#[error("after op {at}: {broken}")]
+pub struct FailedRun {
+    /// Number of ops applied before the promise broke.
     pub at: usize,
-    /// Which promise, and by what.
-    pub violation: Violation,
-    /// What happened until then.
-    pub lines: String,
+    /// The promise, and the observation that breaks it.
+    pub broken: BrokenPromise,
+    /// All events until then, one line each.
+    pub trace: String,
 }
 
 /// Runs the ops of `seed`.
 ///
 /// # Errors
-/// [`Broken`] if a promise was.
-pub fn run_seed(seed: u64, steps: usize) -> Result<Outcome, Box<Broken>> {
+/// Returns [`FailedRun`] if the run breaks a promise.
+pub fn run_seed(seed: u64, steps: usize) -> Result<Outcome, Box<FailedRun>> {
     run(&generate(seed, steps))
 }
 
-/// Runs `ops`, lets everything come to rest and checks the account.
+/// Runs `ops`, lets the system come to rest and checks the final account.
 ///
 /// # Errors
-/// [`Broken`] if a promise was.
-pub fn run(ops: &[Op]) -> Result<Outcome, Box<Broken>> {
+/// Returns [`FailedRun`] if the run breaks a promise.
+pub fn run(ops: &[Op]) -> Result<Outcome, Box<FailedRun>> {
     let mut world = World::new();
-    let broken = |at, violation, world: &mut World| {
-        Box::new(Broken {
+    let failed = |at, broken, world: &mut World| {
+        Box::new(FailedRun {
             at,
-            violation,
-            lines: std::mem::take(&mut world.trace),
+            broken,
+            trace: std::mem::take(&mut world.trace),
         })
     };
     for (at, op) in ops.iter().enumerate() {
-        if let Err(violation) = world.apply(*op) {
-            return Err(broken(at + 1, violation, &mut world));
+        if let Err(broken) = world.apply(*op) {
+            return Err(failed(at + 1, broken, &mut world));
         }
     }
-    let seen = match come_to_rest(&mut world).and_then(|seen| account(&world, seen)) {
-        Ok(seen) => seen,
-        Err(violation) => return Err(broken(ops.len(), violation, &mut world)),
+    let content = match come_to_rest(&mut world).and_then(|found| check_account(&world, found)) {
+        Ok(content) => content,
+        Err(broken) => return Err(failed(ops.len(), broken, &mut world)),
     };
     let oracle = &world.oracle;
     Ok(Outcome {
-        trace: hex(&Sha256::digest(world.trace.as_bytes())),
-        lake: digest_lake(&world.disk.files()),
-        readings: (oracle.sent.len(), oracle.acked.len(), seen.sealed.len()),
-        messages: count(&seen.messages),
-        lines: world.trace,
+        trace_digest: hex(&Sha256::digest(world.trace.as_bytes())),
+        lake_digest: digest_lake(&world.disk.files()),
+        readings: Readings {
+            sent: oracle.sent.len(),
+            acknowledged: oracle.acked.len(),
+            sealed: content.sealed.len(),
+        },
+        messages: count_messages(&content.messages),
+        trace: world.trace,
     })
 }
 
@@ -94,99 +110,116 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// No more faults: gateways resend, a processor runs, days pass, until nothing is left to do.
-fn come_to_rest(world: &mut World) -> Result<Seen, Violation> {
-    world.tell("quiet");
+/// Stops all faults and lets gateways resend, a processor run and days pass until nothing is left to do.
+fn come_to_rest(world: &mut World) -> Result<LakeContent, BrokenPromise> {
+    world.trace_event("quiet");
     world.move_damaged_away();
     world.disk.heal();
-    world.queue.heal();
-    world.look_again();
+    world.log.heal();
+    world.force_check();
     let mut last = None;
     for round in 0..QUIET_ROUNDS_MAX {
         world.start_processor();
         for gateway in 0u8.. {
-            let Some(at) = world.gateways.get(usize::from(gateway)) else {
+            let Some(state) = world.gateways.get(usize::from(gateway)) else {
                 break;
             };
-            if !at.unacked.is_empty() && (!at.is_connected() || round % 8 == 7) {
+            if !state.unacked.is_empty() && (!state.is_connected() || round % 8 == 7) {
                 let reversed = false;
                 world.apply(Op::Connect { gateway, reversed })?;
             }
         }
         let mut turns = 0;
-        while world.turn(Who::All)? {
+        while world.turn(Component::All)? {
             turns += 1;
             if turns > ROUND_TURNS_MAX {
-                return Err(Violation::new("rest", "turns without end"));
+                return Err(BrokenPromise::new("rest", "turns without end"));
             }
         }
         last = world.check()?.or(last);
-        let acked = world.gateways.iter().all(|at| at.unacked.is_empty());
-        let sealed = last.as_ref().is_none_or(|seen| seen.hot_files == 0);
-        if acked && sealed && world.oracle.is_consumed(&world.queue) && world.processor.is_some() {
+        let acked = world
+            .gateways
+            .iter()
+            .all(|gateway| gateway.unacked.is_empty());
+        let sealed = last.as_ref().is_none_or(|content| content.hot_files == 0);
+        if acked && sealed && world.oracle.is_consumed(&world.log) && world.processor.is_some() {
             return Ok(last.unwrap_or_default());
         }
-        // The days end; then what is quiet is sealed, each revision after a longer quiet.
+        // First all days end. Then the processor seals them once they are quiet; each revision waits longer.
         let ms = if round == 2 {
             90_000_000
         } else {
             400 << (round / 4).min(10)
         };
-        world.clock.pass(ms);
+        world.clock.advance(ms);
     }
-    let left: usize = world.gateways.iter().map(|at| at.unacked.len()).sum();
-    let hot = last.map_or(0, |seen| seen.hot_files);
-    let what = format!("{left} publishes unacknowledged and {hot} hot files after all");
-    Err(Violation::new("rest", what))
+    let left: usize = world
+        .gateways
+        .iter()
+        .map(|gateway| gateway.unacked.len())
+        .sum();
+    let hot = last.map_or(0, |content| content.hot_files);
+    let detail = format!("{left} publishes unacknowledged and {hot} hot files after all");
+    Err(BrokenPromise::new("rest", detail))
 }
 
-/// How many messages there are, each counted once a day.
-fn count(messages: &ByPark) -> u64 {
+/// The number of messages, each counted once a day.
+fn count_messages(messages: &MessagesByPark) -> u64 {
     let numbers = messages.values().flat_map(Messages::iter);
     let runs = numbers.flat_map(|(.., numbers)| numbers.runs());
     runs.map(|(first, last)| last - first + 1).sum()
 }
 
-/// Everything that was acknowledged is sealed, and nothing else but what the log holds; and the lake knows
-/// every numbered message of the log.
-fn account(world: &World, seen: Seen) -> Result<Seen, Violation> {
+/// Checks that every acknowledged reading is sealed, that the sealed readings are those of the log, and that
+/// the lake knows every numbered message of the log.
+fn check_account(world: &World, found: LakeContent) -> Result<LakeContent, BrokenPromise> {
     let oracle = &world.oracle;
     let lost = oracle
         .acked
         .iter()
-        .find(|id| !seen.sealed.contains_key(*id));
+        .find(|id| !found.sealed.contains_key(*id));
     if let Some(lost) = lost {
-        let what = format!("{lost:?} was acknowledged and is in no sealed day");
-        return Err(Violation::new("lost", what));
+        let detail = format!("{lost:?} was acknowledged and is in no sealed day");
+        return Err(BrokenPromise::new("lost", detail));
     }
-    if !holds(&seen.messages, &oracle.numbered) {
-        let what = format!("{:?} is in the log", oracle.numbered);
-        return Err(Violation::new("the lake knows every message", what));
+    if !holds(&found.messages, &oracle.numbered) {
+        let detail = format!("{:?} is in the log", oracle.numbered);
+        return Err(BrokenPromise::new("the lake knows every message", detail));
     }
-    for (id, value) in &seen.sealed {
+    for (id, value) in &found.sealed {
         if let Some(last) = oracle.in_force.get(id).filter(|last| *last != value) {
-            let what = format!("{value:?} counts of {id:?}, and {last:?} came last");
-            return Err(Violation::new("order", what));
+            let detail = format!("{value:?} counts of {id:?}, and {last:?} came last");
+            return Err(BrokenPromise::new("order", detail));
         }
     }
-    if seen.sealed != oracle.in_force {
+    if found.sealed != oracle.in_force {
         let mut days: BTreeMap<_, (u64, u64)> = BTreeMap::new();
-        for id in seen.sealed.keys() {
+        for id in found.sealed.keys() {
             days.entry((id.meter_name(), id.day())).or_default().0 += 1;
         }
         for id in oracle.in_force.keys() {
             days.entry((id.meter_name(), id.day())).or_default().1 += 1;
         }
         days.retain(|_, (sealed, logged)| sealed != logged);
-        let what = format!("sealed and logged readings differ: {days:?}");
-        return Err(Violation::new("sealed = logged", what));
+        let detail = format!("sealed and logged readings differ: {days:?}");
+        return Err(BrokenPromise::new("sealed = logged", detail));
     }
-    if world.calm && seen.accounted != oracle.received {
-        let what = format!(
+    if world.calm && !is_accounted(&found.accounted, &oracle.received) {
+        let detail = format!(
             "{:?} are sealed or counted as repeats, of {:?} in the log",
-            seen.accounted, oracle.received
+            found.accounted, oracle.received
         );
-        return Err(Violation::new("stored + repeats = logged", what));
+        return Err(BrokenPromise::new("stored + repeats = logged", detail));
     }
-    Ok(seen)
+    Ok(found)
+}
+
+/// Returns true if the stored rows and counted repeats of each meter and day are the rows that the log holds.
+fn is_accounted(
+    accounted: &BTreeMap<MeterDay, AccountedRows>,
+    received: &BTreeMap<MeterDay, u64>,
+) -> bool {
+    let mut rows = accounted.values().zip(received.values());
+    accounted.keys().eq(received.keys())
+        && rows.all(|(rows, &received)| stored_are_distinct(received, rows.repeats, rows.stored))
 }

@@ -1,34 +1,34 @@
-//! From a run that breaks a promise to one of few ops that breaks the same.
+//! Reduces a run that breaks a promise to a short run that breaks the same promise.
 
 use crate::{op::Op, run::run};
 
-/// Leaves out whatever can be left out while the same promise is broken; `ops` themselves if none is.
+/// Removes ops as long as the run still breaks the same promise. Returns `ops` unchanged if no promise breaks.
 #[must_use]
 pub fn shrink(ops: &[Op]) -> Vec<Op> {
-    let Err(broken) = run(ops) else {
+    let Err(failed) = run(ops) else {
         return ops.to_vec();
     };
-    let promise = broken.violation.promise;
-    let breaks = |ops: &[Op]| run(ops).is_err_and(|broken| broken.violation.promise == promise);
-    let mut left = ops[..broken.at].to_vec();
-    if !breaks(&left) {
-        left = ops.to_vec();
+    let promise = failed.broken.promise;
+    let breaks = |ops: &[Op]| run(ops).is_err_and(|failed| failed.broken.promise == promise);
+    let mut ops_left = ops[..failed.at].to_vec();
+    if !breaks(&ops_left) {
+        ops_left = ops.to_vec();
     }
-    let mut size = left.len().div_ceil(2).max(1);
+    let mut size = ops_left.len().div_ceil(2).max(1);
     loop {
         let mut at = 0;
-        let before = left.len();
-        while at < left.len() {
-            let mut fewer = left.clone();
-            fewer.drain(at..(at + size).min(left.len()));
+        let before = ops_left.len();
+        while at < ops_left.len() {
+            let mut fewer = ops_left.clone();
+            fewer.drain(at..(at + size).min(ops_left.len()));
             if breaks(&fewer) {
-                left = fewer;
+                ops_left = fewer;
             } else {
                 at += size;
             }
         }
-        if size == 1 && left.len() == before {
-            return left;
+        if size == 1 && ops_left.len() == before {
+            return ops_left;
         }
         size = (size / 2).max(1);
     }

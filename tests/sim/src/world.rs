@@ -1,8 +1,7 @@
-//! The machine, the gateways and the log, and what each [`Op`] does to them.
+//! The simulated machine, gateways and log, and the effect of each [`Op`] on them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    error::Error,
     fmt::Write as _,
     sync::Arc,
 };
@@ -14,62 +13,67 @@ use greenpark_log::{ContentType, Headers, Record, Topic};
 use greenpark_model::{
     day::{DAY_MS, Instant},
     id::{EnterpriseId, GatewayId, ParkId},
+    invariants::all_received_are_accounted_for,
 };
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     actor::Turn,
-    check::{Eye, Seen},
+    check::{LakeContent, LakeView},
     clock::Clock,
     disk::SimDisk,
-    gateway::{Gateway, PLACES},
-    office::{Office, Room},
-    op::{Op, Who},
-    oracle::{ByPark, Id, Oracle, holds},
-    queue::Queue,
-    violation::Violation,
+    gateway::{GATEWAYS, Gateway},
+    log::SimLog,
+    op::{Component, Op},
+    oracle::{MessagesByPark, Oracle, ReadingId, holds},
+    processor::{MemorySize, SimProcessor},
+    promise::{BrokenPromise, error_chain},
 };
 
-/// The wall clock at the start: four hours before a year ends, so that days and books close.
+/// Wall clock at the start: four hours before a year ends, so that days and books close.
 const START: &str = "2026-12-31T20:00:00+08:00";
 
-/// See the module.
+/// The state of a run.
 #[derive(Debug)]
 pub(crate) struct World {
     runtime: Runtime,
     pub(crate) clock: Arc<Clock>,
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) log: Arc<SimLog>,
     pub(crate) disk: Arc<SimDisk>,
     pub(crate) gateways: Vec<Gateway>,
     metrics: Metrics,
     pipeline: Pipeline,
-    pub(crate) processor: Option<Office>,
-    pub(crate) zombie: Option<Office>,
+    pub(crate) processor: Option<SimProcessor>,
+    pub(crate) zombie: Option<SimProcessor>,
     pub(crate) oracle: Oracle,
-    /// What a running system sees, and what the worst power cut would leave.
-    running: Eye,
-    durable: Eye,
-    looked_at: Option<u64>,
-    published: BTreeSet<Id>,
-    kept: BTreeSet<Id>,
-    kept_messages: ByPark,
+    /// The lake as a running system sees it, and as the worst power cut would leave it.
+    running: LakeView,
+    durable: LakeView,
+    /// The count of disk changes at the last check of the lake.
+    checked_at: Option<u64>,
+    /// Every reading that was visible at some check.
+    published: BTreeSet<ReadingId>,
+    /// The content of the synced lake at the last check.
+    durable_readings: BTreeSet<ReadingId>,
+    durable_messages: MessagesByPark,
+    /// The number of the latest undecodable element.
     poison: u32,
-    /// A copy of the lake.
+    /// The latest copy of the lake.
     copy: Option<BTreeMap<String, Bytes>>,
-    /// Whether the lake lost what the log has, and reads it again.
+    /// Whether the lake was restored or lost entries, and reads the log again.
     is_restored: bool,
-    /// Whether nothing happened by which a record may be read again.
+    /// Whether no op so far can have caused a record to be read twice.
     pub(crate) calm: bool,
-    /// Processors so far.
+    /// Number of processors started so far.
     started: u32,
     pub(crate) trace: String,
 }
 
-fn pipeline(queue: &Arc<Queue>, clock: &Arc<Clock>) -> (Metrics, Pipeline) {
+fn pipeline(log: &Arc<SimLog>, clock: &Arc<Clock>) -> (Metrics, Pipeline) {
     let (metrics, wall) = (Metrics::default(), Arc::clone(clock));
     let now = Arc::new(move || wall.wall_ms());
     let decode = DecodeSettings::default();
-    let pipeline = Pipeline::new(&decode, queue.writer(), now, metrics.clone());
+    let pipeline = Pipeline::new(&decode, log.writer(), now, metrics.clone());
     (metrics, pipeline)
 }
 
@@ -77,14 +81,14 @@ impl World {
     pub(crate) fn new() -> Self {
         let start: Instant = START.parse().expect("a constant instant");
         let clock = Arc::new(Clock::new(start));
-        let (queue, disk) = (Queue::new(&clock), SimDisk::new());
-        let (metrics, pipeline) = pipeline(&queue, &clock);
-        // One thread works for everybody, in the order in which it was asked.
+        let (log, disk) = (SimLog::new(&clock), SimDisk::new());
+        let (metrics, pipeline) = pipeline(&log, &clock);
+        // One blocking thread runs all work in the order of submission.
         let runtime = Builder::new_current_thread()
             .max_blocking_threads(1)
             .build()
             .expect("a runtime without drivers can be made");
-        let numbers = (0u8..).take(PLACES.len());
+        let numbers = (0u8..).take(GATEWAYS.len());
         Self {
             runtime,
             gateways: numbers.map(Gateway::new).collect(),
@@ -93,12 +97,12 @@ impl World {
             processor: None,
             zombie: None,
             oracle: Oracle::default(),
-            running: Eye::new(disk.written()),
-            durable: Eye::new(disk.synced()),
-            looked_at: None,
+            running: LakeView::new(disk.written()),
+            durable: LakeView::new(disk.synced()),
+            checked_at: None,
             published: BTreeSet::new(),
-            kept: BTreeSet::new(),
-            kept_messages: ByPark::new(),
+            durable_readings: BTreeSet::new(),
+            durable_messages: MessagesByPark::new(),
             poison: 0,
             copy: None,
             is_restored: false,
@@ -106,18 +110,19 @@ impl World {
             started: 0,
             trace: String::new(),
             clock,
-            queue,
+            log,
             disk,
         }
     }
 
-    pub(crate) fn tell(&mut self, event: impl std::fmt::Display) {
+    /// Appends a line to the trace.
+    pub(crate) fn trace_event(&mut self, event: impl std::fmt::Display) {
         writeln!(self.trace, "{event}").expect("a string takes all text");
     }
 
-    /// Does `op`, then checks what it can have broken.
-    pub(crate) fn apply(&mut self, op: Op) -> Result<(), Violation> {
-        self.tell(format_args!("{op:?}"));
+    /// Applies `op`, then checks the promises that it can break.
+    pub(crate) fn apply(&mut self, op: Op) -> Result<(), BrokenPromise> {
+        self.trace_event(format_args!("{op:?}"));
         self.calm &= op.is_calm();
         match op {
             Op::Publish { .. }
@@ -126,7 +131,7 @@ impl World {
             | Op::Correct { .. }
             | Op::Connect { .. }
             | Op::Resend { .. }
-            | Op::Cut { .. } => self.at_gateway(op),
+            | Op::Cut { .. } => self.apply_to_gateway(op),
             Op::Run { who, turns } => {
                 for _ in 0..turns {
                     if !self.turn(who)? {
@@ -134,12 +139,15 @@ impl World {
                     }
                 }
             }
-            Op::Pass { ms } => self.clock.pass(i64::from(ms)),
+            Op::Pass { ms } => self.clock.advance(i64::from(ms)),
             Op::Jump { ms } => self.clock.jump(i64::from(ms)),
             Op::KillIngest => self.kill_ingest(),
             Op::KillProcessor => self.processor = None,
             Op::StartProcessor => self.start_processor(),
-            Op::StopProcessor => self.processor.iter_mut().for_each(Office::ask_to_stop),
+            Op::StopProcessor => self
+                .processor
+                .iter_mut()
+                .for_each(SimProcessor::request_stop),
             Op::Replace => {
                 self.zombie = self.processor.take();
                 self.start_processor();
@@ -155,20 +163,20 @@ impl World {
             Op::Disk { fault, after } => self.disk.arm(fault, after),
             Op::Full { puts } => self.disk.fill(puts),
             Op::Slow { turns } => self.disk.slow_down(turns),
-            Op::Log { fault } => self.queue.arm(fault),
-            Op::PauseLog => self.queue.log.pause(),
-            Op::ResumeLog => self.queue.log.resume(),
-            Op::Foreign { park } => self.foreign(park),
+            Op::Log { fault } => self.log.arm(fault),
+            Op::PauseLog => self.log.memory.pause(),
+            Op::ResumeLog => self.log.memory.resume(),
+            Op::Foreign { park } => self.append_foreign(park),
             Op::CopyLake
             | Op::RestoreLake
             | Op::LoseEntries { .. }
             | Op::DamageEntry { .. }
-            | Op::MoveDamagedAway => self.at_lake(op),
+            | Op::MoveDamagedAway => self.apply_to_lake(op),
         }
         self.check().map(|_| ())
     }
 
-    fn at_gateway(&mut self, op: Op) {
+    fn apply_to_gateway(&mut self, op: Op) {
         let now = self.clock.wall_ms();
         match op {
             Op::Publish {
@@ -206,7 +214,7 @@ impl World {
         }
     }
 
-    fn at_lake(&mut self, op: Op) {
+    fn apply_to_lake(&mut self, op: Op) {
         match op {
             Op::CopyLake if !self.disk.is_damaged() => self.copy = Some(self.disk.copy()),
             Op::MoveDamagedAway => self.move_damaged_away(),
@@ -228,7 +236,7 @@ impl World {
         }
     }
 
-    /// Nobody writes, and what was seen of the lake may not be there any more.
+    /// Stops all processors and forgets the former content of the lake, which may be lost.
     fn stop_lake(&mut self) {
         (self.processor, self.zombie) = (None, None);
         self.is_restored = true;
@@ -244,24 +252,24 @@ impl World {
 
     fn kill_ingest(&mut self) {
         self.gateways.iter_mut().for_each(Gateway::kill);
-        (self.metrics, self.pipeline) = pipeline(&self.queue, &self.clock);
+        (self.metrics, self.pipeline) = pipeline(&self.log, &self.clock);
     }
 
     pub(crate) fn start_processor(&mut self) {
         if self.processor.is_none() {
             self.started += 1;
-            let room = match self.started % 2 {
-                0 => Room::Plenty,
-                _ => Room::Scarce,
+            let memory = match self.started % 2 {
+                0 => MemorySize::Plenty,
+                _ => MemorySize::Scarce,
             };
-            let office = Office::start(&self.queue, &self.disk, &self.clock, room);
-            self.processor = Some(office);
+            let processor = SimProcessor::start(&self.log, &self.disk, &self.clock, memory);
+            self.processor = Some(processor);
         }
     }
 
-    /// A record that ingest never wrote.
-    fn foreign(&mut self, park: u8) {
-        let park = ParkId::new(PLACES[usize::from(park)].0).expect("a constant id");
+    /// Appends a record that ingest never writes.
+    fn append_foreign(&mut self, park: u8) {
+        let park = ParkId::new(GATEWAYS[usize::from(park)].0).expect("a constant id");
         let record = Record {
             park,
             headers: Headers {
@@ -273,45 +281,45 @@ impl World {
             },
             payload: vec![0xff; 9].into(),
         };
-        let append = self.queue.log.writer();
-        // A log that is paused takes no record of anybody.
-        let _appended = append.append(Topic::Readings, vec![record]).now_or_never();
+        let writer = self.log.memory.writer();
+        // A paused log appends nothing.
+        let _ = writer.append(Topic::Readings, vec![record]).now_or_never();
         self.clock.ring();
     }
 
-    /// Gives `who` a turn; whether anybody had anything to do.
-    pub(crate) fn turn(&mut self, who: Who) -> Result<bool, Violation> {
+    /// Gives `who` a turn. Returns true if there was anything to do.
+    pub(crate) fn turn(&mut self, who: Component) -> Result<bool, BrokenPromise> {
         let mut going = false;
-        if matches!(who, Who::Ingest | Who::All) {
+        if matches!(who, Component::Ingest | Component::All) {
             going |= self.ingest_turn()?;
         }
-        if matches!(who, Who::Processor | Who::All) {
-            let office = self.processor.take();
-            let (office, went) = self.office_turn("processor", office);
-            (self.processor, going) = (office, going | went);
+        if matches!(who, Component::Processor | Component::All) {
+            let processor = self.processor.take();
+            let (processor, went) = self.processor_turn("processor", processor);
+            (self.processor, going) = (processor, going | went);
         }
-        if matches!(who, Who::Zombie | Who::All) {
+        if matches!(who, Component::Zombie | Component::All) {
             let zombie = self.zombie.take();
-            let (office, went) = self.office_turn("zombie", zombie);
-            (self.zombie, going) = (office, going | went);
+            let (processor, went) = self.processor_turn("zombie", zombie);
+            (self.zombie, going) = (processor, going | went);
         }
         Ok(going)
     }
 
-    fn ingest_turn(&mut self) -> Result<bool, Violation> {
+    fn ingest_turn(&mut self) -> Result<bool, BrokenPromise> {
         let _entered = self.runtime.enter();
         let mut going = false;
         for number in 0..self.gateways.len() {
             let runtime = &self.runtime;
-            let brought = self.gateways[number].turn(|| barrier(runtime));
-            going |= brought.going;
-            if brought.failed {
+            let turn = self.gateways[number].turn(|| barrier(runtime));
+            going |= turn.going;
+            if turn.failed {
                 writeln!(self.trace, "gateway {number}: closed").expect("a string takes text");
             }
-            if !brought.acked.is_empty() {
-                self.oracle.read_log(&self.queue)?;
+            if !turn.acked.is_empty() {
+                self.oracle.read_log(&self.log)?;
             }
-            for publish in brought.acked {
+            for publish in turn.acked {
                 writeln!(
                     self.trace,
                     "gateway {number}: acknowledged {:?}",
@@ -322,115 +330,111 @@ impl World {
             }
         }
 
-        let told = (self.metrics.accepted(), self.metrics.dead_lettered());
-        if self.metrics.received() != told.0 + told.1 {
-            let what = format!("{} received, {told:?} told apart", self.metrics.received());
-            return Err(Violation::new(
+        let (received, accepted) = (self.metrics.received(), self.metrics.accepted());
+        let dead_lettered = self.metrics.dead_lettered();
+        if !all_received_are_accounted_for(received, accepted, dead_lettered) {
+            let detail =
+                format!("{received} received, {accepted} accepted, {dead_lettered} dead-lettered");
+            return Err(BrokenPromise::new(
                 "I4 received = accepted + dead-lettered",
-                what,
+                detail,
             ));
         }
         Ok(going)
     }
 
-    fn office_turn(&mut self, name: &str, office: Option<Office>) -> (Option<Office>, bool) {
-        let Some(mut office) = office else {
+    fn processor_turn(
+        &mut self,
+        name: &str,
+        processor: Option<SimProcessor>,
+    ) -> (Option<SimProcessor>, bool) {
+        let Some(mut processor) = processor else {
             return (None, false);
         };
         let _entered = self.runtime.enter();
         let runtime = &self.runtime;
-        // The working thread is held back until the turn is over: whether it is faster than the turn must
-        // not decide how far that gets.
-        let (release, held) = std::sync::mpsc::channel::<()>();
+        // The blocking thread is held back until the turn is over, so that its speed does not decide how far
+        // the turn gets.
+        let (release, released) = std::sync::mpsc::channel::<()>();
         let _holding = runtime.spawn_blocking(move || {
-            let _released = held.recv();
+            let _ = released.recv();
         });
         let at_end = move || {
             drop(release);
             barrier(runtime);
         };
-        match office.turn(at_end) {
-            Turn::Going => (Some(office), true),
-            Turn::Asleep => (Some(office), false),
+        match processor.turn(at_end) {
+            Turn::Going => (Some(processor), true),
+            Turn::Asleep => (Some(processor), false),
             Turn::Done(ended) => {
-                let why = ended.map_or_else(|error| chain(&error), |()| "stopped".to_owned());
+                let why = ended.map_or_else(|error| error_chain(&error), |()| "stopped".to_owned());
                 writeln!(self.trace, "{name}: {why}").expect("a string takes text");
                 (None, true)
             }
         }
     }
 
-    /// Makes the next check look at the lake though nothing has changed.
-    pub(crate) fn look_again(&mut self) {
-        self.looked_at = None;
+    /// Makes the next check read the lake even if nothing has changed.
+    pub(crate) fn force_check(&mut self) {
+        self.checked_at = None;
     }
 
-    /// Checks the log, and the lake from both sides where it has changed.
-    pub(crate) fn check(&mut self) -> Result<Option<Seen>, Violation> {
-        self.oracle.read_log(&self.queue)?;
+    /// Checks the log, and, if the disk has changed, the lake as written and as synced.
+    pub(crate) fn check(&mut self) -> Result<Option<LakeContent>, BrokenPromise> {
+        self.oracle.read_log(&self.log)?;
         if self.disk.is_damaged() {
             return Ok(None);
         }
-        let changed = self.looked_at != Some(self.disk.changes());
-        let mut seen = None;
+        let changed = self.checked_at != Some(self.disk.changes());
+        let mut content = None;
         if changed {
-            self.looked_at = Some(self.disk.changes());
-            let running = self.wait_for(|world| world.running.look(&world.oracle).boxed())?;
+            self.checked_at = Some(self.disk.changes());
+            let running = self.wait_for(|world| world.running.read(&world.oracle).boxed())?;
             let published = &mut self.published;
-            if let Some(unseen) = published.iter().find(|id| !running.readings.contains(*id)) {
-                let what = format!("{unseen:?} was published and is not in effect");
-                return Err(Violation::new("unseen", what));
+            if let Some(id) = published.iter().find(|id| !running.readings.contains(*id)) {
+                let detail = format!("{id:?} was published and is not in effect");
+                return Err(BrokenPromise::new("unseen", detail));
             }
             published.extend(&running.readings);
-            let durable = self.wait_for(|world| world.durable.look(&world.oracle).boxed())?;
-            (self.kept, seen) = (durable.readings, Some(running));
-            self.kept_messages = durable.messages;
+            let durable = self.wait_for(|world| world.durable.read(&world.oracle).boxed())?;
+            (self.durable_readings, content) = (durable.readings, Some(running));
+            self.durable_messages = durable.messages;
         }
         if self.is_restored {
-            // The account at the end says whether all of it came back.
-            return Ok(seen);
+            // The account at the end checks that everything came back.
+            return Ok(content);
         }
-        let numbers = self.oracle.numbers_committed(&self.queue);
-        if !holds(&self.kept_messages, &numbers) {
-            let what = format!(
-                "{numbers:?} is committed, and kept is {:?}",
-                self.kept_messages
+        let numbers = self.oracle.numbers_committed(&self.log);
+        if !holds(&self.durable_messages, &numbers) {
+            let detail = format!(
+                "{numbers:?} is committed, and {:?} is durable",
+                self.durable_messages
             );
-            return Err(Violation::new("I2 committed means published", what));
+            return Err(BrokenPromise::new("I2 committed means published", detail));
         }
-        // What the group has committed would survive a power cut.
-        let mut committed = self.oracle.committed(&self.queue);
-        match committed.find(|id| !self.kept.contains(id)) {
-            None => Ok(seen),
+        // Everything that the group has committed must survive a power cut.
+        let mut committed = self.oracle.committed(&self.log);
+        match committed.find(|id| !self.durable_readings.contains(id)) {
+            None => Ok(content),
             Some(lost) => {
-                let what = format!("{lost:?} is committed and not durably published");
-                Err(Violation::new("I2 committed means published", what))
+                let detail = format!("{lost:?} is committed and not durably published");
+                Err(BrokenPromise::new("I2 committed means published", detail))
             }
         }
     }
 
     fn wait_for<T>(
         &mut self,
-        look: impl for<'a> FnOnce(&'a mut Self) -> BoxFuture<'a, Result<T, Violation>>,
-    ) -> Result<T, Violation> {
+        read: impl for<'a> FnOnce(&'a mut Self) -> BoxFuture<'a, Result<T, BrokenPromise>>,
+    ) -> Result<T, BrokenPromise> {
         let handle = self.runtime.handle().clone();
         let _entered = handle.enter();
-        futures::executor::block_on(look(self))
+        futures::executor::block_on(read(self))
     }
 }
 
-/// Waits until the working thread has done all that it was asked.
+/// Waits until the blocking thread has done all its work.
 fn barrier(runtime: &Runtime) {
     let done = runtime.spawn_blocking(|| {});
     futures::executor::block_on(done).expect("nothing cannot panic");
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use greenpark_tests_load::{
-    minutes::{Meter, Minutes},
+    minutes::{Minutes, ReplayedMeter},
     ports,
 };
 use serde_json::Value;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// Readings that are replayed.
 pub(crate) const READINGS: u64 = 40_000;
 
-const METER: Meter = Meter {
+const METER: ReplayedMeter = ReplayedMeter {
     park: "place",
     enterprise: "works",
     kind: "interval",

@@ -1,5 +1,5 @@
-//! Sixteen callers ask at once about a park of 150 enterprises, while gateways of it publish 50,000 readings a second to
-//! the same `greenpark up`, and somebody publishes one reading after the other and asks for each.
+//! Sixteen callers query a park of 150 enterprises at once. Meanwhile gateways publish 50,000 readings a second to the
+//! same `greenpark up`, and a probe publishes single readings and queries each of them.
 
 #![expect(clippy::print_stdout, reason = "its output is what a bench is for")]
 
@@ -16,29 +16,30 @@ use greenpark_proto::query::v1::{
     Days, GetIndicatorRequest, Period, indicators_client::IndicatorsClient, period,
 };
 use greenpark_tests_load::{
-    mqtt::{self, Answers, Said},
+    mqtt::{self, PacketReader, ServerPacket},
     ports,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
-use super::park::{ASKS, METERS, binary, connect, put, start};
-use crate::{fixture::park, made::MadePark};
+use super::park::{METERS, QUERIES, binary, connect, send_query, start};
+use crate::{fixture::park, synthetic_park::SyntheticPark};
 
 const ENTERPRISES: usize = 150;
 const YEARS: [i16; 2] = [2020, 2021];
 const CALLERS: usize = 16;
 const SPAN: Duration = Duration::from_secs(30);
 const GATEWAYS: u64 = 8;
-/// Readings of a message, and of all gateways in a second.
-const EACH: u64 = 100;
+/// Readings in a message.
+const BATCH: u64 = 100;
+/// Readings of all gateways in a second.
 const RATE: u64 = 50_000;
-/// How long the listener may take to listen.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Messages that may wait for their acknowledgement.
+/// How long the listener may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of unacknowledged messages.
 const WINDOW: u64 = 1_000;
 
-/// See the module.
+/// Runs callers, gateways and the probe, and prints their times.
 pub(crate) fn callers(runtime: &Runtime) {
     if !binary().is_file() {
         println!("callers: first cargo build --release -p greenpark");
@@ -46,7 +47,7 @@ pub(crate) fn callers(runtime: &Runtime) {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("lake");
-    let made = MadePark {
+    let synthetic = SyntheticPark {
         enterprises: ENTERPRISES,
         years: &YEARS,
         meters: &METERS,
@@ -55,11 +56,11 @@ pub(crate) fn callers(runtime: &Runtime) {
     runtime.block_on(async {
         let lake = Lake::open(path.to_str().expect("UTF-8")).await;
         let lake = lake.expect("a lake");
-        made.register(&lake, &[park().to_string()]).await;
-        made.fill(&lake).await;
+        synthetic.register(&lake, &[park().to_string()]).await;
+        synthetic.fill(&lake).await;
     });
     let [mqtt, grpc] = ports::free::<2>();
-    let up = start(folder.path(), mqtt, grpc);
+    let server = start(folder.path(), mqtt, grpc);
     let until = runtime.block_on(async {
         drop(connect(grpc).await);
         Instant::now() + SPAN
@@ -67,36 +68,36 @@ pub(crate) fn callers(runtime: &Runtime) {
     let gateways: Vec<JoinHandle<u64>> = (0..GATEWAYS)
         .map(|nth| thread::spawn(move || publish(mqtt, nth, until)))
         .collect();
-    let (asked, visible) = runtime.block_on(async {
+    let (times, visible) = runtime.block_on(async {
         let callers: Vec<_> = (0..CALLERS)
             .map(|nth| tokio::spawn(call(grpc, nth, until)))
             .collect();
         let visible = probe(mqtt, grpc, until).await;
-        let mut asked = Vec::new();
+        let mut times = Vec::new();
         for caller in callers {
-            asked.extend(caller.await.expect("a caller ends"));
+            times.extend(caller.await.expect("a caller ends"));
         }
-        (asked, visible)
+        (times, visible)
     });
-    let came: u64 = gateways
+    let messages: u64 = gateways
         .into_iter()
         .map(|gateway| gateway.join().expect("a gateway ends"))
         .sum();
-    drop(up);
-    let readings = came * EACH;
+    drop(server);
+    let readings = messages * BATCH;
     println!(
         "{CALLERS} callers beside {:.0} readings/s       questions   p50 ms    p99 ms    max ms",
         readings as f64 / SPAN.as_secs_f64()
     );
-    for (at, (name, _)) in ASKS.iter().enumerate() {
-        let of_kind = asked.iter().filter(|(kind, _)| *kind == at);
-        tell(name, of_kind.map(|(_, ms)| *ms).collect());
+    for (at, (name, _)) in QUERIES.iter().enumerate() {
+        let of_kind = times.iter().filter(|(kind, _)| *kind == at);
+        print_times(name, of_kind.map(|(_, ms)| *ms).collect());
     }
-    tell("all", asked.iter().map(|(_, ms)| *ms).collect());
-    tell("publish to visible", visible);
+    print_times("all", times.iter().map(|(_, ms)| *ms).collect());
+    print_times("publish to visible", visible);
 }
 
-fn tell(name: &str, mut took: Vec<f64>) {
+fn print_times(name: &str, mut took: Vec<f64>) {
     took.sort_by(f64::total_cmp);
     let at = |hundredths: usize| took.get((took.len() * hundredths / 100).min(took.len() - 1));
     if let (Some(half), Some(late), Some(most)) = (at(50), at(99), took.last()) {
@@ -105,30 +106,30 @@ fn tell(name: &str, mut took: Vec<f64>) {
     }
 }
 
-/// Asks one kind of question after the other; which, and how long each took.
+/// Sends one kind of query after the other. Returns the kind and the duration in milliseconds of each.
 async fn call(grpc: SocketAddr, nth: usize, until: Instant) -> Vec<(usize, f64)> {
     let mut client = connect(grpc).await;
     let mut took = Vec::new();
     while Instant::now() < until {
-        let kind = (nth + took.len()) % ASKS.len();
+        let kind = (nth + took.len()) % QUERIES.len();
         let began = Instant::now();
-        put(&mut client, ASKS[kind].1, YEARS.len() as i16).await;
+        send_query(&mut client, QUERIES[kind].1, YEARS.len() as i16).await;
         took.push((kind, began.elapsed().as_secs_f64() * 1e3));
     }
     took
 }
 
-/// Publishes at an even pace until then; how many messages were taken.
+/// Publishes at an even pace until `until`. Returns the number of acknowledged messages.
 fn publish(mqtt: SocketAddr, nth: u64, until: Instant) -> u64 {
     let mut gateway = Gateway::connect(mqtt, nth);
     let (began, first_ms) = (Instant::now(), now_ms());
     let (mut sent, mut payload) = (0, String::new());
-    let pause = Duration::from_secs_f64((EACH * GATEWAYS) as f64 / RATE as f64);
+    let pause = Duration::from_secs_f64((BATCH * GATEWAYS) as f64 / RATE as f64);
     while Instant::now() < until {
-        // A hundred registers of one of eight meters, a millisecond apart.
-        let (meter, first) = (sent % 8, sent / 8 * EACH);
+        // A hundred registers of one of eight meters, one millisecond apart.
+        let (meter, first) = (sent % 8, sent / 8 * BATCH);
         payload.clear();
-        let values: Vec<String> = (first..first + EACH).map(|n| n.to_string()).collect();
+        let values: Vec<String> = (first..first + BATCH).map(|n| n.to_string()).collect();
         payload.push_str(&format!(
             "{{\"series\":[{{\"meter\":\"m{meter}\",\"quantity\":\"electricity\",\"kind\":\"register\",\
              \"unit\":\"kWh\",\"from\":{},\"step\":1,\"value\":[{}]}}]}}",
@@ -137,13 +138,14 @@ fn publish(mqtt: SocketAddr, nth: u64, until: Instant) -> u64 {
         ));
         gateway.send(&payload);
         sent += 1;
-        gateway.take_until_then(began + pause * sent as u32);
+        gateway.read_acks_until(began + pause * sent as u32);
     }
-    gateway.take_until(sent);
+    gateway.wait_acknowledged(sent);
     sent
 }
 
-/// Publishes a reading, waits until it is taken, and asks for it; how long each was on its way to the answer.
+/// Publishes a reading, waits for its acknowledgement and queries it, again and again. Returns the time in
+/// milliseconds from each publish to its answer.
 async fn probe(mqtt: SocketAddr, grpc: SocketAddr, until: Instant) -> Vec<f64> {
     let mut client = connect(grpc).await;
     let mut gateway = Gateway::connect(mqtt, GATEWAYS);
@@ -156,14 +158,14 @@ async fn probe(mqtt: SocketAddr, grpc: SocketAddr, until: Instant) -> Vec<f64> {
             first_ms + sent
         ));
         sent += 1;
-        gateway.take_until(sent);
+        gateway.wait_acknowledged(sent);
         assert_eq!(received(&mut client, first_ms).await, sent);
         took.push(began.elapsed().as_secs_f64() * 1e3);
     }
     took
 }
 
-/// Readings that the answer about the probe's enterprise counts on the day of `ms` and the next.
+/// Number of readings of the probe's enterprise on the day of `ms` and the next day, as queried.
 async fn received(client: &mut IndicatorsClient<Channel>, ms: u64) -> u64 {
     let first = day::Instant(ms as i64).day();
     let (first, last) = (first.to_string(), first.next().to_string());
@@ -184,20 +186,20 @@ fn now_ms() -> u64 {
     since.expect("after 1970").as_millis() as u64
 }
 
-/// A publisher that has an enterprise of its own.
+/// A publisher with its own enterprise.
 struct Gateway {
     stream: TcpStream,
     topic: String,
-    answers: Answers,
+    reader: PacketReader,
     out: Vec<u8>,
     sent: u64,
-    taken: u64,
+    acknowledged: u64,
 }
 
 impl Gateway {
     fn connect(mqtt: SocketAddr, nth: u64) -> Self {
-        // It listens a moment after the query service.
-        let until = Instant::now() + PATIENCE;
+        // The listener starts a moment after the query service.
+        let until = Instant::now() + START_TIMEOUT;
         let stream = loop {
             match TcpStream::connect(mqtt) {
                 Ok(stream) => break stream,
@@ -208,17 +210,17 @@ impl Gateway {
         let mut gateway = Self {
             stream,
             topic: format!("park/bench/e{nth}/g{nth}/up/readings"),
-            answers: Answers::default(),
+            reader: PacketReader::default(),
             out: mqtt::connect(&format!("bench-{nth}")),
             sent: 0,
-            taken: 0,
+            acknowledged: 0,
         };
         gateway.stream.write_all(&gateway.out).expect("connected");
         gateway
     }
 
     fn send(&mut self, payload: &str) {
-        self.take_until(self.sent.saturating_sub(WINDOW));
+        self.wait_acknowledged(self.sent.saturating_sub(WINDOW));
         self.out.clear();
         // Packet ids run from 1 to 65,535.
         let id = (self.sent % 65_535 + 1) as u16;
@@ -227,16 +229,16 @@ impl Gateway {
         self.sent += 1;
     }
 
-    /// Hears what was taken until then.
-    fn take_until_then(&mut self, then: Instant) {
+    /// Reads acknowledgements until `then`.
+    fn read_acks_until(&mut self, then: Instant) {
         loop {
             let rest = then.saturating_duration_since(Instant::now());
             if rest.is_zero() {
                 break;
             }
             self.stream.set_read_timeout(Some(rest)).expect("not zero");
-            let read = self.answers.read(&mut self.stream, |said| {
-                self.taken += u64::from(matches!(said, Said::Taken(_)));
+            let read = self.reader.read(&mut self.stream, |said| {
+                self.acknowledged += u64::from(matches!(said, ServerPacket::Acknowledged(_)));
             });
             match read {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -246,11 +248,11 @@ impl Gateway {
         self.stream.set_read_timeout(None).expect("a TCP stream");
     }
 
-    /// Waits until so many messages were taken.
-    fn take_until(&mut self, many: u64) {
-        while self.taken < many {
-            let read = self.answers.read(&mut self.stream, |said| {
-                self.taken += u64::from(matches!(said, Said::Taken(_)));
+    /// Waits until `many` messages are acknowledged.
+    fn wait_acknowledged(&mut self, many: u64) {
+        while self.acknowledged < many {
+            let read = self.reader.read(&mut self.stream, |said| {
+                self.acknowledged += u64::from(matches!(said, ServerPacket::Acknowledged(_)));
             });
             read.expect("the listener stays connected");
         }

@@ -1,4 +1,4 @@
-//! Daily totals: the fold over registers in columns.
+//! Daily totals: folds columns of registers.
 
 use std::hint::black_box;
 
@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::measure::Measure;
 
-/// A thousand meters, each with a register a minute.
+/// Folds a day of a thousand meters with a register each minute.
 pub(crate) fn daily_totals(_runtime: &Runtime) {
     const METERS: usize = 1_000;
     const MINUTES: usize = 1_440;

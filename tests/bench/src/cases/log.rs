@@ -1,4 +1,4 @@
-//! Appends to the embedded log, with fsync.
+//! Appends to the embedded log, including fsync.
 
 use bytes::Bytes;
 use greenpark_log::{ContentType, Headers, Record, Topic};
@@ -6,20 +6,20 @@ use greenpark_model::id::{EnterpriseId, GatewayId};
 use tokio::runtime::Runtime;
 
 use crate::{
-    fixture::{Place, block_on, park},
+    fixture::{BenchNode, block_on, park},
     measure::Measure,
 };
 
-/// Records of 200 bytes in calls of 100, from eight tasks.
+/// Measures calls with 100 records of 200 bytes from eight tasks.
 pub(crate) fn append(runtime: &Runtime) {
     const TASKS: u64 = 8;
     const CALLS: u64 = 2_500;
     const RECORDS: u64 = 100;
-    let place = Place::new();
+    let node = BenchNode::new();
     let measure = Measure::begin("log append, 100 records a call");
     let appended = block_on(runtime, async {
         let tasks: Vec<_> = (0..TASKS)
-            .map(|t| tokio::spawn(calls(place.log.writer(), t)))
+            .map(|t| tokio::spawn(calls(node.log.writer(), t)))
             .collect();
         let mut appended = 0;
         for task in tasks {

@@ -1,8 +1,8 @@
-//! Questions about a whole park of hourly readings of eight meters an enterprise, to a `greenpark up` that is started
-//! anew for each: the first one, and the median of the next.
+//! Queries about a whole park with hourly readings of eight meters for each enterprise. Every query goes to a
+//! freshly started `greenpark up`; the case prints the time of the first query and the median of the following.
 //!
-//! `--park=150x2` names how many enterprises and years; it may be given more than once. `--park=150x5x47` is a province of
-//! so many such parks. `--lakes=FOLDER` keeps the lakes that are made, and takes those that are there.
+//! `--park=150x2` sets the number of enterprises and years; it may be given more than once. `--park=150x5x47` is a
+//! province of 47 such parks. `--lakes=FOLDER` keeps the generated lakes there, and uses existing ones.
 
 #![expect(clippy::print_stdout, reason = "its output is what a bench is for")]
 
@@ -26,17 +26,17 @@ use tonic::transport::Channel;
 
 use crate::{
     fixture::park as park_id,
-    made::{MadePark, enterprise},
+    synthetic_park::{SyntheticPark, enterprise},
 };
 
-/// Questions after the first.
-const QUESTIONS: usize = 20;
-/// What is measured where nothing is named.
+/// Number of queries after the first.
+const QUERIES_AFTER_FIRST: usize = 20;
+/// The size of the park if there is no `--park`.
 const DEFAULT: &str = "50x2";
-/// Largest answer: a ranking of a thousand enterprises.
+/// Maximum size of an answer: a ranking of a thousand enterprises.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// How long the process may take to answer at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the process may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) const METERS: [(&str, &str, Kind); 8] = [
     ("main", "electricity", Kind::Register),
@@ -49,9 +49,9 @@ pub(super) const METERS: [(&str, &str, Kind); 8] = [
     ("ash-used", "fly_ash.utilized", Kind::Event),
 ];
 
-/// What is asked.
+/// The kind of a query.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Ask {
+pub(super) enum Query {
     Park,
     Ranking,
     Enterprise,
@@ -62,33 +62,33 @@ pub(super) enum Ask {
     ProgressOfParks,
 }
 
-pub(super) const ASKS: [(&str, Ask); 6] = [
-    ("park's year", Ask::Park),
-    ("ranking", Ask::Ranking),
-    ("enterprise's year", Ask::Enterprise),
-    ("enterprise's day", Ask::Day),
-    ("park's month", Ask::Month),
-    ("progress", Ask::Progress),
+pub(super) const QUERIES: [(&str, Query); 6] = [
+    ("park's year", Query::Park),
+    ("ranking", Query::Ranking),
+    ("enterprise's year", Query::Enterprise),
+    ("enterprise's day", Query::Day),
+    ("park's month", Query::Month),
+    ("progress", Query::Progress),
 ];
 
-/// What is asked of more parks than one.
-const ASKS_OF_PARKS: [(&str, Ask); 3] = [
-    ("ranking of parks", Ask::Parks),
-    ("progress of a park", Ask::Progress),
-    ("progress of all parks", Ask::ProgressOfParks),
+/// The queries for more than one park.
+const PARK_LIST_QUERIES: [(&str, Query); 3] = [
+    ("ranking of parks", Query::Parks),
+    ("progress of a park", Query::Progress),
+    ("progress of all parks", Query::ProgressOfParks),
 ];
 
-/// The process that is asked; it ends with this.
-pub(super) struct Up(Child);
+/// The process under test, killed on drop.
+pub(super) struct Server(Child);
 
-impl Drop for Up {
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Every park that is named, or one of fifty enterprises.
+/// Measures every park of the command line.
 pub(crate) fn parks(runtime: &Runtime) {
     let named: Vec<String> = env::args()
         .filter_map(|arg| Some(arg.strip_prefix("--park=")?.to_owned()))
@@ -113,17 +113,17 @@ pub(crate) fn parks(runtime: &Runtime) {
 }
 
 fn park(runtime: &Runtime, (enterprises, years): (usize, usize), parks: usize) {
-    let passing = tempfile::tempdir().expect("a folder");
+    let temporary = tempfile::tempdir().expect("a folder");
     let kept = env::args().find_map(|arg| Some(arg.strip_prefix("--lakes=")?.to_owned()));
     let name = match parks {
         1 => format!("{enterprises}x{years}"),
         _ => format!("{enterprises}x{years}x{parks}"),
     };
     let kept = kept.map(|lakes| Path::new(&lakes).join(name));
-    let folder = kept.as_deref().unwrap_or(passing.path());
+    let folder = kept.as_deref().unwrap_or(temporary.path());
     let years = i16::try_from(years).expect("few years");
     let all: Vec<i16> = (2020..2020 + years).collect();
-    let made = MadePark {
+    let synthetic = SyntheticPark {
         enterprises,
         years: &all,
         meters: &METERS,
@@ -138,8 +138,8 @@ fn park(runtime: &Runtime, (enterprises, years): (usize, usize), parks: usize) {
         runtime.block_on(async {
             let lake = Lake::open(path.to_str().expect("UTF-8")).await;
             let lake = lake.expect("a lake");
-            made.register(&lake, &names).await;
-            made.fill(&lake).await;
+            synthetic.register(&lake, &names).await;
+            synthetic.fill(&lake).await;
         });
         for other in &names[1..] {
             link_tables(&path.join(&first), &path.join(other));
@@ -153,13 +153,17 @@ fn park(runtime: &Runtime, (enterprises, years): (usize, usize), parks: usize) {
         "p95 ms",
         "RSS MiB"
     );
-    let asks: &[_] = if parks == 1 { &ASKS } else { &ASKS_OF_PARKS };
-    for ask in asks {
-        runtime.block_on(measure(folder, *ask, years));
+    let queries: &[_] = if parks == 1 {
+        &QUERIES
+    } else {
+        &PARK_LIST_QUERIES
+    };
+    for query in queries {
+        runtime.block_on(measure(folder, *query, years));
     }
 }
 
-/// Links the tables of a park, without the sealed files: no question reads one, and no file is ever changed.
+/// Hard-links the tables of a park without the sealed files. No query reads sealed files, and files never change.
 fn link_tables(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
@@ -173,24 +177,24 @@ fn link_tables(from: &Path, to: &Path) {
     }
 }
 
-async fn measure(folder: &Path, (name, ask): (&str, Ask), years: i16) {
+async fn measure(folder: &Path, (name, query): (&str, Query), years: i16) {
     let [mqtt, grpc] = ports::free::<2>();
-    let up = start(folder, mqtt, grpc);
+    let server = start(folder, mqtt, grpc);
     let mut client = connect(grpc).await;
     let mut took = Vec::new();
-    for _question in 0..=QUESTIONS {
+    for _query in 0..=QUERIES_AFTER_FIRST {
         let began = Instant::now();
-        put(&mut client, ask, years).await;
+        send_query(&mut client, query, years).await;
         took.push(began.elapsed().as_secs_f64() * 1e3);
     }
     let first = took.remove(0);
     took.sort_by(f64::total_cmp);
     let (median, late) = (took[took.len() / 2], took[took.len() * 95 / 100]);
-    let rss = rss_mib(up.0.id());
+    let rss = rss_mib(server.0.id());
     println!("{name:<34} {first:>12.1} {median:>9.2} {late:>9.2} {rss:>14}");
 }
 
-pub(super) fn start(folder: &Path, mqtt: SocketAddr, grpc: SocketAddr) -> Up {
+pub(super) fn start(folder: &Path, mqtt: SocketAddr, grpc: SocketAddr) -> Server {
     let child = Command::new(binary())
         .arg("up")
         .arg("--data")
@@ -200,10 +204,10 @@ pub(super) fn start(folder: &Path, mqtt: SocketAddr, grpc: SocketAddr) -> Up {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    Up(child.expect("started"))
+    Server(child.expect("started"))
 }
 
-/// The one beside this.
+/// The `greenpark` binary beside this one.
 pub(super) fn binary() -> PathBuf {
     env::current_exe()
         .expect("a path")
@@ -211,7 +215,7 @@ pub(super) fn binary() -> PathBuf {
 }
 
 pub(super) async fn connect(grpc: SocketAddr) -> IndicatorsClient<Channel> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + START_TIMEOUT;
     let mut tick = tokio::time::interval(Duration::from_millis(5));
     loop {
         tick.tick().await;
@@ -223,8 +227,8 @@ pub(super) async fn connect(grpc: SocketAddr) -> IndicatorsClient<Channel> {
     }
 }
 
-/// Asks, and holds that there is an answer.
-pub(super) async fn put(client: &mut IndicatorsClient<Channel>, ask: Ask, years: i16) {
+/// Sends a query and asserts its answer.
+pub(super) async fn send_query(client: &mut IndicatorsClient<Channel>, query: Query, years: i16) {
     let year = 2020 + i32::from(years) - 1;
     let period = |period| {
         Some(Period {
@@ -238,21 +242,21 @@ pub(super) async fn put(client: &mut IndicatorsClient<Channel>, ask: Ask, years:
         ..Default::default()
     };
     let one = format!("parks/bench/enterprises/{}", enterprise(7));
-    let request = match ask {
-        Ask::Park => of("parks/bench", of_year),
-        Ask::Enterprise => of(&one, of_year),
-        Ask::Day => {
+    let request = match query {
+        Query::Park => of("parks/bench", of_year),
+        Query::Enterprise => of(&one, of_year),
+        Query::Day => {
             let day = format!("{year}-06-17");
             let (first, last) = (day.clone(), day);
             of(&one, period(period::Period::Days(Days { first, last })))
         }
-        Ask::Month => of(
+        Query::Month => of(
             "parks/bench",
             period(period::Period::Month(format!("{year}-06"))),
         ),
-        Ask::Ranking | Ask::Parks => {
-            let parent = match ask {
-                Ask::Ranking => "parks/bench",
+        Query::Ranking | Query::Parks => {
+            let parent = match query {
+                Query::Ranking => "parks/bench",
                 _ => "parks/-",
             };
             let request = ListIndicatorsRequest {
@@ -263,13 +267,13 @@ pub(super) async fn put(client: &mut IndicatorsClient<Channel>, ask: Ask, years:
             };
             let ranked = client.list_energy_intensities(request).await;
             let figures = ranked.expect("a ranking").into_inner().figures;
-            // One that only sends has no value added declared.
+            // An enterprise that only sends readings has no value added and so no value.
             assert!(figures.iter().any(|of| !of.value.is_empty()));
             return;
         }
-        Ask::Progress | Ask::ProgressOfParks => {
-            let name = match ask {
-                Ask::Progress => "parks/bench",
+        Query::Progress | Query::ProgressOfParks => {
+            let name = match query {
+                Query::Progress => "parks/bench",
                 _ => "parks/-",
             };
             let request = GetProgressRequest {

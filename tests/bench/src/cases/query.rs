@@ -1,4 +1,4 @@
-//! Questions over gRPC: a park's intensity of a year from the daily totals of 96 meters.
+//! Queries over gRPC: the yearly intensity of a park from the daily totals of 96 meters.
 
 use std::{future::Future, net::Ipv4Addr};
 
@@ -13,35 +13,35 @@ use tonic::transport::Channel;
 
 use super::rest::{METERS, fill};
 use crate::{
-    fixture::{NOW_MS, Place, sealed},
+    fixture::{BenchNode, NOW_MS, sealed},
     measure::Measure,
 };
 
 /// Days of hourly history.
 const DAYS: i64 = 300;
-/// Questions after the first.
-const QUESTIONS: u64 = 500;
+/// Number of queries after the first.
+const QUERIES: u64 = 500;
 
-/// The first question of a process, which reads the totals, and the ones after it.
+/// Measures the first query of a process, which reads the totals, and the following ones.
 pub(crate) fn intensity(runtime: &Runtime) {
     runtime.block_on(async {
-        let place = Place::new();
-        let lake = place.lake().await;
-        let readings = fill(&place, DAYS, 60).await;
-        let processor = place.process(&lake).await;
+        let node = BenchNode::new();
+        let lake = node.lake().await;
+        let readings = fill(&node, DAYS, 60).await;
+        let processor = node.process(&lake).await;
         sealed(&lake, readings).await;
         processor.stop().await;
         let mut client = serve(lake).await;
         let measure = Measure::begin("question, cold (a year's intensity)");
-        let first = ask(&mut client).await;
+        let first = query_year(&mut client).await;
         measure.end(1);
         let measure = Measure::begin("question, warm (a year's intensity)");
-        for _question in 0..QUESTIONS {
-            let again = ask(&mut client).await;
+        for _query in 0..QUERIES {
+            let again = query_year(&mut client).await;
             assert_eq!(again.numerator, first.numerator);
         }
-        measure.end(QUESTIONS);
-        // 17,000 micro-units a minute from the first hour's start to the last one's.
+        measure.end(QUERIES);
+        // 17,000 micro-units a minute from the start of the first hour to the start of the last.
         let hours = DAYS * 24 - 1;
         let kwh = i128::from(hours * 60 * 17_000) * METERS as i128;
         let expected = greenpark_model::amount::Sum(kwh).to_string();
@@ -66,7 +66,7 @@ async fn serve(lake: Lake) -> IndicatorsClient<Channel> {
         .expect("connected")
 }
 
-fn ask(client: &mut IndicatorsClient<Channel>) -> impl Future<Output = Figure> {
+fn query_year(client: &mut IndicatorsClient<Channel>) -> impl Future<Output = Figure> {
     let request = GetIndicatorRequest {
         name: "parks/bench".to_owned(),
         period: Some(Period {

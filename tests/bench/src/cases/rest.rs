@@ -1,4 +1,4 @@
-//! From rows and from the log to files that rest.
+//! Writing files: hot flushes, sealed days, and the processor from the log to sealed files.
 
 use greenpark_archive::{
     book::{Change, Consumed, NewFile},
@@ -19,7 +19,7 @@ use greenpark_proto::reading_batch;
 use tokio::runtime::Runtime;
 
 use crate::{
-    fixture::{Place, block_on, park, sealed},
+    fixture::{BenchNode, block_on, park, sealed},
     measure::Measure,
 };
 
@@ -48,7 +48,7 @@ fn series(meter: usize) -> Series {
     }
 }
 
-/// A day's registers of `meters` of each of `enterprises`, `step` minutes apart.
+/// A day of registers of `meters` meters for each of `enterprises` enterprises, `step` minutes apart.
 fn day_rows(enterprises: usize, meters: usize, step: i64, day: CivilDay) -> ReadingRows {
     let mut builder = RowsBuilder::new();
     for enterprise in 0..enterprises {
@@ -73,14 +73,14 @@ fn facts(day: CivilDay, kind: FileKind) -> FileFacts {
     }
 }
 
-/// Flushes of 100,000 rows: encode, write, sync and commit.
+/// Measures flushes of 100,000 rows: encode, write, sync and commit.
 pub(crate) fn hot_flush(runtime: &Runtime) {
     const FLUSHES: u64 = 20;
-    let place = Place::new();
+    let node = BenchNode::new();
     let rows = day_rows(12, 6, 1, first_day());
     let measure = Measure::begin("hot flush, 103,680 rows each");
     block_on(runtime, async {
-        let lake = place.lake().await;
+        let lake = node.lake().await;
         let mut book = lake.book(&park(), 2026).await.expect("a book");
         for offset in 0..FLUSHES {
             let kind = FileKind::Hot {
@@ -106,14 +106,14 @@ pub(crate) fn hot_flush(runtime: &Runtime) {
     measure.end(FLUSHES * rows.len() as u64);
 }
 
-/// Enterprise-days of 168 rows, as a year of hourly history makes them, in one commit a year.
+/// Measures a year of enterprise-days of 168 rows, as from hourly history, sealed in one commit.
 pub(crate) fn seal(runtime: &Runtime) {
     const DAYS: i32 = 365;
-    let place = Place::new();
+    let node = BenchNode::new();
     let measure = Measure::begin("seal, 12 × 365 files of 168 rows");
     let mut readings = 0;
     block_on(runtime, async {
-        let lake = place.lake().await;
+        let lake = node.lake().await;
         let mut book = lake.book(&park(), 2026).await.expect("a book");
         let mut change = Change::default();
         for day in (0..DAYS).map(|d| first_day().plus(d)) {
@@ -136,15 +136,15 @@ pub(crate) fn seal(runtime: &Runtime) {
     measure.end(readings);
 }
 
-/// Registers of 96 meters a minute for a week, from records of the log to sealed files.
+/// Measures the processor on two weeks of registers of 96 meters, one a minute, from log records to sealed files.
 pub(crate) fn log_to_sealed(runtime: &Runtime) {
     const DAYS: i64 = 14;
-    let place = Place::new();
-    let readings = block_on(runtime, fill(&place, DAYS, 1));
+    let node = BenchNode::new();
+    let readings = block_on(runtime, fill(&node, DAYS, 1));
     let measure = Measure::begin("log to sealed files");
     block_on(runtime, async {
-        let lake = place.lake().await;
-        let task = place.process(&lake).await;
+        let lake = node.lake().await;
+        let task = node.process(&lake).await;
         let book = sealed(&lake, readings).await;
         assert_eq!(book.files.len() as i64, 12 * DAYS);
         task.stop().await;
@@ -152,12 +152,12 @@ pub(crate) fn log_to_sealed(runtime: &Runtime) {
     measure.end(readings);
 }
 
-/// Meters that [`fill`] fills: eight of each of twelve enterprises.
+/// Number of meters in [`fill`]: eight for each of twelve enterprises.
 pub(super) const METERS: usize = 12 * 8;
 
-/// Appends `days` of registers, `step` minutes apart, an hour of one enterprise's meters a record.
-pub(super) async fn fill(place: &Place, days: i64, step: usize) -> u64 {
-    let writer = place.log.writer();
+/// Appends `days` days of registers, `step` minutes apart. A record has an hour of one enterprise's meters.
+pub(super) async fn fill(node: &BenchNode, days: i64, step: usize) -> u64 {
+    let writer = node.log.writer();
     let mut readings = 0;
     for hour in 0..days * 24 {
         let mut records = Vec::new();

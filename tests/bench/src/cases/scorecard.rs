@@ -1,4 +1,4 @@
-//! A year's scorecard of a park of 500 enterprises.
+//! The scorecard of a park of 500 enterprises for one year.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -10,16 +10,16 @@ use greenpark_query::{service::Service, settings::Settings};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::{
-    fixture::{NOW_MS, Place, park},
-    made::MadePark,
+    fixture::{BenchNode, NOW_MS, park},
     measure::Measure,
+    synthetic_park::SyntheticPark,
 };
 
-/// Scorecards after the first.
-const QUESTIONS: u64 = 10;
+/// Number of scorecards after the first.
+const SCORECARDS: u64 = 10;
 
-/// The park, in the plan's base year and the judged one: electricity, water, and fly ash made and used.
-const PARK: MadePark<'static> = MadePark {
+/// The park in the base year of the plan and in the judged year: electricity, water, and fly ash generated and used.
+const PARK: SyntheticPark<'static> = SyntheticPark {
     enterprises: 500,
     years: &[2020, 2021],
     meters: &[
@@ -31,11 +31,11 @@ const PARK: MadePark<'static> = MadePark {
     a_day: 4,
 };
 
-/// The first scorecard of a process, which reads the totals of both years, and the ones after it.
+/// Measures the first scorecard of a process, which reads the totals of both years, and the following ones.
 pub(crate) fn scorecard(runtime: &Runtime) {
     runtime.block_on(async {
-        let place = Place::new();
-        let lake = place.lake().await;
+        let node = BenchNode::new();
+        let lake = node.lake().await;
         PARK.register(&lake, &[park().to_string()]).await;
         PARK.fill(&lake).await;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
@@ -60,7 +60,7 @@ pub(crate) fn scorecard(runtime: &Runtime) {
         measure.end(1);
         assert_eq!(first.lines[0].verdict(), Verdict::Behind);
         let measure = Measure::begin("scorecard, warm (500 enterprises, 2 years)");
-        for _question in 0..QUESTIONS {
+        for _scorecard in 0..SCORECARDS {
             let again = client
                 .get_scorecard(request())
                 .await
@@ -68,6 +68,6 @@ pub(crate) fn scorecard(runtime: &Runtime) {
                 .into_inner();
             assert_eq!(again.lines[0].value, first.lines[0].value);
         }
-        measure.end(QUESTIONS);
+        measure.end(SCORECARDS);
     });
 }

@@ -1,14 +1,14 @@
-//! From payloads and sockets to the log, and on to sealed files.
+//! Payloads and sockets: decoding, the listener, and the whole way from MQTT to sealed files.
 
 use tokio::runtime::Runtime;
 
 use crate::{
-    fixture::{NOW_MS, Place, block_on, sealed},
+    fixture::{BenchNode, NOW_MS, block_on, sealed},
     load::{Load, batch_json, single_json},
     measure::Measure,
 };
 
-/// Decoding alone: single readings and batches of a hundred.
+/// Measures decoding alone: single readings and batches of a hundred.
 pub(crate) fn decode(_runtime: &Runtime) {
     use greenpark_ingest::{Format, decode::Decoder};
     for (name, payload, messages, each) in [
@@ -34,17 +34,17 @@ pub(crate) fn decode(_runtime: &Runtime) {
     }
 }
 
-/// QoS 1 messages of one JSON reading, acknowledged when the embedded log has them.
+/// Measures QoS 1 messages of one JSON reading, which are acknowledged once the embedded log has them.
 pub(crate) fn listener(runtime: &Runtime) {
     for connections in [1, 8, 64] {
-        let place = Place::new();
+        let node = BenchNode::new();
         let name = match connections {
             1 => "listener, QoS 1, 1 connection",
             8 => "listener, QoS 1, 8 connections",
             _ => "listener, QoS 1, 64 connections",
         };
         let messages = 2_000_000 / connections;
-        let (address, task) = block_on(runtime, place.listen(place.log.writer()));
+        let (address, task) = block_on(runtime, node.listen(node.log.writer()));
         let load = Load {
             address,
             connections,
@@ -58,7 +58,7 @@ pub(crate) fn listener(runtime: &Runtime) {
     }
 }
 
-/// From MQTT to sealed files, everything in this process.
+/// Measures the whole way from MQTT to sealed files, in this process.
 pub(crate) fn end_to_end(runtime: &Runtime) {
     for (name, payload, connections, messages, each) in [
         (
@@ -70,11 +70,11 @@ pub(crate) fn end_to_end(runtime: &Runtime) {
         ),
         ("MQTT to sealed, batches of 100", batch_json, 8, 12_500, 100),
     ] {
-        let place = Place::new();
-        let (address, listener) = block_on(runtime, place.listen(place.log.writer()));
-        let lake = block_on(runtime, place.lake());
+        let node = BenchNode::new();
+        let (address, listener) = block_on(runtime, node.listen(node.log.writer()));
+        let lake = block_on(runtime, node.lake());
         let measure = Measure::begin(name);
-        let processor = block_on(runtime, place.process(&lake));
+        let processor = block_on(runtime, node.process(&lake));
         let load = Load {
             address,
             connections,

@@ -1,9 +1,9 @@
-//! A year of small commits to one book, as it lies on the disk and as it opens.
+//! A year of small commits to one book: its size on disk and the time to open it.
 //!
-//! Ten readings a second make a commit every three seconds, and a question a second makes one every second; a commit a
-//! day is what both are held against, for a year of sealed files is read by whoever opens a year. The year
-//! is simulated: a day has few of its commits, and the bounds of the log are as much smaller; each commit is a real one,
-//! of real files, on a file system in memory.
+//! Ten readings a second cause a commit every three seconds, and a query each second causes one every second. Both are
+//! compared with one commit a day, because any reader of a year must read its sealed files. The year is simulated: a
+//! day has only a fraction of its commits, and the bounds of the log are smaller by the same factor. Each commit is
+//! a real one with real files, on an in-memory file system.
 
 #![expect(clippy::print_stdout, reason = "its output is what a bench is for")]
 
@@ -28,54 +28,54 @@ use tokio::runtime::Runtime;
 
 use crate::fixture::{block_on, new_file, park};
 
-/// Commits of a day, of which three stand for 2,400.
+/// Commits a day; each commit stands for 800 real ones.
 const PACES: [(&str, u32); 3] = [
     ("of a commit a day", 1),
     ("without questions", 36),
     ("with a question a second", 108),
 ];
-/// Hot files of a day that are joined.
+/// Number of hot files of a day that are merged.
 const HOT_FILES: usize = 12;
 const ENTERPRISES: [&str; 3] = ["glass", "paper", "steel"];
 const DAYS: i64 = 365;
-/// Times that a book is opened; the median counts.
+/// Number of times that a book is opened; the median counts.
 const OPENED: usize = 31;
 
-/// What lies in the folder of a book, and how long it takes to open.
+/// The size of a book on disk, and the time to open it.
 #[derive(Debug, Clone, Copy)]
-struct Found {
+struct BookSize {
     entries: usize,
     files: usize,
     bytes: u64,
     open_ms: f64,
 }
 
-/// A year with and without questions against a day of each.
+/// Compares a year with and without queries with two days of each.
 pub(crate) fn year(runtime: &Runtime) {
     println!(
         "{:<34} {:>9} {:>9} {:>9} {:>9}",
         "a year of small commits", "entries", "files", "MiB", "open ms"
     );
-    let of_paces = PACES.map(|(pace, commits)| block_on(runtime, of_pace(pace, commits)));
-    let [_, without, with] = of_paces.map(|(_, year)| year);
-    for (day, year) in &of_paces[1..] {
+    let sizes = PACES.map(|(pace, commits)| block_on(runtime, simulate_year(pace, commits)));
+    let [_, without, with] = sizes.map(|(_, year)| year);
+    for (two_days, year) in &sizes[1..] {
         assert!(
-            year.entries as f64 <= 1.1 * day.entries as f64,
-            "a year has a day's entries"
+            year.entries as f64 <= 1.1 * two_days.entries as f64,
+            "a year has as many entries as two days"
         );
     }
     assert!(
         with.entries as f64 <= 1.1 * without.entries as f64,
-        "questions leave no entries"
+        "queries leave no entries"
     );
     assert!(
         with.files as f64 <= 1.1 * without.files as f64,
-        "questions leave no files"
+        "queries leave no files"
     );
 }
 
-/// The book after its second day, and after a year.
-async fn of_pace(pace: &str, commits: u32) -> (Found, Found) {
+/// The size of the book after its second day, and after a year.
+async fn simulate_year(pace: &str, commits: u32) -> (BookSize, BookSize) {
     let in_memory = Path::new("/dev/shm");
     let folder = match in_memory.is_dir() {
         true => tempfile::tempdir_in(in_memory),
@@ -93,7 +93,7 @@ async fn of_pace(pace: &str, commits: u32) -> (Found, Found) {
     let lake = lake.expect("a lake").with_log_bounds(bounds);
     let first: CivilDay = "2026-01-01".parse().expect("a day");
     let mut book = lake.book(&park(), first.year()).await.expect("a book");
-    let (mut of, mut after_a_day) = (first, None);
+    let (mut of, mut after_two_days) = (first, None);
     for day in 0..DAYS {
         for _ in 0..commits {
             let change = flush(&book, of).await;
@@ -104,14 +104,14 @@ async fn of_pace(pace: &str, commits: u32) -> (Found, Found) {
         drop(book.publish(change).await.expect("published"));
         of = of.next();
         if day == 1 {
-            after_a_day = Some(find(folder.path(), &format!("two days {pace}")).await);
+            after_two_days = Some(measure_book(folder.path(), &format!("two days {pace}")).await);
         }
     }
-    let year = find(folder.path(), &format!("a year {pace}")).await;
-    (after_a_day.expect("two days passed"), year)
+    let year = measure_book(folder.path(), &format!("a year {pace}")).await;
+    (after_two_days.expect("two days passed"), year)
 }
 
-/// A hot file of thirty readings, joined with the others when they are many.
+/// Publishes a hot file of thirty readings, merged with the others once there are many.
 async fn flush(book: &Book, of: CivilDay) -> Change {
     let offset = book.commits();
     let mut builder = RowsBuilder::new();
@@ -182,8 +182,8 @@ fn key(enterprise: &str) -> SeriesKey {
     }
 }
 
-async fn find(root: &Path, name: &str) -> Found {
-    let mut found = Found {
+async fn measure_book(root: &Path, name: &str) -> BookSize {
+    let mut size = BookSize {
         entries: 0,
         files: 0,
         bytes: 0,
@@ -198,7 +198,7 @@ async fn find(root: &Path, name: &str) -> Found {
         .expect("readable")
         .expect("a book");
     let named: HashSet<&str> = now.files.iter().map(|file| file.path.as_str()).collect();
-    count(root, &named, &mut found);
+    count(root, &named, &mut size);
     let mut opened = Vec::with_capacity(OPENED);
     for _ in 0..OPENED {
         let began = Instant::now();
@@ -210,24 +210,24 @@ async fn find(root: &Path, name: &str) -> Found {
         opened.push(began.elapsed().as_secs_f64() * 1_000.0);
     }
     opened.sort_by(f64::total_cmp);
-    found.open_ms = opened[OPENED / 2];
+    size.open_ms = opened[OPENED / 2];
     println!(
         "{name:<34} {:>9} {:>9} {:>9.1} {:>9.1}",
-        found.entries,
-        found.files,
-        found.bytes as f64 / f64::from(1 << 20),
-        found.open_ms
+        size.entries,
+        size.files,
+        size.bytes as f64 / f64::from(1 << 20),
+        size.open_ms
     );
-    found
+    size
 }
 
-/// Counts what lies in a folder, but for hot files that the book has removed: they are deleted after a minute, in which
-/// months of this year pass.
-fn count(folder: &Path, named: &HashSet<&str>, found: &mut Found) {
+/// Counts the files in a folder, except hot files that the book has removed: they are deleted only after a minute, in
+/// which months of the simulated year pass.
+fn count(folder: &Path, named: &HashSet<&str>, size: &mut BookSize) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            count(&path, named, found);
+            count(&path, named, size);
             continue;
         }
         let text = path.to_string_lossy();
@@ -235,9 +235,9 @@ fn count(folder: &Path, named: &HashSet<&str>, found: &mut Found) {
         if of_day.is_some_and(|path| path.contains("/hot.") && !named.contains(path)) {
             continue;
         }
-        found.files += 1;
-        found.bytes += std::fs::metadata(&path).map_or(0, |file| file.len());
+        size.files += 1;
+        size.bytes += std::fs::metadata(&path).map_or(0, |file| file.len());
         let is_entry = path.extension().is_some_and(|ext| ext == "json");
-        found.entries += usize::from(is_entry && text.contains("/readings/"));
+        size.entries += usize::from(is_entry && text.contains("/readings/"));
     }
 }

@@ -1,4 +1,4 @@
-//! What the query service says of each enterprise's electricity.
+//! Queries the electricity of an enterprise over gRPC.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,10 +6,10 @@ use greenpark_proto::query::v1::{
     GetIndicatorRequest, Period, indicators_client::IndicatorsClient, period,
 };
 
-/// The kWh of an enterprise in a year and the readings behind it, as the service tells them.
+/// Returns the kWh of an enterprise in a year, and the number of readings behind them.
 ///
 /// # Errors
-/// The service does not answer or refuses.
+/// The service does not answer, or it refuses the request.
 pub async fn electricity(
     grpc: SocketAddr,
     name: &str,

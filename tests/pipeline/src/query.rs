@@ -1,4 +1,4 @@
-//! Questions over gRPC, and waiting for an answer to come true.
+//! Queries over gRPC, and waiting for an expected answer.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use tonic::{Status, transport::Channel};
 
 use crate::meter_year::MeterYear;
 
-/// How long an answer may take to come true.
+/// How long to wait for an expected answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A client of the indicators service at `grpc`.
+/// Connects to the indicators service at `grpc`.
 ///
 /// # Panics
-/// If nothing answers there.
+/// If the service does not answer.
 pub async fn indicators(grpc: &str) -> IndicatorsClient<Channel> {
     IndicatorsClient::connect(format!("http://{grpc}"))
         .await
         .expect("the service answers")
 }
 
-/// A calendar year.
+/// A calendar year as a period.
 #[must_use]
 pub fn year(year: i16) -> Option<Period> {
     Some(Period {
@@ -30,10 +30,10 @@ pub fn year(year: i16) -> Option<Period> {
     })
 }
 
-/// The energy intensity of `name` in `of`.
+/// Queries the energy intensity of `name` in the year `of`.
 ///
 /// # Errors
-/// What the service refuses.
+/// The service refuses the request.
 pub async fn energy(
     client: &mut IndicatorsClient<Channel>,
     name: &str,
@@ -50,10 +50,11 @@ pub async fn energy(
         .map(tonic::Response::into_inner)
 }
 
-/// The energy intensity of `name` in `of` by an answer that does not say that the processor is behind.
+/// Queries the energy intensity of `name` in the year `of` until the answer does not note that the processor is
+/// behind the log.
 ///
 /// # Panics
-/// If the service refuses, or every answer in two minutes says so.
+/// If the service refuses, or every answer within two minutes notes it.
 pub async fn fresh(client: &mut IndicatorsClient<Channel>, name: &str, of: i16) -> Figure {
     let behind = |figure: &Figure| figure.notes.iter().any(|n| n.contains("behind the log"));
     let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -69,17 +70,17 @@ pub async fn fresh(client: &mut IndicatorsClient<Channel>, name: &str, of: i16) 
     }
 }
 
-/// The highest revision that the figure was made from.
+/// The highest revision behind the figure.
 #[must_use]
 pub fn revision(figure: &Figure) -> u32 {
     let revisions = figure.revisions.iter().map(|book| book.revision_max);
     revisions.max().unwrap_or(0)
 }
 
-/// Asks again and again until the figure of `name` satisfies `condition`.
+/// Queries repeatedly until the figure of `name` satisfies `condition`.
 ///
 /// # Panics
-/// With the last answer, if it does not in two minutes.
+/// With the last answer, if no answer does within two minutes.
 pub async fn until(
     client: &mut IndicatorsClient<Channel>,
     (name, of): (&str, i16),
@@ -100,10 +101,10 @@ pub async fn until(
     }
 }
 
-/// The figure of the meter's year once all of it is sealed.
+/// Returns the figure of the meter's year once all its days are sealed.
 ///
 /// # Panics
-/// If it is not in two minutes.
+/// If they are not sealed within two minutes.
 pub async fn sealed(client: &mut IndicatorsClient<Channel>, data: &MeterYear) -> Figure {
     until(client, (data.enterprise, data.year), |figure| {
         let coverage = figure.coverage.as_ref();
@@ -113,7 +114,7 @@ pub async fn sealed(client: &mut IndicatorsClient<Channel>, data: &MeterYear) ->
     .await
 }
 
-/// Sealed enterprise-days that the figure was made from.
+/// Number of sealed enterprise-days behind the figure.
 #[must_use]
 pub fn sealed_days(figure: &Figure) -> usize {
     figure
@@ -123,7 +124,7 @@ pub fn sealed_days(figure: &Figure) -> usize {
         .sum()
 }
 
-/// What the figure says was consumed of electricity, in kWh.
+/// The electricity of the figure in kWh.
 #[must_use]
 pub fn electricity(figure: &Figure) -> Option<&str> {
     let component = figure

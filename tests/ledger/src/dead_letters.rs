@@ -1,4 +1,4 @@
-//! Which undecodable payloads are in the dead-letter topic, and in the lake.
+//! The undecodable payloads in the dead-letter topic and in the lake.
 
 use std::{
     collections::BTreeSet,
@@ -11,12 +11,12 @@ use anyhow::{Context as _, ensure};
 use greenpark_archive::{dead_letters::Payloads, lake::Lake};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 
-use crate::plan::{self, BURST, BURSTS, LINES};
+use crate::plan::{self, BURST, BURSTS, GATEWAYS};
 
-/// Letters read at once.
+/// Dead letters read at once.
 const PAGE: usize = 10_000;
 
-/// The bytes of every dead letter of a log on this disk, which no process has open.
+/// Reads the bytes of every dead letter of an embedded log, which no process may have open.
 ///
 /// # Errors
 /// The log cannot be read.
@@ -36,7 +36,7 @@ pub async fn embedded(folder: &Path) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// The bytes of every dead letter in Kafka, by its own console consumer.
+/// Reads the bytes of every dead letter in Kafka with its console consumer.
 ///
 /// # Errors
 /// The consumer cannot be run.
@@ -55,7 +55,7 @@ pub fn kafka(jars: &str, brokers: &str) -> anyhow::Result<Vec<u8>> {
             "15000",
         ])
         .output()?;
-    // It ends with an error when nothing more came in time, which is how it is meant to end.
+    // The consumer always ends with an error, because it reads until nothing more comes in time.
     ensure!(
         !output.stdout.is_empty(),
         "no dead letter was read from Kafka"
@@ -63,10 +63,10 @@ pub fn kafka(jars: &str, brokers: &str) -> anyhow::Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// The class path of the Kafka that the script fetched.
+/// The class path of the Kafka that the start script downloaded.
 ///
 /// # Errors
-/// There is none.
+/// It is not there.
 pub fn jars(sources: &Path) -> anyhow::Result<String> {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
@@ -92,46 +92,48 @@ pub fn jars(sources: &Path) -> anyhow::Result<String> {
 
 /// The dead letters of a lake.
 #[derive(Debug, Default)]
-pub struct Archived {
-    /// The names of undecodable payloads among them.
+pub struct ArchivedDeadLetters {
+    /// Gateway and number of the undecodable payloads among them.
     pub names: BTreeSet<(u64, u64)>,
-    /// Ids of letters that are there more than once.
-    pub doubles: Vec<String>,
+    /// Ids of dead letters that are there more than once.
+    pub duplicates: Vec<String>,
 }
 
 /// Reads the dead letters of a lake.
 ///
 /// # Errors
 /// The lake cannot be read.
-pub async fn archived(lake: &str) -> anyhow::Result<Archived> {
+pub async fn archived(lake: &str) -> anyhow::Result<ArchivedDeadLetters> {
     let lake = Lake::open(lake).await?;
-    let mut archived = Archived::default();
+    let mut archived = ArchivedDeadLetters::default();
     let mut seen = BTreeSet::new();
     for park in lake.letter_parks().await? {
         let mut table = lake.letters(&park);
         for file in table.files().await? {
-            for letter in table.read(&file, Payloads::Taken).await?.kept {
-                if !seen.insert(letter.id) {
-                    archived.doubles.push(format!("{park} {}", letter.id));
+            for dead_letter in table.read(&file, Payloads::Taken).await?.kept {
+                if !seen.insert(dead_letter.id) {
+                    archived
+                        .duplicates
+                        .push(format!("{park} {}", dead_letter.id));
                 }
-                archived.names.extend(names(&letter.payload));
+                archived.names.extend(names(&dead_letter.payload));
             }
         }
     }
     Ok(archived)
 }
 
-/// The names of undecodable payloads in `bytes`.
+/// Gateway and number of the undecodable payloads in `bytes`.
 #[must_use]
 pub fn names(bytes: &[u8]) -> BTreeSet<(u64, u64)> {
     let text = String::from_utf8_lossy(bytes);
     let mut found = BTreeSet::new();
     for part in text.split("poison-").skip(1) {
         let mut numbers = part.splitn(3, '-').map(str::parse::<u64>);
-        if let (Some(Ok(line)), Some(Ok(nth))) = (numbers.next(), numbers.next()) {
-            let sent = line < LINES && nth < BURST * BURSTS;
-            if sent && part.starts_with(&plan::poison(line, nth)["poison-".len()..]) {
-                found.insert((line, nth));
+        if let (Some(Ok(gateway)), Some(Ok(nth))) = (numbers.next(), numbers.next()) {
+            let sent = gateway < GATEWAYS && nth < BURST * BURSTS;
+            if sent && part.starts_with(&plan::poison(gateway, nth)["poison-".len()..]) {
+                found.insert((gateway, nth));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The course of dead letters on a running park: refused, listed, sent again, and never doubled.
+//! The course of dead letters in a running park: refused, listed, resent, and never doubled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,24 +17,24 @@ use greenpark_proto::query::v1::{
 };
 use tokio::sync::mpsc;
 
-use crate::{ask, site::Site};
+use crate::{query, test_park::TestPark};
 
-/// Whose letters they are.
+/// The enterprise of the dead letters.
 const ENTERPRISE: &str = "parks/lp/enterprises/e1";
-/// How long letters may take to come to rest.
+/// How long dead letters may take to reach the lake.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A reading of a meter, as a gateway sends it.
+/// The JSON of a reading, as a gateway sends it.
 fn reading(meter: &str, unit: &str) -> String {
     format!(
         r#"{{"meter":"{meter}","quantity":"electricity","kind":"interval","unit":"{unit}","at":"2018-03-01T10:00:00+08:00","value":1.5}}"#
     )
 }
 
-/// Publishes `payload` on a stream of gateway `g1` and returns when it is acknowledged.
-async fn publish(site: &Site, stream: &str, payload: String) {
+/// Publishes `payload` to a stream of gateway `g1` and returns when it is acknowledged.
+async fn publish(park: &TestPark, stream: &str, payload: String) {
     let settings = publisher::Settings {
-        address: site.mqtt(),
+        address: park.mqtt(),
         client_id: format!("letters-{stream}"),
         ..publisher::Settings::default()
     };
@@ -60,9 +60,13 @@ fn filter(unreplayed: bool) -> DeadLetterFilter {
     }
 }
 
-/// The letters of the enterprise, newest first, once there are `many`.
-async fn listed(site: &Site, unreplayed: bool, many: usize) -> Vec<DeadLetterEntry> {
-    let service = DeadLettersClient::connect(format!("http://{}", site.grpc())).await;
+/// Waits until the enterprise has `count` dead letters, and returns them, newest first.
+async fn wait_for_dead_letters(
+    park: &TestPark,
+    unreplayed: bool,
+    count: usize,
+) -> Vec<DeadLetterEntry> {
+    let service = DeadLettersClient::connect(format!("http://{}", park.grpc())).await;
     let mut service = service.expect("the service answers");
     let wait = async {
         loop {
@@ -72,7 +76,7 @@ async fn listed(site: &Site, unreplayed: bool, many: usize) -> Vec<DeadLetterEnt
             };
             let answer = service.list_dead_letters(request).await.expect("a list");
             let letters = answer.into_inner().letters;
-            if letters.len() >= many {
+            if letters.len() >= count {
                 return letters;
             }
             tokio::task::yield_now().await;
@@ -80,17 +84,17 @@ async fn listed(site: &Site, unreplayed: bool, many: usize) -> Vec<DeadLetterEnt
     };
     let letters = tokio::time::timeout(PATIENCE, wait)
         .await
-        .expect("they come to rest");
-    assert_eq!(letters.len(), many, "{letters:#?}");
+        .expect("the dead letters reach the lake");
+    assert_eq!(letters.len(), count, "{letters:#?}");
     letters
 }
 
-/// The readings that the enterprise has.
-async fn readings(site: &Site) -> Vec<Reading> {
-    let service = ReadingsClient::connect(format!("http://{}", site.grpc())).await;
+/// The readings of the enterprise.
+async fn readings(park: &TestPark) -> Vec<Reading> {
+    let service = ReadingsClient::connect(format!("http://{}", park.grpc())).await;
     let request = StreamReadingsRequest {
         name: ENTERPRISE.to_owned(),
-        period: ask::year(2018),
+        period: query::year(2018),
         ..StreamReadingsRequest::default()
     };
     let mut service = service.expect("the service answers");
@@ -106,7 +110,7 @@ async fn readings(site: &Site) -> Vec<Reading> {
     all
 }
 
-fn resend(site: &Site) -> ResendArgs {
+fn resend(park: &TestPark) -> ResendArgs {
     ResendArgs {
         filter: LetterFilterArgs {
             name: ENTERPRISE.to_owned(),
@@ -122,27 +126,27 @@ fn resend(site: &Site) -> ResendArgs {
         dry_run: false,
         recorded_by: Some("li".to_owned()),
         evidence: "ticket 7".to_owned(),
-        mqtt: site.mqtt(),
+        mqtt: park.mqtt(),
         patience: 60,
         login: LoginArgs::default(),
         client: ClientArgs {
-            grpc: site.grpc(),
+            grpc: park.grpc(),
             format: Format::Table,
         },
     }
 }
 
-/// Sends what the park refuses, mends the park, sends it again, and starts the park anew.
+/// Publishes readings that the park refuses, corrects its settings, resends the dead letters and restarts the park.
 ///
 /// # Panics
-/// If a letter is lost or doubled, or sent again twice.
-pub async fn course(site: Site) {
+/// If a dead letter is lost, doubled or resent twice.
+pub async fn check_course(park: TestPark) {
     let (good, unread) = (reading("m1", "kWh"), reading("m2", "kWh"));
     let bad = reading("m3", "furlong");
-    publish(&site, "readings", format!("[{good}, {bad}]")).await;
-    // Nobody reads this stream yet.
-    publish(&site, "odd", format!("[{unread}]")).await;
-    let letters = listed(&site, false, 2).await;
+    publish(&park, "readings", format!("[{good}, {bad}]")).await;
+    // No decoder reads this stream yet.
+    publish(&park, "odd", format!("[{unread}]")).await;
+    let letters = wait_for_dead_letters(&park, false, 2).await;
     let reasons: Vec<&str> = letters
         .iter()
         .map(|letter| letter.reason.as_str())
@@ -152,24 +156,26 @@ pub async fn course(site: Site) {
         (letters[1].index, letters[1].gateway.as_str()),
         (Some(1), "g1")
     );
-    assert_eq!(readings(&site).await.len(), 1);
+    assert_eq!(readings(&park).await.len(), 1);
 
-    let site = site.set(|settings| {
+    let park = park.change_settings(|settings| {
         let mut odd = settings.decode.rules[0].clone();
         odd.filter = "park/+/+/+/up/odd".to_owned();
         settings.decode.rules.push(odd);
     });
-    let site = site.restart().await;
-    listed(&site, true, 2).await;
+    let park = park.restart().await;
+    wait_for_dead_letters(&park, true, 2).await;
     let dry = ResendArgs {
         dry_run: true,
-        ..resend(&site)
+        ..resend(&park)
     };
-    letters::replay(&dry).await.expect("nothing is sent");
-    listed(&site, true, 2).await;
-    letters::replay(&resend(&site)).await.expect("sent again");
-    // One of them is right by now, and one is refused again: of it only the reading was sent.
-    let letters = listed(&site, false, 3).await;
+    letters::replay(&dry)
+        .await
+        .expect("a dry run sends nothing");
+    wait_for_dead_letters(&park, true, 2).await;
+    letters::replay(&resend(&park)).await.expect("resent");
+    // One of them is accepted now. The other is refused again; only its refused reading was resent.
+    let letters = wait_for_dead_letters(&park, false, 3).await;
     let newest = &letters[0];
     assert_eq!(
         (newest.reason.as_str(), newest.index),
@@ -177,36 +183,36 @@ pub async fn course(site: Site) {
     );
     assert_eq!(newest.payload_bytes, bad.len() as u64);
     assert!(letters[1..].iter().all(|letter| letter.replays.len() == 1));
-    let mut meters: Vec<String> = readings(&site).await.into_iter().map(|r| r.meter).collect();
+    let mut meters: Vec<String> = readings(&park).await.into_iter().map(|r| r.meter).collect();
     meters.sort();
     assert_eq!(
         meters,
         ["m1", "m2"].map(|m| format!("{ENTERPRISE}/meters/{m}"))
     );
 
-    once_more(site, &letters[1]).await;
+    resend_again(park, &letters[1]).await;
 }
 
-/// Sends a letter that was sent again before once more, which must be asked for, and starts the park anew.
-async fn once_more(site: Site, letter: &DeadLetterEntry) {
+/// Resends a dead letter a second time, which needs `--again`, and restarts the park.
+async fn resend_again(park: TestPark, letter: &DeadLetterEntry) {
     let named = ResendArgs {
         letter: vec![letter.name.clone()],
-        ..resend(&site)
+        ..resend(&park)
     };
     let refused = letters::replay(&named)
         .await
-        .expect_err("it was sent again");
+        .expect_err("it was already resent");
     assert!(format!("{refused:#}").contains("by li"), "{refused:#}");
     let again = ResendArgs {
         again: true,
         ..named
     };
-    letters::replay(&again).await.expect("sent once more");
-    let site = site.restart().await;
-    // What is refused once more is a letter more.
-    let many = 3 + usize::from(letter.reason == "unknown-unit");
-    let letters = listed(&site, false, many).await;
+    letters::replay(&again).await.expect("resent again");
+    let park = park.restart().await;
+    // A payload that is refused again becomes one more dead letter.
+    let count = 3 + usize::from(letter.reason == "unknown-unit");
+    let letters = wait_for_dead_letters(&park, false, count).await;
     assert!(letters.iter().any(|letter| letter.replays.len() == 2));
-    assert_eq!(readings(&site).await.len(), 2);
-    site.stop().await;
+    assert_eq!(readings(&park).await.len(), 2);
+    park.stop().await;
 }

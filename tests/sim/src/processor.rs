@@ -1,4 +1,4 @@
-//! Processors: the one in office, and the one that was replaced and does not know it.
+//! A processor of the simulation. After a replacement, the former one runs on beside the new one.
 
 use std::sync::Arc;
 
@@ -11,43 +11,49 @@ use crate::{
     actor::{Actor, Turn},
     clock::Clock,
     disk::SimDisk,
-    queue::{GROUP, PARTITIONS, Queue},
+    log::{GROUP, PARTITIONS, SimLog},
 };
+
+/// Copies of `RESERVED_BYTES` and `SEALED_ROW_BYTES` in `processor/src/settings.rs`, which are private there.
+const RESERVED_BYTES: usize = 128 << 20;
+const SEALED_ROW_BYTES: usize = 384;
+/// Rows that a processor with scarce memory seals at once.
+const SEALED_ROWS: usize = 16;
 
 /// A running processor.
 #[derive(Debug)]
-pub(crate) struct Office {
+pub(crate) struct SimProcessor {
     // Dropped first: a kill is not a request to stop.
     actor: Actor<Result<(), RunError>>,
     stop: Option<oneshot::Sender<()>>,
 }
 
-/// What a processor may take.
+/// The memory that a processor may use.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Room {
-    /// A day is sealed whole.
+pub(crate) enum MemorySize {
+    /// Enough to seal a whole day at once.
     Plenty,
-    /// For eight buffered rows and sixteen put together, so that a day is sealed in portions.
+    /// Enough for eight buffered rows and sixteen sealed rows, so that a day is sealed in several chunks.
     Scarce,
 }
 
-fn settings(room: Room) -> Settings {
-    let usual = Settings::default();
+fn settings(memory: MemorySize) -> Settings {
+    let defaults = Settings::default();
     Settings {
-        memory: match room {
-            Room::Plenty => usual.memory,
-            Room::Scarce => (128 << 20) + 16 * 384,
+        memory: match memory {
+            MemorySize::Plenty => defaults.memory,
+            MemorySize::Scarce => RESERVED_BYTES + SEALED_ROWS * SEALED_ROW_BYTES,
         },
         group: GROUP.to_owned(),
         grace: std::time::Duration::from_secs(60),
         quiet: std::time::Duration::from_millis(100),
         flush_interval: std::time::Duration::from_millis(200),
         messages_interval: std::time::Duration::from_millis(900),
-        dead_letters: usual.dead_letters,
+        dead_letters: defaults.dead_letters,
     }
 }
 
-/// Logs of tables are packed while a seed runs.
+/// Small bounds, so that table logs are checkpointed and truncated within a run.
 const LOG_BOUNDS: LogBounds = LogBounds {
     checkpoint_entries: 4,
     kept_entries: 8,
@@ -55,18 +61,18 @@ const LOG_BOUNDS: LogBounds = LogBounds {
     packed_at_once: 16,
 };
 
-impl Office {
-    /// Starts a processor, which takes every partition over.
+impl SimProcessor {
+    /// Starts a processor, which takes over every partition.
     pub(crate) fn start(
-        queue: &Arc<Queue>,
+        log: &Arc<SimLog>,
         disk: &Arc<SimDisk>,
         clock: &Arc<Clock>,
-        room: Room,
+        memory: MemorySize,
     ) -> Self {
         let wall = Arc::clone(clock);
         let clock = ProcessorClock::new(move || Instant(wall.wall_ms()));
         let lake = Lake::on(Arc::clone(disk) as _).with_log_bounds(LOG_BOUNDS);
-        let processor = Processor::new(queue.reader(), PARTITIONS, lake, settings(room), clock);
+        let processor = Processor::new(log.reader(), PARTITIONS, lake, settings(memory), clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let run = processor.run(async move {
             let _stopped = stopped.await;
@@ -77,10 +83,11 @@ impl Office {
         }
     }
 
-    /// Asks it to flush and leave.
-    pub(crate) fn ask_to_stop(&mut self) {
+    /// Requests it to flush and stop.
+    pub(crate) fn request_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            let _gone = stop.send(());
+            // A processor that has ended needs no request.
+            let _ = stop.send(());
         }
     }
 

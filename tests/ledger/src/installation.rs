@@ -1,4 +1,4 @@
-//! An installation: folder, ports, brokers, proxies and the processes under test.
+//! An installation of Greenpark: its folder, ports, brokers, proxies and processes.
 
 use std::{
     collections::BTreeMap,
@@ -16,63 +16,63 @@ use greenpark_tests_load::ports;
 
 use crate::{
     args::Log,
-    broker, letters,
+    broker, dead_letters,
     process::Process,
     proxy::Proxy,
     restore::remove,
-    schedule::{Broker, Link, Part},
+    schedule::{Broker, Link, Role},
     wait,
 };
 
 /// Size of the disk that can be filled.
 const DISK: &str = "size=2g";
-/// What every processor is set to, and the end of its settings: logs of tables are packed all the time.
+/// The settings of every processor, at the end of its file. Table logs are truncated all the time.
 const PROCESSOR: &str = "[lake]\nkept_entries = 16\nkept_age = \"0s\"\n[processor]\nquiet = \"1s\"\n\
     flush_interval = \"1s\"\nmessages_interval = \"5s\"\n";
-/// How long a part may take to say how it is.
-const ANSWERS: Duration = Duration::from_secs(2);
+/// Timeout of a readiness request.
+const READINESS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the first subscription may take.
-const SUBSCRIBE: Duration = Duration::from_secs(60);
-/// Partitions of a log in Kafka.
+const SUBSCRIBE_WAIT: Duration = Duration::from_secs(60);
+/// Number of partitions of a log in Kafka.
 pub const PARTITIONS: u32 = 4;
-/// The group of processors, as the settings have it before it is changed.
+/// The initial consumer group of the processors: the default of their settings.
 const GROUP: &str = "greenpark-processor";
-/// Bytes written at once to fill it.
+/// Bytes written at once to fill the disk.
 const BALLAST: usize = 1 << 20;
 
-/// What an installation is made of.
+/// The options of an installation.
 #[derive(Debug, Clone, Copy)]
-pub struct Form<'a> {
+pub struct InstallationOptions<'a> {
     /// The binary under test.
     pub greenpark: &'a Path,
-    /// The sources, for the brokers' scripts.
+    /// The source tree, which has the brokers' scripts.
     pub sources: &'a Path,
     /// The log.
     pub log: Log,
-    /// Whether a Mosquitto stands before it.
+    /// Whether gateways connect to a Mosquitto.
     pub mosquitto: bool,
-    /// Whether its data lie on a disk that can be filled.
+    /// Whether the data is on a disk that can be filled.
     pub disk: bool,
 }
 
 /// A running installation.
 #[derive(Debug)]
-pub struct Site {
-    /// The processes.
-    pub parts: BTreeMap<Part, Process>,
-    /// A second processor of the same group, where there are several processes.
+pub struct TestInstallation {
+    /// The processes by role.
+    pub processes: BTreeMap<Role, Process>,
+    /// A second processor of the same group, if each service has its own process.
     pub second: Option<Process>,
     /// The connections that can be held or cut.
     pub links: BTreeMap<Link, Proxy>,
     /// The brokers.
-    pub brokers: BTreeMap<Broker, broker::Running>,
-    /// Where gateways connect.
+    pub brokers: BTreeMap<Broker, broker::RunningBroker>,
+    /// Address that gateways connect to.
     pub mqtt: SocketAddr,
-    /// Where the query service listens.
+    /// Address of the query service.
     pub grpc: SocketAddr,
-    /// Kafka, past every proxy.
+    /// Address of Kafka itself, without a proxy.
     pub kafka: Option<SocketAddr>,
-    /// Where the part that reads the log tells how it is.
+    /// Health address of the process that reads the log.
     health: SocketAddr,
     greenpark: PathBuf,
     sources: PathBuf,
@@ -83,7 +83,7 @@ pub struct Site {
     disk: Option<Disk>,
 }
 
-/// A small disk of our own.
+/// A small disk, mounted for the run.
 #[derive(Debug)]
 struct Disk(PathBuf);
 
@@ -102,29 +102,29 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // A disk that is not unmounted stays visible in the list of mounts.
+        // If this fails, the disk stays in the list of mounts.
         let _ = Command::new("umount").arg(&self.0).status();
     }
 }
 
-/// Whether this user may mount a disk to fill.
+/// Returns true if this user may mount a disk.
 #[must_use]
 pub fn can_mount() -> bool {
     tempfile::tempdir().is_ok_and(|folder| Disk::mount(folder.path()).is_some())
 }
 
-impl Site {
-    /// Starts brokers and proxies in `folder`; processes are started by who needs them.
+impl TestInstallation {
+    /// Starts brokers and proxies in `folder`. It does not start the processes.
     ///
     /// # Errors
-    /// A part cannot be made.
-    pub fn new(folder: &Path, form: Form<'_>) -> anyhow::Result<Self> {
+    /// A broker or proxy cannot be started.
+    pub fn new(folder: &Path, options: InstallationOptions<'_>) -> anyhow::Result<Self> {
         let data = folder.join("data");
         fs::create_dir_all(&data)?;
-        let disk = form.disk.then(|| Disk::mount(&data)).flatten();
+        let disk = options.disk.then(|| Disk::mount(&data)).flatten();
         let [listener, grpc, health] = ports::free();
-        let mut site = Self {
-            parts: BTreeMap::new(),
+        let mut installation = Self {
+            processes: BTreeMap::new(),
             second: None,
             links: BTreeMap::new(),
             brokers: BTreeMap::new(),
@@ -132,38 +132,48 @@ impl Site {
             grpc,
             kafka: None,
             health,
-            greenpark: form.greenpark.to_owned(),
-            sources: form.sources.to_owned(),
+            greenpark: options.greenpark.to_owned(),
+            sources: options.sources.to_owned(),
             folder: folder.to_owned(),
             group: GROUP.to_owned(),
             data,
             disk,
         };
-        match form.log {
-            Log::Embedded => site.embedded(folder, form, listener)?,
-            Log::Kafka => site.services(folder, form, listener)?,
+        match options.log {
+            Log::Embedded => installation.add_embedded(folder, options, listener)?,
+            Log::Kafka => installation.add_services(folder, options, listener)?,
         }
-        let gateways = Proxy::start(site.mqtt)?;
-        site.mqtt = gateways.address;
-        site.links.insert(Link::Gateways, gateways);
-        Ok(site)
+        let gateways = Proxy::start(installation.mqtt)?;
+        installation.mqtt = gateways.address;
+        installation.links.insert(Link::Gateways, gateways);
+        Ok(installation)
     }
 
-    fn embedded(&mut self, folder: &Path, form: Form<'_>, mqtt: SocketAddr) -> anyhow::Result<()> {
+    fn add_embedded(
+        &mut self,
+        folder: &Path,
+        options: InstallationOptions<'_>,
+        mqtt: SocketAddr,
+    ) -> anyhow::Result<()> {
         let settings = with_health("", self.health);
         let arguments = self.arguments("up", folder, mqtt, &settings)?;
         let up = Process::new(
             "up",
-            form.greenpark,
+            options.greenpark,
             arguments,
             folder,
             vec![mqtt, self.grpc],
         );
-        self.parts.insert(Part::Up, up);
+        self.processes.insert(Role::Up, up);
         Ok(())
     }
 
-    fn services(&mut self, folder: &Path, form: Form<'_>, mqtt: SocketAddr) -> anyhow::Result<()> {
+    fn add_services(
+        &mut self,
+        folder: &Path,
+        options: InstallationOptions<'_>,
+        mqtt: SocketAddr,
+    ) -> anyhow::Result<()> {
         let [kafka, controller, mosquitto] = ports::free();
         let [for_ingest, for_processor, other] = ports::free();
         let health = self.health;
@@ -173,14 +183,15 @@ impl Site {
             (for_ingest.port(), producer.address),
             (for_processor.port(), consumer.address),
         ];
-        // Kafka's controller takes the port that was kept free for it.
+        // The controller of Kafka uses the port that was reserved for it.
         let ports = (kafka.port(), controller.port());
-        let running = broker::Running::start_kafka(form.sources, folder, ports, &through)?;
+        let running = broker::RunningBroker::start_kafka(options.sources, folder, ports, &through)?;
         self.brokers.insert(Broker::Kafka, running);
         self.kafka = Some(kafka);
         let mut ingest = kafka_settings(producer.address);
-        if form.mosquitto {
-            let running = broker::Running::start_mosquitto(form.sources, folder, mosquitto.port())?;
+        if options.mosquitto {
+            let running =
+                broker::RunningBroker::start_mosquitto(options.sources, folder, mosquitto.port())?;
             self.brokers.insert(Broker::Mosquitto, running);
             let subscriber = Proxy::start(mosquitto)?;
             ingest += &format!(
@@ -194,26 +205,27 @@ impl Site {
         let processor = kafka_settings(consumer.address);
         self.links.insert(Link::Producer, producer);
         self.links.insert(Link::Consumer, consumer);
-        for (part, name, settings, answers) in [
-            (Part::Ingest, "ingest", ingest, mqtt),
+        for (role, name, settings, listens_on) in [
+            (Role::Ingest, "ingest", ingest, mqtt),
             (
-                Part::Processor,
+                Role::Processor,
                 "processor",
                 with_health(&processor, health),
                 health,
             ),
-            (Part::Query, "query", String::new(), self.grpc),
+            (Role::Query, "query", String::new(), self.grpc),
         ] {
             let arguments = self.arguments(name, folder, mqtt, &settings)?;
-            let process = Process::new(name, form.greenpark, arguments, folder, vec![answers]);
-            self.parts.insert(part, process);
+            let process =
+                Process::new(name, options.greenpark, arguments, folder, vec![listens_on]);
+            self.processes.insert(role, process);
         }
         let settings = with_health(&processor, other);
         let arguments = self.arguments("processor", &folder.join("second"), mqtt, &settings)?;
         let name = "second-processor";
         self.second = Some(Process::new(
             name,
-            form.greenpark,
+            options.greenpark,
             arguments,
             folder,
             vec![other],
@@ -245,47 +257,47 @@ impl Site {
         ])
     }
 
-    /// Runs every part unharmed but `except`.
+    /// Ensures that every process but `except` runs without injection and answers.
     ///
     /// # Errors
-    /// One does not answer.
-    pub fn ensure(&mut self, except: Option<Part>) -> anyhow::Result<()> {
-        for (part, process) in &mut self.parts {
-            if Some(*part) != except {
+    /// A process does not answer.
+    pub fn ensure(&mut self, except: Option<Role>) -> anyhow::Result<()> {
+        for (role, process) in &mut self.processes {
+            if Some(*role) != except {
                 process.ensure()?;
             }
         }
         Ok(())
     }
 
-    /// Runs every part, and returns when what gateways send is held for somebody.
+    /// Starts every process. Returns when ingest is subscribed, so that the broker keeps messages for it.
     ///
     /// # Errors
-    /// A part does not answer, or ingest does not subscribe within a minute.
+    /// A process does not answer, or ingest does not subscribe within a minute.
     pub fn open(&mut self) -> anyhow::Result<()> {
         self.ensure(None)?;
         if self.brokers.contains_key(&Broker::Mosquitto) {
-            let there = || {
+            let subscribed = || {
                 broker::has_subscriber(self.mqtt)
                     .ok()
-                    .filter(|&there| there)
+                    .filter(|&subscribed| subscribed)
             };
-            wait::until(SUBSCRIBE, there).context("ingest does not subscribe")?;
+            wait::until(SUBSCRIBE_WAIT, subscribed).context("ingest does not subscribe")?;
         }
         Ok(())
     }
 
-    /// A part.
+    /// The process with this role.
     ///
     /// # Errors
-    /// This installation has no such part.
-    pub fn part(&mut self, part: Part) -> anyhow::Result<&mut Process> {
-        self.parts
-            .get_mut(&part)
-            .with_context(|| format!("there is no {part}"))
+    /// The installation has no such process.
+    pub fn process(&mut self, role: Role) -> anyhow::Result<&mut Process> {
+        self.processes
+            .get_mut(&role)
+            .with_context(|| format!("there is no {role}"))
     }
 
-    /// Where copies are kept, beside the data.
+    /// The folder for copies, beside the data.
     #[must_use]
     pub fn copies(&self) -> PathBuf {
         self.folder.join("copies")
@@ -297,50 +309,50 @@ impl Site {
         self.data.join("lake")
     }
 
-    /// Which part reads the log.
+    /// The role of the process that reads the log.
     #[must_use]
-    pub fn reads_log(&self) -> Part {
+    pub fn log_reader(&self) -> Role {
         match self.kafka {
-            None => Part::Up,
-            Some(_) => Part::Processor,
+            None => Role::Up,
+            Some(_) => Role::Processor,
         }
     }
 
-    /// How long it may take to have its partitions, and so to know its log.
+    /// How long the log reader may take to get its partitions, and so to know its log.
     #[must_use]
-    pub fn begins_within(&self) -> Duration {
+    pub fn assignment_wait(&self) -> Duration {
         Duration::from_secs(if self.kafka.is_some() { 12 } else { 4 })
     }
 
-    /// Stops everything that acknowledges or writes: killed, but for a processor in Kafka's group, which leaves it.
+    /// Stops all processes. It kills them, except for a processor on Kafka, which must leave its group.
     ///
     /// # Errors
     /// The processor does not end.
     pub fn halt(&mut self) -> anyhow::Result<()> {
-        for (part, process) in &mut self.parts {
-            match part {
-                Part::Processor => process.stop()?,
-                Part::Up | Part::Ingest | Part::Query => drop(process.kill()),
+        for (role, process) in &mut self.processes {
+            match role {
+                Role::Processor => process.stop()?,
+                Role::Up | Role::Ingest | Role::Query => drop(process.kill()),
             }
         }
         Ok(())
     }
 
-    /// Starts every part that does not run, whether it answers or not.
+    /// Starts every process that does not run, without waiting until it answers.
     ///
     /// # Errors
     /// A program cannot be run.
     pub fn start_all(&mut self) -> anyhow::Result<()> {
-        let mut parts = self.parts.values_mut();
-        parts.try_for_each(Process::start_again)
+        let mut processes = self.processes.values_mut();
+        processes.try_for_each(Process::ensure_started)
     }
 
-    /// Runs a command of the binary on the lake and the log of this installation.
+    /// Runs a command of the binary on the lake and the log of the installation.
     ///
     /// # Errors
-    /// It fails.
+    /// The command fails.
     pub fn command(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        let config = self.folder.join(format!("{}.toml", self.reads_log()));
+        let config = self.folder.join(format!("{}.toml", self.log_reader()));
         let run = Command::new(&self.greenpark)
             .args(arguments)
             .arg("--config")
@@ -349,12 +361,12 @@ impl Site {
             .arg(&self.data)
             .stdin(Stdio::null())
             .output()?;
-        let said = String::from_utf8_lossy(&run.stderr);
-        ensure!(run.status.success(), "greenpark {arguments:?}: {said}");
+        let errors = String::from_utf8_lossy(&run.stderr);
+        ensure!(run.status.success(), "greenpark {arguments:?}: {errors}");
         Ok(())
     }
 
-    /// Does `work` on the log's folder while nothing has it open.
+    /// Runs `work` on the folder of the log while no process has it open.
     ///
     /// # Errors
     /// The work fails, or a broker does not stop and start.
@@ -368,42 +380,45 @@ impl Site {
         }
     }
 
-    /// Loses the log: its folder, or Kafka's topic, which is made anew.
+    /// Removes the log: its folder, or the topic in Kafka, which is created again later.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// The log cannot be removed.
     pub fn lose_log(&mut self) -> anyhow::Result<()> {
         let Some(kafka) = self.kafka else {
             return remove(&self.log());
         };
         let tool = "org.apache.kafka.tools.TopicCommand";
         let removed = Command::new("java")
-            .args(["-cp", &letters::jars(&self.sources)?, tool])
+            .args(["-cp", &dead_letters::jars(&self.sources)?, tool])
             .args(["--bootstrap-server", &kafka.to_string()])
             .args(["--delete", "--topic", Topic::Readings.as_str()])
             .output()?;
-        let said = String::from_utf8_lossy(&removed.stderr);
-        ensure!(removed.status.success(), "the topic is not removed: {said}");
+        let errors = String::from_utf8_lossy(&removed.stderr);
+        ensure!(
+            removed.status.success(),
+            "the topic is not removed: {errors}"
+        );
         Ok(())
     }
 
-    /// Gives the processor another group from its next start on, and lets go of the one before.
+    /// Sets the consumer group of the processor from its next start on, and forgets the former group.
     ///
     /// # Errors
-    /// The settings cannot be written, or the log does not forget.
+    /// The settings cannot be written, or the log cannot forget the group.
     pub fn set_group(&mut self, group: &str) -> anyhow::Result<()> {
-        for place in ["up.toml", "processor.toml", "second/processor.toml"] {
-            let place = self.folder.join(place);
-            let Ok(settings) = fs::read_to_string(&place) else {
+        for path in ["up.toml", "processor.toml", "second/processor.toml"] {
+            let path = self.folder.join(path);
+            let Ok(settings) = fs::read_to_string(&path) else {
                 continue;
             };
             let (before, _) = settings.split_once(PROCESSOR).context("a processor")?;
-            fs::write(&place, format!("{before}{PROCESSOR}group = \"{group}\"\n"))?;
+            fs::write(&path, format!("{before}{PROCESSOR}group = \"{group}\"\n"))?;
         }
         let former = std::mem::replace(&mut self.group, group.to_owned());
         match self.kafka {
             None => match self.command(&["log", "forget", &former]) {
-                // It never read this log, which came in the place of a lost one.
+                // The group never read this log, which replaced a lost one.
                 Err(error) if error.to_string().contains("knows no group") => Ok(()),
                 forgotten => forgotten,
             },
@@ -411,55 +426,55 @@ impl Site {
         }
     }
 
-    /// What the part that reads the log says of how it is; `None` while it does not answer.
+    /// The readiness report of the log reader. Returns `None` while it does not answer.
     #[must_use]
     pub fn readiness(&self) -> Option<String> {
-        let ask = || -> io::Result<String> {
-            let mut stream = TcpStream::connect_timeout(&self.health, ANSWERS)?;
-            stream.set_read_timeout(Some(ANSWERS))?;
+        let request = || -> io::Result<String> {
+            let mut stream = TcpStream::connect_timeout(&self.health, READINESS_TIMEOUT)?;
+            stream.set_read_timeout(Some(READINESS_TIMEOUT))?;
             stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;
             Ok(answer)
         };
-        ask().ok()
+        request().ok()
     }
 
-    /// Whether it is ready.
+    /// Returns true if the log reader is ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let said = self.readiness();
-        said.is_some_and(|said| said.starts_with("HTTP/1.1 200"))
+        let report = self.readiness();
+        report.is_some_and(|report| report.starts_with("HTTP/1.1 200"))
     }
 
-    /// The lake.
+    /// The root of the lake.
     #[must_use]
     pub fn lake(&self) -> String {
         self.data.join("lake").display().to_string()
     }
 
-    /// The embedded log.
+    /// The folder of the embedded log.
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.data.join("log")
     }
 
-    /// Leaves no room on the disk for `span`.
+    /// Fills the disk for `span`.
     ///
     /// # Errors
-    /// It cannot be filled.
+    /// The disk cannot be filled.
     pub fn fill_disk(&self, span: Duration) -> anyhow::Result<()> {
         if self.disk.is_none() {
             return Ok(());
         }
-        let place = self.data.join("ballast");
-        let mut ballast = fs::File::create(&place)?;
-        // Ends when nothing more fits; small pieces fill what a large one leaves.
+        let path = self.data.join("ballast");
+        let mut ballast = fs::File::create(&path)?;
+        // Writes until nothing more fits; small pieces fill the space that a large one leaves.
         for size in [BALLAST, 4_096] {
             while ballast.write_all(&vec![0; size]).is_ok() {}
         }
         wait::pause(span);
-        fs::remove_file(place)?;
+        fs::remove_file(path)?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! A park that is made up: enterprises with the same meters, registered, declared for and sealed for whole years.
+//! A synthetic park: enterprises with the same meters, which are registered, declared for and sealed for whole years.
 
 use std::sync::Arc;
 
@@ -22,23 +22,23 @@ use greenpark_model::{
 
 use crate::fixture::{NOW_MS, new_file, park};
 
-/// Seconds of a day.
+/// Seconds in a day.
 const DAY_S: i64 = 86_400;
-/// Days whose files are published at once.
+/// Number of days whose files are published at once.
 const DAYS_AT_ONCE: usize = 31;
 
-/// What every enterprise of the park has.
+/// The size of the park; all its enterprises are alike.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct MadePark<'a> {
+pub(crate) struct SyntheticPark<'a> {
     pub(crate) enterprises: usize,
     pub(crate) years: &'a [i16],
-    /// Each meter's name, quantity and kind.
+    /// Name, quantity and kind of each meter.
     pub(crate) meters: &'a [(&'a str, &'a str, Kind)],
-    /// Readings of each meter and day.
+    /// Readings a day of each meter.
     pub(crate) a_day: i64,
 }
 
-/// The name of the enterprise with this number.
+/// The id of the enterprise with this number.
 pub(crate) fn enterprise(n: usize) -> String {
     format!("enterprise-{n:03}")
 }
@@ -47,8 +47,8 @@ fn day(text: &str) -> CivilDay {
     text.parse().expect("a day")
 }
 
-impl MadePark<'_> {
-    /// Registers the enterprises of `parks` and the meters that count energy or water, and declares their value added.
+impl SyntheticPark<'_> {
+    /// Registers the enterprises of `parks` and their registers, and declares their value added.
     pub(crate) async fn register(&self, lake: &Lake, parks: &[String]) {
         let entries = parks
             .iter()

@@ -1,4 +1,4 @@
-//! The log: the one in memory, with answers that get lost and calls that take turns.
+//! The simulated log: the in-memory log with failing calls, lost answers and calls that take turns.
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +14,8 @@ use greenpark_log::{
 
 use crate::{actor::next_turn, clock::Clock, op::LogFault};
 
-/// Reads that bring little once they begin to.
-const READS_LITTLE: u32 = 12;
+/// Number of reads that [`LogFault::ReadsShort`] cuts to one record.
+const SHORT_READS: u32 = 12;
 
 /// The processors' consumer group.
 pub(crate) const GROUP: &str = "sim";
@@ -24,50 +24,53 @@ pub(crate) const PARTITIONS: u32 = 2;
 
 /// The simulated log.
 #[derive(Debug)]
-pub(crate) struct Queue {
-    pub(crate) log: MemoryLog,
+pub(crate) struct SimLog {
+    pub(crate) memory: MemoryLog,
     writer: LogWriter,
     clock: Arc<Clock>,
     faults: Mutex<BTreeMap<LogFault, u32>>,
 }
 
-impl Queue {
+impl SimLog {
     pub(crate) fn new(clock: &Arc<Clock>) -> Arc<Self> {
-        let of_log = Arc::clone(clock);
-        let log = MemoryLog::with_clock(PARTITIONS, move || of_log.wall_ms());
-        let writer = log.writer();
+        let wall = Arc::clone(clock);
+        let memory = MemoryLog::with_clock(PARTITIONS, move || wall.wall_ms());
+        let writer = memory.writer();
         Arc::new(Self {
-            log,
+            memory,
             writer,
             clock: Arc::clone(clock),
             faults: Mutex::default(),
         })
     }
 
-    /// Makes the next call of the fault's kind fail, or the next calls bring little.
+    /// Makes the next call of the fault's kind fail, or the next reads return one record each.
     pub(crate) fn arm(&self, fault: LogFault) {
         let calls = match fault {
-            LogFault::ReadsLittle => READS_LITTLE,
+            LogFault::ReadsShort => SHORT_READS,
             _ => 1,
         };
         *self.lock().entry(fault).or_insert(0) += calls;
     }
 
-    /// Forgets every fault that has not happened.
+    /// Disarms all faults and resumes appends.
     pub(crate) fn heal(&self) {
         self.lock().clear();
-        self.log.resume();
+        self.memory.resume();
     }
 
     fn is_armed(&self, fault: LogFault) -> bool {
-        self.lock().get(&fault).is_some_and(|left| *left > 0)
+        self.lock()
+            .get(&fault)
+            .is_some_and(|remaining| *remaining > 0)
     }
 
+    /// Consumes one armed fault of this kind. Returns false if none is armed.
     fn strikes(&self, fault: LogFault) -> bool {
         let mut faults = self.lock();
         match faults.get_mut(&fault) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
+            Some(remaining) if *remaining > 0 => {
+                *remaining -= 1;
                 true
             }
             _ => false,
@@ -78,37 +81,37 @@ impl Queue {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A writer that shares this log.
+    /// A writer of this log.
     pub(crate) fn writer(self: &Arc<Self>) -> LogWriter {
         LogWriter::new(Arc::new(Writer(Arc::clone(self))))
     }
 
-    /// A reader that takes every partition over.
+    /// A reader that takes over every partition.
     pub(crate) fn reader(self: &Arc<Self>) -> Box<dyn LogReader> {
-        let inner = self.log.reader(GROUP);
+        let inner = self.memory.reader(GROUP);
         self.clock.ring();
         Box::new(Reader {
-            queue: Arc::clone(self),
+            log: Arc::clone(self),
             inner,
         })
     }
 }
 
 #[derive(Debug)]
-struct Writer(Arc<Queue>);
+struct Writer(Arc<SimLog>);
 
 impl DurableLog for Writer {
     fn append(&self, topic: Topic, records: Vec<Record>) -> BoxFuture<'_, Result<(), AppendError>> {
-        let queue = &self.0;
+        let log = &self.0;
         async move {
             next_turn().await;
-            if queue.strikes(LogFault::AppendRefused) {
+            if log.strikes(LogFault::AppendRefused) {
                 return Err(AppendError::Write("the append was refused".into()));
             }
-            let _receipt = queue.writer.append(topic, records).await?;
-            queue.clock.ring();
+            let _receipt = log.writer.append(topic, records).await?;
+            log.clock.ring();
             next_turn().await;
-            match queue.strikes(LogFault::AppendAnswerLost) {
+            match log.strikes(LogFault::AppendAnswerLost) {
                 true => Err(AppendError::Write("the answer was lost".into())),
                 false => Ok(()),
             }
@@ -117,10 +120,10 @@ impl DurableLog for Writer {
     }
 }
 
-/// Waits by the simulated clock where the reader it stands before would wait by the real one.
+/// Wraps the in-memory reader and waits by the simulated clock instead of the real one.
 #[derive(Debug)]
 struct Reader {
-    queue: Arc<Queue>,
+    log: Arc<SimLog>,
     inner: Box<dyn LogReader>,
 }
 
@@ -131,24 +134,24 @@ impl LogReader for Reader {
         wait: Duration,
     ) -> BoxFuture<'_, Result<Delivered, ReadError>> {
         async move {
-            let clock = Arc::clone(&self.queue.clock);
+            let clock = Arc::clone(&self.log.clock);
             let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-            let deadline = clock.passed_ms().saturating_add(wait_ms);
+            let deadline = clock.elapsed_ms().saturating_add(wait_ms);
             loop {
                 next_turn().await;
-                if self.queue.strikes(LogFault::ReadFails) {
+                if self.log.strikes(LogFault::ReadFails) {
                     return Err(ReadError::Read("the read failed".into()));
                 }
-                let little = self.queue.is_armed(LogFault::ReadsLittle);
-                let bytes_max = if little { 1 } else { bytes_max };
+                let is_short = self.log.is_armed(LogFault::ReadsShort);
+                let bytes_max = if is_short { 1 } else { bytes_max };
                 let delivered = self.inner.next(bytes_max, Duration::ZERO).await?;
-                if little && !delivered.entries.is_empty() {
-                    self.queue.strikes(LogFault::ReadsLittle);
+                if is_short && !delivered.entries.is_empty() {
+                    self.log.strikes(LogFault::ReadsShort);
                 }
-                let nothing = delivered.entries.is_empty()
+                let is_empty = delivered.entries.is_empty()
                     && delivered.revoked.is_empty()
                     && delivered.assigned.is_empty();
-                if !nothing || clock.passed_ms() >= deadline {
+                if !is_empty || clock.elapsed_ms() >= deadline {
                     return Ok(delivered);
                 }
                 clock.sleep_until(deadline).await;
@@ -176,12 +179,12 @@ impl LogReader for Reader {
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         async move {
             next_turn().await;
-            if self.queue.strikes(LogFault::CommitRefused) {
+            if self.log.strikes(LogFault::CommitRefused) {
                 return Err(CommitError::Store("the offset was refused".into()));
             }
             self.inner.commit(partition, next_offset).await?;
             next_turn().await;
-            match self.queue.strikes(LogFault::CommitAnswerLost) {
+            match self.log.strikes(LogFault::CommitAnswerLost) {
                 true => Err(CommitError::Store("the answer was lost".into())),
                 false => Ok(()),
             }

@@ -1,4 +1,4 @@
-//! A running park.
+//! A running park for tests.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -14,35 +14,35 @@ use greenpark::{
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-/// A park's process, but in this one.
+/// A park that runs inside the test process.
 #[derive(Debug)]
-pub struct Site {
+pub struct TestPark {
     folder: TempDir,
     settings: Settings,
     running: Running,
 }
 
-/// How a file is replayed.
+/// The order and connections of a replay.
 #[derive(Debug, Clone, Copy)]
-pub struct Way {
-    /// Connections.
+pub struct ReplayOrder {
+    /// Number of connections.
     pub connections: u16,
-    /// Seed of the order; none for the file's own.
+    /// Seed for shuffling; `None` for the order of the file.
     pub shuffle: Option<u64>,
 }
 
-/// In the file's order over one connection.
-pub const IN_ORDER: Way = Way {
+/// The order of the file over one connection.
+pub const IN_ORDER: ReplayOrder = ReplayOrder {
     connections: 1,
     shuffle: None,
 };
-/// Shuffled over ten connections.
-pub const SHUFFLED: Way = Way {
+/// A shuffled order over ten connections.
+pub const SHUFFLED: ReplayOrder = ReplayOrder {
     connections: 10,
     shuffle: Some(42),
 };
 
-impl Site {
+impl TestPark {
     /// Starts a park with the embedded defaults.
     ///
     /// # Panics
@@ -51,7 +51,7 @@ impl Site {
         Self::start_with(|_| {}).await
     }
 
-    /// Starts a park with settings that `change` has changed.
+    /// Starts a park with the embedded defaults after `change`.
     ///
     /// # Panics
     /// If it does not start.
@@ -76,14 +76,14 @@ impl Site {
         }
     }
 
-    /// Changes the settings that the next start has.
+    /// Changes the settings for the next start.
     #[must_use]
-    pub fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    pub fn change_settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
         self
     }
 
-    /// Stops it and starts it again on the same folder.
+    /// Stops the park and starts it again on the same folder.
     ///
     /// # Panics
     /// If it does not stop or start.
@@ -104,7 +104,7 @@ impl Site {
         }
     }
 
-    /// Stops it.
+    /// Stops the park.
     ///
     /// # Panics
     /// If it does not stop in order.
@@ -112,7 +112,7 @@ impl Site {
         self.running.stop().await.expect("stopped in order");
     }
 
-    /// Where gateways connect.
+    /// The address that gateways connect to.
     ///
     /// # Panics
     /// If ingest does not listen.
@@ -121,10 +121,10 @@ impl Site {
         self.running.mqtt.expect("ingest listens").to_string()
     }
 
-    /// Where the query service listens.
+    /// The address of the query service.
     ///
     /// # Panics
-    /// If there is none.
+    /// If the query service does not listen.
     #[must_use]
     pub fn grpc(&self) -> String {
         self.running
@@ -139,7 +139,7 @@ impl Site {
         self.folder.path().join("lake")
     }
 
-    /// A folder for files of the test.
+    /// A folder for the files of a test.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -150,14 +150,14 @@ impl Site {
 ///
 /// # Panics
 /// If something is not acknowledged.
-pub async fn replay_to(mqtt: &str, file: &Path, map: &Path, way: Way) {
+pub async fn replay_to(mqtt: &str, file: &Path, map: &Path, order: ReplayOrder) {
     let args = ReplayArgs {
         all: false,
         file: file.to_owned(),
         map: map.to_owned(),
         speed: Speed::Max,
-        connections: way.connections,
-        shuffle: way.shuffle,
+        connections: order.connections,
+        shuffle: order.shuffle,
         inflight: 1_000,
         patience: 60,
         mqtt: mqtt.to_owned(),
