@@ -22,7 +22,7 @@ fn one(reason: &Reason, year: i16) -> pb::UnsoundReason {
         kind: kind(reason).into(),
         names: reason.concerned().to_vec(),
         share: share.map_or_else(String::new, |s| round(s.found, PLACES).to_string()),
-        threshold: share.map_or_else(String::new, |s| s.asked.normalize().to_string()),
+        threshold: share.map_or_else(String::new, |s| s.threshold.normalize().to_string()),
         count: reason.count(),
         year: year.into(),
         detail: reason.to_string(),
@@ -88,7 +88,7 @@ mod tests {
     fn numbers_of_a_reason_stand_beside_its_sentence() {
         let share = Share {
             found: Decimal::from(20) / Decimal::from(365),
-            asked: Decimal::new(90, 2),
+            threshold: Decimal::new(90, 2),
         };
         let meters = vec!["m".to_owned()];
         let late = LateChanges {

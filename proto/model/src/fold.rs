@@ -44,12 +44,12 @@ pub use life::Stretch;
 
 /// Folds one series' day.
 #[must_use]
-pub fn fold_day(kind: Kind, traits: &MeterProfile, columns: DayColumns<'_>) -> DayFold {
+pub fn fold_day(kind: Kind, meter: &MeterProfile, columns: DayColumns<'_>) -> DayFold {
     match kind {
         Kind::Register | Kind::DailyCounter => {
-            plain::fold(traits, columns).unwrap_or_else(|| counter::fold(traits, columns))
+            plain::fold(meter, columns).unwrap_or_else(|| counter::fold(meter, columns))
         }
-        Kind::Interval | Kind::Event | Kind::Gauge => amounts::fold(kind, traits, columns),
+        Kind::Interval | Kind::Event | Kind::Gauge => amounts::fold(kind, meter, columns),
     }
 }
 

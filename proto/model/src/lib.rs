@@ -45,8 +45,8 @@ pub use fold::{compose, like_days, sentinel};
 pub use indicator::{assessment, soundness};
 pub use log_position::{Offset, OffsetRange, Partition};
 pub use meter::{
-    amount, batch, dead_letter as letter, id, messages, numbers, profile as traits, quantity,
-    reading, ticket, unit,
+    amount, batch, dead_letter as letter, id, messages, numbers, profile, quantity, reading,
+    ticket, unit,
 };
 pub use plan::{declared, decomposition, forecast, progress};
 pub use time::{day, stamp};

@@ -13,6 +13,7 @@ pub mod messages;
 pub mod numbers;
 pub mod profile;
 pub mod quantity;
+pub mod ratio;
 pub mod reading;
 pub mod ticket;
 pub mod unit;

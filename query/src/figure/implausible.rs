@@ -41,7 +41,10 @@ impl Case<'_> {
         meters.dedup();
         let asked = self.threshold("implausible.move");
         Ok((found > asked).then_some(Reason::Implausible {
-            share: Share { found, asked },
+            share: Share {
+                found,
+                threshold: asked,
+            },
             readings,
             meters,
         }))

@@ -77,7 +77,10 @@ impl Case<'_> {
         let mut late = came.late;
         late.final_since = Some(since);
         Ok((found > asked).then(|| Reason::LateChange {
-            share: Share { found, asked },
+            share: Share {
+                found,
+                threshold: asked,
+            },
             late,
             meters: came.meters.into_iter().collect(),
         }))

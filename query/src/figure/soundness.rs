@@ -50,7 +50,10 @@ impl Case<'_> {
         let due = &self.measured.completeness_due;
         let found = due.share().filter(|found| *found < asked)?;
         Some(Reason::Coverage {
-            share: Share { found, asked },
+            share: Share {
+                found,
+                threshold: asked,
+            },
             meters: due.below(asked),
         })
     }
@@ -60,7 +63,10 @@ impl Case<'_> {
         let found = self.numerator.uncertain_share();
         let found = found.filter(|found| *found > asked)?;
         Some(Reason::EstimatedShare {
-            share: Share { found, asked },
+            share: Share {
+                found,
+                threshold: asked,
+            },
         })
     }
 
@@ -97,7 +103,10 @@ impl Case<'_> {
         let found = self.numerator.unregistered_share();
         let found = found.filter(|found| *found > asked)?;
         Some(Reason::UnregisteredShare {
-            share: Share { found, asked },
+            share: Share {
+                found,
+                threshold: asked,
+            },
             meters: self.measured.unregistered.iter().cloned().collect(),
         })
     }

@@ -50,9 +50,9 @@ pub(crate) enum Piece {
 
 impl Piece {
     /// The consumption of a daily counter from its restart to its first register `first`.
-    pub(crate) fn from_restart(traits: &MeterProfile, first: Point) -> Option<Self> {
-        let before = traits.last_restart(first)?;
-        let multiplier = traits.multiplier_at(first.instant);
+    pub(crate) fn from_restart(meter: &MeterProfile, first: Point) -> Option<Self> {
+        let before = meter.last_restart(first)?;
+        let multiplier = meter.multiplier_at(first.instant);
         let delta = multiplier.between(Amount::ZERO, first.register);
         (delta > Sum::ZERO).then_some(Self::Edge {
             before,
@@ -104,7 +104,7 @@ impl<'a> Account<'a> {
                 let first = life.plateaus[segment.from].first;
                 account
                     .pieces
-                    .extend(Piece::from_restart(life.traits, first));
+                    .extend(Piece::from_restart(life.meter, first));
             }
             account.add_segment(segment.from, segment.to);
             before = Some(segment.to);
@@ -153,7 +153,7 @@ impl<'a> Account<'a> {
         }
         let (mut before, after) = (from.last.instant, to.first.instant);
         // The register of a restarted counter was consumed since the restart.
-        if let Some(minute) = self.life.traits.at(after).restart.filter(|_| restarts) {
+        if let Some(minute) = self.life.meter.at(after).restart.filter(|_| restarts) {
             before = before.max(restart_before(minute, after));
         }
         self.pieces.push(Piece::Edge {
@@ -186,7 +186,7 @@ impl<'a> Account<'a> {
             Step::Fall => outcomes.resets = 1,
             Step::Excess => {
                 outcomes.jumps = 1;
-                let multiplier = self.life.traits.multiplier_at(to.first.instant);
+                let multiplier = self.life.meter.multiplier_at(to.first.instant);
                 let rise = multiplier.between(from.last.register, to.first.register);
                 set_aside = Sum(rise.0.abs());
             }

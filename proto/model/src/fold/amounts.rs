@@ -26,13 +26,13 @@ const PEAK_TIMES: i128 = 4;
 const MEDIAN_TIMES: i128 = 20;
 
 /// Folds a day.
-pub(super) fn fold(kind: Kind, traits: &MeterProfile, columns: DayColumns<'_>) -> DayFold {
+pub(super) fn fold(kind: Kind, meter: &MeterProfile, columns: DayColumns<'_>) -> DayFold {
     let mut fold = DayFold::default();
-    let direct = traits.is_direct();
+    let direct = meter.is_direct();
     let mut odd = Odd::default();
     let mut total = 0i128;
     let (mut largest, mut second) = (0i128, 0i128);
-    let judged = traits.profile.bound_per_hour.is_some() || !traits.dated.is_empty();
+    let judged = meter.profile.bound_per_hour.is_some() || !meter.dated.is_empty();
     let rows = columns.instants.iter().zip(columns.values);
     let rows = rows.zip(columns.flags).zip(columns.superseded);
     for (row, (((&instant, &value), &flag), &superseded)) in rows.enumerate() {
@@ -52,7 +52,7 @@ pub(super) fn fold(kind: Kind, traits: &MeterProfile, columns: DayColumns<'_>) -
         let amount = if direct {
             i128::from(value)
         } else if let Some(at) = point(instant, value) {
-            traits.multiplier_at(at.instant).of(at.register).0
+            meter.multiplier_at(at.instant).of(at.register).0
         } else {
             continue;
         };
@@ -62,7 +62,7 @@ pub(super) fn fold(kind: Kind, traits: &MeterProfile, columns: DayColumns<'_>) -
             second = second.max(amount);
         }
         if judged || amount < 0 {
-            let profile = traits.at(Instant(instant));
+            let profile = meter.at(Instant(instant));
             if !is_possible(kind, profile, columns.instants, row, amount) {
                 fold.outcomes.implausible = fold.outcomes.implausible.saturating_add(1);
                 odd.set_aside += Sum(amount.abs());
@@ -74,7 +74,7 @@ pub(super) fn fold(kind: Kind, traits: &MeterProfile, columns: DayColumns<'_>) -
     }
     fold.within = Sum(total);
     if !judged && fold.readings > 2 && largest > second.saturating_mul(PEAK_TIMES) {
-        odd.peak = peak(columns, traits, largest);
+        odd.peak = peak(columns, meter, largest);
     }
     fold.odd = (odd != Odd::default()).then(|| Arc::new(odd));
     fold
@@ -104,10 +104,10 @@ fn duration_ms(kind: Kind, profile: Profile, instants: &[i64], row: usize) -> i6
 }
 
 /// The largest amount of a day, if it is far above the median too.
-fn peak(columns: DayColumns<'_>, traits: &MeterProfile, largest: i128) -> Option<Sum> {
+fn peak(columns: DayColumns<'_>, meter: &MeterProfile, largest: i128) -> Option<Sum> {
     let amount = |row: usize| {
         let at = point(columns.instants[row], columns.values[row])?;
-        Some(traits.multiplier_at(at.instant).of(at.register).0)
+        Some(meter.multiplier_at(at.instant).of(at.register).0)
     };
     let rows = (0..columns.instants.len()).filter(|row| !columns.superseded[*row]);
     let mut amounts: Vec<i128> = rows.filter_map(amount).collect();

@@ -21,7 +21,7 @@ use crate::{
         explain::explain,
         life::Life,
         like_days::LikeDays,
-        usual::Usual,
+        usual::UsualConsumption,
     },
     limits::{GLITCH_MS_MAX, LEAP_TIMES, MIDNIGHT_MS_TOLERANCE},
     meter::{
@@ -53,25 +53,21 @@ pub struct Consumption {
 /// Joins `days`, sorted by day and without repeats, into the consumption of `range`. Days outside the
 /// range serve as neighbours: pass those that [`neighbours`] returns.
 #[must_use]
-pub fn compose(
-    traits: &MeterProfile,
-    range: DayRange,
-    days: &[(CivilDay, DayFold)],
-) -> Consumption {
-    compose_like(traits, range, days, &LikeDays::default())
+pub fn compose(meter: &MeterProfile, range: DayRange, days: &[(CivilDay, DayFold)]) -> Consumption {
+    compose_like(meter, range, days, &LikeDays::default())
 }
 
 /// As [`compose`], but spreads a long gap at an end of the range by like days.
 #[must_use]
 pub fn compose_like(
-    traits: &MeterProfile,
+    meter: &MeterProfile,
     range: DayRange,
     days: &[(CivilDay, DayFold)],
     like: &LikeDays<'_>,
 ) -> Consumption {
     let mut total = Consumption::default();
     let within = |entry: usize| range.contains(days[entry].0);
-    each_piece(traits, days, like, |piece| match piece {
+    each_piece(meter, days, like, |piece| match piece {
         Piece::Within {
             entry,
             amount,
@@ -101,7 +97,7 @@ pub fn compose_like(
 /// The consumption of each day of `range` that has any, in order; the days sum to the result of [`compose`].
 #[must_use]
 pub fn compose_daily(
-    traits: &MeterProfile,
+    meter: &MeterProfile,
     range: DayRange,
     days: &[(CivilDay, DayFold)],
     like: &LikeDays<'_>,
@@ -112,7 +108,7 @@ pub fn compose_daily(
         // A register at midnight belongs to the day that ends there.
         Place::Over(instant) => Instant(instant.0.saturating_sub(1)).day(),
     };
-    each_piece(traits, days, like, |piece| match piece {
+    each_piece(meter, days, like, |piece| match piece {
         Piece::Within {
             entry,
             amount,
@@ -155,28 +151,28 @@ pub fn compose_daily(
 
 /// Joins the days of a counter into one fold, which replaces them wherever a range contains all of them.
 #[must_use]
-pub fn join<'a>(traits: &MeterProfile, days: impl Iterator<Item = &'a DayFold>) -> DayFold {
-    crate::fold::counter::join(traits, days)
+pub fn join<'a>(meter: &MeterProfile, days: impl Iterator<Item = &'a DayFold>) -> DayFold {
+    crate::fold::counter::join(meter, days)
 }
 
 /// The part of `days` that decides what counts in `range`: its own days, and on either side as many as reach
 /// the end of a run of registers that is too long to be a glitch, or all there are.
 #[must_use]
 pub fn neighbours<'a>(
-    traits: &MeterProfile,
+    meter: &MeterProfile,
     days: &'a [(CivilDay, DayFold)],
     range: DayRange,
 ) -> &'a [(CivilDay, DayFold)] {
     let from = days.partition_point(|(day, _)| *day < range.first());
     let to = days.partition_point(|(day, _)| *day <= range.last());
-    let before = days_to_anchor(traits, days[..from].iter().rev());
-    let after = days_to_anchor(traits, days[to..].iter());
+    let before = days_to_anchor(meter, days[..from].iter().rev());
+    let after = days_to_anchor(meter, days[to..].iter());
     &days[from - before..to + after]
 }
 
 /// The count of `days`, going away from a range, up to the far end of a run that is certain.
 fn days_to_anchor<'a>(
-    traits: &MeterProfile,
+    meter: &MeterProfile,
     days: impl Iterator<Item = &'a (CivilDay, DayFold)>,
 ) -> usize {
     /// Days at either end of a run, of which neighbors may still claim a part.
@@ -188,7 +184,7 @@ fn days_to_anchor<'a>(
         if fold.first.is_none() {
             continue;
         }
-        if !fold.is_plain() || run.last().is_some_and(|near| !is_calm(traits, near, fold)) {
+        if !fold.is_plain() || run.last().is_some_and(|near| !is_calm(meter, near, fold)) {
             run.clear();
         }
         if !fold.is_plain() {
@@ -203,13 +199,13 @@ fn days_to_anchor<'a>(
 }
 
 /// Returns true if the step between two consecutive days, in either order, is a plain advance.
-fn is_calm(traits: &MeterProfile, one: &DayFold, other: &DayFold) -> bool {
+fn is_calm(meter: &MeterProfile, one: &DayFold, other: &DayFold) -> bool {
     let (before, after) = in_order(one, other);
     let Some((last, first)) = before.last.zip(after.first) else {
         return false;
     };
-    let advances = matches!(traits.step(last, first), Step::Advance(_));
-    advances && !may_leap(traits, before, after, (last, first))
+    let advances = matches!(meter.step(last, first), Step::Advance(_));
+    advances && !may_leap(meter, before, after, (last, first))
 }
 
 /// Returns true if a run from one day to another changes and lasts too long to be left out.
@@ -232,7 +228,7 @@ fn in_order<'a>(one: &'a DayFold, other: &'a DayFold) -> (&'a DayFold, &'a DayFo
 
 /// Calls `accept` with every piece of the account of `days`.
 fn each_piece(
-    traits: &MeterProfile,
+    meter: &MeterProfile,
     days: &[(CivilDay, DayFold)],
     like: &LikeDays<'_>,
     mut accept: impl FnMut(Piece),
@@ -246,24 +242,24 @@ fn each_piece(
             });
         }
     }
-    if is_plain(traits, days) {
-        each_plain_piece(traits, days, accept);
+    if is_plain(meter, days) {
+        each_plain_piece(meter, days, accept);
         return;
     }
-    let mut life = Life::new(traits);
+    let mut life = Life::new(meter);
     for (entry, (_, fold)) in days.iter().enumerate() {
         for stretch in fold.stretches() {
             life.push(entry, &stretch);
         }
     }
     let explanation = explain(&life);
-    let mut usual = Usual::new(traits, days, *like);
+    let mut usual = UsualConsumption::new(meter, days, *like);
     let account = Account::new(&life, &explanation, |leap| usual.is_beyond(leap));
     account.pieces.into_iter().for_each(accept);
 }
 
 /// Returns true if no day and no step between two days leaves anything to decide.
-fn is_plain(traits: &MeterProfile, days: &[(CivilDay, DayFold)]) -> bool {
+fn is_plain(meter: &MeterProfile, days: &[(CivilDay, DayFold)]) -> bool {
     let mut rises = Rises::default();
     let mut before: Option<&DayFold> = None;
     for (_, fold) in days {
@@ -274,12 +270,12 @@ fn is_plain(traits: &MeterProfile, days: &[(CivilDay, DayFold)]) -> bool {
             continue;
         };
         if let Some(last) = before.and_then(|fold| fold.last) {
-            let Step::Advance(_) = traits.step(last, first) else {
+            let Step::Advance(_) = meter.step(last, first) else {
                 return false;
             };
             rises.add(last, first);
         }
-        if traits.at(last.instant).bound_per_hour.is_none() {
+        if meter.at(last.instant).bound_per_hour.is_none() {
             rises.add_day(fold, first, last);
         } else {
             rises.hide();
@@ -350,14 +346,9 @@ impl Rises {
 }
 
 /// Returns true if a step over midnight is far larger than those beside it, as far as they are known.
-fn may_leap(
-    traits: &MeterProfile,
-    before: &DayFold,
-    after: &DayFold,
-    ends: (Point, Point),
-) -> bool {
+fn may_leap(meter: &MeterProfile, before: &DayFold, after: &DayFold, ends: (Point, Point)) -> bool {
     let (last, first) = ends;
-    if traits.at(first.instant).bound_per_hour.is_some() {
+    if meter.at(first.instant).bound_per_hour.is_some() {
         return false;
     }
     let rise = first.register.since(last.register).0;
@@ -371,7 +362,7 @@ fn may_leap(
 }
 
 fn each_plain_piece(
-    traits: &MeterProfile,
+    meter: &MeterProfile,
     days: &[(CivilDay, DayFold)],
     mut accept: impl FnMut(Piece),
 ) {
@@ -381,7 +372,7 @@ fn each_plain_piece(
             continue;
         };
         if let Some(before) = before
-            && let Step::Advance(delta) = traits.step(before, first)
+            && let Step::Advance(delta) = meter.step(before, first)
         {
             accept(Piece::Edge {
                 before: before.instant,
@@ -389,7 +380,7 @@ fn each_plain_piece(
                 delta,
             });
         } else if before.is_none()
-            && let Some(begin) = Piece::from_restart(traits, first)
+            && let Some(begin) = Piece::from_restart(meter, first)
         {
             accept(begin);
         }

@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Folds a counter's day, register by register.
-pub(super) fn fold(traits: &MeterProfile, columns: DayColumns<'_>) -> DayFold {
+pub(super) fn fold(meter: &MeterProfile, columns: DayColumns<'_>) -> DayFold {
     let mut fold = DayFold::default();
-    let mut life = Life::new(traits);
+    let mut life = Life::new(meter);
     for row in 0..columns.instants.len() {
         if columns.superseded[row] {
             continue;
@@ -33,10 +33,10 @@ pub(super) fn fold(traits: &MeterProfile, columns: DayColumns<'_>) -> DayFold {
 
 /// Joins the folds of days into one, as if all were one day.
 #[must_use]
-pub(crate) fn join<'a>(traits: &MeterProfile, days: impl Iterator<Item = &'a DayFold>) -> DayFold {
+pub(crate) fn join<'a>(meter: &MeterProfile, days: impl Iterator<Item = &'a DayFold>) -> DayFold {
     let mut fold = DayFold::default();
     let mut odd = Odd::default();
-    let mut life = Life::new(traits);
+    let mut life = Life::new(meter);
     for day in days {
         fold.readings = fold.readings.saturating_add(day.readings);
         fold.outcomes = fold.outcomes.plus(day.outcomes.of_readings());

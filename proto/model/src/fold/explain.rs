@@ -14,7 +14,7 @@
 
 use crate::{
     fold::{
-        life::{Life, Soft, Split},
+        life::{Life, Link, Soft, Split},
         sentinel::is_all_ones,
     },
     limits::{GLITCH_MS_MAX, GLITCH_STRETCHES_MAX, STUCK_MS_MAX},
@@ -164,7 +164,7 @@ impl Explainer<'_> {
     /// Returns true if the link after a segment is judged by a rating.
     fn is_rated(&self, segment: usize) -> bool {
         let to = self.first(segment + 1).instant;
-        self.life.traits.at(to).bound_per_hour.is_some()
+        self.life.meter.at(to).bound_per_hour.is_some()
     }
 
     fn first(&self, segment: usize) -> Point {
@@ -239,23 +239,23 @@ impl Explainer<'_> {
 
     /// The cost of going from a segment to a later one, and the step.
     fn way(&self, from: usize, to: usize) -> Option<(u64, Step)> {
-        let step = self.life.traits.step(self.last(from), self.first(to));
+        let step = self.life.meter.step(self.last(from), self.first(to));
         if to == from + 1 {
             return self.direct(from);
         }
         let skipped = from + 1..to;
         let (before, after) = (self.last(from), self.first(to));
-        let alone = skipped.clone().all(|of| self.segments[of].is_alone());
+        let alone = skipped.clone().all(|at| self.segments[at].is_alone());
         let most = if alone { STUCK_MS_MAX } else { GLITCH_MS_MAX };
         if after.instant.0 - before.instant.0 > most {
             return None;
         }
-        let left_out: u64 = skipped.clone().map(|of| self.left_out_cost(of)).sum();
+        let left_out: u64 = skipped.clone().map(|at| self.left_out_cost(at)).sum();
         if step.onward().is_some() {
             let bridged = !self.is_open(from, to)
                 && skipped
                     .clone()
-                    .all(|of| self.is_off(of, step, before, after));
+                    .all(|at| self.is_off(at, step, before, after));
             let passed = if matches!(step, Step::Rollover(_)) {
                 cost::ROLLOVER
             } else {
@@ -284,7 +284,7 @@ impl Explainer<'_> {
     fn direct(&self, segment: usize) -> Option<(u64, Step)> {
         let link = self.segments[segment].to;
         let step = match self.life.links[link] {
-            super::life::Link::Step(step) => step,
+            Link::Step(step) => step,
             _ => Step::Advance(self.life.consumed(link)),
         };
         match self.splits[segment] {
@@ -338,13 +338,13 @@ impl Explainer<'_> {
             matches!(self.splits.get(segment), Some(Split::Soft(soft)) if soft.catches_up);
         caught_up
             && self.segments[segment].is_alone()
-            && self.life.traits.step(before, self.first(segment)) == Step::Excess
+            && self.life.meter.step(before, self.first(segment)) == Step::Excess
     }
 
     /// Returns true if a segment lies outside the way of the register from `before` to `after`.
     fn is_off(&self, segment: usize, step: Step, before: Point, after: Point) -> bool {
         let (first, last) = (self.first(segment), self.last(segment));
-        let modulus = self.life.traits.at(after.instant).modulus;
+        let modulus = self.life.meter.at(after.instant).modulus;
         let no_register = modulus.is_some_and(|modulus| first.register >= modulus);
         // Over the modulus, or where a counter restarts, the way wraps around.
         let beyond = |low: Amount, high: Amount| {
@@ -358,7 +358,7 @@ impl Explainer<'_> {
         };
         if let Some((one, other)) = self
             .life
-            .traits
+            .meter
             .changes_between(before.instant, after.instant)
         {
             return if last.instant < one.instant {

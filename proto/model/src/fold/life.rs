@@ -98,7 +98,7 @@ enum Beyond {
 /// The plateaus of some entries in order, and the links between them.
 #[derive(Debug)]
 pub(crate) struct Life<'a> {
-    pub(crate) traits: &'a MeterProfile,
+    pub(crate) meter: &'a MeterProfile,
     pub(crate) plateaus: Vec<Plateau>,
     /// One link fewer than plateaus.
     pub(crate) links: Vec<Link>,
@@ -163,9 +163,9 @@ impl Stretch {
 }
 
 impl<'a> Life<'a> {
-    pub(crate) fn new(traits: &'a MeterProfile) -> Self {
+    pub(crate) fn new(meter: &'a MeterProfile) -> Self {
         Self {
-            traits,
+            meter,
             plateaus: Vec::new(),
             links: Vec::new(),
         }
@@ -195,7 +195,7 @@ impl<'a> Life<'a> {
 
     fn push_plateau(&mut self, mut plateau: Plateau) {
         if let Some(before) = self.plateaus.last_mut() {
-            let step = self.traits.step(before.last, plateau.first);
+            let step = self.meter.step(before.last, plateau.first);
             if step == Step::Advance(Sum::ZERO) && before.last.register == plateau.first.register {
                 before.last = plateau.last;
                 before.entries.1 = plateau.entries.1;
@@ -220,7 +220,7 @@ impl<'a> Life<'a> {
             Link::Step(step) => step.onward().unwrap_or_default(),
             Link::Plain | Link::Hidden => {
                 let (from, to) = (&self.plateaus[link], &self.plateaus[link + 1]);
-                let multiplier = self.traits.multiplier_at(to.first.instant);
+                let multiplier = self.meter.multiplier_at(to.first.instant);
                 multiplier.between(from.last.register, to.first.register)
             }
         }
@@ -256,7 +256,7 @@ impl<'a> Life<'a> {
     }
 
     fn rise(&self, link: usize, beyond: Beyond) -> Split {
-        let profile = self.traits.at(self.plateaus[link + 1].first.instant);
+        let profile = self.meter.at(self.plateaus[link + 1].first.instant);
         let Some(rise) = self.change(link).filter(|_| !profile.bidirectional) else {
             return Split::None;
         };
@@ -284,7 +284,7 @@ impl<'a> Life<'a> {
             .filter(|before| self.links[*before] == Link::Step(Step::Excess));
         excess.is_some_and(|before| {
             let (from, to) = (self.plateaus[before].last, self.plateaus[link + 1].first);
-            matches!(self.traits.step(from, to), Step::Advance(_))
+            matches!(self.meter.step(from, to), Step::Advance(_))
         })
     }
 
@@ -352,7 +352,7 @@ impl<'a> Life<'a> {
 
     /// Returns true if the rise over `link` would be a leap, given a small step on its other side.
     fn is_open(&self, link: usize, beside: usize) -> bool {
-        let profile = self.traits.at(self.plateaus[link + 1].first.instant);
+        let profile = self.meter.at(self.plateaus[link + 1].first.instant);
         if profile.bound_per_hour.is_some() || profile.bidirectional {
             return false;
         }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The fold of the day, if it is plain.
-pub(super) fn fold(traits: &MeterProfile, columns: DayColumns<'_>) -> Option<DayFold> {
+pub(super) fn fold(meter: &MeterProfile, columns: DayColumns<'_>) -> Option<DayFold> {
     let DayColumns {
         instants, values, ..
     } = columns;
@@ -25,8 +25,8 @@ pub(super) fn fold(traits: &MeterProfile, columns: DayColumns<'_>) -> Option<Day
         bidirectional,
         restart,
         ..
-    } = traits.profile;
-    if !traits.is_constant() || bidirectional || restart.is_some() || !all_count(columns) {
+    } = meter.profile;
+    if !meter.is_constant() || bidirectional || restart.is_some() || !all_count(columns) {
         return None;
     }
     let steps = Steps::of(values);
@@ -34,7 +34,7 @@ pub(super) fn fold(traits: &MeterProfile, columns: DayColumns<'_>) -> Option<Day
         return None;
     }
     match bound_per_hour {
-        Some(bound) if !is_within(bound, traits.multiplier, columns) => return None,
+        Some(bound) if !is_within(bound, meter.multiplier, columns) => return None,
         None if !steps.are_even && leaps(values) => return None,
         _ => {}
     }
@@ -45,7 +45,7 @@ pub(super) fn fold(traits: &MeterProfile, columns: DayColumns<'_>) -> Option<Day
     let tail = (0..=last).rev().find(differs(last)).and_then(at);
     Some(DayFold {
         readings: u32::try_from(values.len()).unwrap_or(u32::MAX),
-        within: traits.multiplier.between(begin.register, end.register),
+        within: meter.multiplier.between(begin.register, end.register),
         first: Some(begin),
         head,
         tail,
@@ -224,7 +224,7 @@ mod tests {
         })
     }
 
-    fn traits() -> impl Strategy<Value = MeterProfile> {
+    fn meter() -> impl Strategy<Value = MeterProfile> {
         let amount = |micro: i64| Amount::from_micro(micro).expect("in range");
         let multiplier = prop_oneof![Just(1_000_000i64), Just(12_000_000_000), Just(333_333)];
         let change = MeterChange {
@@ -255,9 +255,9 @@ mod tests {
 
         /// The fast fold of any day equals the general one.
         #[test]
-        fn a_plain_day_folds_as_the_general_rules_fold_it(day in day(), traits in traits()) {
-            if let Some(plain) = fold(&traits, day.columns()) {
-                prop_assert_eq!(plain, counter::fold(&traits, day.columns()));
+        fn a_plain_day_folds_as_the_general_rules_fold_it(day in day(), meter in meter()) {
+            if let Some(plain) = fold(&meter, day.columns()) {
+                prop_assert_eq!(plain, counter::fold(&meter, day.columns()));
             }
         }
     }
@@ -271,15 +271,15 @@ mod tests {
             flags: vec![Flag::Normal.code(); 24],
             superseded: vec![false; 24],
         };
-        let traits = MeterProfile {
+        let meter = MeterProfile {
             profile: Profile {
                 bound_per_hour: Amount::from_micro(6_000_000).ok(),
                 ..Profile::default()
             },
             ..MeterProfile::default()
         };
-        assert!(fold(&traits, day.columns()).is_some());
+        assert!(fold(&meter, day.columns()).is_some());
         day.values[12] -= 5_000_001;
-        assert!(fold(&traits, day.columns()).is_none());
+        assert!(fold(&meter, day.columns()).is_none());
     }
 }

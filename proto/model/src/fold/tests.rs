@@ -16,7 +16,7 @@ fn micro(text: &str) -> i64 {
 }
 
 /// Folds registers a quarter of an hour apart.
-fn fold(traits: &MeterProfile, registers: &[&str]) -> DayFold {
+fn fold(meter: &MeterProfile, registers: &[&str]) -> DayFold {
     let rows = registers.len();
     let instants: Vec<i64> = (0..rows as i64).map(|i| i * 900_000).collect();
     let values: Vec<i64> = registers.iter().map(|r| micro(r)).collect();
@@ -26,13 +26,13 @@ fn fold(traits: &MeterProfile, registers: &[&str]) -> DayFold {
         flags: &vec![Flag::Normal.code(); rows],
         superseded: &vec![false; rows],
     };
-    fold_day(Kind::Register, traits, columns)
+    fold_day(Kind::Register, meter, columns)
 }
 
 /// Case 1: a register of 10⁶ passes 999 984.0625 → 20.
 #[test]
 fn method_h_case_1_rollover_is_35_9375() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         profile: Profile {
             modulus: Some(amount("1000000")),
             bound_per_hour: Some(amount("400")),
@@ -40,7 +40,7 @@ fn method_h_case_1_rollover_is_35_9375() {
         },
         ..MeterProfile::default()
     };
-    let day = fold(&traits, &["999984.0625", "20"]);
+    let day = fold(&meter, &["999984.0625", "20"]);
     assert_eq!(day.within.to_string(), "35.9375");
     assert_eq!(day.outcomes.rollovers, 1);
 }
@@ -51,7 +51,7 @@ fn amount(text: &str) -> Amount {
 
 #[test]
 fn a_rollover_beyond_the_bound_is_a_reset() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         profile: Profile {
             modulus: Some(amount("1000000")),
             bound_per_hour: Some(amount("100")),
@@ -59,7 +59,7 @@ fn a_rollover_beyond_the_bound_is_a_reset() {
         },
         ..MeterProfile::default()
     };
-    let day = fold(&traits, &["999980", "999984.0625", "20", "21"]);
+    let day = fold(&meter, &["999980", "999984.0625", "20", "21"]);
     assert_eq!(day.within.to_string(), "5.0625");
     assert_eq!((day.outcomes.rollovers, day.outcomes.resets), (0, 1));
 }
@@ -91,11 +91,11 @@ fn method_h_case_3_jitter_books_nothing() {
 /// Case 4: a replacement in the middle of the day, old final and new initial on record.
 #[test]
 fn method_h_case_4_replacement_counts_both_meters() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         changes: vec![change("5012", "3", "1")],
         ..MeterProfile::default()
     };
-    let day = fold(&traits, &["5000", "5010", "10", "14"]);
+    let day = fold(&meter, &["5000", "5010", "10", "14"]);
     assert_eq!(day.within.to_string(), "23");
     assert_eq!((day.outcomes.replacements, day.outcomes.resets), (1, 0));
 }
@@ -117,12 +117,12 @@ fn times(multiplier: &str) -> Multiplier {
 /// Case 4, with transformers: 120 × 100 = 12 000 on the old meter, 80 × 100 on the new one.
 #[test]
 fn method_h_case_4_multipliers_apply_at_the_register_of_the_change() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         multiplier: times("12000"),
         changes: vec![change("50.2", "3", "8000")],
         ..MeterProfile::default()
     };
-    let day = fold(&traits, &["50", "50.1", "3.5", "4"]);
+    let day = fold(&meter, &["50", "50.1", "3.5", "4"]);
     // 0.2 on the old meter, 1 on the new one.
     assert_eq!(day.within.to_string(), "10400");
     assert_eq!(day.outcomes.replacements, 1);
@@ -130,13 +130,13 @@ fn method_h_case_4_multipliers_apply_at_the_register_of_the_change() {
 
 #[test]
 fn a_multiplier_that_divides_unevenly_loses_nothing_over_many_steps() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         multiplier: times("0.333333"),
         ..MeterProfile::default()
     };
     let registers: Vec<String> = (0..200).map(|n| format!("{}.000001", n * 7)).collect();
     let registers: Vec<&str> = registers.iter().map(String::as_str).collect();
-    let day = fold(&traits, &registers);
+    let day = fold(&meter, &registers);
     let (first, last) = (day.first.expect("read"), day.last.expect("read"));
     assert_eq!(
         day.within,
@@ -148,7 +148,7 @@ fn a_multiplier_that_divides_unevenly_loses_nothing_over_many_steps() {
 /// An interval's value is multiplied by the multiplier that held at its instant.
 #[test]
 fn multipliers_apply_to_intervals_by_their_instants() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         multiplier: times("10"),
         changes: vec![change("0", "0", "20")],
         ..MeterProfile::default()
@@ -159,7 +159,7 @@ fn multipliers_apply_to_intervals_by_their_instants() {
         flags: &[Flag::Normal.code(); 3],
         superseded: &[false; 3],
     };
-    let day = fold_day(Kind::Interval, &traits, columns);
+    let day = fold_day(Kind::Interval, &meter, columns);
     assert_eq!(day.within.to_string(), "90");
 }
 
@@ -195,7 +195,7 @@ fn method_h_case_7_a_plateau_of_glitches_is_left_out() {
         },
         ..MeterProfile::default()
     };
-    for traits in [bound, MeterProfile::default()] {
+    for meter in [bound, MeterProfile::default()] {
         let registers = [
             "138140",
             "138144",
@@ -204,7 +204,7 @@ fn method_h_case_7_a_plateau_of_glitches_is_left_out() {
             "52776558592",
             "138150",
         ];
-        let day = fold(&traits, &registers);
+        let day = fold(&meter, &registers);
         assert_eq!(day.within.to_string(), "10");
         assert_eq!((day.outcomes.glitches, day.outcomes.resets), (1, 0));
         assert_eq!(day.outcomes.jumps, 0);
@@ -220,25 +220,25 @@ fn method_h_case_8_a_frozen_register_is_a_legitimate_zero() {
 
 #[test]
 fn a_rise_beyond_the_bound_that_stays_is_a_named_jump() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         profile: Profile {
             bound_per_hour: Some(amount("400")),
             ..Profile::default()
         },
         ..MeterProfile::default()
     };
-    let day = fold(&traits, &["100", "110", "90000", "90010", "90025"]);
+    let day = fold(&meter, &["100", "110", "90000", "90010", "90025"]);
     assert_eq!(day.within.to_string(), "35");
     assert_eq!((day.outcomes.jumps, day.outcomes.glitches), (1, 0));
     assert_eq!(day.last.expect("read").register, amount("90025"));
     // A single one at the day's end is left open for the next day.
-    let day = fold(&traits, &["100", "110", "90000"]);
+    let day = fold(&meter, &["100", "110", "90000"]);
     assert_eq!(
         (day.within.to_string().as_str(), day.outcomes.glitches),
         ("10", 1)
     );
     // If all others agree, the first one was wrong.
-    let day = fold(&traits, &["3", "90000", "90010", "90025"]);
+    let day = fold(&meter, &["3", "90000", "90010", "90025"]);
     assert_eq!(
         (day.within.to_string().as_str(), day.outcomes.jumps),
         ("25", 0)
@@ -249,7 +249,7 @@ fn a_rise_beyond_the_bound_that_stays_is_a_named_jump() {
 /// The time of the day does not make a leap plausible: it is a jump at any hour.
 #[test]
 fn a_jump_is_a_jump_however_early_it_comes() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         profile: Profile {
             bound_per_hour: Some(amount("480")),
             ..Profile::default()
@@ -267,7 +267,7 @@ fn a_jump_is_a_jump_however_early_it_comes() {
             flags: &[Flag::Normal.code(); 24],
             superseded: &[false; 24],
         };
-        let day = fold_day(Kind::Register, &traits, columns);
+        let day = fold_day(Kind::Register, &meter, columns);
         // All hours except that of the leap.
         assert_eq!(day.within.to_string(), "2200", "{leap_at}");
         assert_eq!(
@@ -295,11 +295,11 @@ fn a_change_beyond_the_bound_is_not_believed() {
     assert_eq!(day.within.to_string(), "1200");
     assert_eq!((day.outcomes.replacements, day.outcomes.jumps), (0, 1));
     // A first reading of the new meter that is a glitch is left out like any other.
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         changes: vec![change("5012", "3", "1")],
         ..MeterProfile::default()
     };
-    let day = fold(&traits, &["5000", "5010", "9000000", "10", "14"]);
+    let day = fold(&meter, &["5000", "5010", "9000000", "10", "14"]);
     assert_eq!(day.within.to_string(), "23");
 }
 

@@ -26,22 +26,22 @@ struct Year {
 }
 
 /// The paces of a meter in each year, computed on first use.
-pub(crate) struct Usual<'a, 'l> {
-    traits: &'a MeterProfile,
+pub(crate) struct UsualConsumption<'a, 'l> {
+    meter: &'a MeterProfile,
     days: &'a [(CivilDay, DayFold)],
     like: LikeDays<'l>,
     years: BTreeMap<i16, Year>,
 }
 
-impl<'a, 'l> Usual<'a, 'l> {
+impl<'a, 'l> UsualConsumption<'a, 'l> {
     /// Compares with the days that serve as like days, or with `days` if there are none.
     pub(crate) const fn new(
-        traits: &'a MeterProfile,
+        meter: &'a MeterProfile,
         days: &'a [(CivilDay, DayFold)],
         like: LikeDays<'l>,
     ) -> Self {
         Self {
-            traits,
+            meter,
             days,
             like,
             years: BTreeMap::new(),
@@ -52,15 +52,15 @@ impl<'a, 'l> Usual<'a, 'l> {
     /// day of the year. A meter with few readings has no usual consumption.
     pub(crate) fn is_beyond(&mut self, leap: Leap) -> bool {
         let year = leap.after.instant.day().year();
-        let (traits, days, like) = (self.traits, self.days, self.like);
+        let (meter, days, like) = (self.meter, self.days, self.like);
         let known = self.years.entry(year).or_insert_with(|| {
             let mut known = Year::default();
             let runs = like.runs();
             if runs.is_empty() {
-                known.add(traits, year, days);
+                known.add(meter, year, days);
             }
             for run in runs {
-                known.add(traits, year, run);
+                known.add(meter, year, run);
             }
             known
         });
@@ -79,11 +79,11 @@ fn days_between(from: Point, to: Point) -> i128 {
 impl Year {
     /// Adds the consumption from each day's first register to the next day's; for a daily counter, that within each
     /// day.
-    fn add(&mut self, traits: &MeterProfile, year: i16, days: &[(CivilDay, DayFold)]) {
+    fn add(&mut self, meter: &MeterProfile, year: i16, days: &[(CivilDay, DayFold)]) {
         let of_year = || days.iter().filter(|(day, _)| day.year() == year);
         let readings = of_year().map(|(_, fold)| u64::from(fold.readings));
         self.readings += readings.sum::<u64>();
-        let restarts = |from: Point| traits.at(from.instant).restart.is_some();
+        let restarts = |from: Point| meter.at(from.instant).restart.is_some();
         let mut ends: Vec<(Point, Point)> = Vec::new();
         for (_, fold) in of_year() {
             match fold.first.zip(fold.last) {
@@ -98,11 +98,11 @@ impl Year {
             }
         }
         let unchanged =
-            |from: Point, to: Point| traits.changes_between(from.instant, to.instant).is_none();
+            |from: Point, to: Point| meter.changes_between(from.instant, to.instant).is_none();
         let pace = |from: Point, to: Point| Pace {
             from,
             to,
-            amount: traits
+            amount: meter
                 .multiplier_at(to.instant)
                 .between(from.register, to.register)
                 .0,

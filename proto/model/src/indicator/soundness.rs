@@ -9,7 +9,7 @@
 //! use greenpark_model::soundness::{Reason, Share};
 //! use rust_decimal::Decimal;
 //! // Twenty days of a year.
-//! let share = Share { found: Decimal::from(20) / Decimal::from(365), asked: Decimal::new(9, 1) };
+//! let share = Share { found: Decimal::from(20) / Decimal::from(365), threshold: Decimal::new(9, 1) };
 //! let reason = Reason::Coverage { share, meters: vec!["parks/p/enterprises/e/meters/m".to_owned()] };
 //! assert_eq!(reason.name(), "coverage");
 //! assert!(reason.to_string().starts_with("completeness 0.054795 is below 0.9"));
@@ -27,7 +27,7 @@ pub struct Share {
     /// The share found.
     pub found: Decimal,
     /// The threshold.
-    pub asked: Decimal,
+    pub threshold: Decimal,
 }
 
 /// A term of a ratio.

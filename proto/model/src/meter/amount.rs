@@ -18,7 +18,7 @@ use std::{fmt, iter, ops, str::FromStr};
 
 use crate::{
     limits::MICRO,
-    meter::unit::{UnitRatio, divide_to_even},
+    meter::ratio::{UnitRatio, divide_to_even},
 };
 
 /// An exact amount in millionths of its canonical unit.
@@ -223,6 +223,24 @@ impl Digits {
             None => return Err(AmountError::OutOfRange),
         };
         i64::try_from(micro).map_err(|_| AmountError::OutOfRange)
+    }
+}
+
+impl UnitRatio {
+    /// Converts `micro` millionths of the unit to canonical units, rounded once, half to even; `None` if the
+    /// amount has more than eighteen digits.
+    #[must_use]
+    pub fn of_micro(self, micro: i64) -> Option<Amount> {
+        // OK because 2^63 × 10^16 is below 2^127.
+        let product = i128::from(micro) * i128::from(self.numerator());
+        let scaled = match 10i128.checked_pow(self.power().unsigned_abs()) {
+            Some(power) if self.power() >= 0 => product.checked_mul(power)?,
+            Some(power) => divide_to_even(product, power),
+            // OK because 10^39 is more than twice any product.
+            None if self.power() < 0 || micro == 0 => 0,
+            None => return None,
+        };
+        Sum(scaled).amount().ok()
     }
 }
 

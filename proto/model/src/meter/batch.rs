@@ -8,6 +8,7 @@
 use crate::{
     limits::{BATCH_READINGS_MAX, BATCH_SERIES_MAX},
     meter::{
+        amount::Amount,
         reading::{Flag, Kind, Reading, Series},
         ticket::Ticket,
     },
@@ -119,10 +120,7 @@ impl Batch {
         if let Some(&bad) = flags.iter().find(|&&f| Flag::from_code(f).is_none()) {
             return Err(BatchError::Flag(bad));
         }
-        if values
-            .iter()
-            .any(|&v| crate::meter::amount::Amount::from_micro(v).is_err())
-        {
+        if values.iter().any(|&v| Amount::from_micro(v).is_err()) {
             return Err(BatchError::Value);
         }
         check_rows("tickets", rows, tickets.iter().map(|(row, _)| *row))?;

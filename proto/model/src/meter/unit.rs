@@ -14,26 +14,12 @@
 //! assert!(Medium::Steam.ratio_of("Nm³").is_err());
 //! ```
 
-use std::fmt;
+use crate::meter::quantity::{Medium, Unit};
 
-use crate::meter::{
-    amount::{Amount, Sum},
-    quantity::{Medium, Unit},
-};
+pub use crate::meter::ratio::UnitRatio;
 
-/// Largest numerator of a [`UnitRatio`], so that nineteen digits times it stay below 2^127.
-const NUMERATOR_MAX: u64 = 10_000_000_000_000_000;
-
-/// The longest symbol shown in a refusal, in characters.
+/// The longest symbol that is examined, in characters.
 const SYMBOL_CHARS_MAX: usize = 24;
-
-/// The number of canonical units in one unit: exactly `numerator × 10^power`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct UnitRatio {
-    /// Without trailing zeros, so that equal ratios are equal.
-    numerator: u64,
-    power: i32,
-}
 
 /// Why a symbol is not a unit of a medium.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,94 +80,6 @@ enum Dimension {
 /// A known symbol: its dimension and the power of ten of its base unit.
 type Named = (Dimension, i32);
 
-impl UnitRatio {
-    /// One.
-    pub const ONE: Self = Self {
-        numerator: 1,
-        power: 0,
-    };
-
-    /// 10^`power`.
-    #[must_use]
-    pub const fn power_of_ten(power: i32) -> Self {
-        Self {
-            numerator: 1,
-            power,
-        }
-    }
-
-    /// `numerator × 10^power`; `None` for zero, or for a numerator of more than sixteen digits.
-    #[must_use]
-    pub const fn new(numerator: u64, power: i32) -> Option<Self> {
-        if numerator == 0 {
-            return None;
-        }
-        let (mut numerator, mut power) = (numerator, power);
-        while numerator.is_multiple_of(10) {
-            (numerator, power) = (numerator / 10, power.saturating_add(1));
-        }
-        if numerator > NUMERATOR_MAX {
-            return None;
-        }
-        Some(Self { numerator, power })
-    }
-
-    /// The ratio without its power of ten.
-    #[must_use]
-    pub const fn numerator(self) -> u64 {
-        self.numerator
-    }
-
-    /// The power of ten that belongs to [`UnitRatio::numerator`].
-    #[must_use]
-    pub const fn power(self) -> i32 {
-        self.power
-    }
-
-    /// The exponent if the ratio is a power of ten.
-    #[must_use]
-    pub fn as_power_of_ten(self) -> Option<i32> {
-        (self.numerator == 1).then_some(self.power)
-    }
-
-    /// The product of two ratios; `None` if it has more than sixteen digits.
-    #[must_use]
-    pub fn times(self, other: Self) -> Option<Self> {
-        let numerator = self.numerator.checked_mul(other.numerator)?;
-        Self::new(numerator, self.power.checked_add(other.power)?)
-    }
-
-    /// Converts `micro` millionths of the unit to canonical units, rounded once, half to even; `None` if the
-    /// amount has more than eighteen digits.
-    #[must_use]
-    pub fn of_micro(self, micro: i64) -> Option<Amount> {
-        // OK because 2^63 × 10^16 is below 2^127.
-        let product = i128::from(micro) * i128::from(self.numerator);
-        let scaled = match 10i128.checked_pow(self.power.unsigned_abs()) {
-            Some(power) if self.power >= 0 => product.checked_mul(power)?,
-            Some(power) => divide_to_even(product, power),
-            // OK because 10^39 is more than twice any product.
-            None if self.power < 0 || micro == 0 => 0,
-            None => return None,
-        };
-        Sum(scaled).amount().ok()
-    }
-}
-
-/// `value ÷ divisor`, rounded half to even, for a divisor that is one or positive and even.
-pub(crate) fn divide_to_even(value: i128, divisor: i128) -> i128 {
-    let (whole, rest) = (value.div_euclid(divisor), value.rem_euclid(divisor));
-    let half = divisor / 2;
-    let up = rest > half || (rest == half && half > 0 && whole % 2 != 0);
-    whole + i128::from(up)
-}
-
-impl fmt::Display for UnitRatio {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}e{}", self.numerator, self.power)
-    }
-}
-
 impl Medium {
     /// The ratio of the unit `symbol` to the medium's canonical unit; the empty symbol is the canonical unit
     /// itself.
@@ -209,11 +107,7 @@ impl Medium {
         };
         let (dimension, power) = named(&plain).ok_or_else(foreign)?;
         match self.ratio_of_base(dimension) {
-            Ok(Some(ratio)) => Ok(UnitRatio {
-                // OK because powers of symbols are below forty.
-                power: ratio.power + power,
-                ..ratio
-            }),
+            Ok(Some(ratio)) => Ok(ratio.shifted(power)),
             Ok(None) => Err(foreign()),
             Err(reason) => Err(UnitError::NotExact {
                 symbol: shown,

@@ -1,4 +1,4 @@
-//! What becomes of readings on their way: lost, repeated, out of order, corrected, glitched, flagged.
+//! Readings on their way: lost, repeated, out of order, corrected, glitched, flagged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,12 +20,12 @@ pub(crate) struct Row {
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
     arrived: Vec<Row>,
-    /// What did not come from the meter, as it is in `arrived` too.
+    /// The instants of readings that did not come from the meter; they are in `arrived`, too.
     glitches: BTreeSet<Instant>,
 }
 
 impl Delivery {
-    /// As they rest: by instant, each once, the value that came last in force.
+    /// The stored rows: by instant, each value once, of which the last to arrive counts.
     pub(crate) fn rows(&self) -> Vec<Row> {
         let mut values: BTreeMap<Instant, Vec<Row>> = BTreeMap::new();
         for row in &self.arrived {
@@ -44,7 +44,7 @@ impl Delivery {
         rows
     }
 
-    /// The same without what did not come from the meter.
+    /// The delivery without readings that did not come from the meter.
     pub(crate) fn clean(&self) -> Self {
         let real = |row: &&Row| !self.glitches.contains(&row.instant);
         Self {
@@ -63,10 +63,10 @@ fn row(instant: Instant, value: i64) -> Row {
     }
 }
 
-/// A life and what arrived of it: runs of readings lost, but never the first nor the last, for those say what
-/// is to be told; some repeated, some corrected after a wrong value, and all of it shuffled.
+/// A life and its delivery: runs of readings are lost, but never the first or the last, which define the true
+/// total; some are repeated, some corrected after a wrong value, and all are shuffled.
 pub(crate) fn of(truth: Truth) -> impl Strategy<Value = (Truth, Delivery)> {
-    let last = truth.said.len() - 1;
+    let last = truth.shown.len() - 1;
     let lost = prop::collection::vec((any::<Index>(), 1usize..40), 0..4);
     let repeated = prop::collection::vec(any::<Index>(), 0..6);
     let corrected = prop::collection::vec((any::<Index>(), any::<u32>()), 0..3);
@@ -79,15 +79,15 @@ pub(crate) fn of(truth: Truth) -> impl Strategy<Value = (Truth, Delivery)> {
             };
             place != 0 && place != last && lost.iter().any(within)
         };
-        let said = |place: usize| row(truth.said[place].instant, truth.said[place].register);
+        let sent = |place: usize| row(truth.shown[place].instant, truth.shown[place].register);
         let there: Vec<usize> = order.into_iter().filter(|place| !gone(*place)).collect();
         let wrong = corrected.iter().map(|(at, by)| {
-            let right = said(there[at.index(there.len())]);
+            let right = sent(there[at.index(there.len())]);
             row(right.instant, right.value ^ i64::from(*by))
         });
         let mut arrived: Vec<Row> = wrong.collect();
-        arrived.extend(there.iter().map(|place| said(*place)));
-        let again = repeated.iter().map(|at| said(there[at.index(there.len())]));
+        arrived.extend(there.iter().map(|place| sent(*place)));
+        let again = repeated.iter().map(|at| sent(there[at.index(there.len())]));
         arrived.extend(again.collect::<Vec<_>>());
         let delivery = Delivery {
             arrived,
@@ -97,36 +97,36 @@ pub(crate) fn of(truth: Truth) -> impl Strategy<Value = (Truth, Delivery)> {
     })
 }
 
-/// A life of which everything arrived, with glitches between its readings. Each comes back before another
-/// begins, and stands between two calm readings of the middle of a day: at a day's ends a glitch is decided
-/// with the neighboring day's registers, as tests of `compose` show.
+/// A life of which everything arrived, with glitches between its readings. Each ends before another begins, and
+/// lies between two calm readings in the middle of a day: at a day's ends the neighboring day's registers decide
+/// about a glitch, as the tests of `compose` show.
 pub(crate) fn with_glitches(truth: Truth) -> impl Strategy<Value = (Truth, Delivery)> {
     let glitches = prop::collection::vec((any::<Index>(), 0u8..6, 1i64..1_000), 0..4);
     glitches.prop_map(move |glitches| {
         let mut delivery = Delivery {
             arrived: truth
-                .said
+                .shown
                 .iter()
-                .map(|said| row(said.instant, said.register))
+                .map(|shown| row(shown.instant, shown.register))
                 .collect(),
             glitches: BTreeSet::new(),
         };
         let mut taken = BTreeSet::new();
         for (at, what, size) in glitches {
-            let place = at.index(truth.said.len() - 1);
+            let place = at.index(truth.shown.len() - 1);
             let near = place.saturating_sub(3)..=place + 3;
             let calm = near.clone().all(|near| {
-                let inside = near + 1 < truth.said.len();
-                let day = |of: usize| truth.said[of].instant.day();
+                let inside = near + 1 < truth.shown.len();
+                let day = |of: usize| truth.shown[of].instant.day();
                 inside && place >= 3 && truth.is_calm(near) && day(near) == day(near + 1)
             });
             if !calm || near.clone().any(|near| taken.contains(&near)) {
                 continue;
             }
             taken.extend(near);
-            let said = truth.said[place];
-            let (value, flag) = glitch(said.register, what, size);
-            let instant = Instant(said.instant.0 + 1_000);
+            let shown = truth.shown[place];
+            let (value, flag) = glitch(shown.register, what, size);
+            let instant = Instant(shown.instant.0 + 1_000);
             delivery.glitches.insert(instant);
             delivery.arrived.push(Row {
                 flag,
@@ -151,7 +151,7 @@ fn glitch(register: i64, what: u8, size: i64) -> (i64, u8) {
             normal,
         ),
         4 => (register + 50_000_000_000_000 + size, normal),
-        // Whatever an instrument says while it does not measure.
+        // A value of an instrument that does not measure.
         _ => (size, Flag::Fault.code()),
     }
 }

@@ -1,5 +1,5 @@
-//! Counters against an oracle that knows the truth: a meter is imagined first, with what it consumed and what
-//! befell it, and its readings are told from that. The oracle never looks at a register.
+//! Counters compared with an oracle that knows the truth: a generator invents a meter's consumption and its changes
+//! first, and derives the readings from them. The oracle never reads a register.
 
 mod delivery;
 mod truth;
@@ -19,7 +19,7 @@ use truth::Truth;
 /// Cases of each property in one run.
 const CASES: u32 = 20_000;
 
-/// The days of what was delivered, folded as sealing does.
+/// The days of the readings delivered, folded as sealing does.
 fn days(truth: &Truth, delivery: &Delivery) -> Vec<(CivilDay, DayFold)> {
     let rows = delivery.rows();
     let mut days = Vec::new();
@@ -34,8 +34,8 @@ fn days(truth: &Truth, delivery: &Delivery) -> Vec<(CivilDay, DayFold)> {
             flags: &flags,
             superseded: &superseded,
         };
-        let traits = truth.traits.on(day);
-        days.push((day, fold_day(Kind::Register, &traits, columns)));
+        let meter = truth.meter.on(day);
+        days.push((day, fold_day(Kind::Register, &meter, columns)));
     }
     days
 }
@@ -46,20 +46,20 @@ fn whole(truth: &Truth) -> DayRange {
 }
 
 fn total(truth: &Truth, delivery: &Delivery) -> Sum {
-    compose(&truth.traits, whole(truth), &days(truth, delivery)).amount
+    compose(&truth.meter, whole(truth), &days(truth, delivery)).amount
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
 
-    /// What was consumed between the first and the last reading is told exactly, whatever befell the meter on
-    /// record, whatever was lost on the way, and in whatever order and however often the rest came.
+    /// The consumption between the first and the last reading is exact, with any changes on record, any losses on
+    /// the way, and any order and repetition of the other readings.
     #[test]
     fn the_days_sum_to_the_truth((truth, delivery) in truth::life().prop_flat_map(delivery::of)) {
         prop_assert_eq!(total(&truth, &delivery), truth.consumed());
     }
 
-    /// A range is the sum of its parts, however it is cut, and its days are such parts.
+    /// A range is the sum of its parts for every cut, also of its days.
     #[test]
     fn a_range_is_the_sum_of_its_parts(
         (truth, delivery) in truth::life().prop_flat_map(delivery::of),
@@ -68,23 +68,23 @@ proptest! {
         let (days, range) = (days(&truth, &delivery), whole(&truth));
         let starts = cuts.iter().map(|cut| range.first().plus(*cut));
         let parts = range.cut(starts);
-        let sum: Sum = parts.iter().map(|part| compose(&truth.traits, *part, &days).amount).sum();
+        let sum: Sum = parts.iter().map(|part| compose(&truth.meter, *part, &days).amount).sum();
         prop_assert_eq!(sum, truth.consumed());
-        let daily = compose_daily(&truth.traits, range, &days, &LikeDays::default());
+        let daily = compose_daily(&truth.meter, range, &days, &LikeDays::default());
         let sum: Sum = daily.iter().map(|(_, consumption)| consumption.amount).sum();
         prop_assert_eq!(sum, truth.consumed());
     }
 
-    /// What comes back is no consumption: dips, blips, spikes, trembling and what instruments say while they
-    /// do not measure leave every day as it was without them.
+    /// Dips, blips, spikes, trembles and values of instruments that do not measure leave every day as it was without
+    /// them.
     #[test]
-    fn glitches_that_come_back_change_no_day(
+    fn glitches_change_no_day(
         (truth, delivery) in truth::life().prop_flat_map(delivery::with_glitches),
     ) {
         let range = whole(&truth);
         let amounts = |delivery: &Delivery| -> Vec<(CivilDay, Sum)> {
             let days = days(&truth, delivery);
-            let daily = compose_daily(&truth.traits, range, &days, &LikeDays::default());
+            let daily = compose_daily(&truth.meter, range, &days, &LikeDays::default());
             daily.iter().map(|(day, consumption)| (*day, consumption.amount)).collect()
         };
         prop_assert_eq!(amounts(&delivery), amounts(&delivery.clean()));

@@ -1,4 +1,4 @@
-//! The truth about a meter: what it consumed from moment to moment, and what befell it.
+//! The truth about a generated meter: its consumption from moment to moment, and its changes.
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -7,9 +7,9 @@ use greenpark_model::{
 };
 use proptest::{prelude::*, sample::Index};
 
-/// A reading as the meter gave it.
+/// A register as the meter showed it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Said {
+pub(crate) struct Shown {
     pub(crate) instant: Instant,
     /// Millionths.
     pub(crate) register: i64,
@@ -18,25 +18,25 @@ pub(crate) struct Said {
 /// A meter's life.
 #[derive(Debug, Clone)]
 pub(crate) struct Truth {
-    pub(crate) said: Vec<Said>,
-    /// What was consumed between one reading and the next, multiplied, in millionths.
+    pub(crate) shown: Vec<Shown>,
+    /// The consumption between one reading and the next, multiplied, in millionths.
     steps: Vec<i128>,
-    pub(crate) traits: MeterProfile,
+    pub(crate) meter: MeterProfile,
 }
 
-/// How a life is made.
+/// The parameters of a life.
 #[derive(Debug, Clone)]
 struct Plan {
     minutes: i64,
     modulus: Option<i64>,
     begins_at: i64,
     multiplier: i64,
-    /// Of the rating, in thousandths, for each step; zero is standstill.
+    /// The load of each step, in thousandths of the rating; zero is standstill.
     loads: Vec<i64>,
     replacement: Option<(Index, i64, i64)>,
 }
 
-/// Millionths of a unit that the meter's own register can rise in an hour, at most.
+/// The largest rise of the meter's own register in an hour, in millionths.
 const RATED: i64 = 100_000_000;
 
 fn amount(micro: i64) -> Amount {
@@ -54,12 +54,12 @@ impl Truth {
         let modulus = plan.modulus.unwrap_or(i64::MAX);
         let (mut register, mut times) = (plan.begins_at % modulus, plan.multiplier);
         let mut life = Self {
-            said: vec![Said {
+            shown: vec![Shown {
                 instant: Instant(start),
                 register,
             }],
             steps: Vec::new(),
-            traits: MeterProfile {
+            meter: MeterProfile {
                 profile: Profile {
                     modulus: plan.modulus.map(amount),
                     bound_per_hour: None,
@@ -78,7 +78,7 @@ impl Truth {
             )
         });
         for (place, load) in plan.loads.iter().enumerate() {
-            let instant = life.said[place].instant.0 + plan.minutes * 60_000;
+            let instant = life.shown[place].instant.0 + plan.minutes * 60_000;
             let rise = RATED * plan.minutes / 60 * load / 1_000;
             let mut consumed = 0;
             let mut left = rise;
@@ -87,7 +87,7 @@ impl Truth {
                 let before = rise / 2;
                 let last = (register + before) % modulus;
                 consumed += i128::from(before) * i128::from(times);
-                life.traits.changes.push(MeterChange {
+                life.meter.changes.push(MeterChange {
                     instant: Instant(instant - plan.minutes * 30_000),
                     old_final: amount(last),
                     new_initial: amount(initial),
@@ -98,35 +98,35 @@ impl Truth {
             consumed += i128::from(left) * i128::from(times);
             register = (register + left) % modulus;
             life.steps.push(consumed);
-            life.said.push(Said {
+            life.shown.push(Shown {
                 instant: Instant(instant),
                 register,
             });
         }
         let largest = plan.multiplier.max(times);
-        life.traits.profile.bound_per_hour = Some(amount(RATED * largest + RATED * largest / 5));
+        life.meter.profile.bound_per_hour = Some(amount(RATED * largest + RATED * largest / 5));
         life
     }
 
-    /// All that was consumed from the first reading to the last.
+    /// The consumption from the first reading to the last.
     pub(crate) fn consumed(&self) -> Sum {
         Sum(self.steps.iter().sum())
     }
 
     /// The first and the last day.
     pub(crate) fn days(&self) -> (CivilDay, CivilDay) {
-        let day = |said: &Said| said.instant.day();
-        (day(&self.said[0]), day(&self.said[self.said.len() - 1]))
+        let day = |shown: &Shown| shown.instant.day();
+        (day(&self.shown[0]), day(&self.shown[self.shown.len() - 1]))
     }
 
-    /// Whether the register moved on from `place` to the next without anything on record, and not over its
-    /// modulus.
+    /// Returns true if the register advanced from `place` to the next without a change on record and without a
+    /// rollover.
     pub(crate) fn is_calm(&self, place: usize) -> bool {
-        let (before, after) = (self.said[place], self.said[place + 1]);
+        let (before, after) = (self.shown[place], self.shown[place + 1]);
         let changed = |change: &MeterChange| {
             before.instant < change.instant && change.instant <= after.instant
         };
-        before.register <= after.register && !self.traits.changes.iter().any(changed)
+        before.register <= after.register && !self.meter.changes.iter().any(changed)
     }
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn life() -> impl Strategy<Value = Truth> {
     let life = (
         minutes,
         prop::option::of(Just(1_000_000_000_000i64)),
-        // Near the modulus as often as not.
+        // Near the modulus in half of the cases.
         prop_oneof![0i64..50_000_000_000, 990_000_000_000i64..1_000_000_000_000],
         prop_oneof![Just(1i64), Just(40), Just(12_000)],
         prop::collection::vec(load, 8..160),

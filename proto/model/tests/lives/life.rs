@@ -1,4 +1,4 @@
-//! Meters' lives: what they consumed, what befell them, and what their readings were.
+//! Generated lives of meters: their consumption, their faults, and their readings.
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -9,11 +9,11 @@ use greenpark_model::{
 const MICRO: i64 = 1_000_000;
 const DAY_MS: i64 = 86_400_000;
 
-/// A sequence of numbers that a seed gives.
+/// A SplitMix64 generator: a sequence of numbers determined by a seed.
 #[derive(Debug)]
-pub(crate) struct Chance(u64);
+pub(crate) struct SplitMix(u64);
 
-impl Chance {
+impl SplitMix {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -47,9 +47,9 @@ impl Chance {
 /// A meter's life as it is read.
 #[derive(Debug)]
 pub(crate) struct Life {
-    pub(crate) traits: MeterProfile,
+    pub(crate) meter: MeterProfile,
     pub(crate) points: Vec<Point>,
-    /// What was consumed of what can be known, in millionths.
+    /// The consumption that the readings can prove, in millionths.
     pub(crate) total: i128,
     /// Exchanges without a record, to a lower and to a higher register.
     pub(crate) lower: u32,
@@ -58,7 +58,7 @@ pub(crate) struct Life {
     pub(crate) sentinels: u32,
 }
 
-/// What a meter shows instead of its register.
+/// A fault: the value that a meter shows instead of its register.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     Zero,
@@ -69,7 +69,7 @@ enum Fault {
     Stuck(i64),
 }
 
-/// What a life is made of.
+/// The parameters of a life.
 struct Plan {
     rated: bool,
     modulus: Option<i64>,
@@ -77,7 +77,7 @@ struct Plan {
     minutes: i64,
     rows: usize,
     register: i64,
-    /// Most that the register rises between two readings.
+    /// The largest rise of the register between two readings.
     most: i64,
 }
 
@@ -90,17 +90,17 @@ fn multiplier(times: i64) -> Multiplier {
 }
 
 impl Plan {
-    fn of(chance: &mut Chance, days: i64) -> Self {
-        let minutes = chance.pick(&[15, 30, 60, 60, 120, 240]);
-        let modulus = chance.one_in(3).then_some(1_000_000 * MICRO);
+    fn of(random: &mut SplitMix, days: i64) -> Self {
+        let minutes = random.pick(&[15, 30, 60, 60, 120, 240]);
+        let modulus = random.one_in(3).then_some(1_000_000 * MICRO);
         let register = match modulus {
-            Some(modulus) if chance.one_in(2) => modulus - chance.within(1, 300 * MICRO),
-            _ => chance.within(20_000, 60_000) * MICRO,
+            Some(modulus) if random.one_in(2) => modulus - random.within(1, 300 * MICRO),
+            _ => random.within(20_000, 60_000) * MICRO,
         };
         Self {
-            rated: chance.one_in(2),
+            rated: random.one_in(2),
             modulus,
-            multiplier: chance.pick(&[1, 1, 1, 80]),
+            multiplier: random.pick(&[1, 1, 1, 80]),
             minutes,
             rows: usize::try_from(days * 1_440 / minutes)
                 .expect("small")
@@ -110,14 +110,14 @@ impl Plan {
         }
     }
 
-    /// A life without faults: what each reading showed, and what was consumed until it.
-    fn lived(&self, chance: &mut Chance) -> Life {
+    /// A life without faults.
+    fn lived(&self, random: &mut SplitMix) -> Life {
         let start = CivilDay::from_epoch_days(20_454).start().0;
-        let mut instant = start + chance.within(0, DAY_MS / 60_000) * 60_000;
+        let mut instant = start + random.within(0, DAY_MS / 60_000) * 60_000;
         let bound = self.most * self.multiplier * 60 / self.minutes + MICRO;
         let bound = self.rated.then(|| amount(bound.max(bound * 12 / 10)));
         let mut life = Life {
-            traits: MeterProfile {
+            meter: MeterProfile {
                 profile: Profile {
                     modulus: self.modulus.map(amount),
                     bound_per_hour: bound,
@@ -133,14 +133,14 @@ impl Plan {
             sentinels: 0,
         };
         let mut register = self.register;
-        let idle = chance.one_in(4);
+        let idle = random.one_in(4);
         for row in 0..self.rows {
             if row > 0 {
                 let rest = idle && instant.rem_euclid(DAY_MS) < DAY_MS / 3;
                 let rise = if rest {
                     0
                 } else {
-                    chance.within(self.most / 4, self.most)
+                    random.within(self.most / 4, self.most)
                 };
                 register += rise;
                 life.total += i128::from(rise) * i128::from(self.multiplier);
@@ -157,108 +157,108 @@ impl Plan {
 }
 
 impl Life {
-    /// A life in which anything may befall the meter.
-    pub(crate) fn any(chance: &mut Chance) -> Self {
-        let days = chance.within(2, 7);
-        let plan = Plan::of(chance, days);
-        let mut life = plan.lived(chance);
-        life.spoil(chance, &plan);
+    /// A life of days with arbitrary faults.
+    pub(crate) fn any(random: &mut SplitMix) -> Self {
+        let days = random.within(2, 7);
+        let plan = Plan::of(random, days);
+        let mut life = plan.lived(random);
+        life.spoil(random, &plan);
         life
     }
 
-    /// A life of weeks in which anything may befall the meter.
-    pub(crate) fn long(chance: &mut Chance) -> Self {
-        let days = chance.within(30, 70);
-        let mut plan = Plan::of(chance, days);
+    /// A life of weeks with arbitrary faults.
+    pub(crate) fn long(random: &mut SplitMix) -> Self {
+        let days = random.within(30, 70);
+        let mut plan = Plan::of(random, days);
         (plan.minutes, plan.rows) = (240, usize::try_from(days * 6).expect("small"));
-        let mut life = plan.lived(chance);
-        life.spoil(chance, &plan);
+        let mut life = plan.lived(random);
+        life.spoil(random, &plan);
         life
     }
 
-    fn spoil(&mut self, chance: &mut Chance, plan: &Plan) {
-        if chance.one_in(3) {
-            self.exchange(chance, plan, true);
+    fn spoil(&mut self, random: &mut SplitMix, plan: &Plan) {
+        if random.one_in(3) {
+            self.exchange(random, plan, true);
         }
-        if chance.one_in(4) {
-            self.exchange(chance, plan, false);
+        if random.one_in(4) {
+            self.exchange(random, plan, false);
         }
-        for _ in 0..chance.below(5) {
-            let (from, to) = self.place(chance);
-            let fault = any_fault(chance);
+        for _ in 0..random.below(5) {
+            let (from, to) = self.place(random);
+            let fault = any_fault(random);
             for row in from..to {
-                let shown = match chance.below(12) {
-                    0 => chance.within(0, 200_000) * MICRO,
-                    1 => self.points[row].register.micro() - chance.within(0, 5 * MICRO),
+                let shown = match random.below(12) {
+                    0 => random.within(0, 200_000) * MICRO,
+                    1 => self.points[row].register.micro() - random.within(0, 5 * MICRO),
                     _ => shown(fault, self.points[row].register.micro()),
                 };
                 self.points[row].register = amount(shown);
             }
         }
-        let kept = chance.below(40) + 1;
+        let kept = random.below(40) + 1;
         let last = self.points.len() - 1;
         let mut row = 0;
         self.points.retain(|_| {
             row += 1;
-            row == 1 || row > last || chance.below(40) < kept + 20
+            row == 1 || row > last || random.below(40) < kept + 20
         });
     }
 
-    /// Rows of a fault: before, on or after a midnight mostly, one or some or a day and more.
-    fn place(&self, chance: &mut Chance) -> (usize, usize) {
+    /// The rows of a fault: mostly around a midnight; one, some, or a day and more.
+    fn place(&self, random: &mut SplitMix) -> (usize, usize) {
         let rows = self.points.len();
         let of_day = |row: usize| self.points[row].instant.day();
         let midnights: Vec<usize> = (1..rows)
             .filter(|row| of_day(*row) != of_day(row - 1))
             .collect();
-        let many = match chance.below(6) {
+        let many = match random.below(6) {
             0 | 1 => 1,
-            2 | 3 => chance.within(2, 6),
-            4 => chance.within(2, 20),
-            _ => chance.within(10, 80),
+            2 | 3 => random.within(2, 6),
+            4 => random.within(2, 20),
+            _ => random.within(10, 80),
         };
         let many = usize::try_from(many).expect("small");
-        let from = if midnights.is_empty() || chance.one_in(5) {
-            usize::try_from(chance.below(rows as u64)).expect("small")
+        let from = if midnights.is_empty() || random.one_in(5) {
+            usize::try_from(random.below(rows as u64)).expect("small")
         } else {
-            let midnight = chance.pick(&midnights);
-            let before = usize::try_from(chance.below(many as u64 + 2)).expect("small");
+            let midnight = random.pick(&midnights);
+            let before = usize::try_from(random.below(many as u64 + 2)).expect("small");
             midnight.saturating_sub(before)
         };
         (from, (from + many).min(rows))
     }
 
-    /// Another meter in its place from a row on, on record or not.
-    fn exchange(&mut self, chance: &mut Chance, plan: &Plan, told: bool) {
-        let (at, _) = self.place(chance);
+    /// Replaces the meter from a row on, on record or not.
+    fn exchange(&mut self, random: &mut SplitMix, plan: &Plan, on_record: bool) {
+        let (at, _) = self.place(random);
         if at < 4 || at + 4 > self.points.len() {
             return;
         }
         let (before, after) = (self.points[at - 1], self.points[at]);
-        let higher = chance.one_in(2);
+        let higher = random.one_in(2);
         let begins = if higher {
-            before.register.micro() + chance.within(200_000, 300_000) * MICRO
+            before.register.micro() + random.within(200_000, 300_000) * MICRO
         } else {
-            chance.within(1, 500) * MICRO
+            random.within(1, 500) * MICRO
         };
         let step = after.register.micro() - before.register.micro();
         let idle = |of: &[Point]| of.iter().all(|point| point.register == of[0].register);
         if idle(&self.points[..at]) || idle(&self.points[at..]) {
             return;
         }
-        if step < 0 || plan.modulus.is_some() || !self.traits.changes.is_empty() {
+        if step < 0 || plan.modulus.is_some() || !self.meter.changes.is_empty() {
             return;
         }
         let shift = begins - before.register.micro();
         for point in &mut self.points[at..] {
             point.register = amount(point.register.micro() + shift);
         }
-        if told {
-            self.traits.changes.push(MeterChange {
+        if on_record {
+            self.meter.changes.push(MeterChange {
                 instant: Instant(before.instant.0 + 1),
                 old_final: before.register,
                 new_initial: amount(begins),
-                multiplier: self.traits.multiplier,
+                multiplier: self.meter.multiplier,
             });
         } else {
             self.total -= i128::from(step) * i128::from(plan.multiplier);
@@ -270,25 +270,25 @@ impl Life {
         }
     }
 
-    /// A life in which what befalls the meter leaves no doubt.
-    pub(crate) fn certain(chance: &mut Chance) -> Self {
-        let days = chance.within(4, 9);
-        let plan = Plan::of(chance, days);
-        let mut life = plan.lived(chance);
+    /// A life whose faults have only one explanation.
+    pub(crate) fn certain(random: &mut SplitMix) -> Self {
+        let days = random.within(4, 9);
+        let plan = Plan::of(random, days);
+        let mut life = plan.lived(random);
         let mut clean = vec![true; life.points.len()];
-        // The first and the last hours say what there is to be told.
+        // The first and the last hours stay clean, for they define the true total.
         let edge = 4;
-        if chance.one_in(3) {
-            life.exchange(chance, &plan, true);
+        if random.one_in(3) {
+            life.exchange(random, &plan, true);
         }
-        for _ in 0..chance.below(4) {
-            let (from, to) = life.place(chance);
+        for _ in 0..random.below(4) {
+            let (from, to) = life.place(random);
             let from = from.max(edge);
             let to = to.min(life.points.len().saturating_sub(edge));
             if from >= to || clean[from - 3..to + 3].contains(&false) {
                 continue;
             }
-            let fault = certain_fault(chance, to - from);
+            let fault = certain_fault(random, to - from);
             if !life.is_seen(fault, from, to) {
                 continue;
             }
@@ -302,8 +302,8 @@ impl Life {
         life
     }
 
-    /// Whether nobody could take a fault for the meter: no rollover near it, and a register far from 0 and from
-    /// what is shown.
+    /// Returns true if a fault cannot be mistaken for the meter: no rollover near it, and a register far from 0 and
+    /// from the value shown.
     fn is_seen(&self, fault: Fault, from: usize, to: usize) -> bool {
         let near = &self.points[from - 3..to + 3];
         let leap = amount(1_000 * MICRO);
@@ -319,7 +319,7 @@ impl Life {
             let off = shown(fault, register) - register;
             register > 5_000 * MICRO && off.abs() > 2_000 * MICRO
         });
-        let changed = self.traits.changes.iter().any(|change| {
+        let changed = self.meter.changes.iter().any(|change| {
             near[0].instant < change.instant && change.instant <= near[near.len() - 1].instant
         });
         let days = near[near.len() - 1].instant.0 - near[0].instant.0 < 9 * DAY_MS;
@@ -327,23 +327,23 @@ impl Life {
     }
 }
 
-fn any_fault(chance: &mut Chance) -> Fault {
-    match chance.below(8) {
+fn any_fault(random: &mut SplitMix) -> Fault {
+    match random.below(8) {
         0 | 1 => Fault::Zero,
         2 => Fault::AllOnes(4_294_967_295 * MICRO / 10),
         3 => Fault::AllOnes(65_535 * MICRO),
         4 => Fault::Least,
         5 => Fault::Half,
         6 => Fault::Thousandfold,
-        _ => Fault::Stuck(chance.within(1, 500_000) * MICRO),
+        _ => Fault::Stuck(random.within(1, 500_000) * MICRO),
     }
 }
 
-fn certain_fault(chance: &mut Chance, rows: usize) -> Fault {
+fn certain_fault(random: &mut SplitMix, rows: usize) -> Fault {
     loop {
-        match any_fault(chance) {
+        match any_fault(random) {
             Fault::Thousandfold if rows > 20 => {}
-            // A stuck value that lies among the register's is no fault to anybody.
+            // A stuck value within the register's range cannot be recognized as a fault.
             Fault::Stuck(_) => {}
             fault => return fault,
         }

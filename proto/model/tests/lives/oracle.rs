@@ -1,4 +1,4 @@
-//! The decision about all the readings of a life at once, as plainly as it can be written: no day, no stretch.
+//! The oracle: a decision on all readings of a life at once, as simply as possible, without days and stretches.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use greenpark_model::{
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Registers that repeat: the first and the last of them.
+/// Repeated registers: the first and the last of them.
 type Run = (Point, Point);
 
-/// What was decided.
+/// The decision.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     days: BTreeMap<CivilDay, i128>,
@@ -21,7 +21,7 @@ pub(crate) struct Verdict {
     pub(crate) outcomes: [u32; 6],
 }
 
-/// What a link between two runs may be.
+/// The doubts about a link between two runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Doubt {
     hard: bool,
@@ -37,7 +37,7 @@ impl Verdict {
         self.days.values().sum()
     }
 
-    /// Days that consumed something.
+    /// The days with a consumption.
     pub(crate) fn days(&self) -> Vec<(CivilDay, i128)> {
         let some = self.days.iter().filter(|(_, amount)| **amount != 0);
         some.map(|(day, amount)| (*day, *amount)).collect()
@@ -64,25 +64,25 @@ impl Verdict {
 }
 
 struct Oracle<'a> {
-    traits: &'a MeterProfile,
+    meter: &'a MeterProfile,
     runs: Vec<Run>,
     doubts: Vec<Option<Doubt>>,
     /// The runs of each segment: the first and the last.
     segments: Vec<(usize, usize)>,
 }
 
-pub(crate) fn decide(traits: &MeterProfile, points: &[Point]) -> Verdict {
+pub(crate) fn decide(meter: &MeterProfile, points: &[Point]) -> Verdict {
     let mut runs: Vec<Run> = Vec::new();
     for &point in points {
         match runs.last_mut() {
-            Some(run) if run.1.register == point.register && !changed(traits, run.1, point) => {
+            Some(run) if run.1.register == point.register && !changed(meter, run.1, point) => {
                 run.1 = point;
             }
             _ => runs.push((point, point)),
         }
     }
     let mut oracle = Oracle {
-        traits,
+        meter,
         doubts: Vec::new(),
         segments: Vec::new(),
         runs,
@@ -100,9 +100,9 @@ pub(crate) fn decide(traits: &MeterProfile, points: &[Point]) -> Verdict {
     oracle.verdict()
 }
 
-fn changed(traits: &MeterProfile, from: Point, to: Point) -> bool {
+fn changed(meter: &MeterProfile, from: Point, to: Point) -> bool {
     let within = |at| from.instant < at && at <= to.instant;
-    traits.changes.iter().any(|change| within(change.instant))
+    meter.changes.iter().any(|change| within(change.instant))
 }
 
 /// All ones of 32 bits at any decimal scale.
@@ -121,10 +121,10 @@ fn goes_on(step: Step) -> Option<i128> {
 
 impl Oracle<'_> {
     fn step(&self, link: usize) -> Step {
-        self.traits.step(self.runs[link].1, self.runs[link + 1].0)
+        self.meter.step(self.runs[link].1, self.runs[link + 1].0)
     }
 
-    /// By how much the register changes over a link; none over a change on record, or where there is no link.
+    /// The change of the register over a link; `None` over a change on record, or without a link.
     fn rise(&self, link: Option<usize>) -> Option<i128> {
         let link = link.filter(|link| link + 1 < self.runs.len())?;
         if matches!(self.step(link), Step::Change(_)) {
@@ -152,12 +152,12 @@ impl Oracle<'_> {
                     beside.is_none_or(|beside| beside <= 0 || rise >= 10 * beside)
                 };
                 let rises = |beside: Option<i128>| beside.is_some_and(|beside| beside > 0);
-                let rated = self.traits.profile.bound_per_hour.is_some();
+                let rated = self.meter.profile.bound_per_hour.is_some();
                 let excess = link
                     .checked_sub(1)
                     .filter(|of| self.step(*of) == Step::Excess);
                 let catches_up = excess.is_some_and(|of| {
-                    let step = self.traits.step(self.runs[of].1, self.runs[link + 1].0);
+                    let step = self.meter.step(self.runs[of].1, self.runs[link + 1].0);
                     matches!(step, Step::Advance(_))
                 });
                 Doubt {
@@ -184,7 +184,7 @@ impl Oracle<'_> {
         (self.runs[from].0, self.runs[to].1)
     }
 
-    /// What is between a segment and the next.
+    /// The doubt between a segment and the next.
     fn between(&self, segment: usize) -> Doubt {
         self.doubts[self.segments[segment].1].expect("segments end at doubts")
     }
@@ -197,10 +197,10 @@ impl Oracle<'_> {
         }
     }
 
-    /// What it costs to believe the segment after `from` right behind it.
+    /// The cost of believing the segment right after `from`.
     fn direct(&self, from: usize, step: Step) -> u64 {
         let doubt = self.between(from);
-        let rated = self.traits.profile.bound_per_hour.is_some();
+        let rated = self.meter.profile.bound_per_hour.is_some();
         match step {
             Step::Rollover(_) => 1_200,
             _ if doubt.hard => Self::strange(step),
@@ -216,7 +216,7 @@ impl Oracle<'_> {
 
     fn cost(&self, from: usize, to: usize) -> Option<u64> {
         let (before, after) = (self.ends(from).1, self.ends(to).0);
-        let step = self.traits.step(before, after);
+        let step = self.meter.step(before, after);
         if to == from + 1 {
             return Some(self.direct(from, step));
         }
@@ -251,7 +251,7 @@ impl Oracle<'_> {
         let off = (from + 1..to).all(|of| {
             let (first, last) = self.ends(of);
             let within = |at| before.instant < at && at <= after.instant;
-            let mut changes = self.traits.changes.iter().filter(|c| within(c.instant));
+            let mut changes = self.meter.changes.iter().filter(|c| within(c.instant));
             let (mut low, mut high) = (before.register, after.register);
             if let Some(one) = changes.next() {
                 let other = changes.next_back().unwrap_or(one);
@@ -264,12 +264,12 @@ impl Oracle<'_> {
                 }
             }
             let (under, over) = (last.register < low, first.register > high);
-            let modulus = self.traits.profile.modulus;
+            let modulus = self.meter.profile.modulus;
             let wraps = low > high;
             let early = of + 1 < self.segments.len()
                 && self.between(of).catches_up
                 && self.alone(of)
-                && self.traits.step(before, first) == Step::Excess;
+                && self.meter.step(before, first) == Step::Excess;
             early
                 || modulus.is_some_and(|modulus| first.register >= modulus)
                 || (wraps && under && over)
@@ -283,8 +283,8 @@ impl Oracle<'_> {
         off.then_some(left_out + 1 + rolls)
     }
 
-    /// What leaving out all before the first that is believed costs, or all after the last; `outermost` is left out
-    /// for less where it is one reading or all ones.
+    /// The cost of leaving out all segments before the first believed one, or all after the last; it is lower if
+    /// `outermost` is a single reading or all ones.
     fn outer(&self, many: usize, outermost: usize) -> u64 {
         let (first, last) = self.ends(outermost);
         let little = first.instant == last.instant || is_ones(first);
@@ -340,7 +340,7 @@ impl Oracle<'_> {
         for (place, &segment) in chain.iter().enumerate() {
             if let Some(before) = place.checked_sub(1).map(|place| chain[place]) {
                 let (from, to) = (self.ends(before).1, self.ends(segment).0);
-                let step = self.traits.step(from, to);
+                let step = self.meter.step(from, to);
                 match step {
                     Step::Rollover(_) => verdict.outcomes[0] += 1,
                     Step::Change(_) => verdict.outcomes[1] += 1,

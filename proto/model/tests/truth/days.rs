@@ -16,19 +16,20 @@ use crate::{
     truth::{Truth, odd_multiplier, truth, truth_with},
 };
 
-/// What the model says of what `arrived`: the whole, and each day that has any; no days where a rise is set aside.
+/// The model's result for the readings `arrived`: the whole, and each day with a consumption; no days if a rise is
+/// set aside.
 ///
-/// A rise of an unrated meter that is far beyond what it did in its life is set aside as a jump (FAULTS A12), and a
-/// meter that idles all its life but for one outage is such a one. What is set aside is a jump by name and is told
-/// to the last millionth: it is added again here, and no day is told. Of a rated meter nothing is set aside.
-pub(crate) fn ask(
+/// A rise of an unrated meter far beyond its usual consumption is set aside as a jump (FAULTS A12), for example of a
+/// meter that idles all its life except for one outage. The amount set aside is exact to the last millionth, so it is
+/// added again here, and there are no days to compare. For a rated meter nothing is set aside.
+pub(crate) fn composed(
     truth: &Truth,
     arrived: &[Delivery],
 ) -> (Consumption, Option<BTreeMap<CivilDay, i128>>) {
-    let folds = fold_days(&truth.traits, arrived);
-    let daily = compose_daily(&truth.traits, truth.range(), &folds, &LikeDays::default());
-    let mut whole = compose(&truth.traits, truth.range(), &folds);
-    let rated = truth.traits.profile.bound_per_hour.is_some();
+    let folds = fold_days(&truth.meter, arrived);
+    let daily = compose_daily(&truth.meter, truth.range(), &folds, &LikeDays::default());
+    let mut whole = compose(&truth.meter, truth.range(), &folds);
+    let rated = truth.meter.profile.bound_per_hour.is_some();
     let jumps = !rated && whole.outcomes.jumps > 0;
     if jumps {
         whole.amount += whole.set_aside;
@@ -39,14 +40,14 @@ pub(crate) fn ask(
     (whole, (!jumps).then_some(daily))
 }
 
-/// Days that consumed something.
+/// The true days with a consumption.
 pub(crate) fn expected(truth: &Truth) -> BTreeMap<CivilDay, i128> {
     let mut days = truth.days();
     days.retain(|_, amount| *amount != 0);
     days
 }
 
-/// Flags that say that the instrument did not measure.
+/// Flags of an instrument that did not measure.
 fn invalid() -> impl Strategy<Value = Flag> {
     prop::sample::select(vec![
         Flag::Stopped,
@@ -61,16 +62,16 @@ fn invalid() -> impl Strategy<Value = Flag> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8_000))]
 
-    /// Whatever the meter, its rollovers, its changes and its outages: every day and the total are the
-    /// truth to the last millionth, no gap drops energy, and what is named is what happened.
+    /// For any meter with rollovers, changes and outages, every day and the total are the truth to the last
+    /// millionth, no gap drops energy, and the outcomes are the true ones.
     #[test]
     fn days_are_the_truth(truth in truth(any::<bool>().boxed())) {
-        let (whole, daily) = ask(&truth, &truth.deliveries());
+        let (whole, daily) = composed(&truth, &truth.deliveries());
         prop_assert_eq!(whole.amount.0, truth.total());
         let daily = daily.unwrap_or_else(|| expected(&truth));
         prop_assert_eq!(daily, expected(&truth));
         prop_assert_eq!(whole.outcomes.rollovers, truth.rollovers);
-        let changed = truth.traits.changes.iter().map(|change| change.instant);
+        let changed = truth.meter.changes.iter().map(|change| change.instant);
         let steps = truth.readings.windows(2).filter(|pair| {
             changed.clone().any(|at| pair[0].instant < at.0 && at.0 <= pair[1].instant)
         });
@@ -83,23 +84,22 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
-    /// A multiplier with a fraction is rounded at a register and not at a step: each meter's part is off
-    /// by less than a millionth, however many steps it has.
+    /// A multiplier with a fraction is rounded at a register and not at a step: the error of each meter's part is
+    /// less than a millionth, for any number of steps.
     #[test]
     fn a_multiplier_with_a_fraction_is_rounded_once(
         truth in truth_with(Just(false).boxed(), odd_multiplier().boxed()),
     ) {
-        let (whole, daily) = ask(&truth, &truth.deliveries());
+        let (whole, daily) = composed(&truth, &truth.deliveries());
         let parts = i128::from(1 + 2 * truth.replacements + 2 * truth.rollovers);
         prop_assert!((whole.amount.0 - truth.total()).abs() <= parts, "{:?}", whole);
         let sum = daily.map_or(whole.amount.0, |daily| daily.values().sum());
         prop_assert_eq!(sum, whole.amount.0);
     }
 
-    /// What a flag calls invalid is as if it had never been read, whatever its value; what was set by
-    /// hand counts.
+    /// A reading with an invalid flag has no effect, whatever its value; a reading set by hand counts.
     #[test]
-    fn flags_leave_out_what_was_not_measured(
+    fn readings_with_an_invalid_flag_are_left_out(
         truth in truth(any::<bool>().boxed()),
         marks in prop::collection::vec(prop::option::weighted(0.1, (invalid(), any::<i32>())), 130),
         by_hand in prop::collection::vec(prop::bool::weighted(0.1), 130),
@@ -115,8 +115,8 @@ proptest! {
             }
         }
         let left = truth.only(kept);
-        let (whole, daily) = ask(&left, &arrived);
-        let (clean, clean_daily) = ask(&left, &left.deliveries());
+        let (whole, daily) = composed(&left, &arrived);
+        let (clean, clean_daily) = composed(&left, &left.deliveries());
         prop_assert_eq!(whole.amount, clean.amount);
         if let Some((daily, clean)) = daily.zip(clean_daily) {
             prop_assert_eq!(daily, clean);

@@ -1,5 +1,5 @@
-//! How readings arrive, and how an archive stores them: sorted by instant, of the same identity each
-//! distinct value once, all but the one that was new last superseded.
+//! The delivery of readings and their storage in an archive: sorted by instant, each distinct value of an identity
+//! once, all superseded except the one that was new last.
 
 use std::collections::BTreeMap;
 
@@ -42,23 +42,23 @@ impl Truth {
     }
 }
 
-/// Stores what arrived, in the order that it arrived in, and folds each day.
-pub(crate) fn fold_days(traits: &MeterProfile, arrived: &[Delivery]) -> Vec<(CivilDay, DayFold)> {
+/// Stores the readings in their order of arrival, and folds each day.
+pub(crate) fn fold_days(meter: &MeterProfile, arrived: &[Delivery]) -> Vec<(CivilDay, DayFold)> {
     let mut identities: BTreeMap<i64, Vec<Delivery>> = BTreeMap::new();
     for delivery in arrived {
-        let said = identities.entry(delivery.instant).or_default();
-        if !said.contains(delivery) {
-            said.push(*delivery);
+        let values = identities.entry(delivery.instant).or_default();
+        if !values.contains(delivery) {
+            values.push(*delivery);
         }
     }
     let mut days: BTreeMap<CivilDay, Stored> = BTreeMap::new();
-    for (instant, said) in identities {
+    for (instant, values) in identities {
         let stored = days.entry(Instant(instant).day()).or_default();
-        for (place, delivery) in said.iter().enumerate() {
+        for (place, delivery) in values.iter().enumerate() {
             stored.instants.push(instant);
             stored.values.push(delivery.value);
             stored.flags.push(delivery.flag.code());
-            stored.superseded.push(place + 1 < said.len());
+            stored.superseded.push(place + 1 < values.len());
         }
     }
     let fold = |(day, stored): (CivilDay, Stored)| {
@@ -68,7 +68,7 @@ pub(crate) fn fold_days(traits: &MeterProfile, arrived: &[Delivery]) -> Vec<(Civ
             flags: &stored.flags,
             superseded: &stored.superseded,
         };
-        (day, fold_day(Kind::Register, &traits.on(day), columns))
+        (day, fold_day(Kind::Register, &meter.on(day), columns))
     };
     days.into_iter().map(fold).collect()
 }

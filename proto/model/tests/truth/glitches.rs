@@ -1,5 +1,4 @@
-//! Glitches that come back change nothing: neither a day nor the total, but for the counts of what was
-//! left out.
+//! Glitches change neither a day nor the total, but only the counts of readings left out.
 
 use std::ops::Range;
 
@@ -7,26 +6,26 @@ use greenpark_model::{amount::Amount, day::Instant, fold::MeterProfile};
 use proptest::prelude::*;
 
 use crate::{
-    days::{ask, expected},
+    days::{composed, expected},
     delivery::Delivery,
     truth::{TrueReading, Truth, truth},
 };
 
-/// What a meter shows instead of its register.
+/// A glitch: the value that a meter shows instead of its register.
 #[derive(Debug, Clone, Copy)]
 enum Glitch {
     Zero,
     /// Times a thousand.
     Thousandfold,
-    /// So many thousandths of the register less.
+    /// Lower by this many thousandths of the register.
     Dip(i64),
-    /// So many millionths less.
+    /// Lower by this many millionths.
     Jitter(i64),
-    /// So many millionths more.
+    /// Higher by this many millionths.
     Spike(i64),
 }
 
-/// A glitch of one reading or of some in a row.
+/// A glitch of one or more consecutive readings.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     at: prop::sample::Index,
@@ -39,7 +38,7 @@ impl Glitch {
         match self {
             Self::Zero => 0,
             Self::Thousandfold => register.saturating_mul(1_000).min(Amount::MAX.micro()),
-            // Of a register that rises, so does what is shown.
+            // The value shown rises with the register.
             Self::Dip(thousandths) => {
                 let less = i128::from(register) * i128::from(thousandths) / 1_000;
                 register - i64::try_from(less).expect("less than the register")
@@ -63,34 +62,34 @@ fn places(rows: impl Strategy<Value = usize>) -> impl Strategy<Value = Vec<Place
     prop::collection::vec(place, 1..6)
 }
 
-/// Whether the meter or its multiplier was changed between the two.
-fn is_changed(traits: &MeterProfile, before: TrueReading, after: TrueReading) -> bool {
+/// Returns true if the meter or its multiplier was changed between the two.
+fn is_changed(meter: &MeterProfile, before: TrueReading, after: TrueReading) -> bool {
     let within = |at: i64| before.instant < at && at <= after.instant;
-    traits.changes.iter().any(|c| within(c.instant.0))
+    meter.changes.iter().any(|c| within(c.instant.0))
 }
 
-/// Whether the meter cannot have shown `after` that long after `before`. A change between the two would
-/// excuse anything.
-fn is_impossible(traits: &MeterProfile, before: TrueReading, after: TrueReading) -> bool {
-    if is_changed(traits, before, after) {
+/// Returns true if the meter cannot have reached `after` in the time since `before`. After a change between the two,
+/// every value is possible.
+fn is_impossible(meter: &MeterProfile, before: TrueReading, after: TrueReading) -> bool {
+    if is_changed(meter, before, after) {
         return false;
     }
     let mut rise = i128::from(after.register - before.register);
     if rise < 0 {
-        let Some(modulus) = traits.profile.modulus else {
+        let Some(modulus) = meter.profile.modulus else {
             return true;
         };
         rise += i128::from(modulus.micro());
     }
-    let Some(bound) = traits.profile.bound_per_hour else {
+    let Some(bound) = meter.profile.bound_per_hour else {
         return false;
     };
     let ms = i128::from((after.instant - before.instant).max(900_000));
-    let times = traits.multiplier_at(Instant(after.instant)).value().micro();
+    let times = meter.multiplier_at(Instant(after.instant)).value().micro();
     rise * i128::from(times) / 1_000_000 * 3_600_000 > i128::from(bound.micro()) * ms
 }
 
-/// Which rows are spoilt, and what the meter showed: what [`main`](crate) says of glitches holds of them.
+/// The spoilt rows, and all readings delivered. The glitches obey the limits of [`main`](crate).
 fn spoil(truth: &Truth, places: &[Place]) -> (Vec<bool>, Vec<Delivery>) {
     let (mut spoilt, mut arrived) = (vec![false; truth.readings.len()], truth.deliveries());
     for place in places {
@@ -116,7 +115,7 @@ fn spoil(truth: &Truth, places: &[Place]) -> (Vec<bool>, Vec<Delivery>) {
     (spoilt, arrived)
 }
 
-/// Whether a meter that shows this cannot have shown it, and its day can tell.
+/// Returns true if the meter cannot have reached these values, and its day proves it.
 fn would_be_seen(truth: &Truth, from: usize, shown: &[TrueReading]) -> bool {
     let (to, day) = (from + shown.len(), truth.day(from));
     let (before, after) = (truth.readings[from - 1], truth.readings[to]);
@@ -129,40 +128,39 @@ fn would_be_seen(truth: &Truth, from: usize, shown: &[TrueReading]) -> bool {
     let soon = next.is_some_and(|r| r.register >= shown[0].register);
     let reached = shown[0].register > before.register && (soon || of_day.iter().any(passed));
     let inside = truth.day(from - 1) == day && truth.day(to) == day;
-    let told = shown.len() == 1 || (inside && !reached);
+    let recognized = shown.len() == 1 || (inside && !reached);
     // Just below the modulus it may be a dip below zero, from which the register rolls over again.
     let may_dip =
-        |r: &TrueReading| r.register > after.register && !is_impossible(&truth.traits, *r, after);
+        |r: &TrueReading| r.register > after.register && !is_impossible(&truth.meter, *r, after);
     let impossible = shown.iter().all(|r| {
         // Without a rating anything can be reached, but not left again.
-        let left = truth.traits.profile.bound_per_hour.is_none() && !reached;
-        is_impossible(&truth.traits, before, *r)
-            || (left && is_impossible(&truth.traits, *r, after))
+        let left = truth.meter.profile.bound_per_hour.is_none() && !reached;
+        is_impossible(&truth.meter, before, *r) || (left && is_impossible(&truth.meter, *r, after))
     });
-    // What moves below the register and comes back within the rating was reset for all that anybody knows.
+    // Values that move below the register and return within the rating look like a reset.
     let same = shown.iter().all(|r| r.register == shown[0].register);
     let below = shown[0].register < before.register;
-    let comes_back = is_impossible(&truth.traits, shown[shown.len() - 1], after);
-    let told = told && (same || !below || comes_back);
+    let comes_back = is_impossible(&truth.meter, shown[shown.len() - 1], after);
+    let recognized = recognized && (same || !below || comes_back);
     let falls = truth.readings[from - 2..to + 2]
         .windows(2)
         .any(|r| r[1].register < r[0].register);
-    // What [`main`](crate) says of changes.
-    let changed = is_changed(&truth.traits, before, after);
+    // The limit of [`main`](crate) about changes.
+    let changed = is_changed(&truth.meter, before, after);
     impossible
         && !changed
         && !shown.iter().any(may_dip)
-        && told
+        && recognized
         && !falls
         && of_day.len() >= shown.len() + 3
 }
 
-/// Whether a reading is the first or the last of its day.
+/// Returns true if a reading is the first or the last of its day.
 fn is_beside_midnight(truth: &Truth, row: usize) -> bool {
     truth.day(row - 1) != truth.day(row) || truth.day(row + 1) != truth.day(row)
 }
 
-/// Whether no other glitch is of the same day, where this one or the other is beside midnight.
+/// Returns true unless the day has another glitch and one of the two is beside midnight.
 fn has_its_day(truth: &Truth, spoilt: &[bool], rows: Range<usize>) -> bool {
     let day = truth.day(rows.start);
     let mut others = (0..spoilt.len())
@@ -171,10 +169,10 @@ fn has_its_day(truth: &Truth, spoilt: &[bool], rows: Range<usize>) -> bool {
     others.peek().is_none() || !others.chain(rows).any(|row| is_beside_midnight(truth, row))
 }
 
-/// Every day, the total and what is named are as if the spoilt readings had never been.
+/// Every day, the total and the outcomes are as without the spoilt readings.
 fn change_nothing(truth: &Truth, places: &[Place]) -> Result<(), TestCaseError> {
     let (spoilt, arrived) = spoil(truth, places);
-    let (whole, daily) = ask(truth, &arrived);
+    let (whole, daily) = composed(truth, &arrived);
     prop_assert_eq!(whole.amount.0, truth.total(), "{:?}", whole);
     let named = (
         whole.outcomes.resets,

@@ -1,4 +1,4 @@
-//! Streams that no meter should send: what must hold even of them.
+//! Laws that hold even for streams that no meter should send.
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -14,14 +14,14 @@ use crate::{
     truth::truth,
 };
 
-/// A stream and what is known of its meter.
+/// A stream and the profile of its meter.
 #[derive(Debug, Clone)]
 pub(crate) struct Odd {
-    pub(crate) traits: MeterProfile,
+    pub(crate) meter: MeterProfile,
     pub(crate) arrived: Vec<Delivery>,
 }
 
-/// What is done to a reading.
+/// Spoils a reading.
 fn spoil(delivery: &mut Delivery, how: u8, by: i64) {
     match how {
         0 => delivery.value = 0,
@@ -33,7 +33,7 @@ fn spoil(delivery: &mut Delivery, how: u8, by: i64) {
         6 => delivery.value = by,
         _ => {}
     }
-    // The archive holds no value beyond eighteen digits.
+    // The archive cannot store a value beyond eighteen digits.
     let most = Amount::MAX.micro();
     delivery.value = delivery.value.clamp(-most, most);
 }
@@ -52,29 +52,29 @@ prop_compose! {
                 spoil(delivery, how, by);
             }
         }
-        Odd { traits: truth.traits, arrived }
+        Odd { meter: truth.meter, arrived }
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6_000))]
 
-    /// Where nothing is named that corrects it, the sum of the days is the last register that counts less
-    /// the first one, whatever was left out on the way. No day of an unrated meter gives anything back.
+    /// Without an outcome that corrects it, the sum of the days is the last register that counts minus the first,
+    /// whatever was left out between. No day of an unrated meter is below zero.
     #[test]
-    fn only_what_is_named_corrects_the_difference(Odd { mut traits, arrived } in odd_stream()) {
-        traits.changes.clear();
-        let folds = fold_days(&traits, &arrived);
+    fn only_named_outcomes_correct_the_difference(Odd { mut meter, arrived } in odd_stream()) {
+        meter.changes.clear();
+        let folds = fold_days(&meter, &arrived);
         let range = DayRange::new(folds[0].0, folds[folds.len() - 1].0).expect("in order");
-        let whole = compose(&traits, range, &folds);
-        let rated = traits.profile.bound_per_hour.is_some();
+        let whole = compose(&meter, range, &folds);
+        let rated = meter.profile.bound_per_hour.is_some();
         prop_assert!(rated || folds.iter().all(|(_, fold)| fold.within >= Sum::ZERO));
-        let once = join(&traits, folds.iter().map(|(_, fold)| fold));
+        let once = join(&meter, folds.iter().map(|(_, fold)| fold));
         let named = whole.outcomes;
         if let (Some(first), Some(last), 0) =
             (once.first, once.last, named.rollovers + named.resets + named.jumps)
         {
-            let difference = traits.multiplier.between(first.register, last.register);
+            let difference = meter.multiplier.between(first.register, last.register);
             prop_assert_eq!(whole.amount, difference);
         }
     }

@@ -32,32 +32,32 @@ fn cut(range: DayRange, places: &[prop::sample::Index]) -> Vec<DayRange> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// However odd the stream: any parts of a range sum to the whole, in what was consumed, what was read
-    /// and what was come across, and so do its days.
+    /// For any stream, the parts of a range and its days sum to the whole: the consumption, the readings and the
+    /// outcomes.
     #[test]
     fn parts_sum_to_the_whole(
-        Odd { traits, arrived } in odd_stream(),
+        Odd { meter, arrived } in odd_stream(),
         places in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
         (before, after) in (0i32..3, 0i32..3),
     ) {
-        let folds = fold_days(&traits, &arrived);
+        let folds = fold_days(&meter, &arrived);
         let (first, last) = (folds[0].0.plus(-before), folds[folds.len() - 1].0.plus(after));
         let range = DayRange::new(first, last).expect("in order");
-        let whole = compose(&traits, range, &folds);
+        let whole = compose(&meter, range, &folds);
         let parts = cut(range, &places);
-        let parts: Vec<_> = parts.iter().map(|part| compose(&traits, *part, &folds)).collect();
+        let parts: Vec<_> = parts.iter().map(|part| compose(&meter, *part, &folds)).collect();
         prop_assert_eq!(parts.iter().map(|part| part.amount).sum::<Sum>(), whole.amount);
         prop_assert_eq!(parts.iter().map(|part| part.readings).sum::<u64>(), whole.readings);
         prop_assert_eq!(parts.iter().map(|part| part.days).sum::<u32>(), whole.days);
         let outcomes = parts.iter().fold(Outcomes::default(), |sum, part| sum.plus(part.outcomes));
         prop_assert_eq!(outcomes, whole.outcomes);
-        let daily = compose_daily(&traits, range, &folds, &LikeDays::default());
+        let daily = compose_daily(&meter, range, &folds, &LikeDays::default());
         prop_assert_eq!(daily.iter().map(|(_, day)| day.amount).sum::<Sum>(), whole.amount);
         let outcomes = daily.iter().fold(Outcomes::default(), |sum, (_, day)| sum.plus(day.outcomes));
         prop_assert_eq!(outcomes, whole.outcomes);
     }
 
-    /// Out of order, late, repeated, and with wrong values that were corrected: the folds are the same.
+    /// Readings out of order, late, repeated, or corrected after a wrong value give the same folds.
     #[test]
     fn the_order_of_arrival_changes_nothing(
         truth in truth(any::<bool>().boxed()),
@@ -72,7 +72,7 @@ proptest! {
         }
         arrived.sort_by_key(|(at, _)| *at);
         let mut arrived: Vec<Delivery> = arrived.into_iter().map(|(_, delivery)| delivery).collect();
-        // What is wrong comes first of all, so what is true was new after it.
+        // Wrong values arrive first, so the true ones supersede them.
         for (place, value) in wrong {
             let right = clean[place.index(clean.len())];
             let value = i64::from(value) * 1_000;
@@ -81,6 +81,6 @@ proptest! {
                 arrived.insert(0, Delivery { instant: right.instant, value, flag });
             }
         }
-        prop_assert_eq!(fold_days(&truth.traits, &arrived), fold_days(&truth.traits, &clean));
+        prop_assert_eq!(fold_days(&truth.meter, &arrived), fold_days(&truth.meter, &clean));
     }
 }

@@ -1,4 +1,4 @@
-//! The truth: what was consumed, and what the registers showed of it.
+//! The truth about a generated meter: its consumption, and the registers that showed it.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use proptest::prelude::*;
 
 const HOUR: i64 = 3_600_000;
 
-/// A true register, and all that had been consumed when it was read.
+/// A true register, and the consumption until its reading.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TrueReading {
     pub(crate) instant: i64,
-    /// What the meter showed, in millionths.
+    /// The value that the meter showed, in millionths.
     pub(crate) register: i64,
     /// Consumed since the first reading, in millionths times millionths.
     pub(crate) consumed: i128,
@@ -24,13 +24,13 @@ pub(crate) struct TrueReading {
 /// A meter's life.
 #[derive(Debug, Clone)]
 pub(crate) struct Truth {
-    pub(crate) traits: MeterProfile,
+    pub(crate) meter: MeterProfile,
     pub(crate) readings: Vec<TrueReading>,
     pub(crate) rollovers: u32,
     pub(crate) replacements: u32,
 }
 
-/// What happens from one reading to the next.
+/// The span from one reading to the next.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     ms: i64,
@@ -39,31 +39,31 @@ struct Span {
     change: Option<Change>,
 }
 
-/// The meter is changed after so many thousandths of the span.
+/// A change of the meter after `at` thousandths of the span.
 #[derive(Debug, Clone, Copy)]
 struct Change {
     at: i64,
     multiplier: Multiplier,
-    /// What the new meter begins at; none where only the multiplier changes.
+    /// The first register of the new meter; `None` if only the multiplier changes.
     new_initial: Option<i64>,
 }
 
-/// What a meter is built as.
+/// The build of a meter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Build {
-    /// The most that can be consumed in an hour, in millionths.
+    /// The largest possible consumption of an hour, in millionths.
     rating: i64,
     multiplier: Multiplier,
     has_modulus: bool,
     is_rated: bool,
-    /// Thousandths of the modulus that the register begins at.
+    /// The first register, in thousandths of the modulus.
     start: i64,
     /// The usual time between readings.
     every: i64,
     first: i64,
 }
 
-/// Multipliers as transformers have them: CT × PT ratios.
+/// Multipliers of transformers: CT × PT ratios.
 fn whole_multiplier() -> impl Strategy<Value = Multiplier> {
     prop::sample::select(vec![1i64, 1, 1, 20, 80, 120, 12_000]).prop_map(|times| {
         let times = Amount::from_micro(times * 1_000_000).expect("in range");
@@ -95,7 +95,7 @@ prop_compose! {
     }
 }
 
-/// What happens from reading to reading, the usual time between them being a thousand.
+/// Spans from reading to reading, in thousandths of the usual time between them.
 fn spans(multiplier: BoxedStrategy<Multiplier>) -> impl Strategy<Value = Vec<Span>> {
     let ms = prop_oneof![
         30 => Just(1_000i64),
@@ -132,7 +132,7 @@ pub(crate) fn truth(rated: BoxedStrategy<bool>) -> impl Strategy<Value = Truth> 
     truth_with(rated, whole_multiplier().boxed())
 }
 
-/// The same, its multipliers from `multiplier`.
+/// A meter's life with multipliers from `multiplier`.
 pub(crate) fn truth_with(
     rated: BoxedStrategy<bool>,
     multiplier: BoxedStrategy<Multiplier>,
@@ -150,7 +150,7 @@ pub(crate) fn truth_with(
     })
 }
 
-/// The register of a meter under way.
+/// A meter during the simulation.
 struct Meter {
     register: i64,
     modulus: Option<i64>,
@@ -173,7 +173,7 @@ impl Meter {
         }
     }
 
-    /// Goes on for a span in which the meter is changed; none if a modulus is passed in it.
+    /// Continues for a span in which the meter is changed; `None` if a modulus is passed in it.
     fn go_on_changed(&mut self, rating: i64, span: Span, instant: i64) -> Option<MeterChange> {
         let change = span.change?;
         let before = (span.ms * change.at / 1_000).max(1);
@@ -221,7 +221,7 @@ fn live(build: Build, spans: &[Span]) -> Truth {
         readings.push(meter.read(instant));
     }
     let amount = |micro| Amount::from_micro(micro).expect("in range");
-    let traits = MeterProfile {
+    let profile = MeterProfile {
         profile: Profile {
             modulus: modulus.map(amount),
             bound_per_hour: build.is_rated.then(|| amount(build.rating)),
@@ -231,9 +231,9 @@ fn live(build: Build, spans: &[Span]) -> Truth {
         changes,
         ..MeterProfile::default()
     };
-    let replacements = u32::try_from(traits.changes.len()).expect("few");
+    let replacements = u32::try_from(profile.changes.len()).expect("few");
     Truth {
-        traits,
+        meter: profile,
         readings,
         rollovers: meter.rollovers,
         replacements,
@@ -276,13 +276,13 @@ impl Truth {
         Instant(self.readings[row].instant).day()
     }
 
-    /// All that was consumed from the first reading to the last, in millionths.
+    /// The consumption from the first reading to the last, in millionths.
     pub(crate) fn total(&self) -> i128 {
         self.readings[self.readings.len() - 1].consumed / 1_000_000
     }
 
-    /// What each day must be: the difference of what had been consumed at its midnights, on the straight
-    /// line between the readings beside them.
+    /// The true consumption of each day: the difference between its midnights, each interpolated between the readings
+    /// beside it.
     pub(crate) fn days(&self) -> BTreeMap<CivilDay, i128> {
         let range = self.range();
         range
@@ -309,7 +309,7 @@ impl Truth {
         begin + (whole - begin) * elapsed / i128::from(to.instant - from.instant)
     }
 
-    /// The same life with only the readings that `keep` says.
+    /// The same life with only the readings that `keep` selects.
     pub(crate) fn only(&self, keep: impl Fn(usize) -> bool) -> Self {
         let kept = self
             .readings

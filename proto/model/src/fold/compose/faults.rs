@@ -31,14 +31,14 @@ fn period(first: &str, last: &str) -> DayRange {
 }
 
 /// Folds hourly registers in millionths, from midnight of 2026-03-01 on.
-fn folds(kind: Kind, traits: &MeterProfile, registers: &[i64]) -> Vec<(CivilDay, DayFold)> {
-    folds_from(kind, traits, 0, registers)
+fn folds(kind: Kind, meter: &MeterProfile, registers: &[i64]) -> Vec<(CivilDay, DayFold)> {
+    folds_from(kind, meter, 0, registers)
 }
 
 /// The same, but starting this many milliseconds after that midnight.
 fn folds_from(
     kind: Kind,
-    traits: &MeterProfile,
+    meter: &MeterProfile,
     after: i64,
     registers: &[i64],
 ) -> Vec<(CivilDay, DayFold)> {
@@ -56,7 +56,7 @@ fn folds_from(
                 superseded: &vec![false; values.len()],
             };
             let day = Instant(instants[0]).day();
-            (day, fold_day(kind, &traits.on(day), columns))
+            (day, fold_day(kind, &meter.on(day), columns))
         })
         .collect()
 }
@@ -66,11 +66,11 @@ fn steady(height: i64) -> Vec<i64> {
     (0..=72).map(|hour| (height + hour) * 1_000_000).collect()
 }
 
-fn whole(traits: &MeterProfile, registers: &[i64]) -> Consumption {
-    let folds = folds(Kind::Register, traits, registers);
+fn whole(meter: &MeterProfile, registers: &[i64]) -> Consumption {
+    let folds = folds(Kind::Register, meter, registers);
     let range = DayRange::new(folds[0].0, folds[folds.len() - 1].0).expect("in order");
-    let whole = compose(traits, range, &folds);
-    let daily = compose_daily(traits, range, &folds, &LikeDays::default());
+    let whole = compose(meter, range, &folds);
+    let daily = compose_daily(meter, range, &folds, &LikeDays::default());
     let sum: Sum = daily.iter().map(|(_, day)| day.amount).sum();
     assert_eq!(sum, whole.amount, "the days sum to the whole");
     whole
@@ -79,7 +79,7 @@ fn whole(traits: &MeterProfile, registers: &[i64]) -> Consumption {
 /// FAULTS A11: 0, or all ones, for some readings around a midnight.
 #[test]
 fn sentinels_over_a_midnight_are_left_out_and_named() {
-    for traits in [MeterProfile::default(), rated(5)] {
+    for meter in [MeterProfile::default(), rated(5)] {
         for shown in [
             0,
             429_496_729_500_000,
@@ -90,7 +90,7 @@ fn sentinels_over_a_midnight_are_left_out_and_named() {
                 for rows in [1, 2, 3, 6, 30] {
                     let mut registers = steady(1_000);
                     registers[from..from + rows].fill(shown);
-                    let told = whole(&traits, &registers);
+                    let told = whole(&meter, &registers);
                     assert_eq!(told.amount, Sum(72_000_000), "{shown} {from} {rows}");
                     let named = (told.outcomes.glitches, told.outcomes.sentinels);
                     assert_eq!(named, (1, 1), "{shown} {from} {rows}");
@@ -104,11 +104,11 @@ fn sentinels_over_a_midnight_are_left_out_and_named() {
 /// FAULTS A11: one sentinel before a midnight and another one after it.
 #[test]
 fn two_sentinels_in_a_row_are_left_out() {
-    for traits in [MeterProfile::default(), rated(5)] {
+    for meter in [MeterProfile::default(), rated(5)] {
         let mut registers = steady(1_000);
         registers[22..24].fill(4_294_967_295_000_000);
         registers[24..27].fill(0);
-        let told = whole(&traits, &registers);
+        let told = whole(&meter, &registers);
         assert_eq!((told.amount, told.outcomes.sentinels), (Sum(72_000_000), 2));
     }
 }
@@ -143,7 +143,7 @@ fn a_plausible_leap_of_an_unrated_meter_counts() {
 #[test]
 fn feed_in_gives_the_same_at_any_height_of_the_register() {
     let steps = [3i64, 2, 1, -1, -3, -4, -6, -4, -3, -1, 1, 2];
-    for traits in [MeterProfile::default(), rated(10)] {
+    for meter in [MeterProfile::default(), rated(10)] {
         let mut told = Vec::new();
         for height in [150, 5_000, 60_000, 9_000_000] {
             let mut register = height * 1_000_000;
@@ -153,7 +153,7 @@ fn feed_in_gives_the_same_at_any_height_of_the_register() {
                     register
                 })
                 .collect();
-            told.push(whole(&traits, &registers));
+            told.push(whole(&meter, &registers));
         }
         assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
     }
@@ -162,7 +162,7 @@ fn feed_in_gives_the_same_at_any_height_of_the_register() {
 /// FAULTS A13: a meter of both ways gives net, import and export.
 #[test]
 fn a_meter_of_both_ways_gives_net_import_and_export() {
-    let traits = MeterProfile::of(Profile {
+    let meter = MeterProfile::of(Profile {
         bidirectional: true,
         ..Profile::default()
     });
@@ -178,7 +178,7 @@ fn a_meter_of_both_ways_gives_net_import_and_export() {
                 register
             })
             .collect();
-        let told = whole(&traits, &registers);
+        let told = whole(&meter, &registers);
         // Three days of 16 hours of draw and 8 of feed-in.
         assert_eq!(told.amount, Sum(-24_000_000), "{height}");
         assert_eq!(told.export, Sum(72_000_000), "{height}");
@@ -190,26 +190,26 @@ fn a_meter_of_both_ways_gives_net_import_and_export() {
 /// The same if the days joined follow a gap in which the register did not move: their export stays theirs.
 #[test]
 fn a_meter_of_both_ways_keeps_its_export_behind_a_gap() {
-    let traits = MeterProfile::of(Profile {
+    let meter = MeterProfile::of(Profile {
         bidirectional: true,
         ..Profile::default()
     });
     let swings = [5, 9, 5].map(|register| register * 1_000_000);
     let gap = 24 * 400;
     let joined = |after: i64| {
-        let days = folds_from(Kind::Register, &traits, after * HOUR, &swings);
-        (days[0].0, join(&traits, days.iter().map(|(_, fold)| fold)))
+        let days = folds_from(Kind::Register, &meter, after * HOUR, &swings);
+        (days[0].0, join(&meter, days.iter().map(|(_, fold)| fold)))
     };
     let days = [joined(0), joined(gap)];
     for (day, _) in &days {
         let range = DayRange::new(*day, *day).expect("in order");
-        let told = compose(&traits, range, &days);
+        let told = compose(&meter, range, &days);
         assert_eq!(
             (told.amount, told.export),
             (Sum(0), Sum(4_000_000)),
             "{day}"
         );
-        let daily = compose_daily(&traits, range, &days, &LikeDays::default());
+        let daily = compose_daily(&meter, range, &days, &LikeDays::default());
         assert_eq!(daily.len(), 1);
         assert_eq!(
             (daily[0].1.amount, daily[0].1.export),
@@ -221,7 +221,7 @@ fn a_meter_of_both_ways_keeps_its_export_behind_a_gap() {
 /// FAULTS A15: a counter of today, which shows yesterday's last value at midnight or a little after it.
 #[test]
 fn a_daily_counter_counts_each_days_highest_value() {
-    let traits = MeterProfile::of(Profile {
+    let meter = MeterProfile::of(Profile {
         restart: Some(0),
         ..Profile::default()
     });
@@ -229,9 +229,9 @@ fn a_daily_counter_counts_each_days_highest_value() {
     let registers: Vec<i64> = (0..=72)
         .map(|hour: i64| if hour == 0 { 0 } else { (hour - 1) % 24 + 1 } * 1_000_000)
         .collect();
-    let folds = folds(Kind::DailyCounter, &traits, &registers);
+    let folds = folds(Kind::DailyCounter, &meter, &registers);
     let daily = compose_daily(
-        &traits,
+        &meter,
         period("2026-03-01", "2026-03-03"),
         &folds,
         &LikeDays::default(),
@@ -250,7 +250,7 @@ fn a_daily_counter_counts_each_days_highest_value() {
 /// The first register of a daily counter was consumed since its restart, unless it shows the day before.
 #[test]
 fn a_daily_counter_counts_from_its_first_reading() {
-    let traits = MeterProfile::of(Profile {
+    let meter = MeterProfile::of(Profile {
         restart: Some(0),
         ..Profile::default()
     });
@@ -260,8 +260,8 @@ fn a_daily_counter_counts_from_its_first_reading() {
             .map(|hour| hour % 24 * 1_000_000 + 500_000)
             .collect();
         let after = first * HOUR + HOUR / 2;
-        let folds = folds_from(Kind::DailyCounter, &traits, after, &registers);
-        let told = compose(&traits, period("2026-03-01", "2026-03-02"), &folds);
+        let folds = folds_from(Kind::DailyCounter, &meter, after, &registers);
+        let told = compose(&meter, period("2026-03-01", "2026-03-02"), &folds);
         // Within an hour after the restart, the register may show the day before.
         let missing = if first == 0 { 500_000 } else { 0 };
         assert_eq!(told.amount, Sum(47_000_000 - missing), "{first}");
@@ -272,14 +272,14 @@ fn a_daily_counter_counts_from_its_first_reading() {
 /// count.
 #[test]
 fn a_daily_counter_is_compared_with_its_other_days() {
-    let traits = MeterProfile::of(Profile {
+    let meter = MeterProfile::of(Profile {
         restart: Some(0),
         ..Profile::default()
     });
     let hours = || (0..240i64).map(|hour| hour % 24 * 1_000_000 + 500_000);
     let told = |registers: &[i64]| {
-        let folds = folds(Kind::DailyCounter, &traits, registers);
-        compose(&traits, period("2026-03-01", "2026-03-10"), &folds)
+        let folds = folds(Kind::DailyCounter, &meter, registers);
+        compose(&meter, period("2026-03-01", "2026-03-10"), &folds)
     };
     let registers: Vec<i64> = hours().collect();
     let usual = told(&registers);
@@ -304,7 +304,7 @@ fn a_daily_counter_is_compared_with_its_other_days() {
 /// A daily counter that is read at half past counts up to its last register before the restart.
 #[test]
 fn a_daily_counter_that_restarts_between_readings_counts_its_highest() {
-    let traits = MeterProfile::of(Profile {
+    let meter = MeterProfile::of(Profile {
         restart: Some(6 * 60),
         ..Profile::default()
     });
@@ -312,8 +312,8 @@ fn a_daily_counter_that_restarts_between_readings_counts_its_highest() {
     let registers: Vec<i64> = (0..96)
         .map(|hour: i64| ((hour + 18) % 24) * 1_000_000 + 500_000)
         .collect();
-    let folds = folds(Kind::DailyCounter, &traits, &registers);
-    let told = compose(&traits, period("2026-03-02", "2026-03-03"), &folds);
+    let folds = folds(Kind::DailyCounter, &meter, &registers);
+    let told = compose(&meter, period("2026-03-02", "2026-03-03"), &folds);
     assert_eq!(told.outcomes.resets, 0);
     assert_eq!(told.amount, Sum(47_000_000));
 }
@@ -324,12 +324,12 @@ fn implausible_amounts_are_set_aside() {
     let mut hours = vec![10_000_000; 72];
     hours[5] = -3_000_000_000;
     hours[30] = 900_000_000_000_000_000;
-    let traits = rated(12);
-    let folds_of = |traits: &MeterProfile| folds(Kind::Interval, traits, &hours);
+    let meter = rated(12);
+    let folds_of = |meter: &MeterProfile| folds(Kind::Interval, meter, &hours);
     let told = compose(
-        &traits,
+        &meter,
         period("2026-03-01", "2026-03-03"),
-        &folds_of(&traits),
+        &folds_of(&meter),
     );
     assert_eq!(
         (told.amount, told.outcomes.implausible),
@@ -364,12 +364,12 @@ fn implausible_amounts_are_set_aside() {
 fn a_later_rating_changes_no_earlier_day() {
     let registers: Vec<i64> = (0..72).map(|hour| hour * 500_000_000).collect();
     for from in ["2026-07-01", "2026-11-01"] {
-        let traits = MeterProfile {
+        let meter = MeterProfile {
             dated: vec![(day(from).start(), rated(60).profile)],
             ..MeterProfile::default()
         };
         assert_eq!(
-            whole(&traits, &registers).amount,
+            whole(&meter, &registers).amount,
             Sum(35_500_000_000),
             "{from}"
         );

@@ -178,7 +178,7 @@ fn jitter_over_midnight_counts_again_when_the_register_advances() {
 #[test]
 fn method_h_case_6_a_plateau_over_midnight_is_left_out() {
     let midnight = day("2026-01-02").start().0;
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         profile: Profile {
             bound_per_hour: Some(Amount::from_micro(480_000_000).expect("in range")),
             ..Profile::default()
@@ -206,12 +206,12 @@ fn method_h_case_6_a_plateau_over_midnight_is_left_out() {
             };
             (
                 Instant(instants[0]).day(),
-                fold_day(Kind::Register, &traits, columns),
+                fold_day(Kind::Register, &meter, columns),
             )
         })
         .collect();
     let both = DayRange::new(day("2026-01-01"), day("2026-01-02")).expect("a range");
-    let whole = compose(&traits, both, &folds);
+    let whole = compose(&meter, both, &folds);
     assert_eq!(whole.amount, Sum(100_000_000));
     let named = (
         whole.outcomes.jumps,

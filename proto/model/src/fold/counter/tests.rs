@@ -13,7 +13,7 @@ use crate::{
 const QUARTER: i64 = 900_000;
 
 /// Folds registers in whole units, a quarter of an hour apart.
-fn fold(traits: &MeterProfile, registers: &[i64]) -> DayFold {
+fn fold(meter: &MeterProfile, registers: &[i64]) -> DayFold {
     let rows = registers.len();
     let instants: Vec<i64> = (0i64..).map(|row| row * QUARTER).take(rows).collect();
     let values: Vec<i64> = registers.iter().map(|units| units * 1_000_000).collect();
@@ -23,7 +23,7 @@ fn fold(traits: &MeterProfile, registers: &[i64]) -> DayFold {
         flags: &vec![Flag::Normal.code(); rows],
         superseded: &vec![false; rows],
     };
-    fold_day(Kind::Register, traits, columns)
+    fold_day(Kind::Register, meter, columns)
 }
 
 fn units(units: i64) -> Amount {
@@ -70,14 +70,14 @@ fn a_dip_at_full_load_is_no_spike_before_it() {
     // The same holds for a dip of several readings, and for one before a rollover.
     let day = fold(&rated(120), &[0, 100, 1, 2, 200, 300, 400]);
     assert_eq!(summary(&day), ("400".to_owned(), 1, 0, 0));
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         profile: Profile {
             modulus: Some(units(10_000)),
             ..rated(120).profile
         },
         ..MeterProfile::default()
     };
-    let day = fold(&traits, &[9_700, 9_800, 9_750, 0, 50]);
+    let day = fold(&meter, &[9_700, 9_800, 9_750, 0, 50]);
     assert_eq!(summary(&day), ("350".to_owned(), 1, 0, 0));
     assert_eq!(day.outcomes.rollovers, 1);
 }
@@ -100,14 +100,14 @@ fn a_single_first_reading_that_fits_nothing_is_left_out() {
     let day = fold(&rated(120), &[0, 1_000, 1_010, 0, 1_020, 1_030]);
     assert_eq!(summary(&day), ("30".to_owned(), 2, 0, 0));
     assert_eq!(day.first.map(|first| first.register), Some(units(1_000)));
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         profile: Profile {
             modulus: Some(units(10_000)),
             ..rated(120).profile
         },
         ..MeterProfile::default()
     };
-    let day = fold(&traits, &[0, 9_900, 9_950, 20, 30]);
+    let day = fold(&meter, &[0, 9_900, 9_950, 20, 30]);
     assert_eq!(summary(&day), ("130".to_owned(), 1, 0, 0));
     assert_eq!(day.outcomes.rollovers, 1);
 }
@@ -115,11 +115,11 @@ fn a_single_first_reading_that_fits_nothing_is_left_out() {
 /// Mistake: a dip right before a change was a reset, although the register at the change contradicts it.
 #[test]
 fn a_dip_before_a_change_is_left_out() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         changes: vec![change(2, 115, 0)],
         ..MeterProfile::default()
     };
-    let day = fold(&traits, &[100, 110, 5, 4, 9]);
+    let day = fold(&meter, &[100, 110, 5, 4, 9]);
     assert_eq!(summary(&day), ("24".to_owned(), 1, 0, 0));
     assert_eq!(day.outcomes.replacements, 1);
 }
@@ -127,11 +127,11 @@ fn a_dip_before_a_change_is_left_out() {
 /// Mistake: a first reading above the register at a later change left out all others, without an outcome.
 #[test]
 fn a_spike_before_a_change_is_left_out() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         changes: vec![change(2, 130, 130)],
         ..rated(120)
     };
-    let day = fold(&traits, &[225, 100, 120, 220, 330]);
+    let day = fold(&meter, &[225, 100, 120, 220, 330]);
     assert_eq!(summary(&day), ("230".to_owned(), 1, 0, 0));
 }
 

@@ -6,7 +6,7 @@ fn share(found: &str, asked: &str) -> Share {
     let decimal = |text: &str| text.parse().expect("a decimal");
     Share {
         found: decimal(found),
-        asked: decimal(asked),
+        threshold: decimal(asked),
     }
 }
 

@@ -34,8 +34,8 @@ fn six(share: Decimal) -> Decimal {
 
 /// The share and its threshold: `0.12, more than 0.1`.
 fn above(share: &Share) -> String {
-    let (found, asked) = (six(share.found), share.asked.normalize());
-    format!("{found} of the numerator, more than {asked}")
+    let (found, threshold) = (six(share.found), share.threshold.normalize());
+    format!("{found} of the numerator, more than {threshold}")
 }
 
 impl fmt::Display for Term {
@@ -76,10 +76,10 @@ impl fmt::Display for Reason {
         let names = Listed(self.concerned());
         match self {
             Self::Coverage { share, .. } => {
-                let (found, asked) = (six(share.found), share.asked.normalize());
+                let (found, threshold) = (six(share.found), share.threshold.normalize());
                 write!(
                     f,
-                    "completeness {found} is below {asked}, the least that is asked of data{names}"
+                    "completeness {found} is below {threshold}, the least that is asked of data{names}"
                 )
             }
             Self::EstimatedShare { share } => {

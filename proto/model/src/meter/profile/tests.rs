@@ -31,7 +31,7 @@ fn change(at: &str, multiplier: &str) -> MeterChange {
 
 #[test]
 fn a_days_rules_contain_only_what_the_day_depends_on() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         profile: Profile {
             modulus: Some(amount("1000000")),
             ..rated("480")
@@ -43,7 +43,7 @@ fn a_days_rules_contain_only_what_the_day_depends_on() {
         ],
         dated: Vec::new(),
     };
-    let told = |day: &str| traits.on(day.parse().expect("a day")).to_string();
+    let told = |day: &str| meter.on(day.parse().expect("a day")).to_string();
     let always = "modulus 1000000, at most 480/h";
     assert_eq!(told("2026-03-04"), format!("{always}, times 12000"));
     assert_eq!(
@@ -87,7 +87,7 @@ fn the_rules_of_a_total_name_the_version_of_the_fold() {
 #[test]
 fn a_step_is_judged_by_the_profile_of_its_later_reading() {
     let july = "2026-07-01T00:00:00+08:00".parse().expect("an instant");
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         dated: vec![(july, rated("60"))],
         ..MeterProfile::default()
     };
@@ -96,26 +96,22 @@ fn a_step_is_judged_by_the_profile_of_its_later_reading() {
         at("2026-03-01T01:00:00+08:00", "1500"),
     );
     let advance = Step::Advance(Sum::from(amount("500")));
-    assert_eq!(traits.step(march.0, march.1), advance);
+    assert_eq!(meter.step(march.0, march.1), advance);
     let before = at("2026-06-30T23:30:00+08:00", "1000");
     assert_eq!(
-        traits.step(before, at("2026-07-01T00:00:00+08:00", "1500")),
+        meter.step(before, at("2026-07-01T00:00:00+08:00", "1500")),
         Step::Excess
     );
     assert_eq!(
-        traits.step(before, at("2026-06-30T23:59:00+08:00", "1500")),
+        meter.step(before, at("2026-06-30T23:59:00+08:00", "1500")),
         advance
     );
-    assert!(
-        traits
-            .on("2026-03-01".parse().expect("a day"))
-            .is_constant()
-    );
+    assert!(meter.on("2026-03-01".parse().expect("a day")).is_constant());
 }
 
 #[test]
 fn a_fall_to_a_change_that_no_modulus_explains_stays_a_fall() {
-    let traits = MeterProfile {
+    let meter = MeterProfile {
         profile: Profile {
             modulus: Some(amount("10000")),
             ..rated("5")
@@ -126,14 +122,14 @@ fn a_fall_to_a_change_that_no_modulus_explains_stays_a_fall() {
     // A spike to 9,000 before the meter was changed at 5,012: the way over the modulus is 6,012.
     let spike = at("2026-03-05T00:00:00+08:00", "9000");
     let after = at("2026-03-05T12:00:00+08:00", "4");
-    assert_eq!(traits.step(spike, after), Step::Fall);
+    assert_eq!(meter.step(spike, after), Step::Fall);
     let level = at("2026-03-05T00:00:00+08:00", "5002");
     assert_eq!(
-        traits.step(level, after),
+        meter.step(level, after),
         Step::Change(Sum::from(amount("12")))
     );
     assert_eq!(
-        traits.step(at("2026-03-05T00:00:00+08:00", "4002"), after),
+        meter.step(at("2026-03-05T00:00:00+08:00", "4002"), after),
         Step::Excess
     );
 }
@@ -141,7 +137,7 @@ fn a_fall_to_a_change_that_no_modulus_explains_stays_a_fall() {
 /// FAULTS A13: a tremble is a bound of what the meter can measure, at any height of the register.
 #[test]
 fn a_tremble_does_not_depend_on_the_height_of_the_register() {
-    let traits = MeterProfile::of(rated("10"));
+    let meter = MeterProfile::of(rated("10"));
     for height in [3i64, 150, 5_000, 900_000] {
         let point = |hour: &str, units: i64| Point {
             instant: format!("2026-03-05T{hour}:00:00+08:00")
@@ -149,7 +145,7 @@ fn a_tremble_does_not_depend_on_the_height_of_the_register() {
                 .expect("an instant"),
             register: Amount::from_micro((height * 10 + units) * 1_000_000).expect("in range"),
         };
-        let fell = |units: i64| traits.step(point("10", 0), point("11", -units));
+        let fell = |units: i64| meter.step(point("10", 0), point("11", -units));
         assert_eq!(fell(3), Step::Tremble(Sum(-3_000_000)), "{height}");
         assert_eq!(fell(11), Step::Fall, "{height}");
     }
@@ -158,42 +154,42 @@ fn a_tremble_does_not_depend_on_the_height_of_the_register() {
 /// FAULTS A15: a daily counter restarts at its time, or a little later by its own clock.
 #[test]
 fn a_daily_counter_restarts() {
-    let traits = MeterProfile::of(Profile {
+    let meter = MeterProfile::of(Profile {
         restart: Some(0),
         ..Profile::default()
     });
     let units = |text: &str| Sum::from(amount(text));
     let evening = at("2026-03-05T23:00:00+08:00", "23");
     let midnight = at("2026-03-06T00:00:00+08:00", "24");
-    assert_eq!(traits.step(evening, midnight), Step::Advance(units("1")));
+    assert_eq!(meter.step(evening, midnight), Step::Advance(units("1")));
     assert_eq!(
-        traits.step(midnight, at("2026-03-06T01:00:00+08:00", "1")),
+        meter.step(midnight, at("2026-03-06T01:00:00+08:00", "1")),
         Step::Restart(units("1"))
     );
     assert_eq!(
-        traits.step(evening, at("2026-03-06T00:00:00+08:00", "0")),
+        meter.step(evening, at("2026-03-06T00:00:00+08:00", "0")),
         Step::Restart(Sum::ZERO)
     );
     assert_eq!(
-        traits.step(evening, at("2026-03-06T09:00:00+08:00", "30")),
+        meter.step(evening, at("2026-03-06T09:00:00+08:00", "30")),
         Step::Restart(units("30"))
     );
     let noon = at("2026-03-05T12:00:00+08:00", "12");
     assert_eq!(
-        traits.step(noon, at("2026-03-05T13:00:00+08:00", "2")),
+        meter.step(noon, at("2026-03-05T13:00:00+08:00", "2")),
         Step::Fall
     );
 }
 
 #[test]
 fn a_meter_of_both_ways_falls_by_its_export() {
-    let traits = MeterProfile::of(Profile {
+    let meter = MeterProfile::of(Profile {
         modulus: Some(amount("1000")),
         bidirectional: true,
         ..rated("60")
     });
     let low = at("2026-03-05T12:00:00+08:00", "5");
-    let step = |register| traits.step(low, at("2026-03-05T13:00:00+08:00", register));
+    let step = |register| meter.step(low, at("2026-03-05T13:00:00+08:00", register));
     assert_eq!(step("2"), Step::Advance(Sum(-3_000_000)));
     assert_eq!(step("990"), Step::Rollover(Sum(-15_000_000)));
     assert_eq!(step("65"), Step::Advance(Sum(60_000_000)));

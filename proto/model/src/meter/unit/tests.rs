@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::meter::amount::Amount;
 
 /// The ratio of a unit to the canonical unit, as text.
 fn one(medium: Medium, symbol: &str) -> String {

@@ -21,7 +21,7 @@ fn points(values: &[(i16, &str)]) -> Vec<YearlyIntensity> {
         .collect()
 }
 
-fn told(value: Decimal) -> String {
+fn rounded(value: Decimal) -> String {
     value.round_dp(15).to_string()
 }
 
@@ -35,15 +35,15 @@ fn method_b_three_years_of_1_65_percent_lead_to_7_99_percent() {
         (2008, "0.95127010596"),
     ]);
     let forecast = forecast(&years, 2010).expect("a forecast");
-    assert_eq!(told(forecast.pace), "0.016514526257590");
-    assert_eq!(told(forecast.end.intensity), "0.920109995168226");
-    assert_eq!(told(forecast.end.fall), "0.079890004831774");
+    assert_eq!(rounded(forecast.pace), "0.016514526257590");
+    assert_eq!(rounded(forecast.end.intensity), "0.920109995168226");
+    assert_eq!(rounded(forecast.end.fall), "0.079890004831774");
     assert_eq!(forecast.years_left, 2);
     let interval = forecast.interval.expect("three steps have a spread");
-    assert_eq!(told(interval.low.intensity), "0.889555473470454");
-    assert_eq!(told(interval.low.fall), "0.110444526529546");
-    assert_eq!(told(interval.high.intensity), "0.951714005991772");
-    assert_eq!(told(interval.high.fall), "0.048285994008228");
+    assert_eq!(rounded(interval.low.intensity), "0.889555473470454");
+    assert_eq!(rounded(interval.low.fall), "0.110444526529546");
+    assert_eq!(rounded(interval.high.intensity), "0.951714005991772");
+    assert_eq!(rounded(interval.high.fall), "0.048285994008228");
 }
 
 #[test]
@@ -55,31 +55,35 @@ fn a_missing_year_makes_one_step_of_two_years() {
         (2024, "0.46"),
     ]);
     let forecast = forecast(&years, 2025).expect("a forecast");
-    assert_eq!(told(forecast.pace), "0.020629638664441");
-    assert_eq!(told(forecast.end.intensity), "0.450510366214357");
+    assert_eq!(rounded(forecast.pace), "0.020629638664441");
+    assert_eq!(rounded(forecast.end.intensity), "0.450510366214357");
     let interval = forecast.interval.expect("three steps have a spread");
-    assert_eq!(told(interval.low.fall), "0.114748449218656");
-    assert_eq!(told(interval.high.fall), "0.082929186003877");
+    assert_eq!(rounded(interval.low.fall), "0.114748449218656");
+    assert_eq!(rounded(interval.high.fall), "0.082929186003877");
 }
 
 #[test]
 fn points_without_a_pace_are_refused_with_the_reason() {
-    let told = |values: &[(i16, &str)], end| forecast(&points(values), end).map(|f| f.years_left);
-    assert_eq!(told(&[], 2025), Err(ForecastError::TooFewYears));
-    assert_eq!(told(&[(2020, "1")], 2025), Err(ForecastError::TooFewYears));
+    let years_left =
+        |values: &[(i16, &str)], end| forecast(&points(values), end).map(|f| f.years_left);
+    assert_eq!(years_left(&[], 2025), Err(ForecastError::TooFewYears));
     assert_eq!(
-        told(&[(2020, "1"), (2020, "1")], 2025),
+        years_left(&[(2020, "1")], 2025),
+        Err(ForecastError::TooFewYears)
+    );
+    assert_eq!(
+        years_left(&[(2020, "1"), (2020, "1")], 2025),
         Err(ForecastError::NotAscending { year: 2020 })
     );
     assert_eq!(
-        told(&[(2020, "1"), (2025, "0.84")], 2025),
+        years_left(&[(2020, "1"), (2025, "0.84")], 2025),
         Err(ForecastError::NothingLeft {
             last: 2025,
             end_year: 2025
         })
     );
     assert_eq!(
-        told(&[(2000, "1"), (2001, "1000000000000")], 2199),
+        years_left(&[(2000, "1"), (2001, "1000000000000")], 2199),
         Err(ForecastError::OutOfRange)
     );
 }
