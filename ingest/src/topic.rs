@@ -1,8 +1,8 @@
-//! The topic grammar: who sent a payload, and how it is to be read.
+//! The topic grammar: identifies the sender of a payload, and selects its decoder.
 //!
-//! `park/{park}/{enterprise}/{gateway}/up/{stream}`: the four ids obey the model's rule for ids; the
-//! stream may have further levels. A rule for other topics says itself who sends on them: by fixed ids, by
-//! levels of the topic, by the user name or the client id. Never by the payload.
+//! `park/{park}/{enterprise}/{gateway}/up/{stream}`: the four ids follow the model's rule for ids;
+//! the stream may have further levels. A rule for other topics identifies the sender itself: by
+//! fixed ids, by levels of the topic, by the user name or the client id. Never by the payload.
 
 mod claims;
 mod filter;
@@ -25,16 +25,16 @@ use crate::{
         reader::Reader,
         sparkplug::{Edges, is_state},
     },
-    settings::{DecodeSettings, DecoderRule, Format},
+    settings::{DecodeSettings, DecoderRule, PayloadFormat},
 };
 
-/// The grammar, as refusals name it.
+/// The grammar, as refusals print it.
 pub(crate) const GRAMMAR: &str = "park/{park}/{enterprise}/{gateway}/up/{stream}";
 
-/// The id of whoever cannot be known from the topic.
+/// The id of a sender that the topic does not identify.
 const UNKNOWN: &str = "_unknown";
 
-/// Who sent a payload.
+/// The sender of a payload.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) park: ParkId,
@@ -43,7 +43,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// The sender of a payload whose topic does not say who it is.
+    /// The sender of a payload whose topic does not identify it.
     pub(crate) fn unknown() -> Self {
         let fact = "'_unknown' is an id";
         Self {
@@ -53,13 +53,13 @@ impl Origin {
         }
     }
 
-    /// Whether the topic did not say who it is.
+    /// Returns true if the topic did not identify the sender.
     pub(crate) fn is_unknown(&self) -> bool {
         self.park.as_str() == UNKNOWN
     }
 
-    /// Whom a filter of what goes down, `park/{park}/{enterprise}/{gateway}/down/…`, names; `None` where it
-    /// is another filter, or may match topics of more than one gateway.
+    /// Returns the gateway of a `park/{park}/{enterprise}/{gateway}/down/…` filter; `None` for any
+    /// other filter, and for one that may match topics of several gateways.
     pub(crate) fn of_down(filter: &str) -> Option<Self> {
         let mut levels = filter.splitn(6, '/');
         let mut level = || levels.next().unwrap_or_default();
@@ -73,18 +73,18 @@ impl Origin {
         })
     }
 
-    /// Reads who sent a payload from its topic.
+    /// Parses the sender of a payload from its topic.
     fn parse(topic: &str) -> Result<Self, String> {
         Self::split(topic, "up").map(|(origin, _)| origin)
     }
 
-    /// Whose receipts a client asks for, if that is what the filter `topic` says, without wildcards.
+    /// Returns the gateway whose receipts a filter without wildcards names.
     pub(crate) fn of_receipts(topic: &str) -> Option<Self> {
         let (origin, stream) = Self::split(topic, "down").ok()?;
         (stream == "receipt").then_some(origin)
     }
 
-    /// Where the receipts of this gateway are published.
+    /// Returns the topic of this gateway's receipts.
     pub(crate) fn receipt_topic(&self) -> String {
         let Self {
             park,
@@ -94,7 +94,7 @@ impl Origin {
         format!("park/{park}/{enterprise}/{gateway}/down/receipt")
     }
 
-    /// The sender and the stream of a topic in `wanted` direction.
+    /// Parses the sender and the stream of a topic in the `wanted` direction.
     fn split<'t>(topic: &'t str, wanted: &str) -> Result<(Self, &'t str), String> {
         let mut levels = topic.splitn(6, '/');
         let mut level = || levels.next().unwrap_or_default();
@@ -114,16 +114,16 @@ impl Origin {
     }
 }
 
-/// Where a topic leads.
+/// The resolved target of a topic.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
-    /// Who sends on it; [`Origin::unknown`] where the topic does not say.
+    /// The sender; [`Origin::unknown`] if the topic does not identify it.
     pub(crate) origin: Origin,
-    /// How its payloads are read, or why they are not.
+    /// The decoder of its payloads, or the reason why there is none.
     pub(crate) reader: Result<Arc<Reader>, Fault>,
 }
 
-/// The configured rules, ready to be asked.
+/// The compiled decoder rules.
 #[derive(Debug)]
 pub(crate) struct Routes {
     rules: Vec<Rule>,
@@ -134,9 +134,9 @@ struct Rule {
     filter: Filter,
     identity: Option<Identity>,
     reader: Reader,
-    /// Who holds its gateway, where all its clients are one.
+    /// The claims of clients, if the rule maps all its clients to one gateway.
     claims: Option<Claims>,
-    /// Meters are told apart by their topics, so that each topic is held by itself.
+    /// The names of meters contain the topic, so each topic is claimed separately.
     by_topic: bool,
 }
 
@@ -161,8 +161,8 @@ impl Rule {
     }
 
     fn route(&self, topic: &str, sender: &Sender) -> Result<Route, String> {
-        if self.reader.format == Format::Sparkplug && is_state(topic) {
-            // It has fewer levels than a node's topics, and nobody's readings.
+        if self.reader.format == PayloadFormat::Sparkplug && is_state(topic) {
+            // It has fewer levels than a node's topics, and carries no readings.
             let mut reader = self.reader.clone();
             reader.topic = topic.into();
             return Ok(Route {
@@ -181,7 +181,7 @@ impl Rule {
 }
 
 impl Routes {
-    /// Takes the rules of checked settings; a filter that is none matches nothing.
+    /// Compiles the rules of checked settings; a rule with an invalid filter matches nothing.
     pub(crate) fn new(settings: &DecodeSettings) -> Self {
         let edges = Arc::<Edges>::default();
         Self {
@@ -197,7 +197,7 @@ impl Routes {
         self.rules.iter().find(|rule| rule.filter.matches(topic))
     }
 
-    /// Where `topic` leads what `sender` publishes on it.
+    /// Resolves `topic` for a publish of `sender`.
     pub(crate) fn resolve(&self, topic: &str, sender: &Sender) -> Route {
         let found = match self.rule(topic) {
             Some(rule) => rule.route(topic, sender),
@@ -212,8 +212,8 @@ impl Routes {
         })
     }
 
-    /// Claims the gateway of `topic` for `sender`, whose connection keeps it, where its rule takes all clients
-    /// for one.
+    /// Claims the gateway of `topic` for `sender`, for the duration of its connection, if the rule
+    /// maps all clients to one gateway.
     pub(crate) fn claim(&self, topic: &str, sender: &Arc<Sender>) -> Result<(), Fault> {
         let Some(rule) = self.rule(topic) else {
             return Ok(());
@@ -224,9 +224,9 @@ impl Routes {
         claimed.map_err(|words| Fault::new(LetterCode::NotAllowed, words))
     }
 
-    /// Whether what `sender` publishes on `topic` is what the gateway `of` would publish there, which is a park, an
-    /// enterprise and a gateway with slashes between. Where meters are named after the sender, a gateway does not say
-    /// after which.
+    /// Returns true if a publish of `sender` on `topic` has the same origin as one of the gateway
+    /// `of`, which is park, enterprise and gateway, separated by slashes. If meters are named after
+    /// the sender, a gateway alone does not identify it.
     pub(crate) fn is_of(&self, topic: &str, sender: &Sender, of: &str) -> bool {
         let Some(rule) = self.rule(topic) else {
             return true;
@@ -247,7 +247,7 @@ impl Routes {
         of.split('/').eq(parts)
     }
 
-    /// Whether one client at a time may publish on `topic`.
+    /// Returns true if only one client at a time may publish on `topic`.
     pub(crate) fn is_claimed(&self, topic: &str) -> bool {
         self.rule(topic).is_some_and(|rule| rule.claims.is_some())
     }
@@ -293,7 +293,7 @@ mod tests {
             assert!(reason.contains(words), "{reason}");
             assert!(route.origin.is_unknown());
         }
-        // Each client is a gateway of its own, so nobody claims it.
+        // Each client is a gateway of its own, so there is no claim.
         for client in ["c1", "c2"] {
             let sender = Arc::new(Sender::new(Some("u"), Some(client)));
             assert_eq!(routes.claim(topic, &sender), Ok(()));
@@ -328,10 +328,10 @@ mod tests {
     fn identity_and_decoder_come_from_the_topic() {
         let routes = Routes::new(&DecodeSettings::default());
         let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings", &Sender::default());
-        assert_eq!(route.reader.map(|r| r.format), Ok(Format::Json));
+        assert_eq!(route.reader.map(|r| r.format), Ok(PayloadFormat::Json));
         assert_eq!(route.origin.enterprise.as_str(), "steel-01");
         let route = routes.resolve("park/cq-lj/steel-01/gw1/up/readings.pb", &Sender::default());
-        assert_eq!(route.reader.map(|r| r.format), Ok(Format::Protobuf));
+        assert_eq!(route.reader.map(|r| r.format), Ok(PayloadFormat::Protobuf));
         let route = routes.resolve("park/cq-lj/steel-01/gw1/up/status", &Sender::default());
         assert!(
             route

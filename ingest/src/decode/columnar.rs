@@ -1,8 +1,9 @@
 //! The columnar form of the native JSON: `{"series":[{…,"at":[…],"value":[…]}]}`.
 //!
-//! A series gives its instants as `at` (one for each value) or as `from` and `step`. A `null` value is a
-//! reading that the gateway has not got; it is passed over. Readings are numbered through the payload
-//! from zero, nulls included. `nan` and the like are a null that a program printed, and counted as missing.
+//! A series gives its instants as `at` (one for each value) or as `from` and `step`. A `null` value
+//! is a reading that the gateway does not have; it is skipped. Readings are indexed through the
+//! payload from zero, nulls included. `nan` and the like are a null that a program printed, and are
+//! counted as missing.
 
 use greenpark_model::{
     letter::LetterCode,
@@ -20,26 +21,26 @@ use super::{
     timing::Timing,
 };
 
-/// Where the readings of a payload go.
+/// The destination of a payload's readings.
 struct Sink<'a> {
     series: &'a mut SeriesTable,
     to: &'a mut Decoded,
     timing: &'a Timing<'a>,
 }
 
-/// Where the instants of a series come from.
+/// The source of a series' instants.
 enum Instants<'a> {
     Listed(Vec<Token<'a>>),
     Stepped { from: i64, step: i64 },
 }
 
-/// Where the flags of a series come from.
+/// The source of a series' flags.
 enum Flags<'a> {
     All(Flag),
-    Letters(&'a [u8]),
+    ByLetter(&'a [u8]),
 }
 
-/// Decodes an object that has `series` into `to`; an error refuses the payload as a whole.
+/// Decodes an object with a `series` key into `to`; an error refuses the payload as a whole.
 pub(super) fn decode(
     fields: &Fields<'_>,
     series: &mut SeriesTable,
@@ -135,7 +136,7 @@ fn one_series(
                 flag: flags.at(index)?,
             })
         };
-        // A reading without a ticket, as nearly all are, goes straight to its place.
+        // Nearly all readings have no ticket and are added directly.
         match reading() {
             Err(reason) => to.refuse(first + index, 1, reason),
             Ok(reading) => match tickets.get(index) {
@@ -150,7 +151,7 @@ fn one_series(
     Ok(())
 }
 
-/// One ticket for each value, or none at all.
+/// Returns one ticket for each value, or an empty list.
 fn tickets<'a>(fields: &Fields<'a>, count: usize) -> Result<Vec<Token<'a>>, Fault> {
     let listed = match fields.optional(Key::Ticket) {
         None => return Ok(Vec::new()),
@@ -202,7 +203,7 @@ fn flags<'s>(fields: &'s Fields<'_>, count: usize) -> Result<Flags<'s>, Fault> {
     let letters = fields.text_or(Key::Flag, "N")?;
     match letters.len() {
         1 => flag(letters).map(Flags::All),
-        n if n == count && letters.is_ascii() => Ok(Flags::Letters(letters.as_bytes())),
+        n if n == count && letters.is_ascii() => Ok(Flags::ByLetter(letters.as_bytes())),
         n => {
             let words = format!(
                 "\"flag\" has {n} letters; give one for all or {count}, one for each value"
@@ -217,7 +218,8 @@ impl Instants<'_> {
         match self {
             Self::Listed(listed) => instant_ms(Key::At, &listed[index], timing),
             Self::Stepped { from, step } => {
-                // OK because an index is below 2^20; what saturates is refused as the future.
+                // OK because an index is below 2^20; a saturated sum is refused as a future
+                // instant.
                 let index = i64::try_from(index).unwrap_or(i64::MAX);
                 Ok(from.saturating_add(step.saturating_mul(index)))
             }
@@ -229,7 +231,7 @@ impl Flags<'_> {
     fn at(&self, index: usize) -> Result<Flag, Fault> {
         match self {
             Self::All(flag) => Ok(*flag),
-            Self::Letters(letters) => {
+            Self::ByLetter(letters) => {
                 let letter = letters[index];
                 Flag::from_code(letter).ok_or_else(|| flag_refused(letter))
             }

@@ -1,4 +1,4 @@
-//! One reading of a payload, cut out of it.
+//! Extracts one reading from a payload.
 
 use std::str;
 
@@ -10,8 +10,8 @@ use super::{
     text,
 };
 
-/// The reading at `index` of a payload that is a list of readings in the native JSON, as it stands there: a
-/// payload of its own. `None` where it cannot be cut out.
+/// Returns the text of the reading at `index`, if the payload is a list of readings in the native
+/// JSON. The text is a payload of its own. `None` if the reading cannot be extracted.
 #[must_use]
 pub fn cut_reading(payload: &[u8], index: u32) -> Option<&[u8]> {
     let text = str::from_utf8(text::trim(payload)).ok()?;
@@ -31,7 +31,8 @@ pub fn cut_reading(payload: &[u8], index: u32) -> Option<&[u8]> {
     };
     let fields = Fields::read(&mut Scanner::new(reading)).ok()?;
     let is_native = fields.has(Key::Meter) && fields.has(Key::Quantity) && !fields.has(Key::Series);
-    // Which event of several it is, its place says where it has no ticket.
+    // An event without a ticket is identified by its position among the others, so it cannot be
+    // extracted.
     let is_event = fields.text_or(Key::Kind, "register").ok()? == Kind::Event.as_str();
     let stands_alone = !is_event || fields.has(Key::Ticket);
     (is_native && stands_alone).then_some(reading.as_bytes())

@@ -1,7 +1,7 @@
-//! The members of a reading or series object, in any order, before they are understood.
+//! The members of a reading or series object, in any order, before they are interpreted.
 //!
-//! Collecting members first keeps a reading's mistake its own: the scanner has passed the whole object
-//! when the first wrong key or value is reported, so the next reading is not lost with it.
+//! Collecting all members first isolates the errors of a reading: the scanner has passed the whole
+//! object when the first invalid key or value is reported, so the next reading is still decoded.
 
 use std::borrow::Cow;
 
@@ -42,7 +42,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl Key {
-    /// The keys of a series object, which do not stand beside `series`.
+    /// The keys of a series object, which are not allowed beside `series`.
     pub(super) const OF_A_SERIES: [Self; KEYS - 1] = [
         Self::Meter,
         Self::Quantity,
@@ -77,7 +77,7 @@ impl Key {
         NAMES[self as usize]
     }
 
-    /// What is wrong where its value is missing or of the wrong type.
+    /// Returns the code of a missing value or one of the wrong type.
     fn code(self) -> LetterCode {
         match self {
             Self::At | Self::From | Self::Step => LetterCode::BadInstant,
@@ -89,7 +89,7 @@ impl Key {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads an object; mistakes other than of syntax are kept for [`Fields::check`].
+    /// Reads an object; errors other than syntax errors are reported by [`Fields::check`].
     pub(super) fn read(scanner: &mut Scanner<'a>) -> Result<Self, SyntaxError> {
         let mut fields = Self::default();
         scanner.object(|scanner, name| {
@@ -114,7 +114,8 @@ impl<'a> Fields<'a> {
         *place = Some(value);
     }
 
-    /// Refuses an object with an unknown or repeated key, or one of `foreign`, which belong to another form.
+    /// Refuses an object with an unknown or repeated key, or with one of `foreign`, the keys of
+    /// another form.
     pub(super) fn check(&self, foreign: &[Key]) -> Result<(), Fault> {
         if let Some(problem) = &self.problem {
             return Err(bad(problem.clone()));
@@ -132,7 +133,7 @@ impl<'a> Fields<'a> {
         self.values[key as usize].is_some()
     }
 
-    /// The value of a key that must be there.
+    /// Returns the value of a required key.
     pub(super) fn required(&self, key: Key) -> Result<&Token<'a>, Fault> {
         match &self.values[key as usize] {
             None => {
@@ -143,14 +144,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The value of a key that may be left out or null.
+    /// Returns the value of a key that may be absent or null.
     pub(super) fn optional(&self, key: Key) -> Option<&Token<'a>> {
         self.values[key as usize]
             .as_ref()
             .filter(|value| **value != Token::Null)
     }
 
-    /// The series that the members name.
+    /// Returns the series that the members name.
     pub(super) fn name(&self) -> Result<Name<'_>, Fault> {
         Ok(Name {
             meter: text(Key::Meter, self.required(Key::Meter)?)?,
@@ -160,14 +161,14 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The text of an optional key, or `default`.
+    /// Returns the text of an optional key, or `default`.
     pub(super) fn text_or<'s>(&'s self, key: Key, default: &'static str) -> Result<&'s str, Fault> {
         self.optional(key)
             .map_or(Ok(default), |value| text(key, value))
     }
 }
 
-/// Refuses a value that has not the right kind.
+/// Returns the fault of a value of the wrong type.
 pub(super) fn wrong(key: Key, value: &Token<'_>, expected: &str) -> Fault {
     let words = format!("\"{}\" is {}, not {expected}", key.name(), value.describe());
     Fault::new(key.code(), words)

@@ -1,9 +1,10 @@
 //! The line protocol of InfluxDB: `measurement,tag=text field=1.5,other=3i 1556813561098000000`.
 //!
-//! A line is right or wrong by itself. A quote means something only where a field's value begins with one;
-//! everywhere else it is a letter. A text may hold a line feed, unless what follows it is a line of its own:
-//! then its quote was never closed, which spoils one line and no other. Only what is escaped is copied. A
-//! map names a field, or `measurement/field`; the device is the tag that the rule names.
+//! Each line is valid or invalid by itself. A quote is special only at the beginning of a field's
+//! value; elsewhere it is a plain character. A string may contain a line feed, unless the text
+//! after it is a line of its own: then the quote was never closed, which invalidates that line
+//! only. Only escaped text is copied. A map names a field, or `measurement/field`; the device is
+//! the tag that the rule names.
 
 use std::borrow::Cow;
 
@@ -16,14 +17,15 @@ use super::{
 };
 use crate::settings::TimeUnit;
 
-/// Reads one line from front to back.
+/// Parses one line from front to back.
 struct Line<'a> {
-    /// From the line's start on, as far as a text in it may reach.
+    /// The text from the start of the line, as far as a string in it may reach.
     text: &'a str,
     at: usize,
 }
 
-/// How often all lines may be looked at for the ends of texts that are not closed on theirs.
+/// Limits the search for the end of strings that are not closed on their line, in multiples of the
+/// payload's size.
 const LOOKS_MAX: usize = 64;
 
 /// Decodes `text` into `sink`; an error refuses the payload as a whole.
@@ -53,10 +55,10 @@ pub(super) fn decode(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Why a line cannot be read.
+/// The error of a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Wrong {
-    /// A text that is a field's value has no end on the line.
+    /// A string value is not closed on the line.
     Open,
     Because(String),
 }
@@ -76,8 +78,9 @@ impl From<String> for Wrong {
     }
 }
 
-/// Where the line ends of which the first `first` bytes of `text` end within a text; none if what follows is
-/// a line of its own, or nothing closes it. `looks` bounds the bytes looked at, over all lines of a payload.
+/// Returns the end of the line whose first `first` bytes end within a string. `None` if the next
+/// text is a line of its own, or if the string is never closed. `looks` bounds the bytes examined,
+/// over all lines of a payload.
 fn longer(text: &str, first: usize, looks: &mut usize) -> Option<usize> {
     let mut end = first;
     while end < text.len() {
@@ -98,13 +101,13 @@ fn longer(text: &str, first: usize, looks: &mut usize) -> Option<usize> {
     None
 }
 
-/// Whether a text is a whole line, or a comment.
+/// Returns true if a text is a complete line, or a comment.
 fn is_line(text: &str) -> bool {
     let line = text.trim_start_matches([' ', '\t', '\r']);
     line.starts_with('#') || check(line).is_ok()
 }
 
-/// Whether `text` is one line, whatever it says.
+/// Checks that `text` is one line, whatever its contents.
 fn check(text: &str) -> Result<(), Wrong> {
     let mut line = Line::of(text);
     line.series(|_, _| ())?;
@@ -146,7 +149,7 @@ fn read(text: &str, sink: &mut Sink<'_>) -> Result<(), Wrong> {
     })
 }
 
-/// The text of the field or the tag `name` of a line that was read before.
+/// Returns the text of the field or tag `name` of a line that was parsed before.
 fn ticket(text: &str, name: &str) -> Option<String> {
     let (mut found, mut tag) = (None, None);
     let mut line = Line::of(text);
@@ -185,7 +188,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Reads the measurement and the tags, and the space behind them.
+    /// Parses the measurement and the tags, and the space after them.
     fn series(&mut self, mut on: impl FnMut(&str, Cow<'a, str>)) -> Result<Cow<'a, str>, Wrong> {
         let measurement = self.name(b", ")?;
         while self.skip(b',') {
@@ -217,7 +220,7 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Reads up to one of `ends`, which a backslash makes plain.
+    /// Parses up to one of `ends`; a backslash escapes them.
     fn name(&mut self, ends: &[u8]) -> Result<Cow<'a, str>, String> {
         let (start, mut escaped) = (self.at, false);
         while let Some(byte) = self.byte() {
@@ -251,7 +254,7 @@ impl<'a> Line<'a> {
         Ok(Cow::Owned(out))
     }
 
-    /// Calls `on` with every field of the line.
+    /// Calls `on` for every field of the line.
     fn fields(&mut self, mut on: impl FnMut(&str, Value<'_>)) -> Result<(), Wrong> {
         loop {
             let field = self.name(b"=, ")?;
@@ -266,7 +269,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Reads a text to its closing quote; a backslash makes a quote or a backslash plain, and nothing else.
+    /// Parses a string up to its closing quote; a backslash escapes a quote or a backslash, and
+    /// nothing else.
     fn text(&mut self) -> Result<&'a str, Wrong> {
         let start = self.at;
         while let Some(byte) = self.byte() {
@@ -284,7 +288,7 @@ impl<'a> Line<'a> {
         Err(Wrong::Open)
     }
 
-    /// The text that is the value of the field `name`, from the first field on.
+    /// Returns the string value of the field `name`, starting at the first field.
     fn quoted(mut self, name: &str) -> Option<String> {
         loop {
             let field = self.name(b"=, ").ok()?;
@@ -320,7 +324,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Reads the instant, if there is one, to the end.
+    /// Parses the optional instant at the end of the line.
     fn timestamp(&mut self) -> Result<Option<&'a str>, Wrong> {
         let rest = &self.text[self.at.min(self.text.len())..];
         let digits = rest.trim_matches(' ');

@@ -1,9 +1,9 @@
-//! Instants of a reading: RFC 3339 text, text in the form that a rule says, or a count since 1970.
+//! Instants of a reading: RFC 3339 text, text in the format of a rule, or a count since 1970.
 //!
-//! The form that gateways send, `2026-11-23T08:00:00+08:00` or `…Z` with up to nine digits of fraction,
-//! is read here in a few nanoseconds; anything else is left to the model, which asks jiff. A property
-//! test holds the two to each other. An instant that no reading can have is refused with what it would be
-//! in another unit, because that is the usual mistake.
+//! The usual format, `2026-11-23T08:00:00+08:00` or `…Z` with up to nine digits of fraction, is
+//! parsed here in a few nanoseconds; any other text goes to the model, which uses jiff. A property
+//! test compares the two. An instant outside the accepted range is refused together with its
+//! meaning in another unit, because a wrong unit is the usual mistake.
 
 use greenpark_model::{
     day::Instant,
@@ -18,7 +18,7 @@ use crate::settings::TimeUnit;
 /// An hour, in milliseconds.
 const HOUR_MS: i64 = 3_600_000;
 
-/// Reads a text by the form of `stamps`, or as RFC 3339.
+/// Parses a text in the format of `stamps`, or as RFC 3339.
 pub(super) fn parse(text: &str, stamps: &Stamps) -> Result<Instant, Fault> {
     match parse_fast(text.as_bytes()) {
         Some(instant) => Ok(instant),
@@ -29,7 +29,7 @@ pub(super) fn parse(text: &str, stamps: &Stamps) -> Result<Instant, Fault> {
     }
 }
 
-/// Checks that `ms` lies in the time that readings may come from.
+/// Checks that `ms` is in the accepted range of instants.
 pub(super) fn check(ms: i64, timing: &Timing<'_>) -> Result<Instant, Fault> {
     if is_taken(ms, timing) {
         return Ok(Instant(ms));
@@ -37,7 +37,7 @@ pub(super) fn check(ms: i64, timing: &Timing<'_>) -> Result<Instant, Fault> {
     Err(refusal(ms, ms, TimeUnit::Ms, timing))
 }
 
-/// The same for a count of `unit` since 1970, which is `ms` milliseconds.
+/// Checks a count of `unit` since 1970, which is `ms` milliseconds.
 pub(super) fn check_count(
     count: i64,
     ms: i64,
@@ -54,7 +54,8 @@ fn is_taken(ms: i64, timing: &Timing<'_>) -> bool {
     ms >= timing.floor_ms() && ms <= timing.now_ms.saturating_add(FUTURE_MS_MAX)
 }
 
-/// Why no reading is taken with an instant of `ms`, which was sent as `count` of `unit`.
+/// Builds the fault of an instant `ms` outside the accepted range, which was sent as `count` of
+/// `unit`.
 #[cold]
 fn refusal(count: i64, ms: i64, unit: TimeUnit, timing: &Timing<'_>) -> Fault {
     let at = Instant(ms);
@@ -98,7 +99,7 @@ fn refusal(count: i64, ms: i64, unit: TimeUnit, timing: &Timing<'_>) -> Fault {
     Fault::new(code, words)
 }
 
-/// The likely cause, where `count` is a sensible instant in another unit.
+/// Returns the likely cause, if `count` is a plausible instant in another unit.
 fn meant(count: i64, unit: TimeUnit, now_ms: i64) -> Option<String> {
     let sensible = |ms: i64| (INSTANT_MS_MIN..=now_ms.saturating_add(FUTURE_MS_MAX)).contains(&ms);
     for other in [TimeUnit::Ms, TimeUnit::S, TimeUnit::Us, TimeUnit::Ns] {
@@ -115,7 +116,7 @@ fn meant(count: i64, unit: TimeUnit, now_ms: i64) -> Option<String> {
     excel_day(count, sensible)
 }
 
-/// The likely cause, where `count` is a day number of Excel.
+/// Returns the likely cause, if `count` is an Excel day number.
 pub(super) fn excel_day(count: i64, sensible: impl Fn(i64) -> bool) -> Option<String> {
     if !(30_000..80_000).contains(&count) {
         return None;
@@ -131,7 +132,7 @@ pub(super) fn excel_day(count: i64, sensible: impl Fn(i64) -> bool) -> Option<St
     })
 }
 
-/// What a unit is called.
+/// Returns the name of a unit.
 pub(super) fn name(unit: TimeUnit) -> &'static str {
     match unit {
         TimeUnit::S => "seconds",
@@ -142,7 +143,7 @@ pub(super) fn name(unit: TimeUnit) -> &'static str {
     }
 }
 
-/// Reads the usual form from 1971 on, or says `None`.
+/// Parses the usual format, from 1971 on; `None` for any other text.
 fn parse_fast(text: &[u8]) -> Option<Instant> {
     let (date_time, rest) = text.split_at_checked(19)?;
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
@@ -172,13 +173,13 @@ fn parse_fast(text: &[u8]) -> Option<Instant> {
     ))
 }
 
-/// The two digits at `at`.
+/// Parses the two digits at `at`.
 fn two(text: &[u8], at: usize) -> Option<u32> {
     let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
     (tens < 10 && ones < 10).then(|| u32::from(tens) * 10 + u32::from(ones))
 }
 
-/// Reads `.digits`, cut to milliseconds, and returns what follows.
+/// Parses `.digits`, truncated to milliseconds, and returns the rest.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let Some((b'.', digits)) = text.split_first() else {
         return Some((0, text));
@@ -191,7 +192,7 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     Some((place(0) * 100 + place(1) * 10 + place(2), &digits[count..]))
 }
 
-/// Reads `Z` or `±HH:MM` to the end.
+/// Parses `Z` or `±HH:MM` at the end.
 fn offset_s(text: &[u8]) -> Option<i64> {
     match text {
         b"Z" => Some(0),
@@ -215,8 +216,8 @@ fn days_in_month(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar; years begin in March so that the
-/// leap day is the last (Hinnant, `days_from_civil`).
+/// Returns the days since 1970-01-01 of a date in the proleptic Gregorian calendar; years begin in
+/// March so that the leap day is the last one (Hinnant, `days_from_civil`).
 fn epoch_days(year: u32, month: u32, day: u32) -> i64 {
     let (year, month) = if month > 2 {
         (year, month - 3)

@@ -1,7 +1,8 @@
-//! The native JSON: one reading, an array of readings, or columns (`ingest/schema/readings.schema.json`).
+//! The native JSON: one reading, an array of readings, or columns
+//! (`ingest/schema/readings.schema.json`).
 //!
-//! Numbers go from their text into exact amounts. An unknown key is refused by name, so that a
-//! misspelt `untis` is not silently another unit.
+//! Numbers are parsed from their text into exact amounts. An unknown key is refused by name, so
+//! that a misspelt `untis` is not silently another unit.
 
 use greenpark_model::{
     amount::Amount,
@@ -60,7 +61,8 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// Takes an element of an array; the outer error is of the payload, the inner of the element.
+/// Decodes an element of an array; the outer error refuses the payload, the inner error refuses the
+/// element.
 fn element(
     scanner: &mut Scanner<'_>,
     series: &mut SeriesTable,
@@ -75,7 +77,7 @@ fn element(
     Ok(Err(words.into()))
 }
 
-/// Takes the reading that an object is.
+/// Decodes an object as one reading.
 fn take(
     fields: &Fields<'_>,
     series: &mut SeriesTable,
@@ -97,7 +99,7 @@ fn take(
     Ok(())
 }
 
-/// UTC milliseconds of RFC 3339 text or an integer.
+/// Returns the UTC milliseconds of RFC 3339 text or an integer.
 pub(super) fn instant_ms(key: Key, value: &Token<'_>, timing: &Timing<'_>) -> Result<i64, Fault> {
     match value {
         Token::Text(text) => match instant::parse(text, timing.stamps) {
@@ -128,7 +130,7 @@ fn not_whole(digits: &str) -> String {
     )
 }
 
-/// The exact amount of a number or a string.
+/// Returns the exact amount of a number or a string.
 pub(super) fn amount(value: &Token<'_>, ratio: Ratio) -> Result<Amount, Fault> {
     let digits = match value {
         Token::Number(digits) => digits,
@@ -148,7 +150,7 @@ pub(super) fn amount(value: &Token<'_>, ratio: Ratio) -> Result<Amount, Fault> {
     })
 }
 
-/// The ticket that a token names; none where it is null.
+/// Returns the ticket of a token; `None` for null.
 pub(super) fn ticket(token: &Token<'_>, kind: Kind) -> Result<Option<Ticket>, Fault> {
     let text = match token {
         Token::Null => return Ok(None),
@@ -169,7 +171,7 @@ pub(super) fn ticket(token: &Token<'_>, kind: Kind) -> Result<Option<Ticket>, Fa
         .map_err(|e| Fault::new(LetterCode::BadField, format!("\"ticket\": {e}")))
 }
 
-/// The data flag that a letter means.
+/// Returns the data flag of a letter.
 pub(super) fn flag(letter: &str) -> Result<Flag, Fault> {
     Flag::from_name(letter).ok_or_else(|| {
         let words = format!(

@@ -1,11 +1,11 @@
-//! JSON whose places a rule names: Alink, Huawei IoTDA, Tuya, and whatever else has its fields in an
-//! object.
+//! JSON with configurable field locations: Alink, Huawei IoTDA, Tuya, and other formats with their
+//! fields in an object.
 //!
-//! The payload is checked once and then walked: no tree is built, and a field costs no allocation. The
-//! fields are the members of the object at the rule's `fields`. A field that the map names is a scalar, an
-//! object with the rule's member `value` and its own `time`, or an array of such objects, which are its
-//! history; in another shape it is refused. A field that it does not name may be an object or an array with
-//! fields of its own, whose names are pointers.
+//! The payload is checked once and then walked: no tree is built, and a field costs no allocation.
+//! The fields are the members of the object at the rule's `fields`. A field that the map names is a
+//! scalar, an object with the rule's member `value` and its own `time`, or an array of such
+//! objects, which are its history; any other shape is refused. A field that the map does not name
+//! may be an object or an array with nested fields, which are named by pointers.
 
 use std::borrow::Cow;
 
@@ -47,7 +47,7 @@ pub(super) fn decode(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
     Err("the payload has no object where the rule's \"fields\" points".to_owned())
 }
 
-/// What an array of values consists of, for a sentence.
+/// The name of an array element, for a refusal's text.
 const ELEMENT: &str = "an element of its array";
 
 struct Walk<'w, 's, 'a> {
@@ -56,14 +56,14 @@ struct Walk<'w, 's, 'a> {
     sink: &'w mut Sink<'s>,
     found: bool,
     path: String,
-    /// The payload, and the element of every star on the way.
+    /// The payload, and the element at every star of the path.
     around: Vec<&'a str>,
-    /// The object that the fields are members of.
+    /// The object whose members are the fields.
     fields: &'a str,
 }
 
-/// What a member of an object of fields holds.
-enum Held<'a> {
+/// The kinds of members of an object of fields.
+enum Member<'a> {
     /// A value, with its own instant if it has one.
     Value(Token<'a>, Option<Result<i64, Fault>>),
     /// An object without a value.
@@ -71,7 +71,7 @@ enum Held<'a> {
 }
 
 impl<'s, 'a> Walk<'_, 's, 'a> {
-    /// Goes on by `steps` from `text`, and takes the fields where they end.
+    /// Follows `steps` from `text`, and decodes the fields at their end.
     fn descend(&mut self, text: &'a str, steps: &[Step]) {
         let Some((first, rest)) = steps.split_first() else {
             return self.take(text);
@@ -91,7 +91,7 @@ impl<'s, 'a> Walk<'_, 's, 'a> {
         });
     }
 
-    /// Goes on in what a step led to; a scalar where fields should be is refused, but for null.
+    /// Continues with the target of a step; a scalar is refused, except null.
     fn enter(&mut self, token: Token<'a>, rest: &[Step]) {
         match token {
             Token::Object(inner) | Token::Array(inner) => self.descend(inner, rest),
@@ -132,9 +132,9 @@ impl<'s, 'a> Walk<'_, 's, 'a> {
             pointer::push_key(&mut self.path, key);
             match token {
                 Token::Object(inner) => match self.held(inner) {
-                    Held::Value(value, own) => self.put(device, &value, own.as_ref(), at),
-                    Held::Fields(_) if self.is_named() => self.refuse(device, "it", &token),
-                    Held::Fields(inner) => self.members(inner, device, at),
+                    Member::Value(value, own) => self.put(device, &value, own.as_ref(), at),
+                    Member::Fields(_) if self.is_named() => self.refuse(device, "it", &token),
+                    Member::Fields(inner) => self.members(inner, device, at),
                 },
                 Token::Array(inner) if self.is_named() => self.history(inner, device, at),
                 Token::Array(inner) => self.members(inner, device, at),
@@ -148,13 +148,13 @@ impl<'s, 'a> Walk<'_, 's, 'a> {
         self.sink.mapping.names(&self.path)
     }
 
-    /// Takes the elements of an array as the values of one field: each has an instant of its own, unless
-    /// there is one element alone.
+    /// Decodes the elements of an array as the values of one field: each must have its own instant,
+    /// unless there is only one.
     fn history(&mut self, text: &'a str, device: &str, at: When<'_>) {
         let mut count = 0usize;
         pointer::each(text, |_, _| count += 1);
         if count == 0 {
-            // The sender says that it has no value.
+            // The sender marks the field as having no value.
             return self.put(device, &Token::Null, None, at);
         }
         pointer::each(text, |_, token| {
@@ -165,29 +165,29 @@ impl<'s, 'a> Walk<'_, 's, 'a> {
                 };
             };
             match self.held(inner) {
-                Held::Value(value, None) if count > 1 => {
+                Member::Value(value, None) if count > 1 => {
                     let words = "an element of an array has no instant of its own, so nobody knows \
                                  which value was when";
                     let none = Err(Fault::new(LetterCode::BadInstant, words));
                     self.put(device, &value, Some(&none), at);
                 }
-                Held::Value(value, own) => self.put(device, &value, own.as_ref(), at),
-                Held::Fields(_) => self.refuse(device, ELEMENT, &token),
+                Member::Value(value, own) => self.put(device, &value, own.as_ref(), at),
+                Member::Fields(_) => self.refuse(device, ELEMENT, &token),
             }
         });
     }
 
-    /// What an object holds that is the value of a field, or has fields of its own.
-    fn held(&self, text: &'a str) -> Held<'a> {
+    /// Returns whether an object is the value of a field or contains nested fields.
+    fn held(&self, text: &'a str) -> Member<'a> {
         let value = self.shape.value.as_deref();
         let Some(value) = value.and_then(|value| pointer::member(text, value)) else {
-            return Held::Fields(text);
+            return Member::Fields(text);
         };
         let time = self.shape.time.as_deref();
         let time = time.and_then(|time| pointer::member(text, time));
         let time = time.filter(|token| *token != Token::Null);
         let own = time.map(|token| moment::of_token(&token, self.unit, self.sink.timing));
-        Held::Value(value, own)
+        Member::Value(value, own)
     }
 
     fn put(
@@ -201,7 +201,7 @@ impl<'s, 'a> Walk<'_, 's, 'a> {
         self.with_sample(device, Value::of(value), when, Sink::put);
     }
 
-    /// Refuses a field that the map names and that has none of the shapes that are read.
+    /// Refuses a field that the map names and that has an unsupported shape.
     fn refuse(&mut self, device: &str, what: &str, token: &Token<'_>) {
         let wanted = match (what, self.shape.value.as_deref()) {
             (ELEMENT, Some(value)) => format!("an object with \"{value}\" and its instant"),
@@ -247,7 +247,7 @@ impl<'s, 'a> Walk<'_, 's, 'a> {
     }
 }
 
-/// The instant of a field, from what its place held.
+/// Returns the instant of a field.
 pub(super) fn when(at: Option<&Result<i64, Fault>>) -> When<'_> {
     match at {
         None => When::Received,

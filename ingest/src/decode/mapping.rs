@@ -1,8 +1,8 @@
-//! What the fields of a foreign dialect mean, compiled once from a rule.
+//! The meaning of a foreign dialect's fields, compiled once from a rule.
 //!
-//! A field is found by its name with one hash; of the entries that name it, the first that is for its
-//! device counts. Meters may be named after levels of the topic, which are filled in once a topic, and
-//! after the device, which a payload names.
+//! A field is found by its name with one hash lookup; of the entries for that name, the first one
+//! for its device applies. A meter's name may contain levels of the topic, which are filled in once
+//! per topic, and the device, which a payload names.
 
 use std::sync::Arc;
 
@@ -19,22 +19,22 @@ use super::{
     template::Template,
 };
 use crate::{
-    settings::{DecoderRule, FieldMap, Format, Others, TimeUnit},
+    settings::{DecoderRule, FieldMap, Others, PayloadFormat, TimeUnit},
     topic::Sender,
 };
 
-/// What one entry says, but for its meter.
+/// One compiled entry, without its meter.
 #[derive(Debug)]
 pub(super) struct Entry {
     device: Option<String>,
     quantity: String,
     kind: String,
     unit: String,
-    /// How many canonical units a value's one is, by the unit and the entry's scale.
+    /// The factor from values to canonical units, from the unit and the entry's scale.
     pub(super) ratio: Ratio,
     /// The field with the ticket of an event.
     pub(super) ticket: Option<String>,
-    /// Whether the same amount at another instant is another amount.
+    /// Amounts add up: the same amount at another instant is another amount.
     pub(super) adds: bool,
 }
 
@@ -50,7 +50,7 @@ struct Shared {
     shape: Shape,
 }
 
-/// See the module.
+/// A compiled map; see the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Mapping {
     shared: Arc<Shared>,
@@ -58,8 +58,8 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// Compiles the map of a rule, and tells `wrong` of everything that is wrong, by field; what is wrong
-    /// is left out.
+    /// Compiles the map of a rule. Reports every mistake to `wrong`, by field, and leaves the entry
+    /// out.
     pub(crate) fn of(rule: &DecoderRule, mut wrong: impl FnMut(&str, String)) -> Self {
         let mut by_field: FxHashMap<String, Vec<usize>> = FxHashMap::default();
         let (mut entries, mut meters) = (Vec::<Entry>::new(), Vec::new());
@@ -71,7 +71,7 @@ impl Mapping {
                 continue;
             };
             let name = |field: &str| match rule.format {
-                Format::Mapped => Shape::path_of(field),
+                PayloadFormat::Mapped => Shape::path_of(field),
                 _ => field.to_owned(),
             };
             let field = name(&map.field);
@@ -106,7 +106,7 @@ impl Mapping {
         }
     }
 
-    /// The same on one topic, of one sender.
+    /// Returns the mapping for one topic and one sender.
     pub(crate) fn at_topic(&self, topic: &str, sender: &Sender) -> Result<Self, String> {
         let filled = self.meters.iter().map(|m| m.at_topic(topic, sender));
         let meters: Result<_, _> = filled.collect();
@@ -116,34 +116,34 @@ impl Mapping {
         })
     }
 
-    /// Whether the sender is a part of a meter's name.
+    /// Returns true if a meter's name contains the sender.
     pub(crate) fn has_sender(&self) -> bool {
         self.meters.iter().any(Template::has_sender)
     }
 
-    /// Whether the sender is a part of every meter's name.
+    /// Returns true if every meter's name contains the sender.
     pub(crate) fn names_senders(&self) -> bool {
         !self.meters.is_empty() && self.meters.iter().all(Template::has_sender)
     }
 
-    /// Whether all meters are named after something that differs from client to client, or a level of the
-    /// topic for which `varies` holds.
+    /// Returns true if every meter's name contains the sender, or a level of the topic for which
+    /// `varies` holds.
     pub(crate) fn tells_topics_apart(&self, varies: impl Fn(usize) -> bool) -> bool {
         let apart = |meter: &Template| meter.has_sender() || meter.has_level(&varies);
         !self.meters.is_empty() && self.meters.iter().all(apart)
     }
 
-    /// Whether an entry names the field for any device.
+    /// Returns true if an entry names the field for any device.
     pub(super) fn names(&self, field: &str) -> bool {
         self.shared.by_field.contains_key(field)
     }
 
-    /// Whether the field holds a ticket.
+    /// Returns true if the field holds a ticket.
     pub(super) fn is_ticket(&self, field: &str) -> bool {
         self.shared.tickets.contains(field)
     }
 
-    /// The entry for a field of a device.
+    /// Returns the index of the entry for a field of a device.
     pub(super) fn find(&self, device: &str, field: &str) -> Option<usize> {
         let named = self.shared.by_field.get(field)?;
         let fits = |&at: &usize| {
@@ -157,7 +157,8 @@ impl Mapping {
         &self.shared.entries[at]
     }
 
-    /// The series that the entry at `at` means for `device`; `meter` holds the meter's name.
+    /// Returns the series name of the entry at `at` for `device`; `meter` is a buffer for the
+    /// meter's name.
     pub(super) fn name<'s>(&'s self, at: usize, device: &str, meter: &'s mut String) -> Name<'s> {
         let (template, entry) = (&self.meters[at], self.entry(at));
         let meter = match template.fixed() {
@@ -175,7 +176,7 @@ impl Mapping {
         }
     }
 
-    /// Whether an entry is of the kind `interval`.
+    /// Returns true if an entry is of the kind `interval`.
     pub(crate) fn has_intervals(&self) -> bool {
         self.shared
             .entries
@@ -187,12 +188,12 @@ impl Mapping {
         self.shared.others == Others::Ignore
     }
 
-    /// What instants count, where the rule does not say `usual`.
+    /// Returns the unit of numeric instants; `usual` if the rule has none.
     pub(super) fn unit_or(&self, usual: TimeUnit) -> TimeUnit {
         self.shared.unit.unwrap_or(usual)
     }
 
-    /// The tag that names the device.
+    /// Returns the tag that names the device.
     pub(super) fn device_tag(&self) -> Option<&str> {
         self.shared.device.as_deref()
     }
@@ -202,7 +203,7 @@ impl Mapping {
     }
 }
 
-/// Compiles one entry; `None` if it has mistakes, of which `wrong` has heard.
+/// Compiles one entry; `None` if it has mistakes, which are reported to `wrong`.
 fn compile(map: &FieldMap, wrong: &mut impl FnMut(&str, String)) -> Option<(Template, Entry)> {
     let meter = Template::parse(&map.meter).and_then(Template::checked);
     let meter = meter.map_err(|reason| wrong("meter", reason)).ok();

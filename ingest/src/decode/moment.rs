@@ -1,11 +1,11 @@
-//! Instants as other dialects write them: a count since 1970 in some unit, or text.
+//! Instants in other dialects: a count since 1970 in some unit, or text.
 
 use greenpark_model::letter::LetterCode;
 
 use super::{fault::Fault, instant, scan::Token, series::clip, timing::Timing};
 use crate::settings::TimeUnit;
 
-/// UTC milliseconds of a JSON token.
+/// Returns the UTC milliseconds of a JSON token.
 pub(super) fn of_token(
     token: &Token<'_>,
     unit: TimeUnit,
@@ -21,7 +21,7 @@ pub(super) fn of_token(
     }
 }
 
-/// UTC milliseconds of a whole number.
+/// Returns the UTC milliseconds of a whole number.
 pub(super) fn of_digits(digits: &str, unit: TimeUnit, timing: &Timing<'_>) -> Result<i64, Fault> {
     if timing.stamps.has_format() {
         return stamped(digits, timing);
@@ -41,7 +41,7 @@ pub(super) fn of_digits(digits: &str, unit: TimeUnit, timing: &Timing<'_>) -> Re
     checked.map_err(|reason| reason.at("its instant"))
 }
 
-/// Why a text is no count of a unit.
+/// Explains why a text is not a count of a unit.
 fn no_count(digits: &str, unit: TimeUnit) -> String {
     let whole = digits.split_once('.').map_or(digits, |(whole, _)| whole);
     let excel = whole
@@ -56,8 +56,8 @@ fn no_count(digits: &str, unit: TimeUnit) -> String {
     )
 }
 
-/// UTC milliseconds of text in the rule's form, in RFC 3339, of the short form `20261123T000000Z`, or of a
-/// number in quotes.
+/// Returns the UTC milliseconds of text in the rule's format, in RFC 3339, in the short form
+/// `20261123T000000Z`, or of a quoted number.
 fn of_text(text: &str, unit: TimeUnit, timing: &Timing<'_>) -> Result<i64, Fault> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return of_digits(text, unit, timing);
@@ -75,7 +75,7 @@ fn stamped(text: &str, timing: &Timing<'_>) -> Result<i64, Fault> {
         .map_err(|reason| reason.at("its instant"))
 }
 
-/// The usual spelling of `20261123T000000Z`.
+/// Expands `20261123T000000Z` to RFC 3339.
 fn short(text: &str) -> Option<String> {
     let (bytes, digit) = (text.as_bytes(), |at: usize| {
         text.as_bytes()[at].is_ascii_digit()

@@ -1,7 +1,7 @@
-//! What EMQX Neuron uploads: a group of tags of a south node, as values, as tags, or in its ECP form.
+//! EMQX Neuron's uploads: a group of tags of a south node, in the values, tags or ECP format.
 //!
-//! A tag that Neuron could not read has an error code and no value: it is missing, and never zero. The
-//! device is the south node; a map names a tag, or `group/tag`.
+//! A tag that Neuron could not read has an error code and no value: it is missing, and never zero.
+//! The device is the south node; a map names a tag, or `group/tag`.
 
 use std::borrow::Cow;
 
@@ -16,14 +16,14 @@ use super::{
 };
 use crate::settings::TimeUnit;
 
-/// What the tags of an upload have in common.
+/// The common part of an upload's tags.
 struct Upload<'a> {
     node: Cow<'a, str>,
     group: Cow<'a, str>,
     at: Option<Result<i64, Fault>>,
 }
 
-/// Decodes the values form of `text` into `sink`; an error refuses the payload as a whole.
+/// Decodes the values format of `text` into `sink`; an error refuses the payload as a whole.
 pub(super) fn values(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
     let (upload, body) = upload(text, sink)?;
     match pointer::member(body, "values") {
@@ -43,7 +43,7 @@ pub(super) fn values(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Decodes the tags form or the ECP form of `text` into `sink`.
+/// Decodes the tags format or the ECP format of `text` into `sink`.
 pub(super) fn tags(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
     let (upload, body) = upload(text, sink)?;
     let Some(Token::Array(tags)) = pointer::member(body, "tags") else {
@@ -69,7 +69,7 @@ pub(super) fn tags(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The value of the tag `name`, as text.
+/// Returns the value of the tag `name`, as text.
 fn tag_value(tags: &str, name: &str) -> Option<String> {
     let mut found = None;
     pointer::each(tags, |_, token| {

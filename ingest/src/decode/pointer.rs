@@ -1,7 +1,7 @@
-//! JSON pointers (RFC 6901) with a star, and where in a payload a rule finds what.
+//! JSON pointers (RFC 6901) with a star, and the locations of fields in a payload.
 
 use super::scan::{Scanner, Token};
-use crate::settings::{DecoderRule, Format};
+use crate::settings::{DecoderRule, PayloadFormat};
 
 /// A step of a pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,14 +11,15 @@ pub(super) enum Step {
     Any,
 }
 
-/// A place beside the fields: from how many stars in, and by which steps.
+/// A location relative to the fields: the number of stars on its path, and the steps after the last
+/// star.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Beside {
     pub(super) stars: usize,
     pub(super) steps: Vec<Step>,
 }
 
-/// Where the fields of a payload are, with their instants and device.
+/// The locations of the fields of a payload, their instants and their device.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     pub(super) fields: Vec<Step>,
@@ -29,9 +30,9 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Reads the pointers of a rule; `wrong` hears of what is none.
+    /// Parses the pointers of a rule; errors are reported to `wrong`.
     pub(super) fn of(rule: &DecoderRule, wrong: &mut impl FnMut(&str, String)) -> Self {
-        if rule.format != Format::Mapped {
+        if rule.format != PayloadFormat::Mapped {
             return Self::default();
         }
         let text = rule.fields.as_deref().unwrap_or_default();
@@ -53,12 +54,13 @@ impl Shape {
         }
     }
 
-    /// Where a field of that name is below the fields' object.
+    /// Returns the steps from the fields' object to a field of that name.
     pub(super) fn steps_of(field: &str) -> Vec<Step> {
         parse(&Self::path_of(field)).unwrap_or_default()
     }
 
-    /// The path of a field under the fields' object; a name without a slash is a member of it.
+    /// Returns the path of a field below the fields' object; a name without a slash is a member of
+    /// it.
     pub(super) fn path_of(field: &str) -> String {
         if field.starts_with('/') {
             return field.to_owned();
@@ -69,7 +71,7 @@ impl Shape {
     }
 }
 
-/// Adds `/key` to a path.
+/// Appends `/key` to a path.
 pub(super) fn push_key(path: &mut String, key: &str) {
     path.push('/');
     for part in key.chars() {
@@ -95,7 +97,7 @@ fn parse(text: &str) -> Result<Vec<Step>, String> {
     Ok(rest.split('/').map(step).collect())
 }
 
-/// Splits a pointer at its last star, which must be one of the fields' own.
+/// Splits a pointer at its last star, which must be a star of the fields' pointer.
 fn beside(fields: &[Step], steps: Vec<Step>) -> Result<Beside, String> {
     let Some(last) = steps.iter().rposition(|step| *step == Step::Any) else {
         return Ok(Beside { stars: 0, steps });
@@ -110,12 +112,12 @@ fn beside(fields: &[Step], steps: Vec<Step>) -> Result<Beside, String> {
     Ok(Beside { stars, steps })
 }
 
-/// The value of a text that was checked to be JSON.
+/// Returns the token of a text that is known to be JSON.
 pub(super) fn token(text: &str) -> Option<Token<'_>> {
     Scanner::new(text).value().ok()
 }
 
-/// The member `key` of an object, or the element at index `key` of an array.
+/// Returns the member `key` of an object, or the element at index `key` of an array.
 pub(super) fn member<'a>(text: &'a str, key: &str) -> Option<Token<'a>> {
     let mut found = None;
     each(text, |name, token| {
@@ -126,7 +128,7 @@ pub(super) fn member<'a>(text: &'a str, key: &str) -> Option<Token<'a>> {
     found
 }
 
-/// The text of a scalar, as a ticket is read; what is no scalar is named.
+/// Returns the text of a scalar, for a ticket; for anything else, a description.
 pub(super) fn text_of(token: Token<'_>) -> Option<String> {
     match token {
         Token::Null => None,
@@ -136,16 +138,16 @@ pub(super) fn text_of(token: Token<'_>) -> Option<String> {
     }
 }
 
-/// The text of the member `key` of an object.
+/// Returns the text of the member `key` of an object.
 pub(super) fn member_text(text: &str, key: &str) -> Option<String> {
     member(text, key).and_then(text_of)
 }
 
-/// Calls `on` with every member or element of a text that was checked to be JSON.
+/// Calls `on` for every member or element of a text that is known to be JSON.
 pub(super) fn each<'a>(text: &'a str, mut on: impl FnMut(&str, Token<'a>)) {
     let mut scanner = Scanner::new(text);
     let mut index = 0usize;
-    // OK to drop the outcome because the text was checked before.
+    // OK to drop the result because the text was checked before.
     let _ = match scanner.peek() {
         Some(b'{') => scanner.object(|scanner, key| {
             on(&key, scanner.value()?);
@@ -160,7 +162,7 @@ pub(super) fn each<'a>(text: &'a str, mut on: impl FnMut(&str, Token<'a>)) {
     };
 }
 
-/// What `steps`, which have no star, lead to from `text`.
+/// Follows `steps`, which have no star, from `text`.
 pub(super) fn find<'a>(text: &'a str, steps: &[Step]) -> Option<Token<'a>> {
     let mut here = token(text)?;
     for step in steps {

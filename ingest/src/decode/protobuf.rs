@@ -1,9 +1,9 @@
 //! The native protobuf: a `park.telemetry.v1.ReadingBatch`.
 //!
-//! Each series and each reading is right or wrong by itself, as in the JSON forms: a series that is wrong
-//! refuses its readings, a reading that is wrong refuses itself, and the others are taken. Only bytes
-//! that are no such message, columns that do not fit together, and more than a record holds refuse the
-//! payload as a whole.
+//! Each series and each reading is valid or invalid by itself, as in the JSON forms: an invalid
+//! series refuses its readings, an invalid reading refuses itself, and the others are accepted.
+//! Only bytes that are not such a message, columns of different lengths, and more readings than a
+//! record holds refuse the payload as a whole.
 
 use std::iter::Peekable;
 
@@ -79,7 +79,7 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// Refuses columns from which it cannot be told what belongs together.
+/// Refuses columns that cannot be assigned to each other.
 fn check_columns(batch: &ReadingBatch) -> Result<(), Fault> {
     let (rows, table) = (batch.value_micro.len(), batch.series.len());
     if rows > BATCH_READINGS_MAX {
@@ -142,7 +142,7 @@ fn find(entry: &Series, series: &mut SeriesTable) -> Result<u32, Fault> {
     })
 }
 
-/// The ticket of the reading `index`, if it has one; `tickets` come with the rows of their readings, ascending.
+/// Returns the ticket of the reading `index`, if it has one; `tickets` are ordered by their rows.
 fn ticket<'b>(
     tickets: &mut Peekable<impl Iterator<Item = (&'b u32, &'b String)>>,
     index: usize,
@@ -150,7 +150,7 @@ fn ticket<'b>(
 ) -> Result<Option<Ticket>, Fault> {
     let here = |row: &u32| usize::try_from(*row).is_ok_and(|row| row == index);
     let behind = |row: &u32| usize::try_from(*row).is_ok_and(|row| row < index);
-    // Readings that were refused leave their tickets behind.
+    // Refused readings leave their tickets behind.
     while tickets.next_if(|(row, _)| behind(row)).is_some() {}
     let Some((_, text)) = tickets.next_if(|(row, _)| here(row)) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! How the payloads of one topic are read: a dialect, and what its fields mean there.
+//! The decoder of one topic's payloads: the dialect, and the meaning of its fields.
 
 use std::sync::Arc;
 
@@ -6,34 +6,34 @@ use greenpark_model::stamp::Stamps;
 
 use super::{mapping::Mapping, sparkplug::Edges};
 use crate::{
-    settings::{DecoderRule, Encoding, Format},
+    settings::{DecoderRule, Encoding, PayloadFormat},
     topic::Sender,
 };
 
-/// See the module.
+/// The decoder of one topic's payloads.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
     /// The dialect.
-    pub(crate) format: Format,
-    /// What its fields mean; none where a payload names its readings itself.
+    pub(crate) format: PayloadFormat,
+    /// The meaning of the fields; `None` if payloads name their readings themselves.
     pub(crate) mapping: Option<Mapping>,
-    /// How its texts are encoded.
+    /// The encoding of texts.
     pub(crate) encoding: Encoding,
-    /// How its stamps are read, and which end of an interval they are.
+    /// The format of time stamps, and which end of an interval they mark.
     pub(crate) stamps: Arc<Stamps>,
-    /// The topic, which in Sparkplug says what a message is.
+    /// The topic, which in Sparkplug determines the type of a message.
     pub(crate) topic: Box<str>,
-    /// The Sparkplug edge nodes that are known.
+    /// The known Sparkplug edge nodes.
     pub(crate) edges: Arc<Edges>,
 }
 
 impl Reader {
-    /// A reader of a format that names its readings itself.
-    pub(crate) fn native(format: Format) -> Self {
+    /// Creates a reader of a format whose payloads name their readings themselves.
+    pub(crate) fn native(format: PayloadFormat) -> Self {
         Self::of(&DecoderRule::new("#", format), &Arc::default())
     }
 
-    /// A reader for the topics of a rule that was checked.
+    /// Creates a reader for the topics of a checked rule.
     pub(crate) fn of(rule: &DecoderRule, edges: &Arc<Edges>) -> Self {
         Self {
             format: rule.format,
@@ -45,7 +45,7 @@ impl Reader {
         }
     }
 
-    /// The same on one topic and of one sender, after whom meters may be named.
+    /// Returns the reader for one topic and one sender, which meters may be named after.
     pub(crate) fn at_topic(&self, topic: &str, sender: &Sender) -> Result<Self, String> {
         let mapping = self.mapping.as_ref().map(|m| m.at_topic(topic, sender));
         Ok(Self {

@@ -1,14 +1,15 @@
 //! A JSON scanner that borrows: numbers stay text, so no value passes through a float.
 //!
-//! It accepts exactly RFC 8259 (as serde_json does, which a property test holds it to), but for nesting
-//! beyond [`JSON_DEPTH_MAX`] levels, and for `nan`, `inf` and the like, which C programs print where a
-//! number is missing: they are a token of their own. Only a string with an escape is copied.
+//! It accepts exactly RFC 8259 (like serde_json, which a property test compares it to), with two
+//! exceptions: nesting beyond [`JSON_DEPTH_MAX`] levels is refused, and `nan`, `inf` and the like,
+//! which C programs print for a missing number, are a token of their own. Only a string with an
+//! escape is copied.
 
 use std::borrow::Cow;
 
 use crate::limits::JSON_DEPTH_MAX;
 
-/// Why a text is not JSON.
+/// A syntax error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not JSON: {what} at byte {at}")]
 pub(super) struct SyntaxError {
@@ -16,12 +17,12 @@ pub(super) struct SyntaxError {
     at: usize,
 }
 
-/// A value; arrays and objects are checked, and kept as their text.
+/// A value; arrays and objects are checked, and kept as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     Text(Cow<'a, str>),
     Number(&'a str),
-    /// `nan`, `-inf` and the like, where there is no number.
+    /// `nan`, `-inf` and the like in place of a number.
     NoNumber(&'a str),
     Null,
     Bool,
@@ -29,7 +30,7 @@ pub(super) enum Token<'a> {
     Object(&'a str),
 }
 
-/// Reads a JSON text from front to back.
+/// Scans a JSON text from front to back.
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
     text: &'a str,
@@ -37,10 +38,11 @@ pub(super) struct Scanner<'a> {
     depth: usize,
 }
 
-/// Whether a text is what programs print for a number that is none: `nan`, `-NaN`, `Infinity`, `1.#QNAN`.
+/// Returns true if a text is what programs print for a number that does not exist: `nan`, `-NaN`,
+/// `Infinity`, `1.#QNAN`.
 pub(super) fn is_no_number(text: &str) -> bool {
     let plain = text.strip_prefix(['-', '+']).unwrap_or(text);
-    // Digits, which nearly all texts begin with, are told from the rest by one byte.
+    // Nearly all texts begin with a digit, which one byte decides.
     match plain.as_bytes() {
         [b'n' | b'N' | b'i' | b'I' | b'q' | b'Q' | b's' | b'S', ..] => {
             const WORDS: [&str; 5] = ["nan", "inf", "infinity", "qnan", "snan"];
@@ -53,7 +55,7 @@ pub(super) fn is_no_number(text: &str) -> bool {
 }
 
 impl Token<'_> {
-    /// What it is, for a sentence.
+    /// Returns the kind of the token, for a refusal's text.
     pub(super) fn describe(&self) -> &'static str {
         match self {
             Self::Text(_) => "a string",
@@ -84,7 +86,7 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// The next byte that is not white space, which it moves to.
+    /// Skips white space and returns the next byte.
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
             match self.byte() {
@@ -94,7 +96,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Checks that nothing but white space is left.
+    /// Checks that only white space is left.
     pub(super) fn end(&mut self) -> Result<(), SyntaxError> {
         match self.peek() {
             None => Ok(()),
@@ -103,7 +105,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads an object; `member` is called at each value, with its key, and must read it.
+    /// Scans an object; `member` is called at each value with its key, and must scan the value.
     pub(super) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), SyntaxError>,
@@ -134,7 +136,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads an array; `element` is called at each value and must read it.
+    /// Scans an array; `element` is called at each value and must scan it.
     pub(super) fn array(
         &mut self,
         mut element: impl FnMut(&mut Self) -> Result<(), SyntaxError>,
@@ -172,7 +174,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Reads a value of any kind.
+    /// Scans a value of any kind.
     pub(super) fn value(&mut self) -> Result<Token<'a>, SyntaxError> {
         let start = match self.peek() {
             Some(b'"') => return self.string().map(Token::Text),
@@ -209,7 +211,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads what a program printed at `start` for a number that is none; stays where it is if it is not that.
+    /// Scans what a program printed at `start` in place of a number; does not move if it is
+    /// something else.
     #[cold]
     fn no_number(&mut self, start: usize) -> Option<Token<'a>> {
         let rest = &self.text[start..];
@@ -264,7 +267,7 @@ impl<'a> Scanner<'a> {
         Ok(&self.text[start..self.at])
     }
 
-    /// Reads a string; the scanner stands at its opening quote.
+    /// Scans a string, starting at its opening quote.
     fn string(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
         self.at += 1;
         let start = self.at;
@@ -287,7 +290,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads on from the first backslash of the string that began at `start`.
+    /// Continues at the first backslash of the string that began at `start`.
     fn escaped(&mut self, start: usize) -> Result<String, SyntaxError> {
         let mut text = self.text[start..self.at].to_owned();
         loop {
@@ -471,7 +474,7 @@ mod tests {
             text in r#"[ \[\]{},:"\\/a-cntu0-9.eE+truefalsn\n-]{0,40}"#,
         ) {
             prop_assume!(!text.to_ascii_lowercase().contains("nan"));
-            // serde_json refuses a number beyond f64; we keep its text.
+            // serde_json refuses a number beyond f64; the scanner keeps its text.
             let oracle = serde_json::from_str::<serde_json::Value>(&text);
             let beyond = oracle.as_ref().is_err_and(|e| e.to_string().starts_with("number out of range"));
             prop_assert_eq!(accepts(&text), oracle.is_ok() || beyond && accepts(&text));

@@ -1,5 +1,5 @@
-//! Where the fields of a foreign payload go: to a reading if the map names them, and if their value and
-//! instant are ones.
+//! Turns the fields of a foreign payload into readings, if the map names them and their value and
+//! instant are valid.
 
 use greenpark_model::{
     amount::Amount,
@@ -23,9 +23,9 @@ use super::{
 pub(super) enum Value<'a> {
     /// A number, as text.
     Digits(&'a str),
-    /// The sender says that it has none.
+    /// The sender marks the field as having no value.
     Missing,
-    /// What is no number, in words.
+    /// A description of something that is not a number.
     Other(&'a str),
 }
 
@@ -33,30 +33,30 @@ pub(super) enum Value<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum When<'a> {
     At(i64),
-    /// The payload has none: it is the one of its arrival.
+    /// The payload has no instant: the time of arrival applies.
     Received,
-    /// Why it is none.
+    /// The reason why the instant is invalid.
     Wrong(LetterCode, &'a str),
 }
 
-/// Finds the text of another field of the same object, by the dialect's name of it.
+/// Returns the text of another field of the same object, by the dialect's name for it.
 pub(super) type Beside<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// One field.
 #[derive(Clone, Copy)]
 pub(super) struct Sample<'a> {
     pub(super) device: &'a str,
-    /// What qualifies the field's name: a map may name `group/field`, or the field alone.
+    /// A qualifier of the field's name: a map may name `group/field`, or the field alone.
     pub(super) group: &'a str,
     pub(super) field: &'a str,
     pub(super) value: Value<'a>,
     pub(super) when: When<'a>,
     pub(super) flag: Flag,
-    /// What stands beside it, which may be its ticket.
+    /// Access to the other fields of the object, one of which may be the ticket.
     pub(super) beside: Beside<'a>,
 }
 
-/// See the module.
+/// Turns fields into readings; see the module.
 #[derive(Debug)]
 pub(super) struct Sink<'a> {
     pub(super) mapping: &'a Mapping,
@@ -69,7 +69,7 @@ pub(super) struct Sink<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The value of a JSON token.
+    /// Converts a JSON token.
     pub(super) fn of(token: &'a Token<'_>) -> Self {
         match token {
             Token::Number(digits) => Self::Digits(digits),
@@ -98,7 +98,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Takes a field, refuses it, or counts it as missing or ignored.
+    /// Accepts a field, refuses it, or counts it as missing or ignored.
     pub(super) fn put(&mut self, sample: Sample<'_>) {
         let missing = match sample.value {
             Value::Missing => true,
@@ -119,7 +119,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Passes over a field that no entry names, or refuses it.
+    /// Ignores or refuses a field that no entry names.
     fn pass(&mut self, sample: &Sample<'_>) {
         if self.mapping.is_ticket(sample.field) || self.mapping.ignores_others() {
             self.to.ignored += 1;
@@ -130,7 +130,7 @@ impl<'a> Sink<'a> {
         self.refuse(sample, Fault::new(LetterCode::UnmappedField, words));
     }
 
-    /// Refuses what cannot be read.
+    /// Refuses a field.
     pub(super) fn refuse(&mut self, sample: &Sample<'_>, reason: impl Into<Fault>) {
         let (device, field) = (clip(sample.device), clip(sample.field));
         let of = if device.is_empty() { "" } else { " of " };
@@ -139,7 +139,7 @@ impl<'a> Sink<'a> {
         self.index += 1;
     }
 
-    /// Refuses an element that is no field.
+    /// Refuses an element that is not a field.
     pub(super) fn refuse_element(&mut self, reason: impl Into<Fault>) {
         self.to.refuse(self.index, 1, reason);
         self.index += 1;
@@ -158,7 +158,7 @@ impl<'a> Sink<'a> {
         self.mapping.find(sample.device, sample.field)
     }
 
-    /// Takes the reading of a field that the entry `at` names.
+    /// Adds the reading of a field, which the entry at `at` describes.
     fn take(&mut self, sample: &Sample<'_>, at: usize) -> Result<(), Fault> {
         let name = self.mapping.name(at, sample.device, &mut self.meter);
         let of = self.series.find(name)?;
@@ -199,7 +199,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// The ticket that `field` holds; none if it is not there.
+/// Returns the ticket in `field`; `None` if the field is absent.
 fn ticket(field: &str, beside: Beside<'_>) -> Result<Option<Ticket>, Fault> {
     let Some(text) = beside(field) else {
         return Ok(None);

@@ -1,10 +1,10 @@
-//! Sparkplug B, version 3.0: edge nodes whose births name what their data means.
+//! Sparkplug B, version 3.0: edge nodes define the meaning of their data in birth messages.
 //!
-//! Data without a known birth, or by an alias alone after a break in the sequence, is refused as `birth
-//! unknown`, with its bytes in the dead letter, and the node is asked for its birth: a metric whose
-//! name is a guess is never a reading. The node's own metrics have no device; those of a device have
-//! its name. A metric that is null is missing; one of bad or stale quality keeps its value, with a flag.
-//! What a node has compressed is read as the message that it has compressed.
+//! Data without a known birth, or with only an alias after a gap in the sequence, is refused as
+//! `birth unknown`, with its bytes in the dead letter, and the node is asked for its birth: a
+//! metric whose name is a guess is never a reading. The node's own metrics have no device; those of
+//! a device have its name. A metric that is null is missing; one of bad or stale quality keeps its
+//! value, with a flag. A compressed payload is decoded as the message that it contains.
 
 mod edges;
 mod packed;
@@ -31,7 +31,7 @@ const SPACE: &str = "spBv1.0";
 const REBIRTH: &str = "Node Control/Rebirth";
 const BIRTH_DEATH: &str = "bdSeq";
 
-/// What a topic says.
+/// The parts of a topic.
 #[derive(Debug, PartialEq, Eq)]
 struct Topic<'a> {
     /// `{group}/…/{edge}`.
@@ -102,7 +102,7 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
         && edge.may_ask(sink.timing.now_ms)
     {
         sink.to
-            .asks
+            .rebirth_requests
             .push(format!("{SPACE}/{}/NCMD/{}", topic.group, topic.edge));
     }
     sink.to.understood = true;
@@ -121,7 +121,8 @@ pub(super) fn decode(payload: &[u8], reader: &Reader, sink: &mut Sink<'_>) -> Re
     Ok(())
 }
 
-/// The request for a birth, which is published on the topic that a decoder asks with.
+/// Encodes a rebirth request, for the topics in
+/// [`Decoded::rebirth_requests`](super::Decoded::rebirth_requests).
 pub(crate) fn rebirth(now_ms: i64) -> Vec<u8> {
     let timestamp = u64::try_from(now_ms).ok();
     let metric = Metric {
@@ -139,7 +140,7 @@ pub(crate) fn rebirth(now_ms: i64) -> Vec<u8> {
     payload.encode_to_vec()
 }
 
-/// Whether `topic` is where a host says its state, which is no node's.
+/// Returns true if `topic` carries a host's STATE, which belongs to no node.
 pub(crate) fn is_state(topic: &str) -> bool {
     let rest = topic
         .strip_prefix(SPACE)
@@ -147,7 +148,7 @@ pub(crate) fn is_state(topic: &str) -> bool {
     rest.starts_with("STATE/") && topic.split('/').count() <= 3
 }
 
-/// The number of a session, with its alias where the birth gives it one.
+/// The session number (bdSeq), and its alias if the birth defines one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct BirthDeath {
     pub(super) number: Option<u64>,
@@ -163,8 +164,8 @@ fn birth_death(payload: &Payload) -> BirthDeath {
     }
 }
 
-/// Which session a death ends: the number by its name, by the alias that the birth gave it, or the only
-/// metric there is, as a death has no other.
+/// Returns the session that a death ends: the number by its name, by the alias that the birth
+/// defined, or by the only metric, as a death has no other.
 fn death(payload: &Payload, edge: &Edge) -> Option<u64> {
     let named = birth_death(payload).number;
     let nameless = |metric: &&Metric| metric.name.as_deref().unwrap_or_default().is_empty();
@@ -239,7 +240,7 @@ fn when(metric: &Metric, payload: &Payload) -> When<'static> {
         .timestamp
         .or(payload.timestamp.filter(|_| !historical))
     {
-        // What is beyond an i64 is refused as the future.
+        // A number beyond an i64 is refused as a future instant.
         Some(ms) => When::At(i64::try_from(ms).unwrap_or(i64::MAX)),
         None if historical => When::Wrong(
             LetterCode::BadInstant,
@@ -249,7 +250,7 @@ fn when(metric: &Metric, payload: &Payload) -> When<'static> {
     }
 }
 
-/// The text of the metric `name`, which may be a ticket.
+/// Returns the text of the metric `name`, which may be a ticket.
 fn ticket(payload: &Payload, name: &str) -> Option<String> {
     let named = |metric: &&Metric| metric.name.as_deref() == Some(name);
     let metric = payload.metrics.iter().find(named)?;
@@ -262,13 +263,13 @@ fn ticket(payload: &Payload, name: &str) -> Option<String> {
     }
 }
 
-/// The number of a metric, written to `digits`; what is signed comes in two's complement, in whichever of the
-/// two fields for integers a client puts it.
+/// Returns the number of a metric, written to `digits`; a signed number is in two's complement, in
+/// either of the two integer fields.
 fn value<'d>(metric: &Metric, datatype: u32, digits: &'d mut String) -> Value<'d> {
     if metric.is_null == Some(true) {
         return Value::Missing;
     }
-    // Writing to a String does not fail. A float's shortest text is what the meter meant.
+    // Writing to a String cannot fail. A float's shortest text is what the meter meant.
     let written = match &metric.value {
         Some(Wire::Int(bits)) => match signed(u64::from(*bits), datatype, 32) {
             Some(number) => write!(digits, "{number}"),
@@ -290,8 +291,8 @@ fn value<'d>(metric: &Metric, datatype: u32, digits: &'d mut String) -> Value<'d
     }
 }
 
-/// The number that `bits` are in a signed type, Int8 to Int64 (1 to 4), of which a field holds `width`; `None`
-/// for other types.
+/// Returns the number that `bits` represent in a signed type, Int8 to Int64 (1 to 4), in a field of
+/// `width` bits; `None` for other types.
 fn signed(bits: u64, datatype: u32, width: u32) -> Option<i64> {
     let own = match datatype {
         1 => 8,
@@ -305,7 +306,7 @@ fn signed(bits: u64, datatype: u32, width: u32) -> Option<i64> {
     Some((bits << unused).cast_signed() >> unused)
 }
 
-/// The flag of a metric's `Quality`: 0 is bad, 192 good, 500 stale.
+/// Returns the flag of a metric's `Quality`: 0 is bad, 192 good, 500 stale.
 fn flag(metric: &Metric) -> Flag {
     let Some(properties) = &metric.properties else {
         return Flag::Normal;

@@ -1,11 +1,11 @@
-//! Texts with places: for levels of the topic, for the client that publishes, and for the device that a
-//! payload names.
+//! Texts with placeholders: for levels of the topic, for the client that publishes, and for the
+//! device that a payload names.
 
 use greenpark_model::id::MeterId;
 
 use crate::topic::Sender;
 
-/// A text with places.
+/// A text with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template(Vec<Part>);
 
@@ -19,7 +19,7 @@ enum Part {
 }
 
 impl Template {
-    /// Reads `gw-{3}`, `{user}`, `{client}` or `{device}`.
+    /// Parses `gw-{3}`, `{user}`, `{client}` or `{device}`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (mut parts, mut rest) = (Vec::new(), text);
         while let Some((before, after)) = rest.split_once('{') {
@@ -48,7 +48,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Refuses a text that can be no id whatever is filled in.
+    /// Refuses a text that cannot be an id whatever is filled in.
     pub(crate) fn checked(self) -> Result<Self, String> {
         let sample = |part: &Part| match part {
             Part::Text(text) => text.clone(),
@@ -59,23 +59,23 @@ impl Template {
         Ok(self)
     }
 
-    /// Whether a device is to be filled in.
+    /// Returns true if the text contains the device.
     pub(crate) fn has_device(&self) -> bool {
         self.0.contains(&Part::Device)
     }
 
-    /// Whether the client that publishes is to be filled in.
+    /// Returns true if the text contains the client that publishes.
     pub(crate) fn has_sender(&self) -> bool {
         self.0.contains(&Part::User) || self.0.contains(&Part::Client)
     }
 
-    /// Whether a level for which `varies` holds is to be filled in.
+    /// Returns true if the text contains a level for which `varies` holds.
     pub(crate) fn has_level(&self, varies: impl Fn(usize) -> bool) -> bool {
         let level = |part: &Part| matches!(part, Part::Level(level) if varies(*level));
         self.0.iter().any(level)
     }
 
-    /// The text, where nothing is to be filled in.
+    /// Returns the text, if it has no placeholders.
     pub(crate) fn fixed(&self) -> Option<&str> {
         match self.0.as_slice() {
             [Part::Text(text)] => Some(text),
@@ -83,7 +83,7 @@ impl Template {
         }
     }
 
-    /// Fills in the levels of `topic` and what is known of `sender`.
+    /// Fills in the levels of `topic` and the names of `sender`.
     pub(crate) fn at_topic(&self, topic: &str, sender: &Sender) -> Result<Self, String> {
         let mut parts: Vec<Part> = Vec::with_capacity(self.0.len());
         for part in &self.0 {
@@ -108,7 +108,8 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Writes the text with `device` filled in to `out`; all else is filled in before.
+    /// Writes the text to `out` with `device` filled in; all other placeholders are filled in
+    /// before.
     pub(super) fn write(&self, device: &str, out: &mut String) {
         out.clear();
         for part in &self.0 {

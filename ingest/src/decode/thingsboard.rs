@@ -1,5 +1,6 @@
-//! What devices and gateways send to ThingsBoard: `{key: value}`, `{ts, values}` and arrays of these, by
-//! device where a gateway sends. `ts` counts milliseconds; without it the instant is that of arrival.
+//! ThingsBoard's device and gateway telemetry: `{key: value}`, `{ts, values}` and arrays of these,
+//! grouped by device if a gateway sends them. `ts` counts milliseconds; without it the time of
+//! arrival applies.
 
 use greenpark_model::reading::Flag;
 

@@ -1,35 +1,36 @@
-//! When a payload came and how its stamps are read: what decides about instants beside the payload.
+//! The circumstances of a payload's arrival that affect its instants: when and how it arrived, and
+//! the format of its time stamps.
 
 use greenpark_model::{letter::LetterCode, limits::INSTANT_MS_MIN, stamp::Stamps};
 
 use super::fault::Fault;
 
-/// Whether the moment of a payload's arrival is when it was read.
+/// Whether the time of arrival is the time of reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// It came as it was sent.
+    /// It was delivered as it was sent.
     #[default]
     Live,
     /// Its retain flag is set: a broker kept it, for a moment or for a year.
     Retained,
-    /// A broker kept it while nobody received it.
+    /// A broker kept it while no subscriber was connected.
     Queued,
 }
 
-/// How the stamps of one message are read, and which instants are accepted.
+/// The format of a message's time stamps, and the range of accepted instants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing<'a> {
-    /// When it came, in UTC milliseconds.
+    /// The time of arrival, in UTC milliseconds.
     pub(crate) now_ms: i64,
     pub(crate) arrival: Arrival,
-    /// The earliest instant that is taken, no earlier than [`INSTANT_MS_MIN`].
+    /// The earliest accepted instant, no earlier than [`INSTANT_MS_MIN`].
     floor_ms: i64,
-    /// How stamps without an offset are read.
+    /// The format of time stamps without an offset.
     pub(crate) stamps: &'a Stamps,
 }
 
 impl<'a> Timing<'a> {
-    /// A payload that came live at `now_ms`, of a gateway that is never late.
+    /// A payload that arrived live at `now_ms`, and is never late.
     pub(crate) fn live(now_ms: i64, stamps: &'a Stamps) -> Self {
         Self {
             now_ms,
@@ -39,7 +40,7 @@ impl<'a> Timing<'a> {
         }
     }
 
-    /// The same with another way of arrival, refusing what is before `floor_ms` as late.
+    /// Sets the kind of arrival, and refuses instants before `floor_ms` as late.
     pub(crate) fn of(self, arrival: Arrival, floor_ms: i64) -> Self {
         Self {
             arrival,
@@ -52,7 +53,7 @@ impl<'a> Timing<'a> {
         self.floor_ms
     }
 
-    /// The moment of arrival as the instant of what has none of its own.
+    /// Returns the time of arrival, as the instant of a payload without one.
     pub(super) fn stamp(&self) -> Result<i64, Fault> {
         let words = match self.arrival {
             Arrival::Live => return Ok(self.now_ms),

@@ -1,8 +1,9 @@
-//! One client, from CONNACK to its end.
+//! One client's connection, from CONNACK to its end.
 //!
-//! The task waits for whichever comes first: bytes to read, a receipt, room to write, the end of the
-//! linger, an older connection's end or a newer one of the same id, or the shutdown. It ends in one way whatever the cause:
-//! nothing more is read, what was taken is appended, its acknowledgements go out, then DISCONNECT.
+//! The task waits for the first of: bytes to read, a receipt, room to write, the end of the linger,
+//! the end of an older connection with the same id, a newer one, or the shutdown. Every ending
+//! follows the same steps: nothing more is read, the open batch is appended, its acknowledgements
+//! are sent, then DISCONNECT.
 
 use std::{
     future::poll_fn,
@@ -28,76 +29,75 @@ use tracing::{debug, info, warn};
 
 use super::{
     Shared,
-    handshake::Greeted,
+    handshake::AcceptedClient,
     intake::{Filled, Intake, Stop, Terms},
-    session::Place,
+    session::ClientSlot,
     socket::Socket,
-    watches::{self, Whom},
+    subscriptions::{self, Recipients},
 };
 use crate::{
     acks::Released,
-    gather::Message,
+    batch::Message,
     limits::{REPLY_BYTES_MAX, WRITE_STALL_SECONDS},
     metrics::Closed,
+    mqtt::{self, Reason, Version, Will},
     pipeline::Append,
-    wire::{self, Reason, Version, Will},
 };
 
 const WRITE_STALL: Duration = Duration::from_secs(WRITE_STALL_SECONDS);
 
-/// How long a closing connection is read from, so that the peer sees DISCONNECT and not a reset.
+/// How long a closing connection is read, so that the peer receives DISCONNECT and no reset.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The same while the process waits to end.
+/// The same during the shutdown of the process.
 const CLOSE_AT_SHUTDOWN: Duration = Duration::from_millis(300);
 
-/// How often a connection without keep-alive is looked at.
+/// The interval of checks of a connection without keep-alive.
 const CHECK: Duration = Duration::from_secs(30);
 
-/// Why and how a connection ends.
+/// The reason of an ending, and its DISCONNECT.
 #[derive(Debug, Clone, Copy)]
 struct Ending {
     reason: Closed,
-    /// The reason that DISCONNECT gives; `None` once it is said, or to say nothing.
+    /// The reason code of DISCONNECT; `None` once it is sent, or if none is sent.
     farewell: Option<Reason>,
 }
 
-/// See the module.
+/// One client's connection; see the module.
 pub(super) struct Connection {
     shared: Arc<Shared>,
     socket: Socket,
     peer: SocketAddr,
-    /// Whether it is told already that the client tried what it may not.
+    /// Whether the refusal of a topic was already logged.
     told: bool,
     version: Version,
-    place: Place,
+    place: ClientSlot,
     will: Option<Will>,
     intake: Intake,
-    /// The one append under way. A second beside it could overtake it, and the later of two conflicting
-    /// readings is the one that counts.
+    /// The one append under way: of two conflicting readings the later one in the log counts.
     append: Option<Append>,
     out: Vec<u8>,
     written: usize,
-    /// When a gather that is not ready is appended all the same.
+    /// The time at which a batch is appended although it is small.
     linger: Pin<Box<Sleep>>,
     linger_until: Option<Instant>,
-    /// When keep-alive and writing are looked at, or the ending is given up.
+    /// The time of the next check, or the time at which a slow ending is abandoned.
     check: Pin<Box<Sleep>>,
-    /// One and a half times the keep-alive; `None` where the client asked for none.
+    /// One and a half times the keep-alive; `None` if the client requested none.
     silence_max: Option<Duration>,
     active: Instant,
-    /// Since when the client takes none of what is written.
+    /// The time since which the client has not read what was written.
     stalled: Option<Instant>,
-    /// Nothing more is written: what was written last may be a part of a packet.
+    /// Nothing more is written, because the last write may have ended within a packet.
     mute: bool,
-    /// When the next look for changed receipts is due; `None` where none are subscribed to.
+    /// The timer for sending changed receipts; `None` without subscriptions.
     receipts: Option<Interval>,
     draining: watch::Receiver<bool>,
     ending: Option<Ending>,
     _counted: Counted,
 }
 
-/// Counts as a connection until it is dropped.
+/// Counts as a connection in the gauge until it is dropped.
 struct Counted(Gauge);
 
 impl Counted {
@@ -113,7 +113,7 @@ impl Drop for Counted {
     }
 }
 
-/// What the task woke up for.
+/// The reason why the task woke up.
 enum Event {
     Kicked,
     Alone,
@@ -127,8 +127,8 @@ enum Event {
 }
 
 impl Connection {
-    pub(super) fn new(greeted: Greeted, shared: Arc<Shared>) -> Self {
-        let Greeted {
+    pub(super) fn new(greeted: AcceptedClient, shared: Arc<Shared>) -> Self {
+        let AcceptedClient {
             socket,
             peer,
             connect,
@@ -171,7 +171,7 @@ impl Connection {
         }
     }
 
-    /// Serves the client to its end.
+    /// Serves the client until the connection ends.
     pub(super) async fn run(mut self) {
         if let Some(stop) = self.intake.begin() {
             self.stop(stop);
@@ -181,7 +181,8 @@ impl Connection {
             self.append_due();
             let serving = self.ending.is_none();
             self.write();
-            // Writing may find out that the client is gone; then its will is appended before anything else.
+            // Writing may discover that the client is gone; then its will is appended before
+            // anything else.
             let goes_on = serving == self.ending.is_none();
             if goes_on && !self.is_done() {
                 let event = self.wait().await;
@@ -204,7 +205,8 @@ impl Connection {
             mut place,
             ..
         } = self;
-        // The place is kept until whoever comes next need not wait for anybody before it.
+        // The slot is kept until no predecessor appends any more, so that the next connection need
+        // not wait for one.
         let leave = async {
             place.settle().await;
             shared.sessions.leave(&place);
@@ -212,9 +214,9 @@ impl Connection {
         future::join(leave, socket.close(patience)).await;
     }
 
-    /// Whether the connection is ending and nothing is left to wait for.
+    /// Returns true if the connection is ending and nothing is left to wait for.
     fn is_done(&self) -> bool {
-        let idle = self.intake.gather.is_empty() && self.append.is_none();
+        let idle = self.intake.accumulator.is_empty() && self.append.is_none();
         let said = self.ending.is_some_and(|ending| ending.farewell.is_none());
         let written = self.written == self.out.len() && !self.socket.is_behind();
         said && idle && written && self.intake.replies.is_empty()
@@ -222,12 +224,12 @@ impl Connection {
 
     async fn wait(&mut self) -> Event {
         let serving = self.ending.is_none();
-        if self.receipts.is_none() && !self.intake.watches.is_empty() {
-            self.receipts = Some(watches::looks());
+        if self.receipts.is_none() && !self.intake.subscriptions.is_empty() {
+            self.receipts = Some(subscriptions::looks());
         }
         let reading = serving && self.may_read();
         let lingering = self.linger_until.is_some() && self.append.is_none();
-        let Place { kicked, former, .. } = &mut self.place;
+        let ClientSlot { kicked, former, .. } = &mut self.place;
         let mut former = OptionFuture::from(former.as_mut());
         let mut append = OptionFuture::from(self.append.as_mut());
         let receipts = self.receipts.as_mut().filter(|_| serving);
@@ -252,14 +254,15 @@ impl Connection {
         }
     }
 
-    /// Whether there is room for more: a gather of bounded size, and a client that takes its answers. With
-    /// nothing to wait for a connection may always read, so that all of them go on.
+    /// Returns true if there is room for more: the batch is bounded, and the client reads its
+    /// answers. A connection without an append under way may always read, so that all of them make
+    /// progress.
     fn may_read(&self) -> bool {
-        let room = !self.intake.gather.is_full() && self.out.len() < REPLY_BYTES_MAX;
+        let room = !self.intake.accumulator.is_full() && self.out.len() < REPLY_BYTES_MAX;
         room && (self.may_append() || !self.shared.pipeline.is_full())
     }
 
-    /// Whether neither an append of its own is under way nor one of whoever had the client id before.
+    /// Returns true if neither this connection nor its predecessor has an append under way.
     fn may_append(&self) -> bool {
         self.append.is_none() && self.place.former.is_none()
     }
@@ -284,13 +287,15 @@ impl Connection {
                 self.end(Closed::ConnectionLost, None);
             }
             Event::Writable | Event::Lingered => {}
-            Event::ReceiptsDue if self.out.len() < REPLY_BYTES_MAX => self.intake.tell(Whom::All),
+            Event::ReceiptsDue if self.out.len() < REPLY_BYTES_MAX => {
+                self.intake.tell(Recipients::All)
+            }
             Event::ReceiptsDue => {}
             Event::Check => self.check(),
         }
     }
 
-    /// Takes the acknowledgements of a receipt.
+    /// Writes the acknowledgements that a receipt releases.
     fn receipt(&mut self, done: Result<Released, AppendError>) {
         self.append = None;
         match done {
@@ -299,11 +304,11 @@ impl Connection {
         }
     }
 
-    /// The log did not take a gather: the client must send it, and all after it, again.
+    /// Ends the connection after a failed append: the client must send the batch again.
     fn fail(&mut self, error: &AppendError) {
         warn!(client_id = ?self.place.client_id, error = error as &dyn std::error::Error, "append failed; the client will send again");
         self.append = None;
-        self.intake.gather.discard();
+        self.intake.accumulator.discard();
         self.will = None;
         self.end(Closed::LogFailed, Some(Reason::ServerBusy));
     }
@@ -332,7 +337,7 @@ impl Connection {
         }
     }
 
-    /// Logs, once, that the client tried what it may not.
+    /// Logs once that the client used a topic that it may not use.
     fn tell_foreign(&mut self) {
         if let Some(topic) = self.intake.foreign.as_ref().filter(|_| !self.told) {
             warn!(peer = %self.peer, client_id = ?self.place.client_id, ?topic, "refused a topic that is not the client's; further ones are only counted");
@@ -340,14 +345,14 @@ impl Connection {
         }
     }
 
-    /// Begins the end, once.
+    /// Begins the ending, once.
     fn end(&mut self, reason: Closed, farewell: Option<Reason>) {
         if self.ending.is_some() {
             return;
         }
         let will = self.will.take().filter(|_| reason != Closed::Shutdown);
         self.ending = Some(Ending { reason, farewell });
-        if let Some(will) = will.filter(|will| self.intake.gather.has_decoder(&will.topic)) {
+        if let Some(will) = will.filter(|will| self.intake.accumulator.has_decoder(&will.topic)) {
             let Will {
                 topic,
                 payload,
@@ -364,16 +369,16 @@ impl Connection {
                 ..Message::default()
             };
             self.intake
-                .gather
+                .accumulator
                 .take(message, self.shared.pipeline.now_ms());
         }
         let patience = self.shared.settings.drain_grace;
         self.check.as_mut().reset(Instant::now() + patience);
     }
 
-    /// Appends the gather if it is ready, has waited long enough, or is the last.
+    /// Appends the batch if it is large enough, has waited long enough, or is the last one.
     fn append_due(&mut self) {
-        if self.intake.gather.is_empty() {
+        if self.intake.accumulator.is_empty() {
             self.linger_until = None;
             return self.say_goodbye();
         }
@@ -386,25 +391,25 @@ impl Connection {
             self.linger.as_mut().reset(until);
             until
         });
-        let gather = &mut self.intake.gather;
-        if self.ending.is_some() || gather.is_ready() || now >= until {
-            self.append = Some(self.shared.pipeline.append(gather.seal()));
+        let accumulator = &mut self.intake.accumulator;
+        if self.ending.is_some() || accumulator.is_ready() || now >= until {
+            self.append = Some(self.shared.pipeline.append(accumulator.seal()));
             self.linger_until = None;
         }
     }
 
-    /// Writes DISCONNECT behind the last acknowledgement.
+    /// Writes DISCONNECT after the last acknowledgement.
     fn say_goodbye(&mut self) {
         if let Some(ending) = &mut self.ending
             && self.append.is_none()
             && let Some(reason) = ending.farewell.take()
         {
             self.out.append(&mut self.intake.replies);
-            wire::farewell(reason, self.version, &mut self.out);
+            mqtt::farewell(reason, self.version, &mut self.out);
         }
     }
 
-    /// Writes what the socket takes.
+    /// Writes as much as the socket accepts.
     fn write(&mut self) {
         self.out.append(&mut self.intake.replies);
         if self.mute {
@@ -414,8 +419,8 @@ impl Connection {
             match self.socket.try_write(&self.out[self.written..]) {
                 Ok(count) => {
                     self.written += count;
-                    // Our own acknowledgements count as activity: MQTT.js restarts its ping timer at each,
-                    // so that its gap can near twice the keep-alive.
+                    // Our own acknowledgements count as activity: MQTT.js restarts its ping timer
+                    // at each, so that its gap can approach twice the keep-alive.
                     self.active = Instant::now();
                     self.stalled = None;
                 }
@@ -449,7 +454,7 @@ impl Connection {
         self.socket.forget();
     }
 
-    /// Looks at keep-alive and at a client that does not read, or gives up an ending that takes too long.
+    /// Checks keep-alive and a client that does not read, or abandons a slow ending.
     fn check(&mut self) {
         let now = Instant::now();
         if self.ending.is_some() {
@@ -462,7 +467,7 @@ impl Connection {
             return self.give_up_writing();
         }
         if !self.may_read() {
-            // Silence is ours while the client is held back.
+            // The client is held back, so its silence is our doing.
             self.active = now;
             self.intake.excuse_packet(now);
         }
@@ -484,10 +489,10 @@ impl Connection {
         self.check.as_mut().reset(next);
     }
 
-    /// Drops whatever has no receipt yet; nothing of it is acknowledged.
+    /// Drops the append under way and the open batch; neither is acknowledged.
     fn abandon(&mut self) {
         self.append = None;
-        self.intake.gather.discard();
+        self.intake.accumulator.discard();
         self.give_up_writing();
     }
 }

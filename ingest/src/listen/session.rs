@@ -1,11 +1,12 @@
-//! Who is connected: one connection a client id, the newest.
+//! The connected clients: one connection per client id, the newest.
 //!
-//! The newer connection is served at once but appends only when the older one, and whoever that waited
-//! for, appends nothing more. Otherwise a reading that the older had taken and not yet appended would
-//! come behind the correction that the client sent on the newer, and the later in the log counts.
+//! The newer connection is served at once, but it appends only after the older one, and all before
+//! it, have finished appending. Otherwise a reading that the older connection had received but not
+//! yet appended would follow the correction sent on the newer one, and the later record in the log
+//! counts.
 //!
-//! Two clients that share an id throw each other out for ever. That is logged once, when it has happened
-//! often enough to be no reconnect, and each further turn is made to wait.
+//! Two clients that share an id disconnect each other forever. After more takeovers than reconnects
+//! explain, this is logged once, and each further takeover is delayed.
 
 use std::{
     collections::HashMap,
@@ -19,14 +20,15 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 use tracing::{info, warn};
 
-/// Takeovers of one id, each within [`TAKEOVER_SPAN`] of the one before, that may be reconnects. The next
-/// one is logged, and from the one after that each has to wait.
+/// Takeovers of one id, each within [`TAKEOVER_SPAN`] of the one before, that may be reconnects.
+/// The next one is logged, and all after it are delayed.
 const TAKEOVERS_USUAL: u32 = 3;
 
 /// See [`TAKEOVERS_USUAL`].
 const TAKEOVER_SPAN: Duration = Duration::from_secs(60);
 
-/// The longest wait before a takeover: below the ten seconds that the less patient clients give CONNACK.
+/// The longest delay of a takeover: below the ten seconds that the less patient clients wait for
+/// CONNACK.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The connections by client id.
@@ -42,31 +44,31 @@ struct Entry {
     kick: oneshot::Sender<()>,
     takeovers: u32,
     since: Instant,
-    /// Resolves when its connection appends nothing more.
+    /// Resolves when the connection has finished appending.
     settled: oneshot::Receiver<()>,
 }
 
-/// A connection's place among the sessions.
+/// The slot of a client id that a connection occupies.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ClientSlot {
     pub(super) client_id: String,
     number: u64,
-    /// Resolves when another connection has taken the place.
+    /// Resolves when another connection takes over the slot.
     pub(super) kicked: oneshot::Receiver<()>,
-    /// Whether another connection had it before.
+    /// Whether another connection occupied the slot before.
     pub(super) took_over: bool,
-    /// Resolves when whoever had it before appends nothing more; `None` from then on.
+    /// Resolves when the previous connection has finished appending; `None` from then on.
     pub(super) former: Option<oneshot::Receiver<()>>,
-    /// Dropped when this connection appends nothing more.
+    /// Dropped when this connection has finished appending.
     appending: Option<oneshot::Sender<()>>,
 }
 
-impl Place {
-    /// Waits until whoever had the place before appends nothing more, and says the same of this
-    /// connection to whoever comes next.
+impl ClientSlot {
+    /// Waits until the previous connection has finished appending, then reports the same of this
+    /// one to the next.
     pub(super) async fn settle(&mut self) {
         if let Some(former) = self.former.take() {
-            // It is never sent to: the other side resolves it by going.
+            // Nothing is ever sent: dropping the sender resolves it.
             let _ = former.await;
         }
         self.appending = None;
@@ -78,12 +80,12 @@ impl Sessions {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number that no other connection of this listener has.
+    /// Returns a number that no other connection of this listener has.
     pub(super) fn number(&self) -> u64 {
         self.count.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// How long a newcomer of this id has to wait before it may enter.
+    /// Returns the delay before a new connection with this id may enter.
     pub(super) fn wait(&self, client_id: &str, now: Instant) -> Duration {
         let sessions = self.lock();
         let Some(entry) = sessions.get(client_id) else {
@@ -97,8 +99,8 @@ impl Sessions {
         (Duration::from_millis(250) * 2u32.saturating_pow(beyond.min(10))).min(WAIT_MAX)
     }
 
-    /// Enters, and throws out whoever has the id.
-    pub(super) fn enter(&self, client_id: String, now: Instant) -> Place {
+    /// Occupies the slot of the client id, and disconnects the current connection.
+    pub(super) fn enter(&self, client_id: String, now: Instant) -> ClientSlot {
         let number = self.number();
         let (kick, kicked) = oneshot::channel();
         let (appending, settled) = oneshot::channel();
@@ -119,7 +121,7 @@ impl Sessions {
         drop(sessions);
         let took_over = former.is_some();
         let former = former.map(|former| {
-            // Gone already, if it cannot be told.
+            // An error means that the connection is already gone.
             let _ = former.kick.send(());
             match takeovers {
                 1 => info!(client_id, "a connection was taken over by a newer one"),
@@ -133,7 +135,7 @@ impl Sessions {
             }
             former.settled
         });
-        Place {
+        ClientSlot {
             client_id,
             number,
             kicked,
@@ -143,8 +145,8 @@ impl Sessions {
         }
     }
 
-    /// Leaves, unless another has taken the place.
-    pub(super) fn leave(&self, place: &Place) {
+    /// Frees the slot, unless another connection has taken it over.
+    pub(super) fn leave(&self, place: &ClientSlot) {
         let mut sessions = self.lock();
         if sessions
             .get(&place.client_id)
@@ -198,7 +200,7 @@ mod tests {
             assert_eq!(sessions.wait("gw1", now), Duration::ZERO);
             drop(sessions.enter("gw1".into(), now));
         }
-        // The fourth takeover is the last that does not wait.
+        // The fourth takeover is the last one without a delay.
         drop(sessions.enter("gw1".into(), now));
         assert_eq!(sessions.wait("gw1", now), Duration::from_millis(500));
         (0..20).for_each(|_| drop(sessions.enter("gw1".into(), now)));

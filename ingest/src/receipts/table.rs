@@ -1,4 +1,4 @@
-//! The gateways that number, each with its latest epochs; bounded in every direction.
+//! The gateways that number, each with its latest epochs; bounded in every dimension.
 
 use std::cmp::Reverse;
 
@@ -10,46 +10,46 @@ use crate::{
     topic::Origin,
 };
 
-/// What is known of every gateway that numbers.
+/// The state of every gateway that numbers.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     gateways: FxHashMap<Origin, Known>,
-    /// Changes so far; each has a number of its own.
+    /// The number of changes so far; each change has its own number.
     changes: u64,
-    /// Runs held for all gateways together.
+    /// The runs of all gateways together.
     runs: usize,
 }
 
-/// What is known of one gateway.
+/// The state of one gateway.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// When it changed last.
+    /// The latest change.
     pub(super) change: u64,
-    /// Which change was published last, and which was the first after it.
+    /// The change that was published last, and the first change after it.
     published: u64,
     waits_since: u64,
-    /// The epoch heard of last comes first; never empty.
+    /// The epochs, the most recently used first; never empty.
     pub(super) epochs: Vec<Epoch>,
 }
 
-/// Messages of one epoch.
+/// The messages of one epoch.
 #[derive(Debug)]
 pub(super) struct Epoch {
     pub(super) epoch: u64,
-    /// Those that the log has.
+    /// The numbers that the log has.
     pub(super) stored: Numbers,
-    /// The lowest of those that came last.
+    /// The lowest number of the latest batch.
     pub(super) recent: u64,
-    /// Those that the archive has; `None` where nobody tells.
+    /// The numbers that the archive has; `None` if the archive does not report.
     pub(super) archived: Option<Numbers>,
 }
 
-/// How an epoch is heard of.
+/// The source of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Heard {
-    /// By the gateway itself, which is in it now.
+    /// The gateway itself, whose current epoch it is.
     FromGateway,
-    /// By the archive, which may be behind.
+    /// The archive, which may be behind.
     FromArchive,
 }
 
@@ -61,8 +61,8 @@ impl Epoch {
 }
 
 impl Known {
-    /// The place of `epoch`, which is made if there is none; among too many the one heard of longest ago
-    /// goes.
+    /// Returns the state of `epoch`, and creates it if necessary; among too many epochs the least
+    /// recently used is removed.
     fn epoch(&mut self, epoch: u64, heard: Heard) -> &mut Epoch {
         let found = self.epochs.iter().position(|known| known.epoch == epoch);
         let at = found.unwrap_or_else(|| {
@@ -88,7 +88,7 @@ impl Known {
         self.epochs.iter().map(Epoch::runs).sum()
     }
 
-    /// Whether a change is not published.
+    /// Returns true if a change is not published.
     fn waits(&self) -> bool {
         self.change > self.published
     }
@@ -99,8 +99,8 @@ impl Table {
         self.gateways.get(origin)
     }
 
-    /// What changed since it was published, at most `count` of them; who has waited longest comes first, however
-    /// often it changed since.
+    /// Returns at most `count` gateways with unpublished changes; the longest waiting comes first,
+    /// however often it changed since.
     pub(super) fn unpublished(&self, count: usize) -> Vec<(&Origin, &Known)> {
         let all = self.gateways.iter();
         let mut waiting: Vec<_> = all.filter(|(_, known)| known.waits()).collect();
@@ -109,21 +109,22 @@ impl Table {
         waiting
     }
 
-    /// Change `change` of `origin` is published.
+    /// Marks change `change` of `origin` as published.
     pub(super) fn published(&mut self, origin: &Origin, change: u64) {
         if let Some(known) = self.gateways.get_mut(origin) {
             (known.published, known.waits_since) = (change, known.change);
         }
     }
 
-    /// Whatever was published is to be published again.
+    /// Marks all receipts as unpublished.
     pub(super) fn publish_anew(&mut self) {
         for known in self.gateways.values_mut() {
             known.published = 0;
         }
     }
 
-    /// Enters what the log has. That is news also where it was known: who sends again has not heard of it.
+    /// Enters numbers that the log has. This is a change even if they were known: a gateway that
+    /// sends again has not received the receipt.
     pub(super) fn stored(&mut self, origin: &Origin, epochs: &[(u64, Numbers)]) {
         for (epoch, numbers) in epochs {
             self.enter(origin, |known, runs_max| {
@@ -148,8 +149,8 @@ impl Table {
         });
     }
 
-    /// Changes what is known of `origin`; `change` gets the runs that each epoch may have, and returns
-    /// whether there is news.
+    /// Updates the state of `origin`; `change` receives the limit of runs per epoch, and returns
+    /// whether the state changed.
     fn enter(&mut self, origin: &Origin, change: impl FnOnce(&mut Known, usize) -> bool) {
         self.make_room(origin);
         let crowded = self.runs >= RUNS_MAX;
@@ -176,7 +177,7 @@ impl Table {
         self.runs = self.runs - before + known.runs();
     }
 
-    /// Forgets the half of the gateways that changed longest ago, if there are too many.
+    /// Removes the half of the gateways that changed longest ago, if there are too many.
     fn make_room(&mut self, origin: &Origin) {
         if self.gateways.len() < NUMBERING_MAX || self.gateways.contains_key(origin) {
             return;

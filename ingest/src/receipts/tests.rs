@@ -1,5 +1,5 @@
-//! Goal: a receipt claims nothing that was not entered, and says all that fits. Method: entries by hand, and
-//! the payload read as JSON.
+//! Goal: a receipt claims nothing that was not entered, and contains all that fits. Method: entries
+//! by hand, and the payload read as JSON.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn numbers(runs: &[(u64, u64)]) -> Numbers {
 }
 
 fn enter(receipts: &Receipts, gateway: &str, epoch: u64, runs: &[(u64, u64)]) {
-    receipts.stored(&[Entered {
+    receipts.stored(&[StoredNumbers {
         origin: origin(gateway),
         epochs: vec![(epoch, numbers(runs))],
     }]);
@@ -68,7 +68,7 @@ fn the_epoch_heard_of_last_comes_first_and_three_are_known() {
     for epoch in [1, 2, 3, 4, 2] {
         enter(&receipts, "g1", epoch, &[(1, epoch)]);
     }
-    // The archive is behind, and does not turn the epochs round.
+    // The archive is behind, and does not reorder the epochs.
     archive(&receipts, "g1", 3, &[(1, 1)]);
     let told = told(&receipts, "g1");
     assert_eq!(told["epoch"], 2);
@@ -105,7 +105,7 @@ fn changes_are_published_in_their_order_and_a_repeat_again() {
         receipts.published(told);
     }
     assert!(receipts.unpublished(NOW).is_empty());
-    // Who sends again has not heard that it came.
+    // A gateway that sends again has not received the receipt.
     enter(&receipts, "g1", 1, &[(1, 1)]);
     let news = receipts.unpublished(NOW);
     assert_eq!(news.len(), 1);
@@ -172,10 +172,10 @@ fn many_gaps_are_told_as_few_and_claim_no_more() {
     assert_eq!(told["stored"]["upTo"], 19_999);
     let gaps: Vec<(u64, u64)> =
         serde_json::from_value(told["stored"]["gaps"].clone()).expect("gaps");
-    // Sixty as they are, and two for those between them.
+    // Sixty exact gaps, and two merged ones between them.
     assert_eq!(gaps.len(), GAPS_TOLD_MAX - 2);
     assert!(gaps.windows(2).all(|w| w[0].1 < w[1].0));
-    // Every number that is not there is in a gap.
+    // Every missing number is in a gap.
     let missing = |n: u64| gaps.iter().any(|&(a, b)| a <= n && n <= b);
     assert!(
         (1..20_000)

@@ -34,12 +34,12 @@ use tracing::{error, info};
 use super::{backlog::Backlog, state::State};
 use crate::{
     acks::Released,
+    batch::{BatchAccumulator, Message},
     decode::sparkplug,
-    gather::{Gather, Message},
     limits::{HAND_OFF_KIB_MAX, HAND_OFF_SLACK, PACKET_IDS},
+    mqtt::Count,
     pipeline::{Append, Pipeline},
     settings::SubscribeSettings,
-    wire::Count,
 };
 
 /// How an epoch ended.
@@ -47,32 +47,32 @@ use crate::{
 pub(super) enum Outcome {
     /// By the shutdown.
     Drained,
-    /// The connection is gone, or given up.
+    /// The connection is lost, or was given up.
     Lost {
-        /// Why.
+        /// The reason.
         reason: String,
-        /// The log had taken something of it. To be accepted by the broker is not enough: where every
-        /// append fails, the pauses between two attempts are to grow.
+        /// The log had accepted messages of it. Acceptance by the broker is not enough: if every
+        /// append fails, the pauses between attempts must grow.
         worked: bool,
-        /// The broker had accepted it, so that it was not the broker that failed.
+        /// The broker had accepted it, so the broker was not the cause.
         accepted: bool,
     },
 }
 
-/// What the polling task hands over.
+/// An event from the polling task.
 enum Arrival {
     Connected {
         session_present: bool,
     },
     Publish(Handed),
-    /// A SUBSCRIBE is answered, and granted.
+    /// The broker granted a SUBSCRIBE.
     Subscribed,
     Refused(String),
-    /// Nothing more comes.
+    /// The polling task has ended.
     Ended,
 }
 
-/// A publish on its way to the gather, with its share of the room there.
+/// A publish on its way to the accumulator, with its share of the hand-off's budget.
 struct Handed {
     topic: Bytes,
     payload: Bytes,
@@ -84,7 +84,7 @@ struct Handed {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-/// Polls, and nothing else.
+/// Polls the client, and does nothing else.
 struct Poller {
     events: EventLoop,
     to: mpsc::Sender<Arrival>,
@@ -94,25 +94,26 @@ struct Poller {
     ended: Arc<OnceLock<String>>,
 }
 
-/// See the module.
+/// One connection to the broker; see the module.
 pub(super) struct Session<'a> {
     settings: &'a SubscribeSettings,
     pipeline: &'a Pipeline,
     client: AsyncClient,
     arrivals: mpsc::Receiver<Arrival>,
-    /// Why the polling task has ended. It is there before the word of it has come through the arrivals, and a
-    /// client whose polling task has ended takes nothing more.
+    /// The reason why the polling task has ended. It is set before the event arrives, and a client
+    /// whose polling task has ended accepts nothing more.
     ended: Arc<OnceLock<String>>,
     poller: AbortHandle,
-    gather: Gather,
+    accumulator: BatchAccumulator,
     backlog: Backlog,
-    /// The one append under way, so that records and acknowledgements keep the order of arrival.
+    /// The append under way; there is only one, so that records and acknowledgements keep the order
+    /// of arrival.
     append: Option<Append>,
     linger: Pin<Box<Sleep>>,
     linger_until: Option<Instant>,
     worked: bool,
     accepted: bool,
-    /// What Sparkplug nodes are told, if they are told.
+    /// Publishes the Sparkplug host STATE, if configured.
     state: Option<State>,
 }
 
@@ -124,8 +125,8 @@ impl Drop for Session<'_> {
 
 impl Poller {
     async fn run(mut self) {
-        // rumqttc pings once a keep-alive and does not bound its writes: without this a dead peer would
-        // hold us until TCP gives up.
+        // rumqttc pings once per keep-alive and does not bound its writes: without this a dead peer
+        // would block us until TCP gives up.
         let silence = self.keep_alive * 2;
         loop {
             let arrival = match time::timeout(silence, self.events.poll()).await {
@@ -157,13 +158,14 @@ impl Poller {
     }
 
     fn end(&self, reason: String) -> Arrival {
-        // The first reason stays.
+        // The first reason is kept.
         let _ = self.ended.set(reason);
         Arrival::Ended
     }
 
-    /// Waits until there is room for a publish, but never so long that a ping would be late: then the
-    /// connection is given up, and the broker keeps what we cannot hold. A message of QoS 0 is dropped.
+    /// Waits for room for a publish, but never so long that a ping would be late: then the
+    /// connection is given up, and the broker keeps the messages. A message of QoS 0 is dropped
+    /// instead.
     async fn weigh(&mut self, publish: Publish) -> Option<Arrival> {
         let kib = u32::try_from(publish.payload.len() / 1024).unwrap_or(u32::MAX) + 1;
         let kib = kib.min(HAND_OFF_KIB_MAX);
@@ -224,9 +226,9 @@ impl<'a> Session<'a> {
         }
         let capacity = usize::from(settings.receive_maximum) + HAND_OFF_SLACK;
         let keep_alive = options.keep_alive();
-        // An acknowledgement that finds no room would end the session, and a broker that sends more than it
-        // was asked for, as Mosquitto does when it resumes a session, would be resumed for ever. Each packet
-        // id is acknowledged once.
+        // An acknowledgement that finds no room would end the session, and a broker that sends more
+        // than its receive maximum, as Mosquitto does when it resumes a session, would be resumed
+        // forever. Each packet id is acknowledged once.
         let (client, events) = AsyncClient::new(options, PACKET_IDS + HAND_OFF_SLACK);
         let (to, arrivals) = mpsc::channel(capacity);
         let budget = Arc::new(Semaphore::new(HAND_OFF_KIB_MAX as usize));
@@ -246,7 +248,7 @@ impl<'a> Session<'a> {
             arrivals,
             ended,
             poller: tokio::spawn(poller.run()).abort_handle(),
-            gather: pipeline.gather(),
+            accumulator: pipeline.accumulator(),
             backlog: Backlog::new(),
             append: None,
             linger: Box::pin(time::sleep(Duration::ZERO)),
@@ -265,11 +267,11 @@ impl<'a> Session<'a> {
         loop {
             self.append_due();
             let lingering = self.linger_until.is_some() && self.append.is_none();
-            let receiving = !self.gather.is_full();
+            let receiving = !self.accumulator.is_full();
             let step = tokio::select! {
                 biased;
                 () = shutdown.as_mut() => {
-                    // What is not acknowledged in time comes again.
+                    // Unacknowledged messages are delivered again.
                     let _ = time::timeout(self.settings.drain_grace, self.drain()).await;
                     return Outcome::Drained;
                 }
@@ -297,29 +299,31 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Why the session ends where a step said `reason`.
+    /// Returns the reason why the session ends: the polling task's, or else `reason`.
     fn cause(&self, reason: String) -> String {
         self.ended.get().cloned().unwrap_or(reason)
     }
 
-    /// Takes an arrival and all that wait behind it. `None` is what a polling task leaves that has panicked.
+    /// Handles an event and all that wait behind it. `None` means that the polling task has
+    /// panicked.
     fn receive(&mut self, first: Option<Arrival>) -> Result<(), String> {
         let now_ms = self.pipeline.now_ms();
         let mut next = Some(first.ok_or("the polling task has ended without a word")?);
         while let Some(arrival) = next {
             self.take(arrival, now_ms)?;
-            if self.gather.is_full() {
+            if self.accumulator.is_full() {
                 break;
             }
             next = self.arrivals.try_recv().ok();
         }
-        self.gather.account();
+        self.accumulator.account();
         self.ask_for_births(now_ms)
     }
 
-    /// Asks Sparkplug nodes whose births are not known for them, with QoS 0 as the standard says.
+    /// Sends rebirth requests to Sparkplug nodes without a known birth, with QoS 0 as the standard
+    /// requires.
     fn ask_for_births(&mut self, now_ms: i64) -> Result<(), String> {
-        for topic in self.gather.take_asks() {
+        for topic in self.accumulator.take_rebirth_requests() {
             info!(topic, "asking a sparkplug node for its birth");
             let asked =
                 self.client
@@ -334,7 +338,7 @@ impl<'a> Session<'a> {
         match arrival {
             Arrival::Publish(handed) => {
                 let message = Message {
-                    // A topic that is not UTF-8 is outside the grammar whatever it says.
+                    // A topic that is not UTF-8 never matches the grammar.
                     topic: str::from_utf8(&handed.topic).unwrap_or_default(),
                     payload: &handed.payload,
                     qos: handed.qos,
@@ -344,7 +348,7 @@ impl<'a> Session<'a> {
                     queued: self.backlog.receive(handed.qos),
                     replay: handed.replay,
                 };
-                self.gather.take(message, now_ms);
+                self.accumulator.take(message, now_ms);
             }
             Arrival::Connected { session_present } => {
                 self.accepted = true;
@@ -371,8 +375,9 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Subscribes to the filters of the settings. Retained messages come once, when a subscription is new, and are
-    /// the only ones with the retain flag: what was published with it and reaches us live comes without.
+    /// Subscribes to the filters of the settings. The broker sends retained messages once, for a
+    /// new subscription, and only those have the retain flag: a live message comes without it, even
+    /// if it was published with it.
     fn subscribe(&self) -> Result<(), String> {
         let filters = self.settings.filters.iter().map(|filter| Filter {
             retain_forward_rule: RetainForwardRule::OnNewSubscribe,
@@ -409,7 +414,7 @@ impl<'a> Session<'a> {
     }
 
     fn append_due(&mut self) {
-        if self.gather.is_empty() || self.append.is_some() {
+        if self.accumulator.is_empty() || self.append.is_some() {
             return;
         }
         let now = Instant::now();
@@ -418,17 +423,17 @@ impl<'a> Session<'a> {
             self.linger.as_mut().reset(until);
             until
         });
-        if self.gather.is_ready() || now >= until {
-            self.append = Some(self.pipeline.append(self.gather.seal()));
+        if self.accumulator.is_ready() || now >= until {
+            self.append = Some(self.pipeline.append(self.accumulator.seal()));
             self.linger_until = None;
         }
     }
 
-    /// Appends what was taken, acknowledges it and takes leave; the session stays at the broker.
+    /// Appends the open batch, acknowledges it and disconnects; the session stays at the broker.
     async fn drain(&mut self) {
-        while self.append.is_some() || !self.gather.is_empty() {
+        while self.append.is_some() || !self.accumulator.is_empty() {
             let append = self.append.take();
-            let append = append.unwrap_or_else(|| self.pipeline.append(self.gather.seal()));
+            let append = append.unwrap_or_else(|| self.pipeline.append(self.accumulator.seal()));
             let Ok(released) = append.await else { return };
             if self.acknowledge(&released).is_err() {
                 return;
@@ -445,7 +450,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// What the user properties of a publish say.
+/// Evaluates the user properties of a publish.
 fn count(properties: &PublishProperties) -> Count {
     let mut count = Count::default();
     for (name, value) in &properties.user_properties {
@@ -454,7 +459,7 @@ fn count(properties: &PublishProperties) -> Count {
     count
 }
 
-/// The codes of a SUBACK that refuses, if any does.
+/// Returns the error codes of a SUBACK, if it has any.
 fn refusals(suback: &SubAck) -> Option<String> {
     let refused = |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
     let codes: Vec<_> = suback

@@ -1,10 +1,11 @@
-//! Rules that take all their clients for one gateway: the first client claims it, a second is refused by name.
+//! Claims: if a rule maps all its clients to one gateway, the first client claims it, and a second
+//! is refused by name.
 //!
-//! Two devices that one rule calls by one name are one meter to everybody behind: the readings of one supersede
-//! those of the other, and nobody sees it. So a claim is held by one client. It passes to the same user, or the
-//! same client id, when that connects again; and, where nobody has a user name, to another client id once the
-//! holder is gone, because many clients choose a new one at each start. A client that held it before and comes
-//! back shows that there are two.
+//! Two devices with the same name under one rule would be one meter to all later stages: the
+//! readings of one would supersede those of the other, unnoticed. So one client holds the claim. It
+//! passes to the same user, or the same client id, when that reconnects. Without user names it also
+//! passes to another client id once the holder is gone, because many clients choose a new id at
+//! each start. A former holder that comes back proves that there are two clients.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -13,15 +14,15 @@ use rustc_hash::FxHashMap;
 use super::Sender;
 use crate::limits::{CLAIMS_MAX, FORMER_CLAIMS_MAX};
 
-/// See the module.
+/// The claims of a rule.
 #[derive(Debug, Default)]
 pub(super) struct Claims(Mutex<FxHashMap<Box<str>, Claim>>);
 
-/// Who holds a topic, or all topics of a rule.
+/// The holder of a topic, or of all topics of a rule.
 #[derive(Debug)]
 struct Claim {
     holder: Sender,
-    /// Alive as long as its connection.
+    /// Alive as long as the holder's connection.
     connected: Weak<Sender>,
     former: Vec<Sender>,
 }
@@ -115,7 +116,7 @@ mod tests {
         drop(a);
         assert!(claims.claim("", &b).is_err(), "a user is one for good");
         assert_eq!(claims.claim("other", &b), Ok(()));
-        // The same user on a new connection, with a client id of the day.
+        // The same user on a new connection, with a new client id.
         assert_eq!(claims.claim("", &sender("meter-a", "c9")), Ok(()));
     }
 
@@ -125,7 +126,7 @@ mod tests {
         let first = sender("", "auto-1");
         assert_eq!(claims.claim("", &first), Ok(()));
         assert!(claims.claim("", &sender("", "auto-2")).is_err());
-        // Taken over by itself while the old connection is still there.
+        // Taken over by itself while the old connection still exists.
         let again = sender("", "auto-1");
         assert_eq!(claims.claim("", &again), Ok(()));
         drop((first, again));

@@ -1,11 +1,11 @@
-//! Who sends on the topics of a rule that names its senders itself.
+//! The sender on topics outside the grammar, from its rule.
 
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
 
 use super::{Origin, Sender};
 use crate::{decode::template::Template, settings::DecoderRule};
 
-/// Who sends on the topics of a rule, where the rule says so and not the grammar.
+/// The sender of a rule's topics, if the rule defines it.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     park: Template,
@@ -14,7 +14,8 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Takes a rule's identity, or tells `wrong` what keeps it from having one; `None` where the topic says it.
+    /// Compiles the sender of a rule, and reports mistakes to `wrong`; `None` if the topic
+    /// identifies the sender.
     pub(crate) fn of(rule: &DecoderRule, mut wrong: impl FnMut(&str, String)) -> Option<Self> {
         let given = [
             ("park", &rule.park),
@@ -64,14 +65,14 @@ impl Identity {
         })
     }
 
-    /// Whether the sender is a part of it.
+    /// Returns true if the user name or the client id is part of it.
     pub(super) fn has_sender(&self) -> bool {
         let parts = [&self.park, &self.enterprise, &self.gateway];
         parts.iter().any(|part| part.has_sender())
     }
 
-    /// Whether all clients of the rule are one gateway: nothing in it differs from client to client, nor with
-    /// a level for which `varies` holds.
+    /// Returns true if all clients of the rule are one gateway: no part differs from client to
+    /// client, or with a level for which `varies` holds.
     pub(super) fn is_one_for_all(&self, varies: impl Fn(usize) -> bool) -> bool {
         let parts = [&self.park, &self.enterprise, &self.gateway];
         !self.has_sender() && !parts.iter().any(|part| part.has_level(&varies))

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
-use greenpark_ingest::{DecodeSettings, Metrics, Pipeline};
+use greenpark_ingest::{DecodeSettings, IngestMetrics, Pipeline};
 use greenpark_log::{ContentType, Headers, Record, Topic};
 use greenpark_model::{
     day::{DAY_MS, Instant},
@@ -41,7 +41,7 @@ pub(crate) struct World {
     pub(crate) queue: Arc<Queue>,
     pub(crate) disk: Arc<SimDisk>,
     pub(crate) gateways: Vec<Gateway>,
-    metrics: Metrics,
+    metrics: IngestMetrics,
     pipeline: Pipeline,
     pub(crate) processor: Option<Office>,
     pub(crate) zombie: Option<Office>,
@@ -65,8 +65,8 @@ pub(crate) struct World {
     pub(crate) trace: String,
 }
 
-fn pipeline(queue: &Arc<Queue>, clock: &Arc<Clock>) -> (Metrics, Pipeline) {
-    let (metrics, wall) = (Metrics::default(), Arc::clone(clock));
+fn pipeline(queue: &Arc<Queue>, clock: &Arc<Clock>) -> (IngestMetrics, Pipeline) {
+    let (metrics, wall) = (IngestMetrics::default(), Arc::clone(clock));
     let now = Arc::new(move || wall.wall_ms());
     let decode = DecodeSettings::default();
     let pipeline = Pipeline::new(&decode, queue.writer(), now, metrics.clone());

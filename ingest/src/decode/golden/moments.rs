@@ -1,5 +1,5 @@
-//! Goal: an instant and a ticket are what a gateway means by them. Method: stamps as rules describe them, counts
-//! in a wrong unit, and tickets, in every dialect.
+//! Goal: instants and tickets are interpreted as the gateway meant them. Method: time stamps in the
+//! forms that rules describe, counts in a wrong unit, and tickets, in every dialect.
 
 use super::*;
 
@@ -182,7 +182,7 @@ fn a_field_of_a_map_may_be_the_ticket_of_an_event() {
 
 #[test]
 fn events_of_one_instant_in_one_message_are_told_apart_by_their_place() {
-    let mut decoder = Decoder::new(crate::Format::Json);
+    let mut decoder = Decoder::new(crate::PayloadFormat::Json);
     let event = |value: &str, unit: &str, more: &str| {
         format!(
             r#"{{"meter":"scale","quantity":"raw_coal","kind":"event","at":1700000000000,"value":{value},"unit":"{unit}"{more}}}"#

@@ -1,9 +1,9 @@
-//! Goal: what gateways send against the book is read as it is meant, or refused with what to write. Method:
-//! one payload for each oddity, in every dialect that may have it.
+//! Goal: non-standard payloads are decoded as meant, or refused with advice. Method: one payload
+//! for each oddity, in every dialect that can have it.
 
 use super::*;
 
-/// One field of each JSON dialect that is `nan`, beside one that is a number.
+/// Payloads of each JSON dialect with one field that is `nan` beside one that is a number.
 fn with_no_number(word: &str) -> Vec<(&'static str, &'static str, String)> {
     vec![
         (
@@ -199,7 +199,8 @@ fn a_quote_in_a_tag_of_an_influx_line_is_a_letter() {
 fn a_broken_influx_line_spoils_no_other() {
     let rule = r#""format":"influx","others":"ignore","map":[{"field":"v","meter":"m","quantity":"electricity"}]"#;
     for (broken, refused) in [
-        // A text that is never closed, one that a later line would close, and one whose rest would be an instant.
+        // A string that is never closed, one that a later line would close, and one whose rest
+        // would parse as an instant.
         ("m s=\"open,v=9", 1),
         ("m v=9,s=\"a", 1),
         ("m v=9,s=\" 2", 1),
@@ -249,7 +250,7 @@ fn a_text_of_an_influx_field_may_hold_line_feeds_and_escapes() {
             "{line}: {reasons:?}"
         );
     }
-    // Texts that are never closed cost no more than their bytes, a few times.
+    // Decoding strings that are never closed takes time linear in their size.
     let open = "m s=\"x\n".repeat(100_000);
     assert!(read(rule, "t", &open).0.is_empty());
 }
@@ -289,7 +290,7 @@ fn marks_nuls_and_gbk_are_taken_or_named() {
         b"\0",
     ];
     assert_eq!(
-        Decoder::new(crate::Format::Json)
+        Decoder::new(crate::PayloadFormat::Json)
             .decode(&native.concat(), NOW)
             .accepted,
         1
@@ -304,7 +305,7 @@ fn marks_nuls_and_gbk_are_taken_or_named() {
                 ..map.clone()
             })
             .collect(),
-        format: crate::Format::Influx,
+        format: crate::PayloadFormat::Influx,
         ..rule("")
     };
     assert_eq!(decode(&influx, line), (1, vec![]));

@@ -1,5 +1,6 @@
-//! Goal: the native JSON is read exactly, in every spelling, and refused in words. Method: examples of
-//! each form, and a property against an oracle made of serde's derived structs over serde_json.
+//! Goal: the native JSON is decoded exactly, in every spelling, and refused with a reason. Method:
+//! examples of each form, and a property against an oracle made of serde's derived structs over
+//! serde_json.
 
 use greenpark_model::{day::Instant, limits::FUTURE_MS_MAX, stamp::Stamps};
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ const NOW: i64 = 1_800_000_000_000;
 /// A reading as flat values, for comparison.
 type Flat = (String, String, &'static str, i64, i64, &'static str);
 
-/// What a refusal says: index, count and reason.
+/// A refusal as index, count and reason.
 type Refused = (Option<u32>, u32, String);
 
 fn read(text: &str) -> Result<(Vec<Flat>, Vec<Refused>), String> {
@@ -366,7 +367,7 @@ fn oracle(text: &str) -> Option<Flat> {
         _ => return None,
     };
     let digits = match o.value {
-        // Exact, because the strategy gives numbers of at most fifteen digits.
+        // Exact, because the strategy generates numbers of at most fifteen digits.
         Value::Number(n) => n.to_string(),
         Value::String(s) => s,
         _ => return None,
@@ -384,7 +385,7 @@ fn oracle(text: &str) -> Option<Flat> {
     ))
 }
 
-/// A member's text, right or wrong, with white space around its tokens.
+/// A member's text, valid or invalid, with white space around its tokens.
 fn member() -> impl Strategy<Value = String> {
     let key = prop_oneof![
         20 => "meter|quantity|kind|at|value|unit|flag".prop_map(|k| format!("\"{k}\"")),
@@ -401,7 +402,7 @@ fn member() -> impl Strategy<Value = String> {
         .prop_map(|(a, k, b, v, c)| format!("{a}{k}{b}:{a}{v}{c}"))
 }
 
-/// Objects that are nearly always well formed and often whole.
+/// Objects that are nearly always well formed and often complete.
 fn document() -> impl Strategy<Value = String> {
     let whole = (
         prop_oneof![Just("kWh"), Just("MWh"), Just("m3")],

@@ -1,5 +1,5 @@
-//! Goal: what is good in a stranger's batch is taken whatever stands beside it. Method: messages made by
-//! hand, with one thing wrong at a time; and batches of our own, which are taken as they are.
+//! Goal: valid readings of a batch are accepted whatever else the batch contains. Method: messages
+//! made by hand, with one mistake at a time; and our own batches, which are accepted unchanged.
 
 use greenpark_model::stamp::Stamps;
 use greenpark_model::{
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use super::*;
 
 const NOW: i64 = 1_800_000_000_000;
-/// Where the readings of a test begin.
+/// The instant of a test's first reading.
 const START: i64 = NOW - 86_400_000;
 
 fn entry(meter: &str, unit: &str) -> Series {
@@ -28,7 +28,7 @@ fn entry(meter: &str, unit: &str) -> Series {
     }
 }
 
-/// A hundred readings, a second apart, of two series in turn.
+/// A hundred readings, a second apart, of two alternating series.
 fn hundred() -> ReadingBatch {
     ReadingBatch {
         series: vec![entry("m1", ""), entry("m2", "MWh")],
@@ -66,7 +66,7 @@ fn tickets_are_taken_from_events_and_a_wrong_one_refuses_its_reading() {
         value_micro: vec![1, 2, 3, 4, 5],
         ticket_rows: vec![0, 2, 3, 4],
         tickets: ["A-1", "none", "A-3", "A-4"].map(str::to_owned).to_vec(),
-        // What a gateway says of lateness is not read.
+        // A gateway's own lateness column is ignored.
         late_rows: vec![0],
         received_ms: 7,
         ..ReadingBatch::default()
@@ -100,7 +100,7 @@ fn tickets_are_taken_from_events_and_a_wrong_one_refuses_its_reading() {
     }
 }
 
-/// Decodes a batch of which exactly the reading at `index` is refused, for a reason with `word` in it.
+/// Decodes a batch in which exactly the reading at `index` is refused, with `word` in its reason.
 fn all_but_one(batch: &ReadingBatch, index: u32, word: &str) {
     let to = decoded(batch).expect("the good ones count");
     assert_eq!((to.readings.len(), to.refusals.parts()), (99, 1), "{word}");
@@ -115,7 +115,7 @@ fn one_bad_reading_among_a_hundred_is_refused_alone() {
     batch.value_micro[17] = i64::MAX;
     all_but_one(&batch, 17, "its value");
     batch.value_micro[17] = 999_999_999_999_999;
-    // It fits in kWh, and no longer as a value of MWh.
+    // It fits in kWh, but not as a value in MWh.
     batch.value_micro[18] = 999_999_999_999_999_999;
     assert_eq!(decoded(&batch).expect("a batch").readings.len(), 100);
     batch.value_micro[17] = 999_999_999_999_999_999;
@@ -209,7 +209,7 @@ fn columns_that_do_not_fit_together_are_refused_as_a_whole() {
         |batch| batch.instant_ms_delta.truncate(99),
         |batch| batch.value_micro.truncate(99),
         |batch| batch.flags.truncate(99),
-        // Without the column nobody can tell which of the two series a reading is of.
+        // Without the column the series of a reading is unknown.
         |batch| batch.series_of.clear(),
     ];
     for spoil in ragged {

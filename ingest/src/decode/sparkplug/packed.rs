@@ -1,8 +1,8 @@
-//! Payloads that a node has compressed, as Eclipse Tahu's clients do where they are told to: the message
-//! stands, encoded and then deflated or gzipped, in the body of another that says so.
+//! Compressed payloads, as Eclipse Tahu's clients can send them: the message is encoded, deflated
+//! or gzipped, and stored in the body of an outer message.
 //!
-//! The specification knows nothing of it, but a node that does it means the message within, its sequence
-//! number included. It inflates to no more than a packet may be.
+//! The specification does not mention this, but the inner message is the one that the node means,
+//! its sequence number included. It inflates to no more than a packet may have.
 
 use std::io::Read;
 
@@ -18,12 +18,12 @@ use super::{
 };
 use crate::limits::{INFLATED_BYTES_MAX, METRICS_MAX};
 
-/// What the outer message has as its `uuid`.
+/// The `uuid` of an outer message.
 const COMPRESSED: &str = "SPBV1.0_COMPRESSED";
-/// The field of a message's metrics.
+/// The field number of a message's metrics.
 const METRICS_TAG: u32 = 2;
 
-/// Reads a message, and the one within where it is compressed.
+/// Decodes a message, and the inner one if it is compressed.
 pub(super) fn read(bytes: &[u8]) -> Result<Payload, String> {
     let payload = parse(bytes)?;
     if !is_packed(&payload) {
@@ -51,10 +51,10 @@ fn parse(bytes: &[u8]) -> Result<Payload, String> {
     Payload::decode(bytes).map_err(|e| format!("not Sparkplug B: {e}"))
 }
 
-/// Whether a message has more than [`METRICS_MAX`] metrics, without making any of them. What cannot be read is for the
-/// decoder to say.
+/// Returns true if a message has more than [`METRICS_MAX`] metrics, without allocating them. The
+/// decoder reports invalid bytes.
 fn has_too_many_metrics(mut bytes: &[u8]) -> bool {
-    // A metric has two bytes at least.
+    // A metric has at least two bytes.
     if bytes.len() <= 2 * METRICS_MAX {
         return false;
     }
@@ -75,7 +75,7 @@ fn is_packed(payload: &Payload) -> bool {
     payload.uuid.as_deref() == Some(COMPRESSED)
 }
 
-/// What the metric of that name says; a client that leaves it out means DEFLATE.
+/// Returns the value of the algorithm metric; if it is absent, the algorithm is DEFLATE.
 fn algorithm(payload: &Payload) -> &str {
     let said = payload
         .metrics
@@ -106,13 +106,13 @@ mod tests {
 
     #[test]
     fn a_message_of_too_many_metrics_is_refused_before_one_is_made() {
-        // Each metric is two bytes: it says nothing.
+        // Each metric is two bytes: it is empty.
         let metrics = |many: usize| [0x12, 0].repeat(many);
         let taken = parse(&metrics(METRICS_MAX)).expect("as many as there may be");
         assert_eq!(taken.metrics.len(), METRICS_MAX);
         let refused = parse(&metrics(METRICS_MAX + 1)).expect_err("one more");
         assert!(refused.contains("more than 16384 metrics"), "{refused}");
-        // What is no message is for the decoder to say.
+        // The decoder reports bytes that are not a message.
         let torn = [metrics(METRICS_MAX - 1), vec![0x12, 0xff, 0xff]].concat();
         assert!(parse(&torn).expect_err("torn").contains("not Sparkplug B"));
     }

@@ -1,5 +1,5 @@
-//! The parts of Sparkplug B's payload that are read, by the field numbers of its specification
-//! (version 3.0, chapter 6.4); what is not named here is passed over.
+//! The parts of Sparkplug B's payload that are decoded, by the field numbers of the specification
+//! (version 3.0, chapter 6.4); other fields are skipped.
 
 /// A message.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -54,7 +54,7 @@ pub(crate) enum Value {
     Text(String),
 }
 
-/// Properties of a metric, of which `Quality` is read.
+/// The properties of a metric; only `Quality` is used.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Properties {
     #[prost(string, repeated, tag = "1")]

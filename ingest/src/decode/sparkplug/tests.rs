@@ -1,5 +1,6 @@
-//! Goal: data means what the birth said, or nothing. Method: messages made by hand, as the examples of
-//! the specification (version 3.0, chapter 6.4) and its rules on births, sequence and deaths say.
+//! Goal: data has the meaning that the birth defined, or none. Method: messages made by hand,
+//! following the examples of the specification (version 3.0, chapter 6.4) and its rules on births,
+//! sequence and deaths.
 
 use std::io::Write as _;
 
@@ -10,7 +11,7 @@ use flate2::{
 
 use super::{edges::Edge, *};
 use crate::{
-    Format,
+    PayloadFormat,
     decode::Decoder,
     limits::{EDGE_BYTES_MAX, EDGES_BYTES_MAX},
 };
@@ -23,7 +24,7 @@ fn decoder() -> Decoder {
         "map":[{"field":"Energy/Total","device":"d1","meter":"e-1","quantity":"electricity"},
                {"field":"Steam","meter":"{3}-steam","quantity":"steam","unit":"kg"}]}"#;
     let rule: crate::DecoderRule = serde_json::from_str(rule).expect("a rule");
-    assert_eq!(rule.format, Format::Sparkplug);
+    assert_eq!(rule.format, PayloadFormat::Sparkplug);
     Decoder::of_rule(&rule, "spBv1.0/g/NDATA/e").expect("a decoder")
 }
 
@@ -37,7 +38,8 @@ fn metric(name: Option<&str>, alias: Option<u64>, value: Wire) -> Metric {
     }
 }
 
-/// Sends a message, and says how many readings were taken, and why the first was refused.
+/// Sends a message, and returns the number of accepted readings and the reason of the first
+/// refusal.
 fn send(decoder: &mut Decoder, topic: &str, seq: u64, metrics: Vec<Metric>) -> (u64, Vec<String>) {
     let payload = Payload {
         timestamp: Some(AT),
@@ -56,7 +58,7 @@ fn send_bytes(decoder: &mut Decoder, topic: &str, bytes: &[u8]) -> (u64, Vec<Str
     (counts.accepted, decoder.outcome().1)
 }
 
-/// A message as a client sends it that compresses; without an algorithm it says none.
+/// A compressed message as a client sends it; without an algorithm the metric is absent.
 fn packed(algorithm: Option<&str>, body: Vec<u8>) -> Vec<u8> {
     let said = |text: &str| metric(Some("algorithm"), None, Wire::Text(text.to_owned()));
     let payload = Payload {
@@ -112,7 +114,7 @@ fn data_by_alias_means_what_the_birth_named() {
         (reading.value.micro(), reading.instant.0),
         (4_250_000, 1_700_000_000_000)
     );
-    // An Int32 comes in two's complement.
+    // An Int32 is in two's complement.
     let below = vec![metric(None, Some(7), Wire::Int((-1500i32).cast_unsigned()))];
     assert_eq!(send(&mut decoder, "NDATA/e", 3, below), (1, vec![]));
     let (readings, _) = decoder.outcome();
@@ -127,10 +129,10 @@ fn data_without_a_birth_is_kept_and_the_node_is_asked_once() {
     let (taken, reasons) = send(&mut decoder, "DDATA/e/d1", 4, data());
     assert_eq!(taken, 0);
     assert!(reasons[0].starts_with("birth unknown"), "{reasons:?}");
-    assert_eq!(decoder.decoded.asks, ["spBv1.0/g/NCMD/e"]);
+    assert_eq!(decoder.decoded.rebirth_requests, ["spBv1.0/g/NCMD/e"]);
     send(&mut decoder, "DDATA/e/d1", 5, data());
     assert!(
-        decoder.decoded.asks.is_empty(),
+        decoder.decoded.rebirth_requests.is_empty(),
         "asked again within ten seconds"
     );
     birth(&mut decoder);
@@ -151,7 +153,7 @@ fn after_a_break_in_the_sequence_an_alias_is_not_trusted() {
     let (taken, reasons) = send(&mut decoder, "NDATA/e", 3, both());
     assert_eq!((taken, reasons.len()), (1, 1));
     assert!(reasons[0].contains("birth unknown"), "{reasons:?}");
-    assert_eq!(decoder.decoded.asks.len(), 1);
+    assert_eq!(decoder.decoded.rebirth_requests.len(), 1);
     birth(&mut decoder);
     assert_eq!(send(&mut decoder, "NDATA/e", 2, both()).0, 2);
     for seq in (3..=255).chain([0, 1]) {
@@ -403,7 +405,7 @@ fn an_alias_that_a_birth_gives_twice_names_neither() {
         "{reasons:?}"
     );
     assert!(
-        decoder.decoded.asks.is_empty(),
+        decoder.decoded.rebirth_requests.is_empty(),
         "another birth would say the same"
     );
     let by_name = vec![metric(Some("Energy/Total"), Some(8), Wire::Double(6.0))];

@@ -1,5 +1,5 @@
-//! Goal: a gateway that numbers is told what the log has, at once when it asks and after changes, and never
-//! before the log has it.
+//! Goal: a numbering gateway receives what the log has, at once after subscribing and after
+//! changes, and never before the log has it.
 
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
 use greenpark_model::numbers::Numbers;
@@ -10,7 +10,7 @@ use super::*;
 
 const RECEIPTS: &str = "park/p1/e1/g1/down/receipt";
 
-/// A PUBLISH of QoS 1 for MQTT 5, numbered.
+/// Encodes a numbered PUBLISH of QoS 1 for MQTT 5.
 fn numbered(packet_id: u16, (epoch, sequence): (u64, u64), payload: &[u8]) -> Vec<u8> {
     let properties = five::PublishProperties {
         user_properties: vec![
@@ -27,7 +27,7 @@ fn numbered(packet_id: u16, (epoch, sequence): (u64, u64), payload: &[u8]) -> Ve
     bytes.to_vec()
 }
 
-/// A SUBSCRIBE to receipts.
+/// Encodes a SUBSCRIBE to receipts.
 fn subscribe(version: u8) -> Vec<u8> {
     let properties = vec![0; usize::from(version == 5)];
     subscribe_with(&properties, 1)
@@ -42,7 +42,7 @@ fn subscribe_with(properties: &[u8], options: u8) -> Vec<u8> {
 }
 
 impl Client {
-    /// Expects a receipt next: whether it is retained, and what it says.
+    /// Expects a receipt next; returns its retain flag and its contents.
     async fn receipt(&mut self, version: u8) -> (bool, Value) {
         let first = within(self.stream.read_u8()).await.expect("a packet");
         assert_eq!(first & 0xfe, 0x30, "a PUBLISH of QoS 0");
@@ -118,7 +118,7 @@ async fn nothing_is_told_before_the_log_has_it() {
     endpoint.log.pause();
     client.send(&numbered(1, (7, 1), &reading(1))).await;
     client.ping().await;
-    // Who asks again while the log is slow is told nothing, not even that there is a gateway.
+    // A subscriber gets nothing while the log is slow, not even that the gateway exists.
     client.send(&subscribe(5)).await;
     client.expect(&[0x90, 4, 0, 9, 0, 0]).await;
     client.ping().await;
@@ -126,7 +126,7 @@ async fn nothing_is_told_before_the_log_has_it() {
     client.expect(&puback(1)).await;
     let (_, told) = client.receipt(5).await;
     assert_eq!(told["stored"]["upTo"], 1);
-    // What an append that failed brought is not told either.
+    // Messages of a failed append are not reported either.
     endpoint.log.fail_appends(1);
     client.send(&numbered(2, (7, 2), &reading(2))).await;
     let mut rest = Vec::new();
@@ -147,7 +147,7 @@ async fn what_the_archive_has_is_told_and_a_dead_letter_is_stored() {
     let mut client = endpoint.client(5).await;
     client.send(&numbered(1, (7, 1), b"no JSON")).await;
     client.expect(&puback(1)).await;
-    assert_eq!(endpoint.letters().len(), 1);
+    assert_eq!(endpoint.dead_letters().len(), 1);
     let mut numbers = Numbers::default();
     numbers.insert(1, 1);
     let park = ParkId::new("p1").expect("an id");
@@ -200,7 +200,7 @@ async fn a_subscription_says_how_it_wants_its_receipts() {
     let granted = [0x90, 4, 0, 9, 0, 0];
     client.send(&numbered(1, (7, 1), &reading(1))).await;
     client.expect(&puback(1)).await;
-    // Not the one that is retained, but the next.
+    // The next receipt, not the retained one.
     client.send(&subscribe_with(&[2, 0x0b, 5], NEVER)).await;
     client.expect(&granted).await;
     client.ping().await;
@@ -209,7 +209,7 @@ async fn a_subscription_says_how_it_wants_its_receipts() {
     let (retained, told) = client.receipt(5).await;
     assert_eq!((retained, client.identifier), (false, Some(5)));
     assert_eq!(told["stored"]["upTo"], 2);
-    // The subscription is there already, and is replaced by one without an identifier.
+    // The existing subscription is replaced by one without an identifier.
     client
         .send(&subscribe_with(&[0], IF_NEW | AS_PUBLISHED))
         .await;
@@ -223,7 +223,7 @@ async fn a_subscription_says_how_it_wants_its_receipts() {
     client.send(&subscribe_with(&[0], 0)).await;
     client.expect(&granted).await;
     assert!(client.receipt(5).await.0);
-    // To a new subscription it is sent.
+    // It is sent to a new subscription.
     let mut client = endpoint.client(5).await;
     client.send(&subscribe_with(&[2, 0x0b, 6], IF_NEW)).await;
     client.expect(&granted).await;

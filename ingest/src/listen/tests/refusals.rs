@@ -1,4 +1,4 @@
-//! What is refused, and how the client and the log are told.
+//! Refusals, and how the client and the log learn of them.
 
 use greenpark_model::limits::FUTURE_MS_MAX;
 
@@ -29,8 +29,8 @@ async fn what_cannot_be_taken_is_acknowledged_as_a_dead_letter() {
         client.send(&publish(id, topic, payload.as_bytes())).await;
         client.expect(&puback(id)).await;
     }
-    let letters = endpoint.letters();
-    for (letter, (topic, payload, word)) in letters.iter().zip(&cases) {
+    let dead_letters = endpoint.dead_letters();
+    for (letter, (topic, payload, word)) in dead_letters.iter().zip(&cases) {
         assert_eq!(
             (letter.topic.as_str(), &letter.payload[..]),
             (*topic, payload.as_bytes())
@@ -40,11 +40,14 @@ async fn what_cannot_be_taken_is_acknowledged_as_a_dead_letter() {
     client.send(&publish(9, TOPIC, mixed.as_bytes())).await;
     client.expect(&puback(9)).await;
     assert_eq!(endpoint.values(), [2_000_000]);
-    let letters = endpoint.letters();
-    let indices: Vec<_> = letters[cases.len()..].iter().map(|l| l.index).collect();
+    let dead_letters = endpoint.dead_letters();
+    let indices: Vec<_> = dead_letters[cases.len()..]
+        .iter()
+        .map(|l| l.index)
+        .collect();
     assert_eq!(indices, [Some(1), Some(2)]);
     assert!(
-        letters
+        dead_letters
             .iter()
             .skip(cases.len())
             .all(|l| l.payload == mixed.as_bytes())
@@ -61,14 +64,14 @@ async fn what_cannot_be_taken_is_acknowledged_as_a_dead_letter() {
     endpoint.stopped().await;
 }
 
-/// A payload that no packet may have.
+/// Returns a payload larger than any packet may have.
 fn too_large() -> Vec<u8> {
     vec![b'x'; 2 << 20]
 }
 
-fn assert_are_letters_of_oversized(letters: &[DeadLetter], count: usize) {
-    assert_eq!(letters.len(), count);
-    for letter in letters {
+fn assert_are_letters_of_oversized(dead_letters: &[DeadLetter], count: usize) {
+    assert_eq!(dead_letters.len(), count);
+    for letter in dead_letters {
         assert_eq!(letter.topic, TOPIC);
         assert!(letter.truncated && !letter.payload.is_empty());
         assert!(letter.reason.contains("1048576"), "{}", letter.reason);
@@ -79,7 +82,7 @@ fn assert_are_letters_of_oversized(letters: &[DeadLetter], count: usize) {
 async fn a_packet_of_two_mebibytes_is_a_dead_letter_and_does_not_jam_its_sender() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
-    // What stands before and behind it in the same bytes is taken as ever.
+    // Packets before and after it in the same bytes are accepted as usual.
     let before = publish(1, TOPIC, &reading(1));
     let behind = publish(3, TOPIC, &reading(3));
     let large = publish(2, TOPIC, &too_large());
@@ -95,8 +98,8 @@ async fn a_packet_of_two_mebibytes_is_a_dead_letter_and_does_not_jam_its_sender(
     unasked[0] = 0x30;
     client.send(&unasked).await;
     client.ping().await;
-    until(|| endpoint.letters().len() == 3).await;
-    assert_are_letters_of_oversized(&endpoint.letters(), 3);
+    until(|| endpoint.dead_letters().len() == 3).await;
+    assert_are_letters_of_oversized(&endpoint.dead_letters(), 3);
     assert_eq!(endpoint.values(), [1_000_000, 3_000_000]);
     assert_eq!(endpoint.metrics.dead_lettered(), 3);
     endpoint.stopped().await;
@@ -129,7 +132,7 @@ async fn half_a_packet_beyond_the_limit_is_neither_a_letter_nor_acknowledged() {
     client.expect(&puback(1)).await;
     client.stream.shutdown().await.expect("an orderly end");
     client.expect_end(&[]).await;
-    assert!(endpoint.letters().is_empty());
+    assert!(endpoint.dead_letters().is_empty());
     endpoint.stopped().await;
 }
 
@@ -141,8 +144,8 @@ async fn a_client_that_was_told_the_limit_is_acknowledged_and_told_again() {
     client
         .expect_end(&[&puback(2)[..], &[0xe0, 2, 0x95, 0]].concat())
         .await;
-    assert_are_letters_of_oversized(&endpoint.letters(), 1);
-    // Of what is no PUBLISH nothing is kept.
+    assert_are_letters_of_oversized(&endpoint.dead_letters(), 1);
+    // Of an oversized packet other than PUBLISH nothing is kept.
     let mut client = endpoint.client(4).await;
     client.send(&packet(0x82, &too_large())[..100_000]).await;
     client.expect_end(&[]).await;
@@ -221,7 +224,7 @@ async fn a_client_without_an_id_is_given_one() {
     let mut second = Client::open(endpoint.address).await;
     second.send(&connect(4, "", 60, None)).await;
     second.connack(4).await;
-    // Neither threw the other out.
+    // Neither disconnected the other.
     first.ping().await;
     second.ping().await;
     endpoint.stopped().await;

@@ -1,11 +1,11 @@
-//! Goal: a session ends for its own reasons and says them. Method: sessions without a broker.
+//! Goal: a session reports why it ended. Method: sessions without a broker.
 
 use std::pin::pin;
 
 use greenpark_log::memory::MemoryLog;
 
 use super::*;
-use crate::{Metrics, settings::DecodeSettings};
+use crate::{IngestMetrics, settings::DecodeSettings};
 
 #[tokio::test]
 async fn a_polling_task_that_is_gone_loses_the_connection() {
@@ -55,13 +55,18 @@ async fn without_room_a_message_of_qos_0_is_dropped_and_ends_nothing() {
     assert_eq!(pipeline.metrics().dropped_qos0.get(), 1);
 }
 
-/// A pipeline into a log in memory.
+/// Creates a pipeline into a log in memory.
 fn pipeline() -> Pipeline {
     let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
-    Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default())
+    Pipeline::new(
+        &decode,
+        log.writer(),
+        Arc::new(|| 0),
+        IngestMetrics::default(),
+    )
 }
 
-/// Where no broker listens.
+/// Options with an address where no broker listens.
 fn nowhere() -> MqttOptions {
     MqttOptions::new("c", "127.0.0.1", 1)
 }

@@ -13,7 +13,7 @@ pub(super) fn rows(table: &mut Table) {
     sessions(table);
 }
 
-/// A refusal before the client is accepted, where 3.1 and 3.1.1 have a code, too.
+/// A refusal before the client is accepted; 3.1 and 3.1.1 have a code for it too.
 fn refused(version: u8, v4: u8, v5: u8) -> Back {
     Back::Last(match version {
         5 => vec![0x20, 3, 0, v5, 0],
@@ -84,18 +84,18 @@ fn versions(table: &mut Table) {
     );
 }
 
-/// A payload with a client id, and further fields.
+/// Encodes a payload with a client id, and further fields.
 fn payload(fields: &[&[u8]]) -> Vec<u8> {
     let id = text(fresh_id().as_bytes());
     [id, fields.concat()].concat()
 }
 
-/// The fields of a will.
+/// Encodes the fields of a will.
 fn will(version: u8) -> Vec<u8> {
     [properties(version, &[]), text(b"a/b"), text(b"gone")].concat()
 }
 
-/// Refused in 3.1.1 and 5; MQTT 3.1 has the flag disregarded.
+/// Refused in 3.1.1 and 5; MQTT 3.1 ignores the flag.
 fn unless_old(version: u8) -> Back {
     match version {
         3 => Back::Welcome,
@@ -211,7 +211,7 @@ fn credentials(table: &mut Table) {
         of(0x82, &both),
         Back::Closed(0x81),
     );
-    // Section 3.1 of MQTT 3.1 has the length of the packet go before its flags.
+    // Section 3.1 of MQTT 3.1: the length of the packet takes precedence over its flags.
     table.first(
         &number("MQTT-3.1.2-19", "MQTT-3.1.2-17"),
         "with its flag there is a user name",
@@ -261,7 +261,7 @@ fn client_ids(table: &mut Table) {
             Back::Welcome,
         );
     }
-    // Of MQTT 3.1, too, though its standard would have it refused: see ingest/README.md.
+    // Accepted in MQTT 3.1 too, although its standard refuses it: see ingest/README.md.
     let long = [letters, &letters[..], fresh_id().as_bytes()].concat();
     let says = "longer ids are taken";
     table.first(

@@ -1,4 +1,4 @@
-//! PINGREQ, DISCONNECT, and what a client is sent at most: sections 3.12, 3.14 and 4.13.
+//! PINGREQ, DISCONNECT, and the largest packet to a client: sections 3.12, 3.14 and 4.13.
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn disconnects(table: &mut Table) {
     let lasts = connect_of(5, 0x02, &[0x11, 0, 0, 0, 60], &text(fresh_id().as_bytes()));
     let zero = packet(0xe0, &[0, 5, 0x11, 0, 0, 0, 0]);
     table.then(&n, says, zero, Back::Silence);
-    // The CONNACK of one that asked says that its session ends.
+    // The CONNACK to a client that requested a session reports that its session ends.
     let back = accepted(&[&[0x11, 0, 0, 0, 0][..], OFFERED].concat());
     table.first(&n, says, [lasts, ends].concat(), Back::Last(back));
 }
@@ -58,7 +58,7 @@ fn accepted(properties: &[u8]) -> Vec<u8> {
     [&[0x20, length + 3, 0, 0, length], properties].concat()
 }
 
-/// A CONNECT of a client that accepts packets of so many bytes.
+/// Encodes a CONNECT of a client that accepts packets of so many bytes.
 fn small(bytes_max: u8) -> Vec<u8> {
     let given = [0x27, 0, 0, 0, bytes_max];
     connect_of(5, 0x02, &given, &text(fresh_id().as_bytes()))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// Statements by section: the last number of each.
+/// Statements by section, with the last number of each.
 type Sections = &'static [(&'static str, u32)];
 
 const OF_3_1_1: Sections = &[
@@ -109,7 +109,7 @@ const OF_5: Sections = &[
     ("6.0.0", 4),
 ];
 
-/// Other tests that hold a statement: the numbers in 3.1.1 and in 5, and the test's name.
+/// Other tests that cover a statement: the numbers in 3.1.1 and in 5, and the test's name.
 const ELSEWHERE: &[(&[&str], &[&str], &str)] = &[
     (
         &["3.1.2-6", "3.1.4-3", "4.1.0-2"],
@@ -212,7 +212,7 @@ const ELSEWHERE: &[(&[&str], &[&str], &str)] = &[
     ),
 ];
 
-/// Statements without a test, by the reason.
+/// Statements without a test, with the reason.
 const WITHOUT: &[(&[&str], &[&str], &str)] = &[
     (
         &[
@@ -273,14 +273,14 @@ const WITHOUT: &[(&[&str], &[&str], &str)] = &[
     ),
 ];
 
-/// The sources of the tests that are named.
+/// The source files of the named tests.
 const SOURCES: [&str; 9] = [
     include_str!("../../tests.rs"),
     include_str!("../statements.rs"),
     include_str!("../endings.rs"),
     include_str!("../flows.rs"),
-    include_str!("../identity.rs"),
-    include_str!("../identity/publishes.rs"),
+    include_str!("../auth.rs"),
+    include_str!("../auth/publishes.rs"),
     include_str!("../receipts.rs"),
     include_str!("../refusals.rs"),
     include_str!("../../../topic/filter.rs"),

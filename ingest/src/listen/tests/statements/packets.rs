@@ -51,7 +51,7 @@ fn types(table: &mut Table) {
     }
 }
 
-/// The packets of a client, each with the flags that it has.
+/// Returns each packet of a client, with its flags.
 fn samples(v: u8) -> Vec<Vec<u8>> {
     vec![
         packet(0x40, &[0, 7]),
@@ -77,7 +77,7 @@ fn flags(table: &mut Table) {
             _ => RESERVED,
         };
         for wrong in (0..16).filter(|flags| *flags != right) {
-            // Old gateways set DUP where they send again, and the flags of the others are not used there.
+            // Old gateways set DUP on repeats, and the flags of the others are unused there.
             if v == 3 && (right == 0 || wrong & 6 == 2) {
                 continue;
             }
@@ -131,7 +131,8 @@ fn lengths(table: &mut Table) {
     }
     let sent = vec![0x10, 0xff, 0xff, 0xff, 0xff, 0x7f];
     table.first(&five, says, sent, Back::Silence);
-    // Before MQTT 5 nothing asks for the shortest form, and devices do write lengths of a fixed width.
+    // Before MQTT 5 the shortest form is not required, and devices do write lengths of a fixed
+    // width.
     let padded = |sent: Vec<u8>| {
         let mut padded = vec![sent[0], sent[1] | 0x80, 0];
         padded.extend_from_slice(&sent[2..]);
@@ -186,7 +187,7 @@ fn ends(table: &mut Table) {
             }
         }
         for cut in 1..=body.len().min(2) {
-            // Cut within the last field of one filter, or within a packet id.
+            // Truncated within the last field of one filter, or within a packet id.
             let short = packet(sample[0], &body[..body.len() - cut]);
             table.then(
                 &n,

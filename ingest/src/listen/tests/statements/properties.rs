@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Each property, with a value that is right.
+/// Each property, with a valid value.
 const PROPERTIES: &[&[u8]] = &[
     &[0x01, 1],
     &[0x02, 0, 0, 0, 9],
@@ -33,13 +33,14 @@ const PROPERTIES: &[&[u8]] = &[
     &[0x2a, 1],
 ];
 
-/// A packet with these properties.
+/// Builds a packet with these properties.
 type Build = fn(&[u8]) -> Vec<u8>;
 
 /// A packet, and when it is sent.
-type Place = (Opening, Build);
+type Position = (Opening, Build);
 
-/// The packets of a client that have properties, and which; then those that are refused for another reason.
+/// The client's packets that have properties, with the allowed ones; then those that are refused
+/// for another reason.
 const PACKETS: &[(Opening, Build, &[u8], &[u8])] = &[
     (
         Opening::First,
@@ -126,7 +127,7 @@ pub(super) fn rows(table: &mut Table) {
 
 fn all_of(ids: &[u8]) -> Vec<u8> {
     let has = |property: &&&[u8]| ids.contains(&property[0]) && property[0] != 0x27;
-    // A user property may come as often as one likes.
+    // A user property may be repeated.
     let mut all: Vec<u8> = PROPERTIES
         .iter()
         .filter(has)
@@ -138,7 +139,7 @@ fn all_of(ids: &[u8]) -> Vec<u8> {
     all
 }
 
-/// The answer to a packet that is right.
+/// Returns the answer to a valid packet.
 fn welcome(opening: Opening, build: Build) -> Back {
     match (opening, build(&[])[0]) {
         (Opening::First, _) => Back::Welcome,
@@ -151,7 +152,7 @@ fn welcome(opening: Opening, build: Build) -> Back {
     }
 }
 
-fn misplaced(table: &mut Table, (opening, build): Place, known: &[u8]) {
+fn misplaced(table: &mut Table, (opening, build): Position, known: &[u8]) {
     let n = number("", "2.2.2.2");
     for property in PROPERTIES.iter().filter(|p| !known.contains(&p[0])) {
         let says = "a property of another packet";
@@ -164,7 +165,7 @@ fn misplaced(table: &mut Table, (opening, build): Place, known: &[u8]) {
     }
 }
 
-fn twice(table: &mut Table, (opening, build): Place, ids: &[u8]) {
+fn twice(table: &mut Table, (opening, build): Position, ids: &[u8]) {
     let n = number("", "2.2.2.2");
     for property in PROPERTIES
         .iter()
@@ -176,7 +177,7 @@ fn twice(table: &mut Table, (opening, build): Place, ids: &[u8]) {
     }
 }
 
-fn cut(table: &mut Table, (opening, build): Place) {
+fn cut(table: &mut Table, (opening, build): Position) {
     let n = number("", "MQTT-2.2.2-1");
     for short in [
         &[0x26][..],
@@ -195,7 +196,7 @@ const PUBLISH: usize = 2;
 const SUBSCRIBE: usize = 7;
 const DISCONNECT: usize = 9;
 
-/// Packets with values that are wrong: the reason code, the statement or section, and what it says.
+/// Packets with invalid values: the reason code, the statement or section, and its content.
 const VALUES: &[(usize, &[u8], u8, &str, &str)] = &[
     (
         CONNECT,
@@ -380,7 +381,7 @@ fn values(table: &mut Table) {
         let (opening, build, ..) = PACKETS[index];
         table.push(&n, says, (opening, build(given), Back::Closed(code)));
     }
-    // The length of the properties: not as short as it can be, beyond the packet, of five bytes.
+    // Invalid lengths of the properties: not the shortest form, beyond the packet, of five bytes.
     let n = number("", "MQTT-1.5.5-1");
     for length in [&[0x80, 0][..], &[1], &[0x7f], &[0xff, 0xff, 0xff, 0xff, 1]] {
         let says = "the length of properties";

@@ -85,7 +85,8 @@ fn topics(table: &mut Table) {
             let n = number("MQTT-4.7.3-3", "MQTT-4.7.3-3");
             table.then(&n, says, publish_of(v, first, odd, &[]), taken(first));
         }
-        // The server's own topics: 3.1 and 3.1.1 have no word for a refusal, so it is a dead letter there.
+        // The server's own topics: 3.1 and 3.1.1 have no reason code for a refusal, so it is a dead
+        // letter there.
         let own = publish_of(v, first, b"$SYS/broker/uptime", &[]);
         let back = match (v, first) {
             (5, 0x32) => Back::Bytes(vec![0x40, 3, 0, 7, 0x87]),
@@ -160,7 +161,7 @@ fn answers(table: &mut Table) {
     }
 }
 
-/// A PUBLISH of QoS 1 with an alias.
+/// Encodes a PUBLISH of QoS 1 with an alias.
 fn aliased(topic: &[u8], alias: u16) -> Vec<u8> {
     let [high, low] = alias.to_be_bytes();
     publish_of(5, 0x32, topic, &[0x23, high, low])
