@@ -14,20 +14,16 @@ use crate::topic::Sender;
 mod access_list;
 mod authenticator;
 mod certificate;
+mod error;
 pub mod password;
 mod password_checks;
 mod refusal;
-mod settings;
 
+pub use self::error::AuthFileError;
 pub(crate) use self::{
     access_list::Grant,
     authenticator::{AuthFiles, Authenticator, Credentials, Principal},
     refusal::Refusal,
-    settings::check,
-};
-pub use self::{
-    authenticator::AuthFileError,
-    settings::{AccessSettings, ClientCertificate, TlsSettings, UsersSettings},
 };
 
 /// The known identity of a client and its rights. The default is a client behind a broker: the

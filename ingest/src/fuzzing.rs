@@ -3,7 +3,8 @@
 use crate::{
     DecodeSettings,
     mqtt::{self, Kind, Split, Version},
-    topic::{Filter, Routes, Sender},
+    routing::Routes,
+    topic::{Filter, Sender},
 };
 
 /// Resolves a topic by the default rules; returns true if a decoder was found.
@@ -11,7 +12,7 @@ use crate::{
 pub fn resolve(topic: &str) -> bool {
     Routes::new(&DecodeSettings::default())
         .resolve(topic, &Sender::default())
-        .reader
+        .decoder
         .is_ok()
 }
 

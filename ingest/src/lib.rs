@@ -31,6 +31,7 @@ mod mqtt;
 mod newest;
 mod pipeline;
 mod receipts;
+mod routing;
 mod settings;
 pub mod subscribe;
 mod topic;
@@ -38,16 +39,16 @@ mod topic;
 use mqtt as wire;
 
 pub use crate::{
-    auth::{
-        AccessSettings, AuthFileError, ClientCertificate, TlsSettings, UsersSettings, password,
-    },
+    auth::{AuthFileError, password},
     listen::MqttListener,
     metrics::IngestMetrics,
     pipeline::{Clock, Pipeline},
     receipts::Receipts,
+    routing::{DecodeCounts, Decoder},
     settings::{
-        DecodeSettings, DecoderRule, Encoding, FieldMap, FieldScale, LatePolicy, ListenSettings,
-        MemorySettings, Others, PayloadFormat, StampAt, SubscribeSettings, TimeUnit,
+        AccessSettings, ClientCertificate, DecodeSettings, DecoderRule, Encoding, FieldMap,
+        FieldScale, LatePolicy, ListenSettings, MemorySettings, Others, PayloadFormat, StampAt,
+        SubscribeSettings, TimeUnit, TlsSettings, UsersSettings,
     },
     subscribe::Subscriber,
 };

@@ -161,7 +161,7 @@ pub(crate) const RUNS_EACH_MIN: usize = 64;
 pub(crate) const RUNS_MAX: usize = 1 << 20;
 
 /// Gaps listed in a receipt, so that it stays below the 10 KiB that rumqttc accepts by default.
-pub(crate) const GAPS_TOLD_MAX: usize = 64;
+pub(crate) const GAPS_LISTED_MAX: usize = 64;
 
 /// Receipts published to a broker at once, a second.
 pub(crate) const RECEIPTS_AT_ONCE_MAX: usize = 256;

@@ -12,9 +12,11 @@ mod connection;
 mod detached;
 mod handshake;
 mod intake;
+mod output;
 mod session;
 mod socket;
 mod subscriptions;
+mod timers;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 

@@ -87,21 +87,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_is_counted_until_it_is_dropped() {
-        let pool = Arc::new(MemoryBudget::new(100));
+    fn a_reservation_counts_until_it_is_dropped() {
+        let budget = Arc::new(MemoryBudget::new(100));
         let (mut one, mut other) = (
-            Reservation::new(Arc::clone(&pool)),
-            Reservation::new(Arc::clone(&pool)),
+            Reservation::new(Arc::clone(&budget)),
+            Reservation::new(Arc::clone(&budget)),
         );
         one.set(40);
         other.set(70);
-        assert!(pool.is_full());
+        assert!(budget.is_full());
         other.set(20);
-        assert_eq!((pool.bytes(), pool.is_full()), (60, false));
+        assert_eq!((budget.bytes(), budget.is_full()), (60, false));
         let sealed = one.take();
         one.set(5);
-        assert_eq!(pool.bytes(), 65);
+        assert_eq!(budget.bytes(), 65);
         drop((sealed, other));
-        assert_eq!(pool.bytes(), 5);
+        assert_eq!(budget.bytes(), 5);
     }
 }

@@ -16,7 +16,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{auth::Refusal, batch::DeadLetterCounts, limits::ENTERPRISES_COUNTED_MAX};
+use crate::{auth::Refusal, limits::ENTERPRISES_COUNTED_MAX};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Enterprise {
@@ -286,7 +286,7 @@ impl IngestMetrics {
     }
 
     /// Counts the dead letters of a batch, once they are in the log.
-    pub(crate) fn count_dead_letters(&self, counts: &DeadLetterCounts) {
+    pub(crate) fn count_dead_letters(&self, counts: &[(LetterCode, u64)]) {
         for &(code, count) in counts {
             self.dead_letters_of(code).inc_by(count);
         }

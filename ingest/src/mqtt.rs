@@ -27,7 +27,7 @@ pub(crate) use self::{
         RetainHandling, Subscribe, Subscription, auth, disconnect, pingreq, puback, pubrel,
         subscribe, unsubscribe,
     },
-    publish::{Count, Publish, publish, publish_start},
+    publish::{Publish, UserProperties, publish, publish_start},
     reason::{Reason, Violation},
     reply::{
         Connack, Delivery, connack, deliver, farewell, granted, not_granted, pingresp, pubcomp,

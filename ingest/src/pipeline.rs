@@ -13,8 +13,8 @@ use crate::{
     metrics::IngestMetrics,
     newest::Lateness,
     receipts::Receipts,
+    routing::Routes,
     settings::{DecodeSettings, MemorySettings},
-    topic::Routes,
 };
 
 /// A clock; returns UTC milliseconds.

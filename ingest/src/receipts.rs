@@ -20,16 +20,16 @@ use greenpark_model::{
 };
 use serde::Serialize;
 
-use self::table::{Epoch, Known, Table};
+use self::table::{Epoch, GatewayNumbers, NumberTable};
 use crate::{
-    limits::{GAPS_TOLD_MAX, RECEIPTS_AT_ONCE_MAX},
+    limits::{GAPS_LISTED_MAX, RECEIPTS_AT_ONCE_MAX},
     topic::Origin,
 };
 
 /// The numbers of all gateways, and where their messages are. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Receipts {
-    table: Arc<Mutex<Table>>,
+    table: Arc<Mutex<NumberTable>>,
     since_ms: i64,
 }
 
@@ -84,7 +84,7 @@ impl Receipts {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, NumberTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,7 +115,7 @@ impl Receipts {
     pub(crate) fn of(&self, origin: &Origin, after: u64, now_ms: i64) -> Option<GatewayReceipt> {
         let table = self.lock();
         let known = table.get(origin).filter(|known| known.change > after)?;
-        Some(self.tell(origin, known, now_ms))
+        Some(self.receipt(origin, known, now_ms))
     }
 
     /// Returns the receipts that changed since they were published, the longest waiting first, up
@@ -124,13 +124,13 @@ impl Receipts {
         let table = self.lock();
         let waiting = table.unpublished(RECEIPTS_AT_ONCE_MAX).into_iter();
         waiting
-            .map(|(origin, known)| self.tell(origin, known, now_ms))
+            .map(|(origin, known)| self.receipt(origin, known, now_ms))
             .collect()
     }
 
     /// Marks `receipt` as handed to the broker's client.
-    pub(crate) fn published(&self, told: &GatewayReceipt) {
-        self.lock().published(&told.origin, told.change);
+    pub(crate) fn published(&self, receipt: &GatewayReceipt) {
+        self.lock().published(&receipt.origin, receipt.change);
     }
 
     /// Marks all receipts as unpublished, because those handed to a client may be lost.
@@ -138,7 +138,7 @@ impl Receipts {
         self.lock().publish_anew();
     }
 
-    fn tell(&self, origin: &Origin, known: &Known, now_ms: i64) -> GatewayReceipt {
+    fn receipt(&self, origin: &Origin, known: &GatewayNumbers, now_ms: i64) -> GatewayReceipt {
         let mut epochs = known.epochs.iter().map(EpochPayload::of);
         let payload = Payload {
             latest: epochs.next().expect("a gateway is known by an epoch"),
@@ -176,26 +176,29 @@ impl Extent {
     fn of(numbers: &Numbers, recent: u64) -> Self {
         let gaps: Vec<_> = numbers.gaps().collect();
         let up_to = numbers.up_to();
-        if gaps.len() <= GAPS_TOLD_MAX {
+        if gaps.len() <= GAPS_LISTED_MAX {
             return Self { up_to, gaps };
         }
         // Four equal parts, a merged gap between the first ones and those around `recent`, and
         // another before the last ones.
-        let part = (GAPS_TOLD_MAX - 2) / 4;
+        let part = (GAPS_LISTED_MAX - 2) / 4;
         let near = gaps.partition_point(|&(_, last)| last < recent);
         let around = near.saturating_sub(part)..near + part;
-        let is_told = |at| at < part || at + part >= gaps.len() || around.contains(&at);
-        let mut told: Vec<(u64, u64)> = Vec::with_capacity(GAPS_TOLD_MAX);
+        let is_listed = |at| at < part || at + part >= gaps.len() || around.contains(&at);
+        let mut listed: Vec<(u64, u64)> = Vec::with_capacity(GAPS_LISTED_MAX);
         let mut merging = false;
         for (at, &gap) in gaps.iter().enumerate() {
-            let merges = !is_told(at);
-            match told.last_mut() {
+            let merges = !is_listed(at);
+            match listed.last_mut() {
                 Some(before) if merges && merging => before.1 = gap.1,
-                _ => told.push(gap),
+                _ => listed.push(gap),
             }
             merging = merges;
         }
-        Self { up_to, gaps: told }
+        Self {
+            up_to,
+            gaps: listed,
+        }
     }
 }
 

@@ -5,15 +5,16 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::{self, AccessSettings, TlsSettings, UsersSettings},
     limits::{HELD_BYTES_MIN, RESERVED_BYTES},
     topic::Filter,
 };
 
+mod auth;
 mod rules;
 mod scale;
 
 pub use self::{
+    auth::{AccessSettings, ClientCertificate, TlsSettings, UsersSettings},
     rules::{DecoderRule, Encoding, FieldMap, Others, PayloadFormat, StampAt, TimeUnit},
     scale::FieldScale,
 };
@@ -207,27 +208,6 @@ impl MemorySettings {
     }
 }
 
-impl DecodeSettings {
-    /// Appends a sentence to `problems` for every mistake.
-    pub fn check(&self, problems: &mut Vec<String>) {
-        if self.rules.is_empty() {
-            problems.push(
-                "decode.rules: is empty, so nothing could be read; leave it out for the default"
-                    .into(),
-            );
-        }
-        if self.late_max < Duration::from_secs(3_600) {
-            problems.push(
-                "decode.late_max: must be at least 1h, or readings that a gateway buffers would be late"
-                    .into(),
-            );
-        }
-        for (index, rule) in self.rules.iter().enumerate() {
-            rule.check(&format!("decode.rules[{index}]"), problems);
-        }
-    }
-}
-
 impl ListenSettings {
     /// Appends a sentence to `problems` for every mistake.
     pub fn check(&self, problems: &mut Vec<String>) {
@@ -336,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_named() {
+    fn every_mistake_is_reported() {
         let mut problems = Vec::new();
         let subscribe = SubscribeSettings {
             broker: "nowhere".into(),

@@ -2,7 +2,7 @@
 //! change.
 
 use std::{
-    fs, io,
+    fs,
     net::IpAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -14,68 +14,14 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::{
-    ClientCertificate, Refusal,
+    Refusal,
     access_list::{AccessList, Grant},
     certificate,
-    password::{PasswordError, Users},
-    password_checks::{PasswordChecks, VerifiedPasswords},
+    error::AuthFileError,
+    password::Users,
+    password_checks::{PasswordChecks, PasswordFile},
 };
-use crate::settings::ListenSettings;
-
-/// A file that the listen settings name cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthFileError {
-    /// The file cannot be read.
-    #[error("read {path}, which the listen settings name")]
-    File {
-        /// The path of the file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        cause: io::Error,
-    },
-    /// The file is not PEM.
-    #[error("read the PEM file {path}")]
-    Pem {
-        /// The path of the file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        cause: rustls::pki_types::pem::Error,
-    },
-    /// The file contains no certificate.
-    #[error("{path} has no certificate")]
-    NoCertificate {
-        /// The path of the file.
-        path: PathBuf,
-    },
-    /// rustls refuses the contents.
-    #[error("use {path} for TLS")]
-    Tls {
-        /// The path of the file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        cause: rustls::Error,
-    },
-    /// The file is not a password file.
-    #[error("read the password file {path}")]
-    Users {
-        /// The path of the file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        cause: PasswordError,
-    },
-    /// The file is not an access list.
-    #[error("read the access list {path}: {reason}")]
-    AccessList {
-        /// The path of the file.
-        path: PathBuf,
-        /// The cause.
-        reason: String,
-    },
-}
+use crate::settings::{ClientCertificate, ListenSettings};
 
 /// Authenticates the clients of a listener; all its connections share it.
 #[derive(Debug)]
@@ -91,8 +37,7 @@ pub(crate) struct AuthFiles {
     pub(crate) tls: Option<TlsAcceptor>,
     /// Whether clients must present a certificate; `None` if the listener does not ask for one.
     certificates: Option<ClientCertificate>,
-    users: Option<Arc<Users>>,
-    proved: Arc<VerifiedPasswords>,
+    users: Option<PasswordFile>,
     access: AccessList,
 }
 
@@ -120,10 +65,10 @@ type Stamp = Option<(SystemTime, u64)>;
 
 impl std::fmt::Debug for AuthFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Doors")
+        f.debug_struct("AuthFiles")
             .field("tls", &self.tls.is_some())
             .field("certificates", &self.certificates)
-            .field("users", &self.users)
+            .field("users", &self.users.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -192,13 +137,12 @@ impl Authenticator {
         let username = credentials.username.filter(|name| !name.is_empty());
         let alone = files.certificates == Some(ClientCertificate::Optional) && certified.is_some();
         match (&files.users, username) {
-            (Some(users), Some(name)) => {
+            (Some(file), Some(name)) => {
                 let password = credentials.password.unwrap_or_default();
-                let of = (users, &files.proved);
-                let asked = (name.to_owned(), password);
+                let (name, address) = (name.to_owned(), credentials.address);
                 if !self
                     .password_checks
-                    .check(of, asked, credentials.address)
+                    .check(file, name, password, address)
                     .await?
                 {
                     return Err(Refusal::BadCredentials);
@@ -243,14 +187,13 @@ impl AuthFiles {
             parsed.map_err(|reason| AuthFileError::AccessList { path, reason })
         });
         let certificates = tls.filter(|tls| tls.client_ca.is_some()).map(|tls| {
-            let asked = tls.client_certificate;
-            asked.unwrap_or(ClientCertificate::Required)
+            let configured = tls.client_certificate;
+            configured.unwrap_or(ClientCertificate::Required)
         });
         Ok(Self {
             tls: acceptor.map(|config| TlsAcceptor::from(Arc::new(config))),
             certificates,
-            users: users.transpose()?.map(Arc::new),
-            proved: Arc::default(),
+            users: users.transpose()?.map(PasswordFile::new),
             access: access.transpose()?.unwrap_or_else(AccessList::own),
         })
     }

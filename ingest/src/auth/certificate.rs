@@ -9,7 +9,8 @@ use rustls::{
     server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
 
-use super::{ClientCertificate, TlsSettings, authenticator::AuthFileError, is_name};
+use super::{error::AuthFileError, is_name};
+use crate::settings::{ClientCertificate, TlsSettings};
 
 /// The encoded object identifier of a common name, 2.5.4.3.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
@@ -87,12 +88,12 @@ pub(super) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
     let mut names = Vec::new();
     let mut subject = certificate.subject();
     while !subject.is_empty() {
-        let mut set = take(&mut subject, SET)?;
+        let mut set = read_element(&mut subject, SET)?;
         while !set.is_empty() {
-            let mut attribute = take(&mut set, SEQUENCE)?;
-            if take(&mut attribute, OBJECT_IDENTIFIER)? == COMMON_NAME {
-                let text = take(&mut attribute, UTF8_STRING)
-                    .or_else(|| take(&mut attribute, PRINTABLE_STRING))?;
+            let mut attribute = read_element(&mut set, SEQUENCE)?;
+            if read_element(&mut attribute, OBJECT_IDENTIFIER)? == COMMON_NAME {
+                let text = read_element(&mut attribute, UTF8_STRING)
+                    .or_else(|| read_element(&mut attribute, PRINTABLE_STRING))?;
                 names.push(str::from_utf8(text).ok()?);
             }
         }
@@ -105,7 +106,7 @@ pub(super) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
 
 /// Reads the contents of the DER element at the front of `from`, if it has this tag, and advances
 /// `from`.
-fn take<'a>(from: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
+fn read_element<'a>(from: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     let (&[found, first], rest) = from.split_first_chunk()?;
     if found != tag {
         return None;

@@ -44,6 +44,22 @@ pub(super) struct VerifiedPasswords {
     tags: Mutex<HashMap<Box<str>, hmac::Tag>>,
 }
 
+/// The users of a password file, with the passwords that were verified.
+#[derive(Clone)]
+pub(super) struct PasswordFile {
+    users: Arc<Users>,
+    verified: Arc<VerifiedPasswords>,
+}
+
+impl PasswordFile {
+    pub(super) fn new(users: Users) -> Self {
+        Self {
+            users: Arc::new(users),
+            verified: Arc::default(),
+        }
+    }
+}
+
 impl Default for PasswordChecks {
     fn default() -> Self {
         Self {
@@ -58,31 +74,32 @@ impl PasswordChecks {
     /// Returns true if `password` is the password of `name`, for a client at `address`.
     pub(super) async fn check(
         &self,
-        (users, proved): (&Arc<Users>, &Arc<VerifiedPasswords>),
-        (name, password): (String, Vec<u8>),
+        file: &PasswordFile,
+        name: String,
+        password: Vec<u8>,
         address: IpAddr,
     ) -> Result<bool, Refusal> {
-        if proved.knows(&name, &password) {
+        if file.verified.knows(&name, &password) {
             return Ok(true);
         }
-        let permits = match users.has(&name) {
+        let permits = match file.users.has(&name) {
             true => {
                 let of_guesser = turn(&self.of_guesser(address, &name)).await?;
                 // Another check may have verified it meanwhile.
-                if proved.knows(&name, &password) {
+                if file.verified.knows(&name, &password) {
                     return Ok(true);
                 }
                 (turn(&self.known).await?, Some(of_guesser))
             }
             false => (turn(&self.strangers).await?, None),
         };
-        let (users, proved) = (Arc::clone(users), Arc::clone(proved));
+        let file = file.clone();
         let checked = task::spawn_blocking(move || {
             // Held until the check ends, even if the client disconnects before.
             let _permits = permits;
-            let right = users.verify(&name, &password);
+            let right = file.users.verify(&name, &password);
             if right {
-                proved.keep(&name, &password);
+                file.verified.keep(&name, &password);
             }
             right
         });
@@ -152,10 +169,10 @@ mod tests {
     /// Iterations that make a check take some milliseconds.
     const ITERATIONS: u32 = 5_000;
 
-    fn users(names: &[&str]) -> Arc<Users> {
+    fn file(names: &[&str]) -> PasswordFile {
         let line = |name: &&str| password::line(name, b"right", ITERATIONS).expect("a line");
         let lines: Vec<String> = names.iter().map(line).collect();
-        Arc::new(Users::parse(&lines.join("\n")).expect("a file"))
+        PasswordFile::new(Users::parse(&lines.join("\n")).expect("a file"))
     }
 
     fn address(last: u8) -> IpAddr {
@@ -164,19 +181,15 @@ mod tests {
 
     /// Returns how many of `floods`, each a name and an address, are answered before `right` is.
     async fn answered_before(floods: Vec<(String, IpAddr)>, right: (&str, IpAddr)) -> usize {
-        let (checks, proved) = (
-            Arc::new(PasswordChecks::default()),
-            Arc::<VerifiedPasswords>::default(),
-        );
-        let users = users(&["g1", "g2"]);
+        let checks = Arc::new(PasswordChecks::default());
+        let file = file(&["g1", "g2"]);
         let answered = Arc::new(AtomicUsize::new(0));
         let mut running = task::JoinSet::new();
         for (name, from) in floods {
-            let (checks, proved) = (Arc::clone(&checks), Arc::clone(&proved));
-            let (users, answered) = (Arc::clone(&users), Arc::clone(&answered));
+            let (checks, file) = (Arc::clone(&checks), file.clone());
+            let answered = Arc::clone(&answered);
             running.spawn(async move {
-                let of = (name, b"wrong".to_vec());
-                let found = checks.check((&users, &proved), of, from).await;
+                let found = checks.check(&file, name, b"wrong".to_vec(), from).await;
                 assert_eq!(found.ok(), Some(false));
                 answered.fetch_add(1, Ordering::SeqCst);
             });
@@ -185,8 +198,8 @@ mod tests {
         while answered.load(Ordering::SeqCst) == 0 {
             task::yield_now().await;
         }
-        let of = (right.0.to_owned(), b"right".to_vec());
-        let found = checks.check((&users, &proved), of, right.1).await;
+        let (name, from) = (right.0.to_owned(), right.1);
+        let found = checks.check(&file, name, b"right".to_vec(), from).await;
         assert_eq!(found.ok(), Some(true));
         let before = answered.load(Ordering::SeqCst);
         running.join_all().await;
@@ -194,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_that_nobody_has_take_no_turn_from_a_gateway() {
+    async fn unknown_names_do_not_delay_a_gateway() {
         // From many addresses, and from the gateway's own.
         for last in [None, Some(250)] {
             let from = |n: u8| address(last.unwrap_or(n));
@@ -205,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_passwords_of_one_name_take_few_turns_from_the_others() {
+    async fn wrong_passwords_for_one_name_hardly_delay_the_others() {
         for at in [1, 250] {
             let guesses = (0..200).map(|_| ("g2".to_owned(), address(at)));
             let before = answered_before(guesses.collect(), ("g1", address(250))).await;
@@ -214,28 +227,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_proved_is_known_again_without_a_turn_and_nothing_else_is() {
-        let (checks, proved) = (
-            PasswordChecks::default(),
-            Arc::<VerifiedPasswords>::default(),
-        );
-        let users = users(&["g1"]);
-        let asked = |password: &[u8]| ("g1".to_owned(), password.to_vec());
-        let of = (&users, &proved);
-        assert_eq!(
-            checks.check(of, asked(b"wrong"), address(1)).await.ok(),
-            Some(false)
-        );
-        assert_eq!(
-            checks.check(of, asked(b"right"), address(1)).await.ok(),
-            Some(true)
-        );
+    async fn a_verified_password_is_recognized_without_a_permit_and_no_other_is() {
+        let (checks, file) = (PasswordChecks::default(), file(&["g1"]));
+        let check = |password: &[u8], last: u8| {
+            checks.check(&file, "g1".to_owned(), password.to_vec(), address(last))
+        };
+        assert_eq!(check(b"wrong", 1).await.ok(), Some(false));
+        assert_eq!(check(b"right", 1).await.ok(), Some(true));
         // No permits are left.
         checks.known.forget_permits(PASSWORD_CHECKS_MAX);
-        assert_eq!(
-            checks.check(of, asked(b"right"), address(2)).await.ok(),
-            Some(true)
-        );
-        assert!(!proved.knows("g1", b"wrong") && !proved.knows("g2", b"right"));
+        assert_eq!(check(b"right", 2).await.ok(), Some(true));
+        let verified = &file.verified;
+        assert!(!verified.knows("g1", b"wrong") && !verified.knows("g2", b"right"));
     }
 }

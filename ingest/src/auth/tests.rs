@@ -6,13 +6,10 @@ use super::{
     access_list::AccessList,
     password::{self, Users},
 };
-use crate::{
-    settings::DecodeSettings,
-    topic::{Routes, Sender},
-};
+use crate::{routing::Routes, settings::DecodeSettings, topic::Sender};
 
 #[test]
-fn a_password_is_that_of_its_user_only() {
+fn a_password_is_valid_for_its_user_only() {
     let line = |name, password| password::line(name, password, 10).expect("a line");
     let text = format!(
         "# gateways\n\n{}\n{}\n",
@@ -33,7 +30,7 @@ fn a_password_is_that_of_its_user_only() {
 }
 
 #[test]
-fn a_file_of_mosquitto_is_read_as_it_is() {
+fn a_password_file_of_mosquitto_works_unchanged() {
     // Written by mosquitto_passwd 2.0.11 for the password "secret".
     let known = "gw1:$7$101$Gw/wjIVvevndGzKl$yoHQcXhkYJJR6u8JIGYZkFP766vh3qfrCG+kSf4qT4CEn6Jzn2I2mpY+AhwE2yydqM1RamXzKCywH+djIlxhiw==\n";
     let users = Users::parse(known).expect("a password file");
@@ -55,7 +52,7 @@ fn a_file_of_mosquitto_is_read_as_it_is() {
 }
 
 #[test]
-fn a_wrong_password_file_names_the_line() {
+fn an_invalid_password_file_is_refused_with_the_line() {
     let good = password::line("gw1", b"one", 10).expect("a line");
     for (wrong, word) in [
         ("gw2", "name:hash"),
@@ -125,7 +122,7 @@ fn an_access_list_binds_a_name_to_its_gateways() {
 }
 
 #[test]
-fn a_wrong_access_list_is_refused() {
+fn an_invalid_access_list_is_refused() {
     for wrong in [
         "",
         "[[rule]]\nusers = [\"*\"]\npublish = [\"p1/+\"]\n",

@@ -17,10 +17,11 @@ use greenpark_model::{
 use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
 
-use super::{Message, record::record};
+use super::record;
 use crate::{
     decode::{Fault, Refusals},
     limits::{OVERSIZE_BYTES_KEPT, REASON_BYTES_MAX, REFUSALS_APART_MAX},
+    mqtt::Publish,
     topic::Origin,
 };
 
@@ -68,22 +69,22 @@ impl DeadLetters {
         (taken.records, taken.counts)
     }
 
-    /// Adds dead letters of `from` for the refused readings of `message`.
+    /// Adds dead letters of `from` for the refused readings of `publish`.
     pub(super) fn refused(
         &mut self,
         from: &Origin,
-        message: &Message<'_>,
+        publish: &Publish<'_>,
         refusals: &Refusals,
         now_ms: i64,
     ) {
         if refusals.parts() > REFUSALS_APART_MAX {
-            let said = DeadLetterReason {
+            let cause = DeadLetterReason {
                 code: refusals.code(),
                 words: &shared(refusals),
                 index: refusals.first().first().and_then(|r| r.index),
                 readings: refusals.readings(),
             };
-            return self.add(from, message, said, now_ms);
+            return self.add(from, publish, cause, now_ms);
         }
         for refusal in refusals.first() {
             let words = match (refusal.index, refusal.count) {
@@ -93,13 +94,13 @@ impl DeadLetters {
                 }
                 _ => &refusal.reason,
             };
-            let said = DeadLetterReason {
+            let cause = DeadLetterReason {
                 code: refusal.code,
                 words,
                 index: refusal.index,
                 readings: u64::from(refusal.count),
             };
-            self.add(from, message, said, now_ms);
+            self.add(from, publish, cause, now_ms);
         }
     }
 
@@ -107,36 +108,36 @@ impl DeadLetters {
     pub(super) fn whole(
         &mut self,
         from: &Origin,
-        message: &Message<'_>,
+        publish: &Publish<'_>,
         fault: &Fault,
         now_ms: i64,
     ) {
-        let said = DeadLetterReason {
+        let cause = DeadLetterReason {
             code: fault.code,
             words: &fault.words,
             index: None,
             readings: 1,
         };
-        self.add(from, message, said, now_ms);
+        self.add(from, publish, cause, now_ms);
     }
 
-    /// Adds the dead letter of a packet of `size` bytes; `message` contains its start.
+    /// Adds the dead letter of a packet of `size` bytes; `publish` contains its start.
     pub(super) fn oversized(
         &mut self,
         from: &Origin,
-        message: &Message<'_>,
+        publish: &Publish<'_>,
         size: usize,
         now_ms: i64,
     ) {
-        let kept = message.payload.len().min(OVERSIZE_BYTES_KEPT);
+        let kept = publish.payload.len().min(OVERSIZE_BYTES_KEPT);
         let words = format!(
             "the packet has {size} bytes and at most {PACKET_BYTES_MAX} are taken; send the readings in several packets"
         );
         let letter = DeadLetter {
-            topic: message.topic.to_owned(),
+            topic: publish.topic.to_owned(),
             reason: words,
             index: None,
-            payload: Bytes::copy_from_slice(&message.payload[..kept]),
+            payload: Bytes::copy_from_slice(&publish.payload[..kept]),
             truncated: true,
             received_ms: now_ms,
             code: i32::from(LetterCode::TooLarge.code()),
@@ -145,19 +146,19 @@ impl DeadLetters {
         self.push(from, LetterCode::TooLarge, &letter);
     }
 
-    /// Adds the payload of `message` as one dead letter, or as several if it is too large for one.
+    /// Adds the payload of `publish` as one dead letter, or as several if it is too large for one.
     fn add(
         &mut self,
         from: &Origin,
-        message: &Message<'_>,
-        said: DeadLetterReason<'_>,
+        publish: &Publish<'_>,
+        cause: DeadLetterReason<'_>,
         now_ms: i64,
     ) {
-        let size = message.payload.len();
+        let size = publish.payload.len();
         let truncated = size > DEAD_LETTER_BYTES_MAX;
         // A reason may quote the payload, and a record must have room for the longest topic beside
         // it.
-        let words = &said.words[..said.words.floor_char_boundary(REASON_BYTES_MAX)];
+        let words = &cause.words[..cause.words.floor_char_boundary(REASON_BYTES_MAX)];
         let mut start = 0;
         loop {
             let end = size.min(start + DEAD_LETTER_BYTES_MAX);
@@ -167,16 +168,16 @@ impl DeadLetters {
                 words.to_owned()
             };
             let letter = DeadLetter {
-                topic: message.topic.to_owned(),
+                topic: publish.topic.to_owned(),
                 reason,
-                index: said.index,
-                payload: Bytes::copy_from_slice(&message.payload[start..end]),
+                index: cause.index,
+                payload: Bytes::copy_from_slice(&publish.payload[start..end]),
                 truncated,
                 received_ms: now_ms,
-                code: i32::from(said.code.code()),
-                readings: if start == 0 { said.readings } else { 0 },
+                code: i32::from(cause.code.code()),
+                readings: if start == 0 { cause.readings } else { 0 },
             };
-            self.push(from, said.code, &letter);
+            self.push(from, cause.code, &letter);
             if end == size {
                 return;
             }

@@ -2,12 +2,16 @@
 
 use greenpark_log::{ContentType, Record};
 use greenpark_model::{
-    batch::Batch, day::Instant, limits::RECORD_BYTES_MAX, messages::BatchMessages,
-    numbers::Numbers, reading::Reading, ticket::Ticket,
+    batch::Batch,
+    day::Instant,
+    limits::RECORD_BYTES_MAX,
+    numbers::{Numbered, Numbers},
+    reading::Reading,
+    ticket::Ticket,
 };
 use greenpark_proto::reading_batch;
 
-use super::record::record;
+use super::{numbers::MessageNumbers, record};
 use crate::{
     decode::{Decoded, SeriesTable},
     limits::{
@@ -21,30 +25,24 @@ use crate::{
 
 /// The open batch of one gateway.
 #[derive(Debug)]
-pub(super) struct Gateway {
+pub(super) struct GatewayBatch {
     pub(super) origin: Origin,
     pub(super) newest: Newest,
     pub(super) counters: EnterpriseCounters,
     pub(super) series: SeriesTable,
-    pub(super) batch: Batch,
+    batch: Batch,
     /// The sequence number of the batch, so that a series knows whether it is already in the batch.
-    pub(super) batch_number: u64,
+    batch_number: u64,
     /// An upper bound of the batch's encoded size.
-    pub(super) encoded_bytes_max: usize,
-    /// The numbered messages of the batch, and their epoch.
-    pub(super) messages: BatchMessages,
-    pub(super) epoch: u64,
-    /// The number of the message under way, and its first row in the batch.
-    pub(super) taking: Option<(u64, u32)>,
-    /// The numbers of messages that end in finished batches, by epoch.
-    pub(super) entered: Vec<(u64, Numbers)>,
+    encoded_bytes_max: usize,
+    numbers: MessageNumbers,
     pub(super) accepted: u64,
     /// Accepted readings that are late.
     pub(super) late: u64,
     pub(super) dead_lettered: u64,
 }
 
-impl Gateway {
+impl GatewayBatch {
     pub(super) fn new(origin: Origin, newest: Newest, metrics: &IngestMetrics) -> Self {
         Self {
             newest,
@@ -54,23 +52,21 @@ impl Gateway {
             batch: Batch::new(),
             batch_number: 0,
             encoded_bytes_max: 0,
-            messages: BatchMessages::default(),
-            epoch: 0,
-            taking: None,
-            entered: Vec::new(),
+            numbers: MessageNumbers::default(),
             accepted: 0,
             late: 0,
             dead_lettered: 0,
         }
     }
 
-    pub(super) fn is_touched(&self) -> bool {
+    /// Returns true if the gateway has contents in the open batch.
+    pub(super) fn is_active(&self) -> bool {
         self.accepted > 0 || self.dead_lettered > 0
     }
 
     /// Adds the readings of a message that arrived at `now_ms`; a full batch is finished into
     /// `records`.
-    pub(super) fn take(
+    pub(super) fn add(
         &mut self,
         decoded: &Decoded,
         floors: Floors,
@@ -133,9 +129,10 @@ impl Gateway {
 
     /// Encodes the batch as a record and begins the next one.
     pub(super) fn finish(&mut self, records: &mut Vec<Record>) {
-        self.leave_message();
-        if !self.messages.is_empty() {
-            records.push(self.numbered_record());
+        let end = self.next_row();
+        self.numbers.leave(end);
+        if !self.numbers.is_empty() {
+            records.push(self.numbers.encode(&self.origin, &self.batch));
         } else if !self.batch.is_empty() {
             let payload = reading_batch::encode(&self.batch);
             records.push(record(&self.origin, ContentType::ReadingBatch, payload));
@@ -147,5 +144,39 @@ impl Gateway {
         self.batch.clear();
         self.batch_number += 1;
         self.encoded_bytes_max = 0;
+    }
+
+    /// Begins a message. A record has one epoch: a batch of another epoch is finished first.
+    pub(super) fn begin_message(&mut self, numbered: Numbered, records: &mut Vec<Record>) {
+        if self.numbers.has_other_epoch(numbered.epoch()) {
+            self.finish(records);
+        }
+        let row = self.next_row();
+        self.numbers.begin(numbered, row);
+    }
+
+    /// Ends the message under way in this batch. A batch without readings becomes a record too, if
+    /// a message was refused as a whole, so that a reader of the log knows that nothing more of
+    /// this message follows.
+    pub(super) fn end_message(&mut self, records: &mut Vec<Record>) {
+        let row = self.next_row();
+        if !self.numbers.end(row) {
+            return;
+        }
+        self.encoded_bytes_max += ENCODED_NUMBER_BYTES_MAX;
+        let full = self.encoded_bytes_max + ENCODED_NUMBER_BYTES_MAX > RECORD_BYTES_MAX;
+        if full || self.numbers.are_scattered() {
+            self.finish(records);
+        }
+    }
+
+    /// Removes and returns the numbers of messages that end in finished batches, by epoch.
+    pub(super) fn take_finished_numbers(&mut self) -> Vec<(u64, Numbers)> {
+        self.numbers.take_finished()
+    }
+
+    fn next_row(&self) -> u32 {
+        // OK because a batch has few readings.
+        self.batch.len() as u32
     }
 }

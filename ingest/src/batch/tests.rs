@@ -2,22 +2,28 @@
 //! batch by hand, seal it, and decode its records again.
 
 mod arrival;
-mod numbering;
+mod numbers;
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use greenpark_model::{
     batch::Batch,
     letter::LetterCode,
-    limits::{DEAD_LETTER_BYTES_MAX, RECORD_BYTES_MAX},
+    limits::{DEAD_LETTER_BYTES_MAX, PACKET_BYTES_MAX, RECORD_BYTES_MAX},
 };
 use greenpark_proto::{reading_batch, telemetry::v1::DeadLetter};
 use prost::Message as _;
 
-use super::*;
+use super::{dead_letters::DeadLetters, *};
 use crate::{
-    limits::{OVERSIZE_BYTES_KEPT, REASON_BYTES_MAX},
+    limits::{
+        BATCH_MESSAGES_MAX, HELD_GATEWAY_BYTES, HELD_READING_BYTES, OVERSIZE_BYTES_KEPT,
+        REASON_BYTES_MAX, TOPICS_CACHED_MAX,
+    },
     memory_budget::MemoryBudget,
+    metrics::IngestMetrics,
+    routing::Routes,
+    settings::DecodeSettings,
 };
 
 const NOW: i64 = 1_800_000_000_000;
@@ -35,18 +41,15 @@ fn reading(meter: usize, at: i64) -> String {
     format!(r#"{{"meter":"m{meter}","quantity":"electricity","at":{at},"value":1.5}}"#)
 }
 
-fn take(accumulator: &mut BatchAccumulator, topic: &str, payload: &str, packet_id: u16) {
+fn add(accumulator: &mut BatchAccumulator, topic: &str, payload: &str, packet_id: u16) {
     let qos = u8::from(packet_id != 0);
-    accumulator.take(
-        Message {
+    accumulator.add(
+        Publish {
             topic,
             payload: payload.as_bytes(),
             qos,
             packet_id,
-            numbered: None,
-            retain: false,
-            queued: false,
-            replay: false,
+            ..Publish::default()
         },
         NOW,
     );
@@ -66,13 +69,13 @@ fn dead_letters(sealed: &PendingAppend) -> Vec<DeadLetter> {
 fn messages_of_one_gateway_become_one_record() {
     let mut accumulator = accumulator();
     for meter in 0..10 {
-        take(
+        add(
             &mut accumulator,
             TOPIC,
             &reading(meter % 3, 1_700_000_000_000),
             1,
         );
-        take(
+        add(
             &mut accumulator,
             "park/p1/e1/g2/up/readings",
             &reading(7, 1_700_000_000_000),
@@ -87,7 +90,7 @@ fn messages_of_one_gateway_become_one_record() {
     assert_eq!(sealed.messages.by_qos, [0, 20, 0]);
     assert!(accumulator.is_empty() && sealed.dead_letters.is_empty());
     // The next batch starts with an empty series table.
-    take(&mut accumulator, TOPIC, &reading(2, 1_700_000_000_001), 3);
+    add(&mut accumulator, TOPIC, &reading(2, 1_700_000_000_001), 3);
     assert_eq!(
         self::batches(&accumulator.seal())[0].series_table().len(),
         1
@@ -101,7 +104,7 @@ fn a_batch_too_large_for_a_record_is_split() {
     let count = 60_000;
     (1..count).for_each(|value| write!(payload, ",{value}").expect("a String takes all"));
     payload.push_str("]}]}");
-    take(&mut accumulator, TOPIC, &payload, 1);
+    add(&mut accumulator, TOPIC, &payload, 1);
     let sealed = accumulator.seal();
     let batches = batches(&sealed);
     assert!(batches.len() > 1);
@@ -119,7 +122,7 @@ fn a_batch_too_large_for_a_record_is_split() {
 fn more_series_than_a_record_lists_are_split() {
     let mut accumulator = accumulator();
     (0..10_000).for_each(|meter| {
-        take(
+        add(
             &mut accumulator,
             TOPIC,
             &reading(meter, 1_700_000_000_000),
@@ -134,18 +137,18 @@ fn more_series_than_a_record_lists_are_split() {
 }
 
 #[test]
-fn what_cannot_be_taken_is_a_letter_with_its_bytes() {
+fn a_refused_payload_is_a_dead_letter_with_its_bytes() {
     let mut accumulator = accumulator();
     let mixed = format!(
         "[{},{}]",
         reading(1, 1_700_000_000_000),
         reading(1, NOW * 2)
     );
-    take(&mut accumulator, TOPIC, &mixed, 1);
-    take(&mut accumulator, TOPIC, "nonsense", 2);
-    take(&mut accumulator, "other/topic", "x", 3);
-    take(&mut accumulator, "park/p1/e1/g1/up/unknown", "y", 4);
-    take(&mut accumulator, TOPIC, "[]", 5);
+    add(&mut accumulator, TOPIC, &mixed, 1);
+    add(&mut accumulator, TOPIC, "nonsense", 2);
+    add(&mut accumulator, "other/topic", "x", 3);
+    add(&mut accumulator, "park/p1/e1/g1/up/unknown", "y", 4);
+    add(&mut accumulator, TOPIC, "[]", 5);
     let sealed = accumulator.seal();
     assert_eq!(batches(&sealed)[0].len(), 1);
     let dead_letters = dead_letters(&sealed);
@@ -173,10 +176,10 @@ fn what_cannot_be_taken_is_a_letter_with_its_bytes() {
 }
 
 #[test]
-fn many_refusals_of_one_payload_share_a_letter() {
+fn many_refusals_of_one_payload_share_a_dead_letter() {
     let mut accumulator = accumulator();
     let bad = vec![r#"{"meter":"m1"}"#; 1000].join(",");
-    take(&mut accumulator, TOPIC, &format!("[{bad}]"), 1);
+    add(&mut accumulator, TOPIC, &format!("[{bad}]"), 1);
     let sealed = accumulator.seal();
     let dead_letters = dead_letters(&sealed);
     assert_eq!(dead_letters.len(), 1);
@@ -200,7 +203,7 @@ fn a_refused_payload_keeps_all_its_bytes() {
     // The refused reading is the last one, where a truncated dead letter would have been cut.
     payload = format!("[{payload},{}]", reading(2, NOW * 2));
     assert!(payload.len() > DEAD_LETTER_BYTES_MAX && payload.len() <= PACKET_BYTES_MAX);
-    take(&mut accumulator, TOPIC, &payload, 1);
+    add(&mut accumulator, TOPIC, &payload, 1);
     let sealed = accumulator.seal();
     let dead_letters = dead_letters(&sealed);
     assert_eq!(dead_letters.len(), 2);
@@ -219,11 +222,11 @@ fn a_refused_payload_keeps_all_its_bytes() {
 }
 
 #[test]
-fn letters_of_the_largest_payloads_fit_the_log() {
+fn dead_letters_of_the_largest_payloads_fit_the_log() {
     let mut accumulator = accumulator();
     let topic = format!("park/p1/e1/g1/up/{}", "x".repeat(65_500));
-    take(&mut accumulator, &topic, &"x".repeat(PACKET_BYTES_MAX), 1);
-    take(
+    add(&mut accumulator, &topic, &"x".repeat(PACKET_BYTES_MAX), 1);
+    add(
         &mut accumulator,
         TOPIC,
         &"x".repeat(PACKET_BYTES_MAX + 1),
@@ -246,16 +249,13 @@ fn letters_of_the_largest_payloads_fit_the_log() {
 }
 
 #[test]
-fn a_reason_that_repeats_what_was_sent_fits_the_log() {
-    let message = Message {
+fn a_reason_that_quotes_the_payload_fits_the_log() {
+    let message = Publish {
         topic: &"t".repeat(65_535),
         payload: &[b'x'; DEAD_LETTER_BYTES_MAX],
         qos: 1,
         packet_id: 1,
-        numbered: None,
-        retain: false,
-        queued: false,
-        replay: false,
+        ..Publish::default()
     };
     let mut sizes = Vec::new();
     for reason in ["é".repeat(40_000), "short".to_owned()] {
@@ -271,41 +271,41 @@ fn a_reason_that_repeats_what_was_sent_fits_the_log() {
 }
 
 #[test]
-fn what_a_gather_holds_is_known_before_it_is_sealed() {
-    let pool = Arc::new(MemoryBudget::new(1 << 20));
+fn the_memory_of_a_batch_is_reserved_before_it_is_sealed() {
+    let budget = Arc::new(MemoryBudget::new(1 << 20));
     let mut accumulator = accumulator();
-    accumulator.held = Reservation::new(Arc::clone(&pool));
+    accumulator.reservation = Reservation::new(Arc::clone(&budget));
     (0..1000).for_each(|meter| {
-        take(
+        add(
             &mut accumulator,
             TOPIC,
             &reading(meter, 1_700_000_000_000),
             1,
         )
     });
-    take(&mut accumulator, TOPIC, &"x".repeat(1000), 1);
-    accumulator.account();
-    let open = pool.bytes();
+    add(&mut accumulator, TOPIC, &"x".repeat(1000), 1);
+    accumulator.update_reservation();
+    let open = budget.bytes();
     assert!(open >= 1000 * HELD_READING_BYTES + 1000, "{open}");
     let sealed = accumulator.seal();
-    assert_eq!(pool.bytes(), open);
+    assert_eq!(budget.bytes(), open);
     drop(sealed);
-    assert_eq!(pool.bytes(), HELD_GATEWAY_BYTES);
-    take(&mut accumulator, TOPIC, "x", 1);
-    accumulator.account();
+    assert_eq!(budget.bytes(), HELD_GATEWAY_BYTES);
+    add(&mut accumulator, TOPIC, "x", 1);
+    accumulator.update_reservation();
     accumulator.discard();
-    assert_eq!(pool.bytes(), HELD_GATEWAY_BYTES);
+    assert_eq!(budget.bytes(), HELD_GATEWAY_BYTES);
     drop(accumulator);
-    assert_eq!(pool.bytes(), 0);
+    assert_eq!(budget.bytes(), 0);
 }
 
 #[test]
-fn a_sender_of_ever_new_topics_does_not_fill_memory() {
+fn a_sender_with_ever_new_topics_does_not_fill_memory() {
     let mut accumulator = accumulator();
     for round in 0..3 {
         for gateway in 0..TOPICS_CACHED_MAX {
             assert!(!accumulator.is_full(), "gateway {gateway}");
-            take(
+            add(
                 &mut accumulator,
                 &format!("park/p1/e1/g{round}-{gateway}/up/readings"),
                 "x",
@@ -314,16 +314,16 @@ fn a_sender_of_ever_new_topics_does_not_fill_memory() {
         }
         assert!(accumulator.is_full());
         assert_eq!(accumulator.seal().dead_letters.len(), TOPICS_CACHED_MAX);
-        assert!(accumulator.topic_cache.known.len() <= TOPICS_CACHED_MAX);
-        assert!(accumulator.gateways.len() <= TOPICS_CACHED_MAX);
+        assert!(accumulator.gateways.topics.entries.len() <= TOPICS_CACHED_MAX);
+        assert!(accumulator.gateways.batches.len() <= TOPICS_CACHED_MAX);
     }
 }
 
 #[test]
-fn a_park_that_no_lake_can_hold_is_a_dead_letter() {
+fn a_reserved_park_name_is_a_dead_letter() {
     let mut accumulator = accumulator();
     let topic = "park/reference/e1/g1/up/readings";
-    take(&mut accumulator, topic, &reading(1, 1_700_000_000_000), 1);
+    add(&mut accumulator, topic, &reading(1, 1_700_000_000_000), 1);
     let sealed = accumulator.seal();
     assert!(sealed.readings.is_empty());
     let dead_letters = dead_letters(&sealed);
@@ -336,7 +336,7 @@ fn a_park_that_no_lake_can_hold_is_a_dead_letter() {
 }
 
 #[test]
-fn a_letter_has_a_code_and_says_how_many_readings_it_refuses() {
+fn a_dead_letter_has_a_code_and_the_number_of_refused_readings() {
     let mut accumulator = accumulator();
     let bad = |unit: &str| {
         format!(
@@ -362,7 +362,7 @@ fn a_letter_has_a_code_and_says_how_many_readings_it_refuses() {
         ("sensor/1", reading(1, NOW)),
         (TOPIC, format!("[{}1]", "1,".repeat(99))),
     ] {
-        take(&mut accumulator, topic, &payload, 1);
+        add(&mut accumulator, topic, &payload, 1);
     }
     let sealed = accumulator.seal();
     let said: Vec<_> = dead_letters(&sealed)

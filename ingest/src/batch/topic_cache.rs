@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    decode::{Fault, reader::Reader},
+    decode::{Fault, TopicDecoder},
     limits::{TOPIC_CACHED_BYTES_MAX, TOPICS_CACHED_MAX},
 };
 
@@ -14,38 +14,38 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct TopicEntry {
     pub(super) gateway: usize,
-    pub(super) reader: Result<Arc<Reader>, Arc<Fault>>,
+    pub(super) decoder: Result<Arc<TopicDecoder>, Arc<Fault>>,
 }
 
 /// Resolved topics; the most recent one is found without hashing.
 #[derive(Debug, Default)]
 pub(super) struct TopicCache {
-    pub(super) known: Vec<(Box<str>, TopicEntry)>,
+    pub(super) entries: Vec<(Box<str>, TopicEntry)>,
     by_topic: FxHashMap<Box<str>, usize>,
     last: usize,
 }
 
 impl TopicCache {
     pub(super) fn find(&mut self, topic: &str) -> Option<TopicEntry> {
-        if let Some((last, entry)) = self.known.get(self.last)
+        if let Some((last, entry)) = self.entries.get(self.last)
             && **last == *topic
         {
             return Some(entry.clone());
         }
         self.last = *self.by_topic.get(topic)?;
-        Some(self.known[self.last].1.clone())
+        Some(self.entries[self.last].1.clone())
     }
 
     /// Returns true if no more topics can be cached.
     pub(super) fn is_full(&self) -> bool {
-        self.known.len() >= TOPICS_CACHED_MAX
+        self.entries.len() >= TOPICS_CACHED_MAX
     }
 
-    pub(super) fn remember(&mut self, topic: &str, entry: &TopicEntry) {
+    pub(super) fn insert(&mut self, topic: &str, entry: &TopicEntry) {
         if topic.len() <= TOPIC_CACHED_BYTES_MAX && !self.is_full() {
-            self.last = self.known.len();
+            self.last = self.entries.len();
             self.by_topic.insert(topic.into(), self.last);
-            self.known.push((topic.into(), entry.clone()));
+            self.entries.push((topic.into(), entry.clone()));
         }
     }
 }

@@ -2,12 +2,12 @@
 //! samples, a map for each, and the expected readings written by hand; and the shipped mappings,
 //! each with a payload.
 
-mod moments;
+mod instants;
 mod odd;
 
 use serde::Deserialize;
 
-use crate::{DecodeSettings, DecoderRule, decode::Decoder};
+use crate::{DecodeSettings, Decoder, DecoderRule};
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -238,7 +238,7 @@ fn alink() -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn the_shipped_mappings_are_right_and_read_a_payload() {
+fn the_shipped_mappings_are_valid_and_decode_a_payload() {
     let energy =
         r#"{"timestamp":1700000000000,"node":"modbus","group":"energy","values":{"total":5}}"#;
     let telegraf =

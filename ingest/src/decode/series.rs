@@ -27,7 +27,7 @@ pub(super) struct Name<'a> {
 
 /// A cached series.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct CachedSeries {
     key: Box<[u8]>,
     pub(crate) series: Series,
     /// The number of canonical units in one unit.
@@ -41,7 +41,7 @@ pub(crate) struct Known {
 /// The cached series of one gateway.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesTable {
-    known: Vec<Known>,
+    known: Vec<CachedSeries>,
     by_key: FxHashMap<Box<[u8]>, u32>,
     last: u32,
     key: Vec<u8>,
@@ -59,7 +59,7 @@ impl SeriesTable {
 
     /// Returns the series at `index`, a result of [`SeriesTable::find`] since the last
     /// [`SeriesTable::make_room`].
-    pub(crate) fn get_mut(&mut self, index: u32) -> &mut Known {
+    pub(crate) fn get_mut(&mut self, index: u32) -> &mut CachedSeries {
         &mut self.known[index as usize]
     }
 
@@ -115,7 +115,7 @@ impl SeriesTable {
             Kind::Event => *self.events.entry(series.clone()).or_insert(index),
             _ => index,
         };
-        self.known.push(Known {
+        self.known.push(CachedSeries {
             key,
             series,
             ratio,
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_invalid_series_name_is_refused_with_a_reason() {
         let mut table = SeriesTable::default();
         for (name, word) in [
             (
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_starts_anew() {
+    fn a_full_table_is_cleared() {
         let mut table = SeriesTable::default();
         for meter in 0..SERIES_CACHED_MAX {
             table.make_room();

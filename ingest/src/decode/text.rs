@@ -58,10 +58,10 @@ fn not_utf8(bytes: &[u8], at: usize) -> String {
         _ => match chinese(bytes) {
             Some(text) => {
                 let from = str::from_utf8(&bytes[..at]).map_or(0, |good| good.chars().count());
-                let shown: String = text.chars().skip(from).take(8).collect();
+                let excerpt: String = text.chars().skip(from).take(8).collect();
                 format!(
                     "it reads as GBK ('{}…'); send UTF-8, or give the topic's rule encoding = \"gbk\"",
-                    shown.escape_debug()
+                    excerpt.escape_debug()
                 )
             }
             None => "it is no text; send UTF-8".to_owned(),
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_and_nuls_are_cut_and_nothing_else() {
+    fn a_byte_order_mark_and_trailing_nuls_are_removed_and_nothing_else() {
         for (payload, text) in [
             (&b"\xef\xbb\xbf{}"[..], "{}"),
             (b"{}\0", "{}"),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_named() {
+    fn text_that_is_not_utf_8_is_refused_with_a_reason() {
         let gbk = b"{\"\xb5\xe7\xc4\xdc\":1}";
         for (payload, words) in [
             (&gbk[..], "reads as GBK ('电能\\\":1}…'); send UTF-8"),

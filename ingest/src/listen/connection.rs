@@ -5,15 +5,7 @@
 //! follows the same steps: nothing more is read, the open batch is appended, its acknowledgements
 //! are sent, then DISCONNECT.
 
-use std::{
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use futures::{
     FutureExt,
@@ -23,37 +15,32 @@ use greenpark_log::AppendError;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     sync::watch,
-    time::{self, Instant, Interval, Sleep},
+    time::{Instant, Interval},
 };
 use tracing::{debug, info, warn};
 
 use super::{
     Shared,
-    handshake::AcceptedClient,
-    intake::{Filled, Intake, Stop, Terms},
+    handshake::{AcceptedClient, Terms},
+    intake::{Filled, Intake, Stop},
+    output::Output,
     session::ClientSlot,
     socket::Socket,
     subscriptions::{self, Recipients},
+    timers::{CHECK_PERIOD, Timers},
 };
 use crate::{
     acks::Released,
-    batch::Message,
-    limits::{REPLY_BYTES_MAX, WRITE_STALL_SECONDS},
     metrics::Closed,
-    mqtt::{self, Reason, Version, Will},
+    mqtt::{self, Publish, Reason, Version, Will},
     pipeline::Append,
 };
-
-const WRITE_STALL: Duration = Duration::from_secs(WRITE_STALL_SECONDS);
 
 /// How long a closing connection is read, so that the peer receives DISCONNECT and no reset.
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// The same during the shutdown of the process.
 const CLOSE_AT_SHUTDOWN: Duration = Duration::from_millis(300);
-
-/// The interval of checks of a connection without keep-alive.
-const CHECK: Duration = Duration::from_secs(30);
 
 /// The reason of an ending, and its DISCONNECT.
 #[derive(Debug, Clone, Copy)]
@@ -67,34 +54,25 @@ struct Ending {
 pub(super) struct Connection {
     shared: Arc<Shared>,
     socket: Socket,
-    peer: SocketAddr,
-    /// Whether the refusal of a topic was already logged.
-    told: bool,
-    version: Version,
-    place: ClientSlot,
-    will: Option<Will>,
+    client: Client,
     intake: Intake,
     /// The one append under way: of two conflicting readings the later one in the log counts.
     append: Option<Append>,
-    out: Vec<u8>,
-    written: usize,
-    /// The time at which a batch is appended although it is small.
-    linger: Pin<Box<Sleep>>,
-    linger_until: Option<Instant>,
-    /// The time of the next check, or the time at which a slow ending is abandoned.
-    check: Pin<Box<Sleep>>,
-    /// One and a half times the keep-alive; `None` if the client requested none.
-    silence_max: Option<Duration>,
-    active: Instant,
-    /// The time since which the client has not read what was written.
-    stalled: Option<Instant>,
-    /// Nothing more is written, because the last write may have ended within a packet.
-    mute: bool,
-    /// The timer for sending changed receipts; `None` without subscriptions.
-    receipts: Option<Interval>,
+    output: Output,
+    timers: Timers,
     draining: watch::Receiver<bool>,
     ending: Option<Ending>,
     _counted: Counted,
+}
+
+/// The client of a connection.
+struct Client {
+    peer: SocketAddr,
+    version: Version,
+    slot: ClientSlot,
+    will: Option<Will>,
+    /// Whether the refusal of a topic was already logged.
+    refusal_logged: bool,
 }
 
 /// Counts as a connection in the gauge until it is dropped.
@@ -127,43 +105,34 @@ enum Event {
 }
 
 impl Connection {
-    pub(super) fn new(greeted: AcceptedClient, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(accepted: AcceptedClient, shared: Arc<Shared>) -> Self {
         let AcceptedClient {
             socket,
             peer,
             connect,
-            grant,
-            place,
+            identity,
+            slot,
             rest,
-        } = greeted;
+        } = accepted;
         let metrics = shared.pipeline.metrics();
         metrics.connections_opened.inc();
-        if place.took_over {
+        if slot.took_over {
             metrics.takeovers.inc();
         }
-        let keep_alive_ms = u64::from(connect.keep_alive_s) * 1500;
-        let silence_max = (keep_alive_ms > 0).then(|| Duration::from_millis(keep_alive_ms));
-        let look = CHECK.min(shared.settings.packet_deadline);
-        let check = silence_max.map_or(look, |silence| silence.min(look));
+        let terms = Terms::of(&connect);
         Self {
-            intake: Intake::new(Terms::of(&connect), shared.pipeline.clone(), grant, rest),
+            intake: Intake::new(terms, shared.pipeline.clone(), identity, rest),
             socket,
-            peer,
-            told: false,
-            version: connect.version,
-            place,
-            will: connect.will,
+            client: Client {
+                peer,
+                version: connect.version,
+                slot,
+                will: connect.will,
+                refusal_logged: false,
+            },
             append: None,
-            out: Vec::new(),
-            written: 0,
-            linger: Box::pin(time::sleep(Duration::ZERO)),
-            linger_until: None,
-            check: Box::pin(time::sleep(check)),
-            silence_max,
-            active: Instant::now(),
-            stalled: None,
-            mute: false,
-            receipts: None,
+            output: Output::default(),
+            timers: Timers::new(connect.keep_alive_s, shared.settings.packet_deadline),
             draining: shared.draining.subscribe(),
             ending: None,
             _counted: Counted::new(&shared.pipeline.metrics().connections),
@@ -176,7 +145,7 @@ impl Connection {
         if let Some(stop) = self.intake.begin() {
             self.stop(stop);
         }
-        self.tell_foreign();
+        self.log_refusal();
         while !self.is_done() {
             self.append_due();
             let serving = self.ending.is_none();
@@ -194,7 +163,7 @@ impl Connection {
             self.ending
                 .map_or(Closed::ConnectionLost, |ending| ending.reason),
         );
-        debug!(peer = %self.peer, client_id = ?self.place.client_id, ending = ?self.ending, "connection ended");
+        debug!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, ending = ?self.ending, "connection ended");
         let shutdown = self
             .ending
             .is_some_and(|ending| ending.reason == Closed::Shutdown);
@@ -202,14 +171,14 @@ impl Connection {
         let Self {
             shared,
             socket,
-            mut place,
+            mut client,
             ..
         } = self;
         // The slot is kept until no predecessor appends any more, so that the next connection need
         // not wait for one.
         let leave = async {
-            place.settle().await;
-            shared.sessions.leave(&place);
+            client.slot.finish_appending().await;
+            shared.sessions.leave(&client.slot);
         };
         future::join(leave, socket.close(patience)).await;
     }
@@ -217,24 +186,24 @@ impl Connection {
     /// Returns true if the connection is ending and nothing is left to wait for.
     fn is_done(&self) -> bool {
         let idle = self.intake.accumulator.is_empty() && self.append.is_none();
-        let said = self.ending.is_some_and(|ending| ending.farewell.is_none());
-        let written = self.written == self.out.len() && !self.socket.is_behind();
-        said && idle && written && self.intake.replies.is_empty()
+        let farewell_sent = self.ending.is_some_and(|ending| ending.farewell.is_none());
+        let written = self.output.is_written() && !self.socket.is_behind();
+        farewell_sent && idle && written && self.intake.replies.is_empty()
     }
 
     async fn wait(&mut self) -> Event {
         let serving = self.ending.is_none();
-        if self.receipts.is_none() && !self.intake.subscriptions.is_empty() {
-            self.receipts = Some(subscriptions::looks());
+        if self.timers.receipts.is_none() && !self.intake.subscriptions.is_empty() {
+            self.timers.receipts = Some(subscriptions::timer());
         }
         let reading = serving && self.may_read();
-        let lingering = self.linger_until.is_some() && self.append.is_none();
-        let ClientSlot { kicked, former, .. } = &mut self.place;
+        let lingering = self.timers.linger_until.is_some() && self.append.is_none();
+        let ClientSlot { kicked, former, .. } = &mut self.client.slot;
         let mut former = OptionFuture::from(former.as_mut());
         let mut append = OptionFuture::from(self.append.as_mut());
-        let receipts = self.receipts.as_mut().filter(|_| serving);
+        let receipts = self.timers.receipts.as_mut().filter(|_| serving);
         let mut receipts = pin!(OptionFuture::from(receipts.map(Interval::tick)));
-        let writing = self.written < self.out.len() || self.socket.is_behind();
+        let writing = !self.output.is_written() || self.socket.is_behind();
         let (intake, socket) = (&mut self.intake, &mut self.socket);
         let moved = poll_fn(|cx| match reading.then(|| intake.poll_fill(cx, socket)) {
             Some(Poll::Ready(filled)) => Poll::Ready(Event::Read(filled)),
@@ -248,9 +217,9 @@ impl Connection {
             Some(_gone) = &mut former => Event::Alone,
             Some(done) = &mut append => Event::Receipt(done),
             event = moved, if reading || writing => event,
-            () = &mut self.linger, if lingering => Event::Lingered,
+            () = &mut self.timers.linger, if lingering => Event::Lingered,
             Some(_) = &mut receipts => Event::ReceiptsDue,
-            () = &mut self.check => Event::Check,
+            () = &mut self.timers.check => Event::Check,
         }
     }
 
@@ -258,37 +227,37 @@ impl Connection {
     /// answers. A connection without an append under way may always read, so that all of them make
     /// progress.
     fn may_read(&self) -> bool {
-        let room = !self.intake.accumulator.is_full() && self.out.len() < REPLY_BYTES_MAX;
+        let room = !self.intake.accumulator.is_full() && !self.output.is_full();
         room && (self.may_append() || !self.shared.pipeline.is_full())
     }
 
     /// Returns true if neither this connection nor its predecessor has an append under way.
     fn may_append(&self) -> bool {
-        self.append.is_none() && self.place.former.is_none()
+        self.append.is_none() && self.client.slot.former.is_none()
     }
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Alone => self.place.former = None,
+            Event::Alone => self.client.slot.former = None,
             Event::Kicked => self.end(Closed::TakenOver, Some(Reason::SessionTakenOver)),
             Event::Draining => self.end(Closed::Shutdown, Some(Reason::ShuttingDown)),
             Event::Receipt(done) => self.receipt(done),
             Event::Read(Ok(filled)) => {
-                self.active = Instant::now();
+                self.timers.active = Instant::now();
                 match filled {
                     Filled::Bytes => {}
                     Filled::End => self.end(Closed::ConnectionLost, None),
                     Filled::Stop(stop) => self.stop(stop),
                 }
-                self.tell_foreign();
+                self.log_refusal();
             }
             Event::Read(Err(error)) => {
-                debug!(peer = %self.peer, %error, "connection lost");
+                debug!(peer = %self.client.peer, %error, "connection lost");
                 self.end(Closed::ConnectionLost, None);
             }
             Event::Writable | Event::Lingered => {}
-            Event::ReceiptsDue if self.out.len() < REPLY_BYTES_MAX => {
-                self.intake.tell(Recipients::All)
+            Event::ReceiptsDue if !self.output.is_full() => {
+                self.intake.send_receipts(Recipients::All)
             }
             Event::ReceiptsDue => {}
             Event::Check => self.check(),
@@ -299,17 +268,17 @@ impl Connection {
     fn receipt(&mut self, done: Result<Released, AppendError>) {
         self.append = None;
         match done {
-            Ok(released) => released.write(&mut self.out),
+            Ok(released) => released.write(&mut self.output.bytes),
             Err(error) => self.fail(&error),
         }
     }
 
     /// Ends the connection after a failed append: the client must send the batch again.
     fn fail(&mut self, error: &AppendError) {
-        warn!(client_id = ?self.place.client_id, error = error as &dyn std::error::Error, "append failed; the client will send again");
+        warn!(client_id = ?self.client.slot.client_id, error = error as &dyn std::error::Error, "append failed; the client will send again");
         self.append = None;
         self.intake.accumulator.discard();
-        self.will = None;
+        self.client.will = None;
         self.end(Closed::LogFailed, Some(Reason::ServerBusy));
     }
 
@@ -317,31 +286,36 @@ impl Connection {
         match stop {
             Stop::Disconnect { with_will } => {
                 if !with_will {
-                    self.will = None;
+                    self.client.will = None;
                 }
                 self.end(Closed::Client, None);
             }
             Stop::Violation(violation) => {
-                info!(peer = %self.peer, client_id = ?self.place.client_id, %violation, "closed a connection");
+                info!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, %violation, "closed a connection");
                 self.end(Closed::Protocol, Some(violation.reason));
             }
             Stop::Unauthorized => self.end(Closed::Unauthorized, Some(Reason::NotAuthorized)),
             Stop::TooLarge => {
-                info!(peer = %self.peer, client_id = ?self.place.client_id, "closed a connection: packet too large");
+                info!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, "closed a connection: packet too large");
                 self.end(Closed::PacketTooLarge, Some(Reason::PacketTooLarge));
             }
             Stop::Crowded => {
-                info!(peer = %self.peer, client_id = ?self.place.client_id, "closed a connection: all connections together have too much of packets that are not whole");
+                info!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, "closed a connection: all connections together have too much of packets that are not whole");
                 self.end(Closed::Crowded, Some(Reason::QuotaExceeded));
             }
         }
     }
 
     /// Logs once that the client used a topic that it may not use.
-    fn tell_foreign(&mut self) {
-        if let Some(topic) = self.intake.foreign.as_ref().filter(|_| !self.told) {
-            warn!(peer = %self.peer, client_id = ?self.place.client_id, ?topic, "refused a topic that is not the client's; further ones are only counted");
-            self.told = true;
+    fn log_refusal(&mut self) {
+        if let Some(topic) = self
+            .intake
+            .foreign
+            .as_ref()
+            .filter(|_| !self.client.refusal_logged)
+        {
+            warn!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, ?topic, "refused a topic that is not the client's; further ones are only counted");
+            self.client.refusal_logged = true;
         }
     }
 
@@ -350,125 +324,85 @@ impl Connection {
         if self.ending.is_some() {
             return;
         }
-        let will = self.will.take().filter(|_| reason != Closed::Shutdown);
+        let will = self
+            .client
+            .will
+            .take()
+            .filter(|_| reason != Closed::Shutdown);
         self.ending = Some(Ending { reason, farewell });
         if let Some(will) = will.filter(|will| self.intake.accumulator.has_decoder(&will.topic)) {
-            let Will {
-                topic,
-                payload,
-                qos,
-                retain,
-            } = &will;
-            let message = Message {
-                topic,
-                payload,
-                qos: *qos,
-                packet_id: 0,
-                numbered: None,
-                retain: *retain,
-                ..Message::default()
+            let publish = Publish {
+                topic: &will.topic,
+                payload: &will.payload,
+                qos: will.qos,
+                retain: will.retain,
+                ..Publish::default()
             };
-            self.intake
-                .accumulator
-                .take(message, self.shared.pipeline.now_ms());
+            let now_ms = self.shared.pipeline.now_ms();
+            self.intake.accumulator.add(publish, now_ms);
         }
         let patience = self.shared.settings.drain_grace;
-        self.check.as_mut().reset(Instant::now() + patience);
+        self.timers.check.as_mut().reset(Instant::now() + patience);
     }
 
     /// Appends the batch if it is large enough, has waited long enough, or is the last one.
     fn append_due(&mut self) {
         if self.intake.accumulator.is_empty() {
-            self.linger_until = None;
-            return self.say_goodbye();
+            self.timers.linger_until = None;
+            return self.write_disconnect();
         }
         if !self.may_append() {
             return;
         }
         let now = Instant::now();
-        let until = *self.linger_until.get_or_insert_with(|| {
+        let until = *self.timers.linger_until.get_or_insert_with(|| {
             let until = now + self.shared.settings.linger;
-            self.linger.as_mut().reset(until);
+            self.timers.linger.as_mut().reset(until);
             until
         });
         let accumulator = &mut self.intake.accumulator;
         if self.ending.is_some() || accumulator.is_ready() || now >= until {
             self.append = Some(self.shared.pipeline.append(accumulator.seal()));
-            self.linger_until = None;
+            self.timers.linger_until = None;
         }
     }
 
     /// Writes DISCONNECT after the last acknowledgement.
-    fn say_goodbye(&mut self) {
+    fn write_disconnect(&mut self) {
         if let Some(ending) = &mut self.ending
             && self.append.is_none()
             && let Some(reason) = ending.farewell.take()
         {
-            self.out.append(&mut self.intake.replies);
-            mqtt::farewell(reason, self.version, &mut self.out);
+            self.output.bytes.append(&mut self.intake.replies);
+            mqtt::farewell(reason, self.client.version, &mut self.output.bytes);
         }
     }
 
     /// Writes as much as the socket accepts.
     fn write(&mut self) {
-        self.out.append(&mut self.intake.replies);
-        if self.mute {
-            self.written = self.out.len();
+        self.output.bytes.append(&mut self.intake.replies);
+        let active = &mut self.timers.active;
+        if self.output.write(&mut self.socket, active).is_err() {
+            self.end(Closed::ConnectionLost, None);
+            self.output.give_up(&mut self.socket);
         }
-        while self.written < self.out.len() {
-            match self.socket.try_write(&self.out[self.written..]) {
-                Ok(count) => {
-                    self.written += count;
-                    // Our own acknowledgements count as activity: MQTT.js restarts its ping timer
-                    // at each, so that its gap can approach twice the keep-alive.
-                    self.active = Instant::now();
-                    self.stalled = None;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.stalled.get_or_insert_with(Instant::now);
-                    return;
-                }
-                Err(_) => {
-                    self.end(Closed::ConnectionLost, None);
-                    return self.give_up_writing();
-                }
-            }
-        }
-        self.out.clear();
-        self.written = 0;
-        match self.socket.try_flush() {
-            Ok(()) => self.stalled = None,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.stalled.get_or_insert_with(Instant::now);
-            }
-            Err(_) => {
-                self.end(Closed::ConnectionLost, None);
-                self.give_up_writing();
-            }
-        }
-    }
-
-    fn give_up_writing(&mut self) {
-        self.mute = true;
-        self.written = self.out.len();
-        self.socket.forget();
     }
 
     /// Checks keep-alive and a client that does not read, or abandons a slow ending.
     fn check(&mut self) {
         let now = Instant::now();
         if self.ending.is_some() {
-            warn!(client_id = ?self.place.client_id, "closed a connection whose receipts did not come in time");
+            warn!(client_id = ?self.client.slot.client_id, "closed a connection whose receipts did not come in time");
             self.abandon();
             return;
         }
-        if self.stalled.is_some_and(|since| now >= since + WRITE_STALL) {
+        if self.output.is_stalled(now) {
             self.end(Closed::WriteStalled, None);
-            return self.give_up_writing();
+            return self.output.give_up(&mut self.socket);
         }
         if !self.may_read() {
             // The client is held back, so its silence is our doing.
-            self.active = now;
+            self.timers.active = now;
             self.intake.excuse_packet(now);
         }
         let packet_deadline = self.shared.settings.packet_deadline;
@@ -479,20 +413,20 @@ impl Connection {
         {
             return self.end(Closed::PacketStalled, Some(Reason::KeepAliveTimeout));
         }
-        let mut next = now + CHECK.min(packet_deadline);
-        if let Some(silence) = self.silence_max {
-            if now >= self.active + silence {
+        let mut next = now + CHECK_PERIOD.min(packet_deadline);
+        if let Some(silence) = self.timers.silence_max {
+            if now >= self.timers.active + silence {
                 return self.end(Closed::KeepAlive, Some(Reason::KeepAliveTimeout));
             }
-            next = next.min(self.active + silence);
+            next = next.min(self.timers.active + silence);
         }
-        self.check.as_mut().reset(next);
+        self.timers.check.as_mut().reset(next);
     }
 
     /// Drops the append under way and the open batch; neither is acknowledged.
     fn abandon(&mut self) {
         self.append = None;
         self.intake.accumulator.discard();
-        self.give_up_writing();
+        self.output.give_up(&mut self.socket);
     }
 }

@@ -7,7 +7,7 @@ use std::future::Future;
 
 use greenpark_log::AppendError;
 
-use super::intake::{Intake, Terms};
+use super::{handshake::Terms, intake::Intake};
 use crate::{auth::ClientIdentity, mqtt::Version, pipeline::Pipeline};
 
 /// A session after CONNECT, without a socket.

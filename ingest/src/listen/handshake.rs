@@ -16,7 +16,7 @@ use crate::{
         UNFINISHED_FREE_BYTES,
     },
     memory_budget::Reservation,
-    mqtt::{self, Connack, Connect, ConnectError, Kind, Split},
+    mqtt::{self, Connack, Connect, ConnectError, Kind, Split, Version},
     topic::Sender,
 };
 
@@ -26,6 +26,26 @@ const TLS_HANDSHAKE: u8 = 0x16;
 /// The bytes of a CONNECT up to its protocol level, with the longest protocol name.
 const NAME_AND_LEVEL: usize = 2 + 6 + 1;
 
+/// The session parameters that CONNECT and CONNACK agreed on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) version: Version,
+    /// The largest packet that the client accepts.
+    pub(super) packet_bytes_max: usize,
+    /// CONNECT requested a session that outlives its connection, so DISCONNECT may request one too.
+    pub(super) expiry: bool,
+}
+
+impl Terms {
+    pub(super) fn of(connect: &Connect) -> Self {
+        Self {
+            version: connect.version,
+            packet_bytes_max: connect.packet_bytes_max,
+            expiry: connect.wants_session,
+        }
+    }
+}
+
 /// An accepted client.
 #[derive(Debug)]
 pub(super) struct AcceptedClient {
@@ -33,8 +53,8 @@ pub(super) struct AcceptedClient {
     pub(super) peer: SocketAddr,
     pub(super) connect: Connect,
     /// The identity of the client and its rights.
-    pub(super) grant: ClientIdentity,
-    pub(super) place: ClientSlot,
+    pub(super) identity: ClientIdentity,
+    pub(super) slot: ClientSlot,
     /// The bytes received after CONNECT.
     pub(super) rest: Vec<u8>,
 }
@@ -100,14 +120,14 @@ pub(super) async fn accept(
         }
         other => other?,
     };
-    let admission = admit((&socket, peer), &mut connect, &files, shared);
+    let authentication = authenticate(&socket, peer, &mut connect, &files, shared);
     // From here on the server spends the time, also on the passwords of others.
-    let admission = time::timeout(Duration::from_secs(CONNECT_SECONDS), admission).await;
-    let admitted = match admission.unwrap_or(Err(Refusal::Busy)) {
-        Ok(admitted) => admitted,
+    let authentication = time::timeout(Duration::from_secs(CONNECT_SECONDS), authentication).await;
+    let principal = match authentication.unwrap_or(Err(Refusal::Busy)) {
+        Ok(principal) => principal,
         Err(refusal) => return deny(socket, connect, refusal).await,
     };
-    let grant = bearer(&connect, admitted.as_ref(), shared);
+    let identity = identity(&connect, principal.as_ref(), shared);
     let assigned = connect.client_id.is_empty();
     if assigned {
         let (now_ms, number) = (shared.pipeline.now_ms(), shared.sessions.number());
@@ -116,7 +136,7 @@ pub(super) async fn accept(
     let id = connect.client_id.clone();
     // Client ids are separate for each user, so that nobody can disconnect another user's gateway.
     // A name contains no colon.
-    let key = match &admitted {
+    let key = match &principal {
         Some(Principal { name, .. }) => format!("{name}:{id}"),
         None => id.clone(),
     };
@@ -131,51 +151,52 @@ pub(super) async fn accept(
         close(&mut socket).await;
         return Err(HandshakeError::TakesNoConnack(connect.packet_bytes_max));
     }
-    let place = take_place(key, shared).await;
-    let greeted = AcceptedClient {
+    let slot = enter_slot(key, shared).await;
+    let accepted = AcceptedClient {
         socket,
         peer,
         connect,
-        grant,
-        place,
+        identity,
+        slot,
         rest,
     };
-    accept_client(greeted, answer, shared).await
+    accept_client(accepted, answer, shared).await
 }
 
 /// Returns the identity of a client: the name that it proved, or the user name of CONNECT if no
 /// client has to prove a name.
-fn bearer(connect: &Connect, admitted: Option<&Principal>, shared: &Shared) -> ClientIdentity {
-    let proved = admitted.map(|admitted| admitted.name.as_str());
+fn identity(connect: &Connect, principal: Option<&Principal>, shared: &Shared) -> ClientIdentity {
+    let proved = principal.map(|principal| principal.name.as_str());
     let user = proved.or(connect.username.as_deref());
     let sender = Sender::new(user, Some(&connect.client_id));
     ClientIdentity {
-        grant: admitted.map(|admitted| Arc::clone(&admitted.grant)),
+        grant: principal.map(|principal| Arc::clone(&principal.grant)),
         sender: Arc::new(sender.replaying(&shared.settings.replay_users)),
     }
 }
 
 /// Sends CONNACK; if the client is gone by then, frees its slot.
 async fn accept_client(
-    mut greeted: AcceptedClient,
+    mut accepted: AcceptedClient,
     accept: Vec<u8>,
     shared: &Shared,
 ) -> Result<AcceptedClient, HandshakeError> {
     let written = async {
-        greeted.socket.write_all(&accept).await?;
-        greeted.socket.flush().await
+        accepted.socket.write_all(&accept).await?;
+        accepted.socket.flush().await
     };
     if let Err(lost) = written.await {
-        greeted.place.settle().await;
-        shared.sessions.leave(&greeted.place);
+        accepted.slot.finish_appending().await;
+        shared.sessions.leave(&accepted.slot);
         return Err(lost.into());
     }
-    Ok(greeted)
+    Ok(accepted)
 }
 
 /// Authenticates the client, if required, and checks the topic of its will.
-async fn admit(
-    (socket, peer): (&Socket, SocketAddr),
+async fn authenticate(
+    socket: &Socket,
+    peer: SocketAddr,
     connect: &mut Connect,
     files: &AuthFiles,
     shared: &Shared,
@@ -187,15 +208,15 @@ async fn admit(
         client_id: &connect.client_id,
         address: peer.ip(),
     };
-    let admitted = shared
+    let principal = shared
         .authenticator
         .authenticate(files, credentials)
         .await?;
-    let bearer = bearer(connect, admitted.as_ref(), shared);
-    let accumulator = shared.pipeline.accumulator().bound_to(bearer);
+    let client = identity(connect, principal.as_ref(), shared);
+    let accumulator = shared.pipeline.accumulator().with_client(client);
     match &connect.will {
         Some(will) if !accumulator.may_publish(&will.topic) => Err(Refusal::Will),
-        _ => Ok(admitted),
+        _ => Ok(principal),
     }
 }
 
@@ -214,7 +235,7 @@ async fn deny(
     Err(HandshakeError::Denied { refusal, name })
 }
 
-async fn take_place(key: String, shared: &Shared) -> ClientSlot {
+async fn enter_slot(key: String, shared: &Shared) -> ClientSlot {
     let wait = shared.sessions.wait(&key, Instant::now());
     if !wait.is_zero() {
         time::sleep(wait).await;

@@ -23,15 +23,16 @@ use tokio::{
 
 use super::{
     aliases::Aliases,
+    handshake::Terms,
     socket::Socket,
     subscriptions::{Recipients, Subscriptions},
 };
 use crate::{
     auth::{ClientIdentity, Refusal},
-    batch::{AddOutcome, BatchAccumulator, Message},
+    batch::{AddOutcome, BatchAccumulator},
     limits::{OVERSIZE_BYTES_KEPT, READ_BYTES, TOPIC_LOGGED_MAX, UNFINISHED_FREE_BYTES},
     memory_budget::Reservation,
-    mqtt::{self, Connect, Frame, Kind, Publish, Reason, Split, Subscribe, Version, Violation},
+    mqtt::{self, Frame, Kind, Publish, Reason, Split, Subscribe, Violation},
     pipeline::Pipeline,
 };
 
@@ -57,26 +58,6 @@ pub(super) enum Filled {
     End,
     /// A reason to stop reading.
     Stop(Stop),
-}
-
-/// The session parameters that CONNECT and CONNACK agreed on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Terms {
-    pub(super) version: Version,
-    /// The largest packet that the client accepts.
-    pub(super) packet_bytes_max: usize,
-    /// CONNECT requested a session that outlives its connection, so DISCONNECT may request one too.
-    pub(super) expiry: bool,
-}
-
-impl Terms {
-    pub(super) fn of(connect: &Connect) -> Self {
-        Self {
-            version: connect.version,
-            packet_bytes_max: connect.packet_bytes_max,
-            expiry: connect.wants_session,
-        }
-    }
 }
 
 /// The reason why nothing more is read.
@@ -140,10 +121,10 @@ impl Intake {
     pub(super) fn new(
         terms: Terms,
         pipeline: Pipeline,
-        bearer: ClientIdentity,
+        client: ClientIdentity,
         rest: Vec<u8>,
     ) -> Self {
-        let accumulator = pipeline.accumulator().bound_to(bearer);
+        let accumulator = pipeline.accumulator().with_client(client);
         let unfinished = pipeline.unfinished();
         Self {
             accumulator,
@@ -183,7 +164,7 @@ impl Intake {
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<Stop> {
         self.stash.extend_from_slice(bytes);
         let stop = self.begin();
-        self.accumulator.account();
+        self.accumulator.update_reservation();
         stop
     }
 
@@ -209,7 +190,7 @@ impl Intake {
             let (used, stop) = self.parse(bytes);
             let ended = used > 0 && !(passing_over && self.oversized.is_some());
             self.keep(&bytes[used..], ended);
-            self.accumulator.account();
+            self.accumulator.update_reservation();
             let stop = stop.or_else(|| self.count_unfinished());
             Poll::Ready(Ok(stop.map_or(Filled::Bytes, Filled::Stop)))
         })
@@ -342,9 +323,8 @@ impl Intake {
             .replay_of
             .filter(|of| !self.accumulator.is_of(topic, of));
         let refused = reserved || other.is_some();
-        if refused
-            || self.accumulator.take(message(publish, topic), now_ms) == AddOutcome::NotPermitted
-        {
+        let publish = Publish { topic, ..*publish };
+        if refused || self.accumulator.add(publish, now_ms) == AddOutcome::NotPermitted {
             let topic = topic.to_owned();
             return self.refuse(&topic, qos, packet_id);
         }
@@ -368,7 +348,7 @@ impl Intake {
         let version = self.terms.version;
         mqtt::suback(subscribe.packet_id, &codes, version, &mut self.replies);
         self.keep_if_small(start)?;
-        self.tell(Recipients::New);
+        self.send_receipts(Recipients::New);
         Ok(())
     }
 
@@ -387,10 +367,10 @@ impl Intake {
     }
 
     /// Writes receipts to the client's subscriptions.
-    pub(super) fn tell(&mut self, whom: Recipients) {
+    pub(super) fn send_receipts(&mut self, to: Recipients) {
         let (receipts, now_ms) = (self.pipeline.receipts(), self.pipeline.now_ms());
         self.subscriptions
-            .tell(whom, receipts, now_ms, &mut self.replies);
+            .write(to, receipts, now_ms, &mut self.replies);
     }
 
     /// Refuses a PUBLISH: with a reason code in MQTT 5, by closing the connection in older
@@ -408,8 +388,8 @@ impl Intake {
     /// Counts a refusal, and keeps the first refused topic for the log line.
     fn note_foreign(&mut self, refusal: Refusal, topic: &str) {
         self.pipeline.metrics().count_refused(refusal);
-        let shown = || topic.chars().take(TOPIC_LOGGED_MAX).collect();
-        self.foreign.get_or_insert_with(shown);
+        let clipped = || topic.chars().take(TOPIC_LOGGED_MAX).collect();
+        self.foreign.get_or_insert_with(clipped);
     }
 
     /// Keeps the start of an oversized packet, of which `here` bytes have been read.
@@ -450,10 +430,8 @@ impl Intake {
         };
         let version = self.terms.version;
         if let Some(start) = mqtt::publish_start(whole.first, &whole.start, version) {
-            let taken =
-                self.accumulator
-                    .take_oversized(message(&start, start.topic), whole.size, now_ms);
-            match taken {
+            let outcome = self.accumulator.add_oversized(start, whole.size, now_ms);
+            match outcome {
                 AddOutcome::NotPermitted => self.refuse(start.topic, start.qos, start.packet_id)?,
                 AddOutcome::Added if start.qos == 2 => _ = self.unreleased.insert(start.packet_id),
                 AddOutcome::Added => {}
@@ -465,19 +443,5 @@ impl Intake {
             // Section 4.13.1 requires closing the connection.
             true => Err(Stop::TooLarge),
         }
-    }
-}
-
-/// Converts a PUBLISH on `topic`, which is its own or that of its alias.
-fn message<'a>(publish: &Publish<'a>, topic: &'a str) -> Message<'a> {
-    Message {
-        topic,
-        payload: publish.payload,
-        qos: publish.qos,
-        packet_id: publish.packet_id,
-        numbered: publish.numbered,
-        retain: publish.retain,
-        queued: false,
-        replay: publish.replay,
     }
 }

@@ -45,7 +45,7 @@ struct Entry {
     takeovers: u32,
     since: Instant,
     /// Resolves when the connection has finished appending.
-    settled: oneshot::Receiver<()>,
+    finished: oneshot::Receiver<()>,
 }
 
 /// The slot of a client id that a connection occupies.
@@ -66,7 +66,7 @@ pub(super) struct ClientSlot {
 impl ClientSlot {
     /// Waits until the previous connection has finished appending, then reports the same of this
     /// one to the next.
-    pub(super) async fn settle(&mut self) {
+    pub(super) async fn finish_appending(&mut self) {
         if let Some(former) = self.former.take() {
             // Nothing is ever sent: dropping the sender resolves it.
             let _ = former.await;
@@ -103,7 +103,7 @@ impl Sessions {
     pub(super) fn enter(&self, client_id: String, now: Instant) -> ClientSlot {
         let number = self.number();
         let (kick, kicked) = oneshot::channel();
-        let (appending, settled) = oneshot::channel();
+        let (appending, finished) = oneshot::channel();
         let mut sessions = self.lock();
         let former = sessions.remove(&client_id);
         let again = former
@@ -115,7 +115,7 @@ impl Sessions {
             kick,
             takeovers,
             since: now,
-            settled,
+            finished,
         };
         sessions.insert(client_id.clone(), entry);
         drop(sessions);
@@ -133,7 +133,7 @@ impl Sessions {
                 }
                 _ => {}
             }
-            former.settled
+            former.finished
         });
         ClientSlot {
             client_id,
@@ -177,24 +177,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_newcomer_waits_for_all_who_came_before() {
+    async fn a_new_connection_waits_for_all_predecessors() {
         let (sessions, now) = (Sessions::default(), Instant::now());
         let mut first = sessions.enter("gw1".into(), now);
         let mut second = sessions.enter("gw1".into(), now);
         let mut third = sessions.enter("gw1".into(), now);
         assert!(first.former.is_none());
         // The second has nothing to append, but the first still has.
-        assert!(second.settle().now_or_never().is_none());
-        assert!(third.settle().now_or_never().is_none());
-        first.settle().await;
+        assert!(second.finish_appending().now_or_never().is_none());
+        assert!(third.finish_appending().now_or_never().is_none());
+        first.finish_appending().await;
         sessions.leave(&first);
         let mut second = sessions.enter("gw1".into(), now);
         drop(third);
-        second.settle().await;
+        second.finish_appending().await;
     }
 
     #[test]
-    fn ping_pong_is_slowed_down_and_forgotten() {
+    fn repeated_takeovers_are_delayed_and_later_forgotten() {
         let (sessions, now) = (Sessions::default(), Instant::now());
         for _ in 0..=TAKEOVERS_USUAL {
             assert_eq!(sessions.wait("gw1", now), Duration::ZERO);

@@ -15,7 +15,7 @@ use crate::{
     topic::Origin,
 };
 
-use super::intake::Terms;
+use super::handshake::Terms;
 
 /// The subscriptions of a connection.
 #[derive(Debug)]
@@ -40,11 +40,11 @@ struct ReceiptSubscription {
     origin: Origin,
     options: Options,
     /// The change that was sent last; 0 before the first.
-    told: u64,
+    sent_change: u64,
     /// The subscription is new, or was made again: the current receipt is to be sent.
-    fresh: bool,
+    is_new: bool,
     /// The client does not want the retained receipt: the current one is not sent.
-    skips: bool,
+    skips_retained: bool,
 }
 
 /// The options of a subscription.
@@ -55,11 +55,11 @@ struct Options {
 }
 
 /// Returns the timer for checking receipts for changes.
-pub(super) fn looks() -> Interval {
+pub(super) fn timer() -> Interval {
     let period = Duration::from_millis(RECEIPT_MS);
-    let mut looks = time::interval_at(Instant::now() + period, period);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    looks
+    let mut timer = time::interval_at(Instant::now() + period, period);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer
 }
 
 impl Subscriptions {
@@ -88,8 +88,8 @@ impl Subscriptions {
             let filter = subscription.filter;
             let allowed = Origin::of_receipts(filter).filter(|_| may(filter));
             let identifier = subscribe.identifier;
-            let taken = allowed.is_some_and(|origin| self.watch(origin, subscription, identifier));
-            match taken {
+            let granted = allowed.is_some_and(|origin| self.add(origin, subscription, identifier));
+            match granted {
                 true => mqtt::granted(),
                 false => mqtt::not_granted(version),
             }
@@ -98,7 +98,7 @@ impl Subscriptions {
     }
 
     /// Adds or replaces the subscription to `origin`; returns false if there are too many.
-    fn watch(
+    fn add(
         &mut self,
         origin: Origin,
         subscription: &Subscription<'_>,
@@ -109,10 +109,10 @@ impl Subscriptions {
             retain_as_published: subscription.retain_as_published,
         };
         let known = self.subscriptions.iter_mut().find(|w| w.origin == origin);
-        if let Some(watch) = known {
-            watch.options = options;
+        if let Some(known) = known {
+            known.options = options;
             if subscription.retain_handling == RetainHandling::Always {
-                (watch.told, watch.fresh) = (0, true);
+                (known.sent_change, known.is_new) = (0, true);
             }
             return true;
         }
@@ -121,9 +121,9 @@ impl Subscriptions {
             self.subscriptions.push(ReceiptSubscription {
                 origin,
                 options,
-                told: 0,
-                fresh: true,
-                skips: subscription.retain_handling == RetainHandling::Never,
+                sent_change: 0,
+                is_new: true,
+                skips_retained: subscription.retain_handling == RetainHandling::Never,
             });
         }
         room
@@ -147,41 +147,43 @@ impl Subscriptions {
 
     /// Writes receipts: the current one to new subscriptions, changed ones to the others. Receipts
     /// beyond the size limit wait for the next check, and come first then.
-    pub(super) fn tell(
+    pub(super) fn write(
         &mut self,
-        whom: Recipients,
+        to: Recipients,
         receipts: &Receipts,
         now_ms: i64,
         out: &mut Vec<u8>,
     ) {
         let mut seen = 0;
-        for watch in &mut self.subscriptions {
+        for subscription in &mut self.subscriptions {
             if out.len() >= REPLY_BYTES_MAX {
                 break;
             }
             seen += 1;
-            if whom == Recipients::New && !watch.fresh {
+            if to == Recipients::New && !subscription.is_new {
                 continue;
             }
-            let (fresh, skips) = (mem::take(&mut watch.fresh), mem::take(&mut watch.skips));
-            if let Some(told) = receipts.of(&watch.origin, watch.told, now_ms) {
-                watch.told = told.change;
+            let is_new = mem::take(&mut subscription.is_new);
+            let skips = mem::take(&mut subscription.skips_retained);
+            let sent = subscription.sent_change;
+            if let Some(receipt) = receipts.of(&subscription.origin, sent, now_ms) {
+                subscription.sent_change = receipt.change;
                 if skips {
                     continue;
                 }
                 let Options {
                     identifier,
                     retain_as_published,
-                } = watch.options;
-                let how = Delivery {
+                } = subscription.options;
+                let delivery = Delivery {
                     version: self.version,
                     // Receipts are published with the retain flag; section 3.3.1.3 defines which
                     // subscribers see it.
-                    retain: fresh || retain_as_published,
+                    retain: is_new || retain_as_published,
                     identifier,
                 };
                 let start = out.len();
-                mqtt::deliver((&told.topic, &told.payload), how, out);
+                mqtt::deliver(&receipt.topic, &receipt.payload, delivery, out);
                 if out.len() - start > self.packet_bytes_max {
                     // [MQTT-3.1.2-25]: as if it had been sent.
                     out.truncate(start);

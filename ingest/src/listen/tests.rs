@@ -318,7 +318,7 @@ async fn nothing_is_acknowledged_before_its_receipt_and_pings_are_answered() {
 }
 
 #[tokio::test]
-async fn each_quality_of_service_gets_its_answer() {
+async fn each_quality_of_service_gets_its_acknowledgement() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     client
@@ -349,7 +349,7 @@ async fn each_quality_of_service_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn packets_are_read_however_the_network_cuts_them() {
+async fn packets_are_parsed_however_the_network_splits_them() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     client.stream.set_nodelay(true).expect("an option of TCP");

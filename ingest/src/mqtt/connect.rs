@@ -176,9 +176,9 @@ fn fields(cursor: &mut Cursor<'_>, version: Version) -> Result<Connect, Violatio
     let flags = Flags(cursor.u8()?);
     flags.check(version)?;
     let keep_alive_s = cursor.u16()?;
-    let asked = match version.is_v5() {
-        true => Asked::read(cursor)?,
-        false => Asked::default(),
+    let requests = match version.is_v5() {
+        true => Requests::read(cursor)?,
+        false => Requests::default(),
     };
     let client_id = cursor.text()?.to_owned();
     let will = match flags.will() {
@@ -196,7 +196,7 @@ fn fields(cursor: &mut Cursor<'_>, version: Version) -> Result<Connect, Violatio
         password = Some(Password(cursor.binary()?.to_vec()));
     }
     cursor.end()?;
-    if let Some(violation) = asked.refused {
+    if let Some(violation) = requests.refused {
         return Err(violation);
     }
     let may_be_empty = match version {
@@ -218,29 +218,29 @@ fn fields(cursor: &mut Cursor<'_>, version: Version) -> Result<Connect, Violatio
         will,
         username,
         password,
-        wants_session: asked.expiry_s > 0 || (!version.is_v5() && !flags.clean()),
-        packet_bytes_max: asked.packet_bytes_max.unwrap_or(usize::MAX),
+        wants_session: requests.expiry_s > 0 || (!version.is_v5() && !flags.clean()),
+        packet_bytes_max: requests.packet_bytes_max.unwrap_or(usize::MAX),
     })
 }
 
 /// The requests in the properties of CONNECT.
 #[derive(Debug, Default)]
-struct Asked {
+struct Requests {
     expiry_s: u32,
     packet_bytes_max: Option<usize>,
     /// An AUTH exchange, which is not supported.
     refused: Option<Violation>,
 }
 
-impl Asked {
+impl Requests {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Violation> {
-        let mut asked = Self::default();
+        let mut requests = Self::default();
         let (mut method, mut data) = (false, false);
         property::read(cursor, property::OF_CONNECT, |id, value| {
             match (id, value) {
-                (SESSION_EXPIRY, Value::Number(seconds)) => asked.expiry_s = seconds,
+                (SESSION_EXPIRY, Value::Number(seconds)) => requests.expiry_s = seconds,
                 (PACKET_BYTES_MAX, Value::Number(bytes)) => {
-                    asked.packet_bytes_max = usize::try_from(bytes).ok();
+                    requests.packet_bytes_max = usize::try_from(bytes).ok();
                 }
                 (AUTHENTICATION_METHOD, _) => method = true,
                 (AUTHENTICATION_DATA, _) => data = true,
@@ -248,7 +248,7 @@ impl Asked {
             }
             Ok(())
         })?;
-        asked.refused = match (method, data) {
+        requests.refused = match (method, data) {
             (true, _) => Some(Violation {
                 reason: Reason::BadAuthenticationMethod,
                 what: "an authentication method is asked for; none is offered",
@@ -256,7 +256,7 @@ impl Asked {
             (false, true) => Some(Violation::protocol("authentication data without a method")),
             (false, false) => None,
         };
-        Ok(asked)
+        Ok(requests)
     }
 }
 

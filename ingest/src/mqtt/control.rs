@@ -44,12 +44,35 @@ pub(crate) enum RetainHandling {
 }
 
 /// The reason codes that a client's answers may have, by packet: tables 3-4 to 3-7 of MQTT 5.
-const OF_PUBACK: &[u8] = &[0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];
-const OF_PUBREL: &[u8] = &[0x00, 0x92];
+const OF_PUBACK: &[Reason] = &[
+    Reason::Success,
+    Reason::NoMatchingSubscribers,
+    Reason::Unspecified,
+    Reason::ImplementationSpecific,
+    Reason::NotAuthorized,
+    Reason::TopicNameInvalid,
+    Reason::PacketIdInUse,
+    Reason::QuotaExceeded,
+    Reason::PayloadFormatInvalid,
+];
+const OF_PUBREL: &[Reason] = &[Reason::Success, Reason::PacketIdNotFound];
 
 /// The reason codes of a client's DISCONNECT: table 3-10 of MQTT 5.
-const OF_DISCONNECT: &[u8] = &[
-    0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
+const OF_DISCONNECT: &[Reason] = &[
+    Reason::Success,
+    Reason::DisconnectWithWill,
+    Reason::Unspecified,
+    Reason::MalformedPacket,
+    Reason::ProtocolError,
+    Reason::ImplementationSpecific,
+    Reason::TopicNameInvalid,
+    Reason::ReceiveMaximumExceeded,
+    Reason::TopicAliasInvalid,
+    Reason::PacketTooLarge,
+    Reason::MessageRateTooHigh,
+    Reason::QuotaExceeded,
+    Reason::AdministrativeAction,
+    Reason::PayloadFormatInvalid,
 ];
 
 /// A reason code that is not allowed in its packet.
@@ -65,7 +88,7 @@ pub(crate) fn pubrel(body: &[u8], version: Version) -> Result<Answer, Violation>
     answer(body, version, OF_PUBREL)
 }
 
-fn answer(body: &[u8], version: Version, codes: &[u8]) -> Result<Answer, Violation> {
+fn answer(body: &[u8], version: Version, allowed: &[Reason]) -> Result<Answer, Violation> {
     let mut cursor = Cursor(body);
     let packet_id = cursor.packet_id()?;
     let mut code = Reason::Success.code();
@@ -76,13 +99,17 @@ fn answer(body: &[u8], version: Version, codes: &[u8]) -> Result<Answer, Violati
         }
     }
     cursor.end()?;
-    if !codes.contains(&code) {
+    if !has_code(allowed, code) {
         return Err(CODE);
     }
     Ok(Answer {
         packet_id,
         failed: code >= Reason::Unspecified.code(),
     })
+}
+
+fn has_code(reasons: &[Reason], code: u8) -> bool {
+    reasons.iter().any(|reason| reason.code() == code)
 }
 
 /// Parses a SUBSCRIBE.
@@ -207,7 +234,7 @@ pub(crate) fn disconnect(body: &[u8], version: Version, expiry: bool) -> Result<
         }
     }
     cursor.end()?;
-    if !OF_DISCONNECT.contains(&code) {
+    if !has_code(OF_DISCONNECT, code) {
         return Err(CODE);
     }
     // Section 3.14.4: only a normal disconnection drops the will.

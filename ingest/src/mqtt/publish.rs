@@ -8,8 +8,8 @@ use super::{
     property::{self, SUBSCRIPTION_ID, TOPIC_ALIAS, Value},
 };
 
-/// A PUBLISH, borrowed from its buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A publish: parsed from a PUBLISH packet, or handed over by the client of a broker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Publish<'a> {
     /// Empty only if an alias replaces it.
     pub(crate) topic: &'a str,
@@ -32,15 +32,15 @@ pub(crate) struct Publish<'a> {
 
 /// The user properties that number a message or mark it as a replay.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Count {
+pub(crate) struct UserProperties {
     epoch: u64,
     sequence: u64,
     replay: bool,
 }
 
-impl Count {
+impl UserProperties {
     /// Evaluates a user property; an invalid number counts as absent.
-    pub(crate) fn take(&mut self, name: &str, value: &str) {
+    pub(crate) fn read(&mut self, name: &str, value: &str) {
         let place = match name {
             "epoch" => &mut self.epoch,
             "sequence" => &mut self.sequence,
@@ -68,7 +68,7 @@ impl Count {
 pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publish<'_>, Violation> {
     let mut cursor = Cursor(body);
     let (qos, topic, packet_id) = head(first, &mut cursor, version)?;
-    let (mut count, mut alias, mut replay_of) = (Count::default(), None, None);
+    let (mut properties, mut alias, mut replay_of) = (UserProperties::default(), None, None);
     if version.is_v5() {
         property::read(&mut cursor, property::OF_PUBLISH, |id, value| {
             match (id, value) {
@@ -79,7 +79,7 @@ pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publis
                     ));
                 }
                 (_, Value::Pair("replay-of", value)) => replay_of = Some(value),
-                (_, Value::Pair(name, value)) => count.take(name, value),
+                (_, Value::Pair(name, value)) => properties.read(name, value),
                 _ => {}
             }
             Ok(())
@@ -94,9 +94,9 @@ pub(crate) fn publish(first: u8, body: &[u8], version: Version) -> Result<Publis
         qos,
         packet_id,
         payload: cursor.0,
-        numbered: count.numbered(),
+        numbered: properties.numbered(),
         retain: first & 1 != 0,
-        replay: count.is_replay(),
+        replay: properties.is_replay(),
         replay_of,
     })
 }

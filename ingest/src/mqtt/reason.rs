@@ -6,10 +6,13 @@
 pub(crate) enum Reason {
     /// Success, normal disconnection, or a granted subscription with QoS 0.
     Success = 0x00,
+    DisconnectWithWill = 0x04,
+    NoMatchingSubscribers = 0x10,
     NoSubscriptionExisted = 0x11,
     Unspecified = 0x80,
     MalformedPacket = 0x81,
     ProtocolError = 0x82,
+    ImplementationSpecific = 0x83,
     UnsupportedVersion = 0x84,
     ClientIdInvalid = 0x85,
     BadCredentials = 0x86,
@@ -19,10 +22,16 @@ pub(crate) enum Reason {
     BadAuthenticationMethod = 0x8c,
     KeepAliveTimeout = 0x8d,
     SessionTakenOver = 0x8e,
+    TopicNameInvalid = 0x90,
+    PacketIdInUse = 0x91,
     PacketIdNotFound = 0x92,
+    ReceiveMaximumExceeded = 0x93,
     TopicAliasInvalid = 0x94,
     PacketTooLarge = 0x95,
+    MessageRateTooHigh = 0x96,
     QuotaExceeded = 0x97,
+    AdministrativeAction = 0x98,
+    PayloadFormatInvalid = 0x99,
     SharedSubscriptionsNotSupported = 0x9e,
 }
 

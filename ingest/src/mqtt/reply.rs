@@ -11,6 +11,16 @@ use super::{
 };
 use crate::limits::TOPIC_ALIASES_MAX;
 
+/// The first bytes of the packets that a server writes: type and flags.
+const CONNACK: u8 = 0x20;
+const PUBLISH: u8 = 0x30;
+const PUBREL: u8 = 0x62;
+const PUBCOMP: u8 = 0x70;
+const SUBACK: u8 = 0x90;
+const UNSUBACK: u8 = 0xb0;
+const PINGRESP: u8 = 0xd0;
+const DISCONNECT: u8 = 0xe0;
+
 /// The variable parts of a CONNACK that accepts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connack<'a> {
@@ -29,7 +39,7 @@ pub(crate) struct Connack<'a> {
 /// packets gets the properties that the standard requires.
 pub(crate) fn connack(accept: Connack<'_>, out: &mut Vec<u8>) -> bool {
     if !accept.version.is_v5() {
-        out.extend_from_slice(&[0x20, 2, 0, 0]);
+        out.extend_from_slice(&[CONNACK, 2, 0, 0]);
         return true;
     }
     let mut needed = Vec::with_capacity(80);
@@ -38,7 +48,7 @@ pub(crate) fn connack(accept: Connack<'_>, out: &mut Vec<u8>) -> bool {
     }
     if let Some(id) = accept.assigned {
         needed.push(ASSIGNED_CLIENT_ID);
-        put_text(id, &mut needed);
+        write_text(id, &mut needed);
     }
     let mut all = needed.clone();
     all.extend_from_slice(&[RECEIVE_MAXIMUM, 0xff, 0xff]);
@@ -55,7 +65,7 @@ pub(crate) fn connack(accept: Connack<'_>, out: &mut Vec<u8>) -> bool {
     // OK because the properties are below 120 bytes: a client id chosen by the server has at most
     // 48.
     let length = u8::try_from(properties.len()).unwrap_or(0x7f);
-    out.extend_from_slice(&[0x20, length + 3, 0, 0, length]);
+    out.extend_from_slice(&[CONNACK, length + 3, 0, 0, length]);
     out.extend_from_slice(&properties);
     true
 }
@@ -63,15 +73,15 @@ pub(crate) fn connack(accept: Connack<'_>, out: &mut Vec<u8>) -> bool {
 /// Writes a CONNACK that refuses; nothing if MQTT 3.1 and 3.1.1 have no return code for the reason.
 pub(crate) fn refuse(reason: Reason, version: Version, out: &mut Vec<u8>) {
     if version.is_v5() {
-        out.extend_from_slice(&[0x20, 3, 0, reason.code(), 0]);
+        out.extend_from_slice(&[CONNACK, 3, 0, reason.code(), 0]);
     } else if let Some(code) = reason.return_code() {
-        out.extend_from_slice(&[0x20, 2, 0, code]);
+        out.extend_from_slice(&[CONNACK, 2, 0, code]);
     }
 }
 
 /// Answers PINGREQ.
 pub(crate) fn pingresp(out: &mut Vec<u8>) {
-    out.extend_from_slice(&[0xd0, 0]);
+    out.extend_from_slice(&[PINGRESP, 0]);
 }
 
 /// Answers PUBREL. An unknown id is answered too, because a client may have lost the answer; MQTT 5
@@ -79,10 +89,10 @@ pub(crate) fn pingresp(out: &mut Vec<u8>) {
 pub(crate) fn pubcomp(packet_id: u16, known: bool, version: Version, out: &mut Vec<u8>) {
     let [high, low] = packet_id.to_be_bytes();
     if known || !version.is_v5() {
-        out.extend_from_slice(&[0x70, 2, high, low]);
+        out.extend_from_slice(&[PUBCOMP, 2, high, low]);
     } else {
         let code = Reason::PacketIdNotFound.code();
-        out.extend_from_slice(&[0x70, 3, high, low, code]);
+        out.extend_from_slice(&[PUBCOMP, 3, high, low, code]);
     }
 }
 
@@ -91,9 +101,9 @@ pub(crate) fn pubrel_unknown(packet_id: u16, version: Version, out: &mut Vec<u8>
     let [high, low] = packet_id.to_be_bytes();
     if version.is_v5() {
         let code = Reason::PacketIdNotFound.code();
-        out.extend_from_slice(&[0x62, 3, high, low, code]);
+        out.extend_from_slice(&[PUBREL, 3, high, low, code]);
     } else {
-        out.extend_from_slice(&[0x62, 2, high, low]);
+        out.extend_from_slice(&[PUBREL, 2, high, low]);
     }
 }
 
@@ -114,14 +124,14 @@ pub(crate) fn not_granted(version: Version) -> u8 {
 
 /// Answers SUBSCRIBE with a code for each filter.
 pub(crate) fn suback(packet_id: u16, codes: &[u8], version: Version, out: &mut Vec<u8>) {
-    put_codes((0x90, packet_id), version, codes, out);
+    write_codes(SUBACK, packet_id, version, codes, out);
 }
 
 /// Answers UNSUBSCRIBE; `codes` report for each filter whether there was such a subscription, which
 /// only MQTT 5 includes.
 pub(crate) fn unsuback(packet_id: u16, codes: &[u8], version: Version, out: &mut Vec<u8>) {
     let codes = if version.is_v5() { codes } else { &[] };
-    put_codes((0xb0, packet_id), version, codes, out);
+    write_codes(UNSUBACK, packet_id, version, codes, out);
 }
 
 /// How a message is delivered to a subscription.
@@ -134,20 +144,20 @@ pub(crate) struct Delivery {
 }
 
 /// Writes a PUBLISH of QoS 0 to a client.
-pub(crate) fn deliver((topic, payload): (&str, &[u8]), how: Delivery, out: &mut Vec<u8>) {
+pub(crate) fn deliver(topic: &str, payload: &[u8], delivery: Delivery, out: &mut Vec<u8>) {
     let mut properties = Vec::new();
-    if how.version.is_v5() {
+    if delivery.version.is_v5() {
         let mut inner = Vec::new();
-        if let Some(identifier) = how.identifier {
+        if let Some(identifier) = delivery.identifier {
             inner.push(SUBSCRIPTION_ID);
-            put_length(identifier as usize, &mut inner);
+            write_length(identifier as usize, &mut inner);
         }
-        put_length(inner.len(), &mut properties);
+        write_length(inner.len(), &mut properties);
         properties.extend_from_slice(&inner);
     }
-    out.push(0x30 | u8::from(how.retain));
-    put_length(2 + topic.len() + properties.len() + payload.len(), out);
-    put_text(topic, out);
+    out.push(PUBLISH | u8::from(delivery.retain));
+    write_length(2 + topic.len() + properties.len() + payload.len(), out);
+    write_text(topic, out);
     out.extend_from_slice(&properties);
     out.extend_from_slice(payload);
 }
@@ -157,27 +167,27 @@ pub(crate) fn farewell(reason: Reason, version: Version, out: &mut Vec<u8>) {
     if version.is_v5() {
         // The empty properties are optional, but rumqttc 0.25 does not parse the packet without
         // them.
-        out.extend_from_slice(&[0xe0, 2, reason.code(), 0]);
+        out.extend_from_slice(&[DISCONNECT, 2, reason.code(), 0]);
     }
 }
 
-fn put_text(text: &str, out: &mut Vec<u8>) {
+fn write_text(text: &str, out: &mut Vec<u8>) {
     // OK because the text is an id or a topic that the server made.
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(text.as_bytes());
 }
 
-fn put_codes((first, packet_id): (u8, u16), version: Version, codes: &[u8], out: &mut Vec<u8>) {
+fn write_codes(first: u8, packet_id: u16, version: Version, codes: &[u8], out: &mut Vec<u8>) {
     let properties = usize::from(version.is_v5());
     out.push(first);
-    put_length(2 + properties + codes.len(), out);
+    write_length(2 + properties + codes.len(), out);
     out.extend_from_slice(&packet_id.to_be_bytes());
     out.extend(std::iter::repeat_n(0, properties));
     out.extend_from_slice(codes);
 }
 
-fn put_length(mut length: usize, out: &mut Vec<u8>) {
+fn write_length(mut length: usize, out: &mut Vec<u8>) {
     loop {
         // OK because of the mask.
         let low = (length & 0x7f) as u8;

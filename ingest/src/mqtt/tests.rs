@@ -101,7 +101,7 @@ fn a_receipt_is_a_publish_that_clients_read() {
             retain,
             identifier,
         };
-        deliver(("a/b", &payload), how, &mut out);
+        deliver("a/b", &payload, how, &mut out);
         let mut stream = BytesMut::from(&out[..]);
         let Ok(five::Packet::Publish(publish)) = five::Packet::read(&mut stream, None) else {
             panic!("no PUBLISH")
@@ -116,7 +116,7 @@ fn a_receipt_is_a_publish_that_clients_read() {
         );
         out.clear();
         how.version = Version::V4;
-        deliver(("a/b", &payload), how, &mut out);
+        deliver("a/b", &payload, how, &mut out);
         let mut stream = BytesMut::from(&out[..]);
         let Ok(v4::v4::Packet::Publish(publish)) = v4::v4::Packet::read(&mut stream, 1 << 20)
         else {
@@ -221,7 +221,7 @@ fn a_connect_of_either_version_is_read() {
 }
 
 #[test]
-fn a_connect_that_cannot_be_taken_says_why() {
+fn an_invalid_connect_is_refused_with_its_reason() {
     let level = |level: u8| {
         let body = [0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 60, 0, 1, b'c'];
         connect(whole(0x10, &body))
@@ -249,7 +249,7 @@ fn a_connect_that_cannot_be_taken_says_why() {
 }
 
 #[test]
-fn an_old_gateway_may_leave_out_the_name_that_it_announced() {
+fn an_old_gateway_may_omit_the_announced_user_name() {
     let old = |flags: u8, rest: &[u8]| {
         let head = [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', 3, flags, 0, 60];
         connect(whole(0x10, &[&head[..], rest].concat()))
@@ -395,7 +395,7 @@ fn forms_that_clients_do_send_are_read() {
 }
 
 #[test]
-fn a_packet_beyond_the_limit_is_told_from_one_that_is_not_whole() {
+fn an_oversized_packet_is_distinguished_from_an_incomplete_one() {
     let mut packet = vec![0x32, 0x80, 0x80, 0x01];
     packet.extend_from_slice(&[0, 1, b't', 0, 1]);
     assert!(matches!(split(&packet, 1 << 20), Ok(Split::Partial)));

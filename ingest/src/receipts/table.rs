@@ -12,8 +12,8 @@ use crate::{
 
 /// The state of every gateway that numbers.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    gateways: FxHashMap<Origin, Known>,
+pub(super) struct NumberTable {
+    gateways: FxHashMap<Origin, GatewayNumbers>,
     /// The number of changes so far; each change has its own number.
     changes: u64,
     /// The runs of all gateways together.
@@ -22,7 +22,7 @@ pub(super) struct Table {
 
 /// The state of one gateway.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct GatewayNumbers {
     /// The latest change.
     pub(super) change: u64,
     /// The change that was published last, and the first change after it.
@@ -46,11 +46,11 @@ pub(super) struct Epoch {
 
 /// The source of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
+enum Source {
     /// The gateway itself, whose current epoch it is.
-    FromGateway,
+    Gateway,
     /// The archive, which may be behind.
-    FromArchive,
+    Archive,
 }
 
 impl Epoch {
@@ -60,10 +60,10 @@ impl Epoch {
     }
 }
 
-impl Known {
+impl GatewayNumbers {
     /// Returns the state of `epoch`, and creates it if necessary; among too many epochs the least
     /// recently used is removed.
-    fn epoch(&mut self, epoch: u64, heard: Heard) -> &mut Epoch {
+    fn epoch(&mut self, epoch: u64, source: Source) -> &mut Epoch {
         let found = self.epochs.iter().position(|known| known.epoch == epoch);
         let at = found.unwrap_or_else(|| {
             self.epochs.truncate(EPOCHS_KNOWN_MAX - 1);
@@ -75,9 +75,9 @@ impl Known {
             });
             self.epochs.len() - 1
         });
-        match heard {
-            Heard::FromArchive => &mut self.epochs[at],
-            Heard::FromGateway => {
+        match source {
+            Source::Archive => &mut self.epochs[at],
+            Source::Gateway => {
                 self.epochs[..=at].rotate_right(1);
                 &mut self.epochs[0]
             }
@@ -94,14 +94,14 @@ impl Known {
     }
 }
 
-impl Table {
-    pub(super) fn get(&self, origin: &Origin) -> Option<&Known> {
+impl NumberTable {
+    pub(super) fn get(&self, origin: &Origin) -> Option<&GatewayNumbers> {
         self.gateways.get(origin)
     }
 
     /// Returns at most `count` gateways with unpublished changes; the longest waiting comes first,
     /// however often it changed since.
-    pub(super) fn unpublished(&self, count: usize) -> Vec<(&Origin, &Known)> {
+    pub(super) fn unpublished(&self, count: usize) -> Vec<(&Origin, &GatewayNumbers)> {
         let all = self.gateways.iter();
         let mut waiting: Vec<_> = all.filter(|(_, known)| known.waits()).collect();
         waiting.sort_unstable_by_key(|(_, known)| known.waits_since);
@@ -128,7 +128,7 @@ impl Table {
     pub(super) fn stored(&mut self, origin: &Origin, epochs: &[(u64, Numbers)]) {
         for (epoch, numbers) in epochs {
             self.enter(origin, |known, runs_max| {
-                let entry = known.epoch(*epoch, Heard::FromGateway);
+                let entry = known.epoch(*epoch, Source::Gateway);
                 entry.stored.join(numbers);
                 entry.stored.forget_beyond(runs_max);
                 entry.recent = numbers.runs().first().map_or(0, |&(first, _)| first);
@@ -139,7 +139,7 @@ impl Table {
 
     pub(super) fn archived(&mut self, origin: &Origin, epoch: u64, numbers: &Numbers) {
         self.enter(origin, |known, runs_max| {
-            let entry = known.epoch(epoch, Heard::FromArchive);
+            let entry = known.epoch(epoch, Source::Archive);
             let archived = entry.archived.get_or_insert_default();
             let mut grew = archived.join(numbers);
             archived.forget_beyond(runs_max);
@@ -151,7 +151,7 @@ impl Table {
 
     /// Updates the state of `origin`; `change` receives the limit of runs per epoch, and returns
     /// whether the state changed.
-    fn enter(&mut self, origin: &Origin, change: impl FnOnce(&mut Known, usize) -> bool) {
+    fn enter(&mut self, origin: &Origin, change: impl FnOnce(&mut GatewayNumbers, usize) -> bool) {
         self.make_room(origin);
         let crowded = self.runs >= RUNS_MAX;
         let runs_max = if crowded {
@@ -160,7 +160,8 @@ impl Table {
             RUNS_EACH_MAX
         };
         if !self.gateways.contains_key(origin) {
-            self.gateways.insert(origin.clone(), Known::default());
+            self.gateways
+                .insert(origin.clone(), GatewayNumbers::default());
         }
         let known = self
             .gateways
@@ -186,6 +187,6 @@ impl Table {
         changes.sort_unstable_by_key(|&change| Reverse(change));
         let oldest = changes[NUMBERING_MAX / 2 - 1];
         self.gateways.retain(|_, known| known.change >= oldest);
-        self.runs = self.gateways.values().map(Known::runs).sum();
+        self.runs = self.gateways.values().map(GatewayNumbers::runs).sum();
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Backlog {
     /// The most messages unacknowledged at once: no more than the broker's window.
     peak: u64,
     /// The number of acknowledged messages before the pending request.
-    asked: Option<u64>,
+    requested: Option<u64>,
 }
 
 impl Backlog {
@@ -28,7 +28,7 @@ impl Backlog {
             received: 0,
             acknowledged: 0,
             peak: 0,
-            asked: None,
+            requested: None,
         }
     }
 
@@ -36,7 +36,7 @@ impl Backlog {
     pub(super) fn begin(&mut self, session_present: bool) {
         *self = Self {
             drained: !session_present,
-            asked: Some(0),
+            requested: Some(0),
             ..Self::new()
         };
     }
@@ -54,16 +54,16 @@ impl Backlog {
     /// should follow them.
     pub(super) fn acknowledge(&mut self, count: u64) -> bool {
         self.acknowledged = (self.acknowledged + count).min(self.received);
-        let asks_again = !self.drained && self.asked.is_none();
-        if asks_again {
-            self.asked = Some(self.acknowledged);
+        let requests_again = !self.drained && self.requested.is_none();
+        if requests_again {
+            self.requested = Some(self.acknowledged);
         }
-        asks_again
+        requests_again
     }
 
     /// Evaluates the answer to the request.
     pub(super) fn answer(&mut self) {
-        if let Some(acknowledged) = self.asked.take() {
+        if let Some(acknowledged) = self.requested.take() {
             let left = self.received - acknowledged;
             self.drained |= left == 0 || left < self.peak;
         }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_session_nothing_was_kept() {
+    fn without_a_session_nothing_was_queued() {
         let mut backlog = Backlog::new();
         backlog.begin(false);
         assert!(!backlog.receive(1));

@@ -32,20 +32,20 @@ const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Publishes until it is dropped.
 pub(super) async fn publish(pipeline: Pipeline, options: MqttOptions, pause_max: Duration) {
     let (options, mut pause) = (as_publisher(options), PAUSE_MIN);
-    let mut looks = time::interval(Duration::from_millis(RECEIPT_MS));
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = time::interval(Duration::from_millis(RECEIPT_MS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while pipeline
         .receipts()
         .unpublished(pipeline.now_ms())
         .is_empty()
     {
-        looks.tick().await;
+        ticks.tick().await;
     }
     loop {
         // A client's queue is lost with the client: each new one publishes all receipts.
         pipeline.receipts().publish_anew();
         let (client, events) = AsyncClient::new(options.clone(), 2 * RECEIPTS_AT_ONCE_MAX);
-        let lost = converse(&pipeline, &client, events, &mut looks).await;
+        let lost = converse(&pipeline, &client, events, &mut ticks).await;
         match lost {
             Lost::Early(reason) => {
                 // Logged once per outage, and once if the broker always refuses.
@@ -80,12 +80,12 @@ async fn converse(
     pipeline: &Pipeline,
     client: &AsyncClient,
     mut events: EventLoop,
-    looks: &mut Interval,
+    ticks: &mut Interval,
 ) -> Lost {
     let connected = AtomicBool::new(false);
     tokio::select! {
         lost = listen(&mut events, &connected) => lost,
-        lost = feed(pipeline, client, &connected, looks) => lost,
+        lost = feed(pipeline, client, &connected, ticks) => lost,
     }
 }
 
@@ -107,23 +107,26 @@ async fn feed(
     pipeline: &Pipeline,
     client: &AsyncClient,
     connected: &AtomicBool,
-    looks: &mut Interval,
+    ticks: &mut Interval,
 ) -> Lost {
     let receipts = pipeline.receipts();
     loop {
-        looks.tick().await;
+        ticks.tick().await;
         if !connected.load(Ordering::Relaxed) {
             continue;
         }
-        for mut told in receipts.unpublished(pipeline.now_ms()) {
-            let (topic, payload) = (mem::take(&mut told.topic), mem::take(&mut told.payload));
+        for mut receipt in receipts.unpublished(pipeline.now_ms()) {
+            let (topic, payload) = (
+                mem::take(&mut receipt.topic),
+                mem::take(&mut receipt.payload),
+            );
             let queued = client.try_publish(topic, QoS::AtLeastOnce, true, payload);
             if queued.is_err() {
                 // The queue is full: the rest is sent at the next tick, with its contents of that
                 // time.
                 break;
             }
-            receipts.published(&told);
+            receipts.published(&receipt);
         }
     }
 }

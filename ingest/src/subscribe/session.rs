@@ -34,10 +34,10 @@ use tracing::{error, info};
 use super::{backlog::Backlog, state::State};
 use crate::{
     acks::Released,
-    batch::{BatchAccumulator, Message},
-    decode::sparkplug,
+    batch::BatchAccumulator,
+    decode::dialects::sparkplug,
     limits::{HAND_OFF_KIB_MAX, HAND_OFF_SLACK, PACKET_IDS},
-    mqtt::Count,
+    mqtt::{self, UserProperties},
     pipeline::{Append, Pipeline},
     settings::SubscribeSettings,
 };
@@ -60,11 +60,11 @@ pub(super) enum Outcome {
 }
 
 /// An event from the polling task.
-enum Arrival {
+enum BrokerEvent {
     Connected {
         session_present: bool,
     },
-    Publish(Handed),
+    Publish(IncomingPublish),
     /// The broker granted a SUBSCRIBE.
     Subscribed,
     Refused(String),
@@ -73,7 +73,7 @@ enum Arrival {
 }
 
 /// A publish on its way to the accumulator, with its share of the hand-off's budget.
-struct Handed {
+struct IncomingPublish {
     topic: Bytes,
     payload: Bytes,
     qos: u8,
@@ -87,7 +87,7 @@ struct Handed {
 /// Polls the client, and does nothing else.
 struct Poller {
     events: EventLoop,
-    to: mpsc::Sender<Arrival>,
+    to: mpsc::Sender<BrokerEvent>,
     budget: Arc<Semaphore>,
     keep_alive: Duration,
     pipeline: Pipeline,
@@ -99,7 +99,7 @@ pub(super) struct Session<'a> {
     settings: &'a SubscribeSettings,
     pipeline: &'a Pipeline,
     client: AsyncClient,
-    arrivals: mpsc::Receiver<Arrival>,
+    broker_events: mpsc::Receiver<BrokerEvent>,
     /// The reason why the polling task has ended. It is set before the event arrives, and a client
     /// whose polling task has ended accepts nothing more.
     ended: Arc<OnceLock<String>>,
@@ -129,44 +129,44 @@ impl Poller {
         // would block us until TCP gives up.
         let silence = self.keep_alive * 2;
         loop {
-            let arrival = match time::timeout(silence, self.events.poll()).await {
+            let event = match time::timeout(silence, self.events.poll()).await {
                 Err(_) => self.end("no word from the broker for two keep-alives".to_owned()),
                 Ok(Err(error)) => self.end(error.to_string()),
                 Ok(Ok(Event::Incoming(Packet::Publish(publish)))) => {
-                    match self.weigh(publish).await {
-                        Some(arrival) => arrival,
+                    match self.wait_for_room(publish).await {
+                        Some(event) => event,
                         None => continue,
                     }
                 }
-                Ok(Ok(Event::Incoming(Packet::ConnAck(connack)))) => Arrival::Connected {
+                Ok(Ok(Event::Incoming(Packet::ConnAck(connack)))) => BrokerEvent::Connected {
                     session_present: connack.session_present,
                 },
                 Ok(Ok(Event::Incoming(Packet::SubAck(suback)))) => match refusals(&suback) {
-                    Some(refused) => Arrival::Refused(refused),
-                    None => Arrival::Subscribed,
+                    Some(refused) => BrokerEvent::Refused(refused),
+                    None => BrokerEvent::Subscribed,
                 },
                 Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => {
                     self.end("disconnected".to_owned())
                 }
                 Ok(Ok(_)) => continue,
             };
-            let last = matches!(arrival, Arrival::Ended);
-            if self.to.send(arrival).await.is_err() || last {
+            let last = matches!(event, BrokerEvent::Ended);
+            if self.to.send(event).await.is_err() || last {
                 return;
             }
         }
     }
 
-    fn end(&self, reason: String) -> Arrival {
+    fn end(&self, reason: String) -> BrokerEvent {
         // The first reason is kept.
         let _ = self.ended.set(reason);
-        Arrival::Ended
+        BrokerEvent::Ended
     }
 
     /// Waits for room for a publish, but never so long that a ping would be late: then the
     /// connection is given up, and the broker keeps the messages. A message of QoS 0 is dropped
     /// instead.
-    async fn weigh(&mut self, publish: Publish) -> Option<Arrival> {
+    async fn wait_for_room(&mut self, publish: Publish) -> Option<BrokerEvent> {
         let kib = u32::try_from(publish.payload.len() / 1024).unwrap_or(u32::MAX) + 1;
         let kib = kib.min(HAND_OFF_KIB_MAX);
         let budget = Arc::clone(&self.budget);
@@ -194,16 +194,16 @@ impl Poller {
                     ..
                 } = publish;
                 let qos = qos as u8;
-                let count = properties.map(|properties| count(&properties));
-                let count = count.unwrap_or_default();
-                Some(Arrival::Publish(Handed {
+                let properties = properties.map(|properties| user_properties(&properties));
+                let properties = properties.unwrap_or_default();
+                Some(BrokerEvent::Publish(IncomingPublish {
                     topic,
                     payload,
                     qos,
                     packet_id,
-                    numbered: count.numbered(),
+                    numbered: properties.numbered(),
                     retain,
-                    replay: count.is_replay(),
+                    replay: properties.is_replay(),
                     _room: room,
                 }))
             }
@@ -230,7 +230,7 @@ impl<'a> Session<'a> {
         // than its receive maximum, as Mosquitto does when it resumes a session, would be resumed
         // forever. Each packet id is acknowledged once.
         let (client, events) = AsyncClient::new(options, PACKET_IDS + HAND_OFF_SLACK);
-        let (to, arrivals) = mpsc::channel(capacity);
+        let (to, broker_events) = mpsc::channel(capacity);
         let budget = Arc::new(Semaphore::new(HAND_OFF_KIB_MAX as usize));
         let ended = Arc::default();
         let poller = Poller {
@@ -245,7 +245,7 @@ impl<'a> Session<'a> {
             settings,
             pipeline,
             client,
-            arrivals,
+            broker_events,
             ended,
             poller: tokio::spawn(poller.run()).abort_handle(),
             accumulator: pipeline.accumulator(),
@@ -286,7 +286,7 @@ impl<'a> Session<'a> {
                         Err("an append failed".to_owned())
                     }
                 },
-                arrival = self.arrivals.recv(), if receiving => self.receive(arrival),
+                event = self.broker_events.recv(), if receiving => self.receive(event),
                 () = &mut self.linger, if lingering => Ok(()),
             };
             if let Err(reason) = step {
@@ -306,51 +306,55 @@ impl<'a> Session<'a> {
 
     /// Handles an event and all that wait behind it. `None` means that the polling task has
     /// panicked.
-    fn receive(&mut self, first: Option<Arrival>) -> Result<(), String> {
+    fn receive(&mut self, first: Option<BrokerEvent>) -> Result<(), String> {
         let now_ms = self.pipeline.now_ms();
         let mut next = Some(first.ok_or("the polling task has ended without a word")?);
-        while let Some(arrival) = next {
-            self.take(arrival, now_ms)?;
+        while let Some(event) = next {
+            self.handle(event, now_ms)?;
             if self.accumulator.is_full() {
                 break;
             }
-            next = self.arrivals.try_recv().ok();
+            next = self.broker_events.try_recv().ok();
         }
-        self.accumulator.account();
-        self.ask_for_births(now_ms)
+        self.accumulator.update_reservation();
+        self.request_births(now_ms)
     }
 
     /// Sends rebirth requests to Sparkplug nodes without a known birth, with QoS 0 as the standard
     /// requires.
-    fn ask_for_births(&mut self, now_ms: i64) -> Result<(), String> {
+    fn request_births(&mut self, now_ms: i64) -> Result<(), String> {
         for topic in self.accumulator.take_rebirth_requests() {
             info!(topic, "asking a sparkplug node for its birth");
-            let asked =
+            let sent =
                 self.client
                     .try_publish(topic, QoS::AtMostOnce, false, sparkplug::rebirth(now_ms));
-            asked.map_err(|e| e.to_string())?;
+            sent.map_err(|e| e.to_string())?;
             self.pipeline.metrics().rebirths_asked.inc();
         }
         Ok(())
     }
 
-    fn take(&mut self, arrival: Arrival, now_ms: i64) -> Result<(), String> {
-        match arrival {
-            Arrival::Publish(handed) => {
-                let message = Message {
+    fn handle(&mut self, event: BrokerEvent, now_ms: i64) -> Result<(), String> {
+        match event {
+            BrokerEvent::Publish(incoming) => {
+                let publish = mqtt::Publish {
                     // A topic that is not UTF-8 never matches the grammar.
-                    topic: str::from_utf8(&handed.topic).unwrap_or_default(),
-                    payload: &handed.payload,
-                    qos: handed.qos,
-                    packet_id: handed.packet_id,
-                    numbered: handed.numbered,
-                    retain: handed.retain,
-                    queued: self.backlog.receive(handed.qos),
-                    replay: handed.replay,
+                    topic: str::from_utf8(&incoming.topic).unwrap_or_default(),
+                    payload: &incoming.payload,
+                    qos: incoming.qos,
+                    packet_id: incoming.packet_id,
+                    numbered: incoming.numbered,
+                    retain: incoming.retain,
+                    replay: incoming.replay,
+                    ..mqtt::Publish::default()
                 };
-                self.accumulator.take(message, now_ms);
+                if self.backlog.receive(incoming.qos) {
+                    self.accumulator.add_queued(publish, now_ms);
+                } else {
+                    self.accumulator.add(publish, now_ms);
+                }
             }
-            Arrival::Connected { session_present } => {
+            BrokerEvent::Connected { session_present } => {
                 self.accepted = true;
                 let (broker, client_id) = (&self.settings.broker, &self.settings.client_id);
                 info!(
@@ -359,10 +363,10 @@ impl<'a> Session<'a> {
                 );
                 self.backlog.begin(session_present);
                 self.subscribe()?;
-                self.say_state(true)?;
+                self.publish_state(true)?;
             }
-            Arrival::Subscribed => self.backlog.answer(),
-            Arrival::Refused(filters) => {
+            BrokerEvent::Subscribed => self.backlog.answer(),
+            BrokerEvent::Refused(filters) => {
                 self.accepted = false;
                 error!(
                     filters,
@@ -370,7 +374,7 @@ impl<'a> Session<'a> {
                 );
                 return Err("a subscription was refused".to_owned());
             }
-            Arrival::Ended => return Err("the polling task has ended".to_owned()),
+            BrokerEvent::Ended => return Err("the polling task has ended".to_owned()),
         }
         Ok(())
     }
@@ -383,13 +387,13 @@ impl<'a> Session<'a> {
             retain_forward_rule: RetainForwardRule::OnNewSubscribe,
             ..Filter::new(filter, QoS::AtLeastOnce)
         });
-        let asked = self.client.try_subscribe_many(filters);
-        asked.map_err(|e| e.to_string())
+        let sent = self.client.try_subscribe_many(filters);
+        sent.map_err(|e| e.to_string())
     }
 
-    fn say_state(&self, online: bool) -> Result<(), String> {
+    fn publish_state(&self, online: bool) -> Result<(), String> {
         match &self.state {
-            Some(state) => state.say(&self.client, online),
+            Some(state) => state.publish(&self.client, online),
             None => Ok(()),
         }
     }
@@ -439,11 +443,11 @@ impl<'a> Session<'a> {
                 return;
             }
         }
-        if self.say_state(false).is_err() || self.client.try_disconnect().is_err() {
+        if self.publish_state(false).is_err() || self.client.try_disconnect().is_err() {
             return;
         }
-        while let Some(arrival) = self.arrivals.recv().await {
-            if matches!(arrival, Arrival::Ended) {
+        while let Some(event) = self.broker_events.recv().await {
+            if matches!(event, BrokerEvent::Ended) {
                 return;
             }
         }
@@ -451,12 +455,12 @@ impl<'a> Session<'a> {
 }
 
 /// Evaluates the user properties of a publish.
-fn count(properties: &PublishProperties) -> Count {
-    let mut count = Count::default();
+fn user_properties(properties: &PublishProperties) -> UserProperties {
+    let mut found = UserProperties::default();
     for (name, value) in &properties.user_properties {
-        count.take(name, value);
+        found.read(name, value);
     }
-    count
+    found
 }
 
 /// Returns the error codes of a SUBACK, if it has any.

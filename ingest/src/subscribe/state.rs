@@ -30,7 +30,7 @@ impl State {
     pub(super) fn will(&self) -> LastWill {
         LastWill::new(
             self.topic.clone(),
-            self.word(false),
+            self.message(false),
             QoS::AtLeastOnce,
             true,
             None,
@@ -38,13 +38,13 @@ impl State {
     }
 
     /// Publishes that the host is online, or that it is about to leave.
-    pub(super) fn say(&self, client: &AsyncClient, online: bool) -> Result<(), String> {
-        let (topic, word) = (self.topic.clone(), self.word(online));
-        let said = client.try_publish(topic, QoS::AtLeastOnce, true, word);
-        said.map_err(|e| e.to_string())
+    pub(super) fn publish(&self, client: &AsyncClient, online: bool) -> Result<(), String> {
+        let (topic, message) = (self.topic.clone(), self.message(online));
+        let published = client.try_publish(topic, QoS::AtLeastOnce, true, message);
+        published.map_err(|e| e.to_string())
     }
 
-    fn word(&self, online: bool) -> String {
+    fn message(&self, online: bool) -> String {
         format!(r#"{{"online":{online},"timestamp":{}}}"#, self.since_ms)
     }
 }
@@ -64,7 +64,7 @@ mod tests {
         );
         assert!(will.retain);
         assert_eq!(
-            state.word(true),
+            state.message(true),
             r#"{"online":true,"timestamp":1700000000000}"#
         );
     }

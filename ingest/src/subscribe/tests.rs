@@ -126,7 +126,7 @@ fn assert_once_each(log: &MemoryLog, last: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_published_while_we_are_away_is_received() {
+async fn messages_published_while_disconnected_are_received() {
     let Some(broker) = Broker::start().await else {
         return;
     };
@@ -211,7 +211,7 @@ async fn a_session_has_worked_when_an_append_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_comes_back_is_found_again() {
+async fn the_subscriber_reconnects_to_a_restarted_broker() {
     let Some(mut broker) = Broker::start().await else {
         return;
     };
@@ -230,7 +230,7 @@ async fn a_broker_that_comes_back_is_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_packets_are_taken_and_too_large_ones_are_letters() {
+async fn large_packets_are_accepted_and_oversized_ones_are_dead_letters() {
     let Some(broker) = Broker::start().await else {
         return;
     };
@@ -265,7 +265,7 @@ async fn fall_silent(mut peer: TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_falls_silent_is_left_and_connected_to_again() {
+async fn a_silent_broker_is_disconnected_and_reconnected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let settings = SubscribeSettings {
         broker: listener.local_addr().expect("bound").to_string(),
@@ -308,7 +308,7 @@ fn pauses_grow_to_their_bound_and_are_not_in_step() {
 }
 
 #[tokio::test]
-async fn a_missing_file_of_the_settings_is_named() {
+async fn a_missing_settings_file_is_reported_by_name() {
     let missing = PathBuf::from("no/such/file");
     let settings = SubscribeSettings {
         username: Some("u".into()),
@@ -321,7 +321,7 @@ async fn a_missing_file_of_the_settings_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retained_messages_are_asked_for_only_where_a_subscription_is_new() {
+async fn retained_messages_are_requested_only_for_a_new_subscription() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let settings = SubscribeSettings {
         broker: listener.local_addr().expect("bound").to_string(),

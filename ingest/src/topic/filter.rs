@@ -46,7 +46,7 @@ impl Filter {
     }
 
     /// Returns true if the level at `index` differs from topic to topic.
-    pub(super) fn varies(&self, index: usize) -> bool {
+    pub(crate) fn varies(&self, index: usize) -> bool {
         let mut levels = self.0.split('/');
         let fixed = |level: &str| !matches!(level, "+" | "#");
         match levels.nth(index) {
@@ -70,7 +70,7 @@ impl Filter {
         true
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -34,7 +34,7 @@ impl Sender {
     }
 
     /// Returns true if the client is known: behind a broker it is not.
-    pub(super) fn is_direct(&self) -> bool {
+    pub(crate) fn is_direct(&self) -> bool {
         self.is_direct
     }
 
@@ -64,7 +64,7 @@ impl Sender {
     }
 
     /// Returns true if both have the same user name, or, without user names, the same client id.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
         match (&self.user, &other.user) {
             (None, None) => self.client == other.client,
             (one, other) => one == other,
@@ -72,12 +72,12 @@ impl Sender {
     }
 
     /// Returns true if it is the same client, reconnected.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         self.user == other.user && self.client.is_some() && self.client == other.client
     }
 
     /// Returns its names, for a refusal's text.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn display_name(&self) -> String {
         let clip = |text: &str| {
             text.chars()
                 .take(48)

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use greenpark_ingest::{DecoderRule, PayloadFormat, decode::Decoder, fuzzing};
+use greenpark_ingest::{Decoder, DecoderRule, PayloadFormat, fuzzing};
 use greenpark_model::{
     quantity::Medium,
     stamp::{Spec, Stamps},

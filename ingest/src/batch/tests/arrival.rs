@@ -36,23 +36,20 @@ impl Ingest {
         let held = Reservation::new(Arc::new(MemoryBudget::new(1 << 20)));
         BatchAccumulator::new(Arc::clone(&self.routes), self.metrics.clone(), held)
             .with_lateness(Arc::clone(&self.lateness))
-            .bound_to(ClientIdentity {
+            .with_client(ClientIdentity {
                 grant: None,
                 sender: Arc::new(sender),
             })
     }
 }
 
-fn publish<'a>(topic: &'a str, payload: &'a str) -> Message<'a> {
-    Message {
+fn publish<'a>(topic: &'a str, payload: &'a str) -> Publish<'a> {
+    Publish {
         topic,
         payload: payload.as_bytes(),
         qos: 1,
         packet_id: 1,
-        numbered: None,
-        retain: false,
-        queued: false,
-        replay: false,
+        ..Publish::default()
     }
 }
 
@@ -67,18 +64,18 @@ fn late(accumulator: &mut BatchAccumulator) -> (Vec<Vec<u32>>, usize) {
 }
 
 #[test]
-fn what_is_far_behind_its_gateways_newest_reading_is_accepted_and_named() {
+fn a_late_reading_is_accepted_and_marked() {
     let ingest = Ingest::new(&DecodeSettings::default());
     let mut first = ingest.connect(Sender::default());
-    first.take(publish(TOPIC, &reading(1, NOW)), NOW);
-    first.take(publish(TOPIC, &reading(1, NOW - 7 * DAY_MS)), NOW + 1);
+    first.add(publish(TOPIC, &reading(1, NOW)), NOW);
+    first.add(publish(TOPIC, &reading(1, NOW - 7 * DAY_MS)), NOW + 1);
     assert_eq!(late(&mut first), (vec![vec![]], 0));
     drop(first);
     // A gateway whose clock is reset also reconnects.
     let mut second = ingest.connect(Sender::default());
-    second.take(publish(TOPIC, &reading(1, NOW - 365 * DAY_MS)), NOW + 2);
-    second.take(publish(TOPIC, &reading(1, NOW + 3)), NOW + 3);
-    second.take(
+    second.add(publish(TOPIC, &reading(1, NOW - 365 * DAY_MS)), NOW + 2);
+    second.add(publish(TOPIC, &reading(1, NOW + 3)), NOW + 3);
+    second.add(
         publish("park/p1/e1/g2/up/readings", &reading(1, NOW - 365 * DAY_MS)),
         NOW,
     );
@@ -108,10 +105,10 @@ fn a_backlog_in_order_and_a_first_message_are_not_late() {
     let ingest = Ingest::new(&DecodeSettings::default());
     let mut accumulator = ingest.connect(Sender::default());
     for day in (0..60).rev() {
-        accumulator.take(publish(TOPIC, &reading(1, NOW - day * DAY_MS)), NOW);
+        accumulator.add(publish(TOPIC, &reading(1, NOW - day * DAY_MS)), NOW);
     }
     let year = format!("[{},{}]", reading(1, NOW), reading(1, NOW - 300 * DAY_MS));
-    accumulator.take(publish("park/p1/e1/g2/up/readings", &year), NOW);
+    accumulator.add(publish("park/p1/e1/g2/up/readings", &year), NOW);
     assert_eq!(late(&mut accumulator), (vec![vec![], vec![]], 0));
 }
 
@@ -123,17 +120,17 @@ fn a_replay_is_never_late() {
     });
     let old = reading(1, NOW - 365 * DAY_MS);
     let mut live = ingest.connect(Sender::new(Some("gw"), None));
-    live.take(publish(TOPIC, &reading(1, NOW)), NOW);
-    live.take(publish(TOPIC, &old), NOW);
-    let marked = Message {
+    live.add(publish(TOPIC, &reading(1, NOW)), NOW);
+    live.add(publish(TOPIC, &old), NOW);
+    let marked = Publish {
         replay: true,
         ..publish(TOPIC, &old)
     };
-    live.take(marked, NOW);
+    live.add(marked, NOW);
     assert_eq!(late(&mut live), (vec![vec![]], 1));
     let users = ["office".to_owned()];
     let mut office = ingest.connect(Sender::new(Some("office"), None).replaying(&users));
-    office.take(publish(TOPIC, &old), NOW);
+    office.add(publish(TOPIC, &old), NOW);
     assert_eq!(late(&mut office), (vec![vec![]], 0));
 }
 
@@ -145,9 +142,9 @@ fn a_late_reading_may_be_a_dead_letter_beside_the_others() {
         ..DecodeSettings::default()
     });
     let mut accumulator = ingest.connect(Sender::default());
-    accumulator.take(publish(TOPIC, &reading(1, NOW)), NOW);
+    accumulator.add(publish(TOPIC, &reading(1, NOW)), NOW);
     let both = format!("[{},{}]", reading(1, NOW - 2 * DAY_MS), reading(1, NOW + 1));
-    accumulator.take(publish(TOPIC, &both), NOW);
+    accumulator.add(publish(TOPIC, &both), NOW);
     let sealed = accumulator.seal();
     assert_eq!(batches(&sealed)[0].len(), 2);
     let letter = &dead_letters(&sealed)[0];
@@ -161,30 +158,23 @@ const BARE: &str = r#"{"filter":"t/+","format":"thingsboard","park":"p","enterpr
     "map":[{"field":"v","meter":"m","quantity":"electricity"}]}"#;
 
 #[test]
-fn what_a_broker_may_have_kept_gets_no_instant_of_arrival() {
+fn a_message_that_a_broker_may_have_kept_gets_no_instant_of_arrival() {
     let ingest = Ingest::of_rule(BARE);
     let mut accumulator = ingest.connect(Sender::default());
     let bare = publish("t/g", r#"{"v":10}"#);
-    accumulator.take(bare, NOW);
-    accumulator.take(
-        Message {
+    accumulator.add(bare, NOW);
+    accumulator.add(
+        Publish {
             retain: true,
             ..bare
         },
         NOW,
     );
-    accumulator.take(
-        Message {
-            queued: true,
-            ..bare
-        },
-        NOW,
-    );
+    accumulator.add_queued(bare, NOW);
     let dated = publish("t/g", r#"{"ts":1700000000000,"values":{"v":11}}"#);
-    accumulator.take(
-        Message {
+    accumulator.add_queued(
+        Publish {
             retain: true,
-            queued: true,
             ..dated
         },
         NOW,
@@ -209,8 +199,8 @@ fn two_clients_of_one_rule_are_two_gateways_or_the_second_is_refused() {
         ))
     };
     let payload = r#"{"ts":1700000000000,"values":{"v":1}}"#;
-    let take = |accumulator: &mut BatchAccumulator| {
-        accumulator.take(publish("v1/devices/me/telemetry", payload), NOW);
+    let outcome = |accumulator: &mut BatchAccumulator| {
+        accumulator.add(publish("v1/devices/me/telemetry", payload), NOW);
         let sealed = accumulator.seal();
         let gateways: Vec<_> = sealed
             .readings
@@ -226,14 +216,14 @@ fn two_clients_of_one_rule_are_two_gateways_or_the_second_is_refused() {
     let own = rule("{user}");
     for user in ["a", "b"] {
         let mut accumulator = own.connect(Sender::new(Some(user), Some("c")));
-        assert_eq!(take(&mut accumulator), (vec![user.to_owned()], vec![]));
+        assert_eq!(outcome(&mut accumulator), (vec![user.to_owned()], vec![]));
     }
     let one = rule("tb");
     let mut first = one.connect(Sender::new(Some("a"), Some("c1")));
     let mut second = one.connect(Sender::new(Some("b"), Some("c2")));
     for _again in 0..2 {
-        assert_eq!(take(&mut first), (vec!["tb".to_owned()], vec![]));
-        let (gateways, reasons) = take(&mut second);
+        assert_eq!(outcome(&mut first), (vec!["tb".to_owned()], vec![]));
+        let (gateways, reasons) = outcome(&mut second);
         assert!(gateways.is_empty());
         assert!(
             reasons[0].contains("client 'c2' of user 'b' is refused"),
@@ -251,9 +241,9 @@ fn events_of_one_message_keep_their_tickets_in_the_record() {
         )
     };
     let two = format!("[{},{}]", event("31.46"), event("31.46"));
-    take(&mut accumulator, TOPIC, &two, 1);
-    take(&mut accumulator, TOPIC, &reading(1, 1_700_000_000_000), 2);
-    take(&mut accumulator, TOPIC, &two, 3);
+    add(&mut accumulator, TOPIC, &two, 1);
+    add(&mut accumulator, TOPIC, &reading(1, 1_700_000_000_000), 2);
+    add(&mut accumulator, TOPIC, &two, 3);
     let batch = &batches(&accumulator.seal())[0];
     let tickets: Vec<_> = batch
         .tickets()

@@ -49,7 +49,7 @@ fn with_no_number(word: &str) -> Vec<(&'static str, &'static str, String)> {
 }
 
 #[test]
-fn a_field_that_is_no_number_is_missing_and_the_others_count() {
+fn a_field_that_is_not_a_number_is_missing_and_the_others_count() {
     let map = r#""map":[{"field":"total","meter":"m","quantity":"electricity"},
         {"field":"phase2","meter":"p","quantity":"electricity"}]"#;
     for word in [
@@ -77,7 +77,7 @@ fn a_field_that_is_no_number_is_missing_and_the_others_count() {
 
 /// help.aliyun.com, "批量上报": each property is an array of its values.
 #[test]
-fn an_array_of_values_is_a_fields_history() {
+fn an_array_of_values_is_the_history_of_a_field() {
     let payload = r#"{"id":"1","version":"1.0","params":{"properties":{
         "Power":[{"value":1.5,"time":1524448722000},{"value":"2.5","time":1524448723000},{"value":null,"time":1}],
         "WF":[{"value":3}],"Empty":[],"Other":[{"value":9,"time":1524448722000}]}}}"#;
@@ -168,7 +168,7 @@ fn a_named_field_of_another_shape_is_refused_in_every_dialect() {
 }
 
 #[test]
-fn one_element_that_is_not_what_the_rule_says_spoils_no_other() {
+fn an_element_of_another_shape_does_not_affect_the_others() {
     let map = r#""others":"ignore","map":[{"field":"v","meter":"m","quantity":"electricity"}]"#;
     let services = r#"{"s":[{"p":{"v":1}},{"p":7},{"p":null},{}]}"#;
     let rule = format!(r#""format":"mapped","fields":"/s/*/p",{map}"#);
@@ -178,7 +178,7 @@ fn one_element_that_is_not_what_the_rule_says_spoils_no_other() {
 }
 
 #[test]
-fn a_quote_in_a_tag_of_an_influx_line_is_a_letter() {
+fn a_quote_in_an_influx_tag_is_a_plain_character() {
     let rule = r#""format":"influx","others":"ignore","map":[{"field":"v","meter":"m","quantity":"electricity"}]"#;
     let line = |n: u64| {
         format!(
@@ -196,7 +196,7 @@ fn a_quote_in_a_tag_of_an_influx_line_is_a_letter() {
 }
 
 #[test]
-fn a_broken_influx_line_spoils_no_other() {
+fn an_invalid_influx_line_does_not_affect_the_others() {
     let rule = r#""format":"influx","others":"ignore","map":[{"field":"v","meter":"m","quantity":"electricity"}]"#;
     for (broken, refused) in [
         // A string that is never closed, one that a later line would close, and one whose rest
@@ -256,7 +256,7 @@ fn a_text_of_an_influx_field_may_hold_line_feeds_and_escapes() {
 }
 
 #[test]
-fn marks_nuls_and_gbk_are_taken_or_named() {
+fn byte_order_marks_nuls_and_gbk_are_decoded_or_refused_with_a_reason() {
     let rule = |more: &str| -> DecoderRule {
         let rule = format!(
             r#"{{"filter":"t","park":"p","enterprise":"e","gateway":"g","format":"thingsboard"{more},

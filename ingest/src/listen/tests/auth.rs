@@ -16,8 +16,9 @@ use tempfile::TempDir;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::*;
-use crate::auth::{
-    AccessSettings, ClientCertificate, Credentials, Refusal, TlsSettings, UsersSettings, password,
+use crate::{
+    auth::{Credentials, Refusal, password},
+    settings::{AccessSettings, ClientCertificate, TlsSettings, UsersSettings},
 };
 
 /// Encodes a CONNECT with a user name and a password.
@@ -117,7 +118,7 @@ async fn wrong_credentials_are_refused_with_their_code() {
 }
 
 #[tokio::test]
-async fn a_client_id_throws_out_nobody_elses() {
+async fn a_client_id_does_not_disconnect_another_users_client() {
     let folder = TempDir::new().expect("a temporary folder");
     let endpoint = Endpoint::start_with(with_users(&folder)).await;
     let mut clients = Vec::new();
@@ -136,7 +137,7 @@ async fn a_client_id_throws_out_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_user_that_is_taken_away_is_kept_out() {
+async fn a_removed_user_is_refused() {
     let folder = TempDir::new().expect("a temporary folder");
     let settings = with_users(&folder);
     let authenticator = Authenticator::open(&settings).expect("sound files");

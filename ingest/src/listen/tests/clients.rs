@@ -54,7 +54,7 @@ async fn a_client_of_version_3_1_1_is_served() {
 }
 
 #[tokio::test]
-async fn a_client_of_version_5_sends_again_what_the_log_did_not_take() {
+async fn a_client_of_version_5_resends_after_a_failed_append() {
     let endpoint = Endpoint::start().await;
     let options = v5::MqttOptions::new("gw1", "127.0.0.1", endpoint.address.port());
     let (client, mut events) = v5::AsyncClient::new(options, 200);
@@ -92,7 +92,7 @@ async fn a_client_of_version_5_sends_again_what_the_log_did_not_take() {
 }
 
 #[tokio::test]
-async fn a_packet_beyond_the_announced_size_is_refused_by_the_client_itself() {
+async fn the_client_itself_refuses_a_packet_above_the_announced_size() {
     let endpoint = Endpoint::start().await;
     let options = v5::MqttOptions::new("gw1", "127.0.0.1", endpoint.address.port());
     let (client, mut events) = v5::AsyncClient::new(options, 10);

@@ -43,7 +43,7 @@ async fn the_newer_connection_of_an_id_takes_over() {
 }
 
 #[tokio::test]
-async fn what_a_taken_over_connection_sent_is_acknowledged_first() {
+async fn messages_of_a_taken_over_connection_are_acknowledged_first() {
     let endpoint = Endpoint::start().await;
     let mut old = endpoint.client(5).await;
     endpoint.log.pause();
@@ -69,7 +69,7 @@ fn reading_of(value: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_correction_on_a_newer_connection_comes_behind_what_it_corrects() {
+async fn a_correction_on_a_newer_connection_is_appended_after_the_corrected_reading() {
     let endpoint = Endpoint::start().await;
     endpoint.log.pause();
     let mut old = endpoint.client(4).await;
@@ -95,7 +95,7 @@ async fn a_correction_on_a_newer_connection_comes_behind_what_it_corrects() {
 }
 
 #[tokio::test]
-async fn a_newer_connection_does_not_wait_for_a_hung_log_for_ever() {
+async fn a_newer_connection_does_not_wait_forever_for_a_hung_log() {
     let settings = ListenSettings {
         drain_grace: Duration::from_millis(50),
         ..Default::default()
@@ -115,7 +115,7 @@ async fn a_newer_connection_does_not_wait_for_a_hung_log_for_ever() {
 }
 
 #[tokio::test]
-async fn a_will_is_published_unless_the_client_takes_leave() {
+async fn a_will_is_published_unless_the_client_disconnects() {
     let endpoint = Endpoint::start().await;
     let will = String::from_utf8(reading(9)).expect("text");
     let open = async |version: u8, topic: &str| {
@@ -147,7 +147,7 @@ async fn a_will_is_published_unless_the_client_takes_leave() {
 }
 
 #[tokio::test]
-async fn a_will_is_published_where_an_acknowledgement_finds_the_client_gone() {
+async fn a_will_is_published_if_writing_an_acknowledgement_fails() {
     let endpoint = Endpoint::start_holding(1).await;
     let will = String::from_utf8(reading(9)).expect("text");
     let mut client = Client::open(endpoint.address).await;
@@ -170,7 +170,7 @@ async fn a_will_is_published_where_an_acknowledgement_finds_the_client_gone() {
 }
 
 #[tokio::test]
-async fn a_packet_that_is_not_whole_in_time_ends_the_connection() {
+async fn an_incomplete_packet_ends_the_connection_after_its_deadline() {
     let endpoint = Endpoint::start_with(ListenSettings {
         packet_deadline: Duration::from_millis(200),
         ..ListenSettings::default()
@@ -253,7 +253,7 @@ async fn a_shutdown_waits_for_receipts_and_sends_their_acknowledgements() {
 }
 
 #[tokio::test]
-async fn a_shutdown_does_not_wait_for_a_hung_log_for_ever() {
+async fn a_shutdown_does_not_wait_forever_for_a_hung_log() {
     let settings = ListenSettings {
         drain_grace: Duration::from_millis(50),
         ..Default::default()
@@ -267,7 +267,7 @@ async fn a_shutdown_does_not_wait_for_a_hung_log_for_ever() {
 }
 
 #[tokio::test]
-async fn a_connection_beyond_the_most_is_closed() {
+async fn a_connection_above_the_maximum_is_closed() {
     let settings = ListenSettings {
         connections_max: 1,
         ..Default::default()
@@ -286,7 +286,7 @@ async fn a_connection_beyond_the_most_is_closed() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_named() {
+async fn an_occupied_port_is_reported() {
     let endpoint = Endpoint::start().await;
     let settings = ListenSettings {
         address: endpoint.address,

@@ -98,7 +98,7 @@ async fn an_old_gateway_of_mqtt_3_1_is_served() {
 }
 
 #[tokio::test]
-async fn the_retain_flag_of_a_client_does_not_keep_its_message_out() {
+async fn a_message_with_the_retain_flag_is_accepted() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     client.send(&published(0x33, 1, (TOPIC, &[]), 1)).await;

@@ -61,7 +61,7 @@ fn messages_of_a_read() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_sends_without_end_is_held_back_and_loses_nothing() {
+async fn a_client_that_never_stops_sending_is_held_back_and_loses_nothing() {
     // The incomplete packet is not late: its client is held back.
     let endpoint = Endpoint::start_with(ListenSettings {
         packet_deadline: WATCHED / 4,
@@ -94,7 +94,7 @@ async fn a_client_that_sends_without_end_is_held_back_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_connections_together_hold_no_more_than_they_should() {
+async fn all_connections_together_stay_within_the_memory_bound() {
     // Less than two connections would hold by themselves.
     let bytes_max = 2 << 20;
     let connections = 4;
@@ -133,7 +133,7 @@ async fn all_connections_together_hold_no_more_than_they_should() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn packets_that_are_never_whole_take_their_part_of_memory_and_no_more() {
+async fn incomplete_packets_stay_within_their_memory_bound() {
     const SENT: usize = 96 * 1024;
     let part = 4 << 20;
     let endpoint = Endpoint::start_holding(part * UNFINISHED_PART).await;

@@ -7,7 +7,7 @@ use std::{env, fs};
 use greenpark_log::embedded::{self, EmbeddedLog};
 
 use super::*;
-use crate::batch::Message;
+use crate::mqtt::Publish;
 
 fn messages() -> u64 {
     env::var("INGEST_RATE_MESSAGES")
@@ -67,16 +67,13 @@ async fn decoding_alone_at_a_rate() {
     let (started, cpu) = (time::Instant::now(), cpu_ms());
     let (mut accumulator, mut readings) = (pipeline.accumulator(), 0);
     for payload in &payloads {
-        accumulator.take(
-            Message {
+        accumulator.add(
+            Publish {
                 topic: TOPIC,
                 payload: payload.as_bytes(),
                 qos: 1,
                 packet_id: 1,
-                numbered: None,
-                retain: false,
-                queued: false,
-                replay: false,
+                ..Publish::default()
             },
             NOW,
         );
@@ -117,16 +114,13 @@ async fn decoding_batches_at_a_rate() {
     let (mut accumulator, mut readings) = (pipeline.accumulator(), 0);
     for _ in 0..count {
         let payload = payload.as_bytes();
-        accumulator.take(
-            Message {
+        accumulator.add(
+            Publish {
                 topic: TOPIC,
                 payload,
                 qos: 1,
                 packet_id: 1,
-                numbered: None,
-                retain: false,
-                queued: false,
-                replay: false,
+                ..Publish::default()
             },
             NOW,
         );

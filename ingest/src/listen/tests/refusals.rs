@@ -5,7 +5,7 @@ use greenpark_model::limits::FUTURE_MS_MAX;
 use super::*;
 
 #[tokio::test]
-async fn what_cannot_be_taken_is_acknowledged_as_a_dead_letter() {
+async fn a_refused_payload_is_acknowledged_as_a_dead_letter() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     let future = String::from_utf8(reading(1))
@@ -79,7 +79,7 @@ fn assert_are_letters_of_oversized(dead_letters: &[DeadLetter], count: usize) {
 }
 
 #[tokio::test]
-async fn a_packet_of_two_mebibytes_is_a_dead_letter_and_does_not_jam_its_sender() {
+async fn an_oversized_packet_is_a_dead_letter_and_does_not_block_its_sender() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     // Packets before and after it in the same bytes are accepted as usual.
@@ -106,7 +106,7 @@ async fn a_packet_of_two_mebibytes_is_a_dead_letter_and_does_not_jam_its_sender(
 }
 
 #[tokio::test]
-async fn a_packet_cut_anywhere_is_passed_over_to_its_last_byte() {
+async fn an_oversized_packet_is_skipped_wherever_it_is_split() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     let large = publish(1, TOPIC, &vec![b'x'; 1 << 20]);
@@ -123,7 +123,7 @@ async fn a_packet_cut_anywhere_is_passed_over_to_its_last_byte() {
 }
 
 #[tokio::test]
-async fn half_a_packet_beyond_the_limit_is_neither_a_letter_nor_acknowledged() {
+async fn half_of_an_oversized_packet_is_neither_dead_lettered_nor_acknowledged() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     let large = publish(2, TOPIC, &too_large());
@@ -137,7 +137,7 @@ async fn half_a_packet_beyond_the_limit_is_neither_a_letter_nor_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_client_that_was_told_the_limit_is_acknowledged_and_told_again() {
+async fn an_oversized_packet_of_version_5_is_acknowledged_and_disconnected() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(5).await;
     client.send(&publish(2, TOPIC, &too_large())).await;
@@ -154,7 +154,7 @@ async fn a_client_that_was_told_the_limit_is_acknowledged_and_told_again() {
 }
 
 #[tokio::test]
-async fn the_largest_packet_is_taken() {
+async fn the_largest_packet_is_accepted() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     let overhead = publish(1, TOPIC, &vec![b' '; 1 << 19]).len() - (1 << 19) + 1;
@@ -195,7 +195,7 @@ async fn subscriptions_are_refused_and_unsubscribing_is_answered() {
 }
 
 #[tokio::test]
-async fn a_client_that_cannot_be_served_is_told_why() {
+async fn a_client_that_cannot_be_served_gets_the_reason() {
     let endpoint = Endpoint::start().await;
     let mut anonymous = connect(4, "", 60, None);
     anonymous[9] = 0;
@@ -216,7 +216,7 @@ async fn a_client_that_cannot_be_served_is_told_why() {
 }
 
 #[tokio::test]
-async fn a_client_without_an_id_is_given_one() {
+async fn a_client_without_an_id_gets_one() {
     let endpoint = Endpoint::start().await;
     let mut first = Client::open(endpoint.address).await;
     first.send(&connect(5, "", 60, None)).await;
@@ -231,7 +231,7 @@ async fn a_client_without_an_id_is_given_one() {
 }
 
 #[tokio::test]
-async fn packets_against_the_protocol_end_the_connection_after_what_came_before() {
+async fn packets_against_the_protocol_end_the_connection_after_acknowledging_earlier_ones() {
     let endpoint = Endpoint::start().await;
     for (wrong, code) in [
         (connect(5, "gw1", 60, None), 0x82),

@@ -61,7 +61,7 @@ async fn clients_on_one_device_topic_are_gateways_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_second_client_of_a_gateway_that_is_one_is_refused_by_name() {
+async fn a_second_client_of_a_claimed_gateway_is_refused_by_name() {
     let endpoint = start("tb").await;
     let mut first = client(&endpoint, 4, "meter-a").await;
     let mut second = client(&endpoint, 4, "meter-b").await;
@@ -92,7 +92,7 @@ async fn a_second_client_of_a_gateway_that_is_one_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn meters_that_are_named_after_their_clients_are_taken_side_by_side() {
+async fn meters_named_after_their_clients_are_accepted_side_by_side() {
     let endpoint = start_with("tb", "{client}-m").await;
     let mut both = [
         client(&endpoint, 4, "a").await,
@@ -120,7 +120,7 @@ fn publish_with(id: u16, payload: &[u8], properties: &[(&str, &str)]) -> Vec<u8>
 }
 
 #[tokio::test]
-async fn who_sends_again_neither_takes_a_gateways_place_nor_is_refused_for_it() {
+async fn a_replay_neither_takes_over_a_claim_nor_is_refused_for_it() {
     let endpoint = start("tb").await;
     let replay = [("replay", "1"), ("replay-of", "p1/e1/tb")];
     let mut office = client(&endpoint, 5, "office").await;
@@ -140,7 +140,7 @@ async fn who_sends_again_neither_takes_a_gateways_place_nor_is_refused_for_it() 
 }
 
 #[tokio::test]
-async fn what_one_gateway_sent_is_not_taken_as_what_another_sends() {
+async fn a_replay_is_not_accepted_as_another_gateways_message() {
     for (gateway, meter, of) in [
         ("{client}", "m", "p1/e1/meter-a"),
         ("tb", "{client}-m", "p1/e1/tb"),
@@ -162,7 +162,7 @@ async fn what_one_gateway_sent_is_not_taken_as_what_another_sends() {
 }
 
 #[tokio::test]
-async fn the_retain_flag_takes_the_instant_of_arrival_away() {
+async fn a_retained_message_gets_no_instant_of_arrival() {
     let endpoint = start("tb").await;
     let mut client = client(&endpoint, 4, "meter-a").await;
     let mut kept = publish(1, DEVICE, br#"{"v":1}"#);
@@ -179,7 +179,7 @@ async fn the_retain_flag_takes_the_instant_of_arrival_away() {
 }
 
 #[tokio::test]
-async fn a_late_reading_is_named_unless_its_message_is_a_replay() {
+async fn a_late_reading_is_marked_unless_its_message_is_a_replay() {
     let endpoint = start("tb").await;
     let mut client = client(&endpoint, 5, "gw1").await;
     let at = |id: u16, ms: i64, properties: &[u8]| {

@@ -24,7 +24,7 @@ const VERSIONS: [u8; 3] = [3, 4, 5];
 struct Row {
     /// For example `MQTT-3.1.2-20`, or a section of MQTT 3.1.
     number: &'static str,
-    says: &'static str,
+    statement: &'static str,
     opening: Opening,
     sent: Vec<u8>,
     back: Back,
@@ -82,19 +82,19 @@ impl Table {
         }
     }
 
-    fn first(&mut self, number: &Number, says: &'static str, sent: Vec<u8>, back: Back) {
-        self.push(number, says, (Opening::First, sent, back));
+    fn first(&mut self, number: &Number, statement: &'static str, sent: Vec<u8>, back: Back) {
+        self.push(number, statement, (Opening::First, sent, back));
     }
 
-    fn then(&mut self, number: &Number, says: &'static str, sent: Vec<u8>, back: Back) {
-        self.push(number, says, (Opening::Accepted, sent, back));
+    fn then(&mut self, number: &Number, statement: &'static str, sent: Vec<u8>, back: Back) {
+        self.push(number, statement, (Opening::Accepted, sent, back));
     }
 
-    fn push(&mut self, number: &Number, says: &'static str, row: (Opening, Vec<u8>, Back)) {
+    fn push(&mut self, number: &Number, statement: &'static str, row: (Opening, Vec<u8>, Back)) {
         let (opening, sent, back) = row;
         self.rows.push(Row {
             number: number.of(self.version),
-            says,
+            statement,
             opening,
             sent,
             back,
@@ -165,13 +165,13 @@ fn unsubscribe_of(version: u8, filter: &[u8], given: &[u8]) -> Vec<u8> {
 async fn run(endpoint: &Endpoint, version: u8, row: Row) {
     let Row {
         number,
-        says,
+        statement,
         opening,
         sent,
         back,
     } = row;
     let shown = format!(
-        "{number} in level {version}: {says}: {:02x?}",
+        "{number} in level {version}: {statement}: {:02x?}",
         &sent[..sent.len().min(60)]
     );
     let mut client = Client::open(endpoint.address).await;
@@ -239,12 +239,12 @@ async fn connects_are_answered_as_the_standards_say() {
 }
 
 #[tokio::test]
-async fn texts_are_held_to_the_standards() {
+async fn texts_follow_the_standards() {
     hold(texts::rows).await;
 }
 
 #[tokio::test]
-async fn fixed_headers_and_lengths_are_held_to_the_standards() {
+async fn fixed_headers_and_lengths_follow_the_standards() {
     hold(packets::rows).await;
 }
 
@@ -264,6 +264,6 @@ async fn the_other_packets_are_answered_as_the_standards_say() {
 }
 
 #[tokio::test]
-async fn properties_are_held_to_the_standard() {
+async fn properties_follow_the_standard() {
     hold(properties::rows).await;
 }

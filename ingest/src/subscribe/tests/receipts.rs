@@ -59,9 +59,9 @@ async fn receipt(broker: &Broker, stored: &Value) -> bool {
                 continue;
             };
             retained.get_or_insert(publish.retain);
-            let told: Value = serde_json::from_slice(&publish.payload).expect("JSON");
-            assert_eq!(told["epoch"], 7);
-            if told["stored"] == *stored {
+            let receipt: Value = serde_json::from_slice(&publish.payload).expect("JSON");
+            assert_eq!(receipt["epoch"], 7);
+            if receipt["stored"] == *stored {
                 return;
             }
         }

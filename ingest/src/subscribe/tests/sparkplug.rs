@@ -9,9 +9,9 @@ use rumqttc::v5::{
 use super::*;
 use crate::DecoderRule;
 
-const NBIRTH: &[u8] = include_bytes!("../../decode/sparkplug/vectors/nbirth.bin");
-const DBIRTH: &[u8] = include_bytes!("../../decode/sparkplug/vectors/dbirth.bin");
-const DDATA: &[u8] = include_bytes!("../../decode/sparkplug/vectors/ddata.bin");
+const NBIRTH: &[u8] = include_bytes!("../../decode/dialects/sparkplug/vectors/nbirth.bin");
+const DBIRTH: &[u8] = include_bytes!("../../decode/dialects/sparkplug/vectors/dbirth.bin");
+const DDATA: &[u8] = include_bytes!("../../decode/dialects/sparkplug/vectors/ddata.bin");
 
 fn rule() -> DecoderRule {
     let rule = r#"{"filter":"spBv1.0/#","format":"sparkplug","park":"p","enterprise":"{1}",
@@ -61,7 +61,7 @@ impl Node {
 }
 
 #[tokio::test]
-async fn a_sparkplug_node_is_asked_for_its_birth_and_told_of_its_host() {
+async fn a_sparkplug_node_gets_a_rebirth_request_and_the_host_state() {
     let Some(broker) = Broker::start().await else {
         return;
     };

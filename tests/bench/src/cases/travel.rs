@@ -10,7 +10,7 @@ use crate::{
 
 /// Decoding alone: single readings and batches of a hundred.
 pub(crate) fn decode(_runtime: &Runtime) {
-    use greenpark_ingest::{PayloadFormat, decode::Decoder};
+    use greenpark_ingest::{Decoder, PayloadFormat};
     for (name, payload, messages, each) in [
         (
             "decode, single JSON",

@@ -135,7 +135,7 @@ async fn try_to_publish(
 }
 
 #[tokio::test]
-async fn only_a_certificate_of_the_authority_comes_in() {
+async fn only_a_certificate_of_the_authority_is_accepted() {
     let folder = TempDir::new().expect("a temporary folder");
     let (own, foreign) = (authority(), authority());
     let endpoint = Endpoint::start_with(with_tls(&folder, &own)).await;
@@ -175,7 +175,7 @@ async fn only_a_certificate_of_the_authority_comes_in() {
 }
 
 #[tokio::test]
-async fn a_certificate_speaks_for_its_common_name_only() {
+async fn a_certificate_authenticates_its_common_name_only() {
     let folder = TempDir::new().expect("a temporary folder");
     let own = authority();
     let endpoint = Endpoint::start_with(with_tls(&folder, &own)).await;

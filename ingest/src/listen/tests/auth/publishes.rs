@@ -68,7 +68,7 @@ async fn a_foreign_topic_is_refused_and_leaves_nothing_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_refusal_stands_among_the_acknowledgements_in_its_place() {
+async fn a_refusal_keeps_its_position_among_the_acknowledgements() {
     let folder = TempDir::new().expect("a temporary folder");
     let endpoint = Endpoint::start_with(with_access(&folder)).await;
     let mut client = user(&endpoint, 5).await;
@@ -92,7 +92,7 @@ async fn a_refusal_stands_among_the_acknowledgements_in_its_place() {
 }
 
 #[tokio::test]
-async fn an_alias_and_a_subscription_open_nothing() {
+async fn an_alias_and_a_subscription_grant_nothing() {
     let folder = TempDir::new().expect("a temporary folder");
     let endpoint = Endpoint::start_with(with_access(&folder)).await;
     // An alias for a foreign topic is refused like the topic.

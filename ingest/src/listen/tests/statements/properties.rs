@@ -155,13 +155,17 @@ fn welcome(opening: Opening, build: Build) -> Back {
 fn misplaced(table: &mut Table, (opening, build): Position, known: &[u8]) {
     let n = number("", "2.2.2.2");
     for property in PROPERTIES.iter().filter(|p| !known.contains(&p[0])) {
-        let says = "a property of another packet";
-        table.push(&n, says, (opening, build(property), Back::Closed(0x81)));
+        let statement = "a property of another packet";
+        table.push(
+            &n,
+            statement,
+            (opening, build(property), Back::Closed(0x81)),
+        );
     }
     for unknown in [0x00, 0x04, 0x0a, 0x10, 0x2b, 0x3f, 0x40, 0x7f, 0x80, 0xff] {
-        let says = "a property that there is not";
+        let statement = "a property that there is not";
         let sent = build(&[unknown, 0, 0, 0, 0]);
-        table.push(&n, says, (opening, sent, Back::Closed(0x81)));
+        table.push(&n, statement, (opening, sent, Back::Closed(0x81)));
     }
 }
 
@@ -171,9 +175,9 @@ fn twice(table: &mut Table, (opening, build): Position, ids: &[u8]) {
         .iter()
         .filter(|p| ids.contains(&p[0]) && p[0] != 0x26)
     {
-        let says = "a property comes once";
+        let statement = "a property comes once";
         let sent = build(&[*property, *property].concat());
-        table.push(&n, says, (opening, sent, Back::Closed(0x82)));
+        table.push(&n, statement, (opening, sent, Back::Closed(0x82)));
     }
 }
 
@@ -184,8 +188,8 @@ fn cut(table: &mut Table, (opening, build): Position) {
         &[0x26, 0, 1, b'k'],
         &[0x26, 0, 9, b'k', 0, 1, b'v'],
     ] {
-        let says = "a property ends within its length";
-        table.push(&n, says, (opening, build(short), Back::Closed(0x81)));
+        let statement = "a property ends within its length";
+        table.push(&n, statement, (opening, build(short), Back::Closed(0x81)));
     }
 }
 
@@ -376,16 +380,16 @@ const VALUES: &[(usize, &[u8], u8, &str, &str)] = &[
 ];
 
 fn values(table: &mut Table) {
-    for &(index, given, code, section, says) in VALUES {
+    for &(index, given, code, section, statement) in VALUES {
         let n = Number(["", "", section]);
         let (opening, build, ..) = PACKETS[index];
-        table.push(&n, says, (opening, build(given), Back::Closed(code)));
+        table.push(&n, statement, (opening, build(given), Back::Closed(code)));
     }
     // Invalid lengths of the properties: not the shortest form, beyond the packet, of five bytes.
     let n = number("", "MQTT-1.5.5-1");
     for length in [&[0x80, 0][..], &[1], &[0x7f], &[0xff, 0xff, 0xff, 0xff, 1]] {
-        let says = "the length of properties";
+        let statement = "the length of properties";
         let sent = packet(0x32, &[&text(b"a")[..], &[0, 7], length].concat());
-        table.push(&n, says, (Opening::Accepted, sent, Back::Closed(0x81)));
+        table.push(&n, statement, (Opening::Accepted, sent, Back::Closed(0x81)));
     }
 }

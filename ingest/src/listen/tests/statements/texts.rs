@@ -27,12 +27,12 @@ const CONTROL: Number = number("1.5.3", "1.5.4");
 
 pub(super) fn rows(table: &mut Table) {
     let v = table.version;
-    for (wrong, n, says) in &WRONG {
+    for (wrong, n, statement) in &WRONG {
         for sent in in_connect(v, wrong) {
-            table.first(n, says, sent, Back::Closed(0x81));
+            table.first(n, statement, sent, Back::Closed(0x81));
         }
         for sent in behind(v, wrong) {
-            table.then(n, says, sent, Back::Closed(0x81));
+            table.then(n, statement, sent, Back::Closed(0x81));
         }
     }
     let mark = "\u{feff}park/钢厂".as_bytes();
