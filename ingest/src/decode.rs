@@ -59,12 +59,12 @@ pub(crate) struct TopicDecoder {
 }
 
 impl TopicDecoder {
-    /// Creates a reader of a format whose payloads name their readings themselves.
+    /// Creates the decoder of a format whose payloads name their readings themselves.
     pub(crate) fn native(format: PayloadFormat) -> Self {
         Self::of(&DecoderRule::new("#", format), &Arc::default())
     }
 
-    /// Creates a reader for the topics of a checked rule.
+    /// Creates the decoder for the topics of a checked rule.
     pub(crate) fn of(rule: &DecoderRule, edges: &Arc<Edges>) -> Self {
         Self {
             format: rule.format,
@@ -76,7 +76,7 @@ impl TopicDecoder {
         }
     }
 
-    /// Returns the reader for one topic and one sender, which meters may be named after.
+    /// Returns the decoder for one topic and one sender, which meters may be named after.
     pub(crate) fn at_topic(&self, topic: &str, sender: &Sender) -> Result<Self, String> {
         let mapping = self.mapping.as_ref().map(|m| m.at_topic(topic, sender));
         Ok(Self {

@@ -13,7 +13,7 @@ mod detached;
 mod handshake;
 mod intake;
 mod output;
-mod session;
+mod slots;
 mod socket;
 mod subscriptions;
 mod timers;
@@ -30,7 +30,7 @@ use tokio::{
 use tracing::{info, warn};
 
 pub use self::detached::Detached;
-use self::{connection::Connection, session::Sessions};
+use self::{connection::Connection, slots::ClientSlots};
 use crate::{
     auth::{AuthFileError, Authenticator},
     limits::FILES_LOOK_SECONDS,
@@ -69,7 +69,7 @@ pub struct MqttListener {
 struct Shared {
     settings: ListenSettings,
     pipeline: Pipeline,
-    sessions: Sessions,
+    slots: ClientSlots,
     authenticator: Authenticator,
     draining: watch::Sender<bool>,
 }
@@ -93,7 +93,7 @@ impl MqttListener {
         let shared = Shared {
             settings,
             pipeline,
-            sessions: Sessions::default(),
+            slots: ClientSlots::default(),
             authenticator,
             draining,
         };

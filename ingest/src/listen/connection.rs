@@ -22,9 +22,9 @@ use tracing::{debug, info, warn};
 use super::{
     Shared,
     handshake::{AcceptedClient, Terms},
-    intake::{Filled, Intake, Stop},
+    intake::{Intake, ReadOutcome, Stop},
     output::Output,
-    session::ClientSlot,
+    slots::ClientSlot,
     socket::Socket,
     subscriptions::{self, Recipients},
     timers::{CHECK_PERIOD, Timers},
@@ -93,13 +93,13 @@ impl Drop for Counted {
 
 /// The reason why the task woke up.
 enum Event {
-    Kicked,
-    Alone,
+    TakenOver,
+    PredecessorDone,
     Draining,
-    Receipt(Result<Released, AppendError>),
-    Read(io::Result<Filled>),
+    Appended(Result<Released, AppendError>),
+    Read(io::Result<ReadOutcome>),
     Writable,
-    Lingered,
+    LingerOver,
     ReceiptsDue,
     Check,
 }
@@ -178,7 +178,7 @@ impl Connection {
         // not wait for one.
         let leave = async {
             client.slot.finish_appending().await;
-            shared.sessions.leave(&client.slot);
+            shared.slots.leave(&client.slot);
         };
         future::join(leave, socket.close(patience)).await;
     }
@@ -198,26 +198,30 @@ impl Connection {
         }
         let reading = serving && self.may_read();
         let lingering = self.timers.linger_until.is_some() && self.append.is_none();
-        let ClientSlot { kicked, former, .. } = &mut self.client.slot;
-        let mut former = OptionFuture::from(former.as_mut());
+        let ClientSlot {
+            taken_over,
+            predecessor,
+            ..
+        } = &mut self.client.slot;
+        let mut predecessor = OptionFuture::from(predecessor.as_mut());
         let mut append = OptionFuture::from(self.append.as_mut());
         let receipts = self.timers.receipts.as_mut().filter(|_| serving);
         let mut receipts = pin!(OptionFuture::from(receipts.map(Interval::tick)));
         let writing = !self.output.is_written() || self.socket.is_behind();
         let (intake, socket) = (&mut self.intake, &mut self.socket);
         let moved = poll_fn(|cx| match reading.then(|| intake.poll_fill(cx, socket)) {
-            Some(Poll::Ready(filled)) => Poll::Ready(Event::Read(filled)),
+            Some(Poll::Ready(outcome)) => Poll::Ready(Event::Read(outcome)),
             _ if writing => socket.poll_writable(cx).map(|()| Event::Writable),
             _ => Poll::Pending,
         });
         tokio::select! {
             biased;
-            _ = kicked, if serving => Event::Kicked,
+            _ = taken_over, if serving => Event::TakenOver,
             () = self.draining.wait_for(|draining| *draining).map(drop), if serving => Event::Draining,
-            Some(_gone) = &mut former => Event::Alone,
-            Some(done) = &mut append => Event::Receipt(done),
+            Some(_gone) = &mut predecessor => Event::PredecessorDone,
+            Some(done) = &mut append => Event::Appended(done),
             event = moved, if reading || writing => event,
-            () = &mut self.timers.linger, if lingering => Event::Lingered,
+            () = &mut self.timers.linger, if lingering => Event::LingerOver,
             Some(_) = &mut receipts => Event::ReceiptsDue,
             () = &mut self.timers.check => Event::Check,
         }
@@ -233,21 +237,21 @@ impl Connection {
 
     /// Returns true if neither this connection nor its predecessor has an append under way.
     fn may_append(&self) -> bool {
-        self.append.is_none() && self.client.slot.former.is_none()
+        self.append.is_none() && self.client.slot.predecessor.is_none()
     }
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Alone => self.client.slot.former = None,
-            Event::Kicked => self.end(Closed::TakenOver, Some(Reason::SessionTakenOver)),
+            Event::PredecessorDone => self.client.slot.predecessor = None,
+            Event::TakenOver => self.end(Closed::TakenOver, Some(Reason::SessionTakenOver)),
             Event::Draining => self.end(Closed::Shutdown, Some(Reason::ShuttingDown)),
-            Event::Receipt(done) => self.receipt(done),
-            Event::Read(Ok(filled)) => {
+            Event::Appended(done) => self.appended(done),
+            Event::Read(Ok(outcome)) => {
                 self.timers.active = Instant::now();
-                match filled {
-                    Filled::Bytes => {}
-                    Filled::End => self.end(Closed::ConnectionLost, None),
-                    Filled::Stop(stop) => self.stop(stop),
+                match outcome {
+                    ReadOutcome::Bytes => {}
+                    ReadOutcome::End => self.end(Closed::ConnectionLost, None),
+                    ReadOutcome::Stop(stop) => self.stop(stop),
                 }
                 self.log_refusal();
             }
@@ -255,7 +259,7 @@ impl Connection {
                 debug!(peer = %self.client.peer, %error, "connection lost");
                 self.end(Closed::ConnectionLost, None);
             }
-            Event::Writable | Event::Lingered => {}
+            Event::Writable | Event::LingerOver => {}
             Event::ReceiptsDue if !self.output.is_full() => {
                 self.intake.send_receipts(Recipients::All)
             }
@@ -265,7 +269,7 @@ impl Connection {
     }
 
     /// Writes the acknowledgements that a receipt releases.
-    fn receipt(&mut self, done: Result<Released, AppendError>) {
+    fn appended(&mut self, done: Result<Released, AppendError>) {
         self.append = None;
         match done {
             Ok(released) => released.write(&mut self.output.bytes),
@@ -310,7 +314,7 @@ impl Connection {
     fn log_refusal(&mut self) {
         if let Some(topic) = self
             .intake
-            .foreign
+            .refused_topic
             .as_ref()
             .filter(|_| !self.client.refusal_logged)
         {
@@ -403,7 +407,7 @@ impl Connection {
         if !self.may_read() {
             // The client is held back, so its silence is our doing.
             self.timers.active = now;
-            self.intake.excuse_packet(now);
+            self.intake.restart_packet_deadline(now);
         }
         let packet_deadline = self.shared.settings.packet_deadline;
         if self

@@ -8,7 +8,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::{Shared, session::ClientSlot, socket::Socket};
+use super::{Shared, slots::ClientSlot, socket::Socket};
 use crate::{
     auth::{AuthFiles, ClientIdentity, Credentials, Principal, Refusal},
     limits::{
@@ -130,7 +130,7 @@ pub(super) async fn accept(
     let identity = identity(&connect, principal.as_ref(), shared);
     let assigned = connect.client_id.is_empty();
     if assigned {
-        let (now_ms, number) = (shared.pipeline.now_ms(), shared.sessions.number());
+        let (now_ms, number) = (shared.pipeline.now_ms(), shared.slots.number());
         connect.client_id = format!("greenpark-{now_ms}-{number}");
     }
     let id = connect.client_id.clone();
@@ -187,7 +187,7 @@ async fn accept_client(
     };
     if let Err(lost) = written.await {
         accepted.slot.finish_appending().await;
-        shared.sessions.leave(&accepted.slot);
+        shared.slots.leave(&accepted.slot);
         return Err(lost.into());
     }
     Ok(accepted)
@@ -236,11 +236,11 @@ async fn deny(
 }
 
 async fn enter_slot(key: String, shared: &Shared) -> ClientSlot {
-    let wait = shared.sessions.wait(&key, Instant::now());
+    let wait = shared.slots.wait(&key, Instant::now());
     if !wait.is_zero() {
         time::sleep(wait).await;
     }
-    shared.sessions.enter(key, Instant::now())
+    shared.slots.enter(key, Instant::now())
 }
 
 /// Flushes the socket and closes it properly, so that TLS can tell the end from a truncation.

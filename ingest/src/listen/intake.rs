@@ -51,7 +51,7 @@ thread_local! {
 
 /// The result of a read.
 #[derive(Debug)]
-pub(super) enum Filled {
+pub(super) enum ReadOutcome {
     /// Complete packets, or part of one.
     Bytes,
     /// The client closed its side.
@@ -96,7 +96,7 @@ pub(super) struct Intake {
     pub(super) replies: Vec<u8>,
     pub(super) subscriptions: Subscriptions,
     /// The first topic or filter that was refused, for the connection's one log line.
-    pub(super) foreign: Option<String>,
+    pub(super) refused_topic: Option<String>,
     terms: Terms,
     aliases: Aliases,
     /// Packet ids of QoS 2 without PUBREL so far.
@@ -130,7 +130,7 @@ impl Intake {
             accumulator,
             replies: Vec::new(),
             subscriptions: Subscriptions::new(terms),
-            foreign: None,
+            refused_topic: None,
             terms,
             aliases: Aliases::default(),
             unreleased: FxHashSet::default(),
@@ -148,7 +148,7 @@ impl Intake {
     }
 
     /// Restarts the deadline of the incomplete packet at `now`, because its client was held back.
-    pub(super) fn excuse_packet(&mut self, now: Instant) {
+    pub(super) fn restart_packet_deadline(&mut self, now: Instant) {
         self.since = self.since.map(|_| now);
     }
 
@@ -173,14 +173,14 @@ impl Intake {
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut Socket,
-    ) -> Poll<io::Result<Filled>> {
+    ) -> Poll<io::Result<ReadOutcome>> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(ROOM + READ_BYTES, 0);
             let mut window = ReadBuf::new(&mut buffer[ROOM..]);
             ready!(Pin::new(socket).poll_read(cx, &mut window))?;
             let count = window.filled().len();
             if count == 0 {
-                return Poll::Ready(Ok(Filled::End));
+                return Poll::Ready(Ok(ReadOutcome::End));
             }
             // OK because the stash is the start of one packet, at most ROOM.
             let start = ROOM - self.stash.len();
@@ -192,7 +192,7 @@ impl Intake {
             self.keep(&bytes[used..], ended);
             self.accumulator.update_reservation();
             let stop = stop.or_else(|| self.count_unfinished());
-            Poll::Ready(Ok(stop.map_or(Filled::Bytes, Filled::Stop)))
+            Poll::Ready(Ok(stop.map_or(ReadOutcome::Bytes, ReadOutcome::Stop)))
         })
     }
 
@@ -336,9 +336,9 @@ impl Intake {
 
     fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), Stop> {
         let filters = subscribe.subscriptions.iter().map(|s| s.filter);
-        let foreign = filters.clone().find(|f| !self.accumulator.may_subscribe(f));
-        if let Some(filter) = foreign {
-            self.note_foreign(Refusal::Subscription, filter);
+        let refused_topic = filters.clone().find(|f| !self.accumulator.may_subscribe(f));
+        if let Some(filter) = refused_topic {
+            self.count_refusal(Refusal::Subscription, filter);
         }
         let accumulator = &self.accumulator;
         let codes = self
@@ -376,7 +376,7 @@ impl Intake {
     /// Refuses a PUBLISH: with a reason code in MQTT 5, by closing the connection in older
     /// versions.
     fn refuse(&mut self, topic: &str, qos: u8, packet_id: u16) -> Result<(), Stop> {
-        self.note_foreign(Refusal::Publish, topic);
+        self.count_refusal(Refusal::Publish, topic);
         if !self.terms.version.is_v5() {
             return Err(Stop::Unauthorized);
         }
@@ -386,10 +386,10 @@ impl Intake {
     }
 
     /// Counts a refusal, and keeps the first refused topic for the log line.
-    fn note_foreign(&mut self, refusal: Refusal, topic: &str) {
+    fn count_refusal(&mut self, refusal: Refusal, topic: &str) {
         self.pipeline.metrics().count_refused(refusal);
         let clipped = || topic.chars().take(TOPIC_LOGGED_MAX).collect();
-        self.foreign.get_or_insert_with(clipped);
+        self.refused_topic.get_or_insert_with(clipped);
     }
 
     /// Keeps the start of an oversized packet, of which `here` bytes have been read.

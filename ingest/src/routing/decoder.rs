@@ -20,7 +20,7 @@ pub struct Decoder {
     pub(crate) decoded: Decoded,
 }
 
-/// DecodeCounts of a decoded payload.
+/// The counts of a decoded payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeCounts {
     /// Accepted readings.

@@ -28,12 +28,12 @@ struct Line<'a> {
 
 /// Limits the search for the end of strings that are not closed on their line, in multiples of the
 /// payload's size.
-const LOOKS_MAX: usize = 64;
+const SCANS_MAX: usize = 64;
 
 /// Decodes `text` into `sink`; an error refuses the payload as a whole.
 pub(super) fn decode(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
     let mut rest = text;
-    let mut looks = text.len().saturating_mul(LOOKS_MAX);
+    let mut scan_budget = text.len().saturating_mul(SCANS_MAX);
     while !rest.is_empty() {
         let first = rest.find('\n').unwrap_or(rest.len());
         let line = rest[..first].trim_start_matches([' ', '\t', '\r']);
@@ -43,13 +43,15 @@ pub(super) fn decode(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
             continue;
         }
         let used = match read(&rest[start..first], sink) {
-            Err(Wrong::Open) => longer(&rest[start..], first - start, &mut looks)
-                .and_then(|end| Some((end, read(&rest[start..start + end], sink).ok()?)))
-                .map_or(Err(Wrong::Open), |(end, ())| Ok(start + end)),
+            Err(LineError::Unclosed) => {
+                end_of_string_line(&rest[start..], first - start, &mut scan_budget)
+                    .and_then(|end| Some((end, read(&rest[start..start + end], sink).ok()?)))
+                    .map_or(Err(LineError::Unclosed), |(end, ())| Ok(start + end))
+            }
             other => other.map(|()| first),
         };
-        let end = used.unwrap_or_else(|wrong| {
-            sink.refuse_element(format!("not line protocol: {}", wrong.reason()));
+        let end = used.unwrap_or_else(|error| {
+            sink.refuse_element(format!("not line protocol: {}", error.reason()));
             first
         });
         rest = rest.get(end + 1..).unwrap_or_default();
@@ -59,45 +61,45 @@ pub(super) fn decode(text: &str, sink: &mut Sink<'_>) -> Result<(), String> {
 
 /// The error of a line.
 #[derive(Debug, PartialEq, Eq)]
-enum Wrong {
+enum LineError {
     /// A string value is not closed on the line.
-    Open,
-    Because(String),
+    Unclosed,
+    Invalid(String),
 }
 
-impl Wrong {
+impl LineError {
     fn reason(self) -> String {
         match self {
-            Self::Open => "the text of a field has no closing quote".to_owned(),
-            Self::Because(reason) => reason,
+            Self::Unclosed => "the text of a field has no closing quote".to_owned(),
+            Self::Invalid(reason) => reason,
         }
     }
 }
 
-impl From<String> for Wrong {
+impl From<String> for LineError {
     fn from(reason: String) -> Self {
-        Self::Because(reason)
+        Self::Invalid(reason)
     }
 }
 
 /// Returns the end of the line whose first `first` bytes end within a string. `None` if the next
-/// text is a line of its own, or if the string is never closed. `looks` bounds the bytes examined,
-/// over all lines of a payload.
-fn longer(text: &str, first: usize, looks: &mut usize) -> Option<usize> {
+/// text is a line of its own, or if the string is never closed. `scan_budget` bounds the bytes
+/// examined, over all lines of a payload.
+fn end_of_string_line(text: &str, first: usize, scan_budget: &mut usize) -> Option<usize> {
     let mut end = first;
     while end < text.len() {
         let next = text[end + 1..]
             .find('\n')
             .map_or(text.len(), |at| end + 1 + at);
-        *looks = looks.checked_sub(next)?;
+        *scan_budget = scan_budget.checked_sub(next)?;
         if is_line(&text[end + 1..next]) {
             return None;
         }
         end = next;
         match check(&text[..end]) {
             Ok(()) => return Some(end),
-            Err(Wrong::Open) => {}
-            Err(Wrong::Because(_)) => return None,
+            Err(LineError::Unclosed) => {}
+            Err(LineError::Invalid(_)) => return None,
         }
     }
     None
@@ -110,19 +112,19 @@ fn is_line(text: &str) -> bool {
 }
 
 /// Checks that `text` is one line, whatever its contents.
-fn check(text: &str) -> Result<(), Wrong> {
+fn check(text: &str) -> Result<(), LineError> {
     let mut line = Line::of(text);
     line.series(|_, _| ())?;
     line.fields(|_, _| ())?;
     match line.timestamp()? {
         Some(digits) if digits.parse::<i64>().is_err() => {
-            Err(Wrong::Because("its instant is no number".to_owned()))
+            Err(LineError::Invalid("its instant is no number".to_owned()))
         }
         _ => Ok(()),
     }
 }
 
-fn read(text: &str, sink: &mut Sink<'_>) -> Result<(), Wrong> {
+fn read(text: &str, sink: &mut Sink<'_>) -> Result<(), LineError> {
     let mut line = Line::of(text);
     let mut device = Cow::Borrowed("");
     let tag = sink.mapping.device_tag();
@@ -191,12 +193,15 @@ impl<'a> Line<'a> {
     }
 
     /// Parses the measurement and the tags, and the space after them.
-    fn series(&mut self, mut on: impl FnMut(&str, Cow<'a, str>)) -> Result<Cow<'a, str>, Wrong> {
+    fn series(
+        &mut self,
+        mut on: impl FnMut(&str, Cow<'a, str>),
+    ) -> Result<Cow<'a, str>, LineError> {
         let measurement = self.name(b", ")?;
         while self.skip(b',') {
             let tag = self.name(b"=, ")?;
             if !self.skip(b'=') {
-                return Err(Wrong::Because("a tag has no '='".to_owned()));
+                return Err(LineError::Invalid("a tag has no '='".to_owned()));
             }
             on(&tag, self.name(b", ")?);
         }
@@ -257,12 +262,14 @@ impl<'a> Line<'a> {
     }
 
     /// Calls `on` for every field of the line.
-    fn fields(&mut self, mut on: impl FnMut(&str, Value<'_>)) -> Result<(), Wrong> {
+    fn fields(&mut self, mut on: impl FnMut(&str, Value<'_>)) -> Result<(), LineError> {
         loop {
             let field = self.name(b"=, ")?;
             if !self.skip(b'=') {
                 let field = clip(&field);
-                return Err(Wrong::Because(format!("the field '{field}' has no '='")));
+                return Err(LineError::Invalid(format!(
+                    "the field '{field}' has no '='"
+                )));
             }
             on(&field, self.value()?);
             if !self.skip(b',') {
@@ -273,7 +280,7 @@ impl<'a> Line<'a> {
 
     /// Parses a string up to its closing quote; a backslash escapes a quote or a backslash, and
     /// nothing else.
-    fn text(&mut self) -> Result<&'a str, Wrong> {
+    fn text(&mut self) -> Result<&'a str, LineError> {
         let start = self.at;
         while let Some(byte) = self.byte() {
             let next = self.text.as_bytes().get(self.at + 1);
@@ -287,7 +294,7 @@ impl<'a> Line<'a> {
                 _ => self.at += 1,
             }
         }
-        Err(Wrong::Open)
+        Err(LineError::Unclosed)
     }
 
     /// Returns the string value of the field `name`, starting at the first field.
@@ -304,7 +311,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn value(&mut self) -> Result<Value<'a>, Wrong> {
+    fn value(&mut self) -> Result<Value<'a>, LineError> {
         if self.skip(b'"') {
             self.text()?;
             return Ok(Value::Other("a string"));
@@ -313,7 +320,7 @@ impl<'a> Line<'a> {
         let text = &rest[..rest.find([',', ' ']).unwrap_or(rest.len())];
         self.at += text.len();
         match text {
-            "" => Err(Wrong::Because(format!(
+            "" => Err(LineError::Invalid(format!(
                 "a value is missing at byte {}",
                 self.at
             ))),
@@ -327,11 +334,11 @@ impl<'a> Line<'a> {
     }
 
     /// Parses the optional instant at the end of the line.
-    fn timestamp(&mut self) -> Result<Option<&'a str>, Wrong> {
+    fn timestamp(&mut self) -> Result<Option<&'a str>, LineError> {
         let rest = &self.text[self.at.min(self.text.len())..];
         let digits = rest.trim_matches(' ');
         if !rest.is_empty() && !rest.starts_with(' ') {
-            return Err(Wrong::Because(format!(
+            return Err(LineError::Invalid(format!(
                 "a space is missing at byte {}",
                 self.at
             )));

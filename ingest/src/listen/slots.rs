@@ -33,15 +33,15 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The connections by client id.
 #[derive(Debug, Default)]
-pub(super) struct Sessions {
-    by_id: Mutex<HashMap<String, Entry>>,
+pub(super) struct ClientSlots {
+    by_id: Mutex<HashMap<String, Occupant>>,
     count: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Occupant {
     number: u64,
-    kick: oneshot::Sender<()>,
+    take_over: oneshot::Sender<()>,
     takeovers: u32,
     since: Instant,
     /// Resolves when the connection has finished appending.
@@ -54,11 +54,11 @@ pub(super) struct ClientSlot {
     pub(super) client_id: String,
     number: u64,
     /// Resolves when another connection takes over the slot.
-    pub(super) kicked: oneshot::Receiver<()>,
+    pub(super) taken_over: oneshot::Receiver<()>,
     /// Whether another connection occupied the slot before.
     pub(super) took_over: bool,
     /// Resolves when the previous connection has finished appending; `None` from then on.
-    pub(super) former: Option<oneshot::Receiver<()>>,
+    pub(super) predecessor: Option<oneshot::Receiver<()>>,
     /// Dropped when this connection has finished appending.
     appending: Option<oneshot::Sender<()>>,
 }
@@ -67,16 +67,16 @@ impl ClientSlot {
     /// Waits until the previous connection has finished appending, then reports the same of this
     /// one to the next.
     pub(super) async fn finish_appending(&mut self) {
-        if let Some(former) = self.former.take() {
+        if let Some(predecessor) = self.predecessor.take() {
             // Nothing is ever sent: dropping the sender resolves it.
-            let _ = former.await;
+            let _ = predecessor.await;
         }
         self.appending = None;
     }
 }
 
-impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+impl ClientSlots {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Occupant>> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,12 +87,12 @@ impl Sessions {
 
     /// Returns the delay before a new connection with this id may enter.
     pub(super) fn wait(&self, client_id: &str, now: Instant) -> Duration {
-        let sessions = self.lock();
-        let Some(entry) = sessions.get(client_id) else {
+        let slots = self.lock();
+        let Some(occupant) = slots.get(client_id) else {
             return Duration::ZERO;
         };
-        let recent = now.duration_since(entry.since) < TAKEOVER_SPAN;
-        let beyond = entry.takeovers.saturating_sub(TAKEOVERS_USUAL);
+        let recent = now.duration_since(occupant.since) < TAKEOVER_SPAN;
+        let beyond = occupant.takeovers.saturating_sub(TAKEOVERS_USUAL);
         if !recent || beyond == 0 {
             return Duration::ZERO;
         }
@@ -102,27 +102,27 @@ impl Sessions {
     /// Occupies the slot of the client id, and disconnects the current connection.
     pub(super) fn enter(&self, client_id: String, now: Instant) -> ClientSlot {
         let number = self.number();
-        let (kick, kicked) = oneshot::channel();
+        let (take_over, taken_over) = oneshot::channel();
         let (appending, finished) = oneshot::channel();
-        let mut sessions = self.lock();
-        let former = sessions.remove(&client_id);
-        let again = former
+        let mut slots = self.lock();
+        let predecessor = slots.remove(&client_id);
+        let again = predecessor
             .as_ref()
             .filter(|f| now.duration_since(f.since) < TAKEOVER_SPAN);
-        let takeovers = again.map_or(0, |f| f.takeovers) + u32::from(former.is_some());
-        let entry = Entry {
+        let takeovers = again.map_or(0, |f| f.takeovers) + u32::from(predecessor.is_some());
+        let occupant = Occupant {
             number,
-            kick,
+            take_over,
             takeovers,
             since: now,
             finished,
         };
-        sessions.insert(client_id.clone(), entry);
-        drop(sessions);
-        let took_over = former.is_some();
-        let former = former.map(|former| {
+        slots.insert(client_id.clone(), occupant);
+        drop(slots);
+        let took_over = predecessor.is_some();
+        let predecessor = predecessor.map(|predecessor| {
             // An error means that the connection is already gone.
-            let _ = former.kick.send(());
+            let _ = predecessor.take_over.send(());
             match takeovers {
                 1 => info!(client_id, "a connection was taken over by a newer one"),
                 t if t == TAKEOVERS_USUAL + 1 => {
@@ -133,26 +133,26 @@ impl Sessions {
                 }
                 _ => {}
             }
-            former.finished
+            predecessor.finished
         });
         ClientSlot {
             client_id,
             number,
-            kicked,
+            taken_over,
             took_over,
-            former,
+            predecessor,
             appending: Some(appending),
         }
     }
 
     /// Frees the slot, unless another connection has taken it over.
-    pub(super) fn leave(&self, place: &ClientSlot) {
-        let mut sessions = self.lock();
-        if sessions
-            .get(&place.client_id)
-            .is_some_and(|entry| entry.number == place.number)
+    pub(super) fn leave(&self, slot: &ClientSlot) {
+        let mut slots = self.lock();
+        if slots
+            .get(&slot.client_id)
+            .is_some_and(|occupant| occupant.number == slot.number)
         {
-            sessions.remove(&place.client_id);
+            slots.remove(&slot.client_id);
         }
     }
 }
@@ -165,46 +165,46 @@ mod tests {
 
     #[test]
     fn the_newest_connection_has_the_id() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
-        let mut first = sessions.enter("gw1".into(), now);
-        let mut second = sessions.enter("gw1".into(), now);
-        assert!(first.kicked.try_recv().is_ok());
-        sessions.leave(&first);
-        assert!(second.kicked.try_recv().is_err());
+        let (slots, now) = (ClientSlots::default(), Instant::now());
+        let mut first = slots.enter("gw1".into(), now);
+        let mut second = slots.enter("gw1".into(), now);
+        assert!(first.taken_over.try_recv().is_ok());
+        slots.leave(&first);
+        assert!(second.taken_over.try_recv().is_err());
         assert!(second.took_over && !first.took_over);
-        sessions.leave(&second);
-        assert!(!sessions.enter("gw1".into(), now).took_over);
+        slots.leave(&second);
+        assert!(!slots.enter("gw1".into(), now).took_over);
     }
 
     #[tokio::test]
     async fn a_new_connection_waits_for_all_predecessors() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
-        let mut first = sessions.enter("gw1".into(), now);
-        let mut second = sessions.enter("gw1".into(), now);
-        let mut third = sessions.enter("gw1".into(), now);
-        assert!(first.former.is_none());
+        let (slots, now) = (ClientSlots::default(), Instant::now());
+        let mut first = slots.enter("gw1".into(), now);
+        let mut second = slots.enter("gw1".into(), now);
+        let mut third = slots.enter("gw1".into(), now);
+        assert!(first.predecessor.is_none());
         // The second has nothing to append, but the first still has.
         assert!(second.finish_appending().now_or_never().is_none());
         assert!(third.finish_appending().now_or_never().is_none());
         first.finish_appending().await;
-        sessions.leave(&first);
-        let mut second = sessions.enter("gw1".into(), now);
+        slots.leave(&first);
+        let mut second = slots.enter("gw1".into(), now);
         drop(third);
         second.finish_appending().await;
     }
 
     #[test]
     fn repeated_takeovers_are_delayed_and_later_forgotten() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
+        let (slots, now) = (ClientSlots::default(), Instant::now());
         for _ in 0..=TAKEOVERS_USUAL {
-            assert_eq!(sessions.wait("gw1", now), Duration::ZERO);
-            drop(sessions.enter("gw1".into(), now));
+            assert_eq!(slots.wait("gw1", now), Duration::ZERO);
+            drop(slots.enter("gw1".into(), now));
         }
         // The fourth takeover is the last one without a delay.
-        drop(sessions.enter("gw1".into(), now));
-        assert_eq!(sessions.wait("gw1", now), Duration::from_millis(500));
-        (0..20).for_each(|_| drop(sessions.enter("gw1".into(), now)));
-        assert_eq!(sessions.wait("gw1", now), WAIT_MAX);
-        assert_eq!(sessions.wait("gw1", now + TAKEOVER_SPAN), Duration::ZERO);
+        drop(slots.enter("gw1".into(), now));
+        assert_eq!(slots.wait("gw1", now), Duration::from_millis(500));
+        (0..20).for_each(|_| drop(slots.enter("gw1".into(), now)));
+        assert_eq!(slots.wait("gw1", now), WAIT_MAX);
+        assert_eq!(slots.wait("gw1", now + TAKEOVER_SPAN), Duration::ZERO);
     }
 }
