@@ -1,74 +1,51 @@
-//! Acknowledgements, which need a receipt.
+//! Acknowledgements, which travel through the log.
 //!
-//! [`Acks`] are owed to a sender in the order of its publishes. The only way to get them out is
-//! [`Acks::release`], which takes [`Evidence`], and evidence is made of the log's receipts alone.
+//! [`Acks`] are owed to a sender in the order of its publishes. They go into the log with the records of
+//! those publishes, as what a [`greenpark_log::Append`] owes, and come back in its receipt alone: only
+//! [`Released::by`] lets them be sent, and it consumes that receipt. What cannot compile is shown in
+//! [`greenpark_log::append`].
 
 use greenpark_log::Receipt;
 
 use crate::wire::Reason;
 
-/// What is owed for one publish of QoS 1 or 2.
+/// The acknowledgement owed for one publish of QoS 1 or 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ack {
     pub(crate) qos: u8,
     pub(crate) packet_id: u16,
-    /// Why its publish is refused, which only version 5 can say: nothing of it is in the log.
+    /// Why the publish is refused, which only version 5 can express: nothing of it is in the log.
     pub(crate) refused: Option<Reason>,
 }
 
 /// Acknowledgements owed, in the order of arrival.
 #[derive(Debug, Default)]
-pub(crate) struct Acks {
-    owed: Vec<Ack>,
-    /// Records that must be in the log first.
-    records: usize,
-}
+pub(crate) struct Acks(Vec<Ack>);
 
-/// Acknowledgements that may be sent.
+/// Acknowledgements that may be sent: the log has the records of their publishes.
 #[derive(Debug)]
 pub(crate) struct Released(Vec<Ack>);
 
-/// Proof that some number of records is in the log.
-#[derive(Debug, Default)]
-pub(crate) struct Evidence {
-    records: usize,
-}
-
-impl Evidence {
-    /// Adds what a receipt proves.
-    pub(crate) fn add(&mut self, receipt: &Receipt) {
-        self.records += receipt.records();
-    }
-
-    /// Adds what another evidence proves.
-    pub(crate) fn join(&mut self, other: Self) {
-        self.records += other.records;
-    }
-}
-
 impl Acks {
-    /// Notes that an acknowledgement is owed.
+    /// Adds an acknowledgement that is owed.
     pub(crate) fn owe(&mut self, ack: Ack) {
-        self.owed.push(ack);
+        self.0.push(ack);
     }
 
-    /// Takes what is owed so far, to be released once `records` records are in the log.
-    pub(crate) fn take(&mut self, records: usize) -> Self {
-        let room = Vec::with_capacity(self.owed.len());
-        Self {
-            owed: std::mem::replace(&mut self.owed, room),
-            records,
-        }
-    }
-
-    /// Lets the acknowledgements go, if `evidence` covers every record they stand for.
-    pub(crate) fn release(self, evidence: Evidence) -> Option<Released> {
-        (evidence.records >= self.records).then_some(Released(self.owed))
+    /// Removes the acknowledgements owed so far, for the append of their publishes.
+    pub(crate) fn take(&mut self) -> Self {
+        let room = Vec::with_capacity(self.0.len());
+        Self(std::mem::replace(&mut self.0, room))
     }
 }
 
 impl Released {
-    /// In the order of the publishes.
+    /// Releases what `receipt` proves to be due.
+    pub(crate) fn by(receipt: Receipt<Acks>) -> Self {
+        Self(receipt.into_owed().0)
+    }
+
+    /// Iterates in the order of the publishes.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Ack> + '_ {
         self.0.iter().copied()
     }

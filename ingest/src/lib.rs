@@ -23,6 +23,7 @@ pub mod decode;
 pub mod fuzzing;
 mod limits;
 pub mod listen;
+mod measured_log;
 mod memory_budget;
 mod metrics;
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
-use futures::future::{self, BoxFuture, FutureExt, TryFutureExt};
-use greenpark_log::{AppendError, LogWriter, Record, Topic};
+use futures::future::{BoxFuture, FutureExt};
+use greenpark_log::{self as log, AppendError, LogWriter};
 
 use crate::{
-    acks::{Evidence, Released},
+    acks::Released,
     batch::{BatchAccumulator, PendingAppend, Tally},
     limits::UNFINISHED_PART,
+    measured_log::MeasuredLog,
     memory_budget::{MemoryBudget, Reservation},
     metrics::IngestMetrics,
     newest::Lateness,
@@ -24,7 +25,7 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 /// it.
 #[derive(Clone)]
 pub struct Pipeline {
-    writer: Arc<dyn LogWriter>,
+    writer: LogWriter,
     clock: Clock,
     metrics: IngestMetrics,
     routes: Arc<Routes>,
@@ -51,15 +52,19 @@ impl Pipeline {
     #[must_use]
     pub fn new(
         decode: &DecodeSettings,
-        writer: Arc<dyn LogWriter>,
+        writer: LogWriter,
         clock: Clock,
         metrics: IngestMetrics,
     ) -> Self {
         let routes = Arc::new(Routes::new(decode));
         let receipts = Receipts::new(clock());
         let held_bytes = MemorySettings::default().held_bytes();
+        let measured = MeasuredLog {
+            log: writer,
+            metrics: metrics.clone(),
+        };
         Self {
-            writer,
+            writer: LogWriter::new(Arc::new(measured)),
             clock,
             metrics,
             routes,
@@ -144,54 +149,29 @@ impl Pipeline {
         self.metrics.payload_bytes.inc_by(messages.bytes as u64);
         self.metrics.fields_ignored.inc_by(messages.ignored);
         self.metrics.fields_missing.inc_by(messages.missing);
-        let (writer, metrics) = (Arc::clone(&self.writer), self.metrics.clone());
+        let (writer, metrics) = (self.writer.clone(), self.metrics.clone());
         let receipts = (!numbered.is_empty()).then(|| self.receipts.clone());
+        let mut append = log::Append::owing(acks)
+            .readings(readings)
+            .dead_letters(dead_letters);
+        if receipts.is_some() {
+            append = append.dead_letters_first();
+        }
         async move {
             let _held = held;
-            let readings = append_some(&writer, Topic::Readings, readings, &metrics);
-            let dead_letters = append_some(&writer, Topic::DeadLetters, dead_letters, &metrics);
-            let appended = match receipts {
-                None => future::try_join(readings, dead_letters).await,
-                // A number in the log implies that the dead letters of its message are there, too.
-                Some(_) => {
-                    dead_letters
-                        .and_then(|dead_letters| readings.map_ok(|r| (r, dead_letters)))
-                        .await
-                }
-            };
-            let (mut evidence, dead_letters) = appended.inspect_err(|_| {
+            let appended = writer.append_all(append).await;
+            let receipt = appended.inspect_err(|_| {
                 metrics.append_failures.inc();
             })?;
-            evidence.join(dead_letters);
             tallies.iter().for_each(count);
             metrics.count_dead_letters(&dead_letter_counts);
-            let released = acks.release(evidence);
-            if let Some((receipts, _)) = receipts.zip(released.as_ref()) {
+            if let Some(receipts) = receipts {
                 receipts.stored(&numbered);
             }
-            released.ok_or_else(|| AppendError::Write("the receipts cover too few records".into()))
+            Ok(Released::by(receipt))
         }
         .boxed()
     }
-}
-
-async fn append_some(
-    writer: &Arc<dyn LogWriter>,
-    topic: Topic,
-    records: Vec<Record>,
-    metrics: &IngestMetrics,
-) -> Result<Evidence, AppendError> {
-    let mut evidence = Evidence::default();
-    if records.is_empty() {
-        return Ok(evidence);
-    }
-    let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
-    let began = std::time::Instant::now();
-    evidence.add(&writer.append(topic, records).await?);
-    metrics.append_seconds.end(began);
-    metrics.appends.inc();
-    metrics.record_bytes.inc_by(bytes as u64);
-    Ok(evidence)
 }
 
 fn count(tally: &Tally) {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use greenpark_archive::{
-    book::{Book, Change, Consumed, NewFile, Published},
+    book::{Book, Change, Consumed, NewFile},
     columns::{FileFacts, Outline, encode_readings},
     file::{FileKind, ReadingsFile},
     meters::Meters,
@@ -72,8 +72,7 @@ impl BookFlush<'_> {
     /// written ahead of its commit, so that no reader finds a reading sealed and hot at once. The last commit carries
     /// the hot files and the consumed offset. A crash between two commits repeats rows that are sealed already, and
     /// sealing drops repeats.
-    pub(crate) async fn publish(mut self, days: Days) -> Result<Vec<Published>, RunError> {
-        let mut published = Vec::new();
+    pub(crate) async fn publish(mut self, days: Days) -> Result<(), RunError> {
         let (mut open, mut change) = (Vec::new(), Change::default());
         let mut rows = 0;
         for (day, buffered) in days.seal {
@@ -84,7 +83,7 @@ impl BookFlush<'_> {
                     let sealed = self.seal(std::mem::take(&mut open)).await?;
                     add_sealed(&mut change, sealed);
                     if portion.is_first {
-                        published.extend(self.commit(std::mem::take(&mut change)).await?);
+                        self.commit(std::mem::take(&mut change)).await?;
                     } else {
                         let files = std::mem::take(&mut change.add);
                         change.written.extend(self.book.write_ahead(files).await?);
@@ -108,8 +107,7 @@ impl BookFlush<'_> {
             copies_until: None,
         });
         change.commits_beside = std::mem::take(&mut self.commits_beside);
-        published.extend(self.commit(change).await?);
-        Ok(published)
+        self.commit(change).await
     }
 
     /// The first offset of which the book's files say nothing once this flush is in it.
@@ -304,16 +302,16 @@ impl BookFlush<'_> {
         Ok(merged)
     }
 
-    async fn commit(&mut self, change: Change) -> Result<Option<Published>, RunError> {
+    async fn commit(&mut self, change: Change) -> Result<(), RunError> {
         let nothing = change.add.is_empty() && change.written.is_empty();
         if nothing && change.remove.is_empty() && change.totals.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let began = std::time::Instant::now();
-        let published = self.book.publish(change).await?;
+        let _published = self.book.publish(change).await?;
         self.metrics.steps.end(Step::Commit, began);
         self.metrics.commits.inc();
-        Ok(Some(published))
+        Ok(())
     }
 }
 

@@ -1,69 +1,127 @@
-//! How far the group's offset of each partition may be stored. Pure.
+//! How far a group's offsets may be stored, and the one place that stores them.
 //!
-//! Books keep offsets of their own, in the commits of their files; the group's says only where a reader
-//! begins, and may lag behind.
+//! Books keep offsets of their own, in the commits of their files; the group's offset says only where a
+//! reader begins, and may lag behind. It must never be ahead: so it is stored from a [`Storable`] alone, which
+//! only this module makes, and only of a [`Durable`] proof. `tests/tidy` holds that nobody else commits.
 
 use std::{collections::BTreeMap, error::Error};
 
-use tracing::warn;
+use greenpark_log::{CommitError, LogReader};
+use tracing::{debug, warn};
 
-use crate::flush::Offsets;
+/// Proof that everything that a loop has read is in the lake. A loop's flush makes its own, and nothing else can.
+pub(crate) trait Durable {
+    /// The offsets that were read and are in the lake now, by partition.
+    fn into_read(self) -> Vec<Read>;
+}
 
-/// Offsets by partition: how far the books have what the log holds, and how far the group says so.
+/// Offsets of one partition that were read: from `first` up to, not including, `next`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) partition: u32,
+    pub(crate) first: u64,
+    pub(crate) next: u64,
+}
+
+/// An offset that the group may store: everything of its partition before it is in the lake.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "an offset is stored by `Storable::store`"]
+pub(crate) struct Storable {
+    partition: u32,
+    next: u64,
+}
+
+/// Offsets by partition: how far the books have what the log holds, and how far the group's offset is stored.
 #[derive(Debug, Default)]
 pub(crate) struct GroupOffsets {
-    /// The first offset that is not published, where the group does not say so yet.
+    /// The first offset that is not published, where the group's is behind it.
     reached: BTreeMap<u32, u64>,
-    /// What the group says, no more than which it was told.
+    /// The group's offset, or what is known to lie before it.
     stored: BTreeMap<u32, u64>,
 }
 
+impl Storable {
+    /// Everything that `durable` proves, for a group that holds nothing back.
+    pub(crate) fn all(durable: impl Durable) -> Vec<Self> {
+        let read = durable.into_read().into_iter();
+        read.map(
+            |Read {
+                 partition, next, ..
+             }| Self { partition, next },
+        )
+        .collect()
+    }
+
+    pub(crate) fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// Stores the offset; the log's own offsets are smaller than the lake's by `shift`. Returns itself for
+    /// [`GroupOffsets::store`].
+    ///
+    /// # Errors
+    /// [`CommitError`]: the old offset may still hold, so records may come again.
+    pub(crate) async fn store(
+        self,
+        reader: &mut dyn LogReader,
+        shift: u64,
+    ) -> Result<Self, CommitError> {
+        debug!(
+            partition = self.partition,
+            next = self.next,
+            "offset stored"
+        );
+        reader.commit(self.partition, self.next - shift).await?;
+        Ok(self)
+    }
+}
+
 impl GroupOffsets {
-    /// Everything of `offsets` is published.
-    pub(crate) fn reach(&mut self, offsets: Offsets) {
-        // Where the reader began, the group was.
-        self.stored
-            .entry(offsets.partition)
-            .or_insert(offsets.first);
-        self.reached.insert(offsets.partition, offsets.next);
+    /// Notes everything that `durable` proves.
+    pub(crate) fn reach(&mut self, durable: impl Durable) {
+        for read in durable.into_read() {
+            // Where the reader began, the group was.
+            self.stored.entry(read.partition).or_insert(read.first);
+            self.reached.insert(read.partition, read.next);
+        }
     }
 
-    /// What may be stored now and says more than the group does: up to what is published, and no further
-    /// than what `held` names of a partition.
-    pub(crate) fn to_store(&self, held: impl Fn(u32) -> Option<u64>) -> Vec<(u32, u64)> {
-        let reached = self.reached.iter().map(|(&partition, &next)| {
-            let held = held(partition).unwrap_or(u64::MAX);
-            (partition, next.min(held))
+    /// The offsets that are ahead of the group's: up to what is published, and no further than `held` names
+    /// for a partition.
+    pub(crate) fn to_store(&self, held: impl Fn(u32) -> Option<u64>) -> Vec<Storable> {
+        let reached = self.reached.iter().map(|(&partition, &next)| Storable {
+            partition,
+            next: next.min(held(partition).unwrap_or(u64::MAX)),
         });
-        reached
-            .filter(|(partition, next)| {
-                let stored = self.stored.get(partition);
-                stored.is_none_or(|stored| stored < next)
-            })
-            .collect()
+        let is_ahead = |of: &Storable| {
+            let stored = self.stored.get(&of.partition);
+            stored.is_none_or(|&stored| stored < of.next)
+        };
+        reached.filter(is_ahead).collect()
     }
 
-    /// The group says `next` of `partition`.
-    pub(crate) fn store(&mut self, partition: u32, next: u64) {
+    /// Notes that `stored` is the group's offset now.
+    pub(crate) fn store(&mut self, stored: Storable) {
+        let Storable { partition, next } = stored;
         self.stored.insert(partition, next);
         if self.reached.get(&partition) == Some(&next) {
             self.reached.remove(&partition);
         }
     }
 
-    /// The reader goes back in `partition`: what was reached is reached again before it is stored.
+    /// Forgets what `partition` has reached: the reader goes back, and reaches it again before it is stored.
     pub(crate) fn rewind(&mut self, partition: u32) {
         self.reached.remove(&partition);
     }
 
-    /// Another processor has `partition`.
+    /// Forgets `partition`, which another processor has now.
     pub(crate) fn leave(&mut self, partition: u32) {
         self.reached.remove(&partition);
         self.stored.remove(&partition);
     }
 }
 
-/// Says that what of `partition` is published is told to the group with a later flush: the books know it already.
+/// Logs that the group's offset of `partition` waits for a later flush: the books have what it would say.
 pub(crate) fn put_off(partition: u32, error: &(dyn Error + 'static)) {
     warn!(
         partition,
@@ -75,34 +133,42 @@ pub(crate) fn put_off(partition: u32, error: &(dyn Error + 'static)) {
 mod tests {
     use super::*;
 
-    fn read(first: u64, next: u64) -> Offsets {
-        Offsets {
+    struct Flushed(Read);
+
+    impl Durable for Flushed {
+        fn into_read(self) -> Vec<Read> {
+            vec![self.0]
+        }
+    }
+
+    fn read(first: u64, next: u64) -> Flushed {
+        Flushed(Read {
             partition: 3,
             first,
             next,
-            since: first,
-            last: None,
-            taken: None,
-            shift: 0,
-        }
+        })
+    }
+
+    fn storable(next: u64) -> Storable {
+        Storable { partition: 3, next }
     }
 
     #[test]
     fn what_is_published_is_stored_unless_it_is_held() {
         let mut group = GroupOffsets::default();
         group.reach(read(10, 15));
-        assert_eq!(group.to_store(|_| None), [(3, 15)]);
+        assert_eq!(group.to_store(|_| None), [storable(15)]);
         // The first record's numbers wait: the group was there already.
         assert_eq!(group.to_store(|_| Some(10)), []);
-        assert_eq!(group.to_store(|_| Some(12)), [(3, 12)]);
-        group.store(3, 12);
+        assert_eq!(group.to_store(|_| Some(12)), [storable(12)]);
+        group.store(storable(12));
         assert_eq!(group.to_store(|_| Some(12)), []);
         // Nothing more is read, and what held it is written.
-        assert_eq!(group.to_store(|_| None), [(3, 15)]);
-        group.store(3, 15);
+        assert_eq!(group.to_store(|_| None), [storable(15)]);
+        group.store(storable(15));
         assert_eq!(group.to_store(|_| None), []);
         group.reach(read(15, 16));
-        assert_eq!(group.to_store(|_| Some(20)), [(3, 16)]);
+        assert_eq!(group.to_store(|_| Some(20)), [storable(16)]);
     }
 
     #[test]
@@ -112,6 +178,6 @@ mod tests {
         group.leave(3);
         assert_eq!(group.to_store(|_| None), []);
         group.reach(read(4, 6));
-        assert_eq!(group.to_store(|_| None), [(3, 6)]);
+        assert_eq!(group.to_store(|_| None), [storable(6)]);
     }
 }

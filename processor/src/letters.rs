@@ -35,7 +35,7 @@ use tracing::{info, warn};
 use crate::{
     clock::Clock,
     error::RunError,
-    group::put_off,
+    group::{Durable, Read, Storable, put_off},
     metrics::Metrics,
     origin::Origin,
     pace::Pace,
@@ -332,6 +332,23 @@ impl LetterArchiver {
 
     /// Writes what is held, then stores the offsets.
     async fn flush(&mut self) -> Result<(), LetterError> {
+        let written = self.write().await?;
+        for storable in Storable::all(written) {
+            let partition = storable.partition();
+            let shift = self.shift(partition);
+            match storable.store(&mut *self.reader, shift).await {
+                // The reader that has the partition now goes on from the tables, which know what they hold.
+                Err(CommitError::Revoked(partition)) => self.leave(partition),
+                Err(CommitError::NotNow(error)) => put_off(partition, &*error),
+                stored => drop(stored?),
+            }
+        }
+        self.pace.flushed(self.clock.now());
+        Ok(())
+    }
+
+    /// Writes what is held.
+    async fn write(&mut self) -> Result<Written, LetterError> {
         for ((park, partition), held) in std::mem::take(&mut self.held) {
             let consumed = Consumed {
                 since: self.read.get(&partition).map(|(first, _)| *first),
@@ -352,17 +369,28 @@ impl LetterArchiver {
             self.metrics.letters_dropped.inc_by(added.dropped);
         }
         self.held_bytes = 0;
-        for (partition, (_, next)) in std::mem::take(&mut self.read) {
-            let offset = next - self.shift(partition);
-            match self.reader.commit(partition, offset).await {
-                // Whoever has the partition now goes on from the tables, which know what they hold.
-                Err(CommitError::Revoked(partition)) => self.leave(partition),
-                Err(CommitError::NotNow(error)) => put_off(partition, &*error),
-                stored => stored?,
-            }
-        }
-        self.pace.flushed(self.clock.now());
-        Ok(())
+        Ok(Written {
+            read: std::mem::take(&mut self.read),
+        })
+    }
+}
+
+/// Proof that the dead letters that were read are in the tables. Only [`LetterArchiver::write`] makes one.
+#[must_use = "this is what allows to store the group's offsets"]
+#[derive(Debug)]
+struct Written {
+    read: BTreeMap<u32, (u64, u64)>,
+}
+
+impl Durable for Written {
+    fn into_read(self) -> Vec<Read> {
+        let read = self.read.into_iter();
+        read.map(|(partition, (first, next))| Read {
+            partition,
+            first,
+            next,
+        })
+        .collect()
     }
 }
 

@@ -2,12 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use greenpark_archive::{
-    book::{Book, Published},
-    lake::Lake,
-    rows::SeriesKey,
-    written::WrittenTable,
-};
+use greenpark_archive::{book::Book, lake::Lake, rows::SeriesKey, written::WrittenTable};
 use greenpark_model::{
     day::{CivilDay, Instant},
     id::ParkId,
@@ -20,6 +15,7 @@ use crate::{
     commits::Known,
     error::RunError,
     flush::{BookFlush, Days, Offsets, is_over, over_at},
+    group::{Durable, Read},
     metrics::Metrics,
     numbered::Numbered,
     seal::revision_of,
@@ -66,18 +62,37 @@ pub(crate) struct Flush<'a> {
     pub(crate) registry: &'a mut Registry,
     pub(crate) settings: &'a Settings,
     pub(crate) metrics: &'a Metrics,
-    pub(crate) offsets: &'a BTreeMap<u32, Offsets>,
+    /// The offsets that were read since the flush before, by partition.
+    pub(crate) offsets: BTreeMap<u32, Offsets>,
     pub(crate) commits: &'a mut BTreeMap<u32, Known>,
     pub(crate) now: Instant,
 }
 
-/// Proof that everything that was buffered is in the books, but what parks had that failed. Only [`Flush::all`] can make one.
+/// Proof that everything that was read up to a flush is in the books, but for the parks that failed, which
+/// are set aside and hold the group's offset back. Only [`Flush::all`] can make one.
 #[must_use = "this is what allows to store the group's offsets"]
 #[derive(Debug)]
 pub(crate) struct Flushed {
-    /// The commits that hold it; none where all of it was in the books before.
-    #[expect(dead_code, reason = "shown where the offsets are stored")]
-    commits: Vec<Published>,
+    offsets: BTreeMap<u32, Offsets>,
+}
+
+impl Flushed {
+    /// The first offset of `partition` that the flush covers.
+    pub(crate) fn first(&self, partition: u32) -> Option<u64> {
+        self.offsets.get(&partition).map(|of| of.first)
+    }
+}
+
+impl Durable for Flushed {
+    fn into_read(self) -> Vec<Read> {
+        let offsets = self.offsets.into_values();
+        let read = offsets.map(|of| Read {
+            partition: of.partition,
+            first: of.first,
+            next: of.next,
+        });
+        read.collect()
+    }
 }
 
 impl Flush<'_> {
@@ -88,23 +103,23 @@ impl Flush<'_> {
         parks: &mut BTreeMap<ParkId, Park>,
         failed: &mut Vec<(ParkId, RunError)>,
     ) -> Result<Flushed, RunError> {
-        let mut commits = Vec::new();
         for (name, park) in parks {
             match self.one(name, park).await {
-                Ok(published) => commits.extend(published),
+                Ok(()) => {}
                 Err(error) if error.is_of_one_park() => failed.push((name.clone(), error)),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Flushed { commits })
+        Ok(Flushed {
+            offsets: self.offsets,
+        })
     }
 
-    async fn one(&mut self, name: &ParkId, park: &mut Park) -> Result<Vec<Published>, RunError> {
+    async fn one(&mut self, name: &ParkId, park: &mut Park) -> Result<(), RunError> {
         let meters = self.registry.meters(self.lake, name).await?;
         let commits = self.commits.entry(park.partition).or_default();
         let (by_year, keys) = park.settle(self.settings, self.now);
         let keys = Arc::new(keys);
-        let mut published = Vec::new();
         for (year, days) in by_year {
             let Some(book) = park.books.get_mut(&year) else {
                 continue;
@@ -121,7 +136,7 @@ impl Flush<'_> {
                 seal_rows: self.settings.seal_rows(),
                 commits_beside: commits.beside(name, table),
             };
-            published.extend(flush.publish(days).await?);
+            flush.publish(days).await?;
             commits.note(name, table, book.commits());
             for day in sealed {
                 park.buffer.pending.remove(&day);
@@ -134,7 +149,7 @@ impl Flush<'_> {
                 warn!(park = %name, year, error, "months were not rolled up");
             }
         }
-        Ok(published)
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use greenpark_archive::{lake::Lake, written::WrittenTable};
 use greenpark_log::{CommitError, Delivered, Entry, LogReader};
 use greenpark_model::{day::Instant, id::ParkId};
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     archived::{Listener, Telling},
@@ -29,7 +29,7 @@ use crate::{
     group::{GroupOffsets, put_off},
     metrics::{Metrics, Step},
     pace::Pace,
-    park::{Flush, Flushed, Park},
+    park::{Flush, Park},
     settings::{READ_BYTES_MAX, Settings, ms},
     traits::Registry,
 };
@@ -318,7 +318,7 @@ impl Processor {
             registry: &mut self.registry,
             settings: &self.settings,
             metrics: &self.metrics,
-            offsets: &offsets,
+            offsets,
             commits: &mut self.commits,
             now,
         };
@@ -326,23 +326,19 @@ impl Processor {
         let flushed = flush.all(&mut self.parks, &mut failed).await?;
         self.metrics.steps.end(Step::Flush, began);
         for (park, error) in failed {
-            self.set_aside_in_flush(&park, &offsets, &error);
+            self.set_aside_in_flush(&park, &flushed, &error);
         }
         self.write_messages(messages, now).await?;
-        for offsets in offsets.into_values() {
-            self.group.reach(offsets);
-        }
+        self.group.reach(flushed);
         let to_store = self.group.to_store(|partition| self.held(partition));
-        for (partition, next) in to_store {
-            let offset = next - self.shift(partition);
-            match commit(&mut *self.reader, (partition, offset), &flushed).await {
+        for storable in to_store {
+            let partition = storable.partition();
+            let shift = self.shift(partition);
+            match storable.store(&mut *self.reader, shift).await {
                 // Whoever has the partition now goes on from the books, which know what they hold.
                 Err(CommitError::Revoked(partition)) => self.leave(partition),
                 Err(CommitError::NotNow(error)) => put_off(partition, &*error),
-                stored => {
-                    stored?;
-                    self.group.store(partition, next);
-                }
+                stored => self.group.store(stored?),
             }
         }
         let now = self.clock.now();
@@ -443,14 +439,4 @@ enum Messages {
     Due,
     /// All of them.
     All,
-}
-
-/// Stores that everything of `partition` before `next` is durable downstream, of which `proof` is the proof.
-async fn commit(
-    reader: &mut dyn LogReader,
-    (partition, next): (u32, u64),
-    proof: &Flushed,
-) -> Result<(), CommitError> {
-    debug!(partition, next, ?proof, "offset stored");
-    reader.commit(partition, next).await
 }

@@ -1,18 +1,15 @@
 //! Goal: every dead letter of the log comes to rest once, whoever is killed, and a log that is not the lake's is
 //! refused. Method: archivers over the log in memory and the embedded log, killed and started again.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use greenpark_archive::{
     lake::Lake,
     letters::{Letter, Payloads},
 };
-use greenpark_log::{
-    ContentType, Headers, LogReader, LogWriter, Record, Topic,
-    embedded::{EmbeddedLog, Settings},
-    memory::MemoryLog,
-};
+use greenpark_log::{ContentType, Headers, LogReader, LogWriter, Record, Topic, memory::MemoryLog};
+use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::{
     day::Instant,
     id::{EnterpriseId, GatewayId, ParkId},
@@ -49,7 +46,7 @@ fn record(park: &str, enterprise: &str, number: u64) -> Record {
     }
 }
 
-async fn append(writer: &Arc<dyn LogWriter>, records: Vec<Record>) {
+async fn append(writer: &LogWriter, records: Vec<Record>) {
     let count = records.len();
     let receipt = writer.append(Topic::DeadLetters, records).await;
     assert_eq!(receipt.expect("appended").records(), count);
@@ -112,7 +109,7 @@ async fn lake(folder: &tempfile::TempDir) -> Lake {
 async fn open(folder: &tempfile::TempDir) -> EmbeddedLog {
     let mut log = None;
     until("the log opens", async || {
-        log = EmbeddedLog::open(&folder.path().join("log"), Settings::default()).ok();
+        log = EmbeddedLog::open(&folder.path().join("log"), LogFileSettings::default()).ok();
         log.is_some()
     })
     .await;

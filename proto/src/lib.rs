@@ -1,9 +1,9 @@
-//! How telemetry *travels*: the protobuf of gateways, of log records and of the query service, and the
+//! The wire types: the protobuf of gateways, of log records and of the query service, and the
 //! conversions to the model.
 //!
-//! [`reading_batch`] turns a model [`Batch`](greenpark_model::batch::Batch) into the payload of a log
-//! record and back. The generated code is in [`telemetry`] and [`query`]; [`DESCRIPTORS`] is what
-//! server reflection serves. It deliberately holds no service and does no I/O.
+//! [`reading_batch`] converts a model [`Batch`](greenpark_model::batch::Batch) to the payload of a log
+//! record and back. The generated code is in [`telemetry`] and [`query`]; server reflection serves
+//! [`DESCRIPTORS`]. This crate deliberately contains no service and does no I/O.
 
 pub mod reading_batch;
 

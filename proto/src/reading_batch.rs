@@ -1,11 +1,10 @@
-//! A batch of readings to protobuf and back.
+//! The conversion of a batch of readings to protobuf and back.
 //!
-//! Columns are packed: an instant is the difference to the reading before, a value its millionths, and
-//! flags are left out where all are normal; tickets and late readings are lists of rows, empty as a rule. What is
-//! decoded is checked as if a stranger had sent it, and is taken whole or not at all: a record of the log is ours,
-//! so a mistake in it is a mistake of ours.
-//! Ingest, which takes the good readings of a stranger's batch beside the bad, reads the message itself
-//! and shares [`rescale`].
+//! Columns are packed: an instant is the difference to the reading before, a value is in millionths, and
+//! flags are omitted if all are normal; tickets and late readings are lists of rows, empty as a rule. Decoding
+//! checks everything, as if a stranger had sent it, and accepts a batch whole or not at all: ingest writes the
+//! records of the log, so a mistake in one is our own. For a gateway's batch, ingest accepts the valid readings and
+//! refuses the others, so it decodes the message itself and only shares [`rescale`].
 //!
 //! ```
 //! use greenpark_model::batch::Batch;
@@ -17,7 +16,7 @@
 use bytes::Bytes;
 use greenpark_model::{
     amount::Amount,
-    batch::{Batch, BatchError, Columns},
+    batch::{Batch, BatchColumns, BatchError},
     day::Instant,
     id::{IdError, MeterId},
     messages::BatchMessages,
@@ -25,80 +24,80 @@ use greenpark_model::{
     quantity::{Quantity, UnknownQuantity},
     reading::{Flag, Kind, Series},
     ticket::{Ticket, TicketError},
-    unit::Ratio,
+    unit::UnitRatio,
 };
 use prost::Message;
 
 use crate::telemetry::v1 as wire;
 
-/// Why bytes are no batch.
+/// Why bytes are not a batch.
 #[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    /// Not the protobuf of a `ReadingBatch`.
+pub enum BatchDecodeError {
+    /// The bytes are not the protobuf of a `ReadingBatch`.
     #[error("not a park.telemetry.v1.ReadingBatch")]
     Protobuf(#[source] prost::DecodeError),
-    /// A series whose meter is no id.
+    /// The meter of a series is not a valid id.
     #[error("series {index}: its meter is no id")]
     Meter {
-        /// Which series, from zero.
+        /// The index of the series, from zero.
         index: usize,
-        /// Why.
+        /// The mistake in the id.
         #[source]
         cause: IdError,
     },
-    /// A series of an unknown quantity.
+    /// The quantity of a series is unknown.
     #[error("series {index}: its quantity is unknown")]
     Quantity {
-        /// Which series, from zero.
+        /// The index of the series, from zero.
         index: usize,
-        /// Which quantity.
+        /// The unknown quantity.
         #[source]
         cause: UnknownQuantity,
     },
-    /// A series without a kind.
+    /// A series has no kind.
     #[error(
         "series {index}: its kind is missing; say register, interval, event, gauge or daily_counter"
     )]
     Kind {
-        /// Which series, from zero.
+        /// The index of the series, from zero.
         index: usize,
     },
-    /// A unit that is not of the quantity.
+    /// The unit of a series does not measure its quantity.
     #[error(
         "series {index}: unit '{unit}' does not measure {quantity}; its canonical unit is {canonical}"
     )]
     Unit {
-        /// Which series, from zero.
+        /// The index of the series, from zero.
         index: usize,
         /// The unit as given.
         unit: String,
-        /// What is measured.
+        /// The quantity.
         quantity: Quantity,
         /// The unit to use.
         canonical: &'static str,
     },
-    /// A value that does not fit after conversion to the canonical unit.
+    /// A value is out of range after conversion to the canonical unit.
     #[error("reading {index}: its value is out of range in the canonical unit")]
     Value {
-        /// Which reading, from zero.
+        /// The index of the reading, from zero.
         index: usize,
     },
-    /// An instant beyond the calendar.
+    /// An instant is beyond the calendar.
     #[error("reading {index}: its instant is beyond the calendar")]
     Instant {
-        /// Which reading, from zero.
+        /// The index of the reading, from zero.
         index: usize,
     },
-    /// A ticket that no gateway sends and nothing implies.
+    /// A ticket is neither a valid number nor an implied ticket.
     #[error("ticket {index}: it is no ticket number")]
     Ticket {
-        /// Which ticket, from zero.
+        /// The index of the ticket, from zero.
         index: usize,
-        /// Why.
+        /// The mistake in the ticket.
         #[source]
         cause: TicketError,
     },
-    /// Columns that do not fit together.
+    /// The columns do not fit together.
     #[error("columns that do not fit together")]
     Columns(#[source] BatchError),
 }
@@ -109,8 +108,8 @@ pub fn encode(batch: &Batch) -> Bytes {
     encode_numbered(batch, &BatchMessages::default())
 }
 
-/// Encodes `batch` for a record of the log, with its numbered messages. The lowest number of those that end in it
-/// is the record's `sequence` header.
+/// Encodes `batch` for a record of the log, with its numbered messages. The record's `sequence` header is the lowest
+/// number of the messages that end in it.
 #[must_use]
 pub fn encode_numbered(batch: &Batch, messages: &BatchMessages) -> Bytes {
     let series = batch.series_table().iter().map(to_wire).collect();
@@ -166,28 +165,31 @@ fn to_wire(series: &Series) -> wire::Series {
     }
 }
 
-/// Decodes and checks a `park.telemetry.v1.ReadingBatch`; values come out in canonical units.
+/// Decodes and checks a `park.telemetry.v1.ReadingBatch`, and converts its values to canonical units.
 ///
 /// # Errors
-/// [`DecodeError`] names the first series, reading or column that is wrong.
-pub fn decode(bytes: &[u8]) -> Result<Batch, DecodeError> {
+/// [`BatchDecodeError`] names the first mistake in a series, reading or column.
+pub fn decode(bytes: &[u8]) -> Result<Batch, BatchDecodeError> {
     decode_numbered(bytes, 0).map(|(batch, _)| batch)
 }
 
-/// Decodes a record of the log with its `sequence` header: the batch, and its numbered messages. None ends in it
-/// where the header is 0, or where they say nonsense: the readings count all the same.
+/// Decodes a record of the log with its `sequence` header: the batch, and its numbered messages. If the header is 0
+/// or the numbers are contradictory, no message ends in the batch, but its readings count all the same.
 ///
 /// # Errors
-/// [`DecodeError`] as [`decode`].
-pub fn decode_numbered(bytes: &[u8], sequence: u64) -> Result<(Batch, BatchMessages), DecodeError> {
-    let message = wire::ReadingBatch::decode(bytes).map_err(DecodeError::Protobuf)?;
+/// [`BatchDecodeError`] as [`decode`].
+pub fn decode_numbered(
+    bytes: &[u8],
+    sequence: u64,
+) -> Result<(Batch, BatchMessages), BatchDecodeError> {
+    let message = wire::ReadingBatch::decode(bytes).map_err(BatchDecodeError::Protobuf)?;
     let ended = Numbers::from_turns(sequence, &message.numbered).unwrap_or_default();
     let rows = message.value_micro.len();
     let messages = BatchMessages::from_run_list(ended, &message.message_runs, rows);
     to_batch(message).map(|batch| (batch, messages))
 }
 
-fn to_batch(message: wire::ReadingBatch) -> Result<Batch, DecodeError> {
+fn to_batch(message: wire::ReadingBatch) -> Result<Batch, BatchDecodeError> {
     let (table, scales) = series_table(&message.series)?;
     let rows = message.value_micro.len();
     let series = match message.series_of.len() {
@@ -204,7 +206,7 @@ fn to_batch(message: wire::ReadingBatch) -> Result<Batch, DecodeError> {
     let received = (message.received_ms != 0).then_some(Instant(message.received_ms));
     Batch::from_columns(
         table,
-        Columns {
+        BatchColumns {
             series,
             instants,
             values,
@@ -214,53 +216,55 @@ fn to_batch(message: wire::ReadingBatch) -> Result<Batch, DecodeError> {
             received,
         },
     )
-    .map_err(DecodeError::Columns)
+    .map_err(BatchDecodeError::Columns)
 }
 
-fn tickets(rows: &[u32], tickets: &[String]) -> Result<Vec<(u32, Ticket)>, DecodeError> {
+fn tickets(rows: &[u32], tickets: &[String]) -> Result<Vec<(u32, Ticket)>, BatchDecodeError> {
     if rows.len() != tickets.len() {
-        return Err(DecodeError::Columns(BatchError::Ragged));
+        return Err(BatchDecodeError::Columns(BatchError::Ragged));
     }
     let each = rows.iter().zip(tickets).enumerate();
     each.map(|(index, (&row, text))| match Ticket::parse(text) {
         Ok(ticket) => Ok((row, ticket)),
-        Err(cause) => Err(DecodeError::Ticket { index, cause }),
+        Err(cause) => Err(BatchDecodeError::Ticket { index, cause }),
     })
     .collect()
 }
 
-fn absolute(mut deltas: Vec<i64>) -> Result<Vec<i64>, DecodeError> {
+fn absolute(mut deltas: Vec<i64>) -> Result<Vec<i64>, BatchDecodeError> {
     let mut instant = 0i64;
     for (index, delta) in deltas.iter_mut().enumerate() {
         instant = instant
             .checked_add(*delta)
-            .ok_or(DecodeError::Instant { index })?;
+            .ok_or(BatchDecodeError::Instant { index })?;
         *delta = instant;
     }
     Ok(deltas)
 }
 
-fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<Ratio>), DecodeError> {
+fn series_table(
+    series: &[wire::Series],
+) -> Result<(Vec<Series>, Vec<UnitRatio>), BatchDecodeError> {
     let mut table = Vec::with_capacity(series.len());
     let mut scales = Vec::with_capacity(series.len());
     for (index, entry) in series.iter().enumerate() {
         let meter =
-            MeterId::new(&entry.meter).map_err(|cause| DecodeError::Meter { index, cause })?;
+            MeterId::new(&entry.meter).map_err(|cause| BatchDecodeError::Meter { index, cause })?;
         let quantity: Quantity = entry
             .quantity
             .parse()
-            .map_err(|cause| DecodeError::Quantity { index, cause })?;
+            .map_err(|cause| BatchDecodeError::Quantity { index, cause })?;
         let kind = match entry.kind() {
             wire::Kind::Register => Kind::Register,
             wire::Kind::Interval => Kind::Interval,
             wire::Kind::Event => Kind::Event,
             wire::Kind::Gauge => Kind::Gauge,
             wire::Kind::DailyCounter => Kind::DailyCounter,
-            wire::Kind::Unspecified => return Err(DecodeError::Kind { index }),
+            wire::Kind::Unspecified => return Err(BatchDecodeError::Kind { index }),
         };
         let unit = quantity.medium.unit();
         let ratio = quantity.medium.ratio_of(&entry.unit);
-        scales.push(ratio.map_err(|_| DecodeError::Unit {
+        scales.push(ratio.map_err(|_| BatchDecodeError::Unit {
             index,
             unit: entry.unit.chars().take(20).collect(),
             quantity,
@@ -275,13 +279,13 @@ fn series_table(series: &[wire::Series]) -> Result<(Vec<Series>, Vec<Ratio>), De
     Ok((table, scales))
 }
 
-/// Moves values into canonical units; the usual batch is in canonical units already and is not touched.
+/// Converts values to canonical units; most batches are in canonical units already and stay unchanged.
 fn scale_values(
     mut values: Vec<i64>,
     series: &[u32],
-    scales: &[Ratio],
-) -> Result<Vec<i64>, DecodeError> {
-    if scales.iter().all(|&s| s == Ratio::ONE) {
+    scales: &[UnitRatio],
+) -> Result<Vec<i64>, BatchDecodeError> {
+    if scales.iter().all(|&s| s == UnitRatio::ONE) {
         return Ok(values);
     }
     for (index, (value, &of)) in values.iter_mut().zip(series).enumerate() {
@@ -289,24 +293,24 @@ fn scale_values(
             .ok()
             .and_then(|of| scales.get(of))
             .copied()
-            .unwrap_or(Ratio::ONE);
-        let amount = rescale(*value, scale).ok_or(DecodeError::Value { index })?;
+            .unwrap_or(UnitRatio::ONE);
+        let amount = rescale(*value, scale).ok_or(BatchDecodeError::Value { index })?;
         *value = amount.micro();
     }
     Ok(values)
 }
 
-/// The amount of `micro` millionths of a unit that is `ratio` canonical units, rounded half to even like
-/// every amount that is parsed; `None` where it has more than eighteen digits.
+/// Converts `micro` millionths of a unit of `ratio` canonical units, rounded half to even like every parsed amount;
+/// `None` if the amount has more than eighteen digits.
 ///
 /// ```
-/// use greenpark_model::unit::Ratio;
+/// use greenpark_model::unit::UnitRatio;
 /// use greenpark_proto::reading_batch::rescale;
-/// let kwh = rescale(1_500_000, Ratio::power_of_ten(3)).expect("1.5 MWh");
+/// let kwh = rescale(1_500_000, UnitRatio::power_of_ten(3)).expect("1.5 MWh");
 /// assert_eq!(kwh.to_string(), "1500");
 /// ```
 #[must_use]
-pub fn rescale(micro: i64, ratio: Ratio) -> Option<Amount> {
+pub fn rescale(micro: i64, ratio: UnitRatio) -> Option<Amount> {
     ratio.of_micro(micro)
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use greenpark_model::{
     decomposition::{Activity, Member, Split, Terms, split},
-    forecast::{End, Point, forecast},
+    forecast::{Projection, YearlyIntensity, forecast},
     indicator::round,
     plan::Plan,
     positive::Positive,
@@ -191,17 +191,17 @@ pub(crate) fn forecast_of(
         return Err(unsound);
     }
     let sound = years.iter().filter_map(|(year, told)| {
-        Some(Point {
+        Some(YearlyIntensity {
             year: *year,
             intensity: told.sound()?.value,
         })
     });
-    let points: Vec<Point> = sound.collect();
+    let points: Vec<YearlyIntensity> = sound.collect();
     let made = match points.first() {
         Some(base) if base.year == plan.base_year => forecast(&points, plan.end_year).ok(),
         _ => None,
     };
-    let change = |end: End| percent(-end.fall);
+    let change = |end: Projection| percent(-end.fall);
     Ok(made.map(|made| pb::Forecast {
         year: plan.end_year.into(),
         pace_percent: percent(-made.pace),

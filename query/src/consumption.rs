@@ -13,7 +13,7 @@ use std::cell::OnceCell;
 use greenpark_model::{
     compose::{Consumption, compose_daily, compose_like, neighbours},
     day::{CivilDay, DayRange},
-    fold::{DayFold, Traits},
+    fold::{DayFold, MeterProfile},
     like_days::LikeDays,
 };
 
@@ -24,7 +24,11 @@ const AROUND: i32 = 31;
 
 /// The consumption of one series in `range`; `parts` are its days by book, in order of the year.
 #[must_use]
-pub(crate) fn consume(parts: &[&SeriesDays], traits: &Traits, range: DayRange) -> Consumption {
+pub(crate) fn consume(
+    parts: &[&SeriesDays],
+    traits: &MeterProfile,
+    range: DayRange,
+) -> Consumption {
     let mut days: Vec<(CivilDay, DayFold)> = Vec::with_capacity(parts.len());
     let mut joined_days = 0;
     for part in parts {
@@ -57,7 +61,7 @@ pub(crate) fn consume(parts: &[&SeriesDays], traits: &Traits, range: DayRange) -
 /// Adds the days of `part` that decide what counts in `range`.
 fn take_neighbours(
     part: &SeriesDays,
-    traits: &Traits,
+    traits: &MeterProfile,
     range: DayRange,
     to: &mut Vec<(CivilDay, DayFold)>,
 ) {
@@ -82,7 +86,7 @@ fn take_neighbours(
 #[must_use]
 pub(crate) fn consume_daily(
     parts: &[&SeriesDays],
-    traits: &Traits,
+    traits: &MeterProfile,
     range: DayRange,
 ) -> Vec<(CivilDay, Consumption)> {
     let runs = runs_of(parts);
@@ -114,7 +118,7 @@ mod tests {
     use crate::books::Gathered;
 
     /// The books of a counter that read `registers`, six hours apart from noon of 2020-12-30 on.
-    fn books(traits: &Traits, registers: &[i64]) -> Vec<SeriesDays> {
+    fn books(traits: &MeterProfile, registers: &[i64]) -> Vec<SeriesDays> {
         let start: CivilDay = "2020-12-30".parse().expect("a day");
         let mut days: Vec<(CivilDay, Vec<i64>, Vec<i64>)> = Vec::new();
         for (step, &register) in (0i64..).zip(registers) {
@@ -168,7 +172,7 @@ mod tests {
     }
 
     /// What is told where every day of the books is composed.
-    fn all_days_tell(parts: &[&SeriesDays], traits: &Traits, range: DayRange) -> Consumption {
+    fn all_days_tell(parts: &[&SeriesDays], traits: &MeterProfile, range: DayRange) -> Consumption {
         let runs = runs_of(parts);
         let days = runs.concat();
         let runs = || runs.as_slice();
@@ -185,7 +189,7 @@ mod tests {
             still in (0usize..1_300, 0usize..400),
             (first, length) in (0i32..330, 0i32..70),
         ) {
-            let traits = Traits::default();
+            let traits = MeterProfile::default();
             let mut register = 1_000_000;
             let registers: Vec<i64> = (0..)
                 .zip(&steps)
@@ -210,7 +214,7 @@ mod tests {
             drop in prop::collection::vec(any::<bool>(), 40),
             (first, length) in (0i32..8, 1i32..9),
         ) {
-            let traits = Traits::default();
+            let traits = MeterProfile::default();
             let mut register = 0;
             let registers: Vec<i64> = steps
                 .iter()

@@ -8,7 +8,7 @@ use greenpark_model::{
     amount::{Amount, Sum},
     compose::Consumption,
     day::DayRange,
-    fold::Traits,
+    fold::MeterProfile,
     money::prorate,
 };
 
@@ -61,7 +61,7 @@ impl Correction {
 /// The consumption of one series in `range`, corrected.
 pub(crate) fn consume_corrected(
     parts: &[&SeriesDays],
-    traits: &Traits,
+    traits: &MeterProfile,
     range: DayRange,
     corrections: &[Correction],
 ) -> Corrected {

@@ -16,7 +16,7 @@ use greenpark_archive::{
 use greenpark_model::{
     amount::Sum,
     day::{CivilDay, DayRange},
-    fold::{DayFold, Point, Traits},
+    fold::{DayFold, MeterProfile, Point},
     id::EnterpriseId,
     reading::{Flag, Kind, Series},
 };
@@ -80,7 +80,7 @@ pub(crate) fn meters(
 fn meter(
     (park, enterprise, series): (&ParkDays, &EnterpriseId, &Series),
     parts: &[&SeriesDays],
-    traits: &Traits,
+    traits: &MeterProfile,
     range: DayRange,
 ) -> Option<pb::MeterPart> {
     let corrections = park.registry.corrections(enterprise, series);

@@ -161,7 +161,7 @@ pub(crate) fn tell(
     let (members, revisions) = about(population, question);
     let figure = pb::Figure {
         name,
-        value: ratio.map(|r| r.told().to_string()).unwrap_or_default(),
+        value: ratio.map(|r| r.rounded().to_string()).unwrap_or_default(),
         denominator: Some(amount(
             told_denominator(question, &denominator),
             denominator_unit(question),

@@ -4,7 +4,7 @@
 use greenpark_model::{
     amount::Sum,
     day::{CivilDay, DayRange},
-    fold::{DayFold, Traits},
+    fold::{DayFold, MeterProfile},
     quantity::Quantity,
     reading::Kind,
 };
@@ -44,7 +44,7 @@ pub(crate) struct Implausible {
 /// the median of those like it.
 pub(crate) fn of(
     parts: &[&SeriesDays],
-    traits: &Traits,
+    traits: &MeterProfile,
     kind: Kind,
     (ranges, times): (&[DayRange], i128),
 ) -> Vec<Found> {
@@ -255,7 +255,7 @@ mod tests {
                 for (day, fold) in days {
                     book.push(*day, fold.clone(), 0, 0);
                 }
-                book.join(&Traits::default())
+                book.join(&MeterProfile::default())
             };
             let (before, after) = days.split_at(cut.min(days.len()));
             let books = [book(before), book(after)];

@@ -10,10 +10,10 @@ use std::{path::PathBuf, str::FromStr as _};
 use greenpark_model::{
     assessment::{BasisOfAssessment, UnknownBasisOfAssessment},
     coal::Basis,
-    declared::{self, Declared, Scale},
+    declared::{self, DeclaredIndicator, ParkScale},
     indicator::Indicator,
     money::{PriceBase, UnknownPriceBase},
-    plan::{Form, Plan, Target},
+    plan::{Plan, Target, TargetForm},
 };
 use rust_decimal::Decimal;
 
@@ -56,7 +56,7 @@ struct Terms {
     basis: Option<Basis>,
     /// The basis of assessment that its energy target means, where the plan says so.
     basis_of_assessment: Option<BasisOfAssessment>,
-    declared: Vec<Declared>,
+    declared: Vec<DeclaredIndicator>,
 }
 
 impl Plans {
@@ -88,7 +88,7 @@ impl Plans {
 
     /// The declared indicators of the plan `id`, in the order of its file; none of an unknown plan.
     #[must_use]
-    pub fn declared(&self, id: &str) -> &[Declared] {
+    pub fn declared(&self, id: &str) -> &[DeclaredIndicator] {
         match self.place(id) {
             Ok(at) => &self.terms[at].declared,
             Err(_) => &[],
@@ -153,7 +153,7 @@ fn parse(text: &str, path: &str) -> Result<(Plan, Terms), FileError> {
     let targets = document.list("target", target);
     let declared = document.list("declared", declared);
     for (place, (number, entry)) in declared.iter().enumerate() {
-        let same = |(_, other): &&(usize, Declared)| other.id == entry.id;
+        let same = |(_, other): &&(usize, DeclaredIndicator)| other.id == entry.id;
         if let Some((first, _)) = declared.iter().take(place).find(same) {
             let problem = format!("'{}' is the id of declared {first} already", entry.id);
             document.note(&format!("declared {number}"), "id", problem);
@@ -236,8 +236,8 @@ fn target(entry: &mut Entry<'_>) -> Option<Target> {
     // Without a percent the form is still read, so that its own mistake is told too.
     let sample = percent.unwrap_or(Decimal::ONE);
     let form = entry.required("form", |form| match form {
-        "fall" => fall(sample).map(Form::Fall),
-        "floor" => Ok(Form::Floor(sample)),
+        "fall" => fall(sample).map(TargetForm::Fall),
+        "floor" => Ok(TargetForm::Floor(sample)),
         other => Err(format!("'{other}' is neither fall nor floor")),
     });
     percent?;
@@ -247,14 +247,16 @@ fn target(entry: &mut Entry<'_>) -> Option<Target> {
     })
 }
 
-fn declared(entry: &mut Entry<'_>) -> Option<Declared> {
+fn declared(entry: &mut Entry<'_>) -> Option<DeclaredIndicator> {
     let [id, title, unit] = ["id", "title", "unit"].map(|field| entry.text(field));
     let value = entry.required("value", positive);
     let sample = value.unwrap_or(Decimal::ONE);
     let form = entry.required("form", |form| declared_form(form, sample));
     let wanted = match form {
-        Some(declared::Form::YearlyGrowth(_) | declared::Form::Fall(_)) => Some("percent"),
-        Some(declared::Form::Count(_)) => Some("count"),
+        Some(declared::Criterion::YearlyGrowth(_) | declared::Criterion::Fall(_)) => {
+            Some("percent")
+        }
+        Some(declared::Criterion::Count(_)) => Some("count"),
         _ => None,
     };
     if let (Some(unit), Some(wanted)) = (&unit, wanted)
@@ -266,7 +268,7 @@ fn declared(entry: &mut Entry<'_>) -> Option<Declared> {
     let scale = scale(entry);
     let source = entry.source();
     value?;
-    Some(Declared {
+    Some(DeclaredIndicator {
         id: id?,
         title: title?,
         unit: unit?,
@@ -277,17 +279,17 @@ fn declared(entry: &mut Entry<'_>) -> Option<Declared> {
     })
 }
 
-fn declared_form(form: &str, value: Decimal) -> Result<declared::Form, String> {
+fn declared_form(form: &str, value: Decimal) -> Result<declared::Criterion, String> {
     match form {
-        "yearly-growth" => Ok(declared::Form::YearlyGrowth(value)),
-        "at-least" => Ok(declared::Form::AtLeast(value)),
-        "at-most" => Ok(declared::Form::AtMost(value)),
+        "yearly-growth" => Ok(declared::Criterion::YearlyGrowth(value)),
+        "at-least" => Ok(declared::Criterion::AtLeast(value)),
+        "at-most" => Ok(declared::Criterion::AtMost(value)),
         "count" => u32::try_from(value)
             .ok()
             .filter(|_| value.is_integer())
-            .map(declared::Form::Count)
+            .map(declared::Criterion::Count)
             .ok_or_else(|| format!("a count is a whole number, and value is {value}")),
-        "fall" => fall(value).map(declared::Form::Fall),
+        "fall" => fall(value).map(declared::Criterion::Fall),
         other => Err(format!(
             "'{other}' is none of yearly-growth, at-least, at-most, count and fall"
         )),
@@ -295,7 +297,7 @@ fn declared_form(form: &str, value: Decimal) -> Result<declared::Form, String> {
 }
 
 /// `from_tce` and `below_tce`, where the entry binds parks of some scale only.
-fn scale(entry: &mut Entry<'_>) -> Option<Scale> {
+fn scale(entry: &mut Entry<'_>) -> Option<ParkScale> {
     let from = entry.optional("from_tce", positive);
     let below = entry.optional("below_tce", positive);
     match (from, below) {
@@ -307,7 +309,7 @@ fn scale(entry: &mut Entry<'_>) -> Option<Scale> {
             entry.wrong("below_tce", format!("is not above from_tce, {from_tce}"));
             None
         }
-        (from, below_tce) => from.map(|from_tce| Scale {
+        (from, below_tce) => from.map(|from_tce| ParkScale {
             from_tce,
             below_tce,
         }),

@@ -2,7 +2,7 @@
 
 use greenpark_model::{
     indicator::{Ratio, round},
-    plan::{Form, Plan, Target},
+    plan::{Plan, Target, TargetForm},
     progress::{progress, required_pace, scheduled},
 };
 use greenpark_proto::query::v1 as pb;
@@ -33,8 +33,8 @@ pub(crate) fn percent(rate: Decimal) -> String {
 /// How far the last of `years` is from `target`.
 pub(crate) fn judge(target: Target, years: Years<'_>) -> pb::TargetProgress {
     match target.form {
-        Form::Fall(percent) => judge_fall(target, percent / Decimal::ONE_HUNDRED, years),
-        Form::Floor(percent) => judge_floor(target, percent, years),
+        TargetForm::Fall(percent) => judge_fall(target, percent / Decimal::ONE_HUNDRED, years),
+        TargetForm::Floor(percent) => judge_floor(target, percent, years),
     }
 }
 
@@ -63,8 +63,8 @@ pub(crate) fn beyond(plan: &Plan, year: i16) -> Option<String> {
 /// A target on the wire.
 fn target(target: Target) -> pb::Target {
     let (form, percent) = match target.form {
-        Form::Fall(percent) => ("fall", percent),
-        Form::Floor(percent) => ("floor", percent),
+        TargetForm::Fall(percent) => ("fall", percent),
+        TargetForm::Floor(percent) => ("floor", percent),
     };
     pb::Target {
         indicator: target.indicator.to_string(),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use greenpark_model::{
-    declared::{Declared, Form, Years},
+    declared::{Criterion, DeclaredIndicator, Years},
     indicator::{Indicator, round},
     plan::Plan,
 };
@@ -59,7 +59,7 @@ pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
 pub(crate) fn declared(
     plan: &Plan,
     year: i16,
-    of: &Declared,
+    of: &DeclaredIndicator,
     (values, figures): (&Values, Option<&[(i16, Told); 2]>),
 ) -> pb::ScorecardLine {
     let beyond = beyond(plan, year);
@@ -69,7 +69,7 @@ pub(crate) fn declared(
     };
     let told = values.get(&year).copied();
     let base = values.get(&plan.base_year).copied();
-    let sound = |of: &(i16, Told)| of.1.sound().map(|ratio| ratio.told());
+    let sound = |of: &(i16, Told)| of.1.sound().map(|ratio| ratio.rounded());
     let figure = figures.and_then(|[base, current]| Some((sound(base), sound(current)?)));
     let (base, value) = match figure {
         Some((base, current)) => (base, Some(current)),
@@ -120,14 +120,14 @@ pub(crate) fn declared(
 }
 
 /// Why figures of the base and the judged year are not judged: the base year has a part in changes alone.
-fn against(form: Form, [base, current]: &[(i16, Told); 2]) -> Vec<pb::UnsoundReason> {
-    let changes = matches!(form, Form::YearlyGrowth(_) | Form::Fall(_));
+fn against(form: Criterion, [base, current]: &[(i16, Told); 2]) -> Vec<pb::UnsoundReason> {
+    let changes = matches!(form, Criterion::YearlyGrowth(_) | Criterion::Fall(_));
     reasons(changes.then_some(base).into_iter().chain([current]))
 }
 
 /// Judges `value` in a line, with the value of the base year where the form needs one.
 fn judge(
-    form: Form,
+    form: Criterion,
     (plan, year): (&Plan, i16),
     (base, value): (Option<Decimal>, Decimal),
     line: &mut pb::ScorecardLine,
@@ -156,14 +156,14 @@ fn percent(part: Decimal) -> String {
 }
 
 /// The name of a form, and what it asks.
-fn form(form: Form) -> (&'static str, String) {
+fn form(form: Criterion) -> (&'static str, String) {
     let text = |asked: Decimal| asked.normalize().to_string();
     match form {
-        Form::YearlyGrowth(percent) => ("yearly-growth", text(percent)),
-        Form::AtLeast(asked) => ("at-least", text(asked)),
-        Form::AtMost(most) => ("at-most", text(most)),
-        Form::Count(asked) => ("count", asked.to_string()),
-        Form::Fall(percent) => ("fall", text(percent)),
+        Criterion::YearlyGrowth(percent) => ("yearly-growth", text(percent)),
+        Criterion::AtLeast(asked) => ("at-least", text(asked)),
+        Criterion::AtMost(most) => ("at-most", text(most)),
+        Criterion::Count(asked) => ("count", asked.to_string()),
+        Criterion::Fall(percent) => ("fall", text(percent)),
     }
 }
 
@@ -172,8 +172,8 @@ mod tests {
     use super::*;
     use crate::progress::tests::five_years;
 
-    fn line(form: Form, year: i16, values: &[(i16, &str)]) -> pb::ScorecardLine {
-        let of = Declared {
+    fn line(form: Criterion, year: i16, values: &[(i16, &str)]) -> pb::ScorecardLine {
+        let of = DeclaredIndicator {
             id: "x".into(),
             title: "某指标".into(),
             unit: "percent".into(),
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_count_is_on_schedule_by_its_part_of_the_years() {
-        let parks = Form::Count(30);
+        let parks = Criterion::Count(30);
         let told = |year, count| {
             let line = line(parks, year, &[(year, count)]);
             (line.verdict(), line.progress_percent)
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_year_beyond_the_plans_end_asks_nothing() {
-        let parks = line(Form::Count(30), 2026, &[(2026, "30")]);
+        let parks = line(Criterion::Count(30), 2026, &[(2026, "30")]);
         assert_eq!(parks.verdict(), pb::Verdict::Unknown);
         assert_eq!(
             (
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn growth_is_judged_from_the_base_years_value() {
-        let growth = Form::YearlyGrowth(Decimal::new(65, 1));
+        let growth = Criterion::YearlyGrowth(Decimal::new(65, 1));
         let kept = line(growth, 2022, &[(2020, "100"), (2022, "113.4225")]);
         assert_eq!(
             (kept.verdict(), kept.progress_percent.as_str()),
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_was_not_declared_is_unknown_and_says_how_to_declare_it() {
-        let silent = line(Form::AtLeast(Decimal::from(86)), 2024, &[(2023, "80")]);
+        let silent = line(Criterion::AtLeast(Decimal::from(86)), 2024, &[(2023, "80")]);
         assert_eq!(silent.verdict(), pb::Verdict::Unknown);
         assert!(
             silent.notes[0].contains("DeclareIndicators"),

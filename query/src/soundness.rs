@@ -69,7 +69,7 @@ pub(crate) fn thresholds(rules: &QualityRules) -> Vec<pb::SoundnessThreshold> {
 mod tests {
     use greenpark_model::{
         day::Instant,
-        soundness::{Late, Share, Term},
+        soundness::{LateChanges, Share, Term},
     };
     use rust_decimal::Decimal;
 
@@ -91,7 +91,7 @@ mod tests {
             asked: Decimal::new(90, 2),
         };
         let meters = vec!["m".to_owned()];
-        let late = Late {
+        let late = LateChanges {
             readings: 2,
             corrections: 1,
             gateways: vec!["gw".to_owned()],

@@ -1,23 +1,23 @@
-"""The log away for ten minutes under a live load: how much memory ingest and the processor take, and how
+"""Measures an outage of the log for ten minutes under a live load: the memory of ingest and the processor, and how
 fast they catch up.
 
     python3 tests/bench/outage.py [--front listen|subscribe] [--batch 1] [--seconds 600] [--rate 20000]
                                   [--connections 20] [--bin target/release/greenpark]
 
-Starts a Kafka of its own, `greenpark ingest`, `greenpark processor` and four replays, each of one enterprise
-whose RATE / 4 meters are read once a second, today; BATCH readings make a message. With `--front subscribe` a
-Mosquitto of its own stands between them and ingest. It stops Kafka (SIGSTOP: it does not answer, and its sockets
-stay) for SECONDS, and lets it go on. Prints one line of JSON: peak resident memory of both in MiB, before and
-through the outage and at the end, and the rate at which the backlog came into the log and into the books. Fails
-if a reading is missing, or if ingest or the processor took more than their `memory` says; `duplicates` tells what
-came twice and was dropped. It takes as long as it says, and Linux, Java, Maven and, for a subscriber, Mosquitto;
-it is not part of any test.
+Starts its own Kafka, `greenpark ingest`, `greenpark processor` and four replays. Each replay is of one enterprise whose
+RATE / 4 meters are read once a second, today; a message has BATCH readings. With `--front subscribe` the replays send
+to a Mosquitto to which ingest subscribes. The script stops Kafka (SIGSTOP: it does not answer, and its sockets stay
+open) for SECONDS, then lets it continue. It prints one line of JSON: peak resident memory of both processes in MiB
+before, during and after the outage, and the rates at which the backlog reached the log and the books. It fails if a
+reading is missing, or if ingest or the processor used more memory than its setting `memory`; `duplicates` is the number
+of readings that came twice and were dropped. It needs Linux, Java, Maven and, for a subscriber, Mosquitto. It is not
+part of any test.
 
-On two virtual cores, ten minutes away at 20,000 readings a second, 13,200,000 in all, none missing and none twice. On
-2026-11-27 at the own endpoint with single readings ingest took 98 MiB of its 256, the processor 334 of its 512, and the
-backlog of 12,000,000 was in the books 36 s after Kafka was back, the senders' reconnects included: 17.7 times live. On
-2026-11-26 behind Mosquitto, with 100 readings a message, where builds ran beside it while Kafka was away: 233 and 180
-MiB, 60 s, 11.0 times live.
+Results on two virtual cores, with an outage of ten minutes at 20,000 readings a second, 13,200,000 readings in all, none
+missing and none twice: On 2026-11-27 at Greenpark's own listener with single readings, ingest used 98 MiB of its 256
+and the processor 334 of its 512; the backlog of 12,000,000 was in the books 36 s after Kafka was back, including the
+reconnects of the senders: 17.7 times live. On 2026-11-26 behind Mosquitto with 100 readings a message, while builds ran
+during the outage: 233 and 180 MiB, 60 s, 11.0 times live.
 """
 
 import argparse
@@ -53,15 +53,15 @@ format = "%Y-%m-%d %H:%M:%S"
 offset = "+08:00"
 stamp = "start"
 """
-# What ingest and the processor may take: the defaults of their settings.
+# The memory that ingest and the processor may use: the defaults of their settings.
 BOUNDS_MIB = {"ingest": 256, "processor": 512}
 CHINA = datetime.timezone(datetime.timedelta(hours=8))
 BEFORE_S = 30  # of live load before the outage
-AFTER_S = 30  # of live load that comes after it, beside the backlog
+AFTER_S = 30  # of live load after the outage, in addition to the backlog
 
 
 def write_rows(path, seconds, meters):
-    """A reading of each meter and second from now on."""
+    """Writes a reading of each meter and second from now on."""
     begin = datetime.datetime.now(CHINA).replace(tzinfo=None, microsecond=0)
     with open(path, "w") as out:
         out.write("at,meter,kwh\n")
@@ -127,7 +127,7 @@ def run(args, folder):
 
     def start(what, *arguments):
         command = [str(HERE / f"deploy/{what}/start.sh"), *arguments, "--dir", str(folder / what)]
-        # A session of its own: the end of the shell that started us would wake what is stopped in ours.
+        # Its own session, because the end of the shell that started this script would continue stopped processes of ours.
         subprocess.run(command, check=True, stdout=sys.stderr, start_new_session=True)
         started.append(what)
         return int((folder / what / f"{what}.pid").read_text())
@@ -135,12 +135,12 @@ def run(args, folder):
     kafka = start("kafka", "--port", str(kafka_port), "--controller-port", str(controller))
     try:
         if args.front == "subscribe":
-            # Room for all of it: what Mosquitto has no room for, it drops.
+            # A queue that is large enough for everything, because Mosquitto drops messages beyond it.
             start("mosquitto", "--port", str(broker), "--queue", "8192")
         for name in settings:
             command = [args.bin, name, "--config", str(folder / f"{name}.toml"), "--mqtt", f"127.0.0.1:{mqtt}"]
             running[name] = subprocess.Popen(command, stderr=open(folder / f"{name}.log", "w"))
-            # One after the other: the first one makes the topics.
+            # One after the other, because the first one creates the topics.
             wait(lambda n=name: alive(settings[n]), name, 60)
         return measure(args, folder, broker if args.front == "subscribe" else mqtt, settings, running, kafka)
     finally:
@@ -185,12 +185,12 @@ def measure(args, folder, mqtt, settings, running, kafka):
     at_stop = accepted()
     time.sleep(args.seconds)
     if Path(f"/proc/{kafka}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
-        sys.exit("outage.py: somebody let Kafka go on before its time")
+        sys.exit("outage.py: Kafka was continued too early")
     during = {name: peak_mib(process) for name, process in running.items()}
     os.kill(kafka, signal.SIGCONT)
     began = time.monotonic()
     backlog = args.rate * args.seconds
-    # Caught up: everything that should have been sent by now is in the log, and then in the books.
+    # Caught up means that all readings that are due by now are in the log, and then in the books.
     due = lambda: min(total, at_stop + backlog + int((time.monotonic() - began) * args.rate))
     wait(lambda: accepted() >= due() - args.rate, "the backlog in the log", args.seconds * 2 + 120)
     in_log = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""Free ports for processes that are told theirs."""
+"""Free ports for processes under test."""
 
 import socket
 

@@ -1,13 +1,13 @@
-"""The ranking of a park over a year, asked of Greenpark and of other tools on the same files in one run.
+"""Compares the ranking of a park over a year by Greenpark and by other tools on the same files in one run.
 
-    tests/bench/race.sh [ENTERPRISESxYEARS]      makes a lake, takes the tools from PyPI, and runs this
+    tests/bench/race.sh [ENTERPRISESxYEARS]      makes a lake, installs the tools from PyPI, and runs this
 
-Each tool reads the sealed Parquet files of the year: all rows; or the totals of the days, which have the first and the
-last register of each; or the files of the first and the last day alone, which DuckDB finds among all of
-them, too, by their folders. All but the first take for granted that registers only rise, that no day was sealed twice and
-that no meter was changed, which holds in this lake. Greenpark is asked over
-gRPC, and judges coverage, revisions and soundness besides. Each answer is held against Greenpark's to the last digit. A
-tool that is not installed is passed over.
+Each tool reads the sealed Parquet files of the year in three ways: all rows; the daily totals, which have the first and
+the last register of each day; and only the files of the first and the last day. In a fourth way DuckDB finds the last
+two among all files by their folders. All ways but the first assume that registers only rise, that no day was sealed
+twice and that no meter was changed, which is true for this lake. Greenpark is queried over gRPC, and also judges
+coverage, revisions and soundness. Each result must equal Greenpark's to the last digit. Tools that are not installed
+are skipped.
 """
 
 import argparse
@@ -24,17 +24,17 @@ from pathlib import Path
 from ports import free_ports
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "golden"))
-from ask import Asker  # noqa: E402
+from ask import ReflectionClient  # noqa: E402
 
 PARK = "parks/bench"
-# An instant and a register, of a row of readings and of totals.
+# The columns of an instant and a register in readings, and of the first and the last ones in totals.
 READING = ("instant", "value")
 FIRST = ("first_instant", "first_register")
 LAST = ("last_instant", "last_register")
 
 
 class Greenpark:
-    """A service that was started anew."""
+    """A freshly started service."""
 
     def __init__(self, binary, data):
         mqtt, grpc = free_ports(2)
@@ -44,7 +44,7 @@ class Greenpark:
         until = time.monotonic() + 60
         while True:
             try:
-                self.asker = Asker(f"127.0.0.1:{grpc}")
+                self.asker = ReflectionClient(f"127.0.0.1:{grpc}")
                 return
             except Exception as error:  # The reflection client raises what its channel raises.
                 if time.monotonic() > until or self.service.poll() is not None:
@@ -108,7 +108,7 @@ def pandas_rows(files, first, last):
 def chdb_rows(files, first, last):
     import chdb
 
-    # A statement with the names of all files would be too long; the folders have these files and no others.
+    # A statement with the names of all files would be too long; the folders have only these files.
     folders = sorted({str(Path(path).parent) for path in files})
     if len(folders) > 2:
         folders = [f"{Path(folders[0]).parent}/day=*"]
@@ -147,13 +147,13 @@ def timed(ask, times):
 
 
 def check(name, rises, figures):
-    """Holds that the rises of registers make the numerators of the figures."""
+    """Checks that the rises of the registers equal the numerators of the figures."""
     for figure in figures:
         enterprise = figure.name.rsplit("/", 1)[1]
         for part in figure.components:
-            told, found = Decimal(part.amount.value), rises[enterprise, part.quantity]
-            if told != found:
-                raise SystemExit(f"{name}: {enterprise} {part.quantity}: {found}, and Greenpark says {told}")
+            expected, found = Decimal(part.amount.value), rises[enterprise, part.quantity]
+            if expected != found:
+                raise SystemExit(f"{name}: {enterprise} {part.quantity}: {found}, but Greenpark answers {expected}")
 
 
 def main():

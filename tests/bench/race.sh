@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The race of race.py: makes a lake with the benches, takes the other tools from PyPI, and runs it.
+# Makes a lake with the benches, installs the other tools from PyPI, and runs race.py.
 #
-#     tests/bench/race.sh [ENTERPRISESxYEARS]      150x2 where nothing is named; a year of 150 has 54,750 files
+#     tests/bench/race.sh [ENTERPRISESxYEARS]      150x2 by default; a year of 150 enterprises has 54,750 files
 #
-# It stands beside the binaries: cargo build --release --workspace --bins
+# It needs the binaries: cargo build --release --workspace --bins
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 size=${1:-150x2}

@@ -1,23 +1,23 @@
-"""What strangers can do to a service: how much memory they cost it, and how long a right gateway waits meanwhile.
+"""Attacks by strangers on a service: how much memory they cost, and how long an authorized gateway waits meanwhile.
 
     python3 tests/bench/strangers.py [--bin target/release/greenpark] [--only NAME]
 
-Each attack meets a `greenpark up` of its own with small budgets, and prints a line of JSON: resident memory before, the
-most meanwhile, and what the settings allow the process, in MiB; then how long a right gateway waits for its PUBACK.
-Fails where memory grows by more than the budget that is attacked and 64 MiB, or where a right gateway waits a second.
+Each attack runs against its own `greenpark up` with small budgets, and prints a line of JSON: resident memory before,
+the maximum during the attack, and the allowed growth, in MiB; then how long an authorized gateway waits for its PUBACK.
+It fails if memory grows by more than the attacked budget plus 64 MiB, or if an authorized gateway waits a second.
 
 - `unfinished`: 600 connections, each with half of a PUBLISH of 400 KiB.
 - `login`: 2,000 connections before a login, each with half of a CONNECT of 200 KiB.
 - `inflated`: 200 calls without a token, each some kilobytes that gzip inflates to four megabytes.
 - `idle`: 1,100 idle connections to the query service, at 1,024 descriptors.
-- `series`: three times 320,000 meters that nobody has heard of before.
-- `users`: 90 logins a second of users that nobody knows, while a right gateway connects anew again and again.
+- `series`: three times 320,000 unknown meters.
+- `users`: 90 logins a second by unknown users, while an authorized gateway reconnects again and again.
 - `sparkplug`: messages of one kilobyte that inflate to half a million metrics.
-- `streams`: 60 clients that ask for 600,000 readings of an open day and take none.
-- `days`: messages of 20 KB whose readings are of ten thousand days.
+- `streams`: 60 clients that request 600,000 readings of an open day and read none.
+- `days`: messages of 20 KB with readings of ten thousand days.
 
-Linux alone; it is not part of any test. On two virtual cores on 2026-11-30 memory grew by 32, 7, 11, 11, 205, 9, 12, 196
-and 11 MiB in this order, and a right gateway waited 0.01 s at most, beside guesses at passwords 0.51 s.
+It needs Linux and is not part of any test. On two virtual cores on 2026-11-30 memory grew by 32, 7, 11, 11, 205, 9, 12,
+196 and 11 MiB in this order. An authorized gateway waited at most 0.01 s, and 0.51 s during the guesses at passwords.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def reading(meter, at=1, value=1):
 
 
 class Service:
-    """A `greenpark up` of its own, and what it takes."""
+    """A `greenpark up` for one attack, and its memory."""
 
     def __init__(self, binary, folder, settings="", descriptors=None, users=None):
         self.mqtt, self.grpc = free_ports(2)
@@ -162,7 +162,7 @@ class Service:
         return stream
 
     def wait_of_a_gateway(self, user=None, password=None):
-        """Seconds from CONNECT to PUBACK of a gateway that has the right to send."""
+        """Seconds from CONNECT to PUBACK of an authorized gateway."""
         began = time.monotonic()
         stream = self.session("right", user, password)
         stream.sendall(publish(7, reading("m-right").encode()))
@@ -181,7 +181,7 @@ class Service:
 
 
 def send_all(service, payloads, topic="readings"):
-    """Publishes each payload and waits for every PUBACK, 64 under way."""
+    """Publishes each payload and waits for every PUBACK, with 64 messages in flight."""
     stream = service.session("strangers")
     number = under_way = 0
     def acknowledged():
@@ -224,7 +224,7 @@ def inflated(service):
 
 
 def http2_call(port, path, framed, squeezed=False):
-    """One gRPC call with no token, by hand: literal headers, no table."""
+    """One gRPC call without a token, written by hand: literal headers, no dynamic table."""
     def literal(name, value):
         return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
     headers = b"".join(literal(name, value) for name, value in (
@@ -248,7 +248,7 @@ def idle(service):
 
 
 def series(service):
-    # Names of a message are some dozens of bytes each.
+    # The meter names in a message are a few dozen bytes each.
     for turn in range(3):
         payloads = ("[" + ",".join(reading(f"stranger-{turn}-{n}", at=int(time.time() * 1000)) for n in range(at, at + 500)) + "]"
                     for at in range(0, 320_000, 500))
@@ -301,7 +301,7 @@ def varint(number):
 
 
 def days(service):
-    """Columns with a step of a day."""
+    """Sends columns with a step of one day."""
     values = ",".join("1" for _ in range(9_905))
     def payload(turn):
         return (f'{{"series":[{{"meter":"m{turn}","quantity":"steam","from":1000000000000,"step":86400000,'
@@ -310,7 +310,7 @@ def days(service):
 
 
 def streams(service):
-    """Clients that ask for all readings of an enterprise and take none."""
+    """Opens calls for all readings of an enterprise and reads none."""
     values, step = ",".join("1" for _ in range(10_000)), 40
     begin = int(time.time() * 1000) - 600_000 * step
     def payload(first):
@@ -329,7 +329,7 @@ def streams(service):
     return calls
 
 
-# What is attacked, the budget that it is a part of, and what it needs.
+# For each attack: its function, the budget that it attacks, and the settings that it needs.
 ATTACKS = {
     "unfinished": (unfinished, INGEST_MIB, {}),
     "login": (login, INGEST_MIB, {"users": True}),

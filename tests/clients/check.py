@@ -1,12 +1,11 @@
-"""Holds what the park answers over gRPC against what a client says that it sent.
+"""Compares the park's answers over gRPC with the readings that a client reports as sent.
 
     SENDER | check.py GRPC-ADDRESS
 
-A line of a sender is JSON: `client`, `enterprise`, `meter`, `kind` (register or interval), `unit` and `readings`,
-each an instant in UTC milliseconds (null where the park stamps the arrival) and the decimal text that the meter
-said. The readings must come back exactly, none more and none fewer, and the day's electricity must be what the
-method makes of them. What is acknowledged must be there at the first question; only what was sent with QoS 0
-(`"qos": 0`) may take its time.
+A line of a sender is JSON: `client`, `enterprise`, `meter`, `kind` (register or interval), `unit` and `readings`. Each
+reading is an instant in UTC milliseconds (null if the park stamps the arrival) and the decimal text from the meter.
+The answers must have exactly these readings, and the electricity that the method computes from them. Acknowledged
+readings must be there at the first query; only readings sent with QoS 0 (`"qos": 0`) may come later.
 """
 
 import json
@@ -19,7 +18,7 @@ from pathlib import Path
 import grpc
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "golden"))
-from ask import Asker
+from ask import ReflectionClient
 
 KCE_PER_KWH = Decimal("0.1229")
 PER_KWH = {"kWh": Decimal(1), "MWh": Decimal(1000)}
@@ -27,12 +26,12 @@ PATIENCE_SECONDS = 30
 
 
 def plain(value: Decimal) -> str:
-    """The shortest decimal, as amounts are told."""
+    """The shortest decimal, as in amounts."""
     return f"{value.normalize():f}"
 
 
 def amount(sent: dict) -> Decimal:
-    """What the readings come to: of a counter the last less the first, of intervals their sum."""
+    """The amount of the readings: for a register the last less the first, for intervals their sum."""
     values = [Decimal(value) * PER_KWH[sent["unit"]] for _, value in sent["readings"]]
     return sum(values) if sent["kind"] == "interval" else values[-1] - values[0]
 
@@ -47,10 +46,10 @@ def period(sent: dict) -> dict:
 
 class Park:
     def __init__(self, address: str):
-        self.indicators = Asker(address)
-        self.readings = Asker(address, "park.query.v1.Readings")
+        self.indicators = ReflectionClient(address)
+        self.readings = ReflectionClient(address, "park.query.v1.Readings")
 
-    def told(self, enterprise: str, over: dict) -> list[tuple[str, int, Decimal]]:
+    def stored(self, enterprise: str, over: dict) -> list[tuple[str, int, Decimal]]:
         """Every reading of an enterprise: meter, instant and value in the canonical unit."""
         name = f"parks/demo/enterprises/{enterprise}"
         try:
@@ -66,14 +65,14 @@ class Park:
         ]
 
     def difference(self, sent: dict) -> str:
-        """What is not as it should be; empty where everything is."""
+        """The first difference from the expected answers; empty if there is none."""
         over, unit = period(sent), PER_KWH[sent["unit"]]
         expected = [(sent["meter"], at, Decimal(value) * unit) for at, value in sent["readings"]]
-        told = self.told(sent["enterprise"], over)
-        # What the park stamped has the instant that it says.
-        stamped = [(m, t[1] if at is None else at, v) for (m, at, v), t in zip(expected, told)]
-        if len(told) != len(expected) or told != stamped:
-            return f"{len(expected)} readings were sent, {len(told)} are told: {told[:9]} for {expected[:9]}"
+        stored = self.stored(sent["enterprise"], over)
+        # A reading that the park stamped has the instant of the park.
+        stamped = [(m, t[1] if at is None else at, v) for (m, at, v), t in zip(expected, stored)]
+        if len(stored) != len(expected) or stored != stamped:
+            return f"{len(expected)} readings were sent, {len(stored)} are stored: {stored[:9]} for {expected[:9]}"
         name = f"parks/demo/enterprises/{sent['enterprise']}"
         figure = self.indicators.call("GetEnergyIntensity", name=name, period=over)
         part = next((part for part in figure.components if part.quantity == "electricity"), None)

@@ -1,9 +1,9 @@
-"""paho-mqtt across a kill -9 of the park: two clients, MQTT 3.1.1 and 5, kill it in the middle of their streams.
+"""Two paho-mqtt clients, MQTT 3.1.1 and 5, which kill -9 the park in the middle of their streams.
 
     killed.py PLAIN-ADDRESS PROCESS-ID
 
-Whoever calls it starts the park again at the same address. The clients reconnect by themselves and send again what
-was not acknowledged; every value names its reading, so that one that is lost, doubled or changed shows.
+The caller starts the park again at the same address. The clients reconnect by themselves and resend unacknowledged
+messages. Every value identifies its reading, so that a lost, doubled or changed one is noticed.
 """
 
 import json
@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import paho.mqtt.client as mqtt
 
-from sender import QOS, VERSION, client, connected, ms, say, wait_until, yesterday
+from sender import QOS, VERSION, client, connect_and_wait, ms, report_sent, wait_until, yesterday
 
 READINGS = 1500
 ACKNOWLEDGED_BEFORE = 400
@@ -23,7 +23,7 @@ ACKNOWLEDGED_BEFORE = 400
 def main() -> int:
     address, process = sys.argv[1], int(sys.argv[2])
     instants = [yesterday(8) + timedelta(seconds=10 * n) for n in range(READINGS)]
-    said = [(ms(at), f"{n}.{n:06}") for n, at in enumerate(instants, 1)]
+    sent = [(ms(at), f"{n}.{n:06}") for n, at in enumerate(instants, 1)]
     acknowledged = {}
     senders = []
     streams = ((mqtt.MQTTv311, "killed-v3", {"clean_session": False}), (mqtt.MQTTv5, "killed-v5", {}))
@@ -35,8 +35,8 @@ def main() -> int:
             acknowledged[name] += 1
 
         sender.on_publish = count
-        senders.append(connected(sender, address))
-    for (at, value), instant in zip(said, instants):
+        senders.append(connect_and_wait(sender, address))
+    for (at, value), instant in zip(sent, instants):
         for sender in senders:
             body = {"meter": "e-main", "quantity": "electricity", "kind": "interval", "at": instant.isoformat(),
                     "value": value}
@@ -53,7 +53,7 @@ def main() -> int:
         sender.loop_stop()
         name = sender.user_data_get()
         version = {"killed-v3": "3.1.1", "killed-v5": "5"}[name]
-        say(f"paho-mqtt {VERSION}, MQTT {version}, killed after {before[name]} acknowledgements", name, said,
+        report_sent(f"paho-mqtt {VERSION}, MQTT {version}, killed after {before[name]} acknowledgements", name, sent,
             kind="interval")
     return 0
 

@@ -1,9 +1,9 @@
-"""paho-mqtt as a gateway that speaks native JSON: through plain TCP, TLS with a password, and mutual TLS.
+"""paho-mqtt as a gateway that sends native JSON: over plain TCP, TLS with a password, and mutual TLS.
 
     native.py PLAIN-ADDRESS TLS-ADDRESS FOLDER-OF-CERTIFICATES
 
-MQTT 3.1.1 and 5, QoS 1, the library's default settings. With version 5 it numbers its messages and waits for the
-receipt that says that all are stored.
+It uses MQTT 3.1.1 and 5, QoS 1 and the default settings of the library. With version 5 it numbers its messages and
+waits for the receipt that names all of them as stored.
 """
 
 import json
@@ -15,23 +15,23 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from sender import VERSION, acknowledged, client, connected, ms, say, wait_until, yesterday
+from sender import VERSION, publish_and_wait, client, connect_and_wait, ms, report_sent, wait_until, yesterday
 
 EPOCH = "1795392000"
 
 
 def payloads() -> tuple[list, list]:
-    """Six intervals in the three native forms, and what they say."""
+    """Six intervals in the three native forms, and their readings."""
     hours = [yesterday(8 + n) for n in range(6)]
     values = ["3.17", "4", "0.000001", "12.345678", "1024.5", "0.25"]
     one = [{"meter": "e-main", "quantity": "electricity", "kind": "interval", "at": at.isoformat(), "value": value}
            for at, value in zip(hours, values)]
-    # A number of JSON and a text are the same decimal; the third form is columns.
+    # A JSON number and a text are the same decimal; the third form is columnar.
     one[0]["value"] = float(values[0])
     columns = {"series": [{"meter": "e-main", "quantity": "electricity", "kind": "interval",
                            "from": hours[3].isoformat(), "step": 3_600_000, "value": values[3:]}]}
-    said = [(ms(at), value) for at, value in zip(hours, values)]
-    return [one[0], one[1:3], columns], said
+    sent = [(ms(at), value) for at, value in zip(hours, values)]
+    return [one[0], one[1:3], columns], sent
 
 
 def numbered(sequence: int) -> Properties:
@@ -41,32 +41,32 @@ def numbered(sequence: int) -> Properties:
 
 
 def strict(folder: Path) -> ssl.SSLContext:
-    """What Python takes by default from 3.13 on, whichever this one is."""
+    """The default TLS context of Python 3.13 and later, on any version."""
     context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
 
 
-def send(address: str, door: str, gateway: str, protocol, prepare) -> None:
+def send(address: str, access: str, gateway: str, protocol, prepare) -> None:
     version = "5" if protocol == mqtt.MQTTv5 else "3.1.1"
-    enterprise = f"paho-{door}-v{version[0]}"
+    enterprise = f"paho-{access}-v{version[0]}"
     sender = client(protocol)
     prepare(sender)
     receipts = []
     sender.on_message = lambda _c, _u, message: receipts.append(json.loads(message.payload))
-    connected(sender, address)
+    connect_and_wait(sender, address)
     base = f"park/demo/{enterprise}/{gateway}"
-    bodies, said = payloads()
+    bodies, sent = payloads()
     messages = [(f"{base}/up/readings", json.dumps(body), numbered(n + 1) if version == "5" else None)
                 for n, body in enumerate(bodies)]
-    acknowledged(sender, messages)
+    publish_and_wait(sender, messages)
     if version == "5":
         sender.subscribe(f"{base}/down/receipt", 1)
         full = {"upTo": len(messages), "gaps": []}
         wait_until(lambda: any(r["epoch"] == int(EPOCH) and r["stored"] == full for r in receipts), "the receipt")
     sender.disconnect()
     sender.loop_stop()
-    say(f"paho-mqtt {VERSION}, MQTT {version}, {door}", enterprise, said, kind="interval")
+    report_sent(f"paho-mqtt {VERSION}, MQTT {version}, {access}", enterprise, sent, kind="interval")
 
 
 def main() -> int:

@@ -1,9 +1,9 @@
-"""paho-mqtt at a listener that asks who it is: every wrong credential, topic and certificate is refused and counted.
+"""paho-mqtt at a listener with authentication: every wrong credential, topic and certificate is refused and counted.
 
     refused.py TLS-ADDRESS TLS-METRICS PLAIN-ADDRESS PLAIN-METRICS FOLDER-OF-CERTIFICATES FOLDER-OF-ANOTHER-AUTHORITY
 
-Each case is one connection. What the client sees and the one reason that ingest counts are both held, and that
-nothing was received of all of it. The same table for the wire itself is in ingest/src/listen/tests/identity.
+Each case is one connection. The test checks what the client sees, the one reason that ingest counts, and that ingest
+receives no reading. The same table on the level of packets is in ingest/src/listen/tests/identity.
 """
 
 import ssl
@@ -24,20 +24,20 @@ PAYLOAD = '{"meter":"e-main","quantity":"electricity","kind":"interval","at":"20
 
 
 class Counters:
-    """What a process says at /metrics."""
+    """The counters of a process at /metrics."""
 
     def __init__(self, address: str):
         self.url = f"http://{address}/metrics"
 
     def of(self, name: str, label: str = "") -> int:
-        """The sum of a counter, of those samples whose labels hold `label`."""
+        """The sum of a counter over the samples whose labels contain `label`."""
         lines = urllib.request.urlopen(self.url, timeout=10).read().decode().splitlines()
         return sum(int(line.rsplit(" ", 1)[1]) for line in lines
                    if line.startswith(f"greenpark_ingest_{name}_total") and label in line)
 
 
 def attempt(address: str, protocol, prepare, act=None) -> list[str]:
-    """What a fresh client sees of one connection, up to what should refuse it."""
+    """The answers that a new client gets on one connection, up to the expected refusal."""
     sender, seen = client(protocol), []
     prepare(sender)
 
@@ -57,7 +57,7 @@ def attempt(address: str, protocol, prepare, act=None) -> list[str]:
     except ssl.SSLError:
         return ["no TLS"]
     until = time.monotonic() + PATIENCE_SECONDS
-    # A refusal of CONNECT and the end of a connection both end the loop; so does an answer to what was sent.
+    # The loop ends at a refusal of CONNECT, at the end of the connection, and at an answer to the packet sent.
     while sender.loop(0.1) == mqtt.MQTT_ERR_SUCCESS and len(seen) < 2:
         if time.monotonic() > until:
             raise SystemExit(f"nothing came after {seen}")

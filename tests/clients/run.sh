@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Real clients against a running park: each sends what its users send, and its figure is asked back over gRPC, exact;
-# what is wrong is refused; and one kill -9 comes in the middle. See README.md.
+# Real clients against a running park: each sends the messages of real users, and its figure is queried over gRPC and
+# must be exact; wrong credentials and topics are refused; and the park is killed (-9) in the middle. See README.md.
 #
 #     tests/clients/run.sh PATH-OF-THE-BINARY
 set -euo pipefail
@@ -10,15 +10,15 @@ cd "$here/../.."
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/greenpark/clients"
 environment() {
-  # environment NAME PACKAGE...: a Python with these, made where it is not there yet.
+  # environment NAME PACKAGE...: creates a virtual environment if it does not exist, and installs the packages.
   if ! [ -x "$cache/$1/bin/pip" ]; then
     python3 -m venv --clear "$cache/$1"
   fi
   "$cache/$1/bin/python" -m pip install --quiet --disable-pip-version-check "${@:2}"
 }
-# tb-mqtt-client stands on a paho of its own, in the same folder as PyPI's.
+# tb-mqtt-client brings its own paho, in the same folder as PyPI's.
 environment paho paho-mqtt==2.2.0 grpcio grpcio-reflection protobuf
-# It installs mmh3 by itself when it starts, unless it is there.
+# It installs mmh3 by itself when it starts, unless it is installed.
 environment thingsboard tb-mqtt-client==1.13.14 mmh3
 python="$cache/paho/bin/python"
 sparkplug=sparkplug-client@3.2.4
@@ -51,7 +51,7 @@ print(*(f"127.0.0.1:{s.getsockname()[1]}" for s in held))
 PY
 )
 
-# The rules are those that are shipped, but that each has an enterprise of its own.
+# The rules are the shipped ones, but each has its own enterprise.
 dialects=ingest/dialects
 {
   cat <<TOML
@@ -91,12 +91,12 @@ file = "$work/users"
 TOML
 
 start() {
-  # start NAME MQTT GRPC: a process with the settings and the folder of that name; its id is then in $started.
+  # start NAME MQTT GRPC: starts a process with the settings and the folder of that name; its id is then in $started.
   "$binary" up --config "$work/$1.toml" --data "$work/$1" --mqtt "$2" --grpc "$3" 2>>"$work/$1.log" &
   started=$!
 }
 answers() {
-  # answers PROCESS ADDRESS...: waits until something listens at each, for as long as the process runs.
+  # answers PROCESS ADDRESS...: waits until each address accepts connections, as long as the process runs.
   for address in "${@:2}"; do
     until (exec 3<>"/dev/tcp/${address/://}") 2>/dev/null; do
       kill -0 "$1" || { tail -5 "$work"/*.log >&2; exit 1; }
@@ -105,11 +105,11 @@ answers() {
   done
 }
 check() {
-  # check ADDRESS: holds the lines of a client against what the park at ADDRESS answers.
+  # check ADDRESS: compares the lines of a client with the answers of the park at ADDRESS.
   "$python" "$here/check.py" "$1"
 }
-said() {
-  # said LINES: waits until the Sparkplug nodes have said so much.
+wait_for_lines() {
+  # wait_for_lines LINES: waits until the Sparkplug nodes have printed this many lines.
   until [ "$(wc -l <"$work/sparkplug")" -ge "$1" ]; do
     kill -0 "$node" || { cat "$work/sparkplug"; exit 1; }
     sleep 0.05
@@ -128,7 +128,7 @@ echo '-- an edge node of Sparkplug, behind a broker and at the listener'
 : >"$work/sparkplug"
 node "$here/sparkplug.js" "mqtt://$broker" "mqtt://$mqtt" >"$work/sparkplug" &
 node=$!
-said 4
+wait_for_lines 4
 check "$grpc" <"$work/sparkplug"
 
 echo '-- a gateway of native JSON'
@@ -136,11 +136,11 @@ echo '-- a gateway of native JSON'
 grep plain "$work/native" | check "$grpc"
 grep -v plain "$work/native" | check "$tls_grpc"
 
-echo '-- what ThingsBoard, Telegraf and Neuron send'
+echo '-- payloads of ThingsBoard, Telegraf and Neuron'
 "$cache/thingsboard/bin/python" "$here/thingsboard.py" "$mqtt" | check "$grpc"
 "$python" "$here/telegraf.py" "$mqtt" | check "$grpc"
 
-echo '-- what is refused'
+echo '-- refused connections and topics'
 "$python" "$here/refused.py" "$tls" "$tls_health" "$mqtt" "$health" "$work/tls" "$work/foreign"
 
 echo '-- kill -9 in the middle of two streams'
@@ -156,9 +156,9 @@ park=$started
 wait "$killer"
 answers "$park" "$mqtt" "$grpc"
 check "$grpc" <"$work/killed"
-said 5
+wait_for_lines 5
 tail -1 "$work/sparkplug" | check "$grpc"
 wait "$node"
 node=
-echo '-- and what was sent before is there still'
+echo '-- readings sent before the kill are still there'
 cat "$work/native" | grep plain | check "$grpc" >/dev/null

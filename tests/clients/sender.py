@@ -1,4 +1,4 @@
-"""What the senders in Python share: a paho client with its default settings, and how they say what they sent."""
+"""Shared by the Python senders: a paho client with default settings, and the report of the sent readings."""
 
 import json
 import os
@@ -9,13 +9,13 @@ import paho.mqtt
 import paho.mqtt.client as mqtt
 
 QOS = 1
-# The shells that call these scripts give a client as long as a gate can wait.
+# As long as a CI run can wait for a client.
 PATIENCE_SECONDS = 60
 SHANGHAI = timezone(timedelta(hours=8))
 
 
 def yesterday(hour: int, minute: int = 0) -> datetime:
-    """A time of yesterday's civil day in Asia/Shanghai, of the day that the run began on."""
+    """A time of the civil day in Asia/Shanghai before the day on which the run began."""
     began = datetime.fromtimestamp(int(os.environ["CLIENTS_BEGAN"]), SHANGHAI)
     return (began - timedelta(days=1)).replace(hour=hour, minute=minute, second=0, microsecond=0)
 
@@ -24,14 +24,14 @@ def ms(instant: datetime) -> int:
     return int(instant.timestamp()) * 1000
 
 
-def say(client: str, enterprise: str, readings: list, meter: str = "e-main", kind: str = "register", **more) -> None:
-    """Says what was sent and acknowledged, for check.py."""
+def report_sent(client: str, enterprise: str, readings: list, meter: str = "e-main", kind: str = "register", **more) -> None:
+    """Prints the sent and acknowledged readings for check.py."""
     print(json.dumps({"client": client, "enterprise": enterprise, "meter": meter, "kind": kind, "unit": "kWh",
                       "readings": readings, **more}), flush=True)
 
 
 def wait_until(done, what: str) -> None:
-    """Looks until `done` says yes."""
+    """Polls until `done` returns true."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not done():
         if time.monotonic() > until:
@@ -43,17 +43,17 @@ def client(protocol=mqtt.MQTTv311, **more) -> mqtt.Client:
     return mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=protocol, **more)
 
 
-def connected(sender: mqtt.Client, address: str) -> mqtt.Client:
-    """Connects, and comes back when the server has said yes."""
+def connect_and_wait(sender: mqtt.Client, address: str) -> mqtt.Client:
+    """Connects, and returns when the server has accepted the connection."""
     host, port = address.rsplit(":", 1)
     sender.connect(host, int(port))
     sender.loop_start()
-    wait_until(sender.is_connected, "a yes to CONNECT")
+    wait_until(sender.is_connected, "the connection")
     return sender
 
 
-def acknowledged(sender: mqtt.Client, messages: list) -> None:
-    """Publishes, and comes back when everything is acknowledged."""
+def publish_and_wait(sender: mqtt.Client, messages: list) -> None:
+    """Publishes, and returns when everything is acknowledged."""
     sent = [sender.publish(topic, payload, QOS, properties=properties) for topic, payload, properties in messages]
     for info in sent:
         info.wait_for_publish(PATIENCE_SECONDS)

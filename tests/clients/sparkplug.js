@@ -2,9 +2,9 @@
 //
 //     node sparkplug.js BROKER-URL LISTENER-URL
 //
-// The node at the broker waits for its host's STATE. When the host has come back from a kill, the node goes on with
-// data alone; the host, which knows no birth any more, has to ask for one (NCMD), and gets it. What was sent is said
-// in the lines that check.py reads: first of the listener's node, then of the broker's before and after the kill.
+// The node at the broker waits for its host's STATE. When the host comes back after a kill, the node continues with data
+// only. The host, which no longer knows the birth, must request one (NCMD) and gets it. The node prints its readings as
+// lines for check.py: first those at the listener, then those at the broker before and after the kill.
 "use strict";
 
 const mqtt = require("mqtt");
@@ -17,7 +17,7 @@ const ALIAS = 7;
 const DEVICE = "m-1";
 const PATIENCE_MS = 120_000;
 
-// Yesterday's civil day in Asia/Shanghai, of the day that the run began on.
+// The civil day in Asia/Shanghai before the day on which the run began.
 const dayMs = 86_400_000;
 const eastMs = 8 * 3_600_000;
 const beganMs = Number(process.env.CLIENTS_BEGAN) * 1000;
@@ -29,7 +29,7 @@ function say(client, enterprise, readings) {
   console.log(JSON.stringify(line));
 }
 
-// An edge node with one device, whose counter has been read at `readings`, of which `sent` are published.
+// An edge node with one device, whose register has been read at `readings`.
 class Node {
   constructor(serverUrl, group, type, options) {
     this.type = type;
@@ -46,7 +46,7 @@ class Node {
     return { alias: ALIAS, value: Number(value), type: this.type, timestamp, ...extra };
   }
 
-  // NBIRTH and DBIRTH, which names the metric and gives its last value.
+  // NBIRTH and DBIRTH, which names the metric and has its last value.
   bear() {
     const rebirth = { name: "Node Control/Rebirth", type: "Boolean", value: false };
     const supply = { name: "Supply Voltage", alias: 1, type: "Float", value: 24.5 };
@@ -56,7 +56,7 @@ class Node {
     this.client.publishDeviceBirth(DEVICE, { timestamp, metrics: [this.metric({ name: FIELD }), own] }, this.options);
   }
 
-  // DDATA of a new reading, by its alias alone.
+  // DDATA of a new reading, with only its alias.
   read(hour, value) {
     this.readings.push([at(hour), value]);
     this.client.publishDeviceData(DEVICE, { timestamp: Date.now(), metrics: [this.metric()] }, this.options);
@@ -68,7 +68,7 @@ function fail(what) {
   process.exit(1);
 }
 
-// The listener is no broker: it refuses the subscription to commands, and takes births and data all the same.
+// The listener is not a broker: it refuses the subscription to commands, but accepts births and data.
 function direct(group, type, values, options, told) {
   const node = new Node(listener, group, type, options);
   node.client.on("birth", () => {

@@ -1,15 +1,15 @@
-"""What Telegraf and EMQX Neuron publish, sent with paho-mqtt; the rules are influx.toml and neuron.toml.
+"""The payloads of Telegraf and EMQX Neuron, sent with paho-mqtt; the rules are influx.toml and neuron.toml.
 
     telegraf.py PLAIN-ADDRESS
 
-The payloads have the form that Telegraf's `outputs.mqtt` writes with `data_format = "json"`, one metric a message and
-batches, and with `data_format = "influx"`; Neuron's is its values format.
+The payloads have the format that Telegraf's `outputs.mqtt` writes with `data_format = "json"`, as single metrics and as
+batches, and with `data_format = "influx"`; for Neuron it is the values format.
 """
 
 import json
 import sys
 
-from sender import VERSION, acknowledged, client, connected, ms, say, yesterday
+from sender import VERSION, publish_and_wait, client, connect_and_wait, ms, report_sent, yesterday
 
 VALUES = ["10000.125", "10003.25", "10007.5", "10011.75"]
 
@@ -29,20 +29,20 @@ def upload(at_ms: int, value: str) -> dict:
 
 
 def main() -> int:
-    sender = connected(client(), sys.argv[1])
+    sender = connect_and_wait(client(), sys.argv[1])
     instants = [ms(yesterday(8 + n)) for n in range(len(VALUES))]
-    said = list(zip(instants, VALUES))
-    single = [json.dumps(metric(*one)) for one in said[:2]]
-    batch = json.dumps({"metrics": [metric(*one) for one in said[2:]]})
-    acknowledged(sender, [("telegraf/edge-1/json", body, None) for body in [*single, batch]])
-    say(f"Telegraf's JSON by paho-mqtt {VERSION}", "telegraf", said, meter="e-7")
+    sent = list(zip(instants, VALUES))
+    single = [json.dumps(metric(*one)) for one in sent[:2]]
+    batch = json.dumps({"metrics": [metric(*one) for one in sent[2:]]})
+    publish_and_wait(sender, [("telegraf/edge-1/json", body, None) for body in [*single, batch]])
+    report_sent(f"Telegraf's JSON by paho-mqtt {VERSION}", "telegraf", sent, meter="e-7")
 
-    lines = [line(*said[0]), "".join(line(*one) for one in said[1:])]
-    acknowledged(sender, [("telegraf/edge-1/influx", body, None) for body in lines])
-    say(f"Influx lines by paho-mqtt {VERSION}", "influx", said, meter="e-7")
+    lines = [line(*sent[0]), "".join(line(*one) for one in sent[1:])]
+    publish_and_wait(sender, [("telegraf/edge-1/influx", body, None) for body in lines])
+    report_sent(f"Influx lines by paho-mqtt {VERSION}", "influx", sent, meter="e-7")
 
-    acknowledged(sender, [("/neuron/mqtt-1", json.dumps(upload(*one)), None) for one in said])
-    say(f"Neuron's values by paho-mqtt {VERSION}", "neuron", said)
+    publish_and_wait(sender, [("/neuron/mqtt-1", json.dumps(upload(*one)), None) for one in sent])
+    report_sent(f"Neuron's values by paho-mqtt {VERSION}", "neuron", sent)
     sender.disconnect()
     sender.loop_stop()
     return 0

@@ -1,4 +1,4 @@
-"""Asks intensity and progress with nothing but server reflection: no .proto file, no generated code.
+"""Queries intensity and progress with only server reflection: no .proto file, no generated code.
 
     python -m venv v && v/bin/pip install grpcio grpcio-reflection protobuf
     v/bin/python tests/golden/ask.py 127.0.0.1:50051 parks/demo 2025
@@ -14,8 +14,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 
-class Asker:
-    """Calls methods of a service by what its reflection says of them."""
+class ReflectionClient:
+    """Calls the methods of a service as its reflection describes them."""
 
     def __init__(self, address: str, service: str = "park.query.v1.Indicators"):
         self.channel = grpc.insecure_channel(address)
@@ -26,7 +26,7 @@ class Asker:
         return self._ask(self.channel.unary_unary, method, fields)
 
     def stream(self, method: str, **fields):
-        """The messages of a method that answers with many."""
+        """Calls a method that answers with a stream, and returns its messages."""
         return self._ask(self.channel.unary_stream, method, fields)
 
     def _ask(self, kind, method: str, fields: dict):
@@ -42,7 +42,7 @@ class Asker:
 
 def main() -> int:
     address, name, year = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    call = Asker(address).call
+    call = ReflectionClient(address).call
     figure = call("GetEnergyIntensity", name=name, period={"year": year})
     print(f"{figure.name} {year}: {figure.value} {figure.unit}")
     print(f"  {figure.numerator.value} tce over {figure.denominator.value} 10k-yuan")

@@ -1,10 +1,10 @@
-"""Reads a book with tools that are not ours and compares what they say.
+"""Reads a book with third-party tools and compares their results.
 
     python -m venv v && v/bin/pip install duckdb polars deltalake pyarrow
     v/bin/python tests/golden/read_lake.py LAKE PARK YEAR ENTERPRISE EXPECTED_SUM EXPECTED_FILES
 
-DuckDB reads the sealed Parquet files of the enterprise, deltalake and Polars read the table. All must
-give EXPECTED_SUM, exactly, from EXPECTED_FILES sealed files.
+DuckDB reads the sealed Parquet files of the enterprise; deltalake and Polars read the table. All must give exactly
+EXPECTED_SUM from EXPECTED_FILES sealed files.
 """
 
 import sys

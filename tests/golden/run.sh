@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Other people's readers and clients against a running park: the demo's verdict asked by a Python client
-# that knows only server reflection, every figure of the demo held against an oracle that computes it from
-# the raw readings, unclean parks of their own (oracle/unclean.py: when a verdict is given), and the steel plant's
-# year (where the data is there) read by DuckDB, deltalake and Polars.
+# Third-party readers and clients against a running park:
+# - a Python client that knows only server reflection queries the verdict of the demo;
+# - an oracle computes every figure of the demo from the raw readings and compares it;
+# - oracle/unclean.py runs parks with faulty data and checks when a verdict is given;
+# - DuckDB, deltalake and Polars read the year of the steel plant, if the data is there.
 #
 #     tests/golden/run.sh PATH-OF-THE-BINARY
 set -euo pipefail
@@ -70,13 +71,13 @@ if "$binary" import --park other --certificates "$work/certificates.csv" --recor
 fi
 grep -q 'parks/demo/enterprises/jiangbei-steel' "$work/refused"
 
-echo '-- every figure of the demo, computed again from its raw readings by the method alone'
+echo '-- every figure of the demo, recomputed from its raw readings by the method alone'
 "$venv/bin/python" tests/golden/oracle/check.py "$work/data/lake" "127.0.0.1:$grpc_port" demo
 
-echo '-- unclean parks, on a service of their own: a verdict exactly where the method gives one'
+echo '-- parks with faulty data, on a service of their own: a verdict exactly where the method gives one'
 "$venv/bin/python" tests/golden/oracle/unclean.py "$binary"
 
-echo '-- a year of the park made again from its raw readings, and what it stands on'
+echo '-- a year of the park recomputed from its raw readings, and its lineage'
 "$binary" recompute parks/demo --of energy --period 2024 "${place[@]:0:2}" --grpc "127.0.0.1:$grpc_port"
 "$binary" explain parks/demo --of energy --period 2024 --grpc "127.0.0.1:$grpc_port" --format json >"$work/lineage.json"
 "$venv/bin/python" - "$work/lineage.json" "$work/data/lake" <<'PY'
@@ -86,7 +87,7 @@ files = lineage["files"]
 for file in files:
     assert file["intact"] and hashlib.sha256((lake / file["path"]).read_bytes()).hexdigest() == file["sha256"], file
 assert len(files) > 4_000 and lineage["meters"] and lineage["records"] and not lineage["files_changed"]
-print(f"{len(files)} files, {len(lineage['meters'])} meters, {len(lineage['records'])} records: all as told")
+print(f"{len(files)} files, {len(lineage['meters'])} meters, {len(lineage['records'])} records: all as reported")
 PY
 for asked in scorecard quality water-balance waste-ledger; do
   "$binary" "$asked" parks/demo --grpc "127.0.0.1:$grpc_port" \
@@ -98,13 +99,13 @@ if ! [ -f "$data" ]; then
   echo "-- $data is not there: the steel plant's year was not read"
   exit 0
 fi
-echo '-- the steel plant'\''s year, by readers that are not ours'
+echo '-- the year of the steel plant, by third-party readers'
 "$binary" replay "$data" --map deploy/standalone/maps/steel_industry.toml \
   --connections 10 --shuffle 7 --mqtt "127.0.0.1:$mqtt_port"
 for _attempt in $(seq 3000); do
   "$binary" intensity parks/steel/enterprises/gwangyang --period 2018 --format csv \
     --grpc "127.0.0.1:$grpc_port" >"$work/steel.csv" 2>/dev/null || true
-  # Received and open days are the last two columns before the reasons against a verdict.
+  # Received readings and open days are the last two columns before the reasons against a verdict.
   if tail -1 "$work/steel.csv" | grep -q ',35040,0,'; then
     break
   fi

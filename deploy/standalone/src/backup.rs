@@ -18,7 +18,7 @@ use greenpark_archive::{
     inventory::{Stored, tables_with_gaps},
     lake::Lake,
 };
-use greenpark_log::embedded::EmbeddedLog;
+use greenpark_log_embedded::EmbeddedLog;
 use greenpark_model::day::Instant;
 use greenpark_runtime::clock;
 

@@ -1,10 +1,8 @@
 //! `log groups` and `log forget`: who keeps the embedded log from being trimmed.
 
 use anyhow::{Context, ensure};
-use greenpark_log::{
-    embedded::{EmbeddedLog, Standing},
-    record::Topic,
-};
+use greenpark_log::record::Topic;
+use greenpark_log_embedded::{EmbeddedLog, GroupProgress};
 use greenpark_model::day::Instant;
 use greenpark_processor::letter_group;
 
@@ -73,7 +71,7 @@ pub(crate) fn is_own(group: &str, settings: &Settings) -> bool {
 }
 
 /// What a group has not read, and when it was last there.
-pub(crate) fn standing_of(standing: &Standing) -> String {
+pub(crate) fn standing_of(standing: &GroupProgress) -> String {
     let what = match standing.topic {
         Topic::Readings => "records",
         Topic::DeadLetters => "dead letters",
@@ -82,7 +80,7 @@ pub(crate) fn standing_of(standing: &Standing) -> String {
         || "before this release".to_owned(),
         |ms| format!("at {}", Instant(ms)),
     );
-    let Standing { group, behind, .. } = standing;
+    let GroupProgress { group, behind, .. } = standing;
     format!("{group} has {behind} {what} to read and was last there {seen}")
 }
 

@@ -1,9 +1,9 @@
 //! The log of a process, whichever it is.
 
-use std::sync::Arc;
-
 use anyhow::Context;
-use greenpark_log::{LogReader, LogWriter, embedded::EmbeddedLog, kafka::KafkaLog};
+use greenpark_log::{LogReader, LogWriter};
+use greenpark_log_embedded::EmbeddedLog;
+use greenpark_log_kafka::KafkaLog;
 
 use crate::settings::{LogKind, Settings};
 
@@ -40,7 +40,7 @@ impl Log {
         })
     }
 
-    pub(crate) fn writer(&self) -> Arc<dyn LogWriter> {
+    pub(crate) fn writer(&self) -> LogWriter {
         match self {
             Self::Embedded(log) => log.writer(),
             Self::Kafka(log) => log.writer(),

@@ -8,7 +8,8 @@ use std::{
 
 use greenpark_archive::store::LogBounds;
 use greenpark_ingest::{DecodeSettings, ListenSettings, MemorySettings, SubscribeSettings};
-use greenpark_log::{embedded, kafka::KafkaSettings};
+use greenpark_log_embedded::LogFileSettings;
+use greenpark_log_kafka::KafkaSettings;
 use greenpark_runtime::{
     logging,
     settings::{Document, Mistakes},
@@ -179,7 +180,7 @@ impl Default for LogSettings {
 
 impl Default for EmbeddedSettings {
     fn default() -> Self {
-        let own = embedded::Settings::default();
+        let own = LogFileSettings::default();
         Self {
             folder: Path::new(DATA_DIR).join("log"),
             partitions: own.partitions,
@@ -317,8 +318,8 @@ impl EmbeddedSettings {
 
     /// As the log takes them.
     #[must_use]
-    pub fn to_log(&self) -> embedded::Settings {
-        embedded::Settings {
+    pub fn to_log(&self) -> LogFileSettings {
+        LogFileSettings {
             partitions: self.partitions,
             retain_bytes: self.retain.0,
             dead_letter_bytes: self.dead_letters.0,

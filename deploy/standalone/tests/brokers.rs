@@ -7,10 +7,8 @@ use greenpark::doctor::{
     kafka,
     report::{Findings, Report, Verdict},
 };
-use greenpark_log::{
-    ContentType, Headers, Record, Topic,
-    kafka::{KafkaLog, KafkaSettings},
-};
+use greenpark_log::{ContentType, Headers, Record, Topic};
+use greenpark_log_kafka::{KafkaLog, KafkaSettings};
 use greenpark_model::{
     day::Instant,
     id::{EnterpriseId, GatewayId, ParkId},

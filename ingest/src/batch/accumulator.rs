@@ -436,7 +436,7 @@ impl BatchAccumulator {
         self.open.size = BatchSize::default();
         let readings = mem::take(&mut self.open.records);
         let (dead_letters, dead_letter_counts) = self.open.dead_letters.take();
-        let acks = self.open.acks.take(readings.len() + dead_letters.len());
+        let acks = self.open.acks.take();
         PendingAppend {
             readings,
             dead_letters,

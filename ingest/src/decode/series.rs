@@ -8,7 +8,7 @@ use greenpark_model::{
     letter::LetterCode,
     quantity::Quantity,
     reading::{Kind, Series},
-    unit::Ratio,
+    unit::UnitRatio,
 };
 use rustc_hash::FxHashMap;
 
@@ -31,7 +31,7 @@ pub(crate) struct CachedSeries {
     key: Box<[u8]>,
     pub(crate) series: Series,
     /// The number of canonical units in one unit.
-    ratio: Ratio,
+    ratio: UnitRatio,
     /// For events: the first entry of the same series, which may be named with another unit.
     first: u32,
     /// The batch that the series was last added to, and its index there.
@@ -63,7 +63,7 @@ impl SeriesTable {
         &mut self.known[index as usize]
     }
 
-    pub(super) fn ratio(&self, index: u32) -> Ratio {
+    pub(super) fn ratio(&self, index: u32) -> UnitRatio {
         self.known[index as usize].ratio
     }
 
@@ -127,7 +127,7 @@ impl SeriesTable {
     }
 }
 
-fn parse(name: Name<'_>) -> Result<(Series, Ratio), Fault> {
+fn parse(name: Name<'_>) -> Result<(Series, UnitRatio), Fault> {
     let meter = MeterId::new(name.meter)
         .map_err(|e| Fault::new(LetterCode::BadMeter, format!("\"meter\": {e}")))?;
     let quantity: Quantity = name
@@ -186,8 +186,8 @@ mod tests {
         let other = table.find(Name { unit: "", ..NAME }).expect("a series");
         assert_ne!(first, other);
         assert_eq!(table.find(NAME), Ok(first));
-        assert_eq!(table.ratio(first), Ratio::power_of_ten(3));
-        assert_eq!(table.ratio(other), Ratio::ONE);
+        assert_eq!(table.ratio(first), UnitRatio::power_of_ten(3));
+        assert_eq!(table.ratio(other), UnitRatio::ONE);
     }
 
     #[test]

@@ -53,11 +53,7 @@ impl Endpoint {
         Self::start_over(settings, log, writer).await
     }
 
-    async fn start_over(
-        settings: ListenSettings,
-        log: MemoryLog,
-        writer: Arc<dyn LogWriter>,
-    ) -> Self {
+    async fn start_over(settings: ListenSettings, log: MemoryLog, writer: LogWriter) -> Self {
         let decode = DecodeSettings::default();
         let pipeline = Pipeline::new(&decode, writer, Arc::new(|| NOW), IngestMetrics::default());
         Self::start_into(settings, log, pipeline).await

@@ -1,11 +1,12 @@
 //! Parks that the loop sets aside and goes on with.
 
-use std::collections::BTreeMap;
-
 use greenpark_model::id::ParkId;
 
 use super::Processor;
-use crate::{error::RunError, flush::Offsets, park::Park};
+use crate::{
+    error::RunError,
+    park::{Flushed, Park},
+};
 
 impl Processor {
     /// Sets `park` aside with what waits for it, if `error` is of no other.
@@ -23,15 +24,15 @@ impl Processor {
         Ok(())
     }
 
-    /// The same of a park that could not be flushed, `offsets` being what was read since the flush before.
+    /// The same of a park that could not be flushed in `flushed`.
     pub(super) fn set_aside_in_flush(
         &mut self,
         park: &ParkId,
-        offsets: &BTreeMap<u32, Offsets>,
+        flushed: &Flushed,
         error: &RunError,
     ) {
         if let Some(partition) = self.parks.get(park).map(|park| park.partition) {
-            let first = offsets.get(&partition).map(|of| of.first);
+            let first = flushed.first(partition);
             self.set_aside(park, (partition, first), error);
         }
     }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use greenpark_model::{
     compose,
     day::{CivilDay, DayRange},
-    fold::{DayFold, Traits},
+    fold::{DayFold, MeterProfile},
     id::EnterpriseId,
     reading::{Kind, Series},
 };
@@ -42,7 +42,7 @@ pub struct Rollup {
     /// The first day of the month.
     pub month: CivilDay,
     /// The meter's traits over the month that its days were folded and joined by, as
-    /// [`Traits`] tells them.
+    /// [`MeterProfile`] tells them.
     pub rules: Arc<str>,
     /// All its days joined into one fold; nothing of a gauge.
     pub fold: DayFold,
@@ -196,7 +196,7 @@ impl Unusual {
 
 /// A month of a series, as its totals tell it.
 struct Course {
-    traits: Traits,
+    traits: MeterProfile,
     kind: Kind,
     /// What totals say that they were folded by, where it is the same for all days.
     rules: Option<String>,
@@ -321,7 +321,7 @@ pub fn unusual_of(unusual: &[Unusual], day: CivilDay) -> Unusual {
 
 /// What a rollup of days of `range` says that it was made by.
 #[must_use]
-pub fn rules(traits: &Traits, kind: Kind, range: DayRange) -> String {
+pub fn rules(traits: &MeterProfile, kind: Kind, range: DayRange) -> String {
     traits.over(range).rules(kind)
 }
 

@@ -44,7 +44,7 @@ pub struct TotalsRow {
     pub revision: u32,
     /// The digest of the sealed file.
     pub sha256: [u8; 32],
-    /// The meter's traits that it was folded by, as [`Traits`](greenpark_model::fold::Traits) tells them.
+    /// The meter's traits that it was folded by, as [`MeterProfile`](greenpark_model::fold::MeterProfile) tells them.
     pub rules: Arc<str>,
     /// What its readings prove.
     pub fold: DayFold,

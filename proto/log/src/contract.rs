@@ -1,52 +1,13 @@
-//! What every log promises: the pair of traits, the receipt and the delivery.
+//! The reading side of every log: the reader and its deliveries. The writing side is [`crate::append`].
 
 use std::{fmt, time::Duration};
 
 use futures::future::BoxFuture;
 
 use crate::{
-    error::{AppendError, CommitError, ReadError},
-    record::{Entry, Record, Topic},
+    error::{CommitError, ReadError},
+    record::Entry,
 };
-
-/// Proof that records are in the log, durably. Only a [`LogWriter`] of this crate can make one.
-#[must_use = "a receipt is what allows an acknowledgement"]
-#[derive(Debug)]
-pub struct Receipt {
-    records: usize,
-    _minted: (),
-}
-
-impl Receipt {
-    pub(crate) fn mint(records: usize) -> Self {
-        Self {
-            records,
-            _minted: (),
-        }
-    }
-
-    /// How many records it covers.
-    #[must_use]
-    pub fn records(&self) -> usize {
-        self.records
-    }
-}
-
-/// Appends records durably.
-pub trait LogWriter: fmt::Debug + Send + Sync + 'static {
-    /// Appends all `records` to `topic` and resolves when every one of them is durable. Calls may
-    /// overlap; records of one call, and of calls made one after the other, keep their order within a
-    /// partition. Waits while the log is slow: what is under way is bounded by bytes.
-    ///
-    /// # Errors
-    /// [`AppendError`]: some or all of the records may or may not be in the log, and no receipt exists;
-    /// the caller sends them again.
-    fn append(
-        &self,
-        topic: Topic,
-        records: Vec<Record>,
-    ) -> BoxFuture<'_, Result<Receipt, AppendError>>;
-}
 
 /// A partition newly assigned to a reader, which starts at the group's committed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +36,7 @@ pub struct Delivered {
     pub caught_up: bool,
 }
 
-/// Hands out records of one topic for one consumer group: [`Topic::Readings`], or the dead letters.
+/// Hands out records of one topic for one consumer group: readings, or dead letters.
 pub trait LogReader: fmt::Debug + Send + 'static {
     /// Waits up to `wait` for records and returns what there is, at most about `bytes_max` of payload.
     /// An empty answer is no error. Nothing is lost when the future is dropped before it resolves.

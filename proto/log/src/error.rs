@@ -22,6 +22,8 @@ pub enum OpenError {
     Kafka {
         /// The bootstrap servers.
         brokers: String,
+        /// The cluster did not answer or is busy: it may answer later.
+        is_away: bool,
         /// Why.
         #[source]
         cause: Cause,
@@ -59,9 +61,7 @@ impl OpenError {
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
-            Self::Kafka { cause, .. } => cause
-                .downcast_ref::<rdkafka::error::KafkaError>()
-                .is_some_and(crate::kafka::passes),
+            Self::Kafka { is_away, .. } => *is_away,
             _ => false,
         }
     }

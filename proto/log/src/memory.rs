@@ -17,13 +17,14 @@ use tokio::sync::watch;
 
 use self::letters::Letters;
 use crate::{
-    contract::{LogReader, LogWriter, Receipt},
+    append::{DurableLog, LogWriter},
+    contract::LogReader,
     error::{AppendError, CommitError, ReadError},
-    local::{LocalReader, PastEnd, Shelf},
-    owners::Owners,
+    inflight::{self, Held, Window},
+    local_reader::{LocalReader, PartitionStore, PastEnd},
+    ownership::Owners,
     partition,
     record::{Entry, Position, Record, Topic},
-    window::{self, Held, Window},
 };
 
 /// Most bytes of payload that the log keeps: what a test machine can spare.
@@ -38,7 +39,7 @@ type Clock = Box<dyn Fn() -> i64 + Send + Sync>;
 /// A log in memory. Clones are the same log.
 #[derive(Debug, Clone)]
 pub struct MemoryLog {
-    shelf: Arc<MemoryShelf>,
+    shelf: Arc<MemoryPartitionStore>,
 }
 
 /// Records of one partition.
@@ -95,7 +96,7 @@ struct State {
     failures: u32,
 }
 
-struct MemoryShelf {
+struct MemoryPartitionStore {
     partitions: u32,
     state: Mutex<State>,
     tails: watch::Sender<Vec<u64>>,
@@ -107,9 +108,9 @@ struct MemoryShelf {
     clock: Clock,
 }
 
-impl fmt::Debug for MemoryShelf {
+impl fmt::Debug for MemoryPartitionStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryShelf")
+        f.debug_struct("MemoryPartitionStore")
             .field("partitions", &self.partitions)
             .finish_non_exhaustive()
     }
@@ -138,7 +139,7 @@ impl MemoryLog {
         let partitions = partitions.max(1);
         let readings: Vec<Lane> = (0..partitions).map(|_| Lane::default()).collect();
         let tails = watch::Sender::new(vec![0; readings.len()]);
-        let shelf = MemoryShelf {
+        let shelf = MemoryPartitionStore {
             partitions,
             state: Mutex::new(State {
                 readings,
@@ -146,9 +147,9 @@ impl MemoryLog {
             }),
             tails,
             letter_tails: watch::Sender::new(vec![0]),
-            letter_owners: Arc::new(Owners::new()),
+            letter_owners: Arc::new(Owners::default()),
             paused: watch::Sender::new(false),
-            owners: Owners::new(),
+            owners: Owners::default(),
             window: Window::new(INFLIGHT_BYTES),
             clock: Box::new(clock),
         };
@@ -159,8 +160,8 @@ impl MemoryLog {
 
     /// The one that appends.
     #[must_use]
-    pub fn writer(&self) -> Arc<dyn LogWriter> {
-        Arc::new(self.clone())
+    pub fn writer(&self) -> LogWriter {
+        LogWriter::new(Arc::new(self.clone()))
     }
 
     /// A new reader of `group`, which takes every partition over.
@@ -235,13 +236,9 @@ fn system_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-impl LogWriter for MemoryLog {
-    fn append(
-        &self,
-        topic: Topic,
-        records: Vec<Record>,
-    ) -> BoxFuture<'_, Result<Receipt, AppendError>> {
-        let bytes = match window::weigh(&records) {
+impl DurableLog for MemoryLog {
+    fn append(&self, topic: Topic, records: Vec<Record>) -> BoxFuture<'_, Result<(), AppendError>> {
+        let bytes = match inflight::weigh(&records) {
             Ok(bytes) => bytes,
             Err(error) => return futures::future::err(error).boxed(),
         };
@@ -263,7 +260,7 @@ impl LogWriter for MemoryLog {
     }
 }
 
-impl MemoryShelf {
+impl MemoryPartitionStore {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -273,7 +270,7 @@ impl MemoryShelf {
         topic: Topic,
         records: Vec<Record>,
         _held: Held,
-    ) -> Result<Receipt, AppendError> {
+    ) -> Result<(), AppendError> {
         let mut paused = self.paused.subscribe();
         paused
             .wait_for(|paused| !paused)
@@ -282,7 +279,7 @@ impl MemoryShelf {
         self.put(topic, records)
     }
 
-    fn put(&self, topic: Topic, records: Vec<Record>) -> Result<Receipt, AppendError> {
+    fn put(&self, topic: Topic, records: Vec<Record>) -> Result<(), AppendError> {
         let mut state = self.lock();
         if state.failures > 0 {
             state.failures -= 1;
@@ -303,7 +300,6 @@ impl MemoryShelf {
             return Err(AppendError::Write(Box::new(Full)));
         }
         let appended_ms = (self.clock)();
-        let count = records.len();
         for record in records {
             let (partition, lane) = match topic {
                 Topic::Readings => {
@@ -327,7 +323,7 @@ impl MemoryShelf {
         // Under the lock, so that tails never go back.
         self.tails.send_replace(tails);
         self.letter_tails.send_replace(vec![state.dead.tail()]);
-        Ok(Receipt::mint(count))
+        Ok(())
     }
 
     /// The offset below which every group has committed.
@@ -348,7 +344,7 @@ impl MemoryShelf {
     }
 }
 
-impl Shelf for MemoryShelf {
+impl PartitionStore for MemoryPartitionStore {
     fn owners(&self) -> &Owners {
         &self.owners
     }

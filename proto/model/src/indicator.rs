@@ -1,23 +1,26 @@
-//! Indicators: ratios that are made once, from totals, and carry what they stand on.
+//! Indicators: ratios that are computed once, from totals, and carry their bases.
 //!
-//! The intensity of a group is Σ consumption ÷ Σ value added. There is no function here that takes a
-//! mean of ratios. A [`Key`] says what a ratio stands on, and a change is only told between equal keys.
+//! The intensity of a group is Σ consumption ÷ Σ value added; no function here computes a mean of ratios. A
+//! [`Key`] names the bases of a ratio, and only ratios with equal keys are compared.
+
+pub mod assessment;
+pub mod soundness;
 
 use std::fmt;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::{
-    assessment::BasisOfAssessment,
-    coal::{Basis, Media},
+    energy::coal::{Basis, Media},
+    indicator::assessment::BasisOfAssessment,
     money::PriceBase,
     positive::Positive,
 };
 
-/// Decimal places of a ratio when it is told.
+/// Decimal places of a reported ratio.
 pub const RATIO_PLACES: u32 = 6;
 
-/// What is told.
+/// An indicator of a park, an enterprise or a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Indicator {
     /// 单位工业增加值综合能耗, tce per 10⁴ yuan.
@@ -66,7 +69,7 @@ impl Indicator {
         }
     }
 
-    /// The unit its value is told in.
+    /// The unit of its reported value.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
@@ -91,17 +94,16 @@ impl fmt::Display for Indicator {
     }
 }
 
-/// What a ratio stands on; ratios of different keys are not compared.
+/// The bases of a ratio; ratios of different keys are not compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// What is told.
+    /// The indicator.
     pub indicator: Indicator,
-    /// The basis of electricity; `None` where there is no energy in it.
+    /// The basis of electricity; `None` if the indicator contains no energy.
     pub basis: Option<Basis>,
-    /// Whether the assessment's deductions are taken off: [`BasisOfAssessment::Gross`] for everything but an
-    /// energy intensity.
+    /// The basis of assessment: [`BasisOfAssessment::Gross`] for everything but an energy intensity.
     pub basis_of_assessment: BasisOfAssessment,
-    /// The price base of the denominator; `None` where there is no money in it.
+    /// The price base of the denominator; `None` if the indicator contains no money.
     pub price_base: Option<PriceBase>,
     /// The treatment of energy-carrying media.
     pub media: Media,
@@ -110,9 +112,9 @@ pub struct Key {
 /// A ratio of two totals above zero, with its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ratio {
-    /// What it stands on.
+    /// The bases.
     pub key: Key,
-    /// Its value, exact to 28 digits.
+    /// The value, exact to 28 digits.
     pub value: Positive,
 }
 
@@ -122,7 +124,7 @@ pub enum RatioError {
     /// Beyond 28 digits.
     #[error("a ratio beyond 28 digits")]
     OutOfRange,
-    /// The two do not stand on the same.
+    /// The two ratios have different bases.
     #[error(
         "figures on different bases cannot be compared; ask both at one basis, price base and basis of \
              assessment"
@@ -131,7 +133,7 @@ pub enum RatioError {
 }
 
 impl Ratio {
-    /// Makes the ratio of two totals; one that is not above zero makes none.
+    /// Computes the ratio of two totals, both above zero.
     ///
     /// # Errors
     /// [`RatioError::OutOfRange`] beyond 28 digits.
@@ -154,9 +156,9 @@ impl Ratio {
             .ok_or(RatioError::OutOfRange)
     }
 
-    /// The value as it is told: six places, half to even.
+    /// The value as it is reported: six places, half to even.
     #[must_use]
-    pub fn told(&self) -> Decimal {
+    pub fn rounded(&self) -> Decimal {
         round(self.value.get(), RATIO_PLACES)
     }
 }
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fall_is_what_is_missing_of_the_base() {
+    fn a_fall_is_a_fraction_of_the_base() {
         let of = |numerator, denominator| {
             let (numerator, denominator) = (positive(numerator), positive(denominator));
             Ratio::new(key(Basis::Calorific), numerator, denominator).expect("made")

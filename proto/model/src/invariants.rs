@@ -1,9 +1,8 @@
-//! The promises as predicates, for debug assertions, property tests and the simulation.
+//! The system's invariants as predicates, for debug assertions, property tests and the simulation.
 
 use crate::{
-    amount::Sum,
-    compose::Consumption,
-    fold::{Outcomes, Point},
+    fold::{Outcomes, Point, compose::Consumption},
+    meter::amount::Sum,
 };
 
 /// I4, ingest: received = accepted + dead-lettered.
@@ -12,13 +11,13 @@ pub fn all_received_are_accounted_for(received: u64, accepted: u64, dead_lettere
     accepted.checked_add(dead_lettered) == Some(received)
 }
 
-/// I4, archive: stored = distinct, where `taken` rows had `duplicates` repeats among them.
+/// I4, archive: stored = distinct, where `taken` rows contained `duplicates` repeats.
 #[must_use]
 pub fn stored_are_distinct(taken: u64, duplicates: u64, stored: u64) -> bool {
     stored.checked_add(duplicates) == Some(taken)
 }
 
-/// I4, counters: days that came across no rollover, replacement or reset sum to last − first register.
+/// I4, counters: days without a rollover, replacement, reset or jump sum to last − first register.
 #[must_use]
 pub fn days_sum_to_register_difference(total: &Consumption, first: Point, last: Point) -> bool {
     let Outcomes {
@@ -32,7 +31,7 @@ pub fn days_sum_to_register_difference(total: &Consumption, first: Point, last: 
     corrected || total.amount == last.register.since(first.register)
 }
 
-/// I5: parts of a whole sum to it.
+/// I5: the parts sum to the whole.
 #[must_use]
 pub fn parts_sum_to_whole(parts: impl IntoIterator<Item = Sum>, whole: Sum) -> bool {
     parts.into_iter().sum::<Sum>() == whole

@@ -1,11 +1,20 @@
-//! What park telemetry *means*.
+//! The meaning of park telemetry: readings, days, totals and ratios.
 //!
-//! A [`Reading`](reading::Reading) is what a meter said at an instant: a register value, the amount of
-//! an interval, a weighbridge ticket, a level. *Consumption* is the difference of two registers, or a
-//! sum of intervals and tickets. A [`DayFold`](fold::DayFold) is what one civil day's readings of one
-//! [`Series`](reading::Series) prove by themselves; [`compose`](compose::compose) joins days into the
-//! consumption of a period. An *intensity* is a sum of consumptions over a sum of value added, made
-//! once, from totals.
+//! A [`Reading`](reading::Reading) is a meter's value at an instant: a register, the amount of an interval, a
+//! weighbridge ticket, a level. *Consumption* is the difference of two registers, or a sum of intervals and
+//! tickets. A [`DayFold`](fold::DayFold) summarizes the readings of one [`Series`](reading::Series) on one civil
+//! day and depends on no other day; [`compose`](compose::compose) joins days into the consumption of a period. An
+//! *intensity* is a sum of consumptions divided by a sum of value added, computed once, from totals.
+//!
+//! | Module | Content |
+//! |---|---|
+//! | [`time`] | instants, civil days, and their spellings |
+//! | [`meter`] | readings, quantities, units, exact amounts, meter profiles |
+//! | [`fold`] | from readings to days, from days to the consumption of a period |
+//! | [`energy`], [`water`], [`waste`], [`money`] | standard coal, carbon, water sources, solid waste, price bases |
+//! | [`indicator`] | ratios, the assessment basis, and when a figure is sound |
+//! | [`plan`] | targets, progress, forecast, decomposition of a change |
+//! | [`log_position`] | partitions and offsets |
 //!
 //! This crate does no I/O, spawns nothing, reads no clock and uses no floating point: the same inputs
 //! give the same bits on every machine. It deliberately knows nothing of wires, queues and files.
@@ -16,40 +25,29 @@
 //! assert_eq!(before.to_string(), "999984.0625");
 //! ```
 
-mod account;
-pub mod amount;
-pub mod assessment;
-pub mod balance;
-pub mod batch;
-pub mod carbon;
-pub mod coal;
-pub mod compose;
-pub mod day;
-pub mod declared;
-pub mod decomposition;
+pub mod energy;
 pub mod fold;
-pub mod forecast;
-pub mod id;
 pub mod indicator;
 pub mod invariants;
-pub mod letter;
-pub mod like_days;
 pub mod limits;
-pub mod messages;
+pub mod log_position;
+pub mod meter;
 pub mod money;
-pub mod numbers;
 pub mod plan;
 pub mod positive;
-pub mod progress;
-pub mod quantity;
-pub mod reading;
-pub mod sentinel;
-pub mod soundness;
-pub mod stamp;
-pub mod ticket;
-pub mod traits;
-pub mod unit;
-mod usual;
+pub mod time;
 pub mod waste;
-pub mod waste_code;
 pub mod water;
+
+// The short paths by which other crates name these modules.
+pub use energy::{balance, carbon, coal};
+pub use fold::{compose, like_days, sentinel};
+pub use indicator::{assessment, soundness};
+pub use log_position::{Offset, OffsetRange, Partition};
+pub use meter::{
+    amount, batch, dead_letter as letter, id, messages, numbers, profile as traits, quantity,
+    reading, ticket, unit,
+};
+pub use plan::{declared, decomposition, forecast, progress};
+pub use time::{day, stamp};
+pub use waste::code as waste_code;

@@ -24,56 +24,56 @@ pub const RECORD_BYTES_MAX: usize = 1_000_000;
 /// Bytes of a rejected payload that a dead letter keeps: all of a packet.
 pub const DEAD_LETTER_BYTES_MAX: usize = 900_000;
 
-/// How far ahead of the receiver's clock a reading may be, in milliseconds: ten minutes covers a gateway
-/// whose clock drifts between two synchronisations, and no more.
+/// How far ahead of the receiver's clock a reading may be, in milliseconds: ten minutes covers the drift of a
+/// gateway's clock between two synchronisations, and no more.
 pub const FUTURE_MS_MAX: i64 = 10 * 60 * 1000;
 
-/// The earliest instant taken: 2000-01-01T00:00+08:00. Before it lie only clocks that were never set.
+/// The earliest instant accepted: 2000-01-01T00:00+08:00. Earlier ones come from clocks that were never set.
 pub const INSTANT_MS_MIN: i64 = 946_656_000_000;
 
-/// A boundary reading within this many milliseconds of midnight stands for midnight (±1 minute, the
-/// daily boundary of the national on-line monitoring rules, 发改环资〔2017〕1711号).
+/// A boundary reading within this many milliseconds of midnight counts as the reading of midnight (±1 minute,
+/// the daily boundary of the national on-line monitoring rules, 发改环资〔2017〕1711号).
 pub const MIDNIGHT_MS_TOLERANCE: i64 = 60_000;
 
 /// Six decimal places: one unit is a million micro-units.
 pub const MICRO: i64 = 1_000_000;
 
-/// The shortest time that a meter's bound is counted over: the register's least step and a stamp that is
-/// late must not look like a spike.
+/// The shortest time over which a meter's bound is applied: neither the register's least step nor a late
+/// stamp may look like a spike.
 pub const BOUND_MS_MIN: i64 = 15 * 60 * 1000;
 
-/// The longest time that a tremble of the register is counted over: falls beyond what the meter can measure
-/// in an hour are dips or resets, however long nobody read it.
+/// The longest time over which a tremble of the register is judged: a fall beyond what the meter can measure
+/// in an hour is a dip or a reset, however long the meter was not read.
 pub const TREMBLE_MS_MAX: i64 = 60 * 60 * 1000;
 
-/// A daily counter that still goes on so long after its declared restart has not restarted yet.
+/// A daily counter that still rises up to this long after its declared restart has not restarted yet.
 pub const RESTART_EARLY_MS: i64 = 15 * 60 * 1000;
 
-/// A daily counter's fall so long after its declared restart is the restart.
+/// A daily counter's fall up to this long after its declared restart is the restart.
 pub const RESTART_LATE_MS: i64 = 60 * 60 * 1000;
 
 /// A step of an unrated meter is a leap if it is at least this many times the steps on either side of it
 /// (METHOD (h), case 7: a glitch of ×1000).
 pub const LEAP_TIMES: i128 = 10;
 
-/// Registers that come back after more than ten days were no glitch but another meter.
+/// Registers that return after more than ten days were another meter, not a glitch.
 pub const GLITCH_MS_MAX: i64 = 10 * 24 * 60 * 60 * 1000;
 
-/// A register that repeats one odd value all the time is off for longer: a meter that is broken shows 0, or
-/// all ones, until somebody comes.
+/// A register that repeats one odd value throughout may be off for longer: a broken meter shows 0, or all ones,
+/// until it is repaired.
 pub const STUCK_MS_MAX: i64 = 93 * 24 * 60 * 60 * 1000;
 
-/// Days on either side of a period that mostly decide what its registers were: a glitch's longest, and some.
+/// Days on either side of a period that usually suffice to decide its registers: the longest glitch, and some.
 pub const DECIDED_BY_DAYS: i32 = 14;
 
-/// Most stretches of registers that are left out together.
+/// The most stretches of registers that are left out together.
 pub const GLITCH_STRETCHES_MAX: usize = 64;
 
-/// So many readings of a year say what an unrated meter does in its life.
+/// A year with at least this many readings shows what an unrated meter usually measures.
 pub const LIFE_READINGS_MIN: u64 = 24;
 
-/// What an unrated meter does in one step is beyond its life if it is more than this many of its largest days
-/// (METHOD (i), `implausible`).
+/// A step of an unrated meter is implausible if it exceeds this many of its largest days (METHOD (i),
+/// `implausible`).
 pub const LIFE_TIMES: i128 = 20;
 
 /// Gaps up to two hours are interpolated; longer ones are spread by like days (California's standards for
@@ -86,5 +86,5 @@ pub const LIKE_DAYS: usize = 3;
 /// Like days are looked for within eight weeks.
 pub const LIKE_DAYS_AWAY_MAX: i32 = 56;
 
-/// A day is real data for others where its own registers span this much of it: all but an hour at each end.
+/// A day may serve as a like day if its own registers span this much of it: all but an hour at each end.
 pub const LIKE_SPAN_MS_MIN: i64 = 22 * 60 * 60 * 1000;

@@ -1,14 +1,14 @@
 //! Value added and its price base.
 //!
 //! Statistics are declared in 10⁴ yuan with at most six places, which is fen (0.01 yuan): an
-//! [`Amount`](crate::amount::Amount) of 10⁴ yuan counts fen exactly. Values of different price bases
+//! [`Amount`](crate::meter::amount::Amount) of 10⁴ yuan counts fen exactly. Values of different price bases
 //! are never added.
 
 use std::{fmt, str::FromStr};
 
-use crate::amount::Sum;
+use crate::meter::amount::Sum;
 
-/// The prices that a value is told in.
+/// The prices in which a value is stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PriceBase {
     /// Constant prices of a year (不变价), `constant-2020`.
@@ -45,8 +45,8 @@ impl FromStr for PriceBase {
     }
 }
 
-/// The part of a declared total that `days` of `of` days have, rounded down to the last place: proration
-/// within a declared period, which makes a figure operational.
+/// The part of a declared total that belongs to `days` of its `of` days, rounded down to the last place. A figure
+/// that needs such a proration is operational only.
 #[must_use]
 pub fn prorate(total: Sum, days: i32, of: i32) -> Sum {
     Sum(total.0 * i128::from(days) / i128::from(of.max(1)))

@@ -1,12 +1,17 @@
 //! Plans: targets with a base year and an end year, as data.
 
+pub mod declared;
+pub mod decomposition;
+pub mod forecast;
+pub mod progress;
+
 use rust_decimal::Decimal;
 
 use crate::indicator::Indicator;
 
-/// What a target asks.
+/// The form of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum TargetForm {
     /// A fall by this many per cent from the base year to the end year.
     Fall(Decimal),
     /// At least this many per cent in every year.
@@ -16,10 +21,10 @@ pub enum Form {
 /// One target of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
-    /// The indicator it binds.
+    /// The indicator that the target is about.
     pub indicator: Indicator,
-    /// What it asks.
-    pub form: Form,
+    /// The fall or the floor to be reached.
+    pub form: TargetForm,
 }
 
 /// A plan with its dates and its source.
@@ -31,16 +36,16 @@ pub struct Plan {
     pub title: String,
     /// The document it comes from.
     pub source: String,
-    /// The year that falls are counted from.
+    /// The year from which falls are counted.
     pub base_year: i16,
-    /// The year by which they are reached.
+    /// The year by which targets are to be reached.
     pub end_year: i16,
     /// Its targets.
     pub targets: Vec<Target>,
 }
 
 impl Plan {
-    /// Years from the base to the end.
+    /// Years from the base year to the end year.
     #[must_use]
     pub fn years(&self) -> i16 {
         self.end_year.saturating_sub(self.base_year)

@@ -1,7 +1,7 @@
-//! A decimal above zero: the only kind of total that a ratio and a logarithm are made of.
+//! A decimal above zero: the only kind of total that ratios and logarithms accept.
 //!
 //! Value added and net consumption can be zero or below it: an enterprise at a loss, a meter that fed more
-//! into the grid than it drew. A ratio of such totals has a value and no meaning, so nothing here makes one.
+//! into the grid than it drew. A ratio of such totals has a value but no meaning, so none can be made.
 //!
 //! ```
 //! use greenpark_model::positive::Positive;
@@ -47,7 +47,7 @@ impl Positive {
         self.0
     }
 
-    /// `self` divided by `other`; `None` beyond 28 digits, or where so little is left that it is zero.
+    /// `self` divided by `other`; `None` beyond 28 digits, or where the quotient rounds to zero.
     #[must_use]
     pub fn over(self, other: Self) -> Option<Self> {
         Self::new(self.0.checked_div(other.0)?).ok()

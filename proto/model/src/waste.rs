@@ -4,15 +4,17 @@
 //! the accounting identity of the statistics: generated = (utilized − from old stock) + stored +
 //! (disposed − from old stock) + dumped.
 //!
-//! Utilisation is counted where the waste came into being (综合利用量由原产生固体废物的单位统计): what an
-//! enterprise takes from another one is `received`, and what it utilizes of it is no utilisation of a group a
-//! second time. So *utilized* in both formulas is net of what was received. (NBS, the statistics' explanation of
-//! 一般工业固体废物综合利用量; recalled, not confirmed: status R.) The receiver's own books close the same way: what it
-//! uses of it comes to nothing, and what it only stores is −received + stored.
+//! Utilisation counts where the waste was generated (综合利用量由原产生固体废物的单位统计): waste from another
+//! enterprise is `received`, and its utilisation does not count for a group a second time. So *utilized* in both
+//! formulas is net of *received*. (NBS, the statistics' explanation of 一般工业固体废物综合利用量; recalled, not
+//! confirmed: status R.) The receiver's own books close the same way: received waste that it uses sums to zero, and
+//! received waste that it only stores is −received + stored.
+
+pub mod code;
 
 use rust_decimal::Decimal;
 
-use crate::{
+use crate::meter::{
     amount::{AmountError, Sum},
     quantity::{Flow, Medium},
 };
@@ -24,33 +26,33 @@ pub struct BulkSet {
     pub id: String,
     /// The categories.
     pub categories: Vec<Medium>,
-    /// Where the definition comes from, with its status.
+    /// The source of the definition, with its status.
     pub source: String,
 }
 
 /// Tonnes by flow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// Came into being.
+    /// Generated.
     pub generated: Sum,
-    /// Put to use, old stock included.
+    /// Utilized, old stock included.
     pub utilized: Sum,
-    /// Of the utilized, from stock of former years.
+    /// The part of the utilized waste that comes from stock of former years.
     pub utilized_old_stock: Sum,
-    /// Put into store.
+    /// Stored.
     pub stored: Sum,
     /// Disposed of, old stock included.
     pub disposed: Sum,
-    /// Of the disposed, from stock of former years.
+    /// The part of the disposed waste that comes from stock of former years.
     pub disposed_old_stock: Sum,
     /// Dumped.
     pub dumped: Sum,
-    /// Taken from others who booked it as utilized.
+    /// Received from others, who booked it as utilized.
     pub received: Sum,
 }
 
 impl Ledger {
-    /// Books `amount` under `flow`; a plain consumption is no waste flow and is left out.
+    /// Books `amount` under `flow`; ignores flows that are not of waste.
     pub fn book(&mut self, flow: Flow, amount: Sum) {
         let entry = match flow {
             Flow::Generated => &mut self.generated,
@@ -66,13 +68,13 @@ impl Ledger {
         *entry += amount;
     }
 
-    /// What was utilized of the group's own waste: utilized less received.
+    /// The utilisation of the group's own waste: utilized less received.
     #[must_use]
     pub fn net_utilized(&self) -> Sum {
         self.utilized - self.received
     }
 
-    /// Both together.
+    /// The sums of both ledgers.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         Self {
@@ -87,13 +89,13 @@ impl Ledger {
         }
     }
 
-    /// What the rate is divided by: generated + utilized from old stock.
+    /// The denominator of the rate: generated + utilized from old stock.
     #[must_use]
     pub fn available(&self) -> Sum {
         self.generated + self.utilized_old_stock
     }
 
-    /// Utilized ÷ available in per cent; `None` where nothing was available.
+    /// Utilized ÷ available in per cent; `None` if nothing was available.
     ///
     /// # Errors
     /// [`AmountError::OutOfRange`] beyond 28 digits.
@@ -111,7 +113,7 @@ impl Ledger {
         Ok(Some(rate))
     }
 
-    /// Generated less what the identity accounts for: zero when the books agree.
+    /// Generated less the sum that the identity accounts for: zero if the books agree.
     #[must_use]
     pub fn identity_gap(&self) -> Sum {
         let accounted = (self.net_utilized() - self.utilized_old_stock)
@@ -125,7 +127,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::amount;
+    use crate::meter::amount;
 
     /// METHOD (d): generated 100, used 80 of which old stock 10, stored 25, disposed 5.
     #[test]
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_hands_to_another_is_utilized_once() {
+    fn waste_received_from_another_is_utilized_once() {
         let tonnes = |tonnes: i64| Sum::from(amount::whole(tonnes).expect("in range"));
         let ledger = |entries: &[(Flow, i64)]| {
             let mut ledger = Ledger::default();
@@ -177,24 +179,24 @@ mod tests {
             }
             ledger
         };
-        // One makes 100 t and hands 60 to another, who makes bricks of it.
+        // One generates 100 t and gives 60 to another, who makes bricks of it.
         let maker = ledger(&[
             (Flow::Generated, 100),
             (Flow::Utilized, 60),
             (Flow::Stored, 40),
         ]);
-        let taker = ledger(&[(Flow::Received, 60), (Flow::Utilized, 60)]);
-        let park = maker.plus(&taker);
-        for books in [&maker, &taker, &park] {
+        let receiver = ledger(&[(Flow::Received, 60), (Flow::Utilized, 60)]);
+        let park = maker.plus(&receiver);
+        for books in [&maker, &receiver, &park] {
             assert_eq!(books.identity_gap(), Sum::ZERO);
         }
         let rate = park.utilization_percent().expect("in range");
         assert_eq!(rate.map(|rate| rate.normalize()), Some(Decimal::from(60)));
-        assert_eq!(taker.utilization_percent(), Ok(None));
+        assert_eq!(receiver.utilization_percent(), Ok(None));
     }
 
     #[test]
-    fn nothing_available_is_no_rate() {
+    fn without_available_waste_there_is_no_rate() {
         assert_eq!(Ledger::default().utilization_percent(), Ok(None));
     }
 }

@@ -1,8 +1,8 @@
-//! Water: where it comes from.
+//! The sources of water.
 
 use std::{fmt, str::FromStr};
 
-use crate::quantity::coded;
+use crate::meter::quantity::coded;
 
 coded! {
     /// A source of water. Whether a source counts differs by scheme, so a meter names its source.
@@ -29,7 +29,7 @@ coded! {
 }
 
 impl WaterSource {
-    /// Whether such water is bought over the boundary, rather than taken by the enterprise itself.
+    /// Returns true if such water is bought from outside, rather than drawn by the enterprise itself.
     #[must_use]
     pub const fn is_bought(self) -> bool {
         match self {
@@ -43,7 +43,7 @@ impl WaterSource {
     }
 }
 
-/// A name that is no source of water.
+/// A text that names no source of water.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown source of water '{0}'; write municipal, surface, groundwater, reclaimed, rain, mine, \

@@ -8,13 +8,13 @@ use greenpark_model::{
     amount::Amount,
     compose::{Consumption, compose, compose_daily},
     day::{DayRange, Instant},
-    fold::{DayColumns, MeterChange, Multiplier, Profile, Traits, fold_day},
+    fold::{DayColumns, MeterChange, MeterProfile, Multiplier, Profile, fold_day},
     like_days::LikeDays,
     reading::{Flag, Kind},
 };
 
 /// Registers at minutes of civil time: `2025-12-31T23:59`.
-struct Registers<'a>(Traits, &'a [(&'a str, &'a str)]);
+struct Registers<'a>(MeterProfile, &'a [(&'a str, &'a str)]);
 
 fn amount(text: &str) -> Amount {
     text.parse().expect("a decimal")
@@ -38,17 +38,17 @@ fn times(multiplier: &str) -> Multiplier {
 }
 
 /// An old meter of 120 × 100 gives way to one of 80 × 100.
-fn replaced(minute: &str, old_final: &str, new_initial: &str) -> Traits {
+fn replaced(minute: &str, old_final: &str, new_initial: &str) -> MeterProfile {
     let change = MeterChange {
         instant: instant(minute),
         old_final: amount(old_final),
         new_initial: amount(new_initial),
         multiplier: times("8000"),
     };
-    Traits {
+    MeterProfile {
         multiplier: times("12000"),
         changes: vec![change],
-        ..Traits::default()
+        ..MeterProfile::default()
     }
 }
 
@@ -96,13 +96,13 @@ fn pair(amount: &str, estimated: &str) -> (String, String) {
 
 #[test]
 fn method_h_case_1_a_rollover_over_new_year_is_of_both_years() {
-    let traits = Traits {
+    let traits = MeterProfile {
         profile: Profile {
             modulus: Some(amount("1000000")),
             bound_per_hour: Some(amount("400")),
             ..Profile::default()
         },
-        ..Traits::default()
+        ..MeterProfile::default()
     };
     let registers = [
         ("2025-12-31T23:45", "999984.0625"),
@@ -164,7 +164,7 @@ fn method_h_case_5_outage_from_23_59_to_06_14_keeps_its_3812() {
         ("2026-01-01T06:14", "6812"),
         ("2026-01-02T00:00", "9000"),
     ];
-    let meter = Registers(Traits::default(), &registers);
+    let meter = Registers(MeterProfile::default(), &registers);
     // One minute of 375: 3 812 / 375 = 10.165333….
     assert_eq!(meter.said(year(2025)), pair("2010.165333", "0"));
     assert_eq!(
@@ -184,7 +184,7 @@ fn method_h_case_5_outage_from_23_58_is_flagged() {
         ("2026-01-01T06:14", "6812"),
         ("2026-01-02T00:00", "9000"),
     ];
-    let meter = Registers(Traits::default(), &registers);
+    let meter = Registers(MeterProfile::default(), &registers);
     // Two minutes of 376: 20.276595….
     assert_eq!(meter.said(year(2025)), pair("2020.276595", "20.276595"));
     let new_year = days("2026-01-01", "2026-01-01");
@@ -198,7 +198,7 @@ fn method_h_case_5_outage_from_23_58_is_flagged() {
 #[test]
 fn method_h_case_5_outage_of_two_weeks_over_new_year_is_shared_by_its_days() {
     let registers = [("2025-12-29T12:00", "100"), ("2026-01-12T12:00", "1500")];
-    let meter = Registers(Traits::default(), &registers);
+    let meter = Registers(MeterProfile::default(), &registers);
     assert_eq!(meter.said(year(2025)), pair("250", "250"));
     assert_eq!(meter.said(year(2026)), pair("1150", "1150"));
     assert_eq!(
@@ -214,12 +214,12 @@ fn method_h_case_5_outage_of_two_weeks_over_new_year_is_shared_by_its_days() {
 /// A thousandfold register at New Year's midnight itself: with and without a rating.
 #[test]
 fn method_h_case_7_a_glitch_at_new_year_is_of_no_year() {
-    let rated = Traits {
+    let rated = MeterProfile {
         profile: Profile {
             bound_per_hour: Some(amount("400")),
             ..Profile::default()
         },
-        ..Traits::default()
+        ..MeterProfile::default()
     };
     let registers = [
         ("2025-12-31T22:00", "138138"),
@@ -228,7 +228,7 @@ fn method_h_case_7_a_glitch_at_new_year_is_of_no_year() {
         ("2026-01-01T01:00", "138150"),
         ("2026-01-01T02:00", "138156"),
     ];
-    for traits in [rated, Traits::default()] {
+    for traits in [rated, MeterProfile::default()] {
         let meter = Registers(traits, &registers);
         // The midnight between 138 144 and 138 150 is interpolated.
         assert_eq!(meter.said(year(2025)), pair("9", "3"));
@@ -248,7 +248,7 @@ fn method_h_case_8_a_register_frozen_over_new_year_is_zero_and_measured() {
             ("2026-01-01T08:00", register),
             ("2026-01-01T20:00", register),
         ];
-        let meter = Registers(Traits::default(), &registers);
+        let meter = Registers(MeterProfile::default(), &registers);
         let both = meter.consumption(days("2025-12-31", "2026-01-01"));
         let expected = Consumption {
             readings: 4,

@@ -1,7 +1,7 @@
-//! How an operator *writes* durations and sizes, the same in every service: `"30s"`, `"128MiB"`.
+//! Durations and sizes as operators write them, the same in every service: `"30s"`, `"128MiB"`.
 //!
-//! [`span::Span`] and [`size::Size`] are fields of their own; a field that is a plain `Duration` or
-//! `usize` takes the same texts with `#[serde(with = "greenpark_settings::span")]`.
+//! A field may be a [`span::Span`] or a [`size::Size`]; a field of type `Duration` or `usize` accepts the same texts
+//! with `#[serde(with = "greenpark_settings::span")]`.
 //!
 //! ```
 //! use greenpark_settings::{size::Size, span::Span};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Size(pub u64);
 
-/// A text that is no size.
+/// The error for a text that is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no size; write one like \"512B\", \"64KiB\", \"128MiB\" or \"2GiB\"")]
 pub struct NoSize(pub String);
@@ -23,7 +23,7 @@ impl FromStr for Size {
 }
 
 impl fmt::Display for Size {
-    /// In the largest unit that is whole.
+    /// Prints the size in the largest unit of which it is a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
         match units
@@ -48,15 +48,15 @@ impl Serialize for Size {
     }
 }
 
-/// Writes a plain count of bytes as a [`Size`] is written.
+/// Serializes a plain count of bytes like a [`Size`].
 ///
 /// # Errors
-/// What the serializer refuses.
+/// The error of the serializer.
 pub fn serialize<S: Serializer>(bytes: &usize, to: S) -> Result<S::Ok, S::Error> {
     Size(*bytes as u64).serialize(to)
 }
 
-/// Reads a plain count of bytes as a [`Size`] is read.
+/// Deserializes a plain count of bytes like a [`Size`].
 ///
 /// # Errors
 /// [`NoSize`], in the deserializer's form.
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_read_and_printed_back() {
+    fn a_printed_size_parses_back() {
         for text in ["0B", "512B", "64KiB", "128MiB", "2GiB"] {
             assert_eq!(text.parse::<Size>().expect("a size").to_string(), text);
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Span(pub Duration);
 
-/// A text that is no duration.
+/// The error for a text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no duration; write one like \"250ms\", \"30s\", \"15m\", \"2h\" or \"7d\"")]
 pub struct NoSpan(pub String);
@@ -23,7 +23,7 @@ impl FromStr for Span {
 }
 
 impl fmt::Display for Span {
-    /// In the largest unit that is whole.
+    /// Prints the duration in the largest unit of which it is a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = self.0.as_millis();
         let units = [
@@ -54,15 +54,15 @@ impl Serialize for Span {
     }
 }
 
-/// Writes a plain duration as a [`Span`] is written.
+/// Serializes a plain duration like a [`Span`].
 ///
 /// # Errors
-/// What the serializer refuses.
+/// The error of the serializer.
 pub fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
     Span(*span).serialize(to)
 }
 
-/// Reads a plain duration as a [`Span`] is read.
+/// Deserializes a plain duration like a [`Span`].
 ///
 /// # Errors
 /// [`NoSpan`], in the deserializer's form.
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_read_and_printed_back() {
+    fn a_printed_duration_parses_back() {
         for text in ["250ms", "30s", "15m", "2h", "7d", "0ms"] {
             assert_eq!(text.parse::<Span>().expect("a duration").to_string(), text);
         }

@@ -1,4 +1,4 @@
-//! Round trips, units and what a stranger may send.
+//! Round trips, units, and batches as a stranger may send them.
 
 use greenpark_model::{day::Instant, reading::Reading};
 use proptest::prelude::*;
@@ -54,20 +54,20 @@ fn ragged_columns_and_overflowing_instants_are_refused() {
     message.instant_ms_delta = vec![i64::MAX, 1];
     let error = decode(&message.encode_to_vec()).expect_err("beyond the calendar");
     assert!(
-        matches!(error, DecodeError::Instant { index: 1 }),
+        matches!(error, BatchDecodeError::Instant { index: 1 }),
         "{error}"
     );
     message.instant_ms_delta = vec![1];
     let error = decode(&message.encode_to_vec()).expect_err("ragged");
     assert!(
-        matches!(error, DecodeError::Columns(BatchError::Ragged)),
+        matches!(error, BatchDecodeError::Columns(BatchError::Ragged)),
         "{error}"
     );
 }
 
 #[test]
 fn a_value_beyond_the_range_may_fit_in_the_canonical_unit() {
-    let ten = Ratio::power_of_ten;
+    let ten = UnitRatio::power_of_ten;
     let watt_hours = 1_000_000_000_000_000_000;
     assert_eq!(rescale(watt_hours, ten(0)), None);
     assert_eq!(
@@ -100,11 +100,11 @@ proptest! {
         let micro = micro / 10i64.pow(shift);
         let text = Amount::from_micro(micro).expect("in range").to_string();
         let parsed = Amount::parse_scaled(text.as_bytes(), scale).ok();
-        prop_assert_eq!(rescale(micro, Ratio::power_of_ten(scale)), parsed);
+        prop_assert_eq!(rescale(micro, UnitRatio::power_of_ten(scale)), parsed);
     }
 
     #[test]
-    fn a_batch_is_read_back(
+    fn an_encoded_batch_decodes_back(
         rows in prop::collection::vec(
             (0u32..3, 0i64..4_000_000_000_000, -1_000_000_000_000_000i64..1_000_000_000_000_000, 0usize..8, sparse()),
             0..200,
@@ -139,7 +139,7 @@ proptest! {
 }
 
 #[test]
-fn a_record_tells_which_messages_end_in_it() {
+fn a_record_lists_the_messages_that_end_in_it() {
     let mut messages = BatchMessages::default();
     for number in [7, 9, 8, 12] {
         messages.end(number, 0..0);
@@ -149,21 +149,21 @@ fn a_record_tells_which_messages_end_in_it() {
         decode_numbered(&bytes, 7).expect("ours"),
         (Batch::new(), messages.clone())
     );
-    // A record of before says which messages end in it, and not which readings they brought.
+    // An older record lists the messages that end in it, but not their readings.
     let before = BatchMessages::from(messages.ended().clone());
     let bytes = encode_numbered(&Batch::new(), &before);
     assert_eq!(
         decode_numbered(&bytes, 7).expect("ours"),
         (Batch::new(), before)
     );
-    // A gateway that is not numbered has the bytes that it had before.
+    // A record without numbered messages has the same bytes as before there were any.
     assert_eq!(encode(&Batch::new()).len(), 0);
     let none = decode_numbered(&bytes, 0).expect("ours").1;
     assert!(none.is_empty());
 }
 
 #[test]
-fn a_record_without_tickets_and_late_readings_has_the_bytes_that_it_had() {
+fn a_record_without_tickets_and_late_readings_has_the_same_bytes_as_before() {
     let mut batch = Batch::new();
     let of = batch
         .add_series(series("m1", "raw_coal", Kind::Event))
@@ -174,7 +174,7 @@ fn a_record_without_tickets_and_late_readings_has_the_bytes_that_it_had() {
         flag: Flag::Normal,
     };
     batch.push(of, reading).expect("room");
-    // The message as it was before there were any: series, instants and values.
+    // The message before these fields existed: series, instants and values.
     let mut old = vec![0x0a, 18, 0x0a, 2];
     old.extend(b"m1");
     old.extend([0x12, 8]);
@@ -192,26 +192,26 @@ fn a_record_without_tickets_and_late_readings_has_the_bytes_that_it_had() {
 }
 
 #[test]
-fn a_ticket_that_is_no_number_is_refused_by_its_place() {
+fn a_ticket_that_is_no_number_is_refused_with_its_index() {
     let mut message = wire::ReadingBatch::decode(&*wire_batch("", vec![1, 2])).expect("ours");
     message.series[0].set_kind(wire::Kind::Event);
     message.ticket_rows = vec![0, 1];
     message.tickets = vec!["17".to_owned(), "no number".to_owned()];
     let error = decode(&message.encode_to_vec()).expect_err("a space");
     assert!(
-        matches!(error, DecodeError::Ticket { index: 1, .. }),
+        matches!(error, BatchDecodeError::Ticket { index: 1, .. }),
         "{error}"
     );
     message.tickets.truncate(1);
     let error = decode(&message.encode_to_vec()).expect_err("ragged");
     assert!(
-        matches!(error, DecodeError::Columns(BatchError::Ragged)),
+        matches!(error, BatchDecodeError::Columns(BatchError::Ragged)),
         "{error}"
     );
 }
 
 #[test]
-fn every_kind_is_read_back() {
+fn every_kind_decodes_back() {
     for &kind in Kind::ALL {
         let mut batch = Batch::new();
         batch

@@ -6,7 +6,7 @@ use greenpark_archive::{rollups::PackedDays, rows::SeriesKey};
 use greenpark_model::{
     compose,
     day::CivilDay,
-    fold::{DayFold, Traits},
+    fold::{DayFold, MeterProfile},
     reading::Kind,
 };
 
@@ -101,7 +101,7 @@ impl<'a> Gathered<'a> {
     }
 
     /// Joins the days into one fold, which serves wherever a range holds all of them, and packs them.
-    pub(crate) fn join(self, traits: &Traits) -> SeriesDays {
+    pub(crate) fn join(self, traits: &MeterProfile) -> SeriesDays {
         let kind = self.key.series.kind;
         let whole = match kind {
             Kind::Gauge => DayFold::default(),

@@ -11,7 +11,7 @@ use greenpark_archive::{
 };
 use greenpark_model::{
     day::{CivilDay, Instant},
-    fold::{DayFold, Traits, fold_day},
+    fold::{DayFold, MeterProfile, fold_day},
 };
 
 use super::{BookDays, Gathered, SeriesDays};
@@ -22,7 +22,7 @@ use crate::{engine::READING_BYTES, registry};
 pub(crate) struct LateDay {
     pub(crate) day: CivilDay,
     key: SeriesKey,
-    traits: Traits,
+    traits: MeterProfile,
     /// All readings of the day.
     rows: Rows,
 }
@@ -32,7 +32,7 @@ impl LateDay {
     pub(super) fn of(
         day: CivilDay,
         (key, rows, span): (&SeriesKey, &Rows, Range<usize>),
-        traits: &Traits,
+        traits: &MeterProfile,
     ) -> Option<Arc<Self>> {
         rows.late_in(span.clone()).next()?;
         Some(Arc::new(Self {
@@ -176,7 +176,7 @@ mod tests {
             }
         }
         let rows = builder.finish().rows;
-        let traits = Traits::default();
+        let traits = MeterProfile::default();
         LateDay::of(day, (&key, &rows, 0..rows.len()), &traits)
     }
 

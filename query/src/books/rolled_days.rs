@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use greenpark_archive::{rollups::rules as rules_of, rows::SeriesKey};
-use greenpark_model::{day::CivilDay, fold::Traits, reading::Kind};
+use greenpark_model::{day::CivilDay, fold::MeterProfile, reading::Kind};
 
 use crate::{decode::RolledMonth, registry};
 
@@ -56,7 +56,7 @@ impl RolledDays {
 
 /// By which traits a series is folded now, as text.
 pub(super) struct RulesNow {
-    traits: Traits,
+    traits: MeterProfile,
     kind: Kind,
     /// The same for any range.
     constant: Option<String>,

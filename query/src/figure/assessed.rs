@@ -298,7 +298,7 @@ impl Claims {
         let assessment = pb::Assessment {
             rule_set: grounds.rules.id.clone(),
             gross_value: gross.figure.value.clone(),
-            assessed_value: ratio.map(|r| r.told().to_string()).unwrap_or_default(),
+            assessed_value: ratio.map(|r| r.rounded().to_string()).unwrap_or_default(),
             gross: gross.figure.numerator.clone(),
             assessed: told.then(|| amount(round(made.energy, PLACES), "tce")),
             notes: self.notes(energy, &made, &gross.figure),

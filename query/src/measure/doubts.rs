@@ -3,7 +3,7 @@
 use greenpark_model::{
     amount::Sum,
     day::DayRange,
-    fold::Traits,
+    fold::MeterProfile,
     quantity::{Medium, Quantity},
 };
 
@@ -61,7 +61,7 @@ impl Measured {
         &mut self,
         question: &Question<'_>,
         of: &OneSeries<'_>,
-        (traits, days): (&Traits, &[DayRange]),
+        (traits, days): (&MeterProfile, &[DayRange]),
         name: &dyn Fn() -> String,
     ) {
         let Metered { quantity, kind, .. } = of.series;

@@ -8,7 +8,7 @@ use greenpark_model::{
     id::EnterpriseId,
     quantity::Quantity,
     reading::Series,
-    soundness::Late,
+    soundness::LateChanges,
 };
 
 use super::ParkDays;
@@ -21,7 +21,7 @@ use crate::{
 /// What came after a period was final, and the meters that it is of.
 #[derive(Debug, Default)]
 pub(crate) struct Came {
-    pub(crate) late: Late,
+    pub(crate) late: LateChanges,
     pub(crate) meters: BTreeSet<String>,
 }
 

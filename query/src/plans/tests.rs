@@ -12,9 +12,18 @@ fn the_parks_plan_is_built_in() {
     assert_eq!(
         forms,
         [
-            (Indicator::EnergyIntensity, Form::Fall(Decimal::from(16))),
-            (Indicator::WaterIntensity, Form::Fall(Decimal::from(20))),
-            (Indicator::WasteUtilization, Form::Floor(Decimal::from(70))),
+            (
+                Indicator::EnergyIntensity,
+                TargetForm::Fall(Decimal::from(16))
+            ),
+            (
+                Indicator::WaterIntensity,
+                TargetForm::Fall(Decimal::from(20))
+            ),
+            (
+                Indicator::WasteUtilization,
+                TargetForm::Floor(Decimal::from(70))
+            ),
         ]
     );
 }
@@ -53,11 +62,11 @@ fn decimal(text: &str) -> Decimal {
 fn the_parks_plan_declares_what_its_policy_asks_beyond_meters() {
     let plans = load(&[]).expect("built in");
     let forms: Vec<_> = plans.declared(DEFAULT).iter().map(|d| d.form).collect();
-    let at_least = |text: &str| declared::Form::AtLeast(decimal(text));
+    let at_least = |text: &str| declared::Criterion::AtLeast(decimal(text));
     assert_eq!(
         forms,
         [
-            declared::Form::YearlyGrowth(decimal("6.5")),
+            declared::Criterion::YearlyGrowth(decimal("6.5")),
             at_least("86"),
             at_least("37"),
             at_least("60"),
@@ -65,11 +74,11 @@ fn the_parks_plan_declares_what_its_policy_asks_beyond_meters() {
             at_least("55"),
             at_least("70"),
             at_least("65"),
-            declared::Form::Count(10),
-            declared::Form::Count(18),
-            declared::Form::Count(50),
-            declared::Form::Count(500),
-            declared::Form::Count(30),
+            declared::Criterion::Count(10),
+            declared::Criterion::Count(18),
+            declared::Criterion::Count(50),
+            declared::Criterion::Count(500),
+            declared::Criterion::Count(30),
         ]
     );
     for entry in plans.declared(DEFAULT) {
@@ -81,13 +90,13 @@ fn the_parks_plan_declares_what_its_policy_asks_beyond_meters() {
 #[test]
 fn method_g_plans_of_the_city_and_the_ministry() {
     let plans = load_all(&[]).expect("shipped");
-    let falls = |id: &str| -> Vec<Form> {
+    let falls = |id: &str| -> Vec<TargetForm> {
         let (plan, price_base) = plans.find(id).expect("a plan");
         assert_eq!((plan.base_year, plan.end_year), (2020, 2025));
         assert_eq!(price_base, PriceBase::Constant(2020));
         plan.targets.iter().map(|target| target.form).collect()
     };
-    let fall = |text: &str| Form::Fall(decimal(text));
+    let fall = |text: &str| TargetForm::Fall(decimal(text));
     assert_eq!(
         falls("chongqing-city-2022-2025"),
         [fall("14.5"), fall("15")]
@@ -100,13 +109,13 @@ fn method_g_plans_of_the_city_and_the_ministry() {
     };
     assert_eq!(
         of_the_ministry("carbon-intensity"),
-        (declared::Form::Fall(decimal("18")), None)
+        (declared::Criterion::Fall(decimal("18")), None)
     );
     // Reached by the end year, not held in every year as the parks' 70 % are.
     assert_eq!(
         of_the_ministry("bulk-waste-utilization"),
         (
-            declared::Form::AtLeast(decimal("57")),
+            declared::Criterion::AtLeast(decimal("57")),
             Some(Indicator::WasteUtilization)
         )
     );
@@ -119,17 +128,20 @@ fn method_f_zero_carbon_parks_have_a_ceiling_by_their_scale() {
     let plans = load_all(&[]).expect("shipped");
     let (plan, _) = plans.find("zero-carbon-parks").expect("a plan");
     assert_eq!(plan.base_year, 2025);
-    let ceiling = |tce: &str| -> Vec<declared::Form> {
+    let ceiling = |tce: &str| -> Vec<declared::Criterion> {
         let all = plans.declared("zero-carbon-parks").iter();
         all.filter(|d| d.scale.is_some_and(|scale| scale.binds(decimal(tce))))
             .map(|d| d.form)
             .collect()
     };
     assert_eq!(ceiling("199999"), []);
-    assert_eq!(ceiling("200000"), [declared::Form::AtMost(decimal("0.20"))]);
+    assert_eq!(
+        ceiling("200000"),
+        [declared::Criterion::AtMost(decimal("0.20"))]
+    );
     assert_eq!(
         ceiling("1000000"),
-        [declared::Form::AtMost(decimal("0.30"))]
+        [declared::Criterion::AtMost(decimal("0.30"))]
     );
 }
 

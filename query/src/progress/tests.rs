@@ -36,7 +36,7 @@ fn told(indicator: Indicator, value: &str) -> Told {
         .ok()
         .and_then(|value| Positive::new(value).ok());
     let ratio = value.map(|value| Ratio { key, value });
-    let value = ratio.map(|r| r.told().to_string()).unwrap_or_default();
+    let value = ratio.map(|r| r.rounded().to_string()).unwrap_or_default();
     Told {
         figure: pb::Figure {
             value,
@@ -48,7 +48,7 @@ fn told(indicator: Indicator, value: &str) -> Told {
     }
 }
 
-fn judged(form: Form, values: &[&str]) -> pb::TargetProgress {
+fn judged(form: TargetForm, values: &[&str]) -> pb::TargetProgress {
     let indicator = Indicator::EnergyIntensity;
     let plan = five_years();
     let figures = (2020..)
@@ -66,7 +66,7 @@ fn judged(form: Form, values: &[&str]) -> pb::TargetProgress {
 /// METHOD (b): −9.933 % is the even pace of −16 % after three years.
 #[test]
 fn a_fall_is_judged_by_the_even_pace_and_progress_by_logarithms() {
-    let sixteen = Form::Fall(Decimal::from(16));
+    let sixteen = TargetForm::Fall(Decimal::from(16));
     let kept = judged(sixteen, &["1", "0.98", "0.95", "0.9"]);
     assert_eq!(kept.change_percent, "-10.0000");
     assert_eq!(kept.scheduled_percent, "-9.9326");
@@ -90,7 +90,7 @@ fn a_fall_is_judged_by_the_even_pace_and_progress_by_logarithms() {
 
 #[test]
 fn a_year_beyond_the_plans_end_has_no_target() {
-    let sixteen = Form::Fall(Decimal::from(16));
+    let sixteen = TargetForm::Fall(Decimal::from(16));
     let after = judged(sixteen, &["1", "1", "1", "1", "1", "0.84", "0.5"]);
     assert_eq!(after.verdict(), pb::Verdict::Unknown);
     assert_eq!(
@@ -112,7 +112,7 @@ fn a_year_beyond_the_plans_end_has_no_target() {
     );
     let scheduled = |at: usize| after.years[at].scheduled_percent.as_str();
     assert_eq!((scheduled(5), scheduled(6)), ("-16.0000", ""));
-    let seventy = Form::Floor(Decimal::from(70));
+    let seventy = TargetForm::Floor(Decimal::from(70));
     let floor = judged(seventy, &["80", "70", "70", "72", "73", "74", "1"]);
     assert_eq!(floor.verdict(), pb::Verdict::Unknown);
     assert_eq!(
@@ -126,8 +126,8 @@ fn a_figure_of_unlike_days_or_enterprises_is_not_judged() {
     let plan = five_years();
     let indicator = Indicator::WasteUtilization;
     for form in [
-        Form::Fall(Decimal::from(16)),
-        Form::Floor(Decimal::from(70)),
+        TargetForm::Fall(Decimal::from(16)),
+        TargetForm::Floor(Decimal::from(70)),
     ] {
         let mut last = told(indicator, "80");
         last.unsound.push(Reason::Open { days: 3 });
@@ -153,7 +153,7 @@ fn a_figure_of_unlike_days_or_enterprises_is_not_judged() {
 fn an_unsound_base_leaves_no_year_to_compare() {
     let plan = five_years();
     let indicator = Indicator::EnergyIntensity;
-    let form = Form::Fall(Decimal::from(16));
+    let form = TargetForm::Fall(Decimal::from(16));
     let mut base = told(indicator, "1");
     base.unsound.push(Reason::Open { days: 3 });
     let figures = vec![
@@ -183,7 +183,7 @@ fn an_unsound_base_leaves_no_year_to_compare() {
 fn a_sound_year_below_the_floor_misses_it_whatever_another_year_is() {
     let plan = five_years();
     let indicator = Indicator::WasteUtilization;
-    let form = Form::Floor(Decimal::from(70));
+    let form = TargetForm::Floor(Decimal::from(70));
     let mut open = told(indicator, "80");
     open.unsound.push(Reason::Open { days: 3 });
     let figures = vec![
@@ -202,7 +202,7 @@ fn a_sound_year_below_the_floor_misses_it_whatever_another_year_is() {
 
 #[test]
 fn a_floor_must_hold_in_every_year_after_the_base() {
-    let seventy = Form::Floor(Decimal::from(70));
+    let seventy = TargetForm::Floor(Decimal::from(70));
     let held = judged(seventy, &["60", "70", "71", "72", "73", "74"]);
     assert_eq!(held.verdict(), pb::Verdict::Met);
     assert!(held.base.is_none() && held.change_percent.is_empty());

@@ -4,7 +4,7 @@ use greenpark_model::{
     amount::Sum,
     compose::Consumption,
     day::{CivilDay, DayRange},
-    fold::Traits,
+    fold::MeterProfile,
     reading::Kind,
 };
 
@@ -79,7 +79,7 @@ pub(super) fn counts(
 /// Amounts of an unrated meter that are far above those like them.
 pub(super) fn doubted(
     parts: &[&SeriesDays],
-    traits: &Traits,
+    traits: &MeterProfile,
     kind: Kind,
     (range, times): (DayRange, i128),
 ) -> Vec<(&'static str, DayRange, String)> {

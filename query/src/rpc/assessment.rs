@@ -5,7 +5,7 @@ use greenpark_model::{
     assessment::BasisOfAssessment,
     day::DayRange,
     indicator::Indicator,
-    plan::{Form, Plan, Target},
+    plan::{Plan, Target, TargetForm},
 };
 use greenpark_proto::query::v1 as pb;
 
@@ -85,7 +85,7 @@ impl Shared {
             return Ok(None);
         };
         let fall = plan.targets.iter().find_map(|target| match target.form {
-            Form::Fall(percent) if target.indicator == terms.indicator => Some(percent),
+            TargetForm::Fall(percent) if target.indicator == terms.indicator => Some(percent),
             _ => None,
         });
         let years = plan.base_year..=plan.end_year;
@@ -131,7 +131,7 @@ impl Shared {
         let claims = Claims::of(question, population, &grounds)?;
         let base = base.unwrap_or(&*told);
         let asks = match target.form {
-            Form::Fall(percent) if question.range.last().year() <= plan.end_year => {
+            TargetForm::Fall(percent) if question.range.last().year() <= plan.end_year => {
                 base.ratio.map(|_| Asks {
                     plan: &plan.id,
                     percent,

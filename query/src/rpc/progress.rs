@@ -8,7 +8,7 @@ use greenpark_model::{
     day::DayRange,
     id::{EnterpriseId, ParkId},
     money::PriceBase,
-    plan::{Form, Plan, Target},
+    plan::{Plan, Target, TargetForm},
 };
 use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
@@ -210,7 +210,7 @@ impl Shared {
             beside.basis_of_assessment = basis.to_string();
             beside.other_basis = progress::other_basis(target, plan, assessed);
         }
-        if let (Form::Fall(percent), [base, .., current]) = (target.form, years) {
+        if let (TargetForm::Fall(percent), [base, .., current]) = (target.form, years) {
             let fall = percent / Decimal::ONE_HUNDRED;
             // Members are split only where both figures of the group are sound.
             beside.split_unsound =
@@ -377,7 +377,7 @@ impl Shared {
         years: &[Year],
         indicator: greenpark_model::indicator::Indicator,
     ) -> Result<Option<[(i16, Told); 2]>, QueryError> {
-        let form = Form::Floor(Decimal::ZERO);
+        let form = TargetForm::Floor(Decimal::ZERO);
         let figure = |year: &Year| {
             let terms = asked.terms(Target { indicator, form }, year.range);
             let population = population_of(&asked.name, &year.days, year.range);

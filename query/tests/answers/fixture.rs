@@ -17,7 +17,7 @@ use greenpark_archive::{
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, Instant},
-    fold::{Traits, fold_day},
+    fold::{MeterProfile, fold_day},
     id::{EnterpriseId, MeterId, ParkId},
     reading::{Flag, Kind, Series},
 };
@@ -380,8 +380,8 @@ pub(crate) fn totals(
                 day,
                 revision,
                 sha256,
-                rules: Traits::default().rules(key.series.kind).into(),
-                fold: fold_day(key.series.kind, &Traits::default(), columns),
+                rules: MeterProfile::default().rules(key.series.kind).into(),
+                fold: fold_day(key.series.kind, &MeterProfile::default(), columns),
                 duplicates: 0,
                 conflicts: u32::try_from(conflicts).expect("few"),
                 late: u32::try_from(rows.late_in(span).count()).expect("few"),

@@ -11,7 +11,8 @@ use greenpark_archive::{
     snapshot::Snapshot,
 };
 use greenpark_ingest::{DecodeSettings, IngestMetrics, ListenSettings, MqttListener, Pipeline};
-use greenpark_log::{LogWriter, embedded::EmbeddedLog};
+use greenpark_log::LogWriter;
+use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::{
     day::{CivilDay, Instant},
     id::ParkId,
@@ -60,7 +61,7 @@ pub(crate) fn new_file(rows: &Rows, day: CivilDay, kind: FileKind) -> NewFile {
 impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let settings = greenpark_log::embedded::Settings::default();
+        let settings = LogFileSettings::default();
         let log = EmbeddedLog::open(&folder.path().join("log"), settings).expect("a log");
         Self { folder, log }
     }
@@ -73,7 +74,7 @@ impl Place {
     }
 
     /// Starts the listener over the embedded log.
-    pub(crate) async fn listen(&self, writer: Arc<dyn LogWriter>) -> (SocketAddr, Task) {
+    pub(crate) async fn listen(&self, writer: LogWriter) -> (SocketAddr, Task) {
         let metrics = IngestMetrics::new(&mut Registry::default());
         let clock = Arc::new(|| NOW_MS);
         let pipeline = Pipeline::new(&DecodeSettings::default(), writer, clock, metrics);

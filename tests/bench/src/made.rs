@@ -14,7 +14,7 @@ use greenpark_archive::{
 };
 use greenpark_model::{
     day::{CivilDay, DayRange, Instant},
-    fold::{Traits, fold_day},
+    fold::{MeterProfile, fold_day},
     id::{EnterpriseId, MeterId},
     quantity::Quantity,
     reading::{Flag, Kind, Series},
@@ -188,8 +188,12 @@ fn totals(rows: &Rows, day: CivilDay, sha256: [u8; 32]) -> Vec<TotalsRow> {
             day,
             revision: 1,
             sha256,
-            rules: Traits::default().rules(key.series.kind).into(),
-            fold: fold_day(key.series.kind, &Traits::default(), rows.columns(span)),
+            rules: MeterProfile::default().rules(key.series.kind).into(),
+            fold: fold_day(
+                key.series.kind,
+                &MeterProfile::default(),
+                rows.columns(span),
+            ),
             duplicates: 0,
             conflicts: 0,
             late: 0,

@@ -1,16 +1,16 @@
-"""METHOD (k), `late` and `ticket`, where what is late is set apart: a dead letter each, and the figure as it was."""
+"""METHOD (k), `late` and `ticket`, with late readings refused: each becomes a dead letter, and the figure stays."""
 
 import time
 from datetime import timedelta
 from decimal import Decimal
 
-import lives
+import scenarios
 from kinds import noon
 from meters import DAY_MS, HOUR_MS, Reading, day_of
 from soundness import WASTE
 
 LATE_MAX_MS = 7 * DAY_MS
-PARK = lives.ALONE
+PARK = scenarios.ALONE
 MAP = """
 park = "{park}"
 enterprise = "{enterprise}"
@@ -29,7 +29,7 @@ stamp = "start"
 
 
 class Sender:
-    """Sends intervals of one meter, a message each, and remembers what the gateways' clocks stand at."""
+    """Sends intervals of one meter, one in each message, and knows the newest instant and the limit of lateness."""
 
     def __init__(self, service):
         self.service = service
@@ -38,10 +38,10 @@ class Sender:
 
     def send(self, enterprise: str, gateway: str, *rows: tuple, quantity: str = "electricity") -> None:
         readings = [of if isinstance(of, Reading) else Reading(of[0], Decimal(of[1])) for of in rows]
-        self.service.acknowledged([(PARK, enterprise, gateway, "e-main", quantity, [r]) for r in readings])
+        self.service.publish_and_wait([(PARK, enterprise, gateway, "e-main", quantity, [r]) for r in readings])
 
     def replay(self, enterprise: str, rows: list) -> None:
-        """The same through `greenpark replay`."""
+        """Sends the same through `greenpark replay`."""
         lines = [f"{day_of(at)} 00:00,{value}" for at, value in rows]
         self.service.replay(MAP.format(park=PARK, enterprise=enterprise), "\n".join(["at,kwh", *lines]))
 
@@ -51,12 +51,12 @@ def run(made, differences, rpc) -> None:
     newest, edge, send = sender.newest, sender.edge, sender.send
 
     def compare(title: str, enterprise: str, amounts: list[str], letters: dict) -> None:
-        """What counts of the last weeks, and how many dead letters of which gateway and reason there are."""
+        """Checks the amounts of the last weeks, and the number of dead letters of each gateway and reason."""
         diff, name = differences(), f"parks/{PARK}/enterprises/{enterprise}"
         weeks = {"first": str(day_of(newest) - timedelta(40)), "last": str(day_of(newest))}
-        method = rpc[WASTE] if enterprise == "tickets" else rpc[lives.ENERGY]
-        told = service.indicators.call(method, name=name, period={"days": weeks})
-        diff.same("amounts", [part.amount.value for part in told.components], amounts)
+        method = rpc[WASTE] if enterprise == "tickets" else rpc[scenarios.ENERGY]
+        answer = service.indicators.call(method, name=name, period={"days": weeks})
+        diff.same("amounts", [part.amount.value for part in answer.components], amounts)
         kept = lambda: service.dead_letters.call("ListDeadLetters", filter={"parent": name}).letters
         service.wait_until(lambda: len(kept()) >= sum(letters.values()), f"the dead letters of {name}")
         found: dict[tuple, int] = {}
@@ -88,12 +88,12 @@ def run(made, differences, rpc) -> None:
 
 
 def clock_back(made, sender: Sender, rpc) -> None:
-    """Last year's figure is final, and a gateway whose clock restarts a year back changes nothing of it."""
-    case = lives.Case("A14: a clock a year back, set apart", lives.one("clock"))
+    """Checks that a gateway whose clock restarts a year back changes nothing of last year's final figure."""
+    case = scenarios.Case("A14: a clock a year back, set apart", scenarios.one("clock"))
     made.service.register([case])
     made.service.publish([case])
     made.service.wait_closed([case], rpc)
     made.service.declare([case])
-    made.check(case, case.title, case.enterprises, lives.CLEAN)
+    made.check(case, case.title, case.enterprises, scenarios.CLEAN)
     sender.send("clock", "gw-clock", (sender.newest, 1), *noon(50)[1])
-    made.check(case, f"{case.title}, then three readings", case.enterprises, lives.CLEAN)
+    made.check(case, f"{case.title}, then three readings", case.enterprises, scenarios.CLEAN)

@@ -1,9 +1,9 @@
-"""Cases in which the service and METHOD, read by its letter, do not agree. They are asked with `--disputed` alone.
+"""Cases in which the service contradicts the literal text of METHOD. They run only with `--disputed`.
 
-A case leaves this file when METHOD says another thing or the service does."""
+A case is removed when METHOD or the service changes."""
 
 from kinds import LOADS, ash, load
-from lives import BASE_YEAR, Case, amounts, first_days, meter, one
+from scenarios import BASE_YEAR, Case, amounts, first_days, meter, one
 from meters import Meter, year_days
 from soundness import FIRST, LAST, WASTE
 
@@ -16,7 +16,7 @@ def disputed() -> list[Case]:
         Case("an hourly meter beside a dead daily one", one("hourly-dead",
              meter([hourly(year_days(FIRST)), hourly(year_days(LAST))], interval_s=3600),
              Meter("e-daily", [BASE_YEAR, first_days(20)]))),
-        # METHOD (k): 1 to 48 letters, digits, `-_.`; no digit is asked for.
+        # METHOD (k): 1 to 48 letters, digits, `-_.`; a digit is not required.
         Case("a ticket without a digit", ash("ticket-letters", [load(*LOADS[0], "A"), load(*LOADS[1], "B"),
              load(*LOADS[2], "C"), load(*LOADS[3], "D")]), indicator=WASTE),
     ]

@@ -1,9 +1,9 @@
-"""Lives with what METHOD (k) added to kinds and identities, and with what arrives after a year was final."""
+"""Cases of METHOD (k) about kinds and identities, and about readings that arrive after a year was final."""
 
 from datetime import date
 from decimal import Decimal
 
-from lives import (
+from scenarios import (
     BASE_YEAR, CLEAN, Case, Step, against, amounts, changed, first_days, meter, one, value_added, without, yearly,
 )
 from meters import HOUR_MS, Correction, Meter, Reading, days, midnight, year_days
@@ -20,7 +20,7 @@ def load(at: int, tonnes: str, ticket: str | None = None) -> Reading:
 
 
 def ash(name: str, *messages: list[Reading], a_day: str = "0.4", other_years: str = "120") -> list[Enterprise]:
-    """Ash that is weighed as it comes into being every day, and by tickets as it is used."""
+    """Ash that is measured every day as it is generated, and weighed with tickets as it is used."""
     made = Meter("ash", yearly(a_day, PLAN_YEARS), "fly_ash.generated")
     before = [[load(midnight(date(year, 6, 1)), other_years, f"Y-{year}")] for year in range(FIRST + 1, LAST)]
     return one(name, made, Meter("scale", [*before, *messages], "fly_ash.utilized", "event", 0))
@@ -51,7 +51,7 @@ def tickets() -> list[Case]:
 
 
 def daily(read_at: list[float], restart: float = 0) -> list[list[Reading]]:
-    """A counter of 4 an hour that starts anew at an hour of the day; its first reading is its start of the year."""
+    """A daily counter of 4 an hour that restarts at an hour of the day; its first reading is the start of the year."""
     messages = []
     for year in YEARS:
         first = Reading(int(midnight(date(year, 1, 1)) + restart * HOUR_MS), Decimal(0), "daily_counter")
@@ -73,7 +73,7 @@ def daily_counters() -> list[Case]:
 
 def both_ways() -> list[Case]:
     def swinging(start: int) -> Meter:
-        """Up by 150 and down by 36 in turn: a meter that runs backwards every other day."""
+        """A meter that runs backwards every other day: up by 150 and down by 36 in turn."""
         messages, at = [], Decimal(start)
         for year in YEARS:
             rows = []
@@ -92,7 +92,7 @@ def both_ways() -> list[Case]:
 
 
 def noon(value, n: int = 3) -> tuple[str, list[Reading]]:
-    """Further amounts at noon of the first days of April 2025."""
+    """Additional amounts at noon of the first days of April 2025."""
     return "e-main", [Reading(midnight(date(2025, 4, 1 + i)) + 12 * HOUR_MS, Decimal(value)) for i in range(n)]
 
 
@@ -133,23 +133,23 @@ def by_hand_and_undeclared() -> list[Case]:
         Reading(midnight(d) + h * HOUR_MS, Decimal(h * 4), "daily_counter") for d in year_days(year) for h in (6, 12, 18, 23)
     ]
     return [
-        # METHOD (k): consumption of a day is its highest value before the restart, also of the first day.
+        # METHOD (k): the consumption of a day is its highest value before the restart, also on the first day.
         Case("A15: a counter of the day, from its first reading", one("daily-first", meter(
             [counter(year) for year in YEARS], kind="daily_counter", interval_s=21_600))),
-        # METHOD (i): received / expected by registered interval; what was set by hand was not received.
+        # METHOD (i): received / expected by registered interval; values set by hand were not received.
         Case("A5: 60 days dead and set by hand", one("hand-60", meter(
             [BASE_YEAR, *without([amounts(100, year_days(LAST))], sixty)]), corrections=dead), against("coverage")),
-        # METHOD (i): estimated + manual of the numerator; 3,100 by hand stand beside a numerator of 3,650.
+        # METHOD (i): estimated + manual of the numerator; here 3,100 by hand with a numerator of 3,650.
         Case("by hand, beside what is sold", one("hand-sold", *balance, corrections=sold), against("estimated_share")),
-        # 5,000 for January and -5,000 for February are no measured year.
+        # 5,000 for January and -5,000 for February are not a measured year, although they sum to zero.
         Case("by hand, up and down", one("hand-both", corrections=[
             Correction("e-main", date(2025, 1, 1), date(2025, 1, 31), Decimal(5000)),
             Correction("e-main", date(2025, 2, 1), date(2025, 2, 28), Decimal(-5000))]), against("estimated_share")),
-        # Of unregistered meters: 20 sold beside a numerator of 80.
+        # The share of unregistered meters: 20 sold with a numerator of 80.
         Case("an unregistered meter of what is sold", one("stranger-sold", *(
             Meter(f"e-{flow}", yearly(n), f"electricity.{flow}", registered=flow == "purchased")
             for flow, n in flows(20))), against("unregistered_share", *YEARS)),
-        # Value added that nobody declared is not a number below or of zero.
+        # Undeclared value added is not the same as zero or negative value added.
         Case("no value added of 2025", one("undeclared", declares=[base]), against("undeclared")),
         Case("no value added of 2020", one("undeclared-base", declares=[judged]), against("undeclared", FIRST)),
     ]

@@ -1,7 +1,7 @@
-"""What a meter gives to a period, by METHOD (h), (i) and (k) alone: amounts, what is set aside, and what is known.
+"""The contribution of a meter to a period by METHOD (h), (i) and (k) alone: amounts, implausible values, coverage.
 
-Everything is decimal. A life is what a gateway sends and what the registry says; nothing here knows how greenpark
-does it. Loads are even in all lives, so what lies between two registers over a period's edge is taken by time.
+All numbers are decimal. The inputs are the messages of gateways and the registry; nothing here depends on how greenpark
+computes. Loads are even in all cases, so the amount between two registers across the edge of a period is split by time.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ COUNTERS = ("register", "daily_counter")
 
 
 def midnight(day: date) -> int:
-    """When a civil day in Asia/Shanghai begins, in UTC milliseconds."""
+    """The start of a civil day in Asia/Shanghai, in UTC milliseconds."""
     return (day - date(1970, 1, 1)).days * DAY_MS - SHANGHAI_MS
 
 
@@ -47,7 +47,7 @@ class Reading:
 
 @dataclass
 class Meter:
-    """What the registry says of a meter, and the messages that it sends, in the order of the log."""
+    """The registration of a meter, and its messages in the order of the log."""
 
     name: str
     messages: list[list[Reading]]
@@ -71,7 +71,7 @@ class Meter:
         return self.quantity.partition(".")[2]
 
     def distinct(self) -> list[Reading]:
-        """One reading an identity, the later in the log, of the kind that counts; in order of time."""
+        """The readings of the registered kind in order of time; of each identity the one that is later in the log."""
         of: dict[tuple, Reading] = {}
         for message in self.messages:
             nth: dict[int, int] = {}
@@ -96,7 +96,7 @@ class Correction:
 
 @dataclass
 class Part:
-    """What a meter gives to a period."""
+    """The contribution of a meter to a period."""
 
     meter: Meter
     amount: Decimal = ZERO
@@ -111,7 +111,7 @@ class Part:
 
 
 def steps(meter: Meter) -> list[tuple[int, int, Decimal]]:
-    """What a meter says that it measured: from when, to when, how much."""
+    """The amounts that a meter measured: start, end and amount of each step."""
     rows = meter.distinct()
     if meter.kind == "daily_counter":
         return daily_steps(meter, rows)
@@ -122,8 +122,8 @@ def steps(meter: Meter) -> list[tuple[int, int, Decimal]]:
 
 
 def daily_steps(meter: Meter, rows: list[Reading]) -> list[tuple[int, int, Decimal]]:
-    """Of each run between two restarts the highest value counts; a reading at the restart closes the run before it,
-    unless it has fallen already."""
+    """The steps of a daily counter. The highest value between two restarts counts. A reading at a restart closes the run
+    before it, unless the counter has already fallen."""
     hour, minute = (int(part) for part in (meter.restart or "00:00").split(":"))
     shift = (hour * 60 + minute) * 60_000
     made, run, at, high = [], None, 0, ZERO
@@ -141,7 +141,7 @@ def daily_steps(meter: Meter, rows: list[Reading]) -> list[tuple[int, int, Decim
 
 
 def usual_of(meter: Meter, made: list) -> dict[int, Decimal]:
-    """The median of a meter's amounts by hour of the day, its like hours; of a counter, in the time of each step."""
+    """The median amount of a meter by hour of the day; the amounts of a counter are scaled to an hour."""
     by_hour: dict[int, list[Decimal]] = {}
     for begin, end, amount in made:
         an_hour = amount * HOUR_MS / (end - begin) if meter.kind in COUNTERS else amount
@@ -166,7 +166,7 @@ def measure(meter: Meter, period: list[date], corrections: list[Correction]) -> 
 
 
 def within_days(meter: Meter, step: tuple, wanted: set[date]) -> int:
-    """How many milliseconds of a step lie within these days; an interval and an event are of the day of their instant."""
+    """The milliseconds of a step within these days. An interval or event belongs to the day of its instant."""
     begin, end, _ = step
     if meter.kind not in COUNTERS:
         return max(end - begin, 1) if day_of(begin) in wanted else 0
@@ -175,8 +175,8 @@ def within_days(meter: Meter, step: tuple, wanted: set[date]) -> int:
 
 
 def judge(part: Part, step: tuple, covered: int, usual: Decimal) -> None:
-    """Takes what `covered` milliseconds have of a step, or sets it aside. What is set aside would move a figure by
-    all of it; what is suspicious counts, and would move it by what it is more than usual."""
+    """Adds the share of a step that `covered` milliseconds have, or excludes it as implausible. An excluded amount would
+    move a figure by all of it. A suspicious interval or event counts, and would move it by its excess over the usual."""
     meter, (begin, end, amount) = part.meter, step
     lasts = max(end - begin, 1)
     taken, is_counter = amount * covered / lasts, meter.kind in COUNTERS
@@ -196,7 +196,7 @@ def judge(part: Part, step: tuple, covered: int, usual: Decimal) -> None:
 
 
 def cover(part: Part, within: set[date], set_by_hand: set[date]) -> None:
-    """Readings received and expected by interval; days known and due."""
+    """Counts the readings received and expected by interval, and the days known and due."""
     meter, rows = part.meter, part.meter.distinct()
     first, last = meter.valid
     due = {d for d in within if first <= d <= last}

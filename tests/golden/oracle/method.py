@@ -1,7 +1,7 @@
-"""The figures of a park from its raw readings, by the method alone: nothing here knows how greenpark does it.
+"""The figures of a park from its raw readings by the method alone; nothing here depends on how greenpark computes.
 
-Everything is decimal. Readings, registry and declarations come from the lake's Delta tables by other people's
-readers (deltalake, pandas); factors and plans from the files that ship with the service.
+All numbers are decimal. Third-party readers (deltalake, pandas) read readings, registry and declarations from the Delta
+tables of the lake; factors and plans come from the files that ship with the service.
 """
 
 import json
@@ -37,7 +37,7 @@ def rounded(value: Decimal, places: int) -> str:
 
 @dataclass
 class Meter:
-    """What the registry says of one meter and quantity, last word first."""
+    """The registrations of one meter and quantity, the latest first."""
 
     entries: list = field(default_factory=list)
 
@@ -96,20 +96,20 @@ class Park:
         rows = DeltaTable(str(table)).to_pyarrow_table(columns=columns)
         frame = pd.DataFrame({name: rows.column(name).to_pandas() for name in columns if name not in ("instant", "value")})
         frame["ms"] = rows.column("instant").cast(pa.timestamp("ms", "UTC")).cast(pa.int64()).to_pandas()
-        # Millionths as integers: exact, and quick to add.
+        # Millionths as integers are exact and fast to add.
         micro = pc.multiply(rows.column("value"), pa.scalar(Decimal(1_000_000)))
         frame["micro"] = pc.cast(micro, pa.int64()).to_pandas()
         return frame[~frame["superseded"]]
 
     def enterprises(self, year: int) -> list[str]:
-        """Those above designated size on some day of the year."""
+        """The enterprises above designated size on some day of the year."""
         days = range(first_day(year), first_day(year + 1))
         return sorted(
             e for e, dated in self.above.items() if any((dated.on(d) or {}).get("above_designated_size") for d in days)
         )
 
     def consumption(self, enterprise: str, year: int) -> dict[str, Decimal]:
-        """What the enterprise's counted meters consumed in the year, by quantity."""
+        """The consumption of the enterprise's counted meters in the year, by quantity."""
         total: dict[str, Decimal] = {}
         for (of, meter, quantity, kind), rows in self.series.items():
             if of != enterprise or kind == "gauge":
@@ -128,7 +128,7 @@ class Park:
         return total
 
     def received(self, enterprise: str, year: int, quantities: set[str]) -> tuple[int, int]:
-        """Readings received of counted meters that have an interval, and how many were expected."""
+        """Readings received from counted meters with an interval, and the expected number."""
         got = expected = 0
         for (of, meter, quantity), dated in self.meters.items():
             body = dated.on(first_day(year))
@@ -141,7 +141,8 @@ class Park:
         return got, expected
 
     def complete(self, enterprise: str, year: int) -> tuple[int, int]:
-        """Readings that count of meters with an interval, of one meter and day no more than expected; and these."""
+        """Readings received from meters with an interval, capped for each meter and day at the expected number; and the
+        expected number."""
         counted = expected = 0
         for (of, meter, quantity), dated in self.meters.items():
             if of != enterprise:
@@ -161,7 +162,7 @@ class Park:
         return counted, expected
 
     def declared(self, enterprise: str, year: int) -> Decimal:
-        """Value added of a year: as declared whole, or the sum of its months."""
+        """Value added of a year: as declared for the year, or the sum of its months."""
         of = self.value_added.get(enterprise, {})
         if str(year) in of:
             return of[str(year)]
@@ -173,7 +174,7 @@ def start(year: int) -> int:
 
 
 def register_consumption(rows: pd.DataFrame, body: dict, year: int) -> int:
-    """The difference of a register between two midnights, over its modulus where it fell, in millionths."""
+    """The difference of a register between two midnights in millionths, with rollovers by its modulus."""
     modulus = int(Decimal(body["modulus"]).scaleb(6)) if "modulus" in body else None
     running, cumulative, before = 0, [], None
     for register in rows["micro"].tolist():
@@ -191,7 +192,7 @@ def register_consumption(rows: pd.DataFrame, body: dict, year: int) -> int:
 
 
 def at(instants: list[int], cumulative: list[int], when: int) -> int:
-    """What had been consumed by an instant, interpolated between its neighbors."""
+    """The consumption up to an instant, interpolated between its neighbors."""
     if not instants or when <= instants[0]:
         return 0
     if when >= instants[-1]:
@@ -248,7 +249,7 @@ def water(amounts: dict[str, Decimal], _factors: Factors) -> Decimal:
 
 
 def waste(amounts: dict[str, Decimal]) -> tuple[Decimal, Decimal]:
-    """Utilized, and what it is divided by."""
+    """The utilized amount, and its denominator."""
     flow = lambda name: sum((amounts.get(f"{m}.{name}", Decimal(0)) for m in BULK), Decimal(0))
     return flow("utilized"), flow("generated") + flow("utilized_old_stock")
 

@@ -1,4 +1,4 @@
-"""A greenpark of its own for a test: started on free ports, fed as a user feeds it, stopped at the end."""
+"""A greenpark process for a test: started on free ports, fed as a user feeds it, stopped at the end."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ import grpc
 import paho.mqtt.client as mqtt
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from ask import Asker
+from ask import ReflectionClient
 from meters import Reading
 
 PATIENCE_SECONDS = 300
@@ -23,7 +23,7 @@ WHO = ["--recorded-by", "golden", "--evidence", "unclean.py"]
 
 
 def wait_until(done, what: str) -> None:
-    """Looks until `done` says yes."""
+    """Polls until `done` returns true."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not done():
         if time.monotonic() > until:
@@ -58,14 +58,14 @@ class Service:
         environment = {**os.environ, **self.settings}
         self.process = subprocess.Popen([self.binary, "up", *place], env=environment, stderr=self.log, stdout=self.log)
         wait_until(lambda: self.listens(self.mqtt_port) and self.listens(self.grpc_port), "the service")
-        self.indicators = Asker(self.grpc)
-        self.quality = Asker(self.grpc, "park.query.v1.Quality")
-        self.dead_letters = Asker(self.grpc, "park.query.v1.DeadLetters")
+        self.indicators = ReflectionClient(self.grpc)
+        self.quality = ReflectionClient(self.grpc, "park.query.v1.Quality")
+        self.dead_letters = ReflectionClient(self.grpc, "park.query.v1.DeadLetters")
         self.sender = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
         self.sender.max_inflight_messages_set(100)
         self.sender.connect("127.0.0.1", self.mqtt_port)
         self.sender.loop_start()
-        wait_until(self.sender.is_connected, "a yes to CONNECT")
+        wait_until(self.sender.is_connected, "the connection")
         return self
 
     def __exit__(self, *_failure):
@@ -82,11 +82,11 @@ class Service:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     def name_of(self, enum: str, prefix: str, number: int) -> str:
-        """A value's name as METHOD writes it."""
+        """The name of an enum value as METHOD writes it."""
         known = self.indicators.service.file.pool.FindEnumTypeByName(f"park.query.v1.{enum}")
         return known.values_by_number[number].name.removeprefix(prefix).lower()
 
-    def bring(self, park: str, what: str, columns: str, rows: list) -> None:
+    def import_file(self, park: str, what: str, columns: str, rows: list) -> None:
         """Imports a file, unless it would be empty."""
         if not rows:
             return
@@ -98,7 +98,7 @@ class Service:
     def register(self, cases: list) -> None:
         for park, enterprises in by_park(cases).items():
             rows = [(e.name, e.name, "C31", "true", first, open_end(last)) for e in enterprises for first, last in e.above]
-            self.bring(park, "enterprises", "enterprise,title,industry,above_designated_size,valid_from,valid_to", rows)
+            self.import_file(park, "enterprises", "enterprise,title,industry,above_designated_size,valid_from,valid_to", rows)
             columns = ("enterprise,meter,title,quantity,kind,interval_s,rated_per_hour,headroom,counted,valid_from,"
                        "valid_to,bidirectional,restart")
             rows = [
@@ -106,17 +106,17 @@ class Service:
                  yes(m.counted), m.valid[0], open_end(m.valid[1]), yes(m.bidirectional), m.restart)
                 for e in enterprises for m in e.meters if m.registered
             ]
-            self.bring(park, "meters", columns, rows)
+            self.import_file(park, "meters", columns, rows)
 
     def publish(self, cases: list) -> None:
-        """Every message of every meter, each meter by a gateway of its own."""
-        self.acknowledged([
+        """Publishes every message of every meter; each meter has its own gateway."""
+        self.publish_and_wait([
             (park, e.name, f"gw-{m.name}", m.name, m.quantity, message)
             for park, enterprises in by_park(cases).items() for e in enterprises for m in e.meters for message in m.messages
         ])
 
-    def acknowledged(self, messages: list) -> None:
-        """Publishes with QoS 1 and comes back when everything is acknowledged."""
+    def publish_and_wait(self, messages: list) -> None:
+        """Publishes with QoS 1 and returns when everything is acknowledged."""
         sent = []
         for park, enterprise, gateway, meter, quantity, readings in messages:
             body = [reading_of(meter, quantity, r) for r in readings]
@@ -139,42 +139,42 @@ class Service:
             raise SystemExit(f"{arguments}: {done.stdout}{done.stderr}")
 
     def wait_closed(self, cases: list, rpc: dict) -> None:
-        """Until every day of the years that a verdict stands on is sealed."""
+        """Waits until every day of the years behind a verdict is sealed."""
         for park, indicator in {(f"parks/{case.park}", case.indicator) for case in cases}:
             for year in {year for case in cases for year in case.years}:
                 wait_until(lambda: self.is_closed(park, rpc[indicator], year), f"the end of {year} of {park}")
 
     def is_closed(self, name: str, method: str, year: int) -> bool:
         try:
-            told = self.indicators.call(method, name=name, period={"year": year})
+            answer = self.indicators.call(method, name=name, period={"year": year})
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.DEADLINE_EXCEEDED):
                 return False
             raise
-        return told.coverage.open_days == 0
+        return answer.coverage.open_days == 0
 
     def declare(self, cases: list, again: bool = False) -> None:
         for park, enterprises in by_park(cases).items():
             if not again:
                 rows = [(e.name, medium, side, since, "") for e in enterprises for medium, side, since in e.sides]
-                self.bring(park, "sides", "enterprise,medium,side,valid_from,valid_to", rows)
+                self.import_file(park, "sides", "enterprise,medium,side,valid_from,valid_to", rows)
                 self.correct(park, [(e, c) for e in enterprises for c in e.corrections])
             index = {year: by for e in enterprises for year, by in (e.index or {}).items() if year > 2020}
             rows = [("price-index", year, "constant-2020", by, "") for year, by in index.items()]
-            self.bring(park, "deflators", "form,year,base,value,industry", rows)
-            # One file a place in the order, because a later file is recorded later.
+            self.import_file(park, "deflators", "form,year,base,value,industry", rows)
+            # One file for each position in the order, because a later file is recorded later.
             last = max(len(e.value_added) for e in enterprises)
             runs = [[(e, e.value_added[n]) for e in enterprises if n < len(e.value_added)] for n in range(last)]
             for run in runs:
                 rows = [(e.name, "value_added", p, amount, base_of(e), yes(e.final)) for e, (p, amount) in run]
-                self.bring(park, "statistics", "enterprise,series,period,amount,price_base,final", rows)
+                self.import_file(park, "statistics", "enterprise,series,period,amount,price_base,final", rows)
 
     def correct(self, park: str, corrections: list) -> None:
         rows = [(e.name, c.meter, *measured(e, c.meter), c.first, c.last, c.amount, c.reason) for e, c in corrections]
-        self.bring(park, "corrections", "enterprise,meter,quantity,kind,first,last,amount,reason", rows)
+        self.import_file(park, "corrections", "enterprise,meter,quantity,kind,first,last,amount,reason", rows)
 
-    def take(self, cases: list, nth: int) -> None:
-        """A step of each case: readings, corrections, withdrawals, or its statistics once more."""
+    def perform_step(self, cases: list, nth: int) -> None:
+        """Performs a step of each case: readings, corrections, withdrawals, or its statistics once more."""
         messages = []
         for case in cases:
             step, of = case.steps[nth], case.enterprises[0]
@@ -187,10 +187,10 @@ class Service:
                 messages.append((case.park, of.name, gateway, meter, quantity, message))
             self.correct(case.park, [(of, c) for c in step.corrections])
             rows = [("correction", of.name, c.meter, "electricity", c.first, c.last, c.reason) for c in step.withdraws]
-            self.bring(case.park, "withdrawals", "of,enterprise,meter,quantity,first,last,reason", rows)
+            self.import_file(case.park, "withdrawals", "of,enterprise,meter,quantity,first,last,reason", rows)
             if step.confirms:
                 self.declare([case], again=True)
-        self.acknowledged(messages)
+        self.publish_and_wait(messages)
 
 
 def measured(enterprise, meter: str) -> tuple[str, str]:

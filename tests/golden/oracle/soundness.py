@@ -1,6 +1,6 @@
-"""When a verdict is given, by METHOD (i) alone: figures, the reasons against them, and the verdict of a plan's target.
+"""Verdicts by METHOD (i) alone: figures, the reasons against them, and the verdict on a plan's target.
 
-Where METHOD leaves a number open, the choice is said at the function that makes it.
+If METHOD leaves a number open, the function that chooses it documents the choice.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ SIDES = {
 
 @dataclass
 class Enterprise:
-    """An enterprise: meters, and what is declared of it, in the order in which it is recorded."""
+    """An enterprise: its meters, and its declarations in the order of recording."""
 
     name: str
     meters: list[Meter]
@@ -53,7 +53,7 @@ class Reason:
 
 @dataclass
 class Figure:
-    """A figure of one period: its terms, what it was made of and why no verdict may stand on it."""
+    """A figure of one period: its terms, the parts behind it, and the reasons against a verdict."""
 
     indicator: str
     year: int
@@ -88,7 +88,7 @@ def sign(meter: Meter) -> int:
 
 
 def counts(enterprise: Enterprise, year: int) -> tuple[list[Meter], list[Reason]]:
-    """The meters on the side that counts, and what is to be said against sides and kinds of the year."""
+    """The meters on the side that counts, and the reasons about sides and kinds in the year."""
     meters = [m for m in enterprise.meters if m.counted]
     chosen, reasons = list(meters), []
     for meter in meters:
@@ -106,7 +106,7 @@ def counts(enterprise: Enterprise, year: int) -> tuple[list[Meter], list[Reason]
 
 
 def side_of(enterprise: Enterprise, medium: str, year: int, sides: dict) -> tuple[str, bool]:
-    """The declared side, or the larger of the calendar year."""
+    """The declared side, or the larger side of the calendar year, and whether it is declared."""
     for of, side, valid_from in reversed(enterprise.sides):
         if of == medium and valid_from <= date(year, 1, 1):
             return side, True
@@ -117,9 +117,9 @@ def side_of(enterprise: Enterprise, medium: str, year: int, sides: dict) -> tupl
 
 
 def declared(enterprise: Enterprise, year: int, period: list[date]) -> tuple[Decimal | None, str]:
-    """Value added of the period, and why it is not as it should be: `prorated`, `undeclared` or nothing.
+    """Value added of the period, and its defect: `prorated`, `undeclared` or none.
 
-    Of a year and its months the one recorded later counts. A part of a longer period is taken by days."""
+    Of a year and its months the one recorded later counts. Part of a longer period is prorated by days."""
     recorded = [p for p, _ in enterprise.value_added if p.startswith(str(year))]
     if not recorded:
         return None, "undeclared"
@@ -139,108 +139,108 @@ def concerns(indicator: str, meter: Meter) -> bool:
 
 
 def figure(indicator: str, members: list[Enterprise], year: int, named: bool, month: int | None = None) -> Figure:
-    """A figure of a year or a month. A member of a park counts on the days on which it is above designated size, one
-    that is asked by its name on every day."""
-    asked = [d for d in year_days(year) if month in (None, d.month)]
-    told = Figure(indicator, year, ZERO, None, [])
+    """The figure of a year or a month. A member of a park counts on the days on which it is above designated size; an
+    enterprise that is queried by name counts on every day."""
+    whole_period = [d for d in year_days(year) if month in (None, d.month)]
+    result = Figure(indicator, year, ZERO, None, [])
     lacks: dict[str, set] = {"undeclared": set(), "prorated": set(), "silent": set()}
     for enterprise in members:
-        period = asked if named else enterprise.member_days(asked)
+        period = whole_period if named else enterprise.member_days(whole_period)
         if not period:
             continue
-        take(told, enterprise, period)
+        add_enterprise(result, enterprise, period)
         if indicator == WASTE:
             continue
-        told.final &= enterprise.final
+        result.final &= enterprise.final
         if not any(concerns(indicator, m) and m.kinds(year) for m in enterprise.meters):
             lacks["silent"].add(enterprise.name)
         value, lack = declared(enterprise, year, period)
         if lack:
             lacks[lack].add(enterprise.name)
         if value is not None:
-            told.denominator = (told.denominator or ZERO) + value
+            result.denominator = (result.denominator or ZERO) + value
     if indicator == WASTE:
-        of = lambda flow: sum((p.amount for p in told.parts if p.meter.flow == flow), ZERO)
-        told.numerator, told.denominator = of("utilized"), of("generated") + of("utilized_old_stock")
-    elif told.denominator is not None:
-        told.denominator = Decimal(rounded(told.denominator, 6))
-    told.reasons += reasons_of(told)
-    told.reasons += [told.against(kind, names=frozenset(names)) for kind, names in lacks.items() if names]
-    return told
+        of = lambda flow: sum((p.amount for p in result.parts if p.meter.flow == flow), ZERO)
+        result.numerator, result.denominator = of("utilized"), of("generated") + of("utilized_old_stock")
+    elif result.denominator is not None:
+        result.denominator = Decimal(rounded(result.denominator, 6))
+    result.reasons += reasons_of(result)
+    result.reasons += [result.against(kind, names=frozenset(names)) for kind, names in lacks.items() if names]
+    return result
 
 
-def take(told: Figure, enterprise: Enterprise, period: list[date]) -> None:
-    """Adds what an enterprise's meters gave; those of the other side of a balance are told and do not count."""
-    chosen, said = counts(enterprise, told.year)
-    told.reasons += said if told.indicator == ENERGY else []
+def add_enterprise(result: Figure, enterprise: Enterprise, period: list[date]) -> None:
+    """Adds the parts of an enterprise's meters; meters on the other side of a balance are listed but do not count."""
+    chosen, side_reasons = counts(enterprise, result.year)
+    result.reasons += side_reasons if result.indicator == ENERGY else []
     for meter in enterprise.meters:
-        if not meter.counted or not concerns(told.indicator, meter):
+        if not meter.counted or not concerns(result.indicator, meter):
             continue
         part = measure(meter, period, enterprise.corrections)
-        told.amounts[meter.quantity] = told.amounts.get(meter.quantity, ZERO) + part.amount
+        result.amounts[meter.quantity] = result.amounts.get(meter.quantity, ZERO) + part.amount
         if meter in chosen:
-            told.parts.append(part)
-            told.numerator += told.weight(part) * sign(meter) * part.amount
+            result.parts.append(part)
+            result.numerator += result.weight(part) * sign(meter) * part.amount
 
 
-def reasons_of(told: Figure) -> list[Reason]:
-    """The reasons that the terms of a figure and its meters give."""
-    found = coverage(told) + implausible(told)
-    for term, value in (("numerator", told.numerator), ("denominator", told.denominator)):
+def reasons_of(result: Figure) -> list[Reason]:
+    """The reasons that follow from the terms of a figure and its meters."""
+    found = coverage(result) + implausible(result)
+    for term, value in (("numerator", result.numerator), ("denominator", result.denominator)):
         if value is not None and value <= 0:
-            found.append(told.against("not_positive", term=term, value=f"{value:f}"))
-    if told.numerator <= 0:
+            found.append(result.against("not_positive", term=term, value=f"{value:f}"))
+    if result.numerator <= 0:
         return found
-    # Of waste both terms are numbers of meters, but the share is the numerator's.
-    parts = [p for p in told.parts if told.indicator != WASTE or p.meter.flow == "utilized"]
-    # Shares are of the numerator, and what is taken off it is as doubtful as what is put to it.
-    share_of = lambda amount: sum((told.weight(p) * abs(amount(p)) for p in parts), ZERO) / told.numerator
+    # For waste both terms come from meters, but the share is that of the numerator.
+    parts = [p for p in result.parts if result.indicator != WASTE or p.meter.flow == "utilized"]
+    # Shares refer to the numerator, and a subtracted amount is as doubtful as an added one.
+    share_of = lambda amount: sum((result.weight(p) * abs(amount(p)) for p in parts), ZERO) / result.numerator
     uncertain = share_of(lambda p: p.estimated + p.manual)
     if uncertain > ESTIMATED:
-        found.append(told.against("estimated_share", share=rounded(uncertain, 6)))
+        found.append(result.against("estimated_share", share=rounded(uncertain, 6)))
     foreign = share_of(lambda p: ZERO if p.meter.registered else p.amount)
     if foreign > UNREGISTERED:
         names = frozenset(p.meter.name for p in parts if not p.meter.registered)
-        found.append(told.against("unregistered_share", names=names, share=rounded(foreign, 6)))
+        found.append(result.against("unregistered_share", names=names, share=rounded(foreign, 6)))
     return found
 
 
-def coverage(told: Figure) -> list[Reason]:
-    """Received of expected; where no meter has an interval, days known of days due. Tickets are due on no day."""
-    registered = [p for p in told.parts if p.meter.registered and p.meter.kind != "event"]
+def coverage(result: Figure) -> list[Reason]:
+    """Received of expected; if no meter has an interval, days known of days due. Tickets are due on no day."""
+    registered = [p for p in result.parts if p.meter.registered and p.meter.kind != "event"]
     of = {p.meter.name: (p.received, p.expected) for p in registered if p.expected}
     of = of or {p.meter.name: (p.known, p.due) for p in registered if p.due}
-    asked = sum(due for _, due in of.values())
-    if not asked:
+    total_due = sum(due for _, due in of.values())
+    if not total_due:
         return []
-    share = Decimal(sum(got for got, _ in of.values())) / asked
+    share = Decimal(sum(got for got, _ in of.values())) / total_due
     short = frozenset(name for name, (got, due) in of.items() if due and Decimal(got) / due < COMPLETENESS)
-    return [told.against("coverage", names=short, share=rounded(share, 6))] if share < COMPLETENESS else []
+    return [result.against("coverage", names=short, share=rounded(share, 6))] if share < COMPLETENESS else []
 
 
-def implausible(told: Figure) -> list[Reason]:
-    """What would move the figure, as a share of the term that is told; of waste, of the term that it moves more."""
-    terms = [(told.numerator, told.parts)]
-    if told.indicator == WASTE:
-        used = [p for p in told.parts if p.meter.flow == "utilized"]
-        terms = [(told.numerator, used), (told.denominator, [p for p in told.parts if p not in used])]
+def implausible(result: Figure) -> list[Reason]:
+    """The implausible amounts as a share of the reported term; for waste, of the term that they move more."""
+    terms = [(result.numerator, result.parts)]
+    if result.indicator == WASTE:
+        used = [p for p in result.parts if p.meter.flow == "utilized"]
+        terms = [(result.numerator, used), (result.denominator, [p for p in result.parts if p not in used])]
     share = ZERO
     for term, parts in terms:
-        moved = sum((told.weight(p) * p.moved for p in parts), ZERO)
+        moved = sum((result.weight(p) * p.moved for p in parts), ZERO)
         share = max(share, moved / abs(term) if term else Decimal(bool(moved)))
-    names = frozenset(p.meter.name for p in told.parts if p.moved)
-    return [told.against("implausible", names=names, share=rounded(share, 6))] if share > IMPLAUSIBLE_MOVE else []
+    names = frozenset(p.meter.name for p in result.parts if p.moved)
+    return [result.against("implausible", names=names, share=rounded(share, 6))] if share > IMPLAUSIBLE_MOVE else []
 
 
 def late_change(then: Figure, now: Figure, names: frozenset) -> list[Reason]:
-    """What came after `then` was final, as a share of the numerator that is told now."""
+    """The change after `then` was final, as a share of the numerator that is reported now."""
     share = abs(now.numerator - then.numerator) / abs(now.numerator)
     return [now.against("late_change", names=names, share=rounded(share, 6))] if share > LATE_MOVE and then.final else []
 
 
 @dataclass
 class Progress:
-    """What a plan's target comes to: the verdict, and the change where one may be told."""
+    """The progress towards a plan's target: the verdict, and the change if one may be reported."""
 
     reasons: list[Reason]
     verdict: str = "unknown"
@@ -249,7 +249,7 @@ class Progress:
 
 
 def judge_target(indicator: str, years: list[Figure]) -> Progress:
-    """The verdict of the last of these years: a fall since the first, or a floor that is held in each."""
+    """The verdict of the last of these years: a fall since the first, or a floor that is kept in each."""
     target, reasons = TARGET[indicator], [reason for year in years for reason in year.reasons]
     if reasons:
         return Progress(reasons)

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use greenpark_archive::{lake::Lake, letters::Payloads};
-use greenpark_log::embedded::{EmbeddedLog, Settings};
+use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 
 use crate::plan::{self, BURST, BURSTS, LINES};
 
@@ -21,7 +21,7 @@ const PAGE: usize = 10_000;
 /// # Errors
 /// The log cannot be read.
 pub async fn embedded(folder: &Path) -> anyhow::Result<Vec<u8>> {
-    let log = EmbeddedLog::open(folder, Settings::default())?;
+    let log = EmbeddedLog::open(folder, LogFileSettings::default())?;
     let (mut bytes, mut next) = (Vec::new(), 0);
     loop {
         let page = log.dead_letters(next, PAGE).await?;

@@ -9,11 +9,9 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use greenpark_archive::{columns::decode_readings, lake::Lake};
-use greenpark_log::{
-    LogReader, Record,
-    embedded::{EmbeddedLog, Settings},
-    kafka::{KafkaLog, KafkaSettings},
-};
+use greenpark_log::{LogReader, Record};
+use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
+use greenpark_log_kafka::{KafkaLog, KafkaSettings};
 use greenpark_proto::reading_batch;
 
 use crate::{
@@ -71,7 +69,7 @@ impl Survivors {
     /// # Errors
     /// It cannot be read.
     pub async fn add_embedded(&mut self, folder: &Path) -> anyhow::Result<()> {
-        let log = EmbeddedLog::open(folder, Settings::default())?;
+        let log = EmbeddedLog::open(folder, LogFileSettings::default())?;
         self.add_readings(log.reader(GROUP)).await?;
         self.add_letters(log.letter_reader(GROUP)).await
     }

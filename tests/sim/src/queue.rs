@@ -8,8 +8,8 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use greenpark_log::{
-    AppendError, CommitError, Delivered, Entry, LogReader, LogWriter, ReadError, Receipt, Record,
-    Topic, memory::MemoryLog,
+    AppendError, CommitError, Delivered, DurableLog, Entry, LogReader, LogWriter, ReadError,
+    Record, Topic, memory::MemoryLog,
 };
 
 use crate::{actor::next_turn, clock::Clock, op::LogFault};
@@ -26,7 +26,7 @@ pub(crate) const PARTITIONS: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) log: MemoryLog,
-    writer: Arc<dyn LogWriter>,
+    writer: LogWriter,
     clock: Arc<Clock>,
     faults: Mutex<BTreeMap<LogFault, u32>>,
 }
@@ -79,8 +79,8 @@ impl Queue {
     }
 
     /// A writer that shares this log.
-    pub(crate) fn writer(self: &Arc<Self>) -> Arc<dyn LogWriter> {
-        Arc::new(Writer(Arc::clone(self)))
+    pub(crate) fn writer(self: &Arc<Self>) -> LogWriter {
+        LogWriter::new(Arc::new(Writer(Arc::clone(self))))
     }
 
     /// A reader that takes every partition over.
@@ -97,24 +97,20 @@ impl Queue {
 #[derive(Debug)]
 struct Writer(Arc<Queue>);
 
-impl LogWriter for Writer {
-    fn append(
-        &self,
-        topic: Topic,
-        records: Vec<Record>,
-    ) -> BoxFuture<'_, Result<Receipt, AppendError>> {
+impl DurableLog for Writer {
+    fn append(&self, topic: Topic, records: Vec<Record>) -> BoxFuture<'_, Result<(), AppendError>> {
         let queue = &self.0;
         async move {
             next_turn().await;
             if queue.strikes(LogFault::AppendRefused) {
                 return Err(AppendError::Write("the append was refused".into()));
             }
-            let receipt = queue.writer.append(topic, records).await?;
+            let _receipt = queue.writer.append(topic, records).await?;
             queue.clock.ring();
             next_turn().await;
             match queue.strikes(LogFault::AppendAnswerLost) {
                 true => Err(AppendError::Write("the answer was lost".into())),
-                false => Ok(receipt),
+                false => Ok(()),
             }
         }
         .boxed()

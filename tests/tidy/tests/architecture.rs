@@ -41,6 +41,11 @@ fn contracts_see_only_the_model_and_the_model_nothing_of_ours() {
             "{contract}"
         );
     }
+    for log in ["greenpark-log-embedded", "greenpark-log-kafka"] {
+        let seen = workspace.closure(log);
+        let contract = BTreeSet::from(["greenpark-log", "greenpark-model"]);
+        assert_eq!(ours(&seen), contract, "{log}");
+    }
     assert!(ours(&workspace.closure("greenpark-model")).is_empty());
 }
 
@@ -53,11 +58,11 @@ fn the_model_does_no_io_and_serializes_nothing() {
 }
 
 #[test]
-fn only_one_crate_names_rdkafka_and_only_one_deltalake() {
+fn each_of_our_large_libraries_is_named_by_one_crate() {
     let workspace = Workspace::read();
     for (library, owner) in [
-        ("rdkafka", "greenpark-log"),
-        ("redb", "greenpark-log"),
+        ("rdkafka", "greenpark-log-kafka"),
+        ("redb", "greenpark-log-embedded"),
         ("deltalake-core", "greenpark-archive"),
         ("datafusion", "greenpark-query"),
     ] {
@@ -69,17 +74,29 @@ fn only_one_crate_names_rdkafka_and_only_one_deltalake() {
 }
 
 #[test]
-fn ingest_compiles_without_datafusion_and_without_the_archive() {
+fn ingest_compiles_without_datafusion_the_archive_and_any_log() {
     let seen = Workspace::read().closure("greenpark-ingest");
-    for banned in ["datafusion", "greenpark-archive", "parquet"] {
+    for banned in [
+        "datafusion",
+        "greenpark-archive",
+        "parquet",
+        "rdkafka",
+        "redb",
+    ] {
         assert!(!seen.contains(banned), "ingest sees {banned}");
     }
 }
 
 #[test]
-fn the_simulation_compiles_without_datafusion() {
+fn the_simulation_compiles_without_kafka_redb_and_datafusion() {
     let seen = Workspace::read().closure("greenpark-sim");
-    for banned in ["datafusion", "greenpark-query", "greenpark-runtime"] {
+    for banned in [
+        "rdkafka",
+        "redb",
+        "datafusion",
+        "greenpark-query",
+        "greenpark-runtime",
+    ] {
         assert!(!seen.contains(banned), "the simulation sees {banned}");
     }
 }

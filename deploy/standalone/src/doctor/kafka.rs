@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use greenpark_archive::inspect::Inspection as Book;
-use greenpark_log::kafka::{
+use greenpark_log_kafka::{
     KafkaSettings,
     inspect::{self, Inspection, PartitionState, TopicState, Trial},
 };

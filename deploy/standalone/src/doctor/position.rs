@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use greenpark_archive::inspect::Inspection;
-use greenpark_log::{
-    embedded::{EmbeddedLog, Standing},
-    partition,
-};
+use greenpark_log::partition;
+use greenpark_log_embedded::{EmbeddedLog, GroupProgress};
 
 use super::report::{Findings, Verdict, chain};
 use crate::{groups, settings::Settings};
@@ -52,7 +50,7 @@ pub async fn embedded(settings: &Settings, books: &[Inspection], findings: &mut 
 }
 
 /// Names the groups besides that of the settings for which records are kept.
-fn kept_for_others(known: &[Standing], settings: &Settings, findings: &mut Findings) {
+fn kept_for_others(known: &[GroupProgress], settings: &Settings, findings: &mut Findings) {
     let others = known
         .iter()
         .filter(|of| of.behind > 0 && !groups::is_own(&of.group, settings));

@@ -3,7 +3,7 @@
 use std::{fs, process::Command, time::Duration};
 
 use greenpark::doctor::report::Verdict;
-use greenpark_log::embedded::EmbeddedLog;
+use greenpark_log_embedded::EmbeddedLog;
 
 use super::{
     assert_check, check,

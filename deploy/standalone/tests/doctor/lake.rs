@@ -15,7 +15,8 @@ use greenpark_archive::{
     lake::Lake,
     rows::SeriesKey,
 };
-use greenpark_log::{ContentType, Headers, Record, Topic, embedded::EmbeddedLog};
+use greenpark_log::{ContentType, Headers, Record, Topic};
+use greenpark_log_embedded::EmbeddedLog;
 use greenpark_model::{
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId, ParkId},

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use greenpark_model::{
     quantity::{Quantity, UnknownQuantity},
     reading::Kind,
-    unit::Ratio,
+    unit::UnitRatio,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     kind: String,
     unit: String,
     /// The factor from values to canonical units, from the unit and the entry's scale.
-    pub(super) ratio: Ratio,
+    pub(super) ratio: UnitRatio,
     /// The field with the ticket of an event.
     pub(super) ticket: Option<String>,
     /// Amounts add up: the same amount at another instant is another amount.
@@ -220,7 +220,7 @@ fn compile(map: &FieldMap, wrong: &mut impl FnMut(&str, String)) -> Option<(Temp
     }
     let unit = quantity?.medium.ratio_of(&map.unit);
     let unit = unit.map_err(|e| wrong("unit", e.to_string())).ok()?;
-    let ratio = Ratio::new(map.scale.value().unsigned_abs(), map.scale.exponent())
+    let ratio = UnitRatio::new(map.scale.value().unsigned_abs(), map.scale.exponent())
         .and_then(|scale| scale.times(unit));
     if ratio.is_none() {
         wrong("scale", "has too many digits for its unit".into());

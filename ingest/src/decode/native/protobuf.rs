@@ -12,7 +12,7 @@ use greenpark_model::{
     limits::{BATCH_READINGS_MAX, BATCH_SERIES_MAX},
     reading::{Flag, Kind, Reading},
     ticket::Ticket,
-    unit::Ratio,
+    unit::UnitRatio,
 };
 use greenpark_proto::{
     reading_batch,
@@ -170,7 +170,7 @@ fn no_series(of: u32) -> String {
     format!("its series is {of}, which the batch does not list")
 }
 
-fn reading(row: &Row, ratio: Ratio, timing: &Timing<'_>) -> Result<Reading, Fault> {
+fn reading(row: &Row, ratio: UnitRatio, timing: &Timing<'_>) -> Result<Reading, Fault> {
     let value = reading_batch::rescale(row.micro, ratio);
     Ok(Reading {
         instant: instant::check(row.ms, timing).map_err(|e| e.at("its instant"))?,

@@ -5,7 +5,7 @@ use greenpark_model::{
     letter::LetterCode,
     reading::{Flag, Kind},
     ticket::Ticket,
-    unit::Ratio,
+    unit::UnitRatio,
 };
 
 use super::fields::{Key, wrong};
@@ -52,7 +52,7 @@ fn not_whole(digits: &str) -> String {
 }
 
 /// Returns the exact amount of a number or a string.
-pub(super) fn amount(value: &Token<'_>, ratio: Ratio) -> Result<Amount, Fault> {
+pub(super) fn amount(value: &Token<'_>, ratio: UnitRatio) -> Result<Amount, Fault> {
     let digits = match value {
         Token::Number(digits) => digits,
         Token::Text(text) => text.as_ref(),

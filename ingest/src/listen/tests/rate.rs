@@ -4,7 +4,7 @@
 
 use std::{env, fs};
 
-use greenpark_log::embedded::{self, EmbeddedLog};
+use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 
 use super::*;
 use crate::mqtt::Publish;
@@ -154,7 +154,7 @@ async fn listener_and_log_in_memory_at_a_rate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn listener_and_embedded_log_at_a_rate() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let log = EmbeddedLog::open(folder.path(), embedded::Settings::default()).expect("a log");
+    let log = EmbeddedLog::open(folder.path(), LogFileSettings::default()).expect("a log");
     let (unused, writer) = (MemoryLog::new(1), log.writer());
     let endpoint = Endpoint::start_over(ListenSettings::default(), unused, writer).await;
     drive(
@@ -170,7 +170,7 @@ async fn listener_and_embedded_log_at_a_rate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_connections_with_small_windows_at_a_rate() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let log = EmbeddedLog::open(folder.path(), embedded::Settings::default()).expect("a log");
+    let log = EmbeddedLog::open(folder.path(), LogFileSettings::default()).expect("a log");
     let (unused, writer) = (MemoryLog::new(1), log.writer());
     let endpoint = Endpoint::start_over(ListenSettings::default(), unused, writer).await;
     drive(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, Instant},
-    fold::{Profile, Traits},
+    fold::{MeterProfile, Profile},
     id::EnterpriseId,
     limits::MICRO,
     reading::{Kind, Series},
@@ -48,7 +48,7 @@ impl Meters {
     /// does. Before the first entry nothing bounds a step; in which direction and from when on a day's counter
     /// counts is so from the beginning.
     #[must_use]
-    pub fn traits(&self, enterprise: &EnterpriseId, series: &Series) -> Traits {
+    pub fn traits(&self, enterprise: &EnterpriseId, series: &Series) -> MeterProfile {
         let key = MeterKey {
             enterprise: enterprise.clone(),
             meter: series.meter.clone(),
@@ -65,7 +65,7 @@ impl Meters {
                 .any(|entry| entry.body.kind == series.kind)
         };
         let Some(meter) = self.entries.get(&key).filter(of_kind) else {
-            return Traits::of(unknown);
+            return MeterProfile::of(unknown);
         };
         let starts = meter.entries().iter().flat_map(|entry| {
             let ends = entry.valid_to.map(CivilDay::next);
@@ -85,7 +85,7 @@ impl Meters {
         });
         let mut before = first;
         dated.retain(|(_, profile)| std::mem::replace(&mut before, *profile) != *profile);
-        Traits {
+        MeterProfile {
             profile: first,
             dated,
             multiplier: first_multiplier(meter).unwrap_or_default(),

@@ -58,7 +58,7 @@ fn totals() -> impl Strategy<Value = Vec<TotalsRow>> {
                 ..DayFold::default()
             };
             TotalsRow {
-                rules: Traits::default().rules(kind).into(),
+                rules: MeterProfile::default().rules(kind).into(),
                 fold,
                 revision,
                 duplicates: 0,
@@ -103,7 +103,7 @@ proptest! {
             let days: Vec<_> = days.filter_map(|day| told(&rows, &rollup.series, day)).collect();
             prop_assert_eq!(&rollup.days().collect::<Vec<_>>(), &days);
             let folds = days.iter().map(|(fold, _)| fold);
-            prop_assert_eq!(&rollup.fold, &compose::join(&Traits::default(), folds));
+            prop_assert_eq!(&rollup.fold, &compose::join(&MeterProfile::default(), folds));
         }
         let of_series = |series: &Series| at_once.iter().any(|rollup| rollup.series == *series);
         let is_total = |row: &&TotalsRow| !row.is_repeats();

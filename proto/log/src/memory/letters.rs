@@ -5,23 +5,23 @@ use std::sync::Arc;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
 
-use super::{MemoryShelf, State};
+use super::{MemoryPartitionStore, State};
 use crate::{
     error::{CommitError, ReadError},
-    local::{PastEnd, Shelf},
-    owners::Owners,
+    local_reader::{PartitionStore, PastEnd},
+    ownership::Owners,
     record::Entry,
 };
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Letters {
-    log: Arc<MemoryShelf>,
+    log: Arc<MemoryPartitionStore>,
     owners: Arc<Owners>,
 }
 
 impl Letters {
-    pub(super) fn of(log: &Arc<MemoryShelf>) -> Self {
+    pub(super) fn of(log: &Arc<MemoryPartitionStore>) -> Self {
         Self {
             log: Arc::clone(log),
             owners: Arc::clone(&log.letter_owners),
@@ -34,7 +34,7 @@ pub(super) fn committed(state: &State, group: &str) -> u64 {
     state.letters.get(group).copied().unwrap_or(0)
 }
 
-impl Shelf for Letters {
+impl PartitionStore for Letters {
     fn owners(&self) -> &Owners {
         &self.owners
     }

@@ -1,25 +1,32 @@
-//! The fold of a day of intervals, events or levels: a sum of what the meter can have measured.
+//! The fold of a day of intervals, events or levels: a sum of the plausible amounts.
 //!
-//! An interval or an event is below zero only where the meter measures both ways, and no more than the meter's
-//! bound allows: of an interval for its length, or the time to its neighbors where that is not registered; of
-//! an event for the time since the one before it, an hour at least, and a day for the first. What is beyond is
-//! left out, counted and set aside. Where nothing is rated, the largest amount of a day that is far above all
-//! others of it is kept beside the sum, for whoever knows days like this one.
+//! An interval or an event may be below zero only where the meter measures both ways, and must not exceed the meter's
+//! bound. The bound applies to an interval for its length, or for the time to its neighbors if the length is not
+//! registered; to an event for the time since the one before it, at least an hour, and a day for the first. Amounts
+//! beyond are left out, counted and set aside. Without a rating, the largest amount of a day is kept beside the sum
+//! if it is far above all others, so that a comparison with similar days can judge it.
 
 use std::sync::Arc;
 
-use super::{DayColumns, DayFold, Kind, Odd, Profile, Sum, Traits, point};
-use crate::day::Instant;
+use crate::{
+    fold::day_fold::{DayColumns, DayFold, Odd, point},
+    meter::{
+        amount::Sum,
+        profile::{MeterProfile, Profile},
+        reading::Kind,
+    },
+    time::day::Instant,
+};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 const DAY_MS: i64 = 24 * HOUR_MS;
-/// A peak is so many times the next largest amount of its day.
+/// A peak is at least this many times the next largest amount of its day.
 const PEAK_TIMES: i128 = 4;
-/// And so many times the median of the day.
+/// A peak is at least this many times the median of the day.
 const MEDIAN_TIMES: i128 = 20;
 
 /// Folds a day.
-pub(super) fn fold(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayFold {
+pub(super) fn fold(kind: Kind, traits: &MeterProfile, columns: DayColumns<'_>) -> DayFold {
     let mut fold = DayFold::default();
     let direct = traits.is_direct();
     let mut odd = Odd::default();
@@ -33,7 +40,7 @@ pub(super) fn fold(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayF
             continue;
         }
         fold.readings = fold.readings.saturating_add(1);
-        if !fold.outcomes.take_flag(flag) {
+        if !fold.outcomes.count_flag(flag) {
             continue;
         }
         if kind == Kind::Gauge {
@@ -73,17 +80,17 @@ pub(super) fn fold(kind: Kind, traits: &Traits, columns: DayColumns<'_>) -> DayF
     fold
 }
 
-/// Whether the meter can have measured an amount.
+/// Returns true if the meter can have measured an amount.
 fn is_possible(kind: Kind, profile: Profile, instants: &[i64], row: usize, amount: i128) -> bool {
     if amount < 0 && !profile.bidirectional {
         return false;
     }
-    let ms = time_of(kind, profile, instants, row);
+    let ms = duration_ms(kind, profile, instants, row);
     profile.allows(Sum(amount.abs()), Instant(0), Instant(ms))
 }
 
-/// How long an amount may have been measured for.
-fn time_of(kind: Kind, profile: Profile, instants: &[i64], row: usize) -> i64 {
+/// The time over which an amount may have been measured.
+fn duration_ms(kind: Kind, profile: Profile, instants: &[i64], row: usize) -> i64 {
     let differs = |other: &i64| *other != instants[row];
     let before = instants[..row].iter().rev().copied().find(differs);
     let after = instants[row..].iter().copied().find(differs);
@@ -97,7 +104,7 @@ fn time_of(kind: Kind, profile: Profile, instants: &[i64], row: usize) -> i64 {
 }
 
 /// The largest amount of a day, if it is far above the median too.
-fn peak(columns: DayColumns<'_>, traits: &Traits, largest: i128) -> Option<Sum> {
+fn peak(columns: DayColumns<'_>, traits: &MeterProfile, largest: i128) -> Option<Sum> {
     let amount = |row: usize| {
         let at = point(columns.instants[row], columns.values[row])?;
         Some(traits.multiplier_at(at.instant).of(at.register).0)

@@ -1,12 +1,19 @@
-//! The fold of a counter's day on which anything happened: its stretches, and what they prove by themselves.
+//! The general fold of a counter's day: its stretches, and the totals that they prove.
 
 use std::sync::Arc;
 
-use super::{DayColumns, DayFold, Life, Odd, Traits, explain};
-use crate::account::{Account, Piece};
+use crate::{
+    fold::{
+        account::{Account, Piece},
+        day_fold::{DayColumns, DayFold, Odd},
+        explain::explain,
+        life::Life,
+    },
+    meter::profile::MeterProfile,
+};
 
 /// Folds a counter's day, register by register.
-pub(super) fn fold(traits: &Traits, columns: DayColumns<'_>) -> DayFold {
+pub(super) fn fold(traits: &MeterProfile, columns: DayColumns<'_>) -> DayFold {
     let mut fold = DayFold::default();
     let mut life = Life::new(traits);
     for row in 0..columns.instants.len() {
@@ -14,7 +21,7 @@ pub(super) fn fold(traits: &Traits, columns: DayColumns<'_>) -> DayFold {
             continue;
         }
         fold.readings = fold.readings.saturating_add(1);
-        if !fold.outcomes.take_flag(columns.flags[row]) {
+        if !fold.outcomes.count_flag(columns.flags[row]) {
             continue;
         }
         if let Some(point) = columns.point(row) {
@@ -26,7 +33,7 @@ pub(super) fn fold(traits: &Traits, columns: DayColumns<'_>) -> DayFold {
 
 /// Joins the folds of days into one, as if all were one day.
 #[must_use]
-pub(crate) fn join<'a>(traits: &Traits, days: impl Iterator<Item = &'a DayFold>) -> DayFold {
+pub(crate) fn join<'a>(traits: &MeterProfile, days: impl Iterator<Item = &'a DayFold>) -> DayFold {
     let mut fold = DayFold::default();
     let mut odd = Odd::default();
     let mut life = Life::new(traits);
@@ -45,7 +52,7 @@ pub(crate) fn join<'a>(traits: &Traits, days: impl Iterator<Item = &'a DayFold>)
     decide(fold, odd, &life)
 }
 
-/// What a life of one entry proves by itself.
+/// Completes a fold by the explanation of a life of one entry.
 fn decide(mut fold: DayFold, mut odd: Odd, life: &Life<'_>) -> DayFold {
     let stretches = life.stretches();
     let explanation = explain(life);
@@ -56,7 +63,7 @@ fn decide(mut fold: DayFold, mut odd: Odd, life: &Life<'_>) -> DayFold {
                 fold.within += amount;
                 odd.export += export;
             }
-            Piece::Came {
+            Piece::Event {
                 outcomes,
                 set_aside,
                 ..
@@ -71,7 +78,7 @@ fn decide(mut fold: DayFold, mut odd: Odd, life: &Life<'_>) -> DayFold {
     if let Some((first, last)) = ends {
         (fold.first, fold.last) = (Some(first), Some(last));
     }
-    // A register at an end that is left out is kept: composing may believe it once the days beside it are known.
+    // Keep a register at an end although it is left out: composing may believe it once the days beside it are known.
     match stretches.as_slice() {
         [only] if ends == Some((only.first, only.last)) => {
             (fold.head, fold.tail) = (only.head, only.tail);

@@ -1,29 +1,31 @@
-//! What happened to a counter: the explanation that leaves the least unexplained.
+//! The explanation of a counter's life: the one that leaves the least unexplained.
 //!
-//! A [`Life`](super::life::Life) falls into segments at the links that may be other than they seem. Each
-//! segment is believed or left out; what links those that are believed costs by how strange it is, and so does
-//! what is left out. The cheapest explanation counts. A segment that lasts longer than a glitch can is never
-//! left out, so what lies on either side of it is decided apart, and readings of long ago or of next year change
-//! nothing.
+//! A [`Life`](super::life::Life) falls into segments at the doubtful links. Each segment is believed or left out. The
+//! links between believed segments have a cost that grows with their strangeness, and so do the segments left out.
+//! The cheapest explanation counts. A segment that lasts longer than a glitch can is never left out, so the sides
+//! before and after it are decided independently, and readings of long ago or of next year change nothing.
 //!
-//! - A *dip* or a *spike* is left out where the register goes on from before it to after it, and it lies below
+//! - A *dip* or a *spike* is left out where the register continues from before it to after it, and it lies below
 //!   the one or above the other.
-//! - A register that stands alone and fits neither side is left out, as is one at either end of a life, where
-//!   nobody knows yet.
+//! - A single register that fits neither side is left out, and so is one at either end of a life, where the
+//!   continuation is still unknown.
 //! - A fall that stays is a *reset*, a rise beyond the bound that stays is a *jump*. A fall within what the meter
-//!   can measure in so short a time *trembles*: it counts below zero, and the register's way back counts again.
+//!   can measure in so short a time is a *tremble*: it counts below zero, and the register's way back counts again.
 
-use super::{
-    Amount, Point, Step,
-    life::{Life, Soft, Split},
-};
 use crate::{
+    fold::{
+        life::{Life, Soft, Split},
+        sentinel::is_all_ones,
+    },
     limits::{GLITCH_MS_MAX, GLITCH_STRETCHES_MAX, STUCK_MS_MAX},
-    sentinel::is_all_ones,
+    meter::{
+        amount::Amount,
+        profile::{Point, Step},
+    },
 };
 
-/// What each part of an explanation costs. A dip or a spike is likelier than two strange steps, a reset or a
-/// jump is likelier than losing registers that agree with each other, and one reading at an end says little.
+/// The cost of each part of an explanation. A dip or a spike is likelier than two strange steps, a reset or a
+/// jump is likelier than losing registers that agree with each other, and one reading at an end proves little.
 mod cost {
     pub(super) const RESET: u64 = 3_000;
     pub(super) const TREMBLE: u64 = 2_500;
@@ -40,7 +42,7 @@ mod cost {
     pub(super) const CATCHES_UP: u64 = 100;
 }
 
-/// Plateaus between two links that may be other than they seem.
+/// Plateaus between two doubtful links.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment {
     /// The first and the last plateau.
@@ -48,12 +50,12 @@ pub(crate) struct Segment {
     pub(crate) to: usize,
 }
 
-/// A segment that is believed, and how the one before it that is believed leads to it.
+/// A believed segment, and the step to it from the believed segment before.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Believed {
     pub(crate) segment: usize,
     pub(crate) step: Option<Step>,
-    /// Whether the step is a rise within no rating that stands out from those beside it.
+    /// The step is an unrated rise far larger than those beside it.
     pub(crate) leaps: bool,
 }
 
@@ -65,7 +67,7 @@ pub(crate) struct Explanation {
     pub(crate) believed: Vec<Believed>,
 }
 
-/// How a segment is best reached.
+/// The cheapest way to reach a segment.
 #[derive(Debug, Clone, Copy)]
 struct Reached {
     cost: u64,
@@ -109,7 +111,7 @@ pub(crate) fn explain(life: &Life<'_>) -> Explanation {
 }
 
 impl Segment {
-    /// Whether it shows one register only.
+    /// Returns true if the segment has one register only.
     fn is_alone(self) -> bool {
         self.from == self.to
     }
@@ -151,7 +153,7 @@ impl Explainer<'_> {
         chain
     }
 
-    /// Whether the link after a segment is a rise that may be a leap.
+    /// Returns true if the link after a segment is a rise that may be a leap.
     fn is_leap(&self, segment: usize) -> bool {
         let Split::Soft(soft) = self.splits[segment] else {
             return false;
@@ -159,7 +161,7 @@ impl Explainer<'_> {
         soft.leaps && !self.is_rated(segment)
     }
 
-    /// Whether the link after a segment is held against a rating.
+    /// Returns true if the link after a segment is judged by a rating.
     fn is_rated(&self, segment: usize) -> bool {
         let to = self.first(segment + 1).instant;
         self.life.traits.at(to).bound_per_hour.is_some()
@@ -173,7 +175,7 @@ impl Explainer<'_> {
         self.life.plateaus[self.segments[segment].to].last
     }
 
-    /// To begin with a segment, those before it being left out.
+    /// The cost of beginning with a segment and leaving out those before it.
     fn beginning(&self, at: usize) -> Option<Reached> {
         let outer = (0..at).all(|before| {
             let strange = matches!(self.splits[before], Split::Hard(_));
@@ -187,7 +189,7 @@ impl Explainer<'_> {
         })
     }
 
-    /// The segment to end with, those after it being left out.
+    /// The segment to end with, leaving out those after it.
     fn ending(&self, reached: &[Reached]) -> Option<usize> {
         let end = self.segments.len().checked_sub(1)?;
         let mut best: Option<(u64, usize)> = None;
@@ -206,7 +208,7 @@ impl Explainer<'_> {
         best.map(|(_, at)| at)
     }
 
-    /// Whether a segment after which nothing is believed may be left out.
+    /// Returns true if a segment after which no segment is believed may be left out.
     fn is_outer(&self, segment: usize) -> bool {
         let alone = self.segments[segment].is_alone();
         let strange = match self.splits[segment - 1] {
@@ -217,16 +219,16 @@ impl Explainer<'_> {
         alone && strange
     }
 
-    /// What so many segments cost that are left out at an end, `outermost` being the first or the last of all.
-    /// One reading there says little, and all ones say nothing; a register that was read twice says as much as
+    /// The cost of leaving out `count` segments at an end, where `outermost` is the first or the last of all.
+    /// One reading there proves little, and all ones prove nothing; a register that was read twice proves as much as
     /// any other.
-    fn at_an_end(&self, many: usize, outermost: usize) -> u64 {
-        let Some(more) = many.checked_sub(1) else {
+    fn at_an_end(&self, count: usize, outermost: usize) -> u64 {
+        let Some(more) = count.checked_sub(1) else {
             return 0;
         };
         let (first, last) = (self.first(outermost), self.last(outermost));
-        let says_little = first.instant == last.instant || is_all_ones(first.register);
-        let cost = if says_little {
+        let proves_little = first.instant == last.instant || is_all_ones(first.register);
+        let cost = if proves_little {
             cost::AT_AN_END
         } else {
             cost::SEVERAL_LEFT_OUT
@@ -235,7 +237,7 @@ impl Explainer<'_> {
         cost::LEFT_OUT.saturating_mul(more).saturating_add(cost + 1)
     }
 
-    /// What it costs to go from a segment to a later one, and by which step.
+    /// The cost of going from a segment to a later one, and the step.
     fn way(&self, from: usize, to: usize) -> Option<(u64, Step)> {
         let step = self.life.traits.step(self.last(from), self.first(to));
         if to == from + 1 {
@@ -266,7 +268,7 @@ impl Explainer<'_> {
         (alone && strange).then(|| (left_out + strange_cost(step), step))
     }
 
-    /// What it costs to leave out a segment.
+    /// The cost of leaving out a segment.
     fn left_out_cost(&self, segment: usize) -> u64 {
         let alone = self.segments[segment].is_alone();
         if alone && is_all_ones(self.first(segment).register) {
@@ -278,7 +280,7 @@ impl Explainer<'_> {
         }
     }
 
-    /// The link after a segment, taken for what it seems.
+    /// The cost and the step of the link after a segment, believed as it is.
     fn direct(&self, segment: usize) -> Option<(u64, Step)> {
         let link = self.segments[segment].to;
         let step = match self.life.links[link] {
@@ -320,8 +322,8 @@ impl Explainer<'_> {
         }
     }
 
-    /// Whether the instants of an end of the way are not kept where days are joined: of the end of a dip, and of
-    /// the beginning of a spike, within a stretch of more.
+    /// Returns true if joining days would lose the instants of an end of the way: of the end of a dip, or of the
+    /// beginning of a spike, within a longer stretch.
     fn is_open(&self, from: usize, to: usize) -> bool {
         let alone = |segment: usize| self.segments[segment].is_alone();
         let after =
@@ -330,7 +332,7 @@ impl Explainer<'_> {
         (after && !alone(from + 1)) || (before && !alone(to - 1))
     }
 
-    /// Whether a register that stands alone shows what the meter only came to later.
+    /// Returns true if a single register shows a value that the meter only reached later.
     fn is_too_early(&self, segment: usize, before: Point) -> bool {
         let caught_up =
             matches!(self.splits.get(segment), Some(Split::Soft(soft)) if soft.catches_up);
@@ -339,12 +341,12 @@ impl Explainer<'_> {
             && self.life.traits.step(before, self.first(segment)) == Step::Excess
     }
 
-    /// Whether a segment lies beyond where the register went on the way from `before` to `after`.
+    /// Returns true if a segment lies outside the way of the register from `before` to `after`.
     fn is_off(&self, segment: usize, step: Step, before: Point, after: Point) -> bool {
         let (first, last) = (self.first(segment), self.last(segment));
         let modulus = self.life.traits.at(after.instant).modulus;
         let no_register = modulus.is_some_and(|modulus| first.register >= modulus);
-        // Over the modulus, or where a counter starts anew, the way leads down and around.
+        // Over the modulus, or where a counter restarts, the way wraps around.
         let beyond = |low: Amount, high: Amount| {
             let (under, over) = (last.register < low, high < first.register);
             no_register
@@ -369,12 +371,14 @@ impl Explainer<'_> {
         }
         let alone = self.segments[segment].is_alone();
         let over = alone && first.register > before.register.max(after.register);
-        let anew = matches!(step, Step::Restart(_)) && over;
-        anew || self.is_too_early(segment, before) || beyond(before.register, after.register)
+        let before_restart = matches!(step, Step::Restart(_)) && over;
+        before_restart
+            || self.is_too_early(segment, before)
+            || beyond(before.register, after.register)
     }
 }
 
-/// What a step costs that does not go on.
+/// The cost of a step that is not an advance.
 fn strange_cost(step: Step) -> u64 {
     match step {
         Step::Tremble(_) => cost::TREMBLE,
@@ -393,7 +397,7 @@ impl Explanation {
             .map(|(_, segment)| *segment)
     }
 
-    /// When the first register counts and when the last one does.
+    /// The first and the last register that count.
     pub(crate) fn ends(&self, life: &Life<'_>) -> Option<(Point, Point)> {
         let (first, last) = (self.believed.first()?, self.believed.last()?);
         let (first, last) = (self.segments[first.segment], self.segments[last.segment]);

@@ -1,107 +1,111 @@
-//! A counter's registers in the form that decisions are made on, whichever way they were cut into days.
+//! A counter's life: its registers in the form on which decisions are made, independent of the cut into days.
 //!
-//! Registers that repeat are one [`Plateau`]; what leads from one plateau to the next is a [`Link`]. A
-//! [`Stretch`] is a run of plateaus of which nothing can be decided but as a whole: it keeps its first two and
-//! its last two registers that differ, for a decision on a link looks at the links on either side of it and no
-//! further. Whatever else a decision may depend on ends a stretch. So the stretches of two days that are joined
-//! are the stretches of both days read at once, and where midnight falls is of no consequence.
+//! Repeated registers are one [`Plateau`]; a [`Link`] leads from one plateau to the next. A [`Stretch`] is a run of
+//! plateaus that can only be decided as a whole: it keeps its first two and its last two registers that differ, for
+//! a decision on a link depends on the links on either side of it and no further. A stretch ends at anything else
+//! on which a decision may depend. So joining the stretches of two days gives the stretches of both days' readings,
+//! and the place of midnight has no effect.
 //!
 //! # Where a stretch ends
-//! - at a step that is no plain advance: a fall, a rise beyond the bound, a passing of the modulus, a change on
-//!   record, a restart;
-//! - at a rise after a fall that goes back to at least where the register had been: the fall may have been a dip;
-//! - at a rise before a fall that comes back to no less than where the register had been: it may have been a spike;
-//! - at a rise after one beyond the bound where both together are within it: what lies between may have been off;
+//! - at a step that is no plain advance: a fall, a rise beyond the bound, a rollover, a change on record, a restart;
+//! - at a rise after a fall that returns to at least the register before: the fall may have been a dip;
+//! - at a rise before a fall that returns to no less than the register before: the rise may have been a spike;
+//! - at a rise after one beyond the bound where both together are within it: the register between may be wrong;
 //! - at a rise of an unrated meter of [`LEAP_TIMES`] the steps beside it.
 
-use super::{Point, Step, Sum, Traits};
-use crate::limits::LEAP_TIMES;
+use crate::{
+    limits::LEAP_TIMES,
+    meter::{
+        amount::Sum,
+        profile::{MeterProfile, Point, Step},
+    },
+};
 
-/// A run of registers between which nothing happened that needs an explanation.
+/// A run of registers without an event between them that needs an explanation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stretch {
     /// The first register.
     pub first: Point,
-    /// The first one that differs from it.
+    /// The first register that differs from `first`.
     pub head: Option<Point>,
-    /// The last one that differs from the last.
+    /// The last register that differs from `last`.
     pub tail: Option<Point>,
     /// The last register.
     pub last: Point,
-    /// What a meter of both ways measured below zero, as an amount above it.
+    /// The flow below zero of a meter of both ways, as an amount above zero.
     pub export: Sum,
 }
 
-/// Registers in a row that are the same.
+/// Consecutive equal registers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plateau {
     /// The first of them, or any where it is the last plateau of a stretch of three or more.
     pub(crate) first: Point,
     /// The last of them, or any where it is the first plateau of such a stretch.
     pub(crate) last: Point,
-    /// The entries that its first and its last register came from.
+    /// The entries of its first and of its last register.
     pub(crate) entries: (usize, usize),
-    /// What its stretch measured below zero.
+    /// The flow below zero of its stretch.
     pub(crate) export: Sum,
 }
 
-/// What leads from a plateau to the next.
+/// The link from a plateau to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     /// A plain advance within a stretch.
     Plain,
-    /// Plain advances within a stretch, over plateaus that it does not keep.
+    /// Plain advances within a stretch, over plateaus that the stretch does not keep.
     Hidden,
     /// A step.
     Step(Step),
 }
 
-/// Whether a link may be other than it seems.
+/// The doubt about a link, at which it splits two segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Split {
-    /// It cannot.
+    /// No doubt: the link does not split.
     None,
-    /// It goes on, and may be part of a dip or a spike.
+    /// The link is an advance, but may be part of a dip or a spike.
     Soft(Soft),
-    /// It does not go on.
+    /// The link is not an advance.
     Hard(Step),
 }
 
-/// Why a link that goes on may be part of a dip or a spike.
+/// Why an advance may be part of a dip or a spike.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Soft {
-    /// It goes back to where the register had been before a fall.
+    /// It returns to the register before a fall.
     pub(crate) comes_back: bool,
-    /// The register falls right after it, to no less than where it had been.
+    /// The register falls right after it, to no less than the register before it.
     pub(crate) falls_back: bool,
     /// It is far larger than the steps beside it.
     pub(crate) leaps: bool,
     /// It passes the modulus.
     pub(crate) rolls: bool,
-    /// The register before a rise beyond the bound might have come here within it.
+    /// It follows a rise beyond the bound, and both together are within the bound.
     pub(crate) catches_up: bool,
 }
 
-/// What lies beyond the ends of a life.
+/// The assumption about registers beyond the ends of a life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Beyond {
-    /// Nothing: there are no other registers.
+    /// There are no other registers.
     Nothing,
-    /// Other days, which may be joined to it.
+    /// Other days may be joined to it.
     Unknown,
 }
 
-/// The plateaus of some entries in order, and what links them.
+/// The plateaus of some entries in order, and the links between them.
 #[derive(Debug)]
 pub(crate) struct Life<'a> {
-    pub(crate) traits: &'a Traits,
+    pub(crate) traits: &'a MeterProfile,
     pub(crate) plateaus: Vec<Plateau>,
-    /// One less than the plateaus.
+    /// One link fewer than plateaus.
     pub(crate) links: Vec<Link>,
 }
 
 impl Stretch {
-    /// A register alone.
+    /// The stretch of a single register.
     #[must_use]
     pub const fn of(point: Point) -> Self {
         Self {
@@ -113,8 +117,8 @@ impl Stretch {
         }
     }
 
-    /// Its plateaus, and what links them. Where a dip or a spike was cut off at an end, the register next to
-    /// that end is not kept: the head is the first register itself then, or the tail the last one.
+    /// Its plateaus and the links between them. Where a dip or a spike was cut off at an end, the register next to
+    /// that end is not kept: then the head is the first register itself, or the tail the last one.
     fn plateaus(&self, entry: usize) -> (Vec<Plateau>, Vec<Link>) {
         let plateau = |first, last| Plateau {
             first,
@@ -131,22 +135,22 @@ impl Stretch {
             }
             Some((head, tail)) => {
                 plateaus.push(plateau(self.first, self.first));
-                let (begins, ends) = (head != self.first, tail != self.last);
-                if begins && ends && head.register == tail.register {
+                let (has_head, has_tail) = (head != self.first, tail != self.last);
+                if has_head && has_tail && head.register == tail.register {
                     plateaus.push(plateau(head, tail));
                     links.push(Link::Plain);
                 } else {
-                    if begins {
+                    if has_head {
                         plateaus.push(plateau(head, head));
                         links.push(Link::Plain);
                     }
                     links.push(Link::Hidden);
-                    if ends {
+                    if has_tail {
                         plateaus.push(plateau(tail, tail));
                     }
                 }
                 plateaus.push(plateau(self.last, self.last));
-                if ends {
+                if has_tail {
                     links.push(Link::Plain);
                 }
             }
@@ -159,7 +163,7 @@ impl Stretch {
 }
 
 impl<'a> Life<'a> {
-    pub(crate) fn new(traits: &'a Traits) -> Self {
+    pub(crate) fn new(traits: &'a MeterProfile) -> Self {
         Self {
             traits,
             plateaus: Vec::new(),
@@ -167,7 +171,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Adds a stretch that follows what is there.
+    /// Appends a stretch.
     pub(crate) fn push(&mut self, entry: usize, stretch: &Stretch) {
         let (plateaus, links) = stretch.plateaus(entry);
         let mut plateaus = plateaus.into_iter();
@@ -179,7 +183,7 @@ impl<'a> Life<'a> {
         self.links.extend(links);
     }
 
-    /// Adds a register that follows what is there.
+    /// Appends a register.
     pub(crate) fn push_point(&mut self, entry: usize, point: Point) {
         self.push_plateau(Plateau {
             first: point,
@@ -198,7 +202,7 @@ impl<'a> Life<'a> {
                 before.export += plateau.export;
                 return;
             }
-            // What a meter of both ways measured below zero within an entry is the entry's.
+            // The flow below zero of a meter of both ways within an entry belongs to the entry.
             if let Step::Advance(delta) | Step::Rollover(delta) = step
                 && delta.0 < 0
                 && before.entries.1 == plateau.entries.0
@@ -210,7 +214,7 @@ impl<'a> Life<'a> {
         self.plateaus.push(plateau);
     }
 
-    /// What was consumed over a link within an entry.
+    /// The consumption over a link within an entry.
     pub(crate) fn consumed(&self, link: usize) -> Sum {
         match self.links[link] {
             Link::Step(step) => step.onward().unwrap_or_default(),
@@ -222,7 +226,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// By how much the register changes over a link; none where that is not known or means nothing.
+    /// The change of the register over a link; `None` if it is unknown or has no meaning.
     fn change(&self, link: usize) -> Option<i128> {
         match self.links.get(link)? {
             Link::Hidden | Link::Step(Step::Change(_) | Step::Restart(_)) => None,
@@ -233,7 +237,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Whether a link may be other than it seems, by the links beside it; nothing is beyond the ends.
+    /// The doubt about a link, by the links beside it, assuming no registers beyond the ends.
     pub(crate) fn split(&self, link: usize) -> Split {
         self.split_of(link, Beyond::Nothing)
     }
@@ -272,7 +276,8 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Whether a rise follows one beyond the bound, and both together are within it: what lies between may be off.
+    /// Returns true if a rise follows one beyond the bound and both together are within it: the register between may
+    /// be wrong.
     fn catches_up(&self, link: usize) -> bool {
         let excess = link
             .checked_sub(1)
@@ -283,7 +288,7 @@ impl<'a> Life<'a> {
         })
     }
 
-    /// Whether a rise is far larger than those beside it, one of which there must be.
+    /// Returns true if a rise is far larger than those beside it, of which there must be at least one.
     fn leaps(&self, link: usize, rise: i128, beyond: Beyond) -> bool {
         let mut rises_beside = false;
         let mut is_small = |link: Option<usize>| {
@@ -304,7 +309,7 @@ impl<'a> Life<'a> {
         small && rises_beside
     }
 
-    /// The stretches that it is made of. What a decision on a link may depend on beyond the ends stays open.
+    /// The stretches of the life. Decisions that may depend on registers beyond the ends stay open.
     pub(crate) fn stretches(&self) -> Vec<Stretch> {
         let mut made = Vec::new();
         let mut from = 0;
@@ -320,8 +325,8 @@ impl<'a> Life<'a> {
         made
     }
 
-    /// The stretch of some plateaus, which end at a split or at an end of all. A rise at an end of all may yet be
-    /// a leap, which takes the step on its other side to know.
+    /// Adds the stretch of some plateaus, which end at a split or at an end of the life. A rise at an end of the life
+    /// may still be a leap, which only the step on its other side can decide.
     fn stretch(&self, from: usize, to: usize, made: &mut Vec<Stretch>) {
         let (mut from, mut to) = (from, to);
         let mut last = None;
@@ -340,12 +345,12 @@ impl<'a> Life<'a> {
         made.extend(last);
     }
 
-    /// Whether a stretch of these plateaus does not show all their instants.
+    /// Returns true if a stretch of these plateaus does not keep all their instants.
     fn may_leap(&self, from: usize, to: usize) -> bool {
         to - from >= 2
     }
 
-    /// Whether the rise over `link` would be a leap if only the step on its other side were small.
+    /// Returns true if the rise over `link` would be a leap, given a small step on its other side.
     fn is_open(&self, link: usize, beside: usize) -> bool {
         let profile = self.traits.at(self.plateaus[link + 1].first.instant);
         if profile.bound_per_hour.is_some() || profile.bidirectional {

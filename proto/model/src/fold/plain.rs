@@ -1,14 +1,21 @@
-//! The fold of a counter's day on which nothing happened: every reading counts, and every step is an advance.
+//! The fast fold of a counter's plain day: every reading counts, and every step is an advance.
 //!
-//! Almost all days are such days. Whether one is takes a pass over the columns without a branch a reading;
-//! what the day proves then follows from its first two and last two registers that differ, for the steps between them
-//! sum to their difference. Any other day is left to the rules, step by step.
+//! Almost all days are plain. The check is one pass over the columns without a branch per reading; the totals then
+//! follow from the first two and last two registers that differ, for the steps between them sum to their
+//! difference. The general fold handles any other day, step by step.
 
-use super::{Amount, DayColumns, DayFold, Flag, Multiplier, Profile, Traits, point};
-use crate::limits::{BOUND_MS_MIN, LEAP_TIMES, MICRO};
+use crate::{
+    fold::day_fold::{DayColumns, DayFold, point},
+    limits::{BOUND_MS_MIN, LEAP_TIMES, MICRO},
+    meter::{
+        amount::Amount,
+        profile::{MeterProfile, Multiplier, Profile},
+        reading::Flag,
+    },
+};
 
-/// The fold of the day, if nothing happened on it.
-pub(super) fn fold(traits: &Traits, columns: DayColumns<'_>) -> Option<DayFold> {
+/// The fold of the day, if it is plain.
+pub(super) fn fold(traits: &MeterProfile, columns: DayColumns<'_>) -> Option<DayFold> {
     let DayColumns {
         instants, values, ..
     } = columns;
@@ -32,22 +39,22 @@ pub(super) fn fold(traits: &Traits, columns: DayColumns<'_>) -> Option<DayFold> 
         _ => {}
     }
     let at = |row: usize| point(instants[row], values[row]);
-    let (begins, ends) = (at(0)?, at(last)?);
+    let (begin, end) = (at(0)?, at(last)?);
     let differs = |from: usize| move |row: &usize| values[*row] != values[from];
     let head = (0..=last).find(differs(0)).and_then(at);
     let tail = (0..=last).rev().find(differs(last)).and_then(at);
     Some(DayFold {
         readings: u32::try_from(values.len()).unwrap_or(u32::MAX),
-        within: traits.multiplier.between(begins.register, ends.register),
-        first: Some(begins),
+        within: traits.multiplier.between(begin.register, end.register),
+        first: Some(begin),
         head,
         tail,
-        last: Some(ends),
+        last: Some(end),
         ..DayFold::default()
     })
 }
 
-/// Whether every reading is flagged normal and in force.
+/// Returns true if every reading is flagged normal and not superseded.
 fn all_count(columns: DayColumns<'_>) -> bool {
     let normal = Flag::Normal.code();
     let odd = columns
@@ -58,18 +65,19 @@ fn all_count(columns: DayColumns<'_>) -> bool {
     odd == 0 && !superseded
 }
 
-/// What a pass over the values shows.
+/// The result of one pass over the values.
 struct Steps {
-    /// No value falls. What rises from an amount to an amount has amounts between them.
+    /// No value falls. Rising values between two valid amounts are valid amounts.
     is_rising: bool,
-    /// No step is more than nine times another: none can be a leap.
+    /// No step is more than nine times another, so none can be a leap.
     are_even: bool,
 }
 
 impl Steps {
-    /// One sign bit tells of all; each value is far enough from the ends of an i64 for a difference not to wrap.
+    /// Combines all comparisons into one sign bit. Each value must be far enough from the ends of an i64 for a
+    /// difference not to wrap.
     fn of(values: &[i64]) -> Self {
-        /// Half of the values that are far from the ends: two bits above them are the sign's.
+        /// Half of the range of values that are far from the ends: the two bits above it repeat the sign.
         const FAR: i64 = 1 << 61;
         let far = |value: i64| value.wrapping_add(FAR);
         let mut pairs = values.iter().zip(values.iter().skip(1));
@@ -94,8 +102,8 @@ impl Steps {
     }
 }
 
-/// Whether a step of rising values may be a leap: of those between values that differ, at least
-/// [`LEAP_TIMES`] the ones beside it. The last register of such a day may be left out.
+/// Returns true if a step of rising values may be a leap: at least [`LEAP_TIMES`] the nonzero steps beside it. The
+/// last register of such a day may be left out.
 fn leaps(values: &[i64]) -> bool {
     let mut steps = [0i64; 2];
     let (mut count, mut found) = (0usize, false);
@@ -117,8 +125,8 @@ fn leaps(values: &[i64]) -> bool {
     found | (count >= 2 && is_leap(steps[1], steps[0]))
 }
 
-/// Whether each step is within what the meter can measure in the shortest time between two readings. A day
-/// that passes is plain; one that does not may still be, and the rules will tell.
+/// Returns true if each step is within what the meter can measure in the shortest time between two readings. A
+/// day that fails may still be plain; the general fold decides.
 fn is_within(bound: Amount, multiplier: Multiplier, columns: DayColumns<'_>) -> bool {
     let ms = i128::from(shortest_ms(columns.instants).max(BOUND_MS_MIN));
     let most = i128::from(bound.micro()) * ms / 3_600_000;
@@ -134,7 +142,7 @@ fn is_within(bound: Amount, multiplier: Multiplier, columns: DayColumns<'_>) -> 
     signs >= 0
 }
 
-/// The shortest time between two readings: the first one's, where the others are as long.
+/// The shortest time between two readings; usually the first, for all are equal.
 fn shortest_ms(instants: &[i64]) -> i64 {
     let pairs = || instants.iter().zip(instants.iter().skip(1));
     let step = |(before, after): (&i64, &i64)| after.wrapping_sub(*before);
@@ -154,8 +162,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        day::{CivilDay, Instant},
         fold::{MeterChange, counter},
+        time::day::{CivilDay, Instant},
     };
 
     /// Readings of a day that is plain or nearly so.
@@ -216,7 +224,7 @@ mod tests {
         })
     }
 
-    fn traits() -> impl Strategy<Value = Traits> {
+    fn traits() -> impl Strategy<Value = MeterProfile> {
         let amount = |micro: i64| Amount::from_micro(micro).expect("in range");
         let multiplier = prop_oneof![Just(1_000_000i64), Just(12_000_000_000), Just(333_333)];
         let change = MeterChange {
@@ -229,7 +237,7 @@ mod tests {
         let bound = prop::option::of(4_000_000i64..80_000_000_000);
         let modulus = prop::option::of(Just(1_000_000_000i64));
         (multiplier, changes, bound, modulus).prop_map(
-            move |(multiplier, changes, bound, modulus)| Traits {
+            move |(multiplier, changes, bound, modulus)| MeterProfile {
                 profile: Profile {
                     modulus: modulus.map(amount),
                     bound_per_hour: bound.map(amount),
@@ -237,7 +245,7 @@ mod tests {
                 },
                 multiplier: Multiplier::new(amount(multiplier)).expect("positive"),
                 changes,
-                ..Traits::default()
+                ..MeterProfile::default()
             },
         )
     }
@@ -245,9 +253,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
 
-        /// Whatever the day, the rules say the same of it, step by step.
+        /// The fast fold of any day equals the general one.
         #[test]
-        fn a_plain_day_is_what_the_rules_make_of_it(day in day(), traits in traits()) {
+        fn a_plain_day_folds_as_the_general_rules_fold_it(day in day(), traits in traits()) {
             if let Some(plain) = fold(&traits, day.columns()) {
                 prop_assert_eq!(plain, counter::fold(&traits, day.columns()));
             }
@@ -263,12 +271,12 @@ mod tests {
             flags: vec![Flag::Normal.code(); 24],
             superseded: vec![false; 24],
         };
-        let traits = Traits {
+        let traits = MeterProfile {
             profile: Profile {
                 bound_per_hour: Amount::from_micro(6_000_000).ok(),
                 ..Profile::default()
             },
-            ..Traits::default()
+            ..MeterProfile::default()
         };
         assert!(fold(&traits, day.columns()).is_some());
         day.values[12] -= 5_000_001;

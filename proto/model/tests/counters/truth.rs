@@ -3,7 +3,7 @@
 use greenpark_model::{
     amount::{Amount, Sum},
     day::{CivilDay, Instant},
-    fold::{MeterChange, Multiplier, Profile, Traits},
+    fold::{MeterChange, MeterProfile, Multiplier, Profile},
 };
 use proptest::{prelude::*, sample::Index};
 
@@ -21,7 +21,7 @@ pub(crate) struct Truth {
     pub(crate) said: Vec<Said>,
     /// What was consumed between one reading and the next, multiplied, in millionths.
     steps: Vec<i128>,
-    pub(crate) traits: Traits,
+    pub(crate) traits: MeterProfile,
 }
 
 /// How a life is made.
@@ -59,7 +59,7 @@ impl Truth {
                 register,
             }],
             steps: Vec::new(),
-            traits: Traits {
+            traits: MeterProfile {
                 profile: Profile {
                     modulus: plan.modulus.map(amount),
                     bound_per_hour: None,
@@ -67,7 +67,7 @@ impl Truth {
                 },
                 multiplier: multiplier(plan.multiplier),
                 changes: Vec::new(),
-                ..Traits::default()
+                ..MeterProfile::default()
             },
         };
         let replaced = plan.replacement.map(|(at, initial, times)| {

@@ -3,7 +3,7 @@
 use greenpark_model::{
     amount::{Amount, Sum},
     day::{CivilDay, Instant},
-    fold::{MeterChange, Multiplier, Point, Profile, Traits},
+    fold::{MeterChange, MeterProfile, Multiplier, Point, Profile},
 };
 
 const MICRO: i64 = 1_000_000;
@@ -47,7 +47,7 @@ impl Chance {
 /// A meter's life as it is read.
 #[derive(Debug)]
 pub(crate) struct Life {
-    pub(crate) traits: Traits,
+    pub(crate) traits: MeterProfile,
     pub(crate) points: Vec<Point>,
     /// What was consumed of what can be known, in millionths.
     pub(crate) total: i128,
@@ -117,14 +117,14 @@ impl Plan {
         let bound = self.most * self.multiplier * 60 / self.minutes + MICRO;
         let bound = self.rated.then(|| amount(bound.max(bound * 12 / 10)));
         let mut life = Life {
-            traits: Traits {
+            traits: MeterProfile {
                 profile: Profile {
                     modulus: self.modulus.map(amount),
                     bound_per_hour: bound,
                     ..Profile::default()
                 },
                 multiplier: multiplier(self.multiplier),
-                ..Traits::default()
+                ..MeterProfile::default()
             },
             points: Vec::new(),
             total: 0,

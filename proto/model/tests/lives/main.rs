@@ -4,7 +4,7 @@
 //! [`life`] invents what a meter consumed and what befell it: dips, spikes, sentinels, exchanges with and without a
 //! record, rollovers; around midnights, for a reading, for several, for days. [`oracle`] decides about all the
 //! readings of a life at once, without any day, by the rules as they are written in the model's documentation and by
-//! none of its code but [`Traits::step`](greenpark_model::fold::Traits::step). The other oracle is the truth of the
+//! none of its code but [`MeterProfile::step`](greenpark_model::fold::MeterProfile::step). The other oracle is the truth of the
 //! life, where what befell it is such that the right value is certain.
 //!
 //! A failing case prints its seed, from which the life can be made again.
@@ -16,14 +16,14 @@ use greenpark_model::{
     amount::Sum,
     compose::{Consumption, compose, compose_daily, compose_like, join, neighbours},
     day::{CivilDay, DayRange},
-    fold::{DayColumns, DayFold, Outcomes, Point, Traits, fold_day},
+    fold::{DayColumns, DayFold, MeterProfile, Outcomes, Point, fold_day},
     like_days::LikeDays,
     reading::{Flag, Kind},
 };
 use life::{Chance, Life};
 use proptest::prelude::*;
 
-fn fold(traits: &Traits, points: &[Point]) -> DayFold {
+fn fold(traits: &MeterProfile, points: &[Point]) -> DayFold {
     let instants: Vec<i64> = points.iter().map(|point| point.instant.0).collect();
     let values: Vec<i64> = points.iter().map(|point| point.register.micro()).collect();
     let columns = DayColumns {
@@ -115,7 +115,7 @@ proptest! {
 
 /// Days joined, what they are joined into joined, and so on: as months of days, and books of months.
 fn joined_again(
-    traits: &Traits,
+    traits: &MeterProfile,
     chance: &mut Chance,
     days: &[(CivilDay, DayFold)],
 ) -> Vec<(CivilDay, DayFold)> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use greenpark_model::{
     day::CivilDay,
-    fold::{Point, Step, Traits},
+    fold::{MeterProfile, Point, Step},
     sentinel::is_sentinel,
 };
 
@@ -64,14 +64,14 @@ impl Verdict {
 }
 
 struct Oracle<'a> {
-    traits: &'a Traits,
+    traits: &'a MeterProfile,
     runs: Vec<Run>,
     doubts: Vec<Option<Doubt>>,
     /// The runs of each segment: the first and the last.
     segments: Vec<(usize, usize)>,
 }
 
-pub(crate) fn decide(traits: &Traits, points: &[Point]) -> Verdict {
+pub(crate) fn decide(traits: &MeterProfile, points: &[Point]) -> Verdict {
     let mut runs: Vec<Run> = Vec::new();
     for &point in points {
         match runs.last_mut() {
@@ -100,7 +100,7 @@ pub(crate) fn decide(traits: &Traits, points: &[Point]) -> Verdict {
     oracle.verdict()
 }
 
-fn changed(traits: &Traits, from: Point, to: Point) -> bool {
+fn changed(traits: &MeterProfile, from: Point, to: Point) -> bool {
     let within = |at| from.instant < at && at <= to.instant;
     traits.changes.iter().any(|change| within(change.instant))
 }

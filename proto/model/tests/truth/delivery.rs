@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use greenpark_model::{
     day::{CivilDay, Instant},
-    fold::{DayColumns, DayFold, Traits, fold_day},
+    fold::{DayColumns, DayFold, MeterProfile, fold_day},
     reading::{Flag, Kind},
 };
 
@@ -43,7 +43,7 @@ impl Truth {
 }
 
 /// Stores what arrived, in the order that it arrived in, and folds each day.
-pub(crate) fn fold_days(traits: &Traits, arrived: &[Delivery]) -> Vec<(CivilDay, DayFold)> {
+pub(crate) fn fold_days(traits: &MeterProfile, arrived: &[Delivery]) -> Vec<(CivilDay, DayFold)> {
     let mut identities: BTreeMap<i64, Vec<Delivery>> = BTreeMap::new();
     for delivery in arrived {
         let said = identities.entry(delivery.instant).or_default();

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use greenpark_model::{amount::Amount, day::Instant, fold::Traits};
+use greenpark_model::{amount::Amount, day::Instant, fold::MeterProfile};
 use proptest::prelude::*;
 
 use crate::{
@@ -64,14 +64,14 @@ fn places(rows: impl Strategy<Value = usize>) -> impl Strategy<Value = Vec<Place
 }
 
 /// Whether the meter or its multiplier was changed between the two.
-fn is_changed(traits: &Traits, before: TrueReading, after: TrueReading) -> bool {
+fn is_changed(traits: &MeterProfile, before: TrueReading, after: TrueReading) -> bool {
     let within = |at: i64| before.instant < at && at <= after.instant;
     traits.changes.iter().any(|c| within(c.instant.0))
 }
 
 /// Whether the meter cannot have shown `after` that long after `before`. A change between the two would
 /// excuse anything.
-fn is_impossible(traits: &Traits, before: TrueReading, after: TrueReading) -> bool {
+fn is_impossible(traits: &MeterProfile, before: TrueReading, after: TrueReading) -> bool {
     if is_changed(traits, before, after) {
         return false;
     }

@@ -4,7 +4,7 @@ use greenpark_model::{
     amount::{Amount, Sum},
     compose::{compose, join},
     day::DayRange,
-    fold::Traits,
+    fold::MeterProfile,
     reading::Flag,
 };
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ use crate::{
 /// A stream and what is known of its meter.
 #[derive(Debug, Clone)]
 pub(crate) struct Odd {
-    pub(crate) traits: Traits,
+    pub(crate) traits: MeterProfile,
     pub(crate) arrived: Vec<Delivery>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use greenpark_model::{
     amount::Amount,
     day::{CivilDay, DayRange, Instant},
-    fold::{MeterChange, Multiplier, Profile, Traits},
+    fold::{MeterChange, MeterProfile, Multiplier, Profile},
 };
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ pub(crate) struct TrueReading {
 /// A meter's life.
 #[derive(Debug, Clone)]
 pub(crate) struct Truth {
-    pub(crate) traits: Traits,
+    pub(crate) traits: MeterProfile,
     pub(crate) readings: Vec<TrueReading>,
     pub(crate) rollovers: u32,
     pub(crate) replacements: u32,
@@ -221,7 +221,7 @@ fn live(build: Build, spans: &[Span]) -> Truth {
         readings.push(meter.read(instant));
     }
     let amount = |micro| Amount::from_micro(micro).expect("in range");
-    let traits = Traits {
+    let traits = MeterProfile {
         profile: Profile {
             modulus: modulus.map(amount),
             bound_per_hour: build.is_rated.then(|| amount(build.rating)),
@@ -229,7 +229,7 @@ fn live(build: Build, spans: &[Span]) -> Truth {
         },
         multiplier: build.multiplier,
         changes,
-        ..Traits::default()
+        ..MeterProfile::default()
     };
     let replacements = u32::try_from(traits.changes.len()).expect("few");
     Truth {

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use greenpark_model::{
-    fold::{DayColumns, Traits, fold_day},
+    fold::{DayColumns, MeterProfile, fold_day},
     reading::{Flag, Kind},
 };
 use tokio::runtime::Runtime;
@@ -23,7 +23,7 @@ pub(crate) fn daily_totals(_runtime: &Runtime) {
         .collect();
     let flags = vec![Flag::Normal.code(); rows];
     let superseded = vec![false; rows];
-    let traits = Traits::default();
+    let traits = MeterProfile::default();
     let measure = Measure::begin("daily fold, registers");
     for _round in 0..ROUNDS {
         for meter in 0..METERS {

@@ -30,7 +30,7 @@ pub(crate) fn append(runtime: &Runtime) {
     assert_eq!(appended, TASKS * CALLS * RECORDS);
     measure.end(appended);
 
-    async fn calls(writer: std::sync::Arc<dyn greenpark_log::LogWriter>, task: u64) -> u64 {
+    async fn calls(writer: greenpark_log::LogWriter, task: u64) -> u64 {
         let record = Record {
             park: park(),
             headers: Headers {

@@ -27,7 +27,7 @@ pub(super) async fn seal_day(book: &mut Book, day: CivilDay, revision: u32) {
     let rows = registers(day, &["steel"], 20 + i64::from(revision));
     let mut change = seal(book, day, &rows, revision);
     for row in &mut change.totals {
-        row.rules = greenpark_model::fold::Traits::default()
+        row.rules = greenpark_model::fold::MeterProfile::default()
             .rules(row.series.kind)
             .into();
     }
