@@ -7,7 +7,7 @@
 
 use greenpark_log::Receipt;
 
-use crate::wire::Reason;
+use crate::mqtt::Reason;
 
 /// The acknowledgement owed for one publish of QoS 1 or 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

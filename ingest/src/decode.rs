@@ -1,74 +1,114 @@
-//! Payloads to readings, purely: no clock, no I/O, no log lines.
+//! Decodes payloads into readings. Pure: no clock, no I/O, no log lines.
 //!
-//! A payload is taken whole, in part, or not at all: readings that can be taken are, each that cannot is
-//! a refusal with its index and a reason for the engineer at the gateway. A decoder fills a `Decoded`,
-//! which is reused, so that the usual payload costs no allocation.
+//! A payload is accepted as a whole, in part, or not at all: valid readings are accepted, and each
+//! invalid one becomes a refusal with its index and a reason for the engineer at the gateway. A
+//! decoder fills a `Decoded`, which is reused, so that the usual payload costs no allocation.
 
-mod columnar;
-mod cut;
-pub(crate) mod fault;
-mod fields;
-mod influx;
-mod instant;
-mod json;
-mod mapped;
-pub(crate) mod mapping;
-mod moment;
-mod neuron;
+pub(crate) mod dialects;
+mod fault;
+mod json_scanner;
+mod native;
 mod ordinals;
-mod pointer;
-mod protobuf;
-pub(crate) mod reader;
 mod refusals;
-mod scan;
 mod series;
-mod sink;
-pub(crate) mod sparkplug;
-mod telegraf;
-pub(crate) mod template;
 mod text;
-mod thingsboard;
-pub(crate) mod timing;
+mod time;
+
+use std::sync::Arc;
 
 use greenpark_model::{
     day::Instant,
     letter::LetterCode,
-    reading::{Kind, Reading, Series},
+    reading::{Kind, Reading},
+    stamp::Stamps,
     ticket::Ticket,
 };
 
-pub use self::cut::cut_reading;
-pub(crate) use self::{fault::Fault, refusals::Refusals, series::SeriesTable, timing::Timing};
-use self::{ordinals::Seen, reader::Reader, sink::Sink};
+pub use self::native::cut_reading;
+use self::{
+    dialects::{Sink, mapping::Mapping, sparkplug::Edges},
+    ordinals::Seen,
+};
+pub(crate) use self::{
+    fault::Fault,
+    refusals::Refusals,
+    series::SeriesTable,
+    time::{Arrival, Timing},
+};
 use crate::{
-    DecodeSettings, DecoderRule,
     limits::{DECODED_READINGS_KEPT, MESSAGE_DAYS_MAX},
-    settings::Format,
-    topic::{Routes, Sender},
+    settings::{DecoderRule, Encoding, PayloadFormat},
+    topic::Sender,
 };
 
-/// What a payload brought.
+/// The decoder of one topic's payloads.
+#[derive(Debug, Clone)]
+pub(crate) struct TopicDecoder {
+    /// The dialect.
+    pub(crate) format: PayloadFormat,
+    /// The meaning of the fields; `None` if payloads name their readings themselves.
+    pub(crate) mapping: Option<Mapping>,
+    /// The encoding of texts.
+    pub(crate) encoding: Encoding,
+    /// The format of time stamps, and which end of an interval they mark.
+    pub(crate) stamps: Arc<Stamps>,
+    /// The topic, which in Sparkplug determines the type of a message.
+    pub(crate) topic: Box<str>,
+    /// The known Sparkplug edge nodes.
+    pub(crate) edges: Arc<Edges>,
+}
+
+impl TopicDecoder {
+    /// Creates the decoder of a format whose payloads name their readings themselves.
+    pub(crate) fn native(format: PayloadFormat) -> Self {
+        Self::of(&DecoderRule::new("#", format), &Arc::default())
+    }
+
+    /// Creates the decoder for the topics of a checked rule.
+    pub(crate) fn of(rule: &DecoderRule, edges: &Arc<Edges>) -> Self {
+        Self {
+            format: rule.format,
+            mapping: (!rule.format.is_native()).then(|| Mapping::of(rule, |_, _| ())),
+            encoding: rule.encoding,
+            stamps: Arc::new(rule.stamps(|_, _| ()).unwrap_or_default()),
+            topic: Box::default(),
+            edges: Arc::clone(edges),
+        }
+    }
+
+    /// Returns the decoder for one topic and one sender, which meters may be named after.
+    pub(crate) fn at_topic(&self, topic: &str, sender: &Sender) -> Result<Self, String> {
+        let mapping = self.mapping.as_ref().map(|m| m.at_topic(topic, sender));
+        Ok(Self {
+            mapping: mapping.transpose()?,
+            topic: topic.into(),
+            ..self.clone()
+        })
+    }
+}
+
+/// The result of decoding a payload.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
-    /// Readings that were taken, with their series in the gateway's [`SeriesTable`].
+    /// Accepted readings, with the index of their series in the gateway's [`SeriesTable`].
     pub(crate) readings: Vec<(u32, Reading)>,
-    /// Tickets of events, by their place in `readings`, ascending.
+    /// Tickets of events, by their row in `readings`, ascending.
     pub(crate) tickets: Vec<(u32, Ticket)>,
-    /// What was not taken.
+    /// Refused readings.
     pub(crate) refusals: Refusals,
-    /// Fields that no entry of the map names, where the rule ignores them.
+    /// Fields that no entry of the map names, if the rule ignores them.
     pub(crate) ignored: u64,
-    /// Fields of which the sender says that it has no value.
+    /// Fields that the sender marks as having no value.
     pub(crate) missing: u64,
-    /// The payload says something that is no reading, such as a death.
+    /// The payload carries a message that is not a reading, such as a Sparkplug death.
     understood: bool,
-    /// Topics on which Sparkplug nodes are to be asked for their births.
-    pub(crate) asks: Vec<String>,
+    /// Topics of Sparkplug rebirth requests to publish.
+    pub(crate) rebirth_requests: Vec<String>,
     seen: Seen,
 }
 
 impl Decoded {
-    /// Forgets everything, and gives back the memory of an unusually large payload: a `Decoded` lives as
+    /// Clears the result, and frees the memory of an unusually large payload: a `Decoded` lives as
     /// long as its connection.
     pub(crate) fn clear(&mut self) {
         self.readings.clear();
@@ -77,7 +117,7 @@ impl Decoded {
         }
         self.tickets.clear();
         self.refusals.clear();
-        self.asks.clear();
+        self.rebirth_requests.clear();
         (self.ignored, self.missing, self.understood) = (0, 0, false);
     }
 
@@ -86,160 +126,53 @@ impl Decoded {
         self.readings.is_empty() && self.refusals.is_empty() && !passed
     }
 
-    /// Takes a reading of a series.
+    /// Adds a reading of a series.
     #[inline]
-    fn take(&mut self, of: u32, reading: Reading) {
+    fn accept(&mut self, of: u32, reading: Reading) {
         self.readings.push((of, reading));
     }
 
-    /// Takes a reading with the ticket that it may have.
+    /// Adds a reading with its ticket, if it has one.
     #[inline]
-    fn take_ticketed(&mut self, of: u32, reading: Reading, ticket: Option<Ticket>) {
+    fn accept_ticketed(&mut self, of: u32, reading: Reading, ticket: Option<Ticket>) {
         if let Some(ticket) = ticket {
             let row = u32::try_from(self.readings.len()).unwrap_or(u32::MAX);
             self.tickets.push((row, ticket));
         }
-        self.take(of, reading);
+        self.accept(of, reading);
     }
 
-    /// Refuses `count` readings from `index` on.
+    /// Refuses `count` readings starting at `index`.
     fn refuse(&mut self, index: usize, count: usize, reason: impl Into<Fault>) {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.refusals.add(Some(index), count, reason);
     }
 
-    /// Forgets what was taken and refuses the payload as a whole.
+    /// Drops accepted readings and refuses the payload as a whole.
     fn refuse_all(&mut self, reason: Fault) {
-        let asks = std::mem::take(&mut self.asks);
+        let rebirth_requests = std::mem::take(&mut self.rebirth_requests);
         self.clear();
-        self.asks = asks;
+        self.rebirth_requests = rebirth_requests;
         self.refusals.add(None, 1, reason);
     }
 }
 
-/// Decodes the payloads of one gateway and tells how many readings each brought: what a tool needs that
-/// checks payloads, or measures how fast they are read.
-#[derive(Debug)]
-pub struct Decoder {
-    reader: Reader,
-    series: SeriesTable,
-    decoded: Decoded,
-}
-
-/// How many readings of a payload were taken and how many were refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// Taken.
-    pub accepted: u64,
-    /// Refused, each with a reason in its dead letter.
-    pub refused: u64,
-    /// Of no interest, as the rule says.
-    pub ignored: u64,
-    /// Without a value, as the sender says.
-    pub missing: u64,
-}
-
-impl Decoder {
-    /// A decoder that has seen no series yet.
-    #[must_use]
-    pub fn new(format: Format) -> Self {
-        Self {
-            reader: Reader::native(format),
-            series: SeriesTable::default(),
-            decoded: Decoded::default(),
-        }
-    }
-
-    /// A decoder for what a user `user` and a client `client` send on `topic` by `rule`.
-    ///
-    /// # Errors
-    /// What a dead letter would say, if the rule does not cover the topic or does not say who sent it.
-    pub fn of_rule(rule: &DecoderRule, topic: &str) -> Result<Self, String> {
-        let settings = DecodeSettings {
-            rules: vec![rule.clone()],
-            ..DecodeSettings::default()
-        };
-        let route = Routes::new(&settings).resolve(topic, &Self::sender());
-        Ok(Self {
-            reader: route.reader?.as_ref().clone(),
-            series: SeriesTable::default(),
-            decoded: Decoded::default(),
-        })
-    }
-
-    /// Turns to another topic, with what was learnt so far.
-    ///
-    /// # Errors
-    /// As [`Decoder::of_rule`].
-    pub fn turn_to(&mut self, topic: &str) -> Result<(), String> {
-        self.reader = self.reader.at_topic(topic, &Self::sender())?;
-        Ok(())
-    }
-
-    fn sender() -> Sender {
-        Sender::new(Some("user"), Some("client"))
-    }
-
-    /// What is known of Sparkplug's edge nodes.
-    #[cfg(test)]
-    pub(crate) fn edges(&self) -> std::sync::Arc<sparkplug::Edges> {
-        std::sync::Arc::clone(&self.reader.edges)
-    }
-
-    /// The tickets of the last payload's events, by place.
-    #[cfg(test)]
-    fn tickets(&self) -> Vec<(u32, String)> {
-        let tickets = self.decoded.tickets.iter();
-        tickets
-            .map(|(row, ticket)| (*row, ticket.to_string()))
-            .collect()
-    }
-
-    /// The readings of the last payload, and the reasons of its first refusals.
-    #[must_use]
-    pub fn outcome(&mut self) -> (Vec<(Series, Reading)>, Vec<String>) {
-        let (series, decoded) = (&mut self.series, &self.decoded);
-        let named = |&(of, reading): &(u32, Reading)| (series.get_mut(of).series.clone(), reading);
-        let readings = decoded.readings.iter().map(named).collect();
-        let reasons = decoded.refusals.first().iter().map(|r| r.reason.clone());
-        (readings, reasons.collect())
-    }
-
-    /// Decodes a payload that came at `now_ms`.
-    pub fn decode(&mut self, payload: &[u8], now_ms: i64) -> Counts {
-        self.series.make_room();
-        let (series, to) = (&mut self.series, &mut self.decoded);
-        let timing = Timing::live(now_ms, &self.reader.stamps);
-        decode(&self.reader, payload, series, &timing, to);
-        Counts {
-            accepted: self.decoded.readings.len() as u64,
-            refused: self.decoded.refusals.readings(),
-            ignored: self.decoded.ignored,
-            missing: self.decoded.missing,
-        }
-    }
-}
-
-/// Decodes `payload`, which came as `timing` says, into `to`. Afterwards `to` is not empty: a payload
-/// without a reading, or anything else that is known, is refused.
+/// Decodes `payload` into `to`. Afterwards `to` is not empty: a payload without a reading, or any
+/// other known content, is refused.
 pub(crate) fn decode(
-    reader: &Reader,
+    decoder: &TopicDecoder,
     payload: &[u8],
     series: &mut SeriesTable,
     timing: &Timing<'_>,
     to: &mut Decoded,
 ) {
     to.clear();
-    let outcome = match (&reader.mapping, reader.format) {
-        (None, Format::Protobuf) => protobuf::decode(payload, series, timing, to),
-        (None, _) => match text::read(payload, reader.encoding) {
-            Ok(text) => json::decode(&text, series, timing, to),
-            Err(reason) => Err(not_text("JSON", &reason)),
-        },
-        (Some(mapping), _) => {
+    let outcome = match &decoder.mapping {
+        None => native::decode(decoder, payload, series, timing, to),
+        Some(mapping) => {
             let mut sink = Sink::new(mapping, series, timing, to);
-            foreign(reader, payload, &mut sink)
+            dialects::decode(decoder, payload, &mut sink)
         }
     };
     match outcome {
@@ -256,15 +189,15 @@ pub(crate) fn decode(
         }
         Ok(()) => {}
     }
-    if reader.stamps.shift_ms() != 0 {
-        shift(to, series, reader.stamps.shift_ms());
+    if decoder.stamps.shift_ms() != 0 {
+        shift(to, series, decoder.stamps.shift_ms());
     }
     if series.has_events() {
         ordinals::imply(to, series);
     }
 }
 
-/// Whether the readings are of more days than those of one message may be: each becomes a file.
+/// Returns true if the readings span more days than one message may have: each day becomes a file.
 fn of_too_many_days(to: &Decoded) -> bool {
     // The usual message has fewer readings.
     if to.readings.len() <= MESSAGE_DAYS_MAX {
@@ -277,7 +210,7 @@ fn of_too_many_days(to: &Decoded) -> bool {
     days.len() > MESSAGE_DAYS_MAX
 }
 
-/// Moves the stamps of intervals from their ends to their starts.
+/// Moves the instants of intervals from their end to their start.
 fn shift(to: &mut Decoded, series: &SeriesTable, by_ms: i64) {
     for (of, reading) in &mut to.readings {
         if series.kind(*of) == Kind::Interval {
@@ -286,87 +219,10 @@ fn shift(to: &mut Decoded, series: &SeriesTable, by_ms: i64) {
     }
 }
 
-fn foreign(reader: &Reader, payload: &[u8], sink: &mut Sink<'_>) -> Result<(), Fault> {
-    if reader.format == Format::Sparkplug {
-        return sparkplug::decode(payload, reader, sink);
-    }
-    let (format, what) = match reader.format {
-        Format::Influx => (Format::Influx, "line protocol"),
-        other => (other, "JSON"),
-    };
-    let text = text::read(payload, reader.encoding);
-    let text = text.map_err(|reason| not_text(what, &reason))?;
-    let read = match format {
-        Format::Thingsboard => thingsboard::device(&text, sink),
-        Format::ThingsboardGateway => thingsboard::gateway(&text, sink),
-        Format::NeuronValues => neuron::values(&text, sink),
-        Format::NeuronTags | Format::NeuronEcp => neuron::tags(&text, sink),
-        Format::Influx => influx::decode(&text, sink),
-        Format::Telegraf => telegraf::decode(&text, sink),
-        _ => mapped::decode(&text, sink),
-    };
-    read.map_err(Fault::from)
-}
-
-/// The fault of a payload that is no text, and so not `what`.
+/// Returns the fault of a payload that is not valid text, and so not `what`.
 fn not_text(what: &str, reason: &str) -> Fault {
     Fault::new(LetterCode::Undecodable, format!("not {what}: {reason}"))
 }
 
 #[cfg(test)]
 mod golden;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_payload_of_half_a_million_mistakes_leaves_no_memory_behind() {
-        let mut decoder = Decoder::new(Format::Json);
-        let payload = format!("[{}1]", "1,".repeat(500_000));
-        let counts = decoder.decode(payload.as_bytes(), 0);
-        assert_eq!((counts.accepted, counts.refused), (0, 500_001));
-        assert!(decoder.decoded.refusals.first().len() < 10);
-    }
-
-    #[test]
-    fn a_message_has_no_more_days_than_one_may_have() {
-        for (days, taken) in [(1_000, 1_000), (1_001, 0), (9_905, 0)] {
-            let mut decoder = Decoder::new(Format::Json);
-            let values = vec!["1"; days].join(",");
-            let payload = format!(
-                r#"{{"series":[{{"meter":"m1","quantity":"steam","from":1000000000000,"step":86400000,"value":[{values}]}}]}}"#
-            );
-            let counts = decoder.decode(payload.as_bytes(), 1_900_000_000_000);
-            assert_eq!(counts.accepted, taken, "{days}");
-            let (_, reasons) = decoder.outcome();
-            let told = reasons.first().map_or("", String::as_str);
-            assert_eq!(told.contains("1000 days"), taken == 0, "{told}");
-        }
-        // Ten thousand readings of one day are one file.
-        let mut decoder = Decoder::new(Format::Json);
-        let values = vec!["1"; 10_000].join(",");
-        let payload = format!(
-            r#"{{"series":[{{"meter":"m1","quantity":"steam","from":1000000000000,"step":1,"value":[{values}]}}]}}"#
-        );
-        assert_eq!(
-            decoder
-                .decode(payload.as_bytes(), 1_900_000_000_000)
-                .accepted,
-            10_000
-        );
-    }
-
-    #[test]
-    fn a_large_payload_leaves_no_memory_behind() {
-        let mut decoder = Decoder::new(Format::Json);
-        let values = vec!["1"; 50_000].join(",");
-        let payload = format!(
-            r#"{{"series":[{{"meter":"m1","quantity":"steam","from":1700000000000,"step":1,"value":[{values}]}}]}}"#
-        );
-        let counts = decoder.decode(payload.as_bytes(), 1_800_000_000_000);
-        assert_eq!((counts.accepted, counts.refused), (50_000, 0));
-        decoder.decoded.clear();
-        assert!(decoder.decoded.readings.capacity() <= DECODED_READINGS_KEPT);
-    }
-}

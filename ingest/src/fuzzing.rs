@@ -1,27 +1,28 @@
-//! What a fuzzer may call that is otherwise nobody's business: the topic grammar and the MQTT packets.
+//! Entry points for a fuzzer into private modules: the topic grammar and the MQTT packets.
 
 use crate::{
     DecodeSettings,
-    topic::{Filter, Routes, Sender},
-    wire::{self, Kind, Split, Version},
+    mqtt::{self, Kind, Split, Version},
+    routing::Routes,
+    topic::{Filter, Sender},
 };
 
-/// Resolves a topic by the default rules; whether a decoder was found.
+/// Resolves a topic by the default rules; returns true if a decoder was found.
 #[must_use]
 pub fn resolve(topic: &str) -> bool {
     Routes::new(&DecodeSettings::default())
         .resolve(topic, &Sender::default())
-        .reader
+        .decoder
         .is_ok()
 }
 
-/// Whether `topic` matches `filter`; `None` if that is no filter.
+/// Returns true if `topic` matches `filter`; `None` if `filter` is not a topic filter.
 #[must_use]
 pub fn matches(filter: &str, topic: &str) -> Option<bool> {
     Some(Filter::parse(filter).ok()?.matches(topic))
 }
 
-/// Reads `bytes` as what a client of either version sends, packet by packet; how many were whole.
+/// Parses `bytes` as packets of a client of each version; returns the number of complete packets.
 #[must_use]
 pub fn packets(bytes: &[u8]) -> usize {
     [Version::V3, Version::V4, Version::V5]
@@ -32,23 +33,23 @@ pub fn packets(bytes: &[u8]) -> usize {
 
 fn of_version(mut bytes: &[u8], version: Version) -> usize {
     let mut whole = 0;
-    while let Ok(Split::Whole(frame)) = wire::split(bytes, 1 << 20) {
+    while let Ok(Split::Whole(frame)) = mqtt::split(bytes, 1 << 20) {
         let (first, body) = (frame.first, frame.body);
         match frame.kind() {
-            Kind::Connect => _ = wire::connect(frame),
+            Kind::Connect => _ = mqtt::connect(frame),
             Kind::Publish => {
-                if let Ok(publish) = wire::publish(first, body, version) {
+                if let Ok(publish) = mqtt::publish(first, body, version) {
                     let parts = publish.topic.len() + publish.payload.len();
                     assert!(parts <= body.len(), "a publish is larger than its packet");
                 }
             }
-            Kind::Puback | Kind::Pubrec => _ = wire::puback(body, version),
-            Kind::Pubrel | Kind::Pubcomp => _ = wire::pubrel(body, version),
-            Kind::Subscribe => _ = wire::subscribe(body, version),
-            Kind::Unsubscribe => _ = wire::unsubscribe(body, version),
-            Kind::Disconnect => _ = wire::disconnect(body, version, false),
-            Kind::Auth => _ = wire::auth(body),
-            Kind::Pingreq => _ = wire::pingreq(body),
+            Kind::Puback | Kind::Pubrec => _ = mqtt::puback(body, version),
+            Kind::Pubrel | Kind::Pubcomp => _ = mqtt::pubrel(body, version),
+            Kind::Subscribe => _ = mqtt::subscribe(body, version),
+            Kind::Unsubscribe => _ = mqtt::unsubscribe(body, version),
+            Kind::Disconnect => _ = mqtt::disconnect(body, version, false),
+            Kind::Auth => _ = mqtt::auth(body),
+            Kind::Pingreq => _ = mqtt::pingreq(body),
             Kind::OfServers | Kind::Reserved => {}
         }
         assert!(

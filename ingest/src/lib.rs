@@ -1,49 +1,54 @@
 //! From MQTT to the log: *PUBACK means the log has it*.
 //!
-//! Two front ends keep the one promise. [`Listener`] is an MQTT 3.1.1 and 5 endpoint of our own, which
-//! gateways connect to; [`Subscriber`] holds a persistent session at a broker. Both gather what one
-//! socket read brings into one record a gateway, append it, and acknowledge when its
-//! [`Receipt`](greenpark_log::Receipt) is there: an acknowledgement cannot be made without one.
+//! Two front ends keep this promise. [`MqttListener`] is our own endpoint for MQTT 3.1, 3.1.1 and
+//! 5, which gateways connect to; [`Subscriber`] holds a persistent session at a broker. Both
+//! accumulate the publishes of a socket read into one record per gateway, append it, and
+//! acknowledge after the log has returned its [`Receipt`](greenpark_log::Receipt): an
+//! acknowledgement cannot be made without one.
 //!
-//! Who sent a reading is said by its topic, `park/{park}/{enterprise}/{gateway}/up/{stream}`, never by
-//! its payload; how the payload is read is said by configuration ([`DecodeSettings`]), never guessed.
-//! What cannot be taken becomes a dead letter with its bytes and a reason, and is acknowledged when
-//! *that* is in the log. Received = accepted + dead-lettered, in the [`Metrics`] and in the log.
+//! The topic, `park/{park}/{enterprise}/{gateway}/up/{stream}`, identifies the sender of a reading,
+//! never the payload; configuration ([`DecodeSettings`]) selects the decoder, never a guess. A
+//! reading that cannot be accepted becomes a dead letter with its bytes and a reason, and is
+//! acknowledged when the dead letter is in the log. Received = accepted + dead-lettered, in the
+//! [`IngestMetrics`] and in the log.
 //!
-//! This crate does not deduplicate, fold or store; a reading's identity makes a repeat harmless later.
+//! This crate does not deduplicate, fold or store; a reading's identity makes a repeat harmless
+//! later.
 
 mod acks;
+mod auth;
+mod batch;
 pub mod decode;
 #[doc(hidden)]
 pub mod fuzzing;
-mod gather;
-mod held;
-mod identity;
 mod limits;
 pub mod listen;
 mod measured_log;
+mod memory_budget;
 mod metrics;
 #[cfg(test)]
 mod mosquitto;
+mod mqtt;
 mod newest;
 mod pipeline;
 mod receipts;
+mod routing;
 mod settings;
 pub mod subscribe;
 mod topic;
-mod wire;
+// `acks` names the module as it was called before.
 
 pub use crate::{
-    identity::{
-        AccessSettings, ClientCertificate, GateError, TlsSettings, UsersSettings, password,
-    },
-    listen::Listener,
-    metrics::Metrics,
+    auth::{AuthFileError, password},
+    listen::MqttListener,
+    metrics::IngestMetrics,
     pipeline::{Clock, Pipeline},
     receipts::Receipts,
+    routing::{DecodeCounts, Decoder},
     settings::{
-        DecodeSettings, DecoderRule, Encoding, FieldMap, Format, Late, ListenSettings,
-        MemorySettings, Others, Scale, StampAt, SubscribeSettings, TimeUnit,
+        AccessSettings, ClientCertificate, DecodeSettings, DecoderRule, Encoding, FieldMap,
+        FieldScale, LatePolicy, ListenSettings, MemorySettings, Others, PayloadFormat, StampAt,
+        SubscribeSettings, TimeUnit, TlsSettings, UsersSettings,
     },
     subscribe::Subscriber,
 };

@@ -1,19 +1,22 @@
 //! The endpoint that gateways connect to: MQTT 3.1, 3.1.1 and 5 over TCP, publishes only.
 //!
-//! A connection is one task. What a read brings is decoded at once into the connection's gather; gathers
-//! are appended one after the other, and the acknowledgements of each go out in one write when its
-//! receipt is there. While the log is slow the gather grows, pings are answered, and past a bound the
-//! socket is not read: TCP holds the client back. Subscriptions are refused, but for a gateway's
-//! receipts; sessions do not outlive their connection, and a client's packet ids mean nothing beyond their acknowledgement.
+//! A connection is one task. It decodes the publishes of each socket read at once into its open
+//! batch. Batches are appended one after the other, and the acknowledgements of each are sent in
+//! one write when the log has returned its receipts. While the log is slow the open batch grows and
+//! pings are answered; above a bound the socket is no longer read, and TCP holds the client back.
+//! Subscriptions are refused, except to a gateway's receipts. Sessions end with their connection,
+//! and a client's packet ids have no meaning beyond their acknowledgement.
 
 mod aliases;
 mod connection;
 mod detached;
 mod handshake;
 mod intake;
-mod session;
+mod output;
+mod slots;
 mod socket;
-mod watches;
+mod subscriptions;
+mod timers;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -27,62 +30,62 @@ use tokio::{
 use tracing::{info, warn};
 
 pub use self::detached::Detached;
-use self::{connection::Connection, session::Sessions};
+use self::{connection::Connection, slots::ClientSlots};
 use crate::{
-    identity::{Gate, GateError},
+    auth::{AuthFileError, Authenticator},
     limits::FILES_LOOK_SECONDS,
     metrics::Closed,
     pipeline::Pipeline,
     settings::ListenSettings,
 };
 
-/// The listener cannot start.
+/// The error of starting the listener.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address cannot be bound.
     #[error("listen for MQTT on {address}; is the port in use, or not yours?")]
     Address {
-        /// Where it was to listen.
+        /// The configured address.
         address: SocketAddr,
-        /// Why it cannot.
+        /// The cause.
         #[source]
         cause: io::Error,
     },
     /// A file of `listen.tls`, `listen.users` or `listen.access` cannot be used.
     #[error("a file of the listen settings cannot be used")]
-    Identity(#[from] GateError),
+    Identity(#[from] AuthFileError),
 }
 
-/// A bound endpoint, which serves when it is run.
+/// A bound MQTT endpoint; [`MqttListener::run`] serves it.
 #[derive(Debug)]
-pub struct Listener {
+pub struct MqttListener {
     socket: TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-/// What all connections of a listener share.
+/// The state that all connections of a listener share.
 #[derive(Debug)]
 struct Shared {
     settings: ListenSettings,
     pipeline: Pipeline,
-    sessions: Sessions,
-    gate: Gate,
+    slots: ClientSlots,
+    authenticator: Authenticator,
     draining: watch::Sender<bool>,
 }
 
-/// Pause after an accept that failed because something ran out, such as file descriptors.
+/// The pause after an accept that failed because a resource ran out, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-impl Listener {
-    /// Binds the address of `settings`; publishes will go into `pipeline`.
+impl MqttListener {
+    /// Binds the address of `settings`; publishes go into `pipeline`.
     ///
     /// # Errors
     /// [`BindError`] if the address cannot be bound, or a file of the settings cannot be used.
     pub async fn bind(settings: ListenSettings, pipeline: Pipeline) -> Result<Self, BindError> {
         let address = settings.address;
         let fail = |cause| BindError::Address { address, cause };
-        let gate = Gate::open(&settings)?;
+        let authenticator = Authenticator::open(&settings)?;
         warn_if_open(&settings);
         let socket = TcpListener::bind(address).await.map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?;
@@ -90,8 +93,8 @@ impl Listener {
         let shared = Shared {
             settings,
             pipeline,
-            sessions: Sessions::default(),
-            gate,
+            slots: ClientSlots::default(),
+            authenticator,
             draining,
         };
         Ok(Self {
@@ -101,14 +104,14 @@ impl Listener {
         })
     }
 
-    /// Where it listens; the port that was chosen, if the settings said 0.
+    /// Returns the bound address; if the settings have port 0, with the chosen port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `shutdown` resolves, then drains: nothing more is accepted or read, receipts under way
-    /// are waited for and their acknowledgements sent, for at most the settings' `drain_grace`.
+    /// Serves until `shutdown` resolves, then drains: it accepts and reads nothing more, waits for
+    /// pending receipts and sends their acknowledgements, for at most the settings' `drain_grace`.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         info!(address = %self.address, "listening for MQTT");
         let Self { socket, shared, .. } = self;
@@ -138,10 +141,10 @@ impl Listener {
                     }
                     Err(error) => pause_accepting(&error).await,
                 },
-                _ = look.tick(), if shared.gate.has_files() => {
+                _ = look.tick(), if shared.authenticator.has_files() => {
                     let shared = Arc::clone(&shared);
-                    // It waits for nothing but the disk, and nobody waits for it.
-                    drop(tokio::task::spawn_blocking(move || shared.gate.refresh()));
+                    // The task waits only for the disk, and nothing waits for the task.
+                    drop(tokio::task::spawn_blocking(move || shared.authenticator.refresh()));
                 }
             }
         }
@@ -150,7 +153,7 @@ impl Listener {
     }
 }
 
-/// Says what others on the network can do who reach an address that is not this machine's alone.
+/// Warns about the risks of an address that other machines can reach.
 fn warn_if_open(settings: &ListenSettings) {
     let tls = settings.tls.as_ref();
     let proved = settings.users.is_some() || tls.is_some_and(|tls| tls.client_ca.is_some());
@@ -166,7 +169,7 @@ fn warn_if_open(settings: &ListenSettings) {
     }
 }
 
-/// Waits for the connections to end, for the grace of the settings.
+/// Waits for the connections to end, for at most the settings' grace.
 async fn drain(shared: &Shared, mut connections: JoinSet<()>) {
     let count = connections.len();
     shared.draining.send_replace(true);
@@ -184,7 +187,7 @@ async fn drain(shared: &Shared, mut connections: JoinSet<()>) {
     info!(connections = count, "stopped listening");
 }
 
-/// A client that is gone again is no reason to pause; running out of descriptors is.
+/// Pauses after running out of a resource; a client that disconnected again is no reason to pause.
 async fn pause_accepting(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(
@@ -202,11 +205,12 @@ async fn serve(
     peer: SocketAddr,
     _permit: OwnedSemaphorePermit,
 ) {
-    // Neither option is worth a connection: without them acks leave later, and dead peers stay longer.
+    // Both options are optional: without them acknowledgements are sent later, and dead peers are
+    // noticed later.
     let _ = stream.set_nodelay(true);
     let alive = TcpKeepalive::new().with_time(Duration::from_secs(60));
     let _ = SockRef::from(&stream).set_tcp_keepalive(&alive);
-    match handshake::greet(stream, peer, &shared).await {
+    match handshake::accept(stream, peer, &shared).await {
         Ok(greeted) => Connection::new(greeted, shared).run().await,
         Err(error) => {
             shared.pipeline.metrics().count_closed(Closed::Refused);

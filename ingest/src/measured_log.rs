@@ -5,13 +5,13 @@ use std::time::Instant;
 use futures::future::{BoxFuture, FutureExt};
 use greenpark_log::{AppendError, DurableLog, LogWriter, Record, Topic};
 
-use crate::metrics::Metrics;
+use crate::metrics::IngestMetrics;
 
 /// Passes every append on to `log`, and counts those that it has made durable.
 #[derive(Debug)]
 pub(crate) struct MeasuredLog {
     pub(crate) log: LogWriter,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: IngestMetrics,
 }
 
 impl DurableLog for MeasuredLog {

@@ -1,7 +1,7 @@
 //! The counters of ingest: received = accepted + dead-lettered, by enterprise.
 //!
-//! They move once a gather, when its receipt is there, so the equation holds whenever they are read; what
-//! failed to reach the log is sent again and counted then.
+//! They are incremented once per batch, when its receipts are there, so the equation holds at any
+//! time. Messages of a failed append are sent again, and counted then.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{gather::LetterCounts, identity::Refusal, limits::ENTERPRISES_COUNTED_MAX};
+use crate::{auth::Refusal, limits::ENTERPRISES_COUNTED_MAX};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Enterprise {
@@ -43,7 +43,7 @@ struct Refused {
     reason: Refusal,
 }
 
-/// Why a connection of the listener ended.
+/// The reason why a connection of the listener ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub(crate) enum Closed {
     Client,
@@ -70,12 +70,13 @@ pub(crate) struct EnterpriseCounters {
     pub(crate) dead_lettered: Counter,
 }
 
-/// Upper bounds of the buckets of an append's duration, in seconds: from one fsync to a log that is nearly away.
+/// Upper bounds of the histogram buckets of an append, in seconds: from one fsync to a log that is
+/// nearly unavailable.
 const APPEND_SECONDS: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
 ];
 
-/// How long appends took: what a gateway waits for its acknowledgement.
+/// The duration of appends, which acknowledgements wait for.
 #[derive(Debug, Clone)]
 pub(crate) struct AppendSeconds(Histogram);
 
@@ -86,20 +87,20 @@ impl Default for AppendSeconds {
 }
 
 impl AppendSeconds {
-    /// An append that was begun at `began` has its receipt.
+    /// Records an append that began at `began`.
     pub(crate) fn end(&self, began: Instant) {
         self.0.observe(began.elapsed().as_secs_f64());
     }
 }
 
-/// What ingest counts. Clones share their counters.
+/// The metrics of ingest. Clones share their counters.
 #[derive(Debug, Clone, Default)]
-pub struct Metrics {
+pub struct IngestMetrics {
     received: Family<Enterprise, Counter>,
     accepted: Family<Enterprise, Counter>,
     late: Family<Enterprise, Counter>,
     dead_lettered: Family<Enterprise, Counter>,
-    letters: Family<Letter, Counter>,
+    dead_letters: Family<Letter, Counter>,
     messages: Family<Delivery, Counter>,
     closed: Family<Ending, Counter>,
     refused: Family<Refused, Counter>,
@@ -119,8 +120,9 @@ pub struct Metrics {
     pub(crate) rebirths_asked: Counter,
 }
 
-impl Metrics {
-    /// Counters that are shown by `registry`, with names that begin with `greenpark_ingest_`.
+impl IngestMetrics {
+    /// Creates counters and registers them in `registry`, with names that begin with
+    /// `greenpark_ingest_`.
     #[must_use]
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
@@ -149,7 +151,7 @@ impl Metrics {
         to.register(
             "dead_letters",
             "Dead letters appended, by reason",
-            m.letters.clone(),
+            m.dead_letters.clone(),
         );
         metrics.register_traffic(to);
         metrics.register_dialects(to);
@@ -244,31 +246,32 @@ impl Metrics {
         );
     }
 
-    /// Readings and undecodable payloads received so far, of all enterprises.
+    /// Returns the readings and undecodable payloads received so far, of all enterprises.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.total(|counters| &counters.received)
     }
 
-    /// Readings accepted so far, of all enterprises.
+    /// Returns the readings accepted so far, of all enterprises.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.total(|counters| &counters.accepted)
     }
 
-    /// Late readings accepted so far, of all enterprises.
+    /// Returns the late readings accepted so far, of all enterprises.
     #[must_use]
     pub fn late(&self) -> u64 {
         self.total(|counters| &counters.late)
     }
 
-    /// Dead letters so far, of all enterprises; a letter for several readings counts them.
+    /// Returns the readings dead-lettered so far, of all enterprises; a dead letter for several
+    /// readings counts all of them.
     #[must_use]
     pub fn dead_lettered(&self) -> u64 {
         self.total(|counters| &counters.dead_lettered)
     }
 
-    /// Messages taken so far with this quality of service.
+    /// Returns the messages received so far with this quality of service.
     #[must_use]
     pub fn messages(&self, qos: u8) -> u64 {
         self.of_qos(qos).get()
@@ -282,22 +285,22 @@ impl Metrics {
             .clone()
     }
 
-    /// Counts letters of a gather, once they are in the log.
-    pub(crate) fn count_letters(&self, counts: &LetterCounts) {
+    /// Counts the dead letters of a batch, once they are in the log.
+    pub(crate) fn count_dead_letters(&self, counts: &[(LetterCode, u64)]) {
         for &(code, count) in counts {
-            self.letters_of(code).inc_by(count);
+            self.dead_letters_of(code).inc_by(count);
         }
     }
 
-    /// Dead letters of `code` so far.
+    /// Returns the dead letters of `code` so far.
     #[must_use]
     pub fn dead_letters(&self, code: LetterCode) -> u64 {
-        self.letters_of(code).get()
+        self.dead_letters_of(code).get()
     }
 
-    fn letters_of(&self, code: LetterCode) -> Counter {
+    fn dead_letters_of(&self, code: LetterCode) -> Counter {
         let reason = code.as_str();
-        self.letters.get_or_create(&Letter { reason }).clone()
+        self.dead_letters.get_or_create(&Letter { reason }).clone()
     }
 
     pub(crate) fn count_closed(&self, reason: Closed) {
@@ -308,19 +311,20 @@ impl Metrics {
         self.refused.get_or_create(&Refused { reason }).inc();
     }
 
-    /// What was refused for `reason`.
+    /// Returns the refusals for `reason`.
     #[cfg(test)]
     pub(crate) fn refused(&self, reason: Refusal) -> u64 {
         self.refused.get_or_create(&Refused { reason }).get()
     }
 
-    /// Connections that ended for `reason`.
+    /// Returns the connections that ended for `reason`.
     #[cfg(test)]
     pub(crate) fn closed(&self, reason: Closed) -> u64 {
         self.closed.get_or_create(&Ending { reason }).get()
     }
 
-    /// The counters of `enterprise`, or those all others share once there are too many.
+    /// Returns the counters of `enterprise`, or the shared ones once there are too many
+    /// enterprises.
     pub(crate) fn of_enterprise(&self, enterprise: &EnterpriseId) -> EnterpriseCounters {
         let mut known = self
             .enterprises

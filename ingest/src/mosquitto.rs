@@ -1,5 +1,5 @@
-//! A real Mosquitto for tests, on a port of its own, if there is one on this machine; else the test that
-//! asks for it says so and is over.
+//! Runs a real Mosquitto for tests, on a port of its own. Without Mosquitto on this machine the
+//! test prints that it is skipped, and ends.
 
 use std::{
     fs,
@@ -13,10 +13,10 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use tempfile::TempDir;
 use tokio::{net::TcpStream, time};
 
-/// Where its messages are published.
+/// The topic of its messages.
 pub(crate) const TOPIC: &str = "park/p1/e1/g1/up/readings";
 
-/// How often it is started before a test gives up: another process may take the port in between.
+/// Attempts to start it before a test fails: another process may take the port in between.
 const ATTEMPTS: usize = 20;
 
 const PROGRAMS: [&str; 3] = [
@@ -39,12 +39,12 @@ impl Drop for Broker {
 }
 
 impl Broker {
-    /// Starts Mosquitto; `None`, said aloud, where there is none.
+    /// Starts Mosquitto; `None`, with a printed notice, if it is not installed.
     pub(crate) async fn start() -> Option<Self> {
         Self::start_with("").await
     }
 
-    /// The same with more lines in its configuration.
+    /// Starts Mosquitto with additional lines in its configuration.
     pub(crate) async fn start_with(lines: &str) -> Option<Self> {
         Self::start_as(|port, _| {
             format!(
@@ -93,14 +93,14 @@ impl Broker {
         within(answering).await
     }
 
-    /// Ends it, with all that it holds.
+    /// Kills it, with all its state.
     pub(crate) fn kill(&mut self) {
         // A process that has ended by itself cannot be killed.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 
-    /// Ends it and starts it on the same port, which connections of before may keep for a moment.
+    /// Kills it and starts it on the same port, which earlier connections may occupy for a moment.
     pub(crate) async fn restart(&mut self) {
         self.kill();
         for _ in 0..ATTEMPTS {

@@ -1,7 +1,8 @@
-//! When a reading is late: far behind the newest instant of its gateway.
+//! Lateness: a reading is late if it is far behind the newest instant of its gateway.
 //!
-//! It is shared by all connections and outlives them, because a gateway whose clock starts anew also connects
-//! anew. It does not outlive the process: the first reading after a start says what is newest.
+//! The newest instants are shared by all connections and outlive them, because a gateway whose
+//! clock is reset also reconnects. They do not outlive the process: the first reading after a start
+//! defines the newest instant.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -12,29 +13,29 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     limits::NEWEST_MAX,
-    settings::{DecodeSettings, Late},
+    settings::{DecodeSettings, LatePolicy},
     topic::Origin,
 };
 
-/// How far behind is late, and what becomes of it; with the newest instant of each gateway.
+/// The threshold and policy of lateness, and the newest instant of each gateway.
 #[derive(Debug)]
 pub(crate) struct Lateness {
     newest: NewestTable,
     max_ms: i64,
-    late: Late,
+    late: LatePolicy,
 }
 
-/// From when on the readings of a message are taken, and from when on they are in time.
+/// The earliest accepted instant, and the earliest instant that is in time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Floors {
-    /// What is before it is refused.
+    /// Readings before it are refused.
     pub(crate) taken_ms: i64,
-    /// What is before it is late.
+    /// Readings before it are late.
     pub(crate) timely_ms: i64,
 }
 
 impl Lateness {
-    /// As `settings` say.
+    /// Creates the state for `settings`.
     pub(crate) fn new(settings: &DecodeSettings) -> Self {
         let max_ms = settings.late_max.as_millis();
         Self {
@@ -44,23 +45,23 @@ impl Lateness {
         }
     }
 
-    /// The newest instant of `origin`, for as long as its connection lasts.
+    /// Returns the newest instant of `origin`, to be kept for the duration of the connection.
     pub(crate) fn of(&self, origin: &Origin) -> Newest {
         self.newest.of(origin)
     }
 
-    /// What holds for a message of a gateway that comes now; a replay is never late.
+    /// Returns the floors for a message that arrives now; a replay is never late.
     pub(crate) fn floors(&self, newest: &Newest, replayed: bool) -> Floors {
         let floor_ms = match replayed {
             true => i64::MIN,
             false => newest.floor_ms(self.max_ms),
         };
         match self.late {
-            Late::Accept => Floors {
+            LatePolicy::Accept => Floors {
                 taken_ms: i64::MIN,
                 timely_ms: floor_ms,
             },
-            Late::DeadLetter => Floors {
+            LatePolicy::DeadLetter => Floors {
                 taken_ms: floor_ms,
                 timely_ms: i64::MIN,
             },
@@ -68,7 +69,7 @@ impl Lateness {
     }
 }
 
-/// The gateways that are known.
+/// The newest instants of the known gateways.
 #[derive(Debug, Default)]
 struct NewestTable(Mutex<FxHashMap<Origin, Newest>>);
 
@@ -83,20 +84,20 @@ impl Default for Newest {
 }
 
 impl Newest {
-    /// Before which instant a reading is late that may be `late_max_ms` behind.
+    /// Returns the instant before which a reading is late.
     fn floor_ms(&self, late_max_ms: i64) -> i64 {
         self.0.load(Ordering::Relaxed).saturating_sub(late_max_ms)
     }
 
-    /// Takes note of an instant.
+    /// Raises the newest instant to `ms`.
     pub(crate) fn raise(&self, ms: i64) {
         self.0.fetch_max(ms, Ordering::Relaxed);
     }
 }
 
 impl NewestTable {
-    /// With too many gateways those are
-    /// forgotten that are not connected; where all are, one more shares nothing.
+    /// Returns the newest instant of `origin`. If there are too many gateways, those that are not
+    /// connected are removed; if all are connected, a further one is not shared.
     fn of(&self, origin: &Origin) -> Newest {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(newest) = known.get(origin) {

@@ -1,4 +1,4 @@
-//! The way from a sealed gather to its acknowledgements, which both front ends share.
+//! The path from a sealed batch to its acknowledgements, which both front ends share.
 
 use std::{fmt, sync::Arc};
 
@@ -7,30 +7,31 @@ use greenpark_log::{self as log, AppendError, LogWriter};
 
 use crate::{
     acks::Released,
-    gather::{Gather, Sealed, Tally},
-    held::{Held, Pool},
+    batch::{BatchAccumulator, PendingAppend, Tally},
     limits::UNFINISHED_PART,
     measured_log::MeasuredLog,
-    metrics::Metrics,
+    memory_budget::{MemoryBudget, Reservation},
+    metrics::IngestMetrics,
     newest::Lateness,
     receipts::Receipts,
+    routing::Routes,
     settings::{DecodeSettings, MemorySettings},
-    topic::Routes,
 };
 
-/// Gives the time, in UTC milliseconds.
+/// A clock; returns UTC milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// What the front ends put their publishes into. Clones share it.
+/// The shared part of both front ends: routes, memory budgets and the log's writer. Clones share
+/// it.
 #[derive(Clone)]
 pub struct Pipeline {
     writer: LogWriter,
     clock: Clock,
-    metrics: Metrics,
+    metrics: IngestMetrics,
     routes: Arc<Routes>,
     lateness: Arc<Lateness>,
-    held: Arc<Pool>,
-    unfinished: Arc<Pool>,
+    held: Arc<MemoryBudget>,
+    unfinished: Arc<MemoryBudget>,
     receipts: Receipts,
 }
 
@@ -42,13 +43,19 @@ impl fmt::Debug for Pipeline {
     }
 }
 
-/// A gather on its way into the log.
+/// An append under way.
 pub(crate) type Append = BoxFuture<'static, Result<Released, AppendError>>;
 
 impl Pipeline {
-    /// A pipeline that reads payloads as `decode` says (checked before) and appends with `writer`.
+    /// Creates a pipeline that decodes payloads according to `decode` (checked before) and appends
+    /// with `writer`.
     #[must_use]
-    pub fn new(decode: &DecodeSettings, writer: LogWriter, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(
+        decode: &DecodeSettings,
+        writer: LogWriter,
+        clock: Clock,
+        metrics: IngestMetrics,
+    ) -> Self {
         let routes = Arc::new(Routes::new(decode));
         let receipts = Receipts::new(clock());
         let held_bytes = MemorySettings::default().held_bytes();
@@ -62,19 +69,19 @@ impl Pipeline {
             metrics,
             routes,
             lateness: Arc::new(Lateness::new(decode)),
-            held: Arc::new(Pool::new(held_bytes)),
-            unfinished: Arc::new(Pool::new(held_bytes / UNFINISHED_PART)),
+            held: Arc::new(MemoryBudget::new(held_bytes)),
+            unfinished: Arc::new(MemoryBudget::new(held_bytes / UNFINISHED_PART)),
             receipts,
         }
     }
 
-    /// What gateways are told of the messages that they number.
+    /// The receipts for gateways that number their messages.
     #[must_use]
     pub fn receipts(&self) -> &Receipts {
         &self.receipts
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
+    pub(crate) fn metrics(&self) -> &IngestMetrics {
         &self.metrics
     }
 
@@ -82,51 +89,51 @@ impl Pipeline {
         (self.clock)()
     }
 
-    pub(crate) fn gather(&self) -> Gather {
-        let held = Held::new(Arc::clone(&self.held));
-        Gather::new(Arc::clone(&self.routes), self.metrics.clone(), held)
+    pub(crate) fn accumulator(&self) -> BatchAccumulator {
+        let held = Reservation::new(Arc::clone(&self.held));
+        BatchAccumulator::new(Arc::clone(&self.routes), self.metrics.clone(), held)
             .with_lateness(Arc::clone(&self.lateness))
     }
 
-    /// Whether all connections together hold as much as they should.
+    /// Returns true if all connections together reach the memory bound.
     pub(crate) fn is_full(&self) -> bool {
         self.held.is_full()
     }
 
-    /// The same pipeline, before anybody uses it, with another bound on the bytes of readings that wait for
-    /// the log, for all connections together ([`MemorySettings::held_bytes`]). A connection that waits reads
-    /// no further from there on; each may hold a little beyond it, the gather that is under way and what
-    /// one read brings.
+    /// Sets the bound on the bytes of readings that wait for the log, for all connections together
+    /// ([`MemorySettings::held_bytes`]); call it before the first use. At the bound a connection
+    /// with an append under way stops reading; each may exceed the bound a little, by its open
+    /// batch and one read.
     #[must_use]
     pub fn with_held_bytes_max(mut self, bytes_max: usize) -> Self {
-        self.held = Arc::new(Pool::new(bytes_max));
-        self.unfinished = Arc::new(Pool::new(bytes_max / UNFINISHED_PART));
+        self.held = Arc::new(MemoryBudget::new(bytes_max));
+        self.unfinished = Arc::new(MemoryBudget::new(bytes_max / UNFINISHED_PART));
         self
     }
 
-    /// What a connection's packets that are not whole yet are counted with.
-    pub(crate) fn unfinished(&self) -> Held {
-        Held::new(Arc::clone(&self.unfinished))
+    /// Returns a reservation for the incomplete packets of a connection.
+    pub(crate) fn unfinished(&self) -> Reservation {
+        Reservation::new(Arc::clone(&self.unfinished))
     }
 
-    /// What all connections together hold.
+    /// The reserved bytes of all connections.
     #[cfg(test)]
     pub(crate) fn held_bytes(&self) -> usize {
         self.held.bytes()
     }
 
-    /// What all connections together keep of packets that are not whole.
+    /// The bytes of incomplete packets of all connections.
     #[cfg(test)]
     pub(crate) fn unfinished_bytes(&self) -> usize {
         self.unfinished.bytes()
     }
 
-    /// Appends a gather; its acknowledgements come out when all of it is in the log.
-    pub(crate) fn append(&self, sealed: Sealed) -> Append {
-        let Sealed {
+    /// Appends a batch; resolves to its acknowledgements when all of it is in the log.
+    pub(crate) fn append(&self, sealed: PendingAppend) -> Append {
+        let PendingAppend {
             readings,
-            letters,
-            letter_counts,
+            dead_letters,
+            dead_letter_counts,
             acks,
             tallies,
             messages,
@@ -146,7 +153,7 @@ impl Pipeline {
         let receipts = (!numbered.is_empty()).then(|| self.receipts.clone());
         let mut append = log::Append::owing(acks)
             .readings(readings)
-            .dead_letters(letters);
+            .dead_letters(dead_letters);
         if receipts.is_some() {
             append = append.dead_letters_first();
         }
@@ -157,7 +164,7 @@ impl Pipeline {
                 metrics.append_failures.inc();
             })?;
             tallies.iter().for_each(count);
-            metrics.count_letters(&letter_counts);
+            metrics.count_dead_letters(&dead_letter_counts);
             if let Some(receipts) = receipts {
                 receipts.stored(&numbered);
             }

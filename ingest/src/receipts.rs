@@ -1,13 +1,14 @@
-//! Receipts for gateways that number what they send: what of it the log and the archive have.
+//! Receipts for gateways that number their messages: which of them the log and the archive have.
 //!
-//! A gateway that numbers its messages finds under `park/{park}/{enterprise}/{gateway}/down/receipt`, retained,
-//! up to which number the log has them and the archive has them, and what is missing in between
-//! (`ingest/schema/receipt.schema.json`). A number is entered when the receipt of its append is there, never
-//! before; so a receipt says no more than PUBACK said, but says it also to a gateway that lost its memory.
+//! A gateway that numbers its messages finds a retained receipt under
+//! `park/{park}/{enterprise}/{gateway}/down/receipt`: the number up to which the log and the
+//! archive have its messages, and the gaps in between (`ingest/schema/receipt.schema.json`). A
+//! number is entered after the receipt of its append, never before; so a receipt promises no more
+//! than PUBACK did, but it also reaches a gateway that lost its memory.
 //!
-//! All of this is in memory and begins anew with the process: a receipt tells since when it knows, and what it
-//! does not know is a gap. Nothing here can hold up an acknowledgement. Gateways that do not number cost
-//! nothing here.
+//! All state is in memory and starts empty with the process: a receipt contains the time since when
+//! it has data, and earlier numbers are gaps. Nothing here can delay an acknowledgement. Gateways
+//! that do not number cost nothing here.
 
 mod table;
 
@@ -19,31 +20,31 @@ use greenpark_model::{
 };
 use serde::Serialize;
 
-use self::table::{Epoch, Known, Table};
+use self::table::{Epoch, GatewayNumbers, NumberTable};
 use crate::{
-    limits::{GAPS_TOLD_MAX, RECEIPTS_AT_ONCE_MAX},
+    limits::{GAPS_LISTED_MAX, RECEIPTS_AT_ONCE_MAX},
     topic::Origin,
 };
 
-/// What gateways numbered and where it has come to. Clones share it.
+/// The numbers of all gateways, and where their messages are. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Receipts {
-    table: Arc<Mutex<Table>>,
+    table: Arc<Mutex<NumberTable>>,
     since_ms: i64,
 }
 
-/// What one gather brought of one gateway, by epoch.
+/// The numbers of one gateway in one batch, by epoch.
 #[derive(Debug)]
-pub(crate) struct Entered {
+pub(crate) struct StoredNumbers {
     pub(crate) origin: Origin,
     pub(crate) epochs: Vec<(u64, Numbers)>,
 }
 
 /// A gateway's receipt as it is published.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct GatewayReceipt {
     pub(crate) origin: Origin,
-    /// Which change it tells; the next one has a higher number.
+    /// The number of the change that it reports; the next one is higher.
     pub(crate) change: u64,
     pub(crate) topic: String,
     pub(crate) payload: Vec<u8>,
@@ -75,7 +76,7 @@ struct Extent {
 }
 
 impl Receipts {
-    /// None yet, at `since_ms`.
+    /// Creates an empty table at `since_ms`.
     pub(crate) fn new(since_ms: i64) -> Self {
         Self {
             table: Arc::default(),
@@ -83,19 +84,19 @@ impl Receipts {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, NumberTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters what the log has; `entered` is not empty.
-    pub(crate) fn stored(&self, entered: &[Entered]) {
+    /// Enters the messages that the log has; `entered` is not empty.
+    pub(crate) fn stored(&self, entered: &[StoredNumbers]) {
         let mut table = self.lock();
-        for Entered { origin, epochs } in entered {
+        for StoredNumbers { origin, epochs } in entered {
             table.stored(origin, epochs);
         }
     }
 
-    /// Enters that the archive has these messages of a gateway, and therefore the log.
+    /// Enters the messages of a gateway that the archive has, and therefore the log.
     pub fn archived(
         &self,
         (park, enterprise, gateway): (&ParkId, &EnterpriseId, &GatewayId),
@@ -110,33 +111,34 @@ impl Receipts {
         self.lock().archived(&origin, epoch, numbers);
     }
 
-    /// The receipt of `origin`, if there is one with a change later than `after`.
-    pub(crate) fn of(&self, origin: &Origin, after: u64, now_ms: i64) -> Option<Told> {
+    /// Returns the receipt of `origin`, if it has a change later than `after`.
+    pub(crate) fn of(&self, origin: &Origin, after: u64, now_ms: i64) -> Option<GatewayReceipt> {
         let table = self.lock();
         let known = table.get(origin).filter(|known| known.change > after)?;
-        Some(self.tell(origin, known, now_ms))
+        Some(self.receipt(origin, known, now_ms))
     }
 
-    /// The receipts that changed since they were published, who has waited longest first; not all of very many.
-    pub(crate) fn unpublished(&self, now_ms: i64) -> Vec<Told> {
+    /// Returns the receipts that changed since they were published, the longest waiting first, up
+    /// to a limit.
+    pub(crate) fn unpublished(&self, now_ms: i64) -> Vec<GatewayReceipt> {
         let table = self.lock();
         let waiting = table.unpublished(RECEIPTS_AT_ONCE_MAX).into_iter();
         waiting
-            .map(|(origin, known)| self.tell(origin, known, now_ms))
+            .map(|(origin, known)| self.receipt(origin, known, now_ms))
             .collect()
     }
 
-    /// `told` is on its way to the broker.
-    pub(crate) fn published(&self, told: &Told) {
-        self.lock().published(&told.origin, told.change);
+    /// Marks `receipt` as handed to the broker's client.
+    pub(crate) fn published(&self, receipt: &GatewayReceipt) {
+        self.lock().published(&receipt.origin, receipt.change);
     }
 
-    /// What is on its way may be lost: everything is to be published again.
+    /// Marks all receipts as unpublished, because those handed to a client may be lost.
     pub(crate) fn publish_anew(&self) {
         self.lock().publish_anew();
     }
 
-    fn tell(&self, origin: &Origin, known: &Known, now_ms: i64) -> Told {
+    fn receipt(&self, origin: &Origin, known: &GatewayNumbers, now_ms: i64) -> GatewayReceipt {
         let mut epochs = known.epochs.iter().map(EpochPayload::of);
         let payload = Payload {
             latest: epochs.next().expect("a gateway is known by an epoch"),
@@ -144,7 +146,7 @@ impl Receipts {
             at: now_ms,
             since: self.since_ms,
         };
-        Told {
+        GatewayReceipt {
             origin: origin.clone(),
             change: known.change,
             topic: origin.receipt_topic(),
@@ -167,31 +169,36 @@ impl EpochPayload {
 }
 
 impl Extent {
-    /// Of many gaps the first, the last and those around `recent`, which came last, are told as they are, and
-    /// those between them as one: that a number in a gap has come is not denied, only not told. Who sends it
-    /// again is told.
+    /// Lists the gaps. If there are many, only the first, the last and those around `recent`, the
+    /// latest number, are listed exactly; the gaps between them are merged into one. A number
+    /// within a merged gap may be stored; if the gateway sends it again, the receipt then reports
+    /// it.
     fn of(numbers: &Numbers, recent: u64) -> Self {
         let gaps: Vec<_> = numbers.gaps().collect();
         let up_to = numbers.up_to();
-        if gaps.len() <= GAPS_TOLD_MAX {
+        if gaps.len() <= GAPS_LISTED_MAX {
             return Self { up_to, gaps };
         }
-        // Four such parts, and a gap between the first and those around, and between these and the last.
-        let part = (GAPS_TOLD_MAX - 2) / 4;
+        // Four equal parts, a merged gap between the first ones and those around `recent`, and
+        // another before the last ones.
+        let part = (GAPS_LISTED_MAX - 2) / 4;
         let near = gaps.partition_point(|&(_, last)| last < recent);
         let around = near.saturating_sub(part)..near + part;
-        let is_told = |at| at < part || at + part >= gaps.len() || around.contains(&at);
-        let mut told: Vec<(u64, u64)> = Vec::with_capacity(GAPS_TOLD_MAX);
+        let is_listed = |at| at < part || at + part >= gaps.len() || around.contains(&at);
+        let mut listed: Vec<(u64, u64)> = Vec::with_capacity(GAPS_LISTED_MAX);
         let mut merging = false;
         for (at, &gap) in gaps.iter().enumerate() {
-            let merges = !is_told(at);
-            match told.last_mut() {
+            let merges = !is_listed(at);
+            match listed.last_mut() {
                 Some(before) if merges && merging => before.1 = gap.1,
-                _ => told.push(gap),
+                _ => listed.push(gap),
             }
             merging = merges;
         }
-        Self { up_to, gaps: told }
+        Self {
+            up_to,
+            gaps: listed,
+        }
     }
 }
 

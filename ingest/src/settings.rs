@@ -1,55 +1,57 @@
-//! What an operator may tune, and the check that names every mistake at once.
+//! The settings of ingest, and their checks, which report every mistake at once.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    identity::{self, AccessSettings, TlsSettings, UsersSettings},
     limits::{HELD_BYTES_MIN, RESERVED_BYTES},
     topic::Filter,
 };
 
+mod auth;
 mod rules;
 mod scale;
 
 pub use self::{
-    rules::{DecoderRule, Encoding, FieldMap, Format, Others, StampAt, TimeUnit},
-    scale::Scale,
+    auth::{AccessSettings, ClientCertificate, TlsSettings, UsersSettings},
+    rules::{DecoderRule, Encoding, FieldMap, Others, PayloadFormat, StampAt, TimeUnit},
+    scale::FieldScale,
 };
 
-/// What ingest may take as a whole.
+/// The memory of ingest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemorySettings {
-    /// Resident memory of ingest, in bytes, however long the log is away: readings that wait for it, and
-    /// 128 MiB for everything else. Clients are held back before it is reached.
+    /// Resident memory of ingest, in bytes, however long the log is unavailable: readings that wait
+    /// for the log, and 128 MiB for everything else. Clients are held back before it is reached.
     #[serde(with = "greenpark_settings::size")]
     pub memory: usize,
 }
 
-/// How payloads are read, by topic, the first rule whose filter matches; and when a reading is late.
+/// Decoder rules by topic, of which the first with a matching filter applies, and the lateness
+/// policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeSettings {
     /// The rules, in order.
     pub rules: Vec<DecoderRule>,
-    /// How far behind the newest reading of its gateway a live reading may be before it is late. What is
-    /// replayed is never late: by the user property `replay` = `1`, or by `listen.replay_users`.
+    /// How far behind the newest reading of its gateway a live reading may be before it is late. A
+    /// replay is never late: by the user property `replay` = `1`, or by `listen.replay_users`.
     #[serde(with = "greenpark_settings::span")]
     pub late_max: Duration,
-    /// What becomes of late readings.
-    pub late: Late,
+    /// How late readings are handled.
+    pub late: LatePolicy,
 }
 
-/// What becomes of readings that are late.
+/// How late readings are handled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Late {
-    /// They count, and are named as late.
+pub enum LatePolicy {
+    /// They are accepted, and marked as late.
     #[default]
     Accept,
-    /// They are dead letters.
+    /// They become dead letters.
     DeadLetter,
 }
 
@@ -57,30 +59,31 @@ pub enum Late {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenSettings {
-    /// Where it listens.
+    /// The address to listen on.
     pub address: SocketAddr,
-    /// Users whose readings are never late, because they send again on purpose what is old.
+    /// Users whose readings are never late, because they deliberately send old ones again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replay_users: Vec<String>,
-    /// Connections held at once; one more is closed unanswered.
+    /// The most connections at once; a further one is closed without an answer.
     pub connections_max: usize,
-    /// How long the first message of a gather waits for company. Longer makes fewer, larger records;
-    /// a client that keeps 20 messages in flight sends 20 for each such wait and append.
+    /// How long the first message of a batch waits for others. A longer linger makes fewer, larger
+    /// records; a client that keeps 20 messages in flight sends 20 per linger and append.
     #[serde(with = "greenpark_settings::span")]
     pub linger: Duration,
-    /// How long a packet may be under way, once it has begun: 64 KiB at a kilobyte a second are whole by then.
+    /// How long a packet may take from its first byte to its last: 64 KiB at a kilobyte a second
+    /// are complete by then.
     #[serde(with = "greenpark_settings::span")]
     pub packet_deadline: Duration,
-    /// How long a shutdown waits for receipts under way.
+    /// How long a shutdown waits for pending receipts.
     #[serde(with = "greenpark_settings::span")]
     pub drain_grace: Duration,
-    /// TLS, and the certificates of gateways; plain TCP if it is left out.
+    /// TLS, and the certificates of gateways; plain TCP if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSettings>,
-    /// Names and passwords.
+    /// The users and their passwords.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<UsersSettings>,
-    /// For whom each name may publish; for the gateway of that name if it is left out.
+    /// The rights of each user; if absent, each may publish for the gateway of its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<AccessSettings>,
 }
@@ -91,40 +94,41 @@ pub struct ListenSettings {
 pub struct SubscribeSettings {
     /// The broker as `host:port`; it must speak MQTT 5.
     pub broker: String,
-    /// The client id of the session. One process at a time may use it.
+    /// The client id of the session. Only one process at a time may use it.
     pub client_id: String,
-    /// Topic filters to subscribe to, `$share/group/…` included.
+    /// Topic filters to subscribe to, including `$share/group/…`.
     pub filters: Vec<String>,
-    /// The host id under which Sparkplug nodes are told whether we are on line (`spBv1.0/STATE/{id}`);
-    /// they are told nothing when it is left out.
+    /// The host id of the Sparkplug STATE messages (`spBv1.0/STATE/{id}`), which report to nodes
+    /// whether we are online; if absent, none are published.
     pub sparkplug_host: Option<String>,
-    /// User name, where the broker asks for one.
+    /// The user name, if the broker requires one.
     pub username: Option<String>,
-    /// File that holds the password and nothing else.
+    /// File that contains the password and nothing else.
     pub password_file: Option<PathBuf>,
-    /// File with the certificates of the authority that signed the broker's; TLS is used if it is given.
+    /// File with the certificates of the authority that signed the broker's; TLS is used if it is
+    /// set.
     pub ca_file: Option<PathBuf>,
-    /// PEM file of our own certificate, where the broker asks for one.
+    /// PEM file of our own certificate, if the broker requires one.
     pub certificate_file: Option<PathBuf>,
     /// PEM file of its private key.
     pub key_file: Option<PathBuf>,
-    /// Messages the broker may have unacknowledged at us. Its own limit may be lower (EMQX:
-    /// `mqtt.max_inflight`, 32 by default); Mosquitto, from 2.0.11 on at least, sends a client of MQTT 5 as
-    /// many as it asks for, whatever `max_inflight_messages` says.
+    /// The most unacknowledged messages that the broker may send us. Its own limit may be lower
+    /// (EMQX: `mqtt.max_inflight`, 32 by default); Mosquitto, from 2.0.11 on at least, sends a
+    /// client of MQTT 5 as many as it requests, whatever `max_inflight_messages` is.
     pub receive_maximum: u16,
     /// The keep-alive; at least 30 s, because a backlog delays PINGRESP.
     #[serde(with = "greenpark_settings::span")]
     pub keep_alive: Duration,
-    /// How long the broker keeps the session, and what it queues, while we are away.
+    /// How long the broker keeps the session, and queues messages, while we are disconnected.
     #[serde(with = "greenpark_settings::span")]
     pub session_expiry: Duration,
-    /// How long the first message of a gather waits for company.
+    /// How long the first message of a batch waits for others.
     #[serde(with = "greenpark_settings::span")]
     pub linger: Duration,
-    /// The longest pause between two attempts to connect.
+    /// The longest pause between two connection attempts.
     #[serde(with = "greenpark_settings::span")]
     pub backoff_max: Duration,
-    /// How long a shutdown waits for receipts under way.
+    /// How long a shutdown waits for pending receipts.
     #[serde(with = "greenpark_settings::span")]
     pub drain_grace: Duration,
 }
@@ -139,11 +143,11 @@ impl Default for DecodeSettings {
     fn default() -> Self {
         Self {
             rules: vec![
-                DecoderRule::new("park/+/+/+/up/readings", Format::Json),
-                DecoderRule::new("park/+/+/+/up/readings.pb", Format::Protobuf),
+                DecoderRule::new("park/+/+/+/up/readings", PayloadFormat::Json),
+                DecoderRule::new("park/+/+/+/up/readings.pb", PayloadFormat::Protobuf),
             ],
             late_max: Duration::from_secs(7 * 86_400),
-            late: Late::Accept,
+            late: LatePolicy::Accept,
         }
     }
 }
@@ -187,7 +191,7 @@ impl Default for SubscribeSettings {
 }
 
 impl MemorySettings {
-    /// Adds a sentence to `problems` for everything that is wrong.
+    /// Appends a sentence to `problems` for every mistake.
     pub fn check(&self, problems: &mut Vec<String>) {
         if self.held_bytes() < HELD_BYTES_MIN {
             problems.push(
@@ -197,36 +201,15 @@ impl MemorySettings {
         }
     }
 
-    /// Bytes of readings that may wait for the log.
+    /// Returns the bytes of readings that may wait for the log.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.memory.saturating_sub(RESERVED_BYTES)
     }
 }
 
-impl DecodeSettings {
-    /// Adds a sentence to `problems` for everything that is wrong.
-    pub fn check(&self, problems: &mut Vec<String>) {
-        if self.rules.is_empty() {
-            problems.push(
-                "decode.rules: is empty, so nothing could be read; leave it out for the default"
-                    .into(),
-            );
-        }
-        if self.late_max < Duration::from_secs(3_600) {
-            problems.push(
-                "decode.late_max: must be at least 1h, or readings that a gateway buffers would be late"
-                    .into(),
-            );
-        }
-        for (index, rule) in self.rules.iter().enumerate() {
-            rule.check(&format!("decode.rules[{index}]"), problems);
-        }
-    }
-}
-
 impl ListenSettings {
-    /// Adds a sentence to `problems` for everything that is wrong.
+    /// Appends a sentence to `problems` for every mistake.
     pub fn check(&self, problems: &mut Vec<String>) {
         if self.connections_max == 0 {
             problems.push("listen.connections_max: must be at least 1".into());
@@ -242,12 +225,12 @@ impl ListenSettings {
             );
         }
         let (tls, users) = (self.tls.as_ref(), self.users.as_ref());
-        identity::check(tls, users, self.access.as_ref(), problems);
+        auth::check(tls, users, self.access.as_ref(), problems);
     }
 }
 
 impl SubscribeSettings {
-    /// Adds a sentence to `problems` for everything that is wrong.
+    /// Appends a sentence to `problems` for every mistake.
     pub fn check(&self, problems: &mut Vec<String>) {
         if self.address().is_none() {
             problems.push(format!(
@@ -306,7 +289,7 @@ impl SubscribeSettings {
         }
     }
 
-    /// Host and port of the broker.
+    /// Returns host and port of the broker.
     pub(crate) fn address(&self) -> Option<(&str, u16)> {
         let (host, port) = self.broker.rsplit_once(':')?;
         let host = host
@@ -333,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_named() {
+    fn every_mistake_is_reported() {
         let mut problems = Vec::new();
         let subscribe = SubscribeSettings {
             broker: "nowhere".into(),

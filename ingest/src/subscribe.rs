@@ -1,11 +1,11 @@
-//! A persistent session at an MQTT 5 broker, acknowledged when the log has it.
+//! A persistent session at an MQTT 5 broker; messages are acknowledged when the log has them.
 //!
-//! The session is rumqttc's, with manual acknowledgements: its polling task does nothing else, so that
-//! pings stay on time; the publishes go through a bounded hand-off to a gather, and acknowledgements go
-//! back in the order of arrival. Each connection is an epoch with a client of its own, so that an
-//! acknowledgement of one epoch cannot go out in the next. When an append fails the connection is dropped
-//! and opened again, and the broker redelivers. Receipts for gateways that number what they send go out by
-//! a client of their own, so that nothing waits for them.
+//! The session uses rumqttc with manual acknowledgements. Its polling task does nothing else, so
+//! that pings stay on time. Publishes pass through a bounded hand-off to an accumulator, and
+//! acknowledgements go back in the order of arrival. Each connection is an epoch with a client of
+//! its own, so that an acknowledgement of one epoch cannot be sent in the next. After a failed
+//! append the connection is dropped and opened again, and the broker redelivers. A client of its
+//! own publishes receipts for gateways that number their messages, so that nothing waits for them.
 
 mod backlog;
 mod receipts;
@@ -28,24 +28,24 @@ use crate::{
     settings::SubscribeSettings,
 };
 
-/// The subscriber cannot start.
+/// The error of starting the subscriber.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The settings are wrong; `check` names what.
+pub enum SubscribeError {
+    /// The broker's address is invalid.
     #[error("subscribe.broker '{0}' is not host:port")]
     Broker(String),
-    /// A file that the settings name.
+    /// A file of the settings cannot be read.
     #[error("read {path}, which the subscribe settings name")]
     File {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why it cannot be read.
+        /// The cause.
         #[source]
         cause: io::Error,
     },
 }
 
-/// A session at a broker, which receives when it is run.
+/// A session at a broker; [`Subscriber::run`] receives its messages.
 #[derive(Debug)]
 pub struct Subscriber {
     settings: SubscribeSettings,
@@ -53,19 +53,20 @@ pub struct Subscriber {
     options: MqttOptions,
 }
 
-/// The longest pause where the broker is there and the log is not: an append has waited for the log before it
-/// failed, and a log that is back should not find us asleep. What the broker sends again each time is its
-/// window.
+/// The longest pause if the broker is available and the log is not: an append has waited for the
+/// log before it failed, and a recovered log should not find us paused. The broker resends its
+/// window each time.
 const LOG_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The first pause before connecting again.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 
 impl Subscriber {
-    /// Takes checked settings; publishes will go into `pipeline`. Connects only when it is run.
+    /// Creates a subscriber from checked settings; publishes go into `pipeline`. It connects only
+    /// when it is run.
     ///
     /// # Errors
-    /// [`OpenError`] if a file of the settings cannot be read.
-    pub fn new(settings: SubscribeSettings, pipeline: Pipeline) -> Result<Self, OpenError> {
+    /// [`SubscribeError`] if a file of the settings cannot be read.
+    pub fn new(settings: SubscribeSettings, pipeline: Pipeline) -> Result<Self, SubscribeError> {
         let options = options(&settings)?;
         Ok(Self {
             settings,
@@ -74,12 +75,13 @@ impl Subscriber {
         })
     }
 
-    /// Receives until `shutdown` resolves; then waits, for at most the settings' `drain_grace`, until what
-    /// was received is in the log and acknowledged. The session stays at the broker.
+    /// Receives until `shutdown` resolves; then waits, for at most the settings' `drain_grace`,
+    /// until all received messages are in the log and acknowledged. The session stays at the
+    /// broker.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = pin!(shutdown);
         let mut failures = 0;
-        // Dropped at the end, and its task with it.
+        // Dropping it at the end stops its task.
         let mut beside = JoinSet::new();
         beside.spawn(receipts::publish(
             self.pipeline.clone(),
@@ -119,8 +121,9 @@ impl Subscriber {
         );
     }
 
-    /// Doubles with every failure, up to the settings' maximum, less up to half of it by the clock's
-    /// milliseconds, so that many of us do not return in step.
+    /// Returns the pause after `failures`: it doubles with every failure, up to the settings'
+    /// maximum, less up to half of it by the clock's milliseconds, so that several processes do not
+    /// reconnect in step.
     fn pause(&self, failures: u32) -> Duration {
         let whole = BACKOFF_MIN * 2u32.saturating_pow(failures.min(12));
         let whole = whole.min(self.settings.backoff_max);
@@ -136,19 +139,19 @@ impl Subscriber {
     }
 }
 
-/// How the session of `settings` connects; whoever checks a broker connects in the same way.
+/// Returns the connection options of `settings`; a check of the broker uses the same.
 ///
 /// # Errors
-/// [`OpenError`] if the broker has no address or a file of the settings cannot be read.
-pub fn options(settings: &SubscribeSettings) -> Result<MqttOptions, OpenError> {
-    let broker = || OpenError::Broker(settings.broker.clone());
+/// [`SubscribeError`] if the broker has no address or a file of the settings cannot be read.
+pub fn options(settings: &SubscribeSettings) -> Result<MqttOptions, SubscribeError> {
+    let broker = || SubscribeError::Broker(settings.broker.clone());
     let (host, port) = settings.address().ok_or_else(broker)?;
     let mut options = MqttOptions::new(&settings.client_id, host, port);
-    // rumqttc asserts at least 5 s, which the settings' check asks for, too.
+    // rumqttc asserts at least 5 s, which the settings' check requires too.
     options.set_keep_alive(settings.keep_alive.max(Duration::from_secs(5)));
     options.set_clean_start(false);
     options.set_manual_acks(true);
-    // Room for every acknowledgement that can be owed, so that giving one never waits.
+    // Room for every acknowledgement that can be owed, so that sending one never waits.
     options.set_request_channel_capacity(usize::from(settings.receive_maximum) + HAND_OFF_SLACK);
     let mut properties = ConnectProperties::new();
     let expiry_s = settings.session_expiry.as_secs();
@@ -174,8 +177,8 @@ pub fn options(settings: &SubscribeSettings) -> Result<MqttOptions, OpenError> {
     Ok(options)
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, OpenError> {
-    fs::read(path).map_err(|cause| OpenError::File {
+fn read(path: &PathBuf) -> Result<Vec<u8>, SubscribeError> {
+    fs::read(path).map_err(|cause| SubscribeError::File {
         path: path.clone(),
         cause,
     })

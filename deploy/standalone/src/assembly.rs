@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use greenpark_archive::lake::Lake;
-use greenpark_ingest::{Listener, Pipeline, Receipts, Subscriber, listen::BindError};
+use greenpark_ingest::{MqttListener, Pipeline, Receipts, Subscriber, listen::BindError};
 use greenpark_model::day::Instant;
 use greenpark_processor::{LetterArchiver, Processor, letter_group};
 use greenpark_runtime::{
@@ -68,14 +68,14 @@ struct Bound {
     processing: Option<Processing>,
     letters: Option<LetterArchiver>,
     query: Option<(greenpark_query::Service, TcpListener)>,
-    listener: Option<Listener>,
+    listener: Option<MqttListener>,
     subscriber: Option<Subscriber>,
 }
 
 /// What the process and each service count into.
 struct Counted {
     gauges: Gauges,
-    ingest: Option<greenpark_ingest::Metrics>,
+    ingest: Option<greenpark_ingest::IngestMetrics>,
     processor: Option<greenpark_processor::Metrics>,
     query: Option<greenpark_query::Metrics>,
 }
@@ -88,7 +88,7 @@ impl Counted {
             gauges: Gauges::of(settings, roles, registry),
             ingest: roles
                 .ingests()
-                .then(|| greenpark_ingest::Metrics::new(registry)),
+                .then(|| greenpark_ingest::IngestMetrics::new(registry)),
             processor: roles
                 .processes()
                 .then(|| greenpark_processor::Metrics::register(registry)),
@@ -163,7 +163,7 @@ async fn start_all(
         });
     }
     let bound = bind(settings, roles, (metrics, grpc), &health).await?;
-    let mqtt = bound.listener.as_ref().map(Listener::local_addr);
+    let mqtt = bound.listener.as_ref().map(MqttListener::local_addr);
     let grpc = match &bound.query {
         Some((_, socket)) => Some(
             socket
@@ -236,7 +236,7 @@ async fn bind(
         if let Some(subscribe) = &settings.subscribe {
             bound.subscriber = Some(Subscriber::new(subscribe.clone(), pipeline.clone())?);
         }
-        let bind = Listener::bind(settings.listen.clone(), pipeline).await;
+        let bind = MqttListener::bind(settings.listen.clone(), pipeline).await;
         bound.listener = Some(bind.map_err(|error| match error {
             BindError::Address { address, cause } => taken(address, &cause, "--mqtt"),
             other => other.into(),

@@ -14,8 +14,8 @@ use std::{
 };
 
 use greenpark_ingest::{
-    ClientCertificate, DecodeSettings, ListenSettings, Listener, Metrics, Pipeline, TlsSettings,
-    UsersSettings,
+    ClientCertificate, DecodeSettings, IngestMetrics, ListenSettings, MqttListener, Pipeline,
+    TlsSettings, UsersSettings,
 };
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_proto::reading_batch;
@@ -78,9 +78,11 @@ impl Endpoint {
             &DecodeSettings::default(),
             log.writer(),
             Arc::new(|| 1_795_392_000_000),
-            Metrics::default(),
+            IngestMetrics::default(),
         );
-        let listener = Listener::bind(settings, pipeline).await.expect("a port");
+        let listener = MqttListener::bind(settings, pipeline)
+            .await
+            .expect("a port");
         let address = listener.local_addr();
         let serving = tokio::spawn(listener.run(std::future::pending()));
         let minutes = Minutes::write(folder.path(), METER, READINGS as u64);

@@ -12,7 +12,7 @@ use greenpark::{
     payload::{self, Head},
     publisher::{self, Message, Tally},
 };
-use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
+use greenpark_ingest::{DecodeSettings, IngestMetrics, ListenSettings, MqttListener, Pipeline};
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_model::{
     quantity::{Medium, Quantity},
@@ -44,13 +44,13 @@ impl Endpoint {
             &DecodeSettings::default(),
             log.writer(),
             clock,
-            Metrics::default(),
+            IngestMetrics::default(),
         );
         let settings = ListenSettings {
             address,
             ..ListenSettings::default()
         };
-        let listener = Listener::bind(settings, pipeline)
+        let listener = MqttListener::bind(settings, pipeline)
             .await
             .expect("the port is free");
         let address = listener.local_addr();

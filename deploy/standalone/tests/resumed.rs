@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
+use greenpark_ingest::{DecodeSettings, IngestMetrics, ListenSettings, MqttListener, Pipeline};
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_proto::reading_batch;
 use greenpark_tests_load::minutes::{Minutes, ReplayedMeter};
@@ -111,13 +111,15 @@ async fn a_replay_that_was_killed_sends_only_what_is_missing() {
     let clock = Arc::new(|| 1_795_392_000_000);
     let decode = DecodeSettings::default();
     let mut registry = Registry::default();
-    let metrics = Metrics::new(&mut registry);
+    let metrics = IngestMetrics::new(&mut registry);
     let pipeline = Pipeline::new(&decode, log.writer(), clock, metrics);
     let settings = ListenSettings {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         ..ListenSettings::default()
     };
-    let listener = Listener::bind(settings, pipeline).await.expect("a port");
+    let listener = MqttListener::bind(settings, pipeline)
+        .await
+        .expect("a port");
     let mqtt = listener.local_addr();
     let serving = tokio::spawn(listener.run(std::future::pending()));
 

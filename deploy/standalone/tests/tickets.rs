@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
 
-use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
+use greenpark_ingest::{DecodeSettings, IngestMetrics, ListenSettings, MqttListener, Pipeline};
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_model::amount::Sum;
 use greenpark_proto::reading_batch;
@@ -74,12 +74,14 @@ async fn replayed(batch: usize, more: &[&str]) -> String {
     let log = MemoryLog::new(1);
     let clock = Arc::new(|| 1_795_392_000_000);
     let decode = DecodeSettings::default();
-    let pipeline = Pipeline::new(&decode, log.writer(), clock, Metrics::default());
+    let pipeline = Pipeline::new(&decode, log.writer(), clock, IngestMetrics::default());
     let settings = ListenSettings {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         ..ListenSettings::default()
     };
-    let listener = Listener::bind(settings, pipeline).await.expect("a port");
+    let listener = MqttListener::bind(settings, pipeline)
+        .await
+        .expect("a port");
     let mqtt = listener.local_addr();
     let serving = tokio::spawn(listener.run(std::future::pending()));
     for again in [&[][..], &["--all"]] {

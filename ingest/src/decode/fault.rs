@@ -1,13 +1,13 @@
-//! Why something was not taken: a code to count and filter by, and words for the engineer at the gateway.
+//! A refusal's reason: a code to count and filter by, and text for the engineer at the gateway.
 //!
-//! Text alone becomes a fault of the commonest code, [`LetterCode::Undecodable`]; a decoder that knows better
-//! says so with [`Fault::new`].
+//! Plain text becomes a fault with the commonest code, [`LetterCode::Undecodable`]; a decoder that
+//! knows a better code uses [`Fault::new`].
 
 use std::fmt;
 
 use greenpark_model::{amount::AmountError, letter::LetterCode};
 
-/// A reason for a dead letter: its code, and the words for a gateway engineer.
+/// The reason of a dead letter: its code, and text for the gateway engineer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) code: LetterCode,
@@ -20,7 +20,7 @@ impl Fault {
         Self { code, words }
     }
 
-    /// The same with `place` before its words, which says where it is.
+    /// Prefixes the text with `place`, the location of the fault.
     pub(crate) fn at(self, place: &str) -> Self {
         let words = format!("{place}: {}", self.words);
         Self { words, ..self }
@@ -29,7 +29,7 @@ impl Fault {
 
 #[cfg(test)]
 impl Fault {
-    /// Whether its words have `word` among them.
+    /// Returns true if the text contains `word`.
     pub(crate) fn contains(&self, word: &str) -> bool {
         self.words.contains(word)
     }
@@ -65,7 +65,7 @@ impl From<Fault> for String {
     }
 }
 
-/// The code of a number that is no amount.
+/// Returns the code of an invalid amount.
 pub(super) fn of_amount(error: &AmountError) -> LetterCode {
     match error {
         AmountError::NotDecimal => LetterCode::BadValue,

@@ -1,5 +1,5 @@
-//! Events of one series and instant in one message that carry no ticket: each is an amount of its own, and
-//! its place among them is its ticket.
+//! Implied tickets: events without a ticket that share series, instant and message are distinct
+//! amounts, and their position is their ticket.
 
 use greenpark_model::ticket::Ticket;
 use rustc_hash::FxHashMap;
@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::{Decoded, SeriesTable};
 use crate::limits::DECODED_READINGS_KEPT;
 
-/// How many events of a series and an instant a message has brought so far.
+/// The number of events seen in a message, by series and instant.
 pub(super) type Seen = FxHashMap<(u32, i64), u32>;
 
 /// Gives the second, third … event of one series and instant its implied ticket.

@@ -1,27 +1,27 @@
-//! What of a payload was not taken: the first of it in words, all of it in numbers.
+//! The refusals of a payload: the first ones with their reasons, and the total counts.
 //!
-//! A payload of 1 MiB can hold half a million things that are no reading. More than a few reasons help
-//! nobody, so only the first are kept; the rest is counted.
+//! A payload of 1 MiB can contain half a million invalid readings. More than a few reasons help
+//! nobody, so only the first are kept; the others are counted.
 
 use greenpark_model::letter::LetterCode;
 
 use super::fault::Fault;
 use crate::limits::REFUSALS_APART_MAX;
 
-/// Readings of a payload that were not taken.
+/// Refused readings of a payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The first of them in the payload, from zero; `None` where the whole payload is refused.
+    /// The index of the first of them, from zero; `None` if the whole payload is refused.
     pub(crate) index: Option<u32>,
-    /// How many.
+    /// The number of readings.
     pub(crate) count: u32,
-    /// Why, to count and filter by.
+    /// The code, to count and filter by.
     pub(crate) code: LetterCode,
-    /// Why, in words for the engineer at the gateway.
+    /// The reason, for the engineer at the gateway.
     pub(crate) reason: String,
 }
 
-/// See the module.
+/// The refusals of a payload.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     first: Vec<Refusal>,
@@ -30,22 +30,23 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
-    /// The first refusals, at most [`REFUSALS_APART_MAX`].
+    /// Returns the first refusals, at most [`REFUSALS_APART_MAX`].
     pub(crate) fn first(&self) -> &[Refusal] {
         &self.first
     }
 
-    /// How many refusals there were.
+    /// Returns the number of refusals.
     pub(crate) fn parts(&self) -> usize {
         self.parts
     }
 
-    /// How many readings they refused; a payload refused as a whole counts as one.
+    /// Returns the number of refused readings; a payload refused as a whole counts as one.
     pub(crate) fn readings(&self) -> u64 {
         self.readings
     }
 
-    /// The code that most of the first refusals have; of two that as many have, the earlier.
+    /// Returns the most frequent code of the first refusals; the earlier one if two are equally
+    /// frequent.
     pub(crate) fn code(&self) -> LetterCode {
         let having = |code| self.first.iter().filter(|of| of.code == code).count();
         let codes = self.first.iter().rev().map(|of| of.code);
@@ -62,7 +63,7 @@ impl Refusals {
         (self.parts, self.readings) = (0, 0);
     }
 
-    /// Adds one; its reason becomes a text of its own only if it is kept.
+    /// Adds a refusal; its reason is only allocated if it is kept.
     pub(super) fn add(&mut self, index: Option<u32>, count: u32, reason: impl Into<Fault>) {
         self.parts += 1;
         self.readings += u64::from(count);

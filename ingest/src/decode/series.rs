@@ -1,7 +1,7 @@
-//! The series of one gateway, remembered so that a known one costs a comparison.
+//! The series of one gateway, cached so that a known series costs one comparison.
 //!
-//! A payload names its series as texts; the table knows each combination of texts that was right before,
-//! with the series it means and the ratio of its unit. It is bounded, and forgets all when full.
+//! A payload names its series as texts; the table maps each valid combination of texts to its
+//! series and the ratio of its unit. The table is bounded, and is cleared when full.
 
 use greenpark_model::{
     id::MeterId,
@@ -25,23 +25,23 @@ pub(super) struct Name<'a> {
     pub(super) unit: &'a str,
 }
 
-/// A series that was named before.
+/// A cached series.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct CachedSeries {
     key: Box<[u8]>,
     pub(crate) series: Series,
-    /// How many canonical units its unit is.
+    /// The number of canonical units in one unit.
     ratio: UnitRatio,
     /// For events: the first entry of the same series, which may be named with another unit.
     first: u32,
-    /// The batch it was last added to, and its index there.
+    /// The batch that the series was last added to, and its index there.
     pub(crate) placed: Option<(u64, u32)>,
 }
 
-/// See the module.
+/// The cached series of one gateway.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesTable {
-    known: Vec<Known>,
+    known: Vec<CachedSeries>,
     by_key: FxHashMap<Box<[u8]>, u32>,
     last: u32,
     key: Vec<u8>,
@@ -50,15 +50,16 @@ pub(crate) struct SeriesTable {
 }
 
 impl SeriesTable {
-    /// Forgets everything if the table is full; called between payloads, as indices are lost.
+    /// Clears the table if it is full; called between payloads, because indices become invalid.
     pub(crate) fn make_room(&mut self) {
         if self.known.len() >= SERIES_CACHED_MAX {
             *self = Self::default();
         }
     }
 
-    /// The series at `index`, which [`SeriesTable::find`] gave since the last [`SeriesTable::make_room`].
-    pub(crate) fn get_mut(&mut self, index: u32) -> &mut Known {
+    /// Returns the series at `index`, a result of [`SeriesTable::find`] since the last
+    /// [`SeriesTable::make_room`].
+    pub(crate) fn get_mut(&mut self, index: u32) -> &mut CachedSeries {
         &mut self.known[index as usize]
     }
 
@@ -70,20 +71,20 @@ impl SeriesTable {
         self.known[index as usize].series.kind
     }
 
-    /// Whether the gateway has named a series of events.
+    /// Returns true if the gateway has a series of events.
     pub(super) fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 
-    /// Which series of events it is, whatever unit it is named with; `None` for other kinds.
+    /// Returns the first entry of an event series, whatever its unit; `None` for other kinds.
     pub(super) fn event(&self, index: u32) -> Option<u32> {
         let known = &self.known[index as usize];
         (known.series.kind == Kind::Event).then_some(known.first)
     }
 
-    /// The index of the series that `name` means.
+    /// Returns the index of the series that `name` names.
     pub(super) fn find(&mut self, name: Name<'_>) -> Result<u32, Fault> {
-        // A name that is right has no NUL in it, so its key has exactly three and is nobody else's.
+        // A valid name contains no NUL, so its key has exactly three and is unique.
         self.key.clear();
         for part in [name.meter, name.quantity, name.kind] {
             self.key.extend_from_slice(part.as_bytes());
@@ -114,7 +115,7 @@ impl SeriesTable {
             Kind::Event => *self.events.entry(series.clone()).or_insert(index),
             _ => index,
         };
-        self.known.push(Known {
+        self.known.push(CachedSeries {
             key,
             series,
             ratio,
@@ -156,13 +157,13 @@ fn parse(name: Name<'_>) -> Result<(Series, UnitRatio), Fault> {
     ))
 }
 
-/// The names of all kinds, for a sentence.
+/// Returns the names of all kinds, for a refusal's text.
 pub(super) fn kinds() -> String {
     let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
     names.join(", ")
 }
 
-/// The start of a text that a client made up.
+/// Returns the start of a client's text.
 pub(super) fn clip(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_invalid_series_name_is_refused_with_a_reason() {
         let mut table = SeriesTable::default();
         for (name, word) in [
             (
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_starts_anew() {
+    fn a_full_table_is_cleared() {
         let mut table = SeriesTable::default();
         for meter in 0..SERIES_CACHED_MAX {
             table.make_room();

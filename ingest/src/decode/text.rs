@@ -1,5 +1,5 @@
-//! The text of a payload: without a byte order mark, without the NULs that a C buffer ends with, and in
-//! UTF-8 or what the rule says.
+//! The text of a payload: without a byte order mark, without the NULs at the end of a C buffer, and
+//! in UTF-8 or the rule's encoding.
 
 use std::{borrow::Cow, str};
 
@@ -9,7 +9,7 @@ use crate::settings::Encoding;
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The text of `payload`; only what is not UTF-8 is copied.
+/// Decodes the text of `payload`; UTF-8 is borrowed, other encodings are copied.
 #[inline]
 pub(super) fn read(payload: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, String> {
     let bytes = trim(payload);
@@ -29,7 +29,7 @@ pub(super) fn read(payload: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, S
     }
 }
 
-/// Cuts the mark at the front, and NULs and white space at the end.
+/// Removes the byte order mark at the front, and NULs and white space at the end.
 #[inline]
 pub(super) fn trim(payload: &[u8]) -> &[u8] {
     let payload = payload.strip_prefix(MARK).unwrap_or(payload);
@@ -38,12 +38,12 @@ pub(super) fn trim(payload: &[u8]) -> &[u8] {
     &payload[..end.map_or(0, |last| last + 1)]
 }
 
-/// GBK and what GB 18030 adds to it.
+/// Decodes GBK and the additions of GB 18030.
 fn chinese(bytes: &[u8]) -> Option<Cow<'_, str>> {
     GB18030.decode_without_bom_handling_and_without_replacement(bytes)
 }
 
-/// What bytes are that are not UTF-8 from `at` on, and what to do.
+/// Explains bytes that are not UTF-8 from `at` on, and what to do.
 fn not_utf8(bytes: &[u8], at: usize) -> String {
     let byte = bytes.get(at).copied().unwrap_or_default();
     let found = match bytes {
@@ -58,10 +58,10 @@ fn not_utf8(bytes: &[u8], at: usize) -> String {
         _ => match chinese(bytes) {
             Some(text) => {
                 let from = str::from_utf8(&bytes[..at]).map_or(0, |good| good.chars().count());
-                let shown: String = text.chars().skip(from).take(8).collect();
+                let excerpt: String = text.chars().skip(from).take(8).collect();
                 format!(
                     "it reads as GBK ('{}…'); send UTF-8, or give the topic's rule encoding = \"gbk\"",
-                    shown.escape_debug()
+                    excerpt.escape_debug()
                 )
             }
             None => "it is no text; send UTF-8".to_owned(),
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_and_nuls_are_cut_and_nothing_else() {
+    fn a_byte_order_mark_and_trailing_nuls_are_removed_and_nothing_else() {
         for (payload, text) in [
             (&b"\xef\xbb\xbf{}"[..], "{}"),
             (b"{}\0", "{}"),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_named() {
+    fn text_that_is_not_utf_8_is_refused_with_a_reason() {
         let gbk = b"{\"\xb5\xe7\xc4\xdc\":1}";
         for (payload, words) in [
             (&gbk[..], "reads as GBK ('电能\\\":1}…'); send UTF-8"),

@@ -1,24 +1,25 @@
-//! Topic aliases of a connection: numbers that stand for topics, section 3.3.2.3.4 of MQTT 5.
+//! Topic aliases of a connection: numbers that replace topics, section 3.3.2.3.4 of MQTT 5.
 //!
-//! They end with their connection (`[MQTT-3.3.2-7]`). A topic is kept once it has a number; a client that uses none
-//! costs nothing here.
+//! Aliases end with their connection (`[MQTT-3.3.2-7]`). A topic is stored once it has a number; a
+//! client without aliases costs nothing here.
 
 use crate::{
     limits::TOPIC_ALIASES_MAX,
-    wire::{Reason, Violation},
+    mqtt::{Reason, Violation},
 };
 
-/// The topics that a client has given numbers.
+/// The topics that a client has assigned numbers to.
 #[derive(Debug, Default)]
 pub(super) struct Aliases {
     topics: Vec<Option<Box<str>>>,
 }
 
 impl Aliases {
-    /// The topic that `alias` stands for: `topic` from now on, or what it was given before where that is empty.
+    /// Returns the topic of `alias`: a non-empty `topic` defines the alias, an empty one uses the
+    /// earlier definition.
     ///
     /// # Errors
-    /// [`Violation`] for an alias above what CONNACK offered, and for one that stands for no topic yet.
+    /// [`Violation`] for an alias above the maximum in CONNACK, and for one that is not defined.
     pub(super) fn resolve<'a>(
         &'a mut self,
         alias: u16,

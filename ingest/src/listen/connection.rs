@@ -1,18 +1,11 @@
-//! One client, from CONNACK to its end.
+//! One client's connection, from CONNACK to its end.
 //!
-//! The task waits for whichever comes first: bytes to read, a receipt, room to write, the end of the
-//! linger, an older connection's end or a newer one of the same id, or the shutdown. It ends in one way whatever the cause:
-//! nothing more is read, what was taken is appended, its acknowledgements go out, then DISCONNECT.
+//! The task waits for the first of: bytes to read, a receipt, room to write, the end of the linger,
+//! the end of an older connection with the same id, a newer one, or the shutdown. Every ending
+//! follows the same steps: nothing more is read, the open batch is appended, its acknowledgements
+//! are sent, then DISCONNECT.
 
-use std::{
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use futures::{
     FutureExt,
@@ -22,82 +15,67 @@ use greenpark_log::AppendError;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     sync::watch,
-    time::{self, Instant, Interval, Sleep},
+    time::{Instant, Interval},
 };
 use tracing::{debug, info, warn};
 
 use super::{
     Shared,
-    handshake::Greeted,
-    intake::{Filled, Intake, Stop, Terms},
-    session::Place,
+    handshake::{AcceptedClient, Terms},
+    intake::{Intake, ReadOutcome, Stop},
+    output::Output,
+    slots::ClientSlot,
     socket::Socket,
-    watches::{self, Whom},
+    subscriptions::{self, Recipients},
+    timers::{CHECK_PERIOD, Timers},
 };
 use crate::{
     acks::Released,
-    gather::Message,
-    limits::{REPLY_BYTES_MAX, WRITE_STALL_SECONDS},
     metrics::Closed,
+    mqtt::{self, Publish, Reason, Version, Will},
     pipeline::Append,
-    wire::{self, Reason, Version, Will},
 };
 
-const WRITE_STALL: Duration = Duration::from_secs(WRITE_STALL_SECONDS);
-
-/// How long a closing connection is read from, so that the peer sees DISCONNECT and not a reset.
+/// How long a closing connection is read, so that the peer receives DISCONNECT and no reset.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The same while the process waits to end.
+/// The same during the shutdown of the process.
 const CLOSE_AT_SHUTDOWN: Duration = Duration::from_millis(300);
 
-/// How often a connection without keep-alive is looked at.
-const CHECK: Duration = Duration::from_secs(30);
-
-/// Why and how a connection ends.
+/// The reason of an ending, and its DISCONNECT.
 #[derive(Debug, Clone, Copy)]
 struct Ending {
     reason: Closed,
-    /// The reason that DISCONNECT gives; `None` once it is said, or to say nothing.
+    /// The reason code of DISCONNECT; `None` once it is sent, or if none is sent.
     farewell: Option<Reason>,
 }
 
-/// See the module.
+/// One client's connection; see the module.
 pub(super) struct Connection {
     shared: Arc<Shared>,
     socket: Socket,
-    peer: SocketAddr,
-    /// Whether it is told already that the client tried what it may not.
-    told: bool,
-    version: Version,
-    place: Place,
-    will: Option<Will>,
+    client: Client,
     intake: Intake,
-    /// The one append under way. A second beside it could overtake it, and the later of two conflicting
-    /// readings is the one that counts.
+    /// The one append under way: of two conflicting readings the later one in the log counts.
     append: Option<Append>,
-    out: Vec<u8>,
-    written: usize,
-    /// When a gather that is not ready is appended all the same.
-    linger: Pin<Box<Sleep>>,
-    linger_until: Option<Instant>,
-    /// When keep-alive and writing are looked at, or the ending is given up.
-    check: Pin<Box<Sleep>>,
-    /// One and a half times the keep-alive; `None` where the client asked for none.
-    silence_max: Option<Duration>,
-    active: Instant,
-    /// Since when the client takes none of what is written.
-    stalled: Option<Instant>,
-    /// Nothing more is written: what was written last may be a part of a packet.
-    mute: bool,
-    /// When the next look for changed receipts is due; `None` where none are subscribed to.
-    receipts: Option<Interval>,
+    output: Output,
+    timers: Timers,
     draining: watch::Receiver<bool>,
     ending: Option<Ending>,
     _counted: Counted,
 }
 
-/// Counts as a connection until it is dropped.
+/// The client of a connection.
+struct Client {
+    peer: SocketAddr,
+    version: Version,
+    slot: ClientSlot,
+    will: Option<Will>,
+    /// Whether the refusal of a topic was already logged.
+    refusal_logged: bool,
+}
+
+/// Counts as a connection in the gauge until it is dropped.
 struct Counted(Gauge);
 
 impl Counted {
@@ -113,57 +91,48 @@ impl Drop for Counted {
     }
 }
 
-/// What the task woke up for.
+/// The reason why the task woke up.
 enum Event {
-    Kicked,
-    Alone,
+    TakenOver,
+    PredecessorDone,
     Draining,
-    Receipt(Result<Released, AppendError>),
-    Read(io::Result<Filled>),
+    Appended(Result<Released, AppendError>),
+    Read(io::Result<ReadOutcome>),
     Writable,
-    Lingered,
+    LingerOver,
     ReceiptsDue,
     Check,
 }
 
 impl Connection {
-    pub(super) fn new(greeted: Greeted, shared: Arc<Shared>) -> Self {
-        let Greeted {
+    pub(super) fn new(accepted: AcceptedClient, shared: Arc<Shared>) -> Self {
+        let AcceptedClient {
             socket,
             peer,
             connect,
-            grant,
-            place,
+            identity,
+            slot,
             rest,
-        } = greeted;
+        } = accepted;
         let metrics = shared.pipeline.metrics();
         metrics.connections_opened.inc();
-        if place.took_over {
+        if slot.took_over {
             metrics.takeovers.inc();
         }
-        let keep_alive_ms = u64::from(connect.keep_alive_s) * 1500;
-        let silence_max = (keep_alive_ms > 0).then(|| Duration::from_millis(keep_alive_ms));
-        let look = CHECK.min(shared.settings.packet_deadline);
-        let check = silence_max.map_or(look, |silence| silence.min(look));
+        let terms = Terms::of(&connect);
         Self {
-            intake: Intake::new(Terms::of(&connect), shared.pipeline.clone(), grant, rest),
+            intake: Intake::new(terms, shared.pipeline.clone(), identity, rest),
             socket,
-            peer,
-            told: false,
-            version: connect.version,
-            place,
-            will: connect.will,
+            client: Client {
+                peer,
+                version: connect.version,
+                slot,
+                will: connect.will,
+                refusal_logged: false,
+            },
             append: None,
-            out: Vec::new(),
-            written: 0,
-            linger: Box::pin(time::sleep(Duration::ZERO)),
-            linger_until: None,
-            check: Box::pin(time::sleep(check)),
-            silence_max,
-            active: Instant::now(),
-            stalled: None,
-            mute: false,
-            receipts: None,
+            output: Output::default(),
+            timers: Timers::new(connect.keep_alive_s, shared.settings.packet_deadline),
             draining: shared.draining.subscribe(),
             ending: None,
             _counted: Counted::new(&shared.pipeline.metrics().connections),
@@ -171,17 +140,18 @@ impl Connection {
         }
     }
 
-    /// Serves the client to its end.
+    /// Serves the client until the connection ends.
     pub(super) async fn run(mut self) {
         if let Some(stop) = self.intake.begin() {
             self.stop(stop);
         }
-        self.tell_foreign();
+        self.log_refusal();
         while !self.is_done() {
             self.append_due();
             let serving = self.ending.is_none();
             self.write();
-            // Writing may find out that the client is gone; then its will is appended before anything else.
+            // Writing may discover that the client is gone; then its will is appended before
+            // anything else.
             let goes_on = serving == self.ending.is_none();
             if goes_on && !self.is_done() {
                 let event = self.wait().await;
@@ -193,7 +163,7 @@ impl Connection {
             self.ending
                 .map_or(Closed::ConnectionLost, |ending| ending.reason),
         );
-        debug!(peer = %self.peer, client_id = ?self.place.client_id, ending = ?self.ending, "connection ended");
+        debug!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, ending = ?self.ending, "connection ended");
         let shutdown = self
             .ending
             .is_some_and(|ending| ending.reason == Closed::Shutdown);
@@ -201,110 +171,118 @@ impl Connection {
         let Self {
             shared,
             socket,
-            mut place,
+            mut client,
             ..
         } = self;
-        // The place is kept until whoever comes next need not wait for anybody before it.
+        // The slot is kept until no predecessor appends any more, so that the next connection need
+        // not wait for one.
         let leave = async {
-            place.settle().await;
-            shared.sessions.leave(&place);
+            client.slot.finish_appending().await;
+            shared.slots.leave(&client.slot);
         };
         future::join(leave, socket.close(patience)).await;
     }
 
-    /// Whether the connection is ending and nothing is left to wait for.
+    /// Returns true if the connection is ending and nothing is left to wait for.
     fn is_done(&self) -> bool {
-        let idle = self.intake.gather.is_empty() && self.append.is_none();
-        let said = self.ending.is_some_and(|ending| ending.farewell.is_none());
-        let written = self.written == self.out.len() && !self.socket.is_behind();
-        said && idle && written && self.intake.replies.is_empty()
+        let idle = self.intake.accumulator.is_empty() && self.append.is_none();
+        let farewell_sent = self.ending.is_some_and(|ending| ending.farewell.is_none());
+        let written = self.output.is_written() && !self.socket.is_behind();
+        farewell_sent && idle && written && self.intake.replies.is_empty()
     }
 
     async fn wait(&mut self) -> Event {
         let serving = self.ending.is_none();
-        if self.receipts.is_none() && !self.intake.watches.is_empty() {
-            self.receipts = Some(watches::looks());
+        if self.timers.receipts.is_none() && !self.intake.subscriptions.is_empty() {
+            self.timers.receipts = Some(subscriptions::timer());
         }
         let reading = serving && self.may_read();
-        let lingering = self.linger_until.is_some() && self.append.is_none();
-        let Place { kicked, former, .. } = &mut self.place;
-        let mut former = OptionFuture::from(former.as_mut());
+        let lingering = self.timers.linger_until.is_some() && self.append.is_none();
+        let ClientSlot {
+            taken_over,
+            predecessor,
+            ..
+        } = &mut self.client.slot;
+        let mut predecessor = OptionFuture::from(predecessor.as_mut());
         let mut append = OptionFuture::from(self.append.as_mut());
-        let receipts = self.receipts.as_mut().filter(|_| serving);
+        let receipts = self.timers.receipts.as_mut().filter(|_| serving);
         let mut receipts = pin!(OptionFuture::from(receipts.map(Interval::tick)));
-        let writing = self.written < self.out.len() || self.socket.is_behind();
+        let writing = !self.output.is_written() || self.socket.is_behind();
         let (intake, socket) = (&mut self.intake, &mut self.socket);
         let moved = poll_fn(|cx| match reading.then(|| intake.poll_fill(cx, socket)) {
-            Some(Poll::Ready(filled)) => Poll::Ready(Event::Read(filled)),
+            Some(Poll::Ready(outcome)) => Poll::Ready(Event::Read(outcome)),
             _ if writing => socket.poll_writable(cx).map(|()| Event::Writable),
             _ => Poll::Pending,
         });
         tokio::select! {
             biased;
-            _ = kicked, if serving => Event::Kicked,
+            _ = taken_over, if serving => Event::TakenOver,
             () = self.draining.wait_for(|draining| *draining).map(drop), if serving => Event::Draining,
-            Some(_gone) = &mut former => Event::Alone,
-            Some(done) = &mut append => Event::Receipt(done),
+            Some(_gone) = &mut predecessor => Event::PredecessorDone,
+            Some(done) = &mut append => Event::Appended(done),
             event = moved, if reading || writing => event,
-            () = &mut self.linger, if lingering => Event::Lingered,
+            () = &mut self.timers.linger, if lingering => Event::LingerOver,
             Some(_) = &mut receipts => Event::ReceiptsDue,
-            () = &mut self.check => Event::Check,
+            () = &mut self.timers.check => Event::Check,
         }
     }
 
-    /// Whether there is room for more: a gather of bounded size, and a client that takes its answers. With
-    /// nothing to wait for a connection may always read, so that all of them go on.
+    /// Returns true if there is room for more: the batch is bounded, and the client reads its
+    /// answers. A connection without an append under way may always read, so that all of them make
+    /// progress.
     fn may_read(&self) -> bool {
-        let room = !self.intake.gather.is_full() && self.out.len() < REPLY_BYTES_MAX;
+        let room = !self.intake.accumulator.is_full() && !self.output.is_full();
         room && (self.may_append() || !self.shared.pipeline.is_full())
     }
 
-    /// Whether neither an append of its own is under way nor one of whoever had the client id before.
+    /// Returns true if neither this connection nor its predecessor has an append under way.
     fn may_append(&self) -> bool {
-        self.append.is_none() && self.place.former.is_none()
+        self.append.is_none() && self.client.slot.predecessor.is_none()
     }
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Alone => self.place.former = None,
-            Event::Kicked => self.end(Closed::TakenOver, Some(Reason::SessionTakenOver)),
+            Event::PredecessorDone => self.client.slot.predecessor = None,
+            Event::TakenOver => self.end(Closed::TakenOver, Some(Reason::SessionTakenOver)),
             Event::Draining => self.end(Closed::Shutdown, Some(Reason::ShuttingDown)),
-            Event::Receipt(done) => self.receipt(done),
-            Event::Read(Ok(filled)) => {
-                self.active = Instant::now();
-                match filled {
-                    Filled::Bytes => {}
-                    Filled::End => self.end(Closed::ConnectionLost, None),
-                    Filled::Stop(stop) => self.stop(stop),
+            Event::Appended(done) => self.appended(done),
+            Event::Read(Ok(outcome)) => {
+                self.timers.active = Instant::now();
+                match outcome {
+                    ReadOutcome::Bytes => {}
+                    ReadOutcome::End => self.end(Closed::ConnectionLost, None),
+                    ReadOutcome::Stop(stop) => self.stop(stop),
                 }
-                self.tell_foreign();
+                self.log_refusal();
             }
             Event::Read(Err(error)) => {
-                debug!(peer = %self.peer, %error, "connection lost");
+                debug!(peer = %self.client.peer, %error, "connection lost");
                 self.end(Closed::ConnectionLost, None);
             }
-            Event::Writable | Event::Lingered => {}
-            Event::ReceiptsDue if self.out.len() < REPLY_BYTES_MAX => self.intake.tell(Whom::All),
+            Event::Writable | Event::LingerOver => {}
+            Event::ReceiptsDue if !self.output.is_full() => {
+                self.intake.send_receipts(Recipients::All)
+            }
             Event::ReceiptsDue => {}
             Event::Check => self.check(),
         }
     }
 
-    /// Takes the acknowledgements of a receipt.
-    fn receipt(&mut self, done: Result<Released, AppendError>) {
+    /// Writes the acknowledgements that a receipt releases.
+    fn appended(&mut self, done: Result<Released, AppendError>) {
         self.append = None;
         match done {
-            Ok(released) => released.write(&mut self.out),
+            Ok(released) => released.write(&mut self.output.bytes),
             Err(error) => self.fail(&error),
         }
     }
 
-    /// The log did not take a gather: the client must send it, and all after it, again.
+    /// Ends the connection after a failed append: the client must send the batch again.
     fn fail(&mut self, error: &AppendError) {
-        warn!(client_id = ?self.place.client_id, error = error as &dyn std::error::Error, "append failed; the client will send again");
+        warn!(client_id = ?self.client.slot.client_id, error = error as &dyn std::error::Error, "append failed; the client will send again");
         self.append = None;
-        self.intake.gather.discard();
-        self.will = None;
+        self.intake.accumulator.discard();
+        self.client.will = None;
         self.end(Closed::LogFailed, Some(Reason::ServerBusy));
     }
 
@@ -312,159 +290,124 @@ impl Connection {
         match stop {
             Stop::Disconnect { with_will } => {
                 if !with_will {
-                    self.will = None;
+                    self.client.will = None;
                 }
                 self.end(Closed::Client, None);
             }
             Stop::Violation(violation) => {
-                info!(peer = %self.peer, client_id = ?self.place.client_id, %violation, "closed a connection");
+                info!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, %violation, "closed a connection");
                 self.end(Closed::Protocol, Some(violation.reason));
             }
             Stop::Unauthorized => self.end(Closed::Unauthorized, Some(Reason::NotAuthorized)),
             Stop::TooLarge => {
-                info!(peer = %self.peer, client_id = ?self.place.client_id, "closed a connection: packet too large");
+                info!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, "closed a connection: packet too large");
                 self.end(Closed::PacketTooLarge, Some(Reason::PacketTooLarge));
             }
             Stop::Crowded => {
-                info!(peer = %self.peer, client_id = ?self.place.client_id, "closed a connection: all connections together have too much of packets that are not whole");
+                info!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, "closed a connection: all connections together have too much of packets that are not whole");
                 self.end(Closed::Crowded, Some(Reason::QuotaExceeded));
             }
         }
     }
 
-    /// Logs, once, that the client tried what it may not.
-    fn tell_foreign(&mut self) {
-        if let Some(topic) = self.intake.foreign.as_ref().filter(|_| !self.told) {
-            warn!(peer = %self.peer, client_id = ?self.place.client_id, ?topic, "refused a topic that is not the client's; further ones are only counted");
-            self.told = true;
+    /// Logs once that the client used a topic that it may not use.
+    fn log_refusal(&mut self) {
+        if let Some(topic) = self
+            .intake
+            .refused_topic
+            .as_ref()
+            .filter(|_| !self.client.refusal_logged)
+        {
+            warn!(peer = %self.client.peer, client_id = ?self.client.slot.client_id, ?topic, "refused a topic that is not the client's; further ones are only counted");
+            self.client.refusal_logged = true;
         }
     }
 
-    /// Begins the end, once.
+    /// Begins the ending, once.
     fn end(&mut self, reason: Closed, farewell: Option<Reason>) {
         if self.ending.is_some() {
             return;
         }
-        let will = self.will.take().filter(|_| reason != Closed::Shutdown);
+        let will = self
+            .client
+            .will
+            .take()
+            .filter(|_| reason != Closed::Shutdown);
         self.ending = Some(Ending { reason, farewell });
-        if let Some(will) = will.filter(|will| self.intake.gather.has_decoder(&will.topic)) {
-            let Will {
-                topic,
-                payload,
-                qos,
-                retain,
-            } = &will;
-            let message = Message {
-                topic,
-                payload,
-                qos: *qos,
-                packet_id: 0,
-                numbered: None,
-                retain: *retain,
-                ..Message::default()
+        if let Some(will) = will.filter(|will| self.intake.accumulator.has_decoder(&will.topic)) {
+            let publish = Publish {
+                topic: &will.topic,
+                payload: &will.payload,
+                qos: will.qos,
+                retain: will.retain,
+                ..Publish::default()
             };
-            self.intake
-                .gather
-                .take(message, self.shared.pipeline.now_ms());
+            let now_ms = self.shared.pipeline.now_ms();
+            self.intake.accumulator.add(publish, now_ms);
         }
         let patience = self.shared.settings.drain_grace;
-        self.check.as_mut().reset(Instant::now() + patience);
+        self.timers.check.as_mut().reset(Instant::now() + patience);
     }
 
-    /// Appends the gather if it is ready, has waited long enough, or is the last.
+    /// Appends the batch if it is large enough, has waited long enough, or is the last one.
     fn append_due(&mut self) {
-        if self.intake.gather.is_empty() {
-            self.linger_until = None;
-            return self.say_goodbye();
+        if self.intake.accumulator.is_empty() {
+            self.timers.linger_until = None;
+            return self.write_disconnect();
         }
         if !self.may_append() {
             return;
         }
         let now = Instant::now();
-        let until = *self.linger_until.get_or_insert_with(|| {
+        let until = *self.timers.linger_until.get_or_insert_with(|| {
             let until = now + self.shared.settings.linger;
-            self.linger.as_mut().reset(until);
+            self.timers.linger.as_mut().reset(until);
             until
         });
-        let gather = &mut self.intake.gather;
-        if self.ending.is_some() || gather.is_ready() || now >= until {
-            self.append = Some(self.shared.pipeline.append(gather.seal()));
-            self.linger_until = None;
+        let accumulator = &mut self.intake.accumulator;
+        if self.ending.is_some() || accumulator.is_ready() || now >= until {
+            self.append = Some(self.shared.pipeline.append(accumulator.seal()));
+            self.timers.linger_until = None;
         }
     }
 
-    /// Writes DISCONNECT behind the last acknowledgement.
-    fn say_goodbye(&mut self) {
+    /// Writes DISCONNECT after the last acknowledgement.
+    fn write_disconnect(&mut self) {
         if let Some(ending) = &mut self.ending
             && self.append.is_none()
             && let Some(reason) = ending.farewell.take()
         {
-            self.out.append(&mut self.intake.replies);
-            wire::farewell(reason, self.version, &mut self.out);
+            self.output.bytes.append(&mut self.intake.replies);
+            mqtt::farewell(reason, self.client.version, &mut self.output.bytes);
         }
     }
 
-    /// Writes what the socket takes.
+    /// Writes as much as the socket accepts.
     fn write(&mut self) {
-        self.out.append(&mut self.intake.replies);
-        if self.mute {
-            self.written = self.out.len();
-        }
-        while self.written < self.out.len() {
-            match self.socket.try_write(&self.out[self.written..]) {
-                Ok(count) => {
-                    self.written += count;
-                    // Our own acknowledgements count as activity: MQTT.js restarts its ping timer at each,
-                    // so that its gap can near twice the keep-alive.
-                    self.active = Instant::now();
-                    self.stalled = None;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.stalled.get_or_insert_with(Instant::now);
-                    return;
-                }
-                Err(_) => {
-                    self.end(Closed::ConnectionLost, None);
-                    return self.give_up_writing();
-                }
-            }
-        }
-        self.out.clear();
-        self.written = 0;
-        match self.socket.try_flush() {
-            Ok(()) => self.stalled = None,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.stalled.get_or_insert_with(Instant::now);
-            }
-            Err(_) => {
-                self.end(Closed::ConnectionLost, None);
-                self.give_up_writing();
-            }
+        self.output.bytes.append(&mut self.intake.replies);
+        let active = &mut self.timers.active;
+        if self.output.write(&mut self.socket, active).is_err() {
+            self.end(Closed::ConnectionLost, None);
+            self.output.give_up(&mut self.socket);
         }
     }
 
-    fn give_up_writing(&mut self) {
-        self.mute = true;
-        self.written = self.out.len();
-        self.socket.forget();
-    }
-
-    /// Looks at keep-alive and at a client that does not read, or gives up an ending that takes too long.
+    /// Checks keep-alive and a client that does not read, or abandons a slow ending.
     fn check(&mut self) {
         let now = Instant::now();
         if self.ending.is_some() {
-            warn!(client_id = ?self.place.client_id, "closed a connection whose receipts did not come in time");
+            warn!(client_id = ?self.client.slot.client_id, "closed a connection whose receipts did not come in time");
             self.abandon();
             return;
         }
-        if self.stalled.is_some_and(|since| now >= since + WRITE_STALL) {
+        if self.output.is_stalled(now) {
             self.end(Closed::WriteStalled, None);
-            return self.give_up_writing();
+            return self.output.give_up(&mut self.socket);
         }
         if !self.may_read() {
-            // Silence is ours while the client is held back.
-            self.active = now;
-            self.intake.excuse_packet(now);
+            // The client is held back, so its silence is our doing.
+            self.timers.active = now;
+            self.intake.restart_packet_deadline(now);
         }
         let packet_deadline = self.shared.settings.packet_deadline;
         if self
@@ -474,20 +417,20 @@ impl Connection {
         {
             return self.end(Closed::PacketStalled, Some(Reason::KeepAliveTimeout));
         }
-        let mut next = now + CHECK.min(packet_deadline);
-        if let Some(silence) = self.silence_max {
-            if now >= self.active + silence {
+        let mut next = now + CHECK_PERIOD.min(packet_deadline);
+        if let Some(silence) = self.timers.silence_max {
+            if now >= self.timers.active + silence {
                 return self.end(Closed::KeepAlive, Some(Reason::KeepAliveTimeout));
             }
-            next = next.min(self.active + silence);
+            next = next.min(self.timers.active + silence);
         }
-        self.check.as_mut().reset(next);
+        self.timers.check.as_mut().reset(next);
     }
 
-    /// Drops whatever has no receipt yet; nothing of it is acknowledged.
+    /// Drops the append under way and the open batch; neither is acknowledged.
     fn abandon(&mut self) {
         self.append = None;
-        self.intake.gather.discard();
-        self.give_up_writing();
+        self.intake.accumulator.discard();
+        self.output.give_up(&mut self.socket);
     }
 }

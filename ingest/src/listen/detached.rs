@@ -1,16 +1,16 @@
-//! A client's session without its socket: bytes of MQTT in, acknowledgements out.
+//! A client's session without its socket: MQTT bytes in, acknowledgements out.
 //!
-//! It parses, gathers, appends and acknowledges with the code that connections use, and leaves to its
-//! owner what a connection does with time and sockets. The simulation drives it.
+//! It parses, accumulates, appends and acknowledges with the same code as a connection, and leaves
+//! timers and sockets to its owner. The simulation uses it.
 
 use std::future::Future;
 
 use greenpark_log::AppendError;
 
-use super::intake::{Intake, Terms};
-use crate::{identity::Bearer, pipeline::Pipeline, wire::Version};
+use super::{handshake::Terms, intake::Intake};
+use crate::{auth::ClientIdentity, mqtt::Version, pipeline::Pipeline};
 
-/// A session behind CONNECT.
+/// A session after CONNECT, without a socket.
 #[derive(Debug)]
 pub struct Detached {
     intake: Intake,
@@ -18,13 +18,13 @@ pub struct Detached {
 }
 
 impl Detached {
-    /// A session of MQTT 3.1.1 whose publishes go into `pipeline`.
+    /// Creates a session of MQTT 3.1.1 whose publishes go into `pipeline`.
     #[must_use]
     pub fn new(pipeline: &Pipeline) -> Self {
         Self::of(Version::V4, pipeline)
     }
 
-    /// A session of MQTT 5, whose publishes may be numbered.
+    /// Creates a session of MQTT 5, whose publishes may be numbered.
     #[must_use]
     pub fn new_v5(pipeline: &Pipeline) -> Self {
         Self::of(Version::V5, pipeline)
@@ -37,26 +37,32 @@ impl Detached {
             expiry: false,
         };
         Self {
-            intake: Intake::new(terms, pipeline.clone(), Bearer::default(), Vec::new()),
+            intake: Intake::new(
+                terms,
+                pipeline.clone(),
+                ClientIdentity::default(),
+                Vec::new(),
+            ),
             pipeline: pipeline.clone(),
         }
     }
 
-    /// Takes bytes as a socket brought them; whether the session goes on.
+    /// Parses bytes as from a socket; returns true if the session continues.
     pub fn read(&mut self, bytes: &[u8]) -> bool {
         self.intake.feed(bytes).is_none()
     }
 
-    /// Whether nothing waits to be appended.
+    /// Returns true if the open batch is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.intake.gather.is_empty()
+        self.intake.accumulator.is_empty()
     }
 
-    /// Appends what was taken and resolves to the bytes of its acknowledgements. As on a connection, one
-    /// append is made after the other; after an error the session is over and the client sends again.
+    /// Appends the open batch and resolves to the bytes of its acknowledgements. As on a
+    /// connection, the caller makes one append after the other; after an error the session is over
+    /// and the client sends again.
     pub fn append(&mut self) -> impl Future<Output = Result<Vec<u8>, AppendError>> + Send + use<> {
-        let append = self.pipeline.append(self.intake.gather.seal());
+        let append = self.pipeline.append(self.intake.accumulator.seal());
         async move {
             let mut acknowledgements = Vec::new();
             append.await?.write(&mut acknowledgements);

@@ -1,4 +1,4 @@
-//! From a fresh socket to an accepted client: CONNECT, and CONNACK.
+//! The handshake of a new connection: TLS, CONNECT, authentication and CONNACK.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -8,40 +8,60 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::{Shared, session::Place, socket::Socket};
+use super::{Shared, slots::ClientSlot, socket::Socket};
 use crate::{
-    held::Held,
-    identity::{Admitted, Bearer, Doors, Refusal, Shown},
+    auth::{AuthFiles, ClientIdentity, Credentials, Principal, Refusal},
     limits::{
         CONNECT_BYTES_MAX, CONNECT_BYTES_OF_STRANGERS, CONNECT_SECONDS, NAME_LOGGED_MAX,
         UNFINISHED_FREE_BYTES,
     },
+    memory_budget::Reservation,
+    mqtt::{self, Connack, Connect, ConnectError, Kind, Split, Version},
     topic::Sender,
-    wire::{self, Connack, Connect, ConnectError, Kind, Split},
 };
 
-/// The first byte of a TLS handshake, which no MQTT client begins with.
+/// The first byte of a TLS handshake, which no MQTT packet from a client starts with.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Bytes of a CONNECT that say its version, at the longest name.
+/// The bytes of a CONNECT up to its protocol level, with the longest protocol name.
 const NAME_AND_LEVEL: usize = 2 + 6 + 1;
+
+/// The session parameters that CONNECT and CONNACK agreed on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) version: Version,
+    /// The largest packet that the client accepts.
+    pub(super) packet_bytes_max: usize,
+    /// CONNECT requested a session that outlives its connection, so DISCONNECT may request one too.
+    pub(super) expiry: bool,
+}
+
+impl Terms {
+    pub(super) fn of(connect: &Connect) -> Self {
+        Self {
+            version: connect.version,
+            packet_bytes_max: connect.packet_bytes_max,
+            expiry: connect.wants_session,
+        }
+    }
+}
 
 /// An accepted client.
 #[derive(Debug)]
-pub(super) struct Greeted {
+pub(super) struct AcceptedClient {
     pub(super) socket: Socket,
     pub(super) peer: SocketAddr,
     pub(super) connect: Connect,
-    /// Who it is, and for whom it may publish.
-    pub(super) grant: Bearer,
-    pub(super) place: Place,
-    /// What came behind CONNECT.
+    /// The identity of the client and its rights.
+    pub(super) identity: ClientIdentity,
+    pub(super) slot: ClientSlot,
+    /// The bytes received after CONNECT.
     pub(super) rest: Vec<u8>,
 }
 
-/// Why a client is not accepted.
+/// The reason why a client is not accepted.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum GreetError {
+pub(super) enum HandshakeError {
     #[error("it sent no CONNECT within {CONNECT_SECONDS} s")]
     Silent,
     #[error("all connections together have too much of packets that are not whole")]
@@ -62,8 +82,8 @@ pub(super) enum GreetError {
     Lost(#[from] io::Error),
 }
 
-impl GreetError {
-    /// What it counts as, where the client is refused for who it is.
+impl HandshakeError {
+    /// Returns the refusal to count, if the client is refused because of its identity.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Denied { refusal, .. } => Some(*refusal),
@@ -73,26 +93,26 @@ impl GreetError {
     }
 }
 
-/// Makes the TLS handshake, reads CONNECT, lets the client in, takes the place of its id and answers
-/// CONNACK.
-pub(super) async fn greet(
+/// Performs the TLS handshake, reads CONNECT, authenticates the client, takes over its client id
+/// and sends CONNACK.
+pub(super) async fn accept(
     stream: TcpStream,
     peer: SocketAddr,
     shared: &Shared,
-) -> Result<Greeted, GreetError> {
+) -> Result<AcceptedClient, HandshakeError> {
     let deadline = Instant::now() + Duration::from_secs(CONNECT_SECONDS);
-    let doors = shared.gate.doors();
-    let opened = time::timeout_at(deadline, Socket::open(stream, doors.tls.as_ref())).await;
+    let files = shared.authenticator.files();
+    let opened = time::timeout_at(deadline, Socket::open(stream, files.tls.as_ref())).await;
     let mut socket = opened
-        .map_err(|_| GreetError::Silent)?
-        .map_err(GreetError::Tls)?;
-    let reading = read_connect(&mut socket, &doors, shared.pipeline.unfinished());
+        .map_err(|_| HandshakeError::Silent)?
+        .map_err(HandshakeError::Tls)?;
+    let reading = read_connect(&mut socket, &files, shared.pipeline.unfinished());
     let hello = time::timeout_at(deadline, reading).await;
-    let (mut connect, rest) = match hello.map_err(|_| GreetError::Silent)? {
-        Err(GreetError::Refused(error)) => {
+    let (mut connect, rest) = match hello.map_err(|_| HandshakeError::Silent)? {
+        Err(HandshakeError::Refused(error)) => {
             if let Some((version, reason)) = error.answer() {
                 let mut answer = Vec::new();
-                wire::refuse(reason, version, &mut answer);
+                mqtt::refuse(reason, version, &mut answer);
                 socket.write_all(&answer).await?;
             }
             close(&mut socket).await;
@@ -100,24 +120,24 @@ pub(super) async fn greet(
         }
         other => other?,
     };
-    let admission = admit((&socket, peer), &mut connect, &doors, shared);
-    // From here it is our time that is spent, on the passwords of others too.
-    let admission = time::timeout(Duration::from_secs(CONNECT_SECONDS), admission).await;
-    let admitted = match admission.unwrap_or(Err(Refusal::Busy)) {
-        Ok(admitted) => admitted,
+    let authentication = authenticate(&socket, peer, &mut connect, &files, shared);
+    // From here on the server spends the time, also on the passwords of others.
+    let authentication = time::timeout(Duration::from_secs(CONNECT_SECONDS), authentication).await;
+    let principal = match authentication.unwrap_or(Err(Refusal::Busy)) {
+        Ok(principal) => principal,
         Err(refusal) => return deny(socket, connect, refusal).await,
     };
-    let grant = bearer(&connect, admitted.as_ref(), shared);
+    let identity = identity(&connect, principal.as_ref(), shared);
     let assigned = connect.client_id.is_empty();
     if assigned {
-        let (now_ms, number) = (shared.pipeline.now_ms(), shared.sessions.number());
+        let (now_ms, number) = (shared.pipeline.now_ms(), shared.slots.number());
         connect.client_id = format!("greenpark-{now_ms}-{number}");
     }
     let id = connect.client_id.clone();
-    // Each user has client ids of its own, so that nobody can throw out another's gateway. A name has no
-    // colon.
-    let key = match &admitted {
-        Some(Admitted { name, .. }) => format!("{name}:{id}"),
+    // Client ids are separate for each user, so that nobody can disconnect another user's gateway.
+    // A name contains no colon.
+    let key = match &principal {
+        Some(Principal { name, .. }) => format!("{name}:{id}"),
         None => id.clone(),
     };
     let mut answer = Vec::new();
@@ -127,135 +147,140 @@ pub(super) async fn greet(
         no_session: connect.wants_session,
         packet_bytes_max: connect.packet_bytes_max,
     };
-    if !wire::connack(accept, &mut answer) {
+    if !mqtt::connack(accept, &mut answer) {
         close(&mut socket).await;
-        return Err(GreetError::TakesNoConnack(connect.packet_bytes_max));
+        return Err(HandshakeError::TakesNoConnack(connect.packet_bytes_max));
     }
-    let place = take_place(key, shared).await;
-    let greeted = Greeted {
+    let slot = enter_slot(key, shared).await;
+    let accepted = AcceptedClient {
         socket,
         peer,
         connect,
-        grant,
-        place,
+        identity,
+        slot,
         rest,
     };
-    accept_client(greeted, answer, shared).await
+    accept_client(accepted, answer, shared).await
 }
 
-/// Who a client is: by the name that it proved, or the one that it gave where nobody has to prove any.
-fn bearer(connect: &Connect, admitted: Option<&Admitted>, shared: &Shared) -> Bearer {
-    let proved = admitted.map(|admitted| admitted.name.as_str());
+/// Returns the identity of a client: the name that it proved, or the user name of CONNECT if no
+/// client has to prove a name.
+fn identity(connect: &Connect, principal: Option<&Principal>, shared: &Shared) -> ClientIdentity {
+    let proved = principal.map(|principal| principal.name.as_str());
     let user = proved.or(connect.username.as_deref());
     let sender = Sender::new(user, Some(&connect.client_id));
-    Bearer {
-        grant: admitted.map(|admitted| Arc::clone(&admitted.grant)),
+    ClientIdentity {
+        grant: principal.map(|principal| Arc::clone(&principal.grant)),
         sender: Arc::new(sender.replaying(&shared.settings.replay_users)),
     }
 }
 
-/// Answers CONNACK; a client that is gone by then leaves its place.
+/// Sends CONNACK; if the client is gone by then, frees its slot.
 async fn accept_client(
-    mut greeted: Greeted,
+    mut accepted: AcceptedClient,
     accept: Vec<u8>,
     shared: &Shared,
-) -> Result<Greeted, GreetError> {
+) -> Result<AcceptedClient, HandshakeError> {
     let written = async {
-        greeted.socket.write_all(&accept).await?;
-        greeted.socket.flush().await
+        accepted.socket.write_all(&accept).await?;
+        accepted.socket.flush().await
     };
     if let Err(lost) = written.await {
-        greeted.place.settle().await;
-        shared.sessions.leave(&greeted.place);
+        accepted.slot.finish_appending().await;
+        shared.slots.leave(&accepted.slot);
         return Err(lost.into());
     }
-    Ok(greeted)
+    Ok(accepted)
 }
 
-/// Has the client prove who it is, where it must, and looks at what it would leave as its will.
-async fn admit(
-    (socket, peer): (&Socket, SocketAddr),
+/// Authenticates the client, if required, and checks the topic of its will.
+async fn authenticate(
+    socket: &Socket,
+    peer: SocketAddr,
     connect: &mut Connect,
-    doors: &Doors,
+    files: &AuthFiles,
     shared: &Shared,
-) -> Result<Option<Admitted>, Refusal> {
-    let shown = Shown {
+) -> Result<Option<Principal>, Refusal> {
+    let credentials = Credentials {
         certificate: socket.certificate(),
         username: connect.username.as_deref(),
         password: connect.password.take().map(|password| password.0),
         client_id: &connect.client_id,
         address: peer.ip(),
     };
-    let admitted = shared.gate.admit(doors, shown).await?;
-    let bearer = bearer(connect, admitted.as_ref(), shared);
-    let gather = shared.pipeline.gather().bound_to(bearer);
+    let principal = shared
+        .authenticator
+        .authenticate(files, credentials)
+        .await?;
+    let client = identity(connect, principal.as_ref(), shared);
+    let accumulator = shared.pipeline.accumulator().with_client(client);
     match &connect.will {
-        Some(will) if !gather.may_publish(&will.topic) => Err(Refusal::Will),
-        _ => Ok(admitted),
+        Some(will) if !accumulator.may_publish(&will.topic) => Err(Refusal::Will),
+        _ => Ok(principal),
     }
 }
 
-/// Tells a client that it is refused, and why.
+/// Refuses a client with a CONNACK and closes the connection.
 async fn deny(
     mut socket: Socket,
     connect: Connect,
     refusal: Refusal,
-) -> Result<Greeted, GreetError> {
+) -> Result<AcceptedClient, HandshakeError> {
     let mut answer = Vec::new();
-    wire::refuse(refusal.reason(), connect.version, &mut answer);
+    mqtt::refuse(refusal.reason(), connect.version, &mut answer);
     socket.write_all(&answer).await?;
     close(&mut socket).await;
     let name = connect.username.unwrap_or_default();
     let name = name.chars().take(NAME_LOGGED_MAX).collect();
-    Err(GreetError::Denied { refusal, name })
+    Err(HandshakeError::Denied { refusal, name })
 }
 
-async fn take_place(key: String, shared: &Shared) -> Place {
-    let wait = shared.sessions.wait(&key, Instant::now());
+async fn enter_slot(key: String, shared: &Shared) -> ClientSlot {
+    let wait = shared.slots.wait(&key, Instant::now());
     if !wait.is_zero() {
         time::sleep(wait).await;
     }
-    shared.sessions.enter(key, Instant::now())
+    shared.slots.enter(key, Instant::now())
 }
 
-/// Sends what was written, and an end that TLS can tell from a cut.
+/// Flushes the socket and closes it properly, so that TLS can tell the end from a truncation.
 async fn close(socket: &mut Socket) {
     let patience = Duration::from_secs(CONNECT_SECONDS);
-    // Whatever goes wrong here, the connection is over.
+    // The connection is over, whatever goes wrong here.
     let _ = time::timeout(patience, socket.shutdown()).await;
 }
 
 async fn read_connect(
     socket: &mut Socket,
-    doors: &Doors,
-    mut unfinished: Held,
-) -> Result<(Connect, Vec<u8>), GreetError> {
-    let bytes_max = match doors.asks_for_passwords() {
+    files: &AuthFiles,
+    mut unfinished: Reservation,
+) -> Result<(Connect, Vec<u8>), HandshakeError> {
+    let bytes_max = match files.requires_passwords() {
         true => CONNECT_BYTES_OF_STRANGERS,
         false => CONNECT_BYTES_MAX,
     };
     let mut buffer = Vec::with_capacity(1024);
     loop {
         if socket.read_buf(&mut buffer).await? == 0 {
-            return Err(GreetError::Gone);
+            return Err(HandshakeError::Gone);
         }
         if buffer[0] == TLS_HANDSHAKE {
-            return Err(GreetError::SpeaksTls);
+            return Err(HandshakeError::SpeaksTls);
         }
-        if wire::kind(buffer[0]) != Kind::Connect {
+        if mqtt::kind(buffer[0]) != Kind::Connect {
             return Err(ConnectError::NotMqtt.into());
         }
-        // A length of five bytes says no version to answer in.
+        // A length of five bytes leaves the version unknown, so there is no CONNACK.
         unfinished.set(buffer.capacity());
         if unfinished.is_crowded(UNFINISHED_FREE_BYTES) {
-            return Err(GreetError::Crowded);
+            return Err(HandshakeError::Crowded);
         }
-        match wire::split(&buffer, bytes_max).map_err(|_| ConnectError::NotMqtt)? {
+        match mqtt::split(&buffer, bytes_max).map_err(|_| ConnectError::NotMqtt)? {
             Split::Partial => {}
             Split::TooLarge(frame) if frame.body.len() < NAME_AND_LEVEL => {}
-            Split::TooLarge(frame) => return Err(wire::connect_too_large(frame).into()),
+            Split::TooLarge(frame) => return Err(mqtt::connect_too_large(frame).into()),
             Split::Whole(frame) => {
-                let connect = wire::connect(frame)?;
+                let connect = mqtt::connect(frame)?;
                 let rest = buffer.split_off(frame.size);
                 return Ok((connect, rest));
             }

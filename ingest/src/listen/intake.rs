@@ -1,11 +1,11 @@
-//! From a socket's bytes to the gather, without a copy of what is whole.
+//! Parses the bytes of a socket into the open batch; complete packets are not copied.
 //!
-//! All connections of a thread read into one buffer: an idle connection holds no memory but the start of
-//! a packet that is not whole yet. The buffer is filled and parsed within one poll.
+//! All connections of a thread read into one buffer: an idle connection holds no memory except the
+//! start of an incomplete packet. The buffer is filled and parsed within one poll.
 //!
-//! Of a packet beyond the limit only the start is kept, for its dead letter; the rest is passed over.
-//! It is acknowledged like any other, because a client that keeps what is not acknowledged would send
-//! it first on every connection, for ever.
+//! Of an oversized packet only the start is kept, for its dead letter; the rest is skipped. It is
+//! acknowledged like any other, because a client that keeps unacknowledged messages would send it
+//! first on every connection, forever.
 
 use std::{
     cell::RefCell,
@@ -23,108 +23,90 @@ use tokio::{
 
 use super::{
     aliases::Aliases,
+    handshake::Terms,
     socket::Socket,
-    watches::{Watches, Whom},
+    subscriptions::{Recipients, Subscriptions},
 };
 use crate::{
-    gather::{Gather, Message, Taken},
-    held::Held,
-    identity::{Bearer, Refusal},
+    auth::{ClientIdentity, Refusal},
+    batch::{AddOutcome, BatchAccumulator},
     limits::{OVERSIZE_BYTES_KEPT, READ_BYTES, TOPIC_LOGGED_MAX, UNFINISHED_FREE_BYTES},
+    memory_budget::Reservation,
+    mqtt::{self, Frame, Kind, Publish, Reason, Split, Subscribe, Violation},
     pipeline::Pipeline,
-    wire::{self, Connect, Frame, Kind, Publish, Reason, Split, Subscribe, Version, Violation},
 };
 
-/// Room for the packet under way, in front of what is read.
+/// Room for the packet under way, in front of the bytes read.
 const ROOM: usize = PACKET_BYTES_MAX + OVERSIZE_START + 8;
 
-/// Bytes of a packet that is too large that are kept: its topic and what its dead letter keeps.
+/// Bytes of an oversized packet that are kept: its topic and the payload for its dead letter.
 const OVERSIZE_START: usize = OVERSIZE_BYTES_KEPT + 70_000;
 
-/// A start of a packet larger than this gives its memory back when it is whole.
+/// A stash larger than this is freed when its packet is complete.
 const STASH_KEPT: usize = 16 * 1024;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What a read brought.
+/// The result of a read.
 #[derive(Debug)]
-pub(super) enum Filled {
-    /// Packets, or part of one.
+pub(super) enum ReadOutcome {
+    /// Complete packets, or part of one.
     Bytes,
     /// The client closed its side.
     End,
-    /// Something after which nothing more is read.
+    /// A reason to stop reading.
     Stop(Stop),
 }
 
-/// The terms on which CONNECT and CONNACK agreed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Terms {
-    pub(super) version: Version,
-    /// The largest packet that the client accepts.
-    pub(super) packet_bytes_max: usize,
-    /// The client asked for a session that outlives its connection, and may ask so again.
-    pub(super) expiry: bool,
-}
-
-impl Terms {
-    pub(super) fn of(connect: &Connect) -> Self {
-        Self {
-            version: connect.version,
-            packet_bytes_max: connect.packet_bytes_max,
-            expiry: connect.wants_session,
-        }
-    }
-}
-
-/// Why nothing more is read.
+/// The reason why nothing more is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// DISCONNECT; whether the will is to be published all the same.
+    /// DISCONNECT, and whether to publish the will nevertheless.
     Disconnect { with_will: bool },
     /// A packet that breaks the standard.
     Violation(Violation),
-    /// A packet beyond the limit, in a version whose clients are told of it, or none that is published.
+    /// An oversized packet: a PUBLISH in the version that announces the limit to clients, or any
+    /// other packet.
     TooLarge,
-    /// A PUBLISH that the client may not make, in the version that has no word for it.
+    /// A PUBLISH without permission, in a version that has no reason code for it.
     Unauthorized,
-    /// More of packets that are not whole than there is room for.
+    /// Incomplete packets of all connections together use too much memory.
     Crowded,
 }
 
-/// A PUBLISH beyond the limit, on its way in.
+/// An oversized PUBLISH that is being received.
 #[derive(Debug)]
 struct Oversized {
     first: u8,
     /// The first [`OVERSIZE_START`] bytes after the fixed header.
     start: Vec<u8>,
-    /// Bytes of the whole packet.
+    /// The size of the whole packet.
     size: usize,
-    /// Bytes that are still to come, to be passed over.
+    /// The remaining bytes, to be skipped.
     left: usize,
 }
 
 /// The reading side of a connection.
 #[derive(Debug)]
 pub(super) struct Intake {
-    pub(super) gather: Gather,
-    /// Answers that wait for nothing.
+    pub(super) accumulator: BatchAccumulator,
+    /// Replies that need no receipt.
     pub(super) replies: Vec<u8>,
-    pub(super) watches: Watches,
-    /// The first topic or filter that the client may not use, for its one log line.
-    pub(super) foreign: Option<String>,
+    pub(super) subscriptions: Subscriptions,
+    /// The first topic or filter that was refused, for the connection's one log line.
+    pub(super) refused_topic: Option<String>,
     terms: Terms,
     aliases: Aliases,
-    /// Packet ids of QoS 2 whose PUBREL has not come.
+    /// Packet ids of QoS 2 without PUBREL so far.
     unreleased: FxHashSet<u16>,
     pipeline: Pipeline,
     stash: Vec<u8>,
     oversized: Option<Oversized>,
-    /// Counts the two above.
-    unfinished: Held,
-    /// Since when the packet under way has been.
+    /// Reserves the memory of the two above.
+    unfinished: Reservation,
+    /// The time at which the incomplete packet began.
     since: Option<Instant>,
 }
 
@@ -135,15 +117,20 @@ impl From<Violation> for Stop {
 }
 
 impl Intake {
-    /// Starts with `rest`, which came behind CONNECT.
-    pub(super) fn new(terms: Terms, pipeline: Pipeline, bearer: Bearer, rest: Vec<u8>) -> Self {
-        let gather = pipeline.gather().bound_to(bearer);
+    /// Creates the reading side; `rest` are the bytes received after CONNECT.
+    pub(super) fn new(
+        terms: Terms,
+        pipeline: Pipeline,
+        client: ClientIdentity,
+        rest: Vec<u8>,
+    ) -> Self {
+        let accumulator = pipeline.accumulator().with_client(client);
         let unfinished = pipeline.unfinished();
         Self {
-            gather,
+            accumulator,
             replies: Vec::new(),
-            watches: Watches::new(terms),
-            foreign: None,
+            subscriptions: Subscriptions::new(terms),
+            refused_topic: None,
             terms,
             aliases: Aliases::default(),
             unreleased: FxHashSet::default(),
@@ -155,17 +142,17 @@ impl Intake {
         }
     }
 
-    /// Since when the packet under way has been; `None` between two packets.
+    /// Returns the time at which the incomplete packet began; `None` between two packets.
     pub(super) fn packet_since(&self) -> Option<Instant> {
         self.since
     }
 
-    /// Lets the packet under way begin `now`: so far its client was held back.
-    pub(super) fn excuse_packet(&mut self, now: Instant) {
+    /// Restarts the deadline of the incomplete packet at `now`, because its client was held back.
+    pub(super) fn restart_packet_deadline(&mut self, now: Instant) {
         self.since = self.since.map(|_| now);
     }
 
-    /// Parses what came behind CONNECT.
+    /// Parses the bytes received after CONNECT.
     pub(super) fn begin(&mut self) -> Option<Stop> {
         let rest = std::mem::take(&mut self.stash);
         let (used, stop) = self.parse(&rest);
@@ -173,27 +160,27 @@ impl Intake {
         stop
     }
 
-    /// Parses what is whole of `bytes`, which follow what came before.
+    /// Parses the complete packets of `bytes`, which continue the stream.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<Stop> {
         self.stash.extend_from_slice(bytes);
         let stop = self.begin();
-        self.gather.account();
+        self.accumulator.update_reservation();
         stop
     }
 
-    /// Reads once and parses all that is whole.
+    /// Reads once and parses all complete packets.
     pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut Socket,
-    ) -> Poll<io::Result<Filled>> {
+    ) -> Poll<io::Result<ReadOutcome>> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(ROOM + READ_BYTES, 0);
             let mut window = ReadBuf::new(&mut buffer[ROOM..]);
             ready!(Pin::new(socket).poll_read(cx, &mut window))?;
             let count = window.filled().len();
             if count == 0 {
-                return Poll::Ready(Ok(Filled::End));
+                return Poll::Ready(Ok(ReadOutcome::End));
             }
             // OK because the stash is the start of one packet, at most ROOM.
             let start = ROOM - self.stash.len();
@@ -203,13 +190,13 @@ impl Intake {
             let (used, stop) = self.parse(bytes);
             let ended = used > 0 && !(passing_over && self.oversized.is_some());
             self.keep(&bytes[used..], ended);
-            self.gather.account();
+            self.accumulator.update_reservation();
             let stop = stop.or_else(|| self.count_unfinished());
-            Poll::Ready(Ok(stop.map_or(Filled::Bytes, Filled::Stop)))
+            Poll::Ready(Ok(stop.map_or(ReadOutcome::Bytes, ReadOutcome::Stop)))
         })
     }
 
-    /// Counts what is kept of packets that are not whole; no more is kept where others have taken all the room.
+    /// Reserves the memory of incomplete packets; drops them if the shared budget is exhausted.
     fn count_unfinished(&mut self) -> Option<Stop> {
         let oversized = self.oversized.as_ref();
         let start = oversized.map_or(0, |oversized| oversized.start.capacity());
@@ -217,13 +204,14 @@ impl Intake {
         if !self.unfinished.is_crowded(UNFINISHED_FREE_BYTES) {
             return None;
         }
-        // At once, however long the client takes to notice.
+        // Freed at once, however long the client takes to notice.
         (self.stash, self.oversized) = (Vec::new(), None);
         self.unfinished.set(0);
         Some(Stop::Crowded)
     }
 
-    /// Keeps the start of a packet for the next read; `another` than before, where one has ended since.
+    /// Keeps the start of a packet for the next read. `another` is true if a packet has ended since
+    /// the last read.
     fn keep(&mut self, rest: &[u8], another: bool) {
         let under_way = !rest.is_empty() || self.oversized.is_some();
         if !under_way {
@@ -238,7 +226,7 @@ impl Intake {
         self.stash.extend_from_slice(rest);
     }
 
-    /// Takes every whole packet, and says how many bytes they were.
+    /// Parses all complete packets, and returns the number of bytes used.
     fn parse(&mut self, bytes: &[u8]) -> (usize, Option<Stop>) {
         let now_ms = self.pipeline.now_ms();
         let mut used = 0;
@@ -247,7 +235,7 @@ impl Intake {
                 Ok(passed) => used += passed,
                 Err(stop) => return (bytes.len(), Some(stop)),
             }
-            match wire::split(&bytes[used..], PACKET_BYTES_MAX) {
+            match mqtt::split(&bytes[used..], PACKET_BYTES_MAX) {
                 Ok(Split::Whole(frame)) => {
                     used += frame.size;
                     if let Err(stop) = self.packet(frame, now_ms) {
@@ -275,38 +263,38 @@ impl Intake {
         let version = self.terms.version;
         frame.check(version)?;
         match frame.kind() {
-            Kind::Publish => self.publish(&wire::publish(first, body, version)?, now_ms)?,
+            Kind::Publish => self.publish(&mqtt::publish(first, body, version)?, now_ms)?,
             Kind::Pubrel => {
-                let packet_id = wire::pubrel(body, version)?.packet_id;
+                let packet_id = mqtt::pubrel(body, version)?.packet_id;
                 let known = self.unreleased.remove(&packet_id);
-                wire::pubcomp(packet_id, known, version, &mut self.replies);
+                mqtt::pubcomp(packet_id, known, version, &mut self.replies);
             }
             Kind::Pubrec => {
-                let answer = wire::puback(body, version)?;
+                let answer = mqtt::puback(body, version)?;
                 if !answer.failed {
-                    wire::pubrel_unknown(answer.packet_id, version, &mut self.replies);
+                    mqtt::pubrel_unknown(answer.packet_id, version, &mut self.replies);
                 }
             }
-            // Answers to messages that we never sent, after which nothing more is exchanged.
-            Kind::Puback => _ = wire::puback(body, version)?,
-            Kind::Pubcomp => _ = wire::pubrel(body, version)?,
+            // Acknowledgements of messages that we never sent; the exchange ends with them.
+            Kind::Puback => _ = mqtt::puback(body, version)?,
+            Kind::Pubcomp => _ = mqtt::pubrel(body, version)?,
             Kind::Pingreq => {
-                wire::pingreq(body)?;
-                wire::pingresp(&mut self.replies);
+                mqtt::pingreq(body)?;
+                mqtt::pingresp(&mut self.replies);
             }
-            Kind::Subscribe => self.subscribe(&wire::subscribe(body, version)?)?,
+            Kind::Subscribe => self.subscribe(&mqtt::subscribe(body, version)?)?,
             Kind::Unsubscribe => {
-                let (packet_id, filters) = wire::unsubscribe(body, version)?;
-                let codes = self.watches.unsubscribe(&filters);
+                let (packet_id, filters) = mqtt::unsubscribe(body, version)?;
+                let codes = self.subscriptions.unsubscribe(&filters);
                 let start = self.replies.len();
-                wire::unsuback(packet_id, &codes, version, &mut self.replies);
+                mqtt::unsuback(packet_id, &codes, version, &mut self.replies);
                 self.keep_if_small(start)?;
             }
             Kind::Disconnect => {
-                let with_will = wire::disconnect(body, version, self.terms.expiry)?;
+                let with_will = mqtt::disconnect(body, version, self.terms.expiry)?;
                 return Err(Stop::Disconnect { with_will });
             }
-            Kind::Auth if version.is_v5() => return Err(wire::auth(body).into()),
+            Kind::Auth if version.is_v5() => return Err(mqtt::auth(body).into()),
             Kind::Auth | Kind::Reserved => {
                 return Err(Violation::malformed("a packet type that is reserved").into());
             }
@@ -324,13 +312,19 @@ impl Intake {
             Some(alias) => self.aliases.resolve(alias, publish.topic)?,
         };
         let (qos, packet_id) = (publish.qos, publish.packet_id);
-        // Section 4.7.2: topics with a $ are the server's own, but for those that the rules of the settings name.
-        let reserved =
-            self.terms.version.is_v5() && topic.starts_with('$') && !self.gather.has_decoder(topic);
-        // What one sent is not taken as what another sends: the rule of its topic may name who publishes.
-        let other = publish.replay_of.filter(|of| !self.gather.is_of(topic, of));
+        // Section 4.7.2: topics with a $ belong to the server, except those that a rule of the
+        // settings names.
+        let reserved = self.terms.version.is_v5()
+            && topic.starts_with('$')
+            && !self.accumulator.has_decoder(topic);
+        // A replay must have the origin of the original: the rule of its topic may name the
+        // publishing client.
+        let other = publish
+            .replay_of
+            .filter(|of| !self.accumulator.is_of(topic, of));
         let refused = reserved || other.is_some();
-        if refused || self.gather.take(message(publish, topic), now_ms) == Taken::Foreign {
+        let publish = Publish { topic, ..*publish };
+        if refused || self.accumulator.add(publish, now_ms) == AddOutcome::NotPermitted {
             let topic = topic.to_owned();
             return self.refuse(&topic, qos, packet_id);
         }
@@ -342,24 +336,25 @@ impl Intake {
 
     fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), Stop> {
         let filters = subscribe.subscriptions.iter().map(|s| s.filter);
-        let foreign = filters.clone().find(|f| !self.gather.may_subscribe(f));
-        if let Some(filter) = foreign {
-            self.note_foreign(Refusal::Subscription, filter);
+        let refused_topic = filters.clone().find(|f| !self.accumulator.may_subscribe(f));
+        if let Some(filter) = refused_topic {
+            self.count_refusal(Refusal::Subscription, filter);
         }
-        let gather = &self.gather;
+        let accumulator = &self.accumulator;
         let codes = self
-            .watches
-            .subscribe(subscribe, |filter| gather.may_subscribe(filter));
+            .subscriptions
+            .subscribe(subscribe, |filter| accumulator.may_subscribe(filter));
         let start = self.replies.len();
         let version = self.terms.version;
-        wire::suback(subscribe.packet_id, &codes, version, &mut self.replies);
+        mqtt::suback(subscribe.packet_id, &codes, version, &mut self.replies);
         self.keep_if_small(start)?;
-        self.tell(Whom::New);
+        self.send_receipts(Recipients::New);
         Ok(())
     }
 
-    /// Takes back the reply from `start` on if the client does not accept so large a packet: `[MQTT-3.1.2-24]`. The
-    /// connection ends, because without the reply its request would stay open.
+    /// Removes the reply written since `start` if it is larger than the client accepts:
+    /// `[MQTT-3.1.2-24]`. The connection then ends, because without the reply the request would
+    /// stay open.
     fn keep_if_small(&mut self, start: usize) -> Result<(), Violation> {
         if self.replies.len() - start <= self.terms.packet_bytes_max {
             return Ok(());
@@ -372,38 +367,41 @@ impl Intake {
     }
 
     /// Writes receipts to the client's subscriptions.
-    pub(super) fn tell(&mut self, whom: Whom) {
+    pub(super) fn send_receipts(&mut self, to: Recipients) {
         let (receipts, now_ms) = (self.pipeline.receipts(), self.pipeline.now_ms());
-        self.watches.tell(whom, receipts, now_ms, &mut self.replies);
+        self.subscriptions
+            .write(to, receipts, now_ms, &mut self.replies);
     }
 
-    /// Refuses a PUBLISH, in words or by an end.
+    /// Refuses a PUBLISH: with a reason code in MQTT 5, by closing the connection in older
+    /// versions.
     fn refuse(&mut self, topic: &str, qos: u8, packet_id: u16) -> Result<(), Stop> {
-        self.note_foreign(Refusal::Publish, topic);
+        self.count_refusal(Refusal::Publish, topic);
         if !self.terms.version.is_v5() {
             return Err(Stop::Unauthorized);
         }
-        self.gather.refuse(qos, packet_id, Reason::NotAuthorized);
+        self.accumulator
+            .refuse(qos, packet_id, Reason::NotAuthorized);
         Ok(())
     }
 
-    /// Counts a refusal, and keeps the first topic of a connection for its log line.
-    fn note_foreign(&mut self, refusal: Refusal, topic: &str) {
+    /// Counts a refusal, and keeps the first refused topic for the log line.
+    fn count_refusal(&mut self, refusal: Refusal, topic: &str) {
         self.pipeline.metrics().count_refused(refusal);
-        let shown = || topic.chars().take(TOPIC_LOGGED_MAX).collect();
-        self.foreign.get_or_insert_with(shown);
+        let clipped = || topic.chars().take(TOPIC_LOGGED_MAX).collect();
+        self.refused_topic.get_or_insert_with(clipped);
     }
 
-    /// Keeps the start of a packet that is too large, of which `here` bytes have been read.
+    /// Keeps the start of an oversized packet, of which `here` bytes have been read.
     fn begin_oversized(&mut self, frame: Frame<'_>, here: usize) -> Result<(), Stop> {
         let Frame {
             first, body, size, ..
         } = frame;
-        // OK because the caller waits until there is so much of it, and the limit is higher.
+        // OK because the caller waits for this many bytes, and the limit is higher.
         let start = &body[..OVERSIZE_START];
         let version = self.terms.version;
         frame.check(version)?;
-        if frame.kind() != Kind::Publish || wire::publish_start(first, start, version).is_none() {
+        if frame.kind() != Kind::Publish || mqtt::publish_start(first, start, version).is_none() {
             return Err(Stop::TooLarge);
         }
         self.oversized = Some(Oversized {
@@ -415,8 +413,9 @@ impl Intake {
         Ok(())
     }
 
-    /// Says how many of the next `count` bytes belong to a packet that is too large, and takes its letter
-    /// at its end: not before, so that an acknowledgement does not come to a client that still sends.
+    /// Skips bytes of an oversized packet: returns how many of the next `count` bytes belong to it.
+    /// Adds the dead letter only at its end, so that no acknowledgement reaches a client that is
+    /// still sending.
     fn pass_over(&mut self, count: usize, now_ms: i64) -> Result<usize, Stop> {
         let Some(oversized) = &mut self.oversized else {
             return Ok(0);
@@ -430,35 +429,19 @@ impl Intake {
             return Ok(passed);
         };
         let version = self.terms.version;
-        if let Some(start) = wire::publish_start(whole.first, &whole.start, version) {
-            let taken =
-                self.gather
-                    .take_oversized(message(&start, start.topic), whole.size, now_ms);
-            match taken {
-                Taken::Foreign => self.refuse(start.topic, start.qos, start.packet_id)?,
-                Taken::Yes if start.qos == 2 => _ = self.unreleased.insert(start.packet_id),
-                Taken::Yes => {}
+        if let Some(start) = mqtt::publish_start(whole.first, &whole.start, version) {
+            let outcome = self.accumulator.add_oversized(start, whole.size, now_ms);
+            match outcome {
+                AddOutcome::NotPermitted => self.refuse(start.topic, start.qos, start.packet_id)?,
+                AddOutcome::Added if start.qos == 2 => _ = self.unreleased.insert(start.packet_id),
+                AddOutcome::Added => {}
             }
         }
         match version.is_v5() {
-            // A client of version 3.1 or 3.1.1 was told of no limit.
+            // MQTT 3.1 and 3.1.1 cannot announce a limit to the client.
             false => Ok(passed),
-            // The standard has the connection closed: section 4.13.1.
+            // Section 4.13.1 requires closing the connection.
             true => Err(Stop::TooLarge),
         }
-    }
-}
-
-/// The message that a PUBLISH brings on `topic`, which is its own or that of its alias.
-fn message<'a>(publish: &Publish<'a>, topic: &'a str) -> Message<'a> {
-    Message {
-        topic,
-        payload: publish.payload,
-        qos: publish.qos,
-        packet_id: publish.packet_id,
-        numbered: publish.numbered,
-        retain: publish.retain,
-        queued: false,
-        replay: publish.replay,
     }
 }

@@ -1,4 +1,5 @@
-//! A client's socket, plain or with TLS: read and written by polls, and written as far as it goes.
+//! A client's socket, plain or with TLS: it is read and written by polls, and written as far as
+//! there is room.
 
 use std::{
     io,
@@ -17,7 +18,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::limits::CLOSE_BYTES;
 
-/// See the module.
+/// A client's socket, plain or with TLS.
 #[derive(Debug)]
 pub(super) enum Socket {
     Plain(TcpStream),
@@ -28,13 +29,13 @@ pub(super) enum Socket {
 #[derive(Debug)]
 pub(super) struct Encrypted {
     stream: TlsStream<TcpStream>,
-    /// Something that was written may not have reached the socket below.
+    /// Written bytes may still wait in the TLS layer.
     behind: bool,
 }
 
 impl Socket {
-    /// Closes so that the peer reads what was written last: a socket closed with unread bytes is reset, and
-    /// a reset overtakes DISCONNECT.
+    /// Closes the socket so that the peer reads the last bytes: a socket closed with unread bytes
+    /// is reset, and a reset overtakes DISCONNECT.
     pub(super) async fn close(mut self, patience: Duration) {
         let drained = async {
             self.shutdown().await?;
@@ -48,11 +49,11 @@ impl Socket {
             }
             Ok::<_, io::Error>(())
         };
-        // Whatever goes wrong here, the connection is over.
+        // The connection is over, whatever goes wrong here.
         let _ = time::timeout(patience, drained).await;
     }
 
-    /// Makes the handshake, if there is one to make.
+    /// Performs the TLS handshake, if TLS is configured.
     pub(super) async fn open(stream: TcpStream, tls: Option<&TlsAcceptor>) -> io::Result<Self> {
         let Some(tls) = tls else {
             return Ok(Self::Plain(stream));
@@ -64,7 +65,7 @@ impl Socket {
         })))
     }
 
-    /// The client's own certificate, which was verified.
+    /// Returns the client's own certificate, which TLS has verified.
     pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
         match self {
             Self::Plain(_) => None,
@@ -75,12 +76,13 @@ impl Socket {
         }
     }
 
-    /// Whether something that was written waits for room in the socket below.
+    /// Returns true if written bytes still wait in the TLS layer.
     pub(super) fn is_behind(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.behind)
     }
 
-    /// Writes what there is room for, without waiting; [`Socket::poll_writable`] says when to try again.
+    /// Writes as much as there is room for, without waiting; [`Socket::poll_writable`] reports when
+    /// to try again.
     pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.try_write(bytes),
@@ -92,7 +94,7 @@ impl Socket {
         }
     }
 
-    /// Sends on what [`Socket::try_write`] has left behind, as far as there is room.
+    /// Flushes the bytes that wait in the TLS layer, as far as there is room.
     pub(super) fn try_flush(&mut self) -> io::Result<()> {
         let Self::Tls(tls) = self else { return Ok(()) };
         if tls.behind {
@@ -103,7 +105,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Waits no longer for room: what is left behind is lost.
+    /// Gives up the bytes that wait in the TLS layer: they are lost.
     pub(super) fn forget(&mut self) {
         if let Self::Tls(tls) = self {
             tls.behind = false;
@@ -116,7 +118,7 @@ impl Socket {
             Self::Plain(stream) => &*stream,
             Self::Tls(tls) => tls.stream.get_ref().0,
         };
-        // An error is met by whoever writes.
+        // The next write reports the error.
         stream.poll_write_ready(cx).map(drop)
     }
 }

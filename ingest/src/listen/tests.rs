@@ -1,11 +1,11 @@
-//! Goal: PUBACK means the log has it, whatever the client, the log or the network do. Method: a listener
-//! over the log in memory, with its switches, and clients that write bytes by hand, so that what is on
-//! the wire is what is asserted.
+//! Goal: PUBACK means the log has it, whatever the client, the log or the network do. Method: a
+//! listener over the log in memory, with its switches, and clients that write bytes by hand, so
+//! that the tests assert the bytes on the wire.
 
+mod auth;
 mod clients;
 mod endings;
 mod flows;
-mod identity;
 mod pressure;
 mod rate;
 mod receipts;
@@ -25,17 +25,17 @@ use tokio::{
 };
 
 use super::*;
-use crate::{Metrics, settings::DecodeSettings};
+use crate::{IngestMetrics, settings::DecodeSettings};
 
 const NOW: i64 = 1_800_000_000_000;
 const TOPIC: &str = "park/p1/e1/g1/up/readings";
-/// Longer than anything that is waited for takes.
+/// Longer than any expected wait.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A listener that runs over a log in memory.
+/// A running listener over a log in memory.
 struct Endpoint {
     log: MemoryLog,
-    metrics: Metrics,
+    metrics: IngestMetrics,
     pipeline: Pipeline,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -55,15 +55,15 @@ impl Endpoint {
 
     async fn start_over(settings: ListenSettings, log: MemoryLog, writer: LogWriter) -> Self {
         let decode = DecodeSettings::default();
-        let pipeline = Pipeline::new(&decode, writer, Arc::new(|| NOW), Metrics::default());
+        let pipeline = Pipeline::new(&decode, writer, Arc::new(|| NOW), IngestMetrics::default());
         Self::start_into(settings, log, pipeline).await
     }
 
-    /// An endpoint whose connections together should hold at most `bytes_max`.
+    /// Starts an endpoint with a memory bound of `bytes_max` for all connections.
     async fn start_holding(bytes_max: usize) -> Self {
         let log = MemoryLog::new(1);
         let decode = DecodeSettings::default();
-        let metrics = Metrics::default();
+        let metrics = IngestMetrics::default();
         let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| NOW), metrics);
         let pipeline = pipeline.with_held_bytes_max(bytes_max);
         Self::start_into(ListenSettings::default(), log, pipeline).await
@@ -75,7 +75,7 @@ impl Endpoint {
             address,
             ..settings
         };
-        let listener = Listener::bind(settings, pipeline.clone())
+        let listener = MqttListener::bind(settings, pipeline.clone())
             .await
             .expect("a free port");
         let address = listener.local_addr();
@@ -100,7 +100,7 @@ impl Endpoint {
         within(self.running).await.expect("the listener ends");
     }
 
-    /// Values of the readings in the log, in its order.
+    /// Returns the values of the readings in the log, in order.
     fn values(&self) -> Vec<i64> {
         let batches = payloads(&self.log, Topic::Readings).into_iter();
         batches
@@ -113,9 +113,9 @@ impl Endpoint {
             .collect()
     }
 
-    fn letters(&self) -> Vec<DeadLetter> {
-        let letters = payloads(&self.log, Topic::DeadLetters).into_iter();
-        letters
+    fn dead_letters(&self) -> Vec<DeadLetter> {
+        let dead_letters = payloads(&self.log, Topic::DeadLetters).into_iter();
+        dead_letters
             .map(|payload| DeadLetter::decode(payload).expect("a letter"))
             .collect()
     }
@@ -156,7 +156,7 @@ async fn until(fact: impl Fn() -> bool) {
 /// A client that writes bytes by hand.
 struct Client {
     stream: TcpStream,
-    /// The subscription identifier of the receipt that came last.
+    /// The subscription identifier of the last receipt.
     identifier: Option<u8>,
 }
 
@@ -208,13 +208,13 @@ impl Client {
         assert_eq!(got, bytes);
     }
 
-    /// Whether nothing has been sent to it.
+    /// Returns true if the client has received nothing.
     fn has_nothing(&self) -> bool {
         let mut byte = [0];
         matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Sends PINGREQ and expects PINGRESP next; then everything before it was read.
+    /// Sends PINGREQ and expects PINGRESP next; then everything before it has been read.
     async fn ping(&mut self) {
         self.send(&[0xc0, 0]).await;
         self.expect(&[0xd0, 0]).await;
@@ -241,7 +241,7 @@ fn text(text: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), text].concat()
 }
 
-/// A CONNECT with a clean session.
+/// Encodes a CONNECT with a clean session.
 fn connect(version: u8, client_id: &str, keep_alive_s: u16, will: Option<(&str, &str)>) -> Vec<u8> {
     let mut body = text(b"MQTT");
     body.extend_from_slice(&[version, if will.is_some() { 0x0e } else { 0x02 }]);
@@ -257,7 +257,7 @@ fn connect(version: u8, client_id: &str, keep_alive_s: u16, will: Option<(&str, 
     packet(0x10, &body)
 }
 
-/// A PUBLISH of QoS 1 for MQTT 3.1.1.
+/// Encodes a PUBLISH of QoS 1 for MQTT 3.1.1.
 fn publish(packet_id: u16, topic: &str, payload: &[u8]) -> Vec<u8> {
     let id = packet_id.to_be_bytes();
     packet(0x32, &[&text(topic.as_bytes()), &id[..], payload].concat())
@@ -314,7 +314,7 @@ async fn nothing_is_acknowledged_before_its_receipt_and_pings_are_answered() {
 }
 
 #[tokio::test]
-async fn each_quality_of_service_gets_its_answer() {
+async fn each_quality_of_service_gets_its_acknowledgement() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     client
@@ -334,7 +334,7 @@ async fn each_quality_of_service_gets_its_answer() {
     // PUBREL is answered whether or not its publish is known.
     client.send(&[0x62, 2, 0, 9, 0x62, 2, 0x12, 0x34]).await;
     client.expect(&[0x70, 2, 0, 9, 0x70, 2, 0x12, 0x34]).await;
-    // A repeat is taken and acknowledged again; its identity makes it harmless.
+    // A repeat is accepted and acknowledged again; its identity makes it harmless.
     exactly_once[0] = 0x3c;
     client.send(&exactly_once).await;
     client.expect(&[0x50, 2, 0, 9]).await;
@@ -345,7 +345,7 @@ async fn each_quality_of_service_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn packets_are_read_however_the_network_cuts_them() {
+async fn packets_are_parsed_however_the_network_splits_them() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     client.stream.set_nodelay(true).expect("an option of TCP");
@@ -355,7 +355,7 @@ async fn packets_are_read_however_the_network_cuts_them() {
         client.send(&[byte]).await;
     }
     client.expect(&[puback(1), puback(2)].concat()).await;
-    // CONNECT and what follows may come in one segment.
+    // CONNECT and the packets after it may arrive in one segment.
     let mut other = Client::open(endpoint.address).await;
     let hello = connect(4, "gw2", 0, None);
     other

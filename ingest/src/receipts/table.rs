@@ -1,4 +1,4 @@
-//! The gateways that number, each with its latest epochs; bounded in every direction.
+//! The gateways that number, each with its latest epochs; bounded in every dimension.
 
 use std::cmp::Reverse;
 
@@ -10,47 +10,47 @@ use crate::{
     topic::Origin,
 };
 
-/// What is known of every gateway that numbers.
+/// The state of every gateway that numbers.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    gateways: FxHashMap<Origin, Known>,
-    /// Changes so far; each has a number of its own.
+pub(super) struct NumberTable {
+    gateways: FxHashMap<Origin, GatewayNumbers>,
+    /// The number of changes so far; each change has its own number.
     changes: u64,
-    /// Runs held for all gateways together.
+    /// The runs of all gateways together.
     runs: usize,
 }
 
-/// What is known of one gateway.
+/// The state of one gateway.
 #[derive(Debug, Default)]
-pub(super) struct Known {
-    /// When it changed last.
+pub(super) struct GatewayNumbers {
+    /// The latest change.
     pub(super) change: u64,
-    /// Which change was published last, and which was the first after it.
+    /// The change that was published last, and the first change after it.
     published: u64,
     waits_since: u64,
-    /// The epoch heard of last comes first; never empty.
+    /// The epochs, the most recently used first; never empty.
     pub(super) epochs: Vec<Epoch>,
 }
 
-/// Messages of one epoch.
+/// The messages of one epoch.
 #[derive(Debug)]
 pub(super) struct Epoch {
     pub(super) epoch: u64,
-    /// Those that the log has.
+    /// The numbers that the log has.
     pub(super) stored: Numbers,
-    /// The lowest of those that came last.
+    /// The lowest number of the latest batch.
     pub(super) recent: u64,
-    /// Those that the archive has; `None` where nobody tells.
+    /// The numbers that the archive has; `None` if the archive does not report.
     pub(super) archived: Option<Numbers>,
 }
 
-/// How an epoch is heard of.
+/// The source of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    /// By the gateway itself, which is in it now.
-    FromGateway,
-    /// By the archive, which may be behind.
-    FromArchive,
+enum Source {
+    /// The gateway itself, whose current epoch it is.
+    Gateway,
+    /// The archive, which may be behind.
+    Archive,
 }
 
 impl Epoch {
@@ -60,10 +60,10 @@ impl Epoch {
     }
 }
 
-impl Known {
-    /// The place of `epoch`, which is made if there is none; among too many the one heard of longest ago
-    /// goes.
-    fn epoch(&mut self, epoch: u64, heard: Heard) -> &mut Epoch {
+impl GatewayNumbers {
+    /// Returns the state of `epoch`, and creates it if necessary; among too many epochs the least
+    /// recently used is removed.
+    fn epoch(&mut self, epoch: u64, source: Source) -> &mut Epoch {
         let found = self.epochs.iter().position(|known| known.epoch == epoch);
         let at = found.unwrap_or_else(|| {
             self.epochs.truncate(EPOCHS_KNOWN_MAX - 1);
@@ -75,9 +75,9 @@ impl Known {
             });
             self.epochs.len() - 1
         });
-        match heard {
-            Heard::FromArchive => &mut self.epochs[at],
-            Heard::FromGateway => {
+        match source {
+            Source::Archive => &mut self.epochs[at],
+            Source::Gateway => {
                 self.epochs[..=at].rotate_right(1);
                 &mut self.epochs[0]
             }
@@ -88,20 +88,20 @@ impl Known {
         self.epochs.iter().map(Epoch::runs).sum()
     }
 
-    /// Whether a change is not published.
+    /// Returns true if a change is not published.
     fn waits(&self) -> bool {
         self.change > self.published
     }
 }
 
-impl Table {
-    pub(super) fn get(&self, origin: &Origin) -> Option<&Known> {
+impl NumberTable {
+    pub(super) fn get(&self, origin: &Origin) -> Option<&GatewayNumbers> {
         self.gateways.get(origin)
     }
 
-    /// What changed since it was published, at most `count` of them; who has waited longest comes first, however
-    /// often it changed since.
-    pub(super) fn unpublished(&self, count: usize) -> Vec<(&Origin, &Known)> {
+    /// Returns at most `count` gateways with unpublished changes; the longest waiting comes first,
+    /// however often it changed since.
+    pub(super) fn unpublished(&self, count: usize) -> Vec<(&Origin, &GatewayNumbers)> {
         let all = self.gateways.iter();
         let mut waiting: Vec<_> = all.filter(|(_, known)| known.waits()).collect();
         waiting.sort_unstable_by_key(|(_, known)| known.waits_since);
@@ -109,25 +109,26 @@ impl Table {
         waiting
     }
 
-    /// Change `change` of `origin` is published.
+    /// Marks change `change` of `origin` as published.
     pub(super) fn published(&mut self, origin: &Origin, change: u64) {
         if let Some(known) = self.gateways.get_mut(origin) {
             (known.published, known.waits_since) = (change, known.change);
         }
     }
 
-    /// Whatever was published is to be published again.
+    /// Marks all receipts as unpublished.
     pub(super) fn publish_anew(&mut self) {
         for known in self.gateways.values_mut() {
             known.published = 0;
         }
     }
 
-    /// Enters what the log has. That is news also where it was known: who sends again has not heard of it.
+    /// Enters numbers that the log has. This is a change even if they were known: a gateway that
+    /// sends again has not received the receipt.
     pub(super) fn stored(&mut self, origin: &Origin, epochs: &[(u64, Numbers)]) {
         for (epoch, numbers) in epochs {
             self.enter(origin, |known, runs_max| {
-                let entry = known.epoch(*epoch, Heard::FromGateway);
+                let entry = known.epoch(*epoch, Source::Gateway);
                 entry.stored.join(numbers);
                 entry.stored.forget_beyond(runs_max);
                 entry.recent = numbers.runs().first().map_or(0, |&(first, _)| first);
@@ -138,7 +139,7 @@ impl Table {
 
     pub(super) fn archived(&mut self, origin: &Origin, epoch: u64, numbers: &Numbers) {
         self.enter(origin, |known, runs_max| {
-            let entry = known.epoch(epoch, Heard::FromArchive);
+            let entry = known.epoch(epoch, Source::Archive);
             let archived = entry.archived.get_or_insert_default();
             let mut grew = archived.join(numbers);
             archived.forget_beyond(runs_max);
@@ -148,9 +149,9 @@ impl Table {
         });
     }
 
-    /// Changes what is known of `origin`; `change` gets the runs that each epoch may have, and returns
-    /// whether there is news.
-    fn enter(&mut self, origin: &Origin, change: impl FnOnce(&mut Known, usize) -> bool) {
+    /// Updates the state of `origin`; `change` receives the limit of runs per epoch, and returns
+    /// whether the state changed.
+    fn enter(&mut self, origin: &Origin, change: impl FnOnce(&mut GatewayNumbers, usize) -> bool) {
         self.make_room(origin);
         let crowded = self.runs >= RUNS_MAX;
         let runs_max = if crowded {
@@ -159,7 +160,8 @@ impl Table {
             RUNS_EACH_MAX
         };
         if !self.gateways.contains_key(origin) {
-            self.gateways.insert(origin.clone(), Known::default());
+            self.gateways
+                .insert(origin.clone(), GatewayNumbers::default());
         }
         let known = self
             .gateways
@@ -176,7 +178,7 @@ impl Table {
         self.runs = self.runs - before + known.runs();
     }
 
-    /// Forgets the half of the gateways that changed longest ago, if there are too many.
+    /// Removes the half of the gateways that changed longest ago, if there are too many.
     fn make_room(&mut self, origin: &Origin) {
         if self.gateways.len() < NUMBERING_MAX || self.gateways.contains_key(origin) {
             return;
@@ -185,6 +187,6 @@ impl Table {
         changes.sort_unstable_by_key(|&change| Reverse(change));
         let oldest = changes[NUMBERING_MAX / 2 - 1];
         self.gateways.retain(|_, known| known.change >= oldest);
-        self.runs = self.gateways.values().map(Known::runs).sum();
+        self.runs = self.gateways.values().map(GatewayNumbers::runs).sum();
     }
 }

@@ -1,5 +1,5 @@
-//! Goal: a receipt claims nothing that was not entered, and says all that fits. Method: entries by hand, and
-//! the payload read as JSON.
+//! Goal: a receipt claims nothing that was not entered, and contains all that fits. Method: entries
+//! by hand, and the payload read as JSON.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn numbers(runs: &[(u64, u64)]) -> Numbers {
 }
 
 fn enter(receipts: &Receipts, gateway: &str, epoch: u64, runs: &[(u64, u64)]) {
-    receipts.stored(&[Entered {
+    receipts.stored(&[StoredNumbers {
         origin: origin(gateway),
         epochs: vec![(epoch, numbers(runs))],
     }]);
@@ -39,40 +39,40 @@ fn archive(receipts: &Receipts, gateway: &str, epoch: u64, runs: &[(u64, u64)]) 
     receipts.archived((&park, &enterprise, &gateway), epoch, &numbers(runs));
 }
 
-fn told(receipts: &Receipts, gateway: &str) -> Value {
-    let told = receipts.of(&origin(gateway), 0, NOW).expect("a receipt");
-    serde_json::from_slice(&told.payload).expect("JSON")
+fn receipt(receipts: &Receipts, gateway: &str) -> Value {
+    let receipt = receipts.of(&origin(gateway), 0, NOW).expect("a receipt");
+    serde_json::from_slice(&receipt.payload).expect("JSON")
 }
 
 #[test]
-fn a_receipt_tells_log_archive_and_gaps() {
+fn a_receipt_reports_log_archive_and_gaps() {
     let receipts = Receipts::new(SINCE);
     assert!(receipts.of(&origin("g1"), 0, NOW).is_none());
     enter(&receipts, "g1", 7, &[(1, 500), (503, 600)]);
     assert_eq!(
-        told(&receipts, "g1"),
+        receipt(&receipts, "g1"),
         json!({"epoch": 7, "stored": {"upTo": 600, "gaps": [[501, 502]]}, "at": NOW, "since": SINCE})
     );
     archive(&receipts, "g1", 7, &[(1, 500)]);
     enter(&receipts, "g1", 7, &[(501, 501)]);
     assert_eq!(
-        told(&receipts, "g1"),
+        receipt(&receipts, "g1"),
         json!({"epoch": 7, "stored": {"upTo": 600, "gaps": [[502, 502]]},
                "archived": {"upTo": 500, "gaps": []}, "at": NOW, "since": SINCE})
     );
 }
 
 #[test]
-fn the_epoch_heard_of_last_comes_first_and_three_are_known() {
+fn the_latest_epoch_comes_first_and_three_are_kept() {
     let receipts = Receipts::new(SINCE);
     for epoch in [1, 2, 3, 4, 2] {
         enter(&receipts, "g1", epoch, &[(1, epoch)]);
     }
-    // The archive is behind, and does not turn the epochs round.
+    // The archive is behind, and does not reorder the epochs.
     archive(&receipts, "g1", 3, &[(1, 1)]);
-    let told = told(&receipts, "g1");
-    assert_eq!(told["epoch"], 2);
-    let earlier: Vec<_> = told["earlier"]
+    let receipt = receipt(&receipts, "g1");
+    assert_eq!(receipt["epoch"], 2);
+    let earlier: Vec<_> = receipt["earlier"]
         .as_array()
         .expect("more epochs")
         .iter()
@@ -82,30 +82,30 @@ fn the_epoch_heard_of_last_comes_first_and_three_are_known() {
 }
 
 #[test]
-fn what_the_archive_has_the_log_had_before_the_process_began() {
+fn numbers_in_the_archive_count_as_stored() {
     let receipts = Receipts::new(SINCE);
     archive(&receipts, "g1", 7, &[(3, 9)]);
-    let told = told(&receipts, "g1");
-    assert_eq!(told["stored"], json!({"upTo": 9, "gaps": [[1, 2]]}));
-    assert_eq!(told["archived"], told["stored"]);
+    let receipt = receipt(&receipts, "g1");
+    assert_eq!(receipt["stored"], json!({"upTo": 9, "gaps": [[1, 2]]}));
+    assert_eq!(receipt["archived"], receipt["stored"]);
 }
 
 #[test]
-fn changes_are_published_in_their_order_and_a_repeat_again() {
+fn changes_are_published_in_order_and_repeats_again() {
     let receipts = Receipts::new(SINCE);
     enter(&receipts, "g1", 1, &[(1, 1)]);
     enter(&receipts, "g2", 1, &[(1, 1)]);
     let all = receipts.unpublished(NOW);
-    let topics: Vec<_> = all.iter().map(|told| told.topic.as_str()).collect();
+    let topics: Vec<_> = all.iter().map(|receipt| receipt.topic.as_str()).collect();
     assert_eq!(
         topics,
         ["park/p1/e1/g1/down/receipt", "park/p1/e1/g2/down/receipt"]
     );
-    for told in &all {
-        receipts.published(told);
+    for receipt in &all {
+        receipts.published(receipt);
     }
     assert!(receipts.unpublished(NOW).is_empty());
-    // Who sends again has not heard that it came.
+    // A gateway that sends again has not received the receipt.
     enter(&receipts, "g1", 1, &[(1, 1)]);
     let news = receipts.unpublished(NOW);
     assert_eq!(news.len(), 1);
@@ -120,7 +120,7 @@ fn changes_are_published_in_their_order_and_a_repeat_again() {
 }
 
 #[test]
-fn among_more_gateways_than_are_published_at_once_each_has_its_turn() {
+fn receipts_of_many_gateways_are_published_in_turn() {
     let receipts = Receipts::new(SINCE);
     let names: Vec<_> = (0..3 * RECEIPTS_AT_ONCE_MAX - 100)
         .map(|n| format!("g{n}"))
@@ -130,24 +130,24 @@ fn among_more_gateways_than_are_published_at_once_each_has_its_turn() {
         for name in &names {
             enter(&receipts, name, 1, &[(second, second)]);
         }
-        for told in receipts.unpublished(NOW) {
-            receipts.published(&told);
-            published.insert(told.topic);
+        for receipt in receipts.unpublished(NOW) {
+            receipts.published(&receipt);
+            published.insert(receipt.topic);
         }
     }
     assert_eq!(published.len(), names.len());
 }
 
 #[test]
-fn what_is_sent_again_is_told_among_however_many_gaps() {
+fn a_repeated_number_is_reported_among_many_gaps() {
     let receipts = Receipts::new(SINCE);
     let even: Vec<_> = (1..=400).map(|n| (2 * n, 2 * n)).collect();
     enter(&receipts, "g1", 1, &even);
     let is_told = |number: u64| {
-        let told = told(&receipts, "g1");
+        let receipt = receipt(&receipts, "g1");
         let gaps: Vec<(u64, u64)> =
-            serde_json::from_value(told["stored"]["gaps"].clone()).expect("gaps");
-        assert!(gaps.len() <= GAPS_TOLD_MAX, "{} gaps", gaps.len());
+            serde_json::from_value(receipt["stored"]["gaps"].clone()).expect("gaps");
+        assert!(gaps.len() <= GAPS_LISTED_MAX, "{} gaps", gaps.len());
         !gaps
             .iter()
             .any(|&(first, last)| (first..=last).contains(&number))
@@ -160,7 +160,7 @@ fn what_is_sent_again_is_told_among_however_many_gaps() {
 }
 
 #[test]
-fn many_gaps_are_told_as_few_and_claim_no_more() {
+fn many_gaps_are_merged_without_claiming_more() {
     let receipts = Receipts::new(SINCE);
     let odd: Vec<_> = (0..10_000).map(|n| (2 * n + 1, 2 * n + 1)).collect();
     for part in odd.chunks(1_000) {
@@ -168,14 +168,14 @@ fn many_gaps_are_told_as_few_and_claim_no_more() {
     }
     let payload = receipts.of(&origin("g1"), 0, NOW).expect("known").payload;
     assert!(payload.len() < 10 * 1024, "{} bytes", payload.len());
-    let told = told(&receipts, "g1");
-    assert_eq!(told["stored"]["upTo"], 19_999);
+    let receipt = receipt(&receipts, "g1");
+    assert_eq!(receipt["stored"]["upTo"], 19_999);
     let gaps: Vec<(u64, u64)> =
-        serde_json::from_value(told["stored"]["gaps"].clone()).expect("gaps");
-    // Sixty as they are, and two for those between them.
-    assert_eq!(gaps.len(), GAPS_TOLD_MAX - 2);
+        serde_json::from_value(receipt["stored"]["gaps"].clone()).expect("gaps");
+    // Sixty exact gaps, and two merged ones between them.
+    assert_eq!(gaps.len(), GAPS_LISTED_MAX - 2);
     assert!(gaps.windows(2).all(|w| w[0].1 < w[1].0));
-    // Every number that is not there is in a gap.
+    // Every missing number is in a gap.
     let missing = |n: u64| gaps.iter().any(|&(a, b)| a <= n && n <= b);
     assert!(
         (1..20_000)
@@ -190,14 +190,14 @@ fn many_gaps_are_told_as_few_and_claim_no_more() {
 }
 
 #[test]
-fn gateways_without_end_are_forgotten_and_the_newest_known() {
+fn the_number_of_tracked_gateways_is_bounded() {
     let receipts = Receipts::new(SINCE);
     let many = NUMBERING_MAX + NUMBERING_MAX / 2;
     for gateway in 0..many {
         enter(&receipts, &format!("g{gateway}"), 1, &[(1, 1)]);
     }
     let newest = format!("g{}", many - 1);
-    assert_eq!(told(&receipts, &newest)["stored"]["upTo"], 1);
+    assert_eq!(receipt(&receipts, &newest)["stored"]["upTo"], 1);
     assert!(receipts.of(&origin("g0"), 0, NOW).is_none());
     assert!(receipts.unpublished(NOW).len() <= RECEIPTS_AT_ONCE_MAX);
 }

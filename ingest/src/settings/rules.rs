@@ -1,14 +1,10 @@
-//! One rule of decoding: which topics, which dialect, who sent it, and what its fields mean.
+//! One decoder rule: its topics, the dialect, the sender, and the meaning of the fields.
 
 use greenpark_model::stamp::{Spec, Stamps};
 use greenpark_settings::span::Span;
 use serde::{Deserialize, Serialize};
 
-use super::scale::Scale;
-use crate::{
-    decode::mapping::Mapping,
-    topic::{Filter, GRAMMAR, Identity},
-};
+use super::scale::FieldScale;
 
 /// One rule of [`DecodeSettings`](super::DecodeSettings).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,11 +12,11 @@ use crate::{
 pub struct DecoderRule {
     /// An MQTT topic filter, with `+` and `#`.
     pub filter: String,
-    /// What payloads on these topics are.
-    pub format: Format,
-    /// The park, where the topic is not `park/{park}/{enterprise}/{gateway}/up/{stream}`: a fixed id, or
-    /// one with levels of the topic in it, `{0}` being the first, or with who publishes, `{user}` or
-    /// `{client}`.
+    /// The format of payloads on these topics.
+    pub format: PayloadFormat,
+    /// The park, if the topic is not `park/{park}/{enterprise}/{gateway}/up/{stream}`: a fixed id,
+    /// or one that contains levels of the topic, the first being `{0}`, or the publishing client,
+    /// `{user}` or `{client}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub park: Option<String>,
     /// The enterprise, likewise.
@@ -29,74 +25,74 @@ pub struct DecoderRule {
     /// The gateway, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
-    /// `mapped`: the JSON pointer of the object whose members are the fields; `*` steps into every
-    /// element. The whole payload when left out.
+    /// `mapped`: the JSON pointer of the object whose members are the fields; `*` matches every
+    /// element. The whole payload if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<String>,
-    /// `mapped`: where a field is an object, its member with the value.
+    /// `mapped`: if a field is an object, its member with the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// `mapped`: where a field is an object, its member with the instant.
+    /// `mapped`: if a field is an object, its member with the instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// `mapped`: the JSON pointer of the instant of fields that have none of their own.
+    /// `mapped`: the JSON pointer of the instant of fields without one of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// What instants that are numbers count; each dialect's own when left out.
+    /// The unit of numeric instants; the dialect's own if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_unit: Option<TimeUnit>,
-    /// How text is encoded.
+    /// The encoding of texts.
     #[serde(default, skip_serializing_if = "Encoding::is_utf8")]
     pub encoding: Encoding,
-    /// Which end of an interval its stamp is; the start when left out.
+    /// Which end of an interval its time stamp marks; the start if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<StampAt>,
-    /// How long an interval is, where its stamp is the end.
+    /// The length of an interval, if its time stamp marks the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Span>,
-    /// The zone of stamps that name none, such as `+08:00`.
+    /// The time zone of time stamps without one, such as `+08:00`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
-    /// How stamps are written, in the letters of strptime; RFC 3339 and its usual relatives when left out.
+    /// The format of time stamps, as in strptime; RFC 3339 and its usual variants if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_format: Option<String>,
-    /// The time of day that stands for 24:00 of its day, such as `00:00`.
+    /// The time of day that means 24:00 of its day, such as `00:00`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prints_24_as: Option<String>,
     /// `mapped`: the JSON pointer of the device's name; `influx` and `telegraf`: the tag with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// What becomes of fields that no entry of `map` names.
+    /// How fields that no entry of `map` names are handled.
     #[serde(default)]
     pub others: Others,
-    /// What the fields mean.
+    /// The meaning of the fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub map: Vec<FieldMap>,
 }
 
-/// What one field means.
+/// The meaning of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FieldMap {
-    /// The field, tag or metric, as the dialect names it.
+    /// The field, tag or metric, by the dialect's name.
     pub field: String,
-    /// Only of this device; of every device when left out.
+    /// The device that the entry applies to; every device if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// The meter's id, which may hold levels of the topic as `{0}` and the device as `{device}`.
+    /// The meter's id, which may contain levels of the topic as `{0}` and the device as `{device}`.
     pub meter: String,
-    /// What the meter measures.
+    /// The quantity that the meter measures.
     pub quantity: String,
     /// `register`, `interval`, `event`, `gauge` or `daily_counter`.
     #[serde(default = "register")]
     pub kind: String,
-    /// The unit of its values; the quantity's own when left out.
+    /// The unit of its values; the quantity's own if absent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub unit: String,
-    /// What its values are multiplied with, such as 0.01 or the ratio of a current transformer.
-    #[serde(default, skip_serializing_if = "Scale::is_one")]
-    pub scale: Scale,
-    /// Of an event: the field with the number of its ticket.
+    /// The factor of its values, such as 0.01 or the ratio of a current transformer.
+    #[serde(default, skip_serializing_if = "FieldScale::is_one")]
+    pub scale: FieldScale,
+    /// For an event: the field with the number of its ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
 }
@@ -105,18 +101,18 @@ fn register() -> String {
     "register".to_owned()
 }
 
-/// What becomes of fields that no entry of a map names.
+/// How fields that no entry of a map names are handled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Others {
-    /// Each is a dead letter.
+    /// Each becomes a dead letter.
     #[default]
     Refuse,
-    /// They are counted, and otherwise passed over.
+    /// They are counted, and otherwise ignored.
     Ignore,
 }
 
-/// What a number that stands for an instant counts since 1970.
+/// The unit of a numeric instant since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeUnit {
@@ -128,11 +124,11 @@ pub enum TimeUnit {
     Us,
     /// Nanoseconds.
     Ns,
-    /// Seconds where it has ten digits, milliseconds where it has thirteen, as Tuya says.
+    /// Seconds if it has ten digits, milliseconds if it has thirteen, as Tuya documents.
     SOrMs,
 }
 
-/// How the text of a payload is encoded.
+/// The text encoding of a payload.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Encoding {
     /// UTF-8, with or without a byte order mark.
@@ -156,18 +152,19 @@ impl Encoding {
     }
 }
 
-/// Which end of an interval its stamp is.
+/// Which end of an interval its time stamp marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StampAt {
-    /// The moment from which on it measures.
+    /// The start of the interval.
     Start,
-    /// The moment at which it has been measured.
+    /// The end of the interval.
     End,
 }
 
 impl TimeUnit {
-    /// UTC milliseconds of `count`; `None` beyond what they can say, or where the unit is not known.
+    /// Returns the UTC milliseconds of `count`; `None` on overflow, or if the unit depends on the
+    /// number of digits.
     pub(crate) fn to_ms(self, count: i64) -> Option<i64> {
         match self {
             Self::S => count.checked_mul(1000),
@@ -178,7 +175,7 @@ impl TimeUnit {
         }
     }
 
-    /// How a rule writes it.
+    /// Returns the key in a rule.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::S => "s",
@@ -190,19 +187,20 @@ impl TimeUnit {
     }
 }
 
-/// The form of a payload.
+/// The format of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Format {
+pub enum PayloadFormat {
     /// Native JSON, see `ingest/schema/readings.schema.json`.
     Json,
     /// `park.telemetry.v1.ReadingBatch`.
     Protobuf,
-    /// JSON whose places the rule names by JSON pointers: Alink, Huawei IoTDA, Tuya and others.
+    /// JSON whose field locations the rule names by JSON pointers: Alink, Huawei IoTDA, Tuya and
+    /// others.
     Mapped,
-    /// What a device sends to ThingsBoard.
+    /// ThingsBoard's device telemetry.
     Thingsboard,
-    /// What a gateway sends to ThingsBoard.
+    /// ThingsBoard's gateway telemetry.
     ThingsboardGateway,
     /// EMQX Neuron's values format.
     NeuronValues,
@@ -219,9 +217,10 @@ pub enum Format {
 }
 
 impl DecoderRule {
-    /// A rule for a payload that names its readings itself, on topics that name their sender.
+    /// Creates a rule for payloads that name their readings themselves, on topics that identify
+    /// their sender.
     #[must_use]
-    pub fn new(filter: &str, format: Format) -> Self {
+    pub fn new(filter: &str, format: PayloadFormat) -> Self {
         Self {
             filter: filter.to_owned(),
             format,
@@ -245,50 +244,7 @@ impl DecoderRule {
         }
     }
 
-    /// Adds a sentence to `problems` for everything that is wrong; `place` is what the rule is called.
-    pub(super) fn check(&self, place: &str, problems: &mut Vec<String>) {
-        let mut wrong = |field: &str, reason: String| {
-            problems.push(format!("{place}.{field}: {reason}"));
-        };
-        match Filter::parse(&self.filter) {
-            Err(reason) => wrong("filter", reason),
-            Ok(filter) if !self.has_identity() && !filter.reaches_grammar() => wrong(
-                "filter",
-                format!(
-                    "its topics are not {GRAMMAR}, so they name nobody; give park, enterprise and gateway, with a \
-                     level such as {{1}}, {{user}} or {{client}} where clients share the rule"
-                ),
-            ),
-            Ok(_) => {}
-        }
-        Identity::of(self, &mut wrong);
-        self.stamps(&mut wrong);
-        self.check_keys(&mut wrong);
-        if !self.format.is_native() {
-            if self.map.is_empty() && self.others == Others::Refuse {
-                wrong(
-                    "map",
-                    "is empty, so every field would be a dead letter; name the fields".into(),
-                );
-            }
-            let mapping = Mapping::of(self, &mut wrong);
-            if self.stamp.is_some() && !mapping.has_intervals() {
-                wrong(
-                    "stamp",
-                    "only intervals have two ends, and no entry of the map is of kind interval"
-                        .into(),
-                );
-            }
-        }
-    }
-
-    fn has_identity(&self) -> bool {
-        [&self.park, &self.enterprise, &self.gateway]
-            .iter()
-            .any(|text| text.is_some())
-    }
-
-    /// How stamps are read, or none after `wrong` has heard what is wrong.
+    /// Returns the format of time stamps; `None` after reporting mistakes to `wrong`.
     pub(crate) fn stamps(&self, mut wrong: impl FnMut(&str, String)) -> Option<Stamps> {
         let is_end = self.stamp == Some(StampAt::End);
         if self.interval.is_some() && !is_end {
@@ -310,150 +266,11 @@ impl DecoderRule {
             wrong(key, reason);
         })
     }
-
-    /// Names every key that its format has no use for.
-    fn check_keys(&self, wrong: &mut impl FnMut(&str, String)) {
-        let (mapped, native) = (self.format == Format::Mapped, self.format.is_native());
-        let tagged = matches!(self.format, Format::Influx | Format::Telegraf);
-        let texts = !matches!(self.format, Format::Protobuf | Format::Sparkplug);
-        let keys = [
-            ("fields", self.fields.is_some(), mapped),
-            ("value", self.value.is_some(), mapped),
-            ("time", self.time.is_some(), mapped),
-            ("at", self.at.is_some(), mapped),
-            ("device", self.device.is_some(), mapped || tagged),
-            ("at_unit", self.at_unit.is_some(), mapped || tagged),
-            ("encoding", self.encoding != Encoding::Utf8, texts),
-            ("zone", self.zone.is_some(), texts),
-            ("time_format", self.time_format.is_some(), texts),
-            ("prints_24_as", self.prints_24_as.is_some(), texts),
-            ("others", self.others == Others::Ignore, !native),
-            ("map", !self.map.is_empty(), !native),
-        ];
-        for (key, given, useful) in keys {
-            if given && !useful {
-                wrong(key, "has no meaning for this format".to_owned());
-            }
-        }
-    }
 }
 
-impl Format {
-    /// Whether payloads name their readings themselves, so that no map is needed.
+impl PayloadFormat {
+    /// Returns true if payloads name their readings themselves, so that no map is needed.
     pub(crate) fn is_native(self) -> bool {
         matches!(self, Self::Json | Self::Protobuf)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_mistake_of_a_rule_is_named_with_its_place() {
-        let rule = r#"{"filter":"a/#/b","format":"mapped","park":"p","gateway":"{x}","fields":"params",
-            "at":"/*/time","map":[{"field":"E","meter":"a b","quantity":"power","kind":"counter"},
-            {"field":"E","meter":"{device}","quantity":"electricity","unit":"m3"},
-            {"field":"F","meter":"m","quantity":"electricity"},
-            {"field":"F","meter":"n","quantity":"electricity","device":"d"}]}"#;
-        let rule: DecoderRule = serde_json::from_str(rule).expect("a rule");
-        let mut problems = Vec::new();
-        rule.check("decode.rules[3]", &mut problems);
-        for place in [
-            "filter:",
-            "enterprise:",
-            "gateway:",
-            "fields:",
-            "at:",
-            "map[0].meter:",
-            "map[0].quantity:",
-            "map[0].kind:",
-            "map[1].unit:",
-            "map[3].field:",
-        ] {
-            let named = format!("decode.rules[3].{place}");
-            assert!(
-                problems.iter().any(|p| p.starts_with(&named)),
-                "{place} {problems:#?}"
-            );
-        }
-        problems.clear();
-        let native =
-            r#"{"filter":"park/#","format":"json","others":"ignore","at":"/t","device":"d"}"#;
-        let rule: DecoderRule = serde_json::from_str(native).expect("a rule");
-        rule.check("r", &mut problems);
-        assert_eq!(problems.len(), 3, "{problems:?}");
-    }
-
-    fn problems(rule: &str) -> Vec<String> {
-        let rule: DecoderRule = serde_json::from_str(rule).expect("a rule");
-        let mut problems = Vec::new();
-        rule.check("r", &mut problems);
-        problems
-    }
-
-    #[test]
-    fn a_rule_that_names_nobody_says_what_to_write() {
-        for filter in [
-            "v1/devices/me/telemetry",
-            "a/#",
-            "park/+/+/+/down/x",
-            "park/p/e/g/up",
-        ] {
-            let found = problems(&format!(r#"{{"filter":"{filter}","format":"json"}}"#));
-            assert!(
-                found[0].starts_with("r.filter: ") && found[0].contains("{user}"),
-                "{found:?}"
-            );
-        }
-        for filter in [
-            "#",
-            "+/#",
-            "park/#",
-            "park/p/+/+/up/readings",
-            "park/+/+/+/+/a/b",
-            "+/+/+/+/+/+",
-        ] {
-            let found = problems(&format!(r#"{{"filter":"{filter}","format":"json"}}"#));
-            assert!(found.is_empty(), "{filter}: {found:?}");
-        }
-        let named =
-            r#"{"filter":"t","format":"json","park":"p","enterprise":"e","gateway":"{user}"}"#;
-        assert_eq!(problems(named), Vec::<String>::new());
-    }
-
-    #[test]
-    fn stamps_and_encodings_are_checked_with_their_rule() {
-        let rule = |more: &str| {
-            problems(&format!(
-                r#"{{"filter":"park/#","format":"thingsboard",{more},
-                "map":[{{"field":"v","meter":"m","quantity":"electricity","kind":"interval"}}]}}"#
-            ))
-        };
-        let all = r#""stamp":"end","interval":"15m","zone":"+08:00","time_format":"%Y%m%d%H%M%S","encoding":"gbk""#;
-        assert_eq!(rule(all), Vec::<String>::new());
-        for (more, place) in [
-            (r#""stamp":"end""#, "r.interval: "),
-            (r#""interval":"15m""#, "r.interval: "),
-            (r#""zone":"8""#, "r.zone: "),
-            (r#""time_format":"""#, "r.time_format: "),
-            (r#""prints_24_as":"24""#, "r.prints_24_as: "),
-        ] {
-            let found = rule(more);
-            assert!(found.len() == 1 && found[0].starts_with(place), "{found:?}");
-        }
-        let register = r#"{"filter":"park/#","format":"influx","stamp":"end","interval":"1h",
-            "map":[{"field":"v","meter":"m","quantity":"electricity","ticket":"no"}]}"#;
-        let found = problems(register);
-        assert!(
-            found.iter().any(|p| p.starts_with("r.stamp: ")),
-            "{found:?}"
-        );
-        assert!(
-            found.iter().any(|p| p.starts_with("r.map[0].ticket: ")),
-            "{found:?}"
-        );
-        let sparkplug = r#"{"filter":"park/#","format":"sparkplug","others":"ignore","encoding":"gbk","zone":"Z"}"#;
-        assert_eq!(problems(sparkplug).len(), 2);
     }
 }

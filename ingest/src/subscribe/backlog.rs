@@ -1,9 +1,11 @@
-//! Whether the broker may still be sending what it kept while we were away.
+//! Detects whether the broker may still be sending messages that it queued while we were
+//! disconnected.
 //!
-//! No packet says where that ends. But a broker sends what it has as long as its window of unacknowledged messages
-//! has room, and it answers requests in their order. So an answer that finds less unacknowledged than was once, or
-//! nothing, finds a window with room and an empty queue behind it. The request is the SUBSCRIBE that begins an epoch,
-//! and the same one again behind acknowledgements.
+//! No packet marks the end of the queue. But a broker sends queued messages as long as its window
+//! of unacknowledged messages has room, and it answers requests in order. So if an answer arrives
+//! when fewer messages are unacknowledged than at the peak, or none, the window has room and the
+//! queue behind it is empty. The request is the SUBSCRIBE that begins an epoch, and the same one
+//! again after acknowledgements.
 
 /// Counts an epoch's messages with a quality of service above 0.
 #[derive(Debug)]
@@ -12,34 +14,34 @@ pub(super) struct Backlog {
     drained: bool,
     received: u64,
     acknowledged: u64,
-    /// The most that was unacknowledged at once: no more than the broker's window.
+    /// The most messages unacknowledged at once: no more than the broker's window.
     peak: u64,
-    /// How much had been acknowledged before the request that is not answered yet.
-    asked: Option<u64>,
+    /// The number of acknowledged messages before the pending request.
+    requested: Option<u64>,
 }
 
 impl Backlog {
-    /// Before the broker has said whether it kept anything.
+    /// The state before the broker has reported a session.
     pub(super) fn new() -> Self {
         Self {
             drained: true,
             received: 0,
             acknowledged: 0,
             peak: 0,
-            asked: None,
+            requested: None,
         }
     }
 
-    /// The broker has a session of ours, or has none; a request is under way.
+    /// Starts an epoch; the broker has a session of ours or none, and a request is under way.
     pub(super) fn begin(&mut self, session_present: bool) {
         *self = Self {
             drained: !session_present,
-            asked: Some(0),
+            requested: Some(0),
             ..Self::new()
         };
     }
 
-    /// Counts a message that came; whether the broker may have kept it.
+    /// Counts a received message; returns true if the broker may have queued it.
     pub(super) fn receive(&mut self, qos: u8) -> bool {
         if qos > 0 {
             self.received += 1;
@@ -48,19 +50,20 @@ impl Backlog {
         !self.drained
     }
 
-    /// Counts acknowledgements that were handed to the connection; whether to ask again behind them.
+    /// Counts acknowledgements that were handed to the connection; returns true if a new request
+    /// should follow them.
     pub(super) fn acknowledge(&mut self, count: u64) -> bool {
         self.acknowledged = (self.acknowledged + count).min(self.received);
-        let asks = !self.drained && self.asked.is_none();
-        if asks {
-            self.asked = Some(self.acknowledged);
+        let requests_again = !self.drained && self.requested.is_none();
+        if requests_again {
+            self.requested = Some(self.acknowledged);
         }
-        asks
+        requests_again
     }
 
-    /// The request is answered.
+    /// Evaluates the answer to the request.
     pub(super) fn answer(&mut self) {
-        if let Some(acknowledged) = self.asked.take() {
+        if let Some(acknowledged) = self.requested.take() {
             let left = self.received - acknowledged;
             self.drained |= left == 0 || left < self.peak;
         }
@@ -72,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_session_nothing_was_kept() {
+    fn without_a_session_nothing_was_queued() {
         let mut backlog = Backlog::new();
         backlog.begin(false);
         assert!(!backlog.receive(1));
@@ -87,7 +90,7 @@ mod tests {
         assert!(!backlog.receive(1) && !backlog.receive(0));
     }
 
-    /// A broker with a window of 20 that kept 50 messages, and sends more while they are drained.
+    /// A broker with a window of 20 that queued 50 messages, and sends more while they are drained.
     #[test]
     fn a_queue_is_drained_when_the_window_is_no_longer_full() {
         let mut backlog = Backlog::new();

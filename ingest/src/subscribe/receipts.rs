@@ -1,8 +1,9 @@
-//! Receipts to the broker, retained, once a second at most.
+//! Publishes receipts to the broker, retained, at most once a second.
 //!
-//! The client is one of its own: behind the session's publishes an acknowledgement would have to wait. It
-//! connects when there is the first receipt, so a park without gateways that number sees nothing of it. What
-//! cannot be published now is published later, as it is then.
+//! It uses a client of its own, because an acknowledgement would have to wait behind the session's
+//! publishes. The client connects when there is the first receipt, so a park without numbering
+//! gateways is not affected. A receipt that cannot be published now is published later, with its
+//! contents of that time.
 
 use std::{
     mem,
@@ -31,23 +32,23 @@ const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Publishes until it is dropped.
 pub(super) async fn publish(pipeline: Pipeline, options: MqttOptions, pause_max: Duration) {
     let (options, mut pause) = (as_publisher(options), PAUSE_MIN);
-    let mut looks = time::interval(Duration::from_millis(RECEIPT_MS));
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = time::interval(Duration::from_millis(RECEIPT_MS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while pipeline
         .receipts()
         .unpublished(pipeline.now_ms())
         .is_empty()
     {
-        looks.tick().await;
+        ticks.tick().await;
     }
     loop {
-        // What waits in the queue of a client is gone with it: each begins with all there is.
+        // A client's queue is lost with the client: each new one publishes all receipts.
         pipeline.receipts().publish_anew();
         let (client, events) = AsyncClient::new(options.clone(), 2 * RECEIPTS_AT_ONCE_MAX);
-        let lost = converse(&pipeline, &client, events, &mut looks).await;
+        let lost = converse(&pipeline, &client, events, &mut ticks).await;
         match lost {
             Lost::Early(reason) => {
-                // The first of an outage, and of what the broker refuses for ever.
+                // Logged once per outage, and once if the broker always refuses.
                 if pause == PAUSE_MIN {
                     warn!(
                         reason,
@@ -67,24 +68,24 @@ pub(super) async fn publish(pipeline: Pipeline, options: MqttOptions, pause_max:
 
 /// How a connection ended.
 enum Lost {
-    /// Before anything was published.
+    /// Before a receipt was published.
     Early(String),
-    /// After the broker had taken something.
+    /// After the broker had acknowledged a receipt.
     Later(String),
 }
 
-/// Publishes on one connection until it is lost. Listening goes on while there is something to publish: a
-/// poll that is given up may lose what it was about to write.
+/// Publishes on one connection until it is lost. The poll runs concurrently: cancelling a poll
+/// could lose what it was about to write.
 async fn converse(
     pipeline: &Pipeline,
     client: &AsyncClient,
     mut events: EventLoop,
-    looks: &mut Interval,
+    ticks: &mut Interval,
 ) -> Lost {
     let connected = AtomicBool::new(false);
     tokio::select! {
         lost = listen(&mut events, &connected) => lost,
-        lost = feed(pipeline, client, &connected, looks) => lost,
+        lost = feed(pipeline, client, &connected, ticks) => lost,
     }
 }
 
@@ -101,32 +102,37 @@ async fn listen(events: &mut EventLoop, connected: &AtomicBool) -> Lost {
     }
 }
 
-/// Queues what has changed, at each look.
+/// Queues the changed receipts at each tick.
 async fn feed(
     pipeline: &Pipeline,
     client: &AsyncClient,
     connected: &AtomicBool,
-    looks: &mut Interval,
+    ticks: &mut Interval,
 ) -> Lost {
     let receipts = pipeline.receipts();
     loop {
-        looks.tick().await;
+        ticks.tick().await;
         if !connected.load(Ordering::Relaxed) {
             continue;
         }
-        for mut told in receipts.unpublished(pipeline.now_ms()) {
-            let (topic, payload) = (mem::take(&mut told.topic), mem::take(&mut told.payload));
+        for mut receipt in receipts.unpublished(pipeline.now_ms()) {
+            let (topic, payload) = (
+                mem::take(&mut receipt.topic),
+                mem::take(&mut receipt.payload),
+            );
             let queued = client.try_publish(topic, QoS::AtLeastOnce, true, payload);
             if queued.is_err() {
-                // The queue is full: the rest next time, as it is then.
+                // The queue is full: the rest is sent at the next tick, with its contents of that
+                // time.
                 break;
             }
-            receipts.published(&told);
+            receipts.published(&receipt);
         }
     }
 }
 
-/// The next event, or why there is none. rumqttc does not bound its writes: see [`super::session`].
+/// Returns the next event, or the reason of the loss. rumqttc does not bound its writes: see
+/// [`super::session`].
 async fn poll(events: &mut EventLoop) -> Result<Event, String> {
     let silence = events.options.keep_alive() * 2;
     let polled: Result<Result<Event, ConnectionError>, _> =
@@ -137,7 +143,7 @@ async fn poll(events: &mut EventLoop) -> Result<Event, String> {
     }
 }
 
-/// The options of the session's client, for another one that keeps nothing at the broker.
+/// Derives the options of a client without a session from those of the session's client.
 fn as_publisher(mut options: MqttOptions) -> MqttOptions {
     let id = format!("{}-receipts", options.client_id());
     options.set_client_id(id);

@@ -34,12 +34,12 @@ use tracing::{error, info};
 use super::{backlog::Backlog, state::State};
 use crate::{
     acks::Released,
-    decode::sparkplug,
-    gather::{Gather, Message},
+    batch::BatchAccumulator,
+    decode::dialects::sparkplug,
     limits::{HAND_OFF_KIB_MAX, HAND_OFF_SLACK, PACKET_IDS},
+    mqtt::{self, UserProperties},
     pipeline::{Append, Pipeline},
     settings::SubscribeSettings,
-    wire::Count,
 };
 
 /// How an epoch ended.
@@ -47,33 +47,33 @@ use crate::{
 pub(super) enum Outcome {
     /// By the shutdown.
     Drained,
-    /// The connection is gone, or given up.
+    /// The connection is lost, or was given up.
     Lost {
-        /// Why.
+        /// The reason.
         reason: String,
-        /// The log had taken something of it. To be accepted by the broker is not enough: where every
-        /// append fails, the pauses between two attempts are to grow.
+        /// The log had accepted messages of it. Acceptance by the broker is not enough: if every
+        /// append fails, the pauses between attempts must grow.
         worked: bool,
-        /// The broker had accepted it, so that it was not the broker that failed.
+        /// The broker had accepted it, so the broker was not the cause.
         accepted: bool,
     },
 }
 
-/// What the polling task hands over.
-enum Arrival {
+/// An event from the polling task.
+enum BrokerEvent {
     Connected {
         session_present: bool,
     },
-    Publish(Handed),
-    /// A SUBSCRIBE is answered, and granted.
+    Publish(IncomingPublish),
+    /// The broker granted a SUBSCRIBE.
     Subscribed,
     Refused(String),
-    /// Nothing more comes.
+    /// The polling task has ended.
     Ended,
 }
 
-/// A publish on its way to the gather, with its share of the room there.
-struct Handed {
+/// A publish on its way to the accumulator, with its share of the hand-off's budget.
+struct IncomingPublish {
     topic: Bytes,
     payload: Bytes,
     qos: u8,
@@ -84,35 +84,36 @@ struct Handed {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-/// Polls, and nothing else.
+/// Polls the client, and does nothing else.
 struct Poller {
     events: EventLoop,
-    to: mpsc::Sender<Arrival>,
+    to: mpsc::Sender<BrokerEvent>,
     budget: Arc<Semaphore>,
     keep_alive: Duration,
     pipeline: Pipeline,
     ended: Arc<OnceLock<String>>,
 }
 
-/// See the module.
+/// One connection to the broker; see the module.
 pub(super) struct Session<'a> {
     settings: &'a SubscribeSettings,
     pipeline: &'a Pipeline,
     client: AsyncClient,
-    arrivals: mpsc::Receiver<Arrival>,
-    /// Why the polling task has ended. It is there before the word of it has come through the arrivals, and a
-    /// client whose polling task has ended takes nothing more.
+    broker_events: mpsc::Receiver<BrokerEvent>,
+    /// The reason why the polling task has ended. It is set before the event arrives, and a client
+    /// whose polling task has ended accepts nothing more.
     ended: Arc<OnceLock<String>>,
     poller: AbortHandle,
-    gather: Gather,
+    accumulator: BatchAccumulator,
     backlog: Backlog,
-    /// The one append under way, so that records and acknowledgements keep the order of arrival.
+    /// The append under way; there is only one, so that records and acknowledgements keep the order
+    /// of arrival.
     append: Option<Append>,
     linger: Pin<Box<Sleep>>,
     linger_until: Option<Instant>,
     worked: bool,
     accepted: bool,
-    /// What Sparkplug nodes are told, if they are told.
+    /// Publishes the Sparkplug host STATE, if configured.
     state: Option<State>,
 }
 
@@ -124,47 +125,48 @@ impl Drop for Session<'_> {
 
 impl Poller {
     async fn run(mut self) {
-        // rumqttc pings once a keep-alive and does not bound its writes: without this a dead peer would
-        // hold us until TCP gives up.
+        // rumqttc pings once per keep-alive and does not bound its writes: without this a dead peer
+        // would block us until TCP gives up.
         let silence = self.keep_alive * 2;
         loop {
-            let arrival = match time::timeout(silence, self.events.poll()).await {
+            let event = match time::timeout(silence, self.events.poll()).await {
                 Err(_) => self.end("no word from the broker for two keep-alives".to_owned()),
                 Ok(Err(error)) => self.end(error.to_string()),
                 Ok(Ok(Event::Incoming(Packet::Publish(publish)))) => {
-                    match self.weigh(publish).await {
-                        Some(arrival) => arrival,
+                    match self.wait_for_room(publish).await {
+                        Some(event) => event,
                         None => continue,
                     }
                 }
-                Ok(Ok(Event::Incoming(Packet::ConnAck(connack)))) => Arrival::Connected {
+                Ok(Ok(Event::Incoming(Packet::ConnAck(connack)))) => BrokerEvent::Connected {
                     session_present: connack.session_present,
                 },
                 Ok(Ok(Event::Incoming(Packet::SubAck(suback)))) => match refusals(&suback) {
-                    Some(refused) => Arrival::Refused(refused),
-                    None => Arrival::Subscribed,
+                    Some(refused) => BrokerEvent::Refused(refused),
+                    None => BrokerEvent::Subscribed,
                 },
                 Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => {
                     self.end("disconnected".to_owned())
                 }
                 Ok(Ok(_)) => continue,
             };
-            let last = matches!(arrival, Arrival::Ended);
-            if self.to.send(arrival).await.is_err() || last {
+            let last = matches!(event, BrokerEvent::Ended);
+            if self.to.send(event).await.is_err() || last {
                 return;
             }
         }
     }
 
-    fn end(&self, reason: String) -> Arrival {
-        // The first reason stays.
+    fn end(&self, reason: String) -> BrokerEvent {
+        // The first reason is kept.
         let _ = self.ended.set(reason);
-        Arrival::Ended
+        BrokerEvent::Ended
     }
 
-    /// Waits until there is room for a publish, but never so long that a ping would be late: then the
-    /// connection is given up, and the broker keeps what we cannot hold. A message of QoS 0 is dropped.
-    async fn weigh(&mut self, publish: Publish) -> Option<Arrival> {
+    /// Waits for room for a publish, but never so long that a ping would be late: then the
+    /// connection is given up, and the broker keeps the messages. A message of QoS 0 is dropped
+    /// instead.
+    async fn wait_for_room(&mut self, publish: Publish) -> Option<BrokerEvent> {
         let kib = u32::try_from(publish.payload.len() / 1024).unwrap_or(u32::MAX) + 1;
         let kib = kib.min(HAND_OFF_KIB_MAX);
         let budget = Arc::clone(&self.budget);
@@ -192,16 +194,16 @@ impl Poller {
                     ..
                 } = publish;
                 let qos = qos as u8;
-                let count = properties.map(|properties| count(&properties));
-                let count = count.unwrap_or_default();
-                Some(Arrival::Publish(Handed {
+                let properties = properties.map(|properties| user_properties(&properties));
+                let properties = properties.unwrap_or_default();
+                Some(BrokerEvent::Publish(IncomingPublish {
                     topic,
                     payload,
                     qos,
                     packet_id,
-                    numbered: count.numbered(),
+                    numbered: properties.numbered(),
                     retain,
-                    replay: count.is_replay(),
+                    replay: properties.is_replay(),
                     _room: room,
                 }))
             }
@@ -224,11 +226,11 @@ impl<'a> Session<'a> {
         }
         let capacity = usize::from(settings.receive_maximum) + HAND_OFF_SLACK;
         let keep_alive = options.keep_alive();
-        // An acknowledgement that finds no room would end the session, and a broker that sends more than it
-        // was asked for, as Mosquitto does when it resumes a session, would be resumed for ever. Each packet
-        // id is acknowledged once.
+        // An acknowledgement that finds no room would end the session, and a broker that sends more
+        // than its receive maximum, as Mosquitto does when it resumes a session, would be resumed
+        // forever. Each packet id is acknowledged once.
         let (client, events) = AsyncClient::new(options, PACKET_IDS + HAND_OFF_SLACK);
-        let (to, arrivals) = mpsc::channel(capacity);
+        let (to, broker_events) = mpsc::channel(capacity);
         let budget = Arc::new(Semaphore::new(HAND_OFF_KIB_MAX as usize));
         let ended = Arc::default();
         let poller = Poller {
@@ -243,10 +245,10 @@ impl<'a> Session<'a> {
             settings,
             pipeline,
             client,
-            arrivals,
+            broker_events,
             ended,
             poller: tokio::spawn(poller.run()).abort_handle(),
-            gather: pipeline.gather(),
+            accumulator: pipeline.accumulator(),
             backlog: Backlog::new(),
             append: None,
             linger: Box::pin(time::sleep(Duration::ZERO)),
@@ -265,11 +267,11 @@ impl<'a> Session<'a> {
         loop {
             self.append_due();
             let lingering = self.linger_until.is_some() && self.append.is_none();
-            let receiving = !self.gather.is_full();
+            let receiving = !self.accumulator.is_full();
             let step = tokio::select! {
                 biased;
                 () = shutdown.as_mut() => {
-                    // What is not acknowledged in time comes again.
+                    // Unacknowledged messages are delivered again.
                     let _ = time::timeout(self.settings.drain_grace, self.drain()).await;
                     return Outcome::Drained;
                 }
@@ -284,7 +286,7 @@ impl<'a> Session<'a> {
                         Err("an append failed".to_owned())
                     }
                 },
-                arrival = self.arrivals.recv(), if receiving => self.receive(arrival),
+                event = self.broker_events.recv(), if receiving => self.receive(event),
                 () = &mut self.linger, if lingering => Ok(()),
             };
             if let Err(reason) = step {
@@ -297,56 +299,62 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Why the session ends where a step said `reason`.
+    /// Returns the reason why the session ends: the polling task's, or else `reason`.
     fn cause(&self, reason: String) -> String {
         self.ended.get().cloned().unwrap_or(reason)
     }
 
-    /// Takes an arrival and all that wait behind it. `None` is what a polling task leaves that has panicked.
-    fn receive(&mut self, first: Option<Arrival>) -> Result<(), String> {
+    /// Handles an event and all that wait behind it. `None` means that the polling task has
+    /// panicked.
+    fn receive(&mut self, first: Option<BrokerEvent>) -> Result<(), String> {
         let now_ms = self.pipeline.now_ms();
         let mut next = Some(first.ok_or("the polling task has ended without a word")?);
-        while let Some(arrival) = next {
-            self.take(arrival, now_ms)?;
-            if self.gather.is_full() {
+        while let Some(event) = next {
+            self.handle(event, now_ms)?;
+            if self.accumulator.is_full() {
                 break;
             }
-            next = self.arrivals.try_recv().ok();
+            next = self.broker_events.try_recv().ok();
         }
-        self.gather.account();
-        self.ask_for_births(now_ms)
+        self.accumulator.update_reservation();
+        self.request_births(now_ms)
     }
 
-    /// Asks Sparkplug nodes whose births are not known for them, with QoS 0 as the standard says.
-    fn ask_for_births(&mut self, now_ms: i64) -> Result<(), String> {
-        for topic in self.gather.take_asks() {
+    /// Sends rebirth requests to Sparkplug nodes without a known birth, with QoS 0 as the standard
+    /// requires.
+    fn request_births(&mut self, now_ms: i64) -> Result<(), String> {
+        for topic in self.accumulator.take_rebirth_requests() {
             info!(topic, "asking a sparkplug node for its birth");
-            let asked =
+            let sent =
                 self.client
                     .try_publish(topic, QoS::AtMostOnce, false, sparkplug::rebirth(now_ms));
-            asked.map_err(|e| e.to_string())?;
+            sent.map_err(|e| e.to_string())?;
             self.pipeline.metrics().rebirths_asked.inc();
         }
         Ok(())
     }
 
-    fn take(&mut self, arrival: Arrival, now_ms: i64) -> Result<(), String> {
-        match arrival {
-            Arrival::Publish(handed) => {
-                let message = Message {
-                    // A topic that is not UTF-8 is outside the grammar whatever it says.
-                    topic: str::from_utf8(&handed.topic).unwrap_or_default(),
-                    payload: &handed.payload,
-                    qos: handed.qos,
-                    packet_id: handed.packet_id,
-                    numbered: handed.numbered,
-                    retain: handed.retain,
-                    queued: self.backlog.receive(handed.qos),
-                    replay: handed.replay,
+    fn handle(&mut self, event: BrokerEvent, now_ms: i64) -> Result<(), String> {
+        match event {
+            BrokerEvent::Publish(incoming) => {
+                let publish = mqtt::Publish {
+                    // A topic that is not UTF-8 never matches the grammar.
+                    topic: str::from_utf8(&incoming.topic).unwrap_or_default(),
+                    payload: &incoming.payload,
+                    qos: incoming.qos,
+                    packet_id: incoming.packet_id,
+                    numbered: incoming.numbered,
+                    retain: incoming.retain,
+                    replay: incoming.replay,
+                    ..mqtt::Publish::default()
                 };
-                self.gather.take(message, now_ms);
+                if self.backlog.receive(incoming.qos) {
+                    self.accumulator.add_queued(publish, now_ms);
+                } else {
+                    self.accumulator.add(publish, now_ms);
+                }
             }
-            Arrival::Connected { session_present } => {
+            BrokerEvent::Connected { session_present } => {
                 self.accepted = true;
                 let (broker, client_id) = (&self.settings.broker, &self.settings.client_id);
                 info!(
@@ -355,10 +363,10 @@ impl<'a> Session<'a> {
                 );
                 self.backlog.begin(session_present);
                 self.subscribe()?;
-                self.say_state(true)?;
+                self.publish_state(true)?;
             }
-            Arrival::Subscribed => self.backlog.answer(),
-            Arrival::Refused(filters) => {
+            BrokerEvent::Subscribed => self.backlog.answer(),
+            BrokerEvent::Refused(filters) => {
                 self.accepted = false;
                 error!(
                     filters,
@@ -366,25 +374,26 @@ impl<'a> Session<'a> {
                 );
                 return Err("a subscription was refused".to_owned());
             }
-            Arrival::Ended => return Err("the polling task has ended".to_owned()),
+            BrokerEvent::Ended => return Err("the polling task has ended".to_owned()),
         }
         Ok(())
     }
 
-    /// Subscribes to the filters of the settings. Retained messages come once, when a subscription is new, and are
-    /// the only ones with the retain flag: what was published with it and reaches us live comes without.
+    /// Subscribes to the filters of the settings. The broker sends retained messages once, for a
+    /// new subscription, and only those have the retain flag: a live message comes without it, even
+    /// if it was published with it.
     fn subscribe(&self) -> Result<(), String> {
         let filters = self.settings.filters.iter().map(|filter| Filter {
             retain_forward_rule: RetainForwardRule::OnNewSubscribe,
             ..Filter::new(filter, QoS::AtLeastOnce)
         });
-        let asked = self.client.try_subscribe_many(filters);
-        asked.map_err(|e| e.to_string())
+        let sent = self.client.try_subscribe_many(filters);
+        sent.map_err(|e| e.to_string())
     }
 
-    fn say_state(&self, online: bool) -> Result<(), String> {
+    fn publish_state(&self, online: bool) -> Result<(), String> {
         match &self.state {
-            Some(state) => state.say(&self.client, online),
+            Some(state) => state.publish(&self.client, online),
             None => Ok(()),
         }
     }
@@ -409,7 +418,7 @@ impl<'a> Session<'a> {
     }
 
     fn append_due(&mut self) {
-        if self.gather.is_empty() || self.append.is_some() {
+        if self.accumulator.is_empty() || self.append.is_some() {
             return;
         }
         let now = Instant::now();
@@ -418,43 +427,43 @@ impl<'a> Session<'a> {
             self.linger.as_mut().reset(until);
             until
         });
-        if self.gather.is_ready() || now >= until {
-            self.append = Some(self.pipeline.append(self.gather.seal()));
+        if self.accumulator.is_ready() || now >= until {
+            self.append = Some(self.pipeline.append(self.accumulator.seal()));
             self.linger_until = None;
         }
     }
 
-    /// Appends what was taken, acknowledges it and takes leave; the session stays at the broker.
+    /// Appends the open batch, acknowledges it and disconnects; the session stays at the broker.
     async fn drain(&mut self) {
-        while self.append.is_some() || !self.gather.is_empty() {
+        while self.append.is_some() || !self.accumulator.is_empty() {
             let append = self.append.take();
-            let append = append.unwrap_or_else(|| self.pipeline.append(self.gather.seal()));
+            let append = append.unwrap_or_else(|| self.pipeline.append(self.accumulator.seal()));
             let Ok(released) = append.await else { return };
             if self.acknowledge(&released).is_err() {
                 return;
             }
         }
-        if self.say_state(false).is_err() || self.client.try_disconnect().is_err() {
+        if self.publish_state(false).is_err() || self.client.try_disconnect().is_err() {
             return;
         }
-        while let Some(arrival) = self.arrivals.recv().await {
-            if matches!(arrival, Arrival::Ended) {
+        while let Some(event) = self.broker_events.recv().await {
+            if matches!(event, BrokerEvent::Ended) {
                 return;
             }
         }
     }
 }
 
-/// What the user properties of a publish say.
-fn count(properties: &PublishProperties) -> Count {
-    let mut count = Count::default();
+/// Evaluates the user properties of a publish.
+fn user_properties(properties: &PublishProperties) -> UserProperties {
+    let mut found = UserProperties::default();
     for (name, value) in &properties.user_properties {
-        count.take(name, value);
+        found.read(name, value);
     }
-    count
+    found
 }
 
-/// The codes of a SUBACK that refuses, if any does.
+/// Returns the error codes of a SUBACK, if it has any.
 fn refusals(suback: &SubAck) -> Option<String> {
     let refused = |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
     let codes: Vec<_> = suback

@@ -1,16 +1,16 @@
-//! What Sparkplug nodes are told of their host: on line while its connection lasts, which is as long as the
-//! log takes what is appended.
+//! Publishes the Sparkplug host STATE: online while the connection lasts, which is as long as the
+//! log accepts appends.
 //!
-//! The broker holds the offline word as a will, so that it is said whatever ends the connection; both
-//! carry the instant at which the connection began, by which a node knows that they belong together
-//! (Sparkplug 3.0, chapter 6.4.26).
+//! The broker holds the offline message as a will, so that it is published however the connection
+//! ends. Both messages carry the start of the connection as their timestamp, by which a node
+//! matches them (Sparkplug 3.0, chapter 6.4.26).
 
 use rumqttc::v5::{
     AsyncClient,
     mqttbytes::{QoS, v5::LastWill},
 };
 
-/// See the module.
+/// The STATE of a Sparkplug host.
 #[derive(Debug)]
 pub(super) struct State {
     topic: String,
@@ -18,7 +18,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The state of `host`, whose connection begins at `since_ms`.
+    /// Creates the STATE of `host`, whose connection begins at `since_ms`.
     pub(super) fn new(host: &str, since_ms: i64) -> Self {
         Self {
             topic: format!("spBv1.0/STATE/{host}"),
@@ -26,25 +26,25 @@ impl State {
         }
     }
 
-    /// What the broker says when the connection is gone.
+    /// Returns the will that the broker publishes when the connection is lost.
     pub(super) fn will(&self) -> LastWill {
         LastWill::new(
             self.topic.clone(),
-            self.word(false),
+            self.message(false),
             QoS::AtLeastOnce,
             true,
             None,
         )
     }
 
-    /// Says that the host is on line, or that it is about to leave.
-    pub(super) fn say(&self, client: &AsyncClient, online: bool) -> Result<(), String> {
-        let (topic, word) = (self.topic.clone(), self.word(online));
-        let said = client.try_publish(topic, QoS::AtLeastOnce, true, word);
-        said.map_err(|e| e.to_string())
+    /// Publishes that the host is online, or that it is about to leave.
+    pub(super) fn publish(&self, client: &AsyncClient, online: bool) -> Result<(), String> {
+        let (topic, message) = (self.topic.clone(), self.message(online));
+        let published = client.try_publish(topic, QoS::AtLeastOnce, true, message);
+        published.map_err(|e| e.to_string())
     }
 
-    fn word(&self, online: bool) -> String {
+    fn message(&self, online: bool) -> String {
         format!(r#"{{"online":{online},"timestamp":{}}}"#, self.since_ms)
     }
 }
@@ -64,7 +64,7 @@ mod tests {
         );
         assert!(will.retain);
         assert_eq!(
-            state.word(true),
+            state.message(true),
             r#"{"online":true,"timestamp":1700000000000}"#
         );
     }

@@ -1,5 +1,6 @@
-//! Goal: what a broker hands over is in the log before it is acknowledged, over reconnects and failures.
-//! Method: a real Mosquitto on a port of its own, if there is one on this machine; else the test says so.
+//! Goal: every message of a broker is in the log before it is acknowledged, over reconnects and
+//! failures. Method: a real Mosquitto on a port of its own, if installed on this machine; else the
+//! test prints that it is skipped.
 
 mod receipts;
 mod sparkplug;
@@ -17,14 +18,14 @@ use tokio::{
 
 use super::*;
 use crate::{
-    Metrics,
+    IngestMetrics,
     mosquitto::{Broker, TOPIC},
     settings::DecodeSettings,
 };
 
 const NOW: i64 = 1_800_000_000_000;
 
-/// Settings that find `broker`.
+/// Returns settings for `broker`.
 fn settings(broker: &Broker) -> SubscribeSettings {
     SubscribeSettings {
         broker: format!("127.0.0.1:{}", broker.port),
@@ -33,22 +34,22 @@ fn settings(broker: &Broker) -> SubscribeSettings {
     }
 }
 
-fn pipeline(log: &MemoryLog, metrics: &Metrics) -> Pipeline {
+fn pipeline(log: &MemoryLog, metrics: &IngestMetrics) -> Pipeline {
     let decode = DecodeSettings::default();
     Pipeline::new(&decode, log.writer(), Arc::new(|| NOW), metrics.clone())
 }
 
-/// A subscriber that runs over a log in memory.
+/// A running subscriber over a log in memory.
 struct Running {
     log: MemoryLog,
-    metrics: Metrics,
+    metrics: IngestMetrics,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Running {
     async fn start(settings: SubscribeSettings, log: &MemoryLog) -> Self {
-        let metrics = Metrics::default();
+        let metrics = IngestMetrics::default();
         let pipeline = pipeline(log, &metrics);
         let subscriber = Subscriber::new(settings, pipeline).expect("sound settings");
         let (stop, stopped) = oneshot::channel();
@@ -61,7 +62,7 @@ impl Running {
         }
     }
 
-    /// Waits until the log holds these values, however often.
+    /// Waits until the log contains these values, however often.
     async fn holds(&self, values: impl Iterator<Item = i64> + Clone) {
         within(async {
             while !values
@@ -74,8 +75,8 @@ impl Running {
         .await;
     }
 
-    /// Waits until the session exists at the broker, which its first message proves: a zero, of which
-    /// there may be several.
+    /// Waits until the session exists at the broker, which the arrival of a first message proves: a
+    /// zero, of which there may be several.
     async fn subscribed(&self, broker: &Broker) {
         within(async {
             while self.metrics.accepted() == 0 {
@@ -102,7 +103,7 @@ fn reading(value: i64) -> Vec<u8> {
     format!(r#"{{"meter":"m1","quantity":"electricity","at":{at},"value":{value}}}"#).into_bytes()
 }
 
-/// How often each value is in the log.
+/// Counts each value in the log.
 fn counts(log: &MemoryLog) -> BTreeMap<i64, usize> {
     let records = log
         .entries(Topic::Readings)
@@ -116,7 +117,7 @@ fn counts(log: &MemoryLog) -> BTreeMap<i64, usize> {
     counts
 }
 
-/// Asserts that each of `1..=last`, and nothing but zeros beside it, is in the log once.
+/// Asserts that the log contains each of `1..=last` once, and otherwise only zeros.
 fn assert_once_each(log: &MemoryLog, last: i64) {
     let mut counts = counts(log);
     counts.remove(&0);
@@ -125,7 +126,7 @@ fn assert_once_each(log: &MemoryLog, last: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_published_while_we_are_away_is_received() {
+async fn messages_published_while_disconnected_are_received() {
     let Some(broker) = Broker::start().await else {
         return;
     };
@@ -141,8 +142,8 @@ async fn what_is_published_while_we_are_away_is_received() {
     let second = Running::start(settings(&broker), &log).await;
     second.holds(501..=1000).await;
     second.stopped().await;
-    // The broker may repeat what was in flight when we left, for it need not have read our last words;
-    // everything acknowledged before that stays acknowledged.
+    // The broker may repeat messages in flight at the shutdown, because it need not have read our
+    // last packets; all messages acknowledged before stay acknowledged.
     let mut counts = counts(&log);
     counts.remove(&0);
     assert_eq!(counts.len(), 1000);
@@ -151,7 +152,7 @@ async fn what_is_published_while_we_are_away_is_received() {
         .filter(|(_, n)| **n > 1)
         .map(|(v, _)| *v)
         .collect();
-    // Mosquitto has 20 in flight.
+    // Mosquitto keeps 20 in flight.
     assert!(
         repeated.len() <= 20 && counts.values().all(|n| *n <= 2),
         "{repeated:?}"
@@ -172,7 +173,7 @@ async fn a_failed_append_makes_the_broker_send_again() {
     assert!(running.metrics.reconnects.get() > 0);
     assert_eq!(running.metrics.append_failures.get(), 1);
     running.stopped().await;
-    // The append that failed wrote nothing, and nothing behind it was acknowledged.
+    // The failed append wrote nothing, and nothing after it was acknowledged.
     assert_once_each(&log, 300);
 }
 
@@ -187,8 +188,9 @@ async fn a_session_has_worked_when_an_append_has() {
     running.subscribed(&broker).await;
     running.stopped().await;
     broker.publish([reading(1)]).await;
-    // The broker accepts us, and the log does not take what it sends: there is no reason to hurry back.
-    let pipeline = pipeline(&log, &Metrics::default());
+    // The broker accepts the connection, but the log refuses its messages: there is no reason to
+    // reconnect quickly.
+    let pipeline = pipeline(&log, &IngestMetrics::default());
     let options = options(&settings).expect("sound settings");
     log.fail_appends(1);
     let mut never = pin!(std::future::pending());
@@ -209,7 +211,7 @@ async fn a_session_has_worked_when_an_append_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_comes_back_is_found_again() {
+async fn the_subscriber_reconnects_to_a_restarted_broker() {
     let Some(mut broker) = Broker::start().await else {
         return;
     };
@@ -217,7 +219,7 @@ async fn a_broker_that_comes_back_is_found_again() {
     let running = Running::start(settings(&broker), &log).await;
     running.subscribed(&broker).await;
     broker.restart().await;
-    // The session is gone with the broker, so that what comes before the next one goes nowhere.
+    // The session is gone with the broker, so messages before the next session are lost.
     within(async {
         while !counts(&log).contains_key(&7) {
             broker.publish([reading(7)]).await;
@@ -228,7 +230,7 @@ async fn a_broker_that_comes_back_is_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_packets_are_taken_and_too_large_ones_are_letters() {
+async fn large_packets_are_accepted_and_oversized_ones_are_dead_letters() {
     let Some(broker) = Broker::start().await else {
         return;
     };
@@ -248,8 +250,8 @@ async fn large_packets_are_taken_and_too_large_ones_are_letters() {
     running.stopped().await;
 }
 
-/// Answers CONNECT and SUBSCRIBE on one connection, and from then on nothing. It goes on reading, as the
-/// kernel of a machine does whose broker hangs.
+/// Answers CONNECT and SUBSCRIBE on one connection, and nothing after that. It keeps reading, like
+/// the kernel of a machine whose broker hangs.
 async fn fall_silent(mut peer: TcpStream) {
     let mut buffer = [0; 512];
     let connect = peer.read(&mut buffer).await.expect("CONNECT");
@@ -263,7 +265,7 @@ async fn fall_silent(mut peer: TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_falls_silent_is_left_and_connected_to_again() {
+async fn a_silent_broker_is_disconnected_and_reconnected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let settings = SubscribeSettings {
         broker: listener.local_addr().expect("bound").to_string(),
@@ -288,7 +290,7 @@ fn pauses_grow_to_their_bound_and_are_not_in_step() {
         let log = MemoryLog::new(1);
         let decode = DecodeSettings::default();
         let clock = Arc::new(move || now);
-        let pipeline = Pipeline::new(&decode, log.writer(), clock, Metrics::default());
+        let pipeline = Pipeline::new(&decode, log.writer(), clock, IngestMetrics::default());
         let settings = SubscribeSettings::default();
         let subscriber = Subscriber::new(settings, pipeline).expect("sound settings");
         subscriber.pause(failures)
@@ -306,20 +308,20 @@ fn pauses_grow_to_their_bound_and_are_not_in_step() {
 }
 
 #[tokio::test]
-async fn a_missing_file_of_the_settings_is_named() {
+async fn a_missing_settings_file_is_reported_by_name() {
     let missing = PathBuf::from("no/such/file");
     let settings = SubscribeSettings {
         username: Some("u".into()),
         password_file: Some(missing),
         ..SubscribeSettings::default()
     };
-    let pipeline = pipeline(&MemoryLog::new(1), &Metrics::default());
+    let pipeline = pipeline(&MemoryLog::new(1), &IngestMetrics::default());
     let error = Subscriber::new(settings, pipeline).expect_err("no file");
     assert!(error.to_string().contains("no/such/file"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retained_messages_are_asked_for_only_where_a_subscription_is_new() {
+async fn retained_messages_are_requested_only_for_a_new_subscription() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let settings = SubscribeSettings {
         broker: listener.local_addr().expect("bound").to_string(),
@@ -332,7 +334,7 @@ async fn retained_messages_are_asked_for_only_where_a_subscription_is_new() {
     assert!(peer.read(&mut buffer).await.expect("CONNECT") > 0);
     peer.write_all(&[0x20, 3, 1, 0, 0]).await.expect("CONNACK");
     let count = within(peer.read(&mut buffer)).await.expect("SUBSCRIBE");
-    // QoS 1, retain handling 1, the flag only of what is retained.
+    // QoS 1, retain handling 1, the retain flag only on retained messages.
     let subscribe = &buffer[..count];
     assert!(subscribe.ends_with(b"park/#\x11"), "{subscribe:02x?}");
     drop(peer);

@@ -1,11 +1,11 @@
-//! Topic filters, as MQTT has them.
+//! MQTT topic filters.
 
 /// An MQTT topic filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filter(String);
 
 impl Filter {
-    /// Takes `text` if MQTT does.
+    /// Parses `text` by the rules of MQTT.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > 65_535 || text.contains('\0') {
             return Err(format!(
@@ -29,7 +29,7 @@ impl Filter {
         Ok(Self(text.to_owned()))
     }
 
-    /// Whether `topic` matches, by section 4.7 of the standard.
+    /// Returns true if `topic` matches, by section 4.7 of the standard.
     pub(crate) fn matches(&self, topic: &str) -> bool {
         if topic.starts_with('$') && self.0.starts_with(['+', '#']) {
             return false;
@@ -45,8 +45,8 @@ impl Filter {
         }
     }
 
-    /// Whether the level at `index` differs from topic to topic.
-    pub(super) fn varies(&self, index: usize) -> bool {
+    /// Returns true if the level at `index` differs from topic to topic.
+    pub(crate) fn varies(&self, index: usize) -> bool {
         let mut levels = self.0.split('/');
         let fixed = |level: &str| !matches!(level, "+" | "#");
         match levels.nth(index) {
@@ -55,7 +55,8 @@ impl Filter {
         }
     }
 
-    /// Whether a topic may match that names its sender: `park/{park}/{enterprise}/{gateway}/up/{stream}`.
+    /// Returns true if the filter can match a topic that identifies its sender:
+    /// `park/{park}/{enterprise}/{gateway}/up/{stream}`.
     pub(crate) fn reaches_grammar(&self) -> bool {
         let mut levels = self.0.split('/');
         for wanted in [Some("park"), None, None, None, Some("up"), None] {
@@ -69,7 +70,7 @@ impl Filter {
         true
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

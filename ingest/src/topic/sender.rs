@@ -1,6 +1,6 @@
 //! The client behind a connection, as far as it is known.
 
-/// See the module. The default is a client behind a broker, of which nothing is known.
+/// The client behind a connection. The default is an unknown client behind a broker.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sender {
     user: Option<String>,
@@ -10,8 +10,8 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// A client of our own endpoint: the user name that it proved, or gave where nobody has to prove one, and
-    /// the client id that it chose.
+    /// Creates the sender of a client of our own endpoint: the user name that it proved, or gave if
+    /// no client has to prove one, and the client id that it chose.
     pub(crate) fn new(user: Option<&str>, client: Option<&str>) -> Self {
         let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         Self {
@@ -22,28 +22,28 @@ impl Sender {
         }
     }
 
-    /// The same, which sends again what is old if its name is one of `users`.
+    /// Marks it as a replaying sender if its name is one of `users`.
     pub(crate) fn replaying(mut self, users: &[String]) -> Self {
         self.replays = self.user.as_ref().is_some_and(|user| users.contains(user));
         self
     }
 
-    /// Whether it sends again, on purpose, what is old.
+    /// Returns true if it deliberately sends old readings again.
     pub(crate) fn replays(&self) -> bool {
         self.replays
     }
 
-    /// Whether it is known who it is: behind a broker it is not.
-    pub(super) fn is_direct(&self) -> bool {
+    /// Returns true if the client is known: behind a broker it is not.
+    pub(crate) fn is_direct(&self) -> bool {
         self.is_direct
     }
 
-    /// The user name, for `{user}`.
+    /// Returns the user name, for `{user}`.
     pub(crate) fn user(&self) -> Result<&str, String> {
         self.named(self.user.as_deref(), "{user}", "gave no user name")
     }
 
-    /// The client id, for `{client}`.
+    /// Returns the client id, for `{client}`.
     pub(crate) fn client(&self) -> Result<&str, String> {
         self.named(self.client.as_deref(), "{client}", "chose no client id")
     }
@@ -63,21 +63,21 @@ impl Sender {
         })
     }
 
-    /// Whether it has the user name of `other`, or, where neither has one, its client id.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    /// Returns true if both have the same user name, or, without user names, the same client id.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
         match (&self.user, &other.user) {
             (None, None) => self.client == other.client,
             (one, other) => one == other,
         }
     }
 
-    /// Whether it is the same client, connected again.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    /// Returns true if it is the same client, reconnected.
+    pub(crate) fn is(&self, other: &Self) -> bool {
         self.user == other.user && self.client.is_some() && self.client == other.client
     }
 
-    /// What people call it.
-    pub(super) fn shown(&self) -> String {
+    /// Returns its names, for a refusal's text.
+    pub(crate) fn display_name(&self) -> String {
         let clip = |text: &str| {
             text.chars()
                 .take(48)

@@ -10,7 +10,7 @@ use greenpark_archive::{
     rows::ReadingRows,
     snapshot::Snapshot,
 };
-use greenpark_ingest::{DecodeSettings, ListenSettings, Listener, Metrics, Pipeline};
+use greenpark_ingest::{DecodeSettings, IngestMetrics, ListenSettings, MqttListener, Pipeline};
 use greenpark_log::LogWriter;
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::{
@@ -75,7 +75,7 @@ impl BenchNode {
 
     /// Starts the listener over the embedded log.
     pub(crate) async fn listen(&self, writer: LogWriter) -> (SocketAddr, Task) {
-        let metrics = Metrics::new(&mut Registry::default());
+        let metrics = IngestMetrics::new(&mut Registry::default());
         let clock = Arc::new(|| NOW_MS);
         let pipeline = Pipeline::new(&DecodeSettings::default(), writer, clock, metrics);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -83,7 +83,7 @@ impl BenchNode {
             address,
             ..ListenSettings::default()
         };
-        let listener = Listener::bind(settings, pipeline).await.expect("bound");
+        let listener = MqttListener::bind(settings, pipeline).await.expect("bound");
         let address = listener.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(listener.run(async move {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use greenpark_ingest::{DecoderRule, Format, decode::Decoder, fuzzing};
+use greenpark_ingest::{Decoder, DecoderRule, PayloadFormat, fuzzing};
 use greenpark_model::{
     quantity::Medium,
     stamp::{Spec, Stamps},
@@ -16,8 +16,8 @@ pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[FuzzTarget] = &[
-    ("json", |data| native(Format::Json, data)),
-    ("protobuf", |data| native(Format::Protobuf, data)),
+    ("json", |data| native(PayloadFormat::Json, data)),
+    ("protobuf", |data| native(PayloadFormat::Protobuf, data)),
     ("mapped", |data| foreign(&MAPPED, data)),
     ("stamp", stamp),
     ("unit", unit),
@@ -35,21 +35,21 @@ pub const TARGETS: &[FuzzTarget] = &[
     ("batch", batch),
 ];
 
-type Case = (Format, &'static str);
-const MAPPED: Case = (Format::Mapped, "v");
-const THINGSBOARD: Case = (Format::Thingsboard, "v");
-const THINGSBOARD_GATEWAY: Case = (Format::ThingsboardGateway, "v");
-const NEURON_VALUES: Case = (Format::NeuronValues, "v");
-const NEURON_TAGS: Case = (Format::NeuronTags, "v");
-const INFLUX: Case = (Format::Influx, "m/v");
-const TELEGRAF: Case = (Format::Telegraf, "m/v");
+type Case = (PayloadFormat, &'static str);
+const MAPPED: Case = (PayloadFormat::Mapped, "v");
+const THINGSBOARD: Case = (PayloadFormat::Thingsboard, "v");
+const THINGSBOARD_GATEWAY: Case = (PayloadFormat::ThingsboardGateway, "v");
+const NEURON_VALUES: Case = (PayloadFormat::NeuronValues, "v");
+const NEURON_TAGS: Case = (PayloadFormat::NeuronTags, "v");
+const INFLUX: Case = (PayloadFormat::Influx, "m/v");
+const TELEGRAF: Case = (PayloadFormat::Telegraf, "m/v");
 
 thread_local! {
-    static DECODERS: RefCell<Vec<(Format, Decoder)>> = const { RefCell::new(Vec::new()) };
+    static DECODERS: RefCell<Vec<(PayloadFormat, Decoder)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `on` with the decoder of `format` of this thread, which is made once.
-fn with_decoder(format: Format, make: impl Fn() -> Decoder, on: impl FnOnce(&mut Decoder)) {
+fn with_decoder(format: PayloadFormat, make: impl Fn() -> Decoder, on: impl FnOnce(&mut Decoder)) {
     DECODERS.with_borrow_mut(|decoders| {
         let found = decoders.iter().position(|(of, _)| *of == format);
         let at = found.unwrap_or_else(|| {
@@ -76,7 +76,7 @@ fn check(decoder: &mut Decoder, data: &[u8], may_be_silent: bool) {
     );
 }
 
-fn native(format: Format, data: &[u8]) {
+fn native(format: PayloadFormat, data: &[u8]) {
     with_decoder(
         format,
         || Decoder::new(format),
@@ -84,7 +84,7 @@ fn native(format: Format, data: &[u8]) {
     );
 }
 
-fn rule(format: Format, field: &str) -> DecoderRule {
+fn rule(format: PayloadFormat, field: &str) -> DecoderRule {
     let ticket = |kind: &str| (kind == "event").then(|| "no".to_owned());
     let map = |field: &str, kind: &str| greenpark_ingest::FieldMap {
         field: field.to_owned(),
@@ -93,12 +93,12 @@ fn rule(format: Format, field: &str) -> DecoderRule {
         quantity: "electricity".to_owned(),
         kind: kind.to_owned(),
         unit: "MWh".to_owned(),
-        scale: greenpark_ingest::Scale::parse("0.4").expect("a factor"),
+        scale: greenpark_ingest::FieldScale::parse("0.4").expect("a factor"),
         ticket: ticket(kind),
     };
     let id = || Some("x".to_owned());
-    let mapped = format == Format::Mapped;
-    let tagged = matches!(format, Format::Influx | Format::Telegraf);
+    let mapped = format == PayloadFormat::Mapped;
+    let tagged = matches!(format, PayloadFormat::Influx | PayloadFormat::Telegraf);
     let only = |text: &str| mapped.then(|| text.to_owned());
     DecoderRule {
         park: id(),
@@ -109,7 +109,7 @@ fn rule(format: Format, field: &str) -> DecoderRule {
         time: only("time"),
         at: only("/s/*/t"),
         device: only("/s/*/d").or_else(|| tagged.then(|| "d".to_owned())),
-        zone: (format != Format::Sparkplug).then(|| "+08:00".to_owned()),
+        zone: (format != PayloadFormat::Sparkplug).then(|| "+08:00".to_owned()),
         stamp: Some(greenpark_ingest::StampAt::End),
         interval: Some("15m".parse().expect("a quarter")),
         map: vec![
@@ -141,8 +141,8 @@ fn sparkplug(data: &[u8]) {
     ];
     let topic = format!("spBv1.0/g/{}", topics[usize::from(first) % topics.len()]);
     let make =
-        || Decoder::of_rule(&rule(Format::Sparkplug, "v"), "spBv1.0/g/NDATA/e").expect("a decoder");
-    with_decoder(Format::Sparkplug, make, |decoder| {
+        || Decoder::of_rule(&rule(PayloadFormat::Sparkplug, "v"), "spBv1.0/g/NDATA/e").expect("a decoder");
+    with_decoder(PayloadFormat::Sparkplug, make, |decoder| {
         decoder
             .turn_to(&topic)
             .expect("the rule needs no topic level");

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
-use greenpark_ingest::{DecodeSettings, Metrics, Pipeline};
+use greenpark_ingest::{DecodeSettings, IngestMetrics, Pipeline};
 use greenpark_log::{ContentType, Headers, Record, Topic};
 use greenpark_model::{
     day::{DAY_MS, Instant},
@@ -41,7 +41,7 @@ pub(crate) struct World {
     pub(crate) log: Arc<SimLog>,
     pub(crate) disk: Arc<SimDisk>,
     pub(crate) gateways: Vec<Gateway>,
-    metrics: Metrics,
+    metrics: IngestMetrics,
     pipeline: Pipeline,
     pub(crate) processor: Option<SimProcessor>,
     pub(crate) zombie: Option<SimProcessor>,
@@ -69,8 +69,8 @@ pub(crate) struct World {
     pub(crate) trace: String,
 }
 
-fn pipeline(log: &Arc<SimLog>, clock: &Arc<Clock>) -> (Metrics, Pipeline) {
-    let (metrics, wall) = (Metrics::default(), Arc::clone(clock));
+fn pipeline(log: &Arc<SimLog>, clock: &Arc<Clock>) -> (IngestMetrics, Pipeline) {
+    let (metrics, wall) = (IngestMetrics::default(), Arc::clone(clock));
     let now = Arc::new(move || wall.wall_ms());
     let decode = DecodeSettings::default();
     let pipeline = Pipeline::new(&decode, log.writer(), now, metrics.clone());

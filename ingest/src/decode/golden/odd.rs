@@ -1,9 +1,9 @@
-//! Goal: what gateways send against the book is read as it is meant, or refused with what to write. Method:
-//! one payload for each oddity, in every dialect that may have it.
+//! Goal: non-standard payloads are decoded as meant, or refused with advice. Method: one payload
+//! for each oddity, in every dialect that can have it.
 
 use super::*;
 
-/// One field of each JSON dialect that is `nan`, beside one that is a number.
+/// Payloads of each JSON dialect with one field that is `nan` beside one that is a number.
 fn with_no_number(word: &str) -> Vec<(&'static str, &'static str, String)> {
     vec![
         (
@@ -49,7 +49,7 @@ fn with_no_number(word: &str) -> Vec<(&'static str, &'static str, String)> {
 }
 
 #[test]
-fn a_field_that_is_no_number_is_missing_and_the_others_count() {
+fn a_field_that_is_not_a_number_is_missing_and_the_others_count() {
     let map = r#""map":[{"field":"total","meter":"m","quantity":"electricity"},
         {"field":"phase2","meter":"p","quantity":"electricity"}]"#;
     for word in [
@@ -77,7 +77,7 @@ fn a_field_that_is_no_number_is_missing_and_the_others_count() {
 
 /// help.aliyun.com, "批量上报": each property is an array of its values.
 #[test]
-fn an_array_of_values_is_a_fields_history() {
+fn an_array_of_values_is_the_history_of_a_field() {
     let payload = r#"{"id":"1","version":"1.0","params":{"properties":{
         "Power":[{"value":1.5,"time":1524448722000},{"value":"2.5","time":1524448723000},{"value":null,"time":1}],
         "WF":[{"value":3}],"Empty":[],"Other":[{"value":9,"time":1524448722000}]}}}"#;
@@ -168,7 +168,7 @@ fn a_named_field_of_another_shape_is_refused_in_every_dialect() {
 }
 
 #[test]
-fn one_element_that_is_not_what_the_rule_says_spoils_no_other() {
+fn an_element_of_another_shape_does_not_affect_the_others() {
     let map = r#""others":"ignore","map":[{"field":"v","meter":"m","quantity":"electricity"}]"#;
     let services = r#"{"s":[{"p":{"v":1}},{"p":7},{"p":null},{}]}"#;
     let rule = format!(r#""format":"mapped","fields":"/s/*/p",{map}"#);
@@ -178,7 +178,7 @@ fn one_element_that_is_not_what_the_rule_says_spoils_no_other() {
 }
 
 #[test]
-fn a_quote_in_a_tag_of_an_influx_line_is_a_letter() {
+fn a_quote_in_an_influx_tag_is_a_plain_character() {
     let rule = r#""format":"influx","others":"ignore","map":[{"field":"v","meter":"m","quantity":"electricity"}]"#;
     let line = |n: u64| {
         format!(
@@ -196,10 +196,11 @@ fn a_quote_in_a_tag_of_an_influx_line_is_a_letter() {
 }
 
 #[test]
-fn a_broken_influx_line_spoils_no_other() {
+fn an_invalid_influx_line_does_not_affect_the_others() {
     let rule = r#""format":"influx","others":"ignore","map":[{"field":"v","meter":"m","quantity":"electricity"}]"#;
     for (broken, refused) in [
-        // A text that is never closed, one that a later line would close, and one whose rest would be an instant.
+        // A string that is never closed, one that a later line would close, and one whose rest
+        // would parse as an instant.
         ("m s=\"open,v=9", 1),
         ("m v=9,s=\"a", 1),
         ("m v=9,s=\" 2", 1),
@@ -249,13 +250,13 @@ fn a_text_of_an_influx_field_may_hold_line_feeds_and_escapes() {
             "{line}: {reasons:?}"
         );
     }
-    // Texts that are never closed cost no more than their bytes, a few times.
+    // Decoding strings that are never closed takes time linear in their size.
     let open = "m s=\"x\n".repeat(100_000);
     assert!(read(rule, "t", &open).0.is_empty());
 }
 
 #[test]
-fn marks_nuls_and_gbk_are_taken_or_named() {
+fn byte_order_marks_nuls_and_gbk_are_decoded_or_refused_with_a_reason() {
     let rule = |more: &str| -> DecoderRule {
         let rule = format!(
             r#"{{"filter":"t","park":"p","enterprise":"e","gateway":"g","format":"thingsboard"{more},
@@ -289,7 +290,7 @@ fn marks_nuls_and_gbk_are_taken_or_named() {
         b"\0",
     ];
     assert_eq!(
-        Decoder::new(crate::Format::Json)
+        Decoder::new(crate::PayloadFormat::Json)
             .decode(&native.concat(), NOW)
             .accepted,
         1
@@ -304,7 +305,7 @@ fn marks_nuls_and_gbk_are_taken_or_named() {
                 ..map.clone()
             })
             .collect(),
-        format: crate::Format::Influx,
+        format: crate::PayloadFormat::Influx,
         ..rule("")
     };
     assert_eq!(decode(&influx, line), (1, vec![]));

@@ -54,7 +54,7 @@ async fn a_client_of_version_3_1_1_is_served() {
 }
 
 #[tokio::test]
-async fn a_client_of_version_5_sends_again_what_the_log_did_not_take() {
+async fn a_client_of_version_5_resends_after_a_failed_append() {
     let endpoint = Endpoint::start().await;
     let options = v5::MqttOptions::new("gw1", "127.0.0.1", endpoint.address.port());
     let (client, mut events) = v5::AsyncClient::new(options, 200);
@@ -68,8 +68,9 @@ async fn a_client_of_version_5_sends_again_what_the_log_did_not_take() {
     endpoint.log.fail_appends(1);
     let mut reconnects = 0;
     within(async {
-        // An error of the event loop is a lost connection; polling on connects again. rumqttc forgets what
-        // is unacknowledged when no session is present, so a gateway keeps it; here: sends it again.
+        // An error of the event loop is a lost connection; polling again reconnects. rumqttc
+        // forgets unacknowledged messages when no session is present, so a gateway keeps them;
+        // here: sends them again.
         while endpoint.metrics.accepted() < 100 {
             if events.poll().await.is_err() {
                 reconnects += 1;
@@ -91,7 +92,7 @@ async fn a_client_of_version_5_sends_again_what_the_log_did_not_take() {
 }
 
 #[tokio::test]
-async fn a_packet_beyond_the_announced_size_is_refused_by_the_client_itself() {
+async fn the_client_itself_refuses_a_packet_above_the_announced_size() {
     let endpoint = Endpoint::start().await;
     let options = v5::MqttOptions::new("gw1", "127.0.0.1", endpoint.address.port());
     let (client, mut events) = v5::AsyncClient::new(options, 10);
@@ -108,7 +109,7 @@ async fn a_packet_beyond_the_announced_size_is_refused_by_the_client_itself() {
 #[tokio::test]
 async fn a_bridge_of_mosquitto_passes_readings_on() {
     let endpoint = Endpoint::start().await;
-    // All as by default, but that it does not publish on $SYS that it is here.
+    // All defaults, except that it does not publish its state on $SYS.
     let bridge = format!(
         "connection greenpark\naddress 127.0.0.1:{}\ntopic park/# out 1\nnotifications false",
         endpoint.address.port()
@@ -124,7 +125,7 @@ async fn a_bridge_of_mosquitto_passes_readings_on() {
         (1..=100).map(|v| v * 1_000_000).collect::<Vec<i64>>()
     );
     assert_eq!(endpoint.metrics.connections_opened.get(), 1);
-    // Its first attempt, which says that it is a bridge, was taken.
+    // Its first attempt, with the bridge bit, was accepted.
     assert_eq!(endpoint.metrics.closed(Closed::Refused), 0);
     endpoint.stopped().await;
 }

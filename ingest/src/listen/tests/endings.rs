@@ -1,4 +1,4 @@
-//! How connections end: by the client, by another, by silence, by the log, by the shutdown.
+//! How connections end: by the client, by a takeover, by silence, by the log, by the shutdown.
 
 use super::*;
 use crate::metrics::Closed;
@@ -43,7 +43,7 @@ async fn the_newer_connection_of_an_id_takes_over() {
 }
 
 #[tokio::test]
-async fn what_a_taken_over_connection_sent_is_acknowledged_first() {
+async fn messages_of_a_taken_over_connection_are_acknowledged_first() {
     let endpoint = Endpoint::start().await;
     let mut old = endpoint.client(5).await;
     endpoint.log.pause();
@@ -61,7 +61,7 @@ async fn what_a_taken_over_connection_sent_is_acknowledged_first() {
     endpoint.stopped().await;
 }
 
-/// A reading of one instant, so that two values of it contradict each other.
+/// Returns a reading of one instant, so that two values contradict each other.
 fn reading_of(value: u32) -> Vec<u8> {
     let text = String::from_utf8(reading(value)).expect("text");
     let (before, after) = text.split_once("\"at\":").expect("an instant");
@@ -69,16 +69,16 @@ fn reading_of(value: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_correction_on_a_newer_connection_comes_behind_what_it_corrects() {
+async fn a_correction_on_a_newer_connection_is_appended_after_the_corrected_reading() {
     let endpoint = Endpoint::start().await;
     endpoint.log.pause();
     let mut old = endpoint.client(4).await;
     old.send(&publish(1, TOPIC, &reading_of(1))).await;
-    // An append is under way when the next reading comes, so that it waits in the gather.
+    // An append is under way when the next reading arrives, so that it waits in the batch.
     until(|| endpoint.metrics.messages(1) == 1).await;
     old.send(&publish(2, TOPIC, &reading_of(2))).await;
     old.ping().await;
-    // One that comes and goes between them does not open the way.
+    // A connection that comes and goes in between does not open the way.
     let mut between = endpoint.client(4).await;
     between.ping().await;
     let mut new = endpoint.client(4).await;
@@ -95,7 +95,7 @@ async fn a_correction_on_a_newer_connection_comes_behind_what_it_corrects() {
 }
 
 #[tokio::test]
-async fn a_newer_connection_does_not_wait_for_a_hung_log_for_ever() {
+async fn a_newer_connection_does_not_wait_forever_for_a_hung_log() {
     let settings = ListenSettings {
         drain_grace: Duration::from_millis(50),
         ..Default::default()
@@ -115,7 +115,7 @@ async fn a_newer_connection_does_not_wait_for_a_hung_log_for_ever() {
 }
 
 #[tokio::test]
-async fn a_will_is_published_unless_the_client_takes_leave() {
+async fn a_will_is_published_unless_the_client_disconnects() {
     let endpoint = Endpoint::start().await;
     let will = String::from_utf8(reading(9)).expect("text");
     let open = async |version: u8, topic: &str| {
@@ -133,21 +133,21 @@ async fn a_will_is_published_unless_the_client_takes_leave() {
     drop(open(4, "gateways/gw1/status").await);
     drop(open(4, TOPIC).await);
     until(|| endpoint.values() == [9_000_000]).await;
-    // DISCONNECT 0x04 asks for the will, and any other reason but 0x00 leaves it.
+    // DISCONNECT 0x04 requests the will, and any reason but 0x00 publishes it.
     for (code, count) in [(0x04, 2), (0x80, 3), (0x00, 3)] {
         let mut client = open(5, TOPIC).await;
         client.send(&[0xe0, 1, code]).await;
         client.expect_end(&[]).await;
         assert_eq!(endpoint.values(), vec![9_000_000; count]);
     }
-    // The next connection of the id knows nothing of it.
+    // The next connection of the id starts without it.
     drop(open(5, "gateways/gw1/status").await);
-    assert!(endpoint.letters().is_empty());
+    assert!(endpoint.dead_letters().is_empty());
     endpoint.stopped().await;
 }
 
 #[tokio::test]
-async fn a_will_is_published_where_an_acknowledgement_finds_the_client_gone() {
+async fn a_will_is_published_if_writing_an_acknowledgement_fails() {
     let endpoint = Endpoint::start_holding(1).await;
     let will = String::from_utf8(reading(9)).expect("text");
     let mut client = Client::open(endpoint.address).await;
@@ -156,7 +156,8 @@ async fn a_will_is_published_where_an_acknowledgement_finds_the_client_gone() {
     client.connack(4).await;
     endpoint.log.pause();
     client.send(&publish(1, TOPIC, &reading(1))).await;
-    // Nothing is read while the append is under way, so only the acknowledgement can meet the reset.
+    // Nothing is read while the append is under way, so only writing the acknowledgement can meet
+    // the reset.
     until(|| endpoint.metrics.messages(1) == 1).await;
     client.stream.set_zero_linger().expect("a TCP stream");
     drop(client);
@@ -169,7 +170,7 @@ async fn a_will_is_published_where_an_acknowledgement_finds_the_client_gone() {
 }
 
 #[tokio::test]
-async fn a_packet_that_is_not_whole_in_time_ends_the_connection() {
+async fn an_incomplete_packet_ends_the_connection_after_its_deadline() {
     let endpoint = Endpoint::start_with(ListenSettings {
         packet_deadline: Duration::from_millis(200),
         ..ListenSettings::default()
@@ -213,7 +214,7 @@ async fn our_own_acknowledgements_count_as_activity() {
     client.connack(4).await;
     endpoint.log.pause();
     client.send(&publish(1, TOPIC, &reading(1))).await;
-    // A second after the publish its acknowledgement comes, and the client has the whole silence again.
+    // The acknowledgement comes a second after the publish, and restarts the keep-alive.
     let second = Duration::from_secs(1);
     time::timeout(second, client.stream.peek(&mut [0]))
         .await
@@ -239,7 +240,7 @@ async fn a_shutdown_waits_for_receipts_and_sends_their_acknowledgements() {
         .await;
     client.ping().await;
     endpoint.stop();
-    // Nothing more is accepted.
+    // No further connections are accepted.
     let address = endpoint.address;
     within(async { while TcpStream::connect(address).await.is_ok() {} }).await;
     assert!(client.has_nothing());
@@ -252,7 +253,7 @@ async fn a_shutdown_waits_for_receipts_and_sends_their_acknowledgements() {
 }
 
 #[tokio::test]
-async fn a_shutdown_does_not_wait_for_a_hung_log_for_ever() {
+async fn a_shutdown_does_not_wait_forever_for_a_hung_log() {
     let settings = ListenSettings {
         drain_grace: Duration::from_millis(50),
         ..Default::default()
@@ -266,7 +267,7 @@ async fn a_shutdown_does_not_wait_for_a_hung_log_for_ever() {
 }
 
 #[tokio::test]
-async fn a_connection_beyond_the_most_is_closed() {
+async fn a_connection_above_the_maximum_is_closed() {
     let settings = ListenSettings {
         connections_max: 1,
         ..Default::default()
@@ -285,7 +286,7 @@ async fn a_connection_beyond_the_most_is_closed() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_named() {
+async fn an_occupied_port_is_reported() {
     let endpoint = Endpoint::start().await;
     let settings = ListenSettings {
         address: endpoint.address,
@@ -296,9 +297,9 @@ async fn a_taken_port_is_named() {
         &decode,
         endpoint.log.writer(),
         Arc::new(|| NOW),
-        Metrics::default(),
+        IngestMetrics::default(),
     );
-    let error = Listener::bind(settings, pipeline)
+    let error = MqttListener::bind(settings, pipeline)
         .await
         .expect_err("the port is in use");
     assert!(

@@ -1,8 +1,8 @@
-//! Exchanges of several packets, one after the other: QoS 2, aliases, and gateways of MQTT 3.1.
+//! Exchanges of several packets: QoS 2, aliases, and gateways of MQTT 3.1.
 
 use super::*;
 
-/// A PUBLISH whose flags are written by hand, for MQTT 5 with properties.
+/// Encodes a PUBLISH with explicit flags, for MQTT 5 with properties.
 fn published(first: u8, packet_id: u8, (topic, properties): (&str, &[u8]), value: u32) -> Vec<u8> {
     let head = [&text(topic.as_bytes())[..], &[0, packet_id], properties];
     packet(first, &[head.concat(), reading(value)].concat())
@@ -21,7 +21,7 @@ async fn an_exchange_of_qos_2_runs_once_and_again() {
         };
         client.send(&[0x62, 2, 0, 9]).await;
         client.expect(&unknown).await;
-        // What is sent again before PUBREL has PUBREC again; that it counts once is the reading's identity.
+        // A repeat before PUBREL gets PUBREC again; the reading's identity makes it count once.
         for first in [0x34, 0x3c] {
             client.send(&of(first, 1)).await;
             client.expect(&[0x50, 2, 0, 9]).await;
@@ -30,7 +30,7 @@ async fn an_exchange_of_qos_2_runs_once_and_again() {
         client.expect(&[0x70, 2, 0, 9]).await;
         client.send(&[0x62, 2, 0, 9]).await;
         client.expect(&unknown).await;
-        // Behind PUBCOMP the id is that of another message.
+        // After PUBCOMP the id belongs to another message.
         client.send(&of(0x34, 2)).await;
         client.expect(&[0x50, 2, 0, 9]).await;
         client.send(&[0x62, 2, 0, 9]).await;
@@ -59,7 +59,7 @@ async fn an_alias_stands_for_its_topic_on_its_connection() {
         endpoint.values(),
         [1_000_000, 2_000_000, 3_000_000, 4_000_000]
     );
-    assert!(endpoint.letters().is_empty());
+    assert!(endpoint.dead_letters().is_empty());
     let mut next = endpoint.client(5).await;
     next.send(&published(0x32, 5, ("", &alias), 5)).await;
     next.expect_end(&[0xe0, 2, 0x82, 0]).await;
@@ -86,7 +86,7 @@ async fn an_old_gateway_of_mqtt_3_1_is_served() {
     client.expect(&puback(7)).await;
     client.send(&published(0x34, 8, (TOPIC, &[]), 2)).await;
     client.expect(&[0x50, 2, 0, 8]).await;
-    // Sent again, as 3.1 marks it.
+    // Sent again, with the DUP flag of 3.1.
     client.send(&[0x6a, 2, 0, 8]).await;
     client.expect(&[0x70, 2, 0, 8]).await;
     client.ping().await;
@@ -98,7 +98,7 @@ async fn an_old_gateway_of_mqtt_3_1_is_served() {
 }
 
 #[tokio::test]
-async fn the_retain_flag_of_a_client_does_not_keep_its_message_out() {
+async fn a_message_with_the_retain_flag_is_accepted() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     client.send(&published(0x33, 1, (TOPIC, &[]), 1)).await;

@@ -1,5 +1,6 @@
-//! Goal: while the log stalls, memory is bounded, clients are held back by TCP, and nothing is lost.
-//! Method: a paused log, and clients that send more than the sockets and every bound can hold together.
+//! Goal: while the log stalls, memory is bounded, TCP holds the clients back, and nothing is lost.
+//! Method: a paused log, and clients that send more than the sockets and every bound can hold
+//! together.
 
 use tokio::{
     io::BufReader,
@@ -8,25 +9,25 @@ use tokio::{
 
 use super::*;
 use crate::{
-    limits::{GATHER_MESSAGES_MAX, GATHER_MESSAGES_READY, READ_BYTES, UNFINISHED_PART},
+    limits::{BATCH_MESSAGES_MAX, BATCH_MESSAGES_READY, READ_BYTES, UNFINISHED_PART},
     metrics::Closed,
 };
 
-/// Single readings that a client sends: more than twice what Linux lets a pair of sockets hold (4 MiB
-/// to send and 6 MiB received) and the gathers.
+/// Single readings that a client sends: more than twice what Linux lets a pair of sockets hold (4
+/// MiB to send and 6 MiB received) and the batches.
 const COUNT: u32 = 250_000;
 
-/// Memory that one message of QoS 1 with one reading counts for.
+/// Memory of one message of QoS 1 with one reading.
 const MESSAGE_BYTES: usize = 28;
 
-/// How long senders are watched that should not get on.
+/// How long senders that should be held back are observed.
 const WATCHED: Duration = Duration::from_secs(1);
 
 fn packet_id(number: u32) -> u16 {
     u16::try_from(number % 65_535 + 1).expect("below 65,536")
 }
 
-/// Publishes [`COUNT`] readings on `topic` and waits for nothing.
+/// Publishes [`COUNT`] readings on `topic` without waiting.
 fn flood(mut write: OwnedWriteHalf, topic: String) -> JoinHandle<OwnedWriteHalf> {
     tokio::spawn(async move {
         let mut bytes = Vec::new();
@@ -54,14 +55,14 @@ async fn acknowledged(read: OwnedReadHalf) {
     within(acks).await;
 }
 
-/// What one read brings at most, in messages of a flood.
+/// Returns the most messages of a flood in one read.
 fn messages_of_a_read() -> usize {
     READ_BYTES / publish(1, TOPIC, &reading(0)).len() + 1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_sends_without_end_is_held_back_and_loses_nothing() {
-    // The packet that it is in the middle of is not late: it is held back.
+async fn a_client_that_never_stops_sending_is_held_back_and_loses_nothing() {
+    // The incomplete packet is not late: its client is held back.
     let endpoint = Endpoint::start_with(ListenSettings {
         packet_deadline: WATCHED / 4,
         ..ListenSettings::default()
@@ -71,15 +72,15 @@ async fn a_client_that_sends_without_end_is_held_back_and_loses_nothing() {
     endpoint.log.pause();
     let (read, write) = client.stream.into_split();
     let mut sender = flood(write, TOPIC.to_owned());
-    // It gets as far as a full gather, and no further.
-    until(|| endpoint.pipeline.held_bytes() >= GATHER_MESSAGES_MAX * MESSAGE_BYTES).await;
+    // The client gets as far as a full batch, and no further.
+    until(|| endpoint.pipeline.held_bytes() >= BATCH_MESSAGES_MAX * MESSAGE_BYTES).await;
     time::timeout(WATCHED, &mut sender)
         .await
         .expect_err("it is held back");
-    let beyond = GATHER_MESSAGES_READY + 2 * messages_of_a_read();
+    let beyond = BATCH_MESSAGES_READY + 2 * messages_of_a_read();
     let held = endpoint.pipeline.held_bytes();
     assert!(
-        held <= (GATHER_MESSAGES_MAX + beyond) * MESSAGE_BYTES,
+        held <= (BATCH_MESSAGES_MAX + beyond) * MESSAGE_BYTES,
         "{held}"
     );
     assert_eq!(endpoint.metrics.received(), 0);
@@ -87,13 +88,13 @@ async fn a_client_that_sends_without_end_is_held_back_and_loses_nothing() {
     acknowledged(read).await;
     drop(within(sender).await.expect("all was sent"));
     assert_eq!(endpoint.metrics.accepted(), u64::from(COUNT));
-    // The clients are gone, and with them what their connections kept.
+    // The clients are gone, and so is the memory of their connections.
     until(|| endpoint.pipeline.held_bytes() == 0).await;
     endpoint.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_connections_together_hold_no_more_than_they_should() {
+async fn all_connections_together_stay_within_the_memory_bound() {
     // Less than two connections would hold by themselves.
     let bytes_max = 2 << 20;
     let connections = 4;
@@ -115,7 +116,7 @@ async fn all_connections_together_hold_no_more_than_they_should() {
         .await
         .expect_err("they are held back");
     assert!(senders.iter().all(|sender| !sender.is_finished()));
-    let beyond = GATHER_MESSAGES_READY + 2 * messages_of_a_read();
+    let beyond = BATCH_MESSAGES_READY + 2 * messages_of_a_read();
     let held = endpoint.pipeline.held_bytes();
     assert!(
         held <= bytes_max + connections * beyond * MESSAGE_BYTES,
@@ -126,18 +127,18 @@ async fn all_connections_together_hold_no_more_than_they_should() {
     for sender in senders {
         drop(within(sender).await.expect("all was sent"));
     }
-    // The clients are gone, and with them what their connections kept.
+    // The clients are gone, and so is the memory of their connections.
     until(|| endpoint.pipeline.held_bytes() == 0).await;
     endpoint.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn packets_that_are_never_whole_take_their_part_of_memory_and_no_more() {
+async fn incomplete_packets_stay_within_their_memory_bound() {
     const SENT: usize = 96 * 1024;
     let part = 4 << 20;
     let endpoint = Endpoint::start_holding(part * UNFINISHED_PART).await;
     let mut whole = publish(1, TOPIC, &reading(1));
-    // The header of a packet of 200,000 bytes, and then half of it.
+    // The header of a packet of 200,000 bytes, followed by half of it.
     let mut packet = vec![whole[0], 0xc0, 0x9a, 0x0c];
     packet.resize(SENT, b'x');
     packet[4..6].copy_from_slice(&[0, 1]);
@@ -146,13 +147,13 @@ async fn packets_that_are_never_whole_take_their_part_of_memory_and_no_more() {
         let mut client = endpoint
             .client_named(4, &format!("half-{}", clients.len()))
             .await;
-        // One that was closed meanwhile takes no more.
+        // A connection that was closed meanwhile accepts no more.
         let _lost = client.stream.write_all(&packet).await;
         clients.push(client);
         assert!(endpoint.pipeline.unfinished_bytes() <= part + 2 * SENT + READ_BYTES);
     }
     until(|| endpoint.metrics.closed(Closed::Crowded) > 0).await;
-    // Who sends whole packets notices nothing.
+    // Clients that send complete packets are not affected.
     let mut client = endpoint.client_named(4, "right").await;
     for number in 1..=100 {
         whole = publish(packet_id(number), TOPIC, &reading(number));

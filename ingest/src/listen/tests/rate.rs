@@ -1,13 +1,13 @@
-//! What it costs. A tenth of a second's worth in the tests, so that they stay quick; the figures of the
-//! README come from `tests/bench`. `INGEST_RATE_MESSAGES=2000000 cargo test --release -p greenpark-ingest
-//! rate -- --nocapture` measures with this.
+//! The cost of a message. The tests run a tenth of a second's worth, so that they stay quick; the
+//! figures of the README come from `tests/bench`. `INGEST_RATE_MESSAGES=2000000 cargo test
+//! --release -p greenpark-ingest rate -- --nocapture` measures with this.
 
 use std::{env, fs};
 
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 
 use super::*;
-use crate::gather::Message;
+use crate::mqtt::Publish;
 
 fn messages() -> u64 {
     env::var("INGEST_RATE_MESSAGES")
@@ -16,7 +16,7 @@ fn messages() -> u64 {
         .unwrap_or(20_000)
 }
 
-/// CPU milliseconds of this process, of all its threads.
+/// Returns the CPU milliseconds of all threads of this process.
 fn cpu_ms() -> u64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<_> = stat
@@ -55,7 +55,7 @@ fn payload(number: u64) -> String {
 #[tokio::test]
 async fn decoding_alone_at_a_rate() {
     let count = messages();
-    let metrics = Metrics::default();
+    let metrics = IngestMetrics::default();
     let log = MemoryLog::new(1);
     let pipeline = Pipeline::new(
         &DecodeSettings::default(),
@@ -65,23 +65,20 @@ async fn decoding_alone_at_a_rate() {
     );
     let payloads: Vec<_> = (0..count).map(payload).collect();
     let (started, cpu) = (time::Instant::now(), cpu_ms());
-    let (mut gather, mut readings) = (pipeline.gather(), 0);
+    let (mut accumulator, mut readings) = (pipeline.accumulator(), 0);
     for payload in &payloads {
-        gather.take(
-            Message {
+        accumulator.add(
+            Publish {
                 topic: TOPIC,
                 payload: payload.as_bytes(),
                 qos: 1,
                 packet_id: 1,
-                numbered: None,
-                retain: false,
-                queued: false,
-                replay: false,
+                ..Publish::default()
             },
             NOW,
         );
-        if gather.is_ready() {
-            readings += gather
+        if accumulator.is_ready() {
+            readings += accumulator
                 .seal()
                 .tallies
                 .iter()
@@ -89,7 +86,7 @@ async fn decoding_alone_at_a_rate() {
                 .sum::<u64>();
         }
     }
-    readings += gather
+    readings += accumulator
         .seal()
         .tallies
         .iter()
@@ -107,30 +104,27 @@ async fn decoding_alone_at_a_rate() {
 #[tokio::test]
 async fn decoding_batches_at_a_rate() {
     let count = messages() / 100;
-    let metrics = Metrics::default();
+    let metrics = IngestMetrics::default();
     let log = MemoryLog::new(1);
     let decode = DecodeSettings::default();
     let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| NOW), metrics);
     let array = (0..100).map(payload).collect::<Vec<_>>().join(",");
     let payload = format!("[{array}]");
     let (started, cpu) = (time::Instant::now(), cpu_ms());
-    let (mut gather, mut readings) = (pipeline.gather(), 0);
+    let (mut accumulator, mut readings) = (pipeline.accumulator(), 0);
     for _ in 0..count {
         let payload = payload.as_bytes();
-        gather.take(
-            Message {
+        accumulator.add(
+            Publish {
                 topic: TOPIC,
                 payload,
                 qos: 1,
                 packet_id: 1,
-                numbered: None,
-                retain: false,
-                queued: false,
-                replay: false,
+                ..Publish::default()
             },
             NOW,
         );
-        readings += gather
+        readings += accumulator
             .seal()
             .tallies
             .iter()
@@ -171,8 +165,8 @@ async fn listener_and_embedded_log_at_a_rate() {
     .await;
 }
 
-/// Gateways with paho's window of 20: the small batch is what costs. A hundred of them stay far below the
-/// file descriptors that a shell allows.
+/// Gateways with paho's window of 20: small batches are the expensive ones. A hundred of them stay
+/// far below the file descriptor limit of a shell.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_connections_with_small_windows_at_a_rate() {
     let folder = tempfile::tempdir().expect("a temporary folder");

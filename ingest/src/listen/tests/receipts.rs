@@ -1,5 +1,5 @@
-//! Goal: a gateway that numbers is told what the log has, at once when it asks and after changes, and never
-//! before the log has it.
+//! Goal: a numbering gateway receives what the log has, at once after subscribing and after
+//! changes, and never before the log has it.
 
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
 use greenpark_model::numbers::Numbers;
@@ -10,7 +10,7 @@ use super::*;
 
 const RECEIPTS: &str = "park/p1/e1/g1/down/receipt";
 
-/// A PUBLISH of QoS 1 for MQTT 5, numbered.
+/// Encodes a numbered PUBLISH of QoS 1 for MQTT 5.
 fn numbered(packet_id: u16, (epoch, sequence): (u64, u64), payload: &[u8]) -> Vec<u8> {
     let properties = five::PublishProperties {
         user_properties: vec![
@@ -27,7 +27,7 @@ fn numbered(packet_id: u16, (epoch, sequence): (u64, u64), payload: &[u8]) -> Ve
     bytes.to_vec()
 }
 
-/// A SUBSCRIBE to receipts.
+/// Encodes a SUBSCRIBE to receipts.
 fn subscribe(version: u8) -> Vec<u8> {
     let properties = vec![0; usize::from(version == 5)];
     subscribe_with(&properties, 1)
@@ -42,7 +42,7 @@ fn subscribe_with(properties: &[u8], options: u8) -> Vec<u8> {
 }
 
 impl Client {
-    /// Expects a receipt next: whether it is retained, and what it says.
+    /// Expects a receipt next; returns its retain flag and its contents.
     async fn receipt(&mut self, version: u8) -> (bool, Value) {
         let first = within(self.stream.read_u8()).await.expect("a packet");
         assert_eq!(first & 0xfe, 0x30, "a PUBLISH of QoS 0");
@@ -74,7 +74,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn a_subscriber_is_told_at_once_and_after_changes() {
+async fn a_subscriber_gets_a_receipt_at_once_and_after_changes() {
     let endpoint = Endpoint::start().await;
     for version in [4, 5] {
         // Nothing is known of this epoch before its first message.
@@ -91,26 +91,26 @@ async fn a_subscriber_is_told_at_once_and_after_changes() {
             4 => client.expect(&[0x90, 3, 0, 9, 0]).await,
             _ => client.expect(&[0x90, 4, 0, 9, 0, 0]).await,
         }
-        let (retained, told) = client.receipt(version).await;
+        let (retained, receipt) = client.receipt(version).await;
         assert!(retained);
         assert_eq!(
-            (&told["epoch"], &told["stored"]),
+            (&receipt["epoch"], &receipt["stored"]),
             (&json!(epoch), &json!({"upTo": 1, "gaps": []}))
         );
-        assert!(told.get("archived").is_none());
+        assert!(receipt.get("archived").is_none());
 
         gateway.send(&numbered(2, (epoch, 4), &reading(2))).await;
         gateway.expect(&puback(2)).await;
-        let (retained, told) = client.receipt(version).await;
+        let (retained, receipt) = client.receipt(version).await;
         assert!(!retained);
-        assert_eq!(told["stored"], json!({"upTo": 4, "gaps": [[2, 3]]}));
+        assert_eq!(receipt["stored"], json!({"upTo": 4, "gaps": [[2, 3]]}));
         drop(gateway);
     }
     endpoint.stopped().await;
 }
 
 #[tokio::test]
-async fn nothing_is_told_before_the_log_has_it() {
+async fn no_receipt_is_sent_before_the_log_has_the_message() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(5).await;
     client.send(&subscribe(5)).await;
@@ -118,15 +118,15 @@ async fn nothing_is_told_before_the_log_has_it() {
     endpoint.log.pause();
     client.send(&numbered(1, (7, 1), &reading(1))).await;
     client.ping().await;
-    // Who asks again while the log is slow is told nothing, not even that there is a gateway.
+    // A subscriber gets nothing while the log is slow, not even that the gateway exists.
     client.send(&subscribe(5)).await;
     client.expect(&[0x90, 4, 0, 9, 0, 0]).await;
     client.ping().await;
     endpoint.log.resume();
     client.expect(&puback(1)).await;
-    let (_, told) = client.receipt(5).await;
-    assert_eq!(told["stored"]["upTo"], 1);
-    // What an append that failed brought is not told either.
+    let (_, receipt) = client.receipt(5).await;
+    assert_eq!(receipt["stored"]["upTo"], 1);
+    // Messages of a failed append are not reported either.
     endpoint.log.fail_appends(1);
     client.send(&numbered(2, (7, 2), &reading(2))).await;
     let mut rest = Vec::new();
@@ -136,18 +136,18 @@ async fn nothing_is_told_before_the_log_has_it() {
     let mut client = endpoint.client(5).await;
     client.send(&subscribe(5)).await;
     client.expect(&[0x90, 4, 0, 9, 0, 0]).await;
-    let (_, told) = client.receipt(5).await;
-    assert_eq!(told["stored"]["upTo"], 1);
+    let (_, receipt) = client.receipt(5).await;
+    assert_eq!(receipt["stored"]["upTo"], 1);
     endpoint.stopped().await;
 }
 
 #[tokio::test]
-async fn what_the_archive_has_is_told_and_a_dead_letter_is_stored() {
+async fn receipts_report_the_archive_and_dead_letters_as_stored() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(5).await;
     client.send(&numbered(1, (7, 1), b"no JSON")).await;
     client.expect(&puback(1)).await;
-    assert_eq!(endpoint.letters().len(), 1);
+    assert_eq!(endpoint.dead_letters().len(), 1);
     let mut numbers = Numbers::default();
     numbers.insert(1, 1);
     let park = ParkId::new("p1").expect("an id");
@@ -157,9 +157,9 @@ async fn what_the_archive_has_is_told_and_a_dead_letter_is_stored() {
     receipts.archived((&park, &enterprise, &gateway), 7, &numbers);
     client.send(&subscribe(5)).await;
     client.expect(&[0x90, 4, 0, 9, 0, 0]).await;
-    let (_, told) = client.receipt(5).await;
+    let (_, receipt) = client.receipt(5).await;
     let all = json!({"upTo": 1, "gaps": []});
-    assert_eq!((&told["stored"], &told["archived"]), (&all, &all));
+    assert_eq!((&receipt["stored"], &receipt["archived"]), (&all, &all));
     endpoint.stopped().await;
 }
 
@@ -194,22 +194,22 @@ const IF_NEW: u8 = 0x10;
 const NEVER: u8 = 0x20;
 
 #[tokio::test]
-async fn a_subscription_says_how_it_wants_its_receipts() {
+async fn subscription_options_apply_to_receipts() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(5).await;
     let granted = [0x90, 4, 0, 9, 0, 0];
     client.send(&numbered(1, (7, 1), &reading(1))).await;
     client.expect(&puback(1)).await;
-    // Not the one that is retained, but the next.
+    // The next receipt, not the retained one.
     client.send(&subscribe_with(&[2, 0x0b, 5], NEVER)).await;
     client.expect(&granted).await;
     client.ping().await;
     client.send(&numbered(2, (7, 2), &reading(2))).await;
     client.expect(&puback(2)).await;
-    let (retained, told) = client.receipt(5).await;
+    let (retained, receipt) = client.receipt(5).await;
     assert_eq!((retained, client.identifier), (false, Some(5)));
-    assert_eq!(told["stored"]["upTo"], 2);
-    // The subscription is there already, and is replaced by one without an identifier.
+    assert_eq!(receipt["stored"]["upTo"], 2);
+    // The existing subscription is replaced by one without an identifier.
     client
         .send(&subscribe_with(&[0], IF_NEW | AS_PUBLISHED))
         .await;
@@ -217,13 +217,13 @@ async fn a_subscription_says_how_it_wants_its_receipts() {
     client.ping().await;
     client.send(&numbered(3, (7, 3), &reading(3))).await;
     client.expect(&puback(3)).await;
-    let (retained, told) = client.receipt(5).await;
+    let (retained, receipt) = client.receipt(5).await;
     assert_eq!((retained, client.identifier), (true, None));
-    assert_eq!(told["stored"]["upTo"], 3);
+    assert_eq!(receipt["stored"]["upTo"], 3);
     client.send(&subscribe_with(&[0], 0)).await;
     client.expect(&granted).await;
     assert!(client.receipt(5).await.0);
-    // To a new subscription it is sent.
+    // It is sent to a new subscription.
     let mut client = endpoint.client(5).await;
     client.send(&subscribe_with(&[2, 0x0b, 6], IF_NEW)).await;
     client.expect(&granted).await;
@@ -233,7 +233,7 @@ async fn a_subscription_says_how_it_wants_its_receipts() {
 }
 
 #[tokio::test]
-async fn a_receipt_larger_than_the_client_accepts_is_left_out() {
+async fn a_receipt_larger_than_the_client_accepts_is_not_sent() {
     let endpoint = Endpoint::start().await;
     let mut client = Client::open(endpoint.address).await;
     let mut hello = connect(5, "small", 60, None).split_off(2);

@@ -1,11 +1,11 @@
-//! What is refused, and how the client and the log are told.
+//! Refusals, and how the client and the log learn of them.
 
 use greenpark_model::limits::FUTURE_MS_MAX;
 
 use super::*;
 
 #[tokio::test]
-async fn what_cannot_be_taken_is_acknowledged_as_a_dead_letter() {
+async fn a_refused_payload_is_acknowledged_as_a_dead_letter() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     let future = String::from_utf8(reading(1))
@@ -29,8 +29,8 @@ async fn what_cannot_be_taken_is_acknowledged_as_a_dead_letter() {
         client.send(&publish(id, topic, payload.as_bytes())).await;
         client.expect(&puback(id)).await;
     }
-    let letters = endpoint.letters();
-    for (letter, (topic, payload, word)) in letters.iter().zip(&cases) {
+    let dead_letters = endpoint.dead_letters();
+    for (letter, (topic, payload, word)) in dead_letters.iter().zip(&cases) {
         assert_eq!(
             (letter.topic.as_str(), &letter.payload[..]),
             (*topic, payload.as_bytes())
@@ -40,11 +40,14 @@ async fn what_cannot_be_taken_is_acknowledged_as_a_dead_letter() {
     client.send(&publish(9, TOPIC, mixed.as_bytes())).await;
     client.expect(&puback(9)).await;
     assert_eq!(endpoint.values(), [2_000_000]);
-    let letters = endpoint.letters();
-    let indices: Vec<_> = letters[cases.len()..].iter().map(|l| l.index).collect();
+    let dead_letters = endpoint.dead_letters();
+    let indices: Vec<_> = dead_letters[cases.len()..]
+        .iter()
+        .map(|l| l.index)
+        .collect();
     assert_eq!(indices, [Some(1), Some(2)]);
     assert!(
-        letters
+        dead_letters
             .iter()
             .skip(cases.len())
             .all(|l| l.payload == mixed.as_bytes())
@@ -61,14 +64,14 @@ async fn what_cannot_be_taken_is_acknowledged_as_a_dead_letter() {
     endpoint.stopped().await;
 }
 
-/// A payload that no packet may have.
+/// Returns a payload larger than any packet may have.
 fn too_large() -> Vec<u8> {
     vec![b'x'; 2 << 20]
 }
 
-fn assert_are_letters_of_oversized(letters: &[DeadLetter], count: usize) {
-    assert_eq!(letters.len(), count);
-    for letter in letters {
+fn assert_are_letters_of_oversized(dead_letters: &[DeadLetter], count: usize) {
+    assert_eq!(dead_letters.len(), count);
+    for letter in dead_letters {
         assert_eq!(letter.topic, TOPIC);
         assert!(letter.truncated && !letter.payload.is_empty());
         assert!(letter.reason.contains("1048576"), "{}", letter.reason);
@@ -76,10 +79,10 @@ fn assert_are_letters_of_oversized(letters: &[DeadLetter], count: usize) {
 }
 
 #[tokio::test]
-async fn a_packet_of_two_mebibytes_is_a_dead_letter_and_does_not_jam_its_sender() {
+async fn an_oversized_packet_is_a_dead_letter_and_does_not_block_its_sender() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
-    // What stands before and behind it in the same bytes is taken as ever.
+    // Packets before and after it in the same bytes are accepted as usual.
     let before = publish(1, TOPIC, &reading(1));
     let behind = publish(3, TOPIC, &reading(3));
     let large = publish(2, TOPIC, &too_large());
@@ -95,15 +98,15 @@ async fn a_packet_of_two_mebibytes_is_a_dead_letter_and_does_not_jam_its_sender(
     unasked[0] = 0x30;
     client.send(&unasked).await;
     client.ping().await;
-    until(|| endpoint.letters().len() == 3).await;
-    assert_are_letters_of_oversized(&endpoint.letters(), 3);
+    until(|| endpoint.dead_letters().len() == 3).await;
+    assert_are_letters_of_oversized(&endpoint.dead_letters(), 3);
     assert_eq!(endpoint.values(), [1_000_000, 3_000_000]);
     assert_eq!(endpoint.metrics.dead_lettered(), 3);
     endpoint.stopped().await;
 }
 
 #[tokio::test]
-async fn a_packet_cut_anywhere_is_passed_over_to_its_last_byte() {
+async fn an_oversized_packet_is_skipped_wherever_it_is_split() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     let large = publish(1, TOPIC, &vec![b'x'; 1 << 20]);
@@ -120,7 +123,7 @@ async fn a_packet_cut_anywhere_is_passed_over_to_its_last_byte() {
 }
 
 #[tokio::test]
-async fn half_a_packet_beyond_the_limit_is_neither_a_letter_nor_acknowledged() {
+async fn half_of_an_oversized_packet_is_neither_dead_lettered_nor_acknowledged() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     let large = publish(2, TOPIC, &too_large());
@@ -129,20 +132,20 @@ async fn half_a_packet_beyond_the_limit_is_neither_a_letter_nor_acknowledged() {
     client.expect(&puback(1)).await;
     client.stream.shutdown().await.expect("an orderly end");
     client.expect_end(&[]).await;
-    assert!(endpoint.letters().is_empty());
+    assert!(endpoint.dead_letters().is_empty());
     endpoint.stopped().await;
 }
 
 #[tokio::test]
-async fn a_client_that_was_told_the_limit_is_acknowledged_and_told_again() {
+async fn an_oversized_packet_of_version_5_is_acknowledged_and_disconnected() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(5).await;
     client.send(&publish(2, TOPIC, &too_large())).await;
     client
         .expect_end(&[&puback(2)[..], &[0xe0, 2, 0x95, 0]].concat())
         .await;
-    assert_are_letters_of_oversized(&endpoint.letters(), 1);
-    // Of what is no PUBLISH nothing is kept.
+    assert_are_letters_of_oversized(&endpoint.dead_letters(), 1);
+    // Of an oversized packet other than PUBLISH nothing is kept.
     let mut client = endpoint.client(4).await;
     client.send(&packet(0x82, &too_large())[..100_000]).await;
     client.expect_end(&[]).await;
@@ -151,7 +154,7 @@ async fn a_client_that_was_told_the_limit_is_acknowledged_and_told_again() {
 }
 
 #[tokio::test]
-async fn the_largest_packet_is_taken() {
+async fn the_largest_packet_is_accepted() {
     let endpoint = Endpoint::start().await;
     let mut client = endpoint.client(4).await;
     let overhead = publish(1, TOPIC, &vec![b' '; 1 << 19]).len() - (1 << 19) + 1;
@@ -192,7 +195,7 @@ async fn subscriptions_are_refused_and_unsubscribing_is_answered() {
 }
 
 #[tokio::test]
-async fn a_client_that_cannot_be_served_is_told_why() {
+async fn a_client_that_cannot_be_served_gets_the_reason() {
     let endpoint = Endpoint::start().await;
     let mut anonymous = connect(4, "", 60, None);
     anonymous[9] = 0;
@@ -213,7 +216,7 @@ async fn a_client_that_cannot_be_served_is_told_why() {
 }
 
 #[tokio::test]
-async fn a_client_without_an_id_is_given_one() {
+async fn a_client_without_an_id_gets_one() {
     let endpoint = Endpoint::start().await;
     let mut first = Client::open(endpoint.address).await;
     first.send(&connect(5, "", 60, None)).await;
@@ -221,14 +224,14 @@ async fn a_client_without_an_id_is_given_one() {
     let mut second = Client::open(endpoint.address).await;
     second.send(&connect(4, "", 60, None)).await;
     second.connack(4).await;
-    // Neither threw the other out.
+    // Neither disconnected the other.
     first.ping().await;
     second.ping().await;
     endpoint.stopped().await;
 }
 
 #[tokio::test]
-async fn packets_against_the_protocol_end_the_connection_after_what_came_before() {
+async fn packets_against_the_protocol_end_the_connection_after_acknowledging_earlier_ones() {
     let endpoint = Endpoint::start().await;
     for (wrong, code) in [
         (connect(5, "gw1", 60, None), 0x82),

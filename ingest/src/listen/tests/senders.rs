@@ -1,5 +1,5 @@
-//! Goal: who publishes, how old it is and whether it was kept reaches the decoder. Method: clients on one device
-//! topic, with the flags and properties on the wire.
+//! Goal: the decoder knows who published a message, how old it is and whether a broker kept it.
+//! Method: clients on one device topic, with the flags and properties on the wire.
 
 use super::*;
 
@@ -20,7 +20,7 @@ async fn start_with(gateway: &str, meter: &str) -> Endpoint {
         .push(serde_json::from_str(&rule).expect("a rule"));
     let log = MemoryLog::new(1);
     let clock = Arc::new(|| NOW);
-    let pipeline = Pipeline::new(&decode, log.writer(), clock, Metrics::default());
+    let pipeline = Pipeline::new(&decode, log.writer(), clock, IngestMetrics::default());
     Endpoint::start_into(ListenSettings::default(), log, pipeline).await
 }
 
@@ -47,21 +47,21 @@ async fn clients_on_one_device_topic_are_gateways_of_their_own() {
         client.expect(&puback(7)).await;
     }
     assert_eq!(gateways(&endpoint), ["tb-a", "tb-b"]);
-    // Without an id of its own a client is nobody.
+    // A client without an id of its own cannot be identified.
     let mut nameless = client(&endpoint, 4, "").await;
     nameless.send(&publish(8, DEVICE, br#"{"v":3}"#)).await;
     nameless.expect(&puback(8)).await;
-    let letters = endpoint.letters();
+    let dead_letters = endpoint.dead_letters();
     assert!(
-        letters[0].reason.contains("chose no client id"),
+        dead_letters[0].reason.contains("chose no client id"),
         "{}",
-        letters[0].reason
+        dead_letters[0].reason
     );
     endpoint.stopped().await;
 }
 
 #[tokio::test]
-async fn a_second_client_of_a_gateway_that_is_one_is_refused_by_name() {
+async fn a_second_client_of_a_claimed_gateway_is_refused_by_name() {
     let endpoint = start("tb").await;
     let mut first = client(&endpoint, 4, "meter-a").await;
     let mut second = client(&endpoint, 4, "meter-b").await;
@@ -72,10 +72,14 @@ async fn a_second_client_of_a_gateway_that_is_one_is_refused_by_name() {
         second.expect(&puback(id)).await;
     }
     assert_eq!(endpoint.values(), [1_000_000; 2]);
-    let letters = endpoint.letters();
-    assert_eq!(letters.len(), 2);
+    let dead_letters = endpoint.dead_letters();
+    assert_eq!(dead_letters.len(), 2);
     for name in ["'meter-a'", "'meter-b'", "{client}"] {
-        assert!(letters[0].reason.contains(name), "{}", letters[0].reason);
+        assert!(
+            dead_letters[0].reason.contains(name),
+            "{}",
+            dead_letters[0].reason
+        );
     }
     assert_eq!(
         (
@@ -88,7 +92,7 @@ async fn a_second_client_of_a_gateway_that_is_one_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn meters_that_are_named_after_their_clients_are_taken_side_by_side() {
+async fn meters_named_after_their_clients_are_accepted_side_by_side() {
     let endpoint = start_with("tb", "{client}-m").await;
     let mut both = [
         client(&endpoint, 4, "a").await,
@@ -99,11 +103,11 @@ async fn meters_that_are_named_after_their_clients_are_taken_side_by_side() {
         client.expect(&puback(id)).await;
     }
     assert_eq!(endpoint.values().len(), 2);
-    assert!(endpoint.letters().is_empty());
+    assert!(endpoint.dead_letters().is_empty());
     endpoint.stopped().await;
 }
 
-/// A PUBLISH of QoS 1 with user properties.
+/// Encodes a PUBLISH of QoS 1 with user properties.
 fn publish_with(id: u16, payload: &[u8], properties: &[(&str, &str)]) -> Vec<u8> {
     let pairs = properties.iter().flat_map(|(name, value)| {
         [&[0x26][..], &text(name.as_bytes()), &text(value.as_bytes())].concat()
@@ -116,7 +120,7 @@ fn publish_with(id: u16, payload: &[u8], properties: &[(&str, &str)]) -> Vec<u8>
 }
 
 #[tokio::test]
-async fn who_sends_again_neither_takes_a_gateways_place_nor_is_refused_for_it() {
+async fn a_replay_neither_takes_over_a_claim_nor_is_refused_for_it() {
     let endpoint = start("tb").await;
     let replay = [("replay", "1"), ("replay-of", "p1/e1/tb")];
     let mut office = client(&endpoint, 5, "office").await;
@@ -128,15 +132,15 @@ async fn who_sends_again_neither_takes_a_gateways_place_nor_is_refused_for_it() 
     office.send(&publish_with(2, br#"{"v":3}"#, &replay)).await;
     office.expect(&[0x40, 2, 0, 2]).await;
     assert_eq!(endpoint.values(), [1_000_000, 2_000_000, 3_000_000]);
-    // What is not sent again is of a second client.
+    // A message that is not a replay comes from a second client.
     office.send(&publish_with(3, br#"{"v":4}"#, &[])).await;
     office.expect(&[0x40, 2, 0, 3]).await;
-    assert_eq!(endpoint.letters().len(), 1);
+    assert_eq!(endpoint.dead_letters().len(), 1);
     endpoint.stopped().await;
 }
 
 #[tokio::test]
-async fn what_one_gateway_sent_is_not_taken_as_what_another_sends() {
+async fn a_replay_is_not_accepted_as_another_gateways_message() {
     for (gateway, meter, of) in [
         ("{client}", "m", "p1/e1/meter-a"),
         ("tb", "{client}-m", "p1/e1/tb"),
@@ -147,7 +151,7 @@ async fn what_one_gateway_sent_is_not_taken_as_what_another_sends() {
         let payload = br#"{"v":1}"#;
         office.send(&publish_with(1, payload, &replay)).await;
         office.expect(&[0x40, 3, 0, 1, 0x87]).await;
-        assert!(endpoint.values().is_empty() && endpoint.letters().is_empty());
+        assert!(endpoint.values().is_empty() && endpoint.dead_letters().is_empty());
         office
             .send(&publish_with(2, payload, &[("replay", "1")]))
             .await;
@@ -158,7 +162,7 @@ async fn what_one_gateway_sent_is_not_taken_as_what_another_sends() {
 }
 
 #[tokio::test]
-async fn the_retain_flag_takes_the_instant_of_arrival_away() {
+async fn a_retained_message_gets_no_instant_of_arrival() {
     let endpoint = start("tb").await;
     let mut client = client(&endpoint, 4, "meter-a").await;
     let mut kept = publish(1, DEVICE, br#"{"v":1}"#);
@@ -170,12 +174,12 @@ async fn the_retain_flag_takes_the_instant_of_arrival_away() {
     client.send(&dated).await;
     client.expect(&puback(2)).await;
     assert_eq!(endpoint.values(), [2_000_000]);
-    assert!(endpoint.letters()[0].reason.contains("retain flag"));
+    assert!(endpoint.dead_letters()[0].reason.contains("retain flag"));
     endpoint.stopped().await;
 }
 
 #[tokio::test]
-async fn a_late_reading_is_named_unless_its_message_is_a_replay() {
+async fn a_late_reading_is_marked_unless_its_message_is_a_replay() {
     let endpoint = start("tb").await;
     let mut client = client(&endpoint, 5, "gw1").await;
     let at = |id: u16, ms: i64, properties: &[u8]| {

@@ -1,7 +1,8 @@
-//! Goal: the statements of MQTT 3.1, 3.1.1 and 5 for a server, as far as they concern an endpoint that takes
-//! publishes. Method: a table. A row names a statement by its number (MQTT 3.1 has none: its section), and has
-//! the bytes that are sent and what must come back; each is run over a connection of its own, in each version that
-//! has the statement. [`coverage`] holds the tables to the lists of all statements.
+//! Goal: the statements of MQTT 3.1, 3.1.1 and 5 for a server hold, as far as they concern an
+//! endpoint that receives publishes. Method: a table. A row names a statement by its number (MQTT
+//! 3.1 has none: its section), and has the bytes to send and the expected answer; each row runs on
+//! a connection of its own, in each version that has the statement. [`coverage`] compares the
+//! tables to the lists of all statements.
 
 mod connect;
 mod control;
@@ -21,39 +22,39 @@ const VERSIONS: [u8; 3] = [3, 4, 5];
 
 /// One statement in one version.
 struct Row {
-    /// Such as `MQTT-3.1.2-20`, or a section of MQTT 3.1.
+    /// For example `MQTT-3.1.2-20`, or a section of MQTT 3.1.
     number: &'static str,
-    says: &'static str,
+    statement: &'static str,
     opening: Opening,
     sent: Vec<u8>,
     back: Back,
 }
 
-/// When a row's bytes are sent.
+/// When the bytes of a row are sent.
 #[derive(Clone, Copy)]
 enum Opening {
-    /// As the first of the connection.
+    /// As the first bytes of the connection.
     First,
-    /// Behind CONNACK.
+    /// After CONNACK.
     Accepted,
 }
 
 /// The answer that a row expects.
 enum Back {
-    /// The end of the connection. MQTT 5 hears the reason first: in CONNACK before the client is accepted, in
-    /// DISCONNECT after.
+    /// The end of the connection. MQTT 5 sends the reason first: in CONNACK before the client is
+    /// accepted, in DISCONNECT after.
     Closed(u8),
-    /// The end of the connection without a word.
+    /// The end of the connection without a packet.
     Silence,
-    /// These bytes and the end.
+    /// These bytes, then the end.
     Last(Vec<u8>),
-    /// These bytes; the connection goes on.
+    /// These bytes; the connection continues.
     Bytes(Vec<u8>),
-    /// A CONNACK that accepts; the connection goes on.
+    /// A CONNACK that accepts; the connection continues.
     Welcome,
 }
 
-/// Numbers of one statement in 3.1.1 and in 5, and its section in 3.1.
+/// The numbers of one statement in 3.1.1 and in 5, and its section in 3.1.
 struct Number([&'static str; 3]);
 
 impl Number {
@@ -62,12 +63,12 @@ impl Number {
     }
 }
 
-/// A statement that both numbered versions have.
+/// A statement of both numbered versions.
 const fn number(v4: &'static str, v5: &'static str) -> Number {
     Number(["MQTT 3.1", v4, v5])
 }
 
-/// Collects rows of one version.
+/// Collects the rows of one version.
 struct Table {
     version: u8,
     rows: Vec<Row>,
@@ -81,19 +82,19 @@ impl Table {
         }
     }
 
-    fn first(&mut self, number: &Number, says: &'static str, sent: Vec<u8>, back: Back) {
-        self.push(number, says, (Opening::First, sent, back));
+    fn first(&mut self, number: &Number, statement: &'static str, sent: Vec<u8>, back: Back) {
+        self.push(number, statement, (Opening::First, sent, back));
     }
 
-    fn then(&mut self, number: &Number, says: &'static str, sent: Vec<u8>, back: Back) {
-        self.push(number, says, (Opening::Accepted, sent, back));
+    fn then(&mut self, number: &Number, statement: &'static str, sent: Vec<u8>, back: Back) {
+        self.push(number, statement, (Opening::Accepted, sent, back));
     }
 
-    fn push(&mut self, number: &Number, says: &'static str, row: (Opening, Vec<u8>, Back)) {
+    fn push(&mut self, number: &Number, statement: &'static str, row: (Opening, Vec<u8>, Back)) {
         let (opening, sent, back) = row;
         self.rows.push(Row {
             number: number.of(self.version),
-            says,
+            statement,
             opening,
             sent,
             back,
@@ -101,13 +102,13 @@ impl Table {
     }
 }
 
-/// A client id that no other row has, so that no row throws out another's connection.
+/// Returns a client id that no other row has, so that no row disconnects another's client.
 fn fresh_id() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("s{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Properties behind their length; nothing before MQTT 5.
+/// Prefixes properties with their length; nothing before MQTT 5.
 fn properties(version: u8, properties: &[u8]) -> Vec<u8> {
     match version {
         5 => {
@@ -119,7 +120,7 @@ fn properties(version: u8, properties: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A CONNECT whose payload is written by hand.
+/// Encodes a CONNECT with an explicit payload.
 fn connect_of(version: u8, flags: u8, given: &[u8], payload: &[u8]) -> Vec<u8> {
     let name = text(if version == 3 { b"MQIsdp" } else { b"MQTT" });
     let head = [&name[..], &[version, flags, 0, 60]].concat();
@@ -129,19 +130,19 @@ fn connect_of(version: u8, flags: u8, given: &[u8], payload: &[u8]) -> Vec<u8> {
     )
 }
 
-/// A CONNECT of a new client with a clean session.
+/// Encodes a CONNECT of a new client with a clean session.
 fn hello(version: u8) -> Vec<u8> {
     connect_of(version, 0x02, &[], &text(fresh_id().as_bytes()))
 }
 
-/// A PUBLISH; `first` says its flags, and whether it has a packet id.
+/// Encodes a PUBLISH; `first` has its flags, which decide whether it has a packet id.
 fn publish_of(version: u8, first: u8, topic: &[u8], given: &[u8]) -> Vec<u8> {
     let id: &[u8] = if first & 6 == 0 { &[] } else { &[0, 7] };
     let body = [&text(topic), id, &properties(version, given), b"{}"].concat();
     packet(first, &body)
 }
 
-/// A SUBSCRIBE to one filter.
+/// Encodes a SUBSCRIBE to one filter.
 fn subscribe_of(version: u8, filter: &[u8], options: u8, given: &[u8]) -> Vec<u8> {
     let body = [
         &[0, 9][..],
@@ -153,7 +154,7 @@ fn subscribe_of(version: u8, filter: &[u8], options: u8, given: &[u8]) -> Vec<u8
     packet(0x82, &body)
 }
 
-/// An UNSUBSCRIBE from one filter.
+/// Encodes an UNSUBSCRIBE from one filter.
 fn unsubscribe_of(version: u8, filter: &[u8], given: &[u8]) -> Vec<u8> {
     packet(
         0xa2,
@@ -164,13 +165,13 @@ fn unsubscribe_of(version: u8, filter: &[u8], given: &[u8]) -> Vec<u8> {
 async fn run(endpoint: &Endpoint, version: u8, row: Row) {
     let Row {
         number,
-        says,
+        statement,
         opening,
         sent,
         back,
     } = row;
     let shown = format!(
-        "{number} in level {version}: {says}: {:02x?}",
+        "{number} in level {version}: {statement}: {:02x?}",
         &sent[..sent.len().min(60)]
     );
     let mut client = Client::open(endpoint.address).await;
@@ -201,7 +202,7 @@ async fn run(endpoint: &Endpoint, version: u8, row: Row) {
 }
 
 impl Client {
-    /// The next `count` bytes, or fewer at the end of the stream.
+    /// Reads the next `count` bytes, or fewer at the end of the stream.
     async fn next(&mut self, count: usize) -> Vec<u8> {
         let mut got = Vec::new();
         let mut some = (&mut self.stream).take(count as u64);
@@ -209,7 +210,7 @@ impl Client {
         got
     }
 
-    /// All that comes until the end of the stream.
+    /// Reads to the end of the stream.
     async fn rest(&mut self) -> Vec<u8> {
         let mut got = Vec::new();
         within(self.stream.read_to_end(&mut got))
@@ -238,12 +239,12 @@ async fn connects_are_answered_as_the_standards_say() {
 }
 
 #[tokio::test]
-async fn texts_are_held_to_the_standards() {
+async fn texts_follow_the_standards() {
     hold(texts::rows).await;
 }
 
 #[tokio::test]
-async fn fixed_headers_and_lengths_are_held_to_the_standards() {
+async fn fixed_headers_and_lengths_follow_the_standards() {
     hold(packets::rows).await;
 }
 
@@ -263,6 +264,6 @@ async fn the_other_packets_are_answered_as_the_standards_say() {
 }
 
 #[tokio::test]
-async fn properties_are_held_to_the_standard() {
+async fn properties_follow_the_standard() {
     hold(properties::rows).await;
 }

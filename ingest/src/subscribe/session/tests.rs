@@ -1,14 +1,14 @@
-//! Goal: a session ends for its own reasons and says them. Method: sessions without a broker.
+//! Goal: a session reports why it ended. Method: sessions without a broker.
 
 use std::pin::pin;
 
 use greenpark_log::memory::MemoryLog;
 
 use super::*;
-use crate::{Metrics, settings::DecodeSettings};
+use crate::{IngestMetrics, settings::DecodeSettings};
 
 #[tokio::test]
-async fn a_polling_task_that_is_gone_loses_the_connection() {
+async fn a_session_whose_polling_task_has_ended_is_lost() {
     let pipeline = pipeline();
     let settings = SubscribeSettings::default();
     let session = Session::open(&settings, &pipeline, nowhere());
@@ -21,11 +21,11 @@ async fn a_polling_task_that_is_gone_loses_the_connection() {
 }
 
 #[tokio::test]
-async fn a_session_that_notices_first_that_it_cannot_send_tells_why_the_connection_was_lost() {
+async fn a_session_that_cannot_send_reports_why_the_connection_was_lost() {
     let pipeline = pipeline();
     let settings = SubscribeSettings::default();
     let mut session = Session::open(&settings, &pipeline, nowhere());
-    while session.arrivals.recv().await.is_some() {}
+    while session.broker_events.recv().await.is_some() {}
     let filters = [Filter::new("park/#", QoS::AtLeastOnce)];
     let refused = session.client.try_subscribe_many(filters);
     let reason = refused.expect_err("the polling task has ended").to_string();
@@ -47,21 +47,26 @@ async fn without_room_a_message_of_qos_0_is_dropped_and_ends_nothing() {
         ended: Arc::default(),
     };
     let publish = |bytes: usize| Publish::new("t", QoS::AtMostOnce, vec![b'x'; bytes], None);
-    let taken = poller.weigh(publish(10)).await;
-    assert!(matches!(&taken, Some(Arrival::Publish(_))));
-    assert!(poller.weigh(publish(10)).await.is_none());
-    drop(taken);
-    assert!(poller.weigh(publish(10)).await.is_some());
+    let received = poller.wait_for_room(publish(10)).await;
+    assert!(matches!(&received, Some(BrokerEvent::Publish(_))));
+    assert!(poller.wait_for_room(publish(10)).await.is_none());
+    drop(received);
+    assert!(poller.wait_for_room(publish(10)).await.is_some());
     assert_eq!(pipeline.metrics().dropped_qos0.get(), 1);
 }
 
-/// A pipeline into a log in memory.
+/// Creates a pipeline into a log in memory.
 fn pipeline() -> Pipeline {
     let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
-    Pipeline::new(&decode, log.writer(), Arc::new(|| 0), Metrics::default())
+    Pipeline::new(
+        &decode,
+        log.writer(),
+        Arc::new(|| 0),
+        IngestMetrics::default(),
+    )
 }
 
-/// Where no broker listens.
+/// Options with an address where no broker listens.
 fn nowhere() -> MqttOptions {
     MqttOptions::new("c", "127.0.0.1", 1)
 }

@@ -1,5 +1,5 @@
-//! Goal: a gateway behind a broker finds its receipt there, retained. Method: a real Mosquitto, and clients of
-//! MQTT 5 that number what they send and ask for receipts.
+//! Goal: a gateway behind a broker finds its receipt there, retained. Method: a real Mosquitto, and
+//! MQTT 5 clients that number their messages and subscribe to receipts.
 
 use rumqttc::v5::{
     AsyncClient, Event, EventLoop,
@@ -18,7 +18,7 @@ fn client(broker: &Broker, id: &str) -> (AsyncClient, EventLoop) {
     AsyncClient::new(MqttOptions::new(id, "127.0.0.1", broker.port), 100)
 }
 
-/// Publishes messages of epoch 7 and waits until the broker has them.
+/// Publishes messages of epoch 7 and waits until the broker has acknowledged them.
 async fn publish_numbered(broker: &Broker, sequences: &[u64]) {
     let (client, mut events) = client(broker, "gateway");
     for &sequence in sequences {
@@ -44,7 +44,7 @@ async fn publish_numbered(broker: &Broker, sequences: &[u64]) {
     .await;
 }
 
-/// Asks for receipts until one says `stored`, and returns whether the first that came was retained.
+/// Reads receipts until one reports `stored`, and returns whether the first one was retained.
 async fn receipt(broker: &Broker, stored: &Value) -> bool {
     let (client, mut events) = client(broker, "asking");
     client
@@ -59,9 +59,9 @@ async fn receipt(broker: &Broker, stored: &Value) -> bool {
                 continue;
             };
             retained.get_or_insert(publish.retain);
-            let told: Value = serde_json::from_slice(&publish.payload).expect("JSON");
-            assert_eq!(told["epoch"], 7);
-            if told["stored"] == *stored {
+            let receipt: Value = serde_json::from_slice(&publish.payload).expect("JSON");
+            assert_eq!(receipt["epoch"], 7);
+            if receipt["stored"] == *stored {
                 return;
             }
         }
@@ -85,7 +85,7 @@ async fn a_receipt_is_retained_at_the_broker() {
         receipt(&broker, &stored).await,
         "it is kept for who asks later"
     );
-    // A broker that lost all it had gets the receipts again.
+    // A broker that lost its state gets the receipts again.
     broker.restart().await;
     receipt(&broker, &stored).await;
     running.stopped().await;

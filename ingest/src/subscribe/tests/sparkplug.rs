@@ -1,5 +1,5 @@
-//! Goal: a Sparkplug node whose birth is not known is asked for it, and is told of its host. Method: a node
-//! of a few messages that npm's sparkplug-payload encoded, at a real Mosquitto.
+//! Goal: a Sparkplug node without a known birth receives a rebirth request and the host's STATE.
+//! Method: a node with a few messages that npm's sparkplug-payload encoded, at a real Mosquitto.
 
 use rumqttc::v5::{
     AsyncClient, Event, EventLoop,
@@ -9,9 +9,9 @@ use rumqttc::v5::{
 use super::*;
 use crate::DecoderRule;
 
-const NBIRTH: &[u8] = include_bytes!("../../decode/sparkplug/vectors/nbirth.bin");
-const DBIRTH: &[u8] = include_bytes!("../../decode/sparkplug/vectors/dbirth.bin");
-const DDATA: &[u8] = include_bytes!("../../decode/sparkplug/vectors/ddata.bin");
+const NBIRTH: &[u8] = include_bytes!("../../decode/dialects/sparkplug/vectors/nbirth.bin");
+const DBIRTH: &[u8] = include_bytes!("../../decode/dialects/sparkplug/vectors/dbirth.bin");
+const DDATA: &[u8] = include_bytes!("../../decode/dialects/sparkplug/vectors/ddata.bin");
 
 fn rule() -> DecoderRule {
     let rule = r#"{"filter":"spBv1.0/#","format":"sparkplug","park":"p","enterprise":"{1}",
@@ -42,7 +42,7 @@ impl Node {
         sent.await.expect("room for a request");
     }
 
-    /// Waits for a publish on `topic` whose payload holds `word`.
+    /// Waits for a publish on `topic` whose payload contains `word`.
     async fn hears(&mut self, topic: &str, word: &[u8]) {
         within(async {
             loop {
@@ -61,11 +61,11 @@ impl Node {
 }
 
 #[tokio::test]
-async fn a_sparkplug_node_is_asked_for_its_birth_and_told_of_its_host() {
+async fn a_sparkplug_node_gets_a_rebirth_request_and_the_host_state() {
     let Some(broker) = Broker::start().await else {
         return;
     };
-    let (log, metrics) = (MemoryLog::new(1), Metrics::default());
+    let (log, metrics) = (MemoryLog::new(1), IngestMetrics::default());
     let decode = DecodeSettings {
         rules: vec![rule()],
         ..DecodeSettings::default()
@@ -92,7 +92,7 @@ async fn a_sparkplug_node_is_asked_for_its_birth_and_told_of_its_host() {
     ] {
         node.publish(topic, payload).await;
     }
-    // The device's birth comes back to the node, which polls for it; its data are sent behind it.
+    // The node polls until the broker returns its device's birth; then it sends data.
     node.hears("spBv1.0/g/DBIRTH/e/d1", DBIRTH).await;
     node.hears("spBv1.0/g/DDATA/e/d1", DDATA).await;
     within(async {

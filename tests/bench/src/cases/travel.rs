@@ -10,7 +10,7 @@ use crate::{
 
 /// Measures decoding alone: single readings and batches of a hundred.
 pub(crate) fn decode(_runtime: &Runtime) {
-    use greenpark_ingest::{Format, decode::Decoder};
+    use greenpark_ingest::{Decoder, PayloadFormat};
     for (name, payload, messages, each) in [
         (
             "decode, single JSON",
@@ -20,7 +20,7 @@ pub(crate) fn decode(_runtime: &Runtime) {
         ),
         ("decode, JSON batches of 100", batch_json, 200_000, 100),
     ] {
-        let mut decoder = Decoder::new(Format::Json);
+        let mut decoder = Decoder::new(PayloadFormat::Json);
         let mut buffer = Vec::new();
         let mut accepted = 0;
         let measure = Measure::begin(name);

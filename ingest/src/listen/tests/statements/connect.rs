@@ -13,7 +13,7 @@ pub(super) fn rows(table: &mut Table) {
     sessions(table);
 }
 
-/// A refusal before the client is accepted, where 3.1 and 3.1.1 have a code, too.
+/// A refusal before the client is accepted; 3.1 and 3.1.1 have a code for it too.
 fn refused(version: u8, v4: u8, v5: u8) -> Back {
     Back::Last(match version {
         5 => vec![0x20, 3, 0, v5, 0],
@@ -44,8 +44,8 @@ fn versions(table: &mut Table) {
         _ => Back::Silence,
     };
     for wrong in [&b"MQTX"[..], b"mqtt", b"MQT", b"MQTTT", b"", b"MQ\0T"] {
-        let says = "another protocol name is not served";
-        table.first(&UTF8_NAME, says, named(wrong, v), back());
+        let statement = "another protocol name is not served";
+        table.first(&UTF8_NAME, statement, named(wrong, v), back());
     }
     let name: &[u8] = if v == 3 { b"MQIsdp" } else { b"MQTT" };
     for level in [0, 1, 2, 6, 7, 0x7f, 0xff] {
@@ -65,10 +65,10 @@ fn versions(table: &mut Table) {
         number("MQTT-3.2.2-4", "MQTT-3.2.2-6"),
         number("MQTT-3.1.4-5", "MQTT-3.1.4-6"),
     ] {
-        let says =
+        let statement =
             "a CONNACK that refuses has no session, ends the connection, and nothing more is read";
         let sent = [named(name, 2), publish_of(v, 0x32, b"a", &[])].concat();
-        table.first(&n, says, sent, Back::Last(vec![0x20, 2, 0, 1]));
+        table.first(&n, statement, sent, Back::Last(vec![0x20, 2, 0, 1]));
     }
     table.then(
         &number("MQTT-3.1.0-2", "MQTT-3.1.0-2"),
@@ -84,18 +84,18 @@ fn versions(table: &mut Table) {
     );
 }
 
-/// A payload with a client id, and further fields.
+/// Encodes a payload with a client id, and further fields.
 fn payload(fields: &[&[u8]]) -> Vec<u8> {
     let id = text(fresh_id().as_bytes());
     [id, fields.concat()].concat()
 }
 
-/// The fields of a will.
+/// Encodes the fields of a will.
 fn will(version: u8) -> Vec<u8> {
     [properties(version, &[]), text(b"a/b"), text(b"gone")].concat()
 }
 
-/// Refused in 3.1.1 and 5; MQTT 3.1 has the flag disregarded.
+/// Refused in 3.1.1 and 5; MQTT 3.1 ignores the flag.
 fn unless_old(version: u8) -> Back {
     match version {
         3 => Back::Welcome,
@@ -112,7 +112,7 @@ fn flags(table: &mut Table) {
         reserved,
         unless_old(v),
     );
-    for (flags, n, says) in [
+    for (flags, n, statement) in [
         (
             0x0a,
             number("MQTT-3.1.2-13", "MQTT-3.1.2-11"),
@@ -136,7 +136,7 @@ fn flags(table: &mut Table) {
     ] {
         table.first(
             &n,
-            says,
+            statement,
             connect_of(v, flags, &[], &payload(&[])),
             unless_old(v),
         );
@@ -195,9 +195,9 @@ fn credentials(table: &mut Table) {
     let both = [text(b"user"), text(b"secret")].concat();
     let of = |flags: u8, fields: &[u8]| connect_of(v, flags, &[], &payload(&[fields]));
     let order = number("MQTT-3.1.3-1", "MQTT-3.1.3-1");
-    let says = "the fields of the payload come in their order";
+    let statement = "the fields of the payload come in their order";
     let all = [will(v), both.clone()].concat();
-    table.first(&order, says, of(0xc6, &all), Back::Welcome);
+    table.first(&order, statement, of(0xc6, &all), Back::Welcome);
     let absent = number("MQTT-3.1.2-18", "MQTT-3.1.2-16");
     table.first(
         &absent,
@@ -211,7 +211,7 @@ fn credentials(table: &mut Table) {
         of(0x82, &both),
         Back::Closed(0x81),
     );
-    // Section 3.1 of MQTT 3.1 has the length of the packet go before its flags.
+    // Section 3.1 of MQTT 3.1: the length of the packet takes precedence over its flags.
     table.first(
         &number("MQTT-3.1.2-19", "MQTT-3.1.2-17"),
         "with its flag there is a user name",
@@ -253,20 +253,20 @@ fn client_ids(table: &mut Table) {
     );
     let letters = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     for id in letters.chunks(23) {
-        let says = "ids of 1 to 23 letters and digits are allowed";
+        let statement = "ids of 1 to 23 letters and digits are allowed";
         table.first(
             &number("MQTT-3.1.3-5", "MQTT-3.1.3-5"),
-            says,
+            statement,
             of(0x02, id),
             Back::Welcome,
         );
     }
-    // Of MQTT 3.1, too, though its standard would have it refused: see ingest/README.md.
+    // Accepted in MQTT 3.1 too, although its standard refuses it: see ingest/README.md.
     let long = [letters, &letters[..], fresh_id().as_bytes()].concat();
-    let says = "longer ids are taken";
+    let statement = "longer ids are taken";
     table.first(
         &number("MQTT-3.1.3-2", "MQTT-3.1.3-2"),
-        says,
+        statement,
         of(0x02, &long),
         Back::Welcome,
     );
@@ -295,8 +295,8 @@ fn sessions(table: &mut Table) {
         (0x00, number("MQTT-3.2.2-3", "MQTT-3.2.2-3")),
     ] {
         let id = text(fresh_id().as_bytes());
-        let says = "no session is present";
-        table.first(&n, says, connect_of(v, flags, &[], &id), Back::Welcome);
+        let statement = "no session is present";
+        table.first(&n, statement, connect_of(v, flags, &[], &id), Back::Welcome);
     }
     if v == 5 {
         let id = text(fresh_id().as_bytes());

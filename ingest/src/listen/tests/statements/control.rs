@@ -1,4 +1,4 @@
-//! PINGREQ, DISCONNECT, and what a client is sent at most: sections 3.12, 3.14 and 4.13.
+//! PINGREQ, DISCONNECT, and the largest packet to a client: sections 3.12, 3.14 and 4.13.
 
 use super::*;
 
@@ -27,26 +27,26 @@ fn disconnects(table: &mut Table) {
     for code in [
         0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
     ] {
-        let says = "a client may give these reasons";
-        table.then(&n, says, packet(0xe0, &[code]), Back::Silence);
-        table.then(&n, says, packet(0xe0, &[code, 0]), Back::Silence);
+        let statement = "a client may give these reasons";
+        table.then(&n, statement, packet(0xe0, &[code]), Back::Silence);
+        table.then(&n, statement, packet(0xe0, &[code, 0]), Back::Silence);
     }
     for code in [
         0x01, 0x10, 0x87, 0x89, 0x8b, 0x8d, 0x8e, 0x8f, 0x9a, 0x9d, 0xa2, 0xff,
     ] {
-        let says = "these reasons are none, or a server's";
-        table.then(&n, says, packet(0xe0, &[code]), Back::Closed(0x82));
+        let statement = "these reasons are none, or a server's";
+        table.then(&n, statement, packet(0xe0, &[code]), Back::Closed(0x82));
     }
     let ends = packet(0xe0, &[0, 5, 0x11, 0, 0, 0, 60]);
     let n = number("", "3.14.2.2.2");
-    let says = "a session that ends with its connection is not made to last";
-    table.then(&n, says, ends.clone(), Back::Closed(0x82));
+    let statement = "a session that ends with its connection is not made to last";
+    table.then(&n, statement, ends.clone(), Back::Closed(0x82));
     let lasts = connect_of(5, 0x02, &[0x11, 0, 0, 0, 60], &text(fresh_id().as_bytes()));
     let zero = packet(0xe0, &[0, 5, 0x11, 0, 0, 0, 0]);
-    table.then(&n, says, zero, Back::Silence);
-    // The CONNACK of one that asked says that its session ends.
+    table.then(&n, statement, zero, Back::Silence);
+    // The CONNACK to a client that requested a session reports that its session ends.
     let back = accepted(&[&[0x11, 0, 0, 0, 0][..], OFFERED].concat());
-    table.first(&n, says, [lasts, ends].concat(), Back::Last(back));
+    table.first(&n, statement, [lasts, ends].concat(), Back::Last(back));
 }
 
 /// The properties of every CONNACK of MQTT 5: receive maximum, maximum packet size, topic aliases, no shared
@@ -58,7 +58,7 @@ fn accepted(properties: &[u8]) -> Vec<u8> {
     [&[0x20, length + 3, 0, 0, length], properties].concat()
 }
 
-/// A CONNECT of a client that accepts packets of so many bytes.
+/// Encodes a CONNECT of a client that accepts packets of so many bytes.
 fn small(bytes_max: u8) -> Vec<u8> {
     let given = [0x27, 0, 0, 0, bytes_max];
     connect_of(5, 0x02, &given, &text(fresh_id().as_bytes()))
@@ -66,7 +66,7 @@ fn small(bytes_max: u8) -> Vec<u8> {
 
 fn small_clients(table: &mut Table) {
     let n = number("", "MQTT-3.1.2-24");
-    let says = "no packet is larger than the client accepts";
+    let statement = "no packet is larger than the client accepts";
     let end = packet(0xe0, &[]);
     for (bytes_max, back) in [
         (18, accepted(OFFERED)),
@@ -79,13 +79,18 @@ fn small_clients(table: &mut Table) {
             true => small(bytes_max),
             false => [small(bytes_max), end.clone()].concat(),
         };
-        table.first(&n, says, sent, Back::Last(back));
+        table.first(&n, statement, sent, Back::Last(back));
     }
     let several = [&[0, 9, 0][..], &[&text(b"a")[..], &[0]].concat().repeat(3)].concat();
     let sent = [small(7), packet(0x82, &several)].concat();
     let back = [accepted(&[]), vec![0xe0, 2, 0x95, 0]].concat();
-    table.first(&n, says, sent, Back::Last(back));
+    table.first(&n, statement, sent, Back::Last(back));
     let sent = [small(8), packet(0x82, &several), end].concat();
     let suback = vec![0x90, 6, 0, 9, 0, 0x87, 0x87, 0x87];
-    table.first(&n, says, sent, Back::Last([accepted(&[]), suback].concat()));
+    table.first(
+        &n,
+        statement,
+        sent,
+        Back::Last([accepted(&[]), suback].concat()),
+    );
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// Statements by section: the last number of each.
+/// Statements by section, with the last number of each.
 type Sections = &'static [(&'static str, u32)];
 
 const OF_3_1_1: Sections = &[
@@ -109,17 +109,17 @@ const OF_5: Sections = &[
     ("6.0.0", 4),
 ];
 
-/// Other tests that hold a statement: the numbers in 3.1.1 and in 5, and the test's name.
+/// Other tests that cover a statement: the numbers in 3.1.1 and in 5, and the test's name.
 const ELSEWHERE: &[(&[&str], &[&str], &str)] = &[
     (
         &["3.1.2-6", "3.1.4-3", "4.1.0-2"],
         &["3.1.2-4", "3.1.2-6", "3.1.4-4", "4.1.0-1", "4.1.0-2"],
-        "a_will_is_published_unless_the_client_takes_leave",
+        "a_will_is_published_unless_the_client_disconnects",
     ),
     (
         &["3.1.2-8", "3.1.2-10", "3.1.2-12", "3.14.4-3"],
         &["3.1.2-7", "3.1.2-8", "3.1.2-10", "3.14.4-3"],
-        "a_will_is_published_unless_the_client_takes_leave",
+        "a_will_is_published_unless_the_client_disconnects",
     ),
     (
         &["3.1.2-24"],
@@ -134,7 +134,7 @@ const ELSEWHERE: &[(&[&str], &[&str], &str)] = &[
             "1.5.7-1", "3.1.3-4", "3.1.3-11", "3.1.3-12", "3.3.2-13", "3.3.2-19", "3.8.3-1",
             "3.10.3-1", "4.7.3-2",
         ],
-        "texts_are_held_to_the_standards",
+        "texts_follow_the_standards",
     ),
     (
         &["3.1.3-9"],
@@ -154,7 +154,7 @@ const ELSEWHERE: &[(&[&str], &[&str], &str)] = &[
     (
         &[],
         &["3.2.2-1", "3.2.2-16"],
-        "a_client_without_an_id_is_given_one",
+        "a_client_without_an_id_gets_one",
     ),
     (
         &["3.3.4-1", "4.3.2-2", "4.3.3-2"],
@@ -176,14 +176,14 @@ const ELSEWHERE: &[(&[&str], &[&str], &str)] = &[
     (
         &[],
         &["3.1.2-25"],
-        "a_receipt_larger_than_the_client_accepts_is_left_out",
+        "a_receipt_larger_than_the_client_accepts_is_not_sent",
     ),
     (
         &[],
         &[
             "3.3.1-9", "3.3.1-10", "3.3.1-11", "3.3.1-12", "3.3.1-13", "3.3.4-3", "3.3.4-4",
         ],
-        "a_subscription_says_how_it_wants_its_receipts",
+        "subscription_options_apply_to_receipts",
     ),
     (
         &["4.7.2-1"],
@@ -198,7 +198,7 @@ const ELSEWHERE: &[(&[&str], &[&str], &str)] = &[
     (
         &[],
         &["3.14.4-1", "3.14.4-2"],
-        "packets_against_the_protocol_end_the_connection_after_what_came_before",
+        "packets_against_the_protocol_end_the_connection_after_acknowledging_earlier_ones",
     ),
     (
         &[],
@@ -208,11 +208,11 @@ const ELSEWHERE: &[(&[&str], &[&str], &str)] = &[
     (
         &[],
         &["3.15.1-1"],
-        "fixed_headers_and_lengths_are_held_to_the_standards",
+        "fixed_headers_and_lengths_follow_the_standards",
     ),
 ];
 
-/// Statements without a test, by the reason.
+/// Statements without a test, with the reason.
 const WITHOUT: &[(&[&str], &[&str], &str)] = &[
     (
         &[
@@ -273,14 +273,14 @@ const WITHOUT: &[(&[&str], &[&str], &str)] = &[
     ),
 ];
 
-/// The sources of the tests that are named.
+/// The source files of the named tests.
 const SOURCES: [&str; 9] = [
     include_str!("../../tests.rs"),
     include_str!("../statements.rs"),
     include_str!("../endings.rs"),
     include_str!("../flows.rs"),
-    include_str!("../identity.rs"),
-    include_str!("../identity/publishes.rs"),
+    include_str!("../auth.rs"),
+    include_str!("../auth/publishes.rs"),
     include_str!("../receipts.rs"),
     include_str!("../refusals.rs"),
     include_str!("../../../topic/filter.rs"),
@@ -314,7 +314,7 @@ fn of_rows(version: u8) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_statement_is_a_row_or_says_why_not() {
+fn every_statement_has_a_row_a_test_or_a_reason() {
     for (version, sections) in [(4, OF_3_1_1), (5, OF_5)] {
         let all = all(sections);
         let mut held = of_rows(version);
@@ -342,7 +342,7 @@ fn every_statement_is_a_row_or_says_why_not() {
 }
 
 #[test]
-fn the_tests_that_are_named_exist() {
+fn the_named_tests_exist() {
     for (.., name) in ELSEWHERE {
         let there = SOURCES
             .iter()

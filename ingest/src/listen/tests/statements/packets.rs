@@ -34,24 +34,24 @@ fn types(table: &mut Table) {
     }
     let back = if v == 5 { 0x82 } else { 0x81 };
     let n = number("MQTT-2.2.2-1", "MQTT-4.12.0-7");
-    let says =
+    let statement =
         "type 15 is reserved, and AUTH where CONNECT named no method is a protocol violation";
     for body in [&[][..], &[0x18], &[0x19, 0], &[0, 0]] {
-        table.then(&n, says, packet(0xf0, body), Back::Closed(back));
+        table.then(&n, statement, packet(0xf0, body), Back::Closed(back));
     }
     if v == 5 {
-        let says = "AUTH is read to its end";
+        let statement = "AUTH is read to its end";
         for body in [
             &[0x18, 0, 0][..],
             &[0x18, 3, 0x15, 0, 1],
             &[0x18, 2, 0x21, 0],
         ] {
-            table.then(&n, says, packet(0xf0, body), Back::Closed(0x81));
+            table.then(&n, statement, packet(0xf0, body), Back::Closed(0x81));
         }
     }
 }
 
-/// The packets of a client, each with the flags that it has.
+/// Returns each packet of a client, with its flags.
 fn samples(v: u8) -> Vec<Vec<u8>> {
     vec![
         packet(0x40, &[0, 7]),
@@ -77,7 +77,7 @@ fn flags(table: &mut Table) {
             _ => RESERVED,
         };
         for wrong in (0..16).filter(|flags| *flags != right) {
-            // Old gateways set DUP where they send again, and the flags of the others are not used there.
+            // Old gateways set DUP on repeats, and the flags of the others are unused there.
             if v == 3 && (right == 0 || wrong & 6 == 2) {
                 continue;
             }
@@ -108,10 +108,10 @@ fn flags(table: &mut Table) {
                 _ => subscribe_of(v, b"a", 0, &[]),
             };
             sent[0] = first;
-            let says = "old gateways mark what they send again";
+            let statement = "old gateways mark what they send again";
             table.then(
                 &Number(["MQTT 3.1, 2.1", "", ""]),
-                says,
+                statement,
                 sent,
                 Back::Bytes(back),
             );
@@ -122,22 +122,23 @@ fn flags(table: &mut Table) {
 fn lengths(table: &mut Table) {
     let v = table.version;
     let five = number("2.2.3", "MQTT-1.5.5-1");
-    let says = "a remaining length has at most four bytes";
+    let statement = "a remaining length has at most four bytes";
     for first in [0x30, 0x32, 0x82, 0xc0, 0xe0] {
         let sent = vec![first, 0x80, 0x80, 0x80, 0x80, 0x01];
-        table.then(&five, says, sent, Back::Closed(0x81));
+        table.then(&five, statement, sent, Back::Closed(0x81));
         let sent = vec![first, 0xff, 0xff, 0xff, 0xff, 0x7f];
-        table.then(&five, says, sent, Back::Closed(0x81));
+        table.then(&five, statement, sent, Back::Closed(0x81));
     }
     let sent = vec![0x10, 0xff, 0xff, 0xff, 0xff, 0x7f];
-    table.first(&five, says, sent, Back::Silence);
-    // Before MQTT 5 nothing asks for the shortest form, and devices do write lengths of a fixed width.
+    table.first(&five, statement, sent, Back::Silence);
+    // Before MQTT 5 the shortest form is not required, and devices do write lengths of a fixed
+    // width.
     let padded = |sent: Vec<u8>| {
         let mut padded = vec![sent[0], sent[1] | 0x80, 0];
         padded.extend_from_slice(&sent[2..]);
         padded
     };
-    let says = "a remaining length is as short as it can be";
+    let statement = "a remaining length is as short as it can be";
     let ping = padded(vec![0xc0, 0]);
     let published = padded(publish_of(v, 0x32, b"a", &[]));
     let (pong, acknowledged) = (vec![0xd0, 0], puback(7).to_vec());
@@ -147,14 +148,14 @@ fn lengths(table: &mut Table) {
         } else {
             Back::Bytes(answer)
         };
-        table.then(&five, says, sent, back);
+        table.then(&five, statement, sent, back);
     }
     let back = if v == 5 {
         Back::Closed(0x81)
     } else {
         Back::Welcome
     };
-    table.first(&five, says, padded(hello(v)), back);
+    table.first(&five, statement, padded(hello(v)), back);
 }
 
 fn ends(table: &mut Table) {
@@ -186,7 +187,7 @@ fn ends(table: &mut Table) {
             }
         }
         for cut in 1..=body.len().min(2) {
-            // Cut within the last field of one filter, or within a packet id.
+            // Truncated within the last field of one filter, or within a packet id.
             let short = packet(sample[0], &body[..body.len() - cut]);
             table.then(
                 &n,
@@ -209,8 +210,8 @@ fn ends(table: &mut Table) {
     table.then(&n, "PINGREQ has no body", ping, Back::Closed(0x81));
     if v == 5 {
         for body in [&[0, 1][..], &[0, 0, 0], &[0, 0x80]] {
-            let says = "DISCONNECT is read to its end";
-            table.then(&n, says, packet(0xe0, body), Back::Closed(0x81));
+            let statement = "DISCONNECT is read to its end";
+            table.then(&n, statement, packet(0xe0, body), Back::Closed(0x81));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Each property, with a value that is right.
+/// Each property, with a valid value.
 const PROPERTIES: &[&[u8]] = &[
     &[0x01, 1],
     &[0x02, 0, 0, 0, 9],
@@ -33,13 +33,14 @@ const PROPERTIES: &[&[u8]] = &[
     &[0x2a, 1],
 ];
 
-/// A packet with these properties.
+/// Builds a packet with these properties.
 type Build = fn(&[u8]) -> Vec<u8>;
 
 /// A packet, and when it is sent.
-type Place = (Opening, Build);
+type Position = (Opening, Build);
 
-/// The packets of a client that have properties, and which; then those that are refused for another reason.
+/// The client's packets that have properties, with the allowed ones; then those that are refused
+/// for another reason.
 const PACKETS: &[(Opening, Build, &[u8], &[u8])] = &[
     (
         Opening::First,
@@ -126,7 +127,7 @@ pub(super) fn rows(table: &mut Table) {
 
 fn all_of(ids: &[u8]) -> Vec<u8> {
     let has = |property: &&&[u8]| ids.contains(&property[0]) && property[0] != 0x27;
-    // A user property may come as often as one likes.
+    // A user property may be repeated.
     let mut all: Vec<u8> = PROPERTIES
         .iter()
         .filter(has)
@@ -138,7 +139,7 @@ fn all_of(ids: &[u8]) -> Vec<u8> {
     all
 }
 
-/// The answer to a packet that is right.
+/// Returns the answer to a valid packet.
 fn welcome(opening: Opening, build: Build) -> Back {
     match (opening, build(&[])[0]) {
         (Opening::First, _) => Back::Welcome,
@@ -151,40 +152,44 @@ fn welcome(opening: Opening, build: Build) -> Back {
     }
 }
 
-fn misplaced(table: &mut Table, (opening, build): Place, known: &[u8]) {
+fn misplaced(table: &mut Table, (opening, build): Position, known: &[u8]) {
     let n = number("", "2.2.2.2");
     for property in PROPERTIES.iter().filter(|p| !known.contains(&p[0])) {
-        let says = "a property of another packet";
-        table.push(&n, says, (opening, build(property), Back::Closed(0x81)));
+        let statement = "a property of another packet";
+        table.push(
+            &n,
+            statement,
+            (opening, build(property), Back::Closed(0x81)),
+        );
     }
     for unknown in [0x00, 0x04, 0x0a, 0x10, 0x2b, 0x3f, 0x40, 0x7f, 0x80, 0xff] {
-        let says = "a property that there is not";
+        let statement = "a property that there is not";
         let sent = build(&[unknown, 0, 0, 0, 0]);
-        table.push(&n, says, (opening, sent, Back::Closed(0x81)));
+        table.push(&n, statement, (opening, sent, Back::Closed(0x81)));
     }
 }
 
-fn twice(table: &mut Table, (opening, build): Place, ids: &[u8]) {
+fn twice(table: &mut Table, (opening, build): Position, ids: &[u8]) {
     let n = number("", "2.2.2.2");
     for property in PROPERTIES
         .iter()
         .filter(|p| ids.contains(&p[0]) && p[0] != 0x26)
     {
-        let says = "a property comes once";
+        let statement = "a property comes once";
         let sent = build(&[*property, *property].concat());
-        table.push(&n, says, (opening, sent, Back::Closed(0x82)));
+        table.push(&n, statement, (opening, sent, Back::Closed(0x82)));
     }
 }
 
-fn cut(table: &mut Table, (opening, build): Place) {
+fn cut(table: &mut Table, (opening, build): Position) {
     let n = number("", "MQTT-2.2.2-1");
     for short in [
         &[0x26][..],
         &[0x26, 0, 1, b'k'],
         &[0x26, 0, 9, b'k', 0, 1, b'v'],
     ] {
-        let says = "a property ends within its length";
-        table.push(&n, says, (opening, build(short), Back::Closed(0x81)));
+        let statement = "a property ends within its length";
+        table.push(&n, statement, (opening, build(short), Back::Closed(0x81)));
     }
 }
 
@@ -195,7 +200,7 @@ const PUBLISH: usize = 2;
 const SUBSCRIBE: usize = 7;
 const DISCONNECT: usize = 9;
 
-/// Packets with values that are wrong: the reason code, the statement or section, and what it says.
+/// Packets with invalid values: the reason code, the statement or section, and its content.
 const VALUES: &[(usize, &[u8], u8, &str, &str)] = &[
     (
         CONNECT,
@@ -375,16 +380,16 @@ const VALUES: &[(usize, &[u8], u8, &str, &str)] = &[
 ];
 
 fn values(table: &mut Table) {
-    for &(index, given, code, section, says) in VALUES {
+    for &(index, given, code, section, statement) in VALUES {
         let n = Number(["", "", section]);
         let (opening, build, ..) = PACKETS[index];
-        table.push(&n, says, (opening, build(given), Back::Closed(code)));
+        table.push(&n, statement, (opening, build(given), Back::Closed(code)));
     }
-    // The length of the properties: not as short as it can be, beyond the packet, of five bytes.
+    // Invalid lengths of the properties: not the shortest form, beyond the packet, of five bytes.
     let n = number("", "MQTT-1.5.5-1");
     for length in [&[0x80, 0][..], &[1], &[0x7f], &[0xff, 0xff, 0xff, 0xff, 1]] {
-        let says = "the length of properties";
+        let statement = "the length of properties";
         let sent = packet(0x32, &[&text(b"a")[..], &[0, 7], length].concat());
-        table.push(&n, says, (Opening::Accepted, sent, Back::Closed(0x81)));
+        table.push(&n, statement, (Opening::Accepted, sent, Back::Closed(0x81)));
     }
 }

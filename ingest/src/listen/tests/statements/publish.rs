@@ -24,8 +24,13 @@ fn headers(table: &mut Table) {
     let v = table.version;
     let n = number("MQTT-4.3.2-2", "MQTT-3.3.4-1");
     for first in [0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x3a, 0x3b, 0x3c, 0x3d] {
-        let says = "a PUBLISH is answered as its QoS says";
-        table.then(&n, says, publish_of(v, first, b"a/b", &[]), taken(first));
+        let statement = "a PUBLISH is answered as its QoS says";
+        table.then(
+            &n,
+            statement,
+            publish_of(v, first, b"a/b", &[]),
+            taken(first),
+        );
     }
     for first in [0x36, 0x37, 0x3e, 0x3f] {
         table.then(
@@ -40,9 +45,9 @@ fn headers(table: &mut Table) {
             3 => Back::Bytes(Vec::new()),
             _ => Back::Closed(0x81),
         };
-        let says = "a PUBLISH of QoS 0 is no repeat";
+        let statement = "a PUBLISH of QoS 0 is no repeat";
         let n = number("MQTT-3.3.1-2", "MQTT-3.3.1-2");
-        table.then(&n, says, publish_of(v, first, b"a", &[]), back);
+        table.then(&n, statement, publish_of(v, first, b"a", &[]), back);
     }
     let n = number("MQTT-2.3.1-1", "MQTT-2.2.1-3");
     for first in [0x32, 0x34, 0x3a, 0x3c] {
@@ -53,14 +58,14 @@ fn headers(table: &mut Table) {
         table.then(&n, "a packet id is not zero", sent, Back::Closed(0x82));
     }
     for body in [&[][..], &[0], &[0, 1], &[0, 1, b'a'], &[0, 1, b'a', 0]] {
-        let says = "a PUBLISH has all of its fields";
+        let statement = "a PUBLISH has all of its fields";
         let n = number("MQTT-3.3.2-1", "MQTT-3.3.2-1");
-        table.then(&n, says, packet(0x32, body), Back::Closed(0x81));
+        table.then(&n, statement, packet(0x32, body), Back::Closed(0x81));
     }
     let sent = packet(0x30, &[text(b"a"), properties(v, &[])].concat());
     let n = number("MQTT-2.3.1-5", "MQTT-2.2.1-2");
-    let says = "QoS 0 has no packet id, and a payload may be empty";
-    table.then(&n, says, sent, Back::Bytes(Vec::new()));
+    let statement = "QoS 0 has no packet id, and a payload may be empty";
+    table.then(&n, statement, sent, Back::Bytes(Vec::new()));
 }
 
 fn topics(table: &mut Table) {
@@ -81,11 +86,12 @@ fn topics(table: &mut Table) {
             Back::Closed(0x82),
         );
         for odd in [&b"/"[..], b" ", b"a//b", b"/a", &[b'a'; 65_535]] {
-            let says = "any other topic name is taken";
+            let statement = "any other topic name is taken";
             let n = number("MQTT-4.7.3-3", "MQTT-4.7.3-3");
-            table.then(&n, says, publish_of(v, first, odd, &[]), taken(first));
+            table.then(&n, statement, publish_of(v, first, odd, &[]), taken(first));
         }
-        // The server's own topics: 3.1 and 3.1.1 have no word for a refusal, so it is a dead letter there.
+        // The server's own topics: 3.1 and 3.1.1 have no reason code for a refusal, so it is a dead
+        // letter there.
         let own = publish_of(v, first, b"$SYS/broker/uptime", &[]);
         let back = match (v, first) {
             (5, 0x32) => Back::Bytes(vec![0x40, 3, 0, 7, 0x87]),
@@ -109,23 +115,28 @@ fn answers(table: &mut Table) {
         5 => Back::Bytes(vec![first, 3, 0, 7, 0x92]),
         _ => Back::Bytes(vec![first, 2, 0, 7]),
     };
-    let says = "PUBREL of an id that is not known";
+    let statement = "PUBREL of an id that is not known";
     table.then(
         &number("MQTT-4.3.3-2", "MQTT-4.3.3-11"),
-        says,
+        statement,
         packet(0x62, &[0, 7]),
         unknown(0x70),
     );
-    let says = "PUBREC of an id that is not known";
+    let statement = "PUBREC of an id that is not known";
     table.then(
         &number("MQTT-4.3.3-1", "MQTT-4.3.3-4"),
-        says,
+        statement,
         packet(0x50, &[0, 7]),
         unknown(0x62),
     );
     for first in [0x40, 0x70] {
-        let says = "PUBACK and PUBCOMP of an id that is not known change nothing";
-        table.then(&n, says, packet(first, &[0, 7]), Back::Bytes(Vec::new()));
+        let statement = "PUBACK and PUBCOMP of an id that is not known change nothing";
+        table.then(
+            &n,
+            statement,
+            packet(first, &[0, 7]),
+            Back::Bytes(Vec::new()),
+        );
     }
     for first in [0x40, 0x50, 0x62, 0x70] {
         let n = number("MQTT-2.3.1-1", "MQTT-2.2.1-5");
@@ -143,24 +154,24 @@ fn answers(table: &mut Table) {
     ];
     for (first, wrong, n) in codes {
         for &code in wrong {
-            let says = "a reason code is one of its packet's";
+            let statement = "a reason code is one of its packet's";
             let sent = packet(first, &[0, 7, code]);
-            table.then(&n, says, sent, Back::Closed(0x82));
+            table.then(&n, statement, sent, Back::Closed(0x82));
         }
     }
     for code in [0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99] {
         let n = number("", "MQTT-3.5.2-1");
-        let says = "PUBREC that fails ends its exchange";
+        let statement = "PUBREC that fails ends its exchange";
         table.then(
             &n,
-            says,
+            statement,
             packet(0x50, &[0, 7, code]),
             Back::Bytes(Vec::new()),
         );
     }
 }
 
-/// A PUBLISH of QoS 1 with an alias.
+/// Encodes a PUBLISH of QoS 1 with an alias.
 fn aliased(topic: &[u8], alias: u16) -> Vec<u8> {
     let [high, low] = alias.to_be_bytes();
     publish_of(5, 0x32, topic, &[0x23, high, low])
@@ -171,8 +182,8 @@ fn aliases(table: &mut Table) {
     let ack = puback(7);
     for alias in [1, 2, 16] {
         let sent = [aliased(b"a", alias), aliased(b"", alias)].concat();
-        let says = "an alias up to the maximum is taken";
-        table.then(&n, says, sent, Back::Bytes([ack, ack].concat()));
+        let statement = "an alias up to the maximum is taken";
+        table.then(&n, statement, sent, Back::Bytes([ack, ack].concat()));
     }
     let sent = [aliased(b"a", 1), aliased(b"b", 1), aliased(b"", 1)].concat();
     table.then(
@@ -186,11 +197,11 @@ fn aliases(table: &mut Table) {
         (17, number("", "MQTT-3.3.2-9")),
         (u16::MAX, number("", "MQTT-3.3.2-9")),
     ] {
-        let says = "an alias is neither zero nor above the maximum";
-        table.then(&n, says, aliased(b"a", alias), Back::Closed(0x94));
+        let statement = "an alias is neither zero nor above the maximum";
+        table.then(&n, statement, aliased(b"a", alias), Back::Closed(0x94));
     }
     let n = number("", "MQTT-3.3.2-7");
-    let says = "an alias that was not given on this connection stands for nothing";
-    table.then(&n, says, aliased(b"", 1), Back::Closed(0x82));
-    table.then(&n, says, aliased(b"", 16), Back::Closed(0x82));
+    let statement = "an alias that was not given on this connection stands for nothing";
+    table.then(&n, statement, aliased(b"", 1), Back::Closed(0x82));
+    table.then(&n, statement, aliased(b"", 16), Back::Closed(0x82));
 }

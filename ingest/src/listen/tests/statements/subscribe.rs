@@ -46,40 +46,45 @@ fn options(table: &mut Table) {
         _ => Back::Bytes(vec![0x90, 3, 0, 9, 0]),
     };
     for options in 0..=2 {
-        let says = "a QoS may be 0, 1 or 2";
+        let statement = "a QoS may be 0, 1 or 2";
         table.then(
             &n,
-            says,
+            statement,
             subscribe_of(v, b"a", options, &[]),
             granted(options),
         );
     }
-    let says = "a QoS is not 3";
-    table.then(&n, says, subscribe_of(v, b"a", 3, &[]), Back::Closed(0x82));
+    let statement = "a QoS is not 3";
+    table.then(
+        &n,
+        statement,
+        subscribe_of(v, b"a", 3, &[]),
+        Back::Closed(0x82),
+    );
     for options in [0x40, 0x80, 0xc0, 0xc1] {
-        let says = "reserved bits are zero";
+        let statement = "reserved bits are zero";
         let back = if v == 3 {
             granted(options)
         } else {
             Back::Closed(0x81)
         };
-        table.then(&n, says, subscribe_of(v, b"a", options, &[]), back);
+        table.then(&n, statement, subscribe_of(v, b"a", options, &[]), back);
     }
     for options in [0x04, 0x08, 0x0c, 0x10, 0x20, 0x2e] {
-        let says = "bits 2 to 5 are reserved before MQTT 5";
+        let statement = "bits 2 to 5 are reserved before MQTT 5";
         let back = if v == 4 {
             Back::Closed(0x81)
         } else {
             granted(options)
         };
-        table.then(&n, says, subscribe_of(v, b"a", options, &[]), back);
+        table.then(&n, statement, subscribe_of(v, b"a", options, &[]), back);
     }
     if v == 5 {
-        let says = "a retain handling is not 3";
+        let statement = "a retain handling is not 3";
         let n = number("", "MQTT-3.8.3-5");
         table.then(
             &n,
-            says,
+            statement,
             subscribe_of(v, b"a", 0x30, &[]),
             Back::Closed(0x82),
         );
@@ -88,7 +93,7 @@ fn options(table: &mut Table) {
 
 fn filters(table: &mut Table) {
     let v = table.version;
-    for (wrong, n, says) in [
+    for (wrong, n, statement) in [
         (
             &b""[..],
             number("MQTT-4.7.3-1", "MQTT-4.7.3-1"),
@@ -130,8 +135,18 @@ fn filters(table: &mut Table) {
             "+ has a level of its own",
         ),
     ] {
-        table.then(&n, says, subscribe_of(v, wrong, 0, &[]), Back::Closed(0x81));
-        table.then(&n, says, unsubscribe_of(v, wrong, &[]), Back::Closed(0x81));
+        table.then(
+            &n,
+            statement,
+            subscribe_of(v, wrong, 0, &[]),
+            Back::Closed(0x81),
+        );
+        table.then(
+            &n,
+            statement,
+            unsubscribe_of(v, wrong, &[]),
+            Back::Closed(0x81),
+        );
     }
     others(table);
 }
@@ -153,14 +168,14 @@ fn others(table: &mut Table) {
         b"/",
         &[b'a'; 65_535],
     ] {
-        let says = "any other filter is answered; none is granted but that of receipts";
+        let statement = "any other filter is answered; none is granted but that of receipts";
         let sent = subscribe_of(v, filter, 1, &[]);
-        table.then(&n, says, sent, Back::Bytes(answer(0x87)));
+        table.then(&n, statement, sent, Back::Bytes(answer(0x87)));
     }
     if v == 5 {
         let sent = subscribe_of(v, b"a", 1, &[0x0b, 0xff, 0xff, 0xff, 0x7f]);
-        let says = "a subscription may have an identifier";
-        table.then(&n, says, sent, Back::Bytes(answer(0x87)));
+        let statement = "a subscription may have an identifier";
+        table.then(&n, statement, sent, Back::Bytes(answer(0x87)));
     }
 }
 
@@ -189,10 +204,10 @@ fn codes(table: &mut Table) {
         number("MQTT-3.8.4-4", "MQTT-3.8.4-5"),
         number("MQTT-3.9.3-2", "MQTT-3.9.3-2"),
     ] {
-        let says = "SUBACK has a code for each filter, in their order";
+        let statement = "SUBACK has a code for each filter, in their order";
         table.then(
             &n,
-            says,
+            statement,
             packet(0x82, &several),
             Back::Bytes(answer.clone()),
         );
@@ -203,8 +218,8 @@ fn codes(table: &mut Table) {
     ] {
         let sent = [&[0x12, 0x34][..], &several[2..]].concat();
         let answer = [&answer[..2], &[0x12, 0x34], &answer[4..]].concat();
-        let says = "SUBACK has the packet id of its SUBSCRIBE";
-        table.then(&n, says, packet(0x82, &sent), Back::Bytes(answer));
+        let statement = "SUBACK has the packet id of its SUBSCRIBE";
+        table.then(&n, statement, packet(0x82, &sent), Back::Bytes(answer));
     }
     unsubscribes(table, own);
 }
@@ -233,10 +248,10 @@ fn unsubscribes(table: &mut Table, own: &[u8]) {
     ] {
         let unsubscribe = packet(0xa2, &[&[0x12, 0x34][..], &twice].concat());
         let sent = [given.clone(), unsubscribe].concat();
-        let says = "UNSUBACK has the packet id, and in MQTT 5 a code for each filter";
+        let statement = "UNSUBACK has the packet id, and in MQTT 5 a code for each filter";
         table.then(
             &n,
-            says,
+            statement,
             sent,
             Back::Bytes([&suback[..], &unsuback].concat()),
         );
@@ -246,10 +261,10 @@ fn unsubscribes(table: &mut Table, own: &[u8]) {
 fn shared(table: &mut Table) {
     for filter in [&b"$share"[..], b"$share/", b"$share//a"] {
         let n = number("", "MQTT-4.8.2-1");
-        let says = "a shared subscription has a name";
+        let statement = "a shared subscription has a name";
         table.then(
             &n,
-            says,
+            statement,
             subscribe_of(5, filter, 0, &[]),
             Back::Closed(0x81),
         );
@@ -261,27 +276,27 @@ fn shared(table: &mut Table) {
         b"$share/g#/a",
     ] {
         let n = number("", "MQTT-4.8.2-2");
-        let says = "the name has no wildcard, and a filter follows";
+        let statement = "the name has no wildcard, and a filter follows";
         table.then(
             &n,
-            says,
+            statement,
             subscribe_of(5, filter, 0, &[]),
             Back::Closed(0x81),
         );
     }
     let n = number("", "3.2.2.3.13");
-    let says = "shared subscriptions are not offered";
+    let statement = "shared subscriptions are not offered";
     table.then(
         &n,
-        says,
+        statement,
         subscribe_of(5, b"$share/g/a", 0, &[]),
         Back::Closed(0x9e),
     );
     let n = number("", "MQTT-3.8.3-4");
-    let says = "no local is not for a shared subscription";
+    let statement = "no local is not for a shared subscription";
     table.then(
         &n,
-        says,
+        statement,
         subscribe_of(5, b"$share/g/a", 0x04, &[]),
         Back::Closed(0x82),
     );

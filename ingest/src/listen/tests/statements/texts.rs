@@ -1,9 +1,9 @@
-//! Texts, wherever they stand: section 1.5.
+//! Texts in all packets: section 1.5.
 
 use super::*;
 
-/// Bytes that are no text of MQTT, each with its statement. The standards let a server choose whether it refuses the
-/// last group.
+/// Bytes that are not an MQTT text, each with its statement. For the last group the standards let a
+/// server choose whether to refuse it.
 const WRONG: [(&[u8], Number, &str); 14] = [
     (b"a\xff", ILL_FORMED, "a text is UTF-8"),
     (b"a\xc0\x80", ILL_FORMED, "a text is UTF-8"),
@@ -27,12 +27,12 @@ const CONTROL: Number = number("1.5.3", "1.5.4");
 
 pub(super) fn rows(table: &mut Table) {
     let v = table.version;
-    for (wrong, n, says) in &WRONG {
+    for (wrong, n, statement) in &WRONG {
         for sent in in_connect(v, wrong) {
-            table.first(n, says, sent, Back::Closed(0x81));
+            table.first(n, statement, sent, Back::Closed(0x81));
         }
         for sent in behind(v, wrong) {
-            table.then(n, says, sent, Back::Closed(0x81));
+            table.then(n, statement, sent, Back::Closed(0x81));
         }
     }
     let mark = "\u{feff}park/钢厂".as_bytes();
@@ -44,7 +44,7 @@ pub(super) fn rows(table: &mut Table) {
     );
 }
 
-/// CONNECTs with `wrong` for each of their texts.
+/// Returns CONNECTs with `wrong` in each of their texts.
 fn in_connect(v: u8, wrong: &[u8]) -> Vec<Vec<u8>> {
     let wrong = text(wrong);
     let id = text(fresh_id().as_bytes());
@@ -75,7 +75,7 @@ fn in_connect(v: u8, wrong: &[u8]) -> Vec<Vec<u8>> {
     sent
 }
 
-/// Packets of an accepted client, with `wrong` for each of their texts.
+/// Returns packets of an accepted client, with `wrong` in each of their texts.
 fn behind(v: u8, wrong: &[u8]) -> Vec<Vec<u8>> {
     let mut sent = vec![
         publish_of(v, 0x30, wrong, &[]),

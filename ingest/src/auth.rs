@@ -1,0 +1,52 @@
+//! Authentication and authorization of gateways.
+//!
+//! A client proves its name with a password, a certificate, or both ([`Authenticator`]). When the
+//! client connects, the access list turns the name into a [`Grant`]. The grant is checked once for
+//! each topic of a connection, when the topic is resolved, and not once for each publish. Without
+//! `listen.tls.client_ca` and `listen.users` the listener accepts every client, without a grant.
+//!
+//! Refusals are counted by reason and never carry a payload: what a stranger sends is not stored.
+
+use std::sync::Arc;
+
+use crate::topic::Sender;
+
+mod access_list;
+mod authenticator;
+mod certificate;
+mod error;
+pub mod password;
+mod password_checks;
+mod refusal;
+
+pub use self::error::AuthFileError;
+pub(crate) use self::{
+    access_list::Grant,
+    authenticator::{AuthFiles, Authenticator, Credentials, Principal},
+    refusal::Refusal,
+};
+
+/// The known identity of a client and its rights. The default is a client behind a broker: the
+/// broker authenticates and authorizes it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClientIdentity {
+    /// The gateways that the client may publish for; `None` allows all, where no client has to
+    /// prove a name.
+    pub(crate) grant: Option<Arc<Grant>>,
+    /// The names of the client, for rules that derive the origin from them.
+    pub(crate) sender: Arc<Sender>,
+}
+
+/// The longest name, in bytes: a common name in X.509 has at most 64 characters, which take up to
+/// 256 bytes in UTF-8.
+const NAME_BYTES_MAX: usize = 256;
+
+/// Returns true if `text` can be a client's name: not empty, no control characters, and no colon,
+/// which ends the name in a password file.
+fn is_name(text: &str) -> bool {
+    let allowed = !text.contains(|c: char| c == ':' || c.is_control());
+    !text.is_empty() && text.len() <= NAME_BYTES_MAX && allowed
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! Authenticates clients against the files of the listen settings, and reloads the files when they
+//! change.
+
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use rustls::pki_types::CertificateDer;
+use tokio_rustls::TlsAcceptor;
+use tracing::{info, warn};
+
+use super::{
+    Refusal,
+    access_list::{AccessList, Grant},
+    certificate,
+    error::AuthFileError,
+    password::Users,
+    password_checks::{PasswordChecks, PasswordFile},
+};
+use crate::settings::{ClientCertificate, ListenSettings};
+
+/// Authenticates the clients of a listener; all its connections share it.
+#[derive(Debug)]
+pub(crate) struct Authenticator {
+    settings: ListenSettings,
+    files: RwLock<Arc<AuthFiles>>,
+    seen: Mutex<Vec<Stamp>>,
+    password_checks: PasswordChecks,
+}
+
+/// Returns the files as they were read last.
+pub(crate) struct AuthFiles {
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// Whether clients must present a certificate; `None` if the listener does not ask for one.
+    certificates: Option<ClientCertificate>,
+    users: Option<PasswordFile>,
+    access: AccessList,
+}
+
+/// The credentials that a client presents.
+#[derive(Debug)]
+pub(crate) struct Credentials<'a> {
+    /// The client's certificate, verified by TLS.
+    pub(crate) certificate: Option<CertificateDer<'static>>,
+    pub(crate) username: Option<&'a str>,
+    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) client_id: &'a str,
+    /// The address that the client connects from.
+    pub(crate) address: IpAddr,
+}
+
+/// A client that has proved its name.
+#[derive(Debug, Clone)]
+pub(crate) struct Principal {
+    pub(crate) name: String,
+    pub(crate) grant: Arc<Grant>,
+}
+
+/// The modification time and size of a file: if either differs, the file has changed.
+type Stamp = Option<(SystemTime, u64)>;
+
+impl std::fmt::Debug for AuthFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthFiles")
+            .field("tls", &self.tls.is_some())
+            .field("certificates", &self.certificates)
+            .field("users", &self.users.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// Reads the files that `settings` name.
+    pub(crate) fn open(settings: &ListenSettings) -> Result<Self, AuthFileError> {
+        let seen = stamps(settings);
+        Ok(Self {
+            settings: settings.clone(),
+            files: RwLock::new(Arc::new(AuthFiles::open(settings)?)),
+            seen: Mutex::new(seen),
+            password_checks: PasswordChecks::default(),
+        })
+    }
+
+    /// Returns true if the settings name files, which may change.
+    pub(crate) fn has_files(&self) -> bool {
+        files(&self.settings).next().is_some()
+    }
+
+    /// Returns the files as they were read last.
+    pub(crate) fn files(&self) -> Arc<AuthFiles> {
+        Arc::clone(&self.files.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the files again if one has changed; connected clients keep their rights. If a file is
+    /// invalid, the old contents stay in use and one warning is logged.
+    pub(crate) fn refresh(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamps(&self.settings);
+        if *seen == now {
+            return;
+        }
+        *seen = now;
+        match AuthFiles::open(&self.settings) {
+            Ok(files) => {
+                *self.files.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(files);
+                info!("read certificates, users and access list again");
+            }
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                "a file of the listener has changed and is wrong; what was read before stays"
+            ),
+        }
+    }
+
+    /// Authenticates a client; `None` if no client has to prove a name.
+    pub(crate) async fn authenticate(
+        &self,
+        files: &AuthFiles,
+        credentials: Credentials<'_>,
+    ) -> Result<Option<Principal>, Refusal> {
+        if files.users.is_none() && files.certificates.is_none() {
+            return Ok(None);
+        }
+        let certified = match &credentials.certificate {
+            Some(certificate) => {
+                Some(certificate::common_name(certificate).ok_or(Refusal::NoName)?)
+            }
+            None => None,
+        };
+        if certified.is_none() && files.certificates == Some(ClientCertificate::Required) {
+            return Err(Refusal::NoCredentials);
+        }
+        let username = credentials.username.filter(|name| !name.is_empty());
+        let alone = files.certificates == Some(ClientCertificate::Optional) && certified.is_some();
+        match (&files.users, username) {
+            (Some(file), Some(name)) => {
+                let password = credentials.password.unwrap_or_default();
+                let (name, address) = (name.to_owned(), credentials.address);
+                if !self
+                    .password_checks
+                    .check(file, name, password, address)
+                    .await?
+                {
+                    return Err(Refusal::BadCredentials);
+                }
+            }
+            (Some(_), None) if !alone => return Err(Refusal::NoCredentials),
+            // A user name without a proof.
+            (None, _) if certified.is_none() => return Err(Refusal::NoCredentials),
+            _ => {}
+        }
+        let name = match (certified, username) {
+            (Some(certified), Some(name)) if certified != name => return Err(Refusal::OtherName),
+            (Some(certified), _) => certified,
+            (None, Some(name)) => name.to_owned(),
+            (None, None) => return Err(Refusal::NoCredentials),
+        };
+        if !files.access.admits_client_id(&name, credentials.client_id) {
+            return Err(Refusal::ClientId);
+        }
+        let grant = Arc::new(files.access.grant(&name));
+        Ok(Some(Principal { name, grant }))
+    }
+}
+
+impl AuthFiles {
+    /// Returns true if clients must present a password.
+    pub(crate) fn requires_passwords(&self) -> bool {
+        self.users.is_some()
+    }
+
+    fn open(settings: &ListenSettings) -> Result<Self, AuthFileError> {
+        let tls = settings.tls.as_ref();
+        let acceptor = tls.map(certificate::server_config).transpose()?;
+        let users = settings.users.as_ref().map(|users| {
+            let parsed = Users::parse(&read(&users.file)?);
+            let path = users.file.clone();
+            parsed.map_err(|cause| AuthFileError::Users { path, cause })
+        });
+        let access = settings.access.as_ref().map(|access| {
+            let parsed = AccessList::parse(&read(&access.file)?);
+            let path = access.file.clone();
+            parsed.map_err(|reason| AuthFileError::AccessList { path, reason })
+        });
+        let certificates = tls.filter(|tls| tls.client_ca.is_some()).map(|tls| {
+            let configured = tls.client_certificate;
+            configured.unwrap_or(ClientCertificate::Required)
+        });
+        Ok(Self {
+            tls: acceptor.map(|config| TlsAcceptor::from(Arc::new(config))),
+            certificates,
+            users: users.transpose()?.map(PasswordFile::new),
+            access: access.transpose()?.unwrap_or_else(AccessList::own),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<String, AuthFileError> {
+    fs::read_to_string(path).map_err(|cause| AuthFileError::File {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+fn files(settings: &ListenSettings) -> impl Iterator<Item = &Path> {
+    let tls = settings.tls.iter();
+    let tls = tls.flat_map(|tls| {
+        [
+            Some(&tls.certificate),
+            Some(&tls.key),
+            tls.client_ca.as_ref(),
+        ]
+    });
+    let users = settings.users.as_ref().map(|users| &users.file);
+    let access = settings.access.as_ref().map(|access| &access.file);
+    let all = tls.chain([users, access]);
+    all.flatten().map(PathBuf::as_path)
+}
+
+fn stamps(settings: &ListenSettings) -> Vec<Stamp> {
+    let stamp = |path: &Path| {
+        let found = fs::metadata(path).ok()?;
+        Some((found.modified().ok()?, found.len()))
+    };
+    files(settings).map(stamp).collect()
+}

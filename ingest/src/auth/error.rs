@@ -1,0 +1,60 @@
+//! The errors of the files that the listen settings name.
+
+use std::{io, path::PathBuf};
+
+use super::password::PasswordError;
+
+/// A file that the listen settings name cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthFileError {
+    /// The file cannot be read.
+    #[error("read {path}, which the listen settings name")]
+    File {
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+    /// The file is not PEM.
+    #[error("read the PEM file {path}")]
+    Pem {
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: rustls::pki_types::pem::Error,
+    },
+    /// The file contains no certificate.
+    #[error("{path} has no certificate")]
+    NoCertificate {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// rustls refuses the contents.
+    #[error("use {path} for TLS")]
+    Tls {
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: rustls::Error,
+    },
+    /// The file is not a password file.
+    #[error("read the password file {path}")]
+    Users {
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: PasswordError,
+    },
+    /// The file is not an access list.
+    #[error("read the access list {path}: {reason}")]
+    AccessList {
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        reason: String,
+    },
+}
