@@ -10,17 +10,14 @@ use greenpark_archive::error::{PublishError, ReadError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::{
-    limits::{OFFERED_MAX, VIOLATIONS_MAX},
-    settings::with_causes,
-};
+use crate::limits::{OFFERED_MAX, VIOLATIONS_MAX};
 
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "query.greenpark";
 
 /// One field of a request that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
+pub struct InvalidField {
     /// The field's path, such as `statistics[3].amount`.
     pub field: String,
     /// What is wrong, and what to write instead.
@@ -32,7 +29,7 @@ pub struct Violation {
 pub enum QueryError {
     /// Fields of the request are wrong.
     #[error("the request is wrong in {} field(s)", .0.len())]
-    Invalid(Vec<Violation>),
+    Invalid(Vec<InvalidField>),
     /// Nothing has this name.
     #[error("there is no '{name}'")]
     NotFound {
@@ -105,14 +102,14 @@ pub enum QueryError {
 impl QueryError {
     /// One wrong field.
     pub(crate) fn invalid(field: &str, problem: impl Into<String>) -> Self {
-        Self::Invalid(vec![Violation {
+        Self::Invalid(vec![InvalidField {
             field: field.to_owned(),
             problem: problem.into(),
         }])
     }
 
     /// The fields that are wrong; none where the request is not at fault.
-    pub(crate) fn violations(self) -> Vec<Violation> {
+    pub(crate) fn violations(self) -> Vec<InvalidField> {
         match self {
             Self::Invalid(violations) => violations,
             _ => Vec::new(),
@@ -192,7 +189,7 @@ fn is_out_of_memory(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
 }
 
-fn invalid_status(violations: &[Violation]) -> Status {
+fn invalid_status(violations: &[InvalidField]) -> Status {
     let mut lines: Vec<String> = violations
         .iter()
         .take(3)
@@ -276,6 +273,18 @@ fn mixed_status(asked: &str, declared: &[(String, String)]) -> Status {
         HashMap::from([("asked".to_owned(), asked.to_owned())]),
     );
     Status::with_error_details(Code::FailedPrecondition, message, details)
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -49,3 +49,6 @@ pub(crate) const TEXT_CHARS_MAX: usize = 200;
 
 /// Files up to this size are fetched whole: sealed days and most totals, not merged ones.
 pub(crate) const WHOLE_FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// With less memory a sort cannot begin.
+pub(crate) const SORT_MEMORY_MIN: usize = 16 << 20;

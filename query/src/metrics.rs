@@ -26,7 +26,7 @@ pub(crate) struct Method {
 
 /// What the query service counts. Clones share their counters.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub struct QueryMetrics {
     pub(crate) answered: Family<Ending, Counter>,
     pub(crate) seconds: Family<Method, Histogram, fn() -> Histogram>,
     pub(crate) under_way: Gauge,
@@ -42,7 +42,7 @@ pub struct Metrics {
     pub(crate) cache_bytes: Gauge,
 }
 
-impl Default for Metrics {
+impl Default for QueryMetrics {
     fn default() -> Self {
         Self {
             answered: Family::default(),
@@ -62,7 +62,7 @@ impl Default for Metrics {
     }
 }
 
-impl Metrics {
+impl QueryMetrics {
     /// Counters that are shown by `registry`, with names that begin with `greenpark_query_`.
     #[must_use]
     pub fn new(registry: &mut Registry) -> Self {
@@ -134,7 +134,7 @@ impl Metrics {
 #[derive(Debug)]
 pub(crate) struct UnderWay(Gauge);
 
-impl Metrics {
+impl QueryMetrics {
     pub(crate) fn begin(&self) -> UnderWay {
         self.under_way.inc();
         UnderWay(self.under_way.clone())

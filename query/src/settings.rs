@@ -5,12 +5,18 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 use greenpark_model::carbon::Region;
 use serde::{Deserialize, Serialize};
 
-use crate::{assessment, bulk, carbon, engine::SORT_MEMORY_MIN, factors, plans, quality, scope};
+use crate::{
+    error::with_causes,
+    limits::SORT_MEMORY_MIN,
+    reference::{ReferenceFiles, assessment, carbon, factors, plans, quality_rules, waste_sets},
+    register::name::Name,
+    scope::hex::unhex,
+};
 
 /// Settings of the query service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
+#[serde(default, deny_unknown_fields, expecting = "struct Settings")]
+pub struct QuerySettings {
     /// Where it listens.
     pub address: SocketAddr,
     /// How long a question may take; a client's own, shorter deadline counts instead.
@@ -81,7 +87,7 @@ fn default_region() -> Region {
     "chongqing".parse().expect("a region in small letters")
 }
 
-impl Default for Settings {
+impl Default for QuerySettings {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 50_051)),
@@ -97,7 +103,7 @@ impl Default for Settings {
             carbon_files: Vec::new(),
             grid_region: default_region(),
             waste_files: Vec::new(),
-            waste_set: bulk::DEFAULT.to_owned(),
+            waste_set: waste_sets::DEFAULT.to_owned(),
             quality_file: None,
             assessment_file: None,
             plan_files: Vec::new(),
@@ -106,7 +112,20 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl QuerySettings {
+    /// The files of data that figures are made by.
+    pub(crate) fn reference_files(&self) -> ReferenceFiles<'_> {
+        ReferenceFiles {
+            factors: &self.factor_files,
+            carbon: &self.carbon_files,
+            region: &self.grid_region,
+            waste: &self.waste_files,
+            waste_set: &self.waste_set,
+            assessment: self.assessment_file.as_deref(),
+            quality: self.quality_file.as_deref(),
+        }
+    }
+
     /// Adds a sentence to `problems` for everything that is wrong. Reads the files that are named.
     pub fn check(&self, problems: &mut Vec<String>) {
         for (name, span) in [
@@ -135,7 +154,7 @@ impl Settings {
         if let Err(error) = carbon::load(&self.carbon_files) {
             problems.push(format!("query.carbon_files: {}", with_causes(&error)));
         }
-        match bulk::load(&self.waste_files) {
+        match waste_sets::load(&self.waste_files) {
             Err(error) => problems.push(format!("query.waste_files: {}", with_causes(&error))),
             Ok(sets) if sets.iter().any(|set| set.id == self.waste_set) => {}
             Ok(sets) => {
@@ -144,7 +163,7 @@ impl Settings {
                 problems.push(format!("query.waste_set: '{id}' is none of {known}"));
             }
         }
-        if let Err(error) = quality::load(self.quality_file.as_deref()) {
+        if let Err(error) = quality_rules::load(self.quality_file.as_deref()) {
             problems.push(format!("query.quality_file: {}", with_causes(&error)));
         }
         if let Err(error) = assessment::load(self.assessment_file.as_deref()) {
@@ -155,10 +174,43 @@ impl Settings {
         }
         let mut tokens = BTreeSet::new();
         for (index, grant) in self.grants.iter().enumerate() {
-            scope::check_grant(grant, &format!("query.grants[{index}]"), problems);
+            grant.check(&format!("query.grants[{index}]"), problems);
             if !tokens.insert(grant.token_sha256.to_lowercase()) {
                 problems.push(format!(
                     "query.grants[{index}].token_sha256: is given twice"
+                ));
+            }
+        }
+    }
+}
+
+impl Grant {
+    /// Adds a sentence to `problems` for everything that is wrong with the grant at `place`.
+    fn check(&self, place: &str, problems: &mut Vec<String>) {
+        if unhex(&self.token_sha256).is_none_or(|digest| digest.len() != 32) {
+            problems.push(format!("{place}.token_sha256: is not a SHA-256 in hex"));
+        }
+        if self.declares && self.holder.trim().is_empty() {
+            problems.push(format!(
+            "{place}.holder: is empty; say whose token it is, for what is declared with it is recorded under that name"
+        ));
+        }
+        if self.holder.chars().any(char::is_control) {
+            problems.push(format!("{place}.holder: holds what is no text"));
+        }
+        if self.names.is_empty() {
+            problems.push(format!(
+                "{place}.names: is empty, so the token would reach nothing"
+            ));
+        }
+        for name in &self.names {
+            let fits = matches!(
+                Name::parse("names", name),
+                Ok(Name::Parks | Name::Park(_) | Name::Enterprise(..))
+            );
+            if !fits {
+                problems.push(format!(
+                    "{place}.names: '{name}' is none of parks/-, parks/P and parks/P/enterprises/E"
                 ));
             }
         }
@@ -179,18 +231,6 @@ mod region {
     }
 }
 
-/// An error and what caused it, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,14 +238,14 @@ mod tests {
     #[test]
     fn defaults_have_no_problems() {
         let mut problems = Vec::new();
-        Settings::default().check(&mut problems);
+        QuerySettings::default().check(&mut problems);
         assert_eq!(problems, Vec::<String>::new());
     }
 
     #[test]
     fn every_mistake_is_named() {
         let mut problems = Vec::new();
-        let settings = Settings {
+        let settings = QuerySettings {
             deadline: Duration::ZERO,
             concurrent_max: 0,
             connections_max: 0,
@@ -219,7 +259,7 @@ mod tests {
                 holder: String::new(),
                 declares: true,
             }],
-            ..Settings::default()
+            ..QuerySettings::default()
         };
         settings.check(&mut problems);
         assert_eq!(problems.len(), 10, "{problems:#?}");
@@ -227,12 +267,13 @@ mod tests {
 
     #[test]
     fn a_settings_file_refuses_a_misspelt_key_and_reads_its_own_text() {
-        let settings: Settings = toml::from_str("memory = \"64MiB\"\n").expect("valid settings");
+        let settings: QuerySettings =
+            toml::from_str("memory = \"64MiB\"\n").expect("valid settings");
         assert_eq!((settings.memory, settings.concurrent_max), (64 << 20, 32));
-        assert!(toml::from_str::<Settings>("memry = \"64MiB\"\n").is_err());
+        assert!(toml::from_str::<QuerySettings>("memry = \"64MiB\"\n").is_err());
         let written = toml::to_string(&settings).expect("settings have a text");
         assert_eq!(
-            toml::from_str::<Settings>(&written).expect("own text is read"),
+            toml::from_str::<QuerySettings>(&written).expect("own text is read"),
             settings
         );
     }

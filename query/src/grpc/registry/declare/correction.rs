@@ -1,0 +1,149 @@
+//! Corrections by hand, as they are recorded.
+
+use greenpark_archive::{meters::Meters, reference::ReferenceEntry};
+use greenpark_model::{
+    day::DayRange,
+    id::{EnterpriseId, ParkId},
+    quantity::Quantity,
+    reading::{Kind, Series},
+};
+use greenpark_proto::query::v1 as pb;
+
+use super::{Checks, Says};
+use crate::{
+    error::QueryError,
+    register::{
+        corrections::Correction,
+        name::Name,
+        registry::body::{CORRECTION, CorrectionBody},
+    },
+};
+
+/// A correction that is to be recorded, or withdrawn.
+pub(in crate::grpc) struct NewCorrection {
+    pub(in crate::grpc) park: ParkId,
+    pub(in crate::grpc) enterprise: EnterpriseId,
+    pub(in crate::grpc) series: Series,
+    correction: Correction,
+    withdrawn: bool,
+}
+
+/// Reads a correction.
+pub(in crate::grpc) fn correction(
+    asked: Option<&pb::Correction>,
+    says: Says<'_>,
+) -> Result<NewCorrection, QueryError> {
+    let asked = asked.ok_or_else(|| QueryError::invalid("correction", "is missing"))?;
+    let mut checks = Checks::default();
+    let name = Name::parse("correction.meter", &asked.meter).and_then(|name| match name {
+        Name::Meter(park, enterprise, meter) => Ok((park, enterprise, meter)),
+        other => Err(other.unfit("correction.meter", "parks/P/enterprises/E/meters/M")),
+    });
+    let name = checks.take(name);
+    let quantity = checks.parsed(
+        "correction.quantity",
+        &asked.quantity,
+        str::parse::<Quantity>,
+    );
+    if asked.quantity.is_empty() {
+        checks.wrong("correction.quantity", "is missing");
+    }
+    let kind = Kind::from_name(&asked.kind).filter(|kind| *kind != Kind::Gauge);
+    if kind.is_none() {
+        checks.wrong("correction.kind", "is none of register, interval and event");
+    }
+    let days = asked.days.clone().unwrap_or_default();
+    let first = checks.day("correction.days.first", &days.first);
+    let last = checks.day("correction.days.last", &days.last);
+    let days = first
+        .zip(last)
+        .and_then(|(first, last)| DayRange::new(first, last));
+    if first.is_some() && last.is_some() && days.is_none() {
+        checks.wrong("correction.days", "end before they begin");
+    }
+    if last.is_some_and(|last| last >= says.at.day()) {
+        checks.wrong("correction.days.last", "is not over yet");
+    }
+    let amount = checks.amount("correction.amount", &asked.amount);
+    checks.needed("correction.reason", &asked.reason);
+    says.check(&mut checks);
+    checks.needed("evidence", says.evidence);
+    let made = name.zip(quantity).zip(kind).zip(days).zip(amount);
+    let made = made.map(
+        |(((((park, enterprise, meter), quantity), kind), days), amount)| NewCorrection {
+            park,
+            enterprise,
+            series: Series {
+                meter,
+                quantity,
+                kind,
+            },
+            correction: Correction {
+                kind,
+                days,
+                amount,
+                reason: asked.reason.clone(),
+                recorded_at: says.at,
+                recorded_by: says.by.to_owned(),
+                evidence: says.evidence.to_owned(),
+            },
+            withdrawn: asked.withdrawn,
+        },
+    );
+    checks.done(made)
+}
+
+impl NewCorrection {
+    pub(in crate::grpc) fn name(&self) -> Name {
+        let meter = self.series.meter.clone();
+        Name::Meter(self.park.clone(), self.enterprise.clone(), meter)
+    }
+
+    /// Refuses what would never count: a correction of a meter that is registered as a gauge.
+    pub(in crate::grpc) fn check_kind(&self, meters: &Meters) -> Result<(), QueryError> {
+        let meter = meters.get(&self.enterprise, &self.series);
+        let entry = meter.and_then(|meter| meter.on(self.correction.days.first()));
+        match entry.filter(|entry| entry.body.kind == Kind::Gauge) {
+            None => Ok(()),
+            Some(_) => Err(QueryError::Precondition(
+                "METER_IS_A_GAUGE",
+                format!(
+                    "{} is registered as a gauge on {}, which is never summed: register it as what it is first",
+                    self.name(),
+                    self.correction.days.first()
+                ),
+            )),
+        }
+    }
+
+    /// The entry, if it can stand beside those in force: of two that share some days and not all, nobody
+    /// could say what counts.
+    pub(in crate::grpc) fn settle(
+        &self,
+        known: &[Correction],
+        says: Says<'_>,
+    ) -> Result<ReferenceEntry, QueryError> {
+        let days = self.correction.days;
+        if let Some(other) = self.correction.overlapping(known) {
+            let message = format!(
+                "{} is corrected from {} to {} already, which overlaps {} to {}: withdraw that correction, or \
+                 correct the same days",
+                self.name(),
+                other.days.first(),
+                other.days.last(),
+                days.first(),
+                days.last()
+            );
+            return Err(QueryError::Precondition("CORRECTIONS_OVERLAP", message));
+        }
+        let there = known.iter().any(|other| other.days == days);
+        if self.withdrawn && !there {
+            let (first, last) = (days.first(), days.last());
+            let message = format!("{} has no correction from {first} to {last}", self.name());
+            return Err(QueryError::Precondition("NO_SUCH_CORRECTION", message));
+        }
+        let body = CorrectionBody::write(&self.series, &self.correction, self.withdrawn);
+        let valid = (days.first(), Some(days.last()));
+        Ok(says.entry(CORRECTION, self.name().to_string(), valid, body))
+    }
+}

@@ -1,0 +1,61 @@
+//! Sides of balances, as they are declared.
+
+use greenpark_archive::reference::ReferenceEntry;
+use greenpark_model::{
+    balance::Side,
+    id::ParkId,
+    quantity::{Medium, MediumClass},
+};
+use greenpark_proto::query::v1 as pb;
+
+use super::{Checks, Says};
+use crate::{
+    error::QueryError,
+    register::registry::body::{SIDE, SideBody},
+};
+
+/// The entries of declared sides, and their park.
+pub(in crate::grpc) fn sides(
+    parent: &str,
+    asked: &[pb::BalanceSide],
+    says: Says<'_>,
+) -> Result<(ParkId, Vec<ReferenceEntry>), QueryError> {
+    let mut checks = Checks::default();
+    let park = checks.park(parent);
+    says.check(&mut checks);
+    if !checks.fits("sides", asked.len()) {
+        return checks.done(None);
+    }
+    let mut entries = Vec::with_capacity(asked.len());
+    for (index, side) in asked.iter().enumerate() {
+        let prefix = format!("sides[{index}]");
+        entries.extend(one(&mut checks, &prefix, park.as_ref(), side, says));
+    }
+    checks.done(park.map(|park| (park, entries)))
+}
+
+fn one(
+    checks: &mut Checks,
+    prefix: &str,
+    park: Option<&ParkId>,
+    asked: &pb::BalanceSide,
+    says: Says<'_>,
+) -> Option<ReferenceEntry> {
+    let field = |name: &str| format!("{prefix}.{name}");
+    let name = checks.member(&field("enterprise"), &asked.enterprise, park);
+    let medium =
+        Medium::from_name(&asked.medium).filter(|medium| medium.class() == MediumClass::Energy);
+    if medium.is_none() {
+        let problem = "is no energy; write one such as electricity or raw_coal";
+        checks.wrong(&field("medium"), problem);
+    }
+    let side = Side::from_name(&asked.side);
+    if side.is_none() {
+        let problem =
+            "is neither consumption nor supply; write the side whose meters tell the whole";
+        checks.wrong(&field("side"), problem);
+    }
+    let (from, to) = checks.validity(prefix, &asked.valid_from, &asked.valid_to);
+    let body = SideBody::write(medium?, side?);
+    Some(says.entry(SIDE, name?.to_string(), (from?, to), body))
+}
