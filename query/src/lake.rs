@@ -1,6 +1,6 @@
-//! What the archive holds, read for questions: books of days, rows, the latest readings, dead letters.
+//! Reads the archive for questions: the days of books, rows, latest readings and dead letters.
 //!
-//! DataFusion reads exactly the files of one snapshot. What was folded is kept within a bound of bytes.
+//! DataFusion reads exactly the files of one snapshot. Folds are cached within a bound of bytes.
 
 pub(crate) mod books;
 pub(crate) mod cache;

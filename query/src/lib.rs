@@ -1,17 +1,16 @@
-//! Greenpark's answers: what a control centre asks and an auditor verifies, over gRPC.
+//! Greenpark's query service over gRPC: it answers a control centre, and lets an auditor verify the answers.
 //!
-//! Closed days come from the `totals` table of a book, every other day from its readings by the same fold
-//! of the model, and both through DataFusion over exactly the files of one snapshot. A figure is a Σ
-//! over a Σ, divided once, in an envelope that says what it stands on. It reads the archive and records
-//! entries in its reference table. It deliberately neither ingests nor seals, and every question
-//! needs a [`Scope`](scope::Scope) of what its asker may read.
+//! Closed days come from the `totals` table of a book, every other day from its readings by the same fold of the
+//! model. DataFusion reads both from exactly the files of one snapshot. A figure is a Σ over a Σ, divided once, in an
+//! envelope with its sources. The service reads the archive and appends entries to its reference table. It deliberately
+//! neither ingests nor seals. Every question has a [`Scope`](scope::Scope) of what its client may read.
 //!
 //! | room | what it holds |
 //! |---|---|
 //! | [`reference`] | data files: factors, carbon, waste sets, plans, thresholds |
 //! | [`register`] | the registry, statistics, deflators, corrections, certificates, indicator values |
 //! | `lake` | DataFusion over a snapshot, books of days, the cache |
-//! | [`figures`] | measure, figure, progress, comparison, scorecard, materials, quality, lineage |
+//! | [`figures`] | measure, figure, progress, comparison, scorecard, materials, quality |
 //! | [`grpc`] | the server and the services of `park.query.v1` |
 
 pub mod error;

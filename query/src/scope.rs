@@ -1,7 +1,7 @@
-//! Who may read and declare what.
+//! Permissions to read and to declare.
 //!
-//! A [`Scope`] is made from a request's metadata and nothing else; every question to the books takes
-//! one, so what it does not permit is never planned.
+//! A [`Scope`] comes from the grant of a request's bearer token. The days of a park and the scans of readings take
+//! one, and give out nothing that it does not permit.
 
 pub(crate) mod hex;
 
@@ -12,17 +12,17 @@ use greenpark_model::id::{EnterpriseId, ParkId};
 
 use crate::{error::QueryError, register::name::Name};
 
-/// What a bearer may read and declare.
+/// The permissions of a bearer. Its `Debug` text is part of the key of cached answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     names: Vec<Name>,
-    /// Whose grant it is of; `None` where everyone may everything.
+    /// The holder of the grant; `None` if everyone may do everything.
     holder: Option<Arc<str>>,
     declares: bool,
 }
 
 impl Scope {
-    /// Everything.
+    /// Permits everything.
     #[must_use]
     pub fn everything() -> Self {
         Self {
@@ -32,7 +32,7 @@ impl Scope {
         }
     }
 
-    /// What a grant of `names` permits.
+    /// The scope of a grant of `names`.
     pub(crate) fn of_grant(names: &[String], holder: &str, declares: bool) -> Self {
         let names = names
             .iter()
@@ -45,7 +45,7 @@ impl Scope {
         }
     }
 
-    /// Whether every enterprise of `park` is permitted.
+    /// True if every enterprise of `park` is permitted.
     #[must_use]
     pub fn permits_park(&self, park: &ParkId) -> bool {
         self.names.iter().any(|name| match name {
@@ -55,7 +55,7 @@ impl Scope {
         })
     }
 
-    /// Whether `enterprise` of `park` is permitted.
+    /// True if `enterprise` of `park` is permitted.
     #[must_use]
     pub fn permits(&self, park: &ParkId, enterprise: &EnterpriseId) -> bool {
         self.permits_park(park)
@@ -65,7 +65,7 @@ impl Scope {
                 .any(|name| matches!(name, Name::Enterprise(p, e) if p == park && e == enterprise))
     }
 
-    /// Whether anything of `park` is permitted.
+    /// True if anything of `park` is permitted.
     #[must_use]
     pub fn sees(&self, park: &ParkId) -> bool {
         self.permits_park(park) || self.names.iter().any(|name| name.park() == Some(park))
@@ -74,7 +74,7 @@ impl Scope {
     /// Refuses `name` unless all of it is permitted.
     pub(crate) fn check(&self, name: &Name) -> Result<(), QueryError> {
         let permitted = match name {
-            // A question about all parks is answered with those that are permitted.
+            // A question about all parks is answered for the permitted ones.
             Name::Parks => true,
             Name::Park(park) | Name::Enterprises(park) => self.permits_park(park),
             Name::Enterprise(park, enterprise) | Name::Meter(park, enterprise, _) => {
@@ -90,7 +90,7 @@ impl Scope {
 }
 
 impl Scope {
-    /// Lets its bearer declare, and says in every entry whose grant that is by.
+    /// Checks that the bearer may declare, and adds the holder of the grant to every entry.
     pub(crate) fn sign(&self, entries: &mut [ReferenceEntry]) -> Result<(), QueryError> {
         if !self.declares {
             return Err(QueryError::MayNotDeclare);
@@ -103,8 +103,8 @@ impl Scope {
         Ok(())
     }
 
-    /// Refuses `name` unless all of it is permitted, and every park where it is all parks: what is said
-    /// or told of them together is nobody's part.
+    /// Refuses `name` unless all of it is permitted; for all parks, every park must be permitted, because a statement
+    /// about all parks cannot be split.
     pub(crate) fn check_whole(&self, name: &Name) -> Result<(), QueryError> {
         match name {
             Name::Parks if !self.names.contains(&Name::Parks) => {

@@ -1,4 +1,4 @@
-//! What an operator may tune, and the check that names every mistake at once.
+//! Settings of the query service, and a check that names every mistake at once.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -17,40 +17,40 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "struct Settings")]
 pub struct QuerySettings {
-    /// Where it listens.
+    /// The listen address.
     pub address: SocketAddr,
-    /// How long a question may take; a client's own, shorter deadline counts instead.
+    /// The deadline of a question, unless the client's own is shorter.
     #[serde(with = "greenpark_settings::span")]
     pub deadline: Duration,
-    /// How long a stream or an extract may take.
+    /// The deadline of a stream or an extract.
     #[serde(with = "greenpark_settings::span")]
     pub stream_deadline: Duration,
-    /// Questions answered at once, and as many streams; further ones wait within their deadline.
+    /// Maximal number of concurrent questions, and of concurrent streams; further ones wait within their deadline.
     pub concurrent_max: usize,
-    /// Connections at once; further ones are closed.
+    /// Maximal number of connections; further ones are closed.
     pub connections_max: usize,
     /// Memory of all questions together: a quarter for figures, which read the readings of open days; a quarter for the
     /// lists of the lake's files; the rest for streams and extracts, eight at once, or as many as have 16 MiB each. A
-    /// sort of more rows goes to disk; who finds no room waits.
+    /// larger sort spills to disk; a question without room waits.
     #[serde(with = "greenpark_settings::size")]
     pub memory: usize,
-    /// Memory for what is kept between questions: folded totals and the registry, and answers in an eighth of it.
+    /// Memory of the caches: folded days and the registry; an eighth of it is for answers.
     #[serde(with = "greenpark_settings::size")]
     pub cache: usize,
-    /// The largest message that is read.
+    /// The largest accepted message.
     #[serde(with = "greenpark_settings::size")]
     pub message_max: usize,
-    /// How long a shutdown waits for answers under way.
+    /// How long a shutdown waits for running questions.
     #[serde(with = "greenpark_settings::span")]
     pub drain_grace: Duration,
-    /// Further files of factors; their entries count before the built-in ones.
+    /// Further files of factors; their entries precede the built-in ones.
     pub factor_files: Vec<PathBuf>,
-    /// Further files of carbon factors; their entries count before the built-in ones.
+    /// Further files of carbon factors; their entries precede the built-in ones.
     pub carbon_files: Vec<PathBuf>,
-    /// Whose grid the electricity comes from: a region of the carbon factors.
+    /// The region of the grid that supplies the electricity: a region of the carbon factors.
     #[serde(with = "region")]
     pub grid_region: Region,
-    /// Further files of bulk waste categories; one with the id of a shipped set counts instead of it.
+    /// Further files of bulk waste categories; one with the id of a shipped set replaces it.
     pub waste_files: Vec<PathBuf>,
     /// The set of categories that counts as bulk industrial solid waste.
     pub waste_set: String,
@@ -62,11 +62,11 @@ pub struct QuerySettings {
     pub assessment_file: Option<PathBuf>,
     /// Further files of plans; one with the id of a built-in plan replaces it.
     pub plan_files: Vec<PathBuf>,
-    /// Who may read and declare what. Without any, everyone may read and declare everything.
+    /// Grants to read and to declare. Without any, everyone may read and declare everything.
     pub grants: Vec<Grant>,
 }
 
-/// What the bearer of a token may read and declare.
+/// Permissions of the bearer of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
@@ -74,10 +74,10 @@ pub struct Grant {
     pub token_sha256: String,
     /// `parks/-`, `parks/P` or `parks/P/enterprises/E`.
     pub names: Vec<String>,
-    /// Whose token it is: every entry that is recorded with it says so.
+    /// The holder of the token; every entry recorded with it names the holder.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub holder: String,
-    /// Whether its bearer may declare, too, and not only read.
+    /// True if the bearer may also declare.
     #[serde(default)]
     pub declares: bool,
 }
@@ -113,7 +113,7 @@ impl Default for QuerySettings {
 }
 
 impl QuerySettings {
-    /// The files of data that figures are made by.
+    /// The reference files.
     pub(crate) fn reference_files(&self) -> ReferenceFiles<'_> {
         ReferenceFiles {
             factors: &self.factor_files,
@@ -126,7 +126,7 @@ impl QuerySettings {
         }
     }
 
-    /// Adds a sentence to `problems` for everything that is wrong. Reads the files that are named.
+    /// Adds a sentence to `problems` for every mistake. Reads the named files.
     pub fn check(&self, problems: &mut Vec<String>) {
         for (name, span) in [
             ("deadline", self.deadline),
@@ -185,7 +185,7 @@ impl QuerySettings {
 }
 
 impl Grant {
-    /// Adds a sentence to `problems` for everything that is wrong with the grant at `place`.
+    /// Adds a sentence to `problems` for every mistake in the grant at `place`.
     fn check(&self, place: &str, problems: &mut Vec<String>) {
         if unhex(&self.token_sha256).is_none_or(|digest| digest.len() != 32) {
             problems.push(format!("{place}.token_sha256: is not a SHA-256 in hex"));
@@ -217,7 +217,7 @@ impl Grant {
     }
 }
 
-/// A region as text.
+/// Serializes a region as text.
 mod region {
     use greenpark_model::carbon::Region;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};

@@ -1,11 +1,11 @@
-//! Work that is done beside each other.
+//! Runs futures concurrently, bounded in number.
 
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 
 use crate::error::QueryError;
 
-/// What `work` comes to, in its order, so many at a time; the first failure ends it.
-pub(crate) async fn beside<T>(
+/// Runs `work`, at most `at_once` futures at a time. Results keep the order; the first failure ends it.
+pub(crate) async fn concurrently<T>(
     work: Vec<BoxFuture<'_, Result<T, QueryError>>>,
     at_once: usize,
 ) -> Result<Vec<T>, QueryError> {

@@ -32,22 +32,22 @@ use crate::{
     scope::Scope,
 };
 
-/// What is said where numbers of letters that are gone are left out.
+/// The note of an answer that leaves out deleted letters.
 const FINER_NOTE: &str =
     "letters that are not kept any more are not counted: of them only day and reason are known";
 
-/// A file with the table that reads it.
+/// A file and its table.
 struct Place<'a> {
     park: &'a ParkId,
     table: &'a LettersTable,
     file: LettersFile,
 }
 
-/// The tables of parks with their files.
+/// Tables of parks, with their files.
 type Tables = Vec<(ParkId, LettersTable, Vec<LettersFile>)>;
 
 impl Shared {
-    /// The tables that may hold what `filter` asks, with those of their files that `scope` permits.
+    /// The tables and files that may hold letters that `filter` selects and `scope` permits.
     async fn letter_tables(&self, scope: &Scope, filter: &Filter) -> Result<Tables, QueryError> {
         filter.check(scope)?;
         let mut tables = Vec::new();
@@ -73,10 +73,10 @@ impl Shared {
     async fn list_letters(
         &self,
         scope: Scope,
-        asked: &pb::ListDeadLettersRequest,
+        request: &pb::ListDeadLettersRequest,
     ) -> Result<pb::ListDeadLettersResponse, QueryError> {
-        let filter = filter::parse(asked.filter.as_ref())?;
-        let page = Page::parse(asked.page_size, &asked.page_token, &filter.question())?;
+        let filter = filter::parse(request.filter.as_ref())?;
+        let page = Page::parse(request.page_size, &request.page_token, &filter.question())?;
         let tables = self.letter_tables(&scope, &filter).await?;
         let replays = self.replays().await?;
         let mut places: Vec<Place<'_>> = Vec::new();
@@ -89,7 +89,7 @@ impl Shared {
             places.extend(files.iter().map(file));
         }
         places.sort_by_key(|place| std::cmp::Reverse(place.file.received().1));
-        // One more than the page, so that there is known to be a next one.
+        // One entry more than the page, to know if there is a next page.
         let most = page.size().saturating_add(1);
         let mut newest: BTreeMap<String, pb::DeadLetterEntry> = BTreeMap::new();
         for place in places {
@@ -108,7 +108,7 @@ impl Shared {
                 replays: &replays,
             };
             let letters = place.table.read(&place.file, Payloads::Left).await?;
-            for letter in letters.kept.into_iter().filter(|of| view.shows(of)) {
+            for letter in letters.kept.into_iter().filter(|of| view.selects(of)) {
                 let key = view.key(letter.received, letter.id);
                 if page.begins_after(&key) {
                     newest.insert(key, entry(view, letter));
@@ -131,9 +131,9 @@ impl Shared {
     async fn get_letter(
         &self,
         scope: Scope,
-        asked: &pb::GetDeadLetterRequest,
+        request: &pb::GetDeadLetterRequest,
     ) -> Result<pb::DeadLetterEntry, QueryError> {
-        let name = LetterName::parse("name", &asked.name)?;
+        let name = LetterName::parse("name", &request.name)?;
         scope.check(&name.of())?;
         let mut table = self.books.lake.letters(&name.park);
         let mut files = table.files().await?;
@@ -167,7 +167,7 @@ impl Shared {
         })
     }
 
-    /// How many letters of each enterprise and reason `filter` asks.
+    /// Counts the letters that `filter` selects, by enterprise and reason.
     pub(super) async fn letter_counts(
         &self,
         scope: &Scope,
@@ -198,9 +198,9 @@ impl Shared {
     async fn count_letters(
         &self,
         scope: Scope,
-        asked: &pb::CountDeadLettersRequest,
+        request: &pb::CountDeadLettersRequest,
     ) -> Result<pb::CountDeadLettersResponse, QueryError> {
-        let filter = filter::parse(asked.filter.as_ref())?;
+        let filter = filter::parse(request.filter.as_ref())?;
         let counts = self.letter_counts(&scope, &filter).await?;
         let each = counts.into_iter().flat_map(|((park, enterprise), counts)| {
             let name = Name::Enterprise(park, enterprise).to_string();
@@ -227,10 +227,10 @@ impl Shared {
     async fn record_replay(
         &self,
         scope: Scope,
-        asked: &pb::RecordDeadLetterReplayRequest,
+        request: &pb::RecordDeadLetterReplayRequest,
     ) -> Result<pb::RecordDeadLetterReplayResponse, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let names = declare::replayed(asked, says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let names = declare::replayed(request, provenance)?;
         for name in &names {
             scope.check(&name.of())?;
         }
@@ -255,21 +255,22 @@ impl Shared {
                 });
             }
         }
-        self.record(&scope, declare::replays(&names, says)).await?;
+        self.record(&scope, declare::replays(&names, provenance))
+            .await?;
         Ok(pb::RecordDeadLetterReplayResponse {
             recorded: u32::try_from(names.len()).unwrap_or(u32::MAX),
         })
     }
 }
 
-/// Sends the letters that are asked, each enterprise's in the order of the log.
+/// Streams the selected letters; within an enterprise in the order of the log.
 async fn letters(
     shared: Arc<Shared>,
     scope: Scope,
-    asked: pb::StreamDeadLettersRequest,
+    request: pb::StreamDeadLettersRequest,
     to: Sender<pb::DeadLetterEntry>,
 ) -> Result<(), Ended> {
-    let filter = filter::parse(asked.filter.as_ref())?;
+    let filter = filter::parse(request.filter.as_ref())?;
     let tables = shared.letter_tables(&scope, &filter).await?;
     let replays = shared.replays().await?;
     for (park, table, mut files) in tables {
@@ -281,8 +282,8 @@ async fn letters(
         };
         for file in files {
             let held = table.read(&file, Payloads::Taken).await?;
-            let shown = |letter: &Letter| view.shows(letter);
-            for letter in held.kept.into_iter().filter(shown) {
+            let selected = |letter: &Letter| view.selects(letter);
+            for letter in held.kept.into_iter().filter(selected) {
                 send(&to, entry(view, letter)).await?;
             }
         }
@@ -331,8 +332,8 @@ impl DeadLetters for DeadLettersRpc {
         &self,
         request: Request<pb::ListDeadLettersRequest>,
     ) -> Result<Response<pb::ListDeadLettersResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list_letters(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_letters(scope, message);
         let method = "ListDeadLetters";
         shared.answer(method, request.metadata(), work).await
     }
@@ -341,8 +342,8 @@ impl DeadLetters for DeadLettersRpc {
         &self,
         request: Request<pb::GetDeadLetterRequest>,
     ) -> Result<Response<pb::DeadLetterEntry>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.get_letter(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.get_letter(scope, message);
         let method = "GetDeadLetter";
         shared.answer(method, request.metadata(), work).await
     }
@@ -351,8 +352,8 @@ impl DeadLetters for DeadLettersRpc {
         &self,
         request: Request<pb::StreamDeadLettersRequest>,
     ) -> Result<Response<Self::StreamDeadLettersStream>, Status> {
-        let (metadata, _, asked) = request.into_parts();
-        let work = |shared, scope, to| letters(shared, scope, asked, to);
+        let (metadata, _, message) = request.into_parts();
+        let work = |shared, scope, to| letters(shared, scope, message, to);
         let response = self.0.stream("StreamDeadLetters", &metadata, work).await?;
         Ok(response.map(|stream| Box::pin(stream) as Responses<pb::DeadLetterEntry>))
     }
@@ -361,8 +362,8 @@ impl DeadLetters for DeadLettersRpc {
         &self,
         request: Request<pb::CountDeadLettersRequest>,
     ) -> Result<Response<pb::CountDeadLettersResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.count_letters(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.count_letters(scope, message);
         let method = "CountDeadLetters";
         shared.answer(method, request.metadata(), work).await
     }
@@ -371,8 +372,8 @@ impl DeadLetters for DeadLettersRpc {
         &self,
         request: Request<pb::RecordDeadLetterReplayRequest>,
     ) -> Result<Response<pb::RecordDeadLetterReplayResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.record_replay(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.record_replay(scope, message);
         let method = "RecordDeadLetterReplay";
         shared.answer(method, request.metadata(), work).await
     }

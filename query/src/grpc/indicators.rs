@@ -1,4 +1,4 @@
-//! Figures of parks and enterprises, one and many.
+//! Figures of one or many parks and enterprises.
 
 mod assessment;
 mod explain;
@@ -27,27 +27,27 @@ use crate::{
         population::{self, Population},
     },
     grpc::{
-        concurrent::beside,
+        concurrent::concurrently,
         indicators::assessment::Asker,
-        options::{Terms, Wishes, wishes},
+        options::{FigureOptions, Terms, figure_options},
         paging::Page,
-        server::{Shared, answers::Asking},
+        server::{Shared, answers::CachedQuestion},
     },
     register::{name::Name, registry::Registry},
     scope::Scope,
 };
 
-/// Parks whose books are read beside each other.
+/// Parks whose books are read concurrently.
 const PARKS_AT_ONCE: usize = 2;
 
-/// A figure that is asked, and the registry that it is asked by.
-pub(super) struct Asked {
+/// A parsed request for a figure, and the registry to evaluate it by.
+pub(super) struct FigureRequest {
     pub(super) name: Name,
     pub(super) registry: Arc<Registry>,
     pub(super) terms: Terms,
 }
 
-/// Who is counted in a figure of `name`.
+/// The population of a figure of `name`.
 pub(super) fn population_of<'a>(
     name: &Name,
     days: &'a [ParkDays],
@@ -62,7 +62,7 @@ pub(super) fn population_of<'a>(
 }
 
 impl Shared {
-    /// The figure of `name`, which stands on `days`.
+    /// Evaluates the figure of `name` from `days`.
     async fn figure(
         &self,
         scope: &Scope,
@@ -74,14 +74,14 @@ impl Shared {
         let population = population_of(name, days, terms.range);
         let question = self.question(terms, registry)?;
         let population = population.making(&question);
-        let mut told = evaluate(&question, name.to_string(), &population)?;
+        let mut evaluated = evaluate(&question, name.to_string(), &population)?;
         let asker = Asker::new(scope, registry, name, terms);
-        self.put_beside(asker, &question, &population, &mut told)
+        self.attach_assessed(asker, &question, &population, &mut evaluated)
             .await?;
-        Ok(told.figure)
+        Ok(evaluated.figure)
     }
 
-    /// The days that a figure of `name` in `range` stands on, by park; an enterprise must exist.
+    /// Loads the days for a figure of `name` in `range`, by park. An enterprise must exist.
     pub(super) async fn days_of(
         &self,
         scope: &Scope,
@@ -98,7 +98,7 @@ impl Shared {
                 for park in &parks {
                     loading.push(self.park_days(scope, registry, park, range).boxed());
                 }
-                days = beside(loading, PARKS_AT_ONCE).await?;
+                days = concurrently(loading, PARKS_AT_ONCE).await?;
             }
             Name::Park(park) | Name::Enterprise(park, _) => {
                 days.push(self.park_days(scope, registry, park, range).await?);
@@ -114,7 +114,7 @@ impl Shared {
         Ok(days)
     }
 
-    /// The parks of which every enterprise is permitted, in order.
+    /// The parks that `scope` permits as a whole, in order.
     pub(super) async fn permitted_parks(
         &self,
         scope: &Scope,
@@ -125,7 +125,7 @@ impl Shared {
         Ok(parks)
     }
 
-    /// Adds to the days of a figure what was known of them when its period was final.
+    /// Adds to the days of a figure their state when its period became final.
     pub(super) async fn recall(
         &self,
         registry: &Registry,
@@ -150,7 +150,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether there is `enterprise`: in the registry, or in any book of the park.
+    /// Checks that `enterprise` is in the registry or in any book of the park.
     pub(super) async fn known_enterprise(
         &self,
         scope: &Scope,
@@ -172,18 +172,18 @@ impl Shared {
         })
     }
 
-    /// What a request for one figure asks.
-    pub(super) async fn asked_figure(
+    /// Parses a request for one figure.
+    pub(super) async fn parse_figure_request(
         &self,
         indicator: Indicator,
         request: &pb::GetIndicatorRequest,
-    ) -> Result<Asked, QueryError> {
+    ) -> Result<FigureRequest, QueryError> {
         let name = Name::parse("name", &request.name)?;
         let (registry, range) = self
-            .asked_range(request.period.as_ref(), request.as_of.as_ref())
+            .parse_range(request.period.as_ref(), request.as_of.as_ref())
             .await?;
-        let terms = self.terms(indicator, range, &wishes!(request))?;
-        Ok(Asked {
+        let terms = self.terms(indicator, range, &figure_options!(request))?;
+        Ok(FigureRequest {
             name,
             registry,
             terms,
@@ -196,14 +196,14 @@ impl Shared {
         indicator: Indicator,
         request: &pb::GetIndicatorRequest,
     ) -> Result<pb::Figure, QueryError> {
-        let Asked {
+        let FigureRequest {
             name,
             registry,
             terms,
-        } = self.asked_figure(indicator, request).await?;
+        } = self.parse_figure_request(indicator, request).await?;
         scope.check(&name)?;
-        let asking = Asking {
-            what: format!("figure {terms:?}"),
+        let cached_question = CachedQuestion {
+            text: format!("figure {terms:?}"),
             name: &name,
             last: terms.range.last(),
             scope: &scope,
@@ -214,7 +214,7 @@ impl Shared {
             self.figure(&scope, &registry, (&name, &terms), &mut days)
                 .await
         };
-        self.once(asking, make).await
+        self.cached(cached_question, make).await
     }
 
     async fn list(
@@ -225,9 +225,9 @@ impl Shared {
     ) -> Result<pb::ListIndicatorsResponse, QueryError> {
         let parent = Name::parse("parent", &request.parent)?;
         let (registry, range) = self
-            .asked_range(request.period.as_ref(), request.as_of.as_ref())
+            .parse_range(request.period.as_ref(), request.as_of.as_ref())
             .await?;
-        let terms = self.terms(indicator, range, &wishes!(request))?;
+        let terms = self.terms(indicator, range, &figure_options!(request))?;
         let question = format!("{terms:?} {:?} {parent}", registry.as_of);
         let page = Page::parse(request.page_size, &request.page_token, &question)?;
         scope.check(&parent)?;
@@ -247,8 +247,8 @@ impl Shared {
             _ => return Err(parent.unfit("parent", "parks/- or parks/P")),
         };
         let (children, next_page_token) = page.cut(children, Name::to_string);
-        let asking = |name, what| Asking {
-            what,
+        let cached_question = |name, text| CachedQuestion {
+            text,
             name,
             last: terms.range.last(),
             scope: &scope,
@@ -258,18 +258,20 @@ impl Shared {
             Name::Parks => {
                 let mut making = Vec::new();
                 for park in &children {
-                    let asking = asking(park, format!("figure among parks {terms:?}"));
+                    let cached_question =
+                        cached_question(park, format!("figure among parks {terms:?}"));
                     let park = std::slice::from_ref(park);
-                    making.push(self.figures(asking, &terms, park).boxed());
+                    making.push(self.figures(cached_question, &terms, park).boxed());
                 }
-                let figures = beside(making, PARKS_AT_ONCE).await?;
+                let figures = concurrently(making, PARKS_AT_ONCE).await?;
                 figures.into_iter().flatten().collect()
             }
-            // Who is listed was told before the answer is, and may be others by then.
+            // The list of names precedes the answer and may have changed by then.
             parent => {
                 let names: Vec<String> = children.iter().map(Name::to_string).collect();
-                let asking = asking(parent, format!("figures {terms:?} of {}", names.join(" ")));
-                self.figures(asking, &terms, &children).await?
+                let cached_question =
+                    cached_question(parent, format!("figures {terms:?} of {}", names.join(" ")));
+                self.figures(cached_question, &terms, &children).await?
             }
         };
         Ok(pb::ListIndicatorsResponse {
@@ -278,23 +280,23 @@ impl Shared {
         })
     }
 
-    /// The figures of `names`, which are what is asked or its enterprises.
+    /// The figures of `names`: the requested name itself or its enterprises.
     async fn figures(
         &self,
-        asking: Asking<'_>,
+        cached_question: CachedQuestion<'_>,
         terms: &Terms,
         names: &[Name],
     ) -> Result<Vec<pb::Figure>, QueryError> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let Asking {
+        let CachedQuestion {
             scope, registry, ..
-        } = asking;
+        } = cached_question;
         let make = async {
             let mut figures = Vec::new();
-            // The days of a park serve for all its enterprises.
-            let days = self.days_of(scope, registry, asking.name, terms.range);
+            // All enterprises of a park share its days.
+            let days = self.days_of(scope, registry, cached_question.name, terms.range);
             let mut days = days.await?;
             for name in names {
                 days.iter_mut().for_each(ParkDays::forget_then);
@@ -308,11 +310,11 @@ impl Shared {
                 next_page_token: String::new(),
             })
         };
-        Ok(self.once(asking, make).await?.figures)
+        Ok(self.cached(cached_question, make).await?.figures)
     }
 
-    /// The figure of one child. One that declared at other prices than asked has no value and a note, so
-    /// that the others are told.
+    /// The figure of one child. If it declared value added at other prices than requested, its figure has no value
+    /// and a note, so that the others are answered.
     async fn child(
         &self,
         scope: &Scope,
@@ -338,11 +340,11 @@ impl Shared {
                 ),
                 ..pb::Figure::default()
             }),
-            told => told,
+            figure => figure,
         }
     }
 
-    /// Every enterprise of a park that is registered or has readings in any book, in order.
+    /// Every enterprise of a park with an entry or with readings in any book, in order.
     pub(super) async fn enterprises(
         &self,
         scope: &Scope,

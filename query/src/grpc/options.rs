@@ -1,4 +1,4 @@
-//! What is asked of figures, but for whom: read from a request, every mistake told at once.
+//! The terms of a request for figures, apart from the population. Parsing reports every mistake at once.
 
 pub(crate) mod period;
 
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What is asked, but for whom.
+/// The terms of a question about figures. Its `Debug` text is part of a page's token.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
     pub(super) indicator: Indicator,
@@ -32,14 +32,14 @@ pub(super) struct Terms {
     pub(super) price_base: PriceBase,
     pub(super) media: Media,
     pub(super) per: StatisticSeries,
-    /// The sources of water that count; every one where there is none.
+    /// The sources of water that count; empty for all.
     pub(super) sources: Vec<WaterSource>,
-    /// The id of a factor set; the service's own where it is empty.
+    /// The id of a factor set; empty for the service's own.
     pub(super) factor_set: String,
 }
 
 impl Terms {
-    /// What is asked where nothing but this is said.
+    /// The terms with defaults for everything else.
     pub(super) fn plain(indicator: Indicator, range: DayRange) -> Self {
         Self {
             indicator,
@@ -54,8 +54,8 @@ impl Terms {
     }
 }
 
-/// What requests for one figure and for many say alike.
-pub(super) struct Wishes<'a> {
+/// The options that requests for one figure and for many share.
+pub(super) struct FigureOptions<'a> {
     pub(super) basis: i32,
     pub(super) price_base: &'a str,
     pub(super) media: &'a str,
@@ -64,10 +64,10 @@ pub(super) struct Wishes<'a> {
     pub(super) factor_set: &'a str,
 }
 
-/// The wishes of a request.
-macro_rules! wishes {
+/// The [`FigureOptions`] of a request.
+macro_rules! figure_options {
     ($request:expr) => {
-        Wishes {
+        FigureOptions {
             basis: $request.basis,
             price_base: &$request.price_base,
             media: &$request.media,
@@ -78,7 +78,7 @@ macro_rules! wishes {
     };
 }
 
-pub(super) use wishes;
+pub(super) use figure_options;
 
 impl Shared {
     pub(super) fn question<'a>(
@@ -99,31 +99,31 @@ impl Shared {
         })
     }
 
-    /// The range of a request, and what was registered then.
-    pub(super) async fn asked_range(
+    /// Parses the range of a request, and loads the registry of `as_of`.
+    pub(super) async fn parse_range(
         &self,
-        asked: Option<&pb::Period>,
+        period: Option<&pb::Period>,
         as_of: Option<&prost_types::Timestamp>,
     ) -> Result<(Arc<Registry>, DayRange), QueryError> {
         let registry = self.registry_as_of(as_of).await?;
         let today = self.moment(&registry).day();
-        let range = period::resolve(asked, self.plans.all(), today)?;
+        let range = period::resolve(period, self.plans.all(), today)?;
         Ok((registry, range))
     }
 
-    /// What a request for figures asks, in `range`.
+    /// Parses the terms of a request for figures in `range`.
     pub(super) fn terms(
         &self,
         indicator: Indicator,
         range: DayRange,
-        asked: &Wishes<'_>,
+        options: &FigureOptions<'_>,
     ) -> Result<Terms, QueryError> {
         let mut wrong = Vec::new();
         let mut take = |field: &str, problem: String| {
             wrong.extend(QueryError::invalid(field, problem).violations());
         };
-        let media = asked.media.parse().unwrap_or_else(|error: UnknownMedia| {
-            if !asked.media.is_empty() {
+        let media = options.media.parse().unwrap_or_else(|error: UnknownMedia| {
+            if !options.media.is_empty() {
                 take("media", error.to_string());
             }
             Media::Excluded
@@ -134,17 +134,17 @@ impl Shared {
                 "has a meaning for energy-intensity only".to_owned(),
             );
         }
-        let per = asked
+        let per = options
             .denominator
             .parse()
             .unwrap_or_else(|error: UnknownSeries| {
-                if !asked.denominator.is_empty() {
+                if !options.denominator.is_empty() {
                     take("denominator", error.to_string());
                 }
                 StatisticSeries::ValueAdded
             });
         let undivided = [Indicator::WasteUtilization, Indicator::CarbonPerEnergy];
-        if !asked.denominator.is_empty() && undivided.contains(&indicator) {
+        if !options.denominator.is_empty() && undivided.contains(&indicator) {
             take(
                 "denominator",
                 format!("{indicator} has a denominator of its own; leave it empty"),
@@ -156,17 +156,17 @@ impl Shared {
                 "is no output; ask per value_added, gross_output or product:NAME".to_owned(),
             );
         }
-        let sources = water_sources(asked.water_sources, indicator, &mut take);
+        let sources = water_sources(options.water_sources, indicator, &mut take);
         if !wrong.is_empty() {
             return Err(QueryError::Invalid(wrong));
         }
         let terms = Terms {
-            basis: basis(asked.basis)?,
-            price_base: price_base("price_base", asked.price_base)?,
+            basis: basis(options.basis)?,
+            price_base: price_base("price_base", options.price_base)?,
             media,
             per,
             sources,
-            factor_set: asked.factor_set.to_owned(),
+            factor_set: options.factor_set.to_owned(),
             ..Terms::plain(indicator, range)
         };
         self.data.rules(&terms.factor_set)?;
@@ -174,7 +174,7 @@ impl Shared {
     }
 }
 
-/// The sources that are named, each once and in order.
+/// Parses the named sources; each once, in order.
 fn water_sources(
     names: &[String],
     indicator: Indicator,

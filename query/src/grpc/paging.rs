@@ -1,8 +1,8 @@
-//! Pages in the AIP manner: a page begins after the key in its token, so entries that come or go between
-//! two pages shift nothing.
+//! Pages as in the AIP guidelines. A page begins after the key in its token, so entries that appear or vanish
+//! between two pages shift nothing.
 //!
-//! A token is the question's digest and the last key of the page before it, in hex: it is refused with
-//! another question.
+//! A token is the digest of the question and the last key of the page before it, in hex. A token of another
+//! question is refused.
 
 use sha2::{Digest, Sha256};
 
@@ -12,7 +12,7 @@ use crate::{
     scope::hex::{hex, unhex},
 };
 
-/// Which page is asked.
+/// The requested page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     size: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Reads a request's page; `question` is everything else that the request asks.
+    /// Parses the page of a request; `question` is the rest of the request.
     pub(crate) fn parse(size: i32, token: &str, question: &str) -> Result<Self, QueryError> {
         let size = match usize::try_from(size) {
             Ok(0) => PAGE_DEFAULT,
@@ -46,17 +46,17 @@ impl Page {
         })
     }
 
-    /// Most entries of the page.
+    /// Maximal number of entries on the page.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// Whether an entry with `key` is behind the page before.
+    /// True if an entry with `key` comes after the previous page.
     pub(crate) fn begins_after(&self, key: &str) -> bool {
         self.after.as_deref().is_none_or(|after| key > after)
     }
 
-    /// The page of `entries`, which are sorted by `key`, and the token of the next one.
+    /// Cuts the page out of `entries`, sorted by `key`. Returns it with the token of the next page.
     pub(crate) fn cut<T>(&self, entries: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, String) {
         let after = self.after.as_deref();
         let mut rest = entries

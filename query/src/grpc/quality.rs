@@ -31,15 +31,15 @@ use crate::{
 
 /// Decimal places of indices.
 const PLACES: u32 = 6;
-/// Days that may be told one by one.
+/// Maximal number of days reported one by one.
 const BY_DAY_MAX: i32 = 31;
-/// Findings that an answer lists before it only counts the rest.
+/// Findings listed in an answer; the rest is only counted.
 const FINDINGS_MAX: usize = 1_000;
-/// What a question as of an earlier instant is told where gateways number.
+/// The note for a question about an earlier instant if gateways number their messages.
 const AS_OF_NOTE: &str =
     "which messages had come by then is not known: completeness is that of readings alone";
 
-/// The indices of a tally against their thresholds.
+/// Converts the indices of a tally, with their thresholds.
 fn indices(tally: &Tally, rules: &QualityRules) -> Vec<pb::QualityIndex> {
     tally
         .indices()
@@ -50,11 +50,11 @@ fn indices(tally: &Tally, rules: &QualityRules) -> Vec<pb::QualityIndex> {
                 true => value <= threshold,
                 false => value >= threshold,
             });
-            let told = index.value.map(|value| round(value, PLACES).to_string());
+            let value = index.value.map(|value| round(value, PLACES).to_string());
             pb::QualityIndex {
                 name: index.name.to_owned(),
                 chinese: index.chinese.to_owned(),
-                value: told.unwrap_or_default(),
+                value: value.unwrap_or_default(),
                 threshold: threshold.normalize().to_string(),
                 verdict: match met {
                     Some(true) => pb::Verdict::Met,
@@ -75,14 +75,14 @@ fn score(tally: &Tally, rules: &QualityRules) -> String {
         .unwrap_or_default()
 }
 
-/// `range` month by month.
+/// Splits `range` into months.
 fn months(range: DayRange) -> Vec<DayRange> {
     let first = |day: &CivilDay| day.to_string().ends_with("-01");
     range.cut(range.iter().filter(first))
 }
 
 impl Shared {
-    /// What gateways numbered, by park.
+    /// Message numbers of gateways, by park.
     async fn deliveries(
         &self,
         parks: &[ParkDays],
@@ -98,11 +98,11 @@ impl Shared {
     async fn quality(
         &self,
         scope: Scope,
-        asked: &pb::GetQualityRequest,
+        request: &pb::GetQualityRequest,
     ) -> Result<pb::QualityReport, QueryError> {
-        let name = Name::parse("name", &asked.name)?;
+        let name = Name::parse("name", &request.name)?;
         let (registry, whole) = self
-            .asked_range(asked.period.as_ref(), asked.as_of.as_ref())
+            .parse_range(request.period.as_ref(), request.as_of.as_ref())
             .await?;
         let today = self.moment(&registry).day();
         let over = whole.last().min(today.previous());
@@ -111,7 +111,7 @@ impl Shared {
             let problem = format!("has no day that is over; yesterday is {}", today.previous());
             QueryError::invalid("period", problem)
         })?;
-        if asked.by_day && range.days() > BY_DAY_MAX {
+        if request.by_day && range.days() > BY_DAY_MAX {
             let problem = format!("asks at most {BY_DAY_MAX} days; ask a month");
             return Err(QueryError::invalid("by_day", problem));
         }
@@ -151,7 +151,7 @@ impl Shared {
             period: Some(days(range)),
             indices: indices(&tally, rules),
             score: score(&tally, rules),
-            parts: parts(&members, range, asked.by_day, rules),
+            parts: parts(&members, range, request.by_day, rules),
             findings: found,
             rules: rules.id.clone(),
             enterprises: u32::try_from(members.len()).unwrap_or(u32::MAX),
@@ -161,7 +161,7 @@ impl Shared {
     }
 }
 
-/// Dead letters of the members, and what is said of those of other senders.
+/// Dead letters of the members, and a note about those of other senders.
 fn letter_findings(
     members: &[Member<'_>],
     range: DayRange,
@@ -177,16 +177,16 @@ fn letter_findings(
     (found, others)
 }
 
-/// An enterprise that is counted, and what its gateways numbered.
+/// A counted enterprise, and the message numbers of its gateways.
 struct Member<'a> {
     park: &'a ParkDays,
     enterprise: &'a EnterpriseId,
-    /// The days on which it counts.
+    /// The days on which the enterprise counts.
     days: Vec<DayRange>,
     delivery: Option<&'a Delivery>,
 }
 
-/// The members of `population`, with what their parks' gateways numbered if that is `known`.
+/// The members of `population`, with the message numbers of their parks' gateways if `known`.
 fn members<'a>(
     population: &'a Population<'_>,
     range: DayRange,
@@ -205,7 +205,7 @@ fn members<'a>(
 }
 
 impl<'a> Member<'a> {
-    /// It, in each run of days of `range` on which it counts.
+    /// The enterprise in each run of days of `range` on which it counts.
     fn subjects(&self, range: DayRange) -> impl Iterator<Item = Subject<'a>> {
         let days = self
             .days
@@ -244,7 +244,7 @@ impl<'a> Member<'a> {
     }
 }
 
-/// The months of a range, or each enterprise's days.
+/// The rows of a report: the months of a range, or the days of each enterprise.
 fn parts(
     members: &[Member<'_>],
     range: DayRange,
@@ -288,8 +288,8 @@ impl Quality for QualityRpc {
         &self,
         request: Request<pb::GetQualityRequest>,
     ) -> Result<Response<pb::QualityReport>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.quality(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.quality(scope, message);
         shared.answer("GetQuality", request.metadata(), work).await
     }
 }
@@ -302,10 +302,10 @@ mod tests {
     fn a_range_is_cut_at_the_first_of_each_month() {
         let day = |text: &str| text.parse().expect("a day");
         let range = DayRange::new(day("2025-01-15"), day("2025-03-02")).expect("in order");
-        let told: Vec<String> = months(range)
+        let firsts: Vec<String> = months(range)
             .iter()
             .map(|month| month.first().to_string())
             .collect();
-        assert_eq!(told, ["2025-01-15", "2025-02-01", "2025-03-01"]);
+        assert_eq!(firsts, ["2025-01-15", "2025-02-01", "2025-03-01"]);
     }
 }

@@ -1,4 +1,4 @@
-//! `park.query.v1.Readings`: streams that go no faster than they are read.
+//! `park.query.v1.Readings`: streams of readings and extracts, no faster than the client reads.
 
 pub(crate) mod extract;
 
@@ -34,7 +34,7 @@ use crate::{
 };
 
 impl Shared {
-    /// What a request selects; its enterprise must exist.
+    /// Parses the selection of a request. Its enterprise must exist.
     pub(crate) async fn select(
         &self,
         scope: &Scope,
@@ -51,7 +51,7 @@ impl Shared {
             }
         };
         scope.check(name)?;
-        let (registry, range) = self.asked_range(period, as_of).await?;
+        let (registry, range) = self.parse_range(period, as_of).await?;
         self.known_park(scope, &registry, &park).await?;
         self.known_enterprise(scope, &registry, &park, &enterprise)
             .await?;
@@ -69,16 +69,21 @@ impl Shared {
 async fn pages(
     shared: Arc<Shared>,
     scope: Scope,
-    asked: pb::StreamReadingsRequest,
+    request: pb::StreamReadingsRequest,
     to: Sender<pb::ReadingsPage>,
 ) -> Result<(), Ended> {
-    let name = Name::parse("name", &asked.name)?;
+    let name = Name::parse("name", &request.name)?;
     let selection = shared
-        .select(&scope, &name, asked.period.as_ref(), asked.as_of.as_ref())
+        .select(
+            &scope,
+            &name,
+            request.period.as_ref(),
+            request.as_of.as_ref(),
+        )
         .await?;
     let mut sent = 0u64;
     match send_pages(&shared, &scope, &selection, &to, &mut sent).await {
-        // Nothing was sent yet, so a newer snapshot serves as well.
+        // Nothing was sent yet, so a newer snapshot will do.
         Err(Ended::Failed(error)) if sent == 0 && error.is_file_replaced() => {
             shared.metrics.retried.inc();
             send_pages(&shared, &scope, &selection, &to, &mut sent).await
@@ -167,27 +172,32 @@ fn readings(
 async fn extract(
     shared: Arc<Shared>,
     scope: Scope,
-    asked: pb::ExtractRequest,
+    request: pb::ExtractRequest,
     to: Sender<pb::ExtractChunk>,
 ) -> Result<(), Ended> {
-    let name = Name::parse("name", &asked.name)?;
+    let name = Name::parse("name", &request.name)?;
     if !matches!(name, Name::Enterprise(..)) {
         return Err(name.unfit("name", "parks/P/enterprises/E").into());
     }
-    let content = match pb::ExtractContent::try_from(asked.content) {
+    let content = match pb::ExtractContent::try_from(request.content) {
         Ok(pb::ExtractContent::Unspecified | pb::ExtractContent::Readings) => Content::Readings,
         Ok(pb::ExtractContent::DailyTotals) => Content::DailyTotals,
         Err(_) => {
             return Err(QueryError::invalid("content", "is none of the known contents").into());
         }
     };
-    let format = match pb::ExtractFormat::try_from(asked.format) {
+    let format = match pb::ExtractFormat::try_from(request.format) {
         Ok(pb::ExtractFormat::Unspecified | pb::ExtractFormat::Parquet) => Format::Parquet,
         Ok(pb::ExtractFormat::Csv) => Format::Csv,
         Err(_) => return Err(QueryError::invalid("format", "is none of the known formats").into()),
     };
     let selection = shared
-        .select(&scope, &name, asked.period.as_ref(), asked.as_of.as_ref())
+        .select(
+            &scope,
+            &name,
+            request.period.as_ref(),
+            request.as_of.as_ref(),
+        )
         .await?;
     let job = Job {
         selection,
@@ -207,8 +217,8 @@ impl Readings for ReadingsRpc {
         &self,
         request: Request<pb::StreamReadingsRequest>,
     ) -> Result<Response<Self::StreamReadingsStream>, Status> {
-        let (metadata, _, asked) = request.into_parts();
-        let work = |shared, scope, to| pages(shared, scope, asked, to);
+        let (metadata, _, message) = request.into_parts();
+        let work = |shared, scope, to| pages(shared, scope, message, to);
         let response = self.0.stream("StreamReadings", &metadata, work).await?;
         Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ReadingsPage>))
     }
@@ -217,8 +227,8 @@ impl Readings for ReadingsRpc {
         &self,
         request: Request<pb::ExtractRequest>,
     ) -> Result<Response<Self::ExtractStream>, Status> {
-        let (metadata, _, asked) = request.into_parts();
-        let work = |shared, scope, to| extract(shared, scope, asked, to);
+        let (metadata, _, message) = request.into_parts();
+        let work = |shared, scope, to| extract(shared, scope, message, to);
         let response = self.0.stream("Extract", &metadata, work).await?;
         Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ExtractChunk>))
     }

@@ -1,8 +1,8 @@
-//! A figure again, from the raw readings: no total that was made before is believed.
+//! Recomputes a figure from the raw readings, without trusting any stored total.
 //!
-//! Every day is folded from the readings of its files, and the rest of the way is the one that answers
-//! questions. So a figure that is told again bit for bit was made from just these readings, and by just
-//! these rules; that the files are what they were is told by [`Explain`](greenpark_proto), file by file.
+//! Every day is folded from the readings of its files; the rest is the code that answers questions. So an equal
+//! figure, bit for bit, was made from exactly these readings and these rules. [`Explain`](greenpark_proto) lets an
+//! auditor check, file by file, that the files are unchanged.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     settings::QuerySettings,
 };
 
-/// Why a figure was not made again.
+/// Why a figure was not recomputed.
 #[derive(Debug, thiserror::Error)]
 pub enum RecomputeError {
     /// A file of the settings is wrong.
@@ -29,11 +29,11 @@ pub enum RecomputeError {
     Question(Status),
 }
 
-/// Answers `question` about `indicator` from the readings of `lake` alone. With `as_of`, the books are read
-/// as they were then.
+/// Answers `question` about `indicator` from the readings of `lake` alone. With `as_of`, the books are read as they
+/// were then.
 ///
 /// # Errors
-/// [`RecomputeError`] says what the service would have answered instead of a figure.
+/// [`RecomputeError`] has the status that the service would have returned instead of a figure.
 pub async fn recompute(
     lake: Lake,
     settings: QuerySettings,

@@ -18,13 +18,13 @@ use greenpark_proto::query::v1 as pb;
 use crate::{
     error::QueryError,
     figures::convert::timestamp,
-    grpc::{paging::Page, registry::declare::Says, server::Shared},
+    grpc::{paging::Page, registry::declare::Provenance, server::Shared},
     lake::latest_readings::{self, MeterPlace},
     register::{name::Name, registry::Park},
     scope::Scope,
 };
 
-/// The park and, unless all are asked, the enterprise of a parent.
+/// Parses a parent into its park and, unless it names all, its enterprise.
 pub(super) fn parent(text: &str) -> Result<(ParkId, Option<EnterpriseId>), QueryError> {
     match Name::parse("parent", text)? {
         Name::Enterprises(park) => Ok((park, None)),
@@ -34,15 +34,15 @@ pub(super) fn parent(text: &str) -> Result<(ParkId, Option<EnterpriseId>), Query
 }
 
 impl Shared {
-    pub(super) fn says<'a>(&self, by: &'a str, evidence: &'a str) -> Says<'a> {
-        Says {
+    pub(super) fn provenance<'a>(&self, by: &'a str, evidence: &'a str) -> Provenance<'a> {
+        Provenance {
             by,
             evidence,
             at: self.now(),
         }
     }
 
-    /// Appends entries to the reference table, as `scope` permits; how many they are.
+    /// Appends entries to the reference table, if `scope` permits it. Returns their number.
     pub(super) async fn record(
         &self,
         scope: &Scope,
@@ -59,16 +59,16 @@ impl Shared {
     async fn register_enterprise(
         &self,
         scope: Scope,
-        asked: &pb::RegisterEnterpriseRequest,
+        request: &pb::RegisterEnterpriseRequest,
     ) -> Result<pb::Enterprise, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let (park, id, entry) = declare::enterprise(asked.enterprise.as_ref(), says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let (park, id, entry) = declare::enterprise(request.enterprise.as_ref(), provenance)?;
         let name = Name::Enterprise(park, id);
         scope.check(&name)?;
         self.record(&scope, vec![entry]).await?;
-        let answer = asked.enterprise.clone().unwrap_or_default();
+        let answer = request.enterprise.clone().unwrap_or_default();
         Ok(pb::Enterprise {
-            recorded_at: Some(timestamp(says.at)),
+            recorded_at: Some(timestamp(provenance.at)),
             ..answer
         })
     }
@@ -76,19 +76,19 @@ impl Shared {
     async fn register_meter(
         &self,
         scope: Scope,
-        asked: &pb::RegisterMeterRequest,
+        request: &pb::RegisterMeterRequest,
     ) -> Result<pb::Meter, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let stated = declare::meter(asked.meter.as_ref(), says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let stated = declare::meter(request.meter.as_ref(), provenance)?;
         scope.check(&stated.name())?;
         let registry = self.registry().await?;
         let park = registry.park(&stated.park);
-        let entry = stated.settle(&park.meters, says)?;
+        let entry = stated.into_entry(&park.meters, provenance)?;
         self.record(&scope, vec![entry]).await?;
-        let answer = asked.meter.clone().unwrap_or_default();
+        let answer = request.meter.clone().unwrap_or_default();
         Ok(pb::Meter {
             latest: None,
-            recorded_at: Some(timestamp(says.at)),
+            recorded_at: Some(timestamp(provenance.at)),
             ..answer
         })
     }
@@ -96,15 +96,15 @@ impl Shared {
     async fn record_meter_change(
         &self,
         scope: Scope,
-        asked: &pb::RecordMeterChangeRequest,
+        request: &pb::RecordMeterChangeRequest,
     ) -> Result<pb::MeterChange, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let stated = declare::change(asked.change.as_ref(), says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let stated = declare::change(request.change.as_ref(), provenance)?;
         let name = stated.name();
         scope.check(&name)?;
         let registry = self.registry().await?;
-        let change = stated.settle(&registry.park(&stated.park).meters)?;
-        self.record(&scope, vec![stated.entry(change, says)])
+        let change = stated.completed(&registry.park(&stated.park).meters)?;
+        self.record(&scope, vec![stated.entry(change, provenance)])
             .await?;
         Ok(convert::change(
             &name.to_string(),
@@ -116,15 +116,16 @@ impl Shared {
     async fn declare_statistics(
         &self,
         scope: Scope,
-        asked: &pb::DeclareStatisticsRequest,
+        request: &pb::DeclareStatisticsRequest,
     ) -> Result<pb::DeclareStatisticsResponse, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let (park, entries) = declare::statistics(&asked.parent, &asked.statistics, says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let (park, entries) =
+            declare::statistics(&request.parent, &request.statistics, provenance)?;
         for entry in &entries {
             scope.check(&Name::parse("statistics", &entry.subject)?)?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(asked.parent.clone()));
+            return Err(QueryError::Denied(request.parent.clone()));
         }
         let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareStatisticsResponse { recorded })
@@ -133,15 +134,16 @@ impl Shared {
     async fn declare_calorific_values(
         &self,
         scope: Scope,
-        asked: &pb::DeclareCalorificValuesRequest,
+        request: &pb::DeclareCalorificValuesRequest,
     ) -> Result<pb::DeclareCalorificValuesResponse, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let (park, entries) = declare::calorific_values(&asked.parent, &asked.values, says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let (park, entries) =
+            declare::calorific_values(&request.parent, &request.values, provenance)?;
         for entry in &entries {
             scope.check(&Name::parse("values", &entry.subject)?)?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(asked.parent.clone()));
+            return Err(QueryError::Denied(request.parent.clone()));
         }
         let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareCalorificValuesResponse { recorded })
@@ -150,10 +152,10 @@ impl Shared {
     async fn declare_deflators(
         &self,
         scope: Scope,
-        asked: &pb::DeclareDeflatorsRequest,
+        request: &pb::DeclareDeflatorsRequest,
     ) -> Result<pb::DeclareDeflatorsResponse, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let (name, entries) = declare::deflators(&asked.parent, &asked.deflators, says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let (name, entries) = declare::deflators(&request.parent, &request.deflators, provenance)?;
         scope.check_whole(&name)?;
         let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareDeflatorsResponse { recorded })
@@ -162,10 +164,10 @@ impl Shared {
     async fn list_parks(
         &self,
         scope: Scope,
-        asked: &pb::ListParksRequest,
+        request: &pb::ListParksRequest,
     ) -> Result<pb::ListParksResponse, QueryError> {
-        let page = Page::parse(asked.page_size, &asked.page_token, "parks")?;
-        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
+        let page = Page::parse(request.page_size, &request.page_token, "parks")?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         let parks = self.parks(&scope, &registry).await?;
         let (ids, next_page_token) = page.cut(parks, ParkId::to_string);
         let mut parks = Vec::with_capacity(ids.len());
@@ -186,20 +188,20 @@ impl Shared {
     async fn list_enterprises(
         &self,
         scope: Scope,
-        asked: &pb::ListEnterprisesRequest,
+        request: &pb::ListEnterprisesRequest,
     ) -> Result<pb::ListEnterprisesResponse, QueryError> {
-        let Name::Park(park) = Name::parse("parent", &asked.parent)? else {
+        let Name::Park(park) = Name::parse("parent", &request.parent)? else {
             return Err(QueryError::invalid("parent", "is no park; write parks/P"));
         };
         let page = Page::parse(
-            asked.page_size,
-            &asked.page_token,
+            request.page_size,
+            &request.page_token,
             &format!("enterprises {park}"),
         )?;
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(asked.parent.clone()));
+            return Err(QueryError::Denied(request.parent.clone()));
         }
-        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         self.known_park(&scope, &registry, &park).await?;
         let (registered, today) = (registry.park(&park), self.moment(&registry).day());
         let entries: Vec<pb::Enterprise> = registered
@@ -221,16 +223,16 @@ impl Shared {
     async fn list_meters(
         &self,
         scope: Scope,
-        asked: &pb::ListMetersRequest,
+        request: &pb::ListMetersRequest,
     ) -> Result<pb::ListMetersResponse, QueryError> {
-        let (park, of) = parent(&asked.parent)?;
+        let (park, of) = parent(&request.parent)?;
         let page = Page::parse(
-            asked.page_size,
-            &asked.page_token,
-            &format!("meters {}", asked.parent),
+            request.page_size,
+            &request.page_token,
+            &format!("meters {}", request.parent),
         )?;
-        scope.check(&Name::parse("parent", &asked.parent)?)?;
-        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
+        scope.check(&Name::parse("parent", &request.parent)?)?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         self.known_park(&scope, &registry, &park).await?;
         let registered = registry.park(&park);
         let newest =
@@ -277,13 +279,13 @@ impl Shared {
     async fn list_statistics(
         &self,
         scope: Scope,
-        asked: &pb::ListStatisticsRequest,
+        request: &pb::ListStatisticsRequest,
     ) -> Result<pb::ListStatisticsResponse, QueryError> {
-        let (park, of) = parent(&asked.parent)?;
-        let question = format!("statistics {}", asked.parent);
-        let page = Page::parse(asked.page_size, &asked.page_token, &question)?;
-        scope.check(&Name::parse("parent", &asked.parent)?)?;
-        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
+        let (park, of) = parent(&request.parent)?;
+        let question = format!("statistics {}", request.parent);
+        let page = Page::parse(request.page_size, &request.page_token, &question)?;
+        scope.check(&Name::parse("parent", &request.parent)?)?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         self.known_park(&scope, &registry, &park).await?;
         let registered = registry.park(&park);
         let mut all: Vec<(String, pb::Statistic)> = registered
@@ -315,7 +317,7 @@ impl Shared {
     }
 }
 
-/// The meters with an entry that holds today.
+/// The meters with an entry valid today.
 fn registered_meters(
     registered: &Park,
     park: &ParkId,

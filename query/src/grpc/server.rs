@@ -1,4 +1,4 @@
-//! The service as a value: made from a lake, settings and a clock, and served on a listener.
+//! The query service: made from a lake, settings and a clock, then served on a listener.
 
 mod admission;
 pub(super) mod answers;
@@ -32,14 +32,14 @@ use crate::{
     settings::QuerySettings,
 };
 
-/// The part of the cache that answers take.
+/// Answers get this fraction of the cache.
 const ANSWERS_PART: usize = 8;
 
-/// Time as a value: when it is now.
+/// Returns the current instant.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
-/// What a question waits for before it is answered, where the processor runs beside the service: that
-/// what gateways have been acknowledged is in the books. It bounds its own wait, and says whether it is.
+/// A question waits for this before it is answered, if the processor runs in the same process: everything that
+/// gateways were acknowledged is then in the books. The wait is bounded; the result is false if books lag behind.
 pub type BooksBarrier = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// Why the service does not serve.
@@ -73,10 +73,10 @@ impl std::fmt::Debug for QueryService {
     }
 }
 
-/// What every method shares.
+/// State shared by all methods.
 pub(crate) struct Shared {
     pub(crate) books: Arc<Books>,
-    /// Apart from books, of which a question about all parks may read more than there is room for.
+    /// Separate from the cache of books, which a question about all parks may exceed.
     pub(crate) answers: Answers,
     pub(crate) data: ReferenceData,
     pub(crate) plans: Plans,
@@ -85,14 +85,14 @@ pub(crate) struct Shared {
     gate: Gate,
     clock: Clock,
     barrier: Option<BooksBarrier>,
-    /// Questions, and streams apart from them: a slow reader of a stream holds no question up.
+    /// Permits of unary questions. Streams have their own, so that a slow reader delays no question.
     permits: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
     registry: Mutex<Arc<Registry>>,
 }
 
 impl QueryService {
-    /// A service over `lake`. `clock` says when it is now.
+    /// A service over `lake`.
     #[must_use]
     pub fn new(lake: Lake, settings: QuerySettings, clock: Clock) -> Self {
         Self {
@@ -104,21 +104,21 @@ impl QueryService {
         }
     }
 
-    /// Lets every question wait for `barrier` first.
+    /// Makes every question wait for `barrier` first.
     #[must_use]
     pub fn with_barrier(mut self, barrier: BooksBarrier) -> Self {
         self.barrier = Some(barrier);
         self
     }
 
-    /// Counts in `metrics`.
+    /// Counts questions in `metrics`.
     #[must_use]
     pub fn with_metrics(mut self, metrics: QueryMetrics) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// What methods share, every day being folded from its readings.
+    /// The shared state, with every day folded from its readings.
     pub(crate) fn share_from_readings(self) -> Result<Shared, ServeError> {
         self.share_by(Books::folded_again)
     }
@@ -127,7 +127,7 @@ impl QueryService {
         self.share_by(|books| books)
     }
 
-    /// What methods share, with the books made what `of` makes of them.
+    /// The shared state, with the books transformed by `of`.
     fn share_by(self, of: impl FnOnce(Books) -> Books) -> Result<Shared, ServeError> {
         let engine = Engine::new(self.lake.store(), self.settings.memory);
         self.lake.bound_snapshots(self.settings.memory / 4);
@@ -152,12 +152,12 @@ impl QueryService {
 }
 
 impl Shared {
-    /// Now.
+    /// The current instant.
     pub(crate) fn now(&self) -> Instant {
         (self.clock)()
     }
 
-    /// The registry as it is now.
+    /// The current registry.
     pub(crate) async fn registry(&self) -> Result<Arc<Registry>, QueryError> {
         let entries = self.books.lake.reference().entries().await?;
         let known = Arc::clone(&self.registry.lock().unwrap_or_else(PoisonError::into_inner));
@@ -165,13 +165,13 @@ impl Shared {
             return Ok(known);
         }
         let read = Arc::new(Registry::read(&entries)?);
-        // The entries by file and in order, and the registry that is made of them.
+        // Counts the entries by file, the entries in order, and the registry.
         self.books.keep_registry(3 * entries.bytes());
         *self.registry.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&read);
         Ok(read)
     }
 
-    /// The registry as a question asks it: as it is now, or as it was at an instant.
+    /// The current registry, or that of the instant `as_of` of a request.
     pub(crate) async fn registry_as_of(
         &self,
         as_of: Option<&prost_types::Timestamp>,
@@ -181,7 +181,7 @@ impl Shared {
         self.registry_at(at).await
     }
 
-    /// The registry as it is now, or as it was at `at`.
+    /// The current registry, or that of the instant `at`.
     pub(crate) async fn registry_at(
         &self,
         at: Option<Instant>,
@@ -193,12 +193,12 @@ impl Shared {
         Ok(Arc::new(Registry::read_as_of(&entries, at)?))
     }
 
-    /// When a question is asked: now, or the instant that it is asked as of.
+    /// The instant of a question: `as_of`, or now.
     pub(crate) fn moment(&self, registry: &Registry) -> Instant {
         registry.as_of.unwrap_or_else(|| self.now())
     }
 
-    /// Parks with an entry or a book that `scope` lets see, in order.
+    /// Parks with an entry or a book, as far as `scope` permits, in order.
     pub(crate) async fn parks(
         &self,
         scope: &Scope,
@@ -215,7 +215,7 @@ impl Shared {
         Ok(parks)
     }
 
-    /// `park`, if there is such a park.
+    /// Checks that `park` exists.
     pub(crate) async fn known_park(
         &self,
         scope: &Scope,
@@ -235,7 +235,7 @@ impl Shared {
         })
     }
 
-    /// What `range` needs of `park`, which must exist.
+    /// Loads the days of `park` for `range`. The park must exist.
     pub(crate) async fn park_days(
         &self,
         scope: &Scope,
@@ -248,7 +248,7 @@ impl Shared {
     }
 }
 
-/// An instant of the wire that is not still to come; parks have no readings before 2000.
+/// Parses an instant of a request, which must not be in the future or before 2000.
 fn past_instant(
     field: &str,
     at: &prost_types::Timestamp,

@@ -1,12 +1,12 @@
-//! The days of every series of a book: closed days from the `totals` table, every other day by folding
-//! its readings, with the one fold of the model.
+//! Loads the days of every series of a book. Closed days come from the `totals` table; every other day is
+//! folded from its readings, with the one fold of the model.
 //!
-//! Rollups tell months of days at once, with the days in few bytes; where they do not tell, totals do.
+//! A rollup holds a month of days in few bytes. Totals fill in where no rollup is valid.
 //!
-//! A row of totals counts only where its revision is that of the sealed file in the same snapshot. A day
-//! with hot files, or a sealed file without such totals, is folded from its rows: sealed and hot,
-//! merged in the order of the log. So is a sealed day whose totals were folded by other traits of a meter
-//! (modulus, rating, multiplier, changes) than the registry has now: each total says by which.
+//! A row of totals counts only if its revision equals that of the sealed file in the same snapshot. A day
+//! with hot files, or a sealed file without such totals, is folded from its rows: sealed and hot rows are
+//! merged in the order of the log. So is a sealed day whose totals were folded by other meter traits
+//! (modulus, rating, multiplier, changes) than the registry has now: each total records its traits.
 
 mod assemble;
 pub(crate) mod cached;
@@ -56,7 +56,7 @@ use crate::{
     register::registry,
 };
 
-/// The last reading of a series, where its rows were read.
+/// The last reading of a series whose rows were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NewestReading {
     pub(crate) instant: Instant,
@@ -64,7 +64,7 @@ pub(crate) struct NewestReading {
     pub(crate) flag: u8,
 }
 
-/// One series' days of one book.
+/// The days of one series in one book.
 #[derive(Debug, Clone)]
 pub(crate) struct SeriesDays {
     pub(crate) key: SeriesKey,
@@ -77,64 +77,64 @@ pub(crate) struct SeriesDays {
     pub(crate) newest: Option<NewestReading>,
     /// All days joined into one fold.
     pub(crate) whole: DayFold,
-    /// How many of them have readings.
+    /// Number of days with readings.
     pub(crate) whole_days: u32,
-    /// The most readings that a day has.
+    /// The largest number of readings on a day.
     pub(crate) most_readings: u32,
-    /// What the days of a series of amounts have.
+    /// Summary of the daily amounts.
     pub(crate) amounts: Amounts,
 }
 
-/// What the days of a book have of a series of amounts, as far as it says that no day is far above the others.
+/// Summary of a series of amounts in a book: enough to exclude that a day is far above the others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Amounts {
     pub(crate) largest: i128,
-    /// The third quartile of the days that have any; `None` where none has.
+    /// The third quartile of the days with an amount; `None` if no day has one.
     pub(crate) quartile: Option<i128>,
-    /// Whether an amount of a day is far above the others of that day.
+    /// True if one amount of a day is far above the others of that day.
     pub(crate) peaks: bool,
 }
 
 /// The days of a book at one state.
 #[derive(Debug)]
 pub(crate) struct BookDays {
-    /// The state of the book that they are of.
+    /// The state of the book that was read.
     pub(crate) snapshot: Arc<Snapshot>,
     traits_digest: u64,
     /// Sorted by key.
     pub(crate) series: Vec<SeriesDays>,
-    /// Days with readings that are not sealed, by enterprise.
+    /// Days with unsealed readings, by enterprise.
     pub(crate) open: BTreeMap<EnterpriseId, BTreeSet<CivilDay>>,
     /// Sealed days and their revisions, by enterprise, in order.
     pub(crate) sealed: BTreeMap<EnterpriseId, Vec<(CivilDay, u32)>>,
-    /// Days that had hot readings which cannot be read any more as they were.
+    /// Days whose hot readings of that time no longer exist.
     pub(crate) lost: BTreeSet<CivilDay>,
 }
 
-/// What tells the sealed days of a book.
+/// Rollups and totals of the sealed days of a book.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
-    /// Of which versions of the totals and the rollups, and by which traits.
+    /// Versions of the totals and the rollups, and the digest of the meters' traits.
     of: ((i64, i64), u64),
     /// Sorted by key and month.
     months: Vec<RolledMonth>,
-    /// Days that are in none of them; sorted by key and day.
+    /// Days without a rollup; sorted by key and day.
     rows: Vec<Total>,
 }
 
-/// The folds of one day that was read.
+/// The folds of one day whose rows were read.
 #[derive(Debug, Default)]
 pub(crate) struct DayFolds {
-    /// Of the files, the traits and what was asked; another print voids the folds.
-    print: u64,
+    /// Hash of the files, the traits and the enterprises read; another hash voids the folds.
+    hash: u64,
     folds: Vec<OpenFold>,
     /// Enterprises with hot readings on the day.
     hot: BTreeSet<EnterpriseId>,
-    /// Enterprises whose rows were read, so that their totals do not count.
+    /// Enterprises whose rows were read; their totals do not count.
     read: BTreeSet<EnterpriseId>,
 }
 
-/// The fold of one series of a day that was read.
+/// The fold of one series on a day whose rows were read.
 #[derive(Debug)]
 struct OpenFold {
     key: SeriesKey,
@@ -145,31 +145,31 @@ struct OpenFold {
     newest: Option<NewestReading>,
 }
 
-/// In which state a book was not told by its rollups: the version of these, the last seal, the digest of the traits.
+/// The state in which rollups did not cover a book: their version, the last seal, the digest of the traits.
 #[derive(Debug, PartialEq, Eq)]
-struct Untold {
+struct Uncovered {
     rollups: i64,
     seal: i64,
     traits: u64,
 }
 
-/// One loads a book at a time; the others wait and find it loaded. There is a lock a book.
+/// One lock per book: one question loads a book, the others wait and find it in the cache.
 type Locks = HashMap<(ParkId, i16), Arc<tokio::sync::Mutex<()>>>;
 
-/// Loads and keeps the days of books.
+/// Loads and caches the days of books.
 #[derive(Debug)]
 pub(crate) struct Books {
     pub(crate) lake: Lake,
     pub(crate) engine: Engine,
     pub(crate) cache: BooksCache,
     loading: Mutex<Locks>,
-    /// Books that rollups and what came since do not tell.
-    whole: Mutex<HashMap<(ParkId, i16), Untold>>,
+    /// Books that rollups and the totals since then do not cover.
+    whole: Mutex<HashMap<(ParkId, i16), Uncovered>>,
     metrics: QueryMetrics,
     folding: Folding,
 }
 
-/// A book that is being loaded.
+/// A book to load.
 #[derive(Clone, Copy)]
 struct Load<'a> {
     park: &'a ParkId,
@@ -177,12 +177,12 @@ struct Load<'a> {
     registry: &'a registry::Park,
 }
 
-/// What closed days are made of.
+/// The source of closed days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Folding {
     /// The totals of their sealed files.
     Totals,
-    /// Their readings, folded again.
+    /// Their readings, folded anew.
     Readings,
 }
 
@@ -226,7 +226,7 @@ impl BookDays {
 }
 
 impl Books {
-    /// Books that keep `cache` bytes between questions.
+    /// Books with a cache of `cache` bytes.
     pub(crate) fn new(lake: Lake, engine: Engine, cache: usize, metrics: QueryMetrics) -> Self {
         let cache = Cache::new(cache);
         Self {
@@ -240,11 +240,11 @@ impl Books {
         }
     }
 
-    fn whole(&self) -> MutexGuard<'_, HashMap<(ParkId, i16), Untold>> {
+    fn whole(&self) -> MutexGuard<'_, HashMap<(ParkId, i16), Uncovered>> {
         self.whole.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same books, every day folded from its readings.
+    /// Folds every day from its readings.
     pub(crate) fn folded_again(self) -> Self {
         Self {
             folding: Folding::Readings,
@@ -252,8 +252,8 @@ impl Books {
         }
     }
 
-    /// The days of the book of `park` and `year`, as they are now or as they were; `None` if there is, or
-    /// was, no such book.
+    /// The days of the book of `park` and `year`, now or at `as_of`; `None` if there is, or was, no such
+    /// book.
     pub(crate) async fn days(
         &self,
         park: &ParkId,
@@ -284,7 +284,7 @@ impl Books {
                     snapshot: &snapshot,
                     registry,
                 };
-                let of = Untold {
+                let of = Uncovered {
                     rollups: snapshot.rollups_version,
                     seal: snapshot.sealed,
                     traits: registry.traits_digest,
@@ -310,7 +310,7 @@ impl Books {
         Ok(Some(book))
     }
 
-    /// The days of the books of `years` that there are, in order, loaded beside each other.
+    /// The days of the existing books of `years`, in order. The books are loaded concurrently.
     pub(crate) async fn of_years(
         self: &Arc<Self>,
         park: &ParkId,
@@ -328,7 +328,7 @@ impl Books {
             match ended {
                 Ok(book) => loaded.extend(book?),
                 Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
-                // Only this function could abort it.
+                // Only this function could abort the task.
                 Err(_) => return Err(QueryError::Deadline),
             }
         }
@@ -336,7 +336,7 @@ impl Books {
         Ok(loaded)
     }
 
-    /// The enterprises with readings in the book of `park` and `year`, as it is now or as it was.
+    /// The enterprises with readings in the book of `park` and `year`, now or at `as_of`.
     pub(crate) async fn enterprises(
         &self,
         park: &ParkId,
@@ -353,7 +353,7 @@ impl Books {
             {
                 return Ok(known);
             }
-            // The files of a book at rest say whose they are, and so do its rollups.
+            // The files and rollups of a book at rest name their enterprises.
             let sealed = |snapshot: &Snapshot| -> Option<BTreeSet<EnterpriseId>> {
                 let sealed = snapshot.files.iter().map(ReadingsFile::sealed);
                 sealed.map(|of| Some(of?.0.clone())).collect()
@@ -380,7 +380,7 @@ impl Books {
         Ok(Arc::new(known.cloned().collect()))
     }
 
-    /// Takes note of what the registry and its entries take of the same memory.
+    /// Counts the memory of the registry and its entries against the cache.
     pub(crate) fn keep_registry(&self, bytes: usize) {
         self.cache.keep_elsewhere(bytes);
         self.set_cache_bytes();

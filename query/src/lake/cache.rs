@@ -1,4 +1,4 @@
-//! A cache within a bound of bytes; what was not asked for longest goes first.
+//! A cache bounded in bytes; the least recently used entry is evicted first.
 
 use std::{
     collections::HashMap,
@@ -16,13 +16,14 @@ struct Slot<V> {
 #[derive(Debug)]
 struct Slots<K, V> {
     slots: HashMap<K, Slot<V>>,
-    /// Bytes of all slots, and of what is kept elsewhere.
+    /// Bytes of all slots and of `elsewhere`.
     bytes: usize,
+    /// Bytes of memory outside the cache that count against the same bound.
     elsewhere: usize,
     clock: u64,
 }
 
-/// A bounded cache. An entry that was replaced or evicted lives on where it is in use.
+/// A bounded cache. A replaced or evicted entry lives on while it is in use.
 #[derive(Debug)]
 pub(crate) struct Cache<K, V> {
     capacity: usize,
@@ -41,7 +42,7 @@ impl<K, V> Default for Slots<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Slots<K, V> {
-    /// Forgets what was not asked for longest until at most `bytes` are held.
+    /// Evicts the least recently used entries until at most `bytes` are held.
     fn make_room(&mut self, bytes: usize) {
         while self.bytes > bytes {
             let oldest = self.slots.iter().min_by_key(|(_, slot)| slot.used);
@@ -63,7 +64,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
-    /// The bytes that it may hold.
+    /// The bound in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
@@ -77,7 +78,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         Some(slot.entry.clone())
     }
 
-    /// Puts `entry`, unless it alone is larger than the cache.
+    /// Inserts `entry`, unless it alone exceeds the bound.
     pub(crate) fn insert(&self, key: K, entry: V, bytes: usize) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = slots.slots.remove(&key) {
@@ -93,7 +94,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         slots.slots.insert(key, Slot { entry, bytes, used });
     }
 
-    /// Takes note of what is kept elsewhere, and of the same bound.
+    /// Counts `bytes` of memory elsewhere against the bound.
     pub(crate) fn keep_elsewhere(&self, bytes: usize) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.bytes = slots.bytes - slots.elsewhere + bytes;
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_asked_for_longest_goes_first_and_bytes_stay_within_the_bound() {
+    fn the_least_recently_used_entry_is_evicted_first_and_bytes_stay_within_the_bound() {
         let cache = Cache::new(100);
         cache.insert(1, (), 40);
         cache.insert(2, (), 40);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_elsewhere_takes_room() {
+    fn memory_elsewhere_counts_against_the_bound() {
         let cache = Cache::new(100);
         cache.insert(1, (), 40);
         cache.insert(2, (), 40);

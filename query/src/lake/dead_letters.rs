@@ -1,7 +1,7 @@
-//! Dead letters as they are asked: which of them, in which order, and which were sent again. Pure.
+//! Selects, orders and counts dead letters, and knows their replays. Pure.
 //!
-//! The lake keeps letters by enterprise; that one was sent again is an entry of the reference table, with who
-//! and why.
+//! The lake stores dead letters by enterprise. A replay is an entry of the reference table, with its author and
+//! evidence.
 
 mod filter;
 
@@ -21,17 +21,16 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::filter::Filter;
 use crate::{error::QueryError, register::name::Name};
 
-/// The kind of an entry that says that letters were sent again: subject `parks/P/enterprises/E`, body
-/// `{"letters":["0-17"]}`.
+/// The kind of an entry that records replays: subject `parks/P/enterprises/E`, body `{"letters":["0-17"]}`.
 pub(crate) const REPLAY: &str = "dead-letter-replay";
 
-/// The body of such an entry.
+/// The body of a replay entry.
 #[derive(Debug, Serialize, Deserialize)]
 struct ReplayBody {
     letters: Vec<String>,
 }
 
-/// What such an entry says.
+/// Writes the body of a replay entry.
 pub(crate) fn replay_body(letters: &[LetterId]) -> String {
     let letters = letters.iter().map(ToString::to_string).collect();
     serde_json::to_string(&ReplayBody { letters }).expect("a body of texts is JSON")
@@ -46,7 +45,7 @@ pub(crate) struct LetterName {
 }
 
 impl LetterName {
-    /// Reads `text`, the value of the request's `field`.
+    /// Parses `text`, the value of the request's `field`.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, QueryError> {
         let unfit = || {
             let start: String = text.chars().take(120).collect();
@@ -70,7 +69,7 @@ impl LetterName {
         })
     }
 
-    /// The enterprise that it is of.
+    /// The name of its enterprise.
     pub(crate) fn of(&self) -> Name {
         Name::Enterprise(self.park.clone(), self.enterprise.clone())
     }
@@ -90,12 +89,12 @@ pub(crate) struct Replay {
     pub(crate) evidence: String,
 }
 
-/// Which letters were sent again.
+/// Replays by dead letter.
 #[derive(Debug, Default)]
 pub(crate) struct Replays(BTreeMap<(ParkId, LetterId), Vec<Replay>>);
 
 impl Replays {
-    /// What the entries of `snapshot` say.
+    /// Reads the replays recorded in `snapshot`.
     pub(crate) fn read(snapshot: &ReferenceSnapshot) -> Result<Self, QueryError> {
         let mut all = Self::default();
         let entries = snapshot.entries.iter().filter(|entry| entry.kind == REPLAY);
@@ -129,7 +128,7 @@ impl Replays {
     }
 }
 
-/// Letters of one park, seen through a filter.
+/// A filter applied to the dead letters of one park.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) park: &'a ParkId,
@@ -138,13 +137,13 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
-    /// Whether the filter lets `letter` through.
-    pub(crate) fn shows(&self, letter: &Letter) -> bool {
+    /// True if the filter selects `letter`.
+    pub(crate) fn selects(&self, letter: &Letter) -> bool {
         let replayed = || !self.replays.of(self.park, letter.id).is_empty();
-        self.filter.takes(letter) && !(self.filter.unreplayed && replayed())
+        self.filter.selects(letter) && !(self.filter.unreplayed && replayed())
     }
 
-    /// Sorts letters: the newest first.
+    /// The sort key of a dead letter: the newest come first.
     pub(crate) fn key(&self, received: Instant, id: LetterId) -> String {
         let (ms, LetterId { partition, offset }) = (instant_key(received), id);
         let park = self.park;
@@ -152,13 +151,13 @@ impl View<'_> {
     }
 }
 
-/// The beginning of the keys of what came at `received`.
+/// The prefix of the sort keys of dead letters received at `received`.
 pub(crate) fn instant_key(received: Instant) -> String {
     let ms = u64::try_from(received.0).unwrap_or(0);
     format!("{:020}", u64::MAX - ms)
 }
 
-/// How many letters of a reason there were.
+/// Numbers of dead letters of one reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) letters: u64,
@@ -166,19 +165,19 @@ pub(crate) struct Count {
     pub(crate) readings: u64,
 }
 
-/// How many letters there were, by reason.
+/// Numbers of dead letters by reason.
 pub(crate) type Counts = BTreeMap<LetterCode, Count>;
 
-/// Adds those of `letters` that `view` shows to `counts`.
+/// Adds the `letters` that `view` selects to `counts`.
 pub(crate) fn count(letters: &Letters, view: View<'_>, counts: &mut Counts) {
-    for letter in letters.kept.iter().filter(|letter| view.shows(letter)) {
+    for letter in letters.kept.iter().filter(|letter| view.selects(letter)) {
         let of = counts.entry(letter.code).or_default();
         of.letters += 1;
         of.kept += 1;
         of.readings = of.readings.saturating_add(letter.readings);
     }
     for (&(day, code), gone) in &letters.gone {
-        if view.filter.takes_gone(day, code) {
+        if view.filter.selects_deleted(day, code) {
             let of = counts.entry(code).or_default();
             of.letters = of.letters.saturating_add(gone.letters);
             of.readings = of.readings.saturating_add(gone.readings);
@@ -186,8 +185,8 @@ pub(crate) fn count(letters: &Letters, view: View<'_>, counts: &mut Counts) {
     }
 }
 
-/// `12 unknown-unit, 2 bad-instant` of counts that are not empty, the most first.
-pub(crate) fn told(counts: &Counts) -> String {
+/// Counts as text, the largest first: `12 unknown-unit, 2 bad-instant`.
+pub(crate) fn summary(counts: &Counts) -> String {
     let mut all: Vec<_> = counts.iter().filter(|(_, of)| of.letters > 0).collect();
     all.sort_by_key(|(code, of)| (std::cmp::Reverse(of.letters), **code));
     let each = all

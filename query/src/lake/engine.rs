@@ -1,10 +1,10 @@
-//! DataFusion set up for one lake: a session a question.
+//! DataFusion for one lake: one session per question.
 //!
-//! What questions hold of readings is of one budget, in parts: figures fold the readings of open days, streams and
-//! extracts merge and sort theirs, so that a slow reader of a stream holds no figure up. Who finds no room waits, first
-//! come, first served. What alone is larger than a part takes the whole of it.
+//! One memory budget bounds the readings that questions hold. It has two shares, so that a slow reader of a stream
+//! delays no figure: figures fold the readings of open days, streams and extracts merge and sort theirs. A question
+//! without room waits, first come, first served. A request larger than a share gets the whole share.
 //!
-//! No session lists folders or infers schemas, so nothing that DataFusion caches can be out of date.
+//! Sessions neither list folders nor infer schemas, so DataFusion caches nothing that can be out of date.
 
 use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
@@ -30,15 +30,15 @@ use crate::{
     limits::SORT_MEMORY_MIN,
 };
 
-/// Threads of one question at most: questions run beside each other.
+/// Threads of one question at most, because questions run concurrently.
 const THREADS_MAX: usize = 4;
-/// Sorts that share the memory of streams, where it is enough for them.
+/// Sorts that share the memory of streams, if there is enough for all.
 const SORTS_MAX: usize = 8;
-/// Bytes of a reading of an open day while it is read, merged and folded: its columns, and a copy of them.
+/// Bytes of a reading of an open day while it is read, merged and folded: its columns, and a copy.
 pub(crate) const READING_BYTES: usize = 64;
-/// Bytes of a permit.
+/// Bytes per permit.
 const PERMIT_BYTES: usize = 1 << 16;
-/// How long a stream waits for room, which slow readers of others may hold for as long as a stream may take.
+/// How long a stream waits for memory. Slow readers may hold it for the whole deadline of their streams.
 const STREAM_WAIT: Duration = Duration::from_secs(10);
 
 /// Plans and runs statements over tables of a lake.
@@ -46,34 +46,34 @@ pub(crate) struct Engine {
     scanning: SessionState,
     sorting: SessionState,
     stores: Arc<dyn ObjectStoreRegistry>,
-    /// Memory of one sort.
+    /// Bytes of memory per sort.
     sort_memory: usize,
-    figures: Part,
-    streams: Part,
+    figures: MemoryShare,
+    streams: MemoryShare,
     stream_wait: Duration,
     scans: Arc<dyn MemoryPool>,
 }
 
-/// A part of the memory, in permits.
+/// A share of the memory, counted in permits.
 #[derive(Debug)]
-struct Part {
+struct MemoryShare {
     permits: Arc<Semaphore>,
     all: usize,
 }
 
-/// Memory that a question holds.
+/// Memory reserved for a question until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Reservation {
     permit: OwnedSemaphorePermit,
 }
 
 /// What a statement does with the rows it scans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Takes them as they come, by several threads.
+    /// Reads them in any order, with several threads.
     Scan,
-    /// Sorts them by one thread, on disk if need be. Several sorts at once would each take what the
-    /// memory has, and leave nothing to merge their results with.
+    /// Sorts them with one thread, on disk if necessary. Several sorts at once would each use up the memory and
+    /// leave nothing for merging their results.
     Sort,
 }
 
@@ -83,12 +83,12 @@ fn state(work: Work, memory: usize, threads: usize) -> SessionState {
         .with_information_schema(false)
         .with_collect_statistics(false)
         .with_batch_size(8_192);
-    // One sort, also of what comes from two tables. Each would keep the share below back for itself, and
-    // whichever began second would find it gone.
+    // One sort, even of rows from two tables. Each of two sorts would reserve the share below, and the second
+    // would find no memory.
     config.options_mut().optimizer.repartition_sorts = work == Work::Scan;
     let execution = &mut config.options_mut().execution;
-    // Merging batches in memory before they are spilled takes about as much again as the batches, so
-    // three fifths of a sort's memory are kept back for it.
+    // Merging batches in memory before they are spilled needs about as much again as the batches, so three
+    // fifths of a sort's memory are reserved for it.
     execution.sort_spill_reservation_bytes = memory / 5 * 3;
     execution.parquet.pushdown_filters = true;
     execution.parquet.schema_force_view_types = false;
@@ -99,8 +99,8 @@ fn state(work: Work, memory: usize, threads: usize) -> SessionState {
 }
 
 impl Engine {
-    /// An engine over `store`, which is rooted at the lake. All questions together use three quarters of `memory` bytes;
-    /// the rest is for the lists of the lake's files.
+    /// An engine over `store`, which is rooted at the lake. All questions together use three quarters of `memory`
+    /// bytes; the rest is for the lists of the lake's files.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, memory: usize) -> Self {
         let stores: Arc<dyn ObjectStoreRegistry> = Arc::new(DefaultObjectStoreRegistry::new());
         stores.register_store(store_url().as_ref(), store);
@@ -115,33 +115,33 @@ impl Engine {
             sorting: state(Work::Sort, sort_memory, 1),
             stores,
             sort_memory,
-            figures: Part::new(figures),
-            streams: Part::new(streams),
+            figures: MemoryShare::new(figures),
+            streams: MemoryShare::new(streams),
             stream_wait: STREAM_WAIT,
             scans: Arc::new(GreedyMemoryPool::new(memory)),
         }
     }
 
-    /// Readings that figures may hold in one go, so that several can be made at once.
-    pub(crate) fn readings_a_pass(&self) -> u64 {
+    /// Readings per pass of a figure; half of the share, so that two figures run at once.
+    pub(crate) fn readings_per_pass(&self) -> u64 {
         let readings = self.figures.all * PERMIT_BYTES / READING_BYTES / 2;
         readings as u64
     }
 
-    /// Waits for the memory of `readings` that a figure folds.
-    pub(crate) async fn fold_room(&self, readings: u64) -> Room {
-        self.figures.take(bytes_of(readings)).await
+    /// Waits for the memory to fold `readings` for a figure.
+    pub(crate) async fn reserve_fold(&self, readings: u64) -> Reservation {
+        self.figures.reserve(bytes_of(readings)).await
     }
 
-    /// Waits for the memory of a sort and of the `readings` of open days that are read for it. Its result holds it: see
-    /// [`Room::hold`].
+    /// Waits for the memory of a sort and of the `readings` of open days that it reads. [`Reservation::hold`] ties it
+    /// to the result.
     ///
     /// # Errors
-    /// [`QueryError::Crowded`] where others hold it for long.
-    pub(crate) async fn sort_room(&self, readings: u64) -> Result<Room, QueryError> {
+    /// [`QueryError::Crowded`] if others hold the memory for too long.
+    pub(crate) async fn reserve_sort(&self, readings: u64) -> Result<Reservation, QueryError> {
         let bytes = bytes_of(readings).saturating_add(self.sort_memory);
-        let room = tokio::time::timeout(self.stream_wait, self.streams.take(bytes)).await;
-        room.map_err(|_| QueryError::Crowded)
+        let reserved = tokio::time::timeout(self.stream_wait, self.streams.reserve(bytes)).await;
+        reserved.map_err(|_| QueryError::Crowded)
     }
 
     /// A session for one question, with `tables` under their names.
@@ -162,7 +162,7 @@ impl Engine {
             Work::Scan => &self.scanning,
             Work::Sort => &self.sorting,
         };
-        // A catalog of its own: one that is shared would hold the tables of other questions.
+        // Each session has its own catalog; a shared one would hold the tables of other questions.
         let config = state
             .config()
             .clone()
@@ -180,7 +180,7 @@ impl Engine {
     }
 }
 
-/// Permits for so many bytes.
+/// Number of permits for `bytes`.
 fn permits_of(bytes: usize) -> usize {
     bytes.div_ceil(PERMIT_BYTES)
 }
@@ -191,7 +191,7 @@ fn bytes_of(readings: u64) -> usize {
         .saturating_mul(READING_BYTES)
 }
 
-impl Part {
+impl MemoryShare {
     fn new(bytes: usize) -> Self {
         let all = (bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -200,27 +200,27 @@ impl Part {
         }
     }
 
-    async fn take(&self, bytes: usize) -> Room {
+    async fn reserve(&self, bytes: usize) -> Reservation {
         let permits = permits_of(bytes).min(self.all);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.permits).acquire_many_owned(permits).await;
-        Room {
+        Reservation {
             permit: permit.expect("nobody closes it"),
         }
     }
 }
 
 impl Engine {
-    /// Gives back what a sort does not need once it is known how many `readings` of open days are its own.
-    pub(crate) fn shrink(&self, room: &mut Room, readings: u64) {
+    /// Releases the surplus once the number of `readings` of open days in a sort is known.
+    pub(crate) fn shrink(&self, reservation: &mut Reservation, readings: u64) {
         let needed = permits_of(bytes_of(readings).saturating_add(self.sort_memory));
-        let spare = room.permit.num_permits().saturating_sub(needed);
-        drop(room.permit.split(spare));
+        let spare = reservation.permit.num_permits().saturating_sub(needed);
+        drop(reservation.permit.split(spare));
     }
 }
 
-impl Room {
-    /// The stream of a sort's result. With it goes the memory.
+impl Reservation {
+    /// Ties the memory to the stream of a sort's result.
     pub(crate) fn hold(self, stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
         let schema = stream.schema();
         let held = stream.inspect(move |_| _ = &self);
@@ -228,8 +228,8 @@ impl Room {
     }
 }
 
-/// Runs a statement. Boxed here, once: DataFusion's futures are deep, and every future that held one would
-/// be checked down to its bottom by the compiler, again for every method of the service.
+/// Runs a statement. The future is boxed once, here: DataFusion's futures are deeply nested, and the compiler would
+/// check them down to the bottom again for every method of the service.
 pub(crate) fn stream<'a>(
     session: &'a SessionContext,
     sql: &'a str,
@@ -259,7 +259,7 @@ mod tests {
 
     use super::*;
 
-    /// The engine of a service with so many MiB.
+    /// The engine of a service with `mib` MiB.
     fn engine(mib: usize) -> Engine {
         Engine::new(Arc::new(InMemory::new()), mib << 20)
     }
@@ -270,7 +270,7 @@ mod tests {
             let engine = engine(memory);
             assert_eq!(engine.sort_memory, each << 20, "{memory} MiB");
             let mut rooms = Vec::new();
-            while let Some(room) = engine.sort_room(0).now_or_never() {
+            while let Some(room) = engine.reserve_sort(0).now_or_never() {
                 rooms.push(room.expect("room"));
             }
             assert_eq!(rooms.len(), sorts, "{memory} MiB");
@@ -278,49 +278,49 @@ mod tests {
             let stream = stream(&session, "SELECT 1").await.expect("a statement");
             let mut held = rooms.pop().expect("a room").hold(stream);
             assert!(
-                engine.sort_room(0).now_or_never().is_none(),
+                engine.reserve_sort(0).now_or_never().is_none(),
                 "a result is not read yet"
             );
             while let Some(batch) = held.next().await {
                 assert_eq!(batch.expect("a row").num_rows(), 1);
             }
             drop(held);
-            assert!(engine.sort_room(0).now_or_never().is_some());
+            assert!(engine.reserve_sort(0).now_or_never().is_some());
         }
     }
 
     #[tokio::test]
-    async fn figures_and_streams_have_memory_of_their_own_and_what_is_larger_takes_all_of_it() {
+    async fn figures_and_streams_have_separate_memory_and_a_larger_request_gets_all_of_it() {
         let engine = engine(64);
         // 16 MiB, of 64 bytes a reading.
-        assert_eq!(engine.readings_a_pass(), 131_072);
-        let pass = || engine.fold_room(131_072).now_or_never();
+        assert_eq!(engine.readings_per_pass(), 131_072);
+        let pass = || engine.reserve_fold(131_072).now_or_never();
         let rooms = [pass().expect("half"), pass().expect("the other half")];
-        assert!(engine.fold_room(1).now_or_never().is_none());
-        let large = engine.sort_room(u64::MAX).now_or_never();
+        assert!(engine.reserve_fold(1).now_or_never().is_none());
+        let large = engine.reserve_sort(u64::MAX).now_or_never();
         let large = large.expect("streams have their own").expect("room");
-        assert!(engine.sort_room(0).now_or_never().is_none());
+        assert!(engine.reserve_sort(0).now_or_never().is_none());
         let mut large = large;
         engine.shrink(&mut large, 0);
-        let beside = engine.sort_room(0).now_or_never();
+        let beside = engine.reserve_sort(0).now_or_never();
         assert!(beside.is_some_and(|room| room.is_ok()));
         drop((rooms, large));
-        assert!(engine.fold_room(u64::MAX).now_or_never().is_some());
+        assert!(engine.reserve_fold(u64::MAX).now_or_never().is_some());
     }
 
     #[tokio::test]
-    async fn a_stream_that_finds_no_room_is_told_so_and_does_not_wait_for_slow_readers() {
+    async fn a_stream_without_room_is_refused_and_does_not_wait_for_slow_readers() {
         let mut engine = engine(16);
         engine.stream_wait = Duration::ZERO;
-        let _slow = engine.sort_room(0).await.expect("room");
+        let _slow = engine.reserve_sort(0).await.expect("room");
         assert!(matches!(
-            engine.sort_room(0).await,
+            engine.reserve_sort(0).await,
             Err(QueryError::Crowded)
         ));
     }
 
     #[tokio::test]
-    async fn what_comes_from_two_tables_is_sorted_once() {
+    async fn rows_from_two_tables_are_sorted_once() {
         let engine = engine(64);
         let session = engine.session(Work::Sort, []).expect("a session");
         let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, false)]));

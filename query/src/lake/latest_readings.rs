@@ -1,6 +1,6 @@
-//! The latest reading of meters.
+//! Finds the latest reading of meters in the two newest books of a park.
 //!
-//! Looked for in the two newest books of the park: a meter silent for longer has none that is news.
+//! A meter that has been silent for longer has no reading that is news.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,10 +19,10 @@ use crate::{
     register::registry,
 };
 
-/// Whose meter, and what it measures.
+/// A meter of an enterprise, and the measured quantity.
 pub(crate) type MeterPlace = (EnterpriseId, MeterId, Quantity);
 
-/// Books that are looked into.
+/// Number of books to search.
 const BOOKS_MAX: usize = 2;
 
 /// The newest books of a park, newest first.
@@ -64,13 +64,13 @@ impl LatestReading {
     }
 }
 
-/// A series whose latest reading is known, or stands in the rows of a day.
+/// The latest reading, or the day whose rows hold it.
 enum Found<'a> {
     Known(NewestReading),
     On(&'a Arc<Snapshot>, CivilDay),
 }
 
-/// The series whose latest readings stand in the rows of a day, with their places in the answer.
+/// Series whose latest readings are in the rows of a day, with their index in the answer.
 type Unread<'a> = (&'a Arc<Snapshot>, Vec<(usize, &'a SeriesDays)>);
 
 /// The latest reading of each of `places`, in their order.
@@ -107,7 +107,7 @@ pub(crate) async fn readings(
     Ok(latest)
 }
 
-/// The series of `place` in `book` that was read last, and where its last reading is.
+/// The series of `place` in `book` with the latest day, and where its last reading is.
 fn find<'a>(book: &'a BookDays, place: &MeterPlace) -> Option<(&'a SeriesDays, Found<'a>)> {
     let (enterprise, meter, quantity) = place;
     let of_meter = book
@@ -126,7 +126,7 @@ fn find<'a>(book: &'a BookDays, place: &MeterPlace) -> Option<(&'a SeriesDays, F
         days.key.series.kind,
         Kind::Register | Kind::DailyCounter | Kind::Gauge
     );
-    // Only where every reading of the day counted is its last register the last reading, flagged N.
+    // The last register is the last reading, flagged N, only if every reading of the day counted.
     let plain = outcomes.invalid == 0 && outcomes.manual == 0 && outcomes.glitches == 0;
     match fold.last.filter(|_| levels && plain) {
         Some(last) => {
@@ -142,7 +142,7 @@ fn find<'a>(book: &'a BookDays, place: &MeterPlace) -> Option<(&'a SeriesDays, F
     }
 }
 
-/// The merged rows of `day` of the enterprises of `series`.
+/// Reads and merges the rows of `day` for the enterprises of `series`.
 async fn rows_of(
     books: &Books,
     snapshot: &Arc<Snapshot>,
@@ -161,7 +161,7 @@ async fn rows_of(
         .filter(|file| file.sealed().is_some_and(|(e, _)| of_series(e)));
     let files: Vec<_> = sealed.chain(hot_in_order(files)).collect();
     let readings = files.iter().map(|file| file.rows).sum();
-    let _room = books.engine.fold_room(readings).await;
+    let _reserved = books.engine.reserve_fold(readings).await;
     let read = read_files(&books.engine, snapshot, &files).await?;
     let parts: Vec<&Rows> = read.values().map(|merged| &merged.rows).collect();
     Ok(Rows::merge(&parts).rows)

@@ -1,8 +1,8 @@
 //! Reads the lake's Parquet files for DataFusion.
 //!
-//! A small file is fetched whole, once: a sealed day is a few KiB, and asking for its footer and each of
-//! its columns apart would cost more than its bytes. Errors keep their type on the way up, so that a
-//! file that is gone can be told from one that is broken; DataFusion's own reader makes texts of them.
+//! A small file is fetched whole, once: a sealed day is a few KiB, and separate requests for the footer and each
+//! column would cost more than its bytes. Errors keep their type on the way up, so that a missing file differs from
+//! a broken one; DataFusion's own reader turns them into text.
 
 use std::{ops::Range, sync::Arc};
 
@@ -23,15 +23,15 @@ use parquet::{
 
 use crate::limits::{FOOTER_BYTES_HINT, WHOLE_FILE_BYTES_MAX};
 
-/// The scheme of our own under which the lake's store is registered: paths in it are the lake's.
+/// Our own URL for the lake's store; paths below it are paths within the lake.
 const STORE_URL: &str = "greenpark-lake://books";
 
-/// Where the lake's files are, for scans.
+/// The URL of the lake's store for scans.
 pub(crate) fn store_url() -> ObjectStoreUrl {
     ObjectStoreUrl::parse(STORE_URL).expect("a scheme and an authority make a store's URL")
 }
 
-/// Makes readers of files in the lake's store.
+/// Creates readers of files in the lake's store.
 #[derive(Debug)]
 pub(crate) struct LakeFiles(pub(crate) Arc<dyn ObjectStore>);
 
@@ -39,7 +39,7 @@ struct LakeFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
-    /// All of it, once a small file was fetched.
+    /// The bytes of a small file, once fetched.
     whole: Option<Bytes>,
 }
 

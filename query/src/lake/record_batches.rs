@@ -1,4 +1,4 @@
-//! From record batches to the archive's rows and to the model's folds.
+//! Decodes record batches into the archive's rows and the model's folds.
 
 mod folds;
 
@@ -28,10 +28,10 @@ pub(crate) use self::folds::{
 };
 use crate::{error::QueryError, lake::snapshot_table::FILE_COLUMN};
 
-/// The columns of readings that [`FileRows`] takes.
+/// The columns of readings that [`FileRows`] needs.
 pub(crate) const READINGS_COLUMNS: &str = "enterprise, meter, quantity, kind, instant, value, flag, file, ticket, late_received, late_gateway";
 
-/// The column `name` of texts in a dictionary, and the dictionary's texts.
+/// The dictionary column `name`, and the texts of its dictionary.
 fn dictionary<'a>(
     batch: &'a RecordBatch,
     name: &'static str,
@@ -43,7 +43,7 @@ fn dictionary<'a>(
     Ok((array, texts.ok_or_else(|| unfit(name))?))
 }
 
-/// A text column: its distinct texts, parsed, and which of them each row has.
+/// A text column: its distinct texts, parsed, and the index of each row.
 pub(crate) struct Texts<'a, T> {
     indices: &'a [i32],
     values: Vec<Option<T>>,
@@ -60,7 +60,7 @@ impl<'a, T> Texts<'a, T> {
         if array.keys().null_count() > 0 {
             return Err(unfit(name));
         }
-        // A dictionary may hold texts that no row has, so one that cannot be parsed is no error yet.
+        // A dictionary may hold texts that no row uses, so an unreadable text is no error yet.
         let values = texts.iter().map(|text| text.and_then(&parse)).collect();
         Ok(Self {
             indices: array.keys().values(),
@@ -77,7 +77,7 @@ impl<'a, T> Texts<'a, T> {
     }
 }
 
-/// The enterprises of a batch.
+/// The enterprise of each row of a batch.
 pub(crate) fn enterprises(batch: &RecordBatch) -> Result<Vec<EnterpriseId>, QueryError> {
     let texts = Texts::new(batch, "enterprise", |text| EnterpriseId::new(text).ok())?;
     (0..batch.num_rows())
@@ -104,7 +104,7 @@ fn unfit(name: &str) -> QueryError {
     ))
 }
 
-/// The columns that say whose a row is.
+/// The columns of the series key of a row.
 struct Keys<'a> {
     enterprises: Texts<'a, EnterpriseId>,
     meters: Texts<'a, MeterId>,
@@ -133,7 +133,7 @@ impl<'a> Keys<'a> {
         })
     }
 
-    /// Whether `row` is of the series of the row before it.
+    /// True if `row` has the same series as the row before it.
     fn follows(&self, row: usize) -> bool {
         let same = |indices: &[i32]| row > 0 && indices[row] == indices[row - 1];
         same(self.meters.indices)
@@ -143,7 +143,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Rows of readings files, gathered by file.
+/// Rows of readings files, collected by file.
 #[derive(Default)]
 pub(crate) struct FileRows {
     files: BTreeMap<u32, RowsBuilder>,
@@ -151,8 +151,8 @@ pub(crate) struct FileRows {
 }
 
 impl FileRows {
-    /// Takes a batch of [`READINGS_COLUMNS`].
-    pub(crate) fn take(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+    /// Adds a batch of [`READINGS_COLUMNS`].
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
         let keys = Keys::new(batch)?;
         let flags = Texts::new(batch, "flag", |text| Flag::from_name(text).map(Flag::code))?;
         let instants = numbers::<TimestampMillisecondType>(batch, "instant")?.values();
@@ -170,7 +170,7 @@ impl FileRows {
                 let value = i64::try_from(values[row]).map_err(|_| unfit("value"))?;
                 builder.push(series, instants[row], value, *flags.get(row)?);
                 if let Some(marks) = &marks {
-                    marks.give(row, builder)?;
+                    marks.add_to(row, builder)?;
                 }
             }
             start += run.len();
@@ -179,12 +179,12 @@ impl FileRows {
         Ok(())
     }
 
-    /// Readings taken.
+    /// Number of readings added.
     pub(crate) fn readings(&self) -> u64 {
         self.readings
     }
 
-    /// The rows of each file, by its place in the order of the log.
+    /// The rows of each file, keyed by its position in the order of the log.
     pub(crate) fn finish(self) -> BTreeMap<u32, Merged> {
         self.files
             .into_iter()
@@ -193,7 +193,7 @@ impl FileRows {
     }
 }
 
-/// What few readings of a batch have: a ticket, or that they came late.
+/// Rare properties of readings: a ticket, or a late receipt.
 struct Marks<'a> {
     tickets: OptionalTexts<'a, Ticket>,
     received: &'a PrimitiveArray<TimestampMillisecondType>,
@@ -201,7 +201,7 @@ struct Marks<'a> {
 }
 
 impl<'a> Marks<'a> {
-    /// Those of a batch; `None` in the usual one, which has none.
+    /// The marks of a batch; `None` in the usual case without any.
     fn new(batch: &'a RecordBatch) -> Result<Option<Self>, QueryError> {
         let (tickets, gateways) = (column(batch, "ticket")?, column(batch, "late_gateway")?);
         let rows = batch.num_rows();
@@ -215,8 +215,8 @@ impl<'a> Marks<'a> {
         }))
     }
 
-    /// Gives the builder what `row`, which it was given last, has.
-    fn give(&self, row: usize, builder: &mut RowsBuilder) -> Result<(), QueryError> {
+    /// Adds the marks of `row` to `builder`, whose last row it is.
+    fn add_to(&self, row: usize, builder: &mut RowsBuilder) -> Result<(), QueryError> {
         let place = u32::try_from(builder.len() - 1).map_err(|_| QueryError::TooLarge)?;
         if let Some(ticket) = self.tickets.get(row)? {
             builder.ticket(place, ticket.clone());
@@ -232,7 +232,7 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// A nullable text column: its distinct texts, parsed, and which of them each row has.
+/// A nullable text column: its distinct texts, parsed, and the index of each row.
 pub(crate) struct OptionalTexts<'a, T> {
     array: &'a DictionaryArray<Int32Type>,
     values: Vec<Option<T>>,
@@ -254,7 +254,7 @@ impl<'a, T> OptionalTexts<'a, T> {
         })
     }
 
-    /// What the row has, if it has any.
+    /// The value of `row`, if it has one.
     pub(crate) fn get(&self, row: usize) -> Result<Option<&T>, QueryError> {
         let Some(index) = self.array.key(row) else {
             return Ok(None);

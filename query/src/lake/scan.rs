@@ -1,8 +1,7 @@
-//! The distinct readings of an enterprise in a range, in order of meter, quantity, kind and instant.
+//! Scans the distinct readings of an enterprise in a range, ordered by meter, quantity, kind and instant.
 //!
-//! Sealed days without hot readings come straight from their files; for a day with hot ones sealed and
-//! hot rows are merged first. One sort joins the two, and goes to disk when it outgrows the memory of
-//! its question.
+//! Sealed days without hot readings come straight from their files. For a day with hot readings, sealed and hot
+//! rows are merged first. One sort joins both, and spills to disk when it outgrows the memory of its question.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -42,25 +41,25 @@ use crate::{
 const COLUMNS: &str =
     "meter, quantity, kind, instant, value, flag, ticket, late_received, late_gateway";
 
-/// Whose readings, and of which days.
+/// Selects the readings of an enterprise or a meter in a range of days.
 #[derive(Debug, Clone)]
 pub(crate) struct Selection {
     pub(crate) park: ParkId,
     pub(crate) enterprise: EnterpriseId,
     pub(crate) meter: Option<MeterId>,
     pub(crate) range: DayRange,
-    /// The instant that it is asked as of; `None` for what there is now.
+    /// The instant of the state to read; `None` for the current state.
     pub(crate) as_of: Option<Instant>,
 }
 
-/// One file that readings were taken from.
+/// A file that readings were read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     /// The path within the lake.
     pub(crate) path: String,
     pub(crate) day: CivilDay,
     pub(crate) rows: u64,
-    /// The revision of a sealed file; `None` of a hot one.
+    /// The revision of a sealed file; `None` for a hot file.
     pub(crate) revision: Option<u32>,
 }
 
@@ -75,7 +74,7 @@ impl Source {
     }
 }
 
-/// A selection bound to the snapshots it is read from.
+/// A selection bound to snapshots.
 #[derive(Debug)]
 pub(crate) struct Scan {
     selection: Selection,
@@ -83,7 +82,7 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Takes the newest snapshot of every book that the range touches.
+    /// Binds the selection to the newest snapshot of every book that the range touches.
     pub(crate) async fn open(
         books: &Books,
         scope: &Scope,
@@ -118,12 +117,12 @@ impl Scan {
             .filter(move |(_, file)| range.contains(file.day))
     }
 
-    fn is_mine(&self, file: &ReadingsFile) -> bool {
+    fn is_of_enterprise(&self, file: &ReadingsFile) -> bool {
         file.sealed()
             .is_some_and(|(enterprise, _)| *enterprise == self.selection.enterprise)
     }
 
-    /// The hot files of the range, by day and in the order of the log.
+    /// The hot files of the range by day, within a day in the order of the log.
     fn hot(&self) -> Vec<(&Snapshot, &ReadingsFile)> {
         let mut hot = Vec::new();
         for snapshot in &self.snapshots {
@@ -140,24 +139,24 @@ impl Scan {
         hot
     }
 
-    /// The readings, and the files that they are taken from.
+    /// Runs the scan. Returns the readings and their source files.
     pub(crate) async fn run(
         &self,
         books: &Books,
     ) -> Result<(SendableRecordBatchStream, Vec<Source>), QueryError> {
-        // Also of sealed days beside open ones, of which it is not known yet which are read.
+        // Includes sealed files of days with hot files: which of them are read is not known yet.
         let hot = self.hot();
         let days: BTreeSet<CivilDay> = hot.iter().map(|(_, file)| file.day).collect();
-        let mine = self
-            .files()
-            .filter(|(_, file)| file.is_hot() || (days.contains(&file.day) && self.is_mine(file)));
-        let mut room = books
+        let mine = self.files().filter(|(_, file)| {
+            file.is_hot() || (days.contains(&file.day) && self.is_of_enterprise(file))
+        });
+        let mut reserved = books
             .engine
-            .sort_room(mine.map(|(_, file)| file.rows).sum())
+            .reserve_sort(mine.map(|(_, file)| file.rows).sum())
             .await?;
         let (hot_rows, mut sources) = self.read(books, &hot).await?;
         let open: BTreeSet<CivilDay> = hot_rows.iter().map(|(day, _)| *day).collect();
-        let mine = self.files().filter(|(_, file)| self.is_mine(file));
+        let mine = self.files().filter(|(_, file)| self.is_of_enterprise(file));
         let (sealed, closed): (Vec<_>, Vec<_>) =
             mine.partition(|(_, file)| open.contains(&file.day));
         let (sealed_rows, sealed_sources) = self.read(books, &sealed).await?;
@@ -175,7 +174,7 @@ impl Scan {
         }
         drop((hot_rows, sealed_rows));
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        books.engine.shrink(&mut room, rows as u64);
+        books.engine.shrink(&mut reserved, rows as u64);
         sources.extend(
             closed
                 .iter()
@@ -187,10 +186,10 @@ impl Scan {
             .session(Work::Sort, [("sealed", LakeTable::readings(closed))])?;
         session.register_table("open", Arc::new(MemTable::try_new(schema, vec![batches])?))?;
         let stream = engine::stream(&session, &self.sql()).await?;
-        Ok((room.hold(stream), sources))
+        Ok((reserved.hold(stream), sources))
     }
 
-    /// Ids hold letters, digits, '-', '_' and '.' only, so they stand in a statement as they are.
+    /// The statement. An id has only letters, digits, '-', '_' and '.', so it needs no escaping.
     fn sql(&self) -> String {
         let meter = self.meter_filter();
         format!(
@@ -208,13 +207,13 @@ impl Scan {
             .map_or_else(String::new, |m| format!(" AND meter = '{m}'"))
     }
 
-    /// The rows of the enterprise in `files`, which are given in the order of the log, by file.
+    /// Reads the enterprise's rows of each of `files`, given in the order of the log.
     async fn read(
         &self,
         books: &Books,
         files: &[(&Snapshot, &ReadingsFile)],
     ) -> Result<(Vec<(CivilDay, Rows)>, Vec<Source>), QueryError> {
-        let mut taken = FileRows::default();
+        let mut read = FileRows::default();
         if files.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
@@ -227,15 +226,15 @@ impl Scan {
         );
         let mut batches = engine::stream(&session, &sql).await?;
         while let Some(batch) = batches.try_next().await? {
-            taken.take(&batch)?;
-            if taken.readings() > OPEN_READINGS_MAX {
+            read.add(&batch)?;
+            if read.readings() > OPEN_READINGS_MAX {
                 return Err(QueryError::TooLarge);
             }
         }
-        let mut taken = taken.finish();
+        let mut merged_rows = read.finish();
         let (mut rows, mut sources) = (Vec::new(), Vec::new());
         for ((snapshot, file), place) in files.iter().zip(0u32..) {
-            if let Some(merged) = taken
+            if let Some(merged) = merged_rows
                 .remove(&place)
                 .filter(|merged| !merged.rows.is_empty())
             {

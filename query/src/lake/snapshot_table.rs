@@ -1,12 +1,12 @@
-//! Tables of an archive's snapshot for DataFusion: exactly the snapshot's files, each with what its name
-//! says as partition values.
+//! Tables of an archive's snapshot for DataFusion: exactly the snapshot's files, with partition values from
+//! their names.
 //!
-//! `readings` has the columns of the files and, from their names, `day` and `file`, the file's place in
-//! the order of the log (sealed before hot, hot by offset). Filters on `day`, `enterprise` and `file`
-//! drop files before any is opened; filters on other columns go down into the Parquet reader.
+//! `readings` has the columns of the files and two from their names: `day`, and `file`, the file's position in
+//! the order of the log (sealed before hot, hot by offset). Filters on `day`, `enterprise` and `file` drop files
+//! before any is opened; filters on other columns are pushed down into the Parquet reader.
 //!
-//! Rows of a file are sorted by enterprise and meter, but quantities by their code and not their text,
-//! so no more is declared, and only where each scanned group is a single file.
+//! Rows of a file are sorted by enterprise and meter, then by the code of the quantity and not by its text. So the
+//! table declares only the first two as its order, and only if each scanned group is a single file.
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -39,7 +39,7 @@ use greenpark_model::day::CivilDay;
 
 use crate::lake::parquet_files::{LakeFiles, store_url};
 
-/// The column that tells which file a row is of.
+/// The column with the position of a row's file.
 pub(crate) const FILE_COLUMN: &str = "file";
 
 /// One file of a table.
@@ -49,13 +49,13 @@ struct TableFile {
     path: String,
     size: u64,
     rows: u64,
-    /// The day and place of a readings file.
+    /// The day and position of a readings file.
     place: Option<(CivilDay, u32)>,
-    /// Whose rows all of them are, if the name says so.
+    /// The enterprise of all rows, if the file name has it.
     enterprise: Option<String>,
 }
 
-/// Files of one table of a snapshot.
+/// The files of one table of a snapshot.
 #[derive(Debug)]
 pub(crate) struct LakeTable {
     schema: TableSchema,
@@ -76,7 +76,7 @@ fn register() -> DataType {
     DataType::Decimal128(18, 6)
 }
 
-/// The columns within a readings file. The last three are in few files; in others they read as null.
+/// The columns of a readings file. Few files have the last three; in others they read as null.
 pub(crate) fn readings_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("enterprise", text(), false),
@@ -93,7 +93,7 @@ pub(crate) fn readings_schema() -> SchemaRef {
     ]))
 }
 
-/// The counts of a totals row, in the order that they are decoded in.
+/// The counts of a totals row, in decoding order.
 pub(crate) const TOTALS_COUNTS: [&str; 9] = [
     "rollovers",
     "replacements",
@@ -107,7 +107,7 @@ pub(crate) const TOTALS_COUNTS: [&str; 9] = [
 ];
 
 impl LakeTable {
-    /// `files` of readings, given in the order of the log: a row's `file` is the place of its file in them.
+    /// The readings of `files`, given in the order of the log. A row's `file` is the index of its file.
     pub(crate) fn readings<'a>(
         files: impl IntoIterator<Item = (&'a Snapshot, &'a ReadingsFile)>,
     ) -> Self {
@@ -136,7 +136,7 @@ impl LakeTable {
         }
     }
 
-    /// The totals of `snapshot` that were made with a seal after number `after`.
+    /// The totals of `snapshot` from seals after number `after`.
     pub(crate) fn totals(snapshot: &Snapshot, after: i64) -> Self {
         let files = snapshot.totals_files.iter();
         let files = files.filter(|file| file.seal > after);
@@ -157,7 +157,7 @@ impl LakeTable {
         )
     }
 
-    /// Files, each with its size and rows, below `root`, of which names say nothing of use.
+    /// A table of files below `root`, given as path, size and rows, without partition values.
     fn of<'a>(
         schema: SchemaRef,
         root: &str,
@@ -177,7 +177,7 @@ impl LakeTable {
         }
     }
 
-    /// The files that may hold rows that `filters` let through.
+    /// The files that may hold rows that pass `filters`.
     fn pruned(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&TableFile>> {
         let all = || self.files.iter().collect();
         let Some(filter) = conjunction(filters.iter().cloned()) else {
@@ -195,7 +195,7 @@ impl LakeTable {
         else {
             return Ok(all());
         };
-        let kept = predicate.prune(&Places(&self.files))?;
+        let kept = predicate.prune(&FileStatistics(&self.files))?;
         Ok(self
             .files
             .iter()
@@ -205,7 +205,7 @@ impl LakeTable {
             .collect())
     }
 
-    /// `files` in at most as many groups as there are threads, in order.
+    /// Splits `files`, in order, into at most `threads` groups.
     fn groups(&self, files: &[&TableFile], threads: usize) -> Vec<FileGroup> {
         let each = files.len().div_ceil(threads.max(1)).max(1);
         files
@@ -222,7 +222,7 @@ impl LakeTable {
             ],
             None => Vec::new(),
         };
-        // The columns of each file are those that its footer names: not every file has every column.
+        // The footer of each file names its columns: not every file has every column.
         PartitionedFile::new(file.path.clone(), file.size).with_partition_values(values)
     }
 
@@ -278,7 +278,7 @@ impl TableProvider for LakeTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.pruned(state, filters)?;
         if files.is_empty() {
-            // A scan of no files has no partition, and a sort above it needs one.
+            // A scan without files has no partition, and a sort above it needs one.
             let schema = project_schema(self.schema.table_schema(), projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
@@ -300,10 +300,10 @@ impl TableProvider for LakeTable {
     }
 }
 
-/// What file names say, for pruning.
-struct Places<'a>(&'a [TableFile]);
+/// Statistics from file names, for pruning.
+struct FileStatistics<'a>(&'a [TableFile]);
 
-impl Places<'_> {
+impl FileStatistics<'_> {
     fn values(&self, column: &Column) -> Option<ArrayRef> {
         match column.name.as_str() {
             "day" => {
@@ -326,7 +326,7 @@ impl Places<'_> {
     }
 }
 
-impl PruningStatistics for Places<'_> {
+impl PruningStatistics for FileStatistics<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
         self.values(column)
     }
@@ -363,7 +363,7 @@ impl PruningStatistics for Places<'_> {
                 .iter()
                 .any(|value| value.try_as_str().flatten() == Some(enterprise))
         };
-        // A sealed file is of one enterprise: all of its rows are among the values, or none is.
+        // A sealed file has one enterprise, so either all of its rows match or none.
         Some(
             self.0
                 .iter()
@@ -373,7 +373,7 @@ impl PruningStatistics for Places<'_> {
     }
 }
 
-impl fmt::Debug for Places<'_> {
+impl fmt::Debug for FileStatistics<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} files", self.0.len())
     }

@@ -9,7 +9,7 @@ use greenpark_model::{
 
 use super::Finding;
 use crate::{
-    lake::dead_letters::{Counts, told},
+    lake::dead_letters::{Counts, summary},
     register::name::Name,
 };
 
@@ -26,7 +26,7 @@ pub(crate) fn finding(counts: &Counts, range: DayRange) -> Finding {
         days: range,
         detail: format!(
             "{letters} dead letter(s) refuse {readings} reading(s): {}",
-            told(counts)
+            summary(counts)
         ),
     }
 }
@@ -46,6 +46,6 @@ pub(crate) fn of_others(others: &LettersOf) -> Option<String> {
     };
     Some(format!(
         "{total} dead letter(s) of senders that are not counted here: {name} ({}){more}; see dead-letters list",
-        told(counts)
+        summary(counts)
     ))
 }

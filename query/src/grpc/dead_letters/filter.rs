@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// Parses the filter of a request and names every mistake at once.
-pub(super) fn parse(asked: Option<&pb::DeadLetterFilter>) -> Result<Filter, QueryError> {
+pub(super) fn parse(request: Option<&pb::DeadLetterFilter>) -> Result<Filter, QueryError> {
     let all = pb::DeadLetterFilter {
         parent: Name::Parks.to_string(),
         ..pb::DeadLetterFilter::default()
     };
-    let asked = asked.unwrap_or(&all);
+    let request = request.unwrap_or(&all);
     let mut wrong = Vec::new();
     let mut note = |field: &str, problem: String| {
         wrong.push(InvalidField {
@@ -25,7 +25,7 @@ pub(super) fn parse(asked: Option<&pb::DeadLetterFilter>) -> Result<Filter, Quer
             problem,
         });
     };
-    let parent = match asked.parent.as_str() {
+    let parent = match request.parent.as_str() {
         "" => Ok(Name::Parks),
         text => Name::parse("filter.parent", text),
     };
@@ -34,14 +34,14 @@ pub(super) fn parse(asked: Option<&pb::DeadLetterFilter>) -> Result<Filter, Quer
         other => Err(other.unfit("filter.parent", "parks/-, parks/P or parks/P/enterprises/E")),
     });
     let mut gateway = None;
-    if !asked.gateway.is_empty() {
-        match GatewayId::new(&asked.gateway) {
+    if !request.gateway.is_empty() {
+        match GatewayId::new(&request.gateway) {
             Ok(id) => gateway = Some(id),
             Err(error) => note("gateway", error.to_string()),
         }
     }
     let mut codes = BTreeSet::new();
-    for text in &asked.reasons {
+    for text in &request.reasons {
         match LetterCode::from_name(text) {
             Some(code) => {
                 codes.insert(code);
@@ -58,8 +58,8 @@ pub(super) fn parse(asked: Option<&pb::DeadLetterFilter>) -> Result<Filter, Quer
             open
         }))
     };
-    let from = instant("from", asked.from.as_ref(), i64::MIN);
-    let to = instant("to", asked.to.as_ref(), i64::MAX);
+    let from = instant("from", request.from.as_ref(), i64::MIN);
+    let to = instant("to", request.to.as_ref(), i64::MAX);
     if from >= to {
         note("to", format!("is not after 'from', which is {from}"));
     }
@@ -70,7 +70,7 @@ pub(super) fn parse(asked: Option<&pb::DeadLetterFilter>) -> Result<Filter, Quer
             codes,
             from,
             to,
-            unreplayed: asked.unreplayed,
+            unreplayed: request.unreplayed,
         }),
         Ok(_) => Err(QueryError::Invalid(wrong)),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! The assessment basis over gRPC: both figures beside each other, and the basis that a plan's target means.
+//! The assessment basis over gRPC: the gross and the assessed figure, and the basis of a plan's target.
 
 use greenpark_model::{
     assessment::BasisOfAssessment,
@@ -22,7 +22,7 @@ use crate::{
     scope::Scope,
 };
 
-/// Whose figure is asked, by whom and by which registry.
+/// A request for a figure: its scope, registry, name and terms.
 #[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
     scope: &'a Scope,
@@ -48,14 +48,14 @@ impl<'a> Asker<'a> {
 }
 
 impl Shared {
-    /// Puts the assessed figure beside the gross one of `told`, which is an energy intensity of no plan: the
-    /// default plan's target bounds what other regions give.
-    pub(super) async fn put_beside(
+    /// Attaches the assessed figure to the gross figure `gross`, if it is an energy intensity. No plan is requested,
+    /// so the default plan's target bounds the electricity from other regions.
+    pub(super) async fn attach_assessed(
         &self,
         asker: Asker<'_>,
         question: &Question<'_>,
         population: &Population<'_>,
-        told: &mut EvaluatedFigure,
+        gross: &mut EvaluatedFigure,
     ) -> Result<(), QueryError> {
         if question.indicator != Indicator::EnergyIntensity {
             return Ok(());
@@ -66,12 +66,12 @@ impl Shared {
             true => self.default_saving(asker).await?,
             false => None,
         };
-        claims.assess(&grounds, asks, told)?;
+        claims.assess(&grounds, asks, gross)?;
         Ok(())
     }
 
-    /// What the default plan's energy target asks of the period, if it lies within the plan's years and the base
-    /// year has a figure.
+    /// The saving that the default plan's energy target requires, if the period is within the plan's years and the
+    /// base year has a figure.
     async fn default_saving(&self, asker: Asker<'_>) -> Result<Option<Asks<'_>>, QueryError> {
         let Asker {
             scope,
@@ -100,34 +100,34 @@ impl Shared {
         let days = self.days_of(scope, registry, name, range).await?;
         let question = self.question(&terms, registry)?;
         let population = population_of(name, &days, range).making(&question);
-        let told = match evaluate(&question, name.to_string(), &population) {
-            // Who declared the base year at other prices has no base to save against.
+        let evaluated = match evaluate(&question, name.to_string(), &population) {
+            // Without value added of the base year at the same prices there is no base.
             Err(QueryError::MixedPriceBases { .. }) => return Ok(None),
-            told => told?,
+            evaluated => evaluated?,
         };
-        Ok(told.ratio.map(|_| Asks {
+        Ok(evaluated.ratio.map(|_| Asks {
             plan: &plan.id,
             percent,
             base_year: plan.base_year,
-            base: told.parts,
+            base: evaluated.parts,
         }))
     }
 
-    /// The assessed figure beside the gross one of `told`, for a target of `plan` that the base year's gross
-    /// figure `base` leads to; `None` for what is no energy intensity.
+    /// Attaches the assessed figure to the gross figure `gross` for a target of `plan`, measured from the base year's
+    /// gross figure `base`. `None` if the target is no energy intensity.
     pub(super) fn assessed_of_plan(
         &self,
         (plan, target): (&Plan, Target),
         registry: &Registry,
         (question, population): (&Question<'_>, &Population<'_>),
-        (base, told): (Option<&EvaluatedFigure>, &mut EvaluatedFigure),
+        (base, gross): (Option<&EvaluatedFigure>, &mut EvaluatedFigure),
     ) -> Result<Option<EvaluatedFigure>, QueryError> {
         if target.indicator != Indicator::EnergyIntensity {
             return Ok(None);
         }
         let grounds = Grounds::new(&registry.ledger, &self.data);
         let claims = Claims::of(question, population, &grounds)?;
-        let base = base.unwrap_or(&*told);
+        let base = base.unwrap_or(&*gross);
         let asks = match target.form {
             Form::Fall(percent) if question.range.last().year() <= plan.end_year => {
                 base.ratio.map(|_| Asks {
@@ -139,10 +139,10 @@ impl Shared {
             }
             _ => None,
         };
-        claims.assess(&grounds, asks, told).map(Some)
+        claims.assess(&grounds, asks, gross).map(Some)
     }
 
-    /// The basis of assessment that a target of `plan` means for `name` in `year`, and why.
+    /// The basis of assessment of a target of `plan` for `name` in `year`, and its source.
     pub(super) fn basis_of_assessment(
         &self,
         plan: &Plan,
@@ -166,7 +166,7 @@ impl Shared {
         }
     }
 
-    /// A plan on the wire.
+    /// Converts a plan.
     pub(super) fn plan(&self, plan: &Plan) -> pb::Plan {
         let basis = self.plans.basis_of_assessment(&plan.id);
         pb::Plan {

@@ -1,4 +1,4 @@
-//! `Explain`: the figure, then what it stands on, part by part.
+//! `Explain`: streams a figure, then its lineage part by part.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
     error::QueryError,
     figures::{figure::evaluate, park_days::ParkDays, population::Population},
     grpc::{
-        indicators::{Asked, assessment::Asker, lineage, population_of},
+        indicators::{FigureRequest, assessment::Asker, lineage, population_of},
         server::{
             Shared,
             stream::{Ended, Sender, send},
@@ -20,7 +20,7 @@ use crate::{
     scope::Scope,
 };
 
-/// The indicator of this name.
+/// Parses the name of an indicator.
 pub(crate) fn indicator(name: &str) -> Result<Indicator, QueryError> {
     Indicator::from_name(name).ok_or_else(|| {
         let all: Vec<&str> = Indicator::ALL.iter().map(|i| i.as_str()).collect();
@@ -33,19 +33,19 @@ pub(crate) fn indicator(name: &str) -> Result<Indicator, QueryError> {
 pub(super) async fn explain(
     shared: Arc<Shared>,
     scope: Scope,
-    asked: pb::ExplainRequest,
+    request: pb::ExplainRequest,
     to: Sender<pb::ExplainPart>,
 ) -> Result<(), Ended> {
-    let indicator = indicator(&asked.indicator)?;
-    let question = asked
+    let indicator = indicator(&request.indicator)?;
+    let question = request
         .question
         .ok_or_else(|| QueryError::invalid("question", "is missing"))?;
-    let Asked {
+    let FigureRequest {
         name,
         registry,
         terms,
-    } = shared.asked_figure(indicator, &question).await?;
-    // The figure and its lineage are of one state of the books, as of the same instant.
+    } = shared.parse_figure_request(indicator, &question).await?;
+    // The figure and its lineage come from one state of the books, at the same instant.
     let mut days = shared
         .days_of(&scope, &registry, &name, terms.range)
         .await?;
@@ -53,16 +53,16 @@ pub(super) async fn explain(
     let population = population_of(&name, &days, terms.range);
     let question = shared.question(&terms, &registry)?;
     let population = population.making(&question);
-    let mut told = evaluate(&question, name.to_string(), &population)?;
+    let mut evaluated = evaluate(&question, name.to_string(), &population)?;
     let asker = Asker::new(&scope, &registry, &name, &terms);
     shared
-        .put_beside(asker, &question, &population, &mut told)
+        .attach_assessed(asker, &question, &population, &mut evaluated)
         .await?;
-    tell(&to, Part::Figure(told.figure)).await?;
+    send_part(&to, Part::Figure(evaluated.figure)).await?;
     for (park, enterprise, questions) in population.questions(&question) {
         for question in &questions {
             for meter in lineage::meters(question, park, enterprise) {
-                tell(&to, Part::Meter(meter)).await?;
+                send_part(&to, Part::Meter(meter)).await?;
             }
         }
     }
@@ -77,7 +77,7 @@ pub(super) async fn explain(
                 listed += 1;
                 changed += u64::from(!origin.intact);
                 rules.extend(origin.rules.split_whitespace().map(str::to_owned));
-                tell(&to, Part::File(lineage::file(file, origin))).await?;
+                send_part(&to, Part::File(lineage::file(file, origin))).await?;
             }
         }
     }
@@ -85,7 +85,7 @@ pub(super) async fn explain(
     let entries = shared.books.lake.reference().entries().await?;
     for entry in known_at(&entries, question.now) {
         if lineage::concerns(entry, terms.range, &subjects) {
-            tell(&to, Part::Record(lineage::record(entry))).await?;
+            send_part(&to, Part::Record(lineage::record(entry))).await?;
         }
     }
     let rules = pb::Rules {
@@ -98,21 +98,21 @@ pub(super) async fn explain(
         files_listed: listed,
         files_changed: changed,
     };
-    tell(&to, Part::Rules(rules)).await
+    send_part(&to, Part::Rules(rules)).await
 }
 
-async fn tell(to: &Sender<pb::ExplainPart>, part: Part) -> Result<(), Ended> {
+async fn send_part(to: &Sender<pb::ExplainPart>, part: Part) -> Result<(), Ended> {
     send(to, pb::ExplainPart { part: Some(part) }).await
 }
 
-/// The books of `park` that have files of `range` or of the midnights at its ends.
+/// The books of `park` with files of `range` or of the midnights at its ends.
 fn near(park: &ParkDays, range: DayRange) -> impl Iterator<Item = &Arc<BookDays>> {
     let years = range.first().previous().year()..=range.last().next().year();
     let books = park.books().iter();
     books.filter(move |book| years.contains(&book.snapshot.year))
 }
 
-/// The members of a population that are in `park`.
+/// The members of a population in `park`.
 fn members_of(park: &ParkDays, population: &Population<'_>) -> BTreeSet<EnterpriseId> {
     let of_park = population
         .members
@@ -121,7 +121,7 @@ fn members_of(park: &ParkDays, population: &Population<'_>) -> BTreeSet<Enterpri
     of_park.map(|(_, enterprise)| enterprise.clone()).collect()
 }
 
-/// What records may be about: the members, their parks and all parks.
+/// Subjects of records that may matter: the members, their parks and all parks.
 fn subjects(population: &Population<'_>, days: &[ParkDays]) -> BTreeSet<String> {
     let members = population.members.iter();
     let members =

@@ -1,7 +1,7 @@
-//! What a figure stands on: meters, files and records of the reference table. Pure.
+//! The lineage of a figure: its meters, files and records of the reference table. Pure.
 //!
-//! Whoever doubts a figure follows it down: the figure's parts are its meters' parts, each folded by named
-//! traits from the days of named files, whose digests are in their names and whose offsets lead to the log.
+//! It lets an auditor trace a figure. The figure is the sum of its meters' parts. Each part is folded by named traits
+//! from the days of named files. A file name has the file's digest, and its offsets lead to the log.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ use crate::{
     register::{name::Name, registry::body},
 };
 
-/// How a figure is made, for whoever makes it again.
+/// The rules by which a figure is evaluated, for reproducing it.
 pub(crate) const FIGURE_RULES: &[&str] = &[
     "a reading is told once: its identity is (enterprise, meter, quantity, kind, instant), and of two values \
      the one later in the log counts",
@@ -52,13 +52,13 @@ pub(crate) const FIGURE_RULES: &[&str] = &[
     "a figure is a sum over a sum, divided once and rounded half to even at six places",
 ];
 
-/// The part of every meter of `enterprise` in `question`, in order.
+/// The part of each meter of `enterprise` in `question`, in order.
 pub(crate) fn meters(
     question: &Question<'_>,
     park: &ParkDays,
     enterprise: &EnterpriseId,
 ) -> Vec<pb::MeterPart> {
-    let mut told = Vec::new();
+    let mut meters = Vec::new();
     for (series, parts) in park.series(enterprise) {
         if series.kind == Kind::Gauge || !question.concerns(series.quantity) {
             continue;
@@ -71,11 +71,11 @@ pub(crate) fn meters(
             if question.takes_source(series.quantity.medium, source) != Some(true) {
                 continue;
             }
-            let whose = (park, enterprise, series);
-            told.extend(meter(whose, &parts, &traits, counted));
+            let key = (park, enterprise, series);
+            meters.extend(meter(key, &parts, &traits, counted));
         }
     }
-    told
+    meters
 }
 
 fn meter(
@@ -118,18 +118,18 @@ fn meter(
         first: reading(first),
         last: reading(last),
         traits: traits.to_string(),
-        export: told_amount(consumption.export, unit),
-        set_aside: told_amount(consumption.set_aside, unit),
+        export: nonzero_amount(consumption.export, unit),
+        set_aside: nonzero_amount(consumption.set_aside, unit),
         meter: name,
     })
 }
 
-/// An amount, where there is any.
-fn told_amount(sum: Sum, unit: &str) -> Option<pb::Amount> {
+/// Converts an amount; `None` for zero.
+fn nonzero_amount(sum: Sum, unit: &str) -> Option<pb::Amount> {
     (sum != Sum::ZERO).then(|| amount(sum, unit))
 }
 
-/// The files of `snapshot` that `range` and the midnights at its ends stand in, of `members` or of many.
+/// The files of `snapshot` with days of `range` or the midnights at its ends: those of `members` and shared ones.
 pub(crate) fn files<'a>(
     snapshot: &'a Snapshot,
     range: DayRange,
@@ -149,7 +149,7 @@ pub(crate) fn files<'a>(
         .collect()
 }
 
-/// A file on the wire.
+/// Converts a file.
 pub(crate) fn file(file: &ReadingsFile, origin: Origin) -> pb::LineageFile {
     let sealed = file.sealed();
     pb::LineageFile {
@@ -170,24 +170,24 @@ pub(crate) fn file(file: &ReadingsFile, origin: Origin) -> pb::LineageFile {
     }
 }
 
-/// Whether `entry` can have part in a figure of `range` of those that `subjects` are the names of.
+/// True if `entry` can affect a figure of `range` for `subjects`.
 pub(crate) fn concerns(
     entry: &ReferenceEntry,
     range: DayRange,
     subjects: &BTreeSet<String>,
 ) -> bool {
-    // A change of a meter before the range still says by which multiplier it counts.
+    // A change of a meter before the range still determines its multiplier.
     let lasting = [METER_CHANGE, METER, body::ENTERPRISE, WITHDRAWAL];
     let lasting = lasting.contains(&entry.kind.as_str());
     let began: CivilDay = entry.valid_from;
     let over = entry.valid_to.is_some_and(|last| last < range.first());
     let within = began <= range.last() && (lasting || !over);
     let whole = entry.subject.split("/meters/").next().unwrap_or_default();
-    // Values of a plan's declared indicators are no part of a figure that meters tell.
+    // Values of a plan's declared indicators are not part of a metered figure.
     within && entry.kind != body::INDICATOR && subjects.contains(whole)
 }
 
-/// An entry on the wire.
+/// Converts an entry.
 pub(crate) fn record(entry: &ReferenceEntry) -> pb::ReferenceRecord {
     pb::ReferenceRecord {
         kind: entry.kind.clone(),

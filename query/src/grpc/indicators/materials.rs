@@ -22,12 +22,12 @@ use crate::{
     scope::Scope,
 };
 
-/// Whether `part` has a ratio to `whole`: there is none to what is not above zero, nor of what is below it.
+/// True if `part` has a ratio to `whole`: `whole` is above zero and `part` is not below it.
 fn has_ratio(part: Sum, whole: Sum) -> bool {
     part >= Sum::ZERO && whole > Sum::ZERO
 }
 
-/// `part` in per cent of `whole`; empty where there is no ratio of these.
+/// `part` in per cent of `whole`; empty if there is no ratio.
 fn percent(part: Sum, whole: Sum) -> Result<String, QueryError> {
     if !has_ratio(part, whole) {
         return Ok(String::new());
@@ -37,14 +37,14 @@ fn percent(part: Sum, whole: Sum) -> Result<String, QueryError> {
     Ok(percent.map(|p| p.to_string()).unwrap_or_default())
 }
 
-/// Why there is no `rate` of `part` in `whole`; `None` where there is one.
+/// The reason for a missing `rate` of `part` in `whole`; `None` if there is a rate.
 fn without(rate: &str, (part, whole): (Sum, Sum), unit: &str) -> Option<String> {
     (!has_ratio(part, whole))
         .then(|| format!("there is no {rate}: {part} {unit} of {whole} {unit} is no ratio"))
 }
 
-/// Of whom materials are asked, in which range, and the days of them.
-struct Asked {
+/// A parsed request about materials, and the days to evaluate.
+struct MaterialsRequest {
     name: Name,
     registry: Arc<Registry>,
     range: DayRange,
@@ -52,17 +52,17 @@ struct Asked {
 }
 
 impl Shared {
-    async fn asked_materials(
+    async fn load_materials(
         &self,
         scope: &Scope,
         name: &str,
         period: Option<&pb::Period>,
         as_of: Option<&prost_types::Timestamp>,
-    ) -> Result<Asked, QueryError> {
+    ) -> Result<MaterialsRequest, QueryError> {
         let name = Name::parse("name", name)?;
-        let (registry, range) = self.asked_range(period, as_of).await?;
+        let (registry, range) = self.parse_range(period, as_of).await?;
         let days = self.days_of(scope, &registry, &name, range).await?;
-        Ok(Asked {
+        Ok(MaterialsRequest {
             name,
             registry,
             range,
@@ -73,16 +73,16 @@ impl Shared {
     pub(super) async fn water_balance(
         &self,
         scope: Scope,
-        asked: &pb::GetWaterBalanceRequest,
+        request: &pb::GetWaterBalanceRequest,
     ) -> Result<pb::WaterBalance, QueryError> {
-        let (period, as_of) = (asked.period.as_ref(), asked.as_of.as_ref());
-        let Asked {
+        let (period, as_of) = (request.period.as_ref(), request.as_of.as_ref());
+        let MaterialsRequest {
             name,
             registry,
             range,
             days,
         } = self
-            .asked_materials(&scope, &asked.name, period, as_of)
+            .load_materials(&scope, &request.name, period, as_of)
             .await?;
         let population = population_of(&name, &days, range);
         let terms = Terms::plain(Indicator::WaterIntensity, range);
@@ -90,14 +90,14 @@ impl Shared {
         let frame = figure::frame(&question, &population, "new water")?;
         let water = materials::water(&population, range);
         let intake = water.total();
-        let told = |sum: Sum| Some(amount(sum, "m3"));
+        let amount_of = |sum: Sum| Some(amount(sum, "m3"));
         let sources = water.intake.iter().map(|(source, of)| {
             let Measured { amount, estimated } = *of;
             pb::SourceAmount {
                 source: source.map(|s| s.to_string()).unwrap_or_default(),
                 chinese: source.map(|s| s.chinese().to_owned()).unwrap_or_default(),
-                amount: told(amount),
-                estimated: told(estimated),
+                amount: amount_of(amount),
+                estimated: amount_of(estimated),
             }
         });
         let unaccounted = water.families.map(|of| of.above - of.below);
@@ -106,11 +106,11 @@ impl Shared {
         Ok(pb::WaterBalance {
             name: name.to_string(),
             period: Some(convert::days(range)),
-            intake: told(intake),
+            intake: amount_of(intake),
             sources: sources.collect(),
-            reused: told(water.reused.amount),
+            reused: amount_of(water.reused.amount),
             reuse_percent: percent(water.reused.amount, intake + water.reused.amount)?,
-            unaccounted: unaccounted.and_then(told),
+            unaccounted: unaccounted.and_then(amount_of),
             leakage_percent: match water.families {
                 Some(of) => percent(of.above - of.below, of.above)?,
                 None => String::new(),
@@ -126,16 +126,16 @@ impl Shared {
     pub(super) async fn waste_ledger(
         &self,
         scope: Scope,
-        asked: &pb::GetWasteLedgerRequest,
+        request: &pb::GetWasteLedgerRequest,
     ) -> Result<pb::WasteLedger, QueryError> {
-        let (period, as_of) = (asked.period.as_ref(), asked.as_of.as_ref());
-        let Asked {
+        let (period, as_of) = (request.period.as_ref(), request.as_of.as_ref());
+        let MaterialsRequest {
             name,
             registry,
             range,
             days,
         } = self
-            .asked_materials(&scope, &asked.name, period, as_of)
+            .load_materials(&scope, &request.name, period, as_of)
             .await?;
         let population = population_of(&name, &days, range);
         let terms = Terms::plain(Indicator::WasteUtilization, range);
@@ -143,7 +143,7 @@ impl Shared {
         let (bulk, every) = (question.rules.bulk, materials::every_category());
         question.rules.bulk = &every;
         let frame = figure::frame(&question, &population, "solid waste")?;
-        let waste = materials::waste(&population, range, asked.by_code);
+        let waste = materials::waste(&population, range, request.by_code);
         let (mut rows, mut notes) = (Vec::new(), frame.notes);
         let (mut all, mut bulk_total) = (Ledger::default(), Ledger::default());
         for ((medium, code), ledger) in &waste.rows {
@@ -154,9 +154,9 @@ impl Shared {
             }
             rows.push(self.row(Some(*medium), *code, ledger, is_bulk)?);
             notes.extend(doubts(*medium, ledger));
-            notes.extend(without_rate((*medium, *code), asked.by_code, ledger));
+            notes.extend(without_rate((*medium, *code), request.by_code, ledger));
         }
-        // One enterprise alone has received what it has: who handed it over is not asked.
+        // For one enterprise the origin of received waste does not matter.
         if population.members.len() > 1 {
             notes.extend(handed_over_by_nobody(&waste));
         }
@@ -200,28 +200,28 @@ impl Shared {
         ledger: &Ledger,
         bulk: bool,
     ) -> Result<pb::WasteRow, QueryError> {
-        let told = |sum: Sum| Some(amount(sum, "t"));
+        let amount_of = |sum: Sum| Some(amount(sum, "t"));
         Ok(pb::WasteRow {
             category: medium.map(|m| m.as_str().to_owned()).unwrap_or_default(),
             chinese: medium.map(|m| m.chinese().to_owned()).unwrap_or_default(),
             code: code.map(|c| c.to_string()).unwrap_or_default(),
             class_title: code.map(|c| self.data.class(c)).unwrap_or_default(),
             bulk,
-            generated: told(ledger.generated),
-            utilized: told(ledger.utilized),
-            utilized_old_stock: told(ledger.utilized_old_stock),
-            received: told(ledger.received),
-            stored: told(ledger.stored),
-            disposed: told(ledger.disposed),
-            disposed_old_stock: told(ledger.disposed_old_stock),
-            dumped: told(ledger.dumped),
-            identity_gap: told(ledger.identity_gap()),
+            generated: amount_of(ledger.generated),
+            utilized: amount_of(ledger.utilized),
+            utilized_old_stock: amount_of(ledger.utilized_old_stock),
+            received: amount_of(ledger.received),
+            stored: amount_of(ledger.stored),
+            disposed: amount_of(ledger.disposed),
+            disposed_old_stock: amount_of(ledger.disposed_old_stock),
+            dumped: amount_of(ledger.dumped),
+            identity_gap: amount_of(ledger.identity_gap()),
             utilization_percent: percent(ledger.net_utilized(), ledger.available())?,
         })
     }
 }
 
-/// What a reader of a water balance must know beside its readings.
+/// Notes for the reader of a water balance.
 fn water_doubts(water: &Water) -> Vec<String> {
     let mut notes = Vec::new();
     if water.intake.contains_key(&None) {
@@ -253,7 +253,7 @@ fn water_doubts(water: &Water) -> Vec<String> {
     notes
 }
 
-/// Waste that enterprises took from others, none of whom has booked its use.
+/// Waste received from other enterprises without any booked use.
 fn handed_over_by_nobody(waste: &Waste) -> impl Iterator<Item = String> {
     let lacking = waste
         .received
@@ -268,11 +268,11 @@ fn handed_over_by_nobody(waste: &Waste) -> impl Iterator<Item = String> {
     })
 }
 
-/// Events that do not count because others of the same identity do.
+/// Events that do not count because of others with the same identity.
 fn dropped(waste: &Waste) -> Vec<Finding> {
     let mut findings = Vec::new();
     for ((name, quantity), repeats) in &waste.repeats {
-        let told = [
+        let counts = [
             (
                 "duplicate",
                 repeats.duplicates,
@@ -286,7 +286,7 @@ fn dropped(waste: &Waste) -> Vec<Finding> {
                  the numbers of the tickets",
             ),
         ];
-        let some = told.into_iter().filter(|(_, count, _)| *count > 0);
+        let some = counts.into_iter().filter(|(_, count, _)| *count > 0);
         findings.extend(some.map(|(check, count, what)| Finding {
             check: check.to_owned(),
             name: name.clone(),
@@ -298,7 +298,7 @@ fn dropped(waste: &Waste) -> Vec<Finding> {
     findings
 }
 
-/// Why a row has no utilization rate. Where more is received than is used, [`doubts`] say so.
+/// The reason for a missing utilization rate of a row. [`doubts`] reports more received than used.
 fn without_rate(
     (medium, code): (Medium, Option<WasteCode>),
     by_code: bool,
@@ -317,7 +317,7 @@ fn without_rate(
     without(&rate, (utilized, ledger.available()), "t")
 }
 
-/// What a ledger cannot be.
+/// Contradictions in a ledger.
 fn doubts(medium: Medium, ledger: &Ledger) -> Vec<String> {
     let (what, gap) = (medium.as_str(), ledger.identity_gap());
     let doubts = [

@@ -13,8 +13,8 @@ impl IndicatorsRpc {
         indicator: Indicator,
         request: Request<pb::GetIndicatorRequest>,
     ) -> Result<Response<pb::Figure>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.get(scope, indicator, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.get(scope, indicator, message);
         shared.answer(method, request.metadata(), work).await
     }
 
@@ -24,8 +24,8 @@ impl IndicatorsRpc {
         indicator: Indicator,
         request: Request<pb::ListIndicatorsRequest>,
     ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list(scope, indicator, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.list(scope, indicator, message);
         shared.answer(method, request.metadata(), work).await
     }
 }
@@ -38,8 +38,8 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<Self::ExplainStream>, Status> {
-        let (metadata, _, asked) = request.into_parts();
-        let work = |shared, scope, to| explain(shared, scope, asked, to);
+        let (metadata, _, message) = request.into_parts();
+        let work = |shared, scope, to| explain(shared, scope, message, to);
         let response = self.0.stream("Explain", &metadata, work).await?;
         Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ExplainPart>))
     }
@@ -132,8 +132,8 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::GetWaterBalanceRequest>,
     ) -> Result<Response<pb::WaterBalance>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.water_balance(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.water_balance(scope, message);
         shared
             .answer("GetWaterBalance", request.metadata(), work)
             .await
@@ -143,8 +143,8 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::GetWasteLedgerRequest>,
     ) -> Result<Response<pb::WasteLedger>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.waste_ledger(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.waste_ledger(scope, message);
         shared
             .answer("GetWasteLedger", request.metadata(), work)
             .await
@@ -154,8 +154,8 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::GetProgressRequest>,
     ) -> Result<Response<pb::Progress>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.progress(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.progress(scope, message);
         shared.answer("GetProgress", request.metadata(), work).await
     }
 
@@ -163,8 +163,8 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::GetProgressRequest>,
     ) -> Result<Response<pb::Scorecard>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.scorecard(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.scorecard(scope, message);
         shared
             .answer("GetScorecard", request.metadata(), work)
             .await

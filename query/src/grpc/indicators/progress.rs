@@ -1,4 +1,4 @@
-//! Progress against a plan, and its scorecard.
+//! Progress against a plan, and the plan's scorecard.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ use crate::{
     grpc::{
         indicators::population_of,
         options::{Terms, basis},
-        server::{Shared, answers::Asking},
+        server::{Shared, answers::CachedQuestion},
     },
     limits::YEARS,
     reference::plans::DEFAULT,
@@ -35,11 +35,11 @@ use crate::{
     scope::Scope,
 };
 
-/// Some enterprises, wherever they are.
+/// Enterprises of any parks.
 type Members = BTreeSet<(ParkId, EnterpriseId)>;
 
-/// What is asked of a plan.
-struct Asked<'a> {
+/// A parsed request about a plan.
+struct PlanRequest<'a> {
     registry: &'a Registry,
     name: Name,
     plan: &'a Plan,
@@ -48,14 +48,14 @@ struct Asked<'a> {
     year: i16,
 }
 
-/// One year and the days that its figures stand on.
+/// A year, and the days for its figures.
 struct Year {
     year: i16,
     range: DayRange,
     days: Vec<ParkDays>,
 }
 
-impl Asked<'_> {
+impl PlanRequest<'_> {
     fn terms(&self, target: Target, range: DayRange) -> Terms {
         Terms {
             basis: self.basis,
@@ -64,12 +64,12 @@ impl Asked<'_> {
         }
     }
 
-    /// The question as one that may have been answered before.
-    fn asking<'a>(
+    /// The key of a cached answer.
+    fn cached_question<'a>(
         &'a self,
-        what: &'static str,
+        method: &'static str,
         scope: &'a Scope,
-    ) -> Result<Asking<'a>, QueryError> {
+    ) -> Result<CachedQuestion<'a>, QueryError> {
         let Self {
             plan,
             price_base,
@@ -77,8 +77,8 @@ impl Asked<'_> {
             year,
             ..
         } = self;
-        Ok(Asking {
-            what: format!("{what} {} {price_base} {basis} {year}", plan.id),
+        Ok(CachedQuestion {
+            text: format!("{method} {} {price_base} {basis} {year}", plan.id),
             name: &self.name,
             last: whole_year(*year)?.last(),
             scope,
@@ -92,11 +92,11 @@ fn whole_year(year: i16) -> Result<DayRange, QueryError> {
 }
 
 impl Shared {
-    fn asked<'a>(
+    fn parse_plan_request<'a>(
         &'a self,
         request: &pb::GetProgressRequest,
         registry: &'a Registry,
-    ) -> Result<Asked<'a>, QueryError> {
+    ) -> Result<PlanRequest<'a>, QueryError> {
         let name = Name::parse("name", &request.name)?;
         let id = match request.plan.as_str() {
             "" => DEFAULT,
@@ -108,7 +108,7 @@ impl Shared {
         })?;
         let basis = plan_basis(request.basis, id, self.plans.basis(id))?;
         let year = judged_year(request.year, plan, self.moment(registry).day().year())?;
-        Ok(Asked {
+        Ok(PlanRequest {
             registry,
             name,
             plan,
@@ -118,23 +118,23 @@ impl Shared {
         })
     }
 
-    /// The days of every year from the plan's base to the judged one.
+    /// Loads the days of every year from the plan's base year to the judged year.
     async fn years(
         &self,
         scope: &Scope,
         registry: &Registry,
-        asked: &Asked<'_>,
+        parsed: &PlanRequest<'_>,
     ) -> Result<Vec<Year>, QueryError> {
         let mut years = Vec::new();
-        for year in asked.plan.base_year..=asked.year {
+        for year in parsed.plan.base_year..=parsed.year {
             years.push(Year {
                 year,
                 range: whole_year(year)?,
                 days: Vec::new(),
             });
         }
-        match asked.name {
-            // A park after the other, for its years have books in common.
+        match parsed.name {
+            // Parks one by one, because the years of a park share books.
             Name::Parks => {
                 for park in self.permitted_parks(scope, registry).await? {
                     for year in &mut years {
@@ -145,15 +145,15 @@ impl Shared {
             }
             _ => {
                 for year in &mut years {
-                    let days = self.days_of(scope, registry, &asked.name, year.range);
+                    let days = self.days_of(scope, registry, &parsed.name, year.range);
                     year.days = days.await?;
                 }
             }
         }
         for Year { range, days, .. } in &mut years {
-            for &target in &asked.plan.targets {
-                let terms = asked.terms(target, *range);
-                self.recall(registry, &asked.name, &terms, days).await?;
+            for &target in &parsed.plan.targets {
+                let terms = parsed.terms(target, *range);
+                self.recall(registry, &parsed.name, &terms, days).await?;
             }
         }
         Ok(years)
@@ -165,50 +165,50 @@ impl Shared {
         request: &pb::GetProgressRequest,
     ) -> Result<pb::Progress, QueryError> {
         let registry = self.registry_as_of(request.as_of.as_ref()).await?;
-        let asked = self.asked(request, &registry)?;
-        scope.check(&asked.name)?;
-        let asking = asked.asking("progress", &scope)?;
+        let parsed = self.parse_plan_request(request, &registry)?;
+        scope.check(&parsed.name)?;
+        let cached_question = parsed.cached_question("progress", &scope)?;
         let make = async {
-            let years = self.years(&scope, &registry, &asked).await?;
-            let targets = asked.plan.targets.iter();
+            let years = self.years(&scope, &registry, &parsed).await?;
+            let targets = parsed.plan.targets.iter();
             Ok(pb::Progress {
-                name: asked.name.to_string(),
-                plan: Some(self.plan(asked.plan)),
-                year: asked.year.into(),
+                name: parsed.name.to_string(),
+                plan: Some(self.plan(parsed.plan)),
+                year: parsed.year.into(),
                 targets: targets
-                    .map(|&target| self.judge(&asked, &years, target))
+                    .map(|&target| self.judge(&parsed, &years, target))
                     .collect::<Result<_, _>>()?,
                 as_of: Some(timestamp(self.moment(&registry))),
             })
         };
-        self.once(asking, make).await
+        self.cached(cached_question, make).await
     }
 
     fn judge(
         &self,
-        asked: &Asked<'_>,
+        parsed: &PlanRequest<'_>,
         years: &[Year],
         target: Target,
     ) -> Result<pb::TargetProgress, QueryError> {
         let (mut figures, mut assessed): (Vec<_>, Vec<_>) = (Vec::new(), Vec::new());
         for year in years {
-            let terms = asked.terms(target, year.range);
-            let question = self.question(&terms, asked.registry)?;
-            let population = population_of(&asked.name, &year.days, year.range);
-            let mut told = evaluate(&question, asked.name.to_string(), &population)?;
+            let terms = parsed.terms(target, year.range);
+            let question = self.question(&terms, parsed.registry)?;
+            let population = population_of(&parsed.name, &year.days, year.range);
+            let mut evaluated = evaluate(&question, parsed.name.to_string(), &population)?;
             let base = figures.first().map(|(_, base)| base);
-            let (plan, registry) = ((asked.plan, target), asked.registry);
+            let (plan, registry) = ((parsed.plan, target), parsed.registry);
             let of = (&question, &population);
-            let made = self.assessed_of_plan(plan, registry, of, (base, &mut told))?;
+            let made = self.assessed_of_plan(plan, registry, of, (base, &mut evaluated))?;
             assessed.extend(made.map(|made| (year.year, made)));
-            figures.push((year.year, told));
+            figures.push((year.year, evaluated));
         }
-        let plan = asked.plan;
+        let plan = parsed.plan;
         let mut beside = pb::TargetProgress::default();
         let mut basis = BasisOfAssessment::Gross;
         if !assessed.is_empty() {
-            let of = (asked.registry, asked.year);
-            (basis, beside.basis_source) = self.basis_of_assessment(plan, &asked.name, of);
+            let of = (parsed.registry, parsed.year);
+            (basis, beside.basis_source) = self.basis_of_assessment(plan, &parsed.name, of);
             if basis == BasisOfAssessment::Assessed {
                 std::mem::swap(&mut figures, &mut assessed);
             }
@@ -217,12 +217,12 @@ impl Shared {
         }
         if let (Form::Fall(percent), [base, .., current]) = (target.form, years) {
             let fall = percent / Decimal::ONE_HUNDRED;
-            // Members are split only where both figures of the group are sound.
+            // The change is split among members only if both figures of the group are sound.
             beside.split_unsound =
                 progress::reasons(figures.first().into_iter().chain(figures.last()));
             let of = (target, basis, fall);
-            match self.compare(asked, of, (base, current), &mut beside) {
-                // Who declared at other prices leaves nothing to compare; the figures themselves stand.
+            match self.compare(parsed, of, (base, current), &mut beside) {
+                // Value added at other prices allows no comparison; the figures themselves remain.
                 Err(QueryError::MixedPriceBases { .. }) => {}
                 compared => compared?,
             }
@@ -245,41 +245,41 @@ impl Shared {
         })
     }
 
-    /// Base and judged year over the same enterprises, and why the figure changed.
+    /// Compares the base and the judged year over the same enterprises, and splits the change.
     fn compare(
         &self,
-        asked: &Asked<'_>,
+        parsed: &PlanRequest<'_>,
         (target, basis, fall): (Target, BasisOfAssessment, Decimal),
         (base, current): (&Year, &Year),
         to: &mut pb::TargetProgress,
     ) -> Result<(), QueryError> {
         let members = |year: &Year| -> Members {
-            population_of(&asked.name, &year.days, year.range)
+            population_of(&parsed.name, &year.days, year.range)
                 .members
                 .iter()
                 .map(|(park, enterprise)| (park.park.clone(), enterprise.clone()))
                 .collect()
         };
         let evaluate = |year: &Year, members: &Members, rule| {
-            let terms = asked.terms(target, year.range);
-            let question = self.question(&terms, asked.registry)?;
+            let terms = parsed.terms(target, year.range);
+            let question = self.question(&terms, parsed.registry)?;
             let population = population::panel(&year.days, year.range, members, rule);
             let population = population.there(year.range);
-            evaluate(&question, asked.name.to_string(), &population)
+            evaluate(&question, parsed.name.to_string(), &population)
         };
-        let asked_fall = (asked.year <= asked.plan.end_year).then_some(fall);
+        let required_fall = (parsed.year <= parsed.plan.end_year).then_some(fall);
         let (then, now) = (members(base), members(current));
         for (rule, members) in [(LIKE_FOR_LIKE, &now), (FIXED_PANEL, &then)] {
-            let mut told = (
+            let mut evaluated = (
                 evaluate(base, members, rule)?,
                 evaluate(current, members, rule)?,
             );
             if basis == BasisOfAssessment::Assessed {
                 let panel = (target, members, rule);
-                told = self.assessed_pair(asked, panel, [base, current], told)?;
+                evaluated = self.assessed_pair(parsed, panel, [base, current], evaluated)?;
             }
-            let (base, current) = ((base.year, told.0), (current.year, told.1));
-            let made = comparison::comparison(rule, (&base, &current), asked_fall);
+            let (base, current) = ((base.year, evaluated.0), (current.year, evaluated.1));
+            let made = comparison::comparison(rule, (&base, &current), required_fall);
             match rule {
                 LIKE_FOR_LIKE => to.like_for_like = Some(made),
                 _ => to.fixed_panel = Some(made),
@@ -288,7 +288,7 @@ impl Shared {
         if !to.split_unsound.is_empty() {
             return Ok(());
         }
-        // What a park uses as a whole is of no member, so the change of the gross figure is split.
+        // Consumption of a park as a whole belongs to no member, so the change of the gross figure is split.
         let mut of_members: Vec<comparison::MemberYears> = Vec::new();
         for member in then.union(&now) {
             let alone = Members::from([member.clone()]);
@@ -296,8 +296,8 @@ impl Shared {
                 if !there.contains(member) {
                     return Ok(None);
                 }
-                let terms = asked.terms(target, year.range);
-                let question = self.question(&terms, asked.registry)?;
+                let terms = parsed.terms(target, year.range);
+                let question = self.question(&terms, parsed.registry)?;
                 let population = population::panel(&year.days, year.range, &alone, NAMED);
                 parts(&question, &population.there(year.range)).map(Some)
             };
@@ -312,22 +312,23 @@ impl Shared {
         Ok(())
     }
 
-    /// The assessed figures of two years of one panel, whose gross ones are `told`.
+    /// The assessed figures of two years of one panel; `evaluated` are the gross figures.
     fn assessed_pair(
         &self,
-        asked: &Asked<'_>,
+        parsed: &PlanRequest<'_>,
         (target, members, rule): (Target, &Members, &'static str),
         years: [&Year; 2],
         (mut base, mut current): (EvaluatedFigure, EvaluatedFigure),
     ) -> Result<(EvaluatedFigure, EvaluatedFigure), QueryError> {
-        let assess = |year: &Year, base: Option<&EvaluatedFigure>, told: &mut EvaluatedFigure| {
-            let terms = asked.terms(target, year.range);
-            let question = self.question(&terms, asked.registry)?;
-            let population = population::panel(&year.days, year.range, members, rule);
-            let population = population.there(year.range);
-            let (plan, registry) = ((asked.plan, target), asked.registry);
-            self.assessed_of_plan(plan, registry, (&question, &population), (base, told))
-        };
+        let assess =
+            |year: &Year, base: Option<&EvaluatedFigure>, evaluated: &mut EvaluatedFigure| {
+                let terms = parsed.terms(target, year.range);
+                let question = self.question(&terms, parsed.registry)?;
+                let population = population::panel(&year.days, year.range, members, rule);
+                let population = population.there(year.range);
+                let (plan, registry) = ((parsed.plan, target), parsed.registry);
+                self.assessed_of_plan(plan, registry, (&question, &population), (base, evaluated))
+            };
         let then = assess(years[0], None, &mut base)?;
         let now = assess(years[1], Some(&base), &mut current)?;
         Ok((then.unwrap_or(base), now.unwrap_or(current)))
@@ -339,30 +340,35 @@ impl Shared {
         request: &pb::GetProgressRequest,
     ) -> Result<pb::Scorecard, QueryError> {
         let registry = self.registry_as_of(request.as_of.as_ref()).await?;
-        let asked = self.asked(request, &registry)?;
-        scope.check(&asked.name)?;
-        let asking = asked.asking("scorecard", &scope)?;
-        self.once(asking, self.lines(&scope, &asked)).await
+        let parsed = self.parse_plan_request(request, &registry)?;
+        scope.check(&parsed.name)?;
+        let cached_question = parsed.cached_question("scorecard", &scope)?;
+        self.cached(cached_question, self.lines(&scope, &parsed))
+            .await
     }
 
-    async fn lines(&self, scope: &Scope, asked: &Asked<'_>) -> Result<pb::Scorecard, QueryError> {
-        let registry = asked.registry;
-        let years = self.years(scope, registry, asked).await?;
+    async fn lines(
+        &self,
+        scope: &Scope,
+        parsed: &PlanRequest<'_>,
+    ) -> Result<pb::Scorecard, QueryError> {
+        let registry = parsed.registry;
+        let years = self.years(scope, registry, parsed).await?;
         let mut lines = Vec::new();
-        for &target in &asked.plan.targets {
-            lines.push(scorecard::measured(&self.judge(asked, &years, target)?));
+        for &target in &parsed.plan.targets {
+            lines.push(scorecard::measured(&self.judge(parsed, &years, target)?));
         }
-        for of in self.plans.declared(&asked.plan.id) {
-            let values = match scope.check_whole(&asked.name) {
-                Ok(()) => registry.declared(&asked.name, &asked.plan.id, &of.id),
+        for of in self.plans.declared(&parsed.plan.id) {
+            let values = match scope.check_whole(&parsed.name) {
+                Ok(()) => registry.declared(&parsed.name, &parsed.plan.id, &of.id),
                 Err(_) => Values::new(),
             };
             let figures = match of.measured {
-                Some(indicator) => self.measured(asked, &years, indicator)?,
+                Some(indicator) => self.measured(parsed, &years, indicator)?,
                 None => None,
             };
             let mut line =
-                scorecard::declared(asked.plan, asked.year, of, (&values, figures.as_ref()));
+                scorecard::declared(parsed.plan, parsed.year, of, (&values, figures.as_ref()));
             if of.scale.is_some() {
                 let binds = "binds only parks of the scale that its source names";
                 line.notes.push(binds.to_owned());
@@ -370,28 +376,28 @@ impl Shared {
             lines.push(line);
         }
         Ok(pb::Scorecard {
-            name: asked.name.to_string(),
-            plan: Some(self.plan(asked.plan)),
-            year: asked.year.into(),
+            name: parsed.name.to_string(),
+            plan: Some(self.plan(parsed.plan)),
+            year: parsed.year.into(),
             lines,
             as_of: Some(timestamp(self.moment(registry))),
         })
     }
 
-    /// The figures of the base and the judged year that meters tell.
+    /// The metered figures of the base and the judged year.
     fn measured(
         &self,
-        asked: &Asked<'_>,
+        parsed: &PlanRequest<'_>,
         years: &[Year],
         indicator: greenpark_model::indicator::Indicator,
     ) -> Result<Option<[(i16, EvaluatedFigure); 2]>, QueryError> {
         let form = Form::Floor(Decimal::ZERO);
         let figure = |year: &Year| {
-            let terms = asked.terms(Target { indicator, form }, year.range);
-            let population = population_of(&asked.name, &year.days, year.range);
-            let question = self.question(&terms, asked.registry)?;
-            let told = evaluate(&question, asked.name.to_string(), &population)?;
-            Ok::<_, QueryError>((year.year, told))
+            let terms = parsed.terms(Target { indicator, form }, year.range);
+            let population = population_of(&parsed.name, &year.days, year.range);
+            let question = self.question(&terms, parsed.registry)?;
+            let evaluated = evaluate(&question, parsed.name.to_string(), &population)?;
+            Ok::<_, QueryError>((year.year, evaluated))
         };
         let (Some(base), Some(current)) = (years.first(), years.last()) else {
             return Ok(None);
@@ -400,11 +406,11 @@ impl Shared {
     }
 }
 
-/// The basis that a plan is judged at: what is asked must be what its targets are set at.
-fn plan_basis(asked: i32, plan: &str, set_at: Option<Basis>) -> Result<Basis, QueryError> {
-    let wished = basis(asked)?;
+/// The basis to judge a plan at. The requested basis must be that of its targets.
+fn plan_basis(parsed: i32, plan: &str, set_at: Option<Basis>) -> Result<Basis, QueryError> {
+    let wished = basis(parsed)?;
     match set_at {
-        Some(set_at) if asked == pb::Basis::Unspecified as i32 => Ok(set_at),
+        Some(set_at) if parsed == pb::Basis::Unspecified as i32 => Ok(set_at),
         Some(set_at) if set_at != wished => {
             let message = format!(
                 "the targets of plan '{plan}' are set at basis {set_at}, and figures of different bases are \
@@ -417,9 +423,9 @@ fn plan_basis(asked: i32, plan: &str, set_at: Option<Basis>) -> Result<Basis, Qu
     }
 }
 
-/// The year that is asked, or the last complete one of the plan.
-fn judged_year(asked: i32, plan: &Plan, this_year: i16) -> Result<i16, QueryError> {
-    if asked == 0 {
+/// The requested year, or the last complete year of the plan.
+fn judged_year(parsed: i32, plan: &Plan, this_year: i16) -> Result<i16, QueryError> {
+    if parsed == 0 {
         let year = plan.end_year.min(this_year.saturating_sub(1));
         return (year >= plan.base_year).then_some(year).ok_or_else(|| {
             let message = format!(
@@ -430,12 +436,12 @@ fn judged_year(asked: i32, plan: &Plan, this_year: i16) -> Result<i16, QueryErro
         });
     }
     let last = plan.end_year.max(this_year).min(*YEARS.end());
-    i16::try_from(asked)
+    i16::try_from(parsed)
         .ok()
         .filter(|year| (plan.base_year..=last).contains(year))
         .ok_or_else(|| {
             let problem = format!(
-                "{asked} is not from {} to {last}; write 0 for the last complete year",
+                "{parsed} is not from {} to {last}; write 0 for the last complete year",
                 plan.base_year
             );
             QueryError::invalid("year", problem)

@@ -1,4 +1,4 @@
-//! Periods of a request as ranges of civil days.
+//! Parses the period of a request into a range of civil days.
 
 use greenpark_model::{
     day::{CivilDay, DayRange},
@@ -12,8 +12,8 @@ use crate::{
     register::statistics::DeclaredPeriod,
 };
 
-/// What a request's period means, `plans` being those it may name and `today` the last day of a plan
-/// that still runs.
+/// Resolves the period of a request. It may name one of `plans`; `today` is the last day of a plan that still
+/// runs.
 pub(crate) fn resolve(
     period: Option<&pb::Period>,
     plans: &[Plan],
@@ -43,7 +43,7 @@ pub(crate) fn resolve(
     Ok(range)
 }
 
-/// A year, quarter or month; `field` holds it.
+/// Parses a year, quarter or month, the value of `field`.
 pub(crate) fn declared_period(
     field: &str,
     period: &pb::period::Period,
@@ -110,7 +110,7 @@ fn days_range(days: &pb::Days) -> Result<DayRange, QueryError> {
     })
 }
 
-/// From the end of the base year to today or the plan's end.
+/// The range from the end of the base year to today or the plan's end.
 fn plan_range(id: &str, plans: &[Plan], today: CivilDay) -> Result<DayRange, QueryError> {
     let plan = plans
         .iter()
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_period_is_read() {
+    fn every_form_of_a_period_is_parsed() {
         use pb::period::Period::{Days, Month, Plan, Quarter, Year};
         let days = |first: &str, last: &str| {
             Days(pb::Days {

@@ -1,7 +1,7 @@
-//! Extracts: one file of an enterprise's readings or daily totals from one snapshot, and a manifest that
-//! says what it was made of, so that an auditor can make it again.
+//! Extracts: one file of an enterprise's readings or daily totals from one snapshot. A manifest lists the sources,
+//! so that an auditor can reproduce the file.
 //!
-//! The file is sent as it is written; no more than a row group of it is in memory.
+//! The file is sent while it is written; memory holds at most one row group.
 
 mod encode;
 mod manifest;
@@ -30,21 +30,21 @@ use crate::{
     scope::{Scope, hex::hex},
 };
 
-/// What a file holds.
+/// The content of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Readings,
     DailyTotals,
 }
 
-/// How it is written.
+/// The format of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Parquet,
     Csv,
 }
 
-/// An extract that is asked.
+/// A parsed request for an extract.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) selection: Selection,
@@ -53,7 +53,7 @@ pub(crate) struct Job {
     pub(crate) scope: Scope,
 }
 
-/// A file under way to its client.
+/// A file being sent to the client.
 struct File<'a> {
     to: &'a Sender<pb::ExtractChunk>,
     encoder: Encoder,
@@ -63,7 +63,7 @@ struct File<'a> {
     rows: u64,
 }
 
-/// A file that was sent.
+/// A sent file.
 struct Sent {
     sha256: String,
     bytes: u64,
@@ -124,8 +124,8 @@ impl<'a> File<'a> {
     }
 }
 
-/// Makes the extract and sends it and its manifest. If a file was replaced before anything was sent, a
-/// newer snapshot serves.
+/// Writes and sends the extract, then its manifest. If a file was replaced before anything was sent, it starts again
+/// from a newer snapshot.
 pub(crate) async fn run(
     shared: &Shared,
     job: &Job,
@@ -159,7 +159,7 @@ pub(crate) async fn run(
     send(to, pb::ExtractChunk { part: Some(part) }).await
 }
 
-/// What was sent and from what; or how it ended, and how many bytes had been sent by then.
+/// The sent file and its sources; or the failure, and the number of bytes sent before it.
 type Made = Result<(Sent, Vec<Source>, Vec<Arc<Snapshot>>), (Ended, u64)>;
 
 async fn readings(shared: &Shared, job: &Job, to: &Sender<pb::ExtractChunk>) -> Made {

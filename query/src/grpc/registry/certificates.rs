@@ -1,4 +1,4 @@
-//! The ledger of certificates and the bases of assessment over gRPC: declared and listed.
+//! Declares and lists certificates, and declares bases of assessment, over gRPC.
 
 use greenpark_proto::query::v1 as pb;
 
@@ -17,22 +17,23 @@ impl Shared {
     pub(super) async fn declare_certificates(
         &self,
         scope: Scope,
-        asked: &pb::DeclareCertificatesRequest,
+        request: &pb::DeclareCertificatesRequest,
     ) -> Result<pb::DeclareCertificatesResponse, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let (park, certificates) = declare::certificates(&asked.parent, &asked.certificates, says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let (park, certificates) =
+            declare::certificates(&request.parent, &request.certificates, provenance)?;
         for certificate in &certificates {
             scope.check(certificate.used_for())?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(asked.parent.clone()));
+            return Err(QueryError::Denied(request.parent.clone()));
         }
-        // What others record meanwhile is seen: a certificate is used once in the whole lake.
+        // The check sees concurrent entries: a certificate is used once in the whole lake.
         let reference = self.books.lake.reference();
         let (version, count) = reference
             .append_checked(|entries| {
                 let ledger = Ledger::read(entries).map_err(QueryError::Broken)?;
-                declare::settle_certificates(&certificates, &ledger, says)
+                declare::certificate_entries(&certificates, &ledger, provenance)
             })
             .await?;
         self.metrics.entries_recorded.inc_by(count as u64);
@@ -45,33 +46,33 @@ impl Shared {
     pub(super) async fn declare_assessment_basis(
         &self,
         scope: Scope,
-        asked: &pb::DeclareAssessmentBasisRequest,
+        request: &pb::DeclareAssessmentBasisRequest,
     ) -> Result<pb::AssessmentBasis, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let (parent, basis) = (&asked.parent, asked.basis.as_ref());
-        let (name, entry) = declare::assessment_basis(parent, basis, &self.plans, says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let (parent, basis) = (&request.parent, request.basis.as_ref());
+        let (name, entry) = declare::assessment_basis(parent, basis, &self.plans, provenance)?;
         scope.check_whole(&name)?;
         self.record(&scope, vec![entry]).await?;
         Ok(pb::AssessmentBasis {
-            recorded_at: Some(timestamp(says.at)),
-            ..asked.basis.clone().unwrap_or_default()
+            recorded_at: Some(timestamp(provenance.at)),
+            ..request.basis.clone().unwrap_or_default()
         })
     }
 
     pub(super) async fn list_certificates(
         &self,
         scope: Scope,
-        asked: &pb::ListCertificatesRequest,
+        request: &pb::ListCertificatesRequest,
     ) -> Result<pb::ListCertificatesResponse, QueryError> {
-        let parent = Name::parse("parent", &asked.parent)?;
+        let parent = Name::parse("parent", &request.parent)?;
         if matches!(parent, Name::Meter(..)) {
             let wanted = "parks/-, parks/P, parks/P/enterprises/- or parks/P/enterprises/E";
             return Err(parent.unfit("parent", wanted));
         }
         let question = format!("certificates {parent}");
-        let page = Page::parse(asked.page_size, &asked.page_token, &question)?;
+        let page = Page::parse(request.page_size, &request.page_token, &question)?;
         scope.check(&parent)?;
-        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         if let Some(park) = parent.park() {
             self.known_park(&scope, &registry, park).await?;
         }
@@ -79,18 +80,23 @@ impl Shared {
             |of: &&Certificate| scope.check(&of.used_for).is_ok() && is_of(&parent, &of.used_for);
         let listed = registry.ledger.all().filter(wanted);
         let mut listed: Vec<(String, pb::Certificate)> = listed
-            .map(|of| (format!("{} {} {}", of.used_for, of.year, of.id), told(of)))
+            .map(|of| {
+                (
+                    format!("{} {} {}", of.used_for, of.year, of.id),
+                    convert(of),
+                )
+            })
             .collect();
         listed.sort_by(|a, b| a.0.cmp(&b.0));
         let (listed, next_page_token) = page.cut(listed, |(key, _)| key.clone());
         Ok(pb::ListCertificatesResponse {
-            certificates: listed.into_iter().map(|(_, told)| told).collect(),
+            certificates: listed.into_iter().map(|(_, of)| of).collect(),
             next_page_token,
         })
     }
 }
 
-/// Whether what `parent` names has `used_for` in it.
+/// True if `parent` contains `used_for`.
 fn is_of(parent: &Name, used_for: &Name) -> bool {
     match parent {
         Name::Parks => true,
@@ -102,7 +108,7 @@ fn is_of(parent: &Name, used_for: &Name) -> bool {
     }
 }
 
-fn told(of: &Certificate) -> pb::Certificate {
+fn convert(of: &Certificate) -> pb::Certificate {
     pb::Certificate {
         id: of.id.clone(),
         mwh: of.mwh.to_string(),

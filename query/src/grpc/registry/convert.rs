@@ -1,4 +1,4 @@
-//! What is registered and declared, as it is told.
+//! Converts entries of the registry and declarations.
 
 use greenpark_archive::{
     dated::Entry,
@@ -89,7 +89,7 @@ pub(super) fn meter(name: String, entry: &Entry<Meter>) -> pb::Meter {
     }
 }
 
-/// A text for what is known; an empty one for what is not.
+/// Text of a known value; empty for an unknown one.
 fn text(known: Option<&impl ToString>) -> String {
     known.map(ToString::to_string).unwrap_or_default()
 }

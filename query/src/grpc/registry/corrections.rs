@@ -1,4 +1,4 @@
-//! Corrections by hand over gRPC: recorded, withdrawn and listed.
+//! Records, withdraws and lists corrections by hand over gRPC.
 
 use greenpark_archive::meters::MeterKey;
 use greenpark_model::id::{EnterpriseId, ParkId};
@@ -20,22 +20,22 @@ impl Shared {
     pub(super) async fn record_correction(
         &self,
         scope: Scope,
-        asked: &pb::RecordCorrectionRequest,
+        request: &pb::RecordCorrectionRequest,
     ) -> Result<pb::Correction, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let stated = declare::correction(asked.correction.as_ref(), says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let stated = declare::correction(request.correction.as_ref(), provenance)?;
         scope.check(&stated.name())?;
         let registry = self.registry().await?;
         let park = registry.park(&stated.park);
         stated.check_kind(&park.meters)?;
         let known = park.corrections(&stated.enterprise, &stated.series);
-        self.record(&scope, vec![stated.settle(known, says)?])
+        self.record(&scope, vec![stated.entry(known, provenance)?])
             .await?;
-        let answer = asked.correction.clone().unwrap_or_default();
+        let answer = request.correction.clone().unwrap_or_default();
         Ok(pb::Correction {
-            recorded_at: Some(timestamp(says.at)),
-            recorded_by: says.by.to_owned(),
-            evidence: says.evidence.to_owned(),
+            recorded_at: Some(timestamp(provenance.at)),
+            recorded_by: provenance.by.to_owned(),
+            evidence: provenance.evidence.to_owned(),
             ..answer
         })
     }
@@ -43,13 +43,13 @@ impl Shared {
     pub(super) async fn list_corrections(
         &self,
         scope: Scope,
-        asked: &pb::ListCorrectionsRequest,
+        request: &pb::ListCorrectionsRequest,
     ) -> Result<pb::ListCorrectionsResponse, QueryError> {
-        let (park, of) = parent(&asked.parent)?;
-        let question = format!("corrections {}", asked.parent);
-        let page = Page::parse(asked.page_size, &asked.page_token, &question)?;
-        scope.check(&Name::parse("parent", &asked.parent)?)?;
-        let registry = self.registry_as_of(asked.as_of.as_ref()).await?;
+        let (park, of) = parent(&request.parent)?;
+        let question = format!("corrections {}", request.parent);
+        let page = Page::parse(request.page_size, &request.page_token, &question)?;
+        scope.check(&Name::parse("parent", &request.parent)?)?;
+        let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         self.known_park(&scope, &registry, &park).await?;
         let registered = registry.park(&park);
         let wanted = |enterprise: &EnterpriseId| {
@@ -58,14 +58,14 @@ impl Shared {
         let mut all: Vec<(String, pb::Correction)> = Vec::new();
         for (meter, corrections) in registered.all_corrections() {
             if wanted(&meter.enterprise) {
-                let told = corrections.iter().map(|of| told(&park, meter, of));
-                all.extend(told.map(|told| (key(&told), told)));
+                let converted = corrections.iter().map(|of| convert(&park, meter, of));
+                all.extend(converted.map(|of| (key(&of), of)));
             }
         }
         all.sort_by(|a, b| a.0.cmp(&b.0));
         let (listed, next_page_token) = page.cut(all, |(key, _)| key.clone());
         Ok(pb::ListCorrectionsResponse {
-            corrections: listed.into_iter().map(|(_, told)| told).collect(),
+            corrections: listed.into_iter().map(|(_, of)| of).collect(),
             next_page_token,
         })
     }
@@ -76,7 +76,7 @@ fn key(of: &pb::Correction) -> String {
     format!("{} {} {} {first}", of.meter, of.quantity, of.kind)
 }
 
-fn told(park: &ParkId, meter: &MeterKey, of: &Correction) -> pb::Correction {
+fn convert(park: &ParkId, meter: &MeterKey, of: &Correction) -> pb::Correction {
     let name = Name::Meter(park.clone(), meter.enterprise.clone(), meter.meter.clone());
     pb::Correction {
         meter: name.to_string(),

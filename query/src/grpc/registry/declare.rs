@@ -1,5 +1,5 @@
-//! Requests that record something, checked whole: every mistake is named, and nothing is recorded if
-//! there is one. Pure.
+//! Checks requests that record something. Every mistake is named, and a request with a mistake records nothing.
+//! Pure.
 
 mod certificate;
 mod correction;
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// Collects what is wrong.
+/// Collects the mistakes of a request.
 #[derive(Debug, Default)]
 struct Checks(Vec<InvalidField>);
 
@@ -42,7 +42,7 @@ impl Checks {
         });
     }
 
-    /// The value, or `None` and its mistakes noted.
+    /// The value, or `None` after noting the mistakes.
     fn take<T>(&mut self, result: Result<T, QueryError>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -104,7 +104,7 @@ impl Checks {
         (from, to)
     }
 
-    /// What `parse` makes of a text; nothing of an empty one.
+    /// Parses a text with `parse`; `None` for an empty text.
     fn parsed<'t, T, E: std::fmt::Display>(
         &mut self,
         field: &str,
@@ -139,7 +139,7 @@ impl Checks {
         Some(amount)
     }
 
-    /// A positive amount, or none where the text is empty.
+    /// Parses a positive amount; `None` for an empty text.
     fn positive(&mut self, field: &str, text: &str) -> Option<Amount> {
         if text.is_empty() {
             return None;
@@ -151,7 +151,7 @@ impl Checks {
         Some(amount)
     }
 
-    /// Whether a list has a number of entries that can be taken.
+    /// Checks the number of entries of a list.
     fn fits(&mut self, field: &str, many: usize) -> bool {
         if many == 0 {
             self.wrong(field, "is empty");
@@ -163,7 +163,7 @@ impl Checks {
         many <= DECLARED_MAX
     }
 
-    /// The park of a parent.
+    /// Parses a parent that is a park.
     fn park(&mut self, parent: &str) -> Option<ParkId> {
         let park = Name::parse("parent", parent).and_then(|name| match name {
             Name::Park(park) => Ok(park),
@@ -172,7 +172,7 @@ impl Checks {
         self.take(park)
     }
 
-    /// A parent that is a park or all of them.
+    /// Parses a parent that is a park or all parks.
     fn park_or_all(&mut self, parent: &str) -> Option<Name> {
         let name = Name::parse("parent", parent).and_then(|name| match name {
             Name::Park(_) | Name::Parks => Ok(name),
@@ -181,7 +181,7 @@ impl Checks {
         self.take(name)
     }
 
-    /// The name of an enterprise, which must be of `park`.
+    /// Parses the name of an enterprise, which must be in `park`.
     fn member(&mut self, field: &str, name: &str, park: Option<&ParkId>) -> Option<Name> {
         let name = Name::parse(field, name).and_then(|name| match name {
             Name::Enterprise(of, enterprise) if park.is_none_or(|park| *park == of) => {
@@ -200,9 +200,7 @@ impl Checks {
     }
 }
 
-pub(in crate::grpc) use certificate::{
-    assessment_basis, certificates, settle as settle_certificates,
-};
+pub(in crate::grpc) use certificate::{assessment_basis, certificate_entries, certificates};
 pub(in crate::grpc) use correction::correction;
 pub(in crate::grpc) use indicator::indicators;
 pub(in crate::grpc) use meter::{change, meter};
@@ -211,15 +209,15 @@ pub(in crate::grpc) use replay::{replayed, replays};
 pub(in crate::grpc) use side::sides;
 pub(in crate::grpc) use withdrawal::{Statement, withdrawals};
 
-/// Who says so, when, and on what evidence.
+/// The author, instant and evidence of a recorded entry.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Says<'a> {
+pub(crate) struct Provenance<'a> {
     pub(crate) by: &'a str,
     pub(crate) evidence: &'a str,
     pub(crate) at: Instant,
 }
 
-impl Says<'_> {
+impl Provenance<'_> {
     fn check(&self, checks: &mut Checks) {
         checks.needed("recorded_by", self.by);
         checks.text("evidence", self.evidence);
@@ -245,36 +243,36 @@ impl Says<'_> {
     }
 }
 
-/// The entry of an enterprise, and its park.
+/// The entry of an enterprise, with its park.
 pub(crate) fn enterprise(
-    asked: Option<&pb::Enterprise>,
-    says: Says<'_>,
+    request: Option<&pb::Enterprise>,
+    provenance: Provenance<'_>,
 ) -> Result<(ParkId, EnterpriseId, ReferenceEntry), QueryError> {
-    let asked = asked.ok_or_else(|| QueryError::invalid("enterprise", "is missing"))?;
+    let request = request.ok_or_else(|| QueryError::invalid("enterprise", "is missing"))?;
     let mut checks = Checks::default();
-    let name = Name::parse("enterprise.name", &asked.name).and_then(|name| match name {
+    let name = Name::parse("enterprise.name", &request.name).and_then(|name| match name {
         Name::Enterprise(park, enterprise) => Ok((park, enterprise)),
         other => Err(other.unfit("enterprise.name", "parks/P/enterprises/E")),
     });
     let name = checks.take(name);
-    checks.needed("enterprise.title", &asked.title);
-    if !is_industry(&asked.industry) {
+    checks.needed("enterprise.title", &request.title);
+    if !is_industry(&request.industry) {
         checks.wrong(
             "enterprise.industry",
             "is no code of GB/T 4754-2017; write one like C31, or nothing",
         );
     }
-    let (from, to) = checks.validity("enterprise", &asked.valid_from, &asked.valid_to);
-    says.check(&mut checks);
+    let (from, to) = checks.validity("enterprise", &request.valid_from, &request.valid_to);
+    provenance.check(&mut checks);
     let body = Enterprise {
-        title: asked.title.clone(),
-        industry: asked.industry.clone(),
-        above_designated_size: asked.above_designated_size,
+        title: request.title.clone(),
+        industry: request.industry.clone(),
+        above_designated_size: request.above_designated_size,
     };
     let made = name.zip(from).map(|((park, enterprise), from)| {
-        let entry = says.entry(
+        let entry = provenance.entry(
             body::ENTERPRISE,
-            asked.name.clone(),
+            request.name.clone(),
             (from, to),
             body.write(),
         );
@@ -283,7 +281,7 @@ pub(crate) fn enterprise(
     checks.done(made)
 }
 
-/// A section's letter and up to four digits.
+/// True for a section's letter and up to four digits.
 fn is_industry(code: &str) -> bool {
     let mut rest = code.chars();
     match rest.next() {
@@ -294,33 +292,33 @@ fn is_industry(code: &str) -> bool {
     }
 }
 
-/// The entries of declared statistics, and their park.
+/// The entries of declared statistics, with their park.
 pub(crate) fn statistics(
     parent: &str,
-    asked: &[pb::Statistic],
-    says: Says<'_>,
+    request: &[pb::Statistic],
+    provenance: Provenance<'_>,
 ) -> Result<(ParkId, Vec<ReferenceEntry>), QueryError> {
     let mut checks = Checks::default();
     let park = checks.park(parent);
-    says.check(&mut checks);
-    if !checks.fits("statistics", asked.len()) {
+    provenance.check(&mut checks);
+    if !checks.fits("statistics", request.len()) {
         return checks.done(None);
     }
-    let mut entries = Vec::with_capacity(asked.len());
-    for (index, statistic) in asked.iter().enumerate() {
+    let mut entries = Vec::with_capacity(request.len());
+    for (index, statistic) in request.iter().enumerate() {
         let prefix = format!("statistics[{index}]");
         entries.extend(declared(
             &mut checks,
             &prefix,
             park.as_ref(),
             statistic,
-            says,
+            provenance,
         ));
     }
     checks.done(park.map(|park| (park, entries)))
 }
 
-/// The price base of what has prices, and none of what has not.
+/// Parses the price base, which exactly the series in prices have.
 fn prices_of(
     checks: &mut Checks,
     field: &str,
@@ -345,19 +343,19 @@ fn declared(
     checks: &mut Checks,
     prefix: &str,
     park: Option<&ParkId>,
-    asked: &pb::Statistic,
-    says: Says<'_>,
+    request: &pb::Statistic,
+    provenance: Provenance<'_>,
 ) -> Option<ReferenceEntry> {
     let field = |name: &str| format!("{prefix}.{name}");
-    let name = checks.member(&field("enterprise"), &asked.enterprise, park);
-    let series = match asked.series.parse::<StatisticSeries>() {
+    let name = checks.member(&field("enterprise"), &request.enterprise, park);
+    let series = match request.series.parse::<StatisticSeries>() {
         Ok(series) => Some(series),
         Err(error) => {
             checks.wrong(&field("series"), error.to_string());
             None
         }
     };
-    let period = match asked
+    let period = match request
         .period
         .as_ref()
         .and_then(|period| period.period.as_ref())
@@ -371,7 +369,7 @@ fn declared(
             None
         }
     };
-    let amount = checks.amount(&field("amount"), &asked.amount);
+    let amount = checks.amount(&field("amount"), &request.amount);
     if matches!(series, Some(StatisticSeries::RawMaterial(_)))
         && amount.is_some_and(|a| a <= Amount::ZERO)
     {
@@ -379,22 +377,22 @@ fn declared(
         checks.wrong(&field("amount"), problem);
     }
     let prices = series.as_ref().is_none_or(StatisticSeries::has_prices);
-    let price_base = prices_of(checks, &field("price_base"), &asked.price_base, prices);
+    let price_base = prices_of(checks, &field("price_base"), &request.price_base, prices);
     let declared = DeclaredStatistic {
         series: series?,
         period: period?,
         amount: amount?,
         price_base: price_base?,
-        finality: if asked.r#final {
+        finality: if request.r#final {
             Finality::Final
         } else {
             Finality::Preliminary
         },
-        recorded_at: says.at,
+        recorded_at: provenance.at,
     };
     let days = declared.period.range();
     let valid = (days.first(), Some(days.last()));
-    Some(says.entry(
+    Some(provenance.entry(
         body::STATISTIC,
         name?.to_string(),
         valid,

@@ -14,8 +14,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::ListParksRequest>,
     ) -> Result<Response<pb::ListParksResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list_parks(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_parks(scope, message);
         shared.answer("ListParks", request.metadata(), work).await
     }
 
@@ -23,8 +23,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::RegisterEnterpriseRequest>,
     ) -> Result<Response<pb::Enterprise>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.register_enterprise(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.register_enterprise(scope, message);
         shared
             .answer("RegisterEnterprise", request.metadata(), work)
             .await
@@ -34,8 +34,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::ListEnterprisesRequest>,
     ) -> Result<Response<pb::ListEnterprisesResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list_enterprises(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_enterprises(scope, message);
         shared
             .answer("ListEnterprises", request.metadata(), work)
             .await
@@ -45,8 +45,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::RegisterMeterRequest>,
     ) -> Result<Response<pb::Meter>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.register_meter(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.register_meter(scope, message);
         shared
             .answer("RegisterMeter", request.metadata(), work)
             .await
@@ -56,8 +56,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::RecordMeterChangeRequest>,
     ) -> Result<Response<pb::MeterChange>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.record_meter_change(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.record_meter_change(scope, message);
         shared
             .answer("RecordMeterChange", request.metadata(), work)
             .await
@@ -67,8 +67,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::DeclareCalorificValuesRequest>,
     ) -> Result<Response<pb::DeclareCalorificValuesResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.declare_calorific_values(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_calorific_values(scope, message);
         shared
             .answer("DeclareCalorificValues", request.metadata(), work)
             .await
@@ -78,8 +78,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::DeclareSidesRequest>,
     ) -> Result<Response<pb::DeclareSidesResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.declare_sides(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_sides(scope, message);
         shared
             .answer("DeclareSides", request.metadata(), work)
             .await
@@ -89,8 +89,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::WithdrawRequest>,
     ) -> Result<Response<pb::WithdrawResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.withdraw(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.withdraw(scope, message);
         shared.answer("Withdraw", request.metadata(), work).await
     }
 
@@ -98,8 +98,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::DeclareDeflatorsRequest>,
     ) -> Result<Response<pb::DeclareDeflatorsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.declare_deflators(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_deflators(scope, message);
         shared
             .answer("DeclareDeflators", request.metadata(), work)
             .await
@@ -109,11 +109,11 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::DeclareIndicatorsRequest>,
     ) -> Result<Response<pb::DeclareIndicatorsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
+        let (shared, message) = (&self.0, request.get_ref());
         let work = |scope: Scope| async move {
-            let says = shared.says(&asked.recorded_by, &asked.evidence);
-            let (parent, values) = (&asked.parent, &asked.values);
-            let (name, entries) = declare::indicators(parent, values, &shared.plans, says)?;
+            let provenance = shared.provenance(&message.recorded_by, &message.evidence);
+            let (parent, values) = (&message.parent, &message.values);
+            let (name, entries) = declare::indicators(parent, values, &shared.plans, provenance)?;
             scope.check_whole(&name)?;
             let recorded = shared.record(&scope, entries).await?;
             Ok(pb::DeclareIndicatorsResponse { recorded })
@@ -127,8 +127,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::ListMetersRequest>,
     ) -> Result<Response<pb::ListMetersResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list_meters(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_meters(scope, message);
         shared.answer("ListMeters", request.metadata(), work).await
     }
 
@@ -136,8 +136,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::RecordCorrectionRequest>,
     ) -> Result<Response<pb::Correction>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.record_correction(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.record_correction(scope, message);
         shared
             .answer("RecordCorrection", request.metadata(), work)
             .await
@@ -147,8 +147,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::ListCorrectionsRequest>,
     ) -> Result<Response<pb::ListCorrectionsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list_corrections(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_corrections(scope, message);
         shared
             .answer("ListCorrections", request.metadata(), work)
             .await
@@ -158,8 +158,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::DeclareStatisticsRequest>,
     ) -> Result<Response<pb::DeclareStatisticsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.declare_statistics(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_statistics(scope, message);
         shared
             .answer("DeclareStatistics", request.metadata(), work)
             .await
@@ -169,8 +169,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::ListStatisticsRequest>,
     ) -> Result<Response<pb::ListStatisticsResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list_statistics(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_statistics(scope, message);
         shared
             .answer("ListStatistics", request.metadata(), work)
             .await
@@ -180,8 +180,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::DeclareCertificatesRequest>,
     ) -> Result<Response<pb::DeclareCertificatesResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.declare_certificates(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_certificates(scope, message);
         shared
             .answer("DeclareCertificates", request.metadata(), work)
             .await
@@ -191,8 +191,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::ListCertificatesRequest>,
     ) -> Result<Response<pb::ListCertificatesResponse>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.list_certificates(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.list_certificates(scope, message);
         shared
             .answer("ListCertificates", request.metadata(), work)
             .await
@@ -202,8 +202,8 @@ impl Registry for RegistryRpc {
         &self,
         request: Request<pb::DeclareAssessmentBasisRequest>,
     ) -> Result<Response<pb::AssessmentBasis>, Status> {
-        let (shared, asked) = (&self.0, request.get_ref());
-        let work = |scope| shared.declare_assessment_basis(scope, asked);
+        let (shared, message) = (&self.0, request.get_ref());
+        let work = |scope| shared.declare_assessment_basis(scope, message);
         shared
             .answer("DeclareAssessmentBasis", request.metadata(), work)
             .await

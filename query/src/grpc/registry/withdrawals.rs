@@ -1,4 +1,4 @@
-//! Sides that are declared and statements that are withdrawn, over gRPC.
+//! Declares sides and withdraws statements over gRPC.
 
 use greenpark_archive::meters::MeterKey;
 use greenpark_proto::query::v1 as pb;
@@ -17,15 +17,15 @@ impl Shared {
     pub(super) async fn declare_sides(
         &self,
         scope: Scope,
-        asked: &pb::DeclareSidesRequest,
+        request: &pb::DeclareSidesRequest,
     ) -> Result<pb::DeclareSidesResponse, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let (park, entries) = declare::sides(&asked.parent, &asked.sides, says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let (park, entries) = declare::sides(&request.parent, &request.sides, provenance)?;
         for entry in &entries {
             scope.check(&Name::parse("sides", &entry.subject)?)?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(asked.parent.clone()));
+            return Err(QueryError::Denied(request.parent.clone()));
         }
         let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareSidesResponse { recorded })
@@ -34,15 +34,16 @@ impl Shared {
     pub(super) async fn withdraw(
         &self,
         scope: Scope,
-        asked: &pb::WithdrawRequest,
+        request: &pb::WithdrawRequest,
     ) -> Result<pb::WithdrawResponse, QueryError> {
-        let says = self.says(&asked.recorded_by, &asked.evidence);
-        let (park, withdrawals) = declare::withdrawals(&asked.parent, &asked.withdrawals, says)?;
+        let provenance = self.provenance(&request.recorded_by, &request.evidence);
+        let (park, withdrawals) =
+            declare::withdrawals(&request.parent, &request.withdrawals, provenance)?;
         for withdrawal in &withdrawals {
             scope.check(&withdrawal.name())?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(asked.parent.clone()));
+            return Err(QueryError::Denied(request.parent.clone()));
         }
         let known = self.registry().await?.park(&park);
         let recorded = self.books.lake.reference().entries().await?;
@@ -58,7 +59,7 @@ impl Shared {
                 ));
                 continue;
             }
-            match withdrawal.entry(&known, &recorded.entries, says) {
+            match withdrawal.entry(&known, &recorded.entries, provenance) {
                 Ok(entry) => entries.push(entry),
                 Err(problem) => problems.push(problem),
             }
@@ -75,7 +76,7 @@ impl Shared {
     }
 }
 
-/// A change that follows the withdrawn one was recorded with the multiplier that held then, and keeps it.
+/// The change after the withdrawn one was recorded with the multiplier valid then, and keeps it.
 fn later_multiplier(
     known: &Park,
     key: &MeterKey,

@@ -1,4 +1,4 @@
-//! Admission of questions: whose they are, how many at once, and by when they are answered.
+//! Admits questions: authenticates them, bounds their number, and sets their deadline.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -13,19 +13,19 @@ use crate::{
     settings::Grant,
 };
 
-/// Makes scopes of requests.
+/// Authenticates requests by bearer token.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Scopes by SHA-256 of their token in hex; `None` where everyone may everything. Looking up a
-    /// digest tells an attacker nothing of a token by its timing.
+    /// Scopes by SHA-256 of their token in hex; `None` if everyone may do everything. The timing of a lookup by
+    /// digest reveals nothing about a token.
     scopes: Option<HashMap<String, Scope>>,
 }
 
-/// A question that was let in: it counts against the limit as long as this lives.
+/// An admitted question. It counts against the limit until it is dropped.
 pub(crate) struct Admitted {
     pub(crate) scope: Scope,
     pub(crate) until: tokio::time::Instant,
-    /// Whether the books may lack what was acknowledged before.
+    /// True if the books may lack readings that were acknowledged before.
     pub(super) behind: bool,
     _permit: tokio::sync::OwnedSemaphorePermit,
 }
@@ -66,7 +66,7 @@ impl Gate {
 }
 
 impl Shared {
-    /// Lets a question in, or says why not. It may take `span`, or less if its client says so.
+    /// Admits a question, or refuses it. Its deadline is `span`, or the client's own if that is shorter.
     pub(crate) async fn admit(
         &self,
         metadata: &MetadataMap,
@@ -87,7 +87,7 @@ impl Shared {
             },
             None => true,
         };
-        // A permit that is there at once is given even when no time is left.
+        // A free permit is granted even if no time is left.
         if until <= tokio::time::Instant::now() {
             return Err(QueryError::Deadline);
         }
@@ -103,7 +103,7 @@ impl Shared {
     }
 }
 
-/// What a client says that it will wait, by the header `grpc-timeout`: up to eight digits and a unit.
+/// The client's deadline from the header `grpc-timeout`: up to eight digits and a unit.
 fn clients_deadline(metadata: &MetadataMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
     let (count, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

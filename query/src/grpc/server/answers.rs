@@ -1,4 +1,4 @@
-//! Unary answers: made within their deadline, counted, and kept where they can be.
+//! Answers unary questions: within the deadline, counted, and cached if possible.
 
 mod kept;
 
@@ -15,19 +15,19 @@ use crate::{
     scope::Scope,
 };
 
-pub(in crate::grpc) use kept::{Answers, Asking};
+pub(in crate::grpc) use kept::{Answers, CachedQuestion};
 
-/// An answer that can say that it may lack what was acknowledged last.
+/// An answer that can carry a note that recent readings may be missing.
 pub(crate) trait Answer {
-    /// Whether it is made from books, so that what was acknowledged before it was asked must be in them.
+    /// True if it is made from books, which must then contain all readings acknowledged before the question.
     const READS_BOOKS: bool = true;
 
-    /// The books were behind the log when the answer was made.
-    fn tell_behind(&mut self);
+    /// Notes that the books were behind the log.
+    fn note_behind(&mut self);
 }
 
 impl Shared {
-    /// Answers a unary question within its deadline, once more if a file was replaced meanwhile.
+    /// Answers a unary question within its deadline; retries once if a file was replaced meanwhile.
     pub(crate) async fn answer<T, F>(
         &self,
         method: &'static str,
@@ -61,7 +61,7 @@ impl Shared {
                 .await
                 .unwrap_or(Err(QueryError::Deadline))?;
             if admitted.behind {
-                answer.tell_behind();
+                answer.note_behind();
             }
             Ok(answer)
         };
@@ -108,55 +108,55 @@ fn code_name(code: Code) -> &'static str {
     }
 }
 
-/// What an answer says that was made from books behind the log.
+/// The note of an answer from books behind the log.
 const BEHIND: &str =
     "readings acknowledged a moment ago may be missing: the processor is behind the log";
 
 impl Answer for pb::Figure {
-    fn tell_behind(&mut self) {
+    fn note_behind(&mut self) {
         self.status = pb::PeriodStatus::Operational.into();
         self.notes.push(BEHIND.to_owned());
     }
 }
 
 impl Answer for pb::ListIndicatorsResponse {
-    fn tell_behind(&mut self) {
-        self.figures.iter_mut().for_each(Answer::tell_behind);
+    fn note_behind(&mut self) {
+        self.figures.iter_mut().for_each(Answer::note_behind);
     }
 }
 
 impl Answer for pb::WaterBalance {
-    fn tell_behind(&mut self) {
+    fn note_behind(&mut self) {
         self.status = pb::PeriodStatus::Operational.into();
         self.notes.push(BEHIND.to_owned());
     }
 }
 
 impl Answer for pb::QualityReport {
-    fn tell_behind(&mut self) {
+    fn note_behind(&mut self) {
         self.notes.push(BEHIND.to_owned());
     }
 }
 
 impl Answer for pb::WasteLedger {
-    fn tell_behind(&mut self) {
+    fn note_behind(&mut self) {
         self.status = pb::PeriodStatus::Operational.into();
         self.notes.push(BEHIND.to_owned());
     }
 }
 
 impl Answer for pb::Progress {
-    fn tell_behind(&mut self) {
+    fn note_behind(&mut self) {
         for target in &mut self.targets {
             target.notes.push(BEHIND.to_owned());
             let figures = target.base.iter_mut().chain(&mut target.current);
-            figures.for_each(Answer::tell_behind);
+            figures.for_each(Answer::note_behind);
         }
     }
 }
 
 impl Answer for pb::Scorecard {
-    fn tell_behind(&mut self) {
+    fn note_behind(&mut self) {
         for line in self.lines.iter_mut().filter(|l| l.kind == "measured") {
             line.status = pb::PeriodStatus::Operational.into();
             line.notes.push(BEHIND.to_owned());
@@ -164,13 +164,13 @@ impl Answer for pb::Scorecard {
     }
 }
 
-/// These do not depend on what is in the log, or say when their readings are of.
+/// Answers that do not depend on the log, or that state the instants of their readings.
 macro_rules! unaffected {
     ($reads_books:literal: $($answer:ty),* $(,)?) => {
         $(impl Answer for $answer {
             const READS_BOOKS: bool = $reads_books;
 
-            fn tell_behind(&mut self) {}
+            fn note_behind(&mut self) {}
         })*
     };
 }

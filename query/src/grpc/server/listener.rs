@@ -1,4 +1,4 @@
-//! The service on its listener: who is let in before anything of a question is decoded, and how many at once.
+//! Serves on a listener: authenticates before a message is decoded, and bounds the number of connections.
 
 use std::{
     io,
@@ -38,14 +38,14 @@ use crate::{
     grpc::{DeadLettersRpc, IndicatorsRpc, QualityRpc, ReadingsRpc, RegistryRpc},
 };
 
-/// Idle connections are asked for a sign of life this often.
+/// Interval of keep-alive pings on idle connections.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// The pause after a connection could not be accepted, for want of descriptors.
+/// The pause after a failed accept, for example without file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl QueryService {
-    /// Answers on `listener` until `shutdown` ends; then takes no further question and gives those under
-    /// way the settings' grace.
+    /// Answers on `listener` until `shutdown` ends; then accepts no question and gives running ones the settings'
+    /// grace.
     ///
     /// # Errors
     /// [`ServeError`] if a file of the settings is wrong, or the transport fails.
@@ -84,18 +84,18 @@ impl QueryService {
             .send_compressed(gzip);
         set_serving(&health).await;
         let stop = CancellationToken::new();
-        let known = || known(&shared);
+        let authenticate = || authenticate(&shared);
         let router = Server::builder()
             .max_concurrent_streams(Some(streams))
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .add_service(health_server)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
-            .add_service(InterceptedService::new(indicators, known()))
-            .add_service(InterceptedService::new(registry, known()))
-            .add_service(InterceptedService::new(quality, known()))
-            .add_service(InterceptedService::new(letters, known()))
-            .add_service(InterceptedService::new(readings, known()));
+            .add_service(InterceptedService::new(indicators, authenticate()))
+            .add_service(InterceptedService::new(registry, authenticate()))
+            .add_service(InterceptedService::new(quality, authenticate()))
+            .add_service(InterceptedService::new(letters, authenticate()))
+            .add_service(InterceptedService::new(readings, authenticate()));
         let incoming = Incoming::new(listener, connections_max);
         let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
         let mut serving = Box::pin(serving);
@@ -116,7 +116,7 @@ impl QueryService {
     }
 }
 
-/// Says of every service that it answers.
+/// Reports every service as serving.
 async fn set_serving(health: &HealthReporter) {
     health
         .set_serving::<IndicatorsServer<IndicatorsRpc>>()
@@ -129,14 +129,14 @@ async fn set_serving(health: &HealthReporter) {
         .await;
 }
 
-/// Refuses who may not ask before a message is read: four kilobytes can be inflated to hundreds of megabytes.
-fn known(
+/// Refuses unauthenticated requests before a message is read: four kilobytes can inflate to hundreds of megabytes.
+fn authenticate(
     shared: &Arc<Shared>,
 ) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone + use<> {
     let shared = Arc::clone(shared);
     move |request: Request<()>| {
-        let let_in = shared.gate.admit(request.metadata());
-        let_in.map(|_scope| request).map_err(QueryError::status)
+        let admitted = shared.gate.admit(request.metadata());
+        admitted.map(|_scope| request).map_err(QueryError::status)
     }
 }
 
@@ -146,19 +146,19 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
-/// Connections of a listener, so many at once. Further ones are closed at once, and one that cannot be accepted ends
-/// nothing.
+/// Connections of a listener, bounded in number. Further connections are closed at once; a failed accept does not end
+/// the stream.
 struct Incoming {
     listener: TcpListener,
     permits: Arc<Semaphore>,
     connections_max: usize,
-    /// Refusals are told once until one is let in again.
+    /// True after a refusal was logged, until a connection is accepted again.
     crowded: bool,
     pause: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-/// A connection that counts as long as it lives.
-struct Held {
+/// An open connection; it counts until it is dropped.
+struct Connection {
     stream: TcpStream,
     _permit: OwnedSemaphorePermit,
 }
@@ -174,8 +174,8 @@ impl Incoming {
         }
     }
 
-    /// Lets a connection in, or closes it.
-    fn hold(&mut self, stream: TcpStream) -> Option<Held> {
+    /// Accepts a connection, or closes it.
+    fn admit(&mut self, stream: TcpStream) -> Option<Connection> {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             if !std::mem::replace(&mut self.crowded, true) {
                 let connections_max = self.connections_max;
@@ -187,9 +187,9 @@ impl Incoming {
             return None;
         };
         self.crowded = false;
-        // Not worth a connection: without it answers leave later.
+        // A failure is not worth the connection: without the option, answers leave later.
         let _ = stream.set_nodelay(true);
-        Some(Held {
+        Some(Connection {
             stream,
             _permit: permit,
         })
@@ -197,7 +197,7 @@ impl Incoming {
 }
 
 impl Stream for Incoming {
-    type Item = io::Result<Held>;
+    type Item = io::Result<Connection>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -207,8 +207,8 @@ impl Stream for Incoming {
             }
             match std::task::ready!(self.listener.poll_accept(cx)) {
                 Ok((stream, _peer)) => {
-                    if let Some(held) = self.hold(stream) {
-                        return Poll::Ready(Some(Ok(held)));
+                    if let Some(connection) = self.admit(stream) {
+                        return Poll::Ready(Some(Ok(connection)));
                     }
                 }
                 Err(error) => {
@@ -220,7 +220,7 @@ impl Stream for Incoming {
     }
 }
 
-impl Connected for Held {
+impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
@@ -228,7 +228,7 @@ impl Connected for Held {
     }
 }
 
-impl AsyncRead for Held {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -238,7 +238,7 @@ impl AsyncRead for Held {
     }
 }
 
-impl AsyncWrite for Held {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Streams of answers that go no faster than they are read.
+//! Streams answers no faster than the client reads them.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -9,10 +9,10 @@ use tonic::{Code, Response, Status, metadata::MetadataMap};
 
 use crate::{error::QueryError, grpc::server::Shared, limits::STREAM_PAGES_AHEAD, scope::Scope};
 
-/// What a stream's task sends to its client.
+/// The channel from the task of a stream to its client.
 pub(crate) type Sender<T> = mpsc::Sender<Result<T, Status>>;
 
-/// The client went away, or what it is to be told instead.
+/// Why a stream ends early: the client went away, or an error to report.
 pub(crate) enum Ended {
     Gone,
     Failed(QueryError),
@@ -24,10 +24,10 @@ impl<E: Into<QueryError>> From<E> for Ended {
     }
 }
 
-/// How long a client may take nothing of a stream, which holds memory that others wait for.
+/// How long a client may stall a stream, which holds memory that others wait for.
 const STALL_MAX: Duration = Duration::from_secs(120);
 
-/// Sends `message` when there is room for it.
+/// Sends `message` when the channel has room.
 pub(crate) async fn send<T>(to: &Sender<T>, message: T) -> Result<(), Ended> {
     match tokio::time::timeout(STALL_MAX, to.send(Ok(message))).await {
         Ok(sent) => sent.map_err(|_| Ended::Gone),
@@ -35,7 +35,7 @@ pub(crate) async fn send<T>(to: &Sender<T>, message: T) -> Result<(), Ended> {
     }
 }
 
-/// The stream of a method.
+/// The response stream of a method.
 pub(in crate::grpc) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Shared {
@@ -61,7 +61,7 @@ impl Shared {
             let work = work(Arc::clone(&shared), admitted.scope.clone(), sender.clone());
             let deadline = Err(Ended::Failed(QueryError::Deadline));
             let ended = tokio::time::timeout_at(admitted.until, work).await;
-            // A client that stopped reading must not hold a place while it is told so.
+            // A client that stopped reading must not hold a permit until it receives the error.
             drop(admitted);
             let code = match ended.unwrap_or(deadline) {
                 Ok(()) => Code::Ok,
@@ -69,7 +69,7 @@ impl Shared {
                 Err(Ended::Failed(error)) => {
                     let status = error.status();
                     let code = status.code();
-                    // The client may be gone, and then nobody is left to be told.
+                    // The client may be gone; then nobody receives the status.
                     let _ = sender.send(Err(status)).await;
                     code
                 }

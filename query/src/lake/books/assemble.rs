@@ -1,4 +1,4 @@
-//! Joining totals and folds into the days of a book. Pure.
+//! Joins rollups, totals and folds into the days of a book. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -24,14 +24,14 @@ use crate::{
     register::registry,
 };
 
-/// Whether the totals of a sealed day count.
+/// Validity of the totals of a sealed day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Folded {
-    /// There are none of its revision.
+    /// There are no totals of its revision.
     No,
-    /// They do.
+    /// They are valid.
     Yes,
-    /// They were folded by other traits of a meter than the registry has now, or from readings that came late.
+    /// They were folded by other traits than the registry has now, or include late readings.
     Unsure,
 }
 
@@ -39,7 +39,7 @@ enum Folded {
 struct SealedDay<'a> {
     day: CivilDay,
     revision: u32,
-    /// Its file, where the snapshot names it.
+    /// Its file, if the snapshot names it.
     file: Option<&'a ReadingsFile>,
     folded: Folded,
 }
@@ -54,8 +54,9 @@ impl<'a> SealedDay<'a> {
         }
     }
 
-    /// Something tells of the day. A day with late readings is read, so that it can be folded without them.
-    fn told(&mut self, is_unsure: bool) {
+    /// Notes that totals or a rollup cover the day. A day with late readings is `unsure`: its rows are read, so that it
+    /// can be folded without them.
+    fn cover(&mut self, is_unsure: bool) {
         if is_unsure {
             self.folded = Folded::Unsure;
         } else if self.folded == Folded::No {
@@ -64,18 +65,18 @@ impl<'a> SealedDay<'a> {
     }
 }
 
-/// The sealed days of a book and which of them have totals that count.
+/// The sealed days of a book, and which of them have valid totals.
 pub(super) struct Sealed<'a> {
     /// In order of the day.
     days: HashMap<&'a EnterpriseId, Vec<SealedDay<'a>>>,
-    /// Those with rollups by other traits than the registry has now.
+    /// Enterprises with rollups by other traits than the registry has now.
     distrusted: BTreeSet<&'a EnterpriseId>,
-    /// Months of which days were sealed again or since they were rolled up; unknown where every file is named.
+    /// Months with a day sealed after the rollup, or more than once; `None` if the snapshot names every file.
     changed: Option<HashSet<(&'a EnterpriseId, CivilDay)>>,
 }
 
 impl<'a> Sealed<'a> {
-    /// Those of `snapshot`, none of which has totals yet.
+    /// The sealed days of `snapshot`, without totals so far.
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
         let mut days: HashMap<&EnterpriseId, Vec<SealedDay<'_>>> = HashMap::new();
         for file in &snapshot.files {
@@ -94,8 +95,8 @@ impl<'a> Sealed<'a> {
         }
     }
 
-    /// Those of a snapshot that does not name all: `months`, which are sorted by key, tell of the others. Nothing where they
-    /// tell of other days than were sealed when they were made, or not for sure.
+    /// The sealed days of a snapshot that does not name every file; `months`, sorted by key, name the others. `None` if
+    /// they name other days than were sealed at the rollup, or are uncertain.
     pub(super) fn in_brief(load: Load<'a>, months: &'a [RolledMonth]) -> Option<Self> {
         let mut sum = SealedSum::default();
         let (mut days, mut changed) = (HashMap::new(), HashSet::new());
@@ -141,14 +142,14 @@ impl<'a> Sealed<'a> {
         })
     }
 
-    /// Whether `month` is known to tell of none but the sealed days of its enterprise, in their revisions.
+    /// True if the days and revisions of `month` certainly equal the sealed days of its enterprise.
     fn is_as_rolled(&self, month: &RolledMonth) -> bool {
         let changed = self.changed.as_ref();
         changed.is_some_and(|changed| !changed.contains(&(&month.key.enterprise, month.first)))
     }
 
-    /// Whether the totals of every sealed day count, and no day has hot readings beside a sealed file without a name.
-    pub(super) fn is_all_told(&self, snapshot: &Snapshot) -> bool {
+    /// True if every sealed day has valid totals, and no day has hot readings beside an unnamed sealed file.
+    pub(super) fn is_complete(&self, snapshot: &Snapshot) -> bool {
         let hot = snapshot.files.iter().filter(|file| file.is_hot());
         let hot: BTreeSet<CivilDay> = hot.map(|file| file.day).collect();
         let mut days = self.days.values().flatten();
@@ -168,8 +169,8 @@ impl<'a> Sealed<'a> {
         days.collect()
     }
 
-    /// Takes what the totals of some enterprises tell; they are sorted by key.
-    pub(super) fn take(&mut self, totals: &[Total], registry: &registry::Park) {
+    /// Marks the days that `totals`, sorted by key, cover.
+    pub(super) fn add_totals(&mut self, totals: &[Total], registry: &registry::Park) {
         for of_series in totals.chunk_by(|a, b| a.key == b.key) {
             let key = &of_series[0].key;
             let Some(sealed) = self.days.get_mut(&key.enterprise) else {
@@ -191,13 +192,13 @@ impl<'a> Sealed<'a> {
                 } else {
                     *total.rules == *traits.on(total.day).rules(kind)
                 };
-                sealed.told(!same || total.late > 0);
+                sealed.cover(!same || total.late > 0);
             }
         }
     }
 
-    /// Takes what rollups tell; they are sorted by key.
-    pub(super) fn take_months(&mut self, months: &[RolledMonth], registry: &registry::Park) {
+    /// Marks the days that rollups, sorted by key, cover.
+    pub(super) fn add_rollups(&mut self, months: &[RolledMonth], registry: &registry::Park) {
         for of_series in months.chunk_by(|a, b| a.key == b.key) {
             let key = &of_series[0].key;
             let Some((&enterprise, _)) = self.days.get_key_value(&key.enterprise) else {
@@ -206,7 +207,7 @@ impl<'a> Sealed<'a> {
             let rules = RulesNow::new(key, registry);
             for month in of_series {
                 let same = rules.are_those_of(month);
-                // Of a day of revision 0 the rollup tells nothing, though there are totals.
+                // A day of revision 0 is not in the rollup, though it has totals.
                 let is_whole = month.unusual.iter().all(|of| of.revision > 0);
                 if !same || !is_whole {
                     self.distrusted.insert(enterprise);
@@ -214,14 +215,14 @@ impl<'a> Sealed<'a> {
                 }
                 for (day, sealed) in self.sealed_in(month) {
                     if let Some(sealed) = sealed {
-                        sealed.told(unusual_of(&month.unusual, day).late > 0);
+                        sealed.cover(unusual_of(&month.unusual, day).late > 0);
                     }
                 }
             }
         }
     }
 
-    /// The days of `month`, each with its sealed file, where that is of the revision that the month has.
+    /// The days of `month`, each with its sealed day if the revisions are equal.
     fn sealed_in<'s>(
         &'s mut self,
         month: &'s RolledMonth,
@@ -229,7 +230,7 @@ impl<'a> Sealed<'a> {
         let sealed = self.days.get_mut(&month.key.enterprise);
         let sealed = sealed.map(Vec::as_mut_slice).unwrap_or_default();
         let from = sealed.partition_point(|sealed| sealed.day < month.first);
-        // Both are in order.
+        // Both sequences are in order.
         let mut sealed = sealed[from..].iter_mut().peekable();
         month.days.each().map(move |day| {
             while sealed.next_if(|sealed| sealed.day < day).is_some() {}
@@ -239,27 +240,27 @@ impl<'a> Sealed<'a> {
         })
     }
 
-    /// The enterprises of which totals are to be asked: they have sealed days of which nothing tells so far, or rollups
-    /// by other traits than the registry has now. In order.
-    pub(super) fn untold(&self) -> BTreeSet<&'a EnterpriseId> {
-        let is_untold = |days: &[SealedDay<'_>]| days.iter().any(|of| of.folded == Folded::No);
-        let untold = self.days.iter().filter(|(_, days)| is_untold(days));
-        let untold = untold.map(|(enterprise, _)| *enterprise);
-        untold.chain(self.distrusted.iter().copied()).collect()
+    /// The enterprises whose totals must be read: they have sealed days without totals so far, or rollups by other
+    /// traits than the registry has now. In order.
+    pub(super) fn without_totals(&self) -> BTreeSet<&'a EnterpriseId> {
+        let is_uncovered = |days: &[SealedDay<'_>]| days.iter().any(|of| of.folded == Folded::No);
+        let uncovered = self.days.iter().filter(|(_, days)| is_uncovered(days));
+        let uncovered = uncovered.map(|(enterprise, _)| *enterprise);
+        uncovered.chain(self.distrusted.iter().copied()).collect()
     }
 
-    /// How many enterprises have sealed days.
+    /// Number of enterprises with sealed days.
     pub(super) fn len(&self) -> usize {
         self.days.len()
     }
 
-    /// Whether every sealed day of `enterprise` is told for sure.
-    pub(super) fn is_told(&self, enterprise: &EnterpriseId) -> bool {
+    /// True if every sealed day of `enterprise` has valid totals.
+    pub(super) fn is_covered(&self, enterprise: &EnterpriseId) -> bool {
         let mut days = self.days.get(enterprise).into_iter().flatten();
         days.all(|sealed| sealed.folded == Folded::Yes)
     }
 
-    /// Sealed days that must be folded from their rows, and whose.
+    /// Sealed days to fold from their rows, with their enterprises.
     pub(super) fn unfolded(&self) -> BTreeMap<CivilDay, BTreeSet<&'a EnterpriseId>> {
         let mut unfolded: BTreeMap<CivilDay, BTreeSet<&EnterpriseId>> = BTreeMap::new();
         for (&enterprise, sealed) in &self.days {
@@ -285,21 +286,21 @@ impl<'a> Sealed<'a> {
         self.find(enterprise, day)?.file
     }
 
-    /// Whether `total` is of the sealed file that is in the book.
+    /// True if `total` has the revision of the sealed file in the book.
     pub(super) fn counts(&self, total: &Total) -> bool {
         self.has(&total.key.enterprise, total.day, total.revision)
     }
 
-    /// Whether the sealed file of `enterprise` and `day` that is in the book has this revision.
+    /// True if the sealed file of `enterprise` and `day` in the book has this revision.
     pub(super) fn has(&self, enterprise: &EnterpriseId, day: CivilDay, revision: u32) -> bool {
         let sealed = self.find(enterprise, day);
         sealed.is_some_and(|sealed| sealed.revision == revision)
     }
 }
 
-/// What tells of days: months, further totals, and days that were read.
+/// Sources of days: rollups, further totals, and days whose rows were read.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Told<'a> {
+pub(super) struct DaySources<'a> {
     /// Sorted by key and month.
     pub(super) months: &'a [RolledMonth],
     /// Sorted by key, day and revision.
@@ -307,9 +308,13 @@ pub(super) struct Told<'a> {
     pub(super) read: &'a [(CivilDay, Arc<DayFolds>)],
 }
 
-/// Joins what counts of what is told; the series in order.
-pub(super) fn join(load: Load<'_>, sealed: &mut Sealed<'_>, told: Told<'_>) -> Vec<SeriesDays> {
-    let read: BTreeMap<CivilDay, &DayFolds> = told
+/// Joins the valid part of `sources` into series, in order.
+pub(super) fn join(
+    load: Load<'_>,
+    sealed: &mut Sealed<'_>,
+    sources: DaySources<'_>,
+) -> Vec<SeriesDays> {
+    let read: BTreeMap<CivilDay, &DayFolds> = sources
         .read
         .iter()
         .map(|(day, folds)| (*day, folds.as_ref()))
@@ -319,7 +324,7 @@ pub(super) fn join(load: Load<'_>, sealed: &mut Sealed<'_>, told: Told<'_>) -> V
             .is_some_and(|folds| folds.read.contains(enterprise))
     };
     let mut series: BTreeMap<&SeriesKey, SeriesBuilder<'_>> = BTreeMap::new();
-    for of_series in told.totals.chunk_by(|a, b| a.key == b.key) {
+    for of_series in sources.totals.chunk_by(|a, b| a.key == b.key) {
         let key = &of_series[0].key;
         let mut builder = SeriesBuilder::new(key);
         for total in of_series {
@@ -331,7 +336,7 @@ pub(super) fn join(load: Load<'_>, sealed: &mut Sealed<'_>, told: Told<'_>) -> V
             series.insert(key, builder);
         }
     }
-    for (day, folds) in told.read {
+    for (day, folds) in sources.read {
         for open in &folds.folds {
             let entry = series
                 .entry(&open.key)
@@ -339,7 +344,7 @@ pub(super) fn join(load: Load<'_>, sealed: &mut Sealed<'_>, told: Told<'_>) -> V
             entry.push_open(*day, open);
         }
     }
-    for of_series in told.months.chunk_by(|a, b| a.key == b.key) {
+    for of_series in sources.months.chunk_by(|a, b| a.key == b.key) {
         let key = &of_series[0].key;
         let mut builder = series
             .remove(key)
@@ -373,7 +378,7 @@ pub(super) fn join(load: Load<'_>, sealed: &mut Sealed<'_>, told: Told<'_>) -> V
     series.collect()
 }
 
-/// The book of `series`, some of whose days were read.
+/// The book of `series`; `days` are the days whose rows were read.
 pub(super) fn book(
     load: Load<'_>,
     (mut series, sealed): (Vec<SeriesDays>, &Sealed<'_>),

@@ -11,7 +11,7 @@ use greenpark_model::{
 use super::{BookDays, DayFolds, FinalBook, Totals};
 use crate::lake::cache::Cache;
 
-/// The cache of books, and of what is computed of them.
+/// The cache of books and of results computed from them.
 pub(crate) type BooksCache = Cache<Key, Entry>;
 
 /// Cache key.
@@ -19,21 +19,21 @@ pub(crate) type BooksCache = Cache<Key, Entry>;
 pub(crate) enum Key {
     /// The joined days of a book.
     Book(ParkId, i16),
-    /// The joined days of a book as it was at versions of its tables, and for how many open days of then a name stands.
+    /// The joined days of a book at past versions of its tables, and how many open days of then have a stand-in file.
     Past(ParkId, i16, (i64, i64), usize),
-    /// What the days of a range were at an instant, against those of a version of the readings.
+    /// The days of a range at an instant, compared with a version of the readings.
     Final(ParkId, i16, (i64, Instant, DayRange)),
     /// The totals table of a book that still changes.
     Totals(ParkId, i16),
-    /// The same in brief: its rollups, and the totals that are in none of them.
+    /// The rollups of such a book, and the totals without a rollup.
     Rolled(ParkId, i16),
     /// The folds of an open day.
     Day(ParkId, CivilDay),
     /// The enterprises with readings in a book at rest.
     Enterprises(ParkId, i16),
-    /// What was measured on the books of these years.
+    /// Consumption measured on the books of these years.
     Measured(ParkId, Vec<i16>),
-    /// The split of a change among members that have this digest.
+    /// The split of a change among members with this digest.
     Split(u64),
 }
 
@@ -43,11 +43,11 @@ pub(crate) enum Entry {
     Book(Arc<BookDays>),
     Totals(Arc<Totals>),
     Day(Arc<DayFolds>),
-    /// With the version of the readings that tell them.
+    /// With the version of the readings.
     Enterprises(Arc<BTreeSet<EnterpriseId>>, i64),
-    /// With the digest of the traits that it was folded by.
+    /// With the digest of the meters' traits.
     Final(Option<Arc<FinalBook>>, u64),
-    /// Of a type that the figures alone know.
+    /// Only `figures` knows the type.
     Measured(Arc<dyn Any + Send + Sync>),
     Split(Arc<(Vec<Member>, Arc<Split>)>),
 }

@@ -1,17 +1,17 @@
-//! Some days of a range, a bit for each. Pure.
+//! A set of days of a range, one bit per day. Pure.
 
 use greenpark_model::day::{CivilDay, DayRange};
 
-/// Some days of a range.
+/// A set of days of a range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DaySet {
     pub(crate) range: DayRange,
-    /// Bit `n` of word `w` is the day `64 w + n` after the first one.
+    /// Bit `n` of word `w` is day `64 w + n` after the first.
     words: Vec<u64>,
 }
 
 impl DaySet {
-    /// None of the days of `range`.
+    /// The empty set of days of `range`.
     pub(crate) fn within(range: DayRange) -> Self {
         let words = range.days().unsigned_abs().div_ceil(u64::BITS);
         Self {
@@ -20,14 +20,14 @@ impl DaySet {
         }
     }
 
-    /// Adds a day; one outside the range is passed over.
+    /// Adds a day; ignores a day outside the range.
     pub(crate) fn add(&mut self, day: CivilDay) {
         if let Some((word, bit)) = self.place(day) {
             self.words[word] |= bit;
         }
     }
 
-    /// Adds the days of `days` that are in the range.
+    /// Adds the days of `days` within the range.
     pub(crate) fn add_all(&mut self, days: DayRange) {
         let within = self.range.intersection(days);
         for day in within.into_iter().flat_map(DayRange::iter) {
@@ -35,7 +35,7 @@ impl DaySet {
         }
     }
 
-    /// How many days it holds.
+    /// Number of days in the set.
     pub(crate) fn count(&self) -> u32 {
         self.words.iter().map(|word| word.count_ones()).sum()
     }
@@ -53,7 +53,7 @@ mod tests {
 
     use super::DaySet;
 
-    /// Days after the first one of the epoch, both ends among them.
+    /// Days since the epoch, both ends included.
     fn days(first: i32, last: i32) -> DayRange {
         let day = CivilDay::from_epoch_days;
         DayRange::new(day(first), day(last)).expect("in order")

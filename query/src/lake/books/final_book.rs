@@ -1,7 +1,7 @@
-//! Books as they were when a period was final, where readings came for it afterwards.
+//! Loads a book as it was when a period became final, if readings came for the period afterwards.
 //!
-//! Whichever way they came, they made new sealed files: the book of that instant is compared with the one of now.
-//! What was still hot then may be gone; such a day is taken as it is now.
+//! Late readings of any origin lead to new sealed files, so the book of that instant is compared with today's.
+//! Files that were hot then may be gone; such a day is read as it is now.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,21 +18,21 @@ use tracing::warn;
 use super::{BookDays, Books, SeriesBuilder, SeriesDays, cached};
 use crate::{error::QueryError, register::registry};
 
-/// What is kept of one book and instant, besides the days of the book.
+/// Approximate bytes of a cache entry without the days of the book.
 const BYTES: usize = 256;
 
-/// A book as it was when a period was final.
+/// A book as it was when a period became final.
 #[derive(Debug)]
 pub(crate) struct FinalBook {
     pub(crate) since: Instant,
     pub(crate) book: Arc<BookDays>,
-    /// When the first and the last change since then were made.
+    /// Instants of the first and the last change since then.
     pub(crate) changed: (Instant, Instant),
 }
 
 impl Books {
-    /// `now` as it was at `since`; `None` where its sealed readings of `range` are those of then, or nothing was
-    /// there.
+    /// The book `now` as it was at `since`; `None` if its sealed readings of `range` have not changed, or there was
+    /// no book.
     pub(crate) async fn then(
         &self,
         park: &ParkId,
@@ -69,7 +69,7 @@ impl Books {
         let then = match self.lake.snapshot_as_of(park, year, since).await {
             Ok(Some(then)) => then,
             Ok(None) => return Ok(None),
-            // Another program has cleaned the log: of the past only the marks of late readings are left.
+            // Another program has cleaned the Delta log: only the marks of late readings are left of the past.
             Err(error @ ReadError::Cleaned { .. }) => {
                 let error = &error as &dyn std::error::Error;
                 warn!(%park, year, error, "what came after the year was final cannot be told whole");
@@ -103,13 +103,13 @@ fn sealed(of: &Snapshot, range: DayRange) -> impl Iterator<Item = &str> {
 }
 
 impl BookDays {
-    /// The days of a series; `None` where it was not read.
+    /// The days of a series; `None` if the book has none.
     pub(crate) fn series_of(&self, key: &SeriesKey) -> Option<&SeriesDays> {
         let at = self.series.binary_search_by(|of| of.key.cmp(key)).ok()?;
         Some(&self.series[at])
     }
 
-    /// The book with the days that it has lost as they are in `now`.
+    /// The book, with its lost days taken from `now`.
     fn with_lost_of(&self, now: &Self, registry: &registry::Park) -> Self {
         let mut series: BTreeMap<&SeriesKey, SeriesDays> =
             self.series.iter().map(|of| (&of.key, of.clone())).collect();

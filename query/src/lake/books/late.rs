@@ -1,7 +1,7 @@
-//! Days with readings that came late, with the rows to fold them without these. Pure.
+//! Days with late readings, and their rows, so that a day can be folded without its late readings. Pure.
 //!
-//! They are few: a day's late readings are counted in its totals, and such a day is read again, so that a figure
-//! can say what it was before they came.
+//! Such days are few. Totals count a day's late readings, and the rows of such a day are read again, so that a
+//! figure can report its value before they came.
 
 use std::{ops::Range, sync::Arc};
 
@@ -17,7 +17,7 @@ use greenpark_model::{
 use super::{BookDays, SeriesBuilder, SeriesDays};
 use crate::{lake::engine::READING_BYTES, register::registry};
 
-/// One series' day with readings that came late.
+/// A day of one series with late readings.
 #[derive(Debug)]
 pub(crate) struct LateDay {
     pub(crate) day: CivilDay,
@@ -28,7 +28,7 @@ pub(crate) struct LateDay {
 }
 
 impl LateDay {
-    /// The day of the series in `span` of `rows`; `None` in the usual case, where nothing came late.
+    /// The day of the series in `span` of `rows`; `None` in the usual case without late readings.
     pub(super) fn of(
         day: CivilDay,
         (key, rows, span): (&SeriesKey, &Rows, Range<usize>),
@@ -43,19 +43,19 @@ impl LateDay {
         }))
     }
 
-    /// The memory that it takes, roughly: an instant, a value and marks of each reading.
+    /// Approximate memory: instant, value and marks of each reading.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.rows.len() * READING_BYTES
     }
 
-    /// The late readings that were received after `since` and count.
+    /// The counting late readings received after `since`.
     pub(crate) fn after(&self, since: Instant) -> impl Iterator<Item = &Late> {
         let late = self.rows.late_in(0..self.rows.len());
         late.map(|(_, late)| late)
             .filter(move |late| late.received > since)
     }
 
-    /// The fold of the day without them; `None` where no reading is left.
+    /// The fold of the day without these; `None` if no reading is left.
     fn before(&self, since: Instant) -> Option<DayFold> {
         let rows = select(&self.key, &self.rows, 0..self.rows.len(), |row| {
             let late = self.rows.late(row);
@@ -66,7 +66,7 @@ impl LateDay {
     }
 }
 
-/// The rows of one series that `keeps` holds for, in the order of the log.
+/// The rows of one series that `keeps` accepts, in the order of the log.
 fn select(key: &SeriesKey, rows: &Rows, span: Range<usize>, keeps: impl Fn(usize) -> bool) -> Rows {
     let mut builder = RowsBuilder::new();
     let series = builder.key(key);
@@ -84,7 +84,7 @@ fn select(key: &SeriesKey, rows: &Rows, span: Range<usize>, keeps: impl Fn(usize
 }
 
 impl BookDays {
-    /// Every late reading that was received after `since` and counts, with its series and day.
+    /// Every counting late reading received after `since`, with its series and day.
     pub(crate) fn late_after(
         &self,
         since: Instant,
@@ -93,7 +93,7 @@ impl BookDays {
         days.flat_map(move |of| of.after(since).map(move |late| (&of.key, of.day, late)))
     }
 
-    /// The book as it would be without them.
+    /// The book without these readings.
     pub(crate) fn before(&self, since: Instant, registry: &registry::Park) -> Self {
         let series = self.series.iter().map(|days| {
             let came = |of: &Arc<LateDay>| of.after(since).next().is_some();
@@ -122,7 +122,7 @@ impl BookDays {
 }
 
 impl SeriesBuilder<'_> {
-    /// Folds days without what was received after `since`.
+    /// Folds the days without the readings received after `since`.
     fn leave_out(&mut self, since: Instant) {
         let late = std::mem::take(&mut self.late);
         for of in late.iter().filter(|of| of.after(since).next().is_some()) {
@@ -155,7 +155,7 @@ mod tests {
         }
     }
 
-    /// Intervals of a day as (minute, amount, received late at).
+    /// A day of intervals: (minute, amount, instant of late receipt).
     fn day(of: &[(i64, i64, Option<i64>)]) -> Option<Arc<LateDay>> {
         let key = SeriesKey {
             enterprise: EnterpriseId::new("e").expect("an id"),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_after_an_instant_is_left_out_and_what_came_before_stays() {
+    fn readings_received_after_an_instant_are_left_out_and_earlier_ones_stay() {
         let day = day(&[(0, 1, None), (60, 2, Some(10)), (120, 4, Some(20))]).expect("late");
         let sum = |since| day.before(Instant(since)).map(|fold| fold.within);
         assert_eq!(sum(20), Some(Sum(7)));

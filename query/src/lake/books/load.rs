@@ -1,9 +1,10 @@
-//! Loading a book: its rollups, the totals that are in none of them, and the days that neither tells.
+//! Loads a book: its rollups, the totals without a rollup, and the days that neither covers.
 //!
-//! An enterprise of which rollups do not tell all, for there are none yet, or its days or its meters' traits are others by
-//! now, is told by its totals. Those of a book at rest are read some enterprises at a time, and of each only what they are
-//! joined to is kept: a year of 500 enterprises has a million and a half of them. An enterprise with days that must be
-//! read waits for these. While a book has hot files, what tells it is kept, for it is joined again with every flush.
+//! Totals are read for an enterprise that rollups do not cover: there are none yet, or its days or its meters' traits
+//! have changed since. A year of 500 enterprises has a million and a half totals, so those of a book at rest are read
+//! for some enterprises at a time, and only the joined series stay. An enterprise with days to fold is joined after
+//! these are read. While a book has hot files its rollups and totals stay in the cache, because every flush joins them
+//! again.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,7 +14,7 @@ use greenpark_model::id::{EnterpriseId, ParkId};
 
 use super::{
     BookDays, Books, Folding, Load, SeriesDays, Totals,
-    assemble::{self, Sealed, Told},
+    assemble::{self, DaySources, Sealed},
     cached,
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
 };
 use tracing::warn;
 
-/// Rows of totals that are held at once.
+/// Rows of totals held in memory at once.
 const ROWS_AT_ONCE: u64 = 100_000;
 
 impl Books {
@@ -46,61 +47,61 @@ impl Books {
         };
         let mut sealed = Sealed::new(snapshot);
         let mut series = Vec::new();
-        let mut waiting = Arc::default();
+        let mut totals = Arc::default();
         if self.folding == Folding::Totals {
             let is_hot = snapshot.files.iter().any(ReadingsFile::is_hot);
-            waiting = match is_hot {
+            totals = match is_hot {
                 true => {
                     let key = cached::Key::Totals(park.clone(), snapshot.year);
-                    self.kept(key, load, self.told(load)).await?
+                    self.cached_totals(key, load, self.all_totals(load)).await?
                 }
                 false => Arc::new(self.rolled(load).await?),
             };
-            sealed.take_months(&waiting.months, registry);
-            sealed.take(&waiting.rows, registry);
+            sealed.add_rollups(&totals.months, registry);
+            sealed.add_totals(&totals.rows, registry);
             if !is_hot {
-                let untold = sealed.untold().into_iter().collect::<Vec<_>>();
+                let uncovered = sealed.without_totals().into_iter().collect::<Vec<_>>();
                 let mut rest = Vec::new();
-                for some in untold.chunks(at_once(sealed.len(), snapshot)) {
+                for some in uncovered.chunks(at_once(sealed.len(), snapshot)) {
                     let mut read = self.totals_of(snapshot, some).await?;
-                    sealed.take(&read, registry);
-                    rest.extend(read.extract_if(.., |of| !sealed.is_told(&of.key.enterprise)));
-                    let told = Told {
+                    sealed.add_totals(&read, registry);
+                    rest.extend(read.extract_if(.., |of| !sealed.is_covered(&of.key.enterprise)));
+                    let sources = DaySources {
                         totals: &read,
-                        ..Told::default()
+                        ..DaySources::default()
                     };
-                    series.extend(assemble::join(load, &mut sealed, told));
+                    series.extend(assemble::join(load, &mut sealed, sources));
                 }
-                if !untold.is_empty() {
-                    waiting = Arc::new(waiting.but_for(&untold, rest));
+                if !uncovered.is_empty() {
+                    totals = Arc::new(totals.replacing(&uncovered, rest));
                 }
             }
         }
-        let told = Told {
-            months: &waiting.months,
-            totals: &waiting.rows,
+        let sources = DaySources {
+            months: &totals.months,
+            totals: &totals.rows,
             read: &[],
         };
-        self.complete(load, (&mut sealed, series), told).await
+        self.complete(load, (&mut sealed, series), sources).await
     }
 
-    /// The book of the `series` that are joined, of what is `told`, and of the days that nothing tells.
+    /// Completes the book: the joined `series`, the rest from `sources`, and the days that neither covers, folded.
     async fn complete(
         &self,
         load: Load<'_>,
         (sealed, mut series): (&mut Sealed<'_>, Vec<SeriesDays>),
-        told: Told<'_>,
+        sources: DaySources<'_>,
     ) -> Result<BookDays, QueryError> {
-        let days = self.open_days(load, told, sealed).await?;
-        let told = Told {
+        let days = self.open_days(load, sources, sealed).await?;
+        let sources = DaySources {
             read: &days,
-            ..told
+            ..sources
         };
-        series.extend(assemble::join(load, sealed, told));
+        series.extend(assemble::join(load, sealed, sources));
         Ok(assemble::book(load, (series, sealed), &days))
     }
 
-    /// The days of the book `snapshot`, which does not name all files; nothing where that takes the others.
+    /// The days of a book whose snapshot does not name all files; `None` if the unnamed files are needed.
     pub(super) async fn load_in_brief(
         &self,
         load: Load<'_>,
@@ -115,7 +116,7 @@ impl Books {
         let rolled = match is_hot {
             true => {
                 let key = cached::Key::Rolled(load.park.clone(), snapshot.year);
-                self.kept(key, load, self.rolled(load)).await?
+                self.cached_totals(key, load, self.rolled(load)).await?
             }
             false => Arc::new(self.rolled(load).await?),
         };
@@ -125,22 +126,24 @@ impl Books {
         let Some(mut sealed) = Sealed::in_brief(load, &rolled.months) else {
             return Ok(None);
         };
-        sealed.take(&rolled.rows, registry);
-        if !sealed.is_all_told(snapshot) {
+        sealed.add_totals(&rolled.rows, registry);
+        if !sealed.is_complete(snapshot) {
             return Ok(None);
         }
         self.metrics.book_loaded.inc();
-        let told = Told {
+        let sources = DaySources {
             months: &rolled.months,
             totals: &rolled.rows,
             read: &[],
         };
-        let book = self.complete(load, (&mut sealed, Vec::new()), told).await?;
+        let book = self
+            .complete(load, (&mut sealed, Vec::new()), sources)
+            .await?;
         Ok(Some(book))
     }
 
-    /// What a book that still changes keeps under `key`, or what `make` makes where that was of another state.
-    async fn kept(
+    /// The totals of a changing book: those cached under `key`, or those of `make` if the state has changed.
+    async fn cached_totals(
         &self,
         key: cached::Key,
         load: Load<'_>,
@@ -158,24 +161,24 @@ impl Books {
         Ok(totals)
     }
 
-    /// What tells the sealed days of a book, as far as anything does.
-    async fn told(&self, load: Load<'_>) -> Result<Totals, QueryError> {
+    /// The rollups and totals of the sealed days of a book, as far as there are any.
+    async fn all_totals(&self, load: Load<'_>) -> Result<Totals, QueryError> {
         let Load {
             snapshot, registry, ..
         } = load;
         let rolled = self.rolled(load).await?;
         let mut sealed = Sealed::new(snapshot);
-        sealed.take_months(&rolled.months, registry);
-        sealed.take(&rolled.rows, registry);
-        let untold: Vec<&EnterpriseId> = sealed.untold().into_iter().collect();
-        let rest = match untold.is_empty() {
+        sealed.add_rollups(&rolled.months, registry);
+        sealed.add_totals(&rolled.rows, registry);
+        let uncovered: Vec<&EnterpriseId> = sealed.without_totals().into_iter().collect();
+        let rest = match uncovered.is_empty() {
             true => Vec::new(),
-            false => self.totals_of(snapshot, &untold).await?,
+            false => self.totals_of(snapshot, &uncovered).await?,
         };
-        Ok(rolled.but_for(&untold, rest))
+        Ok(rolled.replacing(&uncovered, rest))
     }
 
-    /// The rollups of a book, and the totals that are in none of them.
+    /// The rollups of a book, and the totals without a rollup.
     async fn rolled(&self, load: Load<'_>) -> Result<Totals, QueryError> {
         let snapshot = load.snapshot;
         let mut months = match self.read_rollups(snapshot).await {
@@ -197,7 +200,7 @@ impl Books {
         })
     }
 
-    /// Sorted by key and month.
+    /// Reads the rollups, sorted by key and month.
     async fn read_rollups(&self, snapshot: &Snapshot) -> Result<Vec<RolledMonth>, QueryError> {
         let mut months = Vec::new();
         if snapshot.rollups_files.is_empty() {
@@ -214,7 +217,7 @@ impl Books {
         Ok(months)
     }
 
-    /// The enterprises of which rollups tell, where `snapshot` does not name their files.
+    /// The enterprises with rollups, if `snapshot` does not name their files.
     pub(super) async fn rolled_enterprises(
         &self,
         snapshot: &Snapshot,
@@ -233,7 +236,7 @@ impl Books {
         Ok(known)
     }
 
-    /// All totals of some enterprises, which are in order.
+    /// All totals of some enterprises, given in order.
     async fn totals_of(
         &self,
         snapshot: &Snapshot,
@@ -245,8 +248,8 @@ impl Books {
         Ok(rows)
     }
 
-    /// The rows of totals that were made with a seal after number `after`, from the first of some enterprises to the last,
-    /// or of all where none is named; sorted by key, day and revision.
+    /// Reads the totals of seals after number `after`, from the first of `enterprises` to the last, or all if none is
+    /// named; sorted by key, day and revision.
     async fn read_totals(
         &self,
         snapshot: &Snapshot,
@@ -260,7 +263,7 @@ impl Books {
         let table = LakeTable::totals(snapshot, after);
         let session = self.engine.session(Work::Scan, [("totals", table)])?;
         let mut sql = format!("SELECT {} FROM totals", record_batches::totals_columns());
-        // Ids hold letters, digits, '-', '_' and '.' only, so they stand in a statement as they are.
+        // An id has only letters, digits, '-', '_' and '.', so it needs no escaping.
         if let Some((first, last)) = enterprises.first().zip(enterprises.last()) {
             sql += &format!(" WHERE enterprise BETWEEN '{first}' AND '{last}'");
         }
@@ -274,8 +277,8 @@ impl Books {
 }
 
 impl Totals {
-    /// The same without those of `enterprises`, which are in order, of which `rows` tell instead.
-    fn but_for(&self, enterprises: &[&EnterpriseId], rows: Vec<Total>) -> Self {
+    /// Replaces what there is of `enterprises`, given in order, by `rows`.
+    fn replacing(&self, enterprises: &[&EnterpriseId], rows: Vec<Total>) -> Self {
         let stays = |key: &SeriesKey| enterprises.binary_search(&&key.enterprise).is_err();
         let months = self.months.iter().filter(|month| stays(&month.key));
         let known = self.rows.iter().filter(|of| stays(&of.key)).cloned();
@@ -296,19 +299,19 @@ impl Totals {
     }
 }
 
-/// Warns that rollups cannot be read, and that what they are made of is.
+/// Warns that rollups cannot be read and that their sources are read instead.
 pub(super) fn warn_of_rollups(error: &QueryError, of: &Snapshot) {
     let error = error as &dyn std::error::Error;
     warn!(park = %of.park, year = of.year, error, "rollups cannot be read, what they are made of is");
 }
 
-/// Of what the totals of a load are.
+/// The state that the totals of a load depend on.
 fn of_totals(load: Load<'_>) -> ((i64, i64), u64) {
     let versions = (load.snapshot.totals_version, load.snapshot.rollups_version);
     (versions, load.registry.traits_digest)
 }
 
-/// How many of the enterprises of a book have as many rows of totals as are held at once.
+/// Number of enterprises whose totals fit into [`ROWS_AT_ONCE`].
 fn at_once(enterprises: usize, snapshot: &Snapshot) -> usize {
     let rows: u64 = snapshot.totals_files.iter().map(|file| file.rows).sum();
     let parts = usize::try_from(rows.div_ceil(ROWS_AT_ONCE)).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! Days that totals do not tell: their rows are read and folded.
+//! Folds the days that totals do not cover from their rows.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::DefaultHasher},
@@ -24,7 +24,7 @@ use crate::{
     lake::{
         books::{
             Books, DayFolds, LateDay, Load, NewestReading, OpenFold,
-            assemble::{Sealed, Told},
+            assemble::{DaySources, Sealed},
             cached,
         },
         engine::{self, Engine, Work},
@@ -35,20 +35,20 @@ use crate::{
     register::registry,
 };
 
-/// A day that must be read.
+/// A day whose rows must be read.
 struct Wanted<'a> {
     day: CivilDay,
     hot: Vec<&'a ReadingsFile>,
-    /// Readings that are read in any case: of hot files, and of the sealed ones of `unfolded`.
+    /// Readings that are certainly read: those of hot files and of the sealed files of `unfolded`.
     readings: u64,
-    /// Readings of all its files, of which those of the enterprises with hot readings are read, too.
+    /// Readings of all files of the day. Sealed files are read also for enterprises with hot readings.
     readings_max: u64,
-    /// Enterprises whose sealed rows are wanted whether or not they have hot ones.
+    /// Enterprises whose sealed rows are read even without hot readings.
     unfolded: BTreeSet<&'a EnterpriseId>,
-    print: u64,
+    hash: u64,
 }
 
-/// The rows of `files`, by their place in `files`.
+/// Reads the rows of `files`, keyed by the position in `files`.
 pub(crate) async fn read_files(
     engine: &Engine,
     snapshot: &Snapshot,
@@ -63,7 +63,7 @@ pub(crate) async fn read_files(
     let session = engine.session(Work::Scan, [("readings", table)])?;
     let mut batches = engine::stream(&session, &sql).await?;
     while let Some(batch) = batches.try_next().await? {
-        rows.take(&batch)?;
+        rows.add(&batch)?;
         if rows.readings() > OPEN_READINGS_MAX {
             return Err(QueryError::TooLarge);
         }
@@ -82,11 +82,11 @@ pub(crate) fn hot_in_order(files: &[ReadingsFile]) -> Vec<&ReadingsFile> {
 }
 
 impl Books {
-    /// Every day of the book that totals do not tell, folded.
+    /// Folds every day of the book that totals do not cover.
     pub(super) async fn open_days(
         &self,
         load: Load<'_>,
-        told: Told<'_>,
+        sources: DaySources<'_>,
         sealed: &Sealed<'_>,
     ) -> Result<Vec<(CivilDay, Arc<DayFolds>)>, QueryError> {
         let park = load.park;
@@ -94,16 +94,16 @@ impl Books {
         let mut missing = Vec::new();
         for wanted in wanted(load, sealed) {
             match self.cache.get(&cached::Key::Day(park.clone(), wanted.day)) {
-                Some(cached::Entry::Day(folds)) if folds.print == wanted.print => {
+                Some(cached::Entry::Day(folds)) if folds.hash == wanted.hash => {
                     days.push((wanted.day, folds));
                 }
                 _ => missing.push(wanted),
             }
         }
-        let duplicates = duplicates_of(told, sealed, &missing);
-        for pass in passes(&missing, self.engine.readings_a_pass()) {
+        let duplicates = duplicates_of(sources, sealed, &missing);
+        for pass in passes(&missing, self.engine.readings_per_pass()) {
             let readings = pass.iter().map(|wanted| wanted.readings_max).sum();
-            let _room = self.engine.fold_room(readings).await;
+            let _reserved = self.engine.reserve_fold(readings).await;
             for (day, folds) in self.fold_pass(load, sealed, pass, &duplicates).await? {
                 let bytes = folds.folds.len() * size_of::<OpenFold>() + size_of::<DayFolds>();
                 let key = cached::Key::Day(park.clone(), day);
@@ -116,7 +116,7 @@ impl Books {
         Ok(days)
     }
 
-    /// Reads and folds the days of one pass: hot rows first, for they tell whose sealed rows are needed.
+    /// Reads and folds the days of one pass. Hot rows come first: they decide whose sealed rows are needed.
     async fn fold_pass(
         &self,
         load: Load<'_>,
@@ -158,10 +158,11 @@ impl Books {
                 .chain(hot)
                 .collect();
             let read = needed.remove(&wanted.day).unwrap_or_default();
-            let known = |key: &SeriesKey| duplicates.get(&(key.clone(), wanted.day)).copied();
+            let sealed_duplicates =
+                |key: &SeriesKey| duplicates.get(&(key.clone(), wanted.day)).copied();
             let folds = DayFolds {
-                print: wanted.print,
-                folds: fold_rows(&parts, known, registry, wanted.day),
+                hash: wanted.hash,
+                folds: fold_rows(&parts, sealed_duplicates, registry, wanted.day),
                 hot: hot.iter().flat_map(Rows::enterprises).cloned().collect(),
                 read,
             };
@@ -170,7 +171,7 @@ impl Books {
         Ok(folded)
     }
 
-    /// The rows of `files` by day, those of a day in the order given.
+    /// Reads the rows of `files` by day; within a day in the given order.
     async fn read_by_day(
         &self,
         snapshot: &Snapshot,
@@ -194,7 +195,7 @@ impl Books {
     }
 }
 
-/// The days that must be read, in order.
+/// The days whose rows must be read, in order.
 fn wanted<'a>(load: Load<'a>, sealed: &Sealed<'a>) -> Vec<Wanted<'a>> {
     let Load {
         snapshot, registry, ..
@@ -225,14 +226,14 @@ fn wanted<'a>(load: Load<'a>, sealed: &Sealed<'a>) -> Vec<Wanted<'a>> {
                 readings: files.iter().filter(is_read).map(|file| file.rows).sum(),
                 readings_max: files.iter().map(|file| file.rows).sum(),
                 unfolded,
-                print: hasher.finish(),
+                hash: hasher.finish(),
             }
         })
         .collect()
 }
 
-/// Cuts days into passes of few enough files and of at most so many readings; a pass has at least one day.
-fn passes<'a, 'b>(days: &'a [Wanted<'b>], readings_a_pass: u64) -> Vec<&'a [Wanted<'b>]> {
+/// Cuts days into passes bounded in files and readings; a pass has at least one day.
+fn passes<'a, 'b>(days: &'a [Wanted<'b>], readings_per_pass: u64) -> Vec<&'a [Wanted<'b>]> {
     let mut passes = Vec::new();
     let mut rest = days;
     while !rest.is_empty() {
@@ -240,7 +241,7 @@ fn passes<'a, 'b>(days: &'a [Wanted<'b>], readings_a_pass: u64) -> Vec<&'a [Want
         let fits = rest.iter().take_while(|wanted| {
             files += wanted.hot.len() + wanted.unfolded.len();
             readings += wanted.readings;
-            files <= FILES_A_SCAN && readings <= readings_a_pass
+            files <= FILES_A_SCAN && readings <= readings_per_pass
         });
         let (pass, left) = rest.split_at(fits.count().max(1));
         passes.push(pass);
@@ -249,14 +250,14 @@ fn passes<'a, 'b>(days: &'a [Wanted<'b>], readings_a_pass: u64) -> Vec<&'a [Want
     passes
 }
 
-/// Duplicates that sealing dropped, of the days that are read again.
+/// Duplicates that sealing dropped on the days to read again.
 fn duplicates_of(
-    told: Told<'_>,
+    sources: DaySources<'_>,
     sealed: &Sealed<'_>,
     days: &[Wanted<'_>],
 ) -> HashMap<(SeriesKey, CivilDay), u32> {
     let days: BTreeSet<CivilDay> = days.iter().map(|wanted| wanted.day).collect();
-    let months = told.months.iter().flat_map(|month| {
+    let months = sources.months.iter().flat_map(|month| {
         let of = month.unusual.iter().filter(|of| {
             days.contains(&of.day) && sealed.has(&month.key.enterprise, of.day, of.revision)
         });
@@ -265,13 +266,13 @@ fn duplicates_of(
             ((month.key.clone(), of.day), many)
         })
     });
-    let totals = told.totals.iter();
+    let totals = sources.totals.iter();
     let totals = totals.filter(|t| days.contains(&t.day) && sealed.counts(t));
     let totals = totals.map(|t| ((t.key.clone(), t.day), t.duplicates));
     months.chain(totals).filter(|(_, many)| *many > 0).collect()
 }
 
-/// Folds the rows of one day, given in the order of the log.
+/// Folds the rows of one day; `parts` are in the order of the log.
 fn fold_rows(
     parts: &[&Rows],
     sealed_duplicates: impl Fn(&SeriesKey) -> Option<u32>,

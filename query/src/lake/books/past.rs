@@ -1,8 +1,8 @@
-//! Books as they were at an instant.
+//! Loads books as they were at an instant.
 //!
-//! A sealed file stays, so a sealed day is told again exactly as it was. A hot file is deleted some time
-//! after its readings were sealed: a day that was still open then cannot be told as it was, and a question
-//! about it is refused rather than answered otherwise than then.
+//! A sealed file stays, so a sealed day reads exactly as it was. A hot file is deleted some time after its
+//! readings were sealed: a day that was open then cannot be read as it was. A question about such a day is
+//! refused, because the answer would differ from the one given then.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Books {
-    /// The days of a book as they were at `at`, by what `registry` knew.
+    /// The days of a book at `at`, folded by `registry`.
     pub(super) async fn days_as_of(
         &self,
         park: &ParkId,
@@ -54,7 +54,7 @@ impl Books {
         Ok(Some(book))
     }
 
-    /// The state of a book as a selection asks it; refused where its days were open then and are not now.
+    /// The state of a book at `at`. Refuses a range with days that were open then and are sealed now.
     pub(crate) async fn whole_as_of(
         &self,
         (park, range): (&ParkId, DayRange),
@@ -73,7 +73,7 @@ impl Books {
         }
     }
 
-    /// Those of `parks` that had a book at `at`.
+    /// The `parks` that had a book at `at`.
     pub(crate) async fn parks_as_of(
         &self,
         parks: Vec<ParkId>,
@@ -93,8 +93,7 @@ impl Books {
 }
 
 impl BookDays {
-    /// Refuses a question about `range`, or the midnights at its ends, that lost days would answer
-    /// otherwise than they were.
+    /// Refuses `range` if it, or a midnight at its ends, depends on a lost day.
     pub(crate) fn refuse_lost_days(
         &self,
         park: &ParkId,
@@ -110,7 +109,7 @@ impl BookDays {
     }
 }
 
-/// The days that files are of.
+/// The days of `files`.
 fn days_of(files: &[&ReadingsFile]) -> BTreeSet<CivilDay> {
     files.iter().map(|file| file.day).collect()
 }

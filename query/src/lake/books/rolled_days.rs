@@ -1,4 +1,4 @@
-//! Of which days rollups tell, and whether they were made by what the registry has now. Pure.
+//! The days that rollups cover, and a check that they were made with today's traits. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use greenpark_model::{day::CivilDay, fold::Traits, reading::Kind};
 
 use crate::{lake::record_batches::RolledMonth, register::registry};
 
-/// The days of a month of which the rollups of an enterprise tell.
+/// The days of a month that the rollups of an enterprise cover.
 #[derive(Default)]
 pub(super) struct RolledDays {
-    /// Bit `n` is the day `n` after the first.
+    /// Bit `n` is day `n` after the first.
     days: u32,
-    /// Those in a later revision than the first, and in which.
+    /// Days with a later revision than the first, and that revision.
     pub(super) resealed: BTreeMap<CivilDay, u32>,
 }
 
 impl RolledDays {
-    /// Those of `months`, which are one enterprise's, by the first day of each month; nothing where they were made by
-    /// other traits than `registry` has, or do not tell of a day for sure.
+    /// The days of `months` of one enterprise, by the first day of each month. `None` if a month was made with other
+    /// traits than `registry` has, or does not cover a day for certain.
     pub(super) fn of(
         months: &[RolledMonth],
         registry: &registry::Park,
@@ -54,11 +54,11 @@ impl RolledDays {
     }
 }
 
-/// By which traits a series is folded now, as text.
+/// The traits by which a series is folded now, as text.
 pub(super) struct RulesNow {
     traits: Traits,
     kind: Kind,
-    /// The same for any range.
+    /// The text for every range, if the traits never change.
     constant: Option<String>,
 }
 
@@ -74,7 +74,7 @@ impl RulesNow {
         }
     }
 
-    /// Whether `month` was rolled up by them.
+    /// True if `month` was rolled up with these traits.
     pub(super) fn are_those_of(&self, month: &RolledMonth) -> bool {
         match &self.constant {
             Some(rules) => *month.rules == **rules,

@@ -1,4 +1,4 @@
-//! The days of a series as they are gathered, before they are joined and packed. Pure.
+//! Collects the days of a series before they are joined and packed. Pure.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use greenpark_model::{
 use super::{Amounts, NewestReading, OpenFold, SeriesDays, late::LateDay};
 use crate::lake::record_batches::{RolledMonth, Total};
 
-/// Days of one series of one book.
+/// Collects the days of one series of one book.
 #[derive(Debug, Clone)]
 pub(crate) struct SeriesBuilder<'a> {
     pub(super) key: SeriesKey,
-    /// Days that are taken a month at a time, in order. None of their months is among `days`.
+    /// Whole months, in order. `days` holds no day of these months.
     months: Vec<&'a RolledMonth>,
     pub(super) days: Vec<(CivilDay, DayFold)>,
     pub(super) repeats: Vec<(CivilDay, u32, u32)>,
     pub(super) late: Vec<Arc<LateDay>>,
-    /// The last reading of a day whose rows were read, the last of those days, and that day.
+    /// The last day whose rows were read, and its last reading.
     pub(super) newest: Option<(CivilDay, NewestReading)>,
 }
 
@@ -67,7 +67,7 @@ impl<'a> SeriesBuilder<'a> {
         self.months.is_empty() && self.days.is_empty()
     }
 
-    /// Takes the days of a month but those that are `out`: the month as it is, where no other day of it was taken.
+    /// Adds the days of a month except those in `out`. The month stays packed if none of its days was added before.
     pub(super) fn push_month(&mut self, month: &'a RolledMonth, out: &[CivilDay]) {
         for of in month.unusual.iter().filter(|of| !out.contains(&of.day)) {
             let duplicates = of.duplicates.saturating_add(of.repeats);
@@ -84,8 +84,8 @@ impl<'a> SeriesBuilder<'a> {
         self.days.extend(days.filter(|(day, _)| !out.contains(day)));
     }
 
-    /// Sorts what was pushed. A day stands once, unless totals were published twice for one revision;
-    /// they are equal then.
+    /// Sorts the days. A day occurs once, unless totals were published twice for one revision; these are
+    /// equal.
     pub(super) fn sort(&mut self) {
         self.days.sort_by_key(|(day, _)| *day);
         self.days.dedup_by_key(|(day, _)| *day);
@@ -93,14 +93,14 @@ impl<'a> SeriesBuilder<'a> {
         self.repeats.dedup_by_key(|(day, ..)| *day);
         self.late.sort_by_key(|of| of.day);
         self.late.dedup_by_key(|of| of.day);
-        // The newest reading is known only if the last day was among those read.
+        // The newest reading is known only if the rows of the last day were read.
         let last = self.days.last().map(|(day, _)| *day);
         let last_rolled = self.months.iter().filter_map(|month| month.days.span());
         let last = last.max(last_rolled.map(|(_, last)| last).max());
         self.newest.take_if(|(day, _)| Some(*day) != last);
     }
 
-    /// Joins the days into one fold, which serves wherever a range holds all of them, and packs them.
+    /// Packs the days, and joins them into one fold for ranges that contain all of them.
     pub(crate) fn join(self, traits: &Traits) -> SeriesDays {
         let kind = self.key.series.kind;
         let whole = match kind {
@@ -148,7 +148,7 @@ impl<'a> SeriesBuilder<'a> {
 }
 
 impl SeriesDays {
-    /// The same days, to be changed and joined again.
+    /// A builder with the same days, to change and join again.
     pub(super) fn to_builder(&self) -> SeriesBuilder<'static> {
         SeriesBuilder {
             key: self.key.clone(),
@@ -172,7 +172,7 @@ impl Amounts {
     }
 }
 
-/// The third quartile of those of `amounts` that are above zero; `None` where none is.
+/// The third quartile of the `amounts` above zero; `None` if there is none.
 pub(crate) fn third_quartile(amounts: impl Iterator<Item = i128>) -> Option<i128> {
     let mut amounts: Vec<i128> = amounts.filter(|amount| *amount > 0).collect();
     let last = amounts.len().checked_sub(1)?;

@@ -17,16 +17,16 @@ pub(crate) struct Filter {
     /// `parks/-`, a park or an enterprise.
     pub(crate) parent: Name,
     pub(crate) gateway: Option<GatewayId>,
-    /// Every one, if there is none.
+    /// Empty selects every reason.
     pub(crate) codes: BTreeSet<LetterCode>,
     pub(crate) from: Instant,
-    /// Not included.
+    /// Exclusive.
     pub(crate) to: Instant,
     pub(crate) unreplayed: bool,
 }
 
 impl Filter {
-    /// Everything of `parent` that came on the days of `range`, by `until` at the latest.
+    /// Selects everything of `parent` received on the days of `range`, until `until` at the latest.
     pub(crate) fn of_days(parent: Name, range: DayRange, until: Instant) -> Self {
         let until = Instant(until.0.saturating_add(1));
         Self {
@@ -39,22 +39,22 @@ impl Filter {
         }
     }
 
-    /// Whether the letters that are gone cannot be told by it: of them only day and reason are known.
+    /// True if deleted letters cannot be selected: only their day and reason are known.
     pub(crate) fn is_finer_than_numbers(&self) -> bool {
         self.gateway.is_some() || self.unreplayed
     }
 
-    /// Refuses what `scope` does not permit; of all parks it permits a part.
+    /// Refuses a parent that `scope` does not permit; of all parks the permitted part is selected.
     pub(crate) fn check(&self, scope: &Scope) -> Result<(), QueryError> {
         scope.check(&self.parent)
     }
 
-    /// Whether letters of `park` may be among them.
+    /// True if letters of `park` may be selected.
     pub(crate) fn has_park(&self, park: &ParkId) -> bool {
         self.parent.park().is_none_or(|of| of == park)
     }
 
-    /// Whether letters of `enterprise` of `park` are asked, and `scope` permits them.
+    /// True if letters of `enterprise` of `park` are selected and `scope` permits them.
     pub(crate) fn has(&self, scope: &Scope, park: &ParkId, enterprise: &EnterpriseId) -> bool {
         let asked = match &self.parent {
             Name::Enterprise(of, only) => (of, only) == (park, enterprise),
@@ -63,28 +63,28 @@ impl Filter {
         asked && scope.permits(park, enterprise)
     }
 
-    /// Whether `file` may hold some of them.
+    /// True if `file` may hold selected letters.
     pub(crate) fn may_hold(&self, file: &LettersFile) -> bool {
         let (first, last) = file.received();
-        // Numbers of what is gone stand at the start of their day.
+        // Counts of deleted letters are dated at the start of their day.
         first < self.to && Instant(last.0.saturating_add(DAY_MS)) > self.from
     }
 
-    /// Whether it lets `letter` through, whether it was sent again apart.
-    pub(crate) fn takes(&self, letter: &Letter) -> bool {
+    /// True if it selects `letter`, apart from `unreplayed`.
+    pub(crate) fn selects(&self, letter: &Letter) -> bool {
         let of_gateway = self.gateway.as_ref().is_none_or(|of| *of == letter.gateway);
         let of_code = self.codes.is_empty() || self.codes.contains(&letter.code);
         of_gateway && of_code && self.from <= letter.received && letter.received < self.to
     }
 
-    /// Whether it lets those letters of a day and reason through that are gone.
-    pub(crate) fn takes_gone(&self, day: CivilDay, code: LetterCode) -> bool {
+    /// True if it selects the deleted letters of a day and reason.
+    pub(crate) fn selects_deleted(&self, day: CivilDay, code: LetterCode) -> bool {
         let of_code = self.codes.is_empty() || self.codes.contains(&code);
         let within = self.from <= day.start() && day.start() < self.to;
         of_code && within && !self.is_finer_than_numbers()
     }
 
-    /// The filter as a text: a page's token is of one question.
+    /// The filter as text, for a page's token, which is valid for one question only.
     pub(crate) fn question(&self) -> String {
         format!("dead letters {self:?}")
     }

@@ -1,4 +1,4 @@
-//! Rows of totals and of rollups: what the readings of a day, or of a month of days, prove by themselves.
+//! Decodes totals and rollups: the folds of a day, or of a month of days.
 
 use std::sync::Arc;
 
@@ -26,12 +26,12 @@ const FOLD_COLUMNS: &str = "enterprise, meter, quantity, kind, readings, consump
     last_register, rollovers, replacements, resets, jumps, glitches, invalid, manual, duplicates, \
     conflicts, rules, odd";
 
-/// The columns of totals that [`totals`] takes.
+/// The columns of totals that [`totals`] needs.
 pub(crate) fn totals_columns() -> String {
     format!("{FOLD_COLUMNS}, day, revision, late")
 }
 
-/// The columns of rollups that [`rollups`] takes.
+/// The columns of rollups that [`rollups`] needs.
 pub(crate) fn rollups_columns() -> String {
     format!("{FOLD_COLUMNS}, month, unusual, folds")
 }
@@ -42,24 +42,24 @@ pub(crate) struct Total {
     pub(crate) key: SeriesKey,
     pub(crate) day: CivilDay,
     pub(crate) revision: u32,
-    /// The traits that it was folded by, as text.
+    /// The traits of the fold, as text.
     pub(crate) rules: Arc<str>,
     pub(crate) fold: DayFold,
     pub(crate) duplicates: u32,
     pub(crate) conflicts: u32,
-    /// Readings that count and came late.
+    /// Number of counting late readings.
     pub(crate) late: u32,
 }
 
-/// A month of a series, as its rollup tells it.
+/// A rollup: one month of a series.
 #[derive(Debug, Clone)]
 pub(crate) struct RolledMonth {
     pub(crate) key: SeriesKey,
-    /// Its first day.
+    /// The first day of the month.
     pub(crate) first: CivilDay,
-    /// The traits over the month that its days were folded and joined by, as text.
+    /// The traits over the month by which its days were folded and joined, as text.
     pub(crate) rules: Arc<str>,
-    /// All its days, joined.
+    /// All days of the month, joined.
     pub(crate) fold: DayFold,
     pub(crate) days: PackedDays,
     pub(crate) unusual: Vec<Unusual>,
@@ -119,7 +119,7 @@ pub(crate) fn rollups(
 /// The columns that totals and rollups share.
 struct Folds<'a> {
     keys: Keys<'a>,
-    /// The key of the row that was asked for last.
+    /// The key of the row decoded last.
     key: Option<SeriesKey>,
     readings: &'a [i64],
     consumption: &'a [i128],
@@ -150,7 +150,7 @@ impl<'a> Folds<'a> {
         })
     }
 
-    /// The key of `row`; the rows are asked for in order.
+    /// The key of `row`. Rows must be decoded in order.
     fn key(&mut self, row: usize) -> Result<SeriesKey, QueryError> {
         if !self.keys.follows(row) {
             self.key = Some(self.keys.get(row)?);
@@ -191,7 +191,7 @@ impl<'a> Folds<'a> {
     }
 }
 
-/// What few days have, as text; null where a day has nothing of it or its file has no such column.
+/// Rare parts of a fold, as text; null if the day has none or its file has no such column.
 struct Odd<'a>(&'a DictionaryArray<Int32Type>, &'a StringArray);
 
 impl<'a> Odd<'a> {
@@ -205,8 +205,8 @@ impl<'a> Odd<'a> {
     }
 }
 
-/// Adds the rows that count only repeats, which have no readings, to the others of their series and day, and
-/// takes them out. `totals` are sorted by key and day.
+/// Adds each row that counts only repeats, and so has no readings, to the other rows of its series and day, and
+/// removes it. `totals` are sorted by key and day.
 pub(crate) fn add_repeats(totals: &mut Vec<Total>) {
     let is_repeats = |total: &Total| total.fold.readings == 0;
     if !totals.iter().any(is_repeats) {
@@ -222,8 +222,8 @@ pub(crate) fn add_repeats(totals: &mut Vec<Total>) {
     totals.retain(|total| !is_repeats(total));
 }
 
-/// Adds the rows of `totals` that count only repeats to what months say of their days, and what months count of repeats
-/// to the totals of a later seal of their days; then as [`add_repeats`]. Both are sorted by key.
+/// Adds the rows of `totals` that count only repeats to the days of `months`, and the repeats in `months` to the totals
+/// of a later seal of the same day; then calls [`add_repeats`]. Both slices are sorted by key.
 pub(crate) fn add_repeats_over(months: &mut [RolledMonth], totals: &mut Vec<Total>) {
     let place = |months: &[RolledMonth], total: &Total| {
         let of = (&total.key, total.day.month().first());
@@ -249,7 +249,7 @@ pub(crate) fn add_repeats_over(months: &mut [RolledMonth], totals: &mut Vec<Tota
     add_repeats(totals);
 }
 
-/// Two nullable columns that make a register at an instant.
+/// Two nullable columns: a register and its instant.
 struct Points<'a> {
     instants: &'a PrimitiveArray<TimestampMillisecondType>,
     registers: &'a PrimitiveArray<Decimal128Type>,

@@ -1,4 +1,4 @@
-//! Writing batches as Parquet or CSV into a buffer that is emptied as it fills.
+//! Encodes batches as Parquet or CSV into a buffer that is drained as it fills.
 
 use std::{
     io::{self, Write},
@@ -25,7 +25,7 @@ use crate::{
     limits::EXTRACT_ROW_GROUP_ROWS,
 };
 
-/// Bytes that were written and not yet drained.
+/// Bytes written and not yet drained.
 #[derive(Debug, Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
@@ -83,7 +83,7 @@ pub(super) fn readings_schema() -> SchemaRef {
     ]))
 }
 
-/// `batch` of a scan with the enterprise and the unit of each reading.
+/// Adds the enterprise and the unit of each reading to a `batch` of a scan.
 pub(super) fn with_enterprise(
     batch: &RecordBatch,
     selection: &Selection,
@@ -134,7 +134,7 @@ impl Encoder {
             }
             Format::Csv => {
                 let mut file = buffer.clone();
-                // A spreadsheet on a Chinese machine reads a file without the mark as GBK.
+                // A spreadsheet on a Chinese system reads a file without a byte order mark as GBK.
                 let marked = file.write_all("\u{feff}".as_bytes());
                 marked.expect("a buffer in memory takes every byte");
                 let builder = arrow::csv::WriterBuilder::new()
@@ -144,7 +144,7 @@ impl Encoder {
             }
         };
         let mut encoder = Self { form, buffer };
-        // A CSV file has its header even if it has no row.
+        // A CSV file without rows still has its header.
         encoder.write(&RecordBatch::new_empty(Arc::clone(schema)))?;
         Ok(encoder)
     }
@@ -156,7 +156,7 @@ impl Encoder {
         }
     }
 
-    /// Writes what ends the file.
+    /// Writes the end of the file.
     pub(super) fn finish(&mut self) -> Result<(), QueryError> {
         match &mut self.form {
             Form::Parquet(writer) => writer.finish().map(drop).map_err(parquet_error),
@@ -164,7 +164,7 @@ impl Encoder {
         }
     }
 
-    /// Moves what was written to the end of `to`.
+    /// Moves the written bytes to the end of `to`.
     pub(super) fn drain(&self, to: &mut Vec<u8>) {
         let mut buffer = self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner);
         to.append(&mut mem::take(&mut *buffer));

@@ -1,4 +1,4 @@
-//! The manifest that goes with an extract.
+//! The manifest of an extract.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,7 +12,7 @@ use crate::{
     register::name::Name,
 };
 
-/// What a manifest is made of.
+/// The content of a manifest.
 pub(super) struct Manifest<'a> {
     pub(super) job: &'a Job,
     pub(super) sent: &'a Sent,
@@ -60,7 +60,7 @@ struct File {
     revision: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
-    /// The start of the digest, which every name holds.
+    /// The beginning of the digest, which every file name has.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256_start: Option<String>,
 }
@@ -84,7 +84,7 @@ const TOTALS_RULES: &[&str] = &[
 ];
 
 impl Manifest<'_> {
-    /// The manifest as JSON; `digests` are those of sealed files by day and revision.
+    /// Writes the manifest as JSON; `digests` are those of sealed files by day and revision.
     pub(super) fn json(&self, digests: &BTreeMap<(CivilDay, u32), String>) -> String {
         let selection = &self.job.selection;
         let readings = self.job.content == Content::Readings;

@@ -1,4 +1,4 @@
-//! Daily totals of an enterprise, midnights included, and the digests of the files that they stand on.
+//! Daily totals of an enterprise, midnights included, and the digests of their source files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,11 +39,11 @@ struct Row<'a> {
     series: &'a Series,
     day: CivilDay,
     consumption: Consumption,
-    /// The revision of the sealed file that the day stands on; 0 while it is open.
+    /// The revision of the day's sealed file; 0 for an open day.
     revision: u32,
 }
 
-/// The daily totals, the files and the state that they stand on.
+/// The daily totals, their source files and the state of the books.
 pub(super) async fn make(
     shared: &Shared,
     job: &Job,
@@ -90,7 +90,7 @@ pub(super) async fn make(
     Ok((batch, sources(job, &snapshots, &stands_on), snapshots))
 }
 
-/// The days on either side of `range` whose registers its first and last midnight are split by.
+/// The days on either side of `range` whose registers determine its first and last midnight.
 fn neighbors(parts: &[&SeriesDays], range: DayRange) -> impl Iterator<Item = CivilDay> {
     let days: Vec<(CivilDay, DayFold)> = parts.iter().flat_map(|part| part.days.all()).collect();
     let before = days
@@ -183,8 +183,8 @@ fn batch(job: &Job, rows: &[Row<'_>]) -> Result<RecordBatch, ArrowError> {
     )
 }
 
-/// Sealed files of the enterprise and hot files of the days. A hot file may hold nothing of it: its name
-/// does not say.
+/// Sealed files of the enterprise and hot files of the days. A hot file may have no reading of the enterprise: its
+/// name does not show it.
 fn sources(job: &Job, snapshots: &[Arc<Snapshot>], days: &BTreeSet<CivilDay>) -> Vec<Source> {
     let selection = &job.selection;
     let mut sources = Vec::new();
@@ -204,7 +204,7 @@ fn sources(job: &Job, snapshots: &[Arc<Snapshot>], days: &BTreeSet<CivilDay>) ->
     sources
 }
 
-/// The SHA-256 of sealed files by day and revision, as far as totals know them.
+/// The SHA-256 of sealed files by day and revision, as far as totals hold them.
 pub(super) async fn digests(
     books: &Books,
     job: &Job,

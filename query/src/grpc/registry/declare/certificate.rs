@@ -1,4 +1,4 @@
-//! Certificates of non-fossil electricity and bases of assessment, as they are declared.
+//! Checks declared certificates of non-fossil electricity and bases of assessment.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use greenpark_model::{
 };
 use greenpark_proto::query::v1 as pb;
 
-use super::{Checks, Says};
+use super::{Checks, Provenance};
 use crate::{
     error::QueryError,
     limits::YEARS,
@@ -25,14 +25,14 @@ use crate::{
     },
 };
 
-/// Refusals that one answer tells; the rest is counted.
-const REFUSALS_TOLD: usize = 5;
+/// Refusals listed in an answer; the rest is counted.
+const REFUSALS_LISTED: usize = 5;
 
-/// A certificate that is to be recorded, or withdrawn.
+/// A certificate to record or to withdraw.
 pub(in crate::grpc) enum NewCertificate {
-    /// It is used.
+    /// The certificate is used.
     Used(Certificate),
-    /// It is free again.
+    /// The certificate is free again.
     Withdrawn {
         id: String,
         used_for: Name,
@@ -40,21 +40,21 @@ pub(in crate::grpc) enum NewCertificate {
     },
 }
 
-/// Reads the certificates of a park.
+/// Parses the certificates of a park.
 pub(in crate::grpc) fn certificates(
     parent: &str,
-    asked: &[pb::Certificate],
-    says: Says<'_>,
+    request: &[pb::Certificate],
+    provenance: Provenance<'_>,
 ) -> Result<(ParkId, Vec<NewCertificate>), QueryError> {
     let mut checks = Checks::default();
     let park = checks.park(parent);
-    says.check(&mut checks);
-    if !checks.fits("certificates", asked.len()) {
+    provenance.check(&mut checks);
+    if !checks.fits("certificates", request.len()) {
         return checks.done(None);
     }
-    let mut made = Vec::with_capacity(asked.len());
+    let mut made = Vec::with_capacity(request.len());
     let mut uses: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
-    for (index, of) in asked.iter().enumerate() {
+    for (index, of) in request.iter().enumerate() {
         let prefix = format!("certificates[{index}]");
         if let Some((first, holder)) = uses.insert(&of.id, (index, &of.used_for)) {
             let problem = format!(
@@ -63,12 +63,12 @@ pub(in crate::grpc) fn certificates(
             );
             checks.wrong(&format!("{prefix}.id"), problem);
         }
-        made.extend(one(&mut checks, &prefix, (park.as_ref(), of), says));
+        made.extend(one(&mut checks, &prefix, (park.as_ref(), of), provenance));
     }
     checks.done(park.map(|park| (park, made)))
 }
 
-/// A park, or an enterprise of it.
+/// Parses the name of a park or of an enterprise in it.
 fn holder(checks: &mut Checks, field: &str, text: &str, park: Option<&ParkId>) -> Option<Name> {
     let name = Name::parse(field, text).and_then(|name| match name {
         Name::Park(of) if park.is_none_or(|park| *park == of) => Ok(Name::Park(of)),
@@ -83,38 +83,38 @@ fn holder(checks: &mut Checks, field: &str, text: &str, park: Option<&ParkId>) -
 fn one(
     checks: &mut Checks,
     prefix: &str,
-    (park, asked): (Option<&ParkId>, &pb::Certificate),
-    says: Says<'_>,
+    (park, request): (Option<&ParkId>, &pb::Certificate),
+    provenance: Provenance<'_>,
 ) -> Option<NewCertificate> {
     let field = |name: &str| format!("{prefix}.{name}");
-    if let Err(error) = id::check(&asked.id) {
+    if let Err(error) = id::check(&request.id) {
         checks.wrong(&field("id"), error.to_string());
     }
-    let used_for = holder(checks, &field("used_for"), &asked.used_for, park);
-    if asked.withdrawn {
-        checks.needed(&field("reason"), &asked.reason);
+    let used_for = holder(checks, &field("used_for"), &request.used_for, park);
+    if request.withdrawn {
+        checks.needed(&field("reason"), &request.reason);
         return Some(NewCertificate::Withdrawn {
-            id: asked.id.clone(),
+            id: request.id.clone(),
             used_for: used_for?,
-            reason: asked.reason.clone(),
+            reason: request.reason.clone(),
         });
     }
-    let mwh = checks.amount(&field("mwh"), &asked.mwh);
+    let mwh = checks.amount(&field("mwh"), &request.mwh);
     if mwh.is_some_and(|mwh| mwh <= Amount::ZERO) {
         checks.wrong(&field("mwh"), "must be above zero, in MWh");
     }
-    let region = region(checks, &field("region"), &asked.region);
-    let kind = match asked.kind.parse::<NonFossilKind>() {
+    let region = region(checks, &field("region"), &request.region);
+    let kind = match request.kind.parse::<NonFossilKind>() {
         Ok(kind) => Some(kind),
         Err(error) => {
             checks.wrong(&field("kind"), error.to_string());
             None
         }
     };
-    let times = times(checks, prefix, asked, (kind, says.at.day()));
+    let times = times(checks, prefix, request, (kind, provenance.at.day()));
     let (generated, year, retired_on) = times?;
     Some(NewCertificate::Used(Certificate {
-        id: asked.id.clone(),
+        id: request.id.clone(),
         mwh: mwh?,
         generated,
         region: region?,
@@ -122,9 +122,9 @@ fn one(
         used_for: used_for?,
         year,
         retired_on,
-        recorded_at: says.at,
-        recorded_by: says.by.to_owned(),
-        evidence: says.evidence.to_owned(),
+        recorded_at: provenance.at,
+        recorded_by: provenance.by.to_owned(),
+        evidence: provenance.evidence.to_owned(),
     }))
 }
 
@@ -148,24 +148,26 @@ fn region(checks: &mut Checks, field: &str, text: &str) -> Option<Region> {
     }
 }
 
-/// When it was generated, for which year it is used, and when it was retired.
+/// The month of generation, the year of use and the day of retirement.
 fn times(
     checks: &mut Checks,
     prefix: &str,
-    asked: &pb::Certificate,
+    request: &pb::Certificate,
     (kind, today): (Option<NonFossilKind>, CivilDay),
 ) -> Option<(Month, i16, Option<CivilDay>)> {
     let field = |name: &str| format!("{prefix}.{name}");
-    let generated = Month::parse(&asked.generated);
+    let generated = Month::parse(&request.generated);
     let begun = generated.filter(|month| month.range().first() <= today);
     if generated.is_none() {
-        let start: String = asked.generated.chars().take(40).collect();
+        let start: String = request.generated.chars().take(40).collect();
         let problem = format!("'{start}' is no month; write one like 2025-03");
         checks.wrong(&field("generated"), problem);
     } else if begun.is_none() {
         checks.wrong(&field("generated"), "is still to come");
     }
-    let year = i16::try_from(asked.year).ok().filter(|y| YEARS.contains(y));
+    let year = i16::try_from(request.year)
+        .ok()
+        .filter(|y| YEARS.contains(y));
     if year.is_none() {
         checks.wrong(&field("year"), "is no year from 2000 to 2199");
     }
@@ -175,7 +177,7 @@ fn times(
         let problem = format!("{year} is before {month}, when it was generated");
         checks.wrong(&field("year"), problem);
     }
-    let retired_on = match asked.retired_on.as_str() {
+    let retired_on = match request.retired_on.as_str() {
         "" => {
             if kind == Some(NonFossilKind::Certificate) {
                 let problem =
@@ -199,7 +201,7 @@ fn times(
 }
 
 impl NewCertificate {
-    /// Who uses it.
+    /// The user of the certificate.
     pub(in crate::grpc) fn used_for(&self) -> &Name {
         match self {
             Self::Used(certificate) => &certificate.used_for,
@@ -207,8 +209,12 @@ impl NewCertificate {
         }
     }
 
-    /// Its entry, if it can stand beside the certificates of `ledger`.
-    fn entry(&self, ledger: &Ledger, says: Says<'_>) -> Result<Option<ReferenceEntry>, Refused> {
+    /// The entry, if it is compatible with the certificates of `ledger`.
+    fn entry(
+        &self,
+        ledger: &Ledger,
+        provenance: Provenance<'_>,
+    ) -> Result<Option<ReferenceEntry>, Refused> {
         let (year, body) = match self {
             Self::Used(certificate) => {
                 ledger.check(certificate)?;
@@ -226,20 +232,20 @@ impl NewCertificate {
         let days = DayRange::year(year);
         Ok(days.map(|days| {
             let valid = (days.first(), Some(days.last()));
-            says.entry(CERTIFICATE, self.used_for().to_string(), valid, body)
+            provenance.entry(CERTIFICATE, self.used_for().to_string(), valid, body)
         }))
     }
 }
 
-/// The entries of `certificates`, if all can stand beside those of `ledger`.
-pub(in crate::grpc) fn settle(
+/// The entries of `certificates`, if all are compatible with `ledger`.
+pub(in crate::grpc) fn certificate_entries(
     certificates: &[NewCertificate],
     ledger: &Ledger,
-    says: Says<'_>,
+    provenance: Provenance<'_>,
 ) -> Result<Vec<ReferenceEntry>, QueryError> {
     let (mut entries, mut refused) = (Vec::new(), Vec::new());
     for certificate in certificates {
-        match certificate.entry(ledger, says) {
+        match certificate.entry(ledger, provenance) {
             Ok(entry) => entries.extend(entry),
             Err(why) => refused.push(why),
         }
@@ -247,8 +253,8 @@ pub(in crate::grpc) fn settle(
     let Some(first) = refused.first() else {
         return Ok(entries);
     };
-    let told = refused.iter().take(REFUSALS_TOLD);
-    let mut lines: Vec<String> = told.map(ToString::to_string).collect();
+    let listed = refused.iter().take(REFUSALS_LISTED);
+    let mut lines: Vec<String> = listed.map(ToString::to_string).collect();
     if refused.len() > lines.len() {
         lines.push(format!("and {} more", refused.len() - lines.len()));
     }
@@ -258,41 +264,41 @@ pub(in crate::grpc) fn settle(
 /// The entry of a declared basis of assessment.
 pub(in crate::grpc) fn assessment_basis(
     parent: &str,
-    asked: Option<&pb::AssessmentBasis>,
+    request: Option<&pb::AssessmentBasis>,
     plans: &Plans,
-    says: Says<'_>,
+    provenance: Provenance<'_>,
 ) -> Result<(Name, ReferenceEntry), QueryError> {
-    let asked = asked.ok_or_else(|| QueryError::invalid("basis", "is missing"))?;
+    let request = request.ok_or_else(|| QueryError::invalid("basis", "is missing"))?;
     let mut checks = Checks::default();
     let name = checks.park_or_all(parent);
-    says.check(&mut checks);
-    if plans.find(&asked.plan).is_none() {
+    provenance.check(&mut checks);
+    if plans.find(&request.plan).is_none() {
         let known: Vec<&str> = plans.all().iter().map(|plan| plan.id.as_str()).collect();
         checks.wrong("basis.plan", format!("is none of {}", known.join(", ")));
     }
-    let basis = match asked.basis_of_assessment.parse::<BasisOfAssessment>() {
+    let basis = match request.basis_of_assessment.parse::<BasisOfAssessment>() {
         Ok(basis) => Some(basis),
         Err(error) => {
             checks.wrong("basis.basis_of_assessment", error.to_string());
             None
         }
     };
-    let valid = checks.validity("basis", &asked.valid_from, &asked.valid_to);
+    let valid = checks.validity("basis", &request.valid_from, &request.valid_to);
     let made = name.zip(basis).zip(valid.0);
     let made = made.map(|((name, basis), from)| {
-        let body = write_basis(&asked.plan, basis);
-        let entry = says.entry(ASSESSMENT_BASIS, name.to_string(), (from, valid.1), body);
+        let body = write_basis(&request.plan, basis);
+        let entry = provenance.entry(ASSESSMENT_BASIS, name.to_string(), (from, valid.1), body);
         (name, entry)
     });
     let made = checks.done(made)?;
-    match plans.basis_of_assessment(&asked.plan) {
+    match plans.basis_of_assessment(&request.plan) {
         None => Ok(made),
         Some(says_so) => Err(QueryError::Precondition(
             "PLAN_SAYS_ITS_BASIS",
             format!(
                 "plan '{}' says itself that its energy target means {says_so} figures; declare a basis for a plan \
                  that does not",
-                asked.plan
+                request.plan
             ),
         )),
     }

@@ -1,4 +1,4 @@
-//! Corrections by hand, as they are recorded.
+//! Checks corrections by hand before they are recorded.
 
 use greenpark_archive::{meters::Meters, reference::ReferenceEntry};
 use greenpark_model::{
@@ -9,7 +9,7 @@ use greenpark_model::{
 };
 use greenpark_proto::query::v1 as pb;
 
-use super::{Checks, Says};
+use super::{Checks, Provenance};
 use crate::{
     error::QueryError,
     register::{
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// A correction that is to be recorded, or withdrawn.
+/// A correction to record or to withdraw.
 pub(in crate::grpc) struct NewCorrection {
     pub(in crate::grpc) park: ParkId,
     pub(in crate::grpc) enterprise: EnterpriseId,
@@ -28,31 +28,31 @@ pub(in crate::grpc) struct NewCorrection {
     withdrawn: bool,
 }
 
-/// Reads a correction.
+/// Parses a correction.
 pub(in crate::grpc) fn correction(
-    asked: Option<&pb::Correction>,
-    says: Says<'_>,
+    request: Option<&pb::Correction>,
+    provenance: Provenance<'_>,
 ) -> Result<NewCorrection, QueryError> {
-    let asked = asked.ok_or_else(|| QueryError::invalid("correction", "is missing"))?;
+    let request = request.ok_or_else(|| QueryError::invalid("correction", "is missing"))?;
     let mut checks = Checks::default();
-    let name = Name::parse("correction.meter", &asked.meter).and_then(|name| match name {
+    let name = Name::parse("correction.meter", &request.meter).and_then(|name| match name {
         Name::Meter(park, enterprise, meter) => Ok((park, enterprise, meter)),
         other => Err(other.unfit("correction.meter", "parks/P/enterprises/E/meters/M")),
     });
     let name = checks.take(name);
     let quantity = checks.parsed(
         "correction.quantity",
-        &asked.quantity,
+        &request.quantity,
         str::parse::<Quantity>,
     );
-    if asked.quantity.is_empty() {
+    if request.quantity.is_empty() {
         checks.wrong("correction.quantity", "is missing");
     }
-    let kind = Kind::from_name(&asked.kind).filter(|kind| *kind != Kind::Gauge);
+    let kind = Kind::from_name(&request.kind).filter(|kind| *kind != Kind::Gauge);
     if kind.is_none() {
         checks.wrong("correction.kind", "is none of register, interval and event");
     }
-    let days = asked.days.clone().unwrap_or_default();
+    let days = request.days.clone().unwrap_or_default();
     let first = checks.day("correction.days.first", &days.first);
     let last = checks.day("correction.days.last", &days.last);
     let days = first
@@ -61,13 +61,13 @@ pub(in crate::grpc) fn correction(
     if first.is_some() && last.is_some() && days.is_none() {
         checks.wrong("correction.days", "end before they begin");
     }
-    if last.is_some_and(|last| last >= says.at.day()) {
+    if last.is_some_and(|last| last >= provenance.at.day()) {
         checks.wrong("correction.days.last", "is not over yet");
     }
-    let amount = checks.amount("correction.amount", &asked.amount);
-    checks.needed("correction.reason", &asked.reason);
-    says.check(&mut checks);
-    checks.needed("evidence", says.evidence);
+    let amount = checks.amount("correction.amount", &request.amount);
+    checks.needed("correction.reason", &request.reason);
+    provenance.check(&mut checks);
+    checks.needed("evidence", provenance.evidence);
     let made = name.zip(quantity).zip(kind).zip(days).zip(amount);
     let made = made.map(
         |(((((park, enterprise, meter), quantity), kind), days), amount)| NewCorrection {
@@ -82,12 +82,12 @@ pub(in crate::grpc) fn correction(
                 kind,
                 days,
                 amount,
-                reason: asked.reason.clone(),
-                recorded_at: says.at,
-                recorded_by: says.by.to_owned(),
-                evidence: says.evidence.to_owned(),
+                reason: request.reason.clone(),
+                recorded_at: provenance.at,
+                recorded_by: provenance.by.to_owned(),
+                evidence: provenance.evidence.to_owned(),
             },
-            withdrawn: asked.withdrawn,
+            withdrawn: request.withdrawn,
         },
     );
     checks.done(made)
@@ -99,7 +99,7 @@ impl NewCorrection {
         Name::Meter(self.park.clone(), self.enterprise.clone(), meter)
     }
 
-    /// Refuses what would never count: a correction of a meter that is registered as a gauge.
+    /// Refuses a correction of a meter registered as a gauge, because it would never count.
     pub(in crate::grpc) fn check_kind(&self, meters: &Meters) -> Result<(), QueryError> {
         let meter = meters.get(&self.enterprise, &self.series);
         let entry = meter.and_then(|meter| meter.on(self.correction.days.first()));
@@ -116,12 +116,12 @@ impl NewCorrection {
         }
     }
 
-    /// The entry, if it can stand beside those in force: of two that share some days and not all, nobody
-    /// could say what counts.
-    pub(in crate::grpc) fn settle(
+    /// The entry, if it is compatible with those in force. Two corrections that share some days but not all are
+    /// ambiguous.
+    pub(in crate::grpc) fn entry(
         &self,
         known: &[Correction],
-        says: Says<'_>,
+        provenance: Provenance<'_>,
     ) -> Result<ReferenceEntry, QueryError> {
         let days = self.correction.days;
         if let Some(other) = self.correction.overlapping(known) {
@@ -144,6 +144,6 @@ impl NewCorrection {
         }
         let body = CorrectionBody::write(&self.series, &self.correction, self.withdrawn);
         let valid = (days.first(), Some(days.last()));
-        Ok(says.entry(CORRECTION, self.name().to_string(), valid, body))
+        Ok(provenance.entry(CORRECTION, self.name().to_string(), valid, body))
     }
 }

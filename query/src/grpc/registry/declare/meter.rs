@@ -1,4 +1,4 @@
-//! Meters and their changes, as they are registered.
+//! Checks meters and their changes before they are registered.
 
 use std::str::FromStr as _;
 
@@ -19,20 +19,20 @@ use greenpark_model::{
 };
 use greenpark_proto::query::v1 as pb;
 
-use super::{Checks, Says};
+use super::{Checks, Provenance};
 use crate::{error::QueryError, register::name::Name};
 
-/// A meter that is to be registered.
+/// A meter to register.
 pub(in crate::grpc) struct NewMeter {
     pub(in crate::grpc) park: ParkId,
     key: MeterKey,
-    /// Without one, the meter keeps the one it has.
+    /// `None` keeps the multiplier of the meter.
     multiplier: Option<Multiplier>,
     valid: (CivilDay, Option<CivilDay>),
     body: Meter,
 }
 
-/// A change that is to be recorded; without a multiplier it keeps the one before.
+/// A change to record; without a multiplier the previous one stays.
 pub(in crate::grpc) struct NewChange {
     pub(in crate::grpc) park: ParkId,
     pub(in crate::grpc) key: MeterKey,
@@ -42,7 +42,7 @@ pub(in crate::grpc) struct NewChange {
     multiplier: Option<Multiplier>,
 }
 
-/// An instant of the wire.
+/// Converts an instant of a request.
 pub(super) fn instant_of(at: prost_types::Timestamp) -> Instant {
     let ms = at.seconds.saturating_mul(1_000);
     Instant(ms.saturating_add(i64::from(at.nanos) / 1_000_000))
@@ -52,7 +52,7 @@ fn name(park: &ParkId, key: &MeterKey) -> Name {
     Name::Meter(park.clone(), key.enterprise.clone(), key.meter.clone())
 }
 
-/// The park and key of a meter's name and quantity.
+/// Parses the name and quantity of a meter into its park and key.
 pub(super) fn place(
     checks: &mut Checks,
     prefix: (&str, &str),
@@ -80,7 +80,7 @@ pub(super) fn place(
         })
 }
 
-/// A multiplier, or none where the text is empty.
+/// Parses a multiplier; `None` for an empty text.
 fn multiplier(checks: &mut Checks, field: &str, text: &str) -> Option<Multiplier> {
     if text.is_empty() {
         return None;
@@ -95,7 +95,7 @@ fn multiplier(checks: &mut Checks, field: &str, text: &str) -> Option<Multiplier
     made.ok()
 }
 
-/// The minute of the day at which a daily counter starts anew, or none where the text is empty.
+/// Parses the time at which a daily counter restarts into a minute of the day; `None` for an empty text.
 fn restart(checks: &mut Checks, kind: Option<Kind>, text: &str) -> Option<u16> {
     if text.is_empty() {
         return None;
@@ -110,49 +110,49 @@ fn restart(checks: &mut Checks, kind: Option<Kind>, text: &str) -> Option<u16> {
     minute.ok()
 }
 
-/// The entry of a meter.
+/// Checks the entry of a meter.
 pub(in crate::grpc) fn meter(
-    asked: Option<&pb::Meter>,
-    says: Says<'_>,
+    request: Option<&pb::Meter>,
+    provenance: Provenance<'_>,
 ) -> Result<NewMeter, QueryError> {
-    let asked = asked.ok_or_else(|| QueryError::invalid("meter", "is missing"))?;
+    let request = request.ok_or_else(|| QueryError::invalid("meter", "is missing"))?;
     let mut checks = Checks::default();
     let fields = ("meter.name", "meter.quantity");
-    let place = place(&mut checks, fields, &asked.name, &asked.quantity);
-    checks.text("meter.title", &asked.title);
-    let kind = Kind::from_name(&asked.kind);
+    let place = place(&mut checks, fields, &request.name, &request.quantity);
+    checks.text("meter.title", &request.title);
+    let kind = Kind::from_name(&request.kind);
     if kind.is_none() {
         checks.wrong(
             "meter.kind",
             "is none of register, interval, event, gauge and daily_counter",
         );
     }
-    let modulus = checks.positive("meter.modulus", &asked.modulus);
-    let rated_per_hour = checks.positive("meter.rated_per_hour", &asked.rated_per_hour);
-    let headroom = checks.positive("meter.headroom", &asked.headroom);
-    let multiplier = multiplier(&mut checks, "meter.multiplier", &asked.multiplier);
+    let modulus = checks.positive("meter.modulus", &request.modulus);
+    let rated_per_hour = checks.positive("meter.rated_per_hour", &request.rated_per_hour);
+    let headroom = checks.positive("meter.headroom", &request.headroom);
+    let multiplier = multiplier(&mut checks, "meter.multiplier", &request.multiplier);
     if modulus.is_some() && kind.is_some_and(|kind| kind != Kind::Register) {
         checks.wrong("meter.modulus", "fits a register only");
     }
-    let restart = restart(&mut checks, kind, &asked.restart);
-    let (from, to) = checks.validity("meter", &asked.valid_from, &asked.valid_to);
+    let restart = restart(&mut checks, kind, &request.restart);
+    let (from, to) = checks.validity("meter", &request.valid_from, &request.valid_to);
     let of = place.as_ref().map(|(_, key)| key);
-    let particulars = particulars(&mut checks, asked, of);
-    says.check(&mut checks);
+    let particulars = particulars(&mut checks, request, of);
+    provenance.check(&mut checks);
     let made = place.zip(kind).zip(from);
     let made = made.map(|(((park, key), kind), valid_from)| NewMeter {
         park,
         body: Meter {
-            title: asked.title.clone(),
+            title: request.title.clone(),
             quantity: key.quantity,
             kind,
-            interval_s: asked.interval_s,
+            interval_s: request.interval_s,
             modulus,
             rated_per_hour,
             headroom,
             multiplier: Multiplier::ONE,
-            counted: asked.counted,
-            bidirectional: asked.bidirectional,
+            counted: request.counted,
+            bidirectional: request.bidirectional,
             restart,
             particulars,
         },
@@ -163,23 +163,27 @@ pub(in crate::grpc) fn meter(
     checks.done(made)
 }
 
-/// What else is told of the meter of `key`.
-fn particulars(checks: &mut Checks, asked: &pb::Meter, key: Option<&MeterKey>) -> Particulars {
+/// Parses the further particulars of the meter of `key`.
+fn particulars(checks: &mut Checks, request: &pb::Meter, key: Option<&MeterKey>) -> Particulars {
     let field = |name: &str| format!("meter.{name}");
-    let parent = checks.parsed(&field("parent"), &asked.parent, MeterId::new);
+    let parent = checks.parsed(&field("parent"), &request.parent, MeterId::new);
     if parent.is_some() && parent.as_ref() == key.map(|key| &key.meter) {
         checks.wrong("meter.parent", "is the meter itself");
     }
-    let verified_until = match asked.verified_until.as_str() {
+    let verified_until = match request.verified_until.as_str() {
         "" => None,
         text => checks.day("meter.verified_until", text),
     };
     let water_source = checks.parsed(
         &field("water_source"),
-        &asked.water_source,
+        &request.water_source,
         WaterSource::from_str,
     );
-    let waste_code = checks.parsed(&field("waste_code"), &asked.waste_code, WasteCode::from_str);
+    let waste_code = checks.parsed(
+        &field("waste_code"),
+        &request.waste_code,
+        WasteCode::from_str,
+    );
     let class = key.map(|key| key.quantity.medium.class());
     if water_source.is_some() && class.is_some_and(|class| class != MediumClass::Water) {
         checks.wrong("meter.water_source", "fits a meter of water only");
@@ -200,21 +204,20 @@ impl NewMeter {
         name(&self.park, &self.key)
     }
 
-    /// The entry, with the multiplier of the meter's first day. Another one than the meter has is refused
-    /// unless its first day is told anew: it would apply at a wall time, and nobody could say at which
-    /// register.
-    pub(in crate::grpc) fn settle(
+    /// The entry, with the multiplier of the meter's first day. Another multiplier is refused unless the first day
+    /// is registered anew: it would apply from a wall-clock time with an unknown register.
+    pub(in crate::grpc) fn into_entry(
         mut self,
         known: &Meters,
-        says: Says<'_>,
+        provenance: Provenance<'_>,
     ) -> Result<ReferenceEntry, QueryError> {
         let (from, to) = self.valid;
         let name = self.name();
         let begins = known.first_day(&self.key);
         let anew = begins.is_none_or(|day| from <= day && to.is_none_or(|to| day <= to));
         let holds = known.multiplier(&self.key, from.start().max(begins.unwrap_or(from).start()));
-        if let (false, Some(asked), Some(holds)) = (anew, self.multiplier, holds)
-            && asked != holds
+        if let (false, Some(request), Some(holds)) = (anew, self.multiplier, holds)
+            && request != holds
         {
             let message = format!(
                 "{name} has the multiplier {} on {from}; a multiplier changes at a register reading: record \
@@ -227,23 +230,23 @@ impl NewMeter {
             ));
         }
         let first = begins.and_then(|day| known.initial_multiplier(&self.key, day));
-        let told = self.multiplier.filter(|_| anew);
-        self.body.multiplier = told.or(first).unwrap_or_default();
-        Ok(says.entry(METER, name.to_string(), self.valid, self.body.write()))
+        let stated = self.multiplier.filter(|_| anew);
+        self.body.multiplier = stated.or(first).unwrap_or_default();
+        Ok(provenance.entry(METER, name.to_string(), self.valid, self.body.write()))
     }
 }
 
-/// A change of a meter.
+/// Checks a change of a meter.
 pub(in crate::grpc) fn change(
-    asked: Option<&pb::MeterChange>,
-    says: Says<'_>,
+    request: Option<&pb::MeterChange>,
+    provenance: Provenance<'_>,
 ) -> Result<NewChange, QueryError> {
-    let asked = asked.ok_or_else(|| QueryError::invalid("change", "is missing"))?;
+    let request = request.ok_or_else(|| QueryError::invalid("change", "is missing"))?;
     let mut checks = Checks::default();
     let fields = ("change.meter", "change.quantity");
-    let place = place(&mut checks, fields, &asked.meter, &asked.quantity);
-    let instant = asked.at.map(instant_of);
-    let instant = instant.filter(|at| (INSTANT_MS_MIN..=says.at.0).contains(&at.0));
+    let place = place(&mut checks, fields, &request.meter, &request.quantity);
+    let instant = request.at.map(instant_of);
+    let instant = instant.filter(|at| (INSTANT_MS_MIN..=provenance.at.0).contains(&at.0));
     if instant.is_none() {
         checks.wrong("change.at", "is missing, before 2000, or still to come");
     }
@@ -254,10 +257,10 @@ pub(in crate::grpc) fn change(
         }
         Some(amount)
     };
-    let old_final = register(&mut checks, "change.old_final", &asked.old_final);
-    let new_initial = register(&mut checks, "change.new_initial", &asked.new_initial);
-    let multiplier = multiplier(&mut checks, "change.multiplier", &asked.multiplier);
-    says.check(&mut checks);
+    let old_final = register(&mut checks, "change.old_final", &request.old_final);
+    let new_initial = register(&mut checks, "change.new_initial", &request.new_initial);
+    let multiplier = multiplier(&mut checks, "change.multiplier", &request.multiplier);
+    provenance.check(&mut checks);
     let made = place.zip(instant).zip(old_final).zip(new_initial);
     let made = made.map(
         |((((park, key), instant), old_final), new_initial)| NewChange {
@@ -277,8 +280,8 @@ impl NewChange {
         name(&self.park, &self.key)
     }
 
-    /// The change, with the multiplier that holds from then on.
-    pub(in crate::grpc) fn settle(&self, known: &Meters) -> Result<MeterChange, QueryError> {
+    /// The change, with the multiplier valid from then on.
+    pub(in crate::grpc) fn completed(&self, known: &Meters) -> Result<MeterChange, QueryError> {
         let just_before = Instant(self.instant.0 - 1);
         let Some(before) = known.multiplier(&self.key, just_before) else {
             let message = format!(
@@ -296,11 +299,15 @@ impl NewChange {
         })
     }
 
-    /// The entry of the settled change.
-    pub(in crate::grpc) fn entry(&self, change: MeterChange, says: Says<'_>) -> ReferenceEntry {
+    /// The entry of the completed change.
+    pub(in crate::grpc) fn entry(
+        &self,
+        change: MeterChange,
+        provenance: Provenance<'_>,
+    ) -> ReferenceEntry {
         let day = change.instant.day();
         let body = write_change(self.key.quantity, change);
-        says.entry(
+        provenance.entry(
             METER_CHANGE,
             self.name().to_string(),
             (day, Some(day)),

@@ -1,4 +1,4 @@
-//! Withdrawals, as they are asked and held against what is in force.
+//! Parses withdrawals and checks them against the statements in force.
 
 use greenpark_archive::{
     meters::MeterKey,
@@ -14,7 +14,7 @@ use greenpark_model::{
 use greenpark_proto::query::v1::{self as pb, withdrawal::Of};
 
 use super::{
-    Checks, Says,
+    Checks, Provenance,
     meter::{instant_of, place},
     prices_of,
 };
@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// A statement that is to be withdrawn.
+/// A statement to withdraw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::grpc) enum Statement {
     Statistic {
@@ -48,7 +48,7 @@ pub(in crate::grpc) enum Statement {
     },
 }
 
-/// A withdrawal that is to be recorded.
+/// A withdrawal to record.
 #[derive(Debug)]
 pub(in crate::grpc) struct NewWithdrawal {
     pub(in crate::grpc) park: ParkId,
@@ -56,20 +56,20 @@ pub(in crate::grpc) struct NewWithdrawal {
     reason: String,
 }
 
-/// Reads withdrawals, and their park.
+/// Parses withdrawals, with their park.
 pub(in crate::grpc) fn withdrawals(
     parent: &str,
-    asked: &[pb::Withdrawal],
-    says: Says<'_>,
+    request: &[pb::Withdrawal],
+    provenance: Provenance<'_>,
 ) -> Result<(ParkId, Vec<NewWithdrawal>), QueryError> {
     let mut checks = Checks::default();
     let park = checks.park(parent);
-    says.check(&mut checks);
-    if !checks.fits("withdrawals", asked.len()) {
+    provenance.check(&mut checks);
+    if !checks.fits("withdrawals", request.len()) {
         return checks.done(None);
     }
-    let mut made = Vec::with_capacity(asked.len());
-    for (index, withdrawal) in asked.iter().enumerate() {
+    let mut made = Vec::with_capacity(request.len());
+    for (index, withdrawal) in request.iter().enumerate() {
         let prefix = format!("withdrawals[{index}]");
         checks.needed(&format!("{prefix}.reason"), &withdrawal.reason);
         let statement = match &withdrawal.of {
@@ -99,15 +99,15 @@ fn statistic(
     checks: &mut Checks,
     prefix: &str,
     park: Option<&ParkId>,
-    asked: &pb::Statistic,
+    request: &pb::Statistic,
 ) -> Option<Statement> {
     let field = |name: &str| format!("{prefix}.statistic.{name}");
-    let name = checks.member(&field("enterprise"), &asked.enterprise, park);
-    let series = asked.series.parse::<StatisticSeries>();
+    let name = checks.member(&field("enterprise"), &request.enterprise, park);
+    let series = request.series.parse::<StatisticSeries>();
     if let Err(error) = &series {
         checks.wrong(&field("series"), error.to_string());
     }
-    let period = asked.period.as_ref().and_then(|of| of.period.as_ref());
+    let period = request.period.as_ref().and_then(|of| of.period.as_ref());
     let period = match period {
         Some(period) => checks.take(declared_period(&field("period"), period)),
         None => {
@@ -117,7 +117,7 @@ fn statistic(
         }
     };
     let prices = series.as_ref().map_or(true, StatisticSeries::has_prices);
-    let price_base = prices_of(checks, &field("price_base"), &asked.price_base, prices);
+    let price_base = prices_of(checks, &field("price_base"), &request.price_base, prices);
     match name? {
         Name::Enterprise(_, enterprise) => Some(Statement::Statistic {
             enterprise,
@@ -129,14 +129,14 @@ fn statistic(
     }
 }
 
-/// The key of a meter, which must be of `park`.
+/// Parses the key of a meter, which must be in `park`.
 fn key(
     checks: &mut Checks,
     (meter, quantity): (&str, &str),
     park: Option<&ParkId>,
-    asked: (&str, &str),
+    request: (&str, &str),
 ) -> Option<MeterKey> {
-    let (of, key) = place(checks, (meter, quantity), asked.0, asked.1)?;
+    let (of, key) = place(checks, (meter, quantity), request.0, request.1)?;
     if park.is_some_and(|park| *park != of) {
         checks.wrong(meter, "is not of the parent's park");
     }
@@ -147,13 +147,13 @@ fn change(
     checks: &mut Checks,
     prefix: &str,
     park: Option<&ParkId>,
-    asked: &pb::MeterChange,
+    request: &pb::MeterChange,
 ) -> Option<Statement> {
     let field = |name: &str| format!("{prefix}.meter_change.{name}");
     let fields = (field("meter"), field("quantity"));
-    let of = (asked.meter.as_str(), asked.quantity.as_str());
+    let of = (request.meter.as_str(), request.quantity.as_str());
     let key = key(checks, (&fields.0, &fields.1), park, of);
-    let at = asked.at.map(instant_of);
+    let at = request.at.map(instant_of);
     if at.is_none() {
         checks.wrong(&field("at"), "is missing");
     }
@@ -164,13 +164,13 @@ fn correction(
     checks: &mut Checks,
     prefix: &str,
     park: Option<&ParkId>,
-    asked: &pb::Correction,
+    request: &pb::Correction,
 ) -> Option<Statement> {
     let field = |name: &str| format!("{prefix}.correction.{name}");
     let fields = (field("meter"), field("quantity"));
-    let of = (asked.meter.as_str(), asked.quantity.as_str());
+    let of = (request.meter.as_str(), request.quantity.as_str());
     let key = key(checks, (&fields.0, &fields.1), park, of);
-    let days = asked.days.clone().unwrap_or_default();
+    let days = request.days.clone().unwrap_or_default();
     let first = checks.day(&field("days.first"), &days.first);
     let last = checks.day(&field("days.last"), &days.last);
     let days = first.zip(last).map(|(first, last)| {
@@ -187,7 +187,7 @@ fn correction(
 }
 
 impl Statement {
-    /// Whose it is.
+    /// The subject of the statement.
     fn subject(&self, park: &ParkId) -> Name {
         let meter = |key: &MeterKey| -> (EnterpriseId, MeterId) {
             (key.enterprise.clone(), key.meter.clone())
@@ -203,7 +203,7 @@ impl Statement {
         }
     }
 
-    /// In words, such as `value_added of 2024 (constant-2020)`.
+    /// The statement in words, such as `value_added of 2024 (constant-2020)`.
     fn words(&self) -> String {
         match self {
             Self::Statistic {
@@ -225,12 +225,12 @@ impl Statement {
         }
     }
 
-    /// What could be withdrawn of the same subject instead, in words.
+    /// Statements of the same subject in force, in words.
     fn there_is(&self, known: &Park) -> Vec<String> {
         match self {
             Self::Statistic { enterprise, .. } => {
                 let all = known.statistics.get(enterprise).into_iter().flatten();
-                let told = all.map(|of| {
+                let texts = all.map(|of| {
                     let statement = Self::Statistic {
                         enterprise: enterprise.clone(),
                         series: of.series.clone(),
@@ -239,23 +239,23 @@ impl Statement {
                     };
                     statement.words()
                 });
-                told.collect()
+                texts.collect()
             }
             Self::MeterChange { key, .. } => {
                 let all = known.meters.changes(key).iter();
-                let told = all.map(|of| {
+                let texts = all.map(|of| {
                     let (key, at) = (key.clone(), of.instant);
                     Self::MeterChange { key, at }.words()
                 });
-                told.collect()
+                texts.collect()
             }
             Self::Correction { key, .. } => {
                 let all = known.corrections_of(key).iter();
-                let told = all.map(|of| {
+                let texts = all.map(|of| {
                     let (key, days) = (key.clone(), of.days);
                     Self::Correction { key, days }.words()
                 });
-                told.collect()
+                texts.collect()
             }
         }
     }
@@ -283,7 +283,7 @@ impl Statement {
         }
     }
 
-    /// The days that its entry is valid on.
+    /// The days on which its entry is valid.
     fn days(&self) -> (CivilDay, CivilDay) {
         match self {
             Self::Statistic { period, .. } => (period.range().first(), period.range().last()),
@@ -298,13 +298,13 @@ impl NewWithdrawal {
         self.statement.subject(&self.park)
     }
 
-    /// The entry, if there is something to withdraw in `known`; otherwise why not, with what there is. `recorded`
-    /// are the entries of the reference table.
+    /// The entry, if `known` has the statement to withdraw; otherwise the reason, with the statements there are.
+    /// `recorded` are the entries of the reference table.
     pub(in crate::grpc) fn entry(
         &self,
         known: &Park,
         recorded: &[ReferenceEntry],
-        says: Says<'_>,
+        provenance: Provenance<'_>,
     ) -> Result<ReferenceEntry, String> {
         let (name, words) = (self.name().to_string(), self.statement.words());
         let there = self.statement.there_is(known);
@@ -313,7 +313,7 @@ impl NewWithdrawal {
         if there.contains(&words) {
             let reason = self.reason.clone();
             let body = Withdrawal { of, reason }.write();
-            return Ok(says.entry(WITHDRAWAL, name, (first, Some(last)), body));
+            return Ok(provenance.entry(WITHDRAWAL, name, (first, Some(last)), body));
         }
         let same = |entry: &&ReferenceEntry| {
             (entry.kind.as_str(), &entry.subject, entry.valid_from) == (WITHDRAWAL, &name, first)

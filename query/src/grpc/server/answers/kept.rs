@@ -1,9 +1,8 @@
-//! Answers that are kept as long as what they stand on is the same.
+//! Caches answers while their inputs are unchanged.
 //!
-//! What is told of days that are over follows from what is asked, who asks, the registry, the state of the books and
-//! the day on which it is asked, and from nothing else. A control centre asks the same of all its parks again and again:
-//! each answer is made once, and made anew when one of these has changed. It says that it is as of now, for it would be
-//! the same.
+//! An answer about past days depends only on the question, the scope, the registry, the state of the books and the
+//! current day. A control centre repeats the same questions about all its parks, so each answer is computed once and
+//! again when an input changes. A cached answer is dated now, because a new one would be equal.
 
 use std::sync::Arc;
 
@@ -16,54 +15,54 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     error::QueryError,
     figures::convert::timestamp,
-    grpc::{concurrent::beside, server::Shared},
+    grpc::{concurrent::concurrently, server::Shared},
     lake::cache::Cache,
     register::{name::Name, registry::Registry},
     scope::Scope,
 };
 
-/// Parks, and books of each, that are looked at beside each other.
+/// Parks, and books per park, whose state is read concurrently.
 const AT_ONCE: usize = 8;
 
 /// The state of a book: its year, and the versions of its readings and totals.
 type Book = (i16, i64, i64);
 
-/// The digest of what is asked, of whom and by whom.
+/// The digest of the question, the name and the scope.
 type Key = [u8; 32];
 
-/// Answers by the digest of their question.
-pub(crate) type Answers = Cache<Key, Arc<Kept>>;
+/// Cached answers by the digest of their question.
+pub(crate) type Answers = Cache<Key, Arc<CachedAnswer>>;
 
-/// An answer and what it stands on.
+/// A cached answer and its inputs.
 #[derive(Debug)]
-pub(crate) struct Kept {
-    standing: Standing,
+pub(crate) struct CachedAnswer {
+    inputs: Inputs,
     answer: Vec<u8>,
 }
 
-/// What an answer stands on.
+/// The inputs of an answer.
 #[derive(Debug, PartialEq, Eq)]
-struct Standing {
+struct Inputs {
     registry: i64,
     today: CivilDay,
     books: Vec<(ParkId, Vec<Book>)>,
 }
 
-/// What is asked, of whom and by whom.
+/// A question whose answer can be cached.
 #[derive(Clone)]
-pub(in crate::grpc) struct Asking<'a> {
-    /// All that tells the question from others, but for the name and who asks.
-    pub(in crate::grpc) what: String,
+pub(in crate::grpc) struct CachedQuestion<'a> {
+    /// Identifies the question, apart from the name and the scope.
+    pub(in crate::grpc) text: String,
     pub(in crate::grpc) name: &'a Name,
-    /// The last day that it is about.
+    /// The last day of the question.
     pub(in crate::grpc) last: CivilDay,
     pub(in crate::grpc) scope: &'a Scope,
     pub(in crate::grpc) registry: &'a Registry,
 }
 
-/// An answer that says as of when it is.
+/// An answer with an `as_of` instant.
 pub(in crate::grpc) trait Dated: Message + Default {
-    /// It is as of `at`.
+    /// Sets the instant.
     fn date(&mut self, at: prost_types::Timestamp);
 }
 
@@ -95,57 +94,57 @@ impl Dated for pb::Scorecard {
     }
 }
 
-impl Asking<'_> {
+impl CachedQuestion<'_> {
     fn key(&self) -> Key {
         let Self {
-            what, name, scope, ..
+            text, name, scope, ..
         } = self;
-        Sha256::digest(format!("{what} {name} {scope:?}")).into()
+        Sha256::digest(format!("{text} {name} {scope:?}")).into()
     }
 }
 
 impl Shared {
-    /// The answer that is kept to `asking`, or the one that `make` makes, which is kept where it can be.
-    pub(in crate::grpc) async fn once<T: Dated>(
+    /// The cached answer to `question`, or that of `make`, which is then cached if possible.
+    pub(in crate::grpc) async fn cached<T: Dated>(
         &self,
-        asking: Asking<'_>,
+        cached_question: CachedQuestion<'_>,
         make: impl Future<Output = Result<T, QueryError>>,
     ) -> Result<T, QueryError> {
-        let Some(standing) = self.standing(&asking).await else {
+        let Some(inputs) = self.inputs(&cached_question).await else {
             return make.await;
         };
-        let key = asking.key();
-        if let Some(kept) = self.answers.get(&key)
-            && kept.standing == standing
-            && let Ok(mut answer) = T::decode(&kept.answer[..])
+        let key = cached_question.key();
+        if let Some(cached) = self.answers.get(&key)
+            && cached.inputs == inputs
+            && let Ok(mut answer) = T::decode(&cached.answer[..])
         {
             self.metrics.answer_kept.inc();
-            answer.date(timestamp(self.moment(asking.registry)));
+            answer.date(timestamp(self.moment(cached_question.registry)));
             return Ok(answer);
         }
         let answer = make.await?;
         if answer.encoded_len() > self.answers.capacity() {
             return Ok(answer);
         }
-        let kept = Kept {
-            standing,
+        let cached = CachedAnswer {
+            inputs,
             answer: answer.encode_to_vec(),
         };
-        let bytes = kept.bytes();
-        self.answers.insert(key, Arc::new(kept), bytes);
+        let bytes = cached.bytes();
+        self.answers.insert(key, Arc::new(cached), bytes);
         Ok(answer)
     }
 
-    /// What an answer to `asking` stands on; nothing where it is not to be kept: what is asked of the past is asked
-    /// once, and of days that are not over each moment tells something else.
-    async fn standing(&self, asking: &Asking<'_>) -> Option<Standing> {
-        let Asking {
+    /// The inputs of an answer to `question`; `None` if it should not be cached: questions as of the past are rare,
+    /// and an answer about days that are not over changes with every instant.
+    async fn inputs(&self, cached_question: &CachedQuestion<'_>) -> Option<Inputs> {
+        let CachedQuestion {
             name,
             last,
             scope,
             registry,
             ..
-        } = *asking;
+        } = *cached_question;
         let now = self.moment(registry);
         if registry.as_of.is_some() || now < last.end() {
             return None;
@@ -158,11 +157,11 @@ impl Shared {
         for park in parks {
             looks.push(self.states(park).boxed());
         }
-        let books = beside(looks, AT_ONCE).await;
-        Some(Standing {
+        let books = concurrently(looks, AT_ONCE).await;
+        Some(Inputs {
             registry: registry.version,
             today: now.day(),
-            // A book that cannot be read is told of where it is needed.
+            // An unreadable book is reported when it is needed.
             books: books.ok()?,
         })
     }
@@ -173,7 +172,7 @@ impl Shared {
         for year in self.books.lake.years(&park).await? {
             looks.push(self.state(&park, year).boxed());
         }
-        let states = beside(looks, AT_ONCE).await?;
+        let states = concurrently(looks, AT_ONCE).await?;
         Ok((park, states.into_iter().flatten().collect()))
     }
 
@@ -183,10 +182,10 @@ impl Shared {
     }
 }
 
-impl Kept {
+impl CachedAnswer {
     fn bytes(&self) -> usize {
-        let books: usize = self.standing.books.iter().map(|(_, of)| of.len()).sum();
-        let parks = self.standing.books.len() * size_of::<(ParkId, Vec<Book>)>();
+        let books: usize = self.inputs.books.iter().map(|(_, of)| of.len()).sum();
+        let parks = self.inputs.books.len() * size_of::<(ParkId, Vec<Book>)>();
         size_of::<Key>() + size_of::<Self>() + self.answer.len() + parks + books * size_of::<Book>()
     }
 }

@@ -1,5 +1,5 @@
-//! Goal: rollups say what totals say. Method: generated books, sealed day by day, with days sealed again, repeats, late
-//! readings and a registry that changes, rolled up now and then; their series by rollups against those by totals alone.
+//! Goal: rollups give the same series as totals. Method: generated books, sealed day by day, with resealed days, repeats,
+//! late readings and a changing registry, rolled up at times; the series from rollups must equal those from totals.
 
 use greenpark_archive::{
     file::FileKind,
@@ -27,29 +27,29 @@ use crate::{
     },
 };
 
-/// What happens to a day of an enterprise.
+/// An event on a day of an enterprise.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// It is sealed, or sealed again; readings are made of the number, and some may have come late.
+    /// The day is sealed, or resealed. The number generates the readings; some may be late.
     Seal { salt: u32, late: bool },
-    /// Repeats come.
+    /// Repeats arrive.
     Repeat,
-    /// Everything that waits is rolled up.
+    /// All pending days are rolled up.
     RollUp,
-    /// The meter's modulus is entered, or taken back.
+    /// The meter's modulus is entered or withdrawn.
     Register,
 }
 
-/// A book as it grows.
+/// A growing book.
 struct Grown {
     registries: [registry::Park; 2],
-    /// Which registry is in force.
+    /// The index of the registry in force.
     now: usize,
     sealed: BTreeMap<(EnterpriseId, CivilDay), (u32, u32)>,
     rows: Vec<TotalsRow>,
     rolled: usize,
     months: BTreeMap<CivilDay, Vec<Rollup>>,
-    /// What was sealed when that was rolled up; nothing before.
+    /// The days sealed at the last rollup; empty before the first.
     rolled_at: Option<Revisions>,
 }
 
@@ -77,7 +77,7 @@ fn all_series() -> [Series; 3] {
     ]
 }
 
-/// A registry in which meter `m` of `e` has a modulus from a day in March on, if `with` says so.
+/// A registry; if `with`, meter `m` of `e` has a modulus from a day in March on.
 fn registry(with: bool) -> registry::Park {
     let of = |from: &str, modulus: Option<&str>| ReferenceEntry {
         kind: METER.to_owned(),
@@ -118,7 +118,7 @@ fn registry(with: bool) -> registry::Park {
     park
 }
 
-/// The fold of a day whose readings are made of `salt`, by what `registry` knows.
+/// The fold by `registry` of a day with readings generated from `salt`.
 fn fold_of(
     registry: &registry::Park,
     (enterprise, series): (&EnterpriseId, &Series),
@@ -135,7 +135,7 @@ fn fold_of(
     for nth in 0..many {
         instants.push(day.start().0 + i64::from(nth) * 14_400_000 + i64::from(next(3)) * 1_800_000);
         register += i64::from(next(300));
-        // Now and then a register falls, or leaps.
+        // At times a register falls or leaps.
         let odd = [0, 0, 0, 0, 0, 0, -register, 50_000_000][next(8) as usize];
         values.push(Amount::from_micro(register + odd).expect("small").micro());
     }
@@ -258,7 +258,7 @@ impl Grown {
             .collect()
     }
 
-    /// The same without the files that were sealed when that was rolled up.
+    /// The snapshot without the files sealed at the last rollup.
     fn brief_snapshot(&self) -> Option<Snapshot> {
         let rolled_at = self.rolled_at.as_ref()?;
         let mut sum = SealedSum::default();
@@ -280,7 +280,7 @@ impl Grown {
         totals
     }
 
-    /// The days that must be read, as they are read.
+    /// The days whose rows must be read, folded.
     fn read(&self, sealed: &Sealed<'_>) -> Vec<(CivilDay, Arc<DayFolds>)> {
         let days = sealed.unfolded().into_iter().map(|(day, whose)| {
             let mut folds = DayFolds::default();
@@ -314,22 +314,22 @@ impl Grown {
         days.collect()
     }
 
-    /// The series by totals alone.
+    /// The series from totals alone.
     fn by_totals(&self, load: Load<'_>) -> Vec<SeriesDays> {
         let mut totals = self.totals(0);
         record_batches::add_repeats(&mut totals);
         let mut sealed = Sealed::new(load.snapshot);
-        sealed.take(&totals, load.registry);
+        sealed.add_totals(&totals, load.registry);
         let read = self.read(&sealed);
-        let told = Told {
+        let sources = DaySources {
             totals: &totals,
             read: &read,
-            ..Told::default()
+            ..DaySources::default()
         };
-        join(load, &mut sealed, told)
+        join(load, &mut sealed, sources)
     }
 
-    /// The rollups, and the totals that are in none of them.
+    /// The rollups, and the totals without a rollup.
     fn rolled_up(&self) -> (Vec<RolledMonth>, Vec<Total>) {
         let months = self.months.values().flatten().map(rolled);
         let mut months: Vec<RolledMonth> = months.collect();
@@ -339,12 +339,12 @@ impl Grown {
         (months, rows)
     }
 
-    /// The series of a brief snapshot, and what is sealed; nothing where that does not tell all.
+    /// The series and revisions of a brief snapshot; `None` if it does not cover everything.
     fn in_brief(&self, load: Load<'_>) -> Option<(Vec<SeriesDays>, Revisions)> {
         let (months, rows) = self.rolled_up();
         let mut sealed = Sealed::in_brief(load, &months)?;
-        sealed.take(&rows, load.registry);
-        if !sealed.is_all_told(load.snapshot) {
+        sealed.add_totals(&rows, load.registry);
+        if !sealed.is_complete(load.snapshot) {
             return None;
         }
         let revisions = sealed.revisions().into_iter().flat_map(|(whose, days)| {
@@ -352,36 +352,36 @@ impl Grown {
             days.map(move |(day, revision)| ((whose.clone(), day), revision))
         });
         let revisions = revisions.collect();
-        let told = Told {
+        let sources = DaySources {
             months: &months,
             totals: &rows,
             read: &[],
         };
-        Some((join(load, &mut sealed, told), revisions))
+        Some((join(load, &mut sealed, sources), revisions))
     }
 
-    /// The series by rollups, as far as these tell; as a book is loaded.
+    /// The series from rollups as far as they cover, as a book is loaded.
     fn by_rollups(&self, load: Load<'_>) -> Vec<SeriesDays> {
         let (mut months, mut rows) = self.rolled_up();
         let mut sealed = Sealed::new(load.snapshot);
-        sealed.take_months(&months, load.registry);
-        sealed.take(&rows, load.registry);
-        let untold = sealed.untold();
+        sealed.add_rollups(&months, load.registry);
+        sealed.add_totals(&rows, load.registry);
+        let uncovered = sealed.without_totals();
         let mut rest = self.totals(0);
-        rest.retain(|of| untold.contains(&of.key.enterprise));
+        rest.retain(|of| uncovered.contains(&of.key.enterprise));
         record_batches::add_repeats(&mut rest);
-        sealed.take(&rest, load.registry);
-        months.retain(|of| !untold.contains(&of.key.enterprise));
-        rows.retain(|of| !untold.contains(&of.key.enterprise));
+        sealed.add_totals(&rest, load.registry);
+        months.retain(|of| !uncovered.contains(&of.key.enterprise));
+        rows.retain(|of| !uncovered.contains(&of.key.enterprise));
         rows.extend(rest);
         rows.sort_by(|a, b| (&a.key, a.day, a.revision).cmp(&(&b.key, b.day, b.revision)));
         let read = self.read(&sealed);
-        let told = Told {
+        let sources = DaySources {
             months: &months,
             totals: &rows,
             read: &read,
         };
-        join(load, &mut sealed, told)
+        join(load, &mut sealed, sources)
     }
 }
 
@@ -424,13 +424,13 @@ fn acts() -> impl Strategy<Value = Vec<((u8, u8), Act)>> {
         2 => Just(Act::RollUp),
         1 => Just(Act::Register),
     ];
-    // Few days of a quarter, so that days are sealed again, on either side of midnights between months.
+    // Few days of a quarter, so that days are resealed, on either side of the midnights between months.
     let day = prop_oneof![0u8..14, 36u8..42, 60u8..72];
     prop::collection::vec(((0u8..2, day), act), 1..90)
 }
 
-/// What the join of all days says by itself. Of days joined twice, a stretch may keep fewer of its registers than of
-/// days joined once; what is consumed does not depend on those, see `joined_again` among the lives of the model.
+/// The comparable part of the join of all days. Days joined twice may keep fewer registers of a stretch than days joined
+/// once; the consumption does not depend on these, see `joined_again` among the lives of the model.
 fn proven(whole: &DayFold) -> impl PartialEq + std::fmt::Debug {
     let aside = (whole.set_aside(), whole.export());
     let ends = (whole.first, whole.last);
@@ -441,7 +441,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn rollups_say_what_totals_say(acts in acts(), (from, to) in (0i32..80, 0i32..80)) {
+    fn rollups_give_the_same_series_as_totals(acts in acts(), (from, to) in (0i32..80, 0i32..80)) {
         let of_days = |from: i32, to: i32| DayRange::new(first().plus(from.min(to)), first().plus(from.max(to)));
         let ranges = [of_days(0, 80), of_days(from, to), of_days(from, 80)].map(|range| range.expect("in order"));
         let mut grown = Grown::new();
