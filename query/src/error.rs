@@ -1,7 +1,7 @@
-//! Why a question has no answer, and how that is told on the wire.
+//! Errors of questions, and their gRPC status.
 //!
-//! What the asker can mend is told with `google.rpc` details; what only an operator can mend goes to the
-//! log, and the wire says no more than that.
+//! An error that the client can correct carries `google.rpc` details. Details of an error that only an operator can
+//! correct go to the log, not on the wire.
 
 use std::collections::HashMap;
 
@@ -10,20 +10,17 @@ use greenpark_archive::error::{LakePublishError, LakeReadError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::{
-    limits::{OFFERED_MAX, VIOLATIONS_MAX},
-    settings::with_causes,
-};
+use crate::limits::{OFFERED_MAX, VIOLATIONS_MAX};
 
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "query.greenpark";
 
-/// One field of a request that is wrong.
+/// A mistake in one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
+pub struct InvalidField {
     /// The field's path, such as `statistics[3].amount`.
     pub field: String,
-    /// What is wrong, and what to write instead.
+    /// The mistake, and what to write instead.
     pub problem: String,
 }
 
@@ -32,41 +29,41 @@ pub struct Violation {
 pub enum QueryError {
     /// Fields of the request are wrong.
     #[error("the request is wrong in {} field(s)", .0.len())]
-    Invalid(Vec<Violation>),
+    Invalid(Vec<InvalidField>),
     /// Nothing has this name.
     #[error("there is no '{name}'")]
     NotFound {
-        /// The name that was asked.
+        /// The requested name.
         name: String,
-        /// Some names that do exist.
+        /// Some existing names.
         known: Vec<String>,
     },
     /// No dead letter has this name.
     #[error("there is no dead letter '{name}'{}", known_letters(.known))]
     NoLetter {
-        /// The name that was asked.
+        /// The requested name.
         name: String,
-        /// Ids of some that there are of the enterprise.
+        /// Ids of some existing letters of the enterprise.
         known: Vec<String>,
     },
     /// Value added was declared at other prices only.
     #[error("value added is not declared at {asked} prices")]
     MixedPriceBases {
-        /// The price base that was asked.
+        /// The requested price base.
         asked: String,
-        /// Each enterprise and the bases that it declared.
+        /// Each enterprise with its declared price bases.
         declared: Vec<(String, String)>,
     },
-    /// The state of the service forbids it.
+    /// The state of the service does not allow it.
     #[error("{1}")]
     Precondition(&'static str, String),
-    /// No or an unknown token.
+    /// The token is missing or unknown.
     #[error("a known bearer token is needed in the metadata 'authorization'")]
     Unauthenticated,
-    /// The token does not reach this name.
+    /// The token does not permit this name.
     #[error("the token does not reach '{0}'")]
     Denied(String),
-    /// The token is for reading.
+    /// The token permits reading only.
     #[error(
         "the token may read and not declare; its grant ([[query.grants]]) needs holder and declares = true for that"
     )]
@@ -74,15 +71,15 @@ pub enum QueryError {
     /// The deadline passed.
     #[error("the deadline passed; ask a shorter period, or allow more time")]
     Deadline,
-    /// The question needs more memory than one may have.
+    /// The question needs more memory than one question may use.
     #[error("the question needs more than its share of memory; ask a shorter period")]
     TooLarge,
-    /// Others hold the memory of streams.
+    /// Other streams hold the memory.
     #[error(
         "as many streams and extracts are being read as query.memory has room for; ask again in a moment"
     )]
     Crowded,
-    /// A file of the snapshot is gone: a newer snapshot has its readings elsewhere.
+    /// A file of the snapshot was deleted; a newer snapshot has its readings in another file.
     #[error("a file was replaced while it was read; ask again")]
     FileReplaced,
     /// Reading the archive.
@@ -97,29 +94,29 @@ pub enum QueryError {
     /// Encoding an extract.
     #[error("writing the extract")]
     Encode(#[source] arrow::error::ArrowError),
-    /// A figure that leaves the range of exact decimals, or a file that breaks its contract.
+    /// A figure exceeds the range of exact decimals, or a file breaks its contract.
     #[error("the figure cannot be made: {0}")]
     Broken(String),
 }
 
 impl QueryError {
-    /// One wrong field.
+    /// An error about one field.
     pub(crate) fn invalid(field: &str, problem: impl Into<String>) -> Self {
-        Self::Invalid(vec![Violation {
+        Self::Invalid(vec![InvalidField {
             field: field.to_owned(),
             problem: problem.into(),
         }])
     }
 
-    /// The fields that are wrong; none where the request is not at fault.
-    pub(crate) fn violations(self) -> Vec<Violation> {
+    /// The mistakes in the request; empty if the request is not at fault.
+    pub(crate) fn violations(self) -> Vec<InvalidField> {
         match self {
             Self::Invalid(violations) => violations,
             _ => Vec::new(),
         }
     }
 
-    /// Whether a newer snapshot may have the answer: a hot file that was sealed is deleted after a while.
+    /// True if a newer snapshot may have the answer: a hot file is deleted some time after it was sealed.
     pub(crate) fn is_file_replaced(&self) -> bool {
         match self {
             Self::FileReplaced => true,
@@ -129,7 +126,7 @@ impl QueryError {
         }
     }
 
-    /// The same on the wire.
+    /// Converts the error to a gRPC status.
     pub(crate) fn status(self) -> Status {
         match &self {
             Self::Invalid(violations) => invalid_status(violations),
@@ -174,7 +171,7 @@ fn known_letters(known: &[String]) -> String {
     }
 }
 
-/// The error and everything below it.
+/// The error and all its sources.
 fn chain<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
@@ -192,7 +189,7 @@ fn is_out_of_memory(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
 }
 
-fn invalid_status(violations: &[Violation]) -> Status {
+fn invalid_status(violations: &[InvalidField]) -> Status {
     let mut lines: Vec<String> = violations
         .iter()
         .take(3)
@@ -278,12 +275,24 @@ fn mixed_status(asked: &str, declared: &[(String, String)]) -> Status {
     Status::with_error_details(Code::FailedPrecondition, message, details)
 }
 
+/// An error and its causes in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_park_is_told_with_those_that_exist() {
+    fn an_unknown_park_is_reported_with_the_existing_ones() {
         let known = vec!["parks/a".to_owned(), "parks/b".to_owned()];
         let status = QueryError::NotFound {
             name: "parks/c".into(),

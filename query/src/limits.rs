@@ -1,30 +1,30 @@
-//! The bounds of this service that nobody should need to tune, each with its reason.
+//! Bounds of this service that need no tuning, each with its reason.
 
-/// Days in the longest range that is answered: 40 years, longer than any plan and any meter's life.
+/// Days in the longest range of a question: 40 years, longer than any plan and any meter's life.
 pub(crate) const RANGE_DAYS_MAX: i32 = 40 * 366;
 
-/// The years that a period may name: from the first instant that is taken to the end of DATE32's sense.
+/// Years that a period may name: from the first accepted instant to the end of the useful range of DATE32.
 pub(crate) const YEARS: std::ops::RangeInclusive<i16> = 2000..=2199;
 
-/// Entries on a page when none is asked for.
+/// Default number of entries on a page.
 pub(crate) const PAGE_DEFAULT: usize = 100;
 
-/// Most entries on a page.
+/// Maximal number of entries on a page.
 pub(crate) const PAGE_MAX: usize = 1_000;
 
-/// Most statistics in one declaration: a thousand enterprises with four quarters and some months.
+/// Maximal number of statistics in one declaration: a thousand enterprises with four quarters and some months.
 pub(crate) const DECLARED_MAX: usize = 10_000;
 
-/// Most mistakes that one answer lists; the rest is counted.
+/// Maximal number of mistakes listed in an answer; the rest is counted.
 pub(crate) const VIOLATIONS_MAX: usize = 100;
 
-/// Most names that a NOT_FOUND offers instead.
+/// Maximal number of existing names in a NOT_FOUND.
 pub(crate) const OFFERED_MAX: usize = 20;
 
 /// Readings on a page of a stream: about 300 KiB on the wire.
 pub(crate) const STREAM_PAGE_READINGS: usize = 4_096;
 
-/// Pages that a stream makes ahead of its reader.
+/// Pages that a stream prepares ahead of its reader.
 pub(crate) const STREAM_PAGES_AHEAD: usize = 4;
 
 /// Bytes of one chunk of an extract.
@@ -44,8 +44,11 @@ pub(crate) const OPEN_READINGS_MAX: u64 = 24_000_000;
 /// fetches all of most of them.
 pub(crate) const FOOTER_BYTES_HINT: usize = 16 * 1024;
 
-/// Longest text that a registry entry may carry in one field.
+/// Maximal length of a text field of a registry entry.
 pub(crate) const TEXT_CHARS_MAX: usize = 200;
 
 /// Files up to this size are fetched whole: sealed days and most totals, not merged ones.
 pub(crate) const WHOLE_FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Minimal memory of a sort.
+pub(crate) const SORT_MEMORY_MIN: usize = 16 << 20;

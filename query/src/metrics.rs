@@ -1,4 +1,4 @@
-//! The counters of the query service; the only place where their names stand.
+//! The metrics of the query service. No other file has their names.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -11,22 +11,22 @@ const SECONDS: [f64; 12] = [
     0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0,
 ];
 
-/// A method and how it ended.
+/// Labels: a method and its status code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Ending {
     pub(crate) method: &'static str,
     pub(crate) code: &'static str,
 }
 
-/// A method.
+/// Label: a method.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Method {
     pub(crate) method: &'static str,
 }
 
-/// What the query service counts. Clones share their counters.
+/// The metrics of the query service. Clones share their counters.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub struct QueryMetrics {
     pub(crate) answered: Family<Ending, Counter>,
     pub(crate) seconds: Family<Method, Histogram, fn() -> Histogram>,
     pub(crate) under_way: Gauge,
@@ -42,7 +42,7 @@ pub struct Metrics {
     pub(crate) cache_bytes: Gauge,
 }
 
-impl Default for Metrics {
+impl Default for QueryMetrics {
     fn default() -> Self {
         Self {
             answered: Family::default(),
@@ -62,8 +62,8 @@ impl Default for Metrics {
     }
 }
 
-impl Metrics {
-    /// Counters that are shown by `registry`, with names that begin with `greenpark_query_`.
+impl QueryMetrics {
+    /// Registers the metrics in `registry`, with the prefix `greenpark_query_`.
     #[must_use]
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
@@ -130,11 +130,11 @@ impl Metrics {
     }
 }
 
-/// A question under way; it is counted as long as this lives.
+/// A running question. It is counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct UnderWay(Gauge);
 
-impl Metrics {
+impl QueryMetrics {
     pub(crate) fn begin(&self) -> UnderWay {
         self.under_way.inc();
         UnderWay(self.under_way.clone())

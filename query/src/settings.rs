@@ -1,50 +1,56 @@
-//! What an operator may tune, and the check that names every mistake at once.
+//! Settings of the query service, and a check that names every mistake at once.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 use greenpark_model::carbon::Region;
 use serde::{Deserialize, Serialize};
 
-use crate::{assessment, bulk, carbon, engine::SORT_MEMORY_MIN, factors, plans, quality, scope};
+use crate::{
+    error::with_causes,
+    limits::SORT_MEMORY_MIN,
+    reference::{ReferenceFiles, assessment, carbon, factors, plans, quality_rules, waste_sets},
+    register::name::Name,
+    scope::hex::unhex,
+};
 
 /// Settings of the query service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// Where it listens.
+#[serde(default, deny_unknown_fields, expecting = "struct Settings")]
+pub struct QuerySettings {
+    /// The listen address.
     pub address: SocketAddr,
-    /// How long a question may take; a client's own, shorter deadline counts instead.
+    /// The deadline of a question, unless the client's own is shorter.
     #[serde(with = "greenpark_settings::span")]
     pub deadline: Duration,
-    /// How long a stream or an extract may take.
+    /// The deadline of a stream or an extract.
     #[serde(with = "greenpark_settings::span")]
     pub stream_deadline: Duration,
-    /// Questions answered at once, and as many streams; further ones wait within their deadline.
+    /// Maximal number of concurrent questions, and of concurrent streams; further ones wait within their deadline.
     pub concurrent_max: usize,
-    /// Connections at once; further ones are closed.
+    /// Maximal number of connections; further ones are closed.
     pub connections_max: usize,
     /// Memory of all questions together: a quarter for figures, which read the readings of open days; a quarter for the
     /// lists of the lake's files; the rest for streams and extracts, eight at once, or as many as have 16 MiB each. A
-    /// sort of more rows goes to disk; who finds no room waits.
+    /// larger sort spills to disk; a question without room waits.
     #[serde(with = "greenpark_settings::size")]
     pub memory: usize,
-    /// Memory for what is kept between questions: folded totals and the registry, and answers in an eighth of it.
+    /// Memory of the caches: folded days and the registry; an eighth of it is for answers.
     #[serde(with = "greenpark_settings::size")]
     pub cache: usize,
-    /// The largest message that is read.
+    /// The largest accepted message.
     #[serde(with = "greenpark_settings::size")]
     pub message_max: usize,
-    /// How long a shutdown waits for answers under way.
+    /// How long a shutdown waits for running questions.
     #[serde(with = "greenpark_settings::span")]
     pub drain_grace: Duration,
-    /// Further files of factors; their entries count before the built-in ones.
+    /// Further files of factors; their entries precede the built-in ones.
     pub factor_files: Vec<PathBuf>,
-    /// Further files of carbon factors; their entries count before the built-in ones.
+    /// Further files of carbon factors; their entries precede the built-in ones.
     pub carbon_files: Vec<PathBuf>,
-    /// Whose grid the electricity comes from: a region of the carbon factors.
+    /// The region of the grid that supplies the electricity: a region of the carbon factors.
     #[serde(with = "region")]
     pub grid_region: Region,
-    /// Further files of bulk waste categories; one with the id of a shipped set counts instead of it.
+    /// Further files of bulk waste categories; one with the id of a shipped set replaces it.
     pub waste_files: Vec<PathBuf>,
     /// The set of categories that counts as bulk industrial solid waste.
     pub waste_set: String,
@@ -56,11 +62,11 @@ pub struct Settings {
     pub assessment_file: Option<PathBuf>,
     /// Further files of plans; one with the id of a built-in plan replaces it.
     pub plan_files: Vec<PathBuf>,
-    /// Who may read and declare what. Without any, everyone may read and declare everything.
+    /// Grants to read and to declare. Without any, everyone may read and declare everything.
     pub grants: Vec<Grant>,
 }
 
-/// What the bearer of a token may read and declare.
+/// Permissions of the bearer of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
@@ -68,10 +74,10 @@ pub struct Grant {
     pub token_sha256: String,
     /// `parks/-`, `parks/P` or `parks/P/enterprises/E`.
     pub names: Vec<String>,
-    /// Whose token it is: every entry that is recorded with it says so.
+    /// The holder of the token; every entry recorded with it names the holder.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub holder: String,
-    /// Whether its bearer may declare, too, and not only read.
+    /// True if the bearer may also declare.
     #[serde(default)]
     pub declares: bool,
 }
@@ -81,7 +87,7 @@ fn default_region() -> Region {
     "chongqing".parse().expect("a region in small letters")
 }
 
-impl Default for Settings {
+impl Default for QuerySettings {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 50_051)),
@@ -97,7 +103,7 @@ impl Default for Settings {
             carbon_files: Vec::new(),
             grid_region: default_region(),
             waste_files: Vec::new(),
-            waste_set: bulk::DEFAULT.to_owned(),
+            waste_set: waste_sets::DEFAULT.to_owned(),
             quality_file: None,
             assessment_file: None,
             plan_files: Vec::new(),
@@ -106,8 +112,21 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// Adds a sentence to `problems` for everything that is wrong. Reads the files that are named.
+impl QuerySettings {
+    /// The reference files.
+    pub(crate) fn reference_files(&self) -> ReferenceFiles<'_> {
+        ReferenceFiles {
+            factors: &self.factor_files,
+            carbon: &self.carbon_files,
+            region: &self.grid_region,
+            waste: &self.waste_files,
+            waste_set: &self.waste_set,
+            assessment: self.assessment_file.as_deref(),
+            quality: self.quality_file.as_deref(),
+        }
+    }
+
+    /// Adds a sentence to `problems` for every mistake. Reads the named files.
     pub fn check(&self, problems: &mut Vec<String>) {
         for (name, span) in [
             ("deadline", self.deadline),
@@ -135,7 +154,7 @@ impl Settings {
         if let Err(error) = carbon::load(&self.carbon_files) {
             problems.push(format!("query.carbon_files: {}", with_causes(&error)));
         }
-        match bulk::load(&self.waste_files) {
+        match waste_sets::load(&self.waste_files) {
             Err(error) => problems.push(format!("query.waste_files: {}", with_causes(&error))),
             Ok(sets) if sets.iter().any(|set| set.id == self.waste_set) => {}
             Ok(sets) => {
@@ -144,7 +163,7 @@ impl Settings {
                 problems.push(format!("query.waste_set: '{id}' is none of {known}"));
             }
         }
-        if let Err(error) = quality::load(self.quality_file.as_deref()) {
+        if let Err(error) = quality_rules::load(self.quality_file.as_deref()) {
             problems.push(format!("query.quality_file: {}", with_causes(&error)));
         }
         if let Err(error) = assessment::load(self.assessment_file.as_deref()) {
@@ -155,7 +174,7 @@ impl Settings {
         }
         let mut tokens = BTreeSet::new();
         for (index, grant) in self.grants.iter().enumerate() {
-            scope::check_grant(grant, &format!("query.grants[{index}]"), problems);
+            grant.check(&format!("query.grants[{index}]"), problems);
             if !tokens.insert(grant.token_sha256.to_lowercase()) {
                 problems.push(format!(
                     "query.grants[{index}].token_sha256: is given twice"
@@ -165,7 +184,40 @@ impl Settings {
     }
 }
 
-/// A region as text.
+impl Grant {
+    /// Adds a sentence to `problems` for every mistake in the grant at `place`.
+    fn check(&self, place: &str, problems: &mut Vec<String>) {
+        if unhex(&self.token_sha256).is_none_or(|digest| digest.len() != 32) {
+            problems.push(format!("{place}.token_sha256: is not a SHA-256 in hex"));
+        }
+        if self.declares && self.holder.trim().is_empty() {
+            problems.push(format!(
+            "{place}.holder: is empty; say whose token it is, for what is declared with it is recorded under that name"
+        ));
+        }
+        if self.holder.chars().any(char::is_control) {
+            problems.push(format!("{place}.holder: holds what is no text"));
+        }
+        if self.names.is_empty() {
+            problems.push(format!(
+                "{place}.names: is empty, so the token would reach nothing"
+            ));
+        }
+        for name in &self.names {
+            let fits = matches!(
+                Name::parse("names", name),
+                Ok(Name::Parks | Name::Park(_) | Name::Enterprise(..))
+            );
+            if !fits {
+                problems.push(format!(
+                    "{place}.names: '{name}' is none of parks/-, parks/P and parks/P/enterprises/E"
+                ));
+            }
+        }
+    }
+}
+
+/// Serializes a region as text.
 mod region {
     use greenpark_model::carbon::Region;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
@@ -179,18 +231,6 @@ mod region {
     }
 }
 
-/// An error and what caused it, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,14 +238,14 @@ mod tests {
     #[test]
     fn defaults_have_no_problems() {
         let mut problems = Vec::new();
-        Settings::default().check(&mut problems);
+        QuerySettings::default().check(&mut problems);
         assert_eq!(problems, Vec::<String>::new());
     }
 
     #[test]
     fn every_mistake_is_named() {
         let mut problems = Vec::new();
-        let settings = Settings {
+        let settings = QuerySettings {
             deadline: Duration::ZERO,
             concurrent_max: 0,
             connections_max: 0,
@@ -219,7 +259,7 @@ mod tests {
                 holder: String::new(),
                 declares: true,
             }],
-            ..Settings::default()
+            ..QuerySettings::default()
         };
         settings.check(&mut problems);
         assert_eq!(problems.len(), 10, "{problems:#?}");
@@ -227,12 +267,13 @@ mod tests {
 
     #[test]
     fn a_settings_file_refuses_a_misspelt_key_and_reads_its_own_text() {
-        let settings: Settings = toml::from_str("memory = \"64MiB\"\n").expect("valid settings");
+        let settings: QuerySettings =
+            toml::from_str("memory = \"64MiB\"\n").expect("valid settings");
         assert_eq!((settings.memory, settings.concurrent_max), (64 << 20, 32));
-        assert!(toml::from_str::<Settings>("memry = \"64MiB\"\n").is_err());
+        assert!(toml::from_str::<QuerySettings>("memry = \"64MiB\"\n").is_err());
         let written = toml::to_string(&settings).expect("settings have a text");
         assert_eq!(
-            toml::from_str::<Settings>(&written).expect("own text is read"),
+            toml::from_str::<QuerySettings>(&written).expect("own text is read"),
             settings
         );
     }

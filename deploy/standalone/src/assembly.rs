@@ -67,7 +67,7 @@ struct Bound {
     watched: Watched,
     processing: Option<Processing>,
     letters: Option<LetterArchiver>,
-    query: Option<(greenpark_query::Service, TcpListener)>,
+    query: Option<(greenpark_query::QueryService, TcpListener)>,
     listener: Option<MqttListener>,
     subscriber: Option<Subscriber>,
 }
@@ -77,7 +77,7 @@ struct Counted {
     gauges: Gauges,
     ingest: Option<greenpark_ingest::IngestMetrics>,
     processor: Option<greenpark_processor::Metrics>,
-    query: Option<greenpark_query::Metrics>,
+    query: Option<greenpark_query::QueryMetrics>,
 }
 
 impl Counted {
@@ -94,7 +94,7 @@ impl Counted {
                 .then(|| greenpark_processor::Metrics::register(registry)),
             query: roles
                 .answers()
-                .then(|| greenpark_query::Metrics::new(registry)),
+                .then(|| greenpark_query::QueryMetrics::new(registry)),
         }
     }
 }
@@ -253,9 +253,9 @@ async fn bind(
         }
         if let (Some(socket), Some(metrics)) = (grpc, counted.query) {
             let now = Arc::new(|| Instant(clock::now_ms()));
-            let mut service = greenpark_query::Service::new(lake, settings.query.clone(), now);
+            let mut service = greenpark_query::QueryService::new(lake, settings.query.clone(), now);
             if let Some(freshness) = freshness {
-                service = service.with_freshness(waiting_for(freshness));
+                service = service.with_barrier(waiting_for(freshness));
             }
             bound.query = Some((service.with_metrics(metrics), socket));
         }
@@ -306,7 +306,7 @@ fn letters(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<LetterA
 }
 
 /// A question waits a little for what the processor of this process has yet to publish.
-fn waiting_for(newest: Newest) -> greenpark_query::Freshness {
+fn waiting_for(newest: Newest) -> greenpark_query::BooksBarrier {
     Arc::new(move || {
         let newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
         let freshness = newest.clone();

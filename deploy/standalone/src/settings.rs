@@ -49,7 +49,7 @@ pub struct Settings {
     /// The processor.
     pub processor: greenpark_processor::Settings,
     /// The query service.
-    pub query: greenpark_query::Settings,
+    pub query: greenpark_query::QuerySettings,
 }
 
 /// The process as a whole.

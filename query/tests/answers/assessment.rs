@@ -5,7 +5,7 @@
 
 use greenpark_model::reading::Kind;
 use greenpark_proto::query::v1 as pb;
-use greenpark_query::Settings;
+use greenpark_query::QuerySettings;
 
 use crate::fixture::*;
 
@@ -338,9 +338,9 @@ async fn a_plan_that_says_assessed_is_judged_by_it_and_by_no_declaration() {
                 price_base = \"constant-2020\"\nbasis_of_assessment = \"assessed\"\n\
                 [[target]]\nindicator = \"energy-intensity\"\nform = \"fall\"\npercent = \"16\"\n";
     std::fs::write(&file, text).expect("written");
-    let mut world = World::with(Settings {
+    let mut world = World::with(QuerySettings {
         plan_files: vec![file],
-        ..Settings::default()
+        ..QuerySettings::default()
     })
     .await;
     steel(&mut world, PARK).await;

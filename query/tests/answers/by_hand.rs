@@ -2,7 +2,7 @@
 
 use greenpark_model::{indicator::Indicator, reading::Kind};
 use greenpark_proto::query::v1::{self as pb, explain_part::Part};
-use greenpark_query::{Settings, recompute::recompute};
+use greenpark_query::{QuerySettings, recompute};
 use tonic::Code;
 
 use crate::{
@@ -125,7 +125,7 @@ async fn a_meter_that_was_never_read_counts_by_hand_in_the_park_the_lineage_and_
     assert_eq!(meters, [(name, "1000000".to_owned(), 0)]);
     let again = recompute(
         world.lake.clone(),
-        Settings::default(),
+        QuerySettings::default(),
         world.clock(),
         Indicator::EnergyIntensity,
         &question,

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use greenpark_proto::query::v1 as pb;
-use greenpark_query::Settings;
+use greenpark_query::QuerySettings;
 use tonic::Code;
 
 use crate::fixture::{PARK, With, World, day, days, get, one_day, value, value_added, year};
@@ -11,7 +11,7 @@ use crate::fixture::{PARK, With, World, day, days, get, one_day, value, value_ad
 const NAME: &str = "parks/p/enterprises/e";
 
 /// A world where `e` used these amounts on a day of 2022 and added value for 100.
-async fn world_of(settings: Settings, amounts: &[(&str, &str)]) -> World {
+async fn world_of(settings: QuerySettings, amounts: &[(&str, &str)]) -> World {
     let mut world = World::with(settings).await;
     let of = one_day("e", day("2022-03-01"), amounts);
     world.seal(PARK, &[of], 1, With::Totals).await;
@@ -37,7 +37,7 @@ async fn a_boiler_house_is_not_counted_twice() {
         ("steam", "400"),
         ("electricity", "1000"),
     ];
-    let mut world = world_of(Settings::default(), &amounts).await;
+    let mut world = world_of(QuerySettings::default(), &amounts).await;
     let figure = energy(&mut world).await;
     // 100 t × 714.3 + (400 − 600) t × 94.3 + 1,000 kWh × 0.1229, in kgce.
     assert_eq!(value(&figure.numerator), "52.692900");
@@ -57,7 +57,7 @@ async fn what_was_bought_counts_where_use_is_not_metered_and_is_only_told_where_
         ("electricity.purchased", "5000"),
         ("electricity", "4900"),
     ];
-    let mut world = world_of(Settings::default(), &amounts).await;
+    let mut world = world_of(QuerySettings::default(), &amounts).await;
     world
         .declare_side("e", "electricity", "consumption", ("2020-01-01", ""))
         .await;
@@ -72,7 +72,7 @@ async fn what_was_bought_counts_where_use_is_not_metered_and_is_only_told_where_
 
 #[tokio::test]
 async fn a_measured_calorific_value_counts_instead_of_the_factor_on_its_days() {
-    let mut world = world_of(Settings::default(), &[("raw_coal", "100")]).await;
+    let mut world = world_of(QuerySettings::default(), &[("raw_coal", "100")]).await;
     let default = energy(&mut world).await;
     assert_eq!(value(&default.numerator), "71.430000");
     let asked = |medium: &str, kj: &str| pb::DeclareCalorificValuesRequest {
@@ -118,7 +118,7 @@ async fn media_count_only_where_they_are_asked_as_bought() {
         ("compressed_air.purchased", "1000"),
         ("fresh_water", "100"),
     ];
-    let mut world = world_of(Settings::default(), &amounts).await;
+    let mut world = world_of(QuerySettings::default(), &amounts).await;
     let excluded = energy(&mut world).await;
     assert_eq!(
         (value(&excluded.numerator), excluded.media.as_str()),
@@ -194,13 +194,13 @@ const LATER: &str = "id = \"later\"\n\
 async fn a_new_grid_factor_never_changes_an_older_years_figure() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(LATER.as_bytes()).expect("written");
-    let settings = Settings {
+    let settings = QuerySettings {
         carbon_files: vec![file.path().to_owned()],
-        ..Settings::default()
+        ..QuerySettings::default()
     };
     let amounts = [("electricity", "1000000"), ("natural_gas", "10000")];
     let (mut before, mut after) = (
-        world_of(Settings::default(), &amounts).await,
+        world_of(QuerySettings::default(), &amounts).await,
         world_of(settings, &amounts).await,
     );
     for world in [&mut before, &mut after] {
@@ -250,9 +250,9 @@ const LATER_FUEL: &str = "id = \"later\"\n\
 async fn a_fuels_carbon_factor_counts_as_of_its_publication() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(LATER_FUEL.as_bytes()).expect("written");
-    let settings = Settings {
+    let settings = QuerySettings {
         carbon_files: vec![file.path().to_owned()],
-        ..Settings::default()
+        ..QuerySettings::default()
     };
     let world = world_of(settings, &[("natural_gas", "10000")]).await;
     world.go_on();
@@ -277,7 +277,7 @@ async fn a_fuels_carbon_factor_counts_as_of_its_publication() {
 
 #[tokio::test]
 async fn carbon_per_energy_divides_by_the_standard_coal_of_the_same_meters() {
-    let mut world = world_of(Settings::default(), &[("electricity", "1000000")]).await;
+    let mut world = world_of(QuerySettings::default(), &[("electricity", "1000000")]).await;
     let figure = world
         .indicators
         .get_carbon_per_energy(get(NAME, year(2022)))
@@ -306,7 +306,7 @@ fn statistic(series: &str, period: pb::period::Period, amount: &str, base: &str)
 
 #[tokio::test]
 async fn energy_is_told_per_gross_output_and_per_product() {
-    let mut world = world_of(Settings::default(), &[("electricity", "1000000")]).await;
+    let mut world = world_of(QuerySettings::default(), &[("electricity", "1000000")]).await;
     let other = one_day("f", day("2022-03-01"), &[("electricity", "5000")]);
     world.seal(PARK, &[other], 1, With::Totals).await;
     let steel = statistic("product:crude_steel", year(2022), "500", "");

@@ -367,7 +367,7 @@ async fn tickets_and_late_readings_are_shown_sealed_or_open() {
 /// 800,000 readings need more than the 16 MiB that a question may have here, so the sort spills.
 #[tokio::test]
 async fn an_extract_larger_than_the_memory_of_its_question_is_made_all_the_same() {
-    let settings = greenpark_query::Settings {
+    let settings = greenpark_query::QuerySettings {
         memory: 16 << 20,
         ..Default::default()
     };

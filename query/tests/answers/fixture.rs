@@ -25,7 +25,7 @@ use greenpark_proto::query::v1::{
     self as pb, indicators_client::IndicatorsClient, readings_client::ReadingsClient,
     registry_client::RegistryClient,
 };
-use greenpark_query::{Metrics, Service, Settings};
+use greenpark_query::{QueryMetrics, QueryService, QuerySettings};
 use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::Channel;
@@ -105,10 +105,10 @@ pub(crate) enum With {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with(Settings::default()).await
+        Self::with(QuerySettings::default()).await
     }
 
-    pub(crate) async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: QuerySettings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().to_str().expect("a path in UTF-8");
         let lake = Lake::open(root).await.expect("a lake");
@@ -121,22 +121,28 @@ impl World {
         let root = self.folder.path().to_str().expect("a path in UTF-8");
         let lake = Lake::open(root).await.expect("a lake");
         let folder = tempfile::tempdir().expect("a folder");
-        Self::serve(lake, Arc::clone(&self.now), folder, Settings::default()).await
+        Self::serve(
+            lake,
+            Arc::clone(&self.now),
+            folder,
+            QuerySettings::default(),
+        )
+        .await
     }
 
     async fn serve(
         lake: Lake,
         now: Arc<AtomicI64>,
         folder: tempfile::TempDir,
-        settings: Settings,
+        settings: QuerySettings,
     ) -> Self {
         let clock = Arc::clone(&now);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let clock = Arc::new(move || Instant(clock.load(Ordering::SeqCst)));
         let mut metrics = Registry::default();
-        let service = Service::new(lake.clone(), settings, clock);
-        let service = service.with_metrics(Metrics::new(&mut metrics));
+        let service = QueryService::new(lake.clone(), settings, clock);
+        let service = service.with_metrics(QueryMetrics::new(&mut metrics));
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             let shutdown = async {

@@ -10,7 +10,7 @@ use greenpark_model::{
     letter::LetterCode,
 };
 use greenpark_proto::query::v1::{self as pb, dead_letters_client::DeadLettersClient};
-use greenpark_query::{Settings, settings::Grant};
+use greenpark_query::{QuerySettings, settings::Grant};
 use tonic::{Code, Request, Status, transport::Channel};
 
 use crate::fixture::{World, at, day, enterprise, sha256, timestamp_of};
@@ -54,7 +54,7 @@ pub(crate) async fn keep_within(world: &World, park: &str, letters: Vec<Letter>,
 }
 
 /// Letters of two enterprises of `p`, one of `q`, and one of nobody.
-pub(crate) async fn filled(settings: Settings) -> World {
+pub(crate) async fn filled(settings: QuerySettings) -> World {
     use LetterCode::{BadInstant, BadTopic, UnknownUnit};
     let world = World::with(settings).await;
     keep(
@@ -134,7 +134,7 @@ pub(crate) async fn listed(world: &World, filter: pb::DeadLetterFilter) -> Vec<u
 
 #[tokio::test]
 async fn letters_are_listed_newest_first_by_what_they_say() {
-    let world = filled(Settings::default()).await;
+    let world = filled(QuerySettings::default()).await;
     assert_eq!(listed(&world, of("parks/-")).await, [5, 4, 3, 2, 1, 0]);
     assert_eq!(listed(&world, of("parks/p")).await, [4, 2, 1, 0]);
     assert_eq!(listed(&world, of("parks/p/enterprises/e")).await, [4, 1, 0]);
@@ -224,7 +224,7 @@ async fn pages_follow_each_other_and_a_token_fits_its_question_only() {
 
 #[tokio::test]
 async fn a_letter_is_read_with_what_was_sent_and_an_unknown_one_is_refused() {
-    let world = filled(Settings::default()).await;
+    let world = filled(QuerySettings::default()).await;
     let get = |name: &str| pb::GetDeadLetterRequest {
         name: name.to_owned(),
     };
@@ -271,7 +271,7 @@ async fn a_letter_is_read_with_what_was_sent_and_an_unknown_one_is_refused() {
 
 #[tokio::test]
 async fn a_filter_names_everything_that_is_wrong_with_it() {
-    let world = filled(Settings::default()).await;
+    let world = filled(QuerySettings::default()).await;
     let wrong = pb::DeadLetterFilter {
         parent: "parks/p/enterprises/e/meters/m".to_owned(),
         gateway: "a b".to_owned(),
@@ -316,20 +316,20 @@ async fn a_filter_names_everything_that_is_wrong_with_it() {
 }
 
 /// Settings that let `one` see an enterprise, `park` a park, and `all` everything.
-fn granted() -> Settings {
+fn granted() -> QuerySettings {
     let grant = |token: &str, name: &str| Grant {
         token_sha256: sha256(token.as_bytes()),
         names: vec![name.to_owned()],
         holder: "tests".to_owned(),
         declares: true,
     };
-    Settings {
+    QuerySettings {
         grants: vec![
             grant("one", "parks/p/enterprises/e"),
             grant("park", "parks/p"),
             grant("all", "parks/-"),
         ],
-        ..Settings::default()
+        ..QuerySettings::default()
     }
 }
 

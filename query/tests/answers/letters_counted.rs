@@ -3,17 +3,17 @@
 use greenpark_archive::dead_letters::Bounds;
 use greenpark_model::letter::LetterCode;
 use greenpark_proto::query::v1::{self as pb, quality_client::QualityClient};
-use greenpark_query::Settings;
+use greenpark_query::QuerySettings;
 use tonic::Code;
 
 use crate::{
-    fixture::{World, days, period},
     letters::{BOUNDS, client, filled, keep_within, letter, listed, of},
+    fixture::{World, days, period},
 };
 
 #[tokio::test]
 async fn what_was_sent_again_is_recorded_and_can_be_left_out() {
-    let world = filled(Settings::default()).await;
+    let world = filled(QuerySettings::default()).await;
     let record = |names: &[&str], by: &str| pb::RecordDeadLetterReplayRequest {
         names: names.iter().map(|&name| name.to_owned()).collect(),
         recorded_by: by.to_owned(),
@@ -122,7 +122,7 @@ async fn counts_include_what_is_not_kept_any_more() {
 
 #[tokio::test]
 async fn quality_names_the_dead_letters_of_an_enterprise_and_of_others() {
-    let mut world = filled(Settings::default()).await;
+    let mut world = filled(QuerySettings::default()).await;
     world.register_enterprise("p", "e", true).await;
     let ask = |name: &str, first: &str, last: &str| pb::GetQualityRequest {
         name: name.to_owned(),

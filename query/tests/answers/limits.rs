@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use greenpark_model::reading::Kind;
 use greenpark_proto::query::v1 as pb;
-use greenpark_query::{Settings, settings::Grant};
+use greenpark_query::{QuerySettings, settings::Grant};
 use sha2::{Digest as _, Sha256};
 use tonic::{Code, Request};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -87,9 +87,9 @@ async fn impossible_questions_are_errors_that_name_the_field() {
 
 #[tokio::test]
 async fn a_question_that_takes_too_long_ends_by_its_deadline() {
-    let mut world = World::with(Settings {
+    let mut world = World::with(QuerySettings {
         deadline: Duration::ZERO,
-        ..Settings::default()
+        ..QuerySettings::default()
     })
     .await;
     let status = refused(&mut world, get("parks/-", year(2024))).await;
@@ -99,9 +99,9 @@ async fn a_question_that_takes_too_long_ends_by_its_deadline() {
 
 #[tokio::test]
 async fn a_message_that_is_too_large_is_refused() {
-    let settings = Settings {
+    let settings = QuerySettings {
         message_max: 64 << 10,
-        ..Settings::default()
+        ..QuerySettings::default()
     };
     let mut world = World::with(settings).await;
     let name = "x".repeat(128 << 10);
@@ -122,9 +122,9 @@ async fn a_token_reaches_its_own_park_and_no_other() {
         holder: "tests".to_owned(),
         declares: true,
     };
-    let mut world = World::with(Settings {
+    let mut world = World::with(QuerySettings {
         grants: vec![grant],
-        ..Settings::default()
+        ..QuerySettings::default()
     })
     .await;
     let meter = series("m", "electricity", Kind::Interval);
@@ -245,9 +245,9 @@ async fn what_is_said_of_all_parks_together_needs_all_parks() {
         holder: "tests".to_owned(),
         declares: true,
     };
-    let mut world = World::with(Settings {
+    let mut world = World::with(QuerySettings {
         grants: vec![grant],
-        ..Settings::default()
+        ..QuerySettings::default()
     })
     .await;
     for (parent, refused) in [("parks/-", true), ("parks/q", true), ("parks/p", false)] {
@@ -284,9 +284,9 @@ async fn who_may_only_read_declares_nothing_and_who_declares_is_named() {
         holder: "steel works".to_owned(),
         declares,
     };
-    let mut world = World::with(Settings {
+    let mut world = World::with(QuerySettings {
         grants: vec![grant("reads", false), grant("declares", true)],
-        ..Settings::default()
+        ..QuerySettings::default()
     })
     .await;
     for (token, refused) in [("reads", true), ("declares", false)] {

@@ -3,7 +3,7 @@
 use greenpark_archive::rows::ReadingRows;
 use greenpark_model::{day::CivilDay, indicator::Indicator, reading::Kind};
 use greenpark_proto::query::v1::{self as pb, explain_part::Part};
-use greenpark_query::{Settings, recompute::recompute};
+use greenpark_query::{QuerySettings, recompute};
 use tonic::Code;
 
 use crate::fixture::{
@@ -220,7 +220,7 @@ async fn a_lineage_leads_from_the_figure_to_its_files_and_declarations() {
 async fn again(world: &World, as_of: Option<prost_types::Timestamp>) -> pb::Figure {
     let (lake, clock) = (world.lake.clone(), world.clock());
     let of = Indicator::EnergyIntensity;
-    recompute(lake, Settings::default(), clock, of, &question(as_of))
+    recompute(lake, QuerySettings::default(), clock, of, &question(as_of))
         .await
         .expect("a figure")
 }

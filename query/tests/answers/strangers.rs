@@ -3,23 +3,23 @@
 use std::net::TcpStream;
 
 use greenpark_proto::query::v1::{self as pb, registry_client::RegistryClient};
-use greenpark_query::{Settings, settings::Grant};
+use greenpark_query::{QuerySettings, settings::Grant};
 use sha2::{Digest as _, Sha256};
 use tonic::{Code, codec::CompressionEncoding, transport::Channel};
 
 use crate::fixture::*;
 
 /// A service that only the bearer of `secret` may ask.
-fn guarded() -> Settings {
+fn guarded() -> QuerySettings {
     let digest = Sha256::digest(b"secret");
-    Settings {
+    QuerySettings {
         grants: vec![Grant {
             token_sha256: digest.iter().map(|b| format!("{b:02x}")).collect(),
             names: vec!["parks/-".to_owned()],
             holder: "tests".to_owned(),
             declares: true,
         }],
-        ..Settings::default()
+        ..QuerySettings::default()
     }
 }
 
@@ -46,9 +46,9 @@ async fn a_message_is_not_even_read_before_its_sender_may_ask() {
 
 #[tokio::test]
 async fn connections_beyond_the_bound_are_closed_and_the_others_go_on() {
-    let settings = Settings {
+    let settings = QuerySettings {
         connections_max: 3,
-        ..Settings::default()
+        ..QuerySettings::default()
     };
     let mut world = World::with(settings).await;
     let open = || TcpStream::connect(world.address).expect("the system accepts");

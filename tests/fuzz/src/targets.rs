@@ -140,8 +140,10 @@ fn sparkplug(data: &[u8]) {
         "NDEATH/e",
     ];
     let topic = format!("spBv1.0/g/{}", topics[usize::from(first) % topics.len()]);
-    let make =
-        || Decoder::of_rule(&rule(PayloadFormat::Sparkplug, "v"), "spBv1.0/g/NDATA/e").expect("a decoder");
+    let make = || {
+        Decoder::of_rule(&rule(PayloadFormat::Sparkplug, "v"), "spBv1.0/g/NDATA/e")
+            .expect("a decoder")
+    };
     with_decoder(PayloadFormat::Sparkplug, make, |decoder| {
         decoder
             .turn_to(&topic)

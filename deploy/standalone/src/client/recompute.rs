@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use greenpark_archive::lake::Lake;
 use greenpark_model::day::Instant;
 use greenpark_proto::query::v1 as api;
-use greenpark_query::recompute::recompute as again;
+use greenpark_query::recompute as again;
 use greenpark_runtime::clock;
 use prost::Message as _;
 use serde_json::{Value, json};

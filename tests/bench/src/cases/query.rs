@@ -7,7 +7,7 @@ use greenpark_model::day::Instant;
 use greenpark_proto::query::v1::{
     Figure, GetIndicatorRequest, Period, indicators_client::IndicatorsClient, period,
 };
-use greenpark_query::{service::Service, settings::Settings};
+use greenpark_query::{QueryService, QuerySettings};
 use tokio::{net::TcpListener, runtime::Runtime};
 use tonic::transport::Channel;
 
@@ -59,7 +59,7 @@ async fn serve(lake: Lake) -> IndicatorsClient<Channel> {
         .expect("a free port");
     let address = listener.local_addr().expect("bound");
     let clock = std::sync::Arc::new(|| Instant(NOW_MS));
-    let service = Service::new(lake, Settings::default(), clock);
+    let service = QueryService::new(lake, QuerySettings::default(), clock);
     tokio::spawn(service.serve(listener, std::future::pending()));
     IndicatorsClient::connect(format!("http://{address}"))
         .await

@@ -6,7 +6,7 @@ use greenpark_model::{day::Instant, reading::Kind};
 use greenpark_proto::query::v1::{
     GetProgressRequest, Verdict, indicators_client::IndicatorsClient,
 };
-use greenpark_query::{service::Service, settings::Settings};
+use greenpark_query::{QueryService, QuerySettings};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::{
@@ -42,7 +42,8 @@ pub(crate) fn scorecard(runtime: &Runtime) {
             .await
             .expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let service = Service::new(lake, Settings::default(), Arc::new(|| Instant(NOW_MS)));
+        let service =
+            QueryService::new(lake, QuerySettings::default(), Arc::new(|| Instant(NOW_MS)));
         tokio::spawn(service.serve(listener, std::future::pending()));
         let client = IndicatorsClient::connect(format!("http://{address}")).await;
         let mut client = client.expect("connected");

@@ -15,7 +15,7 @@ use greenpark_model::{
     water::WaterSource,
 };
 use greenpark_proto::query::v1 as api;
-use greenpark_query::statistics::Series;
+use greenpark_query::StatisticSeries;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
@@ -394,7 +394,7 @@ pub(super) fn indicator(line: IndicatorLine) -> Result<api::DeclaredValue, Vec<S
 pub(super) fn statistic(park: &str, line: StatisticLine) -> Result<api::Statistic, Vec<String>> {
     let mut check = Check::default();
     check.id("enterprise", &line.enterprise);
-    let series = check.that("series", line.series.parse::<Series>());
+    let series = check.that("series", line.series.parse::<StatisticSeries>());
     let period = check.that("period", declared(&line.period));
     check.that("amount", line.amount.parse::<Amount>());
     if series.is_none_or(|series| series.has_prices()) {

@@ -8,7 +8,7 @@ use greenpark_model::{
     quantity::{Medium, Quantity},
 };
 use greenpark_proto::query::v1::{self as api, registry_client::RegistryClient, withdrawal::Of};
-use greenpark_query::statistics::Series;
+use greenpark_query::StatisticSeries;
 use serde::Deserialize;
 
 use super::lines::{Check, declared};
@@ -110,7 +110,7 @@ pub(super) fn withdrawal(park: &str, line: WithdrawalLine) -> Result<api::Withdr
 }
 
 fn statistic(check: &mut Check, park: &str, line: &WithdrawalLine) -> Of {
-    let series = check.that("series", line.series.parse::<Series>());
+    let series = check.that("series", line.series.parse::<StatisticSeries>());
     let period = check.that("period", declared(&line.period));
     if series.is_none_or(|series| series.has_prices()) {
         check.that("price_base", line.price_base.parse::<PriceBase>());

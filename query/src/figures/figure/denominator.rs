@@ -1,0 +1,198 @@
+//! What a numerator is divided by: value added or another declared series of the population, the waste that
+//! was available, or standard coal.
+
+use greenpark_model::{
+    id::EnterpriseId,
+    indicator::{Indicator, round},
+    money::PriceBase,
+};
+use rust_decimal::Decimal;
+
+use crate::{
+    error::QueryError,
+    figures::{
+        figure::{
+            deflated::{Deflated, ExactTotal},
+            numerator::Numerator,
+            out_of_range,
+        },
+        measure::Question,
+        park_days::ParkDays,
+        population::Population,
+    },
+    register::statistics::{DIFFERENCE, DeclaredStatistic, Finality, Total, differing, total_of},
+};
+
+/// Decimal places of what is declared: fen in 10⁴ yuan.
+const DECLARED_PLACES: u32 = 6;
+
+/// A denominator and what is uncertain about it.
+#[derive(Debug, Default)]
+pub(crate) struct Denominator {
+    pub(crate) amount: Decimal,
+    /// Enterprises whose value added is prorated for some days.
+    pub(crate) prorated: Vec<String>,
+    /// Enterprises whose value added is preliminary for some days.
+    pub(crate) preliminary: Vec<String>,
+    /// Enterprises that declared nothing for some days, and how many.
+    pub(crate) incomplete: Vec<(String, i32)>,
+    /// Enterprises that declared nothing at all for the range.
+    pub(crate) undeclared: Vec<String>,
+    /// Enterprises whose value added was brought to the asked prices, and by what.
+    pub(crate) deflated: Vec<String>,
+    /// Periods that are declared as a whole and by parts which differ from it, a sentence each.
+    pub(crate) twice: Vec<String>,
+}
+
+impl Denominator {
+    /// Keeps the periods that are declared twice with different amounts.
+    fn note_twice(&mut self, question: &Question<'_>, name: &str, declared: &[DeclaredStatistic]) {
+        let price_base = asked_base(question);
+        let most = question.rules.quality.of(DIFFERENCE);
+        let found = differing(declared, question.per, (question.range, price_base), most);
+        self.twice
+            .extend(found.into_iter().map(|(_, told)| format!("{name}, {told}")));
+    }
+
+    /// What `declared` gives of the asked series, at the asked prices or brought to them.
+    fn total(
+        &mut self,
+        question: &Question<'_>,
+        (park, enterprise): (&ParkDays, &EnterpriseId),
+        name: &str,
+        declared: &[DeclaredStatistic],
+    ) -> Result<Option<ExactTotal>, QueryError> {
+        let price_base = asked_base(question);
+        let plain = total_of(declared, question.per, question.range, price_base);
+        let total = plain.map(exact_total).transpose()?;
+        if total.as_ref().is_some_and(|total| total.missing_days == 0) {
+            return Ok(total);
+        }
+        let deflated = Deflated::of(question, &park.registry, enterprise, declared);
+        let brought = deflated.total(question.per, question.range, price_base);
+        let Some(brought) = brought.filter(|total| total.missing_days == 0) else {
+            return Ok(total);
+        };
+        self.deflated.push(format!("{name} ({})", deflated.how()));
+        Ok(Some(brought))
+    }
+
+    pub(crate) fn is_prorated(&self) -> bool {
+        !self.prorated.is_empty()
+    }
+
+    /// What was not declared can still be: a figure without it is preliminary too.
+    pub(crate) fn is_preliminary(&self) -> bool {
+        !self.preliminary.is_empty() || !self.incomplete.is_empty() || !self.undeclared.is_empty()
+    }
+}
+
+/// The denominator of `question` for `population`.
+pub(super) fn of(
+    question: &Question<'_>,
+    population: &Population<'_>,
+    numerator: &Numerator,
+) -> Result<Denominator, QueryError> {
+    let exact = |amount| Denominator {
+        amount,
+        ..Denominator::default()
+    };
+    match question.indicator {
+        Indicator::WasteUtilization => {
+            let available = numerator.ledger.available().decimal();
+            Ok(exact(available.map_err(|_| out_of_range())?))
+        }
+        Indicator::CarbonPerEnergy => Ok(exact(numerator.tce)),
+        _ => declared(question, population),
+    }
+}
+
+fn declared(
+    question: &Question<'_>,
+    population: &Population<'_>,
+) -> Result<Denominator, QueryError> {
+    let mut made = Denominator::default();
+    let (mut sum, mut mixed) = (Decimal::ZERO, Vec::new());
+    let members = population.questions(question);
+    let members = members.flat_map(|(park, enterprise, questions)| {
+        questions.into_iter().map(move |of| (park, enterprise, of))
+    });
+    for (park, enterprise, question) in members {
+        let question = &question;
+        let all = park.registry.statistics.get(enterprise);
+        let all = all.map_or(&[][..], Vec::as_slice);
+        let name = format!("parks/{}/enterprises/{enterprise}", park.park);
+        made.note_twice(question, &name, all);
+        let total = made.total(question, (park, enterprise), &name, all)?;
+        let whole = total.as_ref().is_some_and(|total| total.missing_days == 0);
+        let bases = match whole {
+            true => String::new(),
+            false => other_bases(question, all),
+        };
+        match total {
+            _ if !bases.is_empty() => mixed.push((name, bases)),
+            Some(total) => {
+                sum = sum.checked_add(total.amount).ok_or_else(out_of_range)?;
+                if total.prorated_days > 0 {
+                    made.prorated.push(name.clone());
+                }
+                if total.finality == Finality::Preliminary {
+                    made.preliminary.push(name.clone());
+                }
+                if total.missing_days > 0 {
+                    made.incomplete.push((name, total.missing_days));
+                }
+            }
+            None => made.undeclared.push(name),
+        }
+    }
+    if !mixed.is_empty() {
+        return Err(QueryError::MixedPriceBases {
+            asked: question.price_base.to_string(),
+            declared: mixed,
+        });
+    }
+    for names in [
+        &mut made.prorated,
+        &mut made.preliminary,
+        &mut made.undeclared,
+        &mut made.deflated,
+        &mut made.twice,
+    ] {
+        // One that counts in two runs of days is named once.
+        names.dedup();
+    }
+    // What was brought to other prices is rounded here, once; anything else has no more places than six.
+    made.amount = round(sum, DECLARED_PLACES).normalize();
+    Ok(made)
+}
+
+/// The price base that is asked, of what has prices.
+fn asked_base(question: &Question<'_>) -> Option<PriceBase> {
+    question.per.has_prices().then_some(question.price_base)
+}
+
+/// A total of what is declared as it is.
+fn exact_total(total: Total) -> Result<ExactTotal, QueryError> {
+    Ok(ExactTotal {
+        amount: total.amount.decimal().map_err(|_| out_of_range())?,
+        finality: total.finality,
+        prorated_days: total.prorated_days,
+        missing_days: total.missing_days,
+    })
+}
+
+/// The other price bases that the series was declared at for some day of the range.
+fn other_bases(question: &Question<'_>, declared: &[DeclaredStatistic]) -> String {
+    let range = question.range;
+    let mut bases: Vec<String> = declared
+        .iter()
+        .filter(|d| d.series == *question.per)
+        .filter_map(|d| Some((d, d.price_base.filter(|base| *base != question.price_base)?)))
+        .filter(|(d, _)| d.period.range().overlaps(range))
+        .map(|(_, base)| base.to_string())
+        .collect();
+    bases.sort();
+    bases.dedup();
+    bases.join(" and ")
+}

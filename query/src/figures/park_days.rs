@@ -1,0 +1,218 @@
+//! What a question about one park stands on: its registry and the days of the books that the range
+//! touches, as far as the scope permits.
+
+mod around;
+mod late;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use greenpark_model::{
+    day::{DayRange, Instant},
+    id::{EnterpriseId, ParkId},
+    limits::DECIDED_BY_DAYS,
+    reading::{Kind, Series},
+};
+
+use crate::{
+    error::QueryError,
+    figures::measure::Memo,
+    lake::books::{BookDays, Books, FinalBook, SeriesDays},
+    register::registry::{self, Registry},
+    scope::Scope,
+};
+
+use around::Around;
+
+pub(crate) use late::{Came, Concern, Witness};
+
+/// One park, for one range and one asker.
+#[derive(Debug)]
+pub(crate) struct ParkDays {
+    pub(crate) park: ParkId,
+    pub(crate) registry: Arc<registry::Park>,
+    /// The books touched, and their neighbours, in order of the year.
+    books: Vec<Arc<BookDays>>,
+    /// Those that were others when a period was final.
+    then: Vec<Arc<FinalBook>>,
+    scope: Scope,
+    pub(crate) memo: Memo,
+}
+
+impl ParkDays {
+    /// Loads what `range` needs of `park`.
+    pub(crate) async fn load(
+        books: &Arc<Books>,
+        scope: &Scope,
+        registry: &Registry,
+        park: &ParkId,
+        range: DayRange,
+    ) -> Result<Self, QueryError> {
+        let as_of = registry.as_of;
+        let at_park = registry.park(park);
+        let years = books.lake.years(park).await?;
+        let mut loaded = touched(books, (park, &at_park, as_of), &years, range).await?;
+        let around = Around {
+            books,
+            park,
+            registry: &at_park,
+            as_of,
+            years: &years,
+            range,
+        };
+        around.load(&mut loaded).await?;
+        if let Some(at) = as_of {
+            for book in &loaded {
+                book.refuse_lost_days(park, range, at)?;
+            }
+        }
+        let memo = match as_of {
+            None => Memo::resume(books, park, &loaded, &at_park),
+            // A registry of the past is made for one question.
+            Some(_) => Memo::default(),
+        };
+        Ok(Self {
+            park: park.clone(),
+            registry: at_park,
+            books: loaded,
+            then: Vec::new(),
+            scope: scope.clone(),
+            memo,
+        })
+    }
+
+    /// Loads what was known of `range` at `since`, where it was not what is known now.
+    pub(crate) async fn recall(
+        &mut self,
+        books: &Books,
+        since: Instant,
+        range: DayRange,
+    ) -> Result<(), QueryError> {
+        if self.then.iter().any(|then| then.since == since) {
+            return Ok(());
+        }
+        let years = range.first().year()..=range.last().year();
+        for book in &self.books {
+            if years.contains(&book.snapshot.year) {
+                let of = (since, range);
+                let then = books.then(&self.park, book, &self.registry, of);
+                self.then.extend(then.await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what was known when periods were final: of another figure it is another instant.
+    pub(crate) fn forget_then(&mut self) {
+        self.then.clear();
+    }
+
+    /// The books, in order of the year.
+    pub(crate) fn books(&self) -> &[Arc<BookDays>] {
+        &self.books
+    }
+
+    /// Permitted enterprises with readings in the books loaded.
+    pub(crate) fn with_readings(&self) -> BTreeSet<EnterpriseId> {
+        let all = self.books.iter().flat_map(|book| book.enterprises());
+        all.filter(|e| self.scope.permits(&self.park, e))
+            .cloned()
+            .collect()
+    }
+
+    /// Permitted enterprises with readings on a day of `range`.
+    pub(crate) fn with_readings_in(&self, range: DayRange) -> BTreeSet<EnterpriseId> {
+        let all = self.books.iter().flat_map(|book| &book.series);
+        all.filter(|series| series.days.count_of(range) > 0)
+            .map(|series| &series.key.enterprise)
+            .filter(|e| self.scope.permits(&self.park, e))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether the scope permits `enterprise`.
+    pub(crate) fn permits(&self, enterprise: &EnterpriseId) -> bool {
+        self.scope.permits(&self.park, enterprise)
+    }
+
+    /// The series of an enterprise, each with its days by book; none if the scope does not permit it. One that was
+    /// corrected by hand is among them even where it has no reading.
+    pub(crate) fn series(&self, enterprise: &EnterpriseId) -> BTreeMap<&Series, Vec<&SeriesDays>> {
+        let mut series: BTreeMap<&Series, Vec<&SeriesDays>> = BTreeMap::new();
+        if self.permits(enterprise) {
+            for days in self.books.iter().flat_map(|book| book.of(enterprise)) {
+                series.entry(&days.key.series).or_default().push(days);
+            }
+            for of in self.registry.corrected(enterprise) {
+                let is_heard = || {
+                    let mut all = series.keys();
+                    all.any(|known| known.meter == of.meter && known.quantity == of.quantity)
+                };
+                if self.registry.meters.get(enterprise, of).is_some() || !is_heard() {
+                    series.entry(of).or_default();
+                }
+            }
+        }
+        series
+    }
+}
+
+/// The books that `range` touches of those of `years`, and the nearest on either side where a counter needs it.
+async fn touched(
+    books: &Arc<Books>,
+    (park, registry, as_of): (&ParkId, &Arc<registry::Park>, Option<Instant>),
+    years: &[i16],
+    range: DayRange,
+) -> Result<Vec<Arc<BookDays>>, QueryError> {
+    let (first, last) = (range.first().year(), range.last().year());
+    let (early, late) = (
+        range.first().plus(-DECIDED_BY_DAYS),
+        range.last().plus(DECIDED_BY_DAYS),
+    );
+    // What a counter did before the range and after it decides what counts in it.
+    let before = years.iter().rev().find(|year| **year < first).copied();
+    let after = years.iter().find(|year| **year > last).copied();
+    let within = years.iter().copied();
+    let within = within.filter(|year| (first..=last).contains(year));
+    let ahead = before.filter(|_| early.year() < first).into_iter();
+    let behind = after.filter(|_| late.year() > last).into_iter();
+    let wanted = ahead.chain(within).chain(behind).collect();
+    let mut loaded = books.of_years(park, wanted, registry, as_of).await?;
+    let begins = |series: &SeriesDays| series.span().is_some_and(|(day, _)| day < early);
+    let ends = |series: &SeriesDays| series.span().is_some_and(|(_, day)| day > late);
+    match before {
+        Some(year) if !lacks(&loaded, first, begins) => {
+            loaded.retain(|book| book.snapshot.year != year);
+        }
+        Some(year) if early.year() == first => {
+            loaded.splice(0..0, books.days(park, year, registry, as_of).await?);
+        }
+        _ => {}
+    }
+    match after {
+        Some(year) if !lacks(&loaded, last, ends) => {
+            loaded.retain(|book| book.snapshot.year != year);
+        }
+        Some(year) if late.year() == last => {
+            loaded.extend(books.days(park, year, registry, as_of).await?);
+        }
+        _ => {}
+    }
+    Ok(loaded)
+}
+
+fn is_counter(series: &SeriesDays) -> bool {
+    matches!(series.key.series.kind, Kind::Register | Kind::DailyCounter)
+}
+
+/// Whether the book of `year` is missing, or a counter in it has no day that `reaches` over the range.
+fn lacks(books: &[Arc<BookDays>], year: i16, reaches: impl Fn(&SeriesDays) -> bool) -> bool {
+    let book = books.iter().find(|book| book.snapshot.year == year);
+    book.is_none_or(|book| {
+        book.series
+            .iter()
+            .any(|series| is_counter(series) && !reaches(series))
+    })
+}

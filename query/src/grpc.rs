@@ -1,0 +1,33 @@
+//! `park.query.v1` over gRPC: parse the request, evaluate, convert the answer.
+//!
+//! [`server`] holds the service and what its methods share; every service is a file of its own.
+
+mod concurrent;
+mod dead_letters;
+mod indicators;
+mod options;
+pub(crate) mod paging;
+mod quality;
+mod readings;
+pub mod recompute;
+mod registry;
+pub mod server;
+
+use std::sync::Arc;
+
+use server::Shared;
+
+/// `park.query.v1.Indicators`.
+pub(crate) struct IndicatorsRpc(pub(crate) Arc<Shared>);
+
+/// `park.query.v1.Registry`.
+pub(crate) struct RegistryRpc(pub(crate) Arc<Shared>);
+
+/// `park.query.v1.Readings`.
+pub(crate) struct ReadingsRpc(pub(crate) Arc<Shared>);
+
+/// `park.query.v1.DeadLetters`.
+pub(crate) struct DeadLettersRpc(pub(crate) Arc<Shared>);
+
+/// `park.query.v1.Quality`.
+pub(crate) struct QualityRpc(pub(crate) Arc<Shared>);

@@ -1,0 +1,207 @@
+//! Answers unary questions: within the deadline, counted, and cached if possible.
+
+mod kept;
+
+use std::time::Instant;
+
+use futures::Future;
+use greenpark_proto::query::v1 as pb;
+use tonic::{Code, Response, Status, metadata::MetadataMap};
+
+use crate::{
+    error::QueryError,
+    grpc::server::Shared,
+    metrics::{Ending, Method},
+    scope::Scope,
+};
+
+pub(in crate::grpc) use kept::{Answers, CachedQuestion};
+
+/// An answer that can carry a note that recent readings may be missing.
+pub(crate) trait Answer {
+    /// True if it is made from books, which must then contain all readings acknowledged before the question.
+    const READS_BOOKS: bool = true;
+
+    /// Notes that the books were behind the log.
+    fn note_behind(&mut self);
+}
+
+impl Shared {
+    /// Answers a unary question within its deadline; retries once if a file was replaced meanwhile.
+    pub(crate) async fn answer<T, F>(
+        &self,
+        method: &'static str,
+        metadata: &MetadataMap,
+        work: impl Fn(Scope) -> F + Send,
+    ) -> Result<Response<T>, Status>
+    where
+        T: Answer,
+        F: Future<Output = Result<T, QueryError>> + Send,
+    {
+        let begun = Instant::now();
+        let _under_way = self.metrics.begin();
+        let answer = async {
+            let admitted = self
+                .admit(
+                    metadata,
+                    &self.permits,
+                    (self.settings.deadline, T::READS_BOOKS),
+                )
+                .await?;
+            let work = async {
+                match work(admitted.scope.clone()).await {
+                    Err(error) if error.is_file_replaced() => {
+                        self.metrics.retried.inc();
+                        work(admitted.scope.clone()).await
+                    }
+                    answer => answer,
+                }
+            };
+            let mut answer = tokio::time::timeout_at(admitted.until, work)
+                .await
+                .unwrap_or(Err(QueryError::Deadline))?;
+            if admitted.behind {
+                answer.note_behind();
+            }
+            Ok(answer)
+        };
+        let answer: Result<T, QueryError> = answer.await;
+        let answer = answer.map(Response::new).map_err(QueryError::status);
+        self.count(
+            method,
+            answer.as_ref().map_or_else(Status::code, |_| Code::Ok),
+            begun,
+        );
+        answer
+    }
+
+    /// Counts an answer.
+    pub(crate) fn count(&self, method: &'static str, code: Code, begun: Instant) {
+        self.metrics
+            .answered
+            .get_or_create(&Ending {
+                method,
+                code: code_name(code),
+            })
+            .inc();
+        let seconds = begun.elapsed().as_secs_f64();
+        self.metrics
+            .seconds
+            .get_or_create(&Method { method })
+            .observe(seconds);
+    }
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::InvalidArgument => "invalid_argument",
+        Code::NotFound => "not_found",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::PermissionDenied => "permission_denied",
+        Code::Unauthenticated => "unauthenticated",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::Unavailable => "unavailable",
+        Code::Cancelled => "cancelled",
+        _ => "internal",
+    }
+}
+
+/// The note of an answer from books behind the log.
+const BEHIND: &str =
+    "readings acknowledged a moment ago may be missing: the processor is behind the log";
+
+impl Answer for pb::Figure {
+    fn note_behind(&mut self) {
+        self.status = pb::PeriodStatus::Operational.into();
+        self.notes.push(BEHIND.to_owned());
+    }
+}
+
+impl Answer for pb::ListIndicatorsResponse {
+    fn note_behind(&mut self) {
+        self.figures.iter_mut().for_each(Answer::note_behind);
+    }
+}
+
+impl Answer for pb::WaterBalance {
+    fn note_behind(&mut self) {
+        self.status = pb::PeriodStatus::Operational.into();
+        self.notes.push(BEHIND.to_owned());
+    }
+}
+
+impl Answer for pb::QualityReport {
+    fn note_behind(&mut self) {
+        self.notes.push(BEHIND.to_owned());
+    }
+}
+
+impl Answer for pb::WasteLedger {
+    fn note_behind(&mut self) {
+        self.status = pb::PeriodStatus::Operational.into();
+        self.notes.push(BEHIND.to_owned());
+    }
+}
+
+impl Answer for pb::Progress {
+    fn note_behind(&mut self) {
+        for target in &mut self.targets {
+            target.notes.push(BEHIND.to_owned());
+            let figures = target.base.iter_mut().chain(&mut target.current);
+            figures.for_each(Answer::note_behind);
+        }
+    }
+}
+
+impl Answer for pb::Scorecard {
+    fn note_behind(&mut self) {
+        for line in self.lines.iter_mut().filter(|l| l.kind == "measured") {
+            line.status = pb::PeriodStatus::Operational.into();
+            line.notes.push(BEHIND.to_owned());
+        }
+    }
+}
+
+/// Answers that do not depend on the log, or that state the instants of their readings.
+macro_rules! unaffected {
+    ($reads_books:literal: $($answer:ty),* $(,)?) => {
+        $(impl Answer for $answer {
+            const READS_BOOKS: bool = $reads_books;
+
+            fn note_behind(&mut self) {}
+        })*
+    };
+}
+
+unaffected!(
+    false:
+    pb::ListDeadLettersResponse,
+    pb::DeadLetterEntry,
+    pb::CountDeadLettersResponse,
+    pb::RecordDeadLetterReplayResponse,
+    pb::ListPlansResponse,
+);
+
+unaffected!(
+    true:
+    pb::ListParksResponse,
+    pb::Enterprise,
+    pb::ListEnterprisesResponse,
+    pb::Meter,
+    pb::MeterChange,
+    pb::Correction,
+    pb::ListCorrectionsResponse,
+    pb::ListMetersResponse,
+    pb::DeclareStatisticsResponse,
+    pb::DeclareIndicatorsResponse,
+    pb::DeclareCalorificValuesResponse,
+    pb::DeclareDeflatorsResponse,
+    pb::DeclareSidesResponse,
+    pb::WithdrawResponse,
+    pb::ListStatisticsResponse,
+    pb::DeclareCertificatesResponse,
+    pb::ListCertificatesResponse,
+    pb::AssessmentBasis,
+);

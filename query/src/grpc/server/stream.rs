@@ -1,0 +1,81 @@
+//! Streams answers no faster than the client reads them.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Response, Status, metadata::MetadataMap};
+
+use crate::{error::QueryError, grpc::server::Shared, limits::STREAM_PAGES_AHEAD, scope::Scope};
+
+/// The channel from the task of a stream to its client.
+pub(crate) type Sender<T> = mpsc::Sender<Result<T, Status>>;
+
+/// Why a stream ends early: the client went away, or an error to report.
+pub(crate) enum Ended {
+    Gone,
+    Failed(QueryError),
+}
+
+impl<E: Into<QueryError>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// How long a client may stall a stream, which holds memory that others wait for.
+const STALL_MAX: Duration = Duration::from_secs(120);
+
+/// Sends `message` when the channel has room.
+pub(crate) async fn send<T>(to: &Sender<T>, message: T) -> Result<(), Ended> {
+    match tokio::time::timeout(STALL_MAX, to.send(Ok(message))).await {
+        Ok(sent) => sent.map_err(|_| Ended::Gone),
+        Err(_) => Err(Ended::Failed(QueryError::Deadline)),
+    }
+}
+
+/// The response stream of a method.
+pub(in crate::grpc) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl Shared {
+    /// Starts a task that answers with a stream, within the deadline of streams.
+    pub(in crate::grpc) async fn stream<T, F>(
+        self: &Arc<Self>,
+        method: &'static str,
+        metadata: &MetadataMap,
+        work: impl FnOnce(Arc<Self>, Scope, Sender<T>) -> F + Send + 'static,
+    ) -> Result<Response<ReceiverStream<Result<T, Status>>>, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<(), Ended>> + Send + 'static,
+    {
+        let begun = std::time::Instant::now();
+        let span = self.settings.stream_deadline;
+        let admitted = self.admit(metadata, &self.streams, (span, true)).await;
+        let admitted = admitted.map_err(QueryError::status)?;
+        let (sender, receiver) = mpsc::channel(STREAM_PAGES_AHEAD);
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let _under_way = shared.metrics.begin();
+            let work = work(Arc::clone(&shared), admitted.scope.clone(), sender.clone());
+            let deadline = Err(Ended::Failed(QueryError::Deadline));
+            let ended = tokio::time::timeout_at(admitted.until, work).await;
+            // A client that stopped reading must not hold a permit until it receives the error.
+            drop(admitted);
+            let code = match ended.unwrap_or(deadline) {
+                Ok(()) => Code::Ok,
+                Err(Ended::Gone) => Code::Cancelled,
+                Err(Ended::Failed(error)) => {
+                    let status = error.status();
+                    let code = status.code();
+                    // The client may be gone; then nobody receives the status.
+                    let _ = sender.send(Err(status)).await;
+                    code
+                }
+            };
+            shared.count(method, code, begun);
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}

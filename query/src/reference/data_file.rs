@@ -1,0 +1,358 @@
+//! Entries of a TOML file, read so that all of its mistakes are told at once.
+//!
+//! A file of data is written by people, who rather learn of five mistakes than of one five times. So an
+//! entry is taken field by field: what is missing, of another type, unreadable or unknown is noted with
+//! its entry and its field, and reading goes on. Only a text that is no TOML at all ends it at once.
+
+use std::{fmt, path::Path};
+
+use greenpark_model::day::CivilDay;
+use rust_decimal::Decimal;
+use toml::{Table, Value};
+
+/// One mistake in a file of data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The entry, such as `target 2`; empty for the head of the file.
+    pub entry: String,
+    /// The field.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Every mistake of one file, in the order of the file's parts; there is at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileMistakes(Vec<Mistake>);
+
+/// A file while it is read.
+pub(crate) struct Document {
+    root: Table,
+    mistakes: Vec<Mistake>,
+}
+
+/// A table of the file while its fields are taken.
+pub(crate) struct Entry<'a> {
+    label: &'a str,
+    table: &'a mut Table,
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+/// The days from the first to the last that an entry holds; without a last while it holds.
+pub(crate) type Validity = (CivilDay, Option<CivilDay>);
+
+impl FileMistakes {
+    /// Every one of them.
+    #[must_use]
+    pub fn all(&self) -> &[Mistake] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.entry.is_empty() {
+            write!(f, "{}, ", self.entry)?;
+        }
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+impl fmt::Display for FileMistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Document {
+    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        Ok(Self {
+            root: toml::from_str(text)?,
+            mistakes: Vec::new(),
+        })
+    }
+
+    /// The fields before the first list.
+    pub(crate) fn head(&mut self) -> Entry<'_> {
+        Entry {
+            label: "",
+            table: &mut self.root,
+            mistakes: &mut self.mistakes,
+        }
+    }
+
+    /// The entries `[[name]]` with their numbers from 1, each read by `read`; without those that it
+    /// cannot read. A file may have none.
+    pub(crate) fn list<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&mut Entry<'_>) -> Option<T>,
+    ) -> Vec<(usize, T)> {
+        let entries = match self.root.remove(name) {
+            None => return Vec::new(),
+            Some(Value::Array(entries)) => entries,
+            Some(_) => {
+                self.note("", name, format!("is no list; write [[{name}]]"));
+                return Vec::new();
+            }
+        };
+        let mut found = Vec::new();
+        for (number, entry) in (1..).zip(entries) {
+            let label = format!("{name} {number}");
+            let Value::Table(mut table) = entry else {
+                self.note("", name, format!("entry {number} is no table"));
+                continue;
+            };
+            let read = read(&mut Entry {
+                label: &label,
+                table: &mut table,
+                mistakes: &mut self.mistakes,
+            });
+            for field in table.keys() {
+                self.note(&label, field, "is unknown".to_owned());
+            }
+            found.extend(read.map(|entry| (number, entry)));
+        }
+        found
+    }
+
+    pub(crate) fn note(&mut self, entry: &str, field: &str, problem: String) {
+        self.mistakes.push(Mistake {
+            entry: entry.to_owned(),
+            field: field.to_owned(),
+            problem,
+        });
+    }
+
+    /// `read`, if the whole file is without a mistake; call it when every field was taken.
+    pub(crate) fn finish<T>(mut self, read: Option<T>) -> Result<T, FileMistakes> {
+        let unknown: Vec<String> = self.root.keys().cloned().collect();
+        for field in unknown {
+            self.note("", &field, "is unknown".to_owned());
+        }
+        match read {
+            Some(read) if self.mistakes.is_empty() => Ok(read),
+            _ => Err(FileMistakes(self.mistakes)),
+        }
+    }
+}
+
+/// A file of data that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("'{path}' cannot be read")]
+    Read {
+        /// The file.
+        path: String,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is no TOML.
+    #[error("'{path}' is no file of {what}")]
+    Parse {
+        /// What it should hold.
+        what: &'static str,
+        /// The file.
+        path: String,
+        /// What happened.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// Entries are wrong.
+    #[error("'{path}': {mistakes}")]
+    Wrong {
+        /// The file.
+        path: String,
+        /// Every mistake of the file.
+        mistakes: FileMistakes,
+    },
+    /// A set that no file has.
+    #[error("there is no set '{id}'; there are {known}")]
+    Unknown {
+        /// What was named.
+        id: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+impl FileError {
+    /// The text of `file`.
+    pub(crate) fn read(file: &Path) -> Result<String, Self> {
+        std::fs::read_to_string(file).map_err(|source| Self::Read {
+            path: file.display().to_string(),
+            source,
+        })
+    }
+
+    pub(crate) fn parse(what: &'static str, path: &str) -> impl FnOnce(toml::de::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Parse {
+            what,
+            path,
+            source: Box::new(source),
+        }
+    }
+
+    pub(crate) fn wrong(path: &str) -> impl FnOnce(FileMistakes) -> Self {
+        let path = path.to_owned();
+        move |mistakes| Self::Wrong { path, mistakes }
+    }
+}
+
+impl Entry<'_> {
+    pub(crate) fn wrong(&mut self, field: &str, problem: String) {
+        self.mistakes.push(Mistake {
+            entry: self.label.to_owned(),
+            field: field.to_owned(),
+            problem,
+        });
+    }
+
+    /// The fields that are texts and were not taken yet.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.table.iter();
+        all.filter_map(|(field, value)| Some((field.as_str(), value.as_str()?)))
+    }
+
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.table.contains_key(field)
+    }
+
+    /// The field as `parse` reads its text; `None` where it is left out or wrong.
+    pub(crate) fn optional<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let parsed = match self.table.remove(field)? {
+            Value::String(text) => parse(text.trim()),
+            other => Err(format!("is of type {}, not a text", other.type_str())),
+        };
+        parsed.map_err(|problem| self.wrong(field, problem)).ok()
+    }
+
+    /// As [`Entry::optional`], and a mistake where the field is left out.
+    pub(crate) fn required<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.has(field) {
+            self.wrong(field, "is missing".to_owned());
+        }
+        self.optional(field, parse)
+    }
+
+    /// A text that is not empty.
+    pub(crate) fn text(&mut self, field: &str) -> Option<String> {
+        self.required(field, |text| {
+            if text.is_empty() {
+                return Err("is empty".to_owned());
+            }
+            Ok(text.to_owned())
+        })
+    }
+
+    /// A year as a whole number.
+    pub(crate) fn year(&mut self, field: &str) -> Option<i16> {
+        let year = match self.table.remove(field) {
+            None => Err("is missing".to_owned()),
+            Some(Value::Integer(year)) => i16::try_from(year)
+                .ok()
+                .filter(|year| crate::limits::YEARS.contains(year))
+                .ok_or_else(|| format!("{year} is no year from 2000 to 2199")),
+            Some(other) => Err(format!(
+                "is of type {}, not a whole number",
+                other.type_str()
+            )),
+        };
+        year.map_err(|problem| self.wrong(field, problem)).ok()
+    }
+
+    /// `valid_from` and `valid_to`.
+    pub(crate) fn validity(&mut self) -> Option<Validity> {
+        let first = self.required("valid_from", day);
+        let has_last = self.has("valid_to");
+        let last = self.optional("valid_to", day);
+        let first = first?;
+        if has_last && last? < first {
+            self.wrong("valid_to", format!("is before valid_from, {first}"));
+            return None;
+        }
+        Some((first, last))
+    }
+
+    /// `status` and `source` as the one text that results carry.
+    pub(crate) fn source(&mut self) -> Option<String> {
+        let (status, source) = (self.text("status"), self.text("source"));
+        Some(format!("[{}] {}", status?, source?))
+    }
+}
+
+/// A civil day.
+pub(crate) fn day(text: &str) -> Result<CivilDay, String> {
+    text.parse()
+        .map_err(|error: greenpark_model::day::TimeError| error.to_string())
+}
+
+/// A decimal above zero.
+pub(crate) fn positive(text: &str) -> Result<Decimal, String> {
+    text.parse()
+        .ok()
+        .filter(|value| *value > Decimal::ZERO)
+        .ok_or_else(|| format!("'{text}' is no decimal above 0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told_with_its_entry_and_field() {
+        let text = "id = 3\nspare = 1\n[[factor]]\nvalue = \"-1\"\nvalid_from = \"2024-02-01\"\n\
+                    valid_to = \"2024-01-01\"\nodd = true\n[[factor]]\nvalue = \"2\"\n\
+                    valid_from = \"yesterday\"\n";
+        let mut document = Document::parse(text).expect("TOML");
+        let id = document.head().text("id");
+        let read = document.list("factor", |entry| {
+            let value = entry.required("value", positive);
+            let days = entry.validity();
+            let source = entry.source();
+            Some((value?, days?, source?))
+        });
+        assert!(id.is_none() && read.is_empty());
+        let mistakes = document.finish(Some(())).expect_err("wrong");
+        let told: Vec<String> = mistakes.all().iter().map(Mistake::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "id: is of type integer, not a text",
+                "factor 1, value: '-1' is no decimal above 0",
+                "factor 1, valid_to: is before valid_from, 2024-02-01",
+                "factor 1, status: is missing",
+                "factor 1, source: is missing",
+                "factor 1, odd: is unknown",
+                "factor 2, valid_from: 'yesterday' is no day; write 2026-11-23",
+                "factor 2, status: is missing",
+                "factor 2, source: is missing",
+                "spare: is unknown",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_list_that_is_none_is_a_mistake_and_a_missing_one_is_empty() {
+        let mut document = Document::parse("factor = 1\n").expect("TOML");
+        assert!(document.list("other", |_| Some(())).is_empty());
+        assert!(document.list("factor", |_| Some(())).is_empty());
+        let mistakes = document.finish(Some(())).expect_err("wrong").to_string();
+        assert_eq!(mistakes, "factor: is no list; write [[factor]]");
+    }
+}

@@ -1,0 +1,253 @@
+//! Value added, or another declared series, of a range from what was declared for years, quarters and months.
+//!
+//! Declared periods that tile the range are added as they are. Where none begins and ends in place, the
+//! shortest period around the days is prorated by days, which makes the figure operational. Days that
+//! nothing was declared for add nothing and are named.
+//!
+//! Of a period declared as a whole and by parts that tile it, what was recorded later counts: the whole, or the
+//! parts if one of them was recorded after it.
+
+mod differences;
+mod pieces;
+
+use std::{fmt, str::FromStr};
+
+use greenpark_model::{
+    amount::{Amount, Sum},
+    day::{DayRange, Instant},
+    id,
+    money::{PriceBase, prorate},
+    quantity::{Medium, MediumClass, Quantity},
+};
+
+use crate::limits::YEARS;
+
+pub(crate) use differences::{DIFFERENCE, differing};
+pub(crate) use pieces::{Piece, pieces_of};
+
+/// What is declared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StatisticSeries {
+    /// Industrial value added (工业增加值), in 10⁴ yuan.
+    ValueAdded,
+    /// Gross output (工业总产值), in 10⁴ yuan.
+    GrossOutput,
+    /// The output of a product (产品产量) by its name, in t.
+    Product(String),
+    /// What meters of a quantity should sum to, by the books of the enterprise (报表消费量), in its unit.
+    Consumption(Quantity),
+    /// An energy used as raw material (原料用能), in the canonical unit of its medium.
+    RawMaterial(Medium),
+}
+
+/// The period of a declaration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeclaredPeriod {
+    /// A calendar year.
+    Year(i16),
+    /// Quarter 1 to 4 of a year.
+    Quarter(i16, i8),
+    /// Month 1 to 12 of a year.
+    Month(i16, i8),
+}
+
+/// One figure in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredStatistic {
+    /// What it tells.
+    pub series: StatisticSeries,
+    /// Of which period.
+    pub period: DeclaredPeriod,
+    /// In 10⁴ yuan.
+    pub amount: Amount,
+    /// At which prices; `None` for what is no money.
+    pub price_base: Option<PriceBase>,
+    /// Whether it is final.
+    pub finality: Finality,
+    /// When it was recorded.
+    pub recorded_at: Instant,
+}
+
+/// Whether a declared figure may still change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Finality {
+    /// It may.
+    Preliminary,
+    /// It is final.
+    Final,
+}
+
+/// A series' total of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Total {
+    /// The sum, in the series' unit.
+    pub amount: Sum,
+    /// [`Finality::Final`] only if every part is.
+    pub finality: Finality,
+    /// Days whose part was prorated from a longer period.
+    pub prorated_days: i32,
+    /// Days that nothing was declared for.
+    pub missing_days: i32,
+}
+
+/// A text that names no series.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{0}' is no series; write value_added, gross_output, product:NAME as in product:crude_steel, \
+     consumption:QUANTITY as in consumption:electricity, or raw_material:ENERGY as in raw_material:natural_gas"
+)]
+pub struct UnknownSeries(pub String);
+
+impl StatisticSeries {
+    /// The unit that it is declared in.
+    #[must_use]
+    pub const fn unit(&self) -> &'static str {
+        match self {
+            Self::ValueAdded | Self::GrossOutput => "10k-yuan",
+            Self::Product(_) => "t",
+            Self::Consumption(quantity) => quantity.medium.unit().symbol(),
+            Self::RawMaterial(medium) => medium.unit().symbol(),
+        }
+    }
+
+    /// Whether a figure may be divided by it.
+    #[must_use]
+    pub const fn is_output(&self) -> bool {
+        matches!(
+            self,
+            Self::ValueAdded | Self::GrossOutput | Self::Product(_)
+        )
+    }
+
+    /// Whether it is told at prices.
+    #[must_use]
+    pub const fn has_prices(&self) -> bool {
+        matches!(self, Self::ValueAdded | Self::GrossOutput)
+    }
+}
+
+impl fmt::Display for StatisticSeries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ValueAdded => f.write_str("value_added"),
+            Self::GrossOutput => f.write_str("gross_output"),
+            Self::Product(name) => write!(f, "product:{name}"),
+            Self::Consumption(quantity) => write!(f, "consumption:{quantity}"),
+            Self::RawMaterial(medium) => write!(f, "raw_material:{}", medium.as_str()),
+        }
+    }
+}
+
+impl FromStr for StatisticSeries {
+    type Err = UnknownSeries;
+    fn from_str(text: &str) -> Result<Self, UnknownSeries> {
+        let unknown = || UnknownSeries(text.chars().take(60).collect());
+        match text.split_once(':') {
+            None if text == "value_added" => Ok(Self::ValueAdded),
+            None if text == "gross_output" => Ok(Self::GrossOutput),
+            Some(("product", name)) if id::check(name).is_ok() => {
+                Ok(Self::Product(name.to_owned()))
+            }
+            Some(("consumption", quantity)) => quantity
+                .parse()
+                .map(Self::Consumption)
+                .map_err(|_| unknown()),
+            Some(("raw_material", medium)) => Medium::from_name(medium)
+                .filter(|medium| medium.class() == MediumClass::Energy)
+                .map(Self::RawMaterial)
+                .ok_or_else(unknown),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl DeclaredPeriod {
+    /// A year that a declaration may name.
+    #[must_use]
+    pub fn year(year: i16) -> Option<Self> {
+        YEARS.contains(&year).then_some(Self::Year(year))
+    }
+
+    /// Its days.
+    #[must_use]
+    pub fn range(self) -> DayRange {
+        let range = match self {
+            Self::Year(year) => DayRange::year(year),
+            Self::Quarter(year, quarter) => DayRange::quarter(year, quarter),
+            Self::Month(year, month) => DayRange::month(year, month),
+        };
+        range.expect("a period is only made with a year, quarter and month of the calendar")
+    }
+}
+
+impl fmt::Display for DeclaredPeriod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Year(year) => write!(f, "{year:04}"),
+            Self::Quarter(year, quarter) => write!(f, "{year:04}-Q{quarter}"),
+            Self::Month(year, month) => write!(f, "{year:04}-{month:02}"),
+        }
+    }
+}
+
+/// A text that names no period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a period; write 2026, 2026-Q4 or 2026-11")]
+pub struct NotAPeriod;
+
+impl FromStr for DeclaredPeriod {
+    type Err = NotAPeriod;
+    fn from_str(text: &str) -> Result<Self, NotAPeriod> {
+        let (year, rest) = match text.split_once('-') {
+            Some((year, rest)) => (year, Some(rest)),
+            None => (text, None),
+        };
+        let year = Some(year)
+            .filter(|y| y.len() == 4 && y.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|y| y.parse().ok())
+            .filter(|y| YEARS.contains(y))
+            .ok_or(NotAPeriod)?;
+        let within = |digits: &str, length: usize, most: i8| {
+            Some(digits)
+                .filter(|d| d.len() == length && d.bytes().all(|b| b.is_ascii_digit()))
+                .and_then(|d| d.parse::<i8>().ok())
+                .filter(|n| (1..=most).contains(n))
+                .ok_or(NotAPeriod)
+        };
+        match rest {
+            None => Ok(Self::Year(year)),
+            Some(rest) => match rest.strip_prefix('Q') {
+                Some(quarter) => Ok(Self::Quarter(year, within(quarter, 1, 4)?)),
+                None => Ok(Self::Month(year, within(rest, 2, 12)?)),
+            },
+        }
+    }
+}
+
+/// The total of `series` in `range` at `base`; `None` if nothing was declared for any day of it. `declared` is in
+/// the order of recording.
+#[must_use]
+pub fn total_of(
+    declared: &[DeclaredStatistic],
+    series: &StatisticSeries,
+    range: DayRange,
+    base: Option<PriceBase>,
+) -> Option<Total> {
+    let made = pieces_of(declared, series, range, base)?;
+    let part = |piece: &Piece<'_>| {
+        let whole = Sum::from(piece.declared.amount);
+        match piece.days == piece.of {
+            true => whole,
+            false => prorate(whole, piece.days, piece.of),
+        }
+    };
+    Some(Total {
+        amount: made.pieces.iter().map(part).sum(),
+        finality: made.finality(),
+        prorated_days: made.prorated_days(),
+        missing_days: made.missing_days,
+    })
+}
+
+#[cfg(test)]
+mod tests;
