@@ -199,8 +199,8 @@ pub(crate) fn water(population: &Population<'_>, range: DayRange) -> Water {
     made
 }
 
-/// The water meters that are registered for days of `range` but have neither a reading nor a manual correction on any
-/// of them.
+/// The water meters that are registered for days of `range` but have neither a reading nor a correction by hand on
+/// any of them.
 fn unread(population: &Population<'_>, range: DayRange) -> BTreeSet<String> {
     let mut unread = BTreeSet::new();
     for (park, enterprise) in &population.members {

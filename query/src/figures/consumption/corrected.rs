@@ -1,4 +1,4 @@
-//! Manual corrections: a person's statement of a meter's consumption on some days. Pure.
+//! Corrections by hand: a person's statement of a meter's consumption on some days. Pure.
 //!
 //! A correction replaces the amount of its days in every figure, and the figure notes it. The readings remain
 //! unchanged, and a correction also counts where there are none. A period that cuts the corrected days gets the share

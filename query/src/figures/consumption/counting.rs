@@ -100,7 +100,7 @@ impl ParkDays {
         kinds
     }
 
-    /// The consumption of a series on `days`, manual corrections included.
+    /// The consumption of a series on `days`, corrections by hand included.
     pub(crate) fn consumed(
         &self,
         enterprise: &EnterpriseId,

@@ -64,7 +64,7 @@ impl<'a> Grounds<'a> {
     }
 }
 
-/// A target that requires a saving, and the gross numerator and denominator of its base year.
+/// A target that requires a saving, with the gross numerator and denominator of its base year.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asks<'a> {
     pub(crate) plan: &'a str,

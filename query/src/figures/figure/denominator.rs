@@ -34,9 +34,9 @@ pub(crate) struct Denominator {
     pub(crate) prorated: Vec<String>,
     /// Enterprises whose value added is preliminary for some days.
     pub(crate) preliminary: Vec<String>,
-    /// Enterprises that declared nothing for some days, and how many.
+    /// Enterprises without a declaration for some days, and the number of days.
     pub(crate) incomplete: Vec<(String, i32)>,
-    /// Enterprises that declared nothing at all for the range.
+    /// Enterprises without any declaration for the range.
     pub(crate) undeclared: Vec<String>,
     /// Enterprises whose value added was converted to the requested prices, and how.
     pub(crate) deflated: Vec<String>,
@@ -46,7 +46,12 @@ pub(crate) struct Denominator {
 
 impl Denominator {
     /// Records the periods that are declared twice with different amounts.
-    fn note_twice(&mut self, question: &Question<'_>, name: &str, declared: &[DeclaredStatistic]) {
+    fn note_double_declarations(
+        &mut self,
+        question: &Question<'_>,
+        name: &str,
+        declared: &[DeclaredStatistic],
+    ) {
         let price_base = requested_base(question);
         let most = question.rules.quality.of(DIFFERENCE);
         let found = differing(declared, question.per, (question.range, price_base), most);
@@ -125,7 +130,7 @@ fn declared(
         let all = park.registry.statistics.get(enterprise);
         let all = all.map_or(&[][..], Vec::as_slice);
         let name = format!("parks/{}/enterprises/{enterprise}", park.park);
-        made.note_twice(question, &name, all);
+        made.note_double_declarations(question, &name, all);
         let total = made.total(question, (park, enterprise), &name, all)?;
         let whole = total.as_ref().is_some_and(|total| total.missing_days == 0);
         let bases = match whole {

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Numerator {
     pub(super) total: Decimal,
-    /// The estimated parts; these four sums add up absolute values.
+    /// The estimated parts. This sum and the next three add up absolute values.
     estimated: Decimal,
     manual: Decimal,
     unregistered: Decimal,
@@ -53,7 +53,7 @@ impl Numerator {
         Ok(made)
     }
 
-    /// The estimated share and the manually corrected share, in per cent of all parts, by absolute values.
+    /// The estimated share and the share corrected by hand, in per cent of all parts, by absolute values.
     pub(super) fn shares(&self) -> Result<(Decimal, Decimal), QueryError> {
         let share = |part| -> Result<Decimal, QueryError> {
             Ok(percent(part, self.absolute)?.unwrap_or_default())
@@ -61,7 +61,7 @@ impl Numerator {
         Ok((share(self.estimated)?, share(self.manual)?))
     }
 
-    /// The estimated or manually corrected part as a fraction of the numerator; `None` if that is zero.
+    /// The part that was estimated or corrected by hand as a fraction of the numerator; `None` if that is zero.
     pub(super) fn uncertain_share(&self) -> Option<Decimal> {
         let part = self.estimated.checked_add(self.manual)?;
         part.checked_div(self.whole())

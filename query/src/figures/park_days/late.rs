@@ -101,8 +101,8 @@ impl ParkDays {
         }
     }
 
-    /// Counts the readings of `book` that are marked as late and arrived after `since`; returns true if there are
-    /// any.
+    /// Counts the readings of `concern` in `book` that are marked as late and arrived after `since`. Returns true if
+    /// `book` has any such reading, of `concern` or not.
     fn count_marked(
         &self,
         book: &BookDays,
@@ -180,9 +180,9 @@ impl ParkDays {
         } = concern;
         let then = now.with_corrections_of(since);
         for of in now.by_hand_after(since) {
-            let whose = (&of.enterprise, &of.meter);
-            let before = then.corrections_in(whose, quantities, range);
-            let after = now.corrections_in(whose, quantities, range);
+            let key = (&of.enterprise, &of.meter);
+            let before = then.corrections_in(key, quantities, range);
+            let after = now.corrections_in(key, quantities, range);
             if members.contains(&of.enterprise) && before != after {
                 arrivals.late.corrections += 1;
                 let (park, enterprise, meter) = (&self.park, &of.enterprise, &of.meter);
