@@ -1,7 +1,7 @@
-//! Figures: a question, the consumption that counts, numerator over denominator, and what is made of it.
+//! Figures: a question, the consumption that counts, and a numerator over a denominator.
 //!
-//! Progress, comparisons, scorecards, water, waste and data quality are here too. Nothing reads a file or
-//! the clock.
+//! Progress, comparisons, scorecards, water, waste and data quality are here too. No module reads a file or the
+//! clock.
 
 pub(crate) mod comparison;
 pub(crate) mod consumption;

@@ -1,4 +1,4 @@
-//! The data that figures are made by: factors of standard coal and carbon dioxide, and waste categories.
+//! Reference data of figures: factors of standard coal and carbon dioxide, waste categories, plans, and thresholds.
 
 pub mod assessment;
 pub mod carbon;
@@ -27,24 +27,24 @@ use crate::{
     reference::{assessment::Assessment, data_file::FileError, quality_rules::QualityRules},
 };
 
-/// The operator's files beside the shipped ones, and what is chosen of them.
+/// The operator's files beside the shipped ones, and the choices among them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReferenceFiles<'a> {
     pub(crate) factors: &'a [PathBuf],
     pub(crate) carbon: &'a [PathBuf],
-    /// Whose grid electricity comes from.
+    /// The region of the grid that electricity comes from.
     pub(crate) region: &'a Region,
     pub(crate) waste: &'a [PathBuf],
-    /// The id of the set that counts.
+    /// The id of the set of bulk waste that counts.
     pub(crate) waste_set: &'a str,
     pub(crate) assessment: Option<&'a Path>,
     pub(crate) quality: Option<&'a Path>,
 }
 
-/// What the service has loaded.
+/// The loaded reference data of the service.
 #[derive(Debug)]
 pub(crate) struct ReferenceData {
-    /// The service's own set first, then those that can be asked by name.
+    /// The service's own set first, then those that a request can name.
     factors: Vec<FactorSet>,
     carbon: CarbonSet,
     region: Region,
@@ -55,12 +55,12 @@ pub(crate) struct ReferenceData {
     classes: BTreeMap<u8, String>,
 }
 
-/// The data that factors and categories are taken from.
+/// The reference data of one question.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'a> {
     pub(crate) factors: &'a FactorSet,
     pub(crate) carbon: &'a CarbonSet,
-    /// Whose grid electricity comes from.
+    /// The region of the grid that electricity comes from.
     pub(crate) region: &'a Region,
     pub(crate) bulk: &'a BulkSet,
     pub(crate) quality: &'a QualityRules,
@@ -86,7 +86,7 @@ impl ReferenceData {
         })
     }
 
-    /// The title of a code's class; empty where the catalogue does not tell it.
+    /// The title of a code's class; empty if the catalogue does not have it.
     pub(crate) fn class(&self, code: WasteCode) -> String {
         self.classes.get(&code.class).cloned().unwrap_or_default()
     }
@@ -96,12 +96,12 @@ impl ReferenceData {
         &self.assessment.rules
     }
 
-    /// The region whose certificates are not bounded.
+    /// The region whose certificates have no limit.
     pub(crate) fn home_region(&self) -> &Region {
         self.assessment.home_region.as_ref().unwrap_or(&self.region)
     }
 
-    /// The rules of a question that names a factor set, or none.
+    /// The rules of a question that names `factor_set`; an empty name stands for the service's own set.
     pub(crate) fn rules(&self, factor_set: &str) -> Result<Rules<'_>, QueryError> {
         let mut sets = self.factors.iter();
         let set = match factor_set {

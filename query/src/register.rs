@@ -1,6 +1,6 @@
-//! What is recorded of parks: the registry and what is declared, as they stand. Pure.
+//! The register of parks: the registry and the declarations in force. Pure.
 //!
-//! Every entry is dated and stays; the one recorded last counts. The figures read these types and this room
+//! Entries are dated and never removed; the one recorded last counts. The figures read these types, and this folder
 //! reads no figure.
 
 pub(crate) mod certificates;

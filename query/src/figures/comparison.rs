@@ -1,5 +1,4 @@
-//! Like with like: two years of one set of enterprises, why a figure changed, and where its pace leads.
-//! Pure.
+//! Like-for-like comparison: two years of one set of enterprises, the split of a change, and the forecast. Pure.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -27,21 +26,21 @@ use crate::{
     lake::books::cached::{BooksCache, Entry, Key},
 };
 
-/// The base is recomputed over the judged year's enterprises.
+/// The rule that recomputes the base over the judged year's enterprises.
 pub(crate) const LIKE_FOR_LIKE: &str = "like-for-like";
-/// The judged year is computed over the base year's enterprises.
+/// The rule that computes the judged year over the base year's enterprises.
 pub(crate) const FIXED_PANEL: &str = "fixed-panel";
 
-/// `base` and `current`, which count the same enterprises, against a fall of `asked`, if one is. Two figures of which
-/// one is not sound are told and not compared.
+/// Compares `base` and `current`, which count the same enterprises, and measures the change against `target_fall`. If
+/// either figure is not sound, both are reported but not compared.
 pub(crate) fn comparison(
     population: &str,
     (base, current): (&(i16, EvaluatedFigure), &(i16, EvaluatedFigure)),
-    asked: Option<Decimal>,
+    target_fall: Option<Decimal>,
 ) -> pb::Comparison {
     let mut notes: Vec<String> = Vec::new();
-    for (year, told) in [base, current] {
-        notes.extend(told.unsound.iter().map(|why| format!("{year}: {why}")));
+    for (year, evaluated) in [base, current] {
+        notes.extend(evaluated.unsound.iter().map(|why| format!("{year}: {why}")));
     }
     let unsound = reasons([base, current]);
     let (base, current) = (&base.1, &current.1);
@@ -49,7 +48,7 @@ pub(crate) fn comparison(
         .sound()
         .zip(current.sound())
         .and_then(|(base, current)| current.fall_since(&base).ok());
-    let enterprises = [base, current].map(|told| told.figure.enterprises.len());
+    let enterprises = [base, current].map(|evaluated| evaluated.figure.enterprises.len());
     let enterprises = enterprises.into_iter().max().unwrap_or_default();
     pb::Comparison {
         population: population.to_owned(),
@@ -58,8 +57,8 @@ pub(crate) fn comparison(
         current_value: current.figure.value.clone(),
         change_percent: fall.map(|f| percent(-f)).unwrap_or_default(),
         progress_percent: fall
-            .zip(asked)
-            .and_then(|(fall, asked)| progress(fall, asked).ok())
+            .zip(target_fall)
+            .and_then(|(fall, target_fall)| progress(fall, target_fall).ok())
             .map(percent)
             .unwrap_or_default(),
         notes,
@@ -67,14 +66,14 @@ pub(crate) fn comparison(
     }
 }
 
-/// What a member consumed and what that is divided by, in the base and the judged year, by its name; `None` of a year in
-/// which it was not in the group.
+/// A member's name, and its numerator and denominator in the base and the judged year; `None` for a year in which it
+/// was not in the group.
 pub(crate) type MemberYears = (String, [Option<(Decimal, Decimal)>; 2]);
 
 /// Splits the change of a group's figure.
 ///
 /// # Errors
-/// The reasons against it: a member that is in the group has no consumption or no value added above zero.
+/// The reasons against a split: a member of the group has no consumption or no value added above zero.
 pub(crate) fn split_of(
     cache: &BooksCache,
     (unit, years): (&str, [i16; 2]),
@@ -103,10 +102,10 @@ pub(crate) fn split_of(
         })
         .collect();
     let made = split_once(cache, both);
-    Ok(made.map(|made| told_split(unit, members, &made)))
+    Ok(made.map(|made| split_message(unit, members, &made)))
 }
 
-/// The split of `members`, made once as long as it is kept: logarithms in decimals take their time.
+/// The split of `members`, computed once while the cache keeps it, because decimal logarithms are slow.
 fn split_once(cache: &BooksCache, members: Vec<Member>) -> Option<Arc<Split>> {
     let mut hasher = DefaultHasher::new();
     for activity in members.iter().flat_map(|of| [of.base, of.current]) {
@@ -126,7 +125,7 @@ fn split_once(cache: &BooksCache, members: Vec<Member>) -> Option<Arc<Split>> {
     Some(made)
 }
 
-/// The terms of members that are not above zero: there is no logarithm of them.
+/// The members' terms that are not above zero, which have no logarithm.
 fn not_positive<'a>(
     members: impl Iterator<Item = (&'a String, &'a Option<(Decimal, Decimal)>)>,
 ) -> Vec<Reason> {
@@ -151,7 +150,7 @@ fn not_positive<'a>(
     reasons
 }
 
-fn told_split(unit: &str, members: &[MemberYears], made: &Split) -> pb::Split {
+fn split_message(unit: &str, members: &[MemberYears], made: &Split) -> pb::Split {
     let member = |(name, (_, terms)): (&String, &(_, Terms))| pb::MemberSplit {
         enterprise: name.clone(),
         structure: terms.structure.to_string(),
@@ -174,28 +173,28 @@ fn told_split(unit: &str, members: &[MemberYears], made: &Split) -> pb::Split {
     }
 }
 
-/// Where the pace of the years so far ends, if the plan still runs. A year that is still open is passed over; the
-/// forecast then stands on the years before it.
+/// Extends the pace of the years so far to the plan's end, if the plan still runs. A year that is still open is
+/// skipped; the forecast then uses the years before it.
 ///
 /// # Errors
-/// The reasons against the base year, or against the last year that is over.
+/// The reasons against the base year or against the last year that is over.
 pub(crate) fn forecast_of(
     plan: &Plan,
     years: &[(i16, EvaluatedFigure)],
 ) -> Result<Option<pb::Forecast>, Vec<pb::UnsoundReason>> {
-    let is_open = |told: &EvaluatedFigure| told.unsound.iter().any(Reason::is_open);
+    let is_open = |evaluated: &EvaluatedFigure| evaluated.unsound.iter().any(Reason::is_open);
     let runs = years.last().is_some_and(|(year, _)| *year < plan.end_year);
-    let over = || years.iter().filter(|(_, told)| !is_open(told));
+    let over = || years.iter().filter(|(_, evaluated)| !is_open(evaluated));
     let last = over().next_back().filter(|_| over().count() > 1);
     let ends = [years.first(), last];
     let unsound = reasons(ends.into_iter().flatten());
     if runs && !unsound.is_empty() {
         return Err(unsound);
     }
-    let sound = years.iter().filter_map(|(year, told)| {
+    let sound = years.iter().filter_map(|(year, evaluated)| {
         Some(YearlyIntensity {
             year: *year,
-            intensity: told.sound()?.value,
+            intensity: evaluated.sound()?.value,
         })
     });
     let points: Vec<YearlyIntensity> = sound.collect();

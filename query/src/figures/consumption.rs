@@ -1,12 +1,12 @@
-//! The consumption of a series in a range that may pass from book to book. Pure.
+//! The consumption of a series in a range that may span several books. Pure.
 //!
-//! A book whose days all lie within the range joins as the one fold that it was joined into, so a
-//! question about years costs as much as it has books, not days. Joined days are exact: within the range
-//! every midnight between them is inside, where the split of an edge does not matter to the sum.
+//! A book whose days all lie within the range is added as its one joined fold, so a question about years costs one
+//! step per book, not per day. Joined days are exact: every midnight between them lies inside the range, where the
+//! split at an edge does not change the sum.
 //!
-//! Neighbours: in the book where the range begins or ends, as many days on either side as decide what counts in it;
-//! where that book has too few, the whole nearest book before or after serves. A gap is therefore bridged however
-//! long it is, unless the series is missing from the whole of that neighbouring book.
+//! Neighbours: the book where the range begins or ends contributes as many days on either side as decide what counts
+//! in the range. Where that book has too few, the whole nearest book before or after is used. A gap of any length is
+//! therefore bridged, unless that neighbouring book lacks the series.
 
 pub(crate) mod corrected;
 pub(crate) mod counting;
@@ -24,7 +24,7 @@ use greenpark_model::{
 
 use crate::lake::books::SeriesDays;
 
-/// Days around a range that are unpacked with it: nearly always more than decide what counts in it.
+/// Days around a range that are unpacked with it: nearly always more than are needed to decide what counts.
 const AROUND: i32 = 31;
 
 /// The consumption of one series in `range`; `parts` are its days by book, in order of the year.
@@ -52,10 +52,10 @@ pub(crate) fn consume(
             days.push((first, part.whole.clone()));
             break;
         } else {
-            take_neighbours(part, traits, range, &mut days);
+            add_neighbours(part, traits, range, &mut days);
         }
     }
-    // Few questions need like days: those that cut a gap of days, or an odd day.
+    // Only questions that cut a gap of days or an odd day need like days.
     let runs = OnceCell::new();
     let runs = || runs.get_or_init(|| runs_of(parts)).as_slice();
     let mut consumption = compose_like(traits, range, &days, &LikeDays::new(&runs));
@@ -64,7 +64,7 @@ pub(crate) fn consume(
 }
 
 /// Adds the days of `part` that decide what counts in `range`.
-fn take_neighbours(
+fn add_neighbours(
     part: &SeriesDays,
     traits: &MeterProfile,
     range: DayRange,
@@ -79,7 +79,7 @@ fn take_neighbours(
         return to.extend_from_slice(neighbours(traits, &part.days.all(), range));
     };
     let span = part.span().unwrap_or(near_ends);
-    // Where they reach to the end of what was unpacked, more may decide.
+    // If the deciding days reach the end of the unpacked ones, more days may decide.
     let is_open = |end: CivilDay, near: CivilDay, last: CivilDay| end == near && near != last;
     if is_open(decide_ends.0, near_ends.0, span.0) || is_open(decide_ends.1, near_ends.1, span.1) {
         return to.extend_from_slice(neighbours(traits, &part.days.all(), range));
@@ -87,7 +87,7 @@ fn take_neighbours(
     to.extend_from_slice(decide);
 }
 
-/// The same by day: only days with any.
+/// The consumption of one series by day, for days that have any.
 #[must_use]
 pub(crate) fn consume_daily(
     parts: &[&SeriesDays],
@@ -170,14 +170,18 @@ mod tests {
         books.map(|(_, book)| book.join(traits)).collect()
     }
 
-    /// So many days from a day before the first book's on, and the one behind them.
+    /// A range of `length` + 1 days whose first day is `first` days after the eve of the first book.
     fn range(first: i32, length: i32) -> DayRange {
         let start: CivilDay = "2020-12-29".parse().expect("a day");
         DayRange::new(start.plus(first), start.plus(first + length)).expect("in order")
     }
 
-    /// What is told where every day of the books is composed.
-    fn all_days_tell(parts: &[&SeriesDays], traits: &MeterProfile, range: DayRange) -> Consumption {
+    /// The consumption composed from every day of the books.
+    fn compose_all_days(
+        parts: &[&SeriesDays],
+        traits: &MeterProfile,
+        range: DayRange,
+    ) -> Consumption {
         let runs = runs_of(parts);
         let days = runs.concat();
         let runs = || runs.as_slice();
@@ -187,9 +191,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// A part of a long book is what all its days tell, though few of them are unpacked.
+        /// A part of a long book equals the composition of all its days, although few of them are unpacked.
         #[test]
-        fn a_part_of_a_long_book_is_what_all_days_tell(
+        fn a_part_of_a_long_book_equals_the_composition_of_all_days(
             steps in prop::collection::vec(prop_oneof![6 => Just(5i64), 2 => 0i64..9, 1 => -400i64..900], 500..1_300),
             still in (0usize..1_300, 0usize..400),
             (first, length) in (0i32..330, 0i32..70),
@@ -199,20 +203,20 @@ mod tests {
             let registers: Vec<i64> = (0..)
                 .zip(&steps)
                 .map(|(at, step)| {
-                    let stands = (still.0..still.0 + still.1).contains(&at);
-                    register += if stands { 0 } else { *step };
+                    let is_still = (still.0..still.0 + still.1).contains(&at);
+                    register += if is_still { 0 } else { *step };
                     register
                 })
                 .collect();
             let books = books(&traits, &registers);
             let range = range(first, length);
             let parts: Vec<&SeriesDays> = books.iter().collect();
-            prop_assert_eq!(consume(&parts, &traits, range), all_days_tell(&parts, &traits, range));
+            prop_assert_eq!(consume(&parts, &traits, range), compose_all_days(&parts, &traits, range));
         }
     }
 
     proptest! {
-        /// Whatever the range, joining books gives what composing all days does.
+        /// For any range, joining books equals composing all days.
         #[test]
         fn joined_books_are_the_sum_of_their_days(
             steps in prop::collection::vec(0i64..1_000, 1..40),
@@ -233,7 +237,7 @@ mod tests {
             let range = range(first, length);
             let parts: Vec<&SeriesDays> = books.iter().collect();
             let whole = consume(&parts, &traits, range);
-            prop_assert_eq!(whole, all_days_tell(&parts, &traits, range));
+            prop_assert_eq!(whole, compose_all_days(&parts, &traits, range));
             let daily: i128 =
                 consume_daily(&parts, &traits, range).iter().map(|(_, c)| c.amount.0).sum();
             prop_assert_eq!(daily, whole.amount.0);

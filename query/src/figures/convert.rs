@@ -1,4 +1,4 @@
-//! Values of the wire that several figures share.
+//! Conversions into wire values that several figures share.
 
 pub(crate) mod unsound;
 
@@ -8,7 +8,7 @@ use greenpark_model::{
 };
 use greenpark_proto::query::v1 as pb;
 
-/// An instant on the wire.
+/// The wire form of an instant.
 pub(crate) fn timestamp(instant: Instant) -> prost_types::Timestamp {
     let ms = instant.0.rem_euclid(1_000);
     prost_types::Timestamp {
@@ -17,7 +17,7 @@ pub(crate) fn timestamp(instant: Instant) -> prost_types::Timestamp {
     }
 }
 
-/// An amount on the wire.
+/// The wire form of an amount.
 pub(crate) fn amount(value: impl ToString, unit: &str) -> pb::Amount {
     pb::Amount {
         value: value.to_string(),
@@ -25,7 +25,7 @@ pub(crate) fn amount(value: impl ToString, unit: &str) -> pb::Amount {
     }
 }
 
-/// A range on the wire.
+/// The wire form of a range of days.
 pub(crate) fn days(range: DayRange) -> pb::Days {
     pb::Days {
         first: range.first().to_string(),
@@ -33,7 +33,7 @@ pub(crate) fn days(range: DayRange) -> pb::Days {
     }
 }
 
-/// A basis on the wire.
+/// The wire form of a basis.
 pub(crate) fn basis(basis: Basis) -> pb::Basis {
     match basis {
         Basis::Calorific => pb::Basis::Calorific,

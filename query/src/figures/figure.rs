@@ -1,6 +1,6 @@
-//! A figure from what was measured and declared. Pure.
+//! Evaluates a figure from measured and declared amounts. Pure.
 //!
-//! Σ over the population first, one division last; no ratio is ever added to another.
+//! Sums over the population come first and one division last; ratios are never added.
 
 mod assessed;
 mod deflated;
@@ -38,7 +38,7 @@ pub(crate) use assessed::{Asks, Claims, Grounds};
 pub(crate) use frame::frame;
 pub(crate) use late::declared_since;
 
-/// Decimal places of tonnes of standard coal, shares and percentages.
+/// Decimal places of tonnes of standard coal, of shares and of percentages.
 const PLACES: u32 = 6;
 
 /// A figure and the exact ratio in it.
@@ -48,7 +48,7 @@ pub(crate) struct EvaluatedFigure {
     pub(crate) ratio: Option<Ratio>,
     /// The exact numerator and denominator.
     pub(crate) parts: (Decimal, Decimal),
-    /// Why no verdict is given on it; a figure without a reason is sound.
+    /// The reasons against a verdict; a figure without one is sound.
     pub(crate) unsound: Vec<Reason>,
 }
 
@@ -59,12 +59,12 @@ impl EvaluatedFigure {
     }
 }
 
-/// A sum that no exact decimal holds.
+/// The error for a sum that does not fit an exact decimal.
 pub(crate) fn out_of_range() -> QueryError {
     QueryError::Broken("a sum is beyond 28 digits".to_owned())
 }
 
-/// `part` in per cent of `whole`, rounded; `None` where that is nothing.
+/// `part` in per cent of `whole`, rounded; `None` if `whole` is zero.
 pub(crate) fn percent(part: Decimal, whole: Decimal) -> Result<Option<Decimal>, QueryError> {
     if whole.is_zero() {
         return Ok(None);
@@ -75,8 +75,8 @@ pub(crate) fn percent(part: Decimal, whole: Decimal) -> Result<Option<Decimal>, 
         .ok_or_else(out_of_range)
 }
 
-/// What a population's enterprises consumed together.
-fn together(question: &Question<'_>, population: &Population<'_>) -> Measured {
+/// Measures the joint consumption of a population's enterprises.
+fn measure_together(question: &Question<'_>, population: &Population<'_>) -> Measured {
     let mut measured = Measured::default();
     for (park, enterprise, questions) in population.questions(question) {
         // The usual case: a member counts throughout.
@@ -88,7 +88,7 @@ fn together(question: &Question<'_>, population: &Population<'_>) -> Measured {
         for question in &questions {
             of_member.add(&park.measured(question, enterprise));
         }
-        // One that was read in a run of its days was read.
+        // A member with readings in any run of its days is not silent.
         match of_member.is_known() {
             true => of_member.silent.clear(),
             false => of_member.silent.dedup(),
@@ -104,7 +104,7 @@ pub(crate) fn evaluate(
     name: String,
     population: &Population<'_>,
 ) -> Result<EvaluatedFigure, QueryError> {
-    let measured = together(question, population);
+    let measured = measure_together(question, population);
     let numerator = Numerator::of(question, &measured)?;
     let denominator = denominator::of(question, population, &numerator)?;
     let key = Key {
@@ -117,7 +117,7 @@ pub(crate) fn evaluate(
     let complete = measured.is_known() && measured.without_factor.is_empty();
     let ratio = ratio(question, key, &numerator, &denominator, complete)?;
     let parts = (numerator.total, denominator.amount);
-    let notes = notes::gather(question, population, &measured, &numerator, &denominator);
+    let notes = notes::of_figure(question, population, &measured, &numerator, &denominator);
     let coverage = coverage(question, &measured, &numerator)?;
     let status = status(question, &measured, &denominator);
     let case = soundness::Case {
@@ -129,12 +129,12 @@ pub(crate) fn evaluate(
         denominator: &denominator,
     };
     let unsound = case.reasons()?;
-    let (members, revisions) = about(population, question);
+    let (members, revisions) = members_and_revisions(population, question);
     let figure = pb::Figure {
         name,
         value: ratio.map(|r| r.rounded().to_string()).unwrap_or_default(),
         denominator: Some(amount(
-            told_denominator(question, &denominator),
+            rounded_denominator(question, &denominator),
             denominator_unit(question),
         )),
         population: population.rule.to_owned(),
@@ -155,25 +155,26 @@ pub(crate) fn evaluate(
     })
 }
 
-/// What `population` consumed and what that is divided by: the parts of its figure alone.
+/// The numerator and the denominator of the figure of `population`, without the rest of the figure.
 pub(crate) fn parts(
     question: &Question<'_>,
     population: &Population<'_>,
 ) -> Result<(Decimal, Decimal), QueryError> {
-    let numerator = Numerator::of(question, &together(question, population))?;
+    let numerator = Numerator::of(question, &measure_together(question, population))?;
     let denominator = denominator::of(question, population, &numerator)?;
     Ok((numerator.total, denominator.amount))
 }
 
-/// Standard coal is told at six places as everywhere; declared amounts and tonnes are exact.
-fn told_denominator(question: &Question<'_>, denominator: &Denominator) -> Decimal {
+/// The denominator as reported: standard coal is rounded to six places as everywhere; declared amounts and tonnes are
+/// exact.
+fn rounded_denominator(question: &Question<'_>, denominator: &Denominator) -> Decimal {
     match question.indicator {
         Indicator::CarbonPerEnergy => round(denominator.amount, PLACES),
         _ => denominator.amount.normalize(),
     }
 }
 
-/// The ratio of totals above zero; there is none of others, or where something is missing.
+/// The ratio of totals above zero; `None` if a total is not above zero or data is missing.
 fn ratio(
     question: &Question<'_>,
     key: Key,
@@ -203,7 +204,7 @@ fn denominator_unit(question: &Question<'_>) -> &'static str {
     }
 }
 
-/// What the numerator is counted in.
+/// The unit of the numerator.
 fn numerator_unit(indicator: Indicator) -> &'static str {
     match indicator {
         Indicator::EnergyIntensity => "tce",
@@ -213,7 +214,7 @@ fn numerator_unit(indicator: Indicator) -> &'static str {
     }
 }
 
-/// Whether the figure is divided by a declared series.
+/// Returns true if the figure is divided by a declared series.
 fn is_per_declared(question: &Question<'_>) -> bool {
     !matches!(
         question.indicator,
@@ -225,7 +226,7 @@ fn has_prices(question: &Question<'_>) -> bool {
     is_per_declared(question) && question.per.has_prices()
 }
 
-/// The unit of the figure: the indicator's, or what its numerator is counted in per what is divided by.
+/// The unit of the figure: that of the indicator, or the numerator's unit per unit of the declared series.
 fn unit(question: &Question<'_>) -> String {
     if !is_per_declared(question) || question.per.has_prices() {
         return question.indicator.unit().to_owned();
@@ -234,8 +235,8 @@ fn unit(question: &Question<'_>) -> String {
     format!("{numerator}/{}", question.per.unit())
 }
 
-/// The members' names, and the states of the books that they stand in.
-fn about(
+/// The members' names, and the revisions of the books that hold their readings.
+fn members_and_revisions(
     population: &Population<'_>,
     question: &Question<'_>,
 ) -> (Vec<String>, Vec<pb::BookRevision>) {
@@ -251,7 +252,7 @@ fn about(
     (population.members.iter().map(name).collect(), revisions)
 }
 
-/// The members that count on some days of the range alone.
+/// The members that count only on some days of the range.
 fn partial(population: &Population<'_>) -> Vec<pb::PartialMember> {
     let all = population.partial.iter();
     all.map(|((park, enterprise), runs)| pb::PartialMember {
@@ -261,9 +262,9 @@ fn partial(population: &Population<'_>) -> Vec<pb::PartialMember> {
     .collect()
 }
 
-/// The part of a figure that the question and its numerator alone decide.
+/// The part of a figure that depends only on the question and the numerator.
 fn envelope(question: &Question<'_>, numerator: Numerator) -> pb::Figure {
-    let told = |holds: bool, text: &dyn Fn() -> String| match holds {
+    let text_if = |holds: bool, text: &dyn Fn() -> String| match holds {
         true => text(),
         false => String::new(),
     };
@@ -286,15 +287,15 @@ fn envelope(question: &Question<'_>, numerator: Numerator) -> pb::Figure {
             false => pb::Basis::Unspecified,
         }
         .into(),
-        media: told(question.needs_coal(), &|| question.media.to_string()),
-        price_base: told(has_prices(question), &|| question.price_base.to_string()),
+        media: text_if(question.needs_coal(), &|| question.media.to_string()),
+        price_base: text_if(has_prices(question), &|| question.price_base.to_string()),
         as_of: Some(timestamp(question.now)),
-        factor_set: told(question.needs_coal(), &|| rules.factors.id.clone()),
-        carbon_set: told(question.needs_carbon(), &|| rules.carbon.id.clone()),
-        waste_set: told(waste, &|| rules.bulk.id.clone()),
+        factor_set: text_if(question.needs_coal(), &|| rules.factors.id.clone()),
+        carbon_set: text_if(question.needs_carbon(), &|| rules.carbon.id.clone()),
+        waste_set: text_if(waste, &|| rules.bulk.id.clone()),
         quality_set: rules.quality.id.clone(),
         thresholds: convert::unsound::thresholds(rules.quality),
-        denominator_series: told(is_per_declared(question), &|| question.per.to_string()),
+        denominator_series: text_if(is_per_declared(question), &|| question.per.to_string()),
         water_sources: question.sources.iter().map(ToString::to_string).collect(),
         ..pb::Figure::default()
     }
@@ -305,7 +306,7 @@ fn status(
     measured: &Measured,
     denominator: &Denominator,
 ) -> pb::PeriodStatus {
-    // Another year's factor gives way to the year's own when that is published.
+    // A factor borrowed from another year is replaced once the year's own factor is published.
     let borrowed = question.needs_carbon() && measured.has_fallback();
     if !measured.open.is_empty() || denominator.is_prorated() {
         pb::PeriodStatus::Operational
@@ -332,7 +333,7 @@ fn coverage(
             .and_then(|hundredfold| hundredfold.checked_div(Decimal::from(due)))
             .ok_or_else(out_of_range)?,
     };
-    let told = |share: Decimal| match numerator.total.is_zero() {
+    let share_text = |share: Decimal| match numerator.total.is_zero() {
         true => String::new(),
         false => round(share, PLACES).to_string(),
     };
@@ -351,13 +352,13 @@ fn coverage(
         conflicts: measured.conflicts,
         duplicates: measured.duplicates,
         open_days: u32::try_from(measured.open.len()).unwrap_or(u32::MAX),
-        measured_share: told(measured_share),
-        manual_share: told(manual),
+        measured_share: share_text(measured_share),
+        manual_share: share_text(manual),
         missing_share: round(missing, PLACES).to_string(),
     })
 }
 
-/// The state of each book that the range touches, for the members of the population.
+/// The revision of each book that the range touches, for the members of the population.
 fn revisions(
     park: &ParkDays,
     population: &Population<'_>,

@@ -33,17 +33,17 @@ pub(crate) struct Measured {
     pub(crate) estimated: Sum,
 }
 
-/// Water by source, and what became of it.
+/// Water by source, and its reuse and losses.
 #[derive(Debug, Default)]
 pub(crate) struct Water {
-    /// New water by its source; by none where nothing is registered.
+    /// New water by its source; `None` if no source is registered.
     pub(crate) intake: BTreeMap<Option<WaterSource>, Measured>,
     pub(crate) reused: Measured,
-    /// Whether reuse was read or set by hand; where it was not, nothing is known of it.
+    /// True if reuse was read or corrected by hand; otherwise it is unknown.
     pub(crate) knows_reuse: bool,
-    /// What meters with sub-meters told, and these of it.
+    /// The amounts of meters with sub-meters, and of these sub-meters.
     pub(crate) families: Option<Families>,
-    /// Registered meters that were not read.
+    /// Registered meters without a reading.
     pub(crate) unread: BTreeSet<String>,
 }
 
@@ -51,34 +51,34 @@ pub(crate) struct Water {
 #[derive(Debug, Default)]
 pub(crate) struct Waste {
     pub(crate) rows: BTreeMap<(Medium, Option<WasteCode>), Ledger>,
-    /// What was received of each category.
+    /// The received waste of each category.
     pub(crate) received: BTreeMap<Medium, Received>,
-    /// Enterprises and meters whose code is of another industry than the enterprise's.
+    /// Meters whose waste code belongs to another industry than that of the enterprise.
     pub(crate) foreign: BTreeSet<String>,
-    /// Events that were dropped as repeats or superseded, by the meter and quantity that they are of.
+    /// Events that were dropped as repeated or superseded, by meter and quantity.
     pub(crate) repeats: BTreeMap<(String, Quantity), Repeats>,
 }
 
-/// Events of a meter that do not count, because others of the same identity do.
+/// Events of a meter that do not count, because another event of the same identity does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Repeats {
-    /// The days that they are of.
+    /// The days of these events.
     pub(crate) days: DayRange,
-    /// Those with the amount of another.
+    /// Events with the same amount as another.
     pub(crate) duplicates: u64,
-    /// Those with another amount, which a later one superseded.
+    /// Events with a different amount, which a later event superseded.
     pub(crate) conflicts: u64,
 }
 
-/// What enterprises of a population received of others, and what enterprises of it booked as utilized of their
-/// own waste. Where the first is more, who handed it over is outside, or has not booked its use.
+/// The waste that enterprises of a population received from others, and the waste of their own that they booked as
+/// utilized. If more was received than booked, the sender is outside the population or has not booked its use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Received {
     pub(crate) amount: Sum,
     pub(crate) booked: Sum,
 }
 
-/// A part of a range in which one entry of a counted meter holds, or is the nearest to hold.
+/// A part of a range in which one entry of a counted meter is valid, or the nearest valid one.
 struct Stretch<'a> {
     park: &'a ParkDays,
     enterprise: &'a EnterpriseId,
@@ -88,12 +88,12 @@ struct Stretch<'a> {
     repeats: Option<Repeats>,
 }
 
-/// What the series of the population told in `range`, stretch by stretch.
-fn each<'a>(
+/// Visits the series of the population in `range`, stretch by stretch.
+fn for_each_stretch<'a>(
     population: &'a Population<'_>,
     range: DayRange,
     wanted: impl Fn(Quantity) -> bool,
-    mut take: impl FnMut(Stretch<'a>),
+    mut visit: impl FnMut(Stretch<'a>),
 ) {
     for (park, enterprise) in &population.members {
         let days = population.days_of(park, enterprise, range);
@@ -103,7 +103,7 @@ fn each<'a>(
             }
             for &days in &days {
                 for stretch in stretches((park, enterprise, series), &parts, days) {
-                    take(stretch);
+                    visit(stretch);
                 }
             }
         }
@@ -135,7 +135,7 @@ fn stretches<'a>(
         .collect()
 }
 
-/// The repeats of a series in `range`; `None` where there is none.
+/// The repeated events of a series in `range`; `None` if there are none.
 fn repeats(parts: &[&SeriesDays], range: DayRange) -> Option<Repeats> {
     let all = parts.iter().flat_map(|part| &part.repeats);
     all.filter(|(day, ..)| range.contains(*day))
@@ -150,7 +150,7 @@ fn repeats(parts: &[&SeriesDays], range: DayRange) -> Option<Repeats> {
 }
 
 impl Water {
-    /// New water of every source.
+    /// The new water of all sources.
     pub(crate) fn total(&self) -> Sum {
         self.intake.values().map(|of| of.amount).sum()
     }
@@ -178,7 +178,7 @@ pub(crate) fn water(population: &Population<'_>, range: DayRange) -> Water {
         ..Water::default()
     };
     let wanted = |quantity: Quantity| quantity.medium.class() == MediumClass::Water;
-    each(population, range, wanted, |stretch| {
+    for_each_stretch(population, range, wanted, |stretch| {
         let consumption = stretch.corrected.consumption;
         let of = match stretch.series.quantity.medium {
             Medium::FreshWater => {
@@ -199,8 +199,8 @@ pub(crate) fn water(population: &Population<'_>, range: DayRange) -> Water {
     made
 }
 
-/// The meters of water that are registered for days of `range` and were not read on any of these, nor corrected
-/// by hand.
+/// The water meters that are registered for days of `range` but have neither a reading nor a correction by hand on
+/// any of them.
 fn unread(population: &Population<'_>, range: DayRange) -> BTreeSet<String> {
     let mut unread = BTreeSet::new();
     for (park, enterprise) in &population.members {
@@ -215,7 +215,7 @@ fn unread(population: &Population<'_>, range: DayRange) -> BTreeSet<String> {
                 .flat_map(|days| meter.parts(days))
                 .filter(registered)
                 .collect();
-            let told = |(series, parts): (&&Series, &Vec<&SeriesDays>)| {
+            let is_known = |(series, parts): (&&Series, &Vec<&SeriesDays>)| {
                 let traits = park.registry.meters.traits(enterprise, series);
                 let corrections = park.registry.corrections(enterprise, series);
                 let is_it = series.meter == key.meter && series.quantity == key.quantity;
@@ -225,7 +225,7 @@ fn unread(population: &Population<'_>, range: DayRange) -> BTreeSet<String> {
                         of.consumption.readings > 0 || !of.told.is_empty()
                     })
             };
-            if !days.is_empty() && !known.iter().any(told) {
+            if !days.is_empty() && !known.iter().any(is_known) {
                 let (park, meter) = (&park.park, &key.meter);
                 unread.insert(format!(
                     "parks/{park}/enterprises/{enterprise}/meters/{meter}"
@@ -243,12 +243,12 @@ pub(crate) fn waste(population: &Population<'_>, range: DayRange, by_code: bool)
     let wanted = |quantity: Quantity| {
         quantity.medium.class() == MediumClass::Waste && quantity.flow != Flow::Consumed
     };
-    each(population, range, wanted, |stretch| {
+    for_each_stretch(population, range, wanted, |stretch| {
         let consumption = stretch.corrected.consumption;
         let code = stretch.entry.and_then(|meter| meter.particulars.waste_code);
         if let Some(code) = code {
             let industry = stretch.park.registry.industry(stretch.enterprise, range);
-            if !is_of(code, &industry) {
+            if !fits_industry(code, &industry) {
                 let (park, enterprise) = (&stretch.park.park, stretch.enterprise);
                 let meter = &stretch.series.meter;
                 made.foreign.insert(format!(
@@ -284,7 +284,7 @@ pub(crate) fn waste(population: &Population<'_>, range: DayRange, by_code: bool)
     made
 }
 
-/// Every category of solid waste, whether it counts as bulk or not.
+/// Every category of solid waste, including those that are not bulk.
 pub(crate) fn every_category() -> BulkSet {
     let is_waste = |medium: &Medium| medium.class() == MediumClass::Waste;
     BulkSet {
@@ -294,9 +294,9 @@ pub(crate) fn every_category() -> BulkSet {
     }
 }
 
-/// Whether a code is for any industry, or for the two digits that an enterprise's industry begins with; one
-/// that is unknown contradicts nothing.
-fn is_of(code: WasteCode, industry: &str) -> bool {
+/// Returns true if the code is for any industry, or for the two digits with which the enterprise's industry begins.
+/// An unknown industry contradicts no code.
+fn fits_industry(code: WasteCode, industry: &str) -> bool {
     let digits: String = industry.chars().skip(1).take(2).collect();
     code.industry == 900 || digits.len() < 2 || format!("{:03}", code.industry).starts_with(&digits)
 }
@@ -306,11 +306,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_of_any_industry_or_of_the_enterprises_own() {
+    fn a_code_fits_any_industry_or_the_enterprises_own() {
         let code = |text: &str| text.parse::<WasteCode>().expect("a code");
-        assert!(is_of(code("900-001-S02"), "C31"));
-        assert!(is_of(code("311-001-S01"), "C3120"));
-        assert!(is_of(code("311-001-S01"), "") && is_of(code("311-001-S01"), "C"));
-        assert!(!is_of(code("441-001-S02"), "C31"));
+        assert!(fits_industry(code("900-001-S02"), "C31"));
+        assert!(fits_industry(code("311-001-S01"), "C3120"));
+        assert!(fits_industry(code("311-001-S01"), "") && fits_industry(code("311-001-S01"), "C"));
+        assert!(!fits_industry(code("441-001-S02"), "C31"));
     }
 }

@@ -1,4 +1,4 @@
-//! What enterprises consumed in a range, by quantity and factors, with how much of it is certain. Pure.
+//! The consumption of enterprises in a range, by quantity and factors, with its uncertainties. Pure.
 
 mod completeness;
 mod doubts;
@@ -39,10 +39,10 @@ use crate::{
 };
 
 pub(crate) use completeness::Completeness;
-pub(crate) use factors::{By, Coal};
+pub(crate) use factors::{CoalFactor, Factors};
 pub(crate) use memo::Memo;
 
-/// What is asked of whomever.
+/// The terms of a figure, whichever enterprises it concerns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) indicator: Indicator,
@@ -50,9 +50,9 @@ pub(crate) struct Question<'a> {
     pub(crate) basis: Basis,
     pub(crate) price_base: PriceBase,
     pub(crate) media: Media,
-    /// What is divided by, where that is declared.
+    /// The denominator's series, if it is a declared one.
     pub(crate) per: &'a StatisticSeries,
-    /// The sources of water that count; every one where there is none.
+    /// The sources of water that count; all of them if empty.
     pub(crate) sources: &'a [WaterSource],
     pub(crate) rules: Rules<'a>,
     pub(crate) now: Instant,
@@ -63,72 +63,72 @@ pub(crate) struct Question<'a> {
 pub(crate) struct Part {
     pub(crate) amount: Sum,
     pub(crate) estimated: Sum,
-    /// What of it counts: the same, nothing, or what is taken off.
+    /// The amount that counts: the amount itself, zero, or its negative.
     pub(crate) counted: Sum,
     pub(crate) counted_estimated: Sum,
-    /// What of it was set by hand.
+    /// The part that was corrected by hand.
     pub(crate) manual: Sum,
-    /// Of what counts, set by hand, every correction without its sign.
+    /// The corrections by hand that count, each by its absolute amount.
     pub(crate) counted_manual: Sum,
-    /// What counts of meters without a registry entry.
+    /// The counted amount of meters without a registry entry.
     pub(crate) counted_unregistered: Sum,
 }
 
-/// A name of an enterprise's energy, about.
+/// The approximate length of the name of an enterprise's energy.
 const NAME_BYTES: usize = 64;
 
-/// What some enterprises consumed.
+/// The consumption of some enterprises.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
-    pub(crate) parts: BTreeMap<(Quantity, By), Part>,
-    /// Energies that no factor was found for.
+    pub(crate) parts: BTreeMap<(Quantity, Factors), Part>,
+    /// Energies without a known factor.
     pub(crate) without_factor: BTreeSet<Medium>,
-    /// Enterprises none of whose meters was read.
+    /// Enterprises of which no meter has a reading.
     pub(crate) silent: Vec<String>,
-    /// Meters that count although no entry says so.
+    /// Meters that count although they have no registry entry.
     pub(crate) unregistered: BTreeSet<String>,
-    /// Meters of water that do not count because nothing says where theirs comes from.
+    /// Water meters that do not count because their source is unknown.
     pub(crate) unsourced: BTreeSet<String>,
-    /// Energies of an enterprise that are metered as used and as supplied, and the declared side.
+    /// Energies of an enterprise that are metered on both sides, and the declared side.
     pub(crate) both_sides: BTreeMap<String, Side>,
-    /// Energies of an enterprise that are metered as used and as supplied while no side is declared, and what each
-    /// side had in the years touched. A verdict cannot stand on them.
+    /// Energies of an enterprise that are metered on both sides while no side is declared, with the amount of each
+    /// side in the years touched. They withhold a verdict.
     pub(crate) side_undeclared: BTreeMap<String, Balance>,
-    /// Energies of an enterprise whose declared side has no meter while the other side has. A verdict cannot stand
-    /// on them.
+    /// Energies of an enterprise whose declared side has no meter while the other side has one. They withhold a
+    /// verdict.
     pub(crate) side_unmetered: BTreeMap<String, Side>,
-    /// Meters that are not registered and were heard as two kinds. A verdict cannot stand on them.
+    /// Unregistered meters with readings of two kinds. They withhold a verdict.
     pub(crate) kind_conflict: BTreeSet<String>,
-    /// Meters with readings of another kind than they are registered as, which do not count.
+    /// Meters with readings of a kind that they are not registered as; such readings do not count.
     pub(crate) other_kind: BTreeSet<String>,
-    /// Corrections by hand that count, one sentence each.
+    /// One sentence for each correction by hand that counts.
     pub(crate) corrections: Vec<String>,
-    /// Days that meters should have been read on until now, and those of which nothing is known.
+    /// Days until now on which registered meters were due, and those of them of which nothing is known.
     pub(crate) due_days: u64,
     pub(crate) missing_days: u64,
     pub(crate) outcomes: Outcomes,
     pub(crate) readings: u64,
     pub(crate) expected: u64,
-    /// Readings of the meters that readings are expected of.
+    /// Received readings of the meters with expected readings.
     pub(crate) awaited: u64,
     pub(crate) meter_days: u64,
     pub(crate) duplicates: u64,
     pub(crate) conflicts: u64,
-    /// Days that are not sealed.
+    /// Days that are not sealed yet.
     pub(crate) open: BTreeSet<CivilDay>,
-    /// How much is known of what was due.
+    /// The due days, and how many of them are known.
     pub(crate) completeness_due: Completeness,
-    /// Amounts that meters cannot or hardly can have measured. A verdict cannot stand on them.
+    /// Implausible amounts. They withhold a verdict.
     pub(crate) implausible: Vec<Implausible>,
 }
 
 impl Question<'_> {
-    /// Whether energies make the numerator.
+    /// Returns true if energies make the numerator.
     pub(crate) fn is_energy(&self) -> bool {
         self.needs_coal() || self.needs_carbon()
     }
 
-    /// Whether standard coal has part in the figure.
+    /// Returns true if the figure needs standard coal.
     pub(crate) fn needs_coal(&self) -> bool {
         matches!(
             self.indicator,
@@ -136,7 +136,7 @@ impl Question<'_> {
         )
     }
 
-    /// Whether carbon dioxide has part in the figure.
+    /// Returns true if the figure needs carbon dioxide.
     pub(crate) fn needs_carbon(&self) -> bool {
         matches!(
             self.indicator,
@@ -144,12 +144,12 @@ impl Question<'_> {
         )
     }
 
-    /// Whether a medium counts by its coefficient, as bought over the boundary.
-    fn takes_media(&self) -> bool {
+    /// Returns true if a purchased energy-carrying medium counts by its coefficient.
+    fn counts_purchased_media(&self) -> bool {
         self.indicator == Indicator::EnergyIntensity && self.media == Media::Purchased
     }
 
-    /// Whether `quantity` is part of the indicator.
+    /// Returns true if `quantity` is part of the indicator.
     pub(crate) fn concerns(&self, quantity: Quantity) -> bool {
         let Quantity { medium, flow } = quantity;
         match (self.indicator, medium.class()) {
@@ -160,13 +160,17 @@ impl Question<'_> {
                 self.rules.bulk.categories.contains(&medium) && flow != Flow::Consumed
             }
             (_, MediumClass::Energy) => true,
-            (_, MediumClass::CarryingMedium) => self.takes_media() && flow == Flow::Purchased,
-            (_, MediumClass::Water) => self.takes_media() && medium == Medium::FreshWater,
+            (_, MediumClass::CarryingMedium) => {
+                self.counts_purchased_media() && flow == Flow::Purchased
+            }
+            (_, MediumClass::Water) => {
+                self.counts_purchased_media() && medium == Medium::FreshWater
+            }
             (_, MediumClass::Waste) => false,
         }
     }
 
-    /// Whether water of this source is part of it; `None` where the source must be known and is not.
+    /// Returns true if water of this source is part of the indicator; `None` if the source must be known and is not.
     pub(crate) fn takes_source(&self, medium: Medium, source: Option<WaterSource>) -> Option<bool> {
         if medium != Medium::FreshWater {
             return Some(true);
@@ -178,7 +182,7 @@ impl Question<'_> {
                 (_, None) => None,
             };
         }
-        // Water of the enterprise's own wells is not bought; where nothing is said it counts as bought.
+        // Water of the enterprise's own wells is not bought; water of an unknown source counts as bought.
         Some(source.is_none_or(WaterSource::is_bought))
     }
 }
@@ -201,7 +205,7 @@ fn measure(question: &Question<'_>, park: &ParkDays, enterprise: &EnterpriseId) 
                 parts,
                 sides: &sides,
             };
-            measured.take(question, of);
+            measured.add_series(question, of);
         }
     }
     let counts = |quantity, days| {
@@ -211,13 +215,13 @@ fn measure(question: &Question<'_>, park: &ParkDays, enterprise: &EnterpriseId) 
             .map(|(days, _)| days)
             .collect()
     };
-    let whose = completeness::Whose {
+    let enterprise_series = completeness::EnterpriseSeries {
         park,
         enterprise,
         known: &known,
         counts: &counts,
     };
-    measured.completeness_due = Completeness::of(question, whose);
+    measured.completeness_due = Completeness::of(question, enterprise_series);
     let name = format!("parks/{}/enterprises/{enterprise}", park.park);
     measured.note_sides(sides, &name);
     if !measured.is_known() {
@@ -237,8 +241,8 @@ fn measure(question: &Question<'_>, park: &ParkDays, enterprise: &EnterpriseId) 
     measured
 }
 
-/// Days of `due` of which nothing is known: they were not read, no registers before and after bridge them, and
-/// nobody corrected them by hand.
+/// The number of unknown days of `due`: they have no reading, no registers before and after bridge them, and no
+/// correction by hand covers them.
 fn missing_days(
     parts: &[&SeriesDays],
     kind: Kind,
@@ -268,7 +272,7 @@ fn missing_days(
     i32::try_from(unknown.count()).unwrap_or(i32::MAX)
 }
 
-/// One series of one enterprise, with its days by book.
+/// One series of one enterprise, with its days book by book.
 #[derive(Clone, Copy)]
 struct OneSeries<'a> {
     park: &'a ParkDays,
@@ -279,7 +283,7 @@ struct OneSeries<'a> {
 }
 
 impl Measured {
-    fn take(&mut self, question: &Question<'_>, of: OneSeries<'_>) {
+    fn add_series(&mut self, question: &Question<'_>, of: OneSeries<'_>) {
         let OneSeries {
             park,
             enterprise,
@@ -325,11 +329,11 @@ impl Measured {
                 let corrected = consume_corrected(parts, &traits, piece, corrections);
                 readings += corrected.consumption.readings;
                 by_hand |= !corrected.told.is_empty();
-                let told = corrected
+                let sentences = corrected
                     .told
                     .iter()
-                    .map(|told| format!("{}, {told}", name()));
-                self.corrections.extend(told);
+                    .map(|sentence| format!("{}, {sentence}", name()));
+                self.corrections.extend(sentences);
                 self.book(question, (series.quantity, by.clone(), sign), &corrected);
                 if meter.is_none() {
                     self.note_unregistered((series.quantity, by, sign), &corrected);
@@ -345,18 +349,18 @@ impl Measured {
         }
     }
 
-    /// Adds what a series consumed, which counts with `sign`.
+    /// Adds the consumption of a series, which counts with `sign`.
     fn book(
         &mut self,
         question: &Question<'_>,
-        (quantity, by, sign): (Quantity, By, i8),
+        (quantity, by, sign): (Quantity, Factors, i8),
         corrected: &Corrected,
     ) {
         let consumption = &corrected.consumption;
         if *consumption == Consumption::default() && corrected.told.is_empty() {
             return;
         }
-        let lacks_coal = question.needs_coal() && by.coal == Coal::Unknown;
+        let lacks_coal = question.needs_coal() && by.coal == CoalFactor::Unknown;
         if lacks_coal || question.needs_carbon() && by.carbon.is_none() {
             self.without_factor.insert(quantity.medium);
         }
@@ -373,14 +377,13 @@ impl Measured {
         self.outcomes = self.outcomes.plus(consumption.outcomes);
     }
 
-    /// Of the readings that meters with an interval should have given, those received; `None` where none is
-    /// expected.
+    /// The share of the expected readings of meters with an interval that was received; `None` if none is expected.
     pub(crate) fn completeness(&self) -> Option<Decimal> {
         let share = Decimal::from(self.awaited).checked_div(Decimal::from(self.expected))?;
         Some(share.min(Decimal::ONE))
     }
 
-    /// Bytes that it takes, about.
+    /// The approximate size in bytes.
     fn bytes(&self) -> usize {
         let names = [&self.silent, &self.corrections].into_iter().flatten();
         let sets = [
@@ -393,14 +396,14 @@ impl Measured {
         let sides = sides.into_iter().sum::<usize>() + self.side_undeclared.len();
         let names = names.chain(sets.into_iter().flatten());
         size_of::<Self>()
-            + self.parts.len() * size_of::<((Quantity, By), Part)>()
+            + self.parts.len() * size_of::<((Quantity, Factors), Part)>()
             + names.map(String::len).sum::<usize>()
             + sides * (size_of::<Balance>() + NAME_BYTES)
             + self.open.len() * size_of::<CivilDay>()
             + self.implausible.len() * size_of::<Implausible>()
     }
 
-    /// Whether carbon dioxide was told by another year's or region's factor.
+    /// Returns true if a carbon dioxide factor is that of another year or region.
     pub(crate) fn has_fallback(&self) -> bool {
         let carbon = self.parts.keys().filter_map(|(_, by)| by.carbon.as_ref());
         carbon
@@ -408,7 +411,7 @@ impl Measured {
             .any(|emission| emission.fallback.is_some())
     }
 
-    /// Counts the readings that the registered meters should have given until now.
+    /// Counts the readings that are expected of the registered meters until now.
     fn expect(
         &mut self,
         question: &Question<'_>,
@@ -448,7 +451,7 @@ impl Measured {
         }
     }
 
-    /// Adds what others consumed.
+    /// Adds the consumption of other enterprises.
     pub(crate) fn add(&mut self, other: &Self) {
         for (key, part) in &other.parts {
             let sum = self.parts.entry(key.clone()).or_default();

@@ -1,5 +1,5 @@
-//! What a question about one park stands on: its registry and the days of the books that the range
-//! touches, as far as the scope permits.
+//! The inputs of a question about one park: its registry and the days of the books that the range touches, as far as
+//! the scope permits.
 
 mod around;
 mod late;
@@ -24,25 +24,25 @@ use crate::{
     scope::Scope,
 };
 
-use around::Around;
+use around::UnreadRegisters;
 
-pub(crate) use late::{Came, Concern, Witness};
+pub(crate) use late::{FigureConcern, LateArrivals, LateEvidence};
 
-/// One park, for one range and one asker.
+/// One park, for one range and one scope.
 #[derive(Debug)]
 pub(crate) struct ParkDays {
     pub(crate) park: ParkId,
     pub(crate) registry: Arc<registry::Park>,
-    /// The books touched, and their neighbours, in order of the year.
+    /// The books that the range touches and their neighbours, ordered by year.
     books: Vec<Arc<BookDays>>,
-    /// Those that were others when a period was final.
-    then: Vec<Arc<FinalBook>>,
+    /// The books that differed when a period became final.
+    final_books: Vec<Arc<FinalBook>>,
     scope: Scope,
     pub(crate) memo: Memo,
 }
 
 impl ParkDays {
-    /// Loads what `range` needs of `park`.
+    /// Loads the books of `park` that `range` needs.
     pub(crate) async fn load(
         books: &Arc<Books>,
         scope: &Scope,
@@ -54,7 +54,7 @@ impl ParkDays {
         let at_park = registry.park(park);
         let years = books.lake.years(park).await?;
         let mut loaded = touched(books, (park, &at_park, as_of), &years, range).await?;
-        let around = Around {
+        let unread = UnreadRegisters {
             books,
             park,
             registry: &at_park,
@@ -62,7 +62,7 @@ impl ParkDays {
             years: &years,
             range,
         };
-        around.load(&mut loaded).await?;
+        unread.load(&mut loaded).await?;
         if let Some(at) = as_of {
             for book in &loaded {
                 book.refuse_lost_days(park, range, at)?;
@@ -70,27 +70,27 @@ impl ParkDays {
         }
         let memo = match as_of {
             None => Memo::resume(books, park, &loaded, &at_park),
-            // A registry of the past is made for one question.
+            // A registry as of a past instant exists for one question only.
             Some(_) => Memo::default(),
         };
         Ok(Self {
             park: park.clone(),
             registry: at_park,
             books: loaded,
-            then: Vec::new(),
+            final_books: Vec::new(),
             scope: scope.clone(),
             memo,
         })
     }
 
-    /// Loads what was known of `range` at `since`, where it was not what is known now.
+    /// Loads the books of `range` as they were at `since`, if they differ from those of now.
     pub(crate) async fn recall(
         &mut self,
         books: &Books,
         since: Instant,
         range: DayRange,
     ) -> Result<(), QueryError> {
-        if self.then.iter().any(|then| then.since == since) {
+        if self.final_books.iter().any(|then| then.since == since) {
             return Ok(());
         }
         let years = range.first().year()..=range.last().year();
@@ -98,23 +98,23 @@ impl ParkDays {
             if years.contains(&book.snapshot.year) {
                 let of = (since, range);
                 let then = books.then(&self.park, book, &self.registry, of);
-                self.then.extend(then.await?);
+                self.final_books.extend(then.await?);
             }
         }
         Ok(())
     }
 
-    /// Forgets what was known when periods were final: of another figure it is another instant.
+    /// Drops the books as of the instants when periods became final, because another figure has another instant.
     pub(crate) fn forget_then(&mut self) {
-        self.then.clear();
+        self.final_books.clear();
     }
 
-    /// The books, in order of the year.
+    /// The books, ordered by year.
     pub(crate) fn books(&self) -> &[Arc<BookDays>] {
         &self.books
     }
 
-    /// Permitted enterprises with readings in the books loaded.
+    /// Permitted enterprises with readings in the loaded books.
     pub(crate) fn with_readings(&self) -> BTreeSet<EnterpriseId> {
         let all = self.books.iter().flat_map(|book| book.enterprises());
         all.filter(|e| self.scope.permits(&self.park, e))
@@ -132,13 +132,13 @@ impl ParkDays {
             .collect()
     }
 
-    /// Whether the scope permits `enterprise`.
+    /// Returns true if the scope permits `enterprise`.
     pub(crate) fn permits(&self, enterprise: &EnterpriseId) -> bool {
         self.scope.permits(&self.park, enterprise)
     }
 
-    /// The series of an enterprise, each with its days by book; none if the scope does not permit it. One that was
-    /// corrected by hand is among them even where it has no reading.
+    /// The series of an enterprise, each with its days book by book; empty if the scope does not permit the
+    /// enterprise. A series with a correction by hand is included even without readings.
     pub(crate) fn series(&self, enterprise: &EnterpriseId) -> BTreeMap<&Series, Vec<&SeriesDays>> {
         let mut series: BTreeMap<&Series, Vec<&SeriesDays>> = BTreeMap::new();
         if self.permits(enterprise) {
@@ -159,7 +159,7 @@ impl ParkDays {
     }
 }
 
-/// The books that `range` touches of those of `years`, and the nearest on either side where a counter needs it.
+/// Loads the books of `years` that `range` touches, and the nearest one on either side if a counter needs it.
 async fn touched(
     books: &Arc<Books>,
     (park, registry, as_of): (&ParkId, &Arc<registry::Park>, Option<Instant>),
@@ -171,7 +171,7 @@ async fn touched(
         range.first().plus(-DECIDED_BY_DAYS),
         range.last().plus(DECIDED_BY_DAYS),
     );
-    // What a counter did before the range and after it decides what counts in it.
+    // A counter's readings before and after the range decide what counts in it.
     let before = years.iter().rev().find(|year| **year < first).copied();
     let after = years.iter().find(|year| **year > last).copied();
     let within = years.iter().copied();
@@ -207,7 +207,7 @@ fn is_counter(series: &SeriesDays) -> bool {
     matches!(series.key.series.kind, Kind::Register | Kind::DailyCounter)
 }
 
-/// Whether the book of `year` is missing, or a counter in it has no day that `reaches` over the range.
+/// Returns true if the book of `year` is missing, or if a counter in it has no day that `reaches` beyond the range.
 fn lacks(books: &[Arc<BookDays>], year: i16, reaches: impl Fn(&SeriesDays) -> bool) -> bool {
     let book = books.iter().find(|book| book.snapshot.year == year);
     book.is_none_or(|book| {

@@ -1,4 +1,4 @@
-//! Who is counted in a figure. Pure.
+//! The population of a figure: the enterprises that it counts. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,29 +12,29 @@ use crate::{
     register::statistics::StatisticSeries,
 };
 
-/// Names that a sentence lists before it only counts the rest.
+/// The number of names that a sentence lists before it only counts the rest.
 const LISTED_MAX: usize = 8;
 /// The rule of the statistics: industrial enterprises above designated size (规上).
 const ABOVE_DESIGNATED_SIZE: &str = "above-designated-size";
-/// The rule where no enterprise is registered.
+/// The rule for parks without a registered enterprise.
 const EVERY: &str = "every-enterprise";
-/// The rule for an enterprise that is asked by its name.
+/// The rule for an enterprise that is requested by name.
 pub(crate) const NAMED: &str = "named";
 
-/// Who is counted, and by which rule.
+/// The counted enterprises, and the rule that selects them.
 #[derive(Debug)]
 pub(crate) struct Population<'a> {
-    /// `above-designated-size`, `every-enterprise` where none is registered, or `named`.
+    /// `above-designated-size`, `every-enterprise` if none is registered, or `named`.
     pub(crate) rule: &'static str,
     pub(crate) members: Vec<(&'a ParkDays, EnterpriseId)>,
-    /// Members that count on some days of the range alone, and these days.
+    /// Members that count only on some days of the range, and these days.
     pub(crate) partial: BTreeMap<(ParkId, EnterpriseId), Vec<DayRange>>,
-    /// Parks that were asked, with or without members.
+    /// The requested parks, with or without members.
     pub(crate) parks: Vec<&'a ParkDays>,
     pub(crate) notes: Vec<String>,
 }
 
-/// One enterprise, whatever its size.
+/// The population of one enterprise, whatever its size.
 pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_> {
     let mut notes = Vec::new();
     if !park.registry.is_unregistered() && !park.registry.enterprises.contains_key(&enterprise) {
@@ -53,7 +53,7 @@ pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_>
 }
 
 impl<'a> Population<'a> {
-    /// The same members in other states of the same parks.
+    /// Returns the same members within other states of the same parks.
     pub(crate) fn among<'b>(&self, parks: &'b [ParkDays]) -> Population<'b> {
         let of = |park: &ParkDays| parks.iter().find(|of| of.park == park.park);
         let members = self.members.iter();
@@ -68,11 +68,11 @@ impl<'a> Population<'a> {
         }
     }
 
-    /// Without those who were not there on any day of `range`: neither registered, nor read, nor declared for. A
-    /// panel of another year names them all the same.
+    /// Removes members that did not exist on any day of `range`: neither registered, nor with readings, nor with
+    /// declarations. The panel of another year may name them.
     pub(crate) fn there(mut self, range: DayRange) -> Self {
         self.members
-            .retain(|(park, enterprise)| was_there(park, enterprise, range));
+            .retain(|(park, enterprise)| existed_in(park, enterprise, range));
         self
     }
 
@@ -111,7 +111,7 @@ impl<'a> Population<'a> {
         })
     }
 
-    fn tell_parks_without_registry(&mut self) {
+    fn note_parks_without_registry(&mut self) {
         let parks = self.parks.iter();
         let open: Vec<&str> = parks
             .filter(|park| park.registry.is_unregistered())
@@ -125,20 +125,21 @@ impl<'a> Population<'a> {
         }
     }
 
-    fn tell_partial(&mut self) {
+    fn note_partial_members(&mut self) {
         let all = self.partial.iter();
         let partial: Vec<String> = all
-            .map(|((park, of), days)| format!("parks/{park}/enterprises/{of} ({})", told(days)))
+            .map(|((park, of), days)| {
+                format!("parks/{park}/enterprises/{of} ({})", listed_days(days))
+            })
             .collect();
-        self.tell(
+        self.note_names(
             "counted with the days alone on which they are above designated size, their value added with the same \
              days: by days of the period that it is declared for, so declare it by months to have it exact",
             &partial,
         );
     }
 
-    /// Lets members count with the days alone on which they are above designated size, where these are some of
-    /// `range`.
+    /// Restricts members to the days on which they are above designated size, if these are only a part of `range`.
     fn with_days_above(mut self, range: DayRange) -> Self {
         for (park, enterprise) in &self.members {
             let days = park.registry.days_above(enterprise, range);
@@ -150,15 +151,15 @@ impl<'a> Population<'a> {
         self
     }
 
-    /// Notes something of the enterprises with these names, if there are any.
-    fn tell(&mut self, what: &str, names: &[String]) {
+    /// Adds a note that lists `names`, if there are any.
+    fn note_names(&mut self, what: &str, names: &[String]) {
         if !names.is_empty() {
             self.notes.push(format!("{what}: {}", listed(names)));
         }
     }
 
-    /// For a figure per product, those who make it: the energy and water of the others is not of that
-    /// product. Any other question leaves the population as it is.
+    /// For a figure per product, keeps the enterprises that make it, because the energy and water of the others do
+    /// not belong to the product. Any other question leaves the population unchanged.
     pub(crate) fn making(mut self, question: &Question<'_>) -> Self {
         let StatisticSeries::Product(name) = question.per else {
             return self;
@@ -190,8 +191,8 @@ impl<'a> Population<'a> {
     }
 }
 
-/// Whether an entry of the registry covers a day of `range`, or something was read or declared of it.
-fn was_there(park: &ParkDays, enterprise: &EnterpriseId, range: DayRange) -> bool {
+/// Returns true if the enterprise has a registry entry, a reading or a declaration for a day of `range`.
+fn existed_in(park: &ParkDays, enterprise: &EnterpriseId, range: DayRange) -> bool {
     let registry = &park.registry;
     let registered = registry.enterprises.get(enterprise).is_some_and(|dated| {
         let mut parts = dated.parts(range).into_iter();
@@ -210,8 +211,8 @@ fn was_there(park: &ParkDays, enterprise: &EnterpriseId, range: DayRange) -> boo
     registered || declared() || read()
 }
 
-/// Just these enterprises, whether or not they are in the population of `range`: each with the days on which it is
-/// above designated size, or with all of them where it never is.
+/// The population of exactly these enterprises, whether or not they belong to that of `range`. Each counts on the
+/// days on which it is above designated size, or on all days if it never is.
 pub(crate) fn panel<'a>(
     parks: &'a [ParkDays],
     range: DayRange,
@@ -235,9 +236,9 @@ pub(crate) fn panel<'a>(
     population.with_days_above(range)
 }
 
-/// The enterprises of `parks` that were above designated size on some day of `range`, by the registry, each with
-/// the days on which it was: energy, water, waste and value added of the same days, so that what a figure divides
-/// belongs together. Where a park has registered none, every enterprise that has readings or statistics counts.
+/// The registered enterprises of `parks` that were above designated size on some day of `range`. Each counts on those
+/// days with its energy, water, waste and value added, so that numerator and denominator match. In a park without
+/// registered enterprises, every enterprise with readings or statistics counts.
 pub(crate) fn of_parks(parks: &[ParkDays], range: DayRange) -> Population<'_> {
     let mut population = Population {
         rule: EVERY,
@@ -272,34 +273,34 @@ pub(crate) fn of_parks(parks: &[ParkDays], range: DayRange) -> Population<'_> {
             .members
             .extend(counted.into_iter().map(|enterprise| (park, enterprise)));
     }
-    population.tell(
+    population.note_names(
         "not counted, for they have readings but are not registered",
         &unregistered,
     );
-    population.tell(
+    population.note_names(
         "not counted, for they are not above designated size",
         &below,
     );
-    population.tell_parks_without_registry();
+    population.note_parks_without_registry();
     if population.members.is_empty() {
         population
             .notes
             .push("no enterprise is counted in the period".to_owned());
     }
     let mut population = population.with_days_above(range);
-    population.tell_partial();
+    population.note_partial_members();
     population
 }
 
-/// Runs of days in a sentence.
-fn told(days: &[DayRange]) -> String {
+/// Writes runs of days as a part of a sentence.
+fn listed_days(days: &[DayRange]) -> String {
     let each = days
         .iter()
         .map(|days| format!("{} to {}", days.first(), days.last()));
     each.collect::<Vec<_>>().join(" and ")
 }
 
-/// `names` in a sentence, the first ones by name.
+/// Writes `names` as a part of a sentence; only the first ones by name.
 pub(crate) fn listed<T: AsRef<str>>(names: &[T]) -> String {
     let first: Vec<&str> = names.iter().take(LISTED_MAX).map(AsRef::as_ref).collect();
     match names.len().saturating_sub(first.len()) {

@@ -1,4 +1,4 @@
-//! How far figures of years are from a plan's targets. Pure.
+//! Judges figures of years by a plan's targets. Pure.
 
 use greenpark_model::{
     indicator::{Ratio, round},
@@ -10,18 +10,18 @@ use rust_decimal::Decimal;
 
 use crate::figures::{convert::unsound::on_wire, figure::EvaluatedFigure};
 
-/// Decimal places of rates when they are told.
+/// Decimal places of reported rates.
 const PLACES: u32 = 4;
 
-/// The figures of one target's indicator, one a year from the plan's base year on.
+/// The figures of one target's indicator, one for each year from the plan's base year on.
 pub(crate) struct Years<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) figures: Vec<(i16, EvaluatedFigure)>,
 }
 
-/// A rate of change as it is told: a fall is negative.
+/// Writes a rate of change in per cent.
 pub(crate) fn percent(rate: Decimal) -> String {
-    // A fall is told as a negative change; zero stays without a sign.
+    // A fall is a negative change; zero has no sign.
     let change = round(rate * Decimal::ONE_HUNDRED, PLACES);
     let mut text = change.to_string();
     if change.is_zero() && text.starts_with('-') {
@@ -30,7 +30,7 @@ pub(crate) fn percent(rate: Decimal) -> String {
     text
 }
 
-/// How far the last of `years` is from `target`.
+/// Judges the last of `years` by `target`.
 pub(crate) fn judge(target: Target, years: Years<'_>) -> pb::TargetProgress {
     match target.form {
         TargetForm::Fall(percent) => judge_fall(target, percent / Decimal::ONE_HUNDRED, years),
@@ -38,7 +38,7 @@ pub(crate) fn judge(target: Target, years: Years<'_>) -> pb::TargetProgress {
     }
 }
 
-/// A target on the wire, as it is asked of `year`: of one beyond the plan's end nothing is.
+/// The wire form of a target for `year`; beyond the plan's end only the indicator remains.
 pub(crate) fn target_of(plan: &Plan, year: i16, target: Target) -> pb::Target {
     let declared = self::target(target);
     if year <= plan.end_year {
@@ -50,7 +50,7 @@ pub(crate) fn target_of(plan: &Plan, year: i16, target: Target) -> pb::Target {
     }
 }
 
-/// What to know of a year that a plan has no target for; `None` where it has one.
+/// The note for a year for which the plan has no target; `None` if it has one.
 pub(crate) fn beyond(plan: &Plan, year: i16) -> Option<String> {
     (year > plan.end_year).then(|| {
         format!(
@@ -60,7 +60,7 @@ pub(crate) fn beyond(plan: &Plan, year: i16) -> Option<String> {
     })
 }
 
-/// A target on the wire.
+/// The wire form of a target.
 fn target(target: Target) -> pb::Target {
     let (form, percent) = match target.form {
         TargetForm::Fall(percent) => ("fall", percent),
@@ -73,7 +73,7 @@ fn target(target: Target) -> pb::Target {
     }
 }
 
-/// A plan on the wire.
+/// The wire form of a plan.
 pub(crate) fn plan(plan: &Plan) -> pb::Plan {
     pb::Plan {
         id: plan.id.clone(),
@@ -86,56 +86,56 @@ pub(crate) fn plan(plan: &Plan) -> pb::Plan {
     }
 }
 
-/// The figures on the basis of assessment that `target` is not judged on.
+/// Judges `target` on the other basis of assessment, for comparison.
 pub(crate) fn other_basis(
     target: Target,
     plan: &Plan,
     figures: Vec<(i16, EvaluatedFigure)>,
 ) -> Option<pb::OtherBasis> {
-    let told = judge(target, Years { plan, figures });
-    let current = told.current?;
+    let evaluated = judge(target, Years { plan, figures });
+    let current = evaluated.current?;
     Some(pb::OtherBasis {
         basis_of_assessment: current.basis_of_assessment,
-        base_value: told.base.map(|base| base.value).unwrap_or_default(),
+        base_value: evaluated.base.map(|base| base.value).unwrap_or_default(),
         value: current.value,
-        change_percent: told.change_percent,
-        progress_percent: told.progress_percent,
-        years: told.years,
+        change_percent: evaluated.change_percent,
+        progress_percent: evaluated.progress_percent,
+        years: evaluated.years,
     })
 }
 
-fn point(year: i16, told: &EvaluatedFigure) -> pb::YearPoint {
+fn point(year: i16, evaluated: &EvaluatedFigure) -> pb::YearPoint {
     pb::YearPoint {
         year: year.into(),
-        value: told.figure.value.clone(),
-        status: told.figure.status,
-        unsound: on_wire(&told.unsound, year),
+        value: evaluated.figure.value.clone(),
+        status: evaluated.figure.status,
+        unsound: on_wire(&evaluated.unsound, year),
         ..pb::YearPoint::default()
     }
 }
 
-/// The reasons against figures, each with its year.
+/// The wire form of the reasons against figures, each with its year.
 pub(crate) fn reasons<'a>(
     figures: impl IntoIterator<Item = &'a (i16, EvaluatedFigure)>,
 ) -> Vec<pb::UnsoundReason> {
     let figures = figures.into_iter();
     figures
-        .flat_map(|(year, told)| on_wire(&told.unsound, *year))
+        .flat_map(|(year, evaluated)| on_wire(&evaluated.unsound, *year))
         .collect()
 }
 
-/// Why figures cannot be judged, a sentence a year.
+/// One sentence for each year whose figure cannot be judged.
 fn doubts<'a>(figures: impl Iterator<Item = &'a (i16, EvaluatedFigure)>) -> Vec<String> {
-    let unsound = figures.filter(|(_, told)| !told.unsound.is_empty());
+    let unsound = figures.filter(|(_, evaluated)| !evaluated.unsound.is_empty());
     unsound
-        .map(|(year, told)| {
-            let reasons: Vec<String> = told.unsound.iter().map(ToString::to_string).collect();
+        .map(|(year, evaluated)| {
+            let reasons: Vec<String> = evaluated.unsound.iter().map(ToString::to_string).collect();
             format!("{year} cannot be judged: {}", reasons.join("; "))
         })
         .collect()
 }
 
-/// What to know where the two figures do not count the same enterprises.
+/// The note for two figures that do not count the same enterprises.
 fn other_population(
     base: (i16, &EvaluatedFigure),
     last: (i16, &EvaluatedFigure),
@@ -152,24 +152,26 @@ fn other_population(
     })
 }
 
-/// The fall that the plan's even pace has made in `year`: of one beyond its end none, never that of its last.
-fn even_pace(plan: &Plan, asked: Decimal, year: i16) -> Option<Decimal> {
+/// The fall that the plan's even pace schedules for `year`; `None` beyond the plan's end.
+fn even_pace(plan: &Plan, target_fall: Decimal, year: i16) -> Option<Decimal> {
     let elapsed = year.saturating_sub(plan.base_year);
-    let due = scheduled(asked, elapsed, plan.years()).ok();
+    let due = scheduled(target_fall, elapsed, plan.years()).ok();
     due.filter(|_| year <= plan.end_year)
 }
 
-fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetProgress {
+fn judge_fall(target: Target, target_fall: Decimal, years: Years<'_>) -> pb::TargetProgress {
     let Years { plan, mut figures } = years;
-    let base = figures.first().and_then(|(_, told)| told.sound());
+    let base = figures.first().and_then(|(_, evaluated)| evaluated.sound());
     let fall = |ratio: Option<Ratio>| ratio.zip(base).and_then(|(r, b)| r.fall_since(&b).ok());
-    let even = |year| even_pace(plan, asked, year);
+    let even = |year| even_pace(plan, target_fall, year);
     let points = figures
         .iter()
-        .map(|(year, told)| pb::YearPoint {
-            change_percent: fall(told.sound()).map(|f| percent(-f)).unwrap_or_default(),
+        .map(|(year, evaluated)| pb::YearPoint {
+            change_percent: fall(evaluated.sound())
+                .map(|f| percent(-f))
+                .unwrap_or_default(),
             scheduled_percent: even(*year).map(|s| percent(-s)).unwrap_or_default(),
-            ..point(*year, told)
+            ..point(*year, evaluated)
         })
         .collect();
     let ends = [
@@ -185,7 +187,9 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
     let due = even(year);
     let pace = reached
         .filter(|_| year < plan.end_year)
-        .and_then(|reached| required_pace(reached, asked, plan.end_year.saturating_sub(year)).ok());
+        .and_then(|reached| {
+            required_pace(reached, target_fall, plan.end_year.saturating_sub(year)).ok()
+        });
     if reached.is_none() && unsound.is_empty() {
         notes.push(format!(
             "{} and {year} do not both have a figure to compare",
@@ -207,7 +211,7 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
         scheduled_percent: due.map(|d| percent(-d)).unwrap_or_default(),
         progress_percent: reached
             .filter(|_| due.is_some())
-            .and_then(|reached| progress(reached, asked).ok())
+            .and_then(|reached| progress(reached, target_fall).ok())
             .map(percent)
             .unwrap_or_default(),
         required_pace_percent: pace.map(percent).unwrap_or_default(),
@@ -217,7 +221,7 @@ fn judge_fall(target: Target, asked: Decimal, years: Years<'_>) -> pb::TargetPro
             reached.zip(due).map(|(reached, due)| reached >= due),
         )
         .into(),
-        base: Some(base.map_or_else(|| last.figure.clone(), |told| told.figure)),
+        base: Some(base.map_or_else(|| last.figure.clone(), |evaluated| evaluated.figure)),
         current: Some(last.figure),
         years: points,
         notes,
@@ -230,18 +234,19 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
     let Years { plan, mut figures } = years;
     let points = figures
         .iter()
-        .map(|(year, told)| point(*year, told))
+        .map(|(year, evaluated)| point(*year, evaluated))
         .collect();
-    // The floor binds from the year after the base to the plan's end.
+    // The floor holds from the year after the base year to the plan's end.
     let binds = (plan.base_year.saturating_add(1))..=plan.end_year;
     let bound = || figures.iter().filter(|(year, _)| binds.contains(year));
-    let is_below = |told: &EvaluatedFigure| told.sound().is_some_and(|r| r.value.get() < floor);
+    let is_below =
+        |evaluated: &EvaluatedFigure| evaluated.sound().is_some_and(|r| r.value.get() < floor);
     let below: Vec<String> = bound()
-        .filter(|(_, told)| is_below(told))
+        .filter(|(_, evaluated)| is_below(evaluated))
         .map(|(year, _)| year.to_string())
         .collect();
     let unknown: Vec<String> = bound()
-        .filter(|(_, told)| told.sound().is_none())
+        .filter(|(_, evaluated)| evaluated.sound().is_none())
         .map(|(year, _)| year.to_string())
         .collect();
     let held = if !below.is_empty() {
@@ -280,7 +285,7 @@ fn judge_floor(target: Target, floor: Decimal, years: Years<'_>) -> pb::TargetPr
     }
 }
 
-/// What is said in `year` of what is asked, if it is known whether that is kept.
+/// The verdict in `year`. `kept` is true if the target is kept, and `None` if that is unknown.
 pub(crate) fn verdict(plan: &Plan, year: i16, kept: Option<bool>) -> pb::Verdict {
     let kept = kept.filter(|_| year <= plan.end_year);
     match (kept, year >= plan.end_year) {

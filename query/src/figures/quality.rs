@@ -31,26 +31,26 @@ use crate::{
 
 pub(crate) use {checks::Finding, delivery::Delivery};
 
-/// What indices are made of; parts add up.
+/// The counts behind the indices; the tallies of parts can be added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Readings that meters with an interval should have given, and those that count: of one meter and day
-    /// no more than expected.
+    /// Expected readings of meters with an interval, and the received ones, capped per meter and day at the expected
+    /// number.
     pub(crate) expected: u64,
     pub(crate) complete: u64,
-    /// Messages that gateways numbered and that came, and those that did not.
+    /// Numbered messages that arrived, and those that did not.
     pub(crate) messages: u64,
     pub(crate) missing: u64,
-    /// All readings, repeats included, and those that say nothing.
+    /// All readings, repeats included, and the unusable ones.
     pub(crate) received: u64,
     pub(crate) wrong: u64,
-    /// Days of enterprises that should have been read, and those that were whole without late data.
+    /// Days of enterprises with expected readings, and the days that were complete without late data.
     pub(crate) days: u64,
     pub(crate) days_in_time: u64,
-    /// Counted meters, and those within their verification.
+    /// Counted meters, and those with a valid verification.
     pub(crate) meters: u64,
     pub(crate) verified: u64,
-    /// What meters with sub-meters told, and their sub-meters.
+    /// The amounts of meters with sub-meters, and of their sub-meters.
     pub(crate) parents: Sum,
     pub(crate) children: Sum,
     /// The largest deviation of a month's books from the sum of its days.
@@ -61,13 +61,13 @@ fn share(part: u64, whole: u64) -> Option<Decimal> {
     Decimal::from(part).checked_div(Decimal::from(whole))
 }
 
-/// An index in its place.
+/// An index of data quality.
 pub(crate) struct Index {
     pub(crate) name: &'static str,
     pub(crate) chinese: &'static str,
-    /// `None` where there is nothing to tell it from.
+    /// `None` if there is no data for it.
     pub(crate) value: Option<Decimal>,
-    /// Whether less is better.
+    /// True if a lower value is better.
     pub(crate) falls: bool,
 }
 
@@ -115,15 +115,15 @@ impl Tally {
         ]
     }
 
-    /// The lower of what is there of readings and of numbered messages: a message that came makes up for no
-    /// reading, and a message that did not come never raises it.
+    /// The lower of the received shares of readings and of numbered messages: an arrived message does not replace a
+    /// reading, and a missing message never raises the index.
     fn completeness(&self) -> Option<Decimal> {
         let readings = share(self.complete, self.expected);
         let messages = share(self.messages, self.messages.saturating_add(self.missing));
         [readings, messages].into_iter().flatten().min()
     }
 
-    /// One less how far sub-meters are from their parents, as a share of these.
+    /// One minus the relative difference between sub-meters and their parents.
     fn accuracy(&self) -> Option<Decimal> {
         let ratio = self
             .children
@@ -134,7 +134,7 @@ impl Tally {
         Some((Decimal::ONE - off.min(Decimal::ONE)).normalize())
     }
 
-    /// The weighted mean of the indices that there are, and `None` where there is none.
+    /// The weighted mean of the known indices; `None` if none is known.
     pub(crate) fn score(&self, rules: &QualityRules) -> Option<Decimal> {
         let (mut sum, mut weights) = (Decimal::ZERO, Decimal::ZERO);
         for index in self.indices() {
@@ -153,7 +153,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) park: &'a ParkDays,
     pub(crate) enterprise: &'a EnterpriseId,
     pub(crate) range: DayRange,
-    /// What its park's gateways numbered, where that is known.
+    /// The numbered messages of its park's gateways, if they are known.
     pub(crate) delivery: Option<&'a Delivery>,
 }
 
@@ -184,7 +184,7 @@ impl<'a> Subject<'a> {
         tally
     }
 
-    /// Readings, and those that say nothing.
+    /// Counts the readings and the unusable ones.
     fn count_readings(&self, series: &Series, parts: &[&SeriesDays], tally: &mut Tally) {
         let days = parts.iter().flat_map(|part| part.days.near(self.range));
         for (_, fold) in days.filter(|(day, _)| self.range.contains(*day)) {
@@ -207,7 +207,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// What meters with an interval should have given, day by day, and who is verified.
+    /// Counts the expected readings of meters with an interval, day by day, and the verified meters.
     fn count_expected(&self, tally: &mut Tally, due: &mut BTreeSet<CivilDay>) {
         let known = self.park.series(self.enterprise);
         for (key, meter) in self.park.registry.meters.of(self.enterprise) {
@@ -240,8 +240,8 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Days that were whole without late data: late data makes a second revision. Days that are still open
-    /// are neither.
+    /// Counts the days that were complete without late data; late data makes a second revision. Open days are not
+    /// counted.
     fn count_days(&self, due: &BTreeSet<CivilDay>, tally: &mut Tally) {
         let books = self.park.books();
         let open = |day: &CivilDay| {
@@ -260,7 +260,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Meters with sub-meters, and these, where every one of them was read.
+    /// Adds the amounts of meters with sub-meters, and of the sub-meters.
     fn count_children(&self, tally: &mut Tally) {
         for (_, parent, children) in self.families() {
             tally.parents += parent;
@@ -268,7 +268,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Each meter with sub-meters: what it told, and what they did.
+    /// Each meter with sub-meters: its amount, and the sum of theirs.
     pub(crate) fn families(&self) -> Vec<(Series, Sum, Sum)> {
         let known = self.park.series(self.enterprise);
         let mut children: BTreeMap<&Series, Sum> = BTreeMap::new();
@@ -298,7 +298,7 @@ impl<'a> Subject<'a> {
         corrected.consumption.amount
     }
 
-    /// The same of the days of the range on which the series counts.
+    /// The consumption on the days of the range on which the series counts.
     fn counted(&self, series: &Series, parts: &[&SeriesDays]) -> Sum {
         let (park, of) = (self.park, self.enterprise);
         let days = park.counting(of, series, self.range).days.into_iter();
@@ -307,15 +307,15 @@ impl<'a> Subject<'a> {
             .sum()
     }
 
-    /// The series in the range as it was measured, with what was come across.
+    /// The measured consumption of the series in the range, with the outcomes of its fold.
     fn joined(&self, series: &Series, parts: &[&SeriesDays]) -> Consumption {
         let meters = &self.park.registry.meters;
         let traits = meters.traits(self.enterprise, series);
         consume(parts, &traits, self.range)
     }
 
-    /// Months within the range of which the books tell a consumption: what they tell, the sum of the days,
-    /// and how far this is from that, as a share of it.
+    /// Months within the range with a declared consumption: the declared amount, the sum of the days, and their
+    /// difference as a share of the declared amount.
     pub(crate) fn deviations(
         &self,
     ) -> Vec<(statistics::StatisticSeries, DayRange, Sum, Sum, Decimal)> {
@@ -330,7 +330,7 @@ impl<'a> Subject<'a> {
             if month.first() < self.range.first() || self.range.last() < month.last() {
                 continue;
             }
-            let Some(told) = total_of(declared, &of.series, month, None) else {
+            let Some(declared_total) = total_of(declared, &of.series, month, None) else {
                 continue;
             };
             let of_month = Subject {
@@ -342,15 +342,17 @@ impl<'a> Subject<'a> {
                 .filter(|(series, _)| series.quantity == *quantity)
                 .map(|(series, parts)| of_month.counted(series, &parts))
                 .sum();
-            let off = off(days, told.amount);
-            found.extend(off.map(|off| (of.series.clone(), month, told.amount, days, off)));
+            let off = relative_difference(days, declared_total.amount);
+            found.extend(
+                off.map(|off| (of.series.clone(), month, declared_total.amount, days, off)),
+            );
         }
         found
     }
 }
 
-/// How far `one` is from `other`, as a share of that.
-fn off(one: Sum, other: Sum) -> Option<Decimal> {
+/// The difference of `one` from `other`, as a share of `other`.
+fn relative_difference(one: Sum, other: Sum) -> Option<Decimal> {
     let difference = (one - other).decimal().ok()?.abs();
     difference.checked_div(other.decimal().ok()?.abs())
 }
@@ -361,7 +363,7 @@ mod tests {
     use crate::reference::quality_rules;
 
     #[test]
-    fn indices_are_shares_and_the_score_is_of_those_that_there_are() {
+    fn indices_are_shares_and_the_score_averages_the_known_ones() {
         let rules = quality_rules::load(None).expect("shipped");
         let tally = Tally {
             expected: 240,
@@ -374,7 +376,7 @@ mod tests {
             verified: 3,
             ..Tally::default()
         };
-        let told: Vec<String> = tally
+        let values: Vec<String> = tally
             .indices()
             .iter()
             .map(|index| {
@@ -384,7 +386,7 @@ mod tests {
                     .unwrap_or_default()
             })
             .collect();
-        assert_eq!(told, ["0.9", "0.9", "0.95", "", "0.75", ""]);
+        assert_eq!(values, ["0.9", "0.9", "0.95", "", "0.75", ""]);
         // (0.9 × 0.3 + 0.9 × 0.1 + 0.95 × 0.2) ÷ 0.6, accuracy being unknown.
         let score = tally
             .score(&rules)

@@ -1,7 +1,7 @@
-//! A plan's scorecard: measured targets and declared indicators as lines of one form. Pure.
+//! A plan's scorecard: measured targets and declared indicators as lines of one format. Pure.
 //!
-//! A declared indicator is on schedule when its part of the way is at least the part of the plan's years
-//! that has passed, and it is met or missed by what the plan asks once the plan has ended.
+//! A declared indicator is on schedule if its progress is at least the elapsed share of the plan's years. Once the
+//! plan has ended, it is met or missed by the plan's target.
 
 use greenpark_model::{
     declared::{Criterion, DeclaredIndicator, Years},
@@ -22,7 +22,7 @@ use crate::{
 /// Decimal places of progress.
 const PLACES: u32 = 4;
 
-/// A measured target as a line.
+/// The line of a measured target.
 pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
     let target = progress.target.clone().unwrap_or_default();
     let current = progress.current.clone().unwrap_or_default();
@@ -51,9 +51,9 @@ pub(crate) fn measured(progress: &pb::TargetProgress) -> pb::ScorecardLine {
     }
 }
 
-/// A declared indicator in `year` as a line. `values` were declared; `figures` are those of the base and the judged
-/// year where the indicator is one that meters tell. What was declared counts where the judged year's figure is not
-/// sound; where nothing was, the line says why it is not.
+/// The line of a declared indicator in `year`. `values` are the declared values; `figures` are those of the base and
+/// the judged year if the indicator can be measured. The declared value counts if the judged year's figure is not
+/// sound; without one, the line gives the reasons.
 pub(crate) fn declared(
     plan: &Plan,
     year: i16,
@@ -65,17 +65,17 @@ pub(crate) fn declared(
         None => form(of.form),
         Some(_) => ("", String::new()),
     };
-    let told = values.get(&year).copied();
+    let declared_value = values.get(&year).copied();
     let base = values.get(&plan.base_year).copied();
     let sound = |of: &(i16, EvaluatedFigure)| of.1.sound().map(|ratio| ratio.rounded());
     let figure = figures.and_then(|[base, current]| Some((sound(base), sound(current)?)));
     let (base, value) = match figure {
         Some((base, current)) => (base, Some(current)),
-        None => (base, told),
+        None => (base, declared_value),
     };
     let unsound = match figures {
-        // What was declared is judged by what was declared.
-        Some(figures) if figure.is_some() || told.is_none() => against(of.form, figures),
+        // A declared value is judged by declared values alone.
+        Some(figures) if figure.is_some() || declared_value.is_none() => against(of.form, figures),
         _ => Vec::new(),
     };
     let mut line = pb::ScorecardLine {
@@ -117,7 +117,7 @@ pub(crate) fn declared(
     line
 }
 
-/// Why figures of the base and the judged year are not judged: the base year has a part in changes alone.
+/// The reasons against the figures of the base and the judged year; the base year matters only for changes.
 fn against(
     form: Criterion,
     [base, current]: &[(i16, EvaluatedFigure); 2],
@@ -126,7 +126,7 @@ fn against(
     reasons(changes.then_some(base).into_iter().chain([current]))
 }
 
-/// Judges `value` in a line, with the value of the base year where the form needs one.
+/// Judges `value` and fills `line`, with the value of the base year if the form needs one.
 fn judge(
     form: Criterion,
     (plan, year): (&Plan, i16),
@@ -156,7 +156,7 @@ fn percent(part: Decimal) -> String {
         .unwrap_or_default()
 }
 
-/// The name of a form, and what it asks.
+/// The name of a form, and its target value.
 fn form(form: Criterion) -> (&'static str, String) {
     let text = |asked: Decimal| asked.normalize().to_string();
     match form {
@@ -191,23 +191,23 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_on_schedule_by_its_part_of_the_years() {
+    fn a_count_is_on_schedule_by_its_share_of_the_years() {
         let parks = Criterion::Count(30);
-        let told = |year, count| {
+        let judged = |year, count| {
             let line = line(parks, year, &[(year, count)]);
             (line.verdict(), line.progress_percent)
         };
         assert_eq!(
-            told(2023, "18"),
+            judged(2023, "18"),
             (pb::Verdict::OnSchedule, "60.0000".into())
         );
-        assert_eq!(told(2023, "17").0, pb::Verdict::Behind);
-        assert_eq!(told(2025, "30").0, pb::Verdict::Met);
-        assert_eq!(told(2025, "29").0, pb::Verdict::Missed);
+        assert_eq!(judged(2023, "17").0, pb::Verdict::Behind);
+        assert_eq!(judged(2025, "30").0, pb::Verdict::Met);
+        assert_eq!(judged(2025, "29").0, pb::Verdict::Missed);
     }
 
     #[test]
-    fn a_year_beyond_the_plans_end_asks_nothing() {
+    fn a_year_beyond_the_plans_end_has_no_target() {
         let parks = line(Criterion::Count(30), 2026, &[(2026, "30")]);
         assert_eq!(parks.verdict(), pb::Verdict::Unknown);
         assert_eq!(
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_declared_is_unknown_and_says_how_to_declare_it() {
+    fn an_undeclared_value_is_unknown_and_its_note_says_how_to_declare_it() {
         let silent = line(Criterion::AtLeast(Decimal::from(86)), 2024, &[(2023, "80")]);
         assert_eq!(silent.verdict(), pb::Verdict::Unknown);
         assert!(

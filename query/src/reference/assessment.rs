@@ -1,7 +1,7 @@
 //! The rules of the assessment basis (考核口径) from TOML: the shipped set, or an operator's own.
 //!
-//! A `[[rule]]` names what is deducted of energy consumption, with its source and status, and may bound what
-//! other regions give. What no rule names is not deducted.
+//! A `[[rule]]` names a deduction from energy consumption, with its source and status, and may limit the share of
+//! other regions. Energy without a rule is not deducted.
 
 use std::path::Path;
 
@@ -15,15 +15,15 @@ use crate::reference::data_file::{Document, Entry, FileError, positive};
 
 const SHIPPED: &str = include_str!("../../data/assessment/assessment-2024.toml");
 
-/// What its files are called in a sentence.
-const WHAT: &str = "rules of assessment";
+/// The name of these files in an error message.
+const CONTENT: &str = "rules of assessment";
 
-/// A set of rules, and where it counts.
+/// A set of rules, and its home region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
     /// The rules.
     pub rules: RuleSet,
-    /// The region whose certificates are not bounded; `None` for that of the grid.
+    /// The region whose certificates have no limit; `None` for that of the grid.
     pub home_region: Option<Region>,
 }
 
@@ -39,10 +39,10 @@ pub fn load(file: Option<&Path>) -> Result<Assessment, FileError> {
 }
 
 fn parse(text: &str, path: &str) -> Result<Assessment, FileError> {
-    let mut document = Document::parse(text).map_err(FileError::parse(WHAT, path))?;
+    let mut document = Document::parse(text).map_err(FileError::parse(CONTENT, path))?;
     let mut head = document.head();
     let id = head.text("id");
-    // For readers of the file.
+    // Human readers of the file need the title.
     head.text("title");
     let home_region = head.optional("home_region", |text| {
         text.parse()
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_file_gives_every_rule_anew() {
+    fn an_operators_file_replaces_every_rule() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("rules.toml");
         let text = "id = \"ours\"\ntitle = \"ours\"\nhome_region = \"sichuan\"\n[[rule]]\n\
@@ -133,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_of_a_file_is_told_at_once() {
+    fn every_mistake_of_a_file_is_reported_at_once() {
         let text = "id = \"x\"\nhome_region = \"四川\"\n[[rule]]\ndeduct = \"solar\"\nstatus = \"C\"\n\
                     [[rule]]\ndeduct = \"raw_material\"\nother_regions_max = \"0.5\"\nstatus = \"C\"\nsource = \"s\"\n\
                     [[rule]]\ndeduct = \"trade\"\nother_regions_max = \"50\"\nstatus = \"C\"\nsource = \"s\"\n\
                     [[rule]]\ndeduct = \"trade\"\nstatus = \"C\"\nsource = \"s\"\n";
-        let told = parse(text, "a.toml").expect_err("wrong").to_string();
+        let message = parse(text, "a.toml").expect_err("wrong").to_string();
         for mistake in [
             "'a.toml'",
             "title: is missing",
@@ -149,7 +149,7 @@ mod tests {
             "rule 3, other_regions_max: '50' is no fraction",
             "rule 4, deduct: 'trade' has rule 3 already",
         ] {
-            assert!(told.contains(mistake), "{mistake}\n{told}");
+            assert!(message.contains(mistake), "{mistake}\n{message}");
         }
     }
 }

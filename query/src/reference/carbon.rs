@@ -1,8 +1,8 @@
-//! Carbon sets from TOML: the built-in one and what an operator adds.
+//! Carbon sets from TOML: the built-in one and those of the operator.
 //!
-//! A file has grid factors, each with the days it is applied to, and fuel factors, each with what its
-//! published product is made from: a product that is not that of its parts is a mistake, as are two
-//! grid factors of one region on one day.
+//! A file has grid factors, each with the days it applies to, and fuel factors, each with the parts of its published
+//! product. A product that differs from that of its parts is a mistake, and so are two grid factors of one region on
+//! one day.
 
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ pub fn load(files: &[PathBuf]) -> Result<CarbonSet, FileError> {
 
 fn parse(text: &str, path: &str) -> Result<CarbonSet, FileError> {
     let mut document = Document::parse(text).map_err(FileError::parse("carbon factors", path))?;
-    // The file's own name for itself, and lists of factors that are no grid's.
+    // Refuse footprint factors in the file's head and in lists of their own.
     footprint::refuse(&mut document.head());
     for (number, problem) in document.list("footprint", |_| Some(footprint::check("footprint"))) {
         let problem = problem.err().map(|problem| problem.to_string());
@@ -100,7 +100,7 @@ fn fuel(entry: &mut Entry<'_>) -> Option<FuelFactor> {
             .filter(|medium| *medium != Medium::Electricity)
             .ok_or_else(|| format!("'{text}' is no fuel and no heat"))
     });
-    // The title is for readers of the file: a source may name a fuel more closely than a medium does.
+    // The title is for human readers of the file: a source may name a fuel more precisely than a medium does.
     let title = entry.text("title");
     let power = entry.required("unit", |unit| {
         medium.map_or(Ok(0), |medium| power_of_ten(unit, medium))
@@ -141,7 +141,7 @@ fn fuel(entry: &mut Entry<'_>) -> Option<FuelFactor> {
     })
 }
 
-/// The parts of a product in the entry's own unit; the inner `None` where the entry has none of them.
+/// The parts of a product in the entry's own unit; the inner `None` if the entry has no parts.
 fn composition(entry: &mut Entry<'_>) -> Option<Option<Composition>> {
     const PARTS: [&str; 3] = ["lhv_gj", "carbon_t_per_tj", "oxidation"];
     if !PARTS.iter().any(|part| entry.has(part)) {
@@ -159,7 +159,7 @@ fn composition(entry: &mut Entry<'_>) -> Option<Option<Composition>> {
     }))
 }
 
-/// By how many powers of ten `unit` is more than the canonical unit of `medium`.
+/// The power of ten by which `unit` exceeds the canonical unit of `medium`.
 fn power_of_ten(unit: &str, medium: Medium) -> Result<u32, String> {
     let (symbol, more) = match unit.strip_prefix("10^4 ") {
         Some(symbol) => (symbol, 4),
@@ -177,7 +177,7 @@ fn power_of_ten(unit: &str, medium: Medium) -> Result<u32, String> {
         })
 }
 
-/// `value` ÷ 10^`power`, exactly.
+/// Returns `value` ÷ 10^`power`, exactly.
 fn shift(value: Decimal, power: u32) -> Option<Decimal> {
     let mut shifted = value;
     shifted.set_scale(value.scale() + power).ok()?;

@@ -1,8 +1,8 @@
-//! Entries of a TOML file, read so that all of its mistakes are told at once.
+//! Reads the entries of a TOML file and reports all of its mistakes at once.
 //!
-//! A file of data is written by people, who rather learn of five mistakes than of one five times. So an
-//! entry is taken field by field: what is missing, of another type, unreadable or unknown is noted with
-//! its entry and its field, and reading goes on. Only a text that is no TOML at all ends it at once.
+//! People write data files, and they prefer to learn of five mistakes at once. So an entry is read field by field: a
+//! field that is missing, of another type, unreadable or unknown is noted with its entry, and reading continues. Only
+//! a text that is not TOML ends the reading.
 
 use std::{fmt, path::Path};
 
@@ -10,18 +10,18 @@ use greenpark_model::day::CivilDay;
 use rust_decimal::Decimal;
 use toml::{Table, Value};
 
-/// One mistake in a file of data.
+/// One mistake in a data file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// The entry, such as `target 2`; empty for the head of the file.
     pub entry: String,
-    /// The field.
+    /// The name of the field.
     pub field: String,
-    /// What is wrong with it.
+    /// The problem with the field.
     pub problem: String,
 }
 
-/// Every mistake of one file, in the order of the file's parts; there is at least one.
+/// All mistakes of one file, at least one, in the order of the file's parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileMistakes(Vec<Mistake>);
 
@@ -31,18 +31,18 @@ pub(crate) struct Document {
     mistakes: Vec<Mistake>,
 }
 
-/// A table of the file while its fields are taken.
+/// A table of the file while its fields are read and removed.
 pub(crate) struct Entry<'a> {
     label: &'a str,
     table: &'a mut Table,
     mistakes: &'a mut Vec<Mistake>,
 }
 
-/// The days from the first to the last that an entry holds; without a last while it holds.
+/// The first and the last day on which an entry is valid; no last day if it is still valid.
 pub(crate) type Validity = (CivilDay, Option<CivilDay>);
 
 impl FileMistakes {
-    /// Every one of them.
+    /// All mistakes.
     #[must_use]
     pub fn all(&self) -> &[Mistake] {
         &self.0
@@ -76,7 +76,7 @@ impl Document {
         })
     }
 
-    /// The fields before the first list.
+    /// The head of the file: the fields before the first list.
     pub(crate) fn head(&mut self) -> Entry<'_> {
         Entry {
             label: "",
@@ -85,8 +85,8 @@ impl Document {
         }
     }
 
-    /// The entries `[[name]]` with their numbers from 1, each read by `read`; without those that it
-    /// cannot read. A file may have none.
+    /// Reads the entries `[[name]]` with `read` and numbers them from 1. Unreadable entries are left out, and a file
+    /// may have no entries.
     pub(crate) fn list<T>(
         &mut self,
         name: &str,
@@ -128,7 +128,7 @@ impl Document {
         });
     }
 
-    /// `read`, if the whole file is without a mistake; call it when every field was taken.
+    /// Returns `read` if the whole file has no mistake. Call it after reading every field.
     pub(crate) fn finish<T>(mut self, read: Option<T>) -> Result<T, FileMistakes> {
         let unknown: Vec<String> = self.root.keys().cloned().collect();
         for field in unknown {
@@ -141,30 +141,30 @@ impl Document {
     }
 }
 
-/// A file of data that cannot be used.
+/// A data file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("'{path}' cannot be read")]
     Read {
         /// The file.
         path: String,
-        /// What happened.
+        /// The underlying error.
         #[source]
         source: std::io::Error,
     },
-    /// It is no TOML.
+    /// The file is not TOML.
     #[error("'{path}' is no file of {what}")]
     Parse {
-        /// What it should hold.
+        /// The content that the file should have.
         what: &'static str,
         /// The file.
         path: String,
-        /// What happened.
+        /// The underlying error.
         #[source]
         source: Box<toml::de::Error>,
     },
-    /// Entries are wrong.
+    /// The file has mistakes.
     #[error("'{path}': {mistakes}")]
     Wrong {
         /// The file.
@@ -172,18 +172,18 @@ pub enum FileError {
         /// Every mistake of the file.
         mistakes: FileMistakes,
     },
-    /// A set that no file has.
+    /// No file has the requested set.
     #[error("there is no set '{id}'; there are {known}")]
     Unknown {
-        /// What was named.
+        /// The requested id.
         id: String,
-        /// What there is.
+        /// The known ids.
         known: String,
     },
 }
 
 impl FileError {
-    /// The text of `file`.
+    /// Reads the text of `file`.
     pub(crate) fn read(file: &Path) -> Result<String, Self> {
         std::fs::read_to_string(file).map_err(|source| Self::Read {
             path: file.display().to_string(),
@@ -215,7 +215,7 @@ impl Entry<'_> {
         });
     }
 
-    /// The fields that are texts and were not taken yet.
+    /// The text fields that were not read yet.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.table.iter();
         all.filter_map(|(field, value)| Some((field.as_str(), value.as_str()?)))
@@ -225,7 +225,7 @@ impl Entry<'_> {
         self.table.contains_key(field)
     }
 
-    /// The field as `parse` reads its text; `None` where it is left out or wrong.
+    /// Parses the text of the field; `None` if it is missing or wrong.
     pub(crate) fn optional<T>(
         &mut self,
         field: &str,
@@ -238,7 +238,7 @@ impl Entry<'_> {
         parsed.map_err(|problem| self.wrong(field, problem)).ok()
     }
 
-    /// As [`Entry::optional`], and a mistake where the field is left out.
+    /// Like [`Entry::optional`], but a missing field is a mistake.
     pub(crate) fn required<T>(
         &mut self,
         field: &str,
@@ -250,7 +250,7 @@ impl Entry<'_> {
         self.optional(field, parse)
     }
 
-    /// A text that is not empty.
+    /// Reads a text that is not empty.
     pub(crate) fn text(&mut self, field: &str) -> Option<String> {
         self.required(field, |text| {
             if text.is_empty() {
@@ -260,7 +260,7 @@ impl Entry<'_> {
         })
     }
 
-    /// A year as a whole number.
+    /// Reads a year as a whole number.
     pub(crate) fn year(&mut self, field: &str) -> Option<i16> {
         let year = match self.table.remove(field) {
             None => Err("is missing".to_owned()),
@@ -276,7 +276,7 @@ impl Entry<'_> {
         year.map_err(|problem| self.wrong(field, problem)).ok()
     }
 
-    /// `valid_from` and `valid_to`.
+    /// Reads `valid_from` and `valid_to`.
     pub(crate) fn validity(&mut self) -> Option<Validity> {
         let first = self.required("valid_from", day);
         let has_last = self.has("valid_to");
@@ -289,20 +289,20 @@ impl Entry<'_> {
         Some((first, last))
     }
 
-    /// `status` and `source` as the one text that results carry.
+    /// Reads `status` and `source` as the one text that results carry.
     pub(crate) fn source(&mut self) -> Option<String> {
         let (status, source) = (self.text("status"), self.text("source"));
         Some(format!("[{}] {}", status?, source?))
     }
 }
 
-/// A civil day.
+/// Parses a civil day.
 pub(crate) fn day(text: &str) -> Result<CivilDay, String> {
     text.parse()
         .map_err(|error: greenpark_model::day::TimeError| error.to_string())
 }
 
-/// A decimal above zero.
+/// Parses a decimal above zero.
 pub(crate) fn positive(text: &str) -> Result<Decimal, String> {
     text.parse()
         .ok()
@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mistake_is_told_with_its_entry_and_field() {
+    fn every_mistake_is_reported_with_its_entry_and_field() {
         let text = "id = 3\nspare = 1\n[[factor]]\nvalue = \"-1\"\nvalid_from = \"2024-02-01\"\n\
                     valid_to = \"2024-01-01\"\nodd = true\n[[factor]]\nvalue = \"2\"\n\
                     valid_from = \"yesterday\"\n";
@@ -329,9 +329,9 @@ mod tests {
         });
         assert!(id.is_none() && read.is_empty());
         let mistakes = document.finish(Some(())).expect_err("wrong");
-        let told: Vec<String> = mistakes.all().iter().map(Mistake::to_string).collect();
+        let texts: Vec<String> = mistakes.all().iter().map(Mistake::to_string).collect();
         assert_eq!(
-            told,
+            texts,
             [
                 "id: is of type integer, not a text",
                 "factor 1, value: '-1' is no decimal above 0",
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_none_is_a_mistake_and_a_missing_one_is_empty() {
+    fn a_list_of_another_type_is_a_mistake_and_a_missing_one_is_empty() {
         let mut document = Document::parse("factor = 1\n").expect("TOML");
         assert!(document.list("other", |_| Some(())).is_empty());
         assert!(document.list("factor", |_| Some(())).is_empty());

@@ -1,8 +1,7 @@
-//! Factor sets from TOML: the built-in one of GB/T 2589-2020, the edition before it, and what an operator
-//! adds.
+//! Factor sets from TOML: the built-in one of GB/T 2589-2020, the edition before it, and those of the operator.
 //!
-//! A file has energies as `[[factor]]` and energy-carrying media (耗能工质) as `[[media]]`: a medium is
-//! never counted in comprehensive energy by having a coefficient, only where a policy asks for it.
+//! A file has energies as `[[factor]]` and energy-carrying media (耗能工质) as `[[media]]`. A coefficient alone does not
+//! count a medium in comprehensive energy; only a policy that requires it does.
 
 use std::{path::PathBuf, str::FromStr as _};
 
@@ -30,8 +29,8 @@ pub fn load(files: &[PathBuf]) -> Result<FactorSet, FileError> {
     join(built_in, files)
 }
 
-/// The service's own set, as [`load`] makes it, and then the shipped ones that a question may name: that of
-/// 2020, where the service's own is another, and the edition before it.
+/// Loads the service's own set, as [`load`] makes it, followed by the shipped ones that a question may name: that of
+/// 2020 if the service's own is another, and the edition before it.
 ///
 /// # Errors
 /// [`FileError`] names the first file that is wrong and all of its mistakes.
@@ -44,7 +43,7 @@ pub fn sets(files: &[PathBuf]) -> Result<Vec<FactorSet>, FileError> {
     Ok(sets)
 }
 
-/// `set` with the entries of `files` before its own.
+/// Puts the entries of `files` before those of `set`.
 fn join(mut set: FactorSet, files: &[PathBuf]) -> Result<FactorSet, FileError> {
     for file in files {
         let path = file.display().to_string();
@@ -62,8 +61,7 @@ fn join(mut set: FactorSet, files: &[PathBuf]) -> Result<FactorSet, FileError> {
 
 /// The shipped set of GB/T 2589-2008, which ends the day before the edition of 2020 came into force.
 ///
-/// It is a set of its own, to recompute what was published by it: figures of two editions are not
-/// compared.
+/// It is a separate set for recomputing published figures: figures of two editions are not compared.
 ///
 /// # Errors
 /// [`FileError`] if the shipped file is wrong.
@@ -77,7 +75,7 @@ fn parse(text: &str, path: &str) -> Result<FactorSet, FileError> {
         let mut head = document.head();
         let heat = head.optional("kj_per_kgce", positive);
         if heat.is_some() {
-            // For readers of the file, as an entry's.
+            // Human readers of the file need the source, as in an entry.
             head.source();
         }
         (head.text("id"), heat)
@@ -109,11 +107,11 @@ fn energy(entry: &mut Entry<'_>) -> Option<Factor> {
     Some(coefficient?.of(medium?, basis))
 }
 
-/// A medium of Annex B; the inner `None` for one that no reading can have, such as acetylene, whose
-/// entry is checked all the same.
+/// Reads a medium of Annex B. The inner `None` stands for one that no reading can have, such as acetylene; its entry
+/// is still checked.
 fn media(entry: &mut Entry<'_>) -> Option<Option<Factor>> {
     let name = entry.text("medium");
-    // For readers of the file, who know the annex by its Chinese names.
+    // Human readers of the file know the annex by its Chinese names.
     entry.text("title");
     let medium = name.as_deref().and_then(Medium::from_name);
     if let Some(MediumClass::Energy | MediumClass::Waste) = medium.map(Medium::class) {
@@ -124,7 +122,7 @@ fn media(entry: &mut Entry<'_>) -> Option<Option<Factor>> {
     Some(medium.map(|medium| coefficient.of(medium, None)))
 }
 
-/// Takes `unit` and notes one that `medium` is not counted in; any mass or volume without a medium.
+/// Reads `unit` and notes a unit in which `medium` is not counted; without a medium any mass or volume fits.
 fn unit(entry: &mut Entry<'_>, medium: Option<Medium>) {
     entry.required("unit", |unit| match medium {
         Some(medium) => {
@@ -140,7 +138,7 @@ fn unit(entry: &mut Entry<'_>, medium: Option<Medium>) {
     });
 }
 
-/// What an entry says whatever it is of.
+/// The fields that energies and media share.
 struct Coefficient {
     kgce_per_unit: Decimal,
     validity: Validity,
@@ -294,12 +292,15 @@ mod tests {
         let text = "id = \"ours\"\n[[factor]]\nmedium = \"electricity\"\nbasis = \"calorific\"\n\
                     kgce_per_unit = \"0.6205\"\nunit = \"kgce/kWh\"\nvalid_from = \"2024-01-01\"\n\
                     status = \"C2\"\nsource = \"全国电力平均碳足迹因子\"\n";
-        let told = parse(text, "f.toml").expect_err("refused").to_string();
-        assert!(told.contains("factor 1, source: names '碳足迹'"), "{told}");
+        let message = parse(text, "f.toml").expect_err("refused").to_string();
+        assert!(
+            message.contains("factor 1, source: names '碳足迹'"),
+            "{message}"
+        );
     }
 
     #[test]
-    fn every_mistake_of_a_file_is_told_at_once() {
+    fn every_mistake_of_a_file_is_reported_at_once() {
         let text = "id = \"x\"\n\
                     [[factor]]\nmedium = \"fresh_water\"\nbasis = \"gross\"\nunit = \"kgce/t\"\n\
                     kgce_per_unit = \"-1\"\nvalid_from = \"2020\"\nstatus = \"C\"\nsource = \"s\"\n\
@@ -307,7 +308,7 @@ mod tests {
                     valid_from = \"2020-01-01\"\nstatus = \"C\"\nsource = \"s\"\n\
                     [[media]]\nmedium = \"diesel\"\ntitle = \"柴油\"\nunit = \"kgce/t\"\n\
                     kgce_per_unit = \"1\"\nvalid_from = \"2020-01-01\"\nstatus = \"C\"\n";
-        let told = parse(text, "f.toml").expect_err("wrong").to_string();
+        let message = parse(text, "f.toml").expect_err("wrong").to_string();
         for mistake in [
             "'f.toml': factor 1, medium: 'fresh_water' is no energy; write it as [[media]]",
             "factor 1, basis: 'gross' is neither",
@@ -317,7 +318,7 @@ mod tests {
             "media 1, medium: is no energy-carrying medium",
             "media 1, source: is missing",
         ] {
-            assert!(told.contains(mistake), "{mistake}\n{told}");
+            assert!(message.contains(mistake), "{mistake}\n{message}");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Electricity carbon-footprint factors (电力碳足迹因子), which are refused where a grid factor is asked.
+//! Refuses electricity carbon-footprint factors (电力碳足迹因子) in place of a grid factor.
 //!
 //! A footprint factor counts the whole life cycle of electricity: fuel supply, plants, lines. A grid factor counts
-//! what generation emits. The two have the same unit and are near each other, so nothing but their name tells
-//! them apart: a file that names one is refused, and the mistake says what to write.
+//! the emissions of generation. Both have the same unit and similar values, so only the name distinguishes them. A
+//! file that names a footprint factor is refused, and the mistake says what to write instead.
 
 use crate::reference::data_file::Entry;
 
-/// How files name a footprint factor, in small letters.
+/// The names of a footprint factor in files, in lower case.
 const NAMES: &[&str] = &[
     "footprint",
     "碳足迹",
@@ -17,7 +17,7 @@ const NAMES: &[&str] = &[
     "生命周期",
 ];
 
-/// A footprint factor where a grid factor is asked.
+/// The error for a footprint factor in place of a grid factor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "names '{name}': an electricity carbon-footprint factor (电力碳足迹因子) counts the whole life cycle and is no \
@@ -25,14 +25,14 @@ const NAMES: &[&str] = &[
      it, in [[grid]]"
 )]
 pub struct FootprintFactor {
-    /// The word that names it.
+    /// The word that names the footprint factor.
     pub name: &'static str,
 }
 
 /// Refuses a text that names a footprint factor.
 ///
 /// # Errors
-/// [`FootprintFactor`] with the word that it has.
+/// [`FootprintFactor`] with the word that names it.
 pub(crate) fn check(text: &str) -> Result<(), FootprintFactor> {
     let small = text.to_lowercase();
     match NAMES.iter().find(|name| small.contains(**name)) {
@@ -41,7 +41,7 @@ pub(crate) fn check(text: &str) -> Result<(), FootprintFactor> {
     }
 }
 
-/// Notes every field of `entry` that names a footprint factor, by its name or its text; whether there is one.
+/// Notes every field of `entry` that names a footprint factor in its name or its text; returns true if there is one.
 pub(crate) fn refuse(entry: &mut Entry<'_>) -> bool {
     let named: Vec<(String, String)> = entry
         .texts()
@@ -69,8 +69,8 @@ mod tests {
             "life-cycle inventory",
             "全生命周期",
         ] {
-            let told = check(text).expect_err("named").to_string();
-            assert!(told.contains("电力二氧化碳排放因子"), "{told}");
+            let message = check(text).expect_err("named").to_string();
+            assert!(message.contains("电力二氧化碳排放因子"), "{message}");
         }
         assert_eq!(check("MEE and NBS, notice 33/2024; public code"), Ok(()));
     }

@@ -1,9 +1,9 @@
-//! Plans from TOML: the built-in one of the parks' 14th five-year plan, further ones that ship beside it,
-//! and what an operator adds.
+//! Plans from TOML: the built-in one of the parks' 14th five-year plan, further shipped ones, and those of the
+//! operator.
 //!
-//! A plan's `[[target]]` entries bind measured indicators. What it asks beyond them, or in a form that a
-//! target has not, is a `[[declared]]` entry: growth, shares, counts, ceilings, and criteria that bind
-//! parks of some scale only.
+//! A plan's `[[target]]` entries bind measured indicators. Its further requirements, and those in a form that a
+//! target does not have, are `[[declared]]` entries: growth, shares, counts, ceilings, and criteria that bind only
+//! parks of some scale.
 
 use std::{path::PathBuf, str::FromStr as _};
 
@@ -21,7 +21,7 @@ use crate::reference::data_file::{Document, Entry, FileError, positive};
 
 const BUILT_IN: &str = include_str!("../../data/plans/chongqing-parks-14fyp.toml");
 
-/// The plans that ship beside the built-in one, each with the name that its mistakes are told under.
+/// The shipped plans beside the built-in one, each with its file name for error messages.
 const FURTHER: [(&str, &str); 3] = [
     (
         "chongqing-city-2022-2025.toml",
@@ -37,56 +37,56 @@ const FURTHER: [(&str, &str); 3] = [
     ),
 ];
 
-/// The plan that is asked against when a request names none.
+/// The plan that is used if a request names none.
 pub(crate) const DEFAULT: &str = "chongqing-parks-14fyp";
 
 /// Plans in order of their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plans {
     plans: Vec<Plan>,
-    /// For each plan, in the same order.
+    /// The terms of each plan, in the same order.
     terms: Vec<Terms>,
 }
 
-/// What a plan's file says beside the plan.
+/// The terms in a plan's file besides the plan itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Terms {
     price_base: PriceBase,
-    /// The basis of electricity that its targets are set at, where the plan says so.
+    /// The basis of electricity of its targets, if the plan states it.
     basis: Option<Basis>,
-    /// The basis of assessment that its energy target means, where the plan says so.
+    /// The basis of assessment of its energy target, if the plan states it.
     basis_of_assessment: Option<BasisOfAssessment>,
     declared: Vec<DeclaredIndicator>,
 }
 
 impl Plans {
-    /// In order of their ids.
+    /// All plans, ordered by id.
     #[must_use]
     pub fn all(&self) -> &[Plan] {
         &self.plans
     }
 
-    /// The plan `id` and the price base that its falls are told at.
+    /// The plan `id`, and the price base of its falls.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<(&Plan, PriceBase)> {
         let at = self.place(id).ok()?;
         Some((&self.plans[at], self.terms[at].price_base))
     }
 
-    /// The basis of electricity that the targets of the plan `id` are set at; `None` where it does not say.
+    /// The basis of electricity of the targets of the plan `id`; `None` if the plan does not state it.
     #[must_use]
     pub fn basis(&self, id: &str) -> Option<Basis> {
         self.place(id).ok().and_then(|at| self.terms[at].basis)
     }
 
-    /// The basis of assessment that the energy target of the plan `id` means; `None` where it does not say.
+    /// The basis of assessment of the energy target of the plan `id`; `None` if the plan does not state it.
     #[must_use]
     pub fn basis_of_assessment(&self, id: &str) -> Option<BasisOfAssessment> {
         let place = self.place(id).ok();
         place.and_then(|at| self.terms[at].basis_of_assessment)
     }
 
-    /// The declared indicators of the plan `id`, in the order of its file; none of an unknown plan.
+    /// The declared indicators of the plan `id`, in the order of its file; empty for an unknown plan.
     #[must_use]
     pub fn declared(&self, id: &str) -> &[DeclaredIndicator] {
         match self.place(id) {
@@ -99,7 +99,7 @@ impl Plans {
         self.plans.binary_search_by(|plan| plan.id.as_str().cmp(id))
     }
 
-    fn put(&mut self, (plan, terms): (Plan, Terms)) {
+    fn insert(&mut self, (plan, terms): (Plan, Terms)) {
         match self.place(&plan.id) {
             Ok(at) => (self.plans[at], self.terms[at]) = (plan, terms),
             Err(at) => {
@@ -110,7 +110,7 @@ impl Plans {
     }
 }
 
-/// The built-in plan, and those of `files`.
+/// Loads the built-in plan and those of `files`.
 ///
 /// # Errors
 /// [`FileError`] names the first file that is wrong and all of its mistakes.
@@ -118,7 +118,7 @@ pub fn load(files: &[PathBuf]) -> Result<Plans, FileError> {
     load_beside(&[], files)
 }
 
-/// The built-in plan, the further ones that ship beside it, and those of `files`.
+/// Loads the built-in plan, the further shipped ones, and those of `files`.
 ///
 /// # Errors
 /// [`FileError`] names the first file that is wrong and all of its mistakes.
@@ -131,14 +131,14 @@ fn load_beside(shipped: &[(&str, &str)], files: &[PathBuf]) -> Result<Plans, Fil
         plans: Vec::new(),
         terms: Vec::new(),
     };
-    plans.put(parse(BUILT_IN, "built-in plan")?);
+    plans.insert(parse(BUILT_IN, "built-in plan")?);
     for (name, text) in shipped {
-        plans.put(parse(text, name)?);
+        plans.insert(parse(text, name)?);
     }
     for file in files {
         let path = file.display().to_string();
         let text = FileError::read(file)?;
-        plans.put(parse(&text, &path)?);
+        plans.insert(parse(&text, &path)?);
     }
     Ok(plans)
 }
@@ -221,7 +221,7 @@ fn percent(text: &str) -> Result<Decimal, String> {
         .ok_or_else(|| format!("'{text}' is no decimal above 0 up to 100"))
 }
 
-/// A fall in per cent: a fall of all has no pace.
+/// Checks a fall in per cent: a fall of 100 per cent has no pace.
 fn fall(percent: Decimal) -> Result<Decimal, String> {
     if percent < Decimal::ONE_HUNDRED {
         Ok(percent)
@@ -233,7 +233,7 @@ fn fall(percent: Decimal) -> Result<Decimal, String> {
 fn target(entry: &mut Entry<'_>) -> Option<Target> {
     let indicator = entry.required("indicator", indicator);
     let percent = entry.required("percent", percent);
-    // Without a percent the form is still read, so that its own mistake is told too.
+    // Without a percent the form is still read, so that its own mistake is reported too.
     let sample = percent.unwrap_or(Decimal::ONE);
     let form = entry.required("form", |form| match form {
         "fall" => fall(sample).map(TargetForm::Fall),
@@ -296,7 +296,7 @@ fn declared_form(form: &str, value: Decimal) -> Result<declared::Criterion, Stri
     }
 }
 
-/// `from_tce` and `below_tce`, where the entry binds parks of some scale only.
+/// Reads `from_tce` and `below_tce`, if the entry binds only parks of some scale.
 fn scale(entry: &mut Entry<'_>) -> Option<ParkScale> {
     let from = entry.optional("from_tce", positive);
     let below = entry.optional("below_tce", positive);

@@ -1,4 +1,4 @@
-//! Thresholds of data quality from TOML: the shipped ones, or an operator's.
+//! Thresholds of data quality from TOML: the shipped ones, or those of the operator.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,9 +7,9 @@ use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use crate::reference::data_file::{Document, FileError};
 
 const BUILT_IN: &str = include_str!("../../data/quality/on-line-monitoring.toml");
-const WHAT: &str = "quality thresholds";
+const CONTENT: &str = "quality thresholds";
 
-/// Every threshold that must be given.
+/// The names of all thresholds; a file must have every one.
 const NAMES: &[&str] = &[
     "completeness",
     "estimated.share",
@@ -33,7 +33,7 @@ const NAMES: &[&str] = &[
     "declared.difference",
 ];
 
-/// Those that decide whether a verdict is given on a figure.
+/// The thresholds that decide on a figure's verdict.
 const SOUNDNESS: [&str; 6] = [
     "completeness",
     "estimated.share",
@@ -46,7 +46,7 @@ const SOUNDNESS: [&str; 6] = [
 /// Thresholds with their sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QualityRules {
-    /// The name that reports carry.
+    /// The id of the set in reports.
     pub(crate) id: String,
     values: BTreeMap<String, (Decimal, String)>,
 }
@@ -57,22 +57,22 @@ impl QualityRules {
         self.values.get(name).map(|(value, _)| *value)
     }
 
-    /// The threshold of one of the names that every file has.
+    /// The threshold of one of the required names.
     pub(crate) fn of(&self, name: &str) -> Decimal {
         self.value(name).unwrap_or_default()
     }
 
-    /// How many times the median of those like it an amount of an unrated meter may be.
+    /// The factor by which an amount of an unrated meter may exceed the median of similar days.
     pub(crate) fn times(&self) -> i128 {
         self.of("implausible.times").to_i128().unwrap_or(i128::MAX)
     }
 
-    /// The thresholds that soundness is judged by, in the order of [`SOUNDNESS`].
+    /// The thresholds of soundness, in the order of [`SOUNDNESS`].
     pub(crate) fn soundness(&self) -> impl Iterator<Item = (&'static str, Decimal)> {
         SOUNDNESS.iter().map(|&name| (name, self.of(name)))
     }
 
-    /// Where the threshold comes from, with its status.
+    /// The source of the threshold, with its status.
     pub(crate) fn source(&self, name: &str) -> &str {
         self.values.get(name).map_or("", |(_, source)| source)
     }
@@ -90,7 +90,7 @@ pub fn load(file: Option<&Path>) -> Result<QualityRules, FileError> {
 }
 
 fn parse(text: &str, path: &str) -> Result<QualityRules, FileError> {
-    let mut document = Document::parse(text).map_err(FileError::parse(WHAT, path))?;
+    let mut document = Document::parse(text).map_err(FileError::parse(CONTENT, path))?;
     let id = document.head().text("id");
     let thresholds = document.list("threshold", |entry| {
         let name = entry.required("name", |text| match NAMES.contains(&text) {
@@ -139,12 +139,12 @@ mod tests {
     #[test]
     fn method_i_the_shipped_thresholds_of_soundness() {
         let rules = load(None).expect("shipped");
-        let told: Vec<String> = rules
+        let texts: Vec<String> = rules
             .soundness()
             .map(|(name, value)| format!("{name} {value}"))
             .collect();
         assert_eq!(
-            told,
+            texts,
             [
                 "completeness 0.9",
                 "estimated.share 0.1",
@@ -157,17 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn a_file_lacks_no_threshold_and_every_mistake_is_told() {
+    fn a_file_must_have_every_threshold_and_every_mistake_is_reported() {
         let text = "id = \"x\"\n[[threshold]]\nname = \"completeness\"\nvalue = \"-1\"\nstatus = \"C\"\n\
                     [[threshold]]\nname = \"speed\"\nvalue = \"1\"\nstatus = \"C\"\nsource = \"s\"\n";
-        let told = parse(text, "q.toml").expect_err("wrong").to_string();
+        let texts = parse(text, "q.toml").expect_err("wrong").to_string();
         for mistake in [
             "value: '-1' is no decimal from 0",
             "source: is missing",
             "name: 'speed' is none of",
             "deviation: is missing among",
         ] {
-            assert!(told.contains(mistake), "{mistake}\n{told}");
+            assert!(texts.contains(mistake), "{mistake}\n{texts}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sets of bulk waste categories from TOML: the shipped ones and what an operator adds.
+//! Sets of bulk waste categories from TOML: the shipped ones and those of the operator.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -9,7 +9,7 @@ use greenpark_model::{
 
 use crate::reference::data_file::{Document, Entry, FileError};
 
-/// The set that counts where nothing else is said.
+/// The id of the default set.
 pub const DEFAULT: &str = "bulk-ndrc-2021";
 
 const SHIPPED: &[(&str, &str)] = &[
@@ -25,22 +25,22 @@ const SHIPPED: &[(&str, &str)] = &[
 
 const CATALOGUE: &str = include_str!("../../data/waste/catalogue.toml");
 
-/// What its files are called in a sentence.
-const WHAT: &str = "waste categories";
+/// The name of these files in an error message.
+const CONTENT: &str = "waste categories";
 
-/// The shipped sets, and those of `files`, of which one with a shipped id counts instead.
+/// Loads the shipped sets and those of `files`; a set with a shipped id replaces the shipped one.
 ///
 /// # Errors
 /// [`FileError`] names the first file that is wrong and all of its mistakes.
 pub fn load(files: &[PathBuf]) -> Result<Vec<BulkSet>, FileError> {
     let mut sets = Vec::new();
     for (path, text) in SHIPPED {
-        put(&mut sets, parse(text, path)?);
+        add_or_replace(&mut sets, parse(text, path)?);
     }
     for file in files {
         let path = file.display().to_string();
         let text = FileError::read(file)?;
-        put(&mut sets, parse(&text, &path)?);
+        add_or_replace(&mut sets, parse(&text, &path)?);
     }
     Ok(sets)
 }
@@ -51,10 +51,10 @@ pub fn load(files: &[PathBuf]) -> Result<Vec<BulkSet>, FileError> {
 /// [`FileError`] if the shipped file is wrong.
 pub fn classes() -> Result<BTreeMap<u8, String>, FileError> {
     let path = "catalogue.toml";
-    let mut document = Document::parse(CATALOGUE).map_err(FileError::parse(WHAT, path))?;
+    let mut document = Document::parse(CATALOGUE).map_err(FileError::parse(CONTENT, path))?;
     let mut head = document.head();
     let id = head.text("id");
-    // For readers of the file.
+    // Human readers of the file need the title.
     head.text("title");
     let source = head.source();
     let classes = document.list("class", |entry| {
@@ -75,7 +75,7 @@ pub fn classes() -> Result<BTreeMap<u8, String>, FileError> {
     document.finish(read).map_err(FileError::wrong(path))
 }
 
-fn put(sets: &mut Vec<BulkSet>, set: BulkSet) {
+fn add_or_replace(sets: &mut Vec<BulkSet>, set: BulkSet) {
     match sets.iter_mut().find(|known| known.id == set.id) {
         Some(known) => *known = set,
         None => sets.push(set),
@@ -83,10 +83,10 @@ fn put(sets: &mut Vec<BulkSet>, set: BulkSet) {
 }
 
 fn parse(text: &str, path: &str) -> Result<BulkSet, FileError> {
-    let mut document = Document::parse(text).map_err(FileError::parse(WHAT, path))?;
+    let mut document = Document::parse(text).map_err(FileError::parse(CONTENT, path))?;
     let mut head = document.head();
     let id = head.text("id");
-    // For readers of the file.
+    // Human readers of the file need the title.
     head.text("title");
     let source = head.source();
     let categories = document.list("category", category);
@@ -135,17 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn classes_have_their_titles_and_hazardous_waste_is_none() {
+    fn classes_have_their_titles_and_hazardous_waste_is_not_a_class() {
         let classes = classes().expect("shipped");
         assert_eq!(classes.get(&2).map(String::as_str), Some("粉煤灰"));
         assert_eq!(classes.get(&8), None);
     }
 
     #[test]
-    fn every_mistake_of_a_file_is_told_at_once() {
+    fn every_mistake_of_a_file_is_reported_at_once() {
         let text = "id = \"x\"\nstatus = \"C\"\n[[category]]\nmedium = \"diesel\"\ntitle = \"柴油\"\n\
                     [[category]]\nmedium = \"ash\"\n";
-        let told = parse(text, "w.toml").expect_err("wrong").to_string();
+        let message = parse(text, "w.toml").expect_err("wrong").to_string();
         for mistake in [
             "'w.toml'",
             "source: is missing",
@@ -154,7 +154,7 @@ mod tests {
             "category 2, title: is missing",
             "category 2, medium: 'ash' is unknown",
         ] {
-            assert!(told.contains(mistake), "{mistake}\n{told}");
+            assert!(message.contains(mistake), "{mistake}\n{message}");
         }
     }
 }

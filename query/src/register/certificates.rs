@@ -1,8 +1,8 @@
-//! The ledger of certificates (绿证台账) and the declared bases of assessment, as they stand. Pure.
+//! The ledger of certificates (绿证台账) and the declared bases of assessment in force. Pure.
 //!
-//! A certificate is an entry about who uses it. Its id is unique in the whole lake: the first use recorded
-//! holds until it is withdrawn, and another one is refused; an entry that a foreign program wrote in spite of
-//! it is passed over, so nothing is deducted twice. The JSON bodies, amounts as decimal text:
+//! A certificate's entry names its user. Its id is unique in the whole lake: the use recorded first is valid until it
+//! is withdrawn, and another use is refused. If a foreign program records a second use anyway, its entry is ignored,
+//! so that nothing is deducted twice. The JSON bodies, with amounts as decimal text:
 //! - `certificate`: `{"id":"GEC-1","mwh":"100","generated":"2025-03","region":"sichuan","kind":"certificate",
 //!   "retired_on":"2025-12-20","withdrawn":false,"reason":""}`, subject `parks/P` or `parks/P/enterprises/E`,
 //!   valid in the year that it is used for;
@@ -38,9 +38,9 @@ pub(crate) struct Certificate {
     pub(crate) generated: Month,
     pub(crate) region: Region,
     pub(crate) kind: NonFossilKind,
-    /// A park or an enterprise.
+    /// The user: a park or an enterprise.
     pub(crate) used_for: Name,
-    /// The year that it is used for.
+    /// The year for which it is used.
     pub(crate) year: i16,
     pub(crate) retired_on: Option<CivilDay>,
     pub(crate) recorded_at: Instant,
@@ -53,7 +53,7 @@ pub(crate) struct Certificate {
 pub(crate) struct Month(i16, i8);
 
 impl Month {
-    /// Reads `2025-03`.
+    /// Parses a month such as `2025-03`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.parse() {
             Ok(DeclaredPeriod::Month(year, month)) => Some(Self(year, month)),
@@ -65,7 +65,7 @@ impl Month {
         self.0
     }
 
-    /// Its days.
+    /// The days of the month.
     pub(crate) fn range(self) -> DayRange {
         DeclaredPeriod::Month(self.0, self.1).range()
     }
@@ -81,24 +81,24 @@ impl std::fmt::Display for Month {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeclaredBasis {
     pub(crate) basis: BasisOfAssessment,
-    /// Who declared it, when and on what evidence, in words.
+    /// The declaring person, the start and the evidence, in words.
     pub(crate) source: String,
 }
 
-/// Everything that assessed figures stand on beside meters and statistics.
+/// The inputs of assessed figures besides meters and statistics.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger {
     certificates: BTreeMap<String, Certificate>,
-    /// Ids by who uses them and for which year.
+    /// Certificate ids, by user and year of use.
     held: BTreeMap<(String, i16), BTreeSet<String>>,
-    /// By whose they are and of which plan.
+    /// Declared bases, by park and plan.
     bases: BTreeMap<(String, String), Dated<DeclaredBasis>>,
 }
 
-/// Why a certificate cannot be recorded.
+/// The reason to refuse a record about a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
-    /// It is in use.
+    /// The certificate is in use already.
     #[error(
         "certificate '{id}' is used for {holder} in {holder_year} and cannot be used for {asker} in \
          {asker_year}: a certificate is used once; withdraw the first use, or name another certificate"
@@ -106,26 +106,26 @@ pub(crate) enum Refused {
     UsedTwice {
         /// The certificate.
         id: String,
-        /// Who uses it.
+        /// The current user.
         holder: String,
-        /// For which year.
+        /// The year of use.
         holder_year: i16,
-        /// Who asked.
+        /// The user in the refused request.
         asker: String,
-        /// For which year.
+        /// The year of use.
         asker_year: i16,
     },
-    /// What is withdrawn is another's.
+    /// The withdrawal names another user.
     #[error("certificate '{id}' is used for {holder}, so it cannot be withdrawn from {asker}")]
     NotHeld {
         /// The certificate.
         id: String,
-        /// Who uses it.
+        /// The current user.
         holder: String,
-        /// From whom it should be withdrawn.
+        /// The user named in the withdrawal.
         asker: String,
     },
-    /// What is withdrawn is not there.
+    /// No certificate with this id is in use.
     #[error(
         "there is no certificate '{id}' to withdraw; list those in force with ListCertificates"
     )]
@@ -171,7 +171,7 @@ fn json(body: &impl Serialize) -> String {
     serde_json::to_string(body).expect("a body of texts and flags is JSON")
 }
 
-/// The body of a declared basis.
+/// The JSON body of a declared basis.
 pub(crate) fn write_basis(plan: &str, basis: BasisOfAssessment) -> String {
     json(&BasisBody {
         plan: plan.to_owned(),
@@ -180,7 +180,7 @@ pub(crate) fn write_basis(plan: &str, basis: BasisOfAssessment) -> String {
 }
 
 impl Certificate {
-    /// The body of its entry.
+    /// The JSON body of its entry.
     pub(crate) fn write(&self) -> String {
         json(&CertificateBody {
             id: self.id.clone(),
@@ -194,7 +194,7 @@ impl Certificate {
         })
     }
 
-    /// The body of the entry that withdraws it.
+    /// The JSON body of the entry that withdraws it.
     pub(crate) fn write_withdrawal(&self, reason: &str) -> String {
         let body = CertificateBody {
             withdrawn: true,
@@ -206,27 +206,27 @@ impl Certificate {
 }
 
 impl Ledger {
-    /// Whether entries of this kind are the ledger's.
+    /// Returns true if entries of this kind belong to the ledger.
     pub(crate) fn is_of(kind: &str) -> bool {
         kind == CERTIFICATE || kind == ASSESSMENT_BASIS
     }
 
-    /// The ledger alone of `snapshot`.
+    /// Reads the ledger from `snapshot`.
     pub(crate) fn read(snapshot: &ReferenceSnapshot) -> Result<Self, String> {
         let mut ledger = Self::default();
         for entry in &snapshot.entries {
             if Self::is_of(&entry.kind) {
-                ledger.take(entry)?;
+                ledger.apply(entry)?;
             }
         }
         Ok(ledger)
     }
 
-    /// Reads an entry of the ledger's kinds, recorded after those before; returns whose it is.
-    pub(crate) fn take(&mut self, entry: &ReferenceEntry) -> Result<Name, String> {
+    /// Applies an entry of the ledger's kinds; call it in the order of recording. Returns the subject of the entry.
+    pub(crate) fn apply(&mut self, entry: &ReferenceEntry) -> Result<Name, String> {
         let name = Name::parse("subject", &entry.subject).map_err(|_| "its subject is no name")?;
         if entry.kind == CERTIFICATE {
-            self.take_certificate(entry, name.clone())?;
+            self.apply_certificate(entry, name.clone())?;
             return Ok(name);
         }
         let body: BasisBody = serde_json::from_str(&entry.body).map_err(|e| e.to_string())?;
@@ -245,7 +245,7 @@ impl Ledger {
         Ok(name)
     }
 
-    fn take_certificate(&mut self, entry: &ReferenceEntry, used_for: Name) -> Result<(), String> {
+    fn apply_certificate(&mut self, entry: &ReferenceEntry, used_for: Name) -> Result<(), String> {
         let body: CertificateBody = serde_json::from_str(&entry.body).map_err(|e| e.to_string())?;
         let year = entry.valid_from.year();
         let holder = self
@@ -290,7 +290,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether no certificate is in use.
+    /// Returns true if no certificate is in use.
     pub(crate) fn is_empty(&self) -> bool {
         self.certificates.is_empty()
     }
@@ -305,7 +305,7 @@ impl Ledger {
         self.certificates.get(id)
     }
 
-    /// The certificates that `holder` uses for `year`, in order of their ids.
+    /// The certificates that `holder` uses for `year`, ordered by id.
     pub(crate) fn used_for(&self, holder: &Name, year: i16) -> impl Iterator<Item = &Certificate> {
         let ids = self.held.get(&(holder.to_string(), year));
         ids.into_iter()
@@ -313,7 +313,7 @@ impl Ledger {
             .filter_map(|id| self.certificates.get(id))
     }
 
-    /// Whether `certificate` may be recorded beside those in force.
+    /// Refuses `certificate` if its id is in use by another user or for another year.
     pub(crate) fn check(&self, certificate: &Certificate) -> Result<(), Refused> {
         match self.get(&certificate.id) {
             Some(held)
@@ -331,7 +331,7 @@ impl Ledger {
         }
     }
 
-    /// The certificate that may be withdrawn from `asker`.
+    /// Returns the certificate if it can be withdrawn from `asker`.
     pub(crate) fn withdrawable(&self, id: &str, asker: &Name) -> Result<&Certificate, Refused> {
         let id = id.to_owned();
         match self.get(&id) {
@@ -345,14 +345,13 @@ impl Ledger {
         }
     }
 
-    /// The basis that was declared of `plan` for the figures of `name`, as it holds on `day`: for an enterprise
-    /// that of its park.
+    /// The declared basis of `plan` for the figures of `name` on `day`; an enterprise has the basis of its park.
     pub(crate) fn basis(&self, name: &Name, plan: &str, day: CivilDay) -> Option<&DeclaredBasis> {
-        let whose = match name {
+        let holder = match name {
             Name::Parks => Name::Parks,
             other => Name::Park(other.park()?.clone()),
         };
-        let dated = self.bases.get(&(whose.to_string(), plan.to_owned()))?;
+        let dated = self.bases.get(&(holder.to_string(), plan.to_owned()))?;
         dated.on(day).map(|entry| &entry.body)
     }
 }

@@ -1,4 +1,4 @@
-//! Corrections by hand as they are recorded: what a meter consumed on some days. Pure.
+//! Recorded corrections by hand: the consumption of a meter on some days. Pure.
 
 use greenpark_model::{
     amount::{Amount, Sum},
@@ -9,10 +9,10 @@ use greenpark_model::{
 /// A correction in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Correction {
-    /// The kind that was named with it.
+    /// The kind of readings that its entry names.
     pub(crate) kind: greenpark_model::reading::Kind,
     pub(crate) days: DayRange,
-    /// What the meter consumed on these days, multiplied, in the canonical unit.
+    /// The meter's consumption on these days, after its multiplier, in the canonical unit.
     pub(crate) amount: Amount,
     pub(crate) reason: String,
     pub(crate) recorded_at: greenpark_model::day::Instant,
@@ -21,7 +21,7 @@ pub(crate) struct Correction {
 }
 
 impl Correction {
-    /// What it says of `range`.
+    /// The part of `range` that it corrects, and the share of its amount for that part.
     pub(crate) fn share(&self, range: DayRange) -> Option<(DayRange, Sum)> {
         let part = self.days.intersection(range)?;
         let until = |day| {
@@ -31,7 +31,7 @@ impl Correction {
         Some((part, until(part.last().next()) - until(part.first())))
     }
 
-    /// The correction of another's days that overlaps this one's.
+    /// Finds a correction of other days that overlaps the days of this one.
     pub(crate) fn overlapping<'a>(&self, others: &'a [Self]) -> Option<&'a Self> {
         let overlaps = |other: &&Self| other.days != self.days && other.days.overlaps(self.days);
         others.iter().find(overlaps)

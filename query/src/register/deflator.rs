@@ -1,35 +1,35 @@
-//! Deflators as they are declared: price indices and real growth. Pure.
+//! Declared deflators: price indices and real growth. Pure.
 //!
-//! The most specific declaration counts: the park's before that of all parks, the longest prefix of the enterprise's
-//! industry before a shorter one, and the one recorded last.
+//! The most specific declaration counts: that of the park before that of all parks, then the longest prefix of the
+//! enterprise's industry, then the one recorded last.
 
 use rust_decimal::Decimal;
 
-/// What a deflator is.
+/// The form of a deflator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Form {
-    /// The prices of the year, those of the base year being 1 (工业生产者出厂价格指数).
+    /// The prices of the year relative to the base year's, which are 1 (工业生产者出厂价格指数).
     PriceIndex,
     /// The real growth of value added over the year before, in per cent (工业增加值实际增速).
     RealGrowth,
 }
 
-/// One year's deflator, as it was declared.
+/// The declared deflator of one year.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Deflator {
     pub(crate) form: Form,
     pub(crate) year: i16,
-    /// The year whose prices are brought about.
+    /// The year to whose prices it converts.
     pub(crate) base: i16,
     /// A prefix of an industry's code; empty for every industry.
     pub(crate) industry: String,
     pub(crate) value: Decimal,
-    /// Whether it was declared for the park itself and not for all parks.
+    /// True if it was declared for the park itself and not for all parks.
     pub(crate) of_park: bool,
 }
 
 impl Form {
-    /// The name on every wire.
+    /// The name in JSON and on the wire.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::PriceIndex => "price-index",
@@ -45,7 +45,7 @@ impl Form {
     }
 }
 
-/// The deflator of a form, year and base that is the most specific for `industry`.
+/// The most specific deflator of a form, year and base for `industry`.
 pub(crate) fn find<'a>(
     deflators: &'a [Deflator],
     (form, year, base): (Form, i16, i16),

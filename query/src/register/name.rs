@@ -1,5 +1,4 @@
-//! Resource names: `parks/P`, `parks/P/enterprises/E`, `parks/P/enterprises/E/meters/M`, and `-` for
-//! every one.
+//! Resource names: `parks/P`, `parks/P/enterprises/E`, `parks/P/enterprises/E/meters/M`; `-` matches all.
 
 use std::fmt;
 
@@ -7,7 +6,7 @@ use greenpark_model::id::{EnterpriseId, MeterId, ParkId};
 
 use crate::error::QueryError;
 
-/// What a name names.
+/// The name of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Name {
     /// `parks/-`.
@@ -39,7 +38,7 @@ impl fmt::Display for Name {
 }
 
 impl Name {
-    /// Reads `text`, the value of the request's `field`.
+    /// Parses `text`, the value of the request's `field`.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, QueryError> {
         let parts: Vec<&str> = text.split('/').collect();
         let id =
@@ -63,7 +62,7 @@ impl Name {
         }
     }
 
-    /// The park, unless it is every one.
+    /// The park, unless the name matches all parks.
     #[must_use]
     pub fn park(&self) -> Option<&ParkId> {
         match self {
@@ -73,7 +72,7 @@ impl Name {
         }
     }
 
-    /// The refusal of a name that is none of `wanted`.
+    /// The error for a name that is not one of the `wanted` forms.
     pub(crate) fn unfit(&self, field: &str, wanted: &str) -> QueryError {
         QueryError::invalid(field, format!("'{self}' does not fit here; write {wanted}"))
     }

@@ -1,8 +1,8 @@
-//! The registry and the declarations as they stand: dated entries, of which the one recorded last counts
-//! on every day that it covers.
+//! The registry and the declarations in force: dated entries, of which the one recorded last counts on every day that
+//! it covers.
 //!
-//! Entries are appended to the archive's reference table and never changed. This module reads them all
-//! into maps by park; it does no I/O.
+//! Entries are appended to the archive's reference table and never changed. This module reads all of them into maps
+//! by park; it does no I/O.
 
 pub(crate) mod body;
 mod by_hand;
@@ -40,26 +40,26 @@ use crate::{
     },
 };
 
-/// What is registered and declared in one park.
+/// The registrations and declarations of one park.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Park {
     pub(crate) enterprises: BTreeMap<EnterpriseId, Dated<Enterprise>>,
     pub(crate) meters: Meters,
     /// In the order of recording.
     pub(crate) statistics: BTreeMap<EnterpriseId, Vec<DeclaredStatistic>>,
-    /// Measured net calorific values, by whose and of what.
+    /// Measured net calorific values, by enterprise and medium.
     heats: BTreeMap<(EnterpriseId, Medium), Dated<Heat>>,
-    /// Declared sides of balances, by whose and of which energy.
+    /// Declared sides of balances, by enterprise and energy.
     sides: BTreeMap<(EnterpriseId, Medium), Dated<Side>>,
-    /// Corrections by hand in force, by whose and of which meter.
+    /// Corrections by hand in force, by meter.
     corrections: BTreeMap<MeterKey, Vec<Correction>>,
-    /// The series that corrections by hand stand for, by whose.
+    /// The series with corrections by hand, by enterprise.
     corrected: BTreeMap<EnterpriseId, Vec<Series>>,
     /// In the order of recording, those of all parks first.
     pub(crate) deflators: Vec<Deflator>,
-    /// Changes when the traits of a meter do, and then folds made with the old ones are void.
+    /// A digest of the meters' traits; when it changes, folds made with the old traits are void.
     pub(crate) traits_digest: u64,
-    /// What was recorded of corrections by hand, in order.
+    /// All entries about corrections by hand, in the order of recording.
     by_hand: Vec<by_hand::ByHand>,
 }
 
@@ -68,17 +68,17 @@ pub(crate) struct Park {
 pub(crate) struct Heat {
     /// kJ for one canonical unit of the medium.
     pub(crate) kj_per_unit: Amount,
-    /// Who recorded it, and on what evidence.
+    /// The recording person, and the evidence.
     pub(crate) source: Arc<str>,
 }
 
-/// What is registered and declared, at one version of the reference table.
+/// All registrations and declarations, at one version of the reference table.
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) version: i64,
-    /// The instant that it is told as of; `None` for what is recorded now.
+    /// The instant as of which it was read; `None` for the present state.
     pub(crate) as_of: Option<Instant>,
-    /// Values of plans' declared indicators, by the name they are of, plan and indicator.
+    /// Declared indicator values, by resource name, plan and indicator.
     declared: BTreeMap<(String, String, String), Values>,
     /// Certificates of non-fossil electricity and declared bases of assessment.
     pub(crate) ledger: Ledger,
@@ -86,7 +86,7 @@ pub(crate) struct Registry {
 }
 
 impl Default for Registry {
-    /// A registry that was never read: of no version.
+    /// A registry that was not read yet, without a version.
     fn default() -> Self {
         Self {
             version: i64::MIN,
@@ -99,7 +99,7 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// Reads the entries of `snapshot`. Kinds of entries that are not ours are passed over.
+    /// Reads the entries of `snapshot`. Entries of unknown kinds are ignored.
     pub(crate) fn read(snapshot: &ReferenceSnapshot) -> Result<Self, QueryError> {
         let mut parks: BTreeMap<ParkId, Park> = BTreeMap::new();
         let broken = |entry: &ReferenceEntry, problem: &dyn std::fmt::Display| {
@@ -112,9 +112,9 @@ impl Registry {
         let (mut of_all, mut ledger) = (Vec::new(), Ledger::default());
         for entry in &snapshot.entries {
             if Ledger::is_of(&entry.kind) {
-                let whose = ledger.take(entry).map_err(|p| broken(entry, &p))?;
-                // A park is known by its entries, whatever they are of.
-                if let Some(park) = whose.park() {
+                let subject = ledger.apply(entry).map_err(|p| broken(entry, &p))?;
+                // Any entry makes its park known.
+                if let Some(park) = subject.park() {
                     parks.entry(park.clone()).or_default();
                 }
                 continue;
@@ -135,7 +135,7 @@ impl Registry {
                 declared.entry(key).or_default().insert(of.year, value);
                 continue;
             }
-            take::take(&mut parks, entry).map_err(|problem| broken(entry, &problem))?;
+            take::apply(&mut parks, entry).map_err(|problem| broken(entry, &problem))?;
         }
         let meters = Meters::read(snapshot).map_err(|unreadable| {
             QueryError::Broken(format!("{unreadable}: {}", unreadable.problem))
@@ -163,7 +163,7 @@ impl Registry {
         })
     }
 
-    /// Reads what had been recorded at `at`.
+    /// Reads the entries that had been recorded by `at`.
     pub(crate) fn read_as_of(
         snapshot: &ReferenceSnapshot,
         at: Instant,
@@ -178,24 +178,24 @@ impl Registry {
         })
     }
 
-    /// What is registered in `park`: nothing, if the park is unknown.
+    /// The registrations of `park`; empty if the park is unknown.
     pub(crate) fn park(&self, park: &ParkId) -> Arc<Park> {
         self.parks.get(park).cloned().unwrap_or_default()
     }
 
-    /// What was declared of `indicator` of `plan` for `name`, by year.
+    /// The declared values of `indicator` of `plan` for `name`, by year.
     pub(crate) fn declared(&self, name: &Name, plan: &str, indicator: &str) -> Values {
         let key = (name.to_string(), plan.to_owned(), indicator.to_owned());
         self.declared.get(&key).cloned().unwrap_or_default()
     }
 
-    /// Parks with an entry.
+    /// The parks with an entry.
     pub(crate) fn parks(&self) -> impl Iterator<Item = &ParkId> {
         self.parks.keys()
     }
 }
 
-/// The entries that had been recorded at `at`.
+/// The entries that had been recorded by `at`.
 pub(crate) fn known_at(
     snapshot: &ReferenceSnapshot,
     at: Instant,
@@ -204,13 +204,13 @@ pub(crate) fn known_at(
     entries.filter(move |entry| entry.recorded_at <= at)
 }
 
-/// The kind that a meter is registered as on `day`; where no entry covers it, that of the entry before, or of the
-/// first one after.
+/// The registered kind of a meter on `day`; if no entry covers the day, that of the entry before it or of the first
+/// one after it.
 pub(crate) fn kind_on(meter: &Dated<RegisteredMeter>, day: CivilDay) -> Option<Kind> {
     meter.nearest(day).map(|entry| entry.body.kind)
 }
 
-/// Ranges in order, those that follow each other joined.
+/// Joins adjacent ranges; `ranges` are in order.
 pub(crate) fn joined(ranges: impl IntoIterator<Item = DayRange>) -> Vec<DayRange> {
     let mut made: Vec<DayRange> = Vec::new();
     for range in ranges {
@@ -225,13 +225,13 @@ pub(crate) fn joined(ranges: impl IntoIterator<Item = DayRange>) -> Vec<DayRange
 }
 
 impl Park {
-    /// Whether no enterprise is registered.
+    /// Returns true if no enterprise is registered.
     pub(crate) fn is_unregistered(&self) -> bool {
         self.enterprises.is_empty()
     }
 
-    /// The parts of `range` in which the meter of `series` counts with readings of this kind; it does where
-    /// nothing says that it does not. What its entries say first and last is so before and after them.
+    /// The parts of `range` in which the meter of `series` counts with readings of this kind. A meter without entries
+    /// counts throughout. The first and the last entry also apply before and after their days.
     pub(crate) fn counted(
         &self,
         enterprise: &EnterpriseId,
@@ -251,7 +251,7 @@ impl Park {
         }
     }
 
-    /// The measured calorific values of a medium at an enterprise.
+    /// The measured net calorific values of a medium at an enterprise.
     pub(crate) fn heats(&self, enterprise: &EnterpriseId, medium: Medium) -> Option<&Dated<Heat>> {
         self.heats.get(&(enterprise.clone(), medium))
     }
@@ -261,7 +261,7 @@ impl Park {
         self.sides.get(&(enterprise.clone(), medium))
     }
 
-    /// The corrections by hand of the meter of `series`, whatever the kind of its readings.
+    /// The corrections by hand of the meter of `series`, for readings of any kind.
     pub(crate) fn corrections(&self, enterprise: &EnterpriseId, series: &Series) -> &[Correction] {
         self.corrections_of(&MeterKey {
             enterprise: enterprise.clone(),
@@ -275,18 +275,18 @@ impl Park {
         self.corrections.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// Every correction by hand.
+    /// All corrections by hand, by meter.
     pub(crate) fn all_corrections(&self) -> impl Iterator<Item = (&MeterKey, &Vec<Correction>)> {
         self.corrections.iter()
     }
 
-    /// The series of an enterprise that were corrected by hand, of the kinds that their meters are registered as,
-    /// or of the kind that the correction names where none is registered.
+    /// The series of an enterprise with corrections by hand. Their kinds are those that the meter is registered as,
+    /// or the kind that the correction names if the meter is not registered.
     pub(crate) fn corrected(&self, enterprise: &EnterpriseId) -> &[Series] {
         self.corrected.get(enterprise).map_or(&[], Vec::as_slice)
     }
 
-    /// Enterprises with a correction by hand of a day of `range`.
+    /// The enterprises with a correction by hand of a day of `range`.
     pub(crate) fn corrected_in(&self, range: DayRange) -> BTreeSet<EnterpriseId> {
         let all = self.corrections.iter();
         all.filter(|(_, of)| of.iter().any(|of| of.days.overlaps(range)))
@@ -312,7 +312,7 @@ impl Park {
         made
     }
 
-    /// The industry of an enterprise at the end of `range`, or as it was recorded last; empty if unknown.
+    /// The industry of an enterprise at the end of `range`, or the one recorded last; empty if unknown.
     pub(crate) fn industry(&self, enterprise: &EnterpriseId, range: DayRange) -> String {
         let dated = self.enterprises.get(enterprise);
         let entry = dated.and_then(|dated| dated.on(range.last()).or_else(|| dated.latest()));
@@ -321,7 +321,7 @@ impl Park {
             .unwrap_or_default()
     }
 
-    /// Enterprises above designated size on any day of `range`.
+    /// The enterprises above designated size on any day of `range`.
     pub(crate) fn above_designated_size(&self, range: DayRange) -> BTreeSet<EnterpriseId> {
         let above = |entry: Option<&DatedEntry<Enterprise>>| {
             entry.is_some_and(|e| e.body.above_designated_size)
@@ -350,7 +350,7 @@ impl Park {
         joined(dated.parts(range).into_iter().filter(above))
     }
 
-    /// Every enterprise with an entry of any kind.
+    /// All enterprises with an entry of any kind.
     pub(crate) fn known_enterprises(&self) -> BTreeSet<EnterpriseId> {
         let with_meters = self.meters.iter().map(|(key, _)| &key.enterprise);
         self.enterprises

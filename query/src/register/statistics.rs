@@ -1,10 +1,10 @@
-//! Value added, or another declared series, of a range from what was declared for years, quarters and months.
+//! Totals of value added or another declared series in a range, from declarations for years, quarters and months.
 //!
-//! Declared periods that tile the range are added as they are. Where none begins and ends in place, the
-//! shortest period around the days is prorated by days, which makes the figure operational. Days that
-//! nothing was declared for add nothing and are named.
+//! Declared periods that tile the range are added unchanged. Days that no whole period fits get a prorated share of
+//! the shortest period around them, which makes the figure operational. Days without a declaration add nothing and
+//! are reported.
 //!
-//! Of a period declared as a whole and by parts that tile it, what was recorded later counts: the whole, or the
+//! If a period is declared both as a whole and by parts that tile it, the later record counts: the whole, or the
 //! parts if one of them was recorded after it.
 
 mod differences;
@@ -25,7 +25,7 @@ use crate::limits::YEARS;
 pub(crate) use differences::{DIFFERENCE, differing};
 pub(crate) use pieces::{Piece, pieces_of};
 
-/// What is declared.
+/// A declared series.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StatisticSeries {
     /// Industrial value added (工业增加值), in 10⁴ yuan.
@@ -34,7 +34,8 @@ pub enum StatisticSeries {
     GrossOutput,
     /// The output of a product (产品产量) by its name, in t.
     Product(String),
-    /// What meters of a quantity should sum to, by the books of the enterprise (报表消费量), in its unit.
+    /// The consumption of a quantity by the enterprise's own books (报表消费量), which its meters should sum to, in the
+    /// unit of the quantity.
     Consumption(Quantity),
     /// An energy used as raw material (原料用能), in the canonical unit of its medium.
     RawMaterial(Medium),
@@ -51,46 +52,46 @@ pub enum DeclaredPeriod {
     Month(i16, i8),
 }
 
-/// One figure in force.
+/// A declared statistic in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclaredStatistic {
-    /// What it tells.
+    /// The declared series.
     pub series: StatisticSeries,
-    /// Of which period.
+    /// The declared period.
     pub period: DeclaredPeriod,
-    /// In 10⁴ yuan.
+    /// The amount in the unit of the series.
     pub amount: Amount,
-    /// At which prices; `None` for what is no money.
+    /// The price base; `None` for a series without prices.
     pub price_base: Option<PriceBase>,
-    /// Whether it is final.
+    /// The finality of the amount.
     pub finality: Finality,
-    /// When it was recorded.
+    /// The instant when it was recorded.
     pub recorded_at: Instant,
 }
 
-/// Whether a declared figure may still change.
+/// The finality of a declared statistic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Finality {
-    /// It may.
+    /// The amount may still change.
     Preliminary,
-    /// It is final.
+    /// The amount is final.
     Final,
 }
 
-/// A series' total of a range.
+/// The total of a series in a range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Total {
     /// The sum, in the series' unit.
     pub amount: Sum,
     /// [`Finality::Final`] only if every part is.
     pub finality: Finality,
-    /// Days whose part was prorated from a longer period.
+    /// Days whose share was prorated from a longer period.
     pub prorated_days: i32,
-    /// Days that nothing was declared for.
+    /// Days without a declaration.
     pub missing_days: i32,
 }
 
-/// A text that names no series.
+/// The error for a text that names no series.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is no series; write value_added, gross_output, product:NAME as in product:crude_steel, \
@@ -99,7 +100,7 @@ pub struct Total {
 pub struct UnknownSeries(pub String);
 
 impl StatisticSeries {
-    /// The unit that it is declared in.
+    /// The unit of its declared amounts.
     #[must_use]
     pub const fn unit(&self) -> &'static str {
         match self {
@@ -110,7 +111,7 @@ impl StatisticSeries {
         }
     }
 
-    /// Whether a figure may be divided by it.
+    /// Returns true if a figure may be divided by it.
     #[must_use]
     pub const fn is_output(&self) -> bool {
         matches!(
@@ -119,7 +120,7 @@ impl StatisticSeries {
         )
     }
 
-    /// Whether it is told at prices.
+    /// Returns true if its amounts have a price base.
     #[must_use]
     pub const fn has_prices(&self) -> bool {
         matches!(self, Self::ValueAdded | Self::GrossOutput)
@@ -162,13 +163,13 @@ impl FromStr for StatisticSeries {
 }
 
 impl DeclaredPeriod {
-    /// A year that a declaration may name.
+    /// The period of a year; `None` if a declaration may not name that year.
     #[must_use]
     pub fn year(year: i16) -> Option<Self> {
         YEARS.contains(&year).then_some(Self::Year(year))
     }
 
-    /// Its days.
+    /// The days of the period.
     #[must_use]
     pub fn range(self) -> DayRange {
         let range = match self {
@@ -190,7 +191,7 @@ impl fmt::Display for DeclaredPeriod {
     }
 }
 
-/// A text that names no period.
+/// The error for a text that names no period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a period; write 2026, 2026-Q4 or 2026-11")]
 pub struct NotAPeriod;
@@ -224,8 +225,8 @@ impl FromStr for DeclaredPeriod {
     }
 }
 
-/// The total of `series` in `range` at `base`; `None` if nothing was declared for any day of it. `declared` is in
-/// the order of recording.
+/// The total of `series` in `range` at `base`; `None` if no day of it has a declaration. `declared` is in the order
+/// of recording.
 #[must_use]
 pub fn total_of(
     declared: &[DeclaredStatistic],

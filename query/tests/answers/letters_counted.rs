@@ -7,8 +7,8 @@ use greenpark_query::QuerySettings;
 use tonic::Code;
 
 use crate::{
-    letters::{BOUNDS, client, filled, keep_within, letter, listed, of},
     fixture::{World, days, period},
+    letters::{BOUNDS, client, filled, keep_within, letter, listed, of},
 };
 
 #[tokio::test]

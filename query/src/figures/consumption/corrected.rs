@@ -1,8 +1,8 @@
-//! Corrections by hand: what a meter consumed on some days, by whoever knows better. Pure.
+//! Corrections by hand: a person's statement of a meter's consumption on some days. Pure.
 //!
-//! A correction replaces the amount of its days in every figure and says so; the readings stay as they are, and
-//! where there are none it counts all the same. A period that cuts its days has the part that its days have of
-//! them. It is of a meter and quantity: of which kind the readings are that it stands for makes no difference.
+//! A correction replaces the amount of its days in every figure, and the figure notes it. The readings remain
+//! unchanged, and a correction also counts where there are none. A period that cuts the corrected days gets the share
+//! of its own days. A correction belongs to a meter and quantity, whatever the kind of the readings.
 
 use greenpark_model::{amount::Sum, compose::Consumption, day::DayRange, fold::MeterProfile};
 
@@ -10,15 +10,15 @@ use crate::{
     figures::consumption::consume, lake::books::SeriesDays, register::corrections::Correction,
 };
 
-/// What a counter consumed, with what was set by hand.
+/// The consumption of a series, corrections included.
 #[derive(Debug, Default)]
 pub(crate) struct Corrected {
     pub(crate) consumption: Consumption,
     /// The part of its amount that was set by hand.
     pub(crate) manual: Sum,
-    /// The same, each correction without its sign: one that takes off what another adds is no measurement.
+    /// The sum of the corrections' absolute amounts: two corrections that cancel each other are still no measurement.
     pub(crate) manual_absolute: Sum,
-    /// One sentence for each correction that counts.
+    /// One sentence for each correction that counts; empty where none does.
     pub(crate) told: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn consume_corrected(
     if made.told.is_empty() {
         return made;
     }
-    // What was not corrected, piece by piece: at the ends of the corrected days midnights matter.
+    // Measure the uncorrected days piece by piece, because midnights matter at the ends of the corrected days.
     let by_hand = |piece: &DayRange| {
         corrections
             .iter()

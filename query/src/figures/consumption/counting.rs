@@ -1,10 +1,10 @@
-//! Which readings of a meter count: those of the kind that it is registered as, or of one kind where nothing is
+//! Decides which readings of a meter count: those of its registered kind, or of one kind where the meter is not
 //! registered. Pure.
 //!
-//! A meter that is not registered and was heard as two kinds counts with one of them in a calendar year: the kind
-//! that was heard on more days of the year, and of equals the register, then the counter of a day, the intervals,
-//! the events. So the months of a year sum to it, and adding the same energy twice is ruled out; that nobody said
-//! which kind is right withholds a verdict.
+//! An unregistered meter with readings of two kinds counts with one of them in a calendar year: the kind with
+//! readings on more days of the year. On a tie the order is register, daily counter, interval, event. So the months
+//! of a year sum to it, and the same energy is never added twice. As nobody registered the right kind, the figure
+//! gets no verdict.
 
 use std::cmp::Reverse;
 
@@ -26,9 +26,9 @@ use crate::{
 /// The days on which a series counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Counting {
-    /// In order. One entry of a registered meter holds throughout each.
+    /// Ranges in order. Throughout each, one entry of a registered meter is valid.
     pub(crate) days: Vec<DayRange>,
-    /// Whether the meter is not registered and was heard as two kinds in a year that the range touches.
+    /// True if the meter is not registered and has readings of two kinds in a year that the range touches.
     pub(crate) conflict: bool,
 }
 
@@ -56,9 +56,9 @@ impl ParkDays {
         }
         let (mut days, mut conflict) = (Vec::new(), false);
         for part in by_year(range) {
-            let heard = self.heard(enterprise, series, part.first().year());
-            conflict |= heard.iter().filter(|(_, days)| *days > 0).count() > 1;
-            if heard.first().is_none_or(|(kind, _)| *kind == series.kind) {
+            let kinds = self.kinds(enterprise, series, part.first().year());
+            conflict |= kinds.iter().filter(|(_, days)| *days > 0).count() > 1;
+            if kinds.first().is_none_or(|(kind, _)| *kind == series.kind) {
                 days.push(part);
             }
         }
@@ -68,9 +68,9 @@ impl ParkDays {
         }
     }
 
-    /// The kinds that the meter of `series` was heard as in the books that are loaded, and on how many days of
-    /// `year`; the one that counts in it first. Of a meter that was heard as one kind, no day is counted.
-    fn heard(&self, enterprise: &EnterpriseId, series: &Series, year: i16) -> Vec<(Kind, usize)> {
+    /// The kinds of readings of the meter of `series` in the loaded books, with the number of days of `year`; the
+    /// kind that counts comes first. For a meter of one kind the days are not counted.
+    fn kinds(&self, enterprise: &EnterpriseId, series: &Series, year: i16) -> Vec<(Kind, usize)> {
         let of_meter: Vec<(&SeriesDays, bool)> = self
             .books()
             .iter()
@@ -79,28 +79,28 @@ impl ParkDays {
                 all.map(|of| (of, book.snapshot.year == year))
             })
             .collect();
-        let mut heard: Vec<(Kind, usize)> = Vec::new();
+        let mut kinds: Vec<(Kind, usize)> = Vec::new();
         for (of, _) in &of_meter {
             let kind = of.key.series.kind;
-            if heard.iter().all(|(known, _)| *known != kind) {
-                heard.push((kind, 0));
+            if kinds.iter().all(|(known, _)| *known != kind) {
+                kinds.push((kind, 0));
             }
         }
-        if heard.len() < 2 {
-            return heard;
+        if kinds.len() < 2 {
+            return kinds;
         }
-        for (kind, days) in &mut heard {
+        for (kind, days) in &mut kinds {
             let of_kind = of_meter
                 .iter()
                 .filter(|(of, _)| of.key.series.kind == *kind);
             let in_year = of_kind.filter(|(_, in_year)| *in_year);
             *days = in_year.map(|(of, _)| of.whole_days as usize).sum();
         }
-        heard.sort_by_key(|(kind, days)| (Reverse(*days), rank(*kind)));
-        heard
+        kinds.sort_by_key(|(kind, days)| (Reverse(*days), rank(*kind)));
+        kinds
     }
 
-    /// What a series consumed on `days`, corrections by hand included.
+    /// The consumption of a series on `days`, corrections by hand included.
     pub(crate) fn consumed(
         &self,
         enterprise: &EnterpriseId,
@@ -114,7 +114,7 @@ impl ParkDays {
         consume_corrected(parts, &traits, days, corrections)
     }
 
-    /// The days of `range` on which a registered meter gave readings of another kind than it is registered as.
+    /// The days of `range` on which a registered meter has readings of a kind that it is not registered as.
     pub(crate) fn other_kinds(
         &self,
         enterprise: &EnterpriseId,
@@ -149,8 +149,8 @@ impl ParkDays {
     }
 }
 
-/// The series of the meter of `series` among those of its enterprise, which are in order of meter, quantity and kind;
-/// without gauges.
+/// The series of the same meter and quantity as `series`, without gauges. `all` holds the enterprise's series,
+/// ordered by meter, quantity and kind.
 fn of_meter<'a>(
     all: &'a [SeriesDays],
     series: &Series,
@@ -165,13 +165,13 @@ fn of_meter<'a>(
     of_meter.filter(|of| of.key.series.kind != Kind::Gauge)
 }
 
-/// `range` by calendar years.
+/// Cuts `range` at the turns of calendar years.
 pub(crate) fn by_year(range: DayRange) -> Vec<DayRange> {
     let years = range.first().year()..=range.last().year();
     range.cut(years.filter_map(DayRange::year).map(DayRange::first))
 }
 
-/// Which of two kinds counts that were heard on as many days.
+/// The precedence of a kind among kinds with readings on equally many days; the lowest counts.
 const fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Register => 0,

@@ -1,5 +1,4 @@
-//! Amounts that a meter cannot have measured, or hardly can: set aside by the fold, or far above what days like
-//! theirs have. Pure.
+//! Implausible amounts: those that the fold set aside, and those far above the amounts of similar days. Pure.
 
 use greenpark_model::{
     amount::Sum,
@@ -14,47 +13,48 @@ use crate::{
     lake::books::{SeriesDays, third_quartile},
 };
 
-/// Weeks on either side in which like days are looked for.
+/// Weeks on either side in which similar days are searched.
 const WEEKS: i32 = 8;
-/// So many days of the same weekday are enough to compare with; with fewer, all days near it are.
+/// The number of days of the same weekday that suffices for a comparison; with fewer, all nearby days are compared.
 const LIKE_DAYS: usize = 3;
 
-/// Amounts of one meter and quantity that a verdict cannot stand on.
+/// An implausible amount of one meter and quantity; a figure that it moves too far gets no verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// The days concerned: of what was set aside all that were asked for, of a suspicious amount its own.
+pub(crate) struct SuspectAmount {
+    /// The days concerned: all requested days for amounts that were set aside, the day itself for a suspicious
+    /// amount.
     pub(crate) days: DayRange,
-    /// How many readings or steps.
+    /// The number of readings or register steps.
     pub(crate) count: u32,
-    /// Their amounts together, above zero.
+    /// The sum of their amounts, above zero.
     pub(crate) amount: Sum,
-    /// What days like theirs have; `None` where the amount was left out of the figure, and not only doubted.
+    /// The amount of similar days; `None` if the amount was left out of the figure instead of only doubted.
     pub(crate) usual: Option<Sum>,
 }
 
-/// The same, and of which meter.
+/// An implausible amount with its meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Implausible {
     pub(crate) meter: String,
     pub(crate) quantity: Quantity,
-    pub(crate) found: Found,
+    pub(crate) found: SuspectAmount,
 }
 
-/// What is implausible of a series in `ranges`: set aside by its fold, or of an unrated meter and more than `times`
-/// the median of those like it.
+/// The implausible amounts of a series in `ranges`: those that its fold set aside, and those of an unrated meter
+/// above `times` the median of similar days.
 pub(crate) fn of(
     parts: &[&SeriesDays],
     traits: &MeterProfile,
     kind: Kind,
     (ranges, times): (&[DayRange], i128),
-) -> Vec<Found> {
+) -> Vec<SuspectAmount> {
     let mut found = Vec::new();
     for &days in ranges {
         let consumption = consume(parts, traits, days);
         let outcomes = consumption.outcomes;
         let count = outcomes.implausible.saturating_add(outcomes.jumps);
         if count > 0 {
-            found.push(Found {
+            found.push(SuspectAmount {
                 days,
                 count,
                 amount: consumption.set_aside,
@@ -77,8 +77,8 @@ pub(crate) fn of(
     found
 }
 
-/// Whether no day of `parts` can be doubted, as their largest days and third quartiles tell: that of all days together
-/// is no less than the least of theirs.
+/// Returns true if the books' largest days and third quartiles rule out a suspicious day. This is safe because the
+/// third quartile of all days is at least the lowest one among the books.
 fn has_no_suspect(parts: &[&SeriesDays], times: i128) -> bool {
     let amounts = || parts.iter().map(|part| part.amounts);
     let least = amounts().filter_map(|of| of.quartile).min().unwrap_or(0);
@@ -86,28 +86,28 @@ fn has_no_suspect(parts: &[&SeriesDays], times: i128) -> bool {
     amounts().all(|of| !of.peaks && of.largest <= calm)
 }
 
-/// What no day is doubted up to: `times` the third quartile of all days that have any. A meter that runs for a season
-/// is far above the weeks beside it, and does what it does.
+/// The amount up to which no day is doubted: `times` the third quartile of all days with an amount. Without it a
+/// meter that runs for a season would be suspicious beside the idle weeks.
 fn calm(days: &[&(CivilDay, DayFold)], times: i128) -> i128 {
     let quartile = third_quartile(days.iter().map(|(_, fold)| fold.within.0));
     quartile.unwrap_or(0).saturating_mul(times)
 }
 
-/// A day, or its largest reading, that is far above those like it.
+/// The day's amount, or its largest reading, if it is far above that of similar days.
 fn suspicious(
     days: &[&(CivilDay, DayFold)],
     at: usize,
     (times, calm): (i128, i128),
-) -> Option<Found> {
+) -> Option<SuspectAmount> {
     let (day, fold) = days.get(at).map(|of| (of.0, &of.1))?;
     let peak = fold.peak();
     let is_calm = fold.within.0 <= calm;
-    // Most days are no larger than usual: nothing is sorted for those.
+    // Most days are no larger than usual; skip the sorting for them.
     if peak.is_none() && is_calm {
         return None;
     }
     let one = DayRange::new(day, day)?;
-    let found = |amount: Sum, usual: i128| Found {
+    let found = |amount: Sum, usual: i128| SuspectAmount {
         days: one,
         count: 1,
         amount,
@@ -127,8 +127,8 @@ fn suspicious(
     (peak.0 > usual.saturating_mul(times)).then(|| found(peak, usual))
 }
 
-/// The median of what the days like `day` have, of its weekday where there are enough; where that is zero, of all
-/// other days that have any.
+/// The median over days similar to `day`: those of its weekday if there are enough. If that median is zero, the
+/// median over all other days with an amount.
 fn median(
     days: &[&(CivilDay, DayFold)],
     day: CivilDay,
@@ -160,7 +160,7 @@ fn median(
     if middle > 0 {
         return Some(middle);
     }
-    // Of a meter that mostly stands still, what it does when it runs.
+    // For a meter that is mostly idle, compare with the days on which it runs.
     let others = days.iter().filter(|(other, _)| *other != day);
     let amounts = others.filter_map(|(_, fold)| of(fold));
     let mut running: Vec<i128> = amounts.filter(|amount| *amount > 0).collect();
@@ -188,7 +188,7 @@ mod tests {
         "2026-03-02".parse::<CivilDay>().expect("a day").plus(n)
     }
 
-    /// Five weeks of 24 readings of ten a day, but for those that are `odd`.
+    /// Five weeks of 24 readings a day, ten units each, except the days in `odd`.
     fn weeks(odd: &[(i32, i128, Option<i128>)]) -> Vec<(CivilDay, DayFold)> {
         let usual = (0..35).map(|n| {
             let odd = odd.iter().find(|(of, ..)| *of == n);
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_day_or_an_hour_far_above_those_like_it_is_suspicious() {
         assert_eq!(found(&weeks(&[])), []);
-        // A day of a million, an hour of a thousand, and one of fifty, which is five times the usual hour.
+        // A day of a million units, an hour of a thousand, and an hour of fifty, which is five times the usual hour.
         let odd = [
             (9, 1_000_000, None),
             (17, 1_230, Some(1_000)),
@@ -229,9 +229,9 @@ mod tests {
     }
 
     proptest! {
-        /// Where the books' largest days and quartiles say that nothing is doubted, nothing is.
+        /// If the books' largest days and quartiles rule out a suspicious day, none is found.
         #[test]
-        fn what_has_no_suspect_has_none(
+        fn a_book_without_suspects_has_no_suspicious_day(
             amounts in prop::collection::vec(prop_oneof![Just(0i128), 1i128..50, 1i128..5_000], 1..90),
             cut in 0usize..90,
         ) {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_meter_that_mostly_stands_still_is_held_against_the_days_it_runs() {
+    fn a_mostly_idle_meter_is_compared_with_the_days_it_runs() {
         let mut still: Vec<_> = (0..35).map(|n| (n, 0, None)).collect();
         for (at, amount) in [(3, 240), (12, 200), (20, 260), (30, 90_000)] {
             still[at].1 = amount;

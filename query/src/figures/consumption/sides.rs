@@ -1,8 +1,8 @@
-//! Which side of an energy's balance counts at an enterprise, day by day. Pure.
+//! Decides which side of an energy's balance counts at an enterprise, day by day. Pure.
 //!
-//! A declared side counts on the days that it is declared for. On other days of a calendar year the side counts
-//! that is metered in the year, or the larger one where both are: the whole year decides for each of its days, so
-//! that its months sum to it and a meter that is heard once changes nothing.
+//! A declared side counts on the days that it is declared for. On other days the side that is metered in the calendar
+//! year counts, or the larger one if both are metered. The whole year decides for each of its days, so that its
+//! months sum to it and one stray reading changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +19,18 @@ use crate::{
     lake::books::SeriesDays,
 };
 
-/// The series of an enterprise, each with its days by book.
+/// The series of an enterprise, each with its days book by book.
 type Known<'a> = BTreeMap<&'a Series, Vec<&'a SeriesDays>>;
 
-/// The sides that count of an enterprise's energies in a range.
+/// The counted sides of an enterprise's energies in a range.
 #[derive(Debug, Default)]
 pub(crate) struct Sides {
     stretches: BTreeMap<Medium, Vec<(DayRange, Side)>>,
-    /// Energies with meters on both sides and no declared one, and what each side had in the years touched.
+    /// Energies with meters on both sides and no declared side, with the amount of each side in the years touched.
     pub(crate) undeclared: BTreeMap<Medium, Balance>,
-    /// Energies with meters on both sides and a declared one.
+    /// Energies with meters on both sides, and the declared side.
     pub(crate) declared: BTreeMap<Medium, Side>,
-    /// Energies whose declared side has no meter, while the other one has.
+    /// Energies whose declared side has no meter while the other side has one.
     pub(crate) unmetered: BTreeMap<Medium, Side>,
 }
 
@@ -42,16 +42,19 @@ impl Sides {
         known: &Known<'_>,
         range: DayRange,
     ) -> Self {
-        let mut heard: BTreeMap<Medium, Vec<Side>> = BTreeMap::new();
+        let mut metered_sides: BTreeMap<Medium, Vec<Side>> = BTreeMap::new();
         for series in known.keys().filter(|series| series.kind != Kind::Gauge) {
             let Quantity { medium, flow } = series.quantity;
             if medium.class() == MediumClass::Energy {
-                heard.entry(medium).or_default().extend(Side::of(flow));
+                metered_sides
+                    .entry(medium)
+                    .or_default()
+                    .extend(Side::of(flow));
             }
         }
         let mut made = Self::default();
-        for (medium, sides) in heard {
-            let whose = Whose {
+        for (medium, sides) in metered_sides {
+            let energy = EnergySeries {
                 park,
                 enterprise,
                 known,
@@ -65,23 +68,23 @@ impl Sides {
                 {
                     made.stretches.insert(medium, vec![(range, *first)]);
                 }
-                _ => made.decide(whose, range),
+                _ => made.decide(energy, range),
             }
         }
         made
     }
 
-    fn decide(&mut self, whose: Whose<'_>, range: DayRange) {
-        let Whose {
+    fn decide(&mut self, energy: EnergySeries<'_>, range: DayRange) {
+        let EnergySeries {
             park,
             enterprise,
             medium,
             ..
-        } = whose;
+        } = energy;
         let declared = park.registry.sides(enterprise, medium);
         let mut stretches = Vec::new();
         for year in by_year(range) {
-            let balance = whose.balance(year.first().year());
+            let balance = energy.balance(year.first().year());
             let parts = declared.map_or_else(|| vec![year], |dated| dated.parts(year));
             let mut undeclared = false;
             for part in parts {
@@ -110,7 +113,7 @@ impl Sides {
     pub(crate) fn pieces(&self, quantity: Quantity, range: DayRange) -> Vec<(DayRange, i8)> {
         let Quantity { medium, flow } = quantity;
         let Some(stretches) = self.stretches.get(&medium) else {
-            return vec![(range, alone(medium, flow))];
+            return vec![(range, default_sign(medium, flow))];
         };
         let mut pieces: Vec<(DayRange, i8)> = Vec::new();
         for (days, side) in stretches {
@@ -129,8 +132,8 @@ impl Sides {
     }
 }
 
-/// How a flow counts where no side is decided: as on its own side; what is no energy counts as it is.
-fn alone(medium: Medium, flow: Flow) -> i8 {
+/// The sign of a flow where no side is decided: that of its own side. Media other than energies count with 1.
+fn default_sign(medium: Medium, flow: Flow) -> i8 {
     match (medium.class(), Side::of(flow)) {
         (MediumClass::Energy, Some(side)) => side.sign(flow),
         _ => 1,
@@ -139,16 +142,16 @@ fn alone(medium: Medium, flow: Flow) -> i8 {
 
 /// One energy of one enterprise.
 #[derive(Clone, Copy)]
-struct Whose<'a> {
+struct EnergySeries<'a> {
     park: &'a ParkDays,
     enterprise: &'a EnterpriseId,
     known: &'a Known<'a>,
     medium: Medium,
 }
 
-impl Whose<'_> {
-    /// What the counted meters of each side gave in a whole calendar year, by the book of that year alone, so that
-    /// every question about a part of the year finds the same.
+impl EnergySeries<'_> {
+    /// The amounts of the counted meters of each side in a whole calendar year. Only the book of that year is read,
+    /// so that every question about a part of the year gets the same balance.
     fn balance(&self, year: i16) -> Balance {
         let mut balance = Balance::default();
         let Some(days) = DayRange::year(year) else {

@@ -1,4 +1,4 @@
-//! Reasons against a figure on the wire, and the thresholds that they are judged by. Pure.
+//! The wire form of the reasons against a figure, and of the thresholds behind them. Pure.
 
 use greenpark_model::{
     indicator::round,
@@ -11,14 +11,14 @@ use crate::{figures::convert::timestamp, reference::quality_rules::QualityRules}
 /// Decimal places of shares.
 const PLACES: u32 = 6;
 
-/// Reasons on the wire; `year` is 0 where nothing but one period is asked.
+/// The wire form of `reasons`; `year` is 0 if the request names only one period.
 pub(crate) fn on_wire(reasons: &[Reason], year: i16) -> Vec<pb::UnsoundReason> {
-    reasons.iter().map(|reason| one(reason, year)).collect()
+    reasons.iter().map(|reason| convert(reason, year)).collect()
 }
 
-fn one(reason: &Reason, year: i16) -> pb::UnsoundReason {
+fn convert(reason: &Reason, year: i16) -> pb::UnsoundReason {
     let share = reason.share();
-    let mut told = pb::UnsoundReason {
+    let mut message = pb::UnsoundReason {
         kind: kind(reason).into(),
         names: reason.concerned().to_vec(),
         share: share.map_or_else(String::new, |s| round(s.found, PLACES).to_string()),
@@ -31,23 +31,23 @@ fn one(reason: &Reason, year: i16) -> pb::UnsoundReason {
     };
     match reason {
         Reason::NotPositive { term, value, .. } => {
-            told.term = term.to_string();
-            told.value = value.normalize().to_string();
+            message.term = term.to_string();
+            message.value = value.normalize().to_string();
         }
         Reason::LateChange { late, .. } => {
-            told.gateways.clone_from(&late.gateways);
-            told.late_readings = late.readings;
-            told.late_corrections = late.corrections;
-            told.first_arrived = late.arrived.map(|(first, _)| timestamp(first));
-            told.last_arrived = late.arrived.map(|(_, last)| timestamp(last));
-            told.final_since = late.final_since.map(timestamp);
+            message.gateways.clone_from(&late.gateways);
+            message.late_readings = late.readings;
+            message.late_corrections = late.corrections;
+            message.first_arrived = late.arrived.map(|(first, _)| timestamp(first));
+            message.last_arrived = late.arrived.map(|(_, last)| timestamp(last));
+            message.final_since = late.final_since.map(timestamp);
         }
         _ => {}
     }
-    told
+    message
 }
 
-/// The kind of a reason: kinds are numbered from 1 in the order of [`NAMES`].
+/// The wire kind of a reason; kinds are numbered from 1 in the order of [`NAMES`].
 fn kind(reason: &Reason) -> pb::UnsoundKind {
     let place = NAMES.iter().position(|name| *name == reason.name());
     place
@@ -56,13 +56,13 @@ fn kind(reason: &Reason) -> pb::UnsoundKind {
         .unwrap_or(pb::UnsoundKind::Unspecified)
 }
 
-/// The thresholds of soundness on the wire.
+/// The wire form of the thresholds of soundness.
 pub(crate) fn thresholds(rules: &QualityRules) -> Vec<pb::SoundnessThreshold> {
-    let told = |(name, value): (&str, rust_decimal::Decimal)| pb::SoundnessThreshold {
+    let threshold = |(name, value): (&str, rust_decimal::Decimal)| pb::SoundnessThreshold {
         name: name.to_owned(),
         value: value.normalize().to_string(),
     };
-    rules.soundness().map(told).collect()
+    rules.soundness().map(threshold).collect()
 }
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_has_the_name_and_number_of_its_reason() {
+    fn a_wire_kind_has_the_name_and_number_of_its_reason() {
         for (number, name) in (1..).zip(NAMES) {
             let kind = pb::UnsoundKind::try_from(number).expect("a kind a name");
             let wire = format!("UNSOUND_KIND_{}", name.to_uppercase());
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_a_reason_stand_beside_its_sentence() {
+    fn a_reason_carries_its_numbers_beside_its_sentence() {
         let share = Share {
             found: Decimal::from(20) / Decimal::from(365),
             threshold: Decimal::new(90, 2),

@@ -1,8 +1,8 @@
-//! An energy intensity on the assessment basis beside the gross one (METHOD (j)). Pure.
+//! Evaluates an energy intensity on the assessment basis beside the gross one (METHOD (j)). Pure.
 //!
-//! What is deducted of a population: the certificates that its enterprises use for the years of the range, those
-//! that its parks use as wholes, and the raw-material energy that its enterprises declare. A certificate is used
-//! for a year, so a range that cuts a year with certificates has no assessed figure.
+//! The deductions of a population are the certificates that its enterprises use for the years of the range, those
+//! that its parks use as a whole, and the raw-material energy that its enterprises declare. A certificate is used for
+//! a whole year, so a range that cuts a year with certificates has no assessed figure.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ use crate::{
             numerator::{factor, tce_of},
             out_of_range,
         },
-        measure::{Coal, Question},
+        measure::{CoalFactor, Question},
         park_days::ParkDays,
         population::{NAMED, Population, listed},
     },
@@ -44,17 +44,17 @@ use crate::{
     },
 };
 
-/// By what deductions are decided.
+/// The basis for deciding on deductions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Grounds<'a> {
     pub(crate) ledger: &'a Ledger,
     pub(crate) rules: &'a RuleSet,
-    /// The region whose certificates are not bounded.
+    /// The region whose certificates have no limit.
     pub(crate) home: &'a Region,
 }
 
 impl<'a> Grounds<'a> {
-    /// The ledger, and the rules of the service.
+    /// Combines the ledger with the rules of the service.
     pub(crate) fn new(ledger: &'a Ledger, data: &'a ReferenceData) -> Self {
         Self {
             ledger,
@@ -64,7 +64,7 @@ impl<'a> Grounds<'a> {
     }
 }
 
-/// A target that asks a saving, and the gross figure of its base year: numerator and denominator.
+/// A target that requires a saving, with the gross numerator and denominator of its base year.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asks<'a> {
     pub(crate) plan: &'a str,
@@ -73,18 +73,18 @@ pub(crate) struct Asks<'a> {
     pub(crate) base: (Decimal, Decimal),
 }
 
-/// What a population wants deducted.
+/// The deductions that a population claims.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     lines: Vec<Line>,
-    /// Why there is no assessed figure; empty where there is one.
+    /// The reasons against an assessed figure; empty if there is one.
     hindrances: Vec<String>,
     notes: Vec<String>,
     prorated: bool,
     preliminary: bool,
 }
 
-/// One claim with what it is told with.
+/// One claim and the texts for its line in the answer.
 #[derive(Debug)]
 struct Line {
     claim: Claim,
@@ -98,7 +98,7 @@ struct Line {
 }
 
 impl Claims {
-    /// What `population` wants deducted of the energy that `question` asks.
+    /// Collects the deductions that `population` claims from the energy of `question`.
     pub(crate) fn of(
         question: &Question<'_>,
         population: &Population<'_>,
@@ -107,7 +107,7 @@ impl Claims {
         let mut claims = Self::default();
         let mut holders: Vec<Name> = Vec::new();
         for (park, enterprise, runs) in population.questions(question) {
-            // Who counts on some days alone has the raw material of these days.
+            // A member that counts only on some days claims the raw material of those days.
             for run in &runs {
                 claims.add_raw_materials(run, park, enterprise)?;
             }
@@ -138,7 +138,7 @@ impl Claims {
         Ok(claims)
     }
 
-    /// Whether what a target asks bounds any of them.
+    /// Returns true if the saving that a target requires bounds any of the claims.
     pub(crate) fn need_saving(&self, grounds: &Grounds<'_>) -> bool {
         self.lines
             .iter()
@@ -165,7 +165,7 @@ impl Claims {
         let by = factors.last().map(|(_, by)| by);
         let set = question.rules.factors;
         let known = by.and_then(|by| match by.coal {
-            Coal::Set(place) => set.factors.get(place).map(|factor| (by, factor)),
+            CoalFactor::Set(place) => set.factors.get(place).map(|factor| (by, factor)),
             _ => None,
         });
         let Some((by, kgce)) = known else {
@@ -254,7 +254,7 @@ impl Claims {
         Ok(())
     }
 
-    /// Names what is in use and not deducted here.
+    /// Notes the certificates that are in use but not deducted here.
     fn note_left_out<'c>(
         &mut self,
         in_use: impl Iterator<Item = &'c Certificate>,
@@ -279,23 +279,25 @@ impl Claims {
         }
     }
 
-    /// Puts both figures into `gross`, and returns the assessed one.
+    /// Adds the assessment to `gross` and returns the assessed figure.
     pub(crate) fn assess(
         self,
         grounds: &Grounds<'_>,
-        asks: Option<Asks<'_>>,
+        target: Option<Asks<'_>>,
         gross: &mut EvaluatedFigure,
     ) -> Result<EvaluatedFigure, QueryError> {
         let (energy, output) = gross.parts;
-        let asks = asks.filter(|_| self.need_saving(grounds));
-        let saving = match asks.map(|asks| saving(&asks, output).tce()) {
+        let target = target.filter(|_| self.need_saving(grounds));
+        let saving = match target.map(|target| saving(&target, output).tce()) {
             Some(Err(AssessError::OutOfRange)) => return Err(out_of_range()),
-            told => told.and_then(Result::ok),
+            saving => saving.and_then(Result::ok),
         };
         let wanted: Vec<Claim> = self.lines.iter().map(|line| line.claim).collect();
         let made = assess(energy, &wanted, grounds.rules, saving).map_err(|_| out_of_range())?;
-        let told = self.hindrances.is_empty();
-        let ratio = gross.ratio.filter(|_| told && is_left(energy, made.energy));
+        let is_assessed = self.hindrances.is_empty();
+        let ratio = gross
+            .ratio
+            .filter(|_| is_assessed && is_left(energy, made.energy));
         let ratio = ratio.and_then(|ratio| {
             let key = Key {
                 basis_of_assessment: BasisOfAssessment::Assessed,
@@ -304,21 +306,21 @@ impl Claims {
             let energy = Positive::new(made.energy).ok()?;
             Ratio::new(key, energy, Positive::new(output).ok()?).ok()
         });
-        let bound = saving.zip(asks).map(|(saving, asks)| {
+        let bound = saving.zip(target).map(|(saving, target)| {
             let mut bounded = self.lines.iter().map(|line| line.claim);
             let rule = bounded.find(|claim| grounds.rules.is_bounded(claim));
             let rule = rule.and_then(|claim| grounds.rules.find(claim.deductible));
             let share = rule.and_then(|rule| rule.other_regions_max);
-            bound(&asks, saving, share.unwrap_or_default(), grounds.home)
+            bound(&target, saving, share.unwrap_or_default(), grounds.home)
         });
         let assessment = pb::Assessment {
             rule_set: grounds.rules.id.clone(),
             gross_value: gross.figure.value.clone(),
             assessed_value: ratio.map(|r| r.rounded().to_string()).unwrap_or_default(),
             gross: gross.figure.numerator.clone(),
-            assessed: told.then(|| amount(round(made.energy, PLACES), "tce")),
+            assessed: is_assessed.then(|| amount(round(made.energy, PLACES), "tce")),
             notes: self.notes(energy, &made, &gross.figure),
-            deductions: self.told(grounds.rules, &made.deductions, bound.as_ref()),
+            deductions: self.deduction_lines(grounds.rules, &made.deductions, bound.as_ref()),
             bound,
         };
         gross.figure.basis_of_assessment = BasisOfAssessment::Gross.to_string();
@@ -326,7 +328,7 @@ impl Claims {
         Ok(self.figure(assessment, ratio, (made.energy, output), gross))
     }
 
-    /// The assessed figure.
+    /// Makes the assessed figure.
     fn figure(
         &self,
         of: pb::Assessment,
@@ -334,19 +336,19 @@ impl Claims {
         parts: (Decimal, Decimal),
         gross: &EvaluatedFigure,
     ) -> EvaluatedFigure {
-        let mut told = EvaluatedFigure {
+        let mut evaluated = EvaluatedFigure {
             ratio,
             parts,
             ..gross.clone()
         };
-        let figure = &mut told.figure;
+        let figure = &mut evaluated.figure;
         figure.value.clone_from(&of.assessed_value);
         figure.numerator.clone_from(&of.assessed);
         figure.basis_of_assessment = BasisOfAssessment::Assessed.to_string();
         figure.notes.extend(of.notes.iter().cloned());
         let most = if self.prorated {
             let enterprises = vec![figure.name.clone()];
-            told.unsound.push(Reason::Prorated { enterprises });
+            evaluated.unsound.push(Reason::Prorated { enterprises });
             pb::PeriodStatus::Operational
         } else if self.preliminary {
             pb::PeriodStatus::Preliminary
@@ -354,16 +356,16 @@ impl Claims {
             pb::PeriodStatus::Final
         };
         if parts.0 <= Decimal::ZERO && gross.parts.0 > Decimal::ZERO {
-            told.unsound.push(Reason::NotPositive {
+            evaluated.unsound.push(Reason::NotPositive {
                 term: Term::Numerator,
                 value: parts.0,
                 names: vec![figure.name.clone()],
             });
         }
-        figure.unsound = on_wire(&told.unsound, 0);
+        figure.unsound = on_wire(&evaluated.unsound, 0);
         figure.status = figure.status.min(most.into());
         figure.assessment = Some(of);
-        told
+        evaluated
     }
 
     fn notes(&self, energy: Decimal, made: &Assessed, gross: &pb::Figure) -> Vec<String> {
@@ -396,7 +398,7 @@ impl Claims {
         notes
     }
 
-    fn told(
+    fn deduction_lines(
         &self,
         rules: &RuleSet,
         deductions: &[Deduction],
@@ -438,7 +440,7 @@ impl Claims {
     }
 }
 
-/// Whether a figure can be made of what deductions leave.
+/// Returns true if the energy that deductions leave can make a figure.
 fn is_left(gross: Decimal, left: Decimal) -> bool {
     left == gross || left > Decimal::ZERO
 }
@@ -449,26 +451,27 @@ fn electricity(gross: &pb::Figure) -> Decimal {
         let quantity = of.quantity.parse::<Quantity>();
         quantity.is_ok_and(|quantity| quantity.medium == Medium::Electricity)
     };
-    let told = gross.components.iter().filter(is_electricity);
-    told.filter_map(|of| of.contribution.as_ref()?.value.parse::<Decimal>().ok())
+    let components = gross.components.iter().filter(is_electricity);
+    components
+        .filter_map(|of| of.contribution.as_ref()?.value.parse::<Decimal>().ok())
         .sum()
 }
 
-fn saving(asks: &Asks<'_>, output: Decimal) -> Saving {
+fn saving(target: &Asks<'_>, output: Decimal) -> Saving {
     Saving {
-        target: asks.percent / Decimal::ONE_HUNDRED,
-        base_energy: asks.base.0,
-        base_output: asks.base.1,
+        target: target.percent / Decimal::ONE_HUNDRED,
+        base_energy: target.base.0,
+        base_output: target.base.1,
         output,
     }
 }
 
-fn bound(asks: &Asks<'_>, saving: Decimal, share: Decimal, home: &Region) -> pb::RegionBound {
+fn bound(target: &Asks<'_>, saving: Decimal, share: Decimal, home: &Region) -> pb::RegionBound {
     let tce = |value: Decimal| Some(amount(round(value, PLACES), "tce"));
     pb::RegionBound {
-        plan: asks.plan.to_owned(),
-        percent: asks.percent.normalize().to_string(),
-        base_year: asks.base_year.into(),
+        plan: target.plan.to_owned(),
+        percent: target.percent.normalize().to_string(),
+        base_year: target.base_year.into(),
         saving: tce(saving),
         most: saving.checked_mul(share).and_then(tce),
         home_region: home.to_string(),

@@ -1,9 +1,8 @@
-//! Value added brought to constant prices through what is declared of prices and of real growth. Pure.
+//! Converts value added to constant prices by declared price indices and real growth. Pure.
 //!
-//! METHOD (b): `V_constant = V_nominal ÷ index` with the producer price index of the year (base year = 1),
-//! or the chain `V_t = V_base × Π(1 + g)` over every year's real growth, by the most specific declaration of each.
-//! A year without one leaves its value added as it was declared. What is brought to other prices is not rounded:
-//! the sum of all of it is, once.
+//! METHOD (b): `V_constant = V_nominal ÷ index` with the producer price index of the year (base year = 1), or the
+//! chain `V_t = V_base × Π(1 + g)` over every year's real growth, by the most specific declaration of each. A year
+//! without one keeps its value added as declared. Converted amounts are not rounded; only their sum is, once.
 
 use std::collections::BTreeSet;
 
@@ -24,12 +23,12 @@ use crate::{
     },
 };
 
-/// What an enterprise declared, with what could be brought to the asked prices.
+/// The declarations of an enterprise, with those that could be converted to the requested prices.
 #[derive(Debug, Default)]
 pub(crate) struct Deflated {
     /// In the order of recording.
     declared: Vec<DeclaredStatistic>,
-    /// The exact amount of what was brought to other prices, in the same places.
+    /// The exact amounts of the converted declarations, at the same places.
     exact: Vec<Option<Decimal>>,
     ways: BTreeSet<String>,
 }
@@ -41,21 +40,21 @@ pub(crate) struct ExactTotal {
     pub(crate) amount: Decimal,
     /// [`Finality::Final`] only if every part is.
     pub(crate) finality: Finality,
-    /// Days whose part was prorated from a longer period.
+    /// Days whose share was prorated from a longer period.
     pub(crate) prorated_days: i32,
-    /// Days that nothing was declared for.
+    /// Days without a declaration.
     pub(crate) missing_days: i32,
 }
 
 impl Deflated {
-    /// Brings what `declared` says of value added at other prices to those that are asked.
+    /// Converts the value added in `declared` from other prices to the requested ones.
     pub(crate) fn of(
         question: &Question<'_>,
         park: &Park,
         enterprise: &EnterpriseId,
         declared: &[DeclaredStatistic],
     ) -> Self {
-        let mut made = Brought {
+        let mut made = PriceConversion {
             all: declared.iter().map(|of| (of.clone(), None)).collect(),
             added: Vec::new(),
             ways: BTreeSet::new(),
@@ -74,15 +73,15 @@ impl Deflated {
                 && of.price_base == Some(PriceBase::Current);
             if let (true, Some(index)) = (nominal, find(Form::PriceIndex, year)) {
                 let way = format!("price index {} of {year}", index.value);
-                made.put((place, of), base, divided(of.amount, index.value), way);
+                made.add((place, of), base, divided(of.amount, index.value), way);
             }
         }
         made.grow(base, |year| find(Form::RealGrowth, year).map(|d| d.value));
         made.in_order()
     }
 
-    /// The total of `series` in `range` at `base`, of which nothing was rounded; `None` if nothing was declared for
-    /// any day of it, or it is beyond 28 digits.
+    /// The unrounded total of `series` in `range` at `base`; `None` if no day has a declaration or the total is
+    /// beyond 28 digits.
     pub(crate) fn total(
         &self,
         series: &StatisticSeries,
@@ -113,23 +112,23 @@ impl Deflated {
         })
     }
 
-    /// By what it was done, in words.
-    pub(crate) fn how(&self) -> String {
+    /// The indices and growth rates that the conversion used, in words.
+    pub(crate) fn ways(&self) -> String {
         let ways: Vec<&str> = self.ways.iter().map(String::as_str).collect();
         ways.join(", ")
     }
 }
 
-/// Declarations that are being brought to other prices.
-struct Brought {
-    /// What is declared, with the exact amount of what was brought to other prices.
+/// Declarations while they are converted to other prices.
+struct PriceConversion {
+    /// Each declaration, with its exact amount if it was converted.
     all: Vec<(DeclaredStatistic, Option<Decimal>)>,
-    /// The place of the declaration that each added one was made from.
+    /// For each added declaration, the place of the one it was made from.
     added: Vec<usize>,
     ways: BTreeSet<String>,
 }
 
-impl Brought {
+impl PriceConversion {
     /// Adds the years that follow from the base year by their growth.
     fn grow(&mut self, base: i16, growth: impl Fn(i16) -> Option<Decimal>) {
         let of_base = |(d, _): &(DeclaredStatistic, Option<Decimal>)| {
@@ -138,7 +137,7 @@ impl Brought {
                 && d.period == DeclaredPeriod::Year(base)
                 && prices.contains(&d.price_base)
         };
-        // In the base year itself current prices are constant ones.
+        // In the base year itself, current prices equal constant ones.
         let Some(place) = self.all.iter().rposition(of_base) else {
             return;
         };
@@ -146,7 +145,7 @@ impl Brought {
         let amount = exact.or_else(|| Sum::from(start.amount).decimal().ok());
         let Some(mut level) = amount else { return };
         let place = self.origin(place);
-        self.put(
+        self.add(
             (place, &start),
             base,
             Some(level),
@@ -168,7 +167,7 @@ impl Brought {
                 ..start.clone()
             };
             let way = format!("real growth to {year}");
-            self.put((place, &of), base, Some(level), way);
+            self.add((place, &of), base, Some(level), way);
         }
     }
 
@@ -182,8 +181,8 @@ impl Brought {
     }
 
     /// Adds `of`, made from the declaration at `place`, at constant prices, unless the same period is declared at
-    /// them.
-    fn put(
+    /// constant prices.
+    fn add(
         &mut self,
         (place, of): (usize, &DeclaredStatistic),
         base: i16,
@@ -206,7 +205,7 @@ impl Brought {
         self.all.push((of, exact));
     }
 
-    /// In the order of recording: what was made from a declaration stands beside it.
+    /// Returns all declarations in the order of recording; a converted one follows the one it was made from.
     fn in_order(self) -> Deflated {
         let origins: Vec<usize> = (0..self.all.len())
             .map(|place| self.origin(place))
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deflated_is_summed_before_it_is_rounded() {
+    fn deflated_amounts_are_summed_before_they_are_rounded() {
         let month = |month: i8| DeclaredStatistic {
             series: StatisticSeries::ValueAdded,
             period: DeclaredPeriod::Month(2021, month),
@@ -250,21 +249,21 @@ mod tests {
             finality: Finality::Final,
             recorded_at: greenpark_model::day::Instant(0),
         };
-        let mut brought = Brought {
+        let mut conversion = PriceConversion {
             all: Vec::new(),
             added: Vec::new(),
             ways: BTreeSet::new(),
         };
         for (place, of) in (1..=12).map(month).enumerate() {
-            brought.all.push((of.clone(), None));
-            assert_eq!(brought.origin(place), place);
+            conversion.all.push((of.clone(), None));
+            assert_eq!(conversion.origin(place), place);
         }
         let index: Decimal = "1.2".parse().expect("a decimal");
         for (place, of) in (1..=12).map(month).enumerate() {
             let exact = divided(of.amount, index);
-            brought.put((place, &of), 2020, exact, "index".to_owned());
+            conversion.add((place, &of), 2020, exact, "index".to_owned());
         }
-        let total = brought.in_order().total(
+        let total = conversion.in_order().total(
             &StatisticSeries::ValueAdded,
             DayRange::year(2021).expect("a year"),
             Some(PriceBase::Constant(2020)),

@@ -1,5 +1,5 @@
-//! What a numerator is divided by: value added or another declared series of the population, the waste that
-//! was available, or standard coal.
+//! The denominator of a figure: value added or another declared series of the population, the available waste, or
+//! standard coal.
 
 use greenpark_model::{
     id::EnterpriseId,
@@ -23,10 +23,10 @@ use crate::{
     register::statistics::{DIFFERENCE, DeclaredStatistic, Finality, Total, differing, total_of},
 };
 
-/// Decimal places of what is declared: fen in 10⁴ yuan.
+/// Decimal places of declared amounts: fen in 10⁴ yuan.
 const DECLARED_PLACES: u32 = 6;
 
-/// A denominator and what is uncertain about it.
+/// A denominator and its uncertainties.
 #[derive(Debug, Default)]
 pub(crate) struct Denominator {
     pub(crate) amount: Decimal,
@@ -34,27 +34,35 @@ pub(crate) struct Denominator {
     pub(crate) prorated: Vec<String>,
     /// Enterprises whose value added is preliminary for some days.
     pub(crate) preliminary: Vec<String>,
-    /// Enterprises that declared nothing for some days, and how many.
+    /// Enterprises without a declaration for some days, and the number of days.
     pub(crate) incomplete: Vec<(String, i32)>,
-    /// Enterprises that declared nothing at all for the range.
+    /// Enterprises without any declaration for the range.
     pub(crate) undeclared: Vec<String>,
-    /// Enterprises whose value added was brought to the asked prices, and by what.
+    /// Enterprises whose value added was converted to the requested prices, and how.
     pub(crate) deflated: Vec<String>,
-    /// Periods that are declared as a whole and by parts which differ from it, a sentence each.
-    pub(crate) twice: Vec<String>,
+    /// One sentence for each period that is declared both as a whole and by parts with a different sum.
+    pub(crate) declared_twice: Vec<String>,
 }
 
 impl Denominator {
-    /// Keeps the periods that are declared twice with different amounts.
-    fn note_twice(&mut self, question: &Question<'_>, name: &str, declared: &[DeclaredStatistic]) {
-        let price_base = asked_base(question);
+    /// Records the periods that are declared twice with different amounts.
+    fn note_double_declarations(
+        &mut self,
+        question: &Question<'_>,
+        name: &str,
+        declared: &[DeclaredStatistic],
+    ) {
+        let price_base = requested_base(question);
         let most = question.rules.quality.of(DIFFERENCE);
         let found = differing(declared, question.per, (question.range, price_base), most);
-        self.twice
-            .extend(found.into_iter().map(|(_, told)| format!("{name}, {told}")));
+        self.declared_twice.extend(
+            found
+                .into_iter()
+                .map(|(_, sentence)| format!("{name}, {sentence}")),
+        );
     }
 
-    /// What `declared` gives of the asked series, at the asked prices or brought to them.
+    /// The total of the requested series in `declared`, at the requested prices or converted to them.
     fn total(
         &mut self,
         question: &Question<'_>,
@@ -62,26 +70,26 @@ impl Denominator {
         name: &str,
         declared: &[DeclaredStatistic],
     ) -> Result<Option<ExactTotal>, QueryError> {
-        let price_base = asked_base(question);
+        let price_base = requested_base(question);
         let plain = total_of(declared, question.per, question.range, price_base);
         let total = plain.map(exact_total).transpose()?;
         if total.as_ref().is_some_and(|total| total.missing_days == 0) {
             return Ok(total);
         }
         let deflated = Deflated::of(question, &park.registry, enterprise, declared);
-        let brought = deflated.total(question.per, question.range, price_base);
-        let Some(brought) = brought.filter(|total| total.missing_days == 0) else {
+        let converted = deflated.total(question.per, question.range, price_base);
+        let Some(converted) = converted.filter(|total| total.missing_days == 0) else {
             return Ok(total);
         };
-        self.deflated.push(format!("{name} ({})", deflated.how()));
-        Ok(Some(brought))
+        self.deflated.push(format!("{name} ({})", deflated.ways()));
+        Ok(Some(converted))
     }
 
     pub(crate) fn is_prorated(&self) -> bool {
         !self.prorated.is_empty()
     }
 
-    /// What was not declared can still be: a figure without it is preliminary too.
+    /// A missing declaration can still follow, so a figure without it is preliminary too.
     pub(crate) fn is_preliminary(&self) -> bool {
         !self.preliminary.is_empty() || !self.incomplete.is_empty() || !self.undeclared.is_empty()
     }
@@ -122,7 +130,7 @@ fn declared(
         let all = park.registry.statistics.get(enterprise);
         let all = all.map_or(&[][..], Vec::as_slice);
         let name = format!("parks/{}/enterprises/{enterprise}", park.park);
-        made.note_twice(question, &name, all);
+        made.note_double_declarations(question, &name, all);
         let total = made.total(question, (park, enterprise), &name, all)?;
         let whole = total.as_ref().is_some_and(|total| total.missing_days == 0);
         let bases = match whole {
@@ -157,22 +165,22 @@ fn declared(
         &mut made.preliminary,
         &mut made.undeclared,
         &mut made.deflated,
-        &mut made.twice,
+        &mut made.declared_twice,
     ] {
-        // One that counts in two runs of days is named once.
+        // A member that counts in two runs of days is named once.
         names.dedup();
     }
-    // What was brought to other prices is rounded here, once; anything else has no more places than six.
+    // Converted amounts are rounded here, once; all others have at most six places.
     made.amount = round(sum, DECLARED_PLACES).normalize();
     Ok(made)
 }
 
-/// The price base that is asked, of what has prices.
-fn asked_base(question: &Question<'_>) -> Option<PriceBase> {
+/// The requested price base; `None` if the series has no prices.
+fn requested_base(question: &Question<'_>) -> Option<PriceBase> {
     question.per.has_prices().then_some(question.price_base)
 }
 
-/// A total of what is declared as it is.
+/// Converts a total of unconverted declarations.
 fn exact_total(total: Total) -> Result<ExactTotal, QueryError> {
     Ok(ExactTotal {
         amount: total.amount.decimal().map_err(|_| out_of_range())?,
@@ -182,7 +190,7 @@ fn exact_total(total: Total) -> Result<ExactTotal, QueryError> {
     })
 }
 
-/// The other price bases that the series was declared at for some day of the range.
+/// The other price bases at which the series was declared for some day of the range.
 fn other_bases(question: &Question<'_>, declared: &[DeclaredStatistic]) -> String {
     let range = question.range;
     let mut bases: Vec<String> = declared

@@ -1,17 +1,17 @@
-//! What a table of amounts stands on: its readings, and nothing that an amount could be divided by. Pure.
+//! The frame of a table of amounts, which has no denominator: coverage, status, revisions and notes. Pure.
 
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
     error::QueryError,
     figures::{
-        figure::{about, coverage, notes, numerator::Numerator, together},
+        figure::{coverage, measure_together, members_and_revisions, notes, numerator::Numerator},
         measure::Question,
         population::Population,
     },
 };
 
-/// The coverage, status, books and notes of a table.
+/// The coverage, status, revisions and notes of a table.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) status: pb::PeriodStatus,
@@ -20,15 +20,15 @@ pub(crate) struct Frame {
     pub(crate) notes: Vec<String>,
 }
 
-/// The frame of the quantities that `question` concerns. `what` they are stands in its notes.
+/// Makes the frame of the quantities that `question` concerns. Its notes call them `what`.
 pub(crate) fn frame(
     question: &Question<'_>,
     population: &Population<'_>,
     what: &str,
 ) -> Result<Frame, QueryError> {
-    let measured = together(question, population);
+    let measured = measure_together(question, population);
     let numerator = Numerator::of(question, &measured)?;
-    let (_, revisions) = about(population, question);
+    let (_, revisions) = members_and_revisions(population, question);
     Ok(Frame {
         status: match measured.open.is_empty() {
             true => pb::PeriodStatus::Final,

@@ -1,4 +1,4 @@
-//! By how much what meters cannot, or hardly can, have measured would move a figure. Pure.
+//! How far implausible amounts would move a figure. Pure.
 
 use greenpark_model::{
     amount::Sum,
@@ -11,12 +11,13 @@ use crate::{
     error::QueryError,
     figures::{
         consumption::implausible::Implausible,
-        measure::{By, Measured, Part},
+        measure::{Factors, Measured, Part},
     },
 };
 
 impl Case<'_> {
-    /// What was set aside, or is suspicious, where it would move the figure by more than the threshold.
+    /// The reason for amounts that were set aside or are suspicious, if they would move the figure by more than the
+    /// threshold.
     pub(super) fn implausible(&self) -> Result<Option<Reason>, QueryError> {
         let mut doubted = Measured::default();
         let (mut meters, mut readings) = (Vec::new(), 0);
@@ -52,16 +53,16 @@ impl Case<'_> {
         }))
     }
 
-    /// By what factors and by how much an implausible amount moves the numerator; `None` where its quantity does not
-    /// count.
-    fn moved_by(&self, of: &Implausible) -> Option<(By, Sum)> {
+    /// The factors of an implausible amount and the change that it makes to the numerator; `None` if its quantity
+    /// does not count.
+    fn moved_by(&self, of: &Implausible) -> Option<(Factors, Sum)> {
         let parts = &self.measured.parts;
         let of_quantity = || {
             parts
                 .iter()
                 .filter(|((quantity, _), _)| *quantity == of.quantity)
         };
-        // A side of a balance that does not count has amounts, none of which is counted.
+        // A side of a balance that does not count has amounts, but none of them is counted.
         let is_left_out = |part: &Part| part.amount != Sum::ZERO && part.counted == Sum::ZERO;
         if of_quantity().next().is_some() && of_quantity().all(|(_, part)| is_left_out(part)) {
             return None;
@@ -74,7 +75,8 @@ impl Case<'_> {
                 all.into_iter().next()?.1
             }
         };
-        // What was set aside would come on top; what is suspicious counts, and would be as the others are.
+        // An amount that was set aside would be added. A suspicious amount counts already and would shrink to the
+        // usual one.
         let moved = match of.found.usual {
             None => of.found.amount,
             Some(usual) => of.found.amount - usual,
@@ -83,7 +85,7 @@ impl Case<'_> {
     }
 }
 
-/// What share of `whole` it is; all of it where there is nothing to divide by.
+/// `moved` as a share of `whole`; one if `whole` is zero.
 fn share_of(moved: Decimal, whole: Decimal) -> Decimal {
     match moved.is_zero() {
         true => Decimal::ZERO,

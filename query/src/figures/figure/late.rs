@@ -1,8 +1,8 @@
-//! What came for a period after it was final, and by how much it moves the figure. Pure.
+//! Data that arrived after the period was final, and how far it moves the figure. Pure.
 //!
-//! A period is final from the latest of its end and the instant at which the last final statistic in force was
-//! recorded that the figure divides by, or, where it divides by none, the value added of the period. To declare
-//! it once more is to confirm what came until then.
+//! A period is final from the later of two instants: its end, and the recording of the last final statistic in force
+//! in the figure's denominator series, or of the period's value added if the figure divides by no series. Declaring
+//! the statistic once more confirms the data that arrived until then.
 
 use std::collections::BTreeSet;
 
@@ -13,39 +13,42 @@ use greenpark_model::{
 };
 use rust_decimal::Decimal;
 
-use super::{denominator, is_per_declared, numerator::Numerator, soundness::Case, together};
+use super::{
+    denominator, is_per_declared, measure_together, numerator::Numerator, soundness::Case,
+};
 use crate::figures::population::Population;
 use crate::{
     error::QueryError,
     figures::{
         measure::Question,
-        park_days::{Came, Concern, ParkDays, Witness},
+        park_days::{FigureConcern, LateArrivals, LateEvidence, ParkDays},
     },
     register::statistics::Finality,
 };
 
 impl Case<'_> {
-    /// What came after the period was final, where it moves the figure by more than the threshold.
+    /// The reason for data that arrived after the period was final, if it moves the figure by more than the
+    /// threshold.
     pub(super) fn late_change(&self) -> Result<Option<Reason>, QueryError> {
         let Some(since) = self.final_since() else {
             return Ok(None);
         };
         let parks = &self.population.parks;
-        if parks.iter().any(|park| park.was_other(since)) {
-            let then = self.parks_at(since, Witness::Books);
-            let measured = together(self.question, &self.population.among(&then.0));
+        if parks.iter().any(|park| park.had_other_books(since)) {
+            let then = self.parks_at(since, LateEvidence::Books);
+            let measured = measure_together(self.question, &self.population.among(&then.0));
             let known = measured.completeness_due.share();
-            // What was no whole year then was not judged, and to complete it moves nothing.
+            // A period that was incomplete then was not judged, so completing it moves nothing.
             if known.is_some_and(|known| known >= self.threshold("completeness")) {
                 return self.moved_since(since, then);
             }
         }
-        self.moved_since(since, self.parks_at(since, Witness::Marks))
+        self.moved_since(since, self.parks_at(since, LateEvidence::Marks))
     }
 
-    /// The parks as they were at `since`, and what came for the figure after it.
-    fn parks_at(&self, since: Instant, by: Witness) -> (Vec<ParkDays>, Came) {
-        let mut came = Came::default();
+    /// The parks as they were at `since`, and the data for the figure that arrived after it.
+    fn parks_at(&self, since: Instant, by: LateEvidence) -> (Vec<ParkDays>, LateArrivals) {
+        let mut arrivals = LateArrivals::default();
         let members = |park: &ParkDays| -> BTreeSet<&EnterpriseId> {
             let of_park = self.population.members.iter();
             let of_park = of_park.filter(|(of, _)| of.park == park.park);
@@ -55,27 +58,27 @@ impl Case<'_> {
         let mut parks = Vec::new();
         for park in &self.population.parks {
             let members = members(park);
-            let concern = Concern {
+            let concern = FigureConcern {
                 members: &members,
                 quantities: &quantities,
                 range: self.question.range,
             };
-            parks.push(park.before((since, by), concern, &mut came));
+            parks.push(park.before((since, by), concern, &mut arrivals));
         }
-        (parks, came)
+        (parks, arrivals)
     }
 
     fn moved_since(
         &self,
         since: Instant,
-        (parks, came): (Vec<ParkDays>, Came),
+        (parks, arrivals): (Vec<ParkDays>, LateArrivals),
     ) -> Result<Option<Reason>, QueryError> {
-        if came.is_empty() {
+        if arrivals.is_empty() {
             return Ok(None);
         }
         let asked = self.threshold("late-change.move");
         let found = self.moved_from(&parks)?;
-        let mut late = came.late;
+        let mut late = arrivals.late;
         late.final_since = Some(since);
         Ok((found > asked).then(|| Reason::LateChange {
             share: Share {
@@ -83,11 +86,11 @@ impl Case<'_> {
                 threshold: asked,
             },
             late,
-            meters: came.meters.into_iter().collect(),
+            meters: arrivals.meters.into_iter().collect(),
         }))
     }
 
-    /// Since when the period is final; `None` while it is not.
+    /// The instant from which the period is final; `None` while it is not.
     fn final_since(&self) -> Option<Instant> {
         let denominator = self.denominator;
         let is_open = !self.measured.open.is_empty();
@@ -97,10 +100,11 @@ impl Case<'_> {
         declared_since(self.question, self.population)
     }
 
-    /// By what share of itself the numerator, or a denominator that meters make, differs from that of `parks`.
+    /// The relative difference of the numerator, or of a metered denominator, from that of `parks`; the larger of the
+    /// two.
     fn moved_from(&self, parks: &[ParkDays]) -> Result<Decimal, QueryError> {
         let then = self.population.among(parks);
-        let measured = together(self.question, &then);
+        let measured = measure_together(self.question, &then);
         let numerator = Numerator::of(self.question, &measured)?;
         let mut moved = share_moved(self.numerator.total, numerator.total);
         if !is_per_declared(self.question) {
@@ -111,7 +115,7 @@ impl Case<'_> {
     }
 }
 
-/// Since when a period can be final, by what is declared of `population`.
+/// The instant from which the period can be final, by the declarations of `population`.
 pub(crate) fn declared_since(
     question: &Question<'_>,
     population: &Population<'_>,
@@ -130,7 +134,7 @@ pub(crate) fn declared_since(
     }
 }
 
-/// By what share of `now` it differs from `then`; all of it where there is nothing to divide by.
+/// The difference from `then` as a share of `now`; one if `now` is zero.
 fn share_moved(now: Decimal, then: Decimal) -> Decimal {
     let moved = (now - then).abs();
     match moved.is_zero() {

@@ -1,4 +1,4 @@
-//! What a reader of a figure must know, in sentences.
+//! The notes of a figure: sentences that its reader must know.
 
 mod doubts;
 
@@ -21,7 +21,7 @@ use crate::{
     register::statistics::StatisticSeries,
 };
 
-pub(super) fn gather(
+pub(super) fn of_figure(
     question: &Question<'_>,
     population: &Population<'_>,
     measured: &Measured,
@@ -50,7 +50,7 @@ pub(super) fn gather(
     notes
 }
 
-/// The notes of a table of amounts of `what`, which divides nothing.
+/// The notes of a table of amounts of `what`, which has no denominator.
 pub(super) fn of_table(
     question: &Question<'_>,
     population: &Population<'_>,
@@ -67,7 +67,7 @@ pub(super) fn of_table(
     notes
 }
 
-/// What factors and sources leave open.
+/// Notes about gaps in factors, sources and completeness.
 fn about_rules(question: &Question<'_>, measured: &Measured, notes: &mut Vec<String>) {
     if !measured.unsourced.is_empty() {
         let names: Vec<&String> = measured.unsourced.iter().collect();
@@ -98,12 +98,12 @@ fn about_rules(question: &Question<'_>, measured: &Measured, notes: &mut Vec<Str
             .parts
             .keys()
             .filter_map(|(_, by)| by.carbon.as_ref());
-        let whose: BTreeSet<&String> = carbon.filter_map(|of| of.fallback.as_ref()).collect();
-        if !whose.is_empty() {
-            let whose: Vec<&String> = whose.into_iter().collect();
+        let origins: BTreeSet<&String> = carbon.filter_map(|of| of.fallback.as_ref()).collect();
+        if !origins.is_empty() {
+            let origins: Vec<&String> = origins.into_iter().collect();
             notes.push(format!(
                 "the grid factor of the year is not published: {}",
-                listed(&whose)
+                listed(&origins)
             ));
         }
     }
@@ -157,7 +157,7 @@ fn about_readings(question: &Question<'_>, measured: &Measured, notes: &mut Vec<
 
 fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
     let outcomes = measured.outcomes;
-    let told = [
+    let sentences = [
         (
             outcomes.resets,
             "register(s) fell without a cause on record and are counted from the new value",
@@ -187,7 +187,8 @@ fn about_falls(measured: &Measured, notes: &mut Vec<String>) {
         (outcomes.manual, "reading(s) were set by hand"),
     ];
     notes.extend(
-        told.iter()
+        sentences
+            .iter()
             .filter(|(n, _)| *n > 0)
             .map(|(n, what)| format!("{n} {what}")),
     );
@@ -235,10 +236,10 @@ fn about_declared(question: &Question<'_>, denominator: &Denominator, notes: &mu
             listed(&denominator.deflated)
         ));
     }
-    if !denominator.twice.is_empty() {
+    if !denominator.declared_twice.is_empty() {
         notes.push(format!(
             "declared as a whole and by parts that differ: {}",
-            listed(&denominator.twice)
+            listed(&denominator.declared_twice)
         ));
     }
     if !denominator.undeclared.is_empty() {

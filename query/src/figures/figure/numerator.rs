@@ -1,4 +1,4 @@
-//! The numerator of a figure and what it is made of. Pure.
+//! The numerator of a figure and its components. Pure.
 
 use greenpark_model::{
     amount::{AmountError, Sum},
@@ -15,15 +15,15 @@ use crate::{
     figures::{
         convert::amount,
         figure::{PLACES, out_of_range, percent},
-        measure::{By, Coal, Measured, Part, Question},
+        measure::{CoalFactor, Factors, Measured, Part, Question},
     },
 };
 
-/// The numerator and what it is made of.
+/// The numerator and its components.
 #[derive(Debug, Default)]
 pub(super) struct Numerator {
     pub(super) total: Decimal,
-    /// The parts that were estimated, and all parts, each without its sign.
+    /// The estimated parts. This sum and the next three add up absolute values.
     estimated: Decimal,
     manual: Decimal,
     unregistered: Decimal,
@@ -34,7 +34,7 @@ pub(super) struct Numerator {
     pub(super) ledger: Ledger,
 }
 
-/// What a part gives to the numerator.
+/// The contribution of one part to the numerator.
 struct Contribution {
     value: Decimal,
     estimated: Decimal,
@@ -48,12 +48,12 @@ impl Numerator {
     pub(super) fn of(question: &Question<'_>, measured: &Measured) -> Result<Self, QueryError> {
         let mut made = Self::default();
         for ((quantity, by), part) in &measured.parts {
-            made.take(question, *quantity, by, part)?;
+            made.add_part(question, *quantity, by, part)?;
         }
         Ok(made)
     }
 
-    /// The estimated part and that set by hand, in per cent of all parts, signs left aside.
+    /// The estimated share and the share corrected by hand, in per cent of all parts, by absolute values.
     pub(super) fn shares(&self) -> Result<(Decimal, Decimal), QueryError> {
         let share = |part| -> Result<Decimal, QueryError> {
             Ok(percent(part, self.absolute)?.unwrap_or_default())
@@ -61,18 +61,18 @@ impl Numerator {
         Ok((share(self.estimated)?, share(self.manual)?))
     }
 
-    /// The part that was estimated or set by hand, as a fraction of the numerator; nothing where there is none.
+    /// The part that was estimated or corrected by hand as a fraction of the numerator; `None` if that is zero.
     pub(super) fn uncertain_share(&self) -> Option<Decimal> {
         let part = self.estimated.checked_add(self.manual)?;
         part.checked_div(self.whole())
     }
 
-    /// The part of meters without a registry entry, as a fraction of the numerator; nothing where there is none.
+    /// The part of meters without a registry entry as a fraction of the numerator; `None` if that is zero.
     pub(super) fn unregistered_share(&self) -> Option<Decimal> {
         self.unregistered.checked_div(self.whole())
     }
 
-    /// What a share is of: the numerator, or all parts without their signs where it is not above zero.
+    /// The base of a share: the numerator, or the absolute sum of all parts if the numerator is not above zero.
     fn whole(&self) -> Decimal {
         if self.total > Decimal::ZERO {
             self.total
@@ -81,11 +81,11 @@ impl Numerator {
         }
     }
 
-    fn take(
+    fn add_part(
         &mut self,
         question: &Question<'_>,
         quantity: Quantity,
-        by: &By,
+        by: &Factors,
         part: &Part,
     ) -> Result<(), QueryError> {
         let unit = quantity.medium.unit().symbol();
@@ -98,7 +98,7 @@ impl Numerator {
                 self.tce = plus(self.tce, coal)?;
                 tco2(by, part)?
             }
-            Indicator::WaterIntensity => Some(plain(part, unit)?),
+            Indicator::WaterIntensity => Some(in_own_unit(part, unit)?),
             Indicator::WasteUtilization => {
                 self.ledger.book(quantity.flow, part.amount);
                 utilized(quantity.flow, part)?
@@ -135,24 +135,28 @@ fn plus(one: Decimal, other: Decimal) -> Result<Decimal, QueryError> {
     one.checked_add(other).ok_or_else(out_of_range)
 }
 
-/// Tonnes of standard coal of `sum`; none where no factor is known.
+/// Tonnes of standard coal of `sum`; `None` if no factor is known.
 pub(super) fn tce_of(
     question: &Question<'_>,
-    by: &By,
+    by: &Factors,
     sum: Sum,
 ) -> Option<Result<Decimal, AmountError>> {
     let set = question.rules.factors;
     match &by.coal {
-        Coal::Set(place) => set.factors.get(*place).map(|factor| factor.tce(sum)),
-        Coal::Measured { kj_per_unit, .. } => set
+        CoalFactor::Set(place) => set.factors.get(*place).map(|factor| factor.tce(sum)),
+        CoalFactor::Measured { kj_per_unit, .. } => set
             .kj_per_kgce
             .map(|heat| tce_of_heat(sum, *kj_per_unit, heat)),
-        Coal::Unneeded | Coal::Unknown => None,
+        CoalFactor::Unneeded | CoalFactor::Unknown => None,
     }
 }
 
-/// Tonnes of standard coal; none where no factor is known.
-fn tce(question: &Question<'_>, by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
+/// The contribution in tonnes of standard coal; `None` if no factor is known.
+fn tce(
+    question: &Question<'_>,
+    by: &Factors,
+    part: &Part,
+) -> Result<Option<Contribution>, QueryError> {
     let of = |sum| tce_of(question, by, sum);
     let parts = [
         part.counted,
@@ -178,8 +182,8 @@ fn tce(question: &Question<'_>, by: &By, part: &Part) -> Result<Option<Contribut
     }))
 }
 
-/// Tonnes of carbon dioxide; none where no factor is known.
-fn tco2(by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
+/// The contribution in tonnes of carbon dioxide; `None` if no factor is known.
+fn tco2(by: &Factors, part: &Part) -> Result<Option<Contribution>, QueryError> {
     let Some(emission) = &by.carbon else {
         return Ok(None);
     };
@@ -197,12 +201,12 @@ fn tco2(by: &By, part: &Part) -> Result<Option<Contribution>, QueryError> {
     }))
 }
 
-/// What was put to use adds; what was taken from others, who have booked it, is taken off.
+/// Utilized waste adds to the numerator. Received waste is subtracted, because the sender has booked it already.
 fn utilized(flow: Flow, part: &Part) -> Result<Option<Contribution>, QueryError> {
     match flow {
-        Flow::Utilized => plain(part, "t").map(Some),
+        Flow::Utilized => in_own_unit(part, "t").map(Some),
         Flow::Received => {
-            let of = plain(part, "t")?;
+            let of = in_own_unit(part, "t")?;
             Ok(Some(Contribution {
                 value: -of.value,
                 ..of
@@ -212,7 +216,7 @@ fn utilized(flow: Flow, part: &Part) -> Result<Option<Contribution>, QueryError>
     }
 }
 
-fn plain(part: &Part, unit: &'static str) -> Result<Contribution, QueryError> {
+fn in_own_unit(part: &Part, unit: &'static str) -> Result<Contribution, QueryError> {
     let decimal = |sum: Sum| sum.decimal().map_err(|_| out_of_range());
     Ok(Contribution {
         value: decimal(part.counted)?,
@@ -223,34 +227,34 @@ fn plain(part: &Part, unit: &'static str) -> Result<Contribution, QueryError> {
     })
 }
 
-/// A factor and where it comes from, as texts.
-pub(super) fn factor(question: &Question<'_>, by: &By) -> (String, String) {
+/// The texts of a factor and its source.
+pub(super) fn factor(question: &Question<'_>, by: &Factors) -> (String, String) {
     if question.needs_carbon() {
         let Some(emission) = &by.carbon else {
             return (String::new(), String::new());
         };
         let source = match &emission.fallback {
-            Some(whose) => format!("{}; {whose}", emission.source),
+            Some(origin) => format!("{}; {origin}", emission.source),
             None => emission.source.clone(),
         };
         return (emission.tco2_per_unit.normalize().to_string(), source);
     }
     match &by.coal {
-        Coal::Set(place) => match question.rules.factors.factors.get(*place) {
+        CoalFactor::Set(place) => match question.rules.factors.factors.get(*place) {
             Some(factor) => (factor.kgce_per_unit.to_string(), factor.source.clone()),
             None => (String::new(), String::new()),
         },
-        Coal::Measured {
+        CoalFactor::Measured {
             kj_per_unit,
             source,
         } => {
             let heat = question.rules.factors.kj_per_kgce.unwrap_or_default();
             let kj = Sum::from(*kj_per_unit).decimal();
             let kgce = kj.ok().and_then(|kj| kj.checked_div(heat));
-            let told = kgce.map(|kgce| round(kgce, PLACES).normalize().to_string());
+            let text = kgce.map(|kgce| round(kgce, PLACES).normalize().to_string());
             let source = format!("measured {kj_per_unit} kJ, {source}");
-            (told.unwrap_or_default(), source)
+            (text.unwrap_or_default(), source)
         }
-        Coal::Unneeded | Coal::Unknown => (String::new(), String::new()),
+        CoalFactor::Unneeded | CoalFactor::Unknown => (String::new(), String::new()),
     }
 }

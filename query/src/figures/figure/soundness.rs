@@ -1,4 +1,4 @@
-//! Whether a figure is sound: the reasons of METHOD (i) against it. Pure.
+//! Decides whether a figure is sound, by the reasons of METHOD (i). Pure.
 
 use greenpark_model::{
     indicator::Indicator,
@@ -13,7 +13,7 @@ use crate::{
     figures::measure::{Measured, Question},
 };
 
-/// A figure that is judged, and what it was made of.
+/// A figure under judgement, and its inputs.
 #[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
     pub(super) question: &'a Question<'a>,
@@ -24,12 +24,12 @@ pub(super) struct Case<'a> {
     pub(super) denominator: &'a Denominator,
 }
 
-/// Makes a reason of the names concerned.
+/// Makes a reason from the names concerned.
 type Naming = fn(Vec<String>) -> Reason;
 
 impl Case<'_> {
-    /// Why no verdict is given on the figure, in the order of
-    /// [`NAMES`](greenpark_model::soundness::NAMES); empty where it is sound.
+    /// The reasons against a verdict, in the order of [`NAMES`](greenpark_model::soundness::NAMES); empty if the
+    /// figure is sound.
     pub(super) fn reasons(&self) -> Result<Vec<Reason>, QueryError> {
         let mut reasons: Vec<Reason> = self.coverage().into_iter().collect();
         reasons.extend(self.estimated_share());
@@ -38,7 +38,7 @@ impl Case<'_> {
         reasons.extend(self.unregistered_share());
         reasons.extend(self.implausible()?);
         reasons.extend(self.late_change()?);
-        reasons.extend(self.as_before());
+        reasons.extend(self.missing_data());
         Ok(reasons)
     }
 
@@ -76,13 +76,13 @@ impl Case<'_> {
             (Term::Numerator, self.numerator.total),
             (Term::Denominator, self.denominator.amount),
         ];
-        // What nobody declared is no number, and told as undeclared.
+        // A missing declaration is reported as undeclared, not as a number that is not positive.
         let denominator = self.denominator;
-        let is_told = !denominator.undeclared.is_empty() && denominator.amount.is_zero();
+        let is_undeclared = !denominator.undeclared.is_empty() && denominator.amount.is_zero();
         let low = terms
             .into_iter()
             .filter(|(_, value)| *value <= Decimal::ZERO)
-            .filter(move |(term, _)| *term != Term::Denominator || !is_told);
+            .filter(move |(term, _)| *term != Term::Denominator || !is_undeclared);
         low.map(|(term, value)| Reason::NotPositive {
             term,
             value,
@@ -112,8 +112,8 @@ impl Case<'_> {
         })
     }
 
-    /// The reasons that say what is not there yet.
-    fn as_before(&self) -> impl Iterator<Item = Reason> {
+    /// The reasons for missing data: open days, declarations, readings and sources.
+    fn missing_data(&self) -> impl Iterator<Item = Reason> {
         let Self {
             measured,
             denominator,
@@ -127,12 +127,12 @@ impl Case<'_> {
         }
         let undeclared = denominator.undeclared.iter().cloned();
         let incomplete = denominator.incomplete.iter().map(|(name, _)| name.clone());
-        // An enterprise without waste has no reading of it; one without energy or water has a gap.
+        // An enterprise may have no waste to read; one without energy or water readings has a gap.
         let mut silent = match self.question.indicator {
             Indicator::WasteUtilization => Vec::new(),
             _ => measured.silent.clone(),
         };
-        // An energy whose declared side has no meter was not read on the side that counts.
+        // An energy whose declared side has no meter has no readings on the side that counts.
         silent.extend(measured.side_unmetered.keys().cloned());
         let prorated = denominator.prorated.clone();
         let named: [(Vec<String>, Naming); 4] = [

@@ -1,7 +1,7 @@
-//! What the sub-meters of new water do not account for (漏损). Pure.
+//! Leakage: the new water that sub-meters do not account for (漏损). Pure.
 //!
-//! Only days count on which a counted meter has a sub-meter registered. A sub-meter of a sub-meter is part of
-//! what that one told, and no part of it is taken twice.
+//! Only days count on which a counted meter has a registered sub-meter. A sub-meter of a sub-meter is part of the
+//! latter's amount, so nothing counts twice.
 
 use greenpark_archive::meters::RegisteredMeter;
 use greenpark_model::{
@@ -16,21 +16,21 @@ use crate::figures::{
     consumption::corrected::consume_corrected, park_days::ParkDays, population::Population,
 };
 
-/// What counted meters with sub-meters told, and what these told of it.
+/// The amounts of counted meters with sub-meters, and of these sub-meters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Families {
     pub(crate) above: Sum,
     pub(crate) below: Sum,
 }
 
-/// A meter on days throughout which one entry of it holds.
+/// A meter on days throughout which one entry of it is valid.
 struct Holding<'a> {
     series: Series,
     days: DayRange,
     meter: &'a RegisteredMeter,
 }
 
-/// The families of a population in `range`; `None` where no meter of new water has a sub-meter.
+/// The families of a population in `range`; `None` if no meter of new water has a sub-meter.
 pub(crate) fn families(population: &Population<'_>, range: DayRange) -> Option<Families> {
     let mut all: Option<Families> = None;
     for (park, enterprise) in &population.members {
@@ -67,16 +67,16 @@ fn of_enterprise(park: &ParkDays, enterprise: &EnterpriseId, range: DayRange) ->
             .iter()
             .flat_map(|of| [of.days.first(), of.days.last().next()]);
         for days in above.days.cut(edges) {
-            let mut there = below
+            let mut present = below
                 .iter()
                 .filter(|of| of.days.contains(days.first()))
                 .peekable();
-            if there.peek().is_none() {
+            if present.peek().is_none() {
                 continue;
             }
             let made = made.get_or_insert_default();
             made.above += consumed(&above.series, days);
-            for of in there {
+            for of in present {
                 made.below += consumed(&of.series, days);
             }
         }

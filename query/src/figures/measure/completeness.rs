@@ -1,15 +1,15 @@
-//! How much of what was due is known of the counted meters, weighed by the days that were due. Pure.
+//! Completeness of the counted meters: the share of the due days that is known. Pure.
 //!
-//! - A registered meter with an interval: readings received, of a day no more than expected, ÷ expected. What was set
-//!   by hand was not received.
-//! - A registered meter without one: days known ÷ days due. A day is known that was read, that lies between two
-//!   registers, or that somebody corrected by hand.
-//! - Meters that nothing is registered of, where the enterprise has no registered meter of the quantity: the days
-//!   on which any of them is known, for a meter that came in another's place goes on where that one ended.
+//! - A registered meter with an interval: readings received ÷ readings expected, capped day by day at the expected
+//!   number. A correction by hand is not a received reading.
+//! - A registered meter without an interval: days known ÷ days due. A day is known if it has a reading, lies between
+//!   two registers, or is corrected by hand.
+//! - Unregistered meters, if the enterprise has no registered meter of the quantity: the days on which any of them is
+//!   known, because a replacement meter continues where the old one ended.
 //!
-//! A registered meter is due on the days that its entries cover, and days to come never are. On days that no entry
-//! covers, meters that were read all the same are held as if nothing were registered of them: an entry that begins
-//! late or ends early makes no year whole. Tickets are due on no day: a day without one is a day without a delivery.
+//! A registered meter is due on the days that its entries cover; future days are never due. On days without an entry,
+//! a meter with readings is treated as unregistered, so that an entry that begins late or ends early does not make
+//! the year look complete. Tickets are never due: a day without a ticket is a day without a delivery.
 
 use std::collections::BTreeMap;
 
@@ -32,41 +32,41 @@ use crate::{
 /// Seconds of a civil day.
 const DAY_S: u32 = 86_400;
 
-/// Days that were due, and what of them is known.
+/// Days that were due, and how many of them are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Completeness {
-    /// Days of meters, or of quantities of which no meter is registered.
+    /// Due days of meters, or of quantities without a registered meter.
     due: u64,
-    /// What of them is known; a part of a day where some of its readings are.
+    /// Known days; a fraction of a day if only some of its readings are known.
     known: Decimal,
-    /// Those that lack something, with the days due and known of each.
+    /// The meters and quantities with gaps, with the due and the known days of each.
     lacking: BTreeMap<String, (u64, Decimal)>,
 }
 
-/// An enterprise of which a question is asked.
+/// The series of the enterprise that a question concerns.
 #[derive(Clone, Copy)]
-pub(super) struct Whose<'a> {
+pub(super) struct EnterpriseSeries<'a> {
     pub(super) park: &'a ParkDays,
     pub(super) enterprise: &'a EnterpriseId,
     pub(super) known: &'a BTreeMap<&'a Series, Vec<&'a SeriesDays>>,
-    /// The parts of some days on which a quantity is on the side of its balance that counts.
+    /// Returns the parts of a range on which the counted side of the balance includes a quantity.
     pub(super) counts: &'a dyn Fn(Quantity, DayRange) -> Vec<DayRange>,
 }
 
 impl Completeness {
-    /// What is known of what was due of an enterprise until `question.now`.
-    pub(super) fn of(question: &Question<'_>, whose: Whose<'_>) -> Self {
+    /// Computes the completeness of an enterprise until `question.now`.
+    pub(super) fn of(question: &Question<'_>, enterprise_series: EnterpriseSeries<'_>) -> Self {
         let mut made = Self::default();
         let range = question.range;
         let yesterday = question.now.day().previous();
         if let Some(due) = DayRange::new(range.first(), range.last().min(yesterday)) {
-            let registered = made.registered(question, whose, due);
-            made.unregistered(question, whose, (due, registered));
+            let registered = made.registered(question, enterprise_series, due);
+            made.unregistered(question, enterprise_series, (due, registered));
         }
         made
     }
 
-    /// Adds what is known of others.
+    /// Adds the completeness of other enterprises.
     pub(crate) fn add(&mut self, other: &Self) {
         self.due += other.due;
         self.known += other.known;
@@ -77,12 +77,12 @@ impl Completeness {
         }
     }
 
-    /// The share of what was due that is known; `None` where nothing was due.
+    /// The known share of the due days; `None` if no day was due.
     pub(crate) fn share(&self) -> Option<Decimal> {
         share(self.known, self.due)
     }
 
-    /// The names of those whose own share is below `least`.
+    /// The names of meters and quantities whose own share is below `least`.
     pub(crate) fn below(&self, least: Decimal) -> Vec<String> {
         let low = |(due, known)| share(known, due).is_some_and(|share| share < least);
         let lacking = self.lacking.iter().filter(|(_, of)| low(**of));
@@ -99,16 +99,16 @@ impl Completeness {
         }
     }
 
-    /// Books the registered meters; returns the days that each quantity has one.
+    /// Books the registered meters; returns the days on which each quantity has one.
     fn registered(
         &mut self,
         question: &Question<'_>,
-        whose: Whose<'_>,
+        enterprise_series: EnterpriseSeries<'_>,
         due: DayRange,
     ) -> BTreeMap<Quantity, Vec<DayRange>> {
         let mut quantities: BTreeMap<Quantity, Vec<DayRange>> = BTreeMap::new();
-        let meters = &whose.park.registry.meters;
-        for (key, meter) in meters.of(whose.enterprise) {
+        let meters = &enterprise_series.park.registry.meters;
+        for (key, meter) in meters.of(enterprise_series.enterprise) {
             if !question.concerns(key.quantity) {
                 continue;
             }
@@ -130,9 +130,9 @@ impl Completeness {
                     quantity: key.quantity,
                     kind: body.kind,
                 };
-                for days in (whose.counts)(key.quantity, part) {
-                    let known = Known::of(whose, &series).within(days, body.interval_s);
-                    let name = || whose.name(&format!("meters/{}", key.meter));
+                for days in (enterprise_series.counts)(key.quantity, part) {
+                    let known = Known::of(enterprise_series, &series).within(days, body.interval_s);
+                    let name = || enterprise_series.name(&format!("meters/{}", key.meter));
                     self.book(name, u64::from(days.days().unsigned_abs()), known);
                 }
             }
@@ -140,59 +140,66 @@ impl Completeness {
         quantities
     }
 
-    /// Books the quantities of which meters were read on days that no registered meter was due on.
+    /// Books the quantities with readings on days on which no registered meter was due.
     fn unregistered(
         &mut self,
         question: &Question<'_>,
-        whose: Whose<'_>,
+        enterprise_series: EnterpriseSeries<'_>,
         (due, registered): (DayRange, BTreeMap<Quantity, Vec<DayRange>>),
     ) {
-        let mut heard: BTreeMap<Quantity, Vec<&Series>> = BTreeMap::new();
-        for &series in whose.known.keys() {
+        let mut by_quantity: BTreeMap<Quantity, Vec<&Series>> = BTreeMap::new();
+        for &series in enterprise_series.known.keys() {
             let is_due = !matches!(series.kind, Kind::Gauge | Kind::Event)
                 && question.concerns(series.quantity);
             if is_due {
-                heard.entry(series.quantity).or_default().push(series);
+                by_quantity.entry(series.quantity).or_default().push(series);
             }
         }
-        for (quantity, all) in heard {
+        for (quantity, all) in by_quantity {
             let covered = registered.get(&quantity).map_or(&[][..], Vec::as_slice);
             let mut each = all;
-            each.retain(|series| is_read_beside(question, whose, series, (due, covered)));
+            each.retain(|series| {
+                is_read_beside(question, enterprise_series, series, (due, covered))
+            });
             let open = beside(due, covered)
                 .into_iter()
                 .filter(|_| !each.is_empty());
-            for days in open.flat_map(|days| (whose.counts)(quantity, days)) {
+            for days in open.flat_map(|days| (enterprise_series.counts)(quantity, days)) {
                 let known = match each[..] {
-                    [alone] => Known::of(whose, alone).within(days, 0),
+                    [alone] => Known::of(enterprise_series, alone).within(days, 0),
                     _ => {
                         let mut known = DaySet::within(days);
                         for of in &each {
-                            Known::of(whose, of).add_to(&mut known);
+                            Known::of(enterprise_series, of).add_to(&mut known);
                         }
                         known.count().into()
                     }
                 };
-                let name = || whose.name(&quantity.to_string());
+                let name = || enterprise_series.name(&quantity.to_string());
                 self.book(name, u64::from(days.days().unsigned_abs()), known);
             }
         }
     }
 }
 
-/// Whether a meter counts on days of `due` beside those that are `covered`: nothing is registered of it where nothing
-/// at all is covered, or it was read there on more than the one day on which its entry has just ended.
+/// Returns true if a meter counts on days of `due` that are not `covered`. That holds for an unregistered meter if no
+/// day is covered, and for a registered one with readings on more days there than the one on which its entry ended.
 fn is_read_beside(
     question: &Question<'_>,
-    whose: Whose<'_>,
+    enterprise_series: EnterpriseSeries<'_>,
     series: &Series,
     (due, covered): (DayRange, &[DayRange]),
 ) -> bool {
     let medium = series.quantity.medium;
-    let Some(meter) = whose.park.registry.meters.get(whose.enterprise, series) else {
+    let Some(meter) = enterprise_series
+        .park
+        .registry
+        .meters
+        .get(enterprise_series.enterprise, series)
+    else {
         return covered.is_empty() && question.takes_source(medium, None) == Some(true);
     };
-    let known = Known::of(whose, series);
+    let known = Known::of(enterprise_series, series);
     let open = beside(due, covered).into_iter();
     let read = open.flat_map(|days| known.read(days)).take(2);
     let read: Vec<CivilDay> = read.collect();
@@ -208,7 +215,7 @@ fn is_read_beside(
     })
 }
 
-/// The parts of `range` that none of `covered` holds.
+/// The parts of `range` outside all of `covered`.
 fn beside(range: DayRange, covered: &[DayRange]) -> Vec<DayRange> {
     let mut covered: Vec<DayRange> = covered.to_vec();
     covered.sort_by_key(|of| of.first());
@@ -222,7 +229,7 @@ fn beside(range: DayRange, covered: &[DayRange]) -> Vec<DayRange> {
     parts
 }
 
-impl Whose<'_> {
+impl EnterpriseSeries<'_> {
     fn name(&self, of: &str) -> String {
         let Self {
             park, enterprise, ..
@@ -242,17 +249,20 @@ fn covered(meter: &Dated<RegisteredMeter>, range: DayRange) -> Vec<DayRange> {
     parts.filter(covers).collect()
 }
 
-/// What is known of the days of one series.
+/// The known days of one series.
 struct Known<'a> {
     parts: &'a [&'a SeriesDays],
-    /// The first and last day between which registers bridge every gap.
+    /// The days from the first to the last register, which bridge every gap between them.
     bridged: Option<DayRange>,
     corrections: &'a [Correction],
 }
 
 impl<'a> Known<'a> {
-    fn of(whose: Whose<'a>, series: &Series) -> Self {
-        let parts = whose.known.get(series).map_or(&[][..], Vec::as_slice);
+    fn of(enterprise_series: EnterpriseSeries<'a>, series: &Series) -> Self {
+        let parts = enterprise_series
+            .known
+            .get(series)
+            .map_or(&[][..], Vec::as_slice);
         let spans = || parts.iter().filter_map(|part| part.span());
         let first = spans().map(|(first, _)| first).min();
         let last = spans().map(|(_, last)| last).max();
@@ -263,24 +273,27 @@ impl<'a> Known<'a> {
         Self {
             parts,
             bridged,
-            corrections: whose.park.registry.corrections(whose.enterprise, series),
+            corrections: enterprise_series
+                .park
+                .registry
+                .corrections(enterprise_series.enterprise, series),
         }
     }
 
-    /// The days of `due` that were read.
+    /// The days of `due` with a reading.
     fn read(&self, due: DayRange) -> impl Iterator<Item = CivilDay> {
         self.parts
             .iter()
             .flat_map(move |part| part.days.read_in(due))
     }
 
-    /// Adds the days that were read, that registers bridge, or that somebody corrected by hand.
+    /// Adds the days that have a reading, that registers bridge, or that are corrected by hand.
     fn add_to(&self, known: &mut DaySet) {
         let by_hand = self.corrections.iter().map(|of| of.days);
         for days in by_hand.chain(self.bridged) {
             known.add_all(days);
         }
-        // Registers bridge every day between two that were read.
+        // Registers bridge every day between two readings.
         if self.bridged.is_none() {
             for day in self.read(known.range) {
                 known.add(day);
@@ -288,8 +301,8 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// The days known of `due`; of a meter with an interval, by the readings that it should have given: what was
-    /// set by hand was not received.
+    /// The number of known days of `due`. For a meter with an interval it follows from the received readings alone,
+    /// because a correction by hand is not a received reading.
     fn within(&self, due: DayRange, interval_s: u32) -> Decimal {
         if interval_s > 0 {
             let seconds = self.parts.iter().map(|part| seconds(part, due, interval_s));
@@ -312,12 +325,12 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The seconds of `due` that the readings of `part` tell of.
+/// The seconds of `due` that the readings of `part` cover.
 fn seconds(part: &SeriesDays, due: DayRange, interval_s: u32) -> u64 {
     let whole = part
         .span()
         .is_some_and(|(first, last)| due.contains(first) && due.contains(last));
-    // The usual case: the whole book is asked, and no day has more readings than expected.
+    // The usual case: `due` contains the whole book, and no day has more readings than expected.
     if whole && u64::from(part.most_readings) * u64::from(interval_s) <= u64::from(DAY_S) {
         return u64::from(part.whole.readings) * u64::from(interval_s);
     }
@@ -328,13 +341,13 @@ fn seconds(part: &SeriesDays, due: DayRange, interval_s: u32) -> u64 {
         .sum()
 }
 
-/// The seconds that the readings of one day tell of: no more than a day, or than one reading's interval.
+/// The seconds that the readings of one day cover: at most a day, or one reading's interval if that is longer.
 fn of_day(readings: u32, interval_s: u32) -> u64 {
     let most = u64::from(interval_s.max(DAY_S));
     (u64::from(readings) * u64::from(interval_s)).min(most)
 }
 
-/// Seconds in days.
+/// Converts seconds to days.
 fn days_of(seconds: u64) -> Decimal {
     Decimal::from(seconds) / Decimal::from(DAY_S)
 }

@@ -1,4 +1,4 @@
-//! Doubts about what was measured: sides, kinds and repeats. Pure.
+//! Records doubts about measured amounts: sides, kinds and repeats. Pure.
 
 use greenpark_model::{
     amount::Sum,
@@ -7,7 +7,7 @@ use greenpark_model::{
     quantity::{Medium, Quantity},
 };
 
-use super::{By, Measured, Metered, OneSeries, Question};
+use super::{Factors, Measured, Metered, OneSeries, Question};
 use crate::{
     figures::consumption::{
         corrected::Corrected,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Measured {
-    /// Keeps what is uncertain about the sides of the energies of `name`.
+    /// Records the uncertain sides of the energies of `name`.
     pub(super) fn note_sides(&mut self, sides: Sides, name: &str) {
         let of = |medium: Medium| format!("{name} {}", medium.as_str());
         let Sides {
@@ -39,7 +39,7 @@ impl Measured {
             .extend(unmetered.map(|(medium, side)| (of(medium), side)));
     }
 
-    /// Keeps whether the meter was heard as another kind than counts.
+    /// Records a meter with readings of another kind than the one that counts.
     pub(super) fn note_kinds(
         &mut self,
         of: &OneSeries<'_>,
@@ -58,7 +58,7 @@ impl Measured {
         }
     }
 
-    /// Keeps what the meter cannot, or hardly can, have measured on `days`.
+    /// Records the implausible amounts of the meter on `days`.
     pub(super) fn note_implausible(
         &mut self,
         question: &Question<'_>,
@@ -77,10 +77,10 @@ impl Measured {
             }));
     }
 
-    /// Keeps that a meter without a registry entry measured what was booked.
+    /// Adds a booked amount to those of meters without a registry entry.
     pub(super) fn note_unregistered(
         &mut self,
-        (quantity, by, sign): (Quantity, By, i8),
+        (quantity, by, sign): (Quantity, Factors, i8),
         corrected: &Corrected,
     ) {
         if let Some(part) = self.parts.get_mut(&(quantity, by)) {
@@ -89,7 +89,7 @@ impl Measured {
         }
     }
 
-    /// Counts the repeats of `days`.
+    /// Counts the repeated readings of `days`.
     pub(super) fn note_repeats(&mut self, parts: &[&SeriesDays], days: DayRange) {
         let repeats = parts.iter().flat_map(|part| &part.repeats);
         for &(_, duplicates, conflicts) in repeats.filter(|(day, ..)| days.contains(*day)) {
@@ -98,7 +98,7 @@ impl Measured {
         }
     }
 
-    /// Whether anything was read or set by hand.
+    /// Returns true if there is any reading or correction by hand.
     pub(crate) fn is_known(&self) -> bool {
         self.readings > 0 || !self.corrections.is_empty()
     }

@@ -1,4 +1,4 @@
-//! By which factors an amount counts, and the parts of a range that have one factor each. Pure.
+//! The factors of an amount, and the parts of a range throughout which they are the same. Pure.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use crate::register::registry::Heat;
 
 /// The factors of an amount.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct By {
-    pub(crate) coal: Coal,
-    /// `None` where no carbon dioxide is told, or no factor is known.
+pub(crate) struct Factors {
+    pub(crate) coal: CoalFactor,
+    /// `None` if the figure needs no carbon dioxide or no factor is known.
     pub(crate) carbon: Option<Emission>,
 }
 
-/// What makes standard coal of an amount.
+/// The factor that converts an amount to standard coal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Coal {
-    /// None is needed.
+pub(crate) enum CoalFactor {
+    /// The figure needs none.
     Unneeded,
-    /// None is known.
+    /// No factor is known.
     Unknown,
     /// The entry of the factor set at this place.
     Set(usize),
@@ -39,12 +39,12 @@ pub(crate) enum Coal {
     },
 }
 
-/// What makes carbon dioxide of an amount.
+/// The factor that converts an amount to carbon dioxide.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Emission {
     pub(crate) tco2_per_unit: Decimal,
     pub(crate) source: String,
-    /// Whose factor it is, where it is not that of the day and region.
+    /// The origin of the factor, if it is not that of the day and region.
     pub(crate) fallback: Option<String>,
 }
 
@@ -55,10 +55,10 @@ impl Question<'_> {
         heats: Option<&Dated<Heat>>,
         medium: Medium,
         range: DayRange,
-    ) -> Vec<(DayRange, By)> {
+    ) -> Vec<(DayRange, Factors)> {
         if !self.is_energy() {
-            let coal = Coal::Unneeded;
-            return vec![(range, By { coal, carbon: None })];
+            let coal = CoalFactor::Unneeded;
+            return vec![(range, Factors { coal, carbon: None })];
         }
         let mut changes = Vec::new();
         if self.needs_coal() {
@@ -69,7 +69,7 @@ impl Question<'_> {
         if self.needs_carbon() {
             changes.extend(carbon_changes(self.rules.carbon, medium));
         }
-        let by = |part: DayRange| By {
+        let by = |part: DayRange| Factors {
             coal: self.coal_of(heats, medium, part.first()),
             carbon: self.carbon_of(medium, part.first()),
         };
@@ -87,14 +87,14 @@ impl Question<'_> {
             .flat_map(|factor| ends(factor.valid_from, factor.valid_to))
     }
 
-    fn coal_of(&self, heats: Option<&Dated<Heat>>, medium: Medium, day: CivilDay) -> Coal {
+    fn coal_of(&self, heats: Option<&Dated<Heat>>, medium: Medium, day: CivilDay) -> CoalFactor {
         if !self.needs_coal() {
-            return Coal::Unneeded;
+            return CoalFactor::Unneeded;
         }
         let set = self.rules.factors;
         let measured = heats.and_then(|heats| heats.on(day));
         if let (Some(entry), Some(_)) = (measured, set.kj_per_kgce) {
-            return Coal::Measured {
+            return CoalFactor::Measured {
                 kj_per_unit: entry.body.kj_per_unit,
                 source: Arc::clone(&entry.body.source),
             };
@@ -102,7 +102,7 @@ impl Question<'_> {
         let known_on = Some(self.now.day());
         let found = set.find_known(medium, self.basis, (day, known_on));
         let place = found.and_then(|f| set.factors.iter().position(|x| std::ptr::eq(x, f)));
-        place.map_or(Coal::Unknown, Coal::Set)
+        place.map_or(CoalFactor::Unknown, CoalFactor::Set)
     }
 
     fn carbon_of(&self, medium: Medium, day: CivilDay) -> Option<Emission> {
@@ -110,7 +110,7 @@ impl Question<'_> {
             return None;
         }
         let rules = self.rules;
-        // A factor that was not published yet could not be used.
+        // A factor that was not yet published cannot be used.
         let known_on = Some(self.now.day());
         let found = rules
             .carbon
@@ -120,11 +120,11 @@ impl Question<'_> {
             tco2_per_unit: applied.tco2_per_unit,
             source: applied.source.to_owned(),
             fallback: applied.fallback.map(|fallback| {
-                let whose = match fallback {
+                let origin = match fallback {
                     Fallback::EarlierYear { year } => format!("{}'s of {year}", rules.region),
                     Fallback::National { year } => format!("the nation's of {year}"),
                 };
-                format!("{whose} for {}", day.year())
+                format!("{origin} for {}", day.year())
             }),
         })
     }
@@ -132,7 +132,7 @@ impl Question<'_> {
 
 fn carbon_changes(set: &CarbonSet, medium: Medium) -> Vec<CivilDay> {
     if medium == Medium::Electricity {
-        // A year without a factor is told by its own fallback, so years are cut apart too.
+        // A year without a factor has a fallback of its own, so the range is cut at the turns of years too.
         let grid = set.grid.iter();
         let ends = grid.flat_map(|factor| ends(factor.valid_from, factor.valid_to));
         let years = crate::limits::YEARS;
@@ -146,7 +146,7 @@ fn carbon_changes(set: &CarbonSet, medium: Medium) -> Vec<CivilDay> {
         .collect()
 }
 
-/// The first day of a validity and the one after its last.
+/// The first day of a validity and the day after its last.
 fn ends(from: CivilDay, to: Option<CivilDay>) -> impl Iterator<Item = CivilDay> {
     [Some(from), to.map(CivilDay::next)].into_iter().flatten()
 }

@@ -1,8 +1,8 @@
-//! What enterprises were measured to have consumed, so that it is measured once: progress and scorecards ask the same of
-//! a member for its group, its panels and its own part, and a control centre asks again and again.
+//! Keeps measured consumptions, so that each is measured once. Progress and scorecards need the same member for its
+//! group, its panels and its own part, and a control centre repeats its questions.
 //!
-//! What was measured of a range that is over is kept between questions, as long as the books and the registry are the
-//! same. Of a range that is not over each question asks at an instant of its own.
+//! Consumptions of a range that is over are kept between questions, as long as the books and the registry are the
+//! same. A range that is not over is measured at the instant of each question.
 
 use std::{
     collections::HashMap,
@@ -24,22 +24,22 @@ use crate::{
     register::registry,
 };
 
-/// What was measured on the same books takes no more than this part of the cache.
+/// Consumptions measured on the same books use at most the cache's capacity divided by this.
 const MEASURED_PART: usize = 8;
 
-/// What was measured so far, by whose it is and what was asked.
+/// The consumptions measured so far, by enterprise and terms.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    /// Of ranges that are over.
-    kept: Arc<Kept>,
-    /// Of others, and of whom the asker may not see.
-    here: Kept,
+    /// Consumptions of ranges that are over.
+    shared: Arc<ConsumptionCache>,
+    /// Consumptions of other ranges, and of enterprises that the scope does not permit.
+    own: ConsumptionCache,
 }
 
 #[derive(Debug)]
-struct Kept(Mutex<Entries>);
+struct ConsumptionCache(Mutex<Entries>);
 
-impl Default for Kept {
+impl Default for ConsumptionCache {
     fn default() -> Self {
         Self::bounded(usize::MAX)
     }
@@ -47,23 +47,23 @@ impl Default for Kept {
 
 #[derive(Debug)]
 struct Entries {
-    /// It keeps no more than that.
+    /// The bound of `bytes`.
     bytes_max: usize,
-    measured: HashMap<(EnterpriseId, Asked), Arc<Measured>>,
-    /// Bytes of all of them.
+    measured: HashMap<(EnterpriseId, MeasureKey), Arc<Measured>>,
+    /// The size of all entries in bytes.
     bytes: usize,
 }
 
-/// What was measured on the same books and registry, kept between questions.
+/// Consumptions measured on the same books and registry, kept between questions.
 #[derive(Debug)]
 struct MeasuredBooks {
     books: Vec<Weak<BookDays>>,
     registry: Weak<registry::Park>,
-    kept: Arc<Kept>,
+    shared: Arc<ConsumptionCache>,
 }
 
 impl Memo {
-    /// What questions have measured on `loaded` books of `park` so far, which the next one goes on with.
+    /// Returns the memo of earlier questions on the `loaded` books of `park`, which the next question continues.
     pub(crate) fn resume(
         books: &Books,
         park: &ParkId,
@@ -77,10 +77,10 @@ impl Memo {
             _ => None,
         };
         let bytes_max = books.cache.capacity() / MEASURED_PART;
-        let anew = || Arc::new(MeasuredBooks::new(loaded, registry, bytes_max));
+        let create = || Arc::new(MeasuredBooks::new(loaded, registry, bytes_max));
         let measured = known
             .filter(|known| known.is_of(loaded, registry))
-            .unwrap_or_else(anew);
+            .unwrap_or_else(create);
         let memo = measured.memo();
         let bytes = measured.bytes();
         books
@@ -91,39 +91,39 @@ impl Memo {
 }
 
 impl MeasuredBooks {
-    /// Nothing yet of these books and this registry, and no more than some bytes later.
+    /// Creates an empty cache of at most `bytes_max` bytes for these books and this registry.
     fn new(books: &[Arc<BookDays>], registry: &Arc<registry::Park>, bytes_max: usize) -> Self {
         Self {
             books: books.iter().map(Arc::downgrade).collect(),
             registry: Arc::downgrade(registry),
-            kept: Arc::new(Kept::bounded(bytes_max)),
+            shared: Arc::new(ConsumptionCache::bounded(bytes_max)),
         }
     }
 
-    /// Whether these are the books and the registry.
+    /// Returns true if it was made for these books and this registry.
     fn is_of(&self, books: &[Arc<BookDays>], registry: &Arc<registry::Park>) -> bool {
-        // What a weak pointer points to is not made anew in its place.
+        // Addresses identify allocations, because a weak pointer keeps its allocation from being reused.
         let same = |(known, book): (&Weak<_>, &Arc<_>)| Weak::as_ptr(known) == Arc::as_ptr(book);
         self.books.len() == books.len()
             && self.books.iter().zip(books).all(same)
             && Weak::as_ptr(&self.registry) == Arc::as_ptr(registry)
     }
 
-    /// The memo of a question that goes on with it.
+    /// The memo of a question that continues this cache.
     fn memo(&self) -> Memo {
         Memo {
-            kept: Arc::clone(&self.kept),
-            here: Kept::default(),
+            shared: Arc::clone(&self.shared),
+            own: ConsumptionCache::default(),
         }
     }
 
-    /// Bytes of what was measured.
+    /// The size in bytes.
     fn bytes(&self) -> usize {
-        self.kept.lock().bytes + size_of::<Self>()
+        self.shared.lock().bytes + size_of::<Self>()
     }
 }
 
-impl Kept {
+impl ConsumptionCache {
     fn bounded(bytes_max: usize) -> Self {
         Self(Mutex::new(Entries {
             bytes_max,
@@ -137,23 +137,23 @@ impl Kept {
     }
 }
 
-/// What of a question tells what is measured; what a figure divides by does not. The registry and the service's data are
-/// the same for all questions of a park's days.
+/// The terms of a question that decide the measured consumption; the denominator is not among them. The registry and
+/// the service's data are the same for all questions on a park's days.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Asked {
+struct MeasureKey {
     indicator: Indicator,
     basis: Basis,
     range: DayRange,
     media: Media,
     sources: Vec<WaterSource>,
     factors: String,
-    /// When it is asked: factors are those that were published then.
+    /// The day of the question, which decides the published factors.
     today: CivilDay,
-    /// The same of a range that is not over then.
+    /// The instant of the question, if the range is not over then.
     now: Option<Instant>,
 }
 
-impl Asked {
+impl MeasureKey {
     fn new(question: &Question<'_>) -> Self {
         Self {
             indicator: question.indicator,
@@ -169,17 +169,17 @@ impl Asked {
 }
 
 impl ParkDays {
-    /// What `enterprise` consumed.
+    /// The consumption of `enterprise`.
     pub(crate) fn measured(
         &self,
         question: &Question<'_>,
         enterprise: &EnterpriseId,
     ) -> Arc<Measured> {
-        let key = (enterprise.clone(), Asked::new(question));
-        let is_kept = key.1.now.is_none() && self.permits(enterprise);
-        let memo = match is_kept {
-            true => &self.memo.kept,
-            false => &self.memo.here,
+        let key = (enterprise.clone(), MeasureKey::new(question));
+        let is_shared = key.1.now.is_none() && self.permits(enterprise);
+        let memo = match is_shared {
+            true => &self.memo.shared,
+            false => &self.memo.own,
         };
         if let Some(known) = memo.lock().measured.get(&key) {
             return Arc::clone(known);
@@ -188,7 +188,7 @@ impl ParkDays {
         let bytes = size_of_val(&key) + measured.bytes();
         let mut memo = memo.lock();
         if memo.bytes + bytes > memo.bytes_max {
-            // Others may be asked from now on.
+            // Later questions may concern other enterprises.
             (memo.measured, memo.bytes) = (HashMap::new(), 0);
         }
         memo.bytes += bytes;

@@ -1,6 +1,6 @@
-//! Registers that nobody read for years. What such a one rose meanwhile is real, and its readings are in books that
-//! neither the range nor its neighbours touch: those are loaded, too. An unregistered meter has nothing that says it
-//! should be there, so it is not looked for.
+//! Registers without a reading for years. Their rise in the meantime is real, but their readings lie in books outside
+//! the range and its neighbours, so those books are loaded too. An unregistered meter is not searched, because no
+//! entry says that it exists.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -17,24 +17,24 @@ use crate::{
     register::registry,
 };
 
-/// Whose books, and for which range.
-pub(super) struct Around<'a> {
+/// The books to search, and the range that needs them.
+pub(super) struct UnreadRegisters<'a> {
     pub(super) books: &'a Books,
     pub(super) park: &'a ParkId,
     pub(super) registry: &'a registry::Park,
     pub(super) as_of: Option<Instant>,
-    /// The years that have books, in order.
+    /// The years with books, in order.
     pub(super) years: &'a [i16],
     pub(super) range: DayRange,
 }
 
-/// A registered register.
+/// A registered meter, read as a register.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Register<'a>(&'a MeterKey);
 
-impl Around<'_> {
-    /// Adds to `loaded`, in order of the year, the books in which a register was read last before them, or is read next
-    /// behind them.
+impl UnreadRegisters<'_> {
+    /// Adds to `loaded` the books with a register's last reading before them or its next reading after them, and
+    /// keeps the order of years.
     pub(super) async fn load(&self, loaded: &mut Vec<Arc<BookDays>>) -> Result<(), QueryError> {
         let (Some(first), Some(last)) = (loaded.first(), loaded.last()) else {
             return Ok(());
@@ -77,7 +77,8 @@ impl Around<'_> {
         Ok(())
     }
 
-    /// Adds the book of `year` if it has readings of one of `wanted`; takes those from `wanted` and returns them.
+    /// Adds the book of `year` if it has readings of one of `wanted`; removes those registers from `wanted` and
+    /// returns them.
     async fn add<'a>(
         &self,
         year: i16,
@@ -106,7 +107,7 @@ impl Around<'_> {
         Ok(found)
     }
 
-    /// Whether an entry of the meter says that it is a register on a day of `year`.
+    /// Returns true if an entry registers the meter as a register on a day of `year`.
     fn is_registered(&self, register: &Register<'_>, year: i16) -> bool {
         let mut entries = self.registry.meters.entries(register.0).iter();
         entries.any(|entry| {
@@ -118,7 +119,7 @@ impl Around<'_> {
 }
 
 impl Register<'_> {
-    /// The first and the last day with a reading of it in `books`.
+    /// The first and the last day with a reading of the register in `books`.
     fn span(&self, books: &[Arc<BookDays>]) -> Option<(CivilDay, CivilDay)> {
         let key = SeriesKey {
             enterprise: self.0.enterprise.clone(),

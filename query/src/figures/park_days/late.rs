@@ -1,4 +1,4 @@
-//! A park as it was when a period was final: without what was recorded or received later. Pure.
+//! A park as it was when a period became final, without later records and readings. Pure.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -18,73 +18,73 @@ use crate::{
     register::registry,
 };
 
-/// What came after a period was final, and the meters that it is of.
+/// The data that arrived after a period was final, and its meters.
 #[derive(Debug, Default)]
-pub(crate) struct Came {
+pub(crate) struct LateArrivals {
     pub(crate) late: LateChanges,
     pub(crate) meters: BTreeSet<String>,
 }
 
-/// What of a park a figure is made of.
+/// The part of a park that a figure concerns.
 #[derive(Clone, Copy)]
-pub(crate) struct Concern<'a> {
+pub(crate) struct FigureConcern<'a> {
     pub(crate) members: &'a BTreeSet<&'a EnterpriseId>,
     pub(crate) quantities: &'a dyn Fn(Quantity) -> bool,
     pub(crate) range: DayRange,
 }
 
-impl Concern<'_> {
-    /// Whether a figure is made of a series.
+impl FigureConcern<'_> {
+    /// Returns true if the figure concerns the series.
     fn is_of(&self, key: &SeriesKey) -> bool {
         self.members.contains(&key.enterprise) && (self.quantities)(key.series.quantity)
     }
 }
 
-impl Came {
-    fn arrive(&mut self, at: Instant, meter: String) {
+impl LateArrivals {
+    fn add(&mut self, at: Instant, meter: String) {
         let (first, last) = self.late.arrived.unwrap_or((at, at));
         self.late.arrived = Some((first.min(at), last.max(at)));
         self.meters.insert(meter);
     }
 
-    /// Whether nothing came.
+    /// Returns true if no data arrived.
     pub(crate) fn is_empty(&self) -> bool {
         self.meters.is_empty()
     }
 }
 
-/// What tells which readings came after a period was final.
+/// The evidence for readings that arrived after a period was final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Witness {
-    /// The books as they were then.
+pub(crate) enum LateEvidence {
+    /// The books as of that instant.
     Books,
-    /// The marks of those that came late by their gateway's own clock.
+    /// The marks of readings that were late by their gateway's own clock.
     Marks,
 }
 
 impl ParkDays {
-    /// Whether a book was another one at `since`.
-    pub(crate) fn was_other(&self, since: Instant) -> bool {
-        self.then.iter().any(|then| then.since == since)
+    /// Returns true if a book differed at `since`.
+    pub(crate) fn had_other_books(&self, since: Instant) -> bool {
+        self.final_books.iter().any(|then| then.since == since)
     }
 
-    /// The park without what came of `concern` after `since`, which is added to `came`.
+    /// Returns the park without the data of `concern` that arrived after `since`, and adds that data to `arrivals`.
     pub(crate) fn before(
         &self,
-        (since, by): (Instant, Witness),
-        concern: Concern<'_>,
-        came: &mut Came,
+        (since, by): (Instant, LateEvidence),
+        concern: FigureConcern<'_>,
+        arrivals: &mut LateArrivals,
     ) -> Self {
         let mut books = Vec::with_capacity(self.books.len());
         for book in &self.books {
             let year = book.snapshot.year;
             let other = |then: &&Arc<FinalBook>| {
-                by == Witness::Books && (then.since, then.book.snapshot.year) == (since, year)
+                by == LateEvidence::Books && (then.since, then.book.snapshot.year) == (since, year)
             };
-            let marked = self.count_marked(book, since, concern, came);
-            books.push(match self.then.iter().find(other) {
+            let marked = self.count_marked(book, since, concern, arrivals);
+            books.push(match self.final_books.iter().find(other) {
                 Some(then) => {
-                    self.count_others(book, then, concern, came);
+                    self.count_changed(book, then, concern, arrivals);
                     Arc::clone(&then.book)
                 }
                 None if marked => Arc::new(book.before(since, &self.registry)),
@@ -93,44 +93,45 @@ impl ParkDays {
         }
         Self {
             park: self.park.clone(),
-            registry: self.registry_before(since, concern, came),
+            registry: self.registry_before(since, concern, arrivals),
             books,
-            then: Vec::new(),
+            final_books: Vec::new(),
             scope: self.scope.clone(),
             memo: Memo::default(),
         }
     }
 
-    /// Counts the readings of `book` that are marked as late and came after `since`; whether there is any.
+    /// Counts the readings of `concern` in `book` that are marked as late and arrived after `since`. Returns true if
+    /// `book` has any such reading, of `concern` or not.
     fn count_marked(
         &self,
         book: &BookDays,
         since: Instant,
-        concern: Concern<'_>,
-        came: &mut Came,
+        concern: FigureConcern<'_>,
+        arrivals: &mut LateArrivals,
     ) -> bool {
         let mut marked = false;
         for (key, day, late) in book.late_after(since) {
             marked = true;
             if concern.is_of(key) && concern.range.contains(day) {
-                came.late.readings += 1;
+                arrivals.late.readings += 1;
                 let gateway = late.gateway.to_string();
-                if !came.late.gateways.contains(&gateway) {
-                    came.late.gateways.push(gateway);
+                if !arrivals.late.gateways.contains(&gateway) {
+                    arrivals.late.gateways.push(gateway);
                 }
-                came.arrive(late.received, self.name_of(&key.enterprise, &key.series));
+                arrivals.add(late.received, self.name_of(&key.enterprise, &key.series));
             }
         }
         marked
     }
 
-    /// Counts the readings of `book` by which its days are others than those of `then`, but for the marked ones.
-    fn count_others(
+    /// Counts the readings by which the days of `book` differ from those of `then`, except the marked ones.
+    fn count_changed(
         &self,
         book: &BookDays,
         then: &FinalBook,
-        concern: Concern<'_>,
-        came: &mut Came,
+        concern: FigureConcern<'_>,
+        arrivals: &mut LateArrivals,
     ) {
         for of in &book.series {
             if !concern.is_of(&of.key) {
@@ -148,11 +149,11 @@ impl ParkDays {
                     continue;
                 }
                 let read = before.map_or(0, |before| before.readings);
-                came.late.readings += u64::from(fold.readings.saturating_sub(read).max(1));
+                arrivals.late.readings += u64::from(fold.readings.saturating_sub(read).max(1));
                 let (first, last) = then.changed;
                 let name = self.name_of(&of.key.enterprise, &of.key.series);
-                came.arrive(first, name.clone());
-                came.arrive(last, name);
+                arrivals.add(first, name.clone());
+                arrivals.add(last, name);
             }
         }
     }
@@ -165,28 +166,28 @@ impl ParkDays {
     fn registry_before(
         &self,
         since: Instant,
-        concern: Concern<'_>,
-        came: &mut Came,
+        concern: FigureConcern<'_>,
+        arrivals: &mut LateArrivals,
     ) -> Arc<registry::Park> {
         let now = &self.registry;
         if now.by_hand_after(since).next().is_none() {
             return Arc::clone(now);
         }
-        let Concern {
+        let FigureConcern {
             members,
             quantities,
             range,
         } = concern;
         let then = now.with_corrections_of(since);
         for of in now.by_hand_after(since) {
-            let whose = (&of.enterprise, &of.meter);
-            let before = then.corrections_in(whose, quantities, range);
-            let after = now.corrections_in(whose, quantities, range);
+            let key = (&of.enterprise, &of.meter);
+            let before = then.corrections_in(key, quantities, range);
+            let after = now.corrections_in(key, quantities, range);
             if members.contains(&of.enterprise) && before != after {
-                came.late.corrections += 1;
+                arrivals.late.corrections += 1;
                 let (park, enterprise, meter) = (&self.park, &of.enterprise, &of.meter);
                 let name = format!("parks/{park}/enterprises/{enterprise}/meters/{meter}");
-                came.arrive(of.recorded_at(), name);
+                arrivals.add(of.recorded_at(), name);
             }
         }
         Arc::new(then)

@@ -11,7 +11,7 @@ use greenpark_model::{
 
 use super::*;
 
-/// A plan that asks nothing of 2021 to 2025.
+/// A plan for 2021 to 2025 without targets.
 pub(crate) fn five_years() -> Plan {
     Plan {
         id: "p".into(),
@@ -23,7 +23,7 @@ pub(crate) fn five_years() -> Plan {
     }
 }
 
-fn told(indicator: Indicator, value: &str) -> EvaluatedFigure {
+fn figure(indicator: Indicator, value: &str) -> EvaluatedFigure {
     let key = Key {
         indicator,
         basis: Some(Basis::Calorific),
@@ -52,7 +52,7 @@ fn judged(form: TargetForm, values: &[&str]) -> pb::TargetProgress {
     let indicator = Indicator::EnergyIntensity;
     let plan = five_years();
     let figures = (2020..)
-        .zip(values.iter().map(|v| told(indicator, v)))
+        .zip(values.iter().map(|v| figure(indicator, v)))
         .collect();
     judge(
         Target { indicator, form },
@@ -100,7 +100,7 @@ fn a_year_beyond_the_plans_end_has_no_target() {
     let target = after.target.clone().expect("an indicator");
     assert_eq!(target.indicator, "energy-intensity");
     assert_eq!((target.form.as_str(), target.percent.as_str()), ("", ""));
-    // The change is a fact; what is asked and how far it is are not.
+    // The change is a fact; schedule and progress do not exist.
     assert_eq!(after.change_percent, "-50.0000");
     assert_eq!(
         (
@@ -122,16 +122,16 @@ fn a_year_beyond_the_plans_end_has_no_target() {
 }
 
 #[test]
-fn a_figure_of_unlike_days_or_enterprises_is_not_judged() {
+fn a_figure_with_open_days_is_not_judged() {
     let plan = five_years();
     let indicator = Indicator::WasteUtilization;
     for form in [
         TargetForm::Fall(Decimal::from(16)),
         TargetForm::Floor(Decimal::from(70)),
     ] {
-        let mut last = told(indicator, "80");
+        let mut last = figure(indicator, "80");
         last.unsound.push(Reason::Open { days: 3 });
-        let figures = vec![(2020, told(indicator, "100")), (2021, last)];
+        let figures = vec![(2020, figure(indicator, "100")), (2021, last)];
         let years = Years {
             plan: &plan,
             figures,
@@ -144,8 +144,8 @@ fn a_figure_of_unlike_days_or_enterprises_is_not_judged() {
         };
         assert_eq!((reason.kind(), reason.year), (pb::UnsoundKind::Open, 2021));
         assert_eq!(judged.years[1].unsound, judged.unsound);
-        let told = (&judged.change_percent, &judged.progress_percent);
-        assert_eq!((told.0.as_str(), told.1.as_str()), ("", ""));
+        let percents = (&judged.change_percent, &judged.progress_percent);
+        assert_eq!((percents.0.as_str(), percents.1.as_str()), ("", ""));
     }
 }
 
@@ -154,12 +154,12 @@ fn an_unsound_base_leaves_no_year_to_compare() {
     let plan = five_years();
     let indicator = Indicator::EnergyIntensity;
     let form = TargetForm::Fall(Decimal::from(16));
-    let mut base = told(indicator, "1");
+    let mut base = figure(indicator, "1");
     base.unsound.push(Reason::Open { days: 3 });
     let figures = vec![
         (2020, base),
-        (2021, told(indicator, "0.9")),
-        (2022, told(indicator, "0.8")),
+        (2021, figure(indicator, "0.9")),
+        (2022, figure(indicator, "0.8")),
     ];
     let years = Years {
         plan: &plan,
@@ -173,22 +173,22 @@ fn an_unsound_base_leaves_no_year_to_compare() {
             .iter()
             .all(|point| point.change_percent.is_empty())
     );
-    // The figures are told all the same, and what the plan asks is.
+    // The figures and the plan's schedule are still reported.
     assert_eq!(judged.years[2].value, "0.800000");
     assert_eq!(judged.scheduled_percent, "-6.7365");
     assert_eq!(judged.unsound[0].year, 2020);
 }
 
 #[test]
-fn a_sound_year_below_the_floor_misses_it_whatever_another_year_is() {
+fn a_sound_year_below_the_floor_misses_it_even_if_another_year_is_open() {
     let plan = five_years();
     let indicator = Indicator::WasteUtilization;
     let form = TargetForm::Floor(Decimal::from(70));
-    let mut open = told(indicator, "80");
+    let mut open = figure(indicator, "80");
     open.unsound.push(Reason::Open { days: 3 });
     let figures = vec![
-        (2020, told(indicator, "80")),
-        (2021, told(indicator, "69")),
+        (2020, figure(indicator, "80")),
+        (2021, figure(indicator, "69")),
         (2022, open),
     ];
     let years = Years {

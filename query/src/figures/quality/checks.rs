@@ -11,33 +11,33 @@ use rust_decimal::Decimal;
 use super::{
     Subject,
     counts::{counts, doubted},
-    off,
+    relative_difference,
 };
 use crate::reference::quality_rules::QualityRules;
 use crate::{lake::books::SeriesDays, register::statistics};
 
-/// Weeks on either side in which like days are looked for.
+/// Weeks on either side in which similar days are searched.
 const LIKE_WEEKS: i32 = 8;
-/// So many like days make a mean.
+/// The number of similar days that make a mean.
 const LIKE_DAYS: usize = 3;
-/// Ratios that a wrong multiplier makes.
+/// Ratios that a wrong multiplier causes.
 const RATIOS: [i64; 3] = [10, 100, 1_000];
 
-/// Something that should be looked at.
+/// A finding that an operator should check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) check: &'static str,
-    /// Whose; `None` of an enterprise's books.
+    /// The series concerned; `None` for the enterprise's books.
     pub(crate) series: Option<Series>,
     pub(crate) days: DayRange,
     pub(crate) detail: String,
 }
 
-/// One series with its days of a range and around it.
+/// One series with its days in and around a range.
 struct Course<'a> {
     days: Vec<&'a (CivilDay, DayFold)>,
     range: DayRange,
-    /// Readings that a whole day has; 0 where none are expected.
+    /// Readings of a complete day; 0 if none are expected.
     a_day: u32,
 }
 
@@ -50,13 +50,13 @@ impl<'a> Course<'a> {
             .filter(move |(day, _)| range.contains(*day))
     }
 
-    /// Whether a day's readings are nearly all there.
+    /// Returns true if a day has nearly all of its readings.
     fn is_whole(&self, fold: &DayFold) -> bool {
         fold.readings > 0 && u64::from(fold.readings) * 10 >= u64::from(self.a_day) * 9
     }
 
-    /// What a day like `day` has: the mean of the nearest whole ones of its weekday, except those that `skip`
-    /// names.
+    /// The usual amount of `day`: the mean of the nearest complete days of its weekday, except those that `skip`
+    /// selects.
     fn usual(&self, day: CivilDay, skip: impl Fn(CivilDay) -> bool) -> Option<Sum> {
         let fold_of = |like: CivilDay| {
             let at = self.days.binary_search_by_key(&like, |(of, _)| *of).ok()?;
@@ -77,7 +77,7 @@ impl<'a> Course<'a> {
     }
 }
 
-/// Runs of days that follow each other, of those that `holds` is true of.
+/// Runs of consecutive days for which `holds` is true.
 fn runs<'a>(
     days: impl Iterator<Item = &'a (CivilDay, DayFold)>,
     holds: impl Fn(&(CivilDay, DayFold)) -> bool,
@@ -95,7 +95,7 @@ fn runs<'a>(
     found
 }
 
-/// A register that stands still although days like these are not idle; one that is idle on such days is
+/// Finds a register that does not move on days that are usually busy; an idle register on usually idle days is
 /// legitimate.
 fn stuck(course: &Course<'_>, least: i32) -> Vec<(DayRange, String)> {
     let still = |(_, fold): &(CivilDay, DayFold)| course.is_whole(fold) && fold.within.0 == 0;
@@ -121,7 +121,7 @@ fn stuck(course: &Course<'_>, least: i32) -> Vec<(DayRange, String)> {
         .collect()
 }
 
-/// Days far above or below days like them.
+/// Finds days far above or below similar days.
 fn high_low(course: &Course<'_>, times: Decimal) -> Vec<(DayRange, String)> {
     let mut found = Vec::new();
     for (day, fold) in course.within().filter(|(_, fold)| course.is_whole(fold)) {
@@ -136,14 +136,14 @@ fn high_low(course: &Course<'_>, times: Decimal) -> Vec<(DayRange, String)> {
             .checked_mul(times)
             .is_some_and(|ratio| ratio < Decimal::ONE);
         if ratio > times || (low && fold.within.0 != 0) {
-            let (told, usual) = (fold.within, usual);
-            found.push((range, format!("{told}, while days like it have {usual}")));
+            let (amount, usual) = (fold.within, usual);
+            found.push((range, format!("{amount}, while days like it have {usual}")));
         }
     }
     found
 }
 
-/// A lasting change by a factor that a wrong multiplier makes.
+/// Finds a lasting change by a factor that a wrong multiplier causes.
 fn multiplier(course: &Course<'_>, tolerance: Decimal, least: i32) -> Vec<(DayRange, String)> {
     let factor = |(day, fold): &(CivilDay, DayFold)| -> Option<i64> {
         let usual = course
@@ -174,7 +174,7 @@ fn ratio(one: Sum, other: Sum) -> Option<Decimal> {
     one.decimal().ok()?.checked_div(other.decimal().ok()?)
 }
 
-/// Days without a reading: bridged by registers for longer than `most`, or not at all.
+/// Finds days without a reading, if registers bridge more than `most` days or do not bridge them at all.
 fn gaps(course: &Course<'_>, kind: Kind, most: i32) -> Vec<(&'static str, DayRange, String)> {
     let mut found = Vec::new();
     let read: Vec<CivilDay> = course.days.iter().map(|(day, _)| *day).collect();
@@ -192,7 +192,7 @@ fn gaps(course: &Course<'_>, kind: Kind, most: i32) -> Vec<(&'static str, DayRan
             found.push(("prolonged-estimation", gap, detail));
         }
     }
-    // Before the first reading and after the last one nothing is known.
+    // Nothing is known before the first reading and after the last one.
     let open_end = match (read.first(), read.last()) {
         (Some(first), Some(last)) => [
             DayRange::new(
@@ -214,7 +214,7 @@ fn gaps(course: &Course<'_>, kind: Kind, most: i32) -> Vec<(&'static str, DayRan
 }
 
 impl Subject<'_> {
-    /// Everything that should be looked at.
+    /// Collects all findings.
     pub(crate) fn findings(&self, rules: &QualityRules) -> Vec<Finding> {
         let mut found = Vec::new();
         found.extend(self.of_declarations(rules));
@@ -222,12 +222,12 @@ impl Subject<'_> {
             let kinds = self.of_kinds(series, &parts);
             let is_other = !kinds.is_empty() && self.meter(series).is_some();
             found.extend(kinds);
-            // Of readings that do not count, and of a meter that was only corrected, there is no course to check.
+            // Readings that do not count and meters with corrections alone have no course to check.
             if parts.is_empty() || is_other {
                 continue;
             }
-            let told = self.of_series(series, &parts, rules);
-            found.extend(told.into_iter().map(|(check, days, detail)| Finding {
+            let of_series = self.of_series(series, &parts, rules);
+            found.extend(of_series.into_iter().map(|(check, days, detail)| Finding {
                 check,
                 series: Some(series.clone()),
                 days,
@@ -300,21 +300,21 @@ impl Subject<'_> {
         found
     }
 
-    /// Sub-meters against their parents, and days against months.
+    /// Compares sub-meters with their parents, and days with declared months.
     fn of_books(&self, rules: &QualityRules) -> Vec<Finding> {
         let mut found = Vec::new();
         let tolerance = Decimal::ONE - rules.of("accuracy");
-        for (parent, told, children) in self.families() {
-            if off(children, told).is_some_and(|off| off > tolerance) {
+        for (parent, total, children) in self.families() {
+            if relative_difference(children, total).is_some_and(|off| off > tolerance) {
                 found.push(Finding {
                     check: "sum-check",
                     series: Some(parent),
                     days: self.range,
-                    detail: format!("{told}, while its sub-meters have {children}"),
+                    detail: format!("{total}, while its sub-meters have {children}"),
                 });
             }
         }
-        for (series, days, told, sum, off) in self.deviations() {
+        for (series, days, declared, sum, off) in self.deviations() {
             let statistics::StatisticSeries::Consumption(quantity) = series else {
                 continue;
             };
@@ -323,7 +323,7 @@ impl Subject<'_> {
                     check: "deviation",
                     series: None,
                     days,
-                    detail: format!("the books have {told} of {quantity}, the days {sum}"),
+                    detail: format!("the books have {declared} of {quantity}, the days {sum}"),
                 });
             }
         }
@@ -339,7 +339,7 @@ mod tests {
         text.parse().expect("a day")
     }
 
-    /// Five weeks from a Monday on with what each day of a week has, but for what `odd` changes.
+    /// Five weeks from a Monday with the amounts of `week`, except for the changes in `odd`.
     fn weeks(week: [i64; 7], odd: &[(i32, i64)]) -> Vec<(CivilDay, DayFold)> {
         (0..35)
             .map(|n| {
@@ -387,13 +387,13 @@ mod tests {
     fn a_day_far_from_days_like_it_is_high_or_low() {
         let days = weeks(BUSY, &[(15, 400), (17, 20), (19, 0)]);
         let found = high_low(&course(&days), Decimal::from(3));
-        let told: Vec<CivilDay> = found.iter().map(|(days, _)| days.first()).collect();
-        assert_eq!(told, [day("2026-03-17"), day("2026-03-19")]);
+        let days_found: Vec<CivilDay> = found.iter().map(|(days, _)| days.first()).collect();
+        assert_eq!(days_found, [day("2026-03-17"), day("2026-03-19")]);
         assert!(high_low(&course(&weeks(BUSY, &[])), Decimal::from(3)).is_empty());
     }
 
     #[test]
-    fn a_lasting_tenfold_change_asks_for_the_multiplier() {
+    fn a_lasting_tenfold_change_doubts_the_multiplier() {
         let odd: Vec<(i32, i64)> = (21..35)
             .map(|n| (n, BUSY[usize::try_from(n % 7).expect("small")] * 10))
             .collect();

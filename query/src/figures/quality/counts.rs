@@ -1,4 +1,4 @@
-//! Findings that are counts: what was come across in a range, steps over its midnights included. Pure.
+//! Findings that are counts: the outcomes of the fold in a range, steps over its midnights included. Pure.
 
 use greenpark_model::{
     amount::Sum,
@@ -10,7 +10,7 @@ use greenpark_model::{
 
 use crate::{figures::consumption::implausible, lake::books::SeriesDays};
 
-/// Counts of a range, one finding a kind.
+/// The counts of a range, one finding for each check.
 pub(super) fn counts(
     parts: &[&SeriesDays],
     range: DayRange,
@@ -28,7 +28,7 @@ pub(super) fn counts(
     };
     let jumps = "register(s) rose by more than the meter can measure or did in its life";
     let beyond = "amount(s) are below zero or beyond what the meter can measure";
-    let told: [(&'static str, u64, String); 8] = [
+    let all: [(&'static str, u64, String); 8] = [
         (
             "spike",
             u64::from(outcomes.glitches),
@@ -71,12 +71,12 @@ pub(super) fn counts(
             "reading(s) came with another value".to_owned(),
         ),
     ];
-    let some = told.into_iter().filter(|(_, count, _)| *count > 0);
+    let some = all.into_iter().filter(|(_, count, _)| *count > 0);
     some.map(|(check, count, what)| (check, format!("{count} {what}")))
         .collect()
 }
 
-/// Amounts of an unrated meter that are far above those like them.
+/// Amounts of an unrated meter that are far above similar ones.
 pub(super) fn doubted(
     parts: &[&SeriesDays],
     traits: &MeterProfile,

@@ -1,4 +1,4 @@
-//! Dead letters of enterprises, named beside what quality finds. Pure.
+//! Dead letters of enterprises, reported beside the findings. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,25 +13,25 @@ use crate::{
     register::name::Name,
 };
 
-/// How many dead letters came, by enterprise and reason.
+/// Counts of dead letters, by enterprise and reason.
 pub(crate) type LettersOf = BTreeMap<(ParkId, EnterpriseId), Counts>;
 
-/// What an enterprise's gateways sent in `range` and was not accepted.
+/// The finding for the refused messages of an enterprise's gateways in `range`.
 pub(crate) fn finding(counts: &Counts, range: DayRange) -> Finding {
-    let letters: u64 = counts.values().map(|of| of.letters).sum();
+    let dead_letters: u64 = counts.values().map(|of| of.letters).sum();
     let readings: u64 = counts.values().map(|of| of.readings).sum();
     Finding {
         check: "dead-letters",
         series: None,
         days: range,
         detail: format!(
-            "{letters} dead letter(s) refuse {readings} reading(s): {}",
+            "{dead_letters} dead letter(s) refuse {readings} reading(s): {}",
             summary(counts)
         ),
     }
 }
 
-/// What is said of senders that are not counted among the enterprises.
+/// The note on dead letters of senders outside the counted enterprises; `None` if there are none.
 pub(crate) fn of_others(others: &LettersOf) -> Option<String> {
     let (of, counts) = others.first_key_value()?;
     let name = Name::Enterprise(of.0.clone(), of.1.clone());

@@ -1,4 +1,4 @@
-//! Findings about what is registered and declared: kinds, sides and periods declared twice. Pure.
+//! Findings about registrations and declarations: kinds, sides and periods declared twice. Pure.
 
 use greenpark_model::{
     day::DayRange,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Subject<'_> {
-    /// Readings of another kind than the meter is registered as, or of two kinds where it is not registered.
+    /// Finds readings of another kind than the registered one, or of two kinds if the meter is not registered.
     pub(super) fn of_kinds(&self, series: &Series, parts: &[&SeriesDays]) -> Vec<Finding> {
         let finding = |days: DayRange, detail: String| Finding {
             check: "kind",
@@ -28,19 +28,19 @@ impl Subject<'_> {
         let mut found: Vec<Finding> = others
             .into_iter()
             .map(|of| {
-                let (heard, registered) = (series.kind.as_str(), of.registered.as_str());
+                let (kind, registered) = (series.kind.as_str(), of.registered.as_str());
                 let readings = of.readings;
                 finding(
                     of.days,
                     format!(
-                        "{readings} reading(s) as {heard} do not count: the meter is registered as {registered}"
+                        "{readings} reading(s) as {kind} do not count: the meter is registered as {registered}"
                     ),
                 )
             })
             .collect();
         let counting = self.park.counting(self.enterprise, series, self.range);
         if counting.conflict && series.kind != Kind::Gauge {
-            let heard = series.kind.as_str();
+            let kind = series.kind.as_str();
             let counts = match counting.days.is_empty() {
                 true => "does not count",
                 false => "counts",
@@ -48,14 +48,14 @@ impl Subject<'_> {
             found.push(finding(
                 self.range,
                 format!(
-                    "is not registered and was heard as two kinds: {heard} {counts}; register it as what it is"
+                    "is not registered and was heard as two kinds: {kind} {counts}; register it as what it is"
                 ),
             ));
         }
         found
     }
 
-    /// Periods that are declared twice, and sides that nobody declared.
+    /// Finds periods that are declared twice, and sides without a declaration or a meter.
     pub(super) fn of_declarations(&self, rules: &QualityRules) -> Vec<Finding> {
         let finding = |check: &'static str, days: DayRange, detail: String| Finding {
             check,
@@ -72,7 +72,7 @@ impl Subject<'_> {
         let mut found: Vec<Finding> = kinds
             .into_iter()
             .flat_map(|of| differing(declared, &of.series, (self.range, of.price_base), most))
-            .map(|(days, told)| finding("declared-twice", days, told))
+            .map(|(days, sentence)| finding("declared-twice", days, sentence))
             .collect();
         let known = self.park.series(self.enterprise);
         let sides = Sides::of(self.park, self.enterprise, &known, self.range);

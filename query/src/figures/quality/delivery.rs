@@ -1,9 +1,9 @@
-//! Numbered messages that never came. Pure.
+//! Numbered messages that never arrived. Pure.
 //!
-//! A gateway that numbers its messages says by their numbers what is missing: a number between the first and
-//! the last one that is known of its epoch. Before the first and after the last nothing is known, and a
-//! gateway that does not number tells nothing. A missing number has no day; it belongs to all days from that
-//! of the number before it to that of the number after it.
+//! If a gateway numbers its messages, a number between the first and the last known one of an epoch shows a missing
+//! message. Before the first and after the last number nothing is known, nor about a gateway without numbers. A
+//! missing number has no day of its own; it belongs to all days from that of the number before it to that of the
+//! number after it.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ use greenpark_model::{
 
 use super::checks::Finding;
 
-/// Gaps that a finding names before it only counts the rest.
-const GAPS_TOLD: usize = 8;
+/// The number of gaps that a finding lists before it only counts the rest.
+const GAPS_LISTED: usize = 8;
 
-/// What a park's gateways numbered, by enterprise.
+/// The numbered messages of a park's gateways, by enterprise.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery(BTreeMap<EnterpriseId, Vec<Course>>);
 
-/// One count of a gateway.
+/// The messages of one epoch of a gateway.
 #[derive(Debug)]
 struct Course {
     gateway: GatewayId,
@@ -32,7 +32,7 @@ struct Course {
     gaps: Vec<Gap>,
 }
 
-/// Consecutive numbers that came, with the day of their readings.
+/// Consecutive numbers that arrived, with the day of their readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Run {
     first: u64,
@@ -40,7 +40,7 @@ struct Run {
     day: CivilDay,
 }
 
-/// Consecutive numbers that did not come.
+/// Consecutive numbers that did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Gap {
     first: u64,
@@ -53,7 +53,7 @@ impl Gap {
         self.last - self.first + 1
     }
 
-    fn tell(self) -> String {
+    fn describe(self) -> String {
         let of = |first: &str, last: &str| match first == last {
             true => first.to_owned(),
             false => format!("{first} to {last}"),
@@ -64,7 +64,7 @@ impl Gap {
     }
 }
 
-/// What lies between `runs`, which are in the order of their first numbers.
+/// The gaps between `runs`, which are ordered by their first numbers.
 fn gaps(runs: &[Run]) -> Vec<Gap> {
     let mut found = Vec::new();
     let mut before: Option<Run> = None;
@@ -81,7 +81,7 @@ fn gaps(runs: &[Run]) -> Vec<Gap> {
                 days,
             }));
         }
-        // Where a number came twice, its earliest day counts.
+        // If a number arrived twice, its earliest day counts.
         if run.last > furthest.last || (run.last == furthest.last && run.day < furthest.day) {
             before = Some(run);
         }
@@ -90,13 +90,14 @@ fn gaps(runs: &[Run]) -> Vec<Gap> {
 }
 
 impl Course {
-    /// How many messages of a day in `range` came.
-    fn come(&self, range: DayRange) -> u64 {
-        let mut come = Numbers::default();
+    /// The number of messages that arrived for days in `range`.
+    fn arrived(&self, range: DayRange) -> u64 {
+        let mut arrived = Numbers::default();
         for run in self.runs.iter().filter(|run| range.contains(run.day)) {
-            come.insert(run.first, run.last);
+            arrived.insert(run.first, run.last);
         }
-        come.runs()
+        arrived
+            .runs()
             .iter()
             .map(|(first, last)| last - first + 1)
             .sum()
@@ -108,7 +109,7 @@ impl Course {
     }
 
     fn missing(&self, range: DayRange) -> u64 {
-        // OK because gaps of one count are apart, and none is beyond 2^53.
+        // OK because the gaps of one epoch do not overlap, and no number is beyond 2^53.
         self.gaps(range).map(Gap::len).sum()
     }
 
@@ -118,26 +119,30 @@ impl Course {
             let (first, last) = (one.first().min(other.first()), one.last().max(other.last()));
             DayRange::new(first, last).unwrap_or(one)
         })?;
-        let mut told: Vec<String> = self.gaps(range).take(GAPS_TOLD).map(Gap::tell).collect();
-        let more = self.gaps(range).count() - told.len();
+        let mut listed: Vec<String> = self
+            .gaps(range)
+            .take(GAPS_LISTED)
+            .map(Gap::describe)
+            .collect();
+        let more = self.gaps(range).count() - listed.len();
         if more > 0 {
-            told.push(format!("and {more} more gaps"));
+            listed.push(format!("and {more} more gaps"));
         }
         let (gateway, epoch, missing) = (&self.gateway, self.epoch, self.missing(range));
-        let told = told.join(", ");
+        let listed = listed.join(", ");
         Some(Finding {
             check: "missing-messages",
             series: None,
             days,
             detail: format!(
-                "{missing} message(s) of gateway {gateway}, epoch {epoch}, did not come: {told}"
+                "{missing} message(s) of gateway {gateway}, epoch {epoch}, did not come: {listed}"
             ),
         })
     }
 }
 
 impl Delivery {
-    /// What `messages` tell.
+    /// Builds the deliveries of `messages`.
     pub(crate) fn of(messages: &Messages) -> Self {
         let mut all: BTreeMap<EnterpriseId, Vec<Course>> = BTreeMap::new();
         for (of, days) in messages.epochs() {
@@ -157,7 +162,7 @@ impl Delivery {
         Self(all)
     }
 
-    /// Whether nobody numbers.
+    /// Returns true if no gateway numbers its messages.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -166,17 +171,17 @@ impl Delivery {
         self.0.get(enterprise).map_or(&[], Vec::as_slice)
     }
 
-    /// How many messages of an enterprise came in `range`, and how many did not.
+    /// The numbers of messages of an enterprise that arrived in `range`, and that did not.
     pub(crate) fn tally(&self, enterprise: &EnterpriseId, range: DayRange) -> (u64, u64) {
-        let (mut come, mut missing) = (0_u64, 0_u64);
+        let (mut arrived, mut missing) = (0_u64, 0_u64);
         for course in self.courses(enterprise) {
-            come = come.saturating_add(course.come(range));
+            arrived = arrived.saturating_add(course.arrived(range));
             missing = missing.saturating_add(course.missing(range));
         }
-        (come, missing)
+        (arrived, missing)
     }
 
-    /// Counts of an enterprise with messages that did not come in `range`.
+    /// One finding for each epoch of an enterprise with messages that did not arrive in `range`.
     pub(crate) fn findings(&self, enterprise: &EnterpriseId, range: DayRange) -> Vec<Finding> {
         let courses = self.courses(enterprise).iter();
         courses.filter_map(|course| course.finding(range)).collect()
@@ -247,7 +252,7 @@ mod tests {
             (7, "2026-06-03", (1, 5)),
             (7, "2026-01-02", (6, 6)),
             (7, "2026-06-03", (7, 10)),
-            // The gateway began anew; what it lost of the old count nobody knows.
+            // The gateway began a new epoch; its losses in the old one are unknown.
             (8, "2026-06-03", (40, 50)),
         ]);
         assert_eq!(tally(&delivery, "2026-06-03", "2026-06-03"), (20, 0));

@@ -13,7 +13,7 @@ fn factor(set: &CarbonSet, medium: Medium, place: &str, on: &str) -> String {
         .to_string()
 }
 
-/// Public code has swapped 2021 and 2022; here each stands on each day of its own year.
+/// Public code has swapped 2021 and 2022; here each factor applies to each day of its own year.
 #[test]
 fn method_e_grid_factors_stand_on_the_days_of_their_years() {
     let set = load(&[]).expect("built in");
@@ -110,7 +110,7 @@ fn an_operators_year_is_added_and_changes_no_other() {
 }
 
 #[test]
-fn every_mistake_of_a_file_is_told_at_once() {
+fn every_mistake_of_a_file_is_reported_at_once() {
     let again = OURS.replace("id = \"ours\"\n", "");
     let text = format!(
         "{OURS}{again}[[grid]]\nregion = \"Chongqing\"\nyear = 1999\nkg_per_kwh = 0.5\n\

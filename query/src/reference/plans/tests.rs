@@ -29,7 +29,7 @@ fn the_parks_plan_is_built_in() {
 }
 
 #[test]
-fn a_further_plan_needs_no_code_and_one_of_the_same_id_replaces() {
+fn a_further_plan_needs_no_code_and_one_of_the_same_id_replaces_another() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("plan.toml");
     let next = BUILT_IN
@@ -57,9 +57,9 @@ fn decimal(text: &str) -> Decimal {
     text.parse().expect("a decimal")
 }
 
-/// What section two of the parks' policy asks beyond meters.
+/// The requirements of section two of the parks' policy that no meter measures.
 #[test]
-fn the_parks_plan_declares_what_its_policy_asks_beyond_meters() {
+fn the_parks_plan_declares_the_unmetered_requirements_of_its_policy() {
     let plans = load(&[]).expect("built in");
     let forms: Vec<_> = plans.declared(DEFAULT).iter().map(|d| d.form).collect();
     let at_least = |text: &str| declared::Criterion::AtLeast(decimal(text));
@@ -111,7 +111,7 @@ fn method_g_plans_of_the_city_and_the_ministry() {
         of_the_ministry("carbon-intensity"),
         (declared::Criterion::Fall(decimal("18")), None)
     );
-    // Reached by the end year, not held in every year as the parks' 70 % are.
+    // It is reached by the end year, not kept in every year as the parks' 70 % are.
     assert_eq!(
         of_the_ministry("bulk-waste-utilization"),
         (
@@ -146,7 +146,7 @@ fn method_f_zero_carbon_parks_have_a_ceiling_by_their_scale() {
 }
 
 #[test]
-fn every_mistake_of_a_file_is_told_at_once() {
+fn every_mistake_of_a_file_is_reported_at_once() {
     let text = "id = \"x\"\ntitle = \"\"\nbase_year = 2025\nend_year = 2025\n\
                 price_base = \"nominal\"\nodd = 1\n\
                 [[target]]\nindicator = \"energy\"\nform = \"rise\"\npercent = \"101\"\n\
@@ -181,7 +181,7 @@ fn every_mistake_of_a_file_is_told_at_once() {
 }
 
 #[test]
-fn a_plan_that_asks_nothing_is_none() {
+fn a_plan_without_requirements_is_refused() {
     let head = BUILT_IN.split("[[").next().expect("a head");
     let told = parse(head, "plan.toml").expect_err("nothing").to_string();
     assert!(told.contains("target: is missing"), "{told}");

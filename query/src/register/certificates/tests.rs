@@ -1,4 +1,4 @@
-//! What holds of a certificate after entries in any order.
+//! Certificates after entries in different orders.
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn recorded(of: &Certificate) -> ReferenceEntry {
 fn an_entry_is_read_as_it_was_written() {
     let mut ledger = Ledger::default();
     let of = certificate("c-1", "parks/p/enterprises/e", 2025);
-    ledger.take(&recorded(&of)).expect("read");
+    ledger.apply(&recorded(&of)).expect("read");
     assert_eq!(ledger.get("c-1"), Some(&of));
     let held: Vec<_> = ledger.used_for(&of.used_for, 2025).collect();
     assert_eq!(held, [&of]);
@@ -52,24 +52,26 @@ fn an_entry_is_read_as_it_was_written() {
 }
 
 #[test]
-fn the_first_use_holds_until_it_is_withdrawn() {
+fn the_first_use_is_valid_until_it_is_withdrawn() {
     let mut ledger = Ledger::default();
     let first = certificate("c-1", "parks/p/enterprises/e", 2025);
     let second = certificate("c-1", "parks/q", 2025);
-    ledger.take(&recorded(&first)).expect("read");
+    ledger.apply(&recorded(&first)).expect("read");
     let refused = ledger.check(&second).expect_err("used");
     assert_eq!(refused.reason(), "CERTIFICATE_USED_TWICE");
-    let told = refused.to_string();
+    let message = refused.to_string();
     assert!(
-        told.contains("parks/p/enterprises/e") && told.contains("parks/q"),
-        "{told}"
+        message.contains("parks/p/enterprises/e") && message.contains("parks/q"),
+        "{message}"
     );
-    // A foreign program recorded it all the same.
-    ledger.take(&recorded(&second)).expect("read");
+    // A foreign program recorded it anyway.
+    ledger.apply(&recorded(&second)).expect("read");
     assert_eq!(ledger.get("c-1"), Some(&first));
     let same_of_another_year = certificate("c-1", "parks/p/enterprises/e", 2026);
     assert!(ledger.check(&same_of_another_year).is_err());
-    ledger.take(&recorded(&same_of_another_year)).expect("read");
+    ledger
+        .apply(&recorded(&same_of_another_year))
+        .expect("read");
     assert_eq!(ledger.get("c-1"), Some(&first));
     let withdrawal = entry(
         CERTIFICATE,
@@ -77,10 +79,10 @@ fn the_first_use_holds_until_it_is_withdrawn() {
         2025,
         first.write_withdrawal("wrong enterprise"),
     );
-    ledger.take(&withdrawal).expect("read");
+    ledger.apply(&withdrawal).expect("read");
     assert!(ledger.is_empty() && ledger.check(&second).is_ok());
     assert_eq!(ledger.used_for(&first.used_for, 2025).count(), 0);
-    ledger.take(&recorded(&second)).expect("read");
+    ledger.apply(&recorded(&second)).expect("read");
     assert_eq!(ledger.get("c-1"), Some(&second));
 }
 
@@ -92,17 +94,17 @@ fn a_revision_of_the_same_use_counts_instead() {
         mwh: "90".parse().expect("a decimal"),
         ..first.clone()
     };
-    ledger.take(&recorded(&first)).expect("read");
+    ledger.apply(&recorded(&first)).expect("read");
     assert!(ledger.check(&revised).is_ok());
-    ledger.take(&recorded(&revised)).expect("read");
+    ledger.apply(&recorded(&revised)).expect("read");
     assert_eq!(ledger.all().collect::<Vec<_>>(), [&revised]);
 }
 
 #[test]
-fn a_withdrawal_names_what_is_there_and_whose_it_is() {
+fn a_withdrawal_must_name_a_certificate_and_its_user() {
     let mut ledger = Ledger::default();
     let of = certificate("c-1", "parks/p", 2025);
-    ledger.take(&recorded(&of)).expect("read");
+    ledger.apply(&recorded(&of)).expect("read");
     let other = Name::parse("name", "parks/q").expect("a name");
     let not_held = ledger.withdrawable("c-1", &other).expect_err("another's");
     assert_eq!(not_held.reason(), "CERTIFICATE_NOT_HELD");
@@ -112,7 +114,7 @@ fn a_withdrawal_names_what_is_there_and_whose_it_is() {
 }
 
 #[test]
-fn a_declared_basis_holds_from_its_day_on_for_the_park_and_its_enterprises() {
+fn a_declared_basis_is_valid_from_its_day_on_for_the_park_and_its_enterprises() {
     let mut ledger = Ledger::default();
     let mut declared = entry(
         ASSESSMENT_BASIS,
@@ -121,7 +123,7 @@ fn a_declared_basis_holds_from_its_day_on_for_the_park_and_its_enterprises() {
         write_basis("plan", BasisOfAssessment::Assessed),
     );
     declared.valid_to = None;
-    ledger.take(&declared).expect("read");
+    ledger.apply(&declared).expect("read");
     let on = |name: &str, plan: &str, at: &str| {
         let name = Name::parse("name", name).expect("a name");
         ledger.basis(&name, plan, day(at)).map(|of| of.basis)

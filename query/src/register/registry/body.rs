@@ -1,6 +1,6 @@
-//! The JSON bodies of reference entries, one form a kind.
+//! The JSON bodies of reference entries, one form for each kind.
 //!
-//! Amounts stand in them as decimal text. The forms are a contract with whoever reads the table:
+//! Amounts are decimal text. The forms are a contract with every reader of the table:
 //! - `enterprise`: `{"title":"…","industry":"C31","above_designated_size":true}`, subject
 //!   `parks/P/enterprises/E`;
 //! - `meter`: see [`greenpark_archive::meters`];
@@ -54,7 +54,7 @@ pub(crate) const CORRECTION: &str = "correction";
 /// The kind of a price index or a real growth rate.
 pub(crate) const DEFLATOR: &str = "deflator";
 
-/// An enterprise as it is registered.
+/// A registered enterprise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Enterprise {
     pub(crate) title: String,
@@ -78,7 +78,7 @@ pub(crate) struct IndicatorValue {
     pub(crate) plan: String,
     pub(crate) indicator: String,
     pub(crate) year: i16,
-    /// Decimal text, as it was declared.
+    /// The declared value as decimal text.
     pub(crate) value: String,
 }
 
@@ -151,7 +151,7 @@ pub(crate) struct CorrectionBody {
 }
 
 impl CorrectionBody {
-    /// The series, the correction, and whether it is withdrawn.
+    /// Reads the series, the correction, and true if the correction is withdrawn.
     pub(crate) fn read(
         entry: &ReferenceEntry,
         meter: MeterId,

@@ -1,7 +1,7 @@
-//! Corrections by hand as they were known at an instant. Pure.
+//! Corrections by hand as of an instant. Pure.
 //!
-//! A registry holds the corrections that are in force. What a figure was when its period was final needs those that
-//! were in force then, so the entries are kept beside them: there are few.
+//! A registry holds the corrections that are in force. A figure as of the instant when its period became final needs
+//! those that were in force then, so their few entries are kept too.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use greenpark_model::{
     quantity::Quantity,
 };
 
-use super::{Park, body, take::take};
+use super::{Park, body, take::apply};
 use crate::register::{corrections::Correction, name::Name};
 
-/// An entry of a correction, or of its withdrawal.
+/// An entry of a correction or of its withdrawal.
 #[derive(Debug, Clone)]
 pub(crate) struct ByHand {
     pub(crate) enterprise: EnterpriseId,
@@ -27,13 +27,13 @@ pub(crate) struct ByHand {
 }
 
 impl ByHand {
-    /// When it was recorded.
+    /// The instant when it was recorded.
     pub(crate) fn recorded_at(&self) -> Instant {
         self.entry.recorded_at
     }
 }
 
-/// Keeps the entries of corrections by their parks.
+/// Stores the entries about corrections with their parks.
 pub(super) fn keep(parks: &mut BTreeMap<ParkId, Park>, snapshot: &ReferenceSnapshot) {
     let kinds = [body::CORRECTION, WITHDRAWAL];
     let entries = snapshot.entries.iter();
@@ -49,18 +49,18 @@ pub(super) fn keep(parks: &mut BTreeMap<ParkId, Park>, snapshot: &ReferenceSnaps
 }
 
 impl Park {
-    /// What was recorded of corrections after `since`, in order.
+    /// The entries about corrections that were recorded after `since`, in order.
     pub(crate) fn by_hand_after(&self, since: Instant) -> impl Iterator<Item = &ByHand> {
         let all = self.by_hand.iter();
         all.filter(move |of| of.recorded_at() > since)
     }
 
-    /// The same registry with the corrections that were in force at `at`.
+    /// Returns this registry with the corrections that were in force at `at`.
     pub(crate) fn with_corrections_of(&self, at: Instant) -> Self {
         let mut parks = BTreeMap::new();
         for of in self.by_hand.iter().filter(|of| of.recorded_at() <= at) {
-            // An entry that could not be read would have kept the whole registry from being read.
-            let read = take(&mut parks, &of.entry);
+            // An unreadable entry would have failed the reading of the whole registry.
+            let read = apply(&mut parks, &of.entry);
             debug_assert!(read.is_ok(), "{read:?}");
         }
         let then: Self = parks.into_values().next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One entry of the reference table after the other, in the order of recording. Pure.
+//! Applies the entries of the reference table to their parks, in the order of recording. Pure.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::register::{name::Name, statistics::DeclaredStatistic};
 
-/// The kinds of entries that are ours.
-const OURS: [&str; 7] = [
+/// The kinds of entries that this module reads.
+const KINDS: [&str; 7] = [
     body::ENTERPRISE,
     body::STATISTIC,
     body::CALORIFIC_VALUE,
@@ -30,13 +30,13 @@ const OURS: [&str; 7] = [
     WITHDRAWAL,
 ];
 
-/// Adds what `entry` says to its park. Kinds that are not ours are passed over.
-pub(super) fn take(
+/// Applies `entry` to its park. Entries of other kinds are ignored.
+pub(super) fn apply(
     parks: &mut BTreeMap<ParkId, Park>,
     entry: &ReferenceEntry,
 ) -> Result<(), String> {
     let kind = entry.kind.as_str();
-    if !OURS.contains(&kind) {
+    if !KINDS.contains(&kind) {
         return Ok(());
     }
     let name = Name::parse("subject", &entry.subject).map_err(|_| "its subject is no name")?;
@@ -47,20 +47,20 @@ pub(super) fn take(
             Ok(())
         }
         (_, Name::Enterprise(park, enterprise)) => {
-            of_enterprise(parks.entry(park).or_default(), enterprise, entry)
+            apply_to_enterprise(parks.entry(park).or_default(), enterprise, entry)
         }
         (_, Name::Meter(park, enterprise, meter)) => {
-            of_meter(parks.entry(park).or_default(), (enterprise, meter), entry)
+            apply_to_meter(parks.entry(park).or_default(), (enterprise, meter), entry)
         }
-        (_, name) => Err(unfit(&name)),
+        (_, name) => Err(wrong_subject(&name)),
     }
 }
 
-fn unfit(name: &Name) -> String {
+fn wrong_subject(name: &Name) -> String {
     format!("'{name}' is no name of its kind")
 }
 
-fn of_enterprise(
+fn apply_to_enterprise(
     park: &mut Park,
     enterprise: EnterpriseId,
     entry: &ReferenceEntry,
@@ -74,7 +74,7 @@ fn of_enterprise(
         }
         body::STATISTIC => {
             let declared = Statistic::read(&entry.body, entry.recorded_at)?;
-            put_in_force(park.statistics.entry(enterprise).or_default(), declared);
+            replace_declaration(park.statistics.entry(enterprise).or_default(), declared);
         }
         body::CALORIFIC_VALUE => {
             let (medium, kj_per_unit) = body::CalorificValue::read(&entry.body)?;
@@ -97,7 +97,7 @@ fn of_enterprise(
     Ok(())
 }
 
-fn of_meter(
+fn apply_to_meter(
     park: &mut Park,
     (enterprise, meter): (EnterpriseId, MeterId),
     entry: &ReferenceEntry,
@@ -110,7 +110,7 @@ fn of_meter(
                 meter: series.meter,
                 quantity: series.quantity,
             };
-            forget_correction(park, &key, correction.days);
+            remove_correction(park, &key, correction.days);
             if !withdrawn {
                 park.corrections.entry(key).or_default().push(correction);
             }
@@ -121,9 +121,9 @@ fn of_meter(
     }
 }
 
-/// A later figure replaces an earlier one of the same series, period and price base. What was recorded last
-/// stands last.
-fn put_in_force(all: &mut Vec<DeclaredStatistic>, declared: DeclaredStatistic) {
+/// Appends `declared` and removes the earlier declaration of the same series, period and price base, so that the
+/// order is that of recording.
+fn replace_declaration(all: &mut Vec<DeclaredStatistic>, declared: DeclaredStatistic) {
     all.retain(|d| {
         (&d.series, d.period, d.price_base)
             != (&declared.series, declared.period, declared.price_base)
@@ -159,7 +159,7 @@ fn withdraw_statistic(
     Ok(())
 }
 
-/// Corrections alone: a withdrawn change of a meter is the concern of those who read meters.
+/// Withdraws corrections only; the archive's reader of meters handles a withdrawn change of a meter.
 fn withdraw_correction(
     park: &mut Park,
     (enterprise, meter): (EnterpriseId, MeterId),
@@ -179,11 +179,11 @@ fn withdraw_correction(
     };
     let last = entry.valid_to.ok_or("it has no last day")?;
     let days = DayRange::new(entry.valid_from, last).ok_or("its days end before they begin")?;
-    forget_correction(park, &key, days);
+    remove_correction(park, &key, days);
     Ok(())
 }
 
-fn forget_correction(park: &mut Park, key: &MeterKey, days: DayRange) {
+fn remove_correction(park: &mut Park, key: &MeterKey, days: DayRange) {
     if let Some(all) = park.corrections.get_mut(key) {
         all.retain(|known| known.days != days);
         if all.is_empty() {

@@ -1,4 +1,4 @@
-//! Dated entries: what holds on a day, and what counts in a range.
+//! Dated entries: the valid one on a day, and the counted ones in a range.
 
 use greenpark_archive::meters::{METER, Particulars, RegisteredMeter};
 use greenpark_model::{
@@ -69,7 +69,7 @@ fn series() -> Series {
 const METER_NAME: &str = "parks/p/enterprises/e/meters/m";
 
 #[test]
-fn a_meter_counts_but_for_the_days_that_its_entry_says_it_does_not() {
+fn a_meter_counts_except_on_days_that_its_entry_excludes() {
     let park = read(vec![
         entry(
             METER,
@@ -145,18 +145,18 @@ fn a_later_declaration_replaces_an_earlier_one_of_the_same_period_and_base() {
         statistic("2", "current"),
         statistic("3", "constant-2020"),
     ]);
-    let told: Vec<String> = park
+    let in_force: Vec<String> = park
         .statistics
         .values()
         .flatten()
         .map(|d| format!("{} {}", d.amount, d.price_base.expect("money")))
         .collect();
-    // What was recorded last stands last.
-    assert_eq!(told, ["2 current", "3 constant-2020"]);
+    // The statistic recorded last is the last.
+    assert_eq!(in_force, ["2 current", "3 constant-2020"]);
 }
 
 #[test]
-fn an_entry_that_cannot_be_read_is_an_error_and_one_of_another_kind_is_none() {
+fn an_unreadable_entry_is_an_error_and_one_of_another_kind_is_ignored() {
     let foreign = entry(
         "partitions",
         "readings",

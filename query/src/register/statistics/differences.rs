@@ -1,18 +1,17 @@
-//! Periods that are declared as a whole and by parts which sum to something else. Pure.
+//! Periods that are declared both as a whole and by parts with a different sum. Pure.
 
 use greenpark_model::{amount::Sum, day::DayRange, money::PriceBase};
 use rust_decimal::Decimal;
 
 use super::{
     DeclaredStatistic, StatisticSeries,
-    pieces::{Twice, twice_declared},
+    pieces::{DoubleDeclaration, twice_declared},
 };
 
-/// The threshold of what a whole and its parts may differ by, as a share of the one that counts.
+/// The name of the threshold for the difference of a whole from its parts, as a share of the one that counts.
 pub(crate) const DIFFERENCE: &str = "declared.difference";
 
-/// The periods that overlap the range and whose whole and parts differ by more than `most`, and a sentence about
-/// each.
+/// The periods that overlap the range and whose whole and parts differ by more than `most`, each with a sentence.
 pub(crate) fn differing(
     declared: &[DeclaredStatistic],
     series: &StatisticSeries,
@@ -29,15 +28,15 @@ pub(crate) fn differing(
                 false => "the whole, which was recorded later,",
             };
             let period = of.whole.period;
-            let told = format!(
+            let sentence = format!(
                 "{series} of {period} is declared as {whole} and by parts that sum to {parts}: {counts} count"
             );
-            (period.range(), told)
+            (period.range(), sentence)
         })
         .collect()
 }
 
-fn is_beyond(of: &Twice<'_>, most: Decimal) -> bool {
+fn is_beyond(of: &DoubleDeclaration<'_>, most: Decimal) -> bool {
     let whole = Sum::from(of.whole.amount);
     let counts = match of.parts_count {
         true => of.parts,
@@ -47,6 +46,6 @@ fn is_beyond(of: &Twice<'_>, most: Decimal) -> bool {
     let Some((off, counts)) = decimal(whole - of.parts).zip(decimal(counts)) else {
         return true;
     };
-    // Where nothing counts, anything beside it differs.
+    // If the counted amount is zero, any other amount differs.
     off > counts.checked_mul(most).unwrap_or_default()
 }

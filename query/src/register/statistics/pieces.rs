@@ -12,11 +12,11 @@ use super::{DeclaredStatistic, Finality, StatisticSeries};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Piece<'a> {
     pub(crate) declared: &'a DeclaredStatistic,
-    /// Its place among what is declared.
+    /// The place of the declaration in the order of recording.
     pub(crate) place: usize,
-    /// Days of it that the range has.
+    /// The days of the period that lie in the range.
     pub(crate) days: i32,
-    /// Days that it has.
+    /// All days of the period.
     pub(crate) of: i32,
 }
 
@@ -24,17 +24,17 @@ pub(crate) struct Piece<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Pieces<'a> {
     pub(crate) pieces: Vec<Piece<'a>>,
-    /// Days that nothing was declared for.
+    /// Days without a declaration.
     pub(crate) missing_days: i32,
 }
 
 /// A period that is declared as a whole and by parts that tile it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Twice<'a> {
+pub(crate) struct DoubleDeclaration<'a> {
     pub(crate) whole: &'a DeclaredStatistic,
     /// The sum of the parts.
     pub(crate) parts: Sum,
-    /// Whether the parts count, because one of them was recorded after the whole.
+    /// True if the parts count, because one of them was recorded after the whole.
     pub(crate) parts_count: bool,
 }
 
@@ -45,7 +45,7 @@ impl Pieces<'_> {
         all.min().unwrap_or(Finality::Preliminary)
     }
 
-    /// Days whose part is prorated from a longer period.
+    /// Days whose share is prorated from a longer period.
     pub(crate) fn prorated_days(&self) -> i32 {
         let prorated = self.pieces.iter().filter(|piece| piece.days != piece.of);
         prorated.fold(0, |sum, piece| sum.saturating_add(piece.days))
@@ -67,8 +67,7 @@ struct Tiling<'a> {
     newest: usize,
 }
 
-/// The pieces of `range`; `None` if nothing was declared for any day of it. `declared` is in the order of
-/// recording.
+/// The pieces of `range`; `None` if no day of it has a declaration. `declared` is in the order of recording.
 pub(crate) fn pieces_of<'a>(
     declared: &'a [DeclaredStatistic],
     series: &StatisticSeries,
@@ -97,19 +96,19 @@ pub(crate) fn pieces_of<'a>(
     Some(patch(&usable, range))
 }
 
-/// The periods that overlap `range` and are declared as a whole and by parts that tile them.
+/// The periods that overlap `range` and are declared both as a whole and by parts that tile them.
 pub(crate) fn twice_declared<'a>(
     declared: &'a [DeclaredStatistic],
     series: &StatisticSeries,
     range: DayRange,
     base: Option<PriceBase>,
-) -> Vec<Twice<'a>> {
+) -> Vec<DoubleDeclaration<'a>> {
     let usable = usable(declared, series, base);
     let overlapping = usable.iter().filter(|of| of.days.overlaps(range));
     overlapping
         .filter_map(|of| {
             let parts = by_parts(&usable, of)?;
-            Some(Twice {
+            Some(DoubleDeclaration {
                 whole: of.declared,
                 parts: parts
                     .tiles
@@ -122,7 +121,7 @@ pub(crate) fn twice_declared<'a>(
         .collect()
 }
 
-/// What is declared of a series at a base, longest periods first.
+/// The declarations of a series at a base, longest periods first.
 fn usable<'a>(
     declared: &'a [DeclaredStatistic],
     series: &StatisticSeries,
@@ -141,14 +140,14 @@ fn usable<'a>(
     usable
 }
 
-/// The shorter periods that tile `whole`, if there are such. Of parts that are themselves declared twice the one
-/// recorded later is among them.
+/// The shorter periods that tile `whole`, if there are any. If a part is itself declared twice, the later record is
+/// used.
 fn by_parts<'a>(usable: &[Usable<'a>], whole: &Usable<'a>) -> Option<Tiling<'a>> {
     let shorter = |of: &&Usable<'a>| {
         of.days.days() < whole.days.days() && of.days.intersection(whole.days) == Some(of.days)
     };
     let mut parts: Vec<Usable<'a>> = usable.iter().filter(shorter).copied().collect();
-    // Without the usual many parts there is nothing to search.
+    // One part alone cannot tile a longer period.
     if parts.len() < 2 {
         return None;
     }
@@ -157,7 +156,7 @@ fn by_parts<'a>(usable: &[Usable<'a>], whole: &Usable<'a>) -> Option<Tiling<'a>>
     tile(&parts, whole.days)
 }
 
-/// Periods that follow each other from the first to the last day of `range`, longest first, if there are such.
+/// Finds periods that follow each other from the first to the last day of `range`, longest first.
 fn tile<'a>(usable: &[Usable<'a>], range: DayRange) -> Option<Tiling<'a>> {
     let mut tiles = Vec::new();
     let found = fill(usable, range.first(), range.last(), &mut tiles);
@@ -167,8 +166,8 @@ fn tile<'a>(usable: &[Usable<'a>], range: DayRange) -> Option<Tiling<'a>> {
     })
 }
 
-/// Fills `tiles` with periods that follow each other from `from` to `last`; whether there are such.
-/// Periods nest (months in quarters in years), so a start has at most three and the search is short.
+/// Fills `tiles` with periods that follow each other from `from` to `last`; returns true if it found such periods.
+/// Periods nest (months in quarters in years), so at most three begin on a day and the search is short.
 fn fill<'a>(
     usable: &[Usable<'a>],
     from: CivilDay,
@@ -191,7 +190,7 @@ fn fill<'a>(
     false
 }
 
-/// Whole periods where they fit, parts of longer ones where they do not.
+/// Covers `range` with whole periods where they fit, and with parts of longer ones elsewhere.
 fn patch<'a>(usable: &[Usable<'a>], range: DayRange) -> Pieces<'a> {
     let mut made = Pieces::default();
     let mut day = range.first();

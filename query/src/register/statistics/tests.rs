@@ -20,7 +20,7 @@ fn range(first: &str, last: &str) -> DayRange {
     DayRange::new(day(first), day(last)).expect("in order")
 }
 
-/// The value added that is declared of these days.
+/// The declared value added of these days.
 fn total(statistics: &[DeclaredStatistic], first: &str, last: &str) -> Option<Total> {
     let days = range(first, last);
     total_of(statistics, &StatisticSeries::ValueAdded, days, Some(BASE))
@@ -69,7 +69,7 @@ fn months(amount: &str) -> Vec<DeclaredStatistic> {
 }
 
 #[test]
-fn of_a_year_and_all_its_months_what_was_recorded_later_counts() {
+fn of_a_year_and_all_its_months_the_later_record_counts() {
     let year = declared("2020", "100", Finality::Final);
     let of = |statistics: &[DeclaredStatistic]| {
         let year = total(statistics, "2020-01-01", "2020-12-31").expect("declared");
@@ -82,7 +82,7 @@ fn of_a_year_and_all_its_months_what_was_recorded_later_counts() {
     let mut earlier = months("9");
     earlier.push(year.clone());
     assert_eq!(of(&earlier), "100");
-    // One month more is enough to be later, and one less is no year.
+    // A single later month is enough, and eleven months do not tile the year.
     let mut corrected = months("9");
     corrected.insert(11, year.clone());
     assert_eq!(of(&corrected), "108");
@@ -129,7 +129,10 @@ fn a_whole_and_parts_that_differ_by_more_than_a_two_hundredth_are_named() {
             (range, Some(BASE)),
             most,
         );
-        found.into_iter().map(|(_, told)| told).collect::<Vec<_>>()
+        found
+            .into_iter()
+            .map(|(_, sentence)| sentence)
+            .collect::<Vec<_>>()
     };
     assert!(of("120", true).is_empty() && of("120.6", false).is_empty());
     let found = of("120.7", false);
@@ -171,7 +174,7 @@ fn a_shorter_period_that_begins_later_counts_from_its_first_day() {
 }
 
 #[test]
-fn undeclared_days_are_counted_and_other_price_bases_are_not_taken() {
+fn undeclared_days_are_counted_and_other_price_bases_are_not_used() {
     let statistics = [declared("2021-02", "28", Finality::Final)];
     let part = total(&statistics, "2021-02-01", "2021-03-31").expect("declared");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Sentences about sides of balances and kinds of readings.
+//! Notes about sides of balances and kinds of readings.
 
 use greenpark_model::balance::Side;
 
