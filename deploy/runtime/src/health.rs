@@ -15,7 +15,7 @@ pub struct Health(Arc<Mutex<Parts>>);
 
 /// One part's say.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct HealthPart {
     health: Health,
     name: &'static str,
 }
@@ -23,9 +23,9 @@ pub struct Part {
 impl Health {
     /// Adds a part, which is not ready until it says so.
     #[must_use]
-    pub fn part(&self, name: &'static str) -> Part {
+    pub fn part(&self, name: &'static str) -> HealthPart {
         self.set(name, Some("starting".to_owned()));
-        Part {
+        HealthPart {
             health: self.clone(),
             name,
         }
@@ -49,7 +49,7 @@ impl Health {
     }
 }
 
-impl Part {
+impl HealthPart {
     /// The part can work.
     pub fn ready(&self) {
         self.health.set(self.name, None);

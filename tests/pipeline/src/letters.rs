@@ -2,14 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use greenpark::{
-    cli::{
-        ClientArgs, Format,
-        identity::LoginArgs,
-        letters::{LetterFilterArgs, ResendArgs},
-    },
-    client::letters,
-    publisher::{self, Message, Tally},
+use greenpark::dead_letter_replay::{ResendArgs, replay};
+use greenpark_client::{connection::ClientArgs, dead_letters::LetterFilterArgs};
+use greenpark_console::output::OutputFormat;
+use greenpark_gateway::{
+    publisher::{self, OutgoingMessage, Tally},
+    replay::login::LoginArgs,
 };
 use greenpark_proto::query::v1::{
     DeadLetterEntry, DeadLetterFilter, ListDeadLettersRequest, Reading, StreamReadingsRequest,
@@ -33,13 +31,13 @@ fn reading(meter: &str, unit: &str) -> String {
 
 /// Publishes `payload` on a stream of gateway `g1` and returns when it is acknowledged.
 async fn publish(site: &Site, stream: &str, payload: String) {
-    let settings = publisher::Settings {
+    let settings = publisher::PublisherSettings {
         address: site.mqtt(),
         client_id: format!("letters-{stream}"),
-        ..publisher::Settings::default()
+        ..publisher::PublisherSettings::default()
     };
     let (sender, receiver) = mpsc::channel(1);
-    let message = Message {
+    let message = OutgoingMessage {
         topic: Arc::from(format!("park/lp/e1/g1/up/{stream}")),
         payload: payload.into(),
         readings: 1,
@@ -127,7 +125,7 @@ fn resend(site: &Site) -> ResendArgs {
         login: LoginArgs::default(),
         client: ClientArgs {
             grpc: site.grpc(),
-            format: Format::Table,
+            format: OutputFormat::Table,
         },
     }
 }
@@ -165,9 +163,9 @@ pub async fn course(site: Site) {
         dry_run: true,
         ..resend(&site)
     };
-    letters::replay(&dry).await.expect("nothing is sent");
+    replay(&dry).await.expect("nothing is sent");
     listed(&site, true, 2).await;
-    letters::replay(&resend(&site)).await.expect("sent again");
+    replay(&resend(&site)).await.expect("sent again");
     // One of them is right by now, and one is refused again: of it only the reading was sent.
     let letters = listed(&site, false, 3).await;
     let newest = &letters[0];
@@ -193,15 +191,13 @@ async fn once_more(site: Site, letter: &DeadLetterEntry) {
         letter: vec![letter.name.clone()],
         ..resend(&site)
     };
-    let refused = letters::replay(&named)
-        .await
-        .expect_err("it was sent again");
+    let refused = replay(&named).await.expect_err("it was sent again");
     assert!(format!("{refused:#}").contains("by li"), "{refused:#}");
     let again = ResendArgs {
         again: true,
         ..named
     };
-    letters::replay(&again).await.expect("sent once more");
+    replay(&again).await.expect("sent once more");
     let site = site.restart().await;
     // What is refused once more is a letter more.
     let many = 3 + usize::from(letter.reason == "unknown-unit");
