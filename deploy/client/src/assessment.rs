@@ -1,4 +1,4 @@
-//! `certificates`, and both bases of assessment beside each other in other commands' answers.
+//! `certificates`, and the comparison of both bases of assessment in other commands' answers.
 
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ pub struct CertificatesArgs {
     pub client: ClientArgs,
 }
 
-/// Certificates of a page.
+/// Certificates of one page.
 const PAGE_SIZE: i32 = 1_000;
 
 /// Lists the certificates in force.
@@ -71,7 +71,7 @@ pub async fn certificates(args: &CertificatesArgs) -> anyhow::Result<()> {
     certificate_sheet(&all).print(args.client.format)
 }
 
-/// Certificates as a sheet.
+/// Formats certificates with a row each.
 #[must_use]
 pub fn certificate_sheet(certificates: &[api::Certificate]) -> Sheet {
     let header = [
@@ -117,7 +117,7 @@ fn certificate_json(of: &api::Certificate) -> Value {
     })
 }
 
-/// Both figures of an energy intensity, and what lies between them.
+/// Converts both figures of an energy intensity and their difference to JSON.
 pub(super) fn assessment_json(of: Option<&api::Assessment>) -> Value {
     let Some(of) = of else { return Value::Null };
     let bound = of.bound.as_ref().map(|bound| {
@@ -159,7 +159,7 @@ fn deduction_json(of: &api::Deduction) -> Value {
     })
 }
 
-/// A target's figures on the basis that it is not judged on.
+/// Converts a target's figures on the other basis to JSON.
 pub(super) fn other_basis_json(of: Option<&api::OtherBasis>) -> Value {
     let Some(of) = of else { return Value::Null };
     let years: Vec<Value> = of
@@ -183,7 +183,7 @@ pub(super) fn other_basis_json(of: Option<&api::OtherBasis>) -> Value {
     })
 }
 
-/// A row for each figure that has two bases, if there is one.
+/// Formats a row per figure that has two bases, if there is one.
 pub(super) fn beside<'a>(figures: impl Iterator<Item = &'a api::Figure>) -> Option<Sheet> {
     let header = [
         "name",
@@ -216,7 +216,7 @@ pub(super) fn beside<'a>(figures: impl Iterator<Item = &'a api::Figure>) -> Opti
     (rows > 0).then_some(sheet)
 }
 
-/// An indicator on the basis that it is judged on, for a sheet of both.
+/// An indicator on the basis that it is judged on, for the comparison.
 #[derive(Debug)]
 pub(super) struct Judged<'a> {
     pub(super) indicator: &'a str,
@@ -226,7 +226,7 @@ pub(super) struct Judged<'a> {
     pub(super) other: Option<&'a api::OtherBasis>,
 }
 
-/// Two rows for each indicator that has two bases, if there is one.
+/// Formats two rows per indicator that has two bases, if there is one.
 pub(super) fn both_bases<'a>(judged: impl Iterator<Item = Judged<'a>>) -> Option<Sheet> {
     let header = [
         "indicator",
@@ -260,7 +260,7 @@ pub(super) fn both_bases<'a>(judged: impl Iterator<Item = Judged<'a>>) -> Option
     (rows > 0).then_some(sheet)
 }
 
-/// Prints what stands beside an answer, where it is for people.
+/// Prints additional sheets after an answer for people.
 pub(super) fn print_beside(
     format: OutputFormat,
     sheets: impl IntoIterator<Item = Option<Sheet>>,
@@ -273,7 +273,7 @@ pub(super) fn print_beside(
     Ok(())
 }
 
-/// A row for each line that is deducted, if there is one.
+/// Formats a row per deduction, if there is one.
 pub(super) fn deductions<'a>(figures: impl Iterator<Item = &'a api::Figure>) -> Option<Sheet> {
     let header = [
         "deducted",
@@ -310,8 +310,8 @@ pub(super) fn deductions<'a>(figures: impl Iterator<Item = &'a api::Figure>) -> 
     (rows > 0).then_some(sheet)
 }
 
-/// The notes on what is deducted, and why a line counts for less than it is worth.
-pub(super) fn tell_notes(figure: &api::Figure) {
+/// Prints the notes on deductions, and the reason why one counts for less than its amount.
+pub(super) fn print_notes(figure: &api::Figure) {
     let Some(of) = &figure.assessment else { return };
     for note in &of.notes {
         line(&format!("note: {}: {note}", figure.name));

@@ -1,4 +1,4 @@
-//! The connection to the query service, and its errors in words.
+//! The connection to the query service, and its errors as text.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tonic_types::StatusExt;
 /// Where a client asks and how it prints.
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
-    /// The query service.
+    /// A connection to the query service.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub grpc: String,
     /// Form of the answer.
@@ -31,12 +31,12 @@ pub struct ClientArgs {
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Largest answer that is read: a page of a thousand figures with their components is about 2 MiB.
+/// The largest accepted answer: a page of a thousand figures with their components is about 2 MiB.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// Where the token of a caller is looked for, if the service grants by token.
+/// The variable with the caller's token, if the service grants by token.
 const TOKEN_VARIABLE: &str = "GREENPARK_TOKEN";
 
-/// A connection that tells who asks.
+/// A channel that sends the caller's token.
 pub type AuthenticatedChannel = InterceptedService<Channel, Bearer>;
 
 /// Adds the caller's token, if there is one.
@@ -64,7 +64,7 @@ impl QueryConnection {
     /// Connects to `address`, `host:port` or a URL.
     ///
     /// # Errors
-    /// Nothing answers there.
+    /// No service answers there.
     pub async fn connect(address: &str) -> anyhow::Result<Self> {
         let url = if address.contains("://") {
             address.to_owned()
@@ -96,38 +96,38 @@ impl QueryConnection {
         })
     }
 
-    /// Figures and progress.
+    /// Returns the client for figures and progress.
     #[must_use]
     pub fn indicators(&self) -> IndicatorsClient<AuthenticatedChannel> {
         IndicatorsClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    /// Enterprises, meters and declarations.
+    /// Returns the client for enterprises, meters and declarations.
     #[must_use]
     pub fn registry(&self) -> RegistryClient<AuthenticatedChannel> {
         RegistryClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    /// How good the data is.
+    /// Returns the client for data quality.
     #[must_use]
     pub fn quality(&self) -> QualityClient<AuthenticatedChannel> {
         QualityClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    /// What was not accepted.
+    /// Returns the client for dead letters.
     #[must_use]
     pub fn dead_letters(&self) -> DeadLettersClient<AuthenticatedChannel> {
         DeadLettersClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    /// Readings and extracts.
+    /// Returns the client for readings and extracts.
     #[must_use]
     pub fn readings(&self) -> ReadingsClient<AuthenticatedChannel> {
         ReadingsClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 }
 
-/// What the service said, with the fields it named.
+/// Formats the service's refusal with the fields that it named.
 #[must_use]
 pub fn refusal(status: Status) -> anyhow::Error {
     let details = status.get_error_details();

@@ -1,4 +1,4 @@
-//! `dead-letters`: what gateways sent and was not accepted, for people.
+//! `dead-letters`: lists, shows and exports the payloads that ingest refused.
 
 mod output;
 
@@ -93,7 +93,7 @@ pub struct ExportArgs {
     pub client: ClientArgs,
 }
 
-/// Letters that one page is asked for.
+/// Dead letters of one page.
 const PAGE: u32 = 1_000;
 
 /// Lists or counts dead letters.
@@ -178,7 +178,7 @@ pub async fn export(args: &ExportArgs) -> anyhow::Result<()> {
     };
     let mut count = 0_u64;
     if as_csv {
-        // By which a Chinese Excel knows that it is UTF-8.
+        // A Chinese Excel recognizes UTF-8 by this mark.
         out.write_all(BYTE_ORDER_MARK.as_bytes())?;
         let mut writer = csv::Writer::from_writer(&mut out);
         writer.write_record(output::COLUMNS)?;
@@ -198,7 +198,7 @@ pub async fn export(args: &ExportArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Dead letters with their payloads, as they come.
+/// Streams dead letters with their payloads.
 ///
 /// # Errors
 /// The service refuses or does not answer.
@@ -213,7 +213,7 @@ pub async fn stream(
     Ok(answer.map_err(refusal)?.into_inner())
 }
 
-/// The filter that the arguments describe.
+/// Converts the arguments into a filter.
 ///
 /// # Errors
 /// A time cannot be read.

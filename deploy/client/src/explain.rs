@@ -1,4 +1,4 @@
-//! `explain`: what a figure stands on, as a tree from the figure down to the files and the log.
+//! `explain`: the lineage of a figure, as a tree from the figure down to the files and the log.
 
 use clap::Args;
 use greenpark_console::output::{self, OutputFormat};
@@ -28,10 +28,10 @@ pub struct ExplainArgs {
     pub client: ClientArgs,
 }
 
-/// Files and records of a kind that a tree shows unless all are asked.
+/// Files and records of a kind that a tree shows without `--all`.
 const SHOWN: usize = 5;
 
-/// A lineage as it was received.
+/// A received lineage.
 #[derive(Debug, Default)]
 struct Lineage {
     figure: api::Figure,
@@ -41,25 +41,25 @@ struct Lineage {
     rules: api::Rules,
 }
 
-/// A line of a tree and what is below it.
+/// A line of a tree and its branches.
 #[derive(Debug)]
 struct Branch {
     text: String,
     below: Vec<Branch>,
 }
 
-/// Asks what a figure stands on and prints it as a tree, or as JSON.
+/// Requests the lineage of a figure and prints it as a tree or as JSON.
 ///
 /// # Errors
 /// The service refuses or does not answer, or its answer ends before the rules.
 pub async fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     let service = QueryConnection::connect(&args.client.grpc).await?;
     let year = Instant(clock::now_ms()).day().year();
-    let asked = api::ExplainRequest {
+    let explain_request = api::ExplainRequest {
         indicator: args.question.of.indicator().to_string(),
         question: Some(request(&args.question, year)?),
     };
-    let answer = service.indicators().explain(asked).await;
+    let answer = service.indicators().explain(explain_request).await;
     let mut parts = answer.map_err(refusal)?.into_inner();
     let (mut lineage, mut whole) = (Lineage::default(), false);
     while let Some(part) = parts.message().await.map_err(refusal)? {
@@ -76,10 +76,10 @@ pub async fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
         }
     }
     anyhow::ensure!(whole, "the answer ended before the rules; ask again");
-    let shown = if args.all { usize::MAX } else { SHOWN };
+    let limit = if args.all { usize::MAX } else { SHOWN };
     match args.client.format {
         OutputFormat::Json => output::answer(&lineage.json().to_string()),
-        OutputFormat::Table => output::answer(&lineage.tree(shown).draw()),
+        OutputFormat::Table => output::answer(&lineage.tree(limit).draw()),
         OutputFormat::Csv | OutputFormat::Xlsx => {
             anyhow::bail!("a lineage is a tree; write --format table or json")
         }
@@ -87,7 +87,7 @@ pub async fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
 }
 
 impl Lineage {
-    fn tree(&self, shown: usize) -> Branch {
+    fn tree(&self, limit: usize) -> Branch {
         let figure = &self.figure;
         let period = figure.period.clone().unwrap_or_default();
         let value = match figure.value.as_str() {
@@ -98,11 +98,11 @@ impl Lineage {
             "{} of {}, {} to {}: {value} {}",
             figure.indicator, figure.name, period.first, period.last, figure.unit
         ));
-        root.below.push(self.soundness(shown));
-        root.below.push(self.numerator(shown));
+        root.below.push(self.soundness(limit));
+        root.below.push(self.numerator(limit));
         root.below.push(self.denominator());
-        root.below.push(self.books(shown));
-        root.below.push(self.recorded(shown));
+        root.below.push(self.books(limit));
+        root.below.push(self.recorded(limit));
         root.below.push(self.rules());
         if !figure.notes.is_empty() {
             let notes = figure.notes.iter().cloned().map(Branch::new);
@@ -111,13 +111,13 @@ impl Lineage {
         root
     }
 
-    /// Whether a verdict is given on the figure, and what would mend what is against it.
-    fn soundness(&self, shown: usize) -> Branch {
+    /// Formats the soundness of the figure, with a remedy for each objection.
+    fn soundness(&self, limit: usize) -> Branch {
         let figure = &self.figure;
         let reasons = figure.unsound.iter().map(|reason| {
             let names = reason.names.iter().cloned().map(Branch::new).collect();
             let mut below = vec![Branch::new(format!("to mend it: {}", reason.mend))];
-            below.extend(cut(names, shown, "names"));
+            below.extend(cut(names, limit, "names"));
             let name = soundness::name(reason);
             Branch::with(format!("{name}: {}", reason.detail), below)
         });
@@ -130,35 +130,35 @@ impl Lineage {
         Branch::with(text, below)
     }
 
-    fn numerator(&self, shown: usize) -> Branch {
+    fn numerator(&self, limit: usize) -> Branch {
         let components = self.figure.components.iter().map(|component| {
-            let mut text = format!("{} {}", component.quantity, told(&component.amount));
+            let mut text = format!("{} {}", component.quantity, amount_text(&component.amount));
             if !component.factor.is_empty() {
                 text.push_str(&format!(" × {}", component.factor));
             }
             if component.contribution.is_some() {
-                text.push_str(&format!(" = {}", told(&component.contribution)));
+                text.push_str(&format!(" = {}", amount_text(&component.contribution)));
             }
             if !component.factor_source.is_empty() {
                 text.push_str(&format!("  ({})", component.factor_source));
             }
             let meters = self.meters.iter();
             let meters = meters.filter(|meter| meter.quantity == component.quantity);
-            Branch::with(text, cut(meters.map(meter).collect(), shown, "meters"))
+            Branch::with(text, cut(meters.map(meter).collect(), limit, "meters"))
         });
-        let text = format!("numerator {}", told(&self.figure.numerator));
+        let text = format!("numerator {}", amount_text(&self.figure.numerator));
         Branch::with(text, components.collect())
     }
 
     fn denominator(&self) -> Branch {
-        let mut text = format!("denominator {}", told(&self.figure.denominator));
+        let mut text = format!("denominator {}", amount_text(&self.figure.denominator));
         if !self.figure.price_base.is_empty() {
             text.push_str(&format!(" at {} prices", self.figure.price_base));
         }
         Branch::new(text)
     }
 
-    fn books(&self, shown: usize) -> Branch {
+    fn books(&self, limit: usize) -> Branch {
         let states = self.figure.revisions.iter().map(|book| {
             Branch::new(format!(
                 "{}/{}: readings at version {}, totals at version {}",
@@ -166,7 +166,7 @@ impl Lineage {
             ))
         });
         let mut below: Vec<Branch> = states.collect();
-        below.extend(cut(self.files.iter().map(file).collect(), shown, "files"));
+        below.extend(cut(self.files.iter().map(file).collect(), limit, "files"));
         let changed = match self.rules.files_changed {
             0 => "all as their names say".to_owned(),
             many => format!("{many} NOT as their names say"),
@@ -174,7 +174,7 @@ impl Lineage {
         Branch::with(format!("{} files, {changed}", self.files.len()), below)
     }
 
-    fn recorded(&self, shown: usize) -> Branch {
+    fn recorded(&self, limit: usize) -> Branch {
         let mut kinds: Vec<&str> = self.records.iter().map(|r| r.kind.as_str()).collect();
         kinds.sort_unstable();
         kinds.dedup();
@@ -182,7 +182,7 @@ impl Lineage {
             let records = self.records.iter().filter(|record| record.kind == *kind);
             let records: Vec<Branch> = records.map(record).collect();
             let text = format!("{} {kind}", records.len());
-            Branch::with(text, cut(records, shown, "records"))
+            Branch::with(text, cut(records, limit, "records"))
         };
         let text = format!("{} records of the reference table", self.records.len());
         Branch::with(text, kinds.iter().map(of_kind).collect())
@@ -233,7 +233,7 @@ impl Branch {
         }
     }
 
-    /// The tree as text, a line each.
+    /// Draws the tree as text, one line per branch.
     fn draw(&self) -> String {
         let mut text = format!("{}\n", self.text);
         self.draw_below("", &mut text);
@@ -254,17 +254,17 @@ impl Branch {
     }
 }
 
-/// At most `shown` branches, and how many more there are.
-fn cut(mut branches: Vec<Branch>, shown: usize, what: &str) -> Vec<Branch> {
-    let more = branches.len().saturating_sub(shown);
+/// Keeps at most `limit` branches and counts the rest.
+fn cut(mut branches: Vec<Branch>, limit: usize, what: &str) -> Vec<Branch> {
+    let more = branches.len().saturating_sub(limit);
     if more > 0 {
-        branches.truncate(shown);
+        branches.truncate(limit);
         branches.push(Branch::new(format!("… {more} more {what} (--all)")));
     }
     branches
 }
 
-fn told(amount: &Option<api::Amount>) -> String {
+fn amount_text(amount: &Option<api::Amount>) -> String {
     let amount = amount.as_ref();
     amount.map_or_else(String::new, |a| format!("{} {}", a.value, a.unit))
 }
@@ -280,7 +280,7 @@ fn meter(part: &api::MeterPart) -> Branch {
     let mut text = format!(
         "{} {} from {} readings on {} days",
         part.meter,
-        told(&part.amount),
+        amount_text(&part.amount),
         part.readings,
         part.reading_days
     );

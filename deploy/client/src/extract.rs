@@ -57,7 +57,7 @@ pub struct ExtractArgs {
     pub client: ClientArgs,
 }
 
-/// Asks for an extract and writes it; the file appears under its name when it is whole.
+/// Requests an extract and writes it; the file appears under its name when it is whole.
 ///
 /// # Errors
 /// The service refuses, the disk does, or the answer ends without a manifest.
@@ -128,7 +128,7 @@ async fn receive(
             Ok(manifest)
         }
         Err(error) => {
-            // Half a file is worth nothing; that it cannot be removed changes nothing for the caller.
+            // A partial file is useless; a failed removal changes nothing for the caller.
             let _ = fs::remove_file(&partial).await;
             Err(error)
         }
@@ -166,7 +166,7 @@ async fn receive_into(
     Ok(manifest)
 }
 
-/// Whether the bytes that came are those that the manifest tells of.
+/// Checks the received bytes against the manifest.
 fn check(manifest: &str, sha256: &[u8]) -> anyhow::Result<()> {
     let json: Value = serde_json::from_str(manifest).context("the manifest is no JSON")?;
     let came = sha256
@@ -179,7 +179,7 @@ fn check(manifest: &str, sha256: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The resource name of the enterprise that was asked for.
+/// Returns the resource name of the requested enterprise.
 async fn enterprise(service: &QueryConnection, args: &ExtractArgs) -> anyhow::Result<String> {
     if args.enterprise.contains('/') {
         return Ok(args.enterprise.clone());
@@ -209,7 +209,7 @@ async fn enterprise(service: &QueryConnection, args: &ExtractArgs) -> anyhow::Re
     }
 }
 
-/// `FILE.suffix` beside `FILE`.
+/// Returns `FILE.suffix` beside `FILE`.
 fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".");
@@ -224,10 +224,10 @@ mod tests {
     #[test]
     fn a_file_that_is_not_its_manifests_is_refused() {
         let sha256 = Sha256::digest(b"abc");
-        let told =
+        let described =
             "{\"sha256\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}";
-        check(told, &sha256).expect("the vector of FIPS 180-4");
-        assert!(check(told, &Sha256::digest(b"abd")).is_err());
+        check(described, &sha256).expect("the vector of FIPS 180-4");
+        assert!(check(described, &Sha256::digest(b"abd")).is_err());
         assert!(check("{}", &sha256).is_err());
     }
 

@@ -25,16 +25,16 @@ use crate::connection::{AuthenticatedChannel, QueryConnection, refusal};
 
 pub use self::args::ImportArgs;
 
-/// Most lines of one file: registries are thousands, and the check holds them all.
+/// Lines of one file, at most: a registry has thousands, and the check holds them all in memory.
 const LINES_MAX: usize = 100_000;
-/// Statistics sent in one request, which are taken together.
+/// Statistics of one request, which are recorded atomically.
 const STATISTICS_MAX: usize = 5_000;
 
 /// Parses the name of a declared series and returns true if it is declared at prices; the error says how names are
 /// written. The registry of the query service defines the names, which this crate does not see.
 pub type ParseSeries = fn(&str) -> Result<bool, String>;
 
-/// What is to be written.
+/// The entries to write.
 #[derive(Debug, Default)]
 struct Plan {
     enterprises: Vec<api::Enterprise>,
@@ -50,10 +50,10 @@ struct Plan {
     statements: Statements,
 }
 
-/// Reads, checks and writes.
+/// Reads, checks and imports the files.
 ///
 /// # Errors
-/// A line is wrong (all are told, and nothing was written), or the service refuses.
+/// A line is wrong (all are reported, and nothing was written), or the service refuses.
 pub async fn import(args: &ImportArgs, series: ParseSeries) -> anyhow::Result<()> {
     let mut problems = Vec::new();
     let plan = read(args, series, &mut problems);
@@ -150,8 +150,8 @@ fn read(args: &ImportArgs, series: ParseSeries, problems: &mut Vec<String>) -> P
     plan
 }
 
-/// Two lines of one thing that hold on the same day: which of them is meant, nobody could say. An entry that is
-/// to replace an earlier one is imported after it.
+/// Reports lines of one thing that are valid on the same day, because they contradict each other. To replace an entry,
+/// import the new one after it.
 fn overlaps<'a>(
     file: &str,
     entries: impl Iterator<Item = (String, &'a String, &'a String)>,
@@ -174,24 +174,24 @@ fn overlaps<'a>(
     }
 }
 
-/// The lines of `file`, each checked by `check`, which adds what is wrong with one.
+/// Reads the lines of `file` and converts each by `check`; wrong lines are added to the problems.
 fn lines<L: DeserializeOwned, T>(
     file: Option<&Path>,
     problems: &mut Vec<String>,
     check: impl Fn(L) -> Result<T, Vec<String>>,
 ) -> Vec<T> {
     let Some(file) = file else { return Vec::new() };
-    let shown = file.display();
+    let display = file.display();
     let table = match table_file::read(file) {
         Ok(table) => table,
         Err(why) => {
-            problems.push(format!("{shown}: {why}"));
+            problems.push(format!("{display}: {why}"));
             return Vec::new();
         }
     };
     if table.rows.len() > LINES_MAX {
         problems.push(format!(
-            "{shown}: more than {LINES_MAX} lines; split the file"
+            "{display}: more than {LINES_MAX} lines; split the file"
         ));
         return Vec::new();
     }
@@ -205,14 +205,18 @@ fn lines<L: DeserializeOwned, T>(
         }) {
             Ok(entry) => entries.push(entry),
             Err(reasons) => {
-                problems.extend(reasons.into_iter().map(|r| format!("{shown}:{line}: {r}")));
+                problems.extend(
+                    reasons
+                        .into_iter()
+                        .map(|r| format!("{display}:{line}: {r}")),
+                );
             }
         }
     }
     entries
 }
 
-/// Brings the cells of a row to their one form, or says of each cell why it has none.
+/// Normalizes the cells of a row, or returns the reason for each cell that has no normal form.
 fn canonical(header: &StringRecord, cells: &StringRecord) -> Result<StringRecord, Vec<String>> {
     let mut record = StringRecord::new();
     let mut reasons = Vec::new();
@@ -264,7 +268,7 @@ async fn register(
             format!("all enterprises and {done} meters were recorded, then one was refused")
         })?;
     }
-    // One without a multiplier keeps that of the one before it.
+    // A change without a multiplier keeps the previous one.
     let mut changes = plan.changes.clone();
     changes.sort_by_key(|change| change.at.map(|at| (at.seconds, at.nanos)));
     for (done, change) in changes.into_iter().enumerate() {
@@ -334,7 +338,7 @@ async fn write(service: &QueryConnection, args: &ImportArgs, plan: Plan) -> anyh
     assessment::declare(registry, args, &plan.certificates, plan.assessment_bases).await
 }
 
-/// Declares what turns amounts into others: calorific values and deflators.
+/// Declares the conversion factors: calorific values and deflators.
 async fn rates(
     registry: &RegistryClient<AuthenticatedChannel>,
     args: &ImportArgs,
@@ -351,8 +355,9 @@ async fn rates(
             evidence: args.evidence.clone(),
         };
         let answer = registry.declare_calorific_values(request).await;
-        let told = "the registry and the statistics were recorded, the calorific values were not";
-        answer.map_err(refusal).context(told)?;
+        let recorded =
+            "the registry and the statistics were recorded, the calorific values were not";
+        answer.map_err(refusal).context(recorded)?;
     }
     if !deflators.is_empty() {
         let request = api::DeclareDeflatorsRequest {
@@ -362,9 +367,9 @@ async fn rates(
             evidence: args.evidence.clone(),
         };
         let answer = registry.declare_deflators(request).await;
-        let told =
+        let recorded =
             "the registry, statistics and calorific values were recorded, the deflators were not";
-        answer.map_err(refusal).context(told)?;
+        answer.map_err(refusal).context(recorded)?;
     }
     Ok(())
 }
@@ -436,7 +441,7 @@ mod tests {
 
     #[test]
     fn two_lines_of_one_thing_may_not_hold_on_the_same_day() {
-        let told = |entries: &[(&str, &str, &str)]| {
+        let overlapping = |entries: &[(&str, &str, &str)]| {
             let texts: Vec<(String, String, String)> = entries
                 .iter()
                 .map(|(key, from, to)| ((*key).to_owned(), (*from).to_owned(), (*to).to_owned()))
@@ -447,13 +452,13 @@ mod tests {
             problems
         };
         let apart = [("m", "2021-01-01", ""), ("m", "2020-01-01", "2020-12-31")];
-        assert!(told(&apart).is_empty());
+        assert!(overlapping(&apart).is_empty());
         let both = [
             ("m", "2020-06-01", ""),
             ("m", "2020-01-01", "2020-06-01"),
             ("n", "2020-01-01", ""),
         ];
-        let problems = told(&both);
+        let problems = overlapping(&both);
         assert_eq!(problems.len(), 1);
         assert!(
             problems[0].contains("of m hold on 2020-06-01"),

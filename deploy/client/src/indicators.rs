@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     assessment::{
         Judged, assessment_json, beside, both_bases, deductions, other_basis_json, print_beside,
-        tell_notes,
+        print_notes,
     },
     connection::{ClientArgs, QueryConnection, refusal},
     question::{self, IndicatorName, ProgressArgs, QuestionArgs},
@@ -30,10 +30,10 @@ pub struct IntensityArgs {
     pub client: ClientArgs,
 }
 
-/// Figures of a page.
+/// Figures of one page.
 const PAGE_SIZE: i32 = 1_000;
 
-/// Asks one figure, or one for each child, and prints it.
+/// Requests one figure, or one for each child, and prints it.
 ///
 /// # Errors
 /// The service refuses or does not answer; the period cannot be read.
@@ -43,7 +43,7 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
     let figures = if args.each {
         each(&service, args, request).await?
     } else {
-        let figure = question::ask(&service, args.question.of, request).await;
+        let figure = question::request_figure(&service, args.question.of, request).await;
         vec![figure.map_err(refusal)?]
     };
     let header = [
@@ -70,7 +70,7 @@ pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<
             let (detail, mend) = (&reason.detail, &reason.mend);
             line(&format!("unsound: {}: {detail}; {mend}", figure.name));
         }
-        tell_notes(figure);
+        print_notes(figure);
     }
     sheet.print(args.client.format)?;
     let sheets = [beside(figures.iter()), deductions(figures.iter())];
@@ -116,7 +116,7 @@ async fn each(
     }
 }
 
-/// Asks progress against a plan and prints it.
+/// Requests the progress against a plan and prints it.
 ///
 /// # Errors
 /// The service refuses or does not answer.
@@ -134,7 +134,7 @@ pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
             line(&format!("note: {}: {note}", indicator(target)));
         }
         if let Some(current) = &target.current {
-            tell_notes(current);
+            print_notes(current);
             let (basis, source) = (&target.basis_of_assessment, &target.basis_source);
             if !basis.is_empty() {
                 line(&format!("judged on the {basis} basis: {source}"));
@@ -146,7 +146,7 @@ pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
     print_beside(args.client.format, [reasons::sheet(&progress), bases])
 }
 
-/// A target on the basis that it is judged on.
+/// Returns a target on the basis that it is judged on.
 fn judged(target: &api::TargetProgress) -> Judged<'_> {
     fn value(figure: &Option<api::Figure>) -> &str {
         figure.as_ref().map_or("", |f| f.value.as_str())
@@ -164,7 +164,7 @@ fn judged(target: &api::TargetProgress) -> Judged<'_> {
     }
 }
 
-/// Progress as a sheet: a row for each target.
+/// Formats the progress with a row per target.
 #[must_use]
 pub fn progress_sheet(progress: &api::Progress) -> Sheet {
     let header = [
@@ -194,7 +194,7 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
             value(&target.base),
             value(&target.current),
             target.change_percent.clone(),
-            asked(target),
+            requirement(target),
             target.progress_percent.clone(),
             target.required_pace_percent.clone(),
             verdict(target.verdict()).to_owned(),
@@ -204,15 +204,15 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
     sheet
 }
 
-/// The indicator that a target binds.
+/// Returns the indicator that a target binds.
 #[must_use]
 pub fn indicator(target: &api::TargetProgress) -> &str {
     target.target.as_ref().map_or("", |t| &t.indicator)
 }
 
-/// What a target asks, such as `−16` or `≥ 70`, or that none is declared.
+/// Formats the requirement of a target, such as `−16` or `≥ 70`, or that none is declared.
 #[must_use]
-pub fn asked(target: &api::TargetProgress) -> String {
+pub fn requirement(target: &api::TargetProgress) -> String {
     match &target.target {
         Some(t) if t.form.is_empty() => "none declared".to_owned(),
         Some(t) if t.form == "fall" => format!("-{}", t.percent),
@@ -221,7 +221,7 @@ pub fn asked(target: &api::TargetProgress) -> String {
     }
 }
 
-/// A verdict in a word.
+/// Returns the word for a verdict.
 #[must_use]
 pub fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
@@ -279,7 +279,7 @@ pub(super) fn stamp_json(stamp: Option<&prost_types::Timestamp>) -> Value {
     Value::String(Instant(ms).to_string())
 }
 
-/// A figure with everything it stands on.
+/// Converts a figure to JSON.
 #[must_use]
 pub fn figure_json(figure: &api::Figure) -> Value {
     let components: Vec<Value> = figure.components.iter().map(component_json).collect();
@@ -320,7 +320,7 @@ pub fn figure_json(figure: &api::Figure) -> Value {
     })
 }
 
-/// An enterprise that counts on some days alone.
+/// Converts an enterprise that counts on some days only to JSON.
 fn partial_json(of: &api::PartialMember) -> Value {
     let run = |days: &api::Days| json!({ "first": days.first, "last": days.last });
     json!({
@@ -401,12 +401,12 @@ fn target_json(target: &api::TargetProgress) -> Value {
             })
         })
         .collect();
-    let asked = target
+    let requirement = target
         .target
         .as_ref()
         .map(|t| json!({ "indicator": t.indicator, "form": t.form, "percent": t.percent }));
     json!({
-        "target": asked,
+        "target": requirement,
         "base": target.base.as_ref().map(figure_json),
         "current": target.current.as_ref().map(figure_json),
         "change_percent": target.change_percent,

@@ -49,11 +49,11 @@ fn period(args: &MaterialArgs) -> anyhow::Result<api::Period> {
     }
 }
 
-fn told(amount: &Option<api::Amount>) -> String {
+fn amount_text(amount: &Option<api::Amount>) -> String {
     amount.as_ref().map(|a| a.value.clone()).unwrap_or_default()
 }
 
-/// Asks a water balance and prints it.
+/// Requests a water balance and prints it.
 ///
 /// # Errors
 /// The service refuses or does not answer; the period cannot be read.
@@ -72,7 +72,7 @@ pub async fn water_balance(args: &MaterialArgs) -> anyhow::Result<()> {
     balance_sheet(&balance).print(args.client.format)
 }
 
-/// A water balance as a sheet: a row for each source, then the balance.
+/// Formats a water balance with a row per source, then the balance.
 #[must_use]
 pub fn balance_sheet(balance: &api::WaterBalance) -> Sheet {
     let mut sheet = Sheet::new(
@@ -88,22 +88,22 @@ pub fn balance_sheet(balance: &api::WaterBalance) -> Sheet {
         sheet.push(vec![
             source.to_owned(),
             of.chinese.clone(),
-            told(&of.amount),
+            amount_text(&of.amount),
             String::new(),
         ]);
     }
     let rows = [
-        ("intake", "新水", told(&balance.intake), ""),
+        ("intake", "新水", amount_text(&balance.intake), ""),
         (
             "reused",
             "重复利用",
-            told(&balance.reused),
+            amount_text(&balance.reused),
             balance.reuse_percent.as_str(),
         ),
         (
             "unaccounted",
             "漏损",
-            told(&balance.unaccounted),
+            amount_text(&balance.unaccounted),
             &balance.leakage_percent,
         ),
     ];
@@ -169,17 +169,17 @@ fn revisions_json(revisions: &[api::BookRevision]) -> Value {
     Value::Array(revisions.iter().map(revision_json).collect())
 }
 
-/// Asks a waste ledger and prints it.
+/// Requests a waste ledger and prints it.
 ///
 /// # Errors
 /// The service refuses or does not answer; the period cannot be read.
-pub async fn waste_ledger(asked: &LedgerArgs) -> anyhow::Result<()> {
-    let args = &asked.material;
+pub async fn waste_ledger(ledger: &LedgerArgs) -> anyhow::Result<()> {
+    let args = &ledger.material;
     let service = QueryConnection::connect(&args.client.grpc).await?;
     let request = api::GetWasteLedgerRequest {
         name: args.name.clone(),
         period: Some(period(args)?),
-        by_code: asked.by_code,
+        by_code: ledger.by_code,
         as_of: args.as_of.as_deref().map(as_of).transpose()?,
     };
     let answer = service.indicators().get_waste_ledger(request).await;
@@ -190,7 +190,7 @@ pub async fn waste_ledger(asked: &LedgerArgs) -> anyhow::Result<()> {
     ledger_sheet(&ledger).print(args.client.format)
 }
 
-/// A ledger as a sheet: a row for each category or code, then all of them and those that count as bulk waste.
+/// Formats a ledger with a row per category or code, then the total and the bulk waste.
 #[must_use]
 pub fn ledger_sheet(ledger: &api::WasteLedger) -> Sheet {
     let header = [
@@ -253,7 +253,7 @@ fn cells(title: &str, row: &api::WasteRow) -> Vec<String> {
         &row.identity_gap,
     ];
     let mut cells = vec![title.to_owned(), code];
-    cells.extend(amounts.map(told));
+    cells.extend(amounts.map(amount_text));
     cells.push(row.utilization_percent.clone());
     cells
 }
@@ -265,15 +265,15 @@ fn row_json(row: &api::WasteRow) -> Value {
         "code": row.code,
         "class": row.class_title,
         "bulk": row.bulk,
-        "generated": told(&row.generated),
-        "utilized": told(&row.utilized),
-        "utilized_old_stock": told(&row.utilized_old_stock),
-        "received": told(&row.received),
-        "stored": told(&row.stored),
-        "disposed": told(&row.disposed),
-        "disposed_old_stock": told(&row.disposed_old_stock),
-        "dumped": told(&row.dumped),
-        "identity_gap": told(&row.identity_gap),
+        "generated": amount_text(&row.generated),
+        "utilized": amount_text(&row.utilized),
+        "utilized_old_stock": amount_text(&row.utilized_old_stock),
+        "received": amount_text(&row.received),
+        "stored": amount_text(&row.stored),
+        "disposed": amount_text(&row.disposed),
+        "disposed_old_stock": amount_text(&row.disposed_old_stock),
+        "dumped": amount_text(&row.dumped),
+        "identity_gap": amount_text(&row.identity_gap),
         "utilization_percent": row.utilization_percent,
     })
 }

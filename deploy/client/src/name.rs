@@ -1,28 +1,28 @@
-//! Resource names and periods as people write them.
+//! Resource names and periods in the notation of the command line.
 
 use anyhow::{Context, bail};
 use greenpark_model::{day::CivilDay, id};
 use greenpark_proto::query::v1 as api;
 
-/// The name of an enterprise.
+/// Returns the name of an enterprise.
 #[must_use]
 pub fn enterprise(park: &str, enterprise: &str) -> String {
     format!("parks/{park}/enterprises/{enterprise}")
 }
 
-/// The name of a meter.
+/// Returns the name of a meter.
 #[must_use]
 pub fn meter(park: &str, enterprise: &str, meter: &str) -> String {
     format!("parks/{park}/enterprises/{enterprise}/meters/{meter}")
 }
 
-/// The last part of a name.
+/// Returns the last part of a name.
 #[must_use]
 pub fn leaf(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// Reads `2025`, `2025-Q4`, `2025-11`, `2025-11-23`, `2025-11-01..2025-11-30` or a plan's id.
+/// Parses `2025`, `2025-Q4`, `2025-11`, `2025-11-23`, `2025-11-01..2025-11-30` or a plan's id.
 ///
 /// # Errors
 /// The text is none of these; a plan's id begins with a letter.
@@ -60,7 +60,7 @@ pub fn period(text: &str) -> anyhow::Result<api::Period> {
     })
 }
 
-/// The period of two days.
+/// Returns the period from one day to another.
 #[must_use]
 pub fn days(first: CivilDay, last: CivilDay) -> api::Period {
     let days = api::Days {

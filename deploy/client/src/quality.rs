@@ -1,4 +1,4 @@
-//! `quality`: indices of data quality with a bar each against its threshold, and the findings below.
+//! `quality`: indices of data quality, each with a bar against its threshold, and the findings.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ pub struct QualityArgs {
     pub client: ClientArgs,
 }
 
-/// Asks how good the data is and prints it.
+/// Requests the quality of the data and prints it.
 ///
 /// # Errors
 /// The service refuses or does not answer; the period cannot be read.
@@ -89,7 +89,7 @@ pub async fn quality(args: &QualityArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A finding with its name and days.
+/// Formats a finding with its name and days.
 fn finding_line(finding: &api::Finding) -> String {
     let days = finding.days.clone().unwrap_or_default();
     let days = match days.first == days.last {
@@ -100,7 +100,7 @@ fn finding_line(finding: &api::Finding) -> String {
     format!("{check}: {name} {} {days}: {detail}", finding.quantity)
 }
 
-/// One line for each check: a finding as it is, or how many there are, of how many names, and the first.
+/// Formats one line per check: its finding, or the number of findings and names, and the first.
 fn check_lines(findings: &[api::Finding]) -> Vec<String> {
     let mut checks: Vec<(&str, Vec<&api::Finding>)> = Vec::new();
     for finding in findings {
@@ -125,7 +125,7 @@ fn check_lines(findings: &[api::Finding]) -> Vec<String> {
     checks.iter().map(line).collect()
 }
 
-/// The indices of the whole, a row each.
+/// Formats the overall indices with a row each.
 fn indices_sheet(report: &api::QualityReport) -> Sheet {
     let header = ["index", "指标", "value", "asked", "of the way", "verdict"];
     let mut sheet = Sheet::new(&header, &[2], report_json(report));
@@ -151,7 +151,7 @@ fn indices_sheet(report: &api::QualityReport) -> Sheet {
     sheet
 }
 
-/// The whole and its parts, a row each, with an index a column; an index that missed its threshold is marked.
+/// Formats the whole and its parts with a row each and a column per index; an index that misses its threshold is marked.
 fn parts_sheet(report: &api::QualityReport) -> Sheet {
     let indices: Vec<&str> = report
         .indices
@@ -187,7 +187,7 @@ fn parts_sheet(report: &api::QualityReport) -> Sheet {
     sheet
 }
 
-/// How much of what is asked is there: of a deviation, how far it is from what it may be.
+/// Returns the share of the threshold that an index reaches; for a deviation, the distance from its limit.
 fn way(index: &api::QualityIndex) -> Option<Decimal> {
     let value: Decimal = index.value.parse().ok()?;
     let threshold: Decimal = index.threshold.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The questions about one figure, and about a plan, that several commands ask.
+//! The requests for one figure and for a plan, which several commands share.
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -102,7 +102,7 @@ pub struct ProgressArgs {
 }
 
 impl IndicatorName {
-    /// The indicator that it names.
+    /// Returns the indicator of this name.
     #[must_use]
     pub fn indicator(self) -> Indicator {
         match self {
@@ -115,7 +115,7 @@ impl IndicatorName {
     }
 }
 
-/// The request for one figure.
+/// Builds the request for one figure.
 ///
 /// # Errors
 /// The period or the instant cannot be read.
@@ -137,7 +137,7 @@ pub fn request(args: &QuestionArgs, today_year: i16) -> anyhow::Result<api::GetI
     })
 }
 
-/// The request for how far a place is from a plan.
+/// Builds the request for the progress against a plan.
 ///
 /// # Errors
 /// The instant cannot be read.
@@ -151,7 +151,7 @@ pub fn of_plan(args: &ProgressArgs) -> anyhow::Result<api::GetProgressRequest> {
     })
 }
 
-/// The basis on the wire.
+/// Converts the basis to the wire.
 fn basis(name: BasisName) -> api::Basis {
     match name {
         BasisName::Calorific => api::Basis::Calorific,
@@ -159,7 +159,7 @@ fn basis(name: BasisName) -> api::Basis {
     }
 }
 
-/// Reads an instant, or a day, which means its end.
+/// Parses an instant, or a day, which means its end.
 ///
 /// # Errors
 /// The text is neither.
@@ -173,7 +173,7 @@ pub fn as_of(text: &str) -> anyhow::Result<prost_types::Timestamp> {
     Ok(timestamp(instant))
 }
 
-/// An instant on the wire.
+/// Converts an instant to the wire.
 #[must_use]
 pub fn timestamp(instant: Instant) -> prost_types::Timestamp {
     let ms = i32::try_from(instant.0.rem_euclid(1_000)).unwrap_or(0);
@@ -183,11 +183,11 @@ pub fn timestamp(instant: Instant) -> prost_types::Timestamp {
     }
 }
 
-/// Asks one figure.
+/// Requests one figure.
 ///
 /// # Errors
 /// The service refuses or does not answer.
-pub async fn ask(
+pub async fn request_figure(
     service: &QueryConnection,
     of: IndicatorName,
     request: api::GetIndicatorRequest,

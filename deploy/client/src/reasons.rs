@@ -1,5 +1,4 @@
-//! What stands beside a progress: the same enterprises compared, why the figure changed, and where its
-//! pace leads.
+//! The details of a progress: the like-for-like comparison, the causes of the change, and the forecast.
 
 use greenpark_console::sheet::Sheet;
 use greenpark_proto::query::v1 as api;
@@ -7,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{indicators::indicator, soundness};
 
-/// A row for each target that is a fall, if there is one.
+/// Formats a row per target of a reduction, if there is one.
 #[must_use]
 pub fn sheet(progress: &api::Progress) -> Option<Sheet> {
     let header = [
@@ -52,7 +51,7 @@ pub fn sheet(progress: &api::Progress) -> Option<Sheet> {
     (rows > 0).then_some(sheet)
 }
 
-/// Why anything of it is withheld.
+/// Returns the reasons why a part is withheld.
 fn withheld(target: &api::TargetProgress) -> Vec<api::UnsoundReason> {
     let compared = [&target.like_for_like, &target.fixed_panel];
     let compared = compared.into_iter().flatten();
@@ -62,7 +61,7 @@ fn withheld(target: &api::TargetProgress) -> Vec<api::UnsoundReason> {
     reasons
 }
 
-/// A term of a split without its last six digits, which people do not read.
+/// Cuts a term of a split to six decimals, which are enough for people.
 fn six_places(term: &str) -> String {
     match term.split_once('.') {
         Some((whole, places)) if places.len() > 6 => format!("{whole}.{}", &places[..6]),
@@ -70,7 +69,7 @@ fn six_places(term: &str) -> String {
     }
 }
 
-/// Everything of it as JSON.
+/// Converts the details to JSON.
 #[must_use]
 pub fn json(target: &api::TargetProgress) -> Value {
     let comparison = |c: &api::Comparison| {

@@ -1,4 +1,4 @@
-//! `scorecard`: a plan's whole scorecard, with a bar for each indicator against what is asked.
+//! `scorecard`: a plan's whole scorecard, with a bar for each indicator against its target.
 
 use greenpark_console::{output::line, sheet::Sheet};
 use greenpark_proto::query::v1 as api;
@@ -13,10 +13,10 @@ use crate::{
     soundness,
 };
 
-/// Cells of a bar that is full.
+/// Cells of a full bar.
 const BAR_CELLS: u32 = 20;
 
-/// Asks a scorecard and prints it.
+/// Requests a scorecard and prints it.
 ///
 /// # Errors
 /// The service refuses or does not answer.
@@ -33,7 +33,7 @@ pub async fn scorecard(args: &ProgressArgs) -> anyhow::Result<()> {
     print_beside(args.client.format, [bases])
 }
 
-/// A line on the basis that it is judged on.
+/// Returns a line on the basis that it is judged on.
 fn judged(line: &api::ScorecardLine) -> Judged<'_> {
     let other = line.other_basis.as_ref();
     Judged {
@@ -49,7 +49,7 @@ fn judged(line: &api::ScorecardLine) -> Judged<'_> {
     }
 }
 
-/// The notes of all lines: one that several lines have stands once, with their names behind it.
+/// Collects the notes of all lines: a note of several lines occurs once, followed by their names.
 fn notes(lines: &[api::ScorecardLine]) -> Vec<String> {
     let mut grouped: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in lines {
@@ -67,7 +67,7 @@ fn notes(lines: &[api::ScorecardLine]) -> Vec<String> {
     grouped.into_iter().map(text).collect()
 }
 
-/// A scorecard as a sheet: a row for each indicator.
+/// Formats a scorecard with a row per indicator.
 fn sheet(card: &api::Scorecard) -> Sheet {
     let header = [
         "indicator",
@@ -94,7 +94,7 @@ fn sheet(card: &api::Scorecard) -> Sheet {
             line.id.clone(),
             line.title.clone(),
             line.unit.clone(),
-            asked(line),
+            requirement(line),
             line.base_value.clone(),
             line.value.clone(),
             bar(way(line)),
@@ -106,29 +106,31 @@ fn sheet(card: &api::Scorecard) -> Sheet {
     sheet
 }
 
-/// What a line asks, such as `−16 %`, `≥ 70` or `+6.5 %/a`, or that no target is declared.
-fn asked(line: &api::ScorecardLine) -> String {
-    let asked = &line.asked;
+/// Formats the requirement of a line, such as `−16 %`, `≥ 70` or `+6.5 %/a`, or that no target is declared.
+fn requirement(line: &api::ScorecardLine) -> String {
+    let requirement = &line.asked;
     match line.form.as_str() {
         "" => "none declared".to_owned(),
-        "fall" => format!("-{asked} %"),
-        "yearly-growth" => format!("+{asked} %/a"),
-        "at-most" => format!("<= {asked}"),
-        _ => format!(">= {asked}"),
+        "fall" => format!("-{requirement} %"),
+        "yearly-growth" => format!("+{requirement} %/a"),
+        "at-most" => format!("<= {requirement}"),
+        _ => format!(">= {requirement}"),
     }
 }
 
-/// How much of the way is made, per cent: a floor has no progress, its value is held against it.
+/// Returns the progress in per cent; a floor has no progress, so its value is compared with the floor.
 fn way(line: &api::ScorecardLine) -> Option<Decimal> {
     let decimal = |text: &str| text.parse::<Decimal>().ok();
     decimal(&line.progress_percent).or_else(|| {
-        let (value, asked) = (decimal(&line.value)?, decimal(&line.asked)?);
-        let part = value.checked_div(asked).filter(|_| line.form == "floor")?;
+        let (value, requirement) = (decimal(&line.value)?, decimal(&line.asked)?);
+        let part = value
+            .checked_div(requirement)
+            .filter(|_| line.form == "floor")?;
         part.checked_mul(Decimal::ONE_HUNDRED)
     })
 }
 
-/// A bar of [`BAR_CELLS`] cells for 100 %; what goes beyond is an arrow.
+/// Draws a bar of [`BAR_CELLS`] cells for 100 %; more than that ends in an arrow.
 pub(super) fn bar(percent: Option<Decimal>) -> String {
     let Some(percent) = percent else {
         return String::new();
@@ -212,6 +214,6 @@ mod tests {
             ..api::ScorecardLine::default()
         };
         assert_eq!(way(&line), Some(Decimal::from(110)));
-        assert_eq!(asked(&line), ">= 70");
+        assert_eq!(requirement(&line), ">= 70");
     }
 }

@@ -1,11 +1,11 @@
-//! Why no verdict is given on a figure, as cells, as JSON and in sentences.
+//! The reasons why a figure gets no verdict, as cells, as JSON and in sentences.
 
 use greenpark_proto::query::v1 as api;
 use serde_json::{Value, json};
 
 use crate::indicators::stamp_json;
 
-/// The name of a reason, such as `coverage`.
+/// Returns the name of a reason, such as `coverage`.
 #[must_use]
 pub fn name(reason: &api::UnsoundReason) -> String {
     let wire = reason.kind().as_str_name();
@@ -13,7 +13,7 @@ pub fn name(reason: &api::UnsoundReason) -> String {
     name.to_lowercase()
 }
 
-/// The names of reasons in one cell, each once and with the years it holds in.
+/// Formats the names of reasons in one cell, each once and with its years.
 #[must_use]
 pub fn cell(reasons: &[api::UnsoundReason]) -> String {
     let mut names: Vec<(String, Vec<String>)> = Vec::new();
@@ -25,16 +25,16 @@ pub fn cell(reasons: &[api::UnsoundReason]) -> String {
             None => names.push((name, year.into_iter().collect())),
         }
     }
-    let told = names
+    let texts = names
         .into_iter()
         .map(|(name, years)| match years.is_empty() {
             true => name,
             false => format!("{name} {}", years.join(" ")),
         });
-    told.collect::<Vec<_>>().join(", ")
+    texts.collect::<Vec<_>>().join(", ")
 }
 
-/// Everything of reasons as JSON.
+/// Converts reasons to JSON.
 #[must_use]
 pub fn json(reasons: &[api::UnsoundReason]) -> Value {
     Value::Array(reasons.iter().map(one).collect())
@@ -42,7 +42,7 @@ pub fn json(reasons: &[api::UnsoundReason]) -> Value {
 
 fn one(reason: &api::UnsoundReason) -> Value {
     let year = (reason.year != 0).then_some(reason.year);
-    let mut told = json!({
+    let mut object = json!({
         "reason": name(reason),
         "names": reason.names,
         "count": reason.count,
@@ -51,28 +51,28 @@ fn one(reason: &api::UnsoundReason) -> Value {
         "mend": reason.mend,
     });
     if !reason.threshold.is_empty() {
-        told["share"] = json!(reason.share);
-        told["threshold"] = json!(reason.threshold);
+        object["share"] = json!(reason.share);
+        object["threshold"] = json!(reason.threshold);
     }
     match reason.kind() {
         api::UnsoundKind::NotPositive => {
-            told["term"] = json!(reason.term);
-            told["value"] = json!(reason.value);
+            object["term"] = json!(reason.term);
+            object["value"] = json!(reason.value);
         }
         api::UnsoundKind::LateChange => {
-            told["gateways"] = json!(reason.gateways);
-            told["late_readings"] = json!(reason.late_readings);
-            told["late_corrections"] = json!(reason.late_corrections);
-            told["first_arrived"] = stamp_json(reason.first_arrived.as_ref());
-            told["last_arrived"] = stamp_json(reason.last_arrived.as_ref());
-            told["final_since"] = stamp_json(reason.final_since.as_ref());
+            object["gateways"] = json!(reason.gateways);
+            object["late_readings"] = json!(reason.late_readings);
+            object["late_corrections"] = json!(reason.late_corrections);
+            object["first_arrived"] = stamp_json(reason.first_arrived.as_ref());
+            object["last_arrived"] = stamp_json(reason.last_arrived.as_ref());
+            object["final_since"] = stamp_json(reason.final_since.as_ref());
         }
         _ => {}
     }
-    told
+    object
 }
 
-/// The thresholds of a figure as JSON: a value for each name.
+/// Converts the thresholds of a figure to JSON, by name.
 #[must_use]
 pub fn thresholds_json(figure: &api::Figure) -> Value {
     let each = figure.thresholds.iter();
@@ -80,7 +80,7 @@ pub fn thresholds_json(figure: &api::Figure) -> Value {
     json!({ "set": figure.quality_set, "thresholds": Value::Object(each.collect()) })
 }
 
-/// The thresholds of a figure in a sentence.
+/// Formats the thresholds of a figure in a sentence.
 #[must_use]
 pub fn thresholds(figure: &api::Figure) -> String {
     let each = figure.thresholds.iter();
@@ -124,16 +124,16 @@ mod tests {
 
     #[test]
     fn json_has_the_numbers_that_a_reason_has() {
-        let told = json(&[coverage(2025), late()]);
-        assert_eq!(told[0]["reason"], "coverage");
-        assert_eq!(told[0]["share"], "0.054795");
-        assert_eq!(told[0]["year"], 2025);
-        assert_eq!(told[0].get("gateways"), None);
-        assert_eq!(told[1]["gateways"][0], "gw");
-        assert_eq!(told[1]["first_arrived"], "1970-01-01T08:00:00+08:00");
-        assert_eq!(told[1]["last_arrived"], Value::Null);
+        let reasons = json(&[coverage(2025), late()]);
+        assert_eq!(reasons[0]["reason"], "coverage");
+        assert_eq!(reasons[0]["share"], "0.054795");
+        assert_eq!(reasons[0]["year"], 2025);
+        assert_eq!(reasons[0].get("gateways"), None);
+        assert_eq!(reasons[1]["gateways"][0], "gw");
+        assert_eq!(reasons[1]["first_arrived"], "1970-01-01T08:00:00+08:00");
+        assert_eq!(reasons[1]["last_arrived"], Value::Null);
         assert_eq!(
-            (told[1]["year"].clone(), told[1].get("share")),
+            (reasons[1]["year"].clone(), reasons[1].get("share")),
             (Value::Null, None)
         );
     }

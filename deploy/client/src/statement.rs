@@ -1,4 +1,4 @@
-//! `declare-side` and `withdraw`: one statement each, recorded with who says so and on what evidence.
+//! `declare-side` and `withdraw`: one statement each, recorded with its author and evidence.
 
 use std::path::PathBuf;
 
@@ -166,7 +166,7 @@ pub async fn state(command: &StatementCommand) -> anyhow::Result<()> {
     }
 }
 
-/// The park that a name is in.
+/// Returns the park of a name.
 fn park_of(name: &str) -> anyhow::Result<String> {
     match name.split('/').collect::<Vec<_>>().as_slice() {
         ["parks", park, "enterprises", ..] => Ok(format!("parks/{park}")),
@@ -199,7 +199,7 @@ async fn declare_side(args: &SideArgs) -> anyhow::Result<()> {
     print(&args.says, "sides", recorded, &[])
 }
 
-/// The statement that `command` names, why it was wrong, and who says so.
+/// Returns the park, the withdrawal and its author from `command`.
 fn withdrawal(command: &WithdrawCommand) -> anyhow::Result<(String, api::Withdrawal, &SaysArgs)> {
     let (subject, of, reason, says) = match command {
         WithdrawCommand::Statistic(args) => (
@@ -261,7 +261,7 @@ async fn withdraw(command: &WithdrawCommand) -> anyhow::Result<()> {
     print(says, "withdrawals", answer.recorded, &answer.notes)
 }
 
-/// An instant on the wire.
+/// Parses an instant for the wire.
 pub(super) fn timestamp(text: &str) -> anyhow::Result<prost_types::Timestamp> {
     let at: Instant = text.parse()?;
     Ok(prost_types::Timestamp {

@@ -24,7 +24,7 @@ pub struct ProgressBar {
     total: u64,
     position: u64,
     started: Instant,
-    told: Instant,
+    last_line: Instant,
 }
 
 impl ProgressBar {
@@ -59,7 +59,7 @@ impl ProgressBar {
             total,
             position: 0,
             started: now,
-            told: now,
+            last_line: now,
         }
     }
 
@@ -68,20 +68,20 @@ impl ProgressBar {
         self.position = position;
         match &self.bar {
             Some(bar) => bar.set_position(position),
-            None if self.told.elapsed() >= LINE_PAUSE => {
-                self.told = Instant::now();
-                self.tell();
+            None if self.last_line.elapsed() >= LINE_PAUSE => {
+                self.last_line = Instant::now();
+                self.print_line();
             }
             None => {}
         }
     }
 
     /// Shows the state of a wait, on a terminal or as a line.
-    pub fn say(&mut self, message: &str) {
+    pub fn report(&mut self, message: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(message.to_owned()),
-            None if self.told.elapsed() >= LINE_PAUSE => {
-                self.told = Instant::now();
+            None if self.last_line.elapsed() >= LINE_PAUSE => {
+                self.last_line = Instant::now();
                 line(message);
             }
             None => {}
@@ -99,7 +99,7 @@ impl ProgressBar {
     pub fn finish(self) {
         match &self.bar {
             Some(bar) => bar.finish_and_clear(),
-            None if self.total > 0 => self.tell(),
+            None if self.total > 0 => self.print_line(),
             None => {}
         }
     }
@@ -110,7 +110,7 @@ impl ProgressBar {
         self.position as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 
-    fn tell(&self) {
+    fn print_line(&self) {
         let (done, total) = (thousands(self.position), thousands(self.total));
         line(&format!(
             "{}: {done} of {total}, {} a second",

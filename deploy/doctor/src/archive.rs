@@ -1,5 +1,5 @@
-//! The books of a lake: whether each opens, whether its files are there and whole, whether days are
-//! sealed in time, and whether the clock agrees. Nothing in the lake is changed.
+//! Checks of a lake: each book opens, its files exist and are intact, days are sealed in time, and the clocks agree.
+//! The checks change nothing in the lake.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -9,26 +9,26 @@ use greenpark_model::{day::Instant, id::ParkId};
 use crate::{
     disk,
     installation::Installation,
-    report::{Findings, Outcome, chain, said},
+    report::{Findings, Outcome, chain, duration_text},
 };
 
-/// Sealed files that are read whole.
+/// Sealed files whose digest is checked, at most.
 const SAMPLED: usize = 32;
-/// How long after a day's grace it may take to be sealed: ten minutes that a trickle of rows may hold it
-/// back, and as much again for a processor that is busy.
+/// The longest delay of a seal after a day's grace: late rows may postpone it by ten minutes, and a busy processor by as
+/// much again.
 const SEAL_MS_MAX: i64 = 20 * 60 * 1_000;
 /// How far a writer's clock may be ahead of ours.
 const SKEW_MS_MAX: i64 = 5_000;
-/// No sound clock is earlier: 2026-01-01T00:00Z, before this program was.
+/// No correct clock is earlier: 2026-01-01T00:00Z is before the first release.
 const NOW_MS_MIN: i64 = 1_767_225_600_000;
-/// Named files that are told one by one.
+/// Items that a finding lists one by one.
 const TOLD: usize = 3;
 
 const RESTORE: &str = "restore them from a copy of the lake; a file's name holds the start of its sha256. What the log \
                        still holds is made again by moving the book away and starting the processor with a new \
                        processor.group";
 
-/// The folder of a lake, if it lies in one.
+/// Returns the folder of a lake, if it is in one.
 fn folder(root: &str) -> Option<PathBuf> {
     match root.split_once("://") {
         Some(("file", path)) => Some(path.into()),
@@ -37,7 +37,7 @@ fn folder(root: &str) -> Option<PathBuf> {
     }
 }
 
-/// Checks the lake of `installation` at `now`; gives its books for those who ask more of them.
+/// Checks the lake of `installation` at `now` and returns its books for further checks.
 pub async fn check(
     installation: &Installation,
     now: Instant,
@@ -116,24 +116,34 @@ async fn books(lake: &Lake, findings: &mut Findings) -> Vec<Inspection> {
             let change = "restore the named file or table of _delta_log from a copy; a last entry that is empty or \
                           cut short is read again from the log once it is gone: move it away while no processor runs, and with \
                           it the checkpoint of its number, if there is one, and _last_checkpoint";
-            let seen = format!("{}; {whole}", told(&broken));
+            let seen = format!("{}; {whole}", first_few(&broken));
             findings.add("books", Outcome::Fault, seen, [means, change]);
         }
     }
     if !past.is_empty() {
         let means = "questions of what a book was at an earlier instant are refused; those of now are not touched";
-        findings.add("history", Outcome::Fault, told(&past), [means, RESTORE]);
+        findings.add(
+            "history",
+            Outcome::Fault,
+            first_few(&past),
+            [means, RESTORE],
+        );
     }
     if !cleaned.is_empty() {
         let means = "questions of what a book was before that entry are refused; later ones and those of now are not touched";
         let change = "restore the entries from a copy of the lake, if there is one; keep other programs from cleaning the logs                       of the lake, greenpark packs them itself";
-        findings.add("history", Outcome::Warning, told(&cleaned), [means, change]);
+        findings.add(
+            "history",
+            Outcome::Warning,
+            first_few(&cleaned),
+            [means, change],
+        );
     }
     books
 }
 
-/// The first few of many.
-fn told(all: &[String]) -> String {
+/// Lists the first few items and counts the rest.
+fn first_few(all: &[String]) -> String {
     let mut text = all
         .iter()
         .take(TOLD)
@@ -186,7 +196,7 @@ async fn files(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
         return findings.ok("files", seen, "");
     }
     let means = "what they held is missing from every answer, or the answer is refused";
-    let seen = format!("of {count}: {}", told(&astray));
+    let seen = format!("of {count}: {}", first_few(&astray));
     findings.add("files", Outcome::Fault, seen, [means, RESTORE]);
 }
 
@@ -202,10 +212,10 @@ async fn digests(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
         .partition(|(_, file)| file.is_hot());
     let step = sealed.len().div_ceil(SAMPLED).max(1);
     let (mut read, mut damaged) = (0, Vec::new());
-    // Hot files all, for one that is damaged holds its day up; sealed ones from the newest back, evenly.
+    // Reads every hot file, because a damaged one blocks its day; of sealed files an even sample, newest first.
     let sampled = sealed.iter().rev().step_by(step);
     for (snapshot, file) in hot.iter().chain(sampled) {
-        // What is gone is told among the files.
+        // The check `files` reports missing files.
         let Ok(origin) = lake.origin(snapshot, file).await else {
             continue;
         };
@@ -221,7 +231,7 @@ async fn digests(lake: &Lake, books: &[Inspection], findings: &mut Findings) {
         return findings.ok("digests", seen, means);
     }
     let means = "a published file never changes: another program wrote to it, or the disk lost it";
-    let seen = format!("{seen}; changed: {}", told(&damaged));
+    let seen = format!("{seen}; changed: {}", first_few(&damaged));
     findings.add("digests", Outcome::Fault, seen, [means, RESTORE]);
 }
 
@@ -235,7 +245,7 @@ fn sealing(
     let due = now.0.saturating_sub(grace).saturating_sub(SEAL_MS_MAX);
     let mut overdue = Vec::new();
     for book in books {
-        // A processor that is loading a history makes hot files of old days all the time.
+        // A processor that loads a history writes hot files of old days all the time.
         let busy = book.committed_at.0 > now.0 - SEAL_MS_MAX;
         let files = book.snapshot.files.iter().filter(|file| file.is_hot());
         let late = files.filter(|file| !busy && file.day.end().0 < due);
@@ -249,7 +259,12 @@ fn sealing(
     let means = "the days are asked from hot files, with no totals, and their files pile up";
     let change = "start the processor (`greenpark up` or `greenpark processor`) on this lake, and look into its log \
                   for why it stops";
-    findings.add("sealing", Outcome::Warning, told(&overdue), [means, change]);
+    findings.add(
+        "sealing",
+        Outcome::Warning,
+        first_few(&overdue),
+        [means, change],
+    );
 }
 
 fn clock(books: &[Inspection], now: Instant, findings: &mut Findings) {
@@ -264,13 +279,19 @@ fn clock(books: &[Inspection], now: Instant, findings: &mut Findings) {
     match newest.map(|newest| newest.0 - now.0) {
         None => findings.ok(NAME, format!("it is {} here", now.day()), ""),
         Some(ahead) if ahead > SKEW_MS_MAX => {
-            let seen = format!("the newest commit was made {} from now", said(ahead));
+            let seen = format!(
+                "the newest commit was made {} from now",
+                duration_text(ahead)
+            );
             let means = "this clock, or the one of the processor that wrote it, is wrong; answers as of an instant \
                          and the closing of days follow it";
             findings.add(NAME, Outcome::Fault, seen, [means, change]);
         }
         Some(ahead) => {
-            let seen = format!("the newest commit was made {} ago", said(ahead.min(0)));
+            let seen = format!(
+                "the newest commit was made {} ago",
+                duration_text(ahead.min(0))
+            );
             findings.ok(NAME, seen, "");
         }
     }

@@ -1,8 +1,9 @@
-//! A broker, by what it does with a session, publishes and topics of our own, as its subscriber meets it.
+//! Checks of a broker with a session, publishes and topics of the doctor's own, from the subscriber's side.
 //!
-//! The topics lie where ingest does not read, the sessions are removed again, and nothing is retained.
+//! Ingest does not read the topics, the sessions are removed again, and nothing is retained.
 
 mod advice;
+mod filter;
 mod link;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -15,31 +16,34 @@ use rumqttc::v5::mqttbytes::{
     v5::{ConnAckProperties, Publish, SubscribeReasonCode},
 };
 
-use self::link::{Link, Start};
-use crate::report::{Findings, Outcome, said};
+use self::{
+    filter::{matches, without_group},
+    link::{Link, Start},
+};
+use crate::report::{Findings, Outcome, duration_text};
 
-/// Messages that an absent subscriber is sent: more than the thousand that brokers queue by default.
+/// Messages sent to an absent subscriber: more than the thousand that brokers queue by default.
 const QUEUED: usize = 1_500;
-/// How long nothing may come before nothing more is expected.
+/// The silence after which no more messages are expected.
 const QUIET: Duration = Duration::from_millis(1_500);
-/// How long a message of the largest size may take.
+/// The longest wait for a message of the largest size.
 const SIZE_WAIT: Duration = Duration::from_secs(5);
-/// Below so many unacknowledged messages a handful of gateways is held up.
+/// A smaller window holds up a handful of gateways.
 const WINDOW_FAULT: usize = 16;
-/// Below so many, a park of thousands of meters is.
+/// A smaller window holds up a park of thousands of meters.
 const WINDOW_WARNING: usize = 1_000;
-/// Below so many, a gateway on a slow line is: at 100 ms a round, ten messages are a hundred a second.
+/// A smaller window holds up a gateway on a slow line: at 100 ms a round trip, ten messages are a hundred a second.
 const PUBLISH_WINDOW_WARNING: u16 = 10;
-/// Milliseconds until a message is acknowledged: the subscriber's linger and an append.
+/// Milliseconds until ingest acknowledges a message: the subscriber's linger and an append.
 const ROUND_MS: usize = 20;
-/// A session that is kept for less does not outlast a restart of a machine.
+/// A session with a shorter expiry does not outlast the restart of a machine.
 const EXPIRY_FAULT_S: u32 = 3_600;
-/// Messages for two members of a shared subscription.
+/// Messages published to two members of a shared subscription.
 const SHARED: usize = 20;
-/// Bytes of a packet of the largest size that are not its payload.
+/// Bytes of the largest packet beside its payload.
 const SIZE_SLACK: usize = 256;
 
-/// The checks behind CONNECT, in their order.
+/// The checks after CONNECT, in order.
 const BEHIND: [&str; 12] = [
     "session expiry",
     "keep-alive",
@@ -55,7 +59,7 @@ const BEHIND: [&str; 12] = [
     "restart",
 ];
 
-/// One examination: who connects, and on which topics.
+/// One examination: its client ids and topics.
 struct Broker<'a> {
     settings: &'a SubscribeSettings,
     client_id: String,
@@ -63,7 +67,7 @@ struct Broker<'a> {
     findings: &'a mut Findings,
 }
 
-/// Checks the broker of `settings`; `unique` tells this run from others.
+/// Checks the broker of `settings`; `unique` distinguishes this run from others.
 pub async fn check(settings: &SubscribeSettings, unique: &str, findings: &mut Findings) {
     let client_id = format!("greenpark-doctor-{unique}");
     let places = [format!("park/_doctor/{unique}"), format!("{client_id}/own")];
@@ -71,7 +75,7 @@ pub async fn check(settings: &SubscribeSettings, unique: &str, findings: &mut Fi
         let topic = format!("{topics}/queue");
         let filters = settings.filters.iter();
         filters
-            .map(|f| plain(f))
+            .map(|f| without_group(f))
             .any(|filter| matches(filter, &topic))
     };
     let Some(topics) = places.into_iter().find(|topics| !read(topics)) else {
@@ -85,28 +89,6 @@ pub async fn check(settings: &SubscribeSettings, unique: &str, findings: &mut Fi
         findings,
     };
     broker.examine().await;
-}
-
-/// A filter without the group that shares it.
-fn plain(filter: &str) -> &str {
-    let shared = filter.strip_prefix("$share/");
-    shared
-        .and_then(|rest| rest.split_once('/'))
-        .map_or(filter, |(_, filter)| filter)
-}
-
-/// Whether `filter` takes `topic`.
-fn matches(filter: &str, topic: &str) -> bool {
-    let mut levels = topic.split('/');
-    for part in filter.split('/') {
-        match (part, levels.next()) {
-            ("#", _) => return true,
-            ("+", Some(_)) => {}
-            (name, Some(level)) if name == level => {}
-            _ => return false,
-        }
-    }
-    levels.next().is_none()
 }
 
 fn numbered(count: usize) -> impl Iterator<Item = Bytes> {
@@ -155,7 +137,7 @@ impl Broker<'_> {
         self.clean_up().await;
     }
 
-    /// Runs one step; a connection lost in it is its finding.
+    /// Runs one step; a lost connection becomes its finding.
     async fn step<'b>(
         &'b mut self,
         name: &'static str,
@@ -182,48 +164,58 @@ impl Broker<'_> {
         format!("{}/{of}", self.topics)
     }
 
-    /// What CONNACK grants of what was asked for.
+    /// Checks the limits in CONNACK against the requested ones.
     fn granted(&mut self, properties: Option<&ConnAckProperties>) {
-        let asked = self.settings.session_expiry.as_secs();
-        let asked = u32::try_from(asked).unwrap_or(u32::MAX);
+        let requested = self.settings.session_expiry.as_secs();
+        let requested = u32::try_from(requested).unwrap_or(u32::MAX);
         let granted = properties.and_then(|p| p.session_expiry_interval);
-        let granted = granted.unwrap_or(asked).min(asked);
-        let told = |seconds: u32| said(i64::from(seconds) * 1_000);
-        let seen = format!("asked for {}, granted {}", told(asked), told(granted));
+        let granted = granted.unwrap_or(requested).min(requested);
+        let as_text = |seconds: u32| duration_text(i64::from(seconds) * 1_000);
+        let seen = format!(
+            "asked for {}, granted {}",
+            as_text(requested),
+            as_text(granted)
+        );
         let verdict = match granted {
-            _ if granted >= asked => Outcome::Ok,
+            _ if granted >= requested => Outcome::Ok,
             EXPIRY_FAULT_S.. => Outcome::Warning,
             _ => Outcome::Fault,
         };
-        self.tell("session expiry", verdict, seen, advice::EXPIRY);
-        let asked = self.settings.keep_alive.as_secs();
+        self.report("session expiry", verdict, seen, advice::EXPIRY);
+        let requested = self.settings.keep_alive.as_secs();
         let granted = properties.and_then(|p| p.server_keep_alive);
-        let granted = granted.map_or(asked, u64::from);
-        let seen = format!("asked for {asked} s, {granted} s it is");
-        let verdict = match granted < asked {
+        let granted = granted.map_or(requested, u64::from);
+        let seen = format!("asked for {requested} s, {granted} s it is");
+        let verdict = match granted < requested {
             true => Outcome::Warning,
             false => Outcome::Ok,
         };
-        self.tell("keep-alive", verdict, seen, advice::KEEP_ALIVE);
-        // No word is the largest.
+        self.report("keep-alive", verdict, seen, advice::KEEP_ALIVE);
+        // Without the property, the maximum applies.
         let window = properties.and_then(|p| p.receive_max).unwrap_or(u16::MAX);
         let seen = format!("a gateway may have {window} messages unacknowledged");
         let verdict = match window {
             0..PUBLISH_WINDOW_WARNING => Outcome::Warning,
             _ => Outcome::Ok,
         };
-        self.tell("publish window", verdict, seen, advice::PUBLISH_WINDOW);
+        self.report("publish window", verdict, seen, advice::PUBLISH_WINDOW);
     }
 
-    /// Adds a finding, with its advice where it is not as it should be.
-    fn tell(&mut self, name: &'static str, verdict: Outcome, seen: String, advice: advice::Advice) {
+    /// Adds a finding, with advice unless it is ok.
+    fn report(
+        &mut self,
+        name: &'static str,
+        verdict: Outcome,
+        seen: String,
+        advice: advice::Advice,
+    ) {
         match verdict {
             Outcome::Ok => self.findings.ok(name, seen, ""),
             verdict => self.findings.add(name, verdict, seen, advice),
         }
     }
 
-    /// Whether the topics of the check may be used; the subscriber's own filters are asked for, too.
+    /// Checks access to the topics of the check, and to the subscriber's own filters.
     async fn access(&mut self, mut link: Link) -> Result<bool, String> {
         const NAME: &str = "topic access";
         let own = self.topic("queue");
@@ -231,7 +223,7 @@ impl Broker<'_> {
             .settings
             .filters
             .iter()
-            .map(|f| plain(f).to_owned())
+            .map(|f| without_group(f).to_owned())
             .collect();
         let codes = link.subscribe([own.clone()]).await?;
         link.leave().await;
@@ -252,14 +244,14 @@ impl Broker<'_> {
         Ok(!own_is_refused)
     }
 
-    /// Whether a message does not come through: Mosquitto grants every subscription, and then delivers
-    /// nothing of a topic that its access list keeps.
+    /// Returns true if a message does not come through: Mosquitto grants every subscription, but delivers nothing of a topic
+    /// that its access list denies.
     async fn delivery(&mut self, refused: &mut Vec<String>) -> Result<bool, String> {
         let topic = self.topic("access");
         let mut reader = self.open("-reader", Start::Clean).await?;
         reader.subscribe([topic.clone()]).await?;
         let mut publisher = self.open("-publisher", Start::Clean).await?;
-        // Mosquitto answers a publish that it denies, or cuts the connection, by what it logs to.
+        // Mosquitto answers a denied publish or closes the connection, depending on its log destination.
         let denied = match publisher.publish(&topic, numbered(1)).await {
             Ok(acked) => acked.refused.first().map(|reason| format!("{reason:?}")),
             Err(why) => Some(why),
@@ -279,8 +271,7 @@ impl Broker<'_> {
         Ok(came.is_empty())
     }
 
-    /// What an absent subscriber's session keeps, what is sent before it acknowledges, and whether that
-    /// is sent again.
+    /// Checks what an absent subscriber's session keeps, how much is sent before an acknowledgement, and that it is resent.
     async fn session(&mut self) -> Result<(), String> {
         let mut publisher = self.open("-publisher", Start::Clean).await?;
         let acked = publisher
@@ -294,9 +285,9 @@ impl Broker<'_> {
             false => "it is gone after a reconnect",
         };
         let verdict = if present { Outcome::Ok } else { Outcome::Fault };
-        self.tell("session", verdict, seen.to_owned(), advice::SESSION);
+        self.report("session", verdict, seen.to_owned(), advice::SESSION);
         let first = link.collect(QUEUED, QUIET).await?;
-        // The connection breaks with all of them unacknowledged.
+        // The connection is cut with all of them unacknowledged.
         drop(link);
         let mut link = self.open("", Start::Session).await?;
         let second = link.collect(first.len(), QUIET).await?;
@@ -322,7 +313,7 @@ impl Broker<'_> {
             } else {
                 Outcome::Fault
             };
-            self.tell("redelivery", verdict, seen, advice::REDELIVERY);
+            self.report("redelivery", verdict, seen, advice::REDELIVERY);
         }
         Ok(())
     }
@@ -356,10 +347,10 @@ impl Broker<'_> {
             WINDOW_FAULT..WINDOW_WARNING => Outcome::Warning,
             _ => Outcome::Ok,
         };
-        self.tell("window", verdict, seen, advice::WINDOW);
+        self.report("window", verdict, seen, advice::WINDOW);
     }
 
-    /// A packet of the largest size that ingest takes.
+    /// Sends a packet of the largest size that ingest accepts.
     async fn size(&mut self) -> Result<(), String> {
         const NAME: &str = "message size";
         let topic = self.topic("size");
@@ -384,7 +375,7 @@ impl Broker<'_> {
         Ok(())
     }
 
-    /// What a shared subscription does with a member that is away.
+    /// Checks what a shared subscription does while a member is away.
     async fn shared(&mut self) -> Result<(), String> {
         const NAME: &str = "shared subscription";
         let topic = self.topic("shared");
@@ -406,7 +397,7 @@ impl Broker<'_> {
             here.leave().await;
             let seen = format!("refused: {:?}", codes[0]);
             let verdict = if uses { Outcome::Fault } else { Outcome::Ok };
-            self.tell(NAME, verdict, seen, advice::SHARED_LOST);
+            self.report(NAME, verdict, seen, advice::SHARED_LOST);
             return Ok(());
         }
         let mut publisher = self.open("-publisher", Start::Clean).await?;
@@ -428,7 +419,7 @@ impl Broker<'_> {
             (false, 0) => (Outcome::Ok, advice::SHARED),
             (false, _) => (Outcome::Warning, advice::SHARED),
         };
-        self.tell(NAME, verdict, seen, advice);
+        self.report(NAME, verdict, seen, advice);
         Ok(())
     }
 
@@ -454,7 +445,7 @@ impl Broker<'_> {
         }
     }
 
-    /// Ends the sessions of the check, with what they still hold.
+    /// Ends the sessions of the check and drops their messages.
     async fn clean_up(&self) {
         for member in ["", "-away", "-here"] {
             if let Ok(link) = self.open(member, Start::Clean).await {
@@ -464,7 +455,7 @@ impl Broker<'_> {
     }
 }
 
-/// The filters that were refused, or granted less than QoS 1.
+/// Returns the filters that were refused, or granted less than QoS 1.
 fn refusals(filters: &[String], codes: &[SubscribeReasonCode]) -> Vec<String> {
     let answers = filters.iter().zip(codes);
     let refused = answers.filter_map(|(filter, code)| match code {
@@ -473,26 +464,4 @@ fn refusals(filters: &[String], codes: &[SubscribeReasonCode]) -> Vec<String> {
         code => Some(format!("{filter}: {code:?}")),
     });
     refused.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_take_what_mqtt_says() {
-        for (filter, topic, takes) in [
-            ("park/+/+/+/up/#", "park/_doctor/7/queue", false),
-            ("park/+/+/+/up/#", "park/p/e/g/up/readings", true),
-            ("park/#", "park/_doctor/7/queue", true),
-            ("#", "a", true),
-            ("a/+", "a", false),
-            ("a", "a/b", false),
-            ("a/#", "a", true),
-        ] {
-            assert_eq!(matches(filter, topic), takes, "{filter} {topic}");
-        }
-        assert_eq!(plain("$share/g/park/#"), "park/#");
-        assert_eq!(plain("park/#"), "park/#");
-    }
 }

@@ -1,5 +1,5 @@
-//! The disk below the lake, by what it does: files are written, synced, renamed and linked in a folder of
-//! their own, which is removed again.
+//! Checks of the disk under the lake: the doctor writes, syncs, renames and links files in a folder of its own and
+//! removes it again.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,34 +10,34 @@ use std::{
 
 use crate::report::{Findings, Outcome};
 
-/// Files that are synced to learn how long that takes.
+/// Files that are synced to measure the latency.
 const SYNCED: usize = 20;
-/// Bytes of each of them: a small log entry.
+/// Bytes of each file: a small log entry.
 const SYNCED_BYTES: usize = 4_096;
-/// The slowest usual sync of a disk that keeps up: a publish makes some ten of them.
+/// The slowest acceptable sync: a publish makes about ten of them.
 const SYNC_SLOW: Duration = Duration::from_millis(30);
-/// A sync that takes less was done by no device.
+/// A faster sync did not reach a device.
 const SYNC_UNLIKELY: Duration = Duration::from_micros(15);
-/// Less free than this is a fault: an hour of a large park, and the log cannot be trimmed without room.
+/// Less free space is a fault: a large park fills it in an hour, and the log cannot be trimmed without space.
 const FREE_FAULT: u64 = 1 << 30;
-/// Less free than this is worth a warning.
+/// Less free space is a warning.
 const FREE_WARNING: u64 = 10 << 30;
-/// Fewer free inodes than this are worth a warning: a year of a park of a hundred enterprises has as many files.
+/// Fewer free inodes are a warning: a year of a park with a hundred enterprises has as many files.
 const INODES_WARNING: u64 = 40_000;
 
-/// The folder that is tried in; removed when it is dropped.
+/// The folder of the trial, removed on drop.
 struct Trial(PathBuf);
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        // What cannot be removed is told by its name.
+        // A folder that cannot be removed is recognizable by its name.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 impl Trial {
     fn open(within: &Path) -> io::Result<Self> {
-        // No park's name begins with a dot, so nothing that reads the lake takes it for one.
+        // No park's name begins with a dot, so no reader of the lake takes the folder for a park.
         let folder = within.join(format!(".greenpark-doctor-{}", std::process::id()));
         fs::create_dir(&folder)?;
         Ok(Self(folder))
@@ -48,7 +48,7 @@ impl Trial {
     }
 }
 
-/// The folder itself, or the nearest above it that is there.
+/// Returns the folder itself, or its nearest existing ancestor.
 fn nearest(folder: &Path) -> &Path {
     let there = folder.ancestors().find(|above| above.exists());
     match there {
@@ -57,17 +57,17 @@ fn nearest(folder: &Path) -> &Path {
     }
 }
 
-/// Tries the disk below `root`, the lake's folder, which need not be there yet.
+/// Checks the disk under `root`, the lake's folder, which need not exist yet.
 pub fn check(root: &Path, findings: &mut Findings) {
     let folder = nearest(root);
-    let shown = folder.display();
+    let display = folder.display();
     let trial = match Trial::open(folder) {
         Ok(trial) => trial,
         Err(error) => {
             let change = "give the account that runs greenpark the folder: chown -R greenpark FOLDER; or name \
                           another with lake.root";
             let means = "nothing can be published, so the log fills";
-            let seen = format!("{shown} cannot be written to: {error}");
+            let seen = format!("{display} cannot be written to: {error}");
             findings.add("folder", Outcome::Fault, seen, [means, change]);
             for name in [
                 "kind of file system",
@@ -80,7 +80,7 @@ pub fn check(root: &Path, findings: &mut Findings) {
             return;
         }
     };
-    findings.ok("folder", format!("{shown} can be written to"), "");
+    findings.ok("folder", format!("{display} can be written to"), "");
     kind(folder, findings);
     space(folder, findings);
     sync(&trial, findings);
@@ -88,7 +88,7 @@ pub fn check(root: &Path, findings: &mut Findings) {
     mounts(root, findings);
 }
 
-/// The kinds of file system on which a lake does not last.
+/// Checks the kind of file system: on some a lake does not last.
 #[cfg(target_os = "linux")]
 fn kind(folder: &Path, findings: &mut Findings) {
     const NAME: &str = "kind of file system";
@@ -132,7 +132,7 @@ fn kind(folder: &Path, findings: &mut Findings) {
     }
 }
 
-/// Only Linux tells.
+/// Only Linux reports the kind.
 #[cfg(not(target_os = "linux"))]
 fn kind(_folder: &Path, findings: &mut Findings) {
     findings.left_out("kind of file system", "not told by this system", "");
@@ -145,7 +145,7 @@ fn space(folder: &Path, findings: &mut Findings) {
         Err(error) => return findings.left_out(NAME, format!("not told: {error}"), ""),
     };
     let free = found.f_bavail.saturating_mul(found.f_frsize);
-    // Some file systems have no fixed number of files and tell zero.
+    // File systems without a fixed number of inodes report zero.
     let few = found.f_files > 0 && found.f_favail < INODES_WARNING;
     let mut seen = format!("{} MiB free", free >> 20);
     if found.f_files > 0 {
@@ -193,7 +193,7 @@ fn sync(trial: &Trial, findings: &mut Findings) {
     }
 }
 
-/// How long each of some files takes to be synced, sorted.
+/// Measures the sync of each file; the durations are sorted.
 fn synced(trial: &Trial) -> io::Result<Vec<Duration>> {
     let bytes = [7; SYNCED_BYTES];
     let one = |number: usize| -> io::Result<Duration> {
@@ -225,18 +225,18 @@ fn names(trial: &Trial, findings: &mut Findings) {
     }
 }
 
-/// What a version's file relies on: it is whole when its name appears, and it appears once.
+/// Checks the assumption of a commit: its file is whole when its name appears, and appears once.
 fn named(trial: &Trial) -> Result<(), String> {
     let (old, new, other) = (trial.place("old"), trial.place("new"), trial.place("other"));
-    let tell = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
-    fs::write(&old, "old").map_err(tell("a file is not written"))?;
-    fs::write(&new, "new").map_err(tell("a file is not written"))?;
-    fs::rename(&new, &old).map_err(tell("a rename over a file is refused"))?;
-    let read = fs::read_to_string(&old).map_err(tell("a renamed file is not read"))?;
+    let because = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
+    fs::write(&old, "old").map_err(because("a file is not written"))?;
+    fs::write(&new, "new").map_err(because("a file is not written"))?;
+    fs::rename(&new, &old).map_err(because("a rename over a file is refused"))?;
+    let read = fs::read_to_string(&old).map_err(because("a renamed file is not read"))?;
     if read != "new" || new.exists() {
         return Err("a rename did not replace the file".to_owned());
     }
-    fs::hard_link(&old, &other).map_err(tell("a link is refused"))?;
+    fs::hard_link(&old, &other).map_err(because("a link is refused"))?;
     match fs::hard_link(&old, &other) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => {
@@ -253,8 +253,8 @@ fn named(trial: &Trial) -> Result<(), String> {
     }
 }
 
-/// The files of a commit are made durable by syncing the file system of the lake's folder: a park on
-/// another one would be left out.
+/// Checks that every park is on the file system of the lake's folder: a commit is made durable by syncing that file
+/// system alone.
 #[cfg(unix)]
 fn mounts(root: &Path, findings: &mut Findings) {
     use std::os::unix::fs::MetadataExt as _;
@@ -289,7 +289,7 @@ fn mounts(root: &Path, findings: &mut Findings) {
     }
 }
 
-/// Only Unix tells.
+/// Only Unix reports devices.
 #[cfg(not(unix))]
 fn mounts(_root: &Path, findings: &mut Findings) {
     findings.left_out("one file system", "not told by this system", "");

@@ -1,4 +1,4 @@
-//! A Kafka, by what its brokers tell of our topics and by what they do with a record of ours.
+//! Checks of a Kafka cluster: the brokers' description of the topics, and a trial record.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use greenpark_model::day::Instant;
 
 use crate::{
     position,
-    report::{Findings, Outcome, chain, said},
+    report::{Findings, Outcome, chain, duration_text},
 };
 
-/// What our largest record needs of a broker and of a topic: Kafka's own default.
+/// The message size that the largest record needs of brokers and topics: Kafka's own default.
 const MESSAGE_BYTES: u64 = 1_048_588;
 /// The shortest retention that the log opens with: thirty days.
 const RETENTION_MS_MIN: i64 = 30 * 86_400_000;
-/// Clocks that differ by more are told.
+/// A larger clock difference is a warning.
 const SKEW_MS_WARNING: i64 = 2_000;
-/// Clocks that differ by more make readings of today ones of the future.
+/// A larger clock difference is a fault: readings of today would be in the future.
 const SKEW_MS_FAULT: i64 = 60_000;
 
-/// Finding, what it means and what to change.
-type Told = (Outcome, String, [&'static str; 2]);
+/// A finding: outcome, observation, and its meaning and change.
+type Finding = (Outcome, String, [&'static str; 2]);
 
 const MIN_INSYNC: [&str; 2] = [
     "an acknowledgement may mean one disk, or none can be given while a broker is away",
@@ -64,11 +64,11 @@ pub async fn check(
     topics(settings, &found, findings);
     if !found.readings.partitions.is_empty() {
         let topic = &found.readings;
-        tell(findings, "replication", replication(topic));
-        tell(findings, "min.insync.replicas", in_sync(topic));
-        tell(findings, "unclean election", unclean(topic));
-        tell(findings, "retention", retention(topic));
-        tell(findings, "lag", lag(topic, now));
+        add_finding(findings, "replication", replication(topic));
+        add_finding(findings, "min.insync.replicas", in_sync(topic));
+        add_finding(findings, "unclean election", unclean(topic));
+        add_finding(findings, "retention", retention(topic));
+        add_finding(findings, "lag", lag(topic, now));
         let ends = topic.partitions.iter().map(|p| (p.partition, p.end));
         position::compare(books, &ends.collect::<BTreeMap<_, _>>(), findings);
     }
@@ -85,7 +85,7 @@ pub async fn check(
     }
 }
 
-fn tell(findings: &mut Findings, name: &'static str, (verdict, seen, advice): Told) {
+fn add_finding(findings: &mut Findings, name: &'static str, (verdict, seen, advice): Finding) {
     match verdict {
         Outcome::Ok => findings.ok(name, seen, ""),
         verdict => findings.add(name, verdict, seen, advice),
@@ -110,15 +110,15 @@ fn topics(settings: &KafkaSettings, found: &Inspection, findings: &mut Findings)
         let seen = format!("{} and {}", found.readings.name, found.dead_letters.name);
         findings.ok("topics", seen, "");
     }
-    let asked = settings.partitions as usize;
+    let expected = settings.partitions as usize;
     for topic in both.into_iter().filter(|topic| !missing(topic)) {
         let has = topic.partitions.len();
-        if has != asked {
+        if has != expected {
             let means = "every service refuses to start: a park would change its partition";
             let change = "set kafka.partitions to the count that the lake was written with; partitions of a topic \
                           cannot be taken away: if it was enlarged, make a new topic (kafka.prefix) and a new lake";
             let seen = format!(
-                "{} has {has}, and kafka.partitions says {asked}",
+                "{} has {has}, and kafka.partitions says {expected}",
                 topic.name
             );
             findings.add("partition count", Outcome::Fault, seen, [means, change]);
@@ -134,7 +134,7 @@ fn least(topic: &TopicState, of: impl Fn(&PartitionState) -> usize) -> usize {
     topic.partitions.iter().map(of).min().unwrap_or(0)
 }
 
-fn replication(topic: &TopicState) -> Told {
+fn replication(topic: &TopicState) -> Finding {
     let (replicas, in_sync) = (least(topic, |p| p.replicas), least(topic, |p| p.in_sync));
     let seen = format!("{replicas} replicas, at least {in_sync} of them in sync");
     let advice = match replicas {
@@ -153,9 +153,10 @@ fn replication(topic: &TopicState) -> Told {
     (verdict, seen, advice)
 }
 
-fn in_sync(topic: &TopicState) -> Told {
-    let told = setting(topic, "min.insync.replicas").and_then(|value| value.parse::<usize>().ok());
-    let Some(needed) = told else {
+fn in_sync(topic: &TopicState) -> Finding {
+    let minimum =
+        setting(topic, "min.insync.replicas").and_then(|value| value.parse::<usize>().ok());
+    let Some(needed) = minimum else {
         return (
             Outcome::LeftOut,
             "the brokers do not tell".to_owned(),
@@ -174,7 +175,7 @@ fn in_sync(topic: &TopicState) -> Told {
     (verdict, seen, MIN_INSYNC)
 }
 
-fn unclean(topic: &TopicState) -> Told {
+fn unclean(topic: &TopicState) -> Finding {
     let name = "unclean.leader.election.enable";
     let advice = [
         "a broker that lacks acknowledged records may become their leader, and they are gone",
@@ -192,7 +193,7 @@ fn unclean(topic: &TopicState) -> Told {
     }
 }
 
-fn retention(topic: &TopicState) -> Told {
+fn retention(topic: &TopicState) -> Finding {
     let of = |name| setting(topic, name).unwrap_or("?");
     let (policy, ms, bytes) = (
         of("cleanup.policy"),
@@ -213,7 +214,7 @@ fn retention(topic: &TopicState) -> Told {
 }
 
 /// What the group has not read, against how long it will stay.
-fn lag(topic: &TopicState, now: Instant) -> Told {
+fn lag(topic: &TopicState, now: Instant) -> Finding {
     let lost = topic.partitions.iter().map(|found| {
         let committed = found.committed.unwrap_or(0);
         found.first.saturating_sub(committed)
@@ -237,7 +238,7 @@ fn lag(topic: &TopicState, now: Instant) -> Told {
     let seen = format!(
         "{} records wait for the processor, the oldest since {}",
         waiting.records,
-        said(age)
+        duration_text(age)
     );
     let advice = [
         "when the oldest is as old as retention.ms, records go unread",
@@ -273,7 +274,7 @@ fn tried(trial: &Trial, topic: &TopicState, findings: &mut Findings) {
         }
         Ok(()) => (Outcome::Ok, "a record of 1 MB is taken".to_owned(), SIZE),
     };
-    tell(findings, "message size", verdict);
+    add_finding(findings, "message size", verdict);
     let Some(skew) = trial.skew_ms else {
         return findings.left_out("clock", "the broker did not stamp the record", "");
     };
@@ -288,7 +289,7 @@ fn tried(trial: &Trial, topic: &TopicState, findings: &mut Findings) {
         "retention by time goes by the broker's clock, and days close by ours",
         "synchronise both: chrony or systemd-timesyncd (timedatectl set-ntp true)",
     ];
-    tell(findings, "clock", (verdict, seen, advice));
+    add_finding(findings, "clock", (verdict, seen, advice));
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where the books stand in the log: behind its end, in the partitions that it has.
+//! Checks of the books against the log: every consumed offset is within the log's partitions.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     report::{Findings, Outcome, chain},
 };
 
-/// How long a log that is open may take to name its ends.
+/// The longest wait for the ends of an open log.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// Checks the log on this machine, and the books against it.
@@ -26,7 +26,7 @@ pub async fn embedded(
     books: &[Inspection],
     findings: &mut Findings,
 ) {
-    // To open a log that is not there would make one.
+    // Opening a missing log would create one.
     if !folder.join("log.redb").exists() {
         let why = format!("there is no log at {} yet", folder.display());
         findings.left_out("file", why, "");
@@ -60,12 +60,12 @@ pub async fn embedded(
     compare(books, &ends, findings);
 }
 
-/// Names the groups besides that of the settings for which records are kept.
+/// Reports other groups for which the log keeps records.
 fn kept_for_others(known: &[Standing], installation: &Installation, findings: &mut Findings) {
     let others = known
         .iter()
         .filter(|of| of.behind > 0 && !installation.owns(&of.group));
-    let others: Vec<String> = others.map(standing_of).collect();
+    let others: Vec<String> = others.map(describe_group).collect();
     if others.is_empty() {
         return findings.ok("groups", "nothing is kept for another group", "");
     }
@@ -80,9 +80,9 @@ fn kept_for_others(known: &[Standing], installation: &Installation, findings: &m
     );
 }
 
-/// What a group has not read, and when it was last there.
+/// Describes how far a group is behind and when it was last active.
 #[must_use]
-pub fn standing_of(standing: &Standing) -> String {
+pub fn describe_group(standing: &Standing) -> String {
     let what = match standing.topic {
         Topic::Readings => "records",
         Topic::DeadLetters => "dead letters",
@@ -114,7 +114,7 @@ pub fn compare(books: &[Inspection], ends: &BTreeMap<u32, u64>, findings: &mut F
         let home = partition::of(park, count);
         for consumed in &book.consumed {
             let from = consumed.partition;
-            // In offsets of the log that the lake has adopted, if it has adopted one.
+            // Converts to offsets of the adopted log, if the lake adopted one.
             let next = consumed.next_offset.saturating_sub(consumed.shift);
             if from != home {
                 moved.push(format!("{park} was in partition {from}, not {home}"));

@@ -1,4 +1,4 @@
-//! What a check found, and how it is told.
+//! The findings of the checks, and their report.
 
 use greenpark_console::{
     output::{self, OutputFormat},
@@ -7,7 +7,7 @@ use greenpark_console::{
 use greenpark_model::day::Instant;
 use serde_json::{Value, json};
 
-/// How a check came out.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// As it should be.
@@ -21,7 +21,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The word for it.
+    /// Returns the word in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,20 +42,20 @@ impl Outcome {
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Of what: archive, log, broker or kafka.
+    /// The part: archive, log, broker or kafka.
     pub part: &'static str,
-    /// Its name, which scripts may rely on.
+    /// The name; scripts rely on it.
     pub name: &'static str,
-    /// How it came out.
+    /// The outcome.
     pub verdict: Outcome,
-    /// What was seen.
+    /// The observation.
     pub seen: String,
-    /// What that means.
+    /// Its meaning.
     pub means: String,
-    /// What to change; empty where nothing is to be.
+    /// What to change; empty if nothing.
     pub change: String,
 }
 
@@ -67,7 +67,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// None yet, of `part`.
+    /// Creates an empty list for `part`.
     #[must_use]
     pub fn new(part: &'static str) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Findings {
         }
     }
 
-    /// Adds what a check found.
+    /// Adds the result of a check.
     pub fn add(
         &mut self,
         name: &'static str,
@@ -94,7 +94,7 @@ impl Findings {
         });
     }
 
-    /// Adds a check that is as it should be.
+    /// Adds a check without complaint.
     pub fn ok(&mut self, name: &'static str, seen: impl Into<String>, means: &str) {
         self.add(name, Outcome::Ok, seen, [means, ""]);
     }
@@ -111,7 +111,7 @@ impl Findings {
     }
 }
 
-/// Everything that was looked at.
+/// The results of all checks.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The checks.
@@ -119,14 +119,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many checks came out like this.
+    /// Counts the checks with this outcome.
     #[must_use]
     pub fn count(&self, verdict: Outcome) -> usize {
         let checks = self.checks.iter();
         checks.filter(|check| check.verdict == verdict).count()
     }
 
-    /// One line with the counts.
+    /// Returns one line with the counts.
     #[must_use]
     pub fn summary(&self) -> String {
         format!(
@@ -197,7 +197,7 @@ impl Report {
     }
 }
 
-/// What a check that is not ok asks of the operator.
+/// Formats the advice of a check that is not ok.
 fn advice(check: &Check) -> String {
     let verdict = tint(check.verdict.as_str(), check.verdict.color());
     let mut text = format!("\n{verdict}: {}: {}\n", check.part, check.name);
@@ -209,9 +209,9 @@ fn advice(check: &Check) -> String {
     text
 }
 
-/// A length of time as one says it: `40 s`, `7 min`, `30 h`, `12 d`.
+/// Formats a duration: `40 s`, `7 min`, `30 h`, `12 d`.
 #[must_use]
-pub fn said(ms: i64) -> String {
+pub fn duration_text(ms: i64) -> String {
     let seconds = ms.unsigned_abs().div_ceil(1_000);
     match seconds {
         0..120 => format!("{seconds} s"),
@@ -221,7 +221,7 @@ pub fn said(ms: i64) -> String {
     }
 }
 
-/// An error with its causes, on one line.
+/// Formats an error and its causes on one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -237,7 +237,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Broken into lines that a terminal has room for.
+/// Wraps text at words to the width of a terminal.
 fn wrapped(text: &str) -> String {
     const WIDTH: usize = 76;
     let mut lines = vec![String::new()];

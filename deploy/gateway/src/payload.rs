@@ -38,7 +38,7 @@ impl PayloadColumns {
             return;
         }
         self.open(head);
-        put(
+        append(
             &mut self.text,
             format_args!("\"from\":{from_ms},\"step\":{step_ms}"),
         );
@@ -58,7 +58,7 @@ impl PayloadColumns {
         self.open(head);
         self.text.extend_from_slice(b"\"at\":[");
         for (at, _) in events {
-            put(&mut self.text, format_args!("{at},"));
+            append(&mut self.text, format_args!("{at},"));
         }
         self.text.pop();
         self.text.extend_from_slice(b"],\"value\":[");
@@ -78,21 +78,21 @@ impl PayloadColumns {
     ) {
         self.open(head);
         if flag != Flag::Normal {
-            put(
+            append(
                 &mut self.text,
                 format_args!("\"flag\":\"{}\",", flag.as_str()),
             );
         }
         self.text.extend_from_slice(b"\"at\":[");
         for (at, ..) in readings.clone() {
-            put(&mut self.text, format_args!("{at},"));
+            append(&mut self.text, format_args!("{at},"));
         }
         self.text.pop();
         if readings.clone().any(|(.., ticket)| ticket.is_some()) {
             self.text.extend_from_slice(b"],\"ticket\":[");
             for (.., ticket) in readings.clone() {
                 match ticket {
-                    Some(ticket) => put(&mut self.text, format_args!("\"{ticket}\",")),
+                    Some(ticket) => append(&mut self.text, format_args!("\"{ticket}\",")),
                     None => self.text.extend_from_slice(b"null,"),
                 }
             }
@@ -101,7 +101,7 @@ impl PayloadColumns {
         self.text.extend_from_slice(b"],\"value\":[");
         let mut count = 0;
         for (_, value, _) in readings {
-            put(&mut self.text, format_args!("{value},"));
+            append(&mut self.text, format_args!("{value},"));
             count += 1;
         }
         self.close(count);
@@ -145,12 +145,12 @@ impl PayloadColumns {
 pub fn single(head: Head<'_>, at_ms: i64, value: &str, flag: Flag, ticket: Option<&str>) -> Bytes {
     let mut text = Vec::with_capacity(160);
     write_head(&mut text, head);
-    put(&mut text, format_args!("\"at\":{at_ms},\"value\":{value}"));
+    append(&mut text, format_args!("\"at\":{at_ms},\"value\":{value}"));
     if flag != Flag::Normal {
-        put(&mut text, format_args!(",\"flag\":\"{}\"", flag.as_str()));
+        append(&mut text, format_args!(",\"flag\":\"{}\"", flag.as_str()));
     }
     if let Some(ticket) = ticket {
-        put(&mut text, format_args!(",\"ticket\":\"{ticket}\""));
+        append(&mut text, format_args!(",\"ticket\":\"{ticket}\""));
     }
     text.push(b'}');
     Bytes::from(text)
@@ -164,7 +164,7 @@ fn write_head(text: &mut Vec<u8>, head: Head<'_>) {
         head.unit
     };
     let (meter, quantity, kind) = (head.meter, head.quantity, head.kind.as_str());
-    put(
+    append(
         text,
         format_args!(
             "{{\"meter\":\"{meter}\",\"quantity\":\"{quantity}\",\"kind\":\"{kind}\",\"unit\":\"{unit}\","
@@ -208,7 +208,7 @@ fn write_digits(text: &mut Vec<u8>, mut number: u64) {
     text.extend_from_slice(&digits[start..]);
 }
 
-fn put(text: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
+fn append(text: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
     text.write_fmt(what)
         .expect("a vector takes whatever is written");
 }

@@ -252,7 +252,7 @@ async fn converse(
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 heard = Instant::now();
-                window.settle(&mut incoming)?;
+                window.release_acknowledged(&mut incoming)?;
             }
             wrote = write(&mut writer, &mut window.outgoing, &mut behind), if behind || !window.outgoing.is_empty() => {
                 wrote?;
@@ -351,7 +351,7 @@ impl Window {
     }
 
     /// Parses the acknowledgements in `incoming` and removes them.
-    fn settle(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
+    fn release_acknowledged(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
         loop {
             use PubAckReason::{NoMatchingSubscribers, Success};
             let pkid = match Packet::read(incoming, Some(INCOMING_BYTES_MAX)) {
@@ -457,8 +457,8 @@ fn properties(
         user_properties.push(pair("replay", 1));
     }
     user_properties.extend(replay_of.map(|of| ("replay-of".to_owned(), of)));
-    let told = !user_properties.is_empty();
-    told.then(|| PublishProperties {
+    let has_properties = !user_properties.is_empty();
+    has_properties.then(|| PublishProperties {
         user_properties,
         ..PublishProperties::default()
     })

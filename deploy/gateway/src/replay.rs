@@ -1,9 +1,9 @@
 //! `replay`: a CSV file of readings to an MQTT server, at any speed, over any number of connections.
 //!
-//! What is not acknowledged is sent again until it is, so a server may be killed and started again
-//! meanwhile; and what the gateway's receipt says is there is not sent, so the replay may be, too. Values go
-//! from the file into the payload as the text they are. Events that only their places in a message tell apart
-//! travel in one message (`rows/order.rs`).
+//! A replay resends until everything is acknowledged, so the server may be killed and restarted meanwhile. It skips the
+//! messages that the gateway's receipt lists, so the replay itself may be restarted, too. Values are copied from the file
+//! into the payload as text. Events that differ only by their position in a message stay in one message
+//! (`rows/order.rs`).
 
 pub mod login;
 pub mod mapping;
@@ -100,7 +100,7 @@ impl FromStr for Speed {
     }
 }
 
-/// Messages that wait for one connection; more would only wait longer.
+/// Messages that may wait for one connection; more would only wait longer.
 const QUEUE_MAX: usize = 1024;
 /// Bytes of a payload: servers take packets of 1 MiB, topic and header included.
 const PAYLOAD_BYTES_MAX: usize = 960 * 1024;
@@ -110,10 +110,10 @@ const HEAD_BYTES_MAX: usize = 1024;
 const INSTANT_BYTES_MAX: usize = 21;
 /// Wrong lines that are shown; the rest are counted.
 const PROBLEMS_SHOWN_MAX: usize = 20;
-/// How often the gauge moves.
+/// The pause between two updates of the progress bar.
 const GAUGE_PAUSE: Duration = Duration::from_millis(200);
 
-/// Reads, sends, and says how much was acknowledged.
+/// Reads the file, publishes its readings, and reports how many were acknowledged.
 ///
 /// # Errors
 /// The mapping or a line is wrong (nothing was sent), or not everything was acknowledged.
@@ -162,12 +162,12 @@ pub async fn replay(args: &ReplayArgs, shutdown: CancellationToken) -> anyhow::R
     reported
 }
 
-/// How rows are sent.
+/// How the rows are published.
 struct Plan {
     speed: Speed,
-    /// The count that numbers the messages.
+    /// The epoch of the message numbers.
     epoch: u64,
-    /// Messages that the log has.
+    /// Numbers of the messages that are in the log already.
     stored: Numbers,
 }
 
@@ -192,7 +192,7 @@ async fn plan(
     }
 }
 
-/// Readings that are not sent because the log has them, which is said aloud.
+/// Counts the readings that are skipped because the log has them, and reports them.
 fn skipped(plan: &Plan, rows: &CsvRows, mapping: &Mapping) -> u64 {
     if plan.stored.is_empty() {
         return 0;
@@ -236,7 +236,7 @@ fn read(args: &ReplayArgs, mapping: &Mapping) -> anyhow::Result<CsvRows> {
     Ok(rows)
 }
 
-/// What is wrong with tied rows that no message can hold, by the line of the first of them.
+/// Returns an error for each group of tied rows that no message can hold, with the line of the first row.
 fn oversized(rows: &CsvRows, mapping: &Mapping, file: &Path) -> Vec<String> {
     let may_be_too_long = |tie: &[u32]| {
         let bytes = |&row: &u32| rows.row(row).value.len() + 1 + INSTANT_BYTES_MAX;
@@ -247,7 +247,7 @@ fn oversized(rows: &CsvRows, mapping: &Mapping, file: &Path) -> Vec<String> {
             || may_be_too_long(tie) && encode(rows, tie, mapping).len() > PAYLOAD_BYTES_MAX;
         tie.len() > BATCH_READINGS_MAX || is_too_long()
     };
-    let told = rows.ties().filter(is_oversized).map(|tie| {
+    let problems = rows.ties().filter(is_oversized).map(|tie| {
         let first = rows.row(tie[0]);
         format!(
             "{}:{}: {} events of meter '{}' have the instant of this one and no ticket, which are more than a \
@@ -259,7 +259,7 @@ fn oversized(rows: &CsvRows, mapping: &Mapping, file: &Path) -> Vec<String> {
             first.meter,
         )
     });
-    told.collect()
+    problems.collect()
 }
 
 type Connections = JoinSet<Result<(), GatewayError>>;
@@ -283,7 +283,7 @@ fn connect(
     (connections, senders)
 }
 
-/// How a connection named `name` finds the server.
+/// Returns the settings of the connection `name`.
 fn named(
     server: &publisher::PublisherSettings,
     mapping: &Mapping,
@@ -291,13 +291,13 @@ fn named(
 ) -> publisher::PublisherSettings {
     let mut settings = server.clone();
     if settings.client_id.is_empty() {
-        // Two replays at once must not throw each other out.
+        // Two replays at once must not take over each other's session.
         settings.client_id = format!("{}-replay-{}-{name}", mapping.gateway, std::process::id());
     }
     settings
 }
 
-/// Every message in the order of sending: its payload and how many readings it has.
+/// Returns every message in the order of sending: its payload and its number of readings.
 fn messages<'a>(
     rows: &'a CsvRows,
     mapping: &'a Mapping,
@@ -306,7 +306,7 @@ fn messages<'a>(
     batches.flat_map(|order| payloads(rows, order, mapping))
 }
 
-/// Sends every message that the log has not, to the connections in turn.
+/// Sends every message that the log does not have to the connections in turn.
 async fn feed(
     rows: CsvRows,
     mapping: Mapping,
@@ -342,14 +342,14 @@ async fn feed(
             () = shutdown.cancelled() => false,
         };
         if !sent {
-            // The connection gave up and says why, or we were asked to stop.
+            // The connection gave up and its task returns the error, or the process stops.
             return;
         }
     }
 }
 
-/// The payloads of some rows and how many readings each has: one, unless it were larger than servers
-/// take and there is a place to cut it.
+/// Encodes rows and counts the readings of each payload. There is one payload, unless it exceeds the size that servers
+/// accept and the rows can be cut.
 fn payloads(rows: &CsvRows, order: &[u32], mapping: &Mapping) -> Vec<(Bytes, u32)> {
     let payload = encode(rows, order, mapping);
     let is_too_long = payload.len() > PAYLOAD_BYTES_MAX;
@@ -361,7 +361,7 @@ fn payloads(rows: &CsvRows, order: &[u32], mapping: &Mapping) -> Vec<(Bytes, u32
     halves
 }
 
-/// The payload of some rows: a single reading, or columns by meter.
+/// Encodes rows as one payload: a single reading, or columns by meter.
 fn encode(rows: &CsvRows, order: &[u32], mapping: &Mapping) -> Bytes {
     if let [only] = order {
         let Row {

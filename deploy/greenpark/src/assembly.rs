@@ -66,7 +66,7 @@ pub struct RunningServices {
 struct Bound {
     watched: Watched,
     processing: Option<Processing>,
-    letters: Option<LetterArchiver>,
+    letter_archiver: Option<LetterArchiver>,
     query: Option<(greenpark_query::Service, TcpListener)>,
     listener: Option<Listener>,
     subscriber: Option<Subscriber>,
@@ -157,7 +157,7 @@ async fn start_all(
     // First, so that it can be asked what a start waits for.
     if let Some(address) = settings.process.health {
         let endpoint = Endpoint::bind(address, Arc::new(registry), health.clone()).await;
-        let endpoint = endpoint.map_err(|e| taken(address, &e, "health under [process]"))?;
+        let endpoint = endpoint.map_err(|e| bind_error(address, &e, "health under [process]"))?;
         services.start("health", |shutdown| async move {
             Ok(endpoint.serve(shutdown).await?)
         });
@@ -238,15 +238,15 @@ async fn bind(
         }
         let bind = Listener::bind(settings.listen.clone(), pipeline).await;
         bound.listener = Some(bind.map_err(|error| match error {
-            BindError::Address { address, cause } => taken(address, &cause, "--mqtt"),
+            BindError::Address { address, cause } => bind_error(address, &cause, "--mqtt"),
             other => other.into(),
         })?);
     }
     if let Some(lake) = lake {
         let mut freshness = None;
         if let (Some(log), Some(metrics)) = (&log, counted.processor) {
-            let letters = letters(settings, log, lake.clone())?;
-            bound.letters = Some(letters.with_metrics(metrics.clone()));
+            let letter_archiver = letter_archiver(settings, log, lake.clone())?;
+            bound.letter_archiver = Some(letter_archiver.with_metrics(metrics.clone()));
             let processing = processing(settings, (log, &lake), metrics, receipts)?;
             freshness = Some(processing.newest());
             bound.processing = Some(processing);
@@ -279,7 +279,7 @@ fn processing(
         let processor = processor(&settings, &log, lake.clone())?;
         let processor = processor.with_metrics(metrics.clone());
         Ok(match &receipts {
-            Some(receipts) => processor.with_listener(telling(receipts.clone())),
+            Some(receipts) => processor.with_listener(archive_listener(receipts.clone())),
             None => processor,
         })
     };
@@ -293,7 +293,7 @@ fn processor(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<Proce
     Ok(Processor::new(reader, partitions, lake, settings, now))
 }
 
-fn letters(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<LetterArchiver> {
+fn letter_archiver(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<LetterArchiver> {
     let settings = &settings.processor;
     let reader = log.letter_reader(&letter_group(&settings.group))?;
     let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
@@ -315,7 +315,7 @@ fn waiting_for(newest: Newest) -> greenpark_query::Freshness {
 }
 
 /// Gateways that number are told what the processor of this process has published.
-fn telling(receipts: Receipts) -> greenpark_processor::Listener {
+fn archive_listener(receipts: Receipts) -> greenpark_processor::Listener {
     Arc::new(move |archived| {
         let gateway = (archived.park, archived.enterprise, archived.gateway);
         receipts.archived(gateway, archived.epoch, archived.numbers);
@@ -332,11 +332,11 @@ fn run(bound: Bound, services: &mut Services, health: &Health) {
         let part = health.part("processor");
         services.start("processor", |shutdown| processing.run(part, shutdown));
     }
-    if let Some(letters) = bound.letters {
+    if let Some(letter_archiver) = bound.letter_archiver {
         let part = health.part("dead-letters");
         services.start("dead-letters", |shutdown| async move {
             part.ready();
-            let ended = letters.run(shutdown.cancelled_owned()).await;
+            let ended = letter_archiver.run(shutdown.cancelled_owned()).await;
             part.unready("stopped");
             ended?;
             Ok(())
@@ -390,11 +390,11 @@ impl RunningServices {
 async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
-        .map_err(|error| taken(address, &error, option))
+        .map_err(|error| bind_error(address, &error, option))
 }
 
 /// One line that names the option to use.
-fn taken(address: SocketAddr, error: &io::Error, option: &str) -> anyhow::Error {
+fn bind_error(address: SocketAddr, error: &io::Error, option: &str) -> anyhow::Error {
     if error.kind() == io::ErrorKind::AddrInUse {
         return anyhow::anyhow!("{address} is in use; choose another address with {option}");
     }

@@ -1,8 +1,8 @@
-//! `backup` and `restore`: a copy of the lake and of the embedded log in a folder, with a manifest that says what it is.
+//! `backup` and `restore`: a copy of the lake and of the embedded log in a folder, with a manifest.
 //!
-//! A backup is made while the lake is written to, and takes only what is new since the one before in the same folder.
-//! Its manifest is written last and in one step, so a backup that was killed leaves the one before as it was. A restore
-//! checks every byte against the manifest before anything is put in its place.
+//! A backup runs while the processor writes to the lake, and copies only what is new since the previous backup in the same
+//! folder. It writes the manifest last and atomically, so a killed backup leaves the previous one intact. A restore checks
+//! every byte against the manifest before it moves anything into place.
 
 mod files;
 mod manifest;
@@ -28,10 +28,10 @@ use crate::settings::{LogKind, Settings};
 
 pub use self::restore::restore;
 
-/// How often a lake is looked at again whose files went while they were copied.
+/// How often a lake is listed again whose files disappeared during the copy.
 const ROUNDS_MAX: usize = 10;
 
-/// Copies the lake, and the embedded log where nothing has it open, to `folder`.
+/// Copies the lake, and the embedded log unless a process has it open, to `folder`.
 ///
 /// # Errors
 /// The lake or the log cannot be read, the folder cannot be written, or holds a backup of another format.
@@ -82,24 +82,24 @@ pub async fn backup(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
 struct Copying<'a> {
     lake: &'a Lake,
     folder: PathBuf,
-    /// What an earlier backup has.
+    /// The files of an earlier backup.
     known: BTreeMap<&'a str, &'a Copied>,
     copied: BTreeMap<String, Copied>,
     new_bytes: u64,
 }
 
 impl Copying<'_> {
-    /// Copies until nothing is missing of what the copied entries name.
+    /// Copies until every file that the copied entries name is there.
     async fn until_whole(&mut self) -> anyhow::Result<()> {
         let mut missing = String::new();
         for _round in 0..ROUNDS_MAX {
             if let Some(packed) = self.round().await? {
-                // Behind entries that were packed meanwhile a newer checkpoint stands, which was not listed.
+                // Entries that were packed meanwhile are in a newer checkpoint, which was not listed.
                 missing = format!("{packed} is gone");
                 continue;
             }
             let copy = Lake::open(&self.folder.display().to_string()).await?;
-            // An entry may be missing between two others that were listed while it was made.
+            // An entry may be missing between two others if it was written during the listing.
             missing = match copy.astray_anywhere().await {
                 Ok(astray) if astray.is_empty() => match self.lost_past().await? {
                     None => return Ok(()),
@@ -115,8 +115,8 @@ impl Copying<'_> {
         )
     }
 
-    /// A table of whose past the copy tells less than the lake does: entries may have been packed while it was listed, so
-    /// that neither they nor the packed file are in the list.
+    /// Returns a table whose history is shorter in the copy than in the lake: entries may have been packed during the
+    /// listing, so that neither they nor the packed file are in the list.
     async fn lost_past(&self) -> anyhow::Result<Option<String>> {
         let of_copy = tables_with_gaps(self.copied.keys().map(String::as_str));
         if of_copy.is_empty() {
@@ -128,7 +128,7 @@ impl Copying<'_> {
         Ok(lost.map(|table| format!("entries of {table} were packed meanwhile")))
     }
 
-    /// Copies what is listed and not copied yet; returns what of a log went meanwhile, if anything did.
+    /// Copies the listed files that are not copied yet; returns a log entry that disappeared meanwhile, if any.
     async fn round(&mut self) -> anyhow::Result<Option<String>> {
         let files = self.lake.inventory().await.context("list the lake")?;
         let new = files
@@ -149,10 +149,10 @@ impl Copying<'_> {
         Ok(packed)
     }
 
-    /// Copies a file, or takes it from an earlier backup; `None` where it is gone by now.
+    /// Copies a file, or reuses that of an earlier backup; `None` if it has disappeared.
     async fn copy(&mut self, file: &Stored) -> anyhow::Result<Option<Copied>> {
         let to = self.folder.join(&file.path);
-        // Files of a lake are never written over.
+        // Files of a lake are never overwritten.
         let known = self.known.get(file.path.as_str());
         let has = |size| std::fs::metadata(&to).is_ok_and(|found| found.len() == size);
         if let Some(known) = known.filter(|known| known.size == file.size && has(known.size)) {
@@ -163,7 +163,7 @@ impl Copying<'_> {
         };
         self.new_bytes += bytes.len() as u64;
         let copied = Copied::of(file.path.clone(), &bytes);
-        files::put(&to, &bytes).with_context(|| format!("write {}", to.display()))?;
+        files::write_atomically(&to, &bytes).with_context(|| format!("write {}", to.display()))?;
         Ok(Some(copied))
     }
 }
@@ -192,8 +192,8 @@ async fn copy_log(
     let (from, tuned, at) = (section.folder.clone(), section.to_log(), to.clone());
     let copied = tokio::task::spawn_blocking(move || EmbeddedLog::copy(&from, tuned, &at)).await?;
     if let Err(error) = copied {
-        let said = format!("{:#}", anyhow::Error::from(error));
-        ensure!(said.contains("another process"), "{said}");
+        let text = format!("{:#}", anyhow::Error::from(error));
+        ensure!(text.contains("another process"), "{text}");
         line(
             "the log is open in another process and is not copied: a restored lake reads from the log itself what it \
              lacks; stop greenpark to have a copy of it, too",

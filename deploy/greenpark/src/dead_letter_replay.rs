@@ -1,8 +1,8 @@
-//! `dead-letters replay`: what was refused is sent again on its topic, and that it was is recorded.
+//! `dead-letters replay`: publishes refused payloads again on their topics and records the replay.
 //!
-//! A letter that names one reading of a list of readings is sent as that reading alone; otherwise its whole
-//! payload is, once for all letters that have it: what was accepted of it before has the same identity and
-//! counts once. A payload that the letter does not hold whole is not sent.
+//! A dead letter of one reading in a list is replayed as that reading alone; otherwise its whole payload is, once for all
+//! dead letters that share it: the readings accepted before have the same identity and count once. A truncated payload is
+//! not replayed.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -75,21 +75,21 @@ pub struct ResendArgs {
     pub client: ClientArgs,
 }
 
-/// Letters that are sent before it is recorded that they were.
+/// Dead letters of one batch; their replay is recorded after each batch.
 const BATCH: usize = 500;
 /// Bytes of a batch.
 const BATCH_BYTES: usize = 16 << 20;
 /// Messages in flight.
 const INFLIGHT: u16 = 100;
-/// Letters that were not sent which are named.
+/// Reasons of skipped dead letters that are printed, at most.
 const SKIPPED_SHOWN: usize = 20;
 
-/// Why a server that takes the user refuses a message.
+/// The advice if a server accepts the user and refuses the message.
 const OF_ANOTHER: &str = "this user may not publish on the letter's topic, or the rule of the topic names who sends \
     ({user}, {client}) and this is not the gateway that the letter came from: log in as that gateway with --user and \
     --client-id, or say --as-user if what it sent is this user's from now on";
 
-/// A message that stands for letters.
+/// A message that replays one or more dead letters.
 #[derive(Debug)]
 struct Resend {
     topic: String,
@@ -97,12 +97,12 @@ struct Resend {
     /// `whole`, or `reading 3`.
     part: String,
     readings: u32,
-    /// The gateway it came from, as park, enterprise and gateway with slashes between, where the topic said so.
+    /// The gateway that sent it first, as `park/enterprise/gateway`, if the topic named one.
     of: Option<String>,
     letters: Vec<String>,
 }
 
-/// What is to be sent, and what is not, with the reason.
+/// The messages to send, and the skipped dead letters with the reason.
 #[derive(Debug, Default)]
 struct Plan {
     sends: Vec<Resend>,
@@ -113,7 +113,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Adds a letter, unless it cannot be sent, or was before and is not to be sent `again`.
+    /// Adds a dead letter, unless it cannot be sent, or was replayed before without `again`.
     fn add(&mut self, letter: api::DeadLetterEntry, again: bool) {
         if let Some(reason) = unfit(&letter, again) {
             self.skipped.push((letter.name, reason));
@@ -161,17 +161,17 @@ impl Plan {
     }
 }
 
-/// The gateway that a letter came from; none where its topic did not say.
+/// Returns the gateway of a dead letter; `None` if its topic named none.
 fn gateway_of(letter: &api::DeadLetterEntry) -> Option<String> {
     let mut parts = letter.name.split('/');
     let (_, park, _, enterprise) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let of = [park, enterprise, &letter.gateway];
-    // An id that begins so stands for those that nobody knows.
+    // An id with this prefix stands for an unknown one.
     let is_known = of.iter().all(|id| !id.is_empty() && !id.starts_with('_'));
     is_known.then(|| of.join("/"))
 }
 
-/// Why a letter is not sent.
+/// Returns the reason why a dead letter cannot be sent.
 fn unfit(letter: &api::DeadLetterEntry, again: bool) -> Option<String> {
     if letter.truncated {
         let kept = letter.payload_bytes;
@@ -193,11 +193,11 @@ fn unfit(letter: &api::DeadLetterEntry, again: bool) -> Option<String> {
     }
 }
 
-/// Sends dead letters again.
+/// Replays dead letters.
 ///
 /// # Errors
-/// The arguments do not fit, a letter that is named cannot be sent, a service refuses or does not answer; what
-/// was recorded before is said.
+/// The arguments are wrong, a named dead letter cannot be sent, or a service refuses or does not answer; the error names
+/// what was recorded before.
 pub async fn replay(args: &ResendArgs) -> anyhow::Result<()> {
     let place = login::ServerArgs {
         mqtt: &args.mqtt,
@@ -233,7 +233,7 @@ pub async fn replay(args: &ResendArgs) -> anyhow::Result<()> {
     sent.report(args)
 }
 
-/// The plan of letters that were named: each of them can be sent, or none is.
+/// Plans the named dead letters: each of them can be sent, or none is.
 async fn named(args: &ResendArgs, service: &QueryConnection) -> anyhow::Result<Plan> {
     let mut plan = Plan::default();
     for name in &args.letter {
@@ -247,7 +247,7 @@ async fn named(args: &ResendArgs, service: &QueryConnection) -> anyhow::Result<P
     Ok(plan)
 }
 
-/// What became of the letters so far.
+/// The result so far.
 #[derive(Debug, Default)]
 struct Sent {
     messages: usize,
@@ -259,7 +259,7 @@ struct Sent {
 }
 
 impl Sent {
-    /// Sends a plan and records it; of a dry run, only notes it.
+    /// Sends a plan and records it; a dry run only keeps it for the report.
     async fn carry_out(
         &mut self,
         args: &ResendArgs,
@@ -334,8 +334,8 @@ impl Sent {
     }
 }
 
-/// Publishes messages and returns when the server has acknowledged all; as those of the user that sends them now, if
-/// `as_user` says so, and otherwise of who sent them first.
+/// Publishes messages and returns when the server has acknowledged all. With `as_user` they are the user's own; otherwise
+/// they name the gateway that sent them first.
 async fn publish(
     server: &publisher::PublisherSettings,
     sends: &[Resend],
@@ -355,7 +355,7 @@ async fn publish(
     }
     drop(sender);
     let tally = Arc::new(Tally::default());
-    // An MQTT server may be slow to take a large payload, and the publisher knows when to give up.
+    // An MQTT server may be slow to accept a large payload, and the publisher has its own patience.
     let longest = server
         .patience
         .saturating_mul(10)
@@ -381,9 +381,9 @@ async fn publish(
     }
 }
 
-/// What a dry run says.
+/// Formats the plan of a dry run.
 fn planned(sends: &[Resend], skipped: &[(String, String)]) -> Sheet {
-    let told = sends.iter().map(|send| {
+    let planned_json = sends.iter().map(|send| {
         json!({
             "topic": send.topic,
             "part": send.part,
@@ -395,7 +395,7 @@ fn planned(sends: &[Resend], skipped: &[(String, String)]) -> Sheet {
         .iter()
         .map(|(name, reason)| json!({ "name": name, "reason": reason }));
     let all = json!({
-        "sends": told.collect::<Vec<Value>>(),
+        "sends": planned_json.collect::<Vec<Value>>(),
         "skipped": not.collect::<Vec<Value>>(),
     });
     let mut sheet = Sheet::new(&["letter", "topic", "part", "bytes", "more"], &[3, 4], all);

@@ -1,11 +1,11 @@
-//! `demo`: a park with its history since 2020 on this machine, and how far it is from its targets.
+//! `demo`: a park on this machine with its history since 2020, and its progress towards its targets.
 //!
-//! One gateway an enterprise publishes the history over MQTT, like anyone's readings (`greenpark_gateway::demo`).
-//! Everything that is shown comes from the query service over gRPC. Started again, the demo learns from the service
-//! where each meter's readings end and tops them up.
+//! One gateway per enterprise publishes the history over MQTT, like any gateway (`greenpark_gateway::demo`). Everything
+//! on the screen comes from the query service over gRPC. After a restart the demo requests the last instant of each meter
+//! from the service and publishes only what is missing.
 
+mod completion;
 mod registry;
-mod settle;
 mod verdict;
 
 use std::{
@@ -29,10 +29,11 @@ struct DemoSite {
     lake: PathBuf,
 }
 
-/// Loads, waits, shows, and then publishes live readings until `shutdown`, or leaves after the verdict.
+/// Loads the history, waits until it is stored, shows the verdict, and publishes live readings until `shutdown`; with
+/// `until_verdict` it returns after the verdict.
 ///
 /// # Errors
-/// At once, if the services do not listen; later, if one of the steps does not succeed.
+/// At once, if the services do not listen; later, if one of the steps fails.
 pub fn run(
     settings: &Settings,
     running: &RunningServices,
@@ -63,7 +64,7 @@ pub fn run(
     })
 }
 
-/// Everything up to the verdict; gives the instant up to which readings were sent.
+/// Runs every step up to the verdict and returns the instant up to which readings were sent.
 async fn show(site: &DemoSite) -> anyhow::Result<i64> {
     line(&format!(
         "Greenpark: MQTT at {}, gRPC at {}, lake in {}",
@@ -81,13 +82,13 @@ async fn show(site: &DemoSite) -> anyhow::Result<i64> {
     let loaded = history::load(&site.mqtt, &latest)
         .await
         .context("load the history")?;
-    settle::wait(&service, &loaded).await?;
-    let progress = verdict::ask(&service).await?;
+    completion::wait(&service, &loaded).await?;
+    let progress = verdict::request(&service).await?;
     output::answer(&verdict::draw(&progress, &loaded, &Disk::of(&site.lake)))?;
     Ok(loaded.until)
 }
 
-/// What the lake takes on disk.
+/// The size of the lake on disk.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Disk {
     files: u64,
@@ -95,7 +96,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// Counts the Parquet files under `folder`; what cannot be read is left out.
+    /// Counts the Parquet files under `folder`; unreadable entries are left out.
     fn of(folder: &Path) -> Self {
         let mut disk = Self::default();
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

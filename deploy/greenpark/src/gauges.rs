@@ -1,4 +1,4 @@
-//! What a process tells of its log and its disks, besides what its services count.
+//! Gauges of a process's log and disks, beside the metrics of its services.
 
 use std::{
     collections::BTreeMap,
@@ -36,26 +36,27 @@ pub(crate) struct Gauges {
     lake_bytes: Gauge,
     lake_files: Gauge,
     lake_entries: Gauge,
-    /// The processor's group in the log, where this process can tell how far it is behind.
+    /// The processor's group in the log, if this process can measure its lag.
     group: Option<String>,
     /// The folders on this machine.
     folders: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Gauges {
-    /// Gauges of the places that `settings` name, shown by `registry`; of Kafka only where the processor runs here.
+    /// Registers the gauges of the log and the disks of `settings` in `registry`; those of Kafka only if the processor runs
+    /// here.
     pub(crate) fn of(settings: &Settings, roles: Roles, registry: &mut Registry) -> Self {
         let mut folders = BTreeMap::new();
         if settings.log.kind == LogKind::Embedded {
             folders.insert("log", settings.embedded_log.folder.clone());
         }
-        // A lake elsewhere has no disk of ours.
+        // A lake on an object store has no local disk.
         if !settings.lake.root.contains("://") {
             folders.insert("lake", PathBuf::from(&settings.lake.root));
         }
-        let tells = settings.log.kind == LogKind::Embedded || roles.processes();
+        let measures_lag = settings.log.kind == LogKind::Embedded || roles.processes();
         let gauges = Self {
-            group: tells.then(|| settings.processor.group.clone()),
+            group: measures_lag.then(|| settings.processor.group.clone()),
             folders,
             ..Self::default()
         };
@@ -108,12 +109,12 @@ impl Gauges {
         );
     }
 
-    /// The folder of a place, if it is on this machine.
+    /// Returns the folder of a location on this machine.
     pub(crate) fn folder(&self, place: &str) -> Option<&Path> {
         self.folders.get(place).map(PathBuf::as_path)
     }
 
-    /// How far the processor is behind, and how large the file of an embedded log is. Kafka takes some seconds to answer.
+    /// Measures the processor's lag and the file of an embedded log. Kafka takes some seconds to answer.
     pub(crate) async fn look_at_log(&self, log: &Log) {
         let Some(group) = &self.group else {
             return;
@@ -121,17 +122,17 @@ impl Gauges {
         match log {
             Log::Embedded(log) => {
                 if let Ok(oldest_ms) = log.oldest_unread_ms(group).await {
-                    self.tell_lag(log.backlog(group), oldest_ms);
+                    self.set_lag(log.backlog(group), oldest_ms);
                 }
             }
             // `look` reports a log that cannot be reached.
             Log::Kafka(log) => {
                 match log.lag(group).await {
-                    // Nobody could tell how old it is; what was told before is nearer than nothing.
+                    // The age is unknown; the previous value is better than none.
                     Ok(lag) if lag.records > 0 && lag.oldest_ms.is_none() => {
                         self.records_behind.set(whole(lag.records));
                     }
-                    Ok(lag) => self.tell_lag(lag.records, lag.oldest_ms),
+                    Ok(lag) => self.set_lag(lag.records, lag.oldest_ms),
                     Err(error) => {
                         let error = &error as &dyn std::error::Error;
                         debug!(error, "how far the processor is behind could not be asked");
@@ -145,13 +146,13 @@ impl Gauges {
         }
     }
 
-    fn tell_lag(&self, records: u64, oldest_ms: Option<i64>) {
+    fn set_lag(&self, records: u64, oldest_ms: Option<i64>) {
         self.records_behind.set(whole(records));
         let age_ms = oldest_ms.map_or(0, |at| clock::now_ms().saturating_sub(at));
         self.oldest_unread_seconds.set(age_ms.max(0) / 1_000);
     }
 
-    /// How large a lake on this machine is. Lists every file, so it is asked seldom.
+    /// Measures a lake on this machine. It lists every file, so it is called rarely.
     pub(crate) async fn look_at_lake(&self, lake: &Lake) {
         if self.folder("lake").is_none() {
             return;
@@ -167,7 +168,7 @@ impl Gauges {
         self.lake_entries.set(whole(entries as u64));
     }
 
-    /// How much room there is.
+    /// Measures the free space.
     pub(crate) fn look_at_disks(&self) {
         for (&place, folder) in &self.folders {
             if let Ok(found) = rustix::fs::statvfs(folder) {

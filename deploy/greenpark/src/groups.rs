@@ -1,14 +1,14 @@
-//! `log groups` and `log forget`: who keeps the embedded log from being trimmed.
+//! `log groups` and `log forget`: the groups that keep the embedded log from being trimmed.
 
 use anyhow::{Context, ensure};
 use greenpark_console::output::line;
-use greenpark_doctor::position::standing_of;
+use greenpark_doctor::position::describe_group;
 use greenpark_log::embedded::EmbeddedLog;
 use greenpark_processor::letter_group;
 
 use crate::settings::{LogKind, Settings};
 
-/// Tells every group, what it has not read and when it was last there.
+/// Lists every group with its lag and its last activity.
 ///
 /// # Errors
 /// The log is in Kafka, another process has it open, or it cannot be read.
@@ -19,11 +19,11 @@ pub async fn list(settings: &Settings) -> anyhow::Result<()> {
         line("no group has read the log yet");
     }
     for standing in &groups {
-        let whose = match is_own(&standing.group, settings) {
+        let owner = match is_own(&standing.group, settings) {
             true => "the group of the settings",
             false => "not the group of the settings",
         };
-        line(&format!("{}; {whose}", standing_of(standing)));
+        line(&format!("{}; {owner}", describe_group(standing)));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The log of a process, whichever it is.
+//! The log of a process: embedded or Kafka.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use greenpark_log::{LogReader, LogWriter, embedded::EmbeddedLog, kafka::KafkaLog
 
 use crate::settings::{LogKind, Settings};
 
-/// See the module.
+/// The log of a process.
 #[derive(Clone)]
 pub(crate) enum Log {
     Embedded(EmbeddedLog),
@@ -15,7 +15,7 @@ pub(crate) enum Log {
 }
 
 impl Log {
-    /// Why it cannot be used now; `None` where it can.
+    /// Returns the reason why the log cannot be used now, or `None`.
     pub(crate) async fn trouble(&self) -> Option<String> {
         match self {
             Self::Embedded(log) => log.trouble(),

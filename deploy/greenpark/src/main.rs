@@ -5,7 +5,7 @@ use std::{process::ExitCode, thread};
 use greenpark_runtime::{exit, tls};
 use mimalloc::MiMalloc;
 
-/// Questions allocate a lot on several threads at once, for which the C library's allocator takes a fifth of their time.
+/// Queries allocate a lot on several threads at once; the C library's allocator would cost a fifth of their time.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     tls::install();
     let cores = thread::available_parallelism().map_or(2, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // Two at least, so that one busy task never keeps pings waiting.
+        // At least two, so that one busy task never delays pings.
         .worker_threads(cores.max(2))
         .enable_all()
         .build();

@@ -1,4 +1,4 @@
-//! `greenpark passwd`: a user's line in the password file.
+//! `greenpark passwd`: writes a user's line in the password file.
 
 use std::{
     fs::{self, OpenOptions},
@@ -13,7 +13,7 @@ use greenpark_ingest::password::{self, Users};
 
 use crate::cli::identity::PasswdArgs;
 
-/// Adds the user of `args`, or gives it the new password; the file is whole at every instant.
+/// Adds the user of `args`, or changes its password; the file is replaced atomically.
 ///
 /// # Errors
 /// A file that cannot be read or written, or is no password file; a name or password that cannot be one.
@@ -39,7 +39,7 @@ pub fn passwd(args: &PasswdArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The password, without the end of its line.
+/// Reads the password, without the end of its line.
 fn secret(args: &PasswdArgs) -> anyhow::Result<Vec<u8>> {
     let mut text = String::new();
     match &args.password_file {
@@ -66,7 +66,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     match written.and_then(|()| fs::rename(&name, path)) {
         Ok(()) => Ok(()),
         Err(error) => {
-            // What failed is told; a file left over would stop the next attempt.
+            // The error is reported; a leftover file would stop the next attempt.
             let _ = fs::remove_file(&name);
             Err(error)
         }

@@ -1,7 +1,7 @@
 //! `greenpark pki`: an authority for tests, and the certificates that it signs.
 //!
-//! Nothing is written over, and private keys are for their owner's eyes alone. It keeps no list of what it
-//! signed and revokes nothing, so that a park in earnest has an authority of its own.
+//! The command overwrites nothing and makes private keys readable by their owner alone. It keeps no list of certificates
+//! and revokes none, so a real park needs an authority of its own.
 
 use std::{
     fs::{self, OpenOptions},
@@ -21,12 +21,12 @@ use rcgen::{
 
 use crate::cli::identity::PkiArgs;
 
-/// How the authority is named, in each folder: its key tells it from others.
+/// The name of every authority; its key distinguishes it from others.
 const AUTHORITY: &str = "greenpark test authority";
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Makes what `args` ask for, and says what to put in the settings.
+/// Creates the requested certificates and prints the settings that use them.
 ///
 /// # Errors
 /// A file that is there already, or cannot be written; a name that a certificate cannot carry.
@@ -56,7 +56,7 @@ pub fn pki(args: &PkiArgs) -> anyhow::Result<()> {
     ))
 }
 
-/// Every file is looked for before the first is written.
+/// Checks that no file exists before the first is written.
 fn check(args: &PkiArgs) -> anyhow::Result<()> {
     if args.server.is_empty() && args.gateway.is_empty() {
         bail!("give --server NAME or --gateway NAME, or there is nothing to sign");
@@ -92,7 +92,7 @@ fn describe(params: &mut CertificateParams, name: &str, days: u32) {
     params.not_after = now + DAY * days;
 }
 
-/// The authority of the folder, made if there is none.
+/// Loads the authority of the folder, or creates it.
 fn authority(args: &PkiArgs) -> anyhow::Result<Issuer<'static, KeyPair>> {
     let mut params = CertificateParams::default();
     describe(&mut params, AUTHORITY, args.days);
@@ -118,7 +118,7 @@ fn sign(
     issuer: &Issuer<'_, KeyPair>,
 ) -> anyhow::Result<()> {
     let pair = KeyPair::generate().context("make a key")?;
-    // RFC 5280, 4.2.1.1, asks for it, and Python 3.13 takes no certificate without it.
+    // RFC 5280, 4.2.1.1, requires it, and Python 3.13 accepts no certificate without it.
     params.use_authority_key_identifier_extension = true;
     let signed = params.signed_by(&pair, issuer);
     let signed = signed.with_context(|| format!("sign the certificate of {name}"))?;

@@ -1,4 +1,4 @@
-//! Keeps a processor running beside ingest: whatever befalls it, gateways are acknowledged, for their readings are
+//! Keeps a processor running beside ingest: if the processor fails, ingest still acknowledges, because the readings are
 //! in the log.
 
 use std::{
@@ -12,27 +12,27 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-/// The pause before the processor is started again; each further one is twice as long.
+/// The pause before the processor is restarted; each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Makes a processor.
+/// Creates a processor.
 pub(crate) type Make = Box<dyn Fn() -> anyhow::Result<Processor> + Send + Sync>;
 
-/// The freshness of whichever processor runs.
+/// The freshness of the processor that runs now.
 pub(crate) type Newest = Arc<Mutex<Freshness>>;
 
-/// What becomes of a processor that ends by itself.
+/// The reaction to a processor that ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AtEnd {
     /// The process ends.
     Leave,
-    /// It is started again.
+    /// The processor is restarted.
     StartAgain,
 }
 
-/// A processor and how to make another one.
+/// A processor, and the constructor of its successors.
 pub(crate) struct Processing {
     first: Option<Processor>,
     make: Make,
@@ -41,7 +41,7 @@ pub(crate) struct Processing {
 }
 
 impl Processing {
-    /// Makes the first processor, so that what is wrong with it ends the start.
+    /// Creates the first processor, so that its error ends the start.
     pub(crate) fn new(make: Make, at_end: AtEnd) -> anyhow::Result<Self> {
         let first = make()?;
         let newest = Arc::new(Mutex::new(first.freshness()));
@@ -53,7 +53,7 @@ impl Processing {
         })
     }
 
-    /// What lets questions ask whichever processor runs to publish what the log holds.
+    /// Returns the handle by which a query requests that the running processor publishes what the log holds.
     pub(crate) fn newest(&self) -> Newest {
         Arc::clone(&self.newest)
     }
@@ -115,7 +115,7 @@ async fn run_one(
     }
 }
 
-/// Says that the processor reads its log, and which parks it has set aside, for good.
+/// Reports to the health part that the processor reads its log, and which parks it has set aside.
 async fn report(
     part: &HealthPart,
     mut begun: watch::Receiver<bool>,

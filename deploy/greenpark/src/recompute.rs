@@ -1,4 +1,4 @@
-//! `recompute`: a figure again from the raw readings of the lake, compared bit for bit.
+//! `recompute`: computes a figure again from the raw readings of the lake and compares it bit for bit.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -8,7 +8,7 @@ use greenpark_archive::lake::Lake;
 use greenpark_client::{
     connection::{ClientArgs, QueryConnection, refusal},
     indicators::figure_json,
-    question::{QuestionArgs, ask, request},
+    question::{QuestionArgs, request, request_figure},
 };
 use greenpark_console::{output::line, sheet::Sheet};
 use greenpark_model::day::Instant;
@@ -37,7 +37,7 @@ pub struct RecomputeArgs {
     pub client: ClientArgs,
 }
 
-/// Asks a figure, makes it again from the readings of the lake, and says whether both are the same bits.
+/// Requests a figure, computes it again from the readings of the lake, and reports whether both have the same bits.
 ///
 /// # Errors
 /// The service or the lake cannot be read, or the figures differ.
@@ -45,10 +45,10 @@ pub async fn recompute(args: &RecomputeArgs, settings: Settings) -> anyhow::Resu
     let now = || Instant(clock::now_ms());
     let service = QueryConnection::connect(&args.client.grpc).await?;
     let question = request(&args.question, now().day().year())?;
-    let published = ask(&service, args.question.of, question.clone())
+    let published = request_figure(&service, args.question.of, question.clone())
         .await
         .map_err(refusal)?;
-    // Again as of when it was made: what came in since has no part in it.
+    // As of the instant of the published figure, so that later readings do not count.
     let question = api::GetIndicatorRequest {
         as_of: published.as_of,
         ..question
@@ -58,7 +58,7 @@ pub async fn recompute(args: &RecomputeArgs, settings: Settings) -> anyhow::Resu
         .await
         .with_context(|| format!("open the lake at {root}"))?;
     let mut asker = settings.query;
-    // Whoever has the files needs no token for them.
+    // Access to the files needs no token.
     asker.grants.clear();
     let clock = Arc::new(now);
     let indicator = args.question.of.indicator();
@@ -72,11 +72,11 @@ pub async fn recompute(args: &RecomputeArgs, settings: Settings) -> anyhow::Resu
         "recomputed": figure_json(&recomputed),
     });
     let mut sheet = Sheet::new(&["", "published", "recomputed"], &[], whole);
-    for (what, tell) in LINES {
+    for (what, text) in LINES {
         sheet.push(vec![
             (*what).to_owned(),
-            tell(&published),
-            tell(&recomputed),
+            text(&published),
+            text(&recomputed),
         ]);
     }
     sheet.print(args.client.format)?;
@@ -90,14 +90,14 @@ pub async fn recompute(args: &RecomputeArgs, settings: Settings) -> anyhow::Resu
     bail!("the figure made again from the readings of {root} is another one")
 }
 
-/// A line of the comparison: what it is called, and how a figure tells it.
+/// A line of the comparison: its label, and the text for a figure.
 type Line = (&'static str, fn(&api::Figure) -> String);
 
-/// What people look at first.
+/// The lines that people read first.
 const LINES: &[Line] = &[
     ("figure", |f| format!("{} {}", f.value, f.unit)),
-    ("numerator", |f| told(f.numerator.as_ref())),
-    ("denominator", |f| told(f.denominator.as_ref())),
+    ("numerator", |f| amount_text(f.numerator.as_ref())),
+    ("denominator", |f| amount_text(f.denominator.as_ref())),
     ("readings", |f| {
         let coverage = f.coverage.clone().unwrap_or_default();
         coverage.received.to_string()
@@ -106,11 +106,11 @@ const LINES: &[Line] = &[
     ("bytes", |f| f.encoded_len().to_string()),
 ];
 
-fn told(amount: Option<&api::Amount>) -> String {
+fn amount_text(amount: Option<&api::Amount>) -> String {
     amount.map_or_else(String::new, |a| format!("{} {}", a.value, a.unit))
 }
 
-/// The fields that differ, by the names that JSON has for them.
+/// Lists the differing fields by their names in JSON.
 fn differences(published: &api::Figure, recomputed: &api::Figure) -> Vec<String> {
     let (one, other) = (figure_json(published), figure_json(recomputed));
     let (Value::Object(one), Value::Object(other)) = (&one, &other) else {
@@ -118,10 +118,13 @@ fn differences(published: &api::Figure, recomputed: &api::Figure) -> Vec<String>
     };
     let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     let differs = |key: &&&String| one.get(**key) != other.get(**key);
-    let tell = |key: &String| {
+    let difference = |key: &String| {
         let text =
             |of: &serde_json::Map<String, Value>| of.get(key).unwrap_or(&Value::Null).to_string();
         format!("{key}: {} and {}", text(one), text(other))
     };
-    keys.iter().filter(differs).map(|key| tell(key)).collect()
+    keys.iter()
+        .filter(differs)
+        .map(|key| difference(key))
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! From a command line to an exit code.
+//! Runs a command line and returns the exit code.
 
 use std::{ffi::OsString, path::Path};
 
@@ -31,15 +31,15 @@ use crate::{
     settings::Settings,
 };
 
-/// What a client command logs when nothing else is said: its answer is the output.
+/// The default log filter of a command whose output is an answer.
 const QUIET: &str = "warn";
 
-/// Does what `arguments` say; the code is one of [`exit`].
+/// Runs the command in `arguments`; the code is one of [`exit`].
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // A terminal that cannot be written to has nobody to read this.
+            // A failure is ignored: nobody reads a closed terminal.
             let _ = error.print();
             return if error.use_stderr() {
                 exit::USAGE
@@ -69,7 +69,7 @@ async fn run_restore(args: &RestoreArgs) -> anyhow::Result<()> {
     backup::restore(&args.folder, &settings, !args.without_log).await
 }
 
-/// The settings of a place.
+/// Loads the settings and applies the arguments of a node.
 fn placed(place: &NodeArgs) -> anyhow::Result<Settings> {
     let mut settings = load(place.config.as_deref())?;
     settings.place(place);
@@ -188,7 +188,7 @@ async fn run_recompute(args: &RecomputeArgs) -> anyhow::Result<()> {
 }
 
 async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<()> {
-    // What libraries complain of, the report tells.
+    // The report contains the errors that libraries would log.
     logs(&logging::LoggingSettings {
         filter: "off".to_owned(),
         ..logging::LoggingSettings::default()
@@ -203,7 +203,7 @@ async fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {
     let mut settings = load(args.place.config.as_deref())?;
     settings.place(&args.place);
     if args.place.config.is_none() {
-        // The terminal is for the picture.
+        // The terminal is for the progress bars and the verdict.
         settings.logs.filter = QUIET.to_owned();
     }
     logs(&settings.logs)?;
@@ -235,7 +235,7 @@ async fn serve(place: &NodeArgs, roles: Roles) -> anyhow::Result<()> {
     settings.place(place);
     logs(&settings.logs)?;
     let shutdown = shutdown()?;
-    // What a start waits for may take long.
+    // A start may wait for the log or the lake.
     let mut running = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
         running = assembly::start(&settings, roles) => running?,

@@ -1,4 +1,4 @@
-//! The settings of every process: one TOML file, a section a part.
+//! The settings of every process: one TOML file with a section per part.
 
 use std::{
     collections::BTreeMap,
@@ -18,31 +18,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{DATA_DIR, NodeArgs};
 
-/// Fewer entries of a log are never left.
+/// The lower bound of `kept_entries`.
 const KEPT_ENTRIES_MIN: u32 = 8;
 
-/// Everything that may be set.
+/// All settings.
 #[derive(Debug, Clone, Serialize)]
 pub struct Settings {
     /// The process.
     pub process: ProcessSettings,
     /// Its logs.
     pub logs: logging::LoggingSettings,
-    /// Where files rest.
+    /// The lake.
     pub lake: LakeSettings,
-    /// Which log readings queue in.
+    /// The log that readings queue in.
     pub log: LogSettings,
-    /// The log on this machine's disk.
+    /// The embedded log.
     pub embedded_log: EmbeddedSettings,
     /// The log in Kafka.
     pub kafka: KafkaSection,
-    /// What ingest may take.
+    /// The memory bound of ingest.
     pub ingest: MemorySettings,
-    /// How payloads are read.
+    /// The decoding of payloads.
     pub decode: DecodeSettings,
     /// The endpoint that gateways connect to.
     pub listen: ListenSettings,
-    /// The session at a broker, where there is one.
+    /// The session at an MQTT broker, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscribe: Option<SubscribeSettings>,
     /// The processor.
@@ -55,7 +55,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProcessSettings {
-    /// Where `/livez`, `/readyz` and `/metrics` are served; nowhere if it is not set.
+    /// The address of `/livez`, `/readyz` and `/metrics`; none if it is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<SocketAddr>,
     /// How long a shutdown may take.
@@ -68,14 +68,14 @@ pub struct ProcessSettings {
 pub struct LakeSettings {
     /// Its folder.
     pub root: String,
-    /// Newest commits of a table that stay entries of its log; older ones are packed into one file.
+    /// Newest commits of a table that stay separate entries of its log; older ones are packed into one file.
     pub kept_entries: u32,
-    /// How old a commit is at least when it is packed.
+    /// The minimum age of a commit that is packed.
     pub kept_age: Span,
 }
 
 impl LakeSettings {
-    /// How long the logs of its tables grow.
+    /// Returns the bounds of its tables' logs.
     pub(crate) fn log_bounds(&self) -> LogBounds {
         LogBounds {
             kept_entries: self.kept_entries.into(),
@@ -93,14 +93,14 @@ pub struct LogSettings {
     pub kind: LogKind,
 }
 
-/// A kind of log.
+/// The kind of log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogKind {
-    /// A file of this process.
+    /// A file on this machine, opened by one process.
     #[default]
     Embedded,
-    /// A cluster.
+    /// A Kafka cluster.
     Kafka,
 }
 
@@ -112,15 +112,15 @@ pub struct EmbeddedSettings {
     pub folder: PathBuf,
     /// Partitions; never changed once the lake has data.
     pub partitions: u32,
-    /// Records that are kept after the processor has stored them.
+    /// Bytes of records that are kept after the processor has stored them.
     pub retain: Size,
-    /// Dead letters that are kept.
+    /// Bytes of dead letters that are kept.
     pub dead_letters: Size,
-    /// Most bytes of appends under way.
+    /// Bytes of appends in flight, at most.
     pub inflight: Size,
-    /// How long a small group of appends waits for company.
+    /// How long a small group of appends waits for more.
     pub linger: Span,
-    /// Memory for pages.
+    /// Memory for cached pages.
     pub cache: Size,
 }
 
@@ -132,21 +132,21 @@ pub struct KafkaSection {
     pub brokers: String,
     /// Partitions of each topic; never changed once the lake has data.
     pub partitions: u32,
-    /// Replicas of each partition, when the topics are made here.
+    /// Replicas of each partition, if this process creates the topics.
     pub replication: u16,
-    /// Written before the topics' names.
+    /// The prefix of the topics' names.
     pub prefix: String,
-    /// How long the producer gathers records before it sends.
+    /// How long the producer batches records before it sends.
     pub linger: Span,
-    /// How long a record may take to be delivered before its append fails.
+    /// The delivery time after which an append fails.
     pub delivery_timeout: Span,
     /// Most bytes of appends under way.
     pub inflight: Size,
-    /// Most bytes that a reader holds ahead.
+    /// Bytes that a reader fetches ahead, at most.
     pub readahead: Size,
-    /// After how long without a sign of life a reader loses its partitions.
+    /// The silence after which a reader loses its partitions.
     pub session_timeout: Span,
-    /// Further properties of librdkafka, for TLS and the like; they win over ours.
+    /// Further properties of librdkafka, such as TLS; they override ours.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -214,7 +214,7 @@ impl Settings {
     /// Reads `file` and the overrides among `environment`.
     ///
     /// # Errors
-    /// [`Mistakes`] has everything that is wrong with them.
+    /// [`Mistakes`] lists everything that is wrong with them.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -268,7 +268,7 @@ impl Settings {
         self.kafka.check(problems);
     }
 
-    /// What the command line says wins over the file.
+    /// Overrides the settings by the arguments of a node.
     pub fn place(&mut self, place: &NodeArgs) {
         if let Some(folder) = &place.data {
             self.lake.root = folder.join("lake").display().to_string();
@@ -282,7 +282,7 @@ impl Settings {
         }
     }
 
-    /// Partitions of the log that is used.
+    /// Returns the partitions of the log in use.
     #[must_use]
     pub fn partitions(&self) -> u32 {
         match self.log.kind {
@@ -291,10 +291,10 @@ impl Settings {
         }
     }
 
-    /// The settings in effect, as a file that means the same.
+    /// Prints the settings in effect as an equivalent file.
     ///
     /// # Errors
-    /// A value that TOML cannot carry, which none of ours is.
+    /// A value that TOML cannot represent; none of ours is.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string_pretty(self)
     }

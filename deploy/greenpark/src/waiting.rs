@@ -1,6 +1,6 @@
-//! What a start waits for, and what is looked at while services run: the log, the lake and the clock.
+//! The dependencies that a start waits for and that are watched while services run: the log, the lake and the clock.
 //!
-//! What is away comes back; until then `/readyz` names it, and it is logged once.
+//! An unreachable dependency is expected back; until then `/readyz` names it, and it is logged once.
 
 use std::time::Duration;
 
@@ -22,26 +22,26 @@ use crate::{
     settings::{LogKind, Settings},
 };
 
-/// Between two tries to reach what is away.
+/// The pause between two attempts to reach a dependency.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Between two looks at what was there.
+/// The pause between two checks of a reachable dependency.
 const LOOK: Duration = Duration::from_secs(5);
-/// Looks from one at how far Kafka's group is behind to the next, a minute: brokers are asked, and a record of each
-/// partition is read.
+/// Checks between two measurements of the lag in Kafka (one minute), which query the brokers and read a record of each
+/// partition.
 const LOOKS_TO_A_LAG: u32 = 12;
-/// Looks from one at how large the lake is to the next, ten minutes: its every file is listed.
+/// Checks between two measurements of the lake's size (ten minutes), which list every file.
 const LOOKS_TO_A_LISTING: u32 = 120;
-/// The look of them that lists, half a minute after the start, when the first questions are answered.
+/// The first check that lists, half a minute after the start, when the first queries are answered.
 const LISTING_LOOK: u32 = 6;
 
-/// Says once that a part is away, and once that it is back.
-struct Telling {
+/// Logs once that a part is away, and once that it is back.
+struct PartReport {
     part: HealthPart,
     name: &'static str,
     away: bool,
 }
 
-impl Telling {
+impl PartReport {
     fn of(health: &Health, name: &'static str) -> Self {
         Self {
             part: health.part(name),
@@ -65,16 +65,16 @@ impl Telling {
     }
 }
 
-/// Opens the log, however long its cluster is away.
+/// Opens the log and waits for its cluster as long as necessary.
 ///
 /// # Errors
-/// The log is there and cannot be used: what is wrong does not pass by itself.
+/// The log is reachable but unusable: waiting would not help.
 pub(crate) async fn open_log(settings: &Settings, health: &Health) -> anyhow::Result<Log> {
-    let mut telling = Telling::of(health, "log");
+    let mut report = PartReport::of(health, "log");
     loop {
         let away = match Log::open(settings).await {
             Ok(log) => {
-                telling.there();
+                report.there();
                 return Ok(log);
             }
             Err(error) => error,
@@ -86,23 +86,26 @@ pub(crate) async fn open_log(settings: &Settings, health: &Health) -> anyhow::Re
         if !passes {
             return Err(away);
         }
-        telling.away(&format!("{away:#}"));
+        report.away(&format!("{away:#}"));
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Opens the lake, however long it is away, and waits until this machine's clock is not behind its newest commit:
-/// behind it, live readings would seem to come from the future.
+/// Opens the lake, waits for it as long as necessary, and waits until this machine's clock has passed the lake's newest
+/// commit: before it, live readings would seem to come from the future.
 ///
 /// # Errors
-/// What names the lake cannot be one.
+/// The root is not a valid location of a lake.
 pub(crate) async fn open_lake(settings: &Settings, health: &Health) -> anyhow::Result<Lake> {
     let root = &settings.lake.root;
     let lake = Lake::open(root)
         .await
         .with_context(|| format!("open the lake at {root}"))?
         .with_log_bounds(settings.lake.log_bounds());
-    let (mut of_lake, mut of_clock) = (Telling::of(health, "lake"), Telling::of(health, "clock"));
+    let (mut of_lake, mut of_clock) = (
+        PartReport::of(health, "lake"),
+        PartReport::of(health, "clock"),
+    );
     loop {
         let now = Instant(clock::now_ms());
         match lake.newest_commit().await {
@@ -124,7 +127,7 @@ pub(crate) async fn open_lake(settings: &Settings, health: &Health) -> anyhow::R
     }
 }
 
-/// What is looked at while services run.
+/// The dependencies that are watched while services run.
 #[derive(Default)]
 pub(crate) struct Watched {
     pub(crate) log: Option<Log>,
@@ -132,18 +135,18 @@ pub(crate) struct Watched {
     pub(crate) gauges: Gauges,
 }
 
-/// Looks at the log and the lake of a process until `shutdown`.
+/// Checks the log and the lake of a process until `shutdown`.
 pub(crate) async fn look(watched: Watched, health: Health, shutdown: CancellationToken) {
     let Watched { log, lake, gauges } = watched;
-    let mut of_log = log.map(|log| (log, Telling::of(&health, "log")));
-    let mut of_lake = lake.map(|lake| (lake, Telling::of(&health, "lake")));
+    let mut of_log = log.map(|log| (log, PartReport::of(&health, "log")));
+    let mut of_lake = lake.map(|lake| (lake, PartReport::of(&health, "lake")));
     let mut looks = 0u32;
     let mut asking: Option<JoinHandle<()>> = None;
     loop {
-        if let Some((log, telling)) = &mut of_log {
+        if let Some((log, report)) = &mut of_log {
             match log.trouble().await {
-                None => telling.there(),
-                Some(reason) => telling.away(&reason),
+                None => report.there(),
+                Some(reason) => report.away(&reason),
             }
             match log {
                 Log::Embedded(_) => gauges.look_at_log(log).await,
@@ -151,17 +154,17 @@ pub(crate) async fn look(watched: Watched, health: Health, shutdown: Cancellatio
                     let is_asked = asking.as_ref().is_some_and(|asking| !asking.is_finished());
                     if looks.is_multiple_of(LOOKS_TO_A_LAG) && !is_asked {
                         let (log, gauges) = (log.clone(), gauges.clone());
-                        let ask = async move { gauges.look_at_log(&log).await };
-                        asking = Some(tokio::spawn(ask));
+                        let check = async move { gauges.look_at_log(&log).await };
+                        asking = Some(tokio::spawn(check));
                     }
                 }
             }
         }
         gauges.look_at_disks();
-        if let Some((lake, telling)) = &mut of_lake {
+        if let Some((lake, report)) = &mut of_lake {
             match reach(lake, &gauges).await {
-                Ok(()) => telling.there(),
-                Err(error) => telling.away(&format!("{error:#}")),
+                Ok(()) => report.there(),
+                Err(error) => report.away(&format!("{error:#}")),
             }
         }
         if let Some((lake, _)) = &of_lake
@@ -178,7 +181,7 @@ pub(crate) async fn look(watched: Watched, health: Health, shutdown: Cancellatio
     }
 }
 
-/// Lists the parks of a lake whose folder, if it has one, is there.
+/// Lists the parks of a lake; fails if the lake is in a folder that is missing.
 async fn reach(lake: &Lake, gauges: &Gauges) -> anyhow::Result<()> {
     if let Some(folder) = gauges.folder("lake") {
         let found = std::fs::metadata(folder);

@@ -1,4 +1,4 @@
-//! Logs to standard error, as plain lines or JSON.
+//! Writes logs to standard error, as plain lines or JSON.
 //!
 //! Standard output belongs to answers. `RUST_LOG` overrides the filter of the settings.
 
@@ -7,17 +7,17 @@ use std::io::{self, IsTerminal};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-/// How logs are written.
+/// The settings of the logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "Settings", default, deny_unknown_fields)]
 pub struct LoggingSettings {
-    /// The form of a line.
+    /// The format of a line.
     pub format: LogFormat,
-    /// What is logged, in the language of `RUST_LOG`.
+    /// The filter, in the syntax of `RUST_LOG`.
     pub filter: String,
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "Format", rename_all = "lowercase")]
 pub enum LogFormat {
@@ -30,18 +30,18 @@ pub enum LogFormat {
 /// Logs cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
-    /// The filter is none.
+    /// The filter is invalid.
     #[error(
         "log filter '{filter}' is not valid; write one like info or warn,greenpark_ingest=debug"
     )]
     Filter {
         /// As given.
         filter: String,
-        /// What the filter's parser says.
+        /// The error of the filter's parser.
         #[source]
         cause: tracing_subscriber::filter::ParseError,
     },
-    /// Somebody else writes the logs of this process.
+    /// Logs are already set up in this process.
     #[error("logs are already set up in this process")]
     Taken,
 }

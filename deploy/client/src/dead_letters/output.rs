@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::indicators::stamp_json;
 
-/// Letters of a text that a table shows.
+/// Characters of a text that a table shows.
 const SHOWN: usize = 80;
 
 /// The columns of an export.
@@ -28,7 +28,7 @@ pub(super) const COLUMNS: [&str; 12] = [
     "replayed",
 ];
 
-/// A letter as a line of an export.
+/// Formats a dead letter as a line of an export.
 pub(super) fn cells(letter: &api::DeadLetterEntry) -> [String; 12] {
     let (text, hex) = payload(letter);
     [
@@ -50,7 +50,7 @@ pub(super) fn cells(letter: &api::DeadLetterEntry) -> [String; 12] {
     ]
 }
 
-/// The payload as text where it is one, and in hex where it is not.
+/// Returns the payload as text, or in hex if it is not UTF-8.
 fn payload(letter: &api::DeadLetterEntry) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(&letter.payload) {
         Ok(text) if !text.contains('\0') => (Some(text.to_owned()), None),
@@ -82,7 +82,7 @@ fn replayed(letter: &api::DeadLetterEntry) -> String {
     .unwrap_or_default()
 }
 
-/// A letter as JSON, with its payload if it has it.
+/// Converts a dead letter to JSON, with its payload if it has one.
 pub(super) fn letter_json(letter: &api::DeadLetterEntry) -> Value {
     let replays = letter.replays.iter().map(|replay| {
         json!({
@@ -91,7 +91,7 @@ pub(super) fn letter_json(letter: &api::DeadLetterEntry) -> Value {
             "evidence": replay.evidence,
         })
     });
-    let mut told = json!({
+    let mut whole = json!({
         "name": letter.name,
         "gateway": letter.gateway,
         "received": stamp_json(letter.received.as_ref()),
@@ -106,13 +106,13 @@ pub(super) fn letter_json(letter: &api::DeadLetterEntry) -> Value {
     });
     if !letter.payload.is_empty() {
         let (text, hex) = payload(letter);
-        told["payload"] = json!(text);
-        told["payload_hex"] = json!(hex);
+        whole["payload"] = json!(text);
+        whole["payload_hex"] = json!(hex);
     }
-    told
+    whole
 }
 
-/// Letters as a list.
+/// Formats dead letters as a list.
 pub(super) fn list_sheet(letters: &[api::DeadLetterEntry], format: OutputFormat) -> Sheet {
     let all: Vec<Value> = letters.iter().map(letter_json).collect();
     let header = [
@@ -144,14 +144,14 @@ pub(super) fn list_sheet(letters: &[api::DeadLetterEntry], format: OutputFormat)
 }
 
 fn clipped(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
+    let mut cut: String = text.chars().take(SHOWN).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
     }
-    shown
+    cut
 }
 
-/// One letter, a row a field.
+/// Formats one dead letter with a row per field.
 pub(super) fn letter_sheet(letter: &api::DeadLetterEntry) -> Sheet {
     let mut sheet = Sheet::new(&["field", "value"], &[], letter_json(letter));
     for (name, value) in COLUMNS.iter().zip(cells(letter)) {
@@ -162,7 +162,7 @@ pub(super) fn letter_sheet(letter: &api::DeadLetterEntry) -> Sheet {
     sheet
 }
 
-/// How many letters there are.
+/// Formats the counts of dead letters.
 pub(super) fn counts_sheet(answer: &api::CountDeadLettersResponse) -> Sheet {
     let all = answer.counts.iter().map(|count| {
         json!({
@@ -210,8 +210,8 @@ mod tests {
         let (text, hex) = payload(&letter(b"{}"));
         assert_eq!((text.as_deref(), hex), (Some("{}"), None));
         for bytes in [&b"\xff\x00"[..], b"a\0"] {
-            let told = letter_json(&letter(bytes));
-            assert!(told["payload"].is_null() && told["payload_hex"].is_string());
+            let whole = letter_json(&letter(bytes));
+            assert!(whole["payload"].is_null() && whole["payload_hex"].is_string());
         }
         assert_eq!(letter_json(&letter(b"\xff\x01"))["payload_hex"], "ff01");
     }

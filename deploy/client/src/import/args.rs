@@ -1,4 +1,4 @@
-//! What `import` is asked: a file for each kind of entry.
+//! The arguments of `import`: a file for each kind of entry.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The lines of certificates and of bases of assessment, and how they are declared.
+//! The lines of certificates and of bases of assessment, and their requests.
 
 use anyhow::Context;
 use greenpark_model::{
@@ -16,7 +16,7 @@ use crate::{
     name,
 };
 
-/// Certificates sent in one request, which are taken together.
+/// Certificates of one request, which are recorded atomically.
 const CERTIFICATES_MAX: usize = 5_000;
 
 #[derive(Debug, Deserialize)]
@@ -189,11 +189,11 @@ mod tests {
     fn every_wrong_field_of_a_certificate_is_told() {
         let text = "id,mwh,generated,region,kind,enterprise,year,retired_on\n\
                     a/b,-1,2025,四川,solar,e/1,soon,2025-13-01\n";
-        let told = certificate("p", read(text)).expect_err("wrong");
-        assert_eq!(told.len(), 8, "{told:#?}");
+        let mistakes = certificate("p", read(text)).expect_err("wrong");
+        assert_eq!(mistakes.len(), 8, "{mistakes:#?}");
         let withdrawn = "id,mwh,generated,region,kind,year,withdrawn\nGEC-1,,,,,,true\n";
-        let told = certificate("p", read(withdrawn)).expect_err("without a reason");
-        assert_eq!(told, ["reason: is missing; say why it is taken back"]);
+        let mistakes = certificate("p", read(withdrawn)).expect_err("without a reason");
+        assert_eq!(mistakes, ["reason: is missing; say why it is taken back"]);
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         let header = "plan,basis_of_assessment,valid_from\n";
         let of = |line: &str| basis(read(&format!("{header}{line}\n")));
         assert!(of("chongqing-parks-14fyp,assessed,2024-01-01").is_ok());
-        let told = of("chongqing-parks-14fyp,net,2024").expect_err("wrong");
-        assert_eq!(told.len(), 2, "{told:#?}");
+        let mistakes = of("chongqing-parks-14fyp,net,2024").expect_err("wrong");
+        assert_eq!(mistakes.len(), 2, "{mistakes:#?}");
     }
 }

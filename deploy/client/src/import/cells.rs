@@ -1,8 +1,7 @@
-//! Cells as spreadsheets show them, brought to the one form that the service reads.
+//! Normalizes cells from the notations of spreadsheets to the one that the service reads.
 //!
-//! A spreadsheet shows the first of January as `2024/1/1`, a truth as `TRUE` or `是`, a sum as `1,204.50` and a
-//! month as `2025年11月`. The name of a column says which of them a cell is. What could be read in two ways is
-//! refused with what to write instead.
+//! A spreadsheet shows the first of January as `2024/1/1`, a boolean as `TRUE` or `是`, an amount as `1,204.50` and a month
+//! as `2025年11月`. The name of the column decides the type of a cell. An ambiguous cell is refused with advice.
 
 use std::borrow::Cow;
 
@@ -31,13 +30,13 @@ const NUMBERS: &[&str] = &[
     "year",
 ];
 
-/// Decimals of a mantissa from which on a spreadsheet has rounded the number that it shows.
+/// Decimals of a mantissa that indicate a number rounded by a spreadsheet.
 const ROUNDED_DECIMALS_MIN: usize = 5;
 
-/// The cell `text` of `column` in its one form.
+/// Normalizes the cell `text` of `column`.
 ///
 /// # Errors
-/// The text can be read in two ways, or has lost digits; says what to write instead.
+/// The text is ambiguous or has lost digits; the error says what to write instead.
 pub(super) fn canonical<'t>(column: &str, text: &'t str) -> Result<Cow<'t, str>, String> {
     if text.is_empty() {
         return Ok(Cow::Borrowed(text));
@@ -64,7 +63,7 @@ fn truth(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Takes separators of thousands away.
+/// Removes thousands separators.
 fn number(text: &str) -> Result<Cow<'_, str>, String> {
     if let Some((mantissa, _)) = text.split_once("E+") {
         let decimals = mantissa.split_once('.').map_or(0, |(_, rest)| rest.len());
@@ -93,7 +92,7 @@ fn number(text: &str) -> Result<Cow<'_, str>, String> {
     Ok(Cow::Owned(text.replace(',', "")))
 }
 
-/// Year, month and day of `text`, where it begins with the year.
+/// Parses year, month and day of `text`, if it begins with the year.
 fn parts_of_day(text: &str) -> Option<(&str, u8, u8)> {
     let is_number = |part: &str| (1..=2).contains(&part.len()) && digits(part);
     let (year, month, day) = ['/', '-', '.']
@@ -116,7 +115,7 @@ fn digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A day, with or without the midnight that a spreadsheet shows behind it.
+/// Normalizes a day, with or without the midnight that a spreadsheet appends.
 fn day(text: &str) -> Result<Cow<'_, str>, String> {
     let midnight = [" 0:00:00", " 00:00:00", " 0:00", " 00:00"];
     let bare = midnight.iter().find_map(|end| text.strip_suffix(end));
@@ -136,7 +135,7 @@ fn day(text: &str) -> Result<Cow<'_, str>, String> {
     Ok(Cow::Borrowed(bare))
 }
 
-/// An instant; one without a zone is of China Standard Time.
+/// Normalizes an instant; without a zone it is in China Standard Time.
 fn instant(text: &str) -> Result<Cow<'_, str>, String> {
     let Some((date, time)) = text.split_once([' ', 'T']) else {
         return Ok(Cow::Borrowed(text));
@@ -155,7 +154,7 @@ fn instant(text: &str) -> Result<Cow<'_, str>, String> {
     )))
 }
 
-/// A year, quarter or month.
+/// Normalizes a year, quarter or month.
 fn period(text: &str) -> Cow<'_, str> {
     let text = text.trim_end_matches('月');
     if let Some(year) = text.strip_suffix('年') {
@@ -182,7 +181,7 @@ fn period(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// `2025Q4` in two.
+/// Splits `2025Q4` in two.
 fn split_quarter(text: &str) -> Option<(&str, &str)> {
     let at = text.find(['Q', 'q'])?;
     Some(text.split_at(at))

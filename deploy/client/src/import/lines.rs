@@ -1,4 +1,4 @@
-//! The lines of the files that `import` reads, each checked whole: every wrong field of a line is told.
+//! The lines of the files that `import` reads. Each line is checked completely: every wrong field is reported.
 
 use std::str::FromStr as _;
 
@@ -137,12 +137,12 @@ pub(super) struct IndicatorLine {
     value: String,
 }
 
-/// Collects what is wrong with the fields of a line.
+/// The mistakes in the fields of a line.
 #[derive(Debug, Default)]
 pub(super) struct Check(Vec<String>);
 
 impl Check {
-    /// Notes a mistake.
+    /// Adds a mistake.
     pub(super) fn wrong(&mut self, problem: impl Into<String>) {
         self.0.push(problem.into());
     }
@@ -176,7 +176,7 @@ impl Check {
         }
     }
 
-    /// What may be left out is checked where it is not.
+    /// Checks an optional field if it is present.
     fn known<'t, T, E: std::fmt::Display>(
         &mut self,
         column: &str,

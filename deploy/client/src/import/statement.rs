@@ -1,4 +1,4 @@
-//! Files of sides and withdrawals: their lines, and how they are written.
+//! Files of sides and withdrawals: their lines, and their requests.
 
 use anyhow::Context as _;
 use greenpark_console::output::line;
@@ -22,10 +22,10 @@ use crate::{
     statement::timestamp,
 };
 
-/// Statements sent in one request, which are recorded together.
+/// Statements of one request, which are recorded together.
 const STATEMENTS_MAX: usize = 5_000;
 
-/// What is to be declared and withdrawn.
+/// The statements to declare and withdraw.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     pub(super) sides: Vec<api::BalanceSide>,
@@ -157,7 +157,7 @@ fn correction(check: &mut Check, park: &str, line: &WithdrawalLine) -> Of {
     })
 }
 
-/// Withdraws first, so that what replaces a withdrawn statement can be in the same import.
+/// Records withdrawals first, so that the same import can replace a withdrawn statement.
 pub(super) async fn withdraw(
     registry: &mut RegistryClient<AuthenticatedChannel>,
     args: &ImportArgs,

@@ -1,8 +1,8 @@
-//! A file of rows as people save it: CSV in several encodings and with several separators, or a workbook.
+//! A file of rows: CSV in several encodings and with several separators, or a workbook.
 //!
-//! Excel writes CSV with CRLF, as UTF-8 with a byte order mark, as GBK on a Chinese Windows or as UTF-16 with
-//! tabs, and with semicolons where the comma is the decimal sign. Each row keeps the number of the line that
-//! an editor shows for it, or of the row in the workbook.
+//! Excel writes CSV with CRLF, as UTF-8 with a byte order mark, as GBK on a Chinese Windows or as UTF-16 with tabs, and
+//! with semicolons if the comma is the decimal sign. Each row keeps its line number in an editor, or its row number in the
+//! workbook.
 
 mod text;
 mod workbook;
@@ -29,7 +29,7 @@ pub(super) struct Row {
     pub(super) cells: Result<StringRecord, String>,
 }
 
-/// Reads `file`: a workbook where its first bytes say so, else CSV.
+/// Reads `file`: a workbook if its first bytes are those of one, else CSV.
 ///
 /// # Errors
 /// The file cannot be read, its encoding is unknown or it has no header; the text says what to do.
@@ -42,7 +42,7 @@ pub(super) fn read(file: &Path) -> Result<TableFile, String> {
 }
 
 impl TableFile {
-    /// A table of `rows`, whose first one that is not empty names the columns.
+    /// Creates a table of `rows`; the first row that is not empty names the columns.
     fn of(rows: impl Iterator<Item = Row>) -> Result<Self, String> {
         let is_empty = |row: &Row| {
             row.cells
@@ -75,7 +75,7 @@ fn no_header() -> String {
     "has no line; the first one names the columns".to_owned()
 }
 
-/// How many cells there are up to the last one that is not empty.
+/// Counts the cells up to the last one that is not empty.
 fn used_cells(record: &StringRecord) -> usize {
     let used = record
         .iter()
@@ -84,7 +84,7 @@ fn used_cells(record: &StringRecord) -> usize {
     used.last().map_or(0, |(last, _)| last + 1)
 }
 
-/// `cells` in `columns` columns: Excel adds empty cells at the end of a row, or leaves them out.
+/// Fits `cells` into `columns` columns: Excel adds empty cells at the end of a row, or omits them.
 fn fit(cells: &StringRecord, columns: usize) -> Result<StringRecord, String> {
     let used = used_cells(cells);
     if used > columns {

@@ -1,6 +1,6 @@
-//! What a finding of a broker means, and the very options to change: of Mosquitto, and of EMQX.
+//! The meaning of each finding about a broker, and the options to change in Mosquitto and EMQX.
 
-/// What it means, and what to change.
+/// The meaning, and the change.
 pub(super) type Advice = [&'static str; 2];
 
 pub(super) const CONNECT: Advice = [
@@ -77,6 +77,6 @@ pub(super) const ANONYMOUS: Advice = [
      authorization.no_match = deny; or leave it to a network that only gateways reach",
 ];
 
-/// A restart cannot be tried.
+/// The advice for the restart, which cannot be tried.
 pub(super) const RESTART: &str = "Mosquitto: persistence true, and autosave_interval 60 with autosave_on_changes false (1800 s is what \
                                   a crash loses by default); EMQX: durable_sessions.enable = true";

@@ -1,5 +1,4 @@
-//! A connection to the broker that does one thing at a time: it acknowledges nothing by itself, and is not
-//! opened again when it is lost.
+//! A connection to the broker that performs one step at a time: it acknowledges nothing by itself and never reconnects.
 
 use std::{mem, time::Duration};
 
@@ -17,41 +16,41 @@ use rumqttc::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long the broker may take for any one answer.
+/// The longest wait for one answer of the broker.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long it may take for all answers of one step.
+/// The longest wait for all answers of one step.
 const STEP: Duration = Duration::from_secs(60);
 
-/// Publishes and acknowledgements that may be asked for before any is sent.
+/// Publishes and acknowledgements that may be queued before one is sent.
 const REQUESTS: usize = 8_192;
 
-/// What a connection begins with.
+/// The session that a connection starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// The session of before, if there is one; it stays.
+    /// The previous session, if there is one; it persists.
     Session,
-    /// None, and none is left behind.
+    /// A new session that ends with the connection.
     Clean,
 }
 
-/// What became of publishes.
+/// The results of publishes.
 #[derive(Debug, Default)]
 pub(super) struct Acked {
     pub(super) taken: usize,
     pub(super) refused: Vec<PubAckReason>,
 }
 
-/// See the module.
+/// A connection to the broker under test.
 pub(super) struct Link {
     client: AsyncClient,
     events: EventLoop,
     pub(super) connack: ConnAck,
-    /// Came while something else was waited for.
+    /// Messages that arrived while another answer was awaited.
     early: Vec<Publish>,
 }
 
 impl Link {
-    /// Connects as `client_id`, in all else as the subscriber does.
+    /// Connects as `client_id`, otherwise like the subscriber of ingest.
     pub(super) async fn open(
         settings: &SubscribeSettings,
         client_id: &str,
@@ -94,15 +93,15 @@ impl Link {
         }
     }
 
-    /// Subscribes with QoS 1; the broker's answers, in order.
+    /// Subscribes with QoS 1 and returns the broker's answers in order.
     pub(super) async fn subscribe(
         &mut self,
         filters: impl IntoIterator<Item = String>,
     ) -> Result<Vec<SubscribeReasonCode>, String> {
         let filters = filters.into_iter();
         let filters = filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
-        let asked = self.client.try_subscribe_many(filters);
-        asked.map_err(|error| error.to_string())?;
+        let queued = self.client.try_subscribe_many(filters);
+        queued.map_err(|error| error.to_string())?;
         loop {
             if let Event::Incoming(Packet::SubAck(suback)) = self.next().await? {
                 return Ok(suback.return_codes);
@@ -116,18 +115,18 @@ impl Link {
         topic: &str,
         payloads: impl IntoIterator<Item = Bytes>,
     ) -> Result<Acked, String> {
-        let mut asked = 0;
+        let mut queued = 0;
         for payload in payloads {
             let client = &self.client;
             let sent = client.try_publish(topic, QoS::AtLeastOnce, false, payload);
             sent.map_err(|error| error.to_string())?;
-            asked += 1;
+            queued += 1;
         }
         let mut acked = Acked::default();
         let deadline = Instant::now() + STEP;
-        while acked.taken + acked.refused.len() < asked {
+        while acked.taken + acked.refused.len() < queued {
             if Instant::now() > deadline {
-                return Err(format!("{} of {asked} were acknowledged", acked.taken));
+                return Err(format!("{} of {queued} were acknowledged", acked.taken));
             }
             if let Event::Incoming(Packet::PubAck(puback)) = self.next().await? {
                 match puback.reason {
@@ -139,7 +138,7 @@ impl Link {
         Ok(acked)
     }
 
-    /// What comes until there are `most` or none has come for `quiet`. Nothing is acknowledged.
+    /// Receives messages until there are `most`, or none arrives for `quiet`. Acknowledges nothing.
     pub(super) async fn collect(
         &mut self,
         most: usize,
@@ -161,7 +160,7 @@ impl Link {
         Ok(came)
     }
 
-    /// The same, each acknowledged as it comes.
+    /// Receives messages like `collect` and acknowledges each one.
     pub(super) async fn receive(
         &mut self,
         most: usize,
@@ -179,14 +178,14 @@ impl Link {
         Ok(came)
     }
 
-    /// Asks for one acknowledgement to be sent, which the next wait does.
+    /// Queues one acknowledgement; the next wait sends it.
     pub(super) fn acknowledge(&mut self, publish: &Publish) -> Result<(), String> {
         self.client
             .try_ack(publish)
             .map_err(|error| error.to_string())
     }
 
-    /// Disconnects in order, behind everything that was asked for.
+    /// Disconnects in order, after everything queued.
     pub(super) async fn leave(mut self) {
         if self.client.try_disconnect().is_err() {
             return;

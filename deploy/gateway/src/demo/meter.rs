@@ -179,7 +179,7 @@ impl Meter {
         (self.spec.kind == Kind::Register).then(|| (self.spec.amount * 6 / 1_000).max(1))
     }
 
-    fn shown(&self, register: i64) -> Amount {
+    fn displayed(&self, register: i64) -> Amount {
         match self.modulus() {
             // OK because a modulus of 10^9 units is 10^15 micro-units.
             Some(modulus) => amount(register % (modulus * 1_000_000)),
@@ -207,9 +207,9 @@ impl Cursor {
         let hours = self.meter.hours(self.day);
         self.day += 1;
         hours.map(|consumed| {
-            let shown = self.meter.shown(self.register);
+            let displayed = self.meter.displayed(self.register);
             self.register += consumed;
-            shown
+            displayed
         })
     }
 
@@ -228,7 +228,7 @@ impl Cursor {
                 register += part - part % RESOLUTION;
             }
         }
-        self.meter.shown(register)
+        self.meter.displayed(register)
     }
 
     /// The meter.

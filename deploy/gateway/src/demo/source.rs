@@ -111,16 +111,16 @@ impl Source {
     }
 
     /// Counts the readings of each meter from the beginning up to and including `until`.
-    pub(super) fn count(&self, until: i64, mut told: impl FnMut(&MeterSpec, u64)) {
+    pub(super) fn count(&self, until: i64, mut add: impl FnMut(&MeterSpec, u64)) {
         let first = first_instant();
         let hours = (until - first).div_euclid(HOUR_MS) + 1;
         for cursor in &self.registers {
-            told(cursor.meter().spec, hours.max(0).unsigned_abs());
+            add(cursor.meter().spec, hours.max(0).unsigned_abs());
         }
         let last = Instant(until).day().epoch_days();
         for meter in &self.weighbridges {
             let days = (FIRST_DAY..=last).flat_map(|day| meter.tickets(day));
-            told(
+            add(
                 meter.spec,
                 days.filter(|ticket| ticket.at <= until).count() as u64,
             );

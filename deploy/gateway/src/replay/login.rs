@@ -1,4 +1,4 @@
-//! Where a replay connects, who it is there, and what to do where that is refused.
+//! The server of a publisher, its login there, and the advice after a refusal.
 
 use std::{
     error::Error as _,
@@ -44,7 +44,7 @@ pub struct LoginArgs {
     pub client_id: Option<String>,
 }
 
-/// The variable that holds the password where no file does.
+/// The variable that holds the password if no file does.
 pub const PASSWORD: &str = "GREENPARK_PASSWORD";
 
 /// A publisher's arguments about the server and its own login there.
@@ -74,8 +74,8 @@ impl<'a> ServerArgs<'a> {
     }
 }
 
-/// The server, and who a replay is there; `password` is that of the variable. Without `--client-id` there
-/// is none.
+/// Returns the settings of the publisher; `password` is the value of the variable. The client id stays empty without
+/// `--client-id`.
 pub fn server(
     args: &ServerArgs<'_>,
     password: Option<String>,
@@ -121,7 +121,7 @@ pub fn server(
     }
 }
 
-/// What to say before a password leaves this machine unencrypted.
+/// Returns a warning if a password would leave this machine unencrypted.
 #[must_use]
 pub fn warning(server: &publisher::PublisherSettings) -> Option<String> {
     let user = server.login.user.as_ref()?;
@@ -137,7 +137,7 @@ pub fn warning(server: &publisher::PublisherSettings) -> Option<String> {
     })
 }
 
-/// An address without its scheme, and whether that asks for TLS.
+/// Splits an address into `host:port` and whether its scheme requires TLS.
 fn address(text: &str) -> (&str, Option<bool>) {
     match (text.strip_prefix("mqtts://"), text.strip_prefix("mqtt://")) {
         (Some(rest), _) => (rest, Some(true)),
@@ -158,7 +158,7 @@ fn user(args: &LoginArgs, variable: Option<String>, problems: &mut Vec<String>) 
         },
         None => variable.unwrap_or_default(),
     };
-    // Behind a certificate a name may do without.
+    // With a certificate a name needs no password.
     if password.is_empty() && args.cert.is_none() {
         problems.push(format!(
             "--user {name}: has no password; give it in --password-file FILE or in {PASSWORD}"
@@ -179,13 +179,13 @@ fn tls(args: &LoginArgs, address: &str, problems: &mut Vec<String>) -> Option<Tl
     .ok()
 }
 
-/// The host of HOST:PORT.
+/// Returns the host of HOST:PORT.
 fn host(address: &str) -> &str {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-/// What to do about a failure, where it is one of who we are.
+/// Returns advice for a failure of the login.
 #[must_use]
 pub fn advice(failure: &GatewayError, login: &Login) -> Option<&'static str> {
     use ConnectReturnCode::{
@@ -244,7 +244,10 @@ mod tests {
         args: ReplayArgs,
     }
 
-    fn said(more: &[&str], password: Option<&str>) -> Result<publisher::PublisherSettings, String> {
+    fn settings_of(
+        more: &[&str],
+        password: Option<&str>,
+    ) -> Result<publisher::PublisherSettings, String> {
         let replay = ["replay", "f.csv", "--map", "m.toml"];
         let words = replay.iter().chain(more);
         let line = CommandLine::try_parse_from(words).map_err(|error| error.to_string())?;
@@ -256,7 +259,7 @@ mod tests {
     #[test]
     fn a_password_that_leaves_this_machine_in_clear_is_warned_of() {
         let warned = |more: &[&str], password: Option<&str>| {
-            let text = warning(&said(more, password).expect("right"))?;
+            let text = warning(&settings_of(more, password).expect("right"))?;
             assert!(!text.contains("secret"), "{text}");
             Some(text)
         };
@@ -277,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_password_comes_from_the_variable_and_is_not_shown() {
-        let server = said(&["--user", "gw1"], Some("secret")).expect("right");
+        let server = settings_of(&["--user", "gw1"], Some("secret")).expect("right");
         let user = server.login.user.as_ref().expect("a user");
         assert_eq!((&*user.name, &*user.password), ("gw1", "secret"));
         assert!(!format!("{server:?}").contains("secret"));
@@ -299,8 +302,8 @@ mod tests {
                 "--connections 1",
             ),
         ] {
-            let said = said(more, None).expect_err("wrong");
-            assert!(said.contains(word), "'{word}' is not in: {said}");
+            let text = settings_of(more, None).expect_err("wrong");
+            assert!(text.contains(word), "'{word}' is not in: {text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the columns of a CSV file mean, as a TOML file says.
+//! The meaning of the columns of a CSV file, from a TOML file.
 //!
 //! ```toml
 //! park = "demo"
@@ -41,7 +41,7 @@ use crate::payload::Head;
 pub struct Mapping {
     park: String,
     enterprise: String,
-    /// The gateway, whose name the connections carry.
+    /// The gateway; its name is part of the client ids.
     pub gateway: String,
     stream: String,
     /// The meter of every row, unless a column names it.
@@ -62,13 +62,13 @@ pub struct Mapping {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename = "Columns", default, deny_unknown_fields)]
 pub struct ColumnNames {
-    /// When.
+    /// The instants.
     pub instant: String,
-    /// How much.
+    /// The values.
     pub value: String,
-    /// Which meter, where rows of several are mixed.
+    /// The meters, if rows of several are mixed.
     pub meter: Option<String>,
-    /// The number on a ticket, where rows are events.
+    /// The ticket numbers, if rows are events.
     pub ticket: Option<String>,
 }
 
@@ -99,7 +99,7 @@ struct TimeFile {
     prints_24_as: Option<String>,
 }
 
-/// The problems of a mapping as they are found.
+/// The problems found in a mapping.
 struct Problems(Vec<String>);
 
 impl Problems {
@@ -126,15 +126,16 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`] names everything that is wrong.
     pub fn load(file: &Path) -> anyhow::Result<Self> {
-        let shown = file.display();
+        let display = file.display();
         let text = std::fs::read_to_string(file)
-            .map_err(|error| MappingError(format!("{shown}: cannot be read: {error}")))?;
+            .map_err(|error| MappingError(format!("{display}: cannot be read: {error}")))?;
         let parsed: File =
-            toml::from_str(&text).map_err(|error| MappingError(format!("{shown}: {error}")))?;
+            toml::from_str(&text).map_err(|error| MappingError(format!("{display}: {error}")))?;
         match Self::check(parsed) {
             Ok(mapping) => Ok(mapping),
             Err(problems) => {
-                let lines: Vec<String> = problems.iter().map(|p| format!("{shown}: {p}")).collect();
+                let lines: Vec<String> =
+                    problems.iter().map(|p| format!("{display}: {p}")).collect();
                 bail!(MappingError(lines.join("\n")))
             }
         }
@@ -202,7 +203,7 @@ impl Mapping {
         }
     }
 
-    /// The topic that rows are published on.
+    /// Returns the topic of the readings.
     #[must_use]
     pub fn topic(&self) -> String {
         format!(
@@ -211,7 +212,7 @@ impl Mapping {
         )
     }
 
-    /// Where the server tells what it has of this gateway's messages.
+    /// Returns the topic of the gateway's receipt.
     #[must_use]
     pub fn receipt_topic(&self) -> String {
         format!(
@@ -220,14 +221,14 @@ impl Mapping {
         )
     }
 
-    /// Whether rows are events: those of one meter and instant are told apart by their tickets or, without
-    /// any, by their places in one message.
+    /// Returns true if rows are events: those of one meter and instant differ by their tickets or, without tickets, by their
+    /// positions in one message.
     #[must_use]
     pub fn is_of_events(&self) -> bool {
         self.kind == Kind::Event
     }
 
-    /// What the readings of `meter` have in common.
+    /// Returns the fields that the readings of `meter` share.
     #[must_use]
     pub fn head<'a>(&'a self, meter: &'a str) -> Head<'a> {
         Head {
@@ -238,7 +239,7 @@ impl Mapping {
         }
     }
 
-    /// The instant that a stamp means, in UTC milliseconds.
+    /// Parses a stamp into UTC milliseconds.
     ///
     /// # Errors
     /// The stamp does not have the mapping's form.
@@ -248,7 +249,7 @@ impl Mapping {
     }
 }
 
-/// Takes `[time]`, as a rule of `decode` takes its stamps.
+/// Parses `[time]` like the stamps of a rule of `decode`.
 fn stamps(file: &TimeFile, problems: &mut Problems) -> Option<Stamps> {
     let is_end = match file.stamp.as_str() {
         "" | "start" => false,

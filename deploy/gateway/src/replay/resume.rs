@@ -1,8 +1,8 @@
-//! Where a replay goes on: what the gateway's receipt says is there already.
+//! Resuming a replay: the gateway's receipt lists the messages that the log has.
 //!
-//! The messages of a replay are numbered in their order, within an epoch that is made of all that decides
-//! them: file, mapping, cut and order. So the same replay has the same numbers, and another one has others.
-//! Without a receipt everything is sent, and what comes twice counts once.
+//! The messages of a replay are numbered in order, within an epoch that hashes everything that determines them: file,
+//! mapping, cut and order. The same replay therefore has the same numbers, and another one has others. Without a receipt
+//! everything is sent; repeats count once.
 
 use std::{io, time::Duration};
 
@@ -22,12 +22,12 @@ use tokio::{
 use super::{mapping::Mapping, rows::CsvRows};
 use crate::publisher::{self, Stream, connect};
 
-/// Largest packet that brings a receipt.
+/// The largest packet with a receipt.
 const RECEIPT_BYTES_MAX: u32 = 1 << 20;
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A receipt (`ingest/schema/receipt.schema.json`), as far as it matters here.
+/// The used fields of a receipt (`ingest/schema/receipt.schema.json`).
 #[derive(Debug, Deserialize)]
 struct Receipt {
     #[serde(flatten)]
@@ -49,7 +49,7 @@ struct Extent {
     gaps: Vec<(u64, u64)>,
 }
 
-/// The epoch of a replay: from 1 on.
+/// Returns the epoch of a replay; never 0.
 pub(super) fn epoch(rows: &CsvRows, mapping: &Mapping) -> u64 {
     let mut hash = Sha256::new();
     let mut text = |text: &str| {
@@ -59,7 +59,7 @@ pub(super) fn epoch(rows: &CsvRows, mapping: &Mapping) -> u64 {
     text(&mapping.topic());
     for meter in rows.meters() {
         text(meter);
-        // All that the heads of payloads say.
+        // All fields of the heads of payloads.
         text(&format!("{:?}", mapping.head(meter)));
     }
     text(mapping.flag.as_str());
@@ -75,7 +75,7 @@ pub(super) fn epoch(rows: &CsvRows, mapping: &Mapping) -> u64 {
             hash.update(ticket);
         }
     }
-    // Ties move the cuts, so a file with some has other messages than the same rows without.
+    // Ties move the cuts, so a file with ties has other messages than the same rows without.
     for tie in rows.ties() {
         hash.update((tie.len() as u64).to_be_bytes());
     }
@@ -84,14 +84,14 @@ pub(super) fn epoch(rows: &CsvRows, mapping: &Mapping) -> u64 {
     (u64::from_be_bytes([a, b, c, d, e, f, g, h]) & NUMBER_MAX).max(1)
 }
 
-/// What the log has of `epoch`, if the server says; nothing if it does not, whyever.
+/// Returns the numbers of `epoch` that the log has; empty if the server does not answer for any reason.
 pub(super) async fn stored(
     settings: &publisher::PublisherSettings,
     topic: &str,
     epoch: u64,
 ) -> Numbers {
-    let asked = timeout(PATIENCE, ask(settings, topic)).await;
-    let receipt = asked.ok().and_then(Result::ok).flatten();
+    let receipt = timeout(PATIENCE, request_receipt(settings, topic)).await;
+    let receipt = receipt.ok().and_then(Result::ok).flatten();
     receipt.map_or_else(Numbers::default, |receipt| receipt.stored(epoch))
 }
 
@@ -111,8 +111,11 @@ impl Receipt {
     }
 }
 
-/// The retained receipt. A server that has one sends it before it answers the PINGREQ behind SUBSCRIBE.
-async fn ask(settings: &publisher::PublisherSettings, topic: &str) -> io::Result<Option<Receipt>> {
+/// Reads the retained receipt. A server that has one sends it before it answers the PINGREQ after SUBSCRIBE.
+async fn request_receipt(
+    settings: &publisher::PublisherSettings,
+    topic: &str,
+) -> io::Result<Option<Receipt>> {
     let Ok(accepted) = connect(settings).await? else {
         return Ok(None);
     };
@@ -130,7 +133,7 @@ async fn ask(settings: &publisher::PublisherSettings, topic: &str) -> io::Result
     Disconnect::new(DisconnectReasonCode::NormalDisconnection)
         .write(&mut bytes)
         .map_err(io::Error::other)?;
-    // Whether the server hears the farewell does not matter.
+    // It does not matter if DISCONNECT arrives.
     let _ = stream.write_all(&bytes).await;
     let _ = stream.shutdown().await;
     receipt

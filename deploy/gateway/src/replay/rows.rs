@@ -1,4 +1,4 @@
-//! The readings of a CSV file, in memory: instants, and values as the text they are.
+//! The readings of a CSV file in memory: instants, and values as text.
 
 mod order;
 
@@ -19,12 +19,12 @@ use greenpark_model::{amount::Amount, id, ticket::Ticket};
 
 use super::mapping::Mapping;
 
-/// Most rows of one file: at about 30 bytes a row, 1.5 GB.
+/// Rows of one file, at most: 1.5 GB at about 30 bytes a row.
 const ROWS_MAX: usize = 50_000_000;
-/// Wrong lines after which reading stops.
+/// Reading stops after this many wrong lines.
 const PROBLEMS_MAX: usize = 1_000;
 
-/// Rows in columns; values lie one after the other in one text.
+/// Rows in columns; all values are concatenated in one text.
 #[derive(Debug, Default)]
 pub struct CsvRows {
     instants: Vec<i64>,
@@ -32,12 +32,12 @@ pub struct CsvRows {
     ends: Vec<usize>,
     values: String,
     names: Vec<String>,
-    /// The tickets of rows, ascending; few or no rows have one.
+    /// The tickets by row, ascending; few or no rows have one.
     tickets: Vec<(u32, Ticket)>,
     order: Vec<u32>,
     skipped: usize,
     of_events: bool,
-    /// Of events: rows that do not stand in the line after that of the row before, with their lines.
+    /// Of events: rows that are not in the line after the previous row, with their lines.
     lines: Vec<(u32, u64)>,
 }
 
@@ -54,7 +54,7 @@ pub struct Row<'a> {
     pub ticket: Option<&'a str>,
 }
 
-/// Where the columns of the mapping stand in the file.
+/// The positions of the mapping's columns in the file.
 struct Places {
     instant: usize,
     value: usize,
@@ -63,8 +63,7 @@ struct Places {
 }
 
 impl CsvRows {
-    /// Reads `file` (`.gz` is unpacked) in any encoding that spreadsheets save. The second part says what is
-    /// wrong with which line.
+    /// Reads `file` (`.gz` is unpacked) in any encoding that spreadsheets save. The second part lists the wrong lines.
     ///
     /// # Errors
     /// The file cannot be read or lacks a column.
@@ -133,7 +132,7 @@ impl CsvRows {
         }
         // OK because ROWS_MAX fits.
         rows.order = (0..rows.instants.len() as u32).collect();
-        rows.gather();
+        rows.join_ties();
         Ok((rows, problems))
     }
 
@@ -157,7 +156,7 @@ impl CsvRows {
             ),
             false => format!("'{value}': {error}"),
         })?;
-        // A decimal that JSON does not write so, such as +1 or 1., would be refused on arrival.
+        // Ingest refuses a decimal that is not JSON, such as +1 or 1.
         if serde_json::from_str::<serde_json::Number>(value).is_err() {
             return Err(format!("'{value}' is no JSON number"));
         }
@@ -193,37 +192,37 @@ impl CsvRows {
         Ok(index)
     }
 
-    /// How many readings.
+    /// Returns the number of readings.
     #[must_use]
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there is no reading.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// Rows that had no value.
+    /// Returns the number of rows without a value.
     #[must_use]
     pub fn skipped(&self) -> usize {
         self.skipped
     }
 
-    /// The meters, by index.
+    /// Returns the meters, by index.
     #[must_use]
     pub fn meters(&self) -> &[String] {
         &self.names
     }
 
-    /// The index of a row's meter.
+    /// Returns the index of a row's meter.
     #[must_use]
     pub fn meter_of(&self, row: u32) -> u32 {
         self.meters[row as usize]
     }
 
-    /// The row with this number in the file.
+    /// Returns the row with this number in the file.
     #[must_use]
     pub fn row(&self, row: u32) -> Row<'_> {
         let index = row as usize;
@@ -241,14 +240,14 @@ impl CsvRows {
         found.map(|at| self.tickets[at].1.as_str())
     }
 
-    /// The line of an event in the file.
+    /// Returns the line of an event in the file.
     pub(super) fn line_of(&self, row: u32) -> u64 {
         let known = self.lines.partition_point(|(from, _)| *from <= row);
         let last = known.checked_sub(1).map(|at| self.lines[at]);
         last.map_or(0, |(from, line)| line + u64::from(row - from))
     }
 
-    /// Keeps the line of the event that is added next.
+    /// Records the line of the event that is added next.
     fn note_line(&mut self, line: u64) {
         // OK because ROWS_MAX fits.
         let row = self.instants.len() as u32;
@@ -258,7 +257,7 @@ impl CsvRows {
     }
 }
 
-/// What is wrong with the text of the file, where that ended the reading.
+/// Returns the encoding error behind a CSV error, if there is one.
 fn not_text(error: &csv::Error) -> Option<NotText> {
     match error.kind() {
         csv::ErrorKind::Io(error) => error.get_ref()?.downcast_ref::<NotText>().copied(),
@@ -266,7 +265,7 @@ fn not_text(error: &csv::Error) -> Option<NotText> {
     }
 }
 
-/// The separator of the header, which is looked at and stays to be read.
+/// Peeks at the header and returns its separator.
 fn separator(input: &mut impl BufRead) -> io::Result<u8> {
     let start = input.fill_buf()?;
     let end = start.iter().position(|byte| matches!(byte, b'\r' | b'\n'));

@@ -1,4 +1,4 @@
-//! Files that are whole and on the disk, or not there.
+//! Durable files: whole and on the disk, or absent.
 
 use std::{
     fs::{self, File},
@@ -10,8 +10,8 @@ use anyhow::Context;
 
 use super::manifest::Copied;
 
-/// Puts a file in one step: another of its name is there until then.
-pub(super) fn put(place: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file atomically: until then an older file of its name stays.
+pub(super) fn write_atomically(place: &Path, bytes: &[u8]) -> io::Result<()> {
     make_folder_of(place)?;
     let mut name = place.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
@@ -23,7 +23,7 @@ pub(super) fn put(place: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(place)
 }
 
-/// Makes the folder that a file will be in.
+/// Creates the parent folder of a file.
 pub(super) fn folder_of(place: &Path) -> anyhow::Result<()> {
     make_folder_of(place).with_context(|| format!("make the folder of {}", place.display()))
 }
@@ -35,7 +35,7 @@ fn make_folder_of(place: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a file that is there durable, with its name.
+/// Makes an existing file and its name durable.
 pub(super) fn sync(place: &Path) -> anyhow::Result<()> {
     let synced = File::open(place).and_then(|file| file.sync_all());
     synced
@@ -43,7 +43,7 @@ pub(super) fn sync(place: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("sync {}", place.display()))
 }
 
-/// Makes names durable.
+/// Makes the names in a folder durable.
 pub(super) fn sync_folder_of(place: &Path) -> io::Result<()> {
     match place.parent() {
         Some(folder) => File::open(folder)?.sync_all(),
@@ -51,7 +51,7 @@ pub(super) fn sync_folder_of(place: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the copies of the log that no manifest names any more.
+/// Removes copies of the log that no manifest names.
 pub(super) fn remove_other_logs(folder: &Path, kept: Option<&Copied>) -> anyhow::Result<()> {
     let logs = folder.join("log");
     let Ok(listed) = fs::read_dir(&logs) else {

@@ -1,4 +1,4 @@
-//! What a backup holds: every file with its size and SHA-256.
+//! The manifest of a backup: every file with its size and SHA-256.
 
 use std::{fs::File, io, path::Path};
 
@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 
 use super::files;
 
-/// The form of a manifest.
+/// The format of a manifest.
 pub(super) const FORMAT: u32 = 1;
-/// Its name.
+/// Its file name.
 pub(super) const NAME: &str = "manifest.json";
 
 /// A file of a backup.
@@ -25,16 +25,16 @@ pub(super) struct Copied {
     pub(super) sha256: String,
 }
 
-/// The list of a backup's files.
+/// The manifest of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     pub(super) format: u32,
-    /// When it was made.
+    /// The instant of the backup.
     pub(super) made_at: String,
     /// The files of the lake.
     pub(super) lake: Vec<Copied>,
-    /// The log's file, where it was copied.
+    /// The log's file, if it was copied.
     pub(super) log: Option<Copied>,
 }
 
@@ -47,7 +47,7 @@ impl Copied {
         }
     }
 
-    /// The same of a file that may be large.
+    /// Describes a file that may be large.
     pub(super) fn of_file(path: String, file: &Path) -> anyhow::Result<Self> {
         let opened = File::open(file).with_context(|| format!("read {}", file.display()))?;
         let mut digest = Sha256::new();
@@ -85,11 +85,11 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
-    /// Puts it into `folder` in one step.
+    /// Writes the manifest into `folder` atomically.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let place = folder.join(NAME);
         let text = serde_json::to_vec_pretty(self)?;
-        files::put(&place, &text).with_context(|| format!("write {}", place.display()))
+        files::write_atomically(&place, &text).with_context(|| format!("write {}", place.display()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `restore`: makes a lake and a log from a backup, in folders that hold neither.
+//! `restore`: creates a lake and a log from a backup, in folders that hold neither.
 
 use std::{
     fs,
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::settings::{LogKind, Settings};
 
-/// Puts the backup in `folder` where `settings` have their lake and, if `with_log`, their log.
+/// Restores the backup in `folder` to the lake of `settings` and, if `with_log`, to their log.
 ///
 /// # Errors
-/// There is no backup, it was changed, or there is a lake or a log already; nothing is written over.
+/// There is no backup, it was changed, or there is a lake or a log already; nothing is overwritten.
 pub async fn restore(folder: &Path, settings: &Settings, with_log: bool) -> anyhow::Result<()> {
     let manifest = Manifest::read(folder)?;
     let manifest = manifest.with_context(|| {
@@ -46,7 +46,7 @@ pub async fn restore(folder: &Path, settings: &Settings, with_log: bool) -> anyh
         check_log(log, &log_place)?;
     }
     let staged = beside(&root, "restoring");
-    // What a restore that was killed had put together.
+    // The partial lake of a killed restore.
     if staged.exists() {
         fs::remove_dir_all(&staged).with_context(|| format!("remove {}", staged.display()))?;
     }
@@ -89,7 +89,7 @@ fn is_empty(folder: &Path) -> anyhow::Result<bool> {
     }
 }
 
-/// Refuses a log that is there, unless it is the one of this backup: a restore that was killed may have put it there.
+/// Refuses an existing log, unless it is the one of this backup: a killed restore may have left it.
 fn check_log(log: &Copied, place: &Path) -> anyhow::Result<()> {
     if !place.exists() {
         return Ok(());
@@ -119,7 +119,8 @@ fn copy_lake(folder: &Path, manifest: &Manifest, to: &Path) -> anyhow::Result<()
             file.sha256
         );
         let place = to.join(&file.path);
-        files::put(&place, &bytes).with_context(|| format!("write {}", place.display()))?;
+        files::write_atomically(&place, &bytes)
+            .with_context(|| format!("write {}", place.display()))?;
         gauge.set(done);
     }
     gauge.finish();
@@ -145,7 +146,7 @@ fn copy_log(folder: &Path, log: &Copied, place: &Path) -> anyhow::Result<()> {
     files::sync(place)
 }
 
-/// A name beside `place`.
+/// Returns a sibling path of `place`.
 fn beside(place: &Path, what: &str) -> PathBuf {
     let mut name = place.file_name().unwrap_or_default().to_owned();
     name.push(".");

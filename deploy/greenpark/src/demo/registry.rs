@@ -215,7 +215,7 @@ fn months(index: usize, today: CivilDay) -> impl Iterator<Item = api::Statistic>
         })
 }
 
-/// Decimal text as the service prints it.
+/// Formats hundredths as the service prints decimals.
 fn hundredths_text(hundredths: i64) -> String {
     let micro = greenpark_model::amount::Amount::from_micro(hundredths * 10_000);
     micro
@@ -276,7 +276,7 @@ async fn meters(service: &QueryConnection) -> anyhow::Result<Vec<api::Meter>> {
     }
 }
 
-/// What is declared, by enterprise and month: amount and finality.
+/// Requests the declared statistics: amount and finality by enterprise and month.
 async fn statistics(
     service: &QueryConnection,
 ) -> anyhow::Result<BTreeMap<(String, String), (String, bool)>> {

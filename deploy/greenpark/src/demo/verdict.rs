@@ -1,10 +1,10 @@
-//! The verdict: how far the park is from each target of its plan, as the service says.
+//! The verdict: the park's progress towards each target of its plan, as the service reports it.
 
 use std::{collections::BTreeSet, fmt::Write};
 
 use greenpark_client::{
     connection::{QueryConnection, refusal},
-    indicators::{asked, indicator, verdict},
+    indicators::{indicator, requirement, verdict},
 };
 use greenpark_console::{
     output::thousands,
@@ -15,8 +15,8 @@ use greenpark_proto::query::v1::{self as api, Verdict};
 
 use super::Disk;
 
-/// Asks progress against the parks' plan, for its last year.
-pub(super) async fn ask(service: &QueryConnection) -> anyhow::Result<api::Progress> {
+/// Requests the progress against the default plan, for its last year.
+pub(super) async fn request(service: &QueryConnection) -> anyhow::Result<api::Progress> {
     let request = api::GetProgressRequest {
         name: format!("parks/{PARK}"),
         ..api::GetProgressRequest::default()
@@ -29,7 +29,7 @@ pub(super) async fn ask(service: &QueryConnection) -> anyhow::Result<api::Progre
         .into_inner())
 }
 
-/// The verdict as people read it.
+/// Formats the verdict for people.
 pub(super) fn draw(progress: &api::Progress, loaded: &Loaded, disk: &Disk) -> String {
     let mut text = String::new();
     let plan = progress.plan.clone().unwrap_or_default();
@@ -91,10 +91,10 @@ fn row(target: &api::TargetProgress) -> Vec<String> {
 }
 
 fn target_asked(target: &api::TargetProgress) -> String {
-    let asked = asked(target);
+    let requirement = requirement(target);
     match target.target.as_ref().map(|t| t.percent.as_str()) {
-        None | Some("") => asked,
-        Some(_) => signed(&format!("{} %", asked.replace(">=", "≥"))),
+        None | Some("") => requirement,
+        Some(_) => signed(&format!("{} %", requirement.replace(">=", "≥"))),
     }
 }
 
@@ -118,13 +118,12 @@ fn tinted(table: &str) -> String {
     words
         .into_iter()
         .fold(table.to_owned(), |table, (word, color)| {
-            let told = format!("{} {}", sign(word), verdict(word));
-            table.replace(&told, &tint(&told, color))
+            let cell = format!("{} {}", sign(word), verdict(word));
+            table.replace(&cell, &tint(&cell, color))
         })
 }
 
-/// The years of every target: figure, change since the base year, and the change that the plan asks by
-/// then.
+/// Formats the years of every target: figure, change since the base year, and the change that the plan requires by then.
 fn trajectory(targets: &[api::TargetProgress]) -> String {
     let years: BTreeSet<i32> = targets
         .iter()
@@ -159,11 +158,11 @@ fn year_cell(point: &api::YearPoint) -> String {
         rounded(&point.value, 4)
     };
     if !point.change_percent.is_empty() {
-        let asked = &point.scheduled_percent;
+        let requirement = &point.scheduled_percent;
         let changes = format!(
             "\n{}\n{}",
             rounded(&point.change_percent, 2),
-            rounded(asked, 2)
+            rounded(requirement, 2)
         );
         cell.push_str(&signed(&changes));
     }
@@ -185,7 +184,7 @@ fn summary(loaded: &Loaded, disk: &Disk) -> String {
     format!("  {sent} readings over MQTT in {seconds:.1} s, {rate} a second; {files}\n")
 }
 
-/// Decimal text cut to at most `places` decimals, rounded half up in its digits.
+/// Rounds decimal text half up to at most `places` decimals.
 fn rounded(text: &str, places: usize) -> String {
     let Some((_, fraction)) = text.split_once('.') else {
         return text.to_owned();
@@ -202,14 +201,14 @@ fn rounded(text: &str, places: usize) -> String {
     let unit = 10i128.pow(6u32.saturating_sub(u32::try_from(places).unwrap_or(6)));
     let half = if micro < 0 { -unit / 2 } else { unit / 2 };
     let whole = (micro + half) / unit * unit;
-    let shown = greenpark_model::amount::Sum(whole).to_string();
-    match shown.split_once('.') {
+    let decimal = greenpark_model::amount::Sum(whole).to_string();
+    match decimal.split_once('.') {
         Some((units, fraction)) => format!("{units}.{fraction:0<places$}"),
-        None => format!("{shown}.{:0<places$}", ""),
+        None => format!("{decimal}.{:0<places$}", ""),
     }
 }
 
-/// A typographic minus, as figures are printed.
+/// Replaces the hyphen by a typographic minus.
 fn signed(text: &str) -> String {
     text.replace('-', "−")
 }
@@ -222,8 +221,8 @@ mod tests {
 
     #[test]
     fn decimals_are_rounded_in_their_digits() {
-        let told = ["0.418449", "-16.4355", "12", "-0.00004", "3.5"].map(|text| rounded(text, 2));
-        assert_eq!(told, ["0.42", "-16.44", "12", "0.00", "3.5"]);
+        let texts = ["0.418449", "-16.4355", "12", "-0.00004", "3.5"].map(|text| rounded(text, 2));
+        assert_eq!(texts, ["0.42", "-16.44", "12", "0.00", "3.5"]);
     }
 
     fn energy() -> api::TargetProgress {

@@ -1,4 +1,4 @@
-//! The shipped sample is right, the printed settings are read back, and mistakes come all at once.
+//! The shipped sample has the defaults, printed settings can be read back, and all mistakes are reported at once.
 
 use std::io::Write;
 
@@ -75,7 +75,7 @@ fn the_sample_and_the_print_name_the_keys_of_identity() {
     let sample = include_str!("../../greenpark.toml");
     let start = sample.find("# [listen.tls]").expect("the sample names it");
     let end = sample.find("[processor]").expect("what stands behind");
-    // The sample's own lines, with their hashes taken away.
+    // The sample's own lines, uncommented.
     let lines = sample[start..end].lines();
     let text: String = lines
         .map(|line| format!("{}\n", line.trim_start_matches("# ")))

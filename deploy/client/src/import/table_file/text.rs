@@ -40,7 +40,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<TableFile, String> {
     TableFile::of(rows)
 }
 
-/// Counts lines up to where records start.
+/// Counts the lines before each record.
 struct LineCounter<'t> {
     text: &'t [u8],
     counted: usize,
@@ -56,7 +56,7 @@ impl<'t> LineCounter<'t> {
         }
     }
 
-    /// The line of the record that is read from byte `start` on: the reader skips empty lines before it.
+    /// Returns the line of the record at byte `start`; the reader skips empty lines before it.
     fn line_of(&mut self, start: usize) -> u64 {
         let rest = self.text.get(start..).unwrap_or_default();
         let empty = rest.iter().take_while(|&&byte| byte == b'\n').count();
@@ -68,7 +68,7 @@ impl<'t> LineCounter<'t> {
     }
 }
 
-/// `text` with LF alone at the end of each line.
+/// Replaces every line end by LF.
 fn unify_line_ends(text: &str) -> Cow<'_, str> {
     if !text.contains('\r') {
         return Cow::Borrowed(text);
@@ -76,7 +76,7 @@ fn unify_line_ends(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
-/// The separator of `text`, the text behind a line `sep=;` that names it, and how many lines that is.
+/// Returns the separator of `text`, the text after a line such as `sep=;`, and the number of skipped lines.
 fn separator(text: &str) -> (u8, &str, u64) {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     if let Some(named) = first.strip_prefix("sep=").map(str::trim_end)

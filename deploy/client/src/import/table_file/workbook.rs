@@ -7,7 +7,7 @@ use csv::StringRecord;
 
 use super::{Row, TableFile};
 
-/// Whether a file that begins so is a workbook: a zip archive, or an OLE document.
+/// Returns true if the first bytes are those of a workbook: a zip archive or an OLE document.
 pub(super) fn is_workbook(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 }
@@ -33,11 +33,11 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<TableFile, String> {
     TableFile::of(rows)
 }
 
-/// The cells of one row as text; the first of them is in column `left`.
+/// Converts the cells of one row to text; the first of them is in column `left`.
 fn record(left: u32, cells: &[Data]) -> Result<StringRecord, String> {
     let mut record = StringRecord::new();
     for (cell, column) in cells.iter().zip(left..) {
-        let text = text(cell).map_err(|why| format!("column {}: {why}", letters(column)))?;
+        let text = text(cell).map_err(|why| format!("column {}: {why}", column_name(column)))?;
         record.push_field(text.trim());
     }
     Ok(record)
@@ -58,7 +58,7 @@ fn text(cell: &Data) -> Result<String, String> {
     })
 }
 
-/// A day where the time is midnight, else an instant of China Standard Time.
+/// Formats a day if the time is midnight, else an instant of China Standard Time.
 fn instant(at: &ExcelDateTime) -> Result<String, String> {
     if at.is_duration() {
         return Err("holds a duration; write it as text".to_owned());
@@ -72,8 +72,8 @@ fn instant(at: &ExcelDateTime) -> Result<String, String> {
     })
 }
 
-/// The name that a spreadsheet gives to a column: A, B … Z, AA.
-fn letters(column: u32) -> String {
+/// Returns the spreadsheet name of a column: A, B … Z, AA.
+fn column_name(column: u32) -> String {
     let mut name = Vec::new();
     let mut rest = column;
     loop {

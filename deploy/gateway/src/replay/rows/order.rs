@@ -1,14 +1,14 @@
-//! The order in which rows are sent, and where it is cut into messages.
+//! The order in which rows are sent, and the cuts between messages.
 //!
-//! Events of one meter and instant that have no ticket are *tied*: only their places in one message tell them
-//! apart. Tied rows stand next to each other, in the order of the file, and no cut is between them. Rows of
-//! other kinds are never tied, and are cut where the batch says.
+//! Events of one meter and instant without a ticket are *tied*: only their positions in one message distinguish them.
+//! Tied rows are adjacent, in the order of the file, and never cut apart. Rows of other kinds are never tied; `batch`
+//! alone decides their cuts.
 
 use super::CsvRows;
 use crate::splitmix;
 
 impl CsvRows {
-    /// Puts the rows in an order that `seed` decides (Fisher–Yates over splitmix64).
+    /// Shuffles the rows by `seed` (Fisher–Yates over splitmix64).
     pub fn shuffle(&mut self, seed: u64) {
         for (step, last) in (1..self.order.len()).rev().enumerate() {
             let chance = splitmix::number(seed, step as u64);
@@ -16,11 +16,11 @@ impl CsvRows {
             let other = (chance % (last as u64 + 1)) as usize;
             self.order.swap(last, other);
         }
-        self.gather();
+        self.join_ties();
     }
 
-    /// The numbers of the rows in the order of sending, `size` at a time: less where a cut would be between
-    /// tied rows, more where more than `size` of them are tied.
+    /// Returns the row numbers in the order of sending, `size` at a time: fewer if the cut would separate tied rows, more if
+    /// more than `size` rows are tied.
     pub fn batches(&self, size: usize) -> impl Iterator<Item = &[u32]> {
         let mut rest = self.order.as_slice();
         std::iter::from_fn(move || {
@@ -34,14 +34,13 @@ impl CsvRows {
         })
     }
 
-    /// Two parts of `rows`, which follow each other in the order of sending, as equal as ties allow; none if
-    /// all are tied.
+    /// Splits `rows`, which are consecutive in the order of sending, as evenly as ties allow; `None` if all are tied.
     pub(in crate::replay) fn halves<'r>(&self, rows: &'r [u32]) -> Option<(&'r [u32], &'r [u32])> {
         let at = self.cut_near(rows, (rows.len() / 2).max(1))?;
         Some(rows.split_at(at))
     }
 
-    /// Tied rows, each time all of one meter and instant.
+    /// Returns the groups of tied rows: all rows of one meter and instant.
     pub(in crate::replay) fn ties(&self) -> impl Iterator<Item = &[u32]> {
         let order = match self.of_events {
             true => self.order.as_slice(),
@@ -51,8 +50,8 @@ impl CsvRows {
         runs.filter(|run| run.len() > 1)
     }
 
-    /// Brings tied rows together, in the order of the file, to where the first of them is.
-    pub(super) fn gather(&mut self) {
+    /// Moves tied rows, in the order of the file, next to the first of them.
+    pub(super) fn join_ties(&mut self) {
         if !self.of_events {
             return;
         }
@@ -77,8 +76,8 @@ impl CsvRows {
         }
     }
 
-    /// How many of `rows` come before the last cut that leaves `size` at most, or else before the first cut;
-    /// none if there is no cut.
+    /// Returns the number of `rows` before the last possible cut within `size` rows, or else before the first possible cut;
+    /// `None` without any.
     fn cut_near(&self, rows: &[u32], size: usize) -> Option<usize> {
         let may_cut = |at: &usize| !self.is_tied(rows[at - 1], rows[*at]);
         if size >= rows.len() {
@@ -88,7 +87,7 @@ impl CsvRows {
         before.or_else(|| (size + 1..rows.len()).find(may_cut))
     }
 
-    /// Whether two rows have to be in one message.
+    /// Returns true if two rows must be in one message.
     fn is_tied(&self, one: u32, other: u32) -> bool {
         let (a, b) = (one as usize, other as usize);
         self.of_events

@@ -1,5 +1,4 @@
-//! Waits until everything that was acknowledged is stored and every closed day is sealed, as the service
-//! says.
+//! Waits until the query service reports that every acknowledged reading is stored and every closed day is sealed.
 
 use std::time::Duration;
 
@@ -18,14 +17,14 @@ use greenpark_model::day::{CivilDay, Instant as Moment};
 use greenpark_proto::query::v1 as api;
 use tokio::time::{Instant, sleep};
 
-/// How long it may take after the last acknowledgement; a run takes seconds.
+/// The longest wait after the last acknowledgement; usually it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// The pause between two questions.
+/// The pause between two requests.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The last year whose days must all be sealed: the plan's last.
 const LAST_SEALED_YEAR: i16 = 2025;
 
-/// What the service has of the closed days.
+/// The readings of the closed days that the service has.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Stored {
     received: Expected,
@@ -35,13 +34,13 @@ struct Stored {
 
 /// Waits until the readings of every closed day have arrived and the plan's years are sealed.
 pub(super) async fn wait(service: &QueryConnection, loaded: &Loaded) -> anyhow::Result<()> {
-    // Yesterday: of today, more may come.
+    // Yesterday: today may get more readings.
     let last = Moment(loaded.until).day().previous();
     let expected = history::expected(last.end().0 - 1);
     let deadline = Instant::now() + PATIENCE;
     let mut gauge = ProgressBar::wait("storing and sealing");
     loop {
-        let stored = ask(service, last).await?;
+        let stored = request_stored(service, last).await?;
         if stored.is_complete(&expected) {
             gauge.finish();
             return Ok(());
@@ -53,12 +52,12 @@ pub(super) async fn wait(service: &QueryConnection, loaded: &Loaded) -> anyhow::
                 PATIENCE.as_secs()
             );
         }
-        gauge.say(&format!("storing and sealing: {state}"));
+        gauge.report(&format!("storing and sealing: {state}"));
         sleep(PAUSE).await;
     }
 }
 
-async fn ask(service: &QueryConnection, last: CivilDay) -> anyhow::Result<Stored> {
+async fn request_stored(service: &QueryConnection, last: CivilDay) -> anyhow::Result<Stored> {
     let first = CivilDay::from_epoch_days(FIRST_DAY);
     let mut client = service.indicators();
     let mut stored = Stored::default();
@@ -103,7 +102,7 @@ async fn ask(service: &QueryConnection, last: CivilDay) -> anyhow::Result<Stored
 }
 
 impl Stored {
-    /// Live readings of an earlier run come on top, so more than expected is complete as well.
+    /// Live readings of an earlier run are extra, so more than expected is complete as well.
     fn is_complete(&self, expected: &Expected) -> bool {
         self.open_days == 0
             && self.received.energy >= expected.energy
