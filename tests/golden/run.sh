@@ -100,7 +100,7 @@ if ! [ -f "$data" ]; then
   exit 0
 fi
 echo '-- the year of the steel plant, by third-party readers'
-"$binary" replay "$data" --map deploy/standalone/maps/steel_industry.toml \
+"$binary" replay "$data" --map deploy/gateway/maps/steel_industry.toml \
   --connections 10 --shuffle 7 --mqtt "127.0.0.1:$mqtt_port"
 for _attempt in $(seq 3000); do
   "$binary" intensity parks/steel/enterprises/gwangyang --period 2018 --format csv \

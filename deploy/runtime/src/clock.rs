@@ -1,6 +1,6 @@
 //! The one place that reads the wall clock.
 //!
-//! Services take time as a value or a function; a process hands them this one.
+//! Services receive time as a value or a function; a process passes them this one.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -50,7 +50,7 @@ impl Endpoint {
         })
     }
 
-    /// Where it listens; asked for where port 0 was bound.
+    /// Returns the bound address, which differs from the settings if they name port 0.
     ///
     /// # Errors
     /// The operating system does not know.
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    async fn ask(address: SocketAddr, path: &str) -> String {
+    async fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address)
             .await
             .expect("the endpoint listens");
@@ -141,15 +141,15 @@ mod tests {
         let shutdown = CancellationToken::new();
         let served = tokio::spawn(endpoint.serve(shutdown.clone()));
 
-        assert!(ask(address, "/livez").await.starts_with("HTTP/1.1 200"));
-        let answer = ask(address, "/readyz").await;
+        assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
+        let answer = get(address, "/readyz").await;
         assert!(
             answer.starts_with("HTTP/1.1 503") && answer.contains("log: starting"),
             "{answer}"
         );
         part.ready();
-        assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
-        let answer = ask(address, "/metrics").await;
+        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        let answer = get(address, "/metrics").await;
         assert!(answer.contains("greenpark_test_total 3"), "{answer}");
 
         shutdown.cancel();

@@ -1,10 +1,10 @@
-//! What the exit codes of our processes mean.
+//! The exit codes of our processes.
 
-/// The process did what it was asked to.
+/// The command succeeded.
 pub const SUCCESS: u8 = 0;
 
-/// It could not: the reason is on standard error.
+/// The command failed; the reason is on standard error.
 pub const FAILURE: u8 = 1;
 
-/// It was asked in a wrong way: settings or arguments (`EX_USAGE` of sysexits.h).
+/// The settings or arguments are wrong (`EX_USAGE` of sysexits.h).
 pub const USAGE: u8 = 64;

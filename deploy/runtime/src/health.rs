@@ -1,6 +1,6 @@
-//! Whether this process can do its work, part by part.
+//! The readiness of this process, part by part.
 //!
-//! A part that never said anything is not ready: readiness is earned, not assumed.
+//! A part that has never reported is not ready.
 
 use std::{
     collections::BTreeMap,
@@ -9,29 +9,29 @@ use std::{
 
 type Parts = BTreeMap<&'static str, Option<String>>;
 
-/// What every part of the process says of itself. Clones share it.
+/// The reports of every part of the process. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<Mutex<Parts>>);
 
-/// One part's say.
+/// The report of one part.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct HealthPart {
     health: Health,
     name: &'static str,
 }
 
 impl Health {
-    /// Adds a part, which is not ready until it says so.
+    /// Adds a part, which is not ready until it reports so.
     #[must_use]
-    pub fn part(&self, name: &'static str) -> Part {
+    pub fn part(&self, name: &'static str) -> HealthPart {
         self.set(name, Some("starting".to_owned()));
-        Part {
+        HealthPart {
             health: self.clone(),
             name,
         }
     }
 
-    /// The parts that are not ready, with their reasons; empty when the process is.
+    /// Returns the parts that are not ready, with their reasons; empty if the process is ready.
     #[must_use]
     pub fn unready(&self) -> Vec<(&'static str, String)> {
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,13 +49,13 @@ impl Health {
     }
 }
 
-impl Part {
-    /// The part can work.
+impl HealthPart {
+    /// Reports that the part can work.
     pub fn ready(&self) {
         self.health.set(self.name, None);
     }
 
-    /// It cannot, for this reason.
+    /// Reports that the part cannot work, with the reason.
     pub fn unready(&self, reason: &str) {
         self.health.set(self.name, Some(reason.to_owned()));
     }

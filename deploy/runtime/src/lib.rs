@@ -1,4 +1,4 @@
-//! What makes a service a process: settings, logs, health and metrics, signals, drain, clock.
+//! Turns services into a process: settings, logs, health and metrics, signals, drain, clock.
 //!
 //! Nothing here knows what a service does. A binary installs the TLS provider ([`tls`]) and the logs
 //! ([`logging`]), reads its settings ([`settings`]), starts its services in order ([`services`]), waits

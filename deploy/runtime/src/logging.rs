@@ -1,4 +1,4 @@
-//! Logs to standard error, as plain lines or JSON.
+//! Writes logs to standard error, as plain lines or JSON.
 //!
 //! Standard output belongs to answers. `RUST_LOG` overrides the filter of the settings.
 
@@ -7,20 +7,20 @@ use std::io::{self, IsTerminal};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-/// How logs are written.
+/// The settings of the logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// The form of a line.
-    pub format: Format,
-    /// What is logged, in the language of `RUST_LOG`.
+#[serde(rename = "Settings", default, deny_unknown_fields)]
+pub struct LoggingSettings {
+    /// The format of a line.
+    pub format: LogFormat,
+    /// The filter, in the syntax of `RUST_LOG`.
     pub filter: String,
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
+#[serde(rename = "Format", rename_all = "lowercase")]
+pub enum LogFormat {
     /// For people.
     Plain,
     /// For machines.
@@ -30,32 +30,32 @@ pub enum Format {
 /// Logs cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
-    /// The filter is none.
+    /// The filter is invalid.
     #[error(
         "log filter '{filter}' is not valid; write one like info or warn,greenpark_ingest=debug"
     )]
     Filter {
         /// As given.
         filter: String,
-        /// What the filter's parser says.
+        /// The error of the filter's parser.
         #[source]
         cause: tracing_subscriber::filter::ParseError,
     },
-    /// Somebody else writes the logs of this process.
+    /// Logs are already set up in this process.
     #[error("logs are already set up in this process")]
     Taken,
 }
 
-impl Default for Settings {
+impl Default for LoggingSettings {
     fn default() -> Self {
         Self {
-            format: Format::Plain,
+            format: LogFormat::Plain,
             filter: "warn,greenpark=info".to_owned(),
         }
     }
 }
 
-impl Settings {
+impl LoggingSettings {
     /// Adds a sentence to `problems` for everything that is wrong.
     pub fn check(&self, problems: &mut Vec<String>) {
         if let Err(error) = parse(&self.filter) {
@@ -68,7 +68,7 @@ impl Settings {
 ///
 /// # Errors
 /// [`LoggingError`] if the filter is wrong or logs are already set up.
-pub fn install(settings: &Settings, overriding: Option<&str>) -> Result<(), LoggingError> {
+pub fn install(settings: &LoggingSettings, overriding: Option<&str>) -> Result<(), LoggingError> {
     let filter = parse(
         overriding
             .filter(|text| !text.is_empty())
@@ -79,8 +79,8 @@ pub fn install(settings: &Settings, overriding: Option<&str>) -> Result<(), Logg
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
     let started = match settings.format {
-        Format::Plain => lines.try_init(),
-        Format::Json => lines.json().try_init(),
+        LogFormat::Plain => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
     };
     started.map_err(|_| LoggingError::Taken)
 }
@@ -99,11 +99,11 @@ mod tests {
     #[test]
     fn a_wrong_filter_is_named() {
         let mut problems = Vec::new();
-        Settings::default().check(&mut problems);
+        LoggingSettings::default().check(&mut problems);
         assert_eq!(problems, Vec::<String>::new());
-        Settings {
+        LoggingSettings {
             filter: "greenpark=loudly".into(),
-            ..Settings::default()
+            ..LoggingSettings::default()
         }
         .check(&mut problems);
         assert_eq!(problems.len(), 1);

@@ -1,5 +1,5 @@
-//! Metrics of the process: memory, CPU time and descriptors, by the names that Prometheus gives them. They are read
-//! from `/proc` when metrics are asked for; a system without `/proc` has none of them.
+//! Metrics of the process: memory, CPU time and descriptors, under Prometheus' standard names. Each scrape reads `/proc`;
+//! a system without `/proc` has none of them.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ const PAGE_BYTES: f64 = 4096.0;
 #[derive(Debug)]
 struct Process;
 
-/// What `/proc` says of this process.
+/// The values of `/proc` for this process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Used {
     resident_bytes: f64,

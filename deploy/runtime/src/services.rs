@@ -6,7 +6,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
-/// Most services of one process; far more than any of ours has.
+/// Services of one process, at most; far more than any of ours has.
 const SERVICES_MAX: usize = 64;
 
 /// The services of this process, in the order of their start.
@@ -31,7 +31,7 @@ struct Running {
 pub struct StopError(pub Vec<String>);
 
 impl Services {
-    /// No services yet; a stop takes at most `grace`.
+    /// Creates an empty set; a stop takes at most `grace`.
     #[must_use]
     pub fn new(grace: Duration) -> Self {
         let (ends, ended) = mpsc::channel(SERVICES_MAX);
@@ -50,7 +50,7 @@ impl Services {
     {
         let shutdown = CancellationToken::new();
         let run = service(shutdown.clone());
-        // Sent by drop, so that a panic is noticed like any other end.
+        // Drop sends it, so a panic is noticed like any other end.
         let end = End {
             name,
             ends: self.ends.clone(),
@@ -67,7 +67,7 @@ impl Services {
         debug!(service = name, "service started");
     }
 
-    /// Waits until a service ends by itself, which a service should not, and says which.
+    /// Waits until a service ends by itself, which none should, and returns its name.
     pub async fn any_end(&mut self) -> &'static str {
         match self.ended.recv().await {
             Some(name) => name,
@@ -76,7 +76,7 @@ impl Services {
         }
     }
 
-    /// Stops every service, the last started first, each after the one before has drained.
+    /// Stops every service in reverse order of start, each after the previous one has drained.
     ///
     /// # Errors
     /// [`StopError`] lists the services that failed, panicked or outlasted the grace period.
@@ -107,7 +107,7 @@ impl Services {
     }
 }
 
-/// Tells the end of a service when dropped.
+/// Sends the end of a service when dropped.
 struct End {
     name: &'static str,
     ends: mpsc::Sender<&'static str>,
@@ -115,7 +115,7 @@ struct End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        // A full channel already holds an end, which is all that is waited for.
+        // A full channel already holds an end, and one is enough.
         let _ = self.ends.try_send(self.name);
     }
 }

@@ -1,9 +1,8 @@
-//! One TOML file, environment overrides, and every mistake at once.
+//! Reads one TOML file with environment overrides and reports every mistake at once.
 //!
-//! A [`Document`] is read section by section. Within a section every key is checked by itself, so one
-//! mistake does not hide the next; a section's type therefore has a default for each of its fields
-//! (`#[serde(default, deny_unknown_fields)]`). A variable `GREENPARK__LISTEN__LINGER=2ms` overrides
-//! `linger` of `[listen]`; its text is read as a TOML value, or as it stands.
+//! A [`Document`] is read section by section. Every key of a section is checked separately, so one mistake does not hide
+//! the next; a section's type therefore has a default for each field (`#[serde(default, deny_unknown_fields)]`). A
+//! variable `GREENPARK__LISTEN__LINGER=2ms` overrides `linger` of `[listen]`; its text is a TOML value, or else a string.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,10 +13,10 @@ use std::{
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-/// What environment variables that override a setting begin with.
+/// The prefix of environment variables that override a setting.
 pub const ENVIRONMENT_PREFIX: &str = "GREENPARK__";
 
-/// Settings that are being read.
+/// Settings while they are read.
 #[derive(Debug)]
 pub struct Document {
     origin: String,
@@ -39,8 +38,7 @@ struct Override {
 pub struct Mistakes(pub Vec<String>);
 
 impl Document {
-    /// Reads `file`, if there is one, and the overrides among `environment`. What is wrong is kept for
-    /// [`Document::finish`].
+    /// Reads `file`, if there is one, and the overrides in `environment`. Mistakes are kept for [`Document::finish`].
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -93,8 +91,7 @@ impl Document {
         }
     }
 
-    /// The section `[name]`, its defaults where it is silent. Keys that are wrong are left out and kept
-    /// as problems.
+    /// Reads the section `[name]`; missing keys have their defaults. Wrong keys are left out and become problems.
     pub fn section<T: DeserializeOwned + Default>(&mut self, name: &str) -> T {
         self.known.insert(name.to_owned());
         let mut good = Table::new();
@@ -150,21 +147,21 @@ impl Document {
         }
     }
 
-    /// Whether the file or the environment says anything of `[name]`; asked before it is read.
+    /// Returns true if the file or the environment has anything of `[name]`; call it before the section is read.
     #[must_use]
     pub fn mentions(&self, name: &str) -> bool {
         self.sections.contains_key(name) || self.overrides.keys().any(|path| path[0] == name)
     }
 
-    /// Where a check of values adds what it finds.
+    /// Returns the list to which checks of values add their problems.
     pub fn problems(&mut self) -> &mut Vec<String> {
         &mut self.problems
     }
 
-    /// Ends the reading.
+    /// Finishes reading.
     ///
     /// # Errors
-    /// [`Mistakes`] has everything that was wrong, sections that nobody asked for included.
+    /// [`Mistakes`] lists everything that was wrong, including unknown sections.
     pub fn finish(mut self) -> Result<(), Mistakes> {
         let known = self
             .known
@@ -193,7 +190,7 @@ impl Document {
     }
 }
 
-/// Every key of `table` that is not itself a table, with its path.
+/// Lists every key of `table` that is not itself a table, with its path.
 fn leaves(table: Table) -> Vec<(Vec<String>, Value)> {
     let mut found = Vec::new();
     for (key, value) in table {
@@ -210,7 +207,7 @@ fn leaves(table: Table) -> Vec<(Vec<String>, Value)> {
     found
 }
 
-/// Whether `value` at `path` suits a section of type `T`.
+/// Checks `value` at `path` against a section of type `T`.
 fn check<T: DeserializeOwned>(path: &[String], value: Value) -> Result<(), String> {
     let mut alone = Table::new();
     insert(&mut alone, path, value);
@@ -239,7 +236,7 @@ fn insert(table: &mut Table, path: &[String], value: Value) {
     }
 }
 
-/// `text` as a TOML value, if it is one.
+/// Parses `text` as a TOML value, if it is one.
 fn parse(text: &str) -> Option<Value> {
     format!("value = {text}")
         .parse::<Table>()

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 /// The exit code of a process that a second signal ended at once (128 + SIGINT).
 const INTERRUPTED: i32 = 130;
 
-/// A token that the first SIGINT or SIGTERM cancels. A second one ends the process at once: everything
-/// acknowledged is durable, so nothing is lost by it.
+/// Returns a token that the first SIGINT or SIGTERM cancels. A second signal ends the process at once: everything
+/// acknowledged is durable, so nothing is lost.
 ///
 /// # Errors
 /// The operating system refuses a signal handler.
@@ -21,17 +21,17 @@ pub fn shutdown() -> io::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let token = CancellationToken::new();
-    let asked = token.clone();
+    let shutdown = token.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if asked.is_cancelled() {
+            if shutdown.is_cancelled() {
                 std::process::exit(INTERRUPTED);
             }
-            asked.cancel();
+            shutdown.cancel();
         }
     });
     Ok(token)

@@ -2,14 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use greenpark::{
-    cli::{
-        ClientArgs, Format,
-        identity::LoginArgs,
-        letters::{LetterFilterArgs, ResendArgs},
-    },
-    client::letters,
-    publisher::{self, Message, Tally},
+use greenpark::dead_letter_replay::{ResendArgs, replay};
+use greenpark_client::{connection::ClientArgs, dead_letters::LetterFilterArgs};
+use greenpark_console::output::OutputFormat;
+use greenpark_gateway::{
+    publisher::{self, OutgoingMessage, Tally},
+    replay::login::LoginArgs,
 };
 use greenpark_proto::query::v1::{
     DeadLetterEntry, DeadLetterFilter, ListDeadLettersRequest, Reading, StreamReadingsRequest,
@@ -33,13 +31,13 @@ fn reading(meter: &str, unit: &str) -> String {
 
 /// Publishes `payload` to a stream of gateway `g1` and returns when it is acknowledged.
 async fn publish(park: &TestPark, stream: &str, payload: String) {
-    let settings = publisher::Settings {
+    let settings = publisher::PublisherSettings {
         address: park.mqtt(),
         client_id: format!("letters-{stream}"),
-        ..publisher::Settings::default()
+        ..publisher::PublisherSettings::default()
     };
     let (sender, receiver) = mpsc::channel(1);
-    let message = Message {
+    let message = OutgoingMessage {
         topic: Arc::from(format!("park/lp/e1/g1/up/{stream}")),
         payload: payload.into(),
         readings: 1,
@@ -131,7 +129,7 @@ fn resend(park: &TestPark) -> ResendArgs {
         login: LoginArgs::default(),
         client: ClientArgs {
             grpc: park.grpc(),
-            format: Format::Table,
+            format: OutputFormat::Table,
         },
     }
 }
@@ -169,11 +167,9 @@ pub async fn check_course(park: TestPark) {
         dry_run: true,
         ..resend(&park)
     };
-    letters::replay(&dry)
-        .await
-        .expect("a dry run sends nothing");
+    replay(&dry).await.expect("a dry run sends nothing");
     wait_for_dead_letters(&park, true, 2).await;
-    letters::replay(&resend(&park)).await.expect("resent");
+    replay(&resend(&park)).await.expect("resent");
     // One of them is accepted now. The other is refused again; only its refused reading was resent.
     let letters = wait_for_dead_letters(&park, false, 3).await;
     let newest = &letters[0];
@@ -199,15 +195,13 @@ async fn resend_again(park: TestPark, letter: &DeadLetterEntry) {
         letter: vec![letter.name.clone()],
         ..resend(&park)
     };
-    let refused = letters::replay(&named)
-        .await
-        .expect_err("it was already resent");
+    let refused = replay(&named).await.expect_err("it was already resent");
     assert!(format!("{refused:#}").contains("by li"), "{refused:#}");
     let again = ResendArgs {
         again: true,
         ..named
     };
-    letters::replay(&again).await.expect("resent again");
+    replay(&again).await.expect("resent again");
     let park = park.restart().await;
     // A payload that is refused again becomes one more dead letter.
     let count = 3 + usize::from(letter.reason == "unknown-unit");

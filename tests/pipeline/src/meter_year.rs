@@ -46,7 +46,7 @@ pub fn steel() -> Option<MeterYear> {
     }
     Some(MeterYear {
         file,
-        map: root.join("deploy/standalone/maps/steel_industry.toml"),
+        map: root.join("deploy/gateway/maps/steel_industry.toml"),
         park: "parks/steel",
         enterprise: "parks/steel/enterprises/gwangyang",
         year: 2018,

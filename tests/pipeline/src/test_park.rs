@@ -6,11 +6,11 @@ use std::{
 };
 
 use greenpark::{
-    assembly::{self, Roles, Running},
-    cli::{PlaceArgs, ReplayArgs, Speed, identity::LoginArgs},
-    replay::replay,
+    assembly::{self, Roles, RunningServices},
+    cli::NodeArgs,
     settings::Settings,
 };
+use greenpark_gateway::replay::{ReplayArgs, Speed, login::LoginArgs, replay};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub struct TestPark {
     folder: TempDir,
     settings: Settings,
-    running: Running,
+    running: RunningServices,
 }
 
 /// The order and connections of a replay.
@@ -59,7 +59,7 @@ impl TestPark {
         let folder = tempfile::tempdir().expect("a folder");
         let mut settings = Settings::load(None, []).expect("the defaults are right");
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        settings.place(&PlaceArgs {
+        settings.place(&NodeArgs {
             data: Some(folder.path().to_owned()),
             mqtt: Some(free),
             grpc: Some(free),

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use greenpark::publisher::{Message, Settings, Tally, publish};
+use greenpark_gateway::publisher::{OutgoingMessage, PublisherSettings, Tally, publish};
 use greenpark_model::{
     day::{CivilDay, Instant},
     numbers::Numbered,
@@ -30,9 +30,9 @@ fn yesterday() -> CivilDay {
 
 /// Publishes a message with one reading of `day` for each of `numbers`, and waits for their acknowledgements.
 async fn send(park: &TestPark, day: CivilDay, numbers: impl IntoIterator<Item = u64>) {
-    let settings = Settings {
+    let settings = PublisherSettings {
         address: park.mqtt(),
-        ..Settings::default()
+        ..PublisherSettings::default()
     };
     let (sender, receiver) = mpsc::channel(64);
     for number in numbers {
@@ -40,7 +40,7 @@ async fn send(park: &TestPark, day: CivilDay, numbers: impl IntoIterator<Item = 
         let payload = format!(
             r#"{{"meter":"m1","quantity":"electricity","kind":"interval","at":"{at}","value":1.5}}"#
         );
-        let message = Message {
+        let message = OutgoingMessage {
             topic: Arc::from("park/p/works/gw-1/up/readings"),
             payload: payload.into(),
             readings: 1,

@@ -7,6 +7,7 @@ use greenpark_tests_tidy::workspace::Workspace;
 
 const SERVICES: [&str; 3] = ["greenpark-ingest", "greenpark-processor", "greenpark-query"];
 const CONTRACTS: [&str; 3] = ["greenpark-proto", "greenpark-log", "greenpark-archive"];
+const COMMANDS: [&str; 3] = ["greenpark-client", "greenpark-gateway", "greenpark-doctor"];
 
 fn ours(dependencies: &BTreeSet<String>) -> BTreeSet<&str> {
     dependencies
@@ -21,7 +22,11 @@ fn services_do_not_see_each_other_nor_the_shell() {
     let workspace = Workspace::read();
     for service in SERVICES {
         let seen = workspace.closure(service);
-        for other in SERVICES.iter().chain(&["greenpark-runtime", "greenpark"]) {
+        for other in SERVICES
+            .iter()
+            .chain(&["greenpark-runtime", "greenpark-console", "greenpark"])
+            .chain(&COMMANDS)
+        {
             assert!(
                 *other == service || !seen.contains(*other),
                 "{service} sees {other}"
@@ -84,6 +89,35 @@ fn ingest_compiles_without_datafusion_the_archive_and_any_log() {
         "redb",
     ] {
         assert!(!seen.contains(banned), "ingest sees {banned}");
+    }
+}
+
+#[test]
+fn the_client_compiles_without_the_services_the_lake_and_the_log() {
+    let seen = Workspace::read().closure("greenpark-client");
+    for banned in [
+        "datafusion",
+        "rdkafka",
+        "redb",
+        "greenpark-archive",
+        "greenpark-log",
+        "greenpark-ingest",
+        "greenpark-processor",
+        "greenpark-query",
+    ] {
+        assert!(!seen.contains(banned), "the client sees {banned}");
+    }
+}
+
+#[test]
+fn commands_do_not_see_each_other() {
+    let workspace = Workspace::read();
+    for command in COMMANDS {
+        let seen = workspace.closure(command);
+        for other in COMMANDS {
+            let is_other = other != command && seen.contains(other);
+            assert!(!is_other, "{command} sees {other}");
+        }
     }
 }
 

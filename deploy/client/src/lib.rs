@@ -1,0 +1,20 @@
+//! Commands that ask the query service over gRPC: the answer on standard output, everything else on standard error.
+//!
+//! Each module is a command with its arguments; [`connection`], [`question`] and [`name`] are shared by them. This
+//! crate sees the wire contract and the model alone: no lake, no log, no query engine.
+
+pub mod assessment;
+pub mod connection;
+pub mod dead_letters;
+pub mod explain;
+pub mod extract;
+pub mod import;
+pub mod indicators;
+pub mod materials;
+pub mod name;
+pub mod quality;
+pub mod question;
+pub mod reasons;
+pub mod scorecard;
+pub mod soundness;
+pub mod statement;
