@@ -14,7 +14,6 @@
 //! | [`energy`], [`water`], [`waste`], [`money`] | standard coal, carbon, water sources, solid waste, price bases |
 //! | [`indicator`] | ratios, the assessment basis, and when a figure is sound |
 //! | [`plan`] | targets, progress, forecast, decomposition of a change |
-//! | [`log_position`] | partitions and offsets |
 //!
 //! This crate does no I/O, spawns nothing, reads no clock and uses no floating point: the same inputs
 //! give the same bits on every machine. It deliberately knows nothing of wires, queues and files.
@@ -30,7 +29,6 @@ pub mod fold;
 pub mod indicator;
 pub mod invariants;
 pub mod limits;
-pub mod log_position;
 pub mod meter;
 pub mod money;
 pub mod plan;
@@ -43,7 +41,6 @@ pub mod water;
 pub use energy::{balance, carbon, coal};
 pub use fold::{compose, like_days, sentinel};
 pub use indicator::{assessment, soundness};
-pub use log_position::{Offset, OffsetRange, Partition};
 pub use meter::{
     amount, batch, dead_letter as letter, id, messages, numbers, profile, quantity, reading,
     ticket, unit,
