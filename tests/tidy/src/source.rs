@@ -9,7 +9,7 @@ use std::{
 use syn::{spanned::Spanned, visit::Visit};
 
 /// A Rust file of the tree.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct File {
     /// Path from the root.
     pub path: PathBuf,
