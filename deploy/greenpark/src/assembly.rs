@@ -4,6 +4,11 @@
 //! before it has done anything. Order of start: lake, log, processor, query, ingest; a stop drains
 //! ingest first, so that everything acknowledged is in the log when the processor flushes it.
 
+mod gauges;
+mod processing;
+mod roles;
+mod waiting;
+
 use std::{
     io,
     net::SocketAddr,
@@ -27,29 +32,20 @@ use greenpark_runtime::{
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use crate::{
+use self::{
     gauges::Gauges,
-    log::Log,
     processing::{AtEnd, Newest, Processing},
-    settings::{LogKind, Settings},
-    waiting::{self, Watched},
+    waiting::Watched,
 };
+use crate::{
+    log::Log,
+    settings::{LogKind, Settings},
+};
+
+pub use self::roles::Roles;
 
 /// The longest that a question waits for what the processor has yet to publish.
 const FRESH_WAIT: Duration = Duration::from_secs(5);
-
-/// Which services a process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Roles {
-    /// Every one.
-    All,
-    /// Ingest alone.
-    Ingest,
-    /// The processor alone.
-    Processor,
-    /// The query service alone.
-    Query,
-}
 
 /// Services that run.
 #[derive(Debug)]
@@ -96,20 +92,6 @@ impl Counted {
                 .answers()
                 .then(|| greenpark_query::QueryMetrics::new(registry)),
         }
-    }
-}
-
-impl Roles {
-    fn ingests(self) -> bool {
-        matches!(self, Self::All | Self::Ingest)
-    }
-
-    pub(crate) fn processes(self) -> bool {
-        matches!(self, Self::All | Self::Processor)
-    }
-
-    fn answers(self) -> bool {
-        matches!(self, Self::All | Self::Query)
     }
 }
 
