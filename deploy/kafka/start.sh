@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Starts a one-node Apache Kafka (KRaft) and returns when it answers.
+# Starts a one-node Apache Kafka (KRaft) and returns once it accepts connections.
 #   start.sh --port PORT --dir DIR [--controller-port PORT] [--through PORT:ADVERTISED]...
-# The node listens on 127.0.0.1:PORT and keeps everything in DIR. Started twice, it stays as it is.
-# Each --through adds a listener on PORT that sends its clients to ADVERTISED, where a proxy stands.
+# The node listens on 127.0.0.1:PORT and stores its data in DIR. A second start leaves a running node as it is.
+# Each --through adds a listener on PORT that advertises the port ADVERTISED, where a proxy listens.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 fail() { echo "kafka/start.sh: $*" >&2; exit 1; }
@@ -40,7 +40,7 @@ for taken in "$port" "$controller"; do
   ! answers "$taken" || fail "port $taken is in use; give another --port or --controller-port"
 done
 
-# The jars are fetched once; a folder that is there is complete, because it was moved into place.
+# Maven fetches the jars once. An existing folder is complete, because it was moved into place.
 version=$(sed -n 's/.*<kafka.version>\(.*\)<.*/\1/p' "$here/pom.xml")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/greenpark/kafka
 jars=$cache/$version-$(cksum < "$here/pom.xml" | cut -d ' ' -f 1)
@@ -52,7 +52,7 @@ if [ ! -d "$jars" ]; then
   mvn -q -B -f "$here/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
     -DincludeScope=runtime -DoutputDirectory="$fetched/jars" > "$fetched/log" 2>&1 \
     || { tail -20 "$fetched/log" >&2; fail "Maven could not fetch Kafka $version"; }
-  # Two that fetch at once bring the same; the first stays.
+  # Two starts may fetch at once and get the same jars; the first folder stays.
   mv -T "$fetched/jars" "$jars" 2> /dev/null || [ -d "$jars" ] || fail "cannot write $jars"
   rm -rf "$fetched"
 fi
@@ -67,13 +67,13 @@ if [ ${#through[@]} -gt 0 ]; then
     advertised+=",THROUGH$n://127.0.0.1:${through[$n]##*:}"
     protocols+=",THROUGH$n:PLAINTEXT"
   done
-  # Of a property that is given twice, the last one counts.
+  # Kafka uses the last value of a repeated property.
   printf '%s\n' "listeners=$listeners" "advertised.listeners=$advertised" \
     "listener.security.protocol.map=$protocols" >> "$dir/server.properties"
 fi
 run=(java -Xms128m -Xmx512m -XX:+UseG1GC -Dlog4j2.configurationFile="file:$here/log4j2.xml" -cp "$jars/*")
 if [ ! -f "$dir/data/meta.properties" ]; then
-  # A cluster id is 16 bytes in base64. Letters and digits alone: one that begins with '-' reads as an option.
+  # A cluster id is 16 bytes in base64. Only letters and digits, because a leading '-' would be parsed as an option.
   id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | tr -d '=')
   "${run[@]}" kafka.tools.StorageTool format -t "$id" -c "$dir/server.properties" > "$dir/format.log" 2>&1 \
     || { tail -20 "$dir/format.log" >&2; fail "the folder $dir/data cannot be formatted"; }
@@ -82,7 +82,7 @@ fi
 nohup "${run[@]}" kafka.Kafka "$dir/server.properties" > "$dir/kafka.log" 2>&1 < /dev/null &
 pid=$!
 echo "$pid" > "$pid_file"
-# It answers within a few seconds; a slow machine gets a minute.
+# The node usually answers within a few seconds; a slow machine gets a minute.
 for _ in $(seq 300); do
   kill -0 "$pid" 2> /dev/null || { rm -f "$pid_file"; tail -20 "$dir/kafka.log" >&2; fail "kafka did not start; see $dir/kafka.log"; }
   if answers "$port" && grep -q 'Kafka Server started' "$dir/kafka.log"; then

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Starts a Mosquitto and returns when it answers.
+# Starts a Mosquitto and returns once it accepts connections.
 #   start.sh --port PORT --dir DIR [--queue MIB]
-# The broker listens on 127.0.0.1:PORT and keeps everything in DIR, and in memory at most MIB (1024) of messages
-# for a session that is away. Started twice, it stays as it is.
+# The broker listens on 127.0.0.1:PORT and stores its data in DIR. For a disconnected session it keeps at most MIB
+# (default 1024) of messages in memory. A second start leaves a running broker as it is.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 fail() { echo "mosquitto/start.sh: $*" >&2; exit 1; }
@@ -20,7 +20,7 @@ done
 [[ $port =~ ^[0-9]+$ ]] || fail "give --port PORT"
 [[ $queue =~ ^[1-9][0-9]*$ ]] || fail "give --queue as a number of MiB"
 [ -n "$dir" ] || fail "give --dir DIR"
-# Debian keeps it in /usr/sbin, which is not on every path.
+# Debian installs it in /usr/sbin, which is not on every PATH.
 mosquitto=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto) \
   || fail "'mosquitto' is not installed; install the package of that name"
 
@@ -38,7 +38,7 @@ fi
 ! answers "$port" || fail "port $port is in use; give another --port"
 
 sed -e "s|@PORT@|$port|g" -e "s|@DIR@|$dir|g" -e "s|@QUEUE@|$((queue << 20))|g" "$here/mosquitto.conf.in" > "$dir/mosquitto.conf"
-# Started as root it would become the user mosquitto, to whom the folder does not belong.
+# Mosquitto started as root would switch to the user mosquitto, who does not own the folder.
 [ "$(id -u)" -ne 0 ] || echo "user root" >> "$dir/mosquitto.conf"
 
 nohup "$mosquitto" -c "$dir/mosquitto.conf" > "$dir/start.log" 2>&1 < /dev/null &

@@ -11,8 +11,8 @@ use greenpark_proto::query::v1 as api;
 use serde_json::{Value, json};
 
 use crate::{
+    answer_parts::{amount_json, stamp_json},
     connection::{ClientArgs, QueryConnection, refusal},
-    indicators::{amount_json, stamp_json},
     question::as_of,
 };
 

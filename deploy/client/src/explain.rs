@@ -8,8 +8,9 @@ use greenpark_runtime::clock;
 use serde_json::{Value, json};
 
 use crate::{
+    answer_parts::{amount_json, stamp_json},
     connection::{ClientArgs, QueryConnection, refusal},
-    indicators::{amount_json, figure_json, stamp_json},
+    indicators::figure_json,
     question::{QuestionArgs, request},
     soundness,
 };

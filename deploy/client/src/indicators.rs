@@ -2,11 +2,14 @@
 
 use clap::Args;
 use greenpark_console::{output::line, sheet::Sheet};
-use greenpark_model::day::Instant;
-use greenpark_proto::query::v1::{self as api, Verdict};
+use greenpark_proto::query::v1 as api;
 use serde_json::{Value, json};
 
 use crate::{
+    answer_parts::{
+        amount_json, coverage_json, indicator, requirement, revision_json, stamp_json, status,
+        verdict,
+    },
     assessment::{
         Judged, assessment_json, beside, both_bases, deductions, other_basis_json, print_beside,
         print_notes,
@@ -204,44 +207,6 @@ pub fn progress_sheet(progress: &api::Progress) -> Sheet {
     sheet
 }
 
-/// Returns the indicator that a target binds.
-#[must_use]
-pub fn indicator(target: &api::TargetProgress) -> &str {
-    target.target.as_ref().map_or("", |t| &t.indicator)
-}
-
-/// Formats the requirement of a target, such as `−16` or `≥ 70`, or that none is declared.
-#[must_use]
-pub fn requirement(target: &api::TargetProgress) -> String {
-    match &target.target {
-        Some(t) if t.form.is_empty() => "none declared".to_owned(),
-        Some(t) if t.form == "fall" => format!("-{}", t.percent),
-        Some(t) => format!(">= {}", t.percent),
-        None => String::new(),
-    }
-}
-
-/// Returns the word for a verdict.
-#[must_use]
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Met => "met",
-        Verdict::Missed => "missed",
-        Verdict::OnSchedule => "on schedule",
-        Verdict::Behind => "behind",
-        Verdict::Unknown | Verdict::Unspecified => "unknown",
-    }
-}
-
-pub(super) fn status(status: api::PeriodStatus) -> &'static str {
-    match status {
-        api::PeriodStatus::Operational => "operational",
-        api::PeriodStatus::Preliminary => "preliminary",
-        api::PeriodStatus::Final => "final",
-        api::PeriodStatus::Unspecified => "",
-    }
-}
-
 fn figure_row(figure: &api::Figure) -> Vec<String> {
     let amount = |amount: &Option<api::Amount>| match amount {
         Some(a) => format!("{} {}", a.value, a.unit),
@@ -262,21 +227,6 @@ fn figure_row(figure: &api::Figure) -> Vec<String> {
         coverage.open_days.to_string(),
         soundness::cell(&figure.unsound),
     ]
-}
-
-pub(super) fn amount_json(amount: Option<&api::Amount>) -> Value {
-    amount.map_or(Value::Null, |a| json!({ "value": a.value, "unit": a.unit }))
-}
-
-pub(super) fn stamp_json(stamp: Option<&prost_types::Timestamp>) -> Value {
-    let Some(stamp) = stamp else {
-        return Value::Null;
-    };
-    let ms = stamp
-        .seconds
-        .saturating_mul(1_000)
-        .saturating_add(i64::from(stamp.nanos / 1_000_000));
-    Value::String(Instant(ms).to_string())
 }
 
 /// Converts a figure to JSON.
@@ -338,33 +288,6 @@ fn component_json(component: &api::Component) -> Value {
         "factor": component.factor,
         "factor_source": component.factor_source,
         "contribution": amount_json(component.contribution.as_ref()),
-    })
-}
-
-pub(super) fn coverage_json(coverage: &api::Coverage) -> Value {
-    json!({
-        "received": coverage.received,
-        "expected": coverage.expected,
-        "completeness": coverage.completeness,
-        "estimated_share": coverage.estimated_share,
-        "meter_days": coverage.meter_days,
-        "conflicts": coverage.conflicts,
-        "duplicates": coverage.duplicates,
-        "open_days": coverage.open_days,
-        "measured_share": coverage.measured_share,
-        "manual_share": coverage.manual_share,
-        "missing_share": coverage.missing_share,
-    })
-}
-
-pub(super) fn revision_json(revision: &api::BookRevision) -> Value {
-    json!({
-        "park": revision.park,
-        "year": revision.year,
-        "readings_version": revision.readings_version,
-        "totals_version": revision.totals_version,
-        "sealed_days": revision.sealed_days,
-        "revision_max": revision.revision_max,
     })
 }
 

@@ -1,8 +1,9 @@
 //! Commands that ask the query service over gRPC: the answer on standard output, everything else on standard error.
 //!
-//! Each module is a command with its arguments; [`connection`], [`question`] and [`name`] are shared by them. This
-//! crate sees the wire contract and the model alone: no lake, no log, no query engine.
+//! Each module is a command with its arguments; the commands share [`connection`], [`question`], [`name`] and
+//! [`answer_parts`]. This crate sees the wire contract and the model alone: no lake, no log, no query engine.
 
+pub mod answer_parts;
 pub mod assessment;
 pub mod connection;
 pub mod dead_letters;

@@ -8,8 +8,8 @@ use greenpark_runtime::clock;
 use serde_json::{Value, json};
 
 use crate::{
+    answer_parts::{amount_json, coverage_json, revision_json, stamp_json, status},
     connection::{ClientArgs, QueryConnection, refusal},
-    indicators::{amount_json, coverage_json, revision_json, stamp_json, status},
     name,
     question::as_of,
 };

@@ -14,8 +14,8 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use crate::{
+    answer_parts::{stamp_json, verdict},
     connection::{ClientArgs, QueryConnection, refusal},
-    indicators::{stamp_json, verdict},
     name,
     question::as_of,
     scorecard::bar,

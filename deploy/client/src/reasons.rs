@@ -4,7 +4,7 @@ use greenpark_console::sheet::Sheet;
 use greenpark_proto::query::v1 as api;
 use serde_json::{Value, json};
 
-use crate::{indicators::indicator, soundness};
+use crate::{answer_parts::indicator, soundness};
 
 /// Formats a row per target of a reduction, if there is one.
 #[must_use]

@@ -6,9 +6,9 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use crate::{
+    answer_parts::verdict,
     assessment::{Judged, assessment_json, both_bases, other_basis_json, print_beside},
     connection::{QueryConnection, refusal},
-    indicators::verdict,
     question::{self, ProgressArgs},
     soundness,
 };

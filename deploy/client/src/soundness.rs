@@ -3,7 +3,7 @@
 use greenpark_proto::query::v1 as api;
 use serde_json::{Value, json};
 
-use crate::indicators::stamp_json;
+use crate::answer_parts::stamp_json;
 
 /// Returns the name of a reason, such as `coverage`.
 #[must_use]

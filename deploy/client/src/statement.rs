@@ -33,9 +33,9 @@ pub enum SideName {
     Supply,
 }
 
-/// Who states it, on what evidence, and where.
+/// The provenance of a statement: its author and evidence; and the service that records it.
 #[derive(Debug, Clone, Args)]
-pub struct SaysArgs {
+pub struct ProvenanceArgs {
     /// Who says so.
     #[arg(long, value_name = "WHO")]
     pub recorded_by: String,
@@ -66,7 +66,7 @@ pub struct SideArgs {
     pub to: Option<String>,
     /// Who, why and where.
     #[command(flatten)]
-    pub says: SaysArgs,
+    pub provenance: ProvenanceArgs,
 }
 
 /// `withdraw …`
@@ -99,7 +99,7 @@ pub struct WithdrawStatisticArgs {
     pub reason: String,
     /// Who and where.
     #[command(flatten)]
-    pub says: SaysArgs,
+    pub provenance: ProvenanceArgs,
 }
 
 /// Arguments of `withdraw meter-change`.
@@ -118,7 +118,7 @@ pub struct WithdrawChangeArgs {
     pub reason: String,
     /// Who and where.
     #[command(flatten)]
-    pub says: SaysArgs,
+    pub provenance: ProvenanceArgs,
 }
 
 /// Arguments of `withdraw correction`.
@@ -140,7 +140,7 @@ pub struct WithdrawCorrectionArgs {
     pub reason: String,
     /// Who and where.
     #[command(flatten)]
-    pub says: SaysArgs,
+    pub provenance: ProvenanceArgs,
 }
 
 /// Files of statements that `import` reads.
@@ -190,18 +190,20 @@ async fn declare_side(args: &SideArgs) -> anyhow::Result<()> {
             valid_from: args.from.clone(),
             valid_to: args.to.clone().unwrap_or_default(),
         }],
-        recorded_by: args.says.recorded_by.clone(),
-        evidence: args.says.evidence.clone(),
+        recorded_by: args.provenance.recorded_by.clone(),
+        evidence: args.provenance.evidence.clone(),
     };
-    let service = QueryConnection::connect(&args.says.client.grpc).await?;
+    let service = QueryConnection::connect(&args.provenance.client.grpc).await?;
     let answer = service.registry().declare_sides(request).await;
     let recorded = answer.map_err(refusal)?.into_inner().recorded;
-    print(&args.says, "sides", recorded, &[])
+    print(&args.provenance, "sides", recorded, &[])
 }
 
 /// Returns the park, the withdrawal and its author from `command`.
-fn withdrawal(command: &WithdrawCommand) -> anyhow::Result<(String, api::Withdrawal, &SaysArgs)> {
-    let (subject, of, reason, says) = match command {
+fn withdrawal(
+    command: &WithdrawCommand,
+) -> anyhow::Result<(String, api::Withdrawal, &ProvenanceArgs)> {
+    let (subject, of, reason, provenance) = match command {
         WithdrawCommand::Statistic(args) => (
             &args.enterprise,
             Of::Statistic(api::Statistic {
@@ -212,7 +214,7 @@ fn withdrawal(command: &WithdrawCommand) -> anyhow::Result<(String, api::Withdra
                 ..api::Statistic::default()
             }),
             &args.reason,
-            &args.says,
+            &args.provenance,
         ),
         WithdrawCommand::MeterChange(args) => (
             &args.meter,
@@ -223,7 +225,7 @@ fn withdrawal(command: &WithdrawCommand) -> anyhow::Result<(String, api::Withdra
                 ..api::MeterChange::default()
             }),
             &args.reason,
-            &args.says,
+            &args.provenance,
         ),
         WithdrawCommand::Correction(args) => (
             &args.meter,
@@ -237,28 +239,28 @@ fn withdrawal(command: &WithdrawCommand) -> anyhow::Result<(String, api::Withdra
                 ..api::Correction::default()
             }),
             &args.reason,
-            &args.says,
+            &args.provenance,
         ),
     };
     let withdrawal = api::Withdrawal {
         of: Some(of),
         reason: reason.clone(),
     };
-    Ok((park_of(subject)?, withdrawal, says))
+    Ok((park_of(subject)?, withdrawal, provenance))
 }
 
 async fn withdraw(command: &WithdrawCommand) -> anyhow::Result<()> {
-    let (parent, withdrawal, says) = withdrawal(command)?;
+    let (parent, withdrawal, provenance) = withdrawal(command)?;
     let request = api::WithdrawRequest {
         parent,
         withdrawals: vec![withdrawal],
-        recorded_by: says.recorded_by.clone(),
-        evidence: says.evidence.clone(),
+        recorded_by: provenance.recorded_by.clone(),
+        evidence: provenance.evidence.clone(),
     };
-    let service = QueryConnection::connect(&says.client.grpc).await?;
+    let service = QueryConnection::connect(&provenance.client.grpc).await?;
     let answer = service.registry().withdraw(request).await;
     let answer = answer.map_err(refusal)?.into_inner();
-    print(says, "withdrawals", answer.recorded, &answer.notes)
+    print(provenance, "withdrawals", answer.recorded, &answer.notes)
 }
 
 /// Parses an instant for the wire.
@@ -271,14 +273,19 @@ pub(super) fn timestamp(text: &str) -> anyhow::Result<prost_types::Timestamp> {
     })
 }
 
-fn print(says: &SaysArgs, kind: &str, recorded: u32, notes: &[String]) -> anyhow::Result<()> {
+fn print(
+    provenance: &ProvenanceArgs,
+    kind: &str,
+    recorded: u32,
+    notes: &[String],
+) -> anyhow::Result<()> {
     for note in notes {
         line(note);
     }
     let whole = json!({ kind: recorded, "notes": notes });
     let mut sheet = Sheet::new(&["kind", "recorded"], &[1], whole);
     sheet.push(vec![kind.to_owned(), recorded.to_string()]);
-    sheet.print(says.client.format)
+    sheet.print(provenance.client.format)
 }
 
 #[cfg(test)]
@@ -315,9 +322,9 @@ mod tests {
         ]) else {
             panic!("no withdrawal");
         };
-        let (parent, made, says) = withdrawal(&command).expect("complete");
+        let (parent, made, provenance) = withdrawal(&command).expect("complete");
         assert_eq!(
-            (parent.as_str(), says.evidence.as_str()),
+            (parent.as_str(), provenance.evidence.as_str()),
             ("parks/p", "form 7")
         );
         assert_eq!(made.reason, "another meter");

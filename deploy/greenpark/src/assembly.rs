@@ -1,8 +1,13 @@
-//! Puts the services of a process together, starts them in order and stops them in reverse.
+//! Assembles the services of a process, starts them in order and stops them in reverse.
 //!
-//! Addresses are bound and the log is opened before anything runs, so that what cannot work says so
-//! before it has done anything. Order of start: lake, log, processor, query, ingest; a stop drains
-//! ingest first, so that everything acknowledged is in the log when the processor flushes it.
+//! It binds the addresses and opens the log before any service runs, so that a start that cannot succeed fails before
+//! it has an effect. Order of start: lake, log, processor, query, ingest; a stop drains ingest first, so that all
+//! acknowledged readings are in the log when the processor flushes.
+
+mod gauges;
+mod processing;
+mod roles;
+mod waiting;
 
 use std::{
     io,
@@ -27,41 +32,32 @@ use greenpark_runtime::{
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use crate::{
+use self::{
     gauges::Gauges,
-    log::Log,
     processing::{AtEnd, Newest, Processing},
+    waiting::Watched,
+};
+use crate::{
+    log::Log,
     settings::{LogKind, Settings},
-    waiting::{self, Watched},
 };
 
-/// The longest that a question waits for what the processor has yet to publish.
+pub use self::roles::Roles;
+
+/// The longest that a query waits for the processor to commit records that are already in the log.
 const FRESH_WAIT: Duration = Duration::from_secs(5);
 
-/// Which services a process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Roles {
-    /// Every one.
-    All,
-    /// Ingest alone.
-    Ingest,
-    /// The processor alone.
-    Processor,
-    /// The query service alone.
-    Query,
-}
-
-/// Services that run.
+/// The running services of a process.
 #[derive(Debug)]
 pub struct RunningServices {
     services: Services,
-    /// Where gateways connect, if ingest listens here.
+    /// The address that gateways connect to, if ingest runs here.
     pub mqtt: Option<SocketAddr>,
-    /// Where the query service listens, if it runs here.
+    /// The address of the query service, if it runs here.
     pub grpc: Option<SocketAddr>,
 }
 
-/// What was made before anything runs.
+/// The services before they run: addresses are bound, the log and the lake are open.
 #[derive(Default)]
 struct Bound {
     watched: Watched,
@@ -72,17 +68,17 @@ struct Bound {
     subscriber: Option<Subscriber>,
 }
 
-/// What the process and each service count into.
-struct Counted {
+/// The metrics of the process and of each service.
+struct ProcessMetrics {
     gauges: Gauges,
     ingest: Option<greenpark_ingest::IngestMetrics>,
     processor: Option<greenpark_processor::Metrics>,
     query: Option<greenpark_query::QueryMetrics>,
 }
 
-impl Counted {
-    /// Registers what the services of `roles` count.
-    fn of(settings: &Settings, roles: Roles, registry: &mut Registry) -> Self {
+impl ProcessMetrics {
+    /// Registers the metrics of the process and of the services of `roles`.
+    fn register(settings: &Settings, roles: Roles, registry: &mut Registry) -> Self {
         process::register(registry);
         Self {
             gauges: Gauges::of(settings, roles, registry),
@@ -99,21 +95,7 @@ impl Counted {
     }
 }
 
-impl Roles {
-    fn ingests(self) -> bool {
-        matches!(self, Self::All | Self::Ingest)
-    }
-
-    pub(crate) fn processes(self) -> bool {
-        matches!(self, Self::All | Self::Processor)
-    }
-
-    fn answers(self) -> bool {
-        matches!(self, Self::All | Self::Query)
-    }
-}
-
-/// Starts what `roles` names.
+/// Starts the services of `roles`.
 ///
 /// # Errors
 /// An address is in use, the lake or the log cannot be opened, or the settings do not fit the roles.
@@ -123,7 +105,7 @@ pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<RunningS
                        [log], or run `greenpark up`";
         bail!(Mistakes(vec![mistake.to_owned()]));
     }
-    refuse_strangers(settings, roles)?;
+    refuse_open_access(settings, roles)?;
     let mut services = Services::new(settings.process.grace.0);
     match Box::pin(start_all(settings, roles, &mut services)).await {
         Ok((mqtt, grpc)) => Ok(RunningServices {
@@ -139,22 +121,22 @@ pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<RunningS
     }
 }
 
-/// Starts what `roles` names among `services`; returns where gateways connect and where the query service listens.
+/// Starts the services of `roles`, adds them to `services`, and returns the addresses of ingest and of the query service.
 async fn start_all(
     settings: &Settings,
     roles: Roles,
     services: &mut Services,
 ) -> anyhow::Result<(Option<SocketAddr>, Option<SocketAddr>)> {
     let health = Health::default();
-    // Not ready until all parts have been asked.
+    // The process is not ready until every part has been started.
     let starting = health.part("start");
     let mut registry = Registry::default();
-    let metrics = Counted::of(settings, roles, &mut registry);
+    let metrics = ProcessMetrics::register(settings, roles, &mut registry);
     let grpc = match roles.answers() {
         true => Some(listen(settings.query.address, "--grpc").await?),
         false => None,
     };
-    // First, so that it can be asked what a start waits for.
+    // The health endpoint starts first, so that it can report the dependency that a start waits for.
     if let Some(address) = settings.process.health {
         let endpoint = Endpoint::bind(address, Arc::new(registry), health.clone()).await;
         let endpoint = endpoint.map_err(|e| bind_error(address, &e, "health under [process]"))?;
@@ -177,8 +159,8 @@ async fn start_all(
     Ok((mqtt, grpc))
 }
 
-/// Refuses services that the network reaches and that ask nobody who they are, or let everybody do everything.
-fn refuse_strangers(settings: &Settings, roles: Roles) -> Result<(), Mistakes> {
+/// Refuses services that the network reaches but that do not authenticate or authorize their clients.
+fn refuse_open_access(settings: &Settings, roles: Roles) -> Result<(), Mistakes> {
     let (query, listen) = (&settings.query, &settings.listen);
     let mut mistakes = Vec::new();
     if roles.answers() && !query.address.ip().is_loopback() && query.grants.is_empty() {
@@ -203,10 +185,11 @@ fn refuse_strangers(settings: &Settings, roles: Roles) -> Result<(), Mistakes> {
     }
 }
 
+/// Opens the log and the lake of `roles`, binds the addresses and creates the services.
 async fn bind(
     settings: &Settings,
     roles: Roles,
-    (counted, grpc): (Counted, Option<TcpListener>),
+    (process_metrics, grpc): (ProcessMetrics, Option<TcpListener>),
     health: &Health,
 ) -> anyhow::Result<Bound> {
     let mut bound = Bound::default();
@@ -221,10 +204,10 @@ async fn bind(
     bound.watched = Watched {
         log: log.clone(),
         lake: lake.clone(),
-        gauges: counted.gauges,
+        gauges: process_metrics.gauges,
     };
     let mut receipts = None;
-    if let (Some(log), Some(metrics)) = (&log, counted.ingest) {
+    if let (Some(log), Some(metrics)) = (&log, process_metrics.ingest) {
         let pipeline = Pipeline::new(
             &settings.decode,
             log.writer(),
@@ -244,18 +227,18 @@ async fn bind(
     }
     if let Some(lake) = lake {
         let mut freshness = None;
-        if let (Some(log), Some(metrics)) = (&log, counted.processor) {
+        if let (Some(log), Some(metrics)) = (&log, process_metrics.processor) {
             let letter_archiver = letter_archiver(settings, log, lake.clone())?;
             bound.letter_archiver = Some(letter_archiver.with_metrics(metrics.clone()));
             let processing = processing(settings, (log, &lake), metrics, receipts)?;
             freshness = Some(processing.newest());
             bound.processing = Some(processing);
         }
-        if let (Some(socket), Some(metrics)) = (grpc, counted.query) {
+        if let (Some(socket), Some(metrics)) = (grpc, process_metrics.query) {
             let now = Arc::new(|| Instant(clock::now_ms()));
             let mut service = greenpark_query::QueryService::new(lake, settings.query.clone(), now);
             if let Some(freshness) = freshness {
-                service = service.with_barrier(waiting_for(freshness));
+                service = service.with_barrier(read_barrier(freshness));
             }
             bound.query = Some((service.with_metrics(metrics), socket));
         }
@@ -263,7 +246,8 @@ async fn bind(
     Ok(bound)
 }
 
-/// The processor, which is started again where ingest, whose `receipts` these are, runs beside it.
+/// Creates the processor. If ingest runs in this process too, `receipts` are its own, and a processor that fails is
+/// restarted.
 fn processing(
     settings: &Settings,
     (log, lake): (&Log, &Lake),
@@ -305,8 +289,8 @@ fn letter_archiver(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result
     ))
 }
 
-/// A question waits a little for what the processor of this process has yet to publish.
-fn waiting_for(newest: Newest) -> greenpark_query::BooksBarrier {
+/// Lets a query wait up to [`FRESH_WAIT`] until the processor of this process has caught up with the log.
+fn read_barrier(newest: Newest) -> greenpark_query::BooksBarrier {
     Arc::new(move || {
         let newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
         let freshness = newest.clone();
@@ -314,7 +298,8 @@ fn waiting_for(newest: Newest) -> greenpark_query::BooksBarrier {
     })
 }
 
-/// Gateways that number are told what the processor of this process has published.
+/// Sends receipts to gateways that number their messages, for the numbers that the processor of this process has
+/// archived.
 fn archive_listener(receipts: Receipts) -> greenpark_processor::Listener {
     Arc::new(move |archived| {
         let gateway = (archived.park, archived.enterprise, archived.gateway);
@@ -322,6 +307,7 @@ fn archive_listener(receipts: Receipts) -> greenpark_processor::Listener {
     })
 }
 
+/// Runs the services in the order of a start.
 fn run(bound: Bound, services: &mut Services, health: &Health) {
     let of_all = health.clone();
     services.start("watch", |shutdown| async move {
@@ -373,7 +359,7 @@ fn run(bound: Bound, services: &mut Services, health: &Health) {
 }
 
 impl RunningServices {
-    /// Waits until a service ends by itself, which it should not, and says which.
+    /// Waits until a service ends without a stop, which is a failure, and returns its name.
     pub async fn any_end(&mut self) -> &'static str {
         self.services.any_end().await
     }
@@ -393,7 +379,7 @@ async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener
         .map_err(|error| bind_error(address, &error, option))
 }
 
-/// One line that names the option to use.
+/// Formats a bind error in one line that names the option to change.
 fn bind_error(address: SocketAddr, error: &io::Error, option: &str) -> anyhow::Error {
     if error.kind() == io::ErrorKind::AddrInUse {
         return anyhow::anyhow!("{address} is in use; choose another address with {option}");

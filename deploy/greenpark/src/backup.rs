@@ -10,6 +10,7 @@ mod restore;
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -64,7 +65,7 @@ pub async fn backup(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
         log,
     };
     manifest.write(folder)?;
-    files::remove_other_logs(folder, manifest.log.as_ref())?;
+    remove_other_logs(folder, manifest.log.as_ref())?;
     line(&format!(
         "backup of {made_at} in {}: {} files of the lake, {} MiB of them new{}",
         folder.display(),
@@ -154,7 +155,7 @@ impl Copying<'_> {
         let to = self.folder.join(&file.path);
         // Files of a lake are never overwritten.
         let known = self.known.get(file.path.as_str());
-        let has = |size| std::fs::metadata(&to).is_ok_and(|found| found.len() == size);
+        let has = |size| fs::metadata(&to).is_ok_and(|found| found.len() == size);
         if let Some(known) = known.filter(|known| known.size == file.size && has(known.size)) {
             return Ok(Some((*known).clone()));
         }
@@ -202,4 +203,21 @@ async fn copy_log(
     }
     files::sync(&to)?;
     Ok(Some(Copied::of_file(name, &to)?))
+}
+
+/// Removes copies of the log that no manifest names.
+fn remove_other_logs(folder: &Path, kept: Option<&Copied>) -> anyhow::Result<()> {
+    let logs = folder.join("log");
+    let Ok(listed) = fs::read_dir(&logs) else {
+        return Ok(());
+    };
+    for entry in listed {
+        let entry = entry.with_context(|| format!("list {}", logs.display()))?;
+        let name = format!("log/{}", entry.file_name().to_string_lossy());
+        if kept.is_none_or(|kept| kept.path != name) {
+            let place = entry.path();
+            fs::remove_file(&place).with_context(|| format!("remove {}", place.display()))?;
+        }
+    }
+    Ok(())
 }

@@ -6,8 +6,6 @@ pub mod dead_letters;
 pub mod identity;
 pub mod log;
 
-use std::{net::SocketAddr, path::PathBuf};
-
 use clap::{Args, Parser, Subcommand};
 use greenpark_client::{
     assessment::CertificatesArgs,
@@ -23,12 +21,9 @@ use greenpark_client::{
 use greenpark_doctor::DoctorArgs;
 use greenpark_gateway::replay::ReplayArgs;
 
-use crate::recompute::RecomputeArgs;
+use crate::{node_args::NodeArgs, recompute::RecomputeArgs};
 
 pub use self::config::{ConfigArgs, ConfigCommand};
-
-/// Where the demo and `up` keep their data, if nothing else is said.
-pub const DATA_DIR: &str = "greenpark-data";
 
 /// Energy, water and waste of industrial parks: from a gateway's publish to the verdict.
 #[derive(Debug, Parser)]
@@ -101,23 +96,6 @@ pub enum Command {
     /// Check or print the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
-}
-
-/// Where a process keeps its data and listens.
-#[derive(Debug, Clone, Default, Args)]
-pub struct NodeArgs {
-    /// Folder of the data: the lake at DIR/lake, the log at DIR/log [default: greenpark-data].
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Where gateways connect [default: 127.0.0.1:1883].
-    #[arg(long, value_name = "ADDR")]
-    pub mqtt: Option<SocketAddr>,
-    /// Where the query service listens [default: 127.0.0.1:50051].
-    #[arg(long, value_name = "ADDR")]
-    pub grpc: Option<SocketAddr>,
-    /// Settings file.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `demo`.

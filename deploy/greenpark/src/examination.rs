@@ -8,7 +8,7 @@ use greenpark_processor::letter_group;
 use greenpark_runtime::settings::Mistakes;
 
 use crate::{
-    cli::NodeArgs,
+    node_args::NodeArgs,
     settings::{LogKind, Settings},
 };
 

@@ -21,12 +21,14 @@ use crate::{
     assembly::{self, Roles},
     backup,
     cli::{
-        Cli, Command, ConfigCommand, DemoArgs, NodeArgs,
+        Cli, Command, ConfigCommand, DemoArgs,
         backup::{BackupArgs, RestoreArgs},
         dead_letters::DeadLettersCommand,
         log::LogCommand,
     },
-    dead_letter_replay, demo, examination, groups, passwd, pki,
+    dead_letter_replay, demo, examination, groups,
+    node_args::NodeArgs,
+    passwd, pki,
     recompute::{self, RecomputeArgs},
     settings::Settings,
 };

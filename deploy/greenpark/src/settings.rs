@@ -17,8 +17,10 @@ use greenpark_runtime::{
 use greenpark_settings::{size::Size, span::Span};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{DATA_DIR, NodeArgs};
+use crate::node_args::NodeArgs;
 
+/// The default folder of the data.
+const DATA_DIR: &str = "greenpark-data";
 /// The lower bound of `kept_entries`.
 const KEPT_ENTRIES_MIN: u32 = 8;
 

@@ -1,6 +1,6 @@
-//! Goal: a backup is whole or the one before it, a restore is what was backed up or nothing, and what came after the
-//! backup is read again from the log (FAULTS C2). Method: the real binary over folders, a backup while readings stream
-//! in, and SIGKILL at the renames of a backup and of a restore, where there is strace.
+//! Goal: a backup is whole, or the previous one stays; a restore is whole, or nothing; and the processor reads records
+//! newer than the backup again from the log (FAULTS C2). Method: the real binary over folders, a backup while readings
+//! stream in, and SIGKILL at the renames of a backup and of a restore, if strace is installed.
 
 mod place;
 
@@ -33,20 +33,21 @@ fn run(mut command: Command) -> Output {
     command.output().expect("the binary runs")
 }
 
-fn said(output: &Output) -> String {
+/// Returns the standard error of a command.
+fn stderr_text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn succeeds(command: Command) -> String {
     let output = run(command);
-    assert!(output.status.success(), "{}", said(&output));
-    said(&output)
+    assert!(output.status.success(), "{}", stderr_text(&output));
+    stderr_text(&output)
 }
 
 fn refused(command: Command) -> String {
     let output = run(command);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    said(&output)
+    assert_eq!(output.status.code(), Some(1), "{}", stderr_text(&output));
+    stderr_text(&output)
 }
 
 /// The command, killed at its `nth` rename; nothing where there is no strace.
@@ -86,7 +87,7 @@ fn filled() -> Place {
     let process = place.start();
     let replay = place.replay("max");
     let sent = replay.recv_timeout(PATIENCE).expect("the replay ends");
-    assert!(sent.status.success(), "{}", said(&sent));
+    assert!(sent.status.success(), "{}", stderr_text(&sent));
     settled(&place);
     end(process);
     place
@@ -122,14 +123,14 @@ fn what_came_after_a_backup_is_read_again_from_the_log() {
         assert!(began.elapsed() < PATIENCE, "readings come");
     }
     // While readings stream in: the lake alone, for the log is open.
-    let told = succeeds(backup(&hot, &place.data));
-    assert!(told.contains("open in another process"), "{told}");
+    let report = succeeds(backup(&hot, &place.data));
+    assert!(report.contains("open in another process"), "{report}");
     assert!(
         replay.try_recv().is_err(),
         "the backup fell into the replay"
     );
     let sent = replay.recv_timeout(PATIENCE).expect("the replay ends");
-    assert!(sent.status.success(), "{}", said(&sent));
+    assert!(sent.status.success(), "{}", stderr_text(&sent));
     let expected = settled(&place);
     assert_eq!(expected, place.minutes.kwh());
     end(process);
@@ -141,8 +142,8 @@ fn what_came_after_a_backup_is_read_again_from_the_log() {
     let again = kept.path().join("again");
     fs::create_dir_all(again.join("log")).expect("a folder");
     fs::copy(first.join("log/log.redb"), again.join("log/log.redb")).expect("a log");
-    let told = refused(restore(&whole, &again));
-    assert!(told.contains("--without-log"), "{told}");
+    let report = refused(restore(&whole, &again));
+    assert!(report.contains("--without-log"), "{report}");
     let mut without_log = restore(&hot, &again);
     without_log.arg("--without-log");
     succeeds(without_log);
@@ -185,12 +186,12 @@ fn a_killed_backup_leaves_the_one_before_and_a_killed_restore_is_done_again() {
             !output.status.success(),
             "it was killed at {nth} of {renames}"
         );
-        let told = refused(restore(&folder, &kept.path().join("nothing")));
-        assert!(told.contains("no whole backup"), "{nth}: {told}");
+        let report = refused(restore(&folder, &kept.path().join("nothing")));
+        assert!(report.contains("no whole backup"), "{nth}: {report}");
     }
     succeeds(backup(&folder, &place.data));
-    let told = succeeds(backup(&folder, &place.data));
-    assert!(told.contains("0 MiB of them new"), "{told}");
+    let report = succeeds(backup(&folder, &place.data));
+    assert!(report.contains("0 MiB of them new"), "{report}");
     // Killed at the manifest of a later one: the one before stands.
     let output = killed_at(1, &backup(&folder, &place.data)).expect("there is strace");
     assert!(!output.status.success());
@@ -204,8 +205,8 @@ fn a_killed_backup_leaves_the_one_before_and_a_killed_restore_is_done_again() {
     succeeds(restore(&folder, &data));
     assert!(contents(&data.join("lake")) == lake, "another lake");
     // Nothing is written over.
-    let told = refused(restore(&folder, &data));
-    assert!(told.contains("there is a lake at"), "{told}");
+    let report = refused(restore(&folder, &data));
+    assert!(report.contains("there is a lake at"), "{report}");
     assert!(contents(&data.join("lake")) == lake, "another lake");
 }
 
@@ -222,19 +223,19 @@ fn a_changed_backup_is_refused_with_the_name_of_its_file() {
     let mut changed = bytes.clone();
     changed[0] ^= 1;
     fs::write(&file, changed).expect("written");
-    let told = refused(restore(&folder, &data));
-    assert!(told.contains(&name.display().to_string()), "{told}");
+    let report = refused(restore(&folder, &data));
+    assert!(report.contains(&name.display().to_string()), "{report}");
     fs::remove_file(&file).expect("it was there");
-    let told = refused(restore(&folder, &data));
-    assert!(told.contains(&name.display().to_string()), "{told}");
+    let report = refused(restore(&folder, &data));
+    assert!(report.contains(&name.display().to_string()), "{report}");
     fs::write(&file, bytes).expect("written");
 
     let manifest = folder.join("manifest.json");
     let text = fs::read_to_string(&manifest).expect("a manifest");
     for wrong in [&text[..text.len() / 2], "{}", ""] {
         fs::write(&manifest, wrong).expect("written");
-        let told = refused(restore(&folder, &data));
-        assert!(told.contains("manifest.json"), "{told}");
+        let report = refused(restore(&folder, &data));
+        assert!(report.contains("manifest.json"), "{report}");
     }
     assert!(!data.join("lake").exists());
     fs::write(&manifest, text).expect("written");

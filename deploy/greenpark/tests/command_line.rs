@@ -1,4 +1,4 @@
-//! The binary as a script sees it: exit codes, and what is said where.
+//! The binary as a script sees it: exit codes, standard output and standard error.
 
 use std::{
     io::Write,
@@ -14,7 +14,8 @@ fn greenpark(arguments: &[&str]) -> Output {
     command.output().expect("the binary runs")
 }
 
-fn said(output: &Output) -> String {
+/// Returns the standard error of a command.
+fn stderr_text(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 
@@ -43,9 +44,9 @@ fn wrong_settings_are_told_all_at_once_with_exit_code_64() {
         assert!(output.stdout.is_empty());
         for name in ["listen.address", "listen.lingr", "lok", "kafka.partitions"] {
             assert!(
-                said(&output).contains(name),
+                stderr_text(&output).contains(name),
                 "{name} is not in {}",
-                said(&output)
+                stderr_text(&output)
             );
         }
     }
@@ -68,7 +69,7 @@ fn settings_are_printed_with_overrides_of_the_environment() {
         "--config",
         path(&file(".toml", &printed)),
     ]);
-    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+    assert_eq!(again.status.code(), Some(0), "{}", stderr_text(&again));
 }
 
 #[test]
@@ -90,7 +91,11 @@ fn a_port_in_use_is_one_line_that_names_the_option() {
             assert_eq!(output.status.code(), Some(1));
             let expected =
                 format!("greenpark: {held} is in use; choose another address with {option}\n");
-            assert!(said(&output).ends_with(&expected), "{}", said(&output));
+            assert!(
+                stderr_text(&output).ends_with(&expected),
+                "{}",
+                stderr_text(&output)
+            );
             assert!(output.stdout.is_empty());
         }
     }
@@ -103,10 +108,10 @@ fn a_query_service_that_the_network_reaches_asks_who_calls() {
     let open = ["up", "--data", data, "--mqtt", "127.0.0.1:0"];
     let output = greenpark(&[&open[..], &["--grpc", "0.0.0.0:0"]].concat());
     assert_eq!(output.status.code(), Some(64));
-    let said = said(&output);
+    let errors = stderr_text(&output);
     assert!(
-        said.contains("query.grants") && said.contains("token_sha256"),
-        "{said}"
+        errors.contains("query.grants") && errors.contains("token_sha256"),
+        "{errors}"
     );
     assert!(!folder.path().join("lake").exists(), "nothing was made");
 }
@@ -119,9 +124,9 @@ fn a_listener_that_the_network_reaches_has_a_list_of_who_may_publish_for_whom() 
         // Every mistake at once.
         let output = greenpark(&["up", "--data", data, "--mqtt", address, "--grpc", address]);
         assert_eq!(output.status.code(), Some(64));
-        let said = said(&output);
+        let errors = stderr_text(&output);
         for part in ["listen.access", "listen.users", "query.grants"] {
-            assert!(said.contains(part), "{said}");
+            assert!(errors.contains(part), "{errors}");
         }
         assert!(!folder.path().join("lake").exists(), "nothing was made");
     }
@@ -136,7 +141,11 @@ fn a_client_without_a_service_says_what_to_do() {
         let output = greenpark(&[command, &["--grpc", &address]].concat());
         assert_eq!(output.status.code(), Some(1));
         assert!(output.stdout.is_empty());
-        assert!(said(&output).contains("--grpc"), "{}", said(&output));
+        assert!(
+            stderr_text(&output).contains("--grpc"),
+            "{}",
+            stderr_text(&output)
+        );
     }
 }
 
@@ -170,9 +179,9 @@ fn a_replay_that_nobody_acknowledges_fails_and_still_reports() {
         "{answer}"
     );
     assert!(
-        said(&output).contains("1 of 1 readings are not acknowledged"),
+        stderr_text(&output).contains("1 of 1 readings are not acknowledged"),
         "{}",
-        said(&output)
+        stderr_text(&output)
     );
 }
 
@@ -183,9 +192,9 @@ fn a_wrong_mapping_is_exit_code_64() {
     let output = greenpark(&["replay", path(&csv), "--map", path(&map)]);
     assert_eq!(output.status.code(), Some(64));
     assert!(
-        said(&output).contains("park") && said(&output).contains("quantity"),
+        stderr_text(&output).contains("park") && stderr_text(&output).contains("quantity"),
         "{}",
-        said(&output)
+        stderr_text(&output)
     );
 }
 
@@ -206,7 +215,7 @@ fn an_import_with_bad_lines_names_each_and_writes_nothing() {
         "form",
     ]);
     assert_eq!(output.status.code(), Some(1));
-    let text = said(&output);
+    let text = stderr_text(&output);
     assert!(
         text.contains(".csv:2: enterprise") && text.contains(".csv:3: above_designated_size"),
         "{text}"
@@ -218,10 +227,18 @@ fn an_import_with_bad_lines_names_each_and_writes_nothing() {
 fn dead_letters_are_not_sent_again_by_nobody_nor_asked_of_no_time() {
     let output = greenpark(&["dead-letters", "replay", "parks/p"]);
     assert_eq!(output.status.code(), Some(64));
-    assert!(said(&output).contains("--recorded-by"), "{}", said(&output));
+    assert!(
+        stderr_text(&output).contains("--recorded-by"),
+        "{}",
+        stderr_text(&output)
+    );
     let output = greenpark(&["dead-letters", "list", "parks/p", "--from", "March"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("--from March"), "{}", said(&output));
+    assert!(
+        stderr_text(&output).contains("--from March"),
+        "{}",
+        stderr_text(&output)
+    );
     let output = greenpark(&["dead-letters", "--help"]);
     let help = String::from_utf8(output.stdout).expect("text");
     for command in ["list", "show", "export", "replay"] {

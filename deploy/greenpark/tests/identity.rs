@@ -1,4 +1,4 @@
-//! `greenpark pki` and `greenpark passwd` make what the listener takes.
+//! `greenpark pki` and `greenpark passwd` make files that the listener accepts.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! The whole process killed with SIGKILL ten times while a sender resends what was not acknowledged: the
-//! figure is the sum of what the sender has, exactly, and no reading is there twice.
+//! SIGKILL ends the whole process ten times while a sender resends unacknowledged readings: the figure is exactly the
+//! sum of the sender's readings, and no reading counts twice.
 
 mod place;
 
@@ -31,10 +31,10 @@ fn killed_ten_times_during_a_replay_the_figure_is_exact() {
     let output = replay
         .recv_timeout(Duration::from_secs(120))
         .expect("the replay ends");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
-        "{said}{}",
+        "{stdout}{}",
         String::from_utf8_lossy(&output.stderr)
     );
 

@@ -1,8 +1,8 @@
-//! A replay logs in where a park has identity, and one that may not says what to do.
+//! A replay authenticates to a park that requires it; a refused replay reports what to do.
 //!
 //! Method: an endpoint over the log in memory, with the certificates of `greenpark pki` and the users of
-//! `greenpark passwd`; the binary replays to it, right and wrong in one thing at a time. What is refused
-//! never reaches the log.
+//! `greenpark passwd`; the binary replays to it, correctly or with one mistake at a time. Refused readings never reach
+//! the log.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ const METER: ReplayedMeter = ReplayedMeter {
     batch: 7,
 };
 
-/// An endpoint that asks for TLS, and a certificate or a password as it is told.
+/// An endpoint that requires TLS, and a certificate or a password as configured.
 struct Endpoint {
     folder: TempDir,
     minutes: Minutes,
@@ -112,7 +112,7 @@ impl Endpoint {
         // What is refused is not tried again for a minute.
         let output = timeout(Duration::from_secs(30), run).await;
         let output = output.expect("it ends at once").expect("no panic");
-        (output.status.success(), said(&output))
+        (output.status.success(), output_text(&output))
     }
 
     fn logged(&self) -> usize {
@@ -123,12 +123,13 @@ impl Endpoint {
     }
 }
 
-fn said(output: &Output) -> String {
+/// Returns the standard output and the standard error of a command.
+fn output_text(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     text(&output.stdout) + &text(&output.stderr)
 }
 
-/// Does something that succeeds.
+/// Runs a command that must succeed.
 fn done(arguments: &[&str], input: &str) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_greenpark"));
     command.args(arguments).stdin(Stdio::piped());
@@ -139,7 +140,7 @@ fn done(arguments: &[&str], input: &str) {
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

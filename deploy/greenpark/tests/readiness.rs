@@ -1,5 +1,5 @@
-//! Goal: a start waits for what is away, says so in `/readyz` and goes on by itself (FAULTS C7, C8). Method: the real
-//! binary with a Kafka that is not there, a lake whose newest commit is of tomorrow, and a lake that is moved away.
+//! Goal: a start waits for a missing dependency, names it in `/readyz` and continues by itself (FAULTS C7, C8). Method:
+//! the real binary without its Kafka, with a lake whose newest commit is of tomorrow, and with a lake that is moved away.
 
 mod place;
 
@@ -17,37 +17,37 @@ use place::{Place, command, number};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What `/readyz` says; nothing while nobody answers.
+/// Requests `/readyz`; the answer is empty while nothing listens.
 fn readiness(health: SocketAddr) -> String {
-    let ask = || -> std::io::Result<String> {
+    let request = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(health)?;
         stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)
     };
-    ask().unwrap_or_default()
+    request().unwrap_or_default()
 }
 
-/// Waits until `/readyz` says what is wanted.
+/// Waits until the answer of `/readyz` passes `is_so`.
 fn until(health: SocketAddr, what: &str, is_so: impl Fn(&str) -> bool) {
     let began = Instant::now();
     loop {
-        let said = readiness(health);
-        if is_so(&said) {
+        let answer = readiness(health);
+        if is_so(&answer) {
             return;
         }
-        assert!(began.elapsed() < PATIENCE, "{what}: {said}");
+        assert!(began.elapsed() < PATIENCE, "{what}: {answer}");
         std::thread::yield_now();
     }
 }
 
-fn is_ready(said: &str) -> bool {
-    said.starts_with("HTTP/1.1 200")
+fn is_ready(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 200")
 }
 
-fn waits_for(said: &str, part: &str) -> bool {
-    said.starts_with("HTTP/1.1 503") && said.contains(&format!("{part}: "))
+fn waits_for(answer: &str, part: &str) -> bool {
+    answer.starts_with("HTTP/1.1 503") && answer.contains(&format!("{part}: "))
 }
 
 /// Ends a process as a service manager does, and says whether it left in order.
@@ -113,8 +113,8 @@ fn a_start_without_its_kafka_waits_and_can_be_stopped() {
     command.env("GREENPARK__KAFKA__BROKERS", kafka.to_string());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let process = command.spawn().expect("the binary starts");
-    until(health, "it waits for Kafka", |said| {
-        waits_for(said, "log") && said.contains("connect to Kafka")
+    until(health, "it waits for Kafka", |answer| {
+        waits_for(answer, "log") && answer.contains("connect to Kafka")
     });
     assert!(stopped(process), "it left in order");
 }
@@ -138,7 +138,9 @@ fn a_clock_behind_the_lake_and_a_lake_that_is_away_are_named_until_they_are_righ
     until(health, "all is there", is_ready);
     let (lake, away) = (place.data.join("lake"), place.data.join("away"));
     fs::rename(&lake, &away).expect("moved");
-    until(health, "the lake is away", |said| waits_for(said, "lake"));
+    until(health, "the lake is away", |answer| {
+        waits_for(answer, "lake")
+    });
     fs::rename(&away, &lake).expect("moved back");
     until(health, "the lake is back", is_ready);
     assert!(stopped(process), "it left in order");
@@ -147,8 +149,8 @@ fn a_clock_behind_the_lake_and_a_lake_that_is_away_are_named_until_they_are_righ
     let text = fs::read_to_string(&entry).expect("an entry");
     fs::write(&entry, of_tomorrow(&text)).expect("written");
     let process = up(&place, health);
-    until(health, "the clock is behind", |said| {
-        waits_for(said, "clock") && said.contains("set this machine's clock")
+    until(health, "the clock is behind", |answer| {
+        waits_for(answer, "clock") && answer.contains("set this machine's clock")
     });
     assert!(stopped(process), "it left in order");
     fs::write(&entry, text).expect("written");

@@ -1,6 +1,6 @@
-//! What a process does when it is told to stop, and after its disk was full: nothing is lost and nobody
-//! has to mend anything. Method: the real binary under a sender that sends again what is not acknowledged,
-//! started again whenever it ends, as systemd does; what rests is looked at by `greenpark doctor`.
+//! Goal: a process that is stopped, or whose disk was full, loses nothing and needs no repair. Method: the real binary
+//! under a sender that resends unacknowledged readings; the test restarts it whenever it ends, as systemd does, and
+//! examines the result with `greenpark doctor`.
 
 mod place;
 

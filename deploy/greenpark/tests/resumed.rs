@@ -1,7 +1,7 @@
 //! A replay killed in the middle and started again sends only what is missing; everything is in the log once.
 //!
-//! Method: the binary replays a file to an endpoint over the log in memory, and is killed with SIGKILL when
-//! the log has some of it. Each reading has an instant of its own, so that a repeat is seen.
+//! Method: the binary replays a file to an endpoint over the log in memory, and SIGKILL ends it when the log has a part
+//! of the file. Each reading has an instant of its own, so that the test sees a repeat.
 
 use std::{
     collections::BTreeMap,
@@ -57,7 +57,8 @@ fn shown(registry: &Registry) -> String {
     text
 }
 
-fn said(output: &Output) -> String {
+/// Returns the standard output and the standard error of a command.
+fn output_text(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     format!(
         "{}{}",
@@ -128,8 +129,8 @@ async fn a_replay_that_was_killed_sends_only_what_is_missing() {
     let mut again = replay(&minutes, mqtt, &[]);
     let second = spawn_blocking(move || again.output().expect("it runs"));
     let second = second.await.expect("no panic");
-    assert!(second.status.success(), "{}", said(&second));
-    let text = said(&second);
+    assert!(second.status.success(), "{}", output_text(&second));
+    let text = output_text(&second);
     let sent: usize = text
         .split_once("sent ")
         .and_then(|(_, rest)| rest.split_once(','))
@@ -146,7 +147,7 @@ async fn a_replay_that_was_killed_sends_only_what_is_missing() {
         let mut again = replay(&minutes, mqtt, more);
         let output = spawn_blocking(move || again.output().expect("it runs"));
         let output = output.await.expect("no panic");
-        let text = said(&output);
+        let text = output_text(&output);
         assert!(output.status.success(), "{text}");
         let start = format!("sent {sent}, acknowledged {sent},");
         assert!(text.contains(&start), "{text}");

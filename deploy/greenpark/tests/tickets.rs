@@ -1,7 +1,7 @@
 //! Weighbridge loads without ticket numbers, replayed: all of them are in the log, however they are sent.
 //!
 //! Method: the binary replays four loads, two of one minute and two equal ones of another, to an endpoint over
-//! the log in memory. As in the lake, what has one instant and one ticket counts once.
+//! the log in memory. As in the lake, loads with the same instant and ticket count once.
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
 
@@ -90,11 +90,11 @@ async fn replayed(batch: usize, more: &[&str]) -> String {
         let output = spawn_blocking(move || command.output().expect("it runs"));
         let output = output.await.expect("no panic");
         let (out, err) = (&output.stdout, &output.stderr);
-        let said = [&out[..], &err[..]].concat();
+        let text = [&out[..], &err[..]].concat();
         assert!(
             output.status.success(),
             "{}",
-            String::from_utf8_lossy(&said)
+            String::from_utf8_lossy(&text)
         );
     }
     serving.abort();

@@ -7,7 +7,7 @@ use std::{
 
 use greenpark::{
     assembly::{self, Roles, RunningServices},
-    cli::NodeArgs,
+    node_args::NodeArgs,
     settings::Settings,
 };
 use greenpark_gateway::replay::{ReplayArgs, Speed, login::LoginArgs, replay};

@@ -7,7 +7,7 @@ use greenpark_model::day::Instant;
 use greenpark_proto::query::v1 as api;
 use serde_json::{Value, json};
 
-use crate::indicators::stamp_json;
+use crate::answer_parts::stamp_json;
 
 /// Characters of a text that a table shows.
 const SHOWN: usize = 80;

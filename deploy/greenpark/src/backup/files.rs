@@ -8,8 +8,6 @@ use std::{
 
 use anyhow::Context;
 
-use super::manifest::Copied;
-
 /// Writes a file atomically: until then an older file of its name stays.
 pub(super) fn write_atomically(place: &Path, bytes: &[u8]) -> io::Result<()> {
     make_folder_of(place)?;
@@ -49,21 +47,4 @@ pub(super) fn sync_folder_of(place: &Path) -> io::Result<()> {
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
     }
-}
-
-/// Removes copies of the log that no manifest names.
-pub(super) fn remove_other_logs(folder: &Path, kept: Option<&Copied>) -> anyhow::Result<()> {
-    let logs = folder.join("log");
-    let Ok(listed) = fs::read_dir(&logs) else {
-        return Ok(());
-    };
-    for entry in listed {
-        let entry = entry.with_context(|| format!("list {}", logs.display()))?;
-        let name = format!("log/{}", entry.file_name().to_string_lossy());
-        if kept.is_none_or(|kept| kept.path != name) {
-            let place = entry.path();
-            fs::remove_file(&place).with_context(|| format!("remove {}", place.display()))?;
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::NodeArgs;
+use crate::node_args::NodeArgs;
 
 /// Arguments of `backup`.
 #[derive(Debug, Clone, Args)]

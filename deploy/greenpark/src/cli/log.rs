@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::NodeArgs;
+use crate::node_args::NodeArgs;
 
 /// A command about the log.
 #[derive(Debug, Clone, Subcommand)]

@@ -1,7 +1,6 @@
-//! The demo park in the registry: enterprises, meters and declared value added, over gRPC.
+//! Registers the demo park over gRPC: enterprises, meters and declared value added.
 //!
-//! What is already registered is not registered again, so a second start writes only what time has
-//! added: the months since.
+//! It skips existing entries, so a later start declares only the months that have passed since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,19 +22,19 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as api;
 use greenpark_runtime::clock;
 
-/// Entries of a page.
+/// The entries of one page.
 const PAGE_SIZE: i32 = 1_000;
-/// Who the demo says it is.
+/// The author of the demo's registrations and declarations.
 const RECORDED_BY: &str = "greenpark demo";
-/// On what evidence.
+/// Their evidence.
 const EVIDENCE: &str = "generated";
 /// The first year of the history.
 const FIRST_YEAR: i16 = 2020;
 const HOUR_S: u32 = 3_600;
-/// From here on a plant takes its water from the river.
+/// The consumption from which a plant draws its water from the river.
 const RIVER_LITERS_PER_HOUR: i64 = 100_000;
 
-/// Registers what is not there yet.
+/// Registers the missing enterprises and meters, and declares the missing value added.
 pub(super) async fn register(service: &QueryConnection) -> anyhow::Result<()> {
     let known: BTreeSet<String> = enterprises(service).await?.into_iter().collect();
     let metered: BTreeSet<String> = meters(service)
@@ -51,7 +50,7 @@ pub(super) async fn register(service: &QueryConnection) -> anyhow::Result<()> {
         .map(|e| 1 + e.meters.len())
         .sum::<usize>();
     let mut done = known.len() + metered.len();
-    let mut gauge = (done < count).then(|| ProgressBar::new("registry", count as u64));
+    let mut progress_bar = (done < count).then(|| ProgressBar::new("registry", count as u64));
     for (index, spec) in ENTERPRISES.iter().enumerate() {
         let name = name::enterprise(PARK, spec.id);
         if !known.contains(&name) {
@@ -69,17 +68,17 @@ pub(super) async fn register(service: &QueryConnection) -> anyhow::Result<()> {
                 done += 1;
             }
         }
-        if let Some(gauge) = &mut gauge {
-            gauge.set(done as u64);
+        if let Some(progress_bar) = &mut progress_bar {
+            progress_bar.set(done as u64);
         }
     }
-    if let Some(gauge) = gauge {
-        gauge.finish();
+    if let Some(progress_bar) = progress_bar {
+        progress_bar.finish();
     }
     declare(service).await
 }
 
-/// The latest reading of every meter.
+/// Requests the instant of the latest reading of every meter.
 pub(super) async fn latest(service: &QueryConnection) -> anyhow::Result<Latest> {
     let mut latest = Latest::new();
     for meter in meters(service).await? {
@@ -138,8 +137,8 @@ fn meter_request(meter: Meter, name: String, today: CivilDay) -> api::RegisterMe
     }
 }
 
-/// Where a meter's water comes from: large plants take it from the river, make-up water is reclaimed, and the rest
-/// is the town's.
+/// Returns the source of a meter's water: the river for large plants, reclaimed water for make-up, and otherwise the
+/// municipal supply.
 fn water_source(spec: &MeterSpec) -> Option<WaterSource> {
     let is_intake = spec.quantity.medium != Medium::ReusedWater;
     if spec.quantity.medium.class() != MediumClass::Water || !is_intake {
@@ -154,7 +153,7 @@ fn water_source(spec: &MeterSpec) -> Option<WaterSource> {
     })
 }
 
-/// The code of a waste: of any industry, and a serial that is made up but for that of fly ash.
+/// Returns the code of a waste: industry 900, which is any industry, and a serial that is invented except for fly ash.
 fn waste_code(medium: Medium) -> &'static str {
     match medium {
         Medium::SmeltingSlag => "900-099-S01",
@@ -164,13 +163,13 @@ fn waste_code(medium: Medium) -> &'static str {
     }
 }
 
-/// Declares the value added of every month up to this one, which is an estimate; a month of a closed
-/// year is final.
+/// Declares the value added of every month up to this one. Months of this year are estimates; those of closed years are
+/// final.
 async fn declare(service: &QueryConnection) -> anyhow::Result<()> {
     let today = Instant(clock::now_ms()).day();
     let declared = statistics(service).await?;
-    let wanted = (0..ENTERPRISES.len()).flat_map(|index| months(index, today));
-    let missing: Vec<api::Statistic> = wanted
+    let expected = (0..ENTERPRISES.len()).flat_map(|index| months(index, today));
+    let missing: Vec<api::Statistic> = expected
         .filter(|s| {
             let key = (s.enterprise.clone(), month_of(s));
             declared.get(&key) != Some(&(s.amount.clone(), s.r#final))

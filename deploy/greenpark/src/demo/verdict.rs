@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt::Write};
 
 use greenpark_client::{
+    answer_parts::{indicator, requirement, verdict},
     connection::{QueryConnection, refusal},
-    indicators::{indicator, requirement, verdict},
 };
 use greenpark_console::{
     output::thousands,

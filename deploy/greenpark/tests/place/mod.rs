@@ -84,20 +84,20 @@ impl Place {
     }
 }
 
-/// The binary, told to do something.
+/// A command of the binary.
 pub(crate) fn command(name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_greenpark"));
     command.arg(name);
     command
 }
 
-/// A number in an answer, wherever its key stands; nothing if it is not there.
+/// Returns the number of a key anywhere in an answer, or `None`.
 pub(crate) fn number(answer: &Value, key: &str) -> Option<u64> {
     let text = find(answer, key)?.to_string();
     text.trim_matches('"').parse().ok()
 }
 
-/// The first value of this key, wherever it stands.
+/// Returns the first value of a key anywhere in an answer.
 pub(crate) fn find<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     match value {
         Value::Object(map) => map

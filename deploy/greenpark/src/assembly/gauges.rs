@@ -14,8 +14,8 @@ use prometheus_client::{
 };
 use tracing::debug;
 
+use super::roles::Roles;
 use crate::{
-    assembly::Roles,
     log::Log,
     settings::{LogKind, Settings},
 };
@@ -27,7 +27,7 @@ struct Place {
 
 /// Gauges of the log and the disks. Clones share their values.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Gauges {
+pub(super) struct Gauges {
     records_behind: Gauge,
     oldest_unread_seconds: Gauge,
     log_bytes: Gauge,
@@ -45,7 +45,7 @@ pub(crate) struct Gauges {
 impl Gauges {
     /// Registers the gauges of the log and the disks of `settings` in `registry`; those of Kafka only if the processor runs
     /// here.
-    pub(crate) fn of(settings: &Settings, roles: Roles, registry: &mut Registry) -> Self {
+    pub(super) fn of(settings: &Settings, roles: Roles, registry: &mut Registry) -> Self {
         let mut folders = BTreeMap::new();
         if settings.log.kind == LogKind::Embedded {
             folders.insert("log", settings.embedded_log.folder.clone());
@@ -110,12 +110,12 @@ impl Gauges {
     }
 
     /// Returns the folder of a location on this machine.
-    pub(crate) fn folder(&self, place: &str) -> Option<&Path> {
+    pub(super) fn folder(&self, place: &str) -> Option<&Path> {
         self.folders.get(place).map(PathBuf::as_path)
     }
 
     /// Measures the processor's lag and the file of an embedded log. Kafka takes some seconds to answer.
-    pub(crate) async fn look_at_log(&self, log: &Log) {
+    pub(super) async fn look_at_log(&self, log: &Log) {
         let Some(group) = &self.group else {
             return;
         };
@@ -153,7 +153,7 @@ impl Gauges {
     }
 
     /// Measures a lake on this machine. It lists every file, so it is called rarely.
-    pub(crate) async fn look_at_lake(&self, lake: &Lake) {
+    pub(super) async fn look_at_lake(&self, lake: &Lake) {
         if self.folder("lake").is_none() {
             return;
         }
@@ -169,7 +169,7 @@ impl Gauges {
     }
 
     /// Measures the free space.
-    pub(crate) fn look_at_disks(&self) {
+    pub(super) fn look_at_disks(&self) {
         for (&place, folder) in &self.folders {
             if let Ok(found) = rustix::fs::statvfs(folder) {
                 let of = Place { place };

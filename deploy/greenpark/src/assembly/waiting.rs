@@ -16,8 +16,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::gauges::Gauges;
 use crate::{
-    gauges::Gauges,
     log::Log,
     settings::{LogKind, Settings},
 };
@@ -69,7 +69,7 @@ impl PartReport {
 ///
 /// # Errors
 /// The log is reachable but unusable: waiting would not help.
-pub(crate) async fn open_log(settings: &Settings, health: &Health) -> anyhow::Result<Log> {
+pub(super) async fn open_log(settings: &Settings, health: &Health) -> anyhow::Result<Log> {
     let mut report = PartReport::of(health, "log");
     loop {
         let away = match Log::open(settings).await {
@@ -96,7 +96,7 @@ pub(crate) async fn open_log(settings: &Settings, health: &Health) -> anyhow::Re
 ///
 /// # Errors
 /// The root is not a valid location of a lake.
-pub(crate) async fn open_lake(settings: &Settings, health: &Health) -> anyhow::Result<Lake> {
+pub(super) async fn open_lake(settings: &Settings, health: &Health) -> anyhow::Result<Lake> {
     let root = &settings.lake.root;
     let lake = Lake::open(root)
         .await
@@ -129,14 +129,14 @@ pub(crate) async fn open_lake(settings: &Settings, health: &Health) -> anyhow::R
 
 /// The dependencies that are watched while services run.
 #[derive(Default)]
-pub(crate) struct Watched {
-    pub(crate) log: Option<Log>,
-    pub(crate) lake: Option<Lake>,
-    pub(crate) gauges: Gauges,
+pub(super) struct Watched {
+    pub(super) log: Option<Log>,
+    pub(super) lake: Option<Lake>,
+    pub(super) gauges: Gauges,
 }
 
 /// Checks the log and the lake of a process until `shutdown`.
-pub(crate) async fn look(watched: Watched, health: Health, shutdown: CancellationToken) {
+pub(super) async fn look(watched: Watched, health: Health, shutdown: CancellationToken) {
     let Watched { log, lake, gauges } = watched;
     let mut of_log = log.map(|log| (log, PartReport::of(&health, "log")));
     let mut of_lake = lake.map(|lake| (lake, PartReport::of(&health, "lake")));

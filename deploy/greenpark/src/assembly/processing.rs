@@ -18,14 +18,14 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Creates a processor.
-pub(crate) type Make = Box<dyn Fn() -> anyhow::Result<Processor> + Send + Sync>;
+pub(super) type Make = Box<dyn Fn() -> anyhow::Result<Processor> + Send + Sync>;
 
 /// The freshness of the processor that runs now.
-pub(crate) type Newest = Arc<Mutex<Freshness>>;
+pub(super) type Newest = Arc<Mutex<Freshness>>;
 
 /// The reaction to a processor that ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AtEnd {
+pub(super) enum AtEnd {
     /// The process ends.
     Leave,
     /// The processor is restarted.
@@ -33,7 +33,7 @@ pub(crate) enum AtEnd {
 }
 
 /// A processor, and the constructor of its successors.
-pub(crate) struct Processing {
+pub(super) struct Processing {
     first: Option<Processor>,
     make: Make,
     newest: Newest,
@@ -42,7 +42,7 @@ pub(crate) struct Processing {
 
 impl Processing {
     /// Creates the first processor, so that its error ends the start.
-    pub(crate) fn new(make: Make, at_end: AtEnd) -> anyhow::Result<Self> {
+    pub(super) fn new(make: Make, at_end: AtEnd) -> anyhow::Result<Self> {
         let first = make()?;
         let newest = Arc::new(Mutex::new(first.freshness()));
         Ok(Self {
@@ -54,7 +54,7 @@ impl Processing {
     }
 
     /// Returns the handle by which a query requests that the running processor publishes what the log holds.
-    pub(crate) fn newest(&self) -> Newest {
+    pub(super) fn newest(&self) -> Newest {
         Arc::clone(&self.newest)
     }
 
@@ -63,7 +63,7 @@ impl Processing {
     }
 
     /// Runs until `shutdown`.
-    pub(crate) async fn run(
+    pub(super) async fn run(
         mut self,
         part: HealthPart,
         shutdown: CancellationToken,
