@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use greenpark_archive::lake::Lake;
 use greenpark_ingest::{MqttListener, Pipeline, Receipts, Subscriber, listen::BindError};
 use greenpark_model::day::Instant;
-use greenpark_processor::{LetterArchiver, Processor, letter_group};
+use greenpark_processor::{DeadLetterArchiver, Processor, dead_letter_group};
 use greenpark_runtime::{
     clock,
     endpoint::Endpoint,
@@ -66,7 +66,7 @@ pub struct RunningServices {
 struct Bound {
     watched: Watched,
     processing: Option<Processing>,
-    letter_archiver: Option<LetterArchiver>,
+    dead_letter_archiver: Option<DeadLetterArchiver>,
     query: Option<(greenpark_query::QueryService, TcpListener)>,
     listener: Option<MqttListener>,
     subscriber: Option<Subscriber>,
@@ -76,7 +76,7 @@ struct Bound {
 struct Counted {
     gauges: Gauges,
     ingest: Option<greenpark_ingest::IngestMetrics>,
-    processor: Option<greenpark_processor::Metrics>,
+    processor: Option<greenpark_processor::ProcessorMetrics>,
     query: Option<greenpark_query::QueryMetrics>,
 }
 
@@ -91,7 +91,7 @@ impl Counted {
                 .then(|| greenpark_ingest::IngestMetrics::new(registry)),
             processor: roles
                 .processes()
-                .then(|| greenpark_processor::Metrics::register(registry)),
+                .then(|| greenpark_processor::ProcessorMetrics::register(registry)),
             query: roles
                 .answers()
                 .then(|| greenpark_query::QueryMetrics::new(registry)),
@@ -243,19 +243,19 @@ async fn bind(
         })?);
     }
     if let Some(lake) = lake {
-        let mut freshness = None;
+        let mut barrier = None;
         if let (Some(log), Some(metrics)) = (&log, counted.processor) {
-            let letter_archiver = letter_archiver(settings, log, lake.clone())?;
-            bound.letter_archiver = Some(letter_archiver.with_metrics(metrics.clone()));
+            let dead_letter_archiver = dead_letter_archiver(settings, log, lake.clone())?;
+            bound.dead_letter_archiver = Some(dead_letter_archiver.with_metrics(metrics.clone()));
             let processing = processing(settings, (log, &lake), metrics, receipts)?;
-            freshness = Some(processing.newest());
+            barrier = Some(processing.newest());
             bound.processing = Some(processing);
         }
         if let (Some(socket), Some(metrics)) = (grpc, counted.query) {
             let now = Arc::new(|| Instant(clock::now_ms()));
             let mut service = greenpark_query::QueryService::new(lake, settings.query.clone(), now);
-            if let Some(freshness) = freshness {
-                service = service.with_barrier(waiting_for(freshness));
+            if let Some(barrier) = barrier {
+                service = service.with_barrier(waiting_for(barrier));
             }
             bound.query = Some((service.with_metrics(metrics), socket));
         }
@@ -267,7 +267,7 @@ async fn bind(
 fn processing(
     settings: &Settings,
     (log, lake): (&Log, &Lake),
-    metrics: greenpark_processor::Metrics,
+    metrics: greenpark_processor::ProcessorMetrics,
     receipts: Option<Receipts>,
 ) -> anyhow::Result<Processing> {
     let at_end = match receipts {
@@ -279,7 +279,7 @@ fn processing(
         let processor = processor(&settings, &log, lake.clone())?;
         let processor = processor.with_metrics(metrics.clone());
         Ok(match &receipts {
-            Some(receipts) => processor.with_listener(archive_listener(receipts.clone())),
+            Some(receipts) => processor.with_archive_observer(archive_observer(receipts.clone())),
             None => processor,
         })
     };
@@ -288,16 +288,20 @@ fn processing(
 
 fn processor(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<Processor> {
     let reader = log.reader(&settings.processor.group)?;
-    let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
+    let now = greenpark_processor::ProcessorClock::new(|| Instant(clock::now_ms()));
     let (partitions, settings) = (settings.partitions(), settings.processor.clone());
     Ok(Processor::new(reader, partitions, lake, settings, now))
 }
 
-fn letter_archiver(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<LetterArchiver> {
+fn dead_letter_archiver(
+    settings: &Settings,
+    log: &Log,
+    lake: Lake,
+) -> anyhow::Result<DeadLetterArchiver> {
     let settings = &settings.processor;
-    let reader = log.letter_reader(&letter_group(&settings.group))?;
-    let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
-    Ok(LetterArchiver::new(
+    let reader = log.letter_reader(&dead_letter_group(&settings.group))?;
+    let now = greenpark_processor::ProcessorClock::new(|| Instant(clock::now_ms()));
+    Ok(DeadLetterArchiver::new(
         reader,
         lake,
         &settings.dead_letters,
@@ -309,13 +313,13 @@ fn letter_archiver(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result
 fn waiting_for(newest: Newest) -> greenpark_query::BooksBarrier {
     Arc::new(move || {
         let newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let freshness = newest.clone();
-        Box::pin(async move { freshness.catch_up(FRESH_WAIT).await })
+        let barrier = newest.clone();
+        Box::pin(async move { barrier.catch_up(FRESH_WAIT).await })
     })
 }
 
 /// Gateways that number are told what the processor of this process has published.
-fn archive_listener(receipts: Receipts) -> greenpark_processor::Listener {
+fn archive_observer(receipts: Receipts) -> greenpark_processor::ArchiveObserver {
     Arc::new(move |archived| {
         let gateway = (archived.park, archived.enterprise, archived.gateway);
         receipts.archived(gateway, archived.epoch, archived.numbers);
@@ -332,11 +336,11 @@ fn run(bound: Bound, services: &mut Services, health: &Health) {
         let part = health.part("processor");
         services.start("processor", |shutdown| processing.run(part, shutdown));
     }
-    if let Some(letter_archiver) = bound.letter_archiver {
+    if let Some(dead_letter_archiver) = bound.dead_letter_archiver {
         let part = health.part("dead-letters");
         services.start("dead-letters", |shutdown| async move {
             part.ready();
-            let ended = letter_archiver.run(shutdown.cancelled_owned()).await;
+            let ended = dead_letter_archiver.run(shutdown.cancelled_owned()).await;
             part.unready("stopped");
             ended?;
             Ok(())
