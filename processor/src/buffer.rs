@@ -1,4 +1,4 @@
-//! Rows that wait for the next flush, by park and day, in the order of the log.
+//! Buffers rows for the next flush, by park and day, in the order of the log.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -15,32 +15,32 @@ use greenpark_model::{
 use rustc_hash::FxHashMap;
 
 use crate::{
-    entry::Arrival,
-    park::InBook,
-    watermark::{Pending, PendingDays, Watermark},
+    offsets::InBook,
+    record::DecodedRecord,
+    watermark::{PendingDay, PendingDays, Watermark},
 };
 
-/// Memory of a series that waits with its first row, in rows.
+/// Memory of a newly buffered series, in rows.
 const ROWS_OF_A_SERIES: usize = 8;
-/// Enterprises for which room is kept between two flushes.
+/// Enterprises for which the index keeps its capacity between two flushes.
 const ENTERPRISES_KEPT: usize = 10_000;
 
-/// One day's rows in columns.
+/// The buffered rows of one day, in columns.
 #[derive(Debug, Default)]
 pub(crate) struct DayRows {
     series: Vec<u32>,
     instants: Vec<i64>,
     values: Vec<i64>,
     flags: Vec<u8>,
-    /// Few readings have one, by row.
+    /// Tickets by row; few readings have one.
     tickets: Vec<(u32, Ticket)>,
-    /// Few readings came late, by row.
+    /// Late arrivals by row; few readings are late.
     late: Vec<(u32, LateArrival)>,
-    /// Runs of rows that may only have been sent again.
-    again: Vec<Range<u32>>,
+    /// Ranges of rows that may only have been sent again.
+    resent: Vec<Range<u32>>,
 }
 
-/// What one park's books wait for.
+/// The buffered rows of one park, and its unsealed days.
 #[derive(Debug, Default)]
 pub(crate) struct ParkBuffer {
     keys: Vec<SeriesKey>,
@@ -60,49 +60,49 @@ struct Run {
 }
 
 impl ParkBuffer {
-    /// Rows that wait.
+    /// Returns the number of buffered rows.
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Takes the readings of `arrival` that fall into a book which has not consumed its offset yet, as only sent again
-    /// where it is a copy of what the book has; `consumed` tells that of the book of each year. Returns how many were
-    /// taken.
-    pub(crate) fn take(
+    /// Buffers the readings of `record`, except those of books that have already consumed its offset. The readings are
+    /// marked as sent again if the record is a copy of one that the book has. `consumed` holds the state of each year's
+    /// book. Returns the number of buffered readings.
+    pub(crate) fn add(
         &mut self,
-        arrival: &Arrival,
+        record: &DecodedRecord,
         now: Instant,
         consumed: &FxHashMap<i16, InBook>,
     ) -> usize {
-        let batch = &arrival.batch;
-        let ids = self.intern(&arrival.enterprise, batch);
+        let batch = &record.batch;
+        let ids = self.intern(&record.enterprise, batch);
         // OK because a batch has fewer rows than 2^32.
         let all = 0..batch.len() as u32;
-        let mut taken = 0;
+        let mut buffered = 0;
         for run in runs(batch.instants()) {
             let book = consumed.get(&run.day.year()).copied().unwrap_or_default();
-            if arrival.offset < book.next_offset {
+            if record.offset < book.next_offset {
                 continue;
             }
             let day = self.days.entry(run.day).or_default();
-            match book.is_copy(arrival.appended) {
-                true => day.mark_again(std::slice::from_ref(&all), run),
-                false => day.mark_again(&arrival.again, run),
+            match book.is_copy(record.appended) {
+                true => day.mark_resent(std::slice::from_ref(&all), run),
+                false => day.mark_resent(&record.resent, run),
             }
-            day.extend(batch, run, &ids, &arrival.gateway);
-            let pending = Pending::touch(self.pending.get(&run.day).copied(), now);
+            day.extend(batch, run, &ids, &record.gateway);
+            let pending = PendingDay::touch(self.pending.get(&run.day).copied(), now);
             self.pending.insert(run.day, pending);
-            taken += run.to - run.from;
+            buffered += run.to - run.from;
         }
         if let (Some(earliest), Some(latest)) = (earliest_in_time(batch), batch.latest()) {
             self.watermark
-                .hear(&arrival.gateway, earliest, latest.0, now);
+                .observe(&record.gateway, earliest, latest.0, now);
         }
-        self.rows += taken;
-        taken
+        self.rows += buffered;
+        buffered
     }
 
-    /// The park's index of each of the batch's series.
+    /// Returns the park's index of each series of the batch.
     fn intern(&mut self, enterprise: &EnterpriseId, batch: &Batch) -> Vec<u32> {
         if !self.index.contains_key(enterprise) {
             self.index.insert(enterprise.clone(), FxHashMap::default());
@@ -127,13 +127,13 @@ impl ParkBuffer {
         ids.collect()
     }
 
-    /// What waits, in rows: a series that is new since the last flush counts as some.
+    /// Returns the memory in use, in rows: each series since the last flush counts as several rows.
     pub(crate) fn weight(&self) -> usize {
         self.rows + self.keys.len() * ROWS_OF_A_SERIES
     }
 
-    /// Takes out every day that waits, with its rows in the order of the log, and the series that their indices
-    /// refer to. Nothing is kept of a series that sends no more.
+    /// Removes all buffered rows, by day and in the order of the log, and returns them with the series that their indices
+    /// refer to. So series that no longer send need no memory.
     pub(crate) fn drain(&mut self) -> (BTreeMap<CivilDay, DayRows>, Vec<SeriesKey>) {
         self.rows = 0;
         self.index.clear();
@@ -163,26 +163,26 @@ impl DayRows {
         self.flags.extend_from_slice(&batch.flags()[range]);
     }
 
-    /// Says which of the readings that are about to be appended may only have been sent again: those of `again`.
-    fn mark_again(&mut self, again: &[Range<u32>], run: Run) {
-        // OK because a day that waits, and a batch, have fewer rows than 2^32.
+    /// Marks the readings of `run` that are in `resent` as sent again; called before they are appended.
+    fn mark_resent(&mut self, resent: &[Range<u32>], run: Run) {
+        // OK because a buffered day and a batch have fewer rows than 2^32.
         let (start, from, to) = (self.series.len() as u32, run.from as u32, run.to as u32);
-        let first = again.partition_point(|rows| rows.end <= from);
-        let met = again[first..].iter().take_while(|rows| rows.start < to);
-        let moved = met.map(|rows| {
+        let first = resent.partition_point(|rows| rows.end <= from);
+        let overlapping = resent[first..].iter().take_while(|rows| rows.start < to);
+        let moved = overlapping.map(|rows| {
             let (begin, end) = (rows.start.max(from) - from, rows.end.min(to) - from);
             start + begin..start + end
         });
-        self.again.extend(moved);
+        self.resent.extend(moved);
     }
 
-    /// Takes the tickets and late marks of the readings that are about to be appended.
+    /// Appends the tickets and late marks of the readings of `run`; called before they are appended.
     fn extend_marks(&mut self, batch: &Batch, run: Run, gateway: &GatewayId) {
         let start = self.series.len();
         let moved = |row: u32| {
             let row = row as usize;
             let within = (run.from..run.to).contains(&row);
-            // OK because a day that waits has fewer rows than 2^32.
+            // OK because a buffered day has fewer rows than 2^32.
             within.then(|| (start + row - run.from) as u32)
         };
         let tickets = batch.tickets().iter();
@@ -198,12 +198,12 @@ impl DayRows {
         self.late.extend(late);
     }
 
-    /// Rows of the day.
+    /// Returns the number of rows of the day.
     pub(crate) fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// Sorts the rows and drops repeats; `keys` are the park's, and the rows are all those of records before
+    /// Sorts the rows and drops repeats. `keys` are the series of the park; the rows are all those of records before
     /// `until` that the book does not have.
     pub(crate) fn merge(self, keys: &[SeriesKey], until: u64) -> Merged {
         let mut builder = RowsBuilder::new();
@@ -226,7 +226,7 @@ impl DayRows {
         for (row, late) in self.late {
             builder.late(row, late);
         }
-        for row in self.again.into_iter().flatten() {
+        for row in self.resent.into_iter().flatten() {
             builder.again(row);
         }
         builder.reach(until);
@@ -234,7 +234,7 @@ impl DayRows {
     }
 }
 
-/// The earliest instant of the batch, late readings aside: they say nothing of how far their gateway has come.
+/// Returns the earliest instant of the batch without its late readings: they do not show the gateway's progress.
 fn earliest_in_time(batch: &Batch) -> Option<i64> {
     let late = batch.late();
     if late.is_empty() {
@@ -265,7 +265,7 @@ fn runs(instants: &[i64]) -> impl Iterator<Item = Run> {
     })
 }
 
-/// The years that a batch falls into.
+/// Returns the years of the readings of a batch.
 pub(crate) fn years(batch: &Batch) -> Vec<i16> {
     let mut years: Vec<i16> = runs(batch.instants()).map(|run| run.day.year()).collect();
     years.sort_unstable();
@@ -300,8 +300,8 @@ mod tests {
         assert_eq!(first.day.to_string(), "2025-12-31");
     }
 
-    /// A batch of as many meters as `names`, with a reading of each.
-    fn arrival(names: Range<u32>) -> Arrival {
+    /// A record with one reading of each meter in `names`.
+    fn record(names: Range<u32>) -> DecodedRecord {
         let at: Instant = "2026-03-01".parse::<CivilDay>().expect("a day").start();
         let mut batch = Batch::new();
         for name in names {
@@ -318,7 +318,7 @@ mod tests {
             };
             batch.push(index, reading).expect("room");
         }
-        Arrival {
+        DecodedRecord {
             park: ParkId::new("p").expect("an id"),
             enterprise: EnterpriseId::new("e").expect("an id"),
             gateway: GatewayId::new("g").expect("an id"),
@@ -327,20 +327,20 @@ mod tests {
             batch,
             epoch: 0,
             messages: BatchMessages::default(),
-            again: Vec::new(),
+            resent: Vec::new(),
         }
     }
 
     #[test]
-    fn nothing_is_kept_of_series_that_send_no_more() {
+    fn series_that_no_longer_send_need_no_memory() {
         let mut buffer = ParkBuffer::default();
         let none = FxHashMap::default();
         let mut meters = Vec::new();
         for names in [0..1_000, 1_000..2_000, 500..501] {
             let many = names.len();
-            let taken = buffer.take(&arrival(names), Instant(0), &none);
+            let buffered = buffer.add(&record(names), Instant(0), &none);
             assert_eq!(
-                (taken, buffer.weight()),
+                (buffered, buffer.weight()),
                 (many, many * (1 + ROWS_OF_A_SERIES))
             );
             let (mut days, keys) = buffer.drain();
@@ -354,7 +354,7 @@ mod tests {
                     .map(|key| key.series.meter.to_string()),
             );
         }
-        // The series are the right ones, whatever their indices were before.
+        // Indices that were used before name the right series.
         assert_eq!(meters.len(), 2_001);
         assert_eq!(meters.last().map(String::as_str), Some("m500"));
     }

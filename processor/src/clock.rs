@@ -1,15 +1,15 @@
-//! Processing time, as a value from outside.
+//! Processing time, passed in as a value.
 
 use std::{fmt, sync::Arc};
 
 use greenpark_model::day::Instant;
 
-/// Tells processing time; only a process makes a real one.
+/// Source of processing time; only the process makes one from the system clock.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Instant + Send + Sync>);
+pub struct ProcessorClock(Arc<dyn Fn() -> Instant + Send + Sync>);
 
-impl Clock {
-    /// A clock that asks `now`.
+impl ProcessorClock {
+    /// Creates a clock that calls `now`.
     pub fn new(now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -21,8 +21,8 @@ impl Clock {
     }
 }
 
-impl fmt::Debug for Clock {
+impl fmt::Debug for ProcessorClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Clock({})", self.now())
+        write!(f, "ProcessorClock({})", self.now())
     }
 }

@@ -1,4 +1,4 @@
-//! Why the processor leaves.
+//! Error of the processor.
 
 use std::error::Error as StdError;
 
@@ -9,7 +9,7 @@ use greenpark_archive::{
 use greenpark_log::CommitError;
 use greenpark_model::id::ParkId;
 
-/// Why the processor left.
+/// Error that ends the processor.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The log cannot be read.
@@ -24,30 +24,30 @@ pub enum RunError {
     /// A file cannot be read.
     #[error("read from a book")]
     Read(#[from] LakeReadError),
-    /// A file cannot be made.
+    /// A file cannot be encoded.
     #[error("encode a file")]
     Encode(#[from] EncodeError),
-    /// A commit did not succeed; if another writer moved the book on, its processor goes on.
+    /// A commit did not succeed; if another writer has fenced the book, that writer continues.
     #[error("publish to a book")]
     Publish(#[from] LakePublishError),
-    /// A book has consumed more than the log ever held: what the log holds would be passed over.
+    /// A book has consumed more than the log ever held: records of the log would be skipped.
     #[error(
         "the book of {park} in {year} has consumed partition {partition} up to {consumed}, but the log ends \
          at {end}: it is not the log that the lake was written from; restore that one, or start a new lake"
     )]
     AheadOfLog {
-        /// Whose book.
+        /// The park of the book.
         park: ParkId,
-        /// Its year.
+        /// The year of the book.
         year: i16,
         /// The partition.
         partition: u32,
         /// The first offset that the book has not consumed.
         consumed: u64,
-        /// The first offset that the log had not given out when the partition was assigned.
+        /// The end of the log when the partition was assigned.
         end: u64,
     },
-    /// The log ends before what the lake has consumed of it.
+    /// The log ends before the offset that the lake has consumed.
     #[error(
         "the lake has consumed partition {partition} up to {consumed}, but the log ends at {end}: it is not the \
          log that the lake was written from, or an older copy of it; restore that one, or go on with this one by \
@@ -58,10 +58,10 @@ pub enum RunError {
         partition: u32,
         /// The first offset that the lake has not consumed.
         consumed: u64,
-        /// The first offset that the log had not given out when the partition was assigned.
+        /// The end of the log when the partition was assigned.
         end: u64,
     },
-    /// The log holds another record than the one that the lake has consumed last.
+    /// The log holds a different record than the last one that the lake has consumed.
     #[error(
         "record {offset} of partition {partition} is not the one that the lake has consumed: this is not the log \
          that the lake was written from, or an older copy of it that has gone on since; restore that one, or go on \
@@ -73,32 +73,32 @@ pub enum RunError {
         /// The offset in the log.
         offset: u64,
     },
-    /// A book has consumed a partition that its park is not in: the count of partitions was changed, and
-    /// records would be read twice or passed over.
+    /// A book has consumed a partition that its park is not in: the number of partitions was changed, and records would
+    /// be read twice or skipped.
     #[error(
         "the book of {park} in {year} was written from partition {partition}, but of {partitions} partitions \
          the park is in {home}: the count was changed; set it, and the topic, to what it was, or start a new lake"
     )]
     Moved {
-        /// Whose book.
+        /// The park of the book.
         park: ParkId,
-        /// Its year.
+        /// The year of the book.
         year: i16,
         /// The partition that it has consumed.
         partition: u32,
-        /// The partition of the park now.
+        /// The present partition of the park.
         home: u32,
-        /// Partitions of the log now.
+        /// The present number of partitions of the log.
         partitions: u32,
     },
-    /// A worker thread was lost.
+    /// A worker thread panicked.
     #[error("run a worker")]
     Worker(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 impl RunError {
-    /// Whether it is of one park, so that the others can go on without it.
-    pub(crate) fn is_of_one_park(&self) -> bool {
+    /// Returns true if the error concerns one park, so that the others can continue without it.
+    pub(crate) fn concerns_one_park(&self) -> bool {
         match self {
             Self::Open(LakeOpenError::Folder { .. } | LakeOpenError::Location { .. }) => false,
             Self::Open(LakeOpenError::Repair(error)) | Self::Publish(error) => {

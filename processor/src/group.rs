@@ -1,29 +1,29 @@
-//! How far a group's offsets may be stored, and the one place that stores them.
+//! Decides up to which offset the group's offset may be stored; the only file that stores it.
 //!
-//! Books keep offsets of their own, in the commits of their files; the group's offset says only where a
-//! reader begins, and may lag behind. It must never be ahead: so it is stored from a [`Storable`] alone, which
-//! only this module makes, and only of a [`Durable`] proof. `tests/tidy` holds that nobody else commits.
+//! Books have offsets of their own, in the commits of their files; the group's offset is only where a reader begins, and
+//! may lag behind. It must never be ahead, so it is stored only from a [`Storable`], which only this module makes, and
+//! only from a [`Durable`] proof. `tests/tidy` checks that no other file commits.
 
 use std::{collections::BTreeMap, error::Error};
 
 use greenpark_log::{CommitError, LogReader};
 use tracing::{debug, warn};
 
-/// Proof that everything that a loop has read is in the lake. A loop's flush makes its own, and nothing else can.
+/// Proof that everything that a loop has read is in the lake. Each loop's flush makes its own type of proof.
 pub(crate) trait Durable {
-    /// The offsets that were read and are in the lake now, by partition.
-    fn into_read(self) -> Vec<Read>;
+    /// Returns the offsets that were read and are now in the lake, by partition.
+    fn into_read(self) -> Vec<ReadOffsets>;
 }
 
-/// Offsets of one partition that were read: from `first` up to, not including, `next`.
+/// Offsets of one partition that were read: from `first` (included) to `next` (excluded).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Read {
+pub(crate) struct ReadOffsets {
     pub(crate) partition: u32,
     pub(crate) first: u64,
     pub(crate) next: u64,
 }
 
-/// An offset that the group may store: everything of its partition before it is in the lake.
+/// An offset that the group may store: everything before it in its partition is in the lake.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "an offset is stored by `Storable::store`"]
 pub(crate) struct Storable {
@@ -31,21 +31,21 @@ pub(crate) struct Storable {
     next: u64,
 }
 
-/// Offsets by partition: how far the books have what the log holds, and how far the group's offset is stored.
+/// Offsets by partition: published to the books, and stored for the group.
 #[derive(Debug, Default)]
 pub(crate) struct GroupOffsets {
-    /// The first offset that is not published, where the group's is behind it.
+    /// The first offset that is not published; only partitions whose group offset is behind it.
     reached: BTreeMap<u32, u64>,
-    /// The group's offset, or what is known to lie before it.
+    /// The group's offset, or a lower bound of it.
     stored: BTreeMap<u32, u64>,
 }
 
 impl Storable {
-    /// Everything that `durable` proves, for a group that holds nothing back.
+    /// Returns all offsets that `durable` proves, for a group that holds nothing back.
     pub(crate) fn all(durable: impl Durable) -> Vec<Self> {
         let read = durable.into_read().into_iter();
         read.map(
-            |Read {
+            |ReadOffsets {
                  partition, next, ..
              }| Self { partition, next },
         )
@@ -56,11 +56,11 @@ impl Storable {
         self.partition
     }
 
-    /// Stores the offset; the log's own offsets are smaller than the lake's by `shift`. Returns itself for
-    /// [`GroupOffsets::store`].
+    /// Stores the offset; the log's offset is smaller than the lake's by `shift`. Returns itself for
+    /// [`GroupOffsets::note_stored`].
     ///
     /// # Errors
-    /// [`CommitError`]: the old offset may still hold, so records may come again.
+    /// [`CommitError`]: the old offset may still be in force, so records may be read again.
     pub(crate) async fn store(
         self,
         reader: &mut dyn LogReader,
@@ -77,17 +77,17 @@ impl Storable {
 }
 
 impl GroupOffsets {
-    /// Notes everything that `durable` proves.
+    /// Notes all offsets that `durable` proves.
     pub(crate) fn reach(&mut self, durable: impl Durable) {
         for read in durable.into_read() {
-            // Where the reader began, the group was.
+            // The reader began at the group's offset.
             self.stored.entry(read.partition).or_insert(read.first);
             self.reached.insert(read.partition, read.next);
         }
     }
 
-    /// The offsets that are ahead of the group's: up to what is published, and no further than `held` names
-    /// for a partition.
+    /// Returns the offsets that are ahead of the group's: up to the published offset, but not beyond `held` of a
+    /// partition.
     pub(crate) fn to_store(&self, held: impl Fn(u32) -> Option<u64>) -> Vec<Storable> {
         let reached = self.reached.iter().map(|(&partition, &next)| Storable {
             partition,
@@ -101,7 +101,7 @@ impl GroupOffsets {
     }
 
     /// Notes that `stored` is the group's offset now.
-    pub(crate) fn store(&mut self, stored: Storable) {
+    pub(crate) fn note_stored(&mut self, stored: Storable) {
         let Storable { partition, next } = stored;
         self.stored.insert(partition, next);
         if self.reached.get(&partition) == Some(&next) {
@@ -109,20 +109,21 @@ impl GroupOffsets {
         }
     }
 
-    /// Forgets what `partition` has reached: the reader goes back, and reaches it again before it is stored.
+    /// Forgets the published offset of `partition`: the reader rewinds, and publishes again before an offset is stored.
     pub(crate) fn rewind(&mut self, partition: u32) {
         self.reached.remove(&partition);
     }
 
     /// Forgets `partition`, which another processor has now.
-    pub(crate) fn leave(&mut self, partition: u32) {
+    pub(crate) fn revoke(&mut self, partition: u32) {
         self.reached.remove(&partition);
         self.stored.remove(&partition);
     }
 }
 
-/// Logs that the group's offset of `partition` waits for a later flush: the books have what it would say.
-pub(crate) fn put_off(partition: u32, error: &(dyn Error + 'static)) {
+/// Logs that the group's offset of `partition` waits for a later flush. Nothing is lost: the books have offsets of
+/// their own.
+pub(crate) fn log_deferred(partition: u32, error: &(dyn Error + 'static)) {
     warn!(
         partition,
         error, "the group's offset cannot be stored now; it is with a later flush"
@@ -133,16 +134,16 @@ pub(crate) fn put_off(partition: u32, error: &(dyn Error + 'static)) {
 mod tests {
     use super::*;
 
-    struct Flushed(Read);
+    struct Flushed(ReadOffsets);
 
     impl Durable for Flushed {
-        fn into_read(self) -> Vec<Read> {
+        fn into_read(self) -> Vec<ReadOffsets> {
             vec![self.0]
         }
     }
 
     fn read(first: u64, next: u64) -> Flushed {
-        Flushed(Read {
+        Flushed(ReadOffsets {
             partition: 3,
             first,
             next,
@@ -154,28 +155,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_is_stored_unless_it_is_held() {
+    fn a_published_offset_is_stored_unless_it_is_held_back() {
         let mut group = GroupOffsets::default();
         group.reach(read(10, 15));
         assert_eq!(group.to_store(|_| None), [storable(15)]);
-        // The first record's numbers wait: the group was there already.
+        // The first record's numbers are not written: the group's offset is there already.
         assert_eq!(group.to_store(|_| Some(10)), []);
         assert_eq!(group.to_store(|_| Some(12)), [storable(12)]);
-        group.store(storable(12));
+        group.note_stored(storable(12));
         assert_eq!(group.to_store(|_| Some(12)), []);
-        // Nothing more is read, and what held it is written.
+        // Nothing more is read, and the numbers are written.
         assert_eq!(group.to_store(|_| None), [storable(15)]);
-        group.store(storable(15));
+        group.note_stored(storable(15));
         assert_eq!(group.to_store(|_| None), []);
         group.reach(read(15, 16));
         assert_eq!(group.to_store(|_| Some(20)), [storable(16)]);
     }
 
     #[test]
-    fn a_partition_that_comes_back_begins_anew() {
+    fn a_partition_that_is_assigned_again_starts_fresh() {
         let mut group = GroupOffsets::default();
         group.reach(read(10, 15));
-        group.leave(3);
+        group.revoke(3);
         assert_eq!(group.to_store(|_| None), []);
         group.reach(read(4, 6));
         assert_eq!(group.to_store(|_| None), [storable(6)]);

@@ -1,54 +1,46 @@
-//! How the log comes to rest: from records to hot files, sealed days and totals.
+//! Turns log records into hot files, sealed days and totals.
 //!
 //! ```text
-//! reader ─▶ intake ─▶ buffer (rows by park and day) ─▶ flush ─▶ book.publish ─▶ Published ─▶ reader.commit
+//! reader ─▶ decode ─▶ buffer (rows by park and day) ─▶ flush ─▶ book.publish ─▶ Flushed ─▶ reader.commit
 //! ```
 //!
-//! A flush takes everything that is buffered. A day that is still open, or still being written to, lands
-//! as a *hot* file and is visible at once; a day that is over and quiet is *sealed*: one file per
-//! enterprise, deduplicated and sorted, with its totals. Late rows land hot and their day is sealed anew
-//! as the next revision. The offset up to which a book has consumed the log travels in the commit of its
-//! files, and the group's offset is stored only after every book is durable, and with it the numbers of
-//! messages that gateways number. A question may ask, through [`Freshness`], to have what the log holds
-//! published at once.
+//! A flush writes everything that is buffered. Rows of a day that is still open, or still receives rows, become a
+//! *hot* file and are visible at once. A day that is over and quiet is *sealed*: one file per enterprise, deduplicated
+//! and sorted, with its totals. Late rows become a hot file, and their day is sealed again as the next revision.
 //!
-//! Dead letters come to rest by a loop of their own, [`LetterArchiver`].
+//! The commit of a book's files carries the offset up to which the book has consumed the log. The group's offset is
+//! stored only after every book is durable and the numbers of numbered messages are in the lake. A query can request
+//! through [`ReadBarrier`] that everything in the log is published at once.
 //!
-//! It deliberately knows nothing of MQTT, of indicators and of factors.
+//! Dead letters have a loop of their own, [`DeadLetterArchiver`].
+//!
+//! The crate deliberately knows nothing of MQTT, indicators and factors.
 
-mod archived;
-mod aside;
+mod archive_observer;
 mod buffer;
 mod clock;
-mod commits;
-mod entry;
+mod commit_counts;
+mod dead_letters;
 mod error;
 mod flush;
-mod freshness;
+mod flush_schedule;
 mod group;
-mod hot;
-mod letters;
+mod message_numbers;
 pub mod metrics;
-mod numbered;
+mod offsets;
 mod origin;
-mod pace;
-mod park;
-mod portion;
+mod record;
 mod run;
-mod seal;
 pub mod settings;
-mod traits;
 mod watermark;
 
 pub use crate::{
-    archived::{Archived, Listener},
-    aside::ParksAside,
-    clock::Clock,
+    archive_observer::{ArchiveObserver, ArchivedNumbers},
+    clock::ProcessorClock,
+    dead_letters::{DeadLetterArchiver, DeadLetterError, dead_letter_group},
     error::RunError,
-    freshness::Freshness,
-    letters::{LetterArchiver, LetterError, LetterSettings, letter_group},
-    metrics::Metrics,
+    metrics::ProcessorMetrics,
     origin::{adopt, partitions_of},
-    run::Processor,
-    settings::Settings,
+    run::{Processor, ReadBarrier, SuspendedParks},
+    settings::{DeadLetterSettings, ProcessorSettings},
 };

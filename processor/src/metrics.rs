@@ -1,4 +1,4 @@
-//! What the processor counts. Counters move per batch, never per reading.
+//! Metrics of the processor. Counters change per batch, never per reading.
 
 use std::time::Instant;
 
@@ -13,25 +13,25 @@ const SECONDS: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 60.0,
 ];
 
-/// What takes time.
+/// A timed step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub(crate) enum Step {
-    /// All that was buffered, of all parks.
+    /// A flush of all parks.
     Flush,
-    /// The days that have settled, of one book.
+    /// The sealing of the settled days of one book.
     Seal,
     /// One commit to a book.
     Commit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Taken {
+struct StepLabel {
     step: Step,
 }
 
-/// How long steps took.
+/// Durations of the steps.
 #[derive(Debug, Clone)]
-pub struct Steps(Family<Taken, Histogram, fn() -> Histogram>);
+pub struct Steps(Family<StepLabel, Histogram, fn() -> Histogram>);
 
 impl Default for Steps {
     fn default() -> Self {
@@ -40,25 +40,25 @@ impl Default for Steps {
 }
 
 impl Steps {
-    /// A step that was begun at `began` has ended.
+    /// Records the end of a step that began at `began`.
     pub(crate) fn end(&self, step: Step, began: Instant) {
         let seconds = began.elapsed().as_secs_f64();
-        self.0.get_or_create(&Taken { step }).observe(seconds);
+        self.0.get_or_create(&StepLabel { step }).observe(seconds);
     }
 }
 
 /// The processor's counters.
 #[derive(Debug, Clone, Default)]
-pub struct Metrics {
+pub struct ProcessorMetrics {
     /// Readings taken from the log.
     pub readings: Counter,
-    /// Readings of records that the books had consumed before: after a kill, or where a lake was restored.
+    /// Readings of records that the books had already consumed: after a kill, or after a lake was restored.
     pub passed_over: Counter,
-    /// Records that could not be read and were passed over.
+    /// Records that could not be decoded and were skipped.
     pub unreadable: Counter,
-    /// Readings that were dropped as repeats when files were made.
+    /// Readings dropped as repeats when files were written.
     pub duplicates: Counter,
-    /// Readings whose identity had another value before.
+    /// Readings that corrected an earlier value of the same identity.
     pub conflicts: Counter,
     /// Enterprise-days sealed, every revision counted.
     pub sealed: Counter,
@@ -66,22 +66,22 @@ pub struct Metrics {
     pub hot_files: Counter,
     /// Commits to books.
     pub commits: Counter,
-    /// How long flushes, seals and commits took.
+    /// Durations of flushes, seals and commits.
     pub steps: Steps,
     /// Rows buffered now.
     pub buffered: Gauge,
-    /// Parks that are set aside now.
-    pub parks_set_aside: Gauge,
-    /// Dead letters kept in the lake.
-    pub letters: Counter,
-    /// Dead letters dropped from the lake, for their enterprise or park has too many.
-    pub letters_dropped: Counter,
-    /// Records of dead letters that could not be read and were passed over.
-    pub unreadable_letters: Counter,
+    /// Parks that are suspended now.
+    pub suspended_parks: Gauge,
+    /// Dead letters stored in the lake.
+    pub dead_letters: Counter,
+    /// Dead letters dropped from the lake because their enterprise or park has too many.
+    pub dead_letters_dropped: Counter,
+    /// Records of dead letters that could not be decoded and were skipped.
+    pub unreadable_dead_letters: Counter,
 }
 
-impl Metrics {
-    /// Registers every counter under `greenpark_processor_…`.
+impl ProcessorMetrics {
+    /// Registers every metric under `greenpark_processor_…`.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
@@ -123,27 +123,27 @@ impl Metrics {
         scope.register(
             "parks_set_aside",
             "Parks whose books cannot be read or written now",
-            metrics.parks_set_aside.clone(),
+            metrics.suspended_parks.clone(),
         );
-        metrics.register_letters(scope);
+        metrics.register_dead_letters(scope);
         metrics
     }
 
-    fn register_letters(&self, scope: &mut Registry) {
+    fn register_dead_letters(&self, scope: &mut Registry) {
         scope.register(
             "dead_letters",
             "Dead letters kept in the lake",
-            self.letters.clone(),
+            self.dead_letters.clone(),
         );
         scope.register(
             "dead_letters_dropped",
             "Dead letters dropped from the lake beyond its bounds",
-            self.letters_dropped.clone(),
+            self.dead_letters_dropped.clone(),
         );
         scope.register(
             "dead_letters_unreadable",
             "Records of dead letters passed over",
-            self.unreadable_letters.clone(),
+            self.unreadable_dead_letters.clone(),
         );
     }
 }

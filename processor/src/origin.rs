@@ -1,15 +1,15 @@
-//! Of which log a lake was made, and how far: what the marks of its books say of a partition.
+//! Checks that a log is the one that the lake was made from, by the transactions of its books.
 //!
-//! A mark carries the fingerprint of the last record that was consumed. A log that holds another record at that
-//! offset is not the log that the lake was made from, or is an older copy of it that has gone another way since:
-//! what it holds before the mark would be passed over, so it is refused until somebody adopts it. Then its offsets
-//! count from where the lake had got to. A record that it took no later than the newest one that a book has consumed
-//! is a copy of one of the book's: its readings are only read again, and keep their place.
+//! A transaction contains the fingerprint of the last consumed record. A log with a different record at that offset is
+//! not the log that the lake was made from, or is an older copy of it that has diverged since: its records before the
+//! offset would be skipped, so it is refused until an operator adopts it. After that, its offsets are shifted by the
+//! offset that the lake had reached. A record appended no later than the newest one that a book has consumed is a copy
+//! of one of the book's: its readings are only read again, and keep their place.
 //!
-//! A mark also says up to which offset everything was in the lake. The group's offset may lie beyond it, where the
-//! lake was restored from a copy: the reader goes back to the mark, and what the books have is passed over. Where a
-//! single table is behind what the marks of the others tell, it goes back to the log's first record: see
-//! [`commits`](crate::commits).
+//! A transaction also records up to which offset everything was in the lake. The group's offset may be beyond it if the
+//! lake was restored from a copy: the reader rewinds to it, and records that the books have are skipped. If a
+//! single table is behind what the other tables report, the reader rewinds to the first record of the log: see
+//! `commit_counts`.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,19 @@ use crate::error::RunError;
 use greenpark_archive::{book::Consumed, error::LakeReadError, lake::Lake};
 use greenpark_log::{Assigned, LogReader};
 
-/// What the books of a partition say.
+/// The offsets that the books of a partition record.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// The furthest mark: the first offset that was not consumed, and the fingerprint of the record before it.
+    /// The furthest transaction: the first offset not consumed, and the fingerprint of the record before it.
     top: Option<(u64, Option<u64>)>,
-    /// Everything before it is in the lake.
+    /// Everything before this offset is in the lake.
     since: Option<u64>,
-    /// What is added to an offset of the log.
+    /// Lake offset minus log offset.
     pub(crate) shift: u64,
 }
 
 impl Origin {
-    /// Takes what a table says of `partition`.
+    /// Adds the offsets that a table records of `partition`.
     pub(crate) fn add(&mut self, partition: u32, consumed: Vec<Consumed>) {
         let consumed = consumed.into_iter();
         let of_partition = consumed.filter(|one| one.partition == partition);
@@ -42,12 +42,12 @@ impl Origin {
         self.shift = self.shift.max(one.shift);
     }
 
-    /// How many offsets of its log the lake has consumed, over all logs that it adopted.
+    /// Returns the number of offsets that the lake has consumed, over all logs that it adopted.
     fn consumed(&self) -> u64 {
         self.top.map_or(0, |(next, _)| next)
     }
 
-    /// The mark of `partition` once its log is another.
+    /// Returns the offsets of `partition` once another log is adopted.
     pub(crate) fn adopted(&self, partition: u32) -> Consumed {
         let top = self.consumed();
         Consumed {
@@ -57,7 +57,7 @@ impl Origin {
         }
     }
 
-    /// Refuses a log that the lake was not made from. Says where the reader must begin, in offsets of the log.
+    /// Refuses a log that the lake was not made from. Returns where the reader must begin, as a log offset.
     pub(crate) async fn check(
         &self,
         reader: &mut dyn LogReader,
@@ -73,21 +73,21 @@ impl Origin {
                     end: assigned.end,
                 });
             }
-            // The first record of the log, or one that it adopted, has none before it.
+            // The first record of a log, or of an adopted log, has no record before it.
             let before = consumed.checked_sub(1).filter(|at| *at >= self.shift);
             if let Some((at, last)) = before.zip(last) {
                 let offset = at - self.shift;
                 let found = reader.find(partition, offset).await?;
-                // What is not kept any more says nothing.
+                // A record that the log has dropped proves nothing.
                 if found.is_some_and(|entry| entry.fingerprint() != last) {
                     return Err(RunError::OtherLog { partition, offset });
                 }
             }
         }
         let since = match (self.top, self.since) {
-            // Nothing is there, so nothing of the log is.
+            // The lake is empty.
             (None, _) => 0,
-            // Books of before this was kept: the group is believed.
+            // Books from before this was recorded: the group's offset is used.
             (Some(_), None) => assigned.start,
             (Some(_), Some(since)) => since.saturating_sub(self.shift),
         };
@@ -95,7 +95,7 @@ impl Origin {
     }
 }
 
-/// How many offsets of each partition of its log a lake has consumed, over all logs that it adopted.
+/// Returns the number of offsets that a lake has consumed of each partition, over all logs that it adopted.
 ///
 /// # Errors
 /// [`LakeReadError`] if a book cannot be read.
@@ -106,7 +106,7 @@ pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<u32, u64>, LakeReadEr
         .collect())
 }
 
-/// What the books of a lake say of each partition.
+/// Returns the origin of each partition, by the books of a lake.
 async fn origins_of(lake: &Lake) -> Result<BTreeMap<u32, Origin>, LakeReadError> {
     let mut origins: BTreeMap<u32, Origin> = BTreeMap::new();
     for park in lake.parks().await? {
@@ -117,8 +117,8 @@ async fn origins_of(lake: &Lake) -> Result<BTreeMap<u32, Origin>, LakeReadError>
     Ok(origins)
 }
 
-/// Lets the lake go on with whatever log comes next: its offsets count from where the lake has got to, so that all
-/// it holds is read. Nothing of the lake is removed; what is there already is a repeat.
+/// Permits the lake to continue with another log: its offsets are shifted by the offset that the lake has reached, so
+/// that all its records are read. Nothing is removed from the lake; readings that are there already become repeats.
 ///
 /// # Errors
 /// [`RunError`] if a book cannot be opened or written.
@@ -127,8 +127,8 @@ pub async fn adopt(lake: &Lake) -> Result<(), RunError> {
     for park in lake.parks().await? {
         for year in lake.years(&park).await? {
             let mut book = lake.book(&park, year).await?;
-            let marked: Vec<Consumed> = book.consumed().collect();
-            for one in marked {
+            let consumed: Vec<Consumed> = book.consumed().collect();
+            for one in consumed {
                 let origin = origins.get(&one.partition).copied().unwrap_or_default();
                 let adopted = Consumed {
                     copies_until: one.taken.max(one.copies_until),
@@ -138,12 +138,12 @@ pub async fn adopt(lake: &Lake) -> Result<(), RunError> {
             }
         }
     }
-    adopt_letters(lake).await
+    permit_dead_letter_logs(lake).await
 }
 
-/// Permits another log of dead letters. Their topic may be the same as before, and then must not be read twice: the
-/// archiver compares when it reads it.
-async fn adopt_letters(lake: &Lake) -> Result<(), RunError> {
+/// Permits another log of dead letters. Their topic may be unchanged, and then must not be read twice: the archiver
+/// compares the logs when it begins to read.
+async fn permit_dead_letter_logs(lake: &Lake) -> Result<(), RunError> {
     for park in lake.letter_parks().await? {
         let mut table = lake.letters(&park);
         for one in table.consumed().await? {

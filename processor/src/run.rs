@@ -1,7 +1,9 @@
 //! The processor's loop: read, buffer, flush, commit.
 
-mod asides;
 mod begin;
+mod read_barrier;
+mod suspend;
+mod suspended;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,145 +18,144 @@ use greenpark_model::{day::Instant, id::ParkId};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use self::{read_barrier::CatchUpRequests, suspended::Suspensions};
+pub use self::{read_barrier::ReadBarrier, suspended::SuspendedParks};
 use crate::{
-    archived::{Listener, Telling},
-    aside::{Asides, ParksAside},
+    archive_observer::{ArchiveNotifier, ArchiveObserver},
     buffer::years,
-    clock::Clock,
-    commits::Known,
-    entry::{self, Arrival},
+    clock::ProcessorClock,
+    commit_counts::CommitCounts,
     error::RunError,
-    flush::Offsets,
-    freshness::{Asks, Freshness},
-    group::{GroupOffsets, put_off},
-    metrics::{Metrics, Step},
-    pace::Pace,
-    park::{Flush, Park},
-    settings::{READ_BYTES_MAX, Settings, ms},
-    traits::Registry,
+    flush::{Flush, MeterCache, Park},
+    flush_schedule::FlushSchedule,
+    group::{GroupOffsets, log_deferred},
+    metrics::{ProcessorMetrics, Step},
+    offsets::Offsets,
+    record::{self, DecodedRecord},
+    settings::{ProcessorSettings, READ_BYTES_MAX, ms},
 };
 
 /// The longest that the loop waits for records before it looks at the clock.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// A partition that is ours. Offsets are of the lake.
+/// A partition assigned to this processor. Offsets are lake offsets.
 #[derive(Debug)]
-struct Owned {
-    /// Where it ended when it was assigned.
+struct OwnedPartition {
+    /// The end of the partition when it was assigned.
     end: u64,
-    /// What makes an offset of the log one of the lake.
+    /// Lake offset minus log offset.
     shift: u64,
-    /// The offset that is read next.
+    /// The next offset to read.
     next: u64,
-    /// The record that was read last.
+    /// The last record read.
     newest: Option<Entry>,
-    /// When the log took the newest record since the reader last began or went back, but no later than it was read.
-    taken: Option<Instant>,
+    /// The append time of the newest record since the reader began or last rewound, capped at the time it was read.
+    newest_append: Option<Instant>,
 }
 
-/// Rolls the log into books.
+/// Reads the log and publishes its readings to the books of the lake.
 #[derive(Debug)]
 pub struct Processor {
     reader: Box<dyn LogReader>,
     lake: Lake,
-    settings: Settings,
-    /// Partitions of the log; the key of a record decides its partition.
+    settings: ProcessorSettings,
+    /// The number of partitions of the log; the park of a record determines its partition.
     partitions: u32,
-    clock: Clock,
-    metrics: Metrics,
+    clock: ProcessorClock,
+    metrics: ProcessorMetrics,
     parks: BTreeMap<ParkId, Park>,
-    /// The parks that are set aside.
-    asides: Asides,
-    /// The partitions that are ours.
-    owned: BTreeMap<u32, Owned>,
-    /// The commits of the lake's tables, by partition.
-    commits: BTreeMap<u32, Known>,
-    /// What was read since the last flush, by partition.
+    /// The suspended parks.
+    suspensions: Suspensions,
+    /// The partitions assigned to this processor.
+    owned: BTreeMap<u32, OwnedPartition>,
+    /// Commit counts of the lake's tables, by partition.
+    commits: BTreeMap<u32, CommitCounts>,
+    /// Offsets read since the last flush, by partition.
     offsets: BTreeMap<u32, Offsets>,
     group: GroupOffsets,
-    pace: Pace,
-    asks: Asks,
+    flush_schedule: FlushSchedule,
+    requests: CatchUpRequests,
     next_seal: Option<Instant>,
-    /// When the next park's messages are to be written.
+    /// The time at which message numbers must next be written.
     next_messages: Option<Instant>,
-    registry: Registry,
-    telling: Telling,
-    /// Whether the log was read and is the lake's.
+    meter_cache: MeterCache,
+    archive_notifier: ArchiveNotifier,
+    /// True once the log was read and is known to be the lake's.
     begun: watch::Sender<bool>,
 }
 
 impl Processor {
-    /// A processor of `reader`'s group over `lake`; the log has `partitions` partitions.
+    /// Creates a processor of `reader`'s group over `lake`; the log has `partitions` partitions.
     #[must_use]
     pub fn new(
         reader: Box<dyn LogReader>,
         partitions: u32,
         lake: Lake,
-        settings: Settings,
-        clock: Clock,
+        settings: ProcessorSettings,
+        clock: ProcessorClock,
     ) -> Self {
-        let pace = Pace::new(ms(settings.flush_interval), clock.now());
-        let asks = Asks::new(clock.now());
+        let flush_schedule = FlushSchedule::new(ms(settings.flush_interval), clock.now());
+        let requests = CatchUpRequests::new(clock.now());
         Self {
             reader,
             lake,
             settings,
             partitions,
             clock,
-            metrics: Metrics::default(),
+            metrics: ProcessorMetrics::default(),
             parks: BTreeMap::new(),
-            asides: Asides::default(),
+            suspensions: Suspensions::default(),
             owned: BTreeMap::new(),
             commits: BTreeMap::new(),
             offsets: BTreeMap::new(),
             group: GroupOffsets::default(),
-            pace,
-            asks,
+            flush_schedule,
+            requests,
             next_seal: None,
             next_messages: None,
-            registry: Registry::default(),
-            telling: Telling::default(),
+            meter_cache: MeterCache::default(),
+            archive_notifier: ArchiveNotifier::default(),
             begun: watch::Sender::new(false),
         }
     }
 
     /// Counts into `metrics`.
     #[must_use]
-    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+    pub fn with_metrics(mut self, metrics: ProcessorMetrics) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Tells `listener` which numbered messages the books hold, when they do.
+    /// Reports numbered messages to `observer` once they are in the books.
     #[must_use]
-    pub fn with_listener(mut self, listener: Listener) -> Self {
-        self.telling = Telling::to(listener);
+    pub fn with_archive_observer(mut self, observer: ArchiveObserver) -> Self {
+        self.archive_notifier = ArchiveNotifier::new(observer);
         self
     }
 
-    /// What lets questions ask this processor to publish what the log holds.
+    /// Returns the handle to request that this processor publishes everything in the log.
     #[must_use]
-    pub fn freshness(&self) -> Freshness {
-        self.asks.handle()
+    pub fn read_barrier(&self) -> ReadBarrier {
+        self.requests.handle()
     }
 
-    /// What says whether the log answers and, as far as partitions of it were assigned, is the one of the lake.
+    /// Returns a receiver that becomes true once the log answers and its assigned partitions are the lake's.
     #[must_use]
     pub fn begun(&self) -> watch::Receiver<bool> {
         self.begun.subscribe()
     }
 
-    /// What says which parks are set aside.
+    /// Returns a receiver of the suspended parks.
     #[must_use]
-    pub fn parks_aside(&self) -> watch::Receiver<ParksAside> {
-        self.asides.watch()
+    pub fn suspended_parks(&self) -> watch::Receiver<SuspendedParks> {
+        self.suspensions.subscribe()
     }
 
-    /// Runs until `shutdown` resolves, then flushes what is buffered and leaves.
+    /// Runs until `shutdown` resolves, then flushes what is buffered and returns.
     ///
     /// # Errors
-    /// [`RunError`]: everything that was not published is still in the log; a new processor goes on
-    /// from the committed offset.
+    /// [`RunError`]: everything that was not published is still in the log; a new processor continues from the committed
+    /// offset.
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
         let mut shutdown = pin!(shutdown);
         loop {
@@ -162,40 +163,43 @@ impl Processor {
             let delivered = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                () = self.asks.arrive() => continue,
+                () = self.requests.receive() => continue,
                 delivered = self.reader.next(READ_BYTES_MAX, wait) => delivered?,
             };
             let caught_up = delivered.caught_up;
-            self.take(delivered).await?;
+            self.receive(delivered).await?;
             self.begun
                 .send_if_modified(|begun| !std::mem::replace(begun, true));
-            self.asks.read_on(caught_up);
+            self.requests.note_read(caught_up);
             if self.is_due() {
-                self.flush(Messages::Due).await?;
+                self.flush(MessagesToWrite::Due).await?;
             } else if self.is_idle() {
-                self.asks.all_published();
+                self.requests.complete();
             }
         }
-        self.flush(Messages::All).await
+        self.flush(MessagesToWrite::All).await
     }
 
-    /// How long to wait for records.
+    /// Returns how long to wait for records.
     fn wait(&self) -> Duration {
         let due = [
-            self.pace.due(),
+            self.flush_schedule.due(),
             self.next_seal,
             self.next_messages,
-            self.asides.next_try(),
+            self.suspensions.next_retry(),
         ];
         let due = due.into_iter().flatten().min();
         let now = self.clock.now();
         let ms = due.map(|at| at.0.saturating_sub(now.0).max(1));
         let ms = ms.and_then(|ms| u64::try_from(ms).ok());
-        let waits = [ms.map(Duration::from_millis), self.asks.wait(now)];
+        let waits = [
+            ms.map(Duration::from_millis),
+            self.requests.reader_wait(now),
+        ];
         waits.into_iter().flatten().fold(WAIT_MAX, Duration::min)
     }
 
-    /// Whether everything that was read is in the books.
+    /// Returns true when everything that was read is in the books.
     fn is_idle(&self) -> bool {
         self.parks.values().all(|park| park.buffer.rows() == 0)
     }
@@ -204,17 +208,17 @@ impl Processor {
         let now = self.clock.now();
         let rows: usize = self.parks.values().map(|p| p.buffer.weight()).sum();
         rows >= self.settings.buffer_rows()
-            || self.pace.due().is_some_and(|at| at <= now)
-            || (self.asks.is_due(now) && !self.is_idle())
+            || self.flush_schedule.due().is_some_and(|at| at <= now)
+            || (self.requests.is_due(now) && !self.is_idle())
             || self.next_seal.is_some_and(|at| at <= now)
             || self.next_messages.is_some_and(|at| at <= now)
-            || self.asides.next_try().is_some_and(|at| at <= now)
-            || self.parks.values().any(|p| p.numbered.is_full())
+            || self.suspensions.next_retry().is_some_and(|at| at <= now)
+            || self.parks.values().any(|p| p.numbers.is_full())
     }
 
-    async fn take(&mut self, delivered: Delivered) -> Result<(), RunError> {
+    async fn receive(&mut self, delivered: Delivered) -> Result<(), RunError> {
         for partition in delivered.revoked {
-            self.leave(partition);
+            self.revoke(partition);
         }
         let mut rewound = BTreeSet::new();
         for assigned in delivered.assigned {
@@ -231,24 +235,24 @@ impl Processor {
             }
         }
         for entry in entries {
-            self.take_entry(entry).await?;
+            self.buffer_entry(entry).await?;
         }
         Ok(())
     }
 
-    /// Drops what is held for a partition that another processor has.
-    fn leave(&mut self, partition: u32) {
+    /// Drops the state of a partition that another processor has now.
+    fn revoke(&mut self, partition: u32) {
         info!(partition, "partition revoked");
         self.parks.retain(|_, park| park.partition != partition);
         self.commits.remove(&partition);
         self.offsets.remove(&partition);
         self.owned.remove(&partition);
-        self.asides.leave(partition);
-        self.asides.count(&self.metrics);
-        self.group.leave(partition);
+        self.suspensions.revoke(partition);
+        self.suspensions.count(&self.metrics);
+        self.group.revoke(partition);
     }
 
-    async fn take_entry(&mut self, mut entry: Entry) -> Result<(), RunError> {
+    async fn buffer_entry(&mut self, mut entry: Entry) -> Result<(), RunError> {
         entry.position.offset += self.shift(entry.position.partition);
         let position = entry.position;
         let next = position.offset.saturating_add(1);
@@ -260,62 +264,62 @@ impl Processor {
             next,
             since: position.offset,
             last: None,
-            taken: None,
+            newest_append: None,
             shift: 0,
         });
         offsets.next = next;
         if let Some(owned) = self.owned.get_mut(&position.partition) {
             owned.next = next;
-            owned.taken = owned.taken.max(Some(appended));
+            owned.newest_append = owned.newest_append.max(Some(appended));
         }
-        let mut arrival = match entry::read(entry) {
-            Ok(arrival) => arrival,
+        let mut record = match record::decode(entry) {
+            Ok(record) => record,
             Err(reason) => {
                 warn!(?position, reason, "log record passed over");
                 self.metrics.unreadable.inc();
-                self.pace.arrive(now);
+                self.flush_schedule.note_arrival(now);
                 return Ok(());
             }
         };
-        self.pace.arrive(now);
-        if self.asides.holds(&arrival.park) {
+        self.flush_schedule.note_arrival(now);
+        if self.suspensions.contains(&record.park) {
             return Ok(());
         }
-        match self.take_arrival(&mut arrival, position.partition).await {
+        match self.buffer_record(&mut record, position.partition).await {
             Ok(()) => Ok(()),
-            Err(error) => self.set_aside_if_alone(&arrival.park, position.partition, error),
+            Err(error) => self.suspend_or_fail(&record.park, position.partition, error),
         }
     }
 
-    async fn take_arrival(
+    async fn buffer_record(
         &mut self,
-        arrival: &mut Arrival,
+        record: &mut DecodedRecord,
         partition: u32,
     ) -> Result<(), RunError> {
         let now = self.clock.now();
-        let years = years(&arrival.batch);
+        let years = years(&record.batch);
         let lake = self.lake.clone();
-        let park = self.open(&arrival.park, partition, &years).await?;
-        arrival.again = park.numbered.take(arrival, &lake).await?;
-        let taken = park.buffer.take(arrival, now, &park.consumed);
-        self.metrics.readings.inc_by(taken as u64);
-        let passed_over = arrival.batch.len().saturating_sub(taken);
+        let park = self.open_books(&record.park, partition, &years).await?;
+        record.resent = park.numbers.add(record, &lake).await?;
+        let buffered = park.buffer.add(record, now, &park.consumed);
+        self.metrics.readings.inc_by(buffered as u64);
+        let passed_over = record.batch.len().saturating_sub(buffered);
         self.metrics.passed_over.inc_by(passed_over as u64);
-        self.metrics.buffered.inc_by(taken as i64);
+        self.metrics.buffered.inc_by(buffered as i64);
         Ok(())
     }
 
-    /// Publishes everything that is buffered and every day that has settled, and `messages` of what is
-    /// published, then stores the offsets.
-    async fn flush(&mut self, messages: Messages) -> Result<(), RunError> {
+    /// Publishes all buffered rows and seals every settled day, writes the message numbers chosen by `messages`, then
+    /// stores the offsets.
+    async fn flush(&mut self, messages: MessagesToWrite) -> Result<(), RunError> {
         let now = self.clock.now();
         let mut offsets = std::mem::take(&mut self.offsets);
         for of in offsets.values_mut() {
-            self.mark(of);
+            self.complete_offsets(of);
         }
         let flush = Flush {
             lake: &self.lake,
-            registry: &mut self.registry,
+            meter_cache: &mut self.meter_cache,
             settings: &self.settings,
             metrics: &self.metrics,
             offsets,
@@ -326,33 +330,33 @@ impl Processor {
         let flushed = flush.all(&mut self.parks, &mut failed).await?;
         self.metrics.steps.end(Step::Flush, began);
         for (park, error) in failed {
-            self.set_aside_in_flush(&park, &flushed, &error);
+            self.suspend_after_flush(&park, &flushed, &error);
         }
         self.write_messages(messages, now).await?;
         self.group.reach(flushed);
-        let to_store = self.group.to_store(|partition| self.held(partition));
+        let to_store = self.group.to_store(|partition| self.held_offset(partition));
         for storable in to_store {
             let partition = storable.partition();
             let shift = self.shift(partition);
             match storable.store(&mut *self.reader, shift).await {
-                // Whoever has the partition now goes on from the books, which know what they hold.
-                Err(CommitError::Revoked(partition)) => self.leave(partition),
-                Err(CommitError::NotNow(error)) => put_off(partition, &*error),
-                stored => self.group.store(stored?),
+                // The new owner of the partition continues from the books, which know their offsets.
+                Err(CommitError::Revoked(partition)) => self.revoke(partition),
+                Err(CommitError::NotNow(error)) => log_deferred(partition, &*error),
+                stored => self.group.note_stored(stored?),
             }
         }
         let now = self.clock.now();
-        self.pace.flushed(now);
-        self.asks.flushed(now);
+        self.flush_schedule.note_flush(now);
+        self.requests.note_flush(now);
         self.next_seal = self.find_next_seal();
         self.metrics.buffered.set(0);
-        if messages == Messages::Due {
+        if messages == MessagesToWrite::Due {
             self.pack().await;
         }
-        self.try_asides().await
+        self.retry_suspended().await
     }
 
-    /// Packs what is due of the books' logs, now that no question waits for what was read.
+    /// Packs the books' Delta logs that are due. Runs after a flush, when no query waits for it.
     async fn pack(&mut self) {
         let books = self
             .parks
@@ -363,50 +367,54 @@ impl Processor {
         }
     }
 
-    /// What the books are to say of `of` beside how far it was read.
-    fn mark(&self, of: &mut Offsets) {
-        let held = self.held(of.partition).unwrap_or(u64::MAX);
+    /// Completes offsets with what the commits of the books also record.
+    fn complete_offsets(&self, of: &mut Offsets) {
+        let held = self.held_offset(of.partition).unwrap_or(u64::MAX);
         of.since = of.first.min(held);
         let Some(owned) = self.owned.get(&of.partition) else {
             return;
         };
         of.last = owned.newest.as_ref().map(Entry::fingerprint);
-        of.taken = owned.taken;
+        of.newest_append = owned.newest_append;
         of.shift = owned.shift;
     }
 
-    /// The first offset of a partition whose messages' numbers the lake does not hold yet, or whose park is set
-    /// aside.
-    fn held(&self, partition: u32) -> Option<u64> {
+    /// Returns the first offset of `partition` whose message numbers are not in the lake yet, or whose park is
+    /// suspended.
+    fn held_offset(&self, partition: u32) -> Option<u64> {
         let parks = self.parks.values().filter(|p| p.partition == partition);
-        let numbered = parks.filter_map(|p| p.numbered.first_offset()).min();
-        [numbered, self.asides.held(partition)]
+        let numbers = parks.filter_map(|p| p.numbers.first_offset()).min();
+        [numbers, self.suspensions.held_offset(partition)]
             .into_iter()
             .flatten()
             .min()
     }
 
-    /// What makes an offset of the log one of the lake.
+    /// Lake offset minus log offset.
     fn shift(&self, partition: u32) -> u64 {
         self.owned.get(&partition).map_or(0, |owned| owned.shift)
     }
 
-    /// Tells what the books hold by now of messages that are numbered, and writes what is due of it.
-    async fn write_messages(&mut self, messages: Messages, now: Instant) -> Result<(), RunError> {
+    /// Reports the message numbers that are now in the books, and writes those that are due.
+    async fn write_messages(
+        &mut self,
+        messages: MessagesToWrite,
+        now: Instant,
+    ) -> Result<(), RunError> {
         let later = Instant(now.0.saturating_add(ms(self.settings.messages_interval)));
         self.next_messages = None;
         let mut failed = Vec::new();
         for (name, park) in &mut self.parks {
-            let numbered = &mut park.numbered;
-            numbered.published(name, &self.telling, later);
-            let is_due = numbered.due().is_some_and(|at| at <= now);
-            if is_due || messages == Messages::All || numbered.is_full() {
+            let numbers = &mut park.numbers;
+            numbers.note_published(name, &self.archive_notifier, later);
+            let is_due = numbers.due().is_some_and(|at| at <= now);
+            if is_due || messages == MessagesToWrite::All || numbers.is_full() {
                 let owned = self.owned.get(&park.partition);
                 let log = owned.map_or(0, |owned| owned.shift);
-                match numbered.write(&self.lake, (name, log)).await {
+                match numbers.write(&self.lake, (name, log)).await {
                     Ok(Some(written)) => {
                         let commits = self.commits.entry(park.partition).or_default();
-                        commits.note(name, WrittenTable::Messages, written);
+                        commits.set(name, WrittenTable::Messages, written);
                     }
                     Ok(None) => {}
                     Err(error) => {
@@ -414,16 +422,16 @@ impl Processor {
                     }
                 }
             }
-            let due = [self.next_messages, numbered.due()];
+            let due = [self.next_messages, numbers.due()];
             self.next_messages = due.into_iter().flatten().min();
         }
         for (name, partition, error) in failed {
-            self.set_aside_if_alone(&name, partition, error)?;
+            self.suspend_or_fail(&name, partition, error)?;
         }
         Ok(())
     }
 
-    /// When the next day that holds unsealed rows is over and settled, if no more rows come.
+    /// Returns the time at which the next day with unsealed rows is over and settled, if no more rows come.
     fn find_next_seal(&self) -> Option<Instant> {
         let parks = self.parks.values();
         parks
@@ -432,11 +440,11 @@ impl Processor {
     }
 }
 
-/// Which numbers of messages a flush writes.
+/// The message numbers that a flush writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Messages {
-    /// Those that have waited long enough.
+enum MessagesToWrite {
+    /// The numbers that have waited for the interval.
     Due,
-    /// All of them.
+    /// All numbers.
     All,
 }

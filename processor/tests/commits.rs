@@ -22,7 +22,7 @@ use greenpark_model::{
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{Clock, Processor, Settings};
+use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings};
 use greenpark_proto::reading_batch;
 use tokio::sync::oneshot;
 
@@ -110,12 +110,12 @@ async fn an_offset_that_cannot_be_stored_now_is_stored_with_a_later_flush() {
         reader: log.reader("test"),
         tries: Arc::clone(&tries),
     };
-    let settings = Settings {
+    let settings = ProcessorSettings {
         flush_interval: Duration::from_millis(20),
-        ..Settings::default()
+        ..ProcessorSettings::default()
     };
     let began = std::time::Instant::now();
-    let clock = Clock::new(move || {
+    let clock = ProcessorClock::new(move || {
         Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
     });
     let processor = Processor::new(Box::new(reader), 1, lake.clone(), settings, clock);

@@ -20,7 +20,7 @@ use anyhow::{Context, bail};
 use greenpark_archive::lake::Lake;
 use greenpark_ingest::{MqttListener, Pipeline, Receipts, Subscriber, listen::BindError};
 use greenpark_model::day::Instant;
-use greenpark_processor::{LetterArchiver, Processor, letter_group};
+use greenpark_processor::{DeadLetterArchiver, Processor, dead_letter_group};
 use greenpark_runtime::{
     clock,
     endpoint::Endpoint,
@@ -62,7 +62,7 @@ pub struct RunningServices {
 struct Bound {
     watched: Watched,
     processing: Option<Processing>,
-    letter_archiver: Option<LetterArchiver>,
+    dead_letter_archiver: Option<DeadLetterArchiver>,
     query: Option<(greenpark_query::QueryService, TcpListener)>,
     listener: Option<MqttListener>,
     subscriber: Option<Subscriber>,
@@ -72,7 +72,7 @@ struct Bound {
 struct ProcessMetrics {
     gauges: Gauges,
     ingest: Option<greenpark_ingest::IngestMetrics>,
-    processor: Option<greenpark_processor::Metrics>,
+    processor: Option<greenpark_processor::ProcessorMetrics>,
     query: Option<greenpark_query::QueryMetrics>,
 }
 
@@ -87,7 +87,7 @@ impl ProcessMetrics {
                 .then(|| greenpark_ingest::IngestMetrics::new(registry)),
             processor: roles
                 .processes()
-                .then(|| greenpark_processor::Metrics::register(registry)),
+                .then(|| greenpark_processor::ProcessorMetrics::register(registry)),
             query: roles
                 .answers()
                 .then(|| greenpark_query::QueryMetrics::new(registry)),
@@ -226,19 +226,19 @@ async fn bind(
         })?);
     }
     if let Some(lake) = lake {
-        let mut freshness = None;
+        let mut barrier = None;
         if let (Some(log), Some(metrics)) = (&log, process_metrics.processor) {
-            let letter_archiver = letter_archiver(settings, log, lake.clone())?;
-            bound.letter_archiver = Some(letter_archiver.with_metrics(metrics.clone()));
+            let dead_letter_archiver = dead_letter_archiver(settings, log, lake.clone())?;
+            bound.dead_letter_archiver = Some(dead_letter_archiver.with_metrics(metrics.clone()));
             let processing = processing(settings, (log, &lake), metrics, receipts)?;
-            freshness = Some(processing.newest());
+            barrier = Some(processing.newest());
             bound.processing = Some(processing);
         }
         if let (Some(socket), Some(metrics)) = (grpc, process_metrics.query) {
             let now = Arc::new(|| Instant(clock::now_ms()));
             let mut service = greenpark_query::QueryService::new(lake, settings.query.clone(), now);
-            if let Some(freshness) = freshness {
-                service = service.with_barrier(read_barrier(freshness));
+            if let Some(barrier) = barrier {
+                service = service.with_barrier(read_barrier(barrier));
             }
             bound.query = Some((service.with_metrics(metrics), socket));
         }
@@ -251,7 +251,7 @@ async fn bind(
 fn processing(
     settings: &Settings,
     (log, lake): (&Log, &Lake),
-    metrics: greenpark_processor::Metrics,
+    metrics: greenpark_processor::ProcessorMetrics,
     receipts: Option<Receipts>,
 ) -> anyhow::Result<Processing> {
     let at_end = match receipts {
@@ -263,7 +263,7 @@ fn processing(
         let processor = processor(&settings, &log, lake.clone())?;
         let processor = processor.with_metrics(metrics.clone());
         Ok(match &receipts {
-            Some(receipts) => processor.with_listener(archive_listener(receipts.clone())),
+            Some(receipts) => processor.with_archive_observer(archive_observer(receipts.clone())),
             None => processor,
         })
     };
@@ -272,16 +272,20 @@ fn processing(
 
 fn processor(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<Processor> {
     let reader = log.reader(&settings.processor.group)?;
-    let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
+    let now = greenpark_processor::ProcessorClock::new(|| Instant(clock::now_ms()));
     let (partitions, settings) = (settings.partitions(), settings.processor.clone());
     Ok(Processor::new(reader, partitions, lake, settings, now))
 }
 
-fn letter_archiver(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<LetterArchiver> {
+fn dead_letter_archiver(
+    settings: &Settings,
+    log: &Log,
+    lake: Lake,
+) -> anyhow::Result<DeadLetterArchiver> {
     let settings = &settings.processor;
-    let reader = log.letter_reader(&letter_group(&settings.group))?;
-    let now = greenpark_processor::Clock::new(|| Instant(clock::now_ms()));
-    Ok(LetterArchiver::new(
+    let reader = log.letter_reader(&dead_letter_group(&settings.group))?;
+    let now = greenpark_processor::ProcessorClock::new(|| Instant(clock::now_ms()));
+    Ok(DeadLetterArchiver::new(
         reader,
         lake,
         &settings.dead_letters,
@@ -293,14 +297,14 @@ fn letter_archiver(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result
 fn read_barrier(newest: Newest) -> greenpark_query::BooksBarrier {
     Arc::new(move || {
         let newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let freshness = newest.clone();
-        Box::pin(async move { freshness.catch_up(FRESH_WAIT).await })
+        let barrier = newest.clone();
+        Box::pin(async move { barrier.catch_up(FRESH_WAIT).await })
     })
 }
 
 /// Sends receipts to gateways that number their messages, for the numbers that the processor of this process has
 /// archived.
-fn archive_listener(receipts: Receipts) -> greenpark_processor::Listener {
+fn archive_observer(receipts: Receipts) -> greenpark_processor::ArchiveObserver {
     Arc::new(move |archived| {
         let gateway = (archived.park, archived.enterprise, archived.gateway);
         receipts.archived(gateway, archived.epoch, archived.numbers);
@@ -318,11 +322,11 @@ fn run(bound: Bound, services: &mut Services, health: &Health) {
         let part = health.part("processor");
         services.start("processor", |shutdown| processing.run(part, shutdown));
     }
-    if let Some(letter_archiver) = bound.letter_archiver {
+    if let Some(dead_letter_archiver) = bound.dead_letter_archiver {
         let part = health.part("dead-letters");
         services.start("dead-letters", |shutdown| async move {
             part.ready();
-            let ended = letter_archiver.run(shutdown.cancelled_owned()).await;
+            let ended = dead_letter_archiver.run(shutdown.cancelled_owned()).await;
             part.unready("stopped");
             ended?;
             Ok(())

@@ -4,7 +4,7 @@ use greenpark_doctor::{
     DoctorArgs,
     installation::{Installation, InstalledLog},
 };
-use greenpark_processor::letter_group;
+use greenpark_processor::dead_letter_group;
 use greenpark_runtime::settings::Mistakes;
 
 use crate::{
@@ -43,7 +43,7 @@ pub(crate) fn installation(settings: &Settings) -> Installation {
     Installation {
         lake_root: settings.lake.root.clone(),
         grace: settings.processor.grace,
-        dead_letter_group: letter_group(&group),
+        dead_letter_group: dead_letter_group(&group),
         group,
         log: match settings.log.kind {
             LogKind::Embedded => InstalledLog::Embedded {

@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use greenpark_console::output::line;
 use greenpark_doctor::position::describe_group;
 use greenpark_log_embedded::EmbeddedLog;
-use greenpark_processor::letter_group;
+use greenpark_processor::dead_letter_group;
 
 use crate::settings::{LogKind, Settings};
 
@@ -48,7 +48,7 @@ pub async fn forget(group: &str, settings: &Settings) -> anyhow::Result<()> {
         names.join(", ")
     );
     let section = &settings.embedded_log;
-    for name in [group, &letter_group(group)] {
+    for name in [group, &dead_letter_group(group)] {
         let (folder, tuned, name) = (section.folder.clone(), section.to_log(), name.to_owned());
         let forgotten =
             tokio::task::spawn_blocking(move || EmbeddedLog::forget(&folder, tuned, &name));
@@ -64,7 +64,7 @@ pub async fn forget(group: &str, settings: &Settings) -> anyhow::Result<()> {
 /// Whether a group is that of the settings, or its reader of dead letters.
 fn is_own(group: &str, settings: &Settings) -> bool {
     let own = &settings.processor.group;
-    group == own || group == letter_group(own)
+    group == own || group == dead_letter_group(own)
 }
 
 async fn open(settings: &Settings) -> anyhow::Result<EmbeddedLog> {

@@ -49,7 +49,7 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscribe: Option<SubscribeSettings>,
     /// The processor.
-    pub processor: greenpark_processor::Settings,
+    pub processor: greenpark_processor::ProcessorSettings,
     /// The query service.
     pub query: greenpark_query::QuerySettings,
 }

@@ -1,4 +1,4 @@
-//! What the loop does before it reads a partition: what the lake says of it, and which days wait in its books.
+//! Beginning of a partition: the loop checks the offsets in the lake and finds the unsealed days of its books.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,59 +8,54 @@ use greenpark_model::{day::CivilDay, id::ParkId};
 use rustc_hash::FxHashMap;
 use tracing::{info, warn};
 
-use super::{Owned, Processor};
+use super::{OwnedPartition, Processor};
 use crate::{
-    buffer::ParkBuffer,
-    commits::Told,
-    error::RunError,
-    numbered::Numbered,
-    origin::Origin,
-    park::{InBook, Park},
-    watermark::Pending,
+    buffer::ParkBuffer, commit_counts::ReportedCounts, error::RunError, flush::Park,
+    message_numbers::PendingNumbers, offsets::InBook, origin::Origin, watermark::PendingDay,
 };
 
 impl Processor {
-    /// Begins with a partition where the lake needs it to. Says whether that lies before what was delivered.
+    /// Begins to read a partition where the lake needs it. Returns true if that is before the delivered records.
     pub(super) async fn begin(&mut self, assigned: Assigned) -> Result<bool, RunError> {
         let partition = assigned.partition;
         let mut parks = self.lake.parks().await?;
         parks.retain(|park| partition::of(park, self.partitions) == partition);
         let mut failed = Vec::new();
-        let (origin, lacking) = self.read_marks(partition, &parks, &mut failed).await;
+        let (origin, behind) = self.read_txns(partition, &parks, &mut failed).await;
         let mut begin = origin.check(&mut *self.reader, assigned).await?;
-        if !lacking.is_empty() {
+        if !behind.is_empty() {
             begin = 0;
         }
-        let owned = Owned {
+        let owned = OwnedPartition {
             end: assigned.end.saturating_add(origin.shift),
             shift: origin.shift,
             next: begin.saturating_add(origin.shift),
             newest: None,
-            taken: None,
+            newest_append: None,
         };
         self.owned.insert(partition, owned);
         for (park, error) in failed {
-            // Nothing says how far its books had come.
-            self.set_aside(&park, (partition, Some(origin.shift)), &error);
+            // The offset of its books is unknown.
+            self.suspend(&park, (partition, Some(origin.shift)), &error);
         }
         for park in parks {
-            if !self.asides.holds(&park)
+            if !self.suspensions.contains(&park)
                 && let Err(error) = self.recover(&park, partition).await
             {
-                self.set_aside_if_alone(&park, partition, error)?;
+                self.suspend_or_fail(&park, partition, error)?;
             }
         }
-        for park in &lacking {
+        for park in &behind {
             warn!(
                 partition,
                 %park,
                 "a table has fewer commits than it had: an entry of its log is gone, or it was restored alone from an \
                  older copy; all that the log keeps is read again"
             );
-            if !self.asides.holds(park)
-                && let Err(error) = self.read_anew(park, partition).await
+            if !self.suspensions.contains(park)
+                && let Err(error) = self.reread(park, partition).await
             {
-                self.set_aside_if_alone(park, partition, error)?;
+                self.suspend_or_fail(park, partition, error)?;
             }
         }
         self.next_seal = self.find_next_seal();
@@ -76,19 +71,19 @@ impl Processor {
         Ok(is_rewound)
     }
 
-    /// What the books of `parks` say of `partition`, and the parks of which a table has fewer commits than the books of
-    /// others say. Those that cannot be read are added to `failed`.
-    async fn read_marks(
+    /// Reads the transactions of the books of `parks` for `partition`. Returns their origin, and the parks with a table
+    /// that has fewer commits than other books report. Parks that cannot be read are added to `failed`.
+    async fn read_txns(
         &mut self,
         partition: u32,
         parks: &[ParkId],
         failed: &mut Vec<(ParkId, RunError)>,
     ) -> (Origin, BTreeSet<ParkId>) {
-        let (mut origin, mut told) = (Origin::default(), Told::default());
+        let (mut origin, mut reported) = (Origin::default(), ReportedCounts::default());
         let known = self.commits.entry(partition).or_default();
         for park in parks {
-            let marks = match self.lake.txns(park).await {
-                Ok(marks) => marks,
+            let txns = match self.lake.txns(park).await {
+                Ok(txns) => txns,
                 Err(error) => {
                     failed.push((park.clone(), error.into()));
                     continue;
@@ -97,35 +92,31 @@ impl Processor {
             for BookTxns {
                 consumed,
                 commits_beside,
-            } in marks
+            } in txns
             {
                 let next = consumed.iter().map(|one| one.next_offset).max();
-                told.add(next.unwrap_or(0), commits_beside);
+                reported.add(next.unwrap_or(0), commits_beside);
                 origin.add(partition, consumed);
             }
             match self.lake.commits(park).await {
-                Ok(now) => drop(known.take(park, now)),
+                Ok(now) => drop(known.replace_park(park, now)),
                 Err(error) => failed.push((park.clone(), error.into())),
             }
         }
-        let mut lacking = known.fewer_than(told);
-        lacking.retain(|park| failed.iter().all(|(other, _)| other != park));
-        (origin, lacking)
+        let mut behind = known.fewer_than(reported);
+        behind.retain(|park| failed.iter().all(|(other, _)| other != park));
+        (origin, behind)
     }
 
-    /// The records of `park` are read again from the first.
-    pub(super) async fn read_anew(
-        &mut self,
-        park: &ParkId,
-        partition: u32,
-    ) -> Result<(), RunError> {
+    /// Prepares `park` for reading all its records again.
+    pub(super) async fn reread(&mut self, park: &ParkId, partition: u32) -> Result<(), RunError> {
         let mut messages = self.lake.messages(park);
         let before = messages.read_beside(self.shift(partition)).await?;
-        self.open(park, partition, &[]).await?.numbered = Numbered::read_anew(&before);
+        self.open_books(park, partition, &[]).await?.numbers = PendingNumbers::for_reread(&before);
         Ok(())
     }
 
-    /// Takes up the days of `park` that an earlier processor left unsealed.
+    /// Finds the days of `park` that an earlier processor left unsealed.
     pub(super) async fn recover(&mut self, park: &ParkId, partition: u32) -> Result<(), RunError> {
         let now = self.clock.now();
         for year in self.lake.years(park).await? {
@@ -141,17 +132,17 @@ impl Processor {
             if hot.is_empty() {
                 continue;
             }
-            let state = self.open(park, partition, &[year]).await?;
+            let state = self.open_books(park, partition, &[year]).await?;
             for day in hot {
-                let pending = Pending::touch(state.buffer.pending.get(&day).copied(), now);
+                let pending = PendingDay::touch(state.buffer.pending.get(&day).copied(), now);
                 state.buffer.pending.insert(day, pending);
             }
         }
         Ok(())
     }
 
-    /// The state of `park` with the books of `years` open.
-    pub(super) async fn open(
+    /// Returns the state of `park`, with the books of `years` open.
+    pub(super) async fn open_books(
         &mut self,
         park: &ParkId,
         partition: u32,
@@ -162,7 +153,7 @@ impl Processor {
             buffer: ParkBuffer::default(),
             books: BTreeMap::new(),
             consumed: FxHashMap::default(),
-            numbered: Numbered::default(),
+            numbers: PendingNumbers::default(),
         });
         for &year in years {
             if state.books.contains_key(&year) {
@@ -170,11 +161,11 @@ impl Processor {
             }
             let book = self.lake.book(park, year).await?;
             let home = partition::of(park, self.partitions);
-            if let Some(strange) = book.consumed().find(|one| one.partition != home) {
+            if let Some(foreign) = book.consumed().find(|one| one.partition != home) {
                 return Err(RunError::Moved {
                     park: park.clone(),
                     year,
-                    partition: strange.partition,
+                    partition: foreign.partition,
                     home,
                     partitions: self.partitions,
                 });
@@ -200,15 +191,15 @@ impl Processor {
                 };
                 state.consumed.insert(year, in_book);
             }
-            // Whoever had the partition may have published after it was handed over: its rows are passed
-            // over when they are read, and nothing else would say that their days wait.
+            // The former owner may have published after the partition was reassigned: its rows are skipped when they
+            // are read again, so nothing else would mark their days as pending.
             for day in book.hot_days() {
                 let pending = &mut state.buffer.pending;
-                let touched = Pending::touch(pending.get(&day).copied(), self.clock.now());
+                let touched = PendingDay::touch(pending.get(&day).copied(), self.clock.now());
                 pending.insert(day, touched);
             }
             let commits = self.commits.entry(partition).or_default();
-            commits.note(park, WrittenTable::Book(year), book.commits());
+            commits.set(park, WrittenTable::Book(year), book.commits());
             state.books.insert(year, book);
         }
         Ok(state)

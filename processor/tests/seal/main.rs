@@ -1,9 +1,9 @@
 //! The processor over an in-memory log and a lake on disk: what rests, after whatever order, repeat or
 //! restart. Each reading's value names it, so that a double count cannot hide.
 
-mod aside;
 mod corrections;
 mod origin;
+mod suspended;
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use greenpark_model::{
     numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{Clock, Processor, Settings};
+use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings};
 use greenpark_proto::reading_batch;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -52,7 +52,7 @@ impl Bench {
             folder: tempfile::tempdir().expect("a folder"),
             log: MemoryLog::new(1),
             now: Arc::new(now.0.into()),
-            memory: Settings::default().memory,
+            memory: ProcessorSettings::default().memory,
         }
     }
 
@@ -89,11 +89,11 @@ impl Bench {
         lake: &Lake,
     ) -> (
         Running,
-        tokio::sync::watch::Receiver<greenpark_processor::ParksAside>,
+        tokio::sync::watch::Receiver<greenpark_processor::SuspendedParks>,
     ) {
         let processor = self.processor(lake, 1);
-        let asides = processor.parks_aside();
-        (self.run(processor), asides)
+        let suspended = processor.suspended_parks();
+        (self.run(processor), suspended)
     }
 
     fn run(&self, processor: Processor) -> Running {
@@ -105,17 +105,17 @@ impl Bench {
     }
 
     fn processor(&self, lake: &Lake, partitions: u32) -> Processor {
-        let settings = Settings {
+        let settings = ProcessorSettings {
             quiet: Duration::from_millis(100),
             flush_interval: Duration::from_millis(200),
             // The group's offset waits for it.
             messages_interval: Duration::from_millis(100),
             memory: self.memory,
-            ..Settings::default()
+            ..ProcessorSettings::default()
         };
         // The clock stands at the test's instant and moves with real time, so that pauses pass.
         let (now, began) = (Arc::clone(&self.now), std::time::Instant::now());
-        let clock = Clock::new(move || {
+        let clock = ProcessorClock::new(move || {
             let elapsed = i64::try_from(began.elapsed().as_millis()).expect("a short test");
             Instant(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)
         });
@@ -282,24 +282,25 @@ async fn who_asks_finds_what_the_log_held_and_a_stopped_processor_says_no() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
     // Time stands still, so that nothing but a question makes it flush.
-    let settings = Settings::default();
+    let settings = ProcessorSettings::default();
     let now = Arc::clone(&bench.now);
-    let clock = Clock::new(move || Instant(now.load(std::sync::atomic::Ordering::Relaxed)));
+    let clock =
+        ProcessorClock::new(move || Instant(now.load(std::sync::atomic::Ordering::Relaxed)));
     let processor = Processor::new(bench.log.reader("test"), 1, lake.clone(), settings, clock);
-    let freshness = processor.freshness();
+    let barrier = processor.read_barrier();
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(processor.run(async move {
         let _stopped = stopped.await;
     }));
     let running = Running { stop, task };
     let patience = Duration::from_secs(30);
-    assert!(freshness.catch_up(patience).await, "an empty log is read");
+    assert!(barrier.catch_up(patience).await, "an empty log is read");
     bench.send(&year_of_hours("2026-06-01", 1)).await;
-    assert!(freshness.catch_up(patience).await);
+    assert!(barrier.catch_up(patience).await);
     let book = snapshot(&lake, 2026).await.expect("a book");
     assert_eq!(book.files.iter().map(|f| f.rows).sum::<u64>(), 24);
     running.stop().await;
-    assert!(!freshness.catch_up(patience).await);
+    assert!(!barrier.catch_up(patience).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -484,7 +485,7 @@ async fn seal_a_large_day(memory: usize) -> (Vec<ReadingRows>, usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_of_more_rows_than_memory_has_room_for_is_sealed_in_portions_to_the_same_rows() {
-    let (whole, once) = seal_a_large_day(Settings::default().memory).await;
+    let (whole, once) = seal_a_large_day(ProcessorSettings::default().memory).await;
     // Room for 500 rows, of the day's 2,400.
     let (portions, commits) = seal_a_large_day((128 << 20) + 500 * 384).await;
     assert_eq!(portions, whole);

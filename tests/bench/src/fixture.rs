@@ -17,7 +17,7 @@ use greenpark_model::{
     day::{CivilDay, Instant},
     id::ParkId,
 };
-use greenpark_processor::{Clock, Processor, Settings};
+use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings};
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
@@ -95,10 +95,10 @@ impl BenchNode {
     /// Starts the processor.
     pub(crate) async fn process(&self, lake: &Lake) -> Task {
         let began = std::time::Instant::now();
-        let clock = Clock::new(move || {
+        let clock = ProcessorClock::new(move || {
             Instant(NOW_MS + i64::try_from(began.elapsed().as_millis()).expect("a short bench"))
         });
-        let settings = Settings::default();
+        let settings = ProcessorSettings::default();
         let reader = self.log.reader(&settings.group);
         let processor = Processor::new(reader, 1, lake.clone(), settings, clock);
         let (stop, stopped) = oneshot::channel::<()>();

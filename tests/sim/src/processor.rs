@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use greenpark_archive::{lake::Lake, store::LogBounds};
 use greenpark_model::day::Instant;
-use greenpark_processor::{Clock as ProcessorClock, Processor, RunError, Settings};
+use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings, RunError};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -37,9 +37,9 @@ pub(crate) enum MemorySize {
     Scarce,
 }
 
-fn settings(memory: MemorySize) -> Settings {
-    let defaults = Settings::default();
-    Settings {
+fn settings(memory: MemorySize) -> ProcessorSettings {
+    let defaults = ProcessorSettings::default();
+    ProcessorSettings {
         memory: match memory {
             MemorySize::Plenty => defaults.memory,
             MemorySize::Scarce => RESERVED_BYTES + SEALED_ROWS * SEALED_ROW_BYTES,

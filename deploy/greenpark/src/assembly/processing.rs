@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use greenpark_processor::{Freshness, ParksAside, Processor};
+use greenpark_processor::{Processor, ReadBarrier, SuspendedParks};
 use greenpark_runtime::health::HealthPart;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +20,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Creates a processor.
 pub(super) type Make = Box<dyn Fn() -> anyhow::Result<Processor> + Send + Sync>;
 
-/// The freshness of the processor that runs now.
-pub(super) type Newest = Arc<Mutex<Freshness>>;
+/// The read barrier of the processor that runs now.
+pub(super) type Newest = Arc<Mutex<ReadBarrier>>;
 
 /// The reaction to a processor that ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Processing {
     /// Creates the first processor, so that its error ends the start.
     pub(super) fn new(make: Make, at_end: AtEnd) -> anyhow::Result<Self> {
         let first = make()?;
-        let newest = Arc::new(Mutex::new(first.freshness()));
+        let newest = Arc::new(Mutex::new(first.read_barrier()));
         Ok(Self {
             first: Some(first),
             make,
@@ -58,8 +58,8 @@ impl Processing {
         Arc::clone(&self.newest)
     }
 
-    fn show(&self, freshness: Freshness) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = freshness;
+    fn show(&self, barrier: ReadBarrier) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = barrier;
     }
 
     /// Runs until `shutdown`.
@@ -74,7 +74,7 @@ impl Processing {
             let made = next.take().map_or_else(|| (self.make)(), Ok);
             let ended = match made {
                 Ok(processor) => {
-                    self.show(processor.freshness());
+                    self.show(processor.read_barrier());
                     run_one(processor, &part, shutdown.clone()).await
                 }
                 Err(error) => Err(error),
@@ -107,11 +107,11 @@ async fn run_one(
     part: &HealthPart,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (begun, asides) = (processor.begun(), processor.parks_aside());
+    let (begun, suspended) = (processor.begun(), processor.suspended_parks());
     let run = processor.run(shutdown.cancelled_owned());
     tokio::select! {
         ended = run => Ok(ended?),
-        () = report(part, begun, asides) => Ok(()),
+        () = report(part, begun, suspended) => Ok(()),
     }
 }
 
@@ -119,12 +119,12 @@ async fn run_one(
 async fn report(
     part: &HealthPart,
     mut begun: watch::Receiver<bool>,
-    mut asides: watch::Receiver<ParksAside>,
+    mut suspended: watch::Receiver<SuspendedParks>,
 ) {
     // A processor that ends before it has begun reports its error itself.
     let mut goes_on = begun.wait_for(|begun| *begun).await.is_ok();
     while goes_on {
-        let parks = asides.borrow_and_update().clone();
+        let parks = suspended.borrow_and_update().clone();
         let reasons = parks
             .iter()
             .map(|(park, reason)| format!("park {park} is set aside: {reason}"));
@@ -132,7 +132,7 @@ async fn report(
             [] => part.ready(),
             reasons => part.unready(&reasons.join("; ")),
         }
-        goes_on = asides.changed().await.is_ok();
+        goes_on = suspended.changed().await.is_ok();
     }
     std::future::pending().await
 }

@@ -1,4 +1,4 @@
-//! Sealing a day: from its rows, wherever they are, to one file per enterprise and its totals. Pure.
+//! Seals a day: merges its rows into one file per enterprise and computes the totals. Pure.
 
 use std::collections::BTreeMap;
 
@@ -16,17 +16,17 @@ use greenpark_model::{
     id::{EnterpriseId, ParkId},
 };
 
-/// A day to seal, or a portion of its enterprises, with everything that is known of it.
+/// A day to seal, or a chunk of its enterprises, with all its rows.
 #[derive(Debug)]
 pub(crate) struct DayToSeal {
     pub(crate) day: CivilDay,
-    /// Rows in the order of the log: hot files by offset, then what was buffered.
+    /// Rows in the order of the log: hot files by offset, then the buffered rows.
     pub(crate) parts: Vec<ReadingRows>,
-    /// The hot files that the sealed ones replace; none while a portion of the day is still to come.
+    /// The hot files that the sealed files replace; empty unless this is the last chunk of the day.
     pub(crate) hot: Vec<ReadingsFile>,
     /// The sealed files in force, of the enterprises that have new rows.
     pub(crate) sealed: BTreeMap<EnterpriseId, (ReadingsFile, ReadingRows)>,
-    /// Which offsets of the log the flush consumed.
+    /// Partition, first and next offset of the records in the sealed files.
     pub(crate) offsets: Option<(u32, u64, u64)>,
     /// Repeats and conflicts already found among the buffered rows.
     pub(crate) duplicates: u64,
@@ -34,7 +34,7 @@ pub(crate) struct DayToSeal {
 }
 
 impl DayToSeal {
-    /// Rows that are in memory for it.
+    /// Returns the number of its rows in memory.
     pub(crate) fn rows(&self) -> u64 {
         let sealed = self.sealed.values().map(|(_, rows)| rows.len());
         self.parts
@@ -45,7 +45,7 @@ impl DayToSeal {
     }
 }
 
-/// What sealing a day makes.
+/// The result of sealing a day.
 #[derive(Debug, Default)]
 pub(crate) struct SealedDay {
     pub(crate) add: Vec<NewFile>,
@@ -55,8 +55,8 @@ pub(crate) struct SealedDay {
     pub(crate) conflicts: u64,
 }
 
-/// Seals one day. An enterprise whose new rows are all repeats of sealed ones keeps its file and its
-/// revision; its totals count them.
+/// Seals one day. An enterprise whose new rows are all repeats of sealed rows keeps its file and its revision; its
+/// totals count the repeats.
 pub(crate) fn seal_day(
     park: &ParkId,
     meters: &Meters,
@@ -95,7 +95,7 @@ pub(crate) fn seal_day(
             }
         };
         sealed.conflicts += conflicts;
-        // All that came before is here, so every reading has the place that it will keep.
+        // All earlier rows are merged here, so the place of every reading is final.
         rows.again.clear();
         let facts = FileFacts {
             park: park.clone(),
@@ -125,8 +125,8 @@ pub(crate) fn seal_day(
     Ok(sealed)
 }
 
-/// Whether any of `parts` has only records that the sealed rows have: a flush was cut short between two of its
-/// commits, and its records are read again.
+/// Returns true if one of `parts` has only records that the sealed rows have: a flush was interrupted between two of
+/// its commits, and its records are read again.
 fn is_read_again(parts: &[&ReadingRows], sealed: &ReadingRows) -> bool {
     parts.iter().any(|part| is_sealed(part, sealed))
 }
@@ -135,7 +135,7 @@ fn is_sealed(part: &ReadingRows, sealed: &ReadingRows) -> bool {
     part.until > 0 && part.until <= sealed.until
 }
 
-/// The rows of `parts` that the sealed ones do not have for sure.
+/// Returns the rows of those `parts` that may have records not in the sealed rows.
 fn unsealed(parts: &[&ReadingRows], sealed: &ReadingRows) -> ReadingRows {
     let rest: Vec<&ReadingRows> = parts
         .iter()
@@ -145,7 +145,7 @@ fn unsealed(parts: &[&ReadingRows], sealed: &ReadingRows) -> ReadingRows {
     ReadingRows::merge(&rest).rows
 }
 
-/// The repeats that came after `file` was sealed, as rows of totals of their own.
+/// Returns the repeats that came after `file` was sealed, as separate totals rows.
 fn repeats_of(both: &ReadingRows, sealed: &ReadingRows, file: &ReadingsFile) -> Vec<TotalsRow> {
     let revision = revision_of(file);
     let each = both.keys.iter().enumerate().filter_map(|(at, key)| {
@@ -158,7 +158,7 @@ fn repeats_of(both: &ReadingRows, sealed: &ReadingRows, file: &ReadingsFile) -> 
     each.collect()
 }
 
-/// The totals of rows that rest in a sealed file with `sha256`.
+/// Returns the totals of the rows of a sealed file with hash `sha256`.
 fn totals_of(
     meters: &Meters,
     rows: &ReadingRows,
@@ -166,17 +166,17 @@ fn totals_of(
     revision: u32,
     sha256: [u8; 32],
 ) -> Vec<TotalsRow> {
-    let few = |many: usize| u32::try_from(many).unwrap_or(u32::MAX);
+    let saturated = |many: usize| u32::try_from(many).unwrap_or(u32::MAX);
     let spans = rows.spans().enumerate();
     spans
         .map(|(at, (key, span))| {
-            let late = few(rows.late_in(span.clone()).count());
+            let late = saturated(rows.late_in(span.clone()).count());
             let columns = rows.columns(span);
             let SeriesKey { enterprise, series } = key.clone();
-            let traits = meters.traits(&enterprise, &series).on(day);
-            let fold = fold_day(series.kind, &traits, columns);
-            let conflicts = few(columns.superseded.iter().filter(|&&s| s).count());
-            let rules = traits.rules(series.kind).into();
+            let profile = meters.traits(&enterprise, &series).on(day);
+            let fold = fold_day(series.kind, &profile, columns);
+            let conflicts = saturated(columns.superseded.iter().filter(|&&s| s).count());
+            let rules = profile.rules(series.kind).into();
             TotalsRow {
                 enterprise,
                 series,
@@ -193,12 +193,12 @@ fn totals_of(
         .collect()
 }
 
-/// The revision of a sealed file; 0 for a hot one.
+/// Returns the revision of a sealed file; 0 for a hot file.
 pub(crate) fn revision_of(file: &ReadingsFile) -> u32 {
     file.sealed().map_or(0, |(_, revision)| revision)
 }
 
-/// Where a hot file stands in the log; none for a sealed one.
+/// Returns the first log offset of a hot file; `None` for a sealed file.
 pub(crate) fn offset_of(file: &ReadingsFile) -> Option<u64> {
     match file.kind {
         FileKind::Hot { offset, .. } => Some(offset),
@@ -206,7 +206,7 @@ pub(crate) fn offset_of(file: &ReadingsFile) -> Option<u64> {
     }
 }
 
-/// Seals many days on every core.
+/// Seals days, on all cores if there are many.
 pub(crate) fn seal_days(
     park: &ParkId,
     meters: &Meters,

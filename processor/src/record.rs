@@ -1,4 +1,4 @@
-//! A log entry as a batch.
+//! Decodes a log entry into a batch of readings.
 
 use std::ops::Range;
 
@@ -11,26 +11,27 @@ use greenpark_model::{
 };
 use greenpark_proto::reading_batch;
 
-/// A readable entry.
+/// A decoded log entry.
 #[derive(Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct DecodedRecord {
     pub(crate) park: ParkId,
     pub(crate) enterprise: EnterpriseId,
     pub(crate) gateway: GatewayId,
     pub(crate) offset: u64,
-    /// When the log took it.
+    /// The time at which the log appended the record.
     pub(crate) appended: Instant,
     pub(crate) batch: Batch,
-    /// The batch's messages, of those that the gateway numbers, and of which epoch they are.
+    /// Epoch of the message numbers.
     pub(crate) epoch: u64,
+    /// The numbered messages of the batch.
     pub(crate) messages: BatchMessages,
-    /// Rows of messages that had come before, in order: they were only sent again.
-    pub(crate) again: Vec<Range<u32>>,
+    /// Sorted ranges of rows whose messages came before: the gateway only sent them again.
+    pub(crate) resent: Vec<Range<u32>>,
 }
 
-/// Reads `entry`; otherwise why it is passed over. Ingest checks all that it appends, so such an entry
-/// was written by another producer; it stays in the log.
-pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {
+/// Decodes `entry`, or returns the reason why it is skipped. Ingest checks everything that it appends, so an
+/// unreadable entry comes from another producer; it stays in the log.
+pub(crate) fn decode(entry: Entry) -> Result<DecodedRecord, String> {
     let record = entry.record?;
     if record.headers.content_type != ContentType::ReadingBatch {
         return Err("its content type is not a reading batch".to_owned());
@@ -38,7 +39,7 @@ pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {
     let sequence = record.headers.sequence;
     let decoded = reading_batch::decode_numbered(&record.payload, sequence);
     let (batch, messages) = decoded.map_err(|error| error.to_string())?;
-    Ok(Arrival {
+    Ok(DecodedRecord {
         park: record.park,
         enterprise: record.headers.enterprise,
         gateway: record.headers.gateway,
@@ -47,6 +48,6 @@ pub(crate) fn read(entry: Entry) -> Result<Arrival, String> {
         batch,
         epoch: record.headers.epoch,
         messages,
-        again: Vec::new(),
+        resent: Vec::new(),
     })
 }

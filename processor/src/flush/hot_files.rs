@@ -1,17 +1,16 @@
-//! Which hot files of a day to merge as they pile up. Pure.
+//! Decides which hot files of a day are merged. Pure.
 //!
-//! Files stand in the order of their offsets, and a merged one takes the place of its parts, so only
-//! neighbours are merged: the newest ones, and older ones while they are not much larger. A row is then
-//! rewritten a logarithmic number of times.
+//! Files are ordered by offset, and a merged file replaces its parts, so only neighbours are merged: the newest files,
+//! and older ones while they are not much larger. So a row is rewritten a logarithmic number of times.
 
-use crate::settings::HOT_FILES_MAX;
-
-/// A file is merged along if it has at most this many times the rows of all newer ones.
+/// Hot files of one day at which merging begins.
+const HOT_FILES_MAX: usize = 12;
+/// A file is merged if it has at most this many times the rows of all newer files.
 const GROWTH: u64 = 4;
 
-/// How many of the newest files to merge with `new_rows` that are about to be written; `rows` are those
-/// of the existing files, oldest first. None while there are few. No file is made of more than `rows_max`
-/// rows, and one of more than half of them rests with all that are older.
+/// Returns how many of the newest files to merge with `new_rows` new rows; `rows` lists the rows of the existing
+/// files, oldest first. Returns 0 while there are few files. No merged file has more than `rows_max` rows; a file of
+/// more than half of `rows_max`, and all older ones, are never merged.
 pub(crate) fn files_to_merge(rows: &[u64], new_rows: u64, rows_max: u64) -> usize {
     let full = rows.iter().rposition(|&file| file > rows_max / 2);
     let rows = &rows[full.map_or(0, |at| at + 1)..];
@@ -36,7 +35,8 @@ pub(crate) fn files_to_merge(rows: &[u64], new_rows: u64, rows_max: u64) -> usiz
 mod tests {
     use super::*;
 
-    /// Flushes of `new` rows; the files left, how many there were at most, and how many rows were written.
+    /// Simulates `count` flushes of `new` rows. Returns the remaining files, the highest number of files, and the rows
+    /// written.
     fn flushes(count: u64, new: u64, rows_max: u64) -> (Vec<u64>, usize, u64) {
         let (mut files, mut written, mut most): (Vec<u64>, u64, usize) = (Vec::new(), 0, 0);
         for _flush in 0..count {
@@ -71,7 +71,7 @@ mod tests {
         assert!(most <= whole + 3 * HOT_FILES_MAX, "{most} files");
         let times = written / (17_280 * 80);
         assert!(times <= 12, "each row written {times} times");
-        // Flushes that are larger than that are files of their own.
+        // Larger flushes stay files of their own.
         assert_eq!(files_to_merge(&[900; 20], 900, 1_000), 0);
     }
 }

@@ -17,7 +17,9 @@ use greenpark_model::{
     numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{Archived, Clock, Processor, RunError, Settings};
+use greenpark_processor::{
+    ArchivedNumbers, Processor, ProcessorClock, ProcessorSettings, RunError,
+};
 use greenpark_proto::reading_batch;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -95,17 +97,17 @@ impl Running {
     fn start(lake: &Lake, log: &MemoryLog, interval: Duration) -> Self {
         let told = Told::default();
         let tell = Arc::clone(&told);
-        let settings = Settings {
+        let settings = ProcessorSettings {
             flush_interval: Duration::from_millis(50),
             messages_interval: interval,
-            ..Settings::default()
+            ..ProcessorSettings::default()
         };
         let began = std::time::Instant::now();
-        let clock = Clock::new(move || {
+        let clock = ProcessorClock::new(move || {
             Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
         });
         let processor = Processor::new(log.reader("test"), 1, lake.clone(), settings, clock)
-            .with_listener(Arc::new(move |archived: Archived<'_>| {
+            .with_archive_observer(Arc::new(move |archived: ArchivedNumbers<'_>| {
                 assert_eq!(archived.park.as_str(), "p");
                 let mut told = tell.lock().expect("not poisoned");
                 told.push((archived.epoch, archived.numbers.clone()));

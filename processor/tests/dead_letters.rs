@@ -15,7 +15,9 @@ use greenpark_model::{
     id::{EnterpriseId, GatewayId, ParkId},
     letter::LetterCode,
 };
-use greenpark_processor::{Clock, LetterArchiver, LetterError, LetterSettings, Metrics};
+use greenpark_processor::{
+    DeadLetterArchiver, DeadLetterError, DeadLetterSettings, ProcessorClock, ProcessorMetrics,
+};
 use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -54,18 +56,19 @@ async fn append(writer: &LogWriter, records: Vec<Record>) {
 
 struct Running {
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), LetterError>>,
-    metrics: Metrics,
+    task: JoinHandle<Result<(), DeadLetterError>>,
+    metrics: ProcessorMetrics,
 }
 
 impl Running {
     fn start(lake: &Lake, reader: Box<dyn LogReader>) -> Self {
         let began = std::time::Instant::now();
-        let clock = Clock::new(move || {
+        let clock = ProcessorClock::new(move || {
             Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
         });
-        let metrics = Metrics::default();
-        let archiver = LetterArchiver::new(reader, lake.clone(), &LetterSettings::default(), clock);
+        let metrics = ProcessorMetrics::default();
+        let archiver =
+            DeadLetterArchiver::new(reader, lake.clone(), &DeadLetterSettings::default(), clock);
         let archiver = archiver.with_metrics(metrics.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(archiver.run(async move { drop(stopped.await) }));
@@ -76,7 +79,7 @@ impl Running {
         }
     }
 
-    async fn stop(self) -> Result<(), LetterError> {
+    async fn stop(self) -> Result<(), DeadLetterError> {
         drop(self.stop);
         self.task.await.expect("no panic")
     }
@@ -157,8 +160,8 @@ async fn a_letter_comes_to_rest_with_all_that_it_says() {
         log.letters_committed("test") == 5
     })
     .await;
-    assert_eq!(running.metrics.letters.get(), 4);
-    assert_eq!(running.metrics.unreadable_letters.get(), 1);
+    assert_eq!(running.metrics.dead_letters.get(), 4);
+    assert_eq!(running.metrics.unreadable_dead_letters.get(), 1);
     running.stop().await.expect("no error");
     assert_eq!(offsets(&lake, "p").await, [0, 2, 4]);
     let of_q = letters(&lake, "q").await;
@@ -228,7 +231,7 @@ async fn letters_survive_kills_without_doubles() {
     .await;
     let metrics = running.metrics.clone();
     running.stop().await.expect("no error");
-    assert_eq!(metrics.letters.get(), 1);
+    assert_eq!(metrics.dead_letters.get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -278,7 +281,7 @@ async fn a_log_that_never_had_the_lakes_letters_is_refused() {
         append(&another.writer(), some.collect()).await;
         let running = Running::start(&lake, another.letter_reader("test"));
         let ended = running.task.await.expect("no panic");
-        let Err(LetterError::Origin(why)) = ended else {
+        let Err(DeadLetterError::Origin(why)) = ended else {
             panic!("{ended:?}");
         };
         assert!(why.to_string().contains("greenpark log adopt"), "{why}");
@@ -328,7 +331,10 @@ async fn letters_of_the_same_log_are_not_read_twice_where_another_log_was_adopte
     append(&another.writer(), vec![record("p", "e", 0)]).await;
     let running = Running::start(&lake, another.letter_reader("test"));
     let ended = running.task.await.expect("no panic");
-    assert!(matches!(ended, Err(LetterError::Origin(_))), "{ended:?}");
+    assert!(
+        matches!(ended, Err(DeadLetterError::Origin(_))),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

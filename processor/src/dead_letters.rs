@@ -1,11 +1,11 @@
-//! Dead letters from the log to the lake, where people find them.
+//! Archives dead letters from the log in the lake, where people find them.
 //!
 //! ```text
-//! reader ─▶ letters by park ─▶ table.add (offset in the commit) ─▶ reader.commit
+//! reader ─▶ dead letters by park ─▶ table.add (offset in the commit) ─▶ reader.commit
 //! ```
 //!
-//! A loop of its own, beside that of readings and with a group of its own: a flood of letters holds no
-//! reading up. It deliberately does not judge letters; it keeps them, within bounds.
+//! This loop runs beside the loop of readings and has a group of its own, so that a flood of dead letters delays no
+//! reading. It deliberately does not judge dead letters; it stores them, within bounds.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -29,88 +29,35 @@ use greenpark_model::{
 };
 use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
-use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use crate::{
-    clock::Clock,
+    clock::ProcessorClock,
     error::RunError,
-    group::{Durable, Read, Storable, put_off},
-    metrics::Metrics,
+    flush_schedule::FlushSchedule,
+    group::{Durable, ReadOffsets, Storable, log_deferred},
+    metrics::ProcessorMetrics,
     origin::Origin,
-    pace::Pace,
-    settings::{READ_BYTES_MAX, ms},
+    settings::{DeadLetterSettings, READ_BYTES_MAX, ms},
 };
 
-/// The longest that the loop waits for letters before it looks at the clock.
+/// The longest that the loop waits for dead letters before it looks at the clock.
 const WAIT_MAX: Duration = Duration::from_millis(500);
-/// Bytes of letters that are held before they are written at once.
+/// Buffered bytes at which dead letters are written at once.
 const HELD_BYTES_MAX: usize = 8 << 20;
-/// The time between two writes while letters keep coming.
+/// The time between two writes while dead letters keep coming.
 const WRITE_INTERVAL: Duration = Duration::from_secs(5);
-/// Parks whose letters are kept apart: senders can make names up. Letters of further ones are kept as those
-/// of [`UNKNOWN`].
+/// Parks with a table of their own; bounded because senders can invent names. Dead letters of further parks are stored
+/// under [`UNKNOWN`].
 const PARKS_MAX: usize = 1_000;
-/// The park of letters whose topic does not say whose they are.
+/// The park of dead letters whose topic does not name a known park.
 const UNKNOWN: &str = "_unknown";
-/// Written behind the group of readings, for letters have offsets of their own.
+/// Suffix to the group of readings, because dead letters have offsets of their own.
 const GROUP_SUFFIX: &str = "-dead-letters";
 
-/// How many dead letters the lake keeps; the oldest go first, and their number stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LetterSettings {
-    /// Letters of one enterprise.
-    pub enterprise_letters: u64,
-    /// Bytes on disk of one enterprise's letters.
-    #[serde(with = "greenpark_settings::size")]
-    pub enterprise_bytes: usize,
-    /// Bytes on disk of all letters of a park.
-    #[serde(with = "greenpark_settings::size")]
-    pub park_bytes: usize,
-}
-
-impl Default for LetterSettings {
-    fn default() -> Self {
-        Self {
-            enterprise_letters: 10_000,
-            enterprise_bytes: 16 << 20,
-            park_bytes: 256 << 20,
-        }
-    }
-}
-
-impl LetterSettings {
-    /// Adds a line to `problems` for each setting that cannot be.
-    pub(crate) fn check(&self, problems: &mut Vec<String>) {
-        const PLACE: &str = "processor.dead_letters";
-        if self.enterprise_letters < 100 {
-            problems.push(format!("{PLACE}.enterprise_letters: must be at least 100"));
-        }
-        if self.enterprise_bytes < 2 << 20 {
-            problems.push(format!(
-                "{PLACE}.enterprise_bytes: must be at least 2MiB: a letter may have 1MB"
-            ));
-        }
-        if self.park_bytes < self.enterprise_bytes {
-            problems.push(format!(
-                "{PLACE}.park_bytes: must be at least enterprise_bytes"
-            ));
-        }
-    }
-
-    fn bounds(&self) -> Bounds {
-        Bounds {
-            enterprise_letters: self.enterprise_letters,
-            enterprise_bytes: self.enterprise_bytes as u64,
-            park_bytes: self.park_bytes as u64,
-        }
-    }
-}
-
-/// Why letters are not kept any more.
+/// Error that ends the archiving of dead letters.
 #[derive(Debug, thiserror::Error)]
-pub enum LetterError {
+pub enum DeadLetterError {
     /// The log cannot be read.
     #[error("read dead letters from the log")]
     Log(#[from] greenpark_log::ReadError),
@@ -123,84 +70,84 @@ pub enum LetterError {
     /// A table cannot be written.
     #[error("keep dead letters in the lake")]
     Publish(#[from] LakePublishError),
-    /// The log is not the one that the lake's letters came from: those that come would be passed over.
+    /// The log is not the one that the lake's dead letters came from: its dead letters would be skipped.
     #[error("know the log of dead letters again")]
     Origin(#[source] Box<RunError>),
 }
 
-/// Letters of a park that are not written yet.
+/// Dead letters of a park that are not written yet.
 #[derive(Debug, Default)]
-struct Held {
+struct HeldLetters {
     letters: Vec<Letter>,
-    /// The fingerprint of the last one's record.
+    /// The fingerprint of the last record.
     last: Option<u64>,
 }
 
-/// Keeps the log's dead letters in the lake. All offsets that it keeps are of the lake.
+/// Archives the log's dead letters in the lake. All its offsets are lake offsets.
 #[derive(Debug)]
-pub struct LetterArchiver {
+pub struct DeadLetterArchiver {
     reader: Box<dyn LogReader>,
     lake: Lake,
     bounds: Bounds,
-    clock: Clock,
-    metrics: Metrics,
+    clock: ProcessorClock,
+    metrics: ProcessorMetrics,
     tables: BTreeMap<ParkId, LettersTable>,
-    /// What was read and is not written, by park and partition, in the order of the log.
-    held: BTreeMap<(ParkId, u32), Held>,
+    /// Dead letters read and not written yet, by park and partition, in the order of the log.
+    held: BTreeMap<(ParkId, u32), HeldLetters>,
     held_bytes: usize,
-    /// The first letter that was read since the last flush, and the offset after the last one, by partition.
+    /// The first offset read since the last flush and the offset after the last one, by partition.
     read: BTreeMap<u32, (u64, u64)>,
-    /// What makes an offset of the log one of the lake, by partition.
+    /// Lake offset minus log offset, by partition.
     shifts: BTreeMap<u32, u64>,
-    pace: Pace,
+    flush_schedule: FlushSchedule,
 }
 
-/// The group that reads dead letters, of that which reads readings.
+/// Returns the name of the group that reads dead letters; `group` is the group that reads readings.
 #[must_use]
-pub fn letter_group(group: &str) -> String {
+pub fn dead_letter_group(group: &str) -> String {
     format!("{group}{GROUP_SUFFIX}")
 }
 
-impl LetterArchiver {
-    /// Keeps the letters of `reader` in `lake`.
+impl DeadLetterArchiver {
+    /// Creates an archiver of the dead letters of `reader` in `lake`.
     #[must_use]
     pub fn new(
         reader: Box<dyn LogReader>,
         lake: Lake,
-        settings: &LetterSettings,
-        clock: Clock,
+        settings: &DeadLetterSettings,
+        clock: ProcessorClock,
     ) -> Self {
-        let pace = Pace::new(ms(WRITE_INTERVAL), clock.now());
+        let flush_schedule = FlushSchedule::new(ms(WRITE_INTERVAL), clock.now());
         Self {
             reader,
             lake,
             bounds: settings.bounds(),
             clock,
-            metrics: Metrics::default(),
+            metrics: ProcessorMetrics::default(),
             tables: BTreeMap::new(),
             held: BTreeMap::new(),
             held_bytes: 0,
             read: BTreeMap::new(),
             shifts: BTreeMap::new(),
-            pace,
+            flush_schedule,
         }
     }
 
     /// Counts into `metrics`.
     #[must_use]
-    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+    pub fn with_metrics(mut self, metrics: ProcessorMetrics) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Runs until `shutdown` resolves, then writes what is held and leaves.
+    /// Runs until `shutdown` resolves, then writes what is buffered and returns.
     ///
     /// # Errors
-    /// [`LetterError`]: everything that was not written is still in the log.
+    /// [`DeadLetterError`]: everything that was not written is still in the log.
     pub async fn run(
         mut self,
         shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<(), LetterError> {
+    ) -> Result<(), DeadLetterError> {
         for park in self.lake.letter_parks().await? {
             let table = self.lake.letters(&park);
             self.tables.insert(park, table);
@@ -213,9 +160,9 @@ impl LetterArchiver {
                 () = &mut shutdown => break,
                 delivered = self.reader.next(READ_BYTES_MAX, wait) => delivered?,
             };
-            self.take(delivered).await?;
+            self.receive(delivered).await?;
             let now = self.clock.now();
-            let is_due = self.pace.due().is_some_and(|at| at <= now);
+            let is_due = self.flush_schedule.due().is_some_and(|at| at <= now);
             if is_due || self.held_bytes >= HELD_BYTES_MAX {
                 self.flush().await?;
             }
@@ -225,14 +172,17 @@ impl LetterArchiver {
 
     fn wait(&self) -> Duration {
         let now = self.clock.now();
-        let due = self.pace.due().map(|at| at.0.saturating_sub(now.0).max(1));
+        let due = self
+            .flush_schedule
+            .due()
+            .map(|at| at.0.saturating_sub(now.0).max(1));
         let due = due.and_then(|ms| u64::try_from(ms).ok());
         due.map_or(WAIT_MAX, |ms| Duration::from_millis(ms).min(WAIT_MAX))
     }
 
-    async fn take(&mut self, delivered: Delivered) -> Result<(), LetterError> {
+    async fn receive(&mut self, delivered: Delivered) -> Result<(), DeadLetterError> {
         for partition in delivered.revoked {
-            self.leave(partition);
+            self.revoke(partition);
         }
         let mut entries = delivered.entries;
         for assigned in delivered.assigned {
@@ -241,13 +191,13 @@ impl LetterArchiver {
             }
         }
         for entry in entries {
-            self.take_entry(entry);
+            self.hold_entry(entry);
         }
         Ok(())
     }
 
-    /// Begins with a partition where the lake needs it to. Says whether that lies before what was delivered.
-    async fn begin(&mut self, assigned: Assigned) -> Result<bool, LetterError> {
+    /// Begins to read a partition where the lake needs it. Returns true if that is before the delivered records.
+    async fn begin(&mut self, assigned: Assigned) -> Result<bool, DeadLetterError> {
         let partition = assigned.partition;
         let (mut origin, mut may_be_another) = (Origin::default(), false);
         for table in self.tables.values_mut() {
@@ -263,7 +213,7 @@ impl LetterArchiver {
         };
         let begin = match adopted {
             Some(_) => 0,
-            None => checked.map_err(|error| LetterError::Origin(Box::new(error)))?,
+            None => checked.map_err(|error| DeadLetterError::Origin(Box::new(error)))?,
         };
         if may_be_another {
             for table in self.tables.values_mut() {
@@ -283,8 +233,8 @@ impl LetterArchiver {
         self.shifts.get(&partition).copied().unwrap_or(0)
     }
 
-    /// Drops what is held of a partition that another archiver has.
-    fn leave(&mut self, partition: u32) {
+    /// Drops the buffered dead letters of a partition that another archiver has now.
+    fn revoke(&mut self, partition: u32) {
         info!(partition, "partition of dead letters revoked");
         self.held.retain(|(_, of), _| *of != partition);
         let held = self.held.values().flat_map(|held| &held.letters);
@@ -292,13 +242,13 @@ impl LetterArchiver {
         self.read.remove(&partition);
     }
 
-    fn take_entry(&mut self, entry: Entry) {
+    fn hold_entry(&mut self, entry: Entry) {
         let last = entry.fingerprint();
         let mut position = entry.position;
         position.offset += self.shift(position.partition);
         let read = self.read.entry(position.partition);
         read.or_insert((position.offset, 0)).1 = position.offset.saturating_add(1);
-        self.pace.arrive(self.clock.now());
+        self.flush_schedule.note_arrival(self.clock.now());
         let appended = Instant(entry.appended_ms);
         let id = LetterId {
             partition: position.partition,
@@ -306,10 +256,10 @@ impl LetterArchiver {
         };
         match entry
             .record
-            .and_then(|record| letter_of(record, id, appended))
+            .and_then(|record| decode_letter(record, id, appended))
         {
             Ok((park, letter)) => {
-                let park = self.home(park);
+                let park = self.table_park(park);
                 self.held_bytes += letter.payload.len() + letter.words.len();
                 let held = self.held.entry((park, position.partition)).or_default();
                 held.letters.push(letter);
@@ -317,38 +267,38 @@ impl LetterArchiver {
             }
             Err(reason) => {
                 warn!(?position, reason, "dead letter passed over");
-                self.metrics.unreadable_letters.inc();
+                self.metrics.unreadable_dead_letters.inc();
             }
         }
     }
 
-    /// The park whose table keeps letters of `park`.
-    fn home(&self, park: ParkId) -> ParkId {
+    /// Returns the park whose table stores dead letters of `park`.
+    fn table_park(&self, park: ParkId) -> ParkId {
         if self.tables.len() < PARKS_MAX || self.tables.contains_key(&park) {
             return park;
         }
         ParkId::new(UNKNOWN).expect("'_unknown' is an id")
     }
 
-    /// Writes what is held, then stores the offsets.
-    async fn flush(&mut self) -> Result<(), LetterError> {
+    /// Writes the buffered dead letters, then stores the offsets.
+    async fn flush(&mut self) -> Result<(), DeadLetterError> {
         let written = self.write().await?;
         for storable in Storable::all(written) {
             let partition = storable.partition();
             let shift = self.shift(partition);
             match storable.store(&mut *self.reader, shift).await {
-                // The reader that has the partition now goes on from the tables, which know what they hold.
-                Err(CommitError::Revoked(partition)) => self.leave(partition),
-                Err(CommitError::NotNow(error)) => put_off(partition, &*error),
+                // The new owner of the partition continues from the tables, which know their offsets.
+                Err(CommitError::Revoked(partition)) => self.revoke(partition),
+                Err(CommitError::NotNow(error)) => log_deferred(partition, &*error),
                 stored => drop(stored?),
             }
         }
-        self.pace.flushed(self.clock.now());
+        self.flush_schedule.note_flush(self.clock.now());
         Ok(())
     }
 
-    /// Writes what is held.
-    async fn write(&mut self) -> Result<Written, LetterError> {
+    /// Writes the buffered dead letters.
+    async fn write(&mut self) -> Result<WrittenLetters, DeadLetterError> {
         for ((park, partition), held) in std::mem::take(&mut self.held) {
             let consumed = Consumed {
                 since: self.read.get(&partition).map(|(first, _)| *first),
@@ -365,27 +315,27 @@ impl LetterArchiver {
                 }
             };
             let added = table.add(consumed, held.letters, &self.bounds).await?;
-            self.metrics.letters.inc_by(added.letters);
-            self.metrics.letters_dropped.inc_by(added.dropped);
+            self.metrics.dead_letters.inc_by(added.letters);
+            self.metrics.dead_letters_dropped.inc_by(added.dropped);
         }
         self.held_bytes = 0;
-        Ok(Written {
+        Ok(WrittenLetters {
             read: std::mem::take(&mut self.read),
         })
     }
 }
 
-/// Proof that the dead letters that were read are in the tables. Only [`LetterArchiver::write`] makes one.
+/// Proof that the dead letters that were read are in the tables. Only [`DeadLetterArchiver::write`] makes one.
 #[must_use = "this is what allows to store the group's offsets"]
 #[derive(Debug)]
-struct Written {
+struct WrittenLetters {
     read: BTreeMap<u32, (u64, u64)>,
 }
 
-impl Durable for Written {
-    fn into_read(self) -> Vec<Read> {
+impl Durable for WrittenLetters {
+    fn into_read(self) -> Vec<ReadOffsets> {
         let read = self.read.into_iter();
-        read.map(|(partition, (first, next))| Read {
+        read.map(|(partition, (first, next))| ReadOffsets {
             partition,
             first,
             next,
@@ -394,13 +344,17 @@ impl Durable for Written {
     }
 }
 
-/// The letter of a record and whose park it is; otherwise why it is passed over.
-fn letter_of(record: Record, id: LetterId, appended: Instant) -> Result<(ParkId, Letter), String> {
+/// Decodes the dead letter of a record and its park, or returns the reason why it is skipped.
+fn decode_letter(
+    record: Record,
+    id: LetterId,
+    appended: Instant,
+) -> Result<(ParkId, Letter), String> {
     if record.headers.content_type != ContentType::DeadLetter {
         return Err("its content type is not a dead letter".to_owned());
     }
     let sent = DeadLetter::decode(record.payload).map_err(|error| error.to_string())?;
-    // The receiver's clock is believed as long as it is one.
+    // The receiver's time is used if it is plausible.
     let believed = INSTANT_MS_MIN..=appended.0.saturating_add(DAY_MS);
     let received = match believed.contains(&sent.received_ms) {
         true => Instant(sent.received_ms),
@@ -416,7 +370,7 @@ fn letter_of(record: Record, id: LetterId, appended: Instant) -> Result<(ParkId,
         code: code.unwrap_or(LetterCode::Unspecified),
         words: sent.reason,
         index: sent.index,
-        // A letter of before there was a count refused one reading at least.
+        // A dead letter from before the count existed refused at least one reading.
         readings: match sent.code {
             0 => sent.readings.max(1),
             _ => sent.readings,

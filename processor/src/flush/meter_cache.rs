@@ -1,4 +1,4 @@
-//! What the registry says of meters that sealing needs.
+//! Cache of the meter registry, as sealing needs it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,16 +6,16 @@ use greenpark_archive::{error::LakeReadError, lake::Lake, meters::Meters};
 use greenpark_model::id::ParkId;
 use tracing::error;
 
-/// Meters by park, read anew when the registry has moved.
+/// Meters by park; read again when the version of the registry changes.
 #[derive(Debug, Default)]
-pub(crate) struct Registry {
+pub(crate) struct MeterCache {
     version: Option<i64>,
     parks: BTreeMap<ParkId, Arc<Meters>>,
 }
 
-impl Registry {
-    /// The meters of a park as the registry stands now. An entry that cannot be read keeps those known
-    /// before, for sealing must go on; whoever asks folds such days anew.
+impl MeterCache {
+    /// Returns the meters of a park at the present version of the registry. If an entry cannot be read, the meters
+    /// read before stay in use, because sealing must go on; queries fold such days again.
     pub(crate) async fn meters(
         &mut self,
         lake: &Lake,

@@ -1,24 +1,24 @@
-//! In which portions a day of many rows is sealed, so that memory does not grow with it. Pure.
+//! Divides a day of many rows into chunks that are sealed one by one, so that memory stays bounded. Pure.
 
 use std::collections::BTreeMap;
 
 use greenpark_model::id::EnterpriseId;
 
-/// A portion of a day.
+/// A range of enterprises of one day that is sealed at once.
 #[derive(Debug)]
-pub(crate) struct Portion {
-    /// The first and the last of its enterprises, which are neighbours; `None` for all.
+pub(crate) struct SealChunk {
+    /// First and last enterprise of the range; `None` for all enterprises.
     pub(crate) between: Option<(EnterpriseId, EnterpriseId)>,
-    /// Rows it has at most.
+    /// Upper bound of its rows.
     pub(crate) rows: u64,
-    /// Whether no portion of the day came before.
+    /// True for the first chunk of the day.
     pub(crate) is_first: bool,
-    /// Whether no further portion of the day comes.
+    /// True for the last chunk of the day.
     pub(crate) is_last: bool,
 }
 
-impl Portion {
-    /// The whole day, of at most `rows` rows.
+impl SealChunk {
+    /// One chunk for the whole day, of at most `rows` rows.
     pub(crate) fn whole(rows: u64) -> Self {
         Self {
             between: None,
@@ -29,8 +29,8 @@ impl Portion {
     }
 }
 
-/// Portions of neighbouring enterprises that have at most `rows_max` rows each, or are one enterprise.
-pub(crate) fn portions_of(rows: BTreeMap<EnterpriseId, u64>, rows_max: u64) -> Vec<Portion> {
+/// Groups neighbouring enterprises into chunks of at most `rows_max` rows; a larger enterprise is a chunk of its own.
+pub(crate) fn chunks_of(rows: BTreeMap<EnterpriseId, u64>, rows_max: u64) -> Vec<SealChunk> {
     let mut ranges: Vec<(EnterpriseId, EnterpriseId, u64)> = Vec::new();
     for (enterprise, count) in rows {
         match ranges.last_mut() {
@@ -42,9 +42,9 @@ pub(crate) fn portions_of(rows: BTreeMap<EnterpriseId, u64>, rows_max: u64) -> V
         }
     }
     let count = ranges.len();
-    let portions = ranges.into_iter().enumerate();
-    portions
-        .map(|(at, (first, last, rows))| Portion {
+    let chunks = ranges.into_iter().enumerate();
+    chunks
+        .map(|(at, (first, last, rows))| SealChunk {
             between: Some((first, last)),
             rows,
             is_first: at == 0,
@@ -61,28 +61,28 @@ mod tests {
         let rows = rows
             .iter()
             .map(|(name, rows)| (EnterpriseId::new(name).expect("an id"), *rows));
-        portions_of(rows.collect(), rows_max)
+        chunks_of(rows.collect(), rows_max)
             .into_iter()
-            .map(|portion| {
-                let (first, last) = portion.between.expect("not the whole day");
-                (first.to_string(), last.to_string(), portion.is_last)
+            .map(|chunk| {
+                let (first, last) = chunk.between.expect("not the whole day");
+                (first.to_string(), last.to_string(), chunk.is_last)
             })
             .collect()
     }
 
     #[test]
-    fn neighbours_share_a_portion_up_to_the_bound_and_a_large_one_has_its_own() {
+    fn neighbours_share_a_chunk_up_to_the_bound_and_a_large_enterprise_has_its_own() {
         let rows = [("a", 40), ("b", 60), ("c", 1), ("d", 500), ("e", 7)];
-        let told = |first: &str, last: &str, is_last| (first.to_owned(), last.to_owned(), is_last);
+        let range = |first: &str, last: &str, is_last| (first.to_owned(), last.to_owned(), is_last);
         assert_eq!(
             ranges(&rows, 100),
             [
-                told("a", "b", false),
-                told("c", "c", false),
-                told("d", "d", false),
-                told("e", "e", true)
+                range("a", "b", false),
+                range("c", "c", false),
+                range("d", "d", false),
+                range("e", "e", true)
             ]
         );
-        assert_eq!(ranges(&rows, 1_000), [told("a", "e", true)]);
+        assert_eq!(ranges(&rows, 1_000), [range("a", "e", true)]);
     }
 }

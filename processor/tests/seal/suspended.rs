@@ -31,7 +31,7 @@ async fn send_numbered(bench: &Bench, park: &ParkId, (from, to): (i64, i64)) {
     }
 }
 
-/// Numbered messages that the lake knows of `park`.
+/// PendingNumbers messages that the lake knows of `park`.
 async fn messages_of(bench: &Bench, park: &ParkId) -> u64 {
     let messages = bench.lake().await.messages(park).read().await;
     let messages = messages.expect("readable");

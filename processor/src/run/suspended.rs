@@ -1,0 +1,181 @@
+//! Suspended parks: a failure of one park does not stop the others.
+//!
+//! A park whose book cannot be read or written is suspended, with the reason. Its records are skipped, and the group's
+//! offset does not pass the first of them, so that the log keeps them. From time to time its books are opened again;
+//! once that succeeds, the reader rewinds to that record, and records that the other parks have are skipped.
+
+use std::{collections::BTreeMap, error::Error as StdError, sync::Arc};
+
+use greenpark_model::{day::Instant, id::ParkId};
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use crate::{error::RunError, metrics::ProcessorMetrics};
+
+/// The pause before the first retry of a park; each further pause is twice as long.
+const FIRST_RETRY_MS: i64 = 1_000;
+/// The longest pause before a retry.
+const RETRY_PAUSE_MS_MAX: i64 = 60_000;
+
+/// The suspended parks, each with the reason.
+pub type SuspendedParks = Arc<BTreeMap<ParkId, String>>;
+
+/// One suspended park.
+#[derive(Debug)]
+struct Suspension {
+    partition: u32,
+    /// The first record that may hold rows of the park that are not in the lake.
+    from: u64,
+    reason: String,
+    pause_ms: i64,
+    next_retry: Instant,
+}
+
+/// All suspended parks.
+#[derive(Debug)]
+pub(crate) struct Suspensions {
+    parks: BTreeMap<ParkId, Suspension>,
+    /// Parks that were resumed a short time ago, with their last pause.
+    recently_resumed: BTreeMap<ParkId, (Instant, i64)>,
+    changes: watch::Sender<SuspendedParks>,
+}
+
+impl Default for Suspensions {
+    fn default() -> Self {
+        Self {
+            parks: BTreeMap::new(),
+            recently_resumed: BTreeMap::new(),
+            changes: watch::Sender::new(SuspendedParks::default()),
+        }
+    }
+}
+
+impl Suspensions {
+    /// Returns a receiver of every change.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<SuspendedParks> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn contains(&self, park: &ParkId) -> bool {
+        self.parks.contains_key(park)
+    }
+
+    /// Suspends `park` because of `error`, from the record at `from` on.
+    pub(crate) fn add(
+        &mut self,
+        park: &ParkId,
+        (partition, from): (u32, u64),
+        error: &RunError,
+        now: Instant,
+    ) {
+        let reason = error_chain(error);
+        error!(%park, reason, "park set aside: the others go on, and the log keeps what it sends");
+        // A park that fails again soon after it was resumed waits longer.
+        let recently_resumed = self.recently_resumed.remove(park);
+        let recently_resumed =
+            recently_resumed.filter(|(at, _)| now.0.saturating_sub(at.0) <= RETRY_PAUSE_MS_MAX);
+        let suspension = self.parks.entry(park.clone()).or_insert(Suspension {
+            partition,
+            from,
+            reason: String::new(),
+            pause_ms: recently_resumed.map_or(FIRST_RETRY_MS / 2, |(_, pause_ms)| pause_ms),
+            next_retry: now,
+        });
+        suspension.from = suspension.from.min(from);
+        suspension.schedule_retry(reason, now);
+        self.publish();
+    }
+
+    /// Returns the parks that are due for a retry.
+    pub(crate) fn due(&self, now: Instant) -> Vec<(ParkId, u32)> {
+        let due = self
+            .parks
+            .iter()
+            .filter(|(_, suspension)| suspension.next_retry <= now);
+        due.map(|(park, suspension)| (park.clone(), suspension.partition))
+            .collect()
+    }
+
+    /// Returns the record from which `park` must be read again.
+    pub(crate) fn start_offset(&self, park: &ParkId) -> Option<u64> {
+        self.parks.get(park).map(|suspension| suspension.from)
+    }
+
+    /// Moves the start of reading `park` again back to the record at `first`, if that is earlier.
+    pub(crate) fn extend_back(&mut self, park: &ParkId, first: u64) {
+        if let Some(suspension) = self.parks.get_mut(park) {
+            suspension.from = suspension.from.min(first);
+        }
+    }
+
+    /// The time of the next retry.
+    pub(crate) fn next_retry(&self) -> Option<Instant> {
+        self.parks
+            .values()
+            .map(|suspension| suspension.next_retry)
+            .min()
+    }
+
+    /// Notes that a retry failed.
+    pub(crate) fn note_failed_retry(&mut self, park: &ParkId, error: &RunError, now: Instant) {
+        if let Some(suspension) = self.parks.get_mut(park) {
+            suspension.schedule_retry(error_chain(error), now);
+            self.publish();
+        }
+    }
+
+    /// Resumes `park` after a successful retry. Returns the record from which it is read again.
+    pub(crate) fn remove(&mut self, park: &ParkId, now: Instant) -> Option<u64> {
+        let suspension = self.parks.remove(park)?;
+        self.recently_resumed
+            .insert(park.clone(), (now, suspension.pause_ms));
+        info!(%park, from = suspension.from, "park goes on");
+        self.publish();
+        Some(suspension.from)
+    }
+
+    /// Forgets the parks of a partition that another processor has now.
+    pub(crate) fn revoke(&mut self, partition: u32) {
+        self.parks
+            .retain(|_, suspension| suspension.partition != partition);
+        self.publish();
+    }
+
+    /// Returns the first record of `partition` at which a park was suspended.
+    pub(crate) fn held_offset(&self, partition: u32) -> Option<u64> {
+        let parks = self.parks.values().filter(|of| of.partition == partition);
+        parks.map(|suspension| suspension.from).min()
+    }
+
+    /// Sets the gauge of suspended parks.
+    pub(crate) fn count(&self, metrics: &ProcessorMetrics) {
+        let count = i64::try_from(self.parks.len()).unwrap_or(i64::MAX);
+        metrics.suspended_parks.set(count);
+    }
+
+    fn publish(&self) {
+        let parks = self.parks.iter();
+        let reasons = parks.map(|(park, suspension)| (park.clone(), suspension.reason.clone()));
+        self.changes.send_replace(Arc::new(reasons.collect()));
+    }
+}
+
+impl Suspension {
+    fn schedule_retry(&mut self, reason: String, now: Instant) {
+        self.reason = reason;
+        self.pause_ms = (self.pause_ms * 2).min(RETRY_PAUSE_MS_MAX);
+        self.next_retry = Instant(now.0.saturating_add(self.pause_ms));
+    }
+}
+
+/// Returns an error and its causes as one text.
+fn error_chain(error: &RunError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
