@@ -50,7 +50,7 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(5);
 /// Parks with a table of their own; bounded because senders can invent names. Dead letters of further parks are stored
 /// under [`UNKNOWN`].
 const PARKS_MAX: usize = 1_000;
-/// The park of dead letters whose topic does not name a known park.
+/// The park of dead letters whose topic names no park.
 const UNKNOWN: &str = "_unknown";
 /// Suffix to the group of readings, because dead letters have offsets of their own.
 const GROUP_SUFFIX: &str = "-dead-letters";

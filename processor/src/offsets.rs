@@ -35,3 +35,24 @@ impl InBook {
         until.is_some_and(|until| appended <= until)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOK: InBook = InBook {
+        next_offset: 0,
+        copies_until: Some(Instant(100)),
+    };
+
+    #[test]
+    fn a_record_appended_up_to_the_bound_is_a_copy() {
+        assert!(BOOK.is_copy(Instant(100)));
+        assert!(!BOOK.is_copy(Instant(101)));
+    }
+
+    #[test]
+    fn a_record_without_an_append_time_is_no_copy() {
+        assert!(!BOOK.is_copy(Instant(0)));
+    }
+}

@@ -29,7 +29,7 @@ pub struct ProcessorSettings {
     /// kill, this much of the log is read again if gateways number their messages.
     #[serde(with = "greenpark_settings::span")]
     pub messages_interval: Duration,
-    /// How many dead letters the lake keeps.
+    /// Bounds of the dead letters in the lake.
     pub dead_letters: DeadLetterSettings,
 }
 
@@ -51,12 +51,12 @@ impl Default for ProcessorSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeadLetterSettings {
-    /// Letters of one enterprise.
+    /// Dead letters of one enterprise.
     pub enterprise_letters: u64,
-    /// Bytes on disk of one enterprise's letters.
+    /// Bytes on disk of one enterprise's dead letters.
     #[serde(with = "greenpark_settings::size")]
     pub enterprise_bytes: usize,
-    /// Bytes on disk of all letters of a park.
+    /// Bytes on disk of all dead letters of a park.
     #[serde(with = "greenpark_settings::size")]
     pub park_bytes: usize,
 }

@@ -1,6 +1,6 @@
-//! Goal: a number is told when the books hold its message, and not before; and it is in the lake's table of
-//! messages before the group's offset passes its record, whoever is killed. Method: processors over the log in
-//! memory, whose listener says what the books have.
+//! Goal: a number is reported once the books hold its message, and not before; and it is in the lake's table of messages
+//! before the group's offset passes its record, despite kills. Method: processors over the in-memory log, with an
+//! observer that records the reported numbers.
 
 use std::{
     sync::{Arc, Mutex},
@@ -25,7 +25,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 const NOW: i64 = 1_795_392_000_000;
 
-type Told = Arc<Mutex<Vec<(u64, Numbers)>>>;
+type Reports = Arc<Mutex<Vec<(u64, Numbers)>>>;
 
 fn numbers(runs: &[(u64, u64)]) -> Numbers {
     let mut numbers = Numbers::default();
@@ -67,9 +67,9 @@ fn record(values: &[i64], epoch: u64, numbers: &Numbers) -> Record {
     }
 }
 
-/// A processor and what it has told.
+/// A processor and the numbers that it has reported.
 struct Running {
-    told: Told,
+    reports: Reports,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), RunError>>,
 }
@@ -85,18 +85,18 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     in_time.unwrap_or_else(|_| panic!("{what} in a minute"));
 }
 
-/// Messages of all that was told.
-fn count(told: &Told) -> u64 {
-    let told = told.lock().expect("not poisoned");
-    let runs = told.iter().flat_map(|(_, numbers)| numbers.runs());
+/// Number of messages reported so far.
+fn count(reports: &Reports) -> u64 {
+    let reports = reports.lock().expect("not poisoned");
+    let runs = reports.iter().flat_map(|(_, numbers)| numbers.runs());
     runs.map(|(first, last)| last - first + 1).sum()
 }
 
 impl Running {
     /// Starts a processor that writes its messages each `interval`.
     fn start(lake: &Lake, log: &MemoryLog, interval: Duration) -> Self {
-        let told = Told::default();
-        let tell = Arc::clone(&told);
+        let reports = Reports::default();
+        let sink = Arc::clone(&reports);
         let settings = ProcessorSettings {
             flush_interval: Duration::from_millis(50),
             messages_interval: interval,
@@ -109,23 +109,30 @@ impl Running {
         let processor = Processor::new(log.reader("test"), 1, lake.clone(), settings, clock)
             .with_archive_observer(Arc::new(move |archived: ArchivedNumbers<'_>| {
                 assert_eq!(archived.park.as_str(), "p");
-                let mut told = tell.lock().expect("not poisoned");
-                told.push((archived.epoch, archived.numbers.clone()));
+                let mut reports = sink.lock().expect("not poisoned");
+                reports.push((archived.epoch, archived.numbers.clone()));
             }));
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(processor.run(async move { drop(stopped.await) }));
-        Self { told, stop, task }
+        Self {
+            reports,
+            stop,
+            task,
+        }
     }
 
-    /// Waits until `count` messages have been told.
-    async fn tells(&self, messages: u64) {
-        until("everything is told", || count(&self.told) >= messages).await;
+    /// Waits until `messages` messages have been reported.
+    async fn wait_for_reports(&self, messages: u64) {
+        until("everything is reported", || {
+            count(&self.reports) >= messages
+        })
+        .await;
     }
 
     async fn stop(self) -> Vec<(u64, Numbers)> {
         drop(self.stop);
         self.task.await.expect("no panic").expect("no error");
-        self.told.lock().expect("not poisoned").clone()
+        self.reports.lock().expect("not poisoned").clone()
     }
 
     async fn kill(self) {
@@ -135,10 +142,10 @@ impl Running {
     }
 }
 
-/// Runs a processor until `count` numbers of all epochs have been told, and returns them.
-async fn told(lake: &Lake, log: &MemoryLog, count: u64) -> Vec<(u64, Numbers)> {
+/// Runs a processor until `count` numbers of all epochs have been reported, and returns the reports.
+async fn run_and_report(lake: &Lake, log: &MemoryLog, count: u64) -> Vec<(u64, Numbers)> {
     let running = Running::start(lake, log, Duration::from_secs(60));
-    running.tells(count).await;
+    running.wait_for_reports(count).await;
     running.stop().await
 }
 
@@ -171,7 +178,7 @@ async fn rows(lake: &Lake) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_books_hold_is_told_and_told_again_when_it_is_read_again() {
+async fn archived_numbers_are_reported_and_again_when_they_are_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
     let log = MemoryLog::new(1);
@@ -181,15 +188,15 @@ async fn what_the_books_hold_is_told_and_told_again_when_it_is_read_again() {
     append(&log, record(&[], 7, &numbers(&[(3, 3)]))).await;
     append(&log, record(&[4], 8, &numbers(&[(1, 1)]))).await;
     let mut joined = [Numbers::default(), Numbers::default()];
-    for (epoch, numbers) in told(&lake, &log, 5).await {
+    for (epoch, numbers) in run_and_report(&lake, &log, 5).await {
         joined[usize::from(epoch == 8)].join(&numbers);
     }
     assert_eq!(joined, [numbers(&[(1, 4)]), numbers(&[(1, 1)])]);
     assert_eq!(rows(&lake).await, 4);
-    // The next processor reads again from where the lake is sure to be: what is new is told, and some of it again.
+    // The next processor reads again from where the lake is complete: new numbers are reported, and some earlier ones again.
     append(&log, record(&[5], 7, &numbers(&[(5, 5)]))).await;
     let mut again = joined.clone();
-    for (epoch, numbers) in told(&lake, &log, 1).await {
+    for (epoch, numbers) in run_and_report(&lake, &log, 1).await {
         again[usize::from(epoch == 8)].join(&numbers);
     }
     assert_eq!(again, [numbers(&[(1, 5)]), numbers(&[(1, 1)])]);
@@ -201,34 +208,30 @@ async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
     let log = MemoryLog::with_clock(1, || NOW + 86_400_000);
-    // A record before them that nobody numbered may be committed.
+    // A record before them without numbers may be committed.
     append(&log, record(&[9], 0, &Numbers::default())).await;
     append(&log, record(&[1, 2], 7, &numbers(&[(1, 2), (4, 4)]))).await;
     append(&log, record(&[], 7, &numbers(&[(3, 3)]))).await;
     let first = Running::start(&lake, &log, Duration::from_secs(600));
-    first.tells(4).await;
+    first.wait_for_reports(4).await;
     assert_eq!(rows(&lake).await, 3);
-    until("what is before them is committed", || {
+    until("the record before them is committed", || {
         log.committed("test", 0) == 1
     })
     .await;
     // More rows, and still no write of the table.
     append(&log, record(&[3], 7, &numbers(&[(5, 5)]))).await;
-    first.tells(5).await;
+    first.wait_for_reports(5).await;
     first.kill().await;
     assert_eq!(log.committed("test", 0), 1);
     assert!(table(&lake).await.is_empty());
 
     let second = Running::start(&lake, &log, Duration::from_secs(600));
-    second.tells(5).await;
+    second.wait_for_reports(5).await;
     assert_eq!(log.committed("test", 0), 1);
     second.stop().await;
-    assert_eq!(
-        rows(&lake).await,
-        4,
-        "rows that the books have are passed over"
-    );
-    // A message without readings has the day on which the log took it.
+    assert_eq!(rows(&lake).await, 4, "rows that the books have are skipped");
+    // A message without readings has the day on which the log appended it.
     let days = [
         (7, "2026-11-23".to_owned(), vec![(1, 2), (4, 5)]),
         (7, "2026-11-24".to_owned(), vec![(3, 3)]),
@@ -238,7 +241,7 @@ async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_table_is_written_after_a_while_though_nothing_more_comes() {
+async fn the_table_is_written_after_the_interval_without_further_records() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
     let log = MemoryLog::new(1);
@@ -248,13 +251,13 @@ async fn the_table_is_written_after_a_while_though_nothing_more_comes() {
     assert_eq!(
         table(&lake).await.len(),
         1,
-        "the table was there before the offset"
+        "the table is written before the offset"
     );
     running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_number_has_no_table_and_waits_for_none() {
+async fn a_gateway_without_numbers_has_no_table_and_waits_for_none() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
     let log = MemoryLog::new(1);
@@ -270,22 +273,22 @@ async fn who_does_not_number_has_no_table_and_waits_for_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_takes_over_takes_the_numbers_too() {
+async fn a_processor_that_takes_over_writes_the_numbers_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
     let log = MemoryLog::new(1);
     append(&log, record(&[1], 7, &numbers(&[(1, 1)]))).await;
     let former = Running::start(&lake, &log, Duration::from_secs(600));
-    former.tells(1).await;
+    former.wait_for_reports(1).await;
     let latter = Running::start(&lake, &log, Duration::from_secs(600));
-    latter.tells(1).await;
+    latter.wait_for_reports(1).await;
     append(&log, record(&[2], 7, &numbers(&[(2, 2)]))).await;
-    latter.tells(2).await;
+    latter.wait_for_reports(2).await;
     former.stop().await;
     assert_eq!(
         log.committed("test", 0),
         0,
-        "it is not the former's any more"
+        "the former processor no longer owns the partition"
     );
     latter.stop().await;
     assert_eq!(table(&lake).await[0].2, [(1, 2)]);

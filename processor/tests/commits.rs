@@ -1,5 +1,5 @@
-//! Goal: a group that is being shared out anew while an offset is stored costs nothing (FAULTS C7). Method: a reader of
-//! the log in memory whose first commits are refused for the moment, as Kafka's are during a rebalance.
+//! Goal: a rebalance of the group while an offset is stored has no effect (FAULTS C7). Method: a reader of the in-memory
+//! log whose first commits are refused for a moment, as Kafka refuses them during a rebalance.
 
 use std::{
     sync::{
@@ -27,7 +27,7 @@ use greenpark_proto::reading_batch;
 use tokio::sync::oneshot;
 
 const NOW: i64 = 1_795_392_000_000;
-/// How many commits are refused.
+/// Number of commits that are refused.
 const REFUSED: usize = 2;
 
 /// A reader that cannot commit for a while.
@@ -139,7 +139,7 @@ async fn an_offset_that_cannot_be_stored_now_is_stored_with_a_later_flush() {
     }
     drop(stop);
     running.await.expect("no panic").expect("no error");
-    // What the group was told in the end is all that there is, so a new reader has nothing to read.
+    // The last stored offset is the end of the log, so a new reader has nothing to read.
     let mut again = log.reader("test");
     let rest = again
         .next(1 << 20, Duration::ZERO)

@@ -1,5 +1,5 @@
-//! Goal: every dead letter of the log comes to rest once, whoever is killed, and a log that is not the lake's is
-//! refused. Method: archivers over the log in memory and the embedded log, killed and started again.
+//! Goal: every dead letter of the log is stored exactly once, despite kills, and a log that is not the lake's is refused.
+//! Method: archivers over the in-memory log and the embedded log, killed and started again.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ async fn lake(folder: &tempfile::TempDir) -> Lake {
         .expect("a lake")
 }
 
-/// The log of `folder`; a read that was under way when its reader was killed holds the file a little longer.
+/// Opens the log of `folder`; a read in progress when its reader was killed holds the file a little longer.
 async fn open(folder: &tempfile::TempDir) -> EmbeddedLog {
     let mut log = None;
     until("the log opens", async || {
@@ -119,7 +119,7 @@ async fn open(folder: &tempfile::TempDir) -> EmbeddedLog {
     log.expect("it is open")
 }
 
-/// The letters of `park`, in the order of the log.
+/// The dead letters of `park`, in the order of the log.
 async fn letters(lake: &Lake, park: &str) -> Vec<Letter> {
     let mut table = lake.letters(&ParkId::new(park).expect("an id"));
     let mut all = Vec::new();
@@ -137,7 +137,7 @@ async fn offsets(lake: &Lake, park: &str) -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_letter_comes_to_rest_with_all_that_it_says() {
+async fn a_dead_letter_is_stored_with_all_its_fields() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
     let log = MemoryLog::new(3);
@@ -151,7 +151,7 @@ async fn a_letter_comes_to_rest_with_all_that_it_says() {
         ],
     )
     .await;
-    // What another program wrote is passed over.
+    // A record of another program is skipped.
     let mut foreign = record("p", "e", 4);
     foreign.payload = Bytes::from_static(b"\xff");
     append(&writer, vec![foreign, record("p", "e", 5)]).await;
@@ -182,12 +182,12 @@ async fn a_letter_comes_to_rest_with_all_that_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn letters_survive_kills_without_doubles() {
+async fn dead_letters_are_stored_once_despite_kills() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
     let (mut sent, mut round) = (0_u64, 0_u64);
     while round < 12 {
-        // The log is closed and opened again with its archiver.
+        // The log is closed and reopened with its archiver.
         let log = open(&folder).await;
         let running = Running::start(&lake, log.letter_reader("test"));
         for _ in 0..=round % 4 {
@@ -222,7 +222,7 @@ async fn letters_survive_kills_without_doubles() {
     for (number, letter) in letters(&lake, "p").await.iter().enumerate() {
         assert_eq!(*letter.payload, *number.to_string().as_bytes());
     }
-    // A reader of the group finds nothing more to do.
+    // A new reader of the group finds only the last record.
     let running = Running::start(&lake, log.letter_reader("test"));
     append(&log.writer(), vec![record("p", "e", sent)]).await;
     until("the last is kept", async || {
@@ -235,7 +235,7 @@ async fn letters_survive_kills_without_doubles() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_takes_over_keeps_each_letter_once() {
+async fn an_archiver_that_takes_over_stores_each_dead_letter_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
     let log = MemoryLog::new(1);
@@ -262,7 +262,7 @@ async fn who_takes_over_keeps_each_letter_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_never_had_the_lakes_letters_is_refused() {
+async fn a_log_that_never_had_the_dead_letters_of_the_lake_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
     let log = MemoryLog::new(1);
@@ -274,7 +274,7 @@ async fn a_log_that_never_had_the_lakes_letters_is_refused() {
     })
     .await;
     running.stop().await.expect("no error");
-    // As long as the lake's, and longer; then the lake goes on with it.
+    // A log shorter than, as long as, and longer than the lake's; then the lake adopts it.
     for many in [1, 9, 12] {
         let another = MemoryLog::new(1);
         let some = (100..100 + many).map(|number| record("p", "e", number));
@@ -302,10 +302,10 @@ async fn a_log_that_never_had_the_lakes_letters_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn letters_of_the_same_log_are_not_read_twice_where_another_log_was_adopted() {
+async fn dead_letters_of_the_same_log_are_not_read_twice_after_another_log_is_adopted() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = MemoryLog::new(1);
-    // The topic of readings alone was made anew, then a letter comes, and later another log of letters.
+    // Only the topic of readings was created again; then a dead letter comes, and later another log of dead letters.
     for many in [4, 5] {
         let lake = lake(&folder).await;
         let some = (0..many - offsets(&lake, "p").await.len() as u64).map(|n| record("p", "e", n));
@@ -326,7 +326,7 @@ async fn letters_of_the_same_log_are_not_read_twice_where_another_log_was_adopte
     })
     .await;
     running.stop().await.expect("no error");
-    // That it may be another log was said of the next one, which was the same.
+    // The permission was for the next log only, and that was the same log.
     let another = MemoryLog::new(1);
     append(&another.writer(), vec![record("p", "e", 0)]).await;
     let running = Running::start(&lake, another.letter_reader("test"));
@@ -338,7 +338,7 @@ async fn letters_of_the_same_log_are_not_read_twice_where_another_log_was_adopte
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn letters_that_a_restored_lake_has_not_are_read_again() {
+async fn dead_letters_missing_in_a_restored_lake_are_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = MemoryLog::new(1);
     let mut entries = Vec::new();

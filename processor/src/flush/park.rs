@@ -23,8 +23,7 @@ pub(crate) struct Park {
     pub(crate) books: BTreeMap<i16, Book>,
     /// How far each open book has consumed the partition, by year.
     pub(crate) consumed: FxHashMap<i16, InBook>,
-    /// PendingNumbers messages whose rows wait in `buffer` or are in the books, and that the lake's table does not
-    /// hold yet.
+    /// Message numbers that are not in the lake's table yet.
     pub(crate) numbers: PendingNumbers,
 }
 

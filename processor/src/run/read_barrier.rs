@@ -111,3 +111,42 @@ impl CatchUpRequests {
         self.complete();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests of a processor that last flushed at 0, with one that was just received.
+    fn one_request() -> (CatchUpRequests, oneshot::Receiver<()>) {
+        let mut requests = CatchUpRequests::new(Instant(FLUSH_GAP_MS));
+        let (done, published) = oneshot::channel();
+        requests.awaiting_read.push(done);
+        (requests, published)
+    }
+
+    #[test]
+    fn a_request_is_due_once_the_end_of_the_log_was_read() {
+        let (mut requests, _published) = one_request();
+        requests.note_read(false);
+        assert!(!requests.is_due(Instant(FLUSH_GAP_MS)));
+        requests.note_read(true);
+        assert!(requests.is_due(Instant(FLUSH_GAP_MS)));
+    }
+
+    #[test]
+    fn a_request_is_not_due_within_the_gap_after_a_flush() {
+        let (mut requests, _published) = one_request();
+        requests.note_read(true);
+        assert!(!requests.is_due(Instant(FLUSH_GAP_MS - 1)));
+    }
+
+    #[test]
+    fn a_flush_completes_only_requests_whose_records_were_read() {
+        let (mut requests, mut published) = one_request();
+        requests.note_flush(Instant(FLUSH_GAP_MS));
+        assert!(published.try_recv().is_err());
+        requests.note_read(true);
+        requests.note_flush(Instant(2 * FLUSH_GAP_MS));
+        assert!(published.try_recv().is_ok());
+    }
+}

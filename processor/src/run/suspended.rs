@@ -179,3 +179,46 @@ fn error_chain(error: &RunError) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error() -> RunError {
+        RunError::Worker("lost".into())
+    }
+
+    fn park(name: &str) -> ParkId {
+        ParkId::new(name).expect("an id")
+    }
+
+    #[test]
+    fn each_failed_retry_doubles_the_pause_up_to_the_bound() {
+        let mut suspensions = Suspensions::default();
+        suspensions.add(&park("p"), (0, 5), &error(), Instant(0));
+        let mut pauses = vec![suspensions.next_retry()];
+        for _retry in 0..7 {
+            suspensions.note_failed_retry(&park("p"), &error(), Instant(0));
+            pauses.push(suspensions.next_retry());
+        }
+        let expected = [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| Some(Instant(seconds * 1_000)));
+        assert_eq!(pauses, expected);
+    }
+
+    #[test]
+    fn a_partition_is_held_at_the_first_record_of_its_suspended_parks() {
+        let mut suspensions = Suspensions::default();
+        suspensions.add(&park("p"), (0, 7), &error(), Instant(0));
+        suspensions.add(&park("q"), (0, 5), &error(), Instant(0));
+        suspensions.add(&park("r"), (1, 3), &error(), Instant(0));
+        assert_eq!(suspensions.held_offset(0), Some(5));
+    }
+
+    #[test]
+    fn the_reason_names_the_cause() {
+        let mut suspensions = Suspensions::default();
+        suspensions.add(&park("p"), (0, 5), &error(), Instant(0));
+        let parks = suspensions.subscribe().borrow().clone();
+        assert_eq!(parks[&park("p")], "run a worker: lost");
+    }
+}

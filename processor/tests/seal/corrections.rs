@@ -1,5 +1,5 @@
-//! What counts where an identity is said more than once: corrections, messages sent again, tickets, repeats
-//! and late readings, across flushes, seals and restarts.
+//! Which value counts if an identity is sent more than once: corrections, messages sent again, tickets, repeats and late
+//! readings, across flushes, seals and restarts.
 
 use greenpark_archive::totals::{TotalsRow, decode_totals};
 use greenpark_model::{messages::BatchMessages, ticket::Ticket};
@@ -100,7 +100,7 @@ impl Bench {
         assert_eq!(receipt.expect("appended").records(), 1);
     }
 
-    /// Appends a message, lets a processor publish it and stops that.
+    /// Appends a message and runs a processor until the message is published.
     async fn publish(&self, lake: &Lake, message: Message) {
         self.append(&[message]).await;
         let end = self.log.entries(Topic::Readings).len() as u64;
@@ -129,7 +129,7 @@ async fn sealed_rows(bench: &Bench, lake: &Lake) -> ReadingRows {
     rows(lake, &book).await.remove(0)
 }
 
-/// What is said of the one identity that counts.
+/// The values that count of the only identity.
 fn counts(rows: &ReadingRows) -> Vec<i64> {
     let kept = (0..rows.len()).filter(|&row| !rows.superseded[row]);
     kept.map(|row| rows.values[row]).collect()
@@ -202,7 +202,7 @@ async fn a_numbered_message_that_is_sent_again_corrects_nothing() {
         }
         let rows = sealed_rows(&bench, &lake).await;
         assert_eq!(counts(&rows), [12], "flushed: {flushed}");
-        // What has a number of its own corrects.
+        // A message with a new number is a correction.
         bench
             .publish(&lake, Message::numbered(3, &[(at, 10)]))
             .await;
@@ -224,7 +224,7 @@ async fn a_record_may_hold_readings_that_are_sent_again_beside_new_ones() {
     for message in messages {
         bench.publish(&lake, message).await;
     }
-    // The first one comes again, between two that are new, and one of these twice; nobody numbered the last.
+    // The first message comes again between two new ones, and one of these twice; the last has no number.
     let together = [
         Message::numbered(3, &[(hour(3), 40)]),
         Message::numbered(1, &[(hour(0), 10), (hour(1), 20)]),
@@ -232,31 +232,31 @@ async fn a_record_may_hold_readings_that_are_sent_again_beside_new_ones() {
         Message::numbered(3, &[(hour(3), 40)]),
         Message::of(&[(hour(4), 50)]),
     ];
-    let (mut batch, mut told) = (Batch::new(), BatchMessages::default());
+    let (mut batch, mut messages) = (Batch::new(), BatchMessages::default());
     for message in &together {
         let from = batch.len() as u32;
         message.add_to(&mut batch);
         if let Some(number) = message.number {
-            told.end(number, from..batch.len() as u32);
+            messages.end(number, from..batch.len() as u32);
         }
     }
-    let record = together[0].record_of(&batch, &told);
+    let record = together[0].record_of(&batch, &messages);
     bench.append_record(record).await;
-    // A message that is cut over two records is known by its number in both.
+    // A message that is split over two records is known by its number in both.
     let cut = Message::numbered(2, &[(hour(0), 12), (hour(1), 22)]);
-    let (mut batch, mut told) = (Batch::new(), BatchMessages::default());
+    let (mut batch, mut messages) = (Batch::new(), BatchMessages::default());
     cut.add_to(&mut batch);
-    told.leave(2, 0..2);
+    messages.leave(2, 0..2);
     let corrects = Message::numbered(5, &[(hour(1), 23)]);
     bench.append(&[corrects]).await;
-    bench.append_record(cut.record_of(&batch, &told)).await;
+    bench.append_record(cut.record_of(&batch, &messages)).await;
     bench.publish(&lake, Message::of(&[(hour(5), 60)])).await;
     let rows = sealed_rows(&bench, &lake).await;
     assert_eq!(counts(&rows), [12, 23, 31, 41, 50, 60]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_says_only_which_messages_end_in_it_came_as_a_whole() {
+async fn a_record_that_lists_only_the_messages_that_end_in_it_is_sent_again_as_a_whole() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
     let at = day("2026-03-01").start().0;
@@ -264,10 +264,12 @@ async fn a_record_that_says_only_which_messages_end_in_it_came_as_a_whole() {
         let message = Message::numbered(number, &[(at, micro)]);
         let mut batch = Batch::new();
         message.add_to(&mut batch);
-        let mut told = BatchMessages::default();
-        told.end(number, 0..1);
-        let told = BatchMessages::from(told.into_ended());
-        bench.append_record(message.record_of(&batch, &told)).await;
+        let mut messages = BatchMessages::default();
+        messages.end(number, 0..1);
+        let messages = BatchMessages::from(messages.into_ended());
+        bench
+            .append_record(message.record_of(&batch, &messages))
+            .await;
     }
     let rows = sealed_rows(&bench, &lake).await;
     assert_eq!(counts(&rows), [12]);
@@ -312,7 +314,7 @@ async fn readings_that_came_three_times_are_counted_for_their_own_enterprise() {
             ..Message::of(&hours.collect::<Vec<_>>())
         }
     };
-    // Twice before the day is sealed, and a third time when it is; of another enterprise once.
+    // Twice before the day is sealed and once after; another enterprise sends once.
     bench
         .append(&[hours("e", 24), hours("e", 24), hours("f", 24)])
         .await;
@@ -341,7 +343,7 @@ async fn readings_that_came_three_times_are_counted_for_their_own_enterprise() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn late_marks_rest_with_their_readings_and_are_counted() {
+async fn late_marks_are_stored_with_their_readings_and_counted() {
     let bench = Bench::new("2026-03-01T12:00:00+08:00");
     let lake = bench.lake().await;
     let at = day("2026-03-01").start().0;
@@ -353,7 +355,7 @@ async fn late_marks_rest_with_their_readings_and_are_counted() {
     bench
         .publish(&lake, Message::of(&[(at, 5), (at + HOUR, 6)]))
         .await;
-    // One is new, one is a correction and one came in time before.
+    // One reading is new, one is a correction, and one came in time before.
     bench
         .publish(&lake, late(&[(at, 5), (at + HOUR, 7), (at + 2 * HOUR, 8)]))
         .await;

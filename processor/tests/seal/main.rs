@@ -1,5 +1,5 @@
-//! The processor over an in-memory log and a lake on disk: what rests, after whatever order, repeat or
-//! restart. Each reading's value names it, so that a double count cannot hide.
+//! The processor over an in-memory log and a lake on disk: which rows are stored after any order, repeat or restart.
+//! Each reading has a value of its own, so that a double count is visible.
 
 mod corrections;
 mod origin;
@@ -24,7 +24,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 const HOUR: i64 = 3_600_000;
 
-/// A lake, a log and how far the processor's clock has come.
+/// A lake, a log and the processor's clock.
 struct Bench {
     folder: TempDir,
     log: MemoryLog,
@@ -56,7 +56,7 @@ impl Bench {
         }
     }
 
-    /// Hot files there are.
+    /// Number of hot files.
     async fn hot_files(&self, lake: &Lake) -> usize {
         let book = snapshot(lake, 2026).await;
         book.map_or(0, |book| book.files.iter().filter(|f| f.is_hot()).count())
@@ -78,12 +78,12 @@ impl Bench {
         self.now.store(now.0, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Starts a processor that is told of `partitions`.
+    /// Starts a processor that is configured with `partitions`.
     async fn start_of(&self, lake: &Lake, partitions: u32) -> Running {
         self.run(self.processor(lake, partitions))
     }
 
-    /// Starts one that says which parks it has set aside.
+    /// Starts a processor and returns a receiver of its suspended parks.
     async fn start_watched(
         &self,
         lake: &Lake,
@@ -113,7 +113,7 @@ impl Bench {
             memory: self.memory,
             ..ProcessorSettings::default()
         };
-        // The clock stands at the test's instant and moves with real time, so that pauses pass.
+        // The clock starts at the test's instant and moves with real time, so that pauses end.
         let (now, began) = (Arc::clone(&self.now), std::time::Instant::now());
         let clock = ProcessorClock::new(move || {
             let elapsed = i64::try_from(began.elapsed().as_millis()).expect("a short test");
@@ -173,7 +173,7 @@ impl Bench {
 }
 
 impl Running {
-    /// Waits for its end, which must be a refusal that says `words`.
+    /// Waits for its end, which must be a refusal that contains `words`.
     async fn refused(self, words: &str) {
         let ended = tokio::time::timeout(Duration::from_secs(30), self.task).await;
         let ended = ended.expect("in time").expect("no panic");
@@ -192,7 +192,7 @@ impl Running {
     }
 }
 
-/// Waits until `condition` gives a value, for at most half a minute.
+/// Waits until `condition` returns a value, for at most half a minute.
 async fn until<T, F: Future<Output = Option<T>>>(mut condition: impl FnMut() -> F) -> T {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     let waiting = async {
@@ -278,10 +278,10 @@ async fn a_repeated_and_shuffled_history_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_finds_what_the_log_held_and_a_stopped_processor_says_no() {
+async fn the_read_barrier_publishes_the_whole_log_and_fails_once_the_processor_has_stopped() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    // Time stands still, so that nothing but a question makes it flush.
+    // The clock does not move, so that only a request causes a flush.
     let settings = ProcessorSettings::default();
     let now = Arc::clone(&bench.now);
     let clock =
@@ -356,14 +356,14 @@ async fn an_open_day_is_visible_hot_and_sealed_by_a_later_processor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_again_and_again_it_counts_every_reading_once() {
+async fn every_reading_counts_once_despite_repeated_kills() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
     let history = year_of_hours("2026-03-01", 10);
     for part in history.chunks(24) {
         let running = bench.start(&lake).await;
         bench.send(part).await;
-        // Killed as soon as anything of this part may be on its way.
+        // Killed as soon as a write of this part may have begun.
         until(|| async { (bench.log.entries(Topic::Readings).len() >= 24).then_some(()) }).await;
         running.kill().await;
     }
@@ -402,7 +402,7 @@ async fn a_conflict_is_kept_and_the_later_value_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_partition_count_that_was_changed_is_refused_and_nothing_is_passed_over() {
+async fn a_changed_partition_count_is_refused_and_no_record_is_skipped() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
     bench.send(&year_of_hours("2026-03-01", 2)).await;
@@ -411,7 +411,7 @@ async fn a_partition_count_that_was_changed_is_refused_and_nothing_is_passed_ove
     running.stop().await;
     let moves = |count: &u32| partition::of(&park(), *count) != 0;
     let count = (2..).find(moves).expect("a count that moves the park");
-    // The log was made anew with more partitions, and the settings were changed with it.
+    // The log was created again with more partitions, and the settings were changed accordingly.
     let other = Bench {
         log: MemoryLog::new(count),
         ..bench
@@ -424,7 +424,7 @@ async fn a_partition_count_that_was_changed_is_refused_and_nothing_is_passed_ove
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_partition_taken_away_and_given_back_goes_on() {
+async fn a_partition_that_is_revoked_and_assigned_again_continues() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
     bench.send(&year_of_hours("2026-03-01", 1)).await;
@@ -438,8 +438,8 @@ async fn a_partition_taken_away_and_given_back_goes_on() {
     assert_eq!(book.files.iter().map(|f| f.rows).sum::<u64>(), 48);
 }
 
-/// Forty enterprises' day, in five hot files and a part that comes when the day is over; the sealed rows and
-/// the commits that sealed files came with.
+/// Seals a day of forty enterprises, from five hot files and rows that come when the day is over. Returns the sealed rows
+/// and the number of commits with sealed files.
 async fn seal_a_large_day(memory: usize) -> (Vec<ReadingRows>, usize) {
     let names: Vec<String> = (0..40).map(|n| format!("e{n:02}")).collect();
     let mut bench = Bench::new("2026-03-01T23:00:00+08:00");
@@ -484,9 +484,9 @@ async fn seal_a_large_day(memory: usize) -> (Vec<ReadingRows>, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_of_more_rows_than_memory_has_room_for_is_sealed_in_portions_to_the_same_rows() {
+async fn a_day_larger_than_memory_is_sealed_in_chunks_to_the_same_rows() {
     let (whole, once) = seal_a_large_day(ProcessorSettings::default().memory).await;
-    // Room for 500 rows, of the day's 2,400.
+    // Memory for 500 of the day's 2,400 rows.
     let (portions, commits) = seal_a_large_day((128 << 20) + 500 * 384).await;
     assert_eq!(portions, whole);
     assert_eq!(whole.iter().map(ReadingRows::len).sum::<usize>(), 2_400);

@@ -1,5 +1,5 @@
-//! A lake knows the log that it was made from, and how far it was: another log is refused or adopted, and what a
-//! lake that was restored from a copy has not is read again.
+//! A lake knows the log that it was made from, and the offset that it has reached: another log is refused or adopted, and
+//! records missing in a lake restored from a copy are read again.
 
 use std::{
     collections::BTreeMap,
@@ -81,7 +81,7 @@ async fn another_log_is_refused_however_long_it_is_and_read_once_it_is_adopted()
         let all = values(&bench, count).await;
         assert_eq!((all[&3], all[&4]), (4, 104));
         running.stop().await;
-        // It is the log of the lake from now on.
+        // From now on it is the log of the lake.
         bench.send(&hours(20, 21, 100)).await;
         let running = bench.start(&bench.lake().await).await;
         assert_eq!(values(&bench, count + 1).await[&20], 120);
@@ -90,7 +90,7 @@ async fn another_log_is_refused_however_long_it_is_and_read_once_it_is_adopted()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_copy_of_the_log_that_has_gone_on_is_refused() {
+async fn an_older_copy_of_the_log_that_has_diverged_is_refused() {
     let mut bench = with_four().await;
     bench.log = MemoryLog::with_clock(1, || 42);
     bench.send(&hours(0, 2, 1)).await;
@@ -108,8 +108,8 @@ async fn an_older_copy_of_the_log_that_has_gone_on_is_refused() {
     running.stop().await;
 }
 
-/// The copy holds a first value and not its correction, which the lake has: that stays in force. What is sent after the
-/// copy was restored is newer again.
+/// The copy of the log holds a first value but not its correction, which the lake has: the correction stays in force.
+/// Readings sent after the copy was restored are newer again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_copy_of_the_log_does_not_undo_a_correction() {
     let mut bench = Bench::new("2026-11-20T05:00:00Z");
@@ -143,7 +143,7 @@ async fn an_older_copy_of_the_log_does_not_undo_a_correction() {
     };
     let running = bench.start(&lake).await;
     assert_eq!(in_force(1).await, [12, 7]);
-    // Started again it still knows what is a copy; and the correction is corrected back.
+    // After a restart the processor still recognizes copies; and the correction is corrected back.
     running.stop().await;
     bench.send(&of(0, 10)).await;
     let running = bench.start(&lake).await;
@@ -151,10 +151,10 @@ async fn an_older_copy_of_the_log_does_not_undo_a_correction() {
     running.stop().await;
 }
 
-/// A copy is what a book has consumed, and not what its partition has: a book that is lost after another log was adopted
-/// is made anew with the last value of each reading.
+/// A record is a copy if the book has consumed it, not if the partition has: a book that is lost after another log was
+/// adopted is created again with the last value of each reading.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_book_that_is_lost_takes_nothing_of_the_log_for_a_copy() {
+async fn a_lost_book_treats_no_record_of_the_log_as_a_copy() {
     let mut bench = Bench::new("2026-11-21T05:00:00Z");
     let other = ParkId::new("q").expect("an id");
     let start = day("2026-11-20").start().0;
@@ -182,7 +182,7 @@ async fn a_book_that_is_lost_takes_nothing_of_the_log_for_a_copy() {
         for value in [10, 12, 10] {
             bench.send_of(&park(), &of(0, value)).await;
         }
-        // The copy has not what the other park sent, which goes on.
+        // The copy lacks the records of the other park, which continues.
         time.store(41 + hours, Ordering::Relaxed);
         bench.send_of(&other, &of(hours, 7)).await;
         if hours == 2 {
@@ -205,7 +205,7 @@ async fn a_book_that_is_lost_takes_nothing_of_the_log_for_a_copy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_restored_from_a_copy_reads_again_what_it_has_not() {
+async fn a_lake_restored_from_a_copy_reads_the_missing_records_again() {
     for killed in [false, true] {
         let bench = with_four().await;
         let kept = tempfile::tempdir().expect("a folder");
@@ -228,7 +228,7 @@ async fn a_lake_restored_from_a_copy_reads_again_what_it_has_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_that_is_gone_is_made_again_from_the_log() {
+async fn a_lost_lake_is_created_again_from_the_log() {
     let bench = with_four().await;
     for entry in std::fs::read_dir(bench.folder.path()).expect("a folder") {
         std::fs::remove_dir_all(entry.expect("an entry").path()).expect("removed");
@@ -239,7 +239,7 @@ async fn a_lake_that_is_gone_is_made_again_from_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_that_is_ahead_of_its_log_is_refused_and_nothing_is_passed_over() {
+async fn a_log_that_ends_before_its_lake_is_refused_and_no_record_is_skipped() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
     bench.send(&year_of_hours("2026-03-01", 2)).await;

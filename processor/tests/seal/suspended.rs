@@ -1,5 +1,5 @@
-//! One park's trouble is its own: its damaged book is set aside, the others go on, and once it is whole again
-//! nothing is missing.
+//! A failure of one park does not stop the others: a park with a damaged book is suspended, and once the book is repaired
+//! no reading is missing.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ async fn send_both(bench: &Bench, from: i64, to: i64) {
     }
 }
 
-/// The same for one park.
+/// Sends them for one park.
 async fn send_numbered(bench: &Bench, park: &ParkId, (from, to): (i64, i64)) {
     let start = day("2026-11-20").start().0;
     for hour in from..to {
@@ -31,7 +31,7 @@ async fn send_numbered(bench: &Bench, park: &ParkId, (from, to): (i64, i64)) {
     }
 }
 
-/// PendingNumbers messages that the lake knows of `park`.
+/// Number of numbered messages that the lake has of `park`.
 async fn messages_of(bench: &Bench, park: &ParkId) -> u64 {
     let messages = bench.lake().await.messages(park).read().await;
     let messages = messages.expect("readable");
@@ -48,11 +48,11 @@ async fn count(bench: &Bench, park: &ParkId) -> Option<u64> {
 /// Waits until the lake has so many readings and messages of `park`.
 async fn has(bench: &Bench, park: &ParkId, all: u64) {
     until(|| async { (count(bench, park).await? == all).then_some(()) }).await;
-    told(bench, park, all).await;
+    has_messages(bench, park, all).await;
 }
 
 /// Waits until the lake has so many messages of `park`.
-async fn told(bench: &Bench, park: &ParkId, all: u64) {
+async fn has_messages(bench: &Bench, park: &ParkId, all: u64) {
     until(|| async { (messages_of(bench, park).await == all).then_some(()) }).await;
 }
 
@@ -97,7 +97,7 @@ fn files_in(folder: &Path, end: &str) -> Vec<PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_book_is_set_aside_and_misses_nothing_once_it_is_whole() {
+async fn a_park_with_a_damaged_book_is_suspended_and_misses_nothing_once_it_is_repaired() {
     for piece in [Piece::Entry, Piece::File, Piece::Messages] {
         let bench = Bench::new("2026-11-20T05:00:00Z");
         send_both(&bench, 0, 4).await;
@@ -117,7 +117,7 @@ async fn a_damaged_book_is_set_aside_and_misses_nothing_once_it_is_whole() {
         let reason = named.expect("the processor runs")[&park()].clone();
         assert!(reason.contains(&format!("p/{}", piece.table())), "{reason}");
         until(|| async { (count(&bench, &other()).await? == 8).then_some(()) }).await;
-        // What comes meanwhile is kept for it.
+        // Records that come meanwhile are kept for it.
         send_both(&bench, 8, 10).await;
         until(|| async { (count(&bench, &other()).await? == 10).then_some(()) }).await;
         if piece != Piece::File {
@@ -134,14 +134,14 @@ async fn a_damaged_book_is_set_aside_and_misses_nothing_once_it_is_whole() {
     }
 }
 
-/// What is lost of a park that shares its partition with another: the newest entry of its book or of its messages, or
-/// the whole book.
+/// A park that shares its partition with another loses the newest entry of its book or of its messages, or the whole
+/// book.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_is_lost_beside_another_park_is_made_again_from_the_log() {
+async fn a_commit_lost_beside_another_park_is_restored_from_the_log() {
     for lost in [Some(Piece::Entry), Some(Piece::Messages), None] {
         let bench = Bench::new("2026-11-20T05:00:00Z");
         let running = bench.start(&bench.lake().await).await;
-        // Something of the table is left, and the other park goes on alone afterwards: its marks lie behind all that.
+        // Something of the table is left, and the other park goes on alone afterwards: its transactions are beyond the loss.
         for (from, to, alone) in [(0, 4, false), (4, 8, false), (8, 9, true), (9, 10, true)] {
             match alone {
                 true => send_numbered(&bench, &other(), (from, to)).await,
@@ -164,10 +164,10 @@ async fn a_commit_that_is_lost_beside_another_park_is_made_again_from_the_log() 
     }
 }
 
-/// A park that is set aside turns out to have lost a commit, and the numbers that are needed to read it anew cannot be
-/// read at that moment: the loss is not forgotten at the next try.
+/// A suspended park turns out to have lost a commit, and the numbers needed to read it again cannot be read at that
+/// moment: the loss is not forgotten at the next retry.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_loss_that_is_found_while_a_park_is_set_aside_is_not_forgotten() {
+async fn a_loss_detected_while_a_park_is_suspended_is_not_forgotten() {
     let mut bench = Bench::new("2026-11-20T05:00:00Z");
     bench.log = MemoryLog::with_clock(1, || 42);
     send_both(&bench, 0, 2).await;
@@ -176,7 +176,7 @@ async fn a_loss_that_is_found_while_a_park_is_set_aside_is_not_forgotten() {
         has(&bench, &park, 2).await;
     }
     running.stop().await;
-    // Of an earlier log the numbers are kept, and are read where the present one is read anew.
+    // The numbers of an earlier log are kept, and are read when the present log is read again.
     bench.log = MemoryLog::with_clock(1, || 43);
     let adopted = greenpark_processor::adopt(&bench.lake().await).await;
     adopted.expect("adopted");
@@ -223,10 +223,10 @@ async fn a_loss_that_is_found_while_a_park_is_set_aside_is_not_forgotten() {
     running.stop().await;
 }
 
-/// Messages of which a gateway heard nothing are sent again: over another log than the one that had them, too. They
-/// keep the place that they had, also where that log is read from its first record on.
+/// A gateway sends unacknowledged messages again, even over another log than the one that had them. They keep their
+/// place, even if that log is read from its first record on.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_sent_again_over_another_log_does_not_replace_its_correction() {
+async fn a_message_sent_again_over_another_log_does_not_replace_its_correction() {
     let mut bench = Bench::new("2026-11-20T05:00:00Z");
     bench.log = MemoryLog::with_clock(1, || 42);
     let start = day("2026-11-20").start().0;
@@ -241,9 +241,9 @@ async fn what_is_sent_again_over_another_log_does_not_replace_its_correction() {
         send(&bench, message).await;
     }
     let running = bench.start(&bench.lake().await).await;
-    told(&bench, &park(), 2).await;
+    has_messages(&bench, &park(), 2).await;
     running.stop().await;
-    // The log is gone. The other park goes on alone afterwards: its marks lie behind all that this one wrote.
+    // The log is gone. The other park goes on alone afterwards: its transactions are beyond all that this park wrote.
     bench.log = MemoryLog::with_clock(1, || 43);
     let adopted = greenpark_processor::adopt(&bench.lake().await).await;
     adopted.expect("adopted");
@@ -251,10 +251,10 @@ async fn what_is_sent_again_over_another_log_does_not_replace_its_correction() {
     for message in [messages[0], messages[2]] {
         send(&bench, message).await;
     }
-    told(&bench, &park(), 3).await;
+    has_messages(&bench, &park(), 3).await;
     for hour in 0..2 {
         send_numbered(&bench, &other(), (hour, hour + 1)).await;
-        told(&bench, &other(), u64::try_from(hour + 1).expect("small")).await;
+        has_messages(&bench, &other(), u64::try_from(hour + 1).expect("small")).await;
     }
     running.stop().await;
     std::fs::remove_file(Piece::Entry.path(&bench, &park())).expect("removed");
@@ -262,7 +262,7 @@ async fn what_is_sent_again_over_another_log_does_not_replace_its_correction() {
     bench.set("2026-11-21T05:00:00Z");
     let lake = bench.lake().await;
     let running = bench.start(&lake).await;
-    told(&bench, &park(), 3).await;
+    has_messages(&bench, &park(), 3).await;
     let book = sealed(&lake, 2026, 1).await;
     let rows = rows(&lake, &book).await.remove(0);
     let in_force = (0..rows.len()).filter(|row| !rows.superseded[*row]);
