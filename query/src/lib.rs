@@ -7,7 +7,7 @@
 //!
 //! | room | what it holds |
 //! |---|---|
-//! | [`reference`] | data files: factors, carbon, waste sets, plans, thresholds |
+//! | [`mod@reference`] | data files: factors, carbon, waste sets, plans, thresholds |
 //! | [`register`] | the registry, statistics, deflators, corrections, certificates, indicator values |
 //! | `lake` | DataFusion over a snapshot, books of days, the cache |
 //! | [`figures`] | measure, figure, progress, comparison, scorecard, materials, quality |

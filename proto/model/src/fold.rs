@@ -3,7 +3,7 @@
 //! A [`DayFold`] depends on one series' readings of one civil day and on the meter's [`MeterProfile`], and on
 //! nothing else: neither on its neighbors nor on the time of its making. For a counter it holds the
 //! [stretches](Stretch) of registers within which nothing is left to decide. Steps over midnight belong to
-//! [`compose`](crate::fold::compose), which joins neighboring days. So a late reading changes the fold of its
+//! [`compose`], which joins neighboring days. So a late reading changes the fold of its
 //! own day only, and for any counter
 //!
 //! > Σ days = last − first register, corrected by the named rollovers, changes, resets and jumps only.

@@ -2,7 +2,7 @@
 //! meter that its registry entry declares.
 //!
 //! A [`Reading`](reading::Reading) belongs to a series; a [`Batch`](batch::Batch) carries readings of one enterprise
-//! to the log, with the [messages](messages) they came in. A [`MeterProfile`](profile::MeterProfile) decides what the
+//! to the log, with the [messages] they came in. A [`MeterProfile`](profile::MeterProfile) decides what the
 //! step between two registers was.
 
 pub mod amount;
