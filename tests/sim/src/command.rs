@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use greenpark_sim::{Outcome, Readings, generate, run_seed, shrink};
+use greenpark_sim::{Readings, RunOutcome, generate, run_seed, shrink};
 
 /// Runs the pipeline under seeds and checks its promises.
 #[derive(Debug, Parser)]
@@ -68,7 +68,7 @@ impl Command {
         Ok(ExitCode::from(u8::from(failed_runs > 0)))
     }
 
-    fn print(&self, out: &mut impl Write, seed: u64, outcome: &Outcome) -> io::Result<()> {
+    fn print(&self, out: &mut impl Write, seed: u64, outcome: &RunOutcome) -> io::Result<()> {
         if self.trace {
             write!(out, "{}", outcome.trace)?;
         }

@@ -45,6 +45,6 @@ pub use crate::{
     generate::generate,
     op::{Component, DiskFault, LogFault, Op},
     promise::BrokenPromise,
-    run::{FailedRun, Outcome, Readings, run, run_seed},
+    run::{FailedRun, Readings, RunOutcome, run, run_seed},
     shrink::shrink,
 };

@@ -14,7 +14,7 @@ use crate::{
     log::{GROUP, PARTITIONS, SimLog},
 };
 
-/// Copies of `RESERVED_BYTES` and `SEALED_ROW_BYTES` in `processor/src/settings.rs`, which are private there.
+/// Copies of `RESERVED_BYTES` and `SEALED_ROW_BYTES` of the processor, which are private there.
 const RESERVED_BYTES: usize = 128 << 20;
 const SEALED_ROW_BYTES: usize = 384;
 /// Rows that a processor with scarce memory seals at once.

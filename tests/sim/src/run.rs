@@ -23,7 +23,7 @@ const ROUND_TURNS_MAX: u32 = 20_000;
 
 /// The result of a run that breaks no promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// Digest of the trace.
     pub trace_digest: String,
     /// Digest of the lake, see [`crate::canonical`].
@@ -63,7 +63,7 @@ pub struct FailedRun {
 ///
 /// # Errors
 /// Returns [`FailedRun`] if the run breaks a promise.
-pub fn run_seed(seed: u64, steps: usize) -> Result<Outcome, Box<FailedRun>> {
+pub fn run_seed(seed: u64, steps: usize) -> Result<RunOutcome, Box<FailedRun>> {
     run(&generate(seed, steps))
 }
 
@@ -71,7 +71,7 @@ pub fn run_seed(seed: u64, steps: usize) -> Result<Outcome, Box<FailedRun>> {
 ///
 /// # Errors
 /// Returns [`FailedRun`] if the run breaks a promise.
-pub fn run(ops: &[Op]) -> Result<Outcome, Box<FailedRun>> {
+pub fn run(ops: &[Op]) -> Result<RunOutcome, Box<FailedRun>> {
     let mut world = World::new();
     let failed = |at, broken, world: &mut World| {
         Box::new(FailedRun {
@@ -90,7 +90,7 @@ pub fn run(ops: &[Op]) -> Result<Outcome, Box<FailedRun>> {
         Err(broken) => return Err(failed(ops.len(), broken, &mut world)),
     };
     let oracle = &world.oracle;
-    Ok(Outcome {
+    Ok(RunOutcome {
         trace_digest: hex(&Sha256::digest(world.trace.as_bytes())),
         lake_digest: digest_lake(&world.disk.files()),
         readings: Readings {

@@ -3,12 +3,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use greenpark_sim::{Outcome, generate, reproductions, run, run_seed, shrink};
+use greenpark_sim::{RunOutcome, generate, reproductions, run, run_seed, shrink};
 
 /// Number of ops in a run.
 const STEPS: usize = 80;
 
-fn run_unbroken(seed: u64) -> Outcome {
+fn run_unbroken(seed: u64) -> RunOutcome {
     match run_seed(seed, STEPS) {
         Ok(outcome) => outcome,
         Err(failed) => {
@@ -20,7 +20,7 @@ fn run_unbroken(seed: u64) -> Outcome {
 
 #[test]
 fn fixed_seeds_break_no_promise() {
-    let outcomes: Vec<Outcome> = (1..=300).map(run_unbroken).collect();
+    let outcomes: Vec<RunOutcome> = (1..=300).map(run_unbroken).collect();
     let acknowledged: usize = outcomes.iter().map(|of| of.readings.acknowledged).sum();
     assert!(
         acknowledged > 5_000,
@@ -50,8 +50,8 @@ fn reproductions_break_no_promise() {
 #[test]
 fn the_same_seed_gives_the_same_run_whatever_ran_before() {
     let seeds = 400..440;
-    let first: Vec<Outcome> = seeds.clone().map(run_unbroken).collect();
-    let mut again: Vec<Outcome> = seeds.clone().rev().map(run_unbroken).collect();
+    let first: Vec<RunOutcome> = seeds.clone().map(run_unbroken).collect();
+    let mut again: Vec<RunOutcome> = seeds.clone().rev().map(run_unbroken).collect();
     again.reverse();
     for (seed, (one, other)) in seeds.zip(first.iter().zip(&again)) {
         assert_eq!(
