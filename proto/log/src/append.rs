@@ -1,11 +1,11 @@
-//! An append and its receipt: what is owed for records goes into the log with them, and comes out when
-//! they are durable.
+//! An append and its receipt: the debt for records goes into the log with them, and comes out when they
+//! are durable.
 //!
 //! An acknowledgement that is sent too early, twice or for another append's records loses readings. So
-//! an [`Append`] holds what its records owe, and nothing but [`LogWriter::append_all`] gives it back, in the
+//! an [`Append`] holds what is owed for its records, and only [`LogWriter::append_all`] returns it, in the
 //! [`Receipt`] of that very append.
 //!
-//! Too early: what is owed cannot be reached before the records are in the log.
+//! Too early: the debt cannot be reached before the records are in the log.
 //!
 //! ```compile_fail,E0616
 //! let append = greenpark_log::Append::owing("PUBACK 7");
@@ -36,7 +36,7 @@ use crate::{
     record::{Record, Topic},
 };
 
-/// Keeps records durably: the part of a log that each implementation brings. Callers hold a [`LogWriter`].
+/// Stores records durably: the part of a log that each implementation provides. Callers hold a [`LogWriter`].
 pub trait DurableLog: fmt::Debug + Send + Sync + 'static {
     /// Appends all `records` to `topic` and resolves when every one of them is durable. Calls may
     /// overlap; records of one call, and of calls made one after the other, keep their order within a
@@ -142,7 +142,7 @@ impl LogWriter {
         records: Vec<Record>,
     ) -> BoxFuture<'_, Result<Receipt, AppendError>> {
         let count = records.len();
-        // Outside the future: what is appended first is first in the log, whoever is polled first.
+        // Called before the first poll: the order of the calls is the order in the log.
         let appended = self.log.append(topic, records);
         async move {
             appended.await?;

@@ -32,7 +32,7 @@ impl Rooms {
             let Some(room) = first.map(|name| name.trim_end_matches(".rs")) else {
                 continue;
             };
-            // The root sees every room, and nothing is told by that.
+            // The root imports every room.
             if room == "lib" || room == "main" || file.is_test() {
                 continue;
             }
