@@ -32,7 +32,7 @@ use crate::{
 pub(crate) struct Route {
     /// The sender; [`Origin::unknown`] if the topic does not identify it.
     pub(crate) origin: Origin,
-    /// The decoder of its payloads, or the reason why there is none.
+    /// The decoder of the payloads, or the reason why no decoder can read them.
     pub(crate) decoder: Result<Arc<TopicDecoder>, Fault>,
 }
 

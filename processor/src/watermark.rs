@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_settled_after_quiet_or_after_the_longest_wait() {
+    fn a_day_settles_after_a_quiet_time_or_the_longest_wait() {
         let pending = PendingDay::touch(Some(PendingDay::touch(None, Instant(0))), Instant(500));
         assert!(!pending.is_settled(Instant(2_499), 2_000));
         assert!(pending.is_settled(Instant(2_500), 2_000));

@@ -83,7 +83,7 @@ pub enum Command {
     Backup(backup::BackupArgs),
     /// Make a lake and a log from a backup, in a place that has neither.
     Restore(backup::RestoreArgs),
-    /// Show what a figure stands on: meters, files, the log, declarations and rules, as a tree.
+    /// Show the sources of a figure as a tree: meters, files, the log, declarations and rules.
     Explain(ExplainArgs),
     /// Make a figure again from the raw readings of the lake and compare it bit for bit.
     Recompute(RecomputeArgs),

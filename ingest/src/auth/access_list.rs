@@ -23,7 +23,7 @@ use serde::Deserialize;
 use super::is_name;
 use crate::topic::Origin;
 
-/// The placeholder for the user's name.
+/// Stands for the user's name in a topic filter.
 const USER: &str = "%u";
 
 /// The access list.

@@ -48,7 +48,7 @@ impl MessageNumbers {
         self.current = Some((numbered.sequence(), row));
     }
 
-    /// Ends the message under way before `row`; returns false if there is none.
+    /// Ends the open message before `row`; returns false if no message is open.
     pub(super) fn end(&mut self, row: u32) -> bool {
         let Some((number, from)) = self.current.take() else {
             return false;

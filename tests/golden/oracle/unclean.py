@@ -116,8 +116,8 @@ class Run:
         """Checks a case and prints one line: the verdict of METHOD, and whether the service agrees."""
         diff = Differences()
         years = [self.figure(case, members, year) for year in case.years]
-        for now, then in zip(years, late.then if late else []):
-            now.reasons += s.late_change(then, now, late.names)
+        for year, final in zip(years, late.then if late else []):
+            year.reasons += s.late_change(final, year, late.names)
         expected = s.judge_target(case.indicator, years)
         diff.same("the oracle beside the table", sorted({(r.kind, r.year) for r in expected.reasons}), sorted(expects))
         for due in years:

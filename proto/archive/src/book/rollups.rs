@@ -103,7 +103,7 @@ impl Book {
         warn!(park = %self.park, year = self.year, error, "{what}");
     }
 
-    /// The version of the readings that is recorded with the rollups; −1 if there is none.
+    /// The version of the readings that is recorded with the rollups; −1 if no version is recorded.
     fn noted_version(&self) -> i64 {
         let note = self.rollups_state.note.as_ref();
         note.and_then(RolledAt::read).map_or(-1, |of| of.version)

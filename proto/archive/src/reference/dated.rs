@@ -59,7 +59,7 @@ impl<T> Dated<T> {
         self.0.iter().rev().find(|entry| entry.covers(day))
     }
 
-    /// The statement that holds on `day`; if there is none, the one that held last before it.
+    /// The statement that holds on `day`, or else the last one that held before `day`.
     #[must_use]
     pub fn holding(&self, day: CivilDay) -> Option<&DatedEntry<T>> {
         let before = self.0.iter().filter(|entry| entry.valid_from <= day);

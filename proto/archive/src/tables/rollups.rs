@@ -360,7 +360,7 @@ impl Day {
 /// Encodes `rollups`, which are sorted, as a Parquet file.
 ///
 /// # Errors
-/// [`EncodeError`] if there is none or a fold exceeds DECIMAL(38,6).
+/// [`EncodeError`] if `rollups` is empty or a fold exceeds DECIMAL(38,6).
 pub fn encode_rollups(rollups: &[Rollup]) -> Result<Bytes, EncodeError> {
     if rollups.is_empty() {
         return Err(EncodeError::Empty);

@@ -1,11 +1,11 @@
 //! What only the Kafka log meets: foreign records, other partition counts, brokers that are away.
 
-use std::time::{Duration, Instant};
+mod reading;
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use greenpark_log::{
-    AppendError, ContentType, Entry, Headers, LogReader, OpenError, Record, Topic,
-};
+use greenpark_log::{AppendError, ContentType, Headers, OpenError, Record, Topic};
 use greenpark_log_kafka::{KafkaLog, KafkaSettings};
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
 use rdkafka::{
@@ -14,6 +14,8 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
+
+use self::reading::read_to_the_end;
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -164,26 +166,6 @@ async fn append_one(log: &KafkaLog, sequence: u64) {
         .append(Topic::Readings, vec![record(sequence)])
         .await;
     assert_eq!(receipt.expect("the log appends").records(), 1);
-}
-
-/// Reads until the log says that nothing is left.
-async fn read_to_the_end(reader: &mut Box<dyn LogReader>) -> Vec<Entry> {
-    let started = Instant::now();
-    let mut entries = Vec::new();
-    loop {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "the reader never caught up"
-        );
-        let delivered = reader
-            .next(1 << 20, Duration::from_millis(300))
-            .await
-            .expect("the log reads");
-        entries.extend(delivered.entries);
-        if delivered.caught_up {
-            return entries;
-        }
-    }
 }
 
 /// Goal: a reader that cannot fetch does not take the last record it got for the end. Method: the mock

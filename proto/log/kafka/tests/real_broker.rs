@@ -1,6 +1,8 @@
 //! What only a real Kafka shows: the settings of topics, records dropped, control records. Each test needs
 //! `GREENPARK_KAFKA=host:port`, says so and passes without it.
 
+mod reading;
+
 use std::{
     env,
     io::Write,
@@ -8,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use greenpark_log::{ContentType, Entry, Headers, LogReader, OpenError, Record, Topic};
+use greenpark_log::{ContentType, Headers, OpenError, Record, Topic};
 use greenpark_log_kafka::{KafkaLog, KafkaSettings, inspect};
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
 use rdkafka::{
@@ -18,6 +20,8 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     producer::{BaseProducer, BaseRecord, Producer},
 };
+
+use self::reading::read_to_the_end;
 
 /// Settings for a real broker with topics of our own, if there is one.
 fn settings() -> Option<KafkaSettings> {
@@ -84,26 +88,6 @@ async fn append(log: &KafkaLog, sequences: std::ops::Range<u64>) {
             .await
             .expect("the log appends");
         assert_eq!(receipt.records(), 1);
-    }
-}
-
-/// Reads until the log says that nothing is left.
-async fn read_to_the_end(reader: &mut Box<dyn LogReader>) -> Vec<Entry> {
-    let started = Instant::now();
-    let mut entries = Vec::new();
-    loop {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "the reader never caught up"
-        );
-        let delivered = reader
-            .next(1 << 20, Duration::from_millis(300))
-            .await
-            .expect("the log reads");
-        entries.extend(delivered.entries);
-        if delivered.caught_up {
-            return entries;
-        }
     }
 }
 

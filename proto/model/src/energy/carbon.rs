@@ -1,7 +1,7 @@
 //! Carbon dioxide from amounts and dated factors (METHOD (e)).
 //!
 //! `CO₂ = Σ fuel × LHV × CC × OF × 44/12 + Σ kWh × grid factor + Σ heat × its factor`, location-based:
-//! electricity counts with the factor of its grid, whoever sold it.
+//! electricity counts with the factor of its grid, for every seller.
 //!
 //! Factors are data: a [`CarbonSet`] comes from a file, every entry with its dates, source and status,
 //! and this module contains no constant. A grid factor holds for the days that its entry names, so adding a later

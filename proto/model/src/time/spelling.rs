@@ -154,7 +154,7 @@ impl Rest<'_> {
         self.0 = self.0.trim_start_matches(' ');
     }
 
-    /// Parses `.digits`, cut to milliseconds; zero if there is none.
+    /// Parses `.digits`, cut to milliseconds; returns zero for a text without a fraction.
     fn fraction_ms(&mut self) -> Option<i32> {
         if self.one_of(".,").is_none() {
             return Some(0);

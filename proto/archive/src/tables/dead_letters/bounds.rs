@@ -52,7 +52,7 @@ impl Plan {
         })
     }
 
-    /// Moves the oldest file with letters to those that are dropped; returns false if there is none.
+    /// Moves the oldest file with letters to the dropped files; returns false if no file has letters.
     fn drop_oldest(&mut self) -> bool {
         for files in [&mut self.keep, &mut self.join] {
             if let Some(oldest) = files.iter().position(|file| file.letters > 0) {
