@@ -9,7 +9,7 @@
 use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
 use datafusion::{
-    datasource::memory::MemoryCatalogProviderList,
+    datasource::{TableProvider, memory::MemoryCatalogProviderList},
     error::DataFusionError,
     execution::{
         SendableRecordBatchStream, SessionState, SessionStateBuilder,
@@ -24,11 +24,7 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use object_store::ObjectStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{
-    error::QueryError,
-    lake::{parquet_files::store_url, snapshot_table::LakeTable},
-    limits::SORT_MEMORY_MIN,
-};
+use crate::{error::QueryError, lake::parquet_files::store_url, limits::SORT_MEMORY_MIN};
 
 /// Threads of one question at most, because questions run concurrently.
 const THREADS_MAX: usize = 4;
@@ -41,10 +37,14 @@ const PERMIT_BYTES: usize = 1 << 16;
 /// How long a stream waits for memory. Slow readers may hold it for the whole deadline of their streams.
 const STREAM_WAIT: Duration = Duration::from_secs(10);
 
+/// Makes the state of a session. A closure hides the type of the state: every future of this crate that refers to the
+/// engine must be `Send`, and each such proof would walk the thousands of types below a [`SessionState`].
+type NewSession = Box<dyn Fn() -> SessionState + Send + Sync>;
+
 /// Plans and runs statements over tables of a lake.
 pub(crate) struct Engine {
-    scanning: SessionState,
-    sorting: SessionState,
+    scanning: NewSession,
+    sorting: NewSession,
     stores: Arc<dyn ObjectStoreRegistry>,
     /// Bytes of memory per sort.
     sort_memory: usize,
@@ -77,7 +77,7 @@ pub(crate) enum Work {
     Sort,
 }
 
-fn state(work: Work, memory: usize, threads: usize) -> SessionState {
+fn new_session(work: Work, memory: usize, threads: usize) -> NewSession {
     let mut config = SessionConfig::new()
         .with_target_partitions(threads)
         .with_information_schema(false)
@@ -92,10 +92,11 @@ fn state(work: Work, memory: usize, threads: usize) -> SessionState {
     execution.sort_spill_reservation_bytes = memory / 5 * 3;
     execution.parquet.pushdown_filters = true;
     execution.parquet.schema_force_view_types = false;
-    SessionStateBuilder::new()
+    let state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
-        .build()
+        .build();
+    Box::new(move || state.clone())
 }
 
 impl Engine {
@@ -111,8 +112,8 @@ impl Engine {
         let streams = memory / 2;
         let sort_memory = (streams / SORTS_MAX).max(SORT_MEMORY_MIN);
         Self {
-            scanning: state(Work::Scan, memory, threads),
-            sorting: state(Work::Sort, sort_memory, 1),
+            scanning: new_session(Work::Scan, memory, threads),
+            sorting: new_session(Work::Sort, sort_memory, 1),
             stores,
             sort_memory,
             figures: MemoryShare::new(figures),
@@ -144,11 +145,23 @@ impl Engine {
         reserved.map_err(|_| QueryError::Crowded)
     }
 
-    /// A session for one question, with `tables` under their names.
-    pub(crate) fn session(
+    /// Runs `sql` over `tables` in a session of its own. The future is boxed once, here: it and the session hold types
+    /// that are nested deeply, and the compiler would check them again for every method of the service.
+    pub(crate) fn query(
         &self,
         work: Work,
-        tables: impl IntoIterator<Item = (&'static str, LakeTable)>,
+        tables: impl IntoIterator<Item = (&'static str, Arc<dyn TableProvider>)>,
+        sql: String,
+    ) -> BoxFuture<'static, Result<SendableRecordBatchStream, DataFusionError>> {
+        let session = self.session(work, tables);
+        async move { session?.sql(&sql).await?.execute_stream().await }.boxed()
+    }
+
+    /// A session for one question, with `tables` under their names.
+    fn session(
+        &self,
+        work: Work,
+        tables: impl IntoIterator<Item = (&'static str, Arc<dyn TableProvider>)>,
     ) -> Result<SessionContext, DataFusionError> {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(match work {
@@ -159,22 +172,22 @@ impl Engine {
             .with_object_list_cache_limit(0)
             .build_arc()?;
         let state = match work {
-            Work::Scan => &self.scanning,
-            Work::Sort => &self.sorting,
+            Work::Scan => (self.scanning)(),
+            Work::Sort => (self.sorting)(),
         };
         // Each session has its own catalog; a shared one would hold the tables of other questions.
         let config = state
             .config()
             .clone()
             .with_create_default_catalog_and_schema(true);
-        let state = SessionStateBuilder::new_from_existing(state.clone())
+        let state = SessionStateBuilder::new_from_existing(state)
             .with_config(config)
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
             .with_runtime_env(runtime)
             .build();
         let session = SessionContext::new_with_state(state);
         for (name, table) in tables {
-            session.register_table(name, Arc::new(table))?;
+            session.register_table(name, table)?;
         }
         Ok(session)
     }
@@ -228,15 +241,6 @@ impl Reservation {
     }
 }
 
-/// Runs a statement. The future is boxed once, here: DataFusion's futures are deeply nested, and the compiler would
-/// check them down to the bottom again for every method of the service.
-pub(crate) fn stream<'a>(
-    session: &'a SessionContext,
-    sql: &'a str,
-) -> BoxFuture<'a, Result<SendableRecordBatchStream, DataFusionError>> {
-    async move { session.sql(sql).await?.execute_stream().await }.boxed()
-}
-
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
@@ -274,8 +278,8 @@ mod tests {
                 rooms.push(room.expect("room"));
             }
             assert_eq!(rooms.len(), sorts, "{memory} MiB");
-            let session = engine.session(Work::Sort, []).expect("a session");
-            let stream = stream(&session, "SELECT 1").await.expect("a statement");
+            let stream = engine.query(Work::Sort, [], "SELECT 1".to_owned()).await;
+            let stream = stream.expect("a statement");
             let mut held = rooms.pop().expect("a room").hold(stream);
             assert!(
                 engine.reserve_sort(0).now_or_never().is_none(),

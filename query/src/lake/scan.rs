@@ -10,7 +10,10 @@ use arrow::{
     datatypes::{Int32Type, SchemaRef},
     error::ArrowError,
 };
-use datafusion::{datasource::MemTable, physical_plan::SendableRecordBatchStream};
+use datafusion::{
+    datasource::{MemTable, TableProvider},
+    physical_plan::SendableRecordBatchStream,
+};
 use futures::TryStreamExt as _;
 use greenpark_archive::{
     file::ReadingsFile,
@@ -28,7 +31,7 @@ use crate::{
     error::QueryError,
     lake::{
         books::{Books, hot_in_order},
-        engine::{self, Work},
+        engine::Work,
         record_batches::{FileRows, READINGS_COLUMNS},
         snapshot_table::{LakeTable, readings_schema},
     },
@@ -181,11 +184,10 @@ impl Scan {
                 .map(|(snapshot, file)| Source::new(snapshot, file)),
         );
         sources.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
-        let session = books
-            .engine
-            .session(Work::Sort, [("sealed", LakeTable::readings(closed))])?;
-        session.register_table("open", Arc::new(MemTable::try_new(schema, vec![batches])?))?;
-        let stream = engine::stream(&session, &self.sql()).await?;
+        let open: Arc<dyn TableProvider> = Arc::new(MemTable::try_new(schema, vec![batches])?);
+        let sealed = LakeTable::readings(closed).provider();
+        let tables = [("sealed", sealed), ("open", open)];
+        let stream = books.engine.query(Work::Sort, tables, self.sql()).await?;
         Ok((reserved.hold(stream), sources))
     }
 
@@ -218,13 +220,13 @@ impl Scan {
             return Ok((Vec::new(), Vec::new()));
         }
         let table = LakeTable::readings(files.iter().copied());
-        let session = books.engine.session(Work::Scan, [("readings", table)])?;
         let sql = format!(
             "SELECT {READINGS_COLUMNS} FROM readings WHERE enterprise = '{}'{}",
             self.selection.enterprise,
             self.meter_filter()
         );
-        let mut batches = engine::stream(&session, &sql).await?;
+        let tables = [("readings", table.provider())];
+        let mut batches = books.engine.query(Work::Scan, tables, sql).await?;
         while let Some(batch) = batches.try_next().await? {
             read.add(&batch)?;
             if read.readings() > OPEN_READINGS_MAX {

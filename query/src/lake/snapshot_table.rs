@@ -107,6 +107,11 @@ pub(crate) const TOTALS_COUNTS: [&str; 9] = [
 ];
 
 impl LakeTable {
+    /// The table as a statement takes it.
+    pub(crate) fn provider(self) -> Arc<dyn TableProvider> {
+        Arc::new(self)
+    }
+
     /// The readings of `files`, given in the order of the log. A row's `file` is the index of its file.
     pub(crate) fn readings<'a>(
         files: impl IntoIterator<Item = (&'a Snapshot, &'a ReadingsFile)>,

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     error::QueryError,
     lake::{
-        engine::{self, Work},
+        engine::Work,
         record_batches::{self, RolledMonth, Total},
         snapshot_table::LakeTable,
     },
@@ -207,9 +207,9 @@ impl Books {
             return Ok(months);
         }
         let table = LakeTable::rollups(snapshot);
-        let session = self.engine.session(Work::Scan, [("rollups", table)])?;
+        let tables = [("rollups", table.provider())];
         let sql = format!("SELECT {} FROM rollups", record_batches::rollups_columns());
-        let mut batches = engine::stream(&session, &sql).await?;
+        let mut batches = self.engine.query(Work::Scan, tables, sql).await?;
         while let Some(batch) = batches.try_next().await? {
             record_batches::rollups(&batch, &mut months)?;
         }
@@ -227,9 +227,9 @@ impl Books {
             return Ok(known);
         }
         let table = LakeTable::rollups(snapshot);
-        let session = self.engine.session(Work::Scan, [("rollups", table)])?;
-        let sql = "SELECT DISTINCT enterprise FROM rollups";
-        let mut batches = engine::stream(&session, sql).await?;
+        let tables = [("rollups", table.provider())];
+        let sql = "SELECT DISTINCT enterprise FROM rollups".to_owned();
+        let mut batches = self.engine.query(Work::Scan, tables, sql).await?;
         while let Some(batch) = batches.try_next().await? {
             known.extend(record_batches::enterprises(&batch)?);
         }
@@ -261,13 +261,13 @@ impl Books {
             return Ok(rows);
         }
         let table = LakeTable::totals(snapshot, after);
-        let session = self.engine.session(Work::Scan, [("totals", table)])?;
+        let tables = [("totals", table.provider())];
         let mut sql = format!("SELECT {} FROM totals", record_batches::totals_columns());
         // An id has only letters, digits, '-', '_' and '.', so it needs no escaping.
         if let Some((first, last)) = enterprises.first().zip(enterprises.last()) {
             sql += &format!(" WHERE enterprise BETWEEN '{first}' AND '{last}'");
         }
-        let mut batches = engine::stream(&session, &sql).await?;
+        let mut batches = self.engine.query(Work::Scan, tables, sql).await?;
         while let Some(batch) = batches.try_next().await? {
             record_batches::totals(&batch, &mut rows)?;
         }

@@ -27,7 +27,7 @@ use crate::{
             assemble::{DaySources, Sealed},
             cached,
         },
-        engine::{self, Engine, Work},
+        engine::{Engine, Work},
         record_batches::{FileRows, READINGS_COLUMNS},
         snapshot_table::LakeTable,
     },
@@ -60,8 +60,8 @@ pub(crate) async fn read_files(
     }
     let table = LakeTable::readings(files.iter().map(|file| (snapshot, *file)));
     let sql = format!("SELECT {READINGS_COLUMNS} FROM readings");
-    let session = engine.session(Work::Scan, [("readings", table)])?;
-    let mut batches = engine::stream(&session, &sql).await?;
+    let tables = [("readings", table.provider())];
+    let mut batches = engine.query(Work::Scan, tables, sql).await?;
     while let Some(batch) = batches.try_next().await? {
         rows.add(&batch)?;
         if rows.readings() > OPEN_READINGS_MAX {

@@ -27,7 +27,7 @@ use crate::{
     grpc::{readings::extract::Job, server::Shared},
     lake::{
         books::{Books, SeriesDays, hot_in_order},
-        engine::{self, Work},
+        engine::Work,
         record_batches::numbers,
         scan::Source,
         snapshot_table::LakeTable,
@@ -220,15 +220,14 @@ pub(super) async fn digests(
         if snapshot.totals_files.is_empty() {
             continue;
         }
-        let session = books
-            .engine
-            .session(Work::Scan, [("totals", LakeTable::totals(snapshot, 0))])?;
+        let table = LakeTable::totals(snapshot, 0);
         let sql = format!(
             "SELECT DISTINCT day, revision, sha256 FROM totals WHERE enterprise = '{}' \
              AND readings > 0 AND day BETWEEN DATE '{first}' AND DATE '{last}'",
             selection.enterprise,
         );
-        let mut batches = engine::stream(&session, &sql).await?;
+        let tables = [("totals", table.provider())];
+        let mut batches = books.engine.query(Work::Scan, tables, sql).await?;
         while let Some(batch) = batches.try_next().await? {
             take_digests(&batch, &mut digests)?;
         }
