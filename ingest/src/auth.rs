@@ -13,7 +13,6 @@ use crate::topic::Sender;
 
 mod access_list;
 mod authenticator;
-mod certificate;
 mod error;
 pub mod password;
 mod password_checks;
@@ -35,17 +34,6 @@ pub(crate) struct ClientIdentity {
     pub(crate) grant: Option<Arc<Grant>>,
     /// The names of the client, for rules that derive the origin from them.
     pub(crate) sender: Arc<Sender>,
-}
-
-/// The longest name, in bytes: a common name in X.509 has at most 64 characters, which take up to
-/// 256 bytes in UTF-8.
-const NAME_BYTES_MAX: usize = 256;
-
-/// Returns true if `text` can be a client's name: not empty, no control characters, and no colon,
-/// which ends the name in a password file.
-fn is_name(text: &str) -> bool {
-    let allowed = !text.contains(|c: char| c == ':' || c.is_control());
-    !text.is_empty() && text.len() <= NAME_BYTES_MAX && allowed
 }
 
 #[cfg(test)]

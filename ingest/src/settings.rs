@@ -13,8 +13,10 @@ mod auth;
 mod rules;
 mod scale;
 
+pub use greenpark_tls::{ClientCertificate, TlsSettings};
+
 pub use self::{
-    auth::{AccessSettings, ClientCertificate, TlsSettings, UsersSettings},
+    auth::{AccessSettings, UsersSettings},
     rules::{DecoderRule, Encoding, FieldMap, Others, PayloadFormat, StampAt, TimeUnit},
     scale::FieldScale,
 };

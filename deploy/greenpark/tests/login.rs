@@ -69,6 +69,7 @@ impl Endpoint {
                 key: path("tls/server.key"),
                 client_ca: Some(path("tls/ca.pem")),
                 client_certificate: Some(client_certificate),
+                client_crl: None,
             }),
             users: Some(UsersSettings { file: users }),
             ..ListenSettings::default()

@@ -20,8 +20,8 @@
 
 use serde::Deserialize;
 
-use super::is_name;
 use crate::topic::Origin;
+use greenpark_tls::is_name;
 
 /// Stands for the user's name in a topic filter.
 const USER: &str = "%u";

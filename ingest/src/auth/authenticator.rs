@@ -4,11 +4,11 @@
 use std::{
     fs,
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::SystemTime,
 };
 
+use greenpark_tls::{ClientCertificate, Stamp, TlsSettings, common_name, server_config};
 use rustls::pki_types::CertificateDer;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
@@ -16,12 +16,11 @@ use tracing::{info, warn};
 use super::{
     Refusal,
     access_list::{AccessList, Grant},
-    certificate,
     error::AuthFileError,
     password::Users,
     password_checks::{PasswordChecks, PasswordFile},
 };
-use crate::settings::{ClientCertificate, ListenSettings};
+use crate::settings::ListenSettings;
 
 /// Authenticates the clients of a listener; all its connections share it.
 #[derive(Debug)]
@@ -59,9 +58,6 @@ pub(crate) struct Principal {
     pub(crate) name: String,
     pub(crate) grant: Arc<Grant>,
 }
-
-/// The modification time and size of a file: if either differs, the file has changed.
-type Stamp = Option<(SystemTime, u64)>;
 
 impl std::fmt::Debug for AuthFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -126,9 +122,7 @@ impl Authenticator {
             return Ok(None);
         }
         let certified = match &credentials.certificate {
-            Some(certificate) => {
-                Some(certificate::common_name(certificate).ok_or(Refusal::NoName)?)
-            }
+            Some(certificate) => Some(common_name(certificate).ok_or(Refusal::NoName)?),
             None => None,
         };
         if certified.is_none() && files.certificates == Some(ClientCertificate::Required) {
@@ -175,7 +169,7 @@ impl AuthFiles {
 
     fn open(settings: &ListenSettings) -> Result<Self, AuthFileError> {
         let tls = settings.tls.as_ref();
-        let acceptor = tls.map(certificate::server_config).transpose()?;
+        let acceptor = tls.map(server_config).transpose()?;
         let users = settings.users.as_ref().map(|users| {
             let parsed = Users::parse(&read(&users.file)?);
             let path = users.file.clone();
@@ -186,10 +180,7 @@ impl AuthFiles {
             let path = access.file.clone();
             parsed.map_err(|reason| AuthFileError::AccessList { path, reason })
         });
-        let certificates = tls.filter(|tls| tls.client_ca.is_some()).map(|tls| {
-            let configured = tls.client_certificate;
-            configured.unwrap_or(ClientCertificate::Required)
-        });
+        let certificates = tls.and_then(TlsSettings::asks_for);
         Ok(Self {
             tls: acceptor.map(|config| TlsAcceptor::from(Arc::new(config))),
             certificates,
@@ -207,24 +198,12 @@ fn read(path: &Path) -> Result<String, AuthFileError> {
 }
 
 fn files(settings: &ListenSettings) -> impl Iterator<Item = &Path> {
-    let tls = settings.tls.iter();
-    let tls = tls.flat_map(|tls| {
-        [
-            Some(&tls.certificate),
-            Some(&tls.key),
-            tls.client_ca.as_ref(),
-        ]
-    });
-    let users = settings.users.as_ref().map(|users| &users.file);
-    let access = settings.access.as_ref().map(|access| &access.file);
-    let all = tls.chain([users, access]);
-    all.flatten().map(PathBuf::as_path)
+    let tls = settings.tls.iter().flat_map(TlsSettings::files);
+    let users = settings.users.as_ref().map(|users| users.file.as_path());
+    let access = settings.access.as_ref().map(|access| access.file.as_path());
+    tls.chain([users, access].into_iter().flatten())
 }
 
 fn stamps(settings: &ListenSettings) -> Vec<Stamp> {
-    let stamp = |path: &Path| {
-        let found = fs::metadata(path).ok()?;
-        Some((found.modified().ok()?, found.len()))
-    };
-    files(settings).map(stamp).collect()
+    greenpark_tls::stamps(files(settings))
 }

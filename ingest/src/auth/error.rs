@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use greenpark_tls::TlsFileError;
+
 use super::password::PasswordError;
 
 /// A file that the listen settings name cannot be used.
@@ -16,30 +18,9 @@ pub enum AuthFileError {
         #[source]
         cause: io::Error,
     },
-    /// The file is not PEM.
-    #[error("read the PEM file {path}")]
-    Pem {
-        /// The path of the file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        cause: rustls::pki_types::pem::Error,
-    },
-    /// The file contains no certificate.
-    #[error("{path} has no certificate")]
-    NoCertificate {
-        /// The path of the file.
-        path: PathBuf,
-    },
-    /// rustls refuses the contents.
-    #[error("use {path} for TLS")]
-    Tls {
-        /// The path of the file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        cause: rustls::Error,
-    },
+    /// A file of `listen.tls` cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
     /// The file is not a password file.
     #[error("read the password file {path}")]
     Users {

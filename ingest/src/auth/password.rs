@@ -12,7 +12,7 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 
-use super::is_name;
+use greenpark_tls::is_name;
 
 /// Iterations of a new hash: 30 to 50 ms on one virtual core of 2026. A guess costs as much as a
 /// check, and a thousand gateways still reconnect within a minute of a restart.

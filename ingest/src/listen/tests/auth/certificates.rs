@@ -77,6 +77,7 @@ fn with_tls(folder: &TempDir, authority: &Authority) -> ListenSettings {
         key: write("server.key", &server.key),
         client_ca: Some(write("ca.pem", &authority.certificate)),
         client_certificate: None,
+        client_crl: None,
     };
     ListenSettings {
         tls: Some(tls),

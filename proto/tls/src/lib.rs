@@ -1,0 +1,14 @@
+//! TLS of a server: its settings, its configuration from PEM files, and the name in a client's certificate.
+//!
+//! Gateways (MQTT) and callers (gRPC) are authenticated by the same rules. This crate reads files and does no other
+//! I/O; whoever serves accepts the connections and reads the files again when [`stamps`] differ.
+
+mod error;
+mod name;
+mod server;
+mod settings;
+
+pub use error::TlsFileError;
+pub use name::{common_name, fingerprint, is_name};
+pub use server::server_config;
+pub use settings::{ClientCertificate, Stamp, TlsSettings, stamps};
