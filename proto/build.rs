@@ -5,6 +5,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "park/telemetry/v1/telemetry.proto",
         "park/query/v1/query.proto",
         "park/query/v1/dead_letters.proto",
+        "park/query/v1/access.proto",
     ];
     for file in files {
         println!("cargo:rerun-if-changed={file}");

@@ -57,17 +57,23 @@ pub enum QueryError {
     /// The state of the service does not allow it.
     #[error("{1}")]
     Precondition(&'static str, String),
-    /// The token is missing or unknown.
-    #[error("a known bearer token is needed in the metadata 'authorization'")]
-    Unauthenticated,
-    /// The token does not permit this name.
-    #[error("the token does not reach '{0}'")]
-    Denied(String),
-    /// The token permits reading only.
+    /// No credential proves a name; the text is the same for every reason but an expired one.
     #[error(
-        "the token may read and not declare; its grant ([[query.grants]]) needs holder and declares = true for that"
+        "a credential is needed: a known bearer token in the metadata 'authorization', or a client certificate"
     )]
-    MayNotDeclare,
+    Unauthenticated,
+    /// The signature of a JSON web token is right, but its time is over or has not come.
+    #[error("the token is expired or not valid yet; get a new one from its issuer")]
+    OutOfTime,
+    /// Nothing has this name, or no grant of the caller covers it: the caller learns no difference.
+    #[error("there is no '{0}' that a grant of yours covers; `greenpark whoami` lists your grants")]
+    Hidden(String),
+    /// No grant of the caller gives the right that the method needs.
+    #[error("no grant of yours permits {0}; `greenpark whoami` lists your grants")]
+    NoRight(String),
+    /// The grant was withdrawn, or it ended, while the answer was sent.
+    #[error("the grant for this answer has ended")]
+    GrantEnded,
     /// The deadline passed.
     #[error("the deadline passed; ask a shorter period, or allow more time")]
     Deadline,
@@ -137,8 +143,9 @@ impl QueryError {
                 let details = ErrorDetails::with_error_info(*reason, DOMAIN, HashMap::new());
                 Status::with_error_details(Code::FailedPrecondition, self.to_string(), details)
             }
-            Self::Unauthenticated => Status::unauthenticated(self.to_string()),
-            Self::Denied(_) | Self::MayNotDeclare => Status::permission_denied(self.to_string()),
+            Self::Unauthenticated | Self::OutOfTime => Status::unauthenticated(self.to_string()),
+            Self::Hidden(name) => hidden_status(name, &self),
+            Self::NoRight(_) | Self::GrantEnded => Status::permission_denied(self.to_string()),
             Self::Deadline => Status::deadline_exceeded(self.to_string()),
             Self::TooLarge | Self::Crowded => Status::resource_exhausted(self.to_string()),
             Self::FileReplaced => Status::unavailable(self.to_string()),
@@ -237,6 +244,19 @@ fn not_found_status(name: &str, known: &[String]) -> Status {
         ]),
     );
     Status::with_error_details(Code::NotFound, message, details)
+}
+
+fn hidden_status(name: &str, error: &QueryError) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_resource_info(
+        kind_of(name),
+        name,
+        "",
+        "unknown, or not covered by a grant",
+    );
+    let of = HashMap::from([("name".to_owned(), name.to_owned())]);
+    details.set_error_info("RESOURCE_NOT_FOUND", DOMAIN, of);
+    Status::with_error_details(Code::NotFound, error.to_string(), details)
 }
 
 fn kind_of(name: &str) -> &'static str {

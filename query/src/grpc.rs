@@ -2,6 +2,7 @@
 //!
 //! [`server`] holds the service and what its methods share; every service is a file of its own.
 
+mod access;
 mod concurrent;
 mod dead_letters;
 mod indicators;
@@ -31,3 +32,6 @@ pub(crate) struct DeadLettersRpc(pub(crate) Arc<Shared>);
 
 /// `park.query.v1.Quality`.
 pub(crate) struct QualityRpc(pub(crate) Arc<Shared>);
+
+/// `park.query.v1.Access`.
+pub(crate) struct AccessRpc(pub(crate) Arc<Shared>);

@@ -3,7 +3,8 @@
 //! Closed days come from the `totals` table of a book, every other day from its readings by the same fold of the
 //! model. DataFusion reads both from exactly the files of one snapshot. A figure is a Σ over a Σ, divided once, in an
 //! envelope with its sources. The service reads the archive and appends entries to its reference table. It deliberately
-//! neither ingests nor seals. Every question has a [`Scope`](scope::Scope) of what its client may read.
+//! neither ingests nor seals. Every question has a
+//! [`Scope`](access::scope::Scope) of what its caller may read.
 //!
 //! | room | what it holds |
 //! |---|---|
@@ -11,15 +12,16 @@
 //! | [`register`] | the registry, statistics, deflators, corrections, certificates, indicator values |
 //! | `lake` | DataFusion over a snapshot, books of days, the cache |
 //! | [`figures`] | measure, figure, progress, comparison, scorecard, materials, quality |
+//! | [`access`] | callers, grants, rights and scopes |
 //! | [`grpc`] | the server and the services of `park.query.v1` |
 
+pub mod access;
 pub mod error;
 pub mod figures;
 pub mod grpc;
 pub mod metrics;
 pub mod reference;
 pub mod register;
-pub mod scope;
 pub mod settings;
 
 mod lake;

@@ -1,17 +1,19 @@
 //! Settings of the query service, and a check that names every mistake at once.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use greenpark_model::carbon::Region;
+use greenpark_tls::TlsSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    access::settings::AccessSettings,
     error::with_causes,
     limits::SORT_MEMORY_MIN,
     reference::{ReferenceFiles, assessment, carbon, factors, plans, quality_rules, waste_sets},
-    register::name::Name,
-    scope::hex::unhex,
 };
+
+pub use crate::access::settings::{Grant, JwtSettings, Token};
 
 /// Settings of the query service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,24 +64,21 @@ pub struct QuerySettings {
     pub assessment_file: Option<PathBuf>,
     /// Further files of plans; one with the id of a built-in plan replaces it.
     pub plan_files: Vec<PathBuf>,
-    /// Grants to read and to declare. Without any, everyone may read and declare everything.
+    /// True if everyone who reaches the address may read and declare everything. Without it, a service at which nobody
+    /// can prove a name listens on this machine alone.
+    pub open: bool,
+    /// Callers that record and revoke grants, such as `certificate:NAME`. This alone shows them no data.
+    pub administrators: Vec<String>,
+    /// TLS, and the certificates of callers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
+    /// JSON web tokens of an issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<JwtSettings>,
+    /// Tokens that prove a name; recorded grants say what it may do.
+    pub tokens: Vec<Token>,
+    /// Tokens with permissions of their own.
     pub grants: Vec<Grant>,
-}
-
-/// Permissions of the bearer of a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Grant {
-    /// SHA-256 of the token in hex, so that this file is no secret: `printf %s TOKEN | sha256sum`.
-    pub token_sha256: String,
-    /// `parks/-`, `parks/P` or `parks/P/enterprises/E`.
-    pub names: Vec<String>,
-    /// The holder of the token; every entry recorded with it names the holder.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub holder: String,
-    /// True if the bearer may also declare.
-    #[serde(default)]
-    pub declares: bool,
 }
 
 /// The parks of the built-in plan are Chongqing's.
@@ -107,6 +106,11 @@ impl Default for QuerySettings {
             quality_file: None,
             assessment_file: None,
             plan_files: Vec::new(),
+            open: false,
+            tls: None,
+            jwt: None,
+            administrators: Vec::new(),
+            tokens: Vec::new(),
             grants: Vec::new(),
         }
     }
@@ -124,6 +128,24 @@ impl QuerySettings {
             assessment: self.assessment_file.as_deref(),
             quality: self.quality_file.as_deref(),
         }
+    }
+
+    /// The settings of access.
+    pub(crate) fn access(&self) -> AccessSettings<'_> {
+        AccessSettings {
+            open: self.open,
+            administrators: &self.administrators,
+            tls: self.tls.as_ref(),
+            jwt: self.jwt.as_ref(),
+            tokens: &self.tokens,
+            grants: &self.grants,
+        }
+    }
+
+    /// True if callers can prove a name, so that grants decide.
+    #[must_use]
+    pub fn authenticates(&self) -> bool {
+        self.access().authenticates()
     }
 
     /// Adds a sentence to `problems` for every mistake. Reads the named files.
@@ -172,48 +194,7 @@ impl QuerySettings {
         if let Err(error) = plans::load(&self.plan_files) {
             problems.push(format!("query.plan_files: {}", with_causes(&error)));
         }
-        let mut tokens = BTreeSet::new();
-        for (index, grant) in self.grants.iter().enumerate() {
-            grant.check(&format!("query.grants[{index}]"), problems);
-            if !tokens.insert(grant.token_sha256.to_lowercase()) {
-                problems.push(format!(
-                    "query.grants[{index}].token_sha256: is given twice"
-                ));
-            }
-        }
-    }
-}
-
-impl Grant {
-    /// Adds a sentence to `problems` for every mistake in the grant at `place`.
-    fn check(&self, place: &str, problems: &mut Vec<String>) {
-        if unhex(&self.token_sha256).is_none_or(|digest| digest.len() != 32) {
-            problems.push(format!("{place}.token_sha256: is not a SHA-256 in hex"));
-        }
-        if self.declares && self.holder.trim().is_empty() {
-            problems.push(format!(
-            "{place}.holder: is empty; say whose token it is, for what is declared with it is recorded under that name"
-        ));
-        }
-        if self.holder.chars().any(char::is_control) {
-            problems.push(format!("{place}.holder: holds what is no text"));
-        }
-        if self.names.is_empty() {
-            problems.push(format!(
-                "{place}.names: is empty, so the token would reach nothing"
-            ));
-        }
-        for name in &self.names {
-            let fits = matches!(
-                Name::parse("names", name),
-                Ok(Name::Parks | Name::Park(_) | Name::Enterprise(..))
-            );
-            if !fits {
-                problems.push(format!(
-                    "{place}.names: '{name}' is none of parks/-, parks/P and parks/P/enterprises/E"
-                ));
-            }
-        }
+        self.access().check(problems);
     }
 }
 

@@ -17,11 +17,11 @@ use greenpark_model::{
 };
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::measure::Memo,
     lake::books::{BookDays, Books, FinalBook, SeriesDays},
     register::registry::{self, Registry},
-    scope::Scope,
 };
 
 use around::UnreadRegisters;

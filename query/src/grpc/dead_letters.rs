@@ -13,6 +13,7 @@ use greenpark_proto::query::v1::{self as pb, dead_letters_server::DeadLetters};
 use tonic::{Request, Response, Status};
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::convert::timestamp,
     grpc::{
@@ -29,7 +30,6 @@ use crate::{
     },
     limits::OFFERED_MAX,
     register::name::Name,
-    scope::Scope,
 };
 
 /// The note of an answer that leaves out deleted letters.
@@ -335,7 +335,7 @@ impl DeadLetters for DeadLettersRpc {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.list_letters(scope, message);
         let method = "ListDeadLetters";
-        shared.answer(method, request.metadata(), work).await
+        shared.answer(method, &request, work).await
     }
 
     async fn get_dead_letter(
@@ -345,16 +345,14 @@ impl DeadLetters for DeadLettersRpc {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.get_letter(scope, message);
         let method = "GetDeadLetter";
-        shared.answer(method, request.metadata(), work).await
+        shared.answer(method, &request, work).await
     }
 
     async fn stream_dead_letters(
         &self,
         request: Request<pb::StreamDeadLettersRequest>,
     ) -> Result<Response<Self::StreamDeadLettersStream>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let work = |shared, scope, to| letters(shared, scope, message, to);
-        let response = self.0.stream("StreamDeadLetters", &metadata, work).await?;
+        let response = self.0.stream("StreamDeadLetters", request, letters).await?;
         Ok(response.map(|stream| Box::pin(stream) as Responses<pb::DeadLetterEntry>))
     }
 
@@ -365,7 +363,7 @@ impl DeadLetters for DeadLettersRpc {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.count_letters(scope, message);
         let method = "CountDeadLetters";
-        shared.answer(method, request.metadata(), work).await
+        shared.answer(method, &request, work).await
     }
 
     async fn record_dead_letter_replay(
@@ -375,6 +373,6 @@ impl DeadLetters for DeadLettersRpc {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.record_replay(scope, message);
         let method = "RecordDeadLetterReplay";
-        shared.answer(method, request.metadata(), work).await
+        shared.answer(method, &request, work).await
     }
 }

@@ -19,6 +19,7 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::{
         convert::{timestamp, unsound::on_wire},
@@ -34,7 +35,6 @@ use crate::{
         server::{Shared, answers::CachedQuestion},
     },
     register::{name::Name, registry::Registry},
-    scope::Scope,
 };
 
 /// Parks whose books are read concurrently.

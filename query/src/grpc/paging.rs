@@ -7,9 +7,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::{
+    access::hex::{hex, unhex},
     error::QueryError,
     limits::{PAGE_DEFAULT, PAGE_MAX},
-    scope::hex::{hex, unhex},
 };
 
 /// The requested page.

@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use tonic::{Request, Response, Status};
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::{
         convert::{days, timestamp},
@@ -26,7 +27,6 @@ use crate::{
     lake::dead_letters::Filter,
     reference::quality_rules::QualityRules,
     register::name::Name,
-    scope::Scope,
 };
 
 /// Decimal places of indices.
@@ -290,7 +290,7 @@ impl Quality for QualityRpc {
     ) -> Result<Response<pb::QualityReport>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.quality(scope, message);
-        shared.answer("GetQuality", request.metadata(), work).await
+        shared.answer("GetQuality", &request, work).await
     }
 }
 

@@ -14,6 +14,7 @@ use greenpark_proto::query::v1::{self as pb, readings_server::Readings};
 use tonic::{Request, Response, Status};
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::convert::timestamp,
     grpc::{
@@ -30,7 +31,6 @@ use crate::{
     },
     limits::STREAM_PAGE_READINGS,
     register::name::Name,
-    scope::Scope,
 };
 
 impl Shared {
@@ -217,9 +217,7 @@ impl Readings for ReadingsRpc {
         &self,
         request: Request<pb::StreamReadingsRequest>,
     ) -> Result<Response<Self::StreamReadingsStream>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let work = |shared, scope, to| pages(shared, scope, message, to);
-        let response = self.0.stream("StreamReadings", &metadata, work).await?;
+        let response = self.0.stream("StreamReadings", request, pages).await?;
         Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ReadingsPage>))
     }
 
@@ -227,9 +225,7 @@ impl Readings for ReadingsRpc {
         &self,
         request: Request<pb::ExtractRequest>,
     ) -> Result<Response<Self::ExtractStream>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let work = |shared, scope, to| extract(shared, scope, message, to);
-        let response = self.0.stream("Extract", &metadata, work).await?;
+        let response = self.0.stream("Extract", request, extract).await?;
         Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ExtractChunk>))
     }
 }

@@ -12,9 +12,9 @@ use greenpark_proto::query::v1 as pb;
 use tonic::Status;
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     grpc::server::{Clock, QueryService, ServeError},
-    scope::Scope,
     settings::QuerySettings,
 };
 

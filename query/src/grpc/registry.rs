@@ -16,12 +16,12 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::convert::timestamp,
     grpc::{paging::Page, registry::declare::Provenance, server::Shared},
     lake::latest_readings::{self, MeterPlace},
     register::{name::Name, registry::Park},
-    scope::Scope,
 };
 
 /// Parses a parent into its park and, unless it names all, its enterprise.
@@ -125,7 +125,7 @@ impl Shared {
             scope.check(&Name::parse("statistics", &entry.subject)?)?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(request.parent.clone()));
+            return Err(QueryError::Hidden(request.parent.clone()));
         }
         let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareStatisticsResponse { recorded })
@@ -143,7 +143,7 @@ impl Shared {
             scope.check(&Name::parse("values", &entry.subject)?)?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(request.parent.clone()));
+            return Err(QueryError::Hidden(request.parent.clone()));
         }
         let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareCalorificValuesResponse { recorded })
@@ -199,7 +199,7 @@ impl Shared {
             &format!("enterprises {park}"),
         )?;
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(request.parent.clone()));
+            return Err(QueryError::Hidden(request.parent.clone()));
         }
         let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         self.known_park(&scope, &registry, &park).await?;

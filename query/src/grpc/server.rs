@@ -1,7 +1,9 @@
 //! The query service: made from a lake, settings and a clock, then served on a listener.
 
+mod accept;
 mod admission;
 pub(super) mod answers;
+mod callers;
 mod listener;
 pub(super) mod stream;
 
@@ -17,9 +19,10 @@ use greenpark_model::{
 use tokio::sync::Semaphore;
 
 use crate::{
+    access::{gate::Gate, grants::Grants, scope::Scope},
     error::QueryError,
     figures::park_days::ParkDays,
-    grpc::server::{admission::Gate, answers::Answers},
+    grpc::server::answers::Answers,
     lake::{books::Books, cache::Cache, engine::Engine},
     metrics::QueryMetrics,
     reference::{
@@ -28,9 +31,10 @@ use crate::{
         plans::{self, Plans},
     },
     register::{name::Name, registry::Registry},
-    scope::Scope,
     settings::QuerySettings,
 };
+
+pub(crate) use callers::Permitted;
 
 /// Answers get this fraction of the cache.
 const ANSWERS_PART: usize = 8;
@@ -48,6 +52,12 @@ pub enum ServeError {
     /// A file of factors, categories or plans is wrong.
     #[error("the data cannot be loaded")]
     Data(#[from] FileError),
+    /// The keys of JSON web tokens cannot be used.
+    #[error("the keys of query.jwt cannot be used")]
+    Keys(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file of TLS cannot be used.
+    #[error("the files of query.tls cannot be used")]
+    Tls(#[from] greenpark_tls::TlsFileError),
     /// Reflection cannot be set up.
     #[error("the descriptors cannot be served")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -82,7 +92,8 @@ pub(crate) struct Shared {
     pub(crate) plans: Plans,
     pub(crate) settings: QuerySettings,
     pub(crate) metrics: QueryMetrics,
-    gate: Gate,
+    pub(in crate::grpc) gate: Gate,
+    grants: Mutex<Arc<Grants>>,
     clock: Clock,
     barrier: Option<BooksBarrier>,
     /// Permits of unary questions. Streams have their own, so that a slow reader delays no question.
@@ -139,7 +150,8 @@ impl QueryService {
             books: Arc::new(of(books)),
             data: ReferenceData::load(self.settings.reference_files())?,
             plans: plans::load_all(&self.settings.plan_files)?,
-            gate: Gate::new(&self.settings.grants),
+            gate: Gate::open(&self.settings.access()).map_err(|e| ServeError::Keys(e.into()))?,
+            grants: Mutex::default(),
             permits: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),
             streams: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),
             registry: Mutex::default(),
@@ -249,7 +261,7 @@ impl Shared {
 }
 
 /// Parses an instant of a request, which must not be in the future or before 2000.
-fn past_instant(
+pub(in crate::grpc) fn past_instant(
     field: &str,
     at: &prost_types::Timestamp,
     now: Instant,

@@ -28,6 +28,7 @@ use greenpark_model::{
 };
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     lake::{
         books::{Books, hot_in_order},
@@ -37,7 +38,6 @@ use crate::{
     },
     limits::OPEN_READINGS_MAX,
     register::name::Name,
-    scope::Scope,
 };
 
 /// Columns of the result, in order.

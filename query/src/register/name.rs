@@ -7,7 +7,7 @@ use greenpark_model::id::{EnterpriseId, MeterId, ParkId};
 use crate::error::QueryError;
 
 /// The name of a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Name {
     /// `parks/-`.
     Parks,

@@ -9,6 +9,7 @@ use greenpark_model::{
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::{
         figure::{Asks, Claims, EvaluatedFigure, Grounds, evaluate},
@@ -19,7 +20,6 @@ use crate::{
     grpc::{indicators::population_of, options::Terms, server::Shared},
     reference::plans::DEFAULT,
     register::{name::Name, registry::Registry},
-    scope::Scope,
 };
 
 /// A request for a figure: its scope, registry, name and terms.

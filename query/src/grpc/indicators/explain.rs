@@ -6,6 +6,7 @@ use greenpark_model::{day::DayRange, id::EnterpriseId, indicator::Indicator};
 use greenpark_proto::query::v1::{self as pb, explain_part::Part};
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::{figure::evaluate, park_days::ParkDays, population::Population},
     grpc::{
@@ -17,7 +18,6 @@ use crate::{
     },
     lake::books::BookDays,
     register::{name::Name, registry::known_at},
-    scope::Scope,
 };
 
 /// Parses the name of an indicator.

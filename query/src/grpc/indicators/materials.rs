@@ -9,6 +9,7 @@ use greenpark_model::{
 use greenpark_proto::query::v1::{self as pb, Finding};
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::{
         convert::{self, amount, timestamp},
@@ -19,7 +20,6 @@ use crate::{
     },
     grpc::{indicators::population_of, options::Terms, server::Shared},
     register::{name::Name, registry::Registry},
-    scope::Scope,
 };
 
 /// True if `part` has a ratio to `whole`: `whole` is above zero and `part` is not below it.

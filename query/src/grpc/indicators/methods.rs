@@ -15,7 +15,7 @@ impl IndicatorsRpc {
     ) -> Result<Response<pb::Figure>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.get(scope, indicator, message);
-        shared.answer(method, request.metadata(), work).await
+        shared.answer(method, &request, work).await
     }
 
     async fn list(
@@ -26,7 +26,7 @@ impl IndicatorsRpc {
     ) -> Result<Response<pb::ListIndicatorsResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.list(scope, indicator, message);
-        shared.answer(method, request.metadata(), work).await
+        shared.answer(method, &request, work).await
     }
 }
 
@@ -38,9 +38,7 @@ impl Indicators for IndicatorsRpc {
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<Self::ExplainStream>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let work = |shared, scope, to| explain(shared, scope, message, to);
-        let response = self.0.stream("Explain", &metadata, work).await?;
+        let response = self.0.stream("Explain", request, explain).await?;
         Ok(response.map(|stream| Box::pin(stream) as Responses<pb::ExplainPart>))
     }
 
@@ -134,9 +132,7 @@ impl Indicators for IndicatorsRpc {
     ) -> Result<Response<pb::WaterBalance>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.water_balance(scope, message);
-        shared
-            .answer("GetWaterBalance", request.metadata(), work)
-            .await
+        shared.answer("GetWaterBalance", &request, work).await
     }
 
     async fn get_waste_ledger(
@@ -145,9 +141,7 @@ impl Indicators for IndicatorsRpc {
     ) -> Result<Response<pb::WasteLedger>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.waste_ledger(scope, message);
-        shared
-            .answer("GetWasteLedger", request.metadata(), work)
-            .await
+        shared.answer("GetWasteLedger", &request, work).await
     }
 
     async fn get_progress(
@@ -156,7 +150,7 @@ impl Indicators for IndicatorsRpc {
     ) -> Result<Response<pb::Progress>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.progress(scope, message);
-        shared.answer("GetProgress", request.metadata(), work).await
+        shared.answer("GetProgress", &request, work).await
     }
 
     async fn get_scorecard(
@@ -165,9 +159,7 @@ impl Indicators for IndicatorsRpc {
     ) -> Result<Response<pb::Scorecard>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.scorecard(scope, message);
-        shared
-            .answer("GetScorecard", request.metadata(), work)
-            .await
+        shared.answer("GetScorecard", &request, work).await
     }
 
     async fn list_plans(
@@ -178,6 +170,6 @@ impl Indicators for IndicatorsRpc {
         let plans = plans.map(|plan| self.0.plan(plan)).collect();
         let response = pb::ListPlansResponse { plans };
         let work = |_| futures::future::ready(Ok(response.clone()));
-        self.0.answer("ListPlans", request.metadata(), work).await
+        self.0.answer("ListPlans", &request, work).await
     }
 }

@@ -14,6 +14,7 @@ use greenpark_proto::query::v1 as pb;
 use rust_decimal::Decimal;
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::{
         comparison::{self, FIXED_PANEL, LIKE_FOR_LIKE},
@@ -32,7 +33,6 @@ use crate::{
     limits::YEARS,
     reference::plans::DEFAULT,
     register::{indicator_values::Values, name::Name, registry::Registry},
-    scope::Scope,
 };
 
 /// Enterprises of any parks.

@@ -17,6 +17,7 @@ use greenpark_proto::query::v1 as pb;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    access::{hex::hex, scope::Scope},
     error::QueryError,
     grpc::{
         readings::extract::{encode::Encoder, manifest::Manifest},
@@ -27,7 +28,6 @@ use crate::{
     },
     lake::scan::{Scan, Selection, Source},
     limits::CHUNK_BYTES,
-    scope::{Scope, hex::hex},
 };
 
 /// The content of the file.

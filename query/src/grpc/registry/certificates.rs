@@ -3,6 +3,7 @@
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::convert::timestamp,
     grpc::{paging::Page, registry::declare, server::Shared},
@@ -10,7 +11,6 @@ use crate::{
         certificates::{Certificate, Ledger},
         name::Name,
     },
-    scope::Scope,
 };
 
 impl Shared {
@@ -26,7 +26,7 @@ impl Shared {
             scope.check(certificate.used_for())?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(request.parent.clone()));
+            return Err(QueryError::Hidden(request.parent.clone()));
         }
         // The check sees concurrent entries: a certificate is used once in the whole lake.
         let reference = self.books.lake.reference();

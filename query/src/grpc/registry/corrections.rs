@@ -5,6 +5,7 @@ use greenpark_model::id::{EnterpriseId, ParkId};
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::convert::{days, timestamp},
     grpc::{
@@ -13,7 +14,6 @@ use crate::{
         server::Shared,
     },
     register::{corrections::Correction, name::Name},
-    scope::Scope,
 };
 
 impl Shared {

@@ -32,10 +32,10 @@ use crate::{
 
 /// Collects the mistakes of a request.
 #[derive(Debug, Default)]
-struct Checks(Vec<InvalidField>);
+pub(in crate::grpc) struct Checks(Vec<InvalidField>);
 
 impl Checks {
-    fn wrong(&mut self, field: &str, problem: impl Into<String>) {
+    pub(in crate::grpc) fn wrong(&mut self, field: &str, problem: impl Into<String>) {
         self.0.push(InvalidField {
             field: field.to_owned(),
             problem: problem.into(),
@@ -43,7 +43,7 @@ impl Checks {
     }
 
     /// The value, or `None` after noting the mistakes.
-    fn take<T>(&mut self, result: Result<T, QueryError>) -> Option<T> {
+    pub(in crate::grpc) fn take<T>(&mut self, result: Result<T, QueryError>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(QueryError::Invalid(violations)) => {
@@ -66,7 +66,7 @@ impl Checks {
         }
     }
 
-    fn needed(&mut self, field: &str, text: &str) {
+    pub(in crate::grpc) fn needed(&mut self, field: &str, text: &str) {
         if text.trim().is_empty() {
             self.wrong(field, "is missing");
         }
@@ -85,7 +85,7 @@ impl Checks {
         day
     }
 
-    fn validity(
+    pub(in crate::grpc) fn validity(
         &mut self,
         prefix: &str,
         from: &str,
@@ -192,7 +192,7 @@ impl Checks {
         self.take(name)
     }
 
-    fn done<T>(self, value: Option<T>) -> Result<T, QueryError> {
+    pub(in crate::grpc) fn done<T>(self, value: Option<T>) -> Result<T, QueryError> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
             _ => Err(QueryError::Invalid(self.0)),

@@ -4,8 +4,8 @@ use greenpark_proto::query::v1::{self as pb, registry_server::Registry};
 use tonic::{Request, Response, Status};
 
 use crate::{
+    access::scope::Scope,
     grpc::{RegistryRpc, registry::declare},
-    scope::Scope,
 };
 
 #[tonic::async_trait]
@@ -16,7 +16,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::ListParksResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.list_parks(scope, message);
-        shared.answer("ListParks", request.metadata(), work).await
+        shared.answer("ListParks", &request, work).await
     }
 
     async fn register_enterprise(
@@ -25,9 +25,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::Enterprise>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.register_enterprise(scope, message);
-        shared
-            .answer("RegisterEnterprise", request.metadata(), work)
-            .await
+        shared.answer("RegisterEnterprise", &request, work).await
     }
 
     async fn list_enterprises(
@@ -36,9 +34,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::ListEnterprisesResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.list_enterprises(scope, message);
-        shared
-            .answer("ListEnterprises", request.metadata(), work)
-            .await
+        shared.answer("ListEnterprises", &request, work).await
     }
 
     async fn register_meter(
@@ -47,9 +43,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::Meter>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.register_meter(scope, message);
-        shared
-            .answer("RegisterMeter", request.metadata(), work)
-            .await
+        shared.answer("RegisterMeter", &request, work).await
     }
 
     async fn record_meter_change(
@@ -58,9 +52,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::MeterChange>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.record_meter_change(scope, message);
-        shared
-            .answer("RecordMeterChange", request.metadata(), work)
-            .await
+        shared.answer("RecordMeterChange", &request, work).await
     }
 
     async fn declare_calorific_values(
@@ -70,7 +62,7 @@ impl Registry for RegistryRpc {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.declare_calorific_values(scope, message);
         shared
-            .answer("DeclareCalorificValues", request.metadata(), work)
+            .answer("DeclareCalorificValues", &request, work)
             .await
     }
 
@@ -80,9 +72,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::DeclareSidesResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.declare_sides(scope, message);
-        shared
-            .answer("DeclareSides", request.metadata(), work)
-            .await
+        shared.answer("DeclareSides", &request, work).await
     }
 
     async fn withdraw(
@@ -91,7 +81,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::WithdrawResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.withdraw(scope, message);
-        shared.answer("Withdraw", request.metadata(), work).await
+        shared.answer("Withdraw", &request, work).await
     }
 
     async fn declare_deflators(
@@ -100,9 +90,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::DeclareDeflatorsResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.declare_deflators(scope, message);
-        shared
-            .answer("DeclareDeflators", request.metadata(), work)
-            .await
+        shared.answer("DeclareDeflators", &request, work).await
     }
 
     async fn declare_indicators(
@@ -118,9 +106,7 @@ impl Registry for RegistryRpc {
             let recorded = shared.record(&scope, entries).await?;
             Ok(pb::DeclareIndicatorsResponse { recorded })
         };
-        shared
-            .answer("DeclareIndicators", request.metadata(), work)
-            .await
+        shared.answer("DeclareIndicators", &request, work).await
     }
 
     async fn list_meters(
@@ -129,7 +115,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::ListMetersResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.list_meters(scope, message);
-        shared.answer("ListMeters", request.metadata(), work).await
+        shared.answer("ListMeters", &request, work).await
     }
 
     async fn record_correction(
@@ -138,9 +124,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::Correction>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.record_correction(scope, message);
-        shared
-            .answer("RecordCorrection", request.metadata(), work)
-            .await
+        shared.answer("RecordCorrection", &request, work).await
     }
 
     async fn list_corrections(
@@ -149,9 +133,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::ListCorrectionsResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.list_corrections(scope, message);
-        shared
-            .answer("ListCorrections", request.metadata(), work)
-            .await
+        shared.answer("ListCorrections", &request, work).await
     }
 
     async fn declare_statistics(
@@ -160,9 +142,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::DeclareStatisticsResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.declare_statistics(scope, message);
-        shared
-            .answer("DeclareStatistics", request.metadata(), work)
-            .await
+        shared.answer("DeclareStatistics", &request, work).await
     }
 
     async fn list_statistics(
@@ -171,9 +151,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::ListStatisticsResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.list_statistics(scope, message);
-        shared
-            .answer("ListStatistics", request.metadata(), work)
-            .await
+        shared.answer("ListStatistics", &request, work).await
     }
 
     async fn declare_certificates(
@@ -182,9 +160,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::DeclareCertificatesResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.declare_certificates(scope, message);
-        shared
-            .answer("DeclareCertificates", request.metadata(), work)
-            .await
+        shared.answer("DeclareCertificates", &request, work).await
     }
 
     async fn list_certificates(
@@ -193,9 +169,7 @@ impl Registry for RegistryRpc {
     ) -> Result<Response<pb::ListCertificatesResponse>, Status> {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.list_certificates(scope, message);
-        shared
-            .answer("ListCertificates", request.metadata(), work)
-            .await
+        shared.answer("ListCertificates", &request, work).await
     }
 
     async fn declare_assessment_basis(
@@ -205,7 +179,7 @@ impl Registry for RegistryRpc {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.declare_assessment_basis(scope, message);
         shared
-            .answer("DeclareAssessmentBasis", request.metadata(), work)
+            .answer("DeclareAssessmentBasis", &request, work)
             .await
     }
 }

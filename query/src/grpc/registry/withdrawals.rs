@@ -4,13 +4,13 @@ use greenpark_archive::meters::MeterKey;
 use greenpark_proto::query::v1 as pb;
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     grpc::{
         registry::declare::{self, Statement},
         server::Shared,
     },
     register::{name::Name, registry::Park},
-    scope::Scope,
 };
 
 impl Shared {
@@ -25,7 +25,7 @@ impl Shared {
             scope.check(&Name::parse("sides", &entry.subject)?)?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(request.parent.clone()));
+            return Err(QueryError::Hidden(request.parent.clone()));
         }
         let recorded = self.record(&scope, entries).await?;
         Ok(pb::DeclareSidesResponse { recorded })
@@ -43,7 +43,7 @@ impl Shared {
             scope.check(&withdrawal.name())?;
         }
         if !scope.sees(&park) {
-            return Err(QueryError::Denied(request.parent.clone()));
+            return Err(QueryError::Hidden(request.parent.clone()));
         }
         let known = self.registry().await?.park(&park);
         let recorded = self.books.lake.reference().entries().await?;

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use futures::Future;
 use greenpark_proto::query::v1 as pb;
-use tonic::{Code, Response, Status, metadata::MetadataMap};
+use tonic::{Code, Request, Response, Status};
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     grpc::server::Shared,
     metrics::{Ending, Method},
-    scope::Scope,
 };
 
 pub(in crate::grpc) use kept::{Answers, CachedQuestion};
@@ -28,10 +28,10 @@ pub(crate) trait Answer {
 
 impl Shared {
     /// Answers a unary question within its deadline; retries once if a file was replaced meanwhile.
-    pub(crate) async fn answer<T, F>(
+    pub(crate) async fn answer<T, F, R: Sync>(
         &self,
         method: &'static str,
-        metadata: &MetadataMap,
+        request: &Request<R>,
         work: impl Fn(Scope) -> F + Send,
     ) -> Result<Response<T>, Status>
     where
@@ -43,23 +43,24 @@ impl Shared {
         let answer = async {
             let admitted = self
                 .admit(
-                    metadata,
+                    (request.metadata(), request.extensions()),
                     &self.permits,
                     (self.settings.deadline, T::READS_BOOKS),
                 )
                 .await?;
             let work = async {
-                match work(admitted.scope.clone()).await {
+                match work(admitted.scope()).await {
                     Err(error) if error.is_file_replaced() => {
                         self.metrics.retried.inc();
-                        work(admitted.scope.clone()).await
+                        work(admitted.scope()).await
                     }
                     answer => answer,
                 }
             };
             let mut answer = tokio::time::timeout_at(admitted.until, work)
                 .await
-                .unwrap_or(Err(QueryError::Deadline))?;
+                .unwrap_or(Err(QueryError::Deadline))
+                .map_err(|error| admitted.permitted.scope.hide(error))?;
             if admitted.behind {
                 answer.note_behind();
             }
@@ -182,6 +183,9 @@ unaffected!(
     pb::CountDeadLettersResponse,
     pb::RecordDeadLetterReplayResponse,
     pb::ListPlansResponse,
+    pb::WhoAmIResponse,
+    pb::ListGrantsResponse,
+    pb::Grant,
 );
 
 unaffected!(

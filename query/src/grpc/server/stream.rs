@@ -5,9 +5,11 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use futures::Stream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Response, Status, metadata::MetadataMap};
+use tonic::{Code, Request, Response, Status};
 
-use crate::{error::QueryError, grpc::server::Shared, limits::STREAM_PAGES_AHEAD, scope::Scope};
+use crate::{
+    access::scope::Scope, error::QueryError, grpc::server::Shared, limits::STREAM_PAGES_AHEAD,
+};
 
 /// The channel from the task of a stream to its client.
 pub(crate) type Sender<T> = mpsc::Sender<Result<T, Status>>;
@@ -40,11 +42,11 @@ pub(in crate::grpc) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Stat
 
 impl Shared {
     /// Starts a task that answers with a stream, within the deadline of streams.
-    pub(in crate::grpc) async fn stream<T, F>(
+    pub(in crate::grpc) async fn stream<T, F, R: Send + 'static>(
         self: &Arc<Self>,
         method: &'static str,
-        metadata: &MetadataMap,
-        work: impl FnOnce(Arc<Self>, Scope, Sender<T>) -> F + Send + 'static,
+        request: Request<R>,
+        work: impl FnOnce(Arc<Self>, Scope, R, Sender<T>) -> F + Send + 'static,
     ) -> Result<Response<ReceiverStream<Result<T, Status>>>, Status>
     where
         T: Send + 'static,
@@ -52,14 +54,28 @@ impl Shared {
     {
         let begun = std::time::Instant::now();
         let span = self.settings.stream_deadline;
-        let admitted = self.admit(metadata, &self.streams, (span, true)).await;
+        let (metadata, extensions, message) = request.into_parts();
+        let from = (&metadata, &extensions);
+        let admitted = self.admit(from, &self.streams, (span, true)).await;
         let admitted = admitted.map_err(QueryError::status)?;
         let (sender, receiver) = mpsc::channel(STREAM_PAGES_AHEAD);
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             let _under_way = shared.metrics.begin();
-            let work = work(Arc::clone(&shared), admitted.scope.clone(), sender.clone());
+            let work = work(
+                Arc::clone(&shared),
+                admitted.scope(),
+                message,
+                sender.clone(),
+            );
             let deadline = Err(Ended::Failed(QueryError::Deadline));
+            let permitted = admitted.permitted.clone();
+            let work = async {
+                tokio::select! {
+                    ended = work => ended,
+                    () = shared.grant_ended(&permitted) => Err(QueryError::GrantEnded.into()),
+                }
+            };
             let ended = tokio::time::timeout_at(admitted.until, work).await;
             // A client that stopped reading must not hold a permit until it receives the error.
             drop(admitted);
@@ -67,7 +83,7 @@ impl Shared {
                 Ok(()) => Code::Ok,
                 Err(Ended::Gone) => Code::Cancelled,
                 Err(Ended::Failed(error)) => {
-                    let status = error.status();
+                    let status = permitted.scope.hide(error).status();
                     let code = status.code();
                     // The client may be gone; then nobody receives the status.
                     let _ = sender.send(Err(status)).await;

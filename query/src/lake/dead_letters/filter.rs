@@ -9,7 +9,7 @@ use greenpark_model::{
     letter::LetterCode,
 };
 
-use crate::{error::QueryError, register::name::Name, scope::Scope};
+use crate::{access::scope::Scope, error::QueryError, register::name::Name};
 
 /// Selects dead letters. Its `Debug` text is part of a page's token.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,12 +13,12 @@ use prost::Message;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    access::scope::Scope,
     error::QueryError,
     figures::convert::timestamp,
     grpc::{concurrent::concurrently, server::Shared},
     lake::cache::Cache,
     register::{name::Name, registry::Registry},
-    scope::Scope,
 };
 
 /// Parks, and books per park, whose state is read concurrently.

@@ -1,0 +1,183 @@
+//! Makes the caller of every request before a message of it is decoded: a few kilobytes can inflate to hundreds of
+//! megabytes, and a stranger must not make the service do that.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use tonic::{Status, body::Body};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Shared, accept::Peer};
+use crate::{
+    access::{
+        caller::{Caller, HeldGrant, Identity},
+        grants::Grants,
+        methods::{self, Method},
+        role::Right,
+        scope::Scope,
+    },
+    error::QueryError,
+};
+
+/// How often a running stream looks whether its caller may still read.
+const GRANT_LOOK: Duration = Duration::from_secs(15);
+
+/// A caller that may call a method, and the names for which it may.
+#[derive(Debug, Clone)]
+pub(crate) struct Permitted {
+    pub(crate) caller: Caller,
+    pub(crate) right: Right,
+    pub(crate) scope: Scope,
+}
+
+/// Puts a [`Permitted`] into the extensions of every request, or answers with the refusal.
+#[derive(Clone)]
+pub(super) struct CallersLayer(pub(super) Arc<Shared>);
+
+/// The service below a [`CallersLayer`].
+#[derive(Clone)]
+pub(super) struct Callers<S> {
+    shared: Arc<Shared>,
+    inner: S,
+}
+
+impl<S> Layer<S> for CallersLayer {
+    type Service = Callers<S>;
+
+    fn layer(&self, inner: S) -> Callers<S> {
+        Callers {
+            shared: Arc::clone(&self.0),
+            inner,
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Callers<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let shared = Arc::clone(&self.shared);
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        Box::pin(async move {
+            let path = request.uri().path();
+            if methods::is_public(path) {
+                return inner.call(request).await;
+            }
+            let Some(method) = methods::at(path) else {
+                return Ok(Status::unimplemented("there is no such method").into_http());
+            };
+            let identity = shared.identify(&request);
+            match shared.permit(identity, method).await {
+                Ok(permitted) => {
+                    request.extensions_mut().insert(permitted);
+                    inner.call(request).await
+                }
+                Err(error) => Ok(shared.refuse(method, error).into_http()),
+            }
+        })
+    }
+}
+
+impl Shared {
+    /// The identity that a request proves; `None` at an open service.
+    fn identify(&self, request: &Request<Body>) -> Result<Option<Identity>, QueryError> {
+        if !self.gate.is_closed() {
+            return Ok(None);
+        }
+        let peer = request.extensions().get::<Peer>();
+        let certificate = peer.and_then(|peer| peer.certificate.as_ref());
+        let identity = self
+            .gate
+            .identify(request.headers(), certificate, self.now());
+        identity.map(Some)
+    }
+
+    /// The caller with this identity, if it may call `method`.
+    async fn permit(
+        &self,
+        identity: Result<Option<Identity>, QueryError>,
+        method: Method,
+    ) -> Result<Permitted, QueryError> {
+        let caller = match identity? {
+            Some(identity) => self.with_grants(identity).await?,
+            None => Caller::anyone(),
+        };
+        let scope = caller.scope(method.right)?;
+        Ok(Permitted {
+            caller,
+            right: method.right,
+            scope,
+        })
+    }
+
+    /// Counts a refusal, and gives its status.
+    fn refuse(&self, method: Method, error: QueryError) -> Status {
+        let status = error.status();
+        self.count(method.name, status.code(), std::time::Instant::now());
+        status
+    }
+
+    /// The caller with this identity and the grants that hold today.
+    async fn with_grants(&self, identity: Identity) -> Result<Caller, QueryError> {
+        let (grants, today) = (self.grants().await?, self.now().day());
+        let recorded = grants.held(&identity.caller, today).map(|g| g.held());
+        let held: Vec<HeldGrant> = identity.fixed.iter().cloned().chain(recorded).collect();
+        Ok(Caller {
+            identity,
+            grants: Some(held.into()),
+        })
+    }
+
+    /// The recorded grants, read again when the reference table has moved on.
+    pub(in crate::grpc) async fn grants(&self) -> Result<Arc<Grants>, QueryError> {
+        let entries = self.books.lake.reference().entries().await?;
+        let known = Arc::clone(&self.grants.lock().unwrap_or_else(PoisonError::into_inner));
+        if known.version == entries.version {
+            return Ok(known);
+        }
+        let read = Arc::new(Grants::read(entries.version, &entries.entries)?);
+        *self.grants.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&read);
+        Ok(read)
+    }
+
+    /// Ends when the grants no longer permit what they permitted when a stream began. An unreadable reference table
+    /// ends nothing.
+    pub(super) async fn grant_ended(&self, permitted: &Permitted) {
+        if permitted.caller.grants.is_none() {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(GRANT_LOOK).await;
+            let Ok(now) = self.with_grants(permitted.caller.identity.clone()).await else {
+                continue;
+            };
+            if !now
+                .scope(permitted.right)
+                .is_ok_and(|scope| scope.covers(&permitted.scope))
+            {
+                return;
+            }
+        }
+    }
+}
