@@ -22,6 +22,7 @@ use greenpark_archive::{
 };
 use greenpark_log::{Assigned, CommitError, ContentType, Delivered, Entry, LogReader, Record};
 use greenpark_model::{
+    clock::Clock,
     day::{DAY_MS, Instant},
     id::ParkId,
     letter::LetterCode,
@@ -32,7 +33,6 @@ use prost::Message as _;
 use tracing::{info, warn};
 
 use crate::{
-    clock::ProcessorClock,
     error::RunError,
     flush_schedule::FlushSchedule,
     group::{Durable, ReadOffsets, Storable, log_deferred},
@@ -89,7 +89,7 @@ pub struct DeadLetterArchiver {
     reader: Box<dyn LogReader>,
     lake: Lake,
     bounds: Bounds,
-    clock: ProcessorClock,
+    clock: Clock,
     metrics: ProcessorMetrics,
     tables: BTreeMap<ParkId, LettersTable>,
     /// Dead letters read and not written yet, by park and partition, in the order of the log.
@@ -115,7 +115,7 @@ impl DeadLetterArchiver {
         reader: Box<dyn LogReader>,
         lake: Lake,
         settings: &DeadLetterSettings,
-        clock: ProcessorClock,
+        clock: Clock,
     ) -> Self {
         let flush_schedule = FlushSchedule::new(ms(WRITE_INTERVAL), clock.now());
         Self {

@@ -14,7 +14,7 @@ use std::{
 
 use greenpark_archive::{lake::Lake, written::WrittenTable};
 use greenpark_log::{CommitError, Delivered, Entry, LogReader};
-use greenpark_model::{day::Instant, id::ParkId};
+use greenpark_model::{clock::Clock, day::Instant, id::ParkId};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -23,7 +23,6 @@ pub use self::{read_barrier::ReadBarrier, suspended::SuspendedParks};
 use crate::{
     archive_observer::{ArchiveNotifier, ArchiveObserver},
     buffer::years,
-    clock::ProcessorClock,
     commit_counts::CommitCounts,
     error::RunError,
     flush::{Flush, MeterCache, Park},
@@ -61,7 +60,7 @@ pub struct Processor {
     settings: ProcessorSettings,
     /// The number of partitions of the log; the park of a record determines its partition.
     partitions: u32,
-    clock: ProcessorClock,
+    clock: Clock,
     metrics: ProcessorMetrics,
     parks: BTreeMap<ParkId, Park>,
     /// The suspended parks.
@@ -92,7 +91,7 @@ impl Processor {
         partitions: u32,
         lake: Lake,
         settings: ProcessorSettings,
-        clock: ProcessorClock,
+        clock: Clock,
     ) -> Self {
         let flush_schedule = FlushSchedule::new(ms(settings.flush_interval), clock.now());
         let requests = CatchUpRequests::new(clock.now());

@@ -12,15 +12,15 @@ use greenpark_log::{ContentType, Headers, Record, Topic, memory::MemoryLog};
 use greenpark_model::{
     amount::Amount,
     batch::Batch,
+    clock::Clock,
     day::Instant,
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
     numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{
-    ArchivedNumbers, Processor, ProcessorClock, ProcessorSettings, RunError,
-};
+use greenpark_processor::{ArchivedNumbers, Processor, ProcessorSettings, RunError};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 const NOW: i64 = 1_795_392_000_000;
@@ -103,7 +103,7 @@ impl Running {
             ..ProcessorSettings::default()
         };
         let began = std::time::Instant::now();
-        let clock = ProcessorClock::new(move || {
+        let clock = Clock::new(move || {
             Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
         });
         let processor = Processor::new(log.reader("test"), 1, lake.clone(), settings, clock)
@@ -157,7 +157,7 @@ async fn append(log: &MemoryLog, record: Record) {
 /// A lake in `folder`.
 async fn lake(folder: &tempfile::TempDir) -> Lake {
     let root = folder.path().to_str().expect("UTF-8");
-    Lake::open(root).await.expect("a lake")
+    Lake::open(root, clock::system()).await.expect("a lake")
 }
 
 fn park() -> ParkId {
@@ -181,7 +181,7 @@ async fn rows(lake: &Lake) -> u64 {
 async fn archived_numbers_are_reported_and_again_when_they_are_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     append(&log, record(&[1, 2], 7, &numbers(&[(1, 2), (4, 4)]))).await;
     // A gateway that does not number, a message refused as a whole, and another epoch.
     append(&log, record(&[3], 0, &Numbers::default())).await;
@@ -207,7 +207,7 @@ async fn archived_numbers_are_reported_and_again_when_they_are_read_again() {
 async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::with_clock(1, || NOW + 86_400_000);
+    let log = MemoryLog::new(1, Clock::new(|| Instant(NOW + 86_400_000)));
     // A record before them without numbers may be committed.
     append(&log, record(&[9], 0, &Numbers::default())).await;
     append(&log, record(&[1, 2], 7, &numbers(&[(1, 2), (4, 4)]))).await;
@@ -244,7 +244,7 @@ async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
 async fn the_table_is_written_after_the_interval_without_further_records() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     append(&log, record(&[1], 7, &numbers(&[(1, 1)]))).await;
     let running = Running::start(&lake, &log, Duration::from_millis(200));
     until("the offset is stored", || log.committed("test", 0) == 1).await;
@@ -260,7 +260,7 @@ async fn the_table_is_written_after_the_interval_without_further_records() {
 async fn a_gateway_without_numbers_has_no_table_and_waits_for_none() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let running = Running::start(&lake, &log, Duration::from_secs(600));
     for value in 1..=3_u64 {
         let micro = i64::try_from(value).expect("small");
@@ -276,7 +276,7 @@ async fn a_gateway_without_numbers_has_no_table_and_waits_for_none() {
 async fn a_processor_that_takes_over_writes_the_numbers_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     append(&log, record(&[1], 7, &numbers(&[(1, 1)]))).await;
     let former = Running::start(&lake, &log, Duration::from_secs(600));
     former.wait_for_reports(1).await;

@@ -18,12 +18,14 @@ use greenpark_log::{
 use greenpark_model::{
     amount::Amount,
     batch::Batch,
+    clock::Clock,
     day::Instant,
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings};
+use greenpark_processor::{Processor, ProcessorSettings};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use tokio::sync::oneshot;
 
 const NOW: i64 = 1_795_392_000_000;
@@ -101,10 +103,10 @@ fn record(value: i64) -> Record {
 #[tokio::test]
 async fn an_offset_that_cannot_be_stored_now_is_stored_with_a_later_flush() {
     let folder = tempfile::tempdir().expect("a folder");
-    let lake = Lake::open(&folder.path().display().to_string())
+    let lake = Lake::open(&folder.path().display().to_string(), clock::system())
         .await
         .expect("a lake");
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let tries = Arc::new(AtomicUsize::new(0));
     let reader = Rebalancing {
         reader: log.reader("test"),
@@ -115,7 +117,7 @@ async fn an_offset_that_cannot_be_stored_now_is_stored_with_a_later_flush() {
         ..ProcessorSettings::default()
     };
     let began = std::time::Instant::now();
-    let clock = ProcessorClock::new(move || {
+    let clock = Clock::new(move || {
         Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
     });
     let processor = Processor::new(Box::new(reader), 1, lake.clone(), settings, clock);

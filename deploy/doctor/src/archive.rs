@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use greenpark_archive::{error::LakeReadError, inspect::BookInspection, lake::Lake};
-use greenpark_model::{day::Instant, id::ParkId};
+use greenpark_model::{clock::Clock, day::Instant, id::ParkId};
 
 use crate::{
     disk,
@@ -37,12 +37,13 @@ fn folder(root: &str) -> Option<PathBuf> {
     }
 }
 
-/// Checks the lake of `installation` at `now` and returns its books for further checks.
+/// Checks the lake of `installation` by `clock` and returns its books for further checks.
 pub async fn check(
     installation: &Installation,
-    now: Instant,
+    clock: &Clock,
     findings: &mut Findings,
 ) -> Vec<BookInspection> {
+    let now = clock.now();
     let root = &installation.lake_root;
     if let Some(folder) = folder(root) {
         disk::check(&folder, findings);
@@ -51,13 +52,13 @@ pub async fn check(
             for name in ["books", "files", "digests", "sealing"] {
                 findings.left_out(name, why.clone(), "");
             }
-            clock(&[], now, findings);
+            clocks(&[], now, findings);
             return Vec::new();
         }
     } else {
         findings.left_out("folder", format!("{root} is no folder"), "");
     }
-    let lake = match Lake::open(root).await {
+    let lake = match Lake::open(root, clock.clone()).await {
         Ok(lake) => lake,
         Err(error) => {
             let means = "nothing can be published or asked";
@@ -70,7 +71,7 @@ pub async fn check(
     files(&lake, &books, findings).await;
     digests(&lake, &books, findings).await;
     sealing(&books, installation, now, findings);
-    clock(&books, now, findings);
+    clocks(&books, now, findings);
     books
 }
 
@@ -267,7 +268,7 @@ fn sealing(
     );
 }
 
-fn clock(books: &[BookInspection], now: Instant, findings: &mut Findings) {
+fn clocks(books: &[BookInspection], now: Instant, findings: &mut Findings) {
     const NAME: &str = "clock";
     let change = "synchronise the clock: systemd-timesyncd or chrony (timedatectl set-ntp true)";
     if now.0 < NOW_MS_MIN {

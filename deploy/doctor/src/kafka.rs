@@ -7,7 +7,7 @@ use greenpark_log_kafka::{
     KafkaSettings,
     inspect::{self, Inspection, PartitionState, TopicState, Trial},
 };
-use greenpark_model::day::Instant;
+use greenpark_model::{clock::Clock, day::Instant};
 
 use crate::{
     position,
@@ -42,12 +42,12 @@ const SIZE: [&str; 2] = [
      replica.fetch.max.bytes as much",
 ];
 
-/// Checks the cluster of `settings`, `group`'s standing in it and the books against it, at `now`.
+/// Checks the cluster of `settings`, `group`'s standing in it and the books against it, by `clock`.
 pub async fn check(
     settings: &KafkaSettings,
     group: &str,
     unique: &str,
-    (books, now): (&[Book], Instant),
+    (books, clock): (&[Book], &Clock),
     findings: &mut Findings,
 ) {
     let found = match inspect::inspect(settings, group).await {
@@ -68,11 +68,11 @@ pub async fn check(
         add_finding(findings, "min.insync.replicas", in_sync(topic));
         add_finding(findings, "unclean election", unclean(topic));
         add_finding(findings, "retention", retention(topic));
-        add_finding(findings, "lag", lag(topic, now));
+        add_finding(findings, "lag", lag(topic, clock.now()));
         let ends = topic.partitions.iter().map(|p| (p.partition, p.end));
         position::compare(books, &ends.collect::<BTreeMap<_, _>>(), findings);
     }
-    match inspect::try_produce(settings, unique).await {
+    match inspect::try_produce(settings, unique, clock).await {
         Ok(trial) => tried(&trial, &found.readings, findings),
         Err(error) => {
             let why = format!("a record of ours was not taken: {}", chain(&error));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use greenpark_archive::inspect::BookInspection;
 use greenpark_log::{partition, record::Topic};
 use greenpark_log_embedded::{EmbeddedLog, GroupProgress, LogFileSettings};
-use greenpark_model::day::Instant;
+use greenpark_model::{clock::Clock, day::Instant};
 
 use crate::{
     installation::Installation,
@@ -20,7 +20,7 @@ pub async fn embedded(
     installation: &Installation,
     folder: &Path,
     settings: &LogFileSettings,
-    books: &[BookInspection],
+    (books, clock): (&[BookInspection], &Clock),
     findings: &mut Findings,
 ) {
     // Opening a missing log would create one.
@@ -33,8 +33,9 @@ pub async fn embedded(
         }
         return;
     }
-    let (folder, tuned) = (folder.to_owned(), *settings);
-    let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned)).await;
+    let (folder, tuned, clock) = (folder.to_owned(), *settings, clock.clone());
+    let opened =
+        tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned, clock)).await;
     let log = match opened {
         Ok(Ok(log)) => log,
         Ok(Err(error)) => return refused(&chain(&error), findings),

@@ -12,13 +12,15 @@ use greenpark_log::{ContentType, Headers, Record, Topic, memory::MemoryLog, part
 use greenpark_model::{
     amount::Amount,
     batch::Batch,
+    clock::Clock,
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
     numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings};
+use greenpark_processor::{Processor, ProcessorSettings};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -50,7 +52,7 @@ impl Bench {
         let now: Instant = now.parse().expect("an instant");
         Self {
             folder: tempfile::tempdir().expect("a folder"),
-            log: MemoryLog::new(1),
+            log: MemoryLog::new(1, clock::system()),
             now: Arc::new(now.0.into()),
             memory: ProcessorSettings::default().memory,
         }
@@ -63,7 +65,7 @@ impl Bench {
     }
 
     async fn lake(&self) -> Lake {
-        Lake::open(self.folder.path().to_str().expect("UTF-8"))
+        Lake::open(self.folder.path().to_str().expect("UTF-8"), clock::system())
             .await
             .expect("a lake")
     }
@@ -115,7 +117,7 @@ impl Bench {
         };
         // The clock starts at the test's instant and moves with real time, so that pauses end.
         let (now, began) = (Arc::clone(&self.now), std::time::Instant::now());
-        let clock = ProcessorClock::new(move || {
+        let clock = Clock::new(move || {
             let elapsed = i64::try_from(began.elapsed().as_millis()).expect("a short test");
             Instant(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)
         });
@@ -284,8 +286,7 @@ async fn the_read_barrier_publishes_the_whole_log_and_fails_once_the_processor_h
     // The clock does not move, so that only a request causes a flush.
     let settings = ProcessorSettings::default();
     let now = Arc::clone(&bench.now);
-    let clock =
-        ProcessorClock::new(move || Instant(now.load(std::sync::atomic::Ordering::Relaxed)));
+    let clock = Clock::new(move || Instant(now.load(std::sync::atomic::Ordering::Relaxed)));
     let processor = Processor::new(bench.log.reader("test"), 1, lake.clone(), settings, clock);
     let barrier = processor.read_barrier();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -413,7 +414,7 @@ async fn a_changed_partition_count_is_refused_and_no_record_is_skipped() {
     let count = (2..).find(moves).expect("a count that moves the park");
     // The log was created again with more partitions, and the settings were changed accordingly.
     let other = Bench {
-        log: MemoryLog::new(count),
+        log: MemoryLog::new(count, clock::system()),
         ..bench
     };
     other.send(&year_of_hours("2026-03-05", 3)).await;

@@ -9,10 +9,10 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use futures::{FutureExt, future::BoxFuture};
+use greenpark_model::clock::Clock;
 use tokio::sync::watch;
 
 use self::letters::Letters;
@@ -32,9 +32,6 @@ pub const BYTES_MAX: usize = 512 << 20;
 
 /// Most bytes of appends under way: small, so that tests meet the bound.
 pub const INFLIGHT_BYTES: usize = 4 << 20;
-
-/// The clock of a [`MemoryLog`], UTC milliseconds.
-type Clock = Box<dyn Fn() -> i64 + Send + Sync>;
 
 /// A log in memory. Clones are the same log.
 #[derive(Debug, Clone)]
@@ -127,15 +124,9 @@ struct ToldToFail;
 struct Full;
 
 impl MemoryLog {
-    /// An empty log with `partitions` partitions and the system's clock.
+    /// An empty log with `partitions` partitions, whose records are stamped by `clock`.
     #[must_use]
-    pub fn new(partitions: u32) -> Self {
-        Self::with_clock(partitions, system_ms)
-    }
-
-    /// An empty log whose records are stamped by `clock`, in UTC milliseconds.
-    #[must_use]
-    pub fn with_clock(partitions: u32, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+    pub fn new(partitions: u32, clock: Clock) -> Self {
         let partitions = partitions.max(1);
         let readings: Vec<Lane> = (0..partitions).map(|_| Lane::default()).collect();
         let tails = watch::Sender::new(vec![0; readings.len()]);
@@ -151,7 +142,7 @@ impl MemoryLog {
             paused: watch::Sender::new(false),
             owners: Owners::default(),
             window: Window::new(INFLIGHT_BYTES),
-            clock: Box::new(clock),
+            clock,
         };
         Self {
             shelf: Arc::new(shelf),
@@ -229,13 +220,6 @@ impl MemoryLog {
     }
 }
 
-fn system_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
 impl DurableLog for MemoryLog {
     fn append(&self, topic: Topic, records: Vec<Record>) -> BoxFuture<'_, Result<(), AppendError>> {
         let bytes = match inflight::weigh(&records) {
@@ -299,7 +283,7 @@ impl MemoryPartitionStore {
         if held + bytes > BYTES_MAX {
             return Err(AppendError::Write(Box::new(Full)));
         }
-        let appended_ms = (self.clock)();
+        let appended_ms = self.clock.now().0;
         for record in records {
             let (partition, lane) = match topic {
                 Topic::Readings => {

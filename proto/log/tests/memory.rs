@@ -8,7 +8,12 @@ use greenpark_log::{
     AppendError, Assigned, CommitError, ContentType, Headers, Record, Topic,
     memory::{INFLIGHT_BYTES, MemoryLog},
 };
-use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_model::{
+    clock::Clock,
+    day::Instant,
+    id::{EnterpriseId, GatewayId, ParkId},
+};
+use greenpark_runtime::clock;
 
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -28,7 +33,7 @@ fn record(sequence: u64, payload_bytes: usize) -> Record {
 
 #[tokio::test]
 async fn a_paused_log_holds_appends_back_in_order_and_within_bounds() {
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let writer = log.writer();
     log.pause();
     let half = INFLIGHT_BYTES / 10;
@@ -56,7 +61,7 @@ async fn a_paused_log_holds_appends_back_in_order_and_within_bounds() {
 
 #[tokio::test]
 async fn a_failed_append_leaves_nothing() {
-    let log = MemoryLog::with_clock(1, || 42);
+    let log = MemoryLog::new(1, Clock::new(|| Instant(42)));
     log.fail_appends(1);
     let failed = log
         .writer()
@@ -75,7 +80,7 @@ async fn a_failed_append_leaves_nothing() {
 
 #[tokio::test]
 async fn a_partition_given_back_starts_at_the_committed_offset() {
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let mut reader = log.reader("g");
     let records = (0..10).map(|n| record(n, 10)).collect();
     let receipt = log.writer().append(Topic::Readings, records).await;

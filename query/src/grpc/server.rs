@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 use greenpark_archive::lake::Lake;
 use greenpark_model::{
+    clock::Clock,
     day::{DayRange, Instant},
     id::ParkId,
     limits::INSTANT_MS_MIN,
@@ -34,9 +35,6 @@ use crate::{
 
 /// Answers get this fraction of the cache.
 const ANSWERS_PART: usize = 8;
-
-/// Returns the current instant.
-pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// A question waits for this before it is answered, if the processor runs in the same process: everything that
 /// gateways were acknowledged is then in the books. The wait is bounded; the result is false if books lag behind.
@@ -154,7 +152,7 @@ impl QueryService {
 impl Shared {
     /// The current instant.
     pub(crate) fn now(&self) -> Instant {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// The current registry.

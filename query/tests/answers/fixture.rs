@@ -16,6 +16,7 @@ use greenpark_archive::{
 };
 use greenpark_model::{
     amount::Amount,
+    clock::Clock,
     day::{CivilDay, Instant},
     fold::{MeterProfile, fold_day},
     id::{EnterpriseId, MeterId, ParkId},
@@ -26,6 +27,7 @@ use greenpark_proto::query::v1::{
     registry_client::RegistryClient,
 };
 use greenpark_query::{QueryMetrics, QueryService, QuerySettings};
+use greenpark_runtime::clock;
 use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::Channel;
@@ -111,7 +113,7 @@ impl World {
     pub(crate) async fn with(settings: QuerySettings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().to_str().expect("a path in UTF-8");
-        let lake = Lake::open(root).await.expect("a lake");
+        let lake = Lake::open(root, clock::system()).await.expect("a lake");
         let now = Arc::new(AtomicI64::new(at(day("2026-11-23"), 12)));
         Self::serve(lake, now, folder, settings).await
     }
@@ -119,7 +121,7 @@ impl World {
     /// Another service over the same lake, whose folder this world keeps.
     pub(crate) async fn another(&self) -> Self {
         let root = self.folder.path().to_str().expect("a path in UTF-8");
-        let lake = Lake::open(root).await.expect("a lake");
+        let lake = Lake::open(root, clock::system()).await.expect("a lake");
         let folder = tempfile::tempdir().expect("a folder");
         Self::serve(
             lake,
@@ -139,7 +141,7 @@ impl World {
         let clock = Arc::clone(&now);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let clock = Arc::new(move || Instant(clock.load(Ordering::SeqCst)));
+        let clock = Clock::new(move || Instant(clock.load(Ordering::SeqCst)));
         let mut metrics = Registry::default();
         let service = QueryService::new(lake.clone(), settings, clock);
         let service = service.with_metrics(QueryMetrics::new(&mut metrics));
@@ -186,10 +188,7 @@ impl World {
 
     /// Sets the clock to the one that commits are told by, once it has gone on.
     pub(crate) fn go_on(&self) {
-        let system = || {
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            i64::try_from(since.expect("after 1970").as_millis()).expect("in range")
-        };
+        let system = || clock::now().0;
         let then = self.now.load(Ordering::SeqCst).max(system());
         while system() <= then {
             std::hint::spin_loop();
@@ -198,9 +197,9 @@ impl World {
     }
 
     /// The service's clock.
-    pub(crate) fn clock(&self) -> greenpark_query::Clock {
+    pub(crate) fn clock(&self) -> Clock {
         let now = Arc::clone(&self.now);
-        Arc::new(move || Instant(now.load(Ordering::SeqCst)))
+        Clock::new(move || Instant(now.load(Ordering::SeqCst)))
     }
 
     /// Files of the lake whose name has `part`.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use greenpark_log::{ContentType, Headers, LogReader, Record, Topic, memory::MemoryLog};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_runtime::clock;
 
 const WAIT: Duration = Duration::from_millis(200);
 
@@ -70,8 +71,12 @@ fn logs(folder: &tempfile::TempDir) -> [Log; 2] {
         partitions: 3,
         ..LogFileSettings::default()
     };
-    let embedded = EmbeddedLog::open(folder.path(), settings).expect("the log opens");
-    [Log::Memory(MemoryLog::new(3)), Log::Embedded(embedded)]
+    let embedded =
+        EmbeddedLog::open(folder.path(), settings, clock::system()).expect("the log opens");
+    [
+        Log::Memory(MemoryLog::new(3, clock::system())),
+        Log::Embedded(embedded),
+    ]
 }
 
 #[tokio::test]
@@ -123,7 +128,8 @@ async fn letters_that_a_group_has_not_read_outlive_the_bound_and_a_restart() {
         dead_letter_bytes: 1 << 20,
         ..LogFileSettings::default()
     };
-    let open = || EmbeddedLog::open(folder.path(), settings).expect("the log opens");
+    let open =
+        || EmbeddedLog::open(folder.path(), settings, clock::system()).expect("the log opens");
     let many = 40_u64;
     {
         let log = Log::Embedded(open());

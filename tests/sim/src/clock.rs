@@ -36,6 +36,11 @@ impl Clock {
         }
     }
 
+    /// The wall clock.
+    pub(crate) fn wall(&self) -> Instant {
+        Instant(self.wall_ms())
+    }
+
     /// The wall clock, UTC milliseconds.
     pub(crate) fn wall_ms(&self) -> i64 {
         self.wall.load(Ordering::SeqCst)

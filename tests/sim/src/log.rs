@@ -34,7 +34,10 @@ pub(crate) struct SimLog {
 impl SimLog {
     pub(crate) fn new(clock: &Arc<Clock>) -> Arc<Self> {
         let wall = Arc::clone(clock);
-        let memory = MemoryLog::with_clock(PARTITIONS, move || wall.wall_ms());
+        let memory = MemoryLog::new(
+            PARTITIONS,
+            greenpark_model::clock::Clock::new(move || wall.wall()),
+        );
         let writer = memory.writer();
         Arc::new(Self {
             memory,

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use greenpark_archive::{lake::Lake, store::LogBounds};
-use greenpark_model::day::Instant;
-use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings, RunError};
+use greenpark_processor::{Processor, ProcessorSettings, RunError};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -70,8 +69,8 @@ impl SimProcessor {
         memory: MemorySize,
     ) -> Self {
         let wall = Arc::clone(clock);
-        let clock = ProcessorClock::new(move || Instant(wall.wall_ms()));
-        let lake = Lake::on(Arc::clone(disk) as _).with_log_bounds(LOG_BOUNDS);
+        let clock = greenpark_model::clock::Clock::new(move || wall.wall());
+        let lake = Lake::on(Arc::clone(disk) as _, clock.clone()).with_log_bounds(LOG_BOUNDS);
         let processor = Processor::new(log.reader(), PARTITIONS, lake, settings(memory), clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let run = processor.run(async move {

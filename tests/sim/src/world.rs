@@ -71,7 +71,7 @@ pub(crate) struct World {
 
 fn pipeline(log: &Arc<SimLog>, clock: &Arc<Clock>) -> (IngestMetrics, Pipeline) {
     let (metrics, wall) = (IngestMetrics::default(), Arc::clone(clock));
-    let now = Arc::new(move || wall.wall_ms());
+    let now = greenpark_model::clock::Clock::new(move || wall.wall());
     let decode = DecodeSettings::default();
     let pipeline = Pipeline::new(&decode, log.writer(), now, metrics.clone());
     (metrics, pipeline)

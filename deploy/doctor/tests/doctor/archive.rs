@@ -3,6 +3,8 @@
 use std::{fs, time::Duration};
 
 use greenpark_doctor::report::Outcome;
+use greenpark_model::{clock::Clock, day::Instant};
+use greenpark_runtime::clock;
 
 use super::{
     assert_check, check,
@@ -133,12 +135,12 @@ async fn days_that_nobody_seals_are_told() {
 #[tokio::test]
 async fn a_clock_that_is_wrong_is_a_fault() {
     let place = Place::sound().await;
-    let now = greenpark_model::day::Instant(greenpark_runtime::clock::now_ms() - 3_600_000);
-    let report = greenpark_doctor::examine(&place.installation, now).await;
+    let behind = Clock::new(|| Instant(clock::now().0 - 3_600_000));
+    let report = greenpark_doctor::examine(&place.installation, &behind).await;
     let words = ["60 min from now", "chrony"];
     assert_check(&report, ("archive", "clock"), Outcome::Fault, &words);
-    let past = greenpark_model::day::Instant(1_000);
-    let report = greenpark_doctor::examine(&place.installation, past).await;
+    let past = Clock::new(|| Instant(1_000));
+    let report = greenpark_doctor::examine(&place.installation, &past).await;
     assert_check(&report, ("archive", "clock"), Outcome::Fault, &["1970"]);
 }
 

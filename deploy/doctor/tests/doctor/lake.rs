@@ -19,6 +19,7 @@ use greenpark_doctor::{
 use greenpark_log::{ContentType, Headers, Record, Topic};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::{
+    clock::Clock,
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
     quantity::{Medium, Quantity},
@@ -104,7 +105,7 @@ impl Place {
         let InstalledLog::Embedded { folder, settings } = &self.installation.log else {
             panic!("the log is embedded");
         };
-        EmbeddedLog::open(folder, *settings).expect("it opens")
+        EmbeddedLog::open(folder, *settings, clock::system()).expect("it opens")
     }
 
     /// Changes the count of partitions in the settings.
@@ -148,7 +149,7 @@ impl Place {
     }
 
     async fn publish(&self, file: NewFile, partition: u32, next_offset: u64) {
-        let lake = Lake::open(&self.installation.lake_root)
+        let lake = Lake::open(&self.installation.lake_root, clock::system())
             .await
             .expect("a lake");
         let book = lake.book(&park(), file.day.year()).await;
@@ -189,6 +190,7 @@ impl Place {
     /// What the doctor will say after so long.
     pub(crate) async fn examined_in(&self, later: Duration) -> Report {
         let later = i64::try_from(later.as_millis()).expect("a short time");
-        examine(&self.installation, Instant(clock::now_ms() + later)).await
+        let clock = Clock::new(move || Instant(clock::now().0 + later));
+        examine(&self.installation, &clock).await
     }
 }

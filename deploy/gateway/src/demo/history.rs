@@ -53,7 +53,7 @@ pub struct Loaded {
 /// # Errors
 /// A gateway is refused, or gives up.
 pub async fn load(address: &str, latest: &Latest) -> anyhow::Result<Loaded> {
-    let until = clock::now_ms().div_euclid(HOUR_MS) * HOUR_MS;
+    let until = clock::now().0.div_euclid(HOUR_MS) * HOUR_MS;
     let sources: Vec<Source> = (0..ENTERPRISES.len())
         .map(|index| Source::new(index, sent_until(index, latest)))
         .collect();

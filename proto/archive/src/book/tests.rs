@@ -13,6 +13,7 @@ mod torn;
 use std::sync::Arc;
 
 use greenpark_model::{fold::DayFold, quantity::Medium};
+use greenpark_runtime::clock;
 use object_store::{ObjectStoreExt as _, memory::InMemory};
 
 use super::*;
@@ -76,7 +77,7 @@ async fn rows_of_totals(lake: &Lake) -> Vec<TotalsRow> {
 
 async fn local() -> (tempfile::TempDir, Lake) {
     let folder = tempfile::tempdir().expect("a folder");
-    let lake = Lake::open(folder.path().to_str().expect("text"))
+    let lake = Lake::open(folder.path().to_str().expect("text"), clock::system())
         .await
         .expect("a lake");
     (folder, lake)
@@ -330,7 +331,7 @@ async fn many_totals_files_are_merged_without_losing_a_row() {
 /// A hot day that is about to be sealed, in a store that can be made to fail.
 async fn before_a_seal() -> (Arc<FaultyStore>, Lake, Book, Change) {
     let store = Arc::new(FaultyStore::new(InMemory::new()));
-    let lake = Lake::over(Arc::clone(&store) as _);
+    let lake = Lake::over(Arc::clone(&store) as _, clock::system());
     let day = day("2026-11-22");
     let rows = registers(day, &["steel"], 24);
     let mut book = lake.book(&park(), 2026).await.expect("a book");

@@ -166,7 +166,9 @@ mod tests {
     async fn a_book_reports_what_it_consumed_and_which_files_are_astray() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().to_str().expect("text");
-        let lake = Lake::open(root).await.expect("a lake");
+        let lake = Lake::open(root, greenpark_runtime::clock::system())
+            .await
+            .expect("a lake");
         let none = lake.inspect(&park(), 2026).await.expect("readable");
         assert!(none.is_none());
         let mut book = lake.book(&park(), 2026).await.expect("a book");
@@ -202,7 +204,11 @@ mod tests {
     #[tokio::test]
     async fn a_file_of_messages_that_is_gone_is_astray() {
         let folder = tempfile::tempdir().expect("a folder");
-        let lake = Lake::open(folder.path().to_str().expect("text")).await;
+        let lake = Lake::open(
+            folder.path().to_str().expect("text"),
+            greenpark_runtime::clock::system(),
+        )
+        .await;
         let lake = lake.expect("a lake");
         let none = lake.astray_messages(&park()).await.expect("readable");
         assert_eq!(none, (0, Vec::new()));

@@ -1,5 +1,6 @@
 //! Entries are kept in the order of recording, whichever writer appends them.
 
+use greenpark_runtime::clock;
 use std::path::Path as FsPath;
 
 use super::*;
@@ -19,7 +20,7 @@ fn entry(number: i64) -> ReferenceEntry {
 }
 
 async fn lake(folder: &FsPath) -> Lake {
-    Lake::open(folder.to_str().expect("text"))
+    Lake::open(folder.to_str().expect("text"), clock::system())
         .await
         .expect("a lake")
 }

@@ -46,7 +46,11 @@ async fn measure(
     records: usize,
     readers: usize,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let log = EmbeddedLog::open(folder, LogFileSettings::default())?;
+    let log = EmbeddedLog::open(
+        folder,
+        LogFileSettings::default(),
+        greenpark_runtime::clock::system(),
+    )?;
     let (started, cpu) = (Instant::now(), cpu_seconds()?);
     let reading: Vec<_> = (0..readers)
         .map(|reader| tokio::spawn(read(log.reader(&format!("g{reader}")))))

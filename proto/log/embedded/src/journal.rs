@@ -4,12 +4,9 @@
 //! In the same transaction it stores the groups' offsets and trims what the bounds no longer allow, a
 //! few chunks at a time, so that trimming never holds an append up for long.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, thread};
 
+use greenpark_model::{clock::Clock, day::Instant};
 use redb::{ReadableTable, Table};
 use tracing::{error, info};
 
@@ -45,6 +42,7 @@ pub(crate) struct Journal {
     /// Those of dead letters.
     pub(crate) letter_owners: Arc<Owners>,
     pub(crate) settings: LogFileSettings,
+    pub(crate) clock: Clock,
     pub(crate) contents: Contents,
     /// The last write did not succeed and the file has not been read since.
     pub(crate) unsure: bool,
@@ -161,10 +159,10 @@ impl Journal {
             committed: self.contents.committed.clone(),
             letters: self.contents.letters.clone(),
         };
-        let buffer = std::mem::take(&mut self.buffer);
+        let (buffer, now) = (std::mem::take(&mut self.buffer), self.clock.now());
         self.buffer = self.store.write(|transaction| {
             let mut chunks = transaction.open_table(CHUNKS)?;
-            let buffer = insert(&mut chunks, &mut contents, appends, buffer)?;
+            let buffer = insert(&mut chunks, &mut contents, appends, now, buffer)?;
             let mut committed = transaction.open_table(COMMITTED)?;
             let mut letters = transaction.open_table(LETTERS)?;
             for commit in commits {
@@ -180,7 +178,7 @@ impl Journal {
                 committed.insert((commit.group.as_str(), commit.partition), *offset)?;
             }
             let seen = commits.iter().map(|of| (of.topic, of.group.as_str()));
-            groups::see(transaction, seen)?;
+            groups::see(transaction, seen, now)?;
             self.trim(&mut chunks, &mut contents)?;
             Ok(buffer)
         })?;
@@ -270,9 +268,10 @@ fn insert(
     chunks: &mut Table<'_, Key, &'static [u8]>,
     contents: &mut Contents,
     appends: &[Append],
+    now: Instant,
     mut buffer: Vec<u8>,
 ) -> Result<Vec<u8>, StoreError> {
-    let appended_ms = now_ms();
+    let appended_ms = now.0;
     let partitions = u32::try_from(contents.readings.len()).unwrap_or(u32::MAX);
     let mut open: Vec<Option<Builder<'_>>> = (0..=partitions).map(|_| None).collect();
     for append in appends {
@@ -363,13 +362,6 @@ fn trim_lane(
     Ok(())
 }
 
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -415,6 +407,7 @@ mod tests {
                 partitions: 2,
                 ..LogFileSettings::default()
             },
+            clock: Clock::new(|| Instant(0)),
             contents,
             unsure: false,
             buffer: Vec::new(),

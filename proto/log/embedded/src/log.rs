@@ -17,6 +17,7 @@ use greenpark_log::{
     ownership::Owners,
     record::{Entry, Record, Topic},
 };
+use greenpark_model::clock::Clock;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -91,12 +92,12 @@ impl Drop for Core {
 }
 
 impl EmbeddedLog {
-    /// Opens the log in `folder`, which is made if it is not there.
+    /// Opens the log in `folder`, which is made if it is not there. Records and commits are stamped by `clock`.
     ///
     /// # Errors
     /// [`OpenError`]: the file is locked by another process, damaged, of another format or partition
     /// count, or the disk refuses.
-    pub fn open(folder: &Path, settings: LogFileSettings) -> Result<Self, OpenError> {
+    pub fn open(folder: &Path, settings: LogFileSettings, clock: Clock) -> Result<Self, OpenError> {
         let settings = LogFileSettings {
             partitions: settings.partitions.max(1),
             ..settings
@@ -113,6 +114,7 @@ impl EmbeddedLog {
             owners: Arc::clone(&owners),
             letter_owners: Arc::clone(&letter_owners),
             settings,
+            clock,
             contents,
             unsure: false,
             buffer: Vec::new(),

@@ -15,6 +15,7 @@ use greenpark_log::{
 };
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_runtime::clock;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 const WAIT: Duration = Duration::from_millis(200);
@@ -34,7 +35,7 @@ fn record(sequence: u64, payload_bytes: usize) -> Record {
 }
 
 fn open(folder: &Path, settings: LogFileSettings) -> EmbeddedLog {
-    EmbeddedLog::open(folder, settings).expect("the log opens")
+    EmbeddedLog::open(folder, settings, clock::system()).expect("the log opens")
 }
 
 async fn append(log: &EmbeddedLog, topic: Topic, records: Vec<Record>) {
@@ -68,7 +69,7 @@ fn sequence(entry: &Entry) -> u64 {
 }
 
 fn refusal(folder: &Path, settings: LogFileSettings) -> String {
-    let error = EmbeddedLog::open(folder, settings).expect_err("it is refused");
+    let error = EmbeddedLog::open(folder, settings, clock::system()).expect_err("it is refused");
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
@@ -160,6 +161,7 @@ async fn another_partition_count_is_refused() {
             partitions: 4,
             ..LogFileSettings::default()
         },
+        clock::system(),
     );
     assert!(
         matches!(
@@ -267,7 +269,7 @@ async fn a_group_that_is_gone_keeps_the_log_until_it_is_forgotten() {
             .map(|n| record(n, 10_000))
             .collect()
     };
-    let began = now_ms();
+    let began = clock::now().0;
     {
         let log = open(folder.path(), settings);
         append(&log, Topic::Readings, batch(0)).await;
@@ -286,9 +288,13 @@ async fn a_group_that_is_gone_keeps_the_log_until_it_is_forgotten() {
         let told: Vec<_> = each.collect();
         assert_eq!(told, [("former", 950), ("own", 0)]);
         let seen = groups.iter().filter_map(|of| of.seen_ms);
-        assert_eq!(seen.filter(|ms| (began..=now_ms()).contains(ms)).count(), 2);
+        assert_eq!(
+            seen.filter(|ms| (began..=clock::now().0).contains(ms))
+                .count(),
+            2
+        );
         let oldest = log.oldest_unread_ms("former").await.expect("it is read");
-        assert!((began..=now_ms()).contains(&oldest.expect("there is one")));
+        assert!((began..=clock::now().0).contains(&oldest.expect("there is one")));
         assert_eq!(log.oldest_unread_ms("own").await.expect("it is read"), None);
         let refused = EmbeddedLog::forget(folder.path(), settings, "former");
         assert!(refused.is_err(), "the log is open");
@@ -301,11 +307,6 @@ async fn a_group_that_is_gone_keeps_the_log_until_it_is_forgotten() {
     let held = read_all(&mut log.reader("late")).await.len() * 10_000;
     assert!(held < 3 << 20, "{held} bytes are held");
     assert_eq!(log.backlog("own"), 100, "the other group is where it was");
-}
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(since.expect("after 1970").as_millis()).expect("in range")
 }
 
 #[tokio::test]

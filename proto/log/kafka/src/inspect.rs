@@ -4,9 +4,10 @@
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
+use greenpark_model::clock::Clock;
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     admin::{AdminOptions, NewTopic, TopicReplication},
@@ -275,11 +276,16 @@ fn number(found: &PartitionState) -> i32 {
     found.partition as i32
 }
 
-/// Produces to a topic of its own, as the writer does, and removes it. `unique` tells this run from others.
+/// Produces to a topic of its own, as the writer does, and removes it. `unique` tells this run from others, and the
+/// broker's clock is compared with `clock`.
 ///
 /// # Errors
 /// [`OpenError::Kafka`]: the topic cannot be made, or the record was not taken.
-pub async fn try_produce(settings: &KafkaSettings, unique: &str) -> Result<Trial, OpenError> {
+pub async fn try_produce(
+    settings: &KafkaSettings,
+    unique: &str,
+    clock: &Clock,
+) -> Result<Trial, OpenError> {
     let name = format!("{}greenpark.doctor.{unique}", settings.prefix);
     let admin = topics::admin(settings)?;
     let options = AdminOptions::new()
@@ -291,7 +297,7 @@ pub async fn try_produce(settings: &KafkaSettings, unique: &str) -> Result<Trial
     for result in made.map_err(|error| settings.fault(error))? {
         result.map_err(|(topic, code)| settings.fault(format!("create topic {topic}: {code}")))?;
     }
-    let trial = produce(settings, &name).await;
+    let trial = produce(settings, &name, clock).await;
     let removed = admin.delete_topics(&[&name], &options).await;
     if let Err(error) = removed {
         tracing::warn!(topic = name, %error, "the doctor's topic was not removed");
@@ -299,7 +305,7 @@ pub async fn try_produce(settings: &KafkaSettings, unique: &str) -> Result<Trial
     trial
 }
 
-async fn produce(settings: &KafkaSettings, name: &str) -> Result<Trial, OpenError> {
+async fn produce(settings: &KafkaSettings, name: &str, clock: &Clock) -> Result<Trial, OpenError> {
     let created = writer::config(settings).create();
     let producer: FutureProducer<DefaultClientContext> =
         created.map_err(|error| settings.fault(error))?;
@@ -314,7 +320,7 @@ async fn produce(settings: &KafkaSettings, name: &str) -> Result<Trial, OpenErro
     // The first waits until the topic is known everywhere.
     let first = send(10).await;
     first.map_err(|(error, _)| settings.fault(error))?;
-    let (began, began_ms) = (Instant::now(), now_ms());
+    let (began, began_ms) = (Instant::now(), clock.now().0);
     let second = send(10).await;
     let second = second.map_err(|(error, _)| settings.fault(error))?;
     let took = began.elapsed();
@@ -328,12 +334,4 @@ async fn produce(settings: &KafkaSettings, name: &str) -> Result<Trial, OpenErro
             .map(drop)
             .map_err(|(e, _)| e.to_string()),
     })
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since
-        .ok()
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .unwrap_or(0)
 }

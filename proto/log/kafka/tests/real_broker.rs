@@ -13,6 +13,7 @@ use bytes::Bytes;
 use greenpark_log::{ContentType, Headers, OpenError, Record, Topic};
 use greenpark_log_kafka::{KafkaLog, KafkaSettings, inspect};
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_runtime::clock;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
@@ -218,7 +219,7 @@ async fn a_real_broker_is_inspected_and_tried() {
     assert_eq!(none, inspect::Lag::default());
     let kept = found.readings.settings.get("retention.ms");
     assert_eq!(kept.map(String::as_str), Some("-1"));
-    let trial = inspect::try_produce(&settings, "test")
+    let trial = inspect::try_produce(&settings, "test", &clock::system())
         .await
         .expect("taken");
     assert!(trial.largest.is_ok(), "{trial:?}");

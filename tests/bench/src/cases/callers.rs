@@ -15,6 +15,7 @@ use greenpark_model::day;
 use greenpark_proto::query::v1::{
     Days, GetIndicatorRequest, Period, indicators_client::IndicatorsClient, period,
 };
+use greenpark_runtime::clock;
 use greenpark_tests_load::{
     mqtt::{self, PacketReader, ServerPacket},
     ports,
@@ -54,7 +55,7 @@ pub(crate) fn callers(runtime: &Runtime) {
         a_day: 24,
     };
     runtime.block_on(async {
-        let lake = Lake::open(path.to_str().expect("UTF-8")).await;
+        let lake = Lake::open(path.to_str().expect("UTF-8"), clock::system()).await;
         let lake = lake.expect("a lake");
         synthetic.register(&lake, &[park().to_string()]).await;
         synthetic.fill(&lake).await;

@@ -24,6 +24,7 @@ use greenpark_model::{
     id::EnterpriseId,
     reading::{Flag, Kind, Series},
 };
+use greenpark_runtime::clock;
 use tokio::runtime::Runtime;
 
 use crate::fixture::{block_on, new_file, park};
@@ -89,7 +90,7 @@ async fn simulate_year(pace: &str, commits: u32) -> (BookSize, BookSize) {
         kept_ms: 0,
         ..bounds
     };
-    let lake = Lake::open(folder.path().to_str().expect("UTF-8")).await;
+    let lake = Lake::open(folder.path().to_str().expect("UTF-8"), clock::system()).await;
     let lake = lake.expect("a lake").with_log_bounds(bounds);
     let first: CivilDay = "2026-01-01".parse().expect("a day");
     let mut book = lake.book(&park(), first.year()).await.expect("a book");
@@ -189,7 +190,7 @@ async fn measure_book(root: &Path, name: &str) -> BookSize {
         bytes: 0,
         open_ms: 0.0,
     };
-    let lake = Lake::open(root.to_str().expect("UTF-8"))
+    let lake = Lake::open(root.to_str().expect("UTF-8"), clock::system())
         .await
         .expect("a lake");
     let now = lake
@@ -202,7 +203,7 @@ async fn measure_book(root: &Path, name: &str) -> BookSize {
     let mut opened = Vec::with_capacity(OPENED);
     for _ in 0..OPENED {
         let began = Instant::now();
-        let lake = Lake::open(root.to_str().expect("UTF-8"))
+        let lake = Lake::open(root.to_str().expect("UTF-8"), clock::system())
             .await
             .expect("a lake");
         let snapshot = lake.snapshot(&park(), 2026).await.expect("readable");

@@ -6,6 +6,7 @@ use std::{
 };
 
 use greenpark_model::day::Instant;
+use greenpark_runtime::clock;
 
 use super::*;
 use crate::{snapshot::Snapshot, store::LogBounds};
@@ -25,7 +26,7 @@ async fn packing() -> (tempfile::TempDir, Lake) {
 
 /// A reader that has read nothing yet.
 async fn anew(folder: &FsPath) -> Lake {
-    let lake = Lake::open(folder.to_str().expect("text")).await;
+    let lake = Lake::open(folder.to_str().expect("text"), clock::system()).await;
     lake.expect("a lake").with_log_bounds(BOUNDS)
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use greenpark_runtime::clock;
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 
@@ -45,7 +46,7 @@ fn letter(of: &str, offset: u64) -> Letter {
 }
 
 fn lake() -> Lake {
-    Lake::over(Arc::new(InMemory::new()))
+    Lake::over(Arc::new(InMemory::new()), clock::system())
 }
 
 /// Everything in the table, by enterprise, in the order of the log.
