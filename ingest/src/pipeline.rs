@@ -55,7 +55,7 @@ impl Pipeline {
         metrics: IngestMetrics,
     ) -> Self {
         let routes = Arc::new(Routes::new(decode));
-        let receipts = Receipts::new(clock.now().0);
+        let receipts = Receipts::new(clock.now().millis());
         let held_bytes = MemorySettings::default().held_bytes();
         let measured = MeasuredLog {
             log: writer,
@@ -84,7 +84,7 @@ impl Pipeline {
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
-        self.clock.now().0
+        self.clock.now().millis()
     }
 
     pub(crate) fn accumulator(&self) -> BatchAccumulator {

@@ -175,7 +175,7 @@ impl DeadLetterArchiver {
         let due = self
             .flush_schedule
             .due()
-            .map(|at| at.0.saturating_sub(now.0).max(1));
+            .map(|at| at.millis().saturating_sub(now.millis()).max(1));
         let due = due.and_then(|ms| u64::try_from(ms).ok());
         due.map_or(WAIT_MAX, |ms| Duration::from_millis(ms).min(WAIT_MAX))
     }
@@ -249,7 +249,7 @@ impl DeadLetterArchiver {
         let read = self.read.entry(position.partition);
         read.or_insert((position.offset, 0)).1 = position.offset.saturating_add(1);
         self.flush_schedule.note_arrival(self.clock.now());
-        let appended = Instant(entry.appended_ms);
+        let appended = Instant::from_millis(entry.appended_ms);
         let id = LetterId {
             partition: position.partition,
             offset: position.offset,
@@ -355,9 +355,9 @@ fn decode_letter(
     }
     let sent = DeadLetter::decode(record.payload).map_err(|error| error.to_string())?;
     // The receiver's time is used if it is plausible.
-    let believed = INSTANT_MS_MIN..=appended.0.saturating_add(DAY_MS);
+    let believed = INSTANT_MS_MIN..=appended.millis().saturating_add(DAY_MS);
     let received = match believed.contains(&sent.received_ms) {
-        true => Instant(sent.received_ms),
+        true => Instant::from_millis(sent.received_ms),
         false => appended,
     };
     let code = u8::try_from(sent.code).ok().and_then(LetterCode::from_code);

@@ -189,7 +189,7 @@ impl Processor {
         ];
         let due = due.into_iter().flatten().min();
         let now = self.clock.now();
-        let ms = due.map(|at| at.0.saturating_sub(now.0).max(1));
+        let ms = due.map(|at| at.millis().saturating_sub(now.millis()).max(1));
         let ms = ms.and_then(|ms| u64::try_from(ms).ok());
         let waits = [
             ms.map(Duration::from_millis),
@@ -256,7 +256,7 @@ impl Processor {
         let position = entry.position;
         let next = position.offset.saturating_add(1);
         let now = self.clock.now();
-        let appended = Instant(entry.appended_ms).min(now);
+        let appended = Instant::from_millis(entry.appended_ms).min(now);
         let offsets = self.offsets.entry(position.partition).or_insert(Offsets {
             partition: position.partition,
             first: position.offset,
@@ -400,7 +400,10 @@ impl Processor {
         messages: MessagesToWrite,
         now: Instant,
     ) -> Result<(), RunError> {
-        let later = Instant(now.0.saturating_add(ms(self.settings.messages_interval)));
+        let later = Instant::from_millis(
+            now.millis()
+                .saturating_add(ms(self.settings.messages_interval)),
+        );
         self.next_messages = None;
         let mut failed = Vec::new();
         for (name, park) in &mut self.parks {

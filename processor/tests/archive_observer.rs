@@ -47,7 +47,7 @@ fn record(values: &[i64], epoch: u64, numbers: &Numbers) -> Record {
         let index = batch.add_series(series).expect("room");
         for &value in values {
             let reading = Reading {
-                instant: Instant(NOW + value),
+                instant: Instant::from_millis(NOW + value),
                 value: Amount::from_micro(value).expect("in range"),
                 flag: Flag::Normal,
             };
@@ -104,7 +104,9 @@ impl Running {
         };
         let began = std::time::Instant::now();
         let clock = Clock::new(move || {
-            Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
+            Instant::from_millis(
+                NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"),
+            )
         });
         let processor = Processor::new(log.reader("test"), 1, lake.clone(), settings, clock)
             .with_archive_observer(Arc::new(move |archived: ArchivedNumbers<'_>| {
@@ -207,7 +209,7 @@ async fn archived_numbers_are_reported_and_again_when_they_are_read_again() {
 async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1, Clock::new(|| Instant(NOW + 86_400_000)));
+    let log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(NOW + 86_400_000)));
     // A record before them without numbers may be committed.
     append(&log, record(&[9], 0, &Numbers::default())).await;
     append(&log, record(&[1, 2], 7, &numbers(&[(1, 2), (4, 4)]))).await;

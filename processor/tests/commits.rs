@@ -82,7 +82,7 @@ fn record(value: i64) -> Record {
     };
     let index = batch.add_series(series).expect("room");
     let reading = Reading {
-        instant: Instant(NOW - value),
+        instant: Instant::from_millis(NOW - value),
         value: Amount::from_micro(value).expect("in range"),
         flag: Flag::Normal,
     };
@@ -118,7 +118,9 @@ async fn an_offset_that_cannot_be_stored_now_is_stored_with_a_later_flush() {
     };
     let began = std::time::Instant::now();
     let clock = Clock::new(move || {
-        Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
+        Instant::from_millis(
+            NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"),
+        )
     });
     let processor = Processor::new(Box::new(reader), 1, lake.clone(), settings, clock);
     let (stop, stopped) = oneshot::channel::<()>();

@@ -66,7 +66,9 @@ impl Running {
     fn start(lake: &Lake, reader: Box<dyn LogReader>) -> Self {
         let began = std::time::Instant::now();
         let clock = Clock::new(move || {
-            Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
+            Instant::from_millis(
+                NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"),
+            )
         });
         let metrics = ProcessorMetrics::default();
         let archiver =
@@ -184,7 +186,7 @@ async fn a_dead_letter_is_stored_with_all_its_fields() {
     assert_eq!((&*letter.payload, letter.bytes), (&b"2"[..], 1));
     assert_eq!(
         (letter.received, letter.topic.as_str()),
-        (Instant(NOW), "park/q/f/g/up/readings")
+        (Instant::from_millis(NOW), "park/q/f/g/up/readings")
     );
 }
 

@@ -243,13 +243,16 @@ fn sealing(
     findings: &mut Findings,
 ) {
     let grace = i64::try_from(installation.grace.as_millis()).unwrap_or(i64::MAX);
-    let due = now.0.saturating_sub(grace).saturating_sub(SEAL_MS_MAX);
+    let due = now
+        .millis()
+        .saturating_sub(grace)
+        .saturating_sub(SEAL_MS_MAX);
     let mut overdue = Vec::new();
     for book in books {
         // A processor that loads a history writes hot files of old days all the time.
-        let busy = book.committed_at.0 > now.0 - SEAL_MS_MAX;
+        let busy = book.committed_at.millis() > now.millis() - SEAL_MS_MAX;
         let files = book.snapshot.files.iter().filter(|file| file.is_hot());
-        let late = files.filter(|file| !busy && file.day.end().0 < due);
+        let late = files.filter(|file| !busy && file.day.end().millis() < due);
         overdue.extend(late.map(|file| format!("{} {}", book.snapshot.park, file.day)));
     }
     overdue.sort_unstable();
@@ -271,13 +274,13 @@ fn sealing(
 fn clocks(books: &[BookInspection], now: Instant, findings: &mut Findings) {
     const NAME: &str = "clock";
     let change = "synchronise the clock: systemd-timesyncd or chrony (timedatectl set-ntp true)";
-    if now.0 < NOW_MS_MIN {
+    if now.millis() < NOW_MS_MIN {
         let seen = format!("it is {} here", now.day());
         let means = "readings of today would be refused as of the future, and days never seal";
         return findings.add(NAME, Outcome::Fault, seen, [means, change]);
     }
     let newest = books.iter().map(|book| book.committed_at).max();
-    match newest.map(|newest| newest.0 - now.0) {
+    match newest.map(|newest| newest.millis() - now.millis()) {
         None => findings.ok(NAME, format!("it is {} here", now.day()), ""),
         Some(ahead) if ahead > SKEW_MS_MAX => {
             let seen = format!(

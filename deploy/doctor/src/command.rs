@@ -60,7 +60,7 @@ pub async fn examine(installation: &Installation, clock: &Clock) -> Report {
     let mut archive = Findings::new("archive");
     let books = Box::pin(archive::check(installation, clock, &mut archive)).await;
     report.checks.extend(archive.into_checks());
-    let unique = format!("{:x}-{:x}", std::process::id(), now.0);
+    let unique = format!("{:x}-{:x}", std::process::id(), now.millis());
     match &installation.log {
         InstalledLog::Embedded { folder, settings } => {
             let mut log = Findings::new("log");

@@ -233,7 +233,7 @@ fn lag(topic: &TopicState, now: Instant) -> Finding {
         let seen = format!("{} records wait for the processor", waiting.records);
         return (Outcome::Ok, seen, RETENTION);
     };
-    let age = now.0 - oldest;
+    let age = now.millis() - oldest;
     let kept = setting(topic, "retention.ms").and_then(|ms| ms.parse::<i64>().ok());
     let seen = format!(
         "{} records wait for the processor, the oldest since {}",
@@ -361,18 +361,21 @@ mod tests {
         let day = 86_400_000;
         let kept = (40 * day).to_string();
         let settings = [("retention.ms", &*kept)];
-        let found = lag(&topic(1, &settings), Instant(10 * day));
+        let found = lag(&topic(1, &settings), Instant::from_millis(10 * day));
         assert_eq!(found.0, Outcome::Ok, "{found:?}");
         assert!(found.1.contains("6 records"), "{found:?}");
         assert_eq!(
-            lag(&topic(1, &settings), Instant(21 * day)).0,
+            lag(&topic(1, &settings), Instant::from_millis(21 * day)).0,
             Outcome::Fault
         );
         let good = [("retention.ms", "-1")];
-        assert_eq!(lag(&topic(1, &good), Instant(900 * day)).0, Outcome::Ok);
+        assert_eq!(
+            lag(&topic(1, &good), Instant::from_millis(900 * day)).0,
+            Outcome::Ok
+        );
         let mut gone = topic(1, &good);
         gone.partitions[0].first = 6;
-        let found = lag(&gone, Instant(day));
+        let found = lag(&gone, Instant::from_millis(day));
         assert!(
             found.0 == Outcome::Fault && found.1.starts_with("2 records"),
             "{found:?}"

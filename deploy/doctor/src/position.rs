@@ -87,7 +87,7 @@ pub fn describe_group(standing: &GroupProgress) -> String {
     };
     let seen = standing.seen_ms.map_or_else(
         || "before this release".to_owned(),
-        |ms| format!("at {}", Instant(ms)),
+        |ms| format!("at {}", Instant::from_millis(ms)),
     );
     let GroupProgress { group, behind, .. } = standing;
     format!("{group} has {behind} {what} to read and was last there {seen}")

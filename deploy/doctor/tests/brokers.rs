@@ -36,7 +36,7 @@ async fn examined(settings: &KafkaSettings) -> Report {
     let mut findings = Findings::new("kafka");
     let clock = clock::system();
     let against = (&[][..], &clock);
-    let unique = format!("{:x}", clock.now().0);
+    let unique = format!("{:x}", clock.now().millis());
     kafka::check(settings, "g", &unique, against, &mut findings).await;
     Report {
         checks: findings.into_checks(),

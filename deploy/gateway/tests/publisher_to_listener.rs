@@ -42,7 +42,7 @@ struct Endpoint {
 
 impl Endpoint {
     async fn start(address: SocketAddr, log: &MemoryLog) -> Self {
-        let clock = Clock::new(|| Instant(START_MS + READINGS * 1_000));
+        let clock = Clock::new(|| Instant::from_millis(START_MS + READINGS * 1_000));
         let pipeline = Pipeline::new(
             &DecodeSettings::default(),
             log.writer(),

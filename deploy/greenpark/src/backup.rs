@@ -187,7 +187,7 @@ async fn copy_log(
         ));
         return Ok(None);
     }
-    let name = format!("log/{}.redb", made_at.0);
+    let name = format!("log/{}.redb", made_at.millis());
     let to = folder.join(&name);
     files::folder_of(&to)?;
     let (from, tuned, at) = (section.folder.clone(), section.to_log(), to.clone());

@@ -78,7 +78,7 @@ impl Endpoint {
         let pipeline = Pipeline::new(
             &DecodeSettings::default(),
             log.writer(),
-            Clock::new(|| Instant(1_795_392_000_000)),
+            Clock::new(|| Instant::from_millis(1_795_392_000_000)),
             IngestMetrics::default(),
         );
         let listener = MqttListener::bind(settings, pipeline)

@@ -110,7 +110,7 @@ async fn a_replay_that_was_killed_sends_only_what_is_missing() {
     let folder = tempfile::tempdir().expect("a folder");
     let minutes = Minutes::write(folder.path(), METER, READINGS as u64);
     let log = MemoryLog::new(1, clock::system());
-    let clock = Clock::new(|| Instant(1_795_392_000_000));
+    let clock = Clock::new(|| Instant::from_millis(1_795_392_000_000));
     let decode = DecodeSettings::default();
     let mut registry = Registry::default();
     let metrics = IngestMetrics::new(&mut registry);

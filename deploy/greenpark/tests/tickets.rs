@@ -73,7 +73,7 @@ async fn replayed(batch: usize, more: &[&str]) -> String {
     fs::write(folder.path().join("loads.csv"), LOADS).expect("written");
     fs::write(folder.path().join("loads.toml"), map(batch)).expect("written");
     let log = MemoryLog::new(1, clock::system());
-    let clock = Clock::new(|| Instant(1_795_392_000_000));
+    let clock = Clock::new(|| Instant::from_millis(1_795_392_000_000));
     let decode = DecodeSettings::default();
     let pipeline = Pipeline::new(&decode, log.writer(), clock, IngestMetrics::default());
     let settings = ListenSettings {

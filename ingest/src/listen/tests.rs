@@ -60,7 +60,7 @@ impl Endpoint {
         let pipeline = Pipeline::new(
             &decode,
             writer,
-            Clock::new(|| greenpark_model::day::Instant(NOW)),
+            Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
             IngestMetrics::default(),
         );
         Self::start_into(settings, log, pipeline).await
@@ -74,7 +74,7 @@ impl Endpoint {
         let pipeline = Pipeline::new(
             &decode,
             log.writer(),
-            Clock::new(|| greenpark_model::day::Instant(NOW)),
+            Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
             metrics,
         );
         let pipeline = pipeline.with_held_bytes_max(bytes_max);

@@ -41,7 +41,7 @@ fn pipeline(log: &MemoryLog, metrics: &IngestMetrics) -> Pipeline {
     Pipeline::new(
         &decode,
         log.writer(),
-        Clock::new(|| greenpark_model::day::Instant(NOW)),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
         metrics.clone(),
     )
 }
@@ -296,7 +296,7 @@ fn pauses_grow_to_their_bound_and_are_not_in_step() {
     let pause = |now: i64, failures: u32| {
         let log = MemoryLog::new(1, clock::system());
         let decode = DecodeSettings::default();
-        let clock = Clock::new(move || greenpark_model::day::Instant(now));
+        let clock = Clock::new(move || greenpark_model::day::Instant::from_millis(now));
         let pipeline = Pipeline::new(&decode, log.writer(), clock, IngestMetrics::default());
         let settings = SubscribeSettings::default();
         let subscriber = Subscriber::new(settings, pipeline).expect("sound settings");

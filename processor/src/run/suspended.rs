@@ -72,8 +72,8 @@ impl Suspensions {
         error!(%park, reason, "park set aside: the others go on, and the log keeps what it sends");
         // A park that fails again soon after it was resumed waits longer.
         let recently_resumed = self.recently_resumed.remove(park);
-        let recently_resumed =
-            recently_resumed.filter(|(at, _)| now.0.saturating_sub(at.0) <= RETRY_PAUSE_MS_MAX);
+        let recently_resumed = recently_resumed
+            .filter(|(at, _)| now.millis().saturating_sub(at.millis()) <= RETRY_PAUSE_MS_MAX);
         let suspension = self.parks.entry(park.clone()).or_insert(Suspension {
             partition,
             from,
@@ -164,7 +164,7 @@ impl Suspension {
     fn schedule_retry(&mut self, reason: String, now: Instant) {
         self.reason = reason;
         self.pause_ms = (self.pause_ms * 2).min(RETRY_PAUSE_MS_MAX);
-        self.next_retry = Instant(now.0.saturating_add(self.pause_ms));
+        self.next_retry = Instant::from_millis(now.millis().saturating_add(self.pause_ms));
     }
 }
 
@@ -195,29 +195,30 @@ mod tests {
     #[test]
     fn each_failed_retry_doubles_the_pause_up_to_the_bound() {
         let mut suspensions = Suspensions::default();
-        suspensions.add(&park("p"), (0, 5), &error(), Instant(0));
+        suspensions.add(&park("p"), (0, 5), &error(), Instant::from_millis(0));
         let mut pauses = vec![suspensions.next_retry()];
         for _retry in 0..7 {
-            suspensions.note_failed_retry(&park("p"), &error(), Instant(0));
+            suspensions.note_failed_retry(&park("p"), &error(), Instant::from_millis(0));
             pauses.push(suspensions.next_retry());
         }
-        let expected = [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| Some(Instant(seconds * 1_000)));
+        let expected =
+            [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| Some(Instant::from_millis(seconds * 1_000)));
         assert_eq!(pauses, expected);
     }
 
     #[test]
     fn a_partition_is_held_at_the_first_record_of_its_suspended_parks() {
         let mut suspensions = Suspensions::default();
-        suspensions.add(&park("p"), (0, 7), &error(), Instant(0));
-        suspensions.add(&park("q"), (0, 5), &error(), Instant(0));
-        suspensions.add(&park("r"), (1, 3), &error(), Instant(0));
+        suspensions.add(&park("p"), (0, 7), &error(), Instant::from_millis(0));
+        suspensions.add(&park("q"), (0, 5), &error(), Instant::from_millis(0));
+        suspensions.add(&park("r"), (1, 3), &error(), Instant::from_millis(0));
         assert_eq!(suspensions.held_offset(0), Some(5));
     }
 
     #[test]
     fn the_reason_names_the_cause() {
         let mut suspensions = Suspensions::default();
-        suspensions.add(&park("p"), (0, 5), &error(), Instant(0));
+        suspensions.add(&park("p"), (0, 5), &error(), Instant::from_millis(0));
         let parks = suspensions.subscribe().borrow().clone();
         assert_eq!(parks[&park("p")], "run a worker: lost");
     }

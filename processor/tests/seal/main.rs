@@ -53,7 +53,7 @@ impl Bench {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
             log: MemoryLog::new(1, clock::system()),
-            now: Arc::new(now.0.into()),
+            now: Arc::new(now.millis().into()),
             memory: ProcessorSettings::default().memory,
         }
     }
@@ -77,7 +77,8 @@ impl Bench {
     /// Moves the clock to `now`.
     fn set(&self, now: &str) {
         let now: Instant = now.parse().expect("an instant");
-        self.now.store(now.0, std::sync::atomic::Ordering::Relaxed);
+        self.now
+            .store(now.millis(), std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Starts a processor that is configured with `partitions`.
@@ -119,7 +120,7 @@ impl Bench {
         let (now, began) = (Arc::clone(&self.now), std::time::Instant::now());
         let clock = Clock::new(move || {
             let elapsed = i64::try_from(began.elapsed().as_millis()).expect("a short test");
-            Instant(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)
+            Instant::from_millis(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)
         });
         let reader = self.log.reader("test");
         Processor::new(reader, partitions, lake.clone(), settings, clock)
@@ -151,7 +152,7 @@ impl Bench {
         let index = batch.add_series(series).expect("room");
         let value = Amount::from_micro(micro).expect("in range");
         let reading = Reading {
-            instant: Instant(instant),
+            instant: Instant::from_millis(instant),
             value,
             flag: Flag::Normal,
         };
@@ -234,7 +235,7 @@ async fn rows(lake: &Lake, book: &Snapshot) -> Vec<ReadingRows> {
 }
 
 fn year_of_hours(first: &str, days: i64) -> Vec<(&'static str, &'static str, i64, i64)> {
-    let start = day(first).start().0;
+    let start = day(first).start().millis();
     (0..days * 24)
         .map(|h| ("e", "m", start + h * HOUR, h + 1))
         .collect()
@@ -286,7 +287,8 @@ async fn the_read_barrier_publishes_the_whole_log_and_fails_once_the_processor_h
     // The clock does not move, so that only a request causes a flush.
     let settings = ProcessorSettings::default();
     let now = Arc::clone(&bench.now);
-    let clock = Clock::new(move || Instant(now.load(std::sync::atomic::Ordering::Relaxed)));
+    let clock =
+        Clock::new(move || Instant::from_millis(now.load(std::sync::atomic::Ordering::Relaxed)));
     let processor = Processor::new(bench.log.reader("test"), 1, lake.clone(), settings, clock);
     let barrier = processor.read_barrier();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -311,7 +313,7 @@ async fn a_late_reading_makes_revision_two_and_keeps_revision_one() {
     bench.send(&year_of_hours("2026-03-01", 2)).await;
     let running = bench.start(&lake).await;
     let first = sealed(&lake, 2026, 2).await;
-    let late = day("2026-03-01").start().0 + HOUR / 2;
+    let late = day("2026-03-01").start().millis() + HOUR / 2;
     bench.send(&[("e", "m", late, 1_000_000)]).await;
     let second = until(|| async {
         let book = snapshot(&lake, 2026).await?;
@@ -349,7 +351,7 @@ async fn an_open_day_is_visible_hot_and_sealed_by_a_later_processor() {
     let next_day: Instant = "2026-03-02T02:00:00+08:00".parse().expect("an instant");
     bench
         .now
-        .store(next_day.0, std::sync::atomic::Ordering::Relaxed);
+        .store(next_day.millis(), std::sync::atomic::Ordering::Relaxed);
     let running = bench.start(&lake).await;
     let book = sealed(&lake, 2026, 1).await;
     running.stop().await;
@@ -384,7 +386,7 @@ async fn every_reading_counts_once_despite_repeated_kills() {
 async fn a_conflict_is_kept_and_the_later_value_counts() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let instant = day("2026-03-01").start().0;
+    let instant = day("2026-03-01").start().millis();
     bench
         .send(&[
             ("e", "m", instant, 5),
@@ -446,7 +448,7 @@ async fn seal_a_large_day(memory: usize) -> (Vec<ReadingRows>, usize) {
     let mut bench = Bench::new("2026-03-01T23:00:00+08:00");
     bench.memory = memory;
     let lake = bench.lake().await;
-    let start = day("2026-03-01").start().0;
+    let start = day("2026-03-01").start().millis();
     let part = |part: i64| -> Vec<_> {
         let minutes = part * 10..part * 10 + 10;
         let of = |(n, name): (i64, _)| {
@@ -465,7 +467,7 @@ async fn seal_a_large_day(memory: usize) -> (Vec<ReadingRows>, usize) {
     }
     assert!(bench.hot_files(&lake).await >= 5);
     bench.send(&part(5)).await;
-    let next_day = day("2026-03-03").start().0;
+    let next_day = day("2026-03-03").start().millis();
     bench
         .now
         .store(next_day, std::sync::atomic::Ordering::Relaxed);

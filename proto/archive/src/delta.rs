@@ -393,7 +393,7 @@ impl Table {
         state: &TableState<F>,
         commit: Commit,
     ) -> Result<(Vec<Action>, Bytes), LibraryError> {
-        let now = self.storage.now().0;
+        let now = self.storage.now().millis();
         let changes = commit.nature == Nature::Change;
         let mut actions = Vec::with_capacity(commit.add.len() + commit.remove.len() + 4);
         if state.version < 0 {

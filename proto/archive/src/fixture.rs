@@ -47,7 +47,7 @@ pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> Readi
     for name in enterprises {
         let key = builder.key(&key(name, "main", Medium::Electricity));
         for n in 0..many {
-            let instant = day.start().0 + n * 86_400_000 / many;
+            let instant = day.start().millis() + n * 86_400_000 / many;
             builder.push(
                 key,
                 instant,
@@ -154,7 +154,7 @@ pub(crate) fn annotated_log() -> impl Strategy<Value = Vec<Sent>> {
                 value,
                 flag,
                 late: late.map(|(received, gateway)| LateArrival {
-                    received: Instant(received),
+                    received: Instant::from_millis(received),
                     gateway: GatewayId::new(&gateway).expect("an id"),
                 }),
                 again,

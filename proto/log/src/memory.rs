@@ -283,7 +283,7 @@ impl MemoryPartitionStore {
         if held + bytes > BYTES_MAX {
             return Err(AppendError::Write(Box::new(Full)));
         }
-        let appended_ms = self.clock.now().0;
+        let appended_ms = self.clock.now().millis();
         for record in records {
             let (partition, lane) = match topic {
                 Topic::Readings => {

@@ -61,7 +61,7 @@ async fn a_paused_log_holds_appends_back_in_order_and_within_bounds() {
 
 #[tokio::test]
 async fn a_failed_append_leaves_nothing() {
-    let log = MemoryLog::new(1, Clock::new(|| Instant(42)));
+    let log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(42)));
     log.fail_appends(1);
     let failed = log
         .writer()

@@ -255,11 +255,11 @@ fn past_instant(
     let ms = at.seconds.checked_mul(1_000);
     let ms = ms.and_then(|ms| ms.checked_add(i64::from(at.nanos) / 1_000_000));
     match ms {
-        Some(ms) if ms > now.0 => Err(QueryError::invalid(
+        Some(ms) if ms > now.millis() => Err(QueryError::invalid(
             field,
             format!("is still to come, for it is {now}; leave it out for what is known now"),
         )),
-        Some(ms) if ms >= INSTANT_MS_MIN => Ok(Instant(ms)),
+        Some(ms) if ms >= INSTANT_MS_MIN => Ok(Instant::from_millis(ms)),
         _ => Err(QueryError::invalid(field, "is no instant from 2000 on")),
     }
 }

@@ -267,8 +267,8 @@ async fn an_assessed_figure_as_of_an_instant_knows_only_what_was_declared_then()
         (None, "122.900000"),
     ] {
         let as_of = at.map(|at| prost_types::Timestamp {
-            seconds: at.0.div_euclid(1_000),
-            nanos: i32::try_from(at.0.rem_euclid(1_000)).expect("small") * 1_000_000,
+            seconds: at.millis().div_euclid(1_000),
+            nanos: i32::try_from(at.millis().rem_euclid(1_000)).expect("small") * 1_000_000,
         });
         let request = pb::GetIndicatorRequest {
             as_of,

@@ -93,7 +93,7 @@ pub(crate) fn rows(id: &str, of: &[(Series, Values<'_>)]) -> ReadingRows {
 
 /// The instant `hours` after the start of `day`.
 pub(crate) fn at(day: CivilDay, hours: i64) -> i64 {
-    day.start().0 + hours * 3_600_000
+    day.start().millis() + hours * 3_600_000
 }
 
 /// Whether a sealed file comes with its totals.
@@ -141,7 +141,7 @@ impl World {
         let clock = Arc::clone(&now);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let clock = Clock::new(move || Instant(clock.load(Ordering::SeqCst)));
+        let clock = Clock::new(move || Instant::from_millis(clock.load(Ordering::SeqCst)));
         let mut metrics = Registry::default();
         let service = QueryService::new(lake.clone(), settings, clock);
         let service = service.with_metrics(QueryMetrics::new(&mut metrics));
@@ -188,7 +188,7 @@ impl World {
 
     /// Sets the clock to the one that commits are told by, once it has gone on.
     pub(crate) fn go_on(&self) {
-        let system = || clock::now().0;
+        let system = || clock::now().millis();
         let then = self.now.load(Ordering::SeqCst).max(system());
         while system() <= then {
             std::hint::spin_loop();
@@ -199,7 +199,7 @@ impl World {
     /// The service's clock.
     pub(crate) fn clock(&self) -> Clock {
         let now = Arc::clone(&self.now);
-        Clock::new(move || Instant(now.load(Ordering::SeqCst)))
+        Clock::new(move || Instant::from_millis(now.load(Ordering::SeqCst)))
     }
 
     /// Files of the lake whose name has `part`.
@@ -464,7 +464,7 @@ pub(crate) fn daily(
 /// The first instant of `day` on the wire.
 pub(crate) fn timestamp_of(day: CivilDay) -> prost_types::Timestamp {
     prost_types::Timestamp {
-        seconds: day.start().0 / 1_000,
+        seconds: day.start().millis() / 1_000,
         nanos: 0,
     }
 }

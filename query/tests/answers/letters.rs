@@ -31,7 +31,7 @@ pub(crate) fn letter(of: &str, offset: u64, hours: i64, code: LetterCode) -> Let
         },
         enterprise: enterprise(of),
         gateway: GatewayId::new(if offset.is_multiple_of(2) { "g1" } else { "g2" }).expect("an id"),
-        received: Instant(at(day("2026-04-01"), hours)),
+        received: Instant::from_millis(at(day("2026-04-01"), hours)),
         topic: format!("park/p/{of}/g1/up/readings"),
         code,
         words: format!("wrong {offset}"),

@@ -79,7 +79,7 @@ impl BenchNode {
     /// Starts the listener over the embedded log.
     pub(crate) async fn listen(&self, writer: LogWriter) -> (SocketAddr, Task) {
         let metrics = IngestMetrics::new(&mut Registry::default());
-        let clock = Clock::new(|| Instant(NOW_MS));
+        let clock = Clock::new(|| Instant::from_millis(NOW_MS));
         let pipeline = Pipeline::new(&DecodeSettings::default(), writer, clock, metrics);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let settings = ListenSettings {
@@ -99,7 +99,9 @@ impl BenchNode {
     pub(crate) async fn process(&self, lake: &Lake) -> Task {
         let began = std::time::Instant::now();
         let clock = Clock::new(move || {
-            Instant(NOW_MS + i64::try_from(began.elapsed().as_millis()).expect("a short bench"))
+            Instant::from_millis(
+                NOW_MS + i64::try_from(began.elapsed().as_millis()).expect("a short bench"),
+            )
         });
         let settings = ProcessorSettings::default();
         let reader = self.log.reader(&settings.group);

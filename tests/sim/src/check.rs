@@ -72,7 +72,10 @@ fn broken(promise: &'static str) -> impl Fn(&dyn std::error::Error) -> BrokenPro
 impl LakeView {
     pub(crate) fn new(store: Arc<InMemory>) -> Self {
         Self {
-            lake: Lake::over(Arc::clone(&store) as _, Clock::new(|| Instant(0))),
+            lake: Lake::over(
+                Arc::clone(&store) as _,
+                Clock::new(|| Instant::from_millis(0)),
+            ),
             store,
             digests: HashMap::new(),
             readings: HashMap::new(),

@@ -29,8 +29,8 @@ impl Clock {
     pub(crate) fn new(wall: Instant) -> Self {
         Self {
             elapsed: AtomicI64::new(0),
-            wall: AtomicI64::new(wall.0),
-            latest: AtomicI64::new(wall.0),
+            wall: AtomicI64::new(wall.millis()),
+            latest: AtomicI64::new(wall.millis()),
             rung: AtomicU64::new(0),
             sleepers: Mutex::default(),
         }
@@ -38,7 +38,7 @@ impl Clock {
 
     /// The wall clock.
     pub(crate) fn wall(&self) -> Instant {
-        Instant(self.wall_ms())
+        Instant::from_millis(self.wall_ms())
     }
 
     /// The wall clock, UTC milliseconds.

@@ -53,7 +53,7 @@ pub(crate) struct ReadingId {
 
 impl ReadingId {
     pub(crate) fn day(self) -> CivilDay {
-        Instant(self.instant).day()
+        Instant::from_millis(self.instant).day()
     }
 
     /// The name of the meter.
@@ -331,7 +331,9 @@ impl LoggedRecord {
                 gateway: record.headers.gateway,
                 epoch: record.headers.epoch,
             };
-            let latest = batch.latest().unwrap_or(Instant(entry.appended_ms));
+            let latest = batch
+                .latest()
+                .unwrap_or(Instant::from_millis(entry.appended_ms));
             logged.numbered = Some((record.park, gateway_epoch, latest.day(), messages));
         }
         Ok(logged)

@@ -135,11 +135,11 @@ async fn days_that_nobody_seals_are_told() {
 #[tokio::test]
 async fn a_clock_that_is_wrong_is_a_fault() {
     let place = Place::sound().await;
-    let behind = Clock::new(|| Instant(clock::now().0 - 3_600_000));
+    let behind = Clock::new(|| Instant::from_millis(clock::now().millis() - 3_600_000));
     let report = greenpark_doctor::examine(&place.installation, &behind).await;
     let words = ["60 min from now", "chrony"];
     assert_check(&report, ("archive", "clock"), Outcome::Fault, &words);
-    let past = Clock::new(|| Instant(1_000));
+    let past = Clock::new(|| Instant::from_millis(1_000));
     let report = greenpark_doctor::examine(&place.installation, &past).await;
     assert_check(&report, ("archive", "clock"), Outcome::Fault, &["1970"]);
 }

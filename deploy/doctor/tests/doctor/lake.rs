@@ -61,7 +61,7 @@ fn file(day: CivilDay, kind: FileKind) -> NewFile {
     let mut builder = RowsBuilder::new();
     let index = builder.key(&key);
     for hour in 0..24 {
-        let instant = day.start().0 + hour * 3_600_000;
+        let instant = day.start().millis() + hour * 3_600_000;
         builder.push(index, instant, 1_000_000 * hour, Flag::Normal.code());
     }
     let facts = FileFacts {
@@ -190,7 +190,7 @@ impl Place {
     /// What the doctor will say after so long.
     pub(crate) async fn examined_in(&self, later: Duration) -> Report {
         let later = i64::try_from(later.as_millis()).expect("a short time");
-        let clock = Clock::new(move || Instant(clock::now().0 + later));
+        let clock = Clock::new(move || Instant::from_millis(clock::now().millis() + later));
         examine(&self.installation, &clock).await
     }
 }

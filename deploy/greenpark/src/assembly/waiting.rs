@@ -112,7 +112,8 @@ pub(super) async fn open_lake(settings: &Settings, health: &Health) -> anyhow::R
             Err(error) => of_lake.away(&format!("{:#}", anyhow::Error::from(error))),
             Ok(newest) => {
                 of_lake.there();
-                let Some(newest) = newest.filter(|at| at.0 > now.0.saturating_add(FUTURE_MS_MAX))
+                let Some(newest) =
+                    newest.filter(|at| at.millis() > now.millis().saturating_add(FUTURE_MS_MAX))
                 else {
                     of_clock.there();
                     return Ok(lake);

@@ -298,7 +298,7 @@ async fn an_occupied_port_is_reported() {
     let pipeline = Pipeline::new(
         &decode,
         endpoint.log.writer(),
-        Clock::new(|| greenpark_model::day::Instant(NOW)),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
         IngestMetrics::default(),
     );
     let error = MqttListener::bind(settings, pipeline)

@@ -62,7 +62,7 @@ async fn decoding_alone_at_a_rate() {
     let pipeline = Pipeline::new(
         &DecodeSettings::default(),
         log.writer(),
-        Clock::new(|| greenpark_model::day::Instant(NOW)),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
         metrics,
     );
     let payloads: Vec<_> = (0..count).map(payload).collect();
@@ -112,7 +112,7 @@ async fn decoding_batches_at_a_rate() {
     let pipeline = Pipeline::new(
         &decode,
         log.writer(),
-        Clock::new(|| greenpark_model::day::Instant(NOW)),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
         metrics,
     );
     let array = (0..100).map(payload).collect::<Vec<_>>().join(",");

@@ -22,7 +22,7 @@ async fn start_with(gateway: &str, meter: &str) -> Endpoint {
         .rules
         .push(serde_json::from_str(&rule).expect("a rule"));
     let log = MemoryLog::new(1, clock::system());
-    let clock = Clock::new(|| greenpark_model::day::Instant(NOW));
+    let clock = Clock::new(|| greenpark_model::day::Instant::from_millis(NOW));
     let pipeline = Pipeline::new(&decode, log.writer(), clock, IngestMetrics::default());
     Endpoint::start_into(ListenSettings::default(), log, pipeline).await
 }

@@ -66,7 +66,7 @@ fn pipeline() -> Pipeline {
     Pipeline::new(
         &decode,
         log.writer(),
-        Clock::new(|| greenpark_model::day::Instant(0)),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(0)),
         IngestMetrics::default(),
     )
 }

@@ -75,7 +75,7 @@ async fn a_sparkplug_node_gets_a_rebirth_request_and_the_host_state() {
     let pipeline = Pipeline::new(
         &decode,
         log.writer(),
-        Clock::new(|| greenpark_model::day::Instant(NOW)),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
         metrics.clone(),
     );
     let settings = SubscribeSettings {

@@ -185,7 +185,7 @@ mod tests {
         let found = inspect().await;
         let consumed = Consumed::up_to(0, 4);
         assert_eq!(found.consumed, [consumed]);
-        assert!(found.committed_at > Instant(1_577_836_800_000));
+        assert!(found.committed_at > Instant::from_millis(1_577_836_800_000));
         let astray = lake.astray(&found.snapshot).await.expect("listed");
         assert_eq!(astray, []);
         let place = |n: usize| {

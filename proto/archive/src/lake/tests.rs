@@ -220,7 +220,7 @@ async fn a_book_is_read_as_it_was_at_an_instant() {
         let missing = lake.missing(&found).await.expect("answers");
         assert!(missing.is_empty());
     }
-    let too_early = Instant(before.0 - 1);
+    let too_early = Instant::from_millis(before.millis() - 1);
     let none = lake.snapshot_as_of(&park(), 2026, too_early).await;
     assert_eq!(none.expect("readable"), None);
     let other = lake.snapshot_as_of(&park(), 2025, now()).await;

@@ -279,7 +279,7 @@ fn write_chunks(
     if !rows.late.is_empty() {
         let at = Optional::new(rows.len(), rows.late.iter().map(|(row, _)| *row));
         let late = || rows.late.iter().map(|(_, late)| late);
-        let received: Vec<i64> = late().map(|late| late.received.0).collect();
+        let received: Vec<i64> = late().map(|late| late.received.millis()).collect();
         chunks.push(writer.optional_integers(chunks.len(), &received, &at)?);
         let gateways = Texts::new(late().map(|late| (late.gateway.as_str(), 1)));
         chunks.push(writer.optional_texts(chunks.len(), &gateways, &at)?);

@@ -12,7 +12,7 @@ fn entry(number: i64) -> ReferenceEntry {
         subject: format!("parks/east/meters/{number}"),
         valid_from: day("2020-01-01"),
         valid_to: (number % 2 == 0).then(|| day("2025-12-31")),
-        recorded_at: Instant(1_700_000_000_000 + number),
+        recorded_at: Instant::from_millis(1_700_000_000_000 + number),
         recorded_by: "registrar".to_owned(),
         evidence: "certificate 17".to_owned(),
         body: format!("{{\"modulus\":\"{number}\",\"名\":\"表\"}}"),

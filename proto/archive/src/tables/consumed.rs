@@ -78,7 +78,7 @@ pub(crate) fn consumed_of(txns: &BTreeMap<String, i64>) -> Vec<Consumed> {
         txns.get(name)
             .and_then(|version| u64::try_from(*version).ok())
     };
-    let instant = |name: &str| txns.get(name).map(|version| Instant(*version));
+    let instant = |name: &str| txns.get(name).map(|version| Instant::from_millis(*version));
     let each = txns.keys().filter_map(|name| {
         let partition = partition_of_txn(name)?;
         Some(Consumed {
@@ -112,7 +112,7 @@ pub(crate) fn txns_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i6
             txns.push((last_txn(partition), new.last.map_or(-1, txn_version)));
         }
         let taken = new.taken.max(known.and_then(|known| known.taken));
-        txns.extend(taken.map(|at| (taken_txn(partition), at.0)));
+        txns.extend(taken.map(|at| (taken_txn(partition), at.millis())));
     }
     if let Some(since) = new.since.max(known.and_then(|known| known.since)) {
         txns.push((since_txn(partition), txn_version(since)));
@@ -124,7 +124,7 @@ pub(crate) fn txns_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i6
         .copies_until
         .max(known.and_then(|known| known.copies_until))
     {
-        txns.push((copies_txn(partition), at.0));
+        txns.push((copies_txn(partition), at.millis()));
     }
     txns
 }

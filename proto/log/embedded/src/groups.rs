@@ -107,7 +107,7 @@ pub(crate) fn see<'a>(
     if groups.peek().is_none() {
         return Ok(());
     }
-    let now_ms = u64::try_from(now.0).unwrap_or(0);
+    let now_ms = u64::try_from(now.millis()).unwrap_or(0);
     let mut seen = transaction.open_table(SEEN)?;
     for (topic, group) in groups {
         let topic = u8::from(topic == Topic::DeadLetters);

@@ -271,7 +271,7 @@ fn insert(
     now: Instant,
     mut buffer: Vec<u8>,
 ) -> Result<Vec<u8>, StoreError> {
-    let appended_ms = now.0;
+    let appended_ms = now.millis();
     let partitions = u32::try_from(contents.readings.len()).unwrap_or(u32::MAX);
     let mut open: Vec<Option<Builder<'_>>> = (0..=partitions).map(|_| None).collect();
     for append in appends {
@@ -407,7 +407,7 @@ mod tests {
                 partitions: 2,
                 ..LogFileSettings::default()
             },
-            clock: Clock::new(|| Instant(0)),
+            clock: Clock::new(|| Instant::from_millis(0)),
             contents,
             unsure: false,
             buffer: Vec::new(),

@@ -269,7 +269,7 @@ async fn a_group_that_is_gone_keeps_the_log_until_it_is_forgotten() {
             .map(|n| record(n, 10_000))
             .collect()
     };
-    let began = clock::now().0;
+    let began = clock::now().millis();
     {
         let log = open(folder.path(), settings);
         append(&log, Topic::Readings, batch(0)).await;
@@ -289,12 +289,12 @@ async fn a_group_that_is_gone_keeps_the_log_until_it_is_forgotten() {
         assert_eq!(told, [("former", 950), ("own", 0)]);
         let seen = groups.iter().filter_map(|of| of.seen_ms);
         assert_eq!(
-            seen.filter(|ms| (began..=clock::now().0).contains(ms))
+            seen.filter(|ms| (began..=clock::now().millis()).contains(ms))
                 .count(),
             2
         );
         let oldest = log.oldest_unread_ms("former").await.expect("it is read");
-        assert!((began..=clock::now().0).contains(&oldest.expect("there is one")));
+        assert!((began..=clock::now().millis()).contains(&oldest.expect("there is one")));
         assert_eq!(log.oldest_unread_ms("own").await.expect("it is read"), None);
         let refused = EmbeddedLog::forget(folder.path(), settings, "former");
         assert!(refused.is_err(), "the log is open");

@@ -320,7 +320,7 @@ async fn produce(settings: &KafkaSettings, name: &str, clock: &Clock) -> Result<
     // The first waits until the topic is known everywhere.
     let first = send(10).await;
     first.map_err(|(error, _)| settings.fault(error))?;
-    let (began, began_ms) = (Instant::now(), clock.now().0);
+    let (began, began_ms) = (Instant::now(), clock.now().millis());
     let second = send(10).await;
     let second = second.map_err(|(error, _)| settings.fault(error))?;
     let took = began.elapsed();

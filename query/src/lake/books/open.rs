@@ -315,7 +315,7 @@ fn fold_rows(
 fn newest_of(rows: &ReadingRows, row: usize) -> Option<NewestReading> {
     let value = Amount::from_micro(rows.values[row]).ok()?;
     Some(NewestReading {
-        instant: Instant(rows.instants[row]),
+        instant: Instant::from_millis(rows.instants[row]),
         value,
         flag: rows.flags[row],
     })

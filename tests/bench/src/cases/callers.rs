@@ -168,7 +168,7 @@ async fn probe(mqtt: SocketAddr, grpc: SocketAddr, until: Instant) -> Vec<f64> {
 
 /// Number of readings of the probe's enterprise on the day of `ms` and the next day, as queried.
 async fn received(client: &mut IndicatorsClient<Channel>, ms: u64) -> u64 {
-    let first = day::Instant(ms as i64).day();
+    let first = day::Instant::from_millis(ms as i64).day();
     let (first, last) = (first.to_string(), first.next().to_string());
     let request = GetIndicatorRequest {
         name: format!("parks/bench/enterprises/e{GATEWAYS}"),

@@ -58,7 +58,7 @@ async fn serve(lake: Lake) -> IndicatorsClient<Channel> {
         .await
         .expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let clock = Clock::new(|| Instant(NOW_MS));
+    let clock = Clock::new(|| Instant::from_millis(NOW_MS));
     let service = QueryService::new(lake, QuerySettings::default(), clock);
     tokio::spawn(service.serve(listener, std::future::pending()));
     IndicatorsClient::connect(format!("http://{address}"))

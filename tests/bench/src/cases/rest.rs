@@ -56,7 +56,7 @@ fn day_rows(enterprises: usize, meters: usize, step: i64, day: CivilDay) -> Read
             let index = builder.key(&key(enterprise, meter));
             for minute in (0..1_440).step_by(step as usize) {
                 let register = (i64::from(day.epoch_days()) * 1_440 + minute) * 17_000;
-                let instant = day.start().0 + minute * MINUTE_MS;
+                let instant = day.start().millis() + minute * MINUTE_MS;
                 builder.push(index, instant, register, Flag::Normal.code());
             }
         }
@@ -166,7 +166,8 @@ pub(super) async fn fill(node: &BenchNode, days: i64, step: usize) -> u64 {
             for meter in 0..8 {
                 let index = batch.add_series(series(meter)).expect("room");
                 for minute in (hour * 60..(hour + 1) * 60).step_by(step) {
-                    let instant = Instant(first_day().start().0 + minute * MINUTE_MS);
+                    let instant =
+                        Instant::from_millis(first_day().start().millis() + minute * MINUTE_MS);
                     let value = Amount::from_micro(minute * 17_000).expect("in range");
                     let reading = Reading {
                         instant,

@@ -45,7 +45,7 @@ pub(crate) fn scorecard(runtime: &Runtime) {
         let service = QueryService::new(
             lake,
             QuerySettings::default(),
-            Clock::new(|| Instant(NOW_MS)),
+            Clock::new(|| Instant::from_millis(NOW_MS)),
         );
         tokio::spawn(service.serve(listener, std::future::pending()));
         let client = IndicatorsClient::connect(format!("http://{address}")).await;

@@ -118,7 +118,7 @@ async fn flush(book: &Book, of: CivilDay) -> Change {
     let mut builder = RowsBuilder::new();
     for name in ENTERPRISES {
         let key = builder.key(&key(name));
-        let at = of.start().0 + i64::try_from(offset).expect("small") % 86_400 * 1_000;
+        let at = of.start().millis() + i64::try_from(offset).expect("small") % 86_400 * 1_000;
         (0..10).for_each(|n| builder.push(key, at + n, n, Flag::Normal.code()));
     }
     let hot: Vec<ReadingsFile> = book.day_files(of).cloned().collect();
@@ -148,7 +148,12 @@ fn seal(book: &Book, of: CivilDay) -> Change {
         let mut builder = RowsBuilder::new();
         let index = builder.key(&key(name));
         (0..96).for_each(|n| {
-            builder.push(index, of.start().0 + n * 900_000, n, Flag::Normal.code());
+            builder.push(
+                index,
+                of.start().millis() + n * 900_000,
+                n,
+                Flag::Normal.code(),
+            );
         });
         let kind = FileKind::Sealed {
             enterprise: EnterpriseId::new(name).expect("an id"),

@@ -128,7 +128,7 @@ async fn a_packed_book_is_what_it_is_and_was() {
         assert_eq!(last, known.last().expect("some").0);
     }
     assert!(stood_in > 20, "{stood_in} states were of open days");
-    let before = Instant(known[0].0.0 - 1);
+    let before = Instant::from_millis(known[0].0.millis() - 1);
     let none = lake.snapshot_as_of(&park(), 2026, before).await;
     assert_eq!(none.expect("readable"), None);
 }

@@ -83,7 +83,9 @@ fn round_trip(rows: &ReadingRows) {
         }
         if !rows.late.is_empty() {
             let late = rows.late(row);
-            let received = late.map_or(Field::Null, |late| Field::TimestampMillis(late.received.0));
+            let received = late.map_or(Field::Null, |late| {
+                Field::TimestampMillis(late.received.millis())
+            });
             assert_eq!(more.next(), Some(&received));
             let gateway = late.map(|late| late.gateway.as_str());
             assert_eq!(more.next(), Some(&text(gateway)));
@@ -185,7 +187,7 @@ fn a_file_of_several_pages_is_read_back() {
 fn tickets_and_late_readings_are_read_back_over_several_pages() {
     let mut rows = registers(day("2026-11-22"), &["glass", "steel"], 70_000);
     let late = |received: i64, gateway: &str| LateArrival {
-        received: greenpark_model::day::Instant(received),
+        received: greenpark_model::day::Instant::from_millis(received),
         gateway: gateway.parse().expect("an id"),
     };
     rows.tickets = (0..140_000u32)

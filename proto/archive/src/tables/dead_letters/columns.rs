@@ -70,8 +70,8 @@ impl<'a> Row<'a> {
 
     fn received(&self) -> i64 {
         match self {
-            Self::Gone(day, ..) => day.start().0,
-            Self::Kept(letter) => letter.received.0,
+            Self::Gone(day, ..) => day.start().millis(),
+            Self::Kept(letter) => letter.received.millis(),
         }
     }
 
@@ -241,7 +241,7 @@ impl<'a> Columns<'a> {
 
     fn append_to(&self, to: &mut Letters) -> Result<(), FileDecodeError> {
         for row in 0..self.batch.num_rows() {
-            let received = Instant(self.received.value(row));
+            let received = Instant::from_millis(self.received.value(row));
             // A later release may define more codes.
             let code = LetterCode::from_name(self.text("code", row)?);
             let code = code.unwrap_or(LetterCode::Unspecified);

@@ -355,8 +355,18 @@ fn by_enterprise(
 
 fn new_data(enterprise: &EnterpriseId, version: i64, letters: &Letters, bytes: &Bytes) -> NewData {
     let id = content_id(&Sha256::digest(bytes).into());
-    let received = || letters.kept.iter().map(|letter| letter.received.0.max(0));
-    let gone = || letters.gone.keys().map(|(day, _)| day.start().0.max(0));
+    let received = || {
+        letters
+            .kept
+            .iter()
+            .map(|letter| letter.received.millis().max(0))
+    };
+    let gone = || {
+        letters
+            .gone
+            .keys()
+            .map(|(day, _)| day.start().millis().max(0))
+    };
     let first = received().chain(gone()).min().unwrap_or(0);
     let last = received().chain(gone()).max().unwrap_or(0);
     let count = letters.kept.len();

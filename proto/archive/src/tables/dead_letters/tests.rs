@@ -30,7 +30,7 @@ fn letter(of: &str, offset: u64) -> Letter {
         },
         enterprise: enterprise(of),
         gateway: GatewayId::new("g.1").expect("an id"),
-        received: Instant(NOW + i64::try_from(offset).expect("small")),
+        received: Instant::from_millis(NOW + i64::try_from(offset).expect("small")),
         topic: format!("park/east/{of}/g.1/up/readings"),
         code: match offset % 3 {
             0 => LetterCode::UnknownUnit,
