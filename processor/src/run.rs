@@ -325,7 +325,7 @@ impl Processor {
             commits: &mut self.commits,
             now,
         };
-        let (mut failed, began) = (Vec::new(), std::time::Instant::now());
+        let (mut failed, began) = (Vec::new(), tokio::time::Instant::now());
         let flushed = flush.all(&mut self.parks, &mut failed).await?;
         self.metrics.steps.end(Step::Flush, began);
         for (park, error) in failed {

@@ -102,7 +102,7 @@ impl Running {
             messages_interval: interval,
             ..ProcessorSettings::default()
         };
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         let clock = Clock::new(move || {
             Instant::from_millis(
                 NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"),

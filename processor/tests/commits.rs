@@ -116,7 +116,7 @@ async fn an_offset_that_cannot_be_stored_now_is_stored_with_a_later_flush() {
         flush_interval: Duration::from_millis(20),
         ..ProcessorSettings::default()
     };
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let clock = Clock::new(move || {
         Instant::from_millis(
             NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"),

@@ -64,7 +64,7 @@ struct Running {
 
 impl Running {
     fn start(lake: &Lake, reader: Box<dyn LogReader>) -> Self {
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         let clock = Clock::new(move || {
             Instant::from_millis(
                 NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"),

@@ -227,7 +227,7 @@ impl BookFlush<'_> {
         if days.is_empty() {
             return Ok(Vec::new());
         }
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         let (park, meters) = (self.park.clone(), Arc::clone(&self.meters));
         let sealed = tokio::task::spawn_blocking(move || seal_days(&park, &meters, days))
             .await
@@ -303,7 +303,7 @@ impl BookFlush<'_> {
         if nothing && change.remove.is_empty() && change.totals.is_empty() {
             return Ok(());
         }
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         let _published = self.book.publish(change).await?;
         self.metrics.steps.end(Step::Commit, began);
         self.metrics.commits.inc();

@@ -117,7 +117,7 @@ impl Bench {
             ..ProcessorSettings::default()
         };
         // The clock starts at the test's instant and moves with real time, so that pauses end.
-        let (now, began) = (Arc::clone(&self.now), std::time::Instant::now());
+        let (now, began) = (Arc::clone(&self.now), tokio::time::Instant::now());
         let clock = Clock::new(move || {
             let elapsed = i64::try_from(began.elapsed().as_millis()).expect("a short test");
             Instant::from_millis(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)

@@ -53,6 +53,10 @@ use crate::{
 };
 
 /// Names this process in the log, so that we recognize our own entry after an error.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "two processes must differ, and nothing else depends on it"
+)]
 static WRITER: LazyLock<String> =
     LazyLock::new(|| format!("{:016x}", RandomState::new().build_hasher().finish()));
 /// Numbers this process's entries: two writers of one process that commit the same in the same millisecond must

@@ -7,13 +7,14 @@ use std::{
     env, fs,
     io::{self, Write},
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use greenpark_log::{ContentType, Headers, LogReader, Record, Topic};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use tokio::time::Instant;
 
 const TASKS: usize = 8;
 const SECONDS: u64 = 3;

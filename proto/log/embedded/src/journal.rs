@@ -412,7 +412,8 @@ mod tests {
             unsure: false,
             buffer: Vec::new(),
         };
-        let running = thread::spawn(move || journal.run());
+        let running = thread::Builder::new().spawn(move || journal.run());
+        let running = running.expect("a thread");
         let window = Window::new(1 << 10);
         for call in ["the one that panics", "a later one"] {
             let (done, settled) = oneshot::channel();

@@ -6,7 +6,7 @@ use std::{
     io::{Seek, SeekFrom, Write},
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -394,7 +394,7 @@ async fn receipts_outlive_kill_nine() {
             .spawn()
             .expect("the child starts");
         let receipts = folder.path().join("receipts");
-        let started = Instant::now();
+        let started = tokio::time::Instant::now();
         // Killed after some more receipts each time, so at another point of its work.
         let enough = promised + 50 * (1 + round * 7);
         while promised < enough {

@@ -1,6 +1,6 @@
 //! One record by its offset, whatever the group reads meanwhile.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -11,6 +11,7 @@ use rdkafka::{
 
 use super::{topics::ANSWER_TIMEOUT, wire};
 use greenpark_log::record::Entry;
+use tokio::time::Instant;
 
 /// One poll.
 const POLL: Duration = Duration::from_millis(200);

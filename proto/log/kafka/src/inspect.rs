@@ -1,11 +1,7 @@
 //! What a check of a cluster asks: how the topics are kept, where a group stands, and whether a record of
 //! ours is taken. Nothing is made but one topic, which is removed again.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use greenpark_model::clock::Clock;
 use rdkafka::{
@@ -24,6 +20,7 @@ use super::{
     writer,
 };
 use greenpark_log::{error::OpenError, record::Topic};
+use tokio::time::Instant;
 
 /// How long the oldest records that a group has not read may take to come.
 const OLDEST_WAIT: Duration = Duration::from_secs(5);

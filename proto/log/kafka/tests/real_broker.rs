@@ -3,11 +3,7 @@
 
 mod reading;
 
-use std::{
-    env,
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::{env, io::Write, time::Duration};
 
 use bytes::Bytes;
 use greenpark_log::{ContentType, Headers, OpenError, Record, Topic};
@@ -21,6 +17,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     producer::{BaseProducer, BaseRecord, Producer},
 };
+use tokio::time::Instant;
 
 use self::reading::read_to_the_end;
 

@@ -50,7 +50,7 @@ impl Shared {
         T: Send + 'static,
         F: Future<Output = Result<(), Ended>> + Send + 'static,
     {
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let span = self.settings.stream_deadline;
         let admitted = self.admit(metadata, &self.streams, (span, true)).await;
         let admitted = admitted.map_err(QueryError::status)?;
