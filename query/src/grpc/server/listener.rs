@@ -23,13 +23,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Status,
     codec::CompressionEncoding,
+    server::NamedService as _,
     service::interceptor::InterceptedService,
     transport::{
         Server,
         server::{Connected, TcpConnectInfo},
     },
 };
-use tonic_health::server::HealthReporter;
+use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::warn;
 
 use super::{QueryService, ServeError, Shared};
@@ -82,7 +83,7 @@ impl QueryService {
             .max_decoding_message_size(limit)
             .accept_compressed(gzip)
             .send_compressed(gzip);
-        set_serving(&health).await;
+        set_serving_status(&health, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let authenticate = || authenticate(&shared);
         let router = Server::builder()
@@ -103,9 +104,7 @@ impl QueryService {
             ended = &mut serving => return Ok(ended?),
             () = shutdown => stop.cancel(),
         }
-        health
-            .set_not_serving::<IndicatorsServer<IndicatorsRpc>>()
-            .await;
+        set_serving_status(&health, ServingStatus::NotServing).await;
         match tokio::time::timeout(grace, serving).await {
             Ok(ended) => Ok(ended?),
             Err(_) => {
@@ -116,17 +115,17 @@ impl QueryService {
     }
 }
 
-/// Reports every service as serving.
-async fn set_serving(health: &HealthReporter) {
-    health
-        .set_serving::<IndicatorsServer<IndicatorsRpc>>()
-        .await;
-    health.set_serving::<RegistryServer<RegistryRpc>>().await;
-    health.set_serving::<QualityServer<QualityRpc>>().await;
-    health.set_serving::<ReadingsServer<ReadingsRpc>>().await;
-    health
-        .set_serving::<DeadLettersServer<DeadLettersRpc>>()
-        .await;
+/// Reports `status` of every service.
+async fn set_serving_status(health: &HealthReporter, status: ServingStatus) {
+    for name in [
+        IndicatorsServer::<IndicatorsRpc>::NAME,
+        RegistryServer::<RegistryRpc>::NAME,
+        QualityServer::<QualityRpc>::NAME,
+        ReadingsServer::<ReadingsRpc>::NAME,
+        DeadLettersServer::<DeadLettersRpc>::NAME,
+    ] {
+        health.set_service_status(name, status).await;
+    }
 }
 
 /// Refuses unauthenticated requests before a message is read: four kilobytes can inflate to hundreds of megabytes.
