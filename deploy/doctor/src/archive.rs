@@ -132,7 +132,8 @@ async fn books(lake: &Lake, findings: &mut Findings) -> Vec<BookInspection> {
     }
     if !cleaned.is_empty() {
         let means = "questions of what a book was before that entry are refused; later ones and those of now are not touched";
-        let change = "restore the entries from a copy of the lake, if there is one; keep other programs from cleaning the logs                       of the lake, greenpark packs them itself";
+        let change = "restore the entries from a copy of the lake, if there is one; keep other programs from cleaning the logs \
+                      of the lake, greenpark packs them itself";
         findings.add(
             "history",
             Outcome::Warning,
