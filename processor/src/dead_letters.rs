@@ -27,6 +27,7 @@ use greenpark_model::{
     id::ParkId,
     letter::LetterCode,
     limits::INSTANT_MS_MIN,
+    log_position::Partition,
 };
 use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
@@ -93,12 +94,12 @@ pub struct DeadLetterArchiver {
     metrics: ProcessorMetrics,
     tables: BTreeMap<ParkId, LettersTable>,
     /// Dead letters read and not written yet, by park and partition, in the order of the log.
-    held: BTreeMap<(ParkId, u32), HeldLetters>,
+    held: BTreeMap<(ParkId, Partition), HeldLetters>,
     held_bytes: usize,
     /// The first offset read since the last flush and the offset after the last one, by partition.
-    read: BTreeMap<u32, (u64, u64)>,
+    read: BTreeMap<Partition, (u64, u64)>,
     /// Lake offset minus log offset, by partition.
-    shifts: BTreeMap<u32, u64>,
+    shifts: BTreeMap<Partition, u64>,
     flush_schedule: FlushSchedule,
 }
 
@@ -229,13 +230,16 @@ impl DeadLetterArchiver {
         Ok(is_rewound)
     }
 
-    fn shift(&self, partition: u32) -> u64 {
+    fn shift(&self, partition: Partition) -> u64 {
         self.shifts.get(&partition).copied().unwrap_or(0)
     }
 
     /// Drops the buffered dead letters of a partition that another archiver has now.
-    fn revoke(&mut self, partition: u32) {
-        info!(partition, "partition of dead letters revoked");
+    fn revoke(&mut self, partition: Partition) {
+        info!(
+            partition = partition.get(),
+            "partition of dead letters revoked"
+        );
         self.held.retain(|(_, of), _| *of != partition);
         let held = self.held.values().flat_map(|held| &held.letters);
         self.held_bytes = held.map(|letter| letter.payload.len()).sum();
@@ -329,7 +333,7 @@ impl DeadLetterArchiver {
 #[must_use = "this is what allows to store the group's offsets"]
 #[derive(Debug)]
 struct WrittenLetters {
-    read: BTreeMap<u32, (u64, u64)>,
+    read: BTreeMap<Partition, (u64, u64)>,
 }
 
 impl Durable for WrittenLetters {

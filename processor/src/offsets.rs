@@ -1,11 +1,11 @@
 //! Offsets of one partition: the range that a flush covers, and how far a book has consumed.
 
-use greenpark_model::day::Instant;
+use greenpark_model::{day::Instant, log_position::Partition};
 
 /// Offsets of one partition that a flush covers: from `first` (included) to `next` (excluded).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Offsets {
-    pub(crate) partition: u32,
+    pub(crate) partition: Partition,
     pub(crate) first: u64,
     pub(crate) next: u64,
     /// Everything before this offset is in the lake.

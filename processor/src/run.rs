@@ -14,7 +14,7 @@ use std::{
 
 use greenpark_archive::{lake::Lake, written::WrittenTable};
 use greenpark_log::{CommitError, Delivered, Entry, LogReader};
-use greenpark_model::{clock::Clock, day::Instant, id::ParkId};
+use greenpark_model::{clock::Clock, day::Instant, id::ParkId, log_position::Partition};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -66,11 +66,11 @@ pub struct Processor {
     /// The suspended parks.
     suspensions: Suspensions,
     /// The partitions assigned to this processor.
-    owned: BTreeMap<u32, OwnedPartition>,
+    owned: BTreeMap<Partition, OwnedPartition>,
     /// Commit counts of the lake's tables, by partition.
-    commits: BTreeMap<u32, CommitCounts>,
+    commits: BTreeMap<Partition, CommitCounts>,
     /// Offsets read since the last flush, by partition.
-    offsets: BTreeMap<u32, Offsets>,
+    offsets: BTreeMap<Partition, Offsets>,
     group: GroupOffsets,
     flush_schedule: FlushSchedule,
     requests: CatchUpRequests,
@@ -240,8 +240,8 @@ impl Processor {
     }
 
     /// Drops the state of a partition that another processor has now.
-    fn revoke(&mut self, partition: u32) {
-        info!(partition, "partition revoked");
+    fn revoke(&mut self, partition: Partition) {
+        info!(partition = partition.get(), "partition revoked");
         self.parks.retain(|_, park| park.partition != partition);
         self.commits.remove(&partition);
         self.offsets.remove(&partition);
@@ -293,7 +293,7 @@ impl Processor {
     async fn buffer_record(
         &mut self,
         record: &mut DecodedRecord,
-        partition: u32,
+        partition: Partition,
     ) -> Result<(), RunError> {
         let now = self.clock.now();
         let years = years(&record.batch);
@@ -380,7 +380,7 @@ impl Processor {
 
     /// Returns the first offset of `partition` whose message numbers are not in the lake yet, or whose park is
     /// suspended.
-    fn held_offset(&self, partition: u32) -> Option<u64> {
+    fn held_offset(&self, partition: Partition) -> Option<u64> {
         let parks = self.parks.values().filter(|p| p.partition == partition);
         let numbers = parks.filter_map(|p| p.numbers.first_offset()).min();
         [numbers, self.suspensions.held_offset(partition)]
@@ -390,7 +390,7 @@ impl Processor {
     }
 
     /// Lake offset minus log offset.
-    fn shift(&self, partition: u32) -> u64 {
+    fn shift(&self, partition: Partition) -> u64 {
         self.owned.get(&partition).map_or(0, |owned| owned.shift)
     }
 

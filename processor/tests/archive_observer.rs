@@ -15,6 +15,7 @@ use greenpark_model::{
     clock::Clock,
     day::Instant,
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    log_position::Partition,
     numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
@@ -218,19 +219,19 @@ async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
     first.wait_for_reports(4).await;
     assert_eq!(rows(&lake).await, 3);
     until("the record before them is committed", || {
-        log.committed("test", 0) == 1
+        log.committed("test", Partition::FIRST) == 1
     })
     .await;
     // More rows, and still no write of the table.
     append(&log, record(&[3], 7, &numbers(&[(5, 5)]))).await;
     first.wait_for_reports(5).await;
     first.kill().await;
-    assert_eq!(log.committed("test", 0), 1);
+    assert_eq!(log.committed("test", Partition::FIRST), 1);
     assert!(table(&lake).await.is_empty());
 
     let second = Running::start(&lake, &log, Duration::from_secs(600));
     second.wait_for_reports(5).await;
-    assert_eq!(log.committed("test", 0), 1);
+    assert_eq!(log.committed("test", Partition::FIRST), 1);
     second.stop().await;
     assert_eq!(rows(&lake).await, 4, "rows that the books have are skipped");
     // A message without readings has the day on which the log appended it.
@@ -239,7 +240,7 @@ async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
         (7, "2026-11-24".to_owned(), vec![(3, 3)]),
     ];
     assert_eq!(table(&lake).await, days);
-    assert_eq!(log.committed("test", 0), 4);
+    assert_eq!(log.committed("test", Partition::FIRST), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -249,7 +250,10 @@ async fn the_table_is_written_after_the_interval_without_further_records() {
     let log = MemoryLog::new(1, clock::system());
     append(&log, record(&[1], 7, &numbers(&[(1, 1)]))).await;
     let running = Running::start(&lake, &log, Duration::from_millis(200));
-    until("the offset is stored", || log.committed("test", 0) == 1).await;
+    until("the offset is stored", || {
+        log.committed("test", Partition::FIRST) == 1
+    })
+    .await;
     assert_eq!(
         table(&lake).await.len(),
         1,
@@ -267,7 +271,10 @@ async fn a_gateway_without_numbers_has_no_table_and_waits_for_none() {
     for value in 1..=3_u64 {
         let micro = i64::try_from(value).expect("small");
         append(&log, record(&[micro], 0, &Numbers::default())).await;
-        until("the offset is stored", || log.committed("test", 0) == value).await;
+        until("the offset is stored", || {
+            log.committed("test", Partition::FIRST) == value
+        })
+        .await;
     }
     running.stop().await;
     assert_eq!(rows(&lake).await, 3);
@@ -288,12 +295,12 @@ async fn a_processor_that_takes_over_writes_the_numbers_too() {
     latter.wait_for_reports(2).await;
     former.stop().await;
     assert_eq!(
-        log.committed("test", 0),
+        log.committed("test", Partition::FIRST),
         0,
         "the former processor no longer owns the partition"
     );
     latter.stop().await;
     assert_eq!(table(&lake).await[0].2, [(1, 2)]);
-    assert_eq!(log.committed("test", 0), 2);
+    assert_eq!(log.committed("test", Partition::FIRST), 2);
     assert_eq!(rows(&lake).await, 2);
 }

@@ -21,6 +21,7 @@ use greenpark_model::{
     clock::Clock,
     day::Instant,
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    log_position::Partition,
     reading::{Flag, Kind, Reading, Series},
 };
 use greenpark_processor::{Processor, ProcessorSettings};
@@ -50,19 +51,19 @@ impl LogReader for Rebalancing {
 
     fn find(
         &mut self,
-        partition: u32,
+        partition: Partition,
         offset: u64,
     ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
         self.reader.find(partition, offset)
     }
 
-    fn rewind(&mut self, partition: u32, offset: u64) {
+    fn rewind(&mut self, partition: Partition, offset: u64) {
         self.reader.rewind(partition, offset);
     }
 
     fn commit(
         &mut self,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         if self.tries.fetch_add(1, Ordering::SeqCst) < REFUSED {

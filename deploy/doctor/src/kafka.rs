@@ -298,7 +298,7 @@ mod tests {
 
     fn topic(replicas: usize, settings: &[(&str, &str)]) -> TopicState {
         let partition = PartitionState {
-            partition: 0,
+            partition: greenpark_model::log_position::Partition::FIRST,
             replicas,
             in_sync: replicas,
             first: 0,

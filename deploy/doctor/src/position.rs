@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use greenpark_archive::inspect::BookInspection;
 use greenpark_log::{partition, record::Topic};
 use greenpark_log_embedded::{EmbeddedLog, GroupProgress, LogFileSettings};
-use greenpark_model::{clock::Clock, day::Instant};
+use greenpark_model::{clock::Clock, day::Instant, log_position::Partition};
 
 use crate::{
     installation::Installation,
@@ -28,7 +28,7 @@ pub async fn embedded(
         let why = format!("there is no log at {} yet", folder.display());
         findings.left_out("file", why, "");
         if books.iter().any(|book| !book.consumed.is_empty()) {
-            let ends = (0..settings.partitions).map(|partition| (partition, 0));
+            let ends = Partition::all(settings.partitions).map(|partition| (partition, 0));
             compare(books, &ends.collect(), findings);
         }
         return;
@@ -104,7 +104,7 @@ fn refused(why: &str, findings: &mut Findings) {
 }
 
 /// Compares what the books consumed with `ends`, the next offset of each partition.
-pub fn compare(books: &[BookInspection], ends: &BTreeMap<u32, u64>, findings: &mut Findings) {
+pub fn compare(books: &[BookInspection], ends: &BTreeMap<Partition, u64>, findings: &mut Findings) {
     let count = u32::try_from(ends.len()).unwrap_or(u32::MAX);
     let (mut moved, mut ahead) = (Vec::new(), Vec::new());
     for book in books {

@@ -16,6 +16,7 @@ use greenpark_archive::{
 use greenpark_model::{
     day::CivilDay,
     id::{EnterpriseId, ParkId},
+    log_position::OffsetRange,
 };
 
 use super::{
@@ -105,11 +106,16 @@ impl BookFlush<'_> {
     }
 
     /// Returns the partition and offsets of the records of a sealed file: all records up to [`Self::reach`].
-    fn sealed_offsets(&self) -> Option<(u32, u64, u64)> {
+    fn sealed_offsets(&self) -> Option<OffsetRange> {
         let reach = self.reach();
-        let read = self.offsets.map(|o| (o.partition, o.first, reach));
+        let range = |partition, first| OffsetRange {
+            partition,
+            first,
+            next: reach,
+        };
+        let read = self.offsets.map(|o| range(o.partition, o.first));
         let known = || self.book.consumed().next();
-        read.or_else(|| known().map(|one| (one.partition, reach, reach)))
+        read.or_else(|| known().map(|one| range(one.partition, reach)))
     }
 
     /// Returns a day's hot files in the order of the log.
@@ -270,7 +276,11 @@ impl BookFlush<'_> {
                     partition: offsets.partition,
                     offset: first,
                 },
-                offsets: Some((offsets.partition, first, self.reach())),
+                offsets: Some(OffsetRange {
+                    partition: offsets.partition,
+                    first,
+                    next: self.reach(),
+                }),
             };
             let encoded = encode_readings(&merged.rows, &facts)?;
             self.metrics.duplicates.inc_by(merged.duplicates);

@@ -2,7 +2,7 @@
 //! readings, across flushes, seals and restarts.
 
 use greenpark_archive::totals::{TotalsRow, decode_totals};
-use greenpark_model::{messages::BatchMessages, ticket::Ticket};
+use greenpark_model::{log_position::Partition, messages::BatchMessages, ticket::Ticket};
 
 use super::*;
 
@@ -105,7 +105,8 @@ impl Bench {
         self.append(&[message]).await;
         let end = self.log.entries(Topic::Readings).len() as u64;
         let running = self.start(lake).await;
-        until(|| async { (self.log.committed("test", 0) == end).then_some(()) }).await;
+        until(|| async { (self.log.committed("test", Partition::FIRST) == end).then_some(()) })
+            .await;
         running.stop().await;
     }
 

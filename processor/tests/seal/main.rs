@@ -15,6 +15,7 @@ use greenpark_model::{
     clock::Clock,
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    log_position::Partition,
     numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
@@ -273,7 +274,7 @@ async fn a_repeated_and_shuffled_history_changes_nothing() {
     // A fixed permutation: 120 hours stepped through by 49, which has no factor in common with 120.
     history = (0..120).map(|i| history[i * 49 % 120]).collect();
     bench.send(&history).await;
-    until(|| async { (bench.log.committed("test", 0) >= 240).then_some(()) }).await;
+    until(|| async { (bench.log.committed("test", Partition::FIRST) >= 240).then_some(()) }).await;
     let again = sealed(&lake, 2026, 5).await;
     running.stop().await;
     let same: BTreeSet<String> = again.files.iter().map(|f| f.path.clone()).collect();
@@ -412,7 +413,7 @@ async fn a_changed_partition_count_is_refused_and_no_record_is_skipped() {
     let running = bench.start(&lake).await;
     let before = sealed(&lake, 2026, 2).await;
     running.stop().await;
-    let moves = |count: &u32| partition::of(&park(), *count) != 0;
+    let moves = |count: &u32| partition::of(&park(), *count) != Partition::FIRST;
     let count = (2..).find(moves).expect("a count that moves the park");
     // The log was created again with more partitions, and the settings were changed accordingly.
     let other = Bench {
@@ -433,9 +434,9 @@ async fn a_partition_that_is_revoked_and_assigned_again_continues() {
     bench.send(&year_of_hours("2026-03-01", 1)).await;
     let running = bench.start(&lake).await;
     sealed(&lake, 2026, 1).await;
-    bench.log.revoke("test", 0);
+    bench.log.revoke("test", Partition::FIRST);
     bench.send(&year_of_hours("2026-03-02", 1)).await;
-    bench.log.assign("test", 0);
+    bench.log.assign("test", Partition::FIRST);
     let book = sealed(&lake, 2026, 2).await;
     running.stop().await;
     assert_eq!(book.files.iter().map(|f| f.rows).sum::<u64>(), 48);
@@ -461,8 +462,10 @@ async fn seal_a_large_day(memory: usize) -> (Vec<ReadingRows>, usize) {
     for n in 0..5 {
         bench.send(&part(n)).await;
         let running = bench.start(&lake).await;
-        until(|| async { (bench.log.committed("test", 0) == 400 * (n as u64 + 1)).then_some(()) })
-            .await;
+        until(|| async {
+            (bench.log.committed("test", Partition::FIRST) == 400 * (n as u64 + 1)).then_some(())
+        })
+        .await;
         running.stop().await;
     }
     assert!(bench.hot_files(&lake).await >= 5);

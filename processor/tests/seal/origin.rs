@@ -8,7 +8,7 @@ use std::{
 };
 
 use greenpark_log::memory::MemoryLog;
-use greenpark_model::clock::Clock;
+use greenpark_model::{clock::Clock, log_position::Partition};
 use greenpark_runtime::clock;
 
 use super::*;
@@ -266,5 +266,5 @@ async fn a_log_that_ends_before_its_lake_is_refused_and_no_record_is_skipped() {
         .await;
     let after = snapshot(&lake, 2026).await.expect("a book");
     assert_eq!(after.files, before.files);
-    assert_eq!(other.log.committed("test", 0), 0);
+    assert_eq!(other.log.committed("test", Partition::FIRST), 0);
 }

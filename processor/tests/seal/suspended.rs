@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use greenpark_log::memory::MemoryLog;
-use greenpark_model::clock::Clock;
+use greenpark_model::{clock::Clock, log_position::Partition};
 
 use super::*;
 
@@ -122,7 +122,7 @@ async fn a_park_with_a_damaged_book_is_suspended_and_misses_nothing_once_it_is_r
         send_both(&bench, 8, 10).await;
         until(|| async { (count(&bench, &other()).await? == 10).then_some(()) }).await;
         if piece != Piece::File {
-            let committed = bench.log.committed("test", 0);
+            let committed = bench.log.committed("test", Partition::FIRST);
             assert!(committed <= 8, "the log keeps what it needs: {committed}");
         }
         std::fs::write(&path, &whole).expect("written");
@@ -130,7 +130,8 @@ async fn a_park_with_a_damaged_book_is_suspended_and_misses_nothing_once_it_is_r
         for park in [park(), other()] {
             until(|| async { (count(&bench, &park).await? == 10).then_some(()) }).await;
         }
-        until(|| async { (bench.log.committed("test", 0) == 20).then_some(()) }).await;
+        until(|| async { (bench.log.committed("test", Partition::FIRST) == 20).then_some(()) })
+            .await;
         running.stop().await;
     }
 }

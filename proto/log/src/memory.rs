@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use greenpark_model::clock::Clock;
+use greenpark_model::{clock::Clock, log_position::Partition};
 use tokio::sync::watch;
 
 use self::letters::Letters;
@@ -88,7 +88,7 @@ impl Lane {
 struct State {
     readings: Vec<Lane>,
     dead: Lane,
-    committed: BTreeMap<(String, u32), u64>,
+    committed: BTreeMap<(String, Partition), u64>,
     letters: BTreeMap<String, u64>,
     failures: u32,
 }
@@ -190,18 +190,18 @@ impl MemoryLog {
     }
 
     /// Takes `partition` away from the reader of `group`.
-    pub fn revoke(&self, group: &str, partition: u32) {
+    pub fn revoke(&self, group: &str, partition: Partition) {
         self.shelf.owners.revoke(group, partition);
     }
 
     /// Gives `partition` to the newest reader of `group`, from the committed offset on.
-    pub fn assign(&self, group: &str, partition: u32) {
+    pub fn assign(&self, group: &str, partition: Partition) {
         self.shelf.owners.assign(group, partition);
     }
 
     /// Where `group` would start to read `partition`.
     #[must_use]
-    pub fn committed(&self, group: &str, partition: u32) -> u64 {
+    pub fn committed(&self, group: &str, partition: Partition) -> u64 {
         self.shelf.committed(group, partition)
     }
 
@@ -269,7 +269,7 @@ impl MemoryPartitionStore {
             state.failures -= 1;
             return Err(AppendError::Write(Box::new(ToldToFail)));
         }
-        let floors: Vec<u64> = (0..self.partitions)
+        let floors: Vec<u64> = Partition::all(self.partitions)
             .map(|p| self.floor(&state, p))
             .collect();
         let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
@@ -288,9 +288,9 @@ impl MemoryPartitionStore {
             let (partition, lane) = match topic {
                 Topic::Readings => {
                     let partition = partition::of(&record.park, self.partitions);
-                    (partition, &mut readings[partition as usize])
+                    (partition, &mut readings[partition.index()])
                 }
-                Topic::DeadLetters => (0, &mut *dead),
+                Topic::DeadLetters => (Partition::FIRST, &mut *dead),
             };
             let position = Position {
                 partition,
@@ -311,7 +311,7 @@ impl MemoryPartitionStore {
     }
 
     /// The offset below which every group has committed.
-    fn floor(&self, state: &State, partition: u32) -> u64 {
+    fn floor(&self, state: &State, partition: Partition) -> u64 {
         let committed = |group| {
             state
                 .committed
@@ -337,7 +337,7 @@ impl PartitionStore for MemoryPartitionStore {
         self.tails.subscribe()
     }
 
-    fn committed(&self, group: &str, partition: u32) -> u64 {
+    fn committed(&self, group: &str, partition: Partition) -> u64 {
         self.lock()
             .committed
             .get(&(group.to_owned(), partition))
@@ -347,22 +347,22 @@ impl PartitionStore for MemoryPartitionStore {
 
     fn read(
         self: Arc<Self>,
-        partition: u32,
+        partition: Partition,
         from: u64,
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>> {
-        let entries = self.lock().readings[partition as usize].read(from, bytes_max);
+        let entries = self.lock().readings[partition.index()].read(from, bytes_max);
         futures::future::ok(entries).boxed()
     }
 
     fn commit(
         &self,
         group: &str,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         let mut state = self.lock();
-        let tail = state.readings.get(partition as usize).map_or(0, Lane::tail);
+        let tail = state.readings.get(partition.index()).map_or(0, Lane::tail);
         if next_offset > tail {
             let past = PastEnd {
                 partition,

@@ -12,6 +12,7 @@ use greenpark_model::{
     clock::Clock,
     day::Instant,
     id::{EnterpriseId, GatewayId, ParkId},
+    log_position::Partition,
 };
 use greenpark_runtime::clock;
 
@@ -86,23 +87,29 @@ async fn a_partition_given_back_starts_at_the_committed_offset() {
     let receipt = log.writer().append(Topic::Readings, records).await;
     assert_eq!(receipt.expect("the log appends").records(), 10);
     let whole = Assigned {
-        partition: 0,
+        partition: Partition::FIRST,
         start: 0,
         end: 10,
     };
     let first = reader.next(1 << 20, WAIT).await.expect("the log reads");
     assert_eq!((first.entries.len(), first.assigned), (10, vec![whole]));
-    reader.commit(0, 4).await.expect("the log commits");
-    log.revoke("g", 0);
-    let refused = reader.commit(0, 6).await;
+    reader
+        .commit(Partition::FIRST, 4)
+        .await
+        .expect("the log commits");
+    log.revoke("g", Partition::FIRST);
+    let refused = reader.commit(Partition::FIRST, 6).await;
     assert!(
-        matches!(refused, Err(CommitError::Revoked(0))),
+        matches!(refused, Err(CommitError::Revoked(Partition::FIRST))),
         "{refused:?}"
     );
-    log.assign("g", 0);
+    log.assign("g", Partition::FIRST);
     let again = reader.next(1 << 20, WAIT).await.expect("the log reads");
     let rest = Assigned { start: 4, ..whole };
-    assert_eq!((again.revoked, again.assigned), (vec![0], vec![rest]));
+    assert_eq!(
+        (again.revoked, again.assigned),
+        (vec![Partition::FIRST], vec![rest])
+    );
     assert_eq!(again.entries.first().expect("records").position.offset, 4);
-    assert_eq!(log.committed("g", 0), 4);
+    assert_eq!(log.committed("g", Partition::FIRST), 4);
 }

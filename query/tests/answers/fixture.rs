@@ -20,6 +20,7 @@ use greenpark_model::{
     day::{CivilDay, Instant},
     fold::{MeterProfile, fold_day},
     id::{EnterpriseId, MeterId, ParkId},
+    log_position::Partition,
     reading::{Flag, Kind, Series},
 };
 use greenpark_proto::query::v1::{
@@ -292,7 +293,7 @@ impl World {
         let park = ParkId::new(park).expect("an id");
         let mut book = self.lake.book(&park, day.year()).await.expect("a book");
         let kind = FileKind::Hot {
-            partition: 0,
+            partition: Partition::FIRST,
             offset,
         };
         let change = Change {

@@ -11,7 +11,7 @@ use greenpark_archive::{
     rows::ReadingRows,
     totals::{TotalsRow, decode_totals},
 };
-use greenpark_model::{day::CivilDay, id::ParkId, numbers::Numbers};
+use greenpark_model::{day::CivilDay, id::ParkId, log_position::Partition, numbers::Numbers};
 use greenpark_runtime::clock;
 
 /// Bytes at the end of a Parquet file: the length of the footer and the magic.
@@ -44,7 +44,7 @@ impl SealedDay {
             park: ParkId::new("any").ok()?,
             day: CivilDay::from_epoch_days(0),
             kind: FileKind::Hot {
-                partition: 0,
+                partition: Partition::FIRST,
                 offset: 0,
             },
             offsets: None,

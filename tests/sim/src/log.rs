@@ -11,6 +11,7 @@ use greenpark_log::{
     AppendError, CommitError, Delivered, DurableLog, Entry, LogReader, LogWriter, ReadError,
     Record, Topic, memory::MemoryLog,
 };
+use greenpark_model::log_position::Partition;
 
 use crate::{actor::next_turn, clock::Clock, op::LogFault};
 
@@ -165,19 +166,19 @@ impl LogReader for Reader {
 
     fn find(
         &mut self,
-        partition: u32,
+        partition: Partition,
         offset: u64,
     ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
         self.inner.find(partition, offset)
     }
 
-    fn rewind(&mut self, partition: u32, offset: u64) {
+    fn rewind(&mut self, partition: Partition, offset: u64) {
         self.inner.rewind(partition, offset);
     }
 
     fn commit(
         &mut self,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         async move {

@@ -22,6 +22,7 @@ use greenpark_model::{
     clock::Clock,
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    log_position::Partition,
     quantity::{Medium, Quantity},
     reading::{Flag, Kind, Series},
 };
@@ -124,7 +125,9 @@ impl Place {
             enterprise: enterprise(),
             revision: 1,
         };
-        place.publish(file(day, kind), 0, RECORDS).await;
+        place
+            .publish(file(day, kind), Partition::FIRST, RECORDS)
+            .await;
         place
     }
 
@@ -148,7 +151,7 @@ impl Place {
         }
     }
 
-    async fn publish(&self, file: NewFile, partition: u32, next_offset: u64) {
+    async fn publish(&self, file: NewFile, partition: Partition, next_offset: u64) {
         let lake = Lake::open(&self.installation.lake_root, clock::system())
             .await
             .expect("a lake");
@@ -163,7 +166,7 @@ impl Place {
     }
 
     /// Publishes a hot file of `day` that brings the book to `next_offset` of `partition`.
-    pub(crate) async fn publish_hot(&self, day: &str, partition: u32, next_offset: u64) {
+    pub(crate) async fn publish_hot(&self, day: &str, partition: Partition, next_offset: u64) {
         let offset = next_offset - 1;
         let kind = FileKind::Hot { partition, offset };
         let day = day.parse().expect("a day");

@@ -12,7 +12,7 @@ mod torn;
 
 use std::sync::Arc;
 
-use greenpark_model::{fold::DayFold, quantity::Medium};
+use greenpark_model::{fold::DayFold, log_position::Partition, quantity::Medium};
 use greenpark_runtime::clock;
 use object_store::{ObjectStoreExt as _, memory::InMemory};
 
@@ -89,7 +89,10 @@ async fn what_is_published_is_there_after_reopening() {
     let day = day("2026-11-22");
     let rows = registers(day, &["glass", "steel"], 24);
     let mut book = lake.book(&park(), 2026).await.expect("a book");
-    assert_eq!((book.version(), book.next_offset(0)), (-1, None));
+    assert_eq!(
+        (book.version(), book.next_offset(Partition::FIRST)),
+        (-1, None)
+    );
     let published = book
         .publish(flush(hot(&rows, day, 40), 57))
         .await
@@ -100,7 +103,13 @@ async fn what_is_published_is_there_after_reopening() {
     );
 
     let book = lake.book(&park(), 2026).await.expect("a book");
-    assert_eq!((book.next_offset(0), book.next_offset(1)), (Some(57), None));
+    assert_eq!(
+        (
+            book.next_offset(Partition::FIRST),
+            book.next_offset(Partition::new(1))
+        ),
+        (Some(57), None)
+    );
     assert_eq!(book.hot_days(), [day]);
     let files: Vec<_> = book.day_files(day).cloned().collect();
     assert_eq!((files.len(), files[0].rows), (1, 48));
@@ -112,7 +121,7 @@ async fn what_is_published_is_there_after_reopening() {
 async fn a_commit_of_offsets_alone_is_kept() {
     let (_folder, lake) = local().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
-    let consumed = Some(Consumed::up_to(7, u64::MAX >> 1));
+    let consumed = Some(Consumed::up_to(Partition::new(7), u64::MAX >> 1));
     let _ = book
         .publish(Change {
             consumed,
@@ -121,7 +130,7 @@ async fn a_commit_of_offsets_alone_is_kept() {
         .await
         .expect("published");
     let book = lake.book(&park(), 2026).await.expect("a book");
-    assert_eq!(book.next_offset(7), Some(u64::MAX >> 1));
+    assert_eq!(book.next_offset(Partition::new(7)), Some(u64::MAX >> 1));
 }
 
 #[tokio::test]
@@ -138,9 +147,9 @@ async fn what_a_book_has_consumed_never_goes_back() {
     let again = flush(hot(&rows, day, 30), 41);
     let published = book.publish(again).await.expect("published");
     assert_eq!(published.next_offset(), Some(41));
-    assert_eq!(book.next_offset(0), Some(57));
+    assert_eq!(book.next_offset(Partition::FIRST), Some(57));
     let book = lake.book(&park(), 2026).await.expect("a book");
-    assert_eq!(book.next_offset(0), Some(57));
+    assert_eq!(book.next_offset(Partition::FIRST), Some(57));
 }
 
 #[tokio::test]

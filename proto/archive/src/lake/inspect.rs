@@ -154,7 +154,7 @@ impl Lake {
 
 #[cfg(test)]
 mod tests {
-    use greenpark_model::numbers::Numbers;
+    use greenpark_model::{log_position::Partition, numbers::Numbers};
 
     use super::*;
     use crate::{
@@ -183,7 +183,7 @@ mod tests {
             found.expect("a book")
         };
         let found = inspect().await;
-        let consumed = Consumed::up_to(0, 4);
+        let consumed = Consumed::up_to(Partition::FIRST, 4);
         assert_eq!(found.consumed, [consumed]);
         assert!(found.committed_at > Instant::from_millis(1_577_836_800_000));
         let astray = lake.astray(&found.snapshot).await.expect("listed");

@@ -1,5 +1,6 @@
 //! What readers see of books, and when.
 
+use greenpark_model::log_position::Partition;
 use greenpark_runtime::clock;
 
 use super::{snapshot_cache::SNAPSHOTS_MAX, *};
@@ -136,7 +137,10 @@ async fn a_book_of_thousands_of_files_opens_from_log_and_checkpoint_alike() {
     assert_eq!(snapshot(&other).await.files, followed);
     let again = other.book(&park(), 2026).await.expect("a book");
     assert!(again.files().eq(followed.iter()));
-    assert_eq!(again.next_offset(0), book.next_offset(0));
+    assert_eq!(
+        again.next_offset(Partition::FIRST),
+        book.next_offset(Partition::FIRST)
+    );
     assert_eq!(again.version(), 104);
 }
 

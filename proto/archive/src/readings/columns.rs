@@ -32,6 +32,7 @@ use bytes::Bytes;
 use greenpark_model::{
     day::CivilDay,
     id::{EnterpriseId, ParkId},
+    log_position::OffsetRange,
     reading::Flag,
 };
 use parquet::{
@@ -116,7 +117,7 @@ pub struct FileFacts {
     /// Hot or sealed.
     pub kind: FileKind,
     /// The partition, first offset and next offset of the records that the readings came from.
-    pub offsets: Option<(u32, u64, u64)>,
+    pub offsets: Option<OffsetRange>,
 }
 
 /// A Parquet file in memory.
@@ -339,7 +340,12 @@ fn footer(rows: &ReadingRows, facts: &FileFacts) -> Vec<KeyValue> {
             pairs.push(("revision", revision.to_string()));
         }
     }
-    if let Some((partition, first, next)) = facts.offsets {
+    if let Some(OffsetRange {
+        partition,
+        first,
+        next,
+    }) = facts.offsets
+    {
         pairs.push(("partition", partition.to_string()));
         pairs.push(("first_offset", first.to_string()));
         pairs.push(("next_offset", next.to_string()));

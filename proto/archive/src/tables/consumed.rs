@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use greenpark_model::day::Instant;
+use greenpark_model::{day::Instant, log_position::Partition};
 
 /// How far a partition of the log has been consumed into a book, and of which log. Offsets are those of the
 /// lake: an offset of the log plus `shift`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consumed {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The first offset that was not consumed.
     pub next_offset: u64,
     /// Every record before this offset was in the lake when the change was made, in whichever book; `None` in a
@@ -29,7 +29,7 @@ pub struct Consumed {
 impl Consumed {
     /// Consumed up to `next_offset`; nothing else is known.
     #[must_use]
-    pub const fn up_to(partition: u32, next_offset: u64) -> Self {
+    pub const fn up_to(partition: Partition, next_offset: u64) -> Self {
         Self {
             partition,
             next_offset,
@@ -42,33 +42,33 @@ impl Consumed {
     }
 }
 
-pub(crate) fn partition_txn(partition: u32) -> String {
+pub(crate) fn partition_txn(partition: Partition) -> String {
     format!("greenpark.p{partition}")
 }
 
 /// The transactions beside [`partition_txn`].
-fn since_txn(partition: u32) -> String {
+fn since_txn(partition: Partition) -> String {
     format!("greenpark.since.p{partition}")
 }
 
-fn last_txn(partition: u32) -> String {
+fn last_txn(partition: Partition) -> String {
     format!("greenpark.last.p{partition}")
 }
 
-fn taken_txn(partition: u32) -> String {
+fn taken_txn(partition: Partition) -> String {
     format!("greenpark.taken.p{partition}")
 }
 
-fn shift_txn(partition: u32) -> String {
+fn shift_txn(partition: Partition) -> String {
     format!("greenpark.shift.p{partition}")
 }
 
-fn copies_txn(partition: u32) -> String {
+fn copies_txn(partition: Partition) -> String {
     format!("greenpark.copies.p{partition}")
 }
 
 /// The partition whose transaction has this name, if it is such a name.
-pub(crate) fn partition_of_txn(name: &str) -> Option<u32> {
+pub(crate) fn partition_of_txn(name: &str) -> Option<Partition> {
     name.strip_prefix("greenpark.p")?.parse().ok()
 }
 

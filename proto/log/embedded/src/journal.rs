@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, thread};
 
-use greenpark_model::{clock::Clock, day::Instant};
+use greenpark_model::{clock::Clock, day::Instant, log_position::Partition};
 use redb::{ReadableTable, Table};
 use tracing::{error, info};
 
@@ -122,8 +122,10 @@ impl Journal {
         for commit in commits {
             let partition = commit.partition;
             let lane = match commit.topic {
-                Topic::Readings => self.contents.readings.get(partition as usize),
-                Topic::DeadLetters => (partition == 0).then_some(&self.contents.dead),
+                Topic::Readings => self.contents.readings.get(partition.index()),
+                Topic::DeadLetters => {
+                    (partition == Partition::FIRST).then_some(&self.contents.dead)
+                }
             };
             let tail = lane.map_or(0, |lane| lane.next);
             if commit.next_offset > tail || lane.is_none() {
@@ -175,7 +177,7 @@ impl Journal {
                 let key = (commit.group.clone(), commit.partition);
                 let offset = contents.committed.entry(key).or_insert(0);
                 *offset = commit.next_offset.max(*offset);
-                committed.insert((commit.group.as_str(), commit.partition), *offset)?;
+                committed.insert((commit.group.as_str(), commit.partition.get()), *offset)?;
             }
             let seen = commits.iter().map(|of| (of.topic, of.group.as_str()));
             groups::see(transaction, seen, now)?;
@@ -192,17 +194,17 @@ impl Journal {
         contents: &mut Contents,
     ) -> Result<(), StoreError> {
         let retain = self.settings.retain_bytes / u64::from(self.settings.partitions.max(1));
-        for partition in 0..self.settings.partitions {
+        for partition in Partition::all(self.settings.partitions) {
             let id = LaneId {
                 topic: Topic::Readings,
                 partition,
             };
-            let lane = contents.readings[partition as usize];
+            let lane = contents.readings[partition.index()];
             if lane.bytes - lane.trimmed <= retain {
                 continue;
             }
             let floor = self.floor(contents, partition);
-            let lane = &mut contents.readings[partition as usize];
+            let lane = &mut contents.readings[partition.index()];
             if floor > 0 {
                 let consumed = store::bytes_before(chunks, id, *lane, floor)?;
                 trim_lane(chunks, id, lane, consumed.saturating_sub(retain))?;
@@ -213,7 +215,7 @@ impl Journal {
         if until > dead.trimmed {
             let id = LaneId {
                 topic: Topic::DeadLetters,
-                partition: 0,
+                partition: Partition::FIRST,
             };
             if let Some(floor) = self.letter_floor(contents) {
                 until = until.min(store::bytes_before(chunks, id, dead, floor)?);
@@ -232,7 +234,7 @@ impl Journal {
     }
 
     /// The offset below which every group has committed; 0 while no group has committed anything.
-    fn floor(&self, contents: &Contents, partition: u32) -> u64 {
+    fn floor(&self, contents: &Contents, partition: Partition) -> u64 {
         let mut groups = self.owners.groups();
         groups.extend(
             contents
@@ -277,7 +279,7 @@ fn insert(
     for append in appends {
         for record in &append.records {
             let index = match append.topic {
-                Topic::Readings => partition::of(&record.park, partitions),
+                Topic::Readings => partition::of(&record.park, partitions).get(),
                 Topic::DeadLetters => partitions,
             };
             let slot = &mut open[index as usize];
@@ -313,14 +315,14 @@ fn store_chunk(
         Some(lane) => (
             LaneId {
                 topic: Topic::Readings,
-                partition: index,
+                partition: Partition::new(index),
             },
             lane,
         ),
         None => (
             LaneId {
                 topic: Topic::DeadLetters,
-                partition: 0,
+                partition: Partition::FIRST,
             },
             &mut contents.dead,
         ),

@@ -17,7 +17,7 @@ use greenpark_log::{
     ownership::Owners,
     record::{Entry, Record, Topic},
 };
-use greenpark_model::clock::Clock;
+use greenpark_model::{clock::Clock, log_position::Partition};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -172,7 +172,7 @@ impl EmbeddedLog {
     ) -> Result<Vec<Entry>, ReadError> {
         let lane = LaneId {
             topic: Topic::DeadLetters,
-            partition: 0,
+            partition: Partition::FIRST,
         };
         let mut entries: Vec<Entry> = Vec::new();
         let mut bytes = 0;
@@ -220,7 +220,7 @@ impl EmbeddedLog {
     pub async fn oldest_unread_ms(&self, group: &str) -> Result<Option<i64>, ReadError> {
         let tails = self.core.published.tails.borrow().clone();
         let mut oldest: Option<i64> = None;
-        for (partition, tail) in (0..).zip(tails) {
+        for (partition, tail) in Partition::all(u32::MAX).zip(tails) {
             let from = self.core.published.committed(group, partition);
             if from >= tail {
                 continue;
@@ -237,10 +237,10 @@ impl EmbeddedLog {
     }
 
     pub(crate) fn backlog_to(&self, group: &str, tails: &[u64]) -> u64 {
-        let behind = |(partition, &tail): (u32, &u64)| {
+        let behind = |(partition, &tail): (Partition, &u64)| {
             tail.saturating_sub(self.core.published.committed(group, partition))
         };
-        (0..).zip(tails).map(behind).sum()
+        Partition::all(u32::MAX).zip(tails).map(behind).sum()
     }
 }
 
@@ -309,13 +309,13 @@ impl PartitionStore for Core {
         self.published.tails.subscribe()
     }
 
-    fn committed(&self, group: &str, partition: u32) -> u64 {
+    fn committed(&self, group: &str, partition: Partition) -> u64 {
         self.published.committed(group, partition)
     }
 
     fn read(
         self: Arc<Self>,
-        partition: u32,
+        partition: Partition,
         from: u64,
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>> {
@@ -333,7 +333,7 @@ impl PartitionStore for Core {
     fn commit(
         &self,
         group: &str,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         let (done, settled) = oneshot::channel();

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use greenpark_model::clock::Clock;
+use greenpark_model::{clock::Clock, log_position::Partition};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     admin::{AdminOptions, NewTopic, TopicReplication},
@@ -42,7 +42,7 @@ pub struct TopicState {
 #[derive(Debug, Clone)]
 pub struct PartitionState {
     /// Its number.
-    pub partition: u32,
+    pub partition: Partition,
     /// Brokers that should have it.
     pub replicas: usize,
     /// Brokers that have all of it.
@@ -203,7 +203,7 @@ fn partitions(
     let one = |found: &rdkafka::metadata::MetadataPartition| {
         let (first, end) = consumer.fetch_watermarks(name, found.id(), ANSWER_TIMEOUT)?;
         Ok(PartitionState {
-            partition: u32::try_from(found.id()).unwrap_or(0),
+            partition: Partition::new(u32::try_from(found.id()).unwrap_or(0)),
             replicas: found.replicas().len(),
             in_sync: found.isr().len(),
             first: u64::try_from(first).unwrap_or(0),
@@ -270,7 +270,7 @@ fn standing(
 
 fn number(found: &PartitionState) -> i32 {
     // OK because Kafka's partitions are counted in an i32.
-    found.partition as i32
+    found.partition.get() as i32
 }
 
 /// Produces to a topic of its own, as the writer does, and removes it. `unique` tells this run from others, and the

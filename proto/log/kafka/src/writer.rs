@@ -205,7 +205,7 @@ impl KafkaWriter {
                 .key(record.park.as_str())
                 .payload(record.payload.as_ref())
                 // OK because Kafka's partitions are counted in an i32.
-                .partition(partition as i32)
+                .partition(partition.get() as i32)
                 .headers(wire::headers_of(&record.headers));
             match producer.send(message) {
                 Ok(()) => {}

@@ -13,6 +13,7 @@ use greenpark_model::{
     batch::Batch,
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId},
+    log_position::Partition,
     reading::{Flag, Kind, Reading, Series},
 };
 use greenpark_proto::reading_batch;
@@ -84,7 +85,7 @@ pub(crate) fn hot_flush(runtime: &Runtime) {
         let mut book = lake.book(&park(), 2026).await.expect("a book");
         for offset in 0..FLUSHES {
             let kind = FileKind::Hot {
-                partition: 0,
+                partition: Partition::FIRST,
                 offset,
             };
             let encoded = encode_readings(&rows, &facts(first_day(), kind.clone())).expect("rows");
@@ -93,7 +94,7 @@ pub(crate) fn hot_flush(runtime: &Runtime) {
                 kind,
                 encoded,
             }];
-            let consumed = Some(Consumed::up_to(0, offset + 1));
+            let consumed = Some(Consumed::up_to(Partition::FIRST, offset + 1));
             let change = Change {
                 add,
                 consumed,

@@ -22,6 +22,7 @@ use greenpark_model::{
     day::CivilDay,
     fold::DayFold,
     id::EnterpriseId,
+    log_position::Partition,
     reading::{Flag, Kind, Series},
 };
 use greenpark_runtime::clock;
@@ -128,13 +129,13 @@ async fn flush(book: &Book, of: CivilDay) -> Change {
         hot
     };
     let kind = FileKind::Hot {
-        partition: 0,
+        partition: Partition::FIRST,
         offset,
     };
     Change {
         add: vec![new_file(&builder.finish().rows, of, kind)],
         remove,
-        consumed: Some(Consumed::up_to(0, offset + 1)),
+        consumed: Some(Consumed::up_to(Partition::FIRST, offset + 1)),
         ..Change::default()
     }
 }

@@ -1,6 +1,7 @@
 //! A brief snapshot together with the days of the rollups equals the whole snapshot. Where that is impossible,
 //! the snapshot is whole.
 
+use greenpark_model::log_position::Partition;
 use greenpark_runtime::clock;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -159,7 +160,7 @@ async fn what_readers_in_brief_begin_with_is_noted_anew_before_entries_are_packe
     book.roll_up(&meters).await.expect("rolled up");
     for offset in 1..=700 {
         let change = Change {
-            consumed: Some(Consumed::up_to(0, offset)),
+            consumed: Some(Consumed::up_to(Partition::FIRST, offset)),
             ..Change::default()
         };
         let _ = book.publish(change).await.expect("published");

@@ -1,5 +1,6 @@
 //! Entries of a book's log that a power cut left empty or torn.
 
+use greenpark_model::log_position::Partition;
 use greenpark_runtime::clock;
 
 use super::*;
@@ -44,7 +45,7 @@ async fn an_entry_that_is_empty_or_cut_short_is_an_error_and_no_commit() {
     let root = folder.path().to_str().expect("text");
     let lake = Lake::open(root, clock::system()).await.expect("a lake");
     let book = lake.book(&park(), 2026).await.expect("whole again");
-    assert_eq!(book.next_offset(0), Some(4));
+    assert_eq!(book.next_offset(Partition::FIRST), Some(4));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use greenpark_model::{
     id::MeterId,
+    log_position::{OffsetRange, Partition},
     quantity::{Medium, Quantity},
     reading::{Flag, Kind},
     ticket::Ticket,
@@ -28,7 +29,11 @@ fn facts() -> FileFacts {
             enterprise: enterprise("steel"),
             revision: 2,
         },
-        offsets: Some((3, 100, 250)),
+        offsets: Some(OffsetRange {
+            partition: Partition::new(3),
+            first: 100,
+            next: 250,
+        }),
     }
 }
 

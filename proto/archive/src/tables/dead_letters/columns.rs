@@ -14,6 +14,7 @@ use greenpark_model::{
     day::{CivilDay, Instant},
     id::EnterpriseId,
     letter::LetterCode,
+    log_position::Partition,
 };
 use parquet::arrow::{
     ProjectionMask,
@@ -119,7 +120,7 @@ fn columns(enterprise: &EnterpriseId, rows: &[Row<'_>]) -> Result<Vec<ArrayRef>,
         rows.iter().map(|_| Some(enterprise.as_str())).collect();
     let codes: DictionaryArray<Int32Type> = rows.iter().map(|row| Some(row.code())).collect();
     let partitions = rows.iter().map(|row| {
-        let partition = row.kept().map(|letter| letter.id.partition);
+        let partition = row.kept().map(|letter| letter.id.partition.get());
         partition.and_then(|partition| i32::try_from(partition).ok())
     });
     let received = TimestampMillisecondArray::from_iter_values(rows.iter().map(Row::received));
@@ -255,7 +256,9 @@ impl<'a> Columns<'a> {
             let payload = self.payloads.map(|payloads| payloads.value(row));
             to.kept.push(Letter {
                 id: LetterId {
-                    partition: u32::try_from(self.partitions.value(row)).unwrap_or(0),
+                    partition: Partition::new(
+                        u32::try_from(self.partitions.value(row)).unwrap_or(0),
+                    ),
                     offset: number(self.offsets.value(row), "offset")?,
                 },
                 enterprise: self.parsed("enterprise", row)?,
