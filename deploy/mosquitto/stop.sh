@@ -18,7 +18,7 @@ for _ in $(seq 150); do
   kill -0 "$pid" 2> /dev/null || { rm -f "$pid_file"; echo "mosquitto stopped"; exit 0; }
   sleep 0.2
 done
-# It did not stop within thirty seconds; acknowledged messages are on disk.
+# It did not stop within thirty seconds. What it acknowledged since its last autosave (10 s) may be lost.
 kill -9 "$pid" 2> /dev/null || true
 rm -f "$pid_file"
-echo "mosquitto was killed: it did not stop within 30 s" >&2
+echo "mosquitto was killed: it did not stop within 30 s; what it took since its last autosave (10 s) may be lost" >&2

@@ -214,7 +214,7 @@ fn of_too_many_days(to: &Decoded) -> bool {
 fn shift(to: &mut Decoded, series: &SeriesTable, by_ms: i64) {
     for (of, reading) in &mut to.readings {
         if series.kind(*of) == Kind::Interval {
-            reading.instant = Instant(reading.instant.0.saturating_sub(by_ms));
+            reading.instant = Instant::from_millis(reading.instant.millis().saturating_sub(by_ms));
         }
     }
 }

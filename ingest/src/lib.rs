@@ -42,7 +42,7 @@ pub use crate::{
     auth::{AuthFileError, password},
     listen::MqttListener,
     metrics::IngestMetrics,
-    pipeline::{Clock, Pipeline},
+    pipeline::Pipeline,
     receipts::Receipts,
     routing::{DecodeCounts, Decoder},
     settings::{

@@ -1,9 +1,8 @@
 //! A log whose appends are timed and counted.
 
-use std::time::Instant;
-
 use futures::future::{BoxFuture, FutureExt};
 use greenpark_log::{AppendError, DurableLog, LogWriter, Record, Topic};
+use tokio::time::Instant;
 
 use crate::metrics::IngestMetrics;
 

@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use greenpark_model::{id::EnterpriseId, letter::LetterCode};
@@ -15,6 +14,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+use tokio::time::Instant;
 
 use crate::{auth::Refusal, limits::ENTERPRISES_COUNTED_MAX};
 

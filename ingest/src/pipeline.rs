@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use futures::future::{BoxFuture, FutureExt};
 use greenpark_log::{self as log, AppendError, LogWriter};
+use greenpark_model::clock::Clock;
 
 use crate::{
     acks::Released,
@@ -17,9 +18,6 @@ use crate::{
     routing::Routes,
     settings::{DecodeSettings, MemorySettings},
 };
-
-/// A clock; returns UTC milliseconds.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The shared part of both front ends: routes, memory budgets and the log's writer. Clones share
 /// it.
@@ -57,7 +55,7 @@ impl Pipeline {
         metrics: IngestMetrics,
     ) -> Self {
         let routes = Arc::new(Routes::new(decode));
-        let receipts = Receipts::new(clock());
+        let receipts = Receipts::new(clock.now().millis());
         let held_bytes = MemorySettings::default().held_bytes();
         let measured = MeasuredLog {
             log: writer,
@@ -86,7 +84,7 @@ impl Pipeline {
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
-        (self.clock)()
+        self.clock.now().millis()
     }
 
     pub(crate) fn accumulator(&self) -> BatchAccumulator {

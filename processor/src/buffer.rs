@@ -96,7 +96,7 @@ impl ParkBuffer {
         }
         if let (Some(earliest), Some(latest)) = (earliest_in_time(batch), batch.latest()) {
             self.watermark
-                .observe(&record.gateway, earliest, latest.0, now);
+                .observe(&record.gateway, earliest, latest.millis(), now);
         }
         self.rows += buffered;
         buffered
@@ -249,8 +249,8 @@ fn earliest_in_time(batch: &Batch) -> Option<i64> {
 fn runs(instants: &[i64]) -> impl Iterator<Item = Run> {
     let mut from = 0;
     std::iter::from_fn(move || {
-        let day = Instant(*instants.get(from)?).day();
-        let (start, end) = (day.start().0, day.start().0 + DAY_MS);
+        let day = Instant::from_millis(*instants.get(from)?).day();
+        let (start, end) = (day.start().millis(), day.start().millis() + DAY_MS);
         let more = instants[from..]
             .iter()
             .take_while(|&&ms| start <= ms && ms < end)
@@ -286,7 +286,11 @@ mod tests {
 
     #[test]
     fn a_batch_is_split_at_midnight() {
-        let midnight = "2026-01-01".parse::<CivilDay>().expect("a day").start().0;
+        let midnight = "2026-01-01"
+            .parse::<CivilDay>()
+            .expect("a day")
+            .start()
+            .millis();
         let instants = [
             midnight - 2,
             midnight - 1,
@@ -338,7 +342,7 @@ mod tests {
         let mut meters = Vec::new();
         for names in [0..1_000, 1_000..2_000, 500..501] {
             let many = names.len();
-            let buffered = buffer.add(&record(names), Instant(0), &none);
+            let buffered = buffer.add(&record(names), Instant::from_millis(0), &none);
             assert_eq!(
                 (buffered, buffer.weight()),
                 (many, many * (1 + ROWS_OF_A_SERIES))

@@ -22,17 +22,18 @@ use greenpark_archive::{
 };
 use greenpark_log::{Assigned, CommitError, ContentType, Delivered, Entry, LogReader, Record};
 use greenpark_model::{
+    clock::Clock,
     day::{DAY_MS, Instant},
     id::ParkId,
     letter::LetterCode,
     limits::INSTANT_MS_MIN,
+    log_position::Partition,
 };
 use greenpark_proto::telemetry::v1::DeadLetter;
 use prost::Message as _;
 use tracing::{info, warn};
 
 use crate::{
-    clock::ProcessorClock,
     error::RunError,
     flush_schedule::FlushSchedule,
     group::{Durable, ReadOffsets, Storable, log_deferred},
@@ -89,16 +90,16 @@ pub struct DeadLetterArchiver {
     reader: Box<dyn LogReader>,
     lake: Lake,
     bounds: Bounds,
-    clock: ProcessorClock,
+    clock: Clock,
     metrics: ProcessorMetrics,
     tables: BTreeMap<ParkId, LettersTable>,
     /// Dead letters read and not written yet, by park and partition, in the order of the log.
-    held: BTreeMap<(ParkId, u32), HeldLetters>,
+    held: BTreeMap<(ParkId, Partition), HeldLetters>,
     held_bytes: usize,
     /// The first offset read since the last flush and the offset after the last one, by partition.
-    read: BTreeMap<u32, (u64, u64)>,
+    read: BTreeMap<Partition, (u64, u64)>,
     /// Lake offset minus log offset, by partition.
-    shifts: BTreeMap<u32, u64>,
+    shifts: BTreeMap<Partition, u64>,
     flush_schedule: FlushSchedule,
 }
 
@@ -115,7 +116,7 @@ impl DeadLetterArchiver {
         reader: Box<dyn LogReader>,
         lake: Lake,
         settings: &DeadLetterSettings,
-        clock: ProcessorClock,
+        clock: Clock,
     ) -> Self {
         let flush_schedule = FlushSchedule::new(ms(WRITE_INTERVAL), clock.now());
         Self {
@@ -175,7 +176,7 @@ impl DeadLetterArchiver {
         let due = self
             .flush_schedule
             .due()
-            .map(|at| at.0.saturating_sub(now.0).max(1));
+            .map(|at| at.millis().saturating_sub(now.millis()).max(1));
         let due = due.and_then(|ms| u64::try_from(ms).ok());
         due.map_or(WAIT_MAX, |ms| Duration::from_millis(ms).min(WAIT_MAX))
     }
@@ -229,13 +230,16 @@ impl DeadLetterArchiver {
         Ok(is_rewound)
     }
 
-    fn shift(&self, partition: u32) -> u64 {
+    fn shift(&self, partition: Partition) -> u64 {
         self.shifts.get(&partition).copied().unwrap_or(0)
     }
 
     /// Drops the buffered dead letters of a partition that another archiver has now.
-    fn revoke(&mut self, partition: u32) {
-        info!(partition, "partition of dead letters revoked");
+    fn revoke(&mut self, partition: Partition) {
+        info!(
+            partition = partition.get(),
+            "partition of dead letters revoked"
+        );
         self.held.retain(|(_, of), _| *of != partition);
         let held = self.held.values().flat_map(|held| &held.letters);
         self.held_bytes = held.map(|letter| letter.payload.len()).sum();
@@ -249,7 +253,7 @@ impl DeadLetterArchiver {
         let read = self.read.entry(position.partition);
         read.or_insert((position.offset, 0)).1 = position.offset.saturating_add(1);
         self.flush_schedule.note_arrival(self.clock.now());
-        let appended = Instant(entry.appended_ms);
+        let appended = Instant::from_millis(entry.appended_ms);
         let id = LetterId {
             partition: position.partition,
             offset: position.offset,
@@ -329,7 +333,7 @@ impl DeadLetterArchiver {
 #[must_use = "this is what allows to store the group's offsets"]
 #[derive(Debug)]
 struct WrittenLetters {
-    read: BTreeMap<u32, (u64, u64)>,
+    read: BTreeMap<Partition, (u64, u64)>,
 }
 
 impl Durable for WrittenLetters {
@@ -355,9 +359,9 @@ fn decode_letter(
     }
     let sent = DeadLetter::decode(record.payload).map_err(|error| error.to_string())?;
     // The receiver's time is used if it is plausible.
-    let believed = INSTANT_MS_MIN..=appended.0.saturating_add(DAY_MS);
+    let believed = INSTANT_MS_MIN..=appended.millis().saturating_add(DAY_MS);
     let received = match believed.contains(&sent.received_ms) {
-        true => Instant(sent.received_ms),
+        true => Instant::from_millis(sent.received_ms),
         false => appended,
     };
     let code = u8::try_from(sent.code).ok().and_then(LetterCode::from_code);

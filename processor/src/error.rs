@@ -7,7 +7,7 @@ use greenpark_archive::{
     error::{LakeOpenError, LakePublishError, LakeReadError},
 };
 use greenpark_log::CommitError;
-use greenpark_model::id::ParkId;
+use greenpark_model::{id::ParkId, log_position::Partition};
 
 /// Error that ends the processor.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,7 @@ pub enum RunError {
         /// The year of the book.
         year: i16,
         /// The partition.
-        partition: u32,
+        partition: Partition,
         /// The first offset that the book has not consumed.
         consumed: u64,
         /// The end of the log when the partition was assigned.
@@ -55,7 +55,7 @@ pub enum RunError {
     )]
     ShorterLog {
         /// The partition.
-        partition: u32,
+        partition: Partition,
         /// The first offset that the lake has not consumed.
         consumed: u64,
         /// The end of the log when the partition was assigned.
@@ -69,7 +69,7 @@ pub enum RunError {
     )]
     OtherLog {
         /// The partition.
-        partition: u32,
+        partition: Partition,
         /// The offset in the log.
         offset: u64,
     },
@@ -85,9 +85,9 @@ pub enum RunError {
         /// The year of the book.
         year: i16,
         /// The partition that it has consumed.
-        partition: u32,
+        partition: Partition,
         /// The present partition of the park.
-        home: u32,
+        home: Partition,
         /// The present number of partitions of the log.
         partitions: u32,
     },

@@ -13,6 +13,7 @@ use greenpark_archive::{lake::Lake, written::WrittenTable};
 use greenpark_model::{
     day::{CivilDay, Instant},
     id::ParkId,
+    log_position::Partition,
 };
 use tracing::warn;
 
@@ -35,8 +36,8 @@ pub(crate) struct Flush<'a> {
     pub(crate) settings: &'a ProcessorSettings,
     pub(crate) metrics: &'a ProcessorMetrics,
     /// Offsets read since the last flush, by partition.
-    pub(crate) offsets: BTreeMap<u32, Offsets>,
-    pub(crate) commits: &'a mut BTreeMap<u32, CommitCounts>,
+    pub(crate) offsets: BTreeMap<Partition, Offsets>,
+    pub(crate) commits: &'a mut BTreeMap<Partition, CommitCounts>,
     pub(crate) now: Instant,
 }
 
@@ -45,12 +46,12 @@ pub(crate) struct Flush<'a> {
 #[must_use = "this is what allows to store the group's offsets"]
 #[derive(Debug)]
 pub(crate) struct Flushed {
-    offsets: BTreeMap<u32, Offsets>,
+    offsets: BTreeMap<Partition, Offsets>,
 }
 
 impl Flushed {
     /// The first offset of `partition` that the flush covers.
-    pub(crate) fn first(&self, partition: u32) -> Option<u64> {
+    pub(crate) fn first(&self, partition: Partition) -> Option<u64> {
         self.offsets.get(&partition).map(|of| of.first)
     }
 }

@@ -38,9 +38,9 @@ impl FlushSchedule {
     /// Returns the time at which the buffered rows are due; `None` if nothing is buffered.
     pub(crate) fn due(&self) -> Option<Instant> {
         let (first, last) = self.waiting?;
-        let by_interval = first.0.saturating_add(self.interval_ms);
-        let by_pause = last.0.saturating_add(PAUSE_MS);
-        Some(Instant(if self.early_left > 0 {
+        let by_interval = first.millis().saturating_add(self.interval_ms);
+        let by_pause = last.millis().saturating_add(PAUSE_MS);
+        Some(Instant::from_millis(if self.early_left > 0 {
             by_interval.min(by_pause)
         } else {
             by_interval
@@ -51,9 +51,9 @@ impl FlushSchedule {
     pub(crate) fn note_flush(&mut self, now: Instant) {
         let early = self
             .waiting
-            .is_some_and(|(first, _)| now.0 - first.0 < self.interval_ms);
+            .is_some_and(|(first, _)| now.millis() - first.millis() < self.interval_ms);
         self.waiting = None;
-        let refill = now.0.saturating_sub(self.refilled.0) / self.interval_ms.max(1);
+        let refill = now.millis().saturating_sub(self.refilled.millis()) / self.interval_ms.max(1);
         if refill > 0 {
             let room = EARLY_FLUSHES_MAX - self.early_left;
             self.early_left += u32::try_from(refill).unwrap_or(u32::MAX).min(room);
@@ -69,20 +69,23 @@ mod tests {
 
     #[test]
     fn a_lone_reading_is_due_after_the_pause() {
-        let mut schedule = FlushSchedule::new(5_000, Instant(0));
+        let mut schedule = FlushSchedule::new(5_000, Instant::from_millis(0));
         assert_eq!(schedule.due(), None);
-        schedule.note_arrival(Instant(10_000));
-        assert_eq!(schedule.due(), Some(Instant(10_000 + PAUSE_MS)));
+        schedule.note_arrival(Instant::from_millis(10_000));
+        assert_eq!(
+            schedule.due(),
+            Some(Instant::from_millis(10_000 + PAUSE_MS))
+        );
     }
 
     #[test]
     fn a_slow_stream_is_flushed_by_the_interval_once_early_flushes_are_used_up() {
-        let mut schedule = FlushSchedule::new(5_000, Instant(0));
+        let mut schedule = FlushSchedule::new(5_000, Instant::from_millis(0));
         let (mut now, mut flushes) = (0, 0);
         for _second in 0..60 {
-            schedule.note_arrival(Instant(now));
+            schedule.note_arrival(Instant::from_millis(now));
             let due = schedule.due().expect("rows are buffered");
-            if due.0 < now + 1_000 {
+            if due.millis() < now + 1_000 {
                 schedule.note_flush(due);
                 flushes += 1;
             }
@@ -96,10 +99,10 @@ mod tests {
 
     #[test]
     fn a_stream_without_pause_is_due_by_the_interval() {
-        let mut schedule = FlushSchedule::new(5_000, Instant(0));
+        let mut schedule = FlushSchedule::new(5_000, Instant::from_millis(0));
         for ms in 0..500 {
-            schedule.note_arrival(Instant(ms * 10));
+            schedule.note_arrival(Instant::from_millis(ms * 10));
         }
-        assert_eq!(schedule.due(), Some(Instant(5_000)));
+        assert_eq!(schedule.due(), Some(Instant::from_millis(5_000)));
     }
 }

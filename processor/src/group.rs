@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, error::Error};
 
 use greenpark_log::{CommitError, LogReader};
+use greenpark_model::log_position::Partition;
 use tracing::{debug, warn};
 
 /// Proof that everything that a loop has read is in the lake. Each loop's flush makes its own type of proof.
@@ -18,7 +19,7 @@ pub(crate) trait Durable {
 /// Offsets of one partition that were read: from `first` (included) to `next` (excluded).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReadOffsets {
-    pub(crate) partition: u32,
+    pub(crate) partition: Partition,
     pub(crate) first: u64,
     pub(crate) next: u64,
 }
@@ -27,7 +28,7 @@ pub(crate) struct ReadOffsets {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "an offset is stored by `Storable::store`"]
 pub(crate) struct Storable {
-    partition: u32,
+    partition: Partition,
     next: u64,
 }
 
@@ -35,9 +36,9 @@ pub(crate) struct Storable {
 #[derive(Debug, Default)]
 pub(crate) struct GroupOffsets {
     /// The first offset that is not published; only partitions whose group offset is behind it.
-    reached: BTreeMap<u32, u64>,
+    reached: BTreeMap<Partition, u64>,
     /// The group's offset, or a lower bound of it.
-    stored: BTreeMap<u32, u64>,
+    stored: BTreeMap<Partition, u64>,
 }
 
 impl Storable {
@@ -52,7 +53,7 @@ impl Storable {
         .collect()
     }
 
-    pub(crate) fn partition(&self) -> u32 {
+    pub(crate) fn partition(&self) -> Partition {
         self.partition
     }
 
@@ -67,7 +68,7 @@ impl Storable {
         shift: u64,
     ) -> Result<Self, CommitError> {
         debug!(
-            partition = self.partition,
+            partition = self.partition.get(),
             next = self.next,
             "offset stored"
         );
@@ -88,7 +89,7 @@ impl GroupOffsets {
 
     /// Returns the offsets that are ahead of the group's: up to the published offset, but not beyond `held` of a
     /// partition.
-    pub(crate) fn to_store(&self, held: impl Fn(u32) -> Option<u64>) -> Vec<Storable> {
+    pub(crate) fn to_store(&self, held: impl Fn(Partition) -> Option<u64>) -> Vec<Storable> {
         let reached = self.reached.iter().map(|(&partition, &next)| Storable {
             partition,
             next: next.min(held(partition).unwrap_or(u64::MAX)),
@@ -110,12 +111,12 @@ impl GroupOffsets {
     }
 
     /// Forgets the published offset of `partition`: the reader rewinds, and publishes again before an offset is stored.
-    pub(crate) fn rewind(&mut self, partition: u32) {
+    pub(crate) fn rewind(&mut self, partition: Partition) {
         self.reached.remove(&partition);
     }
 
     /// Forgets `partition`, which another processor has now.
-    pub(crate) fn revoke(&mut self, partition: u32) {
+    pub(crate) fn revoke(&mut self, partition: Partition) {
         self.reached.remove(&partition);
         self.stored.remove(&partition);
     }
@@ -123,9 +124,9 @@ impl GroupOffsets {
 
 /// Logs that the group's offset of `partition` waits for a later flush. Nothing is lost: the books have offsets of
 /// their own.
-pub(crate) fn log_deferred(partition: u32, error: &(dyn Error + 'static)) {
+pub(crate) fn log_deferred(partition: Partition, error: &(dyn Error + 'static)) {
     warn!(
-        partition,
+        partition = partition.get(),
         error, "the group's offset cannot be stored now; it is with a later flush"
     );
 }
@@ -144,14 +145,17 @@ mod tests {
 
     fn read(first: u64, next: u64) -> Flushed {
         Flushed(ReadOffsets {
-            partition: 3,
+            partition: Partition::new(3),
             first,
             next,
         })
     }
 
     fn storable(next: u64) -> Storable {
-        Storable { partition: 3, next }
+        Storable {
+            partition: Partition::new(3),
+            next,
+        }
     }
 
     #[test]
@@ -176,7 +180,7 @@ mod tests {
     fn a_partition_that_is_assigned_again_starts_fresh() {
         let mut group = GroupOffsets::default();
         group.reach(read(10, 15));
-        group.revoke(3);
+        group.revoke(Partition::new(3));
         assert_eq!(group.to_store(|_| None), []);
         group.reach(read(4, 6));
         assert_eq!(group.to_store(|_| None), [storable(6)]);

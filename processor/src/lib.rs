@@ -18,7 +18,6 @@
 
 mod archive_observer;
 mod buffer;
-mod clock;
 mod commit_counts;
 mod dead_letters;
 mod error;
@@ -36,7 +35,6 @@ mod watermark;
 
 pub use crate::{
     archive_observer::{ArchiveObserver, ArchivedNumbers},
-    clock::ProcessorClock,
     dead_letters::{DeadLetterArchiver, DeadLetterError, dead_letter_group},
     error::RunError,
     metrics::ProcessorMetrics,

@@ -1,12 +1,11 @@
 //! Metrics of the processor. Counters change per batch, never per reading.
 
-use std::time::Instant;
-
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+use tokio::time::Instant;
 
 /// Upper bounds of the duration buckets, in seconds: from a commit on a fast disk to a day of a large park.
 const SECONDS: [f64; 11] = [

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use crate::error::RunError;
 use greenpark_archive::{book::Consumed, error::LakeReadError, lake::Lake};
 use greenpark_log::{Assigned, LogReader};
+use greenpark_model::log_position::Partition;
 
 /// The offsets that the books of a partition record.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// Adds the offsets that a table records of `partition`.
-    pub(crate) fn add(&mut self, partition: u32, consumed: Vec<Consumed>) {
+    pub(crate) fn add(&mut self, partition: Partition, consumed: Vec<Consumed>) {
         let consumed = consumed.into_iter();
         let of_partition = consumed.filter(|one| one.partition == partition);
         of_partition.for_each(|one| self.add_one(one));
@@ -48,7 +49,7 @@ impl Origin {
     }
 
     /// Returns the offsets of `partition` once another log is adopted.
-    pub(crate) fn adopted(&self, partition: u32) -> Consumed {
+    pub(crate) fn adopted(&self, partition: Partition) -> Consumed {
         let top = self.consumed();
         Consumed {
             since: Some(top),
@@ -99,7 +100,7 @@ impl Origin {
 ///
 /// # Errors
 /// [`LakeReadError`] if a book cannot be read.
-pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<u32, u64>, LakeReadError> {
+pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<Partition, u64>, LakeReadError> {
     let origins = origins_of(lake).await?.into_iter();
     Ok(origins
         .map(|(partition, origin)| (partition, origin.consumed()))
@@ -107,8 +108,8 @@ pub async fn partitions_of(lake: &Lake) -> Result<BTreeMap<u32, u64>, LakeReadEr
 }
 
 /// Returns the origin of each partition, by the books of a lake.
-async fn origins_of(lake: &Lake) -> Result<BTreeMap<u32, Origin>, LakeReadError> {
-    let mut origins: BTreeMap<u32, Origin> = BTreeMap::new();
+async fn origins_of(lake: &Lake) -> Result<BTreeMap<Partition, Origin>, LakeReadError> {
+    let mut origins: BTreeMap<Partition, Origin> = BTreeMap::new();
     for park in lake.parks().await? {
         for one in lake.consumed(&park).await? {
             origins.entry(one.partition).or_default().add_one(one);

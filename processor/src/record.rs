@@ -44,7 +44,7 @@ pub(crate) fn decode(entry: Entry) -> Result<DecodedRecord, String> {
         enterprise: record.headers.enterprise,
         gateway: record.headers.gateway,
         offset: entry.position.offset,
-        appended: Instant(entry.appended_ms),
+        appended: Instant::from_millis(entry.appended_ms),
         batch,
         epoch: record.headers.epoch,
         messages,

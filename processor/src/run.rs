@@ -14,7 +14,7 @@ use std::{
 
 use greenpark_archive::{lake::Lake, written::WrittenTable};
 use greenpark_log::{CommitError, Delivered, Entry, LogReader};
-use greenpark_model::{day::Instant, id::ParkId};
+use greenpark_model::{clock::Clock, day::Instant, id::ParkId, log_position::Partition};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -23,7 +23,6 @@ pub use self::{read_barrier::ReadBarrier, suspended::SuspendedParks};
 use crate::{
     archive_observer::{ArchiveNotifier, ArchiveObserver},
     buffer::years,
-    clock::ProcessorClock,
     commit_counts::CommitCounts,
     error::RunError,
     flush::{Flush, MeterCache, Park},
@@ -61,17 +60,17 @@ pub struct Processor {
     settings: ProcessorSettings,
     /// The number of partitions of the log; the park of a record determines its partition.
     partitions: u32,
-    clock: ProcessorClock,
+    clock: Clock,
     metrics: ProcessorMetrics,
     parks: BTreeMap<ParkId, Park>,
     /// The suspended parks.
     suspensions: Suspensions,
     /// The partitions assigned to this processor.
-    owned: BTreeMap<u32, OwnedPartition>,
+    owned: BTreeMap<Partition, OwnedPartition>,
     /// Commit counts of the lake's tables, by partition.
-    commits: BTreeMap<u32, CommitCounts>,
+    commits: BTreeMap<Partition, CommitCounts>,
     /// Offsets read since the last flush, by partition.
-    offsets: BTreeMap<u32, Offsets>,
+    offsets: BTreeMap<Partition, Offsets>,
     group: GroupOffsets,
     flush_schedule: FlushSchedule,
     requests: CatchUpRequests,
@@ -92,7 +91,7 @@ impl Processor {
         partitions: u32,
         lake: Lake,
         settings: ProcessorSettings,
-        clock: ProcessorClock,
+        clock: Clock,
     ) -> Self {
         let flush_schedule = FlushSchedule::new(ms(settings.flush_interval), clock.now());
         let requests = CatchUpRequests::new(clock.now());
@@ -190,7 +189,7 @@ impl Processor {
         ];
         let due = due.into_iter().flatten().min();
         let now = self.clock.now();
-        let ms = due.map(|at| at.0.saturating_sub(now.0).max(1));
+        let ms = due.map(|at| at.millis().saturating_sub(now.millis()).max(1));
         let ms = ms.and_then(|ms| u64::try_from(ms).ok());
         let waits = [
             ms.map(Duration::from_millis),
@@ -241,8 +240,8 @@ impl Processor {
     }
 
     /// Drops the state of a partition that another processor has now.
-    fn revoke(&mut self, partition: u32) {
-        info!(partition, "partition revoked");
+    fn revoke(&mut self, partition: Partition) {
+        info!(partition = partition.get(), "partition revoked");
         self.parks.retain(|_, park| park.partition != partition);
         self.commits.remove(&partition);
         self.offsets.remove(&partition);
@@ -257,7 +256,7 @@ impl Processor {
         let position = entry.position;
         let next = position.offset.saturating_add(1);
         let now = self.clock.now();
-        let appended = Instant(entry.appended_ms).min(now);
+        let appended = Instant::from_millis(entry.appended_ms).min(now);
         let offsets = self.offsets.entry(position.partition).or_insert(Offsets {
             partition: position.partition,
             first: position.offset,
@@ -294,7 +293,7 @@ impl Processor {
     async fn buffer_record(
         &mut self,
         record: &mut DecodedRecord,
-        partition: u32,
+        partition: Partition,
     ) -> Result<(), RunError> {
         let now = self.clock.now();
         let years = years(&record.batch);
@@ -326,7 +325,7 @@ impl Processor {
             commits: &mut self.commits,
             now,
         };
-        let (mut failed, began) = (Vec::new(), std::time::Instant::now());
+        let (mut failed, began) = (Vec::new(), tokio::time::Instant::now());
         let flushed = flush.all(&mut self.parks, &mut failed).await?;
         self.metrics.steps.end(Step::Flush, began);
         for (park, error) in failed {
@@ -381,7 +380,7 @@ impl Processor {
 
     /// Returns the first offset of `partition` whose message numbers are not in the lake yet, or whose park is
     /// suspended.
-    fn held_offset(&self, partition: u32) -> Option<u64> {
+    fn held_offset(&self, partition: Partition) -> Option<u64> {
         let parks = self.parks.values().filter(|p| p.partition == partition);
         let numbers = parks.filter_map(|p| p.numbers.first_offset()).min();
         [numbers, self.suspensions.held_offset(partition)]
@@ -391,7 +390,7 @@ impl Processor {
     }
 
     /// Lake offset minus log offset.
-    fn shift(&self, partition: u32) -> u64 {
+    fn shift(&self, partition: Partition) -> u64 {
         self.owned.get(&partition).map_or(0, |owned| owned.shift)
     }
 
@@ -401,7 +400,10 @@ impl Processor {
         messages: MessagesToWrite,
         now: Instant,
     ) -> Result<(), RunError> {
-        let later = Instant(now.0.saturating_add(ms(self.settings.messages_interval)));
+        let later = Instant::from_millis(
+            now.millis()
+                .saturating_add(ms(self.settings.messages_interval)),
+        );
         self.next_messages = None;
         let mut failed = Vec::new();
         for (name, park) in &mut self.parks {

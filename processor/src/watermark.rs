@@ -52,14 +52,14 @@ impl Watermark {
                     .disorder
                     .max(progress.latest.saturating_sub(earliest));
                 progress.latest = progress.latest.max(latest);
-                progress.heard = now.0;
+                progress.heard = now.millis();
             }
             None => {
                 self.make_room(now);
                 let progress = GatewayProgress {
                     latest,
                     disorder: 0,
-                    heard: now.0,
+                    heard: now.millis(),
                 };
                 self.gateways.insert(gateway.clone(), progress);
             }
@@ -69,8 +69,9 @@ impl Watermark {
     /// Forgets inactive gateways when there are too many: a sender can invent names.
     fn make_room(&mut self, now: Instant) {
         if self.gateways.len() >= GATEWAYS_KEPT {
-            let is_active =
-                |progress: &GatewayProgress| now.0.saturating_sub(progress.heard) <= ACTIVE_MS;
+            let is_active = |progress: &GatewayProgress| {
+                now.millis().saturating_sub(progress.heard) <= ACTIVE_MS
+            };
             self.gateways.retain(|_, progress| is_active(progress));
         }
         if self.gateways.len() >= GATEWAYS_KEPT {
@@ -82,10 +83,10 @@ impl Watermark {
     pub(crate) fn passed(&self, now: Instant, window_ms: i64) -> Option<Instant> {
         self.gateways
             .values()
-            .filter(|c| now.0.saturating_sub(c.heard) <= window_ms)
+            .filter(|c| now.millis().saturating_sub(c.heard) <= window_ms)
             .map(|c| c.latest.saturating_sub(c.disorder))
             .min()
-            .map(Instant)
+            .map(Instant::from_millis)
     }
 }
 
@@ -109,14 +110,14 @@ impl PendingDay {
 
     /// Returns true when no row came for `quiet_ms`, or the first row has waited long enough.
     pub(crate) fn is_settled(self, now: Instant, quiet_ms: i64) -> bool {
-        now.0.saturating_sub(self.last.0) >= quiet_ms
-            || now.0.saturating_sub(self.first.0) >= SEAL_WAIT_MS_MAX
+        now.millis().saturating_sub(self.last.millis()) >= quiet_ms
+            || now.millis().saturating_sub(self.first.millis()) >= SEAL_WAIT_MS_MAX
     }
 
     /// Returns the time at which [`Self::is_settled`] becomes true without another row.
     pub(crate) fn settles_at(self, quiet_ms: i64) -> Instant {
-        let quiet = self.last.0.saturating_add(quiet_ms);
-        Instant(quiet.min(self.first.0.saturating_add(SEAL_WAIT_MS_MAX)))
+        let quiet = self.last.millis().saturating_add(quiet_ms);
+        Instant::from_millis(quiet.min(self.first.millis().saturating_add(SEAL_WAIT_MS_MAX)))
     }
 }
 
@@ -133,7 +134,7 @@ pub(crate) fn is_over(day: CivilDay, now: Instant, grace_ms: i64) -> bool {
 
 /// Returns the end of a day plus the grace.
 pub(crate) fn over_at(day: CivilDay, grace_ms: i64) -> Instant {
-    Instant(day.end().0.saturating_add(grace_ms))
+    Instant::from_millis(day.end().millis().saturating_add(grace_ms))
 }
 
 /// Days with unsealed rows.
@@ -150,40 +151,52 @@ mod tests {
     #[test]
     fn an_ordered_history_passes_while_it_streams() {
         let mut watermark = Watermark::default();
-        watermark.observe(&gateway("a"), 0, 100, Instant(0));
-        watermark.observe(&gateway("a"), 100, 200, Instant(1));
-        watermark.observe(&gateway("b"), 0, 150, Instant(1));
-        assert_eq!(watermark.passed(Instant(1), 1_000), Some(Instant(150)));
+        watermark.observe(&gateway("a"), 0, 100, Instant::from_millis(0));
+        watermark.observe(&gateway("a"), 100, 200, Instant::from_millis(1));
+        watermark.observe(&gateway("b"), 0, 150, Instant::from_millis(1));
+        assert_eq!(
+            watermark.passed(Instant::from_millis(1), 1_000),
+            Some(Instant::from_millis(150))
+        );
     }
 
     #[test]
     fn a_shuffled_history_never_passes() {
         let mut watermark = Watermark::default();
-        watermark.observe(&gateway("a"), 900, 1_000, Instant(0));
-        watermark.observe(&gateway("a"), 0, 500, Instant(1));
-        assert_eq!(watermark.passed(Instant(1), 1_000), Some(Instant(0)));
+        watermark.observe(&gateway("a"), 900, 1_000, Instant::from_millis(0));
+        watermark.observe(&gateway("a"), 0, 500, Instant::from_millis(1));
+        assert_eq!(
+            watermark.passed(Instant::from_millis(1), 1_000),
+            Some(Instant::from_millis(0))
+        );
     }
 
     #[test]
     fn a_silent_gateway_does_not_hold_the_others() {
         let mut watermark = Watermark::default();
-        watermark.observe(&gateway("a"), 0, 10, Instant(0));
-        watermark.observe(&gateway("b"), 0, 99, Instant(5_000));
-        assert_eq!(watermark.passed(Instant(5_000), 2_000), Some(Instant(99)));
-        assert_eq!(watermark.passed(Instant(9_000), 2_000), None);
+        watermark.observe(&gateway("a"), 0, 10, Instant::from_millis(0));
+        watermark.observe(&gateway("b"), 0, 99, Instant::from_millis(5_000));
+        assert_eq!(
+            watermark.passed(Instant::from_millis(5_000), 2_000),
+            Some(Instant::from_millis(99))
+        );
+        assert_eq!(watermark.passed(Instant::from_millis(9_000), 2_000), None);
     }
 
     #[test]
     fn a_day_settles_after_a_quiet_time_or_the_longest_wait() {
-        let pending = PendingDay::touch(Some(PendingDay::touch(None, Instant(0))), Instant(500));
-        assert!(!pending.is_settled(Instant(2_499), 2_000));
-        assert!(pending.is_settled(Instant(2_500), 2_000));
-        assert_eq!(pending.settles_at(2_000), Instant(2_500));
+        let pending = PendingDay::touch(
+            Some(PendingDay::touch(None, Instant::from_millis(0))),
+            Instant::from_millis(500),
+        );
+        assert!(!pending.is_settled(Instant::from_millis(2_499), 2_000));
+        assert!(pending.is_settled(Instant::from_millis(2_500), 2_000));
+        assert_eq!(pending.settles_at(2_000), Instant::from_millis(2_500));
         let busy = PendingDay {
-            first: Instant(0),
-            last: Instant(SEAL_WAIT_MS_MAX),
+            first: Instant::from_millis(0),
+            last: Instant::from_millis(SEAL_WAIT_MS_MAX),
         };
-        assert!(busy.is_settled(Instant(SEAL_WAIT_MS_MAX), 2_000));
+        assert!(busy.is_settled(Instant::from_millis(SEAL_WAIT_MS_MAX), 2_000));
     }
 
     #[test]

@@ -12,15 +12,16 @@ use greenpark_log::{ContentType, Headers, Record, Topic, memory::MemoryLog};
 use greenpark_model::{
     amount::Amount,
     batch::Batch,
+    clock::Clock,
     day::Instant,
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    log_position::Partition,
     numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{
-    ArchivedNumbers, Processor, ProcessorClock, ProcessorSettings, RunError,
-};
+use greenpark_processor::{ArchivedNumbers, Processor, ProcessorSettings, RunError};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 const NOW: i64 = 1_795_392_000_000;
@@ -47,7 +48,7 @@ fn record(values: &[i64], epoch: u64, numbers: &Numbers) -> Record {
         let index = batch.add_series(series).expect("room");
         for &value in values {
             let reading = Reading {
-                instant: Instant(NOW + value),
+                instant: Instant::from_millis(NOW + value),
                 value: Amount::from_micro(value).expect("in range"),
                 flag: Flag::Normal,
             };
@@ -102,9 +103,11 @@ impl Running {
             messages_interval: interval,
             ..ProcessorSettings::default()
         };
-        let began = std::time::Instant::now();
-        let clock = ProcessorClock::new(move || {
-            Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
+        let began = tokio::time::Instant::now();
+        let clock = Clock::new(move || {
+            Instant::from_millis(
+                NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"),
+            )
         });
         let processor = Processor::new(log.reader("test"), 1, lake.clone(), settings, clock)
             .with_archive_observer(Arc::new(move |archived: ArchivedNumbers<'_>| {
@@ -157,7 +160,7 @@ async fn append(log: &MemoryLog, record: Record) {
 /// A lake in `folder`.
 async fn lake(folder: &tempfile::TempDir) -> Lake {
     let root = folder.path().to_str().expect("UTF-8");
-    Lake::open(root).await.expect("a lake")
+    Lake::open(root, clock::system()).await.expect("a lake")
 }
 
 fn park() -> ParkId {
@@ -181,7 +184,7 @@ async fn rows(lake: &Lake) -> u64 {
 async fn archived_numbers_are_reported_and_again_when_they_are_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     append(&log, record(&[1, 2], 7, &numbers(&[(1, 2), (4, 4)]))).await;
     // A gateway that does not number, a message refused as a whole, and another epoch.
     append(&log, record(&[3], 0, &Numbers::default())).await;
@@ -207,7 +210,7 @@ async fn archived_numbers_are_reported_and_again_when_they_are_read_again() {
 async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::with_clock(1, || NOW + 86_400_000);
+    let log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(NOW + 86_400_000)));
     // A record before them without numbers may be committed.
     append(&log, record(&[9], 0, &Numbers::default())).await;
     append(&log, record(&[1, 2], 7, &numbers(&[(1, 2), (4, 4)]))).await;
@@ -216,19 +219,19 @@ async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
     first.wait_for_reports(4).await;
     assert_eq!(rows(&lake).await, 3);
     until("the record before them is committed", || {
-        log.committed("test", 0) == 1
+        log.committed("test", Partition::FIRST) == 1
     })
     .await;
     // More rows, and still no write of the table.
     append(&log, record(&[3], 7, &numbers(&[(5, 5)]))).await;
     first.wait_for_reports(5).await;
     first.kill().await;
-    assert_eq!(log.committed("test", 0), 1);
+    assert_eq!(log.committed("test", Partition::FIRST), 1);
     assert!(table(&lake).await.is_empty());
 
     let second = Running::start(&lake, &log, Duration::from_secs(600));
     second.wait_for_reports(5).await;
-    assert_eq!(log.committed("test", 0), 1);
+    assert_eq!(log.committed("test", Partition::FIRST), 1);
     second.stop().await;
     assert_eq!(rows(&lake).await, 4, "rows that the books have are skipped");
     // A message without readings has the day on which the log appended it.
@@ -237,17 +240,20 @@ async fn numbers_survive_a_kill_between_their_rows_and_the_table() {
         (7, "2026-11-24".to_owned(), vec![(3, 3)]),
     ];
     assert_eq!(table(&lake).await, days);
-    assert_eq!(log.committed("test", 0), 4);
+    assert_eq!(log.committed("test", Partition::FIRST), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_table_is_written_after_the_interval_without_further_records() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     append(&log, record(&[1], 7, &numbers(&[(1, 1)]))).await;
     let running = Running::start(&lake, &log, Duration::from_millis(200));
-    until("the offset is stored", || log.committed("test", 0) == 1).await;
+    until("the offset is stored", || {
+        log.committed("test", Partition::FIRST) == 1
+    })
+    .await;
     assert_eq!(
         table(&lake).await.len(),
         1,
@@ -260,12 +266,15 @@ async fn the_table_is_written_after_the_interval_without_further_records() {
 async fn a_gateway_without_numbers_has_no_table_and_waits_for_none() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let running = Running::start(&lake, &log, Duration::from_secs(600));
     for value in 1..=3_u64 {
         let micro = i64::try_from(value).expect("small");
         append(&log, record(&[micro], 0, &Numbers::default())).await;
-        until("the offset is stored", || log.committed("test", 0) == value).await;
+        until("the offset is stored", || {
+            log.committed("test", Partition::FIRST) == value
+        })
+        .await;
     }
     running.stop().await;
     assert_eq!(rows(&lake).await, 3);
@@ -276,7 +285,7 @@ async fn a_gateway_without_numbers_has_no_table_and_waits_for_none() {
 async fn a_processor_that_takes_over_writes_the_numbers_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     append(&log, record(&[1], 7, &numbers(&[(1, 1)]))).await;
     let former = Running::start(&lake, &log, Duration::from_secs(600));
     former.wait_for_reports(1).await;
@@ -286,12 +295,12 @@ async fn a_processor_that_takes_over_writes_the_numbers_too() {
     latter.wait_for_reports(2).await;
     former.stop().await;
     assert_eq!(
-        log.committed("test", 0),
+        log.committed("test", Partition::FIRST),
         0,
         "the former processor no longer owns the partition"
     );
     latter.stop().await;
     assert_eq!(table(&lake).await[0].2, [(1, 2)]);
-    assert_eq!(log.committed("test", 0), 2);
+    assert_eq!(log.committed("test", Partition::FIRST), 2);
     assert_eq!(rows(&lake).await, 2);
 }

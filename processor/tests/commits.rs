@@ -18,12 +18,15 @@ use greenpark_log::{
 use greenpark_model::{
     amount::Amount,
     batch::Batch,
+    clock::Clock,
     day::Instant,
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    log_position::Partition,
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings};
+use greenpark_processor::{Processor, ProcessorSettings};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use tokio::sync::oneshot;
 
 const NOW: i64 = 1_795_392_000_000;
@@ -48,19 +51,19 @@ impl LogReader for Rebalancing {
 
     fn find(
         &mut self,
-        partition: u32,
+        partition: Partition,
         offset: u64,
     ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
         self.reader.find(partition, offset)
     }
 
-    fn rewind(&mut self, partition: u32, offset: u64) {
+    fn rewind(&mut self, partition: Partition, offset: u64) {
         self.reader.rewind(partition, offset);
     }
 
     fn commit(
         &mut self,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         if self.tries.fetch_add(1, Ordering::SeqCst) < REFUSED {
@@ -80,7 +83,7 @@ fn record(value: i64) -> Record {
     };
     let index = batch.add_series(series).expect("room");
     let reading = Reading {
-        instant: Instant(NOW - value),
+        instant: Instant::from_millis(NOW - value),
         value: Amount::from_micro(value).expect("in range"),
         flag: Flag::Normal,
     };
@@ -101,10 +104,10 @@ fn record(value: i64) -> Record {
 #[tokio::test]
 async fn an_offset_that_cannot_be_stored_now_is_stored_with_a_later_flush() {
     let folder = tempfile::tempdir().expect("a folder");
-    let lake = Lake::open(&folder.path().display().to_string())
+    let lake = Lake::open(&folder.path().display().to_string(), clock::system())
         .await
         .expect("a lake");
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let tries = Arc::new(AtomicUsize::new(0));
     let reader = Rebalancing {
         reader: log.reader("test"),
@@ -114,9 +117,11 @@ async fn an_offset_that_cannot_be_stored_now_is_stored_with_a_later_flush() {
         flush_interval: Duration::from_millis(20),
         ..ProcessorSettings::default()
     };
-    let began = std::time::Instant::now();
-    let clock = ProcessorClock::new(move || {
-        Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
+    let began = tokio::time::Instant::now();
+    let clock = Clock::new(move || {
+        Instant::from_millis(
+            NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"),
+        )
     });
     let processor = Processor::new(Box::new(reader), 1, lake.clone(), settings, clock);
     let (stop, stopped) = oneshot::channel::<()>();

@@ -11,14 +11,16 @@ use greenpark_archive::{
 use greenpark_log::{ContentType, Headers, LogReader, LogWriter, Record, Topic, memory::MemoryLog};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::{
+    clock::Clock,
     day::Instant,
     id::{EnterpriseId, GatewayId, ParkId},
     letter::LetterCode,
 };
 use greenpark_processor::{
-    DeadLetterArchiver, DeadLetterError, DeadLetterSettings, ProcessorClock, ProcessorMetrics,
+    DeadLetterArchiver, DeadLetterError, DeadLetterSettings, ProcessorMetrics,
 };
 use greenpark_proto::telemetry::v1::DeadLetter;
+use greenpark_runtime::clock;
 use prost::Message as _;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -62,9 +64,11 @@ struct Running {
 
 impl Running {
     fn start(lake: &Lake, reader: Box<dyn LogReader>) -> Self {
-        let began = std::time::Instant::now();
-        let clock = ProcessorClock::new(move || {
-            Instant(NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"))
+        let began = tokio::time::Instant::now();
+        let clock = Clock::new(move || {
+            Instant::from_millis(
+                NOW + i64::try_from(began.elapsed().as_millis()).expect("a short test"),
+            )
         });
         let metrics = ProcessorMetrics::default();
         let archiver =
@@ -103,7 +107,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 
 async fn lake(folder: &tempfile::TempDir) -> Lake {
     let root = folder.path().join("lake");
-    Lake::open(root.to_str().expect("UTF-8"))
+    Lake::open(root.to_str().expect("UTF-8"), clock::system())
         .await
         .expect("a lake")
 }
@@ -112,7 +116,12 @@ async fn lake(folder: &tempfile::TempDir) -> Lake {
 async fn open(folder: &tempfile::TempDir) -> EmbeddedLog {
     let mut log = None;
     until("the log opens", async || {
-        log = EmbeddedLog::open(&folder.path().join("log"), LogFileSettings::default()).ok();
+        log = EmbeddedLog::open(
+            &folder.path().join("log"),
+            LogFileSettings::default(),
+            clock::system(),
+        )
+        .ok();
         log.is_some()
     })
     .await;
@@ -140,7 +149,7 @@ async fn offsets(lake: &Lake, park: &str) -> Vec<u64> {
 async fn a_dead_letter_is_stored_with_all_its_fields() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(3);
+    let log = MemoryLog::new(3, clock::system());
     let writer = log.writer();
     append(
         &writer,
@@ -177,7 +186,7 @@ async fn a_dead_letter_is_stored_with_all_its_fields() {
     assert_eq!((&*letter.payload, letter.bytes), (&b"2"[..], 1));
     assert_eq!(
         (letter.received, letter.topic.as_str()),
-        (Instant(NOW), "park/q/f/g/up/readings")
+        (Instant::from_millis(NOW), "park/q/f/g/up/readings")
     );
 }
 
@@ -238,7 +247,7 @@ async fn dead_letters_are_stored_once_despite_kills() {
 async fn an_archiver_that_takes_over_stores_each_dead_letter_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let former = Running::start(&lake, log.letter_reader("test"));
     for number in 0..40 {
         append(&log.writer(), vec![record("p", "e", number)]).await;
@@ -265,7 +274,7 @@ async fn an_archiver_that_takes_over_stores_each_dead_letter_once() {
 async fn a_log_that_never_had_the_dead_letters_of_the_lake_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(&folder).await;
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let some = (0..9).map(|number| record("p", "e", number));
     append(&log.writer(), some.collect()).await;
     let running = Running::start(&lake, log.letter_reader("test"));
@@ -276,7 +285,7 @@ async fn a_log_that_never_had_the_dead_letters_of_the_lake_is_refused() {
     running.stop().await.expect("no error");
     // A log shorter than, as long as, and longer than the lake's; then the lake adopts it.
     for many in [1, 9, 12] {
-        let another = MemoryLog::new(1);
+        let another = MemoryLog::new(1, clock::system());
         let some = (100..100 + many).map(|number| record("p", "e", number));
         append(&another.writer(), some.collect()).await;
         let running = Running::start(&lake, another.letter_reader("test"));
@@ -304,7 +313,7 @@ async fn a_log_that_never_had_the_dead_letters_of_the_lake_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_letters_of_the_same_log_are_not_read_twice_after_another_log_is_adopted() {
     let folder = tempfile::tempdir().expect("a folder");
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     // Only the topic of readings was created again; then a dead letter comes, and later another log of dead letters.
     for many in [4, 5] {
         let lake = lake(&folder).await;
@@ -327,7 +336,7 @@ async fn dead_letters_of_the_same_log_are_not_read_twice_after_another_log_is_ad
     .await;
     running.stop().await.expect("no error");
     // The permission was for the next log only, and that was the same log.
-    let another = MemoryLog::new(1);
+    let another = MemoryLog::new(1, clock::system());
     append(&another.writer(), vec![record("p", "e", 0)]).await;
     let running = Running::start(&lake, another.letter_reader("test"));
     let ended = running.task.await.expect("no panic");
@@ -340,7 +349,7 @@ async fn dead_letters_of_the_same_log_are_not_read_twice_after_another_log_is_ad
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_letters_missing_in_a_restored_lake_are_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let mut entries = Vec::new();
     for numbers in [0..4, 4..9] {
         let lake = lake(&folder).await;

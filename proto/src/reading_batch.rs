@@ -143,7 +143,7 @@ pub fn encode_numbered(batch: &Batch, messages: &BatchMessages) -> Bytes {
             .map(|(_, ticket)| ticket.as_str().to_owned())
             .collect(),
         late_rows: batch.late().to_vec(),
-        received_ms: batch.received().map_or(0, |at| at.0),
+        received_ms: batch.received().map_or(0, |at| at.millis()),
         message_runs: messages.run_list(),
     };
     message.encode_to_vec().into()
@@ -203,7 +203,7 @@ fn to_batch(message: wire::ReadingBatch) -> Result<Batch, BatchDecodeError> {
         _ => message.flags,
     };
     let tickets = tickets(&message.ticket_rows, &message.tickets)?;
-    let received = (message.received_ms != 0).then_some(Instant(message.received_ms));
+    let received = (message.received_ms != 0).then_some(Instant::from_millis(message.received_ms));
     Batch::from_columns(
         table,
         BatchColumns {

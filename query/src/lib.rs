@@ -28,7 +28,7 @@ mod lake;
 mod limits;
 
 pub use grpc::recompute::{RecomputeError, recompute};
-pub use grpc::server::{BooksBarrier, Clock, QueryService, ServeError};
+pub use grpc::server::{BooksBarrier, QueryService, ServeError};
 pub use metrics::QueryMetrics;
 pub use reference::data_file::{FileError, FileMistakes, Mistake};
 pub use register::statistics::StatisticSeries;

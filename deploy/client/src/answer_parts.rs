@@ -57,7 +57,7 @@ pub(super) fn stamp_json(stamp: Option<&prost_types::Timestamp>) -> Value {
         .seconds
         .saturating_mul(1_000)
         .saturating_add(i64::from(stamp.nanos / 1_000_000));
-    Value::String(Instant(ms).to_string())
+    Value::String(Instant::from_millis(ms).to_string())
 }
 
 /// Converts the coverage of a figure to JSON.

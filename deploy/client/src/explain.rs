@@ -2,7 +2,6 @@
 
 use clap::Args;
 use greenpark_console::output::{self, OutputFormat};
-use greenpark_model::day::Instant;
 use greenpark_proto::query::v1::{self as api, explain_part::Part};
 use greenpark_runtime::clock;
 use serde_json::{Value, json};
@@ -55,7 +54,7 @@ struct Branch {
 /// The service refuses or does not answer, or its answer ends before the rules.
 pub async fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     let service = QueryConnection::connect(&args.client.grpc).await?;
-    let year = Instant(clock::now_ms()).day().year();
+    let year = clock::now().day().year();
     let explain_request = api::ExplainRequest {
         indicator: args.question.of.indicator().to_string(),
         question: Some(request(&args.question, year)?),

@@ -2,7 +2,6 @@
 
 use clap::Args;
 use greenpark_console::{output::line, sheet::Sheet};
-use greenpark_model::day::Instant;
 use greenpark_proto::query::v1 as api;
 use greenpark_runtime::clock;
 use serde_json::{Value, json};
@@ -45,7 +44,7 @@ pub struct LedgerArgs {
 fn period(args: &MaterialArgs) -> anyhow::Result<api::Period> {
     match &args.period {
         Some(text) => name::period(text),
-        None => name::period(&Instant(clock::now_ms()).day().year().to_string()),
+        None => name::period(&clock::now().day().year().to_string()),
     }
 }
 

@@ -7,7 +7,6 @@ use greenpark_console::{
     output::{OutputFormat, line},
     sheet::Sheet,
 };
-use greenpark_model::day::Instant;
 use greenpark_proto::query::v1 as api;
 use greenpark_runtime::clock;
 use rust_decimal::Decimal;
@@ -54,7 +53,7 @@ pub struct QualityArgs {
 pub async fn quality(args: &QualityArgs) -> anyhow::Result<()> {
     let period = match &args.period {
         Some(text) => name::period(text)?,
-        None => name::period(&Instant(clock::now_ms()).day().year().to_string())?,
+        None => name::period(&clock::now().day().year().to_string())?,
     };
     let service = QueryConnection::connect(&args.client.grpc).await?;
     let request = api::GetQualityRequest {

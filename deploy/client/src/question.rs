@@ -165,7 +165,7 @@ fn basis(name: BasisName) -> api::Basis {
 /// The text is neither.
 pub fn as_of(text: &str) -> anyhow::Result<prost_types::Timestamp> {
     let instant = match text.parse::<CivilDay>() {
-        Ok(day) => Instant(day.end().0 - 1),
+        Ok(day) => Instant::from_millis(day.end().millis() - 1),
         Err(_) => text.parse::<Instant>().with_context(|| {
             format!("--as-of {text}: write a day, or an instant as 2026-03-31T18:00:00+08:00")
         })?,
@@ -176,9 +176,9 @@ pub fn as_of(text: &str) -> anyhow::Result<prost_types::Timestamp> {
 /// Converts an instant to the wire.
 #[must_use]
 pub fn timestamp(instant: Instant) -> prost_types::Timestamp {
-    let ms = i32::try_from(instant.0.rem_euclid(1_000)).unwrap_or(0);
+    let ms = i32::try_from(instant.millis().rem_euclid(1_000)).unwrap_or(0);
     prost_types::Timestamp {
-        seconds: instant.0.div_euclid(1_000),
+        seconds: instant.millis().div_euclid(1_000),
         nanos: ms * 1_000_000,
     }
 }

@@ -267,8 +267,8 @@ async fn withdraw(command: &WithdrawCommand) -> anyhow::Result<()> {
 pub(super) fn timestamp(text: &str) -> anyhow::Result<prost_types::Timestamp> {
     let at: Instant = text.parse()?;
     Ok(prost_types::Timestamp {
-        seconds: at.0.div_euclid(1_000),
-        nanos: i32::try_from(at.0.rem_euclid(1_000) * 1_000_000)
+        seconds: at.millis().div_euclid(1_000),
+        nanos: i32::try_from(at.millis().rem_euclid(1_000) * 1_000_000)
             .expect("less than a second in nanoseconds"),
     })
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use greenpark_archive::{error::LakeReadError, inspect::BookInspection, lake::Lake};
-use greenpark_model::{day::Instant, id::ParkId};
+use greenpark_model::{clock::Clock, day::Instant, id::ParkId};
 
 use crate::{
     disk,
@@ -37,12 +37,13 @@ fn folder(root: &str) -> Option<PathBuf> {
     }
 }
 
-/// Checks the lake of `installation` at `now` and returns its books for further checks.
+/// Checks the lake of `installation` by `clock` and returns its books for further checks.
 pub async fn check(
     installation: &Installation,
-    now: Instant,
+    clock: &Clock,
     findings: &mut Findings,
 ) -> Vec<BookInspection> {
+    let now = clock.now();
     let root = &installation.lake_root;
     if let Some(folder) = folder(root) {
         disk::check(&folder, findings);
@@ -51,13 +52,13 @@ pub async fn check(
             for name in ["books", "files", "digests", "sealing"] {
                 findings.left_out(name, why.clone(), "");
             }
-            clock(&[], now, findings);
+            clocks(&[], now, findings);
             return Vec::new();
         }
     } else {
         findings.left_out("folder", format!("{root} is no folder"), "");
     }
-    let lake = match Lake::open(root).await {
+    let lake = match Lake::open(root, clock.clone()).await {
         Ok(lake) => lake,
         Err(error) => {
             let means = "nothing can be published or asked";
@@ -70,7 +71,7 @@ pub async fn check(
     files(&lake, &books, findings).await;
     digests(&lake, &books, findings).await;
     sealing(&books, installation, now, findings);
-    clock(&books, now, findings);
+    clocks(&books, now, findings);
     books
 }
 
@@ -131,7 +132,8 @@ async fn books(lake: &Lake, findings: &mut Findings) -> Vec<BookInspection> {
     }
     if !cleaned.is_empty() {
         let means = "questions of what a book was before that entry are refused; later ones and those of now are not touched";
-        let change = "restore the entries from a copy of the lake, if there is one; keep other programs from cleaning the logs                       of the lake, greenpark packs them itself";
+        let change = "restore the entries from a copy of the lake, if there is one; keep other programs from cleaning the logs \
+                      of the lake, greenpark packs them itself";
         findings.add(
             "history",
             Outcome::Warning,
@@ -242,13 +244,16 @@ fn sealing(
     findings: &mut Findings,
 ) {
     let grace = i64::try_from(installation.grace.as_millis()).unwrap_or(i64::MAX);
-    let due = now.0.saturating_sub(grace).saturating_sub(SEAL_MS_MAX);
+    let due = now
+        .millis()
+        .saturating_sub(grace)
+        .saturating_sub(SEAL_MS_MAX);
     let mut overdue = Vec::new();
     for book in books {
         // A processor that loads a history writes hot files of old days all the time.
-        let busy = book.committed_at.0 > now.0 - SEAL_MS_MAX;
+        let busy = book.committed_at.millis() > now.millis() - SEAL_MS_MAX;
         let files = book.snapshot.files.iter().filter(|file| file.is_hot());
-        let late = files.filter(|file| !busy && file.day.end().0 < due);
+        let late = files.filter(|file| !busy && file.day.end().millis() < due);
         overdue.extend(late.map(|file| format!("{} {}", book.snapshot.park, file.day)));
     }
     overdue.sort_unstable();
@@ -267,16 +272,16 @@ fn sealing(
     );
 }
 
-fn clock(books: &[BookInspection], now: Instant, findings: &mut Findings) {
+fn clocks(books: &[BookInspection], now: Instant, findings: &mut Findings) {
     const NAME: &str = "clock";
     let change = "synchronise the clock: systemd-timesyncd or chrony (timedatectl set-ntp true)";
-    if now.0 < NOW_MS_MIN {
+    if now.millis() < NOW_MS_MIN {
         let seen = format!("it is {} here", now.day());
         let means = "readings of today would be refused as of the future, and days never seal";
         return findings.add(NAME, Outcome::Fault, seen, [means, change]);
     }
     let newest = books.iter().map(|book| book.committed_at).max();
-    match newest.map(|newest| newest.0 - now.0) {
+    match newest.map(|newest| newest.millis() - now.millis()) {
         None => findings.ok(NAME, format!("it is {} here", now.day()), ""),
         Some(ahead) if ahead > SKEW_MS_MAX => {
             let seen = format!(

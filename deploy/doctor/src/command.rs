@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use greenpark_console::output::OutputFormat;
-use greenpark_model::day::Instant;
+use greenpark_model::clock::Clock;
 
 use crate::{
     archive, broker,
@@ -41,9 +41,10 @@ pub struct DoctorArgs {
 pub async fn doctor(
     args: &DoctorArgs,
     installation: &Installation,
-    now: Instant,
+    clock: &Clock,
 ) -> anyhow::Result<()> {
-    let report = examine(installation, now).await;
+    let now = clock.now();
+    let report = examine(installation, clock).await;
     report.print(args.format, now)?;
     match report.count(Outcome::Fault) {
         0 => Ok(()),
@@ -53,21 +54,23 @@ pub async fn doctor(
 }
 
 /// Looks at everything of `installation`.
-pub async fn examine(installation: &Installation, now: Instant) -> Report {
+pub async fn examine(installation: &Installation, clock: &Clock) -> Report {
+    let now = clock.now();
     let mut report = Report::default();
     let mut archive = Findings::new("archive");
-    let books = Box::pin(archive::check(installation, now, &mut archive)).await;
+    let books = Box::pin(archive::check(installation, clock, &mut archive)).await;
     report.checks.extend(archive.into_checks());
-    let unique = format!("{:x}-{:x}", std::process::id(), now.0);
+    let unique = format!("{:x}-{:x}", std::process::id(), now.millis());
     match &installation.log {
         InstalledLog::Embedded { folder, settings } => {
             let mut log = Findings::new("log");
-            position::embedded(installation, folder, settings, &books, &mut log).await;
+            let against = (&*books, clock);
+            position::embedded(installation, folder, settings, against, &mut log).await;
             report.checks.extend(log.into_checks());
         }
         InstalledLog::Kafka(cluster) => {
             let mut found = Findings::new("kafka");
-            let against = (&*books, now);
+            let against = (&*books, clock);
             let group = &installation.group;
             Box::pin(kafka::check(cluster, group, &unique, against, &mut found)).await;
             report.checks.extend(found.into_checks());

@@ -7,7 +7,7 @@ use greenpark_log_kafka::{
     KafkaSettings,
     inspect::{self, Inspection, PartitionState, TopicState, Trial},
 };
-use greenpark_model::day::Instant;
+use greenpark_model::{clock::Clock, day::Instant};
 
 use crate::{
     position,
@@ -42,12 +42,12 @@ const SIZE: [&str; 2] = [
      replica.fetch.max.bytes as much",
 ];
 
-/// Checks the cluster of `settings`, `group`'s standing in it and the books against it, at `now`.
+/// Checks the cluster of `settings`, `group`'s standing in it and the books against it, by `clock`.
 pub async fn check(
     settings: &KafkaSettings,
     group: &str,
     unique: &str,
-    (books, now): (&[Book], Instant),
+    (books, clock): (&[Book], &Clock),
     findings: &mut Findings,
 ) {
     let found = match inspect::inspect(settings, group).await {
@@ -68,11 +68,11 @@ pub async fn check(
         add_finding(findings, "min.insync.replicas", in_sync(topic));
         add_finding(findings, "unclean election", unclean(topic));
         add_finding(findings, "retention", retention(topic));
-        add_finding(findings, "lag", lag(topic, now));
+        add_finding(findings, "lag", lag(topic, clock.now()));
         let ends = topic.partitions.iter().map(|p| (p.partition, p.end));
         position::compare(books, &ends.collect::<BTreeMap<_, _>>(), findings);
     }
-    match inspect::try_produce(settings, unique).await {
+    match inspect::try_produce(settings, unique, clock).await {
         Ok(trial) => tried(&trial, &found.readings, findings),
         Err(error) => {
             let why = format!("a record of ours was not taken: {}", chain(&error));
@@ -233,7 +233,7 @@ fn lag(topic: &TopicState, now: Instant) -> Finding {
         let seen = format!("{} records wait for the processor", waiting.records);
         return (Outcome::Ok, seen, RETENTION);
     };
-    let age = now.0 - oldest;
+    let age = now.millis() - oldest;
     let kept = setting(topic, "retention.ms").and_then(|ms| ms.parse::<i64>().ok());
     let seen = format!(
         "{} records wait for the processor, the oldest since {}",
@@ -298,7 +298,7 @@ mod tests {
 
     fn topic(replicas: usize, settings: &[(&str, &str)]) -> TopicState {
         let partition = PartitionState {
-            partition: 0,
+            partition: greenpark_model::log_position::Partition::FIRST,
             replicas,
             in_sync: replicas,
             first: 0,
@@ -361,18 +361,21 @@ mod tests {
         let day = 86_400_000;
         let kept = (40 * day).to_string();
         let settings = [("retention.ms", &*kept)];
-        let found = lag(&topic(1, &settings), Instant(10 * day));
+        let found = lag(&topic(1, &settings), Instant::from_millis(10 * day));
         assert_eq!(found.0, Outcome::Ok, "{found:?}");
         assert!(found.1.contains("6 records"), "{found:?}");
         assert_eq!(
-            lag(&topic(1, &settings), Instant(21 * day)).0,
+            lag(&topic(1, &settings), Instant::from_millis(21 * day)).0,
             Outcome::Fault
         );
         let good = [("retention.ms", "-1")];
-        assert_eq!(lag(&topic(1, &good), Instant(900 * day)).0, Outcome::Ok);
+        assert_eq!(
+            lag(&topic(1, &good), Instant::from_millis(900 * day)).0,
+            Outcome::Ok
+        );
         let mut gone = topic(1, &good);
         gone.partitions[0].first = 6;
-        let found = lag(&gone, Instant(day));
+        let found = lag(&gone, Instant::from_millis(day));
         assert!(
             found.0 == Outcome::Fault && found.1.starts_with("2 records"),
             "{found:?}"

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use greenpark_archive::inspect::BookInspection;
 use greenpark_log::{partition, record::Topic};
 use greenpark_log_embedded::{EmbeddedLog, GroupProgress, LogFileSettings};
-use greenpark_model::day::Instant;
+use greenpark_model::{clock::Clock, day::Instant, log_position::Partition};
 
 use crate::{
     installation::Installation,
@@ -20,7 +20,7 @@ pub async fn embedded(
     installation: &Installation,
     folder: &Path,
     settings: &LogFileSettings,
-    books: &[BookInspection],
+    (books, clock): (&[BookInspection], &Clock),
     findings: &mut Findings,
 ) {
     // Opening a missing log would create one.
@@ -28,13 +28,14 @@ pub async fn embedded(
         let why = format!("there is no log at {} yet", folder.display());
         findings.left_out("file", why, "");
         if books.iter().any(|book| !book.consumed.is_empty()) {
-            let ends = (0..settings.partitions).map(|partition| (partition, 0));
+            let ends = Partition::all(settings.partitions).map(|partition| (partition, 0));
             compare(books, &ends.collect(), findings);
         }
         return;
     }
-    let (folder, tuned) = (folder.to_owned(), *settings);
-    let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned)).await;
+    let (folder, tuned, clock) = (folder.to_owned(), *settings, clock.clone());
+    let opened =
+        tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned, clock)).await;
     let log = match opened {
         Ok(Ok(log)) => log,
         Ok(Err(error)) => return refused(&chain(&error), findings),
@@ -86,7 +87,7 @@ pub fn describe_group(standing: &GroupProgress) -> String {
     };
     let seen = standing.seen_ms.map_or_else(
         || "before this release".to_owned(),
-        |ms| format!("at {}", Instant(ms)),
+        |ms| format!("at {}", Instant::from_millis(ms)),
     );
     let GroupProgress { group, behind, .. } = standing;
     format!("{group} has {behind} {what} to read and was last there {seen}")
@@ -103,7 +104,7 @@ fn refused(why: &str, findings: &mut Findings) {
 }
 
 /// Compares what the books consumed with `ends`, the next offset of each partition.
-pub fn compare(books: &[BookInspection], ends: &BTreeMap<u32, u64>, findings: &mut Findings) {
+pub fn compare(books: &[BookInspection], ends: &BTreeMap<Partition, u64>, findings: &mut Findings) {
     let count = u32::try_from(ends.len()).unwrap_or(u32::MAX);
     let (mut moved, mut ahead) = (Vec::new(), Vec::new());
     for book in books {

@@ -176,7 +176,7 @@ impl Report {
             })
         });
         let whole = json!({
-            "at_ms": at.0,
+            "at_ms": at.millis(),
             "faults": self.count(Outcome::Fault),
             "warnings": self.count(Outcome::Warning),
             "checks": checks.collect::<Vec<Value>>(),
@@ -276,7 +276,7 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         let sheet = report
-            .sheet(Instant(5))
+            .sheet(Instant::from_millis(5))
             .render(OutputFormat::Json)
             .expect("JSON");
         let json: Value = serde_json::from_slice(&sheet).expect("JSON");

@@ -9,10 +9,7 @@ use greenpark_doctor::{
 };
 use greenpark_log::{ContentType, Headers, Record, Topic};
 use greenpark_log_kafka::{KafkaLog, KafkaSettings};
-use greenpark_model::{
-    day::Instant,
-    id::{EnterpriseId, GatewayId, ParkId},
-};
+use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
 use greenpark_runtime::clock;
 
 /// Topics of our own at a real broker, if there is one.
@@ -37,9 +34,9 @@ fn settings() -> Option<KafkaSettings> {
 
 async fn examined(settings: &KafkaSettings) -> Report {
     let mut findings = Findings::new("kafka");
-    let now = Instant(clock::now_ms());
-    let against = (&[][..], now);
-    let unique = format!("{:x}", now.0);
+    let clock = clock::system();
+    let against = (&[][..], &clock);
+    let unique = format!("{:x}", clock.now().millis());
     kafka::check(settings, "g", &unique, against, &mut findings).await;
     Report {
         checks: findings.into_checks(),

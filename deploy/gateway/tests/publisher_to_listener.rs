@@ -15,10 +15,13 @@ use greenpark_gateway::{
 use greenpark_ingest::{DecodeSettings, IngestMetrics, ListenSettings, MqttListener, Pipeline};
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_model::{
+    clock::Clock,
+    day::Instant,
     quantity::{Medium, Quantity},
     reading::{Flag, Kind},
 };
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +42,7 @@ struct Endpoint {
 
 impl Endpoint {
     async fn start(address: SocketAddr, log: &MemoryLog) -> Self {
-        let clock = Arc::new(|| START_MS + READINGS * 1_000);
+        let clock = Clock::new(|| Instant::from_millis(START_MS + READINGS * 1_000));
         let pipeline = Pipeline::new(
             &DecodeSettings::default(),
             log.writer(),
@@ -85,7 +88,7 @@ fn logged(log: &MemoryLog) -> (BTreeSet<i64>, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_reading_is_in_the_log_across_restarts_of_the_endpoint() {
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let endpoint = Endpoint::start(any, &log).await;
     let address = endpoint.address;

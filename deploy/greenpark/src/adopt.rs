@@ -3,6 +3,7 @@
 use anyhow::Context;
 use greenpark_archive::lake::Lake;
 use greenpark_console::output::line;
+use greenpark_runtime::clock;
 
 use crate::{cli::log::AdoptArgs, settings::Settings};
 
@@ -12,7 +13,7 @@ use crate::{cli::log::AdoptArgs, settings::Settings};
 /// The lake cannot be read or written.
 pub async fn adopt(args: &AdoptArgs, settings: &Settings) -> anyhow::Result<()> {
     let root = &settings.lake.root;
-    let lake = Lake::open(root)
+    let lake = Lake::open(root, clock::system())
         .await
         .with_context(|| format!("open the lake at {root}"))?;
     let partitions = greenpark_processor::partitions_of(&lake)

@@ -19,7 +19,6 @@ use std::{
 use anyhow::{Context, bail};
 use greenpark_archive::lake::Lake;
 use greenpark_ingest::{MqttListener, Pipeline, Receipts, Subscriber, listen::BindError};
-use greenpark_model::day::Instant;
 use greenpark_processor::{DeadLetterArchiver, Processor, dead_letter_group};
 use greenpark_runtime::{
     clock,
@@ -208,13 +207,8 @@ async fn bind(
     };
     let mut receipts = None;
     if let (Some(log), Some(metrics)) = (&log, process_metrics.ingest) {
-        let pipeline = Pipeline::new(
-            &settings.decode,
-            log.writer(),
-            Arc::new(clock::now_ms),
-            metrics,
-        )
-        .with_held_bytes_max(settings.ingest.held_bytes());
+        let pipeline = Pipeline::new(&settings.decode, log.writer(), clock::system(), metrics)
+            .with_held_bytes_max(settings.ingest.held_bytes());
         receipts = Some(pipeline.receipts().clone());
         if let Some(subscribe) = &settings.subscribe {
             bound.subscriber = Some(Subscriber::new(subscribe.clone(), pipeline.clone())?);
@@ -235,7 +229,7 @@ async fn bind(
             bound.processing = Some(processing);
         }
         if let (Some(socket), Some(metrics)) = (grpc, process_metrics.query) {
-            let now = Arc::new(|| Instant(clock::now_ms()));
+            let now = clock::system();
             let mut service = greenpark_query::QueryService::new(lake, settings.query.clone(), now);
             if let Some(barrier) = barrier {
                 service = service.with_barrier(read_barrier(barrier));
@@ -272,7 +266,7 @@ fn processing(
 
 fn processor(settings: &Settings, log: &Log, lake: Lake) -> anyhow::Result<Processor> {
     let reader = log.reader(&settings.processor.group)?;
-    let now = greenpark_processor::ProcessorClock::new(|| Instant(clock::now_ms()));
+    let now = clock::system();
     let (partitions, settings) = (settings.partitions(), settings.processor.clone());
     Ok(Processor::new(reader, partitions, lake, settings, now))
 }
@@ -284,7 +278,7 @@ fn dead_letter_archiver(
 ) -> anyhow::Result<DeadLetterArchiver> {
     let settings = &settings.processor;
     let reader = log.letter_reader(&dead_letter_group(&settings.group))?;
-    let now = greenpark_processor::ProcessorClock::new(|| Instant(clock::now_ms()));
+    let now = clock::system();
     Ok(DeadLetterArchiver::new(
         reader,
         lake,

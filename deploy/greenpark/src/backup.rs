@@ -38,7 +38,7 @@ const ROUNDS_MAX: usize = 10;
 /// The lake or the log cannot be read, the folder cannot be written, or holds a backup of another format.
 pub async fn backup(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
     let root = &settings.lake.root;
-    let lake = Lake::open(root)
+    let lake = Lake::open(root, clock::system())
         .await
         .with_context(|| format!("open the lake at {root}"))?;
     let before = Manifest::read(folder)?;
@@ -56,7 +56,7 @@ pub async fn backup(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
     };
     copying.until_whole().await?;
     let (copied, new_bytes) = (copying.copied, copying.new_bytes);
-    let made_at = Instant(clock::now_ms());
+    let made_at = clock::now();
     let log = copy_log(folder, settings, made_at).await?;
     let manifest = Manifest {
         format: manifest::FORMAT,
@@ -99,7 +99,7 @@ impl Copying<'_> {
                 missing = format!("{packed} is gone");
                 continue;
             }
-            let copy = Lake::open(&self.folder.display().to_string()).await?;
+            let copy = Lake::open(&self.folder.display().to_string(), clock::system()).await?;
             // An entry may be missing between two others if it was written during the listing.
             missing = match copy.astray_anywhere().await {
                 Ok(astray) if astray.is_empty() => match self.lost_past().await? {
@@ -187,7 +187,7 @@ async fn copy_log(
         ));
         return Ok(None);
     }
-    let name = format!("log/{}.redb", made_at.0);
+    let name = format!("log/{}.redb", made_at.millis());
     let to = folder.join(&name);
     files::folder_of(&to)?;
     let (from, tuned, at) = (section.folder.clone(), section.to_log(), to.clone());

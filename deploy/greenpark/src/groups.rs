@@ -5,6 +5,7 @@ use greenpark_console::output::line;
 use greenpark_doctor::position::describe_group;
 use greenpark_log_embedded::EmbeddedLog;
 use greenpark_processor::dead_letter_group;
+use greenpark_runtime::clock;
 
 use crate::settings::{LogKind, Settings};
 
@@ -82,6 +83,8 @@ async fn open(settings: &Settings) -> anyhow::Result<EmbeddedLog> {
         section.folder.display()
     );
     let (folder, tuned) = (section.folder.clone(), section.to_log());
-    let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned)).await;
+    let opened =
+        tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned, clock::system()))
+            .await;
     opened.context("open the log")?.map_err(Into::into)
 }

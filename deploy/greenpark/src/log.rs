@@ -4,6 +4,7 @@ use anyhow::Context;
 use greenpark_log::{LogReader, LogWriter};
 use greenpark_log_embedded::EmbeddedLog;
 use greenpark_log_kafka::KafkaLog;
+use greenpark_runtime::clock;
 
 use crate::settings::{LogKind, Settings};
 
@@ -33,7 +34,9 @@ impl Log {
             LogKind::Embedded => {
                 let embedded = &settings.embedded_log;
                 let (folder, tuned) = (embedded.folder.clone(), embedded.to_log());
-                let open = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, tuned));
+                let open = tokio::task::spawn_blocking(move || {
+                    EmbeddedLog::open(&folder, tuned, clock::system())
+                });
                 Self::Embedded(open.await.context("open the log")??)
             }
             LogKind::Kafka => Self::Kafka(KafkaLog::open(settings.kafka.to_log()).await?),

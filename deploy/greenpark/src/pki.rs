@@ -85,7 +85,7 @@ fn check(args: &PkiArgs) -> anyhow::Result<()> {
 fn describe(params: &mut CertificateParams, name: &str, days: u32) {
     params.distinguished_name.remove(DnType::CommonName);
     params.distinguished_name.push(DnType::CommonName, name);
-    let now_ms = u64::try_from(clock::now_ms()).unwrap_or(0);
+    let now_ms = u64::try_from(clock::now().millis()).unwrap_or(0);
     let now = date_time_ymd(1970, 1, 1) + Duration::from_millis(now_ms);
     // A gateway's clock may be a day behind.
     params.not_before = now - DAY;

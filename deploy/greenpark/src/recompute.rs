@@ -1,6 +1,6 @@
 //! `recompute`: computes a figure again from the raw readings of the lake and compares it bit for bit.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -11,7 +11,6 @@ use greenpark_client::{
     question::{QuestionArgs, request, request_figure},
 };
 use greenpark_console::{output::line, sheet::Sheet};
-use greenpark_model::day::Instant;
 use greenpark_proto::query::v1 as api;
 use greenpark_query::recompute as again;
 use greenpark_runtime::clock;
@@ -42,9 +41,9 @@ pub struct RecomputeArgs {
 /// # Errors
 /// The service or the lake cannot be read, or the figures differ.
 pub async fn recompute(args: &RecomputeArgs, settings: Settings) -> anyhow::Result<()> {
-    let now = || Instant(clock::now_ms());
+    let clock = clock::system();
     let service = QueryConnection::connect(&args.client.grpc).await?;
-    let question = request(&args.question, now().day().year())?;
+    let question = request(&args.question, clock.now().day().year())?;
     let published = request_figure(&service, args.question.of, question.clone())
         .await
         .map_err(refusal)?;
@@ -54,13 +53,12 @@ pub async fn recompute(args: &RecomputeArgs, settings: Settings) -> anyhow::Resu
         ..question
     };
     let root = settings.lake.root.clone();
-    let lake = Lake::open(&root)
+    let lake = Lake::open(&root, clock::system())
         .await
         .with_context(|| format!("open the lake at {root}"))?;
     let mut asker = settings.query;
     // Access to the files needs no token.
     asker.grants.clear();
-    let clock = Arc::new(now);
     let indicator = args.question.of.indicator();
     let recomputed = again(lake, asker, clock, indicator, &question).await?;
     let differences = differences(&published, &recomputed);

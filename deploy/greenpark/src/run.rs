@@ -11,7 +11,6 @@ use greenpark_client::{
 use greenpark_console::output::{self, line};
 use greenpark_doctor::DoctorArgs;
 use greenpark_gateway::replay::{self, mapping::MappingError};
-use greenpark_model::day::Instant;
 use greenpark_query::StatisticSeries;
 use greenpark_runtime::{clock, exit, logging, settings::Mistakes, signal};
 use tokio_util::sync::CancellationToken;
@@ -108,7 +107,7 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Intensity(args) => {
             quiet()?;
-            indicators::intensity(&args, Instant(clock::now_ms()).day().year()).await
+            indicators::intensity(&args, clock::now().day().year()).await
         }
         Command::Progress(args) => {
             quiet()?;
@@ -198,7 +197,7 @@ async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<()> {
     let mut settings = load(args.config.as_deref())?;
     examination::apply(args, &mut settings)?;
     let installation = examination::installation(&settings);
-    greenpark_doctor::doctor(args, &installation, Instant(clock::now_ms())).await
+    greenpark_doctor::doctor(args, &installation, &clock::system()).await
 }
 
 async fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {

@@ -9,7 +9,6 @@ use std::{
     io::Write as _,
     net::SocketAddr,
     process::{Command, Output, Stdio},
-    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +17,9 @@ use greenpark_ingest::{
     TlsSettings, UsersSettings,
 };
 use greenpark_log::{Topic, memory::MemoryLog};
+use greenpark_model::{clock::Clock, day::Instant};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use greenpark_tests_load::minutes::{Minutes, ReplayedMeter};
 use tempfile::TempDir;
 use tokio::{
@@ -74,11 +75,11 @@ impl Endpoint {
             users: Some(UsersSettings { file: users }),
             ..ListenSettings::default()
         };
-        let log = MemoryLog::new(1);
+        let log = MemoryLog::new(1, clock::system());
         let pipeline = Pipeline::new(
             &DecodeSettings::default(),
             log.writer(),
-            Arc::new(|| 1_795_392_000_000),
+            Clock::new(|| Instant::from_millis(1_795_392_000_000)),
             IngestMetrics::default(),
         );
         let listener = MqttListener::bind(settings, pipeline)

@@ -7,13 +7,14 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     process::{Command, Output, Stdio},
-    sync::Arc,
     time::Duration,
 };
 
 use greenpark_ingest::{DecodeSettings, IngestMetrics, ListenSettings, MqttListener, Pipeline};
 use greenpark_log::{Topic, memory::MemoryLog};
+use greenpark_model::{clock::Clock, day::Instant};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use greenpark_tests_load::minutes::{Minutes, ReplayedMeter};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::task::spawn_blocking;
@@ -108,8 +109,8 @@ async fn kill_in_the_middle(
 async fn a_replay_that_was_killed_sends_only_what_is_missing() {
     let folder = tempfile::tempdir().expect("a folder");
     let minutes = Minutes::write(folder.path(), METER, READINGS as u64);
-    let log = MemoryLog::new(1);
-    let clock = Arc::new(|| 1_795_392_000_000);
+    let log = MemoryLog::new(1, clock::system());
+    let clock = Clock::new(|| Instant::from_millis(1_795_392_000_000));
     let decode = DecodeSettings::default();
     let mut registry = Registry::default();
     let metrics = IngestMetrics::new(&mut registry);

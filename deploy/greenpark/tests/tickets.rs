@@ -3,12 +3,13 @@
 //! Method: the binary replays four loads, two of one minute and two equal ones of another, to an endpoint over
 //! the log in memory. As in the lake, loads with the same instant and ticket count once.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Command};
 
 use greenpark_ingest::{DecodeSettings, IngestMetrics, ListenSettings, MqttListener, Pipeline};
 use greenpark_log::{Topic, memory::MemoryLog};
-use greenpark_model::amount::Sum;
+use greenpark_model::{amount::Sum, clock::Clock, day::Instant};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use tokio::task::spawn_blocking;
 
 const LOADS: &str = "at,t\n2025-01-01 08:00,31.46\n2025-01-01 09:30,31.46\n2025-01-01 08:00,28.9\n\
@@ -71,8 +72,8 @@ async fn replayed(batch: usize, more: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("loads.csv"), LOADS).expect("written");
     fs::write(folder.path().join("loads.toml"), map(batch)).expect("written");
-    let log = MemoryLog::new(1);
-    let clock = Arc::new(|| 1_795_392_000_000);
+    let log = MemoryLog::new(1, clock::system());
+    let clock = Clock::new(|| Instant::from_millis(1_795_392_000_000));
     let decode = DecodeSettings::default();
     let pipeline = Pipeline::new(&decode, log.writer(), clock, IngestMetrics::default());
     let settings = ListenSettings {

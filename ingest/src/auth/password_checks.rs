@@ -129,9 +129,14 @@ async fn turn(queue: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
 
 impl Default for VerifiedPasswords {
     fn default() -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the key must be unknown, and no answer depends on it"
+        )]
+        let random = SystemRandom::new();
         Self {
             // Without random bytes no password is remembered.
-            key: hmac::Key::generate(HMAC_SHA256, &SystemRandom::new()).ok(),
+            key: hmac::Key::generate(HMAC_SHA256, &random).ok(),
             tags: Mutex::default(),
         }
     }

@@ -76,14 +76,14 @@ impl GatewayBatch {
         let mut latest = i64::MIN;
         let mut tickets = decoded.tickets.iter().peekable();
         for (row, &(of, reading)) in (0u32..).zip(&decoded.readings) {
-            let ms = reading.instant.0;
+            let ms = reading.instant.millis();
             latest = latest.max(ms);
             let ticket = tickets.next_if(|(ticketed, _)| *ticketed == row);
             self.push(of, reading, ticket.map(|(_, ticket)| ticket), records);
             if ms < floors.timely_ms {
                 self.late += 1;
                 self.encoded_bytes_max += ENCODED_LATE_BYTES_MAX;
-                self.batch.mark_last_late(Instant(now_ms));
+                self.batch.mark_last_late(Instant::from_millis(now_ms));
             }
         }
         self.newest.raise(latest);

@@ -37,7 +37,7 @@ fn with(rule: &DecoderRule, topic: &str, payload: &str) -> (Vec<Flat>, Vec<Strin
     let flat = readings.iter().map(|(series, reading)| {
         (
             series.meter.to_string(),
-            reading.instant.0,
+            reading.instant.millis(),
             reading.value.micro(),
         )
     });

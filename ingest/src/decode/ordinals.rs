@@ -28,7 +28,7 @@ pub(super) fn imply(to: &mut Decoded, series: &SeriesTable) {
         let Some(event) = series.event(*of) else {
             continue;
         };
-        let count = seen.entry((event, reading.instant.0)).or_insert(0);
+        let count = seen.entry((event, reading.instant.millis())).or_insert(0);
         *count += 1;
         if let Some(ticket) = Ticket::implied(*count) {
             tickets.push((row, ticket));

@@ -16,7 +16,9 @@ mod statements;
 use std::time::Duration;
 
 use greenpark_log::{Entry, LogWriter, Topic, memory::MemoryLog};
+use greenpark_model::clock::Clock;
 use greenpark_proto::{reading_batch, telemetry::v1::DeadLetter};
+use greenpark_runtime::clock;
 use prost::Message as _;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -48,23 +50,33 @@ impl Endpoint {
     }
 
     async fn start_with(settings: ListenSettings) -> Self {
-        let log = MemoryLog::new(1);
+        let log = MemoryLog::new(1, clock::system());
         let writer = log.writer();
         Self::start_over(settings, log, writer).await
     }
 
     async fn start_over(settings: ListenSettings, log: MemoryLog, writer: LogWriter) -> Self {
         let decode = DecodeSettings::default();
-        let pipeline = Pipeline::new(&decode, writer, Arc::new(|| NOW), IngestMetrics::default());
+        let pipeline = Pipeline::new(
+            &decode,
+            writer,
+            Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
+            IngestMetrics::default(),
+        );
         Self::start_into(settings, log, pipeline).await
     }
 
     /// Starts an endpoint with a memory bound of `bytes_max` for all connections.
     async fn start_holding(bytes_max: usize) -> Self {
-        let log = MemoryLog::new(1);
+        let log = MemoryLog::new(1, clock::system());
         let decode = DecodeSettings::default();
         let metrics = IngestMetrics::default();
-        let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| NOW), metrics);
+        let pipeline = Pipeline::new(
+            &decode,
+            log.writer(),
+            Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
+            metrics,
+        );
         let pipeline = pipeline.with_held_bytes_max(bytes_max);
         Self::start_into(ListenSettings::default(), log, pipeline).await
     }

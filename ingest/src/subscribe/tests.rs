@@ -5,10 +5,12 @@
 mod receipts;
 mod sparkplug;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use greenpark_log::{Topic, memory::MemoryLog};
+use greenpark_model::clock::Clock;
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -36,7 +38,12 @@ fn settings(broker: &Broker) -> SubscribeSettings {
 
 fn pipeline(log: &MemoryLog, metrics: &IngestMetrics) -> Pipeline {
     let decode = DecodeSettings::default();
-    Pipeline::new(&decode, log.writer(), Arc::new(|| NOW), metrics.clone())
+    Pipeline::new(
+        &decode,
+        log.writer(),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
+        metrics.clone(),
+    )
 }
 
 /// A running subscriber over a log in memory.
@@ -130,7 +137,7 @@ async fn messages_published_while_disconnected_are_received() {
     let Some(broker) = Broker::start().await else {
         return;
     };
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let first = Running::start(settings(&broker), &log).await;
     first.subscribed(&broker).await;
     broker.publish((1..=500).map(reading)).await;
@@ -164,7 +171,7 @@ async fn a_failed_append_makes_the_broker_send_again() {
     let Some(broker) = Broker::start().await else {
         return;
     };
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let running = Running::start(settings(&broker), &log).await;
     running.subscribed(&broker).await;
     running.log.fail_appends(1);
@@ -182,7 +189,7 @@ async fn a_session_has_worked_when_an_append_has() {
     let Some(mut broker) = Broker::start().await else {
         return;
     };
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let settings = settings(&broker);
     let running = Running::start(settings.clone(), &log).await;
     running.subscribed(&broker).await;
@@ -215,7 +222,7 @@ async fn the_subscriber_reconnects_to_a_restarted_broker() {
     let Some(mut broker) = Broker::start().await else {
         return;
     };
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let running = Running::start(settings(&broker), &log).await;
     running.subscribed(&broker).await;
     broker.restart().await;
@@ -234,7 +241,7 @@ async fn large_packets_are_accepted_and_oversized_ones_are_dead_letters() {
     let Some(broker) = Broker::start().await else {
         return;
     };
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let running = Running::start(settings(&broker), &log).await;
     running.subscribed(&broker).await;
     let mut fits = reading(5);
@@ -273,7 +280,7 @@ async fn a_silent_broker_is_disconnected_and_reconnected() {
         backoff_max: Duration::from_secs(1),
         ..SubscribeSettings::default()
     };
-    let running = Running::start(settings, &MemoryLog::new(1)).await;
+    let running = Running::start(settings, &MemoryLog::new(1, clock::system())).await;
     let (first, _) = within(listener.accept()).await.expect("a connection");
     let silent = tokio::spawn(fall_silent(first));
     let (_second, _) = within(listener.accept()).await.expect("a connection");
@@ -287,9 +294,9 @@ async fn a_silent_broker_is_disconnected_and_reconnected() {
 #[test]
 fn pauses_grow_to_their_bound_and_are_not_in_step() {
     let pause = |now: i64, failures: u32| {
-        let log = MemoryLog::new(1);
+        let log = MemoryLog::new(1, clock::system());
         let decode = DecodeSettings::default();
-        let clock = Arc::new(move || now);
+        let clock = Clock::new(move || greenpark_model::day::Instant::from_millis(now));
         let pipeline = Pipeline::new(&decode, log.writer(), clock, IngestMetrics::default());
         let settings = SubscribeSettings::default();
         let subscriber = Subscriber::new(settings, pipeline).expect("sound settings");
@@ -315,7 +322,10 @@ async fn a_missing_settings_file_is_reported_by_name() {
         password_file: Some(missing),
         ..SubscribeSettings::default()
     };
-    let pipeline = pipeline(&MemoryLog::new(1), &IngestMetrics::default());
+    let pipeline = pipeline(
+        &MemoryLog::new(1, clock::system()),
+        &IngestMetrics::default(),
+    );
     let error = Subscriber::new(settings, pipeline).expect_err("no file");
     assert!(error.to_string().contains("no/such/file"), "{error}");
 }
@@ -328,7 +338,7 @@ async fn retained_messages_are_requested_only_for_a_new_subscription() {
         filters: vec!["park/#".to_owned()],
         ..SubscribeSettings::default()
     };
-    let running = Running::start(settings, &MemoryLog::new(1)).await;
+    let running = Running::start(settings, &MemoryLog::new(1, clock::system())).await;
     let (mut peer, _) = within(listener.accept()).await.expect("a connection");
     let mut buffer = [0; 512];
     assert!(peer.read(&mut buffer).await.expect("CONNECT") > 0);

@@ -16,6 +16,7 @@ use greenpark_archive::{
 use greenpark_model::{
     day::CivilDay,
     id::{EnterpriseId, ParkId},
+    log_position::OffsetRange,
 };
 
 use super::{
@@ -105,11 +106,16 @@ impl BookFlush<'_> {
     }
 
     /// Returns the partition and offsets of the records of a sealed file: all records up to [`Self::reach`].
-    fn sealed_offsets(&self) -> Option<(u32, u64, u64)> {
+    fn sealed_offsets(&self) -> Option<OffsetRange> {
         let reach = self.reach();
-        let read = self.offsets.map(|o| (o.partition, o.first, reach));
+        let range = |partition, first| OffsetRange {
+            partition,
+            first,
+            next: reach,
+        };
+        let read = self.offsets.map(|o| range(o.partition, o.first));
         let known = || self.book.consumed().next();
-        read.or_else(|| known().map(|one| (one.partition, reach, reach)))
+        read.or_else(|| known().map(|one| range(one.partition, reach)))
     }
 
     /// Returns a day's hot files in the order of the log.
@@ -227,7 +233,7 @@ impl BookFlush<'_> {
         if days.is_empty() {
             return Ok(Vec::new());
         }
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         let (park, meters) = (self.park.clone(), Arc::clone(&self.meters));
         let sealed = tokio::task::spawn_blocking(move || seal_days(&park, &meters, days))
             .await
@@ -270,7 +276,11 @@ impl BookFlush<'_> {
                     partition: offsets.partition,
                     offset: first,
                 },
-                offsets: Some((offsets.partition, first, self.reach())),
+                offsets: Some(OffsetRange {
+                    partition: offsets.partition,
+                    first,
+                    next: self.reach(),
+                }),
             };
             let encoded = encode_readings(&merged.rows, &facts)?;
             self.metrics.duplicates.inc_by(merged.duplicates);
@@ -303,7 +313,7 @@ impl BookFlush<'_> {
         if nothing && change.remove.is_empty() && change.totals.is_empty() {
             return Ok(());
         }
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         let _published = self.book.publish(change).await?;
         self.metrics.steps.end(Step::Commit, began);
         self.metrics.commits.inc();

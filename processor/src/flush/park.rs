@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use greenpark_archive::{book::Book, rows::SeriesKey};
-use greenpark_model::day::{CivilDay, Instant};
+use greenpark_model::{
+    day::{CivilDay, Instant},
+    log_position::Partition,
+};
 use rustc_hash::FxHashMap;
 
 use super::{book::BookDays, seal::revision_of};
@@ -18,7 +21,7 @@ use crate::{
 /// The state of one park: its buffer, open books and message numbers.
 #[derive(Debug)]
 pub(crate) struct Park {
-    pub(crate) partition: u32,
+    pub(crate) partition: Partition,
     pub(crate) buffer: ParkBuffer,
     pub(crate) books: BTreeMap<i16, Book>,
     /// How far each open book has consumed the partition, by year.

@@ -14,6 +14,7 @@ use greenpark_model::{
     day::CivilDay,
     fold::fold_day,
     id::{EnterpriseId, ParkId},
+    log_position::OffsetRange,
 };
 
 /// A day to seal, or a chunk of its enterprises, with all its rows.
@@ -27,7 +28,7 @@ pub(crate) struct DayToSeal {
     /// The sealed files in force, of the enterprises that have new rows.
     pub(crate) sealed: BTreeMap<EnterpriseId, (ReadingsFile, ReadingRows)>,
     /// Partition, first and next offset of the records in the sealed files.
-    pub(crate) offsets: Option<(u32, u64, u64)>,
+    pub(crate) offsets: Option<OffsetRange>,
     /// Repeats and conflicts already found among the buffered rows.
     pub(crate) duplicates: u64,
     pub(crate) conflicts: u64,

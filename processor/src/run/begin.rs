@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use greenpark_archive::{lake::BookTxns, written::WrittenTable};
 use greenpark_log::{Assigned, partition};
-use greenpark_model::{day::CivilDay, id::ParkId};
+use greenpark_model::{day::CivilDay, id::ParkId, log_position::Partition};
 use rustc_hash::FxHashMap;
 use tracing::{info, warn};
 
@@ -47,7 +47,7 @@ impl Processor {
         }
         for park in &behind {
             warn!(
-                partition,
+                partition = partition.get(),
                 %park,
                 "a table has fewer commits than it had: an entry of its log is gone, or it was restored alone from an \
                  older copy; all that the log keeps is read again"
@@ -63,7 +63,7 @@ impl Processor {
         if is_rewound {
             let group = assigned.start;
             info!(
-                partition,
+                partition = partition.get(),
                 begin, group, "reading again from where the lake is sure to be"
             );
             self.reader.rewind(partition, begin);
@@ -75,7 +75,7 @@ impl Processor {
     /// that has fewer commits than other books report. Parks that cannot be read are added to `failed`.
     async fn read_txns(
         &mut self,
-        partition: u32,
+        partition: Partition,
         parks: &[ParkId],
         failed: &mut Vec<(ParkId, RunError)>,
     ) -> (Origin, BTreeSet<ParkId>) {
@@ -109,7 +109,11 @@ impl Processor {
     }
 
     /// Prepares `park` for reading all its records again.
-    pub(super) async fn reread(&mut self, park: &ParkId, partition: u32) -> Result<(), RunError> {
+    pub(super) async fn reread(
+        &mut self,
+        park: &ParkId,
+        partition: Partition,
+    ) -> Result<(), RunError> {
         let mut messages = self.lake.messages(park);
         let before = messages.read_beside(self.shift(partition)).await?;
         self.open_books(park, partition, &[]).await?.numbers = PendingNumbers::for_reread(&before);
@@ -117,7 +121,11 @@ impl Processor {
     }
 
     /// Finds the days of `park` that an earlier processor left unsealed.
-    pub(super) async fn recover(&mut self, park: &ParkId, partition: u32) -> Result<(), RunError> {
+    pub(super) async fn recover(
+        &mut self,
+        park: &ParkId,
+        partition: Partition,
+    ) -> Result<(), RunError> {
         let now = self.clock.now();
         for year in self.lake.years(park).await? {
             let Some(snapshot) = self.lake.brief(park, year).await? else {
@@ -145,7 +153,7 @@ impl Processor {
     pub(super) async fn open_books(
         &mut self,
         park: &ParkId,
-        partition: u32,
+        partition: Partition,
         years: &[i16],
     ) -> Result<&mut Park, RunError> {
         let state = self.parks.entry(park.clone()).or_insert_with(|| Park {

@@ -54,7 +54,7 @@ impl CatchUpRequests {
             awaiting_read: Vec::new(),
             awaiting_flush: Vec::new(),
             short_of_end: false,
-            last_flush: Instant(now.0 - FLUSH_GAP_MS),
+            last_flush: Instant::from_millis(now.millis() - FLUSH_GAP_MS),
         }
     }
 
@@ -76,7 +76,7 @@ impl CatchUpRequests {
             let first = !self.short_of_end;
             return Some(if first { Duration::ZERO } else { END_WAIT });
         }
-        let left = self.last_flush.0 + FLUSH_GAP_MS - now.0;
+        let left = self.last_flush.millis() + FLUSH_GAP_MS - now.millis();
         // OK because `clamp` makes it positive and at most `FLUSH_GAP_MS`.
         (!self.awaiting_flush.is_empty())
             .then(|| Duration::from_millis(left.clamp(1, FLUSH_GAP_MS) as u64))
@@ -94,7 +94,7 @@ impl CatchUpRequests {
 
     /// Returns true when a request waits for a flush and the gap since the last flush is over.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
-        !self.awaiting_flush.is_empty() && now.0 >= self.last_flush.0 + FLUSH_GAP_MS
+        !self.awaiting_flush.is_empty() && now.millis() >= self.last_flush.millis() + FLUSH_GAP_MS
     }
 
     /// Completes the requests whose records are all in the books.
@@ -118,7 +118,7 @@ mod tests {
 
     /// Requests of a processor that last flushed at 0, with one that was just received.
     fn one_request() -> (CatchUpRequests, oneshot::Receiver<()>) {
-        let mut requests = CatchUpRequests::new(Instant(FLUSH_GAP_MS));
+        let mut requests = CatchUpRequests::new(Instant::from_millis(FLUSH_GAP_MS));
         let (done, published) = oneshot::channel();
         requests.awaiting_read.push(done);
         (requests, published)
@@ -128,25 +128,25 @@ mod tests {
     fn a_request_is_due_once_the_end_of_the_log_was_read() {
         let (mut requests, _published) = one_request();
         requests.note_read(false);
-        assert!(!requests.is_due(Instant(FLUSH_GAP_MS)));
+        assert!(!requests.is_due(Instant::from_millis(FLUSH_GAP_MS)));
         requests.note_read(true);
-        assert!(requests.is_due(Instant(FLUSH_GAP_MS)));
+        assert!(requests.is_due(Instant::from_millis(FLUSH_GAP_MS)));
     }
 
     #[test]
     fn a_request_is_not_due_within_the_gap_after_a_flush() {
         let (mut requests, _published) = one_request();
         requests.note_read(true);
-        assert!(!requests.is_due(Instant(FLUSH_GAP_MS - 1)));
+        assert!(!requests.is_due(Instant::from_millis(FLUSH_GAP_MS - 1)));
     }
 
     #[test]
     fn a_flush_completes_only_requests_whose_records_were_read() {
         let (mut requests, mut published) = one_request();
-        requests.note_flush(Instant(FLUSH_GAP_MS));
+        requests.note_flush(Instant::from_millis(FLUSH_GAP_MS));
         assert!(published.try_recv().is_err());
         requests.note_read(true);
-        requests.note_flush(Instant(2 * FLUSH_GAP_MS));
+        requests.note_flush(Instant::from_millis(2 * FLUSH_GAP_MS));
         assert!(published.try_recv().is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Suspends and resumes parks in the loop.
 
-use greenpark_model::id::ParkId;
+use greenpark_model::{id::ParkId, log_position::Partition};
 
 use super::Processor;
 use crate::{
@@ -13,7 +13,7 @@ impl Processor {
     pub(super) fn suspend_or_fail(
         &mut self,
         park: &ParkId,
-        partition: u32,
+        partition: Partition,
         error: RunError,
     ) -> Result<(), RunError> {
         if !error.concerns_one_park() {
@@ -41,7 +41,7 @@ impl Processor {
     pub(super) fn suspend(
         &mut self,
         park: &ParkId,
-        (partition, first): (u32, Option<u64>),
+        (partition, first): (Partition, Option<u64>),
         error: &RunError,
     ) {
         let dropped = self.parks.remove(park);
@@ -56,7 +56,7 @@ impl Processor {
 
     /// Opens the books of `park` again. If a table has fewer commits than before, all records are read again, even if
     /// this retry fails.
-    async fn retry(&mut self, park: &ParkId, partition: u32) -> Result<(), RunError> {
+    async fn retry(&mut self, park: &ParkId, partition: Partition) -> Result<(), RunError> {
         let first = self.shift(partition);
         let now = self.lake.commits(park).await?;
         let known = self.commits.entry(partition).or_default();

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, error::Error as StdError, sync::Arc};
 
-use greenpark_model::{day::Instant, id::ParkId};
+use greenpark_model::{day::Instant, id::ParkId, log_position::Partition};
 use tokio::sync::watch;
 use tracing::{error, info};
 
@@ -23,7 +23,7 @@ pub type SuspendedParks = Arc<BTreeMap<ParkId, String>>;
 /// One suspended park.
 #[derive(Debug)]
 struct Suspension {
-    partition: u32,
+    partition: Partition,
     /// The first record that may hold rows of the park that are not in the lake.
     from: u64,
     reason: String,
@@ -64,7 +64,7 @@ impl Suspensions {
     pub(crate) fn add(
         &mut self,
         park: &ParkId,
-        (partition, from): (u32, u64),
+        (partition, from): (Partition, u64),
         error: &RunError,
         now: Instant,
     ) {
@@ -72,8 +72,8 @@ impl Suspensions {
         error!(%park, reason, "park set aside: the others go on, and the log keeps what it sends");
         // A park that fails again soon after it was resumed waits longer.
         let recently_resumed = self.recently_resumed.remove(park);
-        let recently_resumed =
-            recently_resumed.filter(|(at, _)| now.0.saturating_sub(at.0) <= RETRY_PAUSE_MS_MAX);
+        let recently_resumed = recently_resumed
+            .filter(|(at, _)| now.millis().saturating_sub(at.millis()) <= RETRY_PAUSE_MS_MAX);
         let suspension = self.parks.entry(park.clone()).or_insert(Suspension {
             partition,
             from,
@@ -87,7 +87,7 @@ impl Suspensions {
     }
 
     /// Returns the parks that are due for a retry.
-    pub(crate) fn due(&self, now: Instant) -> Vec<(ParkId, u32)> {
+    pub(crate) fn due(&self, now: Instant) -> Vec<(ParkId, Partition)> {
         let due = self
             .parks
             .iter()
@@ -135,14 +135,14 @@ impl Suspensions {
     }
 
     /// Forgets the parks of a partition that another processor has now.
-    pub(crate) fn revoke(&mut self, partition: u32) {
+    pub(crate) fn revoke(&mut self, partition: Partition) {
         self.parks
             .retain(|_, suspension| suspension.partition != partition);
         self.publish();
     }
 
     /// Returns the first record of `partition` at which a park was suspended.
-    pub(crate) fn held_offset(&self, partition: u32) -> Option<u64> {
+    pub(crate) fn held_offset(&self, partition: Partition) -> Option<u64> {
         let parks = self.parks.values().filter(|of| of.partition == partition);
         parks.map(|suspension| suspension.from).min()
     }
@@ -164,7 +164,7 @@ impl Suspension {
     fn schedule_retry(&mut self, reason: String, now: Instant) {
         self.reason = reason;
         self.pause_ms = (self.pause_ms * 2).min(RETRY_PAUSE_MS_MAX);
-        self.next_retry = Instant(now.0.saturating_add(self.pause_ms));
+        self.next_retry = Instant::from_millis(now.millis().saturating_add(self.pause_ms));
     }
 }
 
@@ -195,29 +195,55 @@ mod tests {
     #[test]
     fn each_failed_retry_doubles_the_pause_up_to_the_bound() {
         let mut suspensions = Suspensions::default();
-        suspensions.add(&park("p"), (0, 5), &error(), Instant(0));
+        suspensions.add(
+            &park("p"),
+            (Partition::FIRST, 5),
+            &error(),
+            Instant::from_millis(0),
+        );
         let mut pauses = vec![suspensions.next_retry()];
         for _retry in 0..7 {
-            suspensions.note_failed_retry(&park("p"), &error(), Instant(0));
+            suspensions.note_failed_retry(&park("p"), &error(), Instant::from_millis(0));
             pauses.push(suspensions.next_retry());
         }
-        let expected = [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| Some(Instant(seconds * 1_000)));
+        let expected =
+            [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| Some(Instant::from_millis(seconds * 1_000)));
         assert_eq!(pauses, expected);
     }
 
     #[test]
     fn a_partition_is_held_at_the_first_record_of_its_suspended_parks() {
         let mut suspensions = Suspensions::default();
-        suspensions.add(&park("p"), (0, 7), &error(), Instant(0));
-        suspensions.add(&park("q"), (0, 5), &error(), Instant(0));
-        suspensions.add(&park("r"), (1, 3), &error(), Instant(0));
-        assert_eq!(suspensions.held_offset(0), Some(5));
+        suspensions.add(
+            &park("p"),
+            (Partition::FIRST, 7),
+            &error(),
+            Instant::from_millis(0),
+        );
+        suspensions.add(
+            &park("q"),
+            (Partition::FIRST, 5),
+            &error(),
+            Instant::from_millis(0),
+        );
+        suspensions.add(
+            &park("r"),
+            (Partition::new(1), 3),
+            &error(),
+            Instant::from_millis(0),
+        );
+        assert_eq!(suspensions.held_offset(Partition::FIRST), Some(5));
     }
 
     #[test]
     fn the_reason_names_the_cause() {
         let mut suspensions = Suspensions::default();
-        suspensions.add(&park("p"), (0, 5), &error(), Instant(0));
+        suspensions.add(
+            &park("p"),
+            (Partition::FIRST, 5),
+            &error(),
+            Instant::from_millis(0),
+        );
         let parks = suspensions.subscribe().borrow().clone();
         assert_eq!(parks[&park("p")], "run a worker: lost");
     }

@@ -2,7 +2,7 @@
 //! readings, across flushes, seals and restarts.
 
 use greenpark_archive::totals::{TotalsRow, decode_totals};
-use greenpark_model::{messages::BatchMessages, ticket::Ticket};
+use greenpark_model::{log_position::Partition, messages::BatchMessages, ticket::Ticket};
 
 use super::*;
 
@@ -55,7 +55,7 @@ impl Message {
         let series = batch.add_series(series).expect("room");
         for &(at, ticket, micro) in &self.readings {
             let reading = Reading {
-                instant: Instant(at),
+                instant: Instant::from_millis(at),
                 value: Amount::from_micro(micro).expect("in range"),
                 flag: Flag::Normal,
             };
@@ -105,13 +105,15 @@ impl Bench {
         self.append(&[message]).await;
         let end = self.log.entries(Topic::Readings).len() as u64;
         let running = self.start(lake).await;
-        until(|| async { (self.log.committed("test", 0) == end).then_some(()) }).await;
+        until(|| async { (self.log.committed("test", Partition::FIRST) == end).then_some(()) })
+            .await;
         running.stop().await;
     }
 
     fn set_clock(&self, to: &str) {
         let now: Instant = to.parse().expect("an instant");
-        self.now.store(now.0, std::sync::atomic::Ordering::Relaxed);
+        self.now
+            .store(now.millis(), std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -154,7 +156,7 @@ async fn totals(bench: &Bench, lake: &Lake) -> Vec<TotalsRow> {
 async fn a_value_that_comes_back_counts_when_each_is_flushed_by_itself() {
     let bench = Bench::new("2026-03-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let at = day("2026-03-01").start().0;
+    let at = day("2026-03-01").start().millis();
     for micro in [10, 12, 10] {
         bench.publish(&lake, Message::of(&[(at, micro)])).await;
     }
@@ -171,7 +173,7 @@ async fn a_value_that_comes_back_counts_when_each_is_flushed_by_itself() {
 async fn a_value_that_comes_back_counts_over_seals() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let at = day("2026-03-01").start().0;
+    let at = day("2026-03-01").start().millis();
     for (micro, revision) in [(10, 1), (12, 2), (10, 3), (10, 3)] {
         bench.publish(&lake, Message::of(&[(at, micro)])).await;
         let rows = sealed_rows(&bench, &lake).await;
@@ -187,7 +189,7 @@ async fn a_numbered_message_that_is_sent_again_corrects_nothing() {
     for flushed in [false, true] {
         let bench = Bench::new("2026-06-01T12:00:00+08:00");
         let lake = bench.lake().await;
-        let at = day("2026-03-01").start().0;
+        let at = day("2026-03-01").start().millis();
         let messages = [
             Message::numbered(1, &[(at, 10)]),
             Message::numbered(2, &[(at, 12)]),
@@ -215,7 +217,7 @@ async fn a_numbered_message_that_is_sent_again_corrects_nothing() {
 async fn a_record_may_hold_readings_that_are_sent_again_beside_new_ones() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let at = day("2026-03-01").start().0;
+    let at = day("2026-03-01").start().millis();
     let hour = |nth: i64| at + nth * HOUR;
     let messages = [
         Message::numbered(1, &[(hour(0), 10), (hour(1), 20)]),
@@ -259,7 +261,7 @@ async fn a_record_may_hold_readings_that_are_sent_again_beside_new_ones() {
 async fn a_record_that_lists_only_the_messages_that_end_in_it_is_sent_again_as_a_whole() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let at = day("2026-03-01").start().0;
+    let at = day("2026-03-01").start().millis();
     for (number, micro) in [(1, 10), (2, 12), (1, 10)] {
         let message = Message::numbered(number, &[(at, micro)]);
         let mut batch = Batch::new();
@@ -279,7 +281,7 @@ async fn a_record_that_lists_only_the_messages_that_end_in_it_is_sent_again_as_a
 async fn tickets_of_one_instant_are_amounts_of_their_own_and_dropped_ones_are_counted() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let at = day("2026-03-01").start().0;
+    let at = day("2026-03-01").start().millis();
     let tickets = || Message {
         kind: Kind::Event,
         readings: vec![
@@ -306,7 +308,7 @@ async fn tickets_of_one_instant_are_amounts_of_their_own_and_dropped_ones_are_co
 async fn readings_that_came_three_times_are_counted_for_their_own_enterprise() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let start = day("2026-03-01").start().0;
+    let start = day("2026-03-01").start().millis();
     let hours = |enterprise, many: i64| {
         let hours = (0..many).map(|h| (start + h * HOUR, h + 1));
         Message {
@@ -346,7 +348,7 @@ async fn readings_that_came_three_times_are_counted_for_their_own_enterprise() {
 async fn late_marks_are_stored_with_their_readings_and_counted() {
     let bench = Bench::new("2026-03-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let at = day("2026-03-01").start().0;
+    let at = day("2026-03-01").start().millis();
     let received: Instant = "2026-03-20T08:00:00+08:00".parse().expect("an instant");
     let late = |readings: &[(i64, i64)]| Message {
         late: Some(received),
@@ -365,10 +367,10 @@ async fn late_marks_are_stored_with_their_readings_and_counted() {
         .late_in(0..rows.len())
         .map(|(row, late)| {
             assert_eq!(late.gateway.as_str(), "g");
-            (rows.values[row], late.received.0)
+            (rows.values[row], late.received.millis())
         })
         .collect();
-    assert_eq!(marks, [(7, received.0), (8, received.0)]);
+    assert_eq!(marks, [(7, received.millis()), (8, received.millis())]);
     let rows = totals(&bench, &lake).await;
     assert_eq!(rows.iter().map(|row| row.late).collect::<Vec<_>>(), [2]);
 }

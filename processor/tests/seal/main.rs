@@ -12,13 +12,16 @@ use greenpark_log::{ContentType, Headers, Record, Topic, memory::MemoryLog, part
 use greenpark_model::{
     amount::Amount,
     batch::Batch,
+    clock::Clock,
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    log_position::Partition,
     numbers::Numbers,
     reading::{Flag, Kind, Reading, Series},
 };
-use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings};
+use greenpark_processor::{Processor, ProcessorSettings};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -50,8 +53,8 @@ impl Bench {
         let now: Instant = now.parse().expect("an instant");
         Self {
             folder: tempfile::tempdir().expect("a folder"),
-            log: MemoryLog::new(1),
-            now: Arc::new(now.0.into()),
+            log: MemoryLog::new(1, clock::system()),
+            now: Arc::new(now.millis().into()),
             memory: ProcessorSettings::default().memory,
         }
     }
@@ -63,7 +66,7 @@ impl Bench {
     }
 
     async fn lake(&self) -> Lake {
-        Lake::open(self.folder.path().to_str().expect("UTF-8"))
+        Lake::open(self.folder.path().to_str().expect("UTF-8"), clock::system())
             .await
             .expect("a lake")
     }
@@ -75,7 +78,8 @@ impl Bench {
     /// Moves the clock to `now`.
     fn set(&self, now: &str) {
         let now: Instant = now.parse().expect("an instant");
-        self.now.store(now.0, std::sync::atomic::Ordering::Relaxed);
+        self.now
+            .store(now.millis(), std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Starts a processor that is configured with `partitions`.
@@ -114,10 +118,10 @@ impl Bench {
             ..ProcessorSettings::default()
         };
         // The clock starts at the test's instant and moves with real time, so that pauses end.
-        let (now, began) = (Arc::clone(&self.now), std::time::Instant::now());
-        let clock = ProcessorClock::new(move || {
+        let (now, began) = (Arc::clone(&self.now), tokio::time::Instant::now());
+        let clock = Clock::new(move || {
             let elapsed = i64::try_from(began.elapsed().as_millis()).expect("a short test");
-            Instant(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)
+            Instant::from_millis(now.load(std::sync::atomic::Ordering::Relaxed) + elapsed)
         });
         let reader = self.log.reader("test");
         Processor::new(reader, partitions, lake.clone(), settings, clock)
@@ -149,7 +153,7 @@ impl Bench {
         let index = batch.add_series(series).expect("room");
         let value = Amount::from_micro(micro).expect("in range");
         let reading = Reading {
-            instant: Instant(instant),
+            instant: Instant::from_millis(instant),
             value,
             flag: Flag::Normal,
         };
@@ -232,7 +236,7 @@ async fn rows(lake: &Lake, book: &Snapshot) -> Vec<ReadingRows> {
 }
 
 fn year_of_hours(first: &str, days: i64) -> Vec<(&'static str, &'static str, i64, i64)> {
-    let start = day(first).start().0;
+    let start = day(first).start().millis();
     (0..days * 24)
         .map(|h| ("e", "m", start + h * HOUR, h + 1))
         .collect()
@@ -270,7 +274,7 @@ async fn a_repeated_and_shuffled_history_changes_nothing() {
     // A fixed permutation: 120 hours stepped through by 49, which has no factor in common with 120.
     history = (0..120).map(|i| history[i * 49 % 120]).collect();
     bench.send(&history).await;
-    until(|| async { (bench.log.committed("test", 0) >= 240).then_some(()) }).await;
+    until(|| async { (bench.log.committed("test", Partition::FIRST) >= 240).then_some(()) }).await;
     let again = sealed(&lake, 2026, 5).await;
     running.stop().await;
     let same: BTreeSet<String> = again.files.iter().map(|f| f.path.clone()).collect();
@@ -285,7 +289,7 @@ async fn the_read_barrier_publishes_the_whole_log_and_fails_once_the_processor_h
     let settings = ProcessorSettings::default();
     let now = Arc::clone(&bench.now);
     let clock =
-        ProcessorClock::new(move || Instant(now.load(std::sync::atomic::Ordering::Relaxed)));
+        Clock::new(move || Instant::from_millis(now.load(std::sync::atomic::Ordering::Relaxed)));
     let processor = Processor::new(bench.log.reader("test"), 1, lake.clone(), settings, clock);
     let barrier = processor.read_barrier();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -310,7 +314,7 @@ async fn a_late_reading_makes_revision_two_and_keeps_revision_one() {
     bench.send(&year_of_hours("2026-03-01", 2)).await;
     let running = bench.start(&lake).await;
     let first = sealed(&lake, 2026, 2).await;
-    let late = day("2026-03-01").start().0 + HOUR / 2;
+    let late = day("2026-03-01").start().millis() + HOUR / 2;
     bench.send(&[("e", "m", late, 1_000_000)]).await;
     let second = until(|| async {
         let book = snapshot(&lake, 2026).await?;
@@ -348,7 +352,7 @@ async fn an_open_day_is_visible_hot_and_sealed_by_a_later_processor() {
     let next_day: Instant = "2026-03-02T02:00:00+08:00".parse().expect("an instant");
     bench
         .now
-        .store(next_day.0, std::sync::atomic::Ordering::Relaxed);
+        .store(next_day.millis(), std::sync::atomic::Ordering::Relaxed);
     let running = bench.start(&lake).await;
     let book = sealed(&lake, 2026, 1).await;
     running.stop().await;
@@ -383,7 +387,7 @@ async fn every_reading_counts_once_despite_repeated_kills() {
 async fn a_conflict_is_kept_and_the_later_value_counts() {
     let bench = Bench::new("2026-06-01T12:00:00+08:00");
     let lake = bench.lake().await;
-    let instant = day("2026-03-01").start().0;
+    let instant = day("2026-03-01").start().millis();
     bench
         .send(&[
             ("e", "m", instant, 5),
@@ -409,11 +413,11 @@ async fn a_changed_partition_count_is_refused_and_no_record_is_skipped() {
     let running = bench.start(&lake).await;
     let before = sealed(&lake, 2026, 2).await;
     running.stop().await;
-    let moves = |count: &u32| partition::of(&park(), *count) != 0;
+    let moves = |count: &u32| partition::of(&park(), *count) != Partition::FIRST;
     let count = (2..).find(moves).expect("a count that moves the park");
     // The log was created again with more partitions, and the settings were changed accordingly.
     let other = Bench {
-        log: MemoryLog::new(count),
+        log: MemoryLog::new(count, clock::system()),
         ..bench
     };
     other.send(&year_of_hours("2026-03-05", 3)).await;
@@ -430,9 +434,9 @@ async fn a_partition_that_is_revoked_and_assigned_again_continues() {
     bench.send(&year_of_hours("2026-03-01", 1)).await;
     let running = bench.start(&lake).await;
     sealed(&lake, 2026, 1).await;
-    bench.log.revoke("test", 0);
+    bench.log.revoke("test", Partition::FIRST);
     bench.send(&year_of_hours("2026-03-02", 1)).await;
-    bench.log.assign("test", 0);
+    bench.log.assign("test", Partition::FIRST);
     let book = sealed(&lake, 2026, 2).await;
     running.stop().await;
     assert_eq!(book.files.iter().map(|f| f.rows).sum::<u64>(), 48);
@@ -445,7 +449,7 @@ async fn seal_a_large_day(memory: usize) -> (Vec<ReadingRows>, usize) {
     let mut bench = Bench::new("2026-03-01T23:00:00+08:00");
     bench.memory = memory;
     let lake = bench.lake().await;
-    let start = day("2026-03-01").start().0;
+    let start = day("2026-03-01").start().millis();
     let part = |part: i64| -> Vec<_> {
         let minutes = part * 10..part * 10 + 10;
         let of = |(n, name): (i64, _)| {
@@ -458,13 +462,15 @@ async fn seal_a_large_day(memory: usize) -> (Vec<ReadingRows>, usize) {
     for n in 0..5 {
         bench.send(&part(n)).await;
         let running = bench.start(&lake).await;
-        until(|| async { (bench.log.committed("test", 0) == 400 * (n as u64 + 1)).then_some(()) })
-            .await;
+        until(|| async {
+            (bench.log.committed("test", Partition::FIRST) == 400 * (n as u64 + 1)).then_some(())
+        })
+        .await;
         running.stop().await;
     }
     assert!(bench.hot_files(&lake).await >= 5);
     bench.send(&part(5)).await;
-    let next_day = day("2026-03-03").start().0;
+    let next_day = day("2026-03-03").start().millis();
     bench
         .now
         .store(next_day, std::sync::atomic::Ordering::Relaxed);

@@ -8,12 +8,14 @@ use std::{
 };
 
 use greenpark_log::memory::MemoryLog;
+use greenpark_model::{clock::Clock, log_position::Partition};
+use greenpark_runtime::clock;
 
 use super::*;
 
 /// Hours of one day, each with a value of its own from `first` on.
 fn hours(from: i64, to: i64, first: i64) -> Vec<(&'static str, &'static str, i64, i64)> {
-    let start = day("2026-11-20").start().0;
+    let start = day("2026-11-20").start().millis();
     (from..to)
         .map(|h| ("e", "m", start + h * HOUR, first + h))
         .collect()
@@ -24,7 +26,7 @@ async fn values(bench: &Bench, count: usize) -> BTreeMap<i64, i64> {
     let lake = bench.lake().await;
     until(|| async {
         let book = snapshot(&lake, 2026).await?;
-        let start = day("2026-11-20").start().0;
+        let start = day("2026-11-20").start().millis();
         let mut values = BTreeMap::new();
         for rows in rows(&lake, &book).await {
             for row in 0..rows.len() {
@@ -53,7 +55,7 @@ fn copy(from: &Path, to: &Path) {
 /// A bench with four readings of one log in the lake.
 async fn with_four() -> Bench {
     let mut bench = Bench::new("2026-11-20T05:00:00Z");
-    bench.log = MemoryLog::with_clock(1, || 42);
+    bench.log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(42)));
     bench.send(&hours(0, 4, 1)).await;
     let running = bench.start(&bench.lake().await).await;
     let _four = values(&bench, 4).await;
@@ -65,7 +67,7 @@ async fn with_four() -> Bench {
 async fn another_log_is_refused_however_long_it_is_and_read_once_it_is_adopted() {
     for longer in [1, 4, 9] {
         let mut bench = with_four().await;
-        bench.log = MemoryLog::with_clock(1, || 42);
+        bench.log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(42)));
         bench.send(&hours(4, 4 + longer, 100)).await;
         let words = if longer < 4 {
             "ends at 1"
@@ -92,7 +94,7 @@ async fn another_log_is_refused_however_long_it_is_and_read_once_it_is_adopted()
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_copy_of_the_log_that_has_diverged_is_refused() {
     let mut bench = with_four().await;
-    bench.log = MemoryLog::with_clock(1, || 42);
+    bench.log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(42)));
     bench.send(&hours(0, 2, 1)).await;
     bench.send(&hours(5, 9, 1)).await;
     let running = bench.start(&bench.lake().await).await;
@@ -113,9 +115,9 @@ async fn an_older_copy_of_the_log_that_has_diverged_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_copy_of_the_log_does_not_undo_a_correction() {
     let mut bench = Bench::new("2026-11-20T05:00:00Z");
-    let start = day("2026-11-20").start().0;
+    let start = day("2026-11-20").start().millis();
     let of = |hour: i64, value| [("e", "m", start + hour * HOUR, value)];
-    bench.log = MemoryLog::with_clock(1, || 42);
+    bench.log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(42)));
     for value in [10, 12] {
         bench.send(&of(0, value)).await;
     }
@@ -124,7 +126,10 @@ async fn an_older_copy_of_the_log_does_not_undo_a_correction() {
     running.stop().await;
     let time = Arc::new(AtomicI64::new(42));
     let clock = Arc::clone(&time);
-    bench.log = MemoryLog::with_clock(1, move || clock.load(Ordering::Relaxed));
+    bench.log = MemoryLog::new(
+        1,
+        Clock::new(move || Instant::from_millis(clock.load(Ordering::Relaxed))),
+    );
     bench.send(&of(0, 10)).await;
     time.store(43, Ordering::Relaxed);
     bench.send(&of(1, 7)).await;
@@ -157,7 +162,7 @@ async fn an_older_copy_of_the_log_does_not_undo_a_correction() {
 async fn a_lost_book_treats_no_record_of_the_log_as_a_copy() {
     let mut bench = Bench::new("2026-11-21T05:00:00Z");
     let other = ParkId::new("q").expect("an id");
-    let start = day("2026-11-20").start().0;
+    let start = day("2026-11-20").start().millis();
     let of = |hour: i64, value| [("e", "m", start + hour * HOUR, value)];
     let in_force = async |bench: &Bench, park: &ParkId| {
         let lake = bench.lake().await;
@@ -178,7 +183,10 @@ async fn a_lost_book_treats_no_record_of_the_log_as_a_copy() {
     for hours in [1, 2] {
         let clock = Arc::clone(&time);
         time.store(42, Ordering::Relaxed);
-        bench.log = MemoryLog::with_clock(1, move || clock.load(Ordering::Relaxed));
+        bench.log = MemoryLog::new(
+            1,
+            Clock::new(move || Instant::from_millis(clock.load(Ordering::Relaxed))),
+        );
         for value in [10, 12, 10] {
             bench.send_of(&park(), &of(0, value)).await;
         }
@@ -248,7 +256,7 @@ async fn a_log_that_ends_before_its_lake_is_refused_and_no_record_is_skipped() {
     running.stop().await;
     // Another log in the same place: its first offsets are ones that the book has consumed.
     let other = Bench {
-        log: MemoryLog::new(1),
+        log: MemoryLog::new(1, clock::system()),
         ..bench
     };
     other.send(&year_of_hours("2026-03-05", 1)).await;
@@ -258,5 +266,5 @@ async fn a_log_that_ends_before_its_lake_is_refused_and_no_record_is_skipped() {
         .await;
     let after = snapshot(&lake, 2026).await.expect("a book");
     assert_eq!(after.files, before.files);
-    assert_eq!(other.log.committed("test", 0), 0);
+    assert_eq!(other.log.committed("test", Partition::FIRST), 0);
 }

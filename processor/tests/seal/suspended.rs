@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use greenpark_log::memory::MemoryLog;
+use greenpark_model::{clock::Clock, log_position::Partition};
 
 use super::*;
 
@@ -21,7 +22,7 @@ async fn send_both(bench: &Bench, from: i64, to: i64) {
 
 /// Sends them for one park.
 async fn send_numbered(bench: &Bench, park: &ParkId, (from, to): (i64, i64)) {
-    let start = day("2026-11-20").start().0;
+    let start = day("2026-11-20").start().millis();
     for hour in from..to {
         let mut number = Numbers::default();
         let nth = u64::try_from(hour + 1).expect("small");
@@ -121,7 +122,7 @@ async fn a_park_with_a_damaged_book_is_suspended_and_misses_nothing_once_it_is_r
         send_both(&bench, 8, 10).await;
         until(|| async { (count(&bench, &other()).await? == 10).then_some(()) }).await;
         if piece != Piece::File {
-            let committed = bench.log.committed("test", 0);
+            let committed = bench.log.committed("test", Partition::FIRST);
             assert!(committed <= 8, "the log keeps what it needs: {committed}");
         }
         std::fs::write(&path, &whole).expect("written");
@@ -129,7 +130,8 @@ async fn a_park_with_a_damaged_book_is_suspended_and_misses_nothing_once_it_is_r
         for park in [park(), other()] {
             until(|| async { (count(&bench, &park).await? == 10).then_some(()) }).await;
         }
-        until(|| async { (bench.log.committed("test", 0) == 20).then_some(()) }).await;
+        until(|| async { (bench.log.committed("test", Partition::FIRST) == 20).then_some(()) })
+            .await;
         running.stop().await;
     }
 }
@@ -169,7 +171,7 @@ async fn a_commit_lost_beside_another_park_is_restored_from_the_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loss_detected_while_a_park_is_suspended_is_not_forgotten() {
     let mut bench = Bench::new("2026-11-20T05:00:00Z");
-    bench.log = MemoryLog::with_clock(1, || 42);
+    bench.log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(42)));
     send_both(&bench, 0, 2).await;
     let running = bench.start(&bench.lake().await).await;
     for park in [park(), other()] {
@@ -177,7 +179,7 @@ async fn a_loss_detected_while_a_park_is_suspended_is_not_forgotten() {
     }
     running.stop().await;
     // The numbers of an earlier log are kept, and are read when the present log is read again.
-    bench.log = MemoryLog::with_clock(1, || 43);
+    bench.log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(43)));
     let adopted = greenpark_processor::adopt(&bench.lake().await).await;
     adopted.expect("adopted");
     let running = bench.start(&bench.lake().await).await;
@@ -228,8 +230,8 @@ async fn a_loss_detected_while_a_park_is_suspended_is_not_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_sent_again_over_another_log_does_not_replace_its_correction() {
     let mut bench = Bench::new("2026-11-20T05:00:00Z");
-    bench.log = MemoryLog::with_clock(1, || 42);
-    let start = day("2026-11-20").start().0;
+    bench.log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(42)));
+    let start = day("2026-11-20").start().millis();
     let messages = [(1, 0, 10), (2, 0, 12), (3, 1, 7)];
     let send = async |bench: &Bench, (nth, hour, micro): (u64, i64, i64)| {
         let mut number = Numbers::default();
@@ -244,7 +246,7 @@ async fn a_message_sent_again_over_another_log_does_not_replace_its_correction()
     has_messages(&bench, &park(), 2).await;
     running.stop().await;
     // The log is gone. The other park goes on alone afterwards: its transactions are beyond all that this park wrote.
-    bench.log = MemoryLog::with_clock(1, || 43);
+    bench.log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(43)));
     let adopted = greenpark_processor::adopt(&bench.lake().await).await;
     adopted.expect("adopted");
     let running = bench.start(&bench.lake().await).await;

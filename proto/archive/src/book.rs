@@ -22,6 +22,7 @@ use bytes::Bytes;
 use greenpark_model::{
     day::CivilDay,
     id::{EnterpriseId, ParkId},
+    log_position::Partition,
 };
 use object_store::path::Path;
 use sha2::{Digest as _, Sha256};
@@ -162,12 +163,12 @@ impl Book {
 
     /// The first offset of a partition that was not consumed into this book.
     #[must_use]
-    pub fn next_offset(&self, partition: u32) -> Option<u64> {
+    pub fn next_offset(&self, partition: Partition) -> Option<u64> {
         let version = self.state.txns.get(&partition_txn(partition))?;
         u64::try_from(*version).ok()
     }
 
-    fn consumed_of(&self, partition: u32) -> Option<Consumed> {
+    fn consumed_of(&self, partition: Partition) -> Option<Consumed> {
         self.consumed().find(|one| one.partition == partition)
     }
 

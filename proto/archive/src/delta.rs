@@ -22,7 +22,6 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -54,6 +53,10 @@ use crate::{
 };
 
 /// Names this process in the log, so that we recognize our own entry after an error.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "two processes must differ, and nothing else depends on it"
+)]
 static WRITER: LazyLock<String> =
     LazyLock::new(|| format!("{:016x}", RandomState::new().build_hasher().finish()));
 /// Numbers this process's entries: two writers of one process that commit the same in the same millisecond must
@@ -394,7 +397,7 @@ impl Table {
         state: &TableState<F>,
         commit: Commit,
     ) -> Result<(Vec<Action>, Bytes), LibraryError> {
-        let now = now_ms();
+        let now = self.storage.now().millis();
         let changes = commit.nature == Nature::Change;
         let mut actions = Vec::with_capacity(commit.add.len() + commit.remove.len() + 4);
         if state.version < 0 {
@@ -441,7 +444,13 @@ impl Table {
             predicate: None,
         };
         let metadata = HashMap::from([(OURS.to_owned(), ours)]);
-        let data = CommitData::new(actions, operation, metadata, transactions.collect());
+        let mut data = CommitData::new(actions, operation, metadata, transactions.collect());
+        // deltalake dates its part by the system's clock.
+        for action in &mut data.actions {
+            if let Action::CommitInfo(info) = action {
+                info.timestamp = Some(now);
+            }
+        }
         let bytes = data.get_bytes()?;
         Ok((data.actions, bytes))
     }
@@ -484,11 +493,4 @@ impl OldData {
             ..Remove::default()
         }
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

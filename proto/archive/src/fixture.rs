@@ -3,6 +3,7 @@
 use greenpark_model::{
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    log_position::Partition,
     quantity::{Medium, Quantity},
     reading::{Flag, Kind, Series},
     ticket::Ticket,
@@ -47,7 +48,7 @@ pub(crate) fn registers(day: CivilDay, enterprises: &[&str], many: i64) -> Readi
     for name in enterprises {
         let key = builder.key(&key(name, "main", Medium::Electricity));
         for n in 0..many {
-            let instant = day.start().0 + n * 86_400_000 / many;
+            let instant = day.start().millis() + n * 86_400_000 / many;
             builder.push(
                 key,
                 instant,
@@ -78,7 +79,7 @@ pub(crate) fn hot(rows: &ReadingRows, day: CivilDay, offset: u64) -> NewFile {
         rows,
         day,
         FileKind::Hot {
-            partition: 0,
+            partition: Partition::FIRST,
             offset,
         },
     )
@@ -97,7 +98,7 @@ pub(crate) fn sealed(rows: &ReadingRows, day: CivilDay, name: &str, revision: u3
 
 /// A flush: one hot file, with what it consumed.
 pub(crate) fn flush(file: NewFile, next_offset: u64) -> Change {
-    let consumed = Some(Consumed::up_to(0, next_offset));
+    let consumed = Some(Consumed::up_to(Partition::FIRST, next_offset));
     Change {
         add: vec![file],
         consumed,
@@ -154,7 +155,7 @@ pub(crate) fn annotated_log() -> impl Strategy<Value = Vec<Sent>> {
                 value,
                 flag,
                 late: late.map(|(received, gateway)| LateArrival {
-                    received: Instant(received),
+                    received: Instant::from_millis(received),
                     gateway: GatewayId::new(&gateway).expect("an id"),
                 }),
                 again,

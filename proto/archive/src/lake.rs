@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::FutureExt as _;
-use greenpark_model::{day::Instant, id::ParkId};
+use greenpark_model::{clock::Clock, day::Instant, id::ParkId};
 use object_store::{ObjectStore, ObjectStoreExt as _, path::Path, prefix::PrefixStore};
 use url::Url;
 
@@ -55,16 +55,17 @@ struct Shared {
 
 impl Lake {
     /// Opens the lake at `root`: a folder, which is created if it is missing, or the URL of an object store.
+    /// Its commits are dated by `clock`.
     ///
     /// # Errors
     /// [`LakeOpenError`] if the location cannot be used.
-    pub async fn open(root: &str) -> Result<Self, LakeOpenError> {
+    pub async fn open(root: &str, clock: Clock) -> Result<Self, LakeOpenError> {
         let folder = match Url::parse(root) {
             Ok(url) if url.scheme() == "file" => {
                 url.to_file_path().unwrap_or_else(|()| root.into())
             }
             // A scheme of one letter is a drive.
-            Ok(url) if url.scheme().len() > 1 => return Self::at_url(root, &url),
+            Ok(url) if url.scheme().len() > 1 => return Self::at_url(root, &url, clock),
             _ => PathBuf::from(root),
         };
         let opened = tokio::task::spawn_blocking(move || LocalStore::open(&folder)).await;
@@ -73,28 +74,28 @@ impl Lake {
             folder: root.to_owned(),
             source,
         })?;
-        Ok(Self::on(Arc::new(local)))
+        Ok(Self::on(Arc::new(local), clock))
     }
 
-    fn at_url(root: &str, url: &Url) -> Result<Self, LakeOpenError> {
+    fn at_url(root: &str, url: &Url, clock: Clock) -> Result<Self, LakeOpenError> {
         let (store, path) =
             object_store::parse_url(url).map_err(|source| LakeOpenError::Location {
                 location: root.to_owned(),
                 source: source.into(),
             })?;
-        Ok(Self::over(Arc::new(PrefixStore::new(store, path))))
+        Ok(Self::over(Arc::new(PrefixStore::new(store, path)), clock))
     }
 
     /// The lake in `store`, which must keep every object and refuse to create an existing one.
     #[must_use]
-    pub fn over(store: Arc<dyn ObjectStore>) -> Self {
-        Self::with(Storage::remote(store))
+    pub fn over(store: Arc<dyn ObjectStore>, clock: Clock) -> Self {
+        Self::with(Storage::remote(store, clock))
     }
 
     /// The lake on `disk`, which makes files durable on request.
     #[must_use]
-    pub fn on(disk: Arc<dyn Disk>) -> Self {
-        Self::with(Storage::disk(disk))
+    pub fn on(disk: Arc<dyn Disk>, clock: Clock) -> Self {
+        Self::with(Storage::disk(disk, clock))
     }
 
     /// The same lake, with `bounds` on the logs of its tables.

@@ -1,6 +1,7 @@
 //! Where a file comes from, and whether it is unchanged: its digest and its footer.
 
 use bytes::Bytes;
+use greenpark_model::log_position::OffsetRange;
 use object_store::path::Path;
 use parquet::{
     arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
@@ -26,7 +27,7 @@ pub struct Origin {
     /// True if its name begins its digest.
     pub intact: bool,
     /// The partition, the first offset and the next offset of the log's records that it was made from.
-    pub offsets: Option<(u32, u64, u64)>,
+    pub offsets: Option<OffsetRange>,
     /// The rules that its rows follow.
     pub rules: String,
 }
@@ -64,7 +65,11 @@ impl Lake {
         let number = |key: &str| text(key)?.parse().ok();
         let offsets = || {
             let partition = text("partition")?.parse().ok()?;
-            Some((partition, number("first_offset")?, number("next_offset")?))
+            Some(OffsetRange {
+                partition,
+                first: number("first_offset")?,
+                next: number("next_offset")?,
+            })
         };
         Ok(Origin {
             sha256: hex(&digest),

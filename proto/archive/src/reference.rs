@@ -360,7 +360,7 @@ fn encode(entries: &[ReferenceEntry]) -> Result<Bytes, EncodeError> {
             .map(|entry| day(entry).map(CivilDay::epoch_days));
         Arc::new(days.collect::<Date32Array>())
     };
-    let recorded = entries.iter().map(|entry| entry.recorded_at.0);
+    let recorded = entries.iter().map(|entry| entry.recorded_at.millis());
     let recorded = TimestampMillisecondArray::from_iter_values(recorded).with_timezone("UTC");
     let columns = vec![
         text(|entry| &entry.kind),
@@ -432,7 +432,7 @@ fn decode_batch(
             valid_to: to
                 .is_valid(row)
                 .then(|| CivilDay::from_epoch_days(to.value(row))),
-            recorded_at: Instant(recorded.value(row)),
+            recorded_at: Instant::from_millis(recorded.value(row)),
             recorded_by: by.value(row).to_owned(),
             evidence: evidence.value(row).to_owned(),
             body: body.value(row).to_owned(),

@@ -21,6 +21,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use greenpark_model::{clock::Clock, day::Instant};
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
@@ -362,29 +363,37 @@ impl Default for LogBounds {
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     disk: Option<Arc<dyn Disk>>,
+    clock: Clock,
     log_bounds: LogBounds,
 }
 
 impl Storage {
-    pub(crate) fn disk(disk: Arc<dyn Disk>) -> Self {
+    pub(crate) fn disk(disk: Arc<dyn Disk>, clock: Clock) -> Self {
         let store: Arc<dyn ObjectStore> = Arc::clone(&disk) as _;
         Self {
             store,
             disk: Some(disk),
+            clock,
             log_bounds: LogBounds::default(),
         }
     }
 
-    pub(crate) fn remote(store: Arc<dyn ObjectStore>) -> Self {
+    pub(crate) fn remote(store: Arc<dyn ObjectStore>, clock: Clock) -> Self {
         Self {
             store,
             disk: None,
+            clock,
             log_bounds: LogBounds::default(),
         }
     }
 
     pub(crate) fn with_log_bounds(self, log_bounds: LogBounds) -> Self {
         Self { log_bounds, ..self }
+    }
+
+    /// The present instant, which dates the commits of its tables.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     /// The bounds on its tables' logs.

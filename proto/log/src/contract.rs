@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use futures::future::BoxFuture;
+use greenpark_model::log_position::Partition;
 
 use crate::{
     error::{CommitError, ReadError},
@@ -13,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assigned {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// Where its reader starts: at the group's committed offset, or at the first record that is kept.
     pub start: u64,
     /// Where it ended when it was assigned: no reader of any group had been handed this offset or a
@@ -29,7 +30,7 @@ pub struct Delivered {
     /// Records in the order of their partitions, with their positions.
     pub entries: Vec<Entry>,
     /// Partitions that another reader has taken over: everything held for them must be dropped.
-    pub revoked: Vec<u32>,
+    pub revoked: Vec<Partition>,
     /// Partitions newly assigned, with the end of each.
     pub assigned: Vec<Assigned>,
     /// The reader has handed out everything that was in its partitions at the time of the call.
@@ -56,13 +57,13 @@ pub trait LogReader: fmt::Debug + Send + 'static {
     /// [`ReadError`]: the log did not answer.
     fn find(
         &mut self,
-        partition: u32,
+        partition: Partition,
         offset: u64,
     ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>>;
 
     /// Hands out an owned `partition` from `offset` on, which may lie before what was handed out; from the first
     /// record that is kept, where those before it are gone. The group's committed offset stays.
-    fn rewind(&mut self, partition: u32, offset: u64);
+    fn rewind(&mut self, partition: Partition, offset: u64);
 
     /// Stores that everything of `partition` before `next_offset` is durable downstream; a later reader
     /// of the group starts there. Never moves backwards.
@@ -71,7 +72,7 @@ pub trait LogReader: fmt::Debug + Send + 'static {
     /// [`CommitError`]: the old offset may still stand, so records may come again.
     fn commit(
         &mut self,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>>;
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a log.
 
+use greenpark_model::log_position::Partition;
 use std::error::Error as StdError;
 
 /// The cause below, whatever library it came from.
@@ -103,7 +104,7 @@ pub enum CommitError {
     Store(#[source] Cause),
     /// The partition belongs to another reader now.
     #[error("partition {0} is no longer ours")]
-    Revoked(u32),
+    Revoked(Partition),
     /// The group is being shared out anew, or nobody can be asked for a moment: nothing was stored, and the same or a
     /// later offset may be stored with the next flush.
     #[error("the group's offset cannot be stored at the moment")]

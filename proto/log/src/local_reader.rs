@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
+use greenpark_model::log_position::Partition;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -29,12 +30,12 @@ pub trait PartitionStore: fmt::Debug + Send + Sync + 'static {
     fn tails(&self) -> watch::Receiver<Vec<u64>>;
 
     /// The committed offset of `group`.
-    fn committed(&self, group: &str, partition: u32) -> u64;
+    fn committed(&self, group: &str, partition: Partition) -> u64;
 
     /// Reads about `bytes_max` of records from `from` on, at least one if there is any.
     fn read(
         self: Arc<Self>,
-        partition: u32,
+        partition: Partition,
         from: u64,
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>>;
@@ -43,7 +44,7 @@ pub trait PartitionStore: fmt::Debug + Send + Sync + 'static {
     fn commit(
         &self,
         group: &str,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>>;
 }
@@ -53,7 +54,7 @@ pub trait PartitionStore: fmt::Debug + Send + Sync + 'static {
 #[error("offset {offset} lies past the end of partition {partition}, which is {tail}")]
 pub struct PastEnd {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The offset that was to be committed.
     pub offset: u64,
     /// The offset after the last record.
@@ -78,9 +79,9 @@ pub struct LocalReader<S> {
     id: u64,
     tails: watch::Receiver<Vec<u64>>,
     changes: watch::Receiver<()>,
-    owned: BTreeMap<u32, Owned>,
+    owned: BTreeMap<Partition, Owned>,
     ready: VecDeque<Entry>,
-    revoked: Vec<u32>,
+    revoked: Vec<Partition>,
     assigned: Vec<Assigned>,
 }
 
@@ -108,7 +109,7 @@ impl<S: PartitionStore> LocalReader<S> {
     /// Compares the partitions that this reader holds with those that it owns.
     fn update_ownership(&mut self) {
         let partitions = u32::try_from(self.tails.borrow().len()).unwrap_or(u32::MAX);
-        for partition in 0..partitions {
+        for partition in Partition::all(partitions) {
             let lease = self.store.owners().lease(&self.group, partition);
             let lease = lease.filter(|lease| lease.reader == self.id);
             if self.owned.get(&partition).map(|owned| owned.lease) == lease {
@@ -124,7 +125,7 @@ impl<S: PartitionStore> LocalReader<S> {
             if let Some(lease) = lease {
                 let start = self.store.committed(&self.group, partition);
                 // Read after the committed offset, so that it is never the smaller of the two.
-                let end = self.tails.borrow()[partition as usize];
+                let end = self.tails.borrow()[partition.index()];
                 self.owned.insert(
                     partition,
                     Owned {
@@ -147,7 +148,7 @@ impl<S: PartitionStore> LocalReader<S> {
         let mut room = bytes_max;
         let tails = self.tails.borrow_and_update().clone();
         for (partition, owned) in &mut self.owned {
-            let tail = tails.get(*partition as usize).copied().unwrap_or(0);
+            let tail = tails.get(partition.index()).copied().unwrap_or(0);
             if room == 0 || owned.fetch >= tail {
                 continue;
             }
@@ -177,7 +178,7 @@ impl<S: PartitionStore> LocalReader<S> {
             }
         }
         let caught_up = self.owned.iter().all(|(&partition, owned)| {
-            owned.handed >= targets.get(partition as usize).copied().unwrap_or(0)
+            owned.handed >= targets.get(partition.index()).copied().unwrap_or(0)
         });
         Delivered {
             entries,
@@ -217,8 +218,8 @@ impl<S: PartitionStore> LocalReader<S> {
         Ok(self.deliver(bytes_max, &targets))
     }
 
-    async fn found(&self, partition: u32, offset: u64) -> Result<Option<Entry>, ReadError> {
-        let tail = self.tails.borrow().get(partition as usize).copied();
+    async fn found(&self, partition: Partition, offset: u64) -> Result<Option<Entry>, ReadError> {
+        let tail = self.tails.borrow().get(partition.index()).copied();
         if tail.is_none_or(|tail| offset >= tail) {
             return Ok(None);
         }
@@ -228,7 +229,7 @@ impl<S: PartitionStore> LocalReader<S> {
             .find(|entry| entry.position.offset == offset))
     }
 
-    async fn store(&mut self, partition: u32, next_offset: u64) -> Result<(), CommitError> {
+    async fn store(&mut self, partition: Partition, next_offset: u64) -> Result<(), CommitError> {
         let lease = self.store.owners().lease(&self.group, partition);
         if lease.is_none_or(|lease| lease.reader != self.id) {
             return Err(CommitError::Revoked(partition));
@@ -256,13 +257,13 @@ impl<S: PartitionStore> LogReader for LocalReader<S> {
 
     fn find(
         &mut self,
-        partition: u32,
+        partition: Partition,
         offset: u64,
     ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
         self.found(partition, offset).boxed()
     }
 
-    fn rewind(&mut self, partition: u32, offset: u64) {
+    fn rewind(&mut self, partition: Partition, offset: u64) {
         if let Some(owned) = self.owned.get_mut(&partition) {
             (owned.fetch, owned.handed) = (offset, offset);
             self.ready
@@ -272,7 +273,7 @@ impl<S: PartitionStore> LogReader for LocalReader<S> {
 
     fn commit(
         &mut self,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         self.store(partition, next_offset).boxed()

@@ -9,10 +9,10 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use futures::{FutureExt, future::BoxFuture};
+use greenpark_model::{clock::Clock, log_position::Partition};
 use tokio::sync::watch;
 
 use self::letters::Letters;
@@ -32,9 +32,6 @@ pub const BYTES_MAX: usize = 512 << 20;
 
 /// Most bytes of appends under way: small, so that tests meet the bound.
 pub const INFLIGHT_BYTES: usize = 4 << 20;
-
-/// The clock of a [`MemoryLog`], UTC milliseconds.
-type Clock = Box<dyn Fn() -> i64 + Send + Sync>;
 
 /// A log in memory. Clones are the same log.
 #[derive(Debug, Clone)]
@@ -91,7 +88,7 @@ impl Lane {
 struct State {
     readings: Vec<Lane>,
     dead: Lane,
-    committed: BTreeMap<(String, u32), u64>,
+    committed: BTreeMap<(String, Partition), u64>,
     letters: BTreeMap<String, u64>,
     failures: u32,
 }
@@ -127,15 +124,9 @@ struct ToldToFail;
 struct Full;
 
 impl MemoryLog {
-    /// An empty log with `partitions` partitions and the system's clock.
+    /// An empty log with `partitions` partitions, whose records are stamped by `clock`.
     #[must_use]
-    pub fn new(partitions: u32) -> Self {
-        Self::with_clock(partitions, system_ms)
-    }
-
-    /// An empty log whose records are stamped by `clock`, in UTC milliseconds.
-    #[must_use]
-    pub fn with_clock(partitions: u32, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+    pub fn new(partitions: u32, clock: Clock) -> Self {
         let partitions = partitions.max(1);
         let readings: Vec<Lane> = (0..partitions).map(|_| Lane::default()).collect();
         let tails = watch::Sender::new(vec![0; readings.len()]);
@@ -151,7 +142,7 @@ impl MemoryLog {
             paused: watch::Sender::new(false),
             owners: Owners::default(),
             window: Window::new(INFLIGHT_BYTES),
-            clock: Box::new(clock),
+            clock,
         };
         Self {
             shelf: Arc::new(shelf),
@@ -199,18 +190,18 @@ impl MemoryLog {
     }
 
     /// Takes `partition` away from the reader of `group`.
-    pub fn revoke(&self, group: &str, partition: u32) {
+    pub fn revoke(&self, group: &str, partition: Partition) {
         self.shelf.owners.revoke(group, partition);
     }
 
     /// Gives `partition` to the newest reader of `group`, from the committed offset on.
-    pub fn assign(&self, group: &str, partition: u32) {
+    pub fn assign(&self, group: &str, partition: Partition) {
         self.shelf.owners.assign(group, partition);
     }
 
     /// Where `group` would start to read `partition`.
     #[must_use]
-    pub fn committed(&self, group: &str, partition: u32) -> u64 {
+    pub fn committed(&self, group: &str, partition: Partition) -> u64 {
         self.shelf.committed(group, partition)
     }
 
@@ -227,13 +218,6 @@ impl MemoryLog {
             Topic::DeadLetters => state.dead.entries.iter().cloned().collect(),
         }
     }
-}
-
-fn system_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl DurableLog for MemoryLog {
@@ -285,7 +269,7 @@ impl MemoryPartitionStore {
             state.failures -= 1;
             return Err(AppendError::Write(Box::new(ToldToFail)));
         }
-        let floors: Vec<u64> = (0..self.partitions)
+        let floors: Vec<u64> = Partition::all(self.partitions)
             .map(|p| self.floor(&state, p))
             .collect();
         let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
@@ -299,14 +283,14 @@ impl MemoryPartitionStore {
         if held + bytes > BYTES_MAX {
             return Err(AppendError::Write(Box::new(Full)));
         }
-        let appended_ms = (self.clock)();
+        let appended_ms = self.clock.now().millis();
         for record in records {
             let (partition, lane) = match topic {
                 Topic::Readings => {
                     let partition = partition::of(&record.park, self.partitions);
-                    (partition, &mut readings[partition as usize])
+                    (partition, &mut readings[partition.index()])
                 }
-                Topic::DeadLetters => (0, &mut *dead),
+                Topic::DeadLetters => (Partition::FIRST, &mut *dead),
             };
             let position = Position {
                 partition,
@@ -327,7 +311,7 @@ impl MemoryPartitionStore {
     }
 
     /// The offset below which every group has committed.
-    fn floor(&self, state: &State, partition: u32) -> u64 {
+    fn floor(&self, state: &State, partition: Partition) -> u64 {
         let committed = |group| {
             state
                 .committed
@@ -353,7 +337,7 @@ impl PartitionStore for MemoryPartitionStore {
         self.tails.subscribe()
     }
 
-    fn committed(&self, group: &str, partition: u32) -> u64 {
+    fn committed(&self, group: &str, partition: Partition) -> u64 {
         self.lock()
             .committed
             .get(&(group.to_owned(), partition))
@@ -363,22 +347,22 @@ impl PartitionStore for MemoryPartitionStore {
 
     fn read(
         self: Arc<Self>,
-        partition: u32,
+        partition: Partition,
         from: u64,
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>> {
-        let entries = self.lock().readings[partition as usize].read(from, bytes_max);
+        let entries = self.lock().readings[partition.index()].read(from, bytes_max);
         futures::future::ok(entries).boxed()
     }
 
     fn commit(
         &self,
         group: &str,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         let mut state = self.lock();
-        let tail = state.readings.get(partition as usize).map_or(0, Lane::tail);
+        let tail = state.readings.get(partition.index()).map_or(0, Lane::tail);
         if next_offset > tail {
             let past = PastEnd {
                 partition,

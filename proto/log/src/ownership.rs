@@ -9,6 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use greenpark_model::log_position::Partition;
 use tokio::sync::watch;
 
 /// One period of ownership.
@@ -22,7 +23,7 @@ pub struct Lease {
 #[derive(Debug, Default)]
 struct Group {
     newest: u64,
-    partitions: HashMap<u32, Lease>,
+    partitions: HashMap<Partition, Lease>,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +60,7 @@ impl Owners {
     pub fn claim(&self, group: &str, partitions: u32) -> u64 {
         let mut groups = self.lock();
         let reader = groups.number();
-        let leases: Vec<_> = (0..partitions)
+        let leases: Vec<_> = Partition::all(partitions)
             .map(|partition| {
                 (
                     partition,
@@ -79,7 +80,7 @@ impl Owners {
     }
 
     /// Revokes `partition` from its owner.
-    pub fn revoke(&self, group: &str, partition: u32) {
+    pub fn revoke(&self, group: &str, partition: Partition) {
         if let Some(entry) = self.lock().by_name.get_mut(group) {
             entry.partitions.remove(&partition);
         }
@@ -87,7 +88,7 @@ impl Owners {
     }
 
     /// Assigns `partition` to the newest reader of `group`.
-    pub fn assign(&self, group: &str, partition: u32) {
+    pub fn assign(&self, group: &str, partition: Partition) {
         let mut groups = self.lock();
         let number = groups.number();
         if let Some(entry) = groups.by_name.get_mut(group) {
@@ -104,7 +105,7 @@ impl Owners {
     }
 
     /// The lease of `partition`, if a reader of `group` owns it.
-    pub fn lease(&self, group: &str, partition: u32) -> Option<Lease> {
+    pub fn lease(&self, group: &str, partition: Partition) -> Option<Lease> {
         self.lock()
             .by_name
             .get(group)?

@@ -3,12 +3,12 @@
 //! The partition is murmur2 of the key, Kafka's default for keyed records, so that every producer of
 //! any language agrees; a change of the partition count would move parks and is refused elsewhere.
 
-use greenpark_model::id::ParkId;
+use greenpark_model::{id::ParkId, log_position::Partition};
 
 /// The partition of `park` among `count` partitions.
 #[must_use]
-pub fn of(park: &ParkId, count: u32) -> u32 {
-    (murmur2(park.as_str().as_bytes()) & 0x7fff_ffff) % count.max(1)
+pub fn of(park: &ParkId, count: u32) -> Partition {
+    Partition::new((murmur2(park.as_str().as_bytes()) & 0x7fff_ffff) % count.max(1))
 }
 
 /// 32-bit MurmurHash2 with Kafka's seed (`org.apache.kafka.common.utils.Utils.murmur2`).

@@ -1,7 +1,10 @@
 //! A record, its headers and its position.
 
 use bytes::Bytes;
-use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_model::{
+    id::{EnterpriseId, GatewayId, ParkId},
+    log_position::Partition,
+};
 use sha2::{Digest as _, Sha256};
 
 /// A topic of the log.
@@ -82,7 +85,7 @@ pub struct Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// Its place in the partition; the next record's is larger, not always by one.
     pub offset: u64,
 }

@@ -8,7 +8,13 @@ use greenpark_log::{
     AppendError, Assigned, CommitError, ContentType, Headers, Record, Topic,
     memory::{INFLIGHT_BYTES, MemoryLog},
 };
-use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_model::{
+    clock::Clock,
+    day::Instant,
+    id::{EnterpriseId, GatewayId, ParkId},
+    log_position::Partition,
+};
+use greenpark_runtime::clock;
 
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -28,7 +34,7 @@ fn record(sequence: u64, payload_bytes: usize) -> Record {
 
 #[tokio::test]
 async fn a_paused_log_holds_appends_back_in_order_and_within_bounds() {
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let writer = log.writer();
     log.pause();
     let half = INFLIGHT_BYTES / 10;
@@ -56,7 +62,7 @@ async fn a_paused_log_holds_appends_back_in_order_and_within_bounds() {
 
 #[tokio::test]
 async fn a_failed_append_leaves_nothing() {
-    let log = MemoryLog::with_clock(1, || 42);
+    let log = MemoryLog::new(1, Clock::new(|| Instant::from_millis(42)));
     log.fail_appends(1);
     let failed = log
         .writer()
@@ -75,29 +81,35 @@ async fn a_failed_append_leaves_nothing() {
 
 #[tokio::test]
 async fn a_partition_given_back_starts_at_the_committed_offset() {
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let mut reader = log.reader("g");
     let records = (0..10).map(|n| record(n, 10)).collect();
     let receipt = log.writer().append(Topic::Readings, records).await;
     assert_eq!(receipt.expect("the log appends").records(), 10);
     let whole = Assigned {
-        partition: 0,
+        partition: Partition::FIRST,
         start: 0,
         end: 10,
     };
     let first = reader.next(1 << 20, WAIT).await.expect("the log reads");
     assert_eq!((first.entries.len(), first.assigned), (10, vec![whole]));
-    reader.commit(0, 4).await.expect("the log commits");
-    log.revoke("g", 0);
-    let refused = reader.commit(0, 6).await;
+    reader
+        .commit(Partition::FIRST, 4)
+        .await
+        .expect("the log commits");
+    log.revoke("g", Partition::FIRST);
+    let refused = reader.commit(Partition::FIRST, 6).await;
     assert!(
-        matches!(refused, Err(CommitError::Revoked(0))),
+        matches!(refused, Err(CommitError::Revoked(Partition::FIRST))),
         "{refused:?}"
     );
-    log.assign("g", 0);
+    log.assign("g", Partition::FIRST);
     let again = reader.next(1 << 20, WAIT).await.expect("the log reads");
     let rest = Assigned { start: 4, ..whole };
-    assert_eq!((again.revoked, again.assigned), (vec![0], vec![rest]));
+    assert_eq!(
+        (again.revoked, again.assigned),
+        (vec![Partition::FIRST], vec![rest])
+    );
     assert_eq!(again.entries.first().expect("records").position.offset, 4);
-    assert_eq!(log.committed("g", 0), 4);
+    assert_eq!(log.committed("g", Partition::FIRST), 4);
 }

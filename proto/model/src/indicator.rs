@@ -14,7 +14,7 @@ use crate::{
     energy::coal::{Basis, Media},
     indicator::assessment::BasisOfAssessment,
     money::PriceBase,
-    positive::Positive,
+    positive::{Positive, RatioError},
 };
 
 /// Decimal places of a reported ratio.
@@ -116,20 +116,6 @@ pub struct Ratio {
     pub key: Key,
     /// The value, exact to 28 digits.
     pub value: Positive,
-}
-
-/// Why there is no ratio, or no comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RatioError {
-    /// Beyond 28 digits.
-    #[error("a ratio beyond 28 digits")]
-    OutOfRange,
-    /// The two ratios have different bases.
-    #[error(
-        "figures on different bases cannot be compared; ask both at one basis, price base and basis of \
-             assessment"
-    )]
-    MixedBases,
 }
 
 impl Ratio {

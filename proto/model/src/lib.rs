@@ -13,6 +13,8 @@
 //! | [`fold`] | from readings to days, from days to the consumption of a period |
 //! | [`energy`], [`water`], [`waste`], [`money`] | standard coal, carbon, water sources, solid waste, price bases |
 //! | [`indicator`] | ratios, the assessment basis, and when a figure is sound |
+//! | [`clock`] | processing time, as a value |
+//! | [`log_position`] | partitions and offsets of a log |
 //! | [`plan`] | targets, progress, forecast, decomposition of a change |
 //!
 //! This crate does no I/O, spawns nothing, reads no clock and uses no floating point: the same inputs
@@ -24,11 +26,13 @@
 //! assert_eq!(before.to_string(), "999984.0625");
 //! ```
 
+pub mod clock;
 pub mod energy;
 pub mod fold;
 pub mod indicator;
 pub mod invariants;
 pub mod limits;
+pub mod log_position;
 pub mod meter;
 pub mod money;
 pub mod plan;

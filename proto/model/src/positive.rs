@@ -25,6 +25,20 @@ pub struct NotPositive {
     pub value: Decimal,
 }
 
+/// Why there is no ratio, or no comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RatioError {
+    /// Beyond 28 digits.
+    #[error("a ratio beyond 28 digits")]
+    OutOfRange,
+    /// The two ratios have different bases.
+    #[error(
+        "figures on different bases cannot be compared; ask both at one basis, price base and basis of \
+             assessment"
+    )]
+    MixedBases,
+}
+
 impl Positive {
     /// One.
     pub const ONE: Self = Self(Decimal::ONE);

@@ -57,9 +57,10 @@ impl Registers<'_> {
         let Self(profile, registers) = self;
         let points: Vec<(i64, i64)> = registers
             .iter()
-            .map(|(minute, register)| (instant(minute).0, amount(register).micro()))
+            .map(|(minute, register)| (instant(minute).millis(), amount(register).micro()))
             .collect();
-        let of_days = points.chunk_by(|a, b| Instant(a.0).day() == Instant(b.0).day());
+        let of_days = points
+            .chunk_by(|a, b| Instant::from_millis(a.0).day() == Instant::from_millis(b.0).day());
         let folds: Vec<_> = of_days
             .map(|of_day| {
                 let (instants, values): (Vec<i64>, Vec<i64>) = of_day.iter().copied().unzip();
@@ -69,7 +70,7 @@ impl Registers<'_> {
                     flags: &vec![Flag::Normal.code(); values.len()],
                     superseded: &vec![false; values.len()],
                 };
-                let day = Instant(instants[0]).day();
+                let day = Instant::from_millis(instants[0]).day();
                 (day, fold_day(Kind::Register, &profile.on(day), columns))
             })
             .collect();

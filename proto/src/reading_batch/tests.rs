@@ -120,13 +120,13 @@ proptest! {
         }
         for (of, ms, value, flag, (ticket, late)) in rows {
             let value = Amount::from_micro(value).expect("in range");
-            let reading = Reading { instant: Instant(ms), value, flag: Flag::ALL[flag] };
+            let reading = Reading { instant: Instant::from_millis(ms), value, flag: Flag::ALL[flag] };
             match ticket.filter(|_| of == 1) {
                 Some(ticket) => batch.push_ticketed(of, reading, ticket).expect("an event"),
                 None => batch.push(of, reading).expect("room"),
             }
             if late {
-                batch.mark_last_late(Instant(1_795_000_000_000 + ms % 1_000));
+                batch.mark_last_late(Instant::from_millis(1_795_000_000_000 + ms % 1_000));
             }
         }
         prop_assert_eq!(decode(&encode(&batch)).expect("ours"), batch);
@@ -169,7 +169,7 @@ fn a_record_without_tickets_and_late_readings_has_the_same_bytes_as_before() {
         .add_series(series("m1", "raw_coal", Kind::Event))
         .expect("room");
     let reading = Reading {
-        instant: Instant(1_000),
+        instant: Instant::from_millis(1_000),
         value: Amount::from_micro(5).expect("in range"),
         flag: Flag::Normal,
     };
@@ -187,7 +187,7 @@ fn a_record_without_tickets_and_late_readings_has_the_same_bytes_as_before() {
     batch
         .push_ticketed(of, reading, Ticket::new("7").expect("a number"))
         .expect("an event");
-    batch.mark_last_late(Instant(9_000));
+    batch.mark_last_late(Instant::from_millis(9_000));
     assert_eq!(decode(&encode(&batch)).expect("ours"), batch);
 }
 

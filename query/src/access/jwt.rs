@@ -150,7 +150,7 @@ pub(crate) fn check(
     if body.iss != settings.issuer || !for_us || body.sub.is_empty() {
         return Err(Refused::Invalid);
     }
-    let now_s = now.0.div_euclid(1_000);
+    let now_s = now.millis().div_euclid(1_000);
     let over = now_s >= body.exp.saturating_add(LEEWAY_S);
     let early = body
         .nbf

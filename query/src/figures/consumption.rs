@@ -127,8 +127,8 @@ mod tests {
         let start: CivilDay = "2020-12-30".parse().expect("a day");
         let mut days: Vec<(CivilDay, Vec<i64>, Vec<i64>)> = Vec::new();
         for (step, &register) in (0i64..).zip(registers) {
-            let instant = start.start().0 + (step + 2) * 21_600_000;
-            let day = Instant(instant).day();
+            let instant = start.start().millis() + (step + 2) * 21_600_000;
+            let day = Instant::from_millis(instant).day();
             if days.last().is_none_or(|(last, ..)| *last != day) {
                 days.push((day, Vec::new(), Vec::new()));
             }

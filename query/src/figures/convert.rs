@@ -10,9 +10,9 @@ use greenpark_proto::query::v1 as pb;
 
 /// The wire form of an instant.
 pub(crate) fn timestamp(instant: Instant) -> prost_types::Timestamp {
-    let ms = instant.0.rem_euclid(1_000);
+    let ms = instant.millis().rem_euclid(1_000);
     prost_types::Timestamp {
-        seconds: instant.0.div_euclid(1_000),
+        seconds: instant.millis().div_euclid(1_000),
         nanos: i32::try_from(ms * 1_000_000).expect("less than a second"),
     }
 }

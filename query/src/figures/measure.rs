@@ -430,8 +430,8 @@ impl Measured {
                 if question.takes_source(key.quantity.medium, source) != Some(true) {
                     continue;
                 }
-                let until = part.last().end().0.min(question.now.0);
-                let ms = until.saturating_sub(part.first().start().0);
+                let until = part.last().end().millis().min(question.now.millis());
+                let ms = until.saturating_sub(part.first().start().millis());
                 let expected = ms / (i64::from(body.interval_s) * 1_000);
                 self.expected += u64::try_from(expected).unwrap_or(0);
                 let series = Metered {

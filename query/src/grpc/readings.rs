@@ -154,14 +154,14 @@ fn readings(
             meter: meters.get(row)?.clone(),
             quantity: quantity.to_string(),
             kind: kinds.get(row)?.clone(),
-            instant: Some(timestamp(Instant(instants[row]))),
+            instant: Some(timestamp(Instant::from_millis(instants[row]))),
             value: value.to_string(),
             unit: quantity.medium.unit().symbol().to_owned(),
             flag: flags.get(row)?.clone(),
             ticket: tickets.get(row)?.cloned().unwrap_or_default(),
             late_received: received
                 .is_valid(row)
-                .then(|| timestamp(Instant(received.value(row)))),
+                .then(|| timestamp(Instant::from_millis(received.value(row)))),
             late_gateway: gateways.get(row)?.cloned().unwrap_or_default(),
         });
     }

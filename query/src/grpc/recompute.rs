@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use greenpark_archive::lake::Lake;
-use greenpark_model::indicator::Indicator;
+use greenpark_model::{clock::Clock, indicator::Indicator};
 use greenpark_proto::query::v1 as pb;
 use tonic::Status;
 
 use crate::{
     access::scope::Scope,
     error::QueryError,
-    grpc::server::{Clock, QueryService, ServeError},
+    grpc::server::{QueryService, ServeError},
     settings::QuerySettings,
 };
 

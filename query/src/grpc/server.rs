@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 use greenpark_archive::lake::Lake;
 use greenpark_model::{
+    clock::Clock,
     day::{DayRange, Instant},
     id::ParkId,
     limits::INSTANT_MS_MIN,
@@ -38,9 +39,6 @@ pub(crate) use callers::Permitted;
 
 /// Answers get this fraction of the cache.
 const ANSWERS_PART: usize = 8;
-
-/// Returns the current instant.
-pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// A question waits for this before it is answered, if the processor runs in the same process: everything that
 /// gateways were acknowledged is then in the books. The wait is bounded; the result is false if books lag behind.
@@ -166,7 +164,7 @@ impl QueryService {
 impl Shared {
     /// The current instant.
     pub(crate) fn now(&self) -> Instant {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// The current registry.
@@ -269,11 +267,11 @@ pub(in crate::grpc) fn past_instant(
     let ms = at.seconds.checked_mul(1_000);
     let ms = ms.and_then(|ms| ms.checked_add(i64::from(at.nanos) / 1_000_000));
     match ms {
-        Some(ms) if ms > now.0 => Err(QueryError::invalid(
+        Some(ms) if ms > now.millis() => Err(QueryError::invalid(
             field,
             format!("is still to come, for it is {now}; leave it out for what is known now"),
         )),
-        Some(ms) if ms >= INSTANT_MS_MIN => Ok(Instant(ms)),
+        Some(ms) if ms >= INSTANT_MS_MIN => Ok(Instant::from_millis(ms)),
         _ => Err(QueryError::invalid(field, "is no instant from 2000 on")),
     }
 }

@@ -153,7 +153,7 @@ impl View<'_> {
 
 /// The prefix of the sort keys of dead letters received at `received`.
 pub(crate) fn instant_key(received: Instant) -> String {
-    let ms = u64::try_from(received.0).unwrap_or(0);
+    let ms = u64::try_from(received.millis()).unwrap_or(0);
     format!("{:020}", u64::MAX - ms)
 }
 

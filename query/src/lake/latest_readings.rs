@@ -170,7 +170,7 @@ async fn rows_of(
 fn newest_at(rows: &ReadingRows, row: usize) -> Option<NewestReading> {
     let value = Amount::from_micro(rows.values[row]).ok()?;
     Some(NewestReading {
-        instant: Instant(rows.instants[row]),
+        instant: Instant::from_millis(rows.instants[row]),
         value,
         flag: rows.flags[row],
     })

@@ -223,7 +223,7 @@ impl<'a> Marks<'a> {
         }
         if let Some(gateway) = self.gateways.get(row)? {
             let late = LateArrival {
-                received: Instant(self.received.value(row)),
+                received: Instant::from_millis(self.received.value(row)),
                 gateway: gateway.clone(),
             };
             builder.late(place, late);

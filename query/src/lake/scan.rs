@@ -287,7 +287,7 @@ fn batch(rows: &ReadingRows, schema: &SchemaRef) -> Result<RecordBatch, ArrowErr
         .collect();
     let late = || kept.iter().map(|&row| rows.late(row));
     let received: TimestampMillisecondArray = late()
-        .map(|late| late.map(|late| late.received.0))
+        .map(|late| late.map(|late| late.received.millis()))
         .collect();
     let gateways: DictionaryArray<Int32Type> = late()
         .map(|late| late.map(|late| late.gateway.as_str()))

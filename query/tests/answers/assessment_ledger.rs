@@ -251,12 +251,12 @@ async fn an_assessed_figure_as_of_an_instant_knows_only_what_was_declared_then()
     let mut world = World::new().await;
     steel(&mut world, PARK).await;
     world.go_on();
-    let before = world.clock()();
+    let before = world.clock().now();
     world.go_on();
     let own = certificate("PV-1", "self_use", "100", "chongqing");
     declare(&mut world, WHOLE, vec![own]).await.expect("taken");
     world.go_on();
-    let declared = world.clock()();
+    let declared = world.clock().now();
     world.go_on();
     declare(&mut world, WHOLE, vec![withdrawal(STEEL, "PV-1")])
         .await
@@ -267,8 +267,8 @@ async fn an_assessed_figure_as_of_an_instant_knows_only_what_was_declared_then()
         (None, "122.900000"),
     ] {
         let as_of = at.map(|at| prost_types::Timestamp {
-            seconds: at.0.div_euclid(1_000),
-            nanos: i32::try_from(at.0.rem_euclid(1_000)).expect("small") * 1_000_000,
+            seconds: at.millis().div_euclid(1_000),
+            nanos: i32::try_from(at.millis().rem_euclid(1_000)).expect("small") * 1_000_000,
         });
         let request = pb::GetIndicatorRequest {
             as_of,

@@ -10,7 +10,7 @@ const NAME: &str = "parks/p/enterprises/e";
 
 /// The register of a meter that uses 2 kWh an hour from 2020-12-01 on, read at half past each even hour.
 fn registers(of: CivilDay) -> (CivilDay, ReadingRows) {
-    let start = day("2020-12-01").start().0;
+    let start = day("2020-12-01").start().millis();
     let readings: Vec<(i64, String)> = (0..12)
         .map(|n| {
             let instant = at(of, 2 * n) + 1_800_000;

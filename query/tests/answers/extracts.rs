@@ -307,7 +307,7 @@ fn tickets(the_day: greenpark_model::day::CivilDay) -> ReadingRows {
     builder.ticket(1, Ticket::implied(2).expect("a second one"));
     builder.ticket(2, Ticket::new("A-17").expect("a number"));
     let late = LateArrival {
-        received: Instant(at(the_day, 24 * 20)),
+        received: Instant::from_millis(at(the_day, 24 * 20)),
         gateway: "g1".parse().expect("an id"),
     };
     builder.late(2, late);

@@ -16,9 +16,11 @@ use greenpark_archive::{
 };
 use greenpark_model::{
     amount::Amount,
+    clock::Clock,
     day::{CivilDay, Instant},
     fold::{MeterProfile, fold_day},
     id::{EnterpriseId, MeterId, ParkId},
+    log_position::Partition,
     reading::{Flag, Kind, Series},
 };
 use greenpark_proto::query::v1::{
@@ -26,6 +28,7 @@ use greenpark_proto::query::v1::{
     registry_client::RegistryClient,
 };
 use greenpark_query::{QueryMetrics, QueryService, QuerySettings};
+use greenpark_runtime::clock;
 use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::Channel;
@@ -91,7 +94,7 @@ pub(crate) fn rows(id: &str, of: &[(Series, Values<'_>)]) -> ReadingRows {
 
 /// The instant `hours` after the start of `day`.
 pub(crate) fn at(day: CivilDay, hours: i64) -> i64 {
-    day.start().0 + hours * 3_600_000
+    day.start().millis() + hours * 3_600_000
 }
 
 /// Whether a sealed file comes with its totals.
@@ -111,7 +114,7 @@ impl World {
     pub(crate) async fn with(settings: QuerySettings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().to_str().expect("a path in UTF-8");
-        let lake = Lake::open(root).await.expect("a lake");
+        let lake = Lake::open(root, clock::system()).await.expect("a lake");
         let now = Arc::new(AtomicI64::new(at(day("2026-11-23"), 12)));
         Self::serve(lake, now, folder, settings).await
     }
@@ -119,7 +122,7 @@ impl World {
     /// Another service over the same lake, whose folder this world keeps.
     pub(crate) async fn another(&self) -> Self {
         let root = self.folder.path().to_str().expect("a path in UTF-8");
-        let lake = Lake::open(root).await.expect("a lake");
+        let lake = Lake::open(root, clock::system()).await.expect("a lake");
         let folder = tempfile::tempdir().expect("a folder");
         Self::serve(
             lake,
@@ -139,7 +142,7 @@ impl World {
         let clock = Arc::clone(&now);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let clock = Arc::new(move || Instant(clock.load(Ordering::SeqCst)));
+        let clock = Clock::new(move || Instant::from_millis(clock.load(Ordering::SeqCst)));
         let mut metrics = Registry::default();
         let service = QueryService::new(lake.clone(), settings, clock);
         let service = service.with_metrics(QueryMetrics::new(&mut metrics));
@@ -186,10 +189,7 @@ impl World {
 
     /// Sets the clock to the one that commits are told by, once it has gone on.
     pub(crate) fn go_on(&self) {
-        let system = || {
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            i64::try_from(since.expect("after 1970").as_millis()).expect("in range")
-        };
+        let system = || clock::now().millis();
         let then = self.now.load(Ordering::SeqCst).max(system());
         while system() <= then {
             std::hint::spin_loop();
@@ -198,9 +198,9 @@ impl World {
     }
 
     /// The service's clock.
-    pub(crate) fn clock(&self) -> greenpark_query::Clock {
+    pub(crate) fn clock(&self) -> Clock {
         let now = Arc::clone(&self.now);
-        Arc::new(move || Instant(now.load(Ordering::SeqCst)))
+        Clock::new(move || Instant::from_millis(now.load(Ordering::SeqCst)))
     }
 
     /// Files of the lake whose name has `part`.
@@ -293,7 +293,7 @@ impl World {
         let park = ParkId::new(park).expect("an id");
         let mut book = self.lake.book(&park, day.year()).await.expect("a book");
         let kind = FileKind::Hot {
-            partition: 0,
+            partition: Partition::FIRST,
             offset,
         };
         let change = Change {
@@ -465,7 +465,7 @@ pub(crate) fn daily(
 /// The first instant of `day` on the wire.
 pub(crate) fn timestamp_of(day: CivilDay) -> prost_types::Timestamp {
     prost_types::Timestamp {
-        seconds: day.start().0 / 1_000,
+        seconds: day.start().millis() / 1_000,
         nanos: 0,
     }
 }

@@ -1,11 +1,12 @@
 //! How long a year's intensity of a park of a hundred meters takes. The figure is asserted; the time is
 //! told, not judged, for a test machine may be busy.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use greenpark_archive::rows::ReadingRows;
 use greenpark_model::{day::CivilDay, reading::Kind};
 use greenpark_proto::query::v1 as pb;
+use tokio::time::Instant;
 
 use crate::fixture::*;
 

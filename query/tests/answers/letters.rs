@@ -8,6 +8,7 @@ use greenpark_model::{
     day::Instant,
     id::{GatewayId, ParkId},
     letter::LetterCode,
+    log_position::Partition,
 };
 use greenpark_proto::query::v1::{self as pb, dead_letters_client::DeadLettersClient};
 use greenpark_query::{QuerySettings, settings::Grant};
@@ -26,12 +27,12 @@ pub(crate) fn letter(of: &str, offset: u64, hours: i64, code: LetterCode) -> Let
     let payload = format!("payload {offset}");
     Letter {
         id: LetterId {
-            partition: 0,
+            partition: Partition::FIRST,
             offset,
         },
         enterprise: enterprise(of),
         gateway: GatewayId::new(if offset.is_multiple_of(2) { "g1" } else { "g2" }).expect("an id"),
-        received: Instant(at(day("2026-04-01"), hours)),
+        received: Instant::from_millis(at(day("2026-04-01"), hours)),
         topic: format!("park/p/{of}/g1/up/readings"),
         code,
         words: format!("wrong {offset}"),
@@ -49,7 +50,7 @@ async fn keep(world: &World, park: &str, letters: Vec<Letter>) {
 
 pub(crate) async fn keep_within(world: &World, park: &str, letters: Vec<Letter>, bounds: &Bounds) {
     let mut table = world.lake.letters(&ParkId::new(park).expect("an id"));
-    let consumed = Consumed::up_to(0, 0);
+    let consumed = Consumed::up_to(Partition::FIRST, 0);
     table.add(consumed, letters, bounds).await.expect("kept");
 }
 

@@ -23,7 +23,7 @@ fn late(of: CivilDay, kwh: &str, days: i32) -> (CivilDay, ReadingRows) {
     builder.push(key, at(of, 9), micro(kwh), Flag::Normal.code());
     let received = day("2026-11-23").plus(days);
     let late = LateArrival {
-        received: Instant(at(received, 12)),
+        received: Instant::from_millis(at(received, 12)),
         gateway: GatewayId::new("gw-late").expect("an id"),
     };
     builder.late(0, late);

@@ -28,7 +28,7 @@ async fn world() -> World {
 /// The service's now, after which the clock goes on.
 fn moment(world: &World) -> prost_types::Timestamp {
     world.go_on();
-    let now = (world.clock())().0;
+    let now = world.clock().now().millis();
     world.go_on();
     prost_types::Timestamp {
         seconds: now.div_euclid(1_000),

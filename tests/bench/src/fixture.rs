@@ -14,10 +14,12 @@ use greenpark_ingest::{DecodeSettings, IngestMetrics, ListenSettings, MqttListen
 use greenpark_log::LogWriter;
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::{
+    clock::Clock,
     day::{CivilDay, Instant},
     id::ParkId,
 };
-use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings};
+use greenpark_processor::{Processor, ProcessorSettings};
+use greenpark_runtime::clock;
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
@@ -62,13 +64,14 @@ impl BenchNode {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let settings = LogFileSettings::default();
-        let log = EmbeddedLog::open(&folder.path().join("log"), settings).expect("a log");
+        let log = EmbeddedLog::open(&folder.path().join("log"), settings, clock::system())
+            .expect("a log");
         Self { folder, log }
     }
 
     pub(crate) async fn lake(&self) -> Lake {
         let lake = self.folder.path().join("lake");
-        Lake::open(lake.to_str().expect("UTF-8"))
+        Lake::open(lake.to_str().expect("UTF-8"), clock::system())
             .await
             .expect("a lake")
     }
@@ -76,7 +79,7 @@ impl BenchNode {
     /// Starts the listener over the embedded log.
     pub(crate) async fn listen(&self, writer: LogWriter) -> (SocketAddr, Task) {
         let metrics = IngestMetrics::new(&mut Registry::default());
-        let clock = Arc::new(|| NOW_MS);
+        let clock = Clock::new(|| Instant::from_millis(NOW_MS));
         let pipeline = Pipeline::new(&DecodeSettings::default(), writer, clock, metrics);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let settings = ListenSettings {
@@ -95,8 +98,10 @@ impl BenchNode {
     /// Starts the processor.
     pub(crate) async fn process(&self, lake: &Lake) -> Task {
         let began = std::time::Instant::now();
-        let clock = ProcessorClock::new(move || {
-            Instant(NOW_MS + i64::try_from(began.elapsed().as_millis()).expect("a short bench"))
+        let clock = Clock::new(move || {
+            Instant::from_millis(
+                NOW_MS + i64::try_from(began.elapsed().as_millis()).expect("a short bench"),
+            )
         });
         let settings = ProcessorSettings::default();
         let reader = self.log.reader(&settings.group);

@@ -68,7 +68,7 @@ impl SyntheticPark<'_> {
                 subject,
                 valid_from: valid.0,
                 valid_to: valid.1,
-                recorded_at: Instant(NOW_MS - 1_000),
+                recorded_at: Instant::from_millis(NOW_MS - 1_000),
                 recorded_by: "bench".to_owned(),
                 evidence: "none".to_owned(),
                 body,
@@ -164,7 +164,7 @@ impl SyntheticPark<'_> {
                 } else {
                     1_000_000
                 };
-                let instant = day.start().0 + step * DAY_S * 1_000 / self.a_day;
+                let instant = day.start().millis() + step * DAY_S * 1_000 / self.a_day;
                 builder.push(key, instant, value, Flag::Normal.code());
             }
         }

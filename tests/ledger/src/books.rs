@@ -11,7 +11,8 @@ use greenpark_archive::{
     rows::ReadingRows,
     totals::{TotalsRow, decode_totals},
 };
-use greenpark_model::{day::CivilDay, id::ParkId, numbers::Numbers};
+use greenpark_model::{day::CivilDay, id::ParkId, log_position::Partition, numbers::Numbers};
+use greenpark_runtime::clock;
 
 /// Bytes at the end of a Parquet file: the length of the footer and the magic.
 const TAIL: usize = 8;
@@ -43,7 +44,7 @@ impl SealedDay {
             park: ParkId::new("any").ok()?,
             day: CivilDay::from_epoch_days(0),
             kind: FileKind::Hot {
-                partition: 0,
+                partition: Partition::FIRST,
                 offset: 0,
             },
             offsets: None,
@@ -85,7 +86,7 @@ pub async fn progress(lake: &Lake) -> anyhow::Result<(usize, u64)> {
 /// # Errors
 /// A file cannot be read, or it is not in the format of the lake.
 pub async fn read(root: &str) -> anyhow::Result<Books> {
-    let lake = Lake::open(root).await?;
+    let lake = Lake::open(root, clock::system()).await?;
     let mut books = Books::default();
     for park in lake.parks().await? {
         for (of, _, numbers) in lake.messages(&park).read().await?.iter() {

@@ -123,7 +123,7 @@ impl Oracle<'_> {
             let identity = self.plan.identity(serial);
             (
                 plan::enterprise(identity.gateway),
-                Instant(identity.at).day(),
+                Instant::from_millis(identity.at).day(),
             )
         })
     }
@@ -160,7 +160,7 @@ pub fn rows(oracle: &Oracle<'_>, books: &Books, verdict: &mut LedgerVerdict) {
                     && key.series.kind == plan::kind(identity.gateway, identity.meter)
                     && sealed.rows.ticket(row).map(Ticket::as_str)
                         == plan.ticket(serial).as_deref()
-                    && Instant(at).day() == *day;
+                    && Instant::from_millis(at).day() == *day;
                 if !belongs {
                     verdict.note("phantom", name);
                     continue;
@@ -285,7 +285,7 @@ pub fn totals(oracle: &Oracle<'_>, books: &Books, verdict: &mut LedgerVerdict) {
         let identity = plan.identity(serial);
         let key = (
             plan::meter(identity.gateway, identity.meter),
-            Instant(identity.at).day(),
+            Instant::from_millis(identity.at).day(),
         );
         // Values that do not add up are counted instead.
         *expected.entry(key).or_default() += match plan::adds(identity.gateway, identity.meter) {
@@ -340,7 +340,7 @@ pub fn years(plan: LoadPlan, missing: &Missing) -> BTreeMap<(String, i16), (i128
             plan::park(identity.gateway),
             plan::enterprise(identity.gateway),
         );
-        let year = Instant(identity.at).day().year();
+        let year = Instant::from_millis(identity.at).day().year();
         let name = format!("parks/{park}/enterprises/{enterprise}");
         let sum = years.entry((name, year)).or_default();
         sum.0 += i128::from(value);

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use greenpark_archive::{dead_letters::Payloads, lake::Lake};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
+use greenpark_runtime::clock;
 
 use crate::plan::{self, BURST, BURSTS, GATEWAYS};
 
@@ -21,7 +22,7 @@ const PAGE: usize = 10_000;
 /// # Errors
 /// The log cannot be read.
 pub async fn embedded(folder: &Path) -> anyhow::Result<Vec<u8>> {
-    let log = EmbeddedLog::open(folder, LogFileSettings::default())?;
+    let log = EmbeddedLog::open(folder, LogFileSettings::default(), clock::system())?;
     let (mut bytes, mut next) = (Vec::new(), 0);
     loop {
         let page = log.dead_letters(next, PAGE).await?;
@@ -104,7 +105,7 @@ pub struct ArchivedDeadLetters {
 /// # Errors
 /// The lake cannot be read.
 pub async fn archived(lake: &str) -> anyhow::Result<ArchivedDeadLetters> {
-    let lake = Lake::open(lake).await?;
+    let lake = Lake::open(lake, clock::system()).await?;
     let mut archived = ArchivedDeadLetters::default();
     let mut seen = BTreeSet::new();
     for park in lake.letter_parks().await? {

@@ -220,7 +220,7 @@ impl LoadPlan {
             _ => position,
         };
         // OK because there are twelve days, and a day has 86,400,000 milliseconds.
-        let midnight = first_day().plus(day as i32).start().0;
+        let midnight = first_day().plus(day as i32).start().millis();
         Identity {
             gateway,
             meter: nth % METERS,
@@ -390,7 +390,7 @@ mod tests {
                 let identity = plan.identity(serial);
                 let ticket = plan.ticket(serial);
                 assert!(identities.insert((identity.gateway, identity.meter, identity.at, ticket)));
-                days.insert(greenpark_model::day::Instant(identity.at).day());
+                days.insert(greenpark_model::day::Instant::from_millis(identity.at).day());
             }
             // A few readings do not fill the last day.
             assert!((DAYS - 1..=DAYS).contains(&(days.len() as u64)));

@@ -91,7 +91,7 @@ fn head(report: &RunReport<'_>, text: &mut String) {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let now = Instant(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+    let now = Instant::from_millis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let messages: usize = report
         .records

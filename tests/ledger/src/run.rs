@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use greenpark_archive::lake::Lake;
 use greenpark_model::amount::Sum;
+use greenpark_runtime::clock;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -215,7 +216,7 @@ fn come_to_rest(
         .filter(|&s| plan.is_corrected(s))
         .count() as u64;
     let whole = plan.readings() + corrections;
-    let lake = runtime.block_on(Lake::open(&installation.lake()))?;
+    let lake = runtime.block_on(Lake::open(&installation.lake(), clock::system()))?;
     let mut last = (0, Instant::now());
     let sealed = wait::until(SEAL, || {
         let up = installation.ensure(None).is_ok();

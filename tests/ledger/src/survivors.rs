@@ -13,6 +13,7 @@ use greenpark_log::{LogReader, Record};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_log_kafka::{KafkaLog, KafkaSettings};
 use greenpark_proto::reading_batch;
+use greenpark_runtime::clock;
 
 use crate::{
     dead_letters,
@@ -44,7 +45,7 @@ impl Survivors {
     /// # Errors
     /// It cannot be read.
     pub async fn add_lake(&mut self, root: &str) -> anyhow::Result<()> {
-        let lake = Lake::open(root).await?;
+        let lake = Lake::open(root, clock::system()).await?;
         for park in lake.parks().await? {
             for (of, _, numbers) in lake.messages(&park).read().await?.iter() {
                 self.add_numbers(of.gateway.as_str(), numbers.runs());
@@ -71,7 +72,7 @@ impl Survivors {
     /// # Errors
     /// The log cannot be read.
     pub async fn add_embedded(&mut self, folder: &Path) -> anyhow::Result<()> {
-        let log = EmbeddedLog::open(folder, LogFileSettings::default())?;
+        let log = EmbeddedLog::open(folder, LogFileSettings::default(), clock::system())?;
         self.add_readings(log.reader(GROUP)).await?;
         self.add_letters(log.letter_reader(GROUP)).await
     }

@@ -6,7 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use greenpark_log::{ContentType, Headers, LogReader, Record, Topic, memory::MemoryLog};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
-use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_model::{
+    id::{EnterpriseId, GatewayId, ParkId},
+    log_position::Partition,
+};
+use greenpark_runtime::clock;
 
 const WAIT: Duration = Duration::from_millis(200);
 
@@ -30,7 +34,7 @@ async fn read(reader: &mut Box<dyn LogReader>) -> Vec<(u64, u64)> {
     loop {
         let delivered = reader.next(1 << 20, WAIT).await.expect("the log reads");
         all.extend(delivered.entries.into_iter().map(|entry| {
-            assert_eq!(entry.position.partition, 0);
+            assert_eq!(entry.position.partition, Partition::FIRST);
             let sequence = entry.record.expect("ours").headers.sequence;
             (entry.position.offset, sequence)
         }));
@@ -70,8 +74,12 @@ fn logs(folder: &tempfile::TempDir) -> [Log; 2] {
         partitions: 3,
         ..LogFileSettings::default()
     };
-    let embedded = EmbeddedLog::open(folder.path(), settings).expect("the log opens");
-    [Log::Memory(MemoryLog::new(3)), Log::Embedded(embedded)]
+    let embedded =
+        EmbeddedLog::open(folder.path(), settings, clock::system()).expect("the log opens");
+    [
+        Log::Memory(MemoryLog::new(3, clock::system())),
+        Log::Embedded(embedded),
+    ]
 }
 
 #[tokio::test]
@@ -89,8 +97,11 @@ async fn letters_are_handed_out_in_order_and_from_where_their_group_is() {
         }
         let all: Vec<(u64, u64)> = (0..6).map(|n| (n, n)).collect();
         assert_eq!(read(&mut reader).await, all);
-        reader.commit(0, 4).await.expect("stored");
-        assert!(reader.commit(0, 7).await.is_err(), "it lies past the end");
+        reader.commit(Partition::FIRST, 4).await.expect("stored");
+        assert!(
+            reader.commit(Partition::FIRST, 7).await.is_err(),
+            "it lies past the end"
+        );
         drop(reader);
         assert_eq!(read(&mut log.letters("a")).await, all[4..]);
         assert_eq!(read(&mut log.letters("b")).await, all);
@@ -109,10 +120,10 @@ async fn a_letter_wakes_its_reader_and_a_later_reader_takes_over() {
         assert_eq!(delivered.expect("read").entries.len(), 1);
         let mut latter = log.letters("a");
         let delivered = former.next(1 << 20, WAIT).await.expect("read");
-        assert_eq!(delivered.revoked, [0]);
-        assert!(former.commit(0, 1).await.is_err());
+        assert_eq!(delivered.revoked, [Partition::FIRST]);
+        assert!(former.commit(Partition::FIRST, 1).await.is_err());
         assert_eq!(read(&mut latter).await, [(0, 0)]);
-        latter.commit(0, 1).await.expect("stored");
+        latter.commit(Partition::FIRST, 1).await.expect("stored");
     }
 }
 
@@ -123,7 +134,8 @@ async fn letters_that_a_group_has_not_read_outlive_the_bound_and_a_restart() {
         dead_letter_bytes: 1 << 20,
         ..LogFileSettings::default()
     };
-    let open = || EmbeddedLog::open(folder.path(), settings).expect("the log opens");
+    let open =
+        || EmbeddedLog::open(folder.path(), settings, clock::system()).expect("the log opens");
     let many = 40_u64;
     {
         let log = Log::Embedded(open());
@@ -134,7 +146,7 @@ async fn letters_that_a_group_has_not_read_outlive_the_bound_and_a_restart() {
         }
         let first = reader.next(1, WAIT).await.expect("the log reads").entries;
         assert_eq!(first[0].position.offset, 0, "the oldest is still there");
-        reader.commit(0, 5).await.expect("stored");
+        reader.commit(Partition::FIRST, 5).await.expect("stored");
     }
     // Nobody reads at first, but the file knows that somebody does.
     let log = Log::Embedded(open());
@@ -143,7 +155,10 @@ async fn letters_that_a_group_has_not_read_outlive_the_bound_and_a_restart() {
     let mut reader = log.letters("a");
     let unread: Vec<(u64, u64)> = (5..=many).map(|n| (n, n)).collect();
     assert_eq!(read(&mut reader).await, unread);
-    reader.commit(0, many + 1).await.expect("stored");
+    reader
+        .commit(Partition::FIRST, many + 1)
+        .await
+        .expect("stored");
     log.append(Topic::DeadLetters, vec![record("p", many + 1, 10)])
         .await;
     let left = read(&mut log.letters("b")).await;

@@ -24,7 +24,7 @@ const EPOCH: u64 = 1_795_392_000;
 fn yesterday() -> CivilDay {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let ms = since.expect("after 1970").as_millis();
-    let now = Instant(i64::try_from(ms).expect("in range"));
+    let now = Instant::from_millis(i64::try_from(ms).expect("in range"));
     now.day().previous()
 }
 

@@ -15,7 +15,12 @@ use greenpark_archive::{
     snapshot::Snapshot,
     totals::{TotalsRow, decode_totals},
 };
-use greenpark_model::{day::CivilDay, id::EnterpriseId, reading::Kind};
+use greenpark_model::{
+    clock::Clock,
+    day::{CivilDay, Instant},
+    id::EnterpriseId,
+    reading::Kind,
+};
 use object_store::{ObjectStoreExt as _, memory::InMemory, path::Path};
 use sha2::{Digest as _, Sha256};
 
@@ -67,7 +72,10 @@ fn broken(promise: &'static str) -> impl Fn(&dyn std::error::Error) -> BrokenPro
 impl LakeView {
     pub(crate) fn new(store: Arc<InMemory>) -> Self {
         Self {
-            lake: Lake::over(Arc::clone(&store) as _),
+            lake: Lake::over(
+                Arc::clone(&store) as _,
+                Clock::new(|| Instant::from_millis(0)),
+            ),
             store,
             digests: HashMap::new(),
             readings: HashMap::new(),

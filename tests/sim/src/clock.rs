@@ -17,7 +17,7 @@ const BACK_MS_MAX: i64 = 5 * 60 * 1000;
 
 /// A monotonic clock, a wall clock that can be set, and a bell that wakes all sleepers.
 #[derive(Debug)]
-pub(crate) struct Clock {
+pub(crate) struct SimClock {
     elapsed: AtomicI64,
     wall: AtomicI64,
     latest: AtomicI64,
@@ -25,15 +25,20 @@ pub(crate) struct Clock {
     sleepers: Mutex<Vec<Waker>>,
 }
 
-impl Clock {
+impl SimClock {
     pub(crate) fn new(wall: Instant) -> Self {
         Self {
             elapsed: AtomicI64::new(0),
-            wall: AtomicI64::new(wall.0),
-            latest: AtomicI64::new(wall.0),
+            wall: AtomicI64::new(wall.millis()),
+            latest: AtomicI64::new(wall.millis()),
             rung: AtomicU64::new(0),
             sleepers: Mutex::default(),
         }
+    }
+
+    /// The wall clock.
+    pub(crate) fn wall(&self) -> Instant {
+        Instant::from_millis(self.wall_ms())
     }
 
     /// The wall clock, UTC milliseconds.

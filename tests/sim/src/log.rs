@@ -11,8 +11,9 @@ use greenpark_log::{
     AppendError, CommitError, Delivered, DurableLog, Entry, LogReader, LogWriter, ReadError,
     Record, Topic, memory::MemoryLog,
 };
+use greenpark_model::{clock::Clock, log_position::Partition};
 
-use crate::{actor::next_turn, clock::Clock, op::LogFault};
+use crate::{actor::next_turn, clock::SimClock, op::LogFault};
 
 /// Number of reads that [`LogFault::ReadsShort`] cuts to one record.
 const SHORT_READS: u32 = 12;
@@ -27,14 +28,14 @@ pub(crate) const PARTITIONS: u32 = 2;
 pub(crate) struct SimLog {
     pub(crate) memory: MemoryLog,
     writer: LogWriter,
-    clock: Arc<Clock>,
+    clock: Arc<SimClock>,
     faults: Mutex<BTreeMap<LogFault, u32>>,
 }
 
 impl SimLog {
-    pub(crate) fn new(clock: &Arc<Clock>) -> Arc<Self> {
+    pub(crate) fn new(clock: &Arc<SimClock>) -> Arc<Self> {
         let wall = Arc::clone(clock);
-        let memory = MemoryLog::with_clock(PARTITIONS, move || wall.wall_ms());
+        let memory = MemoryLog::new(PARTITIONS, Clock::new(move || wall.wall()));
         let writer = memory.writer();
         Arc::new(Self {
             memory,
@@ -162,19 +163,19 @@ impl LogReader for Reader {
 
     fn find(
         &mut self,
-        partition: u32,
+        partition: Partition,
         offset: u64,
     ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
         self.inner.find(partition, offset)
     }
 
-    fn rewind(&mut self, partition: u32, offset: u64) {
+    fn rewind(&mut self, partition: Partition, offset: u64) {
         self.inner.rewind(partition, offset);
     }
 
     fn commit(
         &mut self,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         async move {

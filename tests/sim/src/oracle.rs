@@ -8,6 +8,7 @@ use greenpark_model::{
     batch::Batch,
     day::{CivilDay, Instant},
     id::ParkId,
+    log_position::Partition,
     messages::BatchMessages,
     numbers::Numbers,
     reading::Kind,
@@ -53,7 +54,7 @@ pub(crate) struct ReadingId {
 
 impl ReadingId {
     pub(crate) fn day(self) -> CivilDay {
-        Instant(self.instant).day()
+        Instant::from_millis(self.instant).day()
     }
 
     /// The name of the meter.
@@ -119,7 +120,7 @@ pub(crate) struct Oracle {
     pub(crate) acked: BTreeSet<ReadingId>,
     counts: BTreeMap<(u8, u8, CivilDay), u32>,
     /// The records of the log, by partition.
-    records: BTreeMap<u32, Vec<LoggedRecord>>,
+    records: BTreeMap<Partition, Vec<LoggedRecord>>,
     logged: BTreeSet<Row>,
     /// The value in force of each reading in the log, and whether it is marked late. The last value in the log
     /// counts, but a value of a resent message keeps its first place.
@@ -276,7 +277,7 @@ impl Oracle {
     }
 
     fn records_committed(&self, log: &SimLog) -> impl Iterator<Item = &LoggedRecord> {
-        (0..PARTITIONS).flat_map(move |partition| {
+        Partition::all(PARTITIONS).flat_map(move |partition| {
             let next = log.memory.committed(GROUP, partition);
             let records = self.records.get(&partition).into_iter().flatten();
             records.take_while(move |record| record.offset < next)
@@ -331,7 +332,9 @@ impl LoggedRecord {
                 gateway: record.headers.gateway,
                 epoch: record.headers.epoch,
             };
-            let latest = batch.latest().unwrap_or(Instant(entry.appended_ms));
+            let latest = batch
+                .latest()
+                .unwrap_or(Instant::from_millis(entry.appended_ms));
             logged.numbered = Some((record.park, gateway_epoch, latest.day(), messages));
         }
         Ok(logged)

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use greenpark_archive::{lake::Lake, store::LogBounds};
-use greenpark_model::day::Instant;
-use greenpark_processor::{Processor, ProcessorClock, ProcessorSettings, RunError};
+use greenpark_model::clock::Clock;
+use greenpark_processor::{Processor, ProcessorSettings, RunError};
 use tokio::sync::oneshot;
 
 use crate::{
     actor::{Actor, Turn},
-    clock::Clock,
+    clock::SimClock,
     disk::SimDisk,
     log::{GROUP, PARTITIONS, SimLog},
 };
@@ -66,12 +66,12 @@ impl SimProcessor {
     pub(crate) fn start(
         log: &Arc<SimLog>,
         disk: &Arc<SimDisk>,
-        clock: &Arc<Clock>,
+        clock: &Arc<SimClock>,
         memory: MemorySize,
     ) -> Self {
         let wall = Arc::clone(clock);
-        let clock = ProcessorClock::new(move || Instant(wall.wall_ms()));
-        let lake = Lake::on(Arc::clone(disk) as _).with_log_bounds(LOG_BOUNDS);
+        let clock = Clock::new(move || wall.wall());
+        let lake = Lake::on(Arc::clone(disk) as _, clock.clone()).with_log_bounds(LOG_BOUNDS);
         let processor = Processor::new(log.reader(), PARTITIONS, lake, settings(memory), clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let run = processor.run(async move {

@@ -11,6 +11,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use greenpark_ingest::{DecodeSettings, IngestMetrics, Pipeline};
 use greenpark_log::{ContentType, Headers, Record, Topic};
 use greenpark_model::{
+    clock::Clock,
     day::{DAY_MS, Instant},
     id::{EnterpriseId, GatewayId, ParkId},
     invariants::all_received_are_accounted_for,
@@ -20,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{
     actor::Turn,
     check::{LakeContent, LakeView},
-    clock::Clock,
+    clock::SimClock,
     disk::SimDisk,
     gateway::{GATEWAYS, Gateway},
     log::SimLog,
@@ -37,7 +38,7 @@ const START: &str = "2026-12-31T20:00:00+08:00";
 #[derive(Debug)]
 pub(crate) struct World {
     runtime: Runtime,
-    pub(crate) clock: Arc<Clock>,
+    pub(crate) clock: Arc<SimClock>,
     pub(crate) log: Arc<SimLog>,
     pub(crate) disk: Arc<SimDisk>,
     pub(crate) gateways: Vec<Gateway>,
@@ -69,9 +70,9 @@ pub(crate) struct World {
     pub(crate) trace: String,
 }
 
-fn pipeline(log: &Arc<SimLog>, clock: &Arc<Clock>) -> (IngestMetrics, Pipeline) {
+fn pipeline(log: &Arc<SimLog>, clock: &Arc<SimClock>) -> (IngestMetrics, Pipeline) {
     let (metrics, wall) = (IngestMetrics::default(), Arc::clone(clock));
-    let now = Arc::new(move || wall.wall_ms());
+    let now = Clock::new(move || wall.wall());
     let decode = DecodeSettings::default();
     let pipeline = Pipeline::new(&decode, log.writer(), now, metrics.clone());
     (metrics, pipeline)
@@ -80,7 +81,7 @@ fn pipeline(log: &Arc<SimLog>, clock: &Arc<Clock>) -> (IngestMetrics, Pipeline) 
 impl World {
     pub(crate) fn new() -> Self {
         let start: Instant = START.parse().expect("a constant instant");
-        let clock = Arc::new(Clock::new(start));
+        let clock = Arc::new(SimClock::new(start));
         let (log, disk) = (SimLog::new(&clock), SimDisk::new());
         let (metrics, pipeline) = pipeline(&log, &clock);
         // One blocking thread runs all work in the order of submission.

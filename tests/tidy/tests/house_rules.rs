@@ -15,10 +15,10 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// Lines a crate root and a binary's root may have.
 const LIB_LINES_MAX: usize = 80;
 const MAIN_LINES_MAX: usize = 40;
-/// Folders of the crates beside the services. The model is left out for one circle: carbon uses the error of
-/// a ratio, and an assessment uses coal.
-const CONTRACTS_AND_SHELL: [&str; 12] = [
+/// Folders of the crates beside the services.
+const CONTRACTS_AND_SHELL: [&str; 13] = [
     "proto",
+    "proto/model",
     "proto/settings",
     "proto/log",
     "proto/log/embedded",

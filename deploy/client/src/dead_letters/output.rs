@@ -67,7 +67,8 @@ fn payload(letter: &api::DeadLetterEntry) -> (Option<String>, Option<String>) {
 
 fn stamp(at: Option<&prost_types::Timestamp>) -> String {
     let ms = at.map(|at| at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000);
-    ms.map(|ms| Instant(ms).to_string()).unwrap_or_default()
+    ms.map(|ms| Instant::from_millis(ms).to_string())
+        .unwrap_or_default()
 }
 
 fn replayed(letter: &api::DeadLetterEntry) -> String {

@@ -22,7 +22,6 @@ const NUMBERS: &[&str] = &[
     "modulus",
     "mwh",
     "multiplier",
-    "mwh",
     "new_initial",
     "old_final",
     "rated_per_hour",

@@ -303,8 +303,8 @@ pub(super) fn change(park: &str, line: ChangeLine) -> Result<api::MeterChange, V
         meter: name::meter(park, &line.enterprise, &line.meter),
         quantity: line.quantity,
         at: at.map(|at| prost_types::Timestamp {
-            seconds: at.0.div_euclid(1_000),
-            nanos: i32::try_from(at.0.rem_euclid(1_000)).unwrap_or(0) * 1_000_000,
+            seconds: at.millis().div_euclid(1_000),
+            nanos: i32::try_from(at.millis().rem_euclid(1_000)).unwrap_or(0) * 1_000_000,
         }),
         old_final: line.old_final,
         new_initial: line.new_initial,

@@ -8,8 +8,12 @@ pub(super) fn without_group(filter: &str) -> &str {
         .map_or(filter, |(_, filter)| filter)
 }
 
-/// Returns true if `filter` matches `topic`.
+/// Returns true if `filter` matches `topic`. A wildcard as the first level matches no topic that begins with `$`
+/// (MQTT 5, 4.7.2).
 pub(super) fn matches(filter: &str, topic: &str) -> bool {
+    if topic.starts_with('$') && filter.starts_with(['#', '+']) {
+        return false;
+    }
     let mut levels = topic.split('/');
     for part in filter.split('/') {
         match (part, levels.next()) {
@@ -36,6 +40,9 @@ mod tests {
             ("a/+", "a", false),
             ("a", "a/b", false),
             ("a/#", "a", true),
+            ("#", "$SYS/broker/uptime", false),
+            ("+/broker/uptime", "$SYS/broker/uptime", false),
+            ("$SYS/#", "$SYS/broker/uptime", true),
         ] {
             assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
         }

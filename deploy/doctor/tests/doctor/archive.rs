@@ -3,6 +3,8 @@
 use std::{fs, time::Duration};
 
 use greenpark_doctor::report::Outcome;
+use greenpark_model::{clock::Clock, day::Instant, log_position::Partition};
+use greenpark_runtime::clock;
 
 use super::{
     assert_check, check,
@@ -93,7 +95,9 @@ async fn files_that_are_gone_torn_or_changed_are_faults() {
 #[tokio::test]
 async fn a_hot_file_that_was_changed_is_a_fault() {
     let place = Place::sound().await;
-    place.publish_hot("2026-03-02", 0, RECORDS).await;
+    place
+        .publish_hot("2026-03-02", Partition::FIRST, RECORDS)
+        .await;
     let folder = fs::read_dir(place.readings().join("day=2026-03-02")).expect("a day");
     let mut files = folder.map(|file| file.expect("a file").path());
     let file = files.next().expect("a hot file");
@@ -121,7 +125,9 @@ async fn a_book_whose_log_is_torn_is_a_fault() {
 #[tokio::test]
 async fn days_that_nobody_seals_are_told() {
     let place = Place::sound().await;
-    place.publish_hot("2026-03-02", 0, RECORDS).await;
+    place
+        .publish_hot("2026-03-02", Partition::FIRST, RECORDS)
+        .await;
     // A processor may be at it.
     let report = place.examined().await;
     assert_check(&report, ("archive", "sealing"), Outcome::Ok, &[]);
@@ -133,19 +139,21 @@ async fn days_that_nobody_seals_are_told() {
 #[tokio::test]
 async fn a_clock_that_is_wrong_is_a_fault() {
     let place = Place::sound().await;
-    let now = greenpark_model::day::Instant(greenpark_runtime::clock::now_ms() - 3_600_000);
-    let report = greenpark_doctor::examine(&place.installation, now).await;
+    let behind = Clock::new(|| Instant::from_millis(clock::now().millis() - 3_600_000));
+    let report = greenpark_doctor::examine(&place.installation, &behind).await;
     let words = ["60 min from now", "chrony"];
     assert_check(&report, ("archive", "clock"), Outcome::Fault, &words);
-    let past = greenpark_model::day::Instant(1_000);
-    let report = greenpark_doctor::examine(&place.installation, past).await;
+    let past = Clock::new(|| Instant::from_millis(1_000));
+    let report = greenpark_doctor::examine(&place.installation, &past).await;
     assert_check(&report, ("archive", "clock"), Outcome::Fault, &["1970"]);
 }
 
 #[tokio::test]
 async fn a_lake_that_is_ahead_of_its_log_is_a_fault() {
     let place = Place::sound().await;
-    place.publish_hot("2026-03-02", 0, RECORDS + 1).await;
+    place
+        .publish_hot("2026-03-02", Partition::FIRST, RECORDS + 1)
+        .await;
     let report = place.examined().await;
     let words = ["up to 6", "ends at 5", "restore that log"];
     assert_check(&report, ("log", "position"), Outcome::Fault, &words);

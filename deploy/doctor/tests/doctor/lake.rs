@@ -19,8 +19,10 @@ use greenpark_doctor::{
 use greenpark_log::{ContentType, Headers, Record, Topic};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::{
+    clock::Clock,
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId, ParkId},
+    log_position::Partition,
     quantity::{Medium, Quantity},
     reading::{Flag, Kind, Series},
 };
@@ -60,7 +62,7 @@ fn file(day: CivilDay, kind: FileKind) -> NewFile {
     let mut builder = RowsBuilder::new();
     let index = builder.key(&key);
     for hour in 0..24 {
-        let instant = day.start().0 + hour * 3_600_000;
+        let instant = day.start().millis() + hour * 3_600_000;
         builder.push(index, instant, 1_000_000 * hour, Flag::Normal.code());
     }
     let facts = FileFacts {
@@ -104,7 +106,7 @@ impl Place {
         let InstalledLog::Embedded { folder, settings } = &self.installation.log else {
             panic!("the log is embedded");
         };
-        EmbeddedLog::open(folder, *settings).expect("it opens")
+        EmbeddedLog::open(folder, *settings, clock::system()).expect("it opens")
     }
 
     /// Changes the count of partitions in the settings.
@@ -123,7 +125,9 @@ impl Place {
             enterprise: enterprise(),
             revision: 1,
         };
-        place.publish(file(day, kind), 0, RECORDS).await;
+        place
+            .publish(file(day, kind), Partition::FIRST, RECORDS)
+            .await;
         place
     }
 
@@ -147,8 +151,8 @@ impl Place {
         }
     }
 
-    async fn publish(&self, file: NewFile, partition: u32, next_offset: u64) {
-        let lake = Lake::open(&self.installation.lake_root)
+    async fn publish(&self, file: NewFile, partition: Partition, next_offset: u64) {
+        let lake = Lake::open(&self.installation.lake_root, clock::system())
             .await
             .expect("a lake");
         let book = lake.book(&park(), file.day.year()).await;
@@ -162,7 +166,7 @@ impl Place {
     }
 
     /// Publishes a hot file of `day` that brings the book to `next_offset` of `partition`.
-    pub(crate) async fn publish_hot(&self, day: &str, partition: u32, next_offset: u64) {
+    pub(crate) async fn publish_hot(&self, day: &str, partition: Partition, next_offset: u64) {
         let offset = next_offset - 1;
         let kind = FileKind::Hot { partition, offset };
         let day = day.parse().expect("a day");
@@ -189,6 +193,7 @@ impl Place {
     /// What the doctor will say after so long.
     pub(crate) async fn examined_in(&self, later: Duration) -> Report {
         let later = i64::try_from(later.as_millis()).expect("a short time");
-        examine(&self.installation, Instant(clock::now_ms() + later)).await
+        let clock = Clock::new(move || Instant::from_millis(clock::now().millis() + later));
+        examine(&self.installation, &clock).await
     }
 }

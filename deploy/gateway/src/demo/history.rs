@@ -53,7 +53,7 @@ pub struct Loaded {
 /// # Errors
 /// A gateway is refused, or gives up.
 pub async fn load(address: &str, latest: &Latest) -> anyhow::Result<Loaded> {
-    let until = clock::now_ms().div_euclid(HOUR_MS) * HOUR_MS;
+    let until = clock::now().millis().div_euclid(HOUR_MS) * HOUR_MS;
     let sources: Vec<Source> = (0..ENTERPRISES.len())
         .map(|index| Source::new(index, sent_until(index, latest)))
         .collect();
@@ -192,7 +192,12 @@ mod tests {
 
     #[test]
     fn the_history_has_millions_of_readings() {
-        let end = "2026-11-23".parse::<CivilDay>().expect("a day").end().0 - 1;
+        let end = "2026-11-23"
+            .parse::<CivilDay>()
+            .expect("a day")
+            .end()
+            .millis()
+            - 1;
         let expected = expected(end);
         assert!(
             expected.energy > 2_000_000 && expected.water > 800_000,

@@ -60,7 +60,7 @@ pub async fn run(
         tokio::select! {
             () = shutdown.cancelled() => break,
             _ = ticks.tick() => {
-                let now = clock::now_ms().div_euclid(STEP_MS) * STEP_MS;
+                let now = clock::now().millis().div_euclid(STEP_MS) * STEP_MS;
                 publish(&mut gateways, now);
                 gauge.show(&format!("live: {} readings acknowledged", thousands(tally.acknowledged())));
             }

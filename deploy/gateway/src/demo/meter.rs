@@ -109,7 +109,7 @@ impl Meter {
         }
         let total = self.mass(day);
         let count = (total + LORRY - 1) / LORRY;
-        let start = CivilDay::from_epoch_days(day).start().0;
+        let start = CivilDay::from_epoch_days(day).start().millis();
         let first = u64::from(day.unsigned_abs()) * 64;
         let edge = |n: i64| {
             if n == 0 || n == count {
@@ -215,7 +215,7 @@ impl Cursor {
 
     /// Returns the register at an instant of the cursor's day.
     pub(super) fn register_at(&self, at: i64) -> Amount {
-        let since = at - CivilDay::from_epoch_days(self.day).start().0;
+        let since = at - CivilDay::from_epoch_days(self.day).start().millis();
         let (hour, rest) = (since / HOUR_MS, since % HOUR_MS);
         let hours = self.meter.hours(self.day);
         let mut register = self.register;

@@ -25,14 +25,14 @@ pub(super) struct Source {
 
 /// The first instant of the history.
 pub(super) fn first_instant() -> i64 {
-    CivilDay::from_epoch_days(FIRST_DAY).start().0
+    CivilDay::from_epoch_days(FIRST_DAY).start().millis()
 }
 
 impl Source {
     /// Creates the source of the enterprise at `index`, of which everything up to `until` was sent.
     pub(super) fn new(index: usize, until: i64) -> Self {
         let until = until.max(first_instant() - 1);
-        let day = Instant(until + 1).day().epoch_days();
+        let day = Instant::from_millis(until + 1).day().epoch_days();
         let (registers, weighbridges): (Vec<_>, Vec<_>) =
             Meter::all(index).partition(|meter| meter.spec.kind == Kind::Register);
         let registers = registers
@@ -117,7 +117,7 @@ impl Source {
         for cursor in &self.registers {
             add(cursor.meter().spec, hours.max(0).unsigned_abs());
         }
-        let last = Instant(until).day().epoch_days();
+        let last = Instant::from_millis(until).day().epoch_days();
         for meter in &self.weighbridges {
             let days = (FIRST_DAY..=last).flat_map(|day| meter.tickets(day));
             add(
@@ -128,8 +128,8 @@ impl Source {
     }
 
     fn add_tickets(&self, until: i64, columns: &mut PayloadColumns) {
-        let first = Instant(self.until + 1).day().epoch_days();
-        let last = Instant(until).day().epoch_days();
+        let first = Instant::from_millis(self.until + 1).day().epoch_days();
+        let last = Instant::from_millis(until).day().epoch_days();
         for meter in &self.weighbridges {
             let tickets: Vec<(i64, Amount)> = (first..=last)
                 .flat_map(|day| meter.tickets(day))
@@ -147,7 +147,7 @@ fn hours(cursor: &mut Cursor, from: i64, until: i64) -> (i64, Vec<Amount>) {
     // Hours of Asia/Shanghai begin with those of UTC.
     let first = (from + HOUR_MS - 1).div_euclid(HOUR_MS) * HOUR_MS;
     let mut values = Vec::new();
-    let mut start = CivilDay::from_epoch_days(cursor.day()).start().0;
+    let mut start = CivilDay::from_epoch_days(cursor.day()).start().millis();
     while start <= until {
         // A day that continues after `until` is read again the next time.
         let whole = start + DAY_MS <= until + 1;
@@ -162,7 +162,7 @@ fn hours(cursor: &mut Cursor, from: i64, until: i64) -> (i64, Vec<Amount>) {
         if !whole {
             break;
         }
-        start = CivilDay::from_epoch_days(cursor.day()).start().0;
+        start = CivilDay::from_epoch_days(cursor.day()).start().millis();
     }
     (first, values)
 }

@@ -305,7 +305,9 @@ mod tests {
     fn a_steel_stamp_is_the_end_of_its_quarter_and_00_00_means_24_00() {
         let mapping =
             load(include_str!("../../maps/steel_industry.toml")).expect("the shipped mapping");
-        let start = |stamp: &str| Instant(mapping.instant(stamp).expect("a stamp")).to_string();
+        let start = |stamp: &str| {
+            Instant::from_millis(mapping.instant(stamp).expect("a stamp")).to_string()
+        };
         assert_eq!(start("01/01/2018 00:15"), "2018-01-01T00:00:00+08:00");
         assert_eq!(start("01/01/2018 23:45"), "2018-01-01T23:30:00+08:00");
         assert_eq!(start("01/01/2018 00:00"), "2018-01-01T23:45:00+08:00");

@@ -361,8 +361,8 @@ fn the_steel_year_has_every_quarter_once_and_its_sum() {
     assert_eq!(rows.len(), 35_040);
     let all = rows.batches(usize::MAX).next().expect("a batch");
     let instants: BTreeSet<i64> = all.iter().map(|&row| rows.row(row).instant).collect();
-    let first = Moment(*instants.first().expect("a first")).to_string();
-    let last = Moment(*instants.last().expect("a last")).to_string();
+    let first = Moment::from_millis(*instants.first().expect("a first")).to_string();
+    let last = Moment::from_millis(*instants.last().expect("a last")).to_string();
     assert_eq!(
         (first.as_str(), last.as_str()),
         ("2018-01-01T00:00:00+08:00", "2018-12-31T23:45:00+08:00")

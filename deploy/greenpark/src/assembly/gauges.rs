@@ -148,7 +148,7 @@ impl Gauges {
 
     fn set_lag(&self, records: u64, oldest_ms: Option<i64>) {
         self.records_behind.set(whole(records));
-        let age_ms = oldest_ms.map_or(0, |at| clock::now_ms().saturating_sub(at));
+        let age_ms = oldest_ms.map_or(0, |at| clock::now().millis().saturating_sub(at));
         self.oldest_unread_seconds.set(age_ms.max(0) / 1_000);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use greenpark_archive::lake::Lake;
 use greenpark_log::OpenError;
-use greenpark_model::{day::Instant, limits::FUTURE_MS_MAX};
+use greenpark_model::limits::FUTURE_MS_MAX;
 use greenpark_runtime::{
     clock,
     health::{Health, HealthPart},
@@ -98,7 +98,7 @@ pub(super) async fn open_log(settings: &Settings, health: &Health) -> anyhow::Re
 /// The root is not a valid location of a lake.
 pub(super) async fn open_lake(settings: &Settings, health: &Health) -> anyhow::Result<Lake> {
     let root = &settings.lake.root;
-    let lake = Lake::open(root)
+    let lake = Lake::open(root, clock::system())
         .await
         .with_context(|| format!("open the lake at {root}"))?
         .with_log_bounds(settings.lake.log_bounds());
@@ -107,12 +107,13 @@ pub(super) async fn open_lake(settings: &Settings, health: &Health) -> anyhow::R
         PartReport::of(health, "clock"),
     );
     loop {
-        let now = Instant(clock::now_ms());
+        let now = clock::now();
         match lake.newest_commit().await {
             Err(error) => of_lake.away(&format!("{:#}", anyhow::Error::from(error))),
             Ok(newest) => {
                 of_lake.there();
-                let Some(newest) = newest.filter(|at| at.0 > now.0.saturating_add(FUTURE_MS_MAX))
+                let Some(newest) =
+                    newest.filter(|at| at.millis() > now.millis().saturating_add(FUTURE_MS_MAX))
                 else {
                     of_clock.there();
                     return Ok(lake);

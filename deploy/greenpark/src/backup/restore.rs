@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use greenpark_archive::lake::Lake;
 use greenpark_console::{output::line, progress::ProgressBar};
+use greenpark_runtime::clock;
 
 use super::{
     files,
@@ -51,7 +52,7 @@ pub async fn restore(folder: &Path, settings: &Settings, with_log: bool) -> anyh
         fs::remove_dir_all(&staged).with_context(|| format!("remove {}", staged.display()))?;
     }
     copy_lake(folder, &manifest, &staged)?;
-    let lake = Lake::open(&staged.display().to_string()).await?;
+    let lake = Lake::open(&staged.display().to_string(), clock::system()).await?;
     if let Some(astray) = lake.astray_anywhere().await?.first() {
         bail!("the backup is not whole: {astray}; take another one");
     }

@@ -35,8 +35,8 @@ struct Stored {
 /// Waits until the readings of every closed day have arrived and the plan's years are sealed.
 pub(super) async fn wait(service: &QueryConnection, loaded: &Loaded) -> anyhow::Result<()> {
     // Yesterday: today may get more readings.
-    let last = Moment(loaded.until).day().previous();
-    let expected = history::expected(last.end().0 - 1);
+    let last = Moment::from_millis(loaded.until).day().previous();
+    let expected = history::expected(last.end().millis() - 1);
     let deadline = Instant::now() + PATIENCE;
     let mut gauge = ProgressBar::wait("storing and sealing");
     loop {

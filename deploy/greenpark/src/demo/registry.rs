@@ -15,7 +15,7 @@ use greenpark_gateway::demo::{
     park::{ENTERPRISES, MeterPlace, MeterSpec, PARK},
 };
 use greenpark_model::{
-    day::{CivilDay, DayRange, Instant},
+    day::{CivilDay, DayRange},
     quantity::{Medium, MediumClass},
     water::WaterSource,
 };
@@ -43,7 +43,7 @@ pub(super) async fn register(service: &QueryConnection) -> anyhow::Result<()> {
         .filter(|m| m.recorded_at.is_some())
         .map(|m| m.name)
         .collect();
-    let today = Instant(clock::now_ms()).day();
+    let today = clock::now().day();
     let mut registry = service.registry();
     let count = ENTERPRISES
         .iter()
@@ -166,7 +166,7 @@ fn waste_code(medium: Medium) -> &'static str {
 /// Declares the value added of every month up to this one. Months of this year are estimates; those of closed years are
 /// final.
 async fn declare(service: &QueryConnection) -> anyhow::Result<()> {
-    let today = Instant(clock::now_ms()).day();
+    let today = clock::now().day();
     let declared = statistics(service).await?;
     let expected = (0..ENTERPRISES.len()).flat_map(|index| months(index, today));
     let missing: Vec<api::Statistic> = expected

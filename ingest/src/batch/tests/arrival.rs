@@ -83,7 +83,7 @@ fn a_late_reading_is_accepted_and_marked() {
     let batches = batches(&sealed);
     assert_eq!(
         (batches[0].late(), batches[0].received()),
-        ([0].as_slice(), Some(Instant(NOW + 2)))
+        ([0].as_slice(), Some(Instant::from_millis(NOW + 2)))
     );
     assert_eq!(
         batches[1].late(),

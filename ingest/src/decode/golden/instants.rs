@@ -12,7 +12,7 @@ fn time_stamps_are_parsed_in_the_rules_format() {
     let at = |text: &str| {
         text.parse::<greenpark_model::day::Instant>()
             .expect("an instant")
-            .0
+            .millis()
     };
     let new_year = at("2026-01-01T00:00:00+08:00");
     for (format, payload) in [
@@ -75,7 +75,7 @@ fn native_intervals_may_be_stamped_with_their_ends() {
     let end = "2026-01-02T00:00:00+08:00"
         .parse::<greenpark_model::day::Instant>()
         .expect("an instant")
-        .0;
+        .millis();
     let expected = [
         flat("i", end - 3_600_000, 1_000_000),
         flat("r", end, 2_000_000),

@@ -24,7 +24,7 @@ use crate::{
 pub(super) fn instant_ms(key: Key, value: &Token<'_>, timing: &Timing<'_>) -> Result<i64, Fault> {
     match value {
         Token::Text(text) => match instant::parse(text, timing.stamps) {
-            Ok(at) => Ok(at.0),
+            Ok(at) => Ok(at.millis()),
             Err(reason) => Err(reason.at("\"at\"")),
         },
         Token::Number(digits) => match digits.parse() {

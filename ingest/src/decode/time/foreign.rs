@@ -78,7 +78,7 @@ fn of_text(text: &str, unit: TimeUnit, timing: &Timing<'_>) -> Result<i64, Fault
 fn stamped(text: &str, timing: &Timing<'_>) -> Result<i64, Fault> {
     let parsed = instant::parse(text, timing.stamps);
     parsed
-        .map(|instant| instant.0)
+        .map(|instant| instant.millis())
         .map_err(|reason| reason.at("its instant"))
 }
 

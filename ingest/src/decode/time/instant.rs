@@ -23,7 +23,7 @@ pub(in crate::decode) fn parse(text: &str, stamps: &Stamps) -> Result<Instant, F
     match parse_fast(text.as_bytes()) {
         Some(instant) => Ok(instant),
         None => match stamps.parse(text) {
-            Ok(ms) => Ok(Instant(ms)),
+            Ok(ms) => Ok(Instant::from_millis(ms)),
             Err(reason) => Err(Fault::new(LetterCode::BadInstant, reason)),
         },
     }
@@ -32,7 +32,7 @@ pub(in crate::decode) fn parse(text: &str, stamps: &Stamps) -> Result<Instant, F
 /// Checks that `ms` is in the accepted range of instants.
 pub(in crate::decode) fn check(ms: i64, timing: &Timing<'_>) -> Result<Instant, Fault> {
     if is_taken(ms, timing) {
-        return Ok(Instant(ms));
+        return Ok(Instant::from_millis(ms));
     }
     Err(refusal(ms, ms, TimeUnit::Ms, timing))
 }
@@ -58,12 +58,12 @@ fn is_taken(ms: i64, timing: &Timing<'_>) -> bool {
 /// `unit`.
 #[cold]
 fn refusal(count: i64, ms: i64, unit: TimeUnit, timing: &Timing<'_>) -> Fault {
-    let at = Instant(ms);
+    let at = Instant::from_millis(ms);
     if (INSTANT_MS_MIN..timing.floor_ms()).contains(&ms) {
         let words = format!(
             "late: {at} is before {}, too far behind the newest reading of this gateway: set the gateway's clock; \
              send what is old on purpose with the user property replay = 1",
-            Instant(timing.floor_ms()),
+            Instant::from_millis(timing.floor_ms()),
         );
         return Fault::new(LetterCode::TooLate, words);
     }
@@ -79,7 +79,7 @@ fn refusal(count: i64, ms: i64, unit: TimeUnit, timing: &Timing<'_>) -> Fault {
     if ms < INSTANT_MS_MIN {
         let words = format!(
             "{at} is before {}: the gateway's clock was never set; set it and its time zone",
-            Instant(INSTANT_MS_MIN),
+            Instant::from_millis(INSTANT_MS_MIN),
         );
         return Fault::new(code, words);
     }
@@ -109,7 +109,7 @@ fn meant(count: i64, unit: TimeUnit, now_ms: i64) -> Option<String> {
         let (sent, wanted) = (name(other), name(unit));
         return Some(format!(
             "it looks like {sent} where {wanted} are meant ({}): send {wanted} (of a dialect's rule, at_unit = \"{}\" says so)",
-            Instant(ms),
+            Instant::from_millis(ms),
             other.key(),
         ));
     }
@@ -127,7 +127,7 @@ pub(in crate::decode) fn excel_day(count: i64, sensible: impl Fn(i64) -> bool) -
     plausible.then(|| {
         format!(
             "it looks like a day number of Excel ({}): send the date as text such as 2026-11-23T08:00:00+08:00",
-            Instant(ms).day()
+            Instant::from_millis(ms).day()
         )
     })
 }
@@ -168,7 +168,7 @@ fn parse_fast(text: &[u8]) -> Option<Instant> {
     }
     let (fraction_ms, rest) = fraction(rest)?;
     let seconds = i64::from((hour * 60 + minute) * 60 + second) - offset_s(rest)?;
-    Some(Instant(
+    Some(Instant::from_millis(
         (epoch_days(year, month, day) * 86_400 + seconds) * 1000 + fraction_ms,
     ))
 }
@@ -260,7 +260,7 @@ mod tests {
             "2000-01-01T00:00:00.5Z",
         ] {
             assert_eq!(
-                parse_fast(text.as_bytes()).map(|i| i.0),
+                parse_fast(text.as_bytes()).map(|i| i.millis()),
                 slow(text),
                 "{text}"
             );
@@ -284,7 +284,10 @@ mod tests {
 
     #[test]
     fn the_future_and_the_far_past_are_refused_with_a_reason() {
-        assert_eq!(check(NOW + FUTURE_MS_MAX), Ok(Instant(NOW + FUTURE_MS_MAX)));
+        assert_eq!(
+            check(NOW + FUTURE_MS_MAX),
+            Ok(Instant::from_millis(NOW + FUTURE_MS_MAX))
+        );
         let future = check(NOW + FUTURE_MS_MAX + 1).expect_err("future");
         assert!(
             future.contains("clock") && !future.contains("UTC+"),
@@ -297,7 +300,10 @@ mod tests {
         );
         let unset = check(86_400_000 * 400).expect_err("the past");
         assert!(unset.contains("never set"), "{unset}");
-        assert_eq!(check(INSTANT_MS_MIN), Ok(Instant(INSTANT_MS_MIN)));
+        assert_eq!(
+            check(INSTANT_MS_MIN),
+            Ok(Instant::from_millis(INSTANT_MS_MIN))
+        );
         assert!(check(i64::MAX).is_err() && check(i64::MIN).is_err());
     }
 
@@ -373,15 +379,15 @@ mod tests {
         ) {
             let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{offset}");
             if let Some(fast) = parse_fast(text.as_bytes()) {
-                prop_assert_eq!(Some(fast.0), slow(&text), "{}", text);
+                prop_assert_eq!(Some(fast.millis()), slow(&text), "{}", text);
             }
-            prop_assert_eq!(parse(&text).ok().map(|i| i.0), slow(&text), "{}", text);
+            prop_assert_eq!(parse(&text).ok().map(|i| i.millis()), slow(&text), "{}", text);
         }
 
         #[test]
         fn every_instant_of_the_calendar_is_read_back(ms in 31_536_000_000i64..4_102_444_800_000) {
-            let text = Instant(ms).to_string();
-            prop_assert_eq!(parse_fast(text.as_bytes()), Some(Instant(ms)));
+            let text = Instant::from_millis(ms).to_string();
+            prop_assert_eq!(parse_fast(text.as_bytes()), Some(Instant::from_millis(ms)));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How connections end: by the client, by a takeover, by silence, by the log, by the shutdown.
 
+use greenpark_model::clock::Clock;
+
 use super::*;
 use crate::metrics::Closed;
 
@@ -296,7 +298,7 @@ async fn an_occupied_port_is_reported() {
     let pipeline = Pipeline::new(
         &decode,
         endpoint.log.writer(),
-        Arc::new(|| NOW),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
         IngestMetrics::default(),
     );
     let error = MqttListener::bind(settings, pipeline)

@@ -5,6 +5,8 @@
 use std::{env, fs};
 
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
+use greenpark_model::clock::Clock;
+use greenpark_runtime::clock;
 
 use super::*;
 use crate::mqtt::Publish;
@@ -56,11 +58,11 @@ fn payload(number: u64) -> String {
 async fn decoding_alone_at_a_rate() {
     let count = messages();
     let metrics = IngestMetrics::default();
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let pipeline = Pipeline::new(
         &DecodeSettings::default(),
         log.writer(),
-        Arc::new(|| NOW),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
         metrics,
     );
     let payloads: Vec<_> = (0..count).map(payload).collect();
@@ -105,9 +107,14 @@ async fn decoding_alone_at_a_rate() {
 async fn decoding_batches_at_a_rate() {
     let count = messages() / 100;
     let metrics = IngestMetrics::default();
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let decode = DecodeSettings::default();
-    let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| NOW), metrics);
+    let pipeline = Pipeline::new(
+        &decode,
+        log.writer(),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
+        metrics,
+    );
     let array = (0..100).map(payload).collect::<Vec<_>>().join(",");
     let payload = format!("[{array}]");
     let (started, cpu) = (time::Instant::now(), cpu_ms());
@@ -154,8 +161,9 @@ async fn listener_and_log_in_memory_at_a_rate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn listener_and_embedded_log_at_a_rate() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let log = EmbeddedLog::open(folder.path(), LogFileSettings::default()).expect("a log");
-    let (unused, writer) = (MemoryLog::new(1), log.writer());
+    let log = EmbeddedLog::open(folder.path(), LogFileSettings::default(), clock::system())
+        .expect("a log");
+    let (unused, writer) = (MemoryLog::new(1, clock::system()), log.writer());
     let endpoint = Endpoint::start_over(ListenSettings::default(), unused, writer).await;
     drive(
         "listener, embedded log and load generator",
@@ -170,8 +178,9 @@ async fn listener_and_embedded_log_at_a_rate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_connections_with_small_windows_at_a_rate() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let log = EmbeddedLog::open(folder.path(), LogFileSettings::default()).expect("a log");
-    let (unused, writer) = (MemoryLog::new(1), log.writer());
+    let log = EmbeddedLog::open(folder.path(), LogFileSettings::default(), clock::system())
+        .expect("a log");
+    let (unused, writer) = (MemoryLog::new(1, clock::system()), log.writer());
     let endpoint = Endpoint::start_over(ListenSettings::default(), unused, writer).await;
     drive(
         "100 connections with 20 in flight, embedded log and load generator",

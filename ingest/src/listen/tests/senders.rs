@@ -1,6 +1,9 @@
 //! Goal: the decoder knows who published a message, how old it is and whether a broker kept it.
 //! Method: clients on one device topic, with the flags and properties on the wire.
 
+use greenpark_model::clock::Clock;
+use greenpark_runtime::clock;
+
 use super::*;
 
 const DEVICE: &str = "v1/devices/me/telemetry";
@@ -18,8 +21,8 @@ async fn start_with(gateway: &str, meter: &str) -> Endpoint {
     decode
         .rules
         .push(serde_json::from_str(&rule).expect("a rule"));
-    let log = MemoryLog::new(1);
-    let clock = Arc::new(|| NOW);
+    let log = MemoryLog::new(1, clock::system());
+    let clock = Clock::new(|| greenpark_model::day::Instant::from_millis(NOW));
     let pipeline = Pipeline::new(&decode, log.writer(), clock, IngestMetrics::default());
     Endpoint::start_into(ListenSettings::default(), log, pipeline).await
 }

@@ -3,6 +3,8 @@
 use std::pin::pin;
 
 use greenpark_log::memory::MemoryLog;
+use greenpark_model::clock::Clock;
+use greenpark_runtime::clock;
 
 use super::*;
 use crate::{IngestMetrics, settings::DecodeSettings};
@@ -57,11 +59,14 @@ async fn without_room_a_message_of_qos_0_is_dropped_and_ends_nothing() {
 
 /// Creates a pipeline into a log in memory.
 fn pipeline() -> Pipeline {
-    let (decode, log) = (DecodeSettings::default(), MemoryLog::new(1));
+    let (decode, log) = (
+        DecodeSettings::default(),
+        MemoryLog::new(1, clock::system()),
+    );
     Pipeline::new(
         &decode,
         log.writer(),
-        Arc::new(|| 0),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(0)),
         IngestMetrics::default(),
     )
 }

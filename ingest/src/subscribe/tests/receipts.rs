@@ -1,6 +1,7 @@
 //! Goal: a gateway behind a broker finds its receipt there, retained. Method: a real Mosquitto, and
 //! MQTT 5 clients that number their messages and subscribe to receipts.
 
+use greenpark_runtime::clock;
 use rumqttc::v5::{
     AsyncClient, Event, EventLoop,
     mqttbytes::{
@@ -75,7 +76,7 @@ async fn a_receipt_is_retained_at_the_broker() {
     let Some(mut broker) = Broker::start().await else {
         return;
     };
-    let log = MemoryLog::new(1);
+    let log = MemoryLog::new(1, clock::system());
     let running = Running::start(settings(&broker), &log).await;
     running.subscribed(&broker).await;
     publish_numbered(&broker, &[1, 2, 3, 6]).await;

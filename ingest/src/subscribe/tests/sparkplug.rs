@@ -1,6 +1,8 @@
 //! Goal: a Sparkplug node without a known birth receives a rebirth request and the host's STATE.
 //! Method: a node with a few messages that npm's sparkplug-payload encoded, at a real Mosquitto.
 
+use greenpark_model::clock::Clock;
+use greenpark_runtime::clock;
 use rumqttc::v5::{
     AsyncClient, Event, EventLoop,
     mqttbytes::{QoS, v5::Packet},
@@ -65,12 +67,17 @@ async fn a_sparkplug_node_gets_a_rebirth_request_and_the_host_state() {
     let Some(broker) = Broker::start().await else {
         return;
     };
-    let (log, metrics) = (MemoryLog::new(1), IngestMetrics::default());
+    let (log, metrics) = (MemoryLog::new(1, clock::system()), IngestMetrics::default());
     let decode = DecodeSettings {
         rules: vec![rule()],
         ..DecodeSettings::default()
     };
-    let pipeline = Pipeline::new(&decode, log.writer(), Arc::new(|| NOW), metrics.clone());
+    let pipeline = Pipeline::new(
+        &decode,
+        log.writer(),
+        Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
+        metrics.clone(),
+    );
     let settings = SubscribeSettings {
         filters: vec!["spBv1.0/#".to_owned()],
         sparkplug_host: Some("greenpark".to_owned()),

@@ -93,9 +93,9 @@ pub(crate) fn new_data(file: &NewFile) -> NewData {
 /// Formats an instant as `2026-11-22T16:00:00.000Z`, as Delta statistics write it.
 fn utc(ms: i64) -> String {
     // A civil day of UTC is one of Shanghai's eight hours later.
-    let shifted = Instant(ms - 8 * 3_600_000);
+    let shifted = Instant::from_millis(ms - 8 * 3_600_000);
     let day = shifted.day();
-    let ms = shifted.0 - day.start().0;
+    let ms = shifted.millis() - day.start().millis();
     let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
     format!(
         "{day}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z",

@@ -12,7 +12,8 @@ mod torn;
 
 use std::sync::Arc;
 
-use greenpark_model::{fold::DayFold, quantity::Medium};
+use greenpark_model::{fold::DayFold, log_position::Partition, quantity::Medium};
+use greenpark_runtime::clock;
 use object_store::{ObjectStoreExt as _, memory::InMemory};
 
 use super::*;
@@ -76,7 +77,7 @@ async fn rows_of_totals(lake: &Lake) -> Vec<TotalsRow> {
 
 async fn local() -> (tempfile::TempDir, Lake) {
     let folder = tempfile::tempdir().expect("a folder");
-    let lake = Lake::open(folder.path().to_str().expect("text"))
+    let lake = Lake::open(folder.path().to_str().expect("text"), clock::system())
         .await
         .expect("a lake");
     (folder, lake)
@@ -88,7 +89,10 @@ async fn what_is_published_is_there_after_reopening() {
     let day = day("2026-11-22");
     let rows = registers(day, &["glass", "steel"], 24);
     let mut book = lake.book(&park(), 2026).await.expect("a book");
-    assert_eq!((book.version(), book.next_offset(0)), (-1, None));
+    assert_eq!(
+        (book.version(), book.next_offset(Partition::FIRST)),
+        (-1, None)
+    );
     let published = book
         .publish(flush(hot(&rows, day, 40), 57))
         .await
@@ -99,7 +103,13 @@ async fn what_is_published_is_there_after_reopening() {
     );
 
     let book = lake.book(&park(), 2026).await.expect("a book");
-    assert_eq!((book.next_offset(0), book.next_offset(1)), (Some(57), None));
+    assert_eq!(
+        (
+            book.next_offset(Partition::FIRST),
+            book.next_offset(Partition::new(1))
+        ),
+        (Some(57), None)
+    );
     assert_eq!(book.hot_days(), [day]);
     let files: Vec<_> = book.day_files(day).cloned().collect();
     assert_eq!((files.len(), files[0].rows), (1, 48));
@@ -111,7 +121,7 @@ async fn what_is_published_is_there_after_reopening() {
 async fn a_commit_of_offsets_alone_is_kept() {
     let (_folder, lake) = local().await;
     let mut book = lake.book(&park(), 2026).await.expect("a book");
-    let consumed = Some(Consumed::up_to(7, u64::MAX >> 1));
+    let consumed = Some(Consumed::up_to(Partition::new(7), u64::MAX >> 1));
     let _ = book
         .publish(Change {
             consumed,
@@ -120,7 +130,7 @@ async fn a_commit_of_offsets_alone_is_kept() {
         .await
         .expect("published");
     let book = lake.book(&park(), 2026).await.expect("a book");
-    assert_eq!(book.next_offset(7), Some(u64::MAX >> 1));
+    assert_eq!(book.next_offset(Partition::new(7)), Some(u64::MAX >> 1));
 }
 
 #[tokio::test]
@@ -137,9 +147,9 @@ async fn what_a_book_has_consumed_never_goes_back() {
     let again = flush(hot(&rows, day, 30), 41);
     let published = book.publish(again).await.expect("published");
     assert_eq!(published.next_offset(), Some(41));
-    assert_eq!(book.next_offset(0), Some(57));
+    assert_eq!(book.next_offset(Partition::FIRST), Some(57));
     let book = lake.book(&park(), 2026).await.expect("a book");
-    assert_eq!(book.next_offset(0), Some(57));
+    assert_eq!(book.next_offset(Partition::FIRST), Some(57));
 }
 
 #[tokio::test]
@@ -330,7 +340,7 @@ async fn many_totals_files_are_merged_without_losing_a_row() {
 /// A hot day that is about to be sealed, in a store that can be made to fail.
 async fn before_a_seal() -> (Arc<FaultyStore>, Lake, Book, Change) {
     let store = Arc::new(FaultyStore::new(InMemory::new()));
-    let lake = Lake::over(Arc::clone(&store) as _);
+    let lake = Lake::over(Arc::clone(&store) as _, clock::system());
     let day = day("2026-11-22");
     let rows = registers(day, &["steel"], 24);
     let mut book = lake.book(&park(), 2026).await.expect("a book");

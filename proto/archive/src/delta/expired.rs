@@ -1,11 +1,9 @@
 //! Files that their table has removed. They stay for a while, for readers that still know them.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
 
 use object_store::path::Path;
+use tokio::time::Instant;
 
 use crate::store::Storage;
 

@@ -112,7 +112,7 @@ impl Table {
             .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
             .find_map(|action| action.get("commitInfo")?.get("timestamp")?.as_i64());
         made_at
-            .map(Instant)
+            .map(Instant::from_millis)
             .ok_or_else(|| self.broken(format!("entry {version} does not tell when it was made")))
     }
 }

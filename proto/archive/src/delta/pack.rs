@@ -20,7 +20,6 @@ use tracing::{info, warn};
 use super::{
     Past, Table,
     folder::{self, Folder},
-    now_ms,
     packed::{Packed, PackedChange, PackedFile},
     torn,
 };
@@ -165,7 +164,7 @@ impl Table {
             .iter()
             .rposition(|c| *c <= first.saturating_add(bounds.packed_at_once))
             .unwrap_or(0);
-        let old = Instant(now_ms().saturating_sub(bounds.kept_ms));
+        let old = Instant::from_millis(self.storage.now().millis().saturating_sub(bounds.kept_ms));
         // Binary search, because each step reads an entry.
         let far = &far[..far.len().min(at_once + 1)];
         let (mut low, mut high) = (0, far.len());
@@ -205,7 +204,9 @@ impl Table {
         past: &Packed,
     ) -> Result<(), LakeReadError> {
         let state: TableState<F> = Box::pin(self.load_at(past.upto)).await?;
-        let files = past.as_of(Instant(i64::MAX)).map(|(_, files)| files);
+        let files = past
+            .as_of(Instant::from_millis(i64::MAX))
+            .map(|(_, files)| files);
         let files = files.unwrap_or_default();
         if state
             .files

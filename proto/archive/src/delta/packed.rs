@@ -131,7 +131,7 @@ impl Packed {
         let mut files = BTreeMap::new();
         let mut last = None;
         for (version, change) in &self.changes {
-            if change.made_at > at.0 {
+            if change.made_at > at.millis() {
                 break;
             }
             for path in &change.remove {
@@ -149,8 +149,8 @@ impl Packed {
         let mut later = self
             .changes
             .values()
-            .skip_while(|change| change.made_at <= at.0);
-        later.any(|change| change.made_at <= at.0)
+            .skip_while(|change| change.made_at <= at.millis());
+        later.any(|change| change.made_at <= at.millis())
     }
 
     /// The last version whose changes are here.
@@ -161,7 +161,7 @@ impl Packed {
     /// When the first change of `version` or a later one was made; `None` if there is none.
     pub(crate) fn made_at(&self, version: i64) -> Option<Instant> {
         let (_, change) = self.changes.range(version..).next()?;
-        Some(Instant(change.made_at))
+        Some(Instant::from_millis(change.made_at))
     }
 
     pub(super) fn to_text(&self) -> serde_json::Result<Vec<u8>> {

@@ -154,7 +154,7 @@ impl Lake {
 
 #[cfg(test)]
 mod tests {
-    use greenpark_model::numbers::Numbers;
+    use greenpark_model::{log_position::Partition, numbers::Numbers};
 
     use super::*;
     use crate::{
@@ -166,7 +166,9 @@ mod tests {
     async fn a_book_reports_what_it_consumed_and_which_files_are_astray() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().to_str().expect("text");
-        let lake = Lake::open(root).await.expect("a lake");
+        let lake = Lake::open(root, greenpark_runtime::clock::system())
+            .await
+            .expect("a lake");
         let none = lake.inspect(&park(), 2026).await.expect("readable");
         assert!(none.is_none());
         let mut book = lake.book(&park(), 2026).await.expect("a book");
@@ -181,9 +183,9 @@ mod tests {
             found.expect("a book")
         };
         let found = inspect().await;
-        let consumed = Consumed::up_to(0, 4);
+        let consumed = Consumed::up_to(Partition::FIRST, 4);
         assert_eq!(found.consumed, [consumed]);
-        assert!(found.committed_at > Instant(1_577_836_800_000));
+        assert!(found.committed_at > Instant::from_millis(1_577_836_800_000));
         let astray = lake.astray(&found.snapshot).await.expect("listed");
         assert_eq!(astray, []);
         let place = |n: usize| {
@@ -202,7 +204,11 @@ mod tests {
     #[tokio::test]
     async fn a_file_of_messages_that_is_gone_is_astray() {
         let folder = tempfile::tempdir().expect("a folder");
-        let lake = Lake::open(folder.path().to_str().expect("text")).await;
+        let lake = Lake::open(
+            folder.path().to_str().expect("text"),
+            greenpark_runtime::clock::system(),
+        )
+        .await;
         let lake = lake.expect("a lake");
         let none = lake.astray_messages(&park()).await.expect("readable");
         assert_eq!(none, (0, Vec::new()));

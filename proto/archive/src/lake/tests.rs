@@ -1,5 +1,8 @@
 //! What readers see of books, and when.
 
+use greenpark_model::log_position::Partition;
+use greenpark_runtime::clock;
+
 use super::{snapshot_cache::SNAPSHOTS_MAX, *};
 use crate::{
     book::Change,
@@ -8,7 +11,7 @@ use crate::{
 
 async fn lake() -> (tempfile::TempDir, Lake) {
     let folder = tempfile::tempdir().expect("a folder");
-    let lake = Lake::open(folder.path().to_str().expect("text"))
+    let lake = Lake::open(folder.path().to_str().expect("text"), clock::system())
         .await
         .expect("a lake");
     (folder, lake)
@@ -25,13 +28,13 @@ async fn snapshot(lake: &Lake) -> Arc<Snapshot> {
 async fn a_fresh_folder_is_an_empty_lake() {
     let (folder, _) = lake().await;
     let root = folder.path().join("deep/er");
-    let lake = Lake::open(&format!("file://{}", root.display()))
+    let lake = Lake::open(&format!("file://{}", root.display()), clock::system())
         .await
         .expect("a lake");
     assert!(lake.parks().await.expect("listed").is_empty());
     assert!(lake.years(&park()).await.expect("listed").is_empty());
     assert_eq!(lake.snapshot(&park(), 2026).await.expect("readable"), None);
-    assert!(Lake::open("gopher://hole").await.is_err());
+    assert!(Lake::open("gopher://hole", clock::system()).await.is_err());
 }
 
 #[tokio::test]
@@ -68,7 +71,7 @@ async fn readers_follow_the_writer_and_share_what_has_not_changed() {
     };
     let _ = book.publish(change).await.expect("published");
     let second = snapshot(&lake).await;
-    let other = Lake::open(_folder.path().to_str().expect("text"))
+    let other = Lake::open(_folder.path().to_str().expect("text"), clock::system())
         .await
         .expect("a lake");
     assert_eq!(
@@ -128,13 +131,16 @@ async fn a_book_of_thousands_of_files_opens_from_log_and_checkpoint_alike() {
     );
     let followed: Vec<_> = book.files().cloned().collect();
     assert_eq!(followed.len(), 10 * 28 * 12 + 95);
-    let other = Lake::open(_folder.path().to_str().expect("text"))
+    let other = Lake::open(_folder.path().to_str().expect("text"), clock::system())
         .await
         .expect("a lake");
     assert_eq!(snapshot(&other).await.files, followed);
     let again = other.book(&park(), 2026).await.expect("a book");
     assert!(again.files().eq(followed.iter()));
-    assert_eq!(again.next_offset(0), book.next_offset(0));
+    assert_eq!(
+        again.next_offset(Partition::FIRST),
+        book.next_offset(Partition::FIRST)
+    );
     assert_eq!(again.version(), 104);
 }
 
@@ -218,7 +224,7 @@ async fn a_book_is_read_as_it_was_at_an_instant() {
         let missing = lake.missing(&found).await.expect("answers");
         assert!(missing.is_empty());
     }
-    let too_early = Instant(before.0 - 1);
+    let too_early = Instant::from_millis(before.millis() - 1);
     let none = lake.snapshot_as_of(&park(), 2026, too_early).await;
     assert_eq!(none.expect("readable"), None);
     let other = lake.snapshot_as_of(&park(), 2025, now()).await;
@@ -227,9 +233,7 @@ async fn a_book_is_read_as_it_was_at_an_instant() {
 
 /// Now, by the clock that dates commits.
 fn now() -> Instant {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let ms = since.expect("after 1970").as_millis();
-    Instant(i64::try_from(ms).expect("in range"))
+    clock::now()
 }
 
 /// Returns when the clock has gone on.

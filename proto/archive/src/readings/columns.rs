@@ -32,6 +32,7 @@ use bytes::Bytes;
 use greenpark_model::{
     day::CivilDay,
     id::{EnterpriseId, ParkId},
+    log_position::OffsetRange,
     reading::Flag,
 };
 use parquet::{
@@ -116,7 +117,7 @@ pub struct FileFacts {
     /// Hot or sealed.
     pub kind: FileKind,
     /// The partition, first offset and next offset of the records that the readings came from.
-    pub offsets: Option<(u32, u64, u64)>,
+    pub offsets: Option<OffsetRange>,
 }
 
 /// A Parquet file in memory.
@@ -279,7 +280,7 @@ fn write_chunks(
     if !rows.late.is_empty() {
         let at = Optional::new(rows.len(), rows.late.iter().map(|(row, _)| *row));
         let late = || rows.late.iter().map(|(_, late)| late);
-        let received: Vec<i64> = late().map(|late| late.received.0).collect();
+        let received: Vec<i64> = late().map(|late| late.received.millis()).collect();
         chunks.push(writer.optional_integers(chunks.len(), &received, &at)?);
         let gateways = Texts::new(late().map(|late| (late.gateway.as_str(), 1)));
         chunks.push(writer.optional_texts(chunks.len(), &gateways, &at)?);
@@ -339,7 +340,12 @@ fn footer(rows: &ReadingRows, facts: &FileFacts) -> Vec<KeyValue> {
             pairs.push(("revision", revision.to_string()));
         }
     }
-    if let Some((partition, first, next)) = facts.offsets {
+    if let Some(OffsetRange {
+        partition,
+        first,
+        next,
+    }) = facts.offsets
+    {
         pairs.push(("partition", partition.to_string()));
         pairs.push(("first_offset", first.to_string()));
         pairs.push(("next_offset", next.to_string()));

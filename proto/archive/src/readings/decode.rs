@@ -228,7 +228,7 @@ fn late_of(batch: &RecordBatch) -> Result<Vec<(u32, LateArrival)>, FileDecodeErr
         .and_then(|column| column.as_primitive_opt::<TimestampMillisecondType>())
         .ok_or(FileDecodeError::Column("late_received"))?;
     let late = gateways.into_iter().map(|(row, gateway)| {
-        let received = Instant(received.value(row as usize));
+        let received = Instant::from_millis(received.value(row as usize));
         (row, LateArrival { received, gateway })
     });
     Ok(late.collect())

@@ -3,7 +3,7 @@
 //! `day=2026-11-22/hot.p3.000000012345.<id>.parquet` and `day=2026-11-22/<enterprise>.r1.<id>.parquet`; `<id>`
 //! is the start of the content's sha256, so a name never stands for two contents.
 
-use greenpark_model::{day::CivilDay, id::EnterpriseId};
+use greenpark_model::{day::CivilDay, id::EnterpriseId, log_position::Partition};
 
 use crate::{
     delta::state::TableFile,
@@ -16,7 +16,7 @@ pub enum FileKind {
     /// Readings of one flush, of many enterprises.
     Hot {
         /// The partition of the log that they came from.
-        partition: u32,
+        partition: Partition,
         /// The offset of the first record that they came from.
         offset: u64,
     },
@@ -111,7 +111,7 @@ impl FileKind {
         }
         let partition = front.strip_prefix("hot.p")?;
         Some(Self::Hot {
-            partition: digits(partition)?,
+            partition: Partition::new(digits(partition)?),
             offset: digits(last)?,
         })
     }
@@ -146,7 +146,7 @@ pub fn day_folder(day: CivilDay) -> String {
 /// The name that stands for the deleted hot files of `day`: no content has this digest.
 pub(crate) fn stand_in_of(day: CivilDay) -> String {
     let kind = FileKind::Hot {
-        partition: 0,
+        partition: Partition::FIRST,
         offset: 0,
     };
     kind.path(day, &[0; 32])
@@ -174,7 +174,7 @@ mod tests {
             (number, offset, digest) in any::<(u32, u64, [u8; 32])>(),
         ) {
             let kind = if hot {
-                FileKind::Hot { partition: number, offset }
+                FileKind::Hot { partition: Partition::new(number), offset }
             } else {
                 let enterprise = EnterpriseId::new(&name).expect("an id");
                 FileKind::Sealed { enterprise, revision: number }

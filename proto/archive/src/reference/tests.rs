@@ -1,5 +1,6 @@
 //! Entries are kept in the order of recording, whichever writer appends them.
 
+use greenpark_runtime::clock;
 use std::path::Path as FsPath;
 
 use super::*;
@@ -11,7 +12,7 @@ fn entry(number: i64) -> ReferenceEntry {
         subject: format!("parks/east/meters/{number}"),
         valid_from: day("2020-01-01"),
         valid_to: (number % 2 == 0).then(|| day("2025-12-31")),
-        recorded_at: Instant(1_700_000_000_000 + number),
+        recorded_at: Instant::from_millis(1_700_000_000_000 + number),
         recorded_by: "registrar".to_owned(),
         evidence: "certificate 17".to_owned(),
         body: format!("{{\"modulus\":\"{number}\",\"名\":\"表\"}}"),
@@ -19,7 +20,7 @@ fn entry(number: i64) -> ReferenceEntry {
 }
 
 async fn lake(folder: &FsPath) -> Lake {
-    Lake::open(folder.to_str().expect("text"))
+    Lake::open(folder.to_str().expect("text"), clock::system())
         .await
         .expect("a lake")
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use greenpark_model::day::Instant;
+use greenpark_model::{day::Instant, log_position::Partition};
 
 /// How far a partition of the log has been consumed into a book, and of which log. Offsets are those of the
 /// lake: an offset of the log plus `shift`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consumed {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The first offset that was not consumed.
     pub next_offset: u64,
     /// Every record before this offset was in the lake when the change was made, in whichever book; `None` in a
@@ -29,7 +29,7 @@ pub struct Consumed {
 impl Consumed {
     /// Consumed up to `next_offset`; nothing else is known.
     #[must_use]
-    pub const fn up_to(partition: u32, next_offset: u64) -> Self {
+    pub const fn up_to(partition: Partition, next_offset: u64) -> Self {
         Self {
             partition,
             next_offset,
@@ -42,33 +42,33 @@ impl Consumed {
     }
 }
 
-pub(crate) fn partition_txn(partition: u32) -> String {
+pub(crate) fn partition_txn(partition: Partition) -> String {
     format!("greenpark.p{partition}")
 }
 
 /// The transactions beside [`partition_txn`].
-fn since_txn(partition: u32) -> String {
+fn since_txn(partition: Partition) -> String {
     format!("greenpark.since.p{partition}")
 }
 
-fn last_txn(partition: u32) -> String {
+fn last_txn(partition: Partition) -> String {
     format!("greenpark.last.p{partition}")
 }
 
-fn taken_txn(partition: u32) -> String {
+fn taken_txn(partition: Partition) -> String {
     format!("greenpark.taken.p{partition}")
 }
 
-fn shift_txn(partition: u32) -> String {
+fn shift_txn(partition: Partition) -> String {
     format!("greenpark.shift.p{partition}")
 }
 
-fn copies_txn(partition: u32) -> String {
+fn copies_txn(partition: Partition) -> String {
     format!("greenpark.copies.p{partition}")
 }
 
 /// The partition whose transaction has this name, if it is such a name.
-pub(crate) fn partition_of_txn(name: &str) -> Option<u32> {
+pub(crate) fn partition_of_txn(name: &str) -> Option<Partition> {
     name.strip_prefix("greenpark.p")?.parse().ok()
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn consumed_of(txns: &BTreeMap<String, i64>) -> Vec<Consumed> {
         txns.get(name)
             .and_then(|version| u64::try_from(*version).ok())
     };
-    let instant = |name: &str| txns.get(name).map(|version| Instant(*version));
+    let instant = |name: &str| txns.get(name).map(|version| Instant::from_millis(*version));
     let each = txns.keys().filter_map(|name| {
         let partition = partition_of_txn(name)?;
         Some(Consumed {
@@ -112,7 +112,7 @@ pub(crate) fn txns_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i6
             txns.push((last_txn(partition), new.last.map_or(-1, txn_version)));
         }
         let taken = new.taken.max(known.and_then(|known| known.taken));
-        txns.extend(taken.map(|at| (taken_txn(partition), at.0)));
+        txns.extend(taken.map(|at| (taken_txn(partition), at.millis())));
     }
     if let Some(since) = new.since.max(known.and_then(|known| known.since)) {
         txns.push((since_txn(partition), txn_version(since)));
@@ -124,7 +124,7 @@ pub(crate) fn txns_of(new: Consumed, known: Option<Consumed>) -> Vec<(String, i6
         .copies_until
         .max(known.and_then(|known| known.copies_until))
     {
-        txns.push((copies_txn(partition), at.0));
+        txns.push((copies_txn(partition), at.millis()));
     }
     txns
 }

@@ -25,6 +25,7 @@ use greenpark_model::{
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId},
     letter::LetterCode,
+    log_position::Partition,
 };
 
 pub use self::{
@@ -47,7 +48,7 @@ pub const ENTERPRISES_MAX: usize = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LetterId {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The offset.
     pub offset: u64,
 }

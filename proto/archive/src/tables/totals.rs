@@ -269,7 +269,7 @@ pub(crate) fn columns(rows: &[TotalsRow]) -> Result<Vec<ArrayRef>, EncodeError> 
     let instant = |point: fn(&DayFold) -> Option<Point>| -> ArrayRef {
         let instants = rows
             .iter()
-            .map(|row| point(&row.fold).map(|point| point.instant.0));
+            .map(|row| point(&row.fold).map(|point| point.instant.millis()));
         Arc::new(
             instants
                 .collect::<TimestampMillisecondArray>()

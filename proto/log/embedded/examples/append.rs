@@ -7,13 +7,14 @@ use std::{
     env, fs,
     io::{self, Write},
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use greenpark_log::{ContentType, Headers, LogReader, Record, Topic};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use tokio::time::Instant;
 
 const TASKS: usize = 8;
 const SECONDS: u64 = 3;
@@ -46,7 +47,11 @@ async fn measure(
     records: usize,
     readers: usize,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let log = EmbeddedLog::open(folder, LogFileSettings::default())?;
+    let log = EmbeddedLog::open(
+        folder,
+        LogFileSettings::default(),
+        greenpark_runtime::clock::system(),
+    )?;
     let (started, cpu) = (Instant::now(), cpu_seconds()?);
     let reading: Vec<_> = (0..readers)
         .map(|reader| tokio::spawn(read(log.reader(&format!("g{reader}")))))

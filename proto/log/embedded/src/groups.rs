@@ -3,12 +3,9 @@
 //! A group that has committed keeps all that it has not read, for ever: so its name, how far it is and when it was
 //! last there can be asked, and a group can be forgotten while nothing has the file open.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, path::Path};
 
+use greenpark_model::day::Instant;
 use redb::WriteTransaction;
 
 use super::{
@@ -100,17 +97,17 @@ fn forget(transaction: &WriteTransaction, group: &str) -> Result<bool, StoreErro
     Ok(there)
 }
 
-/// Says that `groups` have just committed.
+/// Stores that `groups` committed at `now`.
 pub(crate) fn see<'a>(
     transaction: &WriteTransaction,
     groups: impl Iterator<Item = (Topic, &'a str)>,
+    now: Instant,
 ) -> Result<(), StoreError> {
     let mut groups = groups.peekable();
     if groups.peek().is_none() {
         return Ok(());
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    let now_ms = u64::try_from(now.millis()).unwrap_or(0);
     let mut seen = transaction.open_table(SEEN)?;
     for (topic, group) in groups {
         let topic = u8::from(topic == Topic::DeadLetters);

@@ -4,12 +4,9 @@
 //! In the same transaction it stores the groups' offsets and trims what the bounds no longer allow, a
 //! few chunks at a time, so that trimming never holds an append up for long.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, thread};
 
+use greenpark_model::{clock::Clock, day::Instant, log_position::Partition};
 use redb::{ReadableTable, Table};
 use tracing::{error, info};
 
@@ -45,6 +42,7 @@ pub(crate) struct Journal {
     /// Those of dead letters.
     pub(crate) letter_owners: Arc<Owners>,
     pub(crate) settings: LogFileSettings,
+    pub(crate) clock: Clock,
     pub(crate) contents: Contents,
     /// The last write did not succeed and the file has not been read since.
     pub(crate) unsure: bool,
@@ -124,8 +122,10 @@ impl Journal {
         for commit in commits {
             let partition = commit.partition;
             let lane = match commit.topic {
-                Topic::Readings => self.contents.readings.get(partition as usize),
-                Topic::DeadLetters => (partition == 0).then_some(&self.contents.dead),
+                Topic::Readings => self.contents.readings.get(partition.index()),
+                Topic::DeadLetters => {
+                    (partition == Partition::FIRST).then_some(&self.contents.dead)
+                }
             };
             let tail = lane.map_or(0, |lane| lane.next);
             if commit.next_offset > tail || lane.is_none() {
@@ -161,10 +161,10 @@ impl Journal {
             committed: self.contents.committed.clone(),
             letters: self.contents.letters.clone(),
         };
-        let buffer = std::mem::take(&mut self.buffer);
+        let (buffer, now) = (std::mem::take(&mut self.buffer), self.clock.now());
         self.buffer = self.store.write(|transaction| {
             let mut chunks = transaction.open_table(CHUNKS)?;
-            let buffer = insert(&mut chunks, &mut contents, appends, buffer)?;
+            let buffer = insert(&mut chunks, &mut contents, appends, now, buffer)?;
             let mut committed = transaction.open_table(COMMITTED)?;
             let mut letters = transaction.open_table(LETTERS)?;
             for commit in commits {
@@ -177,10 +177,10 @@ impl Journal {
                 let key = (commit.group.clone(), commit.partition);
                 let offset = contents.committed.entry(key).or_insert(0);
                 *offset = commit.next_offset.max(*offset);
-                committed.insert((commit.group.as_str(), commit.partition), *offset)?;
+                committed.insert((commit.group.as_str(), commit.partition.get()), *offset)?;
             }
             let seen = commits.iter().map(|of| (of.topic, of.group.as_str()));
-            groups::see(transaction, seen)?;
+            groups::see(transaction, seen, now)?;
             self.trim(&mut chunks, &mut contents)?;
             Ok(buffer)
         })?;
@@ -194,17 +194,17 @@ impl Journal {
         contents: &mut Contents,
     ) -> Result<(), StoreError> {
         let retain = self.settings.retain_bytes / u64::from(self.settings.partitions.max(1));
-        for partition in 0..self.settings.partitions {
+        for partition in Partition::all(self.settings.partitions) {
             let id = LaneId {
                 topic: Topic::Readings,
                 partition,
             };
-            let lane = contents.readings[partition as usize];
+            let lane = contents.readings[partition.index()];
             if lane.bytes - lane.trimmed <= retain {
                 continue;
             }
             let floor = self.floor(contents, partition);
-            let lane = &mut contents.readings[partition as usize];
+            let lane = &mut contents.readings[partition.index()];
             if floor > 0 {
                 let consumed = store::bytes_before(chunks, id, *lane, floor)?;
                 trim_lane(chunks, id, lane, consumed.saturating_sub(retain))?;
@@ -215,7 +215,7 @@ impl Journal {
         if until > dead.trimmed {
             let id = LaneId {
                 topic: Topic::DeadLetters,
-                partition: 0,
+                partition: Partition::FIRST,
             };
             if let Some(floor) = self.letter_floor(contents) {
                 until = until.min(store::bytes_before(chunks, id, dead, floor)?);
@@ -234,7 +234,7 @@ impl Journal {
     }
 
     /// The offset below which every group has committed; 0 while no group has committed anything.
-    fn floor(&self, contents: &Contents, partition: u32) -> u64 {
+    fn floor(&self, contents: &Contents, partition: Partition) -> u64 {
         let mut groups = self.owners.groups();
         groups.extend(
             contents
@@ -270,15 +270,16 @@ fn insert(
     chunks: &mut Table<'_, Key, &'static [u8]>,
     contents: &mut Contents,
     appends: &[Append],
+    now: Instant,
     mut buffer: Vec<u8>,
 ) -> Result<Vec<u8>, StoreError> {
-    let appended_ms = now_ms();
+    let appended_ms = now.millis();
     let partitions = u32::try_from(contents.readings.len()).unwrap_or(u32::MAX);
     let mut open: Vec<Option<Builder<'_>>> = (0..=partitions).map(|_| None).collect();
     for append in appends {
         for record in &append.records {
             let index = match append.topic {
-                Topic::Readings => partition::of(&record.park, partitions),
+                Topic::Readings => partition::of(&record.park, partitions).get(),
                 Topic::DeadLetters => partitions,
             };
             let slot = &mut open[index as usize];
@@ -314,14 +315,14 @@ fn store_chunk(
         Some(lane) => (
             LaneId {
                 topic: Topic::Readings,
-                partition: index,
+                partition: Partition::new(index),
             },
             lane,
         ),
         None => (
             LaneId {
                 topic: Topic::DeadLetters,
-                partition: 0,
+                partition: Partition::FIRST,
             },
             &mut contents.dead,
         ),
@@ -361,13 +362,6 @@ fn trim_lane(
     }
     lane.trimmed = trimmed;
     Ok(())
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -415,11 +409,13 @@ mod tests {
                 partitions: 2,
                 ..LogFileSettings::default()
             },
+            clock: Clock::new(|| Instant::from_millis(0)),
             contents,
             unsure: false,
             buffer: Vec::new(),
         };
-        let running = thread::spawn(move || journal.run());
+        let running = thread::Builder::new().spawn(move || journal.run());
+        let running = running.expect("a thread");
         let window = Window::new(1 << 10);
         for call in ["the one that panics", "a later one"] {
             let (done, settled) = oneshot::channel();

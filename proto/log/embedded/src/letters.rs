@@ -12,6 +12,7 @@ use greenpark_log::{
     ownership::Owners,
     record::{Entry, Topic},
 };
+use greenpark_model::log_position::Partition;
 
 /// See the module.
 #[derive(Debug)]
@@ -38,13 +39,13 @@ impl PartitionStore for Letters {
         self.core.published.letter_tails.subscribe()
     }
 
-    fn committed(&self, group: &str, _partition: u32) -> u64 {
+    fn committed(&self, group: &str, _partition: Partition) -> u64 {
         self.core.published.letters_committed(group)
     }
 
     fn read(
         self: Arc<Self>,
-        partition: u32,
+        partition: Partition,
         from: u64,
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>> {
@@ -60,7 +61,7 @@ impl PartitionStore for Letters {
     fn commit(
         &self,
         group: &str,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         let (done, settled) = oneshot::channel();

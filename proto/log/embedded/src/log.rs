@@ -17,6 +17,7 @@ use greenpark_log::{
     ownership::Owners,
     record::{Entry, Record, Topic},
 };
+use greenpark_model::{clock::Clock, log_position::Partition};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -91,12 +92,12 @@ impl Drop for Core {
 }
 
 impl EmbeddedLog {
-    /// Opens the log in `folder`, which is made if it is not there.
+    /// Opens the log in `folder`, which is made if it is not there. Records and commits are stamped by `clock`.
     ///
     /// # Errors
     /// [`OpenError`]: the file is locked by another process, damaged, of another format or partition
     /// count, or the disk refuses.
-    pub fn open(folder: &Path, settings: LogFileSettings) -> Result<Self, OpenError> {
+    pub fn open(folder: &Path, settings: LogFileSettings, clock: Clock) -> Result<Self, OpenError> {
         let settings = LogFileSettings {
             partitions: settings.partitions.max(1),
             ..settings
@@ -113,6 +114,7 @@ impl EmbeddedLog {
             owners: Arc::clone(&owners),
             letter_owners: Arc::clone(&letter_owners),
             settings,
+            clock,
             contents,
             unsure: false,
             buffer: Vec::new(),
@@ -170,7 +172,7 @@ impl EmbeddedLog {
     ) -> Result<Vec<Entry>, ReadError> {
         let lane = LaneId {
             topic: Topic::DeadLetters,
-            partition: 0,
+            partition: Partition::FIRST,
         };
         let mut entries: Vec<Entry> = Vec::new();
         let mut bytes = 0;
@@ -218,7 +220,7 @@ impl EmbeddedLog {
     pub async fn oldest_unread_ms(&self, group: &str) -> Result<Option<i64>, ReadError> {
         let tails = self.core.published.tails.borrow().clone();
         let mut oldest: Option<i64> = None;
-        for (partition, tail) in (0..).zip(tails) {
+        for (partition, tail) in Partition::all(u32::MAX).zip(tails) {
             let from = self.core.published.committed(group, partition);
             if from >= tail {
                 continue;
@@ -235,10 +237,10 @@ impl EmbeddedLog {
     }
 
     pub(crate) fn backlog_to(&self, group: &str, tails: &[u64]) -> u64 {
-        let behind = |(partition, &tail): (u32, &u64)| {
+        let behind = |(partition, &tail): (Partition, &u64)| {
             tail.saturating_sub(self.core.published.committed(group, partition))
         };
-        (0..).zip(tails).map(behind).sum()
+        Partition::all(u32::MAX).zip(tails).map(behind).sum()
     }
 }
 
@@ -307,13 +309,13 @@ impl PartitionStore for Core {
         self.published.tails.subscribe()
     }
 
-    fn committed(&self, group: &str, partition: u32) -> u64 {
+    fn committed(&self, group: &str, partition: Partition) -> u64 {
         self.published.committed(group, partition)
     }
 
     fn read(
         self: Arc<Self>,
-        partition: u32,
+        partition: Partition,
         from: u64,
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>> {
@@ -331,7 +333,7 @@ impl PartitionStore for Core {
     fn commit(
         &self,
         group: &str,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         let (done, settled) = oneshot::channel();

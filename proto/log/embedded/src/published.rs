@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use greenpark_model::log_position::Partition;
 use tokio::sync::watch;
 
 use super::store::Contents;
@@ -14,7 +15,7 @@ use super::store::Contents;
 pub(crate) struct Published {
     /// The offset after the last durable record of each partition.
     pub(crate) tails: watch::Sender<Vec<u64>>,
-    committed: Mutex<BTreeMap<(String, u32), u64>>,
+    committed: Mutex<BTreeMap<(String, Partition), u64>>,
     /// The offset after the last durable dead letter, alone.
     pub(crate) letter_tails: watch::Sender<Vec<u64>>,
     letters: Mutex<BTreeMap<String, u64>>,
@@ -51,7 +52,7 @@ impl Published {
         letters.get(group).copied().unwrap_or(0)
     }
 
-    pub(crate) fn committed(&self, group: &str, partition: u32) -> u64 {
+    pub(crate) fn committed(&self, group: &str, partition: Partition) -> u64 {
         self.lock()
             .get(&(group.to_owned(), partition))
             .copied()
@@ -80,7 +81,7 @@ impl Published {
         move_tails(&self.letter_tails, vec![contents.dead.next]);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, u32), u64>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Partition), u64>> {
         self.committed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -5,16 +5,17 @@
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use greenpark_log::{
     error::{AppendError, CommitError},
     inflight::Held,
     record::{Record, Topic},
 };
+use greenpark_model::log_position::Partition;
 
 /// A group of this size goes at once: its fsync is paid for.
 const GROUP_BYTES_FULL: usize = 256 << 10;
@@ -38,7 +39,7 @@ pub(crate) struct Append {
 pub(crate) struct Commit {
     pub(crate) topic: Topic,
     pub(crate) group: String,
-    pub(crate) partition: u32,
+    pub(crate) partition: Partition,
     pub(crate) next_offset: u64,
     pub(crate) done: oneshot::Sender<Result<(), CommitError>>,
 }

@@ -34,6 +34,7 @@ use greenpark_log::{
     error::OpenError,
     record::{Entry, Position, Topic},
 };
+use greenpark_model::log_position::Partition;
 
 pub(crate) type Key = (u8, u32, u64);
 pub(crate) const CHUNKS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("chunks");
@@ -57,7 +58,7 @@ pub(crate) enum StoreError {
     Closed,
     #[error("read partition {partition} at offset {offset}")]
     Damaged {
-        partition: u32,
+        partition: Partition,
         offset: u64,
         #[source]
         damage: Damage,
@@ -103,7 +104,7 @@ enum Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LaneId {
     pub(crate) topic: Topic,
-    pub(crate) partition: u32,
+    pub(crate) partition: Partition,
 }
 
 impl LaneId {
@@ -112,7 +113,7 @@ impl LaneId {
             Topic::Readings => 0,
             Topic::DeadLetters => 1,
         };
-        (topic, self.partition, offset)
+        (topic, self.partition.get(), offset)
     }
 }
 
@@ -132,7 +133,7 @@ pub(crate) struct Lane {
 pub(crate) struct Contents {
     pub(crate) readings: Vec<Lane>,
     pub(crate) dead: Lane,
-    pub(crate) committed: BTreeMap<(String, u32), u64>,
+    pub(crate) committed: BTreeMap<(String, Partition), u64>,
     /// Next offsets of dead letters, by group.
     pub(crate) letters: BTreeMap<String, u64>,
 }
@@ -309,7 +310,7 @@ impl Store {
         self.with(|database| {
             let transaction = database.begin_read()?;
             let chunks = transaction.open_table(CHUNKS)?;
-            let readings = (0..self.partitions)
+            let readings = Partition::all(self.partitions)
                 .map(|partition| {
                     survey(
                         &chunks,
@@ -324,13 +325,14 @@ impl Store {
                 &chunks,
                 LaneId {
                     topic: Topic::DeadLetters,
-                    partition: 0,
+                    partition: Partition::FIRST,
                 },
             )?;
             let mut committed = BTreeMap::new();
             for pair in transaction.open_table(COMMITTED)?.iter()? {
                 let (key, offset) = pair?;
                 let (group, partition) = key.value();
+                let partition = Partition::new(partition);
                 committed.insert((group.to_owned(), partition), offset.value());
             }
             let mut letters = BTreeMap::new();

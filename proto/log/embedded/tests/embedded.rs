@@ -6,7 +6,7 @@ use std::{
     io::{Seek, SeekFrom, Write},
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,7 +14,11 @@ use greenpark_log::{
     AppendError, ContentType, Entry, Headers, LogReader, OpenError, Record, Topic,
 };
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
-use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_model::{
+    id::{EnterpriseId, GatewayId, ParkId},
+    log_position::Partition,
+};
+use greenpark_runtime::clock;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 const WAIT: Duration = Duration::from_millis(200);
@@ -34,7 +38,12 @@ fn record(sequence: u64, payload_bytes: usize) -> Record {
 }
 
 fn open(folder: &Path, settings: LogFileSettings) -> EmbeddedLog {
-    EmbeddedLog::open(folder, settings).expect("the log opens")
+    EmbeddedLog::open(folder, settings, clock::system()).expect("the log opens")
+}
+
+async fn commit(reader: &mut Box<dyn LogReader>, next_offset: u64) {
+    let committed = reader.commit(Partition::FIRST, next_offset).await;
+    committed.expect("the log commits");
 }
 
 async fn append(log: &EmbeddedLog, topic: Topic, records: Vec<Record>) {
@@ -68,7 +77,7 @@ fn sequence(entry: &Entry) -> u64 {
 }
 
 fn refusal(folder: &Path, settings: LogFileSettings) -> String {
-    let error = EmbeddedLog::open(folder, settings).expect_err("it is refused");
+    let error = EmbeddedLog::open(folder, settings, clock::system()).expect_err("it is refused");
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
@@ -83,14 +92,8 @@ async fn a_log_opened_again_holds_everything() {
     let folder = tempfile::tempdir().expect("a folder");
     for round in 0..3 {
         let log = open(folder.path(), LogFileSettings::default());
-        append(
-            &log,
-            Topic::Readings,
-            (round * 500..round * 500 + 500)
-                .map(|n| record(n, 900))
-                .collect(),
-        )
-        .await;
+        let records = (round * 500..round * 500 + 500).map(|n| record(n, 900));
+        append(&log, Topic::Readings, records.collect()).await;
         append(&log, Topic::DeadLetters, vec![record(round, 10)]).await;
         assert_eq!(log.backlog("g"), (round + 1) * 500);
     }
@@ -104,26 +107,21 @@ async fn a_log_opened_again_holds_everything() {
     assert_eq!(offsets, (0..1_500).collect::<Vec<_>>());
     let dead = log.dead_letters(1, 10).await.expect("the log reads");
     assert_eq!(dead.iter().map(sequence).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(
-        log.dead_letters(0, 1).await.expect("the log reads").len(),
-        1
-    );
+    let first = log.dead_letters(0, 1).await.expect("the log reads");
+    assert_eq!(first.len(), 1);
 }
 
 #[tokio::test]
 async fn a_committed_offset_outlives_the_process() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = open(folder.path(), LogFileSettings::default());
-    append(
-        &log,
-        Topic::Readings,
-        (0..10).map(|n| record(n, 50)).collect(),
-    )
-    .await;
+    let records = (0..10).map(|n| record(n, 50)).collect();
+    append(&log, Topic::Readings, records).await;
     let mut reader = log.reader("g");
     assert_eq!(read_all(&mut reader).await.len(), 10);
-    reader.commit(0, 7).await.expect("the log commits");
-    assert!(reader.commit(0, 11).await.is_err(), "nothing lies there");
+    commit(&mut reader, 7).await;
+    let past = reader.commit(Partition::FIRST, 11).await;
+    assert!(past.is_err(), "nothing lies there");
     drop((reader, log));
     let log = open(folder.path(), LogFileSettings::default());
     assert_eq!(log.backlog("g"), 3);
@@ -160,6 +158,7 @@ async fn another_partition_count_is_refused() {
             partitions: 4,
             ..LogFileSettings::default()
         },
+        clock::system(),
     );
     assert!(
         matches!(
@@ -236,14 +235,14 @@ async fn what_every_group_has_committed_is_trimmed_to_the_bound() {
             .position
             .offset
             + 1;
-        fast.commit(0, end).await.expect("the log commits");
+        commit(&mut fast, end).await;
     }
     assert_eq!(
         read_all(&mut slow).await.len(),
         1_000,
         "what one group still needs was trimmed"
     );
-    slow.commit(0, 1_000).await.expect("the log commits");
+    commit(&mut slow, 1_000).await;
     append(&log, Topic::Readings, batch(10)).await;
     let rest = read_all(&mut log.reader("late")).await;
     assert_eq!(sequence(rest.last().expect("records")), 1_099);
@@ -267,28 +266,32 @@ async fn a_group_that_is_gone_keeps_the_log_until_it_is_forgotten() {
             .map(|n| record(n, 10_000))
             .collect()
     };
-    let began = now_ms();
+    let began = clock::now().millis();
     {
         let log = open(folder.path(), settings);
         append(&log, Topic::Readings, batch(0)).await;
         let mut former = log.reader("former");
         assert_eq!(read_all(&mut former).await.len(), 100);
-        former.commit(0, 50).await.expect("the log commits");
+        commit(&mut former, 50).await;
         let mut own = log.reader("own");
         for round in 1..10 {
             append(&log, Topic::Readings, batch(round)).await;
             let read = read_all(&mut own).await;
             let last = read.last().expect("records").position.offset;
-            own.commit(0, last + 1).await.expect("the log commits");
+            commit(&mut own, last + 1).await;
         }
         let groups = log.groups().expect("they are told");
         let each = groups.iter().map(|of| (of.group.as_str(), of.behind));
         let told: Vec<_> = each.collect();
         assert_eq!(told, [("former", 950), ("own", 0)]);
         let seen = groups.iter().filter_map(|of| of.seen_ms);
-        assert_eq!(seen.filter(|ms| (began..=now_ms()).contains(ms)).count(), 2);
+        assert_eq!(
+            seen.filter(|ms| (began..=clock::now().millis()).contains(ms))
+                .count(),
+            2
+        );
         let oldest = log.oldest_unread_ms("former").await.expect("it is read");
-        assert!((began..=now_ms()).contains(&oldest.expect("there is one")));
+        assert!((began..=clock::now().millis()).contains(&oldest.expect("there is one")));
         assert_eq!(log.oldest_unread_ms("own").await.expect("it is read"), None);
         let refused = EmbeddedLog::forget(folder.path(), settings, "former");
         assert!(refused.is_err(), "the log is open");
@@ -301,11 +304,6 @@ async fn a_group_that_is_gone_keeps_the_log_until_it_is_forgotten() {
     let held = read_all(&mut log.reader("late")).await.len() * 10_000;
     assert!(held < 3 << 20, "{held} bytes are held");
     assert_eq!(log.backlog("own"), 100, "the other group is where it was");
-}
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(since.expect("after 1970").as_millis()).expect("in range")
 }
 
 #[tokio::test]
@@ -393,7 +391,7 @@ async fn receipts_outlive_kill_nine() {
             .spawn()
             .expect("the child starts");
         let receipts = folder.path().join("receipts");
-        let started = Instant::now();
+        let started = tokio::time::Instant::now();
         // Killed after some more receipts each time, so at another point of its work.
         let enough = promised + 50 * (1 + round * 7);
         while promised < enough {

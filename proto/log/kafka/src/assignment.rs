@@ -9,6 +9,7 @@ use greenpark_log::{
     contract::{Assigned, Delivered},
     record::Entry,
 };
+use greenpark_model::log_position::Partition;
 
 /// What an entry costs beside its payload.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
@@ -49,7 +50,7 @@ pub(crate) struct Owned {
 /// Records that are not in the log although the group has not read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gap {
-    pub(crate) partition: u32,
+    pub(crate) partition: Partition,
     /// The first offset that is gone.
     pub(crate) from: u64,
     /// The offset that comes next.
@@ -59,7 +60,7 @@ pub(crate) struct Gap {
 /// What the brokers say of a partition that was assigned.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
-    pub(crate) partition: u32,
+    pub(crate) partition: Partition,
     /// What the group has committed.
     pub(crate) committed: Option<u64>,
     /// Where the partition begins.
@@ -73,10 +74,10 @@ pub(crate) struct Start {
 pub(crate) struct State {
     pub(crate) entries: VecDeque<Entry>,
     pub(crate) bytes: usize,
-    pub(crate) owned: BTreeMap<u32, Owned>,
+    pub(crate) owned: BTreeMap<Partition, Owned>,
     /// Assigned by Kafka; not ours before we know where they start.
-    pub(crate) incoming: Vec<u32>,
-    pub(crate) revoked: Vec<u32>,
+    pub(crate) incoming: Vec<Partition>,
+    pub(crate) revoked: Vec<Partition>,
     pub(crate) assigned: Vec<Assigned>,
     pub(crate) failed: Option<KafkaError>,
     pub(crate) troubles: Troubles,
@@ -85,7 +86,7 @@ pub(crate) struct State {
 
 impl State {
     /// Lets go of partitions with everything that was held for them.
-    pub(crate) fn lose(&mut self, lost: &[u32]) {
+    pub(crate) fn lose(&mut self, lost: &[Partition]) {
         self.incoming.retain(|partition| !lost.contains(partition));
         self.assigned
             .retain(|assigned| !lost.contains(&assigned.partition));
@@ -149,7 +150,7 @@ impl State {
     }
 
     /// A fetch has met the end of `partition`.
-    pub(crate) fn reach_end(&mut self, partition: u32) {
+    pub(crate) fn reach_end(&mut self, partition: Partition) {
         let owned = self.owned.get_mut(&partition);
         let Some(owned) = owned.filter(|owned| owned.rewind.is_none()) else {
             return;
@@ -169,7 +170,7 @@ impl State {
 
     /// Whether everything has been handed out of a partition that the brokers say ends at `high`, when
     /// it was handed out up to `handed`. If not, the end that was met is doubted.
-    pub(crate) fn ends_at(&mut self, partition: u32, handed: u64, high: u64) -> bool {
+    pub(crate) fn ends_at(&mut self, partition: Partition, handed: u64, high: u64) -> bool {
         if handed >= high {
             return true;
         }
@@ -183,7 +184,7 @@ impl State {
     }
 
     /// Lets `partition` be handed out from `offset` on.
-    pub(crate) fn rewind(&mut self, partition: u32, offset: u64) {
+    pub(crate) fn rewind(&mut self, partition: Partition, offset: u64) {
         let Some(owned) = self.owned.get_mut(&partition) else {
             return;
         };
@@ -195,13 +196,13 @@ impl State {
     }
 
     /// The partitions that are to be fetched from elsewhere, with where from.
-    pub(crate) fn rewound(&self) -> Vec<(u32, u64)> {
-        let rewound = |(&partition, owned): (&u32, &Owned)| Some((partition, owned.rewind?));
+    pub(crate) fn rewound(&self) -> Vec<(Partition, u64)> {
+        let rewound = |(&partition, owned): (&Partition, &Owned)| Some((partition, owned.rewind?));
         self.owned.iter().filter_map(rewound).collect()
     }
 
     /// `partition` is fetched from `offset` on, from now on.
-    pub(crate) fn fetch_from(&mut self, partition: u32, offset: u64) {
+    pub(crate) fn fetch_from(&mut self, partition: Partition, offset: u64) {
         if let Some(owned) = self.owned.get_mut(&partition)
             && owned.rewind == Some(offset)
         {
@@ -210,15 +211,15 @@ impl State {
     }
 
     /// The partitions to be fetched again, with where from.
-    pub(crate) fn doubted(&self) -> Vec<(u32, u64)> {
-        let doubted = |(&partition, owned): (&u32, &Owned)| {
+    pub(crate) fn doubted(&self) -> Vec<(Partition, u64)> {
+        let doubted = |(&partition, owned): (&Partition, &Owned)| {
             matches!(owned.end, End::Doubted(_)).then_some((partition, owned.seen))
         };
         self.owned.iter().filter_map(doubted).collect()
     }
 
     /// `partition` is fetched again from now on.
-    pub(crate) fn refetch(&mut self, partition: u32) {
+    pub(crate) fn refetch(&mut self, partition: Partition) {
         if let Some(owned) = self.owned.get_mut(&partition)
             && let End::Doubted(high) = owned.end
         {
@@ -271,7 +272,7 @@ mod tests {
 
     fn start(committed: Option<u64>, low: u64) -> Start {
         Start {
-            partition: 0,
+            partition: Partition::FIRST,
             committed,
             low,
             high: 20,
@@ -281,7 +282,7 @@ mod tests {
     fn entry(offset: u64) -> Entry {
         Entry {
             position: Position {
-                partition: 0,
+                partition: Partition::FIRST,
                 offset,
             },
             appended_ms: 0,
@@ -291,7 +292,7 @@ mod tests {
 
     fn gap(from: u64, to: u64) -> Option<Gap> {
         Some(Gap {
-            partition: 0,
+            partition: Partition::FIRST,
             from,
             to,
         })
@@ -303,7 +304,7 @@ mod tests {
         assert_eq!(state.own(start(Some(5), 9)), gap(5, 9));
         assert_eq!(state.keep(entry(9)), None, "it was told already");
         let assigned = Assigned {
-            partition: 0,
+            partition: Partition::FIRST,
             start: 9,
             end: 20,
         };
@@ -321,25 +322,32 @@ mod tests {
     fn at_end(handed: u64) -> State {
         let mut state = State::default();
         assert_eq!(state.own(start(Some(handed), 0)), None);
-        state.reach_end(0);
-        assert_eq!(state.owned[&0].end, End::Reached);
+        state.reach_end(Partition::FIRST);
+        assert_eq!(state.owned[&Partition::FIRST].end, End::Reached);
         state
     }
 
     #[test]
     fn an_end_that_the_brokers_deny_must_be_met_again() {
         let mut state = at_end(5);
-        assert!(state.ends_at(0, 5, 5));
-        assert!(!state.ends_at(0, 5, 7));
-        state.reach_end(0);
-        assert_eq!(state.owned[&0].end, End::Doubted(7), "that one is old");
-        assert_eq!(state.doubted(), [(0, 5)]);
-        state.refetch(0);
+        assert!(state.ends_at(Partition::FIRST, 5, 5));
+        assert!(!state.ends_at(Partition::FIRST, 5, 7));
+        state.reach_end(Partition::FIRST);
+        assert_eq!(
+            state.owned[&Partition::FIRST].end,
+            End::Doubted(7),
+            "that one is old"
+        );
+        assert_eq!(state.doubted(), [(Partition::FIRST, 5)]);
+        state.refetch(Partition::FIRST);
         assert!(state.doubted().is_empty());
-        assert!(!state.ends_at(0, 5, 7), "it was not met again yet");
-        state.reach_end(0);
-        assert_eq!(state.owned[&0].end, End::Reached);
-        assert!(state.ends_at(0, state.owned[&0].handed, 7));
+        assert!(
+            !state.ends_at(Partition::FIRST, 5, 7),
+            "it was not met again yet"
+        );
+        state.reach_end(Partition::FIRST);
+        assert_eq!(state.owned[&Partition::FIRST].end, End::Reached);
+        assert!(state.ends_at(Partition::FIRST, state.owned[&Partition::FIRST].handed, 7));
         assert_eq!(state.keep(entry(7)), None, "a transaction is no gap");
     }
 
@@ -347,32 +355,36 @@ mod tests {
     fn a_record_that_comes_ends_the_doubt() {
         for is_refetched in [false, true] {
             let mut state = at_end(5);
-            assert!(!state.ends_at(0, 5, 6));
+            assert!(!state.ends_at(Partition::FIRST, 5, 6));
             if is_refetched {
-                state.refetch(0);
+                state.refetch(Partition::FIRST);
             }
             assert_eq!(state.keep(entry(5)), None);
-            state.reach_end(0);
-            assert_eq!(state.owned[&0].handed, 5, "it was not handed out yet");
+            state.reach_end(Partition::FIRST);
+            assert_eq!(
+                state.owned[&Partition::FIRST].handed,
+                5,
+                "it was not handed out yet"
+            );
             assert_eq!(state.take(1, false).entries.len(), 1);
-            assert!(state.ends_at(0, state.owned[&0].handed, 6));
+            assert!(state.ends_at(Partition::FIRST, state.owned[&Partition::FIRST].handed, 6));
         }
     }
 
     #[test]
     fn what_comes_before_a_rewound_partition_is_fetched_again_is_dropped() {
         let mut state = at_end(5);
-        state.rewind(0, 2);
-        assert_eq!(state.rewound(), [(0, 2)]);
+        state.rewind(Partition::FIRST, 2);
+        assert_eq!(state.rewound(), [(Partition::FIRST, 2)]);
         assert_eq!(state.keep(entry(5)), None);
-        state.reach_end(0);
+        state.reach_end(Partition::FIRST);
         assert!(state.take(1, false).entries.is_empty());
-        assert_eq!(state.owned[&0].end, End::Ahead);
-        state.fetch_from(0, 2);
+        assert_eq!(state.owned[&Partition::FIRST].end, End::Ahead);
+        state.fetch_from(Partition::FIRST, 2);
         assert!(state.rewound().is_empty());
         assert_eq!(state.keep(entry(2)), None, "it follows");
         assert_eq!(state.take(1, false).entries.len(), 1);
-        assert_eq!(state.owned[&0].handed, 3);
+        assert_eq!(state.owned[&Partition::FIRST].handed, 3);
     }
 
     #[test]

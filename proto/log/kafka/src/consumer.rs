@@ -5,7 +5,7 @@
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rdkafka::{
@@ -13,7 +13,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     error::KafkaError,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tracing::{debug, error, info, warn};
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     wire,
 };
 use greenpark_log::record::Entry;
+use greenpark_model::log_position::Partition;
 
 /// One poll: also how long a stop may take.
 const POLL: Duration = Duration::from_millis(100);
@@ -106,10 +107,10 @@ impl ConsumerContext for Watcher {
     }
 }
 
-fn partitions(list: &TopicPartitionList) -> Vec<u32> {
+fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
     list.elements()
         .iter()
-        .filter_map(|element| u32::try_from(element.partition()).ok())
+        .filter_map(|element| u32::try_from(element.partition()).ok().map(Partition::new))
         .collect()
 }
 
@@ -179,7 +180,7 @@ fn take_in(state: &mut State, polled: Result<Entry, KafkaError>) {
         }
         Err(KafkaError::PartitionEOF(partition)) => {
             if let Ok(partition) = u32::try_from(partition) {
-                state.reach_end(partition);
+                state.reach_end(Partition::new(partition));
             }
         }
         Err(cause @ KafkaError::MessageConsumptionFatal(_)) => {
@@ -199,10 +200,12 @@ fn refetch_doubted(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
     for (partition, from) in doubted {
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         // OK because Kafka's partitions are counted in an i32.
-        match consumer.seek(&shared.topic, partition as i32, offset, SEEK_TIMEOUT) {
+        match consumer.seek(&shared.topic, partition.get() as i32, offset, SEEK_TIMEOUT) {
             Ok(()) => shared.lock().refetch(partition),
             // The doubt stands, so it is tried again after the next poll.
-            Err(cause) => debug!(%cause, partition, "kafka partition was not fetched again"),
+            Err(cause) => {
+                debug!(%cause, partition = partition.get(), "kafka partition was not fetched again")
+            }
         }
     }
 }
@@ -213,10 +216,12 @@ fn fetch_rewound(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
     for (partition, from) in rewound {
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         // OK because Kafka's partitions are counted in an i32.
-        match consumer.seek(&shared.topic, partition as i32, offset, SEEK_TIMEOUT) {
+        match consumer.seek(&shared.topic, partition.get() as i32, offset, SEEK_TIMEOUT) {
             Ok(()) => shared.lock().fetch_from(partition, from),
             // Nothing is handed out of it before it is tried again, after the next poll.
-            Err(cause) => debug!(%cause, partition, "kafka partition was not rewound"),
+            Err(cause) => {
+                debug!(%cause, partition = partition.get(), "kafka partition was not rewound")
+            }
         }
     }
 }
@@ -282,16 +287,16 @@ fn settle_incoming(consumer: &BaseConsumer<Watcher>, shared: &Shared) {
 fn starts(
     consumer: &BaseConsumer<Watcher>,
     shared: &Shared,
-    partitions: &[u32],
+    partitions: &[Partition],
 ) -> Result<Vec<Start>, KafkaError> {
     let mut list = TopicPartitionList::new();
     for &partition in partitions {
         // OK because it came from Kafka as an i32; so below.
-        list.add_partition(&shared.topic, partition as i32);
+        list.add_partition(&shared.topic, partition.get() as i32);
     }
     let committed = consumer.committed_offsets(list, ANSWER_TIMEOUT)?;
-    let start = |&partition: &u32| {
-        let found = committed.find_partition(&shared.topic, partition as i32);
+    let start = |&partition: &Partition| {
+        let found = committed.find_partition(&shared.topic, partition.get() as i32);
         let committed = match found {
             Some(element) => {
                 element.error()?;
@@ -302,10 +307,11 @@ fn starts(
             }
             None => None,
         };
-        let (low, high) =
-            shared
-                .inquirer
-                .fetch_watermarks(&shared.topic, partition as i32, ANSWER_TIMEOUT)?;
+        let (low, high) = shared.inquirer.fetch_watermarks(
+            &shared.topic,
+            partition.get() as i32,
+            ANSWER_TIMEOUT,
+        )?;
         Ok(Start {
             partition,
             committed,

@@ -1,6 +1,6 @@
 //! One record by its offset, whatever the group reads meanwhile.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -11,6 +11,8 @@ use rdkafka::{
 
 use super::{topics::ANSWER_TIMEOUT, wire};
 use greenpark_log::record::Entry;
+use greenpark_model::log_position::Partition;
+use tokio::time::Instant;
 
 /// One poll.
 const POLL: Duration = Duration::from_millis(200);
@@ -19,7 +21,7 @@ const POLL: Duration = Duration::from_millis(200);
 pub(crate) fn find(
     config: &ClientConfig,
     topic: &str,
-    partition: u32,
+    partition: Partition,
     offset: u64,
 ) -> Result<Option<Entry>, KafkaError> {
     let mut config = config.clone();
@@ -33,7 +35,7 @@ pub(crate) fn find(
         .set("allow.auto.create.topics", "false");
     let consumer: BaseConsumer = config.create()?;
     // OK because Kafka's partitions are counted in an i32.
-    let partition = partition as i32;
+    let partition = partition.get() as i32;
     let (low, high) = consumer.fetch_watermarks(topic, partition, ANSWER_TIMEOUT)?;
     let wanted = i64::try_from(offset).unwrap_or(i64::MAX);
     if !(low..high).contains(&wanted) {

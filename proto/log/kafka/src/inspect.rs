@@ -1,12 +1,9 @@
 //! What a check of a cluster asks: how the topics are kept, where a group stands, and whether a record of
 //! ours is taken. Nothing is made but one topic, which is removed again.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use greenpark_model::{clock::Clock, log_position::Partition};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     admin::{AdminOptions, NewTopic, TopicReplication},
@@ -23,6 +20,7 @@ use super::{
     writer,
 };
 use greenpark_log::{error::OpenError, record::Topic};
+use tokio::time::Instant;
 
 /// How long the oldest records that a group has not read may take to come.
 const OLDEST_WAIT: Duration = Duration::from_secs(5);
@@ -44,7 +42,7 @@ pub struct TopicState {
 #[derive(Debug, Clone)]
 pub struct PartitionState {
     /// Its number.
-    pub partition: u32,
+    pub partition: Partition,
     /// Brokers that should have it.
     pub replicas: usize,
     /// Brokers that have all of it.
@@ -205,7 +203,7 @@ fn partitions(
     let one = |found: &rdkafka::metadata::MetadataPartition| {
         let (first, end) = consumer.fetch_watermarks(name, found.id(), ANSWER_TIMEOUT)?;
         Ok(PartitionState {
-            partition: u32::try_from(found.id()).unwrap_or(0),
+            partition: Partition::new(u32::try_from(found.id()).unwrap_or(0)),
             replicas: found.replicas().len(),
             in_sync: found.isr().len(),
             first: u64::try_from(first).unwrap_or(0),
@@ -272,14 +270,19 @@ fn standing(
 
 fn number(found: &PartitionState) -> i32 {
     // OK because Kafka's partitions are counted in an i32.
-    found.partition as i32
+    found.partition.get() as i32
 }
 
-/// Produces to a topic of its own, as the writer does, and removes it. `unique` tells this run from others.
+/// Produces to a topic of its own, as the writer does, and removes it. `unique` tells this run from others, and the
+/// broker's clock is compared with `clock`.
 ///
 /// # Errors
 /// [`OpenError::Kafka`]: the topic cannot be made, or the record was not taken.
-pub async fn try_produce(settings: &KafkaSettings, unique: &str) -> Result<Trial, OpenError> {
+pub async fn try_produce(
+    settings: &KafkaSettings,
+    unique: &str,
+    clock: &Clock,
+) -> Result<Trial, OpenError> {
     let name = format!("{}greenpark.doctor.{unique}", settings.prefix);
     let admin = topics::admin(settings)?;
     let options = AdminOptions::new()
@@ -291,7 +294,7 @@ pub async fn try_produce(settings: &KafkaSettings, unique: &str) -> Result<Trial
     for result in made.map_err(|error| settings.fault(error))? {
         result.map_err(|(topic, code)| settings.fault(format!("create topic {topic}: {code}")))?;
     }
-    let trial = produce(settings, &name).await;
+    let trial = produce(settings, &name, clock).await;
     let removed = admin.delete_topics(&[&name], &options).await;
     if let Err(error) = removed {
         tracing::warn!(topic = name, %error, "the doctor's topic was not removed");
@@ -299,7 +302,7 @@ pub async fn try_produce(settings: &KafkaSettings, unique: &str) -> Result<Trial
     trial
 }
 
-async fn produce(settings: &KafkaSettings, name: &str) -> Result<Trial, OpenError> {
+async fn produce(settings: &KafkaSettings, name: &str, clock: &Clock) -> Result<Trial, OpenError> {
     let created = writer::config(settings).create();
     let producer: FutureProducer<DefaultClientContext> =
         created.map_err(|error| settings.fault(error))?;
@@ -314,7 +317,7 @@ async fn produce(settings: &KafkaSettings, name: &str) -> Result<Trial, OpenErro
     // The first waits until the topic is known everywhere.
     let first = send(10).await;
     first.map_err(|(error, _)| settings.fault(error))?;
-    let (began, began_ms) = (Instant::now(), now_ms());
+    let (began, began_ms) = (Instant::now(), clock.now().millis());
     let second = send(10).await;
     let second = second.map_err(|(error, _)| settings.fault(error))?;
     let took = began.elapsed();
@@ -328,12 +331,4 @@ async fn produce(settings: &KafkaSettings, name: &str) -> Result<Trial, OpenErro
             .map(drop)
             .map_err(|(e, _)| e.to_string()),
     })
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since
-        .ok()
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .unwrap_or(0)
 }

@@ -29,6 +29,7 @@ use greenpark_log::{
     error::{CommitError, OpenError, ReadError},
     record::{Entry, Topic},
 };
+use greenpark_model::log_position::Partition;
 
 /// How long a broker may take to say where a partition ends.
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -164,11 +165,11 @@ impl KafkaReader {
         };
         let inquirer = Arc::clone(&self.shared.inquirer);
         let topic = self.shared.topic.clone();
-        let partitions: Vec<u32> = owned.keys().copied().collect();
+        let partitions: Vec<Partition> = owned.keys().copied().collect();
         let ask = move || -> Result<Vec<u64>, KafkaError> {
-            let high = |partition: &u32| {
+            let high = |partition: &Partition| {
                 // OK because it came from Kafka as an i32.
-                let partition = *partition as i32;
+                let partition = partition.get() as i32;
                 let (_low, high) =
                     inquirer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT)?;
                 Ok(u64::try_from(high).unwrap_or(0))
@@ -192,7 +193,11 @@ impl KafkaReader {
         }
     }
 
-    async fn found(&mut self, partition: u32, offset: u64) -> Result<Option<Entry>, ReadError> {
+    async fn found(
+        &mut self,
+        partition: Partition,
+        offset: u64,
+    ) -> Result<Option<Entry>, ReadError> {
         let (config, topic) = (self.asking.clone(), self.shared.topic.clone());
         let ask = move || find::find(&config, &topic, partition, offset);
         let asked = tokio::task::spawn_blocking(ask).await;
@@ -201,7 +206,7 @@ impl KafkaReader {
             .map_err(|error| ReadError::Read(Box::new(error)))
     }
 
-    async fn store(&mut self, partition: u32, next_offset: u64) -> Result<(), CommitError> {
+    async fn store(&mut self, partition: Partition, next_offset: u64) -> Result<(), CommitError> {
         let known = self
             .shared
             .lock()
@@ -222,7 +227,7 @@ impl KafkaReader {
             let offset = Offset::Offset(i64::try_from(next_offset).unwrap_or(i64::MAX));
             let mut list = TopicPartitionList::new();
             // OK because Kafka's partitions are counted in an i32.
-            list.add_partition_offset(&topic, partition as i32, offset)?;
+            list.add_partition_offset(&topic, partition.get() as i32, offset)?;
             consumer.commit(&list, CommitMode::Sync)
         };
         let sent = tokio::task::spawn_blocking(send)
@@ -265,20 +270,20 @@ impl LogReader for KafkaReader {
 
     fn find(
         &mut self,
-        partition: u32,
+        partition: Partition,
         offset: u64,
     ) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
         self.found(partition, offset).boxed()
     }
 
-    fn rewind(&mut self, partition: u32, offset: u64) {
+    fn rewind(&mut self, partition: Partition, offset: u64) {
         self.shared.lock().rewind(partition, offset);
         self.at_end = false;
     }
 
     fn commit(
         &mut self,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         self.store(partition, next_offset).boxed()

@@ -1,12 +1,10 @@
 //! Which errors of a client are news. librdkafka goes on by itself after most of them and reports them
 //! again and again; an operator wants to read once that there is trouble, and once that it is over.
 
-use std::{
-    mem,
-    time::{Duration, Instant},
-};
+use std::{mem, time::Duration};
 
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
+use tokio::time::Instant;
 
 /// A trouble that was not met for so long is news again: librdkafka repeats one that lasts every 30 s.
 const QUIET: Duration = Duration::from_secs(120);

@@ -7,7 +7,10 @@
 //! ```
 
 use bytes::Bytes;
-use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_model::{
+    id::{EnterpriseId, GatewayId, ParkId},
+    log_position::Partition,
+};
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
@@ -46,7 +49,7 @@ pub(crate) fn headers_of(headers: &Headers) -> OwnedHeaders {
 pub(crate) fn entry_of(message: &BorrowedMessage<'_>) -> Entry {
     let position = Position {
         // OK because Kafka's partitions and offsets are never negative.
-        partition: u32::try_from(message.partition()).unwrap_or(0),
+        partition: Partition::new(u32::try_from(message.partition()).unwrap_or(0)),
         offset: u64::try_from(message.offset()).unwrap_or(0),
     };
     let appended_ms = message.timestamp().to_millis().unwrap_or(0);

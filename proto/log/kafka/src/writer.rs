@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Instant,
+    thread,
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -19,7 +19,10 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 use tracing::{debug, error, info, warn};
 
 use super::{KafkaSettings, trouble::Troubles, wire};
@@ -176,8 +179,10 @@ impl KafkaWriter {
                 create(&self.settings).map_err(|error| AppendError::Write(Box::new(error)))?;
             let failed = std::mem::replace(&mut *guard, Arc::new(fresh));
             drop(current);
-            // To drop it waits for its thread, which nobody else should.
-            std::thread::spawn(move || drop(failed));
+            // To drop it waits for its thread, which nobody else should; without a thread it is dropped here.
+            let _dropped = thread::Builder::new()
+                .name("kafka-producer-end".to_owned())
+                .spawn(move || drop(failed));
         }
         Ok(Arc::clone(&guard))
     }
@@ -200,7 +205,7 @@ impl KafkaWriter {
                 .key(record.park.as_str())
                 .payload(record.payload.as_ref())
                 // OK because Kafka's partitions are counted in an i32.
-                .partition(partition as i32)
+                .partition(partition.get() as i32)
                 .headers(wire::headers_of(&record.headers));
             match producer.send(message) {
                 Ok(()) => {}

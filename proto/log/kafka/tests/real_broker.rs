@@ -3,16 +3,16 @@
 
 mod reading;
 
-use std::{
-    env,
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::{env, io::Write, time::Duration};
 
 use bytes::Bytes;
 use greenpark_log::{ContentType, Headers, OpenError, Record, Topic};
 use greenpark_log_kafka::{KafkaLog, KafkaSettings, inspect};
-use greenpark_model::id::{EnterpriseId, GatewayId, ParkId};
+use greenpark_model::{
+    id::{EnterpriseId, GatewayId, ParkId},
+    log_position::Partition,
+};
+use greenpark_runtime::clock;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
@@ -20,6 +20,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     producer::{BaseProducer, BaseRecord, Producer},
 };
+use tokio::time::Instant;
 
 use self::reading::read_to_the_end;
 
@@ -143,7 +144,10 @@ async fn a_reader_on_a_real_broker_goes_on_after_a_gap() {
     append(&log, 0..10).await;
     let mut reader = log.reader("g").expect("a reader");
     assert_eq!(read_to_the_end(&mut reader).await.len(), 10);
-    reader.commit(0, 3).await.expect("the log commits");
+    reader
+        .commit(Partition::FIRST, 3)
+        .await
+        .expect("the log commits");
     drop(reader);
     for (until, left) in [(6, 4), (10, 0)] {
         let mut list = TopicPartitionList::new();
@@ -203,7 +207,10 @@ async fn a_real_broker_is_inspected_and_tried() {
     append(&log, 0..10).await;
     let mut reader = log.reader("g").expect("a reader");
     assert_eq!(read_to_the_end(&mut reader).await.len(), 10);
-    reader.commit(0, 4).await.expect("the log commits");
+    reader
+        .commit(Partition::FIRST, 4)
+        .await
+        .expect("the log commits");
     let found = inspect::inspect(&settings, "g").await.expect("it answers");
     let partition = &found.readings.partitions[0];
     assert_eq!((partition.first, partition.end), (0, 10));
@@ -213,12 +220,15 @@ async fn a_real_broker_is_inspected_and_tried() {
     let lag = log.lag("g").await.expect("it answers");
     assert_eq!(lag.records, 6);
     assert_eq!(lag.oldest_ms, partition.oldest_unread_ms);
-    reader.commit(0, 10).await.expect("the log commits");
+    reader
+        .commit(Partition::FIRST, 10)
+        .await
+        .expect("the log commits");
     let none = log.lag("g").await.expect("it answers");
     assert_eq!(none, inspect::Lag::default());
     let kept = found.readings.settings.get("retention.ms");
     assert_eq!(kept.map(String::as_str), Some("-1"));
-    let trial = inspect::try_produce(&settings, "test")
+    let trial = inspect::try_produce(&settings, "test", &clock::system())
         .await
         .expect("taken");
     assert!(trial.largest.is_ok(), "{trial:?}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
+use greenpark_model::log_position::Partition;
 use tokio::sync::watch;
 
 use super::{MemoryPartitionStore, State};
@@ -43,13 +44,13 @@ impl PartitionStore for Letters {
         self.log.letter_tails.subscribe()
     }
 
-    fn committed(&self, group: &str, _partition: u32) -> u64 {
+    fn committed(&self, group: &str, _partition: Partition) -> u64 {
         committed(&self.log.lock(), group)
     }
 
     fn read(
         self: Arc<Self>,
-        _partition: u32,
+        _partition: Partition,
         from: u64,
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>> {
@@ -60,7 +61,7 @@ impl PartitionStore for Letters {
     fn commit(
         &self,
         group: &str,
-        partition: u32,
+        partition: Partition,
         next_offset: u64,
     ) -> BoxFuture<'_, Result<(), CommitError>> {
         let mut state = self.log.lock();

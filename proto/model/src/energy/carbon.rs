@@ -38,13 +38,12 @@ use rust_decimal::Decimal;
 
 use crate::{
     energy::coal::Basis,
-    indicator::RatioError,
     meter::{
         amount::{AmountError, Sum},
         quantity::Medium,
     },
     money::PriceBase,
-    positive::Positive,
+    positive::{Positive, RatioError},
     time::day::CivilDay,
 };
 

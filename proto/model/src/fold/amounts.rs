@@ -62,7 +62,7 @@ pub(super) fn fold(kind: Kind, meter: &MeterProfile, columns: DayColumns<'_>) ->
             second = second.max(amount);
         }
         if judged || amount < 0 {
-            let profile = meter.at(Instant(instant));
+            let profile = meter.at(Instant::from_millis(instant));
             if !is_possible(kind, profile, columns.instants, row, amount) {
                 fold.outcomes.implausible = fold.outcomes.implausible.saturating_add(1);
                 odd.set_aside += Sum(amount.abs());
@@ -86,7 +86,11 @@ fn is_possible(kind: Kind, profile: Profile, instants: &[i64], row: usize, amoun
         return false;
     }
     let ms = duration_ms(kind, profile, instants, row);
-    profile.allows(Sum(amount.abs()), Instant(0), Instant(ms))
+    profile.allows(
+        Sum(amount.abs()),
+        Instant::from_millis(0),
+        Instant::from_millis(ms),
+    )
 }
 
 /// The time over which an amount may have been measured.

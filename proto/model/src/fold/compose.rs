@@ -106,7 +106,7 @@ pub fn compose_daily(
     let day_of = |place: Place| match place {
         Place::Entry(entry) => days[entry].0,
         // A register at midnight belongs to the day that ends there.
-        Place::Over(instant) => Instant(instant.0.saturating_sub(1)).day(),
+        Place::Over(instant) => Instant::from_millis(instant.millis().saturating_sub(1)).day(),
     };
     each_piece(meter, days, like, |piece| match piece {
         Piece::Within {
@@ -212,7 +212,7 @@ fn is_calm(meter: &MeterProfile, one: &DayFold, other: &DayFold) -> bool {
 fn is_certain(one: &DayFold, other: &DayFold) -> bool {
     let (before, after) = in_order(one, other);
     before.first.zip(after.last).is_some_and(|(first, last)| {
-        let ms = last.instant.0.saturating_sub(first.instant.0);
+        let ms = last.instant.millis().saturating_sub(first.instant.millis());
         ms > GLITCH_MS_MAX && first.register != last.register
     })
 }
@@ -461,8 +461,8 @@ impl Edge {
             return Sum(self.delta.0 * part / whole);
         }
         // OK because a delta below 2^61 times milliseconds below 2^63 fits an i128.
-        let elapsed = i128::from(instant.0 - self.before.0);
-        Sum(self.delta.0 * elapsed / i128::from(self.after.0 - self.before.0))
+        let elapsed = i128::from(instant.millis() - self.before.millis());
+        Sum(self.delta.0 * elapsed / i128::from(self.after.millis() - self.before.millis()))
     }
 
     /// The estimated part of `part`, which is the edge's part in `range`. An edge that begins or ends within a
@@ -471,8 +471,9 @@ impl Edge {
     fn estimated(&self, range: DayRange, part: Sum) -> Sum {
         let inside = range.first().start() <= self.before && self.after <= range.last().end();
         let midnight = self.before.day().end();
-        let near = midnight.0 - self.before.0 <= MIDNIGHT_MS_TOLERANCE
-            || (self.after.0 - midnight.0 <= MIDNIGHT_MS_TOLERANCE && self.after >= midnight);
+        let near = midnight.millis() - self.before.millis() <= MIDNIGHT_MS_TOLERANCE
+            || (self.after.millis() - midnight.millis() <= MIDNIGHT_MS_TOLERANCE
+                && self.after >= midnight);
         let single = self.after <= midnight.day().end();
         if inside || (near && single) {
             Sum::ZERO

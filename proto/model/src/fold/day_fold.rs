@@ -96,7 +96,7 @@ impl DayColumns<'_> {
 pub(super) fn point(instant: i64, value: i64) -> Option<Point> {
     let register = Amount::from_micro(value).ok()?;
     Some(Point {
-        instant: Instant(instant),
+        instant: Instant::from_millis(instant),
         register,
     })
 }

@@ -194,7 +194,8 @@ impl Explainer<'_> {
         let end = self.segments.len().checked_sub(1)?;
         let mut best: Option<(u64, usize)> = None;
         for at in (end.saturating_sub(GLITCH_STRETCHES_MAX)..=end).rev() {
-            let soon = self.last(end).instant.0 - self.last(at).instant.0 <= STUCK_MS_MAX;
+            let soon =
+                self.last(end).instant.millis() - self.last(at).instant.millis() <= STUCK_MS_MAX;
             if at < end && !(soon && self.is_outer(at + 1)) {
                 break;
             }
@@ -247,7 +248,7 @@ impl Explainer<'_> {
         let (before, after) = (self.last(from), self.first(to));
         let alone = skipped.clone().all(|at| self.segments[at].is_alone());
         let most = if alone { STUCK_MS_MAX } else { GLITCH_MS_MAX };
-        if after.instant.0 - before.instant.0 > most {
+        if after.instant.millis() - before.instant.millis() > most {
             return None;
         }
         let left_out: u64 = skipped.clone().map(|at| self.left_out_cost(at)).sum();

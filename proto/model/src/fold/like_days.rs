@@ -56,7 +56,7 @@ impl<'a> LikeDays<'a> {
     /// The share of a gap from `from` to `to` that was consumed by `at`, as a part and a whole; `None` if the gap
     /// is spread evenly.
     pub(crate) fn share(&self, from: Instant, to: Instant, at: Instant) -> Option<(i128, i128)> {
-        if to.0.saturating_sub(from.0) <= INTERPOLATED_MS_MAX {
+        if to.millis().saturating_sub(from.millis()) <= INTERPOLATED_MS_MAX {
             return None;
         }
         let (mut part, mut whole) = (0i128, 0i128);
@@ -64,7 +64,8 @@ impl<'a> LikeDays<'a> {
         while day.start() < to {
             let rate = self.rate(day)?;
             let within = |until: Instant| {
-                let ms = until.0.min(day.end().0) - from.0.max(day.start().0);
+                let ms = until.millis().min(day.end().millis())
+                    - from.millis().max(day.start().millis());
                 i128::from(ms.max(0))
             };
             whole += rate * within(to) / DAY_MS;
@@ -107,7 +108,7 @@ impl<'a> LikeDays<'a> {
             let at = run.binary_search_by_key(&day, |(of, _)| *of).ok()?;
             Some(&run[at].1)
         })?;
-        let span = fold.last?.instant.0 - fold.first?.instant.0;
+        let span = fold.last?.instant.millis() - fold.first?.instant.millis();
         let Sum(within) = fold.within;
         (span >= LIKE_SPAN_MS_MIN && within >= 0).then(|| within * DAY_MS / i128::from(span))
     }
@@ -132,20 +133,20 @@ mod tests {
 
     fn point(instant: i64, units: i64) -> Option<Point> {
         Some(Point {
-            instant: Instant(instant),
+            instant: Instant::from_millis(instant),
             register: Amount::from_micro(units * 1_000_000).expect("in range"),
         })
     }
 
     /// A day read from half past midnight to half past eleven at night, which consumed `units` in between.
     fn read(of: CivilDay, register: &mut i64, units: i64) -> (CivilDay, DayFold) {
-        let first = point(of.start().0 + 1_800_000, *register);
+        let first = point(of.start().millis() + 1_800_000, *register);
         *register += units;
         let fold = DayFold {
             readings: 24,
             within: Sum(i128::from(units) * 1_000_000),
             first,
-            last: point(of.end().0 - 1_800_000, *register),
+            last: point(of.end().millis() - 1_800_000, *register),
             ..DayFold::default()
         };
         (of, fold)
@@ -211,13 +212,13 @@ mod tests {
         // Saturdays with two readings at noon measure no whole day.
         for (of, fold) in &mut days {
             if of.days_since(day("2026-03-07")) % 7 == 0 {
-                let noon = of.start().0 + 43_200_000;
+                let noon = of.start().millis() + 43_200_000;
                 fold.first = fold.first.map(|p| Point {
-                    instant: Instant(noon),
+                    instant: Instant::from_millis(noon),
                     ..p
                 });
                 fold.last = fold.last.map(|p| Point {
-                    instant: Instant(noon + 1),
+                    instant: Instant::from_millis(noon + 1),
                     ..p
                 });
             }
@@ -228,7 +229,7 @@ mod tests {
         let (from, to) = (day("2026-03-20").start(), day("2026-03-23").end());
         assert_eq!(like.share(from, to, to), None);
         assert!(like.measured(day("2026-03-07")).is_none());
-        let soon = Instant(from.0 + INTERPOLATED_MS_MAX);
+        let soon = Instant::from_millis(from.millis() + INTERPOLATED_MS_MAX);
         assert_eq!(LikeDays::new(&runs).share(from, soon, soon), None);
     }
 

@@ -193,7 +193,7 @@ mod tests {
         let odd = prop::option::of((any::<prop::sample::Index>(), 0u8..5, any::<i64>()));
         (steps, odd, 0i64..1_000_000_000).prop_map(|(steps, odd, mut register)| {
             let start = CivilDay::from_epoch_days(20_000).start();
-            let mut instant = start.0;
+            let mut instant = start.millis();
             let mut day = Day {
                 instants: Vec::new(),
                 values: Vec::new(),
@@ -228,7 +228,9 @@ mod tests {
         let amount = |micro: i64| Amount::from_micro(micro).expect("in range");
         let multiplier = prop_oneof![Just(1_000_000i64), Just(12_000_000_000), Just(333_333)];
         let change = MeterChange {
-            instant: Instant(CivilDay::from_epoch_days(20_000).start().0 + 36_000_000),
+            instant: Instant::from_millis(
+                CivilDay::from_epoch_days(20_000).start().millis() + 36_000_000,
+            ),
             old_final: amount(5),
             new_initial: amount(3),
             multiplier: Multiplier::ONE,
@@ -264,7 +266,7 @@ mod tests {
 
     #[test]
     fn an_ordinary_day_of_a_rated_meter_is_plain_and_one_with_a_fall_is_not() {
-        let start = CivilDay::from_epoch_days(20_000).start().0;
+        let start = CivilDay::from_epoch_days(20_000).start().millis();
         let mut day = Day {
             instants: (0..24).map(|hour| start + hour * 3_600_000).collect(),
             values: (0..24).map(|hour| hour * 5_000_000).collect(),

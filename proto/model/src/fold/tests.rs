@@ -103,7 +103,7 @@ fn method_h_case_4_replacement_counts_both_meters() {
 /// Between the second and the third reading of [`fold`].
 fn change(old_final: &str, new_initial: &str, multiplier: &str) -> MeterChange {
     MeterChange {
-        instant: Instant(1_000_000),
+        instant: Instant::from_millis(1_000_000),
         old_final: amount(old_final),
         new_initial: amount(new_initial),
         multiplier: times(multiplier),

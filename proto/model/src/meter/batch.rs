@@ -175,7 +175,7 @@ impl Batch {
             return Err(BatchError::TooManyReadings);
         }
         self.series.push(series);
-        self.instants.push(reading.instant.0);
+        self.instants.push(reading.instant.millis());
         self.values.push(reading.value.micro());
         self.flags.push(reading.flag.code());
         Ok(())
@@ -311,7 +311,10 @@ impl Batch {
     /// The latest instant of a reading; `None` for an empty batch.
     #[must_use]
     pub fn latest(&self) -> Option<Instant> {
-        self.instants.iter().max().map(|&ms| Instant(ms))
+        self.instants
+            .iter()
+            .max()
+            .map(|&ms| Instant::from_millis(ms))
     }
 }
 

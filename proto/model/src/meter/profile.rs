@@ -324,7 +324,10 @@ impl Profile {
 
     /// Classifies a fall that nothing explains: a tremble if it is small enough.
     fn fall(&self, delta: Sum, from: Instant, to: Instant) -> Step {
-        let soon = Instant(to.0.min(from.0.saturating_add(TREMBLE_MS_MAX)));
+        let soon = Instant::from_millis(
+            to.millis()
+                .min(from.millis().saturating_add(TREMBLE_MS_MAX)),
+        );
         if self.bound_per_hour.is_some() && self.allows(Sum(-delta.0), from, soon) {
             Step::Tremble(delta)
         } else {
@@ -360,7 +363,7 @@ impl Profile {
         let since = restart_before(minute, after.instant);
         let passed = since > before.instant;
         let goes_on = after.register >= before.register;
-        let soon = after.instant.0 - since.0 <= RESTART_EARLY_MS;
+        let soon = after.instant.millis() - since.millis() <= RESTART_EARLY_MS;
         if goes_on && (!passed || soon) {
             return if self.allows(delta, before.instant, after.instant) {
                 Step::Advance(delta)
@@ -368,7 +371,8 @@ impl Profile {
                 Step::Excess
             };
         }
-        let late = before.instant.0 - restart_before(minute, before.instant).0 <= RESTART_LATE_MS;
+        let late = before.instant.millis() - restart_before(minute, before.instant).millis()
+            <= RESTART_LATE_MS;
         let anew = multiplier.of(after.register);
         if (passed || late) && anew.0 >= 0 {
             return if self.allows(anew, since.min(before.instant), after.instant) {
@@ -406,7 +410,7 @@ impl Profile {
         let Some(bound) = self.bound_per_hour else {
             return true;
         };
-        let ms = i128::from(to.0.saturating_sub(from.0).max(BOUND_MS_MIN));
+        let ms = i128::from(to.millis().saturating_sub(from.millis()).max(BOUND_MS_MIN));
         // OK because a sum below 2^100 times an hour's ms, and a bound below 2^60 times 2^63 ms, stay
         // below 2^127.
         consumed.0 * 3_600_000 <= i128::from(bound.micro()) * ms
@@ -416,11 +420,11 @@ impl Profile {
 /// The last restart not after `at` of a counter that restarts at `minute` of each day.
 pub(crate) fn restart_before(minute: u16, at: Instant) -> Instant {
     let offset = i64::from(minute) * 60_000;
-    let today = at.day().start().0 + offset;
-    if today <= at.0 {
-        Instant(today)
+    let today = at.day().start().millis() + offset;
+    if today <= at.millis() {
+        Instant::from_millis(today)
     } else {
-        Instant(at.day().previous().start().0 + offset)
+        Instant::from_millis(at.day().previous().start().millis() + offset)
     }
 }
 
@@ -430,7 +434,7 @@ impl MeterProfile {
     pub(crate) fn last_restart(&self, first: Point) -> Option<Instant> {
         let minute = self.at(first.instant).restart?;
         let restart = restart_before(minute, first.instant);
-        (first.instant.0 - restart.0 > RESTART_LATE_MS).then_some(restart)
+        (first.instant.millis() - restart.millis() > RESTART_LATE_MS).then_some(restart)
     }
 }
 

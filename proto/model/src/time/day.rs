@@ -26,7 +26,7 @@ const EPOCH: Date = Date::constant(1970, 1, 1);
 
 /// A point in time in UTC milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Instant(pub i64);
+pub struct Instant(i64);
 
 /// A day of the calendar in Asia/Shanghai (自然日), as days since 1970-01-01.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +44,18 @@ pub enum TimeError {
 }
 
 impl Instant {
+    /// The instant `ms` milliseconds after 1970-01-01T00:00Z.
+    #[must_use]
+    pub const fn from_millis(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since 1970-01-01T00:00Z.
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
     /// The civil day that contains this instant; midnight is the first instant of its day.
     #[must_use]
     pub fn day(self) -> CivilDay {
@@ -109,7 +121,7 @@ impl CivilDay {
     #[must_use]
     pub fn start(self) -> Instant {
         // OK because an i32 of days is below 2^31 × 8.64e7 ms < 2^58.
-        Instant(i64::from(self.0) * DAY_MS - OFFSET_MS)
+        Instant::from_millis(i64::from(self.0) * DAY_MS - OFFSET_MS)
     }
 
     /// The instant of 24:00, which is the next day's 00:00.
@@ -286,7 +298,10 @@ mod tests {
     fn midnight_belongs_to_the_day_it_begins() {
         let day: CivilDay = "2018-01-02".parse().expect("a day");
         assert_eq!(day.start().day(), day);
-        assert_eq!(Instant(day.start().0 - 1).day(), day.previous());
+        assert_eq!(
+            Instant::from_millis(day.start().millis() - 1).day(),
+            day.previous()
+        );
         assert_eq!(day.end(), day.next().start());
         assert_eq!(day.start().to_string(), "2018-01-02T00:00:00+08:00");
     }
@@ -346,7 +361,7 @@ mod tests {
         fn the_day_of_an_instant_equals_jiffs_in_shanghai(ms in 946_656_000_000i64..4_102_444_800_000) {
             let zone = TimeZone::posix("CST-8").expect("a zone");
             let zoned = Timestamp::from_millisecond(ms).expect("in range").to_zoned_datetime(zone);
-            prop_assert_eq!(Instant(ms).day().date(), zoned.date());
+            prop_assert_eq!(Instant::from_millis(ms).day().date(), zoned.date());
         }
 
         #[test]

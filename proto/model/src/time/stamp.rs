@@ -112,7 +112,7 @@ impl Stamps {
             Some(format) => by_format(format, text)
                 .ok_or_else(|| format!("'{}' is not of the form {format}", shown()))?,
             None => match text.parse::<Instant>() {
-                Ok(instant) => return Ok(instant.0),
+                Ok(instant) => return Ok(instant.millis()),
                 Err(error) => usual(text).ok_or_else(|| error.to_string())?,
             },
         };

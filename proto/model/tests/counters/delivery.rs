@@ -126,7 +126,7 @@ pub(crate) fn with_glitches(truth: Truth) -> impl Strategy<Value = (Truth, Deliv
             taken.extend(near);
             let shown = truth.shown[place];
             let (value, flag) = glitch(shown.register, what, size);
-            let instant = Instant(shown.instant.0 + 1_000);
+            let instant = Instant::from_millis(shown.instant.millis() + 1_000);
             delivery.glitches.insert(instant);
             delivery.arrived.push(Row {
                 flag,

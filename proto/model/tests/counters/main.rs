@@ -29,7 +29,7 @@ fn days(truth: &Truth, delivery: &Delivery) -> Vec<(CivilDay, DayFold)> {
         let flags: Vec<u8> = of_day.iter().map(|row| row.flag).collect();
         let superseded: Vec<bool> = of_day.iter().map(|row| row.superseded).collect();
         let columns = DayColumns {
-            instants: &column(|row| row.instant.0),
+            instants: &column(|row| row.instant.millis()),
             values: &column(|row| row.value),
             flags: &flags,
             superseded: &superseded,

@@ -50,12 +50,12 @@ fn multiplier(times: i64) -> Multiplier {
 impl Truth {
     fn of(plan: &Plan) -> Self {
         // Half past the hour, so that midnight has no reading of its own.
-        let start = CivilDay::from_epoch_days(20_500).start().0 + 1_800_000;
+        let start = CivilDay::from_epoch_days(20_500).start().millis() + 1_800_000;
         let modulus = plan.modulus.unwrap_or(i64::MAX);
         let (mut register, mut times) = (plan.begins_at % modulus, plan.multiplier);
         let mut life = Self {
             shown: vec![Shown {
-                instant: Instant(start),
+                instant: Instant::from_millis(start),
                 register,
             }],
             steps: Vec::new(),
@@ -78,7 +78,7 @@ impl Truth {
             )
         });
         for (place, load) in plan.loads.iter().enumerate() {
-            let instant = life.shown[place].instant.0 + plan.minutes * 60_000;
+            let instant = life.shown[place].instant.millis() + plan.minutes * 60_000;
             let rise = RATED * plan.minutes / 60 * load / 1_000;
             let mut consumed = 0;
             let mut left = rise;
@@ -88,7 +88,7 @@ impl Truth {
                 let last = (register + before) % modulus;
                 consumed += i128::from(before) * i128::from(times);
                 life.meter.changes.push(MeterChange {
-                    instant: Instant(instant - plan.minutes * 30_000),
+                    instant: Instant::from_millis(instant - plan.minutes * 30_000),
                     old_final: amount(last),
                     new_initial: amount(initial),
                     multiplier: multiplier(new_times),
@@ -99,7 +99,7 @@ impl Truth {
             register = (register + left) % modulus;
             life.steps.push(consumed);
             life.shown.push(Shown {
-                instant: Instant(instant),
+                instant: Instant::from_millis(instant),
                 register,
             });
         }

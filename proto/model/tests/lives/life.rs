@@ -112,7 +112,7 @@ impl Plan {
 
     /// A life without faults.
     fn lived(&self, random: &mut SplitMix) -> Life {
-        let start = CivilDay::from_epoch_days(20_454).start().0;
+        let start = CivilDay::from_epoch_days(20_454).start().millis();
         let mut instant = start + random.within(0, DAY_MS / 60_000) * 60_000;
         let bound = self.most * self.multiplier * 60 / self.minutes + MICRO;
         let bound = self.rated.then(|| amount(bound.max(bound * 12 / 10)));
@@ -148,7 +148,7 @@ impl Plan {
             }
             register -= self.modulus.filter(|m| register >= *m).unwrap_or(0);
             life.points.push(Point {
-                instant: Instant(instant),
+                instant: Instant::from_millis(instant),
                 register: amount(register),
             });
         }
@@ -255,7 +255,7 @@ impl Life {
         }
         if on_record {
             self.meter.changes.push(MeterChange {
-                instant: Instant(before.instant.0 + 1),
+                instant: Instant::from_millis(before.instant.millis() + 1),
                 old_final: before.register,
                 new_initial: amount(begins),
                 multiplier: self.meter.multiplier,
@@ -322,7 +322,7 @@ impl Life {
         let changed = self.meter.changes.iter().any(|change| {
             near[0].instant < change.instant && change.instant <= near[near.len() - 1].instant
         });
-        let days = near[near.len() - 1].instant.0 - near[0].instant.0 < 9 * DAY_MS;
+        let days = near[near.len() - 1].instant.millis() - near[0].instant.millis() < 9 * DAY_MS;
         awake && far && days && !exchanged && !changed
     }
 }

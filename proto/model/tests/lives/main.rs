@@ -24,7 +24,7 @@ use life::{Life, SplitMix};
 use proptest::prelude::*;
 
 fn fold(meter: &MeterProfile, points: &[Point]) -> DayFold {
-    let instants: Vec<i64> = points.iter().map(|point| point.instant.0).collect();
+    let instants: Vec<i64> = points.iter().map(|point| point.instant.millis()).collect();
     let values: Vec<i64> = points.iter().map(|point| point.register.micro()).collect();
     let columns = DayColumns {
         instants: &instants,

@@ -45,7 +45,7 @@ impl Verdict {
 
     /// Spreads an amount evenly over the days from one instant to another.
     fn consume(&mut self, from: Point, to: Point, amount: i128) {
-        let (begin, end) = (from.instant.0, to.instant.0);
+        let (begin, end) = (from.instant.millis(), to.instant.millis());
         if from.instant.day() == to.instant.day() {
             *self.days.entry(to.instant.day()).or_default() += amount;
             return;
@@ -56,7 +56,7 @@ impl Verdict {
         };
         let mut day = from.instant.day();
         while day <= to.instant.day() {
-            let part = until(day.end().0) - until(day.start().0);
+            let part = until(day.end().millis()) - until(day.start().millis());
             *self.days.entry(day).or_default() += part;
             day = day.next();
         }
@@ -230,7 +230,7 @@ impl Oracle<'_> {
             .sum();
         let all_alone = (from + 1..to).all(|of| self.alone(of));
         let days = if all_alone { 93 } else { 10 };
-        if many > 64 || after.instant.0 - before.instant.0 > days * DAY_MS {
+        if many > 64 || after.instant.millis() - before.instant.millis() > days * DAY_MS {
             return None;
         }
         if goes_on(step).is_none() {
@@ -315,8 +315,8 @@ impl Oracle<'_> {
                 let doubt = self.between(of - 1);
                 self.alone(of) && (doubt.hard || is_ones(self.ends(of).0))
             };
-            let soon =
-                self.ends(count - 1).1.instant.0 - self.ends(last).1.instant.0 <= 93 * DAY_MS;
+            let soon = self.ends(count - 1).1.instant.millis() - self.ends(last).1.instant.millis()
+                <= 93 * DAY_MS;
             let leads = count - 1 - last <= 64 && (last + 1..count).all(all);
             if last + 1 < count && !(leads && soon) {
                 break;

@@ -73,7 +73,7 @@ proptest! {
         prop_assert_eq!(whole.outcomes.rollovers, truth.rollovers);
         let changed = truth.meter.changes.iter().map(|change| change.instant);
         let steps = truth.readings.windows(2).filter(|pair| {
-            changed.clone().any(|at| pair[0].instant < at.0 && at.0 <= pair[1].instant)
+            changed.clone().any(|at| pair[0].instant < at.millis() && at.millis() <= pair[1].instant)
         });
         prop_assert_eq!(whole.outcomes.replacements as usize, steps.count());
         prop_assert_eq!((whole.outcomes.resets, whole.outcomes.jumps, whole.outcomes.glitches), (0, 0, 0));

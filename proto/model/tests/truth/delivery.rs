@@ -53,7 +53,7 @@ pub(crate) fn fold_days(meter: &MeterProfile, arrived: &[Delivery]) -> Vec<(Civi
     }
     let mut days: BTreeMap<CivilDay, Stored> = BTreeMap::new();
     for (instant, values) in identities {
-        let stored = days.entry(Instant(instant).day()).or_default();
+        let stored = days.entry(Instant::from_millis(instant).day()).or_default();
         for (place, delivery) in values.iter().enumerate() {
             stored.instants.push(instant);
             stored.values.push(delivery.value);

@@ -65,7 +65,7 @@ fn places(rows: impl Strategy<Value = usize>) -> impl Strategy<Value = Vec<Place
 /// Returns true if the meter or its multiplier was changed between the two.
 fn is_changed(meter: &MeterProfile, before: TrueReading, after: TrueReading) -> bool {
     let within = |at: i64| before.instant < at && at <= after.instant;
-    meter.changes.iter().any(|c| within(c.instant.0))
+    meter.changes.iter().any(|c| within(c.instant.millis()))
 }
 
 /// Returns true if the meter cannot have reached `after` in the time since `before`. After a change between the two,
@@ -85,7 +85,10 @@ fn is_impossible(meter: &MeterProfile, before: TrueReading, after: TrueReading) 
         return false;
     };
     let ms = i128::from((after.instant - before.instant).max(900_000));
-    let times = meter.multiplier_at(Instant(after.instant)).value().micro();
+    let times = meter
+        .multiplier_at(Instant::from_millis(after.instant))
+        .value()
+        .micro();
     rise * i128::from(times) / 1_000_000 * 3_600_000 > i128::from(bound.micro()) * ms
 }
 

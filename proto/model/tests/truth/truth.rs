@@ -256,7 +256,7 @@ impl Meter {
         self.register = change.new_initial.map_or(old_final, shown);
         self.multiplier = change.multiplier;
         MeterChange {
-            instant: Instant(instant),
+            instant: Instant::from_millis(instant),
             old_final: amount(old_final),
             new_initial: amount(self.register),
             multiplier: change.multiplier,
@@ -268,12 +268,16 @@ impl Truth {
     /// From the first day with a reading to the last.
     pub(crate) fn range(&self) -> DayRange {
         let (first, last) = (self.readings[0], self.readings[self.readings.len() - 1]);
-        DayRange::new(Instant(first.instant).day(), Instant(last.instant).day()).expect("in order")
+        DayRange::new(
+            Instant::from_millis(first.instant).day(),
+            Instant::from_millis(last.instant).day(),
+        )
+        .expect("in order")
     }
 
     /// The day of a reading.
     pub(crate) fn day(&self, row: usize) -> CivilDay {
-        Instant(self.readings[row].instant).day()
+        Instant::from_millis(self.readings[row].instant).day()
     }
 
     /// The consumption from the first reading to the last, in millionths.
@@ -290,7 +294,7 @@ impl Truth {
             .map(|day| {
                 (
                     day,
-                    self.consumed_at(day.end().0) - self.consumed_at(day.start().0),
+                    self.consumed_at(day.end().millis()) - self.consumed_at(day.start().millis()),
                 )
             })
             .collect()

@@ -40,7 +40,12 @@ impl Issuer {
     }
 
     fn check(&self, token: &str) -> Result<Claims, Refused> {
-        check(token, &self.keys, &self.settings, Instant(NOW_S * 1_000))
+        check(
+            token,
+            &self.keys,
+            &self.settings,
+            Instant::from_millis(NOW_S * 1_000),
+        )
     }
 }
 

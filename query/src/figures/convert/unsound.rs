@@ -95,8 +95,8 @@ mod tests {
             readings: 2,
             corrections: 1,
             gateways: vec!["gw".to_owned()],
-            arrived: Some((Instant(1_000), Instant(2_000))),
-            final_since: Some(Instant(0)),
+            arrived: Some((Instant::from_millis(1_000), Instant::from_millis(2_000))),
+            final_since: Some(Instant::from_millis(0)),
         };
         let reasons = [
             Reason::Coverage {

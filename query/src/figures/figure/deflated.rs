@@ -247,7 +247,7 @@ mod tests {
             amount: "1".parse().expect("a decimal"),
             price_base: Some(PriceBase::Current),
             finality: Finality::Final,
-            recorded_at: greenpark_model::day::Instant(0),
+            recorded_at: greenpark_model::day::Instant::from_millis(0),
         };
         let mut conversion = PriceConversion {
             all: Vec::new(),

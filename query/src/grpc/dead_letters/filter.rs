@@ -50,10 +50,12 @@ pub(super) fn parse(request: Option<&pb::DeadLetterFilter>) -> Result<Filter, Qu
         }
     }
     let mut instant = |field: &str, at: Option<&prost_types::Timestamp>, open: i64| {
-        let Some(at) = at else { return Instant(open) };
+        let Some(at) = at else {
+            return Instant::from_millis(open);
+        };
         let ms = at.seconds.checked_mul(1_000);
         let ms = ms.and_then(|ms| ms.checked_add(i64::from(at.nanos) / 1_000_000));
-        Instant(ms.unwrap_or_else(|| {
+        Instant::from_millis(ms.unwrap_or_else(|| {
             note(field, "is no instant".to_owned());
             open
         }))

@@ -160,13 +160,11 @@ pub(crate) fn file(file: &ReadingsFile, origin: Origin) -> pb::LineageFile {
         day: file.day.to_string(),
         revision: sealed.map_or(0, |(_, revision)| revision),
         rows: file.rows,
-        offsets: origin
-            .offsets
-            .map(|(partition, first, next)| pb::LogOffsets {
-                partition,
-                first,
-                next,
-            }),
+        offsets: origin.offsets.map(|of| pb::LogOffsets {
+            partition: of.partition.get(),
+            first: of.first,
+            next: of.next,
+        }),
     }
 }
 

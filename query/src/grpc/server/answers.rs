@@ -2,10 +2,9 @@
 
 mod kept;
 
-use std::time::Instant;
-
 use futures::Future;
 use greenpark_proto::query::v1 as pb;
+use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 
 use crate::{

@@ -134,7 +134,7 @@ impl Shared {
     /// Counts a refusal, and gives its status.
     fn refuse(&self, method: Method, error: QueryError) -> Status {
         let status = error.status();
-        self.count(method.name, status.code(), std::time::Instant::now());
+        self.count(method.name, status.code(), tokio::time::Instant::now());
         status
     }
 

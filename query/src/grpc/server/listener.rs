@@ -11,8 +11,8 @@ use greenpark_proto::query::v1::{
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{codec::CompressionEncoding, transport::Server};
-use tonic_health::server::HealthReporter;
+use tonic::{codec::CompressionEncoding, server::NamedService as _, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::warn;
 
 use super::{QueryService, ServeError, accept::Acceptor, callers::CallersLayer};
@@ -63,7 +63,7 @@ impl QueryService {
             .max_decoding_message_size(limit)
             .accept_compressed(gzip)
             .send_compressed(gzip);
-        set_serving(&health).await;
+        set_serving_status(&health, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let acceptor = Acceptor::new(listener, &shared)?;
         let router = Server::builder()
@@ -88,9 +88,7 @@ impl QueryService {
             ended = &mut serving => return Ok(ended?),
             () = shutdown => stop.cancel(),
         }
-        health
-            .set_not_serving::<IndicatorsServer<IndicatorsRpc>>()
-            .await;
+        set_serving_status(&health, ServingStatus::NotServing).await;
         match tokio::time::timeout(grace, serving).await {
             Ok(ended) => Ok(ended?),
             Err(_) => {
@@ -101,18 +99,18 @@ impl QueryService {
     }
 }
 
-/// Reports every service as serving.
-async fn set_serving(health: &HealthReporter) {
-    health
-        .set_serving::<IndicatorsServer<IndicatorsRpc>>()
-        .await;
-    health.set_serving::<RegistryServer<RegistryRpc>>().await;
-    health.set_serving::<QualityServer<QualityRpc>>().await;
-    health.set_serving::<AccessServer<AccessRpc>>().await;
-    health.set_serving::<ReadingsServer<ReadingsRpc>>().await;
-    health
-        .set_serving::<DeadLettersServer<DeadLettersRpc>>()
-        .await;
+/// Reports `status` of every service.
+async fn set_serving_status(health: &HealthReporter, status: ServingStatus) {
+    for name in [
+        IndicatorsServer::<IndicatorsRpc>::NAME,
+        RegistryServer::<RegistryRpc>::NAME,
+        QualityServer::<QualityRpc>::NAME,
+        ReadingsServer::<ReadingsRpc>::NAME,
+        AccessServer::<AccessRpc>::NAME,
+        DeadLettersServer::<DeadLettersRpc>::NAME,
+    ] {
+        health.set_service_status(name, status).await;
+    }
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

@@ -52,7 +52,7 @@ impl Shared {
         T: Send + 'static,
         F: Future<Output = Result<(), Ended>> + Send + 'static,
     {
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let span = self.settings.stream_deadline;
         let (metadata, extensions, message) = request.into_parts();
         let from = (&metadata, &extensions);

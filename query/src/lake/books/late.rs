@@ -155,7 +155,7 @@ mod tests {
 
     fn late(received: i64) -> LateArrival {
         LateArrival {
-            received: Instant(received),
+            received: Instant::from_millis(received),
             gateway: GatewayId::new("gw").expect("an id"),
         }
     }
@@ -174,7 +174,7 @@ mod tests {
         let mut builder = RowsBuilder::new();
         let series = builder.key(&key);
         for (place, (minute, amount, received)) in (0u32..).zip(of) {
-            let instant = day.start().0 + minute * 60_000;
+            let instant = day.start().millis() + minute * 60_000;
             builder.push(series, instant, *amount, Flag::Normal.code());
             if let Some(received) = received {
                 builder.late(place, late(*received));
@@ -193,24 +193,30 @@ mod tests {
     #[test]
     fn readings_received_after_an_instant_are_left_out_and_earlier_ones_stay() {
         let day = day(&[(0, 1, None), (60, 2, Some(10)), (120, 4, Some(20))]).expect("late");
-        let sum = |since| day.before(Instant(since)).map(|fold| fold.within);
+        let sum = |since| {
+            day.before(Instant::from_millis(since))
+                .map(|fold| fold.within)
+        };
         assert_eq!(sum(20), Some(Sum(7)));
         assert_eq!(sum(10), Some(Sum(3)));
         assert_eq!(sum(9), Some(Sum(1)));
-        assert_eq!(day.after(Instant(9)).count(), 2);
-        assert_eq!(day.after(Instant(20)).count(), 0);
+        assert_eq!(day.after(Instant::from_millis(9)).count(), 2);
+        assert_eq!(day.after(Instant::from_millis(20)).count(), 0);
     }
 
     #[test]
     fn a_value_that_a_late_one_superseded_counts_again_without_it() {
         let day = day(&[(0, 5, None), (0, 7, Some(10))]).expect("late");
-        let sum = |since| day.before(Instant(since)).map(|fold| fold.within);
+        let sum = |since| {
+            day.before(Instant::from_millis(since))
+                .map(|fold| fold.within)
+        };
         assert_eq!((sum(10), sum(9)), (Some(Sum(7)), Some(Sum(5))));
     }
 
     #[test]
     fn a_day_of_late_readings_alone_is_empty_without_them() {
         let day = day(&[(0, 5, Some(10))]).expect("late");
-        assert!(day.before(Instant(9)).is_none());
+        assert!(day.before(Instant::from_millis(9)).is_none());
     }
 }

@@ -17,6 +17,7 @@ use greenpark_model::{
     day::{CivilDay, Instant},
     fold::fold_day,
     id::EnterpriseId,
+    log_position::Partition,
 };
 
 use crate::{
@@ -76,7 +77,7 @@ pub(crate) fn hot_in_order(files: &[ReadingsFile]) -> Vec<&ReadingsFile> {
     let mut hot: Vec<&ReadingsFile> = files.iter().filter(|file| file.is_hot()).collect();
     hot.sort_by_key(|file| match file.kind {
         FileKind::Hot { partition, offset } => (partition, offset),
-        FileKind::Sealed { .. } => (0, 0),
+        FileKind::Sealed { .. } => (Partition::FIRST, 0),
     });
     hot
 }
@@ -315,7 +316,7 @@ fn fold_rows(
 fn newest_of(rows: &ReadingRows, row: usize) -> Option<NewestReading> {
     let value = Amount::from_micro(rows.values[row]).ok()?;
     Some(NewestReading {
-        instant: Instant(rows.instants[row]),
+        instant: Instant::from_millis(rows.instants[row]),
         value,
         flag: rows.flags[row],
     })

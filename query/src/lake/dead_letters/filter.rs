@@ -28,7 +28,7 @@ pub(crate) struct Filter {
 impl Filter {
     /// Selects everything of `parent` received on the days of `range`, until `until` at the latest.
     pub(crate) fn of_days(parent: Name, range: DayRange, until: Instant) -> Self {
-        let until = Instant(until.0.saturating_add(1));
+        let until = Instant::from_millis(until.millis().saturating_add(1));
         Self {
             parent,
             gateway: None,
@@ -67,7 +67,7 @@ impl Filter {
     pub(crate) fn may_hold(&self, file: &LettersFile) -> bool {
         let (first, last) = file.received();
         // Counts of deleted letters are dated at the start of their day.
-        first < self.to && Instant(last.0.saturating_add(DAY_MS)) > self.from
+        first < self.to && Instant::from_millis(last.millis().saturating_add(DAY_MS)) > self.from
     }
 
     /// True if it selects `letter`, apart from `unreplayed`.

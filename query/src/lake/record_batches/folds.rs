@@ -274,7 +274,7 @@ impl<'a> Points<'a> {
         let micro = i64::try_from(self.registers.value(row)).map_err(|_| unfit("register"))?;
         let register = Amount::from_micro(micro).map_err(|_| unfit("register"))?;
         Ok(Some(Point {
-            instant: Instant(self.instants.value(row)),
+            instant: Instant::from_millis(self.instants.value(row)),
             register,
         }))
     }

@@ -16,7 +16,7 @@ fn certificate(id: &str, used_for: &str, year: i16) -> Certificate {
         used_for: Name::parse("name", used_for).expect("a name"),
         year,
         retired_on: Some(day("2024-12-20")),
-        recorded_at: Instant(0),
+        recorded_at: Instant::from_millis(0),
         recorded_by: "test".to_owned(),
         evidence: String::new(),
     }
@@ -29,7 +29,7 @@ fn entry(kind: &str, subject: &str, year: i16, body: String) -> ReferenceEntry {
         subject: subject.to_owned(),
         valid_from: days.first(),
         valid_to: Some(days.last()),
-        recorded_at: Instant(0),
+        recorded_at: Instant::from_millis(0),
         recorded_by: "test".to_owned(),
         evidence: String::new(),
         body,

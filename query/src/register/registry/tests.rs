@@ -25,7 +25,7 @@ fn entry(kind: &str, subject: &str, from: &str, to: Option<&str>, body: String) 
         subject: subject.to_owned(),
         valid_from: day(from),
         valid_to: to.map(day),
-        recorded_at: Instant(0),
+        recorded_at: Instant::from_millis(0),
         recorded_by: "test".to_owned(),
         evidence: "none".to_owned(),
         body,

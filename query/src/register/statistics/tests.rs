@@ -11,7 +11,7 @@ fn declared(period: &str, amount: &str, finality: Finality) -> DeclaredStatistic
         amount: amount.parse().expect("a decimal"),
         price_base: Some(BASE),
         finality,
-        recorded_at: Instant(0),
+        recorded_at: Instant::from_millis(0),
     }
 }
 

@@ -15,6 +15,7 @@ use greenpark_model::day;
 use greenpark_proto::query::v1::{
     Days, GetIndicatorRequest, Period, indicators_client::IndicatorsClient, period,
 };
+use greenpark_runtime::clock;
 use greenpark_tests_load::{
     mqtt::{self, PacketReader, ServerPacket},
     ports,
@@ -54,7 +55,7 @@ pub(crate) fn callers(runtime: &Runtime) {
         a_day: 24,
     };
     runtime.block_on(async {
-        let lake = Lake::open(path.to_str().expect("UTF-8")).await;
+        let lake = Lake::open(path.to_str().expect("UTF-8"), clock::system()).await;
         let lake = lake.expect("a lake");
         synthetic.register(&lake, &[park().to_string()]).await;
         synthetic.fill(&lake).await;
@@ -167,7 +168,7 @@ async fn probe(mqtt: SocketAddr, grpc: SocketAddr, until: Instant) -> Vec<f64> {
 
 /// Number of readings of the probe's enterprise on the day of `ms` and the next day, as queried.
 async fn received(client: &mut IndicatorsClient<Channel>, ms: u64) -> u64 {
-    let first = day::Instant(ms as i64).day();
+    let first = day::Instant::from_millis(ms as i64).day();
     let (first, last) = (first.to_string(), first.next().to_string());
     let request = GetIndicatorRequest {
         name: format!("parks/bench/enterprises/e{GATEWAYS}"),

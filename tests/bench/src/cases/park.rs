@@ -20,6 +20,7 @@ use greenpark_proto::query::v1::{
     Days, GetIndicatorRequest, GetProgressRequest, ListIndicatorsRequest, Period,
     indicators_client::IndicatorsClient, period,
 };
+use greenpark_runtime::clock;
 use greenpark_tests_load::ports;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
@@ -136,7 +137,7 @@ fn park(runtime: &Runtime, (enterprises, years): (usize, usize), parks: usize) {
     if !path.is_dir() {
         fs::create_dir_all(&path).expect("a folder");
         runtime.block_on(async {
-            let lake = Lake::open(path.to_str().expect("UTF-8")).await;
+            let lake = Lake::open(path.to_str().expect("UTF-8"), clock::system()).await;
             let lake = lake.expect("a lake");
             synthetic.register(&lake, &names).await;
             synthetic.fill(&lake).await;

@@ -3,7 +3,7 @@
 use std::{future::Future, net::Ipv4Addr};
 
 use greenpark_archive::lake::Lake;
-use greenpark_model::day::Instant;
+use greenpark_model::{clock::Clock, day::Instant};
 use greenpark_proto::query::v1::{
     Figure, GetIndicatorRequest, Period, indicators_client::IndicatorsClient, period,
 };
@@ -58,7 +58,7 @@ async fn serve(lake: Lake) -> IndicatorsClient<Channel> {
         .await
         .expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let clock = std::sync::Arc::new(|| Instant(NOW_MS));
+    let clock = Clock::new(|| Instant::from_millis(NOW_MS));
     let service = QueryService::new(lake, QuerySettings::default(), clock);
     tokio::spawn(service.serve(listener, std::future::pending()));
     IndicatorsClient::connect(format!("http://{address}"))

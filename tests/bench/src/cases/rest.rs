@@ -13,6 +13,7 @@ use greenpark_model::{
     batch::Batch,
     day::{CivilDay, Instant},
     id::{EnterpriseId, GatewayId, MeterId},
+    log_position::Partition,
     reading::{Flag, Kind, Reading, Series},
 };
 use greenpark_proto::reading_batch;
@@ -56,7 +57,7 @@ fn day_rows(enterprises: usize, meters: usize, step: i64, day: CivilDay) -> Read
             let index = builder.key(&key(enterprise, meter));
             for minute in (0..1_440).step_by(step as usize) {
                 let register = (i64::from(day.epoch_days()) * 1_440 + minute) * 17_000;
-                let instant = day.start().0 + minute * MINUTE_MS;
+                let instant = day.start().millis() + minute * MINUTE_MS;
                 builder.push(index, instant, register, Flag::Normal.code());
             }
         }
@@ -84,7 +85,7 @@ pub(crate) fn hot_flush(runtime: &Runtime) {
         let mut book = lake.book(&park(), 2026).await.expect("a book");
         for offset in 0..FLUSHES {
             let kind = FileKind::Hot {
-                partition: 0,
+                partition: Partition::FIRST,
                 offset,
             };
             let encoded = encode_readings(&rows, &facts(first_day(), kind.clone())).expect("rows");
@@ -93,7 +94,7 @@ pub(crate) fn hot_flush(runtime: &Runtime) {
                 kind,
                 encoded,
             }];
-            let consumed = Some(Consumed::up_to(0, offset + 1));
+            let consumed = Some(Consumed::up_to(Partition::FIRST, offset + 1));
             let change = Change {
                 add,
                 consumed,
@@ -166,7 +167,8 @@ pub(super) async fn fill(node: &BenchNode, days: i64, step: usize) -> u64 {
             for meter in 0..8 {
                 let index = batch.add_series(series(meter)).expect("room");
                 for minute in (hour * 60..(hour + 1) * 60).step_by(step) {
-                    let instant = Instant(first_day().start().0 + minute * MINUTE_MS);
+                    let instant =
+                        Instant::from_millis(first_day().start().millis() + minute * MINUTE_MS);
                     let value = Amount::from_micro(minute * 17_000).expect("in range");
                     let reading = Reading {
                         instant,

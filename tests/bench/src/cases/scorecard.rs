@@ -1,8 +1,8 @@
 //! The scorecard of a park of 500 enterprises for one year.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::net::Ipv4Addr;
 
-use greenpark_model::{day::Instant, reading::Kind};
+use greenpark_model::{clock::Clock, day::Instant, reading::Kind};
 use greenpark_proto::query::v1::{
     GetProgressRequest, Verdict, indicators_client::IndicatorsClient,
 };
@@ -42,8 +42,11 @@ pub(crate) fn scorecard(runtime: &Runtime) {
             .await
             .expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let service =
-            QueryService::new(lake, QuerySettings::default(), Arc::new(|| Instant(NOW_MS)));
+        let service = QueryService::new(
+            lake,
+            QuerySettings::default(),
+            Clock::new(|| Instant::from_millis(NOW_MS)),
+        );
         tokio::spawn(service.serve(listener, std::future::pending()));
         let client = IndicatorsClient::connect(format!("http://{address}")).await;
         let mut client = client.expect("connected");

@@ -22,8 +22,10 @@ use greenpark_model::{
     day::CivilDay,
     fold::DayFold,
     id::EnterpriseId,
+    log_position::Partition,
     reading::{Flag, Kind, Series},
 };
+use greenpark_runtime::clock;
 use tokio::runtime::Runtime;
 
 use crate::fixture::{block_on, new_file, park};
@@ -89,7 +91,7 @@ async fn simulate_year(pace: &str, commits: u32) -> (BookSize, BookSize) {
         kept_ms: 0,
         ..bounds
     };
-    let lake = Lake::open(folder.path().to_str().expect("UTF-8")).await;
+    let lake = Lake::open(folder.path().to_str().expect("UTF-8"), clock::system()).await;
     let lake = lake.expect("a lake").with_log_bounds(bounds);
     let first: CivilDay = "2026-01-01".parse().expect("a day");
     let mut book = lake.book(&park(), first.year()).await.expect("a book");
@@ -117,7 +119,7 @@ async fn flush(book: &Book, of: CivilDay) -> Change {
     let mut builder = RowsBuilder::new();
     for name in ENTERPRISES {
         let key = builder.key(&key(name));
-        let at = of.start().0 + i64::try_from(offset).expect("small") % 86_400 * 1_000;
+        let at = of.start().millis() + i64::try_from(offset).expect("small") % 86_400 * 1_000;
         (0..10).for_each(|n| builder.push(key, at + n, n, Flag::Normal.code()));
     }
     let hot: Vec<ReadingsFile> = book.day_files(of).cloned().collect();
@@ -127,13 +129,13 @@ async fn flush(book: &Book, of: CivilDay) -> Change {
         hot
     };
     let kind = FileKind::Hot {
-        partition: 0,
+        partition: Partition::FIRST,
         offset,
     };
     Change {
         add: vec![new_file(&builder.finish().rows, of, kind)],
         remove,
-        consumed: Some(Consumed::up_to(0, offset + 1)),
+        consumed: Some(Consumed::up_to(Partition::FIRST, offset + 1)),
         ..Change::default()
     }
 }
@@ -147,7 +149,12 @@ fn seal(book: &Book, of: CivilDay) -> Change {
         let mut builder = RowsBuilder::new();
         let index = builder.key(&key(name));
         (0..96).for_each(|n| {
-            builder.push(index, of.start().0 + n * 900_000, n, Flag::Normal.code());
+            builder.push(
+                index,
+                of.start().millis() + n * 900_000,
+                n,
+                Flag::Normal.code(),
+            );
         });
         let kind = FileKind::Sealed {
             enterprise: EnterpriseId::new(name).expect("an id"),
@@ -189,7 +196,7 @@ async fn measure_book(root: &Path, name: &str) -> BookSize {
         bytes: 0,
         open_ms: 0.0,
     };
-    let lake = Lake::open(root.to_str().expect("UTF-8"))
+    let lake = Lake::open(root.to_str().expect("UTF-8"), clock::system())
         .await
         .expect("a lake");
     let now = lake
@@ -202,7 +209,7 @@ async fn measure_book(root: &Path, name: &str) -> BookSize {
     let mut opened = Vec::with_capacity(OPENED);
     for _ in 0..OPENED {
         let began = Instant::now();
-        let lake = Lake::open(root.to_str().expect("UTF-8"))
+        let lake = Lake::open(root.to_str().expect("UTF-8"), clock::system())
             .await
             .expect("a lake");
         let snapshot = lake.snapshot(&park(), 2026).await.expect("readable");

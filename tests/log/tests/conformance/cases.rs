@@ -16,6 +16,7 @@ use greenpark_log::{
 use greenpark_model::{
     id::{EnterpriseId, GatewayId, ParkId},
     limits::RECORD_BYTES_MAX,
+    log_position::Partition,
 };
 use tokio::time::timeout;
 
@@ -451,7 +452,8 @@ pub(crate) async fn a_partition_has_one_reader_of_a_group(subject: &Subject) {
 /// next record gets it as its offset.
 pub(crate) async fn a_partition_comes_with_its_end(subject: &Subject) {
     let parks = parks(12);
-    let mut expected: BTreeMap<u32, u64> = (0..PARTITIONS).map(|p| (p, 0)).collect();
+    let mut expected: BTreeMap<Partition, u64> =
+        Partition::all(PARTITIONS).map(|p| (p, 0)).collect();
     let (ends, _none) = drain_with_ends(&mut subject.reader("early")).await;
     assert_eq!(ends, expected);
     for round in 0..2 {
@@ -474,12 +476,14 @@ pub(crate) async fn a_partition_comes_with_its_end(subject: &Subject) {
     assert_eq!(positions, [Position { partition, offset }]);
 }
 
-fn partition_of(park: &str) -> u32 {
+fn partition_of(park: &str) -> Partition {
     partition::of(&ParkId::new(park).expect("an id"), PARTITIONS)
 }
 
 /// Reads until every partition was assigned and nothing is left; says where each ended.
-async fn drain_with_ends(reader: &mut Box<dyn LogReader>) -> (BTreeMap<u32, u64>, Vec<Entry>) {
+async fn drain_with_ends(
+    reader: &mut Box<dyn LogReader>,
+) -> (BTreeMap<Partition, u64>, Vec<Entry>) {
     let started = Instant::now();
     let mut ends = BTreeMap::new();
     let mut entries = Vec::new();

@@ -5,6 +5,7 @@ use std::{env, io::Write, path::Path, time::Duration};
 use greenpark_log::{LogReader, LogWriter, Topic, memory::MemoryLog};
 use greenpark_log_embedded::{EmbeddedLog, LogFileSettings};
 use greenpark_log_kafka::{KafkaLog, KafkaSettings};
+use greenpark_runtime::clock;
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
 pub(crate) const PARTITIONS: u32 = 3;
@@ -34,7 +35,7 @@ pub(crate) struct Subject {
 impl Subject {
     pub(crate) fn memory() -> Self {
         Self {
-            log: Log::Memory(MemoryLog::new(PARTITIONS)),
+            log: Log::Memory(MemoryLog::new(PARTITIONS, clock::system())),
         }
     }
 
@@ -95,7 +96,7 @@ fn open_embedded(folder: &Path) -> EmbeddedLog {
         inflight_bytes: WINDOW_BYTES,
         ..LogFileSettings::default()
     };
-    EmbeddedLog::open(folder, settings).expect("the log opens")
+    EmbeddedLog::open(folder, settings, clock::system()).expect("the log opens")
 }
 
 async fn open_kafka(brokers: &str, prefix: String) -> KafkaLog {

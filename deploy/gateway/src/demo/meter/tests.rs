@@ -17,7 +17,7 @@ fn meter(enterprise: usize, id: &str) -> Meter {
 fn a_register_is_the_same_however_it_is_reached() {
     let day = FIRST_DAY + 400;
     let mut cursor = Cursor::at(meter(0, "electricity-1"), day);
-    let start = CivilDay::from_epoch_days(day).start().0;
+    let start = CivilDay::from_epoch_days(day).start().millis();
     let single: Vec<Amount> = (0..24)
         .map(|h| cursor.register_at(start + h * HOUR_MS))
         .collect();

@@ -110,7 +110,7 @@ fn data_by_alias_means_what_the_birth_named() {
     let (series, reading) = &readings[0];
     assert_eq!(series.meter.as_str(), "e-1");
     assert_eq!(
-        (reading.value.micro(), reading.instant.0),
+        (reading.value.micro(), reading.instant.millis()),
         (4_250_000, 1_700_000_000_000)
     );
     // An Int32 is in two's complement.
@@ -308,7 +308,7 @@ fn births_and_data_of_the_javascript_encoder_are_decoded() {
         let flat = |(s, r): &(
             greenpark_model::reading::Series,
             greenpark_model::reading::Reading,
-        )| { (s.meter.to_string(), r.instant.0, r.value.micro()) };
+        )| { (s.meter.to_string(), r.instant.millis(), r.value.micro()) };
         readings.iter().map(flat).collect::<Vec<_>>()
     };
     let at = 1_700_000_000_000;

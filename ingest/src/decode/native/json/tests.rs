@@ -38,7 +38,7 @@ fn read(text: &str) -> Result<(Vec<Flat>, Vec<Refused>), String> {
             meter,
             quantity,
             s.kind.as_str(),
-            reading.instant.0,
+            reading.instant.millis(),
             micro,
             reading.flag.as_str(),
         )
@@ -342,7 +342,7 @@ fn seconds_and_day_numbers_are_reported_as_the_likely_cause() {
 fn an_hour_of_24_is_the_next_days_start() {
     let text = r#"{"meter":"m","quantity":"steam","at":"2026-01-01T24:00:00+08:00","value":1}"#;
     assert_eq!(
-        Ok(Instant(reading(text).3)),
+        Ok(Instant::from_millis(reading(text).3)),
         "2026-01-02T00:00:00+08:00".parse()
     );
 }
@@ -369,7 +369,7 @@ fn oracle(text: &str) -> Option<Flat> {
     let ratio = quantity.medium.ratio_of(o.unit.as_deref().unwrap_or(""));
     let ms = match o.at {
         Value::Number(n) => n.as_i64()?,
-        Value::String(s) => s.parse::<Instant>().ok()?.0,
+        Value::String(s) => s.parse::<Instant>().ok()?.millis(),
         _ => return None,
     };
     let digits = match o.value {

@@ -144,7 +144,10 @@ fn a_wild_instant_does_not_shift_later_readings() {
         batch.instant_ms_delta[11] = (before + 2_000).wrapping_sub(wild);
         all_but_one(&batch, 10, "its instant");
         let to = decoded(&batch).expect("a batch");
-        assert_eq!(to.readings[98].1.instant, Instant(START + 99_000));
+        assert_eq!(
+            to.readings[98].1.instant,
+            Instant::from_millis(START + 99_000)
+        );
     }
 }
 
@@ -271,7 +274,7 @@ fn our_own_batch_is_accepted_except_for_a_future_reading() {
     let of = batch.add_series(series).expect("room");
     for ms in [NOW - 1, NOW + FUTURE_MS_MAX + 1, NOW] {
         let reading = Reading {
-            instant: Instant(ms),
+            instant: Instant::from_millis(ms),
             value: Amount::from_micro(5).expect("in range"),
             flag: Flag::Normal,
         };
@@ -279,7 +282,11 @@ fn our_own_batch_is_accepted_except_for_a_future_reading() {
     }
     let (mut table, mut to) = (SeriesTable::default(), Decoded::default());
     decode(&reading_batch::encode(&batch), &mut table, &mut to).expect("a batch");
-    let instants: Vec<_> = to.readings.iter().map(|(_, r)| r.instant.0).collect();
+    let instants: Vec<_> = to
+        .readings
+        .iter()
+        .map(|(_, r)| r.instant.millis())
+        .collect();
     assert_eq!(instants, [NOW - 1, NOW]);
     assert_eq!(to.refusals.parts(), 1);
     assert_eq!(to.refusals.first()[0].index, Some(1));

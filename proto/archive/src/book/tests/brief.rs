@@ -1,6 +1,8 @@
 //! A brief snapshot together with the days of the rollups equals the whole snapshot. Where that is impossible,
 //! the snapshot is whole.
 
+use greenpark_model::log_position::Partition;
+use greenpark_runtime::clock;
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{rollups::seal_day, *};
@@ -37,7 +39,10 @@ async fn rolled(lake: &Lake, of: &Snapshot) -> BTreeMap<CivilDay, u32> {
 
 /// Asserts that a brief reader knows what the whole snapshot holds, whether it follows or starts anew.
 async fn agree(reader: &Lake, root: &str) {
-    for lake in [reader, &Lake::open(root).await.expect("a lake")] {
+    for lake in [
+        reader,
+        &Lake::open(root, clock::system()).await.expect("a lake"),
+    ] {
         let (brief, whole) = both(lake).await;
         assert_eq!(brief.readings_version, whole.readings_version);
         assert_eq!(brief.sealed, whole.sealed);
@@ -112,7 +117,7 @@ async fn where_there_is_nothing_to_go_by_a_snapshot_in_brief_is_whole() {
     seal_day(&mut book, day("2026-01-30"), 1).await;
     seal_day(&mut book, day("2026-01-31"), 1).await;
     book.roll_up(&meters).await.expect("rolled up");
-    let anew = async || Lake::open(root).await.expect("a lake");
+    let anew = async || Lake::open(root, clock::system()).await.expect("a lake");
     assert!(both(&anew().await).await.0.is_brief());
     let log = folder.path().join("east/2026/readings/_delta_log");
     let entry = log.join("00000000000000000001.json");
@@ -155,7 +160,7 @@ async fn what_readers_in_brief_begin_with_is_noted_anew_before_entries_are_packe
     book.roll_up(&meters).await.expect("rolled up");
     for offset in 1..=700 {
         let change = Change {
-            consumed: Some(Consumed::up_to(0, offset)),
+            consumed: Some(Consumed::up_to(Partition::FIRST, offset)),
             ..Change::default()
         };
         let _ = book.publish(change).await.expect("published");

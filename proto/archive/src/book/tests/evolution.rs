@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::fixture::registers;
 use greenpark_model::ticket::Ticket;
+use greenpark_runtime::clock;
 
 /// The columns in the metadata action of an entry of the readings' log, and the table's id; `None` if the entry
 /// has no such action.
@@ -59,7 +60,7 @@ async fn an_older_table_gets_its_new_columns_with_the_first_file_that_has_them()
     assert!(!old.contains(&"ticket".to_owned()), "{old:?}");
 
     // Files with the old columns need nothing.
-    let lake = Lake::open(folder.path().to_str().expect("text"))
+    let lake = Lake::open(folder.path().to_str().expect("text"), clock::system())
         .await
         .expect("a lake");
     let mut book = lake.book(&park(), 2026).await.expect("a book");

@@ -6,6 +6,7 @@ use std::{
 };
 
 use greenpark_model::day::Instant;
+use greenpark_runtime::clock;
 
 use super::*;
 use crate::{snapshot::Snapshot, store::LogBounds};
@@ -25,7 +26,7 @@ async fn packing() -> (tempfile::TempDir, Lake) {
 
 /// A reader that has read nothing yet.
 async fn anew(folder: &FsPath) -> Lake {
-    let lake = Lake::open(folder.to_str().expect("text")).await;
+    let lake = Lake::open(folder.to_str().expect("text"), clock::system()).await;
     lake.expect("a lake").with_log_bounds(BOUNDS)
 }
 
@@ -127,7 +128,7 @@ async fn a_packed_book_is_what_it_is_and_was() {
         assert_eq!(last, known.last().expect("some").0);
     }
     assert!(stood_in > 20, "{stood_in} states were of open days");
-    let before = Instant(known[0].0.0 - 1);
+    let before = Instant::from_millis(known[0].0.millis() - 1);
     let none = lake.snapshot_as_of(&park(), 2026, before).await;
     assert_eq!(none.expect("readable"), None);
 }

@@ -1,5 +1,6 @@
 //! Rollups follow the totals, are made again when a day is resealed, and are never ahead of the readings.
 
+use greenpark_runtime::clock;
 use std::sync::Arc;
 
 use super::*;
@@ -75,7 +76,7 @@ async fn whichever_put_fails_rollups_are_made_by_the_next_try() {
     for fault in [Fault::Refused, Fault::AnswerLost] {
         for put in 0.. {
             let store = Arc::new(FaultyStore::new(InMemory::new()));
-            let lake = Lake::over(store.clone());
+            let lake = Lake::over(store.clone(), clock::system());
             let mut book = lake.book(&park(), 2026).await.expect("a book");
             seal_day(&mut book, day("2026-01-30"), 1).await;
             seal_day(&mut book, day("2026-01-31"), 1).await;
@@ -118,7 +119,7 @@ async fn rollups_of_a_lake_that_was_ahead_are_forgotten() {
         let last = entries.filter(|path| path.extension().is_some_and(|end| end == "json"));
         std::fs::remove_file(last.max().expect("an entry")).expect("removed");
     }
-    let lake = Lake::open(folder.path().to_str().expect("text"))
+    let lake = Lake::open(folder.path().to_str().expect("text"), clock::system())
         .await
         .expect("a lake");
     assert_eq!(rolled(&lake).await, []);

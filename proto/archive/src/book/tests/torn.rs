@@ -1,5 +1,8 @@
 //! Entries of a book's log that a power cut left empty or torn.
 
+use greenpark_model::log_position::Partition;
+use greenpark_runtime::clock;
+
 use super::*;
 
 /// A lake with a book of `many` entries, one hot file each.
@@ -32,7 +35,7 @@ async fn an_entry_that_is_empty_or_cut_short_is_an_error_and_no_commit() {
     for cut in cuts.filter(|cut| *cut < whole.len()) {
         std::fs::write(&newest, &whole[..cut]).expect("written");
         let root = folder.path().to_str().expect("text");
-        let lake = Lake::open(root).await.expect("a lake");
+        let lake = Lake::open(root, clock::system()).await.expect("a lake");
         let read = lake.snapshot(&park(), 2026).await;
         assert!(read.is_err(), "cut at {cut} of {}", whole.len());
         let opened = lake.book(&park(), 2026).await;
@@ -40,9 +43,9 @@ async fn an_entry_that_is_empty_or_cut_short_is_an_error_and_no_commit() {
     }
     std::fs::write(&newest, &whole).expect("written");
     let root = folder.path().to_str().expect("text");
-    let lake = Lake::open(root).await.expect("a lake");
+    let lake = Lake::open(root, clock::system()).await.expect("a lake");
     let book = lake.book(&park(), 2026).await.expect("whole again");
-    assert_eq!(book.next_offset(0), Some(4));
+    assert_eq!(book.next_offset(Partition::FIRST), Some(4));
 }
 
 #[tokio::test]
@@ -54,7 +57,7 @@ async fn a_reader_refuses_a_log_with_a_hole() {
     let bytes = std::fs::read(&entry).expect("an entry");
     std::fs::remove_file(&entry).expect("removed");
     let root = folder.path().to_str().expect("text");
-    let lake = Lake::open(root).await.expect("a lake");
+    let lake = Lake::open(root, clock::system()).await.expect("a lake");
     let read = lake.snapshot(&park(), 2026).await;
     let error = read.expect_err("an entry is missing before the last one");
     let cause = std::error::Error::source(&error).map(ToString::to_string);

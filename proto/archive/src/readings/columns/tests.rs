@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use greenpark_model::{
     id::MeterId,
+    log_position::{OffsetRange, Partition},
     quantity::{Medium, Quantity},
     reading::{Flag, Kind},
     ticket::Ticket,
@@ -28,7 +29,11 @@ fn facts() -> FileFacts {
             enterprise: enterprise("steel"),
             revision: 2,
         },
-        offsets: Some((3, 100, 250)),
+        offsets: Some(OffsetRange {
+            partition: Partition::new(3),
+            first: 100,
+            next: 250,
+        }),
     }
 }
 
@@ -83,7 +88,9 @@ fn round_trip(rows: &ReadingRows) {
         }
         if !rows.late.is_empty() {
             let late = rows.late(row);
-            let received = late.map_or(Field::Null, |late| Field::TimestampMillis(late.received.0));
+            let received = late.map_or(Field::Null, |late| {
+                Field::TimestampMillis(late.received.millis())
+            });
             assert_eq!(more.next(), Some(&received));
             let gateway = late.map(|late| late.gateway.as_str());
             assert_eq!(more.next(), Some(&text(gateway)));
@@ -185,7 +192,7 @@ fn a_file_of_several_pages_is_read_back() {
 fn tickets_and_late_readings_are_read_back_over_several_pages() {
     let mut rows = registers(day("2026-11-22"), &["glass", "steel"], 70_000);
     let late = |received: i64, gateway: &str| LateArrival {
-        received: greenpark_model::day::Instant(received),
+        received: greenpark_model::day::Instant::from_millis(received),
         gateway: gateway.parse().expect("an id"),
     };
     rows.tickets = (0..140_000u32)

@@ -25,7 +25,7 @@ fn entry(subject: &str, from: &str, quantity: &str, modulus: Option<&str>) -> Re
         subject: subject.to_owned(),
         valid_from: from.parse().expect("a day"),
         valid_to: None,
-        recorded_at: Instant(0),
+        recorded_at: Instant::from_millis(0),
         recorded_by: "test".to_owned(),
         evidence: "none".to_owned(),
         body: meter.write(),

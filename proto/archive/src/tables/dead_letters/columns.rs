@@ -14,6 +14,7 @@ use greenpark_model::{
     day::{CivilDay, Instant},
     id::EnterpriseId,
     letter::LetterCode,
+    log_position::Partition,
 };
 use parquet::arrow::{
     ProjectionMask,
@@ -70,8 +71,8 @@ impl<'a> Row<'a> {
 
     fn received(&self) -> i64 {
         match self {
-            Self::Gone(day, ..) => day.start().0,
-            Self::Kept(letter) => letter.received.0,
+            Self::Gone(day, ..) => day.start().millis(),
+            Self::Kept(letter) => letter.received.millis(),
         }
     }
 
@@ -119,7 +120,7 @@ fn columns(enterprise: &EnterpriseId, rows: &[Row<'_>]) -> Result<Vec<ArrayRef>,
         rows.iter().map(|_| Some(enterprise.as_str())).collect();
     let codes: DictionaryArray<Int32Type> = rows.iter().map(|row| Some(row.code())).collect();
     let partitions = rows.iter().map(|row| {
-        let partition = row.kept().map(|letter| letter.id.partition);
+        let partition = row.kept().map(|letter| letter.id.partition.get());
         partition.and_then(|partition| i32::try_from(partition).ok())
     });
     let received = TimestampMillisecondArray::from_iter_values(rows.iter().map(Row::received));
@@ -241,7 +242,7 @@ impl<'a> Columns<'a> {
 
     fn append_to(&self, to: &mut Letters) -> Result<(), FileDecodeError> {
         for row in 0..self.batch.num_rows() {
-            let received = Instant(self.received.value(row));
+            let received = Instant::from_millis(self.received.value(row));
             // A later release may define more codes.
             let code = LetterCode::from_name(self.text("code", row)?);
             let code = code.unwrap_or(LetterCode::Unspecified);
@@ -255,7 +256,9 @@ impl<'a> Columns<'a> {
             let payload = self.payloads.map(|payloads| payloads.value(row));
             to.kept.push(Letter {
                 id: LetterId {
-                    partition: u32::try_from(self.partitions.value(row)).unwrap_or(0),
+                    partition: Partition::new(
+                        u32::try_from(self.partitions.value(row)).unwrap_or(0),
+                    ),
                     offset: number(self.offsets.value(row), "offset")?,
                 },
                 enterprise: self.parsed("enterprise", row)?,

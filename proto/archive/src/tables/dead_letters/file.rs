@@ -62,7 +62,10 @@ impl TableFile for LettersFile {
             enterprise: enterprise.parse().ok()?,
             letters: letters.parse().ok()?,
             version: version.parse().ok()?,
-            received: (Instant(first.parse().ok()?), Instant(last.parse().ok()?)),
+            received: (
+                Instant::from_millis(first.parse().ok()?),
+                Instant::from_millis(last.parse().ok()?),
+            ),
         })
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use greenpark_model::id::{EnterpriseId, ParkId};
+use greenpark_model::{
+    id::{EnterpriseId, ParkId},
+    log_position::Partition,
+};
 use object_store::path::Path;
 use sha2::{Digest as _, Sha256};
 
@@ -100,7 +103,7 @@ impl LettersTable {
     ///
     /// # Errors
     /// [`LakeReadError`] if the table's log cannot be read.
-    pub async fn may_be_another(&mut self, partition: u32) -> Result<bool, LakeReadError> {
+    pub async fn may_be_another(&mut self, partition: Partition) -> Result<bool, LakeReadError> {
         self.follow().await?;
         let state = self.state.as_ref();
         Ok(state.is_some_and(|state| state.txn(&another_txn(partition)) > 0))
@@ -110,7 +113,7 @@ impl LettersTable {
     ///
     /// # Errors
     /// [`LakePublishError`] if that cannot be committed.
-    pub async fn permit_another(&mut self, partition: u32) -> Result<(), LakePublishError> {
+    pub async fn permit_another(&mut self, partition: Partition) -> Result<(), LakePublishError> {
         self.commit_txns(vec![(another_txn(partition), 1)]).await
     }
 
@@ -120,7 +123,7 @@ impl LettersTable {
     /// [`LakePublishError`] if that cannot be committed.
     pub async fn end_permission(
         &mut self,
-        partition: u32,
+        partition: Partition,
         adopted: Option<Consumed>,
     ) -> Result<(), LakePublishError> {
         self.follow().await?;
@@ -259,7 +262,7 @@ impl LettersTable {
     }
 
     /// The first offset of `partition` that the table has not consumed; 0 if it has consumed none.
-    fn next_offset(&self, partition: u32) -> u64 {
+    fn next_offset(&self, partition: Partition) -> u64 {
         let consumed = self.all_consumed().into_iter();
         let mut of_partition = consumed.filter(|one| one.partition == partition);
         of_partition.next().map_or(0, |one| one.next_offset)
@@ -321,7 +324,7 @@ impl LettersTable {
 }
 
 /// Records that the next log of a partition may be a different one.
-fn another_txn(partition: u32) -> String {
+fn another_txn(partition: Partition) -> String {
     format!("greenpark.another.p{partition}")
 }
 
@@ -355,8 +358,18 @@ fn by_enterprise(
 
 fn new_data(enterprise: &EnterpriseId, version: i64, letters: &Letters, bytes: &Bytes) -> NewData {
     let id = content_id(&Sha256::digest(bytes).into());
-    let received = || letters.kept.iter().map(|letter| letter.received.0.max(0));
-    let gone = || letters.gone.keys().map(|(day, _)| day.start().0.max(0));
+    let received = || {
+        letters
+            .kept
+            .iter()
+            .map(|letter| letter.received.millis().max(0))
+    };
+    let gone = || {
+        letters
+            .gone
+            .keys()
+            .map(|(day, _)| day.start().millis().max(0))
+    };
     let first = received().chain(gone()).min().unwrap_or(0);
     let last = received().chain(gone()).max().unwrap_or(0);
     let count = letters.kept.len();

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use greenpark_model::log_position::Partition;
+use greenpark_runtime::clock;
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 
@@ -24,12 +26,12 @@ fn letter(of: &str, offset: u64) -> Letter {
     let payload = format!("{{\"odd\":{offset}}}");
     Letter {
         id: LetterId {
-            partition: 0,
+            partition: Partition::FIRST,
             offset,
         },
         enterprise: enterprise(of),
         gateway: GatewayId::new("g.1").expect("an id"),
-        received: Instant(NOW + i64::try_from(offset).expect("small")),
+        received: Instant::from_millis(NOW + i64::try_from(offset).expect("small")),
         topic: format!("park/east/{of}/g.1/up/readings"),
         code: match offset % 3 {
             0 => LetterCode::UnknownUnit,
@@ -45,7 +47,7 @@ fn letter(of: &str, offset: u64) -> Letter {
 }
 
 fn lake() -> Lake {
-    Lake::over(Arc::new(InMemory::new()))
+    Lake::over(Arc::new(InMemory::new()), clock::system())
 }
 
 /// Everything in the table, by enterprise, in the order of the log.
@@ -84,7 +86,11 @@ async fn letters_are_read_as_they_were_written_with_and_without_their_payloads()
     assert!(table.files().await.expect("no table").is_empty());
     let letters: Vec<Letter> = (0..7).map(|offset| letter("steel.works", offset)).collect();
     let added = table
-        .add(Consumed::up_to(0, 0), letters.clone(), &BOUNDS)
+        .add(
+            Consumed::up_to(Partition::FIRST, 0),
+            letters.clone(),
+            &BOUNDS,
+        )
         .await
         .expect("added");
     assert_eq!((added.letters, added.dropped), (7, 0));
@@ -114,30 +120,50 @@ async fn what_was_consumed_is_passed_over_by_every_writer() {
     let lake = lake();
     let (mut one, mut other) = (lake.letters(&park()), lake.letters(&park()));
     let letters: Vec<Letter> = (0..10).map(|offset| letter("steel", offset)).collect();
-    one.add(Consumed::up_to(0, 0), letters[..4].to_vec(), &BOUNDS)
-        .await
-        .expect("added");
+    one.add(
+        Consumed::up_to(Partition::FIRST, 0),
+        letters[..4].to_vec(),
+        &BOUNDS,
+    )
+    .await
+    .expect("added");
     // The other began before that, and has read further.
     let added = other
-        .add(Consumed::up_to(0, 0), letters[..8].to_vec(), &BOUNDS)
+        .add(
+            Consumed::up_to(Partition::FIRST, 0),
+            letters[..8].to_vec(),
+            &BOUNDS,
+        )
         .await
         .expect("added");
     assert_eq!(added.letters, 4);
     let added = one
-        .add(Consumed::up_to(0, 0), letters[2..].to_vec(), &BOUNDS)
+        .add(
+            Consumed::up_to(Partition::FIRST, 0),
+            letters[2..].to_vec(),
+            &BOUNDS,
+        )
         .await
         .expect("added");
     assert_eq!(added.letters, 2);
     let added = one
-        .add(Consumed::up_to(0, 0), letters.clone(), &BOUNDS)
+        .add(
+            Consumed::up_to(Partition::FIRST, 0),
+            letters.clone(),
+            &BOUNDS,
+        )
         .await
         .expect("added");
     assert_eq!(added, Added::default());
     // Another partition has offsets of its own.
     let mut elsewhere = letter("steel", 0);
-    elsewhere.id.partition = 3;
+    elsewhere.id.partition = Partition::new(3);
     let added = other
-        .add(Consumed::up_to(3, 0), vec![elsewhere], &BOUNDS)
+        .add(
+            Consumed::up_to(Partition::new(3), 0),
+            vec![elsewhere],
+            &BOUNDS,
+        )
         .await
         .expect("added");
     assert_eq!(added.letters, 1);
@@ -155,7 +181,11 @@ async fn one_enterprises_flood_does_not_push_out_anothers_letters() {
     let lake = lake();
     let mut table = lake.letters(&park());
     table
-        .add(Consumed::up_to(0, 0), vec![letter("quiet", 0)], &BOUNDS)
+        .add(
+            Consumed::up_to(Partition::FIRST, 0),
+            vec![letter("quiet", 0)],
+            &BOUNDS,
+        )
         .await
         .expect("added");
     let (mut next, mut dropped, mut sizes) = (1, 0, Vec::new());
@@ -165,7 +195,7 @@ async fn one_enterprises_flood_does_not_push_out_anothers_letters() {
             .collect();
         next += size;
         dropped += table
-            .add(Consumed::up_to(0, 0), flood, &BOUNDS)
+            .add(Consumed::up_to(Partition::FIRST, 0), flood, &BOUNDS)
             .await
             .expect("added")
             .dropped;
@@ -192,7 +222,11 @@ async fn a_steady_flood_keeps_seven_eighths_of_its_bound_in_few_files() {
     let mut table = lake.letters(&park());
     for offset in 0..1_500 {
         table
-            .add(Consumed::up_to(0, 0), vec![letter("loud", offset)], &BOUNDS)
+            .add(
+                Consumed::up_to(Partition::FIRST, 0),
+                vec![letter("loud", offset)],
+                &BOUNDS,
+            )
             .await
             .expect("added");
     }
@@ -231,7 +265,7 @@ async fn of_a_park_that_has_too_much_the_one_with_the_most_gives_first() {
             let letters: Vec<Letter> = letters.filter(|_| round % 4 == 0 || of == "loud").collect();
             next += many;
             table
-                .add(Consumed::up_to(0, 0), letters, &bounds)
+                .add(Consumed::up_to(Partition::FIRST, 0), letters, &bounds)
                 .await
                 .expect("added");
         }
@@ -251,7 +285,11 @@ async fn enterprises_that_a_sender_makes_up_are_kept_together() {
     let many = ENTERPRISES_MAX as u64 + 50;
     let letters = (0..many).map(|offset| letter(&format!("e{offset}"), offset));
     table
-        .add(Consumed::up_to(0, 0), letters.collect(), &BOUNDS)
+        .add(
+            Consumed::up_to(Partition::FIRST, 0),
+            letters.collect(),
+            &BOUNDS,
+        )
         .await
         .expect("added");
     let found = all(&lake).await;
@@ -267,7 +305,7 @@ async fn enterprises_that_a_sender_makes_up_are_kept_together() {
 #[test]
 fn an_id_has_one_spelling() {
     let id: LetterId = "3-17".parse().expect("an id");
-    assert_eq!((id.partition, id.offset), (3, 17));
+    assert_eq!((id.partition, id.offset), (Partition::new(3), 17));
     for wrong in [
         "", "3", "3-", "-17", "03-17", "3-017", "3-+17", "3-17-1", "a-b",
     ] {
@@ -292,7 +330,7 @@ proptest! {
                 end = end.max(from + many);
                 let of = |offset: u64| if offset.is_multiple_of(4) { "one" } else { "two" };
                 let letters = (from..from + many).map(|offset| letter(of(offset), offset));
-                table.add(Consumed::up_to(0, 0), letters.collect(), &bounds).await.expect("added");
+                table.add(Consumed::up_to(Partition::FIRST, 0), letters.collect(), &bounds).await.expect("added");
             }
             let found = all(&lake).await;
             let total: u64 = found.values().map(|of| of.kept.len() as u64 + gone(of)).sum();

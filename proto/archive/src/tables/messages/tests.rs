@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path as FsPath, sync::Arc};
 
+use greenpark_runtime::clock;
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 
@@ -48,7 +49,7 @@ fn months(folder: &FsPath) -> Vec<String> {
 #[tokio::test]
 async fn a_set_written_twice_changes_nothing_and_each_month_has_one_file() {
     let folder = tempfile::tempdir().expect("a folder");
-    let lake = Lake::open(folder.path().to_str().expect("text")).await;
+    let lake = Lake::open(folder.path().to_str().expect("text"), clock::system()).await;
     let lake = lake.expect("a lake");
     let mut table = lake.messages(&park());
     assert!(table.read().await.expect("readable").is_empty());
@@ -90,7 +91,7 @@ async fn a_set_written_twice_changes_nothing_and_each_month_has_one_file() {
 
 #[tokio::test]
 async fn writers_that_do_not_know_of_each_other_lose_nothing() {
-    let lake = Lake::over(Arc::new(InMemory::new()));
+    let lake = Lake::over(Arc::new(InMemory::new()), clock::system());
     let (mut old, mut new) = (lake.messages(&park()), lake.messages(&park()));
     let mut all = Messages::default();
     for n in 1..=6 {
@@ -104,7 +105,7 @@ async fn writers_that_do_not_know_of_each_other_lose_nothing() {
 
 #[tokio::test]
 async fn a_late_number_is_kept_under_its_own_day() {
-    let lake = Lake::over(Arc::new(InMemory::new()));
+    let lake = Lake::over(Arc::new(InMemory::new()), clock::system());
     let mut table = lake.messages(&park());
     let first = messages(&[
         ("g1", 7, "2026-11-22", (1, 9)),
@@ -223,7 +224,7 @@ async fn the_log_stays_short_and_only_where_a_checkpoint_says_the_same() {
     for damaged in [false, true] {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().to_str().expect("text");
-        let lake = Lake::open(root)
+        let lake = Lake::open(root, clock::system())
             .await
             .expect("a lake")
             .with_log_bounds(bounds);
@@ -250,7 +251,10 @@ async fn the_log_stays_short_and_only_where_a_checkpoint_says_the_same() {
             false => assert!(entries <= 16 + 5 + 2, "{entries} entries"),
         }
         if !damaged {
-            let mut anew = Lake::open(root).await.expect("a lake").messages(&park());
+            let mut anew = Lake::open(root, clock::system())
+                .await
+                .expect("a lake")
+                .messages(&park());
             let all = messages(&[("g1", 7, "2026-11-29", (1, 80))]);
             assert_eq!(anew.read().await.expect("readable"), all);
         }

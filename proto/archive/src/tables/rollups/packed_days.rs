@@ -301,14 +301,14 @@ fn between(first: Option<Point>, last: Option<Point>) -> Option<Sum> {
 }
 
 fn pack_day(bytes: &mut Vec<u8>, (day, fold): (CivilDay, &DayFold), before: &mut Before) {
-    let start = day.start().0;
+    let start = day.start().millis();
     let points = points(fold);
     let mut flags = flag::SAME_TIMES;
     let mut times = before.times;
     for (nth, point) in points.iter().enumerate() {
         if let Some(point) = point {
             flags |= flag::POINTS[nth];
-            times[nth] = point.instant.0.wrapping_sub(start);
+            times[nth] = point.instant.millis().wrapping_sub(start);
         }
     }
     if times != before.times {
@@ -364,7 +364,7 @@ fn pack_outcomes(bytes: &mut Vec<u8>, fold: &DayFold) {
 
 /// Reads back a day that [`pack_day`] wrote.
 fn unpack_day(bytes: &mut &[u8], day: CivilDay, before: &mut Before) -> DayFold {
-    let start = day.start().0;
+    let start = day.start().millis();
     let flags = read_byte(bytes);
     let readings = i64::from(before.readings) + read_signed(bytes);
     before.readings = u32::try_from(readings).unwrap_or_default();
@@ -379,7 +379,7 @@ fn unpack_day(bytes: &mut &[u8], day: CivilDay, before: &mut Before) -> DayFold 
         before.register = before.register.wrapping_add(read_signed(bytes));
         let register = Amount::from_micro(before.register).ok();
         *point = register.map(|register| Point {
-            instant: Instant(start.wrapping_add(before.times[nth])),
+            instant: Instant::from_millis(start.wrapping_add(before.times[nth])),
             register,
         });
     }

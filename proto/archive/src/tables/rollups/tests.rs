@@ -44,7 +44,7 @@ fn totals() -> impl Strategy<Value = Vec<TotalsRow>> {
             }
             let at = |hour: i64, register: i64| {
                 Some(Point {
-                    instant: Instant(day.start().0 + hour * 3_600_000),
+                    instant: Instant::from_millis(day.start().millis() + hour * 3_600_000),
                     register: Amount::from_micro(register).expect("in range"),
                 })
             };

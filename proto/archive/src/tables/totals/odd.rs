@@ -72,7 +72,7 @@ fn write_stretch(stretch: &Stretch) -> String {
     let texts: Vec<String> = points
         .into_iter()
         .flatten()
-        .map(|point| format!("{}@{}", point.register.micro(), point.instant.0))
+        .map(|point| format!("{}@{}", point.register.micro(), point.instant.millis()))
         .collect();
     let mut text = texts.join("~");
     if stretch.export != Sum::ZERO {
@@ -87,7 +87,7 @@ fn read_stretch(text: &str) -> Option<Stretch> {
     for part in text.split('~') {
         if let Some((register, instant)) = part.split_once('@') {
             points.push(Point {
-                instant: Instant(instant.parse().ok()?),
+                instant: Instant::from_millis(instant.parse().ok()?),
                 register: Amount::from_micro(register.parse().ok()?).ok()?,
             });
         } else {
@@ -117,7 +117,7 @@ mod tests {
 
     fn point() -> impl Strategy<Value = Point> {
         (any::<i64>(), -1_000_000i64..1_000_000_000).prop_map(|(instant, micro)| Point {
-            instant: Instant(instant),
+            instant: Instant::from_millis(instant),
             register: Amount::from_micro(micro).expect("in range"),
         })
     }

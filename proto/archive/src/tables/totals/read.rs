@@ -142,7 +142,7 @@ impl<'a> FoldColumns<'a> {
         let register = micro.and_then(|micro| Amount::from_micro(micro).ok());
         let register = register.ok_or(FileDecodeError::Column(names[1]))?;
         Ok(Some(Point {
-            instant: Instant(instants.value(row)),
+            instant: Instant::from_millis(instants.value(row)),
             register,
         }))
     }

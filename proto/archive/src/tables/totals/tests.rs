@@ -17,7 +17,7 @@ use crate::fixture::{day, enterprise};
 fn point() -> impl Strategy<Value = Option<Point>> {
     let amount = -999_999_999_999_999_999i64..=999_999_999_999_999_999;
     prop::option::of((any::<i32>(), amount).prop_map(|(instant, micro)| Point {
-        instant: Instant(i64::from(instant) * 1_000),
+        instant: Instant::from_millis(i64::from(instant) * 1_000),
         register: Amount::from_micro(micro).expect("in range"),
     }))
 }

@@ -1,5 +1,6 @@
 //! What goes into a chunk comes out, and a chunk that was altered is refused.
 
+use greenpark_model::log_position::Partition;
 use proptest::prelude::*;
 
 use super::*;
@@ -37,7 +38,7 @@ fn chunk_of(records: &[Record]) -> Bytes {
 }
 
 const BASE: Position = Position {
-    partition: 3,
+    partition: Partition::new(3),
     offset: 1_000,
 };
 

@@ -1,8 +1,9 @@
 //! Reading a log to its end, for the suites over a mock and a real broker.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use greenpark_log::{Entry, LogReader};
+use tokio::time::Instant;
 
 /// Reads until the log has no more records.
 pub(crate) async fn read_to_the_end(reader: &mut Box<dyn LogReader>) -> Vec<Entry> {

@@ -42,10 +42,11 @@ fn folds_from(
     after: i64,
     registers: &[i64],
 ) -> Vec<(CivilDay, DayFold)> {
-    let start = day("2026-03-01").start().0 + after;
+    let start = day("2026-03-01").start().millis() + after;
     let instants = (0i64..).map(|hour| start + hour * HOUR);
     let rows: Vec<(i64, i64)> = instants.zip(registers.iter().copied()).collect();
-    let of_day = rows.chunk_by(|a, b| Instant(a.0).day() == Instant(b.0).day());
+    let of_day =
+        rows.chunk_by(|a, b| Instant::from_millis(a.0).day() == Instant::from_millis(b.0).day());
     of_day
         .map(|rows| {
             let (instants, values): (Vec<i64>, Vec<i64>) = rows.iter().copied().unzip();
@@ -55,7 +56,7 @@ fn folds_from(
                 flags: &vec![Flag::Normal.code(); values.len()],
                 superseded: &vec![false; values.len()],
             };
-            let day = Instant(instants[0]).day();
+            let day = Instant::from_millis(instants[0]).day();
             (day, fold_day(kind, &meter.on(day), columns))
         })
         .collect()

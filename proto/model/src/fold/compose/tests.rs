@@ -17,7 +17,7 @@ const HOUR: i64 = 3_600_000;
 /// Folds (instant, register) pairs, sorted by instant, day by day.
 fn days(readings: &[(i64, i64)]) -> Vec<(CivilDay, DayFold)> {
     readings
-        .chunk_by(|a, b| Instant(a.0).day() == Instant(b.0).day())
+        .chunk_by(|a, b| Instant::from_millis(a.0).day() == Instant::from_millis(b.0).day())
         .map(|day| {
             let instants: Vec<i64> = day.iter().map(|r| r.0).collect();
             let values: Vec<i64> = day.iter().map(|r| r.1).collect();
@@ -28,7 +28,7 @@ fn days(readings: &[(i64, i64)]) -> Vec<(CivilDay, DayFold)> {
                 superseded: &vec![false; day.len()],
             };
             let fold = fold_day(Kind::Register, &MeterProfile::default(), columns);
-            (Instant(instants[0]).day(), fold)
+            (Instant::from_millis(instants[0]).day(), fold)
         })
         .collect()
 }
@@ -43,7 +43,7 @@ fn one(text: &str) -> DayRange {
 
 #[test]
 fn the_register_at_midnight_is_the_end_of_the_day_before() {
-    let midnight = day("2026-01-02").start().0;
+    let midnight = day("2026-01-02").start().millis();
     let folds = days(&[
         (midnight - 24 * HOUR, 0),
         (midnight - HOUR, 23),
@@ -57,7 +57,7 @@ fn the_register_at_midnight_is_the_end_of_the_day_before() {
 
 #[test]
 fn a_register_within_a_minute_counts_as_that_of_midnight() {
-    let midnight = day("2026-01-02").start().0;
+    let midnight = day("2026-01-02").start().millis();
     let folds = days(&[(midnight - HOUR, 0), (midnight + 30_000, 1_000_000)]);
     let first = compose(&MeterProfile::default(), one("2026-01-01"), &folds);
     assert_eq!(first.estimated, Sum::ZERO);
@@ -67,7 +67,7 @@ fn a_register_within_a_minute_counts_as_that_of_midnight() {
 /// Case 5 of METHOD (h): 23:59 → 06:14 with +3 812 is real energy, allocated and flagged.
 #[test]
 fn method_h_case_5_outage_is_allocated_and_flagged() {
-    let midnight = day("2026-01-02").start().0;
+    let midnight = day("2026-01-02").start().millis();
     let (before, after) = (midnight - 61_000, midnight + 6 * HOUR + 14 * 60_000);
     let jump = Amount::from_micro(3_812_000_000).expect("in range").micro();
     let folds = days(&[(before, 0), (after, jump)]);
@@ -80,7 +80,7 @@ fn method_h_case_5_outage_is_allocated_and_flagged() {
 
 #[test]
 fn a_gap_of_days_is_allocated_over_every_day() {
-    let start = day("2026-03-01").start().0 + 12 * HOUR;
+    let start = day("2026-03-01").start().millis() + 12 * HOUR;
     let folds = days(&[(start, 0), (start + 96 * HOUR, 96)]);
     let daily: Vec<_> = (1..=5)
         .map(|d| {
@@ -111,7 +111,7 @@ fn a_gap_of_days_is_allocated_over_every_day() {
 
 #[test]
 fn a_fall_over_midnight_is_a_named_reset_of_the_later_day() {
-    let midnight = day("2026-01-02").start().0;
+    let midnight = day("2026-01-02").start().millis();
     let folds = days(&[
         (midnight - 2 * HOUR, 495),
         (midnight - HOUR, 500),
@@ -127,7 +127,7 @@ fn a_fall_over_midnight_is_a_named_reset_of_the_later_day() {
 /// Case 2 at midnight: the zero blip is the day's first reading, or its last one.
 #[test]
 fn method_h_case_2_a_zero_blip_beside_midnight_is_left_out() {
-    let midnight = day("2026-01-02").start().0;
+    let midnight = day("2026-01-02").start().millis();
     let at = |hours: i64| midnight + hours * HOUR;
     let kwh = |thousandths: i64| thousandths * 1_000;
     let real = [
@@ -163,7 +163,7 @@ fn method_h_case_2_a_zero_blip_beside_midnight_is_left_out() {
 
 #[test]
 fn jitter_over_midnight_counts_again_when_the_register_advances() {
-    let midnight = day("2026-01-02").start().0;
+    let midnight = day("2026-01-02").start().millis();
     let folds = days(&[
         (midnight - HOUR, 215_700_000),
         (midnight, 215_600_000),
@@ -177,7 +177,7 @@ fn jitter_over_midnight_counts_again_when_the_register_advances() {
 /// Case 6 over midnight on a rated meter: the register returns on the next day, and nothing is lost.
 #[test]
 fn method_h_case_6_a_plateau_over_midnight_is_left_out() {
-    let midnight = day("2026-01-02").start().0;
+    let midnight = day("2026-01-02").start().millis();
     let meter = MeterProfile {
         profile: Profile {
             bound_per_hour: Some(Amount::from_micro(480_000_000).expect("in range")),
@@ -195,7 +195,7 @@ fn method_h_case_6_a_plateau_over_midnight_is_left_out() {
         (midnight + HOUR, kwh(40_428_100)),
     ];
     let folds: Vec<_> = readings
-        .chunk_by(|a, b| Instant(a.0).day() == Instant(b.0).day())
+        .chunk_by(|a, b| Instant::from_millis(a.0).day() == Instant::from_millis(b.0).day())
         .map(|of_day| {
             let (instants, values): (Vec<i64>, Vec<i64>) = of_day.iter().copied().unzip();
             let columns = DayColumns {
@@ -205,7 +205,7 @@ fn method_h_case_6_a_plateau_over_midnight_is_left_out() {
                 superseded: &vec![false; values.len()],
             };
             (
-                Instant(instants[0]).day(),
+                Instant::from_millis(instants[0]).day(),
                 fold_day(Kind::Register, &meter, columns),
             )
         })

@@ -44,7 +44,7 @@ fn rated(quarter: i64) -> MeterProfile {
 /// A change between the rows `row` and `row + 1`.
 fn change(row: i64, old_final: i64, new_initial: i64) -> MeterChange {
     MeterChange {
-        instant: Instant(row * QUARTER + 1),
+        instant: Instant::from_millis(row * QUARTER + 1),
         old_final: units(old_final),
         new_initial: units(new_initial),
         multiplier: Multiplier::ONE,

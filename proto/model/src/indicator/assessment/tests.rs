@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     energy::coal::{Basis, Media},
-    indicator::{Indicator, Key, Ratio, RatioError, round},
+    indicator::{Indicator, Key, Ratio, round},
     money::PriceBase,
-    positive::Positive,
+    positive::{Positive, RatioError},
 };
 
 fn decimal(text: &str) -> Decimal {

@@ -17,7 +17,7 @@ fn series(kind: Kind) -> Series {
 
 fn reading(ms: i64) -> Reading {
     Reading {
-        instant: Instant(ms),
+        instant: Instant::from_millis(ms),
         value: Amount::from_micro(31_460_000).expect("in range"),
         flag: Flag::Normal,
     }
@@ -36,11 +36,11 @@ fn batch() -> Batch {
         .push_ticketed(0, reading(1), ticket("#2"))
         .expect("an event");
     batch.push(1, reading(2)).expect("room");
-    batch.mark_last_late(Instant(90));
+    batch.mark_last_late(Instant::from_millis(90));
     batch
         .push_ticketed(0, reading(3), ticket("A-17"))
         .expect("an event");
-    batch.mark_last_late(Instant(80));
+    batch.mark_last_late(Instant::from_millis(80));
     batch
 }
 
@@ -50,7 +50,7 @@ fn tickets_and_late_readings_stay_with_their_rows() {
     assert_eq!(batch.tickets(), [(1, ticket("#2")), (3, ticket("A-17"))]);
     assert_eq!(
         (batch.late(), batch.received()),
-        ([2, 3].as_slice(), Some(Instant(90)))
+        ([2, 3].as_slice(), Some(Instant::from_millis(90)))
     );
     batch.truncate(3);
     assert_eq!(batch.tickets(), [(1, ticket("#2"))]);
@@ -103,7 +103,7 @@ fn sparse_columns_that_do_not_fit_are_refused() {
     );
     assert_eq!(
         check(Kind::Register, |c| (c.late, c.received) =
-            (vec![1, 0], Some(Instant(9)))),
+            (vec![1, 0], Some(Instant::from_millis(9)))),
         sparse("late readings", 0)
     );
     assert_eq!(

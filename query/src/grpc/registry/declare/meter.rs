@@ -48,7 +48,7 @@ pub(in crate::grpc) struct NewChange {
 /// Converts an instant of a request.
 pub(super) fn instant_of(at: prost_types::Timestamp) -> Instant {
     let ms = at.seconds.saturating_mul(1_000);
-    Instant(ms.saturating_add(i64::from(at.nanos) / 1_000_000))
+    Instant::from_millis(ms.saturating_add(i64::from(at.nanos) / 1_000_000))
 }
 
 fn name(park: &ParkId, key: &MeterKey) -> Name {
@@ -249,7 +249,8 @@ pub(in crate::grpc) fn change(
     let fields = ("change.meter", "change.quantity");
     let place = place(&mut checks, fields, &request.meter, &request.quantity);
     let instant = request.at.map(instant_of);
-    let instant = instant.filter(|at| (INSTANT_MS_MIN..=provenance.at.0).contains(&at.0));
+    let instant =
+        instant.filter(|at| (INSTANT_MS_MIN..=provenance.at.millis()).contains(&at.millis()));
     if instant.is_none() {
         checks.wrong("change.at", "is missing, before 2000, or still to come");
     }
@@ -285,7 +286,7 @@ impl NewChange {
 
     /// The change, with the multiplier valid from then on.
     pub(in crate::grpc) fn completed(&self, known: &Meters) -> Result<MeterChange, QueryError> {
-        let just_before = Instant(self.instant.0 - 1);
+        let just_before = Instant::from_millis(self.instant.millis() - 1);
         let Some(before) = known.multiplier(&self.key, just_before) else {
             let message = format!(
                 "{} is not registered for {}; register the meter first",

@@ -84,7 +84,7 @@ fn registry(with: bool) -> registry::Park {
         subject: "parks/p/enterprises/e/meters/m".to_owned(),
         valid_from: from.parse().expect("a day"),
         valid_to: None,
-        recorded_at: Instant(0),
+        recorded_at: Instant::from_millis(0),
         recorded_by: "test".to_owned(),
         evidence: "none".to_owned(),
         body: RegisteredMeter {
@@ -133,7 +133,9 @@ fn fold_of(
     let (mut instants, mut values) = (Vec::new(), Vec::new());
     let mut register = i64::from(day.days_since(first())) * 1_000;
     for nth in 0..many {
-        instants.push(day.start().0 + i64::from(nth) * 14_400_000 + i64::from(next(3)) * 1_800_000);
+        instants.push(
+            day.start().millis() + i64::from(nth) * 14_400_000 + i64::from(next(3)) * 1_800_000,
+        );
         register += i64::from(next(300));
         // At times a register falls or leaps.
         let odd = [0, 0, 0, 0, 0, 0, -register, 50_000_000][next(8) as usize];

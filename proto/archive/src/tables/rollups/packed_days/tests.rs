@@ -48,7 +48,7 @@ fn days(of: Vec<Made>) -> Vec<(CivilDay, DayFold)> {
         day = day.plus(ahead);
         let [first, head, tail, last] = points.map(|point| {
             point.map(|(ms, micro)| Point {
-                instant: Instant(day.start().0 + ms),
+                instant: Instant::from_millis(day.start().millis() + ms),
                 register: Amount::from_micro(micro).expect("in range"),
             })
         });
@@ -129,7 +129,7 @@ fn a_year_of_an_hourly_register_takes_few_bytes() {
             let point = |hour: i64| {
                 let register = (i64::from(n) * 24 + hour) * 10_437_000;
                 Some(Point {
-                    instant: Instant(day.start().0 + hour * 3_600_000),
+                    instant: Instant::from_millis(day.start().millis() + hour * 3_600_000),
                     register: Amount::from_micro(register).expect("in range"),
                 })
             };
