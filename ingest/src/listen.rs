@@ -18,8 +18,9 @@ mod socket;
 mod subscriptions;
 mod timers;
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::{FutureExt as _, future::BoxFuture};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -112,12 +113,16 @@ impl MqttListener {
 
     /// Serves until `shutdown` resolves, then drains: it accepts and reads nothing more, waits for
     /// pending receipts and sends their acknowledgements, for at most the settings' `drain_grace`.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+    pub fn run<'a>(self, shutdown: impl Future<Output = ()> + Send + 'a) -> BoxFuture<'a, ()> {
+        // Boxed here, so that this crate compiles the future, and not every crate that awaits it.
+        self.run_until(shutdown.boxed()).boxed()
+    }
+
+    async fn run_until(self, mut shutdown: BoxFuture<'_, ()>) {
         info!(address = %self.address, "listening for MQTT");
         let Self { socket, shared, .. } = self;
         let permits = Arc::new(Semaphore::new(shared.settings.connections_max));
         let mut connections = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
         let mut crowded = false;
         let mut look = time::interval(Duration::from_secs(FILES_LOOK_SECONDS));
         loop {

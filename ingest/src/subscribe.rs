@@ -12,8 +12,9 @@ mod receipts;
 mod session;
 mod state;
 
-use std::{fs, future::Future, io, path::PathBuf, pin::pin, time::Duration};
+use std::{fs, future::Future, io, path::PathBuf, pin::Pin, time::Duration};
 
+use futures::{FutureExt as _, future::BoxFuture};
 use rumqttc::{
     Transport,
     v5::{MqttOptions, mqttbytes::v5::ConnectProperties},
@@ -78,8 +79,12 @@ impl Subscriber {
     /// Receives until `shutdown` resolves; then waits, for at most the settings' `drain_grace`,
     /// until all received messages are in the log and acknowledged. The session stays at the
     /// broker.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let mut shutdown = pin!(shutdown);
+    pub fn run<'a>(self, shutdown: impl Future<Output = ()> + Send + 'a) -> BoxFuture<'a, ()> {
+        // Boxed here, so that this crate compiles the future, and not every crate that awaits it.
+        self.run_until(shutdown.boxed()).boxed()
+    }
+
+    async fn run_until(self, mut shutdown: BoxFuture<'_, ()>) {
         let mut failures = 0;
         // Dropping it at the end stops its task.
         let mut beside = JoinSet::new();
@@ -90,7 +95,7 @@ impl Subscriber {
         ));
         loop {
             let session = Session::open(&self.settings, &self.pipeline, self.options.clone());
-            match session.run(shutdown.as_mut()).await {
+            match session.run(Pin::new(&mut shutdown)).await {
                 Outcome::Drained => break,
                 Outcome::Lost {
                     reason,
@@ -109,7 +114,7 @@ impl Subscriber {
                         reason, pause_ms, "lost the session's connection; it will be opened again"
                     );
                     tokio::select! {
-                        () = shutdown.as_mut() => break,
+                        () = &mut shutdown => break,
                         () = time::sleep(pause) => {}
                     }
                 }

@@ -10,10 +10,10 @@
 use std::{
     collections::{BTreeMap, btree_map},
     future::Future,
-    pin::pin,
     time::Duration,
 };
 
+use futures::{FutureExt as _, future::BoxFuture};
 use greenpark_archive::{
     book::Consumed,
     dead_letters::{Bounds, Letter, LetterId, LettersTable},
@@ -145,15 +145,19 @@ impl DeadLetterArchiver {
     ///
     /// # Errors
     /// [`DeadLetterError`]: everything that was not written is still in the log.
-    pub async fn run(
-        mut self,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<(), DeadLetterError> {
+    pub fn run<'a>(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'a,
+    ) -> BoxFuture<'a, Result<(), DeadLetterError>> {
+        // Boxed here, so that this crate compiles the future, and not every crate that awaits it.
+        self.run_until(shutdown.boxed()).boxed()
+    }
+
+    async fn run_until(mut self, mut shutdown: BoxFuture<'_, ()>) -> Result<(), DeadLetterError> {
         for park in self.lake.letter_parks().await? {
             let table = self.lake.letters(&park);
             self.tables.insert(park, table);
         }
-        let mut shutdown = pin!(shutdown);
         loop {
             let wait = self.wait();
             let delivered = tokio::select! {

@@ -8,10 +8,10 @@ mod suspended;
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    pin::pin,
     time::Duration,
 };
 
+use futures::{FutureExt as _, future::BoxFuture};
 use greenpark_archive::{lake::Lake, written::WrittenTable};
 use greenpark_log::{CommitError, Delivered, Entry, LogReader};
 use greenpark_model::{clock::Clock, day::Instant, id::ParkId, log_position::Partition};
@@ -155,8 +155,15 @@ impl Processor {
     /// # Errors
     /// [`RunError`]: everything that was not published is still in the log; a new processor continues from the committed
     /// offset.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
-        let mut shutdown = pin!(shutdown);
+    pub fn run<'a>(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'a,
+    ) -> BoxFuture<'a, Result<(), RunError>> {
+        // Boxed here, so that this crate compiles the future, and not every crate that awaits it.
+        self.run_until(shutdown.boxed()).boxed()
+    }
+
+    async fn run_until(mut self, mut shutdown: BoxFuture<'_, ()>) -> Result<(), RunError> {
         loop {
             let wait = self.wait();
             let delivered = tokio::select! {

@@ -40,6 +40,7 @@ pub struct QueryMetrics {
     pub(crate) extract_bytes: Counter,
     pub(crate) entries_recorded: Counter,
     pub(crate) cache_bytes: Gauge,
+    pub(crate) open: Gauge,
 }
 
 impl Default for QueryMetrics {
@@ -58,6 +59,7 @@ impl Default for QueryMetrics {
             extract_bytes: Counter::default(),
             entries_recorded: Counter::default(),
             cache_bytes: Gauge::default(),
+            open: Gauge::default(),
         }
     }
 }
@@ -120,6 +122,11 @@ impl QueryMetrics {
             "entries_recorded",
             "Entries recorded",
             m.entries_recorded.clone(),
+        );
+        to.register(
+            "open",
+            "1 if whoever reaches the service may read and declare everything, by query.open",
+            m.open.clone(),
         );
         to.register(
             "cache_bytes",

@@ -50,7 +50,7 @@ const PAGE_SIZE: i32 = 1_000;
 /// # Errors
 /// The service refuses or does not answer; the instant cannot be read.
 pub async fn certificates(args: &CertificatesArgs) -> anyhow::Result<()> {
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let mut registry = service.registry();
     let mut request = api::ListCertificatesRequest {
         parent: args.name.clone(),

@@ -1,20 +1,24 @@
 //! The connection to the query service, and its errors as text.
 
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::Args;
 use greenpark_console::output::OutputFormat;
 use greenpark_proto::query::v1::{
-    dead_letters_client::DeadLettersClient, indicators_client::IndicatorsClient,
-    quality_client::QualityClient, readings_client::ReadingsClient,
-    registry_client::RegistryClient,
+    access_client::AccessClient, dead_letters_client::DeadLettersClient,
+    indicators_client::IndicatorsClient, quality_client::QualityClient,
+    readings_client::ReadingsClient, registry_client::RegistryClient,
 };
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tonic_types::StatusExt;
 
@@ -24,6 +28,18 @@ pub struct ClientArgs {
     /// A connection to the query service.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub grpc: String,
+    /// PEM file of the authority that signed the service's certificate; the connection then has TLS.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// PEM file of our own certificate, which proves our name.
+    #[arg(long, value_name = "FILE", requires_all = ["key", "ca"])]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
+    /// A file with our token or JSON web token, instead of the variable GREENPARK_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Form of the answer.
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub format: OutputFormat,
@@ -60,39 +76,85 @@ impl Interceptor for Bearer {
     }
 }
 
+impl ClientArgs {
+    /// The TLS of the connection; `None` for a plain one.
+    fn tls(&self) -> anyhow::Result<Option<ClientTlsConfig>> {
+        let Some(ca) = &self.ca else {
+            return Ok(None);
+        };
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
+        let identity = match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => {
+                Some(Identity::from_pem(read(certificate)?, read(key)?))
+            }
+            _ => None,
+        };
+        Ok(Some(match identity {
+            Some(identity) => tls.identity(identity),
+            None => tls,
+        }))
+    }
+
+    /// The value of the header `authorization`, if there is a token.
+    fn bearer(&self) -> anyhow::Result<Option<MetadataValue<Ascii>>> {
+        let (token, source) = match &self.token_file {
+            Some(path) => (read(path)?, path.display().to_string()),
+            None => match std::env::var(TOKEN_VARIABLE) {
+                Ok(token) => (token, TOKEN_VARIABLE.to_owned()),
+                Err(_) => return Ok(None),
+            },
+        };
+        let value = format!("Bearer {}", token.trim()).parse();
+        let value = value.with_context(|| format!("{source} has characters that no token has"))?;
+        Ok(Some(value))
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+}
+
 impl QueryConnection {
-    /// Connects to `address`, `host:port` or a URL.
+    /// Connects to `address`, `host:port` or a URL, with the token of the variable GREENPARK_TOKEN if there is one.
     ///
     /// # Errors
     /// No service answers there.
     pub async fn connect(address: &str) -> anyhow::Result<Self> {
-        let url = if address.contains("://") {
-            address.to_owned()
-        } else {
-            format!("http://{address}")
+        Self::open(&ClientArgs {
+            grpc: address.to_owned(),
+            ca: None,
+            certificate: None,
+            key: None,
+            token_file: None,
+            format: OutputFormat::Table,
+        })
+        .await
+    }
+
+    /// Connects as `args` say.
+    ///
+    /// # Errors
+    /// A file cannot be read, or no service answers.
+    pub async fn open(args: &ClientArgs) -> anyhow::Result<Self> {
+        let address = &args.grpc;
+        let url = match (address.contains("://"), &args.ca) {
+            (true, _) => address.clone(),
+            (false, None) => format!("http://{address}"),
+            (false, Some(_)) => format!("https://{address}"),
         };
         let endpoint = Endpoint::from_shared(url).with_context(|| {
             format!("--grpc {address} is no address; write one like 127.0.0.1:50051")
         })?;
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .connect()
-            .await;
-        let channel = channel.with_context(|| {
+        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true);
+        let endpoint = match args.tls()? {
+            Some(tls) => endpoint.tls_config(tls).context("set up TLS")?,
+            None => endpoint,
+        };
+        let channel = endpoint.connect().await.with_context(|| {
             format!("no query service answers at {address}; start one or name another with --grpc")
         })?;
-        let token = match std::env::var(TOKEN_VARIABLE) {
-            Ok(token) => {
-                let value = format!("Bearer {token}").parse();
-                Some(value.with_context(|| {
-                    format!("{TOKEN_VARIABLE} has characters that no token has")
-                })?)
-            }
-            Err(_) => None,
-        };
         Ok(Self {
-            wire: InterceptedService::new(channel, Bearer(token)),
+            wire: InterceptedService::new(channel, Bearer(args.bearer()?)),
         })
     }
 
@@ -118,6 +180,12 @@ impl QueryConnection {
     #[must_use]
     pub fn dead_letters(&self) -> DeadLettersClient<AuthenticatedChannel> {
         DeadLettersClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// Returns the client for callers and grants.
+    #[must_use]
+    pub fn access(&self) -> AccessClient<AuthenticatedChannel> {
+        AccessClient::new(self.wire.clone())
     }
 
     /// Returns the client for readings and extracts.
@@ -148,7 +216,9 @@ fn code(status: &Status) -> &'static str {
         tonic::Code::InvalidArgument => "the question cannot be answered",
         tonic::Code::NotFound => "not found",
         tonic::Code::PermissionDenied => "not allowed",
-        tonic::Code::Unauthenticated => "a token is needed (GREENPARK_TOKEN)",
+        tonic::Code::Unauthenticated => {
+            "a credential is needed (GREENPARK_TOKEN, --token-file or --certificate)"
+        }
         tonic::Code::DeadlineExceeded => "no answer in time",
         tonic::Code::Unavailable => "the service is not available",
         tonic::Code::FailedPrecondition => "not possible now",

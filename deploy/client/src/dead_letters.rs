@@ -102,7 +102,7 @@ const PAGE: u32 = 1_000;
 /// The service refuses or does not answer; a time cannot be read.
 pub async fn list(args: &ListArgs) -> anyhow::Result<()> {
     let filter = filter(&args.filter)?;
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     if args.count {
         let request = api::CountDeadLettersRequest {
             filter: Some(filter),
@@ -145,7 +145,7 @@ pub async fn list(args: &ListArgs) -> anyhow::Result<()> {
 /// # Errors
 /// There is no such letter, or the service does not answer.
 pub async fn show(args: &ShowArgs) -> anyhow::Result<()> {
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let request = api::GetDeadLetterRequest {
         name: args.letter.clone(),
     };
@@ -159,7 +159,7 @@ pub async fn show(args: &ShowArgs) -> anyhow::Result<()> {
 /// # Errors
 /// The service refuses or does not answer, or the file cannot be written.
 pub async fn export(args: &ExportArgs) -> anyhow::Result<()> {
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let mut letters = stream(&service, filter(&args.filter)?).await?;
     let ends_in_csv = |path: &Path| path.extension().is_some_and(|end| end == "csv");
     if args.output.is_none() && args.client.format == OutputFormat::Xlsx {

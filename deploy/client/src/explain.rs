@@ -53,7 +53,7 @@ struct Branch {
 /// # Errors
 /// The service refuses or does not answer, or its answer ends before the rules.
 pub async fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let year = clock::now().day().year();
     let explain_request = api::ExplainRequest {
         indicator: args.question.of.indicator().to_string(),

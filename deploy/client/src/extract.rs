@@ -77,7 +77,7 @@ pub async fn extract(args: &ExtractArgs) -> anyhow::Result<()> {
     if DayRange::new(from, to).is_none() {
         bail!("--to {to} is before --from {from}");
     }
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let request = api::ExtractRequest {
         name: enterprise(&service, args).await?,
         period: Some(name::days(from, to)),

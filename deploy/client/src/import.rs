@@ -80,7 +80,7 @@ pub async fn import(args: &ImportArgs, series: ParseSeries) -> anyhow::Result<()
     if counts.iter().all(|(_, count)| *count == 0) {
         bail!("nothing to import; give a file, such as --enterprises FILE.csv");
     }
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     write(&service, args, plan).await?;
     let whole = counts
         .iter()

@@ -42,7 +42,7 @@ const PAGE_SIZE: i32 = 1_000;
 /// The service refuses or does not answer; the period cannot be read.
 pub async fn intensity(args: &IntensityArgs, today_year: i16) -> anyhow::Result<()> {
     let request = question::request(&args.question, today_year)?;
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let figures = if args.each {
         each(&service, args, request).await?
     } else {
@@ -124,7 +124,7 @@ async fn each(
 /// # Errors
 /// The service refuses or does not answer.
 pub async fn progress(args: &ProgressArgs) -> anyhow::Result<()> {
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let request = question::of_plan(args)?;
     let progress = service
         .indicators()

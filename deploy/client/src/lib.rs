@@ -3,6 +3,7 @@
 //! Each module is a command with its arguments; the commands share [`connection`], [`question`], [`name`] and
 //! [`answer_parts`]. This crate sees the wire contract and the model alone: no lake, no log, no query engine.
 
+pub mod access;
 pub mod answer_parts;
 pub mod assessment;
 pub mod connection;

@@ -57,7 +57,7 @@ fn amount_text(amount: &Option<api::Amount>) -> String {
 /// # Errors
 /// The service refuses or does not answer; the period cannot be read.
 pub async fn water_balance(args: &MaterialArgs) -> anyhow::Result<()> {
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let request = api::GetWaterBalanceRequest {
         name: args.name.clone(),
         period: Some(period(args)?),
@@ -174,7 +174,7 @@ fn revisions_json(revisions: &[api::BookRevision]) -> Value {
 /// The service refuses or does not answer; the period cannot be read.
 pub async fn waste_ledger(ledger: &LedgerArgs) -> anyhow::Result<()> {
     let args = &ledger.material;
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let request = api::GetWasteLedgerRequest {
         name: args.name.clone(),
         period: Some(period(args)?),

@@ -55,7 +55,7 @@ pub async fn quality(args: &QualityArgs) -> anyhow::Result<()> {
         Some(text) => name::period(text)?,
         None => name::period(&clock::now().day().year().to_string())?,
     };
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let request = api::GetQualityRequest {
         name: args.name.clone(),
         period: Some(period),

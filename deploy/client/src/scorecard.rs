@@ -21,7 +21,7 @@ const BAR_CELLS: u32 = 20;
 /// # Errors
 /// The service refuses or does not answer.
 pub async fn scorecard(args: &ProgressArgs) -> anyhow::Result<()> {
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let request = question::of_plan(args)?;
     let answer = service.indicators().get_scorecard(request).await;
     let card = answer.map_err(refusal)?.into_inner();

@@ -193,7 +193,7 @@ async fn declare_side(args: &SideArgs) -> anyhow::Result<()> {
         recorded_by: args.provenance.recorded_by.clone(),
         evidence: args.provenance.evidence.clone(),
     };
-    let service = QueryConnection::connect(&args.provenance.client.grpc).await?;
+    let service = QueryConnection::open(&args.provenance.client).await?;
     let answer = service.registry().declare_sides(request).await;
     let recorded = answer.map_err(refusal)?.into_inner().recorded;
     print(&args.provenance, "sides", recorded, &[])
@@ -257,7 +257,7 @@ async fn withdraw(command: &WithdrawCommand) -> anyhow::Result<()> {
         recorded_by: provenance.recorded_by.clone(),
         evidence: provenance.evidence.clone(),
     };
-    let service = QueryConnection::connect(&provenance.client.grpc).await?;
+    let service = QueryConnection::open(&provenance.client).await?;
     let answer = service.registry().withdraw(request).await;
     let answer = answer.map_err(refusal)?.into_inner();
     print(provenance, "withdrawals", answer.recorded, &answer.notes)

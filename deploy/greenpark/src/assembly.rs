@@ -162,11 +162,13 @@ async fn start_all(
 fn refuse_open_access(settings: &Settings, roles: Roles) -> Result<(), Mistakes> {
     let (query, listen) = (&settings.query, &settings.listen);
     let mut mistakes = Vec::new();
-    if roles.answers() && !query.address.ip().is_loopback() && query.grants.is_empty() {
+    if roles.answers() && !query.address.ip().is_loopback() && !query.authenticates() && !query.open
+    {
         mistakes.push(format!(
-            "query.grants: at {} whoever reaches the query service could read and declare everything; add a \
-             [[query.grants]] with token_sha256 and names for each caller (and holder and declares = true for who \
-             declares), or listen at 127.0.0.1 (query.address, --grpc)",
+            "query.grants: at {} whoever reaches the query service could read and declare everything; let callers \
+             prove who they are (query.tls.client_ca, query.tokens or query.jwt) and grant them roles (query.administrators \
+             and `greenpark grant`, or [[query.grants]] with token_sha256 for single tokens), or listen at 127.0.0.1 (query.address, --grpc), \
+             or write query.open = true to have it so",
             query.address
         ));
     }
@@ -177,6 +179,12 @@ fn refuse_open_access(settings: &Settings, roles: Roles) -> Result<(), Mistakes>
              listen.tls.client_ca), or listen at 127.0.0.1 (listen.address, --mqtt)",
             listen.address
         ));
+    }
+    if roles.answers() && query.open {
+        tracing::warn!(
+            address = %query.address,
+            "the query service is open: whoever reaches it may read and declare everything"
+        );
     }
     match mistakes.is_empty() {
         true => Ok(()),

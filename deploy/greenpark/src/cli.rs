@@ -8,6 +8,7 @@ pub mod log;
 
 use clap::{Args, Parser, Subcommand};
 use greenpark_client::{
+    access::AccessCommand,
     assessment::CertificatesArgs,
     explain::ExplainArgs,
     extract::ExtractArgs,
@@ -57,6 +58,9 @@ pub enum Command {
     /// Declare or withdraw one statement.
     #[command(flatten)]
     Statement(StatementCommand),
+    /// Ask who one is, and say who may do what.
+    #[command(flatten)]
+    Access(AccessCommand),
     /// Ask energy intensity, water intensity or waste utilisation.
     Intensity(IntensityArgs),
     /// Ask how far a park or enterprise is from the targets of a plan.

@@ -213,7 +213,7 @@ pub async fn replay(args: &ResendArgs) -> anyhow::Result<()> {
     if let Some(warning) = login::warning(&server).filter(|_| !args.dry_run) {
         line(&warning);
     }
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let mut sent = Sent::default();
     if args.letter.is_empty() {
         let mut letters = stream(&service, filter(&args.filter)?).await?;

@@ -42,7 +42,7 @@ pub struct RecomputeArgs {
 /// The service or the lake cannot be read, or the figures differ.
 pub async fn recompute(args: &RecomputeArgs, settings: Settings) -> anyhow::Result<()> {
     let clock = clock::system();
-    let service = QueryConnection::connect(&args.client.grpc).await?;
+    let service = QueryConnection::open(&args.client).await?;
     let question = request(&args.question, clock.now().day().year())?;
     let published = request_figure(&service, args.question.of, question.clone())
         .await

@@ -4,9 +4,10 @@ use std::{ffi::OsString, path::Path};
 
 use anyhow::Context;
 use clap::Parser;
+use futures::{FutureExt as _, future::LocalBoxFuture};
 use greenpark_client::{
-    assessment, dead_letters, explain, extract, import, indicators, materials, quality, scorecard,
-    statement,
+    access, assessment, dead_letters, explain, extract, import, indicators, materials, quality,
+    scorecard, statement,
 };
 use greenpark_console::output::{self, line};
 use greenpark_doctor::DoctorArgs;
@@ -36,7 +37,12 @@ use crate::{
 const QUIET: &str = "warn";
 
 /// Runs the command in `arguments`; the code is one of [`exit`].
-pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> LocalBoxFuture<'static, u8> {
+    // Boxed here, so that a change of the library is not compiled again with the binary.
+    run_line(arguments.into_iter().collect()).boxed_local()
+}
+
+async fn run_line(arguments: Vec<OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -104,6 +110,10 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Statement(command) => {
             quiet()?;
             statement::state(&command).await
+        }
+        Command::Access(command) => {
+            quiet()?;
+            access::run(&command).await
         }
         Command::Intensity(args) => {
             quiet()?;

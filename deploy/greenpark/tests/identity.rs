@@ -85,6 +85,24 @@ fn certificates_are_made_once_and_keys_are_their_owners() {
         ])
         .current_dir(&out)
         .output();
+    let revoked = greenpark(&["pki", "--out", place, "--revoke", "gw1"], "");
+    assert!(revoked.status.success(), "{revoked:?}");
+    let checked = |certificate: &str| {
+        let checks = [
+            "verify",
+            "-crl_check",
+            "-CAfile",
+            "ca.pem",
+            "-CRLfile",
+            "crl.pem",
+        ];
+        let mut openssl = Command::new("openssl");
+        openssl.args(checks).arg(certificate).current_dir(&out);
+        openssl.output().map(|checked| checked.status.success())
+    };
+    if let (Ok(gw1), Ok(gw2)) = (checked("gw1.pem"), checked("gw2.pem")) {
+        assert!(!gw1 && gw2, "the list revokes one of the two");
+    }
     match verified {
         Ok(verified) => assert!(verified.status.success(), "{verified:?}"),
         Err(_) => eprintln!("left out: no openssl on this machine"),

@@ -9,6 +9,6 @@ mod server;
 mod settings;
 
 pub use error::TlsFileError;
-pub use name::{common_name, fingerprint, is_name};
+pub use name::{common_name, fingerprint, is_name, serial};
 pub use server::server_config;
 pub use settings::{ClientCertificate, Stamp, TlsSettings, stamps};

@@ -6,11 +6,14 @@ use sha2::{Digest as _, Sha256};
 /// The encoded object identifier of a common name, 2.5.4.3.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 
+const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
+/// The explicit tag of the version of a certificate.
+const VERSION: u8 = 0xa0;
 
 /// The longest name, in bytes: a common name in X.509 has at most 64 characters, which take up to
 /// 256 bytes in UTF-8.
@@ -29,6 +32,19 @@ pub fn is_name(text: &str) -> bool {
 pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let digest = Sha256::digest(certificate);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns the serial number of a certificate, without leading zeros.
+#[must_use]
+pub fn serial(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let mut whole: &[u8] = certificate;
+    let mut signed = read_element(&mut whole, SEQUENCE)?;
+    let mut fields = read_element(&mut signed, SEQUENCE)?;
+    let _version = read_element(&mut fields, VERSION)?;
+    let number = read_element(&mut fields, INTEGER)?;
+    // A leading zero says that the number is positive.
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    Some(number[zeros..].to_vec())
 }
 
 /// Returns the common name of a verified certificate, if it has exactly one and that can be a

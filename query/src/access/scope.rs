@@ -134,7 +134,7 @@ impl Scope {
     }
 
     /// Names the caller as the author of every entry. What a request says of its author moves to the evidence, for
-    /// nobody proved it.
+    /// nobody proved it; the name of the grant that allowed the entry stands beside it.
     pub(crate) fn sign(&self, entries: &mut [ReferenceEntry]) -> Result<(), QueryError> {
         let caller = match &self.writer {
             Writer::Nobody => return Err(QueryError::NoRight(Right::Declare.to_string())),
@@ -143,12 +143,26 @@ impl Scope {
         };
         for entry in entries {
             let stated = std::mem::replace(&mut entry.recorded_by, caller.to_string());
+            let granted = self.granted_on(&entry.subject);
+            let by = format!("stated by {stated}, granted on {granted}");
             entry.evidence = match entry.evidence.is_empty() {
-                true => format!("stated by {stated}"),
-                false => format!("{} (stated by {stated})", entry.evidence),
+                true => by,
+                false => format!("{} ({by})", entry.evidence),
             };
         }
         Ok(())
+    }
+
+    /// The granted name that covers the entry's `subject`.
+    fn granted_on(&self, subject: &str) -> String {
+        let subject = Name::parse("subject", subject).ok();
+        let covering = self.names.iter().find(|granted| {
+            let alone = Self::read(vec![(*granted).clone()]);
+            subject
+                .as_ref()
+                .is_some_and(|name| alone.check_whole(name).is_ok())
+        });
+        covering.map(Name::to_string).unwrap_or_default()
     }
 
     /// Refuses `name` unless all of it is permitted; for all parks, every park must be permitted, because a statement

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use futures::{FutureExt as _, future::BoxFuture};
 use greenpark_archive::lake::Lake;
 use greenpark_model::{clock::Clock, indicator::Indicator};
 use greenpark_proto::query::v1 as pb;
@@ -34,15 +35,28 @@ pub enum RecomputeError {
 ///
 /// # Errors
 /// [`RecomputeError`] has the status that the service would have returned instead of a figure.
-pub async fn recompute(
+pub fn recompute(
     lake: Lake,
     settings: QuerySettings,
     clock: Clock,
     indicator: Indicator,
     question: &pb::GetIndicatorRequest,
+) -> BoxFuture<'_, Result<pb::Figure, RecomputeError>> {
+    recomputed(
+        QueryService::new(lake, settings, clock),
+        indicator,
+        question,
+    )
+    .boxed()
+}
+
+async fn recomputed(
+    service: QueryService,
+    indicator: Indicator,
+    question: &pb::GetIndicatorRequest,
 ) -> Result<pb::Figure, RecomputeError> {
-    let shared = QueryService::new(lake, settings, clock).share_from_readings()?;
+    let shared = service.share_from_readings()?;
     let shared = Arc::new(shared);
-    let answer = Box::pin(shared.get(Scope::everything(), indicator, question)).await;
+    let answer = shared.get(Scope::everything(), indicator, question).await;
     answer.map_err(|error: QueryError| RecomputeError::Question(error.status()))
 }

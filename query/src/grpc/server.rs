@@ -140,6 +140,7 @@ impl QueryService {
     fn share_by(self, of: impl FnOnce(Books) -> Books) -> Result<Shared, ServeError> {
         let engine = Engine::new(self.lake.store(), self.settings.memory);
         self.lake.bound_snapshots(self.settings.memory / 4);
+        self.metrics.open.set(i64::from(self.settings.open));
         let answers = self.settings.cache / ANSWERS_PART;
         let cache = self.settings.cache - answers;
         let books = Books::new(self.lake, engine, cache, self.metrics.clone());

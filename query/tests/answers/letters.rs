@@ -356,7 +356,7 @@ async fn a_scope_of_one_enterprise_sees_its_own_letters_and_no_others() {
         ("park", "parks/_unknown"),
     ] {
         let refused = shown(&world, of(parent), token).await.expect_err("denied");
-        assert_eq!(refused.code(), Code::PermissionDenied, "{token} {parent}");
+        assert_eq!(refused.code(), Code::NotFound, "{token} {parent}");
     }
     let refused = shown(&world, of("parks/-"), "").await.expect_err("nobody");
     assert_eq!(refused.code(), Code::Unauthenticated);
@@ -398,7 +398,7 @@ async fn a_scope_of_one_enterprise_reads_and_records_no_others_letter() {
         .get_dead_letter(bearing(get, "one"))
         .await
         .expect_err("denied");
-    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert_eq!(refused.code(), Code::NotFound);
     let replayed = pb::RecordDeadLetterReplayRequest {
         names: vec!["parks/p/enterprises/f/deadLetters/0-2".to_owned()],
         recorded_by: "li".to_owned(),
@@ -407,6 +407,6 @@ async fn a_scope_of_one_enterprise_reads_and_records_no_others_letter() {
     let refused = client(&world)
         .record_dead_letter_replay(bearing(replayed, "one"))
         .await;
-    assert_eq!(refused.expect_err("denied").code(), Code::PermissionDenied);
+    assert_eq!(refused.expect_err("denied").code(), Code::NotFound);
     world.stop().await;
 }

@@ -1,6 +1,11 @@
 //! The service as its clients see it: a lake in a temporary folder, files published into it as the
 //! processor does, and real gRPC clients over TCP.
 
+mod access_declarations;
+mod access_matrix;
+mod access_requests;
+mod access_roles;
+mod access_tls;
 mod assessment;
 mod assessment_ledger;
 mod books;

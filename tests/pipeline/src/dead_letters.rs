@@ -129,6 +129,10 @@ fn resend(park: &TestPark) -> ResendArgs {
         login: LoginArgs::default(),
         client: ClientArgs {
             grpc: park.grpc(),
+            ca: None,
+            certificate: None,
+            key: None,
+            token_file: None,
             format: OutputFormat::Table,
         },
     }

@@ -11,12 +11,18 @@ pub struct PkiArgs {
     /// Folder of the files; an authority that is there already signs the new certificates.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// A name or IP address that gateways reach the listener at; several may be given.
+    /// A name or IP address that clients reach the server at; several may be given.
     #[arg(long, value_name = "NAME")]
     pub server: Vec<String>,
     /// The name of a gateway; several may be given.
     #[arg(long, value_name = "NAME")]
     pub gateway: Vec<String>,
+    /// The name of a caller of the query service; several may be given.
+    #[arg(long, value_name = "NAME")]
+    pub caller: Vec<String>,
+    /// A certificate of the folder to revoke, by its name; several may be given.
+    #[arg(long, value_name = "NAME")]
+    pub revoke: Vec<String>,
     /// Days until the certificates expire.
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,

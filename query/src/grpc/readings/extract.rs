@@ -153,6 +153,7 @@ pub(crate) async fn run(
         sources: &sources,
         snapshots: &snapshots,
         made_at: job.selection.as_of.unwrap_or_else(|| shared.now()),
+        open: shared.settings.open,
     };
     let digests = totals::digests(&shared.books, job, &snapshots, &sources).await?;
     let part = pb::extract_chunk::Part::ManifestJson(manifest.json(&digests));

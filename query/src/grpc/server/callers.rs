@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How often a running stream looks whether its caller may still read.
-const GRANT_LOOK: Duration = Duration::from_secs(15);
+pub(super) const GRANT_LOOK: Duration = Duration::from_secs(15);
 
 /// A caller that may call a method, and the names for which it may.
 #[derive(Debug, Clone)]
@@ -161,14 +161,14 @@ impl Shared {
         Ok(read)
     }
 
-    /// Ends when the grants no longer permit what they permitted when a stream began. An unreadable reference table
-    /// ends nothing.
-    pub(super) async fn grant_ended(&self, permitted: &Permitted) {
+    /// Ends when the grants no longer permit what they permitted when a stream began; looks every `look`. An unreadable
+    /// reference table ends nothing.
+    pub(super) async fn grant_ended(&self, permitted: &Permitted, look: Duration) {
         if permitted.caller.grants.is_none() {
             return std::future::pending().await;
         }
         loop {
-            tokio::time::sleep(GRANT_LOOK).await;
+            tokio::time::sleep(look).await;
             let Ok(now) = self.with_grants(permitted.caller.identity.clone()).await else {
                 continue;
             };
@@ -179,5 +179,74 @@ impl Shared {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use greenpark_archive::lake::Lake;
+    use greenpark_model::{clock::Clock, day::Instant};
+
+    use super::*;
+    use crate::{
+        QueryService, QuerySettings,
+        access::{caller::Credential, grants::RecordedGrant, role::Role},
+        register::name::Name,
+        settings::Token,
+    };
+
+    #[tokio::test]
+    async fn a_stream_ends_when_its_grant_is_revoked_and_not_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let now = Instant::from_millis(1_790_000_000_000);
+        let clock = Clock::new(move || now);
+        let root = folder.path().to_str().expect("UTF-8");
+        let lake = Lake::open(root, clock.clone()).await.expect("a lake");
+        let settings = QuerySettings {
+            tokens: vec![Token {
+                name: "ana".to_owned(),
+                sha256: "00".repeat(32),
+            }],
+            ..QuerySettings::default()
+        };
+        let service = QueryService::new(lake.clone(), settings, clock);
+        let shared = service.share().expect("valid settings");
+        let grant = RecordedGrant {
+            caller: "token:ana".to_owned(),
+            role: Role::Auditor,
+            on: Name::Parks,
+            from: "2026-01-01".parse().expect("a day"),
+            to: None,
+            why: "a test".to_owned(),
+            granted_by: "token:chief".to_owned(),
+            recorded_at: now,
+        };
+        let reference = lake.reference();
+        reference
+            .append(vec![grant.entry(false)])
+            .await
+            .expect("recorded");
+        let identity = Identity {
+            credential: Credential::Token,
+            caller: "token:ana".into(),
+            issuer: "".into(),
+            id: "".into(),
+            fixed: Vec::new(),
+        };
+        let method = methods::at("/park.query.v1.Readings/StreamReadings").expect("a method");
+        let permitted = shared
+            .permit(Ok(Some(identity)), method)
+            .await
+            .expect("permitted");
+        let look = Duration::from_millis(1);
+        let while_granted = shared.grant_ended(&permitted, look);
+        let still = tokio::time::timeout(50 * look, while_granted).await;
+        assert!(still.is_err(), "it ended before it was revoked");
+        reference
+            .append(vec![grant.entry(true)])
+            .await
+            .expect("recorded");
+        // Ends, or the test does not.
+        shared.grant_ended(&permitted, look).await;
     }
 }

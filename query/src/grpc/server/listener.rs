@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::Future;
+use futures::{Future, FutureExt as _, future::BoxFuture};
 use greenpark_proto::query::v1::{
     access_server::AccessServer, dead_letters_server::DeadLettersServer,
     indicators_server::IndicatorsServer, quality_server::QualityServer,
@@ -27,10 +27,19 @@ impl QueryService {
     ///
     /// # Errors
     /// [`ServeError`] if a file of the settings is wrong, or the transport fails.
-    pub async fn serve(
+    pub fn serve<'a>(
         self,
         listener: TcpListener,
-        shutdown: impl Future<Output = ()> + Send,
+        shutdown: impl Future<Output = ()> + Send + 'a,
+    ) -> BoxFuture<'a, Result<(), ServeError>> {
+        // Boxed here, so that this crate compiles the service, and not every crate that serves it.
+        self.serve_until(listener, shutdown.boxed()).boxed()
+    }
+
+    async fn serve_until(
+        self,
+        listener: TcpListener,
+        shutdown: BoxFuture<'_, ()>,
     ) -> Result<(), ServeError> {
         let grace = self.settings.drain_grace;
         let limit = self.settings.message_max;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 
+use super::callers::GRANT_LOOK;
 use crate::{
     access::scope::Scope, error::QueryError, grpc::server::Shared, limits::STREAM_PAGES_AHEAD,
 };
@@ -73,7 +74,7 @@ impl Shared {
             let work = async {
                 tokio::select! {
                     ended = work => ended,
-                    () = shared.grant_ended(&permitted) => Err(QueryError::GrantEnded.into()),
+                    () = shared.grant_ended(&permitted, GRANT_LOOK) => Err(QueryError::GrantEnded.into()),
                 }
             };
             let ended = tokio::time::timeout_at(admitted.until, work).await;

@@ -19,6 +19,8 @@ pub(super) struct Manifest<'a> {
     pub(super) sources: &'a [Source],
     pub(super) snapshots: &'a [Arc<archive::Snapshot>],
     pub(super) made_at: Instant,
+    /// True if the service let everyone ask.
+    pub(super) open: bool,
 }
 
 #[derive(Serialize)]
@@ -36,6 +38,9 @@ struct Json {
     snapshots: Vec<Snapshot>,
     sources: Vec<File>,
     made_by: &'static str,
+    /// Whoever reached the service could change what it is made from.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    open: bool,
 }
 
 #[derive(Serialize)]
@@ -118,6 +123,7 @@ impl Manifest<'_> {
                 .map(|source| file(source, digests))
                 .collect(),
             made_by: concat!("greenpark-query ", env!("CARGO_PKG_VERSION")),
+            open: self.open,
         };
         serde_json::to_string_pretty(&json).expect("texts and numbers are JSON")
     }
