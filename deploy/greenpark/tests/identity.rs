@@ -85,6 +85,24 @@ fn certificates_are_made_once_and_keys_are_their_owners() {
         ])
         .current_dir(&out)
         .output();
+    match verified {
+        Ok(verified) => assert!(verified.status.success(), "{verified:?}"),
+        Err(_) => eprintln!("left out: no openssl on this machine"),
+    }
+    assert!(
+        !greenpark(&["pki", "--out", place, "--gateway", "a/b"], "")
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_revoked_certificate_is_in_the_list_of_its_authority() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let out = folder.path().join("tls");
+    let place = out.to_str().expect("a path");
+    let made = ["pki", "--out", place, "--gateway", "gw1", "--caller", "gw2"];
+    assert!(greenpark(&made, "").status.success());
     let revoked = greenpark(&["pki", "--out", place, "--revoke", "gw1"], "");
     assert!(revoked.status.success(), "{revoked:?}");
     let checked = |certificate: &str| {
@@ -103,15 +121,8 @@ fn certificates_are_made_once_and_keys_are_their_owners() {
     if let (Ok(gw1), Ok(gw2)) = (checked("gw1.pem"), checked("gw2.pem")) {
         assert!(!gw1 && gw2, "the list revokes one of the two");
     }
-    match verified {
-        Ok(verified) => assert!(verified.status.success(), "{verified:?}"),
-        Err(_) => eprintln!("left out: no openssl on this machine"),
-    }
-    assert!(
-        !greenpark(&["pki", "--out", place, "--gateway", "a/b"], "")
-            .status
-            .success()
-    );
+    let unknown = greenpark(&["pki", "--out", place, "--revoke", "gw9"], "");
+    assert!(!unknown.status.success(), "there is no such certificate");
 }
 
 #[test]

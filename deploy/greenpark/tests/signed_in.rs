@@ -116,21 +116,23 @@ impl Site {
     }
 }
 
+fn works(output: &Output) {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+fn refused(output: &Output, reason: &str) {
+    let errors = text(&output.stderr);
+    assert!(
+        !output.status.success() && errors.contains(reason),
+        "{errors}"
+    );
+}
+
 const SCORE: [&str; 2] = ["progress", "parks/demo"];
 
 #[test]
 fn grants_decide_who_works_and_who_reads() {
     let site = Site::start();
-    let works = |output: &Output| {
-        assert!(output.status.success(), "{}", text(&output.stderr));
-    };
-    let refused = |output: &Output, reason: &str| {
-        let errors = text(&output.stderr);
-        assert!(
-            !output.status.success() && errors.contains(reason),
-            "{errors}"
-        );
-    };
     // Nobody has anything yet, and the administrator sees no data.
     refused(&site.as_office(&SCORE), "no grant of yours permits to read");
     refused(

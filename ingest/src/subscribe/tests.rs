@@ -5,7 +5,7 @@
 mod receipts;
 mod sparkplug;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, pin::pin};
 
 use greenpark_log::{Topic, memory::MemoryLog};
 use greenpark_model::clock::Clock;

@@ -61,7 +61,7 @@ pub(crate) const WRITES: &[Row] = &[
                 mwh: "1".to_owned(),
                 generated: "2024-03".to_owned(),
                 region: "chongqing".to_owned(),
-                kind: "green-certificate".to_owned(),
+                kind: "certificate".to_owned(),
                 used_for: t.enterprise(),
                 year: 2024,
                 retired_on: "2024-12-31".to_owned(),

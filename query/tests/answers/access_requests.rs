@@ -160,7 +160,7 @@ pub(crate) const READS: &[Row] = &[
     ),
     ("Indicators/Explain", Needs::Read, About::Enterprise, |t| {
         pb::ExplainRequest {
-            indicator: "energy_intensity".to_owned(),
+            indicator: "energy-intensity".to_owned(),
             question: Some(get(&t.enterprise(), year(2024))),
         }
         .encode_to_vec()

@@ -144,7 +144,7 @@ impl World {
         let address = listener.local_addr().expect("an address");
         let clock = Clock::new(move || Instant::from_millis(clock.load(Ordering::SeqCst)));
         let mut metrics = Registry::default();
-        let has_tls = settings.tls.is_some();
+        let is_plain = settings.tls.is_none();
         let service = QueryService::new(lake.clone(), settings, clock);
         let service = service.with_metrics(QueryMetrics::new(&mut metrics));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -155,11 +155,11 @@ impl World {
             };
             service.serve(listener, shutdown).await.expect("served");
         });
-        let channel = Channel::from_shared(format!("http://{address}")).expect("an address");
-        let channel = match has_tls {
-            // Tests of TLS connect by themselves.
-            true => channel.connect_lazy(),
-            false => channel.connect().await.expect("a connection"),
+        let channel = Channel::from_shared(format!("http://{address}")).expect("valid");
+        // Tests of TLS connect by themselves.
+        let channel = match is_plain {
+            true => channel.connect().await.expect("a connection"),
+            false => channel.connect_lazy(),
         };
         Self {
             lake,
