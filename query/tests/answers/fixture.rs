@@ -149,10 +149,8 @@ impl World {
         let service = service.with_metrics(QueryMetrics::new(&mut metrics));
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
-            let shutdown = async {
-                // Dropping the sender stops the service as well.
-                let _ = stopped.await;
-            };
+            // Dropping the sender stops the service as well.
+            let shutdown = async { drop(stopped.await) };
             service.serve(listener, shutdown).await.expect("served");
         });
         let channel = Channel::from_shared(format!("http://{address}")).expect("valid");
