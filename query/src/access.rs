@@ -1,7 +1,7 @@
 //! Who calls, and what that caller may do.
 //!
-//! Every request gets a [`Caller`](caller::Caller) before a message is decoded: [`gate`] checks the credential, and
-//! [`grants`] adds the grants of that caller that are in force. [`methods`] names the [`Right`](role::Right) that a
+//! Every request gets a [`Caller`](caller::Caller) before a message is decoded: `gate` checks the credential, and
+//! [`grants`] adds the grants of that caller that are in force. `methods` names the [`Right`](role::Right) that a
 //! method needs. A caller has a [`Scope`](scope::Scope) for a right: the names that its grants permit. Handlers work
 //! with a scope and cannot make one.
 
