@@ -1,7 +1,7 @@
 //! TLS of a server: its settings, its configuration from PEM files, and the name in a client's certificate.
 //!
 //! Gateways (MQTT) and callers (gRPC) are authenticated by the same rules. This crate reads files and does no other
-//! I/O; whoever serves accepts the connections and reads the files again when [`stamps`] differ.
+//! I/O. A server accepts the connections itself, and reads the files again when their [`stamps`] differ.
 
 mod error;
 mod name;

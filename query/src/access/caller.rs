@@ -37,7 +37,7 @@ pub(crate) struct Identity {
     pub(crate) caller: Arc<str>,
     /// The issuer of the credential; empty for a token of the settings.
     pub(crate) issuer: Arc<str>,
-    /// The fingerprint of a certificate or the id of a JSON web token; empty if there is none.
+    /// The fingerprint of a certificate, or the id of a JSON web token; empty for other credentials.
     pub(crate) id: Arc<str>,
     /// What the settings grant with this credential.
     pub(crate) fixed: Vec<HeldGrant>,

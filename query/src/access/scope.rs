@@ -67,10 +67,10 @@ impl Scope {
 
     /// True if it permits at least what `other` permits.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        other.names.iter().all(|name| match name {
-            Name::Parks => self.names.contains(&Name::Parks),
-            name => self.check(name).is_ok(),
-        })
+        let names = other.names.iter();
+        names
+            .map(|name| self.check_whole(name))
+            .all(|checked| checked.is_ok())
     }
 
     /// True if the service is open.
@@ -123,7 +123,7 @@ impl Scope {
 }
 
 impl Scope {
-    /// The same error for a caller with this scope: whoever has grants learns nothing of names that they do not cover.
+    /// The same error, without the names that this scope does not permit.
     pub(crate) fn hide(&self, error: QueryError) -> QueryError {
         match error {
             QueryError::NotFound { name, .. } if !self.is_open() && name.starts_with("parks/") => {

@@ -1,6 +1,6 @@
 //! Every method of the descriptors, for every role, on one's own names, on others' and on absent ones.
 //!
-//! A method without a row fails the test, so whoever adds one says who may call it.
+//! A method without a row fails the test.
 
 use std::collections::BTreeSet;
 

@@ -38,7 +38,7 @@ struct Json {
     snapshots: Vec<Snapshot>,
     sources: Vec<File>,
     made_by: &'static str,
-    /// Whoever reached the service could change what it is made from.
+    /// Written if the service was open: everyone could change its sources.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     open: bool,
 }
