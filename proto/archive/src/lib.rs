@@ -4,7 +4,7 @@
 //! `rollups`. A [`Book`](book::Book) is its one writer; a [`Snapshot`](snapshot::Snapshot) is a reader's view.
 //! `<lake>/<park>/messages/` is a Delta table of the numbered messages that the park's books hold.
 //! `<lake>/dead-letters/` has one Delta table per park for what could not be accepted. `<lake>/reference/`
-//! holds the registry and the declarations, append-only. This is the only crate that names deltalake. It
+//! holds the registry and the declarations, append-only. `<lake>/transparency/` is a log of what was published. This is the only crate that names deltalake. It
 //! neither folds readings nor decides when a day closes.
 //!
 //! # The `readings` table, partitioned by `day`
@@ -20,6 +20,7 @@
 //! - `tables`: [`totals`], [`rollups`], [`messages`], [`dead_letters`], and the progress that tables
 //!   written from the log record.
 //! - [`mod@reference`]: the registry, with [`meters`] and [`withdrawal`].
+//! - [`transparency`]: what was published, as a hash tree with signed heads.
 //! - `readings` and [`rows`]: readings as Parquet files and in memory.
 //! - `delta` and [`store`]: the transaction log, and durable files under it.
 //!
@@ -35,6 +36,7 @@ pub mod reference;
 pub mod rows;
 pub mod snapshot;
 pub mod store;
+pub mod transparency;
 
 mod delta;
 mod readings;

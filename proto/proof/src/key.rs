@@ -249,6 +249,19 @@ impl SignerKey {
         Err(KeyError::Random)
     }
 
+    /// Makes the keys of a new log, one of each algorithm. Their name is `greenpark/` and the beginning of the first
+    /// key in hex, so that no two logs have one.
+    ///
+    /// # Errors
+    /// [`KeyError::Random`] if the system has no randomness.
+    pub fn generate_log() -> Result<Vec<Self>, KeyError> {
+        let first = Self::generate("greenpark", Algorithm::Ed25519)?;
+        let start = first.verifier.key.iter().take(4);
+        let name = start.fold("greenpark/".to_owned(), |name, byte| format!("{name}{byte:02x}"));
+        let first = Self::new(&name, Algorithm::Ed25519, first.bytes)?;
+        Ok(vec![first, Self::generate(&name, Algorithm::Sm2)?])
+    }
+
     fn new(name: &str, algorithm: Algorithm, bytes: [u8; SECRET_BYTES]) -> Result<Self, KeyError> {
         let (secret, public) = match algorithm {
             Algorithm::Ed25519 => {

@@ -1,11 +1,15 @@
 //! What one publish changes, and the log entry that records it.
 
+use bytes::Bytes;
 use greenpark_model::day::{CivilDay, Instant};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
+    error::FileDecodeError,
     delta::{NewData, OldData},
     readings::{
         columns::EncodedFile,
+        decode::decode_readings,
         file::{FileKind, ReadingsFile},
     },
     tables::{
@@ -24,6 +28,30 @@ pub struct NewFile {
     pub kind: FileKind,
     /// Its content.
     pub encoded: EncodedFile,
+}
+
+impl NewFile {
+    /// A file that was published elsewhere, from its path within its table and its bytes.
+    ///
+    /// # Errors
+    /// [`FileDecodeError`] if the path does not begin the digest of the bytes, or they are no readings of its day.
+    pub fn read(path: &str, bytes: Bytes) -> Result<Self, FileDecodeError> {
+        let named = ReadingsFile::parse(path, bytes.len() as u64, 0);
+        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        let file = named.filter(|file| file.kind.path(file.day, &sha256) == path);
+        let file = file.ok_or(FileDecodeError::Column("path"))?;
+        let rows = decode_readings(bytes.clone())?;
+        let is_of_day = |instant: &i64| Instant::from_millis(*instant).day() == file.day;
+        if !rows.instants.iter().all(is_of_day) {
+            return Err(FileDecodeError::Column("instant"));
+        }
+        let encoded = EncodedFile::read(bytes, sha256, &rows).ok_or(FileDecodeError::Column("enterprise"))?;
+        Ok(Self {
+            day: file.day,
+            kind: file.kind,
+            encoded,
+        })
+    }
 }
 
 /// A file that is durable in the book's folder and that no version of the book names yet. Only

@@ -153,6 +153,18 @@ impl Packed {
         later.any(|change| change.made_at <= at.millis())
     }
 
+    /// The versions after `version`, each with its instant and the files it added.
+    pub(crate) fn added_after(
+        &self,
+        version: i64,
+    ) -> impl Iterator<Item = (i64, Instant, impl Iterator<Item = &str>)> {
+        let changes = self.changes.range(version.saturating_add(1)..);
+        changes.map(|(&version, change)| {
+            let files = change.add.iter().map(|file| file.path.as_str());
+            (version, Instant::from_millis(change.made_at), files)
+        })
+    }
+
     /// The last version whose changes are here.
     pub(crate) const fn upto(&self) -> i64 {
         self.upto

@@ -14,6 +14,7 @@ use crate::{
     delta,
     error::LakeReadError,
     lake::{Lake, inspect::Astray},
+    transparency::CHECKPOINT,
 };
 
 /// A file of a lake.
@@ -51,7 +52,7 @@ impl Stored {
     /// Returns true for a file that is overwritten and therefore not copied: it only hints where to begin
     /// reading.
     fn is_hint(&self) -> bool {
-        self.path.ends_with("/_last_checkpoint")
+        self.path.ends_with("/_last_checkpoint") || self.path == CHECKPOINT
     }
 }
 

@@ -137,14 +137,29 @@ pub struct EncodedFile {
     pub more_columns: Vec<&'static str>,
 }
 
+impl EncodedFile {
+    /// The file of `bytes`, whose digest and rows are given; `None` if it has no row.
+    pub(crate) fn read(bytes: Bytes, sha256: [u8; 32], rows: &ReadingRows) -> Option<Self> {
+        let (first, last) = (rows.keys.first()?, rows.keys.last()?);
+        Some(Self {
+            bytes,
+            sha256,
+            rows: rows.len() as u64,
+            instants: extremes(&rows.instants),
+            enterprises: (first.enterprise.clone(), last.enterprise.clone()),
+            more_columns: more_columns(rows),
+        })
+    }
+}
+
 /// Encodes `rows` as a Parquet file. The same rows and facts give the same bytes.
 ///
 /// # Errors
 /// [`EncodeError`] if there is no row or the columns are inconsistent.
 pub fn encode_readings(rows: &ReadingRows, facts: &FileFacts) -> Result<EncodedFile, EncodeError> {
-    let (Some(first), Some(last)) = (rows.keys.first(), rows.keys.last()) else {
+    if rows.keys.is_empty() {
         return Err(EncodeError::Empty);
-    };
+    }
     if rows.is_empty() || !rows.is_sound() {
         return Err(EncodeError::Columns);
     }
@@ -182,15 +197,7 @@ pub fn encode_readings(rows: &ReadingRows, facts: &FileFacts) -> Result<EncodedF
         .map_err(parquet)?;
     let bytes = Bytes::from(sink.into_inner().map_err(parquet)?);
     let sha256 = Sha256::digest(&bytes).into();
-    let enterprises = (first.enterprise.clone(), last.enterprise.clone());
-    Ok(EncodedFile {
-        bytes,
-        sha256,
-        rows: rows.len() as u64,
-        instants,
-        enterprises,
-        more_columns: more_columns(rows),
-    })
+    EncodedFile::read(bytes, sha256, rows).ok_or(EncodeError::Empty)
 }
 
 fn more_columns(rows: &ReadingRows) -> Vec<&'static str> {

@@ -44,7 +44,7 @@ pub enum IdError {
 }
 
 /// Folders of the lake that belong to no park: no park can have such an id.
-pub const PARKS_RESERVED: &[&str] = &["reference", "dead-letters"];
+pub const PARKS_RESERVED: &[&str] = &["reference", "dead-letters", "transparency"];
 
 /// Checks `text` against the rule of this module without making an id.
 ///
