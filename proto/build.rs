@@ -6,6 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "park/query/v1/query.proto",
         "park/query/v1/dead_letters.proto",
         "park/query/v1/access.proto",
+        "park/query/v1/proof.proto",
     ];
     for file in files {
         println!("cargo:rerun-if-changed={file}");
@@ -16,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .bytes(".park.telemetry.v1.DeadLetter.payload")
         .bytes(".park.query.v1.ExtractChunk.data")
+        .bytes(".park.query.v1.FolderPart.data")
         .bytes(".park.query.v1.DeadLetterEntry.payload")
         .compile_fds(descriptors)?;
     Ok(())

@@ -8,8 +8,9 @@ mod dead_letters;
 mod indicators;
 mod options;
 pub(crate) mod paging;
+mod proofs;
 mod quality;
-mod readings;
+pub(crate) mod readings;
 pub mod recompute;
 mod registry;
 pub mod server;
@@ -33,5 +34,18 @@ pub(crate) struct DeadLettersRpc(pub(crate) Arc<Shared>);
 /// `park.query.v1.Quality`.
 pub(crate) struct QualityRpc(pub(crate) Arc<Shared>);
 
+/// `park.query.v1.Proofs`.
+pub(crate) struct ProofsRpc(pub(crate) Arc<Shared>);
+
 /// `park.query.v1.Access`.
 pub(crate) struct AccessRpc(pub(crate) Arc<Shared>);
+
+/// The rules of figures and tables, a sentence a line.
+pub(crate) fn rules_text() -> String {
+    let readings = readings::extract::rules();
+    let lines = indicators::lineage::FIGURE_RULES
+        .iter()
+        .copied()
+        .chain(readings);
+    lines.fold(String::new(), |text, line| text + line + "\n")
+}

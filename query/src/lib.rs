@@ -12,6 +12,7 @@
 //! | [`register`] | the registry, statistics, deflators, corrections, certificates, indicator values |
 //! | `lake` | DataFusion over a snapshot, books of days, the cache |
 //! | [`figures`] | measure, figure, progress, comparison, scorecard, materials, quality |
+//! | [`proof`] | the publisher of the transparency log, extract folders and their verification |
 //! | [`access`] | callers, grants, rights and scopes |
 //! | [`grpc`] | the server and the services of `park.query.v1` |
 
@@ -20,6 +21,7 @@ pub mod error;
 pub mod figures;
 pub mod grpc;
 pub mod metrics;
+pub mod proof;
 pub mod reference;
 pub mod register;
 pub mod settings;

@@ -52,3 +52,5 @@ pub(crate) const WHOLE_FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Minimal memory of a sort.
 pub(crate) const SORT_MEMORY_MIN: usize = 16 << 20;
+/// The sealed files of an extract folder, which is held in memory while it is made.
+pub(crate) const FOLDER_BYTES_MAX: usize = 128 << 20;

@@ -5,5 +5,5 @@ pub(crate) mod folder;
 mod guard;
 pub(crate) mod keys;
 pub(crate) mod publisher;
-mod small_lake;
+pub(crate) mod small_lake;
 pub mod verify;

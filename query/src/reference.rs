@@ -7,6 +7,7 @@ pub mod factors;
 pub mod footprint;
 pub mod plans;
 pub mod quality_rules;
+pub(crate) mod shipped;
 pub mod waste_sets;
 
 use std::{

@@ -62,6 +62,10 @@ pub struct QuerySettings {
     /// A file of the rules by which the assessment deducts energy, instead of the shipped one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assessment_file: Option<PathBuf>,
+    /// The file with the keys that sign the transparency log; it is made at the first start. Without it nothing is
+    /// published, and there are no extract folders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof_key: Option<PathBuf>,
     /// Further files of plans; one with the id of a built-in plan replaces it.
     pub plan_files: Vec<PathBuf>,
     /// True if everyone who reaches the address may read and declare everything. Without it, a service at which nobody
@@ -105,6 +109,7 @@ impl Default for QuerySettings {
             waste_set: waste_sets::DEFAULT.to_owned(),
             quality_file: None,
             assessment_file: None,
+            proof_key: None,
             plan_files: Vec::new(),
             open: false,
             tls: None,

@@ -11,8 +11,9 @@ use clap::Args;
 use greenpark_console::output::OutputFormat;
 use greenpark_proto::query::v1::{
     access_client::AccessClient, dead_letters_client::DeadLettersClient,
-    indicators_client::IndicatorsClient, quality_client::QualityClient,
-    readings_client::ReadingsClient, registry_client::RegistryClient,
+    indicators_client::IndicatorsClient, proofs_client::ProofsClient,
+    quality_client::QualityClient, readings_client::ReadingsClient,
+    registry_client::RegistryClient,
 };
 use tonic::{
     Request, Status,
@@ -186,6 +187,12 @@ impl QueryConnection {
     #[must_use]
     pub fn access(&self) -> AccessClient<AuthenticatedChannel> {
         AccessClient::new(self.wire.clone())
+    }
+
+    /// Returns the client for checkpoints and extract folders.
+    #[must_use]
+    pub fn proofs(&self) -> ProofsClient<AuthenticatedChannel> {
+        ProofsClient::new(self.wire.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Returns the client for readings and extracts.

@@ -1,4 +1,6 @@
-//! `extract`: one file and its manifest, from one snapshot.
+//! `extract`: one file and its manifest, or a folder that proves itself.
+
+mod folder;
 
 use std::path::{Path, PathBuf};
 
@@ -43,15 +45,18 @@ pub struct ExtractArgs {
     /// The last day.
     #[arg(long, value_name = "D")]
     pub to: String,
-    /// What it holds.
-    #[arg(long, value_enum, default_value_t = Content::Readings)]
-    pub content: Content,
+    /// What a file holds [default: readings]. A folder holds both.
+    #[arg(long, value_enum)]
+    pub content: Option<Content>,
     /// As it was known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
     #[arg(long, value_name = "WHEN")]
     pub as_of: Option<String>,
-    /// The file, .parquet or .csv; its manifest is FILE.manifest.json.
-    #[arg(short, long, value_name = "FILE")]
+    /// A file, .parquet or .csv, whose manifest is FILE.manifest.json; or a folder, which `verify` checks.
+    #[arg(short, long, value_name = "PATH")]
     pub output: PathBuf,
+    /// A checkpoint that was kept before, or a proof that ends with one: a folder then shows that the log only grew.
+    #[arg(long, value_name = "FILE")]
+    pub since: Option<PathBuf>,
     /// Where to.
     #[command(flatten)]
     pub client: ClientArgs,
@@ -62,14 +67,6 @@ pub struct ExtractArgs {
 /// # Errors
 /// The service refuses, the disk does, or the answer ends without a manifest.
 pub async fn extract(args: &ExtractArgs) -> anyhow::Result<()> {
-    let format = match args.output.extension().and_then(|e| e.to_str()) {
-        Some("parquet") => api::ExtractFormat::Parquet,
-        Some("csv") => api::ExtractFormat::Csv,
-        _ => bail!(
-            "-o {}: end the name with .parquet or .csv",
-            args.output.display()
-        ),
-    };
     let (from, to): (CivilDay, CivilDay) = (
         args.from.parse().context("--from")?,
         args.to.parse().context("--to")?,
@@ -77,11 +74,24 @@ pub async fn extract(args: &ExtractArgs) -> anyhow::Result<()> {
     if DayRange::new(from, to).is_none() {
         bail!("--to {to} is before --from {from}");
     }
+    let format = match args.output.extension().and_then(|e| e.to_str()) {
+        Some("parquet") => api::ExtractFormat::Parquet,
+        Some("csv") => api::ExtractFormat::Csv,
+        None if args.content.is_none() => return folder::extract(args, name::days(from, to)).await,
+        None => bail!("--content: is of a file; a folder holds both"),
+        Some(_) => bail!(
+            "-o {}: end the name with .parquet or .csv, or name a folder",
+            args.output.display()
+        ),
+    };
+    if args.since.is_some() {
+        bail!("--since: is of a folder; end -o without .parquet and .csv");
+    }
     let service = QueryConnection::open(&args.client).await?;
     let request = api::ExtractRequest {
         name: enterprise(&service, args).await?,
         period: Some(name::days(from, to)),
-        content: match args.content {
+        content: match args.content.unwrap_or(Content::Readings) {
             Content::Readings => api::ExtractContent::Readings,
             Content::DailyTotals => api::ExtractContent::DailyTotals,
         }

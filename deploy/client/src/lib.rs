@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answer_parts;
 pub mod assessment;
+pub mod checkpoint;
 pub mod connection;
 pub mod dead_letters;
 pub mod explain;

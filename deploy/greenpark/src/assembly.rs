@@ -238,7 +238,8 @@ async fn bind(
         }
         if let (Some(socket), Some(metrics)) = (grpc, process_metrics.query) {
             let now = clock::system();
-            let mut service = greenpark_query::QueryService::new(lake, settings.query.clone(), now);
+            let mut service =
+                greenpark_query::QueryService::new(lake, settings.published_query(), now);
             if let Some(barrier) = barrier {
                 service = service.with_barrier(read_barrier(barrier));
             }

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use greenpark_client::{
     access::AccessCommand,
     assessment::CertificatesArgs,
+    checkpoint::CheckpointArgs,
     explain::ExplainArgs,
     extract::ExtractArgs,
     import::ImportArgs,
@@ -22,7 +23,7 @@ use greenpark_client::{
 use greenpark_doctor::DoctorArgs;
 use greenpark_gateway::replay::ReplayArgs;
 
-use crate::{node_args::NodeArgs, recompute::RecomputeArgs};
+use crate::{node_args::NodeArgs, recompute::RecomputeArgs, verify::VerifyArgs};
 
 pub use self::config::{ConfigArgs, ConfigCommand};
 
@@ -69,8 +70,12 @@ pub enum Command {
     Scorecard(ProgressArgs),
     /// List the certificates of non-fossil electricity in force.
     Certificates(CertificatesArgs),
-    /// Write the readings or daily totals of an enterprise to one file, with a manifest.
+    /// Write the readings or daily totals of an enterprise to one file, or all that proves its figures to a folder.
     Extract(ExtractArgs),
+    /// Check an extract folder without the service that made it.
+    Verify(VerifyArgs),
+    /// Ask the newest signed checkpoint of what was published, and check that nothing was taken back.
+    Checkpoint(CheckpointArgs),
     /// Ask water by source, reuse and leakage.
     WaterBalance(MaterialArgs),
     /// Ask the ledger of solid waste, its identity checked.

@@ -23,3 +23,4 @@ pub mod pki;
 pub mod recompute;
 pub mod run;
 pub mod settings;
+pub mod verify;

@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::Parser;
 use futures::{FutureExt as _, future::LocalBoxFuture};
 use greenpark_client::{
-    access, assessment, dead_letters, explain, extract, import, indicators, materials, quality,
-    scorecard, statement,
+    access, assessment, checkpoint, dead_letters, explain, extract, import, indicators, materials,
+    quality, scorecard, statement,
 };
 use greenpark_console::output::{self, line};
 use greenpark_doctor::DoctorArgs;
@@ -31,6 +31,7 @@ use crate::{
     passwd, pki,
     recompute::{self, RecomputeArgs},
     settings::Settings,
+    verify,
 };
 
 /// The default log filter of a command whose output is an answer.
@@ -134,6 +135,14 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Extract(args) => {
             quiet()?;
             extract::extract(&args).await
+        }
+        Command::Verify(args) => {
+            quiet()?;
+            verify::verify(&args).await
+        }
+        Command::Checkpoint(args) => {
+            quiet()?;
+            checkpoint::checkpoint(&args).await
         }
         Command::WaterBalance(args) => {
             quiet()?;

@@ -285,6 +285,17 @@ impl Settings {
         }
     }
 
+    /// The settings of the query service, with keys of the transparency log beside a lake that is a folder.
+    #[must_use]
+    pub fn published_query(&self) -> greenpark_query::QuerySettings {
+        let mut query = self.query.clone();
+        let folder = Some(Path::new(&self.lake.root)).filter(|_| !self.lake.root.contains("://"));
+        if let (None, Some(folder)) = (&query.proof_key, folder) {
+            query.proof_key = Some(folder.with_file_name("proof.key"));
+        }
+        query
+    }
+
     /// Returns the partitions of the log in use.
     #[must_use]
     pub fn partitions(&self) -> u32 {

@@ -12,7 +12,10 @@
 
 pub mod published;
 
-use std::{collections::HashMap, ops::Range as Places};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::Range as Places,
+};
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -346,12 +349,11 @@ impl TransparencyLog {
                 table: ROOT.to_owned(),
                 source: format!("no tile holds {node:?}").into(),
             })?;
-        if !tiles.contains_key(&tile) {
-            tiles.insert(tile, self.hashes(&tile).await?);
-        }
-        let hashes = tiles
-            .get(&tile)
-            .and_then(|all| all.get(first..first + many));
+        let hashes = match tiles.entry(tile) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(missing) => missing.insert(self.hashes(&tile).await?),
+        };
+        let hashes = hashes.get(first..first + many);
         hashes.map(subtree_root).ok_or_else(|| torn(&tile))
     }
 

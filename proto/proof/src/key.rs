@@ -236,6 +236,10 @@ impl SignerKey {
     /// # Errors
     /// [`KeyError`] if the name is unfit or the system has no randomness.
     pub fn generate(name: &str, algorithm: Algorithm) -> Result<Self, KeyError> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a key that somebody could make again would be no key"
+        )]
         let random = SystemRandom::new();
         // A number beyond the order of the curve is no key of SM2; the next one almost surely is.
         for _ in 0..8 {
@@ -257,7 +261,9 @@ impl SignerKey {
     pub fn generate_log() -> Result<Vec<Self>, KeyError> {
         let first = Self::generate("greenpark", Algorithm::Ed25519)?;
         let start = first.verifier.key.iter().take(4);
-        let name = start.fold("greenpark/".to_owned(), |name, byte| format!("{name}{byte:02x}"));
+        let name = start.fold("greenpark/".to_owned(), |name, byte| {
+            format!("{name}{byte:02x}")
+        });
         let first = Self::new(&name, Algorithm::Ed25519, first.bytes)?;
         Ok(vec![first, Self::generate(&name, Algorithm::Sm2)?])
     }

@@ -3,7 +3,7 @@
 use super::role::Right;
 
 /// The methods of `park.query.v1`, in the order of their names.
-const METHODS: [(&str, Right); 46] = [
+const METHODS: [(&str, Right); 48] = [
     ("Access/ListGrants", Right::Administer),
     ("Access/RecordGrant", Right::Administer),
     ("Access/RevokeGrant", Right::Administer),
@@ -29,6 +29,8 @@ const METHODS: [(&str, Right); 46] = [
     ("Indicators/ListPlans", Right::Read),
     ("Indicators/ListWasteUtilizations", Right::Read),
     ("Indicators/ListWaterIntensities", Right::Read),
+    ("Proofs/ExtractFolder", Right::Read),
+    ("Proofs/GetCheckpoint", Right::Identify),
     ("Quality/GetQuality", Right::Read),
     ("Readings/Extract", Right::Read),
     ("Readings/StreamReadings", Right::Read),

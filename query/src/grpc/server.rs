@@ -26,6 +26,7 @@ use crate::{
     grpc::server::answers::Answers,
     lake::{books::Books, cache::Cache, engine::Engine},
     metrics::QueryMetrics,
+    proof::{folder::published_data, publisher::Publisher},
     reference::{
         ReferenceData,
         data_file::FileError,
@@ -53,6 +54,9 @@ pub enum ServeError {
     /// The keys of JSON web tokens cannot be used.
     #[error("the keys of query.jwt cannot be used")]
     Keys(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The transparency log cannot be kept.
+    #[error("the transparency log cannot be kept")]
+    Publish(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file of TLS cannot be used.
     #[error("the files of query.tls cannot be used")]
     Tls(#[from] greenpark_tls::TlsFileError),
@@ -91,6 +95,8 @@ pub(crate) struct Shared {
     pub(crate) settings: QuerySettings,
     pub(crate) metrics: QueryMetrics,
     pub(in crate::grpc) gate: Gate,
+    /// `None` if the settings name no keys.
+    pub(in crate::grpc) publisher: Option<Arc<Publisher>>,
     grants: Mutex<Arc<Grants>>,
     clock: Clock,
     barrier: Option<BooksBarrier>,
@@ -136,11 +142,24 @@ impl QueryService {
         self.share_by(|books| books)
     }
 
+    /// The publisher of the transparency log, if the settings name its keys.
+    fn publisher(&self) -> Result<Option<Publisher>, ServeError> {
+        let Some(keys) = &self.settings.proof_key else {
+            return Ok(None);
+        };
+        let data =
+            published_data(&self.settings).map_err(|error| ServeError::Publish(error.into()))?;
+        let made = Publisher::new(self.lake.clone(), keys, self.clock.clone(), data);
+        made.map(Some)
+            .map_err(|error| ServeError::Publish(error.into()))
+    }
+
     /// The shared state, with the books transformed by `of`.
     fn share_by(self, of: impl FnOnce(Books) -> Books) -> Result<Shared, ServeError> {
         let engine = Engine::new(self.lake.store(), self.settings.memory);
         self.lake.bound_snapshots(self.settings.memory / 4);
         self.metrics.open.set(i64::from(self.settings.open));
+        let publisher = self.publisher()?.map(Arc::new);
         let answers = self.settings.cache / ANSWERS_PART;
         let cache = self.settings.cache - answers;
         let books = Books::new(self.lake, engine, cache, self.metrics.clone());
@@ -150,6 +169,7 @@ impl QueryService {
             data: ReferenceData::load(self.settings.reference_files())?,
             plans: plans::load_all(&self.settings.plan_files)?,
             gate: Gate::open(&self.settings.access()).map_err(|e| ServeError::Keys(e.into()))?,
+            publisher,
             grants: Mutex::default(),
             permits: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),
             streams: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),

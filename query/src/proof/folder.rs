@@ -11,7 +11,10 @@
 //! | `extract.tlog-proof`, `policy.txt` | the proof that the manifest is published, and the keys to verify it with |
 //! | `consistency.txt` | the path from an older checkpoint, if one was named |
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use greenpark_model::{
@@ -22,7 +25,11 @@ use greenpark_proof::leaf::{Leaf, LeafKind};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{access::hex::hex, lake::scan::Selection, register::name::Name, settings::QuerySettings};
+use super::publisher::RULES;
+use crate::{
+    access::hex::hex, grpc::rules_text, lake::scan::Selection, reference::shipped,
+    register::name::Name, settings::QuerySettings,
+};
 
 /// The format of this version.
 pub(crate) const FORMAT: &str = "greenpark-extract/1";
@@ -40,8 +47,8 @@ pub(crate) const README: &str = "README.txt";
 pub(crate) const ENTRIES: &str = "reference.jsonl";
 /// The folder of sealed files.
 pub(crate) const READINGS: &str = "readings/";
-/// The files that the manifest does not name: they prove it, or only explain.
-pub(crate) const BESIDE: [&str; 5] = [MANIFEST, PROOF, POLICY, CONSISTENCY, README];
+/// The files that the manifest does not name: itself, and what proves it.
+pub(crate) const BESIDE: [&str; 4] = [MANIFEST, PROOF, POLICY, CONSISTENCY];
 
 /// Files by their paths in the folder.
 pub(crate) type Files = BTreeMap<String, Bytes>;
@@ -137,8 +144,8 @@ impl Choices {
         Ok((choices, files))
     }
 
-    /// Settings with these choices, whose files lie under `root`; `None` if a name is none of a region.
-    pub(crate) fn settings(&self, root: &std::path::Path) -> Option<QuerySettings> {
+    /// Settings with these choices, whose files lie under `root`; `None` if the region is none.
+    pub(crate) fn settings(&self, root: &Path) -> Option<QuerySettings> {
         let all = |names: &[String]| names.iter().map(|name| root.join(name)).collect();
         let one = |name: &Option<String>| name.as_ref().map(|name| root.join(name));
         Some(QuerySettings {
@@ -154,6 +161,20 @@ impl Choices {
             ..QuerySettings::default()
         })
     }
+}
+
+/// Everything that figures stand on beside readings and entries: the shipped data files, those of the settings, and
+/// the rules.
+pub(crate) fn published_data(settings: &QuerySettings) -> std::io::Result<Vec<(String, String)>> {
+    let (_, files) = Choices::of(settings)?;
+    let shipped = shipped::FILES
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let own = files
+        .into_iter()
+        .map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()));
+    let rules = (RULES.to_owned(), rules_text());
+    Ok(shipped.chain(own).chain([rules]).collect())
 }
 
 impl Manifest {

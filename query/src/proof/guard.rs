@@ -46,7 +46,11 @@ impl Guard {
             Err(error) => return Err(self.failed(error)),
         };
         let read = || Checkpoint::read_unverified(&Note::read(&text).ok()?).ok();
-        let broken = || self.failed(io::Error::other("it is no checkpoint; restore it, or make new keys"));
+        let broken = || {
+            self.failed(io::Error::other(
+                "it is no checkpoint; restore it, or make new keys",
+            ))
+        };
         let given = read().ok_or_else(broken)?;
         // Another log's checkpoint says nothing about the log of new keys.
         if given.origin != origin || log.root_at(given.size).await? == Some(given.root) {
@@ -67,7 +71,10 @@ impl Guard {
             file.write_all(checkpoint.to_string().as_bytes())?;
             file.sync_all()?;
             fs::rename(&staged, &self.0)?;
-            let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = self
+                .0
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
             File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
         };
         write().map_err(|source| self.failed(source))

@@ -17,7 +17,7 @@ const HEAD: &str = "# Keys that sign the transparency log. Keep them secret, and
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
+pub(crate) enum KeyFileError {
     /// The file cannot be read or written.
     #[error("'{}' cannot be used for the keys of the transparency log", path.display())]
     File {
@@ -117,11 +117,17 @@ impl LogKeys {
 
 /// Writes a new file durably, for its owner alone.
 fn create(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         fs::create_dir_all(folder)?;
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
@@ -150,8 +156,13 @@ mod tests {
         let path = folder.path().join("proof.key");
         LogKeys::open(&path).expect("made");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
-        let error = LogKeys::open(&path).expect_err("others read it").to_string();
-        assert!(error.contains("(mode 640)") && error.contains("chmod 600"), "{error}");
+        let error = LogKeys::open(&path)
+            .expect_err("others read it")
+            .to_string();
+        assert!(
+            error.contains("(mode 640)") && error.contains("chmod 600"),
+            "{error}"
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
         fs::write(&path, "# nothing\n\nPRIVATE+KEY+x\n").expect("written");
         let error = LogKeys::open(&path).expect_err("no key").to_string();

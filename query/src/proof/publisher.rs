@@ -129,7 +129,10 @@ impl Publisher {
                 Err(error) => {
                     if !std::mem::replace(&mut is_failing, true) {
                         let error = &error as &dyn std::error::Error;
-                        warn!(error, "the transparency log was not brought up to date; it is tried again");
+                        warn!(
+                            error,
+                            "the transparency log was not brought up to date; it is tried again"
+                        );
                     }
                 }
             }
@@ -156,9 +159,14 @@ impl Publisher {
         let mut attempt = 1;
         let index = loop {
             let published = log.published().clone();
-            match self.append(log, std::slice::from_ref(&leaf), published).await {
+            match self
+                .append(log, std::slice::from_ref(&leaf), published)
+                .await
+            {
                 Ok(places) => break places.start,
-                Err(PublishError::Append(AppendError::Moved)) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(PublishError::Append(AppendError::Moved)) if attempt < ATTEMPTS_MAX => {
+                    attempt += 1
+                }
                 Err(error) => return Err(error),
             }
         };
@@ -176,7 +184,10 @@ impl Publisher {
     }
 
     /// The newest checkpoint, and the path from the tree of `older` leaves; `None` if the log has not so many.
-    pub(crate) async fn checkpoint(&self, older: u64) -> Result<(Note, Option<Vec<String>>), PublishError> {
+    pub(crate) async fn checkpoint(
+        &self,
+        older: u64,
+    ) -> Result<(Note, Option<Vec<String>>), PublishError> {
         let mut log = self.log.lock().await;
         let log = self.opened(&mut log).await?;
         self.catch_up(log).await?;
@@ -186,10 +197,12 @@ impl Publisher {
     }
 
     fn newest(&self, log: &TransparencyLog) -> Result<Note, PublishError> {
-        let empty = || PublishError::Read(LakeReadError::Log {
-            table: "transparency".to_owned(),
-            source: "it has no leaf".into(),
-        });
+        let empty = || {
+            PublishError::Read(LakeReadError::Log {
+                table: "transparency".to_owned(),
+                source: "it has no leaf".into(),
+            })
+        };
         log.checkpoint().cloned().ok_or_else(empty)
     }
 
@@ -215,7 +228,11 @@ impl Publisher {
                 return Ok(());
             }
             match self.append(log, &leaves, published).await {
-                Ok(places) => info!(leaves = places.end - places.start, size = places.end, "published"),
+                Ok(places) => info!(
+                    leaves = places.end - places.start,
+                    size = places.end,
+                    "published"
+                ),
                 Err(PublishError::Append(AppendError::Moved)) => {}
                 Err(error) => return Err(error),
             }
@@ -244,8 +261,14 @@ impl Publisher {
         leaves.extend(self.changed_data(&mut published));
         let entries = self.lake.reference().entries().await?;
         let new = entries.entries.iter().enumerate().skip(published.entries);
-        leaves.extend(new.take(LEAVES_MAX).map(|(number, entry)| entry_leaf(number, entry)));
-        published.entries += leaves.iter().filter(|leaf| leaf.kind == LeafKind::Entry).count();
+        leaves.extend(
+            new.take(LEAVES_MAX)
+                .map(|(number, entry)| entry_leaf(number, entry)),
+        );
+        published.entries += leaves
+            .iter()
+            .filter(|leaf| leaf.kind == LeafKind::Entry)
+            .count();
         for park in self.lake.parks().await? {
             for year in self.lake.years(&park).await? {
                 let room = LEAVES_MAX.saturating_sub(leaves.len());
@@ -266,7 +289,9 @@ impl Publisher {
 
     /// A leaf that says where the log of other keys ended, if this one goes on from it.
     fn new_epoch(&self, log: &TransparencyLog) -> Vec<Leaf> {
-        let older = log.checkpoint().and_then(|note| Checkpoint::read_unverified(note).ok());
+        let older = log
+            .checkpoint()
+            .and_then(|note| Checkpoint::read_unverified(note).ok());
         let older = older.filter(|older| older.origin != self.keys.policy.origin());
         let leaf = older.zip(log.checkpoint()).map(|(older, note)| Leaf {
             kind: LeafKind::Epoch,

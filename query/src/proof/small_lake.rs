@@ -3,7 +3,7 @@
 //! The service makes the tables and figures of a folder from the folder's own files, and a verifier makes them again:
 //! both run this code, so equal files give equal bytes.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -34,6 +34,7 @@ use crate::{
         server::{QueryService, ServeError, Shared},
     },
     lake::scan::Selection,
+    settings::QuerySettings,
 };
 
 /// Why the files of a folder make no lake.
@@ -85,15 +86,14 @@ struct FigureLine {
     refused: Option<String>,
 }
 
-/// Makes the tables and figures that follow from the sealed files, entries and data of a folder, which lies under `root`
-/// as far as it has data files.
+/// Makes the tables and figures that follow from the sealed files and entries of a folder under `settings`, which have
+/// the choices of the manifest.
 pub(crate) async fn derive(
     manifest: &Manifest,
     files: &Files,
-    root: &Path,
+    settings: QuerySettings,
 ) -> Result<Files, SmallLakeError> {
     let selection = manifest.selection().ok_or(SmallLakeError::Question)?;
-    let settings = manifest.choices.settings(root).ok_or(SmallLakeError::Question)?;
     let at = Instant::from_millis(manifest.as_of_ms);
     let clock = Clock::new(move || at);
     let lake = Lake::over(Arc::new(InMemory::new()), clock.clone());
@@ -127,7 +127,9 @@ async fn fill(lake: &Lake, selection: &Selection, files: &Files) -> Result<(), S
         // Nothing is consumed, so there is no offset to commit.
         let _published = book.publish(change).await?;
     }
-    let lines = files.get(ENTRIES).map(|bytes| String::from_utf8_lossy(bytes));
+    let lines = files
+        .get(ENTRIES)
+        .map(|bytes| String::from_utf8_lossy(bytes));
     let mut entries = Vec::new();
     for (number, line) in (1..).zip(lines.unwrap_or_default().lines()) {
         entries.push(read_entry_line(line).ok_or(SmallLakeError::Entry(number))?);

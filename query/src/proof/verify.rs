@@ -67,7 +67,10 @@ pub async fn verify_folder(
     since: Option<&Note>,
 ) -> Result<Verified, NotVerified> {
     let files = read_files(root).map_err(|(path, error)| {
-        NotVerified(vec![format!("'{}' cannot be read: {error}", path.display())])
+        NotVerified(vec![format!(
+            "'{}' cannot be read: {error}",
+            path.display()
+        )])
     })?;
     let mut wrong = Vec::new();
     let manifest = check_manifest(&files, &mut wrong);
@@ -75,9 +78,15 @@ pub async fn verify_folder(
         return Err(NotVerified(wrong));
     };
     check_files(&manifest, &files, &mut wrong);
-    let policy = policy.or_else(|| note(text_of(&files, POLICY).and_then(|text| read(POLICY, Policy::read(text))), &mut wrong));
+    let policy = policy.or_else(|| {
+        note(
+            text_of(&files, POLICY).and_then(|text| read_policy(text)),
+            &mut wrong,
+        )
+    });
     let proved = policy.as_ref().and_then(|policy| {
-        let proved = text_of(&files, PROOF).and_then(|text| check_proof(&manifest, &files, text, policy));
+        let proved =
+            text_of(&files, PROOF).and_then(|text| check_proof(&manifest, &files, text, policy));
         note(proved, &mut wrong)
     });
     let mut since_size = None;
@@ -88,17 +97,7 @@ pub async fn verify_folder(
     let mut remade = Vec::new();
     // Files that are not those of the manifest make other tables; that is not a second fault.
     if wrong.is_empty() {
-        match derive(&manifest, &files, root).await {
-            Err(error) => wrong.push(with_causes(&error)),
-            Ok(derived) => {
-                for (path, bytes) in derived {
-                    match files.get(&path) {
-                        Some(found) if *found == bytes => remade.push(path),
-                        _ => wrong.push(format!("'{path}' does not follow from the sealed files")),
-                    }
-                }
-            }
-        }
+        remade = note(remake(&manifest, &files, root).await, &mut wrong).unwrap_or_default();
     }
     match (proved, policy) {
         (Some((head, checkpoint)), Some(policy)) if wrong.is_empty() => Ok(Verified {
@@ -110,11 +109,36 @@ pub async fn verify_folder(
             leaves: head.size,
             since: since_size,
             files: manifest.files.len(),
-            sealed: files.keys().filter(|path| path.starts_with(READINGS)).count(),
+            sealed: files
+                .keys()
+                .filter(|path| path.starts_with(READINGS))
+                .count(),
             remade,
             checkpoint,
         }),
         _ => Err(NotVerified(wrong)),
+    }
+}
+
+/// Makes the tables and figures again, and returns their paths.
+async fn remake(manifest: &Manifest, files: &Files, root: &Path) -> Result<Vec<String>, String> {
+    let settings = manifest.choices.settings(root);
+    let settings = settings.ok_or_else(|| format!("'{MANIFEST}' names a region that is none"))?;
+    let derived = derive(manifest, files, settings).await;
+    let derived = derived.map_err(|error| with_causes(&error))?;
+    let is_other = |(path, bytes): &(&String, &bytes::Bytes)| files.get(*path) != Some(*bytes);
+    if let Some((path, _)) = derived.iter().find(is_other) {
+        return Err(format!("'{path}' does not follow from the sealed files"));
+    }
+    Ok(derived.into_keys().collect())
+}
+
+/// Reads the folder's policy, in the form that the service gives it.
+fn read_policy(text: &str) -> Result<Policy, String> {
+    let policy = read(POLICY, Policy::read(text))?;
+    match policy.to_string() == text {
+        true => Ok(policy),
+        false => Err(format!("'{POLICY}' was written anew")),
     }
 }
 
@@ -128,7 +152,9 @@ fn read<T, E: std::error::Error + 'static>(path: &str, read: Result<T, E>) -> Re
 }
 
 fn text_of<'a>(files: &'a Files, path: &str) -> Result<&'a str, String> {
-    let bytes = files.get(path).ok_or_else(|| format!("'{path}' is missing"))?;
+    let bytes = files
+        .get(path)
+        .ok_or_else(|| format!("'{path}' is missing"))?;
     std::str::from_utf8(bytes).map_err(|_| format!("'{path}' is no text"))
 }
 
@@ -157,22 +183,30 @@ fn check_manifest(files: &Files, wrong: &mut Vec<String>) -> Option<Manifest> {
     let manifest: Manifest = note(read(MANIFEST, serde_json::from_str(text)), wrong)?;
     if manifest.format != FORMAT {
         let format = &manifest.format;
-        wrong.push(format!("'{MANIFEST}' has the format {format}, and this version reads {FORMAT}"));
+        wrong.push(format!(
+            "'{MANIFEST}' has the format {format}, and this version reads {FORMAT}"
+        ));
         return None;
     }
     if manifest.text() != text {
-        wrong.push(format!("'{MANIFEST}' was written anew: it has not the form that the service gives it"));
+        wrong.push(format!(
+            "'{MANIFEST}' was written anew: it has not the form that the service gives it"
+        ));
     }
     for (name, sha256) in &manifest.shipped {
         let ours = shipped::FILES.iter().find(|(of, _)| of == name);
         if ours.is_none_or(|(_, text)| hex(&Sha256::digest(text)) != *sha256) {
             let by = &manifest.made_by;
-            wrong.push(format!("figures stand on another '{name}' than this version has; verify with {by}"));
+            wrong.push(format!(
+                "figures stand on another '{name}' than this version has; verify with {by}"
+            ));
         }
     }
     if manifest.rules != hex(&Sha256::digest(rules_text())) {
         let by = &manifest.made_by;
-        wrong.push(format!("figures follow other rules than this version's; verify with {by}"));
+        wrong.push(format!(
+            "figures follow other rules than this version's; verify with {by}"
+        ));
     }
     Some(manifest)
 }
@@ -192,10 +226,14 @@ fn check_files(manifest: &Manifest, files: &Files, wrong: &mut Vec<String>) {
             wrong.push(format!("'{path}' is not in the manifest"));
         }
     }
-    let lines = files.get(ENTRIES).map(|bytes| String::from_utf8_lossy(bytes));
+    let lines = files
+        .get(ENTRIES)
+        .map(|bytes| String::from_utf8_lossy(bytes));
     for (number, line) in (1..).zip(lines.unwrap_or_default().lines()) {
         if read_entry_line(line).is_none_or(|entry| entry_line(&entry) != line) {
-            wrong.push(format!("'{ENTRIES}', line {number}: is no entry in its canonical form"));
+            wrong.push(format!(
+                "'{ENTRIES}', line {number}: is no entry in its canonical form"
+            ));
         }
     }
 }

@@ -263,6 +263,22 @@ pub(crate) const READS: &[Row] = &[
         About::Enterprise,
         ranking,
     ),
+    (
+        "Proofs/ExtractFolder",
+        Needs::Read,
+        About::Enterprise,
+        |t| {
+            pb::ExtractFolderRequest {
+                name: t.enterprise(),
+                period: period(year(2024)),
+                ..Default::default()
+            }
+            .encode_to_vec()
+        },
+    ),
+    ("Proofs/GetCheckpoint", Needs::Nothing, About::Own, |_| {
+        Vec::new()
+    }),
     ("Quality/GetQuality", Needs::Read, About::Enterprise, |t| {
         pb::GetQualityRequest {
             name: t.enterprise(),

@@ -121,16 +121,15 @@ impl World {
 
     /// Another service over the same lake, whose folder this world keeps.
     pub(crate) async fn another(&self) -> Self {
+        self.another_with(QuerySettings::default()).await
+    }
+
+    /// Another service with `settings` over the same lake, whose folder this world keeps.
+    pub(crate) async fn another_with(&self, settings: QuerySettings) -> Self {
         let root = self.folder.path().to_str().expect("a path in UTF-8");
         let lake = Lake::open(root, clock::system()).await.expect("a lake");
         let folder = tempfile::tempdir().expect("a folder");
-        Self::serve(
-            lake,
-            Arc::clone(&self.now),
-            folder,
-            QuerySettings::default(),
-        )
-        .await
+        Self::serve(lake, Arc::clone(&self.now), folder, settings).await
     }
 
     async fn serve(

@@ -26,6 +26,8 @@ mod materials;
 mod materials_doubts;
 mod past;
 mod progress;
+mod proofs;
+mod proofs_forged;
 mod quality;
 mod registers;
 mod registry;

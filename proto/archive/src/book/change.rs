@@ -5,8 +5,8 @@ use greenpark_model::day::{CivilDay, Instant};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    error::FileDecodeError,
     delta::{NewData, OldData},
+    error::FileDecodeError,
     readings::{
         columns::EncodedFile,
         decode::decode_readings,
@@ -45,7 +45,8 @@ impl NewFile {
         if !rows.instants.iter().all(is_of_day) {
             return Err(FileDecodeError::Column("instant"));
         }
-        let encoded = EncodedFile::read(bytes, sha256, &rows).ok_or(FileDecodeError::Column("enterprise"))?;
+        let encoded =
+            EncodedFile::read(bytes, sha256, &rows).ok_or(FileDecodeError::Column("enterprise"))?;
         Ok(Self {
             day: file.day,
             kind: file.kind,

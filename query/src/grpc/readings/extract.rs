@@ -5,7 +5,7 @@
 
 mod encode;
 mod manifest;
-mod totals;
+pub(crate) mod totals;
 
 use std::sync::Arc;
 
@@ -29,6 +29,14 @@ use crate::{
     lake::scan::{Scan, Selection, Source},
     limits::CHUNK_BYTES,
 };
+
+/// The rules of both contents, a sentence each.
+pub(crate) fn rules() -> impl Iterator<Item = &'static str> {
+    let both = manifest::READINGS_RULES
+        .iter()
+        .chain(manifest::TOTALS_RULES);
+    both.copied()
+}
 
 /// The content of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +168,33 @@ pub(crate) async fn run(
     send(to, pb::ExtractChunk { part: Some(part) }).await
 }
 
+/// The whole file of `job`, in memory.
+pub(crate) async fn whole(shared: &Shared, job: &Job) -> Result<Vec<u8>, QueryError> {
+    let mut bytes = Vec::new();
+    let mut encoder = match job.content {
+        Content::DailyTotals => {
+            let batch = totals::make(shared, job).await?.batch;
+            let mut encoder = Encoder::new(job, &batch.schema())?;
+            encoder.write(&batch)?;
+            encoder
+        }
+        Content::Readings => {
+            let scan = Scan::open(&shared.books, &job.scope, job.selection.clone()).await?;
+            let (mut batches, _) = scan.run(&shared.books).await?;
+            let schema = encode::readings_schema();
+            let mut encoder = Encoder::new(job, &schema)?;
+            while let Some(batch) = batches.try_next().await.map_err(QueryError::Scan)? {
+                encoder.write(&encode::with_enterprise(&batch, &job.selection, &schema)?)?;
+                encoder.drain(&mut bytes);
+            }
+            encoder
+        }
+    };
+    encoder.finish()?;
+    encoder.drain(&mut bytes);
+    Ok(bytes)
+}
+
 /// The sent file and its sources; or the failure, and the number of bytes sent before it.
 type Made = Result<(Sent, Vec<Source>, Vec<Arc<Snapshot>>), (Ended, u64)>;
 
@@ -190,12 +225,12 @@ async fn readings(shared: &Shared, job: &Job, to: &Sender<pb::ExtractChunk>) -> 
 
 async fn daily_totals(shared: &Shared, job: &Job, to: &Sender<pb::ExtractChunk>) -> Made {
     let none = |error: QueryError| (Ended::Failed(error), 0);
-    let (batch, sources, snapshots) = totals::make(shared, job).await.map_err(none)?;
-    let mut file = File::new(to, job, &batch.schema()).map_err(none)?;
-    if let Err(ended) = file.write(&batch).await {
+    let made = totals::make(shared, job).await.map_err(none)?;
+    let mut file = File::new(to, job, &made.batch.schema()).map_err(none)?;
+    if let Err(ended) = file.write(&made.batch).await {
         return Err((ended, file.bytes));
     }
     let bytes = file.bytes;
     let sent = file.finish().await.map_err(|ended| (ended, bytes))?;
-    Ok((sent, sources, snapshots))
+    Ok((sent, made.sources, made.snapshots))
 }

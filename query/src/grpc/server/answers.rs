@@ -178,6 +178,7 @@ macro_rules! unaffected {
 unaffected!(
     false:
     pb::ListDeadLettersResponse,
+    pb::Checkpoint,
     pb::DeadLetterEntry,
     pb::CountDeadLettersResponse,
     pb::RecordDeadLetterReplayResponse,

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use futures::{Future, FutureExt as _, future::BoxFuture};
 use greenpark_proto::query::v1::{
     access_server::AccessServer, dead_letters_server::DeadLettersServer,
-    indicators_server::IndicatorsServer, quality_server::QualityServer,
-    readings_server::ReadingsServer, registry_server::RegistryServer,
+    indicators_server::IndicatorsServer, proofs_server::ProofsServer,
+    quality_server::QualityServer, readings_server::ReadingsServer,
+    registry_server::RegistryServer,
 };
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,7 +17,9 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::warn;
 
 use super::{QueryService, ServeError, accept::Acceptor, callers::CallersLayer};
-use crate::grpc::{AccessRpc, DeadLettersRpc, IndicatorsRpc, QualityRpc, ReadingsRpc, RegistryRpc};
+use crate::grpc::{
+    AccessRpc, DeadLettersRpc, IndicatorsRpc, ProofsRpc, QualityRpc, ReadingsRpc, RegistryRpc,
+};
 
 /// Interval of keep-alive pings on idle connections.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -68,6 +71,10 @@ impl QueryService {
             .max_decoding_message_size(limit)
             .accept_compressed(gzip)
             .send_compressed(gzip);
+        let proofs = ProofsServer::new(ProofsRpc(Arc::clone(&shared)))
+            .max_decoding_message_size(limit)
+            .accept_compressed(gzip)
+            .send_compressed(gzip);
         let readings = ReadingsServer::new(ReadingsRpc(Arc::clone(&shared)))
             .max_decoding_message_size(limit)
             .accept_compressed(gzip)
@@ -75,6 +82,10 @@ impl QueryService {
         set_serving_status(&health, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let acceptor = Acceptor::new(listener, &shared)?;
+        if let Some(publisher) = shared.publisher.clone() {
+            let stop = stop.clone();
+            tokio::spawn(async move { publisher.run(stop).await });
+        }
         let router = Server::builder()
             .max_concurrent_streams(Some(streams))
             .http2_keepalive_interval(Some(KEEP_ALIVE))
@@ -87,6 +98,7 @@ impl QueryService {
             .add_service(quality)
             .add_service(letters)
             .add_service(access)
+            .add_service(proofs)
             .add_service(readings);
         let (accepted, incoming) = mpsc::channel(1);
         tokio::spawn(acceptor.run(accepted));
@@ -116,6 +128,7 @@ async fn set_serving_status(health: &HealthReporter, status: ServingStatus) {
         QualityServer::<QualityRpc>::NAME,
         ReadingsServer::<ReadingsRpc>::NAME,
         AccessServer::<AccessRpc>::NAME,
+        ProofsServer::<ProofsRpc>::NAME,
         DeadLettersServer::<DeadLettersRpc>::NAME,
     ] {
         health.set_service_status(name, status).await;

@@ -70,14 +70,14 @@ struct File {
     sha256_start: Option<String>,
 }
 
-const READINGS_RULES: &[&str] = &[
+pub(super) const READINGS_RULES: &[&str] = &[
     "a reading is told once: its identity is (enterprise, meter, quantity, kind, instant)",
     "of two values of one identity the one later in the log is told; the other is left out",
     "values are what the meter said, in the canonical unit of the medium",
     "a day is a civil day in Asia/Shanghai, by the instant of the reading; an interval's is its start",
 ];
 
-const TOTALS_RULES: &[&str] = &[
+pub(super) const TOTALS_RULES: &[&str] = &[
     "consumption of a counter is the difference of its registers times the multiplier, corrected by \
      rollovers, changes of the meter, resets and jumps",
     "dips and spikes that came back are counted as glitches, one each, and left out",

@@ -43,11 +43,18 @@ struct Row<'a> {
     revision: u32,
 }
 
-/// The daily totals, their source files and the state of the books.
-pub(super) async fn make(
-    shared: &Shared,
-    job: &Job,
-) -> Result<(RecordBatch, Vec<Source>, Vec<Arc<Snapshot>>), QueryError> {
+/// Daily totals and what they stand on.
+pub(crate) struct Made {
+    pub(crate) batch: RecordBatch,
+    /// The enterprise's sealed files, and the hot files of the same days.
+    pub(crate) sources: Vec<Source>,
+    pub(crate) snapshots: Vec<Arc<Snapshot>>,
+    /// The days among them on which the enterprise has readings that are not sealed.
+    pub(crate) open: Vec<CivilDay>,
+}
+
+/// Makes the daily totals of `job`.
+pub(crate) async fn make(shared: &Shared, job: &Job) -> Result<Made, QueryError> {
     let selection = &job.selection;
     let registry = shared.registry_at(selection.as_of).await?;
     let days = ParkDays::load(
@@ -86,8 +93,19 @@ pub(super) async fn make(
     for book in books {
         snapshots.push(shared.books.lake.whole(&book.snapshot).await?);
     }
-    let batch = batch(job, &rows).map_err(QueryError::Encode)?;
-    Ok((batch, sources(job, &snapshots, &stands_on), snapshots))
+    let open = |day: &CivilDay| {
+        let mut books = days.books().iter();
+        books.any(|book| {
+            let open = book.open.get(&selection.enterprise);
+            book.snapshot.year == day.year() && open.is_some_and(|open| open.contains(day))
+        })
+    };
+    Ok(Made {
+        batch: batch(job, &rows).map_err(QueryError::Encode)?,
+        sources: sources(job, &snapshots, &stands_on),
+        open: stands_on.iter().copied().filter(open).collect(),
+        snapshots,
+    })
 }
 
 /// The days on either side of `range` whose registers determine its first and last midnight.

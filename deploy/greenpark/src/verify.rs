@@ -1,0 +1,113 @@
+//! `verify`: checks an extract folder without the service that made it.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use greenpark_client::checkpoint;
+use greenpark_console::{
+    output::{OutputFormat, line},
+    sheet::Sheet,
+};
+use greenpark_query::proof::verify::verify_folder;
+use serde_json::json;
+
+/// Arguments of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// The folder that `extract` wrote.
+    pub folder: PathBuf,
+    /// The keys that the park gave before; without them, those of the folder itself.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// A checkpoint that was kept before, or a proof that ends with one: the log must still begin with it.
+    #[arg(long, value_name = "FILE")]
+    pub since: Option<PathBuf>,
+    /// Write the folder's checkpoint to this file, to be kept for the next time.
+    #[arg(long, value_name = "FILE")]
+    pub keep: Option<PathBuf>,
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+/// Verifies a folder, and prints what it was found to hold or everything that is wrong.
+///
+/// # Errors
+/// The folder is not believed, or a file of the arguments cannot be read.
+pub async fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
+    let policy = args.policy.as_deref().map(checkpoint::policy).transpose()?;
+    let is_given = policy.is_some();
+    let since = args.since.as_deref().map(checkpoint::read).transpose()?;
+    let verified = match verify_folder(&args.folder, policy, since.as_ref()).await {
+        Ok(verified) => verified,
+        Err(wrong) => {
+            for reason in &wrong.0 {
+                line(&format!("wrong: {reason}"));
+            }
+            bail!(
+                "{} is not verified: {} thing(s) are wrong",
+                args.folder.display(),
+                wrong.0.len()
+            );
+        }
+    };
+    let whole = json!({
+        "name": verified.name,
+        "first": verified.period.0,
+        "last": verified.period.1,
+        "as_of": verified.as_of,
+        "log": verified.log,
+        "leaves": verified.leaves,
+        "since": verified.since,
+        "keys": verified.keys,
+        "files": verified.files,
+        "sealed_files": verified.sealed,
+        "made_again": verified.remade,
+    });
+    let mut sheet = Sheet::new(&["verified", ""], &[], whole);
+    let mut row = |what: &str, text: String| sheet.push(vec![what.to_owned(), text]);
+    row(
+        "extract",
+        format!(
+            "{}, {} to {}",
+            verified.name, verified.period.0, verified.period.1
+        ),
+    );
+    row("as of", verified.as_of);
+    row(
+        "files",
+        format!(
+            "{} with the digests of the manifest, {} of them sealed",
+            verified.files, verified.sealed
+        ),
+    );
+    row(
+        "made again",
+        format!("{}: the same bytes", verified.remade.join(", ")),
+    );
+    row(
+        "log",
+        format!("{}, {} leaves", verified.log, verified.leaves),
+    );
+    for key in &verified.keys {
+        row("signed by", key.clone());
+    }
+    if let Some(older) = verified.since {
+        row(
+            "since",
+            format!("the log still begins with the {older} leaves of the older checkpoint"),
+        );
+    }
+    sheet.print(args.format)?;
+    if !is_given {
+        line(
+            "the keys are the folder's own: compare them with those that the park gave you, or name these with --policy",
+        );
+    }
+    if let Some(file) = &args.keep {
+        fs::write(file, &verified.checkpoint)
+            .with_context(|| format!("write {}", file.display()))?;
+    }
+    Ok(())
+}
