@@ -7,3 +7,4 @@ pub(crate) mod keys;
 pub(crate) mod publisher;
 pub(crate) mod small_lake;
 pub mod verify;
+mod workbook;

@@ -6,7 +6,7 @@
 //! | `readings/day=…/E.rN.ID.parquet` | the sealed files as they were published, with the days that decide the first and last midnight |
 //! | `reference.jsonl` | the entries of the reference table that concern the enterprise, one canonical line each |
 //! | `data/…` | the operator's own factors, plans and thresholds; shipped ones are named by their digests |
-//! | `readings.csv`, `daily-totals.csv`, `figures.json` | what follows from the files above, made from them alone |
+//! | `readings.csv`, `daily-totals.csv`, `figures.json`, `extract.xlsx` | what follows from the files above, made from them alone |
 //! | `manifest.json` | the question, and the digest of every file above |
 //! | `extract.tlog-proof`, `policy.txt` | the proof that the manifest is published, and the keys to verify it with |
 //! | `consistency.txt` | the path from an older checkpoint, if one was named |
@@ -43,6 +43,8 @@ pub(crate) const POLICY: &str = "policy.txt";
 pub(crate) const CONSISTENCY: &str = "consistency.txt";
 /// What to do with the folder.
 pub(crate) const README: &str = "README.txt";
+/// The tables as one workbook.
+pub(crate) const WORKBOOK: &str = "extract.xlsx";
 /// The entries of the reference table.
 pub(crate) const ENTRIES: &str = "reference.jsonl";
 /// The folder of sealed files.

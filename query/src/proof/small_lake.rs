@@ -24,7 +24,10 @@ use object_store::memory::InMemory;
 use prost::Message as _;
 use serde::Serialize;
 
-use super::folder::{ENTRIES, Files, Manifest, READINGS};
+use super::{
+    folder::{ENTRIES, Files, Manifest, READINGS, WORKBOOK},
+    workbook::workbook,
+};
 use crate::{
     access::scope::Scope,
     error::QueryError,
@@ -64,6 +67,9 @@ pub(crate) enum SmallLakeError {
     /// The settings are wrong.
     #[error("the service over the folder cannot be made")]
     Serve(#[from] ServeError),
+    /// The workbook cannot be made.
+    #[error("the workbook cannot be made")]
+    Workbook(#[from] rust_xlsxwriter::XlsxError),
     /// A table or figure cannot be made.
     #[error("the tables of the folder cannot be made")]
     Query(#[source] Box<QueryError>),
@@ -99,9 +105,12 @@ pub(crate) async fn derive(
     let lake = Lake::over(Arc::new(InMemory::new()), clock.clone());
     fill(&lake, &selection, files).await?;
     let shared = QueryService::new(lake, settings, clock).share_from_readings()?;
-    derive_from(&Arc::new(shared), &selection)
-        .await
-        .map_err(|error| SmallLakeError::Query(Box::new(error)))
+    let derived = derive_from(&Arc::new(shared), &selection).await;
+    let mut derived = derived.map_err(|error| SmallLakeError::Query(Box::new(error)))?;
+    let mut all = files.clone();
+    all.extend(derived.clone());
+    derived.insert(WORKBOOK.to_owned(), workbook(manifest, &all)?);
+    Ok(derived)
 }
 
 /// Publishes the sealed files and the entries of a folder in `lake`.

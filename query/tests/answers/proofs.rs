@@ -164,7 +164,12 @@ async fn a_folder_is_verified_without_the_service_and_has_its_figures() {
     assert_eq!(verified.sealed, 33);
     assert_eq!(
         verified.remade,
-        ["daily-totals.csv", "figures.json", "readings.csv"]
+        [
+            "daily-totals.csv",
+            "extract.xlsx",
+            "figures.json",
+            "readings.csv"
+        ]
     );
     let text = |name: &str| String::from_utf8_lossy(&files[name]).into_owned();
     assert!(
