@@ -8,7 +8,7 @@ mod dead_letters;
 mod indicators;
 mod options;
 pub(crate) mod paging;
-mod proofs;
+pub mod proofs;
 mod quality;
 pub(crate) mod readings;
 pub mod recompute;

@@ -12,7 +12,7 @@
 //! | [`register`] | the registry, statistics, deflators, corrections, certificates, indicator values |
 //! | `lake` | DataFusion over a snapshot, books of days, the cache |
 //! | [`figures`] | measure, figure, progress, comparison, scorecard, materials, quality |
-//! | [`proof`] | the publisher of the transparency log, extract folders and their verification |
+//! | `proof` | the publisher of the transparency log, and what an extract folder is |
 //! | [`access`] | callers, grants, rights and scopes |
 //! | [`grpc`] | the server and the services of `park.query.v1` |
 
@@ -21,14 +21,15 @@ pub mod error;
 pub mod figures;
 pub mod grpc;
 pub mod metrics;
-pub mod proof;
 pub mod reference;
 pub mod register;
 pub mod settings;
 
 mod lake;
 mod limits;
+mod proof;
 
+pub use grpc::proofs::verify;
 pub use grpc::recompute::{RecomputeError, recompute};
 pub use grpc::server::{BooksBarrier, QueryService, ServeError};
 pub use metrics::QueryMetrics;

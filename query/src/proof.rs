@@ -1,10 +1,8 @@
-//! What makes figures provable: the keys of the transparency log, the publisher that appends to it, extract folders,
-//! and their verification without the service.
+//! What makes figures provable: the keys of the transparency log, the publisher that appends to it, and what an extract
+//! folder is.
 
 pub(crate) mod folder;
 mod guard;
 pub(crate) mod keys;
 pub(crate) mod publisher;
-pub(crate) mod small_lake;
-pub mod verify;
-mod workbook;
+pub(crate) mod workbook;

@@ -16,7 +16,7 @@ if ! [ -x "$venv/bin/pip" ]; then
   python3 -m venv --clear "$venv"
 fi
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-  cryptography duckdb polars deltalake pandas pyarrow grpcio grpcio-reflection protobuf paho-mqtt
+  cryptography duckdb openpyxl polars deltalake pandas pyarrow grpcio grpcio-reflection protobuf paho-mqtt
 
 export PYTHONDONTWRITEBYTECODE=1
 
@@ -102,6 +102,7 @@ echo '-- a year taken away, verified without the service'
 "$binary" verify "$work/year" --since "$work/kept"
 "$venv/bin/python" tests/golden/verify_extract.py "$work/year" --since "$work/kept"
 "$venv/bin/python" tests/golden/sm2_openssl.py "$work/year" "$work"
+"$venv/bin/python" tests/golden/workbook.py "$work/year"
 PATH="$PATH:/usr/local/go/bin"
 if command -v go >/dev/null; then
   (cd tests/golden/sumdb && go run . "$work/year")
@@ -109,7 +110,9 @@ else
   echo 'go is not there: the notes and trees of its module mirror were not asked'
 fi
 echo '-- every change of that folder is found by both verifiers'
-"$venv/bin/python" tests/golden/forge_extract.py "$binary" "$work/year" "$work/kept"
+"$binary" extract --park demo --enterprise jiangbei-steel --from 2024-03-01 --to 2024-03-10 --since "$work/kept" \
+  -o "$work/days" --grpc "127.0.0.1:$grpc_port" --format json >/dev/null
+"$venv/bin/python" tests/golden/forge_extract.py "$binary" "$work/days" "$work/kept"
 
 data=../shared/data/steel_industry.csv.gz
 if ! [ -f "$data" ]; then

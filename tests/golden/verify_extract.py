@@ -407,6 +407,8 @@ def verify(root: Path, policy: str | None = None, since: str | None = None) -> d
         if own != "".join(f"log {key.text}\n" for key in read_policy(own)) + "quorum none\n":
             raise Wrong("policy.txt was written anew")
         keys = read_policy(policy if policy is not None else own)
+        if [key.text for key in keys] != [key.text for key in read_policy(own)]:
+            raise Wrong("policy.txt names other keys than those that were given")
         head = check_proof(files, manifest, keys)
         if since is not None:
             check_since(files, head, since, keys)

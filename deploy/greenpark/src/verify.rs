@@ -9,7 +9,7 @@ use greenpark_console::{
     output::{OutputFormat, line},
     sheet::Sheet,
 };
-use greenpark_query::proof::verify::verify_folder;
+use greenpark_query::verify::verify_folder;
 use serde_json::json;
 
 /// Arguments of `verify`.

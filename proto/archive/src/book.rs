@@ -427,6 +427,7 @@ impl Book {
                     size: bytes.len() as u64,
                     stats,
                     more_columns,
+                    sha256: None,
                 },
                 bytes,
             ))

@@ -6,6 +6,7 @@
 
 mod checkpoint;
 pub(crate) mod commit_info;
+mod data_file;
 pub(crate) mod expired;
 mod folder;
 mod history;
@@ -27,7 +28,7 @@ use std::{
 use bytes::Bytes;
 use deltalake_core::{
     kernel::{
-        Action, Add, Remove, Snapshot as DeltaSnapshot, Transaction,
+        Action, Snapshot as DeltaSnapshot, Transaction,
         transaction::{CommitData, TransactionError},
     },
     logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore, get_actions},
@@ -39,17 +40,18 @@ use serde_json::{Value, json};
 use tracing::info;
 use url::Url;
 
+pub(crate) use data_file::{NewData, OldData};
 pub(crate) use folder::with_gaps;
 
 use folder::Folder;
 
 use crate::{
     delta::{
-        commit_info::{NOTE, OURS, TXNS, ours_in, txns_of},
+        commit_info::{DIGESTS, NOTE, OURS, TXNS, ours_in, txns_of},
         state::{TableFile, TableState, check_protocol},
     },
     error::{LakePublishError, LakeReadError, LibraryError},
-    store::Storage,
+    store::{Storage, digest::hex},
 };
 
 /// Names this process in the log, so that we recognize our own entry after an error.
@@ -106,25 +108,6 @@ pub(crate) enum Nature {
     Change,
     /// The same rows in other files.
     Rearrangement,
-}
-
-/// A file that a commit adds.
-#[derive(Debug, Clone)]
-pub(crate) struct NewData {
-    pub(crate) path: String,
-    pub(crate) day: Option<String>,
-    pub(crate) size: u64,
-    pub(crate) stats: String,
-    /// Columns that few files have, and that a table made by an earlier version may lack.
-    pub(crate) more_columns: Vec<&'static str>,
-}
-
-/// A file that a commit removes.
-#[derive(Debug)]
-pub(crate) struct OldData {
-    pub(crate) path: String,
-    pub(crate) day: Option<String>,
-    pub(crate) size: u64,
 }
 
 /// A Delta table's log.
@@ -407,6 +390,8 @@ impl Table {
         {
             actions.push(Action::Metadata(metadata));
         }
+        let digests = commit.add.iter().filter_map(|file| file.sha256.as_ref());
+        let digests: Vec<String> = digests.map(|sha256| hex(sha256)).collect();
         actions.extend(
             commit
                 .remove
@@ -427,6 +412,9 @@ impl Table {
             json!({ "writer": *WRITER, "entry": number, (TXNS): txns, "actions": written });
         if let Some(note) = commit.note.or_else(|| state.note.clone()) {
             ours[NOTE] = note;
+        }
+        if !digests.is_empty() {
+            ours[DIGESTS] = digests.into();
         }
         let transactions = commit
             .txns
@@ -453,44 +441,5 @@ impl Table {
         }
         let bytes = data.get_bytes()?;
         Ok((data.actions, bytes))
-    }
-}
-
-impl NewData {
-    fn action(self, now: i64, data_change: bool) -> Add {
-        Add {
-            path: self.path,
-            partition_values: self
-                .day
-                .map(|day| ("day".to_owned(), Some(day)))
-                .into_iter()
-                .collect(),
-            // OK because a file is far below 2^63 bytes.
-            size: self.size as i64,
-            modification_time: now,
-            data_change,
-            stats: Some(self.stats),
-            ..Add::default()
-        }
-    }
-}
-
-impl OldData {
-    fn action(self, now: i64, data_change: bool) -> Remove {
-        Remove {
-            path: self.path,
-            data_change,
-            deletion_timestamp: Some(now),
-            extended_file_metadata: Some(true),
-            partition_values: Some(
-                self.day
-                    .map(|day| ("day".to_owned(), Some(day)))
-                    .into_iter()
-                    .collect(),
-            ),
-            // OK because a file is far below 2^63 bytes.
-            size: Some(self.size as i64),
-            ..Remove::default()
-        }
     }
 }

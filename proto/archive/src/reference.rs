@@ -344,6 +344,7 @@ fn new_data(version: i64, bytes: &Bytes, rows: usize) -> NewData {
         size: bytes.len() as u64,
         stats: format!("{{\"numRecords\":{rows}}}"),
         more_columns: Vec::new(),
+        sha256: None,
     }
 }
 

@@ -32,12 +32,14 @@ use object_store::{ObjectStoreExt as _, PutMode, PutOptions, path::Path};
 use serde::{Deserialize, Serialize};
 
 pub use self::published::Published;
-use crate::{error::LakeReadError, lake::Lake, store::Storage};
+use crate::{
+    error::LakeReadError,
+    lake::{Lake, inventory::CHECKPOINT},
+    store::Storage,
+};
 
 /// The log's folder in the lake.
 pub(crate) const ROOT: &str = "transparency";
-/// The newest checkpoint, which is overwritten.
-pub(crate) const CHECKPOINT: &str = "transparency/checkpoint";
 /// Appends that are kept beyond the newest, so that a writer that stood still for long is refused.
 const APPENDS_KEPT: usize = 4_096;
 

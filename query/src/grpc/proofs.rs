@@ -1,5 +1,8 @@
 //! `park.query.v1.Proofs`: checkpoints of the transparency log, and extract folders.
 
+mod small_lake;
+pub mod verify;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
@@ -9,12 +12,14 @@ use greenpark_proto::query::v1::{self as pb, proofs_server::Proofs};
 use tonic::{Request, Response, Status};
 use tracing::warn;
 
+use self::small_lake::derive;
 use crate::{
     access::{grants::GRANT, scope::Scope},
     error::{QueryError, with_causes},
     grpc::{
         ProofsRpc,
         readings::extract::{Content, Format, Job, totals},
+        rules_text,
         server::{
             Shared,
             stream::{Ended, Responses, Sender, send},
@@ -24,15 +29,28 @@ use crate::{
     proof::{
         folder::{
             CONSISTENCY, Choices, ENTRIES, FORMAT, FileDigest, Files, MANIFEST, Manifest, POLICY,
-            PROOF, READINGS, README, published_data, readme,
+            PROOF, READINGS, README, readme,
         },
         publisher::{PublishError, Publisher, RULES},
-        small_lake::derive,
     },
     reference::shipped,
     register::{certificates::ASSESSMENT_BASIS, name::Name, registry::body::DEFLATOR},
     settings::QuerySettings,
 };
+
+/// Everything that figures stand on beside readings and entries: the shipped data files, those of the settings, and
+/// the rules.
+pub(crate) fn published_data(settings: &QuerySettings) -> std::io::Result<Vec<(String, String)>> {
+    let (_, files) = Choices::of(settings)?;
+    let shipped = shipped::FILES
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let own = files
+        .into_iter()
+        .map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()));
+    let rules = (RULES.to_owned(), rules_text());
+    Ok(shipped.chain(own).chain([rules]).collect())
+}
 
 #[tonic::async_trait]
 impl Proofs for ProofsRpc {
@@ -100,7 +118,6 @@ async fn extract_folder(
     request: pb::ExtractFolderRequest,
     to: Sender<pb::FolderPart>,
 ) -> Result<(), Ended> {
-    let publisher = shared.published_by()?;
     let name = Name::parse("name", &request.name)?;
     if !matches!(name, Name::Enterprise(..)) {
         return Err(name.unfit("name", "parks/P/enterprises/E").into());
@@ -109,6 +126,7 @@ async fn extract_folder(
     let mut selection = shared
         .select(&scope, &name, period, request.as_of.as_ref())
         .await?;
+    let publisher = shared.published_by()?;
     // One instant for every file, so that the same question as of it gives the same folder.
     selection.as_of.get_or_insert(shared.now());
     let job = Job {

@@ -23,10 +23,10 @@ use crate::{
     access::{gate::Gate, grants::Grants, scope::Scope},
     error::QueryError,
     figures::park_days::ParkDays,
-    grpc::server::answers::Answers,
+    grpc::{proofs::published_data, server::answers::Answers},
     lake::{books::Books, cache::Cache, engine::Engine},
     metrics::QueryMetrics,
-    proof::{folder::published_data, publisher::Publisher},
+    proof::publisher::Publisher,
     reference::{
         ReferenceData,
         data_file::FileError,

@@ -25,10 +25,8 @@ use greenpark_proof::leaf::{Leaf, LeafKind};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::publisher::RULES;
 use crate::{
-    access::hex::hex, grpc::rules_text, lake::scan::Selection, reference::shipped,
-    register::name::Name, settings::QuerySettings,
+    access::hex::hex, lake::scan::Selection, register::name::Name, settings::QuerySettings,
 };
 
 /// The format of this version.
@@ -163,20 +161,6 @@ impl Choices {
             ..QuerySettings::default()
         })
     }
-}
-
-/// Everything that figures stand on beside readings and entries: the shipped data files, those of the settings, and
-/// the rules.
-pub(crate) fn published_data(settings: &QuerySettings) -> std::io::Result<Vec<(String, String)>> {
-    let (_, files) = Choices::of(settings)?;
-    let shipped = shipped::FILES
-        .iter()
-        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
-    let own = files
-        .into_iter()
-        .map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()));
-    let rules = (RULES.to_owned(), rules_text());
-    Ok(shipped.chain(own).chain([rules]).collect())
 }
 
 impl Manifest {

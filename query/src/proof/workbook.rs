@@ -33,7 +33,7 @@ const NUMERIC: [&str; 11] = [
 ];
 
 /// The workbook of the tables in `files`.
-pub(super) fn workbook(manifest: &Manifest, files: &Files) -> Result<Bytes, XlsxError> {
+pub(crate) fn workbook(manifest: &Manifest, files: &Files) -> Result<Bytes, XlsxError> {
     let mut workbook = Workbook::new();
     // Without a date of its own it would hold the clock's.
     let made = ExcelDateTime::from_timestamp(manifest.as_of_ms / 1_000)?;

@@ -7,7 +7,7 @@ use greenpark_proof::{checkpoint::Checkpoint, note::Note, policy::Policy};
 use greenpark_proto::query::v1::{self as pb, folder_part::Part, proofs_client::ProofsClient};
 use greenpark_query::{
     QuerySettings,
-    proof::verify::{NotVerified, Verified, verify_folder},
+    verify::{NotVerified, Verified, verify_folder},
 };
 use serde_json::Value;
 use tonic::{Code, Status};
@@ -45,8 +45,14 @@ async fn fill(world: &mut World) {
             ..pb::Meter::default()
         })
         .await;
-    let days: Vec<_> = (-2..40).map(|n| day("2024-01-01").plus(n)).collect();
-    for id in ["e", "other"] {
+    // A book is a year.
+    for (id, days) in [
+        ("e", -2..0),
+        ("e", 0..40),
+        ("other", -2..0),
+        ("other", 0..40),
+    ] {
+        let days: Vec<_> = days.map(|n| day("2024-01-01").plus(n)).collect();
         let sealed: Vec<_> = days
             .iter()
             .map(|the_day| (*the_day, a_day(id, *the_day)))

@@ -9,7 +9,7 @@ use greenpark_proof::{
     note::Note,
     policy::Policy,
 };
-use proptest::{prelude::*, sample::Index, test_runner::TestRunner};
+use proptest::{prelude::*, sample::Index, strategy::ValueTree as _, test_runner::TestRunner};
 
 use crate::{
     fixture::*,

@@ -116,6 +116,7 @@ pub(crate) fn new_data(file: &NewFile) -> NewData {
         size: encoded.bytes.len() as u64,
         stats,
         more_columns: encoded.more_columns.clone(),
+        sha256: matches!(file.kind, FileKind::Sealed { .. }).then_some(encoded.sha256),
     }
 }
 

@@ -189,6 +189,7 @@ impl Book {
                 size: encoded.len() as u64,
                 stats: format!("{{\"numRecords\":{rows}}}"),
                 more_columns: Vec::new(),
+                sha256: None,
             };
             bytes.push((self.rollups.place(&data.path), encoded));
             // The same totals produce the same file.

@@ -7,6 +7,7 @@ mod brief;
 mod evolution;
 mod faults;
 mod packed;
+mod published;
 mod rollups;
 mod torn;
 

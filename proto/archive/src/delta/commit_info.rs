@@ -1,4 +1,5 @@
-//! Our part of an entry's commitInfo: the transactions, and a note beside them. Each entry repeats both.
+//! Our part of an entry's commitInfo: the transactions, and a note beside them, which each entry repeats; and the digests
+//! of its own sealed files.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,9 @@ use serde_json::Value;
 pub(crate) const OURS: &str = "greenpark";
 /// The key of the transactions in it.
 pub(crate) const TXNS: &str = "marks";
+/// The key of the digests in it: those of the sealed files that the entry adds, in its order. Other entries do not
+/// repeat them.
+pub(crate) const DIGESTS: &str = "sha256";
 /// The key of the note in it.
 pub(crate) const NOTE: &str = "note";
 
@@ -21,6 +25,12 @@ pub(crate) fn ours_in(entry: &[u8]) -> Result<Option<Value>, serde_json::Error> 
     Ok(ours
         .filter(|ours| ours.get(TXNS).is_some_and(Value::is_object))
         .map(Value::take))
+}
+
+/// The digests in our part of an entry.
+pub(crate) fn digests_of(ours: &Value) -> impl Iterator<Item = &str> {
+    let digests = ours.get(DIGESTS).and_then(Value::as_array);
+    digests.into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// The transactions in our part of an entry.

@@ -14,8 +14,10 @@ use crate::{
     delta,
     error::LakeReadError,
     lake::{Lake, inspect::Astray},
-    transparency::CHECKPOINT,
 };
+
+/// The newest checkpoint of the transparency log, which is overwritten.
+pub(crate) const CHECKPOINT: &str = "transparency/checkpoint";
 
 /// A file of a lake.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,15 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use deltalake_core::kernel::Action;
+use deltalake_core::kernel::{Action, Add};
 use greenpark_model::{day::Instant, id::ParkId};
 use greenpark_proof::leaf::{Leaf, LeafKind};
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    book::Tables, delta::Table, error::LakeReadError, lake::Lake, readings::file::ReadingsFile,
-    reference::ReferenceEntry, store::digest::hex,
+    book::Tables,
+    delta::{
+        Table,
+        commit_info::{OURS, digests_of},
+    },
+    error::LakeReadError,
+    lake::Lake,
+    readings::file::ReadingsFile,
+    reference::ReferenceEntry,
+    store::digest::hex,
 };
 
 /// How far the lake is published: everything up to here has a leaf.
@@ -31,11 +40,13 @@ pub fn book_name(park: &ParkId, year: i16) -> String {
     format!("{park}/{year:04}")
 }
 
-/// A file that a version of a table added.
+/// A sealed file that a version of a table added.
 struct AddedFile {
     version: i64,
     made_at: Instant,
     path: String,
+    /// Its size and its digest in hex, if its entry tells them; the file itself does, too.
+    told: Option<(u64, String)>,
 }
 
 impl Lake {
@@ -54,21 +65,29 @@ impl Lake {
         let mut leaves = Vec::with_capacity(added.len());
         for file in added {
             let place = readings.place(&file.path);
-            let bytes = self.storage().read(&place).await;
-            let bytes = bytes.map_err(|source| LakeReadError::Store {
-                path: place.to_string(),
-                source,
-            })?;
+            let (size, sha256) = match file.told {
+                Some(told) => told,
+                None => self.digest_of(&place).await?,
+            };
             leaves.push(Leaf {
                 kind: LeafKind::Readings,
                 name: place.to_string(),
-                sha256: hex(&Sha256::digest(&bytes)),
-                size: bytes.len() as u64,
+                sha256,
+                size,
                 recorded_at: file.made_at.millis(),
                 version: file.version,
             });
         }
         Ok((leaves, reached))
+    }
+
+    async fn digest_of(&self, place: &Path) -> Result<(u64, String), LakeReadError> {
+        let bytes = self.storage().read(place).await;
+        let bytes = bytes.map_err(|source| LakeReadError::Store {
+            path: place.to_string(),
+            source,
+        })?;
+        Ok((bytes.len() as u64, hex(&Sha256::digest(&bytes))))
     }
 }
 
@@ -82,22 +101,11 @@ async fn added_after(
     while added.len() < max {
         if let Some((actions, _)) = table.actions(version + 1).await? {
             version += 1;
-            let mut files = actions.iter().filter_map(sealed).peekable();
-            if files.peek().is_some() {
-                let made_at = table.entry_made_at(version).await?;
-                added.extend(files.map(|path| AddedFile {
-                    version,
-                    made_at,
-                    path: path.to_owned(),
-                }));
-            }
+            added.extend(sealed_in(&actions, version));
             continue;
         }
-        let Some(packed) = table
-            .packed()
-            .await?
-            .filter(|packed| packed.upto() > version)
-        else {
+        let packed = table.packed().await?;
+        let Some(packed) = packed.filter(|packed| packed.upto() > version) else {
             break;
         };
         for (number, made_at, files) in packed.added_after(version) {
@@ -107,6 +115,7 @@ async fn added_after(
                 version,
                 made_at,
                 path: path.to_owned(),
+                told: None,
             }));
             if added.len() >= max {
                 return Ok((added, version));
@@ -121,11 +130,36 @@ fn is_sealed(path: &str) -> bool {
     ReadingsFile::parse(path, 0, 0).is_some_and(|file| !file.is_hot())
 }
 
-fn sealed(action: &Action) -> Option<&str> {
-    match action {
-        Action::Add(add) if is_sealed(&add.path) => Some(&add.path),
+/// The sealed files that the entry of `version` adds.
+fn sealed_in(actions: &[Action], version: i64) -> Vec<AddedFile> {
+    let info = actions.iter().find_map(|action| match action {
+        Action::CommitInfo(info) => Some(info),
         _ => None,
-    }
+    });
+    let adds = actions.iter().filter_map(|action| match action {
+        Action::Add(add) if is_sealed(&add.path) => Some(add),
+        _ => None,
+    });
+    let adds: Vec<_> = adds.collect();
+    let ours = info.and_then(|info| info.info.get(OURS));
+    let digests: Vec<&str> = ours
+        .map(|ours| digests_of(ours).collect())
+        .unwrap_or_default();
+    // Entries of earlier versions, and of other programs, have none.
+    let is_told = digests.len() == adds.len();
+    let made_at = info.and_then(|info| info.timestamp).unwrap_or_default();
+    let file = |(place, add): (usize, &&Add)| AddedFile {
+        version,
+        made_at: Instant::from_millis(made_at),
+        path: add.path.clone(),
+        told: is_told.then(|| {
+            (
+                u64::try_from(add.size).unwrap_or(0),
+                digests[place].to_owned(),
+            )
+        }),
+    };
+    adds.iter().enumerate().map(file).collect()
 }
 
 /// The canonical line of an entry of the reference table: JSON without spaces, fields in this order.

@@ -379,5 +379,6 @@ fn new_data(enterprise: &EnterpriseId, version: i64, letters: &Letters, bytes: &
         size: bytes.len() as u64,
         stats: format!("{{\"numRecords\":{}}}", count + letters.gone.len()),
         more_columns: Vec::new(),
+        sha256: None,
     }
 }

@@ -335,5 +335,6 @@ fn new_data(of: &FileKey, version: i64, messages: &Messages, bytes: &Bytes) -> N
             messages.runs()
         ),
         more_columns: Vec::new(),
+        sha256: None,
     }
 }

@@ -24,10 +24,6 @@ use object_store::memory::InMemory;
 use prost::Message as _;
 use serde::Serialize;
 
-use super::{
-    folder::{ENTRIES, Files, Manifest, READINGS, WORKBOOK},
-    workbook::workbook,
-};
 use crate::{
     access::scope::Scope,
     error::QueryError,
@@ -37,6 +33,10 @@ use crate::{
         server::{QueryService, ServeError, Shared},
     },
     lake::scan::Selection,
+    proof::{
+        folder::{ENTRIES, Files, Manifest, READINGS, WORKBOOK},
+        workbook::workbook,
+    },
     settings::QuerySettings,
 };
 

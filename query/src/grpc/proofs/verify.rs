@@ -15,14 +15,17 @@ use greenpark_proof::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    folder::{
+use super::small_lake::derive;
+use crate::{
+    access::hex::hex,
+    error::with_causes,
+    grpc::rules_text,
+    proof::folder::{
         BESIDE, CONSISTENCY, ENTRIES, FORMAT, FileDigest, Files, MANIFEST, Manifest, POLICY, PROOF,
         READINGS,
     },
-    small_lake::derive,
+    reference::shipped,
 };
-use crate::{access::hex::hex, error::with_causes, grpc::rules_text, reference::shipped};
 
 /// What a folder was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,12 +81,16 @@ pub async fn verify_folder(
         return Err(NotVerified(wrong));
     };
     check_files(&manifest, &files, &mut wrong);
-    let policy = policy.or_else(|| {
-        note(
-            text_of(&files, POLICY).and_then(|text| read_policy(text)),
-            &mut wrong,
-        )
-    });
+    let own = text_of(&files, POLICY).and_then(read_policy);
+    let own = note(own, &mut wrong);
+    if let (Some(given), Some(own)) = (&policy, &own)
+        && given.keys() != own.keys()
+    {
+        wrong.push(format!(
+            "'{POLICY}' names other keys than those that were given"
+        ));
+    }
+    let policy = policy.or(own);
     let proved = policy.as_ref().and_then(|policy| {
         let proved =
             text_of(&files, PROOF).and_then(|text| check_proof(&manifest, &files, text, policy));
