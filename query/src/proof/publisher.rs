@@ -150,8 +150,7 @@ impl Publisher {
         self.catch_up(log).await
     }
 
-    /// Publishes what is new and then `leaf`, unless the log's newest leaf of its name has its digest; returns the
-    /// proof of it, and the path from the tree of `older` leaves.
+    /// Publishes what is new and then `leaf`; returns the proof of it, and the path from the tree of `older` leaves.
     pub(crate) async fn prove(&self, leaf: Leaf, older: u64) -> Result<Proved, PublishError> {
         let mut log = self.log.lock().await;
         let log = self.opened(&mut log).await?;
