@@ -232,10 +232,11 @@ async fn tables_that_do_not_follow_from_the_readings_are_found_under_a_right_pro
     let genuine = genuine().await;
     for (name, from, to) in [
         ("figures.json", "\"sound\": ", "\"sound\":  "),
-        ("daily-totals.csv", ",0\n", ",1\n"),
+        ("daily-totals.csv", ",1\n", ",2\n"),
         ("readings.csv", "2.25", "2.26"),
     ] {
         let altered = text(&genuine.files, name).replacen(from, to, 1);
+        assert_ne!(altered, text(&genuine.files, name), "{name} is altered");
         let files = with_manifest(&genuine.files, name, altered.into_bytes());
         let keys = SignerKey::generate_log().expect("keys");
         let files = sign_manifest(files, &keys);
