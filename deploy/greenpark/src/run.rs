@@ -132,30 +132,12 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             quiet()?;
             assessment::certificates(&args).await
         }
-        Command::Extract(args) => {
-            quiet()?;
-            extract::extract(&args).await
-        }
-        Command::Verify(args) => {
-            quiet()?;
-            verify::verify(&args).await
-        }
-        Command::Checkpoint(args) => {
-            quiet()?;
-            checkpoint::checkpoint(&args).await
-        }
-        Command::WaterBalance(args) => {
-            quiet()?;
-            materials::water_balance(&args).await
-        }
-        Command::WasteLedger(args) => {
-            quiet()?;
-            materials::waste_ledger(&args).await
-        }
-        Command::Quality(args) => {
-            quiet()?;
-            quality::quality(&args).await
-        }
+        Command::Extract(args) => quietly(extract::extract(&args)).await,
+        Command::Verify(args) => quietly(Box::pin(verify::verify(&args))).await,
+        Command::Checkpoint(args) => quietly(checkpoint::checkpoint(&args)).await,
+        Command::WaterBalance(args) => quietly(materials::water_balance(&args)).await,
+        Command::WasteLedger(args) => quietly(materials::waste_ledger(&args)).await,
+        Command::Quality(args) => quietly(quality::quality(&args)).await,
         Command::DeadLetters(command) => run_dead_letters(&command).await,
         Command::Log(command) => run_log(&command).await,
         Command::Backup(args) => run_backup(&args).await,
@@ -170,6 +152,12 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::Passwd(args) => passwd::passwd(&args),
         Command::Config(command) => run_config(&command),
     }
+}
+
+/// Runs a command whose output is an answer.
+async fn quietly(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    quiet()?;
+    command.await
 }
 
 fn run_config(command: &ConfigCommand) -> anyhow::Result<()> {

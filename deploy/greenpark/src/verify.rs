@@ -9,7 +9,7 @@ use greenpark_console::{
     output::{OutputFormat, line},
     sheet::Sheet,
 };
-use greenpark_query::verify::verify_folder;
+use greenpark_query::verify::{Verified, verify_folder};
 use serde_json::json;
 
 /// Arguments of `verify`.
@@ -52,6 +52,21 @@ pub async fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
             );
         }
     };
+    sheet_of(&verified).print(args.format)?;
+    if !is_given {
+        line(
+            "the keys are the folder's own: compare them with those that the park gave you, or name these with --policy",
+        );
+    }
+    if let Some(file) = &args.keep {
+        fs::write(file, &verified.checkpoint)
+            .with_context(|| format!("write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// What was verified, for people and as JSON.
+fn sheet_of(verified: &Verified) -> Sheet {
     let whole = json!({
         "name": verified.name,
         "first": verified.period.0,
@@ -74,7 +89,7 @@ pub async fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
             verified.name, verified.period.0, verified.period.1
         ),
     );
-    row("as of", verified.as_of);
+    row("as of", verified.as_of.clone());
     row(
         "files",
         format!(
@@ -99,15 +114,5 @@ pub async fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
             format!("the log still begins with the {older} leaves of the older checkpoint"),
         );
     }
-    sheet.print(args.format)?;
-    if !is_given {
-        line(
-            "the keys are the folder's own: compare them with those that the park gave you, or name these with --policy",
-        );
-    }
-    if let Some(file) = &args.keep {
-        fs::write(file, &verified.checkpoint)
-            .with_context(|| format!("write {}", file.display()))?;
-    }
-    Ok(())
+    sheet
 }

@@ -1,3 +1,5 @@
+//! A log survives lost tiles, a second writer and damage.
+
 use std::sync::Arc;
 
 use greenpark_model::clock::Clock;

@@ -1,3 +1,5 @@
+//! Paths prove what is in a tree, and nothing else.
+
 use proptest::prelude::*;
 
 use super::*;

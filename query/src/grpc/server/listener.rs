@@ -51,34 +51,21 @@ impl QueryService {
         let shared = Arc::new(self.share()?);
         let (health, health_server) = tonic_health::server::health_reporter();
         let gzip = CompressionEncoding::Gzip;
-        let indicators = IndicatorsServer::new(IndicatorsRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        let registry = RegistryServer::new(RegistryRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        let quality = QualityServer::new(QualityRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        let letters = DeadLettersServer::new(DeadLettersRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        let access = AccessServer::new(AccessRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        let proofs = ProofsServer::new(ProofsRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
-        let readings = ReadingsServer::new(ReadingsRpc(Arc::clone(&shared)))
-            .max_decoding_message_size(limit)
-            .accept_compressed(gzip)
-            .send_compressed(gzip);
+        macro_rules! served {
+            ($server:ident, $rpc:ident) => {
+                $server::new($rpc(Arc::clone(&shared)))
+                    .max_decoding_message_size(limit)
+                    .accept_compressed(gzip)
+                    .send_compressed(gzip)
+            };
+        }
+        let indicators = served!(IndicatorsServer, IndicatorsRpc);
+        let registry = served!(RegistryServer, RegistryRpc);
+        let quality = served!(QualityServer, QualityRpc);
+        let letters = served!(DeadLettersServer, DeadLettersRpc);
+        let access = served!(AccessServer, AccessRpc);
+        let proofs = served!(ProofsServer, ProofsRpc);
+        let readings = served!(ReadingsServer, ReadingsRpc);
         set_serving_status(&health, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let acceptor = Acceptor::new(listener, &shared)?;
