@@ -176,14 +176,15 @@ async fn receive_into(
     Ok(manifest)
 }
 
+/// Bytes in lower-case hex.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Checks the received bytes against the manifest.
 fn check(manifest: &str, sha256: &[u8]) -> anyhow::Result<()> {
     let json: Value = serde_json::from_str(manifest).context("the manifest is no JSON")?;
-    let came = sha256
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
-    if json["sha256"] != came {
+    if json["sha256"] != hex(sha256) {
         bail!("the file that came is not the one of its manifest; ask again");
     }
     Ok(())

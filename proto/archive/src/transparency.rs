@@ -312,7 +312,7 @@ impl TransparencyLog {
         Ok(hashes.first().copied())
     }
 
-    /// The leaf `index`; `None` if there is none.
+    /// The leaf at `index`; `None` if the log is shorter.
     ///
     /// # Errors
     /// [`LakeReadError`] if a tile cannot be read.

@@ -62,7 +62,7 @@ impl Checkpoint {
     /// Reads the checkpoint of a note that nobody may have signed.
     ///
     /// # Errors
-    /// [`CheckpointError::Form`] if it is none.
+    /// [`CheckpointError::Form`] if the note has another form.
     pub fn read_unverified(note: &Note) -> Result<Self, CheckpointError> {
         Self::read(note.text_unverified())
     }

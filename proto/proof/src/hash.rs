@@ -39,7 +39,7 @@ impl Hash {
         Self(hash.finalize().into())
     }
 
-    /// The hash of a range whose complete subtrees have these hashes, from left to right; `None` if there is none.
+    /// The hash of a range whose complete subtrees have these hashes, from left to right; `None` without a hash.
     pub fn of_range(subtrees: impl DoubleEndedIterator<Item = Self>) -> Option<Self> {
         subtrees
             .rev()

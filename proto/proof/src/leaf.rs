@@ -10,7 +10,7 @@ pub enum LeafKind {
     Readings,
     /// An entry of the reference table: a registration, a declaration, a correction, a grant.
     Entry,
-    /// A data file that figures stand on: factors, plans, thresholds.
+    /// A data file that figures are made with: factors, plans, thresholds.
     Data,
     /// The rules of this version of the program.
     Rules,

@@ -1,9 +1,9 @@
 //! The transparency log (透明日志): an append-only list of what was published, whose head is signed.
 //!
-//! Each entry of the log is a [`Leaf`](leaf::Leaf): the name and digest of one published thing. The leaves are the
-//! leaves of a hash tree (RFC 6962), and a [`Checkpoint`](checkpoint::Checkpoint) is its signed head. Whoever kept an
-//! old checkpoint can check that a newer tree only grew, and whoever holds a thing can check that it is in the tree,
-//! without the log and without trusting its operator.
+//! Each entry of the log is a [`Leaf`](leaf::Leaf): the name and digest of one published thing. Leaves form a hash tree
+//! (RFC 6962), and a [`Checkpoint`](checkpoint::Checkpoint) is the tree's signed head. An auditor who kept a checkpoint
+//! can check that the tree only grew. An auditor who holds a published thing can check that the tree has it. Neither needs
+//! the log, nor trust in its operator.
 //!
 //! This crate computes, signs and verifies. It reads no file and keeps nothing: the archive stores the tree, and the
 //! query service appends to it. Formats are those of C2SP: [`note`] is `signed-note`, [`checkpoint`] `tlog-checkpoint`,

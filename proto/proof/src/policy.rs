@@ -22,7 +22,7 @@ pub enum PolicyError {
         /// Its text.
         text: String,
     },
-    /// A key is none.
+    /// A key cannot be read.
     #[error("line {line}: {source}")]
     Key {
         /// Its number, from 1.

@@ -38,8 +38,8 @@ use crate::{
     settings::QuerySettings,
 };
 
-/// Everything that figures stand on beside readings and entries: the shipped data files, those of the settings, and
-/// the rules.
+/// What figures are made with, apart from readings and entries: shipped data files, those of the settings, and rules.
+/// Names and texts.
 pub(crate) fn published_data(settings: &QuerySettings) -> std::io::Result<Vec<(String, String)>> {
     let (_, files) = Choices::of(settings)?;
     let shipped = shipped::FILES
@@ -195,11 +195,7 @@ async fn make(shared: &Shared, job: &Job) -> Result<(Manifest, Files), QueryErro
     let (choices, own) = Choices::of(&shared.settings).map_err(io)?;
     files.extend(own);
     let at = selection.as_of.unwrap_or_else(|| shared.now());
-    let data = published_data(&shared.settings).map_err(io)?;
-    let digest = |name: &str| {
-        let text = data.iter().find(|(of, _)| of == name);
-        text.map(|(_, text)| FileDigest::of(text.as_bytes()).sha256)
-    };
+    let digest = |text: &str| FileDigest::of(text.as_bytes()).sha256;
     let shipped = shipped::FILES.iter();
     let mut manifest = Manifest {
         format: FORMAT.to_owned(),
@@ -212,9 +208,9 @@ async fn make(shared: &Shared, job: &Job) -> Result<(Manifest, Files), QueryErro
         open: shared.settings.open,
         choices,
         shipped: shipped
-            .filter_map(|(name, _)| Some(((*name).to_owned(), digest(name)?)))
+            .map(|(name, text)| ((*name).to_owned(), digest(text)))
             .collect(),
-        rules: digest(RULES).unwrap_or_default(),
+        rules: digest(&rules_text()),
         files: std::collections::BTreeMap::new(),
     };
     let derived = derive(&manifest, &files, choices_of(&shared.settings)).await;
@@ -260,7 +256,7 @@ fn refuse_open(open: &[CivilDay]) -> Result<(), QueryError> {
     ))
 }
 
-/// Kinds of entries about a park that its enterprises' figures stand on.
+/// Kinds of entries about a park that the figures of its enterprises use.
 const SHARED: [&str; 2] = [DEFLATOR, ASSESSMENT_BASIS];
 
 /// The entries of the reference table by the instant of `job` that concern its enterprise, a canonical line each.

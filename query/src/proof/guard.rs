@@ -13,7 +13,7 @@ use std::{
 use greenpark_archive::transparency::TransparencyLog;
 use greenpark_proof::{checkpoint::Checkpoint, note::Note};
 
-use super::publisher::PublishError;
+use super::{keys::folder_of, publisher::PublishError};
 
 /// The file that holds the checkpoint.
 #[derive(Debug)]
@@ -71,11 +71,7 @@ impl Guard {
             file.write_all(checkpoint.to_string().as_bytes())?;
             file.sync_all()?;
             fs::rename(&staged, &self.0)?;
-            let folder = self
-                .0
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+            File::open(folder_of(&self.0))?.sync_all()
         };
         write().map_err(|source| self.failed(source))
     }

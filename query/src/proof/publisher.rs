@@ -91,7 +91,7 @@ pub(crate) struct Publisher {
     keys: LogKeys,
     guard: Guard,
     clock: Clock,
-    /// Data files that figures stand on, and the rules: names and texts.
+    /// What figures are made with, apart from readings and entries: names and texts.
     data: Vec<(String, String)>,
     /// `None` until the log was opened and checked.
     log: Mutex<Option<TransparencyLog>>,
@@ -171,14 +171,13 @@ impl Publisher {
         };
         let path = log.inclusion(index).await?.unwrap_or_default();
         let checkpoint = self.newest(log)?;
-        let consistency = log.consistency(older).await?;
         Ok(Proved {
             proof: InclusionProof {
                 index,
                 path,
                 checkpoint,
             },
-            consistency: consistency.map(|path| path.iter().map(ToString::to_string).collect()),
+            consistency: path_from(log, older).await?,
         })
     }
 
@@ -190,9 +189,7 @@ impl Publisher {
         let mut log = self.log.lock().await;
         let log = self.opened(&mut log).await?;
         self.catch_up(log).await?;
-        let path = log.consistency(older).await?;
-        let path = path.map(|path| path.iter().map(ToString::to_string).collect());
-        Ok((self.newest(log)?, path))
+        Ok((self.newest(log)?, path_from(log, older).await?))
     }
 
     fn newest(&self, log: &TransparencyLog) -> Result<Note, PublishError> {
@@ -210,13 +207,15 @@ impl Publisher {
         &self,
         log: &'a mut Option<TransparencyLog>,
     ) -> Result<&'a mut TransparencyLog, PublishError> {
-        if log.is_none() {
-            let opened = self.lake.transparency().await?;
-            self.guard.check(&opened, self.keys.policy.origin()).await?;
-            *log = Some(opened);
-        }
-        // It was set a line above, if it was not before.
-        log.as_mut().ok_or(PublishError::Append(AppendError::Moved))
+        let opened = match log.take() {
+            Some(log) => log,
+            None => {
+                let opened = self.lake.transparency().await?;
+                self.guard.check(&opened, self.keys.policy.origin()).await?;
+                opened
+            }
+        };
+        Ok(log.insert(opened))
     }
 
     async fn catch_up(&self, log: &mut TransparencyLog) -> Result<(), PublishError> {
@@ -326,4 +325,13 @@ impl Publisher {
         }
         leaves
     }
+}
+
+/// The path from the tree of `older` leaves, in base64; `None` if the log has fewer leaves.
+async fn path_from(
+    log: &TransparencyLog,
+    older: u64,
+) -> Result<Option<Vec<String>>, LakeReadError> {
+    let path = log.consistency(older).await?;
+    Ok(path.map(|path| path.iter().map(ToString::to_string).collect()))
 }

@@ -151,20 +151,10 @@ fn figures(files: &Files) -> Table {
     let figures: Vec<Value> = figures
         .and_then(|bytes| serde_json::from_slice(bytes).ok())
         .unwrap_or_default();
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
     // A figure is text: it is never added up.
     let mut columns_named = row(&columns);
     columns_named[1] = "figure".to_owned();
-    let rows = figures.iter().map(|figure| {
-        columns
-            .iter()
-            .map(|column| text(&figure[*column]))
-            .collect()
-    });
+    let rows = figures.iter().map(|figure| cells(figure, &columns));
     std::iter::once(columns_named).chain(rows).collect()
 }
 
@@ -183,20 +173,22 @@ fn entries(files: &Files) -> Table {
         .get(ENTRIES)
         .map(|bytes| String::from_utf8_lossy(bytes));
     let read = |line: &str| serde_json::from_str(line).unwrap_or(Value::Null);
-    let cells = |entry: &Value| {
-        let cell = |column: &&str| match &entry[*column] {
-            Value::String(text) => text.clone(),
-            Value::Null => String::new(),
-            other => other.to_string(),
-        };
-        columns.iter().map(cell).collect()
-    };
     let rows: Table = lines
         .unwrap_or_default()
         .lines()
-        .map(|line| cells(&read(line)))
+        .map(|line| cells(&read(line), &columns))
         .collect();
     std::iter::once(row(&columns)).chain(rows).collect()
+}
+
+/// The fields `columns` of a JSON object, as text.
+fn cells(object: &Value, columns: &[&str]) -> Vec<String> {
+    let cell = |column: &&str| match &object[*column] {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    columns.iter().map(cell).collect()
 }
 
 fn sources(files: &Files) -> Table {

@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     checkpoint,
     connection::{QueryConnection, refusal},
-    extract::{ExtractArgs, beside, enterprise},
+    extract::{ExtractArgs, beside, enterprise, hex},
     question,
 };
 
@@ -119,9 +119,7 @@ async fn close(
     let failed = || format!("write {path}");
     file.flush().await.with_context(failed)?;
     file.get_ref().sync_all().await.with_context(failed)?;
-    let sha256 = sha256.finalize();
-    let hex = sha256.iter().map(|byte| format!("{byte:02x}"));
-    digests.insert(path, hex.collect());
+    digests.insert(path, hex(&sha256.finalize()));
     Ok(())
 }
 

@@ -192,7 +192,7 @@ pub fn entry_line(entry: &ReferenceEntry) -> String {
     serde_json::to_string(&line).expect("texts and numbers are JSON")
 }
 
-/// Reads the canonical line of an entry; `None` if it is none.
+/// Reads an entry from its canonical line; `None` if `text` is no such line.
 #[must_use]
 pub fn read_entry_line(text: &str) -> Option<ReferenceEntry> {
     let line: EntryLine = serde_json::from_str(text).ok()?;

@@ -10,15 +10,11 @@ use bytes::Bytes;
 use greenpark_archive::{
     book::{Change, NewFile},
     error::{FileDecodeError, LakeOpenError, LakePublishError},
+    file::FileKind,
     lake::Lake,
     transparency::published::read_entry_line,
 };
-use greenpark_model::{
-    clock::Clock,
-    day::Instant,
-    id::{EnterpriseId, ParkId},
-    indicator::Indicator,
-};
+use greenpark_model::{clock::Clock, day::Instant, id::EnterpriseId, indicator::Indicator};
 use greenpark_proto::query::v1 as pb;
 use object_store::memory::InMemory;
 use prost::Message as _;
@@ -37,13 +33,14 @@ use crate::{
         folder::{ENTRIES, Files, Manifest, READINGS, WORKBOOK},
         workbook::workbook,
     },
+    register::name::Name,
     settings::QuerySettings,
 };
 
 /// Why the files of a folder make no lake.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SmallLakeError {
-    /// A sealed file is none, or not one of this enterprise.
+    /// A file is damaged, or is not a sealed file of this enterprise.
     #[error("'{path}' is no sealed file of this enterprise")]
     File {
         /// Its path in the folder.
@@ -55,7 +52,7 @@ pub(crate) enum SmallLakeError {
     /// A line is no entry.
     #[error("{ENTRIES}, line {0}: is no entry of the reference table in its canonical form")]
     Entry(usize),
-    /// The manifest's question is none.
+    /// The manifest's question cannot be asked.
     #[error("manifest.json asks for no enterprise, period, instant or choice that there is")]
     Question,
     /// The lake cannot be made.
@@ -157,7 +154,8 @@ fn sealed_file(
 ) -> Result<NewFile, Option<FileDecodeError>> {
     let file = NewFile::read(name, bytes.clone()).map_err(Some)?;
     let (first, last) = &file.encoded.enterprises;
-    let is_sealed = matches!(&file.kind, greenpark_archive::file::FileKind::Sealed { enterprise: of, .. } if of == enterprise);
+    let is_sealed =
+        matches!(&file.kind, FileKind::Sealed { enterprise: of, .. } if of == enterprise);
     (is_sealed && first == enterprise && last == enterprise)
         .then_some(file)
         .ok_or(None)
@@ -186,17 +184,15 @@ async fn derive_from(shared: &Arc<Shared>, selection: &Selection) -> Result<File
     Ok(derived)
 }
 
-/// The question about an enterprise's figure in a period of days.
-pub(crate) fn question(
-    (park, enterprise): (&ParkId, &EnterpriseId),
-    selection: &Selection,
-) -> pb::GetIndicatorRequest {
+/// The question about a figure of the selected enterprise and days.
+fn question(selection: &Selection) -> pb::GetIndicatorRequest {
+    let (park, enterprise) = (selection.park.clone(), selection.enterprise.clone());
     let days = pb::Days {
         first: selection.range.first().to_string(),
         last: selection.range.last().to_string(),
     };
     pb::GetIndicatorRequest {
-        name: format!("parks/{park}/enterprises/{enterprise}"),
+        name: Name::Enterprise(park, enterprise).to_string(),
         period: Some(pb::Period {
             period: Some(pb::period::Period::Days(days)),
         }),
@@ -206,7 +202,7 @@ pub(crate) fn question(
 }
 
 async fn figure(shared: &Arc<Shared>, indicator: Indicator, selection: &Selection) -> FigureLine {
-    let request = question((&selection.park, &selection.enterprise), selection);
+    let request = question(selection);
     let answer = shared.get(Scope::everything(), indicator, &request).await;
     let text = |amount: &Option<pb::Amount>| {
         let amount = amount.as_ref();
